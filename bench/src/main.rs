@@ -1,0 +1,2 @@
+//! What cargo xtask bench runs
+fn main() {}

@@ -1,0 +1,1 @@
+//! The BPF program that observes blocked callers, its structs and its probe sites

@@ -1,0 +1,1 @@
+//! Client library: attach to a session, get and put frames, stop

@@ -1,0 +1,2 @@
+//! Command line of the control socket
+fn main() {}

@@ -1,0 +1,2 @@
+//! `onaird`
+fn main() {}

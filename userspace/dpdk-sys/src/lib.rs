@@ -1,0 +1,1 @@
+//! Raw bindings to the parts of DPDK that OnAir uses

@@ -1,0 +1,1 @@
+//! The probe thread: loads the BPF program with aya, arms clients' files, proves that it can see

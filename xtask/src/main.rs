@@ -1,0 +1,2 @@
+//! cargo xtask setup | demo | test | lint | bench
+fn main() {}
