@@ -1,1 +1,45 @@
-//! Types of the control API, shared by daemon and onairctl
+//! Types of the control API: what `onaird` reads and writes on `control.sock`, and `onairctl`
+//! writes and reads.
+//!
+//! Here live documents (serde + OpenAPI) and the checks that need nothing but the document itself.
+//! What needs the daemon's state (is this port there? is that name taken?) never lives here, nor
+//! does any I/O.
+//!
+//! Requests refuse unknown fields, so that a misspelt option is an error and not a default.
+//! Answers do not: a program written against an older version keeps working when fields are added.
+#![forbid(unsafe_code)]
+
+pub mod blocker;
+pub mod certificate;
+pub mod health;
+pub mod id;
+pub mod problem;
+pub mod request;
+pub mod session;
+pub mod spec;
+pub mod time;
+pub mod verdict;
+pub mod who;
+
+pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};
+pub use certificate::{
+    Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,
+    Reconciled, ReconciledCause, ReconciledWhat, Step, StepName, Versions,
+};
+pub use health::{
+    Dataplane, Health, HealthStatus, PollerHealth, PortHealth, Probe, ProbeMode, ProbeState,
+    SessionTally, WatchedFile, WatchedSite,
+};
+pub use id::{SessionId, SessionName, SessionRef};
+pub use problem::{Problem, ProblemCode, ProblemPage};
+pub use request::DestroyWait;
+pub use session::{
+    AttachmentState, AttachmentView, SessionCounters, SessionList, SessionState, SessionView,
+};
+pub use spec::{
+    Depth, Direction, Flow, FlowDocument, FlowSource, FrameRate, SessionSpec, Source, SpecDocument,
+    SpecError, SpecErrors, VideoDocument, VideoFormat,
+};
+pub use time::Timestamp;
+pub use verdict::{Reading, Says, Verdict, Witness, WordOf};
+pub use who::{Via, Who};

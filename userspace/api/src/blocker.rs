@@ -1,0 +1,115 @@
+//! Who keeps a session from being destroyed, by name.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::id::{SessionId, SessionName};
+use crate::time::Timestamp;
+use crate::verdict::Witness;
+
+/// One thread (or process) that uses a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Blocker {
+    /// Process id in the daemon's pid namespace.
+    pub pid: u32,
+    /// Thread id there; absent when the use is the process's and no thread can be named.
+    pub tid: Option<u32>,
+    /// The process's command name. Chosen by the process.
+    pub command: String,
+    /// The thread's name (`/proc/PID/task/TID/comm`), empty when unknown. Chosen by the process.
+    pub thread: String,
+    /// Number of the attachment through which it uses the session; absent when unknown.
+    pub attachment: Option<u64>,
+    /// What kind of use.
+    pub kind: BlockerKind,
+    /// Since when, where that is known.
+    pub since: Option<Timestamp>,
+    /// How long, in milliseconds, where that is known.
+    pub blocked_for_ms: Option<u64>,
+    /// The call that it is in; absent for a mere holder.
+    pub waits_in: Option<WaitsIn>,
+    /// Frames that it holds.
+    pub held_frames: Vec<HeldFrame>,
+    /// Witnesses that saw it.
+    pub seen_by: Vec<Witness>,
+    /// What else is known or can be done, in one sentence.
+    pub note: Option<String>,
+}
+
+/// The kind of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockerKind {
+    /// Asleep in a wait.
+    Blocked,
+    /// Inside a call and running.
+    Inside,
+    /// Outside every call, holding frames.
+    Holding,
+    /// Counted in a slot that names no thread (the shared overflow slot).
+    Unattributed,
+    /// A thread that exited and left frames behind; they belong to its process.
+    Exited,
+}
+
+impl std::fmt::Display for BlockerKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Blocked => "blocked",
+            Self::Inside => "inside",
+            Self::Holding => "holding",
+            Self::Unattributed => "unattributed",
+            Self::Exited => "exited",
+        })
+    }
+}
+
+/// A client call that a thread can be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsIn {
+    /// `buffer_get`.
+    BufferGet,
+    /// `buffer_put`.
+    BufferPut,
+    /// `event_poll`.
+    EventPoll,
+    /// `wait_started`.
+    WaitStarted,
+    /// The slot's word for it is none that we know (it is the client's word).
+    Unknown,
+}
+
+impl std::fmt::Display for WaitsIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::BufferGet => "buffer_get",
+            Self::BufferPut => "buffer_put",
+            Self::EventPoll => "event_poll",
+            Self::WaitStarted => "wait_started",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// A frame lent to an attachment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HeldFrame {
+    /// Index of the frame in the attachment's memory, from 0.
+    pub frame: u32,
+    /// How long it has been lent, in milliseconds.
+    pub age_ms: u64,
+}
+
+/// Answer of `GET /v1/sessions/{id}/blockers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockerList {
+    /// The session.
+    pub session: SessionId,
+    /// Its name.
+    pub name: SessionName,
+    /// When the list was made.
+    pub at: Timestamp,
+    /// Everyone who uses the session. Empty: nobody does.
+    pub blockers: Vec<Blocker>,
+}

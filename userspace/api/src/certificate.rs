@@ -1,0 +1,324 @@
+//! The proof that a session was off air when it was destroyed.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::health::Probe;
+use crate::id::{SessionId, SessionName};
+use crate::session::SessionCounters;
+use crate::time::Timestamp;
+use crate::verdict::Reading;
+use crate::who::Who;
+
+/// What one destroy stood on. Written once; only `memory` (and the step that goes with it) is
+/// completed later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Certificate {
+    /// Version of this document's form: [`Certificate::FORMAT`].
+    pub format: u32,
+    /// The session.
+    pub session: SessionId,
+    /// Its name.
+    pub name: SessionName,
+    /// Generation of its gate when it was destroyed: how many times it had been started.
+    pub generation: u64,
+    /// The kernel's boot id (`/proc/sys/kernel/random/boot_id`): monotonic times of two
+    /// certificates compare only under one boot id.
+    pub boot_id: String,
+    /// What ran.
+    pub versions: Versions,
+    /// The probe at the verdict, with the files that it watched for this session.
+    pub probe: Probe,
+    /// Which operation, that is which policy, destroyed it.
+    pub operation: Operation,
+    /// The wait that the request allowed, in milliseconds; absent when it allowed none.
+    pub deadline_ms: Option<u64>,
+    /// Who asked.
+    pub requester: Who,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// Steps in the order in which they happened.
+    pub steps: Vec<Step>,
+    /// What each witness said at the verdict.
+    pub readings: Vec<Reading>,
+    /// What the daemon settled for those who could not do it themselves.
+    pub reconciled: Vec<Reconciled>,
+    /// Numbers of the books over the session's whole life.
+    pub counts: Counts,
+    /// What passed through it.
+    pub frames: SessionCounters,
+    /// Whether the memory came back.
+    pub memory: Memory,
+    /// Moments on the way at which the witnesses contradicted each other.
+    pub disagreements: Vec<Disagreement>,
+}
+
+impl Certificate {
+    /// The present [`Certificate::format`].
+    pub const FORMAT: u32 = 1;
+
+    /// The short form for lists.
+    #[must_use]
+    pub fn summary(&self) -> CertificateSummary {
+        CertificateSummary {
+            session: self.session,
+            name: self.name.clone(),
+            operation: self.operation,
+            requester: self.requester.clone(),
+            issued_at: self.issued_at,
+            memory: self.memory.clone(),
+            reconciled: self.reconciled.len() as u64,
+            disagreements: self.disagreements.len() as u64,
+        }
+    }
+}
+
+/// What ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Versions {
+    /// Version of the daemon.
+    pub onaird: String,
+    /// Version of DPDK.
+    pub dpdk: String,
+    /// Release of the kernel (`uname -r`).
+    pub kernel: String,
+}
+
+/// The operation that destroyed a session. Policies are operations of their own, not flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// At once or not at all.
+    Destroy,
+    /// As soon as the last user has left, until a deadline.
+    DestroyWait,
+    /// The daemon's own shutdown.
+    Shutdown,
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Destroy => "destroy",
+            Self::DestroyWait => "destroy_wait",
+            Self::Shutdown => "shutdown",
+        })
+    }
+}
+
+/// One step on the way from stop to destroyed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    /// Which.
+    pub step: StepName,
+    /// When, by the wall clock.
+    pub at: Timestamp,
+    /// When, by CLOCK_MONOTONIC, in nanoseconds.
+    pub monotonic_ns: u64,
+    /// Microseconds since `stop_requested`.
+    pub since_stop_us: u64,
+}
+
+/// Names of the steps.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum StepName {
+    /// Somebody asked to stop.
+    StopRequested,
+    /// The gates are shut and everyone who slept was woken.
+    GatesClosed,
+    /// Every poller handed the session's runtime back.
+    PollersQuiesced,
+    /// Somebody asked to destroy.
+    DestroyRequested,
+    /// The last user left.
+    LastUserLeft,
+    /// The witnesses agreed.
+    Verdict,
+    /// The session is gone.
+    Destroyed,
+    /// No process maps its memory any more; it was given back.
+    MemoryReturned,
+}
+
+impl std::fmt::Display for StepName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::StopRequested => "stop_requested",
+            Self::GatesClosed => "gates_closed",
+            Self::PollersQuiesced => "pollers_quiesced",
+            Self::DestroyRequested => "destroy_requested",
+            Self::LastUserLeft => "last_user_left",
+            Self::Verdict => "verdict",
+            Self::Destroyed => "destroyed",
+            Self::MemoryReturned => "memory_returned",
+        })
+    }
+}
+
+/// Something that the daemon settled, exactly once, for a user who could not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reconciled {
+    /// Process id of that user.
+    pub pid: u32,
+    /// Its thread, where one is known.
+    pub tid: Option<u32>,
+    /// Its command name.
+    pub command: String,
+    /// What it left behind.
+    pub what: ReconciledWhat,
+    /// Frames that were credited.
+    pub frames: u64,
+    /// Slots that were cleared.
+    pub slots: u64,
+    /// Why it could not do it itself.
+    pub cause: ReconciledCause,
+    /// When it was settled.
+    pub at: Timestamp,
+}
+
+/// What a user left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReconciledWhat {
+    /// It was blocked in a wait.
+    Blocked,
+    /// It held frames.
+    HeldFrames,
+    /// It was counted in slots.
+    Slots,
+}
+
+impl std::fmt::Display for ReconciledWhat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Blocked => "blocked",
+            Self::HeldFrames => "held frames",
+            Self::Slots => "slots",
+        })
+    }
+}
+
+/// Why a user could not settle itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReconciledCause {
+    /// Its process died.
+    ProcessDied,
+    /// Its thread exited.
+    ThreadExited,
+    /// Its process let go of the session (exec, unmap, closed socket).
+    Detached,
+}
+
+impl std::fmt::Display for ReconciledCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::ProcessDied => "process died",
+            Self::ThreadExited => "thread exited",
+            Self::Detached => "detached",
+        })
+    }
+}
+
+/// The books over the session's life. For an honest end `frames_lent` is the sum of the three
+/// below it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Counts {
+    /// Attachments ever admitted.
+    pub attachments: u64,
+    /// Attachments at the stop.
+    pub attachments_at_stop: u64,
+    /// Callers that the probe saw blocked at the stop.
+    pub blocked_at_stop: u64,
+    /// Frames lent, each lend counted.
+    pub frames_lent: u64,
+    /// Of these, given back by their holder.
+    pub frames_returned: u64,
+    /// Of these, taken back unread.
+    pub frames_reclaimed: u64,
+    /// Of these, credited for a holder that could not give them back.
+    pub frames_reconciled: u64,
+}
+
+/// Whether the session's memory came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Memory {
+    /// The kernel confirmed that nobody maps it (W4); it was given back.
+    Returned {
+        /// How much, in bytes.
+        bytes: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody still has it open or mapped. It is kept aside and cannot show another session's
+    /// frames.
+    Pending {
+        /// How much, in bytes.
+        bytes: u64,
+        /// Processes that still hold it, as far as they are known.
+        held_by: Vec<u32>,
+    },
+    /// The kernel would not say.
+    Unverified {
+        /// How much, in bytes.
+        bytes: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Returned { .. } => "returned",
+            Self::Pending { .. } => "pending",
+            Self::Unverified { .. } => "unverified",
+        })
+    }
+}
+
+/// A moment at which the witnesses contradicted each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Disagreement {
+    /// When it was first seen.
+    pub at: Timestamp,
+    /// When they agreed again; absent when they never did.
+    pub resolved_at: Option<Timestamp>,
+    /// What each said.
+    pub readings: Vec<Reading>,
+    /// What it was, in one sentence.
+    pub note: String,
+}
+
+/// A certificate in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CertificateSummary {
+    /// The session.
+    pub session: SessionId,
+    /// Its name.
+    pub name: SessionName,
+    /// Which operation destroyed it.
+    pub operation: Operation,
+    /// Who asked.
+    pub requester: Who,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// Whether the memory came back.
+    pub memory: Memory,
+    /// How many things were reconciled.
+    pub reconciled: u64,
+    /// How many disagreements were seen on the way.
+    pub disagreements: u64,
+}
+
+/// Answer of `GET /v1/certificates`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CertificateList {
+    /// Certificates that are kept, newest first.
+    pub certificates: Vec<CertificateSummary>,
+}

@@ -1,0 +1,220 @@
+//! How the daemon is.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::time::Timestamp;
+
+/// Answer of `GET /v1/health`: 200 when ready, 503 with the same body when not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// In one word.
+    pub status: HealthStatus,
+    /// The control thread answers. Always true in an answer; false is no answer.
+    pub live: bool,
+    /// Sessions can be created, attached to and destroyed.
+    pub ready: bool,
+    /// What is not as it should be, each in one sentence with what to do. Empty when `ok`.
+    pub problems: Vec<String>,
+    /// Version of onaird.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// The kernel's boot id (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// Milliseconds since then, by the monotonic clock.
+    pub uptime_ms: u64,
+    /// The probe.
+    pub probe: Probe,
+    /// Ports and pollers.
+    pub dataplane: Dataplane,
+    /// Sessions by state.
+    pub sessions: SessionTally,
+}
+
+/// Health in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    /// All is well.
+    Ok,
+    /// It works, with less than was asked for; `problems` says what.
+    Degraded,
+    /// The probe is required and cannot be proven to see: no attach and no destroy passes.
+    ProbeBlind,
+}
+
+impl std::fmt::Display for HealthStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::ProbeBlind => "probe_blind",
+        })
+    }
+}
+
+/// What the configuration asks of the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeMode {
+    /// No attach and no destroy without it.
+    Required,
+    /// Used when it works, said loudly when not.
+    Preferred,
+    /// Not used; every certificate says so.
+    Off,
+}
+
+impl std::fmt::Display for ProbeMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Required => "required",
+            Self::Preferred => "preferred",
+            Self::Off => "off",
+        })
+    }
+}
+
+/// Whether the probe sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeState {
+    /// Loaded; the last canary came through.
+    Watching,
+    /// It should see and cannot be proven to; the reason stands beside it.
+    Blind,
+    /// Switched off.
+    Off,
+}
+
+impl std::fmt::Display for ProbeState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Watching => "watching",
+            Self::Blind => "blind",
+            Self::Off => "off",
+        })
+    }
+}
+
+/// The probe as it is now, or was when a certificate was issued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Probe {
+    /// What the configuration asks.
+    pub mode: ProbeMode,
+    /// Whether it sees.
+    pub state: ProbeState,
+    /// Why not, when it does not.
+    pub reason: Option<String>,
+    /// When the daemon's own canary last came through.
+    pub canary_at: Option<Timestamp>,
+    /// Files of clients that it is attached to.
+    pub files: Vec<WatchedFile>,
+}
+
+/// A client's file with the probe's sites in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WatchedFile {
+    /// Path as the client's process had it.
+    pub path: String,
+    /// Device number of the file system (st_dev).
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// GNU build id as hex digits, when the file carries one.
+    pub build_id: Option<String>,
+    /// Sites found and armed.
+    pub sites: Vec<WatchedSite>,
+}
+
+/// One probe site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WatchedSite {
+    /// Provider and name.
+    #[schema(examples("onair:wait_begin"))]
+    pub name: String,
+    /// Offset in the file, in bytes.
+    pub file_offset: u64,
+}
+
+/// Ports and pollers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Dataplane {
+    /// Driver behind the ports, `mixed` when they differ, `none` without ports.
+    #[schema(examples("af_xdp"))]
+    pub backend: String,
+    /// Version of DPDK.
+    pub dpdk: String,
+    /// Hugepages are in use.
+    pub hugepages: bool,
+    /// Ports, in the order of the configuration.
+    pub ports: Vec<PortHealth>,
+    /// Polling threads, in the order of the configuration.
+    pub pollers: Vec<PollerHealth>,
+}
+
+/// A port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PortHealth {
+    /// Its name in the configuration.
+    pub name: String,
+    /// DPDK device string.
+    pub device: String,
+    /// Driver.
+    #[schema(examples("af_xdp"))]
+    pub backend: String,
+    /// IPv4 address and prefix length.
+    #[schema(examples("10.77.0.1/24"))]
+    pub address: String,
+    /// Ethernet address.
+    #[schema(examples("02:00:00:00:00:01"))]
+    pub mac: String,
+    /// The link is up.
+    pub link_up: bool,
+    /// Name of the poller that serves it.
+    pub poller: String,
+    /// Packets received since the start.
+    pub rx_packets: u64,
+    /// Packets sent since the start.
+    pub tx_packets: u64,
+    /// Packets that the driver missed or dropped since the start.
+    pub rx_missed: u64,
+    /// Packets received that belong to no session, since the start.
+    pub rx_unclaimed: u64,
+}
+
+/// A polling thread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PollerHealth {
+    /// Its name in the configuration.
+    pub name: String,
+    /// CPU that it is pinned to.
+    pub core: u32,
+    /// What it does with nothing to do: `adaptive` or `busy`.
+    pub idle: String,
+    /// It answered the last command in time.
+    pub alive: bool,
+    /// Sessions that it serves now.
+    pub sessions: u64,
+}
+
+/// Number of sessions by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct SessionTally {
+    /// Never started.
+    pub created: u64,
+    /// Running.
+    pub running: u64,
+    /// Stopped.
+    pub stopped: u64,
+    /// A destroy waits.
+    pub draining: u64,
+    /// Quarantined.
+    pub quarantined: u64,
+    /// Destroyed since the daemon started.
+    pub destroyed: u64,
+}

@@ -1,0 +1,244 @@
+//! Every error of the API: problem details (RFC 9457) with a stable code.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::blocker::Blocker;
+use crate::spec::{SpecError, SpecErrors};
+use crate::verdict::Verdict;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident $code:literal $status:literal $title:literal $advice:literal;)+) => {
+        /// What went wrong, as a word that does not change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ProblemCode { $($(#[$doc])* $variant,)+ }
+
+        impl ProblemCode {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word.
+            #[must_use]
+            pub fn as_str(self) -> &'static str { match self { $(Self::$variant => $code,)+ } }
+
+            /// HTTP status that it is answered with.
+            #[must_use]
+            pub fn status(self) -> u16 { match self { $(Self::$variant => $status,)+ } }
+
+            /// What it means, in a few words that do not change.
+            #[must_use]
+            pub fn title(self) -> &'static str { match self { $(Self::$variant => $title,)+ } }
+
+            /// What to do about it.
+            #[must_use]
+            pub fn advice(self) -> &'static str { match self { $(Self::$variant => $advice,)+ } }
+        }
+    };
+}
+
+codes! {
+    /// The request is not what the API takes (not JSON, a missing, unknown or mistyped field).
+    InvalidRequest "invalid_request" 400 "The request cannot be understood"
+        "Compare the request with GET /v1/openapi.json.";
+    /// A session specification whose fields do not hold; `errors` names each.
+    InvalidSpec "invalid_spec" 422 "The session specification does not hold"
+        "Correct the fields named in `errors`.";
+    /// Nothing at this path.
+    NotFound "not_found" 404 "Nothing is at this path"
+        "GET /v1/openapi.json lists every path.";
+    /// This path does not take this method.
+    MethodNotAllowed "method_not_allowed" 405 "The path does not take this method"
+        "The Allow header and GET /v1/openapi.json say which it takes.";
+    /// The body did not arrive in time.
+    RequestTimeout "request_timeout" 408 "The request did not arrive in time"
+        "Send the whole request without a pause.";
+    /// The body is larger than the API takes.
+    TooLarge "too_large" 413 "The request's body is too large"
+        "Send at most 64 KiB.";
+    /// The body is not said to be JSON.
+    UnsupportedMediaType "unsupported_media_type" 415 "The request's body is not JSON"
+        "Send Content-Type: application/json.";
+    /// The headers are larger than the API takes.
+    HeadersTooLarge "headers_too_large" 431 "The request's headers are too large"
+        "Send at most 8 KiB of headers.";
+    /// No session of that name, nor was there one of that id.
+    NoSuchSession "no_such_session" 404 "No such session"
+        "`onairctl session list` shows those that live.";
+    /// The id is of a session that is gone (destroyed, or an earlier daemon's).
+    StaleSession "stale_session" 410 "The session is gone"
+        "Create it again; `onairctl session certificate ID` shows how it ended.";
+    /// No port of that name.
+    NoSuchPort "no_such_port" 422 "No such port"
+        "`onairctl health` lists the ports; they are set in the daemon's configuration.";
+    /// A living session has that name.
+    NameTaken "name_taken" 409 "The name is taken"
+        "Choose another name, or destroy the session that has it.";
+    /// The session has users; `blockers` and `verdict` name them.
+    Busy "busy" 409 "The session is in use"
+        "End or wait for the blockers; `onairctl session destroy --wait 5s` waits for them.";
+    /// A destroy of a session that runs.
+    Running "running" 409 "The session is running"
+        "Stop it first: `onairctl session stop`.";
+    /// The session is being destroyed and takes no other operation.
+    Draining "draining" 409 "The session is being destroyed"
+        "Wait for the destroy that is under way.";
+    /// The witnesses contradict each other, and the session was set aside.
+    Quarantined "quarantined" 409 "The session is quarantined"
+        "It is freed when its last holder exits; `onairctl session blockers` names it.";
+    /// The deadline passed and there are still users; the session stays stopped.
+    DeadlinePassed "deadline_passed" 409 "The deadline passed with the session still in use"
+        "End the blockers, or wait longer; the session stays stopped.";
+    /// The session is not destroyed, so there is no certificate yet.
+    CertificatePending "certificate_pending" 409 "There is no certificate yet"
+        "Destroy the session first.";
+    /// Peer credentials do not allow it.
+    Forbidden "forbidden" 403 "Not allowed"
+        "Ask as root, as the daemon's user, as a member of the socket's group or as the session's owner.";
+    /// A limit of the daemon or its configuration is reached.
+    LimitReached "limit_reached" 429 "A limit is reached"
+        "Destroy what is no longer needed, or raise the limit.";
+    /// The probe is required and cannot be proven to see.
+    ProbeBlind "probe_blind" 503 "The probe cannot be proven to see"
+        "`onairctl health` says why; nothing is attached or destroyed until it sees again.";
+    /// A poller did not answer in time, or its command queue is full.
+    DataplaneBusy "dataplane_busy" 503 "The data plane did not answer in time"
+        "Try again; `onairctl health` shows the pollers.";
+    /// The daemon is overloaded with requests.
+    Overloaded "overloaded" 503 "Too many requests wait"
+        "Try again shortly.";
+    /// The daemon is shutting down.
+    ShuttingDown "shutting_down" 503 "The daemon is shutting down"
+        "Try again once it has been started again.";
+    /// A fault of ours.
+    Internal "internal" 500 "The daemon failed"
+        "Report it with the daemon's log.";
+}
+
+impl std::fmt::Display for ProblemCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error as the API answers it: `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, thiserror::Error)]
+#[error("{detail} ({code})")]
+pub struct Problem {
+    /// `/v1/problems/{code}`: a path on this socket that explains the code.
+    #[serde(rename = "type")]
+    #[schema(examples("/v1/problems/busy"))]
+    pub kind: String,
+    /// What the code means.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What happened this time, with the values.
+    pub detail: String,
+    /// The stable code.
+    pub code: ProblemCode,
+    /// Who uses the session (`busy`, `deadline_passed`, `quarantined`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
+    /// What each witness said (with `blockers`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Box<Verdict>>,
+    /// Fields that do not hold (`invalid_spec`, `invalid_request`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<SpecError>,
+}
+
+impl Problem {
+    /// Media type of a problem in JSON (RFC 9457 §3).
+    pub const MEDIA_TYPE: &'static str = "application/problem+json";
+
+    /// A problem with this code; `detail` says what happened, with the values.
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("/v1/problems/{code}"),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: detail.into(),
+            code,
+            blockers: Vec::new(),
+            verdict: None,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Names those who are in the way.
+    #[must_use]
+    pub fn with_blockers(mut self, blockers: Vec<Blocker>) -> Self {
+        self.blockers = blockers;
+        self
+    }
+
+    /// Adds what each witness said.
+    #[must_use]
+    pub fn with_verdict(mut self, verdict: Verdict) -> Self {
+        self.verdict = Some(Box::new(verdict));
+        self
+    }
+
+    /// Adds the fields that do not hold.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<SpecError>) -> Self {
+        self.errors = errors;
+        self
+    }
+}
+
+impl From<SpecErrors> for Problem {
+    fn from(errors: SpecErrors) -> Self {
+        Self::new(ProblemCode::InvalidSpec, errors.to_string()).with_errors(errors.0)
+    }
+}
+
+/// What a code means: answer of `GET /v1/problems/{code}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProblemPage {
+    /// The code.
+    pub code: ProblemCode,
+    /// HTTP status that it is answered with.
+    pub status: u16,
+    /// What it means.
+    pub title: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+impl From<ProblemCode> for ProblemPage {
+    fn from(code: ProblemCode) -> Self {
+        Self {
+            code,
+            status: code.status(),
+            title: code.title().to_owned(),
+            advice: code.advice().to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problem_code__to_json__then_its_word() {
+        for &code in ProblemCode::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert!((400..600).contains(&code.status()), "{code}");
+            assert!(code.advice().ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn problem__plain__then_only_the_five_fields() {
+        let problem = Problem::new(ProblemCode::NoSuchSession, "no session is called \"x\"");
+        let value = serde_json::to_value(&problem).unwrap();
+        let fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(fields, ["code", "detail", "status", "title", "type"]);
+        assert_eq!(value["type"], "/v1/problems/no_such_session");
+        assert_eq!(serde_json::from_value::<Problem>(value).unwrap(), problem);
+    }
+}

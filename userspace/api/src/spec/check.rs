@@ -1,0 +1,289 @@
+//! From the document to the checked specification: every wrong field is named.
+
+use super::flow::{Flow, parse_destination, parse_source};
+use super::video::{Depth, FrameRate, VideoFormat};
+use super::{
+    DEFAULT_ATTACHMENTS, DEFAULT_PAYLOAD_TYPE, DEFAULT_QUOTA, Direction, MAX_ATTACHMENTS,
+    MAX_QUOTA, SessionSpec, Source, SpecDocument, SpecError, SpecErrors,
+};
+use crate::id::SessionName;
+
+/// Collects problems while the walk goes on.
+#[derive(Default)]
+struct Problems(Vec<SpecError>);
+
+impl Problems {
+    fn take<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+        result
+            .map_err(|e| self.0.push(SpecError::new(field, e.to_string())))
+            .ok()
+    }
+}
+
+impl TryFrom<SpecDocument> for SessionSpec {
+    type Error = SpecErrors;
+
+    fn try_from(document: SpecDocument) -> Result<Self, SpecErrors> {
+        let mut problems = Problems::default();
+        let p = &mut problems;
+        let name = p.take("name", document.name.parse::<SessionName>());
+        let port = p.take("port", check_port(document.port));
+        let width = p.take("video.width", check_width(document.video.width));
+        let height = p.take("video.height", check_height(document.video.height));
+        let frame_rate = p.take(
+            "video.frame_rate",
+            document.video.frame_rate.parse::<FrameRate>(),
+        );
+        let depth = p.take("video.depth", check_depth(document.video.depth));
+        let destination = p.take(
+            "flow.destination",
+            parse_destination(&document.flow.destination),
+        );
+        let flow_source = p.take(
+            "flow.source",
+            document
+                .flow
+                .source
+                .as_deref()
+                .map(parse_source)
+                .transpose(),
+        );
+        let payload_type = p.take(
+            "flow.payload_type",
+            document
+                .flow
+                .payload_type
+                .map_or(Ok(DEFAULT_PAYLOAD_TYPE), check_payload_type),
+        );
+        let source = p.take("source", check_source(document.direction, document.source));
+        let quota = p.take(
+            "quota",
+            check_count(document.quota.unwrap_or(DEFAULT_QUOTA), MAX_QUOTA, "frames"),
+        );
+        let max_attachments = p.take(
+            "max_attachments",
+            check_count(
+                document.max_attachments.unwrap_or(DEFAULT_ATTACHMENTS),
+                MAX_ATTACHMENTS,
+                "attachments",
+            ),
+        );
+        let checked = (|| {
+            Some(Self {
+                name: name?,
+                direction: document.direction,
+                port: port?,
+                video: VideoFormat {
+                    width: width?,
+                    height: height?,
+                    frame_rate: frame_rate?,
+                    depth: depth?,
+                },
+                flow: Flow {
+                    destination: destination?,
+                    source: flow_source?,
+                    payload_type: payload_type?,
+                },
+                source: source?,
+                quota: quota?,
+                max_attachments: max_attachments?,
+            })
+        })();
+        checked.ok_or(SpecErrors(problems.0))
+    }
+}
+
+fn check_port(port: String) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if port.is_empty() || port.len() > 63 || !port.bytes().all(plain) {
+        let shown: String = port.chars().take(60).collect();
+        return Err(format!(
+            "{shown:?} is no port name: give the name of a [[port]] in the daemon's configuration \
+             (GET /v1/health lists them)"
+        ));
+    }
+    Ok(port)
+}
+
+fn check_width(width: u32) -> Result<u32, String> {
+    let range = VideoFormat::MIN_WIDTH..=VideoFormat::MAX_WIDTH;
+    if !range.contains(&width) {
+        return Err(format!(
+            "{width} is out of range: give {} to {} pixels",
+            range.start(),
+            range.end()
+        ));
+    }
+    if !width.is_multiple_of(2) {
+        return Err(format!(
+            "{width} is odd: 4:2:2 carries pixels in pairs, give an even width"
+        ));
+    }
+    Ok(width)
+}
+
+fn check_height(height: u32) -> Result<u32, String> {
+    let range = VideoFormat::MIN_HEIGHT..=VideoFormat::MAX_HEIGHT;
+    if !range.contains(&height) {
+        return Err(format!(
+            "{height} is out of range: give {} to {} lines",
+            range.start(),
+            range.end()
+        ));
+    }
+    Ok(height)
+}
+
+fn check_depth(bits: u32) -> Result<Depth, String> {
+    Depth::from_bits(bits)
+        .ok_or_else(|| format!("{bits} bits a sample are not carried: give 8 or 10"))
+}
+
+fn check_payload_type(number: u32) -> Result<u8, String> {
+    u8::try_from(number)
+        .ok()
+        .filter(|n| (96..=127).contains(n))
+        .ok_or_else(|| format!("{number} is no dynamic payload type (RFC 3551 §6): give 96 to 127"))
+}
+
+fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<Source>, String> {
+    match (direction, source) {
+        (Direction::Send, source) => Ok(Some(source.unwrap_or(Source::Client))),
+        (Direction::Receive, None) => Ok(None),
+        (Direction::Receive, Some(source)) => Err(format!(
+            "\"{source}\" given, but a receive session takes its frames from the wire: leave it out"
+        )),
+    }
+}
+
+fn check_count(count: u32, max: u32, what: &str) -> Result<u32, String> {
+    if (1..=max).contains(&count) {
+        return Ok(count);
+    }
+    Err(format!("{count} is out of range: give 1 to {max} {what}"))
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn good() -> Value {
+        json!({"name": "cam1", "direction": "send", "port": "a",
+               "video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10},
+               "flow": {"destination": "10.77.0.2:5004"}})
+    }
+
+    fn check(value: Value) -> Result<SessionSpec, SpecErrors> {
+        serde_json::from_value::<SpecDocument>(value)
+            .unwrap()
+            .try_into()
+    }
+
+    #[test]
+    fn spec__minimal__then_defaults_filled_in() {
+        let spec = check(good()).unwrap();
+        assert_eq!((spec.quota, spec.max_attachments), (4, 4));
+        assert_eq!(spec.flow.payload_type, 96);
+        assert_eq!(spec.source, Some(Source::Client));
+        assert_eq!(spec.flow.source, None);
+    }
+
+    #[test]
+    fn spec__to_json_and_back__then_same() {
+        let mut value = good();
+        value["flow"]["source"] = json!("10.77.0.1");
+        value["source"] = json!("pattern");
+        let spec = check(value).unwrap();
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
+    }
+
+    #[test]
+    fn spec__one_wrong_field__then_that_field_is_named() {
+        let cases = [
+            ("/name", json!("Cam 1"), "name"),
+            ("/name", json!("0123456789abcdef"), "name"),
+            ("/port", json!(""), "port"),
+            ("/video/width", json!(1281), "video.width"),
+            ("/video/width", json!(4098), "video.width"),
+            ("/video/width", json!(0), "video.width"),
+            ("/video/height", json!(0), "video.height"),
+            ("/video/height", json!(2161), "video.height"),
+            ("/video/frame_rate", json!("59.94"), "video.frame_rate"),
+            ("/video/depth", json!(12), "video.depth"),
+            ("/flow/destination", json!("10.77.0.2"), "flow.destination"),
+            (
+                "/flow/destination",
+                json!("10.77.0.2:0"),
+                "flow.destination",
+            ),
+            (
+                "/flow/destination",
+                json!("239.0.0.1:5004"),
+                "flow.destination",
+            ),
+            ("/flow/destination", json!("[::1]:5004"), "flow.destination"),
+        ];
+        for (pointer, value, field) in cases {
+            let mut spec = good();
+            *spec.pointer_mut(pointer).unwrap() = value.clone();
+            let errors = check(spec).unwrap_err().0;
+            assert_eq!(errors.len(), 1, "{pointer} = {value}: {errors:?}");
+            assert_eq!(errors[0].field, field);
+        }
+        for (field, value) in [
+            ("quota", json!(0)),
+            ("quota", json!(65)),
+            ("max_attachments", json!(129)),
+        ] {
+            let mut spec = good();
+            spec[field] = value;
+            assert_eq!(check(spec).unwrap_err().0[0].field, field);
+        }
+        for (field, value) in [
+            ("source", json!("x")),
+            ("source", json!("0.0.0.0")),
+            ("payload_type", json!(95)),
+            ("payload_type", json!(300)),
+        ] {
+            let mut spec = good();
+            spec["flow"][field] = value;
+            assert_eq!(check(spec).unwrap_err().0[0].field, format!("flow.{field}"));
+        }
+    }
+
+    #[test]
+    fn spec__many_wrong_fields__then_all_are_named() {
+        let mut spec = good();
+        spec["name"] = json!("");
+        spec["video"]["width"] = json!(3);
+        spec["flow"]["destination"] = json!("nowhere");
+        let errors = check(spec).unwrap_err();
+        let fields: Vec<_> = errors.0.iter().map(|e| e.field.as_str()).collect();
+        assert_eq!(fields, ["name", "video.width", "flow.destination"]);
+        assert!(
+            errors
+                .to_string()
+                .contains("; flow.destination: \"nowhere\"")
+        );
+    }
+
+    #[test]
+    fn spec__receive_with_a_source__then_refused() {
+        let mut spec = good();
+        spec["direction"] = json!("receive");
+        assert_eq!(check(spec.clone()).unwrap().source, None);
+        spec["source"] = json!("pattern");
+        assert_eq!(check(spec).unwrap_err().0[0].field, "source");
+    }
+
+    #[test]
+    fn spec__unknown_field__then_refused() {
+        let mut spec = good();
+        spec["vidoe"] = json!(1);
+        let error = serde_json::from_value::<SpecDocument>(spec).unwrap_err();
+        assert!(error.to_string().contains("vidoe"), "{error}");
+    }
+}

@@ -1,0 +1,103 @@
+//! The session specification as it stands in JSON, before anything but its shape is known.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Direction, SessionSpec, Source};
+
+/// Body of `POST /v1/sessions`.
+///
+/// Essence: ST 2110-20 video, progressive, YCbCr-4:2:2, in the pgroup layout of RFC 4175 §4.3, over
+/// UDP/IPv4.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SessionSpec)]
+pub struct SpecDocument {
+    /// Unique among the sessions that live: `[a-z0-9][a-z0-9._-]{0,62}`, not sixteen hex digits.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1"))]
+    pub name: String,
+    /// Which way the packets go.
+    pub direction: Direction,
+    /// Name of a port in the daemon's configuration.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("a"))]
+    pub port: String,
+    /// Raster, rate and depth.
+    pub video: VideoDocument,
+    /// Addresses and payload type.
+    pub flow: FlowDocument,
+    /// Send only, where the frames come from; `client` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Frames that an attachment may have lent at once: 1 to 64, 4 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 64)]
+    pub quota: Option<u32>,
+    /// Attachments at once: 1 to 128, 4 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 128)]
+    pub max_attachments: Option<u32>,
+}
+
+/// Raster, rate and depth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = VideoFormat)]
+pub struct VideoDocument {
+    /// Pixels in a line: even, 16 to 4096.
+    #[schema(minimum = 16, maximum = 4096, multiple_of = 2, examples(1280))]
+    pub width: u32,
+    /// Lines in a frame: 2 to 2160.
+    #[schema(minimum = 2, maximum = 2160, examples(720))]
+    pub height: u32,
+    /// Frames a second as the exact ratio of ST 2110-20 §7.2: `60/1`, `60`, `30000/1001`.
+    /// 1 to 240.
+    #[schema(pattern = "^[0-9]{1,6}(/[0-9]{1,6})?$", examples("60/1"))]
+    pub frame_rate: String,
+    /// Bits a sample: 8 or 10.
+    #[schema(minimum = 8, maximum = 10, multiple_of = 2, examples(10))]
+    pub depth: u32,
+}
+
+/// Addresses and payload type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Flow)]
+pub struct FlowDocument {
+    /// Where the packets go, `IPv4:port`. Receive: the port's own address.
+    #[schema(examples("10.77.0.2:5004"))]
+    pub destination: String,
+    /// `IPv4` or `IPv4:port`. Send: the local address and UDP port (absent: the port's address, and
+    /// the destination's UDP port). Receive: only packets from there are taken (absent: from
+    /// anywhere).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(examples("10.77.0.1:5004"))]
+    pub source: Option<String>,
+    /// RTP payload type, a dynamic one (RFC 3551 §6): 96 to 127, 96 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 96, maximum = 127)]
+    pub payload_type: Option<u32>,
+}
+
+impl From<SessionSpec> for SpecDocument {
+    fn from(spec: SessionSpec) -> Self {
+        Self {
+            name: spec.name.into(),
+            direction: spec.direction,
+            port: spec.port,
+            video: VideoDocument {
+                width: spec.video.width,
+                height: spec.video.height,
+                frame_rate: spec.video.frame_rate.to_string(),
+                depth: spec.video.depth.bits(),
+            },
+            flow: FlowDocument {
+                destination: spec.flow.destination.to_string(),
+                source: spec.flow.source.map(|s| s.to_string()),
+                payload_type: Some(u32::from(spec.flow.payload_type)),
+            },
+            source: spec.source,
+            quota: Some(spec.quota),
+            max_attachments: Some(spec.max_attachments),
+        }
+    }
+}

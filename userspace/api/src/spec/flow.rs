@@ -1,0 +1,98 @@
+//! Addresses and payload type of a session's packets.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// Addresses and payload type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Flow {
+    /// Where the packets go: a unicast address, a UDP port other than 0.
+    pub destination: SocketAddrV4,
+    /// Where they come from. Send: the local address and UDP port, `None` for the port's address
+    /// and the destination's UDP port. Receive: a filter, `None` for anybody.
+    pub source: Option<FlowSource>,
+    /// RTP payload type: 96 to 127.
+    pub payload_type: u8,
+}
+
+/// An address with or without a UDP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowSource {
+    /// Unicast address.
+    pub address: Ipv4Addr,
+    /// UDP port, never 0; `None`: any (receive), the destination's (send).
+    pub port: Option<u16>,
+}
+
+impl fmt::Display for FlowSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.address),
+            None => self.address.fmt(f),
+        }
+    }
+}
+
+/// Reads `IPv4:port`.
+pub(super) fn parse_destination(text: &str) -> Result<SocketAddrV4, String> {
+    let Ok(socket) = text.parse::<SocketAddrV4>() else {
+        return Err(format!(
+            "{:?} is no IPv4 address with a UDP port: give it as 10.77.0.2:5004",
+            shown(text)
+        ));
+    };
+    unicast(*socket.ip())?;
+    if socket.port() == 0 {
+        return Err(format!(
+            "{text:?}: UDP port 0 cannot be used, give 1 to 65535"
+        ));
+    }
+    Ok(socket)
+}
+
+/// Reads `IPv4` or `IPv4:port`.
+pub(super) fn parse_source(text: &str) -> Result<FlowSource, String> {
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        unicast(address)?;
+        return Ok(FlowSource {
+            address,
+            port: None,
+        });
+    }
+    let Ok(socket) = text.parse::<SocketAddrV4>() else {
+        return Err(format!(
+            "{:?} is neither an IPv4 address nor one with a UDP port: give it as 10.77.0.1 or \
+             10.77.0.1:5004",
+            shown(text)
+        ));
+    };
+    unicast(*socket.ip())?;
+    if socket.port() == 0 {
+        return Err(format!(
+            "{text:?}: UDP port 0 cannot be used, give 1 to 65535 or leave it out"
+        ));
+    }
+    Ok(FlowSource {
+        address: *socket.ip(),
+        port: Some(socket.port()),
+    })
+}
+
+fn unicast(address: Ipv4Addr) -> Result<(), String> {
+    let why = if address.is_multicast() {
+        "a multicast group, and this version does not join groups"
+    } else if address.is_broadcast() {
+        "the broadcast address"
+    } else if address.is_unspecified() {
+        "the unspecified address"
+    } else if address.is_loopback() {
+        "a loopback address, which never reaches a port"
+    } else {
+        return Ok(());
+    };
+    Err(format!("{address} is {why}: give a unicast address"))
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(60).collect()
+}

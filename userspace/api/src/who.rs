@@ -1,0 +1,60 @@
+//! Who asked.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A process that asked for something, as the kernel told it (SO_PEERCRED, unix(7)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Who {
+    /// Effective user id at connect.
+    pub uid: u32,
+    /// Effective group id at connect.
+    pub gid: u32,
+    /// Process id in the daemon's pid namespace; 0 when the process is not visible from there.
+    pub pid: u32,
+    /// Command line's first word without its folder (`/proc/PID/comm` when there is none), read
+    /// when the connection was accepted. Empty when it could not be read. The process chose it: it
+    /// is for people, never for a decision.
+    pub command: String,
+    /// The way it came.
+    pub via: Via,
+}
+
+/// The way a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub enum Via {
+    /// HTTP on the control socket.
+    #[serde(rename = "control.sock")]
+    Control,
+    /// A client's message on the attach socket.
+    #[serde(rename = "attach.sock")]
+    Attach,
+    /// The daemon itself, when it shuts down.
+    #[serde(rename = "daemon")]
+    Daemon,
+}
+
+impl std::fmt::Display for Via {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Control => "control.sock",
+            Self::Attach => "attach.sock",
+            Self::Daemon => "daemon",
+        })
+    }
+}
+
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let command = if self.command.is_empty() {
+            "?"
+        } else {
+            &self.command
+        };
+        write!(
+            f,
+            "{command} (pid {}, uid {}) via {}",
+            self.pid, self.uid, self.via
+        )
+    }
+}
