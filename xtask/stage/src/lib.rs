@@ -1,0 +1,44 @@
+//! What the demo, the tests and the bench put up on the machine, and take down again.
+//!
+//! Here live the [`Stage`] (a network namespace, veth pairs, hugepages, a folder, processes), the
+//! record that lets the next run take down what a run killed with SIGKILL left behind, the
+//! [`Snapshot`] that proves that nothing stayed, and the handles on the processes that act on a
+//! stage. No product crate is used here and nothing of the product's protocol is known, so that
+//! `xtask` can be built before the packages that the product needs are installed.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        non_snake_case,
+        reason = "tests are named subject__action__then_result"
+    )
+)]
+
+mod actor;
+mod command;
+mod daemon;
+mod hugepages;
+mod interrupt;
+mod leftovers;
+mod namespace;
+mod oracle;
+mod process;
+mod record;
+mod run;
+mod snapshot;
+mod stage;
+mod sysctl;
+mod until;
+
+pub use actor::Actor;
+pub use command::{output, run};
+pub use daemon::Daemon;
+pub use interrupt::{Guard, guard};
+pub use leftovers::{end_run, take_down_leftovers};
+pub use namespace::{End, Veth};
+pub use oracle::{blocked, cpu_time, threads};
+pub use process::{ProcessId, Running};
+pub use run::{RUN_VARIABLE, Run};
+pub use snapshot::Snapshot;
+pub use stage::Stage;
+pub use until::{Deadline, until};

@@ -1,0 +1,79 @@
+//! What the kernel says about threads in `/proc`, for comparison with what the daemon says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+/// `futex_waitv` on x86-64 (`asm/unistd_64.h`): the call in which `buffer_get` sleeps.
+const FUTEX_WAITV: &str = "449";
+
+/// The threads of process `pid`, by tid.
+///
+/// # Errors
+/// When the process is gone.
+pub fn threads(pid: u32) -> Result<BTreeSet<u32>> {
+    let folder = format!("/proc/{pid}/task");
+    fs::read_dir(&folder)
+        .with_context(|| format!("no {folder}: the process has ended"))?
+        .map(|entry| {
+            let name = entry?.file_name();
+            name.to_str()
+                .and_then(|tid| tid.parse().ok())
+                .with_context(|| format!("{folder} has an entry {name:?}"))
+        })
+        .collect()
+}
+
+/// The threads of process `pid` that sleep in `futex_waitv` at this moment, by
+/// `/proc/PID/task/TID/syscall` (proc_pid_syscall(5)). Nothing else in our programs uses that call.
+///
+/// # Errors
+/// When the process is gone, or we may not look.
+pub fn blocked(pid: u32) -> Result<BTreeSet<u32>> {
+    let mut blocked = BTreeSet::new();
+    for tid in threads(pid)? {
+        let Ok(line) = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")) else {
+            continue; // it ended meanwhile
+        };
+        if line.split_ascii_whitespace().next() == Some(FUTEX_WAITV) {
+            blocked.insert(tid);
+        }
+    }
+    Ok(blocked)
+}
+
+/// How long thread `tid` of process `pid` has run on a CPU, to the nanosecond
+/// (`/proc/PID/task/TID/schedstat`, the first field).
+///
+/// # Errors
+/// When the thread is gone, or the kernel keeps no such figure.
+pub fn cpu_time(pid: u32, tid: u32) -> Result<Duration> {
+    let path = format!("/proc/{pid}/task/{tid}/schedstat");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    text.split_ascii_whitespace()
+        .next()
+        .and_then(|ns| ns.parse().ok())
+        .map(Duration::from_nanos)
+        .with_context(|| format!("{path} reads {text:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::until::{Deadline, until};
+
+    #[test]
+    fn threads__of_me__then_this_one_is_there() {
+        let me = std::process::id();
+        let tid = u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+        assert!(threads(me).unwrap().contains(&tid));
+        assert!(!blocked(me).unwrap().contains(&tid));
+        // The kernel adds up at the next tick.
+        until("some CPU time", Deadline::seconds(10), || {
+            Ok((cpu_time(me, tid)? > Duration::ZERO).then_some(()))
+        })
+        .unwrap();
+    }
+}

@@ -1,0 +1,152 @@
+//! What stands on the machine because of us, written down *before* it is put up.
+//!
+//! One JSON file a run in [`FOLDER`]. A run that ends well removes its own; the file of a run that
+//! was killed tells the next one what to take down. The folder's lock is held while the machine's
+//! shared settings are changed, so that two runs do not undo each other.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::hugepages::Hugepages;
+use crate::namespace;
+use crate::run::Run;
+use crate::sysctl::Sysctl;
+
+/// Where the records lie. It is there only while there is something to record.
+pub(crate) const FOLDER: &str = "/run/onair-xtask";
+
+/// One thing that a run put up, or was about to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Thing {
+    /// A network namespace, by its name under `/run/netns`, with all that is in it.
+    Namespace(String),
+    /// A folder and all that is in it.
+    Directory(PathBuf),
+    /// Hugepages that were added.
+    Hugepages(Hugepages),
+    /// A setting of the kernel that was changed.
+    Sysctl(Sysctl),
+}
+
+impl Thing {
+    /// Takes it down. A thing that is not there, or not there any more, is no error.
+    pub(crate) fn undo(&self, folder: &Folder) -> Result<()> {
+        match self {
+            Self::Namespace(name) => namespace::remove(folder, name),
+            Self::Directory(path) => match fs::remove_dir_all(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    Err(error).with_context(|| format!("removing {}", path.display()))
+                }
+                _ => Ok(()),
+            },
+            Self::Hugepages(added) => added.give_back(),
+            Self::Sysctl(changed) => changed.restore(),
+        }
+    }
+}
+
+impl std::fmt::Display for Thing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Namespace(name) => write!(f, "network namespace {name}"),
+            Self::Directory(path) => write!(f, "folder {}", path.display()),
+            Self::Hugepages(added) => write!(f, "{added}"),
+            Self::Sysctl(changed) => write!(f, "{changed}"),
+        }
+    }
+}
+
+/// What one run put up, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Whose it is.
+    pub(crate) run: Run,
+    /// In the order in which they were put up.
+    pub(crate) things: Vec<Thing>,
+}
+
+/// The folder with the records, locked for as long as the value lives.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    /// flock(2) on the folder itself, so that no lock file is left over.
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if need be, and waits for its lock.
+    pub(crate) fn open() -> Result<Self> {
+        loop {
+            match fs::create_dir(FOLDER) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(error).with_context(|| {
+                        format!("cannot make {FOLDER}: network namespaces and hugepages need root")
+                    });
+                }
+                _ => {}
+            }
+            let lock = match File::open(FOLDER) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                other => other.with_context(|| format!("opening {FOLDER}"))?,
+            };
+            lock.lock().with_context(|| format!("locking {FOLDER}"))?;
+            // Another run may have removed the folder while we waited.
+            if fs::metadata(FOLDER)
+                .is_ok_and(|now| lock.metadata().is_ok_and(|own| own.ino() == now.ino()))
+            {
+                return Ok(Self { _lock: lock });
+            }
+        }
+    }
+
+    /// All records that are there.
+    pub(crate) fn records(&self) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for entry in fs::read_dir(FOLDER)? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|kind| kind != "json") {
+                continue;
+            }
+            let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            records.push(serde_json::from_slice(&text).with_context(|| {
+                format!(
+                    "{} is not a record of this version: take down by hand what it names, then remove it",
+                    path.display()
+                )
+            })?);
+        }
+        Ok(records)
+    }
+
+    /// Writes `record`, whole or not at all.
+    pub(crate) fn save(&self, record: &Record) -> Result<()> {
+        let path = file(record.run);
+        let fresh = path.with_extension("new");
+        fs::write(&fresh, serde_json::to_vec(record)?)
+            .and_then(|()| fs::rename(&fresh, &path))
+            .with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// Removes the record of `run`.
+    pub(crate) fn forget(&self, run: Run) -> Result<()> {
+        match fs::remove_file(file(run)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Only an empty folder can be removed: an error says that there is still something in it.
+        let _ = fs::remove_dir(FOLDER);
+    }
+}
+
+fn file(run: Run) -> PathBuf {
+    PathBuf::from(FOLDER).join(format!("{run}.json"))
+}

@@ -1,0 +1,209 @@
+//! The stage itself: it owns what is put up, and takes it down however the run ends.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::hugepages::Hugepages;
+use crate::interrupt::{Guard, guard};
+use crate::leftovers::{take_down, take_down_leftovers};
+use crate::namespace::{self, Veth};
+use crate::record::{Folder, Record, Thing};
+use crate::run::Run;
+use crate::sysctl::Sysctl;
+
+/// What a run has put up on this machine.
+///
+/// Everything is recorded before it is put up. It is taken down, processes first, by
+/// [`Stage::take_down`], on drop, on a panic, on SIGINT, SIGTERM and SIGHUP; after a SIGKILL by
+/// the next [`Stage::open`] of anybody.
+#[derive(Debug)]
+pub struct Stage {
+    run: Run,
+    namespace: String,
+    directory: PathBuf,
+    leftovers: Vec<String>,
+    up: Arc<Mutex<Up>>,
+    _interrupt: Guard,
+}
+
+/// What is up now. `None` once it has been taken down: nothing more may be put up then.
+#[derive(Debug)]
+struct Up(Option<Record>);
+
+impl Stage {
+    /// Takes down what killed runs left, then puts up a network namespace `onair-KIND-PID-N` and
+    /// a folder.
+    ///
+    /// # Errors
+    /// Without root, without `ip`, or when leftovers cannot be taken down.
+    pub fn open(kind: &str) -> Result<Self> {
+        let leftovers = take_down_leftovers()?;
+        let run = Run::next()?;
+        let name = format!("onair-{kind}-{}-{}", run.owner.pid, run.number);
+        let directory = std::env::temp_dir().join(&name);
+        let up = Arc::new(Mutex::new(Up(Some(Record {
+            run,
+            things: Vec::new(),
+        }))));
+        let on_signal = Arc::clone(&up);
+        let interrupt = guard(move || report(down(&on_signal)))?;
+        let stage = Self {
+            run,
+            namespace: name,
+            directory,
+            leftovers,
+            up,
+            _interrupt: interrupt,
+        };
+        stage.put_up(Thing::Directory(stage.directory.clone()), |_| {
+            std::fs::create_dir_all(&stage.directory)
+                .with_context(|| format!("making {}", stage.directory.display()))
+        })?;
+        stage.put_up(Thing::Namespace(stage.namespace.clone()), |folder| {
+            namespace::add(folder, &stage.namespace)
+        })?;
+        Ok(stage)
+    }
+
+    /// What of killed runs was taken down when this stage was opened, a line a thing.
+    #[must_use]
+    pub fn leftovers(&self) -> &[String] {
+        &self.leftovers
+    }
+
+    /// The name of the namespace under `/run/netns`.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// A folder for this run's files; it goes with the stage.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Puts a cable into the namespace; it goes with the namespace.
+    ///
+    /// # Errors
+    /// When a name is taken, or the kernel has no veth.
+    pub fn veth(&self, cable: &Veth) -> Result<()> {
+        let _up = self.still_up()?;
+        namespace::add_veth(&self.namespace, cable)
+    }
+
+    /// Sees to it that `megabytes` of hugepages are free; `false` when the kernel has not got them.
+    ///
+    /// # Errors
+    /// When the kernel has no hugepages at all, or we may not add any.
+    pub fn hugepages(&self, megabytes: u64) -> Result<bool> {
+        let mut up = self.still_up()?;
+        let folder = Folder::open()?;
+        let Some(mut pages) = Hugepages::plan(megabytes)? else {
+            return Ok(true);
+        };
+        let record = up.record()?;
+        let place = record.things.len();
+        record.things.push(Thing::Hugepages(pages.clone()));
+        folder.save(record)?;
+        let given = pages.add()?;
+        if given {
+            record.things[place] = Thing::Hugepages(pages);
+        } else {
+            record.things.pop();
+        }
+        folder.save(record)?;
+        Ok(given)
+    }
+
+    /// Raises the kernel's setting `name` (in dots) to `least`, if it is lower.
+    ///
+    /// # Errors
+    /// When there is no such number, or we may not set it.
+    pub fn sysctl_at_least(&self, name: &str, least: u64) -> Result<()> {
+        match Sysctl::plan(name, least)? {
+            Some(change) => self.put_up(Thing::Sysctl(change.clone()), |_| change.apply()),
+            None => Ok(()),
+        }
+    }
+
+    /// A command that belongs to this run: it and all that it starts are ended with the stage. It
+    /// has a process group of its own, so that a Ctrl-C in the terminal does not reach it beside
+    /// the stage's own, orderly end.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        self.run.command(program)
+    }
+
+    /// Like [`Stage::command`], inside the network namespace. Not by `ip netns exec`, which also
+    /// hides `/sys/fs/bpf` and `/sys/fs/cgroup`.
+    #[must_use]
+    pub fn command_inside(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = self.command("nsenter");
+        command
+            .arg(format!("--net=/run/netns/{}", self.namespace))
+            .arg(program.as_ref());
+        command
+    }
+
+    /// Ends the processes and takes everything down.
+    ///
+    /// # Errors
+    /// When a part could not be taken down: the message lists each.
+    pub fn take_down(self) -> Result<()> {
+        down(&self.up)
+    }
+
+    fn put_up(&self, thing: Thing, how: impl FnOnce(&Folder) -> Result<()>) -> Result<()> {
+        let mut up = self.still_up()?;
+        let folder = Folder::open()?;
+        let record = up.record()?;
+        record.things.push(thing);
+        folder.save(record)?;
+        how(&folder)
+    }
+
+    /// What is up, locked. The lock of the folder is only ever taken after this one.
+    fn still_up(&self) -> Result<MutexGuard<'_, Up>> {
+        let mut up = lock(&self.up);
+        up.record()?;
+        Ok(up)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        report(down(&self.up));
+    }
+}
+
+impl Up {
+    fn record(&mut self) -> Result<&mut Record> {
+        match &mut self.0 {
+            Some(record) => Ok(record),
+            None => bail!("interrupted: the stage has been taken down"),
+        }
+    }
+}
+
+fn down(up: &Mutex<Up>) -> Result<()> {
+    // The lock is held until all is down: the signal thread must not end the process meanwhile.
+    let mut up = lock(up);
+    match up.0.take() {
+        Some(record) => take_down(&record),
+        None => Ok(()),
+    }
+}
+
+fn lock(up: &Mutex<Up>) -> MutexGuard<'_, Up> {
+    up.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn report(result: Result<()>) {
+    if let Err(error) = result {
+        eprintln!("onair-stage: {error:#}");
+    }
+}

@@ -1,0 +1,72 @@
+//! Waiting for something that the kernel shows but does not announce.
+
+use std::fmt::Display;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// A point in time after which waiting is an error.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    end: Instant,
+    span: Duration,
+}
+
+impl Deadline {
+    /// `span` from now.
+    #[must_use]
+    pub fn after(span: Duration) -> Self {
+        Self {
+            end: Instant::now() + span,
+            span,
+        }
+    }
+
+    /// `seconds` from now.
+    #[must_use]
+    pub fn seconds(seconds: u64) -> Self {
+        Self::after(Duration::from_secs(seconds))
+    }
+
+    /// What is left; zero once it has passed.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.left().is_zero()
+    }
+
+    /// How long it was from the beginning.
+    #[must_use]
+    pub fn span(&self) -> Duration {
+        self.span
+    }
+}
+
+/// Asks `look` again and again until it gives `Some`, less often the longer it takes (1–20 ms):
+/// for state in `/proc` and in other processes for which there is no event.
+///
+/// # Errors
+/// What `look` fails with, and a message that names `what` when `deadline` passes first.
+pub fn until<T>(
+    what: impl Display,
+    deadline: Deadline,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        if deadline.passed() {
+            bail!("waited {:?} in vain for {what}", deadline.span());
+        }
+        thread::sleep(pause.min(deadline.left()));
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
