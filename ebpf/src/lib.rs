@@ -1,1 +1,48 @@
-//! The BPF program that observes blocked callers, its structs and its probe sites
+//! The BPF program that observes blocked callers, its structs and its probe sites.
+//!
+//! Here lives what every loader of the program needs and nothing that loads it:
+//! the object's bytes, the mirrors of its structs ([`layout`]), the names of its
+//! maps and programs ([`names`]), and the search for the probe sites in a
+//! client's ELF file ([`sites`]). No system call but positioned reads.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(non_snake_case, reason = "tests are named subject__action__then_result"))]
+
+mod elf;
+pub mod layout;
+pub mod names;
+pub mod sites;
+
+/// Loaders cast the start of the object to ELF structs, so it must lie on 8 octets.
+#[repr(C, align(8))]
+struct Aligned<Bytes: ?Sized>(Bytes);
+
+static OBJECT: &Aligned<[u8]> =
+    &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/waiters.bpf.o")));
+
+/// The compiled program: an ELF relocatable for the BPF machine, with BTF, 8-octet aligned.
+pub fn object() -> &'static [u8] {
+    &OBJECT.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn object__embed__then_aligned_elf() {
+        assert_eq!(&object()[..4], b"\x7fELF");
+        assert_eq!(object().as_ptr().addr() % 8, 0);
+    }
+
+    #[test]
+    fn object__symbols__then_every_name_is_there() {
+        use object::{Object, ObjectSymbol};
+        let file = object::read::elf::ElfFile64::<object::Endianness>::parse(object())
+            .expect("our own object");
+        let symbols: Vec<_> = file.symbols().filter_map(|s| s.name().ok()).collect();
+        for name in names::PROGRAMS.iter().chain(names::MAPS).chain([&names::SETTINGS]) {
+            assert!(symbols.contains(name), "{name} is not a symbol of the object");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Names in the BPF object, as loaders look them up.
+
+/// Program for the site at which a wait begins.
+pub const WAIT_BEGIN: &str = "wait_begin";
+/// Program for the site at which a wait ends.
+pub const WAIT_END: &str = "wait_end";
+/// Program for [`TRACEPOINT_EXIT`].
+pub const ON_EXIT: &str = "on_exit";
+/// Program for [`TRACEPOINT_EXEC`].
+pub const ON_EXEC: &str = "on_exec";
+/// All programs.
+pub const PROGRAMS: &[&str] = &[WAIT_BEGIN, WAIT_END, ON_EXIT, ON_EXEC];
+
+/// Raw tracepoint at the end of each thread.
+pub const TRACEPOINT_EXIT: &str = "sched_process_exit";
+/// Raw tracepoint at the change of a process's image.
+pub const TRACEPOINT_EXEC: &str = "sched_process_exec";
+
+/// Hash, `tgid << 32 | tid` → [`crate::layout::Waiter`].
+pub const WAITERS: &str = "waiters";
+/// Hash, [`crate::layout::AttachmentKey`] → [`crate::layout::Attachment`].
+pub const ATTACHMENTS: &str = "attachments";
+/// Hash, tgid (u32) → [`crate::layout::Client`].
+pub const CLIENTS: &str = "clients";
+/// Hash, token (u64) → [`crate::layout::Canary`].
+pub const CANARIES: &str = "canaries";
+/// Array of u64: blocked threads by a session's index.
+pub const BLOCKED: &str = "blocked";
+/// Array of u64: counters by [`crate::layout::Stat`].
+pub const STATS: &str = "stats";
+/// Ring buffer of [`crate::layout::Event`].
+pub const EVENTS: &str = "events";
+/// All maps that user space opens.
+pub const MAPS: &[&str] = &[WAITERS, ATTACHMENTS, CLIENTS, CANARIES, BLOCKED, STATS, EVENTS];
+
+/// The global that holds [`crate::layout::Settings`]; the only one in `.rodata`.
+pub const SETTINGS: &str = "settings";
