@@ -1,0 +1,296 @@
+//! From packets to frames.
+
+use crate::rtp::{RtpHeader, timestamp_after};
+use crate::st2110_20::Segments;
+use crate::video::VideoFormat;
+
+use super::coverage::Coverage;
+use super::frame::Frame;
+use super::report::Sink;
+use super::sequence::{Arrival, Sequence};
+use super::stats::{AssemblyStats, Malformed};
+
+/// Packets in a row that fit no frame before the source is believed to have started anew.
+const STRAYS_BEFORE_RESTART: u32 = 16;
+
+/// What an assembler takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AssemblerConfig {
+    /// Raster, depth and rate.
+    pub format: VideoFormat,
+    /// RTP payload type, 0 to 127; others are counted as malformed.
+    pub payload_type: u8,
+    /// A frame of which nothing came for so many nanoseconds is closed incomplete. Also how long
+    /// nothing may fit before a source whose numbers fell back is taken to have started anew.
+    pub timeout_ns: u64,
+}
+
+/// Puts the frames of one flow together. Its memory is taken when it is made.
+#[derive(Debug)]
+pub struct Assembler<S> {
+    config: AssemblerConfig,
+    /// Under way, the older first; the first `active` are in use.
+    frames: [Frame<S>; 2],
+    active: usize,
+    ssrc: Option<u32>,
+    sequence: Sequence,
+    /// Timestamp of the last frame that was closed, and the number after its highest packet.
+    closed: Option<(u32, u64)>,
+    strays: u32,
+    last_fit_ns: u64,
+    stats: AssemblyStats,
+}
+
+impl<S: Copy> Assembler<S> {
+    /// An assembler that has seen nothing.
+    #[must_use]
+    pub fn new(config: AssemblerConfig) -> Self {
+        let coverage = Coverage::new(&config.format);
+        Self {
+            config,
+            frames: [Frame::idle(coverage.clone()), Frame::idle(coverage)],
+            active: 0,
+            ssrc: None,
+            sequence: Sequence::new(),
+            closed: None,
+            strays: 0,
+            last_fit_ns: 0,
+            stats: AssemblyStats::default(),
+        }
+    }
+
+    /// What it takes.
+    #[must_use]
+    pub const fn config(&self) -> &AssemblerConfig {
+        &self.config
+    }
+
+    /// What became of everything so far.
+    #[must_use]
+    pub const fn stats(&self) -> &AssemblyStats {
+        &self.stats
+    }
+
+    /// Frames under way, at most two.
+    #[must_use]
+    pub const fn under_way(&self) -> usize {
+        self.active
+    }
+
+    /// The synchronisation source that is followed, once a packet came.
+    #[must_use]
+    pub const fn ssrc(&self) -> Option<u32> {
+        self.ssrc
+    }
+
+    /// Takes the RTP packet `packet`, which came at `now_ns` of a monotonic clock. Nothing of a
+    /// malformed packet is used, not even its synchronisation source.
+    pub fn push(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+        self.stats.packets += 1;
+        self.stats.octets += packet.len() as u64;
+        match self.read(packet) {
+            Ok((rtp, segments)) => self.take(&rtp, segments, now_ns, sink),
+            Err(reason) => self.stats.malformed.add(reason),
+        }
+    }
+
+    /// When [`Self::expire`] has something to do, in nanoseconds of the clock of `push`; `None`
+    /// while no frame is under way.
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        let last = self.frames[..self.active]
+            .iter()
+            .map(|frame| frame.last_packet_ns)
+            .min()?;
+        Some(last.saturating_add(self.config.timeout_ns))
+    }
+
+    /// Closes the frames of which nothing came for the time-out, and those before them.
+    pub fn expire(&mut self, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+        let overdue = |frame: &Frame<S>| {
+            now_ns >= frame.last_packet_ns.saturating_add(self.config.timeout_ns)
+        };
+        let last = self.frames[..self.active].iter().rposition(overdue);
+        for _ in 0..last.map_or(0, |place| place + 1) {
+            self.close_oldest(sink);
+        }
+    }
+
+    /// Closes what is under way: the stream is over, or the session is taken away.
+    pub fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
+        while self.active > 0 {
+            self.close_oldest(sink);
+        }
+    }
+
+    fn read<'a>(&self, packet: &'a [u8]) -> Result<(RtpHeader, Segments<'a>), Malformed> {
+        let (rtp, payload) = RtpHeader::parse(packet)?;
+        if rtp.payload_type != self.config.payload_type {
+            return Err(Malformed::BadPayloadType);
+        }
+        let segments = Segments::parse(payload, &self.config.format)?;
+        Ok((rtp, segments))
+    }
+
+    fn take(
+        &mut self,
+        rtp: &RtpHeader,
+        segments: Segments<'_>,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        if self.ssrc != Some(rtp.ssrc) {
+            if self.ssrc.replace(rtp.ssrc).is_some() {
+                self.stats.ssrc_changes += 1;
+            }
+            self.resync(sink);
+        } else if self.has_restarted(rtp, now_ns) {
+            self.stats.restarts += 1;
+            self.resync(sink);
+        }
+        let (number, arrival) = self.sequence.receive(rtp.sequence);
+        if arrival == Arrival::Duplicate {
+            self.stats.duplicate += 1;
+            self.strays += 1;
+            if let Some(place) = self.find(rtp.timestamp) {
+                self.frames[place].duplicates = self.frames[place].duplicates.saturating_add(1);
+            }
+            return;
+        }
+        if arrival == Arrival::Reordered {
+            self.stats.reordered += 1;
+        }
+        let Some(place) = self
+            .find(rtp.timestamp)
+            .or_else(|| self.open(rtp.timestamp, now_ns, sink))
+        else {
+            self.stats.late += 1;
+            self.strays += 1;
+            return;
+        };
+        self.strays = 0;
+        self.last_fit_ns = now_ns;
+        self.fill(place, rtp, segments, (number, now_ns), sink);
+    }
+
+    fn fill(
+        &mut self,
+        place: usize,
+        rtp: &RtpHeader,
+        segments: Segments<'_>,
+        (number, now_ns): (u64, u64),
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        let frame = &mut self.frames[place];
+        frame.note(rtp, number, now_ns);
+        let Some(slot) = frame.slot else {
+            self.stats.no_buffer += 1;
+            return;
+        };
+        self.stats.accepted += 1;
+        for segment in segments {
+            sink.write(slot, segment.offset, segment.bytes);
+            frame
+                .coverage
+                .add(segment.offset..segment.offset + segment.bytes.len());
+        }
+        if frame.coverage.is_complete() {
+            for _ in 0..=place {
+                self.close_oldest(sink);
+            }
+        }
+    }
+
+    /// Neither this packet nor those before it fit anything, for the time-out: the numbers of the
+    /// source fell back.
+    fn has_restarted(&self, rtp: &RtpHeader, now_ns: u64) -> bool {
+        let stray = || {
+            let passed = |(closed, _)| !timestamp_after(rtp.timestamp, closed);
+            self.sequence.has(rtp.sequence) || self.closed.is_some_and(passed)
+        };
+        self.strays >= STRAYS_BEFORE_RESTART
+            && now_ns.saturating_sub(self.last_fit_ns) >= self.config.timeout_ns
+            && stray()
+    }
+
+    fn resync(&mut self, sink: &mut impl Sink<Slot = S>) {
+        self.close(sink);
+        self.closed = None;
+        self.strays = 0;
+        self.sequence.restart();
+    }
+
+    fn find(&self, timestamp: u32) -> Option<usize> {
+        self.frames[..self.active]
+            .iter()
+            .position(|frame| frame.timestamp == timestamp)
+    }
+
+    /// Begins the frame of `timestamp` at its place in time; `None` when that has passed.
+    fn open(
+        &mut self,
+        timestamp: u32,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Option<usize> {
+        if self
+            .closed
+            .is_some_and(|(closed, _)| !timestamp_after(timestamp, closed))
+        {
+            return None;
+        }
+        if self.active == self.frames.len() {
+            if !timestamp_after(timestamp, self.frames[0].timestamp) {
+                return None;
+            }
+            self.close_oldest(sink);
+        }
+        let slot = sink.open(timestamp);
+        if slot.is_none() {
+            self.stats.frames_no_buffer += 1;
+        }
+        let place = self.active;
+        self.active += 1;
+        self.frames[place].begin(timestamp, slot, now_ns);
+        if place == 1 && timestamp_after(self.frames[0].timestamp, timestamp) {
+            self.frames.swap(0, 1);
+            return Some(0);
+        }
+        Some(place)
+    }
+
+    fn close_oldest(&mut self, sink: &mut impl Sink<Slot = S>) {
+        if self.active == 0 {
+            return;
+        }
+        self.active -= 1;
+        self.frames.swap(0, 1);
+        let next = (self.active > 0).then(|| self.frames[0].lowest);
+        let frame = &self.frames[1];
+        let around = self.lost_around(frame, next);
+        self.stats.lost += self.sequence.settle(frame.highest + 1);
+        self.closed = Some((frame.timestamp, frame.highest + 1));
+        let Some(slot) = frame.slot else { return };
+        let report = frame.report(around);
+        if report.complete {
+            self.stats.frames_complete += 1;
+        } else {
+            self.stats.frames_incomplete += 1;
+        }
+        sink.finish(slot, &report);
+    }
+
+    /// Numbers that are missing within a frame and, where its neighbours are known, at its edges.
+    fn lost_around(&self, frame: &Frame<S>, next: Option<u64>) -> u64 {
+        let start = self
+            .closed
+            .map_or(frame.lowest, |(_, end)| end.min(frame.lowest));
+        let own_end = frame.highest + 1;
+        let end = if frame.marker_seen {
+            own_end
+        } else {
+            next.map_or(own_end, |next| next.max(own_end))
+        };
+        self.sequence.missing(start, end)
+    }
+}

@@ -1,0 +1,130 @@
+//! Which pgroups of a frame have arrived: one bit each, so that no overlap, repetition or clever
+//! lengths can make an incomplete frame look complete.
+
+use std::ops::Range;
+
+use crate::bits;
+use crate::video::VideoFormat;
+
+/// Octets of a frame that did not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MissingRange {
+    /// First octet.
+    pub offset: usize,
+    /// How many.
+    pub len: usize,
+}
+
+/// The bitmap of one frame.
+#[derive(Debug, Clone)]
+pub struct Coverage {
+    words: Box<[u64]>,
+    pgroups: usize,
+    covered: usize,
+    pgroup_octets: usize,
+}
+
+impl Coverage {
+    /// Nothing of a frame of `format`.
+    #[must_use]
+    pub fn new(format: &VideoFormat) -> Self {
+        let pgroups = format.frame_pgroups();
+        Self {
+            words: vec![0; pgroups.div_ceil(64)].into_boxed_slice(),
+            pgroups,
+            covered: 0,
+            pgroup_octets: format.depth().pgroup_octets(),
+        }
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.words.fill(0);
+        self.covered = 0;
+    }
+
+    /// Notes that the octets `range` came; answers how many of them are new. Only pgroups that lie
+    /// within the range whole count, and none beyond the frame.
+    pub fn add(&mut self, range: Range<usize>) -> usize {
+        let first = range.start.div_ceil(self.pgroup_octets);
+        let end = (range.end / self.pgroup_octets).min(self.pgroups);
+        if first >= end {
+            return 0;
+        }
+        let fresh = bits::set(&mut self.words, first..end);
+        self.covered += fresh;
+        fresh * self.pgroup_octets
+    }
+
+    /// Whether every octet came.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.covered == self.pgroups
+    }
+
+    /// Octets that did not come.
+    #[must_use]
+    pub const fn bytes_missing(&self) -> usize {
+        (self.pgroups - self.covered) * self.pgroup_octets
+    }
+
+    /// The ranges that did not come, in order.
+    pub fn missing(&self) -> impl Iterator<Item = MissingRange> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let start = bits::find(&self.words, at, self.pgroups, false)?;
+            at = bits::find(&self.words, start, self.pgroups, true).unwrap_or(self.pgroups);
+            Some(MissingRange {
+                offset: start * self.pgroup_octets,
+                len: (at - start) * self.pgroup_octets,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::video::{Depth, FrameRate};
+    use proptest::prelude::*;
+
+    fn coverage() -> Coverage {
+        let rate = FrameRate::new(25, 1).unwrap();
+        Coverage::new(&VideoFormat::new(26, 10, Depth::Ten, rate).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn coverage__overlapping_ranges__then_complete_only_when_each_pgroup_came(
+            ranges in prop::collection::vec((0usize..130, 0usize..140), 0..40),
+        ) {
+            let mut coverage = coverage();
+            let mut oracle = [false; 130];
+            for (start, len) in ranges {
+                let end = (start + len).min(130);
+                let fresh = oracle[start..end].iter().filter(|came| !**came).count();
+                prop_assert_eq!(coverage.add(start * 5..(start + len) * 5), fresh * 5);
+                oracle[start..end].fill(true);
+                let missing = oracle.iter().filter(|came| !**came).count();
+                prop_assert_eq!(coverage.bytes_missing(), missing * 5);
+                prop_assert_eq!(coverage.is_complete(), missing == 0);
+                let mut listed = [true; 130];
+                for range in coverage.missing() {
+                    prop_assert!(range.len > 0);
+                    listed[range.offset / 5..(range.offset + range.len) / 5].fill(false);
+                }
+                prop_assert_eq!(listed, oracle);
+            }
+        }
+    }
+
+    #[test]
+    fn coverage__parts_of_a_pgroup__then_do_not_count() {
+        let mut coverage = coverage();
+        assert_eq!(coverage.add(1..9), 0);
+        assert_eq!(coverage.add(1..10), 5);
+        assert_eq!(coverage.add(10_000..20_000), 0);
+        coverage.clear();
+        assert_eq!(coverage.bytes_missing(), 650);
+    }
+}

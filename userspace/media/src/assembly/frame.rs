@@ -1,0 +1,90 @@
+//! One frame under way.
+
+use crate::rtp::RtpHeader;
+
+use super::coverage::{Coverage, MissingRange};
+use super::report::{FrameReport, LISTED_RANGES};
+
+/// What is known of a frame of which at least one packet came. Its bitmap is reused by the next.
+#[derive(Debug)]
+pub(super) struct Frame<S> {
+    pub(super) coverage: Coverage,
+    pub(super) timestamp: u32,
+    /// `None`: there was no memory for it.
+    pub(super) slot: Option<S>,
+    /// Lowest and highest unwrapped sequence number.
+    pub(super) lowest: u64,
+    pub(super) highest: u64,
+    pub(super) marker_seen: bool,
+    pub(super) received: u32,
+    pub(super) duplicates: u32,
+    pub(super) first_packet_ns: u64,
+    pub(super) last_packet_ns: u64,
+}
+
+impl<S: Copy> Frame<S> {
+    pub(super) const fn idle(coverage: Coverage) -> Self {
+        Self {
+            coverage,
+            timestamp: 0,
+            slot: None,
+            lowest: u64::MAX,
+            highest: 0,
+            marker_seen: false,
+            received: 0,
+            duplicates: 0,
+            first_packet_ns: 0,
+            last_packet_ns: 0,
+        }
+    }
+
+    pub(super) fn begin(&mut self, timestamp: u32, slot: Option<S>, now_ns: u64) {
+        self.coverage.clear();
+        self.timestamp = timestamp;
+        self.slot = slot;
+        self.lowest = u64::MAX;
+        self.highest = 0;
+        self.marker_seen = false;
+        self.received = 0;
+        self.duplicates = 0;
+        self.first_packet_ns = now_ns;
+        self.last_packet_ns = now_ns;
+    }
+
+    pub(super) fn note(&mut self, rtp: &RtpHeader, number: u64, now_ns: u64) {
+        self.lowest = self.lowest.min(number);
+        self.highest = self.highest.max(number);
+        self.marker_seen |= rtp.marker;
+        self.received = self.received.saturating_add(1);
+        self.last_packet_ns = now_ns;
+    }
+
+    pub(super) fn report(&self, lost: u64) -> FrameReport {
+        let mut listed = [MissingRange::default(); LISTED_RANGES];
+        let mut listed_count = 0;
+        let complete = self.coverage.is_complete();
+        if !complete {
+            for (place, range) in listed.iter_mut().zip(self.coverage.missing()) {
+                *place = range;
+                listed_count += 1;
+            }
+        }
+        FrameReport {
+            rtp_timestamp: self.timestamp,
+            complete,
+            bytes_missing: self.coverage.bytes_missing(),
+            listed,
+            listed_count,
+            packets_received: self.received,
+            packets_lost: if complete {
+                0
+            } else {
+                u32::try_from(lost).unwrap_or(u32::MAX)
+            },
+            duplicates: self.duplicates,
+            first_packet_ns: self.first_packet_ns,
+            last_packet_ns: self.last_packet_ns,
+            marker_seen: self.marker_seen,
+        }
+    }
+}

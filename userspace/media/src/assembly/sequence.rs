@@ -1,0 +1,191 @@
+//! The 16-bit RTP sequence number as a line: what came, what came twice, what never came.
+//!
+//! Only the 16 bits of the RTP header are used, for GStreamer leaves the extended ones 0.
+
+use crate::bits;
+
+/// Numbers that are remembered: the whole circle.
+const WINDOW: u64 = 1 << 16;
+
+/// Where a packet stands among those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// The highest so far; there may be a gap before it.
+    Newest,
+    /// Below the highest, and not seen before.
+    Reordered,
+    /// Seen before.
+    Duplicate,
+}
+
+/// The numbers of one synchronisation source.
+#[derive(Debug, Clone)]
+pub(super) struct Sequence {
+    seen: Box<[u64]>,
+    /// Unwrapped; starts one circle up, so that what came before the first packet is above 0.
+    highest: u64,
+    /// Up to here, exclusive, what is missing has been counted as lost.
+    settled: u64,
+    /// Lost numbers that left the window before they were asked for.
+    overdue: u64,
+    started: bool,
+}
+
+impl Sequence {
+    pub(super) fn new() -> Self {
+        Self {
+            seen: vec![0; 1024].into_boxed_slice(),
+            highest: 0,
+            settled: 0,
+            overdue: 0,
+            started: false,
+        }
+    }
+
+    /// Forgets all: the next packet is the first of a new source.
+    pub(super) fn restart(&mut self) {
+        self.seen.fill(0);
+        self.started = false;
+    }
+
+    /// Notes a packet; answers its unwrapped number.
+    pub(super) fn receive(&mut self, number: u16) -> (u64, Arrival) {
+        if !self.started {
+            self.started = true;
+            self.highest = WINDOW + u64::from(number);
+            self.settled = self.highest;
+            self.mark(self.highest);
+            return (self.highest, Arrival::Newest);
+        }
+        let [.., a, b] = self.highest.to_be_bytes();
+        let ahead = number
+            .wrapping_sub(u16::from_be_bytes([a, b]))
+            .cast_signed();
+        let unwrapped = self.highest.saturating_add_signed(i64::from(ahead));
+        if ahead <= 0 {
+            return match self.mark(unwrapped) {
+                true => (unwrapped, Arrival::Reordered),
+                false => (unwrapped, Arrival::Duplicate),
+            };
+        }
+        let oldest = (unwrapped + 1).saturating_sub(WINDOW);
+        if self.settled < oldest {
+            self.overdue += self.missing(self.settled, oldest);
+            self.settled = oldest;
+        }
+        for_each_half(self.highest + 1, unwrapped + 1, |range| {
+            bits::clear(&mut self.seen, range)
+        });
+        self.highest = unwrapped;
+        self.mark(unwrapped);
+        (unwrapped, Arrival::Newest)
+    }
+
+    /// Numbers below `end`, above what was settled before, that did not come; each is counted once.
+    pub(super) fn settle(&mut self, end: u64) -> u64 {
+        let end = end.min(self.highest + 1);
+        let mut missing = std::mem::take(&mut self.overdue);
+        if end > self.settled {
+            missing += self.missing(self.settled, end);
+            self.settled = end;
+        }
+        missing
+    }
+
+    /// How many numbers of `start..end` did not come, as far back as is remembered.
+    pub(super) fn missing(&self, start: u64, end: u64) -> u64 {
+        let start = start.max((self.highest + 1).saturating_sub(WINDOW));
+        let mut came = 0;
+        for_each_half(start, end, |range| {
+            came += bits::count(&self.seen, range) as u64
+        });
+        end.saturating_sub(start).saturating_sub(came)
+    }
+
+    /// Whether a packet of this number would be a duplicate.
+    pub(super) fn has(&self, number: u16) -> bool {
+        let bit = usize::from(number);
+        self.started && bits::count(&self.seen, bit..bit + 1) == 1
+    }
+
+    /// Whether it was not marked before.
+    fn mark(&mut self, number: u64) -> bool {
+        let bit = place(number);
+        bits::set(&mut self.seen, bit..bit + 1) == 1
+    }
+}
+
+fn place(number: u64) -> usize {
+    usize::from(u16::try_from(number % WINDOW).expect("below 2^16"))
+}
+
+/// The bits of `start..end`, at most one circle, as one range or two.
+fn for_each_half(start: u64, end: u64, mut visit: impl FnMut(std::ops::Range<usize>)) {
+    if start >= end {
+        return;
+    }
+    let (from, to) = (place(start), place(end - 1) + 1);
+    if from < to {
+        visit(from..to);
+    } else {
+        visit(from..place(WINDOW - 1) + 1);
+        visit(0..to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sequence__over_the_wrap__then_goes_on_upwards() {
+        let mut sequence = Sequence::new();
+        let (first, _) = sequence.receive(65_534);
+        assert_eq!(sequence.receive(65_535), (first + 1, Arrival::Newest));
+        assert_eq!(sequence.receive(1), (first + 3, Arrival::Newest));
+        assert_eq!(sequence.receive(0), (first + 2, Arrival::Reordered));
+        assert_eq!(sequence.receive(65_535), (first + 1, Arrival::Duplicate));
+        assert_eq!(sequence.receive(65_533), (first - 1, Arrival::Reordered));
+        assert_eq!(sequence.settle(first + 4), 0);
+    }
+
+    #[test]
+    fn sequence__first_packet_is_0_and_an_older_follows__then_no_underflow() {
+        let mut sequence = Sequence::new();
+        sequence.receive(0);
+        assert_eq!(sequence.receive(40_000).1, Arrival::Reordered);
+    }
+
+    proptest! {
+        #[test]
+        fn sequence__some_dropped_some_repeated__then_each_is_counted_once(
+            start: u16, fate in prop::collection::vec(0u8..4, 1..3000),
+        ) {
+            let mut sequence = Sequence::new();
+            let (first, _) = sequence.receive(start);
+            let (mut number, mut lost, mut end, mut settled) = (start, 0, first + 1, 0);
+            let mut pending = 0;
+            for kind in fate {
+                number = number.wrapping_add(1);
+                match kind {
+                    0 => pending += 1,
+                    kind => {
+                        let (at, arrival) = sequence.receive(number);
+                        prop_assert_eq!(arrival, Arrival::Newest);
+                        lost += pending;
+                        pending = 0;
+                        end = at + 1;
+                        if kind == 2 {
+                            prop_assert_eq!(sequence.receive(number).1, Arrival::Duplicate);
+                        }
+                        if kind == 3 {
+                            settled += sequence.settle(end);
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(settled + sequence.settle(end), lost);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What became of the packets and frames of a receive session, by reason.
+
+use crate::rtp::RtpReject;
+use crate::st2110_20::PayloadReject;
+
+/// Why a packet was not one of the flow: each is counted under exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Malformed {
+    /// Cut off within its headers.
+    Truncated,
+    /// RTP version other than 2.
+    BadVersion,
+    /// RTP padding that does not fit.
+    BadPadding,
+    /// Another payload type than the session's.
+    BadPayloadType,
+    /// More SRD headers than are read.
+    TooManySrds,
+    /// Field bit set: interlaced.
+    Interlaced,
+    /// An SRD outside of the raster.
+    BadSrdRange,
+    /// An SRD that splits a pgroup.
+    BadPgroupAlignment,
+    /// SRD lengths that do not add up to the payload.
+    BadLength,
+}
+
+impl Malformed {
+    /// Every reason, in the order of [`MalformedCounts`].
+    pub const ALL: [Self; 9] = [
+        Self::Truncated,
+        Self::BadVersion,
+        Self::BadPadding,
+        Self::BadPayloadType,
+        Self::TooManySrds,
+        Self::Interlaced,
+        Self::BadSrdRange,
+        Self::BadPgroupAlignment,
+        Self::BadLength,
+    ];
+
+    /// The reason as it stands in statistics and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::BadVersion => "bad_version",
+            Self::BadPadding => "bad_padding",
+            Self::BadPayloadType => "bad_payload_type",
+            Self::TooManySrds => "too_many_srds",
+            Self::Interlaced => "interlaced",
+            Self::BadSrdRange => "bad_srd_range",
+            Self::BadPgroupAlignment => "bad_pgroup_alignment",
+            Self::BadLength => "bad_length",
+        }
+    }
+}
+
+impl From<RtpReject> for Malformed {
+    fn from(reject: RtpReject) -> Self {
+        match reject {
+            RtpReject::Truncated => Self::Truncated,
+            RtpReject::Version(_) => Self::BadVersion,
+            RtpReject::Padding(_) => Self::BadPadding,
+        }
+    }
+}
+
+impl From<PayloadReject> for Malformed {
+    fn from(reject: PayloadReject) -> Self {
+        match reject {
+            PayloadReject::Truncated => Self::Truncated,
+            PayloadReject::TooManySrds => Self::TooManySrds,
+            PayloadReject::Interlaced => Self::Interlaced,
+            PayloadReject::Range { .. } => Self::BadSrdRange,
+            PayloadReject::Alignment { .. } => Self::BadPgroupAlignment,
+            PayloadReject::Length { .. } => Self::BadLength,
+        }
+    }
+}
+
+/// Packets by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MalformedCounts([u64; Malformed::ALL.len()]);
+
+impl MalformedCounts {
+    /// Packets rejected for `reason`.
+    #[must_use]
+    pub const fn get(&self, reason: Malformed) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// Packets rejected for any reason.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Each reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Malformed, u64)> {
+        Malformed::ALL.into_iter().zip(self.0)
+    }
+
+    pub(super) const fn add(&mut self, reason: Malformed) {
+        self.0[reason as usize] += 1;
+    }
+}
+
+/// Counters since the assembler was made. Every packet is in exactly one of `accepted`,
+/// `malformed`, `duplicate`, `late` and `no_buffer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AssemblyStats {
+    /// Packets that were pushed.
+    pub packets: u64,
+    /// Their octets, RTP headers included.
+    pub octets: u64,
+    /// Packets whose bytes went into a frame.
+    pub accepted: u64,
+    /// Packets that were not of this flow and format.
+    pub malformed: MalformedCounts,
+    /// Packets whose sequence number had come before.
+    pub duplicate: u64,
+    /// Packets of a frame that was closed already.
+    pub late: u64,
+    /// Packets of a frame for which there was no memory.
+    pub no_buffer: u64,
+    /// Packets that came after one with a higher sequence number (also counted elsewhere).
+    pub reordered: u64,
+    /// Sequence numbers that had not come when their frame was closed.
+    pub lost: u64,
+    /// Times that another synchronisation source took over.
+    pub ssrc_changes: u64,
+    /// Times that the same source started anew with other numbers.
+    pub restarts: u64,
+    /// Frames that were finished whole.
+    pub frames_complete: u64,
+    /// Frames that were finished with octets missing.
+    pub frames_incomplete: u64,
+    /// Frames for which there was no memory.
+    pub frames_no_buffer: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons__all__then_each_has_its_own_place_and_name() {
+        let mut counts = MalformedCounts::default();
+        for (place, reason) in Malformed::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+            counts.add(reason);
+            assert_eq!(counts.get(reason), 1);
+        }
+        let names: std::collections::HashSet<_> =
+            Malformed::ALL.iter().map(|reason| reason.name()).collect();
+        assert_eq!(names.len(), Malformed::ALL.len());
+        assert_eq!(counts.total(), 9);
+    }
+}

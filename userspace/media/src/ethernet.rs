@@ -1,0 +1,127 @@
+//! Ethernet II headers (IEEE 802.3 clause 3).
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use crate::bytes::{array, u16_at};
+
+/// Octets of the header.
+pub const HEADER_OCTETS: usize = 14;
+
+/// EtherType of IPv4.
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+
+/// EtherType of ARP.
+pub const ETHERTYPE_ARP: u16 = 0x0806;
+
+/// A MAC address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// All stations.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// The group address that an IPv4 multicast address maps to: 01:00:5e and its low 23 bits
+    /// (RFC 1112 §6.4).
+    #[must_use]
+    pub const fn of_multicast(group: Ipv4Addr) -> Self {
+        let [_, b, c, d] = group.octets();
+        Self([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+    }
+
+    /// Whether it names more than one station.
+    #[must_use]
+    pub const fn is_group(self) -> bool {
+        self.0[0] & 1 == 1
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// Why bytes are not an Ethernet frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{octets} octets are too few for an Ethernet header")]
+pub struct TruncatedFrame {
+    /// How many came.
+    pub octets: usize,
+}
+
+/// The header of a frame without a VLAN tag (a tagged one shows EtherType 0x8100).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EthernetHeader {
+    /// Whom it is for.
+    pub destination: Mac,
+    /// Who sent it.
+    pub source: Mac,
+    /// What it carries.
+    pub ethertype: u16,
+}
+
+impl EthernetHeader {
+    /// Splits a frame into its header and what it carries (padding included).
+    ///
+    /// # Errors
+    /// [`TruncatedFrame`] when there are not 14 octets.
+    pub fn parse(frame: &[u8]) -> Result<(Self, &[u8]), TruncatedFrame> {
+        let parts = || {
+            let header = Self {
+                destination: Mac(array(frame, 0)?),
+                source: Mac(array(frame, 6)?),
+                ethertype: u16_at(frame, 12)?,
+            };
+            Some((header, &frame[HEADER_OCTETS..]))
+        };
+        parts().ok_or(TruncatedFrame {
+            octets: frame.len(),
+        })
+    }
+
+    /// The header as octets.
+    #[must_use]
+    pub fn to_octets(&self) -> [u8; HEADER_OCTETS] {
+        let mut octets = [0; HEADER_OCTETS];
+        octets[0..6].copy_from_slice(&self.destination.0);
+        octets[6..12].copy_from_slice(&self.source.0);
+        octets[12..14].copy_from_slice(&self.ethertype.to_be_bytes());
+        octets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header__written__then_parses_to_itself() {
+        let header = EthernetHeader {
+            destination: Mac::BROADCAST,
+            source: Mac([2, 0, 0, 0, 0, 1]),
+            ethertype: ETHERTYPE_ARP,
+        };
+        let mut frame = header.to_octets().to_vec();
+        frame.extend([7, 8, 9]);
+        assert_eq!(
+            EthernetHeader::parse(&frame),
+            Ok((header, &[7u8, 8, 9][..]))
+        );
+        for octets in 0..HEADER_OCTETS {
+            assert_eq!(
+                EthernetHeader::parse(&frame[..octets]),
+                Err(TruncatedFrame { octets })
+            );
+        }
+    }
+
+    #[test]
+    fn mac__of_multicast__then_low_23_bits() {
+        let mac = Mac::of_multicast(Ipv4Addr::new(239, 129, 2, 3));
+        assert_eq!(mac.to_string(), "01:00:5e:01:02:03");
+        assert!(mac.is_group());
+    }
+}

@@ -1,0 +1,42 @@
+//! ICMP echo (RFC 792): a port answers `ping`, so that an operator can see that it lives.
+
+use crate::ipv4::checksum;
+
+const ECHO_REPLY: u8 = 0;
+const ECHO_REQUEST: u8 = 8;
+
+/// Writes the reply to an echo request into `reply` and answers its length in octets; `None` when
+/// the message is no echo request, is damaged, or does not fit.
+#[must_use]
+pub fn echo_reply(request: &[u8], reply: &mut [u8]) -> Option<usize> {
+    if request.len() < 8 || request[..2] != [ECHO_REQUEST, 0] || checksum(request) != 0 {
+        return None;
+    }
+    let reply = reply.get_mut(..request.len())?;
+    reply.copy_from_slice(request);
+    reply[0] = ECHO_REPLY;
+    reply[2..4].fill(0);
+    let sum = checksum(reply);
+    reply[2..4].copy_from_slice(&sum.to_be_bytes());
+    Some(reply.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request__right_or_damaged__then_only_the_right_one_is_answered() {
+        let mut request = [8, 0, 0, 0, 1, 2, 0, 1, 9, 9, 9];
+        let sum = checksum(&request);
+        request[2..4].copy_from_slice(&sum.to_be_bytes());
+        let mut reply = [0; 64];
+        assert_eq!(echo_reply(&request, &mut reply), Some(11));
+        assert_eq!(checksum(&reply[..11]), 0);
+        assert_eq!((reply[0], &reply[4..11]), (ECHO_REPLY, &request[4..]));
+        assert_eq!(echo_reply(&request, &mut reply[..10]), None);
+        assert_eq!(echo_reply(&request[..7], &mut reply), None);
+        request[9] ^= 1;
+        assert_eq!(echo_reply(&request, &mut reply), None);
+    }
+}

@@ -1,0 +1,197 @@
+//! IPv4 headers without options (RFC 791).
+
+use std::net::Ipv4Addr;
+
+use crate::bytes::{array, u16_at};
+
+/// Octets of a header without options.
+pub const HEADER_OCTETS: usize = 20;
+
+/// Protocol number of ICMP.
+pub const PROTOCOL_ICMP: u8 = 1;
+
+/// Protocol number of UDP.
+pub const PROTOCOL_UDP: u8 = 17;
+
+const DONT_FRAGMENT: u16 = 0x4000;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const FRAGMENT_OFFSET: u16 = 0x1fff;
+
+/// Why bytes are not an IPv4 packet that we take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Ipv4Reject {
+    /// Fewer octets than the header or its total length say.
+    #[error("IPv4 packet is cut off")]
+    Truncated,
+    /// Not version 4.
+    #[error("IP version {0} is not 4")]
+    Version(u8),
+    /// Header or total length that cannot be.
+    #[error("IPv4 lengths contradict each other")]
+    Length,
+    /// Options are not taken: no sender of media uses them.
+    #[error("IPv4 options are not taken")]
+    Options,
+    /// A fragment: media datagrams fit the MTU.
+    #[error("IPv4 fragments are not taken: make the sender keep to the MTU")]
+    Fragment,
+    /// The header's checksum does not add up.
+    #[error("IPv4 header checksum is wrong")]
+    Checksum,
+}
+
+/// The fields of a header that we use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ipv4Header {
+    /// Who sent it.
+    pub source: Ipv4Addr,
+    /// Whom it is for.
+    pub destination: Ipv4Addr,
+    /// What it carries, such as [`PROTOCOL_UDP`].
+    pub protocol: u8,
+    /// Hops that are left.
+    pub ttl: u8,
+}
+
+impl Ipv4Header {
+    /// Splits a packet into its header and exactly the octets that its total length gives it:
+    /// Ethernet's padding is cut off. The header checksum is verified: ten additions, and unlike
+    /// UDP's it is complete also in what a kernel sends over veth.
+    ///
+    /// # Errors
+    /// [`Ipv4Reject`], the first reason that applies.
+    pub fn parse(packet: &[u8]) -> Result<(Self, &[u8]), Ipv4Reject> {
+        let first = *packet.first().ok_or(Ipv4Reject::Truncated)?;
+        if first >> 4 != 4 {
+            return Err(Ipv4Reject::Version(first >> 4));
+        }
+        let octets: [u8; HEADER_OCTETS] = array(packet, 0).ok_or(Ipv4Reject::Truncated)?;
+        let header_octets = usize::from(first & 0x0f) * 4;
+        let total = usize::from(u16::from_be_bytes([octets[2], octets[3]]));
+        if header_octets < HEADER_OCTETS || total < header_octets {
+            return Err(Ipv4Reject::Length);
+        }
+        if total > packet.len() {
+            return Err(Ipv4Reject::Truncated);
+        }
+        if header_octets > HEADER_OCTETS {
+            return Err(Ipv4Reject::Options);
+        }
+        if checksum(&octets) != 0 {
+            return Err(Ipv4Reject::Checksum);
+        }
+        let fragment = u16::from_be_bytes([octets[6], octets[7]]);
+        if fragment & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0 {
+            return Err(Ipv4Reject::Fragment);
+        }
+        let header = Self {
+            source: Ipv4Addr::new(octets[12], octets[13], octets[14], octets[15]),
+            destination: Ipv4Addr::new(octets[16], octets[17], octets[18], octets[19]),
+            protocol: octets[9],
+            ttl: octets[8],
+        };
+        Ok((header, &packet[HEADER_OCTETS..total]))
+    }
+
+    /// The header in front of `payload_octets` octets, checksum filled in, "don't fragment" set.
+    /// A payload that does not fit 16 bits is a mistake of the caller and gives a header with the
+    /// largest length.
+    #[must_use]
+    pub fn to_octets(&self, identification: u16, payload_octets: usize) -> [u8; HEADER_OCTETS] {
+        let total = u16::try_from(HEADER_OCTETS + payload_octets).unwrap_or(u16::MAX);
+        let mut octets = [0; HEADER_OCTETS];
+        octets[0] = 0x45;
+        octets[2..4].copy_from_slice(&total.to_be_bytes());
+        octets[4..6].copy_from_slice(&identification.to_be_bytes());
+        octets[6..8].copy_from_slice(&DONT_FRAGMENT.to_be_bytes());
+        octets[8] = self.ttl;
+        octets[9] = self.protocol;
+        octets[12..16].copy_from_slice(&self.source.octets());
+        octets[16..20].copy_from_slice(&self.destination.octets());
+        let sum = checksum(&octets);
+        octets[10..12].copy_from_slice(&sum.to_be_bytes());
+        octets
+    }
+}
+
+/// The Internet checksum (RFC 1071) of `bytes`; 0 when they hold their own right checksum.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u16 {
+    let mut sum: u64 = 0;
+    for at in (0..bytes.len()).step_by(2) {
+        let word = u16_at(bytes, at).unwrap_or_else(|| u16::from(bytes[at]) << 8);
+        sum += u64::from(word);
+    }
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet() -> Vec<u8> {
+        let header = header();
+        let mut packet = header.to_octets(7, 4).to_vec();
+        packet.extend([1, 2, 3, 4]);
+        packet
+    }
+
+    fn header() -> Ipv4Header {
+        Ipv4Header {
+            source: Ipv4Addr::new(10, 0, 0, 1),
+            destination: Ipv4Addr::new(10, 0, 0, 2),
+            protocol: PROTOCOL_UDP,
+            ttl: 64,
+        }
+    }
+
+    /// Changes octets and mends the checksum, so that only the reason meant applies.
+    fn with(changes: &[(usize, u8)]) -> Vec<u8> {
+        let mut packet = packet();
+        for (at, value) in changes {
+            packet[*at] = *value;
+        }
+        packet[10..12].fill(0);
+        let sum = checksum(&packet[..HEADER_OCTETS]);
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        packet
+    }
+
+    #[test]
+    fn header__written__then_parses_to_itself_without_padding() {
+        let mut packet = packet();
+        packet.extend([0; 20]);
+        assert_eq!(
+            Ipv4Header::parse(&packet),
+            Ok((header(), &[1u8, 2, 3, 4][..]))
+        );
+    }
+
+    #[test]
+    fn packet__damaged__then_rejected_by_reason() {
+        let cases = [
+            (with(&[(0, 0x65)]), Ipv4Reject::Version(6)),
+            (with(&[(0, 0x44)]), Ipv4Reject::Length),
+            (with(&[(3, 19)]), Ipv4Reject::Length),
+            (with(&[(3, 25)]), Ipv4Reject::Truncated),
+            (with(&[(0, 0x46)]), Ipv4Reject::Options),
+            (with(&[(6, 0x20)]), Ipv4Reject::Fragment),
+            (with(&[(7, 1)]), Ipv4Reject::Fragment),
+        ];
+        for (packet, reason) in cases {
+            assert_eq!(Ipv4Header::parse(&packet), Err(reason));
+        }
+        let mut wrong = packet();
+        wrong[8] ^= 1;
+        assert_eq!(Ipv4Header::parse(&wrong), Err(Ipv4Reject::Checksum));
+        for octets in 0..24 {
+            assert_eq!(
+                Ipv4Header::parse(&packet()[..octets]),
+                Err(Ipv4Reject::Truncated)
+            );
+        }
+    }
+}

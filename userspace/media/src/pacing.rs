@@ -1,0 +1,131 @@
+//! When the packets of a send session are due: evenly over each frame's time.
+//!
+//! As the linear senders of ST 2110-21 do it, but in groups, because each burst of a driver costs a system call on AF_XDP. Every time is computed from the epoch with
+//! integers, so that rounding never adds up.
+
+use crate::video::FrameRate;
+
+/// Most packets that are due at the same instant.
+pub const GROUP: u32 = 8;
+
+/// The schedule of one send session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    epoch_ns: u64,
+    rate: FrameRate,
+    packets: u32,
+}
+
+impl Schedule {
+    /// Frames of `packets` packets at `rate`; frame 0 starts at `epoch_ns` of a monotonic clock.
+    #[must_use]
+    pub const fn new(epoch_ns: u64, rate: FrameRate, packets: u32) -> Self {
+        Self {
+            epoch_ns,
+            rate,
+            packets,
+        }
+    }
+
+    /// When frame `n` starts, in nanoseconds of the clock of the epoch.
+    #[must_use]
+    pub const fn frame_start(&self, n: u64) -> u64 {
+        self.epoch_ns.saturating_add(self.rate.nanos(n))
+    }
+
+    /// The frame whose time `now_ns` falls in; 0 before the epoch.
+    #[must_use]
+    pub const fn frame_at(&self, now_ns: u64) -> u64 {
+        self.rate.frame_at(now_ns.saturating_sub(self.epoch_ns))
+    }
+
+    /// When packet `index` of frame `n` is due. The [`GROUP`] packets from a multiple of it on are
+    /// due together.
+    #[must_use]
+    pub const fn due(&self, n: u64, index: u32) -> u64 {
+        let start = self.frame_start(n);
+        if self.packets == 0 {
+            return start;
+        }
+        let period = self.frame_start(n + 1) - start;
+        let group = index / GROUP * GROUP;
+        // The period is below 2^32 s even at the slowest rate; group and packets are below 2^32.
+        let share = period as u128 * group as u128 / self.packets as u128;
+        #[expect(clippy::cast_possible_truncation, reason = "a share of a u64")]
+        start.saturating_add(share as u64)
+    }
+
+    /// How many packets of frame `n`, from its first, are due at `now_ns`.
+    #[must_use]
+    pub const fn due_packets(&self, n: u64, now_ns: u64) -> u32 {
+        let start = self.frame_start(n);
+        if now_ns < start {
+            return 0;
+        }
+        let period = (self.frame_start(n + 1) - start) as u128;
+        let elapsed = (now_ns - start) as u128;
+        if elapsed >= period {
+            return self.packets;
+        }
+        // Largest group with floor(period * group / packets) <= elapsed, then that whole group.
+        let reached = ((elapsed + 1) * self.packets as u128 - 1) / period;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "below the number of packets, a u32"
+        )]
+        let group = reached as u32 / GROUP * GROUP;
+        let end = group.saturating_add(GROUP);
+        if end < self.packets {
+            end
+        } else {
+            self.packets
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn schedule__a_day_of_ntsc__then_no_drift() {
+        let schedule = Schedule::new(1_000, FrameRate::new(60_000, 1001).unwrap(), 1000);
+        let frames = 60_000 * 86; // 86 * 1001 s
+        assert_eq!(
+            schedule.frame_start(frames),
+            1_000 + 86 * 1001 * 1_000_000_000
+        );
+        assert_eq!(schedule.frame_at(schedule.frame_start(frames)), frames);
+    }
+
+    #[test]
+    fn schedule__one_frame__then_groups_are_spread_over_its_time() {
+        let schedule = Schedule::new(0, FrameRate::new(50, 1).unwrap(), 20);
+        let due: Vec<_> = (0..20)
+            .map(|index| schedule.due(3, index) - 60_000_000)
+            .collect();
+        let expected = [[0; 8], [8_000_000; 8]].concat();
+        assert_eq!(due[..16], expected);
+        assert_eq!(due[16..], [16_000_000; 4]);
+    }
+
+    proptest! {
+        #[test]
+        fn schedule__any_instant__then_due_packets_are_those_whose_time_has_come(
+            num in 1u32..=120_000, den in 1000u32..=1001, packets in 1u32..5000,
+            frame in 0u64..10_000_000, at in 0u64..40_000_000,
+        ) {
+            let rate = FrameRate::new(num, den).unwrap();
+            let schedule = Schedule::new(77, rate, packets);
+            let now = schedule.frame_start(frame) + at;
+            let due = schedule.due_packets(frame, now);
+            prop_assert!(due >= 1.min(packets));
+            prop_assert!(schedule.due(frame, due - 1) <= now);
+            if due < packets {
+                prop_assert!(schedule.due(frame, due) > now);
+            }
+            prop_assert!(schedule.due(frame, packets - 1) < schedule.frame_start(frame + 1));
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The built-in moving picture: diagonal colour bars with a frame number and a checksum in each
+//! frame, so that whoever receives it can tell that a frame is whole and which one it is.
+//!
+//! Layout: octets 0..8 are [`MAGIC`], 8..16 the frame number (little endian), the last 8 the xxh3
+//! (64 bits, seed 0, little endian) of all octets before them, and the picture is between. Every
+//! row differs from its neighbours, so that a row in the wrong place is a wrong checksum.
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use crate::bytes::array;
+use crate::video::{Depth, VideoFormat};
+
+/// First octets of every frame.
+pub const MAGIC: [u8; 8] = *b"ONAIRPAT";
+
+/// Octets before the picture.
+pub const HEAD_OCTETS: usize = 16;
+
+/// Octets of the checksum.
+pub const TAIL_OCTETS: usize = 8;
+
+/// Smallest frame that holds the pattern, in octets.
+pub const MIN_FRAME_OCTETS: usize = HEAD_OCTETS + TAIL_OCTETS;
+
+/// Pgroups that the bars move from frame to frame.
+const STEP: u64 = 2;
+
+/// 75 % bars of BT.709 in 8 bits: Y, Cb, Cr.
+const BARS: [[u8; 3]; 8] = [
+    [180, 128, 128],
+    [168, 44, 136],
+    [145, 147, 44],
+    [133, 63, 52],
+    [63, 193, 204],
+    [51, 109, 212],
+    [28, 212, 120],
+    [16, 128, 128],
+];
+
+/// Why a frame is not one of the pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// Too few octets for number and checksum.
+    #[error("a frame of {0} octets cannot hold the pattern: {MIN_FRAME_OCTETS} are needed")]
+    TooSmall(usize),
+    /// It does not start with [`MAGIC`].
+    #[error("the frame does not start with ONAIRPAT: it is not of the pattern source")]
+    Magic,
+    /// Its octets are not those that were sent.
+    #[error("checksum of frame {number} is {found:016x}, its octets give {computed:016x}")]
+    Checksum {
+        /// The frame number in it, if that can be believed.
+        number: u64,
+        /// What stands in it.
+        found: u64,
+        /// What its octets give.
+        computed: u64,
+    },
+}
+
+/// Writes the frames, a piece at a time, in order: the pieces may be the payloads of packets.
+pub struct PatternWriter {
+    /// The row of bars, twice, so that any rotation of it is one slice.
+    strip: Box<[u8]>,
+    line_bytes: usize,
+    frame_bytes: usize,
+    pgroup: usize,
+    number: u64,
+    at: usize,
+    hash: Xxh3,
+}
+
+impl PatternWriter {
+    /// A writer that stands at the start of frame 0.
+    ///
+    /// # Errors
+    /// [`PatternError::TooSmall`] when the format's frame cannot hold number and checksum.
+    pub fn new(format: &VideoFormat) -> Result<Self, PatternError> {
+        let frame_bytes = format.frame_bytes();
+        if frame_bytes < MIN_FRAME_OCTETS {
+            return Err(PatternError::TooSmall(frame_bytes));
+        }
+        Ok(Self {
+            strip: strip(format),
+            line_bytes: format.line_bytes(),
+            frame_bytes,
+            pgroup: format.depth().pgroup_octets(),
+            number: 0,
+            at: 0,
+            hash: Xxh3::new(),
+        })
+    }
+
+    /// Goes to the start of frame `number`.
+    pub fn start(&mut self, number: u64) {
+        self.number = number;
+        self.at = 0;
+        self.hash.reset();
+    }
+
+    /// The frame that it is in.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Octets of the frame that have not been written.
+    #[must_use]
+    pub const fn remaining(&self) -> usize {
+        self.frame_bytes - self.at
+    }
+
+    /// Writes the next octets of the frame to `dst`; answers how many, which is less than its
+    /// length at the end of the frame only.
+    pub fn fill(&mut self, dst: &mut [u8]) -> usize {
+        let wanted = dst.len().min(self.remaining());
+        let mut done = 0;
+        while done < wanted {
+            done += self.fill_part(&mut dst[done..wanted]);
+        }
+        done
+    }
+
+    fn fill_part(&mut self, dst: &mut [u8]) -> usize {
+        let tail = self.frame_bytes - TAIL_OCTETS;
+        if self.at >= tail {
+            let sum = self.hash.digest().to_le_bytes();
+            let octets = copy(&sum[self.at - tail..], dst);
+            self.at += octets;
+            return octets;
+        }
+        let octets = if self.at < HEAD_OCTETS {
+            let mut head = [0; HEAD_OCTETS];
+            head[..8].copy_from_slice(&MAGIC);
+            head[8..].copy_from_slice(&self.number.to_le_bytes());
+            copy(&head[self.at..], dst)
+        } else {
+            let within = self.at % self.line_bytes;
+            let end = (self.line_bytes - within).min(tail - self.at);
+            let from = self.shift(self.at / self.line_bytes) + within;
+            copy(&self.strip[from..from + end], dst)
+        };
+        self.hash.update(&dst[..octets]);
+        self.at += octets;
+        octets
+    }
+
+    /// Octets by which the bars of `row` are shifted in this frame.
+    fn shift(&self, row: usize) -> usize {
+        let pgroups = (self.line_bytes / self.pgroup) as u64;
+        let shift = ((self.number % pgroups) * STEP + row as u64) % pgroups;
+        usize::try_from(shift).expect("below the pgroups of a line") * self.pgroup
+    }
+}
+
+fn copy(src: &[u8], dst: &mut [u8]) -> usize {
+    let octets = src.len().min(dst.len());
+    dst[..octets].copy_from_slice(&src[..octets]);
+    octets
+}
+
+fn strip(format: &VideoFormat) -> Box<[u8]> {
+    let pgroups = format.line_bytes() / format.depth().pgroup_octets();
+    let mut strip = Vec::with_capacity(format.line_bytes() * 2);
+    for at in 0..pgroups * 2 {
+        let [y, cb, cr] = BARS[at % pgroups * BARS.len() / pgroups];
+        match format.depth() {
+            Depth::Eight => strip.extend([cb, y, cr, y]),
+            Depth::Ten => {
+                // 10-bit levels are the 8-bit ones times four; most significant bit first.
+                let packed = [cb, y, cr, y]
+                    .iter()
+                    .fold(0u64, |word, level| word << 10 | u64::from(*level) << 2);
+                strip.extend(&packed.to_be_bytes()[3..]);
+            }
+        }
+    }
+    strip.into_boxed_slice()
+}
+
+/// Checks a whole frame and answers its number.
+///
+/// # Errors
+/// [`PatternError`], saying what is wrong.
+pub fn verify(frame: &[u8]) -> Result<u64, PatternError> {
+    let parts = || {
+        let (body, found) = frame.split_last_chunk::<TAIL_OCTETS>()?;
+        Some((array::<8>(body, 0)?, array::<8>(body, 8)?, body, *found))
+    };
+    let (magic, number, body, found) = parts().ok_or(PatternError::TooSmall(frame.len()))?;
+    if magic != MAGIC {
+        return Err(PatternError::Magic);
+    }
+    let number = u64::from_le_bytes(number);
+    let found = u64::from_le_bytes(found);
+    let computed = xxh3_64(body);
+    if found != computed {
+        return Err(PatternError::Checksum {
+            number,
+            found,
+            computed,
+        });
+    }
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::video::FrameRate;
+    use proptest::prelude::*;
+
+    fn format(width: u32, height: u32, depth: Depth) -> VideoFormat {
+        VideoFormat::new(width, height, depth, FrameRate::new(25, 1).unwrap()).unwrap()
+    }
+
+    fn frame(writer: &mut PatternWriter, number: u64) -> Vec<u8> {
+        writer.start(number);
+        let mut frame = vec![0; writer.remaining()];
+        assert_eq!(writer.fill(&mut frame), frame.len());
+        assert_eq!(writer.fill(&mut [0]), 0);
+        frame
+    }
+
+    #[test]
+    fn frame__one_octet_changed__then_verify_fails() {
+        let mut writer = PatternWriter::new(&format(16, 4, Depth::Ten)).unwrap();
+        let whole = frame(&mut writer, 77);
+        assert_eq!(verify(&whole), Ok(77));
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            assert!(verify(&changed).is_err(), "octet {at}");
+        }
+        assert_eq!(verify(&whole[..23]), Err(PatternError::TooSmall(23)));
+        assert_eq!(verify(&[0; 24]), Err(PatternError::Magic));
+    }
+
+    #[test]
+    fn frames__two_rows_swapped_or_next_number__then_pictures_differ() {
+        let format = format(320, 8, Depth::Eight);
+        let mut writer = PatternWriter::new(&format).unwrap();
+        let first = frame(&mut writer, 0);
+        let second = frame(&mut writer, 1);
+        let rows: Vec<_> = first.chunks(format.line_bytes()).collect();
+        assert_ne!(rows[2], rows[3]);
+        assert_ne!(first[640..1280], second[640..1280]);
+    }
+
+    #[test]
+    fn frame__too_small__then_an_error_names_its_size() {
+        let error = PatternWriter::new(&format(2, 5, Depth::Eight)).err();
+        assert_eq!(error, Some(PatternError::TooSmall(20)));
+        PatternWriter::new(&format(2, 6, Depth::Eight)).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn frame__written_in_any_pieces__then_equal_to_one_piece(
+            half_width in 1u32..40, height in 12u32..20, ten: bool, number: u64,
+            pieces in prop::collection::vec(1usize..500, 1..8),
+        ) {
+            let depth = if ten { Depth::Ten } else { Depth::Eight };
+            let mut writer = PatternWriter::new(&format(half_width * 2, height, depth)).unwrap();
+            let whole = frame(&mut writer, number);
+            prop_assert_eq!(verify(&whole), Ok(number));
+            writer.start(number);
+            let mut pieced = Vec::new();
+            for piece in pieces.iter().cycle() {
+                let mut part = vec![0; *piece];
+                let octets = writer.fill(&mut part);
+                pieced.extend_from_slice(&part[..octets]);
+                if octets == 0 {
+                    break;
+                }
+            }
+            prop_assert_eq!(pieced, whole);
+        }
+    }
+}

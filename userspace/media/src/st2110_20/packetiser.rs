@@ -1,0 +1,258 @@
+//! Cutting frames into packets of equal size: the general packing mode of ST 2110-20.
+//!
+//! Packet `k` carries the octets from `k * payload` on, whichever lines they lie in, so that any
+//! packet is known without those before it, packets are equally long but for the last, and what a
+//! packet needs from the frame is one contiguous range.
+
+use std::ops::Range;
+
+use crate::rtp::{self, RtpHeader};
+use crate::video::{PGROUP_PIXELS, VideoFormat};
+
+use super::payload::SrdHeader;
+use super::{EXTENDED_SEQUENCE_OCTETS, MAX_SENT_SRDS, SRD_HEADER_OCTETS};
+
+/// Most octets of RTP, extended sequence number and SRD headers in front of the data.
+pub const MAX_HEADER_OCTETS: usize =
+    rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + MAX_SENT_SRDS * SRD_HEADER_OCTETS;
+
+/// Why a format cannot be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PacketiseError {
+    /// Packets too small for the headers and one pgroup.
+    #[error("RTP packets of {0} octets are too small: give at least {min}", min = MAX_HEADER_OCTETS + 5)]
+    TooSmall(usize),
+    /// Packets beyond what UDP's length holds.
+    #[error("RTP packets of {0} octets are too large: give at most 65000")]
+    TooLarge(usize),
+}
+
+/// Cuts frames of one format.
+#[derive(Debug, Clone, Copy)]
+pub struct Packetiser {
+    format: VideoFormat,
+    payload_octets: usize,
+    packets: u32,
+}
+
+impl Packetiser {
+    /// For RTP packets of at most `max_octets` octets, RTP header included; see
+    /// [`STANDARD_RTP_OCTETS`](super::STANDARD_RTP_OCTETS).
+    ///
+    /// # Errors
+    /// [`PacketiseError`] when `max_octets` is too small or too large.
+    pub fn new(format: VideoFormat, max_octets: usize) -> Result<Self, PacketiseError> {
+        let pgroup = format.depth().pgroup_octets();
+        if max_octets < MAX_HEADER_OCTETS + pgroup {
+            return Err(PacketiseError::TooSmall(max_octets));
+        }
+        if max_octets > 65_000 {
+            return Err(PacketiseError::TooLarge(max_octets));
+        }
+        // With n SRDs a packet may reach over n lines wherever it starts, if it is no longer than
+        // n - 1 lines and one pgroup.
+        let payload = |srds: usize| {
+            let headers = rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + srds * SRD_HEADER_OCTETS;
+            let room = (max_octets - headers) / pgroup * pgroup;
+            room.min((srds - 1) * format.line_bytes() + pgroup)
+        };
+        let payload_octets = payload(2)
+            .max(payload(MAX_SENT_SRDS))
+            .min(format.frame_bytes());
+        let packets = format.frame_bytes().div_ceil(payload_octets);
+        let packets = u32::try_from(packets).expect("a frame has fewer octets than 2^32");
+        Ok(Self {
+            format,
+            payload_octets,
+            packets,
+        })
+    }
+
+    /// What it cuts.
+    #[must_use]
+    pub const fn format(&self) -> &VideoFormat {
+        &self.format
+    }
+
+    /// Packets of every frame.
+    #[must_use]
+    pub const fn packets(&self) -> u32 {
+        self.packets
+    }
+
+    /// Octets of the frame in every packet but the last, which may have fewer.
+    #[must_use]
+    pub const fn payload_octets(&self) -> usize {
+        self.payload_octets
+    }
+
+    /// Packet `index` of a frame, from 0; `None` at [`Self::packets`] and beyond.
+    #[must_use]
+    pub fn packet(&self, index: u32) -> Option<Packet> {
+        if index >= self.packets {
+            return None;
+        }
+        let start = index as usize * self.payload_octets;
+        let end = (start + self.payload_octets).min(self.format.frame_bytes());
+        let line_bytes = self.format.line_bytes();
+        let mut packet = Packet {
+            range: start..end,
+            marker: index + 1 == self.packets,
+            srds: [SrdHeader {
+                octets: 0,
+                field: false,
+                line: 0,
+                continuation: false,
+                pixel: 0,
+            }; MAX_SENT_SRDS],
+            count: 0,
+        };
+        let mut at = start;
+        while at < end {
+            let within = at % line_bytes;
+            let octets = (line_bytes - within).min(end - at);
+            let pixel = within / self.format.depth().pgroup_octets() * PGROUP_PIXELS as usize;
+            packet.srds[packet.count] = SrdHeader {
+                octets: narrow(octets),
+                field: false,
+                line: narrow(at / line_bytes),
+                continuation: at + octets < end,
+                pixel: narrow(pixel),
+            };
+            packet.count += 1;
+            at += octets;
+        }
+        Some(packet)
+    }
+}
+
+fn narrow(value: usize) -> u16 {
+    u16::try_from(value).expect("lines, pixels and packets are below 2^16: new() checked them")
+}
+
+/// One packet of a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    /// Octets of the frame that it carries.
+    pub range: Range<usize>,
+    /// Last packet of the frame.
+    pub marker: bool,
+    srds: [SrdHeader; MAX_SENT_SRDS],
+    count: usize,
+}
+
+impl Packet {
+    /// Its SRD headers, one to three.
+    #[must_use]
+    pub fn srds(&self) -> &[SrdHeader] {
+        &self.srds[..self.count]
+    }
+
+    /// Octets in front of the data: RTP header, extended sequence number, SRD headers.
+    #[must_use]
+    pub const fn header_octets(&self) -> usize {
+        rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + self.count * SRD_HEADER_OCTETS
+    }
+
+    /// Octets of the whole RTP packet.
+    #[must_use]
+    pub const fn octets(&self) -> usize {
+        self.header_octets() + (self.range.end - self.range.start)
+    }
+
+    /// Writes the headers to the front of `out` and answers how many octets they take. The marker
+    /// is the packet's own; `sequence` is the 32-bit sequence number, whose high half goes into the
+    /// extended one.
+    ///
+    /// # Panics
+    /// When `out` is shorter than [`Self::header_octets`].
+    pub fn write_headers(&self, stream: &StreamHeader, sequence: u32, out: &mut [u8]) -> usize {
+        let [a, b, c, d] = sequence.to_be_bytes();
+        let rtp = RtpHeader {
+            marker: self.marker,
+            payload_type: stream.payload_type,
+            sequence: u16::from_be_bytes([c, d]),
+            timestamp: stream.timestamp,
+            ssrc: stream.ssrc,
+        };
+        out[..rtp::HEADER_OCTETS].copy_from_slice(&rtp.to_octets());
+        let mut at = rtp::HEADER_OCTETS;
+        out[at..at + EXTENDED_SEQUENCE_OCTETS].copy_from_slice(&[a, b]);
+        at += EXTENDED_SEQUENCE_OCTETS;
+        for srd in self.srds() {
+            out[at..at + SRD_HEADER_OCTETS].copy_from_slice(&srd.to_octets());
+            at += SRD_HEADER_OCTETS;
+        }
+        at
+    }
+}
+
+/// What the RTP headers of a frame's packets have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamHeader {
+    /// Payload type, 0 to 127.
+    pub payload_type: u8,
+    /// The frame's timestamp.
+    pub timestamp: u32,
+    /// The sender's synchronisation source.
+    pub ssrc: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::st2110_20::STANDARD_RTP_OCTETS;
+    use crate::video::{Depth, FrameRate};
+    use proptest::prelude::*;
+
+    fn format(width: u32, height: u32, depth: Depth) -> VideoFormat {
+        VideoFormat::new(width, height, depth, FrameRate::new(25, 1).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn packetiser__hd__then_packets_are_full() {
+        let packetiser =
+            Packetiser::new(format(1920, 1080, Depth::Ten), STANDARD_RTP_OCTETS).unwrap();
+        assert_eq!(packetiser.payload_octets(), 1425);
+        assert_eq!(packetiser.packets(), 3638);
+        assert_eq!(packetiser.packet(3638), None);
+        assert!(packetiser.packet(3637).unwrap().marker);
+        assert!(packetiser.packet(0).unwrap().octets() <= STANDARD_RTP_OCTETS);
+    }
+
+    #[test]
+    fn packetiser__packet_size__then_limits_are_named() {
+        let format = format(16, 16, Depth::Ten);
+        assert_eq!(
+            Packetiser::new(format, 36).unwrap_err(),
+            PacketiseError::TooSmall(36)
+        );
+        assert_eq!(
+            Packetiser::new(format, 65_001).unwrap_err(),
+            PacketiseError::TooLarge(65_001)
+        );
+        Packetiser::new(format, 37).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn packetiser__any_raster__then_packets_tile_the_frame_within_limits(
+            half_width in 1u32..=600, height in 1u32..=40, ten: bool, max in 37usize..=2000,
+        ) {
+            let depth = if ten { Depth::Ten } else { Depth::Eight };
+            let format = format(half_width * 2, height, depth);
+            let packetiser = Packetiser::new(format, max).unwrap();
+            let mut at = 0;
+            for index in 0..packetiser.packets() {
+                let packet = packetiser.packet(index).unwrap();
+                prop_assert_eq!(packet.range.start, at);
+                prop_assert!(packet.octets() <= max);
+                prop_assert_eq!(packet.marker, index + 1 == packetiser.packets());
+                let sum: usize = packet.srds().iter().map(|srd| usize::from(srd.octets)).sum();
+                prop_assert_eq!(sum, packet.range.len());
+                at = packet.range.end;
+            }
+            prop_assert_eq!(at, format.frame_bytes());
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Reading a payload: every header is checked against the raster before a byte of it is used.
+
+use crate::bytes::u16_at;
+use crate::video::{PGROUP_PIXELS, VideoFormat};
+
+use super::{EXTENDED_SEQUENCE_OCTETS, MAX_READ_SRDS, SRD_HEADER_OCTETS};
+
+/// Why a payload is not one of this format. A packet is rejected whole, for the first reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadReject {
+    /// Cut off within its headers.
+    #[error("ST 2110-20 headers are cut off")]
+    Truncated,
+    /// More than [`MAX_READ_SRDS`] SRD headers.
+    #[error("more than {MAX_READ_SRDS} SRD headers in a packet")]
+    TooManySrds,
+    /// The field bit is set: interlaced or segmented video is not carried.
+    #[error("field bit is set: only progressive video is carried")]
+    Interlaced,
+    /// A line that the raster does not have, or octets beyond the end of a line.
+    #[error("SRD of {octets} octets at line {line}, pixel {pixel} lies outside of the raster")]
+    Range {
+        /// Line from 0.
+        line: u16,
+        /// Pixel from 0.
+        pixel: u16,
+        /// Octets of the SRD.
+        octets: u16,
+    },
+    /// A length or an offset that splits a pgroup.
+    #[error("SRD of {octets} octets at pixel {pixel} splits a pgroup")]
+    Alignment {
+        /// Pixel from 0.
+        pixel: u16,
+        /// Octets of the SRD.
+        octets: u16,
+    },
+    /// The SRD lengths do not add up to what follows the headers.
+    #[error("SRD lengths add up to {announced} octets, {present} are there")]
+    Length {
+        /// What the headers say.
+        announced: usize,
+        /// What the packet has.
+        present: usize,
+    },
+}
+
+/// One sample row data header (RFC 4175 §4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SrdHeader {
+    /// Octets of this line that the packet carries.
+    pub octets: u16,
+    /// Second field of an interlaced frame.
+    pub field: bool,
+    /// Line from 0, 15 bits.
+    pub line: u16,
+    /// Another SRD header follows.
+    pub continuation: bool,
+    /// First pixel from 0, 15 bits.
+    pub pixel: u16,
+}
+
+impl SrdHeader {
+    /// Reads the header at octet `at` of a payload; `None` when it is cut off.
+    #[must_use]
+    pub fn parse(payload: &[u8], at: usize) -> Option<Self> {
+        let octets = u16_at(payload, at)?;
+        let line = u16_at(payload, at + 2)?;
+        let pixel = u16_at(payload, at + 4)?;
+        Some(Self {
+            octets,
+            field: line >> 15 == 1,
+            line: line & 0x7fff,
+            continuation: pixel >> 15 == 1,
+            pixel: pixel & 0x7fff,
+        })
+    }
+
+    /// The header as octets.
+    #[must_use]
+    pub fn to_octets(&self) -> [u8; SRD_HEADER_OCTETS] {
+        let [a, b] = self.octets.to_be_bytes();
+        let [c, d] = (u16::from(self.field) << 15 | self.line & 0x7fff).to_be_bytes();
+        let [e, f] = (u16::from(self.continuation) << 15 | self.pixel & 0x7fff).to_be_bytes();
+        [a, b, c, d, e, f]
+    }
+
+    /// Where the SRD starts in a frame, in octets, when it lies within a line of `format`.
+    fn place(&self, format: &VideoFormat) -> Result<usize, PayloadReject> {
+        let &Self {
+            octets,
+            line,
+            pixel,
+            ..
+        } = self;
+        let pgroup = format.depth().pgroup_octets();
+        if self.field {
+            return Err(PayloadReject::Interlaced);
+        }
+        if !u32::from(pixel).is_multiple_of(PGROUP_PIXELS)
+            || !usize::from(octets).is_multiple_of(pgroup)
+        {
+            return Err(PayloadReject::Alignment { pixel, octets });
+        }
+        let start = usize::from(pixel) / PGROUP_PIXELS as usize * pgroup;
+        if u32::from(line) >= format.height() || start + usize::from(octets) > format.line_bytes() {
+            return Err(PayloadReject::Range {
+                line,
+                pixel,
+                octets,
+            });
+        }
+        Ok(usize::from(line) * format.line_bytes() + start)
+    }
+}
+
+/// Bytes of a packet and where in the frame they belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// First octet in the frame; a multiple of the pgroup.
+    pub offset: usize,
+    /// The octets: whole pgroups, within one line. Empty in an SRD of length 0.
+    pub bytes: &'a [u8],
+}
+
+/// The segments of a payload that was found right as a whole.
+#[derive(Debug, Clone)]
+pub struct Segments<'a> {
+    payload: &'a [u8],
+    format: VideoFormat,
+    header: usize,
+    data: usize,
+    left: usize,
+    extended_sequence: u16,
+}
+
+impl<'a> Segments<'a> {
+    /// Checks the payload of an RTP packet against `format`.
+    ///
+    /// # Errors
+    /// [`PayloadReject`]: nothing of such a packet may be used.
+    pub fn parse(payload: &'a [u8], format: &VideoFormat) -> Result<Self, PayloadReject> {
+        let extended_sequence = u16_at(payload, 0).ok_or(PayloadReject::Truncated)?;
+        let mut count = 0;
+        let mut announced = 0;
+        let mut at = EXTENDED_SEQUENCE_OCTETS;
+        loop {
+            let header = SrdHeader::parse(payload, at).ok_or(PayloadReject::Truncated)?;
+            header.place(format)?;
+            announced += usize::from(header.octets);
+            at += SRD_HEADER_OCTETS;
+            count += 1;
+            if !header.continuation {
+                break;
+            }
+            if count == MAX_READ_SRDS {
+                return Err(PayloadReject::TooManySrds);
+            }
+        }
+        let present = payload.len() - at;
+        if announced != present {
+            return Err(PayloadReject::Length { announced, present });
+        }
+        Ok(Self {
+            payload,
+            format: *format,
+            header: EXTENDED_SEQUENCE_OCTETS,
+            data: at,
+            left: count,
+            extended_sequence,
+        })
+    }
+
+    /// High 16 bits of the sequence number. GStreamer sends 0 always: do not rely on it.
+    #[must_use]
+    pub const fn extended_sequence(&self) -> u16 {
+        self.extended_sequence
+    }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Segment<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let header = SrdHeader::parse(self.payload, self.header)?;
+        let offset = header.place(&self.format).ok()?;
+        let end = self.data + usize::from(header.octets);
+        let bytes = self.payload.get(self.data..end)?;
+        self.header += SRD_HEADER_OCTETS;
+        self.data = end;
+        Some(Segment { offset, bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::video::{Depth, FrameRate};
+    use proptest::prelude::*;
+
+    fn format() -> VideoFormat {
+        VideoFormat::new(8, 4, Depth::Ten, FrameRate::new(25, 1).unwrap()).unwrap()
+    }
+
+    fn srd(octets: u16, line: u16, pixel: u16, continuation: bool) -> SrdHeader {
+        SrdHeader {
+            octets,
+            field: false,
+            line,
+            continuation,
+            pixel,
+        }
+    }
+
+    fn payload(headers: &[SrdHeader], data: usize) -> Vec<u8> {
+        let mut payload = vec![0, 9];
+        headers
+            .iter()
+            .for_each(|header| payload.extend(header.to_octets()));
+        payload.extend((0..data).map(|at| u8::try_from(at).unwrap()));
+        payload
+    }
+
+    #[test]
+    fn payload__two_lines__then_two_segments() {
+        let payload = payload(&[srd(10, 1, 4, true), srd(5, 2, 0, false)], 15);
+        let segments = Segments::parse(&payload, &format()).unwrap();
+        assert_eq!(segments.extended_sequence(), 9);
+        let found: Vec<_> = segments
+            .map(|segment| (segment.offset, segment.bytes.to_vec()))
+            .collect();
+        let expected = [(30, (0..10).collect::<Vec<u8>>()), (40, (10..15).collect())];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn payload__srd_of_length_0__then_it_is_right_and_empty() {
+        let payload = payload(&[srd(0, 0, 0, false)], 0);
+        let segments: Vec<_> = Segments::parse(&payload, &format()).unwrap().collect();
+        assert_eq!(
+            segments,
+            [Segment {
+                offset: 0,
+                bytes: &[]
+            }]
+        );
+    }
+
+    #[test]
+    fn payload__damaged__then_rejected_by_reason() {
+        let format = format();
+        let reject = |headers: &[SrdHeader], data| {
+            Segments::parse(&payload(headers, data), &format)
+                .map(|_| ())
+                .unwrap_err()
+        };
+        let range = |line, pixel, octets| PayloadReject::Range {
+            line,
+            pixel,
+            octets,
+        };
+        assert_eq!(reject(&[], 0), PayloadReject::Truncated);
+        assert_eq!(reject(&[srd(5, 0, 0, true)], 5), PayloadReject::Truncated);
+        assert_eq!(reject(&[srd(5, 4, 0, false)], 5), range(4, 0, 5));
+        assert_eq!(reject(&[srd(5, 0, 8, false)], 5), range(0, 8, 5));
+        assert_eq!(reject(&[srd(25, 0, 0, false)], 25), range(0, 0, 25));
+        assert_eq!(
+            reject(&[srd(4, 0, 0, false)], 4),
+            PayloadReject::Alignment {
+                pixel: 0,
+                octets: 4
+            }
+        );
+        assert_eq!(
+            reject(&[srd(5, 0, 1, false)], 5),
+            PayloadReject::Alignment {
+                pixel: 1,
+                octets: 5
+            }
+        );
+        let length = |announced, present| PayloadReject::Length { announced, present };
+        assert_eq!(reject(&[srd(10, 0, 0, false)], 5), length(10, 5));
+        assert_eq!(reject(&[srd(5, 0, 0, false)], 6), length(5, 6));
+        let field = SrdHeader {
+            field: true,
+            ..srd(5, 0, 0, false)
+        };
+        assert_eq!(reject(&[field], 5), PayloadReject::Interlaced);
+        assert_eq!(
+            reject(&[srd(0, 0, 0, true); 17], 0),
+            PayloadReject::TooManySrds
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn payload__any_bytes__then_no_panic_and_segments_lie_in_the_frame(
+            bytes in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let format = format();
+            if let Ok(segments) = Segments::parse(&bytes, &format) {
+                for segment in segments {
+                    prop_assert!(segment.offset + segment.bytes.len() <= format.frame_bytes());
+                    prop_assert!(segment.bytes.len().is_multiple_of(5));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! UDP headers (RFC 768).
+
+use crate::bytes::u16_at;
+
+/// Octets of the header.
+pub const HEADER_OCTETS: usize = 8;
+
+/// Why bytes are not a UDP datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UdpReject {
+    /// Fewer octets than the header or its length say.
+    #[error("UDP datagram is cut off")]
+    Truncated,
+    /// A length below that of the header.
+    #[error("UDP length is below its own header's 8 octets")]
+    Length,
+}
+
+/// The ports. The checksum is neither verified (a kernel sends partial ones over veth, so that
+/// nearly all would look wrong) nor sent (0, which RFC 768 allows over IPv4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UdpHeader {
+    /// Port of who sent it.
+    pub source: u16,
+    /// Port that it is for.
+    pub destination: u16,
+}
+
+impl UdpHeader {
+    /// Splits the payload of an IPv4 packet into the header and exactly the octets that its length
+    /// gives it.
+    ///
+    /// # Errors
+    /// [`UdpReject`] when it is cut off or its length is impossible.
+    pub fn parse(packet: &[u8]) -> Result<(Self, &[u8]), UdpReject> {
+        let fields = || {
+            Some((
+                u16_at(packet, 0)?,
+                u16_at(packet, 2)?,
+                u16_at(packet, 4)?,
+                u16_at(packet, 6)?,
+            ))
+        };
+        let (source, destination, length, _checksum) = fields().ok_or(UdpReject::Truncated)?;
+        let length = usize::from(length);
+        if length < HEADER_OCTETS {
+            return Err(UdpReject::Length);
+        }
+        let payload = packet
+            .get(HEADER_OCTETS..length)
+            .ok_or(UdpReject::Truncated)?;
+        Ok((
+            Self {
+                source,
+                destination,
+            },
+            payload,
+        ))
+    }
+
+    /// The header in front of `payload_octets` octets. A payload that does not fit 16 bits is a
+    /// mistake of the caller and gives a header with the largest length.
+    #[must_use]
+    pub fn to_octets(&self, payload_octets: usize) -> [u8; HEADER_OCTETS] {
+        let length = u16::try_from(HEADER_OCTETS + payload_octets).unwrap_or(u16::MAX);
+        let mut octets = [0; HEADER_OCTETS];
+        octets[0..2].copy_from_slice(&self.source.to_be_bytes());
+        octets[2..4].copy_from_slice(&self.destination.to_be_bytes());
+        octets[4..6].copy_from_slice(&length.to_be_bytes());
+        octets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header__written__then_parses_to_itself_and_cuts_what_follows() {
+        let header = UdpHeader {
+            source: 5,
+            destination: 5004,
+        };
+        let mut datagram = header.to_octets(2).to_vec();
+        datagram.extend([1, 2, 0, 0]);
+        assert_eq!(UdpHeader::parse(&datagram), Ok((header, &[1u8, 2][..])));
+        for octets in 0..10 {
+            assert_eq!(
+                UdpHeader::parse(&datagram[..octets]),
+                Err(UdpReject::Truncated)
+            );
+        }
+        datagram[5] = 7;
+        assert_eq!(UdpHeader::parse(&datagram), Err(UdpReject::Length));
+    }
+}
