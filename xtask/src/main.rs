@@ -1,2 +1,75 @@
-//! cargo xtask setup | demo | test | lint | bench
-fn main() {}
+//! `cargo xtask setup | demo | test | lint | bench | stage | clean-up`: one file a command.
+//!
+//! What only the commands share lives here too ([`cargo`], [`say`]); what they put up on the
+//! machine is `onair-stage`. No product crate is linked, so that this builds before the packages
+//! that the product needs are installed.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        non_snake_case,
+        reason = "tests are named subject__action__then_result"
+    )
+)]
+
+mod bench;
+mod cargo;
+mod clean_up;
+mod demo;
+mod lint;
+mod say;
+mod setup;
+mod stage;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up, shows, tests and measures OnAir.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask demo                       the whole story in under a minute, with real packets
+  cargo xtask test                       lint, unit tests, model checks, whole-system tests
+  cargo xtask test --fast gate           what has `gate` in its name, and no model checks
+  cargo xtask setup --check              which packages are missing
+  cargo xtask bench --json bench.json    the figures, each beside its reference
+
+Exit status: 0 when all was as it should be, 1 when not, 2 for a wrong command line.";
+
+#[derive(Subcommand)]
+enum Command {
+    Setup(setup::Arguments),
+    Demo(demo::Arguments),
+    Test(test::Arguments),
+    Lint(lint::Arguments),
+    Bench(bench::Arguments),
+    Stage(stage::Arguments),
+    CleanUp(clean_up::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Setup(arguments) => setup::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Lint(arguments) => lint::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Stage(arguments) => stage::run(&arguments),
+        Command::CleanUp(arguments) => clean_up::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::failure(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `cargo xtask bench`: hands over to the crate `onair-bench`.
+
+use anyhow::{Result, bail};
+
+use crate::cargo::{cargo, root, supervised};
+use crate::{clean_up, say, setup};
+
+/// Measures, each figure beside its limit or its peer in the same run
+///
+/// All arguments go to the bench; `cargo xtask bench --help` shows its own help.
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Arguments {
+    /// What `onair-bench` takes
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENT"
+    )]
+    arguments: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    setup::when_missing()?;
+    clean_up::report(&onair_stage::take_down_leftovers()?);
+    cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "onair-bench",
+        "--package",
+        "onaird",
+    ])?;
+    let here = std::env::current_dir().unwrap_or_else(|_| root().to_owned());
+    let done = supervised("cargo", |command| {
+        command
+            .args([
+                "run",
+                "--quiet",
+                "--release",
+                "--package",
+                "onair-bench",
+                "--",
+            ])
+            .args(&arguments.arguments)
+            .current_dir(here);
+    })?;
+    if !done.status.success() {
+        bail!("the bench failed ({})", done.status);
+    }
+    say::good("done");
+    Ok(())
+}

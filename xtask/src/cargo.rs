@@ -1,0 +1,115 @@
+//! Running cargo, and other long commands, as children that end when we do.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use onair_stage::{Run, end_run, guard};
+use serde_json::Value;
+
+use crate::say;
+
+/// A test program may need this long to take its own stage down.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The root of the workspace.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace's folder")
+}
+
+/// Runs `cargo` with `arguments`; its output goes where ours goes.
+///
+/// # Errors
+/// When it ends with a status other than 0.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
+    cargo_with(arguments, &[])
+}
+
+/// Like [`cargo`], with additional environment variables.
+///
+/// # Errors
+/// As [`cargo`].
+pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let variables: String = environment
+        .iter()
+        .map(|(name, value)| format!("{name}='{value}' "))
+        .collect();
+    let line = format!("{variables}cargo {}", arguments.join(" "));
+    say::command(&line);
+    let done = supervised("cargo", |command| {
+        command.args(arguments).envs(environment.iter().copied());
+    })?;
+    if !done.status.success() {
+        bail!("`{line}` failed ({})", done.status);
+    }
+    Ok(())
+}
+
+/// Builds with `cargo build --release ARGUMENTS`, and gives the programs that came out.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn build(arguments: &[&str]) -> Result<Vec<PathBuf>> {
+    say::command(format_args!(
+        "cargo build --release {}",
+        arguments.join(" ")
+    ));
+    let done = supervised("cargo", |command| {
+        command
+            .args([
+                "build",
+                "--release",
+                "--message-format=json-render-diagnostics",
+            ])
+            .args(arguments)
+            .stdout(Stdio::piped());
+    })?;
+    if !done.status.success() {
+        bail!("the build failed ({})", done.status);
+    }
+    let programs = String::from_utf8_lossy(&done.stdout)
+        .lines()
+        .filter_map(|line| {
+            serde_json::from_str::<Value>(line).ok()?["executable"]
+                .as_str()
+                .map(PathBuf::from)
+        })
+        .collect();
+    Ok(programs)
+}
+
+/// The one of `programs` that is called `name`.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn program<'a>(programs: &'a [PathBuf], name: &str) -> Result<&'a Path> {
+    programs
+        .iter()
+        .find(|program| program.file_name().is_some_and(|own| own == name))
+        .map(PathBuf::as_path)
+        .with_context(|| format!("the build made no program {name}"))
+}
+
+/// Runs `program` in the workspace's folder to its end. A signal that ends us ends it and all that
+/// it has started first; after a SIGKILL of ours the next run does so.
+pub(crate) fn supervised(program: &str, prepare: impl FnOnce(&mut Command)) -> Result<Output> {
+    let run = Run::next()?;
+    let mut command = run.command(program);
+    command
+        .current_dir(root())
+        .stdout(Stdio::inherit())
+        .stderr(Stdio::inherit());
+    prepare(&mut command);
+    let _guard = guard(move || {
+        if let Err(error) = end_run(run, GRACE) {
+            say::failure(error);
+        }
+    })?;
+    command
+        .spawn()
+        .and_then(std::process::Child::wait_with_output)
+        .with_context(|| format!("running {program}"))
+}

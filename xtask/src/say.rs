@@ -1,0 +1,95 @@
+//! How the commands speak to people. Colours and the spinner are there on a terminal only.
+//!
+//! All of it goes to stderr: stdout is for what a program may want to read.
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use console::style;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// The title of a large step.
+pub(crate) fn step(what: impl Display) {
+    eprintln!(
+        "\n{} {}",
+        style("──").cyan().for_stderr(),
+        style(what).bold().for_stderr()
+    );
+}
+
+/// Something that went as it should.
+pub(crate) fn good(what: impl Display) {
+    eprintln!("   {} {what}", style("✓").green().for_stderr());
+}
+
+/// Something to know, neither good nor bad.
+pub(crate) fn note(what: impl Display) {
+    eprintln!("   {what}");
+}
+
+/// Something that is less than it should be, but goes on.
+pub(crate) fn warning(what: impl Display) {
+    eprintln!("   {}", style(format!("! {what}")).yellow().for_stderr());
+}
+
+/// What went wrong.
+pub(crate) fn failure(what: impl Display) {
+    eprintln!("{}", style(format!("✗ {what}")).red().bold().for_stderr());
+}
+
+/// A command line that is about to be run, as the reader would type it.
+pub(crate) fn command(line: impl Display) {
+    eprintln!("   {} {line}", style("$").dim().for_stderr());
+}
+
+/// Shows that `what` is under way while `work` runs.
+pub(crate) fn wait<T>(what: impl Display, work: impl FnOnce(&ProgressBar) -> T) -> T {
+    let bar = ProgressBar::new_spinner()
+        .with_style(
+            ProgressStyle::with_template("   {spinner} {msg} ({elapsed})")
+                .expect("the template is a constant and right"),
+        )
+        .with_message(what.to_string());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let result = work(&bar);
+    bar.finish_and_clear();
+    result
+}
+
+/// Times of steps, for the summary.
+#[derive(Default)]
+pub(crate) struct Times(Vec<(String, Duration)>);
+
+impl Times {
+    /// Does `work` under the title `what`, and notes how long it took.
+    pub(crate) fn step<T>(&mut self, what: impl Display, work: impl FnOnce() -> T) -> T {
+        step(&what);
+        let begin = Instant::now();
+        let result = work();
+        self.0.push((what.to_string(), begin.elapsed()));
+        result
+    }
+
+    /// A line a step, and the sum.
+    pub(crate) fn summary(&self) {
+        step("Summary");
+        let width = self
+            .0
+            .iter()
+            .map(|(what, _)| what.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (what, time) in &self.0 {
+            note(format_args!(
+                "{what:<width$}  {:>7.1} s",
+                time.as_secs_f64()
+            ));
+        }
+        let all: Duration = self.0.iter().map(|(_, time)| *time).sum();
+        note(format_args!(
+            "{:<width$}  {:>7.1} s",
+            "all",
+            all.as_secs_f64()
+        ));
+    }
+}

@@ -1,0 +1,159 @@
+//! `cargo xtask setup`: installs what is missing, and says what cannot be installed.
+
+mod machine;
+mod packages;
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use packages::{PACKAGES, Package};
+
+use crate::say;
+
+/// Installs the Debian packages that are missing, and checks the machine
+///
+/// It changes nothing when nothing is missing. `demo`, `test` and `bench` call it by themselves.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask setup            install what is missing
+  cargo xtask setup --check    only say what is missing; exit status 1 if anything is
+
+On another system than Debian it lists the packages: find those of the same purpose there.")]
+pub(crate) struct Arguments {
+    /// Change nothing, only report; exit status 1 when something is missing
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    say::step("Machine");
+    let lacks = machine(true);
+    if let Some(system) = machine::not_debian() {
+        bail!("{}", elsewhere(&system));
+    }
+    say::step("Packages");
+    let missing = missing()?;
+    for package in PACKAGES {
+        let line = format!("{:<26} {}", package.name, package.reason);
+        if missing.iter().any(|other| other.name == package.name) {
+            say::warning(format_args!("missing: {line}"));
+        } else {
+            say::good(line);
+        }
+    }
+    if arguments.check {
+        if lacks + missing.len() > 0 {
+            bail!(
+                "{} missing: `cargo xtask setup` installs packages",
+                lacks + missing.len()
+            );
+        }
+        return Ok(());
+    }
+    install(&missing)?;
+    if lacks > 0 {
+        bail!("this machine is not fit to run OnAir: see above");
+    }
+    say::good("ready");
+    Ok(())
+}
+
+/// What the other commands call first: quiet when nothing is missing.
+///
+/// # Errors
+/// When the machine is not fit, or the packages cannot be installed.
+pub(crate) fn when_missing() -> Result<()> {
+    if machine(false) > 0 {
+        bail!("this machine is not fit to run OnAir: see above");
+    }
+    if let Some(system) = machine::not_debian() {
+        say::warning(elsewhere(&system));
+        return Ok(());
+    }
+    let missing = missing()?;
+    if !missing.is_empty() {
+        say::step("Setup: packages that are missing");
+        for package in &missing {
+            say::note(format_args!("{:<26} {}", package.name, package.reason));
+        }
+        install(&missing)?;
+    }
+    Ok(())
+}
+
+/// Looks at the machine; gives how many things it lacks.
+fn machine(tell_all: bool) -> usize {
+    let findings = machine::findings();
+    for finding in &findings {
+        match finding.missing {
+            Some(advice) => say::warning(format_args!("{}: {advice}", finding.what)),
+            None if tell_all => say::good(&finding.what),
+            None => {}
+        }
+    }
+    findings
+        .iter()
+        .filter(|finding| finding.missing.is_some())
+        .count()
+}
+
+fn elsewhere(system: &str) -> String {
+    let list: Vec<_> = PACKAGES
+        .iter()
+        .map(|package| format!("  {:<26} {}", package.name, package.reason))
+        .collect();
+    format!(
+        "this is {system}, and only Debian's packages are known by name. Have these, or the same under other names:\n{}",
+        list.join("\n")
+    )
+}
+
+/// Those that dpkg does not have as installed.
+fn missing() -> Result<Vec<&'static Package>> {
+    let told = Command::new("dpkg-query")
+        .args(["--show", "--showformat", "${Package} ${db:Status-Status}\n"])
+        .args(PACKAGES.iter().map(|package| package.name))
+        .stdin(Stdio::null())
+        // It fails for a name that it has never heard of; that is an answer too.
+        .stderr(Stdio::null())
+        .output()
+        .context("running dpkg-query")?;
+    let told = String::from_utf8_lossy(&told.stdout);
+    Ok(PACKAGES
+        .iter()
+        .filter(|package| {
+            !told
+                .lines()
+                .any(|line| line == format!("{} installed", package.name))
+        })
+        .collect())
+}
+
+fn install(missing: &[&Package]) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    apt(&["update"])?;
+    let mut line = vec!["install", "--yes", "--no-install-recommends"];
+    line.extend(missing.iter().map(|package| package.name));
+    apt(&line)
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    let line = format!("apt-get {}", arguments.join(" "));
+    say::command(&line);
+    // Not among the commands that a signal ends: dpkg must not be stopped midway.
+    let status = Command::new("apt-get")
+        .args(["--quiet", "--quiet", "-o", "DPkg::Lock::Timeout=300"])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .context("running apt-get")?;
+    if !status.success() {
+        bail!("`{line}` failed ({status}): see above; then run `cargo xtask setup` again");
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! The Debian packages, each with its reason: the one list.
+
+/// A package and what it is for.
+pub(crate) struct Package {
+    /// Its name in Debian 12.
+    pub(crate) name: &'static str,
+    /// What needs it.
+    pub(crate) reason: &'static str,
+}
+
+const fn package(name: &'static str, reason: &'static str) -> Package {
+    Package { name, reason }
+}
+
+/// All that is needed beyond what rustup needs, in the order of the build.
+pub(crate) const PACKAGES: &[Package] = &[
+    package(
+        "gcc",
+        "build: the C shim of dpdk-sys, libbpf inside onair-waiters",
+    ),
+    package("make", "build: libbpf inside onair-waiters"),
+    package("pkg-config", "build: finds DPDK and libelf"),
+    package(
+        "libdpdk-dev",
+        "build and run: DPDK, its headers and all its drivers",
+    ),
+    package("libclang-14-dev", "build: bindgen reads DPDK's headers"),
+    package("clang-14", "build: compiles the BPF program"),
+    package("libbpf-dev", "build: headers of the BPF program"),
+    package("libelf-dev", "build: libbpf inside onair-waiters"),
+    package("zlib1g-dev", "build: libbpf inside onair-waiters"),
+    package(
+        "iproute2",
+        "demo and tests: network namespaces and veth pairs",
+    ),
+    package(
+        "bpftool",
+        "demo and tests: which BPF objects are there, before and after",
+    ),
+    package(
+        "curl",
+        "tests: a client of the control socket that is not ours",
+    ),
+    package("gstreamer1.0-tools", "tests: a sender that is not ours"),
+    package("gstreamer1.0-plugins-base", "tests: videotestsrc"),
+    package("gstreamer1.0-plugins-good", "tests: rtpvrawpay, udpsink"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn packages__listed__then_each_once_with_a_reason() {
+        let names: BTreeSet<_> = PACKAGES.iter().map(|package| package.name).collect();
+        assert_eq!(names.len(), PACKAGES.len());
+        assert!(PACKAGES.iter().all(|package| package.reason.contains(": ")));
+    }
+}

@@ -1,0 +1,148 @@
+//! A stage and its end, with real namespaces and real signals. Needs root.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use onair_stage::{Deadline, Running, until};
+use rustix::process::Signal;
+
+/// The hugepages are the machine's: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A `cargo xtask stage` that is up.
+struct Held {
+    running: Running,
+    _stdin: ChildStdin,
+    namespace: String,
+}
+
+fn hold() -> Held {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["stage", "--hugepages", "16"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stdin = child.stdin.take().unwrap();
+    let mut namespace = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut namespace)
+        .unwrap();
+    let running = Running::new("stage", child).unwrap();
+    let namespace = namespace.trim().to_owned();
+    assert!(is_up(&namespace), "{namespace:?}");
+    Held {
+        running,
+        _stdin: stdin,
+        namespace,
+    }
+}
+
+fn is_up(namespace: &str) -> bool {
+    let named = PathBuf::from("/run/netns").join(namespace).exists();
+    let folder = std::env::temp_dir().join(namespace).exists();
+    assert_eq!(named, folder, "half of {namespace} is there");
+    named
+}
+
+fn hugepages() -> u64 {
+    let text = fs::read_to_string("/proc/sys/vm/nr_hugepages").unwrap();
+    text.trim().parse().unwrap()
+}
+
+fn clean_up() -> String {
+    let done = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("clean-up")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn stage__sigterm_and_sigint__then_taken_down_and_ended_by_the_signal() {
+    let _alone = alone();
+    for signal in [Signal::TERM, Signal::INT] {
+        let before = hugepages();
+        let mut held = hold();
+        held.running.signal(signal).unwrap();
+        let status = held.running.wait(Deadline::seconds(30)).unwrap();
+        assert_eq!(status.signal(), Some(signal.as_raw()));
+        assert!(!is_up(&held.namespace));
+        assert_eq!(hugepages(), before);
+    }
+}
+
+#[test]
+fn stage__end_of_stdin__then_taken_down() {
+    let _alone = alone();
+    let before = hugepages();
+    let Held {
+        mut running,
+        _stdin: stdin,
+        namespace,
+    } = hold();
+    drop(stdin);
+    assert!(running.wait(Deadline::seconds(30)).unwrap().success());
+    assert!(!is_up(&namespace));
+    assert_eq!(hugepages(), before);
+}
+
+#[test]
+fn stage__sigkill__then_the_next_run_takes_it_down_and_says_so() {
+    let _alone = alone();
+    let before = hugepages();
+    let mut held = hold();
+    let other = hold();
+    held.running.kill().unwrap();
+    assert!(is_up(&held.namespace), "nobody could take it down yet");
+
+    let said = clean_up();
+
+    assert!(said.contains(&held.namespace), "{said}");
+    assert!(!is_up(&held.namespace));
+    assert!(
+        is_up(&other.namespace),
+        "its owner lives: it must be left alone"
+    );
+    drop(other);
+    clean_up();
+    assert_eq!(hugepages(), before);
+}
+
+#[test]
+fn process_of_a_dead_run__clean_up__then_ended() {
+    let _alone = alone();
+    // The run's owner is a process that cannot be: pid 1 with another start time.
+    let child = Command::new("sleep")
+        .arg("600")
+        .env(onair_stage::RUN_VARIABLE, "1-99999999999-0")
+        .spawn()
+        .unwrap();
+    let mut sleep = Running::new("sleep", child).unwrap();
+    until("its exec", Deadline::seconds(10), || {
+        let command = fs::read_to_string(format!("/proc/{}/comm", sleep.pid()))?;
+        Ok((command.trim() == "sleep").then_some(()))
+    })
+    .unwrap();
+
+    let said = clean_up();
+
+    assert!(said.contains("(sleep)"), "{said}");
+    let status = sleep.wait(Deadline::seconds(10)).unwrap();
+    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+}
