@@ -1,1 +1,56 @@
-//! The contract between daemon and clients: words in shared memory, the gate, messages
+//! The contract between the daemon and its clients: words in shared memory, the gate that stops and
+//! counts callers, the ledger of lent frames, and the messages on `attach.sock`.
+//!
+//! Everything here is about two processes that share memory and do not trust each other. The
+//! daemon's side ([`memory`], [`lender`], [`frames`], [`life`]) treats each word that a client can
+//! write as hostile; the client's side ([`caller`]) only trusts pages that it cannot write.
+//! What never lives here: sessions, policies, media formats, DPDK.
+//!
+//! The protocol, its invariants and the tests that hold them are written down in `docs/gate.md`.
+#![cfg_attr(
+    test,
+    expect(
+        non_snake_case,
+        reason = "tests are named subject__action__then_result"
+    )
+)]
+
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("the counting of callers rests on x86-64's store order (docs/gate.md)");
+
+pub mod bell;
+pub mod frame_word;
+pub mod gate;
+pub mod kick;
+pub mod slot;
+pub mod sync;
+
+#[cfg(not(loom))]
+pub mod caller;
+#[cfg(not(loom))]
+pub mod event;
+#[cfg(not(loom))]
+pub mod frames;
+#[cfg(not(loom))]
+pub mod layout;
+#[cfg(not(loom))]
+pub mod lender;
+#[cfg(not(loom))]
+pub mod life;
+#[cfg(not(loom))]
+pub mod mapping;
+#[cfg(not(loom))]
+pub mod memfd;
+#[cfg(not(loom))]
+pub mod memory;
+#[cfg(not(loom))]
+pub mod message;
+#[cfg(not(loom))]
+pub mod meta;
+#[cfg(not(loom))]
+pub mod site;
+#[cfg(not(loom))]
+pub mod sys;
+
+#[cfg(all(test, not(loom)))]
+mod model;

@@ -1,0 +1,76 @@
+//! What a forked child finds in the place of the shared memory.
+//!
+//! The mappings are not inherited (`MADV_DONTFORK`): a child that kept them would be a user that no
+//! witness counts. Zeroed private pages take their place, so that a call in the child finds closed
+//! gates and returns `ESTALE` instead of faulting. A child made by a raw `clone` that skips
+//! `pthread_atfork` faults.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Once;
+
+use crate::mapping::Mapping;
+
+/// Mappings that can be protected; three for each attachment.
+const PLACES: usize = 3 * 1024;
+
+struct Place {
+    base: AtomicUsize,
+    len: AtomicUsize,
+}
+
+static TABLE: [Place; PLACES] = [const {
+    Place {
+        base: AtomicUsize::new(0),
+        len: AtomicUsize::new(0),
+    }
+}; PLACES];
+
+/// Enters the mapping into the table. `None` if it is full: a forked child then faults there.
+pub(super) fn protect(mapping: &Mapping) -> Option<usize> {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        // SAFETY: the handler only reads atomics and calls mmap, which a forked child may do.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+    let base = mapping.base().as_ptr() as usize;
+    TABLE.iter().position(|place| {
+        let free = place
+            .base
+            .compare_exchange(0, base, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok();
+        if free {
+            place.len.store(mapping.len(), Ordering::Release);
+        }
+        free
+    })
+}
+
+/// Takes it out again, before it is unmapped.
+pub(super) fn unprotect(place: usize) {
+    TABLE[place].len.store(0, Ordering::Release);
+    TABLE[place].base.store(0, Ordering::Release);
+}
+
+unsafe extern "C" fn in_child() {
+    for place in &TABLE {
+        let (base, len) = (
+            place.base.load(Ordering::Acquire),
+            place.len.load(Ordering::Acquire),
+        );
+        if base == 0 || len == 0 {
+            continue;
+        }
+        // SAFETY: the range was the parent's mapping and is a hole in the child; nothing else can
+        // have taken it, since this runs before fork returns.
+        unsafe {
+            libc::mmap(
+                base as *mut libc::c_void,
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            );
+        }
+    }
+}

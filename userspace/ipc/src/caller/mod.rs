@@ -1,0 +1,559 @@
+//! The client's side of an attachment: enter, take, wait, leave, put, stop.
+//!
+//! Nothing here allocates or locks on the way of a call; a call that finds a frame makes no system
+//! call. The rules that make it safe to stop and destroy under it are in `docs/gate.md`.
+
+mod claim;
+mod fork;
+mod wait;
+mod watch;
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Weak};
+
+use crate::bell::Bell;
+use crate::event::{Event, EventRing};
+use crate::frame_word::{FrameState, FrameWord};
+use crate::gate::{Gate, is_open};
+use crate::kick::Kick;
+use crate::layout::{self, Geometry, OWN_SLOTS, SLOTS};
+use crate::mapping::{Access, Mapping};
+use crate::memory::State;
+use crate::message::{Attached, KICK};
+use crate::meta::{FrameMeta, MetaWords};
+use crate::slot::{NO_INTENT, Operation, Slot};
+use crate::{life, sys};
+
+pub use watch::Watch;
+
+/// When a call gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// At once: the call never blocks.
+    Now,
+    /// At this CLOCK_MONOTONIC time, ns.
+    At(u64),
+    /// Never.
+    Never,
+}
+
+impl Deadline {
+    /// `timeout_ms` from now; 0 is [`Deadline::Now`], `u32::MAX` is [`Deadline::Never`].
+    pub fn after_ms(timeout_ms: u32) -> Self {
+        match timeout_ms {
+            0 => Self::Now,
+            u32::MAX => Self::Never,
+            ms => Self::At(sys::monotonic_ns() + u64::from(ms) * 1_000_000),
+        }
+    }
+
+    fn ns(self) -> u64 {
+        match self {
+            Self::Now => 0,
+            Self::At(ns) => ns,
+            Self::Never => u64::MAX,
+        }
+    }
+}
+
+/// Why a call returned nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// `EAGAIN`: the session is stopped, or was stopped while the call waited.
+    #[error("the session is stopped; wait_started() waits for it to run again")]
+    Again,
+    /// `ETIMEDOUT`: nothing came in time.
+    #[error("nothing came in time")]
+    TimedOut,
+    /// `ESTALE`: the session, the attachment or the daemon is gone.
+    #[error("the session is gone (destroyed, evicted, detached, or the daemon ended)")]
+    Stale,
+    /// `EALREADY`: the frame was put already.
+    #[error("the frame was put already")]
+    Already,
+    /// `EINVAL`: the frame is not one that this attachment holds.
+    #[error("the frame is not one that this attachment holds")]
+    Invalid,
+}
+
+/// A frame that a caller holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The attachment it belongs to.
+    pub attachment: u64,
+    /// Which frame.
+    pub frame: u32,
+    /// Which lend of it.
+    pub serial: u32,
+    /// The slot that took it.
+    pub slot: u16,
+}
+
+/// One attachment, mapped by a client. Shared by all threads of the process.
+#[derive(Debug)]
+pub struct Attachment {
+    ctl: Mapping,
+    seg: Mapping,
+    frames: Mapping,
+    geometry: Geometry,
+    session: u64,
+    attachment: u64,
+    sends: bool,
+    plain: bool,
+    /// Tells attachments of this process apart, also those whose memory is gone.
+    id: u64,
+    life_value: u32,
+    socket: OwnedFd,
+    fork_places: [Option<usize>; 3],
+    this: Weak<Self>,
+}
+
+impl Attachment {
+    /// Maps the three files that the daemon sent, and opens the attachment for callers.
+    /// `socket` is the attachment's connection, for kicks. `membarrier` says whether this process
+    /// is registered ([`sys::membarrier_register`]).
+    ///
+    /// # Errors
+    /// `InvalidData` if the message or the files contradict each other; else the kernel's.
+    pub fn map(
+        attached: &Attached,
+        session: u64,
+        [ctl, seg, frames]: [OwnedFd; 3],
+        socket: OwnedFd,
+        membarrier: bool,
+    ) -> io::Result<Arc<Self>> {
+        let wrong = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
+        let geometry = attached.geometry;
+        if attached.version != layout::VERSION || !geometry.is_valid() {
+            return wrong("the daemon lays out its memory in a way this library does not know");
+        }
+        for (file, len) in [
+            (&ctl, geometry.ctl_len()),
+            (&seg, geometry.seg_len()),
+            (&frames, geometry.frames_len()),
+        ] {
+            if rustix::fs::fstat(file)?.st_size < i64::try_from(len).unwrap_or(i64::MAX) {
+                return wrong("the daemon sent a file that is too short");
+            }
+        }
+        let access = if attached.sends {
+            Access::ReadWrite
+        } else {
+            Access::ReadOnly
+        };
+        let ctl = Mapping::new(ctl.as_fd(), geometry.ctl_len(), Access::ReadOnly)?;
+        let seg = Mapping::new(seg.as_fd(), geometry.seg_len(), Access::ReadWrite)?;
+        let frames = Mapping::new(frames.as_fd(), geometry.frames_len(), access)?;
+        let header = ctl.slice::<AtomicU64>(layout::CTL_HEADER, 6);
+        if header[5].load(Ordering::Acquire) != u64::from(layout::VERSION)
+            || header[0].load(Ordering::Relaxed) != layout::MAGIC
+            || header[1].load(Ordering::Relaxed) != session
+            || header[2].load(Ordering::Relaxed) != attached.attachment
+        {
+            return wrong("the daemon sent the memory of another attachment");
+        }
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        let life_value = ctl
+            .at::<AtomicU32>(layout::CTL_LIFE)
+            .load(Ordering::Acquire);
+        let fork_places = [
+            fork::protect(&ctl),
+            fork::protect(&seg),
+            fork::protect(&frames),
+        ];
+        Ok(Arc::new_cyclic(|this| Self {
+            ctl,
+            seg,
+            frames,
+            geometry,
+            session,
+            attachment: attached.attachment,
+            sends: attached.sends,
+            plain: membarrier,
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            life_value,
+            socket,
+            fork_places,
+            this: this.clone(),
+        }))
+    }
+
+    /// The session's id.
+    pub fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// The attachment's number.
+    pub fn attachment(&self) -> u64 {
+        self.attachment
+    }
+
+    /// Sizes.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Takes the oldest ready frame; waits for one until `deadline`.
+    ///
+    /// # Errors
+    /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
+    pub fn get(&self, deadline: Deadline) -> Result<Lease, Refusal> {
+        self.call(Operation::Get, deadline, self.frame_bell(), |slot| {
+            self.pop(slot)
+        })
+    }
+
+    /// Takes the next event; waits for one until `deadline`.
+    ///
+    /// # Errors
+    /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
+    pub fn poll_event(&self, deadline: Deadline) -> Result<Event, Refusal> {
+        self.call(Operation::EventPoll, deadline, self.event_bell(), |_| {
+            self.next_event()
+        })
+    }
+
+    /// Gives a held frame back. Works also when the session is stopped.
+    ///
+    /// # Errors
+    /// [`Refusal::Already`], [`Refusal::Invalid`] or [`Refusal::Stale`]; nothing is changed then.
+    pub fn put(&self, lease: Lease) -> Result<(), Refusal> {
+        if lease.attachment != self.attachment || lease.frame >= self.geometry.frames {
+            return Err(Refusal::Invalid);
+        }
+        let released = self.frame_words()[lease.frame as usize].release(lease.serial, lease.slot);
+        let result = released.map_err(|found| {
+            if self.is_gone() || found.state() == Some(FrameState::Revoked) {
+                Refusal::Stale
+            } else if found.serial == lease.serial && found.state() != Some(FrameState::Released) {
+                // Ready, or held by another slot: it was never this caller's.
+                Refusal::Invalid
+            } else {
+                Refusal::Already
+            }
+        });
+        self.kick_look();
+        result
+    }
+
+    /// Send session: marks the held frame to be sent when it is put. Frames are sent in the order
+    /// of these calls.
+    pub fn submit(&self, lease: Lease) -> Result<(), Refusal> {
+        if lease.attachment != self.attachment || lease.frame >= self.geometry.frames {
+            return Err(Refusal::Invalid);
+        }
+        if !self.sends {
+            return Err(Refusal::Invalid);
+        }
+        let order = sys::bump(self.seg.at(layout::SEG_SUBMITTED)) + 1;
+        self.metas()[lease.frame as usize].submit(order);
+        self.put(lease)
+    }
+
+    /// The description of a held frame.
+    pub fn meta(&self, lease: Lease) -> FrameMeta {
+        self.metas()[lease.frame as usize].read()
+    }
+
+    /// The bytes of a frame, for as long as it is held: at least `frame_bytes` of them.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    pub fn frame_base(&self, frame: u32) -> *mut u8 {
+        assert!(frame < self.geometry.frames, "no frame {frame}");
+        // SAFETY: the frame lies within the mapping.
+        unsafe {
+            self.frames
+                .base()
+                .as_ptr()
+                .add(self.geometry.frame_offset(frame))
+        }
+    }
+
+    /// Stops the session for this process: every call returns [`Refusal::Again`] until
+    /// [`Attachment::start`]. Wait-free, async-signal-safe, keeps errno; from any thread.
+    pub fn stop(&self) {
+        self.local_gate().stop();
+        self.ring_all();
+    }
+
+    /// Undoes [`Attachment::stop`]; the session's own stop stays.
+    pub fn start(&self) {
+        self.local_gate().start();
+        sys::futex_wake(self.local_gate().word(), sys::ALL);
+        self.ring_watch();
+    }
+
+    /// Whether a stop, of this process or of the session, is in force.
+    pub fn is_stopped(&self) -> bool {
+        !is_open(self.local_gate().load()) || !is_open(self.session_gate().load())
+    }
+
+    /// Waits until the session runs. The caller is not counted as a user while it waits.
+    ///
+    /// # Errors
+    /// [`Refusal::TimedOut`] or [`Refusal::Stale`].
+    pub fn wait_started(&self, deadline: Deadline) -> Result<(), Refusal> {
+        wait::for_start(self, deadline)
+    }
+
+    /// A descriptor that becomes readable when a call might return something, for `epoll`.
+    ///
+    /// # Errors
+    /// The kernel's: out of descriptors or threads.
+    pub fn watch(self: &Arc<Self>) -> io::Result<Watch> {
+        Watch::start(self)
+    }
+
+    /// Frames that this process holds now.
+    pub fn held(&self) -> usize {
+        self.frame_words()
+            .iter()
+            .filter(|word| word.load().state() == Some(FrameState::Held))
+            .count()
+    }
+
+    /// After a detach: puts closed, zeroed pages in the place of the shared ones, so that a thread
+    /// that comes late gets [`Refusal::Stale`].
+    pub fn tombstone(&self) {
+        self.ctl.tombstone();
+        self.seg.tombstone();
+        self.frames.tombstone();
+    }
+
+    /// The writable words, for tests that play a hostile client: any word, without the rules.
+    pub fn words(&self) -> &Mapping {
+        &self.seg
+    }
+
+    /// The slot that the calling thread is counted in.
+    pub fn slot_of_caller(&self) -> u16 {
+        claim::slot_of(self)
+    }
+
+    #[inline(always)]
+    fn call<T>(
+        &self,
+        operation: Operation,
+        deadline: Deadline,
+        bell: &Bell,
+        mut attempt: impl FnMut(u16) -> Option<T>,
+    ) -> Result<T, Refusal> {
+        let index = claim::slot_of(self);
+        let slot = &self.slots()[index as usize];
+        let plain = self.plain && index != OWN_SLOTS;
+        slot.intend(NO_INTENT);
+        slot.raise(operation, plain);
+        let local = self.local_gate().load();
+        let session = self.session_gate().load();
+        if !(is_open(local) && is_open(session)) || self.is_daemon_dead() {
+            let already = !is_open(session) && index != OWN_SLOTS && slot.acknowledge(session);
+            slot.lower(plain);
+            if !already {
+                self.kick_look();
+            }
+            return Err(self.why_closed());
+        }
+        let result = match attempt(index) {
+            Some(taken) => Ok(taken),
+            None if deadline == Deadline::Now => Err(Refusal::TimedOut),
+            None => wait::blocked(self, bell, (local, session), deadline.ns(), &mut || {
+                attempt(index)
+            }),
+        };
+        slot.lower(plain);
+        self.kick_look();
+        result
+    }
+
+    #[inline(always)]
+    fn pop(&self, slot: u16) -> Option<Lease> {
+        let head: &AtomicU64 = self.seg.at(layout::SEG_HEAD);
+        let tail: &AtomicU64 = self.ctl.at(layout::CTL_TAIL);
+        let ring: &[AtomicU64] = self
+            .ctl
+            .slice(layout::CTL_RING, self.geometry.ring_capacity());
+        loop {
+            let newest = tail.load(Ordering::Acquire);
+            let at = head.load(Ordering::Acquire);
+            if at >= newest {
+                return None;
+            }
+            // What fell out of the ring has been withdrawn by now.
+            let at = at.max(newest.saturating_sub(ring.len() as u64));
+            let entry = ring[usize::try_from(at).expect("64-bit") & (ring.len() - 1)]
+                .load(Ordering::Acquire);
+            let frame = u32::try_from(entry & 0xffff_ffff).expect("32 bits");
+            let serial = u32::try_from(entry >> 32).expect("32 bits");
+            self.slots()[slot as usize].intend(entry);
+            let taken = self
+                .frame_words()
+                .get(frame as usize)
+                .is_some_and(|word| word.take(serial, slot));
+            // The head is a hint: whoever looked at this entry moves past it, and if that moves the
+            // head back, the serials make the second look harmless.
+            head.store(at + 1, Ordering::Release);
+            if taken {
+                return Some(Lease {
+                    attachment: self.attachment,
+                    frame,
+                    serial,
+                    slot,
+                });
+            }
+        }
+    }
+
+    fn next_event(&self) -> Option<Event> {
+        let head: &AtomicU64 = self.seg.at(layout::SEG_EVENT_HEAD);
+        let ring = EventRing::new(&self.ctl, &self.geometry);
+        loop {
+            let seen = head.load(Ordering::Acquire);
+            let tail = ring.tail();
+            if seen >= tail {
+                return None;
+            }
+            let next = seen.max(tail.saturating_sub(layout::EVENTS as u64)) + 1;
+            let event = ring.read(next);
+            let mine = head
+                .compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok();
+            if mine && event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    /// Whether something is there for a caller to take.
+    fn has_something(&self) -> bool {
+        let head: &AtomicU64 = self.seg.at(layout::SEG_HEAD);
+        let tail: &AtomicU64 = self.ctl.at(layout::CTL_TAIL);
+        let event_head: &AtomicU64 = self.seg.at(layout::SEG_EVENT_HEAD);
+        head.load(Ordering::Acquire) < tail.load(Ordering::Acquire)
+            || event_head.load(Ordering::Acquire) < EventRing::new(&self.ctl, &self.geometry).tail()
+    }
+
+    /// Sends the kick if the daemon asked for one. A full socket means that one is pending.
+    #[inline(always)]
+    fn kick_look(&self) {
+        if self.kick().take() {
+            self.send_kick();
+        }
+    }
+
+    #[cold]
+    fn send_kick(&self) {
+        // SAFETY: a one-byte buffer on a descriptor that we own; errno is restored for callers
+        // within signal handlers.
+        unsafe {
+            let errno = libc::__errno_location();
+            let saved = *errno;
+            libc::send(
+                self.socket.as_raw_fd(),
+                core::slice::from_ref(&KICK).as_ptr().cast(),
+                1,
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            );
+            *errno = saved;
+        }
+    }
+
+    fn ring_all(&self) {
+        for bell in [self.frame_bell(), self.event_bell()] {
+            if bell.strike() {
+                sys::futex_wake(bell.word(), sys::ALL);
+            }
+        }
+        self.ring_watch();
+    }
+
+    fn ring_watch(&self) {
+        if self.watch_bell().strike() {
+            sys::futex_wake(self.watch_bell().word(), sys::ALL);
+        }
+    }
+
+    fn why_closed(&self) -> Refusal {
+        if self.is_gone() {
+            Refusal::Stale
+        } else {
+            Refusal::Again
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        let state: &AtomicU32 = self.ctl.at(layout::CTL_STATE);
+        state.load(Ordering::Acquire) != State::Open as u32 || self.is_daemon_dead()
+    }
+
+    #[inline(always)]
+    fn is_daemon_dead(&self) -> bool {
+        life::is_dead(self.life())
+    }
+
+    #[inline(always)]
+    fn life(&self) -> &AtomicU32 {
+        self.ctl.at(layout::CTL_LIFE)
+    }
+
+    #[inline(always)]
+    fn session_gate(&self) -> &Gate {
+        self.ctl.at(layout::CTL_GATE)
+    }
+
+    #[inline(always)]
+    fn local_gate(&self) -> &Gate {
+        self.seg.at(layout::SEG_GATE)
+    }
+
+    #[inline(always)]
+    fn kick(&self) -> &Kick {
+        self.seg.at(layout::SEG_KICK)
+    }
+
+    #[inline(always)]
+    fn frame_bell(&self) -> &Bell {
+        self.seg.at(layout::SEG_BELL_FRAME)
+    }
+
+    fn event_bell(&self) -> &Bell {
+        self.seg.at(layout::SEG_BELL_EVENT)
+    }
+
+    fn watch_bell(&self) -> &Bell {
+        self.seg.at(layout::SEG_BELL_WATCH)
+    }
+
+    #[inline(always)]
+    fn frame_words(&self) -> &[FrameWord] {
+        self.seg
+            .slice(layout::SEG_FRAMES, self.geometry.frames as usize)
+    }
+
+    fn metas(&self) -> &[MetaWords] {
+        self.seg
+            .slice(self.geometry.seg_meta(), self.geometry.frames as usize)
+    }
+
+    #[inline(always)]
+    fn slots(&self) -> &[Slot] {
+        self.seg.slice(self.geometry.seg_slots(), SLOTS)
+    }
+}
+
+impl AsFd for Attachment {
+    /// The attachment's connection.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        for place in self.fork_places.into_iter().flatten() {
+            fork::unprotect(place);
+        }
+    }
+}

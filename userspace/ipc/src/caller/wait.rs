@@ -1,0 +1,105 @@
+//! Sleeping: the slow path of a call, between the probe's sites.
+
+use core::sync::atomic::Ordering;
+
+use super::{Attachment, Deadline, Refusal};
+use crate::bell::Bell;
+use crate::gate::is_open;
+use crate::sys::{self, Waited};
+use crate::{life, site};
+
+/// Longest sleep: the backstop against what no wake-up reaches (the kernel's out-of-memory killer
+/// may take the list that wakes clients of a dead daemon).
+const SLICE_NS: u64 = 1_000_000_000;
+/// Longest sleep where futex_waitv is refused and only one word can be waited on.
+const FALLBACK_SLICE_NS: u64 = 50_000_000;
+
+/// Waits until `attempt` yields something, one of the gates leaves `(local, session)`, the daemon
+/// dies, or the absolute deadline passes. After whatever ends a sleep the order is: gates, attempt,
+/// deadline; so a stop is never mistaken for a time-out, and a wake-up never dropped.
+pub(super) fn blocked<T>(
+    attachment: &Attachment,
+    bell: &Bell,
+    (local, session): (u32, u32),
+    deadline_ns: u64,
+    attempt: &mut dyn FnMut() -> Option<T>,
+) -> Result<T, Refusal> {
+    let mut result = Err(Refusal::TimedOut);
+    let mut wait = || {
+        bell.join();
+        let mut expired = false;
+        loop {
+            let heard = bell.listen();
+            if attachment.local_gate().load() != local
+                || attachment.session_gate().load() != session
+            {
+                result = Err(attachment.why_closed());
+                break;
+            }
+            if attachment.is_daemon_dead() {
+                wake_others(attachment);
+                result = Err(Refusal::Stale);
+                break;
+            }
+            if let Some(taken) = attempt() {
+                result = Ok(taken);
+                break;
+            }
+            if expired {
+                break;
+            }
+            let now = sys::monotonic_ns();
+            let until = deadline_ns.min(now.saturating_add(SLICE_NS));
+            let words = [
+                (bell.word(), heard),
+                (attachment.life(), attachment.life_value),
+            ];
+            if sys::futex_waitv(words, until) == Waited::Unsupported {
+                let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
+                sys::futex_wait_slice(bell.word(), heard, slice);
+            }
+            expired = sys::monotonic_ns() >= deadline_ns;
+        }
+        bell.part();
+    };
+    site::between(attachment.session, attachment.attachment, &mut wait);
+    result
+}
+
+/// Waits until both gates are open. Takes nothing, so it is counted nowhere.
+pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(), Refusal> {
+    let mut expired = deadline == Deadline::Now;
+    loop {
+        let local = attachment.local_gate().load();
+        let session = attachment.session_gate().load();
+        if attachment.is_gone() {
+            wake_others(attachment);
+            return Err(Refusal::Stale);
+        }
+        if is_open(local) && is_open(session) {
+            return Ok(());
+        }
+        if expired {
+            return Err(Refusal::TimedOut);
+        }
+        let now = sys::monotonic_ns();
+        let until = deadline.ns().min(now.saturating_add(SLICE_NS));
+        let words = [
+            (attachment.local_gate().word(), local),
+            (attachment.session_gate().word(), session),
+            (attachment.life(), attachment.life_value),
+        ];
+        if sys::futex_waitv(words, until) == Waited::Unsupported {
+            let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
+            sys::futex_wait_slice(attachment.session_gate().word(), session, slice);
+        }
+        expired = sys::monotonic_ns() >= deadline.ns();
+    }
+}
+
+/// The kernel wakes one sleeper of a dead daemon; each one that wakes passes it on.
+fn wake_others(attachment: &Attachment) {
+    if attachment.life().load(Ordering::Relaxed) & life::OWNER_DIED != 0 {
+        sys::futex_wake(attachment.life(), sys::ALL);
+    }
+}

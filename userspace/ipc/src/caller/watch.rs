@@ -1,0 +1,101 @@
+//! A descriptor for `epoll`, fed by a small thread of the library.
+//!
+//! The daemon shares no eventfd with a client: its flags would be the client's to change. A thread
+//! that sleeps on a bell of its own writes to an eventfd that never leaves the process; it exists
+//! only if the application asked for a descriptor, and is no user of the session.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use super::Attachment;
+use crate::{life, sys};
+
+const SLICE_NS: u64 = 1_000_000_000;
+
+/// The descriptor and its thread; both end when it is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    ready: Arc<OwnedFd>,
+    ends: Arc<AtomicBool>,
+    attachment: Arc<Attachment>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    pub(super) fn start(attachment: &Arc<Attachment>) -> io::Result<Self> {
+        use rustix::event::{EventfdFlags, eventfd};
+        let ready = Arc::new(eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let ends = Arc::new(AtomicBool::new(false));
+        // Counted as a listener before the descriptor exists, so that nothing rings unheard.
+        attachment.watch_bell().join();
+        let heard = attachment.watch_bell().listen();
+        let thread = {
+            let (ready, ends, attachment) = (ready.clone(), ends.clone(), attachment.clone());
+            std::thread::Builder::new()
+                .name("onair-watch".into())
+                .spawn(move || watch(&attachment, &ready, &ends, heard))?
+        };
+        Ok(Self {
+            ready,
+            ends,
+            attachment: attachment.clone(),
+            thread: Some(thread),
+        })
+    }
+
+    /// Makes the descriptor unreadable until something new happens. Call it before looking
+    /// (`buffer_get` with a time-out of 0), never after.
+    pub fn clear(&self) {
+        let mut count = [0; 8];
+        // Empty already is as good as emptied now.
+        let _ = rustix::io::read(&*self.ready, &mut count);
+        if self.attachment.has_something() || self.attachment.is_gone() {
+            set(&self.ready);
+        }
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ready.as_fd()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::SeqCst);
+        self.attachment.ring_watch();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn set(ready: &OwnedFd) {
+    let _ = rustix::io::write(ready, &1_u64.to_ne_bytes());
+}
+
+fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: u32) {
+    let bell = attachment.watch_bell();
+    while !ends.load(Ordering::SeqCst) {
+        let words = [
+            (bell.word(), last),
+            (attachment.life(), attachment.life_value),
+        ];
+        sys::futex_waitv(words, sys::monotonic_ns() + SLICE_NS);
+        let heard = bell.listen();
+        let dead = life::is_dead(attachment.life());
+        if heard != last || dead {
+            last = heard;
+            set(ready);
+        }
+        if dead {
+            sys::futex_wake(attachment.life(), sys::ALL);
+            break;
+        }
+    }
+    bell.part();
+}

@@ -1,0 +1,109 @@
+//! What `event_poll` returns, and the ring it comes through.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::layout::{CTL_EVENT_TAIL, EVENT_BYTES, EVENTS, Geometry};
+use crate::mapping::Mapping;
+
+/// Something that an attachment is told about its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// The session runs (again).
+    Started,
+    /// The service is going away; get ready to leave.
+    Draining,
+    /// `argument` frames were dropped because this attachment was slow.
+    Dropped,
+    /// Something that this version of the library does not know.
+    Other(u64),
+}
+
+impl EventKind {
+    fn word(self) -> u64 {
+        match self {
+            Self::Started => 1,
+            Self::Draining => 2,
+            Self::Dropped => 3,
+            Self::Other(word) => word,
+        }
+    }
+
+    fn from_word(word: u64) -> Self {
+        match word {
+            1 => Self::Started,
+            2 => Self::Draining,
+            3 => Self::Dropped,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// One event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Position in the attachment's history, from 1. A gap says that events were missed.
+    pub sequence: u64,
+    /// What happened.
+    pub kind: EventKind,
+    /// What it is about; see [`EventKind`].
+    pub argument: u64,
+    /// When: CLOCK_MONOTONIC, ns.
+    pub at_ns: u64,
+}
+
+/// The event ring in `ctl`: written by the control thread only.
+pub(crate) struct EventRing<'a> {
+    tail: &'a AtomicU64,
+    entries: &'a [AtomicU64],
+}
+
+const WORDS: usize = EVENT_BYTES / 8;
+
+impl<'a> EventRing<'a> {
+    pub(crate) fn new(ctl: &'a Mapping, geometry: &Geometry) -> Self {
+        Self {
+            tail: ctl.at(CTL_EVENT_TAIL),
+            entries: ctl.slice(geometry.ctl_events(), EVENTS * WORDS),
+        }
+    }
+
+    /// Events written so far.
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail.load(Ordering::Acquire)
+    }
+
+    fn entry(&self, sequence: u64) -> &[AtomicU64] {
+        let slot = usize::try_from((sequence - 1) % EVENTS as u64).expect("below 64");
+        &self.entries[slot * WORDS..][..WORDS]
+    }
+
+    /// Daemon: appends an event. The sequence is written last, and cleared first, so that a reader
+    /// that was overtaken notices. SYNC: event.
+    pub(crate) fn push(&self, kind: EventKind, argument: u64, at_ns: u64) {
+        let sequence = self.tail.load(Ordering::Relaxed) + 1;
+        let entry = self.entry(sequence);
+        entry[0].store(0, Ordering::Relaxed);
+        core::sync::atomic::fence(Ordering::Release);
+        entry[1].store(kind.word(), Ordering::Relaxed);
+        entry[2].store(argument, Ordering::Relaxed);
+        entry[3].store(at_ns, Ordering::Relaxed);
+        entry[0].store(sequence, Ordering::Release);
+        self.tail.store(sequence, Ordering::Release);
+    }
+
+    /// Client: the event `sequence`, or `None` if it was overwritten meanwhile. SYNC: event.
+    pub(crate) fn read(&self, sequence: u64) -> Option<Event> {
+        let entry = self.entry(sequence);
+        if entry[0].load(Ordering::Acquire) != sequence {
+            return None;
+        }
+        let event = Event {
+            sequence,
+            kind: EventKind::from_word(entry[1].load(Ordering::Relaxed)),
+            argument: entry[2].load(Ordering::Relaxed),
+            at_ns: entry[3].load(Ordering::Relaxed),
+        };
+        core::sync::atomic::fence(Ordering::Acquire);
+        (entry[0].load(Ordering::Relaxed) == sequence).then_some(event)
+    }
+}

@@ -1,0 +1,205 @@
+//! The word of one frame in one attachment: serial, slot and state in 64 bits.
+//!
+//! `serial:32 | slot:16 | state:8` (eight bits unused between slot and serial). Each lend carries a
+//! new serial, so a word from an earlier lend can never be mistaken for the present one, and a
+//! compare-and-exchange on the whole word is the only way that a frame changes hands.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// What a frame word says of the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FrameState {
+    /// Not lent.
+    Free = 0,
+    /// Lent, and waiting for a caller to take it.
+    Ready = 1,
+    /// Taken by a caller.
+    Held = 2,
+    /// Given back by the caller, not yet credited by the daemon.
+    Released = 3,
+    /// Taken back by the daemon from an evicted attachment.
+    Revoked = 4,
+}
+
+/// The parts of a frame word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameTag {
+    /// The lend that the word belongs to; 0 is never lent.
+    pub serial: u32,
+    /// The slot of the caller that took the frame; 0 while it is ready.
+    pub slot: u16,
+    /// State byte; [`FrameTag::state`] reads it.
+    pub state: u8,
+}
+
+impl FrameTag {
+    /// A tag.
+    #[inline(always)]
+    pub fn new(serial: u32, slot: u16, state: FrameState) -> Self {
+        Self {
+            serial,
+            slot,
+            state: state as u8,
+        }
+    }
+
+    /// The word for this tag.
+    #[inline(always)]
+    pub fn encode(self) -> u64 {
+        u64::from(self.serial) << 32 | u64::from(self.slot) << 8 | u64::from(self.state)
+    }
+
+    /// The tag in a word. Total: each word has one, hostile ones too.
+    #[inline(always)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the shifts leave the field's width"
+    )]
+    pub fn decode(word: u64) -> Self {
+        Self {
+            serial: (word >> 32) as u32,
+            slot: (word >> 8) as u16,
+            state: word as u8,
+        }
+    }
+
+    /// The state, or `None` for a byte that the protocol does not know.
+    pub fn state(self) -> Option<FrameState> {
+        Some(match self.state {
+            0 => FrameState::Free,
+            1 => FrameState::Ready,
+            2 => FrameState::Held,
+            3 => FrameState::Released,
+            4 => FrameState::Revoked,
+            _ => return None,
+        })
+    }
+}
+
+/// The word in shared memory.
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct FrameWord(AtomicU64);
+
+impl FrameWord {
+    /// A free frame.
+    pub fn free() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// What the word says now. SYNC: frame-release (with [`FrameWord::release`]).
+    #[inline(always)]
+    pub fn load(&self) -> FrameTag {
+        FrameTag::decode(self.0.load(Ordering::Acquire))
+    }
+
+    /// Daemon: the frame's contents are complete and `serial` may be taken. SYNC: frame-publish.
+    #[inline(always)]
+    pub fn publish(&self, serial: u32) {
+        self.0.store(
+            FrameTag::new(serial, 0, FrameState::Ready).encode(),
+            Ordering::Release,
+        );
+    }
+
+    /// Caller: takes the ready frame `serial` for `slot`. SYNC: frame-publish.
+    #[inline(always)]
+    pub fn take(&self, serial: u32, slot: u16) -> bool {
+        let ready = FrameTag::new(serial, 0, FrameState::Ready).encode();
+        // A look before the exchange keeps the line shared when the entry is stale.
+        self.0.load(Ordering::Relaxed) == ready
+            && self
+                .0
+                .compare_exchange(
+                    ready,
+                    FrameTag::new(serial, slot, FrameState::Held).encode(),
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
+    }
+
+    /// Caller: gives back the held frame. On failure the tag that was found. SYNC: frame-release.
+    #[inline(always)]
+    pub fn release(&self, serial: u32, slot: u16) -> Result<(), FrameTag> {
+        let result = self.0.compare_exchange(
+            FrameTag::new(serial, slot, FrameState::Held).encode(),
+            FrameTag::new(serial, slot, FrameState::Released).encode(),
+            Ordering::SeqCst,
+            Ordering::Relaxed,
+        );
+        crate::sync::full();
+        result.map(|_| ()).map_err(FrameTag::decode)
+    }
+
+    /// Daemon: takes back a ready frame that nobody took.
+    pub fn withdraw(&self, serial: u32) -> bool {
+        self.0
+            .compare_exchange(
+                FrameTag::new(serial, 0, FrameState::Ready).encode(),
+                0,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            )
+            .is_ok()
+    }
+
+    /// Daemon: marks the credited frame as free.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::Release);
+    }
+
+    /// Daemon: takes the frame from an evicted attachment, whatever the word says.
+    pub fn revoke(&self, serial: u32) -> FrameTag {
+        FrameTag::decode(self.0.swap(
+            FrameTag::new(serial, 0, FrameState::Revoked).encode(),
+            Ordering::AcqRel,
+        ))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn frame_tag__encode_decode__then_same(serial: u32, slot: u16, state in 0u8..5) {
+            let tag = FrameTag { serial, slot, state };
+            prop_assert_eq!(FrameTag::decode(tag.encode()), tag);
+        }
+
+        #[test]
+        fn frame_tag__any_word__then_decodes(word: u64) {
+            let tag = FrameTag::decode(word);
+            prop_assert_eq!(tag.state().is_some(), tag.state < 5);
+        }
+    }
+
+    #[test]
+    fn frame_word__released_twice__then_refused_with_the_tag_found() {
+        let word = FrameWord::free();
+        word.publish(7);
+        assert!(word.take(7, 3));
+        assert!(!word.take(7, 4));
+        assert!(word.release(7, 3).is_ok());
+        assert_eq!(
+            word.release(7, 3),
+            Err(FrameTag::new(7, 3, FrameState::Released))
+        );
+    }
+
+    #[test]
+    fn frame_word__stale_serial__then_the_new_lend_is_untouched() {
+        let word = FrameWord::free();
+        word.publish(1);
+        assert!(word.take(1, 0));
+        word.clear();
+        word.publish(2);
+        assert!(word.take(2, 0));
+        assert!(word.release(1, 0).is_err());
+        assert_eq!(word.load(), FrameTag::new(2, 0, FrameState::Held));
+    }
+}

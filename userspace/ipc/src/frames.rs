@@ -1,0 +1,144 @@
+//! Frame memory, as the daemon uses it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::layout::Geometry;
+use crate::memfd::Memfd;
+
+/// The frames of a receive session, or of one attachment of a send session. Clones refer to the
+/// same memory: the poller writes through one while the control thread keeps another for W4.
+#[derive(Clone, Debug)]
+pub struct FrameMemory {
+    memfd: Arc<Memfd>,
+    geometry: Geometry,
+}
+
+impl FrameMemory {
+    /// Creates zeroed frame memory. With `readers_only` clients can only read it (receive).
+    ///
+    /// # Errors
+    /// The kernel's: out of memory or descriptors.
+    pub fn create(geometry: Geometry, readers_only: bool) -> io::Result<Self> {
+        let memfd = Memfd::create("onair-frames", geometry.frames_len(), readers_only)?;
+        Ok(Self {
+            memfd: Arc::new(memfd),
+            geometry,
+        })
+    }
+
+    /// Number of frames.
+    pub fn count(&self) -> u32 {
+        self.geometry.frames
+    }
+
+    /// Bytes of one frame.
+    pub fn frame_bytes(&self) -> u32 {
+        self.geometry.frame_bytes
+    }
+
+    /// The layout it was made with.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Bytes of memory it takes at most.
+    pub fn len(&self) -> usize {
+        self.geometry.frames_len()
+    }
+
+    /// Whether there is no memory (never the case).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies `bytes` into frame `frame` at `offset`.
+    ///
+    /// # Panics
+    /// If they do not lie within the frame: the caller has checked what came from the wire.
+    #[inline]
+    pub fn write(&self, frame: u32, offset: usize, bytes: &[u8]) {
+        let at = self.checked(frame, offset, bytes.len());
+        // SAFETY: in bounds of the mapping; a client that reads meanwhile sees a mix of old and
+        // new bytes, which is its own business.
+        unsafe {
+            self.memfd
+                .mapping()
+                .base()
+                .as_ptr()
+                .add(at)
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+    }
+
+    /// Copies from frame `frame` at `offset` into `bytes`. A client may be writing meanwhile; what
+    /// is read then is some mix, never memory outside of the frame.
+    ///
+    /// # Panics
+    /// If the range does not lie within the frame.
+    #[inline]
+    pub fn read(&self, frame: u32, offset: usize, bytes: &mut [u8]) {
+        let at = self.checked(frame, offset, bytes.len());
+        // SAFETY: in bounds of the mapping, and `bytes` is ours alone.
+        unsafe {
+            self.memfd
+                .mapping()
+                .base()
+                .as_ptr()
+                .add(at)
+                .copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len());
+        }
+    }
+
+    #[inline]
+    fn checked(&self, frame: u32, offset: usize, len: usize) -> usize {
+        assert!(
+            frame < self.geometry.frames
+                && offset
+                    .checked_add(len)
+                    .is_some_and(|end| end <= self.geometry.frame_bytes as usize),
+            "{len} bytes at {offset} of frame {frame} lie outside of it"
+        );
+        self.geometry.frame_offset(frame) + offset
+    }
+
+    /// A description for a client.
+    ///
+    /// # Errors
+    /// Out of descriptors; `/proc` not mounted.
+    pub fn for_client(&self) -> io::Result<OwnedFd> {
+        self.memfd.for_client()
+    }
+
+    /// Witness W4; see [`Memfd::is_sole_user`].
+    ///
+    /// # Errors
+    /// What the kernel says other than "somebody has it".
+    pub fn is_sole_user(&self) -> io::Result<bool> {
+        self.memfd.is_sole_user()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frame_memory__write_read__then_same_bytes_and_neighbours_untouched() {
+        let memory = FrameMemory::create(Geometry::new(3, 5000).unwrap(), true).unwrap();
+        memory.write(1, 4990, &[7; 10]);
+        let mut bytes = [0; 10];
+        memory.read(1, 4990, &mut bytes);
+        assert_eq!(bytes, [7; 10]);
+        memory.read(2, 0, &mut bytes);
+        assert_eq!(bytes, [0; 10]);
+    }
+
+    #[test]
+    #[should_panic(expected = "lie outside")]
+    fn frame_memory__write_past_the_frame__then_panics() {
+        let memory = FrameMemory::create(Geometry::new(3, 5000).unwrap(), true).unwrap();
+        memory.write(1, 4991, &[7; 10]);
+    }
+}

@@ -1,0 +1,250 @@
+//! The daemon's side of lending frames to one attachment, with the ledger of what is lent.
+//!
+//! The ledger is the daemon's own memory: a frame is lent from the publication of its word until it
+//! is credited here, whatever the shared words say. It has one owner at a time: a poller while the
+//! session runs, the control thread after the hand-back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::frame_word::FrameState;
+use crate::memory::AttachmentMemory;
+use crate::meta::FrameMeta;
+use crate::slot::SlotReading;
+use crate::sys;
+
+/// Why a frame was not lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the attachment has its whole quota of frames lent")]
+pub struct QuotaUsed;
+
+/// A frame that came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credit {
+    /// Which frame.
+    pub frame: u32,
+    /// Send sessions: the client submitted it, in this order (the client's word); `None` means that
+    /// it came back unused.
+    pub submitted: Option<u64>,
+}
+
+/// A word that no caller following the protocol can have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which frame.
+    pub frame: u32,
+    /// The word that was found.
+    pub word: u64,
+}
+
+/// A frame that is lent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lent {
+    /// Which frame.
+    pub frame: u32,
+    /// Under which serial.
+    pub serial: u32,
+    /// What its word says: the client's word.
+    pub state: Option<FrameState>,
+    /// Slot of the holder, while held.
+    pub slot: u16,
+    /// Since when: CLOCK_MONOTONIC, ns.
+    pub since_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    frame: u32,
+    serial: u32,
+    since_ns: u64,
+}
+
+/// Lends frames to one attachment.
+#[derive(Debug)]
+pub struct Lender {
+    memory: Arc<AttachmentMemory>,
+    ledger: Vec<Entry>,
+    quota: usize,
+    serial: u32,
+    tail: u64,
+    violation: Option<Violation>,
+}
+
+impl Lender {
+    /// A lender with an empty ledger that lends at most `quota` frames at a time.
+    pub fn new(memory: Arc<AttachmentMemory>, quota: u32) -> Self {
+        let quota = quota.min(memory.geometry().frames) as usize;
+        Self {
+            memory,
+            ledger: Vec::with_capacity(quota),
+            quota,
+            serial: 0,
+            tail: 0,
+            violation: None,
+        }
+    }
+
+    /// The attachment's number.
+    pub fn attachment(&self) -> u64 {
+        self.memory.attachment()
+    }
+
+    /// The attachment's words.
+    pub fn memory(&self) -> &Arc<AttachmentMemory> {
+        &self.memory
+    }
+
+    /// Most frames lent at a time.
+    pub fn quota(&self) -> usize {
+        self.quota
+    }
+
+    /// Frames lent now.
+    pub fn lent(&self) -> usize {
+        self.ledger.len()
+    }
+
+    /// Whether `frame` is lent to this attachment.
+    pub fn has(&self, frame: u32) -> bool {
+        self.ledger.iter().any(|entry| entry.frame == frame)
+    }
+
+    /// What is lent, and what the shared words say of it.
+    pub fn lends(&self) -> impl Iterator<Item = Lent> + '_ {
+        self.ledger.iter().map(|entry| {
+            let tag = self.memory.frame_words()[entry.frame as usize].load();
+            let ours = tag.serial == entry.serial;
+            Lent {
+                frame: entry.frame,
+                serial: entry.serial,
+                state: if ours { tag.state() } else { None },
+                slot: tag.slot,
+                since_ns: entry.since_ns,
+            }
+        })
+    }
+
+    /// Lends `frame`, whose contents are complete, described by `meta`, and wakes one caller.
+    /// For a send session the frame is one to be filled.
+    ///
+    /// # Errors
+    /// [`QuotaUsed`] if as many frames as allowed are lent.
+    ///
+    /// # Panics
+    /// If the frame is lent to this attachment already, or does not exist: a fault of the caller.
+    pub fn publish(&mut self, frame: u32, meta: &FrameMeta) -> Result<(), QuotaUsed> {
+        assert!(!self.has(frame), "frame {frame} is lent already");
+        if self.ledger.len() >= self.quota {
+            return Err(QuotaUsed);
+        }
+        // Serial 0 is never lent: it is what zeroed words carry.
+        self.serial = self.serial.checked_add(1).unwrap_or(1);
+        self.ledger.push(Entry {
+            frame,
+            serial: self.serial,
+            since_ns: meta.last_packet_ns,
+        });
+        let memory = &*self.memory;
+        memory.metas()[frame as usize].write(meta);
+        memory.frame_words()[frame as usize].publish(self.serial);
+        let ring = memory.ready_ring();
+        let slot = usize::try_from(self.tail).expect("64-bit") & (ring.len() - 1);
+        ring[slot].store(
+            u64::from(self.serial) << 32 | u64::from(frame),
+            Ordering::Relaxed,
+        );
+        self.tail += 1;
+        // SYNC: frame-publish (the ring is a hint; the frame word carries the order).
+        memory.ready_tail().store(self.tail, Ordering::Release);
+        if memory.frame_bell().strike() {
+            sys::futex_wake(memory.frame_bell().word(), 1);
+        }
+        memory.watch_bell_strike();
+        Ok(())
+    }
+
+    /// Credits the frames that callers gave back, each exactly once. SYNC: frame-release.
+    pub fn reap(&mut self, mut credit: impl FnMut(Credit)) {
+        let memory = &self.memory;
+        let violation = &mut self.violation;
+        self.ledger.retain(|entry| {
+            let word = &memory.frame_words()[entry.frame as usize];
+            let tag = word.load();
+            match tag.state() {
+                Some(FrameState::Released) if tag.serial == entry.serial => {
+                    let submitted = memory.metas()[entry.frame as usize].submitted();
+                    word.clear();
+                    credit(Credit {
+                        frame: entry.frame,
+                        submitted,
+                    });
+                    false
+                }
+                Some(FrameState::Ready | FrameState::Held) if tag.serial == entry.serial => true,
+                _ => {
+                    violation.get_or_insert(Violation {
+                        frame: entry.frame,
+                        word: tag.encode(),
+                    });
+                    true
+                }
+            }
+        });
+    }
+
+    /// Takes back the oldest frame that no caller has taken yet. `None` if all of them are held.
+    pub fn drop_oldest(&mut self) -> Option<u32> {
+        let oldest = self.ledger.iter().position(|entry| {
+            self.memory.frame_words()[entry.frame as usize].withdraw(entry.serial)
+        })?;
+        // The ledger is in the order of lending, so the first that can be withdrawn is the oldest.
+        Some(self.ledger.remove(oldest).frame)
+    }
+
+    /// After a stop: takes back every frame that nobody took, and credits what was given back.
+    pub fn settle(&mut self, mut credit: impl FnMut(Credit)) {
+        self.reap(&mut credit);
+        while let Some(frame) = self.drop_oldest() {
+            credit(Credit {
+                frame,
+                submitted: None,
+            });
+        }
+    }
+
+    /// Credits the frame that a dead thread had taken inside its call: only if the word names the
+    /// very lend that its slot intended, and that slot. Returns the frame.
+    pub fn credit_dead_thread(&mut self, slot: &SlotReading) -> Option<u32> {
+        let frame = u32::try_from(slot.intent & 0xffff_ffff).expect("32 bits");
+        let serial = u32::try_from(slot.intent >> 32).expect("32 bits");
+        let at = self
+            .ledger
+            .iter()
+            .position(|entry| entry.frame == frame && entry.serial == serial)?;
+        let word = &self.memory.frame_words()[frame as usize];
+        let tag = word.load();
+        if tag.state() != Some(FrameState::Held) || tag.serial != serial || tag.slot != slot.index {
+            return None;
+        }
+        word.clear();
+        self.ledger.remove(at);
+        Some(frame)
+    }
+
+    /// Credits everything: the process that had it is dead, so no thread of it runs. Returns the
+    /// frames; a second call returns none.
+    pub fn credit_dead_process(&mut self) -> Vec<u32> {
+        self.ledger
+            .drain(..)
+            .map(|entry| {
+                self.memory.frame_words()[entry.frame as usize].clear();
+                entry.frame
+            })
+            .collect()
+    }
+
+    /// The first violation since the last call.
+    pub fn take_violation(&mut self) -> Option<Violation> {
+        self.violation.take()
+    }
+}

@@ -1,0 +1,153 @@
+//! A mapping of shared memory, and typed references into it.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+
+/// Marks types of which every bit pattern is a valid value and which are only accessed atomically,
+/// so that a reference into memory that another process writes is sound.
+///
+/// # Safety
+/// The type consists of atomics (and of nothing else, not even padding that is read).
+pub unsafe trait Shared {}
+
+// SAFETY: an atomic.
+unsafe impl Shared for core::sync::atomic::AtomicU32 {}
+// SAFETY: an atomic.
+unsafe impl Shared for core::sync::atomic::AtomicU64 {}
+// SAFETY: transparent over an atomic.
+unsafe impl Shared for crate::gate::Gate {}
+// SAFETY: two atomics.
+unsafe impl Shared for crate::bell::Bell {}
+// SAFETY: transparent over an atomic.
+unsafe impl Shared for crate::kick::Kick {}
+// SAFETY: transparent over an atomic.
+unsafe impl Shared for crate::frame_word::FrameWord {}
+// SAFETY: atomics only, no padding.
+unsafe impl Shared for crate::slot::Slot {}
+
+/// Whether the process may write through a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reads only.
+    ReadOnly,
+    /// Reads and writes.
+    ReadWrite,
+}
+
+/// A shared mapping of a whole file; unmapped on drop.
+#[derive(Debug)]
+pub struct Mapping {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping is plain memory; all typed access goes through atomics or raw copies.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `len` bytes of `file` from its start. The mapping is not inherited by forked children.
+    pub fn new(file: BorrowedFd<'_>, len: usize, access: Access) -> io::Result<Self> {
+        let protection = match access {
+            Access::ReadOnly => libc::PROT_READ,
+            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        };
+        // SAFETY: a fresh mapping at an address of the kernel's choice overlaps nothing.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                protection,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the range was just mapped.
+        if unsafe { libc::madvise(base, len, libc::MADV_DONTFORK) } != 0 {
+            let error = io::Error::last_os_error();
+            // SAFETY: the range was just mapped and nothing refers to it.
+            unsafe { libc::munmap(base, len) };
+            return Err(error);
+        }
+        let base = NonNull::new(base.cast()).expect("mmap does not map page zero");
+        Ok(Self { base, len })
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is mapped (never the case).
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The first byte.
+    pub fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// A reference to the `T` at `offset`.
+    ///
+    /// # Panics
+    /// If it does not lie within the mapping, aligned: offsets are computed by
+    /// [`layout`](crate::layout), never taken from another process.
+    #[inline(always)]
+    pub fn at<T: Shared>(&self, offset: usize) -> &T {
+        assert!(
+            offset.is_multiple_of(align_of::<T>()) && offset + size_of::<T>() <= self.len,
+            "offset {offset} outside of a mapping of {} bytes",
+            self.len
+        );
+        // SAFETY: in bounds, aligned (the base is a page), and `Shared` makes any contents valid.
+        unsafe { &*self.base.as_ptr().add(offset).cast::<T>() }
+    }
+
+    /// References to `count` values of `T` from `offset`. Panics as [`Mapping::at`] does.
+    #[inline(always)]
+    pub fn slice<T: Shared>(&self, offset: usize, count: usize) -> &[T] {
+        assert!(
+            offset.is_multiple_of(align_of::<T>())
+                && count
+                    .checked_mul(size_of::<T>())
+                    .and_then(|bytes| bytes.checked_add(offset))
+                    .is_some_and(|end| end <= self.len),
+            "{count} values at {offset} outside of a mapping of {} bytes",
+            self.len
+        );
+        // SAFETY: as in `at`.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(offset).cast::<T>(), count) }
+    }
+
+    /// Puts zeroed private pages in the mapping's place: a thread that still looks finds closed
+    /// gates instead of a fault. Async-signal-safe.
+    pub fn tombstone(&self) {
+        // SAFETY: replaces pages of this very mapping; every typed access to it is atomic, and
+        // zero is a valid value of every word.
+        let replaced = unsafe {
+            libc::mmap(
+                self.base.as_ptr().cast(),
+                self.len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(replaced, libc::MAP_FAILED, "no memory for a tombstone");
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is ours, and references into it cannot outlive `self`.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+    }
+}

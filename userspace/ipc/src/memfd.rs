@@ -1,0 +1,153 @@
+//! Sealed memory files, handed out as descriptions that the daemon does not share.
+//!
+//! A client never gets a duplicate of the daemon's descriptor: it gets a description of its own,
+//! reopened through `/proc/self/fd`. Then its `fcntl` changes nothing of ours, and the kernel's
+//! lease test ([`Memfd::is_sole_user`]) can tell whether anybody still has the memory open or mapped.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use crate::mapping::{Access, Mapping};
+
+/// A memory file of fixed length, mapped read-write by this process.
+#[derive(Debug)]
+pub struct Memfd {
+    file: OwnedFd,
+    mapping: Mapping,
+    readers_only: bool,
+}
+
+impl Memfd {
+    /// Creates a memory file of `len` bytes, zeroed, whose length nobody can change.
+    ///
+    /// With `readers_only` no other process can ever map it writable, not even by reopening the
+    /// descriptor that it was given (`F_SEAL_FUTURE_WRITE`).
+    ///
+    /// # Errors
+    /// The kernel's: out of memory or descriptors; `/proc` not mounted.
+    pub fn create(name: &str, len: usize, readers_only: bool) -> io::Result<Self> {
+        let name = CString::new(name)?;
+        // SAFETY: the name is a valid C string.
+        let made = unsafe {
+            libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)
+        };
+        if made < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: a new descriptor that nobody else owns.
+        let made = unsafe { OwnedFd::from_raw_fd(made) };
+        rustix::fs::ftruncate(&made, len as u64)?;
+        // The description that memfd_create returns is not counted by the lease test: reopen, and
+        // let it go.
+        let file = reopen(made.as_fd(), Access::ReadWrite)?;
+        drop(made);
+        let mapping = Mapping::new(file.as_fd(), len, Access::ReadWrite)?;
+        let mut seals = rustix::fs::SealFlags::SHRINK | rustix::fs::SealFlags::GROW;
+        if readers_only {
+            seals |= rustix::fs::SealFlags::FUTURE_WRITE;
+        }
+        rustix::fs::fcntl_add_seals(&file, seals | rustix::fs::SealFlags::SEAL)?;
+        Ok(Self {
+            file,
+            mapping,
+            readers_only,
+        })
+    }
+
+    /// This process's mapping.
+    pub fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// A description of its own for a client: read-only if the file is for readers only.
+    ///
+    /// # Errors
+    /// Out of descriptors; `/proc` not mounted.
+    pub fn for_client(&self) -> io::Result<OwnedFd> {
+        let access = if self.readers_only {
+            Access::ReadOnly
+        } else {
+            Access::ReadWrite
+        };
+        reopen(self.file.as_fd(), access)
+    }
+
+    /// The kernel's word (witness W4): true if no other process and no other description has the
+    /// memory open or mapped. It takes a write lease, which is granted only then, and returns it
+    /// at once. fcntl(2), `F_SETLEASE`. SIGIO must be ignored.
+    ///
+    /// # Errors
+    /// What the kernel says other than "somebody has it".
+    pub fn is_sole_user(&self) -> io::Result<bool> {
+        let set = |lease: libc::c_int| {
+            // SAFETY: fcntl with an int argument.
+            unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLEASE, lease) }
+        };
+        if set(libc::F_WRLCK) == 0 {
+            set(libc::F_UNLCK);
+            return Ok(true);
+        }
+        match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::EAGAIN) => Ok(false),
+            error => Err(error),
+        }
+    }
+}
+
+impl AsFd for Memfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn reopen(file: BorrowedFd<'_>, access: Access) -> io::Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = match access {
+        Access::ReadOnly => OFlags::RDONLY,
+        Access::ReadWrite => OFlags::RDWR,
+    };
+    Ok(rustix::fs::open(
+        format!("/proc/self/fd/{}", file.as_raw_fd()),
+        flags | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memfd__client_description__then_not_sole_until_closed_and_unmapped() {
+        crate::sys::ignore_sigio();
+        for readers_only in [true, false] {
+            let memfd = Memfd::create("test", 8192, readers_only).unwrap();
+            assert!(memfd.is_sole_user().unwrap());
+            let client = memfd.for_client().unwrap();
+            assert!(!memfd.is_sole_user().unwrap(), "open elsewhere");
+            let mapped = Mapping::new(client.as_fd(), 8192, Access::ReadOnly).unwrap();
+            drop(client);
+            assert!(!memfd.is_sole_user().unwrap(), "mapped elsewhere");
+            drop(mapped);
+            assert!(memfd.is_sole_user().unwrap());
+        }
+    }
+
+    #[test]
+    fn memfd__readers_only__then_no_writable_mapping_even_reopened() {
+        let memfd = Memfd::create("test", 4096, true).unwrap();
+        let client = memfd.for_client().unwrap();
+        assert!(Mapping::new(client.as_fd(), 4096, Access::ReadWrite).is_err());
+        let again = reopen(client.as_fd(), Access::ReadWrite).unwrap();
+        assert!(Mapping::new(again.as_fd(), 4096, Access::ReadWrite).is_err());
+    }
+
+    #[test]
+    fn memfd__truncate__then_refused_by_the_seal() {
+        let memfd = Memfd::create("test", 4096, false).unwrap();
+        let client = memfd.for_client().unwrap();
+        assert!(rustix::fs::ftruncate(&client, 0).is_err());
+        assert!(rustix::fs::ftruncate(&client, 8192).is_err());
+    }
+}

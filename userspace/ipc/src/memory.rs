@@ -1,0 +1,283 @@
+//! One attachment's words, as the daemon uses them.
+//!
+//! Everything in `seg` is hostile: it is read once, bounded, and never followed as an address.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::io;
+use std::os::fd::OwnedFd;
+
+use crate::bell::Bell;
+use crate::event::{EventKind, EventRing};
+use crate::frame_word::{FrameState, FrameWord};
+use crate::gate::Gate;
+use crate::kick::Kick;
+use crate::layout::{self, Geometry, OWN_SLOTS, SLOTS};
+use crate::memfd::Memfd;
+use crate::meta::MetaWords;
+use crate::slot::{Slot, SlotReading};
+use crate::sys;
+
+/// What an attachment is, in `ctl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// The session or the daemon is gone. Zero, so that punched and tombstoned pages say it.
+    Gone = 0,
+    /// In use.
+    Open = 1,
+    /// Evicted; the session goes on without it.
+    Revoked = 2,
+}
+
+/// The `ctl` and `seg` files of one attachment, mapped by the daemon. Shared by the control thread
+/// (gates, slots, events) and, through the [`Lender`](crate::lender::Lender), by a poller (frame
+/// words, ready ring).
+#[derive(Debug)]
+pub struct AttachmentMemory {
+    session: u64,
+    attachment: u64,
+    geometry: Geometry,
+    ctl: Memfd,
+    seg: Memfd,
+}
+
+impl AttachmentMemory {
+    /// Creates the files. Both gates are closed and the state is [`State::Gone`].
+    ///
+    /// # Errors
+    /// The kernel's: out of memory or descriptors.
+    pub fn create(session: u64, attachment: u64, geometry: Geometry) -> io::Result<Self> {
+        let ctl = Memfd::create("onair-ctl", geometry.ctl_len(), true)?;
+        let seg = Memfd::create("onair-seg", geometry.seg_len(), false)?;
+        let header = ctl.mapping().slice::<AtomicU64>(layout::CTL_HEADER, 6);
+        let relaxed = Ordering::Relaxed;
+        header[1].store(session, relaxed);
+        header[2].store(attachment, relaxed);
+        header[3].store(u64::from(geometry.frames), relaxed);
+        header[4].store(u64::from(geometry.frame_stride), relaxed);
+        header[0].store(layout::MAGIC, relaxed);
+        // The version is written last: a reader that finds it finds the rest.
+        header[5].store(u64::from(layout::VERSION), Ordering::Release);
+        Ok(Self {
+            session,
+            attachment,
+            geometry,
+            ctl,
+            seg,
+        })
+    }
+
+    /// The session's id.
+    pub fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// The attachment's number, unique in the daemon's life.
+    pub fn attachment(&self) -> u64 {
+        self.attachment
+    }
+
+    /// The layout.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Descriptions for the client: `ctl` (read-only) and `seg` (read-write).
+    ///
+    /// # Errors
+    /// Out of descriptors; `/proc` not mounted.
+    pub fn for_client(&self) -> io::Result<(OwnedFd, OwnedFd)> {
+        Ok((self.ctl.for_client()?, self.seg.for_client()?))
+    }
+
+    /// Witness W4 for the words themselves; see [`Memfd::is_sole_user`].
+    ///
+    /// # Errors
+    /// What the kernel says other than "somebody has it".
+    pub fn is_sole_user(&self) -> io::Result<bool> {
+        Ok(self.ctl.is_sole_user()? && self.seg.is_sole_user()?)
+    }
+
+    pub(crate) fn ctl(&self) -> &Memfd {
+        &self.ctl
+    }
+
+    /// Opens the attachment for its client: the state, and the client's own gate. The session's
+    /// gate is opened by [`AttachmentMemory::start`] if the session runs.
+    pub fn open(&self) {
+        self.state_word()
+            .store(State::Open as u32, Ordering::SeqCst);
+        self.local_gate().start();
+    }
+
+    /// Says what the attachment is. Gates and bells are the caller's to follow up with.
+    pub fn set_state(&self, state: State) {
+        self.state_word().store(state as u32, Ordering::SeqCst);
+    }
+
+    /// The session's gate value as this attachment sees it.
+    pub fn session_gate(&self) -> u32 {
+        self.gate().load()
+    }
+
+    /// Whether the client stopped the session for itself: the client's word.
+    pub fn is_locally_stopped(&self) -> bool {
+        !crate::gate::is_open(self.local_gate().load())
+    }
+
+    /// Opens the session's gate and wakes those who wait for a start.
+    pub fn start(&self) {
+        self.gate().start();
+        sys::futex_wake(self.gate().word(), sys::ALL);
+        self.watch_bell_strike();
+    }
+
+    /// Closes the session's gate and moves the bells. The sleepers are woken by
+    /// [`AttachmentMemory::wake_some`]. Order: gate, bell, wake (SYNC: gate-bell).
+    pub fn stop(&self) {
+        self.gate().stop();
+        self.strike_all();
+    }
+
+    /// Moves every bell, for whatever changed.
+    pub fn strike_all(&self) {
+        self.frame_bell().strike();
+        self.event_bell().strike();
+        self.watch_bell_strike();
+    }
+
+    /// Wakes up to `limit` sleepers of each kind. Returns whether there may be more. Bounded, so
+    /// that the control thread can serve others between.
+    pub fn wake_some(&self, limit: u16) -> bool {
+        let limit = i32::from(limit);
+        let woken = sys::futex_wake(self.frame_bell().word(), limit)
+            .max(sys::futex_wake(self.event_bell().word(), limit));
+        woken >= usize::try_from(limit).expect("not negative")
+    }
+
+    /// Appends an event for the client and rings for it. Control thread only.
+    pub fn notify(&self, kind: EventKind, argument: u64) {
+        EventRing::new(self.ctl.mapping(), &self.geometry).push(
+            kind,
+            argument,
+            sys::monotonic_ns(),
+        );
+        if self.event_bell().strike() {
+            sys::futex_wake(self.event_bell().word(), 1);
+        }
+        self.watch_bell_strike();
+    }
+
+    /// Asks the next caller that leaves for a kick; followed by the heavy fence and a scan.
+    pub fn arm_kick(&self) {
+        self.kick().arm();
+    }
+
+    /// Withdraws the request.
+    pub fn disarm_kick(&self) {
+        self.kick().disarm();
+    }
+
+    /// Reads the slots that are owned or counted. The client's word.
+    pub fn slots(&self) -> Vec<SlotReading> {
+        let high: &AtomicU32 = self.seg.mapping().at(layout::SEG_SLOTS_HIGH);
+        let high = (high.load(Ordering::Relaxed) as usize).min(OWN_SLOTS as usize);
+        let slots = self.slot_words();
+        (0..high)
+            .chain([OWN_SLOTS as usize])
+            .map(|i| slots[i].read(u16::try_from(i).expect("at most 128")))
+            .filter(|reading| reading.owner != 0 || reading.count != 0)
+            .collect()
+    }
+
+    /// The slots that count a user now: W1's half that is the client's word.
+    pub fn users(&self) -> Vec<SlotReading> {
+        let gate = self.session_gate();
+        self.slots()
+            .into_iter()
+            .filter(|slot| slot.is_user(gate, slot.index == OWN_SLOTS))
+            .collect()
+    }
+
+    /// Empties the slot of a dead thread and rings, since it may have swallowed a wake-up.
+    pub fn bury(&self, slot: u16) {
+        self.slot_words()[slot as usize].bury();
+        self.strike_all();
+        sys::futex_wake(self.frame_bell().word(), sys::ALL);
+        sys::futex_wake(self.event_bell().word(), sys::ALL);
+    }
+
+    /// Frames that the words say are held, with serial and slot. The client's word.
+    pub fn held(&self) -> Vec<(u32, u32, u16)> {
+        self.frame_words()
+            .iter()
+            .zip(0_u32..)
+            .filter_map(|(word, frame)| {
+                let tag = word.load();
+                (tag.state() == Some(FrameState::Held)).then_some((frame, tag.serial, tag.slot))
+            })
+            .collect()
+    }
+
+    pub(crate) fn life(&self) -> &AtomicU32 {
+        self.ctl.mapping().at(layout::CTL_LIFE)
+    }
+
+    pub(crate) fn frame_words(&self) -> &[FrameWord] {
+        self.seg
+            .mapping()
+            .slice(layout::SEG_FRAMES, self.geometry.frames as usize)
+    }
+
+    pub(crate) fn metas(&self) -> &[MetaWords] {
+        self.seg
+            .mapping()
+            .slice(self.geometry.seg_meta(), self.geometry.frames as usize)
+    }
+
+    pub(crate) fn ready_tail(&self) -> &AtomicU64 {
+        self.ctl.mapping().at(layout::CTL_TAIL)
+    }
+
+    pub(crate) fn ready_ring(&self) -> &[AtomicU64] {
+        self.ctl
+            .mapping()
+            .slice(layout::CTL_RING, self.geometry.ring_capacity())
+    }
+
+    pub(crate) fn frame_bell(&self) -> &Bell {
+        self.seg.mapping().at(layout::SEG_BELL_FRAME)
+    }
+
+    /// Rings the event descriptor's bell. Costs nothing while no descriptor was asked for.
+    pub(crate) fn watch_bell_strike(&self) {
+        let bell: &Bell = self.seg.mapping().at(layout::SEG_BELL_WATCH);
+        if bell.strike() {
+            sys::futex_wake(bell.word(), sys::ALL);
+        }
+    }
+
+    fn event_bell(&self) -> &Bell {
+        self.seg.mapping().at(layout::SEG_BELL_EVENT)
+    }
+
+    fn gate(&self) -> &Gate {
+        self.ctl.mapping().at(layout::CTL_GATE)
+    }
+
+    fn local_gate(&self) -> &Gate {
+        self.seg.mapping().at(layout::SEG_GATE)
+    }
+
+    fn kick(&self) -> &Kick {
+        self.seg.mapping().at(layout::SEG_KICK)
+    }
+
+    fn state_word(&self) -> &AtomicU32 {
+        self.ctl.mapping().at(layout::CTL_STATE)
+    }
+
+    fn slot_words(&self) -> &[Slot] {
+        self.seg.mapping().slice(self.geometry.seg_slots(), SLOTS)
+    }
+}

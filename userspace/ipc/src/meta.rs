@@ -1,0 +1,122 @@
+//! The description of a frame: time stamps, and what is missing.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::mapping::Shared;
+
+/// Bytes of one description in `seg`.
+pub const META_BYTES: usize = 128;
+/// Ranges of missing bytes that a description names; there may be more.
+pub const MISSING_RANGES: usize = 4;
+
+/// A run of bytes of the frame that never arrived; what is there instead is old.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MissingRange {
+    /// First byte.
+    pub offset: u32,
+    /// Bytes.
+    pub len: u32,
+}
+
+/// What the daemon says of a frame that it lends to a reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameMeta {
+    /// Count of frames since the session was created, from 0; gaps are frames not lent here.
+    pub number: u64,
+    /// RTP timestamp (90 kHz for video, RFC 4175 §4.1).
+    pub rtp_timestamp: u32,
+    /// When the first packet was taken from the port: CLOCK_MONOTONIC, ns.
+    pub first_packet_ns: u64,
+    /// When the last packet was taken from the port: CLOCK_MONOTONIC, ns.
+    pub last_packet_ns: u64,
+    /// Packets that brought something.
+    pub packets: u32,
+    /// Packets that the sequence numbers say are missing.
+    pub packets_lost: u32,
+    /// Bytes that never arrived; 0 exactly when the frame is complete.
+    pub bytes_missing: u32,
+    /// The first of the missing runs; unused entries are empty.
+    pub missing: [MissingRange; MISSING_RANGES],
+}
+
+impl FrameMeta {
+    /// Whether every byte of the frame arrived.
+    pub fn is_complete(&self) -> bool {
+        self.bytes_missing == 0
+    }
+}
+
+/// The description in shared memory. For a send session only `order` is used, by the client.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct MetaWords {
+    number: AtomicU64,
+    first_packet_ns: AtomicU64,
+    last_packet_ns: AtomicU64,
+    order: AtomicU64,
+    rtp_timestamp: AtomicU32,
+    packets: AtomicU32,
+    packets_lost: AtomicU32,
+    bytes_missing: AtomicU32,
+    missing: [AtomicU64; MISSING_RANGES],
+    _spare: [AtomicU64; 6],
+}
+
+const _: () = assert!(size_of::<MetaWords>() == META_BYTES);
+// SAFETY: atomics only, and the assertion above leaves no room for padding.
+unsafe impl Shared for MetaWords {}
+
+impl MetaWords {
+    /// Daemon: writes the description; made visible by the publication of the frame word.
+    pub fn write(&self, meta: &FrameMeta) {
+        let relaxed = Ordering::Relaxed;
+        self.number.store(meta.number, relaxed);
+        self.first_packet_ns.store(meta.first_packet_ns, relaxed);
+        self.last_packet_ns.store(meta.last_packet_ns, relaxed);
+        self.order.store(0, relaxed);
+        self.rtp_timestamp.store(meta.rtp_timestamp, relaxed);
+        self.packets.store(meta.packets, relaxed);
+        self.packets_lost.store(meta.packets_lost, relaxed);
+        self.bytes_missing.store(meta.bytes_missing, relaxed);
+        for (word, range) in self.missing.iter().zip(meta.missing) {
+            word.store(
+                u64::from(range.offset) << 32 | u64::from(range.len),
+                relaxed,
+            );
+        }
+    }
+
+    /// Client: reads the description of a frame that it holds.
+    pub fn read(&self) -> FrameMeta {
+        let relaxed = Ordering::Relaxed;
+        FrameMeta {
+            number: self.number.load(relaxed),
+            rtp_timestamp: self.rtp_timestamp.load(relaxed),
+            first_packet_ns: self.first_packet_ns.load(relaxed),
+            last_packet_ns: self.last_packet_ns.load(relaxed),
+            packets: self.packets.load(relaxed),
+            packets_lost: self.packets_lost.load(relaxed),
+            bytes_missing: self.bytes_missing.load(relaxed),
+            missing: core::array::from_fn(|i| {
+                let word = self.missing[i].load(relaxed);
+                MissingRange {
+                    offset: u32::try_from(word >> 32).expect("32 bits"),
+                    len: u32::try_from(word & 0xffff_ffff).expect("32 bits"),
+                }
+            }),
+        }
+    }
+
+    /// Client: marks the frame as submitted, `order`-th (from 1); 0 gives it back unsent.
+    pub fn submit(&self, order: u64) {
+        self.order.store(order, Ordering::Relaxed);
+    }
+
+    /// Daemon: the order in which the client says that it submitted the frame.
+    pub fn submitted(&self) -> Option<u64> {
+        match self.order.load(Ordering::Relaxed) {
+            0 => None,
+            order => Some(order),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A slot: where one thread of a client is counted while it is inside a call.
+//!
+//! The thread that owns a slot is the only one that writes `count`, so plain stores are enough; the
+//! daemon pays for the order with [`heavy`](crate::sync::heavy) before it scans. The last slot of an
+//! attachment is shared by the threads that found no free one, and is counted with atomic additions.
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering, light};
+
+/// No frame is meant to be taken.
+pub const NO_INTENT: u64 = u64::MAX;
+
+/// What a thread inside a call is doing, for those who read the list of blockers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Operation {
+    /// Nothing that was recorded.
+    None = 0,
+    /// `buffer_get`.
+    Get = 1,
+    /// `event_poll`.
+    EventPoll = 2,
+}
+
+impl Operation {
+    /// The operation a client recorded; unknown values are [`Operation::None`].
+    pub fn from_word(word: u32) -> Self {
+        match word {
+            1 => Self::Get,
+            2 => Self::EventPoll,
+            _ => Self::None,
+        }
+    }
+
+    /// Its name in the API and in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "call",
+            Self::Get => "buffer_get",
+            Self::EventPoll => "event_poll",
+        }
+    }
+}
+
+/// One slot: 64 bytes, a cache line of its own.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Slot {
+    count: AtomicU32,
+    ack: AtomicU32,
+    owner: AtomicU32,
+    operation: AtomicU32,
+    intent: AtomicU64,
+    claimed_at: AtomicU64,
+    _spare: [AtomicU64; 4],
+}
+
+/// What the daemon read from a slot. Each value is the client's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotReading {
+    /// Position in the attachment.
+    pub index: u16,
+    /// Calls in progress.
+    pub count: u32,
+    /// The closed gate value that the owner last bounced off.
+    pub ack: u32,
+    /// Thread id in the client's pid namespace; 0 is nobody, or the shared slot.
+    pub owner: u32,
+    /// What it is doing.
+    pub operation: Operation,
+    /// Ring entry (`serial << 32 | frame`) that it was about to take, or [`NO_INTENT`].
+    pub intent: u64,
+    /// When the slot was claimed: CLOCK_BOOTTIME, ns.
+    pub claimed_at: u64,
+}
+
+impl Slot {
+    /// A slot that nobody owns.
+    pub fn vacant() -> Self {
+        Self {
+            count: AtomicU32::new(0),
+            ack: AtomicU32::new(0),
+            owner: AtomicU32::new(0),
+            operation: AtomicU32::new(0),
+            intent: AtomicU64::new(NO_INTENT),
+            claimed_at: AtomicU64::new(0),
+            _spare: core::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    /// Makes the slot the thread `tid`'s, if it is nobody's. An old `ack` is forgotten, so that it
+    /// cannot speak for the new owner. SYNC: slot-claim.
+    pub fn claim(&self, tid: u32, boottime_ns: u64) -> bool {
+        if self.owner.load(Ordering::Relaxed) != 0
+            || self
+                .owner
+                .compare_exchange(0, tid, Ordering::Acquire, Ordering::Relaxed)
+                .is_err()
+        {
+            return false;
+        }
+        self.ack.store(0, Ordering::Relaxed);
+        self.intent.store(NO_INTENT, Ordering::Relaxed);
+        self.claimed_at.store(boottime_ns, Ordering::Relaxed);
+        true
+    }
+
+    /// Gives the slot back; its owner is outside every call. SYNC: slot-claim.
+    pub fn vacate(&self) {
+        self.owner.store(0, Ordering::Release);
+    }
+
+    /// Who owns it: a thread id, or 0.
+    pub fn owner(&self) -> u32 {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// Counts the caller in. With `plain` the slot must be the calling thread's own and its process
+    /// registered for membarrier. The gates are read after it. SYNC: light-heavy.
+    #[inline(always)]
+    pub fn raise(&self, operation: Operation, plain: bool) {
+        self.operation.store(operation as u32, Ordering::Relaxed);
+        if plain {
+            let count = self.count.load(Ordering::Relaxed);
+            self.count.store(count.wrapping_add(1), Ordering::Relaxed);
+            light();
+        } else {
+            self.count.fetch_add(1, Ordering::SeqCst);
+            crate::sync::full();
+        }
+    }
+
+    /// Counts the caller out; the kick is looked at after it. SYNC: light-heavy.
+    #[inline(always)]
+    pub fn lower(&self, plain: bool) {
+        if plain {
+            let count = self.count.load(Ordering::Relaxed);
+            self.count.store(count.wrapping_sub(1), Ordering::Release);
+            light();
+        } else {
+            self.count.fetch_sub(1, Ordering::SeqCst);
+            crate::sync::full();
+        }
+    }
+
+    /// Notes which ring entry the caller is about to take.
+    #[inline(always)]
+    pub fn intend(&self, entry: u64) {
+        self.intent.store(entry, Ordering::Relaxed);
+    }
+
+    /// Says that the owner saw the closed session gate `gate` and will never pass it. Returns
+    /// whether it had said so already. SYNC: ack.
+    #[inline(always)]
+    pub fn acknowledge(&self, gate: u32) -> bool {
+        let already = self.ack.load(Ordering::Relaxed) == gate;
+        self.ack.store(gate, Ordering::Release);
+        already
+    }
+
+    /// Daemon: reads the slot. SYNC: light-heavy, ack.
+    pub fn read(&self, index: u16) -> SlotReading {
+        SlotReading {
+            index,
+            count: self.count.load(Ordering::Acquire),
+            ack: self.ack.load(Ordering::Acquire),
+            owner: self.owner.load(Ordering::Relaxed),
+            operation: Operation::from_word(self.operation.load(Ordering::Relaxed)),
+            intent: self.intent.load(Ordering::Relaxed),
+            claimed_at: self.claimed_at.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Daemon: empties the slot of a dead thread.
+    pub fn bury(&self) {
+        self.count.store(0, Ordering::Relaxed);
+        self.intent.store(NO_INTENT, Ordering::Relaxed);
+        self.ack.store(0, Ordering::Relaxed);
+        self.owner.store(0, Ordering::Release);
+    }
+}
+
+impl SlotReading {
+    /// Whether the slot counts a user of a session whose closed gate is `gate`. A thread that
+    /// acknowledged that very gate can never pass it, whatever its count; the shared slot has no
+    /// single thread and takes no acknowledgement.
+    pub fn is_user(&self, gate: u32, shared: bool) -> bool {
+        self.count > 0 && (shared || self.ack != gate)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slot__old_ack__then_no_longer_speaks_for_a_new_stop_or_owner() {
+        let slot = Slot::vacant();
+        assert!(slot.claim(10, 1));
+        slot.raise(Operation::Get, true);
+        assert!(!slot.acknowledge(4));
+        assert!(!slot.read(0).is_user(4, false));
+        assert!(slot.read(0).is_user(6, false), "a later stop");
+        assert!(slot.read(0).is_user(4, true), "the shared slot");
+        slot.lower(true);
+        slot.vacate();
+        assert!(slot.claim(11, 2));
+        slot.raise(Operation::Get, true);
+        assert!(slot.read(0).is_user(4, false), "a new owner");
+    }
+
+    #[test]
+    fn slot__claimed__then_nobody_else_gets_it() {
+        let slot = Slot::vacant();
+        assert!(slot.claim(10, 1));
+        assert!(!slot.claim(11, 2));
+        slot.vacate();
+        assert!(slot.claim(11, 3));
+    }
+
+    #[test]
+    fn slot__size__then_one_cache_line() {
+        assert_eq!(size_of::<Slot>(), 64);
+    }
+}

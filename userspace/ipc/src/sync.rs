@@ -1,0 +1,39 @@
+//! Atomics, exchanged for loom's under `--cfg loom`, and the asymmetric fence pair.
+//!
+//! A caller pays nothing to be counted: it stores its slot plainly and calls [`light`], which only
+//! holds the compiler. The daemon pays when it drains: [`heavy`] makes every processor that runs a
+//! registered client execute a full barrier (membarrier(2), `GLOBAL_EXPEDITED`).
+
+#[cfg(not(loom))]
+pub use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+#[cfg(loom)]
+pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// The caller's half of the pair: on x86-64 a compiler fence. SYNC: light-heavy.
+#[inline(always)]
+pub fn light() {
+    #[cfg(not(loom))]
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// The daemon's half of the pair: a full fence here and on every processor that runs a registered
+/// client. Costs about 10 µs; control thread only. SYNC: light-heavy.
+pub fn heavy() {
+    #[cfg(not(loom))]
+    {
+        core::sync::atomic::fence(Ordering::SeqCst);
+        crate::sys::membarrier_global();
+    }
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// A full fence beside a read-modify-write that is already SeqCst: nothing on x86-64, needed under
+/// loom, which has no SeqCst accesses.
+#[inline(always)]
+pub fn full() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}

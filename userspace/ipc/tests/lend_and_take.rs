@@ -1,0 +1,420 @@
+//! The daemon's side and the client's side of one attachment, over real shared memory.
+#![cfg(not(loom))]
+#![expect(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use onair_ipc::caller::{Attachment, Deadline, Refusal};
+use onair_ipc::event::EventKind;
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::{self, Geometry, OWN_SLOTS};
+use onair_ipc::lender::{Lender, QuotaUsed};
+use onair_ipc::memory::{AttachmentMemory, State};
+use onair_ipc::message::Attached;
+use onair_ipc::meta::FrameMeta;
+use onair_ipc::{sync, sys};
+
+const FRAMES: u32 = 6;
+
+struct Pair {
+    lender: Lender,
+    frames: FrameMemory,
+    client: Arc<Attachment>,
+    /// The daemon's end of the connection.
+    socket: OwnedFd,
+}
+
+fn pair(sends: bool) -> Pair {
+    let geometry = Geometry::new(FRAMES, 1000).unwrap();
+    let memory = Arc::new(AttachmentMemory::create(77, 5, geometry).unwrap());
+    let frames = FrameMemory::create(geometry, !sends).unwrap();
+    memory.open();
+    memory.start();
+    let (ctl, seg) = memory.for_client().unwrap();
+    let (ours, theirs) = rustix::net::socketpair(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::SEQPACKET,
+        rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK,
+        None,
+    )
+    .unwrap();
+    let attached = Attached {
+        session: format!("{:016x}", 77),
+        name: "test".into(),
+        attachment: 5,
+        owner: false,
+        sends,
+        version: layout::VERSION,
+        geometry,
+        width: 20,
+        height: 25,
+        depth: 8,
+        rate_numerator: 60,
+        rate_denominator: 1,
+        watched: false,
+    };
+    let plain = sys::membarrier_register();
+    let fds = [ctl, seg, frames.for_client().unwrap()];
+    let client = Attachment::map(&attached, 77, fds, theirs, plain).unwrap();
+    Pair {
+        lender: Lender::new(memory, 4),
+        frames,
+        client,
+        socket: ours,
+    }
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(10), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+fn is_kicked(pair: &Pair) -> bool {
+    let mut byte = [0; 8];
+    rustix::net::recv(&pair.socket, &mut byte, rustix::net::RecvFlags::DONTWAIT).is_ok()
+}
+
+#[test]
+fn get__published__then_contents_meta_and_credit() {
+    let mut pair = pair(false);
+    for round in 0..100_u32 {
+        let frame = round % FRAMES;
+        pair.frames.write(frame, 3, &round.to_le_bytes());
+        let meta = FrameMeta {
+            number: round.into(),
+            bytes_missing: round % 2,
+            ..FrameMeta::default()
+        };
+        pair.lender.publish(frame, &meta).unwrap();
+        let lease = pair.client.get(Deadline::Now).unwrap();
+        assert_eq!(lease.frame, frame);
+        assert_eq!(pair.client.meta(lease), meta);
+        // SAFETY: the frame is held, and lies within the mapping.
+        let seen = unsafe { std::slice::from_raw_parts(pair.client.frame_base(frame).add(3), 4) };
+        assert_eq!(seen, round.to_le_bytes());
+        pair.client.put(lease).unwrap();
+        assert_eq!(pair.client.put(lease), Err(Refusal::Already));
+        let mut credited = vec![];
+        pair.lender.reap(|credit| credited.push(credit.frame));
+        assert_eq!(credited, [frame]);
+        assert_eq!(pair.client.put(lease), Err(Refusal::Already));
+    }
+    assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
+}
+
+#[test]
+fn publish__quota_used__then_refused_until_the_oldest_is_dropped() {
+    let mut pair = pair(false);
+    for frame in 0..4 {
+        pair.lender.publish(frame, &FrameMeta::default()).unwrap();
+    }
+    assert_eq!(
+        pair.lender.publish(4, &FrameMeta::default()),
+        Err(QuotaUsed)
+    );
+    let held = pair.client.get(Deadline::Now).unwrap();
+    assert_eq!(held.frame, 0);
+    assert_eq!(pair.lender.drop_oldest(), Some(1), "0 is held");
+    pair.lender.publish(4, &FrameMeta::default()).unwrap();
+    for expected in [2, 3, 4] {
+        assert_eq!(pair.client.get(Deadline::Now).unwrap().frame, expected);
+    }
+    assert_eq!(pair.lender.drop_oldest(), None, "all are held");
+}
+
+#[test]
+fn stop__blocked_callers__then_each_returns_again_once_per_pulse() {
+    let pair = pair(false);
+    let memory = pair.lender.memory().clone();
+    let seen: Arc<Vec<AtomicUsize>> = Arc::new((0..8).map(|_| AtomicUsize::new(0)).collect());
+    let threads: Vec<_> = (0..8)
+        .map(|i| {
+            let (client, seen) = (pair.client.clone(), seen.clone());
+            std::thread::spawn(move || {
+                loop {
+                    match client.get(Deadline::Never) {
+                        Err(Refusal::Again) => {
+                            seen[i].fetch_add(1, Ordering::SeqCst);
+                            let _ = client.wait_started(Deadline::Never);
+                        }
+                        Err(Refusal::Stale) => return,
+                        other => panic!("{other:?}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for pulse in 1..=200 {
+        until("eight callers are inside", || {
+            memory.users().iter().filter(|slot| slot.count > 0).count() == 8
+        });
+        // Asleep or about to be: either way the pulse must reach each of them.
+        memory.stop();
+        memory.start();
+        while memory.wake_some(64) {}
+        until("each saw the pulse", || {
+            seen.iter().all(|n| n.load(Ordering::SeqCst) == pulse)
+        });
+    }
+    memory.set_state(State::Gone);
+    memory.stop();
+    while memory.wake_some(64) {}
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn drain__last_caller_leaves__then_kicked_and_no_user() {
+    let pair = pair(false);
+    let memory = pair.lender.memory().clone();
+    let client = pair.client.clone();
+    let caller = std::thread::spawn(move || client.get(Deadline::Never));
+    until("the caller is inside", || memory.users().len() == 1);
+    memory.stop();
+    memory.arm_kick();
+    sync::heavy();
+    let inside = memory.users().len();
+    while memory.wake_some(64) {}
+    assert_eq!(caller.join().unwrap(), Err(Refusal::Again));
+    assert!(inside == 0 || is_kicked(&pair));
+    assert!(memory.users().is_empty());
+    assert_eq!(pair.client.get(Deadline::Never), Err(Refusal::Again));
+    assert!(memory.users().is_empty(), "a bounced caller is no user");
+}
+
+#[test]
+fn put__after_stop__then_works_and_kicks() {
+    let mut pair = pair(false);
+    pair.lender.publish(2, &FrameMeta::default()).unwrap();
+    let lease = pair.client.get(Deadline::Now).unwrap();
+    pair.lender.memory().stop();
+    pair.lender.memory().arm_kick();
+    pair.lender.settle(|_| ());
+    assert_eq!(pair.lender.lent(), 1, "held");
+    pair.client.put(lease).unwrap();
+    assert!(is_kicked(&pair));
+    pair.lender.settle(|_| ());
+    assert_eq!(pair.lender.lent(), 0);
+}
+
+#[test]
+fn local_stop__in_a_handler_of_the_sleeping_thread__then_it_returns_again() {
+    static CLIENT: std::sync::OnceLock<Arc<Attachment>> = std::sync::OnceLock::new();
+    extern "C" fn handler(_: libc::c_int) {
+        if let Some(client) = CLIENT.get() {
+            client.stop();
+        }
+    }
+    let pair = pair(false);
+    CLIENT.set(pair.client.clone()).unwrap();
+    // SAFETY: the handler is async-signal-safe by what this test is about; SIGUSR1 is ours.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+    }
+    let client = pair.client.clone();
+    let tid = Arc::new(AtomicU32::new(0));
+    let told = tid.clone();
+    let sleeper = std::thread::spawn(move || {
+        told.store(sys::gettid(), Ordering::SeqCst);
+        client.get(Deadline::Never)
+    });
+    until("the sleeper is in futex_waitv", || {
+        let tid = tid.load(Ordering::SeqCst);
+        std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))
+            .is_ok_and(|line| line.starts_with("449 "))
+    });
+    // SAFETY: tgkill to a living thread of this process.
+    unsafe {
+        libc::syscall(
+            libc::SYS_tgkill,
+            libc::getpid(),
+            tid.load(Ordering::SeqCst),
+            libc::SIGUSR1,
+        )
+    };
+    assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
+    assert!(pair.client.is_stopped());
+    pair.client.start();
+    assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
+}
+
+#[test]
+fn get__timeout__then_timed_out_and_not_before() {
+    let pair = pair(false);
+    let start = Instant::now();
+    assert_eq!(
+        pair.client.get(Deadline::after_ms(30)),
+        Err(Refusal::TimedOut)
+    );
+    assert!(start.elapsed() >= Duration::from_millis(30));
+}
+
+#[test]
+fn threads__more_than_slots__then_shared_slot_and_slots_come_back() {
+    let pair = pair(false);
+    let memory = pair.lender.memory().clone();
+    let count = usize::from(OWN_SLOTS) + 8;
+    let threads: Vec<_> = (0..count)
+        .map(|_| {
+            let client = pair.client.clone();
+            std::thread::spawn(move || client.get(Deadline::Never))
+        })
+        .collect();
+    until("all are inside", || {
+        memory.users().iter().map(|s| s.count).sum::<u32>() as usize == count
+    });
+    memory.stop();
+    while memory.wake_some(64) {}
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), Err(Refusal::Again));
+    }
+    assert!(memory.users().is_empty());
+    assert!(memory.slots().is_empty(), "all slots are vacant again");
+}
+
+#[test]
+fn words__cleared_behind_a_blocked_caller__then_ledger_and_reap_stay_sane() {
+    let mut pair = pair(false);
+    pair.lender.publish(1, &FrameMeta::default()).unwrap();
+    let _held = pair.client.get(Deadline::Now).unwrap();
+    let words = pair
+        .client
+        .words()
+        .slice::<std::sync::atomic::AtomicU64>(layout::SEG_FRAMES, FRAMES as usize);
+    for hostile in [0, u64::MAX, 0xff, 1 << 32 | 3, 2 << 32 | 3] {
+        words[1].store(hostile, Ordering::SeqCst);
+        pair.lender.reap(|_| ());
+    }
+    // `1 << 32 | 3` was RELEASED under the right serial: that is a put. All others were not.
+    assert_eq!(pair.lender.lent(), 0);
+    assert!(pair.lender.take_violation().is_some());
+}
+
+#[test]
+fn submit__several__then_credited_with_their_order() {
+    let mut pair = pair(true);
+    for frame in 0..3 {
+        pair.lender.publish(frame, &FrameMeta::default()).unwrap();
+    }
+    let leases: Vec<_> = (0..3)
+        .map(|_| pair.client.get(Deadline::Now).unwrap())
+        .collect();
+    pair.client.submit(leases[2]).unwrap();
+    pair.client.submit(leases[0]).unwrap();
+    pair.client.put(leases[1]).unwrap();
+    let mut order = vec![];
+    pair.lender
+        .reap(|credit| order.push((credit.frame, credit.submitted)));
+    order.sort_unstable();
+    assert_eq!(order, [(0, Some(2)), (1, None), (2, Some(1))]);
+}
+
+#[test]
+fn events__pushed__then_polled_in_order_each_once() {
+    let pair = pair(false);
+    let memory = pair.lender.memory();
+    for argument in 0..10 {
+        memory.notify(EventKind::Dropped, argument);
+    }
+    for argument in 0..10 {
+        let event = pair.client.poll_event(Deadline::Now).unwrap();
+        assert_eq!((event.kind, event.argument), (EventKind::Dropped, argument));
+    }
+    assert_eq!(
+        pair.client.poll_event(Deadline::Now),
+        Err(Refusal::TimedOut)
+    );
+    for argument in 0..200 {
+        memory.notify(EventKind::Dropped, argument);
+    }
+    let first = pair.client.poll_event(Deadline::Now).unwrap();
+    assert_eq!(first.argument, 200 - layout::EVENTS as u64);
+}
+
+#[test]
+fn fork__child_calls__then_stale_and_parent_unharmed() {
+    let pair = pair(false);
+    pair.client.get(Deadline::Now).unwrap_err();
+    // SAFETY: the child only makes calls of the library and _exit.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let stale = pair.client.get(Deadline::Never) == Err(Refusal::Stale)
+            && pair.client.wait_started(Deadline::Never) == Err(Refusal::Stale);
+        pair.client.stop();
+        // SAFETY: ends the child without running the parent's destructors.
+        unsafe { libc::_exit(if stale { 0 } else { 1 }) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child made above.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(status, 0);
+    assert!(!pair.client.is_stopped());
+}
+
+#[test]
+fn tombstone__late_callers__then_stale() {
+    let pair = pair(false);
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let client = pair.client.clone();
+            std::thread::spawn(move || {
+                loop {
+                    match client.get(Deadline::Now) {
+                        Err(Refusal::Stale) => return,
+                        Err(Refusal::TimedOut) => {}
+                        other => panic!("{other:?}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    until("callers run", || !pair.lender.memory().slots().is_empty());
+    pair.client.tombstone();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn watch__published_and_stopped__then_readable() {
+    let mut pair = pair(false);
+    let watch = pair.client.watch().unwrap();
+    let readable = |ms: i64| {
+        let mut fds = [rustix::event::PollFd::new(
+            &watch,
+            rustix::event::PollFlags::IN,
+        )];
+        let timeout = rustix::event::Timespec {
+            tv_sec: ms / 1000,
+            tv_nsec: ms % 1000 * 1_000_000,
+        };
+        rustix::event::poll(&mut fds, Some(&timeout)).unwrap() == 1
+    };
+    assert!(readable(5000), "at the start, to look once");
+    watch.clear();
+    assert!(!readable(20));
+    pair.lender.publish(0, &FrameMeta::default()).unwrap();
+    assert!(readable(5000));
+    watch.clear();
+    assert!(readable(0), "the frame is still there");
+    pair.client.get(Deadline::Now).unwrap();
+    watch.clear();
+    assert!(!readable(20));
+    pair.lender.memory().stop();
+    assert!(readable(5000));
+    drop(watch);
+    assert!(pair.client.as_fd().try_clone_to_owned().is_ok());
+}
