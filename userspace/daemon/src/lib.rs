@@ -1,1 +1,4 @@
 //! The OnAir daemon
+#![forbid(unsafe_code)]
+
+pub mod control;

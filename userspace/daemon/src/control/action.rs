@@ -1,0 +1,365 @@
+//! What may be asked of the actor that owns the sessions, and the handle to ask with.
+
+use std::time::{Duration, Instant};
+
+use onair_api::{
+    BlockerList, Certificate, CertificateList, Health, Problem, ProblemCode, SessionList,
+    SessionRef, SessionSpec, SessionView, Verdict, Who,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::authority::Grant;
+
+/// Where the actor puts its answer. Dropped unanswered, the requester gets `internal`. A closed one
+/// (`is_closed`, `closed().await`) means that the requester has gone.
+pub type Reply<T> = oneshot::Sender<Result<T, Problem>>;
+
+/// Who asks, and how far his right reaches. The actor alone knows whose a session is, so it is the
+/// actor that calls [`Caller::require`], before anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Who asks.
+    pub who: Who,
+    /// On which sessions he may do it.
+    pub grant: Grant,
+}
+
+impl Caller {
+    /// Ends the request unless the grant covers a session that belongs to `owner` (a uid; `None`:
+    /// to nobody).
+    ///
+    /// # Errors
+    /// A `forbidden` problem that names the caller.
+    pub fn require(&self, owner: Option<u32>) -> Result<(), Problem> {
+        if self.grant.covers(owner) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            ProblemCode::Forbidden,
+            format!("{} is not the session's owner", self.who),
+        ))
+    }
+}
+
+/// One request to the actor.
+#[derive(Debug)]
+pub enum Action {
+    /// Set up a session. It belongs to the caller.
+    Create {
+        /// Who asks; his grant is on any session.
+        caller: Caller,
+        /// What it shall be.
+        spec: Box<SessionSpec>,
+        /// The new session.
+        reply: Reply<SessionView>,
+    },
+    /// Every session that lives.
+    List {
+        /// Sessions, oldest first.
+        reply: Reply<SessionList>,
+    },
+    /// One session.
+    Show {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        session: SessionRef,
+        /// The session.
+        reply: Reply<SessionView>,
+    },
+    /// Stop. Of a stopped session: done already.
+    Stop {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        session: SessionRef,
+        /// The session, stopped.
+        reply: Reply<SessionView>,
+    },
+    /// Start. Of a running session: done already.
+    Start {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        session: SessionRef,
+        /// The session, running.
+        reply: Reply<SessionView>,
+    },
+    /// Destroy at once or not at all.
+    Destroy {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        session: SessionRef,
+        /// The proof; else `running`, `busy`, `probe_blind`, …
+        reply: Reply<Box<Certificate>>,
+    },
+    /// Destroy as soon as the last user has left.
+    DestroyWait {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        session: SessionRef,
+        /// When to give up.
+        deadline: Instant,
+        /// The wait that was asked for, in milliseconds, for the certificate.
+        deadline_ms: u64,
+        /// The proof; else `deadline_passed` with the blockers, `running`, …
+        reply: Reply<Box<Certificate>>,
+    },
+    /// Who uses a session.
+    Blockers {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        session: SessionRef,
+        /// Everyone who uses it.
+        reply: Reply<BlockerList>,
+    },
+    /// What each witness says now. Changes nothing.
+    Verdict {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        session: SessionRef,
+        /// What follows from it.
+        reply: Reply<Verdict>,
+    },
+    /// The certificate of a session that was destroyed.
+    Certificate {
+        /// Who asks.
+        caller: Caller,
+        /// Which; by name: the last of that name.
+        session: SessionRef,
+        /// The proof; `certificate_pending` while the session lives.
+        reply: Reply<Box<Certificate>>,
+    },
+    /// Certificates that are kept.
+    Certificates {
+        /// Newest first.
+        reply: Reply<CertificateList>,
+    },
+    /// How the daemon is.
+    Health {
+        /// Never a problem: what is wrong stands in it.
+        reply: Reply<Box<Health>>,
+    },
+}
+
+/// Sends actions to the actor and awaits its answers. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ControlHandle {
+    actions: mpsc::Sender<Action>,
+    patience: Duration,
+}
+
+impl ControlHandle {
+    /// A handle and the actor's end of the queue. `capacity` actions may wait (at least 1); when it
+    /// is full, a requester waits for `patience` and then gets `overloaded`.
+    #[must_use]
+    pub fn new(capacity: usize, patience: Duration) -> (Self, mpsc::Receiver<Action>) {
+        let (actions, receiver) = mpsc::channel(capacity.max(1));
+        (Self { actions, patience }, receiver)
+    }
+
+    /// Sends what `action` makes of a reply and awaits the answer.
+    ///
+    /// # Errors
+    /// The actor's own; `shutting_down` when it has gone, `overloaded` when its queue stays full,
+    /// `internal` when it dropped the reply.
+    pub async fn ask<T>(&self, action: impl FnOnce(Reply<T>) -> Action) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.actions
+            .send_timeout(action(reply), self.patience)
+            .await
+            .map_err(|error| match error {
+                mpsc::error::SendTimeoutError::Closed(_) => Problem::new(
+                    ProblemCode::ShuttingDown,
+                    "the daemon takes no more requests",
+                ),
+                mpsc::error::SendTimeoutError::Timeout(_) => Problem::new(
+                    ProblemCode::Overloaded,
+                    format!("no place in the control queue for {:?}", self.patience),
+                ),
+            })?;
+        answer.await.unwrap_or_else(|_| {
+            // The actor drops what waits when it ends, and only then may it drop a reply.
+            Err(if self.actions.is_closed() {
+                Problem::new(
+                    ProblemCode::ShuttingDown,
+                    "the daemon ended before it answered",
+                )
+            } else {
+                Problem::new(
+                    ProblemCode::Internal,
+                    "the control thread dropped the request",
+                )
+            })
+        })
+    }
+
+    /// Sets up a session.
+    ///
+    /// # Errors
+    /// As the API documents for `POST /v1/sessions`.
+    pub async fn create(&self, caller: Caller, spec: SessionSpec) -> Result<SessionView, Problem> {
+        let spec = Box::new(spec);
+        self.ask(|reply| Action::Create {
+            caller,
+            spec,
+            reply,
+        })
+        .await
+    }
+
+    /// Every session that lives.
+    ///
+    /// # Errors
+    /// Those of [`ControlHandle::ask`].
+    pub async fn list(&self) -> Result<SessionList, Problem> {
+        self.ask(|reply| Action::List { reply }).await
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    /// `no_such_session`, `stale_session`, `forbidden`.
+    pub async fn show(&self, caller: Caller, session: SessionRef) -> Result<SessionView, Problem> {
+        self.ask(|reply| Action::Show {
+            caller,
+            session,
+            reply,
+        })
+        .await
+    }
+
+    /// Stops a session; of a stopped one: done already.
+    ///
+    /// # Errors
+    /// `no_such_session`, `stale_session`, `forbidden`.
+    pub async fn stop(&self, caller: Caller, session: SessionRef) -> Result<SessionView, Problem> {
+        self.ask(|reply| Action::Stop {
+            caller,
+            session,
+            reply,
+        })
+        .await
+    }
+
+    /// Starts a session; of a running one: done already.
+    ///
+    /// # Errors
+    /// `no_such_session`, `stale_session`, `forbidden`, `draining`, `quarantined`,
+    /// `dataplane_busy`.
+    pub async fn start(&self, caller: Caller, session: SessionRef) -> Result<SessionView, Problem> {
+        self.ask(|reply| Action::Start {
+            caller,
+            session,
+            reply,
+        })
+        .await
+    }
+
+    /// Destroys a session at once or not at all.
+    ///
+    /// # Errors
+    /// `running`, `busy`, `draining`, `quarantined`, `probe_blind`, `dataplane_busy`, and those of
+    /// [`ControlHandle::stop`].
+    pub async fn destroy(
+        &self,
+        caller: Caller,
+        session: SessionRef,
+    ) -> Result<Box<Certificate>, Problem> {
+        self.ask(|reply| Action::Destroy {
+            caller,
+            session,
+            reply,
+        })
+        .await
+    }
+
+    /// Destroys a session as soon as the last user has left, `wait` from now at the latest.
+    ///
+    /// # Errors
+    /// `deadline_passed`, and those of [`ControlHandle::destroy`] but `busy`.
+    pub async fn destroy_wait(
+        &self,
+        caller: Caller,
+        session: SessionRef,
+        wait: Duration,
+    ) -> Result<Box<Certificate>, Problem> {
+        let deadline = Instant::now() + wait;
+        let deadline_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.ask(|reply| Action::DestroyWait {
+            caller,
+            session,
+            deadline,
+            deadline_ms,
+            reply,
+        })
+        .await
+    }
+
+    /// Who uses a session.
+    ///
+    /// # Errors
+    /// `no_such_session`, `stale_session`, `forbidden`.
+    pub async fn blockers(
+        &self,
+        caller: Caller,
+        session: SessionRef,
+    ) -> Result<BlockerList, Problem> {
+        self.ask(|reply| Action::Blockers {
+            caller,
+            session,
+            reply,
+        })
+        .await
+    }
+
+    /// What each witness says now; changes nothing.
+    ///
+    /// # Errors
+    /// `no_such_session`, `stale_session`, `forbidden`.
+    pub async fn verdict(&self, caller: Caller, session: SessionRef) -> Result<Verdict, Problem> {
+        self.ask(|reply| Action::Verdict {
+            caller,
+            session,
+            reply,
+        })
+        .await
+    }
+
+    /// The certificate of a session that was destroyed.
+    ///
+    /// # Errors
+    /// `certificate_pending`, `no_such_session`, `forbidden`.
+    pub async fn certificate(
+        &self,
+        caller: Caller,
+        session: SessionRef,
+    ) -> Result<Box<Certificate>, Problem> {
+        self.ask(|reply| Action::Certificate {
+            caller,
+            session,
+            reply,
+        })
+        .await
+    }
+
+    /// Certificates that are kept.
+    ///
+    /// # Errors
+    /// Those of [`ControlHandle::ask`].
+    pub async fn certificates(&self) -> Result<CertificateList, Problem> {
+        self.ask(|reply| Action::Certificates { reply }).await
+    }
+
+    /// How the daemon is.
+    ///
+    /// # Errors
+    /// Those of [`ControlHandle::ask`].
+    pub async fn health(&self) -> Result<Box<Health>, Problem> {
+        self.ask(|reply| Action::Health { reply }).await
+    }
+}

@@ -1,0 +1,115 @@
+//! Who is at the other end of a connection.
+
+use std::fs;
+use std::sync::Arc;
+
+use onair_api::{Via, Who};
+
+/// A connected process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its credentials as the kernel told them when it connected.
+    pub who: Who,
+    /// Its supplementary groups.
+    pub groups: Arc<[u32]>,
+}
+
+impl Peer {
+    /// The peer with these credentials (SO_PEERCRED, unix(7)), completed from `/proc/PID`.
+    ///
+    /// The supplementary groups count only while `/proc/PID` still shows the uid and gid of the
+    /// socket: a pid used again by another user's process adds no right. They change only with
+    /// CAP_SETGID, so a peer cannot win any by an exec in between.
+    #[must_use]
+    pub fn read(uid: u32, gid: u32, pid: u32, via: Via) -> Self {
+        let status = match pid {
+            0 => None,
+            pid => fs::read_to_string(format!("/proc/{pid}/status")).ok(),
+        };
+        let groups = status
+            .as_deref()
+            .and_then(|status| groups_of(status, uid, gid))
+            .unwrap_or_default();
+        Self {
+            who: Who {
+                uid,
+                gid,
+                pid,
+                command: command_of(pid),
+                via,
+            },
+            groups: groups.into(),
+        }
+    }
+}
+
+/// Supplementary groups in a `/proc/PID/status`, if it is that of (uid, gid) (proc_pid_status(5)).
+fn groups_of(status: &str, uid: u32, gid: u32) -> Option<Vec<u32>> {
+    let numbers = |key: &str| -> Option<Vec<u32>> {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(key))?
+            .split_whitespace()
+            .map(|number| number.parse().ok())
+            .collect()
+    };
+    // Real, effective, saved, file system: the socket took the effective one.
+    let same = numbers("Uid:")?.get(1) == Some(&uid) && numbers("Gid:")?.get(1) == Some(&gid);
+    same.then(|| numbers("Groups:")).flatten()
+}
+
+/// First word of the command line without its folder, or `comm`; made printable, because the
+/// process chose it and it goes to terminals and logs.
+#[must_use]
+pub fn command_of(pid: u32) -> String {
+    const LONGEST: usize = 64;
+    if pid == 0 {
+        return String::new();
+    }
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let word = line.split(|&b| b == 0).next().unwrap_or_default();
+    let word = word.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let text = if word.is_empty() {
+        fs::read(format!("/proc/{pid}/comm")).unwrap_or_default()
+    } else {
+        word.to_vec()
+    };
+    String::from_utf8_lossy(&text)
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .take(LONGEST)
+        .collect()
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    const STATUS: &str = "Name:\tx\nUid:\t0\t1000\t0\t0\nGid:\t0\t1001\t0\t0\nGroups:\t4 77 \n";
+
+    #[test]
+    fn groups__status_of_that_user__then_taken() {
+        assert_eq!(groups_of(STATUS, 1000, 1001), Some(vec![4, 77]));
+    }
+
+    #[test]
+    fn groups__status_of_another_user__then_none() {
+        assert_eq!(groups_of(STATUS, 0, 1001), None);
+        assert_eq!(groups_of(STATUS, 1000, 0), None);
+        assert_eq!(groups_of("Uid:\tx\n", 0, 0), None);
+    }
+
+    #[test]
+    fn peer__of_this_process__then_named() {
+        let peer = Peer::read(0, 0, std::process::id(), Via::Control);
+        assert!(peer.who.command.starts_with("onaird"), "{peer:?}");
+    }
+
+    #[test]
+    fn peer__out_of_sight__then_nameless_without_groups() {
+        let peer = Peer::read(5, 5, 0, Via::Control);
+        assert!(peer.who.command.is_empty() && peer.groups.is_empty());
+    }
+}
