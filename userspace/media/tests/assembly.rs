@@ -1,4 +1,5 @@
 //! The assembler against the packetiser and against everything that a network does to packets.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(
     non_snake_case,
     reason = "tests are named subject__action__then_result"
@@ -254,6 +255,26 @@ fn source__starts_anew_with_its_old_numbers__then_followed_after_the_timeout() {
     assert_eq!(numbers.last(), Some(&9));
     assert!(numbers.len() >= 17, "{numbers:?}");
     assert_accounted(assembler.stats());
+}
+
+#[test]
+fn assembler__reset_within_a_frame__then_memory_is_given_back_and_nothing_counts_as_lost() {
+    let format = small();
+    let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
+    let mut sender = Sender::new(format, 60);
+    assembler.push(&sender.frame(0)[0], 0, &mut memory);
+    let mut discarded = Vec::new();
+    assembler.reset(|slot| discarded.push(slot));
+    assert_eq!((discarded, assembler.under_way()), (vec![1], 0));
+    sender.frame(1);
+    for packet in sender.frame(2) {
+        assembler.push(&packet, 0, &mut memory);
+    }
+    assert_eq!(numbers(&memory), [2]);
+    assert_eq!(
+        (assembler.stats().lost, assembler.stats().ssrc_changes),
+        (0, 0)
+    );
 }
 
 #[test]

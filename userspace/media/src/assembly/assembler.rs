@@ -123,6 +123,19 @@ impl<S: Copy> Assembler<S> {
         }
     }
 
+    /// Forgets what is under way and everything about the source, for the session pauses: `discard`
+    /// gets the memory of each unfinished frame. The counters stay.
+    pub fn reset(&mut self, mut discard: impl FnMut(S)) {
+        for frame in &self.frames[..self.active] {
+            frame.slot.into_iter().for_each(&mut discard);
+        }
+        self.active = 0;
+        self.ssrc = None;
+        self.closed = None;
+        self.strays = 0;
+        self.sequence.restart();
+    }
+
     fn read<'a>(&self, packet: &'a [u8]) -> Result<(RtpHeader, Segments<'a>), Malformed> {
         let (rtp, payload) = RtpHeader::parse(packet)?;
         if rtp.payload_type != self.config.payload_type {
