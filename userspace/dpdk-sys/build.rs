@@ -15,8 +15,6 @@ const FUNCTIONS: &[&str] = &[
     // EAL
     "rte_eal_cleanup",
     "rte_eal_init",
-    "rte_log_cur_msg_loglevel",
-    "rte_openlog_stream",
     "rte_strerror",
     "rte_thread_register",
     "rte_thread_unregister",
@@ -25,8 +23,9 @@ const FUNCTIONS: &[&str] = &[
     "rte_version_year",
     // Devices
     "rte_dev_probe",
-    "rte_eal_hotplug_remove",
+    "rte_dev_remove",
     // Ethernet ports
+    "rte_eth_dev_adjust_nb_rx_tx_desc",
     "rte_eth_dev_close",
     "rte_eth_dev_configure",
     "rte_eth_dev_get_mtu",
@@ -41,13 +40,11 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_promiscuous_enable",
     "rte_eth_rx_queue_setup",
     "rte_eth_stats_get",
+    "rte_eth_tx_done_cleanup",
     "rte_eth_tx_queue_setup",
     // Memory
-    "rte_mbuf_dynfield_register",
     "rte_mempool_avail_count",
     "rte_mempool_free",
-    "rte_mempool_obj_iter",
-    "rte_pktmbuf_pool_create",
     "rte_ring_create",
     "rte_ring_free",
     // shim.h
@@ -70,7 +67,6 @@ const CONSTANTS: &[&str] = &[
 /// Types that are only ever held by pointer, or whose fields moved between
 /// DPDK 22.11 and 24.11.
 const OPAQUE: &[&str] = &[
-    "_IO_FILE",
     "rte_device",
     "rte_mbuf",
     "rte_memzone",
@@ -103,11 +99,13 @@ fn main() {
     let flags = machine_flags();
 
     let mut shim = cc::Build::new();
-    shim.file("shim.c")
-        .includes(&dpdk.include_paths)
-        .opt_level(3);
-    // DPDK's own inline functions are not warning-free.
-    shim.warnings(false);
+    shim.file("shim.c").opt_level(3).extra_warnings(true);
+    // An undeclared function would be taken to return int: a cut-off pointer.
+    shim.flag("-Werror=implicit-function-declaration");
+    for path in &dpdk.include_paths {
+        // As the system's: DPDK's own inline functions are not warning-free.
+        shim.flag("-isystem").flag(path.display().to_string());
+    }
     for flag in &flags {
         shim.flag(flag);
     }

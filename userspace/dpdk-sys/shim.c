@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_log.h>
+#include <rte_mbuf_pool_ops.h>
 
 #include "shim.h"
 
@@ -19,11 +22,6 @@ uint16_t onair_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, 
 	return rte_eth_tx_burst(port, queue, mbufs, count);
 }
 
-struct rte_mbuf *onair_mbuf_alloc(struct rte_mempool *pool)
-{
-	return rte_pktmbuf_alloc(pool);
-}
-
 int onair_mbuf_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int count)
 {
 	return rte_pktmbuf_alloc_bulk(pool, mbufs, count);
@@ -34,26 +32,78 @@ void onair_mbuf_free(struct rte_mbuf *mbuf)
 	rte_pktmbuf_free(mbuf);
 }
 
-char *onair_mbuf_append(struct rte_mbuf *mbuf, uint16_t length)
-{
-	return rte_pktmbuf_append(mbuf, length);
-}
-
-unsigned int onair_mempool_chunks(const struct rte_mempool *pool)
-{
-	return pool->nb_mem_chunks;
-}
-
-unsigned int onair_mempool_size(const struct rte_mempool *pool)
-{
-	return pool->size;
-}
-
 struct rte_mbuf *onair_ring_take(struct rte_ring *ring)
 {
 	void *object = NULL;
 
 	return rte_ring_dequeue(ring, &object) == 0 ? object : NULL;
+}
+
+struct private_area {
+	struct rte_pktmbuf_pool_private mbufs; /* first, for DPDK looks there */
+	uint64_t held __rte_cache_aligned;
+};
+
+uint64_t *onair_pool_held(struct rte_mempool *pool)
+{
+	return &((struct private_area *)rte_mempool_get_priv(pool))->held;
+}
+
+struct rte_mempool *onair_pool_create(const char *name, unsigned int count, unsigned int cache,
+				      uint16_t room, int socket)
+{
+	struct rte_pktmbuf_pool_private mbufs = { .mbuf_data_room_size = room };
+	struct rte_mempool *pool =
+		rte_mempool_create_empty(name, count, sizeof(struct rte_mbuf) + room, cache,
+					 sizeof(struct private_area), socket, 0);
+	int rc;
+
+	if (pool == NULL)
+		return NULL;
+	rc = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+	if (rc == 0) {
+		rte_pktmbuf_pool_init(pool, &mbufs);
+		*onair_pool_held(pool) = 0;
+		rc = rte_mempool_populate_default(pool);
+	}
+	if (rc < 0) {
+		rte_mempool_free(pool);
+		rte_errno = -rc;
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
+unsigned int onair_pool_chunks(const struct rte_mempool *pool)
+{
+	return pool->nb_mem_chunks;
+}
+
+/* SYNC: pool-held. Relaxed: whoever may free the pool waits for the release. */
+void onair_mbuf_hold(struct rte_mbuf **mbufs, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		__atomic_fetch_add(onair_pool_held(mbufs[i]->pool), 1, __ATOMIC_RELAXED);
+}
+
+/*
+ * SYNC: pool-held. Release, and only after the free: a pool whose count is
+ * seen at 0 is touched by nobody any more. One atomic for each run of mbufs of
+ * one pool.
+ */
+void onair_mbuf_release(struct rte_mbuf **mbufs, unsigned int count)
+{
+	for (unsigned int i = 0; i < count;) {
+		struct rte_mempool *pool = mbufs[i]->pool;
+		unsigned int run = 0;
+
+		while (i < count && mbufs[i]->pool == pool) {
+			rte_pktmbuf_free(mbufs[i++]);
+			run++;
+		}
+		__atomic_fetch_sub(onair_pool_held(pool), run, __ATOMIC_RELEASE);
+	}
 }
 
 int onair_link_up(uint16_t port)
@@ -69,7 +119,30 @@ int onair_errno(void)
 	return rte_errno;
 }
 
-static onair_print_sink print_sink;
+static onair_log_sink dpdk_sink;
+
+/* DPDK flushes after each message, so it still knows whose level this is. */
+static ssize_t write_log(void *cookie, const char *text, size_t length)
+{
+	(void)cookie;
+	dpdk_sink(rte_log_cur_msg_loglevel(), text, length);
+	return (ssize_t)length;
+}
+
+int onair_hook_dpdk_log(onair_log_sink sink)
+{
+	cookie_io_functions_t functions = { .write = write_log };
+	FILE *stream = fopencookie(NULL, "w", functions);
+
+	if (stream == NULL)
+		return -ENOMEM;
+	setvbuf(stream, NULL, _IOLBF, 0);
+	dpdk_sink = sink;
+	/* Never closed: DPDK writes to it as long as the process lives. */
+	return rte_openlog_stream(stream);
+}
+
+static onair_log_sink library_sink;
 
 static int print_line(int level, const char *format, va_list arguments)
 {
@@ -77,8 +150,8 @@ static int print_line(int level, const char *format, va_list arguments)
 	int length = vsnprintf(line, sizeof(line), format, arguments);
 
 	if (length > 0)
-		print_sink(level, line,
-			   (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
+		library_sink(level, line,
+			     (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
 	return length;
 }
 
@@ -99,8 +172,8 @@ static int hook(const char *library, const char *setter)
 	return 1;
 }
 
-int onair_hook_prints(onair_print_sink sink)
+int onair_hook_library_logs(onair_log_sink sink)
 {
-	print_sink = sink;
+	library_sink = sink;
 	return hook("libxdp.so.1", "libxdp_set_print") + hook("libbpf.so.1", "libbpf_set_print");
 }

@@ -14,15 +14,24 @@
 /* Packets (rte_ethdev.h, rte_mbuf.h) */
 uint16_t onair_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count);
 uint16_t onair_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count);
-struct rte_mbuf *onair_mbuf_alloc(struct rte_mempool *pool);
 int onair_mbuf_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int count);
 void onair_mbuf_free(struct rte_mbuf *mbuf);
-char *onair_mbuf_append(struct rte_mbuf *mbuf, uint16_t length);
-
-/* Memory */
-unsigned int onair_mempool_chunks(const struct rte_mempool *pool);
-unsigned int onair_mempool_size(const struct rte_mempool *pool);
 struct rte_mbuf *onair_ring_take(struct rte_ring *ring);
+
+/*
+ * A pool of mbufs as rte_pktmbuf_pool_create makes it, with one more word in
+ * its private area: how many of its mbufs the program holds, that is, how
+ * many are neither in the pool nor with a driver. NULL: see onair_errno.
+ */
+struct rte_mempool *onair_pool_create(const char *name, unsigned int count, unsigned int cache,
+				      uint16_t room, int socket);
+uint64_t *onair_pool_held(struct rte_mempool *pool);
+unsigned int onair_pool_chunks(const struct rte_mempool *pool);
+
+/* Counts mbufs of any pools as held. */
+void onair_mbuf_hold(struct rte_mbuf **mbufs, unsigned int count);
+/* Frees held mbufs of any pools; counts each as no longer held after that. */
+void onair_mbuf_release(struct rte_mbuf **mbufs, unsigned int count);
 
 /* Ports: 1 up, 0 down, negative errno. The C structure changed in DPDK 24. */
 int onair_link_up(uint16_t port);
@@ -31,12 +40,20 @@ int onair_link_up(uint16_t port);
 int onair_errno(void);
 
 /*
- * libxdp and libbpf print to stderr. Sends each of their lines to `sink`
- * instead, in the thread that caused it; `level` is theirs (0 warning,
- * 1 information, 2 debug). Returns how many of the two libraries are loaded.
+ * What DPDK and its libraries log, in the thread that caused it. A message of
+ * DPDK's may come in several pieces.
  */
-typedef void (*onair_print_sink)(int level, const char *line, size_t length);
-int onair_hook_prints(onair_print_sink sink);
+typedef void (*onair_log_sink)(int level, const char *text, size_t length);
+
+/* Before rte_eal_init. `level` is DPDK's (rte_log.h). 0 or negative errno. */
+int onair_hook_dpdk_log(onair_log_sink sink);
+
+/*
+ * After rte_eal_init, which loads them with a driver: libxdp and libbpf print
+ * to stderr otherwise. `level` is theirs: 0 warning, 1 information, 2 debug.
+ * Returns how many of the two are loaded.
+ */
+int onair_hook_library_logs(onair_log_sink sink);
 
 /*
  * Where the fields that the hot path reads lie. By offset, because DPDK 24

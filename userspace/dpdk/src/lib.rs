@@ -1,1 +1,55 @@
-//! Safe DPDK: EAL, mempool, mbuf, port, queue
+//! Safe DPDK: EAL, mempool, mbuf, port, queue, burst, statistics.
+//!
+//! Here lives everything that knows DPDK's calling rules: which thread, which
+//! order, which driver does what differently. What never lives here: packet
+//! formats, sessions, policy. Nothing on the path of a burst allocates, locks,
+//! logs, reads a clock or enters the kernel beyond what the driver does.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use onair_dpdk::{Burst, Eal, EalConfig, Port, PortConfig, RegisteredThread};
+//!
+//! let eal = Eal::init(&EalConfig::default())?;
+//! let port = Port::open(&eal, &PortConfig::new("a", "net_af_xdp0,iface=va"))?;
+//! let mut rx = port.rx_queue().ok_or("taken")?;
+//! let _registered = RegisteredThread::new(&eal)?;
+//! let mut burst = Burst::new();
+//! rx.burst(&mut burst);
+//! for mbuf in &*burst {
+//!     println!("{} bytes", mbuf.data().len());
+//! }
+//! drop((burst, rx));
+//! port.close()?;
+//! # Ok(()) }
+//! ```
+
+mod burst;
+mod device;
+mod eal;
+mod environment;
+mod error;
+mod ethdev;
+mod interface;
+mod log;
+mod mbuf;
+mod memory;
+mod mempool;
+mod namespace;
+mod port;
+mod queue;
+mod ring;
+mod stats;
+mod thread;
+mod xsk;
+
+pub use burst::Burst;
+pub use eal::{Eal, EalConfig};
+pub use error::{CloseError, Error};
+pub use log::LogTail;
+pub use mbuf::Mbuf;
+pub use memory::{Hugepages, Memory};
+pub use mempool::Pool;
+pub use port::{Port, PortConfig};
+pub use queue::{RxQueue, TxQueue};
+pub use stats::{PortStats, XdpStats};
+pub use thread::RegisteredThread;

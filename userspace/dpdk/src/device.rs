@@ -1,0 +1,111 @@
+//! Device strings.
+
+use std::{ffi::CString, str::FromStr};
+
+use crate::Error;
+
+/// What a port's `device` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Device {
+    /// `ring:NAME:a` or `ring:NAME:b`: one end of an in-process wire.
+    Ring(RingEnd),
+    /// Anything else: for DPDK as it is, for example `net_af_xdp0,iface=va` or
+    /// `0000:3b:00.0`.
+    Dpdk {
+        /// The whole string.
+        arguments: CString,
+        /// Up to the first comma: what DPDK calls the port.
+        name: CString,
+    },
+}
+
+/// One end of a named pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RingEnd {
+    pub(crate) pair: String,
+    pub(crate) end: End,
+}
+
+/// Which end. What `A` sends, `B` receives, and the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    A,
+    B,
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid = |expected| Error::Invalid {
+            what: "device",
+            value: text.to_owned(),
+            expected,
+        };
+        if let Some(rest) = text.strip_prefix("ring:") {
+            let expected = "ring:NAME:a or ring:NAME:b";
+            let (pair, end) = rest.rsplit_once(':').ok_or_else(|| invalid(expected))?;
+            let end = match end {
+                "a" => End::A,
+                "b" => End::B,
+                _ => return Err(invalid(expected)),
+            };
+            if pair.is_empty() {
+                return Err(invalid(expected));
+            }
+            let pair = pair.to_owned();
+            return Ok(Self::Ring(RingEnd { pair, end }));
+        }
+        let name = text.split(',').next().unwrap_or_default().trim();
+        if name.is_empty() {
+            return Err(invalid(
+                "ring:NAME:a, ring:NAME:b or a DPDK device such as net_af_xdp0,iface=eth1",
+            ));
+        }
+        let without_nul =
+            |text: &str| CString::new(text).map_err(|_| invalid("text without a NUL byte"));
+        Ok(Self::Dpdk {
+            arguments: without_nul(text)?,
+            name: without_nul(name)?,
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device__from_text() {
+        assert_eq!(
+            "ring:x:y:b".parse::<Device>().unwrap(),
+            Device::Ring(RingEnd {
+                pair: "x:y".into(),
+                end: End::B
+            })
+        );
+        assert_eq!(
+            "net_af_xdp0,iface=va".parse::<Device>().unwrap(),
+            Device::Dpdk {
+                arguments: c"net_af_xdp0,iface=va".into(),
+                name: c"net_af_xdp0".into()
+            }
+        );
+        assert!("0000:3b:00.0".parse::<Device>().is_ok());
+        for bad in [
+            "",
+            ",iface=va",
+            "ring:",
+            "ring:x",
+            "ring:x:c",
+            "ring::a",
+            "a\0b",
+        ] {
+            assert!(
+                matches!(bad.parse::<Device>(), Err(Error::Invalid { .. })),
+                "{bad:?}"
+            );
+        }
+    }
+}

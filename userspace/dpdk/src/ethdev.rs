@@ -1,0 +1,264 @@
+//! DPDK's side of a port: attach, set up, start, and all of that backwards.
+//!
+//! Everything here runs in the thread that stands in the port's network
+//! namespace, one port at a time.
+
+use std::{
+    ffi::{CStr, c_int},
+    mem, ptr,
+};
+
+use dpdk_sys::{rte_device, rte_eth_conf, rte_eth_dev_info, rte_ether_addr};
+
+use crate::{
+    Error, LogTail, Pool,
+    device::{Device, RingEnd},
+    log, ring,
+    xsk::Xsk,
+};
+
+/// The step that fails when an AF_XDP queue is still busy.
+pub(crate) const RX_SETUP: &str = "set up the receive queue of";
+
+const AF_XDP: &str = "net_af_xdp";
+
+/// A port of DPDK's that is ours. Dropping it shuts it.
+#[derive(Debug)]
+pub(crate) struct Ethdev {
+    pub(crate) id: u16,
+    subject: String,
+    driver: String,
+    device: *mut rte_device,
+    interface_index: u32,
+    ring: Option<RingEnd>,
+    xsk: Option<Xsk>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Attached,
+    Started,
+    Shut,
+}
+
+// SAFETY: a device is not bound to a thread; the pointer is used by whoever
+// owns the Ethdev, one at a time.
+unsafe impl Send for Ethdev {}
+// SAFETY: shared references only read plain fields.
+unsafe impl Sync for Ethdev {}
+
+impl Ethdev {
+    /// Lets DPDK make or find the port. `is_ours` tells which ports have an
+    /// owner in this process.
+    pub(crate) fn attach(
+        device: &Device,
+        subject: &str,
+        is_ours: impl Fn(u16) -> bool,
+    ) -> Result<Self, Error> {
+        let (id, ring) = match device {
+            Device::Ring(end) => (ring::attach(end, subject)?, Some(end.clone())),
+            Device::Dpdk { arguments, name } => (probe(arguments, name, subject, is_ours)?, None),
+        };
+        let mut ethdev = Self {
+            id,
+            subject: subject.to_owned(),
+            driver: String::new(),
+            device: ptr::null_mut(),
+            interface_index: 0,
+            ring,
+            xsk: None,
+            state: State::Attached,
+        };
+        let info = ethdev.info()?;
+        ethdev.device = info.device.cast();
+        ethdev.interface_index = info.if_index;
+        if !info.driver_name.is_null() {
+            // SAFETY: a driver's name is a static C string.
+            let name = unsafe { CStr::from_ptr(info.driver_name) };
+            ethdev.driver = name.to_string_lossy().into_owned();
+        }
+        Ok(ethdev)
+    }
+
+    /// The driver's name, for example `net_af_xdp`.
+    pub(crate) fn driver(&self) -> &str {
+        &self.driver
+    }
+
+    pub(crate) fn is_af_xdp(&self) -> bool {
+        self.driver == AF_XDP
+    }
+
+    pub(crate) fn is_ring(&self) -> bool {
+        self.ring.is_some()
+    }
+
+    /// The kernel's index of the interface under the port, 0 if there is none.
+    pub(crate) fn interface_index(&self) -> u32 {
+        self.interface_index
+    }
+
+    pub(crate) fn xsk(&self) -> Option<&Xsk> {
+        self.xsk.as_ref()
+    }
+
+    /// The NUMA node it is on, -1 if that does not matter.
+    pub(crate) fn node(&self) -> c_int {
+        // SAFETY: a number of a port that exists.
+        unsafe { dpdk_sys::rte_eth_dev_socket_id(self.id) }
+    }
+
+    fn info(&self) -> Result<rte_eth_dev_info, Error> {
+        let mut info = rte_eth_dev_info::default();
+        // SAFETY: writes the structure.
+        let call = || unsafe { dpdk_sys::rte_eth_dev_info_get(self.id, &raw mut info) };
+        self.check("describe", log::captured(call))?;
+        Ok(info)
+    }
+
+    /// One receive and one transmit queue, then start. After an error the port
+    /// can only be dropped: drivers do not take a second set-up.
+    pub(crate) fn start(&mut self, pool: &Pool, mut rx: u16, mut tx: u16) -> Result<(), Error> {
+        let id = self.id;
+        let conf = rte_eth_conf::default();
+        // SAFETY: all zero is DPDK's default; it is copied.
+        let call = || unsafe { dpdk_sys::rte_eth_dev_configure(id, 1, 1, &raw const conf) };
+        self.check("configure", log::captured(call))?;
+        let (wanted_rx, wanted_tx) = (rx, tx);
+        // SAFETY: changes the two numbers.
+        let call =
+            || unsafe { dpdk_sys::rte_eth_dev_adjust_nb_rx_tx_desc(id, &raw mut rx, &raw mut tx) };
+        self.check("fit the descriptors of", log::captured(call))?;
+        if (rx, tx) != (wanted_rx, wanted_tx) {
+            tracing::info!(target: "dpdk", device = self.subject, rx, tx, "driver wants other rings");
+        }
+        // Any node: the pool decides.
+        let node = self.node().cast_unsigned();
+        let before = Xsk::all();
+        // SAFETY: the pool outlives the port (`Port` sees to it).
+        let call = || unsafe {
+            dpdk_sys::rte_eth_rx_queue_setup(id, 0, rx, node, ptr::null(), pool.raw())
+        };
+        let result = log::captured(call);
+        if self.is_af_xdp() {
+            self.xsk = Xsk::opened_since(&before);
+        }
+        self.check(RX_SETUP, result)?;
+        // SAFETY: the port is configured with one transmit queue.
+        let call = || unsafe { dpdk_sys::rte_eth_tx_queue_setup(id, 0, tx, node, ptr::null()) };
+        self.check("set up the transmit queue of", log::captured(call))?;
+        // SAFETY: its queues are set up.
+        let call = || unsafe { dpdk_sys::rte_eth_dev_start(id) };
+        self.check("start", log::captured(call))?;
+        self.state = State::Started;
+        // Multicast arrives without it on a veth only. Drivers that cannot do
+        // it (null, ring) need not.
+        // SAFETY: a started port.
+        let (code, _) = log::captured(|| unsafe { dpdk_sys::rte_eth_promiscuous_enable(id) });
+        if code != 0 {
+            tracing::debug!(target: "dpdk", device = self.subject, code, "not promiscuous");
+        }
+        Ok(())
+    }
+
+    /// The port's address, `None` if the driver has none.
+    pub(crate) fn mac(&self) -> Option<[u8; 6]> {
+        let mut mac = rte_ether_addr::default();
+        // SAFETY: writes the structure.
+        let code = unsafe { dpdk_sys::rte_eth_macaddr_get(self.id, &raw mut mac) };
+        (code == 0 && mac.addr_bytes != [0; 6]).then_some(mac.addr_bytes)
+    }
+
+    /// The largest IP packet in bytes.
+    pub(crate) fn mtu(&self) -> Result<u16, Error> {
+        let mut mtu = 0;
+        // SAFETY: writes the number.
+        let call = || unsafe { dpdk_sys::rte_eth_dev_get_mtu(self.id, &raw mut mtu) };
+        self.check("read the MTU of", log::captured(call))?;
+        Ok(mtu)
+    }
+
+    /// Stops, closes and removes the port. Goes through all steps whatever
+    /// fails, and returns the first failure.
+    pub(crate) fn shut(&mut self) -> Result<(), Error> {
+        let id = self.id;
+        let mut result = Ok(());
+        let before = mem::replace(&mut self.state, State::Shut);
+        if before == State::Shut {
+            return result;
+        }
+        if before == State::Started {
+            // Closing does not clear it, and it would stay on the interface.
+            // SAFETY: a started port.
+            log::captured(|| unsafe { dpdk_sys::rte_eth_promiscuous_disable(id) });
+            // SAFETY: a started port, whose queues nobody uses (`Port` sees to
+            // it).
+            let call = || unsafe { dpdk_sys::rte_eth_dev_stop(id) };
+            result = result.and(self.check("stop", log::captured(call)));
+        }
+        // SAFETY: a stopped port.
+        let call = || unsafe { dpdk_sys::rte_eth_dev_close(id) };
+        result = result.and(self.check("close", log::captured(call)));
+        if self.xsk.take().is_some_and(Xsk::reap) {
+            tracing::debug!(target: "dpdk", device = self.subject, "driver left its socket open");
+        }
+        if !self.device.is_null() {
+            // SAFETY: the device stays until it is removed, here.
+            let call = || unsafe { dpdk_sys::rte_dev_remove(self.device) };
+            result = result.and(self.check("remove", log::captured(call)));
+        }
+        if let Some(end) = self.ring.take() {
+            ring::detach(&end);
+        }
+        result
+    }
+
+    fn check(&self, operation: &'static str, result: (c_int, LogTail)) -> Result<(), Error> {
+        match result {
+            (0, _) => Ok(()),
+            (code, log) => Err(Error::dpdk(operation, &self.subject, code, log)),
+        }
+    }
+}
+
+impl Drop for Ethdev {
+    fn drop(&mut self) {
+        if let Err(error) = self.shut() {
+            tracing::error!(target: "dpdk", "{error}");
+        }
+    }
+}
+
+fn probe(
+    arguments: &CStr,
+    name: &CStr,
+    subject: &str,
+    is_ours: impl Fn(u16) -> bool,
+) -> Result<u16, Error> {
+    let find = || {
+        let mut id = 0;
+        // SAFETY: a C string, and writes the number.
+        let code = unsafe { dpdk_sys::rte_eth_dev_get_port_by_name(name.as_ptr(), &raw mut id) };
+        (code == 0).then_some(id)
+    };
+    match find() {
+        // Probing it again would fail and take the port away from its owner.
+        Some(id) if is_ours(id) => {
+            return Err(Error::DeviceInUse {
+                device: subject.to_owned(),
+            });
+        }
+        // PCI devices are found at initialisation, before anyone asks for them.
+        Some(id) => return Ok(id),
+        None => {}
+    }
+    // SAFETY: a C string, copied.
+    let call = || unsafe { dpdk_sys::rte_dev_probe(arguments.as_ptr()) };
+    match log::captured(call) {
+        (0, log) => {
+            find().ok_or_else(|| Error::dpdk("find the port of", subject, -libc::ENODEV, log))
+        }
+        (code, log) => Err(Error::dpdk("open", subject, code, log)),
+    }
+}

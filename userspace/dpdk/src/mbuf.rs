@@ -1,0 +1,132 @@
+//! One packet's memory.
+
+use std::{fmt, ptr::NonNull, slice};
+
+use dpdk_sys::rte_mbuf;
+
+/// A packet in memory of a [`Pool`](crate::Pool); dropping it gives it back.
+///
+/// It is linear: one piece of memory. Ports are configured so that no packet
+/// is received in several, and the AF_XDP driver would send others wrongly.
+#[repr(transparent)]
+pub struct Mbuf(NonNull<rte_mbuf>);
+
+// SAFETY: an mbuf is plain memory with one owner; its pool's free list takes
+// it back from any thread.
+unsafe impl Send for Mbuf {}
+
+impl Mbuf {
+    /// # Safety
+    /// `raw` is an allocated mbuf that nothing else owns, and its pool counts
+    /// it as held.
+    pub(crate) unsafe fn from_raw(raw: NonNull<rte_mbuf>) -> Self {
+        Self(raw)
+    }
+
+    /// A field of DPDK's structure.
+    #[inline]
+    fn field<T: Copy>(&self, offset: u32) -> T {
+        // SAFETY: the offsets are those of fields of type T, taken from the
+        // same header (dpdk-sys/shim.h), and we own the mbuf.
+        unsafe { self.0.as_ptr().byte_add(offset as usize).cast::<T>().read() }
+    }
+
+    #[inline]
+    fn set_field<T: Copy>(&mut self, offset: u32, value: T) {
+        // SAFETY: as in `field`, and we hold the only reference.
+        unsafe {
+            self.0
+                .as_ptr()
+                .byte_add(offset as usize)
+                .cast::<T>()
+                .write(value)
+        }
+    }
+
+    #[inline]
+    fn start(&self) -> *mut u8 {
+        let buffer: *mut u8 = self.field(dpdk_sys::ONAIR_MBUF_BUF_ADDR);
+        let offset: u16 = self.field(dpdk_sys::ONAIR_MBUF_DATA_OFF);
+        // SAFETY: DPDK keeps data_off within the buffer.
+        unsafe { buffer.add(usize::from(offset)) }
+    }
+
+    /// The packet's length in bytes.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.field::<u16>(dpdk_sys::ONAIR_MBUF_DATA_LEN))
+    }
+
+    /// Whether there is no byte in it, as after allocation.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The packet, from its Ethernet header on.
+    #[inline]
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        // SAFETY: `len` bytes from `start` lie in the mbuf's buffer (DPDK's
+        // invariant, which `append` keeps), which pool memory keeps
+        // initialised and which only this mbuf's owner writes.
+        unsafe { slice::from_raw_parts(self.start(), self.len()) }
+    }
+
+    /// The packet, to be changed in place.
+    #[inline]
+    #[must_use]
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `data`, and we hold the only reference.
+        unsafe { slice::from_raw_parts_mut(self.start(), self.len()) }
+    }
+
+    /// How many bytes can still be appended.
+    #[inline]
+    #[must_use]
+    pub fn tailroom(&self) -> usize {
+        let room = usize::from(self.field::<u16>(dpdk_sys::ONAIR_MBUF_BUF_LEN));
+        let offset = usize::from(self.field::<u16>(dpdk_sys::ONAIR_MBUF_DATA_OFF));
+        room.saturating_sub(offset + self.len())
+    }
+
+    /// Lengthens the packet by `length` bytes and returns those, or `None` if
+    /// they do not fit. They hold whatever was there: write every one, or
+    /// parts of old packets go out.
+    #[inline]
+    #[must_use]
+    pub fn append(&mut self, length: usize) -> Option<&mut [u8]> {
+        if length > self.tailroom() {
+            return None;
+        }
+        let old = self.len();
+        let new = u16::try_from(old + length).ok()?;
+        self.set_field::<u16>(dpdk_sys::ONAIR_MBUF_DATA_LEN, new);
+        self.set_field::<u32>(dpdk_sys::ONAIR_MBUF_PKT_LEN, u32::from(new));
+        Some(&mut self.data_mut()[old..])
+    }
+
+    /// Which pool it is from, and whether it is in one piece.
+    #[inline]
+    pub(crate) fn is_linear_of(&self, pool: *mut dpdk_sys::rte_mempool) -> bool {
+        self.field::<*mut dpdk_sys::rte_mempool>(dpdk_sys::ONAIR_MBUF_POOL) == pool
+            && self.field::<u16>(dpdk_sys::ONAIR_MBUF_NB_SEGS) == 1
+    }
+}
+
+impl Drop for Mbuf {
+    #[inline]
+    fn drop(&mut self) {
+        let mut raw = self.0.as_ptr();
+        // SAFETY: we own it, and it is counted as held since `from_raw`.
+        unsafe { dpdk_sys::onair_mbuf_release(&raw mut raw, 1) };
+    }
+}
+
+impl fmt::Debug for Mbuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mbuf").field("len", &self.len()).finish()
+    }
+}

@@ -1,0 +1,364 @@
+//! A port: one device with one receive and one transmit queue.
+
+use std::{
+    collections::BTreeSet,
+    mem,
+    num::NonZeroU32,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    Burst, CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
+    device::Device,
+    ethdev::{Ethdev, RX_SETUP},
+    interface::Interface,
+    namespace::{self, Namespace},
+    queue::Shared,
+};
+
+/// What a port is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortConfig {
+    /// The name in our own log and errors.
+    pub name: String,
+    /// `ring:NAME:a` and `ring:NAME:b` are the two ends of a wire in this
+    /// process; anything else is given to DPDK as it is, for example
+    /// `net_af_xdp0,iface=va`, `net_af_packet0,iface=va`, `0000:3b:00.0`.
+    pub device: String,
+    /// The network namespace (under `/run/netns`) that the device's interface
+    /// is in. Only the thread that opens or closes the port enters it.
+    pub netns: Option<String>,
+    /// Places in the receive ring. AF_XDP loses packets with less than 2048.
+    pub rx_descriptors: u16,
+    /// Places in the transmit ring.
+    pub tx_descriptors: u16,
+    /// Mbufs in the port's pool, for both directions. AF_XDP keeps 2048 of
+    /// them to receive into, and as many again can be on their way out.
+    pub mbufs: u32,
+}
+
+impl PortConfig {
+    /// Two rings of 2048 places and a pool of 8192 mbufs.
+    #[must_use]
+    pub fn new(name: impl Into<String>, device: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            device: device.into(),
+            netns: None,
+            rx_descriptors: 2048,
+            tx_descriptors: 2048,
+            mbufs: 8192,
+        }
+    }
+}
+
+/// A port that is open and started.
+///
+/// Dropping it closes it as [`Port::close`] does, with errors in the log only.
+/// If a queue is still out then, the port stays open until the process ends.
+#[derive(Debug)]
+pub struct Port {
+    /// `None` only after closing.
+    shared: Option<Arc<Shared>>,
+    name: String,
+    device: String,
+    namespace: Option<Namespace>,
+    interface: Option<Interface>,
+    mac: [u8; 6],
+    mtu: u16,
+    /// Mbufs that the driver took when the port was opened and keeps.
+    driver_reserve: u32,
+}
+
+/// The numbers of the ports that have an owner; locked while one is opened or
+/// closed. Opening finds the AF_XDP socket by what is new in the process.
+static OPEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// The kernel frees an AF_XDP queue some time after its socket was closed, by
+/// us or by a daemon that was killed.
+const BUSY_RETRIES: u32 = 10;
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+impl Port {
+    /// Opens a device and starts it.
+    ///
+    /// It blocks: some 30 ms for AF_XDP, up to half a second more when the
+    /// interface's queue is still busy from an earlier port.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Namespace`], [`Error::DeviceInUse`],
+    /// [`Error::PoolScattered`], and what DPDK says as [`Error::Dpdk`]. Nothing
+    /// of the port is left then.
+    pub fn open(eal: &Eal, config: &PortConfig) -> Result<Self, Error> {
+        let device: Device = config.device.parse()?;
+        let namespace = config.netns.as_deref().map(Namespace::open).transpose()?;
+        let mut open = operations();
+        let opened = namespace::run(namespace.as_ref(), || {
+            let mut retries = 0;
+            loop {
+                match open_once(eal, config, &device, &open) {
+                    Err(Attempt::Busy(error)) if retries < BUSY_RETRIES => {
+                        tracing::debug!(target: "dpdk", port = config.name, "busy: {error}");
+                        retries += 1;
+                        thread::sleep(BUSY_PAUSE);
+                    }
+                    Err(Attempt::Busy(error) | Attempt::Failed(error)) => return Err(error),
+                    Ok(opened) => return Ok(opened),
+                }
+            }
+        })??;
+        open.insert(opened.shared.ethdev.id);
+        Ok(Self {
+            driver_reserve: opened.shared.pool.size() - opened.shared.pool.available(),
+            shared: Some(Arc::new(opened.shared)),
+            name: config.name.clone(),
+            device: config.device.clone(),
+            namespace,
+            interface: opened.interface,
+            mac: opened.mac,
+            mtu: opened.mtu,
+        })
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        self.shared.as_ref().expect("only closing takes it")
+    }
+
+    /// The name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The device string in the configuration.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// DPDK's name of the driver, for example `net_af_xdp`.
+    #[must_use]
+    pub fn driver(&self) -> &str {
+        self.shared().ethdev.driver()
+    }
+
+    /// The port's Ethernet address. Where the driver has none (ring), one that
+    /// is made from the device string.
+    #[must_use]
+    pub fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    /// The largest IP packet in bytes, as it was when the port was opened.
+    #[must_use]
+    pub fn mtu(&self) -> u16 {
+        self.mtu
+    }
+
+    /// How many packets to send at once at most.
+    #[must_use]
+    pub fn max_tx_burst(&self) -> usize {
+        Burst::CAPACITY
+    }
+
+    /// The pool that the port receives into and sends from.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.shared().pool
+    }
+
+    /// How many mbufs the driver has beyond those it keeps to receive into:
+    /// what is on its way out, and what arrived and was not yet taken. Exact
+    /// when no queue is in use; [`TxQueue::reclaim`] first.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        let pool = self.pool();
+        let elsewhere = u64::from(pool.available()) + u64::from(self.driver_reserve) + pool.held();
+        u64::from(pool.size()).saturating_sub(elsewhere)
+    }
+
+    /// The receive queue, unless it is out.
+    #[must_use]
+    pub fn rx_queue(&self) -> Option<RxQueue> {
+        RxQueue::take(self.shared())
+    }
+
+    /// The transmit queue, unless it is out.
+    #[must_use]
+    pub fn tx_queue(&self) -> Option<TxQueue> {
+        TxQueue::take(self.shared())
+    }
+
+    /// The kernel's index of the interface under the port, in its namespace.
+    #[must_use]
+    pub fn interface_index(&self) -> Option<NonZeroU32> {
+        self.interface.as_ref().map(Interface::index)
+    }
+
+    /// Whether the interface under the port still exists; always for a port
+    /// without one. One system call. If not, nothing arrives and nothing is
+    /// sent any more, and the driver does not say so.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        self.interface.as_ref().is_none_or(Interface::is_present)
+    }
+
+    /// Whether the link is up, as far as the driver knows.
+    #[must_use]
+    pub fn is_link_up(&self) -> bool {
+        // SAFETY: an open port.
+        unsafe { dpdk_sys::onair_link_up(self.shared().ethdev.id) == 1 }
+    }
+
+    /// The counters. From any thread; a few system calls.
+    #[must_use]
+    pub fn stats(&self) -> PortStats {
+        let ethdev = &self.shared().ethdev;
+        let mut stats = dpdk_sys::rte_eth_stats::default();
+        // SAFETY: writes the structure. Where a driver cannot count, it stays
+        // zero.
+        unsafe { dpdk_sys::rte_eth_stats_get(ethdev.id, &raw mut stats) };
+        PortStats {
+            // SAFETY: the port is open, and stays so during the call.
+            xdp: ethdev
+                .xsk()
+                .and_then(|xsk| XdpStats::read(unsafe { xsk.fd() })),
+            ..PortStats::from(&stats)
+        }
+    }
+
+    /// Stops the port and gives the device back. Drop its queues first.
+    ///
+    /// It blocks for some 10 ms for AF_XDP. The XDP program leaves the
+    /// interface with the port, and with it every other port on the same
+    /// interface goes deaf.
+    ///
+    /// # Errors
+    /// [`CloseError::QueuesInUse`] gives the port back as it is;
+    /// [`CloseError::Failed`] if a step failed, with the port closed as far as
+    /// it goes.
+    pub fn close(mut self) -> Result<(), CloseError> {
+        match self.close_in_place() {
+            None => Err(CloseError::QueuesInUse(Box::new(self))),
+            Some(result) => result.map_err(CloseError::Failed),
+        }
+    }
+
+    /// `None` if a queue is out.
+    fn close_in_place(&mut self) -> Option<Result<(), Error>> {
+        let Some(shared) = self.shared.take() else {
+            return Some(Ok(()));
+        };
+        let mut shared = match Arc::try_unwrap(shared) {
+            Ok(shared) => shared,
+            Err(shared) => {
+                self.shared = Some(shared);
+                return None;
+            }
+        };
+        let mut open = operations();
+        let id = shared.ethdev.id;
+        let result = namespace::run(self.namespace.as_ref(), || shared.ethdev.shut());
+        // Without the thread or the namespace it is shut right here; the
+        // driver then leaves what it did to the interface.
+        let result = result.and_then(|result| result);
+        drop(shared);
+        open.remove(&id);
+        Some(result)
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        match self.close_in_place() {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::error!(target: "dpdk", port = self.name, "{error}");
+            }
+            None => {
+                tracing::error!(
+                    target: "dpdk",
+                    port = self.name,
+                    "dropped while a queue is in use: it stays open until the process ends"
+                );
+                // The queues must not be left with a freed pool.
+                mem::forget(self.shared.take());
+            }
+        }
+    }
+}
+
+struct Opened {
+    shared: Shared,
+    interface: Option<Interface>,
+    mac: [u8; 6],
+    mtu: u16,
+}
+
+enum Attempt {
+    /// May succeed in a moment, from the beginning and with a new pool.
+    Busy(Error),
+    Failed(Error),
+}
+
+impl From<Error> for Attempt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn open_once(
+    eal: &Eal,
+    config: &PortConfig,
+    device: &Device,
+    open: &BTreeSet<u16>,
+) -> Result<Opened, Attempt> {
+    static SERIAL: AtomicU32 = AtomicU32::new(0);
+    let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
+    let pool_name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
+    let mut pool = Pool::on_node(eal, &pool_name, config.mbufs, ethdev.node())?;
+    if ethdev.is_af_xdp() {
+        pool.expect_swallowed();
+    }
+    let started = ethdev.start(&pool, config.rx_descriptors, config.tx_descriptors);
+    let described = started.and_then(|()| ethdev.mtu());
+    match described {
+        Ok(mtu) => Ok(Opened {
+            interface: Interface::of(ethdev.interface_index()),
+            mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
+            mtu,
+            shared: Shared::new(ethdev, pool),
+        }),
+        Err(error) => {
+            let is_busy = ethdev.is_af_xdp()
+                && matches!(error, Error::Dpdk { operation, .. } if operation == RX_SETUP);
+            // The driver first: it has mbufs of the pool.
+            drop(ethdev);
+            drop(pool);
+            Err(if is_busy {
+                Attempt::Busy(error)
+            } else {
+                Attempt::Failed(error)
+            })
+        }
+    }
+}
+
+fn operations() -> MutexGuard<'static, BTreeSet<u16>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A locally administered unicast address (IEEE 802, 8.2): 02:6f:61 and the
+/// FNV-1a hash of `device`.
+fn made_up_mac(device: &str) -> [u8; 6] {
+    let hash = device.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let [_, a, b, c] = hash.to_be_bytes();
+    [0x02, 0x6f, 0x61, a, b, c]
+}

@@ -1,0 +1,204 @@
+//! The two queues of a port: bursts in, bursts out.
+
+use std::{
+    cell::Cell,
+    marker::PhantomData,
+    os::fd::BorrowedFd,
+    ptr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crate::{Burst, Mbuf, Pool, ethdev::Ethdev, xsk::Xsk};
+
+/// What a port and its queues share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) ethdev: Ethdev,
+    pub(crate) pool: Pool,
+    rx_out: AtomicBool,
+    tx_out: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(ethdev: Ethdev, pool: Pool) -> Self {
+        Self {
+            ethdev,
+            pool,
+            rx_out: AtomicBool::new(false),
+            tx_out: AtomicBool::new(false),
+        }
+    }
+
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        // SAFETY: the port is not closed while `self` is shared.
+        self.ethdev.xsk().map(|xsk| unsafe { Xsk::fd(xsk) })
+    }
+}
+
+/// Takes a queue. SYNC: queue-owner. Acquire: what the last owner did to the
+/// driver's queue is seen by this one.
+fn take(out: &AtomicBool) -> Option<()> {
+    (!out.swap(true, Ordering::Acquire)).then_some(())
+}
+
+/// Gives a queue back. SYNC: queue-owner. Release: the other side of `take`.
+fn give_back(out: &AtomicBool) {
+    out.store(false, Ordering::Release);
+}
+
+/// The receive queue of a port. One exists at a time; dropping it gives it
+/// back to the port. It may move to another thread but not be shared.
+#[derive(Debug)]
+pub struct RxQueue {
+    shared: Arc<Shared>,
+    _not_sync: PhantomData<Cell<()>>,
+}
+
+impl RxQueue {
+    pub(crate) fn take(shared: &Arc<Shared>) -> Option<Self> {
+        take(&shared.rx_out)?;
+        Some(Self {
+            shared: Arc::clone(shared),
+            _not_sync: PhantomData,
+        })
+    }
+
+    /// Adds packets that have arrived at the end of `burst`, as many as it has
+    /// room for, and returns how many. It does not wait.
+    ///
+    /// Packets that arrived before the port was opened may come first. With the
+    /// pool exhausted nothing comes any more:
+    /// [`rx_no_mbuf`](crate::PortStats::rx_no_mbuf) counts that.
+    #[inline]
+    pub fn burst(&mut self, burst: &mut Burst) -> usize {
+        let shared = &*self.shared;
+        let receive = |end, room| {
+            if room == 0 {
+                return 0;
+            }
+            // SAFETY: the port is started while its queues exist, this is the
+            // only user of the queue, and `end` has place for `room`.
+            let count = unsafe { dpdk_sys::onair_rx_burst(shared.ethdev.id, 0, end, room) };
+            if shared.ethdev.is_ring() {
+                // They are from the other end's pool.
+                // SAFETY: `count` mbufs, now ours.
+                unsafe { dpdk_sys::onair_mbuf_hold(end, count.into()) };
+            } else if count > 0 {
+                shared.pool.hold(count.into());
+            }
+            count
+        };
+        // SAFETY: DPDK writes as many as it returns, and they are counted.
+        unsafe { burst.fill(receive) }
+    }
+
+    /// A descriptor that gets readable when packets arrive, for AF_XDP. Other
+    /// drivers have none: sleep for a short time instead. It does not get
+    /// ready when the interface is deleted.
+    #[must_use]
+    pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.shared.wait_fd()
+    }
+}
+
+impl Drop for RxQueue {
+    fn drop(&mut self) {
+        give_back(&self.shared.rx_out);
+    }
+}
+
+/// The transmit queue of a port. One exists at a time; dropping it gives it
+/// back to the port. It may move to another thread but not be shared.
+#[derive(Debug)]
+pub struct TxQueue {
+    shared: Arc<Shared>,
+    _not_sync: PhantomData<Cell<()>>,
+}
+
+impl TxQueue {
+    pub(crate) fn take(shared: &Arc<Shared>) -> Option<Self> {
+        take(&shared.tx_out)?;
+        Some(Self {
+            shared: Arc::clone(shared),
+            _not_sync: PhantomData,
+        })
+    }
+
+    /// Sends packets from the front of `burst` and returns how many; those
+    /// that did not fit stay in it, in order.
+    ///
+    /// # Panics
+    /// If a packet is not from this port's own pool: AF_XDP would copy it, and
+    /// its pool could go while it is on its way.
+    #[inline]
+    pub fn burst(&mut self, burst: &mut Burst) -> usize {
+        let shared = &*self.shared;
+        if burst.is_empty() {
+            return 0;
+        }
+        let pool = shared.pool.raw();
+        assert!(
+            burst.iter().all(|mbuf| mbuf.is_linear_of(pool)),
+            "a packet for {} is from another port's pool: allocate it from this one",
+            shared.ethdev.driver()
+        );
+        let send = |front, count| {
+            // SAFETY: the port is started while its queues exist, this is the
+            // only user of the queue, and the mbufs are ours to give.
+            let sent = unsafe { dpdk_sys::onair_tx_burst(shared.ethdev.id, 0, front, count) };
+            if sent > 0 {
+                shared.pool.let_go(sent.into());
+            }
+            sent
+        };
+        // SAFETY: DPDK owns as many as it returns.
+        unsafe { burst.take(send) }
+    }
+
+    /// Takes packets that are sent back into the pool. Bursts do that as well;
+    /// without traffic nothing else does.
+    pub fn reclaim(&mut self) {
+        let id = self.shared.ethdev.id;
+        if self.shared.ethdev.is_af_xdp() {
+            // SAFETY: as in `burst`; the driver looks at its completion ring
+            // first, and at no mbuf.
+            unsafe { dpdk_sys::onair_tx_burst(id, 0, ptr::null_mut(), 0) };
+        } else {
+            // Drivers that cannot do it have nothing in flight, or leave it to
+            // bursts.
+            // SAFETY: as in `burst`.
+            unsafe { dpdk_sys::rte_eth_tx_done_cleanup(id, 0, 0) };
+        }
+    }
+
+    /// An empty packet of this port's pool, or `None` when it is exhausted.
+    #[inline]
+    #[must_use]
+    pub fn alloc(&mut self) -> Option<Mbuf> {
+        self.shared.pool.alloc()
+    }
+
+    /// Adds `count` empty packets of this port's pool to `burst`: all, or none
+    /// when the pool has not so many or the burst no room. Whether it did.
+    #[inline]
+    #[must_use]
+    pub fn alloc_bulk(&mut self, burst: &mut Burst, count: usize) -> bool {
+        self.shared.pool.alloc_bulk(burst, count)
+    }
+
+    /// The descriptor of [`RxQueue::wait_fd`]: it gets writable when there is
+    /// room to send.
+    #[must_use]
+    pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.shared.wait_fd()
+    }
+}
+
+impl Drop for TxQueue {
+    fn drop(&mut self) {
+        give_back(&self.shared.tx_out);
+    }
+}

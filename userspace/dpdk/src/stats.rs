@@ -1,0 +1,80 @@
+//! What a port counted.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::net::sockopt;
+
+/// Counters of a port since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PortStats {
+    /// Packets that the driver received.
+    pub rx_packets: u64,
+    /// Their bytes.
+    pub rx_bytes: u64,
+    /// Packets given to the device. That is no proof of arrival: on a veth
+    /// pair a loss is in the peer's counters only.
+    pub tx_packets: u64,
+    /// Their bytes.
+    pub tx_bytes: u64,
+    /// Received packets for which the device had no room.
+    pub rx_missed: u64,
+    /// Received packets with errors.
+    pub rx_errors: u64,
+    /// Packets that could not be sent.
+    pub tx_errors: u64,
+    /// How often the driver found the pool exhausted.
+    pub rx_no_mbuf: u64,
+    /// Of an AF_XDP port: the socket's own counters.
+    pub xdp: Option<XdpStats>,
+}
+
+/// Counters of an AF_XDP socket (`XDP_STATISTICS`, Linux
+/// `Documentation/networking/af_xdp.rst`). Zero where the kernel is too old
+/// (before 5.9) to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct XdpStats {
+    /// Dropped for another reason than those below. This is all that the
+    /// driver shows, as `rx_missed`.
+    pub rx_dropped: u64,
+    /// Descriptors in the fill ring that the kernel refused.
+    pub rx_invalid: u64,
+    /// Descriptors in the transmit ring that the kernel refused.
+    pub tx_invalid: u64,
+    /// Dropped because the receive ring was full: the poller was too late.
+    pub rx_ring_full: u64,
+    /// How often the kernel found no buffer in the fill ring.
+    pub fill_ring_empty: u64,
+    /// How often the kernel found nothing in the transmit ring.
+    pub tx_ring_empty: u64,
+}
+
+impl XdpStats {
+    /// Reads the socket's counters; `None` if it is none.
+    pub(crate) fn read(socket: BorrowedFd<'_>) -> Option<Self> {
+        let read = sockopt::xdp_statistics(socket).ok()?;
+        Some(Self {
+            rx_dropped: read.rx_dropped,
+            rx_invalid: read.rx_invalid_descs,
+            tx_invalid: read.tx_invalid_descs,
+            rx_ring_full: read.rx_ring_full.unwrap_or(0),
+            fill_ring_empty: read.rx_fill_ring_empty_descs.unwrap_or(0),
+            tx_ring_empty: read.tx_ring_empty_descs.unwrap_or(0),
+        })
+    }
+}
+
+impl From<&dpdk_sys::rte_eth_stats> for PortStats {
+    fn from(stats: &dpdk_sys::rte_eth_stats) -> Self {
+        Self {
+            rx_packets: stats.ipackets,
+            rx_bytes: stats.ibytes,
+            tx_packets: stats.opackets,
+            tx_bytes: stats.obytes,
+            rx_missed: stats.imissed,
+            rx_errors: stats.ierrors,
+            tx_errors: stats.oerrors,
+            rx_no_mbuf: stats.rx_nombuf,
+            xdp: None,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! An argument that EAL does not know.
+#![expect(non_snake_case, reason = "subject__action__then_result")]
+
+use onair_dpdk::{Eal, EalConfig, Error, Hugepages};
+
+#[test]
+fn eal__with_an_unknown_argument__fails_once_and_for_all() {
+    let config = |extra: &[&str]| EalConfig {
+        hugepages: Hugepages::Never,
+        extra_args: extra.iter().map(|&text| text.to_owned()).collect(),
+        ..EalConfig::default()
+    };
+    let error = Eal::init(&config(&["--no-such-option"])).unwrap_err();
+    assert!(matches!(error, Error::Dpdk { .. }));
+    assert!(error.to_string().contains("--no-such-option"), "{error}");
+    assert!(matches!(
+        Eal::init(&config(&[])),
+        Err(Error::AlreadyInitialised)
+    ));
+}

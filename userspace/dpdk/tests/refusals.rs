@@ -1,0 +1,54 @@
+//! What DPDK refuses comes back typed, with DPDK's own text.
+#![expect(non_snake_case, reason = "subject__action__then_result")]
+
+use onair_dpdk::{Error, Port, PortConfig};
+
+mod common;
+
+#[test]
+fn port__of_a_device_that_cannot_be__says_why() {
+    let eal = common::eal();
+    let open = |config: &PortConfig| Port::open(&eal, config).unwrap_err();
+
+    for (device, says) in [
+        ("net_af_xdp0,iface=oad-missing", "oad-missing"),
+        ("net_af_packet0,iface=oad-missing", "No such device"),
+        ("nosuchdriver0", "nosuchdriver0"),
+        ("net_null0,nonsense=1", "nonsense"),
+    ] {
+        let error = open(&PortConfig::new("p", device));
+        let text = error.to_string();
+        let Error::Dpdk { code, log, .. } = error else {
+            panic!("{text}")
+        };
+        assert!(code < 0);
+        assert!(text.contains(device), "{text}");
+        assert!(log.lines().iter().any(|line| line.contains(says)), "{text}");
+    }
+
+    let nowhere = PortConfig {
+        netns: Some("oad-nowhere".into()),
+        ..PortConfig::new("p", "net_null0")
+    };
+    assert!(matches!(open(&nowhere), Error::Namespace { name, .. } if name == "oad-nowhere"));
+
+    let too_many = PortConfig {
+        mbufs: 10_000_000,
+        ..PortConfig::new("p", "net_null0")
+    };
+    let error = open(&too_many);
+    assert!(
+        matches!(error, Error::Dpdk { code, .. } if code == -libc::ENOMEM),
+        "{error}"
+    );
+
+    assert!(matches!(
+        open(&PortConfig::new("p", "ring:x")),
+        Error::Invalid { .. }
+    ));
+
+    // None of them left anything behind.
+    let port = Port::open(&eal, &PortConfig::new("p", "net_null0")).unwrap();
+    port.close().unwrap();
+    eal.cleanup().unwrap();
+}

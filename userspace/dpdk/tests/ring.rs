@@ -1,0 +1,113 @@
+//! The wire inside the process.
+#![expect(non_snake_case, reason = "subject__action__then_result")]
+
+use std::thread;
+
+use onair_dpdk::{Burst, CloseError, Error, Port, PortConfig, RegisteredThread};
+
+mod common;
+
+fn config(end: &str) -> PortConfig {
+    PortConfig {
+        mbufs: 4096,
+        ..PortConfig::new(end, format!("ring:wire:{end}"))
+    }
+}
+
+#[test]
+fn ring_pair__packets_both_ways__arrive_as_they_were() {
+    let eal = common::eal();
+    let a = Port::open(&eal, &config("a")).unwrap();
+    let b = Port::open(&eal, &config("b")).unwrap();
+    assert_eq!(a.driver(), "net_ring");
+    assert_ne!(a.mac(), b.mac());
+    assert_eq!(a.mac()[0] & 3, 2, "unicast, locally administered");
+    assert_eq!(a.mtu(), 1500);
+    assert!(a.is_present() && a.interface_index().is_none());
+    let taken = Port::open(&eal, &config("a"));
+    assert!(matches!(taken, Err(Error::DeviceInUse { .. })));
+
+    let mut tx = a.tx_queue().unwrap();
+    let mut back = b.tx_queue().unwrap();
+    assert!(a.tx_queue().is_none(), "one at a time");
+    assert!(tx.wait_fd().is_none());
+    let (rx_a, mut rx_b) = (a.rx_queue().unwrap(), b.rx_queue().unwrap());
+
+    // There in this thread, and back in another.
+    let (mut sent, mut received) = (Burst::with_limit(32), Burst::with_limit(32));
+    for round in 0..500u32 {
+        assert!(tx.alloc_bulk(&mut sent, 32));
+        for (i, mbuf) in (0u32..).zip(sent.iter_mut()) {
+            let bytes = mbuf.append(1400).unwrap();
+            bytes.fill(round.to_le_bytes()[0]);
+            bytes[..4].copy_from_slice(&(round * 32 + i).to_le_bytes());
+        }
+        assert_eq!(tx.burst(&mut sent), 32);
+        assert!(sent.is_empty());
+        assert_eq!(rx_b.burst(&mut received), 32);
+        assert_eq!(a.pool().held(), 32);
+        for (i, mbuf) in (0u32..).zip(received.iter()) {
+            assert_eq!(mbuf.len(), 1400);
+            assert_eq!(mbuf.data()[..4], (round * 32 + i).to_le_bytes());
+            assert!(
+                mbuf.data()[4..]
+                    .iter()
+                    .all(|&x| x == round.to_le_bytes()[0])
+            );
+        }
+        received.clear();
+        assert_eq!(a.pool().held(), 0);
+    }
+    let mut rx_a = thread::scope(|scope| {
+        let eal = &eal;
+        let sender = scope.spawn(move || {
+            let _registered = RegisteredThread::new(eal).unwrap();
+            let mut burst = Burst::new();
+            for i in 0..1000u32 {
+                let mut mbuf = back.alloc().unwrap();
+                mbuf.append(60).unwrap()[..4].copy_from_slice(&i.to_le_bytes());
+                burst.push(mbuf).unwrap();
+                if burst.room() == 0 || i == 999 {
+                    back.burst(&mut burst);
+                    assert!(burst.is_empty());
+                }
+            }
+        });
+        sender.join().unwrap();
+        rx_a
+    });
+    let mut next = 0u32;
+    while next < 1000 {
+        assert!(rx_a.burst(&mut received) > 0);
+        for mbuf in received.drain() {
+            assert_eq!(mbuf.data()[..4], next.to_le_bytes());
+            next += 1;
+        }
+    }
+
+    let stats = b.stats();
+    assert_eq!((stats.rx_packets, stats.tx_packets), (16_000, 1000));
+    assert_eq!(stats.xdp, None);
+    assert_eq!(a.in_flight(), 0);
+    assert_eq!(a.pool().available(), 4096);
+
+    // A queue that is out keeps the port open, and it goes on working.
+    let Err(CloseError::QueuesInUse(a)) = a.close() else {
+        panic!("closed under a queue")
+    };
+    let mut packet = tx.alloc().unwrap();
+    packet.append(60).unwrap().fill(7);
+    let mut one = Burst::new();
+    one.push(packet).unwrap();
+    assert_eq!(tx.burst(&mut one), 1);
+    // On the wire, from a pool whose port goes: it must stay readable.
+    drop((tx, rx_a));
+    a.close().unwrap();
+    assert_eq!(rx_b.burst(&mut received), 1);
+    assert_eq!(received[0].data(), [7; 60]);
+    let refused = eal.cleanup();
+    assert!(
+        matches!(refused, Err(Error::InUse { users: 2 })),
+        "{refused:?}"
+    );
+}

@@ -1,0 +1,36 @@
+//! One initialisation in a process.
+#![expect(non_snake_case, reason = "subject__action__then_result")]
+
+use onair_dpdk::{Eal, EalConfig, Error, Hugepages};
+
+mod common;
+
+#[test]
+fn eal__initialised_again__is_refused_and_the_first_works_on() {
+    let plain = EalConfig {
+        hugepages: Hugepages::Never,
+        ..EalConfig::default()
+    };
+    // Refused before DPDK is asked, so these do not count.
+    let nul = EalConfig {
+        extra_args: vec!["--a\0b".into()],
+        ..plain.clone()
+    };
+    assert!(matches!(Eal::init(&nul), Err(Error::Invalid { .. })));
+    let too_much = EalConfig {
+        hugepages: Hugepages::Require,
+        memory_mb: u32::MAX,
+        ..plain.clone()
+    };
+    assert!(matches!(Eal::init(&too_much), Err(Error::Hugepages { .. })));
+
+    let affinity = rustix::thread::sched_getaffinity(None).unwrap();
+    let eal = common::eal();
+    assert_eq!(rustix::thread::sched_getaffinity(None).unwrap(), affinity);
+    assert!(eal.version().starts_with("DPDK "));
+
+    assert!(matches!(Eal::init(&plain), Err(Error::AlreadyInitialised)));
+    onair_dpdk::Pool::new(&eal, "works", 64).unwrap();
+    eal.cleanup().unwrap();
+    assert!(matches!(Eal::init(&plain), Err(Error::AlreadyInitialised)));
+}
