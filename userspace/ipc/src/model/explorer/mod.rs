@@ -1,0 +1,100 @@
+//! The exhaustive explorer of the gate: two client threads, a local stopper, the poller and the
+//! control thread, in every order, with a death at any step.
+//!
+//! Each step below is one atomic action on shared words, or several of which only the first or the
+//! last can be seen by others. The program counters ([`client::ClientAt`], [`poller::PollerAt`],
+//! [`control::ControlAt`], [`stopper::StopperAt`]) name the protocol's steps; `docs/gate.md` has the
+//! table. Memory is sequentially consistent here: the plain counts and the membarrier are the
+//! subject of `store_buffer`, the orderings of loom.
+//!
+//! Not in the model: evict, detach, attach, the daemon's death, the event bell, the rescan timer (a
+//! backstop that would hide lost notifications), claiming of slots, a ring that wraps.
+
+mod client;
+mod control;
+mod invariant;
+mod poller;
+mod scenario;
+mod state;
+mod stopper;
+mod tests;
+
+use client::Client;
+use control::Control;
+use invariant::Violation;
+use poller::Poller;
+use scenario::Scenario;
+use state::{CLIENTS, FRAMES, FrameWord, Gate, Lend, Loan, RING, Slot, State};
+use stopper::Stopper;
+
+use super::pack::{Fields, Packed};
+use super::search::{Model, Steps};
+
+/// The gate in one scenario.
+struct Explorer {
+    scenario: Scenario,
+}
+
+impl Model for Explorer {
+    type State = State;
+    type Packed = Packed;
+    type Violation = Violation;
+
+    fn initial(&self) -> State {
+        let scenario = &self.scenario;
+        assert!(
+            usize::from(scenario.publishes) <= RING,
+            "the ring does not wrap in the model"
+        );
+        let mut slot = [Slot::VACANT; CLIENTS];
+        for (who, slot) in slot.iter_mut().enumerate() {
+            slot.owned = scenario.slot_of(who) == who && !scenario.shared_slot;
+        }
+        State {
+            session_gate: Gate::OPEN,
+            ring: [Lend::NONE; RING],
+            tail: 0,
+            local_gate: Gate::OPEN,
+            kick: false,
+            bell: 0,
+            waiters: 0,
+            head: 0,
+            word: [FrameWord::FREE; FRAMES],
+            slot,
+            message: false,
+            ledger: [Loan {
+                lent: false,
+                serial: 0,
+            }; FRAMES],
+            credited: 0,
+            poller: Poller::new(scenario.publishes),
+            control: Control::new(scenario.session_pulses, self.first_of_stop()),
+            client: [Client::new(scenario.calls); CLIENTS],
+            stopper: Stopper::new(scenario.local_pulses),
+            killed: false,
+        }
+    }
+
+    fn pack(&self, state: &State) -> Packed {
+        Fields::pack(*state)
+    }
+
+    fn unpack(&self, packed: &Packed) -> State {
+        Fields::unpack(self.initial(), packed)
+    }
+
+    fn successors(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
+        for who in 0..CLIENTS {
+            self.client_steps(state, who, steps)?;
+        }
+        self.poller_steps(state, steps)?;
+        self.control_steps(state, steps)?;
+        self.stopper_steps(state, steps);
+        self.death_steps(state, steps);
+        Ok(())
+    }
+
+    fn quiescent(&self, state: &State) -> Result<(), Violation> {
+        invariant::quiescent(&self.scenario, state)
+    }
+}

@@ -1,0 +1,137 @@
+//! What a run of the explorer contains, and which step is deliberately wrong.
+
+/// Bounds of one exploration, and the faults that may strike.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scenario {
+    /// The step that is done wrongly, if any.
+    pub(super) mutant: Option<Mutant>,
+    /// Calls that each client thread makes.
+    pub(super) calls: u8,
+    /// Frames that the poller publishes, up to [`super::state::RING`].
+    pub(super) publishes: u8,
+    /// Whether the control thread stops the session, drains it and destroys it.
+    pub(super) destroyed: bool,
+    /// Stop→start pulses of the session before that.
+    pub(super) session_pulses: u8,
+    /// Stop→start pulses of the client's own gate.
+    pub(super) local_pulses: u8,
+    /// The local stop runs in a signal handler of thread 0 instead of a thread of its own.
+    pub(super) local_in_handler: bool,
+    /// The calls of thread 0 have a time-out.
+    pub(super) timed: bool,
+    /// The process may be killed at any step.
+    pub(super) process_killed: bool,
+    /// One thread may exit alone at any step of a call, or holding a frame.
+    pub(super) thread_exits: bool,
+    /// Each put is tried a second time, late.
+    pub(super) put_twice: bool,
+    /// Both threads are counted in the shared slot.
+    pub(super) shared_slot: bool,
+    /// "Thread 1" is a signal handler of thread 0 that makes a call: it runs on thread 0's slot, and
+    /// thread 0 stands still while it does.
+    pub(super) nested_call: bool,
+}
+
+impl Scenario {
+    /// One call a thread, two frames, then stop, drain and destroy.
+    pub(super) const BASE: Self = Self {
+        mutant: None,
+        calls: 1,
+        publishes: 2,
+        destroyed: true,
+        session_pulses: 0,
+        local_pulses: 0,
+        local_in_handler: false,
+        timed: false,
+        process_killed: false,
+        thread_exits: false,
+        put_twice: false,
+        shared_slot: false,
+        nested_call: false,
+    };
+
+    /// The same, but nobody stops the session: only frames and wakes.
+    pub(super) const FRAMES: Self = Self {
+        destroyed: false,
+        ..Self::BASE
+    };
+
+    /// Whether `mutant` is the step that is done wrongly.
+    pub(super) fn is(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// The slot that counts thread `who`.
+    pub(super) fn slot_of(&self, who: usize) -> usize {
+        if self.shared_slot || self.nested_call {
+            0
+        } else {
+            who
+        }
+    }
+}
+
+/// A step done wrongly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mutant {
+    /// A caller sleeps without looking at gates and ring after it joined the bell.
+    NoRecheck,
+    /// The session's stop rings the bell before it closes the gate.
+    BellBeforeGate,
+    /// The session's stop wakes one sleeper.
+    StopWakesOne,
+    /// A sleeper looks at the RUN bit, not at the generation.
+    BitNotGen,
+    /// A leaving caller looks at the kick before it lowers its count.
+    KickBeforeSub,
+    /// The drain arms the kick after its scan.
+    ArmAfterScan,
+    /// A bounced call does not look at the kick.
+    UndoNoKick,
+    /// `put` does not look at the kick.
+    NoKickOnPut,
+    /// The poller takes back the oldest frame without a compare-and-exchange.
+    ReclaimNoCas,
+    /// A caller claims the head before it takes the frame.
+    HeadFirst,
+    /// The reconciliation of an exited thread does not ring.
+    NoRingOnThreadExit,
+    /// A caller that was woken past its deadline returns without a look.
+    TimeoutDropsWake,
+    /// A caller whose timer fired returns without a look.
+    TimeoutBeatsStop,
+    /// An exited thread's slot stays its own, and each report of the exit is credited.
+    CreditTwice,
+    /// The frame that an exited thread meant to take is credited whoever holds it.
+    CreditNoTag,
+    /// The stop in a signal handler does not change the word that is slept on.
+    HandlerNoBell,
+    /// The poller rings and wakes before the entry is in the ring.
+    WakeBeforePublish,
+    /// [`Mutant::WaitersAfterRecheck`] and [`Mutant::WaitersBeforeBell`] together.
+    BothWaiters,
+    /// The drain takes an acknowledgement of any stop for one of this stop.
+    AckAnyStop,
+    /// Not a bug alone: a caller joins the bell after its last look.
+    WaitersAfterRecheck,
+    /// Not a bug alone: the poller reads the waiters before it moves the bell.
+    WaitersBeforeBell,
+    /// `put` looks at the state of the word only.
+    PutIgnoresSerial,
+    /// The shared slot is acknowledged like a thread's own.
+    AckOnSharedSlot,
+    /// A call in a signal handler acknowledges for the call that it interrupted.
+    AckWhenNested,
+}
+
+impl Scenario {
+    /// Whether callers join the bell only after their last look.
+    pub(super) fn joins_late(&self) -> bool {
+        self.is(Mutant::WaitersAfterRecheck) || self.is(Mutant::BothWaiters)
+    }
+
+    /// Whether the poller reads the waiters before it moves the bell.
+    pub(super) fn waiters_before_bell(&self) -> bool {
+        self.is(Mutant::WaitersBeforeBell) || self.is(Mutant::BothWaiters)
+    }
+}

@@ -1,0 +1,233 @@
+//! What the explorer remembers: the shared words, what each process keeps for itself, and where
+//! each thread stands.
+
+use super::client::Client;
+use super::control::Control;
+use super::poller::Poller;
+use super::stopper::Stopper;
+use crate::model::pack::{Bits, Fields, choices};
+
+/// Threads of the client process.
+pub(super) const CLIENTS: usize = 2;
+/// Frames of the session.
+pub(super) const FRAMES: usize = 2;
+/// Entries of the ready ring; no scenario publishes more.
+pub(super) const RING: usize = 3;
+
+/// A gate word: `gate::RUN` set while callers are let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gate(pub(super) u8);
+
+impl Gate {
+    /// The gate of a session that was started once.
+    pub(super) const OPEN: Self = Self(3);
+
+    /// Whether callers are let in.
+    pub(super) fn is_open(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    /// The word after `stop`.
+    pub(super) fn stopped(self) -> Self {
+        Self(self.0 & !1)
+    }
+
+    /// The word after `start` of a closed gate.
+    pub(super) fn started(self) -> Self {
+        Self(self.0 + 3)
+    }
+
+    #[inline(always)]
+    pub(super) fn visit(&mut self, bits: &mut impl Bits) {
+        bits.number(&mut self.0, 4);
+    }
+}
+
+/// A ring entry: this frame, lent under this serial. Serial 0 is no lend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Lend {
+    pub(super) frame: u8,
+    pub(super) serial: u8,
+}
+
+impl Lend {
+    /// No frame: the value of `intent` outside of a pop.
+    pub(super) const NONE: Self = Self {
+        frame: 0,
+        serial: 0,
+    };
+
+    #[inline(always)]
+    pub(super) fn visit(&mut self, bits: &mut impl Bits) {
+        bits.number(&mut self.frame, 1);
+        bits.number(&mut self.serial, 2);
+    }
+}
+
+choices! {
+    /// State byte of a frame word. (`REVOKED` belongs to evict, which is not modelled.)
+    FrameState {
+        Free,
+        Ready,
+        Held,
+        Released,
+    }
+}
+
+/// A frame word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FrameWord {
+    pub(super) state: FrameState,
+    pub(super) serial: u8,
+    pub(super) slot: u8,
+}
+
+impl FrameWord {
+    /// What the daemon's `clear` and `withdraw` leave.
+    pub(super) const FREE: Self = Self {
+        state: FrameState::Free,
+        serial: 0,
+        slot: 0,
+    };
+
+    /// What `publish` stores.
+    pub(super) fn ready(serial: u8) -> Self {
+        Self {
+            state: FrameState::Ready,
+            serial,
+            slot: 0,
+        }
+    }
+
+    /// What `take` stores.
+    pub(super) fn held(serial: u8, slot: u8) -> Self {
+        Self {
+            state: FrameState::Held,
+            serial,
+            slot,
+        }
+    }
+
+    #[inline(always)]
+    fn visit(&mut self, bits: &mut impl Bits) {
+        self.state.visit(bits);
+        bits.number(&mut self.serial, 2);
+        bits.number(&mut self.slot, 1);
+    }
+}
+
+/// A slot: one thread's (or the shared one's) count of calls in progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// Whether its thread still owns it.
+    pub(super) owned: bool,
+    pub(super) count: u8,
+    /// The closed session gate that its thread bounced off, or 0.
+    pub(super) ack: Gate,
+    /// The ring entry that its thread is about to take.
+    pub(super) intent: Lend,
+}
+
+impl Slot {
+    /// What `bury` leaves.
+    pub(super) const VACANT: Self = Self {
+        owned: false,
+        count: 0,
+        ack: Gate(0),
+        intent: Lend::NONE,
+    };
+
+    #[inline(always)]
+    fn visit(&mut self, bits: &mut impl Bits) {
+        bits.flag(&mut self.owned);
+        bits.number(&mut self.count, 2);
+        self.ack.visit(bits);
+        self.intent.visit(bits);
+    }
+}
+
+/// A line of the daemon's private ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loan {
+    pub(super) lent: bool,
+    /// Serial of the present or, when not lent, of the last lend.
+    pub(super) serial: u8,
+}
+
+impl Loan {
+    #[inline(always)]
+    fn visit(&mut self, bits: &mut impl Bits) {
+        bits.flag(&mut self.lent);
+        bits.number(&mut self.serial, 2);
+    }
+}
+
+/// A state of the whole system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    // Words that the daemon writes and the client reads.
+    pub(super) session_gate: Gate,
+    pub(super) ring: [Lend; RING],
+    pub(super) tail: u8,
+    // Words that both write.
+    pub(super) local_gate: Gate,
+    pub(super) kick: bool,
+    pub(super) bell: u8,
+    pub(super) waiters: u8,
+    pub(super) head: u8,
+    pub(super) word: [FrameWord; FRAMES],
+    pub(super) slot: [Slot; CLIENTS],
+    /// A kick message lies in the daemon's end of the attach socket.
+    pub(super) message: bool,
+    // The daemon's own.
+    pub(super) ledger: [Loan; FRAMES],
+    /// Bit `serial - 1`: that lend was credited.
+    pub(super) credited: u8,
+    pub(super) poller: Poller,
+    pub(super) control: Control,
+    // The client process's own.
+    pub(super) client: [Client; CLIENTS],
+    pub(super) stopper: Stopper,
+    pub(super) killed: bool,
+}
+
+impl Fields for State {
+    #[inline(always)]
+    fn visit(&mut self, bits: &mut impl Bits) {
+        self.session_gate.visit(bits);
+        for lend in &mut self.ring {
+            lend.visit(bits);
+        }
+        bits.number(&mut self.tail, 2);
+        self.local_gate.visit(bits);
+        bits.flag(&mut self.kick);
+        bits.number(&mut self.bell, 4);
+        bits.number(&mut self.waiters, 2);
+        bits.number(&mut self.head, 2);
+        for word in &mut self.word {
+            word.visit(bits);
+        }
+        for slot in &mut self.slot {
+            slot.visit(bits);
+        }
+        bits.flag(&mut self.message);
+        for loan in &mut self.ledger {
+            loan.visit(bits);
+        }
+        bits.number(&mut self.credited, 3);
+        self.poller.visit(bits);
+        self.control.visit(bits);
+        for client in &mut self.client {
+            client.visit(bits);
+        }
+        self.stopper.visit(bits);
+        bits.flag(&mut self.killed);
+    }
+}
+
+impl State {
+    /// Whether thread `who` still runs.
+    pub(super) fn alive(&self, who: usize) -> bool {
+        !self.killed && !self.client[who].dead
+    }
+}

@@ -1,0 +1,168 @@
+//! What passes, and what must be caught.
+
+use super::Explorer;
+use super::invariant::Violation;
+use super::scenario::{Mutant, Scenario};
+use super::state::Gate;
+use crate::model::search::explore;
+
+fn passes(scenario: Scenario) {
+    let outcome = explore(&Explorer { scenario });
+    eprintln!("{} states", outcome.states);
+    if let Some(fault) = outcome.fault {
+        panic!("{fault}");
+    }
+}
+
+fn caught(mutant: Mutant, scenario: Scenario, expected: Violation) {
+    let outcome = explore(&Explorer {
+        scenario: Scenario {
+            mutant: Some(mutant),
+            ..scenario
+        },
+    });
+    eprintln!("{} states", outcome.states);
+    let fault = outcome.fault.expect("the mutant is a bug");
+    assert_eq!(fault.violation, expected, "{fault}");
+}
+
+/// One `#[test]` for each scenario that has to pass.
+macro_rules! passing {
+    ($($name:ident: $scenario:expr;)+) => {
+        $(#[test]
+        fn $name() {
+            passes($scenario);
+        })+
+    };
+}
+
+/// One `#[test]` for each mutant that has to be caught.
+macro_rules! mutants {
+    ($($name:ident: $mutant:ident in $scenario:expr => $violation:ident;)+) => {
+        $(#[test]
+        fn $name() {
+            caught(Mutant::$mutant, $scenario, Violation::$violation);
+        })+
+    };
+}
+
+const BASE: Scenario = Scenario::BASE;
+const FRAMES: Scenario = Scenario::FRAMES;
+const ONE_FRAME: Scenario = Scenario {
+    publishes: 1,
+    ..BASE
+};
+const ONE_FRAME_ONLY: Scenario = Scenario {
+    publishes: 1,
+    ..FRAMES
+};
+const NO_FRAME: Scenario = Scenario {
+    publishes: 0,
+    ..BASE
+};
+const NO_FRAME_ONLY: Scenario = Scenario {
+    publishes: 0,
+    ..FRAMES
+};
+
+passing! {
+    explorer__frames_drain_destroy__then_holds: BASE;
+    explorer__frames_only__then_no_wake_is_lost: Scenario { calls: 2, ..FRAMES };
+    explorer__frames_only_with_timeouts__then_no_wake_is_lost: Scenario { timed: true, ..FRAMES };
+    explorer__timeout_against_local_pulse__then_holds:
+        Scenario { timed: true, local_pulses: 1, ..ONE_FRAME_ONLY };
+    explorer__timeout_against_session_stop__then_holds: Scenario { timed: true, ..ONE_FRAME };
+    explorer__three_frames_in_two_buffers__then_holds: Scenario { publishes: 3, ..BASE };
+    explorer__session_pulse_then_destroy__then_holds: Scenario { session_pulses: 1, ..ONE_FRAME };
+    explorer__local_pulse_by_thread_and_destroy__then_holds:
+        Scenario { local_pulses: 1, ..ONE_FRAME };
+    explorer__local_pulse_by_handler_and_destroy__then_holds:
+        Scenario { local_pulses: 1, local_in_handler: true, ..ONE_FRAME };
+    explorer__two_local_pulses_by_handler__then_holds:
+        Scenario { local_pulses: 2, local_in_handler: true, calls: 2, ..ONE_FRAME_ONLY };
+    explorer__sigkill_at_any_step__then_holds: Scenario { process_killed: true, ..BASE };
+    explorer__sigkill_and_local_pulse__then_holds:
+        Scenario { process_killed: true, local_pulses: 1, ..ONE_FRAME };
+    explorer__one_thread_exits_at_any_step__then_holds: Scenario { thread_exits: true, ..BASE };
+    explorer__one_thread_exits_two_frames_only__then_no_wake_is_lost:
+        Scenario { thread_exits: true, ..FRAMES };
+    explorer__one_thread_exits_one_frame_only__then_no_wake_is_lost:
+        Scenario { thread_exits: true, ..ONE_FRAME_ONLY };
+    explorer__two_calls_each_and_drain__then_holds: Scenario { calls: 2, ..ONE_FRAME };
+    explorer__thread_exit_then_sigkill__then_holds:
+        Scenario { thread_exits: true, process_killed: true, ..BASE };
+    explorer__thread_exit_and_local_pulse__then_holds:
+        Scenario { thread_exits: true, local_pulses: 1, ..ONE_FRAME_ONLY };
+    explorer__both_gates_pulse__then_holds:
+        Scenario { session_pulses: 1, local_pulses: 1, ..NO_FRAME };
+    explorer__put_twice__then_the_new_lend_is_untouched:
+        Scenario { put_twice: true, publishes: 3, calls: 2, ..FRAMES };
+    explorer__shared_slot__then_holds: Scenario { shared_slot: true, ..ONE_FRAME };
+    explorer__call_in_a_handler__then_holds: Scenario { nested_call: true, ..ONE_FRAME };
+
+    explorer__waiters_after_recheck_alone__then_survives:
+        Scenario { mutant: Some(Mutant::WaitersAfterRecheck), ..ONE_FRAME_ONLY };
+    explorer__waiters_before_bell_alone__then_survives:
+        Scenario { mutant: Some(Mutant::WaitersBeforeBell), ..ONE_FRAME_ONLY };
+}
+
+mutants! {
+    explorer__mutant_no_recheck__then_caught: NoRecheck in FRAMES => LostWake;
+    explorer__mutant_bell_before_gate__then_caught: BellBeforeGate in BASE => LostStop;
+    explorer__mutant_stop_wakes_one__then_caught: StopWakesOne in NO_FRAME => LostStop;
+    explorer__mutant_bit_not_gen__then_caught:
+        BitNotGen in Scenario { local_pulses: 1, ..NO_FRAME_ONLY } => LostStop;
+    explorer__mutant_kick_before_sub__then_caught: KickBeforeSub in ONE_FRAME => LostNotification;
+    explorer__mutant_arm_after_scan__then_caught: ArmAfterScan in ONE_FRAME => LostNotification;
+    explorer__mutant_undo_no_kick__then_caught: UndoNoKick in NO_FRAME => LostNotification;
+    explorer__mutant_no_kick_on_put__then_caught: NoKickOnPut in ONE_FRAME => LostNotification;
+    explorer__mutant_reclaim_no_cas__then_caught:
+        ReclaimNoCas in Scenario { publishes: 3, ..BASE } => CreditedUnderHolder;
+    explorer__mutant_head_first__then_caught:
+        HeadFirst in Scenario { thread_exits: true, ..ONE_FRAME_ONLY } => LostWake;
+    explorer__mutant_no_ring_on_thread_exit__then_caught:
+        NoRingOnThreadExit in Scenario { thread_exits: true, ..ONE_FRAME_ONLY } => LostWake;
+    explorer__mutant_timeout_drops_wake__then_caught:
+        TimeoutDropsWake in Scenario { timed: true, ..ONE_FRAME_ONLY } => LostWake;
+    explorer__mutant_timeout_beats_stop__then_caught:
+        TimeoutBeatsStop in Scenario { timed: true, local_pulses: 1, ..NO_FRAME_ONLY }
+        => SleeperMissedStop;
+    explorer__mutant_credit_twice__then_caught:
+        CreditTwice in Scenario { thread_exits: true, ..ONE_FRAME } => CreditedTwice;
+    explorer__mutant_credit_no_tag__then_caught:
+        CreditNoTag in Scenario { thread_exits: true, ..ONE_FRAME } => CreditedUnderHolder;
+    explorer__mutant_handler_no_bell__then_caught:
+        HandlerNoBell in Scenario { local_pulses: 1, local_in_handler: true, ..NO_FRAME_ONLY }
+        => LostStop;
+    explorer__mutant_wake_before_publish__then_caught:
+        WakeBeforePublish in ONE_FRAME_ONLY => LostWake;
+    explorer__mutant_both_waiters__then_caught: BothWaiters in ONE_FRAME_ONLY => LostWake;
+    explorer__mutant_ack_any_stop__then_caught:
+        AckAnyStop in Scenario { session_pulses: 1, calls: 2, ..ONE_FRAME }
+        => DestroyedUnderCaller;
+    explorer__mutant_put_ignores_serial__then_caught:
+        PutIgnoresSerial in Scenario { put_twice: true, publishes: 3, calls: 2, ..FRAMES }
+        => StalePutReleased;
+    explorer__mutant_ack_on_shared_slot__then_caught:
+        AckOnSharedSlot in Scenario { shared_slot: true, ..ONE_FRAME } => DestroyedUnderCaller;
+    explorer__mutant_ack_when_nested__then_caught:
+        AckWhenNested in Scenario { nested_call: true, ..ONE_FRAME } => DestroyedUnderCaller;
+}
+
+/// The model's gate is the product's gate.
+#[test]
+fn explorer__gate_words__then_those_of_the_product() {
+    let gate = crate::gate::Gate::closed();
+    assert!(gate.start());
+    let mut model = Gate::OPEN;
+    for _ in 0..3 {
+        assert_eq!(gate.load(), u32::from(model.0));
+        assert_eq!(crate::gate::is_open(gate.load()), model.is_open());
+        gate.stop();
+        model = model.stopped();
+        assert_eq!(gate.load(), u32::from(model.0));
+        assert_eq!(crate::gate::is_open(gate.load()), model.is_open());
+        assert!(gate.start());
+        model = model.started();
+    }
+}

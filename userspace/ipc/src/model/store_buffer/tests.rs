@@ -1,0 +1,43 @@
+//! What passes, and what must be caught.
+
+use super::{StoreBuffer, Variant, Violation};
+use crate::model::search::explore;
+
+fn passes(variant: Variant) {
+    let outcome = explore(&StoreBuffer { variant });
+    eprintln!("{} states", outcome.states);
+    if let Some(fault) = outcome.fault {
+        panic!("{fault}");
+    }
+}
+
+fn caught(variant: Variant, expected: Violation) {
+    let outcome = explore(&StoreBuffer { variant });
+    let fault = outcome.fault.expect("the mutant is a bug");
+    assert_eq!(fault.violation, expected, "{fault}");
+}
+
+#[test]
+fn store_buffer__plain_counts_and_membarrier__then_holds() {
+    passes(Variant::Base);
+}
+
+#[test]
+fn store_buffer__client_rmw_without_barrier__then_holds() {
+    passes(Variant::ClientRmw);
+}
+
+#[test]
+fn store_buffer__mutant_no_barrier__then_caught() {
+    caught(Variant::NoBarrier, Violation::DestroyedUnderCaller);
+}
+
+#[test]
+fn store_buffer__mutant_barrier_before_gate__then_caught() {
+    caught(Variant::BarrierBeforeGate, Violation::DestroyedUnderCaller);
+}
+
+#[test]
+fn store_buffer__mutant_barrier_before_arm__then_caught() {
+    caught(Variant::BarrierBeforeArm, Violation::LostNotification);
+}
