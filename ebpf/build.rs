@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 /// Newest tried first among those that Debian 12 carries; `clang` last, it may be anything.
-const COMPILERS: [&str; 6] =
-    ["clang-14", "clang-16", "clang-15", "clang-18", "clang-19", "clang"];
+const COMPILERS: [&str; 6] = [
+    "clang-14", "clang-16", "clang-15", "clang-18", "clang-19", "clang",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=src/waiters.bpf.c");
@@ -22,7 +23,14 @@ fn main() {
     }
     let mut command = Command::new(&clang);
     command
-        .args(["-O2", "-g", "-mcpu=v3", "-target", "bpf", "-D__TARGET_ARCH_x86"])
+        .args([
+            "-O2",
+            "-g",
+            "-mcpu=v3",
+            "-target",
+            "bpf",
+            "-D__TARGET_ARCH_x86",
+        ])
         .args(["-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"])
         // asm/types.h lies in the multiarch folder, which clang leaves out for this target.
         .arg("-I/usr/include/x86_64-linux-gnu")
@@ -46,11 +54,17 @@ fn main() {
 fn compiler() -> Option<String> {
     let chosen = std::env::var("ONAIR_CLANG").ok();
     let answers = |name: &str| {
-        Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
+        Command::new(name)
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| output.status.success())
     };
     match chosen {
         Some(name) => answers(&name).then_some(name),
-        None => COMPILERS.into_iter().find(|name| answers(name)).map(str::to_owned),
+        None => COMPILERS
+            .into_iter()
+            .find(|name| answers(name))
+            .map(str::to_owned),
     }
 }
 

@@ -39,7 +39,10 @@ impl ReadAt for File {
 
 impl ReadAt for [u8] {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let rest = usize::try_from(offset).ok().and_then(|at| self.get(at..)).unwrap_or_default();
+        let rest = usize::try_from(offset)
+            .ok()
+            .and_then(|at| self.get(at..))
+            .unwrap_or_default();
         let count = rest.len().min(buffer.len());
         buffer[..count].copy_from_slice(&rest[..count]);
         Ok(count)
@@ -94,7 +97,12 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
         if class != ELFCLASS64 || data != ELFDATA2LSB || machine != EM_X86_64 {
             return Err(SiteError::WrongMachine { class, machine });
         }
-        let mut elf = Self { file, executable: Vec::new(), sections: Vec::new(), names: None };
+        let mut elf = Self {
+            file,
+            executable: Vec::new(),
+            sections: Vec::new(),
+            names: None,
+        };
         elf.read_segments(header)?;
         elf.read_sections(header)?;
         Ok(elf)
@@ -106,7 +114,10 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
             return Ok(());
         }
         if count > MAX_SEGMENTS {
-            return Err(SiteError::TooMany { what: "segments", limit: MAX_SEGMENTS.into() });
+            return Err(SiteError::TooMany {
+                what: "segments",
+                limit: MAX_SEGMENTS.into(),
+            });
         }
         if usize::from(header.e_phentsize.get(Le)) != size_of::<ProgramHeader64<Le>>() {
             return Err(malformed("size of a program header"));
@@ -138,7 +149,10 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
         }
         // A count of 0 with a table means more than the field can hold.
         if count == 0 || count > MAX_SECTIONS {
-            return Err(SiteError::TooMany { what: "sections", limit: MAX_SECTIONS.into() });
+            return Err(SiteError::TooMany {
+                what: "sections",
+                limit: MAX_SECTIONS.into(),
+            });
         }
         if usize::from(header.e_shentsize.get(Le)) != size_of::<SectionHeader64<Le>>() {
             return Err(malformed("size of a section header"));
@@ -166,12 +180,16 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
 
     /// The first section of that name.
     pub(crate) fn section(&self, name: &str) -> Result<Option<&Section>, SiteError> {
-        let Some((names, size)) = self.names else { return Ok(None) };
+        let Some((names, size)) = self.names else {
+            return Ok(None);
+        };
         for (at, section) in &self.sections {
             if u64::from(*at) >= size {
                 continue;
             }
-            let Some(offset) = names.checked_add(u64::from(*at)) else { continue };
+            let Some(offset) = names.checked_add(u64::from(*at)) else {
+                continue;
+            };
             let mut window = [0; NAME_WINDOW];
             let got = read_up_to(self.file, &mut window, offset)?;
             if window[..got].split(|&octet| octet == 0).next() == Some(name.as_bytes()) {
@@ -189,7 +207,11 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
         what: &'static str,
     ) -> Result<Vec<u8>, SiteError> {
         if section.size > limit {
-            return Err(SiteError::TooLarge { what, size: section.size, limit });
+            return Err(SiteError::TooLarge {
+                what,
+                size: section.size,
+                limit,
+            });
         }
         let size = usize::try_from(section.size).map_err(|_| malformed(what))?;
         self.bytes(section.offset, size, what)
@@ -197,7 +219,9 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
 
     /// File offset of an address, if it is executable and stands in the file.
     pub(crate) fn executable_offset(&self, address: u64) -> Option<u64> {
-        self.executable.iter().find_map(|segment| segment.offset_of(address))
+        self.executable
+            .iter()
+            .find_map(|segment| segment.offset_of(address))
     }
 
     /// One octet of the file.
@@ -231,7 +255,9 @@ fn read_up_to<R: ReadAt + ?Sized>(
     }
     let mut done = 0;
     while done < buffer.len() {
-        let Some(at) = offset.checked_add(done as u64) else { break };
+        let Some(at) = offset.checked_add(done as u64) else {
+            break;
+        };
         match file.read_at(&mut buffer[done..], at) {
             Ok(0) => break,
             Ok(count) => done += count,

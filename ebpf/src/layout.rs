@@ -338,7 +338,10 @@ pub fn waiter_key(tgid: u32, tid: u32) -> u64 {
 
 /// A zero-terminated name as text; octets that are not UTF-8 are replaced.
 pub fn text(comm: &[u8; 16]) -> String {
-    let end = comm.iter().position(|&octet| octet == 0).unwrap_or(comm.len());
+    let end = comm
+        .iter()
+        .position(|&octet| octet == 0)
+        .unwrap_or(comm.len());
     String::from_utf8_lossy(&comm[..end]).into_owned()
 }
 

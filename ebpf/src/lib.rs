@@ -6,7 +6,13 @@
 //! client's ELF file ([`sites`]). No system call but positioned reads.
 
 #![forbid(unsafe_code)]
-#![cfg_attr(test, allow(non_snake_case, reason = "tests are named subject__action__then_result"))]
+#![cfg_attr(
+    test,
+    allow(
+        non_snake_case,
+        reason = "tests are named subject__action__then_result"
+    )
+)]
 
 mod elf;
 pub mod layout;
@@ -41,8 +47,15 @@ mod tests {
         let file = object::read::elf::ElfFile64::<object::Endianness>::parse(object())
             .expect("our own object");
         let symbols: Vec<_> = file.symbols().filter_map(|s| s.name().ok()).collect();
-        for name in names::PROGRAMS.iter().chain(names::MAPS).chain([&names::SETTINGS]) {
-            assert!(symbols.contains(name), "{name} is not a symbol of the object");
+        for name in names::PROGRAMS
+            .iter()
+            .chain(names::MAPS)
+            .chain([&names::SETTINGS])
+        {
+            assert!(
+                symbols.contains(name),
+                "{name} is not a symbol of the object"
+            );
         }
     }
 }

@@ -31,7 +31,15 @@ pub const STATS: &str = "stats";
 /// Ring buffer of [`crate::layout::Event`].
 pub const EVENTS: &str = "events";
 /// All maps that user space opens.
-pub const MAPS: &[&str] = &[WAITERS, ATTACHMENTS, CLIENTS, CANARIES, BLOCKED, STATS, EVENTS];
+pub const MAPS: &[&str] = &[
+    WAITERS,
+    ATTACHMENTS,
+    CLIENTS,
+    CANARIES,
+    BLOCKED,
+    STATS,
+    EVENTS,
+];
 
 /// The global that holds [`crate::layout::Settings`]; the only one in `.rodata`.
 pub const SETTINGS: &str = "settings";

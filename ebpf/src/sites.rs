@@ -111,7 +111,9 @@ impl SiteKind {
     }
 
     fn of(name: &[u8]) -> Option<Self> {
-        [Self::WaitBegin, Self::WaitEnd].into_iter().find(|kind| kind.name().as_bytes() == name)
+        [Self::WaitBegin, Self::WaitEnd]
+            .into_iter()
+            .find(|kind| kind.name().as_bytes() == name)
     }
 }
 
@@ -146,49 +148,81 @@ impl Found {
 /// See [`SiteError`]. Hostile contents never panic and never make it read more than some hundred KiB.
 pub fn find<R: ReadAt + ?Sized>(file: &R) -> Result<Found, SiteError> {
     let elf = Elf::read(file)?;
-    let Some(section) = elf.section(".note.stapsdt")? else { return Ok(Found::default()) };
+    let Some(section) = elf.section(".note.stapsdt")? else {
+        return Ok(Found::default());
+    };
     let notes = elf.contents(section, MAX_NOTES, "section .note.stapsdt")?;
     // Prelink moves addresses and not notes: the base section tells by how much.
     let base = elf.section(".stapsdt.base")?.map(|section| section.address);
 
     let mut sites = Vec::new();
     for note in Notes(&notes) {
-        let Some(probe) = Probe::of(&note?)? else { continue };
+        let Some(probe) = Probe::of(&note?)? else {
+            continue;
+        };
         let address = match base {
             Some(now) => probe.address.wrapping_add(now).wrapping_sub(probe.base),
             None => probe.address,
         };
         // A linker that drops an unused function may keep its note with a dead address.
-        let Some(offset) = elf.executable_offset(address) else { continue };
+        let Some(offset) = elf.executable_offset(address) else {
+            continue;
+        };
         if elf.octet(offset)? != Some(NOP) {
             continue;
         }
         if probe.arguments != ARGUMENTS.as_bytes() {
-            let found = String::from_utf8_lossy(probe.arguments).chars().take(64).collect();
-            return Err(SiteError::WrongArguments { name: probe.kind.name(), found });
+            let found = String::from_utf8_lossy(probe.arguments)
+                .chars()
+                .take(64)
+                .collect();
+            return Err(SiteError::WrongArguments {
+                name: probe.kind.name(),
+                found,
+            });
         }
-        let site = Site { kind: probe.kind, offset };
+        let site = Site {
+            kind: probe.kind,
+            offset,
+        };
         if !sites.contains(&site) {
             sites.push(site);
         }
         if sites.len() > MAX_SITES {
-            return Err(SiteError::TooMany { what: "probe sites", limit: MAX_SITES });
+            return Err(SiteError::TooMany {
+                what: "probe sites",
+                limit: MAX_SITES,
+            });
         }
     }
     sites.sort_unstable();
-    let found = Found { sites, build_id: build_id(&elf)? };
-    let (begins, ends) = (found.count(SiteKind::WaitBegin), found.count(SiteKind::WaitEnd));
+    let found = Found {
+        sites,
+        build_id: build_id(&elf)?,
+    };
+    let (begins, ends) = (
+        found.count(SiteKind::WaitBegin),
+        found.count(SiteKind::WaitEnd),
+    );
     let (begin, end) = (SiteKind::WaitBegin.name(), SiteKind::WaitEnd.name());
     match (begins, ends) {
-        (1.., 0) => Err(SiteError::Unpaired { found: begin, missing: end }),
-        (0, 1..) => Err(SiteError::Unpaired { found: end, missing: begin }),
+        (1.., 0) => Err(SiteError::Unpaired {
+            found: begin,
+            missing: end,
+        }),
+        (0, 1..) => Err(SiteError::Unpaired {
+            found: end,
+            missing: begin,
+        }),
         _ => Ok(found),
     }
 }
 
 /// GNU build id in hexadecimal, if the file has one.
 fn build_id<R: ReadAt + ?Sized>(elf: &Elf<'_, R>) -> Result<Option<String>, SiteError> {
-    let Some(section) = elf.section(".note.gnu.build-id")? else { return Ok(None) };
+    let Some(section) = elf.section(".note.gnu.build-id")? else {
+        return Ok(None);
+    };
     // It only names the file for people: an odd one is no reason to refuse.
     let Ok(notes) = elf.contents(section, MAX_BUILD_ID, "section .note.gnu.build-id") else {
         return Ok(None);
@@ -196,7 +230,12 @@ fn build_id<R: ReadAt + ?Sized>(elf: &Elf<'_, R>) -> Result<Option<String>, Site
     let id = Notes(&notes)
         .filter_map(Result::ok)
         .find(|note| note.kind == NT_GNU_BUILD_ID && note.name == b"GNU\0")
-        .map(|note| note.description.iter().map(|octet| format!("{octet:02x}")).collect());
+        .map(|note| {
+            note.description
+                .iter()
+                .map(|octet| format!("{octet:02x}"))
+                .collect()
+        });
     Ok(id)
 }
 
@@ -214,7 +253,9 @@ impl<'notes> Probe<'notes> {
         if note.kind != NT_STAPSDT || note.name != b"stapsdt\0" {
             return Ok(None);
         }
-        let damaged = || SiteError::Malformed { what: "stapsdt note" };
+        let damaged = || SiteError::Malformed {
+            what: "stapsdt note",
+        };
         let (address, rest) = note.description.split_first_chunk().ok_or_else(damaged)?;
         let (base, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         // A semaphore would have to be raised by us; our sites have none.
@@ -263,7 +304,11 @@ impl<'notes> Notes<'notes> {
     fn note(&mut self) -> Option<Note<'notes>> {
         let (name_size, description_size, kind) = (self.word()?, self.word()?, self.word()?);
         let name = self.part(name_size)?;
-        Some(Note { name, kind, description: self.part(description_size)? })
+        Some(Note {
+            name,
+            kind,
+            description: self.part(description_size)?,
+        })
     }
 }
 

@@ -1,1 +1,44 @@
-//! The probe thread: loads the BPF program with aya, arms clients' files, proves that it can see
+//! The probe thread: loads the BPF program with aya, arms clients' files, proves that it can see.
+//!
+//! What lives here: the owner of the kernel objects ([`kernel`](self)), the
+//! bounded look at a client's address space, the registration of those who may
+//! be counted, and the reading of who is blocked. What never does: session
+//! state, policies and verdicts; those are the daemon's.
+//!
+//! Threads. Attaching takes milliseconds, detaching a tenth of a second per
+//! site, and a client's file may lie on a file system that never answers. So
+//! one thread owns programs and links, another drops links, each client is
+//! looked at by a thread of its own, and a supervisor answers when a deadline
+//! passes. The maps are read and written straight from the caller's thread.
+//!
+//! Nothing is pinned: all of it is gone when the process is gone.
+
+#![forbid(unsafe_code)]
+
+mod arm;
+mod attached;
+mod canary;
+mod config;
+mod error;
+mod events;
+mod health;
+mod kernel;
+mod load;
+mod maps;
+mod modified;
+mod probe;
+mod process;
+mod reading;
+mod registry;
+mod sight;
+mod supervisor;
+
+pub use arm::{Armed, WatchedFile};
+pub use canary::Proof;
+pub use config::ProbeConfig;
+pub use error::{Blind, ProbeError};
+pub use events::{Events, ProbeEvent};
+pub use health::{Health, State};
+pub use probe::Probe;
+pub use reading::{Reading, Waiter};
+pub use sight::Sight;

@@ -1,0 +1,109 @@
+//! Arming one process: look at it, watch its files, prove that its sites are armed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, sync_channel};
+
+use onair_ebpf::sites::SiteKind;
+
+use crate::error::ProbeError;
+use crate::kernel::Command;
+use crate::process::{self, SitedFile};
+use crate::sight::{Readers, Sight};
+
+/// A file that is watched because a client executes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchedFile {
+    /// As the process maps it; for people, it may be gone or lie in another mount namespace.
+    pub path: String,
+    /// Inode number, which each waiter from this file carries.
+    pub inode: u64,
+    /// Device number, as stat has it.
+    pub device: u64,
+    /// GNU build id, hexadecimal.
+    pub build_id: Option<String>,
+    /// Sites at which a wait begins.
+    pub begin_sites: usize,
+    /// Sites at which a wait ends.
+    pub end_sites: usize,
+}
+
+impl WatchedFile {
+    fn of(file: &SitedFile) -> Self {
+        Self {
+            path: file.path.clone(),
+            inode: file.key.inode,
+            device: file.key.device,
+            build_id: file.found.build_id.clone(),
+            begin_sites: file.found.count(SiteKind::WaitBegin),
+            end_sites: file.found.count(SiteKind::WaitEnd),
+        }
+    }
+}
+
+/// An armed process.
+#[derive(Debug)]
+pub struct Armed {
+    /// Files with sites that it executes, at least one.
+    pub files: Vec<WatchedFile>,
+    /// To see at any time that it still is armed.
+    pub sight: Sight,
+}
+
+/// How far an arming has come, for the message when it does not end.
+#[derive(Debug, Default)]
+pub(crate) struct Step(AtomicUsize);
+
+impl Step {
+    const NAMES: [&str; 4] = [
+        "waiting for its turn",
+        "reading its mappings and files",
+        "attaching to its sites",
+        "reading its sites",
+    ];
+
+    fn set(&self, step: usize) {
+        self.0.store(step, Ordering::Relaxed);
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        Self::NAMES
+            .get(self.0.load(Ordering::Relaxed))
+            .copied()
+            .unwrap_or("unknown")
+    }
+}
+
+/// Arms a process on the caller's thread, which may hang in each step.
+pub(crate) fn arm(
+    pid: u32,
+    kernel: &Sender<Command>,
+    readers: &Arc<Readers>,
+    step: &Step,
+) -> Result<Armed, ProbeError> {
+    step.set(1);
+    let survey = process::survey(pid)?;
+    let files = survey.files.iter().map(WatchedFile::of).collect();
+    let addresses = survey
+        .files
+        .iter()
+        .flat_map(|file| file.addresses.clone())
+        .collect();
+
+    step.set(2);
+    let (reply, answer) = sync_channel(1);
+    kernel
+        .send(Command::Watch {
+            files: survey.files,
+            reply,
+        })
+        .map_err(|_| ProbeError::Closed)?;
+    let holds = answer.recv().map_err(|_| ProbeError::Closed)??;
+
+    step.set(3);
+    let sight = Sight::new(survey.memory, addresses, holds, Arc::clone(readers));
+    sight
+        .check_here()
+        .map_err(|source| ProbeError::Blind { pid, source })?;
+    Ok(Armed { files, sight })
+}

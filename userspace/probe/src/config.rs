@@ -1,0 +1,39 @@
+//! What a probe is started with.
+
+use std::time::Duration;
+
+/// Limits of a probe and the daemon's own site.
+#[derive(Clone, Copy, Debug)]
+pub struct ProbeConfig {
+    /// Threads that can be blocked at the same time, over all sessions. At least the sum of all
+    /// user slots that are handed out: beyond it waits are counted as lost and no verdict passes.
+    pub max_waiters: u32,
+    /// Client files that are watched at the same time.
+    pub max_files: usize,
+    /// Sites that are watched at the same time, over all files. Each holds a descriptor and makes
+    /// the end of this process about 0.1 s slower.
+    pub max_site_links: usize,
+    /// Longest time that arming a client may take.
+    pub arm_deadline: Duration,
+    /// Longest time that reading one client's sites may take; the caller waits for it.
+    pub sight_deadline: Duration,
+    /// Passes (session, argument) through this process's own probe sites.
+    pub own_site: fn(session: u64, argument: u64),
+    /// Inode number of the pid namespace that `ns_*` numbers are for. `None`: this process's own.
+    pub daemon_pidns_inum: Option<u32>,
+}
+
+impl ProbeConfig {
+    /// Limits for a daemon of a few dozen clients.
+    pub fn new(own_site: fn(session: u64, argument: u64)) -> Self {
+        Self {
+            max_waiters: 16_384,
+            max_files: 64,
+            max_site_links: 256,
+            arm_deadline: Duration::from_secs(5),
+            sight_deadline: Duration::from_millis(250),
+            own_site,
+            daemon_pidns_inum: None,
+        }
+    }
+}

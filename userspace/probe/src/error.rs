@@ -1,0 +1,281 @@
+//! Why the probe cannot do something, and why it cannot see.
+
+use std::io;
+
+use aya::EbpfError;
+use aya::maps::MapError;
+use aya::programs::ProgramError;
+use onair_ebpf::sites::SiteError;
+
+/// What the least privileged process needs that can still watch clients of any user.
+const CAPABILITIES: &str = "CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
+
+/// An operation of the probe that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The kernel refused for want of privilege.
+    #[error(
+        "{what} is not permitted: run as root or with {CAPABILITIES}, \
+         or run without the probe ([probe] mode = \"off\")"
+    )]
+    NotPermitted {
+        /// The operation.
+        what: String,
+        /// What the kernel or the loader said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The kernel does not describe its types.
+    #[error(
+        "/sys/kernel/btf/vmlinux cannot be used: the probe needs a kernel built with \
+         CONFIG_DEBUG_INFO_BTF=y and /sys mounted"
+    )]
+    NoBtf(#[source] Box<aya::BtfError>),
+    /// The object was refused.
+    #[error("the BPF object could not be loaded (kernel 6.1 or later is needed)")]
+    Load(#[source] Box<EbpfError>),
+    /// A program was refused or could not be attached to its tracepoint.
+    #[error("BPF program {name} could not be loaded (kernel 6.1 or later is needed)")]
+    Program {
+        /// In the object.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: Box<ProgramError>,
+    },
+    /// The object is not the one that this code was built with.
+    #[error("the BPF object has no usable {name}: this is a fault of the build")]
+    Object {
+        /// The program or map.
+        name: &'static str,
+    },
+    /// A map could not be read or written.
+    #[error("BPF map {name}")]
+    Map {
+        /// In the object.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: Box<MapError>,
+    },
+    /// A thread could not be started, or a file of our own not be opened.
+    #[error("{what}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// This process cannot watch itself, so it could not prove that it watches others.
+    #[error("the daemon's own probe sites cannot be armed: was the binary stripped of its notes?")]
+    OwnSites(#[source] Box<ProbeError>),
+    /// The process is gone, or has no address space any more.
+    #[error("process {pid} has ended")]
+    Gone {
+        /// As asked for.
+        pid: u32,
+    },
+    /// None of the files that the process executes has probe sites.
+    #[error(
+        "process {pid} executes no file with onair probe sites: \
+         is it linked with the onair library of this release?"
+    )]
+    NoSites {
+        /// As asked for.
+        pid: u32,
+    },
+    /// /proc could not be read.
+    #[error("{path} of a client")]
+    Process {
+        /// Under /proc.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The process maps more files than any program does.
+    #[error("process {pid} has more than {limit} {what}")]
+    TooLarge {
+        /// As asked for.
+        pid: u32,
+        /// Of what.
+        what: &'static str,
+        /// Ours.
+        limit: usize,
+    },
+    /// A file of the process cannot be watched.
+    #[error("{path}, which process {pid} executes, cannot be watched")]
+    File {
+        /// As asked for.
+        pid: u32,
+        /// As the process maps it.
+        path: String,
+        /// Why.
+        #[source]
+        source: SiteError,
+    },
+    /// The file's sites moved since it was first watched.
+    #[error(
+        "{path} was overwritten in place while it was watched: restart its processes, \
+         and replace files by renaming"
+    )]
+    FileChanged {
+        /// As the process maps it.
+        path: String,
+    },
+    /// All places are taken by files with living clients.
+    #[error("{limit} {what} are watched already and all have clients: raise the limit")]
+    Full {
+        /// `files` or `sites`.
+        what: &'static str,
+        /// As configured.
+        limit: usize,
+    },
+    /// The kernel refused to watch a site.
+    #[error("site at {offset:#x} of {path} cannot be watched")]
+    Attach {
+        /// As the process maps it.
+        path: String,
+        /// In the file.
+        offset: u64,
+        /// Why.
+        #[source]
+        source: Box<ProgramError>,
+    },
+    /// Not done in time.
+    #[error(
+        "arming process {pid} took longer than {limit_ms} ms ({step}): \
+         its files may lie on a file system that does not answer"
+    )]
+    Deadline {
+        /// As asked for.
+        pid: u32,
+        /// Where it was.
+        step: &'static str,
+        /// As configured.
+        limit_ms: u128,
+    },
+    /// Too many looks at clients hang.
+    #[error("{count} looks at clients' files hang: no more is started until one returns")]
+    Stuck {
+        /// Of threads.
+        count: usize,
+    },
+    /// Armed, and yet the process is not seen.
+    #[error("process {pid} is armed but not seen")]
+    Blind {
+        /// As asked for.
+        pid: u32,
+        /// Why.
+        #[source]
+        source: Blind,
+    },
+    /// The index does not exist.
+    #[error("session index {index} is not below {limit}")]
+    IndexRange {
+        /// As given.
+        index: u32,
+        /// Of the map.
+        limit: u32,
+    },
+    /// Two sessions would be counted in one place.
+    #[error("session index {index} belongs to session {owner:016x}")]
+    IndexTaken {
+        /// As given.
+        index: u32,
+        /// Who has it.
+        owner: u64,
+    },
+    /// One process, one session: one attachment.
+    #[error("process {tgid} is already registered for session {session:016x}")]
+    Registered {
+        /// First pid namespace.
+        tgid: u32,
+        /// As given.
+        session: u64,
+    },
+    /// No more room in the kernel.
+    #[error("{what}: all {limit} places are taken")]
+    NoRoom {
+        /// What there is no room for.
+        what: &'static str,
+        /// Of the map.
+        limit: u32,
+    },
+    /// The probe was closed.
+    #[error("the probe is closed")]
+    Closed,
+}
+
+impl ProbeError {
+    pub(crate) fn map(name: &'static str) -> impl Fn(MapError) -> Self {
+        move |source| Self::Map {
+            name,
+            source: Box::new(source),
+        }
+    }
+
+    pub(crate) fn system(what: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}
+
+/// Whether an error came from want of privilege, however deep it lies.
+pub(crate) fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Why the probe does not see, now.
+#[derive(Debug, thiserror::Error)]
+pub enum Blind {
+    /// A site of the process does not hold the kernel's breakpoint.
+    #[error("the site at {address:#x} holds {octet:#04x} instead of a breakpoint")]
+    Unarmed {
+        /// In the process.
+        address: u64,
+        /// What stands there. 0x90 is the bare nop.
+        octet: u8,
+    },
+    /// Exec or death: nobody runs in that address space any more.
+    #[error("the address space is gone (exec or exit)")]
+    AddressSpaceGone,
+    /// The page with the site is no longer mapped or cannot be read.
+    #[error("the site at {address:#x} cannot be read")]
+    Unreadable {
+        /// In the process.
+        address: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Reading the process's memory does not return.
+    #[error("reading the sites did not return in {limit_ms} ms")]
+    Hanging {
+        /// As configured.
+        limit_ms: u128,
+    },
+    /// The daemon's own wait was not reported.
+    #[error("the daemon's own canary was reported {got} times instead of once")]
+    Canary {
+        /// Reports.
+        got: u64,
+    },
+    /// A map could not be read.
+    #[error("BPF map {name} cannot be read")]
+    Map {
+        /// In the object.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: Box<MapError>,
+    },
+}

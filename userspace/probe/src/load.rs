@@ -1,0 +1,116 @@
+//! Loads the object and its programs.
+
+use aya::maps::Map;
+use aya::programs::{RawTracePoint, UProbe};
+use aya::{Btf, Ebpf, EbpfLoader};
+use onair_ebpf::layout::Settings;
+use onair_ebpf::names;
+
+use crate::error::{ProbeError, is_permission};
+use crate::maps::Maps;
+
+/// Inode number of the first pid namespace (PROC_PID_INIT_INO of the kernel).
+const FIRST_PID_NAMESPACE: u32 = 0xeffffffc;
+
+/// Programs that are loaded: two for the sites, two on tracepoints.
+pub(crate) const PROGRAM_COUNT: usize = names::PROGRAMS.len();
+
+/// What came out of the loading: the owner of programs and links, and the maps.
+pub(crate) struct Loaded {
+    pub(crate) ebpf: Ebpf,
+    pub(crate) maps: Maps,
+    pub(crate) events: Map,
+}
+
+/// Loads all programs and attaches those on tracepoints.
+pub(crate) fn load(max_waiters: u32, pidns_inum: Option<u32>) -> Result<Loaded, ProbeError> {
+    let btf = Btf::from_sys_fs().map_err(|error| ProbeError::NoBtf(Box::new(error)))?;
+    let inum = match pidns_inum {
+        Some(inum) => inum,
+        None => own_pid_namespace()?,
+    };
+    let pidns_inum = if inum == FIRST_PID_NAMESPACE { 0 } else { inum };
+    let settings = Settings {
+        pidns_inum,
+        watch_all: 0,
+    }
+    .to_bytes();
+    let mut ebpf = EbpfLoader::new()
+        .btf(Some(&btf))
+        .override_global(names::SETTINGS, &settings, true)
+        .map_max_entries(names::WAITERS, max_waiters)
+        // The marks of lost waits live in the threads; only the programs read them.
+        .allow_unsupported_maps()
+        .load(onair_ebpf::object())
+        .map_err(|error| {
+            classify("loading BPF maps", error, |error| {
+                ProbeError::Load(Box::new(error))
+            })
+        })?;
+
+    for name in [names::WAIT_BEGIN, names::WAIT_END] {
+        let program = site_program(&mut ebpf, name)?;
+        program.load().map_err(program_error(name))?;
+    }
+    for (name, tracepoint) in [
+        (names::ON_EXIT, names::TRACEPOINT_EXIT),
+        (names::ON_EXEC, names::TRACEPOINT_EXEC),
+    ] {
+        let program: &mut RawTracePoint = ebpf
+            .program_mut(name)
+            .and_then(|program| program.try_into().ok())
+            .ok_or(ProbeError::Object { name })?;
+        program.load().map_err(program_error(name))?;
+        program.attach(tracepoint).map_err(program_error(name))?;
+    }
+    let maps = Maps::take(&mut ebpf, max_waiters)?;
+    let events = ebpf.take_map(names::EVENTS).ok_or(ProbeError::Object {
+        name: names::EVENTS,
+    })?;
+    Ok(Loaded { ebpf, maps, events })
+}
+
+/// The program of a site.
+pub(crate) fn site_program<'ebpf>(
+    ebpf: &'ebpf mut Ebpf,
+    name: &'static str,
+) -> Result<&'ebpf mut UProbe, ProbeError> {
+    ebpf.program_mut(name)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(ProbeError::Object { name })
+}
+
+fn own_pid_namespace() -> Result<u32, ProbeError> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata =
+        std::fs::metadata("/proc/self/ns/pid").map_err(ProbeError::system("/proc/self/ns/pid"))?;
+    // The kernel numbers namespaces with 32 bits.
+    Ok(u32::try_from(metadata.ino()).unwrap_or_default())
+}
+
+fn program_error(name: &'static str) -> impl Fn(aya::programs::ProgramError) -> ProbeError {
+    move |error| {
+        classify("loading BPF programs", error, |source| {
+            ProbeError::Program {
+                name,
+                source: Box::new(source),
+            }
+        })
+    }
+}
+
+/// Tells want of privilege from all else.
+pub(crate) fn classify<E: std::error::Error + Send + Sync + 'static>(
+    what: impl Into<String>,
+    error: E,
+    otherwise: impl FnOnce(E) -> ProbeError,
+) -> ProbeError {
+    if is_permission(&error) {
+        ProbeError::NotPermitted {
+            what: what.into(),
+            source: Box::new(error),
+        }
+    } else {
+        otherwise(error)
+    }
+}

@@ -1,0 +1,169 @@
+//! The maps, shared by every thread that holds the handle.
+//!
+//! aya asks for `&mut` to write although the kernel does not: a mutex around
+//! those that are written. No one holds it over more than one system call.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use onair_ebpf::layout::{
+    ATTACHMENT_KEY_SIZE, ATTACHMENT_SIZE, Attachment, AttachmentKey, CANARY_SIZE, CLIENT_SIZE,
+    Canary, Client, Stat, WAITER_SIZE, Waiter,
+};
+use onair_ebpf::names;
+
+use crate::error::ProbeError;
+
+type Waiters = HashMap<MapData, u64, [u8; WAITER_SIZE]>;
+type Attachments = HashMap<MapData, [u8; ATTACHMENT_KEY_SIZE], [u8; ATTACHMENT_SIZE]>;
+type Clients = HashMap<MapData, u32, [u8; CLIENT_SIZE]>;
+type Canaries = HashMap<MapData, u64, [u8; CANARY_SIZE]>;
+
+/// `BPF_ANY`: insert or replace.
+const ANY: u64 = 0;
+
+/// Typed access to the object's maps.
+pub(crate) struct Maps {
+    waiters: Waiters,
+    max_waiters: u32,
+    attachments: Mutex<Attachments>,
+    clients: Mutex<Clients>,
+    canaries: Mutex<Canaries>,
+    blocked: Array<MapData, u64>,
+    stats: Array<MapData, u64>,
+}
+
+impl Maps {
+    /// Takes the maps out of a loaded object.
+    pub(crate) fn take(ebpf: &mut Ebpf, max_waiters: u32) -> Result<Self, ProbeError> {
+        fn one<M: TryFrom<Map, Error = MapError>>(
+            ebpf: &mut Ebpf,
+            name: &'static str,
+        ) -> Result<M, ProbeError> {
+            let map = ebpf.take_map(name).ok_or(ProbeError::Object { name })?;
+            map.try_into().map_err(ProbeError::map(name))
+        }
+        Ok(Self {
+            waiters: one(ebpf, names::WAITERS)?,
+            max_waiters,
+            attachments: Mutex::new(one(ebpf, names::ATTACHMENTS)?),
+            clients: Mutex::new(one(ebpf, names::CLIENTS)?),
+            canaries: Mutex::new(one(ebpf, names::CANARIES)?),
+            blocked: one(ebpf, names::BLOCKED)?,
+            stats: one(ebpf, names::STATS)?,
+        })
+    }
+
+    /// Every waiter that was there during the whole walk, each once.
+    pub(crate) fn waiters(&self) -> Result<Vec<Waiter>, MapError> {
+        let mut found = std::collections::BTreeMap::new();
+        // The walk starts anew where its place was deleted: under churn it could go on for ever.
+        let most = self.max_waiters as usize * 4 + 64;
+        for entry in self.waiters.iter().take(most) {
+            match entry {
+                Ok((key, value)) => {
+                    found.insert(key, Waiter::from_bytes(&value));
+                }
+                Err(MapError::KeyNotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Number of threads that are blocked, over all sessions.
+    pub(crate) fn waiter_count(&self) -> Result<usize, MapError> {
+        self.waiters().map(|waiters| waiters.len())
+    }
+
+    /// The programs' own count for an index.
+    pub(crate) fn blocked(&self, index: u32) -> Result<u64, MapError> {
+        self.blocked.get(&index, 0)
+    }
+
+    /// A counter of the programs.
+    pub(crate) fn stat(&self, stat: Stat) -> Result<u64, MapError> {
+        self.stats.get(&stat.index(), 0)
+    }
+
+    /// Lets a process be counted for a session.
+    pub(crate) fn set_attachment(
+        &self,
+        key: &AttachmentKey,
+        value: &Attachment,
+    ) -> Result<(), MapError> {
+        locked(&self.attachments).insert(key.to_bytes(), value.to_bytes(), ANY)
+    }
+
+    /// What stands for a process and a session.
+    pub(crate) fn attachment(&self, key: &AttachmentKey) -> Result<Option<Attachment>, MapError> {
+        let bytes = present(locked(&self.attachments).get(&key.to_bytes(), 0))?;
+        Ok(bytes.map(|bytes| Attachment::from_bytes(&bytes)))
+    }
+
+    /// Ends the counting of a process for a session.
+    pub(crate) fn remove_attachment(&self, key: &AttachmentKey) -> Result<(), MapError> {
+        gone(locked(&self.attachments).remove(&key.to_bytes()))
+    }
+
+    /// Has the thread exits and execs of a process told.
+    pub(crate) fn set_client(&self, tgid: u32, client: Client) -> Result<(), MapError> {
+        locked(&self.clients).insert(tgid, client.to_bytes(), ANY)
+    }
+
+    /// Ends that.
+    pub(crate) fn remove_client(&self, tgid: u32) -> Result<(), MapError> {
+        gone(locked(&self.clients).remove(&tgid))
+    }
+
+    /// Lets a token come through.
+    pub(crate) fn arm_canary(&self, token: u64) -> Result<(), MapError> {
+        locked(&self.canaries).insert(token, Canary::default().to_bytes(), ANY)
+    }
+
+    /// What a token brought back.
+    pub(crate) fn canary(&self, token: u64) -> Result<Option<Canary>, MapError> {
+        let bytes = present(locked(&self.canaries).get(&token, 0))?;
+        Ok(bytes.map(|bytes| Canary::from_bytes(&bytes)))
+    }
+
+    /// Takes a token back.
+    pub(crate) fn remove_canary(&self, token: u64) -> Result<(), MapError> {
+        gone(locked(&self.canaries).remove(&token))
+    }
+}
+
+/// A panic elsewhere cannot leave a descriptor half-written.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn present<T>(result: Result<T, MapError>) -> Result<Option<T>, MapError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(MapError::KeyNotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn gone(result: Result<(), MapError>) -> Result<(), MapError> {
+    match result {
+        Err(MapError::SyscallError(error))
+            if error.io_error.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Whether an insert failed because the map is full.
+pub(crate) fn is_full(error: &MapError) -> bool {
+    match error {
+        MapError::SyscallError(error) => {
+            error.io_error.raw_os_error() == Some(rustix::io::Errno::TOOBIG.raw_os_error())
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,299 @@
+//! The handle through which the daemon uses the probe.
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aya::maps::{MapData, RingBuf};
+use onair_ebpf::layout::Stat;
+use onair_ebpf::names;
+use tokio::sync::oneshot;
+
+use crate::arm::Armed;
+use crate::canary::{self, Proof};
+use crate::config::ProbeConfig;
+use crate::error::{Blind, ProbeError};
+use crate::events::Events;
+use crate::health::{Health, State};
+use crate::kernel::{self, Command, Status};
+use crate::load::{PROGRAM_COUNT, load};
+use crate::maps::{Maps, locked};
+use crate::reading::{self, Reading};
+use crate::registry::Registry;
+use crate::sight::Readers;
+use crate::supervisor::Supervisor;
+
+/// Beyond this the thread that attaches is said to hang.
+const ATTACH_IS_SLOW: Duration = Duration::from_secs(1);
+
+/// A running probe. Clones share it; the last one that goes ends it in the background.
+#[derive(Clone)]
+pub struct Probe {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: ProbeConfig,
+    maps: Arc<Maps>,
+    registry: Mutex<Registry>,
+    ring: Mutex<Option<RingBuf<MapData>>>,
+    status: Arc<Status>,
+    kernel: Sender<Command>,
+    supervisor: Supervisor,
+    own: Mutex<Own>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Nobody waits for the end; it has ended already if it was closed.
+        let _ = self.kernel.send(Command::Close(oneshot::channel().0));
+    }
+}
+
+/// This process as its own client.
+struct Own {
+    token: u64,
+    armed: Option<Armed>,
+    blind: Option<String>,
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probe")
+            .field("config", &self.shared.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Probe {
+    /// Loads the programs, arms this process's own sites and sees its own canary. Blocks for some
+    /// tens of milliseconds.
+    ///
+    /// # Errors
+    /// [`ProbeError::NotPermitted`] without the privileges, [`ProbeError::NoBtf`] on a kernel
+    /// without type information, [`ProbeError::OwnSites`] or [`ProbeError::Blind`] when this
+    /// process does not see itself.
+    pub fn start(config: ProbeConfig) -> Result<Self, ProbeError> {
+        let loaded = load(config.max_waiters, config.daemon_pidns_inum)?;
+        let maps = Arc::new(loaded.maps);
+        let ring = RingBuf::try_from(loaded.events).map_err(ProbeError::map(names::EVENTS))?;
+        let status = Arc::new(Status::default());
+        let kernel = kernel::start(
+            loaded.ebpf,
+            config.max_files,
+            config.max_site_links,
+            Arc::clone(&status),
+        )?;
+        let readers = Arc::new(Readers::new(config.sight_deadline));
+        let supervisor = Supervisor::start(kernel.clone(), readers, config.arm_deadline)?;
+        let own = Own {
+            token: canary::challenge(&maps)?,
+            armed: None,
+            blind: None,
+        };
+        let shared = Shared {
+            config,
+            maps,
+            registry: Mutex::default(),
+            ring: Mutex::new(Some(ring)),
+            status,
+            kernel,
+            supervisor,
+            own: Mutex::new(own),
+        };
+        let probe = Self {
+            shared: Arc::new(shared),
+        };
+        probe.arm_own_site()?;
+        Ok(probe)
+    }
+
+    fn arm_own_site(&self) -> Result<(), ProbeError> {
+        let pid = std::process::id();
+        let (reply, answer) = channel();
+        self.shared.supervisor.arm(
+            pid,
+            Box::new(move |result| {
+                let _ = reply.send(result);
+            }),
+        );
+        let armed =
+            answer
+                .recv()
+                .unwrap_or(Err(ProbeError::Closed))
+                .map_err(|error| match error {
+                    ProbeError::NoSites { .. } => ProbeError::OwnSites(Box::new(error)),
+                    error => error,
+                })?;
+        locked(&self.shared.own).armed = Some(armed);
+        self.self_test()
+            .map_err(|source| ProbeError::Blind { pid, source })
+    }
+
+    /// Watches every file with sites that a process executes, and shows that its sites are armed.
+    ///
+    /// `pid` is in this process's pid namespace. That it still is the process that was meant is the
+    /// caller's to check afterwards, by a pidfd. Nothing of it runs on the caller's thread; dropping
+    /// the future lets go of what was armed.
+    ///
+    /// # Errors
+    /// [`ProbeError::Deadline`] when the look at the process or the attaching did not return in
+    /// time, [`ProbeError::NoSites`], [`ProbeError::Gone`], [`ProbeError::Full`], and others as
+    /// their messages say.
+    pub async fn arm(&self, pid: u32) -> Result<Armed, ProbeError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.supervisor.arm(
+            pid,
+            Box::new(move |result| {
+                let _ = reply.send(result);
+            }),
+        );
+        answer.await.unwrap_or(Err(ProbeError::Closed))
+    }
+
+    /// A random token that a client shall pass through its site.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoRoom`] while too many are unanswered.
+    pub fn challenge(&self) -> Result<u64, ProbeError> {
+        canary::challenge(&self.shared.maps)
+    }
+
+    /// Who passed the token through a site first. Takes the token back when somebody did.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn proof(&self, token: u64) -> Result<Option<Proof>, ProbeError> {
+        canary::proof(&self.shared.maps, token)
+    }
+
+    /// Takes a token back that nobody answered.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be written.
+    pub fn forget_challenge(&self, token: u64) -> Result<(), ProbeError> {
+        canary::forget(&self.shared.maps, token)
+    }
+
+    /// Counts the waits of a process in a session from now on, at `index` (below 1024, one per
+    /// living session), and tells its thread exits and execs as events.
+    ///
+    /// # Errors
+    /// [`ProbeError::Registered`] twice, [`ProbeError::IndexTaken`] while another session is counted
+    /// there, [`ProbeError::IndexRange`], [`ProbeError::NoRoom`].
+    pub fn register(
+        &self,
+        proof: &Proof,
+        session: u64,
+        attachment: u64,
+        index: u32,
+    ) -> Result<(), ProbeError> {
+        let shared = &*self.shared;
+        locked(&shared.registry).register(&shared.maps, proof, session, attachment, index)
+    }
+
+    /// Counts no new waits of a process in a session; those inside stay counted until they leave.
+    /// `tgid` as in the [`Proof`]. No error if it is not registered.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when a map cannot be written.
+    pub fn unregister(&self, tgid: u32, session: u64) -> Result<(), ProbeError> {
+        let shared = &*self.shared;
+        locked(&shared.registry).unregister(&shared.maps, tgid, session)
+    }
+
+    /// Who is blocked in a session.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when a map cannot be read.
+    pub fn reading(&self, session: u64) -> Result<Reading, ProbeError> {
+        let shared = &*self.shared;
+        reading::read(&shared.maps, &locked(&shared.registry), session)
+    }
+
+    /// Passes a canary through this process's own site, on the caller's thread (a few µs).
+    ///
+    /// # Errors
+    /// [`Blind::Canary`] when the programs did not report it.
+    pub fn self_test(&self) -> Result<(), Blind> {
+        let shared = &*self.shared;
+        let mut own = locked(&shared.own);
+        let result = canary::test(&shared.maps, own.token, shared.config.own_site);
+        own.blind = result.as_ref().err().map(ToString::to_string);
+        result
+    }
+
+    /// What the probe says of itself. Reads every waiter: for a display, not for a loop.
+    pub fn health(&self) -> Health {
+        let shared = &*self.shared;
+        let counts = shared.status.get();
+        let maps = &shared.maps;
+        let stats: Result<Vec<_>, _> = Stat::ALL
+            .into_iter()
+            .map(|stat| maps.stat(stat).map(|value| (stat.name(), value)))
+            .collect();
+        let waiters = maps.waiter_count();
+        let lost = locked(&shared.registry).lost(maps);
+        let unreadable = [
+            stats.as_ref().err().map(|error| (names::STATS, error)),
+            waiters.as_ref().err().map(|error| (names::WAITERS, error)),
+            lost.as_ref().err().map(|error| (names::ATTACHMENTS, error)),
+        ]
+        .into_iter()
+        .flatten()
+        .next()
+        .map(|(name, error)| format!("BPF map {name} cannot be read: {error}"));
+        let slow = counts.doing.as_ref().and_then(|(path, since)| {
+            (since.elapsed() > ATTACH_IS_SLOW).then(|| {
+                format!(
+                    "attaching to {path} has not returned for {:?}",
+                    since.elapsed()
+                )
+            })
+        });
+        let unloaded = (counts.programs < PROGRAM_COUNT).then(|| "the probe is closed".to_owned());
+        let own = locked(&shared.own).blind.clone();
+        let state = match unloaded.or(own).or(unreadable).or(slow) {
+            Some(reason) => State::Blind { reason },
+            None => State::Watching,
+        };
+        Health {
+            state,
+            programs: counts.programs,
+            links: counts.links,
+            detaching: counts.detaching,
+            files: counts.files,
+            waiters: waiters.unwrap_or_default(),
+            ring_overruns: maps.stat(Stat::RingFull).unwrap_or_default(),
+            stats: stats.unwrap_or_default(),
+            lost: lost.unwrap_or_default(),
+        }
+    }
+
+    /// The ring of events; `None` after the first call, there is one reader.
+    pub fn events(&self) -> Option<Events> {
+        let ring = locked(&self.shared.ring).take()?;
+        Some(Events::new(ring, Arc::clone(&self.shared.maps)))
+    }
+
+    /// The files of this process that are watched for the self-test.
+    pub fn own_files(&self) -> Vec<crate::WatchedFile> {
+        locked(&self.shared.own)
+            .armed
+            .as_ref()
+            .map(|own| own.files.clone())
+            .unwrap_or_default()
+    }
+
+    /// Detaches everything and unloads the programs; returns when the kernel has let go, about
+    /// 0.1 s a site. Afterwards arming fails and the self-test is blind. Without it the kernel does
+    /// the same at the end of the process.
+    pub async fn close(&self) {
+        locked(&self.shared.own).armed = None;
+        let (reply, done) = oneshot::channel();
+        if self.shared.kernel.send(Command::Close(reply)).is_ok() {
+            // Closed by somebody else meanwhile.
+            let _ = done.await;
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! A client's address space: which files it executes, and where.
+//!
+//! Everything here may hang (a client chooses the file system) and runs on a
+//! thread of its own. Paths are for people only: files are opened through
+//! `map_files`, which names the mapping itself and not a place in a tree.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use onair_ebpf::sites::{self, Found, SiteError};
+
+use crate::error::ProbeError;
+use crate::load::classify;
+
+/// Largest `/proc/PID/maps` that is read, octets: 65,530 mappings with short names.
+const MAX_MAPS: u64 = 16 << 20;
+/// Most files that a process may execute.
+const MAX_FILES: usize = 1024;
+
+/// Device and inode: the file's identity in the kernel while it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FileKey {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+/// A file with sites that a process executes.
+pub(crate) struct SitedFile {
+    pub(crate) file: File,
+    pub(crate) key: FileKey,
+    pub(crate) path: String,
+    pub(crate) found: Found,
+    /// Of all its sites, in the process.
+    pub(crate) addresses: Vec<u64>,
+}
+
+/// A process's memory and the files with sites in it.
+pub(crate) struct Survey {
+    pub(crate) memory: File,
+    pub(crate) files: Vec<SitedFile>,
+}
+
+/// An executable mapping of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mapping {
+    start: u64,
+    end: u64,
+    offset: u64,
+}
+
+/// The mappings of one file, by the numbers in `/proc/PID/maps`.
+struct Mapped {
+    path: String,
+    mappings: Vec<Mapping>,
+}
+
+/// Looks at a process. `pid` is in our own pid namespace.
+pub(crate) fn survey(pid: u32) -> Result<Survey, ProbeError> {
+    // Opened first: this descriptor stays with today's address space, whatever is executed later.
+    let (folder, maps) = living_thread(pid)?;
+    let memory = open(pid, &format!("{folder}/mem"))?;
+    // Read again, now that the address space is held: an exec in between would leave the two apart.
+    let maps = match read_maps(pid, &format!("{folder}/maps"))? {
+        again if again.is_empty() => maps,
+        again => again,
+    };
+
+    let mut files = Vec::new();
+    for mapped in executed_files(pid, &maps)? {
+        if let Some(sited) = sited_file(pid, &folder, mapped)? {
+            files.push(sited);
+        }
+    }
+    if files.is_empty() {
+        return Err(ProbeError::NoSites { pid });
+    }
+    Ok(Survey { memory, files })
+}
+
+/// A thread that still has the address space: the leader may have exited before the others.
+fn living_thread(pid: u32) -> Result<(String, String), ProbeError> {
+    let folder = format!("/proc/{pid}");
+    // Empty on older kernels and ESRCH on newer ones when the leader has no memory any more.
+    match read_maps(pid, &format!("{folder}/maps")) {
+        Ok(maps) if !maps.is_empty() => return Ok((folder, maps)),
+        Ok(_) | Err(ProbeError::Gone { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let tasks = format!("{folder}/task");
+    let entries = std::fs::read_dir(&tasks).map_err(|error| process_error(pid, &tasks, error))?;
+    for entry in entries.filter_map(Result::ok) {
+        let Some(tid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        // Threads have no map_files under task/, but /proc answers for their number as well.
+        let folder = format!("/proc/{tid}");
+        match read_maps(pid, &format!("{folder}/maps")) {
+            Ok(maps) if !maps.is_empty() => return Ok((folder, maps)),
+            Ok(_) | Err(ProbeError::Gone { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ProbeError::Gone { pid })
+}
+
+fn read_maps(pid: u32, path: &str) -> Result<String, ProbeError> {
+    let mut text = Vec::new();
+    let file = open(pid, path)?;
+    let read = file.take(MAX_MAPS + 1).read_to_end(&mut text);
+    read.map_err(|error| process_error(pid, path, error))?;
+    if text.len() as u64 > MAX_MAPS {
+        let limit = usize::try_from(MAX_MAPS).unwrap_or(usize::MAX);
+        return Err(ProbeError::TooLarge {
+            pid,
+            what: "octets of mappings",
+            limit,
+        });
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Groups the executable mappings by file.
+fn executed_files(pid: u32, maps: &str) -> Result<Vec<Mapped>, ProbeError> {
+    let mut files: Vec<Mapped> = Vec::new();
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    for line in maps.lines() {
+        let Some((identity, path, mapping)) = executable_mapping(line) else {
+            continue;
+        };
+        let place = *places.entry(identity).or_insert(files.len());
+        match files.get_mut(place) {
+            Some(file) => file.mappings.push(mapping),
+            None => files.push(Mapped {
+                path: path.to_owned(),
+                mappings: vec![mapping],
+            }),
+        }
+        if files.len() > MAX_FILES {
+            return Err(ProbeError::TooLarge {
+                pid,
+                what: "executed files",
+                limit: MAX_FILES,
+            });
+        }
+    }
+    Ok(files)
+}
+
+/// `start-end perms offset dev inode path`, if it is executable and of a file.
+fn executable_mapping(line: &str) -> Option<((&str, &str), &str, Mapping)> {
+    let mut fields = line.splitn(6, ' ');
+    let (range, permissions, offset) = (fields.next()?, fields.next()?, fields.next()?);
+    let (device, inode) = (fields.next()?, fields.next()?);
+    let path = fields.next().unwrap_or_default().trim_start();
+    if !permissions.contains('x') || inode == "0" {
+        return None;
+    }
+    let (start, end) = range.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    let mapping = Mapping {
+        start: number(start)?,
+        end: number(end)?,
+        offset: number(offset)?,
+    };
+    Some(((device, inode), path, mapping))
+}
+
+/// Opens a mapped file and looks for sites that are mapped.
+fn sited_file(pid: u32, folder: &str, mapped: Mapped) -> Result<Option<SitedFile>, ProbeError> {
+    let Some(Mapping { start, end, .. }) = mapped.mappings.first() else {
+        return Ok(None);
+    };
+    let link = format!("{folder}/map_files/{start:x}-{end:x}");
+    let Some(file) = open_regular(&link).map_err(|error| process_error(pid, &link, error))? else {
+        return Ok(None);
+    };
+    let metadata = file
+        .metadata()
+        .map_err(|error| process_error(pid, &link, error))?;
+    let found = match sites::find(&file) {
+        Ok(found) => found,
+        Err(SiteError::NotElf | SiteError::WrongMachine { .. }) => return Ok(None),
+        Err(source) => {
+            return Err(ProbeError::File {
+                pid,
+                path: mapped.path,
+                source,
+            });
+        }
+    };
+    let addresses: Vec<u64> = found
+        .sites
+        .iter()
+        .flat_map(|site| {
+            mapped
+                .mappings
+                .iter()
+                .filter_map(|m| m.address_of(site.offset))
+        })
+        .collect();
+    if addresses.is_empty() {
+        return Ok(None);
+    }
+    let key = FileKey {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    };
+    Ok(Some(SitedFile {
+        file,
+        key,
+        path: mapped.path,
+        found,
+        addresses,
+    }))
+}
+
+impl Mapping {
+    /// Where an offset of the file is in the process.
+    fn address_of(&self, offset: u64) -> Option<u64> {
+        let address = self.start.checked_add(offset.checked_sub(self.offset)?)?;
+        (address < self.end).then_some(address)
+    }
+}
+
+/// Opens only what is a regular file: opening a device may act on it, a FIFO blocks.
+/// `None` for anything else, and for a mapping that is gone by now.
+fn open_regular(link: &str) -> io::Result<Option<File>> {
+    let path_only = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_CLOEXEC)
+        .open(link);
+    let path_only = match path_only {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !path_only.metadata()?.file_type().is_file() {
+        return Ok(None);
+    }
+    let itself = format!("/proc/self/fd/{}", path_only.as_raw_fd());
+    std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+        .open(Path::new(&itself))
+        .map(Some)
+}
+
+fn open(pid: u32, path: &str) -> Result<File, ProbeError> {
+    File::open(path).map_err(|error| process_error(pid, path, error))
+}
+
+fn process_error(pid: u32, path: &str, error: io::Error) -> ProbeError {
+    if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) {
+        return ProbeError::Gone { pid };
+    }
+    classify(format!("opening {path}"), error, |source| {
+        ProbeError::Process {
+            path: path.to_owned(),
+            source,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "55d0c8a00000-55d0c8a5b000 r-xp 00012000 fd:01 1311 /usr/bin/a b";
+
+    #[test]
+    fn executable_mapping__of_a_file__then_numbers_and_path() {
+        let (identity, path, mapping) = executable_mapping(LINE).expect("executable");
+        assert_eq!(identity, ("fd:01", "1311"));
+        assert_eq!(path, "/usr/bin/a b");
+        assert_eq!(mapping.address_of(0x12010), Some(0x55d0c8a00010));
+        assert_eq!(mapping.address_of(0x11fff), None);
+        assert_eq!(mapping.address_of(0x12000 + 0x5b000), None);
+    }
+
+    #[test]
+    fn executable_mapping__data_anonymous_or_nonsense__then_none() {
+        for line in [
+            "55d0c8a00000-55d0c8a5b000 r--p 00012000 fd:01 1311 /usr/bin/a",
+            "7ffd0000-7ffd1000 r-xp 00000000 00:00 0 [vdso]",
+            "nonsense",
+            "",
+            "1-2 r-xp zz fd:01 5 /a",
+        ] {
+            assert!(executable_mapping(line).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn executed_files__two_mappings_of_one__then_grouped() {
+        let maps = format!("{LINE}\n{}", LINE.replace("55d0", "66d0"));
+        let files = executed_files(1, &maps).expect("within limits");
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].mappings.len(), 2);
+    }
+}
