@@ -1,1 +1,34 @@
-//! Whole-system tests: real processes, real sockets, real packets
+//! The harness of the whole-system tests: real processes, real sockets, real packets.
+//!
+//! A test opens a [`Rig`] (a stage, a daemon on it, a connection to its control socket), lets
+//! [`Puppet`]s use sessions from processes of their own, and compares what the daemon says with
+//! what the kernel and the puppets say. Nothing here knows the daemon's insides: it is reached as
+//! an operator and an application reach it.
+//!
+//! Each test needs root, the packages of `cargo xtask setup`, and the programs that
+//! `cargo xtask test` builds first; it fails without them.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        non_snake_case,
+        reason = "tests are named subject__action__then_result"
+    )
+)]
+
+mod control;
+mod programs;
+mod puppet;
+mod relay;
+mod rig;
+mod sender;
+mod spec;
+
+pub use control::{Answer, Control};
+pub use onair_stage::{Backend, Config, Deadline, Port, blocked, cpu_time, until};
+pub use programs::program;
+pub use puppet::Puppet;
+pub use relay::{Disturbance, Relay};
+pub use rig::Rig;
+pub use sender::{GStreamer, frame_hashes};
+pub use spec::{Raster, receive, send};

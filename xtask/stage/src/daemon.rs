@@ -3,12 +3,13 @@
 use std::fs::{self, File};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::Signal;
 
+use crate::config::Config;
 use crate::process::{Running, wait_any};
 use crate::stage::Stage;
 use crate::until::Deadline;
@@ -21,14 +22,34 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `program` with the configuration `config` (TOML) and waits until it says that it is
+    /// Starts `program` with the configuration `config` and waits until it says that it is
     /// ready (sd_notify(3), `READY=1`). Never inside the namespace: the configuration names it.
     ///
     /// # Errors
     /// When it ends or `deadline` passes before it is ready: the message has the end of its log.
-    pub fn start(stage: &Stage, program: &Path, config: &str, deadline: Deadline) -> Result<Self> {
+    pub fn start(
+        stage: &Stage,
+        program: &Path,
+        config: &Config,
+        deadline: Deadline,
+    ) -> Result<Self> {
+        Self::start_with(stage, program, config, deadline, |_| {})
+    }
+
+    /// Like [`Daemon::start`], with additional settings of its command.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn start_with(
+        stage: &Stage,
+        program: &Path,
+        config: &Config,
+        deadline: Deadline,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
         let file = stage.directory().join("onaird.toml");
-        fs::write(&file, config).with_context(|| format!("writing {}", file.display()))?;
+        fs::write(&file, config.toml(stage))
+            .with_context(|| format!("writing {}", file.display()))?;
         let log = stage.directory().join("onaird.log");
         let out = File::options().create(true).append(true).open(&log)?;
         let notify = stage.directory().join("notify.sock");
@@ -36,13 +57,15 @@ impl Daemon {
         let _ = fs::remove_file(&notify);
         let socket = UnixDatagram::bind(&notify)?;
         socket.set_nonblocking(true)?;
-        let child = stage
-            .command(program)
+        let mut command = stage.command(program);
+        command
             .arg("--config")
             .arg(&file)
             .env("NOTIFY_SOCKET", &notify)
             .stdout(out.try_clone()?)
-            .stderr(out)
+            .stderr(out);
+        prepare(&mut command);
+        let child = command
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
         let mut daemon = Self {

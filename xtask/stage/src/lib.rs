@@ -3,8 +3,8 @@
 //! Here live the [`Stage`] (a network namespace, veth pairs, hugepages, a folder, processes), the
 //! record that lets the next run take down what a run killed with SIGKILL left behind, the
 //! [`Snapshot`] that proves that nothing stayed, and the handles on the processes that act on a
-//! stage. No product crate is used here and nothing of the product's protocol is known, so that
-//! `xtask` can be built before the packages that the product needs are installed.
+//! stage. No product crate is used here, so that `xtask` can be built before the packages that the
+//! product needs are installed: of the product only its configuration is known.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,
@@ -16,6 +16,7 @@
 
 mod actor;
 mod command;
+mod config;
 mod daemon;
 mod hugepages;
 mod interrupt;
@@ -32,6 +33,7 @@ mod until;
 
 pub use actor::Actor;
 pub use command::{output, run};
+pub use config::{Backend, Config, Port};
 pub use daemon::Daemon;
 pub use interrupt::{Guard, guard};
 pub use leftovers::{end_run, take_down_leftovers};

@@ -1,10 +1,14 @@
 //! The stage itself: it owns what is put up, and takes it down however the run ends.
 
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::hugepages::Hugepages;
 use crate::interrupt::{Guard, guard};
@@ -147,6 +151,30 @@ impl Stage {
             .arg(format!("--net=/run/netns/{}", self.namespace))
             .arg(program.as_ref());
         command
+    }
+
+    /// Runs `f` on a thread inside the network namespace, and gives its result. Sockets that it
+    /// opens stay in the namespace, whichever thread uses them later.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered, and what `f` fails with.
+    ///
+    /// # Panics
+    /// When `f` does.
+    pub fn inside<T: Send>(&self, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let path = format!("/run/netns/{}", self.namespace);
+        let namespace = File::open(&path).with_context(|| format!("opening {path}"))?;
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let network = Some(LinkNameSpaceType::Network);
+                move_into_link_name_space(namespace.as_fd(), network).context("setns")?;
+                f()
+            });
+            match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
     }
 
     /// Ends the processes and takes everything down.

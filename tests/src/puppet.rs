@@ -1,0 +1,126 @@
+//! A client process that does as a test says: the program `onair-puppet`.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_stage::{Actor, Config, Deadline, Running, Stage, blocked, until};
+use serde_json::Value;
+
+use crate::programs::program;
+
+/// How long any answer of a puppet may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The handle on such a process. It is killed when dropped. What can be said to it stands in the
+/// documentation of `src/bin/onair-puppet.rs`.
+#[derive(Debug)]
+pub struct Puppet {
+    actor: Actor,
+}
+
+impl Puppet {
+    /// Starts one that is connected to the daemon on `stage`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(stage: &Stage) -> Result<Self> {
+        let mut command = stage.command(program("onair-puppet")?);
+        command.arg(Config::attach_socket(stage));
+        Ok(Self {
+            actor: Actor::start("onair-puppet", &mut command)?,
+        })
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.actor.pid()
+    }
+
+    /// The process, to signal it and to wait for its end.
+    pub fn running(&mut self) -> &mut Running {
+        self.actor.running()
+    }
+
+    /// Says `line` and gives the answer, which may be an error that the client library returned.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn ask(&mut self, line: impl Display) -> Result<Value> {
+        self.actor.ask(line, Deadline::after(PATIENCE))
+    }
+
+    /// Says `line`, which must succeed.
+    ///
+    /// # Errors
+    /// When there is no answer, or the answer has an error.
+    pub fn say(&mut self, line: impl Display) -> Result<Value> {
+        let line = line.to_string();
+        let answer = self.ask(&line)?;
+        ensure!(
+            answer["error"].is_null(),
+            "`{line}` failed: {}",
+            answer["error"]
+        );
+        Ok(answer)
+    }
+
+    /// Waits for the next line with this `"event"`.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub fn event(&mut self, event: &str) -> Result<Value> {
+        self.actor.event(event, Deadline::after(PATIENCE))
+    }
+
+    /// Starts `count` threads that each call `buffer_get` without a time-out until it returns an
+    /// error, and gives their tids once the kernel says that all of them sleep.
+    ///
+    /// # Errors
+    /// When they do not, in time.
+    pub fn block(&mut self, count: usize) -> Result<BTreeSet<u32>> {
+        let answer = self.say(format_args!("block {count}"))?;
+        let tids: BTreeSet<u32> = serde_json::from_value(answer["tids"].clone())
+            .context("tids of the blocked threads")?;
+        ensure!(
+            tids.len() == count,
+            "{count} threads were asked for: {answer}"
+        );
+        let pid = self.pid();
+        until(
+            "all threads to sleep in futex_waitv",
+            Deadline::after(PATIENCE),
+            || Ok(blocked(pid)?.is_superset(&tids).then_some(())),
+        )?;
+        Ok(tids)
+    }
+
+    /// Waits until `count` threads have told what their call returned; by tid.
+    ///
+    /// # Errors
+    /// When they do not, in time.
+    pub fn returned(&mut self, count: usize) -> Result<Vec<(u32, String)>> {
+        (0..count)
+            .map(|_| {
+                let event = self.event("returned")?;
+                let tid = event["tid"]
+                    .as_u64()
+                    .and_then(|tid| tid.try_into().ok())
+                    .context("tid")?;
+                let result = event["result"].as_str().context("result")?.to_owned();
+                Ok((tid, result))
+            })
+            .collect()
+    }
+
+    /// Lets it end by itself, and gives what is left to read of its exit.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn leave(mut self) -> Result<std::process::ExitStatus> {
+        self.actor.close();
+        self.actor.running().wait(Deadline::after(PATIENCE))
+    }
+}

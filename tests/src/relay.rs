@@ -1,0 +1,217 @@
+//! A bad network: a relay for UDP that loses, doubles and holds back packets.
+//!
+//! The kernel's own `netem` is a module that not every kernel has, and it draws its own random
+//! numbers. This draws the same ones each time, so that a failure can be repeated.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use onair_stage::Stage;
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+
+/// What happens to packets, each in so many out of a thousand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disturbance {
+    /// Lost.
+    pub lost: u64,
+    /// Sent twice.
+    pub doubled: u64,
+    /// Sent after one to `depth` of those that follow.
+    pub delayed: u64,
+    /// How far a delayed packet falls back, at most.
+    pub depth: u64,
+}
+
+/// How often that was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Packets that came.
+    pub came: u64,
+    /// Packets that were lost.
+    pub lost: u64,
+    /// Packets that were sent twice.
+    pub doubled: u64,
+    /// Packets that were held back.
+    pub delayed: u64,
+}
+
+/// A relay at work, inside a stage's namespace.
+#[derive(Debug)]
+pub struct Relay {
+    entrance: SocketAddr,
+    end: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Done>>,
+}
+
+impl Relay {
+    /// Starts a relay to `destination`.
+    ///
+    /// # Errors
+    /// When its sockets cannot be opened.
+    pub fn start(stage: &Stage, destination: SocketAddr, disturbance: Disturbance) -> Result<Self> {
+        let (entrance, exit) = stage.inside(|| {
+            let entrance = UdpSocket::bind("127.0.0.1:0")?;
+            // A whole frame comes in one burst: some megabytes.
+            set_socket_recv_buffer_size_force(&entrance, 32 << 20)?;
+            entrance.set_read_timeout(Some(Duration::from_millis(50)))?;
+            let exit = UdpSocket::bind("0.0.0.0:0")?;
+            exit.connect(destination)?;
+            Ok((entrance, exit))
+        })?;
+        let end = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&end);
+        let address = entrance.local_addr()?;
+        let thread = std::thread::Builder::new()
+            .name("relay".into())
+            .spawn(move || relay(&entrance, &exit, disturbance, &ended))?;
+        Ok(Self {
+            entrance: address,
+            end,
+            thread,
+        })
+    }
+
+    /// Where packets are to be sent to.
+    #[must_use]
+    pub fn entrance(&self) -> SocketAddr {
+        self.entrance
+    }
+
+    /// Ends it once no packet has come for a moment, and says what it has done.
+    ///
+    /// # Errors
+    /// When it could not pass a packet on.
+    pub fn finish(self) -> Result<Done> {
+        self.end.store(true, Ordering::Relaxed);
+        self.thread
+            .join()
+            .map_err(|_| anyhow!("the relay's thread panicked"))?
+    }
+}
+
+fn relay(
+    entrance: &UdpSocket,
+    exit: &UdpSocket,
+    disturbance: Disturbance,
+    ended: &AtomicBool,
+) -> Result<Done> {
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut held: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
+    let mut done = Done::default();
+    let mut packet = [0; 65_536];
+    loop {
+        let length = match entrance.recv(&mut packet) {
+            Ok(length) => length,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                for (_, late) in held.drain(..) {
+                    exit.send(&late)?;
+                }
+                if ended.load(Ordering::Relaxed) {
+                    return Ok(done);
+                }
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let packet = &packet[..length];
+        done.came += 1;
+        if dice.one_of(disturbance.lost) {
+            done.lost += 1;
+        } else if dice.one_of(disturbance.delayed) {
+            done.delayed += 1;
+            held.push_back((
+                done.came + 1 + dice.roll(disturbance.depth.max(1)),
+                packet.to_vec(),
+            ));
+        } else {
+            exit.send(packet)?;
+            if dice.one_of(disturbance.doubled) {
+                done.doubled += 1;
+                exit.send(packet)?;
+            }
+        }
+        while let Some(place) = held.iter().position(|(when, _)| *when <= done.came) {
+            if let Some((_, late)) = held.remove(place) {
+                exit.send(&late)?;
+            }
+        }
+    }
+}
+
+/// Marsaglia's xorshift64: the same numbers in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn one_of(&mut self, thousandths: u64) -> bool {
+        self.roll(1000) < thousandths
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pass(disturbance: Disturbance, count: u32) -> (Vec<u32>, Done) {
+        let stage = Stage::open("test").unwrap();
+        let target = stage
+            .inside(|| {
+                let socket = UdpSocket::bind("127.0.0.1:0")?;
+                set_socket_recv_buffer_size_force(&socket, 8 << 20)?;
+                Ok(socket)
+            })
+            .unwrap();
+        let relay = Relay::start(&stage, target.local_addr().unwrap(), disturbance).unwrap();
+        let source = stage
+            .inside(|| Ok(UdpSocket::bind("127.0.0.1:0")?))
+            .unwrap();
+        for number in 0..count {
+            source
+                .send_to(&number.to_be_bytes(), relay.entrance())
+                .unwrap();
+        }
+        let done = relay.finish().unwrap();
+        target.set_nonblocking(true).unwrap();
+        let mut came = Vec::new();
+        let mut number = [0; 4];
+        while target.recv(&mut number).is_ok() {
+            came.push(u32::from_be_bytes(number));
+        }
+        (came, done)
+    }
+
+    #[test]
+    fn relay__undisturbed__then_all_in_order() {
+        let (came, done) = pass(Disturbance::default(), 1000);
+        assert_eq!(came, (0..1000).collect::<Vec<_>>());
+        assert_eq!(done.came, 1000);
+    }
+
+    #[test]
+    fn relay__disturbed__then_what_it_says_is_what_comes() {
+        let disturbance = Disturbance {
+            lost: 50,
+            doubled: 50,
+            delayed: 50,
+            depth: 20,
+        };
+        let (mut came, done) = pass(disturbance, 2000);
+        assert_eq!(came.len() as u64, 2000 - done.lost + done.doubled);
+        assert!(done.delayed > 0 && !came.is_sorted());
+        came.sort_unstable();
+        came.dedup();
+        assert_eq!(came.len() as u64, 2000 - done.lost);
+    }
+}

@@ -1,0 +1,169 @@
+//! A stage with a daemon on it.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_stage::{Backend, Config, Daemon, Deadline, End, Stage, Veth};
+
+use crate::control::Control;
+use crate::programs::program;
+use crate::puppet::Puppet;
+
+/// Hugepages that a daemon of the tests gets, in MB.
+const HUGEPAGES_MB: u64 = 256;
+/// How long a daemon may take to be ready, and to end.
+const PATIENCE: u64 = 30;
+
+/// A daemon that is ready, and the stage that it stands on. When a test fails, the end of the
+/// daemon's log is shown.
+#[derive(Debug)]
+pub struct Rig {
+    // Before the stage: it must be gone when the namespace is taken down.
+    daemon: Option<Daemon>,
+    stage: Stage,
+    config: Config,
+}
+
+impl Rig {
+    /// Two ports `a` and `b` at the ends of a veth pair, on AF_XDP: what is sent on one is received
+    /// on the other.
+    ///
+    /// # Errors
+    /// When the stage cannot be put up, or the daemon is not ready in half a minute.
+    pub fn pair() -> Result<Self> {
+        Self::with(Config::pair(Backend::AfXdp), |_| {})
+    }
+
+    /// One port `b` (10.77.0.2, AF_XDP), whose cable ends at the kernel's own stack (10.77.0.9):
+    /// for senders that are not ours, inside the stage's namespace.
+    ///
+    /// # Errors
+    /// As [`Rig::pair`].
+    pub fn beside_the_kernel() -> Result<Self> {
+        let mut config = Config::pair(Backend::AfXdp);
+        config.ports.retain(|port| port.name == "b");
+        Self::put_up(config, Some("10.77.0.9/24"), |_| {})
+    }
+
+    /// As [`Rig::pair`], with a configuration of one's own and additional settings of the daemon's
+    /// command (environment, arguments).
+    ///
+    /// # Errors
+    /// As [`Rig::pair`].
+    pub fn with(config: Config, prepare: impl FnOnce(&mut Command)) -> Result<Self> {
+        Self::put_up(config, None, prepare)
+    }
+
+    fn put_up(
+        mut config: Config,
+        kernel: Option<&'static str>,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
+        let stage = Stage::open("test")?;
+        stage.veth(&Veth {
+            a: End {
+                name: "va",
+                address: kernel,
+            },
+            b: End {
+                name: "vb",
+                address: None,
+            },
+            mtu: 1500,
+        })?;
+        config.hugepages = stage.hugepages(HUGEPAGES_MB)?;
+        let mut rig = Self {
+            daemon: None,
+            stage,
+            config,
+        };
+        rig.start_daemon_with(prepare)?;
+        Ok(rig)
+    }
+
+    /// Starts the daemon again, after it has been stopped or killed.
+    ///
+    /// # Errors
+    /// When it is not ready in half a minute.
+    pub fn start_daemon(&mut self) -> Result<()> {
+        self.start_daemon_with(|_| {})
+    }
+
+    fn start_daemon_with(&mut self, prepare: impl FnOnce(&mut Command)) -> Result<()> {
+        ensure!(self.daemon.is_none(), "the daemon still runs");
+        self.daemon = Some(Daemon::start_with(
+            &self.stage,
+            &program("onaird")?,
+            &self.config,
+            Deadline::seconds(PATIENCE),
+            prepare,
+        )?);
+        Ok(())
+    }
+
+    /// Stops the daemon by SIGTERM.
+    ///
+    /// # Errors
+    /// When it does not end within half a minute, or not with status 0.
+    pub fn stop_daemon(&mut self) -> Result<()> {
+        let daemon = self.daemon.take().context("the daemon does not run")?;
+        let status = daemon.stop(Deadline::seconds(PATIENCE))?;
+        ensure!(status.success(), "onaird ended with {status} after SIGTERM");
+        Ok(())
+    }
+
+    /// Kills the daemon with SIGKILL.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill_daemon(&mut self) -> Result<()> {
+        let mut daemon = self.daemon.take().context("the daemon does not run")?;
+        daemon.running().kill()?;
+        Ok(())
+    }
+
+    /// The daemon.
+    ///
+    /// # Errors
+    /// When it has been stopped.
+    pub fn daemon(&mut self) -> Result<&mut Daemon> {
+        self.daemon.as_mut().context("the daemon does not run")
+    }
+
+    /// The stage.
+    #[must_use]
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// A new connection to the daemon's control socket.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub fn control(&self) -> Result<Control> {
+        Control::connect(&Config::control_socket(&self.stage))
+    }
+
+    /// A new client process that does as it is told, connected to the attach socket.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn puppet(&self) -> Result<Puppet> {
+        Puppet::start(&self.stage)
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(daemon) = &self.daemon
+        {
+            eprintln!("the end of onaird's log:\n{}", daemon.log_tail(60));
+        }
+        if let Some(daemon) = self.daemon.take()
+            && let Err(error) = daemon.stop(Deadline::seconds(PATIENCE))
+        {
+            eprintln!("stopping onaird: {error:#}");
+        }
+    }
+}

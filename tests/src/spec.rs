@@ -1,0 +1,81 @@
+//! Session specifications as the tests use them.
+
+use onair_api::{Direction, FlowDocument, Source, SpecDocument, VideoDocument};
+
+/// Size, rate and depth of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raster {
+    /// Pixels in a line.
+    pub width: u32,
+    /// Lines in a frame.
+    pub height: u32,
+    /// Frames a second.
+    pub rate: u32,
+    /// Bits of a sample: 8 or 10.
+    pub depth: u32,
+}
+
+impl Raster {
+    /// Small enough for many at once.
+    pub const SMALL: Self = Self::new(320, 180, 60, 8);
+    /// What the demo shows.
+    pub const HD: Self = Self::new(1280, 720, 60, 8);
+
+    /// A raster.
+    #[must_use]
+    pub const fn new(width: u32, height: u32, rate: u32, depth: u32) -> Self {
+        Self {
+            width,
+            height,
+            rate,
+            depth,
+        }
+    }
+
+    /// Bytes of a whole frame in the pgroup layout (RFC 4175 §4.3: 4 octets for two pixels of
+    /// 8 bits, 5 for two of 10 bits).
+    #[must_use]
+    pub const fn frame_bytes(&self) -> usize {
+        let pgroup = if self.depth == 8 { 4 } else { 5 };
+        (self.width / 2 * self.height * pgroup) as usize
+    }
+
+    fn document(self) -> VideoDocument {
+        VideoDocument {
+            width: self.width,
+            height: self.height,
+            frame_rate: format!("{}/1", self.rate),
+            depth: self.depth,
+        }
+    }
+}
+
+/// A session that receives on port `b`, at UDP port `udp`.
+#[must_use]
+pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
+    SpecDocument {
+        name: name.to_owned(),
+        direction: Direction::Receive,
+        port: "b".to_owned(),
+        video: raster.document(),
+        flow: FlowDocument {
+            destination: format!("10.77.0.2:{udp}"),
+            source: None,
+            payload_type: Some(96),
+        },
+        source: None,
+        quota: None,
+        max_attachments: None,
+    }
+}
+
+/// A session that sends from port `a` to UDP port `udp` of port `b`.
+#[must_use]
+pub fn send(name: &str, raster: Raster, udp: u16, source: Source) -> SpecDocument {
+    SpecDocument {
+        direction: Direction::Send,
+        port: "a".to_owned(),
+        source: Some(source),
+        ..receive(name, raster, udp)
+    }
+}

@@ -1,0 +1,138 @@
+//! The configuration of an `onaird` on a stage.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::stage::Stage;
+
+/// How the packets go from one port to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// AF_XDP sockets on the two ends of a veth pair: the nearest to a network card.
+    AfXdp,
+    /// AF_PACKET sockets on the two ends of a veth pair.
+    AfPacket,
+    /// Two rings inside the daemon: no kernel, no packets that anybody else could see.
+    Ring,
+}
+
+impl Backend {
+    /// From the best to the least.
+    pub const ALL: [Self; 3] = [Self::AfXdp, Self::AfPacket, Self::Ring];
+
+    /// Its name in reports and options.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AfXdp => "af_xdp",
+            Self::AfPacket => "af_packet",
+            Self::Ring => "ring",
+        }
+    }
+
+    /// The DPDK device string for the port at `end` (`va` or `vb`).
+    #[must_use]
+    pub fn device(self, end: &str) -> String {
+        match self {
+            Self::AfXdp => format!("net_af_xdp_{end},iface={end}"),
+            Self::AfPacket => format!("net_af_packet_{end},iface={end}"),
+            Self::Ring => format!("ring:demo:{}", end.trim_start_matches('v')),
+        }
+    }
+}
+
+impl std::fmt::Display for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One port.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Its name in session specifications.
+    pub name: String,
+    /// The DPDK device string.
+    pub device: String,
+    /// Whether the interface is in the stage's namespace.
+    pub inside: bool,
+    /// `address/prefix`.
+    pub address: String,
+}
+
+/// What a test or the demo may want to be different from one daemon to the next; the rest is as
+/// the daemon has it by default.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// In the order of the file.
+    pub ports: Vec<Port>,
+    /// `required`, `preferred` or `off`.
+    pub probe: &'static str,
+    /// Whether there are hugepages for it.
+    pub hugepages: bool,
+    /// More TOML, appended as it is.
+    pub more: String,
+}
+
+impl Config {
+    /// The ports `a` (10.77.0.1) and `b` (10.77.0.2) at the two ends of a cable `va`–`vb`.
+    #[must_use]
+    pub fn pair(backend: Backend) -> Self {
+        let port = |name: &str, address: &str| Port {
+            name: name.to_owned(),
+            device: backend.device(&format!("v{name}")),
+            inside: backend != Backend::Ring,
+            address: address.to_owned(),
+        };
+        Self {
+            ports: vec![port("a", "10.77.0.1/24"), port("b", "10.77.0.2/24")],
+            probe: "required",
+            hugepages: false,
+            more: String::new(),
+        }
+    }
+
+    /// Where the daemon listens for HTTP.
+    #[must_use]
+    pub fn control_socket(stage: &Stage) -> PathBuf {
+        stage.directory().join("control.sock")
+    }
+
+    /// Where it listens for clients.
+    #[must_use]
+    pub fn attach_socket(stage: &Stage) -> PathBuf {
+        stage.directory().join("attach.sock")
+    }
+
+    /// The file's text for a daemon on `stage`. All that the daemon writes lies in the stage's
+    /// folder.
+    #[must_use]
+    pub fn toml(&self, stage: &Stage) -> String {
+        let folder = stage.directory().display();
+        let hugepages = if self.hugepages { "require" } else { "never" };
+        // The last core: the first one has the interrupts and most of everybody's threads.
+        let core = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
+        let mut text = format!(
+            "[control]\nsocket = \"{folder}/control.sock\"\n\
+             [attach]\nsocket = \"{folder}/attach.sock\"\n\
+             [state]\ndir = \"{folder}/state\"\n\
+             [dpdk]\nhugepages = \"{hugepages}\"\n\
+             [probe]\nmode = \"{}\"\n\
+             [[poller]]\nname = \"p0\"\ncore = {core}\n",
+            self.probe
+        );
+        for port in &self.ports {
+            let netns = if port.inside {
+                format!("netns = \"{}\"\n", stage.namespace())
+            } else {
+                String::new()
+            };
+            let _ = write!(
+                text,
+                "[[port]]\nname = \"{}\"\ndevice = \"{}\"\n{netns}address = \"{}\"\npoller = \"p0\"\n",
+                port.name, port.device, port.address
+            );
+        }
+        text + &self.more
+    }
+}
