@@ -418,3 +418,72 @@ fn watch__published_and_stopped__then_readable() {
     drop(watch);
     assert!(pair.client.as_fd().try_clone_to_owned().is_ok());
 }
+
+#[test]
+fn held__dropped_kept_and_filled__then_lent_exactly_while_held() {
+    let mut pair = pair(true);
+    pair.lender.publish(2, &FrameMeta::default()).unwrap();
+    let mut held = pair.client.take(Deadline::Now).unwrap();
+    assert_eq!((held.len(), held.frame()), (1000, 2));
+    held.bytes_mut().unwrap().fill(7);
+    assert_eq!(pair.client.held(), 1);
+    held.submit().unwrap();
+    let mut seen = [0; 1000];
+    pair.frames.read(2, 0, &mut seen);
+    assert_eq!(seen, [7; 1000]);
+    pair.lender
+        .reap(|credit| assert_eq!(credit.submitted, Some(1)));
+
+    pair.lender.publish(3, &FrameMeta::default()).unwrap();
+    let lease = pair.client.take(Deadline::Now).unwrap().keep();
+    assert_eq!(pair.client.held(), 1);
+    pair.client.put(lease).unwrap();
+    pair.lender.reap(|_| ());
+    pair.lender.publish(4, &FrameMeta::default()).unwrap();
+    drop(pair.client.take(Deadline::Now).unwrap());
+    assert_eq!(pair.client.held(), 0);
+}
+
+#[test]
+fn held__receive_session__then_not_writable() {
+    let mut pair = pair(false);
+    pair.frames.write(1, 0, &[9; 1000]);
+    pair.lender.publish(1, &FrameMeta::default()).unwrap();
+    let mut held = pair.client.take(Deadline::Now).unwrap();
+    assert!(held.bytes_mut().is_none());
+    assert_eq!(held.bytes(), [9; 1000]);
+}
+
+#[test]
+fn tombstone__sleepers_and_watch__then_all_return_at_once() {
+    let pair = pair(false);
+    let watch = pair.client.watch().unwrap();
+    pair.client.stop();
+    let waiters: Vec<_> = (0..4)
+        .map(|_| {
+            let client = pair.client.clone();
+            let tid = Arc::new(AtomicU32::new(0));
+            let told = tid.clone();
+            let thread = std::thread::spawn(move || {
+                told.store(sys::gettid(), Ordering::SeqCst);
+                client.wait_started(Deadline::Never)
+            });
+            (thread, tid)
+        })
+        .collect();
+    for (_, tid) in &waiters {
+        until("the waiter sleeps", || {
+            let tid = tid.load(Ordering::SeqCst);
+            std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))
+                .is_ok_and(|line| line.starts_with("449 "))
+        });
+    }
+    assert_eq!(pair.client.callers(), 0, "a waiter for a start is no user");
+    pair.client.tombstone();
+    for (thread, _) in waiters {
+        assert_eq!(thread.join().unwrap(), Err(Refusal::Stale));
+    }
+    drop(watch);
+    assert_eq!(pair.client.get(Deadline::Never), Err(Refusal::Stale));
+    assert_eq!(pair.client.callers(), 0);
+}

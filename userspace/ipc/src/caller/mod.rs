@@ -5,10 +5,11 @@
 
 mod claim;
 mod fork;
+mod held;
 mod wait;
 mod watch;
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
@@ -26,6 +27,7 @@ use crate::meta::{FrameMeta, MetaWords};
 use crate::slot::{NO_INTENT, Operation, Slot};
 use crate::{life, sys};
 
+pub use held::Held;
 pub use watch::Watch;
 
 /// When a call gives up.
@@ -107,6 +109,8 @@ pub struct Attachment {
     life_value: u32,
     socket: OwnedFd,
     fork_places: [Option<usize>; 3],
+    /// Set when this process left: detached, or the session was destroyed under its hand.
+    left: AtomicBool,
     this: Weak<Self>,
 }
 
@@ -176,6 +180,7 @@ impl Attachment {
             life_value,
             socket,
             fork_places,
+            left: AtomicBool::new(false),
             this: this.clone(),
         }))
     }
@@ -315,9 +320,34 @@ impl Attachment {
             .count()
     }
 
-    /// After a detach: puts closed, zeroed pages in the place of the shared ones, so that a thread
-    /// that comes late gets [`Refusal::Stale`].
+    /// Whether frames go from this process to the wire.
+    pub fn sends(&self) -> bool {
+        self.sends
+    }
+
+    /// Threads of this process that are inside a call now. After [`Attachment::stop`] the number
+    /// only falls, and once it was 0 no call of this process can take a frame any more.
+    /// SYNC: light-heavy.
+    pub fn callers(&self) -> u32 {
+        if self.plain {
+            crate::sync::heavy();
+        } else {
+            fence(Ordering::SeqCst);
+        }
+        let counted = self.slots().iter().map(|slot| slot.read(0).count);
+        counted.fold(0, u32::saturating_add)
+    }
+
+    /// Leaves for good, after a detach or a destroy: whoever sleeps is woken, closed and zeroed
+    /// pages take the place of the shared ones, and every call from now on returns
+    /// [`Refusal::Stale`], also in threads that come late.
     pub fn tombstone(&self) {
+        self.left.store(true, Ordering::SeqCst);
+        self.local_gate().stop();
+        // A sleeper in wait_started sleeps on the closed gate's value: it has to move.
+        self.local_gate().word().fetch_add(2, Ordering::SeqCst);
+        sys::futex_wake(self.local_gate().word(), sys::ALL);
+        self.ring_all();
         self.ctl.tombstone();
         self.seg.tombstone();
         self.frames.tombstone();
@@ -485,7 +515,9 @@ impl Attachment {
 
     fn is_gone(&self) -> bool {
         let state: &AtomicU32 = self.ctl.at(layout::CTL_STATE);
-        state.load(Ordering::Acquire) != State::Open as u32 || self.is_daemon_dead()
+        self.left.load(Ordering::SeqCst)
+            || state.load(Ordering::Acquire) != State::Open as u32
+            || self.is_daemon_dead()
     }
 
     #[inline(always)]

@@ -81,6 +81,11 @@ fn set(ready: &OwnedFd) {
 fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: u32) {
     let bell = attachment.watch_bell();
     while !ends.load(Ordering::SeqCst) {
+        if attachment.left.load(Ordering::SeqCst) {
+            // The words are no longer shared with anybody: nothing rings them again.
+            set(ready);
+            break;
+        }
         let words = [
             (bell.word(), last),
             (attachment.life(), attachment.life_value),
