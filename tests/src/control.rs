@@ -194,7 +194,7 @@ impl Control {
     /// # Errors
     /// As [`Control::request`].
     pub fn try_destroy(&mut self, session: &str) -> Result<Answer> {
-        self.request("DELETE", &format!("/v1/sessions/{session}"), &Value::Null)
+        self.post(&format!("/v1/sessions/{session}/destroy"))
     }
 
     /// Destroys a session now.

@@ -4,6 +4,7 @@
     non_snake_case,
     reason = "tests are named subject__action__then_result"
 )]
+#![allow(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

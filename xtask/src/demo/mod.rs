@@ -1,18 +1,140 @@
-//! `cargo xtask demo`: the whole story on real packets.
+//! `cargo xtask demo`: the whole story on real packets, in four acts of a file each.
+//!
+//! The demo only starts processes and asks: `onaird` is the daemon, `onairctl` asks and commands
+//! it, two programs use the sessions as applications do, and `/proc` says whether the daemon is
+//! right about them.
+
+mod act1_frames;
+mod act2_blocked;
+mod act3_certificate;
+mod act4_disagreement;
+mod client;
+mod ctl;
+mod report;
+mod scene;
+mod summary;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
+use clap::ValueEnum;
+use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
+
+use crate::{cargo, clean_up, say, setup, stage};
+use report::{Outcome, Report};
+use scene::Scene;
 
 /// Shows a session from its first packet to its certificate, on real packets between two ports
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask demo
+  cargo xtask demo --json report.json --require af_xdp,probe   as CI does
+
+It needs root, and takes under a minute once all is built. What it puts up on the machine (a network
+namespace, a veth pair, hugepages, a folder) it takes down again, also after Ctrl-C; after a SIGKILL
+the next run does.
+
+Where AF_XDP is not to be had it goes on with less, says so, and reports ok = \"degraded\".
+Exit status: 0 also then; 1 when anything was not as it should be.")]
 pub(crate) struct Arguments {
     /// Write the report there
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Fail where this is not to be had, rather than go on with less
+    #[arg(long, value_delimiter = ',', value_name = "WHAT")]
+    require: Vec<Need>,
+    /// How long frames are sent and verified
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Need {
+    /// Packets over AF_XDP sockets
+    AfXdp,
+    /// The kernel's probe
+    Probe,
+}
+
+/// What the demo builds and runs.
+const PACKAGES: [&str; 7] = [
+    "--bins",
+    "--package",
+    "onaird",
+    "--package",
+    "onairctl",
+    "--package",
+    "onair-tests",
+];
+/// Hugepages for the daemon, in MB.
+const HUGEPAGES_MB: u64 = 256;
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let _ = &arguments.json;
-    bail!("the demo waits for the daemon")
+    setup::when_missing()?;
+    say::step("Build");
+    let programs = cargo::build(&PACKAGES)?;
+    clean_up::report(&take_down_leftovers()?);
+
+    let begin = Instant::now();
+    let before = Snapshot::take()?;
+    let mut report = Report::default();
+    if let Err(error) = play(arguments, &programs, &mut report) {
+        report.problems.push(format!("{error:#}"));
+    }
+    let left = before.difference(Deadline::seconds(10))?;
+    report.clean = left.is_empty();
+    report
+        .problems
+        .extend(left.iter().map(|line| format!("not as before: {line}")));
+    report.ok = outcome(&report);
+
+    summary::print(&report, begin.elapsed());
+    if let Some(file) = &arguments.json {
+        report.write(file)?;
+        say::note(format_args!("report: {}", file.display()));
+    }
+    if report.ok == Outcome::Failed {
+        bail!("the demo failed");
+    }
+    Ok(())
+}
+
+/// Puts up the stage, plays the acts, takes everything down.
+fn play(arguments: &Arguments, programs: &[PathBuf], report: &mut Report) -> Result<()> {
+    say::step("Stage");
+    let stage = Stage::open("demo")?;
+    stage.veth(&stage::CABLE)?;
+    let hugepages = stage.hugepages(HUGEPAGES_MB)?;
+    say::good(format_args!(
+        "network namespace {}, with a cable va–vb in it",
+        stage.namespace()
+    ));
+    if hugepages {
+        say::good(format_args!("{HUGEPAGES_MB} MB of hugepages"));
+    } else {
+        say::warning("no hugepages to be had: ordinary memory, which is slower");
+    }
+    let mut scene = Scene::open(&stage, programs, hugepages, &arguments.require, report)?;
+    let mut callers = act1_frames::play(&mut scene, arguments.seconds)?;
+    act2_blocked::play(&mut scene, &mut callers)?;
+    act3_certificate::play(&mut scene, callers)?;
+    act4_disagreement::play(&mut scene)?;
+    say::step("The end");
+    scene.close()?;
+    stage.take_down()?;
+    say::good("the daemon has ended, the stage is taken down");
+    Ok(())
+}
+
+fn outcome(report: &Report) -> Outcome {
+    if !report.problems.is_empty() {
+        Outcome::Failed
+    } else if report.backend != "af_xdp" || report.probe != "watching" {
+        Outcome::Degraded
+    } else {
+        Outcome::Ok
+    }
 }

@@ -12,9 +12,9 @@ use crate::record::{Folder, Record};
 use crate::run::{RUN_VARIABLE, Run};
 use crate::until::Deadline;
 
-/// How long a process may take to end by itself: a daemon that detaches its probes from many files
-/// takes a second or two.
-const GRACE: Duration = Duration::from_secs(8);
+/// How long a process may take to end by itself: a daemon gives its clients ten seconds, and then
+/// detaches its probes.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// Takes down what runs whose owner is dead left behind, and says what that was, a line a thing.
 ///

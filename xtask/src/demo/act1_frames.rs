@@ -1,0 +1,116 @@
+//! Act 1: frames go from one port to the other, and a client process verifies each.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use indicatif::ProgressBar;
+use onair_stage::{Deadline, until};
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::report::Frames;
+use super::scene::Scene;
+use crate::say;
+
+/// Threads that take frames.
+pub(crate) const THREADS: usize = 4;
+/// Frames a second.
+const RATE: u64 = 60;
+
+/// The session specification `name` in one direction of the flow to UDP port `udp` at port `b`.
+pub(crate) fn spec(name: &str, direction: &str, udp: u16) -> Value {
+    let mut spec = json!({
+        "name": name,
+        "direction": direction,
+        "port": if direction == "send" { "a" } else { "b" },
+        "video": { "width": 1280, "height": 720, "frame_rate": format!("{RATE}/1"), "depth": 8 },
+        "flow": { "destination": format!("10.77.0.2:{udp}") },
+    });
+    if direction == "send" {
+        spec["source"] = "pattern".into();
+    }
+    spec
+}
+
+/// The two applications on the session `studio`.
+pub(crate) struct Callers {
+    /// Its threads take and verify frames.
+    pub(crate) verifier: Client,
+    /// Has taken a frame and keeps it.
+    pub(crate) holder: Client,
+}
+
+/// Plays it, and gives the applications.
+pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
+    say::step(format_args!(
+        "Act 1 · frames: 1280×720 at {RATE} a second, for {seconds} s, from port a to port b"
+    ));
+    scene.ctl.create(&spec("studio", "receive", 5004))?;
+    scene.ctl.create(&spec("camera", "send", 5004))?;
+    scene.ctl.tell(&["session", "start", "studio"])?;
+    let mut verifier = scene.client("onair-verify", &["studio", &THREADS.to_string()])?;
+    verifier.event("ready")?;
+    say::good(format_args!(
+        "process {} (onair-verify) takes frames with {THREADS} threads",
+        verifier.pid()
+    ));
+    scene.ctl.tell(&["session", "start", "camera"])?;
+    say::wait("frames are sent, received and verified", |bar| {
+        watch(&mut verifier, bar, Duration::from_secs(seconds))
+    })?;
+    let mut holder = scene.client("onair-puppet", &[])?;
+    holder.say("attach studio")?;
+    holder.say("hold 1")?;
+    say::good(format_args!(
+        "process {} (onair-puppet) has taken a frame and keeps it",
+        holder.pid()
+    ));
+    scene.ctl.tell(&["session", "stop", "camera"])?;
+    settle(scene, &mut verifier)?;
+    Ok(Callers { verifier, holder })
+}
+
+/// Follows the client's count for `span`.
+fn watch(client: &mut Client, bar: &ProgressBar, span: Duration) -> Result<()> {
+    let begin = Instant::now();
+    while begin.elapsed() < span {
+        let count = client.event("progress")?;
+        bar.set_message(format!("{} frames verified", count["verified"]));
+    }
+    Ok(())
+}
+
+/// Waits until what is on its way has arrived, and holds the books side by side.
+fn settle(scene: &mut Scene<'_>, client: &mut Client) -> Result<()> {
+    let mut frames = Frames::default();
+    let arrived = until(
+        "every frame that was sent to be verified",
+        Deadline::seconds(5),
+        || {
+            let count = client.say("count")?;
+            frames.sent = counter(scene, "camera", "frames_sent")?;
+            frames.received = counter(scene, "studio", "frames_complete")?;
+            frames.verified = count["verified"].as_u64().unwrap_or_default();
+            frames.wrong = count["wrong"].as_u64().unwrap_or_default();
+            Ok((frames.verified + frames.wrong >= frames.sent).then_some(()))
+        },
+    );
+    frames.lost = frames.sent.saturating_sub(frames.verified + frames.wrong);
+    scene.report.frames = frames;
+    let line = format!(
+        "{} sent, {} received, {} verified (number and checksum), {} lost, {} wrong",
+        frames.sent, frames.received, frames.verified, frames.lost, frames.wrong
+    );
+    arrived.map_err(|error| error.context(line.clone()))?;
+    ensure!(
+        frames.sent > 0 && frames.received == frames.sent && frames.verified == frames.sent,
+        "the books of act 1 do not agree: {line}"
+    );
+    say::good(line);
+    Ok(())
+}
+
+fn counter(scene: &Scene<'_>, session: &str, name: &str) -> Result<u64> {
+    let view = scene.ctl.quiet(&["session", "show", session])?;
+    Ok(view["counters"][name].as_u64().unwrap_or_default())
+}

@@ -1,0 +1,103 @@
+//! Act 2: the source pauses; the daemon names those who wait, and the kernel confirms it.
+
+use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use onair_stage::{Deadline, cpu_time, until};
+use serde_json::Value;
+
+use super::act1_frames::{Callers, THREADS};
+use super::scene::Scene;
+use crate::say;
+
+/// How long the CPU time of the blocked threads is watched.
+const WATCH: Duration = Duration::from_secs(2);
+/// More than this, in per cent of a core, is not 0.00 % (with two wake-ups of the library's own
+/// backstop a thread in that time).
+const IDLE_PERCENT: f64 = 0.05;
+
+/// A thread, by pid and tid.
+type Caller = (u32, u32);
+
+pub(crate) fn play(scene: &mut Scene<'_>, callers: &mut Callers) -> Result<()> {
+    say::step("Act 2 · blocked: the source has paused, and everybody waits");
+    callers.holder.say("drain")?;
+    callers.holder.say("block 1")?;
+    let blocked: BTreeSet<Caller> = [(&callers.verifier, THREADS), (&callers.holder, 1)]
+        .into_iter()
+        .map(|(client, count)| {
+            let pid = client.pid();
+            Ok(client
+                .wait_blocked(count)?
+                .into_iter()
+                .map(move |tid| (pid, tid)))
+        })
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    say::good(format_args!(
+        "{} threads sleep in futex_waitv, says /proc/PID/task/TID/syscall",
+        blocked.len()
+    ));
+    idle(scene, &blocked)?;
+    name(scene, &blocked)
+}
+
+/// Measures what the blocked threads cost.
+fn idle(scene: &mut Scene<'_>, blocked: &BTreeSet<Caller>) -> Result<()> {
+    let used = || {
+        blocked
+            .iter()
+            .map(|&(pid, tid)| cpu_time(pid, tid))
+            .sum::<Result<Duration>>()
+    };
+    let begin = Instant::now();
+    let before = used()?;
+    say::wait("watching their CPU time", |_| sleep(WATCH));
+    let used = used()?.saturating_sub(before);
+    let percent = 100.0 * used.as_secs_f64() / begin.elapsed().as_secs_f64();
+    scene.report.blocked_cpu_percent = percent;
+    ensure!(
+        percent < IDLE_PERCENT,
+        "the blocked threads used {percent:.3} % of a core: they should sleep"
+    );
+    say::good(format_args!("together they use {percent:.2} % of a core"));
+    Ok(())
+}
+
+/// Asks the daemon whom it sees, and compares that with the kernel's word.
+fn name(scene: &mut Scene<'_>, blocked: &BTreeSet<Caller>) -> Result<()> {
+    let mut named = BTreeSet::new();
+    let mut list = Vec::new();
+    let agreed = until(
+        "the daemon to name the blocked threads",
+        Deadline::seconds(5),
+        || {
+            let answer = scene.ctl.quiet(&["session", "blockers", "studio"])?;
+            list = answer["blockers"].as_array().cloned().unwrap_or_default();
+            list.retain(|blocker| blocker["kind"] == "blocked");
+            named = list.iter().map(caller).collect::<Result<_>>()?;
+            Ok((named == *blocked).then_some(()))
+        },
+    );
+    scene.report.blocked_callers = list;
+    agreed.with_context(|| {
+        format!("the daemon names {named:?}, the kernel {blocked:?} (pid, tid)")
+    })?;
+    scene.ctl.show(&["session", "blockers", "studio"])?;
+    say::good("these are exactly the threads that the kernel says are asleep");
+    Ok(())
+}
+
+fn caller(blocker: &Value) -> Result<Caller> {
+    let number = |key: &str| {
+        let number = blocker[key]
+            .as_u64()
+            .with_context(|| format!("no {key} in {blocker}"))?;
+        u32::try_from(number).with_context(|| format!("{key} in {blocker}"))
+    };
+    Ok((number("pid")?, number("tid")?))
+}

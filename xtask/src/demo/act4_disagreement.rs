@@ -1,0 +1,101 @@
+//! Act 4: a counter in shared memory lies. The counters say that nobody is there, the kernel says
+//! that somebody is: nothing is freed.
+
+use anyhow::{Context as _, Result, ensure};
+use onair_stage::{Deadline, until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::act1_frames::spec;
+use super::act3_certificate::step;
+use super::client::Client;
+use super::scene::Scene;
+use crate::say;
+
+pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
+    say::step("Act 4 · a counter that lies");
+    if !scene.watched() {
+        say::warning(
+            "left out: with the probe off there is no second witness to contradict the counters",
+        );
+        return Ok(());
+    }
+    scene.ctl.create(&spec("lie", "receive", 5006))?;
+    scene.ctl.tell(&["session", "start", "lie"])?;
+    let mut liar = scene.client("onair-puppet", &[])?;
+    liar.say("attach lie")?;
+    liar.say("block 1")?;
+    liar.wait_blocked(1)?;
+    liar.say("clear-slots")?;
+    freeze(&mut liar)?;
+    say::good(format_args!(
+        "process {} is blocked, has cleared its own counter, and is frozen (SIGSTOP)",
+        liar.pid()
+    ));
+    scene.ctl.tell(&["session", "stop", "lie"])?;
+
+    let problem = scene.ctl.refused(&["session", "destroy", "lie"])?;
+    let verdict = &problem["verdict"];
+    for reading in verdict["readings"].as_array().into_iter().flatten() {
+        say::note(format_args!(
+            "  {} {:<10} {:<7} {}",
+            text(reading, "witness"),
+            text(reading, "name"),
+            text(reading, "says"),
+            text(reading, "detail")
+        ));
+    }
+    ensure!(
+        users(verdict, "slots") == Some(0) && users(verdict, "probe") == Some(1),
+        "the counters should say 0 and the probe 1: {problem}"
+    );
+    scene.report.disagreement_refused = verdict["disagreement"] == true;
+    ensure!(
+        scene.report.disagreement_refused,
+        "the contradiction was not noticed: {problem}"
+    );
+    say::good("the counters say 0, the kernel says 1: refused, nothing is freed");
+
+    say::command(format_args!("kill -CONT {}", liar.pid()));
+    liar.running().signal(Signal::CONT)?;
+    liar.event("returned")?;
+    let leaving = std::thread::spawn(move || liar.leave());
+    let certificate = scene
+        .ctl
+        .tell(&["session", "destroy", "lie", "--wait", "10s"])?;
+    leaving
+        .join()
+        .ok()
+        .context("the client's thread panicked")??;
+    let (left, done) = (
+        step(&certificate, "last_user_left")?,
+        step(&certificate, "destroyed")?,
+    );
+    let micros = done.saturating_sub(left) as f64 / 1000.0;
+    scene.report.last_user_to_certificate_us = Some(micros);
+    say::good(format_args!(
+        "the caller has left, the session is destroyed: certificate {micros:.0} µs after the last user"
+    ));
+    Ok(())
+}
+
+/// Stops the process with SIGSTOP, and waits until it stands.
+fn freeze(client: &mut Client) -> Result<()> {
+    client.running().signal(Signal::STOP)?;
+    let path = format!("/proc/{}/stat", client.pid());
+    until("the client to stand still", Deadline::seconds(5), || {
+        Ok(std::fs::read_to_string(&path)?
+            .contains(") T ")
+            .then_some(()))
+    })
+}
+
+fn text<'a>(reading: &'a Value, key: &str) -> &'a str {
+    reading[key].as_str().unwrap_or_default()
+}
+
+/// How many users the reading `name` has seen.
+fn users(verdict: &Value, name: &str) -> Option<u64> {
+    let readings = verdict["readings"].as_array()?;
+    readings.iter().find(|reading| reading["name"] == name)?["users"].as_u64()
+}

@@ -1,0 +1,146 @@
+//! The daemon on the stage, with the best backend that is to be had.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use onair_stage::{Backend, Config, Daemon, Deadline, Stage};
+
+use super::Need;
+use super::client::Client;
+use super::ctl::Ctl;
+use super::report::Report;
+use crate::cargo::program;
+use crate::say;
+
+/// How long the daemon may take to be ready, and to end.
+const PATIENCE: u64 = 30;
+
+/// Everything that the acts share.
+pub(crate) struct Scene<'a> {
+    pub(crate) ctl: Ctl,
+    pub(crate) report: &'a mut Report,
+    stage: &'a Stage,
+    programs: &'a [PathBuf],
+    daemon: Daemon,
+}
+
+impl<'a> Scene<'a> {
+    /// Starts the daemon; on less than what was hoped for, unless it is in `required`.
+    pub(crate) fn open(
+        stage: &'a Stage,
+        programs: &'a [PathBuf],
+        hugepages: bool,
+        required: &[Need],
+        report: &'a mut Report,
+    ) -> Result<Self> {
+        let onaird = program(programs, "onaird")?;
+        let ctl = Ctl::new(
+            program(programs, "onairctl")?,
+            &Config::control_socket(stage),
+            stage,
+        );
+        let (daemon, mut config) = start(stage, onaird, hugepages, required, report)?;
+        let mut scene = Self {
+            ctl,
+            report,
+            stage,
+            programs,
+            daemon,
+        };
+        let health = scene.ctl.quiet(&["health"])?;
+        if health["probe"]["state"] != "watching" {
+            let why = health["probe"]["reason"]
+                .as_str()
+                .unwrap_or("no reason given");
+            if required.contains(&Need::Probe) {
+                bail!("the kernel's probe does not watch ({why}), and --require probe was given");
+            }
+            say::warning(format_args!("THE PROBE CANNOT SEE: {why}"));
+            say::warning("the demo goes on with the probe off: the certificates will say so");
+            config.probe = "off";
+            scene.daemon = replace(scene.daemon, |deadline| {
+                Daemon::start(stage, onaird, &config, deadline)
+            })?;
+        }
+        let health = scene.ctl.quiet(&["health"])?;
+        health["probe"]["state"]
+            .as_str()
+            .context("health does not say how the probe is")?
+            .clone_into(&mut scene.report.probe);
+        say::good(format_args!("the probe is {}", scene.report.probe));
+        Ok(scene)
+    }
+
+    /// A client process: the program `name` with `arguments`, connected to the daemon.
+    pub(crate) fn client(&self, name: &str, arguments: &[&str]) -> Result<Client> {
+        let mut command = self.stage.command(program(self.programs, name)?);
+        command
+            .arg(Config::attach_socket(self.stage))
+            .args(arguments);
+        Client::start(name, &mut command)
+    }
+
+    /// Whether the probe is on.
+    pub(crate) fn watched(&self) -> bool {
+        self.report.probe == "watching"
+    }
+
+    /// Stops the daemon.
+    pub(crate) fn close(self) -> Result<()> {
+        let status = self.daemon.stop(Deadline::seconds(PATIENCE))?;
+        if !status.success() {
+            bail!("onaird ended with {status} after SIGTERM");
+        }
+        Ok(())
+    }
+}
+
+/// The best backend with which the daemon starts.
+fn start(
+    stage: &Stage,
+    onaird: &Path,
+    hugepages: bool,
+    required: &[Need],
+    report: &mut Report,
+) -> Result<(Daemon, Config)> {
+    let mut reasons = String::new();
+    for backend in Backend::ALL {
+        let mut config = Config::pair(backend);
+        config.hugepages = hugepages;
+        let started = say::wait(format_args!("starting onaird on {backend}"), |_| {
+            Daemon::start(stage, onaird, &config, Deadline::seconds(PATIENCE))
+        });
+        match started {
+            Ok(daemon) => {
+                backend.name().clone_into(&mut report.backend);
+                if backend == Backend::AfXdp {
+                    say::good(format_args!(
+                        "onaird runs (pid {}), packets go over {backend}",
+                        daemon.pid()
+                    ));
+                } else {
+                    say::warning(format_args!(
+                        "onaird runs (pid {}) on {backend}: less than it could be",
+                        daemon.pid()
+                    ));
+                }
+                return Ok((daemon, config));
+            }
+            Err(error) if required.contains(&Need::AfXdp) => {
+                return Err(
+                    error.context("AF_XDP is not to be had, and --require af_xdp was given")
+                );
+            }
+            Err(error) => {
+                say::warning(format_args!("no {backend}: {error:#}"));
+                reasons += &format!("\n{backend}: {error:#}");
+            }
+        }
+    }
+    bail!("onaird does not start on any backend:{reasons}")
+}
+
+fn replace(old: Daemon, start: impl FnOnce(Deadline) -> Result<Daemon>) -> Result<Daemon> {
+    old.stop(Deadline::seconds(PATIENCE))?;
+    start(Deadline::seconds(PATIENCE))
+}
