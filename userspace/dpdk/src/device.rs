@@ -16,7 +16,34 @@ pub(crate) enum Device {
         arguments: CString,
         /// Up to the first comma: what DPDK calls the port.
         name: CString,
+        /// The queue of the kernel's that it takes for itself.
+        xdp: Option<XdpQueue>,
     },
+}
+
+/// What an AF_XDP port takes for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct XdpQueue {
+    /// The interface's name.
+    pub(crate) interface: String,
+    /// The first queue, as it was written.
+    pub(crate) start: String,
+}
+
+impl XdpQueue {
+    fn of(name: &str, arguments: &str) -> Option<Self> {
+        let value = |key: &str| {
+            let mut pairs = arguments.split(',').filter_map(|pair| pair.split_once('='));
+            let found = pairs.find(|(found, _)| found.trim() == key);
+            found.map(|(_, value)| value.trim().to_owned())
+        };
+        name.starts_with("net_af_xdp").then(|| {
+            Some(Self {
+                interface: value("iface")?,
+                start: value("start_queue").unwrap_or_else(|| "0".into()),
+            })
+        })?
+    }
 }
 
 /// One end of a named pair.
@@ -67,6 +94,7 @@ impl FromStr for Device {
         Ok(Self::Dpdk {
             arguments: without_nul(text)?,
             name: without_nul(name)?,
+            xdp: XdpQueue::of(name, text),
         })
     }
 }
@@ -89,9 +117,17 @@ mod tests {
             "net_af_xdp0,iface=va".parse::<Device>().unwrap(),
             Device::Dpdk {
                 arguments: c"net_af_xdp0,iface=va".into(),
-                name: c"net_af_xdp0".into()
+                name: c"net_af_xdp0".into(),
+                xdp: Some(XdpQueue {
+                    interface: "va".into(),
+                    start: "0".into()
+                }),
             }
         );
+        let third = "net_af_xdp1,start_queue=3,iface=va".parse::<Device>();
+        assert!(matches!(third, Ok(Device::Dpdk { xdp: Some(x), .. }) if x.start == "3"));
+        let other = "net_af_packet0,iface=va".parse::<Device>();
+        assert!(matches!(other, Ok(Device::Dpdk { xdp: None, .. })));
         assert!("0000:3b:00.0".parse::<Device>().is_ok());
         for bad in [
             "",

@@ -5,7 +5,7 @@ use std::{
     io,
 };
 
-use crate::{LogTail, Port};
+use crate::{LogTail, Port, ethdev::RX_SETUP};
 
 /// A failure of DPDK, or of what has to be right before DPDK is asked.
 #[derive(Debug, thiserror::Error)]
@@ -85,11 +85,23 @@ pub enum Error {
         chunks: u32,
     },
 
-    /// Another port has the device.
-    #[error("device {device:?} is open already: give the ports different devices")]
+    /// Another port, of this process or another OnAir, has the device or its
+    /// AF_XDP queue.
+    #[error(
+        "device {device:?} or its queue is in use by another port: give each port a device of its own, or stop the other daemon"
+    )]
     DeviceInUse {
         /// The device string.
         device: String,
+    },
+
+    /// It cannot be made sure that nobody else uses the AF_XDP queue.
+    #[error("cannot claim {device:?}: {source}")]
+    Claim {
+        /// The device string.
+        device: String,
+        /// The kernel's answer.
+        source: io::Error,
     },
 
     /// The namespace does not exist or may not be entered.
@@ -114,6 +126,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is what an AF_XDP queue that is still busy looks like; DPDK
+    /// gives no code of its own for that.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Dpdk { operation, .. } if *operation == RX_SETUP)
+    }
+
     pub(crate) fn dpdk(
         operation: &'static str,
         subject: impl Into<String>,

@@ -5,13 +5,16 @@
 
 use std::{
     ffi::{CStr, c_int},
-    mem, ptr,
+    mem,
+    os::fd::BorrowedFd,
+    ptr,
 };
 
 use dpdk_sys::{rte_device, rte_eth_conf, rte_eth_dev_info, rte_ether_addr};
 
 use crate::{
     Error, LogTail, Pool,
+    descriptor::Descriptor,
     device::{Device, RingEnd},
     log, ring,
     xsk::Xsk,
@@ -58,7 +61,9 @@ impl Ethdev {
     ) -> Result<Self, Error> {
         let (id, ring) = match device {
             Device::Ring(end) => (ring::attach(end, subject)?, Some(end.clone())),
-            Device::Dpdk { arguments, name } => (probe(arguments, name, subject, is_ours)?, None),
+            Device::Dpdk {
+                arguments, name, ..
+            } => (probe(arguments, name, subject, is_ours)?, None),
         };
         let mut ethdev = Self {
             id,
@@ -99,8 +104,10 @@ impl Ethdev {
         self.interface_index
     }
 
-    pub(crate) fn xsk(&self) -> Option<&Xsk> {
-        self.xsk.as_ref()
+    /// The AF_XDP socket, to sleep on and to ask.
+    pub(crate) fn xsk(&self) -> Option<BorrowedFd<'_>> {
+        // SAFETY: as long as `self` is borrowed, nobody shuts it.
+        self.xsk.as_ref().and_then(|xsk| unsafe { xsk.socket() })
     }
 
     /// The NUMA node it is on, -1 if that does not matter.
@@ -135,14 +142,14 @@ impl Ethdev {
         }
         // Any node: the pool decides.
         let node = self.node().cast_unsigned();
-        let before = Xsk::all();
+        let before = Descriptor::all();
         // SAFETY: the pool outlives the port (`Port` sees to it).
         let call = || unsafe {
             dpdk_sys::rte_eth_rx_queue_setup(id, 0, rx, node, ptr::null(), pool.raw())
         };
         let result = log::captured(call);
         if self.is_af_xdp() {
-            self.xsk = Xsk::opened_since(&before);
+            self.xsk = Some(Xsk::opened_since(&before));
         }
         self.check(RX_SETUP, result)?;
         // SAFETY: the port is configured with one transmit queue.
@@ -197,11 +204,13 @@ impl Ethdev {
             let call = || unsafe { dpdk_sys::rte_eth_dev_stop(id) };
             result = result.and(self.check("stop", log::captured(call)));
         }
+        let before_close = self.xsk.as_ref().map(|_| Descriptor::all());
         // SAFETY: a stopped port.
         let call = || unsafe { dpdk_sys::rte_eth_dev_close(id) };
         result = result.and(self.check("close", log::captured(call)));
-        if self.xsk.take().is_some_and(Xsk::reap) {
-            tracing::debug!(target: "dpdk", device = self.subject, "driver left its socket open");
+        if let Some((xsk, before_close)) = self.xsk.take().zip(before_close) {
+            let forgotten = xsk.reap(&before_close);
+            tracing::debug!(target: "dpdk", device = self.subject, forgotten, "descriptors");
         }
         if !self.device.is_null() {
             // SAFETY: the device stays until it is removed, here.

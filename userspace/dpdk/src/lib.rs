@@ -24,6 +24,8 @@
 //! ```
 
 mod burst;
+mod claim;
+mod descriptor;
 mod device;
 mod eal;
 mod environment;

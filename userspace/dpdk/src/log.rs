@@ -39,6 +39,8 @@ struct Recent {
     lines: VecDeque<String>,
     /// DPDK may write one line in several pieces.
     unfinished: String,
+    /// Whether failure is expected and not worth more than debug level.
+    is_trial: bool,
 }
 
 thread_local! {
@@ -51,6 +53,15 @@ pub(crate) fn captured<T>(call: impl FnOnce() -> T) -> (T, LogTail) {
     let value = call();
     let lines = RECENT.with_borrow_mut(|recent| recent.lines.drain(..).collect());
     (value, LogTail(lines))
+}
+
+/// Runs `call`, whose lines in this thread are of interest only if it fails for
+/// good: then the error carries them.
+pub(crate) fn trial<T>(call: impl FnOnce() -> T) -> T {
+    RECENT.with_borrow_mut(|recent| recent.is_trial = true);
+    let value = call();
+    RECENT.with_borrow_mut(|recent| recent.is_trial = false);
+    value
 }
 
 /// Makes DPDK log into this module. Before `rte_eal_init`, so that its lines
@@ -103,7 +114,7 @@ fn take(text: &str, level: c_int) {
                 if line.is_empty() {
                     continue;
                 }
-                emit(line, level);
+                emit(line, if recent.is_trial { level.max(7) } else { level });
                 if level < 8 {
                     if recent.lines.len() == TAIL {
                         recent.lines.pop_front();

@@ -14,9 +14,11 @@ use std::{
 
 use crate::{
     Burst, CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
+    claim::Claim,
     device::Device,
-    ethdev::{Ethdev, RX_SETUP},
+    ethdev::Ethdev,
     interface::Interface,
+    log,
     namespace::{self, Namespace},
     queue::Shared,
 };
@@ -87,30 +89,19 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 impl Port {
     /// Opens a device and starts it.
     ///
-    /// It blocks: some 30 ms for AF_XDP, up to half a second more when the
-    /// interface's queue is still busy from an earlier port.
+    /// It blocks: some 30 ms for AF_XDP, and for up to two and a half seconds
+    /// when its queue is still busy from a port or daemon that just ended.
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Namespace`], [`Error::DeviceInUse`],
-    /// [`Error::PoolScattered`], and what DPDK says as [`Error::Dpdk`]. Nothing
+    /// [`Error::Claim`], [`Error::PoolScattered`], and what DPDK says as [`Error::Dpdk`]. Nothing
     /// of the port is left then.
     pub fn open(eal: &Eal, config: &PortConfig) -> Result<Self, Error> {
         let device: Device = config.device.parse()?;
         let namespace = config.netns.as_deref().map(Namespace::open).transpose()?;
         let mut open = operations();
         let opened = namespace::run(namespace.as_ref(), || {
-            let mut retries = 0;
-            loop {
-                match open_once(eal, config, &device, &open) {
-                    Err(Attempt::Busy(error)) if retries < BUSY_RETRIES => {
-                        tracing::debug!(target: "dpdk", port = config.name, "busy: {error}");
-                        retries += 1;
-                        thread::sleep(BUSY_PAUSE);
-                    }
-                    Err(Attempt::Busy(error) | Attempt::Failed(error)) => return Err(error),
-                    Ok(opened) => return Ok(opened),
-                }
-            }
+            open_here(eal, config, &device, &open)
         })??;
         open.insert(opened.shared.ethdev.id);
         Ok(Self {
@@ -224,10 +215,7 @@ impl Port {
         // zero.
         unsafe { dpdk_sys::rte_eth_stats_get(ethdev.id, &raw mut stats) };
         PortStats {
-            // SAFETY: the port is open, and stays so during the call.
-            xdp: ethdev
-                .xsk()
-                .and_then(|xsk| XdpStats::read(unsafe { xsk.fd() })),
+            xdp: ethdev.xsk().and_then(XdpStats::read),
             ..PortStats::from(&stats)
         }
     }
@@ -300,24 +288,54 @@ struct Opened {
     mtu: u16,
 }
 
-enum Attempt {
-    /// May succeed in a moment, from the beginning and with a new pool.
-    Busy(Error),
-    Failed(Error),
-}
-
-impl From<Error> for Attempt {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-fn open_once(
+/// In the port's namespace.
+fn open_here(
     eal: &Eal,
     config: &PortConfig,
     device: &Device,
     open: &BTreeSet<u16>,
-) -> Result<Opened, Attempt> {
+) -> Result<Opened, Error> {
+    let claim = match device {
+        Device::Dpdk {
+            xdp: Some(queue), ..
+        } => Some(Claim::on(queue, &config.device)?),
+        _ => None,
+    };
+    let attempt = || start(eal, config, device, open);
+    let mut retries = 0;
+    let (ethdev, pool, mtu) = loop {
+        // The kernel's queue may still be busy: see BUSY_RETRIES.
+        let may_retry = claim.is_some() && retries < BUSY_RETRIES;
+        match if may_retry {
+            log::trial(attempt)
+        } else {
+            attempt()
+        } {
+            Err(error) if may_retry && error.is_busy() => {
+                tracing::debug!(target: "dpdk", port = config.name, "again: {error}");
+                retries += 1;
+                thread::sleep(BUSY_PAUSE);
+            }
+            Err(error) => return Err(error),
+            Ok(started) => break started,
+        }
+    };
+    Ok(Opened {
+        interface: Interface::of(ethdev.interface_index()),
+        mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
+        mtu,
+        shared: Shared::new(ethdev, pool, claim),
+    })
+}
+
+/// One attempt, from the beginning and with a new pool: what a failed one
+/// leaves of either cannot be used.
+fn start(
+    eal: &Eal,
+    config: &PortConfig,
+    device: &Device,
+    open: &BTreeSet<u16>,
+) -> Result<(Ethdev, Pool, u16), Error> {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
     let pool_name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
@@ -326,25 +344,13 @@ fn open_once(
         pool.expect_swallowed();
     }
     let started = ethdev.start(&pool, config.rx_descriptors, config.tx_descriptors);
-    let described = started.and_then(|()| ethdev.mtu());
-    match described {
-        Ok(mtu) => Ok(Opened {
-            interface: Interface::of(ethdev.interface_index()),
-            mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
-            mtu,
-            shared: Shared::new(ethdev, pool),
-        }),
+    match started.and_then(|()| ethdev.mtu()) {
+        Ok(mtu) => Ok((ethdev, pool, mtu)),
         Err(error) => {
-            let is_busy = ethdev.is_af_xdp()
-                && matches!(error, Error::Dpdk { operation, .. } if operation == RX_SETUP);
             // The driver first: it has mbufs of the pool.
             drop(ethdev);
             drop(pool);
-            Err(if is_busy {
-                Attempt::Busy(error)
-            } else {
-                Attempt::Failed(error)
-            })
+            Err(error)
         }
     }
 }

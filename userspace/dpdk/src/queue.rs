@@ -11,30 +11,28 @@ use std::{
     },
 };
 
-use crate::{Burst, Mbuf, Pool, ethdev::Ethdev, xsk::Xsk};
+use crate::{Burst, Mbuf, Pool, claim::Claim, ethdev::Ethdev};
 
-/// What a port and its queues share.
+/// What a port and its queues share. In this order: the device goes before
+/// what it uses.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) ethdev: Ethdev,
     pub(crate) pool: Pool,
+    _claim: Option<Claim>,
     rx_out: AtomicBool,
     tx_out: AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new(ethdev: Ethdev, pool: Pool) -> Self {
+    pub(crate) fn new(ethdev: Ethdev, pool: Pool, claim: Option<Claim>) -> Self {
         Self {
             ethdev,
             pool,
+            _claim: claim,
             rx_out: AtomicBool::new(false),
             tx_out: AtomicBool::new(false),
         }
-    }
-
-    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
-        // SAFETY: the port is not closed while `self` is shared.
-        self.ethdev.xsk().map(|xsk| unsafe { Xsk::fd(xsk) })
     }
 }
 
@@ -100,7 +98,7 @@ impl RxQueue {
     /// ready when the interface is deleted.
     #[must_use]
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.shared.wait_fd()
+        self.shared.ethdev.xsk()
     }
 }
 
@@ -193,7 +191,7 @@ impl TxQueue {
     /// room to send.
     #[must_use]
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.shared.wait_fd()
+        self.shared.ethdev.xsk()
     }
 }
 

@@ -1,86 +1,64 @@
 //! The AF_XDP socket behind a port: the driver keeps it to itself, but one can
-//! sleep on it, it counts what the driver does not, and some versions of the
-//! driver forget to close it.
+//! sleep on it, and it counts what the driver does not.
 
-use std::{
-    ffi::c_int,
-    fs, io,
-    os::fd::{BorrowedFd, RawFd},
-};
+use std::os::fd::{BorrowedFd, RawFd};
 
-/// A socket that the driver opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::descriptor::{Descriptor, Kind};
+
+/// What the driver opened for one port: the socket, unless that failed, and
+/// its program with a map.
+#[derive(Debug)]
 pub(crate) struct Xsk {
-    fd: RawFd,
-    /// `socket:[inode]`: tells it from a later descriptor of the same number.
-    identity: String,
+    socket: Option<RawFd>,
+    all: Vec<Descriptor>,
 }
 
 impl Xsk {
-    /// All AF_XDP sockets of this process.
-    pub(crate) fn all() -> Vec<Self> {
-        let entries = fs::read_dir("/proc/self/fd")
-            .into_iter()
-            .flatten()
-            .flatten();
-        entries
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter(|&fd| is_xdp(fd))
-            .filter_map(|fd| {
-                let identity = identity(fd)?;
-                Some(Self { fd, identity })
-            })
-            .collect()
+    /// What the driver opened since `before` was taken ([`Descriptor::all`]).
+    /// To be asked while no other port is being opened or closed.
+    pub(crate) fn opened_since(before: &[Descriptor]) -> Self {
+        let all = driver_opened_since(before);
+        let is_socket = |found: &&Descriptor| matches!(found.kind(), Kind::XdpSocket { .. });
+        let socket = all.iter().find(is_socket).map(Descriptor::fd);
+        Self { socket, all }
     }
 
-    /// The one that is there now and was not `before`. Sound only while no
-    /// other port is being opened.
-    pub(crate) fn opened_since(before: &[Self]) -> Option<Self> {
-        Self::all().into_iter().find(|xsk| !before.contains(xsk))
+    /// Closes what the driver has left open, also what it opened to close the
+    /// port, since `before_close` was taken. Call it after `rte_eth_dev_close`
+    /// only. Returns how many it were.
+    ///
+    /// The driver of DPDK 22.11.5 to 22.11.11 never closes its socket, and the
+    /// interface's queue stays busy until the process ends; nor two
+    /// descriptors of its program, nor a map of that. With a driver that does,
+    /// nothing happens here.
+    pub(crate) fn reap(self, before_close: &[Descriptor]) -> usize {
+        let later = driver_opened_since(before_close);
+        let count = |descriptor: Descriptor| {
+            // SAFETY: the driver opened it and will not use it again.
+            usize::from(unsafe { descriptor.close_if_same() })
+        };
+        self.all.into_iter().chain(later).map(count).sum()
     }
 
-    /// Closes the socket if the driver has not: the driver of DPDK 22.11.5 to
-    /// 22.11.11 never does, and the interface's queue stays busy until the
-    /// process ends. Call it after `rte_eth_dev_close` only. Whether it was
-    /// still open.
-    pub(crate) fn reap(self) -> bool {
-        let leaked = is_xdp(self.fd) && identity(self.fd).as_ref() == Some(&self.identity);
-        if leaked {
-            // SAFETY: it is the very socket that the driver opened, and the
-            // driver, being closed, will not use it again.
-            unsafe { libc::close(self.fd) };
-        }
-        leaked
-    }
-
-    /// The descriptor, to sleep on.
+    /// The socket, to sleep on.
     ///
     /// # Safety
     /// The port that opened it stays open for as long as the result is used.
-    pub(crate) unsafe fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) unsafe fn socket(&self) -> Option<BorrowedFd<'_>> {
         // SAFETY: an open port keeps its socket open.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
+        self.socket.map(|fd| unsafe { BorrowedFd::borrow_raw(fd) })
     }
 }
 
-fn is_xdp(fd: RawFd) -> bool {
-    let mut domain: c_int = 0;
-    let mut length: libc::socklen_t = 4;
-    // SAFETY: writes at most `length` bytes into `domain`. Of a descriptor
-    // that is no socket, or gone meanwhile, it only returns an error.
-    let code = unsafe {
-        libc::getsockopt(
-            fd,
-            libc::SOL_SOCKET,
-            libc::SO_DOMAIN,
-            (&raw mut domain).cast(),
-            &raw mut length,
-        )
-    };
-    code == 0 && domain == libc::AF_XDP
-}
-
-fn identity(fd: RawFd) -> Option<String> {
-    let target: io::Result<_> = fs::read_link(format!("/proc/self/fd/{fd}"));
-    Some(target.ok()?.to_str()?.to_owned())
+/// Others load BPF programs meanwhile, the probe for example, but none for XDP.
+/// A map is the driver's if such a program uses it.
+fn driver_opened_since(before: &[Descriptor]) -> Vec<Descriptor> {
+    let mut new = Descriptor::all();
+    new.retain(|descriptor| !before.contains(descriptor));
+    let maps: Vec<u32> = new.iter().flat_map(Descriptor::maps_of_program).collect();
+    new.retain(|descriptor| match descriptor.kind() {
+        Kind::XdpSocket { .. } | Kind::XdpProgram { .. } => true,
+        Kind::Map { id } => maps.contains(&id),
+    });
+    new
 }

@@ -14,7 +14,7 @@ fn port__of_a_device_that_cannot_be__says_why() {
         ("net_af_xdp0,iface=oad-missing", "oad-missing"),
         ("net_af_packet0,iface=oad-missing", "No such device"),
         ("nosuchdriver0", "nosuchdriver0"),
-        ("net_null0,nonsense=1", "nonsense"),
+        ("net_null0,nonsense=1", "net_null0"),
     ] {
         let error = open(&PortConfig::new("p", device));
         let text = error.to_string();

@@ -5,12 +5,12 @@ use onair_dpdk::{Eal, EalConfig, Hugepages, Memory};
 
 /// DPDK on 256 MiB of plain pages: no test needs hugepages.
 pub(crate) fn eal() -> Eal {
-    let eal = Eal::init(&EalConfig {
+    let config = EalConfig {
         hugepages: Hugepages::Never,
         memory_mb: 256,
         ..EalConfig::default()
-    })
-    .unwrap();
+    };
+    let eal = Eal::init(&config).expect("one initialisation in each test file");
     assert_eq!(eal.memory(), Memory::Plain { memory_mb: 256 });
     eal
 }

@@ -1,0 +1,127 @@
+//! Who may open an AF_XDP queue.
+//!
+//! When the driver fails to open a queue because it is in use, it takes the
+//! XDP program off the interface on its way out, and the port that uses the
+//! queue goes deaf without a word. So nothing is tried before it is known that
+//! no OnAir, in this process or another, has the queue.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with},
+};
+
+use crate::{Error, device::XdpQueue};
+
+/// A daemon that was killed keeps its sockets until the kernel has taken its
+/// probes down.
+const RETRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The claims of this process.
+static MINE: Mutex<BTreeSet<Key>> = Mutex::new(BTreeSet::new());
+
+/// The inode of the network namespace, and the claim's name in it.
+type Key = (u64, String);
+
+/// The right to one AF_XDP queue, for as long as it lives.
+///
+/// To other processes it is an abstract Unix address, which belongs to the
+/// network namespace, as interfaces do, and which ends with its process
+/// (unix(7), network_namespaces(7)).
+#[derive(Debug)]
+pub(crate) struct Claim {
+    key: Key,
+    _address: OwnedFd,
+}
+
+impl Claim {
+    /// Claims a queue in the calling thread's namespace. Waits up to two
+    /// seconds for another process, not at all for this one.
+    pub(crate) fn on(queue: &XdpQueue, device: &str) -> Result<Self, Error> {
+        let in_use = || Error::DeviceInUse {
+            device: device.to_owned(),
+        };
+        let failed = |error: Errno| Error::Claim {
+            device: device.to_owned(),
+            source: error.into(),
+        };
+        let namespace = fs::metadata("/proc/thread-self/ns/net")
+            .map_err(|source| Error::Claim {
+                device: device.to_owned(),
+                source,
+            })?
+            .ino();
+        let name = format!("onair/af_xdp/{}/{}", queue.interface, queue.start);
+        let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(failed)?;
+        let key = (namespace, name);
+        // Held during the wait, too: ports are opened one at a time anyway.
+        let mut mine = MINE.lock().unwrap_or_else(PoisonError::into_inner);
+        if mine.contains(&key) {
+            return Err(in_use());
+        }
+        let socket = socket_with(
+            AddressFamily::UNIX,
+            SocketType::DGRAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(failed)?;
+        let mut retries = 0;
+        loop {
+            match bind(&socket, &address) {
+                Ok(()) => break,
+                Err(Errno::ADDRINUSE) if retries < RETRIES => {
+                    retries += 1;
+                    thread::sleep(PAUSE);
+                }
+                Err(Errno::ADDRINUSE) => return Err(in_use()),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        mine.insert(key.clone());
+        Ok(Self {
+            key,
+            _address: socket,
+        })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut mine = MINE.lock().unwrap_or_else(PoisonError::into_inner);
+        mine.remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    fn claim(start: &str) -> Result<Claim, Error> {
+        let queue = XdpQueue {
+            interface: format!("oad{}", std::process::id()),
+            start: start.to_owned(),
+        };
+        Claim::on(&queue, "net_af_xdp0,…")
+    }
+
+    #[test]
+    fn claim__of_a_claimed_queue__is_refused_until_it_is_given_back() {
+        let first = claim("0").unwrap();
+        assert!(matches!(claim("0"), Err(Error::DeviceInUse { .. })));
+        let other = claim("1").unwrap();
+        drop(first);
+        drop(claim("0").unwrap());
+        drop(other);
+    }
+}

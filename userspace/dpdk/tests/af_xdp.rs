@@ -1,0 +1,106 @@
+//! AF_XDP on both ends of a veth pair. Needs root.
+#![expect(non_snake_case, reason = "subject__action__then_result")]
+
+use std::{fs, os::fd::BorrowedFd, time::Duration};
+
+use onair_dpdk::{Burst, Error, Port, PortConfig, RegisteredThread};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use veth::{DEADLINE, LENGTH, Veth, exchange, fill};
+
+mod common;
+mod veth;
+
+const PACKETS: u32 = 20_000;
+
+fn is_ready(fd: BorrowedFd<'_>, within: Duration) -> bool {
+    let timeout = Timespec::try_from(within).expect("a short time");
+    poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)).expect("a socket") == 1
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("always there").count()
+}
+
+#[test]
+fn af_xdp_ports__on_a_veth_pair__carry_everything_and_leave_the_link_clean() {
+    let veth = Veth::new();
+    let eal = common::eal();
+    let registered = RegisteredThread::new(&eal).unwrap();
+    let home = fs::read_link("/proc/thread-self/ns/net").unwrap();
+    let (a, b) = veth.open(&eal);
+    assert_eq!(fs::read_link("/proc/thread-self/ns/net").unwrap(), home);
+    assert_eq!(a.driver(), "net_af_xdp");
+    assert_eq!((a.mtu(), a.max_tx_burst()), (1500, 128));
+    assert!(a.is_present() && a.is_link_up() && a.interface_index().is_some());
+    let (mac_a, mac_b) = (a.mac(), b.mac());
+    assert!(
+        veth.ip("link show va")
+            .contains(&mac_a.map(|x| format!("{x:02x}")).join(":"))
+    );
+
+    let (mut tx, mut rx) = (a.tx_queue().unwrap(), b.rx_queue().unwrap());
+    exchange((&mut tx, mac_a), (&mut rx, mac_b), PACKETS);
+    let (sent, received) = (a.stats(), b.stats());
+    assert_eq!(sent.tx_packets, u64::from(PACKETS));
+    assert_eq!(received.rx_packets, u64::from(PACKETS));
+    assert_eq!(received.rx_bytes, u64::from(PACKETS) * LENGTH as u64);
+    let xdp = received.xdp.unwrap();
+    assert_eq!(
+        (xdp.rx_dropped, xdp.rx_ring_full, xdp.rx_invalid),
+        (0, 0, 0)
+    );
+    tx.reclaim();
+    assert_eq!((a.pool().held(), b.pool().held()), (0, 0));
+    assert_eq!(a.in_flight(), 0);
+
+    // The descriptor wakes when something comes, and only then.
+    assert!(!is_ready(rx.wait_fd().unwrap(), Duration::ZERO));
+    let mut one = Burst::new();
+    let mut packet = tx.alloc().unwrap();
+    fill(packet.append(60).unwrap(), mac_a, mac_b, 0);
+    one.push(packet).unwrap();
+    assert_eq!(tx.burst(&mut one), 1);
+    assert!(is_ready(rx.wait_fd().unwrap(), DEADLINE));
+    assert_eq!(rx.burst(&mut one), 1);
+    one.clear();
+
+    // A second port on the same queue is refused, and the first still hears.
+    let second = PortConfig {
+        device: "net_af_xdp_c,iface=vb".into(),
+        ..veth::config(&veth.namespace, "b")
+    };
+    let refused = Port::open(&eal, &second);
+    assert!(
+        matches!(refused, Err(Error::DeviceInUse { .. })),
+        "{refused:?}"
+    );
+    exchange((&mut tx, mac_a), (&mut rx, mac_b), 100);
+
+    drop((tx, rx));
+    a.close().unwrap();
+    b.close().unwrap();
+    let before = descriptors();
+    veth.assert_clean();
+
+    for _ in 0..5 {
+        let (a, b) = veth.open(&eal);
+        let (mut tx, mut rx) = (b.tx_queue().unwrap(), a.rx_queue().unwrap());
+        exchange((&mut tx, mac_b), (&mut rx, mac_a), 3000);
+    }
+    assert_eq!(descriptors(), before, "nothing is left open");
+    veth.assert_clean();
+
+    // The interface goes under the port.
+    let (a, b) = veth.open(&eal);
+    veth.ip("link del va");
+    assert!(!a.is_present() && !b.is_present());
+    let mut rx = a.rx_queue().unwrap();
+    assert_eq!(rx.burst(&mut one), 0);
+    drop(rx);
+    a.close().unwrap();
+    b.close().unwrap();
+    let gone = Port::open(&eal, &veth::config(&veth.namespace, "a")).unwrap_err();
+    assert!(matches!(gone, Error::Dpdk { .. }), "{gone}");
+    drop(registered);
+    eal.cleanup().unwrap();
+}

@@ -1,0 +1,121 @@
+//! A veth pair in a network namespace of the test's own, and traffic over it.
+#![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
+
+use std::{
+    process::{self, Command},
+    time::{Duration, Instant},
+};
+
+use onair_dpdk::{Burst, Eal, Port, PortConfig, RxQueue, TxQueue};
+
+pub(crate) const LENGTH: usize = 1400;
+/// For events that are due at once, on a machine that may be busy.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A namespace with a veth pair `va`, `vb`; gone when dropped, also by a panic.
+pub(crate) struct Veth {
+    pub(crate) namespace: String,
+}
+
+impl Veth {
+    pub(crate) fn new() -> Self {
+        let veth = Self {
+            namespace: format!("oad-{}", process::id()),
+        };
+        run(&["netns", "add", &veth.namespace]);
+        // The kernel's own packets would be on the wire too.
+        let quiet = "f=/proc/sys/net/ipv6/conf/default/disable_ipv6; test ! -e $f || echo 1 > $f";
+        run(&["netns", "exec", &veth.namespace, "sh", "-c", quiet]);
+        veth.ip("link set lo up");
+        veth.ip("link add va type veth peer name vb");
+        veth.ip("link set va up");
+        veth.ip("link set vb up");
+        veth
+    }
+
+    pub(crate) fn ip(&self, arguments: &str) -> String {
+        let mut all = vec!["-n", &self.namespace];
+        all.extend(arguments.split(' '));
+        run(&all)
+    }
+
+    /// As they are without a port: no XDP program, not promiscuous.
+    pub(crate) fn assert_clean(&self) {
+        let shown = self.ip("-details link show");
+        assert!(!shown.contains("xdp"), "{shown}");
+        assert!(!shown.contains("promiscuity 1"), "{shown}");
+    }
+
+    pub(crate) fn open(&self, eal: &Eal) -> (Port, Port) {
+        open(eal, &self.namespace)
+    }
+}
+
+impl Drop for Veth {
+    fn drop(&mut self) {
+        let _ = Command::new("ip")
+            .args(["netns", "del", &self.namespace])
+            .status();
+    }
+}
+
+/// An AF_XDP port on one end of the pair.
+pub(crate) fn config(namespace: &str, end: &str) -> PortConfig {
+    PortConfig {
+        netns: Some(namespace.to_owned()),
+        ..PortConfig::new(end, format!("net_af_xdp_{end},iface=v{end}"))
+    }
+}
+
+pub(crate) fn open(eal: &Eal, namespace: &str) -> (Port, Port) {
+    let a = Port::open(eal, &config(namespace, "a")).unwrap();
+    let b = Port::open(eal, &config(namespace, "b")).unwrap();
+    (a, b)
+}
+
+fn run(arguments: &[&str]) -> String {
+    let output = Command::new("ip").args(arguments).output().unwrap();
+    assert!(output.status.success(), "ip {arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+pub(crate) fn fill(bytes: &mut [u8], from: [u8; 6], to: [u8; 6], number: u32) {
+    bytes[..6].copy_from_slice(&to);
+    bytes[6..12].copy_from_slice(&from);
+    // For local experiments (IEEE 802, 9.2.3).
+    bytes[12..14].copy_from_slice(&[0x88, 0xb5]);
+    bytes[14..18].copy_from_slice(&number.to_be_bytes());
+    bytes[18..].fill(number.to_le_bytes()[0]);
+}
+
+/// Sends `count` packets from one port to the other and checks every one.
+pub(crate) fn exchange(from: (&mut TxQueue, [u8; 6]), to: (&mut RxQueue, [u8; 6]), count: u32) {
+    let (mut out, mut arrived) = (Burst::with_limit(64), Burst::with_limit(64));
+    let (mut made, mut seen) = (0u32, 0u32);
+    let mut expected = vec![0; LENGTH];
+    let started = Instant::now();
+    while seen < count {
+        assert!(
+            started.elapsed() < DEADLINE,
+            "{seen} of {made} packets arrived"
+        );
+        while out.room() > 0 && made < count {
+            let Some(mut mbuf) = from.0.alloc() else {
+                break;
+            };
+            fill(mbuf.append(LENGTH).unwrap(), from.1, to.1, made);
+            out.push(mbuf).unwrap();
+            made += 1;
+        }
+        from.0.burst(&mut out);
+        while to.0.burst(&mut arrived) > 0 {
+            for mbuf in &*arrived {
+                fill(&mut expected, from.1, to.1, seen);
+                assert!(mbuf.data() == expected, "packet {seen}: {:?}", mbuf.data());
+                seen += 1;
+            }
+            arrived.clear();
+        }
+    }
+    assert!(out.is_empty());
+}
