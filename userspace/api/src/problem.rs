@@ -127,10 +127,11 @@ impl std::fmt::Display for ProblemCode {
 pub struct Problem {
     /// `/v1/problems/{code}`: a path on this socket that explains the code.
     #[serde(rename = "type")]
-    #[schema(examples("/v1/problems/busy"))]
-    pub kind: String,
+    #[schema(value_type = String, examples("/v1/problems/busy"))]
+    pub kind: Box<str>,
     /// What the code means.
-    pub title: String,
+    #[schema(value_type = String)]
+    pub title: Box<str>,
     /// HTTP status.
     pub status: u16,
     /// What happened this time, with the values.
@@ -155,8 +156,8 @@ impl Problem {
     /// A problem with this code; `detail` says what happened, with the values.
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("/v1/problems/{code}"),
-            title: code.title().to_owned(),
+            kind: format!("/v1/problems/{code}").into(),
+            title: code.title().into(),
             status: code.status(),
             detail: detail.into(),
             code,

@@ -12,9 +12,8 @@ pub struct Who {
     pub gid: u32,
     /// Process id in the daemon's pid namespace; 0 when the process is not visible from there.
     pub pid: u32,
-    /// Command line's first word without its folder (`/proc/PID/comm` when there is none), read
-    /// when the connection was accepted. Empty when it could not be read. The process chose it: it
-    /// is for people, never for a decision.
+    /// Its `/proc/PID/comm` (15 bytes at most), read when the connection was accepted. Empty when
+    /// it could not be read. The process chose it: it is for people, never for a decision.
     pub command: String,
     /// The way it came.
     pub via: Via,

@@ -6,4 +6,6 @@
 
 pub mod action;
 pub mod authority;
+pub mod http;
 pub mod peer;
+pub mod socket_file;

@@ -58,27 +58,19 @@ fn groups_of(status: &str, uid: u32, gid: u32) -> Option<Vec<u32>> {
     same.then(|| numbers("Groups:")).flatten()
 }
 
-/// First word of the command line without its folder, or `comm`; made printable, because the
-/// process chose it and it goes to terminals and logs.
+/// The process's `comm`, made printable, because the process chose it and it goes to terminals and
+/// logs. Not its command line: reading that touches the process's own memory, which may lie on a
+/// file system that never answers.
 #[must_use]
 pub fn command_of(pid: u32) -> String {
-    const LONGEST: usize = 64;
     if pid == 0 {
         return String::new();
     }
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let word = line.split(|&b| b == 0).next().unwrap_or_default();
-    let word = word.rsplit(|&b| b == b'/').next().unwrap_or_default();
-    let text = if word.is_empty() {
-        fs::read(format!("/proc/{pid}/comm")).unwrap_or_default()
-    } else {
-        word.to_vec()
-    };
-    String::from_utf8_lossy(&text)
-        .trim()
+    let comm = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    String::from_utf8_lossy(&comm)
+        .trim_end_matches('\n')
         .chars()
         .map(|c| if c.is_control() { '?' } else { c })
-        .take(LONGEST)
         .collect()
 }
 
@@ -104,7 +96,7 @@ mod tests {
     #[test]
     fn peer__of_this_process__then_named() {
         let peer = Peer::read(0, 0, std::process::id(), Via::Control);
-        assert!(peer.who.command.starts_with("onaird"), "{peer:?}");
+        assert!(!peer.who.command.is_empty(), "{peer:?}");
     }
 
     #[test]

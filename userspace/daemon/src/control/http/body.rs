@@ -1,0 +1,163 @@
+//! Bodies of requests: JSON that is understood to the last field, or none.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use onair_api::{Problem, ProblemCode, SpecError};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::limits::Limits;
+use super::refusal::Refusal;
+
+/// A JSON body of type `T`.
+pub(super) struct Document<T>(pub(super) T);
+
+/// No body, an empty one, or `{}`: whoever sends an option that does not exist learns of it.
+pub(super) struct NoBody;
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Document<T>
+where
+    Limits: axum::extract::FromRef<S>,
+{
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        if !is_json(request.headers()) {
+            return Err(Refusal::new(
+                ProblemCode::UnsupportedMediaType,
+                format!(
+                    "the body's type is {}: send application/json",
+                    shown_type(request.headers())
+                ),
+            ));
+        }
+        let limits = <Limits as axum::extract::FromRef<S>>::from_ref(state);
+        let bytes = read(request, &limits).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for NoBody
+where
+    Limits: axum::extract::FromRef<S>,
+{
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let limits = <Limits as axum::extract::FromRef<S>>::from_ref(state);
+        let bytes = read(request, &limits).await?;
+        let text = bytes.trim_ascii();
+        if text.is_empty() || text == b"{}" {
+            return Ok(Self);
+        }
+        Err(Refusal::new(
+            ProblemCode::InvalidRequest,
+            format!(
+                "this request takes no body, but {} bytes came: leave them out",
+                bytes.len()
+            ),
+        ))
+    }
+}
+
+async fn read(request: Request, limits: &Limits) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        Refusal::new(
+            ProblemCode::TooLarge,
+            format!("the body is longer than {} bytes", limits.body_bytes),
+        )
+    };
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limits.body_bytes as u64) {
+        return Err(too_large());
+    }
+    let body = Limited::new(request.into_body(), limits.body_bytes);
+    match tokio::time::timeout(limits.body, body.collect()).await {
+        Err(_) => Err(Refusal::new(
+            ProblemCode::RequestTimeout,
+            format!("the body was not whole after {:?}", limits.body),
+        )),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => Err(Refusal::new(
+            ProblemCode::InvalidRequest,
+            format!("the body broke off: {error}"),
+        )),
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let json = &mut serde_json::Deserializer::from_slice(bytes);
+    let document = serde_path_to_error::deserialize(&mut *json).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if !inner.is_data() {
+            return not_json(&inner);
+        }
+        let field = if path == "." { String::new() } else { path };
+        let detail = match field.as_str() {
+            "" => inner.to_string(),
+            field => format!("{field}: {inner}"),
+        };
+        let problem = SpecError::new(field, inner.to_string());
+        Refusal(Problem::new(ProblemCode::InvalidRequest, detail).with_errors(vec![problem]))
+    })?;
+    json.end().map_err(|error| not_json(&error))?;
+    let shape = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
+    match list_in(&shape) {
+        None => Ok(document),
+        Some(path) => {
+            let error = SpecError::new(path, "a list stands where an object belongs");
+            let problem = Problem::new(ProblemCode::InvalidRequest, error.to_string());
+            Err(Refusal(problem.with_errors(vec![error])))
+        }
+    }
+}
+
+/// Where a list stands, if anywhere. No document has one, but serde takes a list of an object's
+/// values, in the order of the fields, for the object.
+fn list_in(value: &Value) -> Option<String> {
+    match value {
+        Value::Array(_) => Some(String::new()),
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            list_in(value).map(|rest| match rest.as_str() {
+                "" => name.clone(),
+                rest => format!("{name}.{rest}"),
+            })
+        }),
+        _ => None,
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> Refusal {
+    Refusal::new(
+        ProblemCode::InvalidRequest,
+        format!("the body is no JSON document: {error}"),
+    )
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+    else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+fn shown_type(headers: &HeaderMap) -> String {
+    match headers.get(header::CONTENT_TYPE) {
+        None => "not given".to_owned(),
+        Some(value) => format!("{:?}", String::from_utf8_lossy(value.as_bytes()))
+            .chars()
+            .take(80)
+            .collect(),
+    }
+}

@@ -1,0 +1,142 @@
+//! Connections: accepted, bounded in number and time, served, and ended in good order.
+
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Extension;
+use axum::http::header;
+use axum::response::IntoResponse;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use onair_api::{ProblemCode, Via};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
+
+use super::limits::Limits;
+use super::refusal::Refusal;
+use super::router::router;
+use crate::control::action::ControlHandle;
+use crate::control::authority::Authority;
+use crate::control::peer::Peer;
+
+/// Room for a request's head before [`Limits::head_bytes`] is looked at, so that a head somewhat
+/// too large gets a problem and not hyper's bare 431.
+const HEAD_SLACK: usize = 64 * 1024;
+/// Headers of a request, likewise.
+const MOST_HEADERS: usize = 1024;
+/// Connections beyond [`Limits::connections`] that are heard only to be told so; further ones wait
+/// in the listener's queue.
+const TOO_MANY: usize = 16;
+/// How long such a one may take over its head.
+const TOO_MANY_HEAD: Duration = Duration::from_secs(1);
+/// Pause after a failed accept, which fails again at once while descriptors are short.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves the control API on `listener` until `shutdown` is ready. Then it accepts no more, ends
+/// idle connections, and gives answers under way [`Limits::farewell`].
+pub async fn serve(
+    listener: UnixListener,
+    handle: ControlHandle,
+    authority: Authority,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let router = router(handle, authority, limits);
+    let full = Router::new().fallback(overloaded);
+    let full_limits = Limits {
+        head: limits.head.min(TOO_MANY_HEAD),
+        ..limits
+    };
+    let (ending, _) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < limits.connections + TOO_MANY => {
+                match accepted {
+                    Ok((stream, _)) => {
+                        let (router, limits) = if connections.len() < limits.connections {
+                            (router.clone(), limits)
+                        } else {
+                            (full.clone(), full_limits)
+                        };
+                        connections.spawn(connection(stream, router, limits, ending.subscribe()));
+                    }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept on the control socket");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+            }
+        }
+    }
+    drop(listener);
+    ending.send_replace(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limits.farewell, all).await.is_err() {
+        tracing::warn!("some answers were cut off at the end of the control socket");
+    }
+}
+
+async fn connection(
+    stream: UnixStream,
+    router: Router,
+    limits: Limits,
+    mut ending: watch::Receiver<bool>,
+) {
+    let peer = match peer_of(&stream) {
+        Ok(peer) => peer,
+        Err(error) => {
+            tracing::warn!(%error, "a connection without credentials is closed");
+            return;
+        }
+    };
+    tracing::debug!(peer = %peer.who, "control connection");
+    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.write));
+    let mut connection = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head)
+            .max_headers(MOST_HEADERS)
+            .max_header_size(limits.head_bytes + HEAD_SLACK)
+            .serve_connection(TokioIo::new(Box::pin(stream)), service)
+    );
+    // An error means that `serve` itself is gone, which is an ending too.
+    let over = async { drop(ending.wait_for(|&over| over).await) };
+    let end = tokio::select! {
+        end = connection.as_mut() => end,
+        () = over => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = end {
+        tracing::debug!(%error, "control connection ended");
+    }
+}
+
+fn peer_of(stream: &UnixStream) -> io::Result<Peer> {
+    let credentials = stream.peer_cred()?;
+    // A pid that is not visible from the daemon's namespace is 0.
+    let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok());
+    let (uid, gid) = (credentials.uid(), credentials.gid());
+    Ok(Peer::read(uid, gid, pid.unwrap_or(0), Via::Control))
+}
+
+/// What a connection that is one too many is told, whatever it asks.
+async fn overloaded() -> impl IntoResponse {
+    let refusal = Refusal::new(
+        ProblemCode::Overloaded,
+        "too many connections on the control socket",
+    );
+    ([(header::CONNECTION, "close")], refusal)
+}

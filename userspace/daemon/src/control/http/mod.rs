@@ -1,0 +1,22 @@
+//! HTTP/1.1 with JSON on the control socket.
+//!
+//! Here live the connection (time-outs, limits), the routes, their bodies and their description in
+//! OpenAPI. A handler admits the peer, asks the actor and writes down the answer; it decides
+//! nothing about sessions. Every error is a problem (RFC 9457); the only exception is what is no
+//! HTTP at all, which hyper answers with a bare 400.
+
+mod body;
+mod certificates;
+mod connection;
+mod guard;
+mod health;
+mod limits;
+mod openapi;
+mod problems;
+mod refusal;
+mod router;
+mod sessions;
+
+pub use connection::serve;
+pub use limits::Limits;
+pub use openapi::document;

@@ -1,0 +1,33 @@
+//! `/v1/problems`: where the `type` of a problem leads.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use onair_api::{ProblemCode, ProblemPage};
+
+use super::refusal::{OfPage, Plain, Refusal};
+
+/// Every code that a problem may carry.
+#[utoipa::path(get, path = "/v1/problems", tag = "daemon", operation_id = "list_problems",
+    responses((status = 200, description = "Codes with their meaning.", body = Vec<ProblemPage>), Plain))]
+pub(super) async fn list() -> Json<Vec<ProblemPage>> {
+    Json(ProblemCode::ALL.iter().map(|&code| code.into()).collect())
+}
+
+/// What one code means and what to do about it.
+#[utoipa::path(get, path = "/v1/problems/{code}", tag = "daemon", operation_id = "show_problem",
+    params(("code" = String, Path, description = "A problem's code.")),
+    responses((status = 200, description = "The code's meaning.", body = ProblemPage), OfPage))]
+pub(super) async fn show(
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<ProblemPage>, Refusal> {
+    let Path(word) = path.map_err(|e| Refusal::new(ProblemCode::InvalidRequest, e.body_text()))?;
+    let code = ProblemCode::ALL.iter().find(|code| code.as_str() == word);
+    let word: String = word.chars().take(40).collect();
+    code.map(|&code| Json(code.into())).ok_or_else(|| {
+        Refusal::new(
+            ProblemCode::NotFound,
+            format!("{word:?} is no problem's code; GET /v1/problems lists them"),
+        )
+    })
+}

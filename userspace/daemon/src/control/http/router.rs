@@ -1,0 +1,66 @@
+//! Paths and the handlers behind them.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::FromRef;
+use axum::middleware::from_fn_with_state;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::limits::Limits;
+use super::openapi::{Frame, document};
+use super::{certificates, guard, health, openapi, problems, sessions};
+use crate::control::action::ControlHandle;
+use crate::control::authority::Authority;
+
+/// What every handler has at hand.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) handle: ControlHandle,
+    pub(super) authority: Authority,
+    pub(super) limits: Limits,
+    pub(super) openapi: Bytes,
+}
+
+impl FromRef<Api> for Limits {
+    fn from_ref(api: &Api) -> Self {
+        api.limits
+    }
+}
+
+/// Every path with its documentation.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Frame::openapi())
+        .routes(routes!(sessions::list, sessions::create))
+        .routes(routes!(sessions::show, sessions::delete))
+        .routes(routes!(sessions::stop))
+        .routes(routes!(sessions::start))
+        .routes(routes!(sessions::destroy))
+        .routes(routes!(sessions::destroy_wait))
+        .routes(routes!(sessions::blockers))
+        .routes(routes!(sessions::verdict))
+        .routes(routes!(certificates::show))
+        .routes(routes!(certificates::list))
+        .routes(routes!(health::show))
+        .routes(routes!(problems::list))
+        .routes(routes!(problems::show))
+        .routes(routes!(openapi::show))
+}
+
+/// The service behind a connection. A request carries its [`crate::control::peer::Peer`] as an
+/// extension.
+pub(super) fn router(handle: ControlHandle, authority: Authority, limits: Limits) -> Router {
+    let api = Api {
+        handle,
+        authority,
+        limits,
+        openapi: document().into(),
+    };
+    let (router, _) = routes().split_for_parts();
+    router
+        .fallback(guard::not_found)
+        .method_not_allowed_fallback(guard::method_not_allowed)
+        .layer(from_fn_with_state(limits, guard::check))
+        .with_state(api)
+}

@@ -1,0 +1,194 @@
+//! `/v1/sessions`.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use onair_api::{
+    BlockerList, Certificate, DestroyWait, Problem, ProblemCode, SessionList, SessionRef,
+    SessionSpec, SessionView, SpecDocument, SpecError, Verdict,
+};
+
+use super::body::{Document, NoBody};
+use super::refusal::{OfAll, OfChange, OfCreate, OfDestroy, OfDestroyWait, OfLook, Refusal};
+use super::router::Api;
+use crate::control::authority::Right;
+use crate::control::peer::Peer;
+
+/// The `{id}` of a path: an id or a name.
+type Which = Result<Path<String>, PathRejection>;
+
+pub(super) fn which(path: Which) -> Result<SessionRef, Refusal> {
+    let invalid = |detail: String| Refusal::new(ProblemCode::InvalidRequest, detail);
+    let Path(text) = path.map_err(|e| invalid(e.body_text()))?;
+    text.parse::<SessionRef>()
+        .map_err(|e| invalid(e.to_string()))
+}
+
+/// Every session that lives.
+#[utoipa::path(get, path = "/v1/sessions", tag = "sessions", operation_id = "list_sessions",
+    responses((status = 200, description = "Sessions, oldest first.", body = SessionList), OfAll))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+) -> Result<Json<SessionList>, Refusal> {
+    api.authority.admit_all(&peer, Right::Read)?;
+    Ok(Json(api.handle.list().await?))
+}
+
+/// Sets up a session.
+///
+/// It belongs to the caller's uid.
+#[utoipa::path(post, path = "/v1/sessions", tag = "sessions", operation_id = "create_session",
+    request_body = SpecDocument,
+    responses((status = 201, description = "The new session.", body = SessionView,
+        headers(("Location" = String, description = "Its path."))), OfCreate))]
+pub(super) async fn create(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+    Document(spec): Document<SpecDocument>,
+) -> Result<Response, Refusal> {
+    let caller = api.authority.admit_all(&peer, Right::Create)?;
+    let spec = SessionSpec::try_from(spec).map_err(Problem::from)?;
+    let view = api.handle.create(caller, spec).await?;
+    let place = HeaderValue::try_from(format!("/v1/sessions/{}", view.id))
+        .expect("hex digits are a header's value");
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
+}
+
+/// One session.
+#[utoipa::path(get, path = "/v1/sessions/{id}", tag = "sessions", operation_id = "show_session",
+    params(("id" = String, Path, description = "A session's id or name.")),
+    responses((status = 200, description = "The session.", body = SessionView), OfLook))]
+pub(super) async fn show(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+    path: Which,
+) -> Result<Json<SessionView>, Refusal> {
+    let caller = api.authority.admit(&peer, Right::Read)?;
+    Ok(Json(api.handle.show(caller, which(path)?).await?))
+}
+
+/// Stops a session.
+///
+/// Calls return EAGAIN at once; buffers can still be put. Of a stopped session: done already.
+#[utoipa::path(post, path = "/v1/sessions/{id}/stop", tag = "sessions", operation_id = "stop_session",
+    params(("id" = String, Path, description = "A session's id or name.")),
+    responses((status = 200, description = "The session, stopped.", body = SessionView), OfChange))]
+pub(super) async fn stop(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+    path: Which,
+    _: NoBody,
+) -> Result<Json<SessionView>, Refusal> {
+    let caller = api.authority.admit(&peer, Right::Stop)?;
+    Ok(Json(api.handle.stop(caller, which(path)?).await?))
+}
+
+/// Starts a session.
+///
+/// Of a running session: done already.
+#[utoipa::path(post, path = "/v1/sessions/{id}/start", tag = "sessions", operation_id = "start_session",
+    params(("id" = String, Path, description = "A session's id or name.")),
+    responses((status = 200, description = "The session, running.", body = SessionView), OfChange))]
+pub(super) async fn start(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+    path: Which,
+    _: NoBody,
+) -> Result<Json<SessionView>, Refusal> {
+    let caller = api.authority.admit(&peer, Right::Start)?;
+    Ok(Json(api.handle.start(caller, which(path)?).await?))
+}
+
+/// Destroys a session at once or not at all.
+///
+/// Done only when every witness says that nobody uses it; else 409 with the blockers.
+#[utoipa::path(post, path = "/v1/sessions/{id}/destroy", tag = "sessions", operation_id = "destroy_session",
+    params(("id" = String, Path, description = "A session's id or name.")),
+    responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroy))]
+pub(super) async fn destroy(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+    path: Which,
+    _: NoBody,
+) -> Result<Json<Certificate>, Refusal> {
+    let caller = api.authority.admit(&peer, Right::Destroy)?;
+    Ok(Json(*api.handle.destroy(caller, which(path)?).await?))
+}
+
+/// Destroys a session at once or not at all: the same as `POST …/destroy`.
+#[utoipa::path(delete, path = "/v1/sessions/{id}", tag = "sessions", operation_id = "delete_session",
+    params(("id" = String, Path, description = "A session's id or name.")),
+    responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroy))]
+pub(super) async fn delete(
+    state: State<Api>,
+    peer: Extension<Peer>,
+    path: Which,
+    body: NoBody,
+) -> Result<Json<Certificate>, Refusal> {
+    destroy(state, peer, path, body).await
+}
+
+/// Destroys a session as soon as the last user has left.
+///
+/// When the deadline passes first: 409 with the blockers, and the session stays stopped. The wait
+/// ends early when the requester closes the connection.
+#[utoipa::path(post, path = "/v1/sessions/{id}/destroy_wait", tag = "sessions",
+    operation_id = "destroy_session_wait",
+    params(("id" = String, Path, description = "A session's id or name.")),
+    request_body = DestroyWait,
+    responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroyWait))]
+pub(super) async fn destroy_wait(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+    path: Which,
+    Document(wait): Document<DestroyWait>,
+) -> Result<Json<Certificate>, Refusal> {
+    let caller = api.authority.admit(&peer, Right::Destroy)?;
+    let session = which(path)?;
+    if wait.deadline_ms > DestroyWait::MAX_MS {
+        let problem = format!(
+            "{} is too long: give 0 to {} milliseconds",
+            wait.deadline_ms,
+            DestroyWait::MAX_MS
+        );
+        let error = SpecError::new("deadline_ms", problem);
+        return Err(Problem::new(ProblemCode::InvalidRequest, error.to_string())
+            .with_errors(vec![error])
+            .into());
+    }
+    let wait = Duration::from_millis(wait.deadline_ms);
+    Ok(Json(*api.handle.destroy_wait(caller, session, wait).await?))
+}
+
+/// Who uses a session.
+#[utoipa::path(get, path = "/v1/sessions/{id}/blockers", tag = "sessions", operation_id = "list_blockers",
+    params(("id" = String, Path, description = "A session's id or name.")),
+    responses((status = 200, description = "Everyone who uses it.", body = BlockerList), OfLook))]
+pub(super) async fn blockers(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+    path: Which,
+) -> Result<Json<BlockerList>, Refusal> {
+    let caller = api.authority.admit(&peer, Right::Read)?;
+    Ok(Json(api.handle.blockers(caller, which(path)?).await?))
+}
+
+/// What each witness says now, and what follows from it.
+///
+/// A dry run of destroy: changes nothing.
+#[utoipa::path(get, path = "/v1/sessions/{id}/verdict", tag = "sessions", operation_id = "show_verdict",
+    params(("id" = String, Path, description = "A session's id or name.")),
+    responses((status = 200, description = "The verdict.", body = Verdict), OfLook))]
+pub(super) async fn verdict(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+    path: Which,
+) -> Result<Json<Verdict>, Refusal> {
+    let caller = api.authority.admit(&peer, Right::Read)?;
+    Ok(Json(api.handle.verdict(caller, which(path)?).await?))
+}

@@ -1,0 +1,251 @@
+//! A listening Unix socket's file: made with its rights before anyone can connect, taken over from
+//! a daemon that was killed, removed at the end.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 128;
+
+/// A socket that listens, and its file.
+#[derive(Debug)]
+pub struct BoundSocket {
+    /// The socket: non-blocking, close-on-exec.
+    pub socket: OwnedFd,
+    /// Removes the file when dropped.
+    pub file: SocketFile,
+}
+
+/// The file of a listening socket. Dropped, it removes the file if it is still the one it made.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let mine = fs::symlink_metadata(&self.path)
+            .is_ok_and(|meta| (meta.dev(), meta.ino()) == self.identity);
+        if mine && let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "the socket's file stays behind");
+        }
+    }
+}
+
+/// Listens at `path` with a socket of `kind` (`STREAM` or `SEQPACKET`); the file gets `mode`
+/// (permission bits) and, where given, the group `group` (a gid). `before_listen` may set options
+/// that must stand before the first connection. A missing folder is made (0755).
+///
+/// A file that a killed daemon left behind is replaced: it is a socket, and nobody listens.
+///
+/// # Errors
+/// [`SocketError`]: somebody listens there, something else is there, or the system refuses.
+pub fn bind_socket(
+    path: &Path,
+    kind: SocketType,
+    mode: u32,
+    group: Option<u32>,
+    before_listen: impl FnOnce(&OwnedFd) -> io::Result<()>,
+) -> Result<BoundSocket, SocketError> {
+    let refused = |what: &'static str| {
+        move |error: io::Error| SocketError::System {
+            path: path.to_owned(),
+            what,
+            error,
+        }
+    };
+    let address = SocketAddrUnix::new(path).map_err(|_| SocketError::Path(path.to_owned()))?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(refused("make the folder"))?;
+    }
+    remove_stale(path, &address, kind)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, kind, flags, None)
+        .map_err(|e| refused("make a socket")(e.into()))?;
+    bind(&socket, &address).map_err(|e| refused("bind")(e.into()))?;
+    let meta = fs::symlink_metadata(path).map_err(refused("look at the file"))?;
+    let file = SocketFile {
+        path: path.to_owned(),
+        identity: (meta.dev(), meta.ino()),
+    };
+    // Nobody can connect before listen(), so nobody slips in under the file's first rights.
+    if let Some(group) = group {
+        std::os::unix::fs::chown(path, None, Some(group)).map_err(refused("give the group"))?;
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(refused("set the mode"))?;
+    before_listen(&socket).map_err(refused("set an option"))?;
+    listen(&socket, BACKLOG).map_err(|e| refused("listen")(e.into()))?;
+    Ok(BoundSocket { socket, file })
+}
+
+fn remove_stale(
+    path: &Path,
+    address: &SocketAddrUnix,
+    kind: SocketType,
+) -> Result<(), SocketError> {
+    let system = |what: &'static str, error: io::Error| SocketError::System {
+        path: path.to_owned(),
+        what,
+        error,
+    };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(system("look at the file", error)),
+        Ok(meta) if !meta.file_type().is_socket() => {
+            return Err(SocketError::NotASocket(path.to_owned()));
+        }
+        Ok(_) => {}
+    }
+    // Non-blocking: a full backlog is a living daemon, not a reason to hang.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let probe = socket_with(AddressFamily::UNIX, kind, flags, None)
+        .map_err(|e| system("make a socket", e.into()))?;
+    match connect(&probe, address) {
+        Err(Errno::CONNREFUSED) => {
+            tracing::info!(path = %path.display(), "removing the socket of a daemon that was killed");
+            fs::remove_file(path).map_err(|e| system("remove the stale file", e))
+        }
+        // PROTOTYPE: somebody listens with another kind of socket.
+        Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(SocketError::InUse(path.to_owned())),
+        Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(system("see whether somebody listens", error.into())),
+    }
+}
+
+/// The gid of `group`, a name or a number.
+///
+/// # Errors
+/// [`SocketError::Group`] when the system knows no such group.
+pub fn resolve_group(group: &str) -> Result<u32, SocketError> {
+    if let Ok(gid) = group.parse() {
+        return Ok(gid);
+    }
+    match nix::unistd::Group::from_name(group) {
+        Ok(Some(found)) => Ok(found.gid.as_raw()),
+        Ok(None) | Err(_) => Err(SocketError::Group(group.to_owned())),
+    }
+}
+
+/// Why a socket cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Somebody listens.
+    #[error("{}: another daemon listens there: stop it, or configure another path", .0.display())]
+    InUse(PathBuf),
+    /// Something that is no socket.
+    #[error("{}: there is a file that is no socket: move it away, or configure another path", .0.display())]
+    NotASocket(PathBuf),
+    /// A path that does not fit (unix(7): 107 bytes).
+    #[error("{}: no path for a socket: give one of at most 107 bytes", .0.display())]
+    Path(PathBuf),
+    /// An unknown group.
+    #[error("group {0:?} is unknown: create it (groupadd --system {0}) or configure another")]
+    Group(String),
+    /// The system refused.
+    #[error("{}: cannot {what}: {error}", path.display())]
+    System {
+        /// The socket's path.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// The system's answer.
+        error: io::Error,
+    },
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    fn bind_at(path: &Path) -> Result<BoundSocket, SocketError> {
+        bind_socket(path, SocketType::STREAM, 0o640, None, |_| Ok(()))
+    }
+
+    #[test]
+    fn socket__bind_and_drop__then_mode_is_set_and_file_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made/control.sock");
+        let bound = bind_at(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o640);
+        UnixStream::connect(&path).unwrap();
+        drop(bound);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn socket__left_by_a_killed_daemon__then_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        let bound = bind_at(&path).unwrap();
+        UnixStream::connect(bound.file.path()).unwrap();
+    }
+
+    #[test]
+    fn socket__somebody_listens__then_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let _living = UnixListener::bind(&path).unwrap();
+        assert!(matches!(bind_at(&path), Err(SocketError::InUse(_))));
+        let other = bind_socket(&path, SocketType::SEQPACKET, 0o600, None, |_| Ok(()));
+        assert!(matches!(other, Err(SocketError::InUse(_))));
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn socket__file_in_the_way__then_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(bind_at(&path), Err(SocketError::NotASocket(_))));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[test]
+    fn socket__taken_over_by_another__then_drop_leaves_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let first = bind_at(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let second = bind_at(&path).unwrap();
+        drop(first);
+        UnixStream::connect(second.file.path()).unwrap();
+    }
+
+    #[test]
+    fn socket__path_too_long__then_said() {
+        let path = PathBuf::from(format!("/tmp/{}", "x".repeat(120)));
+        assert!(matches!(bind_at(&path), Err(SocketError::Path(_))));
+    }
+
+    #[test]
+    fn group__by_name_and_number__then_resolved() {
+        assert_eq!(resolve_group("root").unwrap(), 0);
+        assert_eq!(resolve_group("4711").unwrap(), 4711);
+        assert!(matches!(
+            resolve_group("no such"),
+            Err(SocketError::Group(_))
+        ));
+    }
+}

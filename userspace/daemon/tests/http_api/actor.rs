@@ -1,0 +1,382 @@
+//! An actor with one session of each kind, and answers in the form of the real one.
+
+use std::collections::BTreeMap;
+
+use onair_api::{
+    AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
+    CertificateList, Counts, Dataplane, Health, HealthStatus, HeldFrame, Memory, Operation, Probe,
+    ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says, SessionCounters, SessionId,
+    SessionList, SessionName, SessionRef, SessionSpec, SessionState, SessionTally, SessionView,
+    SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via, WaitsIn, Who, Witness, WordOf,
+};
+use onaird::control::action::{Action, Caller};
+use tokio::sync::mpsc;
+
+/// A session that lives.
+struct Session {
+    view: SessionView,
+    owner: u32,
+}
+
+/// Answers until the handle is gone. `busy` sessions refuse to be destroyed; `hangups` hears of
+/// each requester that went away during a wait.
+pub(crate) struct Actor {
+    pub(crate) ready: bool,
+    pub(crate) hangups: mpsc::UnboundedSender<()>,
+    sessions: Vec<Session>,
+    gone: BTreeMap<SessionId, Box<Certificate>>,
+}
+
+impl Actor {
+    pub(crate) fn new(hangups: mpsc::UnboundedSender<()>) -> Self {
+        Self {
+            ready: true,
+            hangups,
+            sessions: Vec::new(),
+            gone: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) async fn run(mut self, mut actions: mpsc::Receiver<Action>) {
+        while let Some(action) = actions.recv().await {
+            self.answer(action);
+        }
+    }
+
+    fn answer(&mut self, action: Action) {
+        // A requester that went away is no failure of the actor.
+        match action {
+            Action::Create {
+                caller,
+                spec,
+                reply,
+            } => drop(reply.send(self.create(&caller, *spec))),
+            Action::List { reply } => {
+                let sessions = self.sessions.iter().map(|s| s.view.clone()).collect();
+                drop(reply.send(Ok(SessionList { sessions })));
+            }
+            Action::Show {
+                caller,
+                session,
+                reply,
+            } => {
+                let found = self.find(&caller, &session);
+                drop(reply.send(found.map(|at| self.sessions[at].view.clone())));
+            }
+            Action::Stop {
+                caller,
+                session,
+                reply,
+            } => {
+                drop(reply.send(self.turn(&caller, &session, SessionState::Stopped)));
+            }
+            Action::Start {
+                caller,
+                session,
+                reply,
+            } => {
+                drop(reply.send(self.turn(&caller, &session, SessionState::Running)));
+            }
+            Action::Destroy {
+                caller,
+                session,
+                reply,
+            } => {
+                drop(reply.send(self.destroy(&caller, &session, Operation::Destroy, None)));
+            }
+            Action::DestroyWait {
+                caller,
+                session,
+                deadline_ms,
+                mut reply,
+                ..
+            } => {
+                let operation = Operation::DestroyWait;
+                match self.destroy(&caller, &session, operation, Some(deadline_ms)) {
+                    Err(problem) if problem.code == ProblemCode::Busy && deadline_ms > 0 => {
+                        let hangups = self.hangups.clone();
+                        tokio::spawn(async move {
+                            reply.closed().await;
+                            hangups.send(()).expect("the test listens");
+                        });
+                    }
+                    result => drop(reply.send(result)),
+                }
+            }
+            Action::Blockers {
+                caller,
+                session,
+                reply,
+            } => {
+                let found = self.find(&caller, &session);
+                drop(reply.send(found.map(|at| BlockerList {
+                    session: self.sessions[at].view.id,
+                    name: self.sessions[at].view.name.clone(),
+                    at: Timestamp::now(),
+                    blockers: vec![blocker()],
+                })));
+            }
+            Action::Verdict {
+                caller,
+                session,
+                reply,
+            } => {
+                drop(reply.send(self.find(&caller, &session).map(|_| busy_verdict())));
+            }
+            Action::Certificate { session, reply, .. } => {
+                let found = match &session {
+                    SessionRef::Id(id) => self.gone.get(id).cloned(),
+                    SessionRef::Name(name) => self.gone.values().find(|c| c.name == *name).cloned(),
+                };
+                drop(reply.send(found.ok_or_else(|| {
+                    Problem::new(ProblemCode::CertificatePending, format!("{session} lives"))
+                })));
+            }
+            Action::Certificates { reply } => {
+                let certificates = self.gone.values().map(|c| c.summary()).collect();
+                drop(reply.send(Ok(CertificateList { certificates })));
+            }
+            Action::Health { reply } => drop(reply.send(Ok(Box::new(health(self.ready))))),
+        }
+    }
+
+    fn create(&mut self, caller: &Caller, spec: SessionSpec) -> Result<SessionView, Problem> {
+        if spec.port == "reply-is-dropped" {
+            panic!("this session's creation ends the actor");
+        }
+        if spec.port != "a" {
+            let detail = format!("no port is called {:?}", spec.port);
+            return Err(Problem::new(ProblemCode::NoSuchPort, detail));
+        }
+        if self.sessions.iter().any(|s| s.view.name == spec.name) {
+            let detail = format!("a session is called {}", spec.name);
+            return Err(Problem::new(ProblemCode::NameTaken, detail));
+        }
+        let number = u32::try_from(self.sessions.len() + self.gone.len() + 1).unwrap();
+        let name = spec.name.clone();
+        let document = SpecDocument::from(spec);
+        let busy = name.as_str().starts_with("busy");
+        let view = SessionView {
+            id: SessionId::new(0x6920_a1c3, number),
+            name,
+            direction: document.direction,
+            port: document.port,
+            video: document.video,
+            flow: document.flow,
+            source: document.source,
+            quota: 4,
+            max_attachments: 4,
+            state: SessionState::Running,
+            owner: Some(caller.who.clone()),
+            created_at: Timestamp::now(),
+            stopped_at: None,
+            attachments: busy.then(attachment).into_iter().collect(),
+            counters: SessionCounters::default(),
+        };
+        // As if somebody else's process had made it.
+        let owner = caller.who.uid;
+        self.sessions.push(Session {
+            view: view.clone(),
+            owner,
+        });
+        Ok(view)
+    }
+
+    fn find(&self, caller: &Caller, session: &SessionRef) -> Result<usize, Problem> {
+        let at = self.sessions.iter().position(|s| match session {
+            SessionRef::Id(id) => s.view.id == *id,
+            SessionRef::Name(name) => s.view.name == *name,
+        });
+        let Some(at) = at else {
+            let code = match session {
+                SessionRef::Id(id) if self.gone.contains_key(id) => ProblemCode::StaleSession,
+                _ => ProblemCode::NoSuchSession,
+            };
+            return Err(Problem::new(code, format!("{session} is not here")));
+        };
+        caller.require(Some(self.sessions[at].owner))?;
+        Ok(at)
+    }
+
+    fn turn(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        state: SessionState,
+    ) -> Result<SessionView, Problem> {
+        let at = self.find(caller, session)?;
+        self.sessions[at].view.state = state;
+        Ok(self.sessions[at].view.clone())
+    }
+
+    fn destroy(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        operation: Operation,
+        deadline_ms: Option<u64>,
+    ) -> Result<Box<Certificate>, Problem> {
+        let at = self.find(caller, session)?;
+        let view = &self.sessions[at].view;
+        if view.state == SessionState::Running {
+            let detail = format!("session {} is running", view.name);
+            return Err(Problem::new(ProblemCode::Running, detail));
+        }
+        if !view.attachments.is_empty() {
+            return Err(Problem::new(ProblemCode::Busy, "1 caller is blocked")
+                .with_blockers(vec![blocker()])
+                .with_verdict(busy_verdict()));
+        }
+        let view = self.sessions.remove(at).view;
+        let proof = Box::new(certificate(&view, caller, operation, deadline_ms));
+        self.gone.insert(view.id, proof.clone());
+        Ok(proof)
+    }
+}
+
+fn attachment() -> AttachmentView {
+    AttachmentView {
+        attachment: 1,
+        pid: 4711,
+        command: "player".into(),
+        uid: 1000,
+        client_version: "0.1.0".into(),
+        lent: 1,
+        threads_inside: 1,
+        state: AttachmentState::Attached,
+    }
+}
+
+fn blocker() -> Blocker {
+    Blocker {
+        pid: 4711,
+        tid: Some(4712),
+        command: "player".into(),
+        thread: "reader".into(),
+        attachment: Some(1),
+        kind: BlockerKind::Blocked,
+        since: Some(Timestamp::now()),
+        blocked_for_ms: Some(1500),
+        waits_in: Some(WaitsIn::BufferGet),
+        held_frames: vec![HeldFrame {
+            frame: 2,
+            age_ms: 10,
+        }],
+        seen_by: vec![Witness::W1, Witness::W2],
+        note: None,
+    }
+}
+
+fn busy_verdict() -> Verdict {
+    Verdict {
+        destroyable: false,
+        disagreement: false,
+        reason: "W1 and W2 see one caller".into(),
+        at: Timestamp::now(),
+        readings: vec![Reading {
+            witness: Witness::W2,
+            name: "probe".into(),
+            says: Says::Users,
+            users: 1,
+            detail: "player 4711/4712".into(),
+            word_of: WordOf::Kernel,
+            at_monotonic_ns: 1,
+        }],
+    }
+}
+
+fn probe() -> Probe {
+    Probe {
+        mode: ProbeMode::Required,
+        state: ProbeState::Watching,
+        reason: None,
+        canary_at: Some(Timestamp::now()),
+        files: Vec::new(),
+    }
+}
+
+fn certificate(
+    view: &SessionView,
+    caller: &Caller,
+    operation: Operation,
+    deadline_ms: Option<u64>,
+) -> Certificate {
+    Certificate {
+        format: Certificate::FORMAT,
+        session: view.id,
+        name: view.name.clone(),
+        generation: 1,
+        boot_id: "b".into(),
+        versions: Versions {
+            onaird: "0.1.0".into(),
+            dpdk: "22.11".into(),
+            kernel: "6.18".into(),
+        },
+        probe: probe(),
+        operation,
+        deadline_ms,
+        requester: caller.who.clone(),
+        issued_at: Timestamp::now(),
+        steps: vec![Step {
+            step: StepName::Destroyed,
+            at: Timestamp::now(),
+            monotonic_ns: 1,
+            since_stop_us: 57,
+        }],
+        readings: busy_verdict().readings,
+        reconciled: Vec::new(),
+        counts: Counts::default(),
+        frames: SessionCounters::default(),
+        memory: Memory::Pending {
+            bytes: 4096,
+            held_by: vec![4711],
+        },
+        disagreements: Vec::new(),
+    }
+}
+
+fn health(ready: bool) -> Health {
+    Health {
+        status: if ready {
+            HealthStatus::Ok
+        } else {
+            HealthStatus::ProbeBlind
+        },
+        live: true,
+        ready,
+        problems: Vec::new(),
+        version: "0.1.0".into(),
+        pid: std::process::id(),
+        boot_id: "b".into(),
+        started_at: Timestamp::now(),
+        uptime_ms: 1,
+        probe: probe(),
+        dataplane: Dataplane {
+            backend: "none".into(),
+            dpdk: "22.11".into(),
+            hugepages: false,
+            ports: Vec::new(),
+            pollers: Vec::new(),
+        },
+        sessions: SessionTally::default(),
+    }
+}
+
+/// A session of root's that nobody else owns, made before any request.
+pub(crate) fn root() -> Caller {
+    Caller {
+        who: Who {
+            uid: 0,
+            gid: 0,
+            pid: 1,
+            command: "init".into(),
+            via: Via::Daemon,
+        },
+        grant: onaird::control::authority::Grant::Any,
+    }
+}
+
+/// A name for tests.
+pub(crate) fn name(text: &str) -> SessionName {
+    text.parse().unwrap()
+}

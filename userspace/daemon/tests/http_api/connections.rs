@@ -1,0 +1,136 @@
+//! Connections: kept, bounded, ended.
+
+use std::time::Duration;
+
+use onaird::control::http::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::client::{served, served_with, soon};
+
+const HEALTH: &[u8] = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// Reads one answer of a connection that stays open; the head tells its length.
+async fn one(stream: &mut tokio::net::UnixStream) -> String {
+    let mut text = String::new();
+    let mut part = vec![0; 64 * 1024];
+    loop {
+        let n = soon(stream.read(&mut part)).await.unwrap();
+        assert!(n > 0, "closed after {text:?}");
+        text += std::str::from_utf8(&part[..n]).unwrap();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head
+            .lines()
+            .find_map(|l| l.strip_prefix("content-length: "));
+        if length.is_some_and(|length| length.parse::<usize>().unwrap() <= body.len()) {
+            return text;
+        }
+    }
+}
+
+#[tokio::test]
+async fn connection__two_requests__then_two_answers() {
+    let api = served();
+    let mut stream = api.connect().await;
+    for _ in 0..2 {
+        stream.write_all(HEALTH).await.unwrap();
+        assert!(one(&mut stream).await.starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn connection__head_never_whole_or_idle__then_closed() {
+    let limits = Limits {
+        head: Duration::from_millis(20),
+        ..Limits::default()
+    };
+    let api = served_with(limits, |_| {});
+    let mut slow = api.connect().await;
+    slow.write_all(b"GET /v1/hea").await.unwrap();
+    let mut rest = Vec::new();
+    soon(slow.read_to_end(&mut rest)).await.unwrap();
+    let mut idle = api.connect().await;
+    idle.write_all(HEALTH).await.unwrap();
+    one(&mut idle).await;
+    rest.clear();
+    soon(idle.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn connection__takes_nothing_of_its_answers__then_closed() {
+    let limits = Limits {
+        write: Duration::from_millis(20),
+        connections: 1,
+        ..Limits::default()
+    };
+    let api = served_with(limits, |_| {});
+    let mut greedy = api.connect().await;
+    let many = b"GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
+    // Either all of it fits the socket or the server closed meanwhile; both will do.
+    drop(soon(greedy.write_all(&many)).await);
+    // Its place is free again only when the server has given it up.
+    let until_free = async {
+        loop {
+            if api.get("/v1/health").await.status == 200 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(until_free).await;
+}
+
+#[tokio::test]
+async fn connection__one_too_many__then_told_so() {
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let api = served_with(limits, |_| {});
+    let mut first = api.connect().await;
+    first.write_all(HEALTH).await.unwrap();
+    one(&mut first).await;
+    assert_eq!(api.get("/v1/health").await.code(), "overloaded");
+    first.write_all(HEALTH).await.unwrap();
+    assert!(one(&mut first).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn server__ends__then_idle_closed_and_file_gone() {
+    let mut api = served();
+    let mut idle = api.connect().await;
+    idle.write_all(HEALTH).await.unwrap();
+    one(&mut idle).await;
+    api.end();
+    let mut rest = Vec::new();
+    soon(idle.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.is_empty());
+    let path = api.path.clone();
+    assert!(path.exists());
+    api.ended().await;
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn server__ends_during_a_wait__then_ends_within_the_farewell() {
+    let limits = Limits {
+        farewell: Duration::from_millis(20),
+        ..Limits::default()
+    };
+    let mut api = served_with(limits, |_| {});
+    let spec = serde_json::json!({"name": "busy1", "direction": "receive", "port": "a",
+        "video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10},
+        "flow": {"destination": "10.77.0.2:5004"}});
+    assert_eq!(api.post("/v1/sessions", &spec).await.status, 201);
+    api.ask("POST", "/v1/sessions/busy1/stop", None).await;
+    let mut waits = api.connect().await;
+    let request = "POST /v1/sessions/busy1/destroy_wait HTTP/1.1\r\nHost: x\r\n\
+        Content-Type: application/json\r\nContent-Length: 21\r\n\r\n{\"deadline_ms\":60000}";
+    waits.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(api.get("/v1/sessions/busy1").await.status, 200);
+    api.end();
+    soon(api.hangups.recv()).await.unwrap();
+    api.ended().await;
+}

@@ -1,0 +1,240 @@
+//! What can be done with sessions.
+
+use std::os::unix::fs::PermissionsExt;
+
+use onair_api::Certificate;
+use serde_json::{Value, json};
+
+use crate::actor::{name, root};
+use crate::client::{Served, served, served_with, soon};
+use onaird::control::http::Limits;
+
+fn spec(name: &str) -> Value {
+    json!({"name": name, "direction": "receive", "port": "a",
+           "video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10},
+           "flow": {"destination": "10.77.0.2:5004"}})
+}
+
+async fn create(api: &Served, name: &str) -> String {
+    let answer = api.post("/v1/sessions", &spec(name)).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn session__create_and_show__then_by_id_and_by_name() {
+    let api = served();
+    let answer = api.post("/v1/sessions", &spec("cam1")).await;
+    assert_eq!(answer.status, 201);
+    let view = answer.json();
+    assert_eq!(view["id"], "6920a1c300000001");
+    assert_eq!(view["owner"]["uid"], 0);
+    assert_eq!(view["owner"]["via"], "control.sock");
+    assert_eq!(view["owner"]["pid"], std::process::id());
+    let place = answer.header("location").unwrap();
+    assert_eq!(api.get(place).await.json(), view);
+    assert_eq!(api.get("/v1/sessions/cam1").await.json(), view);
+    assert_eq!(
+        api.get("/v1/sessions").await.json(),
+        json!({"sessions": [view]})
+    );
+}
+
+#[tokio::test]
+async fn session__refused_specifications__then_each_field_is_named() {
+    let api = served();
+    let mut bad = spec("Cam 1");
+    bad["video"]["width"] = json!(1281);
+    let answer = api.post("/v1/sessions", &bad).await;
+    assert_eq!(answer.code(), "invalid_spec");
+    let fields: Vec<_> = answer
+        .problem()
+        .errors
+        .into_iter()
+        .map(|e| e.field)
+        .collect();
+    assert_eq!(fields, ["name", "video.width"]);
+
+    let mut bad = spec("cam1");
+    bad["port"] = json!("nowhere");
+    assert_eq!(api.post("/v1/sessions", &bad).await.code(), "no_such_port");
+
+    create(&api, "cam1").await;
+    assert_eq!(
+        api.post("/v1/sessions", &spec("cam1")).await.code(),
+        "name_taken"
+    );
+}
+
+#[tokio::test]
+async fn session__stop_start_destroy__then_the_certificate_remains() {
+    let api = served();
+    let id = create(&api, "cam1").await;
+    let refused = api.post("/v1/sessions/cam1/destroy", &json!({})).await;
+    assert_eq!(refused.code(), "running");
+    assert_eq!(
+        api.get("/v1/sessions/cam1/certificate").await.code(),
+        "certificate_pending"
+    );
+    for (verb, state) in [
+        ("stop", "stopped"),
+        ("start", "running"),
+        ("stop", "stopped"),
+        ("stop", "stopped"),
+    ] {
+        let answer = api
+            .ask("POST", &format!("/v1/sessions/cam1/{verb}"), None)
+            .await;
+        assert_eq!(
+            (answer.status, &answer.json()["state"]),
+            (200, &json!(state))
+        );
+    }
+    let answer = api.ask("DELETE", &format!("/v1/sessions/{id}"), None).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let proof: Certificate = serde_json::from_str(&answer.text).unwrap();
+    assert_eq!(proof.session.to_string(), id);
+    assert_eq!(
+        api.get(&format!("/v1/sessions/{id}")).await.code(),
+        "stale_session"
+    );
+    assert_eq!(api.get("/v1/sessions/cam1").await.code(), "no_such_session");
+    let kept = api.get("/v1/sessions/cam1/certificate").await;
+    assert_eq!(kept.json(), answer.json());
+    let list = api.get("/v1/certificates").await.json();
+    assert_eq!(list["certificates"][0]["session"], id);
+    assert_eq!(list["certificates"][0]["memory"]["state"], "pending");
+}
+
+#[tokio::test]
+async fn session__destroy_with_users__then_busy_names_them() {
+    let api = served();
+    create(&api, "busy1").await;
+    api.ask("POST", "/v1/sessions/busy1/stop", None).await;
+    let problem = api
+        .post("/v1/sessions/busy1/destroy", &json!({}))
+        .await
+        .problem();
+    assert_eq!(problem.code.as_str(), "busy");
+    assert_eq!(
+        (problem.blockers[0].pid, problem.blockers[0].tid),
+        (4711, Some(4712))
+    );
+    assert!(!problem.verdict.unwrap().destroyable);
+    let list = api.get("/v1/sessions/busy1/blockers").await.json();
+    assert_eq!(list["blockers"][0]["waits_in"], "buffer_get");
+    assert_eq!(list["blockers"][0]["seen_by"], json!(["W1", "W2"]));
+    let verdict = api.get("/v1/sessions/busy1/verdict").await.json();
+    assert_eq!(verdict["readings"][0]["word_of"], "kernel");
+}
+
+#[tokio::test]
+async fn session__destroy_wait__then_certificate_with_the_deadline() {
+    let api = served();
+    create(&api, "cam1").await;
+    api.ask("POST", "/v1/sessions/cam1/stop", None).await;
+    let wait = "/v1/sessions/cam1/destroy_wait";
+    for bad in [
+        json!({}),
+        json!({"deadline_ms": -1}),
+        json!({"deadline_ms": 86_400_001}),
+        json!({"deadline_ms": 1, "force": true}),
+    ] {
+        assert_eq!(
+            api.post(wait, &bad).await.code(),
+            "invalid_request",
+            "{bad}"
+        );
+    }
+    let proof = api.post(wait, &json!({"deadline_ms": 5000})).await.json();
+    assert_eq!(
+        (&proof["operation"], &proof["deadline_ms"]),
+        (&json!("destroy_wait"), &json!(5000))
+    );
+}
+
+#[tokio::test]
+async fn session__requester_hangs_up_during_destroy_wait__then_the_actor_sees_it() {
+    let mut api = served();
+    create(&api, "busy1").await;
+    api.ask("POST", "/v1/sessions/busy1/stop", None).await;
+    let mut stream = api.connect().await;
+    let body = r#"{"deadline_ms":60000}"#;
+    let request = format!(
+        "POST /v1/sessions/busy1/destroy_wait HTTP/1.1\r\nHost: x\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
+        .await
+        .unwrap();
+    // The actor serves others while one waits.
+    assert_eq!(api.get("/v1/sessions/busy1").await.status, 200);
+    drop(stream);
+    soon(api.hangups.recv()).await.unwrap();
+}
+
+#[tokio::test]
+async fn session__stranger_asks__then_forbidden() {
+    let api = served();
+    let folder = api.path.parent().unwrap();
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let document = serde_json::from_value(spec("cam1")).unwrap();
+    api.handle.create(root(), document).await.unwrap();
+    let as_nobody = |method: &'static str, path: &'static str| {
+        let mut curl = std::process::Command::new("curl");
+        curl.args(["-s", "-X", method, "--unix-socket"])
+            .arg(&api.path);
+        curl.arg(format!("http://x{path}"));
+        std::os::unix::process::CommandExt::uid(&mut curl, 65534);
+        std::os::unix::process::CommandExt::gid(&mut curl, 65534);
+        async move {
+            let run = tokio::task::spawn_blocking(move || curl.output().expect("curl and root"));
+            let output = soon(run).await.unwrap();
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        }
+    };
+    for (method, path) in [
+        ("GET", "/v1/sessions"),
+        ("GET", "/v1/certificates"),
+        ("GET", "/v1/sessions/cam1"),
+        ("POST", "/v1/sessions/cam1/stop"),
+        ("POST", "/v1/sessions/cam1/destroy"),
+    ] {
+        let problem = as_nobody(method, path).await;
+        assert_eq!(problem["code"], "forbidden", "{method} {path}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("curl"),
+            "{problem}"
+        );
+    }
+    assert_eq!(as_nobody("GET", "/v1/health").await["status"], "ok");
+    assert_eq!(
+        api.get(&format!("/v1/sessions/{}", name("cam1")))
+            .await
+            .json()["state"],
+        "running"
+    );
+}
+
+#[tokio::test]
+async fn health__not_ready__then_503_with_the_same_body() {
+    let api = served_with(Limits::default(), |actor| actor.ready = false);
+    let answer = api.get("/v1/health").await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.json()["status"], "probe_blind");
+}
+
+#[tokio::test]
+async fn actor__dies_over_a_request__then_shutting_down_and_no_hang() {
+    let api = served();
+    let mut last = spec("cam1");
+    last["port"] = json!("reply-is-dropped");
+    assert_eq!(
+        api.post("/v1/sessions", &last).await.code(),
+        "shutting_down"
+    );
+    assert_eq!(api.get("/v1/health").await.code(), "shutting_down");
+    assert!(soon(api.actor).await.unwrap_err().is_panic());
+}
