@@ -28,7 +28,7 @@ pub use control::{Answer, Control};
 pub use onair_stage::{Backend, Config, Deadline, Port, blocked, cpu_time, until};
 pub use programs::program;
 pub use puppet::Puppet;
-pub use relay::{Disturbance, Relay};
+pub use relay::{Disturbance, Done, Relay};
 pub use rig::Rig;
 pub use sender::{GStreamer, frame_hashes};
 pub use spec::{Raster, receive, send};

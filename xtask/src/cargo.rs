@@ -9,6 +9,7 @@ use onair_stage::{Run, end_run, guard};
 use serde_json::Value;
 
 use crate::say;
+use crate::test::SYSTEM;
 
 /// A test program may need this long to take its own stage down.
 const GRACE: Duration = Duration::from_secs(30);
@@ -48,37 +49,41 @@ pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Re
     Ok(())
 }
 
-/// Builds with `cargo build --release ARGUMENTS`, and gives the programs that came out.
+/// Builds the programs that the demo and the tests start, and gives their paths.
 ///
 /// # Errors
 /// When the build fails.
-pub(crate) fn build(arguments: &[&str]) -> Result<Vec<PathBuf>> {
-    say::command(format_args!(
-        "cargo build --release {}",
-        arguments.join(" ")
-    ));
+pub(crate) fn build() -> Result<Vec<PathBuf>> {
+    let mut line = vec!["build", "--release", "--bins"];
+    line.extend(SYSTEM);
+    let programs = messages(&line)?
+        .iter()
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .collect();
+    Ok(programs)
+}
+
+/// Runs `cargo` with `arguments` and gives the messages that it has for programs, a build's
+/// results among them.
+///
+/// # Errors
+/// When it fails.
+pub(crate) fn messages(arguments: &[&str]) -> Result<Vec<Value>> {
+    let line = format!("cargo {}", arguments.join(" "));
+    say::command(&line);
     let done = supervised("cargo", |command| {
         command
-            .args([
-                "build",
-                "--release",
-                "--message-format=json-render-diagnostics",
-            ])
             .args(arguments)
+            .arg("--message-format=json-render-diagnostics")
             .stdout(Stdio::piped());
     })?;
     if !done.status.success() {
-        bail!("the build failed ({})", done.status);
+        bail!("`{line}` failed ({})", done.status);
     }
-    let programs = String::from_utf8_lossy(&done.stdout)
+    Ok(String::from_utf8_lossy(&done.stdout)
         .lines()
-        .filter_map(|line| {
-            serde_json::from_str::<Value>(line).ok()?["executable"]
-                .as_str()
-                .map(PathBuf::from)
-        })
-        .collect();
-    Ok(programs)
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect())
 }
 
 /// The one of `programs` that is called `name`.

@@ -2,23 +2,24 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 
-use crate::cargo::{cargo, cargo_with, root};
+use crate::cargo::{cargo, cargo_with, messages, root, supervised};
 use crate::say::{self, Times};
 use crate::{clean_up, lint, setup};
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
-/// The unit tests and clippy use the `dev` profile, where arithmetic that overflows panics. The
-/// whole-system tests use the same `release` programs as the demo. So each of the two profiles is
-/// built once.
+/// Clippy and the unit tests use the `dev` profile, where arithmetic that overflows panics. The
+/// whole-system tests use the same `release` programs as the demo. In each profile the same
+/// packages are always chosen together: another choice would mean other features of the
+/// dependencies, and building them again.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask test               all of it
   cargo xtask test --fast        all but the model checks
-  cargo xtask test stop destroy  only tests with `stop` or `destroy` in their names; no lint, no models")]
+  cargo xtask test stop destroy  only tests with `stop` or `destroy` in their names; no lint")]
 pub(crate) struct Arguments {
     /// Leave out the model checks
     #[arg(long)]
@@ -26,6 +27,23 @@ pub(crate) struct Arguments {
     /// Only tests that have one of these in their names
     filters: Vec<String>,
 }
+
+/// What the whole-system tests are and what they start: the release build.
+pub(crate) const SYSTEM: [&str; 8] = [
+    "--package",
+    "onaird",
+    "--package",
+    "onairctl",
+    "--package",
+    "onair-waiters",
+    "--package",
+    "onair-tests",
+];
+/// Tests with this in their names search millions of states: they have a step of their own.
+const MODELS: &str = "model::";
+/// Address space of a model check, in bytes. A model that has grown out of bounds must fail, not
+/// take the machine with it.
+const MODEL_LIMIT: u64 = 12 << 30;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut times = Times::default();
@@ -37,54 +55,84 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
-    let all = arguments.filters.is_empty();
     setup::when_missing()?;
     clean_up::report(&onair_stage::take_down_leftovers()?);
+    let filters: Vec<_> = arguments.filters.iter().map(String::as_str).collect();
+    let all = filters.is_empty();
     if all {
         times.step("Lint", || lint::run(&lint::Arguments {}))?;
     }
-    let filtered = |base: &[&str], test_options: &[&str]| {
-        let line: Vec<_> = base
-            .iter()
-            .copied()
-            .chain(["--"])
-            .chain(test_options.iter().copied())
-            .chain(arguments.filters.iter().map(String::as_str))
-            .map(str::to_owned)
-            .collect();
-        let line: Vec<_> = line.iter().map(String::as_str).collect();
-        cargo(&line)
-    };
     times.step("Unit tests", || {
-        filtered(&["test", "--workspace", "--exclude", "onair-tests"], &[])
+        let mut line = vec![
+            "test",
+            "--workspace",
+            "--exclude",
+            "onair-tests",
+            "--",
+            "--skip",
+            MODELS,
+        ];
+        line.extend(&filters);
+        cargo(&line)
     })?;
-    if all && !arguments.fast && has_loom_tests() {
-        times.step("Model checks", loom)?;
+    if !arguments.fast {
+        times.step("Model checks: interleavings", || models(&filters))?;
+        if all {
+            times.step("Model checks: orderings (loom)", loom)?;
+        }
     }
-    times.step("Programs", || cargo(PROGRAMS))?;
+    times.step("Programs", || {
+        let mut line = vec!["build", "--release", "--bins"];
+        line.extend(SYSTEM);
+        cargo(&line)
+    })?;
     times.step("Whole-system tests", || {
+        let files = system_tests()?;
+        let mut line = vec!["test", "--release"];
+        line.extend(SYSTEM);
+        line.extend(files.iter().flat_map(|name| ["--test", name]));
         // One at a time: each has the machine's cores and the probe to itself.
-        filtered(
-            &["test", "--release", "--package", "onair-tests"],
-            &["--test-threads", "1"],
-        )
+        line.extend(["--", "--test-threads", "1"]);
+        line.extend(&filters);
+        cargo(&line)
     })
 }
 
-/// Everything that a whole-system test starts.
-const PROGRAMS: &[&str] = &[
-    "build",
-    "--release",
-    "--bins",
-    "--package",
-    "onaird",
-    "--package",
-    "onairctl",
-    "--package",
-    "onair-waiters",
-    "--package",
-    "onair-tests",
-];
+/// The exhaustive searches, which are unit tests of `onair-ipc`, under a limit on their memory.
+fn models(filters: &[&str]) -> Result<()> {
+    let build = [
+        "test",
+        "--workspace",
+        "--exclude",
+        "onair-tests",
+        "--lib",
+        "--no-run",
+    ];
+    let program = messages(&build)?
+        .into_iter()
+        .filter(|message| message["target"]["name"] == "onair_ipc")
+        .find_map(|message| Some(message["executable"].as_str()?.to_owned()))
+        .context("cargo made no test program of onair-ipc")?;
+    let filters: Vec<_> = if filters.is_empty() {
+        vec![MODELS]
+    } else {
+        filters.to_vec()
+    };
+    say::command(format_args!(
+        "prlimit --as={MODEL_LIMIT} {program} {}",
+        filters.join(" ")
+    ));
+    let done = supervised("prlimit", |command| {
+        command
+            .arg(format!("--as={MODEL_LIMIT}"))
+            .arg(&program)
+            .args(&filters);
+    })?;
+    if !done.status.success() {
+        bail!("a model check failed ({})", done.status);
+    }
+    Ok(())
+}
 
 fn has_loom_tests() -> bool {
     fs::read_dir(root().join("userspace/ipc/tests")).is_ok_and(|mut files| {

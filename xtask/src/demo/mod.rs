@@ -59,23 +59,13 @@ enum Need {
     Probe,
 }
 
-/// What the demo builds and runs.
-const PACKAGES: [&str; 7] = [
-    "--bins",
-    "--package",
-    "onaird",
-    "--package",
-    "onairctl",
-    "--package",
-    "onair-tests",
-];
 /// Hugepages for the daemon, in MB.
 const HUGEPAGES_MB: u64 = 256;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing()?;
     say::step("Build");
-    let programs = cargo::build(&PACKAGES)?;
+    let programs = cargo::build()?;
     clean_up::report(&take_down_leftovers()?);
 
     let begin = Instant::now();
