@@ -134,12 +134,21 @@ fn models(filters: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn has_loom_tests() -> bool {
-    fs::read_dir(root().join("userspace/ipc/tests")).is_ok_and(|mut files| {
-        files.any(|file| {
-            file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("loom"))
-        })
-    })
+/// The names of the whole-system tests. They are named to cargo one by one, since the daemon's own
+/// integration tests have been run with the unit tests.
+fn system_tests() -> Result<Vec<String>> {
+    let folder = root().join("tests/tests");
+    let mut names = Vec::new();
+    for file in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+        let path = file?.path();
+        if path.extension().is_some_and(|kind| kind == "rs")
+            && let Some(name) = path.file_stem().and_then(|name| name.to_str())
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// In a target folder of its own: the flag would otherwise rebuild everything twice.
