@@ -1,0 +1,62 @@
+//! Slot: a thread that claims a slot counts from where the last owner left it. SYNC: slot-claim.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::thread;
+use onair_ipc::slot::{Operation, Slot};
+
+use crate::harness::{holds, mutants};
+
+const STALE: &str = "counts from a stale value";
+
+/// One thread makes a call and gives its slot back; another claims it and makes a call.
+#[test]
+fn slot__claimed_from_another_thread__then_counted_once() {
+    holds(|| {
+        let slot = Slot::vacant();
+        assert!(slot.claim(1, 0));
+        let slot = Arc::new(slot);
+        let first = Arc::clone(&slot);
+        let owner = thread::spawn(move || {
+            first.raise(Operation::Get, true);
+            first.lower(true);
+            first.vacate();
+        });
+        if slot.claim(2, 0) {
+            slot.raise(Operation::Get, true);
+            assert_eq!(slot.read(0).count, 1, "{STALE}");
+        }
+        owner.join().expect("the owner ends");
+    });
+}
+
+fn hand_over(vacate: Ordering, claim: Ordering) {
+    let shared = Arc::new((AtomicU32::new(1), AtomicU32::new(0)));
+    let first = Arc::clone(&shared);
+    let thread = thread::spawn(move || {
+        let (owner, count) = &*first;
+        count.store(1, Ordering::Relaxed);
+        count.store(0, Ordering::Release);
+        owner.store(0, vacate);
+    });
+    let (owner, count) = &*shared;
+    if owner
+        .compare_exchange(0, 2, claim, Ordering::Relaxed)
+        .is_ok()
+    {
+        assert_eq!(count.load(Ordering::Relaxed), 0, "{STALE}");
+    }
+    thread.join().expect("the owner ends");
+}
+
+#[test]
+fn slot__copy__then_counted_once() {
+    holds(|| hand_over(Ordering::Release, Ordering::Acquire));
+}
+
+mutants! {
+    slot__mutant_claim_relaxed__then_caught:
+        hand_over(Ordering::Release, Ordering::Relaxed) => STALE;
+    slot__mutant_vacate_relaxed__then_caught:
+        hand_over(Ordering::Relaxed, Ordering::Acquire) => STALE;
+}

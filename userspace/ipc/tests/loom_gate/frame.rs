@@ -1,0 +1,87 @@
+//! Frame word: a frame is the daemon's again only after the caller's last access.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::thread;
+use onair_ipc::frame_word::{FrameState, FrameWord};
+
+use crate::harness::{Protected, UNORDERED, holds, mutants};
+
+/// A caller takes, reads and puts a ready frame; the daemon takes it back if nobody took it, or
+/// credits it if it was put, and overwrites it.
+#[test]
+fn frame__taken_and_put__then_overwritten_after_the_last_read() {
+    holds(|| {
+        let word = FrameWord::free();
+        word.publish(1);
+        let shared = Arc::new((word, Protected::new()));
+        let client = Arc::clone(&shared);
+        let caller = thread::spawn(move || {
+            let (word, contents) = &*client;
+            if word.take(1, 0) {
+                contents.read();
+                word.release(1, 0).expect("the frame is held");
+            }
+        });
+        let (word, contents) = &*shared;
+        if word.withdraw(1) {
+            contents.write();
+        } else if word.load().state() == Some(FrameState::Released) {
+            contents.write();
+            word.clear();
+        }
+        caller.join().expect("the caller returns");
+    });
+}
+
+/// Two callers want the same frame.
+#[test]
+fn frame__two_takers__then_one_has_it() {
+    holds(|| {
+        let word = FrameWord::free();
+        word.publish(1);
+        let shared = Arc::new((word, Protected::new()));
+        let other = Arc::clone(&shared);
+        let take = |(word, contents): &(FrameWord, Protected), slot| {
+            let won = word.take(1, slot);
+            if won {
+                // A frame to be filled is written by whoever took it.
+                contents.write();
+            }
+            won
+        };
+        let thread = thread::spawn(move || take(&other, 1));
+        let won = take(&shared, 0);
+        let other_won = thread.join().expect("the caller returns");
+        assert!(won != other_won, "one of the two has the frame");
+    });
+}
+
+/// put and credit with an ordering that can be spoiled.
+fn put_and_credit(put: Ordering, credit: Ordering) {
+    let shared = Arc::new((AtomicU32::new(2), Protected::new()));
+    let client = Arc::clone(&shared);
+    let caller = thread::spawn(move || {
+        let (word, contents) = &*client;
+        contents.read();
+        word.compare_exchange(2, 3, put, Ordering::Relaxed)
+            .expect("the frame is held");
+    });
+    let (word, contents) = &*shared;
+    if word.load(credit) == 3 {
+        contents.write();
+    }
+    caller.join().expect("the caller returns");
+}
+
+#[test]
+fn frame__copy__then_overwritten_after_the_last_read() {
+    holds(|| put_and_credit(Ordering::SeqCst, Ordering::Acquire));
+}
+
+mutants! {
+    frame__mutant_put_relaxed__then_caught:
+        put_and_credit(Ordering::Relaxed, Ordering::Acquire) => UNORDERED;
+    frame__mutant_credit_relaxed__then_caught:
+        put_and_credit(Ordering::SeqCst, Ordering::Relaxed) => UNORDERED;
+}

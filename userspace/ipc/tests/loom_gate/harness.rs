@@ -1,0 +1,120 @@
+//! Running a model, and expecting one to fail.
+
+use std::env;
+use std::process::Command;
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::sync::{Condvar, Mutex};
+
+/// Most preemptions in one execution.
+const PREEMPTIONS: usize = 5;
+
+/// Set in the process that runs one spoiled model.
+const SPOILED: &str = "ONAIR_LOOM_SPOILED";
+
+/// What loom says of an access that is not ordered after a conflicting one.
+pub(crate) const UNORDERED: &str = "Causality violation";
+/// What loom says when every thread waits.
+pub(crate) const ASLEEP: &str = "deadlock";
+
+/// Runs every execution of `model`.
+pub(crate) fn holds(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.check(model);
+}
+
+/// Expects an execution of `model` that fails with `message`.
+///
+/// A failing model may abort the process (loom unwinds through its own threads when all of them
+/// wait), so the test `name` runs itself again in a process of its own.
+pub(crate) fn fails(name: &str, message: &str, model: impl Fn() + Send + Sync + 'static) {
+    if env::var_os(SPOILED).is_some() {
+        holds(model);
+        return;
+    }
+    let (_crate, name) = name.split_once("::").expect("a path of modules");
+    let this = env::current_exe().expect("a test knows its executable");
+    let output = Command::new(this)
+        .args([name, "--exact", "--nocapture"])
+        .env(SPOILED, "1")
+        .output()
+        .expect("the test can run itself");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(
+        said.contains("running 1 test"),
+        "{name} did not find itself:\n{said}"
+    );
+    assert!(!output.status.success(), "the mutant passes:\n{said}");
+    assert!(
+        said.contains(message),
+        "the mutant fails, but not with {message:?}:\n{said}"
+    );
+}
+
+/// One test for each spoiled model.
+macro_rules! mutants {
+    ($($name:ident: $model:expr => $message:expr;)+) => {
+        $(#[test]
+        fn $name() {
+            crate::harness::fails(
+                concat!(module_path!(), "::", stringify!($name)),
+                $message,
+                || $model,
+            );
+        })+
+    };
+}
+pub(crate) use mutants;
+
+/// Memory that the protocol has to protect: loom fails the model when two accesses, one of them a
+/// write, are not ordered.
+pub(crate) struct Protected(UnsafeCell<()>);
+
+// SAFETY: nothing is stored; loom checks that accesses are ordered, which is what is tested.
+unsafe impl Sync for Protected {}
+
+impl Protected {
+    pub(crate) fn new() -> Self {
+        Self(UnsafeCell::new(()))
+    }
+
+    pub(crate) fn read(&self) {
+        self.0.with(|_| ());
+    }
+
+    pub(crate) fn write(&self) {
+        self.0.with_mut(|_| ());
+    }
+}
+
+/// The kernel's side of a futex word.
+pub(crate) struct Futex {
+    queue: Mutex<()>,
+    woken: Condvar,
+}
+
+impl Futex {
+    pub(crate) fn new() -> Self {
+        Self {
+            queue: Mutex::new(()),
+            woken: Condvar::new(),
+        }
+    }
+
+    /// `FUTEX_WAIT`: sleeps if the word still has the value.
+    pub(crate) fn wait(&self, word: &AtomicU32, value: u32) {
+        let queue = self.queue.lock().expect("nobody panics with the lock");
+        if word.load(Ordering::SeqCst) == value {
+            drop(self.woken.wait(queue).expect("nobody panics with the lock"));
+        }
+    }
+
+    /// `FUTEX_WAKE`, of the only sleeper.
+    pub(crate) fn wake(&self) {
+        let _queue = self.queue.lock().expect("nobody panics with the lock");
+        self.woken.notify_one();
+    }
+}

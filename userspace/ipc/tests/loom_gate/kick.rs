@@ -1,0 +1,180 @@
+//! Kick: the drain does not wait for ever for a caller that left, or for a frame that was put.
+//!
+//! The client lowers its count (or releases the frame) and then looks at the kick; the drain arms
+//! the kick and then scans. SYNC: kick.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering, fence};
+use loom::thread;
+use onair_ipc::frame_word::{FrameState, FrameWord};
+use onair_ipc::kick::Kick;
+use onair_ipc::slot::{Operation, Slot};
+use onair_ipc::sync::heavy;
+
+use crate::harness::{holds, mutants};
+
+const LOST: &str = "lost notification";
+
+/// The two steps on either side.
+trait Notifying: Send + Sync + 'static {
+    /// leave or put, with the look at the kick. Returns whether a byte is to be sent.
+    fn finish(&self) -> bool;
+    /// drain: arms the kick and scans. Returns whether the client was seen to have finished.
+    fn arm_and_scan(&self) -> bool;
+}
+
+/// leave, on the crate's words.
+struct Leave {
+    slot: Slot,
+    kick: Kick,
+    plain: bool,
+}
+
+impl Leave {
+    fn inside(plain: bool) -> Self {
+        let slot = Slot::vacant();
+        slot.raise(Operation::Get, plain);
+        Self {
+            slot,
+            kick: Kick::unarmed(),
+            plain,
+        }
+    }
+}
+
+impl Notifying for Leave {
+    fn finish(&self) -> bool {
+        self.slot.lower(self.plain);
+        self.kick.take()
+    }
+
+    fn arm_and_scan(&self) -> bool {
+        self.kick.arm();
+        heavy();
+        self.slot.read(0).count == 0
+    }
+}
+
+/// put, on the crate's words.
+struct Put {
+    word: FrameWord,
+    kick: Kick,
+}
+
+impl Put {
+    fn held() -> Self {
+        let word = FrameWord::free();
+        word.publish(1);
+        assert!(word.take(1, 0));
+        Self {
+            word,
+            kick: Kick::unarmed(),
+        }
+    }
+}
+
+impl Notifying for Put {
+    fn finish(&self) -> bool {
+        self.word
+            .release(1, 0)
+            .expect("the frame is held by this caller");
+        self.kick.take()
+    }
+
+    fn arm_and_scan(&self) -> bool {
+        self.kick.arm();
+        heavy();
+        self.word.load().state() == Some(FrameState::Released)
+    }
+}
+
+/// Either of them, with fences that can be left out.
+struct Copied {
+    /// The count, or the frame: 1 while the client is not finished.
+    busy: AtomicU32,
+    kick: AtomicU32,
+    /// leave stores, put exchanges.
+    exchanges: bool,
+    client_fence: bool,
+    daemon_fence: bool,
+}
+
+impl Copied {
+    fn new(exchanges: bool) -> Self {
+        Self {
+            busy: AtomicU32::new(1),
+            kick: AtomicU32::new(0),
+            exchanges,
+            client_fence: true,
+            daemon_fence: true,
+        }
+    }
+}
+
+impl Notifying for Copied {
+    fn finish(&self) -> bool {
+        if self.exchanges {
+            self.busy.fetch_sub(1, Ordering::SeqCst);
+        } else {
+            self.busy.store(0, Ordering::Release);
+        }
+        if self.client_fence {
+            fence(Ordering::SeqCst);
+        }
+        self.kick.load(Ordering::Acquire) != 0 && self.kick.swap(0, Ordering::SeqCst) != 0
+    }
+
+    fn arm_and_scan(&self) -> bool {
+        self.kick.store(1, Ordering::SeqCst);
+        if self.daemon_fence {
+            fence(Ordering::SeqCst);
+        }
+        self.busy.load(Ordering::Acquire) == 0
+    }
+}
+
+/// The client finishes while the drain arms and scans: one of them must see the other.
+fn finish_while_draining<N: Notifying>(words: N) {
+    let words = Arc::new(words);
+    let client = Arc::clone(&words);
+    let caller = thread::spawn(move || client.finish());
+    let seen = words.arm_and_scan();
+    let kicked = caller.join().expect("the caller returns");
+    assert!(seen || kicked, "{LOST}");
+}
+
+#[test]
+fn kick__plain_leave__then_not_lost() {
+    holds(|| finish_while_draining(Leave::inside(true)));
+}
+
+#[test]
+fn kick__locked_leave__then_not_lost() {
+    holds(|| finish_while_draining(Leave::inside(false)));
+}
+
+#[test]
+fn kick__put__then_not_lost() {
+    holds(|| finish_while_draining(Put::held()));
+}
+
+#[test]
+fn kick__copy_of_leave__then_not_lost() {
+    holds(|| finish_while_draining(Copied::new(false)));
+}
+
+#[test]
+fn kick__copy_of_put__then_not_lost() {
+    holds(|| finish_while_draining(Copied::new(true)));
+}
+
+mutants! {
+    kick__mutant_no_fence_after_leave__then_caught:
+        finish_while_draining(Copied { client_fence: false, ..Copied::new(false) }) => LOST;
+    kick__mutant_no_fence_after_put__then_caught:
+        finish_while_draining(Copied { client_fence: false, ..Copied::new(true) }) => LOST;
+    kick__mutant_no_fence_after_arm_before_leave__then_caught:
+        finish_while_draining(Copied { daemon_fence: false, ..Copied::new(false) }) => LOST;
+    kick__mutant_no_fence_after_arm_before_put__then_caught:
+        finish_while_draining(Copied { daemon_fence: false, ..Copied::new(true) }) => LOST;
+}

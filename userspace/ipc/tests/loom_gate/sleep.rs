@@ -1,0 +1,265 @@
+//! Bell: no caller sleeps beside a ready frame, or through a stop; and what was published before the
+//! frame word is seen by the caller that takes the frame.
+//!
+//! The caller joins the bell, listens, looks again, and sleeps on what it heard; the daemon changes
+//! what the caller looks for, strikes, and wakes if somebody joined. SYNC: bell, frame-publish,
+//! gate-bell.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering, fence};
+use loom::thread;
+use onair_ipc::bell::Bell;
+use onair_ipc::frame_word::FrameWord;
+use onair_ipc::gate::Gate;
+
+use crate::harness::{ASLEEP, Futex, Protected, UNORDERED, holds, mutants};
+
+/// What a sleeper and its waker do to the words.
+trait Ringing: Send + Sync + 'static {
+    /// Daemon: makes true what the caller waits for.
+    fn grant(&self);
+    /// Caller: looks for it. The first time it is true, the caller has it.
+    fn look(&self) -> bool;
+    /// Daemon: bell += 1. Returns whether somebody may sleep.
+    fn strike(&self) -> bool;
+    /// Caller: waiters += 1.
+    fn join(&self);
+    /// Caller: waiters -= 1.
+    fn part(&self);
+    /// Caller: reads the bell.
+    fn listen(&self) -> u32;
+    /// The word to sleep on.
+    fn word(&self) -> &AtomicU32;
+    /// Whether the caller looks again before it sleeps.
+    fn looks_again(&self) -> bool {
+        true
+    }
+}
+
+/// Waiting for a frame, on the crate's words.
+struct FrameBell {
+    frame: FrameWord,
+    bell: Bell,
+}
+
+impl FrameBell {
+    fn new() -> Self {
+        Self {
+            frame: FrameWord::free(),
+            bell: Bell::silent(),
+        }
+    }
+}
+
+impl Ringing for FrameBell {
+    fn grant(&self) {
+        self.frame.publish(1);
+    }
+
+    fn look(&self) -> bool {
+        self.frame.take(1, 0)
+    }
+
+    fn strike(&self) -> bool {
+        self.bell.strike()
+    }
+
+    fn join(&self) {
+        self.bell.join();
+    }
+
+    fn part(&self) {
+        self.bell.part();
+    }
+
+    fn listen(&self) -> u32 {
+        self.bell.listen()
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        self.bell.word()
+    }
+}
+
+/// Waiting until a stop, on the crate's words.
+struct GateBell {
+    gate: Gate,
+    snapshot: u32,
+    bell: Bell,
+}
+
+impl GateBell {
+    fn open() -> Self {
+        let gate = Gate::closed();
+        gate.start();
+        let snapshot = gate.load();
+        Self {
+            gate,
+            snapshot,
+            bell: Bell::silent(),
+        }
+    }
+}
+
+impl Ringing for GateBell {
+    /// A whole pulse: the caller must notice it although the gate is open again.
+    fn grant(&self) {
+        self.gate.stop();
+        self.gate.start();
+    }
+
+    fn look(&self) -> bool {
+        self.gate.load() != self.snapshot
+    }
+
+    fn strike(&self) -> bool {
+        self.bell.strike()
+    }
+
+    fn join(&self) {
+        self.bell.join();
+    }
+
+    fn part(&self) {
+        self.bell.part();
+    }
+
+    fn listen(&self) -> u32 {
+        self.bell.listen()
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        self.bell.word()
+    }
+}
+
+/// A frame word and a bell with orderings that can be spoiled.
+struct Copied {
+    frame: AtomicU32,
+    bell: AtomicU32,
+    waiters: AtomicU32,
+    publish: Ordering,
+    take: Ordering,
+    strike_fence: bool,
+    join_fence: bool,
+    looks_again: bool,
+}
+
+impl Copied {
+    fn right() -> Self {
+        Self {
+            frame: AtomicU32::new(0),
+            bell: AtomicU32::new(0),
+            waiters: AtomicU32::new(0),
+            publish: Ordering::Release,
+            take: Ordering::AcqRel,
+            strike_fence: true,
+            join_fence: true,
+            looks_again: true,
+        }
+    }
+}
+
+impl Ringing for Copied {
+    fn grant(&self) {
+        self.frame.store(1, self.publish);
+    }
+
+    fn look(&self) -> bool {
+        self.frame.load(Ordering::Relaxed) == 1
+            && self
+                .frame
+                .compare_exchange(1, 2, self.take, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    fn strike(&self) -> bool {
+        self.bell.fetch_add(1, Ordering::SeqCst);
+        if self.strike_fence {
+            fence(Ordering::SeqCst);
+        }
+        self.waiters.load(Ordering::SeqCst) != 0
+    }
+
+    fn join(&self) {
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        if self.join_fence {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    fn part(&self) {
+        self.waiters.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn listen(&self) -> u32 {
+        self.bell.load(Ordering::SeqCst)
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        &self.bell
+    }
+
+    fn looks_again(&self) -> bool {
+        self.looks_again
+    }
+}
+
+/// A caller waits; the daemon writes the frame, grants, strikes, wakes.
+fn wait_and_grant<R: Ringing>(words: R) {
+    let shared = Arc::new((words, Futex::new(), Protected::new()));
+    let client = Arc::clone(&shared);
+    let caller = thread::spawn(move || {
+        let (words, futex, contents) = &*client;
+        if !words.look() {
+            words.join();
+            loop {
+                let heard = words.listen();
+                if words.looks_again() && words.look() {
+                    break;
+                }
+                futex.wait(words.word(), heard);
+                if !words.looks_again() && words.look() {
+                    break;
+                }
+            }
+            words.part();
+        }
+        contents.read();
+    });
+    let (words, futex, contents) = &*shared;
+    contents.write();
+    words.grant();
+    if words.strike() {
+        futex.wake();
+    }
+    caller.join().expect("the caller returns");
+}
+
+#[test]
+fn bell__frame_published__then_taken_whole() {
+    holds(|| wait_and_grant(FrameBell::new()));
+}
+
+#[test]
+fn bell__stop_pulse__then_noticed() {
+    holds(|| wait_and_grant(GateBell::open()));
+}
+
+#[test]
+fn bell__copy__then_taken_whole() {
+    holds(|| wait_and_grant(Copied::right()));
+}
+
+mutants! {
+    bell__mutant_no_producer_fence__then_caught:
+        wait_and_grant(Copied { strike_fence: false, ..Copied::right() }) => ASLEEP;
+    bell__mutant_no_consumer_fence__then_caught:
+        wait_and_grant(Copied { join_fence: false, ..Copied::right() }) => ASLEEP;
+    bell__mutant_no_recheck__then_caught:
+        wait_and_grant(Copied { looks_again: false, ..Copied::right() }) => ASLEEP;
+    bell__mutant_publish_relaxed__then_caught:
+        wait_and_grant(Copied { publish: Ordering::Relaxed, ..Copied::right() }) => UNORDERED;
+    bell__mutant_take_relaxed__then_caught:
+        wait_and_grant(Copied { take: Ordering::Relaxed, ..Copied::right() }) => UNORDERED;
+}
