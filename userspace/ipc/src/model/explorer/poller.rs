@@ -18,16 +18,16 @@ choices! {
         StoreEntry,
         /// publish: bell += 1.
         StrikeBell,
-        /// publish: read waiters, wake one.
+        /// publish: read waiters.
         LookAtWaiters,
+        /// publish: wake one.
+        WakeOne,
         /// Mutants only: read waiters before the bell moves.
         LookAtWaitersEarly,
         /// Mutants only: bell += 1, and nobody is woken.
         StrikeAlone,
         /// Mutants only: bell += 1, then wake one.
         StrikeThenWake,
-        /// Mutants only: wake one.
-        Wake,
         /// The control thread has the box.
         HandedOver,
     }
@@ -96,16 +96,16 @@ impl Explorer {
                 steps.push(NAME, "bell += 1", next);
             }
             PollerAt::LookAtWaiters => {
-                if early {
-                    next.poller.at = PollerAt::StoreEntry;
-                } else {
-                    next.poller = Poller::new(state.poller.publishes_left);
-                }
                 if state.waiters == 0 {
-                    steps.push(NAME, "no waiters", next);
+                    self.end_of_publish(&mut next.poller);
                 } else {
-                    self.wake(next, false, NAME, "wake one", steps);
+                    next.poller.at = PollerAt::WakeOne;
                 }
+                steps.push(NAME, "read waiters", next);
+            }
+            PollerAt::WakeOne => {
+                self.end_of_publish(&mut next.poller);
+                self.wake(next, false, NAME, "wake one", steps);
             }
             PollerAt::LookAtWaitersEarly => {
                 next.poller.at = if state.waiters == 0 {
@@ -122,16 +122,20 @@ impl Explorer {
             }
             PollerAt::StrikeThenWake => {
                 next.bell += 1;
-                next.poller.at = PollerAt::Wake;
+                next.poller.at = PollerAt::WakeOne;
                 steps.push(NAME, "bell += 1", next);
-            }
-            PollerAt::Wake => {
-                next.poller = Poller::new(state.poller.publishes_left);
-                self.wake(next, false, NAME, "wake one", steps);
             }
             PollerAt::HandedOver => {}
         }
         Ok(())
+    }
+
+    fn end_of_publish(&self, poller: &mut Poller) {
+        if self.scenario.is(Mutant::WakeBeforePublish) {
+            poller.at = PollerAt::StoreEntry;
+        } else {
+            *poller = Poller::new(poller.publishes_left);
+        }
     }
 
     fn first_ring(&self) -> PollerAt {

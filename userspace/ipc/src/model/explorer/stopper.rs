@@ -16,6 +16,8 @@ choices! {
         CloseGate,
         /// stop: bell += 1.
         StrikeBell,
+        /// stop: read waiters.
+        LookAtWaiters,
         /// stop: wake all.
         WakeAll,
         /// start: the gate's next generation.
@@ -50,7 +52,10 @@ impl Explorer {
     /// Whether thread 0 stands still because the stopper is a handler on it, and runs.
     pub(super) fn handler_runs(&self, state: &State) -> bool {
         self.scenario.local_in_handler
-            && matches!(state.stopper.at, StopperAt::StrikeBell | StopperAt::WakeAll)
+            && matches!(
+                state.stopper.at,
+                StopperAt::StrikeBell | StopperAt::LookAtWaiters | StopperAt::WakeAll
+            )
     }
 
     /// The steps of the local stopper.
@@ -68,7 +73,7 @@ impl Explorer {
                     next.client[0].interrupt();
                 }
                 next.stopper.at = if self.scenario.is(Mutant::HandlerNoBell) {
-                    StopperAt::WakeAll
+                    StopperAt::LookAtWaiters
                 } else {
                     StopperAt::StrikeBell
                 };
@@ -76,8 +81,16 @@ impl Explorer {
             }
             StopperAt::StrikeBell => {
                 next.bell += 1;
-                next.stopper.at = StopperAt::WakeAll;
+                next.stopper.at = StopperAt::LookAtWaiters;
                 "stop: bell += 1"
+            }
+            StopperAt::LookAtWaiters => {
+                next.stopper.at = if state.waiters == 0 {
+                    StopperAt::OpenGate
+                } else {
+                    StopperAt::WakeAll
+                };
+                "stop: read waiters"
             }
             StopperAt::WakeAll => {
                 next.stopper.at = StopperAt::OpenGate;
