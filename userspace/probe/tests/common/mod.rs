@@ -1,0 +1,156 @@
+//! A real client process in C with the probe sites, and the harness around it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use onair_probe::{Armed, Probe, ProbeConfig, ProbeError, Proof};
+
+/// Longest time that anything in these tests may take.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The sites of the test program itself.
+pub(crate) fn own_site(session: u64, argument: u64) {
+    onair_ipc::site::between(session, argument, &mut || {});
+}
+
+pub(crate) fn config() -> ProbeConfig {
+    ProbeConfig::new(own_site)
+}
+
+pub(crate) fn probe() -> Probe {
+    Probe::start(config()).expect("these tests need root and a kernel with BTF")
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Waits for a condition, at most [`DEADLINE`].
+pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < end, "{what}: not within {DEADLINE:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The client program, compiled once for a run of the tests.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/client.c");
+        let name = format!("probe-client-{}", std::process::id());
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let status = Command::new("gcc")
+            .args(["-O2", "-g", "-pthread", "-Wall", "-o"])
+            .args([&program, &source])
+            .status()
+            .expect("gcc is needed");
+        assert!(status.success(), "gcc could not compile the client");
+        program
+    })
+}
+
+/// A client process; killed at the end.
+pub(crate) struct Client {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Client {
+    pub(crate) fn start() -> Self {
+        Self::of(program())
+    }
+
+    pub(crate) fn of(program: &Path) -> Self {
+        Self::run(&mut Command::new(program))
+    }
+
+    pub(crate) fn run(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("client");
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut client = Self {
+            child,
+            input,
+            output: BufReader::new(output),
+        };
+        assert!(client.line().starts_with("pid "));
+        client
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("client's output");
+        line.trim_end().to_owned()
+    }
+
+    /// Sends a line, returns the line that it answers.
+    pub(crate) fn tell(&mut self, command: &str) -> String {
+        writeln!(self.input, "{command}").expect("client's input");
+        self.line()
+    }
+
+    /// Has so many threads block; returns when the kernel says that all sleep.
+    pub(crate) fn block(&mut self, session: u64, attachment: u64, count: usize) -> Vec<u32> {
+        writeln!(self.input, "block {session} {attachment} {count}").expect("client's input");
+        let tids: Vec<u32> = (0..count)
+            .map(|_| {
+                self.line()
+                    .strip_prefix("tid ")
+                    .expect("a tid")
+                    .parse()
+                    .unwrap()
+            })
+            .collect();
+        let pid = self.pid();
+        until("callers asleep", || {
+            tids.iter().all(|&tid| is_asleep(pid, tid)).then_some(())
+        });
+        tids
+    }
+
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The oracle: a thread in `futex` (202), by /proc.
+pub(crate) fn is_asleep(pid: u32, tid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall"))
+        .is_ok_and(|call| call.starts_with("202 "))
+}
+
+/// Arms a client, sees its canary.
+pub(crate) fn introduce(probe: &Probe, client: &mut Client) -> Result<(Armed, Proof), ProbeError> {
+    let armed = block_on(probe.arm(client.pid()))?;
+    let token = probe.challenge()?;
+    client.tell(&format!("canary {token}"));
+    let proof = probe.proof(token)?.expect("the canary comes through");
+    Ok((armed, proof))
+}

@@ -1,0 +1,508 @@
+//! The probe against a real kernel and real processes. Needs root.
+
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in test functions, not in their helpers"
+)]
+
+mod common;
+
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use common::{Client, block_on, config, introduce, is_asleep, own_site, probe, program, until};
+use onair_probe::{Blind, Events, Probe, ProbeError, ProbeEvent, State};
+use rustix::event::{PollFd, PollFlags, poll};
+
+const SESSION: u64 = 0x6700_0000_0000_0001;
+
+/// Drains until an event is what is looked for.
+fn event(events: &mut Events, wanted: impl Fn(&ProbeEvent) -> bool) -> ProbeEvent {
+    until("an event", || {
+        let mut ready = [PollFd::new(events, PollFlags::IN)];
+        poll(
+            &mut ready,
+            Some(&Duration::from_millis(50).try_into().unwrap()),
+        )
+        .unwrap();
+        events.drain().into_iter().find(&wanted)
+    })
+}
+
+fn stat(probe: &Probe, name: &str) -> u64 {
+    probe
+        .health()
+        .stats
+        .into_iter()
+        .find(|(known, _)| *known == name)
+        .expect("a counter")
+        .1
+}
+
+#[test]
+fn caller__blocks_and_returns__then_listed_and_gone() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (armed, proof) = introduce(&probe, &mut client).unwrap();
+    assert_eq!(proof.ns_tgid, client.pid());
+    let inode = program().metadata().unwrap().ino();
+    assert_eq!(proof.inode, inode);
+    assert_eq!(armed.files.len(), 1);
+    assert_eq!(
+        (armed.files[0].begin_sites, armed.files[0].end_sites),
+        (1, 1)
+    );
+    assert_eq!(armed.files[0].path, program().to_str().unwrap());
+    assert!(
+        armed.files[0]
+            .build_id
+            .as_ref()
+            .is_some_and(|id| id.len() == 40)
+    );
+
+    probe.register(&proof, SESSION, 42, 3).unwrap();
+    assert!(probe.reading(SESSION).unwrap().blocked.is_empty());
+    let mut tids = client.block(SESSION, 42, 3);
+    let reading = probe.reading(SESSION).unwrap();
+    assert_eq!((reading.counter, reading.lost, reading.users()), (3, 0, 3));
+    let mut seen: Vec<u32> = reading.blocked.iter().map(|waiter| waiter.ns_tid).collect();
+    seen.sort_unstable();
+    tids.sort_unstable();
+    assert_eq!(seen, tids);
+    for waiter in &reading.blocked {
+        assert_eq!(
+            (waiter.ns_tgid, waiter.attachment, waiter.session),
+            (client.pid(), 42, SESSION)
+        );
+        assert_eq!((waiter.inode, waiter.own_tid), (inode, waiter.ns_tid));
+        assert!(waiter.comm.starts_with("sleeper"), "{}", waiter.comm);
+        assert!(waiter.since < reading.at && waiter.start_boottime > 0);
+    }
+    client.tell("wake");
+    let reading = probe.reading(SESSION).unwrap();
+    assert_eq!((reading.users(), reading.blocked.len()), (0, 0));
+    assert_eq!(stat(&probe, "end"), 3);
+}
+
+#[test]
+fn thread__exits_inside__then_event_and_gone() {
+    let probe = probe();
+    let mut events = probe.events().expect("first reader");
+    assert!(probe.events().is_none());
+    let mut client = Client::start();
+    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    let mut tids = client.block(SESSION, 1, 1);
+    tids.extend(client.block(SESSION, 1, 1));
+    client.tell("exit-inside 0");
+    let exit = event(&mut events, |event| {
+        matches!(event, ProbeEvent::Exit { .. })
+    });
+    let ProbeEvent::Exit {
+        ns_tid,
+        own_tid,
+        session,
+        attachment,
+        last,
+        ..
+    } = exit
+    else {
+        unreachable!("matched above")
+    };
+    assert_eq!((ns_tid, own_tid), (tids[0], tids[0]));
+    assert_eq!((session, attachment, last), (SESSION, 1, false));
+    let reading = probe.reading(SESSION).unwrap();
+    assert_eq!((reading.users(), reading.blocked[0].ns_tid), (1, tids[1]));
+}
+
+#[test]
+fn thread__exits_outside__then_event_without_session() {
+    let probe = probe();
+    let mut events = probe.events().expect("first reader");
+    let mut client = Client::start();
+    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
+    client.tell("exit-outside");
+    assert_eq!(events.drain(), []);
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    client.tell("exit-outside");
+    let told = event(&mut events, |event| {
+        matches!(event, ProbeEvent::Exit { .. })
+    });
+    let ProbeEvent::Exit {
+        tgid,
+        session,
+        last,
+        ..
+    } = told
+    else {
+        unreachable!("matched above")
+    };
+    assert_eq!((tgid, session, last), (proof.tgid, 0, false));
+    probe.unregister(proof.tgid, SESSION).unwrap();
+    client.tell("exit-outside");
+    assert_eq!(events.drain(), []);
+}
+
+#[test]
+fn process__killed_inside__then_nothing_left() {
+    let probe = probe();
+    let mut events = probe.events().expect("first reader");
+    let mut client = Client::start();
+    let (armed, proof) = introduce(&probe, &mut client).unwrap();
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    client.block(SESSION, 1, 8);
+    assert_eq!(probe.reading(SESSION).unwrap().users(), 8);
+    client.kill();
+    event(&mut events, |event| {
+        matches!(event, ProbeEvent::Exit { last: true, .. })
+    });
+    let reading = probe.reading(SESSION).unwrap();
+    assert_eq!(
+        (
+            reading.users(),
+            reading.blocked.len(),
+            stat(&probe, "residue")
+        ),
+        (0, 0, 8)
+    );
+    assert!(matches!(armed.sight.check(), Err(Blind::AddressSpaceGone)));
+    assert!(matches!(
+        block_on(probe.arm(client.pid())),
+        Err(ProbeError::Gone { .. })
+    ));
+}
+
+#[test]
+fn thread__execs_inside__then_gone_and_told() {
+    let probe = probe();
+    let mut events = probe.events().expect("first reader");
+    let mut client = Client::start();
+    let (armed, proof) = introduce(&probe, &mut client).unwrap();
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    client.block(SESSION, 1, 3);
+    client.tell("exec-inside 1");
+    event(&mut events, |event| {
+        *event
+            == ProbeEvent::Exec {
+                tgid: proof.tgid,
+                ns_tgid: client.pid(),
+            }
+    });
+    assert_eq!(probe.reading(SESSION).unwrap().users(), 0);
+    assert!(matches!(armed.sight.check(), Err(Blind::AddressSpaceGone)));
+    assert!(matches!(
+        block_on(probe.arm(client.pid())),
+        Err(ProbeError::NoSites { .. })
+    ));
+}
+
+#[test]
+fn forked_child__passes_the_sites__then_lives_and_is_not_counted() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    // The parent's own pass first: later kernels rewrite some sites at the first hit.
+    client.tell(&format!("pass {SESSION} 1"));
+    let (begins, strangers) = (stat(&probe, "begin"), stat(&probe, "unknown"));
+    assert_eq!(begins, 1);
+    assert_eq!(client.tell(&format!("fork {SESSION} 1")), "child 7");
+    assert_eq!(
+        (stat(&probe, "begin"), stat(&probe, "unknown")),
+        (begins, strangers + 1000)
+    );
+    assert_eq!(probe.reading(SESSION).unwrap().users(), 0);
+}
+
+#[test]
+fn stranger__of_the_same_file__then_not_counted() {
+    let probe = probe();
+    let (mut client, mut stranger) = (Client::start(), Client::start());
+    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    stranger.block(SESSION, 1, 2);
+    client.block(SESSION, 1, 1);
+    let reading = probe.reading(SESSION).unwrap();
+    assert_eq!(
+        (reading.users(), reading.blocked[0].ns_tgid),
+        (1, client.pid())
+    );
+    client.block(SESSION + 1, 1, 1);
+    assert_eq!(probe.reading(SESSION + 1).unwrap().users(), 0);
+    // At least: other tests' clients execute the same file.
+    assert!(stat(&probe, "unknown") >= 3);
+}
+
+#[test]
+fn pid__of_an_earlier_process__then_refused_as_stale() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (_armed, mut proof) = introduce(&probe, &mut client).unwrap();
+    proof.start_boottime -= 1;
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    client.block(SESSION, 1, 1);
+    assert_eq!(
+        (
+            probe.reading(SESSION).unwrap().users(),
+            stat(&probe, "stale")
+        ),
+        (0, 1)
+    );
+    // The living one takes the number over, without an unregister in between.
+    proof.start_boottime += 1;
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    client.block(SESSION, 1, 1);
+    assert_eq!(probe.reading(SESSION).unwrap().users(), 1);
+}
+
+#[test]
+fn sight__client_restores_its_text__then_blind() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+    assert_eq!(armed.sight.addresses().len(), 2);
+    armed.sight.check().expect("armed");
+    client.tell("restore");
+    let blind = armed.sight.check();
+    assert!(
+        matches!(blind, Err(Blind::Unarmed { octet: 0x90, .. })),
+        "{blind:?}"
+    );
+}
+
+#[test]
+fn sight__leader_has_exited__then_still_seen() {
+    let probe = probe();
+    let mut client = Client::start();
+    let tids = client.block(SESSION, 1, 1);
+    client.tell("leader-exit");
+    let leader = client.pid();
+    until("a leader without memory", || {
+        std::fs::read_to_string(format!("/proc/{leader}/stat"))
+            .is_ok_and(|stat| stat.contains(") Z "))
+            .then_some(())
+    });
+    let armed = block_on(probe.arm(leader)).expect("a thread of it is alive");
+    armed.sight.check().expect("armed");
+    assert!(is_asleep(leader, tids[0]));
+}
+
+#[test]
+fn self_test__own_site__then_seen_until_closed() {
+    let probe = probe();
+    probe.self_test().expect("sees itself");
+    let health = probe.health();
+    assert_eq!(health.state, State::Watching);
+    assert_eq!((health.programs, health.files, health.links), (4, 1, 2));
+    assert_eq!(probe.own_files().len(), 1);
+    block_on(probe.close());
+    // Another test's child may hold copies of the links until its exec.
+    until("blindness", || {
+        matches!(probe.self_test(), Err(Blind::Canary { got: 0 })).then_some(())
+    });
+    let health = probe.health();
+    assert!(matches!(health.state, State::Blind { .. }));
+    assert_eq!((health.programs, health.links, health.detaching), (0, 0, 0));
+    assert!(matches!(
+        block_on(probe.arm(std::process::id())),
+        Err(ProbeError::Closed)
+    ));
+}
+
+#[test]
+fn start__site_that_is_never_executed__then_refused() {
+    let mut config = config();
+    config.own_site = |_, _| {};
+    let refused = Probe::start(config);
+    assert!(
+        matches!(
+            refused,
+            Err(ProbeError::Blind {
+                source: Blind::Canary { got: 0 },
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn waiters__more_than_places__then_lost_until_they_leave() {
+    let mut config = config();
+    config.max_waiters = 4;
+    let probe = Probe::start(config).unwrap();
+    let mut client = Client::start();
+    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    client.block(SESSION, 1, 10);
+    let reading = probe.reading(SESSION).unwrap();
+    let (listed, lost) = (reading.blocked.len() as u64, reading.lost);
+    assert!(
+        lost > 0 && listed + lost == 10,
+        "{listed} listed, {lost} lost"
+    );
+    assert_eq!(
+        (reading.users(), probe.health().lost, stat(&probe, "full")),
+        (10, lost, lost)
+    );
+    // One that was lost, or listed, by its death: the sum follows.
+    for inside in (0..10).rev() {
+        client.tell("exit-inside 0");
+        until("one less", || {
+            (probe.reading(SESSION).unwrap().users() == inside).then_some(())
+        });
+    }
+    assert_eq!(probe.reading(SESSION).unwrap().lost, 0);
+}
+
+#[test]
+fn file__of_two_clients__then_attached_once_and_kept() {
+    let probe = probe();
+    let (mut one, mut two) = (Client::start(), Client::start());
+    let first = introduce(&probe, &mut one).unwrap();
+    let links = probe.health().links;
+    assert_eq!(links, 4, "two of this program, two of the client's");
+    let second = introduce(&probe, &mut two).unwrap();
+    assert_eq!((probe.health().links, probe.health().files), (links, 2));
+    drop((first, second, one, two));
+    assert_eq!(probe.health().links, links);
+}
+
+#[test]
+fn file__no_place_left__then_idle_one_goes_and_held_one_stays() {
+    let copy = |name: &str| {
+        let path = program().with_file_name(format!("{name}-{}", std::process::id()));
+        std::fs::copy(program(), &path).unwrap();
+        path
+    };
+    let (a, b) = (copy("probe-client-a"), copy("probe-client-b"));
+    let mut config = config();
+    config.max_files = 2;
+    let probe = Probe::start(config).unwrap();
+    let (mut of_a, mut of_b) = (Client::of(&a), Client::of(&b));
+    let (armed, _) = introduce(&probe, &mut of_a).unwrap();
+    let full = block_on(probe.arm(of_b.pid()));
+    assert!(
+        matches!(
+            full,
+            Err(ProbeError::Full {
+                what: "files",
+                limit: 2
+            })
+        ),
+        "{full:?}"
+    );
+    armed.sight.check().expect("kept");
+    drop(armed);
+    let (armed, _) = introduce(&probe, &mut of_b).expect("the place of the idle one");
+    armed.sight.check().expect("armed");
+    assert_eq!(probe.health().files, 2);
+    for path in [a, b] {
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn file__overwritten_in_place__then_let_go() {
+    let path = program().with_file_name(format!("probe-client-w-{}", std::process::id()));
+    std::fs::copy(program(), &path).unwrap();
+    let probe = probe();
+    let mut client = Client::of(&path);
+    drop(introduce(&probe, &mut client).unwrap());
+    assert_eq!(probe.health().files, 2);
+    drop(client);
+    std::fs::copy("/bin/true", &path).unwrap();
+    until("the file to be let go", || {
+        let health = probe.health();
+        (health.files == 1 && health.detaching == 0).then_some(())
+    });
+    // The breakpoints would be in the middle of its instructions.
+    assert!(
+        std::process::Command::new(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn process__without_sites__then_refused() {
+    let probe = probe();
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    // Until its exec it is a copy of this program, which has sites.
+    until("its exec", || {
+        std::fs::read_to_string(format!("/proc/{}/comm", child.id()))
+            .is_ok_and(|comm| comm.trim() == "sleep")
+            .then_some(())
+    });
+    let refused = block_on(probe.arm(child.id()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        matches!(refused, Err(ProbeError::NoSites { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn proof__nobody_answers__then_none_and_forgotten() {
+    let probe = probe();
+    let token = probe.challenge().unwrap();
+    assert_eq!(probe.proof(token).unwrap(), None);
+    own_site(u64::MAX, token);
+    let proof = probe.proof(token).unwrap().expect("answered");
+    assert_eq!(proof.ns_tgid, std::process::id());
+    assert_eq!(probe.proof(token).unwrap(), None);
+    let token = probe.challenge().unwrap();
+    probe.forget_challenge(token).unwrap();
+    own_site(u64::MAX, token);
+    assert_eq!(probe.proof(token).unwrap(), None);
+}
+
+#[test]
+fn register__twice_or_at_a_taken_index__then_refused() {
+    let probe = probe();
+    let (mut one, mut two) = (Client::start(), Client::start());
+    let (_armed, first) = introduce(&probe, &mut one).unwrap();
+    let (_armed, second) = introduce(&probe, &mut two).unwrap();
+    probe.register(&first, SESSION, 1, 0).unwrap();
+    probe.register(&second, SESSION, 2, 0).unwrap();
+    let twice = probe.register(&first, SESSION, 3, 0);
+    assert!(
+        matches!(twice, Err(ProbeError::Registered { .. })),
+        "{twice:?}"
+    );
+    let taken = probe.register(&first, SESSION + 1, 1, 0);
+    assert!(
+        matches!(taken, Err(ProbeError::IndexTaken { index: 0, .. })),
+        "{taken:?}"
+    );
+    let range = probe.register(&first, SESSION + 1, 1, 1024);
+    assert!(
+        matches!(range, Err(ProbeError::IndexRange { .. })),
+        "{range:?}"
+    );
+
+    // Unregistered while inside: still counted, and the index not yet free for another session.
+    one.block(SESSION, 1, 1);
+    probe.unregister(first.tgid, SESSION).unwrap();
+    probe.unregister(second.tgid, SESSION).unwrap();
+    assert_eq!(probe.reading(SESSION).unwrap().users(), 1);
+    let taken = probe.register(&second, SESSION + 1, 1, 0);
+    assert!(
+        matches!(taken, Err(ProbeError::IndexTaken { .. })),
+        "{taken:?}"
+    );
+    one.tell("wake");
+    probe.register(&second, SESSION + 1, 1, 0).unwrap();
+    assert_eq!(probe.reading(SESSION).unwrap().users(), 0);
+}
