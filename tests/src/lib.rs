@@ -17,6 +17,7 @@
 )]
 
 mod control;
+mod errno;
 mod programs;
 mod puppet;
 mod relay;
@@ -25,6 +26,7 @@ mod sender;
 mod spec;
 
 pub use control::{Answer, Control};
+pub use errno::errno_name;
 pub use onair_stage::{Backend, Config, Deadline, Port, blocked, cpu_time, until};
 pub use programs::program;
 pub use puppet::Puppet;

@@ -1,0 +1,110 @@
+//! Commands on frames.
+
+use anyhow::{Context as _, Result, bail};
+use onair::{Buffer, Error, Session, Status, Timeout};
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::sessions::timeout;
+use super::{Outcome, Puppet};
+
+impl Puppet {
+    pub(crate) fn frame_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
+        Ok(match word {
+            "get" => {
+                let session = self.session()?;
+                session
+                    .buffer_get(timeout(rest)?)
+                    .map(|buffer| describe(&buffer))
+            }
+            "hold" => self.hold(rest.parse()?)?,
+            "put" => {
+                let oldest = self.oldest()?;
+                self.last_put = Some(oldest);
+                self.session()?.put_raw(oldest).map(|()| Value::Null)
+            }
+            "put-again" => {
+                let last = self.last_put.context("put a frame first")?;
+                self.session()?.put_raw(last).map(|()| Value::Null)
+            }
+            "put-into" => {
+                let other: usize = rest.parse()?;
+                let oldest = *self.held.first().context("hold a frame first")?;
+                let other = self.sessions.get(other).context("no such session")?;
+                other.put_raw(oldest).map(|()| Value::Null)
+            }
+            "put-all" => {
+                let session = self.session()?.clone();
+                let results: Result<Vec<()>, _> = self
+                    .held
+                    .drain(..)
+                    .map(|raw| session.put_raw(raw))
+                    .collect();
+                results.map(|put| json!({ "frames": put.len() }))
+            }
+            "drain" => Ok(json!({ "frames": drain(self.session()?) })),
+            "submit" => submit(self.session()?, rest.parse()?),
+            _ => bail!("no such command on frames"),
+        })
+    }
+
+    fn hold(&mut self, count: usize) -> Result<Outcome> {
+        let session = self.session()?.clone();
+        let mut numbers = Vec::new();
+        for _ in 0..count {
+            match session.buffer_get(Timeout::millis(10_000)) {
+                Ok(buffer) => {
+                    numbers.push(buffer.number());
+                    self.held.push(buffer.into_raw());
+                }
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(json!({ "numbers": numbers })))
+    }
+
+    fn oldest(&mut self) -> Result<onair::RawBuffer> {
+        if self.held.is_empty() {
+            bail!("hold a frame first");
+        }
+        Ok(self.held.remove(0))
+    }
+}
+
+/// Number, status and hash of a frame.
+pub(crate) fn describe(buffer: &Buffer<'_>) -> Value {
+    let missing = match buffer.status() {
+        Status::Complete => 0,
+        Status::Incomplete(incomplete) => incomplete.bytes_missing,
+    };
+    json!({
+        "number": buffer.number(),
+        "rtp_timestamp": buffer.rtp_timestamp(),
+        "complete": buffer.status().is_complete(),
+        "bytes_missing": missing,
+        "hash": xxh3_64(buffer),
+    })
+}
+
+/// Takes what is ready and gives it back; how many that was.
+fn drain(session: &Session) -> usize {
+    std::iter::from_fn(|| session.buffer_get(Timeout::NOW).ok()).count()
+}
+
+/// Sends `count` frames, each with its number in bytes 0 to 8 and the hash of all others in the
+/// last 8.
+fn submit(session: &Session, count: u64) -> Outcome {
+    for number in 0..count {
+        let mut buffer = session.buffer_get_mut(Timeout::millis(10_000))?;
+        let shade = u8::try_from(number % 200 + 20).unwrap_or_default();
+        buffer.fill(shade);
+        if let Some(first) = buffer.first_chunk_mut() {
+            *first = number.to_le_bytes();
+        }
+        if let Some((picture, last)) = buffer.split_last_chunk_mut() {
+            *last = xxh3_64(picture).to_le_bytes();
+        }
+        buffer.submit()?;
+    }
+    Ok::<_, Error>(json!({ "frames": count }))
+}

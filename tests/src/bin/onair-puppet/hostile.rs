@@ -1,0 +1,110 @@
+//! What no honest client does. The shared memory is written through `/proc/self/mem`, so that
+//! nothing of the library stands in the way, and nothing here is unsafe.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use onair_ipc::layout::{Geometry, SLOTS};
+use serde_json::{Value, json};
+
+use super::{Outcome, Puppet};
+
+/// Bytes of a slot; its count of callers is the first word (`onair_ipc::slot::Slot`).
+const SLOT_BYTES: u64 = 64;
+
+impl Puppet {
+    pub(crate) fn hostile_command(&self, word: &str, rest: &str) -> Result<Outcome> {
+        Ok(Ok(match word {
+            "clear-slots" => {
+                let frame_bytes = self.session()?.layout().frame_bytes();
+                json!({ "cleared": clear_slots(frame_bytes)? })
+            }
+            "scribble" => {
+                let (offset, hex) = rest
+                    .split_once(' ')
+                    .context("give an offset and hex digits")?;
+                let (begin, _) = mapped("onair-seg")?;
+                memory()?.write_all_at(&unhex(hex)?, begin + offset.parse::<u64>()?)?;
+                Value::Null
+            }
+            "exec" => {
+                let mut words = rest.split_ascii_whitespace();
+                let program = words.next().context("give a program")?;
+                return Err(Command::new(program).args(words).exec().into());
+            }
+            _ => bail!("no such hostile command"),
+        }))
+    }
+}
+
+/// Writes 0 into the count of every slot; how many were not 0.
+fn clear_slots(frame_bytes: usize) -> Result<usize> {
+    let memory = memory()?;
+    let slots = slots(frame_bytes)?;
+    let mut cleared = 0;
+    for index in 0..SLOTS as u64 {
+        let place = slots + index * SLOT_BYTES;
+        let mut count = [0; 4];
+        memory.read_exact_at(&mut count, place)?;
+        if count != [0; 4] {
+            memory.write_all_at(&[0; 4], place)?;
+            cleared += 1;
+        }
+    }
+    Ok(cleared)
+}
+
+/// The address of the first slot.
+fn slots(frame_bytes: usize) -> Result<u64> {
+    let (begin, end) = mapped("onair-seg")?;
+    let frames = mapped("onair-frames").map(|(begin, end)| end - begin)?;
+    let stride = frame_bytes.next_multiple_of(4096) as u64;
+    let geometry = Geometry::new(u32::try_from(frames / stride)?, u32::try_from(frame_bytes)?)
+        .filter(|geometry| geometry.seg_len() as u64 == end - begin)
+        .context("the mapped files have other sizes than onair_ipc::layout says")?;
+    Ok(begin + geometry.seg_slots() as u64)
+}
+
+/// Where the memfd `name` is mapped: begin and end. There must be one only: the addresses do not
+/// tell whose it is.
+fn mapped(name: &str) -> Result<(u64, u64)> {
+    let maps = fs::read_to_string("/proc/self/maps")?;
+    let mut found = maps
+        .lines()
+        .filter(|line| line.contains(&format!("/memfd:{name}")));
+    let (Some(line), None) = (found.next(), found.next()) else {
+        bail!("attach to one session, and to no other: {name} must be mapped once");
+    };
+    let (begin, end) = line
+        .split_ascii_whitespace()
+        .next()
+        .and_then(|range| range.split_once('-'))
+        .context("/proc/self/maps")?;
+    Ok((
+        u64::from_str_radix(begin, 16)?,
+        u64::from_str_radix(end, 16)?,
+    ))
+}
+
+fn memory() -> Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .open("/proc/self/mem")
+        .context("/proc/self/mem")
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>> {
+    (0..text.len())
+        .step_by(2)
+        .map(|at| {
+            let digits = text
+                .get(at..at + 2)
+                .context("an even number of hex digits")?;
+            Ok(u8::from_str_radix(digits, 16)?)
+        })
+        .collect()
+}

@@ -1,0 +1,94 @@
+//! A client process that does as it is told, right or wrong, for the tests and the demo.
+//!
+//! `onair-puppet ATTACH_SOCKET` reads a command a line from stdin and answers each with a line of
+//! JSON: `answer` is the command's first word; `error` is there when the library returned one
+//! (`errno` by name, `message`). What its threads have to tell comes as lines with an `event`. It
+//! ends when stdin does, whatever its threads do.
+//!
+//! Sessions: `attach NAME`, `create SPEC` (JSON), `use N` (the Nth attached, from 0; the newest is
+//! used otherwise), `stop`, `start`, `pulse` (both at once), `is-stopped`, `wait-started MS`,
+//! `poll MS` (an event), `detach`, `destroy`, `destroy-wait MS`, `drop`.
+//!
+//! Frames: `get MS` (and give back), `hold N`, `put` (the oldest that is held), `put-again` (the
+//! last one that was put), `put-into N` (the oldest into session N), `put-all`, `drain`,
+//! `submit N` (frames of the pattern, in a send session).
+//!
+//! Threads: `block N` (each waits in `buffer_get` until an error; event `returned`), `spin N` (each
+//! asks again after EAGAIN, as applications do; `stop-spinning` ends them), `count-stops N` (each
+//! counts the EAGAINs of its waits; `counts` tells them), `watch N` (one takes N frames; event
+//! `watched` with number, status and hash of each), `exit-holding` (one takes a frame and exits).
+//!
+//! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `exec PROGRAM ARG…`.
+#![forbid(unsafe_code)]
+
+mod frames;
+mod hostile;
+mod say;
+mod sessions;
+mod threads;
+
+use std::io::BufRead as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use onair::{RawBuffer, Session};
+use serde_json::Value;
+
+/// What the puppet has.
+struct Puppet {
+    socket: PathBuf,
+    sessions: Vec<Arc<Session>>,
+    /// Position in `sessions` of the one that is used.
+    used: usize,
+    held: Vec<RawBuffer>,
+    last_put: Option<RawBuffer>,
+    crowd: threads::Crowd,
+}
+
+/// A command's result: what goes into the answer, or the library's error.
+type Outcome = Result<Value, onair::Error>;
+
+impl Puppet {
+    fn session(&self) -> Result<&Arc<Session>> {
+        self.sessions
+            .get(self.used)
+            .context("attach to a session first")
+    }
+
+    fn obey(&mut self, line: &str) -> Result<Outcome> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        Ok(match word {
+            "attach" | "create" | "use" | "stop" | "start" | "pulse" | "is-stopped"
+            | "wait-started" | "poll" | "detach" | "destroy" | "destroy-wait" | "drop" => {
+                self.session_command(word, rest)?
+            }
+            "get" | "hold" | "put" | "put-again" | "put-into" | "put-all" | "drain" | "submit" => {
+                self.frame_command(word, rest)?
+            }
+            "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch"
+            | "exit-holding" => self.thread_command(word, rest)?,
+            "clear-slots" | "scribble" | "exec" => self.hostile_command(word, rest)?,
+            _ => bail!("no such command"),
+        })
+    }
+}
+
+fn main() -> Result<()> {
+    let socket = std::env::args().nth(1).context("give the attach socket")?;
+    let mut puppet = Puppet {
+        socket: socket.into(),
+        sessions: Vec::new(),
+        used: 0,
+        held: Vec::new(),
+        last_put: None,
+        crowd: threads::Crowd::default(),
+    };
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let outcome = puppet.obey(&line).with_context(|| format!("`{line}`"))?;
+        say::answer(&line, outcome);
+    }
+    // Threads may wait for ever: the process ends with all of them inside.
+    std::process::exit(0);
+}

@@ -1,0 +1,90 @@
+//! Commands on sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use onair::{Client, Session, Timeout};
+use serde_json::{Value, json};
+
+use super::{Outcome, Puppet};
+
+impl Puppet {
+    pub(crate) fn session_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
+        Ok(match word {
+            "attach" => {
+                let session = Client::at(&self.socket).attach(rest);
+                session.map(|session| self.enter(session))
+            }
+            "create" => {
+                let spec = serde_json::from_str(rest).context("a session specification")?;
+                let session = Client::at(&self.socket).create(&spec);
+                session.map(|session| self.enter(session))
+            }
+            "use" => {
+                self.used = rest.parse()?;
+                self.session()?;
+                Ok(Value::Null)
+            }
+            "stop" => {
+                self.session()?.stop();
+                Ok(Value::Null)
+            }
+            "start" => {
+                self.session()?.start();
+                Ok(Value::Null)
+            }
+            "pulse" => {
+                let session = self.session()?;
+                session.stop();
+                session.start();
+                Ok(Value::Null)
+            }
+            "is-stopped" => Ok(json!({ "stopped": self.session()?.is_stopped() })),
+            "wait-started" => self.session()?.wait_started(timeout(rest)?).map(|()| Value::Null),
+            "poll" => self.session()?.event_poll(timeout(rest)?).map(|event| {
+                json!({ "kind": format!("{:?}", event.kind), "argument": event.argument, "sequence": event.sequence })
+            }),
+            "detach" => self.session()?.detach().map(|()| Value::Null),
+            "destroy" => certificate(self.session()?.destroy()),
+            "destroy-wait" => {
+                let wait = Duration::from_millis(rest.parse()?);
+                certificate(self.session()?.destroy_wait(wait))
+            }
+            "drop" => {
+                self.session()?;
+                self.sessions.remove(self.used);
+                self.used = self.sessions.len().saturating_sub(1);
+                Ok(Value::Null)
+            }
+            _ => bail!("no such command on sessions"),
+        })
+    }
+
+    fn enter(&mut self, session: Session) -> Value {
+        let about = json!({
+            "session": session.id().to_string(),
+            "attachment": session.attachment(),
+            "owner": session.is_owner(),
+            "watched": session.is_watched(),
+        });
+        self.used = self.sessions.len();
+        self.sessions.push(Arc::new(session));
+        about
+    }
+}
+
+fn certificate(result: Result<onair::Certificate, onair::Error>) -> Outcome {
+    result.map(|certificate| json!({ "certificate": certificate.document() }))
+}
+
+/// Milliseconds; `never` waits for ever.
+pub(crate) fn timeout(text: &str) -> Result<Timeout> {
+    match text {
+        "never" => Ok(Timeout::NEVER),
+        ms => Ok(Timeout::millis(
+            ms.parse()
+                .with_context(|| format!("{ms:?} is no time in ms"))?,
+        )),
+    }
+}

@@ -1,0 +1,163 @@
+//! Commands for threads.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Result, bail};
+use onair::{Error, Session, Timeout};
+use onair_ipc::sys::{gettid, monotonic_ns};
+use onair_tests::errno_name;
+use serde_json::{Value, json};
+
+use super::frames::describe;
+use super::{Outcome, Puppet, say};
+
+/// What the threads share with the commands.
+#[derive(Clone, Default)]
+pub(crate) struct Crowd {
+    stop_spinning: Arc<AtomicBool>,
+    /// One for each thread of `count-stops`.
+    counts: Arc<Mutex<Vec<Arc<AtomicU64>>>>,
+}
+
+impl Puppet {
+    pub(crate) fn thread_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
+        let session = self.session()?.clone();
+        let crowd = self.crowd.clone();
+        Ok(Ok(match word {
+            "block" => many(rest, move || block(&session))?,
+            "spin" => {
+                crowd.stop_spinning.store(false, Ordering::Relaxed);
+                many(rest, move || spin(&session, &crowd.stop_spinning))?
+            }
+            "stop-spinning" => {
+                crowd.stop_spinning.store(true, Ordering::Relaxed);
+                Value::Null
+            }
+            "count-stops" => many(rest, move || count_stops(&session, &crowd))?,
+            "counts" => {
+                let counts = crowd.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                let counts: Vec<_> = counts
+                    .iter()
+                    .map(|count| count.load(Ordering::Relaxed))
+                    .collect();
+                json!({ "counts": counts })
+            }
+            "watch" => {
+                let frames = rest.parse()?;
+                many("1", move || watch(&session, frames))?
+            }
+            "exit-holding" => {
+                let number = thread::spawn(move || {
+                    let buffer = session.buffer_get(Timeout::millis(10_000))?;
+                    let number = buffer.number();
+                    std::mem::forget(buffer);
+                    Ok::<_, Error>(number)
+                })
+                .join();
+                match number {
+                    Ok(Ok(number)) => json!({ "number": number }),
+                    Ok(Err(error)) => return Ok(Err(error)),
+                    Err(_) => bail!("the thread panicked"),
+                }
+            }
+            _ => bail!("no such command for threads"),
+        }))
+    }
+}
+
+/// Starts `count` threads and gives their tids.
+fn many(count: &str, work: impl Fn() + Clone + Send + 'static) -> Result<Value> {
+    let count: usize = count.parse()?;
+    let (told, tids) = channel();
+    for _ in 0..count {
+        let (work, told) = (work.clone(), told.clone());
+        thread::Builder::new()
+            .name("puppet".into())
+            .spawn(move || {
+                // Nobody to tell only when the main thread has ended, and then all ends.
+                let _ = told.send(gettid());
+                drop(told);
+                work();
+            })?;
+    }
+    drop(told);
+    Ok(json!({ "tids": tids.iter().collect::<Vec<_>>() }))
+}
+
+fn block(session: &Session) {
+    loop {
+        if let Err(error) = session.buffer_get(Timeout::NEVER) {
+            let at = monotonic_ns();
+            say::event(
+                "returned",
+                json!({ "tid": gettid(), "result": errno_name(&error), "monotonic_ns": at }),
+            );
+            return;
+        }
+    }
+}
+
+/// `if (ret == -EAGAIN) continue;`
+fn spin(session: &Session, stop: &AtomicBool) {
+    let mut stopped = 0_u64;
+    let mut frames = 0_u64;
+    while !stop.load(Ordering::Relaxed) {
+        match session.buffer_get(Timeout::NEVER) {
+            Ok(_) => frames += 1,
+            Err(Error::Stopped) => stopped += 1,
+            Err(error) => {
+                let result = errno_name(&error);
+                say::event(
+                    "spun",
+                    json!({ "tid": gettid(), "result": result, "stopped": stopped, "frames": frames }),
+                );
+                return;
+            }
+        }
+    }
+    say::event(
+        "spun",
+        json!({ "tid": gettid(), "result": "told", "stopped": stopped, "frames": frames }),
+    );
+}
+
+fn count_stops(session: &Session, crowd: &Crowd) {
+    let count = Arc::new(AtomicU64::new(0));
+    crowd
+        .counts
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(Arc::clone(&count));
+    loop {
+        match session.buffer_get(Timeout::NEVER) {
+            Ok(_) => {}
+            Err(Error::Stopped) => {
+                count.fetch_add(1, Ordering::Relaxed);
+                // Not wait_started: whoever watches this thread from outside takes a sleep in
+                // futex_waitv for one in buffer_get.
+                while session.is_stopped() {
+                    thread::yield_now();
+                }
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+fn watch(session: &Session, count: usize) {
+    let mut frames = Vec::new();
+    let mut end = "all".to_owned();
+    while frames.len() < count {
+        match session.buffer_get(Timeout::NEVER) {
+            Ok(buffer) => frames.push(describe(&buffer)),
+            Err(error) => {
+                end = errno_name(&error);
+                break;
+            }
+        }
+    }
+    say::event("watched", json!({ "end": end, "frames": frames }));
+}
