@@ -2,8 +2,8 @@
 //!
 //! Here lives what every loader of the program needs and nothing that loads it:
 //! the object's bytes, the mirrors of its structs ([`layout`]), the names of its
-//! maps and programs ([`names`]), and the search for the probe sites in a
-//! client's ELF file ([`sites`]). No system call but positioned reads.
+//! maps and programs ([`names`]), the search for the probe sites in a client's
+//! ELF file ([`sites`]) and for such files in a process ([`process`]).
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -17,6 +17,7 @@
 mod elf;
 pub mod layout;
 pub mod names;
+pub mod process;
 pub mod sites;
 
 /// Loaders cast the start of the object to ELF structs, so it must lie on 8 octets.

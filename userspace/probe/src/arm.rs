@@ -8,8 +8,8 @@ use onair_ebpf::sites::SiteKind;
 
 use crate::error::ProbeError;
 use crate::kernel::Command;
-use crate::process::{self, SitedFile};
 use crate::sight::{Readers, Sight};
+use onair_ebpf::process::{self, SitedFile};
 
 /// A file that is watched because a client executes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,11 +84,8 @@ pub(crate) fn arm(
     step.set(1);
     let survey = process::survey(pid)?;
     let files = survey.files.iter().map(WatchedFile::of).collect();
-    let addresses = survey
-        .files
-        .iter()
-        .flat_map(|file| file.addresses.clone())
-        .collect();
+    let sites = survey.files.iter().flat_map(|file| &file.sites);
+    let addresses = sites.map(|site| site.address).collect();
 
     step.set(2);
     let (reply, answer) = sync_channel(1);

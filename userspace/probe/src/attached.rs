@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use onair_ebpf::sites::Site;
 
-use crate::process::FileKey;
+use onair_ebpf::process::FileKey;
 
 /// Keeps a file watched while it lives.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ use std::io;
 use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
+use onair_ebpf::process::SurveyError;
 use onair_ebpf::sites::SiteError;
 
 /// What the least privileged process needs that can still watch clients of any user.
@@ -86,7 +87,7 @@ pub enum ProbeError {
         pid: u32,
     },
     /// /proc could not be read.
-    #[error("{path} of a client")]
+    #[error("{path} cannot be read")]
     Process {
         /// Under /proc.
         path: String,
@@ -221,8 +222,41 @@ impl ProbeError {
     }
 }
 
+impl From<SurveyError> for ProbeError {
+    fn from(error: SurveyError) -> Self {
+        match error {
+            SurveyError::Gone { pid } => Self::Gone { pid },
+            SurveyError::NoSites { pid } => Self::NoSites { pid },
+            SurveyError::TooLarge { pid, what, limit } => Self::TooLarge { pid, what, limit },
+            SurveyError::File { pid, path, source } => Self::File { pid, path, source },
+            SurveyError::Read { path, source } => {
+                classify(format!("reading {path}"), source, |source| Self::Process {
+                    path,
+                    source,
+                })
+            }
+        }
+    }
+}
+
+/// Tells want of privilege from all else.
+pub(crate) fn classify<E: std::error::Error + Send + Sync + 'static>(
+    what: impl Into<String>,
+    error: E,
+    otherwise: impl FnOnce(E) -> ProbeError,
+) -> ProbeError {
+    if is_permission(&error) {
+        ProbeError::NotPermitted {
+            what: what.into(),
+            source: Box::new(error),
+        }
+    } else {
+        otherwise(error)
+    }
+}
+
 /// Whether an error came from want of privilege, however deep it lies.
-pub(crate) fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         let io = error.downcast_ref::<io::Error>();

@@ -15,11 +15,11 @@ use onair_ebpf::sites::Site;
 use tokio::sync::oneshot;
 
 use crate::attached::{Attached, Hold, Known, Limit};
-use crate::error::ProbeError;
-use crate::load::{PROGRAM_COUNT, classify, site_program};
+use crate::error::{ProbeError, classify};
+use crate::load::{PROGRAM_COUNT, site_program};
 use crate::maps::locked;
 use crate::modified::ModifiedFiles;
-use crate::process::{FileKey, SitedFile};
+use onair_ebpf::process::{FileKey, SitedFile};
 
 /// What the thread is asked for.
 pub(crate) enum Command {

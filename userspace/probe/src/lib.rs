@@ -34,7 +34,6 @@ mod load;
 mod maps;
 mod modified;
 mod probe;
-mod process;
 mod reading;
 mod registry;
 mod sight;

@@ -6,7 +6,7 @@ use aya::{Btf, Ebpf, EbpfLoader};
 use onair_ebpf::layout::Settings;
 use onair_ebpf::names;
 
-use crate::error::{ProbeError, is_permission};
+use crate::error::{ProbeError, classify};
 use crate::maps::Maps;
 
 /// Inode number of the first pid namespace (PROC_PID_INIT_INO of the kernel).
@@ -96,21 +96,5 @@ fn program_error(name: &'static str) -> impl Fn(aya::programs::ProgramError) -> 
                 source: Box::new(source),
             }
         })
-    }
-}
-
-/// Tells want of privilege from all else.
-pub(crate) fn classify<E: std::error::Error + Send + Sync + 'static>(
-    what: impl Into<String>,
-    error: E,
-    otherwise: impl FnOnce(E) -> ProbeError,
-) -> ProbeError {
-    if is_permission(&error) {
-        ProbeError::NotPermitted {
-            what: what.into(),
-            source: Box::new(error),
-        }
-    } else {
-        otherwise(error)
     }
 }

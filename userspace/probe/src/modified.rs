@@ -19,7 +19,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::error::ProbeError;
 use crate::kernel::{Command, spawn};
 use crate::maps::locked;
-use crate::process::FileKey;
+use onair_ebpf::process::FileKey;
 
 /// Watches files for writes; ends with its drop.
 pub(crate) struct ModifiedFiles {

@@ -1,7 +1,7 @@
-//! A client's address space: which files it executes, and where.
+//! A client's address space: which files with sites it executes, and where.
 //!
-//! Everything here may hang (a client chooses the file system) and runs on a
-//! thread of its own. Paths are for people only: files are opened through
+//! Everything here may hang, for a client chooses the file system: callers run
+//! it on a thread that can be left behind. Paths are for people only: files are opened through
 //! `map_files`, which names the mapping itself and not a place in a tree.
 
 use std::collections::HashMap;
@@ -11,37 +11,103 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use onair_ebpf::sites::{self, Found, SiteError};
-
-use crate::error::ProbeError;
-use crate::load::classify;
+use crate::sites::{self, Found, Site, SiteError, SiteKind};
 
 /// Largest `/proc/PID/maps` that is read, octets: 65,530 mappings with short names.
 const MAX_MAPS: u64 = 16 << 20;
 /// Most files that a process may execute.
 const MAX_FILES: usize = 1024;
 
+/// Why a process cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// The process is gone, or has no address space any more.
+    #[error("process {pid} has ended")]
+    Gone {
+        /// As asked for.
+        pid: u32,
+    },
+    /// None of the files that it executes has probe sites.
+    #[error(
+        "process {pid} executes no file with onair probe sites: \
+         is it linked with the onair library of this release?"
+    )]
+    NoSites {
+        /// As asked for.
+        pid: u32,
+    },
+    /// /proc could not be read.
+    #[error("{path} cannot be read")]
+    Read {
+        /// Under /proc.
+        path: String,
+        /// Why; other users' processes need CAP_SYS_PTRACE and CAP_SYS_ADMIN.
+        #[source]
+        source: io::Error,
+    },
+    /// The process maps more than any program does.
+    #[error("process {pid} has more than {limit} {what}")]
+    TooLarge {
+        /// As asked for.
+        pid: u32,
+        /// Of what.
+        what: &'static str,
+        /// Ours.
+        limit: usize,
+    },
+    /// A file of the process cannot be watched.
+    #[error("{path}, which process {pid} executes, cannot be watched")]
+    File {
+        /// As asked for.
+        pid: u32,
+        /// As the process maps it.
+        path: String,
+        /// Why.
+        #[source]
+        source: SiteError,
+    },
+}
+
 /// Device and inode: the file's identity in the kernel while it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct FileKey {
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
+pub struct FileKey {
+    /// As stat has it.
+    pub device: u64,
+    /// As stat has it.
+    pub inode: u64,
 }
 
 /// A file with sites that a process executes.
-pub(crate) struct SitedFile {
-    pub(crate) file: File,
-    pub(crate) key: FileKey,
-    pub(crate) path: String,
-    pub(crate) found: Found,
-    /// Of all its sites, in the process.
-    pub(crate) addresses: Vec<u64>,
+#[derive(Debug)]
+pub struct SitedFile {
+    /// Open for reading: the very file that is mapped.
+    pub file: File,
+    /// Its identity.
+    pub key: FileKey,
+    /// As the process maps it; for people.
+    pub path: String,
+    /// What was found in it.
+    pub found: Found,
+    /// Where its sites are in the process.
+    pub sites: Vec<MappedSite>,
+}
+
+/// A site in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappedSite {
+    /// Which end of a wait.
+    pub kind: SiteKind,
+    /// In the process.
+    pub address: u64,
 }
 
 /// A process's memory and the files with sites in it.
-pub(crate) struct Survey {
-    pub(crate) memory: File,
-    pub(crate) files: Vec<SitedFile>,
+#[derive(Debug)]
+pub struct Survey {
+    /// `/proc/PID/mem`, open for reading. Stays with the address space, reads nothing after its end.
+    pub memory: File,
+    /// At least one.
+    pub files: Vec<SitedFile>,
 }
 
 /// An executable mapping of a file.
@@ -59,7 +125,10 @@ struct Mapped {
 }
 
 /// Looks at a process. `pid` is in our own pid namespace.
-pub(crate) fn survey(pid: u32) -> Result<Survey, ProbeError> {
+///
+/// # Errors
+/// See [`SurveyError`].
+pub fn survey(pid: u32) -> Result<Survey, SurveyError> {
     // Opened first: this descriptor stays with today's address space, whatever is executed later.
     let (folder, maps) = living_thread(pid)?;
     let memory = open(pid, &format!("{folder}/mem"))?;
@@ -76,18 +145,18 @@ pub(crate) fn survey(pid: u32) -> Result<Survey, ProbeError> {
         }
     }
     if files.is_empty() {
-        return Err(ProbeError::NoSites { pid });
+        return Err(SurveyError::NoSites { pid });
     }
     Ok(Survey { memory, files })
 }
 
 /// A thread that still has the address space: the leader may have exited before the others.
-fn living_thread(pid: u32) -> Result<(String, String), ProbeError> {
+fn living_thread(pid: u32) -> Result<(String, String), SurveyError> {
     let folder = format!("/proc/{pid}");
     // Empty on older kernels and ESRCH on newer ones when the leader has no memory any more.
     match read_maps(pid, &format!("{folder}/maps")) {
         Ok(maps) if !maps.is_empty() => return Ok((folder, maps)),
-        Ok(_) | Err(ProbeError::Gone { .. }) => {}
+        Ok(_) | Err(SurveyError::Gone { .. }) => {}
         Err(error) => return Err(error),
     }
     let tasks = format!("{folder}/task");
@@ -104,21 +173,21 @@ fn living_thread(pid: u32) -> Result<(String, String), ProbeError> {
         let folder = format!("/proc/{tid}");
         match read_maps(pid, &format!("{folder}/maps")) {
             Ok(maps) if !maps.is_empty() => return Ok((folder, maps)),
-            Ok(_) | Err(ProbeError::Gone { .. }) => {}
+            Ok(_) | Err(SurveyError::Gone { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    Err(ProbeError::Gone { pid })
+    Err(SurveyError::Gone { pid })
 }
 
-fn read_maps(pid: u32, path: &str) -> Result<String, ProbeError> {
+fn read_maps(pid: u32, path: &str) -> Result<String, SurveyError> {
     let mut text = Vec::new();
     let file = open(pid, path)?;
     let read = file.take(MAX_MAPS + 1).read_to_end(&mut text);
     read.map_err(|error| process_error(pid, path, error))?;
     if text.len() as u64 > MAX_MAPS {
         let limit = usize::try_from(MAX_MAPS).unwrap_or(usize::MAX);
-        return Err(ProbeError::TooLarge {
+        return Err(SurveyError::TooLarge {
             pid,
             what: "octets of mappings",
             limit,
@@ -128,7 +197,7 @@ fn read_maps(pid: u32, path: &str) -> Result<String, ProbeError> {
 }
 
 /// Groups the executable mappings by file.
-fn executed_files(pid: u32, maps: &str) -> Result<Vec<Mapped>, ProbeError> {
+fn executed_files(pid: u32, maps: &str) -> Result<Vec<Mapped>, SurveyError> {
     let mut files: Vec<Mapped> = Vec::new();
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();
     for line in maps.lines() {
@@ -144,7 +213,7 @@ fn executed_files(pid: u32, maps: &str) -> Result<Vec<Mapped>, ProbeError> {
             }),
         }
         if files.len() > MAX_FILES {
-            return Err(ProbeError::TooLarge {
+            return Err(SurveyError::TooLarge {
                 pid,
                 what: "executed files",
                 limit: MAX_FILES,
@@ -174,7 +243,7 @@ fn executable_mapping(line: &str) -> Option<((&str, &str), &str, Mapping)> {
 }
 
 /// Opens a mapped file and looks for sites that are mapped.
-fn sited_file(pid: u32, folder: &str, mapped: Mapped) -> Result<Option<SitedFile>, ProbeError> {
+fn sited_file(pid: u32, folder: &str, mapped: Mapped) -> Result<Option<SitedFile>, SurveyError> {
     let Some(Mapping { start, end, .. }) = mapped.mappings.first() else {
         return Ok(None);
     };
@@ -189,24 +258,25 @@ fn sited_file(pid: u32, folder: &str, mapped: Mapped) -> Result<Option<SitedFile
         Ok(found) => found,
         Err(SiteError::NotElf | SiteError::WrongMachine { .. }) => return Ok(None),
         Err(source) => {
-            return Err(ProbeError::File {
+            return Err(SurveyError::File {
                 pid,
                 path: mapped.path,
                 source,
             });
         }
     };
-    let addresses: Vec<u64> = found
+    let sites: Vec<MappedSite> = found
         .sites
         .iter()
-        .flat_map(|site| {
-            mapped
+        .flat_map(|&Site { kind, offset }| {
+            let addresses = mapped
                 .mappings
                 .iter()
-                .filter_map(|m| m.address_of(site.offset))
+                .filter_map(move |m| m.address_of(offset));
+            addresses.map(move |address| MappedSite { kind, address })
         })
         .collect();
-    if addresses.is_empty() {
+    if sites.is_empty() {
         return Ok(None);
     }
     let key = FileKey {
@@ -218,7 +288,7 @@ fn sited_file(pid: u32, folder: &str, mapped: Mapped) -> Result<Option<SitedFile
         key,
         path: mapped.path,
         found,
-        addresses,
+        sites,
     }))
 }
 
@@ -253,20 +323,19 @@ fn open_regular(link: &str) -> io::Result<Option<File>> {
         .map(Some)
 }
 
-fn open(pid: u32, path: &str) -> Result<File, ProbeError> {
+fn open(pid: u32, path: &str) -> Result<File, SurveyError> {
     File::open(path).map_err(|error| process_error(pid, path, error))
 }
 
-fn process_error(pid: u32, path: &str, error: io::Error) -> ProbeError {
-    if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) {
-        return ProbeError::Gone { pid };
-    }
-    classify(format!("opening {path}"), error, |source| {
-        ProbeError::Process {
+fn process_error(pid: u32, path: &str, source: io::Error) -> SurveyError {
+    if source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(libc::ESRCH) {
+        SurveyError::Gone { pid }
+    } else {
+        SurveyError::Read {
             path: path.to_owned(),
             source,
         }
-    })
+    }
 }
 
 #[cfg(test)]
