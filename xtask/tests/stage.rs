@@ -12,8 +12,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use onair_stage::{Deadline, Running, until};
+use onair_stage::{Deadline, Running, Snapshot, until};
 use rustix::process::Signal;
 
 /// The hugepages are the machine's: one test at a time.
@@ -146,4 +147,24 @@ fn process_of_a_dead_run__clean_up__then_ended() {
     assert!(said.contains("(sleep)"), "{said}");
     let status = sleep.wait(Deadline::seconds(10)).unwrap();
     assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+}
+
+#[test]
+fn snapshot__stage_up_and_down__then_it_is_named_and_then_gone() {
+    let _alone = alone();
+    let before = Snapshot::take().unwrap();
+    let held = hold();
+    let about = |lines: Vec<String>| -> Vec<String> {
+        lines
+            .into_iter()
+            .filter(|line| line.contains(&held.namespace))
+            .collect()
+    };
+    let up = about(before.difference(Deadline::after(Duration::ZERO)).unwrap());
+    assert_eq!(up.len(), 2, "the namespace and the folder: {up:?}");
+    let mut running = held.running;
+    running.signal(Signal::TERM).unwrap();
+    running.wait(Deadline::seconds(30)).unwrap();
+    let down = about(before.difference(Deadline::after(Duration::ZERO)).unwrap());
+    assert!(down.is_empty(), "{down:?}");
 }

@@ -108,15 +108,25 @@ fn play(arguments: &Arguments, programs: &[PathBuf], report: &mut Report) -> Res
         say::warning("no hugepages to be had: ordinary memory, which is slower");
     }
     let mut scene = Scene::open(&stage, programs, hugepages, &arguments.require, report)?;
-    let mut callers = act1_frames::play(&mut scene, arguments.seconds)?;
-    act2_blocked::play(&mut scene, &mut callers)?;
-    act3_certificate::play(&mut scene, callers)?;
-    act4_disagreement::play(&mut scene)?;
+    if let Err(error) = acts(&mut scene, arguments.seconds) {
+        say::warning("it went wrong; the end of onaird's log:");
+        for line in scene.log_tail().lines() {
+            say::note(format_args!("  {line}"));
+        }
+        return Err(error);
+    }
     say::step("The end");
     scene.close()?;
     stage.take_down()?;
     say::good("the daemon has ended, the stage is taken down");
     Ok(())
+}
+
+fn acts(scene: &mut Scene<'_>, seconds: u64) -> Result<()> {
+    let mut callers = act1_frames::play(scene, seconds)?;
+    act2_blocked::play(scene, &mut callers)?;
+    act3_certificate::play(scene, callers)?;
+    act4_disagreement::play(scene)
 }
 
 fn outcome(report: &Report) -> Outcome {

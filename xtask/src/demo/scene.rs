@@ -85,6 +85,11 @@ impl<'a> Scene<'a> {
         self.report.probe == "watching"
     }
 
+    /// The last lines of the daemon's log.
+    pub(crate) fn log_tail(&self) -> String {
+        self.daemon.log_tail(25)
+    }
+
     /// Stops the daemon.
     pub(crate) fn close(self) -> Result<()> {
         let status = self.daemon.stop(Deadline::seconds(PATIENCE))?;

@@ -1,0 +1,116 @@
+//! The demo, as a newcomer runs it; and what it leaves on the machine.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use onair_stage::{Deadline, Running, Snapshot, until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// `cargo xtask demo ARGUMENTS`, with what CI requires.
+fn demo(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command
+        .args(["xtask", "demo", "--require", "af_xdp,probe"])
+        .args(arguments)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .stdin(Stdio::null());
+    command
+}
+
+/// Starts a long demo, and waits until its daemon and its verifying client are there.
+fn midway() -> Result<Running> {
+    let child = demo(&["--seconds", "600"]).stderr(Stdio::null()).spawn()?;
+    // `cargo run` becomes the program that it runs: the pid is that of xtask.
+    let mut demo = Running::new("demo", child)?;
+    until(
+        "the demo to be in its first act",
+        Deadline::seconds(300),
+        || {
+            ensure!(
+                demo.ended()?.is_none(),
+                "the demo ended before its first act"
+            );
+            Ok((runs("onaird") && runs("onair-verify")).then_some(()))
+        },
+    )?;
+    Ok(demo)
+}
+
+fn runs(command: &str) -> bool {
+    fs::read_dir("/proc").is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| {
+                fs::read_to_string(entry.path().join("comm"))
+                    .is_ok_and(|comm| comm.trim() == command)
+            })
+        })
+    })
+}
+
+fn left_behind(before: &Snapshot) -> Result<()> {
+    let left = before.difference(Deadline::seconds(20))?;
+    ensure!(left.is_empty(), "not as before: {left:#?}");
+    Ok(())
+}
+
+#[test]
+fn demo__as_ci_runs_it__then_every_field_is_as_it_should_be() -> Result<()> {
+    let before = Snapshot::take()?;
+    let file = std::env::temp_dir().join(format!("demo-report-{}.json", std::process::id()));
+    let status = demo(&["--seconds", "3", "--json"]).arg(&file).status()?;
+    let text = fs::read(&file).context("the demo wrote no report")?;
+    fs::remove_file(&file)?;
+    let report: Value = serde_json::from_slice(&text)?;
+
+    ensure!(status.success(), "{status}: {report:#}");
+    for field in [
+        "ok",
+        "destroy_refused",
+        "disagreement_refused",
+        "reconciled",
+        "clean",
+    ] {
+        assert_eq!(report[field], true, "{field}: {report:#}");
+    }
+    assert_eq!(report["backend"], "af_xdp");
+    assert_eq!(report["probe"], "watching");
+    let frames = &report["frames"];
+    assert_eq!(frames["sent"], frames["received"]);
+    assert_eq!(frames["sent"], frames["verified"]);
+    assert_eq!((&frames["lost"], &frames["wrong"]), (&0.into(), &0.into()));
+    assert_eq!(report["blocked_callers"].as_array().map(Vec::len), Some(5));
+    for field in ["stop_to_last_return_us", "last_user_to_certificate_us"] {
+        assert!(
+            report[field].as_f64().is_some_and(|time| time > 0.0),
+            "{field}: {report:#}"
+        );
+    }
+    assert_eq!(report["certificate"]["name"], "studio");
+    left_behind(&before)
+}
+
+#[test]
+fn demo__killed_midway_and_run_again__then_nothing_is_left() -> Result<()> {
+    let before = Snapshot::take()?;
+    midway()?.kill()?;
+    let status = demo(&["--seconds", "1"]).status()?;
+    ensure!(status.success(), "{status}");
+    left_behind(&before)
+}
+
+#[test]
+fn demo__ctrl_c_midway__then_nothing_is_left() -> Result<()> {
+    let before = Snapshot::take()?;
+    let mut demo = midway()?;
+    demo.signal(Signal::INT)?;
+    demo.wait(Deadline::seconds(60))?;
+    left_behind(&before)
+}
