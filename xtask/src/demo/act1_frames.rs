@@ -5,33 +5,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use indicatif::ProgressBar;
 use onair_stage::{Deadline, until};
-use serde_json::{Value, json};
 
 use super::client::Client;
 use super::report::Frames;
-use super::scene::Scene;
+use super::scene::{Direction, RATE, Scene};
 use crate::say;
 
 /// Threads that take frames.
 pub(crate) const THREADS: usize = 4;
-/// Frames a second.
-const RATE: u64 = 60;
-
-/// The session specification `name` in one direction of the flow to UDP port `udp` at port `b`.
-pub(crate) fn spec(name: &str, direction: &str, udp: u16) -> Value {
-    let mut spec = json!({
-        "name": name,
-        "direction": direction,
-        "port": if direction == "send" { "a" } else { "b" },
-        "video": { "width": 1280, "height": 720, "frame_rate": format!("{RATE}/1"), "depth": 8 },
-        "flow": { "destination": format!("10.77.0.2:{udp}") },
-    });
-    if direction == "send" {
-        spec["source"] = "pattern".into();
-    }
-    spec
-}
-
 /// The two applications on the session `studio`.
 pub(crate) struct Callers {
     /// Its threads take and verify frames.
@@ -45,8 +26,8 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
     say::step(format_args!(
         "Act 1 · frames: 1280×720 at {RATE} a second, for {seconds} s, from port a to port b"
     ));
-    scene.ctl.create(&spec("studio", "receive", 5004))?;
-    scene.ctl.create(&spec("camera", "send", 5004))?;
+    scene.create("studio", Direction::Receive, 5004)?;
+    scene.create("camera", Direction::Send, 5004)?;
     scene.ctl.tell(&["session", "start", "studio"])?;
     let mut verifier = scene.client("onair-verify", &["studio", &THREADS.to_string()])?;
     verifier.event("ready")?;

@@ -6,10 +6,9 @@ use onair_stage::{Deadline, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::act1_frames::spec;
 use super::act3_certificate::step;
 use super::client::Client;
-use super::scene::Scene;
+use super::scene::{Direction, Scene};
 use crate::say;
 
 pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
@@ -20,7 +19,7 @@ pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
         );
         return Ok(());
     }
-    scene.ctl.create(&spec("lie", "receive", 5006))?;
+    scene.create("lie", Direction::Receive, 5006)?;
     scene.ctl.tell(&["session", "start", "lie"])?;
     let mut liar = scene.client("onair-puppet", &[])?;
     liar.say("attach lie")?;
@@ -36,15 +35,6 @@ pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
 
     let problem = scene.ctl.refused(&["session", "destroy", "lie"])?;
     let verdict = &problem["verdict"];
-    for reading in verdict["readings"].as_array().into_iter().flatten() {
-        say::note(format_args!(
-            "  {} {:<10} {:<7} {}",
-            text(reading, "witness"),
-            text(reading, "name"),
-            text(reading, "says"),
-            text(reading, "detail")
-        ));
-    }
     ensure!(
         users(verdict, "slots") == Some(0) && users(verdict, "probe") == Some(1),
         "the counters should say 0 and the probe 1: {problem}"
@@ -88,10 +78,6 @@ fn freeze(client: &mut Client) -> Result<()> {
             .contains(") T ")
             .then_some(()))
     })
-}
-
-fn text<'a>(reading: &'a Value, key: &str) -> &'a str {
-    reading[key].as_str().unwrap_or_default()
 }
 
 /// How many users the reading `name` has seen.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, bail};
-use onair_stage::Stage;
 use serde_json::Value;
 
 use crate::say;
@@ -13,18 +12,16 @@ use crate::say;
 pub(crate) struct Ctl {
     program: PathBuf,
     socket: PathBuf,
-    specs: PathBuf,
 }
 
 /// A refusal: exit status other than 0, with the problem document.
 pub(crate) struct Refusal(pub(crate) Value);
 
 impl Ctl {
-    pub(crate) fn new(program: &Path, socket: &Path, stage: &Stage) -> Self {
+    pub(crate) fn new(program: &Path, socket: &Path) -> Self {
         Self {
             program: program.to_owned(),
             socket: socket.to_owned(),
-            specs: stage.directory().to_owned(),
         }
     }
 
@@ -57,44 +54,31 @@ impl Ctl {
     pub(crate) fn show(&self, arguments: &[&str]) -> Result<()> {
         say::command(format_args!("onairctl {}", arguments.join(" ")));
         let done = self.run(arguments, false)?;
-        for line in String::from_utf8_lossy(&done.stdout).lines() {
-            say::note(format_args!("  {line}"));
-        }
         if !done.status.success() {
             bail!("{}", String::from_utf8_lossy(&done.stderr).trim());
         }
+        quote(&done.stdout);
         Ok(())
     }
 
-    /// Shows the command, runs it and gives the problem document: it must be refused.
+    /// Shows the command, which must be refused, and what it prints for people; gives the problem
+    /// document.
     ///
     /// # Errors
     /// When it is not refused.
     pub(crate) fn refused(&self, arguments: &[&str]) -> Result<Value> {
         say::command(format_args!("onairctl {}", arguments.join(" ")));
         match self.ask(arguments)? {
-            Err(Refusal(problem)) => Ok(problem),
+            Err(Refusal(problem)) => {
+                // A refusal changes nothing, so it can be had once more in words.
+                quote(&self.run(arguments, false)?.stderr);
+                Ok(problem)
+            }
             Ok(document) => bail!(
                 "`onairctl {}` should have been refused, and was done: {document}",
                 arguments.join(" ")
             ),
         }
-    }
-
-    /// Creates a session from a specification, and starts it when asked to.
-    ///
-    /// # Errors
-    /// When it is refused.
-    pub(crate) fn create(&self, spec: &Value) -> Result<()> {
-        let name = spec["name"]
-            .as_str()
-            .context("a specification has a name")?;
-        let file = self.specs.join(format!("{name}.json"));
-        std::fs::write(&file, serde_json::to_vec_pretty(spec)?)?;
-        say::command(format_args!("onairctl session create --file {name}.json"));
-        let path = file.to_str().context("the stage's folder is plain ASCII")?;
-        self.quiet(&["session", "create", "--file", path])?;
-        Ok(())
     }
 
     fn ask(&self, arguments: &[&str]) -> Result<Result<Value, Refusal>> {
@@ -122,5 +106,12 @@ impl Ctl {
             command.arg("--json");
         }
         command.args(arguments).output().context("running onairctl")
+    }
+}
+
+/// What a program has printed, set off from what the demo says.
+fn quote(printed: &[u8]) {
+    for line in String::from_utf8_lossy(printed).lines() {
+        say::note(format_args!("  {line}"));
     }
 }

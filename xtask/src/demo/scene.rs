@@ -15,6 +15,18 @@ use crate::say;
 /// How long the daemon may take to be ready, and to end.
 const PATIENCE: u64 = 30;
 
+/// Frames a second.
+pub(crate) const RATE: u64 = 60;
+
+/// Which way the packets of a session go.
+#[derive(Clone, Copy)]
+pub(crate) enum Direction {
+    /// The built-in pattern, to the wire.
+    Send,
+    /// From the wire to clients.
+    Receive,
+}
+
 /// Everything that the acts share.
 pub(crate) struct Scene<'a> {
     pub(crate) ctl: Ctl,
@@ -37,7 +49,6 @@ impl<'a> Scene<'a> {
         let ctl = Ctl::new(
             program(programs, "onairctl")?,
             &Config::control_socket(stage),
-            stage,
         );
         let (daemon, mut config) = start(stage, onaird, hugepages, required, report)?;
         let mut scene = Self {
@@ -78,6 +89,30 @@ impl<'a> Scene<'a> {
             .arg(Config::attach_socket(self.stage))
             .args(arguments);
         Client::start(name, &mut command)
+    }
+
+    /// Creates a session `name`, in one direction of the flow to UDP port `udp` of port `b`.
+    pub(crate) fn create(&self, name: &str, direction: Direction, udp: u16) -> Result<()> {
+        let destination = format!("10.77.0.2:{udp}");
+        let (direction, port, pattern) = match direction {
+            Direction::Send => ("send", "a", Some("--pattern")),
+            Direction::Receive => ("receive", "b", None),
+        };
+        let rate = RATE.to_string();
+        let mut line = vec![
+            "session",
+            "create",
+            name,
+            "--direction",
+            direction,
+            "--port",
+            port,
+        ];
+        line.extend(["--size", "1280x720", "--rate", &rate, "--depth", "8"]);
+        line.extend(["--destination", &destination]);
+        line.extend(pattern);
+        self.ctl.tell(&line)?;
+        Ok(())
     }
 
     /// Whether the probe is on.
