@@ -4,6 +4,7 @@
     non_snake_case,
     reason = "tests are named subject__action__then_result"
 )]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;

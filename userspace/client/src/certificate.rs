@@ -1,0 +1,33 @@
+//! The proof that a session was off air when it was destroyed.
+
+use std::fmt;
+
+/// The proof that a session was off air when it was destroyed, as the daemon issued it: the
+/// document of `GET /v1/sessions/{id}/certificate`. Its memory part is completed later, when this
+/// process has let the memory go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certificate(pub(crate) serde_json::Value);
+
+impl Certificate {
+    /// The document as it came. It is kept even when a newer daemon writes it in a form that this
+    /// library does not know, because the session is gone in any case.
+    #[must_use]
+    pub fn document(&self) -> &serde_json::Value {
+        &self.0
+    }
+
+    /// The document with types.
+    ///
+    /// # Errors
+    /// If it has a form that this library does not know; [`Certificate::document`] has it then.
+    pub fn read(&self) -> Result<onair_api::Certificate, serde_json::Error> {
+        serde_json::from_value(self.0.clone())
+    }
+}
+
+impl fmt::Display for Certificate {
+    /// The document, indented.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}

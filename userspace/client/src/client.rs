@@ -1,0 +1,176 @@
+//! Where the daemon is, and the way to a session.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use onair_api::{SessionId, SessionSpec};
+use onair_ipc::caller::Attachment;
+use onair_ipc::message::{Attached, Request, Response};
+use onair_ipc::{site, sys};
+
+use crate::connection::{Answer, Connection, unexpected};
+use crate::layout::Layout;
+use crate::{Error, Session};
+
+/// The attach socket of a daemon with the default configuration.
+pub const DEFAULT_SOCKET: &str = "/run/onair/attach.sock";
+/// Environment variable that names another attach socket.
+pub const SOCKET_VARIABLE: &str = "ONAIR_ATTACH";
+/// How long the daemon may take to answer a request, unless told otherwise. Attaching includes the
+/// probe's arming of this process's files.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the daemon is, and how patient to be with it. Holds no connection: each attachment has one
+/// of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    path: PathBuf,
+    patience: Duration,
+}
+
+impl Client {
+    /// The daemon at the attach socket `path`; nothing is asked of it yet.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// The daemon at `$ONAIR_ATTACH`, or else at [`DEFAULT_SOCKET`].
+    #[must_use]
+    pub fn from_env() -> Self {
+        let path = std::env::var_os(SOCKET_VARIABLE).filter(|path| !path.is_empty());
+        Self::at(path.map_or_else(|| PathBuf::from(DEFAULT_SOCKET), PathBuf::from))
+    }
+
+    /// The daemon at the attach socket `path`, which must answer.
+    ///
+    /// # Errors
+    /// [`Error::NoDaemon`], [`Error::NoAnswer`], [`Error::Protocol`] if its version is another.
+    pub fn connect(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let client = Self::at(path);
+        client.open()?;
+        Ok(client)
+    }
+
+    /// How long the daemon may take to answer a request (30 s unless set). Not a limit of
+    /// `buffer_get` and the other calls that wait in shared memory.
+    #[must_use]
+    pub fn response_timeout(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The attach socket.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Attaches this process to a living session, by name or id.
+    ///
+    /// # Errors
+    /// [`Error::NoSession`], [`Error::Stale`] (an id of the past), [`Error::Refused`] (not allowed,
+    /// `limit_reached`, `probe_blind`, …), [`Error::NoDaemon`], [`Error::NoAnswer`],
+    /// [`Error::Protocol`].
+    pub fn attach(&self, session: &str) -> Result<Session, Error> {
+        self.attach_on(self.open()?, session)
+    }
+
+    /// Creates a session that this process owns, and attaches to it. The owner may end it itself:
+    /// [`Session::stop`], join its callers, [`Session::destroy`].
+    ///
+    /// # Errors
+    /// [`Error::Refused`] (`invalid_spec`, `name_taken`, `no_such_port`, `limit_reached`, …), and
+    /// those of [`Client::attach`]. If attaching fails the session stays, and is the daemon's
+    /// administrator's to destroy.
+    pub fn create(&self, spec: &SessionSpec) -> Result<Session, Error> {
+        let name = spec.name.as_str();
+        let connection = self.open()?;
+        let spec = serde_json::to_value(spec)
+            .map_err(|error| Error::Protocol(format!("a spec cannot be written: {error}")))?;
+        let answer = connection.ask(&Request::Create { spec }, name)?;
+        match answer.response {
+            Response::Created { session } => self.attach_on(connection, &session),
+            other => Err(unexpected(&other, "create")),
+        }
+    }
+
+    fn open(&self) -> Result<Connection, Error> {
+        Connection::open(&self.path, self.patience)
+    }
+
+    fn attach_on(&self, connection: Connection, session: &str) -> Result<Session, Error> {
+        let request = Request::Attach {
+            session: session.to_owned(),
+        };
+        let mut answer = connection.ask(&request, session)?;
+        if let Response::Challenge { token } = &answer.response {
+            let token = SessionToken::parse(token)?;
+            site::canary(token.0);
+            answer = connection.ask(&Request::Proved {}, session)?;
+        }
+        let Answer {
+            response,
+            descriptors,
+        } = answer;
+        let Response::Attached(attached) = response else {
+            return Err(unexpected(&response, "attach"));
+        };
+        let id: SessionId = attached
+            .session
+            .parse()
+            .map_err(|error| Error::Protocol(format!("{error}")))?;
+        let layout = Layout::of(&attached)
+            .map_err(|what| Error::Protocol(format!("the daemon describes {what}")))?;
+        let attachment = map(&attached, id, descriptors, connection)?;
+        Ok(Session::new(
+            attachment,
+            attached,
+            id,
+            layout,
+            self.patience,
+        ))
+    }
+}
+
+/// The token of a challenge: 16 hex digits.
+struct SessionToken(u64);
+
+impl SessionToken {
+    fn parse(text: &str) -> Result<Self, Error> {
+        Some(text)
+            .filter(|text| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit()))
+            .and_then(|text| u64::from_str_radix(text, 16).ok())
+            .map(Self)
+            .ok_or_else(|| Error::Protocol("the challenge is not 16 hex digits".into()))
+    }
+}
+
+fn map(
+    attached: &Attached,
+    id: SessionId,
+    descriptors: Vec<std::os::fd::OwnedFd>,
+    connection: Connection,
+) -> Result<Arc<Attachment>, Error> {
+    let count = descriptors.len();
+    let Ok(files) = descriptors.try_into() else {
+        return Err(Error::Protocol(format!(
+            "{count} descriptors came with the attachment instead of 3"
+        )));
+    };
+    // Again for each attachment: a child of fork has to register for itself.
+    let membarrier = sys::membarrier_register();
+    Attachment::map(attached, id.0, files, connection.into_socket(), membarrier).map_err(|error| {
+        match error.kind() {
+            std::io::ErrorKind::InvalidData => Error::Protocol(error.to_string()),
+            _ => Error::System {
+                what: "map the session's memory",
+                source: error,
+            },
+        }
+    })
+}

@@ -1,0 +1,244 @@
+//! One request, one answer, on the attach socket; never on the way of a get or a put.
+
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use onair_ipc::message::{MAX_PACKET, Request, Response};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags,
+    SocketAddrUnix, SocketFlags, SocketType, sockopt,
+};
+
+use crate::Error;
+
+/// Descriptors that the daemon sends with its answer to `proved`: `ctl`, `seg`, `frames`.
+const DESCRIPTORS: usize = 3;
+
+/// An answer, with what came along.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+/// Connects to the daemon at `path`, waiting at most `patience` for a place in its queue.
+pub(crate) fn open(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
+    let failed = |source: Errno| Error::NoDaemon {
+        path: path.to_owned(),
+        source: source.into(),
+    };
+    let address = SocketAddrUnix::new(path).map_err(failed)?;
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(failed)?;
+    // Bounds connect() too: it blocks while the listener's backlog is full. Zero would mean forever.
+    let bound = patience.max(Duration::from_millis(1));
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(bound)).map_err(failed)?;
+    loop {
+        match rustix::net::connect(&socket, &address) {
+            Err(Errno::INTR) => {}
+            // The bound passed.
+            Err(Errno::AGAIN) => return Err(Error::NoAnswer(patience)),
+            result => return result.map(|()| socket).map_err(failed),
+        }
+    }
+}
+
+/// Sends `request` and waits at most `patience` for its answer.
+pub(crate) fn ask(
+    socket: BorrowedFd<'_>,
+    request: &Request,
+    patience: Duration,
+) -> Result<Answer, Error> {
+    let deadline = Instant::now().checked_add(patience);
+    let packet = serde_json::to_vec(request)
+        .map_err(|error| Error::Protocol(format!("a request cannot be written: {error}")))?;
+    if packet.len() > MAX_PACKET {
+        return Err(Error::Protocol(format!(
+            "a request of {} bytes is longer than the {MAX_PACKET} that fit into a packet",
+            packet.len()
+        )));
+    }
+    let expired = || Error::NoAnswer(patience);
+    loop {
+        match rustix::net::send(socket, &packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => await_event(socket, PollFlags::OUT, deadline, expired)?,
+            // The daemon may have said why before it hung up: read on.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => break,
+            Err(errno) => return Err(system("send a request to the daemon", errno)),
+        }
+    }
+    loop {
+        match receive(socket) {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => await_event(socket, PollFlags::IN, deadline, expired)?,
+            Err(Errno::CONNRESET) => return Err(Error::Disconnected),
+            Err(errno) => return Err(system("receive the daemon's answer", errno)),
+            Ok(packet) => return packet.read(),
+        }
+    }
+}
+
+fn system(what: &'static str, errno: Errno) -> Error {
+    Error::System {
+        what,
+        source: io::Error::from(errno),
+    }
+}
+
+fn await_event(
+    socket: BorrowedFd<'_>,
+    event: PollFlags,
+    deadline: Option<Instant>,
+    expired: impl Fn() -> Error,
+) -> Result<(), Error> {
+    let left = match deadline {
+        None => None,
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(expired());
+            }
+            // A wait too long for a timespec is as good as none.
+            Timespec::try_from(left).ok()
+        }
+    };
+    match poll(
+        &mut [PollFd::from_borrowed_fd(socket, event)],
+        left.as_ref(),
+    ) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(system("wait for the daemon", errno)),
+    }
+}
+
+struct Packet {
+    bytes: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+    cut: bool,
+}
+
+fn receive(socket: BorrowedFd<'_>) -> Result<Packet, Errno> {
+    let mut bytes = vec![0; MAX_PACKET];
+    // Room for one more than we take, so that too many are noticed.
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS + 1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = rustix::net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut bytes)],
+        &mut control,
+        RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let mut descriptors = Vec::new();
+    for item in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = item {
+            descriptors.extend(received);
+        }
+    }
+    bytes.truncate(message.bytes);
+    Ok(Packet {
+        bytes,
+        descriptors,
+        cut: message
+            .flags
+            .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC),
+    })
+}
+
+impl Packet {
+    fn read(self) -> Result<Answer, Error> {
+        if self.bytes.is_empty() {
+            return Err(Error::Disconnected);
+        }
+        if self.cut {
+            return Err(Error::Protocol("an answer was cut off".into()));
+        }
+        let response = serde_json::from_slice(&self.bytes)
+            .map_err(|error| Error::Protocol(format!("an answer cannot be read: {error}")))?;
+        Ok(Answer {
+            response,
+            descriptors: self.descriptors,
+        })
+    }
+}
+
+/// What kind of answer it was, for the message about an unexpected one.
+pub(crate) fn kind(response: &Response) -> &'static str {
+    match response {
+        Response::Welcome { .. } => "welcome",
+        Response::Created { .. } => "created",
+        Response::Challenge { .. } => "challenge",
+        Response::Attached(_) => "attached",
+        Response::Detached {} => "detached",
+        Response::Destroyed { .. } => "destroyed",
+        Response::Error(_) => "error",
+    }
+}
+
+/// A conversation before there is an attachment.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    socket: OwnedFd,
+    patience: Duration,
+}
+
+impl Connection {
+    /// Connects and says hello.
+    pub(crate) fn open(path: &Path, patience: Duration) -> Result<Self, Error> {
+        let this = Self {
+            socket: open(path, patience)?,
+            patience,
+        };
+        let hello = Request::Hello {
+            protocol: onair_ipc::message::PROTOCOL,
+            library: concat!("onair ", env!("CARGO_PKG_VERSION")).to_owned(),
+            sites: onair_ipc::site::are_executed(),
+        };
+        match this.ask(&hello, "hello")?.response {
+            Response::Welcome { protocol, .. } if protocol == onair_ipc::message::PROTOCOL => {
+                Ok(this)
+            }
+            Response::Welcome { protocol, daemon } => Err(Error::Protocol(format!(
+                "{daemon} speaks version {protocol} of the messages, this library {}",
+                onair_ipc::message::PROTOCOL
+            ))),
+            other => Err(unexpected(&other, "hello")),
+        }
+    }
+
+    /// One request about `session`; a refusal is an error.
+    pub(crate) fn ask(&self, request: &Request, session: &str) -> Result<Answer, Error> {
+        refusal(ask(self.socket.as_fd(), request, self.patience)?, session)
+    }
+
+    /// The socket, for the attachment.
+    pub(crate) fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+}
+
+/// Turns a refusal into an error.
+pub(crate) fn refusal(answer: Answer, session: &str) -> Result<Answer, Error> {
+    match answer.response {
+        Response::Error(refused) => Err(Error::refused(refused, session)),
+        _ => Ok(answer),
+    }
+}
+
+/// The error for an answer that does not belong to the request.
+pub(crate) fn unexpected(response: &Response, request: &str) -> Error {
+    Error::Protocol(format!(
+        "{:?} came as the answer to {request:?}",
+        kind(response)
+    ))
+}

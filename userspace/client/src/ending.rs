@@ -1,0 +1,196 @@
+//! How an attachment ends: detach, destroy, drop.
+
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use onair_ipc::message::{Request, Response};
+
+use crate::connection::{self, Answer, refusal, unexpected};
+use crate::{Certificate, Error, Session};
+
+/// What can still be asked on the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// The next answer belongs to the next request.
+    Open,
+    /// An answer did not come in time and may still do so: no later one could be told from it.
+    OutOfStep,
+    /// The attachment has ended.
+    Closed,
+}
+
+/// First pause between two looks at callers that are on their way out; doubles up to the last.
+const FIRST_PAUSE: Duration = Duration::from_micros(20);
+const LAST_PAUSE: Duration = Duration::from_millis(5);
+
+impl Session {
+    /// Gives the attachment back. Stops the session for this process, lets its callers leave, and
+    /// takes the shared memory out of reach; from then on every call returns [`Error::Stale`], in
+    /// every thread.
+    ///
+    /// # Errors
+    /// - [`Error::InUse`] (`EBUSY`) while buffers are held, or if callers do not leave. The
+    ///   attachment stays; if no buffer was held at the call, it is stopped for this process
+    ///   ([`Session::start`] undoes it).
+    /// - [`Error::Stale`] if it had ended already, or the daemon has.
+    /// - [`Error::Busy`], [`Error::NoAnswer`], [`Error::Protocol`]: the attachment stays.
+    pub fn detach(&self) -> Result<(), Error> {
+        let mut line = self.line()?;
+        let in_use = |callers| Error::InUse {
+            frames: self.attachment.held(),
+            callers,
+        };
+        if self.attachment.held() > 0 {
+            return Err(in_use(0));
+        }
+        self.stop();
+        let callers = self.callers_left();
+        if callers > 0 || self.attachment.held() > 0 {
+            return Err(in_use(callers));
+        }
+        match self.request(&mut line, &Request::Detach {}, self.patience) {
+            Ok(Answer {
+                response: Response::Detached {},
+                ..
+            }) => {
+                self.leave(&mut line);
+                Ok(())
+            }
+            Ok(other) => {
+                *line = Line::OutOfStep;
+                Err(unexpected(&other.response, "detach"))
+            }
+            // The daemon has ended, or it has taken the attachment back already.
+            Err(Error::Disconnected | Error::Stale) => {
+                self.leave(&mut line);
+                Err(Error::Stale)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Destroys the session, which this process created and has stopped, if nobody uses it; waits
+    /// for nobody. From then on every call returns [`Error::Stale`].
+    ///
+    /// # Errors
+    /// - [`Error::Busy`] (`EBUSY`) with the blockers if it has users: those that the counters, the
+    ///   probe or the ledger of lent buffers know of, in any process. Nothing changed.
+    /// - [`Error::NotStopped`] (`EINVAL`), [`Error::NotOwner`] (`EACCES`), [`Error::Stale`].
+    /// - [`Error::Refused`] (`probe_blind`, …), [`Error::NoAnswer`], [`Error::Protocol`].
+    pub fn destroy(&self) -> Result<Certificate, Error> {
+        self.end(None)
+    }
+
+    /// [`Session::destroy`], as soon as the last user has left, at most for `wait`.
+    ///
+    /// # Errors
+    /// As [`Session::destroy`]; [`Error::Busy`] means that users remained when `wait` had passed.
+    pub fn destroy_wait(&self, wait: Duration) -> Result<Certificate, Error> {
+        self.end(Some(wait))
+    }
+
+    fn end(&self, wait: Option<Duration>) -> Result<Certificate, Error> {
+        if !self.is_owner() {
+            return Err(Error::NotOwner(self.name().to_owned()));
+        }
+        let mut line = self.line()?;
+        let request = Request::Destroy {
+            wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        };
+        let patience = self.patience.saturating_add(wait.unwrap_or_default());
+        match self.request(&mut line, &request, patience) {
+            Ok(Answer {
+                response: Response::Destroyed { certificate },
+                ..
+            }) => {
+                self.leave(&mut line);
+                Ok(Certificate(certificate))
+            }
+            Ok(other) => {
+                *line = Line::OutOfStep;
+                Err(unexpected(&other.response, "destroy"))
+            }
+            Err(Error::Disconnected | Error::Stale) => {
+                self.leave(&mut line);
+                Err(Error::Stale)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The line, if this process may speak on it.
+    fn line(&self) -> Result<MutexGuard<'_, Line>, Error> {
+        if rustix::process::getpid() != self.process {
+            return Err(Error::Stale);
+        }
+        let line = lock(&self.line);
+        match *line {
+            Line::Open => Ok(line),
+            Line::Closed => Err(Error::Stale),
+            Line::OutOfStep => Err(Error::Protocol(
+                "an earlier request was never answered; drop the session and attach anew".into(),
+            )),
+        }
+    }
+
+    fn request(
+        &self,
+        line: &mut Line,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Answer, Error> {
+        let answer = connection::ask(self.attachment.as_fd(), request, patience)
+            .and_then(|answer| refusal(answer, self.name()));
+        if let Err(Error::NoAnswer(_) | Error::Protocol(_) | Error::System { .. }) = &answer {
+            *line = Line::OutOfStep;
+        }
+        answer
+    }
+
+    /// Waits until every caller of this process has left; how many have not.
+    fn callers_left(&self) -> u32 {
+        let deadline = Instant::now().checked_add(self.patience);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let callers = self.attachment.callers();
+            if callers == 0 || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return callers;
+            }
+            // They were woken and hold nothing: they leave within their next few instructions.
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    fn leave(&self, line: &mut Line) {
+        *line = Line::Closed;
+        self.attachment.tombstone();
+        self.hang_up();
+    }
+
+    /// Ends the connection, also while an [`EventFd`](crate::EventFd) keeps its descriptor.
+    fn hang_up(&self) {
+        // It may have been hung up already.
+        let _ = rustix::net::shutdown(self.attachment.as_fd(), rustix::net::Shutdown::Both);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A forked child shares the connection with its parent, and has no shared memory.
+        if rustix::process::getpid() != self.process {
+            return;
+        }
+        self.hang_up();
+        if Arc::strong_count(&self.attachment) > 1 {
+            // An event descriptor outlives the session: let the memory go in spite of it.
+            self.attachment.tombstone();
+        }
+    }
+}
+
+/// No code panics with the line locked; if it did, the line would say what it was at.
+fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
+    line.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,282 @@
+//! What can go wrong, with errno equivalents.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use onair_api::{Blocker, ProblemCode};
+use onair_ipc::caller::Refusal;
+use onair_ipc::message::Refused;
+use rustix::io::Errno;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `EAGAIN`: the session is stopped, or was stopped while the call waited.
+    #[error("the session is stopped; wait_started() waits until it runs again")]
+    Stopped,
+    /// `ETIMEDOUT`: nothing came in time.
+    #[error("nothing came in time; call again to wait longer")]
+    TimedOut,
+    /// `ESTALE`: the session, the attachment or the daemon is gone.
+    #[error(
+        "the session is gone (destroyed, evicted, detached, forked, or the daemon ended); drop it \
+         and attach anew"
+    )]
+    Stale,
+    /// `EALREADY`: the buffer was put before.
+    #[error("the buffer was put already; forget the handle")]
+    AlreadyPut,
+    /// `EINVAL`: the buffer is not one that this session lent.
+    #[error("the buffer is not one that this session lent; put it into the session it came from")]
+    NotHeld,
+    /// `EINVAL`: frames of a receive session cannot be filled or submitted.
+    #[error("session {0:?} receives; only a send session takes frames to be sent")]
+    NotASender(String),
+    /// `EBUSY`: this process holds buffers or is inside calls, so it cannot detach.
+    #[error(
+        "{frames} buffers are held and {callers} threads are inside calls; put the buffers, join \
+         the threads, and detach again"
+    )]
+    InUse {
+        /// Buffers that this process holds (forgotten guards count).
+        frames: usize,
+        /// Threads of this process that are inside a call.
+        callers: u32,
+    },
+    /// `EBUSY`: the session has users, so it is not destroyed.
+    #[error(transparent)]
+    Busy(Box<Busy>),
+    /// `EINVAL`: the session was not stopped before destroy.
+    #[error("session {0:?} runs; call stop() and join its callers before destroy()")]
+    NotStopped(String),
+    /// `EACCES`: this process did not create the session, so it may not destroy it.
+    #[error(
+        "session {0:?} was not created by this process; its owner, or onairctl, may destroy it"
+    )]
+    NotOwner(String),
+    /// `ENOENT`: there is no such session.
+    #[error("there is no session {name:?}: {message}")]
+    NoSession {
+        /// What was asked for.
+        name: String,
+        /// The daemon's words.
+        message: String,
+    },
+    /// `ESHUTDOWN`: the daemon is going away.
+    #[error("the daemon is shutting down: {0}")]
+    ShuttingDown(String),
+    /// The daemon refused for another reason; the errno follows the code.
+    #[error("{message} ({code})")]
+    Refused {
+        /// The stable code of the control API.
+        code: String,
+        /// The daemon's words.
+        message: String,
+    },
+    /// The errno of the connect: no daemon answers at the socket.
+    #[error("no daemon answers at {}: {source}; is onaird running, and may this user reach it?", path.display())]
+    NoDaemon {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// `ETIMEDOUT`: the daemon took a request and did not answer it.
+    #[error("the daemon did not answer within {0:?}; it may be overloaded or wedged")]
+    NoAnswer(Duration),
+    /// `ESTALE`: the daemon closed the connection.
+    #[error("the daemon closed the connection; attach anew")]
+    Disconnected,
+    /// `EPROTO`: the daemon sent something that this library does not understand.
+    #[error("the daemon and this library do not understand each other: {0}; use matching versions")]
+    Protocol(String),
+    /// The kernel refused something; its errno.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Who keeps a session from being destroyed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Busy {
+    /// The daemon's words.
+    pub message: String,
+    /// Who uses the session.
+    pub blockers: Vec<Blocker>,
+    /// Blockers that a newer daemon described in a way that this library does not know.
+    pub unreadable: usize,
+    /// Whether a wait for them had been allowed, and passed.
+    pub waited: bool,
+}
+
+impl Error {
+    /// The errno that C programs get for this, positive.
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        let errno = match self {
+            Self::Stopped => Errno::AGAIN,
+            Self::TimedOut | Self::NoAnswer(_) => Errno::TIMEDOUT,
+            Self::Stale | Self::Disconnected => Errno::STALE,
+            Self::AlreadyPut => Errno::ALREADY,
+            Self::NotHeld | Self::NotASender(_) | Self::NotStopped(_) => Errno::INVAL,
+            Self::InUse { .. } | Self::Busy(_) => Errno::BUSY,
+            Self::NotOwner(_) => Errno::ACCESS,
+            Self::NoSession { .. } => Errno::NOENT,
+            Self::ShuttingDown(_) => Errno::SHUTDOWN,
+            Self::Refused { code, .. } => known(code).map_or(Errno::PROTO, errno_of),
+            Self::Protocol(_) => Errno::PROTO,
+            Self::NoDaemon { source, .. } | Self::System { source, .. } => {
+                return source.raw_os_error().unwrap_or(Errno::IO.raw_os_error());
+            }
+        };
+        errno.raw_os_error()
+    }
+
+    /// The error for the daemon's answer to a request about `session`.
+    pub(crate) fn refused(refused: Refused, session: &str) -> Self {
+        let Refused {
+            code,
+            message,
+            blockers,
+        } = refused;
+        match known(&code) {
+            Some(
+                busy @ (ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined),
+            ) => Self::Busy(Box::new(Busy::of(
+                message,
+                blockers,
+                busy == ProblemCode::DeadlinePassed,
+            ))),
+            Some(ProblemCode::Running) => Self::NotStopped(session.to_owned()),
+            Some(ProblemCode::NoSuchSession) => Self::NoSession {
+                name: session.to_owned(),
+                message,
+            },
+            Some(ProblemCode::StaleSession) => Self::Stale,
+            Some(ProblemCode::ShuttingDown) => Self::ShuttingDown(message),
+            _ => Self::Refused { code, message },
+        }
+    }
+}
+
+impl Busy {
+    fn of(message: String, blockers: Vec<serde_json::Value>, waited: bool) -> Self {
+        let count = blockers.len();
+        let blockers: Vec<Blocker> = blockers
+            .into_iter()
+            .filter_map(|blocker| serde_json::from_value(blocker).ok())
+            .collect();
+        Self {
+            message,
+            unreadable: count - blockers.len(),
+            blockers,
+            waited,
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    #[inline]
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Again => Self::Stopped,
+            Refusal::TimedOut => Self::TimedOut,
+            Refusal::Stale => Self::Stale,
+            Refusal::Already => Self::AlreadyPut,
+            Refusal::Invalid => Self::NotHeld,
+        }
+    }
+}
+
+fn known(code: &str) -> Option<ProblemCode> {
+    ProblemCode::ALL
+        .iter()
+        .copied()
+        .find(|known| known.as_str() == code)
+}
+
+/// The table of docs: control API code → errno.
+fn errno_of(code: ProblemCode) -> Errno {
+    match code {
+        ProblemCode::InvalidSpec => Errno::INVAL,
+        ProblemCode::NoSuchSession => Errno::NOENT,
+        ProblemCode::StaleSession => Errno::STALE,
+        ProblemCode::NoSuchPort => Errno::NODEV,
+        ProblemCode::NameTaken => Errno::EXIST,
+        ProblemCode::Busy
+        | ProblemCode::DeadlinePassed
+        | ProblemCode::Quarantined
+        | ProblemCode::Draining => Errno::BUSY,
+        ProblemCode::Running => Errno::INVAL,
+        ProblemCode::Forbidden => Errno::ACCESS,
+        ProblemCode::LimitReached => Errno::DQUOT,
+        ProblemCode::DataplaneBusy | ProblemCode::RequestTimeout => Errno::TIMEDOUT,
+        ProblemCode::Overloaded => Errno::NOBUFS,
+        ProblemCode::ShuttingDown => Errno::SHUTDOWN,
+        ProblemCode::ProbeBlind | ProblemCode::Internal => Errno::IO,
+        _ => Errno::PROTO,
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str) -> Error {
+        let refused = Refused {
+            code: code.to_owned(),
+            message: "words".to_owned(),
+            blockers: vec![serde_json::json!({"kind": "of a later version"})],
+        };
+        Error::refused(refused, "cam1")
+    }
+
+    #[test]
+    fn refused__codes__then_typed_with_errno() {
+        for (code, errno) in [
+            ("busy", Errno::BUSY),
+            ("deadline_passed", Errno::BUSY),
+            ("running", Errno::INVAL),
+            ("no_such_session", Errno::NOENT),
+            ("stale_session", Errno::STALE),
+            ("shutting_down", Errno::SHUTDOWN),
+            ("forbidden", Errno::ACCESS),
+            ("name_taken", Errno::EXIST),
+            ("probe_blind", Errno::IO),
+            ("unheard_of", Errno::PROTO),
+        ] {
+            assert_eq!(refused(code).errno(), errno.raw_os_error(), "{code}");
+        }
+    }
+
+    #[test]
+    fn refused__blockers_of_a_later_version__then_counted_not_lost() {
+        let Error::Busy(busy) = refused("busy") else {
+            panic!("busy");
+        };
+        assert_eq!((busy.blockers.len(), busy.unreadable), (0, 1));
+        assert!(!busy.waited);
+    }
+
+    #[test]
+    fn calls__refusals__then_distinct_errnos() {
+        let all = [
+            Refusal::Again,
+            Refusal::TimedOut,
+            Refusal::Stale,
+            Refusal::Already,
+            Refusal::Invalid,
+        ];
+        let mut errnos = all.map(|refusal| Error::from(refusal).errno()).to_vec();
+        errnos.dedup();
+        assert_eq!(errnos.len(), all.len());
+    }
+}

@@ -1,0 +1,88 @@
+//! A held frame as a plain value, for bindings to languages without guards.
+
+use std::ptr::NonNull;
+
+use onair_api::SessionId;
+use onair_ipc::caller::{Lease, Refusal};
+
+use crate::{Error, Session, Status};
+
+/// A held frame as a plain value that may be copied and kept: put twice, put into another session or
+/// used after the end, it is refused with a typed error and does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawBuffer {
+    session: SessionId,
+    lease: Lease,
+}
+
+impl RawBuffer {
+    pub(crate) fn new(session: SessionId, lease: Lease) -> Self {
+        Self { session, lease }
+    }
+
+    /// Id of the session that lent it.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Index of the frame in the attachment's memory.
+    #[must_use]
+    pub fn frame(&self) -> u32 {
+        self.lease.frame
+    }
+}
+
+impl Session {
+    /// Gives the frame of a raw handle back.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyPut`] (`EALREADY`) the second time, [`Error::NotHeld`] (`EINVAL`) for a handle
+    /// of another session or attachment, [`Error::Stale`] after the end.
+    pub fn put_raw(&self, raw: RawBuffer) -> Result<(), Error> {
+        self.check(raw)?;
+        Ok(self.attachment.put(raw.lease)?)
+    }
+
+    /// Send session: hands the frame of a raw handle over to be sent.
+    ///
+    /// # Errors
+    /// As [`Session::put_raw`]; [`Error::NotASender`] (`EINVAL`) in a receive session.
+    pub fn submit_raw(&self, raw: RawBuffer) -> Result<(), Error> {
+        self.check(raw)?;
+        if !self.is_sender() {
+            return Err(Error::NotASender(self.name().to_owned()));
+        }
+        Ok(self.attachment.submit(raw.lease)?)
+    }
+
+    /// Address and length in bytes of a raw handle's frame. The memory may be read, and in a send
+    /// session written, until the handle is put.
+    ///
+    /// # Errors
+    /// [`Error::NotHeld`] for a handle of another session or attachment.
+    pub fn raw_bytes(&self, raw: RawBuffer) -> Result<(NonNull<u8>, usize), Error> {
+        self.check(raw)?;
+        let base = NonNull::new(self.attachment.frame_base(raw.lease.frame));
+        let len = self.attachment.geometry().frame_bytes as usize;
+        base.map(|base| (base, len)).ok_or(Error::NotHeld)
+    }
+
+    /// Number, RTP timestamp and status of a raw handle's frame, as on [`Buffer`](crate::Buffer).
+    ///
+    /// # Errors
+    /// [`Error::NotHeld`] for a handle of another session or attachment.
+    pub fn raw_status(&self, raw: RawBuffer) -> Result<(u64, u32, Status), Error> {
+        self.check(raw)?;
+        let meta = self.attachment.meta(raw.lease);
+        Ok((meta.number, meta.rtp_timestamp, Status::from(&meta)))
+    }
+
+    fn check(&self, raw: RawBuffer) -> Result<(), Refusal> {
+        if raw.session == self.id() && raw.lease.attachment == self.attachment() {
+            Ok(())
+        } else {
+            Err(Refusal::Invalid)
+        }
+    }
+}

@@ -1,0 +1,87 @@
+use onair::{Client, Error, Session, Timeout};
+use std::time::Duration;
+
+use crate::fake::{FRAME_BYTES, Fake, HEIGHT, SESSION, WIDTH, spec};
+
+#[test]
+fn attach__by_name_or_id__then_described() {
+    let fake = Fake::receiving();
+    let client = Client::connect(&fake.path).unwrap();
+    for name in ["test".to_owned(), format!("{SESSION:016x}")] {
+        let session = client.attach(&name).unwrap();
+        assert_eq!((session.id().0, session.name()), (SESSION, "test"));
+        assert!(!session.is_owner() && !session.is_sender() && session.is_watched());
+        let layout = session.layout();
+        assert_eq!(
+            (layout.width, layout.height, layout.depth),
+            (WIDTH, HEIGHT, 8)
+        );
+        assert_eq!(layout.line_bytes, WIDTH * 2);
+        assert_eq!(layout.frame_bytes(), FRAME_BYTES as usize);
+        assert_eq!(layout.frame_rate, (60, 1));
+        assert!(!session.is_stopped());
+    }
+}
+
+#[test]
+fn create__spec__then_attached_as_owner() {
+    let fake = Fake::receiving();
+    let session = Session::create(&fake.path, &spec()).unwrap();
+    assert!(session.is_owner());
+    assert!(fake.world().created);
+}
+
+#[test]
+fn attach__unknown_session__then_enoent_with_its_name() {
+    let fake = Fake::receiving();
+    let error = Session::attach(&fake.path, "other").unwrap_err();
+    assert!(matches!(&error, Error::NoSession { name, .. } if name == "other"));
+    assert_eq!(error.errno(), rustix::io::Errno::NOENT.raw_os_error());
+}
+
+#[test]
+fn attach__refusals__then_typed() {
+    let fake = Fake::receiving();
+    for (code, errno) in [
+        ("forbidden", rustix::io::Errno::ACCESS),
+        ("shutting_down", rustix::io::Errno::SHUTDOWN),
+        ("stale_session", rustix::io::Errno::STALE),
+        ("limit_reached", rustix::io::Errno::DQUOT),
+    ] {
+        fake.world().refuses = Some(code);
+        let error = Session::attach(&fake.path, "test").unwrap_err();
+        assert_eq!(error.errno(), errno.raw_os_error(), "{error}");
+    }
+}
+
+#[test]
+fn connect__nobody_there__then_path_and_errno() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("nobody.sock");
+    let error = Client::connect(&path).unwrap_err();
+    assert_eq!(error.errno(), rustix::io::Errno::NOENT.raw_os_error());
+    assert!(error.to_string().contains("nobody.sock"), "{error}");
+}
+
+#[test]
+fn attach__mute_daemon__then_no_answer_in_time() {
+    let fake = Fake::receiving();
+    fake.world().is_mute = true;
+    let client = Client::at(&fake.path).response_timeout(Duration::from_millis(20));
+    let error = client.attach("test").unwrap_err();
+    assert!(matches!(error, Error::NoAnswer(_)), "{error}");
+    assert_eq!(error.errno(), rustix::io::Errno::TIMEDOUT.raw_os_error());
+}
+
+#[test]
+fn drop__of_one_attachment__then_the_daemon_sees_it_and_others_run_on() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    let other = Session::attach(&fake.path, "test").unwrap();
+    drop(session);
+    fake.until("the daemon notices", |world| !world.members[0].is_there);
+    assert!(matches!(
+        other.buffer_get(Timeout::NOW),
+        Err(Error::TimedOut)
+    ));
+}

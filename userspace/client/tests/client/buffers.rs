@@ -1,0 +1,150 @@
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use onair::{Buffer, Error, EventKind, Session, Status, Timeout};
+use onair_ipc::meta::{FrameMeta, MissingRange};
+
+use crate::fake::{FRAME_BYTES, Fake};
+
+#[test]
+fn buffer__taken__then_bytes_and_description() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    fake.publish(2, 41);
+    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    assert_eq!(buffer.len(), FRAME_BYTES as usize);
+    assert_eq!(buffer[..8], 41_u64.to_le_bytes());
+    assert_eq!((buffer.number(), buffer.status()), (41, Status::Complete));
+    assert_eq!(session.buffers_held(), 1);
+    let buffer = buffer.writable().unwrap_err();
+    drop(buffer);
+    assert_eq!(session.buffers_held(), 0);
+    assert_eq!(fake.reap(), [2]);
+}
+
+#[test]
+fn buffer__incomplete__then_says_what_is_missing() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    let mut meta = FrameMeta {
+        number: 7,
+        bytes_missing: 30,
+        packets_lost: 2,
+        ..FrameMeta::default()
+    };
+    meta.missing[0] = MissingRange {
+        offset: 100,
+        len: 10,
+    };
+    meta.missing[1] = MissingRange {
+        offset: 300,
+        len: 20,
+    };
+    fake.world().members[0].lender.publish(0, &meta).unwrap();
+    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    let Status::Incomplete(what) = buffer.status() else {
+        panic!("{buffer:?}");
+    };
+    assert_eq!((what.bytes_missing, what.packets_lost), (30, 2));
+    assert_eq!(what.ranges().collect::<Vec<_>>(), meta.missing[..2]);
+}
+
+#[test]
+fn buffers__sixteen_threads__then_each_frame_once_and_whole() {
+    const COUNT: u64 = 4_000;
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    let seen = Mutex::new(HashSet::new());
+    let taken = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                loop {
+                    match session.buffer_get(Timeout::NEVER) {
+                        Ok(buffer) => {
+                            assert_eq!(buffer[..8], buffer.number().to_le_bytes());
+                            assert!(seen.lock().unwrap().insert(buffer.number()));
+                            taken.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Err(Error::Stopped) => return,
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            });
+        }
+        let mut free: Vec<u32> = (0..crate::fake::FRAMES).collect();
+        for number in 0..COUNT {
+            fake.until("a frame is free", |world| {
+                world.members[0]
+                    .lender
+                    .reap(|credit| free.push(credit.frame));
+                let lender = &world.members[0].lender;
+                !free.is_empty() && lender.lent() < lender.quota()
+            });
+            fake.publish(free.pop().unwrap(), number);
+        }
+        fake.until("all are taken", |_| taken.load(Ordering::SeqCst) == COUNT);
+        session.stop();
+    });
+    assert_eq!(seen.into_inner().unwrap().len() as u64, COUNT);
+    assert_eq!(session.buffers_held(), 0);
+}
+
+#[test]
+fn buffer__moved_to_another_thread__then_put_there() {
+    fn is_sendable<T: Send + Sync>(_: &T) {}
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    is_sendable(&session);
+    fake.publish(1, 1);
+    let buffer: Buffer<'_> = session.buffer_get(Timeout::NOW).unwrap();
+    is_sendable(&buffer);
+    std::thread::scope(|scope| {
+        scope.spawn(|| session.buffer_put(buffer).unwrap());
+    });
+    assert_eq!(fake.reap(), [1]);
+}
+
+#[test]
+fn send__filled_and_submitted__then_sent_in_order_and_dropped_ones_are_not() {
+    let fake = Fake::sending();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    assert!(session.is_sender());
+    for frame in 0..3 {
+        fake.publish(frame, 0);
+    }
+    let mut first = session.buffer_get_mut(Timeout::NOW).unwrap();
+    let mut second = session.buffer_get_mut(Timeout::NOW).unwrap();
+    let third = session.buffer_get_mut(Timeout::NOW).unwrap();
+    first.fill(1);
+    second.fill(2);
+    second.submit().unwrap();
+    first.submit().unwrap();
+    drop(third);
+    let mut free = fake.reap();
+    free.sort_unstable();
+    assert_eq!(free, [0, 1, 2]);
+    let mut world = fake.world();
+    world.submitted.sort_by_key(|submitted| submitted.2);
+    assert_eq!(world.submitted, [(1, 1, 1), (1, 0, 2)]);
+    let mut bytes = [0; FRAME_BYTES as usize];
+    world.members[0].frames.read(1, 0, &mut bytes);
+    assert_eq!(bytes, [2; FRAME_BYTES as usize]);
+}
+
+#[test]
+fn events__notified__then_polled_in_order() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    fake.notify(EventKind::Dropped, 3);
+    fake.notify(EventKind::Draining, 0);
+    let event = session.event_poll(Timeout::NEVER).unwrap();
+    assert_eq!((event.kind, event.argument), (EventKind::Dropped, 3));
+    let event = session.event_poll(Timeout::millis(1000)).unwrap();
+    assert_eq!(event.kind, EventKind::Draining);
+    assert!(matches!(
+        session.event_poll(Timeout::NOW),
+        Err(Error::TimedOut)
+    ));
+}

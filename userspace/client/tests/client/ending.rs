@@ -1,0 +1,175 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use onair::{Error, Session, Timeout};
+
+use crate::fake::{Fake, SESSION, spec};
+
+fn is_stale<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Stale))
+}
+
+#[test]
+fn detach__callers_waiting__then_they_leave_and_all_is_stale() {
+    let fake = Fake::receiving();
+    let session = Arc::new(Session::attach(&fake.path, "test").unwrap());
+    let callers: Vec<_> = (0..8)
+        .map(|i| {
+            let session = session.clone();
+            std::thread::spawn(move || match i % 2 {
+                0 => session.buffer_get(Timeout::NEVER).map(drop).unwrap_err(),
+                _ => session.event_poll(Timeout::NEVER).map(drop).unwrap_err(),
+            })
+        })
+        .collect();
+    fake.until("all are inside", |world| {
+        world.members[0].lender.memory().users().len() == 8
+    });
+    session.detach().unwrap();
+    for caller in callers {
+        assert!(matches!(
+            caller.join().unwrap(),
+            Error::Stopped | Error::Stale
+        ));
+    }
+    assert!(is_stale(session.buffer_get(Timeout::NEVER)));
+    assert!(is_stale(session.event_poll(Timeout::NOW)));
+    assert!(is_stale(session.wait_started(Timeout::NEVER)));
+    assert!(is_stale(session.detach()));
+    assert!(session.is_stopped());
+    session.stop();
+    session.start();
+    assert!(is_stale(session.buffer_get(Timeout::NEVER)));
+    fake.until("the daemon saw it", |world| !world.members[0].is_there);
+}
+
+#[test]
+fn detach__waiting_for_a_start__then_stale_at_once() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    session.stop();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| session.wait_started(Timeout::NEVER));
+        session.detach().unwrap();
+        assert!(is_stale(waiter.join().unwrap()));
+    });
+}
+
+#[test]
+fn detach__buffer_held__then_busy_and_nothing_changed() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    fake.publish(0, 1);
+    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    let error = session.detach().unwrap_err();
+    assert!(matches!(error, Error::InUse { frames: 1, .. }), "{error}");
+    assert_eq!(error.errno(), rustix::io::Errno::BUSY.raw_os_error());
+    assert!(!session.is_stopped());
+    assert_eq!(buffer[..8], 1_u64.to_le_bytes());
+    drop(buffer);
+    session.detach().unwrap();
+}
+
+#[test]
+fn detach__forgotten_guard__then_counted_as_held() {
+    let fake = Fake::receiving();
+    let session = Session::create(&fake.path, &spec()).unwrap();
+    fake.publish(0, 1);
+    std::mem::forget(session.buffer_get(Timeout::NOW).unwrap());
+    assert_eq!(session.buffers_held(), 1);
+    assert!(matches!(
+        session.detach(),
+        Err(Error::InUse { frames: 1, .. })
+    ));
+    session.stop();
+    let Err(Error::Busy(busy)) = session.destroy() else {
+        panic!("a forgotten guard pins the session");
+    };
+    assert_eq!(busy.blockers.len(), 1);
+    drop(session);
+    fake.until("the connection is closed", |world| {
+        !world.members[0].is_there
+    });
+}
+
+#[test]
+fn destroy__stopped_and_unused__then_certificate_and_stale() {
+    let fake = Fake::receiving();
+    let session = Session::create(&fake.path, &spec()).unwrap();
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| session.buffer_get(Timeout::NEVER).map(drop));
+        fake.until("the caller is inside", |world| {
+            !world.members[0].lender.memory().users().is_empty()
+        });
+        session.stop();
+        assert!(matches!(caller.join().unwrap(), Err(Error::Stopped)));
+    });
+    let certificate = session.destroy().unwrap();
+    assert_eq!(certificate.document()["session"], format!("{SESSION:016x}"));
+    assert!(certificate.read().is_err(), "not of this version's form");
+    assert!(certificate.to_string().contains("session"));
+    assert!(is_stale(session.buffer_get(Timeout::NEVER)));
+    assert!(is_stale(session.destroy()));
+    assert!(is_stale(session.detach()));
+}
+
+#[test]
+fn destroy__held_by_another_attachment__then_busy_with_blockers_until_put() {
+    let fake = Fake::receiving();
+    let other = Session::attach(&fake.path, "test").unwrap();
+    let owner = Session::create(&fake.path, &spec()).unwrap();
+    fake.publish(1, 1);
+    let buffer = other.buffer_get(Timeout::NOW).unwrap();
+    owner.stop();
+    let Err(Error::Busy(busy)) = owner.destroy() else {
+        panic!("held by the other");
+    };
+    assert_eq!(busy.blockers[0].held_frames.len(), 1);
+    assert!(!busy.waited);
+    let Err(Error::Busy(busy)) = owner.destroy_wait(Duration::from_millis(5)) else {
+        panic!("still held by the other");
+    };
+    assert!(busy.waited);
+    std::thread::scope(|scope| {
+        let destroyer = scope.spawn(|| owner.destroy_wait(Duration::from_secs(20)));
+        fake.until("the session is stopped", |_| other.is_stopped());
+        drop(buffer);
+        destroyer.join().unwrap().unwrap();
+    });
+    assert!(is_stale(other.buffer_get(Timeout::NEVER)));
+    assert!(is_stale(other.wait_started(Timeout::NEVER)));
+}
+
+#[test]
+fn destroy__many_sessions__then_all_stop_all_join_all_destroyed() {
+    let fakes: Vec<_> = (0..8).map(|_| Fake::receiving()).collect();
+    let sessions: Vec<_> = fakes
+        .iter()
+        .map(|fake| Session::create(&fake.path, &spec()).unwrap())
+        .collect();
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = sessions
+            .iter()
+            .map(|session| scope.spawn(|| session.buffer_get(Timeout::NEVER).map(drop)))
+            .collect();
+        sessions.iter().for_each(Session::stop);
+        for caller in callers {
+            assert!(matches!(caller.join().unwrap(), Err(Error::Stopped)));
+        }
+    });
+    for session in &sessions {
+        session.destroy().unwrap();
+    }
+}
+
+#[test]
+fn daemon__does_not_answer__then_no_answer_and_later_requests_are_refused() {
+    let fake = Fake::receiving();
+    let client = onair::Client::at(&fake.path).response_timeout(Duration::from_millis(30));
+    let session = client.create(&spec()).unwrap();
+    fake.world().is_mute = true;
+    session.stop();
+    assert!(matches!(session.destroy(), Err(Error::NoAnswer(_))));
+    assert!(matches!(session.destroy(), Err(Error::Protocol(_))));
+    assert!(matches!(session.detach(), Err(Error::Protocol(_))));
+}

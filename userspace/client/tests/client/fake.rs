@@ -1,0 +1,435 @@
+//! A daemon with one session, as far as a client can tell.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use onair_ipc::event::EventKind;
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::{self, Geometry};
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::{AttachmentMemory, State};
+use onair_ipc::message::{Attached, KICK, MAX_PACKET, PROTOCOL, Refused, Request, Response};
+use onair_ipc::meta::FrameMeta;
+use onair_ipc::sync;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+};
+
+pub(crate) const SESSION: u64 = 0x6920_a1c3_0000_0001;
+pub(crate) const FRAMES: u32 = 6;
+pub(crate) const WIDTH: u32 = 20;
+pub(crate) const HEIGHT: u32 = 25;
+pub(crate) const FRAME_BYTES: u32 = WIDTH * HEIGHT * 2;
+const QUOTA: u32 = 4;
+const TOKEN: &str = "00000000deadbeef";
+
+/// One attachment, from the daemon's side.
+pub(crate) struct Member {
+    pub(crate) lender: Lender,
+    pub(crate) frames: FrameMemory,
+    pub(crate) is_there: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) members: Vec<Member>,
+    pub(crate) kicks: usize,
+    pub(crate) created: bool,
+    /// Credits that came back submitted: attachment, frame, order.
+    pub(crate) submitted: Vec<(u64, u32, u64)>,
+    /// Answers nothing any more.
+    pub(crate) is_mute: bool,
+    /// Refuses each request with this code.
+    pub(crate) refuses: Option<&'static str>,
+}
+
+struct Shared {
+    world: Mutex<World>,
+    changed: Condvar,
+    sends: bool,
+    ends: AtomicBool,
+}
+
+pub(crate) struct Fake {
+    shared: Arc<Shared>,
+    pub(crate) path: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Fake {
+    pub(crate) fn receiving() -> Self {
+        Self::start(false)
+    }
+
+    pub(crate) fn sending() -> Self {
+        Self::start(true)
+    }
+
+    fn start(sends: bool) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("attach.sock");
+        let listener = listen(&path);
+        let shared = Arc::new(Shared {
+            world: Mutex::new(World::default()),
+            changed: Condvar::new(),
+            sends,
+            ends: AtomicBool::new(false),
+        });
+        let theirs = shared.clone();
+        std::thread::spawn(move || {
+            while let Ok(socket) = rustix::net::accept_with(&listener, SocketFlags::CLOEXEC) {
+                if theirs.ends.load(Ordering::SeqCst) {
+                    return;
+                }
+                let theirs = theirs.clone();
+                std::thread::spawn(move || converse(&theirs, &socket));
+            }
+        });
+        Self {
+            shared,
+            path,
+            _dir: dir,
+        }
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.shared.world.lock().unwrap()
+    }
+
+    /// Lends frame `frame` of the first attachment with `number` in it.
+    pub(crate) fn publish(&self, frame: u32, number: u64) {
+        let mut world = self.world();
+        let member = &mut world.members[0];
+        member.frames.write(frame, 0, &number.to_le_bytes());
+        let meta = FrameMeta {
+            number,
+            ..FrameMeta::default()
+        };
+        member.lender.publish(frame, &meta).unwrap();
+    }
+
+    /// Credits what came back to the first attachment; the frames.
+    pub(crate) fn reap(&self) -> Vec<u32> {
+        self.world().reap(0)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.world().stop();
+    }
+
+    pub(crate) fn start_again(&self) {
+        for member in &self.world().members {
+            member.lender.memory().start();
+        }
+    }
+
+    pub(crate) fn notify(&self, kind: EventKind, argument: u64) {
+        self.world().members[0]
+            .lender
+            .memory()
+            .notify(kind, argument);
+    }
+
+    /// Callers inside a call, in all attachments.
+    pub(crate) fn users(&self) -> u32 {
+        self.world().users()
+    }
+
+    /// Waits until `done`.
+    pub(crate) fn until(&self, what: &str, mut done: impl FnMut(&mut World) -> bool) {
+        let start = Instant::now();
+        let mut world = self.world();
+        while !done(&mut world) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+            let pause = Duration::from_millis(1);
+            world = self.shared.changed.wait_timeout(world, pause).unwrap().0;
+        }
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.shared.ends.store(true, Ordering::SeqCst);
+        // Lets the accepting thread look.
+        let _ = connect(&self.path);
+    }
+}
+
+impl World {
+    fn reap(&mut self, member: usize) -> Vec<u32> {
+        let mut frames = vec![];
+        let Member { lender, .. } = &mut self.members[member];
+        let attachment = lender.attachment();
+        lender.reap(|credit| {
+            frames.push(credit.frame);
+            if let Some(order) = credit.submitted {
+                self.submitted.push((attachment, credit.frame, order));
+            }
+        });
+        frames
+    }
+
+    fn stop(&self) {
+        for member in &self.members {
+            member.lender.memory().stop();
+            while member.lender.memory().wake_some(64) {}
+        }
+    }
+
+    fn users(&self) -> u32 {
+        self.members
+            .iter()
+            .flat_map(|member| member.lender.memory().users())
+            .map(|slot| slot.count)
+            .sum()
+    }
+
+    /// Whether nobody is inside and nothing is lent, after a stop.
+    fn is_unused(&mut self) -> bool {
+        for member in 0..self.members.len() {
+            self.members[member].lender.memory().arm_kick();
+            self.reap(member);
+            self.members[member].lender.settle(|_| ());
+        }
+        sync::heavy();
+        self.users() == 0 && self.members.iter().all(|member| member.lender.lent() == 0)
+    }
+}
+
+fn converse(shared: &Shared, socket: &OwnedFd) {
+    let mut buffer = vec![0; MAX_PACKET];
+    let mut me = None;
+    while let Ok((len, _)) = rustix::net::recv(socket, &mut buffer, RecvFlags::empty()) {
+        if len == 0 {
+            break;
+        }
+        if buffer[..len] == [KICK] {
+            shared.world.lock().unwrap().kicks += 1;
+            shared.changed.notify_all();
+            continue;
+        }
+        let request: Request = serde_json::from_slice(&buffer[..len]).unwrap();
+        let (response, files) = answer(shared, request, &mut me);
+        if shared.world.lock().unwrap().is_mute {
+            continue;
+        }
+        let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+        if reply(
+            socket.as_fd(),
+            &serde_json::to_vec(&response).unwrap(),
+            &files,
+        )
+        .is_err()
+        {
+            break;
+        }
+    }
+    if let Some(me) = me {
+        let mut world = shared.world.lock().unwrap();
+        let member: &mut Member = &mut world.members[me];
+        member.is_there = false;
+        member.lender.memory().set_state(State::Revoked);
+        member.lender.memory().stop();
+        shared.changed.notify_all();
+    }
+}
+
+fn answer(shared: &Shared, request: Request, me: &mut Option<usize>) -> (Response, Vec<OwnedFd>) {
+    let mut world = shared.world.lock().unwrap();
+    if let Some(code) = world.refuses
+        && !matches!(request, Request::Hello { .. })
+    {
+        return (refuse(code), vec![]);
+    }
+    let response = match request {
+        Request::Hello { protocol, .. } => {
+            assert_eq!(protocol, PROTOCOL);
+            Response::Welcome {
+                protocol,
+                daemon: "fake 1".into(),
+            }
+        }
+        Request::Create { spec } => {
+            let spec: onair::SessionSpec = serde_json::from_value(spec).unwrap();
+            assert_eq!(spec.name.as_str(), "test");
+            world.created = true;
+            Response::Created {
+                session: format!("{SESSION:016x}"),
+            }
+        }
+        Request::Attach { session } if session == "test" || session.len() == 16 => {
+            Response::Challenge {
+                token: TOKEN.into(),
+            }
+        }
+        Request::Attach { .. } => refuse("no_such_session"),
+        Request::Proved {} => {
+            let (attached, files) = admit(&mut world, shared.sends);
+            *me = Some(world.members.len() - 1);
+            return (Response::Attached(attached), files);
+        }
+        Request::Detach {} => {
+            let me = me.expect("attached");
+            world.reap(me);
+            let member = &world.members[me];
+            assert_eq!(member.lender.memory().held(), [], "checked by the client");
+            assert_eq!(member.lender.memory().users(), [], "checked by the client");
+            Response::Detached {}
+        }
+        Request::Destroy { wait_ms } => {
+            let me = me.expect("attached");
+            if !world.members[me].lender.memory().is_locally_stopped() {
+                return (refuse("running"), vec![]);
+            }
+            world.stop();
+            let deadline = Instant::now() + Duration::from_millis(wait_ms.unwrap_or(0));
+            while !world.is_unused() {
+                if Instant::now() >= deadline {
+                    let code = if wait_ms.is_some() {
+                        "deadline_passed"
+                    } else {
+                        "busy"
+                    };
+                    return (refuse(code), vec![]);
+                }
+                let pause = Duration::from_millis(1);
+                world = shared.changed.wait_timeout(world, pause).unwrap().0;
+            }
+            for member in &world.members {
+                member.lender.memory().set_state(State::Gone);
+            }
+            world.stop();
+            Response::Destroyed {
+                certificate: serde_json::json!({"session": format!("{SESSION:016x}")}),
+            }
+        }
+    };
+    (response, vec![])
+}
+
+fn refuse(code: &str) -> Response {
+    let blocker = serde_json::json!({
+        "pid": 7, "tid": 8, "command": "c", "thread": "t", "attachment": 1, "kind": "holding",
+        "since": null, "blocked_for_ms": null, "waits_in": null,
+        "held_frames": [{"frame": 1, "age_ms": 2}], "seen_by": [], "note": null,
+    });
+    Response::Error(Refused {
+        code: code.into(),
+        message: format!("refused as {code}"),
+        blockers: if code == "busy" || code == "deadline_passed" {
+            vec![blocker]
+        } else {
+            vec![]
+        },
+    })
+}
+
+fn admit(world: &mut World, sends: bool) -> (Attached, Vec<OwnedFd>) {
+    let attachment = world.members.len() as u64 + 1;
+    let geometry = Geometry::new(FRAMES, FRAME_BYTES).unwrap();
+    let memory = Arc::new(AttachmentMemory::create(SESSION, attachment, geometry).unwrap());
+    let frames = FrameMemory::create(geometry, !sends).unwrap();
+    memory.open();
+    memory.start();
+    let (ctl, seg) = memory.for_client().unwrap();
+    let files = vec![ctl, seg, frames.for_client().unwrap()];
+    world.members.push(Member {
+        lender: Lender::new(memory, QUOTA),
+        frames,
+        is_there: true,
+    });
+    (attached(attachment, sends, world.created), files)
+}
+
+pub(crate) fn attached(attachment: u64, sends: bool, owner: bool) -> Attached {
+    Attached {
+        session: format!("{SESSION:016x}"),
+        name: "test".into(),
+        attachment,
+        owner,
+        sends,
+        version: layout::VERSION,
+        geometry: Geometry::new(FRAMES, FRAME_BYTES).unwrap(),
+        width: WIDTH,
+        height: HEIGHT,
+        depth: 8,
+        rate_numerator: 60,
+        rate_denominator: 1,
+        watched: true,
+    }
+}
+
+pub(crate) fn listen(path: &std::path::Path) -> OwnedFd {
+    let listener = seqpacket();
+    rustix::net::bind(&listener, &SocketAddrUnix::new(path).unwrap()).unwrap();
+    rustix::net::listen(&listener, 16).unwrap();
+    listener
+}
+
+fn connect(path: &std::path::Path) -> rustix::io::Result<OwnedFd> {
+    let socket = seqpacket();
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+fn seqpacket() -> OwnedFd {
+    rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap()
+}
+
+pub(crate) fn reply(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    files: &[BorrowedFd<'_>],
+) -> rustix::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !files.is_empty() {
+        assert!(control.push(SendAncillaryMessage::ScmRights(files)));
+    }
+    rustix::net::sendmsg(
+        socket,
+        &[IoSlice::new(bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )
+}
+
+/// Receives one packet; `None` when the peer hung up.
+pub(crate) fn packet(socket: BorrowedFd<'_>) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; MAX_PACKET];
+    let received = rustix::net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut bytes)],
+        &mut RecvAncillaryBuffer::default(),
+        RecvFlags::empty(),
+    );
+    match received {
+        Ok(message) if message.bytes > 0 => {
+            bytes.truncate(message.bytes);
+            Some(bytes)
+        }
+        _ => None,
+    }
+}
+
+/// A checked spec of the session.
+pub(crate) fn spec() -> onair::SessionSpec {
+    serde_json::from_value(serde_json::json!({
+        "name": "test", "direction": "receive", "port": "b",
+        "video": {"width": WIDTH, "height": HEIGHT, "frame_rate": "60/1", "depth": 8},
+        "flow": {"destination": "10.77.0.2:5004"},
+    }))
+    .unwrap()
+}

@@ -1,0 +1,142 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use onair::{Error, Session, Timeout};
+
+use crate::fake::Fake;
+
+/// `count` threads that wait for frames without end and count how often they were told to stop.
+fn pulses(fake: &Fake, session: &Session, count: usize, rounds: usize, pulse: impl Fn()) {
+    let told: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for told in &told {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    match session.buffer_get(Timeout::NEVER) {
+                        Err(Error::Stopped) => told.fetch_add(1, Ordering::SeqCst),
+                        other => panic!("{other:?}"),
+                    };
+                    if !over.load(Ordering::SeqCst) {
+                        session.wait_started(Timeout::NEVER).unwrap();
+                    }
+                }
+            });
+        }
+        for round in 1..=rounds {
+            fake.until("all are inside", |world| {
+                let users = world.members[0].lender.memory().users();
+                users.iter().map(|slot| slot.count as usize).sum::<usize>() == count
+            });
+            if round == rounds {
+                over.store(true, Ordering::SeqCst);
+            }
+            pulse();
+            fake.until("each was told", |_| {
+                told.iter().all(|told| told.load(Ordering::SeqCst) == round)
+            });
+        }
+    });
+}
+
+#[test]
+fn stop__pulses_of_the_daemon__then_eagain_exactly_once_each() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    pulses(&fake, &session, 16, 100, || {
+        fake.stop();
+        fake.start_again();
+    });
+}
+
+#[test]
+fn stop__pulses_of_this_process__then_eagain_exactly_once_each() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    pulses(&fake, &session, 16, 100, || {
+        session.stop();
+        session.start();
+    });
+}
+
+#[test]
+fn stop__twice_then_started__then_runs() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    session.stop();
+    session.stop();
+    assert!(session.is_stopped());
+    for wait in [Timeout::NOW, Timeout::millis(1), Timeout::NEVER] {
+        assert!(matches!(session.buffer_get(wait), Err(Error::Stopped)));
+        assert!(matches!(session.event_poll(wait), Err(Error::Stopped)));
+    }
+    session.start();
+    assert!(!session.is_stopped());
+    session.wait_started(Timeout::NOW).unwrap();
+}
+
+#[test]
+fn start__of_this_process__then_the_daemons_stop_stays() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    fake.stop();
+    session.start();
+    assert!(session.is_stopped());
+    assert!(matches!(
+        session.wait_started(Timeout::millis(5)),
+        Err(Error::TimedOut)
+    ));
+    fake.start_again();
+    session.wait_started(Timeout::NEVER).unwrap();
+}
+
+#[test]
+fn stop__of_one_attachment__then_the_other_runs_on() {
+    let fake = Fake::receiving();
+    let one = Session::attach(&fake.path, "test").unwrap();
+    let other = Session::attach(&fake.path, "test").unwrap();
+    one.stop();
+    assert!(one.is_stopped() && !other.is_stopped());
+}
+
+#[test]
+fn buffer__across_a_stop__then_read_and_put() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    fake.publish(3, 9);
+    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    session.stop();
+    fake.stop();
+    assert_eq!(buffer[..8], 9_u64.to_le_bytes());
+    session.buffer_put(buffer).unwrap();
+    assert_eq!(fake.reap(), [3]);
+}
+
+#[test]
+fn stop__daemon_asked_for_a_kick__then_the_last_to_leave_sends_it() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| session.buffer_get(Timeout::NEVER).map(drop));
+        fake.until("the caller is inside", |world| {
+            !world.members[0].lender.memory().users().is_empty()
+        });
+        fake.world().members[0].lender.memory().arm_kick();
+        fake.stop();
+        fake.until("the kick came", |world| world.kicks == 1);
+    });
+    assert_eq!(fake.users(), 0);
+}
+
+#[test]
+fn get__timeout__then_timed_out_and_not_before() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    let start = Instant::now();
+    let wait = Duration::from_millis(20);
+    assert!(matches!(
+        session.buffer_get(wait.into()),
+        Err(Error::TimedOut)
+    ));
+    assert!(start.elapsed() >= wait);
+}

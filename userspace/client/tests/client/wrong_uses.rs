@@ -1,0 +1,122 @@
+//! A9: each wrong use gets a typed error and does no harm.
+
+use onair::{Error, Session, Timeout};
+use rustix::io::Errno;
+
+use crate::fake::{Fake, spec};
+
+fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> Errno {
+    Errno::from_raw_os_error(result.unwrap_err().errno())
+}
+
+#[test]
+fn put__twice__then_ealready_and_credited_once() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    fake.publish(1, 5);
+    let raw = session.buffer_get(Timeout::NOW).unwrap().into_raw();
+    assert_eq!(session.buffers_held(), 1);
+    assert_eq!(session.raw_status(raw).unwrap().0, 5);
+    assert_eq!(session.raw_bytes(raw).unwrap().1, 1000);
+    session.put_raw(raw).unwrap();
+    assert_eq!(errno(session.put_raw(raw)), Errno::ALREADY);
+    assert_eq!(fake.reap(), [1]);
+    assert_eq!(errno(session.put_raw(raw)), Errno::ALREADY);
+    // The same frame, lent again: the old handle must not release it.
+    fake.publish(1, 6);
+    let again = session.buffer_get(Timeout::NOW).unwrap();
+    assert_eq!(errno(session.put_raw(raw)), Errno::ALREADY);
+    assert_eq!(session.buffers_held(), 1);
+    drop(again);
+}
+
+#[test]
+fn put__into_another_session__then_einval_and_the_buffer_comes_back() {
+    let (here, there) = (Fake::receiving(), Fake::receiving());
+    let session = Session::attach(&here.path, "test").unwrap();
+    let other = Session::attach(&there.path, "test").unwrap();
+    let sibling = Session::attach(&here.path, "test").unwrap();
+    here.publish(1, 5);
+    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    let mut refused = other.buffer_put(buffer).unwrap_err();
+    assert_eq!(refused.errno(), Errno::INVAL.raw_os_error());
+    let buffer = refused.buffer.take().unwrap();
+    assert_eq!(session.buffers_held(), 1);
+    let raw = buffer.into_raw();
+    assert_eq!(errno(sibling.put_raw(raw)), Errno::INVAL);
+    assert_eq!(errno(sibling.raw_bytes(raw)), Errno::INVAL);
+    session.put_raw(raw).unwrap();
+    assert_eq!(here.reap(), [1]);
+}
+
+#[test]
+fn destroy__without_stop__then_einval_and_runs_on() {
+    let fake = Fake::receiving();
+    let session = Session::create(&fake.path, &spec()).unwrap();
+    let error = session.destroy().unwrap_err();
+    assert!(matches!(error, Error::NotStopped(_)), "{error}");
+    fake.publish(0, 1);
+    session.buffer_get(Timeout::NOW).unwrap();
+}
+
+#[test]
+fn destroy__before_join__then_busy_and_the_caller_is_unharmed() {
+    let fake = Fake::receiving();
+    let session = Session::create(&fake.path, &spec()).unwrap();
+    fake.publish(0, 1);
+    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    session.stop();
+    assert_eq!(errno(session.destroy()), Errno::BUSY);
+    assert_eq!(buffer[..8], 1_u64.to_le_bytes());
+    drop(buffer);
+    session.destroy().unwrap();
+}
+
+#[test]
+fn destroy__not_the_owner__then_eacces() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    session.stop();
+    assert_eq!(errno(session.destroy()), Errno::ACCESS);
+}
+
+#[test]
+fn handle__of_a_destroyed_session__then_estale_everywhere() {
+    let fake = Fake::receiving();
+    let session = Session::create(&fake.path, &spec()).unwrap();
+    fake.publish(0, 1);
+    let raw = session.buffer_get(Timeout::NOW).unwrap().into_raw();
+    session.put_raw(raw).unwrap();
+    session.stop();
+    session.destroy().unwrap();
+    for _ in 0..2 {
+        assert_eq!(errno(session.buffer_get(Timeout::NEVER)), Errno::STALE);
+        assert_eq!(errno(session.event_poll(Timeout::NEVER)), Errno::STALE);
+        assert_eq!(errno(session.wait_started(Timeout::NEVER)), Errno::STALE);
+        assert_eq!(errno(session.put_raw(raw)), Errno::STALE);
+        assert_eq!(errno(session.detach()), Errno::STALE);
+        session.stop();
+        session.start();
+    }
+}
+
+#[test]
+fn receive_session__filled_or_submitted__then_einval() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    fake.publish(0, 1);
+    assert_eq!(errno(session.buffer_get_mut(Timeout::NOW)), Errno::INVAL);
+    let raw = session.buffer_get(Timeout::NOW).unwrap().into_raw();
+    assert_eq!(errno(session.submit_raw(raw)), Errno::INVAL);
+    assert_eq!(session.buffers_held(), 1, "still held");
+    session.put_raw(raw).unwrap();
+}
+
+#[test]
+fn result__not_checked__then_nothing_is_lost() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    fake.publish(0, 1);
+    let _ = session.buffer_get(Timeout::NOW);
+    assert_eq!(fake.reap(), [0]);
+}
