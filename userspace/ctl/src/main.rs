@@ -1,2 +1,35 @@
-//! Command line of the control socket
-fn main() {}
+//! `onairctl`: the command line of the control socket.
+//!
+//! Here live arguments, requests and tables. What a session is, and whether it may be destroyed, is
+//! the daemon's business; this program asks and shows.
+#![forbid(unsafe_code)]
+
+mod args;
+mod client;
+mod command;
+mod failure;
+mod output;
+mod render;
+
+use std::process::ExitCode;
+
+use args::Cli;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("onairctl: cannot start: {error}");
+            return failure::REFUSED.into();
+        }
+    };
+    match runtime.block_on(command::run(&cli)) {
+        Ok(code) => code.into(),
+        Err(failure) => failure.report(&cli).into(),
+    }
+}

@@ -1,0 +1,143 @@
+//! Arguments that every command shares.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{certificate, completions, session};
+
+/// Sees and steers the sessions of onaird.
+///
+/// A session is destroyed only when counters, eBPF probe and pollers agree that nobody uses it. The
+/// proof is its certificate.
+#[derive(Debug, Parser)]
+#[command(
+    name = "onairctl",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  onairctl health
+  onairctl session list
+  onairctl session stop cam1
+  onairctl session destroy cam1 --wait 5s
+  onairctl --json session certificate cam1
+
+Exit codes:
+  0  done
+  1  refused or failed (also: health of a daemon that is not ready)
+  2  wrong usage, or a file that cannot be read
+  3  the daemon cannot be reached or does not answer
+  4  the session is in use (also: verdict of a session that cannot be destroyed)
+  5  no such session, or it is gone"
+)]
+pub(crate) struct Cli {
+    /// Control socket of the daemon
+    #[arg(
+        long,
+        global = true,
+        env = "ONAIR_SOCKET",
+        value_name = "PATH",
+        default_value = "/run/onair/control.sock"
+    )]
+    pub(crate) socket: PathBuf,
+
+    /// Print the API's JSON instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Give up when the daemon does not answer for this long (beyond a --wait)
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+
+    #[command(subcommand)]
+    pub(crate) noun: Noun,
+}
+
+/// What a command is about.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Noun {
+    /// Sessions: create, look at, stop, start, destroy
+    #[command(subcommand, visible_alias = "s")]
+    Session(session::Verb),
+    /// Certificates of sessions that were destroyed
+    #[command(subcommand, visible_alias = "cert")]
+    Certificate(certificate::Verb),
+    /// How the daemon is
+    #[command(after_help = "\
+Exit code 0: ready; 1: not ready.
+
+Examples:
+  onairctl health
+  onairctl --json health | jq .probe")]
+    Health,
+    /// Completions for a shell, on standard output
+    Completions(completions::Completions),
+}
+
+/// Reads a duration as people write it: `500ms`, `5s`, `1m30s`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}: write it as 500ms, 5s or 1m30s"))
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    #[test]
+    fn cli__definition__then_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn cli__every_command__then_help_has_an_example() {
+        fn walk(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let help = command.get_after_help().map(ToString::to_string);
+            if !command.has_subcommands() {
+                let help = help.unwrap_or_default();
+                assert!(help.contains("Example"), "{path} has no example: {help}");
+            }
+            command
+                .get_subcommands()
+                .filter(|c| c.get_name() != "help")
+                .for_each(|c| walk(c, &path));
+        }
+        walk(&Cli::command(), "");
+    }
+
+    #[test]
+    fn cli__globals_after_the_verb__then_taken() {
+        let cli = Cli::try_parse_from(["onairctl", "session", "list", "--json", "--socket", "/x"])
+            .unwrap();
+        assert!(cli.json);
+        assert_eq!(cli.socket, PathBuf::from("/x"));
+        assert_eq!(cli.timeout, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn cli__wrong_usage__then_error() {
+        let cases: &[&[&str]] = &[
+            &["session", "stop"],
+            &["session", "stop", "UPPER"],
+            &["session", "destroy", "x", "--wait", "5"],
+            &["session", "destroy", "x", "--wait", "2days"],
+            &["session", "create", "x"],
+            &["session", "create", "--file", "f", "x"],
+            &["--timeout", "soon", "health"],
+            &["nonsense"],
+        ];
+        for case in cases {
+            let args = ["onairctl"].iter().chain(*case);
+            let error = Cli::try_parse_from(args).unwrap_err();
+            assert_ne!(error.kind(), ErrorKind::DisplayHelp, "{case:?}");
+            assert_eq!(error.exit_code(), 2, "{case:?}");
+        }
+    }
+}

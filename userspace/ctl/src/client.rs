@@ -1,0 +1,136 @@
+//! HTTP/1.1 over the control socket: one connection a request.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use onair_api::Problem;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use crate::args::Cli;
+use crate::failure::Failure;
+
+/// A way to the daemon.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    socket: PathBuf,
+    patience: Duration,
+}
+
+/// What the daemon answered: the document as it came, whose fields stay in their order and are kept
+/// even when this program does not know them.
+#[derive(Debug)]
+pub(crate) struct Answer(pub(crate) Value);
+
+impl Answer {
+    /// The document as the type that this program knows.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        T::deserialize(&self.0).map_err(|error| Failure::Alien(error.to_string()))
+    }
+}
+
+impl Client {
+    pub(crate) fn new(cli: &Cli) -> Self {
+        Self {
+            socket: cli.socket.clone(),
+            patience: cli.timeout,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Answer, Failure> {
+        self.send(Method::GET, path, None, Duration::ZERO).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
+        self.send(Method::POST, path, body, Duration::ZERO).await
+    }
+
+    /// Sends a request that may take `extra` longer than others.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        extra: Duration,
+    ) -> Result<Answer, Failure> {
+        let patience = self.patience.saturating_add(extra);
+        tokio::time::timeout(patience, self.exchange(method, path, body))
+            .await
+            .unwrap_or_else(|_| {
+                Err(Failure::NoAnswer {
+                    socket: self.socket.clone(),
+                    patience,
+                })
+            })
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        let broken = |error| Failure::Broken {
+            socket: self.socket.clone(),
+            error,
+        };
+        let stream =
+            UnixStream::connect(&self.socket)
+                .await
+                .map_err(|error| Failure::Unreachable {
+                    socket: self.socket.clone(),
+                    error,
+                })?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        // It drives the exchange and ends with it; its error comes out of the request, too.
+        tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost")
+            .header(header::CONNECTION, "close");
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .expect("paths are made of fixed words, ids and names");
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let status = response.status();
+        let is_problem = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes() == Problem::MEDIA_TYPE.as_bytes());
+        let bytes = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(broken)?
+            .to_bytes();
+        understand(status, is_problem, &bytes)
+    }
+}
+
+fn understand(status: StatusCode, is_problem: bool, bytes: &[u8]) -> Result<Answer, Failure> {
+    let alien = |error: &dyn std::fmt::Display| Failure::Alien(format!("HTTP {status}: {error}"));
+    if is_problem {
+        let problem = serde_json::from_slice(bytes).map_err(|e| alien(&e))?;
+        return Err(Failure::Refused(problem));
+    }
+    // Health that is not ready is 503 with a document.
+    if !status.is_success() && status != StatusCode::SERVICE_UNAVAILABLE {
+        return Err(alien(&"an error without a problem document"));
+    }
+    serde_json::from_slice(bytes)
+        .map(Answer)
+        .map_err(|e| alien(&e))
+}

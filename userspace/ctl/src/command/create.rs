@@ -1,0 +1,220 @@
+//! `onairctl session create`: a specification from flags or from a file.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use onair_api::SessionName;
+use serde_json::{Map, Value, json};
+
+use crate::failure::Failure;
+
+/// A session's specification.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  onairctl session create cam1 --direction receive --port b --size 1280x720 --rate 60 \\
+      --depth 10 --destination 10.77.0.2:5004
+  onairctl session create test --direction send --port a --size 1920x1080 --rate 60000/1001 \\
+      --destination 10.77.0.2:5004 --pattern
+  onairctl session create --file cam1.json
+  jq '.name = \"cam2\"' cam1.json | onairctl session create --file -
+
+A file holds the body of POST /v1/sessions:
+  {\"name\": \"cam1\", \"direction\": \"receive\", \"port\": \"b\",
+   \"video\": {\"width\": 1280, \"height\": 720, \"frame_rate\": \"60/1\", \"depth\": 10},
+   \"flow\": {\"destination\": \"10.77.0.2:5004\"}}")]
+pub(crate) struct Create {
+    /// Unique among the sessions that live: 1 to 63 of a-z, 0-9, '.', '_', '-'
+    #[arg(required_unless_present = "file")]
+    name: Option<SessionName>,
+
+    /// Take everything from a JSON file; - is standard input
+    #[arg(long, short, value_name = "PATH", conflicts_with_all = [
+        "name", "direction", "port", "size", "rate", "depth", "destination", "source_address",
+        "payload_type", "pattern", "quota", "max_attachments"])]
+    file: Option<PathBuf>,
+
+    /// Which way the packets go, seen from the daemon's host
+    #[arg(long, required_unless_present = "file")]
+    direction: Option<Way>,
+
+    /// Name of a port in the daemon's configuration
+    #[arg(long, required_unless_present = "file")]
+    port: Option<String>,
+
+    /// Raster: pixels by lines, up to 4096x2160
+    #[arg(long, value_name = "WIDTHxHEIGHT", required_unless_present = "file", value_parser = size)]
+    size: Option<(u32, u32)>,
+
+    /// Frames a second: 60, or exactly 60000/1001
+    #[arg(long, required_unless_present = "file")]
+    rate: Option<String>,
+
+    /// Bits a sample: 8 or 10
+    #[arg(long, value_name = "BITS", default_value_t = 10)]
+    depth: u32,
+
+    /// Where the packets go; receive: the port's own address
+    #[arg(long, value_name = "IPv4:PORT", required_unless_present = "file")]
+    destination: Option<String>,
+
+    /// Send: local address and UDP port. Receive: take packets from there only
+    #[arg(long, value_name = "IPv4[:PORT]")]
+    source_address: Option<String>,
+
+    /// RTP payload type, 96 to 127
+    #[arg(long, value_name = "NUMBER")]
+    payload_type: Option<u32>,
+
+    /// Send the built-in moving pattern instead of a client's frames
+    #[arg(long)]
+    pattern: bool,
+
+    /// Frames that an attachment may have lent at once
+    #[arg(long, value_name = "FRAMES")]
+    quota: Option<u32>,
+
+    /// Attachments at once
+    #[arg(long, value_name = "NUMBER")]
+    max_attachments: Option<u32>,
+}
+
+/// A direction as a flag.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Way {
+    /// From the wire to clients
+    Receive,
+    /// From clients or the pattern to the wire
+    Send,
+}
+
+impl Create {
+    /// The body to send. Whether it holds is for the daemon to say.
+    pub(crate) fn body(&self) -> Result<Value, Failure> {
+        if let Some(path) = &self.file {
+            return read(path);
+        }
+        let mut spec = Map::new();
+        let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
+        put("name", json!(self.name));
+        put(
+            "direction",
+            match self.direction {
+                Some(Way::Send) => json!("send"),
+                Some(Way::Receive) | None => json!("receive"),
+            },
+        );
+        put("port", json!(self.port));
+        let (width, height) = self.size.unwrap_or_default();
+        put(
+            "video",
+            json!({"width": width, "height": height, "frame_rate": self.rate, "depth": self.depth}),
+        );
+        let mut flow = json!({"destination": self.destination});
+        if let Some(source) = &self.source_address {
+            flow["source"] = json!(source);
+        }
+        if let Some(payload_type) = self.payload_type {
+            flow["payload_type"] = json!(payload_type);
+        }
+        put("flow", flow);
+        if self.pattern {
+            put("source", json!("pattern"));
+        }
+        if let Some(quota) = self.quota {
+            put("quota", json!(quota));
+        }
+        if let Some(attachments) = self.max_attachments {
+            put("max_attachments", json!(attachments));
+        }
+        Ok(Value::Object(spec))
+    }
+}
+
+fn read(path: &Path) -> Result<Value, Failure> {
+    let (shown, text) = if path == Path::new("-") {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text).map(|_| text);
+        ("standard input".to_owned(), read)
+    } else {
+        (path.display().to_string(), fs::read_to_string(path))
+    };
+    let text = text.map_err(|error| Failure::Input(format!("cannot read {shown}: {error}")))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::Input(format!("{shown} holds no JSON document: {error}")))
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let wrong = || format!("{text:?} is no raster: write it as 1280x720");
+    let (width, height) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
+    let number = |text: &str| text.parse::<u32>().map_err(|_| wrong());
+    Ok((number(width)?, number(height)?))
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Noun};
+    use crate::command::session::Verb;
+    use clap::Parser;
+    use onair_api::SessionSpec;
+
+    fn create(args: &str) -> Create {
+        let args = ["onairctl", "session", "create"]
+            .into_iter()
+            .chain(args.split_whitespace());
+        match Cli::try_parse_from(args).unwrap().noun {
+            Noun::Session(Verb::Create(create)) => *create,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn create__few_flags__then_a_specification_that_holds() {
+        let body = create("cam1 --direction receive --port b --size 1280x720 --rate 60 --destination 10.77.0.2:5004").body().unwrap();
+        assert_eq!(
+            body.to_string(),
+            r#"{"name":"cam1","direction":"receive","port":"b","video":{"width":1280,"height":720,"frame_rate":"60","depth":10},"flow":{"destination":"10.77.0.2:5004"}}"#
+        );
+        serde_json::from_value::<SessionSpec>(body).unwrap();
+    }
+
+    #[test]
+    fn create__all_flags__then_all_in_the_specification() {
+        let body = create("t --direction send --port a --size 64x32 --rate 30000/1001 --depth 8 --destination 10.0.0.2:1 --source-address 10.0.0.1:2 --payload-type 100 --pattern --quota 2 --max-attachments 3").body().unwrap();
+        let spec: SessionSpec = serde_json::from_value(body).unwrap();
+        assert_eq!(spec.source, Some(onair_api::Source::Pattern));
+        assert_eq!(
+            (spec.quota, spec.max_attachments, spec.flow.payload_type),
+            (2, 3, 100)
+        );
+        assert_eq!(spec.flow.source.unwrap().to_string(), "10.0.0.1:2");
+    }
+
+    #[test]
+    fn create__file_that_cannot_be_used__then_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spec.json");
+        let error = create(&format!("--file {}", path.display()))
+            .body()
+            .unwrap_err();
+        assert!(error.to_string().contains("cannot read"), "{error}");
+        fs::write(&path, "{").unwrap();
+        let error = create(&format!("--file {}", path.display()))
+            .body()
+            .unwrap_err();
+        assert!(error.to_string().contains("no JSON"), "{error}");
+        assert_eq!(error.code(), crate::failure::USAGE);
+    }
+
+    #[test]
+    fn size__forms__then_only_two_numbers() {
+        assert_eq!(size("1280x720"), Ok((1280, 720)));
+        for text in ["1280", "x", "1280x", "axb", "1280x720x1", "-1x2"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Commands, one noun a file: arguments, requests and what follows from the answer.
+
+pub(crate) mod certificate;
+pub(crate) mod completions;
+pub(crate) mod create;
+pub(crate) mod health;
+pub(crate) mod session;
+
+use serde::de::DeserializeOwned;
+
+use crate::args::{Cli, Noun};
+use crate::client::{Answer, Client};
+use crate::failure::Failure;
+use crate::output;
+
+/// Does what was asked. Returns the exit code.
+pub(crate) async fn run(cli: &Cli) -> Result<u8, Failure> {
+    let client = Client::new(cli);
+    match &cli.noun {
+        Noun::Session(verb) => session::run(cli, &client, verb).await,
+        Noun::Certificate(verb) => certificate::run(cli, &client, verb).await,
+        Noun::Health => health::run(cli, &client).await,
+        Noun::Completions(shell) => completions::run(shell),
+    }
+}
+
+/// Shows an answer as JSON or as what `render` makes of it, and hands the document on.
+fn show<T: DeserializeOwned>(
+    cli: &Cli,
+    answer: &Answer,
+    render: impl FnOnce(&T) -> String,
+) -> Result<T, Failure> {
+    let document = answer.read()?;
+    if cli.json {
+        output::json(&answer.0)?;
+    } else {
+        output::text(&render(&document))?;
+    }
+    Ok(document)
+}

@@ -1,0 +1,19 @@
+//! Standard output, whose reader may leave at any time.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// Writes `text` as it is.
+pub(crate) fn text(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Writes `document` as indented JSON.
+pub(crate) fn json(document: &impl Serialize) -> io::Result<()> {
+    let mut pretty = serde_json::to_string_pretty(document)?;
+    pretty.push('\n');
+    text(&pretty)
+}

@@ -1,0 +1,77 @@
+//! Who uses a session.
+
+use std::time::Duration;
+
+use comfy_table::Color;
+use onair_api::{Blocker, BlockerKind, BlockerList};
+
+use super::{cell, coloured, human, or_dash, print, table};
+
+/// Answer of `blockers`.
+pub(crate) fn list(list: &BlockerList) -> String {
+    if list.blockers.is_empty() {
+        return format!("Nobody uses {} ({}).\n", list.name, list.session);
+    }
+    rows(&list.blockers)
+}
+
+/// One line for a wait.
+pub(crate) fn line(list: &BlockerList) -> String {
+    let Some(first) = list.blockers.first() else {
+        return format!("waiting for {}: nobody uses it any more", list.name);
+    };
+    let thread = first.tid.unwrap_or(first.pid);
+    let who = format!("{} {}/{thread} ({})", first.command, first.pid, first.kind);
+    let who = super::printable(&who);
+    match list.blockers.len() {
+        1 => format!("waiting for {who}"),
+        n => format!("waiting for {who} and {} more", n - 1),
+    }
+}
+
+/// A table of blockers.
+pub(crate) fn rows(blockers: &[Blocker]) -> String {
+    let mut table = table(&[
+        "PID", "TID", "COMMAND", "THREAD", "KIND", "IN", "FOR", "FRAMES", "SEEN BY", "NOTE",
+    ]);
+    for blocker in blockers {
+        let colour = match blocker.kind {
+            BlockerKind::Blocked | BlockerKind::Holding => Color::Yellow,
+            BlockerKind::Inside => Color::Cyan,
+            BlockerKind::Unattributed | BlockerKind::Exited => Color::Red,
+        };
+        let frames: Vec<_> = blocker
+            .held_frames
+            .iter()
+            .map(|held| {
+                format!(
+                    "{} ({})",
+                    held.frame,
+                    human(Duration::from_millis(held.age_ms))
+                )
+            })
+            .collect();
+        let seen: Vec<_> = blocker.seen_by.iter().map(ToString::to_string).collect();
+        table.add_row([
+            cell(blocker.pid),
+            cell(or_dash(blocker.tid)),
+            cell(&blocker.command),
+            cell(&blocker.thread),
+            coloured(blocker.kind, colour),
+            cell(or_dash(blocker.waits_in)),
+            cell(or_dash(
+                blocker
+                    .blocked_for_ms
+                    .map(|ms| human(Duration::from_millis(ms))),
+            )),
+            cell(if frames.is_empty() {
+                "-".to_owned()
+            } else {
+                frames.join(", ")
+            }),
+            cell(seen.join(" ")),
+            cell(blocker.note.as_deref().unwrap_or_default()),
+        ]);
+    }
+    print(&table)
+}

@@ -1,0 +1,205 @@
+//! Certificates.
+
+use std::time::Duration;
+
+use comfy_table::{Cell, Color};
+use onair_api::{Certificate, CertificateList, Memory, Probe, ProbeState};
+
+use super::{
+    ago, bytes, cell, coloured, facts, heading, human, or_dash, print, session, table, verdict,
+};
+
+/// Answer of `certificate list`.
+pub(crate) fn list(list: &CertificateList) -> String {
+    if list.certificates.is_empty() {
+        return "No certificates: nothing was destroyed yet.\n".to_owned();
+    }
+    let mut table = table(&[
+        "SESSION",
+        "NAME",
+        "ISSUED",
+        "OPERATION",
+        "ASKED BY",
+        "MEMORY",
+        "RECONCILED",
+        "DISAGREEMENTS",
+    ]);
+    for one in &list.certificates {
+        table.add_row([
+            cell(one.session),
+            cell(&one.name),
+            cell(ago(Some(one.issued_at))),
+            cell(one.operation),
+            cell(&one.requester),
+            memory(&one.memory),
+            cell(one.reconciled),
+            cell(one.disagreements),
+        ]);
+    }
+    print(&table)
+}
+
+/// Answer of `certificate`, `certificate show` and `destroy`.
+pub(crate) fn render(proof: &Certificate) -> String {
+    let mut text = format!(
+        "{} {} ({}) was off air when it was destroyed.\n\n",
+        console::style("Certificate:").green().bold(),
+        proof.name,
+        proof.session
+    );
+    let operation = match proof.deadline_ms {
+        Some(ms) => format!(
+            "{}, at most {}",
+            proof.operation,
+            human(Duration::from_millis(ms))
+        ),
+        None => proof.operation.to_string(),
+    };
+    let versions = &proof.versions;
+    let mut about = facts();
+    about.add_row([cell("issued"), cell(proof.issued_at)]);
+    about.add_row([cell("operation"), cell(operation)]);
+    about.add_row([cell("asked by"), cell(&proof.requester)]);
+    about.add_row([cell("generation"), cell(proof.generation)]);
+    about.add_row([cell("probe"), probe(&proof.probe)]);
+    for file in &proof.probe.files {
+        about.add_row([
+            cell("watched"),
+            cell(format!("{} (inode {})", file.path, file.inode)),
+        ]);
+    }
+    about.add_row([cell("memory"), memory(&proof.memory)]);
+    about.add_row([
+        cell("ran"),
+        cell(format!(
+            "onaird {}, DPDK {}, Linux {}, boot {}",
+            versions.onaird, versions.dpdk, versions.kernel, proof.boot_id
+        )),
+    ]);
+    text += &print(&about);
+    text += &heading("Witnesses at the verdict:");
+    text += &verdict::rows(&proof.readings);
+    text += &heading("Steps:");
+    text += &steps(proof);
+    text += &heading("Reconciled:");
+    text += &reconciled(proof);
+    for one in &proof.disagreements {
+        text += &heading(&format!(
+            "Disagreement at {}, resolved {}:",
+            one.at,
+            or_dash(one.resolved_at)
+        ));
+        text += &super::printable(&one.note);
+        text.push('\n');
+        text += &verdict::rows(&one.readings);
+    }
+    text += &heading("Books:");
+    text += &books(proof);
+    text += &session::counters(&proof.frames);
+    text
+}
+
+fn probe(probe: &Probe) -> Cell {
+    let text = match &probe.reason {
+        Some(reason) => format!("{}, {}: {reason}", probe.mode, probe.state),
+        None => format!("{}, {}", probe.mode, probe.state),
+    };
+    coloured(
+        text,
+        match probe.state {
+            ProbeState::Watching => Color::Green,
+            ProbeState::Blind | ProbeState::Off => Color::Red,
+        },
+    )
+}
+
+fn memory(memory: &Memory) -> Cell {
+    match memory {
+        Memory::Returned { bytes: count, .. } => {
+            coloured(format!("returned, {}", bytes(*count)), Color::Green)
+        }
+        Memory::Pending {
+            bytes: count,
+            held_by,
+        } => {
+            let holders: Vec<_> = held_by.iter().map(ToString::to_string).collect();
+            let holders = if holders.is_empty() {
+                "somebody".to_owned()
+            } else {
+                holders.join(", ")
+            };
+            coloured(
+                format!("pending, {} held by {holders}", bytes(*count)),
+                Color::Yellow,
+            )
+        }
+        Memory::Unverified { reason, .. } => {
+            coloured(format!("unverified: {reason}"), Color::Yellow)
+        }
+    }
+}
+
+fn steps(proof: &Certificate) -> String {
+    let mut table = table(&["STEP", "AFTER STOP", "AT"]);
+    for step in &proof.steps {
+        table.add_row([
+            cell(step.step),
+            cell(human(Duration::from_micros(step.since_stop_us))),
+            cell(step.at),
+        ]);
+    }
+    print(&table)
+}
+
+fn reconciled(proof: &Certificate) -> String {
+    if proof.reconciled.is_empty() {
+        return "nothing: everyone left by himself\n".to_owned();
+    }
+    let mut table = table(&[
+        "PID",
+        "TID",
+        "COMMAND",
+        "LEFT BEHIND",
+        "FRAMES",
+        "SLOTS",
+        "CAUSE",
+        "AT",
+    ]);
+    for one in &proof.reconciled {
+        table.add_row([
+            cell(one.pid),
+            cell(or_dash(one.tid)),
+            cell(&one.command),
+            cell(one.what),
+            cell(one.frames),
+            cell(one.slots),
+            cell(one.cause),
+            cell(one.at),
+        ]);
+    }
+    print(&table)
+}
+
+fn books(proof: &Certificate) -> String {
+    let counts = &proof.counts;
+    let mut table = facts();
+    table.add_row([
+        cell("attachments"),
+        cell(format!(
+            "{}, {} at the stop",
+            counts.attachments, counts.attachments_at_stop
+        )),
+    ]);
+    table.add_row([cell("blocked at the stop"), cell(counts.blocked_at_stop)]);
+    table.add_row([
+        cell("frames lent"),
+        cell(format!(
+            "{} = {} returned + {} reclaimed + {} reconciled",
+            counts.frames_lent,
+            counts.frames_returned,
+            counts.frames_reclaimed,
+            counts.frames_reconciled
+        )),
+    ]);
+    print(&table)
+}

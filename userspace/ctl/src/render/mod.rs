@@ -1,0 +1,156 @@
+//! Documents as people read them: tables, short durations, and colours where there is a terminal.
+//!
+//! Names of processes and threads were chosen by those processes; nothing goes to a terminal that
+//! did not pass [`printable`].
+
+pub(crate) mod blocker;
+pub(crate) mod certificate;
+pub(crate) mod health;
+pub(crate) mod problem;
+pub(crate) mod session;
+pub(crate) mod verdict;
+
+use std::time::Duration;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
+use onair_api::Timestamp;
+
+/// A table with a head line and no frame.
+pub(crate) fn table(heads: &[&str]) -> Table {
+    let mut table = bare();
+    table.set_header(
+        heads
+            .iter()
+            .map(|head| Cell::new(head).add_attribute(Attribute::Bold)),
+    );
+    table
+}
+
+/// A table of two columns, name and value.
+pub(crate) fn facts() -> Table {
+    bare()
+}
+
+fn bare() -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    if console::colors_enabled() {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table
+}
+
+/// The table as text, without the padding at the ends of its lines.
+pub(crate) fn print(table: &Table) -> String {
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A cell with text that somebody else may have chosen.
+pub(crate) fn cell(text: impl ToString) -> Cell {
+    Cell::new(printable(&text.to_string()))
+}
+
+/// The same, coloured.
+pub(crate) fn coloured(text: impl ToString, colour: Color) -> Cell {
+    cell(text).fg(colour)
+}
+
+/// A heading above a table.
+pub(crate) fn heading(text: &str) -> String {
+    format!("\n{}\n", console::style(text).bold())
+}
+
+/// `text` without what a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// A duration in one or two units.
+pub(crate) fn human(duration: Duration) -> String {
+    let us = duration.as_micros();
+    match us {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{us}µs"),
+        1_000..10_000 => format!("{:.1}ms", duration.as_secs_f64() * 1e3),
+        10_000..1_000_000 => format!("{}ms", duration.as_millis()),
+        1_000_000..60_000_000 => {
+            let text = format!("{:.1}", duration.as_secs_f64());
+            format!("{}s", text.strip_suffix(".0").unwrap_or(&text))
+        }
+        _ => {
+            let seconds = duration.as_secs();
+            let unit = if seconds < 3600 { 1 } else { 60 };
+            humantime::format_duration(Duration::from_secs(seconds / unit * unit)).to_string()
+        }
+    }
+}
+
+/// How long ago, or a dash.
+pub(crate) fn ago(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "-".to_owned(), |at| format!("{} ago", human(at.age())))
+}
+
+/// Bytes in binary units.
+pub(crate) fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}
+
+/// A number, or a dash when there is none.
+pub(crate) fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duration__for_people__then_short() {
+        for (us, text) in [
+            (0, "0s"),
+            (57, "57µs"),
+            (1_500, "1.5ms"),
+            (120_000, "120ms"),
+            (5_000_000, "5s"),
+            (12_340_000, "12.3s"),
+            (90_500_000, "1m 30s"),
+            (3_725_000_000, "1h 2m"),
+        ] {
+            assert_eq!(human(Duration::from_micros(us)), text);
+        }
+    }
+
+    #[test]
+    fn text__with_terminal_commands__then_harmless() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\u{9b}c\rd"),
+            "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d"
+        );
+    }
+
+    #[test]
+    fn table__printed__then_no_padding_at_either_end() {
+        let mut table = table(&["A", "LONGER"]);
+        table.add_row(["x", "y"]);
+        assert_eq!(print(&table), "A  LONGER\nx  y\n");
+    }
+}

@@ -1,0 +1,36 @@
+//! A refusal: what happened, its code, who is in the way, what to do.
+
+use std::fmt::Write;
+
+use onair_api::Problem;
+
+use super::{blocker, heading, printable, verdict};
+
+/// The problem for standard error.
+pub(crate) fn render(problem: &Problem) -> String {
+    let mut text = format!(
+        "{} {} [{}]\n",
+        console::style("onairctl:").for_stderr().red(),
+        printable(&problem.detail),
+        problem.code
+    );
+    // One error stands in the detail already.
+    if problem.errors.len() > 1 {
+        for error in &problem.errors {
+            let line = printable(&error.to_string());
+            writeln!(text, "  {line}").expect("a string takes every write");
+        }
+    }
+    if !problem.blockers.is_empty() {
+        text += &heading("In the way:");
+        text += &blocker::rows(&problem.blockers);
+    }
+    if let Some(found) = &problem.verdict {
+        text += &heading("Witnesses:");
+        text += &verdict::rows(&found.readings);
+    }
+    let advice = problem.code.advice();
+    let gap = if text.lines().count() > 1 { "\n" } else { "" };
+    writeln!(text, "{gap}What to do: {advice}").expect("a string takes every write");
+    text
+}

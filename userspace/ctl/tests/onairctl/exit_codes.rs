@@ -1,0 +1,131 @@
+//! The exit codes that `--help` promises.
+
+use std::io::Read;
+use std::os::unix::net::UnixListener;
+use std::process::Stdio;
+
+use onair_api::ProblemCode;
+use serde_json::json;
+
+use crate::played::{Played, onairctl, ran};
+
+#[test]
+fn exit_code__each_problem__then_as_help_says() {
+    for &code in ProblemCode::ALL {
+        let expected = match code {
+            ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => 4,
+            ProblemCode::NoSuchSession | ProblemCode::StaleSession | ProblemCode::NotFound => 5,
+            _ => 1,
+        };
+        let daemon = Played::code(code);
+        let ran = daemon.run("session destroy cam1");
+        assert_eq!(ran.code, expected, "{code}: {ran:?}");
+        assert!(ran.out.is_empty(), "{ran:?}");
+        assert!(ran.err.contains(&format!("it was so [{code}]")), "{ran:?}");
+        assert!(ran.err.contains(code.advice()), "{ran:?}");
+        let ran = daemon.run("--json session destroy cam1");
+        assert_eq!(ran.code, expected, "{code}: {ran:?}");
+        let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(document["code"], code.as_str());
+    }
+}
+
+#[test]
+fn exit_code__daemon_not_reachable__then_3_with_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("none.sock");
+    let stale = folder.path().join("stale.sock");
+    drop(UnixListener::bind(&stale).unwrap());
+    for (socket, advice) in [(nowhere, "start onaird"), (stale, "nobody listens")] {
+        let ran = ran(onairctl("health --socket").arg(&socket));
+        assert_eq!(ran.code, 3, "{ran:?}");
+        assert!(ran.err.contains(advice), "{ran:?}");
+        assert!(ran.err.contains(socket.to_str().unwrap()), "{ran:?}");
+    }
+}
+
+#[test]
+fn exit_code__daemon_says_nothing__then_3() {
+    let ran = Played::new(None).run("--timeout 50ms session list");
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.err.contains("did not answer within 50ms"), "{ran:?}");
+}
+
+#[test]
+fn exit_code__something_else_listens__then_1() {
+    for answer in [
+        (200, "text/html", "<html>"),
+        (404, "text/html", "<html>"),
+        (200, "application/json", "{}"),
+    ] {
+        let (status, kind, body) = answer;
+        let ran = Played::new(Some((status, kind, body.to_owned()))).run("session list");
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.err.contains("none of this API's"), "{ran:?}");
+    }
+}
+
+#[test]
+fn exit_code__wrong_usage__then_2() {
+    for args in [
+        "",
+        "session",
+        "session stop",
+        "session stop UPPER",
+        "session create x",
+        "nonsense",
+    ] {
+        assert_eq!(ran(&mut onairctl(args)).code, 2, "{args:?}");
+    }
+    let ran = ran(&mut onairctl("session create --file /nonexistent.json"));
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("/nonexistent.json"), "{ran:?}");
+}
+
+#[test]
+fn exit_code__verdict__then_4_when_a_destroy_would_not_pass() {
+    for (destroyable, code) in [(true, 0), (false, 4)] {
+        let verdict = json!({"destroyable": destroyable, "disagreement": false, "reason": "r",
+            "at": "2025-11-20T07:36:00Z", "readings": []});
+        assert_eq!(
+            Played::document(200, &verdict)
+                .run("session verdict cam1")
+                .code,
+            code
+        );
+    }
+}
+
+#[test]
+fn output__reader_leaves__then_no_complaint() {
+    let daemon = Played::document(200, &json!({"certificates": []}));
+    let mut command = daemon.command("certificate list");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut err)
+        .unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn help__read__then_exit_codes_and_examples_are_there() {
+    let ran = ran(&mut onairctl("--help"));
+    assert_eq!(ran.code, 0);
+    for word in [
+        "Examples:",
+        "Exit codes:",
+        "  4  the session is in use",
+        "ONAIR_SOCKET",
+    ] {
+        assert!(ran.out.contains(word), "{word}: {}", ran.out);
+    }
+}

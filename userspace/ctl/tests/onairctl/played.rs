@@ -1,0 +1,138 @@
+//! A daemon that gives prepared answers, and the program run against it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::mpsc;
+use std::thread;
+
+use onair_api::{Problem, ProblemCode};
+use serde_json::Value;
+
+/// A request as it came.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) line: String,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// A daemon that gives every request the same answer, and keeps the requests.
+pub(crate) struct Played {
+    pub(crate) socket: PathBuf,
+    pub(crate) requests: mpsc::Receiver<Request>,
+    _folder: tempfile::TempDir,
+}
+
+/// What the program did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Played {
+    /// Answers `status` with `body` of type `kind`; `None`: reads the request and says nothing.
+    pub(crate) fn new(answer: Option<(u16, &'static str, String)>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("control.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (sender, requests) = mpsc::channel();
+        // It ends with the test's process: nothing in it holds anything.
+        thread::spawn(move || {
+            let mut silent = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let request = read(&stream);
+                match &answer {
+                    Some((status, kind, body)) => write!(
+                        stream,
+                        "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
+                         connection: close\r\n\r\n{body}",
+                        body.len()
+                    )
+                    .unwrap(),
+                    None => silent.push(stream),
+                }
+                if sender.send(request).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            socket,
+            requests,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn document(status: u16, body: &Value) -> Self {
+        Self::new(Some((status, "application/json", body.to_string())))
+    }
+
+    pub(crate) fn problem(problem: &Problem) -> Self {
+        let body = serde_json::to_string(problem).unwrap();
+        Self::new(Some((problem.status, Problem::MEDIA_TYPE, body)))
+    }
+
+    pub(crate) fn code(code: ProblemCode) -> Self {
+        Self::problem(&Problem::new(code, "it was so"))
+    }
+
+    /// Runs `onairctl` with `args` against this daemon.
+    pub(crate) fn run(&self, args: &str) -> Ran {
+        ran(&mut self.command(args))
+    }
+
+    pub(crate) fn command(&self, args: &str) -> Command {
+        let mut command = onairctl(args);
+        command.env("ONAIR_SOCKET", &self.socket);
+        command
+    }
+}
+
+/// `onairctl` with `args`, split at spaces.
+pub(crate) fn onairctl(args: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onairctl"));
+    command
+        .args(args.split_whitespace())
+        .env_remove("ONAIR_SOCKET");
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn ran(command: &mut Command) -> Ran {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    Ran {
+        code: status.code().expect("it ends by itself"),
+        out: String::from_utf8(stdout).unwrap(),
+        err: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+fn read(stream: &UnixStream) -> Request {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") && head != "\r\n" {
+        assert_ne!(reader.read_line(&mut head).unwrap(), 0, "a whole head");
+    }
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    Request {
+        line: line.trim_end().to_owned(),
+        head,
+        body: String::from_utf8(body).unwrap(),
+    }
+}

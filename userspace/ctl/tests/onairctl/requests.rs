@@ -1,0 +1,78 @@
+//! What the program sends.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use onair_api::ProblemCode;
+use serde_json::{Value, json};
+
+use crate::played::{Played, Request};
+
+fn sent(args: &str) -> Request {
+    let daemon = Played::code(ProblemCode::Internal);
+    assert_eq!(daemon.run(args).code, 1);
+    daemon.requests.recv().unwrap()
+}
+
+#[test]
+fn request__each_command__then_its_path() {
+    for (args, line) in [
+        ("session list", "GET /v1/sessions"),
+        ("s ls", "GET /v1/sessions"),
+        ("session show cam1", "GET /v1/sessions/cam1"),
+        (
+            "session show 6920a1c300000001",
+            "GET /v1/sessions/6920a1c300000001",
+        ),
+        ("session stop cam1", "POST /v1/sessions/cam1/stop"),
+        ("session start cam1", "POST /v1/sessions/cam1/start"),
+        ("session destroy cam1", "POST /v1/sessions/cam1/destroy"),
+        ("session blockers cam1", "GET /v1/sessions/cam1/blockers"),
+        ("session verdict cam1", "GET /v1/sessions/cam1/verdict"),
+        (
+            "session certificate cam1",
+            "GET /v1/sessions/cam1/certificate",
+        ),
+        ("certificate show cam1", "GET /v1/sessions/cam1/certificate"),
+        ("certificate list", "GET /v1/certificates"),
+        ("health", "GET /v1/health"),
+    ] {
+        let request = sent(args);
+        assert_eq!(request.line, format!("{line} HTTP/1.1"), "{args}");
+        assert_eq!(request.body, "", "{args}");
+    }
+}
+
+#[test]
+fn request__destroy_with_wait__then_the_deadline_in_milliseconds() {
+    let request = sent("session destroy cam1 --wait 1m30s");
+    assert_eq!(request.line, "POST /v1/sessions/cam1/destroy_wait HTTP/1.1");
+    assert_eq!(request.body, r#"{"deadline_ms":90000}"#);
+    assert!(
+        request.head.contains("content-type: application/json\r\n"),
+        "{}",
+        request.head
+    );
+}
+
+#[test]
+fn request__create_from_a_file__then_sent_as_it_is() {
+    let daemon = Played::code(ProblemCode::InvalidRequest);
+    let body = json!({"name": "cam1", "not": {"known": [1]}});
+    let mut command = daemon.command("session create --file -");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(body.to_string().as_bytes())
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let request = daemon.requests.recv().unwrap();
+    assert_eq!(request.line, "POST /v1/sessions HTTP/1.1");
+    assert_eq!(serde_json::from_str::<Value>(&request.body).unwrap(), body);
+}
