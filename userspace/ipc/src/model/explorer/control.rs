@@ -388,7 +388,8 @@ impl Explorer {
             let handler = who == 0 && self.handler_runs(state);
             if state.client[who].at != ClientAt::Outside && !handler {
                 let mut next = *state;
-                next.client[who] = Client::dead(state.client[who].outcome);
+                let inside = state.slot[who].count > 0;
+                next.client[who] = state.client[who].exited(inside);
                 next.control.exit_reports = 2;
                 steps.push_death("kernel", ["T0 exits alone", "T1 exits alone"][who], next);
             }

@@ -4,13 +4,16 @@
 use super::client::{Client, ClientAt, Outcome};
 use super::control::ControlAt;
 use super::scenario::Scenario;
-use super::state::{CLIENTS, FrameState, Lend, State};
+use super::state::{FrameState, Lend, State};
 
 /// A broken invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Violation {
     /// I1a: a frame was credited while a living thread held it.
     CreditedUnderHolder,
+    /// I1a, H9: a frame was credited that had been delivered to a thread which then exited: it
+    /// belongs to the process, which lives.
+    CreditedDelivered,
     /// I1b: the session was destroyed while a thread that had passed the gates was inside.
     DestroyedUnderCaller,
     /// I1b: the session was destroyed while a living thread held a frame.
@@ -39,12 +42,12 @@ pub(super) fn credit(state: &mut State, lend: Lend) -> Result<(), Violation> {
     if state.credited & bit != 0 {
         return Err(Violation::CreditedTwice);
     }
-    let held = (0..CLIENTS).any(|who| {
-        let client = &state.client[who];
-        state.alive(who) && client.outcome == Outcome::Taken && client.lend == lend
-    });
-    if held {
-        return Err(Violation::CreditedUnderHolder);
+    if !state.killed {
+        match state.client.iter().find(|client| client.has(lend)) {
+            Some(client) if client.dead => return Err(Violation::CreditedDelivered),
+            Some(_) => return Err(Violation::CreditedUnderHolder),
+            None => {}
+        }
     }
     state.credited |= bit;
     state.ledger[usize::from(lend.frame)].lent = false;
@@ -57,7 +60,7 @@ pub(super) fn destroy(state: &State) -> Result<(), Violation> {
         if !state.alive(who) {
             continue;
         }
-        if client.at == ClientAt::Holding {
+        if client.at == ClientAt::Holding || client.kept != Lend::NONE {
             return Err(Violation::DestroyedUnderHolder);
         }
         if client.is_past_the_gates() {
@@ -101,11 +104,8 @@ pub(super) fn quiescent(scenario: &Scenario, state: &State) -> Result<(), Violat
     }
     // A frame that was delivered to a thread which then exited belongs to its process: the drain
     // rightly waits for the process, or for evict.
-    let owed = (0..CLIENTS).any(|who| {
-        let client = &state.client[who];
-        client.dead
-            && client.outcome == Outcome::Taken
-            && state.slot[scenario.slot_of(who)].count == 0
+    let owed = state.client.iter().any(|client| {
+        client.dead && (client.outcome == Outcome::Taken || client.kept != Lend::NONE)
     });
     if scenario.destroyed && state.control.at != ControlAt::Destroyed && !owed {
         return Err(Violation::LostNotification);

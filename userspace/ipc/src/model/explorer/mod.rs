@@ -10,6 +10,7 @@
 //! Not in the model: evict, detach, attach, the daemon's death, the event bell, the rescan timer (a
 //! backstop that would hide lost notifications), claiming of slots, a ring that wraps.
 
+mod call;
 mod client;
 mod control;
 mod invariant;

@@ -23,6 +23,8 @@ pub(super) struct Scenario {
     pub(super) process_killed: bool,
     /// One thread may exit alone at any step of a call, or holding a frame.
     pub(super) thread_exits: bool,
+    /// A thread may call again while it holds a frame.
+    pub(super) keeps_frames: bool,
     /// Each put is tried a second time, late.
     pub(super) put_twice: bool,
     /// Both threads are counted in the shared slot.
@@ -45,6 +47,7 @@ impl Scenario {
         timed: false,
         process_killed: false,
         thread_exits: false,
+        keeps_frames: false,
         put_twice: false,
         shared_slot: false,
         nested_call: false,
@@ -116,6 +119,12 @@ pub(super) enum Mutant {
     WaitersAfterRecheck,
     /// Not a bug alone: the poller reads the waiters before it moves the bell.
     WaitersBeforeBell,
+    /// Not a bug alone: pop reads the tail before the head.
+    TailBeforeHead,
+    /// A call leaves the intent of the call before in the slot.
+    IntentKept,
+    /// pop notes its intent before it has seen the frame word READY.
+    IntendBeforeLook,
     /// `put` looks at the state of the word only.
     PutIgnoresSerial,
     /// The shared slot is acknowledged like a thread's own.

@@ -95,6 +95,8 @@ passing! {
         Scenario { thread_exits: true, local_pulses: 1, ..ONE_FRAME_ONLY };
     explorer__both_gates_pulse__then_holds:
         Scenario { session_pulses: 1, local_pulses: 1, ..NO_FRAME };
+    explorer__thread_exits_holding_another_frame__then_holds:
+        Scenario { thread_exits: true, keeps_frames: true, calls: 2, ..FRAMES };
     explorer__put_twice__then_the_new_lend_is_untouched:
         Scenario { put_twice: true, publishes: 3, calls: 2, ..FRAMES };
     explorer__shared_slot__then_holds: Scenario { shared_slot: true, ..ONE_FRAME };
@@ -102,6 +104,8 @@ passing! {
 
     explorer__waiters_after_recheck_alone__then_survives:
         Scenario { mutant: Some(Mutant::WaitersAfterRecheck), ..ONE_FRAME_ONLY };
+    explorer__tail_before_head_alone__then_survives:
+        Scenario { mutant: Some(Mutant::TailBeforeHead), calls: 2, ..FRAMES };
     explorer__waiters_before_bell_alone__then_survives:
         Scenario { mutant: Some(Mutant::WaitersBeforeBell), ..ONE_FRAME_ONLY };
 }
@@ -140,6 +144,12 @@ mutants! {
     explorer__mutant_ack_any_stop__then_caught:
         AckAnyStop in Scenario { session_pulses: 1, calls: 2, ..ONE_FRAME }
         => DestroyedUnderCaller;
+    explorer__mutant_intent_kept__then_caught:
+        IntentKept in Scenario { thread_exits: true, keeps_frames: true, calls: 2, ..FRAMES }
+        => CreditedDelivered;
+    explorer__mutant_intend_before_look__then_caught:
+        IntendBeforeLook in Scenario { thread_exits: true, keeps_frames: true, calls: 2, ..FRAMES }
+        => CreditedDelivered;
     explorer__mutant_put_ignores_serial__then_caught:
         PutIgnoresSerial in Scenario { put_twice: true, publishes: 3, calls: 2, ..FRAMES }
         => StalePutReleased;

@@ -1,0 +1,461 @@
+//! The steps of a client thread: enter, pop, wait, leave, put.
+
+use super::Explorer;
+use super::client::{Client, ClientAt, Outcome};
+use super::invariant::{self, Violation};
+use super::scenario::Mutant;
+use super::state::{FrameState, FrameWord, Lend, State};
+use crate::model::search::Steps;
+
+/// Names of the client threads in a trace.
+const NAMES: [&str; 2] = ["T0", "T1"];
+
+impl Explorer {
+    /// The steps of client thread `who`.
+    pub(super) fn client_steps(
+        &self,
+        state: &State,
+        who: usize,
+        steps: &mut Steps<State>,
+    ) -> Result<(), Violation> {
+        if !state.alive(who) || self.stands_still(state, who) {
+            return Ok(());
+        }
+        let scenario = &self.scenario;
+        let timed = scenario.timed && who == 0;
+        let slot = scenario.slot_of(who);
+        let mut next = *state;
+        let me = &mut next.client[who];
+        let was = &state.client[who];
+
+        let action = match was.at {
+            ClientAt::Outside => {
+                if was.calls_left == 0 {
+                    return Ok(());
+                }
+                me.calls_left -= 1;
+                me.barred_local = !state.local_gate.is_open();
+                me.barred_session = !state.session_gate.is_open();
+                me.stop_overlapped = me.barred_local || me.barred_session;
+                me.at = ClientAt::Raise;
+                if !scenario.is(Mutant::IntentKept) {
+                    next.slot[slot].intent = Lend::NONE;
+                }
+                if scenario.nested_call && who == 1 {
+                    next.client[0].interrupt();
+                }
+                "begin a call, intent = none"
+            }
+            ClientAt::Raise => {
+                me.at = ClientAt::LoadLocalGate;
+                // `already` doubles as "interrupted a call" until the gates are read.
+                me.already = scenario.nested_call && state.slot[slot].count > 0;
+                next.slot[slot].count += 1;
+                "count += 1"
+            }
+            ClientAt::LoadLocalGate => {
+                me.local = state.local_gate;
+                me.at = ClientAt::LoadSessionGate;
+                "read local gate"
+            }
+            ClientAt::LoadSessionGate => {
+                let nested = was.already;
+                me.already = false;
+                me.session = state.session_gate;
+                if was.local.is_open() && me.session.is_open() {
+                    me.at = self.first_of_pop();
+                } else {
+                    me.outcome = Outcome::Stopped;
+                    let acknowledges = (!scenario.shared_slot
+                        || scenario.is(Mutant::AckOnSharedSlot))
+                        && (!nested || scenario.is(Mutant::AckWhenNested));
+                    if me.session.is_open() || !acknowledges {
+                        me.at = self.leave();
+                    } else {
+                        me.already = state.slot[slot].ack == me.session;
+                        me.at = ClientAt::Acknowledge;
+                    }
+                }
+                "read session gate"
+            }
+            ClientAt::Acknowledge => {
+                me.at = self.leave();
+                next.slot[slot].ack = was.session;
+                "ack = session gate"
+            }
+            ClientAt::LoadTail => {
+                me.tail = state.tail;
+                me.at = ClientAt::LoadHead;
+                "read tail"
+            }
+            ClientAt::LoadHead => {
+                me.head = state.head;
+                me.at = ClientAt::ReadEntry;
+                "read head"
+            }
+            ClientAt::ReadEntry => {
+                let tail = if scenario.is(Mutant::TailBeforeHead) {
+                    was.tail
+                } else {
+                    state.tail
+                };
+                if was.head >= tail {
+                    me.at = self.found_nothing(was, timed);
+                    me.waiting = true;
+                    "ring is empty"
+                } else {
+                    let entry = state.ring[usize::from(was.head)];
+                    let ready =
+                        state.word[usize::from(entry.frame)] == FrameWord::ready(entry.serial);
+                    me.lend = entry;
+                    me.at = if scenario.is(Mutant::HeadFirst) {
+                        ClientAt::ClaimHead
+                    } else if ready {
+                        ClientAt::Take
+                    } else {
+                        ClientAt::AdvanceHead
+                    };
+                    // Only the settling of a thread's exit reads it.
+                    if scenario.thread_exits && (ready || scenario.is(Mutant::IntendBeforeLook)) {
+                        next.slot[slot].intent = entry;
+                    }
+                    if ready {
+                        "entry is ready, intent = entry"
+                    } else {
+                        "entry is not ready"
+                    }
+                }
+            }
+            ClientAt::ClaimHead => {
+                if state.head == was.head {
+                    me.at = ClientAt::Take;
+                    next.head = was.head + 1;
+                } else {
+                    me.at = self.first_of_pop();
+                }
+                "claim head"
+            }
+            ClientAt::Take => {
+                let word = &mut next.word[usize::from(was.lend.frame)];
+                let won = *word == FrameWord::ready(was.lend.serial);
+                if won {
+                    *word = FrameWord::held(was.lend.serial, slot_tag(slot));
+                    me.outcome = Outcome::Taken;
+                }
+                me.at = match (scenario.is(Mutant::HeadFirst), won) {
+                    (false, _) => ClientAt::AdvanceHead,
+                    (true, true) => self.end_of_pop(was),
+                    (true, false) => self.first_of_pop(),
+                };
+                if won { "take: won" } else { "take: lost" }
+            }
+            ClientAt::AdvanceHead => {
+                me.at = if was.outcome == Outcome::Taken {
+                    self.end_of_pop(was)
+                } else {
+                    me.lend = Lend::NONE;
+                    self.first_of_pop()
+                };
+                next.head = was.head + 1;
+                "head = h + 1"
+            }
+            ClientAt::JoinBell => {
+                me.at = ClientAt::Listen;
+                next.waiters += 1;
+                "waiters += 1"
+            }
+            ClientAt::Listen => {
+                me.bell = state.bell;
+                me.at = if scenario.is(Mutant::NoRecheck) && !was.woken {
+                    ClientAt::FutexWait
+                } else {
+                    ClientAt::CheckGates
+                };
+                if scenario.is(Mutant::TimeoutDropsWake) && was.woken && timed {
+                    let mut late = *state;
+                    late.client[who].outcome = Outcome::TimedOut;
+                    late.client[who].at = ClientAt::PartBell;
+                    steps.push(NAMES[who], "deadline passed after the wake", late);
+                }
+                "read bell"
+            }
+            ClientAt::CheckGates => {
+                let stopped = if scenario.is(Mutant::BitNotGen) {
+                    !state.local_gate.is_open() || !state.session_gate.is_open()
+                } else {
+                    state.local_gate != was.local || state.session_gate != was.session
+                };
+                if stopped {
+                    me.outcome = Outcome::Stopped;
+                    me.at = self.end_of_wait();
+                } else {
+                    me.at = self.first_of_pop();
+                }
+                "compare gates with snapshot"
+            }
+            ClientAt::CheckDeadline => {
+                if was.expired {
+                    me.outcome = Outcome::TimedOut;
+                    me.at = self.end_of_wait();
+                    "deadline has passed"
+                } else {
+                    let mut late = *state;
+                    late.client[who].outcome = Outcome::TimedOut;
+                    late.client[who].at = self.end_of_wait();
+                    steps.push(NAMES[who], "deadline passes", late);
+                    me.at = self.before_sleep();
+                    "deadline is ahead"
+                }
+            }
+            ClientAt::JoinLate => {
+                me.at = ClientAt::FutexWait;
+                next.waiters += 1;
+                "waiters += 1, late"
+            }
+            ClientAt::FutexWait => {
+                if state.bell == was.bell {
+                    me.at = ClientAt::Asleep;
+                    "sleep"
+                } else {
+                    me.at = self.after_sleep();
+                    "bell has moved"
+                }
+            }
+            ClientAt::Asleep => {
+                if !timed {
+                    return Ok(());
+                }
+                me.expired = true;
+                if scenario.is(Mutant::TimeoutBeatsStop) {
+                    me.outcome = Outcome::TimedOut;
+                    me.at = self.end_of_wait();
+                } else {
+                    me.at = self.after_sleep();
+                }
+                "timer fires"
+            }
+            ClientAt::PartLate => {
+                me.at = ClientAt::Listen;
+                next.waiters -= 1;
+                "waiters -= 1, early"
+            }
+            ClientAt::PartBell => {
+                me.at = self.leave();
+                next.waiters -= 1;
+                "waiters -= 1"
+            }
+            ClientAt::LookAtKickEarly => {
+                me.kick_seen = state.kick;
+                me.at = ClientAt::Lower;
+                "read kick, early"
+            }
+            ClientAt::Lower => {
+                let bounced = was.outcome == Outcome::Stopped;
+                me.at = if scenario.is(Mutant::KickBeforeSub) {
+                    if was.kick_seen {
+                        ClientAt::TakeKick
+                    } else {
+                        ClientAt::Return
+                    }
+                } else if was.already || (bounced && scenario.is(Mutant::UndoNoKick)) {
+                    ClientAt::Return
+                } else {
+                    ClientAt::LookAtKick
+                };
+                next.slot[slot].count -= 1;
+                "count -= 1"
+            }
+            ClientAt::LookAtKick => {
+                me.at = if state.kick {
+                    ClientAt::TakeKick
+                } else {
+                    ClientAt::Return
+                };
+                "read kick"
+            }
+            ClientAt::TakeKick => {
+                me.at = if state.kick {
+                    ClientAt::SendKick
+                } else {
+                    ClientAt::Return
+                };
+                next.kick = false;
+                "swap kick to 0"
+            }
+            ClientAt::SendKick => {
+                me.at = ClientAt::Return;
+                next.message = true;
+                "send the byte"
+            }
+            ClientAt::Return => {
+                invariant::returned(was)?;
+                *me = Client {
+                    kept: was.kept,
+                    ..Client::new(was.calls_left)
+                };
+                if was.outcome == Outcome::Taken {
+                    me.at = ClientAt::Holding;
+                    me.outcome = Outcome::Taken;
+                    me.lend = was.lend;
+                } else if was.outcome == Outcome::Open && scenario.put_twice {
+                    me.at = ClientAt::PutAgain;
+                    me.lend = was.lend;
+                } else if was.kept != Lend::NONE && was.calls_left == 0 {
+                    me.at = ClientAt::Holding;
+                    me.outcome = Outcome::Taken;
+                    me.lend = was.kept;
+                    me.kept = Lend::NONE;
+                }
+                "return"
+            }
+            ClientAt::Holding => {
+                if scenario.keeps_frames && was.calls_left > 0 && was.kept == Lend::NONE {
+                    let mut kept = *state;
+                    kept.client[who] = Client {
+                        kept: was.lend,
+                        ..Client::new(was.calls_left)
+                    };
+                    steps.push(NAMES[who], "keep the frame", kept);
+                }
+                let word = &mut next.word[usize::from(was.lend.frame)];
+                if *word == FrameWord::held(was.lend.serial, slot_tag(slot)) {
+                    word.state = FrameState::Released;
+                }
+                me.outcome = Outcome::Open;
+                if !scenario.put_twice {
+                    me.lend = Lend::NONE;
+                }
+                me.at = if scenario.is(Mutant::NoKickOnPut) {
+                    ClientAt::Return
+                } else {
+                    ClientAt::LookAtKick
+                };
+                "put"
+            }
+            ClientAt::PutAgain => {
+                let word = &state.word[usize::from(was.lend.frame)];
+                let released = if scenario.is(Mutant::PutIgnoresSerial) {
+                    word.state == FrameState::Held
+                } else {
+                    *word == FrameWord::held(was.lend.serial, slot_tag(slot))
+                };
+                if released {
+                    return Err(Violation::StalePutReleased);
+                }
+                me.at = ClientAt::Outside;
+                me.lend = Lend::NONE;
+                "put again"
+            }
+        };
+        next.client[who].forget();
+        steps.push(NAMES[who], action, next);
+        Ok(())
+    }
+
+    /// Whether a signal handler runs on thread `who`.
+    fn stands_still(&self, state: &State, who: usize) -> bool {
+        who == 0
+            && (self.handler_runs(state)
+                || self.scenario.nested_call && state.client[1].at != ClientAt::Outside)
+    }
+
+    fn first_of_pop(&self) -> ClientAt {
+        if self.scenario.is(Mutant::TailBeforeHead) {
+            ClientAt::LoadTail
+        } else {
+            ClientAt::LoadHead
+        }
+    }
+
+    fn found_nothing(&self, was: &Client, timed: bool) -> ClientAt {
+        if !was.waiting {
+            if self.scenario.joins_late() {
+                ClientAt::Listen
+            } else {
+                ClientAt::JoinBell
+            }
+        } else if timed {
+            ClientAt::CheckDeadline
+        } else {
+            self.before_sleep()
+        }
+    }
+
+    fn before_sleep(&self) -> ClientAt {
+        if self.scenario.joins_late() {
+            ClientAt::JoinLate
+        } else {
+            ClientAt::FutexWait
+        }
+    }
+
+    /// Where a thread goes that was woken, or that found the bell moved.
+    pub(super) fn after_sleep(&self) -> ClientAt {
+        if self.scenario.joins_late() {
+            ClientAt::PartLate
+        } else {
+            ClientAt::Listen
+        }
+    }
+
+    fn end_of_pop(&self, was: &Client) -> ClientAt {
+        if was.waiting {
+            self.end_of_wait()
+        } else {
+            self.leave()
+        }
+    }
+
+    fn end_of_wait(&self) -> ClientAt {
+        if self.scenario.joins_late() {
+            self.leave()
+        } else {
+            ClientAt::PartBell
+        }
+    }
+
+    fn leave(&self) -> ClientAt {
+        if self.scenario.is(Mutant::KickBeforeSub) {
+            ClientAt::LookAtKickEarly
+        } else {
+            ClientAt::Lower
+        }
+    }
+
+    /// `FUTEX_WAKE` on the bell by `actor`: every sleeper, or each choice of one.
+    pub(super) fn wake(
+        &self,
+        state: State,
+        all: bool,
+        actor: &'static str,
+        action: &'static str,
+        steps: &mut Steps<State>,
+    ) {
+        let sleeps = |who: &usize| state.alive(*who) && state.client[*who].at == ClientAt::Asleep;
+        let sleepers = (0..state.client.len()).filter(sleeps);
+        if all || sleepers.clone().next().is_none() {
+            let mut next = state;
+            for who in sleepers {
+                self.end_sleep(&mut next.client[who]);
+            }
+            steps.push(actor, action, next);
+        } else {
+            for who in sleepers {
+                let mut next = state;
+                self.end_sleep(&mut next.client[who]);
+                steps.push(actor, action, next);
+            }
+        }
+    }
+
+    fn end_sleep(&self, client: &mut Client) {
+        client.at = self.after_sleep();
+        client.forget();
+        client.woken =
+            self.scenario.is(Mutant::NoRecheck) || self.scenario.is(Mutant::TimeoutDropsWake);
+    }
+}
+
+fn slot_tag(slot: usize) -> u8 {
+    u8::try_from(slot).expect("there are two slots")
+}
