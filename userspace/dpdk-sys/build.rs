@@ -57,9 +57,7 @@ const TYPES: &[&str] = &["onair_mbuf_offset", "rte_mbuf"];
 /// Constants; those of the shim stand for what bindgen cannot read.
 const CONSTANTS: &[&str] = &[
     "ONAIR_.*",
-    "RTE_MAX_ETHPORTS",
     "RTE_MBUF_DEFAULT_BUF_SIZE",
-    "RTE_PKTMBUF_HEADROOM",
     "RTE_VER_MONTH",
     "RTE_VER_YEAR",
 ];
@@ -114,7 +112,13 @@ fn main() {
     for path in &dpdk.link_paths {
         println!("cargo:rustc-link-search=native={}", path.display());
     }
-    for library in LIBRARIES {
+    // DPDK 23.11 moved the log out of EAL.
+    let log = dpdk
+        .libs
+        .iter()
+        .map(String::as_str)
+        .find(|&name| name == "rte_log");
+    for library in LIBRARIES.iter().copied().chain(log) {
         println!("cargo:rustc-link-lib={library}");
     }
 

@@ -200,3 +200,11 @@ impl Drop for TxQueue {
         give_back(&self.shared.tx_out);
     }
 }
+
+// A poller gets its queues from another thread.
+const _: () = {
+    const fn may_move<T: Send>() {}
+    may_move::<RxQueue>();
+    may_move::<TxQueue>();
+    may_move::<Burst>();
+};
