@@ -1,0 +1,196 @@
+//! The attachments of one session, as the session's runtime has them.
+
+use std::sync::Arc;
+
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::{Lender, Violation};
+use onair_ipc::meta::FrameMeta;
+
+use super::stats::{AttachmentCounters, SessionStats};
+
+/// Why an attachment cannot be one of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AttachRefusal {
+    /// As many as the session allows are there.
+    #[error("the session has as many attachments as it allows")]
+    Full,
+    /// It is there already.
+    #[error("attachment {0} is there already")]
+    Twice(u64),
+    /// Its words or frames are not laid out for this session.
+    #[error("the attachment's memory is not laid out for this session's frames")]
+    Geometry,
+    /// The session is not with this poller.
+    #[error("the session is not running on this poller")]
+    NoSession,
+}
+
+/// What the control thread hands in and gets back.
+pub(super) type Parts = (Box<Lender>, Option<FrameMemory>);
+
+/// One attachment.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    pub(super) lender: Box<Lender>,
+    /// Send: the frames that this client fills.
+    pub(super) frames: Option<FrameMemory>,
+    place: usize,
+    /// Send: no more is lent, and at this time what is still queued is dropped.
+    pub(super) leaves_at: Option<u64>,
+}
+
+/// All of a session.
+#[derive(Debug)]
+pub(super) struct Attachments {
+    list: Vec<Attachment>,
+    stats: Arc<SessionStats>,
+    violations: Vec<(u64, Violation)>,
+}
+
+impl Attachments {
+    pub(super) fn new(stats: Arc<SessionStats>, most: usize) -> Self {
+        Self {
+            list: Vec::with_capacity(most),
+            stats,
+            violations: Vec::with_capacity(most),
+        }
+    }
+
+    pub(super) fn add(&mut self, (lender, frames): Parts) -> Result<(), (AttachRefusal, Parts)> {
+        let number = lender.attachment();
+        if self.get(number).is_some() {
+            return Err((AttachRefusal::Twice(number), (lender, frames)));
+        }
+        let Some(place) = self.stats.enter(number) else {
+            return Err((AttachRefusal::Full, (lender, frames)));
+        };
+        self.list.push(Attachment {
+            lender,
+            frames,
+            place,
+            leaves_at: None,
+        });
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, attachment: u64) -> Option<Parts> {
+        let at = self
+            .list
+            .iter()
+            .position(|it| it.lender.attachment() == attachment)?;
+        Some(self.take(at))
+    }
+
+    pub(super) fn take(&mut self, at: usize) -> Parts {
+        let gone = self.list.remove(at);
+        self.stats.leave(gone.place);
+        (gone.lender, gone.frames)
+    }
+
+    pub(super) fn get(&self, attachment: u64) -> Option<&Attachment> {
+        self.list
+            .iter()
+            .find(|it| it.lender.attachment() == attachment)
+    }
+
+    pub(super) fn get_mut(&mut self, attachment: u64) -> Option<&mut Attachment> {
+        self.list
+            .iter_mut()
+            .find(|it| it.lender.attachment() == attachment)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Attachment> {
+        self.list.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Attachment> {
+        self.list.iter_mut()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether somebody has `frame` of the session's common memory.
+    pub(super) fn have(&self, frame: u32) -> bool {
+        self.list.iter().any(|it| it.lender.has(frame))
+    }
+
+    /// Credits what came back, everywhere.
+    pub(super) fn reap(&mut self) {
+        for attachment in &mut self.list {
+            attachment.lender.reap(|_| {});
+            note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
+        }
+    }
+
+    /// Credits what came back from the attachment at `at`, telling `submitted` of the frames that
+    /// its client wants to be sent, in no order.
+    pub(super) fn reap_submitted(&mut self, at: usize, mut submitted: impl FnMut(u64, u32)) {
+        let attachment = &mut self.list[at];
+        let counters = self.stats.at(attachment.place);
+        attachment.lender.reap(|credit| {
+            if let Some(order) = credit.submitted {
+                counters.frames_submitted.add(1);
+                self.stats.counters.frames_submitted.add(1);
+                submitted(order, credit.frame);
+            }
+        });
+        note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
+    }
+
+    /// Lends a finished frame to everybody. Who has used up his quota loses his own oldest frame
+    /// that nobody took, or else does not get this one; nobody else notices.
+    pub(super) fn lend(&mut self, frame: u32, meta: &FrameMeta) {
+        for attachment in &mut self.list {
+            let counters = self.stats.at(attachment.place);
+            let lender = &mut attachment.lender;
+            lender.reap(|_| {});
+            note_violation(&self.stats, &mut self.violations, lender);
+            let mut lent = lender.publish(frame, meta);
+            if lent.is_err() {
+                note_slow(&self.stats, counters);
+                if lender.drop_oldest().is_some() {
+                    lent = lender.publish(frame, meta);
+                }
+            }
+            if lent.is_ok() {
+                counters.frames_lent.add(1);
+            }
+        }
+    }
+
+    /// Lends an empty frame to the client that is to fill it. Whether its quota allows it.
+    pub(super) fn offer(&mut self, at: usize, frame: u32, now_ns: u64) -> bool {
+        let meta = FrameMeta {
+            last_packet_ns: now_ns,
+            ..FrameMeta::default()
+        };
+        let attachment = &mut self.list[at];
+        let lent = attachment.lender.publish(frame, &meta).is_ok();
+        if lent {
+            self.stats.at(attachment.place).frames_lent.add(1);
+        }
+        lent
+    }
+
+    /// Violations since the last call.
+    pub(super) fn violations(&mut self) -> impl Iterator<Item = (u64, Violation)> {
+        self.violations.drain(..)
+    }
+}
+
+fn note_violation(stats: &SessionStats, list: &mut Vec<(u64, Violation)>, lender: &mut Lender) {
+    if let Some(violation) = lender.take_violation() {
+        stats.counters.violations.add(1);
+        // A hostile client repeats itself: one report of it at a time is enough.
+        if list.len() < list.capacity() {
+            list.push((lender.attachment(), violation));
+        }
+    }
+}
+
+fn note_slow(stats: &SessionStats, counters: &AttachmentCounters) {
+    stats.counters.frames_dropped_slow.add(1);
+    counters.frames_dropped_slow.add(1);
+}

@@ -1,0 +1,100 @@
+//! From a datagram's destination to the session that it is for.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::net::SocketAddrV4;
+
+/// Multiplies, which is enough: who may choose destinations is who may create sessions.
+#[derive(Debug, Default)]
+struct FlowHasher(u64);
+
+impl Hasher for FlowHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        let product = u128::from(self.0 ^ value) * 0x9e37_79b9_7f4a_7c15;
+        let [high, low] = [product >> 64, product & u128::from(u64::MAX)];
+        self.0 = u64::try_from(high ^ low).expect("two halves of 64 bits");
+    }
+}
+
+/// The flows that the sessions of one poller receive.
+#[derive(Debug, Default)]
+pub(super) struct Demux {
+    seats: HashMap<u64, usize, BuildHasherDefault<FlowHasher>>,
+    /// Packets of a flow come in trains.
+    last: Option<(u64, usize)>,
+}
+
+impl Demux {
+    /// Where the packets of a flow go; `None` for a flow of no session.
+    pub(super) fn seat(&mut self, port: usize, destination: SocketAddrV4) -> Option<usize> {
+        let key = key(port, destination);
+        if let Some((last, seat)) = self.last
+            && last == key
+        {
+            return Some(seat);
+        }
+        let seat = *self.seats.get(&key)?;
+        self.last = Some((key, seat));
+        Some(seat)
+    }
+
+    /// Sends a flow to `seat`; whether it was free.
+    pub(super) fn add(&mut self, port: usize, destination: SocketAddrV4, seat: usize) -> bool {
+        let key = key(port, destination);
+        if self.seats.contains_key(&key) {
+            return false;
+        }
+        self.seats.insert(key, seat);
+        true
+    }
+
+    /// Forgets a flow.
+    pub(super) fn remove(&mut self, port: usize, destination: SocketAddrV4) {
+        self.seats.remove(&key(port, destination));
+        self.last = None;
+    }
+}
+
+fn key(port: usize, destination: SocketAddrV4) -> u64 {
+    (port as u64) << 48
+        | u64::from(destination.ip().to_bits()) << 16
+        | u64::from(destination.port())
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn flow(last: u8, port: u16) -> SocketAddrV4 {
+        SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), port)
+    }
+
+    #[test]
+    fn demux__flows_added_and_removed__then_each_finds_its_seat_only() {
+        let mut demux = Demux::default();
+        for seat in 0u8..200 {
+            assert!(demux.add(0, flow(seat, 5004), usize::from(seat)));
+        }
+        assert!(!demux.add(0, flow(7, 5004), 1));
+        for seat in 0u8..200 {
+            assert_eq!(demux.seat(0, flow(seat, 5004)), Some(usize::from(seat)));
+            assert_eq!(demux.seat(0, flow(seat, 5005)), None);
+            assert_eq!(demux.seat(1, flow(seat, 5004)), None);
+        }
+        demux.seat(0, flow(7, 5004));
+        demux.remove(0, flow(7, 5004));
+        assert_eq!(demux.seat(0, flow(7, 5004)), None);
+    }
+}

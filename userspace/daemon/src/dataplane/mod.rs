@@ -1,0 +1,32 @@
+//! Ports, the pinned threads that poll them, and the session runtimes that those threads own while
+//! a session runs.
+//!
+//! A [`Runtime`] is moved to a poller with a [`Command`] and comes back with a [`PollerEvent`]:
+//! having it back is the proof that no poller touches the session (witness 3). Per packet there is
+//! no allocation, lock, system call, log or clock read. Sockets, requests, policy and the state of
+//! sessions never live here.
+
+mod attachment;
+mod command;
+mod config;
+mod demux;
+mod idle;
+mod neighbour;
+mod plane;
+mod poller;
+mod port;
+mod receive;
+mod runtime;
+mod send;
+mod sessions;
+mod stats;
+
+pub use attachment::AttachRefusal;
+pub use command::{Command, EventReceiver, PollerEvent};
+pub use config::{DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortSpec};
+pub use plane::{Dataplane, Summary};
+pub use receive::{ReceiveConfig, SourceFilter};
+pub use runtime::{Runtime, RuntimeError};
+pub use send::{FrameSource, SendConfig};
+pub use sessions::StartRefusal;
+pub use stats::{AttachmentSnapshot, PollerSnapshot, PortSnapshot, SessionSnapshot, SessionStats};

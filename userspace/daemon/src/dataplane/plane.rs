@@ -1,0 +1,263 @@
+//! The dataplane as the control thread has it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use onair_dpdk::{Eal, Port, PortConfig, PortStats};
+
+use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent};
+use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortSpec};
+use super::poller::PollerHandle;
+use super::port::PollerPort;
+use super::stats::{PollerSnapshot, PortCounters, PortSnapshot};
+
+/// Ports and pollers, from their start to their end.
+///
+/// Dropping it ends the pollers and closes the ports; [`Dataplane::shutdown`] also says how that
+/// went.
+#[derive(Debug)]
+pub struct Dataplane {
+    // In the order in which they must go.
+    pollers: Vec<PollerHandle>,
+    ports: Vec<OpenPort>,
+    infos: Vec<PortInfo>,
+    eal: Option<Arc<Eal>>,
+    events: Arc<Events>,
+}
+
+#[derive(Debug)]
+struct OpenPort {
+    port: Port,
+    counters: Arc<PortCounters>,
+    told_gone: AtomicBool,
+}
+
+/// What was counted from start to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Each poller, in the order of the configuration.
+    pub pollers: Vec<PollerSnapshot>,
+    /// Each port by name.
+    pub ports: Vec<(String, PortSnapshot)>,
+}
+
+impl Dataplane {
+    /// Initialises DPDK, opens every port, starts every poller. It blocks for some 30 ms for each
+    /// AF_XDP port. Once in a process's life, see [`Eal::init`].
+    ///
+    /// # Errors
+    /// [`DataplaneError`]; ports that were opened are closed then, and pollers ended.
+    pub fn start(config: DataplaneConfig) -> Result<Self, DataplaneError> {
+        check(&config)?;
+        let events = Events::new().map_err(|source| DataplaneError::System {
+            what: "make an eventfd",
+            source,
+        })?;
+        let eal = Arc::new(Eal::init(&config.eal).map_err(DataplaneError::Eal)?);
+        let mut plane = Self {
+            pollers: Vec::new(),
+            ports: Vec::new(),
+            infos: Vec::new(),
+            eal: Some(Arc::clone(&eal)),
+            events: Arc::new(events),
+        };
+        for spec in &config.ports {
+            let open = OpenPort::open(&eal, spec)?;
+            plane.infos.push(open.info(spec));
+            plane.ports.push(open);
+        }
+        for (index, spec) in config.pollers.iter().enumerate() {
+            let ports = plane.poller_ports(index);
+            let outbox = Outbox::new(Arc::clone(&plane.events));
+            plane
+                .pollers
+                .push(PollerHandle::start(&eal, index, spec, ports, outbox)?);
+        }
+        Ok(plane)
+    }
+
+    fn poller_ports(&self, poller: usize) -> Vec<PollerPort> {
+        let own = self
+            .infos
+            .iter()
+            .zip(&self.ports)
+            .filter(|(info, _)| info.poller == poller);
+        own.map(|(info, open)| {
+            let rx = open.port.rx_queue().expect("each port is given out once");
+            let tx = open.port.tx_queue().expect("each port is given out once");
+            PollerPort::new(info.clone(), rx, tx, Arc::clone(&open.counters))
+        })
+        .collect()
+    }
+
+    /// Version of DPDK.
+    #[must_use]
+    pub fn dpdk_version(&self) -> String {
+        self.eal
+            .as_ref()
+            .map(|eal| eal.version())
+            .unwrap_or_default()
+    }
+
+    /// Whether DPDK's memory is in hugepages.
+    #[must_use]
+    pub fn has_hugepages(&self) -> bool {
+        let memory = self.eal.as_ref().map(|eal| eal.memory());
+        matches!(memory, Some(onair_dpdk::Memory::Huge { .. }))
+    }
+
+    /// The open ports, in the order of the configuration.
+    #[must_use]
+    pub fn ports(&self) -> &[PortInfo] {
+        &self.infos
+    }
+
+    /// The driver's counters of port `name`: a few system calls.
+    #[must_use]
+    pub fn port_stats(&self, name: &str) -> Option<PortStats> {
+        Some(self.find(name)?.port.stats())
+    }
+
+    /// What its poller counted at port `name`.
+    #[must_use]
+    pub fn port_counters(&self, name: &str) -> Option<PortSnapshot> {
+        Some(self.find(name)?.counters.snapshot())
+    }
+
+    /// What poller `index` counted.
+    #[must_use]
+    pub fn poller_counters(&self, index: usize) -> Option<PollerSnapshot> {
+        Some(self.pollers.get(index)?.counters.snapshot())
+    }
+
+    /// Looks whether the interface under each port still exists, one system call each, and queues
+    /// [`PollerEvent::PortGone`] once for each that does not. No driver says so by itself.
+    pub fn check_ports(&self) {
+        for open in &self.ports {
+            if open.port.is_present() || open.told_gone.load(Ordering::Relaxed) {
+                continue;
+            }
+            let port = open.port.name().to_owned();
+            let told = self.events.push(PollerEvent::PortGone { port }).is_ok();
+            open.told_gone.store(told, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells poller `poller` to do something, and wakes it.
+    ///
+    /// # Errors
+    /// The command, if there is no such poller, it has died, or too many commands wait for it.
+    pub fn send(&self, poller: usize, command: Command) -> Result<(), Command> {
+        match self.pollers.get(poller) {
+            Some(handle) => handle.inbox.send(command),
+            None => Err(command),
+        }
+    }
+
+    /// The events of all pollers. They can be taken also after the end.
+    #[must_use]
+    pub fn events(&self) -> EventReceiver {
+        EventReceiver(Arc::clone(&self.events))
+    }
+
+    /// Ends the pollers, closes the ports, cleans DPDK up. Sessions that still run are handed back
+    /// as they are: take them from the events. It blocks for some 10 ms for each AF_XDP port.
+    ///
+    /// # Errors
+    /// The first thing that went wrong; what can be done is done nevertheless.
+    pub fn shutdown(mut self) -> Result<Summary, DataplaneError> {
+        self.end_pollers();
+        let summary = Summary {
+            pollers: self
+                .pollers
+                .iter()
+                .map(|poller| poller.counters.snapshot())
+                .collect(),
+            ports: self
+                .ports
+                .iter()
+                .map(|open| (open.port.name().to_owned(), open.counters.snapshot()))
+                .collect(),
+        };
+        let mut result = Ok(());
+        for open in self.ports.drain(..) {
+            let port = open.port.name().to_owned();
+            let closed = open.port.close();
+            result = result.and(closed.map_err(|source| DataplaneError::Close { port, source }));
+        }
+        if let Some(eal) = self.eal.take().and_then(Arc::into_inner) {
+            result = result.and(eal.cleanup().map_err(DataplaneError::Eal));
+        }
+        result.map(|()| summary)
+    }
+
+    fn end_pollers(&mut self) {
+        self.pollers.iter().for_each(|poller| poller.inbox.stop());
+        self.pollers.iter_mut().for_each(PollerHandle::join);
+    }
+
+    fn find(&self, name: &str) -> Option<&OpenPort> {
+        self.ports.iter().find(|open| open.port.name() == name)
+    }
+}
+
+impl Drop for Dataplane {
+    fn drop(&mut self) {
+        self.end_pollers();
+    }
+}
+
+impl OpenPort {
+    fn open(eal: &Eal, spec: &PortSpec) -> Result<Self, DataplaneError> {
+        let mut config = PortConfig::new(&spec.name, &spec.device);
+        config.netns.clone_from(&spec.netns);
+        let port = Port::open(eal, &config).map_err(|source| DataplaneError::Port {
+            port: spec.name.clone(),
+            source,
+        })?;
+        let counters = Arc::new(PortCounters::default());
+        Ok(Self {
+            port,
+            counters,
+            told_gone: AtomicBool::new(false),
+        })
+    }
+
+    fn info(&self, spec: &PortSpec) -> PortInfo {
+        PortInfo {
+            name: spec.name.clone(),
+            device: spec.device.clone(),
+            netns: spec.netns.clone(),
+            driver: self.port.driver().to_owned(),
+            mac: self.port.mac(),
+            address: spec.address,
+            poller: spec.poller,
+            mtu: self.port.mtu(),
+        }
+    }
+}
+
+/// What can be known to be wrong before DPDK is asked, which it can be only once.
+fn check(config: &DataplaneConfig) -> Result<(), DataplaneError> {
+    let mut names = HashSet::new();
+    for port in &config.ports {
+        if !names.insert(&port.name) {
+            return Err(DataplaneError::PortTwice(port.name.clone()));
+        }
+        if port.address.1 > 32 {
+            return Err(DataplaneError::Prefix {
+                port: port.name.clone(),
+                prefix: port.address.1,
+            });
+        }
+        if port.poller >= config.pollers.len() {
+            return Err(DataplaneError::UnknownPoller {
+                port: port.name.clone(),
+                poller: port.poller,
+                pollers: config.pollers.len(),
+            });
+        }
+    }
+    Ok(())
+}

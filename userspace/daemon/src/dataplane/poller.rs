@@ -1,0 +1,282 @@
+//! A polling thread: pinned, nice, and the only owner of its ports' queues and of its sessions.
+
+use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use onair_dpdk::{Eal, RegisteredThread};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::command::{Command, Inbox, Outbox, PollerEvent, silence};
+use super::config::{DataplaneError, PollerSpec};
+use super::idle::Idler;
+use super::port::PollerPort;
+use super::sessions::Sessions;
+use super::stats::PollerCounters;
+
+/// Commands that are taken in one turn: packets come too.
+const COMMANDS_A_TURN: usize = 16;
+/// A port that takes no packets is tried again after so long.
+const RETRY_NS: u64 = 200_000;
+/// The kernel's slack for time-outs of this thread.
+const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
+/// How often an ending poller tries to get its last events into a full queue, a millisecond apart.
+const LAST_TRIES: u32 = 1000;
+
+/// A poller's thread and what is shared with it.
+#[derive(Debug)]
+pub(super) struct PollerHandle {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) counters: Arc<PollerCounters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl PollerHandle {
+    /// Starts poller number `index` on `ports`; returns once it runs.
+    pub(super) fn start(
+        eal: &Arc<Eal>,
+        index: usize,
+        spec: &PollerSpec,
+        ports: Vec<PollerPort>,
+        outbox: Outbox,
+    ) -> Result<Self, DataplaneError> {
+        let system = |what| move |source| DataplaneError::System { what, source };
+        let inbox = Arc::new(Inbox::new().map_err(system("make an eventfd"))?);
+        let counters = Arc::new(PollerCounters::default());
+        let sees_packets = ports.iter().all(|port| port.receive.wait_fd().is_some());
+        let poller = Poller {
+            index,
+            ports,
+            sessions: Sessions::default(),
+            inbox: Arc::clone(&inbox),
+            outbox,
+            idler: Idler::new(spec.idle, sees_packets),
+            counters: Arc::clone(&counters),
+        };
+        let (ready, started) = mpsc::channel();
+        let (eal, core) = (Arc::clone(eal), spec.core);
+        let name = format!("onair-{}", spec.name);
+        let thread = thread::Builder::new()
+            .name(name)
+            .spawn(move || poller.live(&eal, core, &ready))
+            .map_err(system("start a thread"))?;
+        let reason = match started.recv() {
+            Ok(Ok(())) => {
+                return Ok(Self {
+                    inbox,
+                    counters,
+                    thread: Some(thread),
+                });
+            }
+            Ok(Err(reason)) => reason,
+            Err(_) => "its thread ended".to_owned(),
+        };
+        // It has said why it ends, or panicked and said that on standard error.
+        let _ = thread.join();
+        Err(DataplaneError::Poller {
+            poller: spec.name.clone(),
+            reason,
+        })
+    }
+
+    /// Waits for the poller to end, which it does after [`Inbox::stop`].
+    pub(super) fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic was caught within, and told as an event.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Poller {
+    index: usize,
+    ports: Vec<PollerPort>,
+    sessions: Sessions,
+    inbox: Arc<Inbox>,
+    outbox: Outbox,
+    idler: Idler,
+    counters: Arc<PollerCounters>,
+}
+
+impl Poller {
+    fn live(mut self, eal: &Eal, core: usize, ready: &mpsc::Sender<Result<(), String>>) {
+        let registered = match prepare(eal, core) {
+            Ok(registered) => registered,
+            Err(reason) => {
+                // The other side waits for exactly this.
+                let _ = ready.send(Err(reason));
+                return;
+            }
+        };
+        let _ = ready.send(Ok(()));
+        let result = catch_unwind(AssertUnwindSafe(|| self.run()));
+        if let Err(panic) = result {
+            let message = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_else(|| "no message".to_owned());
+            self.outbox.push(PollerEvent::Died {
+                poller: self.index,
+                message,
+            });
+        }
+        self.end();
+        // The queues and their packets go before DPDK forgets the thread and its cache.
+        drop(self);
+        drop(registered);
+    }
+
+    fn run(&mut self) {
+        while !self.inbox.is_stopping() {
+            let now_ns = monotonic_ns();
+            let mut worked = self.obey(now_ns);
+            for (index, port) in self.ports.iter_mut().enumerate() {
+                let sessions = &mut self.sessions;
+                worked |= port.poll(now_ns, |datagram| sessions.deliver(index, datagram, now_ns));
+            }
+            worked |= self
+                .sessions
+                .turn(now_ns, &mut self.ports, &mut self.outbox);
+            for port in &mut self.ports {
+                if port.neighbours.due_ns() <= now_ns {
+                    let asked = port.neighbours.turn(now_ns, &mut port.transmit);
+                    port.counters.arp_sent.add(asked);
+                }
+                port.transmit.flush();
+            }
+            self.counters.turns.add(1);
+            if worked {
+                self.counters.turns_busy.add(1);
+                self.idler.worked(now_ns);
+            } else {
+                self.rest(now_ns);
+            }
+        }
+    }
+
+    /// Takes commands; whether there were any.
+    fn obey(&mut self, now_ns: u64) -> bool {
+        let mut obeyed = false;
+        for _ in 0..COMMANDS_A_TURN {
+            let Some(command) = self.inbox.take() else {
+                break;
+            };
+            obeyed = true;
+            let Self {
+                sessions,
+                ports,
+                outbox,
+                ..
+            } = self;
+            match command {
+                Command::Start(runtime) => {
+                    if let Err((reason, runtime)) = sessions.start(runtime, ports, now_ns) {
+                        outbox.push(PollerEvent::Refused { runtime, reason });
+                    }
+                }
+                Command::Quiesce(session) => sessions.quiesce(session, now_ns),
+                Command::Attach {
+                    session,
+                    lender,
+                    frames,
+                } => {
+                    sessions.attach(session, lender, frames, now_ns, outbox);
+                }
+                Command::Detach {
+                    session,
+                    attachment,
+                } => {
+                    sessions.detach(session, attachment, now_ns);
+                }
+            }
+            self.counters.sessions.set(self.sessions.len() as u64);
+        }
+        obeyed
+    }
+
+    fn rest(&mut self, now_ns: u64) {
+        let due_ns = self.due_ns(now_ns);
+        match self.idler.sleep_ns(now_ns, due_ns) {
+            None => std::hint::spin_loop(),
+            Some(sleep_ns) => {
+                self.counters.sleeps.add(1);
+                self.counters.sessions.set(self.sessions.len() as u64);
+                self.sleep(sleep_ns);
+            }
+        }
+    }
+
+    fn due_ns(&mut self, now_ns: u64) -> u64 {
+        let unsaid = !self.outbox.flush();
+        let stuck = self.ports.iter().any(|port| port.transmit.is_stuck());
+        let retry = if unsaid || stuck {
+            now_ns + RETRY_NS
+        } else {
+            u64::MAX
+        };
+        let neighbours = self.ports.iter().map(|port| port.neighbours.due_ns());
+        neighbours.fold(self.sessions.due_ns().min(retry), u64::min)
+    }
+
+    /// Sleeps until a packet, a command, or the time is up.
+    fn sleep(&self, ns: u64) {
+        let waits = self.ports.iter().filter_map(|port| port.receive.wait_fd());
+        let mut fds: Vec<_> = waits
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        fds.push(PollFd::new(&self.inbox.bell, PollFlags::IN));
+        let timeout = Duration::from_nanos(ns);
+        let timeout = Timespec::try_from(timeout).expect("at most a second");
+        // An error is a signal: the next turn looks at everything anyway.
+        let _ = poll(&mut fds, Some(&timeout));
+        if fds.last().is_some_and(|bell| !bell.revents().is_empty()) {
+            silence(&self.inbox.bell);
+        }
+    }
+
+    /// Gives back everything that it has and was sent.
+    fn end(&mut self) {
+        self.inbox.close();
+        let now_ns = monotonic_ns();
+        while self.obey(now_ns) {}
+        self.sessions.evacuate(&mut self.ports, &mut self.outbox);
+        self.counters.sessions.set(0);
+        for _ in 0..LAST_TRIES {
+            if self.outbox.flush() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        tracing::error!(
+            "poller {} could not say all: nobody takes its events",
+            self.index
+        );
+    }
+}
+
+fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, String> {
+    if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
+        return Err(format!(
+            "cannot be pinned to core {core}: choose one that the process may use"
+        ));
+    }
+    // Never SCHED_FIFO, which is throttled and then late by tens of milliseconds. Linux applies a
+    // nice value to the calling thread alone.
+    if let Err(error) = rustix::process::setpriority_process(None, -20) {
+        tracing::warn!("poller on core {core} keeps its nice value: {error}");
+    }
+    if let Err(error) = rustix::thread::set_current_timer_slack(Some(TIMER_SLACK_NS)) {
+        tracing::warn!("poller on core {core} wakes up late: {error}");
+    }
+    RegisteredThread::new(eal).map_err(|error| error.to_string())
+}
+
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let part = |value: i64| u64::try_from(value).unwrap_or(0);
+    part(now.tv_sec) * 1_000_000_000 + part(now.tv_nsec)
+}

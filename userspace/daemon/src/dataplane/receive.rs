@@ -1,0 +1,212 @@
+//! The runtime of a receive session: packets into frames, frames to every attachment.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::meta::{FrameMeta, MissingRange};
+use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
+use onair_media::video::VideoFormat;
+
+use super::attachment::Attachments;
+use super::stats::SessionStats;
+
+/// Whose packets a session takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceFilter {
+    /// The sender's address.
+    pub address: Ipv4Addr,
+    /// The sender's UDP port; `None` is any.
+    pub port: Option<u16>,
+}
+
+impl SourceFilter {
+    fn admits(&self, source: SocketAddrV4) -> bool {
+        *source.ip() == self.address && self.port.is_none_or(|port| port == source.port())
+    }
+}
+
+/// What a receive session takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiveConfig {
+    /// Name of the port that it listens on.
+    pub port: String,
+    /// The flow's destination: the port's address or a multicast group, and the UDP port.
+    pub destination: SocketAddrV4,
+    /// Whose packets it takes; `None` is anybody's.
+    pub source: Option<SourceFilter>,
+    /// RTP payload type, 0 to 127.
+    pub payload_type: u8,
+    /// Raster, depth and rate.
+    pub format: VideoFormat,
+    /// A frame of which nothing came for so many nanoseconds is closed incomplete; see
+    /// [`ReceiveConfig::default_timeout_ns`].
+    pub timeout_ns: u64,
+    /// Most attachments at a time.
+    pub max_attachments: usize,
+}
+
+impl ReceiveConfig {
+    /// Three frames' time, and no less than 100 ms: the network may hold packets back, and frames
+    /// that follow close those before them sooner.
+    #[must_use]
+    pub fn default_timeout_ns(format: &VideoFormat) -> u64 {
+        format.rate().nanos(3).max(100_000_000)
+    }
+}
+
+/// Packets into frames.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    pub(super) config: ReceiveConfig,
+    assembler: Assembler<u32>,
+    pub(super) shelf: Shelf,
+}
+
+impl Receiver {
+    pub(super) fn new(
+        config: ReceiveConfig,
+        frames: FrameMemory,
+        stats: Arc<SessionStats>,
+    ) -> Self {
+        let assembler = Assembler::new(AssemblerConfig {
+            format: config.format,
+            payload_type: config.payload_type,
+            timeout_ns: config.timeout_ns,
+        });
+        let attachments = Attachments::new(Arc::clone(&stats), config.max_attachments);
+        let shelf = Shelf {
+            frames,
+            filling: [None; 2],
+            next: 0,
+            number: 0,
+            attachments,
+            stats,
+        };
+        Self {
+            config,
+            assembler,
+            shelf,
+        }
+    }
+
+    /// Takes a packet of the flow.
+    pub(super) fn packet(&mut self, source: SocketAddrV4, payload: &[u8], now_ns: u64) {
+        if self
+            .config
+            .source
+            .is_some_and(|filter| !filter.admits(source))
+        {
+            self.shelf.stats.counters.packets_wrong_source.add(1);
+            return;
+        }
+        self.assembler.push(payload, now_ns, &mut self.shelf);
+    }
+
+    /// Closes what is overdue.
+    pub(super) fn turn(&mut self, now_ns: u64) {
+        self.assembler.expire(now_ns, &mut self.shelf);
+    }
+
+    /// When [`Self::turn`] has something to do.
+    pub(super) fn due_ns(&self) -> u64 {
+        self.assembler.deadline().unwrap_or(u64::MAX)
+    }
+
+    /// Shows the counters.
+    pub(super) fn show(&self) {
+        self.shelf.stats.show(self.assembler.stats());
+    }
+
+    /// Drops what is under way: the session stops.
+    pub(super) fn quiesce(&mut self) {
+        let shelf = &mut self.shelf;
+        self.assembler.reset(|frame| {
+            shelf.put_down(frame);
+            shelf.stats.counters.frames_dropped_stop.add(1);
+        });
+        self.show();
+    }
+}
+
+/// The frames of the session, and who has them.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    frames: FrameMemory,
+    /// Frames that the assembler writes to.
+    filling: [Option<u32>; 2],
+    /// Where the search for a free frame starts: the one that was free the longest.
+    next: u32,
+    number: u64,
+    pub(super) attachments: Attachments,
+    stats: Arc<SessionStats>,
+}
+
+impl Shelf {
+    pub(super) fn count(&self) -> u32 {
+        self.frames.count()
+    }
+
+    fn free_frame(&self) -> Option<u32> {
+        let count = self.frames.count();
+        (self.next..count)
+            .chain(0..self.next)
+            .find(|frame| !self.filling.contains(&Some(*frame)) && !self.attachments.have(*frame))
+    }
+
+    fn put_down(&mut self, frame: u32) {
+        for place in &mut self.filling {
+            if *place == Some(frame) {
+                *place = None;
+            }
+        }
+    }
+}
+
+impl Sink for Shelf {
+    type Slot = u32;
+
+    fn open(&mut self, _rtp_timestamp: u32) -> Option<u32> {
+        let place = self.filling.iter().position(Option::is_none)?;
+        let frame = self.free_frame().or_else(|| {
+            self.attachments.reap();
+            self.free_frame()
+        })?;
+        self.filling[place] = Some(frame);
+        self.next = (frame + 1) % self.frames.count();
+        Some(frame)
+    }
+
+    fn write(&mut self, frame: u32, offset: usize, bytes: &[u8]) {
+        self.frames.write(frame, offset, bytes);
+    }
+
+    fn finish(&mut self, frame: u32, report: &FrameReport) {
+        self.put_down(frame);
+        let meta = describe(self.number, report);
+        self.number += 1;
+        self.stats.counters.last_frame_ns.set(report.last_packet_ns);
+        self.attachments.lend(frame, &meta);
+    }
+}
+
+fn describe(number: u64, report: &FrameReport) -> FrameMeta {
+    let narrow = |value: usize| u32::try_from(value).expect("frames are smaller than 2^32 octets");
+    let mut meta = FrameMeta {
+        number,
+        rtp_timestamp: report.rtp_timestamp,
+        first_packet_ns: report.first_packet_ns,
+        last_packet_ns: report.last_packet_ns,
+        packets: report.packets_received,
+        packets_lost: report.packets_lost,
+        bytes_missing: narrow(report.bytes_missing),
+        ..FrameMeta::default()
+    };
+    for (told, found) in meta.missing.iter_mut().zip(report.missing()) {
+        *told = MissingRange {
+            offset: narrow(found.offset),
+            len: narrow(found.len),
+        };
+    }
+    meta
+}

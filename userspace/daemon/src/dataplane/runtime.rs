@@ -1,0 +1,297 @@
+//! One session as a poller runs it: it is moved there, and moved back.
+
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::{Lender, Violation};
+use onair_media::ethernet::Mac;
+use onair_media::pattern::PatternError;
+use onair_media::st2110_20::PacketiseError;
+
+use super::attachment::{AttachRefusal, Attachments, Parts};
+use super::config::PortInfo;
+use super::port::Outlet;
+use super::receive::{ReceiveConfig, Receiver};
+use super::send::{SendConfig, Sender};
+use super::stats::SessionStats;
+
+/// Why a runtime cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The memory's frames are smaller than the format's.
+    #[error("the memory has frames of {have} bytes, the format needs {need}")]
+    FrameBytes {
+        /// Bytes of a frame of the memory.
+        have: usize,
+        /// Bytes of a frame of the format.
+        need: usize,
+    },
+    /// Two frames are put together at a time.
+    #[error("the memory has {0} frames: give 2, and the quota of each attachment")]
+    FrameCount(u32),
+    /// The format cannot be cut into packets of the port's MTU.
+    #[error(transparent)]
+    Packets(#[from] PacketiseError),
+    /// The format cannot carry the pattern.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// The kernel gave no random numbers.
+    #[error("cannot get random numbers: {0}")]
+    Random(std::io::Error),
+}
+
+/// A session's half of the dataplane, with its lenders and their ledgers.
+///
+/// While the control thread has it, nobody else touches the session; the methods here are for then.
+#[derive(Debug)]
+pub struct Runtime {
+    session: u64,
+    stats: Arc<SessionStats>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Receive(Box<Receiver>),
+    Send(Box<Sender>),
+}
+
+impl Runtime {
+    /// A receive session that puts frames together in `frames`, which should have two and the
+    /// quota of every attachment, so that there is always a free one.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when the memory is too small.
+    pub fn receive(
+        session: u64,
+        config: ReceiveConfig,
+        frames: FrameMemory,
+    ) -> Result<Self, RuntimeError> {
+        let (have, need) = (frames.frame_bytes() as usize, config.format.frame_bytes());
+        if have < need {
+            return Err(RuntimeError::FrameBytes { have, need });
+        }
+        if frames.count() < 2 {
+            return Err(RuntimeError::FrameCount(frames.count()));
+        }
+        let stats = Arc::new(SessionStats::new(config.max_attachments));
+        let receiver = Receiver::new(config, frames, Arc::clone(&stats));
+        Ok(Self {
+            session,
+            stats,
+            kind: Kind::Receive(Box::new(receiver)),
+        })
+    }
+
+    /// A send session.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] when the format fits neither the MTU nor the pattern.
+    pub fn send(session: u64, config: SendConfig) -> Result<Self, RuntimeError> {
+        let stats = Arc::new(SessionStats::new(config.max_attachments));
+        let sender = Sender::new(config, Arc::clone(&stats))?;
+        Ok(Self {
+            session,
+            stats,
+            kind: Kind::Send(Box::new(sender)),
+        })
+    }
+
+    /// The session's id.
+    #[must_use]
+    pub const fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// The counters, which stay readable while a poller has the runtime.
+    #[must_use]
+    pub const fn stats(&self) -> &Arc<SessionStats> {
+        &self.stats
+    }
+
+    /// Name of the port that it uses.
+    #[must_use]
+    pub fn port(&self) -> &str {
+        match &self.kind {
+            Kind::Receive(receiver) => &receiver.config.port,
+            Kind::Send(sender) => &sender.config.port,
+        }
+    }
+
+    /// The lenders, in the order of attaching.
+    pub fn lenders(&self) -> impl Iterator<Item = &Lender> {
+        self.attachments().iter().map(|it| &*it.lender)
+    }
+
+    /// The lenders, to settle what is lent.
+    pub fn lenders_mut(&mut self) -> impl Iterator<Item = &mut Lender> {
+        self.attachments_mut().iter_mut().map(|it| &mut *it.lender)
+    }
+
+    /// The lender of `attachment`.
+    pub fn lender_mut(&mut self, attachment: u64) -> Option<&mut Lender> {
+        self.attachments_mut()
+            .get_mut(attachment)
+            .map(|it| &mut *it.lender)
+    }
+
+    /// Adds an attachment; `frames` are its own, for a send session.
+    ///
+    /// # Errors
+    /// [`AttachRefusal`], with what was handed in.
+    pub fn attach(
+        &mut self,
+        lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+    ) -> Result<(), (AttachRefusal, Box<Lender>, Option<FrameMemory>)> {
+        let parts = (lender, frames);
+        let result = if self.fits(&parts) {
+            self.attachments_mut().add(parts)
+        } else {
+            Err((AttachRefusal::Geometry, parts))
+        };
+        result.map_err(|(refusal, (lender, frames))| (refusal, lender, frames))
+    }
+
+    /// Takes an attachment out, at once; a send session drops what it had submitted.
+    pub fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.shelf.attachments.remove(attachment),
+            Kind::Send(sender) => sender.remove(attachment),
+        }
+    }
+
+    /// Takes every attachment out.
+    pub fn take_lenders(&mut self) -> Vec<(Box<Lender>, Option<FrameMemory>)> {
+        let all: Vec<_> = self.lenders().map(Lender::attachment).collect();
+        all.into_iter()
+            .filter_map(|attachment| self.detach(attachment))
+            .collect()
+    }
+
+    fn fits(&self, (lender, frames): &Parts) -> bool {
+        let geometry = lender.memory().geometry();
+        match (&self.kind, frames) {
+            (Kind::Receive(receiver), None) => geometry.frames >= receiver.shelf.count(),
+            (Kind::Send(sender), Some(frames)) => {
+                geometry.frames >= frames.count()
+                    && frames.frame_bytes() as usize >= sender.config.format.frame_bytes()
+            }
+            _ => false,
+        }
+    }
+
+    fn attachments(&self) -> &Attachments {
+        match &self.kind {
+            Kind::Receive(receiver) => &receiver.shelf.attachments,
+            Kind::Send(sender) => &sender.attachments,
+        }
+    }
+
+    fn attachments_mut(&mut self) -> &mut Attachments {
+        match &mut self.kind {
+            Kind::Receive(receiver) => &mut receiver.shelf.attachments,
+            Kind::Send(sender) => &mut sender.attachments,
+        }
+    }
+}
+
+/// What its poller does with it.
+impl Runtime {
+    /// The destination that it receives, if it does.
+    pub(super) fn listens_to(&self) -> Option<SocketAddrV4> {
+        match &self.kind {
+            Kind::Receive(receiver) => Some(receiver.config.destination),
+            Kind::Send(_) => None,
+        }
+    }
+
+    /// The destination that it sends to, if it does.
+    pub(super) fn sends_to(&self) -> Option<SocketAddrV4> {
+        match &self.kind {
+            Kind::Receive(_) => None,
+            Kind::Send(sender) => Some(sender.config.destination),
+        }
+    }
+
+    pub(super) fn resume(&mut self, port: &PortInfo, now_ns: u64) {
+        if let Kind::Send(sender) = &mut self.kind {
+            sender.resume(port, now_ns);
+        }
+    }
+
+    pub(super) fn packet(&mut self, source: SocketAddrV4, payload: &[u8], now_ns: u64) {
+        if let Kind::Receive(receiver) = &mut self.kind {
+            receiver.packet(source, payload, now_ns);
+        }
+    }
+
+    pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, outlet: &mut impl Outlet) {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.turn(now_ns),
+            Kind::Send(sender) => sender.turn(now_ns, next_hop, outlet),
+        }
+    }
+
+    /// Shows the counters that are not shown at once.
+    pub(super) fn show(&self) {
+        if let Kind::Receive(receiver) = &self.kind {
+            receiver.show();
+        }
+    }
+
+    pub(super) fn due_ns(&self) -> u64 {
+        match &self.kind {
+            Kind::Receive(receiver) => receiver.due_ns(),
+            Kind::Send(sender) => sender.due_ns(),
+        }
+    }
+
+    /// The session stops.
+    pub(super) fn quiesce(&mut self, now_ns: u64) {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.quiesce(),
+            Kind::Send(sender) => sender.quiesce(now_ns),
+        }
+    }
+
+    /// Whether, after [`Self::quiesce`], nothing is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        match &self.kind {
+            Kind::Receive(_) => true,
+            Kind::Send(sender) => sender.is_quiet(),
+        }
+    }
+
+    /// An attachment leaves; it comes with [`Self::departed`], now or when what it submitted is
+    /// sent.
+    pub(super) fn dismiss(&mut self, attachment: u64, now_ns: u64) {
+        match &mut self.kind {
+            Kind::Receive(receiver) => {
+                if let Some(leaving) = receiver.shelf.attachments.get_mut(attachment) {
+                    leaving.leaves_at = Some(now_ns);
+                }
+            }
+            Kind::Send(sender) => {
+                sender.dismiss(attachment, now_ns);
+            }
+        }
+    }
+
+    /// The next attachment that has left.
+    pub(super) fn departed(&mut self) -> Option<Parts> {
+        match &mut self.kind {
+            Kind::Receive(receiver) => {
+                let attachments = &mut receiver.shelf.attachments;
+                let left = attachments.iter().position(|it| it.leaves_at.is_some())?;
+                Some(attachments.take(left))
+            }
+            Kind::Send(sender) => sender.departed(),
+        }
+    }
+
+    pub(super) fn violations(&mut self) -> impl Iterator<Item = (u64, Violation)> {
+        self.attachments_mut().violations()
+    }
+}

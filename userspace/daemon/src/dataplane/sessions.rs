@@ -1,0 +1,309 @@
+//! The sessions that one poller runs.
+
+use std::net::Ipv4Addr;
+use std::net::SocketAddrV4;
+
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::Lender;
+use onair_media::datagram::Datagram;
+
+use super::attachment::AttachRefusal;
+use super::command::{Outbox, PollerEvent};
+use super::demux::Demux;
+use super::port::PollerPort;
+use super::runtime::Runtime;
+
+/// Why a session does not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartRefusal {
+    /// The poller has no port of that name.
+    #[error("poller has no port {0:?}")]
+    UnknownPort(String),
+    /// The poller runs it already.
+    #[error("session {0:016x} runs already")]
+    Twice(u64),
+    /// Another session receives this flow.
+    #[error("another session of the port receives {0}")]
+    FlowInUse(SocketAddrV4),
+    /// Nothing for that destination arrives at the port.
+    #[error("{destination} is neither the address of port {port:?} nor a multicast group")]
+    NotOurs {
+        /// The flow's destination.
+        destination: Ipv4Addr,
+        /// The port.
+        port: String,
+    },
+    /// The port cannot ask for the destination's hardware address.
+    #[error("{destination} is neither in the network of port {port:?} nor a multicast group")]
+    NotOnLink {
+        /// The flow's destination.
+        destination: Ipv4Addr,
+        /// The port.
+        port: String,
+    },
+}
+
+#[derive(Debug)]
+struct Seat {
+    runtime: Box<Runtime>,
+    port: usize,
+    due_ns: u64,
+    /// Something came for it in this turn.
+    touched: bool,
+    quiescing: bool,
+}
+
+/// The sessions, and which packets are whose.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    seats: Vec<Option<Seat>>,
+    demux: Demux,
+    touched: Vec<usize>,
+}
+
+impl Sessions {
+    pub(super) fn len(&self) -> usize {
+        self.seats.iter().flatten().count()
+    }
+
+    /// Takes a session over.
+    pub(super) fn start(
+        &mut self,
+        mut runtime: Box<Runtime>,
+        ports: &mut [PollerPort],
+        now_ns: u64,
+    ) -> Result<(), (StartRefusal, Box<Runtime>)> {
+        let (index, seat) = match self.admit(&runtime, ports) {
+            Ok(places) => places,
+            Err(refusal) => return Err((refusal, runtime)),
+        };
+        let port = &mut ports[index];
+        if let Some(destination) = runtime.sends_to() {
+            port.neighbours.join(*destination.ip(), now_ns);
+        }
+        runtime.resume(&port.info, now_ns);
+        let due_ns = runtime.due_ns();
+        if seat == self.seats.len() {
+            self.seats.push(None);
+            self.touched.reserve(self.seats.len());
+        }
+        self.seats[seat] = Some(Seat {
+            runtime,
+            port: index,
+            due_ns,
+            touched: false,
+            quiescing: false,
+        });
+        Ok(())
+    }
+
+    /// Its port and a free seat, with the flow entered.
+    fn admit(
+        &mut self,
+        runtime: &Runtime,
+        ports: &[PollerPort],
+    ) -> Result<(usize, usize), StartRefusal> {
+        if self.find(runtime.session()).is_some() {
+            return Err(StartRefusal::Twice(runtime.session()));
+        }
+        let index = ports
+            .iter()
+            .position(|port| port.info.name == runtime.port());
+        let index = index.ok_or_else(|| StartRefusal::UnknownPort(runtime.port().to_owned()))?;
+        let info = &ports[index].info;
+        let seat = self
+            .seats
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.seats.len());
+        if let Some(destination) = runtime.listens_to() {
+            let ip = *destination.ip();
+            if ip != info.address.0 && !ip.is_multicast() {
+                return Err(StartRefusal::NotOurs {
+                    destination: ip,
+                    port: info.name.clone(),
+                });
+            }
+            if !self.demux.add(index, destination, seat) {
+                return Err(StartRefusal::FlowInUse(destination));
+            }
+        }
+        if let Some(destination) = runtime.sends_to() {
+            let ip = *destination.ip();
+            if !ip.is_multicast() && !info.is_on_link(ip) {
+                return Err(StartRefusal::NotOnLink {
+                    destination: ip,
+                    port: info.name.clone(),
+                });
+            }
+        }
+        Ok((index, seat))
+    }
+
+    fn find(&self, session: u64) -> Option<usize> {
+        let is_it = |seat: &Option<Seat>| {
+            seat.as_ref()
+                .is_some_and(|it| it.runtime.session() == session)
+        };
+        self.seats.iter().position(is_it)
+    }
+
+    fn find_mut(&mut self, session: u64) -> Option<&mut Seat> {
+        self.seats
+            .iter_mut()
+            .flatten()
+            .find(|it| it.runtime.session() == session)
+    }
+
+    /// Adds an attachment.
+    pub(super) fn attach(
+        &mut self,
+        session: u64,
+        lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+        now_ns: u64,
+        outbox: &mut Outbox,
+    ) {
+        let result = match self.find_mut(session) {
+            Some(seat) => {
+                // A send session lends its first frames.
+                seat.due_ns = now_ns;
+                seat.runtime.attach(lender, frames)
+            }
+            None => Err((AttachRefusal::NoSession, lender, frames)),
+        };
+        if let Err((reason, lender, frames)) = result {
+            outbox.push(PollerEvent::AttachRefused {
+                session,
+                lender,
+                frames,
+                reason,
+            });
+        }
+    }
+
+    /// Takes an attachment out, as soon as that can be.
+    pub(super) fn detach(&mut self, session: u64, attachment: u64, now_ns: u64) {
+        if let Some(seat) = self.find_mut(session) {
+            seat.runtime.dismiss(attachment, now_ns);
+            seat.due_ns = now_ns;
+        }
+    }
+
+    /// Stops a session, as soon as that can be.
+    pub(super) fn quiesce(&mut self, session: u64, now_ns: u64) {
+        if let Some(seat) = self.find_mut(session) {
+            seat.runtime.quiesce(now_ns);
+            seat.quiescing = true;
+            seat.due_ns = now_ns;
+        }
+    }
+
+    /// Hands a datagram to the session that it is for; whether there is one.
+    pub(super) fn deliver(&mut self, port: usize, datagram: &Datagram<'_>, now_ns: u64) -> bool {
+        let Some(index) = self.demux.seat(port, datagram.destination) else {
+            return false;
+        };
+        let Some(seat) = &mut self.seats[index] else {
+            return false;
+        };
+        seat.runtime
+            .packet(datagram.source, datagram.payload, now_ns);
+        if !seat.touched {
+            seat.touched = true;
+            self.touched.push(index);
+        }
+        true
+    }
+
+    /// Does what is due everywhere. Whether there was something.
+    pub(super) fn turn(
+        &mut self,
+        now_ns: u64,
+        ports: &mut [PollerPort],
+        outbox: &mut Outbox,
+    ) -> bool {
+        let mut worked = false;
+        for index in self.touched.drain(..) {
+            if let Some(seat) = &mut self.seats[index] {
+                seat.touched = false;
+                seat.runtime.show();
+                seat.due_ns = seat.runtime.due_ns();
+                report(&mut seat.runtime, outbox);
+            }
+        }
+        for index in 0..self.seats.len() {
+            let Some(seat) = &mut self.seats[index] else {
+                continue;
+            };
+            if seat.due_ns > now_ns {
+                continue;
+            }
+            worked = true;
+            let port = &mut ports[seat.port];
+            let next_hop = seat
+                .runtime
+                .sends_to()
+                .and_then(|to| port.neighbours.mac_of(*to.ip()));
+            seat.runtime.turn(now_ns, next_hop, &mut port.transmit);
+            seat.runtime.show();
+            seat.due_ns = seat.runtime.due_ns();
+            report(&mut seat.runtime, outbox);
+            if seat.quiescing && seat.runtime.is_quiet() {
+                self.hand_back(index, ports, outbox);
+            }
+        }
+        worked
+    }
+
+    /// When [`Self::turn`] has something to do.
+    pub(super) fn due_ns(&self) -> u64 {
+        self.seats
+            .iter()
+            .flatten()
+            .map(|seat| seat.due_ns)
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+
+    /// Hands every session back as it is: the poller ends.
+    pub(super) fn evacuate(&mut self, ports: &mut [PollerPort], outbox: &mut Outbox) {
+        for index in 0..self.seats.len() {
+            self.hand_back(index, ports, outbox);
+        }
+    }
+
+    fn hand_back(&mut self, index: usize, ports: &mut [PollerPort], outbox: &mut Outbox) {
+        let Some(seat) = self.seats[index].take() else {
+            return;
+        };
+        if let Some(destination) = seat.runtime.listens_to() {
+            self.demux.remove(seat.port, destination);
+        }
+        if let Some(destination) = seat.runtime.sends_to() {
+            ports[seat.port].neighbours.part(*destination.ip());
+        }
+        outbox.push(PollerEvent::HandedBack(seat.runtime));
+    }
+}
+
+/// Passes on what a session has to say.
+fn report(runtime: &mut Runtime, outbox: &mut Outbox) {
+    let session = runtime.session();
+    for (attachment, what) in runtime.violations() {
+        outbox.push(PollerEvent::Violation {
+            session,
+            attachment,
+            what,
+        });
+    }
+    while let Some((lender, frames)) = runtime.departed() {
+        let attachment = lender.attachment();
+        outbox.push(PollerEvent::LenderBack {
+            session,
+            attachment,
+            lender,
+            frames,
+        });
+    }
+}
