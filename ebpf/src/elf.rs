@@ -224,6 +224,30 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
             .find_map(|segment| segment.offset_of(address))
     }
 
+    /// Address of an offset of the file, if it is executable.
+    pub(crate) fn executable_address(&self, offset: u64) -> Option<u64> {
+        self.executable.iter().find_map(|segment| {
+            let inside = offset
+                .checked_sub(segment.offset)
+                .filter(|&at| at < segment.size)?;
+            segment.address.checked_add(inside)
+        })
+    }
+
+    /// Some octets of a section, from an offset in it; `None` beyond its end.
+    pub(crate) fn part<const N: usize>(
+        &self,
+        section: &Section,
+        at: u64,
+    ) -> Result<Option<[u8; N]>, SiteError> {
+        let end = at.checked_add(N as u64).filter(|&end| end <= section.size);
+        let Some(offset) = end.and(section.offset.checked_add(at)) else {
+            return Ok(None);
+        };
+        let mut octets = [0; N];
+        Ok((read_up_to(self.file, &mut octets, offset)? == N).then_some(octets))
+    }
+
     /// One octet of the file.
     pub(crate) fn octet(&self, offset: u64) -> Result<Option<u8>, SiteError> {
         let mut octet = [0];

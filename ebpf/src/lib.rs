@@ -3,7 +3,8 @@
 //! Here lives what every loader of the program needs and nothing that loads it:
 //! the object's bytes, the mirrors of its structs ([`layout`]), the names of its
 //! maps and programs ([`names`]), the search for the probe sites in a client's
-//! ELF file ([`sites`]) and for such files in a process ([`process`]).
+//! ELF file ([`sites`]) and for such files in a process ([`process`]), and the function around a site
+//! ([`extent`]).
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -15,6 +16,7 @@
 )]
 
 mod elf;
+pub mod extent;
 pub mod layout;
 pub mod names;
 pub mod process;

@@ -18,6 +18,21 @@ const MAX_MAPS: u64 = 16 << 20;
 /// Most files that a process may execute.
 const MAX_FILES: usize = 1024;
 
+/// Inode number of the first pid namespace (`PROC_PID_INIT_INO` of the kernel).
+const FIRST_PID_NAMESPACE: u64 = 0xeffffffc;
+
+/// This process's pid namespace as [`crate::layout::Settings`] wants it: 0 for the first one.
+///
+/// # Errors
+/// When /proc is not there.
+pub fn own_pid_namespace() -> io::Result<u32> {
+    let inum = std::fs::metadata("/proc/self/ns/pid")?.ino();
+    if inum == FIRST_PID_NAMESPACE {
+        return Ok(0);
+    }
+    u32::try_from(inum).map_err(io::Error::other)
+}
+
 /// Why a process cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
@@ -97,6 +112,8 @@ pub struct SitedFile {
 pub struct MappedSite {
     /// Which end of a wait.
     pub kind: SiteKind,
+    /// In the file.
+    pub offset: u64,
     /// In the process.
     pub address: u64,
 }
@@ -273,7 +290,11 @@ fn sited_file(pid: u32, folder: &str, mapped: Mapped) -> Result<Option<SitedFile
                 .mappings
                 .iter()
                 .filter_map(move |m| m.address_of(offset));
-            addresses.map(move |address| MappedSite { kind, address })
+            addresses.map(move |address| MappedSite {
+                kind,
+                offset,
+                address,
+            })
         })
         .collect();
     if sites.is_empty() {

@@ -19,7 +19,8 @@ pub struct ProbeConfig {
     pub sight_deadline: Duration,
     /// Passes (session, argument) through this process's own probe sites.
     pub own_site: fn(session: u64, argument: u64),
-    /// Inode number of the pid namespace that `ns_*` numbers are for. `None`: this process's own.
+    /// Inode number of the pid namespace that `ns_*` numbers are for. 0: the first
+    /// one. `None`: this process's own.
     pub daemon_pidns_inum: Option<u32>,
 }
 

@@ -5,12 +5,10 @@ use aya::programs::{RawTracePoint, UProbe};
 use aya::{Btf, Ebpf, EbpfLoader};
 use onair_ebpf::layout::Settings;
 use onair_ebpf::names;
+use onair_ebpf::process::own_pid_namespace;
 
 use crate::error::{ProbeError, classify};
 use crate::maps::Maps;
-
-/// Inode number of the first pid namespace (PROC_PID_INIT_INO of the kernel).
-const FIRST_PID_NAMESPACE: u32 = 0xeffffffc;
 
 /// Programs that are loaded: two for the sites, two on tracepoints.
 pub(crate) const PROGRAM_COUNT: usize = names::PROGRAMS.len();
@@ -25,11 +23,10 @@ pub(crate) struct Loaded {
 /// Loads all programs and attaches those on tracepoints.
 pub(crate) fn load(max_waiters: u32, pidns_inum: Option<u32>) -> Result<Loaded, ProbeError> {
     let btf = Btf::from_sys_fs().map_err(|error| ProbeError::NoBtf(Box::new(error)))?;
-    let inum = match pidns_inum {
+    let pidns_inum = match pidns_inum {
         Some(inum) => inum,
-        None => own_pid_namespace()?,
+        None => own_pid_namespace().map_err(ProbeError::system("/proc/self/ns/pid"))?,
     };
-    let pidns_inum = if inum == FIRST_PID_NAMESPACE { 0 } else { inum };
     let settings = Settings {
         pidns_inum,
         watch_all: 0,
@@ -78,14 +75,6 @@ pub(crate) fn site_program<'ebpf>(
     ebpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
         .ok_or(ProbeError::Object { name })
-}
-
-fn own_pid_namespace() -> Result<u32, ProbeError> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata =
-        std::fs::metadata("/proc/self/ns/pid").map_err(ProbeError::system("/proc/self/ns/pid"))?;
-    // The kernel numbers namespaces with 32 bits.
-    Ok(u32::try_from(metadata.ino()).unwrap_or_default())
 }
 
 fn program_error(name: &'static str) -> impl Fn(aya::programs::ProgramError) -> ProbeError {

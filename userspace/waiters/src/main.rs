@@ -1,2 +1,40 @@
-//! Lists callers blocked in buffer_get, even when the daemon is wedged
-fn main() {}
+//! Lists callers blocked in `buffer_get`, even when the daemon is wedged.
+//!
+//! It asks neither the daemon nor its sockets. What it shows comes from a probe
+//! of its own (the same BPF object, loaded with libbpf), from the map of any
+//! daemon's probe that is still in the kernel, and from `/proc`; each row says which.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        non_snake_case,
+        reason = "tests are named subject__action__then_result"
+    )
+)]
+
+mod clock;
+mod daemon;
+mod kernel;
+mod options;
+mod proc;
+mod report;
+mod row;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::options::Options;
+
+fn main() -> ExitCode {
+    match watch::run(&Options::parse()) {
+        Ok(watch::Outcome::Complete) => ExitCode::SUCCESS,
+        Ok(watch::Outcome::Incomplete) => ExitCode::from(3),
+        Err(error) => {
+            eprintln!("onair-waiters: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -48,15 +48,17 @@ pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> 
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/client.c");
-        let name = format!("probe-client-{}", std::process::id());
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../probe/tests/common/client.c");
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("probe-client");
+        // Renamed into its place: another run may be executing the old one.
+        let made = program.with_extension(std::process::id().to_string());
         let status = Command::new("gcc")
             .args(["-O2", "-g", "-pthread", "-Wall", "-o"])
-            .args([&program, &source])
+            .args([&made, &source])
             .status()
             .expect("gcc is needed");
         assert!(status.success(), "gcc could not compile the client");
+        fs::rename(made, &program).expect("a file of our own");
         program
     })
 }

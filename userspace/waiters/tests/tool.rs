@@ -1,0 +1,186 @@
+//! The tool against the daemon's probe and against `/proc`, with real callers. Needs root.
+
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in test functions, not in their helpers"
+)]
+
+#[path = "../../probe/tests/common/mod.rs"]
+mod common;
+
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
+
+use common::{Client, introduce, probe};
+use serde_json::Value;
+
+const SESSION: u64 = 0x6700_0000_0000_0001;
+
+fn tool(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_onair-waiters"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn listing(output: &Output) -> Value {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn rows(listing: &Value) -> &[Value] {
+    listing["waiters"].as_array().unwrap()
+}
+
+fn tids(rows: &[Value]) -> BTreeSet<u64> {
+    rows.iter()
+        .map(|row| row["tid"].as_u64().unwrap())
+        .collect()
+}
+
+fn set(tids: &[u32]) -> BTreeSet<u64> {
+    tids.iter().copied().map(u64::from).collect()
+}
+
+#[test]
+fn tool__callers_from_before_it_started__then_listed_from_proc() {
+    let mut client = Client::start();
+    let expected = client.block(SESSION, 7, 5);
+    let output = tool(&[
+        "--json",
+        "--observe",
+        "0",
+        "--pid",
+        &client.pid().to_string(),
+    ]);
+    let listing = listing(&output);
+    // The main thread sleeps in read, and is no caller.
+    assert_eq!(tids(rows(&listing)), set(&expected));
+    for row in rows(&listing) {
+        assert_eq!(
+            (&row["source"], &row["session"]),
+            (&"proc".into(), &Value::Null)
+        );
+        assert!(row["thread"].as_str().unwrap().starts_with("sleeper"));
+        assert_eq!(row["command"], "probe-client");
+    }
+}
+
+#[test]
+fn tool__callers_of_a_wedged_daemon__then_the_same_as_its_reading() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
+    probe.register(&proof, SESSION, 7, 0).unwrap();
+    client.block(SESSION, 7, 3);
+    let listing = listing(&tool(&[
+        "--json",
+        "--observe",
+        "0",
+        "--pid",
+        &client.pid().to_string(),
+    ]));
+    let reading = probe.reading(SESSION).unwrap();
+    let seen: Vec<u32> = reading.blocked.iter().map(|waiter| waiter.ns_tid).collect();
+    assert_eq!(tids(rows(&listing)), set(&seen));
+    for row in rows(&listing) {
+        assert_eq!(row["source"], "onaird");
+        assert_eq!(row["session"], format!("{SESSION:016x}"));
+        assert_eq!(row["attachment"], 7);
+    }
+}
+
+#[test]
+fn tool__callers_that_come_while_it_looks__then_listed_by_its_own_probe() {
+    let mut client = Client::start();
+    let early = client.block(SESSION, 7, 1);
+    let pid = client.pid().to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_onair-waiters"))
+        .args(["--json", "--watch", "0.1", "--pid", &pid])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(tids(rows(&next())), set(&early));
+    let late = client.block(SESSION + 1, 8, 2);
+    let listing = common::until("the late ones", || {
+        let listing = next();
+        (rows(&listing).len() == 3).then_some(listing)
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for row in rows(&listing) {
+        let tid = u32::try_from(row["tid"].as_u64().unwrap()).unwrap();
+        if early.contains(&tid) {
+            assert_eq!(row["source"], "proc");
+        } else {
+            assert!(late.contains(&tid), "{row}");
+            assert_eq!(
+                (&row["source"], &row["attachment"]),
+                (&"probe".into(), &8.into())
+            );
+            assert_eq!(row["session"], format!("{:016x}", SESSION + 1));
+            assert!(row["blocked_seconds"].as_f64().unwrap() < common::DEADLINE.as_secs_f64());
+            assert!(row["since"].as_str().unwrap() <= listing["at"].as_str().unwrap());
+        }
+    }
+}
+
+#[test]
+fn tool__all__then_finds_the_process_by_its_sites() {
+    let mut client = Client::start();
+    let expected = client.block(SESSION, 7, 2);
+    let output = tool(&["--json", "--observe", "0"]);
+    let listing: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let all = tids(rows(&listing));
+    assert!(set(&expected).is_subset(&all), "{listing}");
+    // A machine may have processes that not even root can look at.
+    let complete = listing["missing"].as_array().unwrap().is_empty();
+    assert_eq!(output.status.code(), Some(if complete { 0 } else { 3 }));
+}
+
+#[test]
+fn tool__text__then_a_table_and_wrong_use_is_told() {
+    let mut client = Client::start();
+    let tids = client.block(SESSION, 7, 1);
+    let pid = client.pid().to_string();
+    let output = tool(&["--observe", "0", "--no-probe", "--pid", &pid]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for part in [
+        "1 blocked in 1 processes",
+        &tids[0].to_string(),
+        "sleeper0",
+        "proc",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let mut stranger = Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    common::until("its exec", || {
+        let comm = std::fs::read_to_string(format!("/proc/{}/comm", stranger.id()));
+        comm.is_ok_and(|comm| comm.trim() == "cat").then_some(())
+    });
+    let refused = tool(&["--pid", &stranger.id().to_string()]);
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        String::from_utf8(refused.stderr)
+            .unwrap()
+            .contains("no file with onair probe sites")
+    );
+    assert_eq!(tool(&["--pid"]).status.code(), Some(2));
+}
