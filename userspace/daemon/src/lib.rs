@@ -1,4 +1,16 @@
-//! The OnAir daemon
+//! The OnAir daemon.
+//!
+//! One control thread owns every session ([`control::actor`]); pinned pollers own the packets
+//! ([`dataplane`]); the probe's threads own the kernel objects. See `docs/architecture.md`.
 #![forbid(unsafe_code)]
 
+pub mod archive;
+pub mod config;
 pub mod control;
+pub mod dataplane;
+pub mod limbo;
+pub mod run;
+pub mod services;
+pub mod session;
+pub mod threads;
+pub mod witness;

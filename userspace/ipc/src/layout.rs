@@ -20,7 +20,7 @@ pub const SLOTS: usize = OWN_SLOTS as usize + 1;
 /// Entries of the event ring; a client that falls further behind misses the oldest.
 pub const EVENTS: usize = 64;
 /// Most frames that an attachment can have.
-pub const MAX_FRAMES: u32 = 4096;
+pub const MAX_FRAMES: u32 = 16_384;
 
 const LINE: usize = 64;
 const PAGE: usize = 4096;

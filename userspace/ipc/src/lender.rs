@@ -201,15 +201,16 @@ impl Lender {
         Some(self.ledger.remove(oldest).frame)
     }
 
-    /// After a stop: takes back every frame that nobody took, and credits what was given back.
-    pub fn settle(&mut self, mut credit: impl FnMut(Credit)) {
-        self.reap(&mut credit);
-        while let Some(frame) = self.drop_oldest() {
-            credit(Credit {
-                frame,
-                submitted: None,
-            });
-        }
+    /// After a stop: credits what was given back, and takes back every frame that nobody took.
+    /// Returns how many of the latter.
+    pub fn settle(&mut self, credit: impl FnMut(Credit)) -> usize {
+        self.reap(credit);
+        std::iter::from_fn(|| self.drop_oldest()).count()
+    }
+
+    /// Frames ever lent, each lend counted.
+    pub fn published(&self) -> u64 {
+        self.tail
     }
 
     /// Credits the frame that a dead thread had taken inside its call: only if the word names the

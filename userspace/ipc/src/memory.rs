@@ -219,6 +219,14 @@ impl AttachmentMemory {
             .collect()
     }
 
+    /// When the frame was last lent: CLOCK_MONOTONIC, ns. The words are the client's to change.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    pub fn lent_since(&self, frame: u32) -> u64 {
+        self.metas()[frame as usize].read().last_packet_ns
+    }
+
     pub(crate) fn life(&self) -> &AtomicU32 {
         self.ctl.mapping().at(layout::CTL_LIFE)
     }

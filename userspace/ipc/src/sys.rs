@@ -185,6 +185,33 @@ pub fn refuse_descriptors(socket: std::os::fd::BorrowedFd<'_>) -> io::Result<()>
     }
 }
 
+/// A pidfd for the process that connected `socket` (`SO_PEERPIDFD`, Linux 6.5), which names that
+/// process whatever happens to its number.
+///
+/// # Errors
+/// `ENOPROTOOPT` on older kernels: open one by the number of `SO_PEERCRED` then.
+pub fn peer_pidfd(socket: std::os::fd::BorrowedFd<'_>) -> io::Result<std::os::fd::OwnedFd> {
+    use std::os::fd::{AsRawFd, FromRawFd};
+    const SO_PEERPIDFD: libc::c_int = 77;
+    let mut pidfd: libc::c_int = -1;
+    let mut len = libc::socklen_t::try_from(size_of_val(&pidfd)).expect("four");
+    // SAFETY: value and length are valid for the kernel to write.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut pidfd).cast(),
+            &mut len,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor that nobody else owns.
+    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(pidfd) })
+}
+
 /// Ignores SIGIO, which the kernel sends to the holder of a lease that somebody breaks, and whose
 /// default action ends the process. Part of the daemon's start, before the first
 /// [`is_sole_user`](crate::memfd::Memfd::is_sole_user).

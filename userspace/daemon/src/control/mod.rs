@@ -5,6 +5,8 @@
 //! memory never live here, and nothing here may block.
 
 pub mod action;
+pub mod actor;
+pub mod attach;
 pub mod authority;
 pub mod http;
 pub mod peer;

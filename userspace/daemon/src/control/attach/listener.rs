@@ -1,0 +1,98 @@
+//! Listening on the attach socket.
+
+use std::cell::Cell;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use onair_ipc::message::{Refused, Response};
+use rustix::net::SocketType;
+use tokio::sync::mpsc;
+use tokio_seqpacket::{UnixSeqpacket, UnixSeqpacketListener};
+
+use super::AttachAction;
+use super::connection::{self, Limits};
+use crate::control::authority::Authority;
+use crate::control::socket_file::{SocketError, SocketFile, bind_socket};
+
+/// The bound socket; its file is removed on drop.
+#[derive(Debug)]
+pub struct Listener {
+    socket: UnixSeqpacketListener,
+    _file: SocketFile,
+}
+
+impl Listener {
+    /// Binds. A file left by a daemon that was killed is replaced; a living daemon's is not.
+    ///
+    /// # Errors
+    /// [`SocketError`]: somebody listens there, something else is there, or the system refuses.
+    pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<Self, SocketError> {
+        let bound = bind_socket(path, SocketType::SEQPACKET, mode, group, |socket| {
+            if let Err(error) = onair_ipc::sys::refuse_descriptors(socket.as_fd()) {
+                tracing::warn!(
+                    %error,
+                    "this kernel cannot refuse descriptors on a socket (6.16 can): a hostile \
+                     client can delay the control thread by sending sockets that linger"
+                );
+            }
+            Ok(())
+        })?;
+        let socket = UnixSeqpacketListener::try_from(bound.socket);
+        Ok(Self {
+            socket: socket.map_err(|error| SocketError::System {
+                path: path.to_owned(),
+                what: "poll",
+                error,
+            })?,
+            _file: bound.file,
+        })
+    }
+
+    /// Accepts clients, each served by a task of its own, until dropped. Runs in a `LocalSet`.
+    pub async fn serve(
+        mut self,
+        actions: mpsc::Sender<AttachAction>,
+        authority: Authority,
+        limits: Limits,
+        most: u32,
+    ) {
+        let open = Rc::new(Cell::new(0_u32));
+        let mut next = 1;
+        loop {
+            let socket = match self.socket.accept().await {
+                Ok(socket) => socket,
+                Err(error) => {
+                    // Out of descriptors: those who are connected are served on.
+                    tracing::warn!(%error, "cannot accept a client");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            if open.get() >= most {
+                turn_away(socket, most).await;
+                continue;
+            }
+            open.set(open.get() + 1);
+            let (open, actions, authority) = (open.clone(), actions.clone(), authority);
+            let id = next;
+            next += 1;
+            tokio::task::spawn_local(async move {
+                connection::serve(id, socket, actions, authority, limits).await;
+                open.set(open.get() - 1);
+            });
+        }
+    }
+}
+
+async fn turn_away(socket: UnixSeqpacket, most: u32) {
+    let refused = Response::Error(Refused {
+        code: "limit_reached".into(),
+        message: format!("{most} clients are connected, as many as limits.connections allows"),
+        blockers: Vec::new(),
+    });
+    let text = serde_json::to_vec(&refused).expect("strings only");
+    // A client that does not read is dropped all the same.
+    let _ = tokio::time::timeout(Duration::from_millis(10), socket.send(&text)).await;
+}

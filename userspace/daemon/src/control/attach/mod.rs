@@ -1,0 +1,120 @@
+//! The socket for clients: SOCK_SEQPACKET, one attachment a connection.
+//!
+//! A connection task parses what its client says, does what needs waiting (arming the probe, the
+//! client's answer to the challenge), and sends [`AttachAction`]s to the actor. It holds no session
+//! state. The messages are those of [`onair_ipc::message`].
+
+mod connection;
+mod listener;
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use onair_api::{Certificate, SessionRef, SessionSpec, SessionView, Who};
+use onair_ipc::message::Attached;
+
+use super::action::{Caller, Reply};
+use crate::session::attachment::{Client, Watched};
+
+pub use connection::Limits;
+pub use listener::Listener;
+
+/// Names one connection for the daemon's life.
+pub type ConnectionId = u64;
+
+/// What the probe is to do for a client that attaches.
+#[derive(Clone, Debug)]
+pub enum Watching {
+    /// Watch it, or refuse it.
+    Required(onair_probe::Probe),
+    /// Watch it if that can be done.
+    Preferred(onair_probe::Probe),
+    /// The probe is not used.
+    Off,
+}
+
+/// A reservation of one attachment.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The session's id.
+    pub session: u64,
+    /// What the probe is to do.
+    pub watching: Watching,
+}
+
+/// What the actor answers to an admitted client: the message, and `ctl`, `seg`, `frames`.
+pub type Admission = (Attached, [OwnedFd; 3]);
+
+/// What connections ask of the actor.
+#[derive(Debug)]
+pub enum AttachAction {
+    /// Create a session that this connection owns.
+    Create {
+        /// Who asks.
+        caller: Caller,
+        /// Which connection.
+        connection: ConnectionId,
+        /// What it shall be.
+        spec: Box<SessionSpec>,
+        /// The new session.
+        reply: Reply<SessionView>,
+    },
+    /// Reserve an attachment, before the client is proven.
+    Reserve {
+        /// Who asks.
+        caller: Caller,
+        /// To what.
+        session: SessionRef,
+        /// The reservation.
+        reply: Reply<Seat>,
+    },
+    /// Give a reservation back.
+    Release {
+        /// The session's id.
+        session: u64,
+    },
+    /// Make an attachment of a reservation.
+    Admit {
+        /// The session's id.
+        session: u64,
+        /// The process.
+        client: Box<Client>,
+        /// What the probe knows of it.
+        watched: Option<Box<Watched>>,
+        /// What the client gets.
+        reply: Reply<Admission>,
+    },
+    /// Give the connection's attachment back.
+    Detach {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Done.
+        reply: Reply<()>,
+    },
+    /// Destroy the session that the connection is attached to and owns.
+    Destroy {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Who asks.
+        who: Who,
+        /// How long to wait for users.
+        wait: Option<Duration>,
+        /// The proof.
+        reply: Reply<Box<Certificate>>,
+    },
+    /// A caller of the connection's attachment left while the session drains.
+    Kick {
+        /// Which connection.
+        connection: ConnectionId,
+    },
+    /// The connection closed; its process may live on.
+    HungUp {
+        /// Which connection.
+        connection: ConnectionId,
+    },
+    /// The process behind the connection is dead.
+    ProcessEnded {
+        /// Which connection.
+        connection: ConnectionId,
+    },
+}

@@ -1,0 +1,225 @@
+//! What every session needs of the daemon, in one place that the actor owns.
+
+use std::collections::{HashSet, VecDeque};
+
+use onair_api::{
+    PortHealth, Probe as ProbeDocument, Timestamp, Versions, WatchedFile, WatchedSite,
+};
+use onair_ipc::life::DeathBell;
+
+use crate::archive::Archive;
+use crate::config::Config;
+use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo, Runtime};
+use crate::limbo::Limbo;
+use crate::witness::probe::ProbeLink;
+
+/// Who this daemon is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Unix seconds at its start: the high half of every session id that it gives out.
+    pub incarnation: u32,
+    /// The kernel's boot id.
+    pub boot_id: String,
+    /// What runs.
+    pub versions: Versions,
+    /// When it started.
+    pub started_at: Timestamp,
+}
+
+impl Identity {
+    /// Reads it from the kernel.
+    pub fn of_this_process(dpdk: String) -> Self {
+        let read = |path: &str| {
+            std::fs::read_to_string(path)
+                .map(|text| text.trim().to_owned())
+                .unwrap_or_default()
+        };
+        let now = std::time::SystemTime::now();
+        let seconds = now
+            .duration_since(std::time::UNIX_EPOCH)
+            .map(|since| since.as_secs())
+            .unwrap_or_default();
+        Self {
+            // Wraps in 2106.
+            incarnation: u32::try_from(seconds & 0xffff_ffff).expect("32 bits"),
+            boot_id: read("/proc/sys/kernel/random/boot_id"),
+            versions: Versions {
+                onaird: env!("CARGO_PKG_VERSION").into(),
+                dpdk,
+                kernel: read("/proc/sys/kernel/osrelease"),
+            },
+            started_at: Timestamp(now),
+        }
+    }
+}
+
+/// The parts.
+#[derive(Debug)]
+pub struct Services {
+    /// Configuration.
+    pub config: Config,
+    /// Identity.
+    pub identity: Identity,
+    /// Ports and pollers.
+    pub dataplane: Dataplane,
+    /// The probe.
+    pub probe: ProbeLink,
+    /// What tells clients that the daemon died.
+    pub bell: DeathBell,
+    /// Certificates.
+    pub archive: Archive,
+    /// Memory that waits for W4.
+    pub limbo: Limbo,
+    /// What the pollers say.
+    pub events: EventReceiver,
+    outbox: VecDeque<(usize, Command)>,
+    dead: HashSet<usize>,
+    gone: HashSet<String>,
+    bounced: Vec<Runtime>,
+}
+
+impl Services {
+    /// Puts the parts together.
+    pub fn new(
+        config: Config,
+        dataplane: Dataplane,
+        probe: ProbeLink,
+        bell: DeathBell,
+        archive: Archive,
+        limbo: Limbo,
+    ) -> Self {
+        Self {
+            config,
+            identity: Identity::of_this_process(dataplane.dpdk_version()),
+            events: dataplane.events(),
+            dataplane,
+            probe,
+            bell,
+            archive,
+            limbo,
+            outbox: VecDeque::new(),
+            dead: HashSet::new(),
+            gone: HashSet::new(),
+            bounced: Vec::new(),
+        }
+    }
+
+    /// Sends a command to a poller, behind those that found its queue full.
+    pub fn command(&mut self, poller: usize, command: Command) {
+        self.outbox.push_back((poller, command));
+        self.flush();
+    }
+
+    /// Sends what waits. Returns whether everything is sent.
+    pub fn flush(&mut self) -> bool {
+        while let Some((poller, command)) = self.outbox.pop_front() {
+            match self.dataplane.send(poller, command) {
+                Ok(()) => {}
+                // Nobody will ever take it; its sessions come back by themselves.
+                Err(rejected) if self.dead.contains(&poller) => {
+                    if let Command::Start(runtime) = rejected {
+                        self.bounced.push(*runtime);
+                    }
+                }
+                Err(rejected) => {
+                    self.outbox.push_front((poller, rejected));
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Runtimes that were on their way to a poller that died.
+    pub fn take_bounced(&mut self) -> Vec<Runtime> {
+        std::mem::take(&mut self.bounced)
+    }
+
+    /// Whether a poller works.
+    pub fn is_alive(&self, poller: usize) -> bool {
+        !self.dead.contains(&poller)
+    }
+
+    /// Logs and remembers what concerns no session.
+    pub fn report(&mut self, event: &PollerEvent) {
+        match event {
+            PollerEvent::Died { poller, message } => {
+                tracing::error!(poller, message, "a poller died: its sessions are stopped");
+                self.dead.insert(*poller);
+            }
+            PollerEvent::PortGone { port } => {
+                tracing::error!(port, "the interface under a port is gone");
+                self.gone.insert(port.clone());
+            }
+            other => tracing::warn!(?other, "unexpected word of a poller"),
+        }
+    }
+
+    /// A port as the API shows it.
+    pub fn port_health(&self, port: &PortInfo, problems: &mut Vec<String>) -> PortHealth {
+        if self.gone.contains(&port.name) {
+            problems.push(format!(
+                "the interface under port {} is gone: restore it and restart the daemon",
+                port.name
+            ));
+        }
+        let counted = self.dataplane.port_counters(&port.name).unwrap_or_default();
+        let driver = self.dataplane.port_stats(&port.name);
+        let missed = driver.map_or(0, |stats| {
+            let xdp = stats.xdp.map_or(0, |xdp| xdp.rx_ring_full + xdp.rx_dropped);
+            stats.rx_missed + stats.rx_no_mbuf + xdp
+        });
+        let [a, b, c, d, e, f] = port.mac;
+        PortHealth {
+            name: port.name.clone(),
+            device: port.device.clone(),
+            backend: backend(&port.driver),
+            address: format!("{}/{}", port.address.0, port.address.1),
+            mac: format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
+            link_up: !self.gone.contains(&port.name),
+            poller: self.config.poller[port.poller].name.clone(),
+            rx_packets: counted.rx_packets,
+            tx_packets: counted.tx_packets,
+            rx_missed: missed,
+            rx_unclaimed: counted.rx_no_session,
+        }
+    }
+
+    /// The probe as the API shows it, with these files.
+    pub fn probe_document(&self, files: Vec<WatchedFile>) -> ProbeDocument {
+        let (state, reason) = self.probe.state();
+        ProbeDocument {
+            mode: self.probe.mode(),
+            state,
+            reason,
+            canary_at: None,
+            files,
+        }
+    }
+}
+
+/// DPDK's driver name as people say it.
+fn backend(driver: &str) -> String {
+    driver.strip_prefix("net_").unwrap_or(driver).to_owned()
+}
+
+/// A watched file as the API shows it.
+pub fn file_document(file: &onair_probe::WatchedFile) -> WatchedFile {
+    let sites = |name: &str, count: usize| {
+        (0..count)
+            .map(move |_| WatchedSite {
+                name: format!("onair:{name}"),
+                file_offset: 0,
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut all = sites("wait_begin", file.begin_sites);
+    all.extend(sites("wait_end", file.end_sites));
+    WatchedFile {
+        path: file.path.clone(),
+        device: file.device,
+        inode: file.inode,
+        build_id: file.build_id.clone(),
+        sites: all,
+    }
+}

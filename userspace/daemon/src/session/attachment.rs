@@ -1,0 +1,100 @@
+//! One client process on one session.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use onair_api::{AttachmentState, AttachmentView, Who};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::life::DeathBell;
+use onair_ipc::memory::{AttachmentMemory, State};
+use onair_probe::{Armed, Proof};
+
+use crate::witness::probe::ProbeLink;
+
+/// The process behind an attachment.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its credentials; the pid is in the daemon's pid namespace.
+    pub who: Who,
+    /// What its library says it is.
+    pub library: String,
+    /// Names the process whatever happens to its number.
+    pub pidfd: Arc<OwnedFd>,
+    /// The connection that carries the attachment.
+    pub connection: u64,
+}
+
+/// What the probe knows of the client.
+#[derive(Debug)]
+pub struct Watched {
+    /// The kernel's identity of the process, from its canary.
+    pub proof: Proof,
+    /// The files, and the sight of the process's sites.
+    pub armed: Armed,
+}
+
+/// An attachment.
+#[derive(Debug)]
+pub struct Attachment {
+    /// Number, unique in the daemon's life.
+    pub number: u64,
+    /// Who.
+    pub client: Client,
+    /// The shared words.
+    pub memory: Arc<AttachmentMemory>,
+    /// Frames of its own (send sessions).
+    pub frames: Option<FrameMemory>,
+    /// The probe's part; `None` where the probe is not used.
+    pub watched: Option<Watched>,
+    /// Place of its life word on the death bell.
+    pub life: Option<usize>,
+    /// Its socket hung up, and its process lives: nothing more is admitted.
+    pub disconnected: bool,
+    /// Kicks since the last examination that changed nothing.
+    pub fruitless_kicks: u32,
+}
+
+impl Attachment {
+    /// As the API shows it.
+    pub fn view(&self) -> AttachmentView {
+        let inside = self
+            .memory
+            .slots()
+            .iter()
+            .map(|slot| u64::from(slot.count))
+            .sum();
+        let state = if self.disconnected {
+            AttachmentState::Disconnected
+        } else if self.memory.is_locally_stopped() {
+            AttachmentState::Stopped
+        } else {
+            AttachmentState::Attached
+        };
+        AttachmentView {
+            attachment: self.number,
+            pid: self.client.who.pid,
+            command: self.client.who.command.clone(),
+            uid: self.client.who.uid,
+            client_version: self.client.library.clone(),
+            lent: self.memory.held().len() as u64,
+            threads_inside: inside,
+            state,
+        }
+    }
+
+    /// Closes it for good: every later call of the client returns `ESTALE`, also if the daemon
+    /// then ends. The memory stays until nobody maps it.
+    pub fn close(&mut self, probe: &ProbeLink, bell: &DeathBell) {
+        self.memory.set_state(State::Gone);
+        self.memory.stop();
+        while self.memory.wake_some(64) {}
+        if let Some(place) = self.life.take() {
+            bell.unhang(place);
+        }
+        if let (Some(watched), Some(probe)) = (&self.watched, probe.probe())
+            && let Err(error) = probe.unregister(watched.proof.tgid, self.memory.session())
+        {
+            tracing::warn!(%error, attachment = self.number, "cannot unregister from the probe");
+        }
+    }
+}

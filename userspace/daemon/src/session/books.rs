@@ -1,0 +1,141 @@
+//! What a session's certificate will tell: steps, counts, what was settled for others.
+
+use onair_api::{
+    Counts, Disagreement, Reading, Reconciled, ReconciledCause, ReconciledWhat, Step, StepName,
+    Timestamp, Who,
+};
+use onair_ipc::sys;
+
+/// The books of one session since its last stop (steps) and since its creation (the rest).
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    steps: Vec<Step>,
+    /// Settled for those who could not.
+    pub(super) reconciled: Vec<Reconciled>,
+    /// Moments of contradiction.
+    pub(super) disagreements: Vec<Disagreement>,
+    /// Numbers.
+    pub(super) counts: Counts,
+}
+
+impl Books {
+    /// A new stop: the steps of the last one are forgotten.
+    pub(super) fn begin_stop(&mut self) {
+        self.steps.clear();
+        self.note(StepName::StopRequested);
+    }
+
+    /// Notes a step, once.
+    pub(super) fn note(&mut self, step: StepName) {
+        self.note_at(step, sys::monotonic_ns());
+    }
+
+    /// Notes a step that happened at `monotonic_ns`, once.
+    pub(super) fn note_at(&mut self, step: StepName, monotonic_ns: u64) {
+        if self.has(step) {
+            return;
+        }
+        let began = self.steps.first().map_or(monotonic_ns, |s| s.monotonic_ns);
+        self.steps.push(Step {
+            step,
+            at: Timestamp::now(),
+            monotonic_ns,
+            since_stop_us: monotonic_ns.saturating_sub(began) / 1000,
+        });
+    }
+
+    /// Whether a step was noted since the stop.
+    pub(super) fn has(&self, step: StepName) -> bool {
+        self.steps.iter().any(|noted| noted.step == step)
+    }
+
+    /// The steps so far.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        self.steps.clone()
+    }
+
+    /// Notes what a user left behind that is gone.
+    pub(super) fn reconcile(
+        &mut self,
+        who: &Who,
+        tid: Option<u32>,
+        cause: ReconciledCause,
+        frames: u64,
+        slots: u64,
+    ) {
+        if frames == 0 && slots == 0 {
+            return;
+        }
+        let what = match (frames, tid) {
+            (1.., _) => ReconciledWhat::HeldFrames,
+            (0, None) => ReconciledWhat::Blocked,
+            (0, Some(_)) => ReconciledWhat::Slots,
+        };
+        self.counts.frames_reconciled += frames;
+        tracing::info!(pid = who.pid, ?tid, frames, slots, %cause, "reconciled");
+        self.reconciled.push(Reconciled {
+            pid: who.pid,
+            tid,
+            command: who.command.clone(),
+            what,
+            frames,
+            slots,
+            cause,
+            at: Timestamp::now(),
+        });
+    }
+
+    /// Notes whether the witnesses contradict each other now. Returns true when that is new.
+    pub(super) fn disagree(&mut self, readings: Option<(&[Reading], &str)>) -> bool {
+        let open = self
+            .disagreements
+            .last_mut()
+            .filter(|last| last.resolved_at.is_none());
+        match (open, readings) {
+            (None, Some((readings, note))) => {
+                self.disagreements.push(Disagreement {
+                    at: Timestamp::now(),
+                    resolved_at: None,
+                    readings: readings.to_vec(),
+                    note: note.to_owned(),
+                });
+                true
+            }
+            (Some(open), None) => {
+                open.resolved_at = Some(Timestamp::now());
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn books__steps__then_each_once_and_counted_from_the_stop() {
+        let mut books = Books::default();
+        books.begin_stop();
+        books.note(StepName::GatesClosed);
+        books.note(StepName::GatesClosed);
+        let steps = books.steps();
+        assert_eq!(steps.len(), 2);
+        assert_eq!(steps[0].since_stop_us, 0);
+        books.begin_stop();
+        assert_eq!(books.steps().len(), 1);
+    }
+
+    #[test]
+    fn books__disagreement__then_noted_once_and_resolved_once() {
+        let mut books = Books::default();
+        assert!(books.disagree(Some((&[], "w"))));
+        assert!(!books.disagree(Some((&[], "w"))));
+        assert!(!books.disagree(None));
+        assert!(books.disagreements[0].resolved_at.is_some());
+        assert!(books.disagree(Some((&[], "again"))));
+        assert_eq!(books.disagreements.len(), 2);
+    }
+}

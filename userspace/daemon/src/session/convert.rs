@@ -1,0 +1,134 @@
+//! From the API's words to the data plane's, and back.
+
+use std::collections::BTreeMap;
+
+use onair_api::{
+    Depth, Direction, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
+};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::{Geometry, VERSION};
+use onair_ipc::message::Attached;
+use onair_media::video;
+
+use super::Session;
+use super::attachment::Client;
+use crate::dataplane::{
+    FrameSource, PortInfo, ReceiveConfig, Runtime, SendConfig, SessionStats, SourceFilter,
+};
+
+/// Frames that a receive session puts together at a time.
+const UNDER_ASSEMBLY: u32 = 2;
+
+/// How the session's memory is laid out: a reader may have its whole quota without taking a frame
+/// from another one; a sender's client has its quota of frames to fill.
+pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
+    let frames = match spec.direction {
+        Direction::Receive => UNDER_ASSEMBLY + spec.quota * spec.max_attachments,
+        Direction::Send => spec.quota,
+    };
+    Geometry::new(frames, spec.video.frame_bytes())
+        .expect("a checked specification has 1 to 8194 frames of at most 23 MB")
+}
+
+fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
+    let video = &spec.video;
+    let depth = match video.depth {
+        Depth::Eight => video::Depth::Eight,
+        Depth::Ten => video::Depth::Ten,
+    };
+    let rate = video.frame_rate;
+    video::FrameRate::new(rate.numerator(), rate.denominator())
+        .and_then(|rate| video::VideoFormat::new(video.width, video.height, depth, rate))
+        .map_err(|error| Problem::new(ProblemCode::InvalidSpec, format!("video: {error}")))
+}
+
+pub(super) fn runtime(
+    id: SessionId,
+    spec: &SessionSpec,
+    port: &PortInfo,
+    frames: Option<FrameMemory>,
+) -> Result<Runtime, Problem> {
+    let format = format(spec)?;
+    let flow = &spec.flow;
+    let made = match (spec.direction, frames) {
+        (Direction::Receive, Some(frames)) => Runtime::receive(
+            id.0,
+            ReceiveConfig {
+                port: port.name.clone(),
+                destination: flow.destination,
+                source: flow.source.map(|source| SourceFilter {
+                    address: source.address,
+                    port: source.port,
+                }),
+                payload_type: flow.payload_type,
+                timeout_ns: ReceiveConfig::default_timeout_ns(&format),
+                format,
+                max_attachments: spec.max_attachments as usize,
+            },
+            frames,
+        ),
+        _ => Runtime::send(
+            id.0,
+            SendConfig {
+                port: port.name.clone(),
+                source_port: flow
+                    .source
+                    .and_then(|source| source.port)
+                    .unwrap_or_else(|| flow.destination.port()),
+                destination: flow.destination,
+                payload_type: flow.payload_type,
+                format,
+                source: match spec.source {
+                    Some(Source::Pattern) => FrameSource::Pattern,
+                    _ => FrameSource::Client,
+                },
+                mtu: port.mtu,
+                max_attachments: 1,
+            },
+        ),
+    };
+    made.map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))
+}
+
+pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
+    let now = stats.snapshot();
+    let malformed: BTreeMap<String, u64> = stats
+        .malformed()
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| (reason.name().to_owned(), count))
+        .collect();
+    SessionCounters {
+        frames_complete: now.frames_complete,
+        frames_incomplete: now.frames_incomplete,
+        frames_sent: now.frames_sent,
+        packets: now.packets,
+        bytes: now.octets,
+        packets_lost: now.packets_lost,
+        packets_duplicate: now.packets_duplicate,
+        packets_late: now.packets_late,
+        packets_reordered: now.packets_reordered,
+        packets_malformed: malformed,
+        frames_no_buffer: now.frames_no_buffer,
+        underruns: now.underruns,
+        frames_dropped_slow: now.frames_dropped_slow,
+    }
+}
+
+pub(super) fn attached(session: &Session, number: u64, client: &Client, watched: bool) -> Attached {
+    let video = &session.spec.video;
+    Attached {
+        session: session.id.to_string(),
+        name: session.spec.name.to_string(),
+        attachment: number,
+        owner: session.owner_connection == Some(client.connection),
+        sends: session.spec.direction == Direction::Send,
+        version: VERSION,
+        geometry: session.geometry,
+        width: video.width,
+        height: video.height,
+        depth: video.depth.bits(),
+        rate_numerator: video.frame_rate.numerator(),
+        rate_denominator: video.frame_rate.denominator(),
+        watched,
+    }
+}

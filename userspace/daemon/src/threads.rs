@@ -1,0 +1,103 @@
+//! The threads of a client, as `/proc` shows them (proc_pid_task(5)).
+
+use std::fs;
+
+/// One thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// Its id in the daemon's pid namespace.
+    pub tid: u32,
+    /// Its id in its own pid namespace: what a client writes into its slots.
+    pub own_tid: u32,
+    /// Its name, made printable; the process chose it.
+    pub name: String,
+    /// When it started: clock ticks (1/100 s) since boot.
+    pub started_ticks: u64,
+}
+
+/// Longest start-time error against CLOCK_BOOTTIME: one tick of `/proc`, ns.
+const TICK_NS: u64 = 10_000_000;
+
+impl Thread {
+    /// Whether the thread started after `boottime_ns`: then it is not the one that wrote that time,
+    /// though it has its number.
+    pub fn is_younger_than(&self, boottime_ns: u64) -> bool {
+        self.started_ticks.saturating_mul(TICK_NS) > boottime_ns.saturating_add(TICK_NS)
+    }
+}
+
+/// The living threads of process `pid`; empty when there is none.
+pub fn of(pid: u32) -> Vec<Thread> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    tasks
+        .flatten()
+        .filter_map(|task| {
+            let tid = task.file_name().to_str()?.parse().ok()?;
+            read(pid, tid)
+        })
+        .collect()
+}
+
+/// One thread of process `pid`, if it lives.
+pub fn read(pid: u32, tid: u32) -> Option<Thread> {
+    let folder = format!("/proc/{pid}/task/{tid}");
+    let status = fs::read(format!("{folder}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let field = |key: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .map(str::trim)
+    };
+    // A zombie thread is dead: it will make no further step.
+    if field("State:").is_some_and(|state| state.starts_with(['Z', 'X'])) {
+        return None;
+    }
+    let own_tid = field("NSpid:")?.split_whitespace().last()?.parse().ok()?;
+    let stat = fs::read(format!("{folder}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name may contain anything, so count from its closing bracket: field 22 is starttime.
+    let started_ticks = stat
+        .rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()?;
+    Some(Thread {
+        tid,
+        own_tid,
+        name: printable(field("Name:").unwrap_or_default()),
+        started_ticks,
+    })
+}
+
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads__of_this_process__then_this_thread_is_among_them() {
+        let tid = onair_ipc::sys::gettid();
+        let threads = of(std::process::id());
+        let me = threads.iter().find(|thread| thread.tid == tid).unwrap();
+        assert_eq!(me.own_tid, tid);
+        assert!(!me.is_younger_than(onair_ipc::sys::boottime_ns()));
+        assert!(me.is_younger_than(0));
+    }
+
+    #[test]
+    fn threads__of_nobody__then_none() {
+        assert!(of(0).is_empty());
+        assert!(read(std::process::id(), 0).is_none());
+    }
+}

@@ -1,0 +1,48 @@
+//! W1: the slots, which are the clients' word, and the ledger, which is ours.
+
+use onair_api::{Reading, Says, Witness, WordOf};
+use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::sys;
+
+use super::{LEDGER, SLOTS};
+
+/// Reads the slots of all attachments. The kick must be armed and the heavy fence executed before.
+pub fn slots<'a>(attachments: impl Iterator<Item = &'a AttachmentMemory>) -> Reading {
+    let mut users = 0_u64;
+    let mut attached = 0;
+    for memory in attachments {
+        attached += 1;
+        users += memory
+            .users()
+            .iter()
+            .map(|slot| u64::from(slot.count))
+            .sum::<u64>();
+    }
+    Reading {
+        witness: Witness::W1,
+        name: SLOTS.into(),
+        says: if users == 0 { Says::Zero } else { Says::Users },
+        users,
+        detail: format!("{users} calls in progress in {attached} attachments"),
+        word_of: WordOf::Client,
+        at_monotonic_ns: sys::monotonic_ns(),
+    }
+}
+
+/// Reads the ledger: `Some(frames lent)`, or `None` while a poller has it.
+pub fn ledger(lent: Option<u64>) -> Reading {
+    let (says, users, detail) = match lent {
+        Some(0) => (Says::Zero, 0, "no frame is lent".to_owned()),
+        Some(lent) => (Says::Users, lent, format!("{lent} frames are lent")),
+        None => (Says::Unknown, 0, "a poller still has the ledger".to_owned()),
+    };
+    Reading {
+        witness: Witness::W1,
+        name: LEDGER.into(),
+        says,
+        users,
+        detail,
+        word_of: WordOf::Daemon,
+        at_monotonic_ns: sys::monotonic_ns(),
+    }
+}

@@ -1,0 +1,44 @@
+//! W4: whether any process still has the session's memory open or mapped.
+
+use onair_api::{Reading, Says, Witness, WordOf};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::sys;
+
+use super::MAPPING;
+
+/// Asks the kernel for a write lease on each file: it is granted only if nobody else has it.
+pub fn mapping<'a>(
+    words: impl Iterator<Item = &'a AttachmentMemory>,
+    frames: impl Iterator<Item = &'a FrameMemory>,
+) -> Reading {
+    let mut held = 0;
+    let mut failed = None;
+    let answers = words
+        .map(AttachmentMemory::is_sole_user)
+        .chain(frames.map(FrameMemory::is_sole_user));
+    for answer in answers {
+        match answer {
+            Ok(true) => {}
+            Ok(false) => held += 1,
+            Err(error) => failed = Some(error),
+        }
+    }
+    let (says, detail) = match failed {
+        Some(error) => (Says::Unknown, format!("the kernel would not say: {error}")),
+        None if held == 0 => (Says::Zero, "no process has the memory".to_owned()),
+        None => (
+            Says::Users,
+            format!("{held} memory files are open or mapped elsewhere"),
+        ),
+    };
+    Reading {
+        witness: Witness::W4,
+        name: MAPPING.into(),
+        says,
+        users: held,
+        detail,
+        word_of: WordOf::Kernel,
+        at_monotonic_ns: sys::monotonic_ns(),
+    }
+}

@@ -1,0 +1,155 @@
+//! The witnesses, and the verdict that follows from what they say.
+//!
+//! Each witness is one file that makes one or two [`Reading`]s; the verdict is a pure function of
+//! the readings. What never lives here: the acting upon it.
+//!
+//! | witness | zero users means | whose word |
+//! |---|---|---|
+//! | W1 counters | every slot of every attachment is free of users; the ledger holds no lent frame | client's; ours |
+//! | W2 probe | the kernel's map holds no blocked caller, and the probe is proven to see | kernel's |
+//! | W3 ownership | every poller handed the session's runtime back | ours |
+//! | W4 mapping | no process has the memory open or mapped (needed to free it, not to destroy) | kernel's |
+
+pub mod counters;
+pub mod mapping;
+pub mod ownership;
+pub mod probe;
+
+use onair_api::{Reading, Says, Witness};
+
+/// Name of the reading of the slots.
+pub const SLOTS: &str = "slots";
+/// Name of the reading of the ledger.
+pub const LEDGER: &str = "ledger";
+/// Name of the probe's reading.
+pub const PROBE: &str = "probe";
+/// Name of the pollers' reading.
+pub const POLLERS: &str = "pollers";
+/// Name of the mapping's reading.
+pub const MAPPING: &str = "mapping";
+
+/// What follows from the readings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The session may be destroyed.
+    pub destroyable: bool,
+    /// The counters see nobody, and the kernel sees somebody.
+    pub disagreement: bool,
+    /// In one sentence.
+    pub reason: String,
+}
+
+/// Judges the readings. Fails closed: a reading that is missing, unknown, or contradicts another
+/// one never lets a session be destroyed. Only the probe may be not applicable (switched off).
+pub fn verdict(readings: &[Reading]) -> Finding {
+    let says = |name: &str| {
+        let mut of_name = readings.iter().filter(|reading| reading.name == name);
+        match (of_name.next(), of_name.next()) {
+            (Some(reading), None) => reading.says,
+            _ => Says::Unknown,
+        }
+    };
+    let (slots, ledger, probe, pollers) = (says(SLOTS), says(LEDGER), says(PROBE), says(POLLERS));
+    let probe_allows = matches!(probe, Says::Zero | Says::NotApplicable);
+    let destroyable =
+        slots == Says::Zero && ledger == Says::Zero && pollers == Says::Zero && probe_allows;
+    let disagreement = slots == Says::Zero && probe == Says::Users;
+    let reason = if destroyable && probe == Says::NotApplicable {
+        "the counters and the pollers see no user; the probe is off".to_owned()
+    } else if destroyable {
+        "every witness sees no user".to_owned()
+    } else if disagreement {
+        "the counters in shared memory see no user, and the kernel sees blocked callers: the \
+         shared memory was changed behind their back; nothing is freed"
+            .to_owned()
+    } else {
+        let against: Vec<String> = readings
+            .iter()
+            .filter(|reading| reading.witness != Witness::W4)
+            .filter(|reading| !matches!(reading.says, Says::Zero | Says::NotApplicable))
+            .map(|reading| format!("{} ({}): {}", reading.witness, reading.name, reading.detail))
+            .collect();
+        if against.is_empty() {
+            "a witness was not heard".to_owned()
+        } else {
+            against.join("; ")
+        }
+    };
+    Finding {
+        destroyable,
+        disagreement,
+        reason,
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use onair_api::WordOf;
+
+    const ALL: [Says; 4] = [Says::Zero, Says::Users, Says::Unknown, Says::NotApplicable];
+
+    fn reading(witness: Witness, name: &str, says: Says) -> Reading {
+        Reading {
+            witness,
+            name: name.into(),
+            says,
+            users: 0,
+            detail: String::new(),
+            word_of: WordOf::Daemon,
+            at_monotonic_ns: 0,
+        }
+    }
+
+    #[test]
+    fn verdict__every_combination__then_only_unanimity_destroys() {
+        let mut destroyable = 0;
+        for slots in ALL {
+            for ledger in ALL {
+                for probe in ALL {
+                    for pollers in ALL {
+                        for mapping in ALL {
+                            let found = verdict(&[
+                                reading(Witness::W1, SLOTS, slots),
+                                reading(Witness::W1, LEDGER, ledger),
+                                reading(Witness::W2, PROBE, probe),
+                                reading(Witness::W3, POLLERS, pollers),
+                                reading(Witness::W4, MAPPING, mapping),
+                            ]);
+                            let zero = Says::Zero;
+                            let expected = slots == zero
+                                && ledger == zero
+                                && pollers == zero
+                                && (probe == zero || probe == Says::NotApplicable);
+                            assert_eq!(found.destroyable, expected);
+                            assert_eq!(found.disagreement, slots == zero && probe == Says::Users);
+                            destroyable += usize::from(expected);
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(destroyable, 8, "two states of the probe, four of W4");
+    }
+
+    #[test]
+    fn verdict__a_witness_missing_or_heard_twice__then_not_destroyable() {
+        let all = [
+            reading(Witness::W1, SLOTS, Says::Zero),
+            reading(Witness::W1, LEDGER, Says::Zero),
+            reading(Witness::W2, PROBE, Says::Zero),
+            reading(Witness::W3, POLLERS, Says::Zero),
+        ];
+        assert!(verdict(&all).destroyable);
+        for missing in 0..all.len() {
+            let mut some = all.to_vec();
+            let gone = some.remove(missing);
+            assert!(!verdict(&some).destroyable, "without {}", gone.name);
+            some.push(gone.clone());
+            some.push(gone);
+            assert!(!verdict(&some).destroyable);
+        }
+        assert!(!verdict(&[]).destroyable);
+    }
+}

@@ -1,0 +1,187 @@
+//! W2: the callers that the kernel saw go to sleep, and whether it can be believed.
+
+use onair_api::{ProbeMode, ProbeState, Reading, Says, Witness, WordOf};
+use onair_ipc::{site, sys};
+use onair_probe::{Blind, Events, Probe, ProbeConfig, Sight, State, Waiter};
+use std::time::Duration;
+
+use super::PROBE;
+use crate::config::Config;
+
+/// The probe as the configuration wants it and as it turned out.
+#[derive(Debug)]
+pub struct ProbeLink {
+    mode: ProbeMode,
+    probe: Result<Probe, String>,
+}
+
+/// What the witness said, and the callers that it named.
+#[derive(Debug)]
+pub struct Sighting {
+    /// The reading.
+    pub reading: Reading,
+    /// Callers that are blocked.
+    pub blocked: Vec<Waiter>,
+}
+
+fn own_site(session: u64, argument: u64) {
+    site::between(session, argument, &mut || {});
+}
+
+impl ProbeLink {
+    /// Loads the probe, unless it is switched off. A failure is kept as the reason for which the
+    /// probe is blind.
+    pub fn start(config: &Config) -> (Self, Option<Events>) {
+        let mode = config.probe.mode;
+        if mode == ProbeMode::Off {
+            tracing::warn!("the probe is switched off: no destroy is witnessed by the kernel");
+            let off = Err("switched off in the configuration".to_owned());
+            return (Self { mode, probe: off }, None);
+        }
+        let wanted = ProbeConfig {
+            max_files: config.probe.max_files,
+            arm_deadline: Duration::from_millis(config.timeouts.probe_arm_ms),
+            ..ProbeConfig::new(own_site)
+        };
+        match Probe::start(wanted) {
+            Ok(probe) => {
+                let events = probe.events();
+                (
+                    Self {
+                        mode,
+                        probe: Ok(probe),
+                    },
+                    events,
+                )
+            }
+            Err(error) => {
+                let reason = chain(&error);
+                tracing::error!(%reason, %mode, "the probe cannot be used");
+                (
+                    Self {
+                        mode,
+                        probe: Err(reason),
+                    },
+                    None,
+                )
+            }
+        }
+    }
+
+    /// What the configuration asks.
+    pub fn mode(&self) -> ProbeMode {
+        self.mode
+    }
+
+    /// The probe, if it runs.
+    pub fn probe(&self) -> Option<&Probe> {
+        self.probe.as_ref().ok()
+    }
+
+    /// Whether it sees, and why not.
+    pub fn state(&self) -> (ProbeState, Option<String>) {
+        match &self.probe {
+            Ok(probe) => match probe.health().state {
+                State::Watching => (ProbeState::Watching, None),
+                State::Blind { reason } => (ProbeState::Blind, Some(reason)),
+                State::Off => (ProbeState::Off, None),
+            },
+            Err(reason) if self.mode == ProbeMode::Off => (ProbeState::Off, Some(reason.clone())),
+            Err(reason) => (ProbeState::Blind, Some(reason.clone())),
+        }
+    }
+
+    /// Whether an attach has to fail, and why: the probe is required and blind.
+    pub fn refusal(&self) -> Option<String> {
+        if self.mode != ProbeMode::Required {
+            return None;
+        }
+        match self.state() {
+            (ProbeState::Watching, _) => None,
+            (_, reason) => Some(reason.unwrap_or_else(|| "not known why".into())),
+        }
+    }
+
+    /// Who is blocked in `session`; for a list, so without the proof that the probe sees.
+    pub fn waiters(&self, session: u64) -> Vec<Waiter> {
+        self.probe()
+            .and_then(|probe| probe.reading(session).ok())
+            .map(|reading| reading.blocked)
+            .unwrap_or_default()
+    }
+
+    /// The witness's reading. Zero is only said if the daemon's own canary comes through and each
+    /// client's sites are armed at this moment; `sights` has `None` for an unwatched client.
+    pub fn witness<'a>(
+        &self,
+        session: u64,
+        sights: impl Iterator<Item = Option<&'a Sight>>,
+    ) -> Sighting {
+        let make = |says, users, detail: String, blocked| Sighting {
+            reading: Reading {
+                witness: Witness::W2,
+                name: PROBE.into(),
+                says,
+                users,
+                detail,
+                word_of: WordOf::Kernel,
+                at_monotonic_ns: sys::monotonic_ns(),
+            },
+            blocked,
+        };
+        // What is not proven is unknown where the probe is required, and said aloud elsewhere.
+        let unproven = |reason: String| {
+            let says = match self.mode {
+                ProbeMode::Required => Says::Unknown,
+                ProbeMode::Preferred | ProbeMode::Off => Says::NotApplicable,
+            };
+            make(says, 0, reason, Vec::new())
+        };
+        let probe = match &self.probe {
+            Ok(probe) => probe,
+            Err(reason) => return unproven(format!("the probe does not run: {reason}")),
+        };
+        let reading = match probe.reading(session) {
+            Ok(reading) => reading,
+            Err(error) => return unproven(chain(&error)),
+        };
+        if reading.users() > 0 {
+            let users = reading.users();
+            return make(
+                Says::Users,
+                users,
+                format!("{users} callers are blocked"),
+                reading.blocked,
+            );
+        }
+        if let Err(blind) = probe.self_test() {
+            return unproven(format!("probe_blind: {blind}"));
+        }
+        let mut watched = 0;
+        for sight in sights {
+            match sight.map(Sight::check) {
+                // Nobody runs in an address space that is gone.
+                Some(Ok(()) | Err(Blind::AddressSpaceGone)) => watched += 1,
+                Some(Err(blind)) => return unproven(format!("probe_blind: {blind}")),
+                None => return unproven("a client is not watched".into()),
+            }
+        }
+        make(
+            Says::Zero,
+            0,
+            format!("no caller is blocked; {watched} clients are watched, the canary came through"),
+            Vec::new(),
+        )
+    }
+}
+
+/// An error with everything that it came from.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}
