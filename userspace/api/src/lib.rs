@@ -21,6 +21,8 @@ pub mod time;
 pub mod verdict;
 pub mod who;
 
+mod whole;
+
 pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};
 pub use certificate::{
     Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,

@@ -191,7 +191,14 @@ impl Problem {
 
 impl From<SpecErrors> for Problem {
     fn from(errors: SpecErrors) -> Self {
-        Self::new(ProblemCode::InvalidSpec, errors.to_string()).with_errors(errors.0)
+        let detail = match errors.0.as_slice() {
+            [one] => one.to_string(),
+            many => {
+                let fields: Vec<_> = many.iter().map(|error| error.field.as_str()).collect();
+                format!("{} fields do not hold: {}", many.len(), fields.join(", "))
+            }
+        };
+        Self::new(ProblemCode::InvalidSpec, detail).with_errors(errors.0)
     }
 }
 

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 pub struct DestroyWait {
     /// How long to wait for the users to leave, in milliseconds from the request's arrival:
     /// 0 to 86,400,000 (a day). 0 looks once.
+    #[serde(deserialize_with = "crate::whole::number")]
     #[schema(minimum = 0, maximum = 86_400_000, examples(5000))]
     pub deadline_ms: u64,
 }

@@ -29,11 +29,19 @@ pub struct SpecDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// Frames that an attachment may have lent at once: 1 to 64, 4 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::whole::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(minimum = 1, maximum = 64)]
     pub quota: Option<u32>,
     /// Attachments at once: 1 to 128, 4 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::whole::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(minimum = 1, maximum = 128)]
     pub max_attachments: Option<u32>,
 }
@@ -44,16 +52,19 @@ pub struct SpecDocument {
 #[schema(as = VideoFormat)]
 pub struct VideoDocument {
     /// Pixels in a line: even, 16 to 4096.
+    #[serde(deserialize_with = "crate::whole::number")]
     #[schema(minimum = 16, maximum = 4096, multiple_of = 2, examples(1280))]
     pub width: u32,
     /// Lines in a frame: 2 to 2160.
+    #[serde(deserialize_with = "crate::whole::number")]
     #[schema(minimum = 2, maximum = 2160, examples(720))]
     pub height: u32,
     /// Frames a second as the exact ratio of ST 2110-20 §7.2: `60/1`, `60`, `30000/1001`.
     /// 1 to 240.
-    #[schema(pattern = "^[0-9]{1,6}(/[0-9]{1,6})?$", examples("60/1"))]
+    #[schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))]
     pub frame_rate: String,
     /// Bits a sample: 8 or 10.
+    #[serde(deserialize_with = "crate::whole::number")]
     #[schema(minimum = 8, maximum = 10, multiple_of = 2, examples(10))]
     pub depth: u32,
 }
@@ -64,16 +75,26 @@ pub struct VideoDocument {
 #[schema(as = Flow)]
 pub struct FlowDocument {
     /// Where the packets go, `IPv4:port`. Receive: the port's own address.
-    #[schema(examples("10.77.0.2:5004"))]
+    #[schema(
+        pattern = "^(22[0-3]|2[01][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
+        examples("10.77.0.2:5004")
+    )]
     pub destination: String,
     /// `IPv4` or `IPv4:port`. Send: the local address and UDP port (absent: the port's address, and
     /// the destination's UDP port). Receive: only packets from there are taken (absent: from
     /// anywhere).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(examples("10.77.0.1:5004"))]
+    #[schema(
+        pattern = "^(22[0-3]|2[01][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?$",
+        examples("10.77.0.1:5004")
+    )]
     pub source: Option<String>,
     /// RTP payload type, a dynamic one (RFC 3551 §6): 96 to 127, 96 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::whole::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(minimum = 96, maximum = 127)]
     pub payload_type: Option<u32>,
 }

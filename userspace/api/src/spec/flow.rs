@@ -83,8 +83,10 @@ fn unicast(address: Ipv4Addr) -> Result<(), String> {
         "a multicast group, and this version does not join groups"
     } else if address.is_broadcast() {
         "the broadcast address"
-    } else if address.is_unspecified() {
-        "the unspecified address"
+    } else if address.octets()[0] == 0 {
+        "an address of \"this network\""
+    } else if address.octets()[0] >= 240 {
+        "a reserved address"
     } else if address.is_loopback() {
         "a loopback address, which never reaches a port"
     } else {

@@ -177,13 +177,17 @@ impl std::str::FromStr for FrameRate {
     fn from_str(text: &str) -> Result<Self, RateError> {
         let wrong = || RateError(text.chars().take(40).collect());
         let term = |t: &str| {
-            if t.is_empty() || t.len() > 6 || !t.bytes().all(|b| b.is_ascii_digit()) {
+            if t.is_empty()
+                || t.len() > 6
+                || t.starts_with('0')
+                || !t.bytes().all(|b| b.is_ascii_digit())
+            {
                 return Err(wrong());
             }
             t.parse::<u32>().map_err(|_| wrong())
         };
         let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
-        Self::new(term(numerator)?, term(denominator)?)
+        Self::new(term(numerator)?, term(denominator)?).map_err(|_| wrong())
     }
 }
 

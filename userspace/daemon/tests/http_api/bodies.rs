@@ -30,7 +30,7 @@ async fn body__not_understood__then_the_place_is_named() {
             "duplicate field `name`",
         ),
         (&good.replace("16", "\"16\""), "video.width", "invalid type"),
-        (&good.replace("16", "-16"), "video.width", "invalid value"),
+        (&good.replace("16", "-16"), "video.width", "integer `-16`"),
         (
             &good.replace("send", "sideways"),
             "direction",

@@ -14,7 +14,7 @@ use crate::control::peer::Peer;
 /// The proof that a session was off air when it was destroyed.
 #[utoipa::path(get, path = "/v1/sessions/{id}/certificate", tag = "certificates",
     operation_id = "show_certificate",
-    params(("id" = String, Path, description = "A session's id, or a name: the last of that name.")),
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", description = "A session's id, or a name: the last of that name.")),
     responses((status = 200, description = "The certificate.", body = Certificate), OfCertificate))]
 pub(super) async fn show(
     State(api): State<Api>,

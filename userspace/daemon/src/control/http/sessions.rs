@@ -61,7 +61,8 @@ pub(super) async fn create(
 
 /// One session.
 #[utoipa::path(get, path = "/v1/sessions/{id}", tag = "sessions", operation_id = "show_session",
-    params(("id" = String, Path, description = "A session's id or name.")),
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
+        description = "A session's id or name.")),
     responses((status = 200, description = "The session.", body = SessionView), OfLook))]
 pub(super) async fn show(
     State(api): State<Api>,
@@ -76,7 +77,8 @@ pub(super) async fn show(
 ///
 /// Calls return EAGAIN at once; buffers can still be put. Of a stopped session: done already.
 #[utoipa::path(post, path = "/v1/sessions/{id}/stop", tag = "sessions", operation_id = "stop_session",
-    params(("id" = String, Path, description = "A session's id or name.")),
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
+        description = "A session's id or name.")),
     responses((status = 200, description = "The session, stopped.", body = SessionView), OfChange))]
 pub(super) async fn stop(
     State(api): State<Api>,
@@ -92,7 +94,8 @@ pub(super) async fn stop(
 ///
 /// Of a running session: done already.
 #[utoipa::path(post, path = "/v1/sessions/{id}/start", tag = "sessions", operation_id = "start_session",
-    params(("id" = String, Path, description = "A session's id or name.")),
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
+        description = "A session's id or name.")),
     responses((status = 200, description = "The session, running.", body = SessionView), OfChange))]
 pub(super) async fn start(
     State(api): State<Api>,
@@ -108,7 +111,8 @@ pub(super) async fn start(
 ///
 /// Done only when every witness says that nobody uses it; else 409 with the blockers.
 #[utoipa::path(post, path = "/v1/sessions/{id}/destroy", tag = "sessions", operation_id = "destroy_session",
-    params(("id" = String, Path, description = "A session's id or name.")),
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
+        description = "A session's id or name.")),
     responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroy))]
 pub(super) async fn destroy(
     State(api): State<Api>,
@@ -122,7 +126,8 @@ pub(super) async fn destroy(
 
 /// Destroys a session at once or not at all: the same as `POST …/destroy`.
 #[utoipa::path(delete, path = "/v1/sessions/{id}", tag = "sessions", operation_id = "delete_session",
-    params(("id" = String, Path, description = "A session's id or name.")),
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
+        description = "A session's id or name.")),
     responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroy))]
 pub(super) async fn delete(
     state: State<Api>,
@@ -139,7 +144,8 @@ pub(super) async fn delete(
 /// ends early when the requester closes the connection.
 #[utoipa::path(post, path = "/v1/sessions/{id}/destroy_wait", tag = "sessions",
     operation_id = "destroy_session_wait",
-    params(("id" = String, Path, description = "A session's id or name.")),
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
+        description = "A session's id or name.")),
     request_body = DestroyWait,
     responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroyWait))]
 pub(super) async fn destroy_wait(
@@ -167,7 +173,8 @@ pub(super) async fn destroy_wait(
 
 /// Who uses a session.
 #[utoipa::path(get, path = "/v1/sessions/{id}/blockers", tag = "sessions", operation_id = "list_blockers",
-    params(("id" = String, Path, description = "A session's id or name.")),
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
+        description = "A session's id or name.")),
     responses((status = 200, description = "Everyone who uses it.", body = BlockerList), OfLook))]
 pub(super) async fn blockers(
     State(api): State<Api>,
@@ -182,7 +189,8 @@ pub(super) async fn blockers(
 ///
 /// A dry run of destroy: changes nothing.
 #[utoipa::path(get, path = "/v1/sessions/{id}/verdict", tag = "sessions", operation_id = "show_verdict",
-    params(("id" = String, Path, description = "A session's id or name.")),
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
+        description = "A session's id or name.")),
     responses((status = 200, description = "The verdict.", body = Verdict), OfLook))]
 pub(super) async fn verdict(
     State(api): State<Api>,
