@@ -73,5 +73,5 @@ pub(crate) fn rows(blockers: &[Blocker]) -> String {
             cell(blocker.note.as_deref().unwrap_or_default()),
         ]);
     }
-    print(&table)
+    print(table)
 }

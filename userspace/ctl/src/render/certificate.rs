@@ -36,7 +36,7 @@ pub(crate) fn list(list: &CertificateList) -> String {
             cell(one.disagreements),
         ]);
     }
-    print(&table)
+    print(table)
 }
 
 /// Answer of `certificate`, `certificate show` and `destroy`.
@@ -76,7 +76,7 @@ pub(crate) fn render(proof: &Certificate) -> String {
             versions.onaird, versions.dpdk, versions.kernel, proof.boot_id
         )),
     ]);
-    text += &print(&about);
+    text += &print(about);
     text += &heading("Witnesses at the verdict:");
     text += &verdict::rows(&proof.readings);
     text += &heading("Steps:");
@@ -95,6 +95,7 @@ pub(crate) fn render(proof: &Certificate) -> String {
     }
     text += &heading("Books:");
     text += &books(proof);
+    text += &heading("Traffic:");
     text += &session::counters(&proof.frames);
     text
 }
@@ -148,7 +149,7 @@ fn steps(proof: &Certificate) -> String {
             cell(step.at),
         ]);
     }
-    print(&table)
+    print(table)
 }
 
 fn reconciled(proof: &Certificate) -> String {
@@ -177,7 +178,7 @@ fn reconciled(proof: &Certificate) -> String {
             cell(one.at),
         ]);
     }
-    print(&table)
+    print(table)
 }
 
 fn books(proof: &Certificate) -> String {
@@ -201,5 +202,5 @@ fn books(proof: &Certificate) -> String {
             counts.frames_reconciled
         )),
     ]);
-    print(&table)
+    print(table)
 }

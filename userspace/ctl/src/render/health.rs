@@ -46,7 +46,7 @@ pub(crate) fn render(health: &Health) -> String {
             health.dataplane.backend, health.dataplane.dpdk
         )),
     ]);
-    let mut text = print(&about);
+    let mut text = print(about);
     if !health.problems.is_empty() {
         text += &heading("Not as it should be:");
         for problem in &health.problems {
@@ -123,7 +123,7 @@ fn plane(plane: &Dataplane) -> String {
             ]);
         }
         text += "\n";
-        text += &print(&ports);
+        text += &print(ports);
     }
     if !plane.pollers.is_empty() {
         let mut pollers = table(&["POLLER", "CORE", "IDLE", "SESSIONS", "ALIVE"]);
@@ -142,7 +142,7 @@ fn plane(plane: &Dataplane) -> String {
             ]);
         }
         text += "\n";
-        text += &print(&pollers);
+        text += &print(pollers);
     }
     text
 }

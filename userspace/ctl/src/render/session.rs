@@ -79,7 +79,7 @@ pub(crate) fn list(list: &SessionList) -> String {
             cell(human(view.created_at.age())),
         ]);
     }
-    print(&table)
+    print(table)
 }
 
 /// Answer of `stop` and `start`.
@@ -111,7 +111,7 @@ pub(crate) fn one(view: &SessionView) -> String {
     if view.stopped_at.is_some() {
         table.add_row([cell("stopped"), cell(ago(view.stopped_at))]);
     }
-    let mut text = print(&table);
+    let mut text = print(table);
     text += &heading(&format!(
         "Attachments ({} of {}):",
         view.attachments.len(),
@@ -142,7 +142,7 @@ fn attachments(list: &[AttachmentView]) -> String {
             cell(&one.client_version),
         ]);
     }
-    print(&table)
+    print(table)
 }
 
 /// Counters that counted something; frames and packets always.
@@ -171,5 +171,5 @@ pub(crate) fn counters(counters: &SessionCounters) -> String {
         table.add_row([cell(format!("packets malformed, {reason}")), cell(count)]);
     }
     table.add_row([cell("payload"), cell(bytes(counters.bytes))]);
-    print(&table)
+    print(table)
 }

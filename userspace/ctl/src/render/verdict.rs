@@ -40,5 +40,5 @@ pub(crate) fn rows(readings: &[Reading]) -> String {
             cell(&reading.detail),
         ]);
     }
-    print(&table)
+    print(table)
 }
