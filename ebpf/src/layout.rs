@@ -4,6 +4,9 @@
 //! loader needs an unsafe cast. The sizes are asserted at compile time against
 //! the numbers that the C compiler arrives at.
 
+use crate::mirror::mirror;
+pub use crate::stat::Stat;
+
 /// The session value that a canary passes through its site.
 pub const CANARY_SESSION: u64 = u64::MAX;
 /// Sessions that can be counted at the same time; indices are below it.
@@ -25,88 +28,6 @@ pub const CANARY_SIZE: usize = 48;
 pub const EVENT_SIZE: usize = 80;
 /// Size in octets of [`Settings`].
 pub const SETTINGS_SIZE: usize = 8;
-
-/// A field of a mirrored struct: fixed size, host byte order.
-trait Field: Sized {
-    fn put(&self, to: &mut [u8]);
-    fn take(from: &[u8]) -> Self;
-}
-
-macro_rules! integer_field {
-    ($($integer:ty),*) => {$(
-        impl Field for $integer {
-            fn put(&self, to: &mut [u8]) {
-                to.copy_from_slice(&self.to_ne_bytes());
-            }
-            fn take(from: &[u8]) -> Self {
-                let mut bytes = [0; size_of::<Self>()];
-                bytes.copy_from_slice(from);
-                Self::from_ne_bytes(bytes)
-            }
-        }
-    )*};
-}
-integer_field!(u32, u64);
-
-impl Field for [u8; 16] {
-    fn put(&self, to: &mut [u8]) {
-        to.copy_from_slice(self);
-    }
-    fn take(from: &[u8]) -> Self {
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(from);
-        bytes
-    }
-}
-
-/// A struct of `waiters.h`. `repr(C)` without implicit padding: the offsets are the sums.
-macro_rules! mirror {
-    (
-        $(#[$doc:meta])*
-        $name:ident: $size:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty,)* }
-    ) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        #[repr(C)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $kind,)* }
-
-        const _: () = assert!(size_of::<$name>() == $size);
-        const _: () = assert!(0 $(+ size_of::<$kind>())* == $size, "implicit padding");
-
-        impl $name {
-            /// Decodes what the kernel stored.
-            pub fn from_bytes(bytes: &[u8; $size]) -> Self {
-                let mut value = Self::default();
-                let mut at = 0;
-                $(
-                    let end = at + size_of::<$kind>();
-                    value.$field = <$kind as Field>::take(&bytes[at..end]);
-                    at = end;
-                )*
-                debug_assert_eq!(at, $size);
-                value
-            }
-
-            /// Encodes for a map update.
-            pub fn to_bytes(&self) -> [u8; $size] {
-                let mut bytes = [0; $size];
-                let mut at = 0;
-                $(
-                    let end = at + size_of::<$kind>();
-                    self.$field.put(&mut bytes[at..end]);
-                    at = end;
-                )*
-                debug_assert_eq!(at, $size);
-                bytes
-            }
-
-            /// Like [`Self::from_bytes`] for a slice; `None` unless it has exactly the size.
-            pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-                bytes.try_into().ok().map(Self::from_bytes)
-            }
-        }
-    };
-}
 
 mirror! {
     /// `struct onair_waiter`: a thread between the two sites.
@@ -260,77 +181,6 @@ impl EventKind {
     }
 }
 
-/// Index into `stats`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Stat {
-    /// Waits that were recorded.
-    Begin,
-    /// Recorded waits that returned.
-    End,
-    /// Begins of nobody that is registered.
-    Unknown,
-    /// Begins that found `waiters` full.
-    Full,
-    /// Events that found no room in the ring.
-    RingFull,
-    /// Ends without a recorded begin.
-    EndNone,
-    /// Begins that replaced one of the same thread.
-    BeginAgain,
-    /// Threads of clients that ended.
-    Exit,
-    /// Recorded waits that were ended by an exit or an exec.
-    Residue,
-    /// Map operations that failed for another reason.
-    Error,
-    /// Begins of a process that only shares a registered pid.
-    Stale,
-    /// Canaries that came through.
-    Canary,
-}
-
-impl Stat {
-    /// All counters, in the order of their index.
-    pub const ALL: [Self; 12] = [
-        Self::Begin,
-        Self::End,
-        Self::Unknown,
-        Self::Full,
-        Self::RingFull,
-        Self::EndNone,
-        Self::BeginAgain,
-        Self::Exit,
-        Self::Residue,
-        Self::Error,
-        Self::Stale,
-        Self::Canary,
-    ];
-
-    /// Index into the array.
-    pub fn index(self) -> u32 {
-        self as u32
-    }
-
-    /// Name for metrics and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Begin => "begin",
-            Self::End => "end",
-            Self::Unknown => "unknown",
-            Self::Full => "full",
-            Self::RingFull => "ring_full",
-            Self::EndNone => "end_none",
-            Self::BeginAgain => "begin_again",
-            Self::Exit => "exit",
-            Self::Residue => "residue",
-            Self::Error => "error",
-            Self::Stale => "stale",
-            Self::Canary => "canary",
-        }
-    }
-}
-
 /// Key of `waiters`.
 pub fn waiter_key(tgid: u32, tid: u32) -> u64 {
     u64::from(tgid) << 32 | u64::from(tid)
@@ -367,13 +217,6 @@ mod tests {
         };
         assert_eq!(Waiter::from_bytes(&waiter.to_bytes()), waiter);
         assert_eq!(Waiter::from_slice(&[0; WAITER_SIZE - 1]), None);
-    }
-
-    #[test]
-    fn stat__index__then_its_place_in_all() {
-        for (place, stat) in Stat::ALL.into_iter().enumerate() {
-            assert_eq!(usize::try_from(stat.index()), Ok(place));
-        }
     }
 
     #[test]

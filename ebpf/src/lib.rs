@@ -18,9 +18,11 @@
 mod elf;
 pub mod extent;
 pub mod layout;
+mod mirror;
 pub mod names;
 pub mod process;
 pub mod sites;
+mod stat;
 
 /// Loaders cast the start of the object to ELF structs, so it must lie on 8 octets.
 #[repr(C, align(8))]

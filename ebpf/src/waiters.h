@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * What the BPF program and user space say to each other. `layout.rs` mirrors
- * every struct and asserts its size: change both together.
+ * every struct and `stat.rs` the counters: change both together.
  *
  * Every `tgid`/`tid` without a prefix is the kernel's own, as seen from the
  * first pid namespace. `ns_*` is the same task as the loader's namespace
@@ -110,5 +110,14 @@ enum onair_stat {
 	ONAIR_STAT_CANARY,	/* canaries that came through */
 	ONAIR_STATS = 16
 };
+
+_Static_assert(sizeof(struct onair_waiter) == 80, "layout.rs: WAITER_SIZE");
+_Static_assert(sizeof(struct onair_attachment_key) == 16, "layout.rs: ATTACHMENT_KEY_SIZE");
+_Static_assert(sizeof(struct onair_attachment) == 32, "layout.rs: ATTACHMENT_SIZE");
+_Static_assert(sizeof(struct onair_client) == 8, "layout.rs: CLIENT_SIZE");
+_Static_assert(sizeof(struct onair_canary) == 48, "layout.rs: CANARY_SIZE");
+_Static_assert(sizeof(struct onair_event) == 80, "layout.rs: EVENT_SIZE");
+_Static_assert(sizeof(struct onair_settings) == 8, "layout.rs: SETTINGS_SIZE");
+_Static_assert(ONAIR_STAT_CANARY == 11, "stat.rs: Stat::ALL");
 
 #endif
