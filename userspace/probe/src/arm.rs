@@ -62,7 +62,7 @@ impl Step {
         "reading its sites",
     ];
 
-    fn set(&self, step: usize) {
+    pub(crate) fn set(&self, step: usize) {
         self.0.store(step, Ordering::Relaxed);
     }
 

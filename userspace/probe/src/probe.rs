@@ -9,7 +9,7 @@ use onair_ebpf::layout::Stat;
 use onair_ebpf::names;
 use tokio::sync::oneshot;
 
-use crate::arm::Armed;
+use crate::arm::{Armed, Step, arm};
 use crate::canary::{self, Proof};
 use crate::config::ProbeConfig;
 use crate::error::{Blind, ProbeError};
@@ -85,7 +85,11 @@ impl Probe {
             Arc::clone(&status),
         )?;
         let readers = Arc::new(Readers::new(config.sight_deadline));
-        let supervisor = Supervisor::start(kernel.clone(), readers, config.arm_deadline)?;
+        let work = {
+            let kernel = kernel.clone();
+            Arc::new(move |pid, step: &Step| arm(pid, &kernel, &readers, step))
+        };
+        let supervisor = Supervisor::start(work, config.arm_deadline)?;
         let own = Own {
             token: canary::challenge(&maps)?,
             armed: None,

@@ -5,13 +5,12 @@
 //! that can be left behind.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onair_ebpf::sites::BREAKPOINT;
+use onair_ebpf::sites::{BREAKPOINT, ReadAt};
 
 use crate::attached::Hold;
 use crate::error::{Blind, ProbeError};
@@ -47,7 +46,7 @@ impl Sight {
         readers: Arc<Readers>,
     ) -> Self {
         let target = Target {
-            memory,
+            memory: Box::new(memory),
             addresses,
             busy: AtomicBool::new(false),
         };
@@ -80,7 +79,7 @@ impl Sight {
 }
 
 struct Target {
-    memory: File,
+    memory: Box<dyn ReadAt + Send + Sync>,
     addresses: Vec<u64>,
     busy: AtomicBool,
 }
@@ -186,5 +185,76 @@ fn serve(inbox: &Receiver<Job>) {
         target.busy.store(false, Ordering::Release);
         // The asker may have given up.
         let _ = reply.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn target(memory: impl ReadAt + Send + Sync + 'static) -> Arc<Target> {
+        let memory = Box::new(memory);
+        Arc::new(Target {
+            memory,
+            addresses: vec![1, 2],
+            busy: AtomicBool::new(false),
+        })
+    }
+
+    /// Memory that holds the same octet everywhere.
+    struct Filled(u8);
+
+    impl ReadAt for Filled {
+        fn read_at(&self, buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
+            buffer.fill(self.0);
+            Ok(buffer.len())
+        }
+    }
+
+    /// Memory that does not answer until the other end of the channel is dropped.
+    struct Silent(Mutex<Receiver<()>>);
+
+    impl ReadAt for Silent {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let _ = locked(&self.0).recv();
+            Filled(BREAKPOINT).read_at(buffer, offset)
+        }
+    }
+
+    #[test]
+    fn read__breakpoint_nop_or_nothing__then_told_apart() {
+        let readers = Readers::new(Duration::from_secs(600));
+        readers.read(&target(Filled(BREAKPOINT))).expect("armed");
+        let nop = readers.read(&target(Filled(0x90)));
+        assert!(
+            matches!(
+                nop,
+                Err(Blind::Unarmed {
+                    address: 1,
+                    octet: 0x90
+                })
+            ),
+            "{nop:?}"
+        );
+        let gone = readers.read(&target(File::open("/dev/null").unwrap()));
+        assert!(matches!(gone, Err(Blind::AddressSpaceGone)), "{gone:?}");
+    }
+
+    #[test]
+    fn read__that_hangs__then_told_and_others_are_read() {
+        let readers = Readers::new(Duration::from_millis(20));
+        let (answer, question) = channel();
+        let silent = target(Silent(Mutex::new(question)));
+        assert!(matches!(readers.read(&silent), Err(Blind::Hanging { .. })));
+        // Not asked again while the first question is open.
+        assert!(matches!(readers.read(&silent), Err(Blind::Hanging { .. })));
+        assert_eq!(readers.hanging.load(Ordering::Acquire), 1);
+        while readers.read(&target(Filled(BREAKPOINT))).is_err() {}
+        drop(answer);
+        while readers.read(&silent).is_err() {
+            std::thread::yield_now();
+        }
     }
 }

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use crate::arm::{Armed, Step, arm};
+use crate::arm::{Armed, Step};
 use crate::error::ProbeError;
-use crate::kernel::{self, spawn};
-use crate::sight::Readers;
+use crate::kernel::spawn;
 
 /// Clients that are looked at concurrently.
 const MAX_WORKING: usize = 4;
@@ -33,21 +32,19 @@ enum Message {
     End,
 }
 
+/// The look at a process; may hang.
+pub(crate) type Work = Arc<dyn Fn(u32, &Step) -> Result<Armed, ProbeError> + Send + Sync>;
+
 /// Handle; its drop ends the thread.
 pub(crate) struct Supervisor {
     inbox: Sender<Message>,
 }
 
 impl Supervisor {
-    pub(crate) fn start(
-        kernel: Sender<kernel::Command>,
-        readers: Arc<Readers>,
-        limit: Duration,
-    ) -> Result<Self, ProbeError> {
+    pub(crate) fn start(work: Work, limit: Duration) -> Result<Self, ProbeError> {
         let (inbox, messages) = channel();
         let jobs = Jobs {
-            kernel,
-            readers,
+            work,
             limit,
             itself: inbox.clone(),
             waiting: VecDeque::new(),
@@ -84,8 +81,7 @@ struct Job {
 }
 
 struct Jobs {
-    kernel: Sender<kernel::Command>,
-    readers: Arc<Readers>,
+    work: Work,
     limit: Duration,
     itself: Sender<Message>,
     waiting: VecDeque<Job>,
@@ -161,10 +157,8 @@ impl Jobs {
             result: None,
             supervisor: self.itself.clone(),
         };
-        let (kernel, readers) = (self.kernel.clone(), Arc::clone(&self.readers));
-        spawn("onair-arm", move || {
-            done.with(|| arm(pid, &kernel, &readers, &step))
-        })?;
+        let work = Arc::clone(&self.work);
+        spawn("onair-arm", move || done.with(|| work(pid, &step)))?;
         Ok(())
     }
 
@@ -224,5 +218,104 @@ impl Drop for Done {
             job: self.job,
             result: self.result.take(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Condvar, Mutex, PoisonError};
+
+    use super::*;
+
+    /// Processes below 1000 hang until they are let go.
+    #[derive(Default)]
+    struct Gate {
+        open: Mutex<bool>,
+        opened: Condvar,
+    }
+
+    impl Gate {
+        fn pass(&self) {
+            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(self.opened.wait_while(open, |open| !*open));
+        }
+
+        fn open(&self) {
+            *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            self.opened.notify_all();
+        }
+    }
+
+    fn hanging(limit: Duration) -> (Supervisor, Arc<Gate>) {
+        let gate = Arc::new(Gate::default());
+        let work = {
+            let gate = Arc::clone(&gate);
+            move |pid, step: &Step| {
+                if pid < 1000 {
+                    step.set(1);
+                    gate.pass();
+                }
+                Err(ProbeError::NoSites { pid })
+            }
+        };
+        (Supervisor::start(Arc::new(work), limit).unwrap(), gate)
+    }
+
+    fn ask(supervisor: &Supervisor, pid: u32) -> Receiver<Result<Armed, ProbeError>> {
+        let (reply, answer) = channel();
+        supervisor.arm(
+            pid,
+            Box::new(move |result| {
+                // The test may have ended.
+                let _ = reply.send(result);
+            }),
+        );
+        answer
+    }
+
+    #[test]
+    fn arm__a_look_that_hangs__then_answered_in_time_and_others_go_on() {
+        let (supervisor, gate) = hanging(Duration::from_millis(50));
+        for round in 0..3 {
+            let hang: Vec<_> = (0..6).map(|n| ask(&supervisor, round * 10 + n)).collect();
+            for answer in hang {
+                let answer = answer.recv().unwrap();
+                assert!(
+                    matches!(answer, Err(ProbeError::Deadline { .. })),
+                    "{answer:?}"
+                );
+            }
+            let other = ask(&supervisor, 1000).recv().unwrap();
+            assert!(
+                matches!(other, Err(ProbeError::NoSites { pid: 1000 })),
+                "{other:?}"
+            );
+        }
+        gate.open();
+    }
+
+    #[test]
+    fn arm__very_many_hang__then_refused_until_they_return() {
+        let (supervisor, gate) = hanging(Duration::from_millis(1));
+        let stuck = (0..999).find_map(|pid| match ask(&supervisor, pid).recv().unwrap() {
+            Err(ProbeError::Stuck { count }) => Some(count),
+            _ => None,
+        });
+        assert!(stuck.is_some_and(|count| count >= MAX_HANGING));
+        gate.open();
+        while let Err(ProbeError::Stuck { .. }) = ask(&supervisor, 1000).recv().unwrap() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn supervisor__ends__then_everyone_is_answered() {
+        let (supervisor, gate) = hanging(Duration::from_secs(600));
+        let asked: Vec<_> = (0..10).map(|pid| ask(&supervisor, pid)).collect();
+        drop(supervisor);
+        for answer in asked {
+            assert!(matches!(answer.recv().unwrap(), Err(ProbeError::Closed)));
+        }
+        gate.open();
     }
 }

@@ -506,3 +506,60 @@ fn register__twice_or_at_a_taken_index__then_refused() {
     probe.register(&second, SESSION + 1, 1, 0).unwrap();
     assert_eq!(probe.reading(SESSION).unwrap().users(), 0);
 }
+
+#[test]
+fn client__in_another_pid_namespace__then_all_numbers_are_told() {
+    let probe = probe();
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args(["--pid", "--fork", "--kill-child"])
+        .arg(program());
+    let mut client = Client::run(&mut command);
+    let outer = client.pid();
+    let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap();
+    let pid: u32 = children.trim().parse().expect("one child");
+
+    let _armed = block_on(probe.arm(pid)).unwrap();
+    let token = probe.challenge().unwrap();
+    client.tell(&format!("canary {token}"));
+    let proof = probe
+        .proof(token)
+        .unwrap()
+        .expect("the canary comes through");
+    assert_eq!((proof.ns_tgid, proof.own_tid), (pid, 1));
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    client.tell_only(&format!("block {SESSION} 1 1"));
+    let waiter = until("a waiter", || probe.reading(SESSION).unwrap().blocked.pop());
+    assert_eq!((waiter.ns_tgid, waiter.own_tid), (pid, 2));
+    until("its sleep", || is_asleep(pid, waiter.ns_tid).then_some(()));
+}
+
+#[test]
+fn probe__for_another_pid_namespace__then_numbers_are_of_that() {
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args(["--pid", "--fork", "--kill-child"])
+        .arg(program());
+    let mut client = Client::run(&mut command);
+    let outer = client.pid();
+    let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap();
+    let pid: u32 = children.trim().parse().expect("one child");
+    let namespace = std::fs::metadata(format!("/proc/{pid}/ns/pid")).unwrap();
+
+    // As if the daemon ran in the client's namespace.
+    let mut config = config();
+    config.daemon_pidns_inum = Some(namespace.ino().try_into().unwrap());
+    let probe = Probe::start(config).unwrap();
+    let _armed = block_on(probe.arm(pid)).unwrap();
+    let token = probe.challenge().unwrap();
+    client.tell(&format!("canary {token}"));
+    let proof = probe
+        .proof(token)
+        .unwrap()
+        .expect("the canary comes through");
+    assert_eq!((proof.ns_tgid, proof.ns_tid, proof.own_tid), (1, 1, 1));
+    // This process is not visible from there.
+    let token = probe.challenge().unwrap();
+    own_site(u64::MAX, token);
+    assert_eq!(probe.proof(token).unwrap().expect("answered").ns_tgid, 0);
+}

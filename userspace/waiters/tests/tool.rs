@@ -184,3 +184,56 @@ fn tool__text__then_a_table_and_wrong_use_is_told() {
     );
     assert_eq!(tool(&["--pid"]).status.code(), Some(2));
 }
+
+#[test]
+fn tool__threads_of_a_rust_client__then_only_those_inside_the_wait() {
+    use std::sync::mpsc::{Receiver, channel};
+    let tid = || {
+        rustix::thread::gettid()
+            .as_raw_nonzero()
+            .get()
+            .unsigned_abs()
+    };
+    let (told, tids) = channel();
+    let start = |inside: bool| {
+        let (stop, stopped): (_, Receiver<()>) = channel();
+        let told = told.clone();
+        let thread = std::thread::spawn(move || {
+            told.send(tid()).unwrap();
+            // Both sleep in futex; only one of them in the library's wait.
+            let mut sleep = || drop(stopped.recv());
+            if inside {
+                onair_ipc::site::between(SESSION, 7, &mut sleep);
+            } else {
+                sleep();
+            }
+        });
+        let thread_id = tids.recv().unwrap();
+        let pid = std::process::id();
+        common::until("its sleep", || {
+            common::is_asleep(pid, thread_id).then_some(())
+        });
+        (stop, thread, thread_id)
+    };
+    let (inside, outside) = (start(true), start(false));
+    let pid = std::process::id().to_string();
+    let listing = listing(&tool(&[
+        "--json",
+        "--observe",
+        "0",
+        "--no-probe",
+        "--pid",
+        &pid,
+    ]));
+    let seen = tids_of(&listing);
+    assert!(seen.contains(&u64::from(inside.2)), "{listing}");
+    assert!(!seen.contains(&u64::from(outside.2)), "{listing}");
+    for (stop, thread, _) in [inside, outside] {
+        drop(stop);
+        thread.join().unwrap();
+    }
+}
+
+fn tids_of(listing: &Value) -> BTreeSet<u64> {
+    tids(rows(listing))
+}

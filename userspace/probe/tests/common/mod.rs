@@ -105,6 +105,15 @@ impl Client {
         line.trim_end().to_owned()
     }
 
+    /// Sends a line, leaves the answer.
+    #[allow(
+        dead_code,
+        reason = "not every test program that includes this module calls it"
+    )]
+    pub(crate) fn tell_only(&mut self, command: &str) {
+        writeln!(self.input, "{command}").expect("client's input");
+    }
+
     /// Sends a line, returns the line that it answers.
     pub(crate) fn tell(&mut self, command: &str) -> String {
         writeln!(self.input, "{command}").expect("client's input");
