@@ -201,7 +201,9 @@ fn tool__threads_of_a_rust_client__then_only_those_inside_the_wait() {
         let thread = std::thread::spawn(move || {
             told.send(tid()).unwrap();
             // Both sleep in futex; only one of them in the library's wait.
-            let mut sleep = || drop(stopped.recv());
+            let mut sleep = || {
+                let _ = stopped.recv();
+            };
             if inside {
                 onair_ipc::site::between(SESSION, 7, &mut sleep);
             } else {
