@@ -52,10 +52,10 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
         match Kernel::load() {
             Ok(kernel) => watcher.kernel = Some(kernel),
             Err(error) => {
-                let hint = "run as root; listing without a probe of our own";
-                eprintln!("onair-waiters: no probe: {error:#}: {hint}");
                 watcher.no_probe = true;
-                watcher.missing.push(format!("no probe: {error:#}"));
+                watcher
+                    .missing
+                    .push(format!("no probe of our own (run as root): {error:#}"));
             }
         }
     }
