@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use onair_dpdk::{Eal, Port, PortConfig, PortStats};
+use onair_dpdk::{Eal, Memory, Port, PortConfig, PortStats};
 
 use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent};
 use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortSpec};
@@ -91,26 +91,25 @@ impl Dataplane {
         .collect()
     }
 
-    /// Version of DPDK.
+    /// The open ports, in the order of the configuration.
+    #[must_use]
+    pub fn ports(&self) -> &[PortInfo] {
+        &self.infos
+    }
+
+    /// What DPDK calls itself, such as `DPDK 22.11.11`.
     #[must_use]
     pub fn dpdk_version(&self) -> String {
         self.eal
             .as_ref()
-            .map(|eal| eal.version())
-            .unwrap_or_default()
+            .map_or_else(String::new, |eal| eal.version())
     }
 
     /// Whether DPDK's memory is in hugepages.
     #[must_use]
     pub fn has_hugepages(&self) -> bool {
         let memory = self.eal.as_ref().map(|eal| eal.memory());
-        matches!(memory, Some(onair_dpdk::Memory::Huge { .. }))
-    }
-
-    /// The open ports, in the order of the configuration.
-    #[must_use]
-    pub fn ports(&self) -> &[PortInfo] {
-        &self.infos
+        matches!(memory, Some(Memory::Huge { .. }))
     }
 
     /// The driver's counters of port `name`: a few system calls.

@@ -523,3 +523,7 @@ fn random() -> Result<[u32; 3], RuntimeError> {
         |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     Ok([word(0), word(4), word(8)])
 }
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests;
