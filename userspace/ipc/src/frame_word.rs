@@ -103,21 +103,23 @@ impl FrameWord {
         );
     }
 
+    /// Caller: whether the frame `serial` waits to be taken. Looked at before the intent is noted.
+    #[inline(always)]
+    pub fn is_ready(&self, serial: u32) -> bool {
+        self.0.load(Ordering::Relaxed) == FrameTag::new(serial, 0, FrameState::Ready).encode()
+    }
+
     /// Caller: takes the ready frame `serial` for `slot`. SYNC: frame-publish.
     #[inline(always)]
     pub fn take(&self, serial: u32, slot: u16) -> bool {
-        let ready = FrameTag::new(serial, 0, FrameState::Ready).encode();
-        // A look before the exchange keeps the line shared when the entry is stale.
-        self.0.load(Ordering::Relaxed) == ready
-            && self
-                .0
-                .compare_exchange(
-                    ready,
-                    FrameTag::new(serial, slot, FrameState::Held).encode(),
-                    Ordering::AcqRel,
-                    Ordering::Relaxed,
-                )
-                .is_ok()
+        self.0
+            .compare_exchange(
+                FrameTag::new(serial, 0, FrameState::Ready).encode(),
+                FrameTag::new(serial, slot, FrameState::Held).encode(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            )
+            .is_ok()
     }
 
     /// Caller: gives back the held frame. On failure the tag that was found. SYNC: frame-release.

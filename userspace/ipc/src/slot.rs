@@ -114,18 +114,23 @@ impl Slot {
         self.owner.load(Ordering::Relaxed)
     }
 
-    /// Counts the caller in. With `plain` the slot must be the calling thread's own and its process
-    /// registered for membarrier. The gates are read after it. SYNC: light-heavy.
+    /// Counts the caller in, and returns how many calls were in progress in this slot before: more
+    /// than none means that a signal handler calls, inside a call of its own thread. With `plain`
+    /// the slot must be the calling thread's own and its process registered for membarrier. The
+    /// intent is noted before it, the gates are read after it. SYNC: light-heavy.
     #[inline(always)]
-    pub fn raise(&self, operation: Operation, plain: bool) {
+    pub fn raise(&self, operation: Operation, plain: bool) -> u32 {
         self.operation.store(operation as u32, Ordering::Relaxed);
         if plain {
             let count = self.count.load(Ordering::Relaxed);
-            self.count.store(count.wrapping_add(1), Ordering::Relaxed);
+            // Release, so that nobody finds the new count beside an older call's intent.
+            self.count.store(count.wrapping_add(1), Ordering::Release);
             light();
+            count
         } else {
-            self.count.fetch_add(1, Ordering::SeqCst);
+            let count = self.count.fetch_add(1, Ordering::SeqCst);
             crate::sync::full();
+            count
         }
     }
 
@@ -142,14 +147,16 @@ impl Slot {
         }
     }
 
-    /// Notes which ring entry the caller is about to take.
+    /// Notes which ring entry the caller is about to take: after it was seen to be ready, so that
+    /// the intent never names a lend that was delivered before.
     #[inline(always)]
     pub fn intend(&self, entry: u64) {
         self.intent.store(entry, Ordering::Relaxed);
     }
 
-    /// Says that the owner saw the closed session gate `gate` and will never pass it. Returns
-    /// whether it had said so already. SYNC: ack.
+    /// Says that the owner saw the closed session gate `gate` and will never pass it; not for a
+    /// call inside another one, which may have passed. Returns whether it had said so already.
+    /// SYNC: ack.
     #[inline(always)]
     pub fn acknowledge(&self, gate: u32) -> bool {
         let already = self.ack.load(Ordering::Relaxed) == gate;
@@ -206,6 +213,18 @@ mod tests {
         assert!(slot.claim(11, 2));
         slot.raise(Operation::Get, true);
         assert!(slot.read(0).is_user(4, false), "a new owner");
+    }
+
+    #[test]
+    fn slot__raised_within_a_call__then_says_so() {
+        for plain in [true, false] {
+            let slot = Slot::vacant();
+            assert_eq!(slot.raise(Operation::Get, plain), 0);
+            assert_eq!(slot.raise(Operation::Get, plain), 1);
+            slot.lower(plain);
+            slot.lower(plain);
+            assert_eq!(slot.read(0).count, 0);
+        }
     }
 
     #[test]

@@ -253,6 +253,59 @@ fn local_stop__in_a_handler_of_the_sleeping_thread__then_it_returns_again() {
 }
 
 #[test]
+fn get__in_a_handler_of_a_caller_that_is_inside__then_its_stop_is_not_acknowledged() {
+    static CLIENT: std::sync::OnceLock<Arc<Attachment>> = std::sync::OnceLock::new();
+    static BOUNCED: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn handler(_: libc::c_int) {
+        if let Some(client) = CLIENT.get() {
+            let result = client.get(Deadline::Now);
+            BOUNCED.store(u32::from(result == Err(Refusal::Again)), Ordering::SeqCst);
+        }
+    }
+    let pair = pair(false);
+    CLIENT.set(pair.client.clone()).unwrap();
+    // SAFETY: the handler makes one call of the library, which neither locks nor allocates here.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as usize;
+        libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut());
+    }
+    let memory = pair.lender.memory().clone();
+    let client = pair.client.clone();
+    let tid = Arc::new(AtomicU32::new(0));
+    let told = tid.clone();
+    let sleeper = std::thread::spawn(move || {
+        told.store(sys::gettid(), Ordering::SeqCst);
+        client.get(Deadline::Never)
+    });
+    until("the sleeper is in futex_waitv", || {
+        let tid = tid.load(Ordering::SeqCst);
+        std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))
+            .is_ok_and(|line| line.starts_with("449 "))
+    });
+    // Gate and bells, but no wake-up: the sleeper is still inside when its handler bounces.
+    let gate = memory.session_gate();
+    memory.stop();
+    // SAFETY: tgkill to a living thread of this process.
+    unsafe {
+        libc::syscall(
+            libc::SYS_tgkill,
+            libc::getpid(),
+            tid.load(Ordering::SeqCst),
+            libc::SIGUSR2,
+        )
+    };
+    until("the handler bounced", || {
+        BOUNCED.load(Ordering::SeqCst) == 1
+    });
+    let acks: Vec<u32> = memory.slots().iter().map(|slot| slot.ack).collect();
+    memory.stop();
+    while memory.wake_some(64) {}
+    assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
+    assert!(!acks.contains(&(gate & !1)), "{acks:?}");
+}
+
+#[test]
 fn get__timeout__then_timed_out_and_not_before() {
     let pair = pair(false);
     let start = Instant::now();

@@ -1,0 +1,160 @@
+//! What every call does: enter, take, wait if there is nothing, leave.
+//!
+//! The way of a call that finds a frame is inlined into the application; what it rarely needs is
+//! kept out of line.
+
+use core::num::NonZeroU64;
+use core::sync::atomic::Ordering;
+
+use super::words::Words;
+use super::{Attachment, Deadline, Refusal, wait};
+use crate::bell::Bell;
+use crate::event::Event;
+use crate::gate::is_open;
+use crate::layout::{EVENTS, OWN_SLOTS};
+use crate::slot::{NO_INTENT, Operation, Slot};
+
+/// An entry of the ready ring, which is never 0: it passes through a call in one register.
+#[derive(Clone, Copy)]
+pub(super) struct Entry(NonZeroU64);
+
+impl Entry {
+    #[inline(always)]
+    pub(super) fn frame(self) -> u32 {
+        u32::try_from(self.0.get() & 0xffff_ffff).expect("32 bits")
+    }
+
+    #[inline(always)]
+    pub(super) fn serial(self) -> u32 {
+        u32::try_from(self.0.get() >> 32).expect("32 bits")
+    }
+}
+
+/// A caller that has passed the gates.
+struct Entered<'a> {
+    slot: &'a Slot,
+    plain: bool,
+    /// The gates as it passed them: local, session.
+    gates: (u32, u32),
+}
+
+impl Attachment {
+    /// What every call does, counted in slot `index`; `attempt` takes what the call is for.
+    #[inline(always)]
+    pub(super) fn call<T>(
+        &self,
+        operation: Operation,
+        index: u16,
+        deadline: Deadline,
+        bell: impl Fn(&Words) -> &Bell,
+        mut attempt: impl FnMut() -> Option<T>,
+    ) -> Result<T, Refusal> {
+        let words = &self.words;
+        let slot = words.slot(index);
+        let plain = self.plain && index != OWN_SLOTS;
+        slot.intend(NO_INTENT);
+        let nested = slot.raise(operation, plain) != 0;
+        let local = words.local_gate().load();
+        let session = words.session_gate().load();
+        if !(is_open(local) && is_open(session)) || self.is_daemon_dead() {
+            let speaks = !nested && index != OWN_SLOTS;
+            return Err(self.bounce(slot, plain, session, speaks));
+        }
+        if let Some(taken) = attempt() {
+            slot.lower(plain);
+            self.kick_look();
+            return Ok(taken);
+        }
+        let entered = Entered {
+            slot,
+            plain,
+            gates: (local, session),
+        };
+        self.wait(&entered, deadline, bell(words), &mut attempt)
+    }
+
+    /// Leaves again: a gate is closed. `speaks` says that the slot counts this call and no other, so
+    /// that it may acknowledge the stop. SYNC: ack.
+    #[cold]
+    fn bounce(&self, slot: &Slot, plain: bool, session: u32, speaks: bool) -> Refusal {
+        let already = !is_open(session) && speaks && slot.acknowledge(session);
+        slot.lower(plain);
+        if !already {
+            self.kick_look();
+        }
+        self.why_closed()
+    }
+
+    #[inline(never)]
+    fn wait<T>(
+        &self,
+        entered: &Entered<'_>,
+        deadline: Deadline,
+        bell: &Bell,
+        attempt: &mut dyn FnMut() -> Option<T>,
+    ) -> Result<T, Refusal> {
+        let result = if deadline == Deadline::Now {
+            Err(Refusal::TimedOut)
+        } else {
+            wait::blocked(self, bell, entered.gates, deadline.ns(), attempt)
+        };
+        entered.slot.lower(entered.plain);
+        self.kick_look();
+        result
+    }
+
+    /// Takes the oldest ready frame, if there is one.
+    #[inline(always)]
+    pub(super) fn pop(&self, slot: u16) -> Option<Entry> {
+        let words = &self.words;
+        let head = words.ready_head();
+        loop {
+            // The head first: a frame that was ready all along is then never missed.
+            let at = head.load(Ordering::Acquire);
+            let newest = words.ready_tail().load(Ordering::Acquire);
+            if at >= newest {
+                return None;
+            }
+            // What fell out of the ring has been withdrawn by now.
+            let at = at.max(newest.saturating_sub(words.ring_len()));
+            let entry = words.ring_entry(at).load(Ordering::Acquire);
+            let frame = u32::try_from(entry & 0xffff_ffff).expect("32 bits");
+            let serial = u32::try_from(entry >> 32).expect("32 bits");
+            // Look, note the intent, take: an intent noted before the look could name a lend that
+            // this very thread was given earlier (the head may go back).
+            let taken = words.frame(frame).is_some_and(|word| {
+                word.is_ready(serial) && {
+                    words.slot(slot).intend(entry);
+                    word.take(serial, slot)
+                }
+            });
+            // The head is a hint: whoever looked at this entry moves past it, and if that moves the
+            // head back, the serials make the second look harmless.
+            head.store(at + 1, Ordering::Release);
+            if taken.is_some() {
+                return taken;
+            }
+        }
+    }
+
+    /// Takes the oldest event, if there is one.
+    pub(super) fn next_event(&self) -> Option<Event> {
+        let head = self.words.event_head();
+        let ring = self.words.events();
+        loop {
+            let seen = head.load(Ordering::Acquire);
+            let tail = ring.tail();
+            if seen >= tail {
+                return None;
+            }
+            let next = seen.max(tail.saturating_sub(EVENTS as u64)) + 1;
+            let event = ring.read(next);
+            let mine = head
+                .compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok();
+            if mine && event.is_some() {
+                return event;
+            }
+        }
+    }
+}
