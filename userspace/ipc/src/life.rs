@@ -8,7 +8,6 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Mutex;
 
 use crate::layout::CTL_LIFE;
@@ -142,15 +141,17 @@ impl DeathBell {
     pub fn hang(&self, memory: &AttachmentMemory) -> Result<usize, LifeError> {
         let mut rope = self.rope.lock().expect("no code panics with the rope");
         let place = rope.vacant.pop().ok_or(LifeError::Full)?;
-        // SAFETY: page `place` of the arena's second half is reserved and not in use.
+        // The file is sealed against new writable mappings, so the daemon's own one is duplicated:
+        // mremap(2) with an old size of 0 does that for shared mappings.
+        // SAFETY: page `place` of the arena's second half is reserved and not in use; the source is
+        // the first page of a mapping that `memory` keeps.
         let mapped = unsafe {
-            libc::mmap(
-                self.nodes.add((CAPACITY + place) * PAGE).cast(),
-                PAGE,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_FIXED,
-                memory.ctl().as_fd().as_raw_fd(),
+            libc::mremap(
+                memory.ctl().mapping().base().as_ptr().cast(),
                 0,
+                PAGE,
+                libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED,
+                self.nodes.add((CAPACITY + place) * PAGE),
             )
         };
         if mapped == libc::MAP_FAILED {
@@ -234,6 +235,7 @@ fn reserve(len: usize) -> io::Result<*mut u8> {
 }
 
 /// Whether a life word says that the daemon died.
+#[inline(always)]
 pub fn is_dead(word: &AtomicU32) -> bool {
     word.load(Ordering::Acquire) & OWNER_DIED != 0
 }

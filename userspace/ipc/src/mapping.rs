@@ -110,6 +110,19 @@ impl Mapping {
         unsafe { &*self.base.as_ptr().add(offset).cast::<T>() }
     }
 
+    /// [`Mapping::at`] without its check, for offsets that were checked once.
+    ///
+    /// # Safety
+    /// A `T` lies at `offset`, aligned and within the mapping.
+    #[inline(always)]
+    pub(crate) unsafe fn at_unchecked<T: Shared>(&self, offset: usize) -> &T {
+        debug_assert!(
+            offset.is_multiple_of(align_of::<T>()) && offset + size_of::<T>() <= self.len
+        );
+        // SAFETY: the caller's promise; `Shared` makes any contents valid.
+        unsafe { &*self.base.as_ptr().add(offset).cast::<T>() }
+    }
+
     /// References to `count` values of `T` from `offset`. Panics as [`Mapping::at`] does.
     #[inline(always)]
     pub fn slice<T: Shared>(&self, offset: usize, count: usize) -> &[T] {

@@ -118,15 +118,15 @@ impl Attachment {
             // What fell out of the ring has been withdrawn by now.
             let at = at.max(newest.saturating_sub(words.ring_len()));
             let entry = words.ring_entry(at).load(Ordering::Acquire);
-            let frame = u32::try_from(entry & 0xffff_ffff).expect("32 bits");
-            let serial = u32::try_from(entry >> 32).expect("32 bits");
             // Look, note the intent, take: an intent noted before the look could name a lend that
             // this very thread was given earlier (the head may go back).
-            let taken = words.frame(frame).is_some_and(|word| {
-                word.is_ready(serial) && {
-                    words.slot(slot).intend(entry);
-                    word.take(serial, slot)
-                }
+            let taken = NonZeroU64::new(entry).map(Entry).filter(|taken| {
+                words.frame(taken.frame()).is_some_and(|word| {
+                    word.is_ready(taken.serial()) && {
+                        words.slot(slot).intend(entry);
+                        word.take(taken.serial(), slot)
+                    }
+                })
             });
             // The head is a hint: whoever looked at this entry moves past it, and if that moves the
             // head back, the serials make the second look harmless.

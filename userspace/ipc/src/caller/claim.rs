@@ -1,11 +1,11 @@
 //! Which slot a thread is counted in: claimed at its first call, given back when it ends.
 
 use core::cell::{Cell, RefCell};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 use std::sync::Weak;
 
 use super::Attachment;
-use crate::layout::{OWN_SLOTS, SEG_SLOTS_HIGH};
+use crate::layout::OWN_SLOTS;
 use crate::sys;
 
 struct Claim {
@@ -23,7 +23,7 @@ impl Drop for Claims {
         LAST.set((0, 0));
         for claim in self.0.get_mut().drain(..) {
             if let Some(memory) = claim.memory.upgrade() {
-                memory.slots()[claim.slot as usize].vacate();
+                memory.words.slots()[claim.slot as usize].vacate();
             }
         }
     }
@@ -79,9 +79,9 @@ fn look_up(attachment: &Attachment) -> u16 {
 fn claim(attachment: &Attachment) -> Option<u16> {
     let tid = sys::gettid();
     let now = sys::boottime_ns();
-    let slots = attachment.slots();
+    let slots = attachment.words.slots();
     let slot = (0..OWN_SLOTS).find(|&slot| slots[slot as usize].claim(tid, now))?;
-    let high: &AtomicU32 = attachment.seg.at(SEG_SLOTS_HIGH);
+    let high = attachment.words.slots_high();
     high.fetch_max(u32::from(slot) + 1, Ordering::SeqCst);
     Some(slot)
 }

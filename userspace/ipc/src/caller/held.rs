@@ -71,7 +71,7 @@ impl<'a> Held<'a> {
     /// Bytes of the frame.
     #[inline]
     pub fn len(&self) -> usize {
-        self.attachment.geometry.frame_bytes as usize
+        self.attachment.geometry().frame_bytes as usize
     }
 
     /// Whether a frame has no bytes (never the case).

@@ -3,32 +3,34 @@
 //! Nothing here allocates or locks on the way of a call; a call that finds a frame makes no system
 //! call. The rules that make it safe to stop and destroy under it are in `docs/gate.md`.
 
+mod call;
 mod claim;
 mod fork;
 mod held;
 mod wait;
 mod watch;
+mod words;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
-use crate::bell::Bell;
-use crate::event::{Event, EventRing};
-use crate::frame_word::{FrameState, FrameWord};
-use crate::gate::{Gate, is_open};
-use crate::kick::Kick;
-use crate::layout::{self, Geometry, OWN_SLOTS, SLOTS};
+use crate::event::Event;
+use crate::frame_word::{FrameState, FrameTag};
+use crate::gate::is_open;
+use crate::layout::{self, Geometry};
 use crate::mapping::{Access, Mapping};
 use crate::memory::State;
 use crate::message::{Attached, KICK};
-use crate::meta::{FrameMeta, MetaWords};
-use crate::slot::{NO_INTENT, Operation, Slot};
+use crate::meta::FrameMeta;
+use crate::slot::Operation;
 use crate::{life, sys};
 
 pub use held::Held;
 pub use watch::Watch;
+
+use words::Words;
 
 /// When a call gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +98,8 @@ pub struct Lease {
 /// One attachment, mapped by a client. Shared by all threads of the process.
 #[derive(Debug)]
 pub struct Attachment {
-    ctl: Mapping,
-    seg: Mapping,
+    words: Words,
     frames: Mapping,
-    geometry: Geometry,
     session: u64,
     attachment: u64,
     sends: bool,
@@ -168,10 +168,8 @@ impl Attachment {
             fork::protect(&frames),
         ];
         Ok(Arc::new_cyclic(|this| Self {
-            ctl,
-            seg,
+            words: Words::new(ctl, seg, geometry),
             frames,
-            geometry,
             session,
             attachment: attached.attachment,
             sends: attached.sends,
@@ -196,17 +194,26 @@ impl Attachment {
     }
 
     /// Sizes.
+    #[inline]
     pub fn geometry(&self) -> Geometry {
-        self.geometry
+        self.words.geometry()
     }
 
     /// Takes the oldest ready frame; waits for one until `deadline`.
     ///
     /// # Errors
     /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
+    #[inline]
     pub fn get(&self, deadline: Deadline) -> Result<Lease, Refusal> {
-        self.call(Operation::Get, deadline, self.frame_bell(), |slot| {
+        let slot = claim::slot_of(self);
+        let entry = self.call(Operation::Get, slot, deadline, Words::frame_bell, || {
             self.pop(slot)
+        })?;
+        Ok(Lease {
+            attachment: self.attachment,
+            frame: entry.frame(),
+            serial: entry.serial(),
+            slot,
         })
     }
 
@@ -215,85 +222,95 @@ impl Attachment {
     /// # Errors
     /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
     pub fn poll_event(&self, deadline: Deadline) -> Result<Event, Refusal> {
-        self.call(Operation::EventPoll, deadline, self.event_bell(), |_| {
-            self.next_event()
-        })
+        let slot = claim::slot_of(self);
+        self.call(
+            Operation::EventPoll,
+            slot,
+            deadline,
+            Words::event_bell,
+            || self.next_event(),
+        )
     }
 
     /// Gives a held frame back. Works also when the session is stopped.
     ///
     /// # Errors
     /// [`Refusal::Already`], [`Refusal::Invalid`] or [`Refusal::Stale`]; nothing is changed then.
+    #[inline]
     pub fn put(&self, lease: Lease) -> Result<(), Refusal> {
-        if lease.attachment != self.attachment || lease.frame >= self.geometry.frames {
+        let word = self.words.frame(lease.frame);
+        let Some(word) = word.filter(|_| lease.attachment == self.attachment) else {
             return Err(Refusal::Invalid);
-        }
-        let released = self.frame_words()[lease.frame as usize].release(lease.serial, lease.slot);
-        let result = released.map_err(|found| {
-            if self.is_gone() || found.state() == Some(FrameState::Revoked) {
-                Refusal::Stale
-            } else if found.serial == lease.serial && found.state() != Some(FrameState::Released) {
-                // Ready, or held by another slot: it was never this caller's.
-                Refusal::Invalid
-            } else {
-                Refusal::Already
-            }
-        });
+        };
+        let released = word.release(lease.serial, lease.slot);
         self.kick_look();
-        result
+        released.map_err(|found| self.why_not_released(lease, found))
+    }
+
+    #[cold]
+    fn why_not_released(&self, lease: Lease, found: FrameTag) -> Refusal {
+        if self.is_gone() || found.state() == Some(FrameState::Revoked) {
+            Refusal::Stale
+        } else if found.serial == lease.serial && found.state() != Some(FrameState::Released) {
+            // Ready, or held by another slot: it was never this caller's.
+            Refusal::Invalid
+        } else {
+            Refusal::Already
+        }
     }
 
     /// Send session: marks the held frame to be sent when it is put. Frames are sent in the order
     /// of these calls.
     pub fn submit(&self, lease: Lease) -> Result<(), Refusal> {
-        if lease.attachment != self.attachment || lease.frame >= self.geometry.frames {
+        if lease.attachment != self.attachment || lease.frame >= self.geometry().frames {
             return Err(Refusal::Invalid);
         }
         if !self.sends {
             return Err(Refusal::Invalid);
         }
-        let order = sys::bump(self.seg.at(layout::SEG_SUBMITTED)) + 1;
-        self.metas()[lease.frame as usize].submit(order);
+        let order = sys::bump(self.words.submitted()) + 1;
+        self.words.metas()[lease.frame as usize].submit(order);
         self.put(lease)
     }
 
     /// The description of a held frame.
     pub fn meta(&self, lease: Lease) -> FrameMeta {
-        self.metas()[lease.frame as usize].read()
+        self.words.metas()[lease.frame as usize].read()
     }
 
     /// The bytes of a frame, for as long as it is held: at least `frame_bytes` of them.
     ///
     /// # Panics
     /// If there is no such frame.
+    #[inline]
     pub fn frame_base(&self, frame: u32) -> *mut u8 {
-        assert!(frame < self.geometry.frames, "no frame {frame}");
+        assert!(frame < self.geometry().frames, "no frame {frame}");
         // SAFETY: the frame lies within the mapping.
         unsafe {
             self.frames
                 .base()
                 .as_ptr()
-                .add(self.geometry.frame_offset(frame))
+                .add(self.geometry().frame_offset(frame))
         }
     }
 
     /// Stops the session for this process: every call returns [`Refusal::Again`] until
     /// [`Attachment::start`]. Wait-free, async-signal-safe, keeps errno; from any thread.
     pub fn stop(&self) {
-        self.local_gate().stop();
+        self.words.local_gate().stop();
         self.ring_all();
     }
 
     /// Undoes [`Attachment::stop`]; the session's own stop stays.
     pub fn start(&self) {
-        self.local_gate().start();
-        sys::futex_wake(self.local_gate().word(), sys::ALL);
+        self.words.local_gate().start();
+        sys::futex_wake(self.words.local_gate().word(), sys::ALL);
         self.ring_watch();
     }
 
     /// Whether a stop, of this process or of the session, is in force.
     pub fn is_stopped(&self) -> bool {
-        !is_open(self.local_gate().load()) || !is_open(self.session_gate().load())
+        !is_open(self.words.local_gate().load()) || !is_open(self.words.session_gate().load())
     }
 
     /// Waits until the session runs. The caller is not counted as a user while it waits.
@@ -314,7 +331,8 @@ impl Attachment {
 
     /// Frames that this process holds now.
     pub fn held(&self) -> usize {
-        self.frame_words()
+        self.words
+            .frames()
             .iter()
             .filter(|word| word.load().state() == Some(FrameState::Held))
             .count()
@@ -334,7 +352,7 @@ impl Attachment {
         } else {
             fence(Ordering::SeqCst);
         }
-        let counted = self.slots().iter().map(|slot| slot.read(0).count);
+        let counted = self.words.slots().iter().map(|slot| slot.read(0).count);
         counted.fold(0, u32::saturating_add)
     }
 
@@ -343,19 +361,22 @@ impl Attachment {
     /// [`Refusal::Stale`], also in threads that come late.
     pub fn tombstone(&self) {
         self.left.store(true, Ordering::SeqCst);
-        self.local_gate().stop();
+        self.words.local_gate().stop();
         // A sleeper in wait_started sleeps on the closed gate's value: it has to move.
-        self.local_gate().word().fetch_add(2, Ordering::SeqCst);
-        sys::futex_wake(self.local_gate().word(), sys::ALL);
+        self.words
+            .local_gate()
+            .word()
+            .fetch_add(2, Ordering::SeqCst);
+        sys::futex_wake(self.words.local_gate().word(), sys::ALL);
         self.ring_all();
-        self.ctl.tombstone();
-        self.seg.tombstone();
+        self.words.ctl().tombstone();
+        self.words.seg().tombstone();
         self.frames.tombstone();
     }
 
     /// The writable words, for tests that play a hostile client: any word, without the rules.
     pub fn words(&self) -> &Mapping {
-        &self.seg
+        self.words.seg()
     }
 
     /// The slot that the calling thread is counted in.
@@ -363,112 +384,17 @@ impl Attachment {
         claim::slot_of(self)
     }
 
-    #[inline(always)]
-    fn call<T>(
-        &self,
-        operation: Operation,
-        deadline: Deadline,
-        bell: &Bell,
-        mut attempt: impl FnMut(u16) -> Option<T>,
-    ) -> Result<T, Refusal> {
-        let index = claim::slot_of(self);
-        let slot = &self.slots()[index as usize];
-        let plain = self.plain && index != OWN_SLOTS;
-        slot.intend(NO_INTENT);
-        slot.raise(operation, plain);
-        let local = self.local_gate().load();
-        let session = self.session_gate().load();
-        if !(is_open(local) && is_open(session)) || self.is_daemon_dead() {
-            let already = !is_open(session) && index != OWN_SLOTS && slot.acknowledge(session);
-            slot.lower(plain);
-            if !already {
-                self.kick_look();
-            }
-            return Err(self.why_closed());
-        }
-        let result = match attempt(index) {
-            Some(taken) => Ok(taken),
-            None if deadline == Deadline::Now => Err(Refusal::TimedOut),
-            None => wait::blocked(self, bell, (local, session), deadline.ns(), &mut || {
-                attempt(index)
-            }),
-        };
-        slot.lower(plain);
-        self.kick_look();
-        result
-    }
-
-    #[inline(always)]
-    fn pop(&self, slot: u16) -> Option<Lease> {
-        let head: &AtomicU64 = self.seg.at(layout::SEG_HEAD);
-        let tail: &AtomicU64 = self.ctl.at(layout::CTL_TAIL);
-        let ring: &[AtomicU64] = self
-            .ctl
-            .slice(layout::CTL_RING, self.geometry.ring_capacity());
-        loop {
-            let newest = tail.load(Ordering::Acquire);
-            let at = head.load(Ordering::Acquire);
-            if at >= newest {
-                return None;
-            }
-            // What fell out of the ring has been withdrawn by now.
-            let at = at.max(newest.saturating_sub(ring.len() as u64));
-            let entry = ring[usize::try_from(at).expect("64-bit") & (ring.len() - 1)]
-                .load(Ordering::Acquire);
-            let frame = u32::try_from(entry & 0xffff_ffff).expect("32 bits");
-            let serial = u32::try_from(entry >> 32).expect("32 bits");
-            self.slots()[slot as usize].intend(entry);
-            let taken = self
-                .frame_words()
-                .get(frame as usize)
-                .is_some_and(|word| word.take(serial, slot));
-            // The head is a hint: whoever looked at this entry moves past it, and if that moves the
-            // head back, the serials make the second look harmless.
-            head.store(at + 1, Ordering::Release);
-            if taken {
-                return Some(Lease {
-                    attachment: self.attachment,
-                    frame,
-                    serial,
-                    slot,
-                });
-            }
-        }
-    }
-
-    fn next_event(&self) -> Option<Event> {
-        let head: &AtomicU64 = self.seg.at(layout::SEG_EVENT_HEAD);
-        let ring = EventRing::new(&self.ctl, &self.geometry);
-        loop {
-            let seen = head.load(Ordering::Acquire);
-            let tail = ring.tail();
-            if seen >= tail {
-                return None;
-            }
-            let next = seen.max(tail.saturating_sub(layout::EVENTS as u64)) + 1;
-            let event = ring.read(next);
-            let mine = head
-                .compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok();
-            if mine && event.is_some() {
-                return event;
-            }
-        }
-    }
-
     /// Whether something is there for a caller to take.
     fn has_something(&self) -> bool {
-        let head: &AtomicU64 = self.seg.at(layout::SEG_HEAD);
-        let tail: &AtomicU64 = self.ctl.at(layout::CTL_TAIL);
-        let event_head: &AtomicU64 = self.seg.at(layout::SEG_EVENT_HEAD);
-        head.load(Ordering::Acquire) < tail.load(Ordering::Acquire)
-            || event_head.load(Ordering::Acquire) < EventRing::new(&self.ctl, &self.geometry).tail()
+        let words = &self.words;
+        words.ready_head().load(Ordering::Acquire) < words.ready_tail().load(Ordering::Acquire)
+            || words.event_head().load(Ordering::Acquire) < words.events().tail()
     }
 
     /// Sends the kick if the daemon asked for one. A full socket means that one is pending.
     #[inline(always)]
     fn kick_look(&self) {
-        if self.kick().take() {
+        if self.words.kick().take() {
             self.send_kick();
         }
     }
@@ -491,7 +417,7 @@ impl Attachment {
     }
 
     fn ring_all(&self) {
-        for bell in [self.frame_bell(), self.event_bell()] {
+        for bell in [self.words.frame_bell(), self.words.event_bell()] {
             if bell.strike() {
                 sys::futex_wake(bell.word(), sys::ALL);
             }
@@ -500,11 +426,12 @@ impl Attachment {
     }
 
     fn ring_watch(&self) {
-        if self.watch_bell().strike() {
-            sys::futex_wake(self.watch_bell().word(), sys::ALL);
+        if self.words.watch_bell().strike() {
+            sys::futex_wake(self.words.watch_bell().word(), sys::ALL);
         }
     }
 
+    #[cold]
     fn why_closed(&self) -> Refusal {
         if self.is_gone() {
             Refusal::Stale
@@ -514,64 +441,14 @@ impl Attachment {
     }
 
     fn is_gone(&self) -> bool {
-        let state: &AtomicU32 = self.ctl.at(layout::CTL_STATE);
         self.left.load(Ordering::SeqCst)
-            || state.load(Ordering::Acquire) != State::Open as u32
+            || self.words.state().load(Ordering::Acquire) != State::Open as u32
             || self.is_daemon_dead()
     }
 
     #[inline(always)]
     fn is_daemon_dead(&self) -> bool {
-        life::is_dead(self.life())
-    }
-
-    #[inline(always)]
-    fn life(&self) -> &AtomicU32 {
-        self.ctl.at(layout::CTL_LIFE)
-    }
-
-    #[inline(always)]
-    fn session_gate(&self) -> &Gate {
-        self.ctl.at(layout::CTL_GATE)
-    }
-
-    #[inline(always)]
-    fn local_gate(&self) -> &Gate {
-        self.seg.at(layout::SEG_GATE)
-    }
-
-    #[inline(always)]
-    fn kick(&self) -> &Kick {
-        self.seg.at(layout::SEG_KICK)
-    }
-
-    #[inline(always)]
-    fn frame_bell(&self) -> &Bell {
-        self.seg.at(layout::SEG_BELL_FRAME)
-    }
-
-    fn event_bell(&self) -> &Bell {
-        self.seg.at(layout::SEG_BELL_EVENT)
-    }
-
-    fn watch_bell(&self) -> &Bell {
-        self.seg.at(layout::SEG_BELL_WATCH)
-    }
-
-    #[inline(always)]
-    fn frame_words(&self) -> &[FrameWord] {
-        self.seg
-            .slice(layout::SEG_FRAMES, self.geometry.frames as usize)
-    }
-
-    fn metas(&self) -> &[MetaWords] {
-        self.seg
-            .slice(self.geometry.seg_meta(), self.geometry.frames as usize)
-    }
-
-    #[inline(always)]
-    fn slots(&self) -> &[Slot] {
-        self.seg.slice(self.geometry.seg_slots(), SLOTS)
+        life::is_dead(self.words.life())
     }
 }
 

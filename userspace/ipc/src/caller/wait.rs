@@ -30,8 +30,8 @@ pub(super) fn blocked<T>(
         let mut expired = false;
         loop {
             let heard = bell.listen();
-            if attachment.local_gate().load() != local
-                || attachment.session_gate().load() != session
+            if attachment.words.local_gate().load() != local
+                || attachment.words.session_gate().load() != session
             {
                 result = Err(attachment.why_closed());
                 break;
@@ -52,7 +52,7 @@ pub(super) fn blocked<T>(
             let until = deadline_ns.min(now.saturating_add(SLICE_NS));
             let words = [
                 (bell.word(), heard),
-                (attachment.life(), attachment.life_value),
+                (attachment.words.life(), attachment.life_value),
             ];
             if sys::futex_waitv(words, until) == Waited::Unsupported {
                 let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
@@ -70,8 +70,8 @@ pub(super) fn blocked<T>(
 pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(), Refusal> {
     let mut expired = deadline == Deadline::Now;
     loop {
-        let local = attachment.local_gate().load();
-        let session = attachment.session_gate().load();
+        let local = attachment.words.local_gate().load();
+        let session = attachment.words.session_gate().load();
         if attachment.is_gone() {
             wake_others(attachment);
             return Err(Refusal::Stale);
@@ -85,13 +85,13 @@ pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(
         let now = sys::monotonic_ns();
         let until = deadline.ns().min(now.saturating_add(SLICE_NS));
         let words = [
-            (attachment.local_gate().word(), local),
-            (attachment.session_gate().word(), session),
-            (attachment.life(), attachment.life_value),
+            (attachment.words.local_gate().word(), local),
+            (attachment.words.session_gate().word(), session),
+            (attachment.words.life(), attachment.life_value),
         ];
         if sys::futex_waitv(words, until) == Waited::Unsupported {
             let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
-            sys::futex_wait_slice(attachment.session_gate().word(), session, slice);
+            sys::futex_wait_slice(attachment.words.session_gate().word(), session, slice);
         }
         expired = sys::monotonic_ns() >= deadline.ns();
     }
@@ -99,7 +99,7 @@ pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(
 
 /// The kernel wakes one sleeper of a dead daemon; each one that wakes passes it on.
 fn wake_others(attachment: &Attachment) {
-    if attachment.life().load(Ordering::Relaxed) & life::OWNER_DIED != 0 {
-        sys::futex_wake(attachment.life(), sys::ALL);
+    if attachment.words.life().load(Ordering::Relaxed) & life::OWNER_DIED != 0 {
+        sys::futex_wake(attachment.words.life(), sys::ALL);
     }
 }

@@ -30,8 +30,8 @@ impl Watch {
         let ready = Arc::new(eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let ends = Arc::new(AtomicBool::new(false));
         // Counted as a listener before the descriptor exists, so that nothing rings unheard.
-        attachment.watch_bell().join();
-        let heard = attachment.watch_bell().listen();
+        attachment.words.watch_bell().join();
+        let heard = attachment.words.watch_bell().listen();
         let thread = {
             let (ready, ends, attachment) = (ready.clone(), ends.clone(), attachment.clone());
             std::thread::Builder::new()
@@ -79,7 +79,7 @@ fn set(ready: &OwnedFd) {
 }
 
 fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: u32) {
-    let bell = attachment.watch_bell();
+    let bell = attachment.words.watch_bell();
     while !ends.load(Ordering::SeqCst) {
         if attachment.left.load(Ordering::SeqCst) {
             // The words are no longer shared with anybody: nothing rings them again.
@@ -88,17 +88,17 @@ fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: 
         }
         let words = [
             (bell.word(), last),
-            (attachment.life(), attachment.life_value),
+            (attachment.words.life(), attachment.life_value),
         ];
         sys::futex_waitv(words, sys::monotonic_ns() + SLICE_NS);
         let heard = bell.listen();
-        let dead = life::is_dead(attachment.life());
+        let dead = life::is_dead(attachment.words.life());
         if heard != last || dead {
             last = heard;
             set(ready);
         }
         if dead {
-            sys::futex_wake(attachment.life(), sys::ALL);
+            sys::futex_wake(attachment.words.life(), sys::ALL);
             break;
         }
     }

@@ -1,0 +1,173 @@
+//! The words of one attachment, where the layout has them.
+//!
+//! Offsets are checked once, when the files are mapped; a call then only adds them up.
+
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+use crate::bell::Bell;
+use crate::event::EventRing;
+use crate::frame_word::FrameWord;
+use crate::gate::Gate;
+use crate::kick::Kick;
+use crate::layout::{self, Geometry, SLOTS};
+use crate::mapping::Mapping;
+use crate::meta::MetaWords;
+use crate::slot::Slot;
+
+/// The `ctl` and `seg` files, mapped, with their words.
+#[derive(Debug)]
+pub(super) struct Words {
+    ctl: Mapping,
+    seg: Mapping,
+    geometry: Geometry,
+    ring_mask: u64,
+    slots: usize,
+}
+
+/// The words before the frame words, and before the ready ring, lie in the first page.
+const HEAD: usize = 4096;
+const _: () = assert!(layout::CTL_RING == HEAD && layout::SEG_FRAMES == HEAD);
+
+macro_rules! heads {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $file:ident $offset:ident;)+) => {
+        $(
+            $(#[$doc])*
+            #[inline(always)]
+            pub(super) fn $name(&self) -> &$type {
+                const _: () = assert!(
+                    layout::$offset.is_multiple_of(align_of::<$type>())
+                        && layout::$offset + size_of::<$type>() <= HEAD
+                );
+                // SAFETY: in the first page, as asserted above, which `new` found in the mapping.
+                unsafe { self.$file.at_unchecked(layout::$offset) }
+            }
+        )+
+    };
+}
+
+impl Words {
+    /// # Panics
+    /// If the mappings are shorter than the geometry says: their caller has mapped them so.
+    pub(super) fn new(ctl: Mapping, seg: Mapping, geometry: Geometry) -> Self {
+        assert!(geometry.is_valid());
+        assert!(ctl.len() >= geometry.ctl_len() && seg.len() >= geometry.seg_len());
+        assert!(geometry.ring_capacity().is_power_of_two());
+        assert!(geometry.seg_slots().is_multiple_of(align_of::<Slot>()));
+        Self {
+            ctl,
+            seg,
+            geometry,
+            ring_mask: geometry.ring_capacity() as u64 - 1,
+            slots: geometry.seg_slots(),
+        }
+    }
+
+    heads! {
+        /// What the attachment is.
+        state: AtomicU32 = ctl CTL_STATE;
+        /// The session's gate.
+        session_gate: Gate = ctl CTL_GATE;
+        /// The robust word that the kernel marks when the daemon dies.
+        life: AtomicU32 = ctl CTL_LIFE;
+        /// Entries ever written to the ready ring.
+        ready_tail: AtomicU64 = ctl CTL_TAIL;
+        /// This process's own gate.
+        local_gate: Gate = seg SEG_GATE;
+        /// The daemon's request for a notification.
+        kick: Kick = seg SEG_KICK;
+        /// One past the highest slot ever claimed.
+        slots_high: AtomicU32 = seg SEG_SLOTS_HIGH;
+        /// What `buffer_get` sleeps on.
+        frame_bell: Bell = seg SEG_BELL_FRAME;
+        /// What `event_poll` sleeps on.
+        event_bell: Bell = seg SEG_BELL_EVENT;
+        /// What the event descriptor's thread sleeps on.
+        watch_bell: Bell = seg SEG_BELL_WATCH;
+        /// Entries ever taken from the ready ring, a hint.
+        ready_head: AtomicU64 = seg SEG_HEAD;
+        /// Events ever taken, a hint.
+        event_head: AtomicU64 = seg SEG_EVENT_HEAD;
+        /// Frames ever submitted.
+        submitted: AtomicU64 = seg SEG_SUBMITTED;
+    }
+
+    /// Entries of the ready ring.
+    #[inline(always)]
+    pub(super) fn ring_len(&self) -> u64 {
+        self.ring_mask + 1
+    }
+
+    /// The ready ring's entry for position `at`.
+    #[inline(always)]
+    pub(super) fn ring_entry(&self, at: u64) -> &AtomicU64 {
+        let slot = usize::try_from(at & self.ring_mask).expect("64-bit");
+        // SAFETY: the mask keeps the slot within the ring, and the ring lies within `ctl`, which is
+        // as long as the geometry says.
+        unsafe { self.ctl.at_unchecked(layout::CTL_RING + slot * 8) }
+    }
+
+    /// The word of `frame`; `None` if there is no such frame.
+    #[inline(always)]
+    pub(super) fn frame(&self, frame: u32) -> Option<&FrameWord> {
+        if frame >= self.geometry.frames {
+            return None;
+        }
+        // SAFETY: checked against the number of frames, whose words lie within `seg`.
+        Some(unsafe {
+            self.seg
+                .at_unchecked(layout::SEG_FRAMES + frame as usize * 8)
+        })
+    }
+
+    /// Slot `index`.
+    ///
+    /// # Panics
+    /// If there is no such slot.
+    #[inline(always)]
+    pub(super) fn slot(&self, index: u16) -> &Slot {
+        assert!(usize::from(index) < SLOTS, "no such slot");
+        // SAFETY: checked against the number of slots, which lie within `seg`, aligned.
+        unsafe {
+            self.seg
+                .at_unchecked(self.slots + usize::from(index) * size_of::<Slot>())
+        }
+    }
+
+    /// All frame words.
+    pub(super) fn frames(&self) -> &[FrameWord] {
+        self.seg
+            .slice(layout::SEG_FRAMES, self.geometry.frames as usize)
+    }
+
+    /// The descriptions of all frames.
+    pub(super) fn metas(&self) -> &[MetaWords] {
+        self.seg
+            .slice(self.geometry.seg_meta(), self.geometry.frames as usize)
+    }
+
+    /// All slots.
+    pub(super) fn slots(&self) -> &[Slot] {
+        self.seg.slice(self.slots, SLOTS)
+    }
+
+    /// The event ring.
+    pub(super) fn events(&self) -> EventRing<'_> {
+        EventRing::new(&self.ctl, &self.geometry)
+    }
+
+    /// The sizes that the layout follows from.
+    #[inline(always)]
+    pub(super) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// The file that this process may only read.
+    pub(super) fn ctl(&self) -> &Mapping {
+        &self.ctl
+    }
+
+    /// The file that this process may write.
+    pub(super) fn seg(&self) -> &Mapping {
+        &self.seg
+    }
+}
