@@ -1,0 +1,115 @@
+//! Words that the bench shares with its child processes: the starting gun, and the finish.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use anyhow::{Context as _, Result};
+use onair_ipc::mapping::{Access, Mapping};
+use onair_ipc::memfd::Memfd;
+use onair_ipc::sys;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::thread::futex;
+
+const BYTES: usize = 4096;
+const GO: usize = 0;
+const ARRIVED: usize = 64;
+const DONE: usize = 128;
+const FINISH: usize = 192;
+/// Where the reference's sleepers wait.
+pub(crate) const BELL: usize = 256;
+
+/// The parent's words.
+pub(crate) struct Board {
+    memfd: Memfd,
+}
+
+impl Board {
+    pub(crate) fn create() -> Result<Self> {
+        Ok(Self {
+            memfd: Memfd::create("onair-bench", BYTES, false)?,
+        })
+    }
+
+    /// What a child opens it by, for as long as this process keeps it.
+    pub(crate) fn path(&self) -> String {
+        let fd = self.memfd.as_fd().as_raw_fd();
+        format!("/proc/{}/fd/{fd}", std::process::id())
+    }
+
+    pub(crate) fn words(&self) -> Words<'_> {
+        Words(self.memfd.mapping())
+    }
+}
+
+/// The same words in a child.
+pub(crate) fn open(path: &str) -> Result<Mapping> {
+    let file = rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .with_context(|| format!("opening {path}"))?;
+    Ok(Mapping::new(file.as_fd(), BYTES, Access::ReadWrite)?)
+}
+
+/// The words.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'a>(pub(crate) &'a Mapping);
+
+impl<'a> Words<'a> {
+    /// Starts round `round` (counted from 1).
+    pub(crate) fn start(self, round: u32) {
+        self.0.at::<AtomicU32>(ARRIVED).store(0, Ordering::SeqCst);
+        set(self.0.at(GO), round);
+    }
+
+    /// Waits until a round other than `last` starts; which.
+    pub(crate) fn next(self, last: u32) -> u32 {
+        wait_change(self.0.at(GO), last)
+    }
+
+    /// One of `count` has arrived; the last one stops the clock of round `round`.
+    pub(crate) fn arrive(self, count: u32, round: u32) {
+        let arrived = self
+            .0
+            .at::<AtomicU32>(ARRIVED)
+            .fetch_add(1, Ordering::SeqCst)
+            + 1;
+        if arrived == count {
+            let now = sys::monotonic_ns();
+            self.0.at::<AtomicU64>(FINISH).store(now, Ordering::SeqCst);
+            set(self.0.at(DONE), round);
+        }
+    }
+
+    /// Waits for the last arrival of round `round`; when it was (CLOCK_MONOTONIC, ns).
+    pub(crate) fn finish(self, round: u32) -> u64 {
+        let done: &AtomicU32 = self.0.at(DONE);
+        let mut seen = done.load(Ordering::SeqCst);
+        while seen != round {
+            seen = wait_change(done, seen);
+        }
+        self.0.at::<AtomicU64>(FINISH).load(Ordering::SeqCst)
+    }
+
+    /// The word that the reference sleeps on.
+    pub(crate) fn bell(self) -> &'a AtomicU32 {
+        self.0.at(BELL)
+    }
+}
+
+fn set(word: &AtomicU32, value: u32) {
+    word.store(value, Ordering::SeqCst);
+    sys::futex_wake(word, sys::ALL);
+}
+
+/// Sleeps until `word` is no longer `old`: FUTEX_WAIT and nothing else.
+pub(crate) fn wait_change(word: &AtomicU32, old: u32) -> u32 {
+    loop {
+        let now = word.load(Ordering::SeqCst);
+        if now != old {
+            return now;
+        }
+        match futex::wait(word, futex::Flags::empty(), old, None) {
+            Ok(()) | Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => panic!("FUTEX_WAIT: {errno}"),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The other process: N threads that sleep, and say when they were woken.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use onair::{Client, Error, Session, Timeout};
+
+use super::{OVER, is_reference};
+use crate::board::{self, Words};
+
+#[derive(clap::Args)]
+pub(crate) struct Callers {
+    #[arg(long)]
+    count: u32,
+    #[arg(long)]
+    board: String,
+    #[arg(long)]
+    attach: PathBuf,
+}
+
+impl Callers {
+    pub(crate) fn run(&self) -> Result<()> {
+        let mapping = board::open(&self.board)?;
+        let words = Words(&mapping);
+        let session = Client::at(&self.attach).attach("bench")?;
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.count)
+                .map(|_| scope.spawn(|| call(&session, words, self.count)))
+                .collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a caller panicked")))
+        })
+    }
+}
+
+fn call(session: &Session, words: Words<'_>, count: u32) -> Result<()> {
+    let mut round = 0;
+    loop {
+        round = words.next(round);
+        if round == OVER {
+            return Ok(());
+        }
+        if is_reference(round) {
+            let mut seen = words.bell().load(std::sync::atomic::Ordering::SeqCst);
+            while seen != round {
+                seen = board::wait_change(words.bell(), seen);
+            }
+        } else {
+            session.wait_started(Timeout::NEVER)?;
+            match session.buffer_get(Timeout::NEVER) {
+                Err(Error::Stopped) => {}
+                other => bail!("a stop was expected, not {other:?}"),
+            }
+        }
+        words.arrive(count, round);
+    }
+}
