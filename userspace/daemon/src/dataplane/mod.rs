@@ -15,6 +15,7 @@ mod neighbour;
 mod plane;
 mod poller;
 mod port;
+mod priority;
 mod receive;
 mod runtime;
 mod send;

@@ -1,6 +1,5 @@
 //! A polling thread: pinned, nice, and the only owner of its ports' queues and of its sessions.
 
-use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -14,6 +13,7 @@ use super::command::{Command, Inbox, Outbox, PollerEvent, silence};
 use super::config::{DataplaneError, PollerSpec};
 use super::idle::Idler;
 use super::port::PollerPort;
+use super::priority;
 use super::sessions::Sessions;
 use super::stats::PollerCounters;
 
@@ -21,8 +21,6 @@ use super::stats::PollerCounters;
 const COMMANDS_A_TURN: usize = 16;
 /// A port that takes no packets is tried again after so long.
 const RETRY_NS: u64 = 200_000;
-/// The kernel's slack for time-outs of this thread.
-const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
 /// How often an ending poller tries to get its last events into a full queue, a millisecond apart.
 const LAST_TRIES: u32 = 1000;
 
@@ -264,14 +262,7 @@ fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, String> {
             "cannot be pinned to core {core}: choose one that the process may use"
         ));
     }
-    // Never SCHED_FIFO, which is throttled and then late by tens of milliseconds. Linux applies a
-    // nice value to the calling thread alone.
-    if let Err(error) = rustix::process::setpriority_process(None, -20) {
-        tracing::warn!("poller on core {core} keeps its nice value: {error}");
-    }
-    if let Err(error) = rustix::thread::set_current_timer_slack(Some(TIMER_SLACK_NS)) {
-        tracing::warn!("poller on core {core} wakes up late: {error}");
-    }
+    priority::raise(core);
     RegisteredThread::new(eal).map_err(|error| error.to_string())
 }
 

@@ -14,8 +14,12 @@ use super::config::PortInfo;
 use super::neighbour::Neighbours;
 use super::stats::PortCounters;
 
-/// Most packets taken from a port in one turn.
+/// Packets taken from a port at once …
 const RX_BURST: usize = 32;
+/// … and how often in one turn, while there are as many. More than the sessions send in a turn: a
+/// poller that was held up must not send faster than it receives, or what it sends to itself over
+/// a loop is lost.
+const RX_BURSTS_A_TURN: usize = 8;
 /// Most packets given to a port at once: a veth has room for 256.
 const TX_BURST: usize = 64;
 
@@ -116,9 +120,19 @@ impl PollerPort {
         now_ns: u64,
         mut deliver: impl FnMut(&Datagram<'_>) -> bool,
     ) -> bool {
+        for turn in 0..RX_BURSTS_A_TURN {
+            let count = self.burst(now_ns, &mut deliver);
+            if count < RX_BURST {
+                return turn > 0 || count > 0;
+            }
+        }
+        true
+    }
+
+    fn burst(&mut self, now_ns: u64, deliver: &mut impl FnMut(&Datagram<'_>) -> bool) -> usize {
         let count = self.receive.burst(&mut self.arrived);
         if count == 0 {
-            return false;
+            return 0;
         }
         let mut side = Side {
             mac: Mac(self.info.mac),
@@ -131,12 +145,12 @@ impl PollerPort {
         for packet in self.arrived.iter() {
             let packet = packet.data();
             octets += packet.len() as u64;
-            side.sort(packet, now_ns, &mut deliver);
+            side.sort(packet, now_ns, deliver);
         }
         self.counters.rx_packets.add(count as u64);
         self.counters.rx_octets.add(octets);
         self.arrived.clear();
-        true
+        count
     }
 }
 

@@ -21,7 +21,7 @@ use super::runtime::RuntimeError;
 use super::stats::SessionStats;
 
 /// Most packets of one session in one turn: the others' turn comes too.
-const PACKETS_A_TURN: u32 = 64;
+const PACKETS_A_TURN: u32 = 32;
 /// A port that took nothing is tried again after so long.
 const RETRY_NS: u64 = 200_000;
 /// A session that starts sends its first frame after so long.
