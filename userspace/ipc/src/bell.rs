@@ -29,6 +29,13 @@ impl Bell {
     pub fn strike(&self) -> bool {
         self.word.fetch_add(1, Ordering::SeqCst);
         full();
+        self.is_awaited()
+    }
+
+    /// Whether somebody may be asleep. After a strike it only tells of those who may have missed it:
+    /// whoever joins later finds what it was struck for. SYNC: bell.
+    #[inline]
+    pub fn is_awaited(&self) -> bool {
         self.waiters.load(Ordering::SeqCst) != 0
     }
 

@@ -146,12 +146,15 @@ impl AttachmentMemory {
         self.watch_bell_strike();
     }
 
-    /// Wakes up to `limit` sleepers of each kind. Returns whether there may be more. Bounded, so
-    /// that the control thread can serve others between.
+    /// Wakes up to `limit` sleepers of each kind, after a strike. Returns whether there may be more.
+    /// Bounded, so that the control thread can serve others between.
     pub fn wake_some(&self, limit: u16) -> bool {
         let limit = i32::from(limit);
-        let woken = sys::futex_wake(self.frame_bell().word(), limit)
-            .max(sys::futex_wake(self.event_bell().word(), limit));
+        let wake = |bell: &Bell| match bell.is_awaited() {
+            true => sys::futex_wake(bell.word(), limit),
+            false => 0,
+        };
+        let woken = wake(self.frame_bell()).max(wake(self.event_bell()));
         woken >= usize::try_from(limit).expect("not negative")
     }
 
