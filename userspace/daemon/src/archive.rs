@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 
 use onair_api::{Certificate, CertificateList, SessionId, SessionRef};
 
@@ -13,6 +14,7 @@ pub struct Archive {
     kept: VecDeque<Certificate>,
     limit: usize,
     writer: Sender<Job>,
+    thread: JoinHandle<()>,
 }
 
 enum Job {
@@ -45,13 +47,14 @@ impl Archive {
         }
         kept.sort_by_key(|certificate| certificate.issued_at);
         let (writer, jobs) = channel();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("archive".into())
             .spawn(move || write_all(&dir, &jobs))?;
         let mut archive = Self {
             kept: kept.into(),
             limit: limit.max(1),
             writer,
+            thread,
         };
         archive.trim();
         Ok(archive)
@@ -86,6 +89,14 @@ impl Archive {
     pub fn list(&self) -> CertificateList {
         CertificateList {
             certificates: self.kept.iter().rev().map(Certificate::summary).collect(),
+        }
+    }
+
+    /// Returns when everything is on disk.
+    pub fn close(self) {
+        drop(self.writer);
+        if self.thread.join().is_err() {
+            tracing::error!("the archive's writer failed: certificates may be missing on disk");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::control::actor::{Actor, Inbox};
 use crate::control::attach::{self, Listener};
 use crate::control::authority::Authority;
 use crate::control::http;
-use crate::control::socket_file::{SocketError, bind_socket};
+use crate::control::socket_file::{SocketError, bind_socket, resolve_group};
 use crate::dataplane::{Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec};
 use crate::limbo::Limbo;
 use crate::services::Services;
@@ -34,9 +34,6 @@ pub enum RunError {
     /// The kernel has no membarrier, without which callers cannot be counted.
     #[error("this kernel has no membarrier(GLOBAL_EXPEDITED): Linux 6.1 or later is needed")]
     Membarrier,
-    /// The group is not known.
-    #[error("control.group = {0}: there is no such group")]
-    Group(String),
     /// Ports or pollers.
     #[error(transparent)]
     Dataplane(#[from] Box<DataplaneError>),
@@ -78,7 +75,7 @@ pub fn run(
     }
     sys::ignore_sigio();
     let group = match &config.control.group {
-        Some(name) => Some(gid(name)?),
+        Some(name) => Some(resolve_group(name)?),
         None => None,
     };
     let archive = Archive::open(&config.state.dir, config.state.certificates)
@@ -156,8 +153,12 @@ pub fn run(
 
 fn end(services: Services, abandoned: &[String]) -> Result<(), RunError> {
     let Services {
-        dataplane, probe, ..
+        dataplane,
+        probe,
+        archive,
+        ..
     } = services;
+    archive.close();
     let summary = dataplane.shutdown().map_err(Box::new)?;
     tracing::info!(?summary, "ports are closed");
     drop(probe);
@@ -171,15 +172,6 @@ fn end(services: Services, abandoned: &[String]) -> Result<(), RunError> {
 async fn ended(mut over: watch::Receiver<bool>) {
     // A dropped sender is an end, too.
     let _ = over.wait_for(|over| *over).await;
-}
-
-fn gid(name: &str) -> Result<u32, RunError> {
-    let unknown = || RunError::Group(name.to_owned());
-    if let Ok(gid) = name.parse() {
-        return Ok(gid);
-    }
-    let group = nix::unistd::Group::from_name(name).map_err(|_| unknown())?;
-    group.map(|group| group.gid.as_raw()).ok_or_else(unknown)
 }
 
 fn dataplane_config(config: &Config) -> Result<DataplaneConfig, ConfigError> {

@@ -6,6 +6,7 @@ use onair_api::{
     PortHealth, Probe as ProbeDocument, Timestamp, Versions, WatchedFile, WatchedSite,
 };
 use onair_ipc::life::DeathBell;
+use onair_probe::SiteKind;
 
 use crate::archive::Archive;
 use crate::config::Config;
@@ -192,7 +193,7 @@ impl Services {
             mode: self.probe.mode(),
             state,
             reason,
-            canary_at: None,
+            canary_at: self.probe.canary_at(),
             files,
         }
     }
@@ -205,21 +206,18 @@ fn backend(driver: &str) -> String {
 
 /// A watched file as the API shows it.
 pub fn file_document(file: &onair_probe::WatchedFile) -> WatchedFile {
-    let sites = |name: &str, count: usize| {
-        (0..count)
-            .map(move |_| WatchedSite {
-                name: format!("onair:{name}"),
-                file_offset: 0,
-            })
-            .collect::<Vec<_>>()
-    };
-    let mut all = sites("wait_begin", file.begin_sites);
-    all.extend(sites("wait_end", file.end_sites));
+    let sites = file.sites.iter().map(|site| WatchedSite {
+        name: match site.kind {
+            SiteKind::WaitBegin => "onair:wait_begin".into(),
+            SiteKind::WaitEnd => "onair:wait_end".into(),
+        },
+        file_offset: site.offset,
+    });
     WatchedFile {
         path: file.path.clone(),
         device: file.device,
         inode: file.inode,
         build_id: file.build_id.clone(),
-        sites: all,
+        sites: sites.collect(),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, sync_channel};
 
-use onair_ebpf::sites::SiteKind;
+use onair_ebpf::sites::Site;
 
 use crate::error::ProbeError;
 use crate::kernel::Command;
@@ -22,10 +22,8 @@ pub struct WatchedFile {
     pub device: u64,
     /// GNU build id, hexadecimal.
     pub build_id: Option<String>,
-    /// Sites at which a wait begins.
-    pub begin_sites: usize,
-    /// Sites at which a wait ends.
-    pub end_sites: usize,
+    /// Its sites: at least one at which a wait begins, and one at which it ends.
+    pub sites: Vec<Site>,
 }
 
 impl WatchedFile {
@@ -35,8 +33,7 @@ impl WatchedFile {
             inode: file.key.inode,
             device: file.key.device,
             build_id: file.found.build_id.clone(),
-            begin_sites: file.found.count(SiteKind::WaitBegin),
-            end_sites: file.found.count(SiteKind::WaitEnd),
+            sites: file.found.sites.clone(),
         }
     }
 }

@@ -45,6 +45,7 @@ pub use config::ProbeConfig;
 pub use error::{Blind, ProbeError};
 pub use events::{Events, ProbeEvent};
 pub use health::{Health, State};
+pub use onair_ebpf::sites::{Site, SiteKind};
 pub use probe::Probe;
 pub use reading::{Reading, Waiter};
 pub use sight::Sight;

@@ -16,7 +16,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use common::{Client, block_on, config, introduce, is_asleep, own_site, probe, program, until};
-use onair_probe::{Blind, Events, Probe, ProbeError, ProbeEvent, State};
+use onair_probe::{Blind, Events, Probe, ProbeError, ProbeEvent, SiteKind, State};
 use rustix::event::{PollFd, PollFlags, poll};
 
 const SESSION: u64 = 0x6700_0000_0000_0001;
@@ -53,10 +53,8 @@ fn caller__blocks_and_returns__then_listed_and_gone() {
     let inode = program().metadata().unwrap().ino();
     assert_eq!(proof.inode, inode);
     assert_eq!(armed.files.len(), 1);
-    assert_eq!(
-        (armed.files[0].begin_sites, armed.files[0].end_sites),
-        (1, 1)
-    );
+    let kinds: Vec<SiteKind> = armed.files[0].sites.iter().map(|site| site.kind).collect();
+    assert_eq!(kinds, [SiteKind::WaitBegin, SiteKind::WaitEnd]);
     assert_eq!(armed.files[0].path, program().to_str().unwrap());
     assert!(
         armed.files[0]

@@ -4,7 +4,7 @@
 //! Nothing here blocks but the system calls that the gate needs (waking sleepers, the barrier) and
 //! the bounded look at clients' sites inside a verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use onair_api::{
@@ -26,6 +26,8 @@ use crate::session::{Destroy, Progress, Session};
 const INDICES: u32 = 1024;
 /// Pause between two looks at memory that waits for W4.
 const LIMBO_PAUSE: Duration = Duration::from_millis(50);
+/// Pause between two looks at what nobody tells of: the interfaces under the ports, the probe.
+const PATROL_PAUSE: Duration = Duration::from_secs(1);
 /// Pause between two tries of a poller's full queue.
 const OUTBOX_PAUSE: Duration = Duration::from_millis(1);
 
@@ -37,8 +39,9 @@ pub struct Actor {
     counter: u32,
     attachments: u64,
     destroyed: u64,
-    free_indices: Vec<u32>,
+    free_indices: VecDeque<u32>,
     ending: Option<Ending>,
+    patrol_at: Instant,
 }
 
 #[derive(Debug)]
@@ -68,8 +71,9 @@ impl Actor {
             counter: 0,
             attachments: 0,
             destroyed: 0,
-            free_indices: (0..INDICES).rev().collect(),
+            free_indices: (0..INDICES).collect(),
             ending: None,
+            patrol_at: Instant::now() + PATROL_PAUSE,
         }
     }
 
@@ -110,6 +114,7 @@ impl Actor {
                 () = tokio::time::sleep_until(wake.into()) => self.tick(),
             }
         }
+        self.sweep_limbo();
         let mut abandoned = Vec::new();
         for session in self.sessions.values_mut() {
             session.abandon(&self.services);
@@ -417,6 +422,11 @@ impl Actor {
     fn tick(&mut self) {
         self.services.flush();
         let now = Instant::now();
+        if now >= self.patrol_at {
+            self.patrol_at = now + PATROL_PAUSE;
+            self.services.dataplane.check_ports();
+            self.services.probe.test();
+        }
         let ids: Vec<u64> = self.sessions.keys().copied().collect();
         for id in ids {
             let progress = self.with(id, |session, services| session.tick(services, now));
@@ -427,7 +437,7 @@ impl Actor {
 
     fn wake_at(&mut self) -> Instant {
         let now = Instant::now();
-        let mut wake = now + Duration::from_secs(3600);
+        let mut wake = self.patrol_at;
         let sessions = self.sessions.values().filter_map(Session::wake_at);
         wake = sessions.fold(wake, Instant::min);
         if !self.services.limbo.is_empty() {
@@ -460,7 +470,8 @@ impl Actor {
             return;
         };
         if let Some(session) = self.sessions.remove(&id) {
-            self.free_indices.push(session.index);
+            // To the end: the kernel's counter at a place may have to run out first.
+            self.free_indices.push_back(session.index);
             self.destroyed += 1;
         }
         self.sweep_limbo();
@@ -559,7 +570,7 @@ impl Actor {
                 ),
             ));
         }
-        let index = self.free_indices.pop().ok_or_else(|| {
+        let index = self.free_indices.pop_front().ok_or_else(|| {
             Problem::new(ProblemCode::LimitReached, "the probe has no place left")
         })?;
         self.counter += 1;
@@ -571,7 +582,7 @@ impl Actor {
                 Ok(id.0)
             }
             Err(problem) => {
-                self.free_indices.push(index);
+                self.free_indices.push_front(index);
                 Err(problem)
             }
         }

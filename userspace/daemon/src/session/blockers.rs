@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use onair_api::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Witness};
+use onair_ipc::frame_word::FrameState;
 use onair_ipc::layout::OWN_SLOTS;
+use onair_ipc::lender::Lent;
 use onair_ipc::slot::{Operation, SlotReading};
 use onair_ipc::sys;
 use onair_probe::Waiter;
@@ -19,20 +21,15 @@ pub fn list<'a>(
 ) -> Vec<Blocker> {
     let now = sys::monotonic_ns();
     let mut blockers = Vec::new();
-    let mut last = None;
     for attachment in attachments {
-        last = Some(attachment);
         of_attachment(attachment, &mut waiters, now, &mut blockers);
     }
     // Callers that only the kernel saw: their slots were changed behind their back.
     for waiter in waiters {
-        let command = last
-            .filter(|attachment| attachment.number == waiter.attachment)
-            .map(|attachment| attachment.client.who.command.clone());
         blockers.push(Blocker {
             pid: waiter.ns_tgid,
             tid: Some(waiter.ns_tid),
-            command: command.unwrap_or_else(|| crate::control::peer::command_of(waiter.ns_tgid)),
+            command: crate::control::peer::command_of(waiter.ns_tgid),
             thread: waiter.comm.clone(),
             attachment: Some(waiter.attachment),
             kind: BlockerKind::Blocked,
@@ -136,6 +133,41 @@ fn of_attachment(
         }
         blockers.push(blocker);
     }
+}
+
+/// The attachment's frames that the ledger has and no shared word speaks of: its client changed the
+/// words, or a thread of it ended at the wrong moment.
+pub fn of_ledger(attachment: &Attachment, lends: impl Iterator<Item = Lent>) -> Option<Blocker> {
+    let now = sys::monotonic_ns();
+    let held_frames: Vec<HeldFrame> = lends
+        .filter(|lent| lent.state != Some(FrameState::Held))
+        .map(|lent| HeldFrame {
+            frame: lent.frame,
+            age_ms: ms(now, lent.since_ns),
+        })
+        .collect();
+    if held_frames.is_empty() {
+        return None;
+    }
+    let who = &attachment.client.who;
+    Some(Blocker {
+        pid: who.pid,
+        tid: None,
+        command: who.command.clone(),
+        thread: String::new(),
+        attachment: Some(attachment.number),
+        kind: BlockerKind::Holding,
+        since: None,
+        blocked_for_ms: None,
+        waits_in: None,
+        held_frames,
+        seen_by: vec![Witness::W1],
+        note: Some(
+            "the ledger has these frames lent, and the shared memory does not say so: they come \
+             back when the process ends"
+                .into(),
+        ),
+    })
 }
 
 /// The living thread that owns a slot: its number alone may be another's by now.

@@ -8,6 +8,7 @@ use onair_api::{
 use onair_ipc::slot::SlotReading;
 use onair_ipc::{layout, sync};
 
+use super::attachment::Attachment;
 use super::{Destroy, Place, Session, certificate};
 use crate::limbo::Remains;
 use crate::services::Services;
@@ -26,6 +27,8 @@ pub(super) struct Rescan {
     at: Option<Instant>,
     pause: Duration,
     dead: bool,
+    /// Users at the last look.
+    users: u64,
 }
 
 impl Default for Rescan {
@@ -34,6 +37,7 @@ impl Default for Rescan {
             at: None,
             pause: RESCAN.0,
             dead: false,
+            users: 0,
         }
     }
 }
@@ -149,6 +153,12 @@ impl Session {
             self.bury_dead_threads();
         }
         let readings = self.read(services, self.destroy.is_some());
+        let users = readings.iter().map(|reading| reading.users).sum();
+        if users < std::mem::replace(&mut self.rescan.users, users) {
+            for attachment in self.attachments.values_mut() {
+                attachment.fruitless_kicks = 0;
+            }
+        }
         let found = witness::verdict(&readings);
         let zero = |name: &str| {
             readings
@@ -299,12 +309,7 @@ impl Session {
             return;
         };
         for attachment in self.attachments.values() {
-            let users: Vec<SlotReading> = attachment
-                .memory
-                .users()
-                .into_iter()
-                .filter(|slot| slot.index != layout::OWN_SLOTS && slot.owner != 0)
-                .collect();
+            let users = own_users(attachment);
             if users.is_empty() {
                 continue;
             }
@@ -313,8 +318,16 @@ impl Session {
                 // The whole process is gone: its pidfd says so, and settles it as a whole.
                 continue;
             }
+            // A thread that left its call and ended between the two looks is not the slot's owner
+            // any more: only what stands before and after the look at the threads is residue.
+            let still = own_users(attachment);
             for slot in users {
-                if super::blockers::owner_of(&slot, &living).is_some() {
+                let is_residue = still.iter().any(|now| {
+                    now.index == slot.index
+                        && now.owner == slot.owner
+                        && now.claimed_at == slot.claimed_at
+                });
+                if !is_residue || super::blockers::owner_of(&slot, &living).is_some() {
                     continue;
                 }
                 let frames = runtime
@@ -396,6 +409,13 @@ impl Session {
             attachment.close(&services.probe, &services.bell);
         }
     }
+}
+
+/// The slots of threads of their own that count users.
+fn own_users(attachment: &Attachment) -> Vec<SlotReading> {
+    let mut users = attachment.memory.users();
+    users.retain(|slot| slot.index != layout::OWN_SLOTS && slot.owner != 0);
+    users
 }
 
 fn refuse(destroy: Destroy, problem: Problem) {

@@ -208,7 +208,15 @@ impl Session {
 
     /// Who uses it.
     pub fn blockers(&self, services: &Services) -> Vec<Blocker> {
-        blockers::list(self.attachments.values(), services.probe.waiters(self.id.0))
+        let waiters = services.probe.waiters(self.id.0);
+        let mut all = blockers::list(self.attachments.values(), waiters);
+        if let (Place::Here(runtime), false) = (&self.place, self.running) {
+            all.extend(runtime.lenders().filter_map(|lender| {
+                let attachment = self.attachments.get(&lender.attachment())?;
+                blockers::of_ledger(attachment, lender.lends())
+            }));
+        }
+        all
     }
 
     /// The attachment that `connection` carries.
@@ -480,42 +488,44 @@ impl Session {
             }
         };
         let message = convert::attached(self, number, &client, watched.is_some());
-        memory.open();
         let lender = Box::new(Lender::new(memory.clone(), self.spec.quota));
+        let mut attachment = Attachment {
+            number,
+            client,
+            memory,
+            frames: own_frames.clone(),
+            watched,
+            life,
+            disconnected: false,
+            fruitless_kicks: 0,
+        };
         match &mut self.place {
-            Place::Here(runtime) => runtime
-                .attach(lender, own_frames.clone())
-                .map_err(|(refused, _, _)| limit(refused.to_string()))?,
+            Place::Here(runtime) => {
+                if let Err((refused, _, _)) = runtime.attach(lender, own_frames) {
+                    attachment.close(&services.probe, &services.bell);
+                    return Err(limit(refused.to_string()));
+                }
+            }
             Place::Poller | Place::Returning => services.command(
                 self.poller,
                 Command::Attach {
                     session: self.id.0,
                     lender,
-                    frames: own_frames.clone(),
+                    frames: own_frames,
                 },
             ),
         }
+        attachment.memory.open();
         if self.running {
-            memory.start();
+            attachment.memory.start();
         }
         self.books.counts.attachments += 1;
+        let who = &attachment.client.who;
         tracing::info!(
-            session = %self.id, attachment = number, pid = client.who.pid,
-            command = %client.who.command, watched = watched.is_some(), "attached"
+            session = %self.id, attachment = number, pid = who.pid, command = %who.command,
+            watched = attachment.watched.is_some(), "attached"
         );
-        self.attachments.insert(
-            number,
-            Attachment {
-                number,
-                client,
-                memory,
-                frames: own_frames,
-                watched,
-                life,
-                disconnected: false,
-                fruitless_kicks: 0,
-            },
-        );
+        self.attachments.insert(number, attachment);
         Ok((message, descriptors))
     }
 

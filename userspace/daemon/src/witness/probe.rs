@@ -1,9 +1,11 @@
 //! W2: the callers that the kernel saw go to sleep, and whether it can be believed.
 
-use onair_api::{ProbeMode, ProbeState, Reading, Says, Witness, WordOf};
+use std::cell::Cell;
+use std::time::Duration;
+
+use onair_api::{ProbeMode, ProbeState, Reading, Says, Timestamp, Witness, WordOf};
 use onair_ipc::{site, sys};
 use onair_probe::{Blind, Events, Probe, ProbeConfig, Sight, State, Waiter};
-use std::time::Duration;
 
 use super::PROBE;
 use crate::config::Config;
@@ -13,6 +15,8 @@ use crate::config::Config;
 pub struct ProbeLink {
     mode: ProbeMode,
     probe: Result<Probe, String>,
+    /// When the daemon's own canary last came through.
+    canary_at: Cell<Option<Timestamp>>,
 }
 
 /// What the witness said, and the callers that it named.
@@ -36,7 +40,7 @@ impl ProbeLink {
         if mode == ProbeMode::Off {
             tracing::warn!("the probe is switched off: no destroy is witnessed by the kernel");
             let off = Err("switched off in the configuration".to_owned());
-            return (Self { mode, probe: off }, None);
+            return (Self::of(mode, off), None);
         }
         let wanted = ProbeConfig {
             max_files: config.probe.max_files,
@@ -46,26 +50,40 @@ impl ProbeLink {
         match Probe::start(wanted) {
             Ok(probe) => {
                 let events = probe.events();
-                (
-                    Self {
-                        mode,
-                        probe: Ok(probe),
-                    },
-                    events,
-                )
+                let link = Self::of(mode, Ok(probe));
+                // It passed its self-test to start.
+                link.canary_at.set(Some(Timestamp::now()));
+                (link, events)
             }
             Err(error) => {
                 let reason = chain(&error);
                 tracing::error!(%reason, %mode, "the probe cannot be used");
-                (
-                    Self {
-                        mode,
-                        probe: Err(reason),
-                    },
-                    None,
-                )
+                (Self::of(mode, Err(reason)), None)
             }
         }
+    }
+
+    fn of(mode: ProbeMode, probe: Result<Probe, String>) -> Self {
+        Self {
+            mode,
+            probe,
+            canary_at: Cell::new(None),
+        }
+    }
+
+    /// Passes a canary through the daemon's own site, so that blindness shows without a destroy.
+    pub fn test(&self) {
+        if let Some(probe) = self.probe() {
+            match probe.self_test() {
+                Ok(()) => self.canary_at.set(Some(Timestamp::now())),
+                Err(blind) => tracing::error!(%blind, "the probe does not see"),
+            }
+        }
+    }
+
+    /// When the daemon's own canary last came through.
+    pub fn canary_at(&self) -> Option<Timestamp> {
+        self.canary_at.get()
     }
 
     /// What the configuration asks.
@@ -157,6 +175,7 @@ impl ProbeLink {
         if let Err(blind) = probe.self_test() {
             return unproven(format!("probe_blind: {blind}"));
         }
+        self.canary_at.set(Some(Timestamp::now()));
         let mut watched = 0;
         for sight in sights {
             match sight.map(Sight::check) {
