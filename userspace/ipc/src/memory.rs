@@ -110,9 +110,11 @@ impl AttachmentMemory {
         self.local_gate().start();
     }
 
-    /// Says what the attachment is. Gates and bells are the caller's to follow up with.
+    /// Says what the attachment is, and wakes those who wait for a start: it may never come. Gates and
+    /// bells are the caller's to follow up with.
     pub fn set_state(&self, state: State) {
         self.state_word().store(state as u32, Ordering::SeqCst);
+        sys::futex_wake(self.state_word(), sys::ALL);
     }
 
     /// The session's gate value as this attachment sees it.

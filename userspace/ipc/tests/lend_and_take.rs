@@ -79,6 +79,13 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// Whether the thread of this process that told its id is in futex_waitv.
+fn sleeps(tid: &AtomicU32) -> bool {
+    let tid = tid.load(Ordering::SeqCst);
+    std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))
+        .is_ok_and(|line| line.starts_with("449 "))
+}
+
 fn is_kicked(pair: &Pair) -> bool {
     let mut byte = [0; 8];
     rustix::net::recv(&pair.socket, &mut byte, rustix::net::RecvFlags::DONTWAIT).is_ok()
@@ -232,11 +239,7 @@ fn local_stop__in_a_handler_of_the_sleeping_thread__then_it_returns_again() {
         told.store(sys::gettid(), Ordering::SeqCst);
         client.get(Deadline::Never)
     });
-    until("the sleeper is in futex_waitv", || {
-        let tid = tid.load(Ordering::SeqCst);
-        std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))
-            .is_ok_and(|line| line.starts_with("449 "))
-    });
+    until("the sleeper is in futex_waitv", || sleeps(&tid));
     // SAFETY: tgkill to a living thread of this process.
     unsafe {
         libc::syscall(
@@ -278,11 +281,7 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_its_stop_is_not_acknowledg
         told.store(sys::gettid(), Ordering::SeqCst);
         client.get(Deadline::Never)
     });
-    until("the sleeper is in futex_waitv", || {
-        let tid = tid.load(Ordering::SeqCst);
-        std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))
-            .is_ok_and(|line| line.starts_with("449 "))
-    });
+    until("the sleeper is in futex_waitv", || sleeps(&tid));
     // Gate and bells, but no wake-up: the sleeper is still inside when its handler bounces.
     let gate = memory.session_gate();
     memory.stop();
@@ -509,6 +508,27 @@ fn held__receive_session__then_not_writable() {
 }
 
 #[test]
+fn wait_started__session_ends_while_stopped__then_stale_without_the_backstop() {
+    // Each round would take a second if only the backstop ended it.
+    let start = Instant::now();
+    for _ in 0..40 {
+        let pair = pair(false);
+        pair.lender.memory().stop();
+        let client = pair.client.clone();
+        let tid = Arc::new(AtomicU32::new(0));
+        let told = tid.clone();
+        let waiter = std::thread::spawn(move || {
+            told.store(sys::gettid(), Ordering::SeqCst);
+            client.wait_started(Deadline::Never)
+        });
+        until("the waiter sleeps", || sleeps(&tid));
+        pair.lender.memory().set_state(State::Gone);
+        assert_eq!(waiter.join().unwrap(), Err(Refusal::Stale));
+    }
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
 fn tombstone__sleepers_and_watch__then_all_return_at_once() {
     let pair = pair(false);
     let watch = pair.client.watch().unwrap();
@@ -526,11 +546,7 @@ fn tombstone__sleepers_and_watch__then_all_return_at_once() {
         })
         .collect();
     for (_, tid) in &waiters {
-        until("the waiter sleeps", || {
-            let tid = tid.load(Ordering::SeqCst);
-            std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))
-                .is_ok_and(|line| line.starts_with("449 "))
-        });
+        until("the waiter sleeps", || sleeps(&tid));
     }
     assert_eq!(pair.client.callers(), 0, "a waiter for a start is no user");
     pair.client.tombstone();

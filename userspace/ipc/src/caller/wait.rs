@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use super::{Attachment, Deadline, Refusal};
 use crate::bell::Bell;
 use crate::gate::is_open;
+use crate::memory::State;
 use crate::sys::{self, Waited};
 use crate::{life, site};
 
@@ -87,6 +88,7 @@ pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(
         let words = [
             (attachment.words.local_gate().word(), local),
             (attachment.words.session_gate().word(), session),
+            (attachment.words.state(), State::Open as u32),
             (attachment.words.life(), attachment.life_value),
         ];
         if sys::futex_waitv(words, until) == Waited::Unsupported {
