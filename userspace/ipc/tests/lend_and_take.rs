@@ -546,7 +546,7 @@ fn tombstone__sleepers_and_watch__then_all_return_at_once() {
         })
         .collect();
     for (_, tid) in &waiters {
-        until("the waiter sleeps", || sleeps(&tid));
+        until("the waiter sleeps", || sleeps(tid));
     }
     assert_eq!(pair.client.callers(), 0, "a waiter for a start is no user");
     pair.client.tombstone();
