@@ -204,4 +204,18 @@ impl Control {
     pub fn destroy(&mut self, session: &str) -> Result<Certificate> {
         self.try_destroy(session)?.document()
     }
+
+    /// Destroys a session as soon as its last user has left, within ten seconds.
+    ///
+    /// # Errors
+    /// When somebody has not left by then.
+    pub fn destroy_wait(&mut self, session: &str) -> Result<Certificate> {
+        let wait = serde_json::json!({ "deadline_ms": 10_000 });
+        self.request(
+            "POST",
+            &format!("/v1/sessions/{session}/destroy_wait"),
+            &wait,
+        )?
+        .document()
+    }
 }

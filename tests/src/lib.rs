@@ -22,8 +22,10 @@ mod programs;
 mod puppet;
 mod relay;
 mod rig;
+mod seen;
 mod sender;
 mod spec;
+mod viewer;
 
 pub use control::{Answer, Control};
 pub use errno::errno_name;
@@ -32,5 +34,7 @@ pub use programs::program;
 pub use puppet::Puppet;
 pub use relay::{Disturbance, Done, Relay};
 pub use rig::Rig;
+pub use seen::Seen;
 pub use sender::{GStreamer, frame_hashes};
 pub use spec::{Raster, receive, send};
+pub use viewer::Viewer;

@@ -3,14 +3,12 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Backend, Config, Daemon, Deadline, End, Stage, Veth};
+use onair_stage::{Backend, Config, Daemon, Deadline, End, MEMORY_MB, Stage, Veth};
 
 use crate::control::Control;
 use crate::programs::program;
 use crate::puppet::Puppet;
 
-/// Hugepages that a daemon of the tests gets, in MB.
-const HUGEPAGES_MB: u64 = 256;
 /// How long a daemon may take to be ready, and to end.
 const PATIENCE: u64 = 30;
 
@@ -71,7 +69,7 @@ impl Rig {
             },
             mtu: 1500,
         })?;
-        config.hugepages = stage.hugepages(HUGEPAGES_MB)?;
+        config.hugepages = stage.hugepages(MEMORY_MB)?;
         let mut rig = Self {
             daemon: None,
             stage,

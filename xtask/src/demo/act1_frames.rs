@@ -27,7 +27,6 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
         "Act 1 · frames: 1280×720 at {RATE} a second, for {seconds} s, from port a to port b"
     ));
     scene.create("studio", Direction::Receive, 5004)?;
-    scene.create("camera", Direction::Send, 5004)?;
     scene.ctl.tell(&["session", "start", "studio"])?;
     let mut verifier = scene.client("onair-verify", &["studio", &THREADS.to_string()])?;
     verifier.event("ready")?;
@@ -35,6 +34,7 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
         "process {} (onair-verify) takes frames with {THREADS} threads",
         verifier.pid()
     ));
+    scene.create("camera", Direction::Send, 5004)?;
     scene.ctl.tell(&["session", "start", "camera"])?;
     say::wait("frames are sent, received and verified", |bar| {
         watch(&mut verifier, bar, Duration::from_secs(seconds))

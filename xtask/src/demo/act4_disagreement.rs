@@ -1,7 +1,7 @@
 //! Act 4: a counter in shared memory lies. The counters say that nobody is there, the kernel says
 //! that somebody is: nothing is freed.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use onair_stage::{Deadline, until};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -46,17 +46,22 @@ pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
     );
     say::good("the counters say 0, the kernel says 1: refused, nothing is freed");
 
+    let destroy = scene
+        .ctl
+        .begin(&["session", "destroy", "lie", "--wait", "10s"])?;
+    until(
+        "the destroy to wait for the caller",
+        Deadline::seconds(5),
+        || {
+            let view = scene.ctl.quiet(&["session", "show", "lie"])?;
+            Ok((view["state"] == "draining").then_some(()))
+        },
+    )?;
     say::command(format_args!("kill -CONT {}", liar.pid()));
     liar.running().signal(Signal::CONT)?;
     liar.event("returned")?;
-    let leaving = std::thread::spawn(move || liar.leave());
-    let certificate = scene
-        .ctl
-        .tell(&["session", "destroy", "lie", "--wait", "10s"])?;
-    leaving
-        .join()
-        .ok()
-        .context("the client's thread panicked")??;
+    liar.leave()?;
+    let certificate = destroy.end()?;
     let (left, done) = (
         step(&certificate, "last_user_left")?,
         step(&certificate, "destroyed")?,

@@ -1,7 +1,7 @@
 //! `onairctl`, as an operator would use it: each command line is shown before it is run.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -81,32 +81,79 @@ impl Ctl {
         }
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<Result<Value, Refusal>> {
-        let done = self.run(arguments, true)?;
-        let text = String::from_utf8_lossy(&done.stdout);
-        let document = serde_json::from_str(&text).with_context(|| {
-            format!(
-                "`onairctl {}` ({}) printed no JSON: {text}{}",
-                arguments.join(" "),
-                done.status,
-                String::from_utf8_lossy(&done.stderr)
-            )
-        })?;
-        Ok(if done.status.success() {
-            Ok(document)
-        } else {
-            Err(Refusal(document))
+    /// Shows the command and starts it.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Result<Under> {
+        say::command(format_args!("onairctl {} &", arguments.join(" ")));
+        let child = self
+            .command(arguments, true)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("running onairctl")?;
+        Ok(Under {
+            child,
+            line: arguments.join(" "),
         })
     }
 
+    fn ask(&self, arguments: &[&str]) -> Result<Result<Value, Refusal>> {
+        read(&self.run(arguments, true)?, &arguments.join(" "))
+    }
+
     fn run(&self, arguments: &[&str], json: bool) -> Result<Output> {
+        self.command(arguments, json)
+            .output()
+            .context("running onairctl")
+    }
+
+    fn command(&self, arguments: &[&str], json: bool) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--socket").arg(&self.socket);
         if json {
             command.arg("--json");
         }
-        command.args(arguments).output().context("running onairctl")
+        command.args(arguments);
+        command
     }
+}
+
+/// A command that is under way.
+pub(crate) struct Under {
+    child: Child,
+    line: String,
+}
+
+impl Under {
+    /// Waits for its end and gives the document.
+    ///
+    /// # Errors
+    /// When the daemon refuses, or there is no answer.
+    pub(crate) fn end(self) -> Result<Value> {
+        match read(&self.child.wait_with_output()?, &self.line)? {
+            Ok(document) => Ok(document),
+            Err(Refusal(problem)) => bail!("`onairctl {}` was refused: {problem}", self.line),
+        }
+    }
+}
+
+fn read(done: &Output, line: &str) -> Result<Result<Value, Refusal>> {
+    let text = String::from_utf8_lossy(&done.stdout);
+    let document = serde_json::from_str(&text).with_context(|| {
+        format!(
+            "`onairctl {line}` ({}) printed no JSON: {text}{}",
+            done.status,
+            String::from_utf8_lossy(&done.stderr)
+        )
+    })?;
+    Ok(if done.status.success() {
+        Ok(document)
+    } else {
+        Err(Refusal(document))
+    })
 }
 
 /// What a program has printed, set off from what the demo says.

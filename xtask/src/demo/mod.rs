@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
+use onair_stage::{Deadline, MEMORY_MB, Snapshot, Stage, take_down_leftovers};
 
 use crate::{cargo, clean_up, say, setup, stage};
 use report::{Outcome, Report};
@@ -59,9 +59,6 @@ enum Need {
     Probe,
 }
 
-/// Hugepages for the daemon, in MB.
-const HUGEPAGES_MB: u64 = 256;
-
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing()?;
     say::step("Build");
@@ -97,13 +94,13 @@ fn play(arguments: &Arguments, programs: &[PathBuf], report: &mut Report) -> Res
     say::step("Stage");
     let stage = Stage::open("demo")?;
     stage.veth(&stage::CABLE)?;
-    let hugepages = stage.hugepages(HUGEPAGES_MB)?;
+    let hugepages = stage.hugepages(MEMORY_MB)?;
     say::good(format_args!(
         "network namespace {}, with a cable va–vb in it",
         stage.namespace()
     ));
     if hugepages {
-        say::good(format_args!("{HUGEPAGES_MB} MB of hugepages"));
+        say::good(format_args!("{MEMORY_MB} MB of hugepages"));
     } else {
         say::warning("no hugepages to be had: ordinary memory, which is slower");
     }

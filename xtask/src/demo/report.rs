@@ -20,7 +20,7 @@ pub(crate) struct Report {
     pub(crate) frames: Frames,
     /// Act 2: whom the daemon named, as in the control API.
     pub(crate) blocked_callers: Vec<Value>,
-    /// Act 2: CPU that they used while they were blocked, per cent of one core, all together.
+    /// Act 2: CPU that the busiest of them used while it was blocked, per cent of one core.
     pub(crate) blocked_cpu_percent: f64,
     /// Act 3: whether destroy was refused while there were users.
     pub(crate) destroy_refused: bool,

@@ -38,7 +38,7 @@ fn facts(report: &Report) {
         frames.sent, report.backend, frames.verified, frames.lost, frames.wrong
     ));
     say::note(format_args!(
-        "blocked      {} callers at {:.2} % CPU, each named; the kernel agrees",
+        "blocked      {} callers at {:.2} % CPU each, all named; the kernel agrees",
         report.blocked_callers.len(),
         report.blocked_cpu_percent
     ));

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use crate::stage::Stage;
 
+/// DPDK's memory in a daemon on a stage, in MB: two ports' packets, with room to spare. With
+/// hugepages, this much of them.
+pub const MEMORY_MB: u64 = 256;
+
 /// How the packets go from one port to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
@@ -116,7 +120,7 @@ impl Config {
             "[control]\nsocket = \"{folder}/control.sock\"\n\
              [attach]\nsocket = \"{folder}/attach.sock\"\n\
              [state]\ndir = \"{folder}/state\"\n\
-             [dpdk]\nhugepages = \"{hugepages}\"\n\
+             [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {MEMORY_MB}\n\
              [probe]\nmode = \"{}\"\n\
              [[poller]]\nname = \"p0\"\ncore = {core}\n",
             self.probe

@@ -19,6 +19,8 @@ use crate::until::Deadline;
 pub struct Daemon {
     running: Running,
     log: PathBuf,
+    /// Where in the log this daemon's part begins: another may have run on this stage before.
+    log_begin: usize,
 }
 
 impl Daemon {
@@ -52,6 +54,7 @@ impl Daemon {
             .with_context(|| format!("writing {}", file.display()))?;
         let log = stage.directory().join("onaird.log");
         let out = File::options().create(true).append(true).open(&log)?;
+        let log_begin = usize::try_from(out.metadata()?.len()).context("the log's length")?;
         let notify = stage.directory().join("notify.sock");
         // The socket of a daemon that was started before on this stage may still lie there.
         let _ = fs::remove_file(&notify);
@@ -71,6 +74,7 @@ impl Daemon {
         let mut daemon = Self {
             running: Running::new("onaird", child)?,
             log,
+            log_begin,
         };
         daemon.wait_ready(&socket, deadline)?;
         Ok(daemon)
@@ -134,12 +138,12 @@ impl Daemon {
         }
     }
 
-    /// All that it has logged on this stage.
+    /// All that it has logged.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read(&self.log)
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .unwrap_or_default()
+        let all = fs::read(&self.log).unwrap_or_default();
+        let own = all.get(self.log_begin..).unwrap_or_default();
+        String::from_utf8_lossy(own).into_owned()
     }
 
     /// The last `lines` lines of [`Daemon::log`].

@@ -33,7 +33,7 @@ mod until;
 
 pub use actor::Actor;
 pub use command::{output, run};
-pub use config::{Backend, Config, Port};
+pub use config::{Backend, Config, MEMORY_MB, Port};
 pub use daemon::Daemon;
 pub use interrupt::{Guard, guard};
 pub use leftovers::{end_run, take_down_leftovers};

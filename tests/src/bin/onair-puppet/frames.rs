@@ -1,7 +1,8 @@
 //! Commands on frames.
 
 use anyhow::{Context as _, Result, bail};
-use onair::{Buffer, Error, Session, Status, Timeout};
+use onair::{Error, Session, Timeout};
+use onair_tests::Seen;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -15,7 +16,7 @@ impl Puppet {
                 let session = self.session()?;
                 session
                     .buffer_get(timeout(rest)?)
-                    .map(|buffer| describe(&buffer))
+                    .map(|buffer| json!(Seen::of(&buffer)))
             }
             "hold" => self.hold(rest.parse()?)?,
             "put" => {
@@ -69,21 +70,6 @@ impl Puppet {
         }
         Ok(self.held.remove(0))
     }
-}
-
-/// Number, status and hash of a frame.
-pub(crate) fn describe(buffer: &Buffer<'_>) -> Value {
-    let missing = match buffer.status() {
-        Status::Complete => 0,
-        Status::Incomplete(incomplete) => incomplete.bytes_missing,
-    };
-    json!({
-        "number": buffer.number(),
-        "rtp_timestamp": buffer.rtp_timestamp(),
-        "complete": buffer.status().is_complete(),
-        "bytes_missing": missing,
-        "hash": xxh3_64(buffer),
-    })
 }
 
 /// Takes what is ready and gives it back; how many that was.

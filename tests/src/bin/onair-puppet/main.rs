@@ -16,7 +16,7 @@
 //! Threads: `block N` (each waits in `buffer_get` until an error; event `returned`), `spin N` (each
 //! asks again after EAGAIN, as applications do; `stop-spinning` ends them), `count-stops N` (each
 //! counts the EAGAINs of its waits; `counts` tells them), `watch N` (one takes N frames; event
-//! `watched` with number, status and hash of each), `exit-holding` (one takes a frame and exits).
+//! `watched` with what it saw of each; `taken` tells how many so far), `exit-holding` (one takes a frame and exits).
 //!
 //! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `exec PROGRAM ARG…`.
 #![forbid(unsafe_code)]
@@ -66,7 +66,7 @@ impl Puppet {
             "get" | "hold" | "put" | "put-again" | "put-into" | "put-all" | "drain" | "submit" => {
                 self.frame_command(word, rest)?
             }
-            "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch"
+            "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch" | "taken"
             | "exit-holding" => self.thread_command(word, rest)?,
             "clear-slots" | "scribble" | "exec" => self.hostile_command(word, rest)?,
             _ => bail!("no such command"),

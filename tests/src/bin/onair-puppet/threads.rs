@@ -8,10 +8,9 @@ use std::thread;
 use anyhow::{Result, bail};
 use onair::{Error, Session, Timeout};
 use onair_ipc::sys::{gettid, monotonic_ns};
-use onair_tests::errno_name;
+use onair_tests::{Seen, errno_name};
 use serde_json::{Value, json};
 
-use super::frames::describe;
 use super::{Outcome, Puppet, say};
 
 /// What the threads share with the commands.
@@ -20,6 +19,8 @@ pub(crate) struct Crowd {
     stop_spinning: Arc<AtomicBool>,
     /// One for each thread of `count-stops`.
     counts: Arc<Mutex<Vec<Arc<AtomicU64>>>>,
+    /// Frames that the threads of `watch` have taken.
+    taken: Arc<AtomicU64>,
 }
 
 impl Puppet {
@@ -47,8 +48,9 @@ impl Puppet {
             }
             "watch" => {
                 let frames = rest.parse()?;
-                many("1", move || watch(&session, frames))?
+                many("1", move || watch(&session, frames, &crowd.taken))?
             }
+            "taken" => json!({ "frames": crowd.taken.load(Ordering::Relaxed) }),
             "exit-holding" => {
                 let number = thread::spawn(move || {
                     let buffer = session.buffer_get(Timeout::millis(10_000))?;
@@ -147,12 +149,16 @@ fn count_stops(session: &Session, crowd: &Crowd) {
     }
 }
 
-fn watch(session: &Session, count: usize) {
+fn watch(session: &Session, count: usize, taken: &AtomicU64) {
     let mut frames = Vec::new();
     let mut end = "all".to_owned();
     while frames.len() < count {
         match session.buffer_get(Timeout::NEVER) {
-            Ok(buffer) => frames.push(describe(&buffer)),
+            Ok(buffer) => {
+                frames.push(Seen::of(&buffer));
+                drop(buffer);
+                taken.fetch_add(1, Ordering::Relaxed);
+            }
             Err(error) => {
                 end = errno_name(&error);
                 break;

@@ -1,0 +1,184 @@
+//! A client of the attach socket without the library: it says what it likes.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use onair_ipc::message::MAX_PACKET;
+use onair_ipc::site;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt,
+};
+use serde_json::{Value, json};
+
+/// How long the daemon may take to answer, or to read.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A connection to the attach socket.
+#[derive(Debug)]
+pub struct RawClient {
+    socket: OwnedFd,
+}
+
+impl RawClient {
+    /// Connects to `path`, and says nothing.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn connect(path: &Path) -> Result<Self> {
+        let kind = SocketType::SEQPACKET;
+        let socket =
+            rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        for direction in [sockopt::Timeout::Send, sockopt::Timeout::Recv] {
+            sockopt::set_socket_timeout(&socket, direction, Some(PATIENCE))?;
+        }
+        rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
+            .with_context(|| format!("connecting to {}", path.display()))?;
+        Ok(Self { socket })
+    }
+
+    /// Connects, and says hello as the library does.
+    ///
+    /// # Errors
+    /// When the daemon does not welcome it.
+    pub fn welcomed(path: &Path) -> Result<Self> {
+        let client = Self::connect(path)?;
+        let answer = client.ask(&hello())?;
+        if answer["type"] != "welcome" {
+            bail!("hello was answered with {answer}");
+        }
+        Ok(client)
+    }
+
+    /// Sends a packet.
+    ///
+    /// # Errors
+    /// The kernel's: `PIPE` when the daemon has closed the connection.
+    pub fn send(&self, packet: &[u8]) -> Result<(), Errno> {
+        rustix::net::send(&self.socket, packet, SendFlags::NOSIGNAL).map(drop)
+    }
+
+    /// Sends a packet if the daemon has room for it.
+    ///
+    /// # Errors
+    /// The kernel's: `AGAIN` when it has not.
+    pub fn send_now(&self, packet: &[u8]) -> Result<(), Errno> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        rustix::net::send(&self.socket, packet, flags).map(drop)
+    }
+
+    /// Sends a packet together with a descriptor.
+    ///
+    /// # Errors
+    /// The kernel's: `PERM` when the daemon takes no descriptors (Linux 6.16).
+    pub fn send_with(&self, packet: &[u8], descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let descriptors = [descriptor];
+        assert!(
+            control.push(SendAncillaryMessage::ScmRights(&descriptors)),
+            "there is room for one"
+        );
+        let parts = [IoSlice::new(packet)];
+        rustix::net::sendmsg(&self.socket, &parts, &mut control, SendFlags::NOSIGNAL).map(drop)
+    }
+
+    /// The daemon's next packet; `None` when it has closed the connection.
+    ///
+    /// # Errors
+    /// When it says nothing for half a minute, or something that is not JSON.
+    pub fn hear(&self) -> Result<Option<Value>> {
+        Ok(self.hear_with_descriptors()?.map(|(value, _)| value))
+    }
+
+    /// As [`RawClient::hear`], with the descriptors that came along.
+    ///
+    /// # Errors
+    /// As [`RawClient::hear`].
+    pub fn hear_with_descriptors(&self) -> Result<Option<(Value, Vec<OwnedFd>)>> {
+        let mut bytes = vec![0; MAX_PACKET];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let message = match rustix::net::recvmsg(
+            &self.socket,
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        ) {
+            Ok(message) => message,
+            Err(Errno::CONNRESET) => return Ok(None),
+            Err(Errno::AGAIN) => bail!("the daemon said nothing for {PATIENCE:?}"),
+            Err(error) => return Err(error).context("reading the daemon's answer"),
+        };
+        if message.bytes == 0 {
+            return Ok(None);
+        }
+        let mut descriptors = Vec::new();
+        for item in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = item {
+                descriptors.extend(received);
+            }
+        }
+        let value = serde_json::from_slice(&bytes[..message.bytes])
+            .context("the daemon's answer is not JSON")?;
+        Ok(Some((value, descriptors)))
+    }
+
+    /// Says `request` and gives the answer.
+    ///
+    /// # Errors
+    /// As [`RawClient::hear`], and when the daemon closes the connection instead.
+    pub fn ask(&self, request: &Value) -> Result<Value> {
+        self.send(request.to_string().as_bytes())
+            .with_context(|| format!("sending {request}"))?;
+        self.hear()?
+            .with_context(|| format!("the daemon closed the connection after {request}"))
+    }
+
+    /// Begins to attach to `session`; gives the token of the challenge.
+    ///
+    /// # Errors
+    /// When it is not challenged.
+    pub fn challenged(&self, session: &str) -> Result<u64> {
+        let answer = self.ask(&json!({ "type": "attach", "session": session }))?;
+        let token = answer["token"]
+            .as_str()
+            .with_context(|| format!("attach was answered with {answer}"))?;
+        Ok(u64::from_str_radix(token, 16)?)
+    }
+
+    /// Attaches this process to `session`, and maps nothing of what it is given.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn attach(&self, session: &str) -> Result<Value> {
+        site::canary(self.challenged(session)?);
+        let answer = self.ask(&json!({ "type": "proved" }))?;
+        if answer["type"] != "attached" {
+            bail!("proved was answered with {answer}");
+        }
+        Ok(answer)
+    }
+}
+
+impl AsFd for RawClient {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// What the library says first.
+#[must_use]
+pub fn hello() -> Value {
+    json!({
+        "type": "hello",
+        "protocol": onair_ipc::message::PROTOCOL,
+        "library": "raw client of the tests",
+        "sites": true,
+    })
+}

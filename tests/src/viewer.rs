@@ -1,0 +1,80 @@
+//! A client process that takes every frame of a session and says what it saw.
+
+use anyhow::{Context as _, Result};
+use onair_stage::{Deadline, until};
+
+use crate::control::Control;
+use crate::puppet::Puppet;
+use crate::rig::Rig;
+use crate::seen::Seen;
+
+/// A puppet with one thread that takes frames until its session stops.
+#[derive(Debug)]
+pub struct Viewer {
+    puppet: Puppet,
+    session: String,
+}
+
+impl Viewer {
+    /// Starts one on `session`, which must run.
+    ///
+    /// # Errors
+    /// When it cannot attach.
+    pub fn start(rig: &Rig, session: &str) -> Result<Self> {
+        let mut puppet = rig.puppet()?;
+        puppet.say(format_args!("attach {session}"))?;
+        puppet.say(format_args!("watch {}", u32::MAX))?;
+        Ok(Self {
+            puppet,
+            session: session.to_owned(),
+        })
+    }
+
+    /// Frames that it has taken so far.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn taken(&mut self) -> Result<u64> {
+        let answer = self.puppet.say("taken")?;
+        answer["frames"].as_u64().context("frames")
+    }
+
+    /// Waits until it has taken `frames` frames.
+    ///
+    /// # Errors
+    /// When `deadline` passes first.
+    pub fn wait(&mut self, frames: u64, deadline: Deadline) -> Result<()> {
+        let mut taken = 0;
+        until(format_args!("{frames} frames"), deadline, || {
+            taken = self.taken()?;
+            Ok((taken >= frames).then_some(()))
+        })
+        .with_context(|| format!("{taken} frames came"))
+    }
+
+    /// Waits until it has taken every frame that it was lent, stops its session, and gives what
+    /// it saw. It must be the session's only client.
+    ///
+    /// # Errors
+    /// When frames go on coming, or a call of it did not end with the stop.
+    pub fn finish(mut self, control: &mut Control, deadline: Deadline) -> Result<Vec<Seen>> {
+        let session = self.session.clone();
+        until("every frame to be taken", deadline, || {
+            let counters = control.show(&session)?.counters;
+            let lent = counters.frames_complete + counters.frames_incomplete;
+            Ok((self.taken()? == lent - counters.frames_dropped_slow).then_some(()))
+        })?;
+        control.stop(&session)?;
+        self.seen()
+    }
+
+    /// What it saw, once its session has been stopped.
+    ///
+    /// # Errors
+    /// When its call does not end with `EAGAIN`.
+    pub fn seen(&mut self) -> Result<Vec<Seen>> {
+        let event = self.puppet.event("watched")?;
+        anyhow::ensure!(event["end"] == "EAGAIN", "it ended with {}", event["end"]);
+        Ok(serde_json::from_value(event["frames"].clone())?)
+    }
+}
