@@ -13,6 +13,7 @@ use onair_probe::{Armed, Probe};
 use rustix::process::{PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_seqpacket::UnixSeqpacket;
 use tokio_seqpacket::ancillary::AncillaryMessageWriter;
 
@@ -52,6 +53,8 @@ struct Proving {
     probe: Probe,
     token: u64,
     armed: Armed,
+    /// When the challenge was given.
+    since: Instant,
 }
 
 /// What handling a request came to.
@@ -156,10 +159,14 @@ async fn converse(
     let mut buffer = vec![0; MAX_PACKET];
     let mut packets = 0;
     loop {
+        let answer_by = match &stage {
+            Stage::Proving(proving) => Some(proving.since + limits.prove),
+            _ => None,
+        };
         let request = tokio::select! {
             biased;
             _ = death.readable() => return (End::ProcessEnded, stage),
-            () = tokio::time::sleep(limits.prove), if matches!(stage, Stage::Proving(_)) => {
+            () = until(answer_by), if answer_by.is_some() => {
                 let refused = refusal("probe_blind", "the challenge was not answered in time");
                 send(socket, &refused, &[]).await;
                 return (End::HungUp, stage);
@@ -230,6 +237,13 @@ async fn converse(
         if !send(socket, &outcome.response, &descriptors).await {
             return (End::HungUp, stage);
         }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -399,6 +413,7 @@ impl Connection {
                     probe,
                     token,
                     armed,
+                    since: Instant::now(),
                 })),
             )),
             Err(reason) if required => {
