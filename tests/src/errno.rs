@@ -19,6 +19,7 @@ pub fn errno_name(error: &Error) -> String {
         Errno::SHUTDOWN => "ESHUTDOWN",
         Errno::IO => "EIO",
         Errno::PROTO => "EPROTO",
+        Errno::DQUOT => "EDQUOT",
         other => return other.raw_os_error().to_string(),
     };
     name.to_owned()

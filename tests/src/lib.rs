@@ -18,8 +18,10 @@
 
 mod control;
 mod errno;
+mod footprint;
 mod programs;
 mod puppet;
+mod raw_client;
 mod relay;
 mod rig;
 mod seen;
@@ -29,9 +31,13 @@ mod viewer;
 
 pub use control::{Answer, Control};
 pub use errno::errno_name;
-pub use onair_stage::{Backend, Config, Deadline, Port, blocked, cpu_time, until};
+pub use footprint::Footprint;
+pub use onair_stage::{
+    Backend, Config, Deadline, Port, Running, blocked, cpu_time, threads, until,
+};
 pub use programs::program;
-pub use puppet::Puppet;
+pub use puppet::{Puppet, freeze};
+pub use raw_client::{RawClient, hello};
 pub use relay::{Disturbance, Done, Relay};
 pub use rig::Rig;
 pub use seen::Seen;

@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Actor, Config, Deadline, Running, Stage, blocked, until};
+use onair_stage::{Actor, Config, Deadline, Running, Stage, blocked, threads, until};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::programs::program;
@@ -50,6 +51,54 @@ impl Puppet {
     /// When there is no answer.
     pub fn ask(&mut self, line: impl Display) -> Result<Value> {
         self.actor.ask(line, Deadline::after(PATIENCE))
+    }
+
+    /// Says `line` and waits for no answer: [`Puppet::answer`] does.
+    ///
+    /// # Errors
+    /// When it does not listen any more.
+    pub fn tell(&mut self, line: impl Display) -> Result<()> {
+        self.actor.tell(line)
+    }
+
+    /// Waits for the answer to what was told with [`Puppet::tell`]; `word` is its first word.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub fn answer(&mut self, word: &str) -> Result<Value> {
+        self.actor.hear(
+            format_args!("the answer to `{word}`"),
+            Deadline::after(PATIENCE),
+            |line| line["answer"] == word,
+        )
+    }
+
+    /// Says `line`, and gives the name of the error that the library returned: empty for none.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn errno(&mut self, line: impl Display) -> Result<String> {
+        let answer = self.ask(line)?;
+        Ok(answer["error"]["errno"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
+    }
+
+    /// Stops the whole process with SIGSTOP, and waits until it stands.
+    ///
+    /// # Errors
+    /// When it does not, in time.
+    pub fn freeze(&mut self) -> Result<()> {
+        freeze(self.actor.running())
+    }
+
+    /// Lets a frozen process go on.
+    ///
+    /// # Errors
+    /// What kill(2) fails with.
+    pub fn thaw(&mut self) -> Result<()> {
+        self.actor.running().signal(Signal::CONT)
     }
 
     /// Says `line`, which must succeed.
@@ -115,6 +164,14 @@ impl Puppet {
             .collect()
     }
 
+    /// SIGKILL, and waits until it is gone.
+    ///
+    /// # Errors
+    /// What kill(2) and waitpid(2) fail with.
+    pub fn kill(mut self) -> Result<()> {
+        self.actor.running().kill().map(drop)
+    }
+
     /// Lets it end by itself, and gives what is left to read of its exit.
     ///
     /// # Errors
@@ -123,4 +180,26 @@ impl Puppet {
         self.actor.close();
         self.actor.running().wait(Deadline::after(PATIENCE))
     }
+}
+
+/// Stops a process with SIGSTOP, and waits until all of its threads stand.
+///
+/// # Errors
+/// When they do not, in time.
+pub fn freeze(process: &mut Running) -> Result<()> {
+    process.signal(Signal::STOP)?;
+    let pid = process.pid();
+    until(
+        format_args!("process {pid} to stand still"),
+        Deadline::after(PATIENCE),
+        || {
+            for tid in threads(pid)? {
+                let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat"))?;
+                if !stat.contains(") T ") {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        },
+    )
 }

@@ -8,6 +8,7 @@ use onair_stage::{Backend, Config, Daemon, Deadline, End, MEMORY_MB, Stage, Veth
 use crate::control::Control;
 use crate::programs::program;
 use crate::puppet::Puppet;
+use crate::raw_client::RawClient;
 
 /// How long a daemon may take to be ready, and to end.
 const PATIENCE: u64 = 30;
@@ -50,6 +51,39 @@ impl Rig {
     /// As [`Rig::pair`].
     pub fn with(config: Config, prepare: impl FnOnce(&mut Command)) -> Result<Self> {
         Self::put_up(config, None, prepare)
+    }
+
+    /// Two ports `a` and `b` at the ends of a wire inside the daemon: no interface and no hugepage
+    /// is needed, for tests that are not about packets.
+    ///
+    /// # Errors
+    /// As [`Rig::pair`].
+    pub fn rings() -> Result<Self> {
+        Self::rings_with(|_| {})
+    }
+
+    /// As [`Rig::rings`], with changes to the configuration.
+    ///
+    /// # Errors
+    /// As [`Rig::pair`].
+    pub fn rings_with(change: impl FnOnce(&mut Config)) -> Result<Self> {
+        let mut config = Config::pair(Backend::Ring);
+        change(&mut config);
+        let mut rig = Self {
+            daemon: None,
+            stage: Stage::open("test")?,
+            config,
+        };
+        rig.start_daemon()?;
+        Ok(rig)
+    }
+
+    /// A new connection to the attach socket that says hello and nothing else.
+    ///
+    /// # Errors
+    /// When it is not welcomed.
+    pub fn raw_client(&self) -> Result<RawClient> {
+        RawClient::welcomed(&Config::attach_socket(&self.stage))
     }
 
     fn put_up(

@@ -1,5 +1,6 @@
 //! Lines of JSON on stdout.
 
+use onair::Error;
 use onair_tests::errno_name;
 use serde_json::{Value, json};
 
@@ -11,7 +12,15 @@ pub(crate) fn answer(line: &str, outcome: Outcome) {
         Ok(Value::Null) => json!({}),
         Ok(value) => value,
         Err(error) => {
-            json!({ "error": { "errno": errno_name(&error), "message": error.to_string() } })
+            let blockers = match &error {
+                Error::Busy(busy) => json!(busy.blockers),
+                _ => Value::Null,
+            };
+            json!({ "error": {
+                "errno": errno_name(&error),
+                "message": error.to_string(),
+                "blockers": blockers,
+            } })
         }
     };
     answer["answer"] = line

@@ -1,0 +1,383 @@
+//! What applications do wrong, from processes of their own: each gets a typed error, and neither
+//! the daemon nor anybody else is harmed.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{BlockerKind, HealthStatus, SessionState, Source};
+use onair_tests::{Control, Puppet, Raster, Rig, blocked, receive, send};
+use serde_json::{Value, json};
+
+/// A daemon, and a client of a session of its own that waits in `buffer_get` all along.
+struct Scene {
+    rig: Rig,
+    control: Control,
+    bystander: Puppet,
+    waiting: BTreeSet<u32>,
+    daemon: u32,
+}
+
+impl Scene {
+    fn open() -> Result<Self> {
+        let mut rig = Rig::rings()?;
+        let mut control = rig.control()?;
+        control.create(&receive("quiet", Raster::SMALL, 6000))?;
+        let mut bystander = rig.puppet()?;
+        bystander.say("attach quiet")?;
+        let waiting = bystander.block(2)?;
+        let daemon = rig.daemon()?.pid();
+        Ok(Self {
+            rig,
+            control,
+            bystander,
+            waiting,
+            daemon,
+        })
+    }
+
+    /// A process that has created and attached to session `name` at UDP port `udp`.
+    fn owner(&self, name: &str, udp: u16) -> Result<Puppet> {
+        let mut owner = self.rig.puppet()?;
+        let spec = serde_json::to_value(receive(name, Raster::SMALL, udp))?;
+        let about = owner.say(format_args!("create {spec}"))?;
+        assert_eq!(
+            (&about["owner"], &about["watched"]),
+            (&true.into(), &true.into())
+        );
+        Ok(owner)
+    }
+
+    fn user(&self, session: &str) -> Result<Puppet> {
+        let mut user = self.rig.puppet()?;
+        user.say(format_args!("attach {session}"))?;
+        Ok(user)
+    }
+
+    /// Lets frames come to UDP port `udp`.
+    fn frames_to(&mut self, udp: u16) -> Result<()> {
+        let name = format!("to-{udp}");
+        self.control
+            .create(&send(&name, Raster::SMALL, udp, Source::Pattern))?;
+        Ok(())
+    }
+
+    /// The daemon is the one that it was and well, and the bystander gets frames.
+    fn unharmed(mut self) -> Result<()> {
+        let health = self.control.health()?;
+        assert_eq!((health.status, health.pid), (HealthStatus::Ok, self.daemon));
+        let waiting = blocked(self.bystander.pid())?;
+        ensure!(
+            self.waiting.is_subset(&waiting),
+            "the bystander's calls returned: {:?} of {:?} still wait",
+            waiting,
+            self.waiting
+        );
+        self.frames_to(6000)?;
+        let frame = self.bystander.say("get 10000")?;
+        assert_eq!(frame["bytes_missing"], 0, "{frame}");
+        for session in ["to-6000", "quiet"] {
+            self.control.stop(session)?;
+        }
+        for (_, result) in self.bystander.returned(2)? {
+            assert_eq!(result, "EAGAIN");
+        }
+        let certificate = self.control.destroy_wait("quiet")?;
+        assert!(certificate.reconciled.is_empty(), "{certificate:#?}");
+        self.rig.stop_daemon()
+    }
+}
+
+fn errno(answer: &Value) -> &str {
+    answer["error"]["errno"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn destroy__without_stop__then_refused_and_it_runs_on() -> Result<()> {
+    let mut scene = Scene::open()?;
+    let mut owner = scene.owner("cam", 5000)?;
+
+    for call in ["destroy", "destroy-wait 50"] {
+        assert_eq!(owner.errno(call)?, "EINVAL", "{call}");
+    }
+    let refusal = scene.control.try_destroy("cam")?;
+    assert_eq!((refusal.status, refusal.code()), (409, "running"));
+    assert_eq!(refusal.media_type, "application/problem+json");
+    assert_eq!(scene.control.show("cam")?.state, SessionState::Running);
+
+    scene.frames_to(5000)?;
+    owner.say("get 10000")?;
+    owner.say("stop")?;
+    let answer = owner.say("destroy")?;
+    assert_eq!(answer["certificate"]["name"], "cam");
+    assert_eq!(answer["certificate"]["requester"]["pid"], owner.pid());
+    scene.unharmed()
+}
+
+#[test]
+fn destroy__before_join__then_busy_and_the_blockers_named() -> Result<()> {
+    let mut scene = Scene::open()?;
+    let mut owner = scene.owner("cam", 5000)?;
+    let mut holder = scene.user("cam")?;
+    let mut sleeper = scene.user("cam")?;
+    let asleep = sleeper.block(2)?;
+    // It cannot leave when it is told to: not joined.
+    sleeper.freeze()?;
+    scene.frames_to(5000)?;
+    holder.say("hold 2")?;
+
+    owner.say("stop")?;
+    let refused = owner.ask("destroy")?;
+    assert_eq!(errno(&refused), "EBUSY", "{refused}");
+    let by_library: Vec<onair_api::Blocker> =
+        serde_json::from_value(refused["error"]["blockers"].clone())?;
+    let by_control = scene.control.try_destroy("cam")?;
+    assert_eq!((by_control.status, by_control.code()), (409, "busy"));
+    let by_http: Vec<onair_api::Blocker> =
+        serde_json::from_value(by_control.json["blockers"].clone())?;
+    for blockers in [by_library, by_http] {
+        assert!(blockers.iter().all(|it| it.command == "onair-puppet"));
+        let of = |pid: u32| blockers.iter().filter(move |it| it.pid == pid);
+        let tids: BTreeSet<u32> = of(sleeper.pid()).filter_map(|it| it.tid).collect();
+        assert_eq!(tids, asleep, "{blockers:#?}");
+        assert!(of(sleeper.pid()).all(|it| it.kind == BlockerKind::Blocked));
+        let frames: usize = of(holder.pid()).map(|it| it.held_frames.len()).sum();
+        assert_eq!(frames, 2, "{blockers:#?}");
+        assert!(of(owner.pid()).next().is_none(), "{blockers:#?}");
+    }
+
+    holder.say("put-all")?;
+    sleeper.thaw()?;
+    sleeper.returned(2)?;
+    let done = owner.say("destroy-wait 10000")?;
+    assert_eq!(done["certificate"]["reconciled"], json!([]));
+    scene.unharmed()
+}
+
+#[test]
+fn result__not_checked__then_the_next_call_says_the_same() -> Result<()> {
+    let scene = Scene::open()?;
+    let mut user = scene.user("quiet")?;
+    assert_eq!(user.errno("get 0")?, "ETIMEDOUT");
+    user.say("stop")?;
+    for _ in 0..3 {
+        assert_eq!(user.errno("get 1000")?, "EAGAIN");
+        assert_eq!(user.errno("poll 1000")?, "EAGAIN");
+    }
+    user.say("start")?;
+    assert_eq!(user.errno("get 0")?, "ETIMEDOUT");
+    user.say("detach")?;
+    for _ in 0..3 {
+        assert_eq!(user.errno("get never")?, "ESTALE");
+        assert_eq!(user.errno("poll never")?, "ESTALE");
+        assert_eq!(user.errno("wait-started never")?, "ESTALE");
+    }
+    scene.unharmed()
+}
+
+#[test]
+fn put__twice__then_already_and_nobody_elses_frame_is_put() -> Result<()> {
+    let mut scene = Scene::open()?;
+    scene.control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut user = scene.user("cam")?;
+    scene.frames_to(5000)?;
+    user.say("hold 1")?;
+    user.say("put")?;
+    assert_eq!(user.errno("put-again")?, "EALREADY");
+    // The same frame memory is lent again, more than once: an old handle must not put it.
+    for _ in 0..20 {
+        user.say("hold 4")?;
+        assert_eq!(user.errno("put-again")?, "EALREADY");
+        assert_eq!(scene.control.show("cam")?.attachments[0].lent, 4);
+        user.say("put-all")?;
+    }
+    scene.unharmed()
+}
+
+#[test]
+fn put__into_another_session__then_refused_and_still_held() -> Result<()> {
+    let mut scene = Scene::open()?;
+    for (name, udp) in [("one", 5000), ("two", 5001)] {
+        scene.control.create(&receive(name, Raster::SMALL, udp))?;
+    }
+    let mut user = scene.rig.puppet()?;
+    user.say("attach one")?;
+    user.say("attach two")?;
+    scene.frames_to(5000)?;
+    user.say("use 0")?;
+    user.say("hold 1")?;
+    assert_eq!(user.errno("put-into 1")?, "EINVAL");
+    assert_eq!(scene.control.show("one")?.attachments[0].lent, 1);
+    assert_eq!(scene.control.show("two")?.attachments[0].lent, 0);
+    scene.control.stop("two")?;
+    scene.control.destroy("two")?;
+    // The session that it was put into wrongly is gone: the frame is still the first one's.
+    assert_eq!(user.errno("put-into 1")?, "EINVAL");
+    user.say("put")?;
+    assert_eq!(scene.control.show("one")?.attachments[0].lent, 0);
+    scene.unharmed()
+}
+
+#[test]
+fn session__used_after_destroy__then_stale_in_every_call_and_on_every_way() -> Result<()> {
+    let mut scene = Scene::open()?;
+    let mut owner = scene.owner("cam", 5000)?;
+    let mut user = scene.user("cam")?;
+    scene.frames_to(5000)?;
+    for call in ["hold 1", "put"] {
+        user.say(call)?;
+    }
+    let mut late = scene.user("cam")?;
+    let id = scene.control.show("cam")?.id.to_string();
+    owner.say("stop")?;
+    owner.say("destroy-wait 10000")?;
+
+    // All that is left to do is to let the memory go, and that can be done.
+    late.say("detach")?;
+    for puppet in [&mut owner, &mut late] {
+        assert_eq!(puppet.errno("detach")?, "ESTALE");
+    }
+    for puppet in [&mut owner, &mut user] {
+        for call in ["get never", "poll never", "wait-started never"] {
+            assert_eq!(puppet.errno(call)?, "ESTALE", "{call}");
+        }
+        // These return nothing, and harm nobody.
+        puppet.say("stop")?;
+        puppet.say("start")?;
+        assert_eq!(puppet.errno("get 0")?, "ESTALE");
+    }
+    assert_eq!(owner.errno("destroy")?, "ESTALE");
+    assert_eq!(user.errno("destroy")?, "EACCES");
+    let again = user.errno("put-again")?;
+    assert!(matches!(again.as_str(), "ESTALE" | "EALREADY"), "{again}");
+
+    for (method, path) in [
+        ("GET", ""),
+        ("DELETE", ""),
+        ("POST", "/stop"),
+        ("POST", "/start"),
+        ("POST", "/destroy"),
+        ("GET", "/blockers"),
+        ("GET", "/verdict"),
+    ] {
+        for name in [id.as_str(), "cam"] {
+            let path = format!("/v1/sessions/{name}{path}");
+            let answer = scene.control.request(method, &path, &Value::Null)?;
+            assert_eq!(
+                (answer.status, answer.code()),
+                (410, "stale_session"),
+                "{method} {path}"
+            );
+        }
+    }
+    // A session of the same name is another session: the old id stays stale.
+    scene.control.create(&receive("cam", Raster::SMALL, 5001))?;
+    let stale = scene.control.get(&format!("/v1/sessions/{id}"))?;
+    assert_eq!((stale.status, stale.code()), (410, "stale_session"));
+    for puppet in [&mut owner, &mut user] {
+        assert_eq!(puppet.errno("get 0")?, "ESTALE");
+    }
+    assert_eq!(
+        scene.rig.puppet()?.errno(format_args!("attach {id}"))?,
+        "ESTALE"
+    );
+    scene.unharmed()
+}
+
+#[test]
+fn attach__to_what_is_not_there__then_noent_and_what_was_is_stale() -> Result<()> {
+    let mut scene = Scene::open()?;
+    let mut user = scene.rig.puppet()?;
+    assert_eq!(user.errno("attach nobody")?, "ENOENT");
+    assert_eq!(user.errno("attach No/Name")?, "EPROTO");
+    let id = scene.control.show("quiet")?.id.0;
+    let id_of_the_future = format!("{:016x}", id + 1000);
+    assert_eq!(
+        user.errno(format_args!("attach {id_of_the_future}"))?,
+        "ENOENT"
+    );
+    // High half: an earlier daemon's.
+    let id_of_the_past = format!("{:016x}", id - (1 << 32));
+    assert_eq!(
+        user.errno(format_args!("attach {id_of_the_past}"))?,
+        "ESTALE"
+    );
+    scene
+        .control
+        .create(&receive("gone", Raster::SMALL, 5000))?;
+    scene.control.stop("gone")?;
+    scene.control.destroy("gone")?;
+    assert_eq!(user.errno("attach gone")?, "ESTALE");
+    // It may attach all the same.
+    user.say("attach quiet")?;
+    scene.unharmed()
+}
+
+#[test]
+fn attach__twice_from_one_process__then_refused_and_the_first_goes_on() -> Result<()> {
+    let mut scene = Scene::open()?;
+    scene.control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut user = scene.user("cam")?;
+    for _ in 0..20 {
+        assert_eq!(user.errno("attach cam")?, "EDQUOT");
+    }
+    scene.frames_to(5000)?;
+    user.say("get 10000")?;
+    // What was refused has left no reservation: three more processes fit.
+    let mut others = Vec::new();
+    for _ in 1..scene.control.show("cam")?.max_attachments {
+        others.push(scene.user("cam")?);
+    }
+    assert_eq!(scene.rig.puppet()?.errno("attach cam")?, "EDQUOT");
+    user.say("detach")?;
+    user.say("attach cam")?;
+    user.say("get 10000")?;
+    scene.unharmed()
+}
+
+#[test]
+fn detach__while_holding_or_inside__then_busy_until_it_is_put() -> Result<()> {
+    let mut scene = Scene::open()?;
+    scene.control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut user = scene.user("cam")?;
+    scene.frames_to(5000)?;
+    user.say("hold 1")?;
+    assert_eq!(user.errno("detach")?, "EBUSY");
+    // Nothing changed.
+    user.say("get 10000")?;
+    user.say("put")?;
+    // A caller inside is let go first.
+    scene.control.stop("to-5000")?;
+    user.say("drain")?;
+    user.block(2)?;
+    user.say("detach")?;
+    for (_, result) in user.returned(2)? {
+        assert!(matches!(result.as_str(), "EAGAIN" | "ESTALE"), "{result}");
+    }
+    assert_eq!(user.errno("detach")?, "ESTALE");
+    assert!(scene.control.show("cam")?.attachments.is_empty());
+    scene.unharmed()
+}
+
+#[test]
+fn destroy__by_another_than_the_owner__then_forbidden_also_without_the_library() -> Result<()> {
+    let mut scene = Scene::open()?;
+    let mut owner = scene.owner("cam", 5000)?;
+    let mut user = scene.user("cam")?;
+    user.say("stop")?;
+    assert_eq!(user.errno("destroy")?, "EACCES");
+    assert_eq!(user.errno("destroy-wait 10")?, "EACCES");
+    let raw = scene.rig.raw_client()?;
+    raw.attach("cam")?;
+    let answer = raw.ask(&json!({ "type": "destroy" }))?;
+    assert_eq!(answer["code"], "forbidden", "{answer}");
+    // A user's stop is its own: the session runs for the others.
+    assert_eq!(scene.control.show("cam")?.state, SessionState::Running);
+    scene.frames_to(5000)?;
+    owner.say("get 10000").context("the owner's session runs")?;
+    scene.unharmed()
+}
