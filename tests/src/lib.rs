@@ -16,6 +16,7 @@
     )
 )]
 
+mod circuit;
 mod control;
 mod errno;
 mod footprint;
@@ -29,6 +30,7 @@ mod sender;
 mod spec;
 mod viewer;
 
+pub use circuit::{Circuit, QUOTA};
 pub use control::{Answer, Control};
 pub use errno::errno_name;
 pub use footprint::Footprint;

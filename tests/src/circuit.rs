@@ -1,0 +1,90 @@
+//! A flow out of port `a` and into port `b`, with a client that looks at every frame.
+
+use anyhow::{Result, ensure};
+use onair_api::{SessionCounters, Source, SpecDocument};
+use onair_stage::{Deadline, until};
+
+use crate::control::Control;
+use crate::rig::Rig;
+use crate::seen::Seen;
+use crate::spec::{Raster, receive, send};
+use crate::viewer::Viewer;
+
+/// Frames that a client may have at a time: so many that a busy machine makes no client too slow.
+pub const QUOTA: u32 = 64;
+
+/// A running session `in`, a running session `out` that sends to it, and a viewer on `in`.
+#[derive(Debug)]
+pub struct Circuit {
+    /// A connection to the daemon.
+    pub control: Control,
+    /// The client on `in`.
+    pub viewer: Viewer,
+}
+
+impl Circuit {
+    /// Starts both.
+    ///
+    /// # Errors
+    /// When one is refused.
+    pub fn start(rig: &Rig, raster: Raster, source: Source) -> Result<Self> {
+        let mut control = rig.control()?;
+        control.create(&SpecDocument {
+            quota: Some(QUOTA),
+            ..receive("in", raster, 5004)
+        })?;
+        control.start("in")?;
+        let viewer = Viewer::start(rig, "in")?;
+        control.create(&send("out", raster, 5004, source))?;
+        control.start("out")?;
+        Ok(Self { control, viewer })
+    }
+
+    /// Waits until `in` has received every packet that `out` has sent by now.
+    ///
+    /// # Errors
+    /// When it does not, in time.
+    pub fn settle(&mut self) -> Result<()> {
+        let sent = self.control.show("out")?.counters.packets;
+        until(
+            "what was sent to be received",
+            Deadline::seconds(20),
+            || {
+                let received = self.control.show("in")?.counters.packets;
+                Ok((received >= sent).then_some(()))
+            },
+        )
+    }
+
+    /// Stops and destroys both. The final counts of `out`, of which nothing was lost on the way,
+    /// and what the viewer saw of all that.
+    ///
+    /// # Errors
+    /// When a client other than the viewer has not left, and when something was lost.
+    pub fn end(mut self) -> Result<(SessionCounters, Vec<Seen>)> {
+        self.control.stop("out")?;
+        let out = self.control.destroy_wait("out")?.frames;
+        until(
+            "what was sent to be received",
+            Deadline::seconds(20),
+            || {
+                let received = self.control.show("in")?.counters.packets;
+                Ok((received >= out.packets).then_some(()))
+            },
+        )?;
+        let seen = self
+            .viewer
+            .finish(&mut self.control, Deadline::seconds(20))?;
+        let into = self.control.destroy_wait("in")?.frames;
+        let nothing_lost = into.packets == out.packets
+            && into.frames_complete == out.frames_sent
+            && (into.frames_incomplete, into.frames_no_buffer) == (0, 0)
+            && seen.len() as u64 + into.frames_dropped_slow == into.frames_complete;
+        ensure!(
+            nothing_lost,
+            "sent {out:?}, received {into:?}, seen {}",
+            seen.len()
+        );
+        Ok((out, seen))
+    }
+}

@@ -1,0 +1,120 @@
+//! Stop and start as they show on the wire.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use anyhow::Result;
+use onair_api::Source;
+use onair_tests::{Circuit, Control, Deadline, Raster, Rig, Viewer, receive, send, until};
+
+const PULSES: usize = 6;
+
+/// Waits until the pollers serve `sessions` sessions.
+fn served(control: &mut Control, sessions: u64) -> Result<()> {
+    until(
+        "the poller to hand a session back",
+        Deadline::seconds(10),
+        || {
+            let pollers = control.health()?.dataplane.pollers;
+            let served: u64 = pollers.iter().map(|poller| poller.sessions).sum();
+            Ok((served == sessions).then_some(()))
+        },
+    )
+}
+
+#[test]
+fn sender__stopped_and_started__then_silent_from_a_frame_boundary_and_goes_on() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut circuit = Circuit::start(&rig, Raster::SMALL, Source::Pattern)?;
+    // Another flow, that shows that time passes while the first is silent.
+    circuit
+        .control
+        .create(&receive("clock-in", Raster::SMALL, 6000))?;
+    circuit.control.start("clock-in")?;
+    let mut clock = Viewer::start(&rig, "clock-in")?;
+    circuit
+        .control
+        .create(&send("clock-out", Raster::SMALL, 6000, Source::Pattern))?;
+    circuit.control.start("clock-out")?;
+
+    for _ in 0..PULSES {
+        let more = circuit.viewer.taken()? + 7;
+        circuit.viewer.wait(more, Deadline::seconds(20))?;
+        circuit.control.stop("out")?;
+        served(&mut circuit.control, 3)?;
+        let sent = circuit.control.show("out")?.counters;
+        circuit.settle()?;
+        let later = clock.taken()? + 10;
+        clock.wait(later, Deadline::seconds(20))?;
+        assert_eq!(
+            circuit.control.show("out")?.counters,
+            sent,
+            "it still sends"
+        );
+        let came = circuit.control.show("in")?.counters;
+        assert_eq!(came.packets, sent.packets, "{came:?}");
+        assert_eq!(
+            (came.frames_complete, came.frames_incomplete),
+            (sent.frames_sent, 0),
+            "no whole number of frames: {came:?}"
+        );
+        circuit.control.start("out")?;
+    }
+    let more = circuit.viewer.taken()? + 7;
+    circuit.viewer.wait(more, Deadline::seconds(20))?;
+    circuit.control.stop("clock-out")?;
+
+    let (_, seen) = circuit.end()?;
+    let ticks = 90_000 / Raster::SMALL.rate;
+    let mut pauses = 0;
+    for pair in seen.windows(2) {
+        assert_eq!(
+            pair[1].pattern_number(),
+            Some(pair[0].number + 1),
+            "{pair:?}"
+        );
+        // The clock of the stream runs on through a pause.
+        let step = pair[1].rtp_timestamp.wrapping_sub(pair[0].rtp_timestamp);
+        assert!(step > 0 && step.is_multiple_of(ticks), "{pair:?}");
+        pauses += usize::from(step > 5 * ticks);
+    }
+    assert!(pauses >= PULSES, "{pauses} pauses");
+    Ok(())
+}
+
+#[test]
+fn receiver__stopped_and_started_amid_frames__then_at_most_one_is_incomplete_and_says_so()
+-> Result<()> {
+    let rig = Rig::pair()?;
+    let raster = Raster::SMALL;
+    let mut control = rig.control()?;
+    control.create(&receive("in", raster, 5004))?;
+    control.create(&send("out", raster, 5004, Source::Pattern))?;
+    control.start("out")?;
+    for _ in 0..PULSES {
+        let before = control.show("in")?.counters;
+        control.start("in")?;
+        let mut viewer = Viewer::start(&rig, "in")?;
+        viewer.wait(10, Deadline::seconds(20))?;
+        control.stop("in")?;
+        let seen = viewer.seen()?;
+        let incomplete = control.show("in")?.counters.frames_incomplete - before.frames_incomplete;
+        assert!(
+            incomplete <= 1,
+            "{incomplete} incomplete frames after a start"
+        );
+        for frame in seen {
+            if frame.complete {
+                assert!(frame.pattern_number().is_some(), "{frame:?}");
+            } else {
+                assert!(
+                    frame.bytes_missing > 0 && !frame.missing.is_empty(),
+                    "{frame:?}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
