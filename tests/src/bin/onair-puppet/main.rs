@@ -3,8 +3,7 @@
 //! `onair-puppet ATTACH_SOCKET` reads a command a line from stdin and answers each with a line of
 //! JSON: `answer` is the command's first word; `error` is there when the library returned one
 //! (`errno` by name, `message`, `blockers`). What its threads have to tell comes as lines with an
-//! `event`. It
-//! ends when stdin does, whatever its threads do.
+//! `event`. It ends when stdin does, whatever its threads do.
 //!
 //! Sessions: `attach NAME`, `create SPEC` (JSON), `use N` (the Nth attached, from 0; the newest is
 //! used otherwise), `stop`, `start`, `pulse` (both at once), `is-stopped`, `wait-started MS`,
@@ -18,8 +17,7 @@
 //! asks again after EAGAIN, as applications do; `stop-spinning` ends them), `count-stops N` (each
 //! counts the EAGAINs of its waits; `counts` tells them), `watch N` (one takes N frames; event
 //! `watched` with what it saw of each; `taken` tells how many so far), `exit-holding` (one takes a
-//! frame and exits),
-//! `exit-inside N` (each is ended by the kernel inside a wait).
+//! frame and exits), `exit-inside N` (each is ended by the kernel inside a wait).
 //!
 //! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `exec PROGRAM ARG…`.
 #![forbid(unsafe_code)]

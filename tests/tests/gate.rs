@@ -1,0 +1,369 @@
+//! Stop, start and destroy under callers in processes of their own: what every one of them is told.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use onair_api::{Certificate, Says, SessionState, Source, StepName, Witness};
+use onair_tests::{
+    Control, Deadline, Puppet, Raster, Rig, blocked, cpu_time, receive, send, until,
+};
+use serde_json::{Value, json};
+
+/// Stop→start pulses under [`CALLERS`] callers.
+const PULSES: u64 = 1000;
+const CALLERS: usize = 64;
+
+fn cam(control: &mut Control) -> Result<()> {
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    Ok(())
+}
+
+fn user(rig: &Rig, session: &str) -> Result<Puppet> {
+    let mut user = rig.puppet()?;
+    user.say(format_args!("attach {session}"))?;
+    Ok(user)
+}
+
+/// Threads that count the `EAGAIN`s that their waits are ended with.
+struct Counting {
+    puppet: Puppet,
+    tids: BTreeSet<u32>,
+}
+
+impl Counting {
+    fn start(rig: &Rig, session: &str) -> Result<Self> {
+        let mut puppet = user(rig, session)?;
+        let answer = puppet.say(format_args!("count-stops {CALLERS}"))?;
+        let tids = serde_json::from_value(answer["tids"].clone())?;
+        Ok(Self { puppet, tids })
+    }
+
+    /// Waits until each thread has counted `expected` and sleeps in its next wait. A count that is
+    /// higher at any time is an error.
+    fn settle(&mut self, expected: u64) -> Result<()> {
+        let Self { puppet, tids } = self;
+        until(
+            format_args!("{CALLERS} callers with {expected} EAGAINs each, asleep again"),
+            Deadline::seconds(30),
+            || {
+                let answer = puppet.say("counts")?;
+                let counts: Vec<u64> = serde_json::from_value(answer["counts"].clone())?;
+                ensure!(
+                    counts.iter().all(|count| *count <= expected),
+                    "a stop was told twice: {expected} expected, {counts:?}"
+                );
+                let all = counts.len() == CALLERS && counts.iter().all(|it| *it == expected);
+                // Counted first, then seen asleep: it sleeps in the wait after the last count.
+                Ok((all && blocked(puppet.pid())?.is_superset(tids)).then_some(()))
+            },
+        )
+    }
+}
+
+/// What every certificate of an orderly end says.
+fn in_order(certificate: &Certificate) {
+    for reading in &certificate.readings {
+        if reading.witness != Witness::W4 {
+            assert_eq!(reading.says, Says::Zero, "{reading:?}");
+        }
+    }
+    assert!(certificate.reconciled.is_empty(), "{certificate:#?}");
+    assert!(certificate.disagreements.is_empty(), "{certificate:#?}");
+    let steps: Vec<StepName> = certificate.steps.iter().map(|step| step.step).collect();
+    for step in [
+        StepName::GatesClosed,
+        StepName::PollersQuiesced,
+        StepName::LastUserLeft,
+    ] {
+        assert!(steps.contains(&step), "{steps:?}");
+    }
+    assert!(
+        certificate.steps.is_sorted_by_key(|step| step.monotonic_ns),
+        "{:#?}",
+        certificate.steps
+    );
+}
+
+#[test]
+fn stop_start__a_thousand_times_by_the_daemon__then_each_caller_counts_each_once() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control)?;
+    let mut callers = Counting::start(&rig, "cam")?;
+    callers.settle(0)?;
+    for pulse in 1..=PULSES {
+        control.stop("cam")?;
+        control.start("cam")?;
+        callers.settle(pulse)?;
+    }
+    control.stop("cam")?;
+    in_order(&control.destroy_wait("cam")?);
+    Ok(())
+}
+
+#[test]
+fn stop_start__a_thousand_times_by_the_client__then_each_caller_counts_each_once() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control)?;
+    let mut callers = Counting::start(&rig, "cam")?;
+    callers.settle(0)?;
+    for pulse in 1..=PULSES {
+        // The start is the very next instruction: nobody has woken yet.
+        callers.puppet.say("pulse")?;
+        callers.settle(pulse)?;
+    }
+    control.stop("cam")?;
+    in_order(&control.destroy_wait("cam")?);
+    Ok(())
+}
+
+#[test]
+fn stop_start__while_no_caller_runs__then_each_is_told_once_of_all_of_them() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control)?;
+    let mut callers = Counting::start(&rig, "cam")?;
+    callers.settle(0)?;
+    for round in 1..=10 {
+        callers.puppet.freeze()?;
+        for _ in 0..round {
+            control.stop("cam")?;
+            control.start("cam")?;
+        }
+        callers.puppet.thaw()?;
+        callers.settle(round)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn callers__loop_on_eagain_in_8_threads__then_destroy_completes() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control)?;
+    let mut spinner = user(&rig, "cam")?;
+    let mut holder = user(&rig, "cam")?;
+    control.create(&send("to-cam", Raster::SMALL, 5000, Source::Pattern))?;
+    holder.say("hold 1")?;
+    spinner.say("spin 8")?;
+    control.stop("cam")?;
+
+    // All the while somebody holds a frame: refused, and only because of the holder's frame.
+    let refusal = control.try_destroy("cam")?;
+    assert_eq!(refusal.code(), "busy", "{}", refusal.json);
+    holder.say("put")?;
+    let certificate = control.destroy_wait("cam")?;
+    in_order(&certificate);
+    for _ in 0..8 {
+        let spun = spinner.event("spun")?;
+        assert_eq!(spun["result"], "ESTALE", "{spun}");
+        assert!(spun["stopped"].as_u64() > Some(0), "{spun}");
+    }
+    Ok(())
+}
+
+/// Voluntary context switches of a thread: how often it went to sleep.
+fn switches(pid: u32, tid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"));
+    Ok(line.context("voluntary_ctxt_switches")?.trim().parse()?)
+}
+
+/// Does some hundred requests and checks that these threads have slept all the while.
+fn asleep_all_the_while(control: &mut Control, pid: u32, tids: &BTreeSet<u32>) -> Result<()> {
+    let look = || {
+        let each = |tid: &u32| Ok((switches(pid, *tid)?, cpu_time(pid, *tid)?));
+        tids.iter().map(each).collect::<Result<Vec<_>>>()
+    };
+    let began = Instant::now();
+    let before = look()?;
+    for _ in 0..500 {
+        control.show("cam")?;
+    }
+    let after = look()?;
+    // The backstop is one second: so many times it may have woken, and no more.
+    let backstops = began.elapsed().as_secs() + 2;
+    for ((slept, ran), (slept_then, ran_then)) in before.iter().zip(&after) {
+        assert!(
+            slept_then - slept <= backstops,
+            "woke {} times",
+            slept_then - slept
+        );
+        let ran = (*ran_then - *ran).as_millis();
+        assert!(u64::try_from(ran)? <= backstops, "ran {ran} ms");
+    }
+    assert!(blocked(pid)?.is_superset(tids));
+    Ok(())
+}
+
+#[test]
+fn wait_started__through_a_pause__then_asleep_until_the_start_and_no_user() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control)?;
+    let mut waiter = user(&rig, "cam")?;
+    let main = BTreeSet::from([waiter.pid()]);
+    for _ in 0..3 {
+        control.stop("cam")?;
+        assert_eq!(waiter.errno("wait-started 0")?, "ETIMEDOUT");
+        waiter.tell("wait-started never")?;
+        until("wait_started to sleep", Deadline::seconds(10), || {
+            Ok(blocked(waiter.pid())?.is_superset(&main).then_some(()))
+        })?;
+        asleep_all_the_while(&mut control, waiter.pid(), &main)?;
+        assert!(control.blockers("cam")?.blockers.is_empty());
+        control.start("cam")?;
+        let answer = waiter.answer("wait-started")?;
+        assert_eq!(answer["error"], Value::Null, "{answer}");
+    }
+    // It is no user: it does not keep the session from being destroyed, and is told of its end.
+    control.stop("cam")?;
+    waiter.tell("wait-started never")?;
+    until("wait_started to sleep", Deadline::seconds(10), || {
+        Ok(blocked(waiter.pid())?.is_superset(&main).then_some(()))
+    })?;
+    in_order(&control.destroy("cam")?);
+    let answer = waiter.answer("wait-started")?;
+    assert_eq!(answer["error"]["errno"], "ESTALE", "{answer}");
+    Ok(())
+}
+
+#[test]
+fn buffer_get__blocked__then_asleep_all_the_while_and_signals_change_nothing() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control)?;
+    let mut caller = user(&rig, "cam")?;
+    let tids = caller.block(8)?;
+    asleep_all_the_while(&mut control, caller.pid(), &tids)?;
+    // A signal ends the sleep in the kernel; the call goes on.
+    for _ in 0..20 {
+        caller.freeze()?;
+        caller.thaw()?;
+        until("the callers to sleep on", Deadline::seconds(10), || {
+            Ok(blocked(caller.pid())?.is_superset(&tids).then_some(()))
+        })?;
+    }
+    assert_eq!(caller.errno("get 20")?, "ETIMEDOUT");
+    control.stop("cam")?;
+    for (tid, result) in caller.returned(8)? {
+        assert!(tids.contains(&tid) && result == "EAGAIN", "{tid}: {result}");
+    }
+    in_order(&control.destroy("cam")?);
+    Ok(())
+}
+
+#[test]
+fn sessions__of_two_owners__then_stop_all_join_all_destroy_all() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut owners = [rig.puppet()?, rig.puppet()?];
+    for (number, owner) in owners.iter_mut().enumerate() {
+        for place in 0..3 {
+            let udp = 5000 + 10 * u16::try_from(number)? + place;
+            let name = format!("cam-{number}-{place}");
+            let spec = serde_json::to_value(receive(&name, Raster::SMALL, udp))?;
+            owner.say(format_args!("create {spec}"))?;
+            owner.say("block 2")?;
+        }
+        until("6 callers to sleep", Deadline::seconds(10), || {
+            Ok((blocked(owner.pid())?.len() == 6).then_some(()))
+        })?;
+    }
+    for owner in &mut owners {
+        for place in 0..3 {
+            owner.say(format_args!("use {place}"))?;
+            owner.say("stop")?;
+        }
+    }
+    for owner in &mut owners {
+        for (_, result) in owner.returned(6)? {
+            assert_eq!(result, "EAGAIN");
+        }
+    }
+    for owner in &mut owners {
+        for place in 0..3 {
+            owner.say(format_args!("use {place}"))?;
+            let answer = owner.say("destroy")?;
+            in_order(&serde_json::from_value(answer["certificate"].clone())?);
+        }
+    }
+    let left = control.get("/v1/sessions")?;
+    assert_eq!(left.json, json!({ "sessions": [] }));
+    Ok(())
+}
+
+#[test]
+fn sessions__destroyed_in_parallel__then_each_waits_for_its_own_users() -> Result<()> {
+    const SESSIONS: u16 = 4;
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut slow = Vec::new();
+    let mut quick = Vec::new();
+    for number in 0..SESSIONS {
+        let name = format!("cam-{number}");
+        control.create(&receive(&name, Raster::SMALL, 5000 + number))?;
+        let mut frozen = user(&rig, &name)?;
+        frozen.block(2)?;
+        frozen.freeze()?;
+        slow.push(frozen);
+        for _ in 0..2 {
+            let mut puppet = user(&rig, &name)?;
+            puppet.block(2)?;
+            quick.push(puppet);
+        }
+    }
+    let destroys = (0..SESSIONS)
+        .map(|number| {
+            let mut control = rig.control()?;
+            let name = format!("cam-{number}");
+            Ok(thread::spawn(move || {
+                control.stop(&name)?;
+                control.destroy_wait(&name)
+            }))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    until("all sessions to drain", Deadline::seconds(10), || {
+        let health = control.health()?;
+        Ok((health.sessions.draining == u64::from(SESSIONS)).then_some(()))
+    })?;
+    for puppet in &mut quick {
+        puppet.returned(2)?;
+    }
+    for number in 0..SESSIONS {
+        // Those who could leave have left; the frozen ones are named.
+        let name = format!("cam-{number}");
+        let holder = slow[usize::from(number)].pid();
+        until(
+            "only the frozen callers to be left",
+            Deadline::seconds(10),
+            || {
+                let blockers = control.blockers(&name)?.blockers;
+                Ok(blockers.iter().all(|it| it.pid == holder).then_some(()))
+            },
+        )?;
+        assert_eq!(control.blockers(&name)?.blockers.len(), 2);
+        assert_eq!(control.show(&name)?.state, SessionState::Draining);
+    }
+    for puppet in &mut slow {
+        puppet.thaw()?;
+    }
+    for destroy in destroys {
+        let certificate = destroy.join().map_err(|_| anyhow!("a thread panicked"))??;
+        in_order(&certificate);
+        assert_eq!(certificate.counts.attachments, 3);
+        assert_eq!(certificate.counts.blocked_at_stop, 6);
+    }
+    Ok(())
+}
