@@ -1,8 +1,8 @@
 //! P3: get + put of a frame that is there, beside pop + push of a crossbeam `ArrayQueue`.
 //!
-//! Each sample is the mean of one batch; the three contestants take turns, batch by batch. The
-//! publishing side (the daemon's lender, or the queue's owner) is not in the time, but its cache
-//! lines are: "own core" has it on the same core, "other core" on another.
+//! Each sample is the mean of one batch; the two take turns, batch by batch. The publishing side (the
+//! daemon's lender, or the queue's owner) is not in the time, but what its cache lines cost is: it
+//! runs on the same core, and then on another.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -19,17 +19,17 @@ use crate::samples::Samples;
 use crate::{Effort, place};
 
 /// Frames in one batch.
-const BATCH: usize = 16;
-const BATCH_U32: u32 = 16;
+const BATCH: usize = 64;
+const BATCH_U32: u32 = 64;
 const TARGET_RATIO: f64 = 1.3;
 const TARGET_NS: f64 = 30.0;
 
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Row>> {
     let cores = place::cores()?;
     let here = *cores.first().context("no core")?;
-    let mut rows = run("publisher on the same core", effort, here, here)?;
+    let mut rows = vec![run("publisher on the same core", effort, here, here)?];
     if let Some(&there) = cores.get(1) {
-        rows.extend(run("publisher on another core", effort, here, there)?);
+        rows.push(run("publisher on another core", effort, here, there)?);
     }
     Ok(rows)
 }
@@ -94,7 +94,7 @@ fn consume(contestant: Contestant, queues: &Queues, session: &Session) -> f64 {
     start.elapsed().as_secs_f64() * 1e9 / f64::from(BATCH_U32)
 }
 
-fn run(variant: &str, effort: Effort, here: usize, there: usize) -> Result<Vec<Row>> {
+fn run(variant: &str, effort: Effort, here: usize, there: usize) -> Result<Row> {
     let host = Host::start(BATCH_U32)?;
     let session = Client::at(host.path()).attach("bench")?;
     let mut publisher = Publisher {
@@ -105,7 +105,7 @@ fn run(variant: &str, effort: Effort, here: usize, there: usize) -> Result<Vec<R
         ready: ArrayQueue::new(BATCH),
         free: ArrayQueue::new(BATCH),
     };
-    let batches = effort.of(100_000);
+    let batches = effort.of(50_000);
     let mut measured = [Vec::with_capacity(batches), Vec::with_capacity(batches)];
     let mut take = |batch: usize, contestant: usize| {
         let ns = consume(TURNS[contestant], &queues, &session);
@@ -156,19 +156,25 @@ fn run(variant: &str, effort: Effort, here: usize, there: usize) -> Result<Vec<R
         })?;
     }
     let [queue, library] = measured.map(Samples::from_iter);
-    let pinned = format!("consumer on core {here}, publisher on core {there}");
-    Ok(vec![
-        Row::new(
-            ("P3", variant),
-            "ns",
-            &library,
-            ("ArrayQueue pop + push", &queue),
-        )
-        .pinned(pinned)
-        .target(format!("≤ {TARGET_RATIO} ×, ≤ {TARGET_NS} ns"), |row| {
+    let row = Row::new(
+        ("P3", variant),
+        "ns",
+        &library,
+        ("ArrayQueue pop + push", &queue),
+    )
+    .pinned(format!(
+        "consumer on core {here}, publisher on core {there}"
+    ));
+    // Between cores the absolute time is the machine's: a cache line takes as long for both.
+    Ok(if here == there {
+        row.target(format!("≤ {TARGET_RATIO} ×, ≤ {TARGET_NS} ns"), |row| {
             row.ratio <= TARGET_RATIO && row.value <= TARGET_NS
-        }),
-    ])
+        })
+    } else {
+        row.target(format!("≤ {TARGET_RATIO} ×"), |row| {
+            row.ratio <= TARGET_RATIO
+        })
+    })
 }
 
 /// Spins until it is the caller's turn; gives way where both share a core with others.
