@@ -42,20 +42,20 @@ impl Row {
         ours: &Samples,
         (reference_name, reference): (&str, &Samples),
     ) -> Self {
-        let (value, beside) = (ours.percentile(50.0), reference.percentile(50.0));
+        let (value, beside) = (ours.per_mille(500), reference.per_mille(500));
         Self {
             id,
             variant: variant.into(),
             unit,
             value,
             p50: value,
-            p99: ours.percentile(99.0),
-            p99_9: ours.percentile(99.9),
-            max: ours.percentile(100.0),
+            p99: ours.per_mille(990),
+            p99_9: ours.per_mille(999),
+            max: ours.per_mille(1000),
             samples: ours.len(),
             reference_name: reference_name.to_owned(),
             reference: beside,
-            reference_p99: reference.percentile(99.0),
+            reference_p99: reference.per_mille(990),
             ratio: value / beside,
             target: String::new(),
             met: false,

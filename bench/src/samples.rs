@@ -15,15 +15,9 @@ impl Samples {
         self.0.len()
     }
 
-    /// The value that `percent` of the samples do not exceed (nearest rank). NaN without samples.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a rank between 0 and the number of samples"
-    )]
-    pub(crate) fn percentile(&self, percent: f64) -> f64 {
-        let rank = (percent / 100.0 * self.0.len() as f64).ceil() as usize;
+    /// The value that `per_mille` of 1000 samples do not exceed (nearest rank). NaN without samples.
+    pub(crate) fn per_mille(&self, per_mille: usize) -> f64 {
+        let rank = (per_mille * self.0.len()).div_ceil(1000);
         self.0
             .get(rank.saturating_sub(1))
             .copied()
@@ -45,16 +39,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentile__ranks__then_exact() {
+    fn per_mille__ranks__then_exact() {
         let samples: Samples = (1..=1000).rev().map(f64::from).collect();
-        assert_eq!(samples.percentile(50.0), 500.0);
-        assert_eq!(samples.percentile(99.0), 990.0);
-        assert_eq!(samples.percentile(99.9), 999.0);
-        assert_eq!(samples.percentile(100.0), 1000.0);
-        assert!(Samples::default().percentile(50.0).is_nan());
+        assert_eq!(samples.per_mille(500), 500.0);
+        assert_eq!(samples.per_mille(990), 990.0);
+        assert_eq!(samples.per_mille(999), 999.0);
+        assert_eq!(samples.per_mille(1000), 1000.0);
+        assert!(Samples::default().per_mille(500).is_nan());
         let mut one = Samples::default();
         one.push(2.0);
         one.push(1.0);
-        assert_eq!((one.percentile(50.0), one.percentile(99.0)), (1.0, 2.0));
+        assert_eq!((one.per_mille(500), one.per_mille(990)), (1.0, 2.0));
     }
 }
