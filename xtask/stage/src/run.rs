@@ -5,7 +5,6 @@
 //! a run, and whether its owner still lives, without a list that a SIGKILL could leave incomplete.
 
 use std::fmt;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
@@ -40,15 +39,17 @@ impl Run {
         })
     }
 
-    /// A command that belongs to this run, as does all that it starts. It has a process group of
-    /// its own, so that a Ctrl-C in the terminal does not reach it beside the owner's orderly end.
+    /// A command that belongs to this run, as does all that it starts. It leads a session of its
+    /// own (setsid(1) executes it in its place), so that a Ctrl-C in the terminal does not reach it
+    /// beside the owner's orderly end, and so that a poller's priority counts against all others:
+    /// where the kernel groups processes by session, it is one within the session only.
     #[must_use]
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
-        let mut command = Command::new(program.as_ref());
+        let mut command = Command::new("setsid");
         command
+            .arg(program.as_ref())
             .env(RUN_VARIABLE, self.to_string())
-            .stdin(Stdio::null())
-            .process_group(0);
+            .stdin(Stdio::null());
         command
     }
 }
