@@ -232,7 +232,7 @@ pub struct Counts {
     pub attachments: u64,
     /// Attachments at the stop.
     pub attachments_at_stop: u64,
-    /// Callers that the probe saw blocked at the stop.
+    /// Callers that were inside a call at the stop, as the slots counted them (the clients' word).
     pub blocked_at_stop: u64,
     /// Frames lent, each lend counted.
     pub frames_lent: u64,

@@ -1,6 +1,7 @@
 //! `onaird`: arguments, log, signals.
 #![forbid(unsafe_code)]
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -88,6 +89,7 @@ fn start_log(config: &Config) -> Result<(), tracing_subscriber::filter::ParseErr
     let filter = std::env::var("ONAIR_LOG").unwrap_or_else(|_| config.log.filter.clone());
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(filter)?)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match config.log.format {
         LogFormat::Text => log.init(),

@@ -252,7 +252,12 @@ impl Session {
         self.stopped_at = Some(Timestamp::now());
         self.books.begin_stop();
         self.books.counts.attachments_at_stop = self.attachments.len() as u64;
-        self.books.counts.blocked_at_stop = services.probe.waiters(self.id.0).len() as u64;
+        self.books.counts.blocked_at_stop = self
+            .attachments
+            .values()
+            .flat_map(|attachment| attachment.memory.slots())
+            .map(|slot| u64::from(slot.count))
+            .sum();
         for attachment in self.attachments.values() {
             attachment.memory.stop();
         }
