@@ -221,6 +221,29 @@ fn frame__nothing_more_comes__then_closed_at_the_deadline_only() {
 }
 
 #[test]
+fn source__silent_for_the_timeout_amid_a_frame__then_that_is_shown_once_and_its_rest_is_late() {
+    let format = format(20, 20, Depth::Ten);
+    let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
+    let mut sender = Sender::new(format, 60);
+    let frame = sender.frame(0);
+    assembler.push(&frame[0], 0, &mut memory);
+    assembler.expire(TIMEOUT_NS, &mut memory);
+    assert!(frame.len() > 20, "more than a new start would take");
+    for packet in frame[1..].iter().chain(&sender.frame(1)) {
+        assembler.push(packet, 2 * TIMEOUT_NS, &mut memory);
+    }
+    let shown: Vec<_> = memory
+        .finished
+        .iter()
+        .map(|(report, _)| (report.rtp_timestamp, report.complete))
+        .collect();
+    assert_eq!(shown, [(1000, false), (2500, true)]);
+    let stats = assembler.stats();
+    assert_eq!((stats.restarts, stats.late), (0, frame.len() as u64 - 1));
+    assert_accounted(stats);
+}
+
+#[test]
 fn source__another_ssrc__then_the_old_frame_is_closed_and_the_new_is_followed() {
     let format = small();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));

@@ -218,7 +218,9 @@ impl<S: Copy> Assembler<S> {
     /// source fell back.
     fn has_restarted(&self, rtp: &RtpHeader, now_ns: u64) -> bool {
         let stray = || {
-            let passed = |(closed, _)| !timestamp_after(rtp.timestamp, closed);
+            // The rest of the frame that was closed last is late, and no new start.
+            let passed =
+                |(closed, _)| rtp.timestamp != closed && !timestamp_after(rtp.timestamp, closed);
             self.sequence.has(rtp.sequence) || self.closed.is_some_and(passed)
         };
         self.strays >= STRAYS_BEFORE_RESTART
