@@ -79,7 +79,7 @@ fn main() -> ExitCode {
             ExitCode::from(ABANDONED)
         }
         Err(error) => {
-            tracing::error!("{}", onaird::witness::probe::chain(&error));
+            tracing::error!("{error}");
             ExitCode::FAILURE
         }
     }
