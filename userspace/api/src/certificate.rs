@@ -41,7 +41,7 @@ pub struct Certificate {
     pub steps: Vec<Step>,
     /// What each witness said at the verdict.
     pub readings: Vec<Reading>,
-    /// What the daemon settled for those who could not do it themselves.
+    /// What the daemon settled for those who could not do it themselves; the first 200.
     pub reconciled: Vec<Reconciled>,
     /// Numbers of the books over the session's whole life.
     pub counts: Counts,
@@ -67,7 +67,7 @@ impl Certificate {
             requester: self.requester.clone(),
             issued_at: self.issued_at,
             memory: self.memory.clone(),
-            reconciled: self.reconciled.len() as u64,
+            reconciled: self.counts.reconciliations,
             disagreements: self.disagreements.len() as u64,
         }
     }
@@ -242,6 +242,8 @@ pub struct Counts {
     pub frames_reclaimed: u64,
     /// Of these, credited for a holder that could not give them back.
     pub frames_reconciled: u64,
+    /// Entries that `reconciled` has, or would have: it lists the first 200.
+    pub reconciliations: u64,
 }
 
 /// Whether the session's memory came back.

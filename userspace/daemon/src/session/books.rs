@@ -6,6 +6,12 @@ use onair_api::{
 };
 use onair_ipc::sys;
 
+/// Entries of `reconciled` that are kept: clients that die for ever do not fill the memory, and the
+/// certificate fits into a packet of the attach socket.
+const LISTED: usize = 200;
+/// Disagreements that are kept, likewise.
+const DISAGREEMENTS: usize = 8;
+
 /// The books of one session since its last stop (steps) and since its creation (the rest).
 #[derive(Debug, Default)]
 pub(super) struct Books {
@@ -72,7 +78,11 @@ impl Books {
             (0, Some(_)) => ReconciledWhat::Slots,
         };
         self.counts.frames_reconciled += frames;
+        self.counts.reconciliations += 1;
         tracing::info!(pid = who.pid, ?tid, frames, slots, %cause, "reconciled");
+        if self.reconciled.len() >= LISTED {
+            return;
+        }
         self.reconciled.push(Reconciled {
             pid: who.pid,
             tid,
@@ -92,6 +102,7 @@ impl Books {
             .last_mut()
             .filter(|last| last.resolved_at.is_none());
         match (open, readings) {
+            (None, Some(_)) if self.disagreements.len() >= DISAGREEMENTS => false,
             (None, Some((readings, note))) => {
                 self.disagreements.push(Disagreement {
                     at: Timestamp::now(),
