@@ -97,12 +97,13 @@ impl Books {
 
     /// Notes whether the witnesses contradict each other now. Returns true when that is new.
     pub(super) fn disagree(&mut self, readings: Option<(&[Reading], &str)>) -> bool {
+        let full = self.disagreements.len() >= DISAGREEMENTS;
         let open = self
             .disagreements
             .last_mut()
             .filter(|last| last.resolved_at.is_none());
         match (open, readings) {
-            (None, Some(_)) if self.disagreements.len() >= DISAGREEMENTS => false,
+            (None, Some(_)) if full => false,
             (None, Some((readings, note))) => {
                 self.disagreements.push(Disagreement {
                     at: Timestamp::now(),
