@@ -20,6 +20,7 @@ mod circuit;
 mod control;
 mod errno;
 mod footprint;
+mod neighbour;
 mod programs;
 mod puppet;
 mod raw_client;
@@ -34,6 +35,7 @@ pub use circuit::{Circuit, QUOTA};
 pub use control::{Answer, Control};
 pub use errno::errno_name;
 pub use footprint::Footprint;
+pub use neighbour::resolve;
 pub use onair_stage::{
     Backend, Config, Deadline, Port, Running, blocked, cpu_time, threads, until,
 };

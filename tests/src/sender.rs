@@ -45,8 +45,9 @@ impl GStreamer {
             file.display()
         );
         let child = stage
-            .command_inside("gst-launch-1.0")
-            .arg("--quiet")
+            // A sender has a machine of its own, and is punctual.
+            .command_inside("nice")
+            .args(["-n", "-15", "gst-launch-1.0", "--quiet"])
             .args(pipeline.split_ascii_whitespace())
             .spawn()
             .context("starting gst-launch-1.0")?;
