@@ -24,6 +24,7 @@ mod neighbour;
 mod programs;
 mod puppet;
 mod raw_client;
+mod receiver;
 mod relay;
 mod rig;
 mod seen;
@@ -42,6 +43,7 @@ pub use onair_stage::{
 pub use programs::program;
 pub use puppet::{Puppet, freeze};
 pub use raw_client::{RawClient, hello};
+pub use receiver::{Capture, GStreamerReceiver};
 pub use relay::{Disturbance, Done, Relay};
 pub use rig::Rig;
 pub use seen::Seen;
