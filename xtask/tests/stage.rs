@@ -14,10 +14,10 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use onair_stage::{Deadline, Running, Snapshot, until};
+use onair_stage::{Deadline, Running, Snapshot, Stage, until};
 use rustix::process::Signal;
 
-/// The hugepages are the machine's: one test at a time.
+/// A clean-up of one test would take down what another has just killed: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,11 +60,6 @@ fn is_up(namespace: &str) -> bool {
     named
 }
 
-fn hugepages() -> u64 {
-    let text = fs::read_to_string("/proc/sys/vm/nr_hugepages").unwrap();
-    text.trim().parse().unwrap()
-}
-
 fn clean_up() -> String {
     let done = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .arg("clean-up")
@@ -79,20 +74,17 @@ fn clean_up() -> String {
 fn stage__sigterm_and_sigint__then_taken_down_and_ended_by_the_signal() {
     let _alone = alone();
     for signal in [Signal::TERM, Signal::INT] {
-        let before = hugepages();
         let mut held = hold();
         held.running.signal(signal).unwrap();
         let status = held.running.wait(Deadline::seconds(30)).unwrap();
         assert_eq!(status.signal(), Some(signal.as_raw()));
         assert!(!is_up(&held.namespace));
-        assert_eq!(hugepages(), before);
     }
 }
 
 #[test]
 fn stage__end_of_stdin__then_taken_down() {
     let _alone = alone();
-    let before = hugepages();
     let Held {
         mut running,
         _stdin: stdin,
@@ -101,13 +93,11 @@ fn stage__end_of_stdin__then_taken_down() {
     drop(stdin);
     assert!(running.wait(Deadline::seconds(30)).unwrap().success());
     assert!(!is_up(&namespace));
-    assert_eq!(hugepages(), before);
 }
 
 #[test]
 fn stage__sigkill__then_the_next_run_takes_it_down_and_says_so() {
     let _alone = alone();
-    let before = hugepages();
     let mut held = hold();
     let other = hold();
     held.running.kill().unwrap();
@@ -123,7 +113,6 @@ fn stage__sigkill__then_the_next_run_takes_it_down_and_says_so() {
     );
     drop(other);
     clean_up();
-    assert_eq!(hugepages(), before);
 }
 
 #[test]
@@ -150,21 +139,34 @@ fn process_of_a_dead_run__clean_up__then_ended() {
 }
 
 #[test]
-fn snapshot__stage_up_and_down__then_it_is_named_and_then_gone() {
+fn snapshot__own_stage_up_and_down__then_it_is_named_and_then_gone() {
     let _alone = alone();
     let before = Snapshot::take().unwrap();
-    let held = hold();
-    let about = |lines: Vec<String>| -> Vec<String> {
-        lines
-            .into_iter()
-            .filter(|line| line.contains(&held.namespace))
-            .collect()
-    };
-    let up = about(before.difference(Deadline::after(Duration::ZERO)).unwrap());
+    let stage = Stage::open("test").unwrap();
+    let name = stage.namespace().to_owned();
+    let up = about(&name, &before);
     assert_eq!(up.len(), 2, "the namespace and the folder: {up:?}");
-    let mut running = held.running;
-    running.signal(Signal::TERM).unwrap();
-    running.wait(Deadline::seconds(30)).unwrap();
-    let down = about(before.difference(Deadline::after(Duration::ZERO)).unwrap());
-    assert!(down.is_empty(), "{down:?}");
+    stage.take_down().unwrap();
+    assert_eq!(about(&name, &before), Vec::<String>::new());
+}
+
+#[test]
+fn snapshot__stage_of_another_process__then_named_only_once_that_is_dead() {
+    let _alone = alone();
+    let before = Snapshot::take().unwrap();
+    let mut held = hold();
+    assert_eq!(about(&held.namespace, &before), Vec::<String>::new());
+    held.running.kill().unwrap();
+    assert_eq!(about(&held.namespace, &before).len(), 2);
+    clean_up();
+    assert_eq!(about(&held.namespace, &before), Vec::<String>::new());
+}
+
+/// What has changed since `before` and has `name` in it.
+fn about(name: &str, before: &Snapshot) -> Vec<String> {
+    let changed = before.difference(Deadline::after(Duration::ZERO)).unwrap();
+    changed
+        .into_iter()
+        .filter(|line| line.contains(name))
+        .collect()
 }

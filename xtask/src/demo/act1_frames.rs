@@ -13,12 +13,14 @@ use crate::say;
 
 /// Threads that take frames.
 pub(crate) const THREADS: usize = 4;
-/// The two applications on the session `studio`.
+/// The applications on the session `studio`.
 pub(crate) struct Callers {
     /// Its threads take and verify frames.
     pub(crate) verifier: Client,
-    /// Has taken a frame and keeps it.
-    pub(crate) holder: Client,
+    /// Has taken a frame and keeps it; it will be killed.
+    pub(crate) doomed: Client,
+    /// Has taken a frame and keeps it; it will be the last to leave.
+    pub(crate) late: Client,
 }
 
 /// Plays it, and gives the applications.
@@ -39,6 +41,18 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
     say::wait("frames are sent, received and verified", |bar| {
         watch(&mut verifier, bar, Duration::from_secs(seconds))
     })?;
+    let mut callers = Callers {
+        doomed: holder(scene)?,
+        late: holder(scene)?,
+        verifier,
+    };
+    scene.ctl.tell(&["session", "stop", "camera"])?;
+    settle(scene, &mut callers.verifier)?;
+    Ok(callers)
+}
+
+/// An application that takes a frame and keeps it.
+fn holder(scene: &Scene<'_>) -> Result<Client> {
     let mut holder = scene.client("onair-puppet", &[])?;
     holder.say("attach studio")?;
     holder.say("hold 1")?;
@@ -46,9 +60,7 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
         "process {} (onair-puppet) has taken a frame and keeps it",
         holder.pid()
     ));
-    scene.ctl.tell(&["session", "stop", "camera"])?;
-    settle(scene, &mut verifier)?;
-    Ok(Callers { verifier, holder })
+    Ok(holder)
 }
 
 /// Follows the client's count for `span`.

@@ -23,9 +23,9 @@ type Caller = (u32, u32);
 
 pub(crate) fn play(scene: &mut Scene<'_>, callers: &mut Callers) -> Result<()> {
     say::step("Act 2 · blocked: the source has paused, and everybody waits");
-    callers.holder.say("drain")?;
-    callers.holder.say("block 1")?;
-    let blocked: BTreeSet<Caller> = [(&callers.verifier, THREADS), (&callers.holder, 1)]
+    callers.doomed.say("drain")?;
+    callers.doomed.say("block 1")?;
+    let blocked: BTreeSet<Caller> = [(&callers.verifier, THREADS), (&callers.doomed, 1)]
         .into_iter()
         .map(|(client, count)| {
             let pid = client.pid();

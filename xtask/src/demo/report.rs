@@ -22,7 +22,7 @@ pub(crate) struct Report {
     pub(crate) blocked_callers: Vec<Value>,
     /// Act 2: CPU that the busiest of them used while it was blocked, per cent of one core.
     pub(crate) blocked_cpu_percent: f64,
-    /// Act 3: whether destroy was refused while there were users.
+    /// Act 3: whether destroy was refused while there was a user, by that user's name.
     pub(crate) destroy_refused: bool,
     /// Act 4: whether destroy was refused while the witnesses contradicted each other.
     pub(crate) disagreement_refused: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Report {
     pub(crate) reconciled: bool,
     /// Act 3: from the stop to the last caller's return, µs.
     pub(crate) stop_to_last_return_us: Option<f64>,
-    /// Act 4: from the last user's leaving to the certificate, µs.
+    /// Act 3: from the last user's leaving to the certificate, µs.
     pub(crate) last_user_to_certificate_us: Option<f64>,
     /// Act 3: the certificate.
     pub(crate) certificate: Value,

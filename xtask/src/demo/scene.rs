@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use onair_stage::{Backend, Config, Daemon, Deadline, Stage};
+use onair_stage::{Backend, Config, Daemon, Deadline, Stage, until};
 
 use super::Need;
 use super::client::Client;
@@ -113,6 +113,18 @@ impl<'a> Scene<'a> {
         line.extend(pattern);
         self.ctl.tell(&line)?;
         Ok(())
+    }
+
+    /// Waits until a destroy of `session` is under way.
+    pub(crate) fn wait_draining(&self, session: &str) -> Result<()> {
+        until(
+            "the destroy to wait for the last user",
+            Deadline::seconds(5),
+            || {
+                let view = self.ctl.quiet(&["session", "show", session])?;
+                Ok((view["state"] == "draining").then_some(()))
+            },
+        )
     }
 
     /// Whether the probe is on.

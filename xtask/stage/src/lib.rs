@@ -15,6 +15,7 @@
 )]
 
 mod actor;
+mod bpf;
 mod command;
 mod config;
 mod daemon;

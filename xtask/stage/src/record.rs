@@ -4,16 +4,18 @@
 //! was killed tells the next one what to take down. The folder's lock is held while the machine's
 //! shared settings are changed, so that two runs do not undo each other.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::hugepages::Hugepages;
 use crate::namespace;
+use crate::process::ProcessId;
 use crate::run::Run;
 use crate::sysctl::Sysctl;
 
@@ -145,6 +147,28 @@ impl Drop for Folder {
         // Only an empty folder can be removed: an error says that there is still something in it.
         let _ = fs::remove_dir(FOLDER);
     }
+}
+
+/// Names of files that belong to other runs whose owner lives: their namespaces and folders, and
+/// the places that all runs share.
+pub(crate) fn names_of_others() -> Result<BTreeSet<String>> {
+    let me = ProcessId::me()?;
+    if !Path::new(FOLDER).exists() {
+        return Ok(BTreeSet::new());
+    }
+    let mut names = BTreeSet::new();
+    for record in Folder::open()?.records()? {
+        if record.run.owner == me || !record.run.owner.alive() {
+            continue;
+        }
+        names.extend(["onair-xtask".to_owned(), "netns".to_owned()]);
+        names.extend(record.things.iter().filter_map(|thing| match thing {
+            Thing::Namespace(name) => Some(name.clone()),
+            Thing::Directory(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
+            Thing::Hugepages(_) | Thing::Sysctl(_) => None,
+        }));
+    }
+    Ok(names)
 }
 
 fn file(run: Run) -> PathBuf {

@@ -7,13 +7,16 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 
+use crate::bpf;
 use crate::command::output;
 use crate::hugepages::meminfo;
 use crate::leftovers::processes;
+use crate::process::ProcessId;
+use crate::record::names_of_others;
 use crate::sysctl;
 use crate::until::{Deadline, until};
 
-/// One line for each thing that is there.
+/// One line for each thing that is there and does not belong to somebody else who lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     lines: BTreeSet<String>,
@@ -24,46 +27,34 @@ impl Snapshot {
     /// that we change, our names in `/run`, `/dev/shm` and the temporary folder, and processes of
     /// runs.
     ///
+    /// What another living run has put up, and BPF objects that strangers hold, are not in it.
+    ///
     /// # Errors
     /// Without `ip` or `bpftool`, or without the right to see BPF objects.
     pub fn take() -> Result<Self> {
+        let me = ProcessId::me()?;
         let mut lines = BTreeSet::new();
-        for link in array(&output("ip", &["-json", "link"])?)? {
+        let links: Vec<Value> = serde_json::from_str(&output("ip", &["-json", "link"])?)?;
+        for link in links {
             lines.insert(format!("link {} {}", link["ifname"], link["flags"]));
         }
-        for kind in ["prog", "map", "link"] {
-            for object in array(&output("bpftool", &["--json", kind, "list"])?)? {
-                if !is_of_bpftool(&object) {
-                    let name = object.get("name").unwrap_or(&object["type"]);
-                    lines.insert(format!("bpf {kind} {} {name}", object["id"]));
-                }
-            }
-        }
-        lines.insert(format!("hugepages {}", meminfo("HugePages_Total")?));
-        lines.insert(format!(
-            "hugepages in use {}",
-            meminfo("HugePages_Total")? - meminfo("HugePages_Free")?
-        ));
+
+        let ours: BTreeSet<u32> = processes()
+            .into_iter()
+            .filter(|process| process.run.owner == me || !process.run.owner.alive())
+            .map(|process| {
+                lines.insert(format!("process {} ({})", process.id.pid, process.command));
+                process.id.pid
+            })
+            .collect();
+        lines.extend(bpf::objects(|pid| pid != me.pid && !ours.contains(&pid))?);
+
+        let (total, free) = (meminfo("HugePages_Total")?, meminfo("HugePages_Free")?);
+        lines.insert(format!("hugepages {total}"));
+        lines.insert(format!("hugepages in use {}", total.saturating_sub(free)));
         let rmem = "net.core.rmem_max";
         lines.insert(format!("{rmem} {}", sysctl::read(rmem)?));
-        let temporary = std::env::temp_dir();
-        for (folder, ours) in [
-            (Path::new("/run"), &["onair", "xdp", "dpdk", "netns"][..]),
-            (Path::new("/run/netns"), &[""]),
-            (Path::new("/run/onair-xtask"), &[""]),
-            (Path::new("/dev/shm"), &["onair", "dpdk", "rte"]),
-            (Path::new("/sys/fs/bpf"), &[""]),
-            (temporary.as_path(), &["onair"]),
-        ] {
-            for name in names(folder) {
-                if ours.iter().any(|prefix| name.starts_with(prefix)) {
-                    lines.insert(format!("file {}", folder.join(name).display()));
-                }
-            }
-        }
-        for process in processes() {
-            lines.insert(format!("process {} ({})", process.id.pid, process.command));
-        }
+        lines.extend(files()?);
         Ok(Self { lines })
     }
 
@@ -94,24 +85,25 @@ impl Snapshot {
     }
 }
 
-/// bpftool loads programs of its own while it lists those of others.
-fn is_of_bpftool(object: &Value) -> bool {
-    let holders = object["pids"].as_array();
-    holders.is_some_and(|pids| pids.iter().any(|pid| pid["comm"] == "bpftool"))
-}
-
-fn array(json: &str) -> Result<Vec<Value>> {
-    if json.trim().is_empty() {
-        return Ok(Vec::new());
+/// Files and folders with names that we, DPDK, libxdp or ip-netns(8) make.
+fn files() -> Result<Vec<String>> {
+    let others = names_of_others()?;
+    let temporary = std::env::temp_dir();
+    let mut lines = Vec::new();
+    for (folder, prefixes) in [
+        (Path::new("/run"), &["onair", "xdp", "dpdk", "netns"][..]),
+        (Path::new("/run/netns"), &[""]),
+        (Path::new("/dev/shm"), &["onair", "dpdk", "rte"]),
+        (Path::new("/sys/fs/bpf"), &[""]),
+        (temporary.as_path(), &["onair-"]),
+    ] {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let known = prefixes.iter().any(|prefix| name.starts_with(prefix));
+            if known && !others.contains(&name) {
+                lines.push(format!("file {}", folder.join(name).display()));
+            }
+        }
     }
-    Ok(serde_json::from_str(json)?)
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect()
+    Ok(lines)
 }
