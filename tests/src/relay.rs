@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use onair_stage::Stage;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+use rustix::process::setpriority_process;
 
 /// What happens to packets, each in so many out of a thousand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +70,12 @@ impl Relay {
         let address = entrance.local_addr()?;
         let thread = std::thread::Builder::new()
             .name("relay".into())
-            .spawn(move || relay(&entrance, &exit, disturbance, &ended))?;
+            .spawn(move || {
+                // A frame that is interrupted for too long is rightly taken for incomplete. Linux
+                // sets it for the calling thread alone.
+                setpriority_process(None, -15)?;
+                relay(&entrance, &exit, disturbance, &ended)
+            })?;
         Ok(Self {
             entrance: address,
             end,

@@ -1,0 +1,269 @@
+//! A bad network: no frame is ever shown as more than what came of it.
+//!
+//! The relay of the harness loses, doubles and delays packets, the same in each run. Where the
+//! kernel has `netem` (many have not), it does so as well.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use onair::{Session, Timeout};
+use onair_api::{SessionCounters, SpecDocument};
+use onair_stage::output;
+use onair_tests::{
+    Config, Control, Deadline, Disturbance, Done, GStreamer, QUOTA, Raster, Relay, Rig, Seen,
+    receive, resolve, until,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+const OURS: (&str, u16) = ("10.77.0.2", 5004);
+/// Some 84 packets a frame.
+const RASTER: Raster = Raster::new(320, 180, 60, 8);
+const FRAMES: u32 = 240;
+
+/// What came of it all.
+struct Outcome {
+    /// The frames as GStreamer sent them.
+    sent: Vec<Vec<u8>>,
+    /// The frames as a client was shown them, with their bytes.
+    shown: Vec<(Seen, Vec<u8>)>,
+    counters: SessionCounters,
+}
+
+/// A session that receives, and this process as its client, which keeps copies.
+struct Client {
+    control: Control,
+    taken: Arc<AtomicU64>,
+    thread: JoinHandle<Vec<(Seen, Vec<u8>)>>,
+}
+
+impl Client {
+    fn start(rig: &Rig) -> Result<Self> {
+        resolve(rig.stage(), OURS.0)?;
+        let mut control = rig.control()?;
+        control.create(&SpecDocument {
+            quota: Some(QUOTA),
+            ..receive("in", RASTER, OURS.1)
+        })?;
+        control.start("in")?;
+        let session = Session::attach(Config::attach_socket(rig.stage()), "in")?;
+        let taken = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&taken);
+        let thread = std::thread::spawn(move || {
+            let mut shown = Vec::new();
+            while let Ok(frame) = session.buffer_get(Timeout::NEVER) {
+                shown.push((Seen::of(&frame), frame.to_vec()));
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            shown
+        });
+        Ok(Self {
+            control,
+            taken,
+            thread,
+        })
+    }
+
+    /// Ends it once the last frame has been closed, by the time-out if it must be.
+    fn finish(mut self, file: &Path) -> Result<Outcome> {
+        let bytes = fs::read(file)?;
+        let sent: Vec<_> = bytes
+            .chunks(RASTER.frame_bytes())
+            .map(<[u8]>::to_vec)
+            .collect();
+        ensure!(sent.len() == FRAMES as usize, "{} frames sent", sent.len());
+        let mut counters = SessionCounters::default();
+        until("all frames to be taken", Deadline::seconds(20), || {
+            counters = self.control.show("in")?.counters;
+            let closed = counters.frames_complete + counters.frames_incomplete;
+            let taken = self.taken.load(Ordering::Relaxed);
+            let all = closed >= FRAMES.into() && taken == closed - counters.frames_dropped_slow;
+            Ok(all.then_some(()))
+        })
+        .with_context(|| format!("{counters:?}"))?;
+        self.control.stop("in")?;
+        let shown = self
+            .thread
+            .join()
+            .map_err(|_| anyhow!("the client panicked"))?;
+        let counters = self.control.destroy_wait("in")?.frames;
+        Ok(Outcome {
+            sent,
+            shown,
+            counters,
+        })
+    }
+}
+
+/// GStreamer, through the relay, into our session.
+fn through_the_relay(disturbance: Disturbance) -> Result<(Outcome, Done)> {
+    let rig = Rig::beside_the_kernel()?;
+    let client = Client::start(&rig)?;
+    let ours = format!("{}:{}", OURS.0, OURS.1).parse()?;
+    let relay = Relay::start(rig.stage(), ours, disturbance)?;
+    let entrance = ("127.0.0.1", relay.entrance().port());
+    let sender = GStreamer::start(rig.stage(), RASTER, FRAMES, entrance)?;
+    let file = sender.finish(Deadline::seconds(60))?;
+    let done = relay.finish()?;
+    let outcome = client.finish(&file)?;
+    assert_eq!(
+        outcome.counters.packets,
+        done.came - done.lost + done.doubled,
+        "the relay's packets did not all arrive"
+    );
+    Ok((outcome, done))
+}
+
+/// Each frame is what it says: a complete one was sent so, in this order, and of an incomplete one
+/// every byte that it does not call missing.
+fn is_honest(outcome: &Outcome) -> Result<()> {
+    // The ball comes round again: the first place from the last one on.
+    let mut at = 0;
+    let mut places = HashMap::new();
+    for (seen, _) in outcome.shown.iter().filter(|(seen, _)| seen.complete) {
+        let found = outcome.sent[at..]
+            .iter()
+            .position(|frame| xxh3_64(frame) == seen.hash)
+            .with_context(|| {
+                format!("shown as complete, but never sent in this order: {seen:?}")
+            })?;
+        at += found;
+        places.insert(seen.rtp_timestamp, at);
+        at += 1;
+    }
+    let (&begin, &place) = places.iter().next().context("no complete frame at all")?;
+    let begin = begin.wrapping_sub(u32::try_from(place)? * 90_000 / RASTER.rate);
+    for (seen, bytes) in outcome.shown.iter().filter(|(seen, _)| !seen.complete) {
+        assert!(seen.bytes_missing > 0 && seen.packets_lost > 0, "{seen:?}");
+        assert!(!seen.missing.is_empty(), "{seen:?}");
+        let ticks = seen.rtp_timestamp.wrapping_sub(begin);
+        // GStreamer's timestamps are a tick too early or too late.
+        let number = (ticks + 750) / 1500;
+        let sent = &outcome.sent[usize::try_from(number)?];
+        holds_what_it_says(seen, bytes, sent)?;
+    }
+    assert!(
+        outcome
+            .shown
+            .is_sorted_by(|(a, _), (b, _)| a.number < b.number)
+    );
+    Ok(())
+}
+
+fn holds_what_it_says(seen: &Seen, bytes: &[u8], sent: &[u8]) -> Result<()> {
+    let mut at = 0;
+    let mut told = 0;
+    for &(offset, length) in &seen.missing {
+        let (offset, end) = (usize::try_from(offset)?, usize::try_from(offset + length)?);
+        assert!(offset >= at && length > 0 && end <= sent.len(), "{seen:?}");
+        assert!(
+            bytes[at..offset] == sent[at..offset],
+            "wrong bytes: {seen:?}"
+        );
+        at = end;
+        told += length;
+    }
+    // Only the first runs are named.
+    if told == seen.bytes_missing {
+        assert!(bytes[at..] == sent[at..], "wrong bytes: {seen:?}");
+    } else {
+        assert!(
+            told < seen.bytes_missing && seen.missing.len() > 1,
+            "{seen:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn packets__delayed_by_less_than_half_a_frame__then_every_frame_is_whole() -> Result<()> {
+    let (outcome, done) = through_the_relay(Disturbance {
+        delayed: 200,
+        depth: 40,
+        ..Disturbance::default()
+    })?;
+    let counters = &outcome.counters;
+    assert!(done.delayed > 2000, "{done:?}");
+    assert!(counters.packets_reordered > 2000, "{counters:?}");
+    assert_eq!(counters.frames_complete, u64::from(FRAMES), "{counters:?}");
+    let trouble = (counters.frames_incomplete, counters.packets_lost);
+    assert_eq!(trouble, (0, 0), "{counters:?}");
+    let shown = outcome.shown.iter().map(|(seen, _)| seen.hash);
+    assert!(shown.eq(outcome.sent.iter().map(|frame| xxh3_64(frame))));
+    Ok(())
+}
+
+#[test]
+fn packets__lost_doubled_and_delayed__then_no_frame_is_shown_as_more_than_came() -> Result<()> {
+    let (outcome, done) = through_the_relay(Disturbance {
+        lost: 8,
+        doubled: 30,
+        delayed: 50,
+        depth: 40,
+    })?;
+    let counters = &outcome.counters;
+    is_honest(&outcome)?;
+    assert!(counters.frames_complete > 20, "{counters:?}");
+    assert!(counters.frames_incomplete > 20, "{counters:?}");
+    assert_eq!(counters.packets_lost, done.lost, "{counters:?}");
+    assert_eq!(counters.packets_duplicate, done.doubled, "{counters:?}");
+    assert_eq!(counters.packets_late, 0, "{counters:?}");
+    Ok(())
+}
+
+/// Lets the kernel disturb what leaves `va`; `false` when it cannot.
+fn netem(rig: &Rig, how: &[&str]) -> Result<bool> {
+    let mut line = vec![
+        "-n",
+        rig.stage().namespace(),
+        "qdisc",
+        "add",
+        "dev",
+        "va",
+        "root",
+    ];
+    line.extend(["netem", "limit", "100000"]);
+    line.extend(how);
+    match output("tc", &line) {
+        Ok(_) => Ok(true),
+        Err(error) if format!("{error:#}").contains("qdisc kind is unknown") => {
+            // Not eprintln, which nobody sees of a test that passes.
+            writeln!(
+                std::io::stderr(),
+                "this kernel has no netem (CONFIG_NET_SCH_NETEM): the relay has to do"
+            )?;
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[test]
+fn packets__through_netem_where_the_kernel_has_it__then_no_frame_is_shown_as_more_than_came()
+-> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    let client = Client::start(&rig)?;
+    let how = "delay 3ms reorder 20% 50% loss 1% duplicate 2%";
+    if !netem(&rig, &how.split(' ').collect::<Vec<_>>())? {
+        return Ok(());
+    }
+    let sender = GStreamer::start(rig.stage(), RASTER, FRAMES, OURS)?;
+    let file = sender.finish(Deadline::seconds(60))?;
+    let outcome = client.finish(&file)?;
+    is_honest(&outcome)?;
+    let counters = &outcome.counters;
+    assert!(counters.packets_lost > 0, "{counters:?}");
+    assert!(counters.packets_duplicate > 0, "{counters:?}");
+    assert!(counters.packets_reordered > 0, "{counters:?}");
+    Ok(())
+}
