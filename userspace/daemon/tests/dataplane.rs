@@ -263,6 +263,7 @@ fn dataplane__over_a_wire_in_one_process__then_each_scenario_holds() {
     assert_eq!(rig.plane.ports().len(), 2);
     pattern__sent_and_received__then_each_frame_verified_and_none_lost(&mut rig);
     session__stopped_and_started_again__then_goes_on_at_a_frame_boundary(&mut rig);
+    session__stopped_while_packets_pour_in__then_handed_back_and_no_frame_leaks(&mut rig);
     slow_consumer__takes_nothing__then_only_its_own_frames_drop(&mut rig);
     client_source__submits_in_order__then_sent_in_order_and_underruns_counted(&mut rig);
     datagrams__malformed__then_counted_by_reason(&mut rig);
@@ -354,6 +355,35 @@ fn session__stopped_and_started_again__then_goes_on_at_a_frame_boundary(rig: &mu
     }
     assert_eq!(stats.snapshot().frames_incomplete, 0);
     assert_eq!(stats.snapshot().packets_lost, 0);
+}
+
+/// The command to stop may come in the very turn in which packets of the session do.
+fn session__stopped_while_packets_pour_in__then_handed_back_and_no_frame_leaks(rig: &mut Rig) {
+    let (mut receiver, frames) = receive(12, 5012, 1);
+    let (client, lender) = rig.client(12, &frames, AMPLE, false);
+    receiver.attach(lender, None).unwrap();
+    let stats = Arc::clone(receiver.stats());
+    let mut receiver = Box::new(receiver);
+    rig.send(Command::Start(Box::new(send(
+        13,
+        5012,
+        FrameSource::Pattern,
+    ))));
+    for _ in 0..300 {
+        let before = stats.snapshot().packets;
+        rig.send(Command::Start(receiver));
+        wait(&stats, "packets", |it| it.snapshot().packets > before);
+        receiver = rig.stop(12);
+    }
+    receiver.lenders_mut().next().unwrap().settle(|_| {});
+    rig.send(Command::Start(receiver));
+    for _ in 0..2 * AMPLE {
+        let lease = client.get().unwrap();
+        client.caller.put(lease).unwrap();
+    }
+    assert_eq!(stats.snapshot().frames_no_buffer, 0);
+    rig.stop(12);
+    rig.stop(13);
 }
 
 fn slow_consumer__takes_nothing__then_only_its_own_frames_drop(rig: &mut Rig) {

@@ -228,7 +228,10 @@ impl Sessions {
             if let Some(seat) = &mut self.seats[index] {
                 seat.touched = false;
                 seat.runtime.show();
-                seat.due_ns = seat.runtime.due_ns();
+                // What is due now stays due: a command of this very turn may have said so.
+                if seat.due_ns > now_ns {
+                    seat.due_ns = seat.runtime.due_ns();
+                }
                 report(&mut seat.runtime, outbox);
             }
         }
