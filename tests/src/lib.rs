@@ -18,9 +18,12 @@
 
 mod circuit;
 mod control;
+mod dice;
 mod errno;
 mod footprint;
+mod honest;
 mod neighbour;
+pub mod packet;
 mod programs;
 mod puppet;
 mod raw_client;
@@ -30,15 +33,19 @@ mod rig;
 mod seen;
 mod sender;
 mod spec;
+mod stranger;
 mod viewer;
+mod wire;
 
 pub use circuit::{Circuit, QUOTA};
 pub use control::{Answer, Control};
+pub use dice::Dice;
 pub use errno::errno_name;
 pub use footprint::Footprint;
+pub use honest::Honest;
 pub use neighbour::resolve;
 pub use onair_stage::{
-    Backend, Config, Deadline, Port, Running, blocked, cpu_time, threads, until,
+    Backend, Config, Deadline, Port, Running, blocked, cpu_time, output, threads, until,
 };
 pub use programs::program;
 pub use puppet::{Puppet, freeze};
@@ -49,4 +56,6 @@ pub use rig::Rig;
 pub use seen::Seen;
 pub use sender::{GStreamer, frame_hashes};
 pub use spec::{Raster, receive, send};
+pub use stranger::Stranger;
 pub use viewer::Viewer;
+pub use wire::Wire;

@@ -16,6 +16,8 @@ use onair_stage::Stage;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use rustix::process::setpriority_process;
 
+use crate::dice::Dice;
+
 /// What happens to packets, each in so many out of a thousand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Disturbance {
@@ -107,7 +109,7 @@ fn relay(
     disturbance: Disturbance,
     ended: &AtomicBool,
 ) -> Result<Done> {
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut dice = Dice::new(0x9E37_79B9_7F4A_7C15);
     let mut held: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
     let mut done = Done::default();
     let mut packet = [0; 65_536];
@@ -147,21 +149,5 @@ fn relay(
                 exit.send(&late)?;
             }
         }
-    }
-}
-
-/// Marsaglia's xorshift64: the same numbers in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-
-    fn one_of(&mut self, thousandths: u64) -> bool {
-        self.roll(1000) < thousandths
     }
 }

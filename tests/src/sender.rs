@@ -57,6 +57,14 @@ impl GStreamer {
         })
     }
 
+    /// Whether all is sent.
+    ///
+    /// # Errors
+    /// What waitpid(2) fails with.
+    pub fn ended(&mut self) -> Result<bool> {
+        Ok(self.running.ended()?.is_some())
+    }
+
     /// Waits until all is sent, and gives the file with the frames one after the other.
     ///
     /// # Errors

@@ -14,11 +14,11 @@ use onair_stage::{Deadline, Running, Snapshot, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// `cargo xtask demo ARGUMENTS`, with what CI requires.
+/// `cargo xtask demo ARGUMENTS`.
 fn demo(arguments: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command
-        .args(["xtask", "demo", "--require", "af_xdp,probe"])
+        .args(["xtask", "demo"])
         .args(arguments)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .stdin(Stdio::null());
@@ -55,6 +55,17 @@ fn runs(command: &str) -> bool {
     })
 }
 
+/// Runs it to its end, which must be a good one, and gives its report.
+fn report_of(arguments: &[&str]) -> Result<Value> {
+    let file = std::env::temp_dir().join(format!("demo-report-{}.json", std::process::id()));
+    let status = demo(arguments).arg("--json").arg(&file).status()?;
+    let text = fs::read(&file).context("the demo wrote no report")?;
+    fs::remove_file(&file)?;
+    let report: Value = serde_json::from_slice(&text)?;
+    ensure!(status.success(), "{status}: {report:#}");
+    Ok(report)
+}
+
 fn left_behind(before: &Snapshot) -> Result<()> {
     let left = before.difference(Deadline::seconds(20))?;
     ensure!(left.is_empty(), "not as before: {left:#?}");
@@ -64,13 +75,7 @@ fn left_behind(before: &Snapshot) -> Result<()> {
 #[test]
 fn demo__as_ci_runs_it__then_every_field_is_as_it_should_be() -> Result<()> {
     let before = Snapshot::take()?;
-    let file = std::env::temp_dir().join(format!("demo-report-{}.json", std::process::id()));
-    let status = demo(&["--seconds", "3", "--json"]).arg(&file).status()?;
-    let text = fs::read(&file).context("the demo wrote no report")?;
-    fs::remove_file(&file)?;
-    let report: Value = serde_json::from_slice(&text)?;
-
-    ensure!(status.success(), "{status}: {report:#}");
+    let report = report_of(&["--seconds", "3", "--require", "af_xdp,probe"])?;
     for field in [
         "ok",
         "destroy_refused",
@@ -95,6 +100,16 @@ fn demo__as_ci_runs_it__then_every_field_is_as_it_should_be() -> Result<()> {
     }
     assert_eq!(report["certificate"]["name"], "studio");
     left_behind(&before)
+}
+
+#[test]
+fn demo__neither_af_xdp_nor_probe__then_degraded_and_the_certificate_says_so() -> Result<()> {
+    let report = report_of(&["--seconds", "1", "--without", "af_xdp,probe"])?;
+    assert_eq!(report["ok"], "degraded");
+    assert_eq!(report["backend"], "af_packet");
+    assert_eq!(report["probe"], "off");
+    assert_eq!(report["certificate"]["probe"]["state"], "off");
+    Ok(())
 }
 
 #[test]

@@ -19,10 +19,9 @@ use std::thread::JoinHandle;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair::{Session, Timeout};
 use onair_api::{SessionCounters, SpecDocument};
-use onair_stage::output;
 use onair_tests::{
     Config, Control, Deadline, Disturbance, Done, GStreamer, QUOTA, Raster, Relay, Rig, Seen,
-    receive, resolve, until,
+    output, receive, resolve, until,
 };
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -13,6 +13,9 @@ use crate::say;
 
 /// Threads that take frames.
 pub(crate) const THREADS: usize = 4;
+/// A sender that has sent nothing for so long has stopped: several frames' times.
+const SILENCE: Duration = Duration::from_millis(100);
+
 /// The applications on the session `studio`.
 pub(crate) struct Callers {
     /// Its threads take and verify frames.
@@ -73,21 +76,25 @@ fn watch(client: &mut Client, bar: &ProgressBar, span: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Waits until what is on its way has arrived, and holds the books side by side.
+/// Waits until what is on its way has arrived, and holds the books side by side. The sender ends at
+/// a frame's end, so it may send for a frame's time after it was stopped.
 fn settle(scene: &mut Scene<'_>, client: &mut Client) -> Result<()> {
     let mut frames = Frames::default();
-    let arrived = until(
-        "every frame that was sent to be verified",
-        Deadline::seconds(5),
-        || {
-            let count = client.say("count")?;
-            frames.sent = counter(scene, "camera", "frames_sent")?;
-            frames.received = counter(scene, "studio", "frames_complete")?;
-            frames.verified = count["verified"].as_u64().unwrap_or_default();
-            frames.wrong = count["wrong"].as_u64().unwrap_or_default();
-            Ok((frames.verified + frames.wrong >= frames.sent).then_some(()))
-        },
-    );
+    let mut silent = Instant::now();
+    let what = "the sender to fall silent and every frame to be verified";
+    let arrived = until(what, Deadline::seconds(5), || {
+        let count = client.say("count")?;
+        let sent = counter(scene, "camera", "frames_sent")?;
+        if sent != frames.sent {
+            silent = Instant::now();
+        }
+        frames.sent = sent;
+        frames.received = counter(scene, "studio", "frames_complete")?;
+        frames.verified = count["verified"].as_u64().unwrap_or_default();
+        frames.wrong = count["wrong"].as_u64().unwrap_or_default();
+        let all = frames.verified + frames.wrong == frames.sent;
+        Ok((all && silent.elapsed() > SILENCE).then_some(()))
+    });
     frames.lost = frames.sent.saturating_sub(frames.verified + frames.wrong);
     scene.report.frames = frames;
     let line = format!(

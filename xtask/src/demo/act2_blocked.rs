@@ -75,6 +75,8 @@ fn idle(scene: &mut Scene<'_>, blocked: &BTreeSet<Caller>) -> Result<()> {
 
 /// Asks the daemon whom it sees, and compares that with the kernel's word.
 fn name(scene: &mut Scene<'_>, blocked: &BTreeSet<Caller>) -> Result<()> {
+    // Without the probe nobody can say whether a thread inside a call sleeps or runs.
+    let kind = if scene.watched() { "blocked" } else { "inside" };
     let mut named = BTreeSet::new();
     let mut list = Vec::new();
     let agreed = until(
@@ -83,7 +85,7 @@ fn name(scene: &mut Scene<'_>, blocked: &BTreeSet<Caller>) -> Result<()> {
         || {
             let answer = scene.ctl.quiet(&["session", "blockers", "studio"])?;
             list = answer["blockers"].as_array().cloned().unwrap_or_default();
-            list.retain(|blocker| blocker["kind"] == "blocked");
+            list.retain(|blocker| blocker["kind"] == kind);
             named = list.iter().map(caller).collect::<Result<_>>()?;
             Ok((named == *blocked).then_some(()))
         },

@@ -31,6 +31,7 @@ use scene::Scene;
 Examples:
   cargo xtask demo
   cargo xtask demo --json report.json --require af_xdp,probe   as CI does
+  cargo xtask demo --without af_xdp,af_packet                  as on a machine that has neither
 
 It needs root, and takes under a minute once all is built. What it puts up on the machine (a network
 namespace, a veth pair, hugepages, a folder) it takes down again, also after Ctrl-C; after a SIGKILL
@@ -45,6 +46,14 @@ pub(crate) struct Arguments {
     /// Fail where this is not to be had, rather than go on with less
     #[arg(long, value_delimiter = ',', value_name = "WHAT")]
     require: Vec<Need>,
+    /// Behave as if this were not to be had
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "WHAT",
+        conflicts_with = "require"
+    )]
+    without: Vec<Lack>,
     /// How long frames are sent and verified
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
@@ -89,6 +98,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// What the demo can do without.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Lack {
+    /// Packets over AF_XDP sockets
+    AfXdp,
+    /// Packets over AF_PACKET sockets
+    AfPacket,
+    /// The kernel's probe
+    Probe,
+}
+
 /// Puts up the stage, plays the acts, takes everything down.
 fn play(arguments: &Arguments, programs: &[PathBuf], report: &mut Report) -> Result<()> {
     say::step("Stage");
@@ -104,7 +125,7 @@ fn play(arguments: &Arguments, programs: &[PathBuf], report: &mut Report) -> Res
     } else {
         say::warning("no hugepages to be had: ordinary memory, which is slower");
     }
-    let mut scene = Scene::open(&stage, programs, hugepages, &arguments.require, report)?;
+    let mut scene = Scene::open(&stage, programs, hugepages, arguments, report)?;
     if let Err(error) = acts(&mut scene, arguments.seconds) {
         say::warning("it went wrong; the end of onaird's log:");
         for line in scene.log_tail().lines() {

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use onair_stage::{Backend, Config, Daemon, Deadline, Stage, until};
 
-use super::Need;
 use super::client::Client;
 use super::ctl::Ctl;
 use super::report::Report;
+use super::{Arguments, Lack, Need};
 use crate::cargo::program;
 use crate::say;
 
@@ -37,12 +37,12 @@ pub(crate) struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// Starts the daemon; on less than what was hoped for, unless it is in `required`.
+    /// Starts the daemon; on less than what was hoped for, unless that is required.
     pub(crate) fn open(
         stage: &'a Stage,
         programs: &'a [PathBuf],
         hugepages: bool,
-        required: &[Need],
+        arguments: &Arguments,
         report: &'a mut Report,
     ) -> Result<Self> {
         let onaird = program(programs, "onaird")?;
@@ -50,36 +50,40 @@ impl<'a> Scene<'a> {
             program(programs, "onairctl")?,
             &Config::control_socket(stage),
         );
-        let (daemon, mut config) = start(stage, onaird, hugepages, required, report)?;
-        let mut scene = Self {
+        let (mut daemon, mut config) = start(stage, onaird, hugepages, arguments, report)?;
+        let mut health = ctl.quiet(&["health"])?;
+        if config.probe != "off" && health["probe"]["state"] != "watching" {
+            let why = health["probe"]["reason"]
+                .as_str()
+                .unwrap_or("no reason given");
+            if arguments.require.contains(&Need::Probe) {
+                bail!("the kernel's probe does not watch ({why}), and --require probe was given");
+            }
+            say::warning(format_args!("the probe cannot see: {why}"));
+            config.probe = "off";
+            daemon.stop(Deadline::seconds(PATIENCE))?;
+            daemon = Daemon::start(stage, onaird, &config, Deadline::seconds(PATIENCE))?;
+            health = ctl.quiet(&["health"])?;
+        }
+        let probe = health["probe"]["state"].as_str();
+        probe
+            .context("health does not say how the probe is")?
+            .clone_into(&mut report.probe);
+        if report.probe == "watching" {
+            say::good("the kernel's probe is watching");
+        } else {
+            say::warning(
+                "THE PROBE IS OFF: the counters in shared memory are the only word about callers,",
+            );
+            say::warning("and every certificate says so");
+        }
+        Ok(Self {
             ctl,
             report,
             stage,
             programs,
             daemon,
-        };
-        let health = scene.ctl.quiet(&["health"])?;
-        if health["probe"]["state"] != "watching" {
-            let why = health["probe"]["reason"]
-                .as_str()
-                .unwrap_or("no reason given");
-            if required.contains(&Need::Probe) {
-                bail!("the kernel's probe does not watch ({why}), and --require probe was given");
-            }
-            say::warning(format_args!("THE PROBE CANNOT SEE: {why}"));
-            say::warning("the demo goes on with the probe off: the certificates will say so");
-            config.probe = "off";
-            scene.daemon = replace(scene.daemon, |deadline| {
-                Daemon::start(stage, onaird, &config, deadline)
-            })?;
-        }
-        let health = scene.ctl.quiet(&["health"])?;
-        health["probe"]["state"]
-            .as_str()
-            .context("health does not say how the probe is")?
-            .clone_into(&mut scene.report.probe);
-        say::good(format_args!("the probe is {}", scene.report.probe));
-        Ok(scene)
+        })
     }
 
     /// A client process: the program `name` with `arguments`, connected to the daemon.
@@ -152,33 +156,41 @@ fn start(
     stage: &Stage,
     onaird: &Path,
     hugepages: bool,
-    required: &[Need],
+    arguments: &Arguments,
     report: &mut Report,
 ) -> Result<(Daemon, Config)> {
+    let without = |lack| arguments.without.contains(&lack);
     let mut reasons = String::new();
     for backend in Backend::ALL {
         let mut config = Config::pair(backend);
         config.hugepages = hugepages;
-        let started = say::wait(format_args!("starting onaird on {backend}"), |_| {
-            Daemon::start(stage, onaird, &config, Deadline::seconds(PATIENCE))
-        });
+        if without(Lack::Probe) {
+            config.probe = "off";
+        }
+        let started = if (backend == Backend::AfXdp && without(Lack::AfXdp))
+            || (backend == Backend::AfPacket && without(Lack::AfPacket))
+        {
+            Err(anyhow!("left out by --without"))
+        } else {
+            say::wait(format_args!("starting onaird on {backend}"), |_| {
+                Daemon::start(stage, onaird, &config, Deadline::seconds(PATIENCE))
+            })
+        };
         match started {
             Ok(daemon) => {
                 backend.name().clone_into(&mut report.backend);
+                let runs = format!(
+                    "onaird runs (pid {}), packets go over {backend}",
+                    daemon.pid()
+                );
                 if backend == Backend::AfXdp {
-                    say::good(format_args!(
-                        "onaird runs (pid {}), packets go over {backend}",
-                        daemon.pid()
-                    ));
+                    say::good(runs);
                 } else {
-                    say::warning(format_args!(
-                        "onaird runs (pid {}) on {backend}: less than it could be",
-                        daemon.pid()
-                    ));
+                    say::warning(format_args!("{runs}: less than it could be"));
                 }
                 return Ok((daemon, config));
             }
-            Err(error) if required.contains(&Need::AfXdp) => {
+            Err(error) if arguments.require.contains(&Need::AfXdp) => {
                 return Err(
                     error.context("AF_XDP is not to be had, and --require af_xdp was given")
                 );
@@ -190,9 +202,4 @@ fn start(
         }
     }
     bail!("onaird does not start on any backend:{reasons}")
-}
-
-fn replace(old: Daemon, start: impl FnOnce(Deadline) -> Result<Daemon>) -> Result<Daemon> {
-    old.stop(Deadline::seconds(PATIENCE))?;
-    start(Deadline::seconds(PATIENCE))
 }
