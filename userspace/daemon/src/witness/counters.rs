@@ -4,7 +4,7 @@ use onair_api::{Reading, Says, Witness, WordOf};
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sys;
 
-use super::{LEDGER, SLOTS};
+use super::{LEDGER, SLOTS, some};
 
 /// Reads the slots of all attachments. The kick must be armed and the heavy fence executed before.
 pub fn slots<'a>(attachments: impl Iterator<Item = &'a AttachmentMemory>) -> Reading {
@@ -23,7 +23,11 @@ pub fn slots<'a>(attachments: impl Iterator<Item = &'a AttachmentMemory>) -> Rea
         name: SLOTS.into(),
         says: if users == 0 { Says::Zero } else { Says::Users },
         users,
-        detail: format!("{users} calls in progress in {attached} attachments"),
+        detail: format!(
+            "{} in progress in {}",
+            some(users, "call"),
+            some(attached, "attachment")
+        ),
         word_of: WordOf::Client,
         at_monotonic_ns: sys::monotonic_ns(),
     }
@@ -33,7 +37,7 @@ pub fn slots<'a>(attachments: impl Iterator<Item = &'a AttachmentMemory>) -> Rea
 pub fn ledger(lent: Option<u64>) -> Reading {
     let (says, users, detail) = match lent {
         Some(0) => (Says::Zero, 0, "no frame is lent".to_owned()),
-        Some(lent) => (Says::Users, lent, format!("{lent} frames are lent")),
+        Some(lent) => (Says::Users, lent, format!("{} lent", some(lent, "frame"))),
         None => (Says::Unknown, 0, "a poller still has the ledger".to_owned()),
     };
     Reading {

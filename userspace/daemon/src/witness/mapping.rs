@@ -5,7 +5,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sys;
 
-use super::MAPPING;
+use super::{MAPPING, some};
 
 /// Asks the kernel for a write lease on each file: it is granted only if nobody else has it.
 pub fn mapping<'a>(
@@ -29,7 +29,7 @@ pub fn mapping<'a>(
         None if held == 0 => (Says::Zero, "no process has the memory".to_owned()),
         None => (
             Says::Users,
-            format!("{held} memory files are open or mapped elsewhere"),
+            format!("{} open or mapped elsewhere", some(held, "memory file")),
         ),
     };
     Reading {

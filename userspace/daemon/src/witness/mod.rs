@@ -28,6 +28,15 @@ pub const POLLERS: &str = "pollers";
 /// Name of the mapping's reading.
 pub const MAPPING: &str = "mapping";
 
+/// A number of things, in words.
+fn some(count: u64, noun: &str) -> String {
+    match count {
+        0 => format!("no {noun}"),
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
 /// What follows from the readings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -131,6 +140,14 @@ mod tests {
             }
         }
         assert_eq!(destroyable, 8, "two states of the probe, four of W4");
+    }
+
+    #[test]
+    fn some__counts__then_in_words() {
+        assert_eq!(
+            [0, 1, 2].map(|count| some(count, "caller")),
+            ["no caller", "1 caller", "2 callers"]
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use onair_api::{ProbeMode, ProbeState, Reading, Says, Timestamp, Witness, WordOf
 use onair_ipc::{site, sys};
 use onair_probe::{Blind, Events, Probe, ProbeConfig, Sight, State, Waiter};
 
-use super::PROBE;
+use super::{PROBE, some};
 use crate::config::Config;
 
 /// The probe as the configuration wants it and as it turned out.
@@ -168,7 +168,7 @@ impl ProbeLink {
             return make(
                 Says::Users,
                 users,
-                format!("{users} callers are blocked"),
+                format!("{} blocked", some(users, "caller")),
                 reading.blocked,
             );
         }
@@ -188,7 +188,10 @@ impl ProbeLink {
         make(
             Says::Zero,
             0,
-            format!("no caller is blocked; {watched} clients are watched, the canary came through"),
+            format!(
+                "no caller blocked; {} watched, the canary came through",
+                some(watched, "client")
+            ),
             Vec::new(),
         )
     }
