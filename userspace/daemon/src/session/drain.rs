@@ -166,7 +166,9 @@ impl Session {
                 .any(|reading| reading.name == name && reading.says == Says::Zero)
         };
         if zero(witness::SLOTS) && zero(witness::LEDGER) && !found.disagreement {
-            self.books.note(StepName::LastUserLeft);
+            // When W1 was read, not when the others had been read, too.
+            let seen = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
+            self.books.note_at(StepName::LastUserLeft, seen);
             if self.destroy.is_none() && !self.attachments.values().any(|it| it.disconnected) {
                 self.rescan.end();
             }
