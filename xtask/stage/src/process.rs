@@ -149,6 +149,10 @@ impl Running {
     /// # Errors
     /// When `deadline` passes first.
     pub fn wait(&mut self, deadline: Deadline) -> Result<ExitStatus> {
+        // Once it has been seen to end, its pid may be another's.
+        if let Some(status) = self.ended()? {
+            return Ok(status);
+        }
         let fd = self.pidfd()?;
         if !wait_readable(&fd, deadline)? {
             bail!(
