@@ -92,10 +92,13 @@ pub(super) fn runtime(
 
 pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
     let now = stats.snapshot();
-    let malformed: BTreeMap<String, u64> = stats
+    let malformed = stats
         .malformed()
+        .map(|(reason, count)| (reason.name(), count));
+    let not_taken: BTreeMap<String, u64> = malformed
+        .chain([("wrong_source", now.packets_wrong_source)])
         .filter(|(_, count)| *count > 0)
-        .map(|(reason, count)| (reason.name().to_owned(), count))
+        .map(|(reason, count)| (reason.to_owned(), count))
         .collect();
     SessionCounters {
         frames_complete: now.frames_complete,
@@ -107,7 +110,7 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
         packets_duplicate: now.packets_duplicate,
         packets_late: now.packets_late,
         packets_reordered: now.packets_reordered,
-        packets_malformed: malformed,
+        packets_malformed: not_taken,
         frames_no_buffer: now.frames_no_buffer,
         underruns: now.underruns,
         frames_dropped_slow: now.frames_dropped_slow,
