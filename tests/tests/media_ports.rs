@@ -1,0 +1,87 @@
+//! Ports whose interface or namespace is taken away under a running daemon.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use anyhow::Result;
+use onair_api::{HealthStatus, Source};
+use onair_stage::{End, Veth};
+use onair_tests::{Circuit, Deadline, Raster, Rig, output, until};
+
+fn circuit(rig: &Rig) -> Result<Circuit> {
+    let mut circuit = Circuit::start(rig, Raster::SMALL, Source::Pattern)?;
+    circuit.viewer.wait(20, Deadline::seconds(20))?;
+    Ok(circuit)
+}
+
+#[test]
+fn interface__deleted_under_its_ports__then_health_names_them_and_sessions_can_be_destroyed()
+-> Result<()> {
+    let mut rig = Rig::pair()?;
+    let mut circuit = circuit(&rig)?;
+    let namespace = rig.stage().namespace().to_owned();
+    // Its other end goes with it.
+    output("ip", &["-n", &namespace, "link", "delete", "va"])?;
+    let health = until("health to tell", Deadline::seconds(20), || {
+        let health = circuit.control.health()?;
+        let told = health.dataplane.ports.iter().all(|port| !port.link_up);
+        Ok(told.then_some(health))
+    })?;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    assert!(health.live && health.ready);
+    for port in ["port a ", "port b "] {
+        let named = health.problems.iter().any(|it| it.contains(port));
+        assert!(named, "{:?}", health.problems);
+    }
+
+    circuit.control.stop("out")?;
+    circuit.control.destroy_wait("out")?;
+    let seen = circuit
+        .viewer
+        .finish(&mut circuit.control, Deadline::seconds(20))?;
+    let whole = seen.iter().filter(|frame| frame.complete);
+    assert!(
+        whole
+            .into_iter()
+            .all(|it| it.pattern_number() == Some(it.number))
+    );
+    circuit.control.destroy_wait("in")?;
+
+    // As the problem says: restore it and restart the daemon.
+    rig.stop_daemon()?;
+    let end = |name| End {
+        name,
+        address: None,
+    };
+    rig.stage().veth(&Veth {
+        a: end("va"),
+        b: end("vb"),
+        mtu: 1500,
+    })?;
+    rig.start_daemon()?;
+    assert_eq!(rig.control()?.health()?.status, HealthStatus::Ok);
+    self::circuit(&rig)?.end()?;
+    Ok(())
+}
+
+#[test]
+fn namespace__loses_its_name_under_its_ports__then_frames_flow_and_a_restart_says_what_is_missing()
+-> Result<()> {
+    let mut rig = Rig::pair()?;
+    let mut circuit = circuit(&rig)?;
+    let namespace = rig.stage().namespace().to_owned();
+    // The ports' sockets keep the namespace itself, and what is in it.
+    output("ip", &["netns", "delete", &namespace])?;
+    let more = circuit.viewer.taken()? + 60;
+    circuit.viewer.wait(more, Deadline::seconds(20))?;
+    assert!(circuit.control.health()?.ready);
+    let (_, seen) = circuit.end()?;
+    assert!(seen.iter().all(|it| it.pattern_number() == Some(it.number)));
+    rig.stop_daemon()?;
+    let refused = rig.start_daemon().expect_err("there is no such namespace");
+    let message = format!("{refused:#}");
+    assert!(message.contains(&namespace), "{message}");
+    Ok(())
+}
