@@ -1,0 +1,165 @@
+//! What clients ask over the attach socket.
+
+use std::time::{Duration, Instant};
+
+use onair_api::{Certificate, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who};
+
+use super::Actor;
+use super::requests::{shutting_down, stale};
+use crate::control::action::{Caller, Reply};
+use crate::control::attach::{AttachAction, ConnectionId, Seat, Watching};
+
+impl Actor {
+    pub(super) fn attach_action(&mut self, action: AttachAction) {
+        match action {
+            AttachAction::Create {
+                caller,
+                connection,
+                spec,
+                reply,
+            } => self.create(&caller, *spec, Some(connection), reply),
+            AttachAction::Reserve {
+                caller,
+                session,
+                reply,
+            } => {
+                let _ = reply.send(self.reserve(&caller, &session));
+            }
+            AttachAction::Release { session } => {
+                if let Some(session) = self.sessions.get_mut(&session) {
+                    session.unreserve();
+                }
+            }
+            AttachAction::Admit {
+                session,
+                client,
+                watched,
+                reply,
+            } => {
+                let admitted = match self.sessions.get_mut(&session) {
+                    Some(session) => {
+                        self.attachments += 1;
+                        session.admit(
+                            &mut self.services,
+                            self.attachments,
+                            *client,
+                            watched.map(|watched| *watched),
+                        )
+                    }
+                    None => Err(stale(&SessionId(session).into())),
+                };
+                let _ = reply.send(admitted);
+            }
+            AttachAction::Detach { connection, reply } => match self.carried_by(connection) {
+                Some((id, number)) => {
+                    let progress = self.with(id, |session, services| {
+                        session.detach(services, number, reply);
+                        session.advance(services)
+                    });
+                    self.follow(id, progress);
+                }
+                // The session was destroyed: the client's part of detaching is all that is left.
+                None => {
+                    let _ = reply.send(Ok(()));
+                }
+            },
+            AttachAction::Destroy {
+                connection,
+                who,
+                wait,
+                reply,
+            } => self.destroy_own(connection, who, wait, reply),
+            AttachAction::Kick { connection } => {
+                if let Some((id, number)) = self.carried_by(connection) {
+                    let progress =
+                        self.with(id, |session, services| session.kicked(services, number));
+                    self.follow(id, progress);
+                }
+            }
+            AttachAction::HungUp { connection } => {
+                if let Some((id, number)) = self.carried_by(connection) {
+                    let progress = self.with(id, |session, services| {
+                        session.hung_up(number);
+                        session.advance(services)
+                    });
+                    self.follow(id, progress);
+                }
+                self.sweep_limbo();
+            }
+            AttachAction::ProcessEnded { connection } => {
+                if let Some((id, number)) = self.carried_by(connection) {
+                    let progress = self.with(id, |session, services| {
+                        session.process_ended(services, number);
+                        session.advance(services)
+                    });
+                    self.follow(id, progress);
+                }
+                self.sweep_limbo();
+            }
+        }
+    }
+
+    /// A client destroys the session that it made: the daemon adopts the stop that the client did
+    /// for itself, and refuses if there was none.
+    pub(super) fn destroy_own(
+        &mut self,
+        connection: ConnectionId,
+        who: Who,
+        wait: Option<Duration>,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        let Some((id, number)) = self.carried_by(connection) else {
+            let problem = Problem::new(ProblemCode::StaleSession, "the session is gone");
+            let _ = reply.send(Err(problem));
+            return;
+        };
+        let session = self.sessions.get_mut(&id).expect("just found");
+        if session.owner_connection != Some(connection) {
+            let _ = reply.send(Err(Problem::new(
+                ProblemCode::Forbidden,
+                "only the process that created the session destroys it here; operators use the \
+                 control socket",
+            )));
+            return;
+        }
+        if session.is_stopped_by(number) {
+            session.stop(&mut self.services);
+        }
+        let wait = wait.map(|wait| {
+            let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            (Instant::now() + wait, ms)
+        });
+        self.begin_destroy(id, who, wait, reply);
+    }
+
+    pub(super) fn reserve(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+    ) -> Result<Seat, Problem> {
+        if self.ending.is_some() {
+            return Err(shutting_down());
+        }
+        let id = self.find(caller, session)?;
+        if let Some(reason) = self.services.probe.refusal() {
+            return Err(Problem::new(ProblemCode::ProbeBlind, reason));
+        }
+        let watching = match (self.services.probe.probe(), self.services.probe.mode()) {
+            (Some(probe), ProbeMode::Required) => Watching::Required(probe.clone()),
+            (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
+            _ => Watching::Off,
+        };
+        let session = self.sessions.get_mut(&id).expect("just found");
+        session.reserve()?;
+        Ok(Seat {
+            session: id,
+            watching,
+        })
+    }
+
+    pub(super) fn carried_by(&self, connection: ConnectionId) -> Option<(u64, u64)> {
+        self.sessions
+            .values()
+            .find_map(|session| Some((session.id.0, session.attachment_of(connection)?)))
+    }
+}

@@ -1,0 +1,101 @@
+//! What the pollers and the probe say.
+
+use onair_probe::ProbeEvent;
+
+use super::Actor;
+use crate::dataplane::PollerEvent;
+use crate::session::{Progress, Session};
+
+impl Actor {
+    pub(super) fn poller_events(&mut self) {
+        while let Some(event) = self.services.events.pop() {
+            match event {
+                PollerEvent::HandedBack(runtime) => {
+                    let id = runtime.session();
+                    let progress = self.with(id, |session, services| {
+                        session.handed_back(services, runtime);
+                        session.advance(services)
+                    });
+                    self.follow(id, progress);
+                }
+                PollerEvent::LenderBack {
+                    session,
+                    attachment,
+                    lender,
+                    ..
+                } => {
+                    let progress = self.with(session, |session, services| {
+                        session.lender_back(services, attachment, *lender);
+                        session.advance(services)
+                    });
+                    self.follow(session, progress);
+                }
+                PollerEvent::Refused { runtime, reason } => {
+                    tracing::error!(%reason, "a poller refused a session");
+                    let id = runtime.session();
+                    let progress = self.with(id, |session, services| {
+                        session.refused(services, runtime);
+                        Progress::Lives
+                    });
+                    self.follow(id, progress);
+                }
+                PollerEvent::AttachRefused {
+                    session,
+                    lender,
+                    frames,
+                    reason,
+                } => {
+                    let progress = self.with(session, |session, services| {
+                        session.attach_refused(services, lender, frames, reason);
+                        Progress::Lives
+                    });
+                    self.follow(session, progress);
+                }
+                PollerEvent::Violation {
+                    session,
+                    attachment,
+                    what,
+                } => {
+                    tracing::error!(session, attachment, ?what, "a client broke the protocol");
+                    if let Some(session) = self.sessions.get_mut(&session) {
+                        session.violated(attachment);
+                    }
+                }
+                other => self.services.report(&other),
+            }
+        }
+        for runtime in self.services.take_bounced().into_iter().map(Box::new) {
+            let id = runtime.session();
+            let progress = self.with(id, |session, services| {
+                session.refused(services, runtime);
+                Progress::Lives
+            });
+            self.follow(id, progress);
+        }
+    }
+
+    pub(super) fn probe_events(&mut self, events: &[ProbeEvent]) {
+        for event in events {
+            let sessions: Vec<u64> = match event {
+                ProbeEvent::Exit { tgid, .. } | ProbeEvent::Exec { tgid, .. } => {
+                    let has = |session: &&mut Session| session.has_client(*tgid);
+                    let affected = self.sessions.values_mut().filter(has);
+                    affected
+                        .map(|session| {
+                            session.thread_ended(*tgid);
+                            session.id.0
+                        })
+                        .collect()
+                }
+                ProbeEvent::Overrun { lost } => {
+                    tracing::warn!(lost, "probe events were lost; the maps are read anew");
+                    self.sessions.keys().copied().collect()
+                }
+            };
+            for id in sessions {
+                let progress = self.with(id, Session::advance);
+                self.follow(id, progress);
+            }
+        }
+    }
+}

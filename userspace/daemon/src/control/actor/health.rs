@@ -1,0 +1,105 @@
+//! How the daemon is.
+
+use onair_api::{
+    Dataplane as DataplaneDocument, Health, HealthStatus, PollerHealth, PortHealth, ProbeMode,
+    ProbeState, SessionState, SessionTally,
+};
+
+use super::Actor;
+
+impl Actor {
+    pub(super) fn health(&self) -> Health {
+        let probe = self.services.probe_document(Vec::new());
+        let mut problems = Vec::new();
+        if probe.state == ProbeState::Blind {
+            let reason = probe.reason.clone().unwrap_or_default();
+            problems.push(format!("the probe does not see: {reason}"));
+        }
+        if probe.state == ProbeState::Off {
+            problems.push("the probe is off: certificates have no word of the kernel".into());
+        }
+        let required_and_blind =
+            probe.mode == ProbeMode::Required && probe.state != ProbeState::Watching;
+        let dataplane = self.dataplane_health(&mut problems);
+        let status = if required_and_blind {
+            HealthStatus::ProbeBlind
+        } else if problems.is_empty() {
+            HealthStatus::Ok
+        } else {
+            HealthStatus::Degraded
+        };
+        let started = self.services.identity.started_at;
+        Health {
+            status,
+            live: true,
+            ready: !required_and_blind && self.ending.is_none(),
+            problems,
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            boot_id: self.services.identity.boot_id.clone(),
+            started_at: started,
+            uptime_ms: u64::try_from(started.age().as_millis()).unwrap_or(u64::MAX),
+            probe,
+            dataplane,
+            sessions: self.tally(),
+        }
+    }
+
+    pub(super) fn tally(&self) -> SessionTally {
+        let mut tally = SessionTally {
+            destroyed: self.destroyed,
+            ..SessionTally::default()
+        };
+        for session in self.sessions.values() {
+            match session.state() {
+                SessionState::Created => tally.created += 1,
+                SessionState::Running => tally.running += 1,
+                SessionState::Stopped => tally.stopped += 1,
+                SessionState::Draining => tally.draining += 1,
+                SessionState::Quarantined => tally.quarantined += 1,
+                SessionState::Destroyed => {}
+            }
+        }
+        tally
+    }
+
+    pub(super) fn dataplane_health(&self, problems: &mut Vec<String>) -> DataplaneDocument {
+        let plane = &self.services.dataplane;
+        let config = &self.services.config;
+        let ports: Vec<PortHealth> = plane
+            .ports()
+            .iter()
+            .map(|port| self.services.port_health(port, problems))
+            .collect();
+        let mut drivers: Vec<&str> = ports.iter().map(|port| port.backend.as_str()).collect();
+        drivers.sort_unstable();
+        drivers.dedup();
+        let backend = match drivers[..] {
+            [] => "none",
+            [one] => one,
+            _ => "mixed",
+        };
+        let pollers = config
+            .poller
+            .iter()
+            .enumerate()
+            .map(|(index, poller)| PollerHealth {
+                name: poller.name.clone(),
+                core: u32::try_from(poller.core).unwrap_or(u32::MAX),
+                idle: match poller.idle {
+                    crate::config::Idle::Adaptive => "adaptive".into(),
+                    crate::config::Idle::Busy => "busy".into(),
+                },
+                alive: self.services.is_alive(index),
+                sessions: plane.poller_counters(index).map_or(0, |it| it.sessions),
+            })
+            .collect();
+        DataplaneDocument {
+            backend: backend.to_owned(),
+            dpdk: self.services.identity.versions.dpdk.clone(),
+            hugepages: plane.has_hugepages(),
+            ports,
+            pollers,
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The one owner of every session: takes actions, kicks, poller events and probe events, one at a
+//! time, and does what follows.
+//!
+//! Nothing here blocks but the system calls that the gate needs (waking sleepers, the barrier) and
+//! the bounded look at clients' sites inside a verdict.
+
+mod clients;
+mod events;
+mod health;
+mod requests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use onair_api::{
+    BlockerList, Operation, Problem, ProblemCode, SessionList, SessionRef, Timestamp, Via, Who,
+};
+use onair_probe::Events;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::action::Action;
+use super::attach::AttachAction;
+use crate::services::Services;
+use crate::session::{Destroy, Progress, Session};
+
+/// Places in the probe's counters: sessions that live at a time.
+const INDICES: u32 = 1024;
+/// Pause between two looks at memory that waits for W4.
+const LIMBO_PAUSE: Duration = Duration::from_millis(50);
+/// Pause between two looks at what nobody tells of: the interfaces under the ports, the probe.
+const PATROL_PAUSE: Duration = Duration::from_secs(1);
+/// Pause between two tries of a poller's full queue.
+const OUTBOX_PAUSE: Duration = Duration::from_millis(1);
+
+/// The actor.
+#[derive(Debug)]
+pub struct Actor {
+    services: Services,
+    sessions: BTreeMap<u64, Session>,
+    counter: u32,
+    attachments: u64,
+    destroyed: u64,
+    free_indices: VecDeque<u32>,
+    ending: Option<Ending>,
+    patrol_at: Instant,
+}
+
+#[derive(Debug)]
+struct Ending {
+    deadline: Instant,
+}
+
+/// Where actions come from.
+#[derive(Debug)]
+pub struct Inbox {
+    /// From the HTTP socket.
+    pub actions: mpsc::Receiver<Action>,
+    /// From the attach socket.
+    pub attach: mpsc::Receiver<AttachAction>,
+    /// The probe's events.
+    pub probe: Option<Events>,
+    /// Becomes true when the daemon is to end.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+impl Actor {
+    /// An actor without sessions.
+    pub fn new(services: Services) -> Self {
+        Self {
+            services,
+            sessions: BTreeMap::new(),
+            counter: 0,
+            attachments: 0,
+            destroyed: 0,
+            free_indices: (0..INDICES).collect(),
+            ending: None,
+            patrol_at: Instant::now() + PATROL_PAUSE,
+        }
+    }
+
+    /// Runs until the daemon is to end and every session has ended, or the graceful time-out
+    /// passed. Returns the services, to be ended, and the names of sessions that were abandoned.
+    ///
+    /// # Errors
+    /// The kernel's, at the start: out of descriptors.
+    pub async fn run(mut self, mut inbox: Inbox) -> std::io::Result<(Services, Vec<String>)> {
+        let pollers = readable(&self.services.events)?;
+        let probe_fd = match &inbox.probe {
+            Some(events) => Some(readable(events)?),
+            None => None,
+        };
+        loop {
+            if self.is_over() {
+                break;
+            }
+            let wake = self.wake_at();
+            tokio::select! {
+                biased;
+                changed = inbox.shutdown.changed(), if self.ending.is_none() => {
+                    if changed.is_err() || *inbox.shutdown.borrow() {
+                        self.begin_ending();
+                    }
+                }
+                ready = pollers.readable() => {
+                    ready?.clear_ready();
+                    self.poller_events();
+                }
+                ready = wait(&probe_fd), if probe_fd.is_some() => {
+                    ready?.clear_ready();
+                    let events = inbox.probe.as_mut().map(Events::drain).unwrap_or_default();
+                    self.probe_events(&events);
+                }
+                Some(action) = inbox.attach.recv() => self.attach_action(action),
+                Some(action) = inbox.actions.recv() => self.action(action),
+                () = tokio::time::sleep_until(wake.into()) => self.tick(),
+            }
+        }
+        self.sweep_limbo();
+        let mut abandoned = Vec::new();
+        for session in self.sessions.values_mut() {
+            session.abandon(&self.services);
+            abandoned.push(session.spec.name.to_string());
+        }
+        Ok((self.services, abandoned))
+    }
+
+    fn action(&mut self, action: Action) {
+        // A requester that has gone needs no answer: every `send` below may fail for that reason.
+        match action {
+            Action::Create {
+                caller,
+                spec,
+                reply,
+            } => self.create(&caller, *spec, None, reply),
+            Action::List { reply } => {
+                let sessions = self.sessions.values().map(Session::view).collect();
+                let _ = reply.send(Ok(SessionList { sessions }));
+            }
+            Action::Show {
+                caller,
+                session,
+                reply,
+            } => {
+                let view = self
+                    .find(&caller, &session)
+                    .map(|id| self.sessions[&id].view());
+                let _ = reply.send(view);
+            }
+            Action::Stop {
+                caller,
+                session,
+                reply,
+            } => match self.find(&caller, &session) {
+                Ok(id) => {
+                    let progress = self.with(id, |session, services| {
+                        session.stop(services);
+                        session.advance(services)
+                    });
+                    let view = self.sessions.get(&id).map(Session::view);
+                    self.follow(id, progress);
+                    let gone = || Problem::new(ProblemCode::StaleSession, "destroyed meanwhile");
+                    let _ = reply.send(view.ok_or_else(gone));
+                }
+                Err(problem) => {
+                    let _ = reply.send(Err(problem));
+                }
+            },
+            Action::Start {
+                caller,
+                session,
+                reply,
+            } => match self
+                .find(&caller, &session)
+                .and_then(|id| self.not_ending(id))
+            {
+                Ok(id) => {
+                    let progress = self.with(id, |session, services| {
+                        session.start(services, reply);
+                        Progress::Lives
+                    });
+                    self.follow(id, progress);
+                }
+                Err(problem) => {
+                    let _ = reply.send(Err(problem));
+                }
+            },
+            Action::Destroy {
+                caller,
+                session,
+                reply,
+            } => self.destroy(&caller, &session, None, reply),
+            Action::DestroyWait {
+                caller,
+                session,
+                deadline,
+                deadline_ms,
+                reply,
+            } => self.destroy(&caller, &session, Some((deadline, deadline_ms)), reply),
+            Action::Blockers {
+                caller,
+                session,
+                reply,
+            } => {
+                let list = self.find(&caller, &session).map(|id| {
+                    let session = &self.sessions[&id];
+                    BlockerList {
+                        session: session.id,
+                        name: session.spec.name.clone(),
+                        at: Timestamp::now(),
+                        blockers: session.blockers(&self.services),
+                    }
+                });
+                let _ = reply.send(list);
+            }
+            Action::Verdict {
+                caller,
+                session,
+                reply,
+            } => {
+                let verdict = self.find(&caller, &session).map(|id| {
+                    let session = self.sessions.get_mut(&id).expect("just found");
+                    session.verdict(&self.services)
+                });
+                let _ = reply.send(verdict);
+            }
+            Action::Certificate {
+                caller,
+                session,
+                reply,
+            } => {
+                let _ = reply.send(self.certificate(&caller, &session));
+            }
+            Action::Certificates { reply } => {
+                let _ = reply.send(Ok(self.services.archive.list()));
+            }
+            Action::Health { reply } => {
+                let _ = reply.send(Ok(Box::new(self.health())));
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        self.services.flush();
+        let now = Instant::now();
+        if now >= self.patrol_at {
+            self.patrol_at = now + PATROL_PAUSE;
+            self.services.dataplane.check_ports();
+            self.services.probe.test();
+        }
+        let ids: Vec<u64> = self.sessions.keys().copied().collect();
+        for id in ids {
+            let progress = self.with(id, |session, services| session.tick(services, now));
+            self.follow(id, progress);
+        }
+        self.sweep_limbo();
+    }
+
+    fn wake_at(&mut self) -> Instant {
+        let now = Instant::now();
+        let mut wake = self.patrol_at;
+        let sessions = self.sessions.values().filter_map(Session::wake_at);
+        wake = sessions.fold(wake, Instant::min);
+        if !self.services.limbo.is_empty() {
+            wake = wake.min(now + LIMBO_PAUSE);
+        }
+        if !self.services.flush() {
+            wake = wake.min(now + OUTBOX_PAUSE);
+        }
+        if let Some(ending) = &self.ending {
+            wake = wake.min(ending.deadline);
+        }
+        wake
+    }
+
+    /// Does something to a session, if it lives.
+    fn with(
+        &mut self,
+        id: u64,
+        act: impl FnOnce(&mut Session, &mut Services) -> Progress,
+    ) -> Progress {
+        match self.sessions.get_mut(&id) {
+            Some(session) => act(session, &mut self.services),
+            None => Progress::Lives,
+        }
+    }
+
+    /// Takes a destroyed session out, and answers who asked.
+    fn follow(&mut self, id: u64, progress: Progress) {
+        let Progress::Destroyed(certificate, destroy) = progress else {
+            return;
+        };
+        if let Some(session) = self.sessions.remove(&id) {
+            // To the end: the kernel's counter at a place may have to run out first.
+            self.free_indices.push_back(session.index);
+            self.destroyed += 1;
+        }
+        self.sweep_limbo();
+        let reference = SessionRef::Id(certificate.session);
+        let completed = self.services.archive.find(&reference).cloned();
+        let _ = destroy
+            .reply
+            .send(Ok(completed.map_or(certificate, Box::new)));
+    }
+
+    fn sweep_limbo(&mut self) {
+        for (session, bytes, reading) in self.services.limbo.sweep() {
+            let found = self
+                .services
+                .archive
+                .find(&SessionRef::Id(session))
+                .cloned();
+            if let Some(mut certificate) = found {
+                crate::session::complete(&mut certificate, bytes, reading);
+                self.services.archive.keep(certificate);
+            }
+        }
+    }
+
+    fn begin_ending(&mut self) {
+        let graceful = Duration::from_millis(self.services.config.timeouts.graceful_ms);
+        let deadline = Instant::now() + graceful;
+        tracing::info!(sessions = self.sessions.len(), ?graceful, "shutting down");
+        self.ending = Some(Ending { deadline });
+        let ids: Vec<u64> = self.sessions.keys().copied().collect();
+        for &id in &ids {
+            let progress = self.with(id, |session, services| {
+                session.announce_end();
+                session.stop(services);
+                Progress::Lives
+            });
+            self.follow(id, progress);
+        }
+        let who = Who {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            pid: std::process::id(),
+            command: "onaird".into(),
+            via: Via::Daemon,
+        };
+        for id in ids {
+            let destroy = Destroy {
+                who: who.clone(),
+                operation: Operation::Shutdown,
+                deadline: Some(deadline),
+                deadline_ms: Some(self.services.config.timeouts.graceful_ms),
+                // Nobody waits for this answer: the certificate is in the archive.
+                reply: oneshot::channel().0,
+            };
+            let progress = self.with(id, |session, services| {
+                session.begin_destroy(services, destroy)
+            });
+            self.follow(id, progress);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.ending
+            .as_ref()
+            .is_some_and(|ending| self.sessions.is_empty() || Instant::now() >= ending.deadline)
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "the replacement is unsafe; an OwnedFd never changes the descriptor it has"
+)]
+fn readable(source: impl std::os::fd::AsFd) -> std::io::Result<AsyncFd<std::os::fd::OwnedFd>> {
+    let own = source.as_fd().try_clone_to_owned()?;
+    AsyncFd::with_interest(own, tokio::io::Interest::READABLE)
+}
+
+async fn wait(
+    fd: &Option<AsyncFd<std::os::fd::OwnedFd>>,
+) -> std::io::Result<tokio::io::unix::AsyncFdReadyGuard<'_, std::os::fd::OwnedFd>> {
+    match fd {
+        Some(fd) => fd.readable().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,224 @@
+//! What operators ask: creating, destroying, finding.
+
+use std::time::Instant;
+
+use onair_api::{
+    Certificate, Operation, Problem, ProblemCode, SessionId, SessionRef, SessionSpec, SessionView,
+    Who,
+};
+
+use super::Actor;
+use crate::control::action::{Caller, Reply};
+use crate::control::attach::ConnectionId;
+use crate::session::{Destroy, Progress, Session};
+
+impl Actor {
+    pub(super) fn create(
+        &mut self,
+        caller: &Caller,
+        spec: SessionSpec,
+        connection: Option<ConnectionId>,
+        reply: Reply<SessionView>,
+    ) {
+        match self.make(caller, spec, connection) {
+            Ok(id) => {
+                let progress = self.with(id, |session, services| {
+                    session.start(services, reply);
+                    Progress::Lives
+                });
+                self.follow(id, progress);
+            }
+            Err(problem) => {
+                let _ = reply.send(Err(problem));
+            }
+        }
+    }
+
+    pub(super) fn make(
+        &mut self,
+        caller: &Caller,
+        spec: SessionSpec,
+        connection: Option<ConnectionId>,
+    ) -> Result<u64, Problem> {
+        if self.ending.is_some() {
+            return Err(shutting_down());
+        }
+        if self.sessions.values().any(|it| it.spec.name == spec.name) {
+            return Err(Problem::new(
+                ProblemCode::NameTaken,
+                format!("a session called {} exists", spec.name),
+            ));
+        }
+        let limits = &self.services.config.limits;
+        if self.sessions.len() as u64 >= u64::from(limits.sessions) {
+            return Err(Problem::new(
+                ProblemCode::LimitReached,
+                format!(
+                    "{} sessions live, as many as limits.sessions allows",
+                    limits.sessions
+                ),
+            ));
+        }
+        let taken: u64 = self
+            .sessions
+            .values()
+            .map(|it| Session::memory_bytes(&it.spec))
+            .sum::<u64>()
+            + self.services.limbo.bytes();
+        let wanted = Session::memory_bytes(&spec);
+        if taken + wanted > limits.frame_memory_mb << 20 {
+            return Err(Problem::new(
+                ProblemCode::LimitReached,
+                format!(
+                    "the session needs {} MiB for its frames, {} of {} MiB \
+                     (limits.frame_memory_mb) are taken: lower quota or max_attachments",
+                    wanted.div_ceil(1 << 20),
+                    taken.div_ceil(1 << 20),
+                    limits.frame_memory_mb
+                ),
+            ));
+        }
+        if let Some(other) = self.sessions.values().find(|it| it.listens_where(&spec)) {
+            return Err(Problem::new(
+                ProblemCode::InvalidSpec,
+                format!(
+                    "session {} receives {} on port {} already",
+                    other.spec.name, spec.flow.destination, spec.port
+                ),
+            ));
+        }
+        let index = self.free_indices.pop_front().ok_or_else(|| {
+            Problem::new(ProblemCode::LimitReached, "the probe has no place left")
+        })?;
+        self.counter += 1;
+        let id = SessionId::new(self.services.identity.incarnation, self.counter);
+        let owner = caller.who.clone();
+        match Session::create(id, spec, owner, connection, index, &self.services) {
+            Ok(session) => {
+                self.sessions.insert(id.0, session);
+                Ok(id.0)
+            }
+            Err(problem) => {
+                self.free_indices.push_front(index);
+                Err(problem)
+            }
+        }
+    }
+
+    pub(super) fn destroy(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        wait: Option<(Instant, u64)>,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        match self.find(caller, session) {
+            Ok(id) => self.begin_destroy(id, caller.who.clone(), wait, reply),
+            Err(problem) => {
+                let _ = reply.send(Err(problem));
+            }
+        }
+    }
+
+    pub(super) fn begin_destroy(
+        &mut self,
+        id: u64,
+        who: Who,
+        wait: Option<(Instant, u64)>,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        let destroy = Destroy {
+            who,
+            operation: match wait {
+                Some(_) => Operation::DestroyWait,
+                None => Operation::Destroy,
+            },
+            deadline: wait.map(|(deadline, _)| deadline),
+            deadline_ms: wait.map(|(_, ms)| ms),
+            reply,
+        };
+        let progress = self.with(id, |session, services| {
+            session.begin_destroy(services, destroy)
+        });
+        self.follow(id, progress);
+    }
+
+    pub(super) fn certificate(
+        &self,
+        caller: &Caller,
+        session: &SessionRef,
+    ) -> Result<Box<Certificate>, Problem> {
+        if let Ok(id) = self.find(caller, session)
+            && !matches!(session, SessionRef::Name(_))
+        {
+            return Err(Problem::new(
+                ProblemCode::CertificatePending,
+                format!("session {} lives", self.sessions[&id].spec.name),
+            ));
+        }
+        if let Some(certificate) = self.services.archive.find(session) {
+            caller.require(Some(certificate.requester.uid))?;
+            return Ok(Box::new(certificate.clone()));
+        }
+        match self.find(caller, session) {
+            Ok(id) => Err(Problem::new(
+                ProblemCode::CertificatePending,
+                format!("session {} lives", self.sessions[&id].spec.name),
+            )),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// The living session that is meant, if the caller may.
+    pub(super) fn find(&self, caller: &Caller, session: &SessionRef) -> Result<u64, Problem> {
+        let found = match session {
+            SessionRef::Id(id) => self.sessions.get(&id.0),
+            SessionRef::Name(name) => self.sessions.values().find(|it| it.spec.name == *name),
+        };
+        match found {
+            Some(found) => {
+                caller.require(Some(found.owner.uid))?;
+                Ok(found.id.0)
+            }
+            None => Err(self.missing(session)),
+        }
+    }
+
+    pub(super) fn missing(&self, session: &SessionRef) -> Problem {
+        let known = match session {
+            SessionRef::Id(id) => {
+                // Ids of this daemon up to the counter were given out; those of another daemon's
+                // incarnation are some earlier daemon's.
+                id.incarnation() != self.services.identity.incarnation
+                    || (1..=u64::from(self.counter)).contains(&(id.0 & 0xffff_ffff))
+            }
+            SessionRef::Name(_) => self.services.archive.find(session).is_some(),
+        };
+        if known {
+            stale(session)
+        } else {
+            Problem::new(
+                ProblemCode::NoSuchSession,
+                format!("no session is called {session}"),
+            )
+        }
+    }
+
+    pub(super) fn not_ending(&self, id: u64) -> Result<u64, Problem> {
+        if self.ending.is_some() {
+            return Err(shutting_down());
+        }
+        Ok(id)
+    }
+}
+
+pub(super) fn stale(session: &SessionRef) -> Problem {
+    Problem::new(
+        ProblemCode::StaleSession,
+        format!("session {session} was destroyed"),
+    )
+}
+
+pub(super) fn shutting_down() -> Problem {
+    Problem::new(ProblemCode::ShuttingDown, "the daemon is shutting down")
+}
