@@ -13,7 +13,15 @@ pub struct Thread {
     pub name: String,
     /// When it started: clock ticks (1/100 s) since boot.
     pub started_ticks: u64,
+    /// It is on its way out, or was sent a SIGKILL: it makes no further step in its program.
+    pub is_ending: bool,
 }
+
+/// SIGKILL (9) in the masks of `/proc/PID/task/TID/status`. A group that exits sends it to each of
+/// its threads.
+const KILL: u64 = 1 << 8;
+/// The kernel's PF_EXITING in field 9 of `/proc/PID/task/TID/stat`.
+const EXITING: u64 = 0x4;
 
 /// Longest start-time error against CLOCK_BOOTTIME: one tick of `/proc`, ns.
 const TICK_NS: u64 = 10_000_000;
@@ -40,6 +48,12 @@ pub fn of(pid: u32) -> Vec<Thread> {
         .collect()
 }
 
+/// Whether process `pid` is dead or dying as a whole. A thread that ended, or a new program by
+/// exec, leaves a thread that goes on.
+pub fn is_process_ending(pid: u32) -> bool {
+    of(pid).iter().all(|thread| thread.is_ending)
+}
+
 /// One thread of process `pid`, if it lives.
 pub fn read(pid: u32, tid: u32) -> Option<Thread> {
     let folder = format!("/proc/{pid}/task/{tid}");
@@ -58,19 +72,18 @@ pub fn read(pid: u32, tid: u32) -> Option<Thread> {
     let own_tid = field("NSpid:")?.split_whitespace().last()?.parse().ok()?;
     let stat = fs::read(format!("{folder}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    // The name may contain anything, so count from its closing bracket: field 22 is starttime.
-    let started_ticks = stat
-        .rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()?;
+    // The name may contain anything, so count from its closing bracket, which ends field 2.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let is_killed = ["SigPnd:", "ShdPnd:"].iter().any(|mask| {
+        field(mask).is_some_and(|hex| u64::from_str_radix(hex, 16).is_ok_and(|it| it & KILL != 0))
+    });
     Some(Thread {
         tid,
         own_tid,
         name: printable(field("Name:").unwrap_or_default()),
-        started_ticks,
+        started_ticks: number(22)?,
+        is_ending: is_killed || number(9)? & EXITING != 0,
     })
 }
 
@@ -93,6 +106,20 @@ mod tests {
         assert_eq!(me.own_tid, tid);
         assert!(!me.is_younger_than(onair_ipc::sys::boottime_ns()));
         assert!(me.is_younger_than(0));
+        assert!(!me.is_ending && !is_process_ending(std::process::id()));
+    }
+
+    #[test]
+    fn process__killed_or_gone__then_ending() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        assert!(!is_process_ending(child.id()));
+        child.kill().unwrap();
+        assert!(is_process_ending(child.id()));
+        child.wait().unwrap();
+        assert!(is_process_ending(child.id()));
     }
 
     #[test]

@@ -316,8 +316,8 @@ impl Session {
                 continue;
             }
             let living = threads::of(attachment.client.who.pid);
-            if living.is_empty() {
-                // The whole process is gone: its pidfd says so, and settles it as a whole.
+            if living.iter().all(|thread| thread.is_ending) {
+                // The whole process is going: its pidfd says so, and settles it as a whole.
                 continue;
             }
             // A thread that left its call and ended between the two looks is not the slot's owner
@@ -355,6 +355,8 @@ impl Session {
             .values()
             .filter(|it| it.disconnected)
             .filter(|it| it.memory.is_sole_user().unwrap_or(false))
+            // One that dies lets go of its memory first: its pidfd settles it.
+            .filter(|it| !threads::is_process_ending(it.client.who.pid))
             .map(|it| it.number)
             .collect();
         for number in gone {
