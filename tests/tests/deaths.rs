@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{
-    BlockerKind, Certificate, CertificateList, Memory, Operation, Reconciled, ReconciledCause,
-    ReconciledWhat, SessionState, Source, SpecDocument,
+    BlockerKind, Certificate, CertificateList, Memory, Operation, ReconciledCause, ReconciledWhat,
+    SessionState, Source, SpecDocument,
 };
 use onair_tests::{
     Control, Deadline, Footprint, Puppet, Raster, Rig, Stranger, Viewer, blocked, receive, send,
@@ -108,21 +108,8 @@ fn kill(rig: &Rig, control: &mut Control, number: u16, kill: Kill) -> Result<()>
         control.stop(&name)?;
     }
     let certificate = control.destroy_wait(&name)?;
-    let Reconciled {
-        pid: who,
-        tid,
-        what,
-        frames,
-        slots,
-        cause,
-        ref command,
-        ..
-    } = certificate.reconciled[..]
-    else {
-        panic!(
-            "{kill:?}: once, and only that: {:#?}",
-            certificate.reconciled
-        );
+    let [settled] = &certificate.reconciled[..] else {
+        panic!("{kill:?}: once: {:#?}", certificate.reconciled);
     };
     let expected = if kill.frames > 0 {
         ReconciledWhat::HeldFrames
@@ -130,17 +117,24 @@ fn kill(rig: &Rig, control: &mut Control, number: u16, kill: Kill) -> Result<()>
         ReconciledWhat::Blocked
     };
     assert_eq!(
-        (who, tid, what, frames, slots, cause, command.as_str()),
+        (
+            settled.pid,
+            settled.tid,
+            settled.what,
+            settled.cause,
+            settled.command.as_str()
+        ),
         (
             pid,
             None,
             expected,
-            kill.frames,
-            kill.callers as u64,
             ReconciledCause::ProcessDied,
             "onair-puppet"
         ),
-        "{kill:?}"
+    );
+    assert_eq!(
+        (settled.frames, settled.slots),
+        (kill.frames, kill.callers as u64)
     );
     balanced(&certificate, put);
     completed(control, &certificate)?;
@@ -277,7 +271,9 @@ fn thread__ended_inside_a_wait__then_settled_by_its_number_and_the_process_goes_
     })?;
 
     // Those who sleep beside them sleep on, and get what comes.
-    assert!(blocked(pid)?.is_superset(&asleep));
+    until("the others to sleep on", Deadline::seconds(10), || {
+        Ok(blocked(pid)?.is_superset(&asleep).then_some(()))
+    })?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     client.say("get 10000")?;
     control.stop("source")?;
@@ -308,20 +304,33 @@ fn thread__ended_inside_a_wait__then_settled_by_its_number_and_the_process_goes_
 }
 
 #[test]
-fn thread__ended_inside_a_wait_during_a_destroy__then_the_destroy_completes() -> Result<()> {
+fn thread__ended_inside_a_wait_and_the_rest_frozen__then_destroy_waits_for_the_rest_alone()
+-> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
     let mut client = user(&rig, "cam")?;
-    client.block(1)?;
+    let asleep = client.block(1)?;
     let answer = client.say("exit-inside 1")?;
     let dead: BTreeSet<u32> = serde_json::from_value(answer["tids"].clone())?;
-    // Frozen as a whole: nobody leaves, and the dead thread is found while the others are inside.
+    let pid = client.pid();
+    until("the thread to end", Deadline::seconds(10), || {
+        Ok(threads(pid)?.is_disjoint(&dead).then_some(()))
+    })?;
     client.freeze()?;
     control.stop("cam")?;
     let mut other = rig.control()?;
     let destroy = std::thread::spawn(move || other.destroy_wait("cam"));
-    until("the session to drain", Deadline::seconds(10), || {
+    until(
+        "the dead thread to be settled",
+        Deadline::seconds(10),
+        || {
+            let blockers = control.blockers("cam")?.blockers;
+            let left: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
+            Ok((left == asleep && blockers.len() == 1).then_some(()))
+        },
+    )?;
+    until("the destroy to wait", Deadline::seconds(10), || {
         Ok((control.show("cam")?.state == SessionState::Draining).then_some(()))
     })?;
     client.thaw()?;
