@@ -5,7 +5,10 @@
 //! state. The messages are those of [`onair_ipc::message`].
 
 mod connection;
+mod identify;
 mod listener;
+mod requests;
+mod wire;
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;

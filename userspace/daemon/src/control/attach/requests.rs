@@ -1,0 +1,309 @@
+//! What a client may ask, at which stage, and what comes of it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onair_api::{Problem, ProblemCode, SessionRef, Who};
+use onair_ipc::message::{PROTOCOL, Request, Response};
+use onair_probe::{Armed, Probe};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::connection::{release, tell};
+use super::wire::{refusal, refuse};
+use super::{AttachAction, ConnectionId, Seat, Watching};
+use crate::control::action::Reply;
+use crate::control::authority::{Authority, Right};
+use crate::control::peer::Peer;
+use crate::session::attachment::{Client, Watched};
+use crate::witness::probe::chain;
+
+/// What a connection is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// It has not said hello.
+    New,
+    /// It may create and attach.
+    Ready,
+    /// It was given a token.
+    Proving(Box<Proving>),
+    /// It carries an attachment.
+    Attached,
+}
+
+/// A client that was given a token.
+#[derive(Debug)]
+pub(super) struct Proving {
+    pub(super) seat: Seat,
+    pub(super) probe: Probe,
+    pub(super) token: u64,
+    pub(super) armed: Armed,
+    /// When the challenge was given.
+    pub(super) since: Instant,
+}
+
+/// What handling a request came to.
+pub(super) struct Outcome {
+    pub(super) response: Response,
+    pub(super) descriptors: Vec<OwnedFd>,
+    pub(super) stage: Stage,
+}
+
+impl Outcome {
+    fn plain(response: Response, stage: Stage) -> Self {
+        Self {
+            response,
+            descriptors: Vec::new(),
+            stage,
+        }
+    }
+}
+
+/// One connection, for what it asks.
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) peer: Peer,
+    pub(super) pidfd: Arc<OwnedFd>,
+    pub(super) actions: mpsc::Sender<AttachAction>,
+    pub(super) authority: Authority,
+    pub(super) library: String,
+    pub(super) sites: bool,
+}
+
+/// Answers a request.
+pub(super) async fn handle(connection: &Connection, stage: Stage, request: Request) -> Outcome {
+    match (request, stage) {
+        (Request::Hello { protocol, .. }, Stage::New) if protocol == PROTOCOL => Outcome::plain(
+            Response::Welcome {
+                protocol: PROTOCOL,
+                daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
+            },
+            Stage::Ready,
+        ),
+        (Request::Hello { protocol, .. }, Stage::New) => Outcome::plain(
+            refusal(
+                "protocol_mismatch",
+                &format!(
+                    "the library speaks protocol {protocol}, this daemon {PROTOCOL}: \
+                     install those of one release"
+                ),
+            ),
+            Stage::New,
+        ),
+        (Request::Create { spec }, Stage::Ready) => Outcome::plain(
+            connection.create(spec).await.unwrap_or_else(refuse),
+            Stage::Ready,
+        ),
+        (Request::Attach { session }, Stage::Ready) => connection.attach(&session).await,
+        (Request::Proved {}, Stage::Proving(proving)) => connection.proved(*proving).await,
+        (Request::Detach {}, Stage::Attached) => match connection.detach().await {
+            Ok(()) => Outcome::plain(Response::Detached {}, Stage::Ready),
+            Err(problem) => Outcome::plain(refuse(problem), Stage::Attached),
+        },
+        (Request::Destroy { wait_ms }, Stage::Attached) => Outcome::plain(
+            connection.destroy(wait_ms).await.unwrap_or_else(refuse),
+            Stage::Attached,
+        ),
+        (request, stage) => {
+            let name = match request {
+                Request::Hello { .. } => "hello",
+                Request::Create { .. } => "create",
+                Request::Attach { .. } => "attach",
+                Request::Proved {} => "proved",
+                Request::Detach {} => "detach",
+                Request::Destroy { .. } => "destroy",
+            };
+            let why = match &stage {
+                Stage::New => "say hello first",
+                Stage::Ready => "attach first",
+                Stage::Proving(_) => "answer the challenge first",
+                Stage::Attached => "the connection carries an attachment already",
+            };
+            let message = format!("{name} is out of place here: {why}");
+            Outcome::plain(refusal("invalid_request", &message), stage)
+        }
+    }
+}
+
+impl Connection {
+    async fn ask<T>(&self, action: impl FnOnce(Reply<T>) -> AttachAction) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let ends = || Problem::new(ProblemCode::ShuttingDown, "the daemon is shutting down");
+        self.actions.send(action(reply)).await.map_err(|_| ends())?;
+        answer.await.unwrap_or_else(|_| Err(ends()))
+    }
+
+    fn who(&self) -> Who {
+        self.peer.who.clone()
+    }
+
+    async fn create(&self, spec: serde_json::Value) -> Result<Response, Problem> {
+        let caller = self.authority.admit(&self.peer, Right::Create)?;
+        let spec = serde_json::from_value(spec)
+            .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))?;
+        let spec = Box::new(spec);
+        let connection = self.id;
+        let view = self
+            .ask(|reply| AttachAction::Create {
+                caller,
+                connection,
+                spec,
+                reply,
+            })
+            .await?;
+        Ok(Response::Created {
+            session: view.id.to_string(),
+        })
+    }
+
+    async fn attach(&self, session: &str) -> Outcome {
+        match self.begin(session).await {
+            Ok(outcome) => outcome,
+            Err(problem) => Outcome::plain(refuse(problem), Stage::Ready),
+        }
+    }
+
+    async fn begin(&self, session: &str) -> Result<Outcome, Problem> {
+        let caller = self.authority.admit(&self.peer, Right::Attach)?;
+        let session: SessionRef = session.parse().map_err(|error: onair_api::id::IdError| {
+            Problem::new(ProblemCode::InvalidRequest, error.to_string())
+        })?;
+        let seat = self
+            .ask(|reply| AttachAction::Reserve {
+                caller,
+                session,
+                reply,
+            })
+            .await?;
+        let (probe, required) = match &seat.watching {
+            Watching::Required(probe) => (probe.clone(), true),
+            Watching::Preferred(probe) => (probe.clone(), false),
+            Watching::Off => return Ok(self.admit(seat, None).await),
+        };
+        match self.arm(&probe).await {
+            Ok((armed, token)) => Ok(Outcome::plain(
+                Response::Challenge {
+                    token: format!("{token:016x}"),
+                },
+                Stage::Proving(Box::new(Proving {
+                    seat,
+                    probe,
+                    token,
+                    armed,
+                    since: Instant::now(),
+                })),
+            )),
+            Err(reason) if required => {
+                let session = seat.session;
+                tell(&self.actions, AttachAction::Release { session }).await;
+                Err(Problem::new(ProblemCode::ProbeBlind, reason))
+            }
+            Err(reason) => {
+                tracing::warn!(pid = self.peer.who.pid, reason, "a client is not watched");
+                Ok(self.admit(seat, None).await)
+            }
+        }
+    }
+
+    async fn arm(&self, probe: &Probe) -> Result<(Armed, u64), String> {
+        if !self.sites {
+            return Err(
+                "the client does not execute its probe sites (it runs under Valgrind): \
+                        set probe.mode to \"preferred\" or \"off\" to let it attach"
+                    .into(),
+            );
+        }
+        let armed = probe
+            .arm(self.peer.who.pid)
+            .await
+            .map_err(|error| chain(&error))?;
+        let token = probe.challenge().map_err(|error| chain(&error))?;
+        Ok((armed, token))
+    }
+
+    async fn proved(&self, proving: Proving) -> Outcome {
+        let proof = match proving.probe.proof(proving.token) {
+            Ok(Some(proof)) => Ok(proof),
+            Ok(None) => Err("the probe has not seen the token: the site was not executed".into()),
+            Err(error) => Err(chain(&error)),
+        };
+        let proof = proof.and_then(|proof| {
+            let watched = |file: &onair_probe::WatchedFile| file.inode == proof.inode;
+            if proof.ns_tgid != self.peer.who.pid {
+                Err(format!(
+                    "process {} connected and process {} answered the challenge: connect in the \
+                     process that attaches",
+                    self.peer.who.pid, proof.ns_tgid
+                ))
+            } else if !proving.armed.files.iter().any(watched) {
+                Err("the token came through a file that is not watched".into())
+            } else {
+                Ok(proof)
+            }
+        });
+        match proof {
+            Ok(proof) => {
+                let armed = proving.armed;
+                self.admit(proving.seat, Some(Box::new(Watched { proof, armed })))
+                    .await
+            }
+            Err(reason) => {
+                release(&self.actions, proving).await;
+                let problem = Problem::new(ProblemCode::ProbeBlind, reason);
+                Outcome::plain(refuse(problem), Stage::Ready)
+            }
+        }
+    }
+
+    async fn admit(&self, seat: Seat, watched: Option<Box<Watched>>) -> Outcome {
+        let client = Box::new(Client {
+            who: self.who(),
+            library: self.library.clone(),
+            pidfd: self.pidfd.clone(),
+            connection: self.id,
+        });
+        let session = seat.session;
+        let admitted = self
+            .ask(|reply| AttachAction::Admit {
+                session,
+                client,
+                watched,
+                reply,
+            })
+            .await;
+        match admitted {
+            Ok((message, descriptors)) => Outcome {
+                response: Response::Attached(message),
+                descriptors: descriptors.into(),
+                stage: Stage::Attached,
+            },
+            Err(problem) => Outcome::plain(refuse(problem), Stage::Ready),
+        }
+    }
+
+    async fn detach(&self) -> Result<(), Problem> {
+        let connection = self.id;
+        self.ask(|reply| AttachAction::Detach { connection, reply })
+            .await
+    }
+
+    async fn destroy(&self, wait_ms: Option<u64>) -> Result<Response, Problem> {
+        let connection = self.id;
+        let who = self.who();
+        let wait = wait_ms.map(|ms| Duration::from_millis(ms.min(onair_api::DestroyWait::MAX_MS)));
+        let certificate = self
+            .ask(|reply| AttachAction::Destroy {
+                connection,
+                who,
+                wait,
+                reply,
+            })
+            .await?;
+        Ok(Response::Destroyed {
+            certificate: serde_json::to_value(&*certificate).map_err(|error| {
+                Problem::new(ProblemCode::Internal, format!("certificate: {error}"))
+            })?,
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! Packets in and out.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use onair_api::Problem;
+use onair_ipc::message::{KICK, MAX_PACKET, Refused, Request, Response};
+use tokio_seqpacket::UnixSeqpacket;
+use tokio_seqpacket::ancillary::AncillaryMessageWriter;
+
+/// What a packet is.
+pub(super) enum Packet {
+    End,
+    Kick,
+    Bad(String),
+    Request(Request),
+}
+
+pub(super) async fn receive(socket: &UnixSeqpacket, buffer: &mut [u8]) -> Packet {
+    // No control buffer: descriptors that a client sends are dropped by the kernel.
+    match socket.recv(buffer).await {
+        Ok(info) if info.bytes_read() == 0 => Packet::End,
+        Ok(info) if info.truncated() => Packet::Bad(format!("longer than {MAX_PACKET} bytes")),
+        Ok(info) => match &buffer[..info.bytes_read()] {
+            [KICK] => Packet::Kick,
+            bytes => match serde_json::from_slice(bytes) {
+                Ok(request) => Packet::Request(request),
+                Err(error) => Packet::Bad(format!("not a request: {error}")),
+            },
+        },
+        Err(_) => Packet::End,
+    }
+}
+
+/// Sends a response; false if the client is gone or does not read.
+pub(super) async fn send(
+    socket: &UnixSeqpacket,
+    response: &Response,
+    descriptors: &[BorrowedFd<'_>],
+) -> bool {
+    let mut text = serde_json::to_vec(response).expect("maps have string keys");
+    if text.len() > MAX_PACKET {
+        // Only lists of blockers and certificates grow so long; the control socket has them whole.
+        let short = refusal(
+            "internal",
+            "the answer is too long for this socket: ask for it on the control socket",
+        );
+        text = serde_json::to_vec(&short).expect("strings only");
+    }
+    let mut space = [0; 128];
+    let mut ancillary = AncillaryMessageWriter::new(&mut space);
+    if !descriptors.is_empty() && ancillary.add_fds(descriptors).is_err() {
+        return false;
+    }
+    let parts = [std::io::IoSlice::new(&text)];
+    let sent = socket.send_vectored_with_ancillary(&parts, &mut ancillary);
+    matches!(
+        tokio::time::timeout(Duration::from_secs(5), sent).await,
+        Ok(Ok(_))
+    )
+}
+
+pub(super) fn refuse(problem: Problem) -> Response {
+    Response::Error(Refused {
+        code: problem.code.to_string(),
+        message: problem.detail,
+        blockers: problem
+            .blockers
+            .iter()
+            .filter_map(|blocker| serde_json::to_value(blocker).ok())
+            .collect(),
+    })
+}
+
+pub(super) fn refusal(code: &str, message: &str) -> Response {
+    Response::Error(Refused {
+        code: code.into(),
+        message: message.into(),
+        blockers: Vec::new(),
+    })
+}

@@ -1,0 +1,184 @@
+//! How a client comes to a session.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use onair_api::{Direction, Problem, ProblemCode};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::{AttachmentMemory, State};
+use onair_ipc::message::Attached;
+
+use super::attachment::{Attachment, Client, Watched};
+use super::{Place, Session, convert};
+use crate::dataplane::{AttachRefusal, Command};
+use crate::services::Services;
+
+impl Session {
+    /// Whether one more client may begin to attach.
+    ///
+    /// # Errors
+    /// `draining`, `limit_reached`.
+    pub fn reserve(&mut self) -> Result<(), Problem> {
+        if self.destroy.is_some() {
+            return Err(Problem::new(
+                ProblemCode::Draining,
+                format!("session {} is being destroyed", self.spec.name),
+            ));
+        }
+        let most = match self.spec.direction {
+            Direction::Receive => self.spec.max_attachments,
+            // Two applications cannot fill one flow.
+            Direction::Send => 1,
+        };
+        if self.attachments.len() as u64 + u64::from(self.proving) >= u64::from(most) {
+            return Err(Problem::new(
+                ProblemCode::LimitReached,
+                format!(
+                    "session {} has {most} attachments, as many as it allows",
+                    self.spec.name
+                ),
+            ));
+        }
+        self.proving += 1;
+        Ok(())
+    }
+
+    /// Gives a reservation back.
+    pub fn unreserve(&mut self) {
+        self.proving = self.proving.saturating_sub(1);
+    }
+
+    /// Admits a client that holds a reservation: makes its memory, registers it with the probe,
+    /// hands its lender to the runtime. Returns the message and the descriptors for it.
+    ///
+    /// # Errors
+    /// `draining` if a destroy began meanwhile, `limit_reached`, `probe_blind`.
+    pub fn admit(
+        &mut self,
+        services: &mut Services,
+        number: u64,
+        client: Client,
+        watched: Option<Watched>,
+    ) -> Result<(Attached, [OwnedFd; 3]), Problem> {
+        self.unreserve();
+        if self.destroy.is_some() {
+            return Err(Problem::new(
+                ProblemCode::Draining,
+                format!("session {} is being destroyed", self.spec.name),
+            ));
+        }
+        if self
+            .attachments
+            .values()
+            .any(|other| other.client.who.pid == client.who.pid && !other.disconnected)
+        {
+            return Err(Problem::new(
+                ProblemCode::LimitReached,
+                format!(
+                    "process {} is attached to session {} already: its threads share one attachment",
+                    client.who.pid, self.spec.name
+                ),
+            ));
+        }
+        let limit = |what: String| Problem::new(ProblemCode::LimitReached, what);
+        let system = |error: std::io::Error| limit(format!("no memory for an attachment: {error}"));
+        let memory = AttachmentMemory::create(self.id.0, number, self.geometry).map_err(system)?;
+        let memory = Arc::new(memory);
+        let own_frames = match self.spec.direction {
+            Direction::Receive => None,
+            Direction::Send => Some(FrameMemory::create(self.geometry, false).map_err(system)?),
+        };
+        let frames = own_frames
+            .as_ref()
+            .or(self.frames.as_ref())
+            .expect("a receive session has frames, a sender's attachment has its own");
+        let (ctl, seg) = memory.for_client().map_err(system)?;
+        let descriptors = [ctl, seg, frames.for_client().map_err(system)?];
+        if let (Some(watched), Some(probe)) = (&watched, services.probe.probe()) {
+            probe
+                .register(&watched.proof, self.id.0, number, self.index)
+                .map_err(|error| Problem::new(ProblemCode::ProbeBlind, error.to_string()))?;
+        }
+        let life = match services.bell.hang(&memory) {
+            Ok(place) => Some(place),
+            Err(error) => {
+                if let (Some(watched), Some(probe)) = (&watched, services.probe.probe()) {
+                    // The registration was made just now; that it cannot be undone is logged there.
+                    let _ = probe.unregister(watched.proof.tgid, self.id.0);
+                }
+                return Err(limit(error.to_string()));
+            }
+        };
+        let message = convert::attached(self, number, &client, watched.is_some());
+        let lender = Box::new(Lender::new(memory.clone(), self.spec.quota));
+        let mut attachment = Attachment {
+            number,
+            client,
+            memory,
+            frames: own_frames.clone(),
+            watched,
+            life,
+            disconnected: false,
+            fruitless_kicks: 0,
+        };
+        match &mut self.place {
+            Place::Here(runtime) => {
+                if let Err((refused, _, _)) = runtime.attach(lender, own_frames) {
+                    attachment.close(&services.probe, &services.bell);
+                    return Err(limit(refused.to_string()));
+                }
+            }
+            Place::Poller | Place::Returning => services.command(
+                self.poller,
+                Command::Attach {
+                    session: self.id.0,
+                    lender,
+                    frames: own_frames,
+                },
+            ),
+        }
+        attachment.memory.open();
+        if self.running {
+            attachment.memory.start();
+        }
+        self.books.counts.attachments += 1;
+        let who = &attachment.client.who;
+        tracing::info!(
+            session = %self.id, attachment = number, pid = who.pid, command = %who.command,
+            watched = attachment.watched.is_some(), "attached"
+        );
+        self.attachments.insert(number, attachment);
+        Ok((message, descriptors))
+    }
+
+    /// A poller did not take an attachment, because the session is not with it any more: it is
+    /// added here. One that does not fit at all ends when its process does.
+    pub fn attach_refused(
+        &mut self,
+        services: &mut Services,
+        lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+        reason: AttachRefusal,
+    ) {
+        let number = lender.attachment();
+        let Place::Here(runtime) = &mut self.place else {
+            tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
+            return;
+        };
+        if let Err((reason, _, _)) = runtime.attach(lender, frames) {
+            tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
+        }
+        self.settle_departures(services);
+    }
+
+    /// A client wrote words that no client following the protocol writes: it is not admitted any
+    /// more, and what it has stays lent until its process is dead.
+    pub fn violated(&mut self, number: u64) {
+        if let Some(attachment) = self.attachments.get(&number) {
+            attachment.memory.set_state(State::Revoked);
+            attachment.memory.stop();
+            while attachment.memory.wake_some(64) {}
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! How a client leaves a session, by itself or by dying.
+
+use onair_api::{Problem, ProblemCode, ReconciledCause};
+use onair_ipc::lender::Lender;
+
+use super::{Place, Session, blockers};
+use crate::control::action::Reply;
+use crate::dataplane::Command;
+use crate::services::Services;
+
+/// Somebody who waits for a poller to hand an attachment's lender back.
+#[derive(Debug)]
+pub(super) enum Leaving {
+    /// It asked to detach, and holds nothing.
+    Detach(Reply<()>),
+    /// Its process is gone, or let go of the memory.
+    Ended(ReconciledCause),
+}
+
+impl Session {
+    /// The client gives its attachment back. Refused while its callers or frames are out.
+    pub fn detach(&mut self, services: &mut Services, number: u64, reply: Reply<()>) {
+        let Some(attachment) = self.attachments.get(&number) else {
+            let _ = reply.send(Ok(()));
+            return;
+        };
+        let memory = attachment.memory.clone();
+        memory.stop();
+        while memory.wake_some(64) {}
+        onair_ipc::sync::heavy();
+        if !memory.users().is_empty() || !memory.held().is_empty() {
+            if self.running {
+                memory.start();
+            }
+            let blockers = blockers::list(
+                std::iter::once(attachment),
+                services.probe.waiters(self.id.0),
+            );
+            let _ = reply.send(Err(Problem::new(
+                ProblemCode::Busy,
+                "callers are inside, or frames are held: let them return, and put the frames back",
+            )
+            .with_blockers(blockers)));
+            return;
+        }
+        self.leave(services, number, Leaving::Detach(reply));
+    }
+
+    /// The connection of an attachment closed. Its process may live on (fork, exec, a closed
+    /// descriptor), so nothing is taken back yet; nobody is admitted any more.
+    pub fn hung_up(&mut self, number: u64) {
+        if let Some(attachment) = self.attachments.get_mut(&number) {
+            attachment.disconnected = true;
+            attachment.memory.stop();
+            while attachment.memory.wake_some(64) {}
+            self.rescan.begin();
+        }
+    }
+
+    /// The process of an attachment is dead, so that no thread of it runs.
+    pub fn process_ended(&mut self, services: &mut Services, number: u64) {
+        self.leave(
+            services,
+            number,
+            Leaving::Ended(ReconciledCause::ProcessDied),
+        );
+    }
+
+    pub(super) fn leave(&mut self, services: &mut Services, number: u64, how: Leaving) {
+        if !self.attachments.contains_key(&number) {
+            return;
+        }
+        if let Some(Leaving::Detach(_)) = self.leaving.get(&number) {
+            // A client that died while it detached: the hand-back is under way, the death settles.
+            self.leaving.insert(number, how);
+            return;
+        }
+        if self.leaving.contains_key(&number) {
+            return;
+        }
+        self.leaving.insert(number, how);
+        match &self.place {
+            Place::Here(_) => self.settle_departures(services),
+            Place::Poller => services.command(
+                self.poller,
+                Command::Detach {
+                    session: self.id.0,
+                    attachment: number,
+                },
+            ),
+            // It comes back with the runtime.
+            Place::Returning => {}
+        }
+    }
+
+    /// A poller handed one attachment's lender back.
+    pub fn lender_back(&mut self, services: &mut Services, number: u64, lender: Lender) {
+        self.departed_with(services, number, lender);
+        if let Place::Here(_) = self.place {
+            self.settle_departures(services);
+        }
+    }
+
+    /// Settles those who leave, as far as their lenders are here.
+    pub(super) fn settle_departures(&mut self, services: &mut Services) {
+        let numbers: Vec<u64> = self.leaving.keys().copied().collect();
+        for number in numbers {
+            let Place::Here(runtime) = &mut self.place else {
+                return;
+            };
+            if let Some((lender, _)) = runtime.detach(number) {
+                self.departed_with(services, number, *lender);
+            }
+        }
+    }
+
+    fn departed_with(&mut self, services: &mut Services, number: u64, mut lender: Lender) {
+        let (Some(mut attachment), Some(how)) = (
+            self.attachments.remove(&number),
+            self.leaving.remove(&number),
+        ) else {
+            return;
+        };
+        self.books.counts.frames_reclaimed += lender.settle(|_| ()) as u64;
+        self.books.counts.frames_lent += lender.published();
+        let who = attachment.client.who.clone();
+        let slots = attachment
+            .memory
+            .slots()
+            .iter()
+            .filter(|slot| slot.count > 0)
+            .count() as u64;
+        // Nobody of a dead process runs, and a client that detached said that it holds nothing.
+        let frames = lender.credit_dead_process().len() as u64;
+        attachment.close(&services.probe, &services.bell);
+        match how {
+            Leaving::Detach(reply) => {
+                // The requester may have gone.
+                let _ = reply.send(Ok(()));
+                self.books
+                    .reconcile(&who, None, ReconciledCause::Detached, frames, slots);
+            }
+            Leaving::Ended(cause) => self.books.reconcile(&who, None, cause, frames, slots),
+        }
+        tracing::info!(session = %self.id, attachment = number, pid = who.pid, "attachment ended");
+        self.departed.words.push(attachment.memory);
+        self.departed.frames.extend(attachment.frames);
+        if self.running {
+            // Not the session's any more: it is given back by itself.
+            services
+                .limbo
+                .keep(None, std::mem::take(&mut self.departed));
+        }
+    }
+
+    /// Whether `tgid` (in the first pid namespace) is a client of this session.
+    pub fn has_client(&self, tgid: u32) -> bool {
+        self.attachments.values().any(|attachment| {
+            attachment
+                .watched
+                .as_ref()
+                .is_some_and(|watched| watched.proof.tgid == tgid)
+        })
+    }
+
+    /// Rings the bells of `tgid`'s attachment: a thread of it ended, and may have swallowed the one
+    /// wake-up that was another's.
+    pub fn thread_ended(&mut self, tgid: u32) {
+        for attachment in self.attachments.values() {
+            let is_its = attachment
+                .watched
+                .as_ref()
+                .is_some_and(|watched| watched.proof.tgid == tgid);
+            if is_its {
+                attachment.memory.strike_all();
+                while attachment.memory.wake_some(64) {}
+            }
+        }
+        self.rescan.look_for_dead();
+    }
+}

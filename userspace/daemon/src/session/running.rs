@@ -1,0 +1,137 @@
+//! Stopping and starting: the gates, and the runtime's way to a poller and back.
+
+use std::time::Instant;
+
+use onair_api::{Problem, ProblemCode, SessionView, StepName, Timestamp};
+use onair_ipc::event::EventKind;
+
+use super::{Place, Session};
+use crate::control::action::Reply;
+use crate::dataplane::{Command, Runtime};
+use crate::services::Services;
+
+impl Session {
+    /// Stops it: closes every gate, wakes everybody, tells the poller to hand the runtime back.
+    /// Done already if it is stopped.
+    pub fn stop(&mut self, services: &mut Services) {
+        for reply in self.starts.drain(..) {
+            // The requester may have gone.
+            let _ = reply.send(Err(Problem::new(
+                ProblemCode::Draining,
+                "the session was stopped before it had started",
+            )));
+        }
+        if !self.running {
+            return;
+        }
+        self.running = false;
+        self.stopped_at = Some(Timestamp::now());
+        self.books.begin_stop();
+        self.books.counts.attachments_at_stop = self.attachments.len() as u64;
+        self.books.counts.blocked_at_stop = self
+            .attachments
+            .values()
+            .flat_map(|attachment| attachment.memory.slots())
+            .map(|slot| u64::from(slot.count))
+            .sum();
+        for attachment in self.attachments.values() {
+            attachment.memory.stop();
+        }
+        for attachment in self.attachments.values() {
+            while attachment.memory.wake_some(64) {}
+        }
+        self.books.note(StepName::GatesClosed);
+        if let Place::Poller = self.place {
+            self.place = Place::Returning;
+            self.quiesce_sent = Some(Instant::now());
+            services.command(self.poller, Command::Quiesce(self.id.0));
+        }
+        self.rescan.begin();
+        tracing::info!(session = %self.id, name = %self.spec.name, "stopped");
+    }
+
+    /// Starts it; the reply is sent once the poller has it. Done already if it runs.
+    pub fn start(&mut self, services: &mut Services, reply: Reply<SessionView>) {
+        if self.destroy.is_some() {
+            let _ = reply.send(Err(Problem::new(
+                ProblemCode::Draining,
+                "the session is being destroyed",
+            )));
+            return;
+        }
+        self.starts.push(reply);
+        self.try_start(services);
+    }
+
+    fn try_start(&mut self, services: &mut Services) {
+        if self.starts.is_empty() {
+            return;
+        }
+        if !self.running {
+            // A poller that has not handed it back yet does so soon: `handed_back` comes here again.
+            let Place::Here(_) = self.place else { return };
+            if !services.is_alive(self.poller) {
+                for reply in self.starts.drain(..) {
+                    // The requester may have gone.
+                    let _ = reply.send(Err(Problem::new(
+                        ProblemCode::DataplaneBusy,
+                        "the poller of the session's port has died: restart the daemon",
+                    )));
+                }
+                return;
+            }
+            self.settle_departures(services);
+            let Place::Here(mut runtime) = std::mem::replace(&mut self.place, Place::Poller) else {
+                unreachable!("looked at above");
+            };
+            self.settle(&mut runtime);
+            self.running = true;
+            self.generation += 1;
+            self.stopped_at = None;
+            services.command(self.poller, Command::Start(runtime));
+            for attachment in self.attachments.values().filter(|it| !it.disconnected) {
+                attachment.memory.disarm_kick();
+                attachment.memory.start();
+                attachment
+                    .memory
+                    .notify(EventKind::Started, self.generation);
+            }
+            tracing::info!(session = %self.id, name = %self.spec.name, "started");
+        }
+        for reply in std::mem::take(&mut self.starts) {
+            // The requester may have gone.
+            let _ = reply.send(Ok(self.view()));
+        }
+    }
+
+    /// The poller handed the runtime back.
+    pub fn handed_back(&mut self, services: &mut Services, mut runtime: Box<Runtime>) {
+        self.settle(&mut runtime);
+        self.place = Place::Here(runtime);
+        self.quiesce_sent = None;
+        self.books.note(StepName::PollersQuiesced);
+        self.settle_departures(services);
+        self.try_start(services);
+    }
+
+    /// A poller did not take the session: it is stopped again.
+    pub fn refused(&mut self, services: &mut Services, runtime: Box<Runtime>) {
+        self.place = Place::Here(runtime);
+        self.running = true;
+        self.stop(services);
+    }
+
+    /// Takes back what nobody took, and credits what was given back.
+    pub(super) fn settle(&mut self, runtime: &mut Runtime) {
+        for lender in runtime.lenders_mut() {
+            self.books.counts.frames_reclaimed += lender.settle(|_| ()) as u64;
+        }
+    }
+
+    /// Tells the clients that the service goes away, before their calls say so.
+    pub fn announce_end(&self) {
+        for attachment in self.attachments.values() {
+            attachment.memory.notify(EventKind::Draining, 0);
+        }
+    }
+}
