@@ -67,8 +67,8 @@ fn report_of(arguments: &[&str]) -> Result<Value> {
 }
 
 fn left_behind(before: &Snapshot) -> Result<()> {
-    let left = before.difference(Deadline::seconds(20))?;
-    ensure!(left.is_empty(), "not as before: {left:#?}");
+    let left = before.difference(Deadline::seconds(20))?.more;
+    ensure!(left.is_empty(), "left behind: {left:#?}");
     Ok(())
 }
 

@@ -101,7 +101,10 @@ fn settle(scene: &mut Scene<'_>, client: &mut Client) -> Result<()> {
         "{} sent, {} received, {} verified (number and checksum), {} lost, {} wrong",
         frames.sent, frames.received, frames.verified, frames.lost, frames.wrong
     );
-    arrived.map_err(|error| error.context(line.clone()))?;
+    if let Err(error) = arrived {
+        scene.ctl.show(&["session", "show", "studio"])?;
+        return Err(error.context(line));
+    }
     ensure!(
         frames.sent > 0 && frames.received == frames.sent && frames.verified == frames.sent,
         "the books of act 1 do not agree: {line}"

@@ -80,11 +80,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Err(error) = play(arguments, &programs, &mut report) {
         report.problems.push(format!("{error:#}"));
     }
-    let left = before.difference(Deadline::seconds(10))?;
-    report.clean = left.is_empty();
-    report
-        .problems
-        .extend(left.iter().map(|line| format!("not as before: {line}")));
+    let change = before.difference(Deadline::seconds(10))?;
+    report.clean = change.more.is_empty();
+    report.problems.extend(
+        change
+            .more
+            .iter()
+            .map(|line| format!("left behind: {line}")),
+    );
+    for line in change.less {
+        say::note(format_args!("gone meanwhile, not by the demo: {line}"));
+    }
     report.ok = outcome(&report);
 
     summary::print(&report, begin.elapsed());

@@ -98,9 +98,10 @@ impl<'a> Scene<'a> {
     /// Creates a session `name`, in one direction of the flow to UDP port `udp` of port `b`.
     pub(crate) fn create(&self, name: &str, direction: Direction, udp: u16) -> Result<()> {
         let destination = format!("10.77.0.2:{udp}");
-        let (direction, port, pattern) = match direction {
-            Direction::Send => ("send", "a", Some("--pattern")),
-            Direction::Receive => ("receive", "b", None),
+        let (direction, port, more) = match direction {
+            Direction::Send => ("send", "a", &["--pattern"][..]),
+            // With so many frames a client may be kept from its CPU for a quarter of a second.
+            Direction::Receive => ("receive", "b", &["--quota", "16"][..]),
         };
         let rate = RATE.to_string();
         let mut line = vec![
@@ -114,7 +115,7 @@ impl<'a> Scene<'a> {
         ];
         line.extend(["--size", "1280x720", "--rate", &rate, "--depth", "8"]);
         line.extend(["--destination", &destination]);
-        line.extend(pattern);
+        line.extend(more);
         self.ctl.tell(&line)?;
         Ok(())
     }

@@ -16,7 +16,7 @@ pub(crate) struct Hugepages {
     before: u64,
     added: u64,
     /// Whether the kernel has given them; until then nobody knows how far it came.
-    pub(crate) given: bool,
+    given: bool,
 }
 
 impl Hugepages {
@@ -41,6 +41,11 @@ impl Hugepages {
         }
         self.given = true;
         Ok(true)
+    }
+
+    /// How many pages the kernel has given for it.
+    pub(crate) fn given(&self) -> u64 {
+        if self.given { self.added } else { 0 }
     }
 
     /// Takes away as many as were added. Others may have added or removed some meanwhile.

@@ -42,6 +42,6 @@ pub use namespace::{End, Veth};
 pub use oracle::{blocked, cpu_time, threads};
 pub use process::{ProcessId, Running};
 pub use run::{RUN_VARIABLE, Run};
-pub use snapshot::Snapshot;
+pub use snapshot::{Difference, Snapshot};
 pub use stage::Stage;
 pub use until::{Deadline, until};

@@ -149,26 +149,45 @@ impl Drop for Folder {
     }
 }
 
-/// Names of files that belong to other runs whose owner lives: their namespaces and folders, and
-/// the places that all runs share.
-pub(crate) fn names_of_others() -> Result<BTreeSet<String>> {
-    let me = ProcessId::me()?;
-    if !Path::new(FOLDER).exists() {
-        return Ok(BTreeSet::new());
-    }
-    let mut names = BTreeSet::new();
-    for record in Folder::open()?.records()? {
-        if record.run.owner == me || !record.run.owner.alive() {
-            continue;
+/// What other runs, whose owners live, have put up.
+#[derive(Debug, Default)]
+pub(crate) struct Others {
+    /// Names of their namespaces and folders, and of the places that all runs share.
+    pub(crate) names: BTreeSet<String>,
+    /// Hugepages that they have added.
+    pub(crate) hugepages: u64,
+}
+
+impl Others {
+    pub(crate) fn look() -> Result<Self> {
+        let me = ProcessId::me()?;
+        let mut others = Self::default();
+        if !Path::new(FOLDER).exists() {
+            return Ok(others);
         }
-        names.extend(["onair-xtask".to_owned(), "netns".to_owned()]);
-        names.extend(record.things.iter().filter_map(|thing| match thing {
-            Thing::Namespace(name) => Some(name.clone()),
-            Thing::Directory(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
-            Thing::Hugepages(_) | Thing::Sysctl(_) => None,
-        }));
+        for record in Folder::open()?.records()? {
+            if record.run.owner == me || !record.run.owner.alive() {
+                continue;
+            }
+            others
+                .names
+                .extend(["onair-xtask".to_owned(), "netns".to_owned()]);
+            for thing in &record.things {
+                match thing {
+                    Thing::Namespace(name) => others.names.extend([name.clone()]),
+                    Thing::Directory(path) => {
+                        let name = path
+                            .file_name()
+                            .map(|name| name.to_string_lossy().into_owned());
+                        others.names.extend(name);
+                    }
+                    Thing::Hugepages(pages) => others.hugepages += pages.given(),
+                    Thing::Sysctl(_) => {}
+                }
+            }
+        }
+        Ok(others)
     }
-    Ok(names)
 }
 
 fn file(run: Run) -> PathBuf {

@@ -1,6 +1,7 @@
 //! What a run could leave on the machine, before and after.
 
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -12,14 +13,26 @@ use crate::command::output;
 use crate::hugepages::meminfo;
 use crate::leftovers::processes;
 use crate::process::ProcessId;
-use crate::record::names_of_others;
+use crate::record::Others;
 use crate::sysctl;
 use crate::until::{Deadline, until};
 
-/// One line for each thing that is there and does not belong to somebody else who lives.
+/// What is there and does not belong to somebody else who lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    lines: BTreeSet<String>,
+    /// A line for each thing.
+    things: BTreeSet<String>,
+    /// What is counted.
+    numbers: BTreeMap<&'static str, u64>,
+}
+
+/// What has changed from one snapshot to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// There is more now: this was left behind.
+    pub more: Vec<String>,
+    /// There is less now: whoever owned it has gone.
+    pub less: Vec<String>,
 }
 
 impl Snapshot {
@@ -33,61 +46,74 @@ impl Snapshot {
     /// Without `ip` or `bpftool`, or without the right to see BPF objects.
     pub fn take() -> Result<Self> {
         let me = ProcessId::me()?;
-        let mut lines = BTreeSet::new();
+        let others = Others::look()?;
+        let mut things = BTreeSet::new();
         let links: Vec<Value> = serde_json::from_str(&output("ip", &["-json", "link"])?)?;
         for link in links {
-            lines.insert(format!("link {} {}", link["ifname"], link["flags"]));
+            things.insert(format!("link {} {}", link["ifname"], link["flags"]));
         }
 
         let ours: BTreeSet<u32> = processes()
             .into_iter()
             .filter(|process| process.run.owner == me || !process.run.owner.alive())
             .map(|process| {
-                lines.insert(format!("process {} ({})", process.id.pid, process.command));
+                things.insert(format!("process {} ({})", process.id.pid, process.command));
                 process.id.pid
             })
             .collect();
-        lines.extend(bpf::objects(|pid| pid != me.pid && !ours.contains(&pid))?);
+        things.extend(bpf::objects(|pid| pid != me.pid && !ours.contains(&pid))?);
+        things.extend(files(&others.names));
 
         let (total, free) = (meminfo("HugePages_Total")?, meminfo("HugePages_Free")?);
-        lines.insert(format!("hugepages {total}"));
-        lines.insert(format!("hugepages in use {}", total.saturating_sub(free)));
         let rmem = "net.core.rmem_max";
-        lines.insert(format!("{rmem} {}", sysctl::read(rmem)?));
-        lines.extend(files()?);
-        Ok(Self { lines })
+        let numbers = BTreeMap::from([
+            ("hugepages", total.saturating_sub(others.hugepages)),
+            (
+                "hugepages in use",
+                total.saturating_sub(free).saturating_sub(others.hugepages),
+            ),
+            (rmem, sysctl::read(rmem)?),
+        ]);
+        Ok(Self { things, numbers })
     }
 
-    /// What is there now and was not, with `+`, and what was there and is not, with `-`. The kernel
-    /// frees BPF objects and namespaces a little later: it is given until `deadline`.
+    /// What is there now and was not, and what was there and is not any more. The kernel frees BPF
+    /// objects and namespaces a little later: it is given until `deadline`.
     ///
     /// # Errors
     /// As [`Snapshot::take`].
-    pub fn difference(&self, deadline: Deadline) -> Result<Vec<String>> {
-        let mut difference = Vec::new();
+    pub fn difference(&self, deadline: Deadline) -> Result<Difference> {
+        let mut difference = Difference::default();
         let settled = until("what was put up to be gone", deadline, || {
-            let now = Self::take()?;
-            let more = now
-                .lines
-                .difference(&self.lines)
-                .map(|line| format!("+ {line}"));
-            let less = self
-                .lines
-                .difference(&now.lines)
-                .map(|line| format!("- {line}"));
-            difference = more.chain(less).collect();
-            Ok(difference.is_empty().then_some(()))
+            difference = self.to(&Self::take()?);
+            Ok(difference.more.is_empty().then_some(()))
         });
         match settled {
-            Err(error) if difference.is_empty() => Err(error),
+            Err(error) if difference.more.is_empty() => Err(error),
             _ => Ok(difference),
         }
+    }
+
+    fn to(&self, now: &Self) -> Difference {
+        let mut difference = Difference {
+            more: now.things.difference(&self.things).cloned().collect(),
+            less: self.things.difference(&now.things).cloned().collect(),
+        };
+        for (name, after) in &now.numbers {
+            let before = self.numbers.get(name).copied().unwrap_or_default();
+            let line = format!("{name}: {before}, now {after}");
+            match after.cmp(&before) {
+                Ordering::Greater => difference.more.push(line),
+                Ordering::Less => difference.less.push(line),
+                Ordering::Equal => {}
+            }
+        }
+        difference
     }
 }
 
 /// Files and folders with names that we, DPDK, libxdp or ip-netns(8) make.
-fn files() -> Result<Vec<String>> {
-    let others = names_of_others()?;
+fn files(others: &BTreeSet<String>) -> Vec<String> {
     let temporary = std::env::temp_dir();
     let mut lines = Vec::new();
     for (folder, prefixes) in [
@@ -105,5 +131,26 @@ fn files() -> Result<Vec<String>> {
             }
         }
     }
-    Ok(lines)
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(things: &[&str], hugepages: u64) -> Snapshot {
+        Snapshot {
+            things: things.iter().map(ToString::to_string).collect(),
+            numbers: BTreeMap::from([("hugepages", hugepages)]),
+        }
+    }
+
+    #[test]
+    fn snapshot__things_and_numbers_change__then_more_and_less() {
+        let difference = snapshot(&["a", "b"], 128).to(&snapshot(&["b", "c"], 0));
+        assert_eq!(difference.more, ["c"]);
+        assert_eq!(difference.less, ["a", "hugepages: 128, now 0"]);
+        let difference = snapshot(&[], 0).to(&snapshot(&[], 1));
+        assert_eq!(difference.more, ["hugepages: 0, now 1"]);
+    }
 }

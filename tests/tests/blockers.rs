@@ -1,0 +1,239 @@
+//! Who is blocked, said by the daemon, by the kernel and by the tool for when the daemon is wedged;
+//! and what happens when the witnesses contradict each other.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{BlockerKind, Certificate, Says, SessionState, Verdict, WaitsIn, Witness};
+use onair_tests::{
+    Control, Deadline, Puppet, Raster, Rig, blocked, freeze, program, receive, until,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A caller: pid, tid, command.
+type Caller = (u32, u32, String);
+
+const CALLERS: usize = 8;
+
+/// Two processes with [`CALLERS`] blocked callers each, the second in two sessions.
+struct Scene {
+    rig: Rig,
+    control: Control,
+    clients: Vec<Puppet>,
+}
+
+impl Scene {
+    fn open() -> Result<Self> {
+        let rig = Rig::rings()?;
+        let mut control = rig.control()?;
+        for (name, udp) in [("one", 5000), ("two", 5001)] {
+            control.create(&receive(name, Raster::SMALL, udp))?;
+        }
+        let mut clients = vec![rig.puppet()?, rig.puppet()?];
+        clients[0].say("attach one")?;
+        clients[0].block(CALLERS)?;
+        clients[1].say("attach one")?;
+        clients[1].block(CALLERS / 2)?;
+        clients[1].say("attach two")?;
+        clients[1].block(CALLERS / 2)?;
+        Ok(Self {
+            rig,
+            control,
+            clients,
+        })
+    }
+
+    /// The callers as `/proc/*/task/*/syscall` shows them.
+    fn of_the_kernel(&self) -> Result<BTreeSet<Caller>> {
+        let mut all = BTreeSet::new();
+        for client in &self.clients {
+            let pid = client.pid();
+            all.extend(
+                blocked(pid)?
+                    .into_iter()
+                    .map(|tid| (pid, tid, "onair-puppet".into())),
+            );
+        }
+        Ok(all)
+    }
+
+    /// The callers as the daemon names them.
+    fn of_the_daemon(&mut self) -> Result<BTreeSet<Caller>> {
+        let mut all = BTreeSet::new();
+        for session in ["one", "two"] {
+            for it in self.control.blockers(session)?.blockers {
+                assert_eq!(it.kind, BlockerKind::Blocked, "{it:#?}");
+                assert_eq!(it.waits_in, Some(WaitsIn::BufferGet), "{it:#?}");
+                assert_eq!(it.seen_by, [Witness::W1, Witness::W2], "{it:#?}");
+                assert!(it.since.is_some() && it.blocked_for_ms.is_some(), "{it:#?}");
+                assert_eq!((it.thread.as_str(), it.held_frames.len()), ("puppet", 0));
+                let fresh = all.insert((it.pid, it.tid.context("tid")?, it.command));
+                assert!(fresh, "named twice");
+            }
+        }
+        Ok(all)
+    }
+
+    /// The callers as `onair-waiters` lists them.
+    fn of_the_tool(&self) -> Result<BTreeSet<Caller>> {
+        let output = Command::new(program("onair-waiters")?)
+            .arg("--json")
+            .arg("--pid")
+            .args(self.clients.iter().map(|client| client.pid().to_string()))
+            .stdin(Stdio::null())
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "onair-waiters: {}, {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let listing: Value = serde_json::from_slice(&output.stdout)?;
+        let rows = listing["waiters"].as_array().context("waiters")?;
+        rows.iter()
+            .map(|row| {
+                let number = |field: &str| {
+                    let number = row[field].as_u64().and_then(|it| it.try_into().ok());
+                    number.with_context(|| format!("{field} in {row}"))
+                };
+                let command = row["command"].as_str().context("command")?;
+                Ok((number("pid")?, number("tid")?, command.to_owned()))
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn callers__16_in_2_processes__then_named_alike_by_daemon_kernel_and_tool() -> Result<()> {
+    let mut scene = Scene::open()?;
+    let kernel = scene.of_the_kernel()?;
+    assert_eq!(kernel.len(), 2 * CALLERS);
+    assert_eq!(scene.of_the_daemon()?, kernel);
+    assert_eq!(scene.of_the_tool()?, kernel);
+
+    // The daemon is wedged: it answers nobody, and the tool says the same as before.
+    freeze(scene.rig.daemon()?.running())?;
+    assert_eq!(scene.of_the_tool()?, kernel);
+    scene.rig.daemon()?.running().signal(Signal::CONT)?;
+
+    assert_eq!(scene.of_the_daemon()?, kernel);
+    for session in ["one", "two"] {
+        scene.control.stop(session)?;
+    }
+    for client in &mut scene.clients {
+        client.returned(CALLERS)?;
+    }
+    assert!(scene.of_the_daemon()?.is_empty());
+    for session in ["one", "two"] {
+        scene.control.destroy(session)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn callers__come_and_go__then_the_list_follows() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.puppet()?;
+    client.say("attach cam")?;
+    let mut tids = BTreeSet::new();
+    for count in 1..=4 {
+        tids.extend(client.block(count)?);
+        let list = control.blockers("cam")?.blockers;
+        let named: BTreeSet<u32> = list.iter().filter_map(|it| it.tid).collect();
+        assert_eq!(named, tids);
+    }
+    client.tell("poll never")?;
+    let main = client.pid();
+    until("the main thread to sleep", Deadline::seconds(10), || {
+        Ok(blocked(main)?.contains(&main).then_some(()))
+    })?;
+    let list = control.blockers("cam")?.blockers;
+    let polls = list
+        .iter()
+        .find(|it| it.tid == Some(main))
+        .context("the main thread")?;
+    assert_eq!(polls.waits_in, Some(WaitsIn::EventPoll));
+    control.stop("cam")?;
+    client.returned(tids.len())?;
+    client.answer("poll")?;
+    assert!(control.blockers("cam")?.blockers.is_empty());
+    Ok(())
+}
+
+fn says(verdict: &Verdict, name: &str) -> Option<(Says, u64)> {
+    let reading = verdict.readings.iter().find(|it| it.name == name)?;
+    Some((reading.says, reading.users))
+}
+
+#[test]
+fn counter__cleared_behind_a_blocked_caller__then_nothing_is_freed_until_it_leaves() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut liar = rig.puppet()?;
+    liar.say("attach cam")?;
+    let asleep = liar.block(2)?;
+    assert_eq!(liar.say("clear-slots")?["cleared"], 2);
+    liar.freeze()?;
+    control.stop("cam")?;
+
+    for _ in 0..3 {
+        let refusal = control.try_destroy("cam")?;
+        assert_eq!(
+            (refusal.status, refusal.code()),
+            (409, "busy"),
+            "{}",
+            refusal.json
+        );
+        let verdict: Verdict = serde_json::from_value(refusal.json["verdict"].clone())?;
+        assert!(verdict.disagreement && !verdict.destroyable, "{verdict:#?}");
+        assert_eq!(says(&verdict, "slots"), Some((Says::Zero, 0)));
+        assert_eq!(says(&verdict, "probe"), Some((Says::Users, 2)));
+    }
+    let blockers = control.blockers("cam")?.blockers;
+    let named: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
+    assert_eq!(named, asleep);
+    for it in &blockers {
+        assert_eq!((it.pid, &it.seen_by[..]), (liar.pid(), &[Witness::W2][..]));
+    }
+    // Nothing was freed: the session lives, and its words are the ones that its client has mapped.
+    assert_eq!(control.show("cam")?.state, SessionState::Stopped);
+    liar.thaw()?;
+    for (tid, result) in liar.returned(2)? {
+        assert!(
+            asleep.contains(&tid) && result == "EAGAIN",
+            "{tid}: {result}"
+        );
+    }
+    // The slots count down from zero: W1 is the client's word, and nobody corrects it for it.
+    liar.leave()?;
+    let certificate = control.destroy_wait("cam")?;
+    resolved(&certificate);
+    Ok(())
+}
+
+/// The certificate tells of one contradiction, and that it ended before the session did.
+fn resolved(certificate: &Certificate) {
+    let [it] = &certificate.disagreements[..] else {
+        panic!("one: {:#?}", certificate.disagreements);
+    };
+    let resolved = it.resolved_at.expect("it was resolved");
+    assert!(it.at.0 <= resolved.0 && resolved.0 <= certificate.issued_at.0);
+    let of = |name: &str| it.readings.iter().find(|reading| reading.name == name);
+    assert_eq!(of("slots").map(|it| it.says), Some(Says::Zero));
+    assert_eq!(of("probe").map(|it| it.says), Some(Says::Users));
+    for reading in &certificate.readings {
+        if reading.witness != Witness::W4 {
+            assert_eq!(reading.says, Says::Zero, "{reading:?}");
+        }
+    }
+}
