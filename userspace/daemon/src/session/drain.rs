@@ -192,6 +192,10 @@ impl Session {
             // The poller was told at the stop; what it takes is its, not a user's.
             None if only_the_poller && !quiesce_over => return Progress::Lives,
             None if only_the_poller => ProblemCode::DataplaneBusy,
+            None if zero(witness::SLOTS) && zero(witness::LEDGER) && !found.disagreement => {
+                // Nobody is known to be there: it is the probe that cannot say so.
+                ProblemCode::ProbeBlind
+            }
             None => ProblemCode::Busy,
         };
         self.give_up(services, code, found.reason, readings);
@@ -267,10 +271,10 @@ impl Session {
             counters::ledger(lent),
         ];
         if ask_probe {
-            let sights = self
-                .attachments
-                .values()
-                .map(|it| it.watched.as_ref().map(|watched| &watched.armed.sight));
+            let sights = self.attachments.values().map(|it| {
+                let sight = it.watched.as_ref().map(|watched| &watched.armed.sight);
+                (it.client.who.pid, sight)
+            });
             let sighting = services.probe.witness(self.id.0, sights);
             readings.push(sighting.reading);
         }

@@ -129,11 +129,12 @@ impl ProbeLink {
     }
 
     /// The witness's reading. Zero is only said if the daemon's own canary comes through and each
-    /// client's sites are armed at this moment; `sights` has `None` for an unwatched client.
+    /// client's sites are armed at this moment; `sights` has each client's pid, with `None` for one
+    /// that is not watched.
     pub fn witness<'a>(
         &self,
         session: u64,
-        sights: impl Iterator<Item = Option<&'a Sight>>,
+        sights: impl Iterator<Item = (u32, Option<&'a Sight>)>,
     ) -> Sighting {
         let make = |says, users, detail: String, blocked| Sighting {
             reading: Reading {
@@ -177,12 +178,14 @@ impl ProbeLink {
         }
         self.canary_at.set(Some(Timestamp::now()));
         let mut watched = 0;
-        for sight in sights {
+        for (pid, sight) in sights {
             match sight.map(Sight::check) {
                 // Nobody runs in an address space that is gone.
                 Some(Ok(()) | Err(Blind::AddressSpaceGone)) => watched += 1,
-                Some(Err(blind)) => return unproven(format!("probe_blind: {blind}")),
-                None => return unproven("a client is not watched".into()),
+                Some(Err(blind)) => {
+                    return unproven(format!("probe_blind: in process {pid} {blind}"));
+                }
+                None => return unproven(format!("process {pid} is not watched")),
             }
         }
         make(
