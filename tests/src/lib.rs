@@ -16,6 +16,7 @@
     )
 )]
 
+mod breakpoints;
 mod circuit;
 mod control;
 mod dice;
@@ -37,6 +38,7 @@ mod stranger;
 mod viewer;
 mod wire;
 
+pub use breakpoints::Breakpoints;
 pub use circuit::{Circuit, QUOTA};
 pub use control::{Answer, Control};
 pub use dice::Dice;
@@ -45,7 +47,8 @@ pub use footprint::Footprint;
 pub use honest::Honest;
 pub use neighbour::resolve;
 pub use onair_stage::{
-    Backend, Config, Deadline, Port, Running, blocked, cpu_time, output, threads, until,
+    Backend, Config, Daemon, Deadline, Port, Running, Stage, blocked, cpu_time, output, threads,
+    until,
 };
 pub use programs::program;
 pub use puppet::{Puppet, freeze};

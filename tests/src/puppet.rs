@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -27,7 +28,15 @@ impl Puppet {
     /// # Errors
     /// When it does not start.
     pub fn start(stage: &Stage) -> Result<Self> {
-        let mut command = stage.command(program("onair-puppet")?);
+        Self::start_as(stage, &program("onair-puppet")?)
+    }
+
+    /// As [`Puppet::start`], with another program than the one that was built: a copy of it.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_as(stage: &Stage, program: &Path) -> Result<Self> {
+        let mut command = stage.command(program);
         command.arg(Config::attach_socket(stage));
         Ok(Self {
             actor: Actor::start("onair-puppet", &mut command)?,

@@ -1,0 +1,251 @@
+//! When the probe cannot see, or not everything: what is refused, and what the certificate says.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use onair_api::{Certificate, HealthStatus, ProbeMode, ProbeState, Reading, Says, Verdict};
+use onair_tests::{
+    Backend, Breakpoints, Config, Control, Daemon, Deadline, Puppet, Raster, Rig, Stage, program,
+    receive, until,
+};
+
+fn probe_of(readings: &[Reading]) -> &Reading {
+    let found = readings.iter().find(|it| it.name == "probe");
+    found.expect("every verdict has the probe's reading")
+}
+
+fn rig(probe: &'static str) -> Result<(Rig, Control)> {
+    let rig = Rig::rings_with(|config| config.probe = probe)?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    Ok((rig, control))
+}
+
+/// A copy of the puppet without the notes that say where its probe sites are.
+fn without_sites(stage: &Stage) -> Result<PathBuf> {
+    const NAME: &[u8] = b"stapsdt\0";
+    let mut text = fs::read(program("onair-puppet")?)?;
+    let places: Vec<usize> = text
+        .windows(NAME.len())
+        .enumerate()
+        .filter_map(|(at, window)| (window == NAME).then_some(at))
+        .collect();
+    ensure!(!places.is_empty(), "the puppet has no notes");
+    for at in places {
+        text[at] = b'S';
+    }
+    let path = stage.directory().join("blind-puppet");
+    fs::write(&path, text)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(path)
+}
+
+/// Blocks, stops and destroys; the certificate.
+fn through(control: &mut Control, client: &mut Puppet) -> Result<Certificate> {
+    client.block(2)?;
+    client.freeze()?;
+    control.stop("cam")?;
+    // The counters alone see it, too.
+    assert_eq!(control.try_destroy("cam")?.code(), "busy");
+    assert_eq!(control.blockers("cam")?.blockers.len(), 2);
+    client.thaw()?;
+    client.returned(2)?;
+    control.destroy_wait("cam")
+}
+
+#[test]
+fn probe__off__then_the_certificate_says_so() -> Result<()> {
+    let (rig, mut control) = rig("off")?;
+    let health = control.health()?;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    assert_eq!(
+        (health.probe.mode, health.probe.state),
+        (ProbeMode::Off, ProbeState::Off)
+    );
+    let mut client = rig.puppet()?;
+    assert_eq!(client.say("attach cam")?["watched"], false);
+    let certificate = through(&mut control, &mut client)?;
+    assert_eq!(certificate.probe.mode, ProbeMode::Off);
+    assert_eq!(probe_of(&certificate.readings).says, Says::NotApplicable);
+    assert!(certificate.probe.files.is_empty());
+    Ok(())
+}
+
+#[test]
+fn probe__preferred_and_a_client_without_sites__then_attached_and_said() -> Result<()> {
+    let (rig, mut control) = rig("preferred")?;
+    let mut seen = rig.puppet()?;
+    assert_eq!(seen.say("attach cam")?["watched"], true);
+    let mut client = Puppet::start_as(rig.stage(), &without_sites(rig.stage())?)?;
+    assert_eq!(client.say("attach cam")?["watched"], false);
+    let certificate = through(&mut control, &mut client)?;
+    let reading = probe_of(&certificate.readings);
+    assert_eq!(reading.says, Says::NotApplicable, "{reading:?}");
+    assert!(reading.detail.contains("not watched"), "{reading:?}");
+    Ok(())
+}
+
+#[test]
+fn probe__required_and_a_client_without_sites__then_not_attached() -> Result<()> {
+    let (rig, mut control) = rig("required")?;
+    let path = without_sites(rig.stage())?;
+    // More often than there are places: what is refused leaves no reservation.
+    for _ in 0..10 {
+        let mut blind = Puppet::start_as(rig.stage(), &path)?;
+        let refused = blind.ask("attach cam")?;
+        let text = refused["error"]["message"].as_str().unwrap_or_default();
+        assert!(text.contains("probe_blind"), "{refused}");
+        assert_eq!(refused["error"]["errno"], "EIO");
+    }
+    let mut client = rig.puppet()?;
+    assert_eq!(client.say("attach cam")?["watched"], true);
+    let certificate = through(&mut control, &mut client)?;
+    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
+    assert_eq!(certificate.probe.mode, ProbeMode::Required);
+    Ok(())
+}
+
+#[test]
+fn site__disarmed_by_its_process__then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
+    let (rig, mut control) = rig("required")?;
+    let mut client = rig.puppet()?;
+    client.say("attach cam")?;
+    Breakpoints::find(client.pid())?.take_away()?;
+    // The kernel sees none of this.
+    let tids = client.block(2)?;
+    assert_eq!(client.say("clear-slots")?["cleared"], tids.len());
+    client.freeze()?;
+    control.stop("cam")?;
+    for _ in 0..3 {
+        let refusal = control.try_destroy("cam")?;
+        assert_eq!(
+            (refusal.status, refusal.code()),
+            (503, "probe_blind"),
+            "{}",
+            refusal.json
+        );
+        let verdict: Verdict = serde_json::from_value(refusal.json["verdict"].clone())?;
+        let reading = probe_of(&verdict.readings);
+        assert_eq!(reading.says, Says::Unknown, "{reading:?}");
+        let named = format!("probe_blind: in process {}", client.pid());
+        assert!(reading.detail.contains(&named), "{reading:?}");
+        assert!(!verdict.destroyable);
+    }
+    client.kill()?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
+    Ok(())
+}
+
+#[test]
+fn site__disarmed_while_it_waits__then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
+    let (rig, mut control) = rig("required")?;
+    let mut client = rig.puppet()?;
+    client.say("attach cam")?;
+    client.block(2)?;
+    Breakpoints::find(client.pid())?.take_away()?;
+    control.stop("cam")?;
+    // They leave, and the kernel does not see it: the witnesses contradict each other.
+    client.returned(2)?;
+    until("the threads to end", Deadline::seconds(10), || {
+        Ok((onair_tests::threads(client.pid())?.len() == 1).then_some(()))
+    })?;
+    // Threads that end are taken out by the kernel; what is left is what cannot be proven.
+    let refusal = control.try_destroy("cam")?;
+    assert_eq!(
+        (refusal.status, refusal.code()),
+        (503, "probe_blind"),
+        "{}",
+        refusal.json
+    );
+    client.leave()?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
+    Ok(())
+}
+
+/// A daemon that is not allowed to use BPF.
+struct Crippled {
+    // Before the stage.
+    daemon: Daemon,
+    stage: Stage,
+}
+
+impl Crippled {
+    fn start(probe: &'static str) -> Result<Self> {
+        let stage = Stage::open("test")?;
+        let wrapper = stage.directory().join("onaird-without-bpf");
+        fs::write(
+            &wrapper,
+            format!(
+                "#!/bin/sh\nexec setpriv --bounding-set=-bpf,-perfmon,-sys_admin -- {} \"$@\"\n",
+                program("onaird")?.display()
+            ),
+        )?;
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
+        let config = Config {
+            probe,
+            ..Config::pair(Backend::Ring)
+        };
+        let daemon = Daemon::start(&stage, &wrapper, &config, Deadline::seconds(30))?;
+        Ok(Self { daemon, stage })
+    }
+
+    fn control(&self) -> Result<Control> {
+        Control::connect(&Config::control_socket(&self.stage))
+    }
+}
+
+#[test]
+fn probe__required_and_not_permitted__then_no_attach_and_no_destroy_and_health_says_why()
+-> Result<()> {
+    let crippled = Crippled::start("required")?;
+    let mut control = crippled.control()?;
+    let health = control.health()?;
+    assert_eq!(
+        (health.status, health.ready, health.live),
+        (HealthStatus::ProbeBlind, false, true)
+    );
+    assert_eq!(health.probe.state, ProbeState::Blind);
+    ensure!(health.probe.reason.is_some_and(|it| !it.is_empty()));
+    assert_eq!(control.get("/v1/health")?.status, 503);
+
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = Puppet::start(&crippled.stage)?;
+    for _ in 0..10 {
+        assert_eq!(client.errno("attach cam")?, "EIO");
+    }
+    control.stop("cam")?;
+    let refusal = control.try_destroy("cam")?;
+    assert_eq!((refusal.status, refusal.code()), (503, "probe_blind"));
+    Ok(())
+}
+
+#[test]
+fn probe__preferred_and_not_permitted__then_all_works_and_the_certificate_says_it() -> Result<()> {
+    let crippled = Crippled::start("preferred")?;
+    let mut control = crippled.control()?;
+    let health = control.health()?;
+    assert_eq!(
+        (health.status, health.ready),
+        (HealthStatus::Degraded, true)
+    );
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = Puppet::start(&crippled.stage)?;
+    assert_eq!(client.say("attach cam")?["watched"], false);
+    let certificate = through(&mut control, &mut client)?;
+    assert_eq!(probe_of(&certificate.readings).says, Says::NotApplicable);
+    assert_eq!(
+        (certificate.probe.mode, certificate.probe.state),
+        (ProbeMode::Preferred, ProbeState::Blind)
+    );
+    ensure!(crippled.daemon.stop(Deadline::seconds(30))?.success());
+    Ok(())
+}
