@@ -4,6 +4,8 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
+use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
+
 use crate::cargo::{cargo, cargo_with, messages, root, supervised};
 use crate::say::{self, Times};
 use crate::{clean_up, lint, setup};
@@ -46,17 +48,26 @@ const MODELS: &str = "model::";
 const MODEL_LIMIT: u64 = 12 << 30;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    setup::when_missing()?;
+    clean_up::report(&take_down_leftovers()?);
+    let before = Snapshot::take()?;
+    // Some tests make namespaces by themselves; with a stage of ours beneath them, what ip-netns(8)
+    // makes for the first one is taken down after the last one.
+    let stage = Stage::open("tests")?;
     let mut times = Times::default();
     let result = steps(arguments, &mut times);
+    stage.take_down()?;
     times.summary();
     result?;
-    say::good("all tests passed");
+    let left = before.difference(Deadline::seconds(10))?.more;
+    if !left.is_empty() {
+        bail!("the tests passed, and left behind: {}", left.join(", "));
+    }
+    say::good("all tests passed, and the machine is as it was before");
     Ok(())
 }
 
 fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
-    setup::when_missing()?;
-    clean_up::report(&onair_stage::take_down_leftovers()?);
     let filters: Vec<_> = arguments.filters.iter().map(String::as_str).collect();
     let all = filters.is_empty();
     if all {

@@ -166,6 +166,7 @@ fn snapshot__stage_of_another_process__then_named_only_once_that_is_dead() {
 fn about(name: &str, before: &Snapshot) -> Vec<String> {
     let changed = before.difference(Deadline::after(Duration::ZERO)).unwrap();
     changed
+        .more
         .into_iter()
         .filter(|line| line.contains(name))
         .collect()

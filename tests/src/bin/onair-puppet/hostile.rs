@@ -30,6 +30,10 @@ impl Puppet {
                 memory()?.write_all_at(&unhex(hex)?, begin + offset.parse::<u64>()?)?;
                 Value::Null
             }
+            "canary" => {
+                onair_ipc::site::canary(rest.parse()?);
+                Value::Null
+            }
             "exec" => {
                 let mut words = rest.split_ascii_whitespace();
                 let program = words.next().context("give a program")?;

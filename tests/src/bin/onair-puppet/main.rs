@@ -19,7 +19,8 @@
 //! `watched` with what it saw of each; `taken` tells how many so far), `exit-holding` (one takes a
 //! frame and exits), `exit-inside N` (each is ended by the kernel inside a wait).
 //!
-//! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `exec PROGRAM ARG…`.
+//! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `canary TOKEN` (answers
+//! another's challenge), `exec PROGRAM ARG…`.
 #![forbid(unsafe_code)]
 
 mod dying;
@@ -71,7 +72,7 @@ impl Puppet {
             "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch" | "taken"
             | "exit-holding" => self.thread_command(word, rest)?,
             "exit-inside" => self.exit_inside(rest.parse()?)?,
-            "clear-slots" | "scribble" | "exec" => self.hostile_command(word, rest)?,
+            "clear-slots" | "scribble" | "canary" | "exec" => self.hostile_command(word, rest)?,
             _ => bail!("no such command"),
         })
     }

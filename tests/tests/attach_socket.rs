@@ -1,0 +1,446 @@
+//! What a hostile process can do on the attach socket: it is told what is wrong, or dropped, and
+//! nobody else waits for it, loses a place, or pays.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use onair_api::{HealthStatus, Source};
+use onair_ipc::message::{KICK, MAX_PACKET};
+use onair_ipc::site;
+use onair_tests::{
+    Config, Control, Deadline, Footprint, Puppet, Raster, RawClient, Rig, hello, receive, send,
+    until,
+};
+use rustix::io::Errno;
+use serde_json::{Value, json};
+
+fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> {
+    let rig = Rig::rings_with(change)?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    Ok((rig, control))
+}
+
+/// The session has all its places, an honest client gets frames, and the daemon is well.
+fn unharmed(mut rig: Rig, mut control: Control) -> Result<()> {
+    let health = control.health()?;
+    assert_eq!(health.status, HealthStatus::Ok, "{:?}", health.problems);
+    every_place(&rig, &mut control)?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = rig.puppet()?;
+    client.say("attach cam")?;
+    client.say("get 10000")?;
+    control.stop("cam")?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(certificate.counts.frames_reconciled, 0);
+    rig.stop_daemon()
+}
+
+/// As many processes as the session allows can attach to it, and no more.
+fn every_place(rig: &Rig, control: &mut Control) -> Result<()> {
+    let most = control.show("cam")?.max_attachments;
+    let mut clients = Vec::new();
+    until("every place to be free", Deadline::seconds(10), || {
+        let mut client = rig.puppet()?;
+        let errno = client.errno("attach cam")?;
+        match errno.as_str() {
+            "" => clients.push(client),
+            "EDQUOT" if clients.len() < most as usize => {}
+            other => return Err(anyhow!("attach: {other}")),
+        }
+        Ok((clients.len() == most as usize).then_some(()))
+    })?;
+    assert_eq!(rig.puppet()?.errno("attach cam")?, "EDQUOT");
+    for client in clients {
+        client.leave()?;
+    }
+    until("all to be gone", Deadline::seconds(10), || {
+        Ok(control.show("cam")?.attachments.is_empty().then_some(()))
+    })
+}
+
+fn refused(answer: &Value, code: &str) {
+    assert_eq!(
+        (&answer["type"], &answer["code"]),
+        (&"error".into(), &code.into()),
+        "{answer}"
+    );
+    assert!(answer["message"].as_str().is_some_and(|it| !it.is_empty()));
+}
+
+#[test]
+fn packet__that_is_no_request__then_told_and_hung_up() -> Result<()> {
+    let (rig, control) = scene(|_| {})?;
+    let path = Config::attach_socket(rig.stage());
+    let deep = "[".repeat(20_000);
+    let long_name = json!({ "type": "attach", "session": "x".repeat(MAX_PACKET) }).to_string();
+    let packets: [&[u8]; 14] = [
+        b"\xff\xfe\x00\x01",
+        b"{",
+        b"\"hello\"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"{\"type\":\"hello\"",
+        b"{\"type\":\"format_disk\"}",
+        b"{\"type\":\"hello\",\"protocol\":-1,\"library\":\"x\",\"sites\":true}",
+        b"{\"type\":\"hello\",\"protocol\":1,\"library\":\"x\",\"sites\":true,\"more\":1}",
+        b"{\"type\":\"attach\",\"session\":5}",
+        b"KK",
+        deep.as_bytes(),
+        long_name.as_bytes(),
+    ];
+    for packet in packets {
+        for polite in [false, true] {
+            let client = if polite {
+                RawClient::welcomed(&path)?
+            } else {
+                RawClient::connect(&path)?
+            };
+            client.send(packet)?;
+            let answer = client.hear()?.context("an answer")?;
+            refused(&answer, "invalid_request");
+            assert_eq!(client.hear()?, None, "{answer}");
+        }
+    }
+    // An empty packet looks like the end.
+    let client = RawClient::welcomed(&path)?;
+    client.send(b"")?;
+    assert_eq!(client.hear()?, None);
+    unharmed(rig, control)
+}
+
+#[test]
+fn requests__out_of_order__then_told_and_the_right_one_still_works() -> Result<()> {
+    let (rig, control) = scene(|_| {})?;
+    let client = RawClient::connect(&Config::attach_socket(rig.stage()))?;
+    let requests = [
+        json!({ "type": "attach", "session": "cam" }),
+        json!({ "type": "create", "spec": {} }),
+        json!({ "type": "proved" }),
+        json!({ "type": "detach" }),
+        json!({ "type": "destroy", "wait_ms": 1 }),
+    ];
+    let all_but = |right: &[&str]| -> Result<()> {
+        for request in requests.iter().chain([&hello()]) {
+            if !right.iter().any(|it| request["type"] == **it) {
+                refused(&client.ask(request)?, "invalid_request");
+            }
+        }
+        // A kick is no request, wherever it comes.
+        client.send(&[KICK])?;
+        Ok(())
+    };
+    all_but(&["hello"])?;
+    let mut other = hello();
+    other["protocol"] = 999.into();
+    refused(&client.ask(&other)?, "protocol_mismatch");
+    assert_eq!(client.ask(&hello())?["type"], "welcome");
+
+    all_but(&["attach", "create"])?;
+    refused(
+        &client.ask(&json!({ "type": "create", "spec": {} }))?,
+        "invalid_spec",
+    );
+    for name in ["", "..", "No", "a/b"] {
+        refused(
+            &client.ask(&json!({ "type": "attach", "session": name }))?,
+            "invalid_request",
+        );
+    }
+    let token = client.challenged("cam")?;
+
+    all_but(&["proved"])?;
+    site::canary(token);
+    assert_eq!(
+        client.ask(&json!({ "type": "proved" }))?["type"],
+        "attached"
+    );
+
+    all_but(&["detach", "destroy"])?;
+    assert_eq!(
+        client.ask(&json!({ "type": "detach" }))?["type"],
+        "detached"
+    );
+    all_but(&["attach", "create"])?;
+    client.attach("cam")?;
+    drop(client);
+    unharmed(rig, control)
+}
+
+#[test]
+fn requests__more_than_one_at_a_time__then_hung_up_and_no_place_is_lost() -> Result<()> {
+    let (rig, control) = scene(|_| {})?;
+    let attach = json!({ "type": "attach", "session": "cam" }).to_string();
+    for _ in 0..20 {
+        let client = rig.raw_client()?;
+        for _ in 0..3 {
+            // It may have hung up already.
+            let _ = client.send(attach.as_bytes());
+        }
+        while let Some(answer) = client.hear()? {
+            let fits = answer["type"] == "challenge" || answer["code"] == "invalid_request";
+            assert!(fits, "{answer}");
+        }
+    }
+    unharmed(rig, control)
+}
+
+#[test]
+fn challenge__not_passed_or_passed_by_another__then_probe_blind_and_no_place_is_lost() -> Result<()>
+{
+    let (rig, control) = scene(|_| {})?;
+    let client = rig.raw_client()?;
+    for _ in 0..10 {
+        client.challenged("cam")?;
+        refused(&client.ask(&json!({ "type": "proved" }))?, "probe_blind");
+    }
+    let mut accomplice = rig.puppet()?;
+    accomplice.say("attach cam")?;
+    for _ in 0..10 {
+        let token = client.challenged("cam")?;
+        accomplice.say(format_args!("canary {token}"))?;
+        refused(&client.ask(&json!({ "type": "proved" }))?, "probe_blind");
+    }
+    // A token that nobody was given.
+    let token = client.challenged("cam")?;
+    site::canary(token ^ 1);
+    refused(&client.ask(&json!({ "type": "proved" }))?, "probe_blind");
+    accomplice.leave()?;
+    client.attach("cam")?;
+    drop(client);
+    unharmed(rig, control)
+}
+
+#[test]
+fn challenge__never_answered__then_the_place_comes_back() -> Result<()> {
+    let (rig, mut control) = scene(|config| {
+        config.more += "[timeouts]\nprove_ms = 300\n";
+    })?;
+    let most = control.show("cam")?.max_attachments;
+    let silent = (0..most)
+        .map(|_| {
+            let client = rig.raw_client()?;
+            client.challenged("cam")?;
+            Ok(client)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    for client in silent {
+        refused(&client.hear()?.context("an answer")?, "probe_blind");
+        assert_eq!(client.hear()?, None);
+    }
+    unharmed(rig, control)
+}
+
+#[test]
+fn connections__ended_in_the_middle_of_an_attach__then_no_place_and_nothing_else_is_lost()
+-> Result<()> {
+    let (mut rig, mut control) = scene(|_| {})?;
+    let daemon = rig.daemon()?.pid();
+    every_place(&rig, &mut control)?;
+    let before = Footprint::of(daemon)?;
+    let attach = json!({ "type": "attach", "session": "cam" }).to_string();
+    let proved = json!({ "type": "proved" }).to_string();
+    for round in 0..200 {
+        let client = rig.raw_client()?;
+        match round % 4 {
+            0 => {}
+            1 => client.send(attach.as_bytes())?,
+            2 => drop(client.ask(&serde_json::from_str(&attach)?)?),
+            _ => {
+                // Too many others may be on their way out.
+                let answer = client.ask(&serde_json::from_str(&attach)?)?;
+                if let Some(token) = answer["token"].as_str() {
+                    site::canary(u64::from_str_radix(token, 16)?);
+                    client.send(proved.as_bytes())?;
+                }
+            }
+        }
+    }
+    until("all to be gone", Deadline::seconds(10), || {
+        Ok(control.show("cam")?.attachments.is_empty().then_some(()))
+    })?;
+    every_place(&rig, &mut control)?;
+    let mut now = before.clone();
+    until(
+        "the daemon to hold what it held",
+        Deadline::seconds(10),
+        || {
+            now = Footprint::of(daemon)?;
+            Ok((now == before).then_some(()))
+        },
+    )
+    .with_context(|| format!("{now:?} instead of {before:?}"))?;
+    unharmed(rig, control)
+}
+
+#[test]
+fn descriptors__sent_to_the_daemon__then_it_takes_none() -> Result<()> {
+    let (mut rig, control) = scene(|_| {})?;
+    let daemon = rig.daemon()?.pid();
+    let client = rig.raw_client()?;
+    let before = Footprint::of(daemon)?;
+    let file = File::open("/dev/null")?;
+    for _ in 0..50 {
+        match client.send_with(&[KICK], file.as_fd()) {
+            // Linux 6.16 refuses for the receiver (SO_PASSRIGHTS); before, they are dropped.
+            Ok(()) | Err(Errno::PERM) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    refused(
+        &client.ask(&json!({ "type": "detach" }))?,
+        "invalid_request",
+    );
+    assert_eq!(Footprint::of(daemon)?, before);
+    unharmed(rig, control)
+}
+
+#[test]
+fn connections__more_than_the_limit__then_turned_away_until_one_ends() -> Result<()> {
+    const MOST: usize = 8;
+    let (rig, control) = scene(|config| {
+        config.more += &format!("[limits]\nconnections = {MOST}\n");
+    })?;
+    let path = Config::attach_socket(rig.stage());
+    let mut open = (0..MOST)
+        .map(|_| RawClient::welcomed(&path))
+        .collect::<Result<Vec<_>>>()?;
+    for _ in 0..20 {
+        let client = RawClient::connect(&path)?;
+        refused(&client.hear()?.context("an answer")?, "limit_reached");
+        assert_eq!(client.hear()?, None);
+    }
+    assert_eq!(rig.puppet()?.errno("attach cam")?, "EDQUOT");
+    open.truncate(MOST - 6);
+    unharmed(rig, control)
+}
+
+/// Connections that send kicks as fast as they can.
+struct Flood {
+    end: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Flood {
+    fn start(clients: Vec<RawClient>, threads: usize) -> Result<Self> {
+        let end = Arc::new(AtomicBool::new(false));
+        let sent = Arc::new(AtomicU64::new(0));
+        let mut groups: Vec<Vec<RawClient>> = (0..threads).map(|_| Vec::new()).collect();
+        for (number, client) in clients.into_iter().enumerate() {
+            groups[number % threads].push(client);
+        }
+        let threads = groups
+            .into_iter()
+            .map(|group| {
+                let (end, sent) = (Arc::clone(&end), Arc::clone(&sent));
+                thread::spawn(move || {
+                    while !end.load(Ordering::Relaxed) {
+                        let mut some = false;
+                        for client in &group {
+                            while client.send_now(&[KICK]).is_ok() {
+                                sent.fetch_add(1, Ordering::Relaxed);
+                                some = true;
+                            }
+                        }
+                        if !some {
+                            thread::yield_now();
+                        }
+                    }
+                })
+            })
+            .collect();
+        Ok(Self { end, sent, threads })
+    }
+
+    fn finish(self) -> Result<u64> {
+        self.end.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().map_err(|_| anyhow!("a thread panicked"))?;
+        }
+        Ok(self.sent.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn kicks__flooded_by_many__then_everybody_else_is_served() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    control.create(&receive("drain", Raster::SMALL, 5001))?;
+    let mut sleeper = rig.puppet()?;
+    sleeper.say("attach drain")?;
+    sleeper.block(2)?;
+    // One of them is a client of the session that drains: its kicks mean something.
+    let attached = rig.raw_client()?;
+    attached.attach("drain")?;
+    let mut clients = vec![attached];
+    for _ in 0..31 {
+        clients.push(rig.raw_client()?);
+    }
+    let flood = Flood::start(clients, 4)?;
+
+    let mut honest = rig.puppet()?;
+    honest.say("attach cam")?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    for _ in 0..20 {
+        honest.say("get 10000")?;
+        control.health()?;
+        control.show("cam")?;
+    }
+    sleeper.freeze()?;
+    control.stop("drain")?;
+    // A deadline is kept, though nobody leaves.
+    let wait = json!({ "deadline_ms": 200 });
+    let path = "/v1/sessions/drain/destroy_wait";
+    let late = control.request("POST", path, &wait)?;
+    assert_eq!(
+        (late.status, late.code()),
+        (409, "deadline_passed"),
+        "{}",
+        late.json
+    );
+    // And those who leave are noticed.
+    sleeper.thaw()?;
+    sleeper.returned(2)?;
+    control.destroy_wait("drain")?;
+    honest.say("detach")?;
+    control.stop("source")?;
+    control.destroy_wait("source")?;
+    let sent = flood.finish()?;
+    ensure!(
+        sent > 10_000,
+        "only {sent} kicks were sent: that is no flood"
+    );
+    unharmed(rig, control)
+}
+
+#[test]
+fn answers__never_read__then_nobody_else_waits() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    let deaf = (0..8)
+        .map(|_| rig.raw_client())
+        .collect::<Result<Vec<_>>>()?;
+    let request = json!({ "type": "proved" }).to_string();
+    for client in &deaf {
+        // Until the daemon has no more room for its answers, and then takes no more requests.
+        while client.send_now(request.as_bytes()).is_ok() {}
+    }
+    let mut honest: Puppet = rig.puppet()?;
+    honest.say("attach cam")?;
+    for _ in 0..20 {
+        control.health()?;
+        assert_eq!(honest.errno("get 0")?, "ETIMEDOUT");
+    }
+    honest.leave()?;
+    drop(deaf);
+    unharmed(rig, control)
+}
