@@ -20,7 +20,8 @@ pub struct GStreamer {
 impl GStreamer {
     /// Sends `frames` frames of a moving ball to `destination` (`address`, UDP port) from inside
     /// the stage's namespace, each frame's packets in one burst as GStreamer does, and writes the
-    /// same frames to a file.
+    /// same frames to a file. GStreamer pads lines to four bytes in the file, not on the wire: with
+    /// 10 bits let the width be a multiple of 8.
     ///
     /// # Errors
     /// When GStreamer does not start.
