@@ -41,6 +41,7 @@ pub(crate) const PACKAGES: &[Package] = &[
         "curl",
         "tests: a client of the control socket that is not ours",
     ),
+    package("tshark", "tests: a reader of packets that is not ours"),
     package("gstreamer1.0-tools", "tests: a sender that is not ours"),
     package("gstreamer1.0-plugins-base", "tests: videotestsrc"),
     package("gstreamer1.0-plugins-good", "tests: rtpvrawpay, udpsink"),
