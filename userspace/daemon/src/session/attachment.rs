@@ -1,5 +1,6 @@
 //! One client process on one session.
 
+use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::life::DeathBell;
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_probe::{Armed, Proof};
+use tokio::sync::oneshot;
 
 use crate::witness::probe::ProbeLink;
 
@@ -50,6 +52,8 @@ pub struct Attachment {
     pub life: Option<usize>,
     /// Its socket hung up, and its process lives: nothing more is admitted.
     pub disconnected: bool,
+    /// Tells, by being dropped, whoever waits for the end of a process that has hung up.
+    pub outlived: Option<oneshot::Sender<Infallible>>,
     /// Kicks since the last examination that changed nothing.
     pub fruitless_kicks: u32,
 }

@@ -120,6 +120,7 @@ impl Session {
             watched,
             life,
             disconnected: false,
+            outlived: None,
             fruitless_kicks: 0,
         };
         match &mut self.place {

@@ -1,7 +1,10 @@
 //! How a client leaves a session, by itself or by dying.
 
+use std::convert::Infallible;
+
 use onair_api::{Problem, ProblemCode, ReconciledCause};
 use onair_ipc::lender::Lender;
+use tokio::sync::oneshot;
 
 use super::{Place, Session, blockers};
 use crate::control::action::Reply;
@@ -47,10 +50,12 @@ impl Session {
     }
 
     /// The connection of an attachment closed. Its process may live on (fork, exec, a closed
-    /// descriptor), so nothing is taken back yet; nobody is admitted any more.
-    pub fn hung_up(&mut self, number: u64) {
+    /// descriptor), so nothing is taken back yet; nobody is admitted any more. `attached` is dropped
+    /// when the attachment has ended.
+    pub fn hung_up(&mut self, number: u64, attached: oneshot::Sender<Infallible>) {
         if let Some(attachment) = self.attachments.get_mut(&number) {
             attachment.disconnected = true;
+            attachment.outlived = Some(attached);
             attachment.memory.stop();
             while attachment.memory.wake_some(64) {}
             self.rescan.begin();

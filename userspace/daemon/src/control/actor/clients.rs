@@ -76,10 +76,13 @@ impl Actor {
                     self.follow(id, progress);
                 }
             }
-            AttachAction::HungUp { connection } => {
+            AttachAction::HungUp {
+                connection,
+                attached,
+            } => {
                 if let Some((id, number)) = self.carried_by(connection) {
                     let progress = self.with(id, |session, services| {
-                        session.hung_up(number);
+                        session.hung_up(number, attached);
                         session.advance(services)
                     });
                     self.follow(id, progress);

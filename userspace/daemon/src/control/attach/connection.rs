@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use onair_ipc::message::{MAX_PACKET, Request, Response};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_seqpacket::UnixSeqpacket;
 
@@ -28,7 +28,8 @@ pub struct Limits {
     pub prove: Duration,
 }
 
-/// Serves a client until it hangs up, and then until its process is dead if it had an attachment.
+/// Serves a client until it hangs up, and then until its attachment, if it has one, has ended: at
+/// the latest when its process is dead.
 pub(super) async fn serve(
     id: ConnectionId,
     socket: UnixSeqpacket,
@@ -72,9 +73,18 @@ pub(super) async fn serve(
         (Stage::Attached, End::HungUp) => {
             // The socket is the least of what a living process may still have.
             drop(socket);
-            tell(&connection.actions, AttachAction::HungUp { connection: id }).await;
-            // An error here means that the runtime ends, and with it the daemon.
-            if death.readable().await.is_ok() {
+            let (attached, ended) = oneshot::channel();
+            let hung_up = AttachAction::HungUp {
+                connection: id,
+                attached,
+            };
+            tell(&connection.actions, hung_up).await;
+            let died = tokio::select! {
+                _ = ended => false,
+                // An error here means that the runtime ends, and with it the daemon.
+                died = death.readable() => died.is_ok(),
+            };
+            if died {
                 tell(
                     &connection.actions,
                     AttachAction::ProcessEnded { connection: id },

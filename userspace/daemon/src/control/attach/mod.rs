@@ -10,11 +10,13 @@ mod listener;
 mod requests;
 mod wire;
 
+use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use onair_api::{Certificate, SessionRef, SessionSpec, SessionView, Who};
 use onair_ipc::message::Attached;
+use tokio::sync::oneshot;
 
 use super::action::{Caller, Reply};
 use crate::session::attachment::{Client, Watched};
@@ -114,6 +116,8 @@ pub enum AttachAction {
     HungUp {
         /// Which connection.
         connection: ConnectionId,
+        /// Dropped when the connection's attachment has ended: nothing more is asked of it then.
+        attached: oneshot::Sender<Infallible>,
     },
     /// The process behind the connection is dead.
     ProcessEnded {
