@@ -78,10 +78,14 @@ pub(crate) fn ask(
             Err(errno) => return Err(system("send a request to the daemon", errno)),
         }
     }
+    let mut reset = false;
     loop {
         match receive(socket) {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => await_event(socket, PollFlags::IN, deadline, expired)?,
+            // The daemon hung up with our request unread. The kernel says so before it gives what
+            // the daemon had said, and says it once.
+            Err(Errno::CONNRESET) if !reset => reset = true,
             Err(Errno::CONNRESET) => return Err(Error::Disconnected),
             Err(errno) => return Err(system("receive the daemon's answer", errno)),
             Ok(packet) => return packet.read(),
