@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_stage::{Deadline, until};
 use serde_json::Value;
 
 /// Counts that must come back to what they were.
@@ -39,21 +40,46 @@ impl Footprint {
         found.map_entries = map_entries(pid)?;
         Ok(found)
     }
+
+    /// Waits until process `pid` holds no more than this.
+    ///
+    /// # Errors
+    /// When it does not come down to it: the message has both.
+    pub fn wait_regained(&self, pid: u32) -> Result<()> {
+        let mut now = Self::default();
+        until("it to come down", Deadline::seconds(10), || {
+            now = Self::of(pid)?;
+            Ok(now.is_within(self).then_some(()))
+        })
+        .with_context(|| format!("process {pid} holds {now:?}, and held {self:?}"))
+    }
+
+    fn is_within(&self, before: &Self) -> bool {
+        self.descriptors <= before.descriptors
+            && self.memory_files <= before.memory_files
+            && self.mapped_files <= before.mapped_files
+            && self
+                .map_entries
+                .iter()
+                .all(|(map, count)| before.map_entries.get(map).is_some_and(|it| count <= it))
+    }
 }
 
 fn map_entries(pid: u32) -> Result<BTreeMap<String, usize>> {
-    let maps = bpftool(&["map", "show"])?;
     let mut entries = BTreeMap::new();
-    for map in maps.as_array().context("bpftool map show")? {
-        let is_its = map["pids"]
-            .as_array()
-            .is_some_and(|pids| pids.iter().any(|user| user["pid"] == pid));
-        if !is_its || map["type"] != "hash" {
+    for file in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        // A descriptor that was closed meanwhile is none.
+        let info = fs::read_to_string(file?.path()).unwrap_or_default();
+        let field = |key: &str| info.lines().find_map(|line| line.strip_prefix(key));
+        let Some(id) = field("map_id:") else {
             continue;
+        };
+        let map = bpftool(&["map", "show", "id", id.trim()])?;
+        if map["type"] == "hash" {
+            let name = map["name"].as_str().context("name")?.to_owned();
+            let dump = bpftool(&["map", "dump", "id", id.trim()])?;
+            entries.insert(name, dump.as_array().context("entries")?.len());
         }
-        let name = map["name"].as_str().context("name")?.to_owned();
-        let dump = bpftool(&["map", "dump", "id", &map["id"].to_string()])?;
-        entries.insert(name, dump.as_array().map_or(0, Vec::len));
     }
     Ok(entries)
 }

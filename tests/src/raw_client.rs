@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use onair_ipc::message::MAX_PACKET;
 use onair_ipc::site;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt,
@@ -60,7 +60,7 @@ impl RawClient {
     /// # Errors
     /// The kernel's: `PIPE` when the daemon has closed the connection.
     pub fn send(&self, packet: &[u8]) -> Result<(), Errno> {
-        rustix::net::send(&self.socket, packet, SendFlags::NOSIGNAL).map(drop)
+        retry_on_intr(|| rustix::net::send(&self.socket, packet, SendFlags::NOSIGNAL)).map(drop)
     }
 
     /// Sends a packet if the daemon has room for it.
@@ -104,12 +104,22 @@ impl RawClient {
         let mut bytes = vec![0; MAX_PACKET];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let message = match rustix::net::recvmsg(
-            &self.socket,
-            &mut [IoSliceMut::new(&mut bytes)],
-            &mut control,
-            RecvFlags::CMSG_CLOEXEC,
-        ) {
+        let mut receive = || {
+            retry_on_intr(|| {
+                rustix::net::recvmsg(
+                    &self.socket,
+                    &mut [IoSliceMut::new(&mut bytes)],
+                    &mut control,
+                    RecvFlags::CMSG_CLOEXEC,
+                )
+            })
+        };
+        // A reset comes before what was said before it, and once.
+        let received = match receive() {
+            Err(Errno::CONNRESET) => receive(),
+            received => received,
+        };
+        let message = match received {
             Ok(message) => message,
             Err(Errno::CONNRESET) => return Ok(None),
             Err(Errno::AGAIN) => bail!("the daemon said nothing for {PATIENCE:?}"),

@@ -191,11 +191,10 @@ fn clients__killed_50_times_beside_an_honest_one__then_it_gets_every_frame_and_n
             Ok((control.show("cam")?.attachments.len() == 1).then_some(()))
         })?;
         if round == 0 {
-            before = Some(settled(daemon, None)?);
+            before = Some(Footprint::of(daemon)?);
         }
     }
-    let before = before.context("the first round's")?;
-    settled(daemon, Some(&before))?;
+    before.context("the first round's")?.wait_regained(daemon)?;
 
     control.stop("source")?;
     let sent = control.destroy_wait("source")?.frames;
@@ -235,24 +234,6 @@ fn clients__killed_50_times_beside_an_honest_one__then_it_gets_every_frame_and_n
     );
     balanced(&certificate, seen.len() as u64);
     Ok(())
-}
-
-/// The daemon's footprint, once it is `expected`; or, without that, once it stands still.
-fn settled(daemon: u32, expected: Option<&Footprint>) -> Result<Footprint> {
-    let mut last = Footprint::of(daemon)?;
-    until(
-        format_args!("the daemon to hold no more than {expected:?}"),
-        Deadline::seconds(10),
-        || {
-            let now = Footprint::of(daemon)?;
-            let done = now == *expected.unwrap_or(&last);
-            if !done && expected.is_some() {
-                eprintln!("now {now:?}");
-            }
-            last = now.clone();
-            Ok(done.then_some(now))
-        },
-    )
 }
 
 #[test]
