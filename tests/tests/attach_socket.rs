@@ -179,7 +179,9 @@ fn requests__out_of_order__then_told_and_the_right_one_still_works() -> Result<(
 
 #[test]
 fn requests__more_than_one_at_a_time__then_hung_up_and_no_place_is_lost() -> Result<()> {
-    let (rig, control) = scene(|_| {})?;
+    let (rig, control) = scene(|config| {
+        config.more += "[timeouts]\nprove_ms = 300\n";
+    })?;
     let attach = json!({ "type": "attach", "session": "cam" }).to_string();
     for _ in 0..20 {
         let client = rig.raw_client()?;
@@ -188,7 +190,10 @@ fn requests__more_than_one_at_a_time__then_hung_up_and_no_place_is_lost() -> Res
             let _ = client.send(attach.as_bytes());
         }
         while let Some(answer) = client.hear()? {
-            let fits = answer["type"] == "challenge" || answer["code"] == "invalid_request";
+            // The last: they were far enough apart to be answered one by one.
+            let fits = answer["type"] == "challenge"
+                || answer["code"] == "invalid_request"
+                || answer["code"] == "probe_blind";
             assert!(fits, "{answer}");
         }
     }

@@ -113,8 +113,11 @@ impl Scene {
 #[test]
 fn callers__16_in_2_processes__then_named_alike_by_daemon_kernel_and_tool() -> Result<()> {
     let mut scene = Scene::open()?;
-    let kernel = scene.of_the_kernel()?;
-    assert_eq!(kernel.len(), 2 * CALLERS);
+    // The backstop of a wait wakes it once a second for a moment.
+    let kernel = until("all callers to sleep", Deadline::seconds(10), || {
+        let kernel = scene.of_the_kernel()?;
+        Ok((kernel.len() == 2 * CALLERS).then_some(kernel))
+    })?;
     assert_eq!(scene.of_the_daemon()?, kernel);
     assert_eq!(scene.of_the_tool()?, kernel);
 

@@ -203,8 +203,9 @@ fn asleep_all_the_while(control: &mut Control, pid: u32, tids: &BTreeSet<u32>) -
         let ran = (*ran_then - *ran).as_millis();
         assert!(u64::try_from(ran)? <= backstops, "ran {ran} ms");
     }
-    assert!(blocked(pid)?.is_superset(tids));
-    Ok(())
+    until("them to be asleep", Deadline::seconds(10), || {
+        Ok(blocked(pid)?.is_superset(tids).then_some(()))
+    })
 }
 
 #[test]
