@@ -186,7 +186,20 @@ impl Slot {
     }
 }
 
+/// More calls in progress than any slot counts: the word was changed behind its owner's back, and
+/// went below zero when the owner left.
+const ABSURD: u32 = 1 << 31;
+
 impl SlotReading {
+    /// Calls in progress, for a sum: a count that cannot be is one.
+    pub fn calls(&self) -> u64 {
+        if self.count >= ABSURD {
+            1
+        } else {
+            u64::from(self.count)
+        }
+    }
+
     /// Whether the slot counts a user of a session whose closed gate is `gate`. A thread that
     /// acknowledged that very gate can never pass it, whatever its count; the shared slot has no
     /// single thread and takes no acknowledgement.
@@ -225,6 +238,16 @@ mod tests {
             slot.lower(plain);
             assert_eq!(slot.read(0).count, 0);
         }
+    }
+
+    #[test]
+    fn slot__count_below_zero__then_one_call() {
+        let slot = Slot::vacant();
+        slot.lower(true);
+        assert_eq!(slot.read(0).calls(), 1);
+        slot.raise(Operation::Get, true);
+        slot.raise(Operation::Get, true);
+        assert_eq!(slot.read(0).calls(), 1);
     }
 
     #[test]

@@ -61,12 +61,7 @@ pub struct Attachment {
 impl Attachment {
     /// As the API shows it.
     pub fn view(&self) -> AttachmentView {
-        let inside = self
-            .memory
-            .slots()
-            .iter()
-            .map(|slot| u64::from(slot.count))
-            .sum();
+        let inside = self.memory.slots().iter().map(|slot| slot.calls()).sum();
         let state = if self.disconnected {
             AttachmentState::Disconnected
         } else if self.memory.is_locally_stopped() {

@@ -32,7 +32,7 @@ impl Session {
             .attachments
             .values()
             .flat_map(|attachment| attachment.memory.slots())
-            .map(|slot| u64::from(slot.count))
+            .map(|slot| slot.calls())
             .sum();
         for attachment in self.attachments.values() {
             attachment.memory.stop();

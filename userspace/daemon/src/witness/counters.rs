@@ -2,6 +2,7 @@
 
 use onair_api::{Reading, Says, Witness, WordOf};
 use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
 
 use super::{LEDGER, SLOTS, some};
@@ -12,11 +13,7 @@ pub fn slots<'a>(attachments: impl Iterator<Item = &'a AttachmentMemory>) -> Rea
     let mut attached = 0;
     for memory in attachments {
         attached += 1;
-        users += memory
-            .users()
-            .iter()
-            .map(|slot| u64::from(slot.count))
-            .sum::<u64>();
+        users += memory.users().iter().map(SlotReading::calls).sum::<u64>();
     }
     Reading {
         witness: Witness::W1,

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    BlockerList, Operation, Problem, ProblemCode, SessionList, SessionRef, Timestamp, Via, Who,
+    BlockerList, Operation, Problem, ProblemCode, SessionList, SessionRef, SessionState, Timestamp,
+    Via, Who,
 };
 use onair_probe::Events;
 use tokio::io::unix::AsyncFd;
@@ -354,10 +355,13 @@ impl Actor {
         }
     }
 
+    /// Nothing is left to wait for: a session that is not being destroyed now was refused for good
+    /// (the probe is blind), or gave up at the deadline.
     fn is_over(&self) -> bool {
-        self.ending
-            .as_ref()
-            .is_some_and(|ending| self.sessions.is_empty() || Instant::now() >= ending.deadline)
+        let waits = |session: &Session| session.state() == SessionState::Draining;
+        self.ending.as_ref().is_some_and(|ending| {
+            Instant::now() >= ending.deadline || !self.sessions.values().any(waits)
+        })
     }
 }
 
