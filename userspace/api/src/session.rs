@@ -93,7 +93,7 @@ pub struct AttachmentView {
     pub uid: u32,
     /// Version of the client library, as the client says.
     pub client_version: String,
-    /// Frames lent to it now (the daemon's ledger).
+    /// Frames that it holds now (the client's word).
     pub lent: u64,
     /// Threads inside a call now (the client's slots).
     pub threads_inside: u64,

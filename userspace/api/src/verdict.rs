@@ -85,13 +85,13 @@ impl std::fmt::Display for WordOf {
 pub struct Reading {
     /// Which witness looked.
     pub witness: Witness,
-    /// What it looked at: `slots`, `ledger`, `probe`, `ownership`, `mapping`.
+    /// What it looked at: `slots`, `ledger`, `probe`, `pollers`, `mapping`.
     #[schema(examples("slots"))]
     pub name: String,
     /// What it says.
     pub says: Says,
     /// Users that it saw: callers for slots and probe, frames for the ledger, pollers for
-    /// ownership, holders for mapping. 0 unless `says` is `users`.
+    /// pollers, holders for mapping. 0 unless `says` is `users`.
     pub users: u64,
     /// The same for people, with the names behind the number.
     pub detail: String,

@@ -60,7 +60,7 @@ pub struct VideoDocument {
     #[schema(minimum = 2, maximum = 2160, examples(720))]
     pub height: u32,
     /// Frames a second as the exact ratio of ST 2110-20 §7.2: `60/1`, `60`, `30000/1001`.
-    /// 1 to 240.
+    /// 1 to 120.
     #[schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))]
     pub frame_rate: String,
     /// Bits a sample: 8 or 10.

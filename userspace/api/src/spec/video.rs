@@ -94,7 +94,7 @@ impl Depth {
     }
 }
 
-/// Frames a second as an exact ratio in lowest terms (`exactframerate`, ST 2110-20 §7.2): 1 to 240.
+/// Frames a second as an exact ratio in lowest terms (`exactframerate`, ST 2110-20 §7.2): 1 to 120.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameRate {
     numerator: NonZeroU32,
@@ -103,14 +103,14 @@ pub struct FrameRate {
 
 impl FrameRate {
     /// Highest rate, in frames a second.
-    pub const MAX: u32 = 240;
+    pub const MAX: u32 = 120;
     /// Largest numerator or denominator as written.
     const MAX_TERM: u32 = 999_999;
 
     /// The rate `numerator / denominator`, in lowest terms.
     ///
     /// # Errors
-    /// [`RateError`] when it is not 1 to 240 frames a second.
+    /// [`RateError`] when it is not 1 to 120 frames a second.
     pub fn new(numerator: u32, denominator: u32) -> Result<Self, RateError> {
         let wrong = || RateError(format!("{numerator}/{denominator}"));
         if numerator > Self::MAX_TERM || denominator > Self::MAX_TERM {
@@ -194,7 +194,7 @@ impl std::str::FromStr for FrameRate {
 /// A text that is no frame rate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no frame rate: give 1 to 240 frames a second as 60/1, 60 or 30000/1001 \
+    "{0:?} is no frame rate: give 1 to 120 frames a second as 60/1, 60 or 30000/1001 \
      (59.94 is 60000/1001)"
 )]
 pub struct RateError(pub String);

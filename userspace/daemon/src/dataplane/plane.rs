@@ -97,12 +97,12 @@ impl Dataplane {
         &self.infos
     }
 
-    /// What DPDK calls itself, such as `DPDK 22.11.11`.
+    /// DPDK's version, such as `22.11.11`.
     #[must_use]
     pub fn dpdk_version(&self) -> String {
-        self.eal
-            .as_ref()
-            .map_or_else(String::new, |eal| eal.version())
+        let text = self.eal.as_ref().map(|eal| eal.version());
+        let text = text.unwrap_or_default();
+        text.strip_prefix("DPDK ").unwrap_or(&text).to_owned()
     }
 
     /// Whether DPDK's memory is in hugepages.

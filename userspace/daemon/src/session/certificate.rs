@@ -2,27 +2,24 @@
 
 use onair_api::{Certificate, Memory, Probe, Reading, StepName, Timestamp, WatchedFile};
 
-use super::attachment::Attachment;
+use onair_probe::Armed;
+
 use super::{Destroy, Session, convert};
 use crate::services::{Identity, file_document};
 
-/// The files that were watched for these attachments, each once.
-pub(super) fn watched_files<'a>(
-    attachments: impl Iterator<Item = &'a Attachment>,
-) -> Vec<WatchedFile> {
-    let mut files: Vec<WatchedFile> = Vec::new();
-    let all = attachments
-        .filter_map(|attachment| attachment.watched.as_ref())
-        .flat_map(|watched| &watched.armed.files);
-    for file in all {
+/// Files that a certificate names.
+const FILES: usize = 64;
+
+/// Adds the files that are watched for a client, each once.
+pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
+    for file in armed.iter().flat_map(|armed| &armed.files) {
         let known = files
             .iter()
             .any(|known| known.inode == file.inode && known.device == file.device);
-        if !known {
+        if !known && files.len() < FILES {
             files.push(file_document(file));
         }
     }
-    files
 }
 
 /// Writes it. `memory` is how much there is, and who may still map it.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use onair_api::{
     Depth, Direction, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
+    SpecError, SpecErrors,
 };
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
@@ -28,6 +29,42 @@ pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
     };
     Geometry::new(frames, spec.video.frame_bytes())
         .expect("a checked specification has 1 to 8194 frames of at most 23 MB")
+}
+
+/// Whether the flow's addresses can be served by the port.
+pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(), Problem> {
+    let own = port.address.0;
+    let destination = *spec.flow.destination.ip();
+    let mut errors = Vec::new();
+    match spec.direction {
+        Direction::Receive if destination != own => errors.push(SpecError::new(
+            "flow.destination",
+            format!(
+                "{destination} is not the address of port {}: a session receives what is sent to \
+                 {own}",
+                port.name
+            ),
+        )),
+        Direction::Send if !port.is_on_link(destination) => errors.push(SpecError::new(
+            "flow.destination",
+            format!(
+                "{destination} is not in the network of port {} ({own}/{}): there is no gateway",
+                port.name, port.address.1
+            ),
+        )),
+        _ => {}
+    }
+    let source = spec.flow.source.map(|source| source.address);
+    if spec.direction == Direction::Send && source.is_some_and(|source| source != own) {
+        errors.push(SpecError::new(
+            "flow.source",
+            format!("port {} sends from its own address, {own}", port.name),
+        ));
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(SpecErrors(errors).into())
 }
 
 fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
@@ -133,5 +170,53 @@ pub(super) fn attached(session: &Session, number: u64, client: &Client, watched:
         rate_numerator: video.frame_rate.numerator(),
         rate_denominator: video.frame_rate.denominator(),
         watched,
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use onair_api::SpecDocument;
+    use serde_json::json;
+
+    fn problems(direction: &str, destination: &str, source: Option<&str>) -> Vec<String> {
+        let document: SpecDocument = serde_json::from_value(json!({
+            "name": "t",
+            "direction": direction,
+            "port": "a",
+            "video": { "width": 320, "height": 180, "frame_rate": "60/1", "depth": 8 },
+            "flow": { "destination": destination, "source": source },
+        }))
+        .unwrap();
+        let spec = SessionSpec::try_from(document).unwrap();
+        let port = PortInfo {
+            name: "a".into(),
+            device: "ring:t:a".into(),
+            netns: None,
+            driver: "net_ring".into(),
+            mac: [2; 6],
+            address: ("10.77.0.1".parse().unwrap(), 24),
+            poller: 0,
+            mtu: 1500,
+        };
+        match check_addresses(&spec, &port) {
+            Ok(()) => Vec::new(),
+            Err(problem) => problem.errors.into_iter().map(|it| it.field).collect(),
+        }
+    }
+
+    #[test]
+    fn addresses__of_the_port_or_its_network__then_served() {
+        assert!(problems("receive", "10.77.0.1:5004", Some("10.9.9.9")).is_empty());
+        assert!(problems("send", "10.77.0.200:5004", Some("10.77.0.1:7000")).is_empty());
+    }
+
+    #[test]
+    fn addresses__of_others__then_refused_by_field() {
+        let fields = problems("receive", "10.77.0.2:5004", None);
+        assert_eq!(fields, ["flow.destination"]);
+        let fields = problems("send", "10.78.0.2:5004", Some("10.77.0.9"));
+        assert_eq!(fields, ["flow.destination", "flow.source"]);
     }
 }

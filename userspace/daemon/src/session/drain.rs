@@ -374,7 +374,7 @@ impl Session {
 
     fn finish(&mut self, services: &mut Services, readings: Vec<Reading>) -> Progress {
         let destroy = self.destroy.take().expect("only called with a request");
-        let files = certificate::watched_files(self.attachments.values());
+        let files = std::mem::take(&mut self.watched);
         for attachment in self.attachments.values_mut() {
             attachment.close(&services.probe, &services.bell);
         }

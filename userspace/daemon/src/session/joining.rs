@@ -10,7 +10,7 @@ use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::Attached;
 
 use super::attachment::{Attachment, Client, Watched};
-use super::{Place, Session, convert};
+use super::{Place, Session, certificate, convert};
 use crate::dataplane::{AttachRefusal, Command};
 use crate::services::Services;
 
@@ -143,6 +143,8 @@ impl Session {
         if self.running {
             attachment.memory.start();
         }
+        let armed = attachment.watched.as_ref().map(|watched| &watched.armed);
+        certificate::add_files(&mut self.watched, armed);
         self.books.counts.attachments += 1;
         let who = &attachment.client.who;
         tracing::info!(

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use onair_api::{
     Blocker, Certificate, Direction, Operation, Problem, ProblemCode, SessionId, SessionSpec,
-    SessionState, SessionView, Timestamp, Who,
+    SessionState, SessionView, Timestamp, WatchedFile, Who,
 };
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
@@ -91,6 +91,8 @@ pub struct Session {
     proving: u32,
     leaving: BTreeMap<u64, Leaving>,
     departed: Remains,
+    /// Files that were watched for its clients, also for those who have left.
+    watched: Vec<WatchedFile>,
     books: Books,
     destroy: Option<Destroy>,
     starts: Vec<Reply<SessionView>>,
@@ -121,6 +123,7 @@ impl Session {
                     format!("no port is called {:?}", spec.port),
                 )
             })?;
+        convert::check_addresses(&spec, port)?;
         let geometry = convert::geometry(&spec);
         let no_memory = |error: std::io::Error| {
             Problem::new(
@@ -152,6 +155,7 @@ impl Session {
             proving: 0,
             leaving: BTreeMap::new(),
             departed: Remains::default(),
+            watched: Vec::new(),
             books: Books::default(),
             destroy: None,
             starts: Vec::new(),
