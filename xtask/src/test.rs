@@ -76,6 +76,7 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     times.step("Unit tests", || {
         let mut line = vec![
             "test",
+            "--no-fail-fast",
             "--workspace",
             "--exclude",
             "onair-tests",
@@ -99,7 +100,7 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     })?;
     times.step("Whole-system tests", || {
         let files = system_tests()?;
-        let mut line = vec!["test", "--release"];
+        let mut line = vec!["test", "--no-fail-fast", "--release"];
         line.extend(SYSTEM);
         line.extend(files.iter().flat_map(|name| ["--test", name]));
         // One at a time: each has the machine's cores and the probe to itself.
