@@ -10,6 +10,7 @@ use crate::namespace;
 use crate::process::ProcessId;
 use crate::record::{Folder, Record};
 use crate::run::{RUN_VARIABLE, Run};
+use crate::runtime_folders;
 use crate::until::Deadline;
 
 /// How long a process may take to end by itself: a daemon gives its clients ten seconds, and then
@@ -77,6 +78,7 @@ fn undo(folder: &Folder, record: &Record) -> Result<()> {
     failures.extend(folder.forget(record.run).err());
     if folder.records()?.is_empty() {
         failures.extend(namespace::remove_root(folder).err());
+        failures.extend(runtime_folders::remove_noted(folder).err());
     }
     all(failures)
 }

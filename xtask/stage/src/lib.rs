@@ -27,6 +27,7 @@ mod oracle;
 mod process;
 mod record;
 mod run;
+mod runtime_folders;
 mod snapshot;
 mod stage;
 mod sysctl;

@@ -16,6 +16,7 @@ use crate::leftovers::{take_down, take_down_leftovers};
 use crate::namespace::{self, Veth};
 use crate::record::{Folder, Record, Thing};
 use crate::run::Run;
+use crate::runtime_folders;
 use crate::sysctl::Sysctl;
 
 /// What a run has put up on this machine.
@@ -67,6 +68,7 @@ impl Stage {
                 .with_context(|| format!("making {}", stage.directory.display()))
         })?;
         stage.put_up(Thing::Namespace(stage.namespace.clone()), |folder| {
+            runtime_folders::note(folder)?;
             namespace::add(folder, &stage.namespace)
         })?;
         Ok(stage)
