@@ -84,8 +84,7 @@ fn rounds(count: usize, stage: &Stage) -> Result<Vec<Row>> {
             &times.certificate,
             beside,
         )
-        .pinned("none; the poller on the last core")
-        .target("(context)", |_| true),
+        .pinned("none; the poller on the last core"),
     ])
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Row {
     /// `value / reference`.
     pub(crate) ratio: f64,
     pub(crate) target: String,
-    pub(crate) met: bool,
+    pub(crate) met: Option<bool>,
     /// Which thread ran where.
     pub(crate) pinned: String,
 }
@@ -58,7 +58,7 @@ impl Row {
             reference_p99: reference.per_mille(990),
             ratio: value / beside,
             target: String::new(),
-            met: false,
+            met: None,
             pinned: String::new(),
         }
     }
@@ -66,7 +66,7 @@ impl Row {
     /// Sets the target, and whether it was met.
     pub(crate) fn target(mut self, target: impl Into<String>, met: impl Fn(&Self) -> bool) -> Self {
         self.target = target.into();
-        self.met = met(&self);
+        self.met = Some(met(&self));
         self
     }
 

@@ -18,10 +18,10 @@ pub(crate) fn table(rows: &[Row]) -> Table {
             .map(|title| Cell::new(title).add_attribute(Attribute::Bold)),
         );
     for row in rows {
-        let (met, colour) = if row.met {
-            ("yes", Color::Green)
-        } else {
-            ("no", Color::Red)
+        let (met, colour) = match row.met {
+            Some(true) => ("yes", Color::Green),
+            Some(false) => ("no", Color::Red),
+            None => ("–", Color::Reset),
         };
         table.add_row(vec![
             Cell::new(row.id),
