@@ -96,6 +96,11 @@ impl Actor {
                 break;
             }
             let wake = self.wake_at();
+            if wake <= Instant::now() {
+                // Not a branch below: a flood of messages must not put a deadline off.
+                self.tick();
+                continue;
+            }
             tokio::select! {
                 biased;
                 changed = inbox.shutdown.changed(), if self.ending.is_none() => {
@@ -112,8 +117,10 @@ impl Actor {
                     let events = inbox.probe.as_mut().map(Events::drain).unwrap_or_default();
                     self.probe_events(&events);
                 }
-                Some(action) = inbox.attach.recv() => self.attach_action(action),
+                // Operators first: each of their connections waits for its answer, so they cannot
+                // flood; clients can.
                 Some(action) = inbox.actions.recv() => self.action(action),
+                Some(action) = inbox.attach.recv() => self.attach_action(action),
                 () = tokio::time::sleep_until(wake.into()) => self.tick(),
             }
         }
