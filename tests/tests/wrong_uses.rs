@@ -117,6 +117,27 @@ fn destroy__without_stop__then_refused_and_it_runs_on() -> Result<()> {
 }
 
 #[test]
+fn destroy__of_a_running_session_with_callers__then_running_and_the_blockers_named() -> Result<()> {
+    let mut scene = Scene::open()?;
+    let mut owner = scene.owner("cam", 5000)?;
+    let mut sleeper = scene.user("cam")?;
+    let asleep = sleeper.block(2)?;
+
+    let refused = scene.control.try_destroy("cam")?;
+    assert_eq!((refused.status, refused.code()), (409, "running"));
+    let blockers: Vec<onair_api::Blocker> =
+        serde_json::from_value(refused.json["blockers"].clone())?;
+    let tids: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
+    assert_eq!(tids, asleep, "{blockers:#?}");
+
+    owner.say("stop")?;
+    // The owner's stop is its own until it destroys: only then do the others return.
+    owner.say("destroy-wait 10000")?;
+    sleeper.returned(2)?;
+    scene.unharmed()
+}
+
+#[test]
 fn destroy__before_join__then_busy_and_the_blockers_named() -> Result<()> {
     let mut scene = Scene::open()?;
     let mut owner = scene.owner("cam", 5000)?;

@@ -104,13 +104,11 @@ impl Session {
         }
         if self.running {
             let name = &self.spec.name;
-            refuse(
-                destroy,
-                Problem::new(
-                    ProblemCode::Running,
-                    format!("session {name} is running: stop it first"),
-                ),
+            let problem = Problem::new(
+                ProblemCode::Running,
+                format!("session {name} is running: stop it first"),
             );
+            refuse(destroy, problem.with_blockers(self.blockers(services)));
             return Progress::Lives;
         }
         if let Some(reason) = services.probe.refusal() {
