@@ -1,0 +1,31 @@
+//! `[timeouts]`.
+
+use serde::Deserialize;
+
+/// `[timeouts]`, all in milliseconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// Arming the probe in a client's files.
+    pub probe_arm_ms: u64,
+    /// A client's answer to the challenge.
+    pub prove_ms: u64,
+    /// A poller handing a stopped session back.
+    pub quiesce_ms: u64,
+    /// A place in the control thread's queue.
+    pub overload_ms: u64,
+    /// Users leaving when the daemon shuts down.
+    pub graceful_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            probe_arm_ms: 5000,
+            prove_ms: 5000,
+            quiesce_ms: 2000,
+            overload_ms: 2000,
+            graceful_ms: 10_000,
+        }
+    }
+}
