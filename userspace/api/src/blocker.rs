@@ -50,6 +50,9 @@ pub enum BlockerKind {
     Unattributed,
     /// A thread that exited and left frames behind; they belong to its process.
     Exited,
+    /// A process that has the session's memory open or mapped and does nothing with it. In the way of
+    /// nothing but giving that memory back.
+    Mapping,
 }
 
 impl std::fmt::Display for BlockerKind {
@@ -60,6 +63,7 @@ impl std::fmt::Display for BlockerKind {
             Self::Holding => "holding",
             Self::Unattributed => "unattributed",
             Self::Exited => "exited",
+            Self::Mapping => "mapping",
         })
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::eviction::Eviction;
 use crate::health::Probe;
 use crate::id::{SessionId, SessionName};
 use crate::session::SessionCounters;
@@ -43,6 +44,10 @@ pub struct Certificate {
     pub readings: Vec<Reading>,
     /// What the daemon settled for those who could not do it themselves; the first 200.
     pub reconciled: Vec<Reconciled>,
+    /// Clients that were cut off over the session's whole life; the first 200. The readings leave
+    /// them out, and say whom.
+    #[serde(default)]
+    pub evicted: Vec<Eviction>,
     /// Numbers of the books over the session's whole life.
     pub counts: Counts,
     /// What passed through it.
@@ -94,6 +99,11 @@ pub enum Operation {
     DestroyWait,
     /// The daemon's own shutdown.
     Shutdown,
+    /// At once, for a watchdog: everybody was cut off first, and no user was waited for.
+    Abort,
+    /// Set aside with its users: it left the names, and its memory is freed when the last of them is
+    /// gone. The readings say whom it had.
+    Quarantine,
 }
 
 impl std::fmt::Display for Operation {
@@ -102,6 +112,8 @@ impl std::fmt::Display for Operation {
             Self::Destroy => "destroy",
             Self::DestroyWait => "destroy_wait",
             Self::Shutdown => "shutdown",
+            Self::Abort => "abort",
+            Self::Quarantine => "quarantine",
         })
     }
 }
@@ -133,10 +145,14 @@ pub enum StepName {
     PollersQuiesced,
     /// Somebody asked to destroy.
     DestroyRequested,
+    /// Everybody was cut off (an abort).
+    Evicted,
     /// The last user left.
     LastUserLeft,
     /// The witnesses agreed.
     Verdict,
+    /// The session was set aside with its users.
+    Quarantined,
     /// The session is gone.
     Destroyed,
     /// No process maps its memory any more; it was given back.
@@ -150,8 +166,10 @@ impl std::fmt::Display for StepName {
             Self::GatesClosed => "gates_closed",
             Self::PollersQuiesced => "pollers_quiesced",
             Self::DestroyRequested => "destroy_requested",
+            Self::Evicted => "evicted",
             Self::LastUserLeft => "last_user_left",
             Self::Verdict => "verdict",
+            Self::Quarantined => "quarantined",
             Self::Destroyed => "destroyed",
             Self::MemoryReturned => "memory_returned",
         })
@@ -223,8 +241,9 @@ impl std::fmt::Display for ReconciledCause {
     }
 }
 
-/// The books over the session's life. For an honest end `frames_lent` is the sum of the three
-/// below it.
+/// The books over the session's life. At its end `frames_lent` is the sum of `frames_returned`,
+/// `frames_reclaimed`, `frames_reconciled` and `frames_revoked`; of a session that was quarantined,
+/// once its memory is returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Counts {
@@ -242,6 +261,10 @@ pub struct Counts {
     pub frames_reclaimed: u64,
     /// Of these, credited for a holder that could not give them back.
     pub frames_reconciled: u64,
+    /// Of these, taken back from clients that were cut off.
+    pub frames_revoked: u64,
+    /// Entries that `evicted` has, or would have: it lists the first 200.
+    pub evictions: u64,
     /// Entries that `reconciled` has, or would have: it lists the first 200.
     pub reconciliations: u64,
 }

@@ -68,6 +68,9 @@ codes! {
     /// The id is of a session that is gone (destroyed, or an earlier daemon's).
     StaleSession "stale_session" 410 "The session is gone"
         "Create it again; `onairctl session certificate ID` shows how it ended.";
+    /// The session has no attachment of that number, or has it no more.
+    NoSuchAttachment "no_such_attachment" 404 "No such attachment"
+        "`onairctl session show` lists the attachments with their numbers.";
     /// No port of that name.
     NoSuchPort "no_such_port" 422 "No such port"
         "`onairctl health` lists the ports; they are set in the daemon's configuration.";
@@ -83,7 +86,7 @@ codes! {
     /// The session is being destroyed and takes no other operation.
     Draining "draining" 409 "The session is being destroyed"
         "Wait for the destroy that is under way.";
-    /// The witnesses contradict each other, and the session was set aside.
+    /// The session was set aside with its users, and takes no operation any more.
     Quarantined "quarantined" 409 "The session is quarantined"
         "It is freed when its last holder exits; `onairctl session blockers` names it.";
     /// The deadline passed and there are still users; the session stays stopped.

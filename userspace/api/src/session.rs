@@ -27,7 +27,8 @@ pub enum SessionState {
     Draining,
     /// Gone; the certificate remains.
     Destroyed,
-    /// The witnesses contradict each other: nothing is freed until the last holder is gone.
+    /// Set aside with its users: it has no name any more, and nothing is freed until the last holder
+    /// is gone.
     Quarantined,
 }
 
@@ -93,7 +94,8 @@ pub struct AttachmentView {
     pub uid: u32,
     /// Version of the client library, as the client says.
     pub client_version: String,
-    /// Frames that it holds now (the client's word).
+    /// Frames that it holds now (the client's word); of one that was cut off, frames that are set
+    /// aside for its sake.
     pub lent: u64,
     /// Threads inside a call now (the client's slots).
     pub threads_inside: u64,

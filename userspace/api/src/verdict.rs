@@ -93,6 +93,10 @@ pub struct Reading {
     /// Users that it saw: callers for slots and probe, frames for the ledger, pollers for
     /// pollers, holders for mapping. 0 unless `says` is `users`.
     pub users: u64,
+    /// Users that it saw and does not count: blocked callers of clients that were cut off. Such a
+    /// client has nothing of the session but the memory that it maps, which W4 watches over.
+    #[serde(default)]
+    pub left_out: u64,
     /// The same for people, with the names behind the number.
     pub detail: String,
     /// Whose word it is.

@@ -206,7 +206,7 @@ fn known(code: &str) -> Option<ProblemCode> {
 fn errno_of(code: ProblemCode) -> Errno {
     match code {
         ProblemCode::InvalidSpec => Errno::INVAL,
-        ProblemCode::NoSuchSession => Errno::NOENT,
+        ProblemCode::NoSuchSession | ProblemCode::NoSuchAttachment => Errno::NOENT,
         ProblemCode::StaleSession => Errno::STALE,
         ProblemCode::NoSuchPort => Errno::NODEV,
         ProblemCode::NameTaken => Errno::EXIST,

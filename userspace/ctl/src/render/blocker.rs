@@ -37,7 +37,7 @@ pub(crate) fn rows(blockers: &[Blocker]) -> String {
     for blocker in blockers {
         let colour = match blocker.kind {
             BlockerKind::Blocked | BlockerKind::Holding => Color::Yellow,
-            BlockerKind::Inside => Color::Cyan,
+            BlockerKind::Inside | BlockerKind::Mapping => Color::Cyan,
             BlockerKind::Unattributed | BlockerKind::Exited => Color::Red,
         };
         let frames: Vec<_> = blocker

@@ -1,8 +1,8 @@
 //! What a session's certificate will tell: steps, counts, what was settled for others.
 
 use onair_api::{
-    Counts, Disagreement, Reading, Reconciled, ReconciledCause, ReconciledWhat, Step, StepName,
-    Timestamp, Who,
+    Counts, Disagreement, Eviction, Reading, Reconciled, ReconciledCause, ReconciledWhat, Step,
+    StepName, Timestamp, Who,
 };
 use onair_ipc::sys;
 
@@ -18,6 +18,8 @@ pub(super) struct Books {
     steps: Vec<Step>,
     /// Settled for those who could not.
     pub(super) reconciled: Vec<Reconciled>,
+    /// Those who were cut off.
+    pub(super) evicted: Vec<Eviction>,
     /// Moments of contradiction.
     pub(super) disagreements: Vec<Disagreement>,
     /// Numbers.

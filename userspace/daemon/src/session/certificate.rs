@@ -36,7 +36,7 @@ pub(super) fn write(
     counts.frames_reclaimed += stats.frames_dropped_slow;
     counts.frames_returned = counts
         .frames_lent
-        .saturating_sub(counts.frames_reclaimed + counts.frames_reconciled);
+        .saturating_sub(counts.frames_reclaimed + counts.frames_reconciled + counts.frames_revoked);
     Certificate {
         format: Certificate::FORMAT,
         session: session.id,
@@ -52,6 +52,7 @@ pub(super) fn write(
         steps: session.books.steps(),
         readings,
         reconciled: session.books.reconciled.clone(),
+        evicted: session.books.evicted.clone(),
         counts,
         frames: convert::counters(&session.stats),
         memory: Memory::Pending {

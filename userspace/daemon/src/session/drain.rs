@@ -2,17 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{
-    Certificate, Problem, ProblemCode, Reading, ReconciledCause, Says, StepName, Timestamp, Verdict,
-};
-use onair_ipc::slot::SlotReading;
-use onair_ipc::{layout, sync};
+use onair_api::{Certificate, Problem, ProblemCode, Reading, Says, StepName, Timestamp, Verdict};
+use onair_ipc::sync;
 
-use super::attachment::Attachment;
 use super::{Destroy, Place, Session, certificate};
 use crate::limbo::Remains;
 use crate::services::Services;
-use crate::threads;
 use crate::witness::{self, counters, ownership};
 
 /// First and longest pause between two looks that nothing asked for: the backstop for a kick that
@@ -26,7 +21,8 @@ const FRUITLESS: u32 = 4;
 pub(super) struct Rescan {
     at: Option<Instant>,
     pause: Duration,
-    dead: bool,
+    /// The next look also looks for threads that ended inside a call.
+    pub(super) dead: bool,
     /// Users at the last look.
     users: u64,
 }
@@ -305,71 +301,6 @@ impl Session {
         }
     }
 
-    /// Credits, once, what threads left behind that ended inside a call.
-    fn bury_dead_threads(&mut self) {
-        let Place::Here(runtime) = &mut self.place else {
-            // Their frames are in the poller's ledger: again when it is back.
-            self.rescan.dead = true;
-            return;
-        };
-        for attachment in self.attachments.values() {
-            let users = own_users(attachment);
-            if users.is_empty() {
-                continue;
-            }
-            let living = threads::of(attachment.client.who.pid);
-            if living.iter().all(|thread| thread.is_ending) {
-                // The whole process is going: its pidfd says so, and settles it as a whole.
-                continue;
-            }
-            // A thread that left its call and ended between the two looks is not the slot's owner
-            // any more: only what stands before and after the look at the threads is residue.
-            let still = own_users(attachment);
-            for slot in users {
-                let is_residue = still.iter().any(|now| {
-                    now.index == slot.index
-                        && now.owner == slot.owner
-                        && now.claimed_at == slot.claimed_at
-                });
-                if !is_residue || super::blockers::owner_of(&slot, &living).is_some() {
-                    continue;
-                }
-                let frames = runtime
-                    .lenders_mut()
-                    .find(|lender| lender.attachment() == attachment.number)
-                    .and_then(|lender| lender.credit_dead_thread(&slot));
-                attachment.memory.bury(slot.index);
-                self.books.reconcile(
-                    &attachment.client.who,
-                    Some(slot.owner),
-                    ReconciledCause::ThreadExited,
-                    u64::from(frames.is_some()),
-                    1,
-                );
-            }
-        }
-    }
-
-    /// Ends the attachments of processes that let go of the memory without dying (exec, unmap).
-    fn sweep_disconnected(&mut self, services: &mut Services) {
-        let gone: Vec<u64> = self
-            .attachments
-            .values()
-            .filter(|it| it.disconnected)
-            .filter(|it| it.memory.is_sole_user().unwrap_or(false))
-            // One that dies lets go of its memory first: its pidfd settles it.
-            .filter(|it| !threads::is_process_ending(it.client.who.pid))
-            .map(|it| it.number)
-            .collect();
-        for number in gone {
-            self.leave(
-                services,
-                number,
-                super::Leaving::Ended(ReconciledCause::Detached),
-            );
-        }
-    }
-
     fn finish(&mut self, services: &mut Services, readings: Vec<Reading>) -> Progress {
         let destroy = self.destroy.take().expect("only called with a request");
         let files = std::mem::take(&mut self.watched);
@@ -415,13 +346,6 @@ impl Session {
             attachment.close(&services.probe, &services.bell);
         }
     }
-}
-
-/// The slots of threads of their own that count users.
-fn own_users(attachment: &Attachment) -> Vec<SlotReading> {
-    let mut users = attachment.memory.users();
-    users.retain(|slot| slot.index != layout::OWN_SLOTS && slot.owner != 0);
-    users
 }
 
 fn refuse(destroy: Destroy, problem: Problem) {

@@ -7,6 +7,7 @@
 pub mod attachment;
 pub mod blockers;
 mod books;
+mod burying;
 mod certificate;
 mod convert;
 mod drain;

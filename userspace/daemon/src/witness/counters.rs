@@ -20,6 +20,7 @@ pub fn slots<'a>(attachments: impl Iterator<Item = &'a AttachmentMemory>) -> Rea
         name: SLOTS.into(),
         says: if users == 0 { Says::Zero } else { Says::Users },
         users,
+        left_out: 0,
         detail: format!(
             "{} in progress in {}",
             some(users, "call"),
@@ -42,6 +43,7 @@ pub fn ledger(lent: Option<u64>) -> Reading {
         name: LEDGER.into(),
         says,
         users,
+        left_out: 0,
         detail,
         word_of: WordOf::Daemon,
         at_monotonic_ns: sys::monotonic_ns(),

@@ -37,6 +37,7 @@ pub fn mapping<'a>(
         name: MAPPING.into(),
         says,
         users: held,
+        left_out: 0,
         detail,
         word_of: WordOf::Kernel,
         at_monotonic_ns: sys::monotonic_ns(),

@@ -105,6 +105,7 @@ mod tests {
             name: name.into(),
             says,
             users: 0,
+            left_out: 0,
             detail: String::new(),
             word_of: WordOf::Daemon,
             at_monotonic_ns: 0,

@@ -22,6 +22,7 @@ pub fn pollers(handed_back: bool) -> Reading {
         name: POLLERS.into(),
         says,
         users,
+        left_out: 0,
         detail: detail.into(),
         word_of: WordOf::Daemon,
         at_monotonic_ns: sys::monotonic_ns(),

@@ -142,6 +142,7 @@ impl ProbeLink {
                 name: PROBE.into(),
                 says,
                 users,
+                left_out: 0,
                 detail,
                 word_of: WordOf::Kernel,
                 at_monotonic_ns: sys::monotonic_ns(),

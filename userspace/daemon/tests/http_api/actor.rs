@@ -278,6 +278,7 @@ fn busy_verdict() -> Verdict {
             name: "probe".into(),
             says: Says::Users,
             users: 1,
+            left_out: 0,
             detail: "player 4711/4712".into(),
             word_of: WordOf::Kernel,
             at_monotonic_ns: 1,
@@ -325,6 +326,7 @@ fn certificate(
         }],
         readings: busy_verdict().readings,
         reconciled: Vec::new(),
+        evicted: Vec::new(),
         counts: Counts::default(),
         frames: SessionCounters::default(),
         memory: Memory::Pending {
