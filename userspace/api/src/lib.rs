@@ -11,6 +11,7 @@
 
 pub mod blocker;
 pub mod certificate;
+pub mod event;
 pub mod eviction;
 pub mod health;
 pub mod id;
@@ -29,6 +30,7 @@ pub use certificate::{
     Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,
     Reconciled, ReconciledCause, ReconciledWhat, Step, StepName, Versions,
 };
+pub use event::{Event, EventKind, EventName, NoSuchKind, ShutdownPhase};
 pub use eviction::{Eviction, EvictionCause, EvictionList};
 pub use health::{
     Dataplane, Health, HealthStatus, PollerHealth, PortHealth, Probe, ProbeMode, ProbeState,

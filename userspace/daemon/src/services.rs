@@ -3,13 +3,15 @@
 use std::collections::{HashSet, VecDeque};
 
 use onair_api::{
-    PortHealth, Probe as ProbeDocument, Timestamp, Versions, WatchedFile, WatchedSite,
+    EventKind, PortHealth, Probe as ProbeDocument, ProbeState, Timestamp, Versions, WatchedFile,
+    WatchedSite,
 };
 use onair_ipc::life::DeathBell;
 use onair_probe::SiteKind;
 
 use crate::archive::Archive;
 use crate::config::Config;
+use crate::control::events::Hub;
 use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo, Runtime};
 use crate::limbo::Limbo;
 use crate::witness::probe::ProbeLink;
@@ -73,6 +75,9 @@ pub struct Services {
     pub limbo: Limbo,
     /// What the pollers say.
     pub events: EventReceiver,
+    /// Who is told what happens.
+    pub hub: Hub,
+    probe_told: (ProbeState, Option<String>),
     outbox: VecDeque<(usize, Command)>,
     dead: HashSet<usize>,
     gone: HashSet<String>,
@@ -89,9 +94,12 @@ impl Services {
         archive: Archive,
         limbo: Limbo,
     ) -> Self {
+        let identity = Identity::of_this_process(dataplane.dpdk_version());
         Self {
             config,
-            identity: Identity::of_this_process(dataplane.dpdk_version()),
+            hub: Hub::new(identity.incarnation),
+            probe_told: probe.state(),
+            identity,
             events: dataplane.events(),
             dataplane,
             probe,
@@ -147,13 +155,32 @@ impl Services {
             PollerEvent::Died { poller, message } => {
                 tracing::error!(poller, message, "a poller died: its sessions are stopped");
                 self.dead.insert(*poller);
+                let poller = self.config.poller.get(*poller);
+                let died = EventKind::PollerDied {
+                    poller: poller.map(|it| it.name.clone()).unwrap_or_default(),
+                    message: message.clone(),
+                };
+                self.hub.tell(None, died);
             }
             PollerEvent::PortGone { port } => {
                 tracing::error!(port, "the interface under a port is gone");
                 self.gone.insert(port.clone());
+                self.hub
+                    .tell(None, EventKind::PortGone { port: port.clone() });
             }
             other => tracing::warn!(?other, "unexpected word of a poller"),
         }
+    }
+
+    /// Tells whether the probe sees, if that has changed since it was last told.
+    pub fn tell_probe_state(&mut self) {
+        let now = self.probe.state();
+        if now == self.probe_told {
+            return;
+        }
+        let (state, reason) = now.clone();
+        self.probe_told = now;
+        self.hub.tell(None, EventKind::ProbeState { state, reason });
     }
 
     /// A port as the API shows it.

@@ -1,14 +1,16 @@
 //! What may be asked of the actor that owns the sessions, and the handle to ask with.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    BlockerList, Certificate, CertificateList, Health, Problem, ProblemCode, SessionList,
-    SessionRef, SessionSpec, SessionView, Verdict, Who,
+    BlockerList, Certificate, CertificateList, EventName, Health, Problem, ProblemCode,
+    SessionList, SessionRef, SessionSpec, SessionView, Verdict, Who,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::authority::Grant;
+use super::events::{LastSeen, Subscription};
 
 /// Where the actor puts its answer. Dropped unanswered, the requester gets `internal`. A closed one
 /// (`is_closed`, `closed().await`) means that the requester has gone.
@@ -138,6 +140,19 @@ pub enum Action {
     Certificates {
         /// Newest first.
         reply: Reply<CertificateList>,
+    },
+    /// Follow what happens.
+    Subscribe {
+        /// Who asks: sees what his grant covers.
+        caller: Caller,
+        /// Only this session.
+        session: Option<SessionRef>,
+        /// Only these kinds; empty: all.
+        kinds: BTreeSet<EventName>,
+        /// The last event that the reader has; `None`: only what comes from now on.
+        after: Option<LastSeen>,
+        /// The events; else `limit_reached`, `no_such_session`, …
+        reply: Reply<Subscription>,
     },
     /// How the daemon is.
     Health {
@@ -353,6 +368,28 @@ impl ControlHandle {
     /// Those of [`ControlHandle::ask`].
     pub async fn certificates(&self) -> Result<CertificateList, Problem> {
         self.ask(|reply| Action::Certificates { reply }).await
+    }
+
+    /// Follows what happens.
+    ///
+    /// # Errors
+    /// `limit_reached`; for a session that is named: `no_such_session`, `stale_session`,
+    /// `forbidden`.
+    pub async fn subscribe(
+        &self,
+        caller: Caller,
+        session: Option<SessionRef>,
+        kinds: BTreeSet<EventName>,
+        after: Option<LastSeen>,
+    ) -> Result<Subscription, Problem> {
+        self.ask(|reply| Action::Subscribe {
+            caller,
+            session,
+            kinds,
+            after,
+            reply,
+        })
+        .await
     }
 
     /// How the daemon is.

@@ -8,6 +8,7 @@ pub mod action;
 pub mod actor;
 pub mod attach;
 pub mod authority;
+pub mod events;
 pub mod http;
 pub mod peer;
 pub mod socket_file;

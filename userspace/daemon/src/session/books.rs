@@ -62,7 +62,8 @@ impl Books {
         self.steps.clone()
     }
 
-    /// Notes what a user left behind that is gone.
+    /// Notes what a user left behind that is gone; returns it, if it was anything, to be told.
+    #[must_use]
     pub(super) fn reconcile(
         &mut self,
         who: &Who,
@@ -70,9 +71,9 @@ impl Books {
         cause: ReconciledCause,
         frames: u64,
         slots: u64,
-    ) {
+    ) -> Option<Reconciled> {
         if frames == 0 && slots == 0 {
-            return;
+            return None;
         }
         let what = match (frames, tid) {
             (1.., _) => ReconciledWhat::HeldFrames,
@@ -82,10 +83,7 @@ impl Books {
         self.counts.frames_reconciled += frames;
         self.counts.reconciliations += 1;
         tracing::info!(pid = who.pid, ?tid, frames, slots, %cause, "reconciled");
-        if self.reconciled.len() >= LISTED {
-            return;
-        }
-        self.reconciled.push(Reconciled {
+        let reconciled = Reconciled {
             pid: who.pid,
             tid,
             command: who.command.clone(),
@@ -94,7 +92,11 @@ impl Books {
             slots,
             cause,
             at: Timestamp::now(),
-        });
+        };
+        if self.reconciled.len() < LISTED {
+            self.reconciled.push(reconciled.clone());
+        }
+        Some(reconciled)
     }
 
     /// Notes whether the witnesses contradict each other now. Returns true when that is new.

@@ -12,12 +12,13 @@ use crate::threads;
 
 impl Session {
     /// Credits, once, what threads left behind that ended inside a call.
-    pub(super) fn bury_dead_threads(&mut self) {
+    pub(super) fn bury_dead_threads(&mut self, services: &mut Services) {
         let Place::Here(runtime) = &mut self.place else {
             // Their frames are in the poller's ledger: again when it is back.
             self.rescan.dead = true;
             return;
         };
+        let mut settled = Vec::new();
         for attachment in self.attachments.values() {
             let users = own_users(attachment);
             if users.is_empty() {
@@ -45,15 +46,16 @@ impl Session {
                     .find(|lender| lender.attachment() == attachment.number)
                     .and_then(|lender| lender.credit_dead_thread(&slot));
                 attachment.memory.bury(slot.index);
-                self.books.reconcile(
+                settled.extend(self.books.reconcile(
                     &attachment.client.who,
                     Some(slot.owner),
                     ReconciledCause::ThreadExited,
                     u64::from(frames.is_some()),
                     1,
-                );
+                ));
             }
         }
+        self.tell_reconciled(services, settled);
     }
 
     /// Ends the attachments of processes that let go of the memory without dying (exec, unmap).

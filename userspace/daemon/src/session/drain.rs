@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{Certificate, Problem, ProblemCode, Reading, Says, StepName, Timestamp, Verdict};
+use onair_api::{
+    Certificate, EventKind, Problem, ProblemCode, Reading, Says, StepName, Timestamp, Verdict,
+};
 use onair_ipc::sync;
 
 use super::{Destroy, Place, Session, certificate};
@@ -144,7 +146,7 @@ impl Session {
             return Progress::Lives;
         }
         if std::mem::take(&mut self.rescan.dead) {
-            self.bury_dead_threads();
+            self.bury_dead_threads(services);
         }
         let readings = self.read(services, self.destroy.is_some());
         let users = readings.iter().map(|reading| reading.users).sum();
@@ -337,6 +339,11 @@ impl Session {
         services.limbo.keep(Some(self.id), remains);
         services.archive.keep(certificate.clone());
         tracing::info!(session = %self.id, name = %self.spec.name, "destroyed");
+        let destroyed = EventKind::Destroyed {
+            operation: destroy.operation,
+            requester: destroy.who.clone(),
+        };
+        self.tell(services, destroyed);
         Progress::Destroyed(Box::new(certificate), destroy)
     }
 

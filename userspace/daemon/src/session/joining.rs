@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use onair_api::{Direction, Problem, ProblemCode};
+use onair_api::{Direction, EventKind, Problem, ProblemCode};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::{AttachmentMemory, State};
@@ -151,6 +151,13 @@ impl Session {
             session = %self.id, attachment = number, pid = who.pid, command = %who.command,
             watched = attachment.watched.is_some(), "attached"
         );
+        let attached = EventKind::ClientAttached {
+            attachment: number,
+            pid: who.pid,
+            command: who.command.clone(),
+            client_version: attachment.client.library.clone(),
+        };
+        self.tell(services, attached);
         self.attachments.insert(number, attachment);
         Ok((message, descriptors))
     }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use onair_api::{Problem, ProblemCode, ReconciledCause};
+use onair_api::{EventKind, Problem, ProblemCode, ReconciledCause};
 use onair_ipc::lender::Lender;
 use tokio::sync::oneshot;
 
@@ -138,15 +138,23 @@ impl Session {
         // Nobody of a dead process runs, and a client that detached said that it holds nothing.
         let frames = lender.credit_dead_process().len() as u64;
         attachment.close(&services.probe, &services.bell);
-        match how {
+        let cause = match how {
             Leaving::Detach(reply) => {
                 // The requester may have gone.
                 let _ = reply.send(Ok(()));
-                self.books
-                    .reconcile(&who, None, ReconciledCause::Detached, frames, slots);
+                ReconciledCause::Detached
             }
-            Leaving::Ended(cause) => self.books.reconcile(&who, None, cause, frames, slots),
-        }
+            Leaving::Ended(cause) => cause,
+        };
+        let reconciled = self.books.reconcile(&who, None, cause, frames, slots);
+        self.tell_reconciled(services, reconciled);
+        let gone = EventKind::ClientLeft {
+            attachment: number,
+            pid: who.pid,
+            command: who.command.clone(),
+            cause,
+        };
+        self.tell(services, gone);
         tracing::info!(session = %self.id, attachment = number, pid = who.pid, "attachment ended");
         self.departed.words.push(attachment.memory);
         self.departed.frames.extend(attachment.frames);

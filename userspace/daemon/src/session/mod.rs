@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onair_api::{
-    Blocker, Certificate, Direction, Operation, Problem, ProblemCode, SessionId, SessionSpec,
-    SessionState, SessionView, Timestamp, WatchedFile, Who,
+    Blocker, Certificate, Direction, EventKind, Operation, Problem, ProblemCode, Reconciled,
+    SessionId, SessionSpec, SessionState, SessionView, Timestamp, WatchedFile, Who,
 };
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
@@ -32,6 +32,7 @@ pub use self::certificate::complete;
 pub use self::drain::Progress;
 use self::leaving::Leaving;
 use crate::control::action::Reply;
+use crate::control::events::Subject;
 use crate::dataplane::{Runtime, SessionStats};
 use crate::limbo::Remains;
 use crate::services::Services;
@@ -213,6 +214,31 @@ impl Session {
             }));
         }
         all
+    }
+
+    /// The session, for those who are told of it.
+    pub fn subject(&self) -> Subject {
+        Subject {
+            session: self.id,
+            name: self.spec.name.clone(),
+            owner: self.owner.uid,
+        }
+    }
+
+    /// Tells that something happened to it.
+    fn tell(&self, services: &mut Services, kind: EventKind) {
+        services.hub.tell(Some(self.subject()), kind);
+    }
+
+    /// Tells what was settled for users who could not.
+    fn tell_reconciled(
+        &self,
+        services: &mut Services,
+        settled: impl IntoIterator<Item = Reconciled>,
+    ) {
+        for reconciled in settled {
+            self.tell(services, EventKind::Reconciled { reconciled });
+        }
     }
 
     /// The attachment that `connection` carries.

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use onair_api::{Problem, ProblemCode, SessionView, StepName, Timestamp};
-use onair_ipc::event::EventKind;
+use onair_api::{EventKind, Problem, ProblemCode, SessionView, StepName, Timestamp};
+use onair_ipc::event::EventKind as ClientEvent;
 
 use super::{Place, Session};
 use crate::control::action::Reply;
@@ -48,6 +48,11 @@ impl Session {
         }
         self.rescan.begin();
         tracing::info!(session = %self.id, name = %self.spec.name, "stopped");
+        let stopped = EventKind::SessionStopped {
+            attachments: self.books.counts.attachments_at_stop,
+            callers: self.books.counts.blocked_at_stop,
+        };
+        self.tell(services, stopped);
     }
 
     /// Starts it; the reply is sent once the poller has it. Done already if it runs.
@@ -94,9 +99,13 @@ impl Session {
                 attachment.memory.start();
                 attachment
                     .memory
-                    .notify(EventKind::Started, self.generation);
+                    .notify(ClientEvent::Started, self.generation);
             }
             tracing::info!(session = %self.id, name = %self.spec.name, "started");
+            let started = EventKind::SessionStarted {
+                generation: self.generation,
+            };
+            self.tell(services, started);
         }
         for reply in std::mem::take(&mut self.starts) {
             // The requester may have gone.
@@ -131,7 +140,7 @@ impl Session {
     /// Tells the clients that the service goes away, before their calls say so.
     pub fn announce_end(&self) {
         for attachment in self.attachments.values() {
-            attachment.memory.notify(EventKind::Draining, 0);
+            attachment.memory.notify(ClientEvent::Draining, 0);
         }
     }
 }

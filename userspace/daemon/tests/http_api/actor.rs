@@ -1,15 +1,17 @@
 //! An actor with one session of each kind, and answers in the form of the real one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onair_api::{
     AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
-    CertificateList, Counts, Dataplane, Health, HealthStatus, HeldFrame, Memory, Operation, Probe,
-    ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says, SessionCounters, SessionId,
-    SessionList, SessionName, SessionRef, SessionSpec, SessionState, SessionTally, SessionView,
-    SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via, WaitsIn, Who, Witness, WordOf,
+    CertificateList, Counts, Dataplane, EventKind, EventName, Health, HealthStatus, HeldFrame,
+    Memory, Operation, Probe, ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says,
+    SessionCounters, SessionId, SessionList, SessionName, SessionRef, SessionSpec, SessionState,
+    SessionTally, SessionView, SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via,
+    WaitsIn, Who, Witness, WordOf,
 };
 use onaird::control::action::{Action, Caller};
+use onaird::control::events::{Hub, Interest, LastSeen, Subject, Subscription};
 use tokio::sync::mpsc;
 
 /// A session that lives.
@@ -25,6 +27,7 @@ pub(crate) struct Actor {
     pub(crate) hangups: mpsc::UnboundedSender<()>,
     sessions: Vec<Session>,
     gone: BTreeMap<SessionId, Box<Certificate>>,
+    hub: Hub,
 }
 
 impl Actor {
@@ -34,6 +37,7 @@ impl Actor {
             hangups,
             sessions: Vec::new(),
             gone: BTreeMap::new(),
+            hub: Hub::new(0x6920_a1c3),
         }
     }
 
@@ -136,6 +140,13 @@ impl Actor {
                 let certificates = self.gone.values().map(|c| c.summary()).collect();
                 drop(reply.send(Ok(CertificateList { certificates })));
             }
+            Action::Subscribe {
+                caller,
+                session,
+                kinds,
+                after,
+                reply,
+            } => drop(reply.send(self.subscribe(&caller, session, kinds, after))),
             Action::Health { reply } => drop(reply.send(Ok(Box::new(health(self.ready))))),
         }
     }
@@ -179,6 +190,8 @@ impl Actor {
             view: view.clone(),
             owner,
         });
+        let started = EventKind::SessionStarted { generation: 1 };
+        self.tell(self.sessions.len() - 1, started);
         Ok(view)
     }
 
@@ -198,6 +211,34 @@ impl Actor {
         Ok(at)
     }
 
+    fn tell(&mut self, at: usize, kind: EventKind) {
+        let session = &self.sessions[at];
+        let about = Subject {
+            session: session.view.id,
+            name: session.view.name.clone(),
+            owner: session.owner,
+        };
+        self.hub.tell(Some(about), kind);
+    }
+
+    fn subscribe(
+        &mut self,
+        caller: &Caller,
+        session: Option<SessionRef>,
+        kinds: BTreeSet<EventName>,
+        after: Option<LastSeen>,
+    ) -> Result<Subscription, Problem> {
+        if let Some(session) = &session {
+            self.find(caller, session)?;
+        }
+        let interest = Interest {
+            grant: caller.grant,
+            session,
+            kinds,
+        };
+        self.hub.subscribe(interest, after)
+    }
+
     fn turn(
         &mut self,
         caller: &Caller,
@@ -206,6 +247,16 @@ impl Actor {
     ) -> Result<SessionView, Problem> {
         let at = self.find(caller, session)?;
         self.sessions[at].view.state = state;
+        self.tell(
+            at,
+            match state {
+                SessionState::Running => EventKind::SessionStarted { generation: 1 },
+                _ => EventKind::SessionStopped {
+                    attachments: 0,
+                    callers: 0,
+                },
+            },
+        );
         Ok(self.sessions[at].view.clone())
     }
 

@@ -8,4 +8,5 @@ mod client;
 mod bodies;
 mod connections;
 mod document;
+mod events;
 mod sessions;

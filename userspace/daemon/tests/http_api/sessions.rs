@@ -9,13 +9,13 @@ use crate::actor::{name, root};
 use crate::client::{Served, served, served_with, soon};
 use onaird::control::http::Limits;
 
-fn spec(name: &str) -> Value {
+pub(crate) fn spec(name: &str) -> Value {
     json!({"name": name, "direction": "receive", "port": "a",
            "video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10},
            "flow": {"destination": "10.77.0.2:5004"}})
 }
 
-async fn create(api: &Served, name: &str) -> String {
+pub(crate) async fn create(api: &Served, name: &str) -> String {
     let answer = api.post("/v1/sessions", &spec(name)).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json()["id"].as_str().unwrap().to_owned()

@@ -1,8 +1,13 @@
-//! What the pollers and the probe say.
+//! What the pollers and the probe say, and who follows what happens.
 
+use std::collections::BTreeSet;
+
+use onair_api::{EventName, Problem, SessionRef};
 use onair_probe::ProbeEvent;
 
 use super::Actor;
+use crate::control::action::Caller;
+use crate::control::events::{Interest, LastSeen, Subscription};
 use crate::dataplane::PollerEvent;
 use crate::session::{Progress, Session};
 
@@ -72,6 +77,28 @@ impl Actor {
             });
             self.follow(id, progress);
         }
+    }
+
+    /// A new reader of the events. The session that it names lives, or has left a certificate.
+    pub(super) fn subscribe(
+        &mut self,
+        caller: &Caller,
+        session: Option<SessionRef>,
+        kinds: BTreeSet<EventName>,
+        after: Option<LastSeen>,
+    ) -> Result<Subscription, Problem> {
+        if let Some(session) = &session
+            && let Err(problem) = self.find(caller, session)
+        {
+            let certificate = self.services.archive.find(session).ok_or(problem)?;
+            caller.require(Some(certificate.requester.uid))?;
+        }
+        let interest = Interest {
+            grant: caller.grant,
+            session,
+            kinds,
+        };
+        self.services.hub.subscribe(interest, after)
     }
 
     pub(super) fn probe_events(&mut self, events: &[ProbeEvent]) {

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    BlockerList, Operation, Problem, ProblemCode, SessionList, SessionRef, SessionState, Timestamp,
-    Via, Who,
+    BlockerList, EventKind, Operation, Problem, ProblemCode, SessionList, SessionRef, SessionState,
+    Timestamp, Via, Who,
 };
 use onair_probe::Events;
 use tokio::io::unix::AsyncFd;
@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::action::Action;
 use super::attach::AttachAction;
+use super::events::Subject;
 use crate::services::Services;
 use crate::session::{Destroy, Progress, Session};
 
@@ -130,6 +131,7 @@ impl Actor {
             session.abandon(&self.services);
             abandoned.push(session.spec.name.to_string());
         }
+        self.services.hub.close();
         Ok((self.services, abandoned))
     }
 
@@ -242,6 +244,15 @@ impl Actor {
             Action::Certificates { reply } => {
                 let _ = reply.send(Ok(self.services.archive.list()));
             }
+            Action::Subscribe {
+                caller,
+                session,
+                kinds,
+                after,
+                reply,
+            } => {
+                let _ = reply.send(self.subscribe(&caller, session, kinds, after));
+            }
             Action::Health { reply } => {
                 let _ = reply.send(Ok(Box::new(self.health())));
             }
@@ -255,6 +266,7 @@ impl Actor {
             self.patrol_at = now + PATROL_PAUSE;
             self.services.dataplane.check_ports();
             self.services.probe.test();
+            self.services.tell_probe_state();
         }
         let ids: Vec<u64> = self.sessions.keys().copied().collect();
         for id in ids {
@@ -320,6 +332,14 @@ impl Actor {
                 .cloned();
             if let Some(mut certificate) = found {
                 crate::session::complete(&mut certificate, bytes, reading);
+                let about = Subject {
+                    session,
+                    name: certificate.name.clone(),
+                    // As for the certificate itself: whoever asked may see it.
+                    owner: certificate.requester.uid,
+                };
+                let completed = EventKind::CertificateCompleted { bytes };
+                self.services.hub.tell(Some(about), completed);
                 self.services.archive.keep(certificate);
             }
         }

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use onair_api::{
-    Certificate, Operation, Problem, ProblemCode, SessionId, SessionRef, SessionSpec, SessionView,
-    Who,
+    Certificate, EventKind, Operation, Problem, ProblemCode, SessionId, SessionRef, SessionSpec,
+    SessionView, Who,
 };
 
 use super::Actor;
@@ -95,6 +95,12 @@ impl Actor {
         let owner = caller.who.clone();
         match Session::create(id, spec, owner, connection, index, &self.services) {
             Ok(session) => {
+                let created = EventKind::SessionCreated {
+                    direction: session.spec.direction,
+                    port: session.spec.port.clone(),
+                    owner: session.owner.clone(),
+                };
+                self.services.hub.tell(Some(session.subject()), created);
                 self.sessions.insert(id.0, session);
                 Ok(id.0)
             }

@@ -12,8 +12,11 @@ use super::refusal::Refusal;
 /// Longest part of a target that is repeated in an answer, in characters.
 const SHOWN: usize = 100;
 
+/// Paths that take a query. Each refuses what it does not know.
+const WITH_QUERY: [&str; 1] = ["/v1/events"];
+
 /// Lets a request pass whose head is small and that asks for no option by query: no path of this
-/// API has one, and `?force=true` shall not be taken for granted silently.
+/// API that changes anything has one, and `?force=true` shall not be taken for granted silently.
 pub(super) async fn check(State(limits): State<Limits>, request: Request, next: Next) -> Response {
     let uri = request.uri();
     let target = uri
@@ -35,11 +38,15 @@ pub(super) async fn check(State(limits): State<Limits>, request: Request, next: 
         )
         .into_response();
     }
-    if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
+    let takes_query = WITH_QUERY.contains(&uri.path());
+    if let Some(query) = uri
+        .query()
+        .filter(|query| !query.is_empty() && !takes_query)
+    {
         let query: String = query.chars().take(SHOWN).collect();
         return Refusal::new(
             ProblemCode::InvalidRequest,
-            format!("no path of this API takes a query, but \"?{query}\" came"),
+            format!("this path takes no query, but \"?{query}\" came"),
         )
         .into_response();
     }

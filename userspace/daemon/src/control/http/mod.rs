@@ -8,6 +8,7 @@
 mod body;
 mod certificates;
 mod connection;
+mod events;
 mod guard;
 mod health;
 mod limits;

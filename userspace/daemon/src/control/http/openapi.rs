@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use onair_api::Problem;
+use onair_api::{EventName, Problem};
 use utoipa::OpenApi;
 
 use super::refusal::Plain;
@@ -24,7 +24,7 @@ use super::router::{Api, routes};
         (name = "certificates", description = "Proofs of what was destroyed."),
         (name = "daemon", description = "The daemon itself.")
     ),
-    components(schemas(Problem))
+    components(schemas(Problem, EventName))
 )]
 pub(super) struct Frame;
 

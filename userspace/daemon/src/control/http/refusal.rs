@@ -91,6 +91,9 @@ refusals! {
     OfPage: InvalidRequest NotFound HeadersTooLarge;
     /// Of what asks the actor about no session in particular.
     OfAll: InvalidRequest Forbidden HeadersTooLarge Overloaded ShuttingDown Internal;
+    /// Of the events.
+    OfEvents: InvalidRequest NoSuchSession StaleSession LimitReached Forbidden HeadersTooLarge
+        Overloaded ShuttingDown Internal;
     /// Of health, which is 503 with a body of its own when the daemon is not ready.
     OfHealth: InvalidRequest HeadersTooLarge Internal;
     /// Of a new session.

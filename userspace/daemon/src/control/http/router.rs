@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::limits::Limits;
 use super::openapi::{Frame, document};
-use super::{certificates, guard, health, openapi, problems, sessions};
+use super::{certificates, events, guard, health, openapi, problems, sessions};
 use crate::control::action::ControlHandle;
 use crate::control::authority::Authority;
 
@@ -42,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(sessions::verdict))
         .routes(routes!(certificates::show))
         .routes(routes!(certificates::list))
+        .routes(routes!(events::follow))
         .routes(routes!(health::show))
         .routes(routes!(problems::list))
         .routes(routes!(problems::show))

@@ -1,0 +1,296 @@
+//! The hub: numbers, keeps and hands out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use onair_api::{Event, EventKind, Problem, ProblemCode, Timestamp};
+
+use super::interest::{Interest, LastSeen, Subject};
+use super::queue::{Sink, Subscription, queue};
+
+/// Events that are kept for readers that come back.
+const KEPT: usize = 1024;
+/// Events that wait for one reader.
+const WAITING: usize = 1024;
+/// Readers at a time: a quarter of the control socket's connections, so that operators always get
+/// one.
+const READERS: usize = 32;
+
+/// Everything that happened of late, and everybody who listens.
+#[derive(Debug)]
+pub struct Hub {
+    incarnation: u32,
+    sequence: u64,
+    kept: VecDeque<(Option<Subject>, Arc<Event>)>,
+    readers: Vec<Sink>,
+    closed: bool,
+}
+
+impl Hub {
+    /// An empty one, of the daemon that started at `incarnation` (Unix seconds).
+    #[must_use]
+    pub fn new(incarnation: u32) -> Self {
+        Self {
+            incarnation,
+            sequence: 0,
+            kept: VecDeque::new(),
+            readers: Vec::new(),
+            closed: false,
+        }
+    }
+
+    /// Tells everybody who may and wants to know what happened to a session (`None`: to the
+    /// daemon). Never blocks.
+    pub fn tell(&mut self, about: Option<Subject>, kind: EventKind) {
+        self.sequence += 1;
+        let name = kind.name();
+        let event = Arc::new(Event {
+            sequence: self.sequence,
+            at: Timestamp::now(),
+            session: about.as_ref().map(|about| about.session),
+            name: about.as_ref().map(|about| about.name.clone()),
+            kind,
+        });
+        self.readers.retain(Sink::is_read);
+        for reader in &self.readers {
+            if reader.interest.covers(about.as_ref(), name) {
+                reader.put(&event);
+            }
+        }
+        if self.kept.len() >= KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back((about, event));
+    }
+
+    /// A new reader. It gets what comes after this moment, or, with `after`, what is kept of what
+    /// came after that.
+    ///
+    /// # Errors
+    /// `limit_reached`: as many read as may; `shutting_down`: nothing more comes.
+    pub fn subscribe(
+        &mut self,
+        interest: Interest,
+        after: Option<LastSeen>,
+    ) -> Result<Subscription, Problem> {
+        if self.closed {
+            return Err(Problem::new(
+                ProblemCode::ShuttingDown,
+                "the daemon is shutting down",
+            ));
+        }
+        self.readers.retain(Sink::is_read);
+        if self.readers.len() >= READERS {
+            return Err(Problem::new(
+                ProblemCode::LimitReached,
+                format!("{READERS} readers follow the events already: end one of them"),
+            ));
+        }
+        let mut replay = VecDeque::new();
+        let mut lost = (0, 0);
+        if let Some(after) = after {
+            // Another daemon's numbers say nothing about ours.
+            let seen = match after.incarnation {
+                Some(other) if other != self.incarnation => 0,
+                _ => after.sequence,
+            };
+            let oldest = self.kept.front().map_or(1, |(_, oldest)| oldest.sequence);
+            if seen.saturating_add(1) < oldest {
+                // What they were about is forgotten with them.
+                lost = (oldest - 1 - seen, oldest - 1);
+            }
+            let missed = self.kept.iter().filter(|(about, event)| {
+                event.sequence > seen && interest.covers(about.as_ref(), event.kind.name())
+            });
+            replay.extend(missed.map(|(_, event)| Arc::clone(event)));
+        }
+        let (sink, subscription) = queue(interest, self.incarnation, WAITING, replay, lost);
+        self.readers.push(sink);
+        Ok(subscription)
+    }
+
+    /// Readers now.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        self.readers
+            .iter()
+            .filter(|reader| reader.is_read())
+            .count()
+    }
+
+    /// Events told so far.
+    #[must_use]
+    pub fn told(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The last word: every reader gets what waits for it, and then its end.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.readers.drain(..).for_each(|reader| reader.close());
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use crate::control::authority::Grant;
+    use onair_api::{EventName, SessionId};
+    use std::collections::BTreeSet;
+
+    fn everything() -> Interest {
+        Interest {
+            grant: Grant::Any,
+            session: None,
+            kinds: BTreeSet::new(),
+        }
+    }
+
+    fn subject(name: &str, owner: u32) -> Option<Subject> {
+        Some(Subject {
+            session: SessionId(u64::from(owner)),
+            name: name.parse().expect("a name"),
+            owner,
+        })
+    }
+
+    fn started(generation: u64) -> EventKind {
+        EventKind::SessionStarted { generation }
+    }
+
+    /// What waits now: sequence numbers, negative for so many lost.
+    async fn taken(hub: &mut Hub, reader: &mut Subscription) -> Vec<i64> {
+        hub.tell(subject("end-of-what-waits", 0), started(u64::MAX));
+        let mut numbers = Vec::new();
+        while let Some(event) = reader.next().await {
+            match event.kind {
+                EventKind::SessionStarted {
+                    generation: u64::MAX,
+                } => break,
+                EventKind::Lost { count } => numbers.push(-i64::try_from(count).expect("few")),
+                _ => numbers.push(i64::try_from(event.sequence).expect("few")),
+            }
+        }
+        numbers
+    }
+
+    #[tokio::test]
+    async fn hub__tells__then_each_reader_gets_what_it_may_and_wants_in_order() {
+        let mut hub = Hub::new(7);
+        let mut all = hub.subscribe(everything(), None).expect("room");
+        let own = Interest {
+            grant: Grant::OwnedBy(1000),
+            ..everything()
+        };
+        let mut own = hub.subscribe(own, None).expect("room");
+        hub.tell(subject("cam1", 1000), started(1));
+        hub.tell(subject("cam2", 1001), started(1));
+        hub.tell(None, EventKind::PortGone { port: "a".into() });
+        assert_eq!(taken(&mut hub, &mut all).await, [1, 2, 3]);
+        assert_eq!(own.next().await.map(|event| event.sequence), Some(1));
+        hub.close();
+        assert_eq!(own.next().await, None);
+        assert_eq!(all.next().await, None);
+        let refused = hub.subscribe(everything(), None).expect_err("closed");
+        assert_eq!(refused.code, ProblemCode::ShuttingDown);
+    }
+
+    #[tokio::test]
+    async fn reader__too_slow__then_told_how_many_it_lost_and_nobody_waits() {
+        let mut hub = Hub::new(7);
+        let mut slow = hub.subscribe(everything(), None).expect("room");
+        for generation in 0..WAITING as u64 + 10 {
+            hub.tell(subject("cam1", 0), started(generation));
+        }
+        let lost = slow.next().await.expect("the loss");
+        assert_eq!(
+            (lost.sequence, &lost.kind),
+            (10, &EventKind::Lost { count: 10 })
+        );
+        for sequence in 11..=WAITING as u64 + 10 {
+            assert_eq!(
+                slow.next().await.map(|event| event.sequence),
+                Some(sequence)
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn reader__comes_back__then_gets_what_it_missed_or_how_much_is_gone() {
+        let mut hub = Hub::new(7);
+        let after = |sequence, incarnation| {
+            Some(LastSeen {
+                incarnation,
+                sequence,
+            })
+        };
+        for generation in 1..=3 {
+            hub.tell(subject("cam1", 0), started(generation));
+        }
+        let mut back = hub
+            .subscribe(everything(), after(1, Some(7)))
+            .expect("room");
+        assert_eq!(taken(&mut hub, &mut back).await, [2, 3]);
+        // Another daemon's: all of this one's that are kept, also the marker above.
+        let mut other = hub
+            .subscribe(everything(), after(9, Some(6)))
+            .expect("room");
+        for sequence in 1..=3 {
+            assert_eq!(
+                other.next().await.map(|event| event.sequence),
+                Some(sequence)
+            );
+        }
+        // Not from the future either.
+        let mut future = hub
+            .subscribe(everything(), after(u64::MAX - 1, None))
+            .expect("room");
+        assert_eq!(taken(&mut hub, &mut future).await, [0_i64; 0]);
+        for generation in 0..KEPT as u64 {
+            hub.tell(subject("cam1", 0), started(generation));
+        }
+        let only = Interest {
+            kinds: [EventName::PortGone].into(),
+            ..everything()
+        };
+        let mut late = hub.subscribe(only, after(0, None)).expect("room");
+        let lost = late.next().await.expect("the loss");
+        assert_eq!(
+            lost.kind,
+            EventKind::Lost {
+                count: hub.told() - KEPT as u64
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn readers__as_many_as_may__then_one_more_is_refused_until_one_leaves() {
+        let mut hub = Hub::new(7);
+        let mut readers: Vec<_> = (0..READERS)
+            .map(|_| hub.subscribe(everything(), None).expect("room"))
+            .collect();
+        let refused = hub.subscribe(everything(), None).expect_err("full");
+        assert_eq!(refused.code, ProblemCode::LimitReached);
+        readers.pop();
+        assert_eq!(hub.readers(), READERS - 1);
+        assert!(hub.subscribe(everything(), None).is_ok());
+    }
+
+    #[tokio::test]
+    async fn reader__waits__then_woken_by_the_next_event() {
+        let mut hub = Hub::new(7);
+        let mut reader = hub.subscribe(everything(), None).expect("room");
+        let waits = tokio::spawn(async move { reader.next().await });
+        tokio::task::yield_now().await;
+        hub.tell(None, EventKind::PortGone { port: "a".into() });
+        let event = waits.await.expect("it does not panic").expect("an event");
+        assert_eq!(event.kind.name(), EventName::PortGone);
+    }
+}

@@ -1,0 +1,145 @@
+//! One reader's events that wait to be taken.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use onair_api::{Event, EventKind, Timestamp};
+use tokio::sync::Notify;
+
+use super::interest::Interest;
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Arc<Event>>,
+    lost: u64,
+    /// Number of the last event that was lost.
+    lost_until: u64,
+    closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    more: Notify,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that runs under the lock can leave it half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The hub's end of a queue.
+#[derive(Debug)]
+pub(super) struct Sink {
+    pub(super) interest: Interest,
+    shared: Weak<Shared>,
+    capacity: usize,
+}
+
+/// The reader's end of a queue. Dropped, it frees its place.
+#[derive(Debug)]
+pub struct Subscription {
+    shared: Arc<Shared>,
+    incarnation: u32,
+}
+
+/// A queue for `capacity` events. What is replayed is put into it beyond that.
+pub(super) fn queue(
+    interest: Interest,
+    incarnation: u32,
+    capacity: usize,
+    replay: VecDeque<Arc<Event>>,
+    (lost, lost_until): (u64, u64),
+) -> (Sink, Subscription) {
+    let state = State {
+        waiting: replay,
+        lost,
+        lost_until,
+        closed: false,
+    };
+    let shared = Arc::new(Shared {
+        state: Mutex::new(state),
+        more: Notify::new(),
+    });
+    let sink = Sink {
+        interest,
+        shared: Arc::downgrade(&shared),
+        capacity,
+    };
+    let subscription = Subscription {
+        shared,
+        incarnation,
+    };
+    (sink, subscription)
+}
+
+impl Sink {
+    /// Whether somebody still reads.
+    pub(super) fn is_read(&self) -> bool {
+        self.shared.strong_count() > 0
+    }
+
+    /// Puts an event in; the oldest one goes when there is no room.
+    pub(super) fn put(&self, event: &Arc<Event>) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let mut state = shared.lock();
+        while state.waiting.len() >= self.capacity {
+            let Some(oldest) = state.waiting.pop_front() else {
+                break;
+            };
+            state.lost += 1;
+            state.lost_until = oldest.sequence;
+        }
+        state.waiting.push_back(Arc::clone(event));
+        drop(state);
+        shared.more.notify_one();
+    }
+
+    /// Nothing more comes; what waits can still be taken.
+    pub(super) fn close(&self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.lock().closed = true;
+            shared.more.notify_one();
+        }
+    }
+}
+
+impl Subscription {
+    /// The next event, as soon as there is one; `None` when nothing more comes. Where events were
+    /// lost, a `lost` stands in their place.
+    pub async fn next(&mut self) -> Option<Arc<Event>> {
+        loop {
+            {
+                let mut state = self.shared.lock();
+                let count = std::mem::take(&mut state.lost);
+                if count > 0 {
+                    return Some(Arc::new(Event {
+                        sequence: state.lost_until,
+                        at: Timestamp::now(),
+                        session: None,
+                        name: None,
+                        kind: EventKind::Lost { count },
+                    }));
+                }
+                if let Some(event) = state.waiting.pop_front() {
+                    return Some(event);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            // A notification between the look and here is kept: there is one reader.
+            self.shared.more.notified().await;
+        }
+    }
+
+    /// Unix seconds at which the daemon started that tells the events.
+    #[must_use]
+    pub fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+}
