@@ -11,6 +11,7 @@ use crate::certificate::{Operation, Reconciled, ReconciledCause};
 use crate::eviction::Eviction;
 use crate::health::ProbeState;
 use crate::id::{SessionId, SessionName};
+use crate::shutdown::ShutdownPhase;
 use crate::spec::Direction;
 use crate::time::Timestamp;
 use crate::who::Who;
@@ -163,36 +164,6 @@ pub enum EventKind {
         /// of all, since what they were about is forgotten with them.
         count: u64,
     },
-}
-
-/// Phases of the daemon's shutdown, in this order.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum ShutdownPhase {
-    /// None is under way.
-    Running,
-    /// No new session, no new client.
-    StopAccepting,
-    /// Every session is stopped; users leave.
-    Draining,
-    /// What the kernel sees is taken down.
-    Cleanup,
-    /// The process ends.
-    Shutdown,
-}
-
-impl fmt::Display for ShutdownPhase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Running => "running",
-            Self::StopAccepting => "stop_accepting",
-            Self::Draining => "draining",
-            Self::Cleanup => "cleanup",
-            Self::Shutdown => "shutdown",
-        })
-    }
 }
 
 macro_rules! names {

@@ -18,6 +18,7 @@ pub mod id;
 pub mod problem;
 pub mod request;
 pub mod session;
+pub mod shutdown;
 pub mod spec;
 pub mod time;
 pub mod verdict;
@@ -30,7 +31,7 @@ pub use certificate::{
     Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,
     Reconciled, ReconciledCause, ReconciledWhat, Step, StepName, Versions,
 };
-pub use event::{Event, EventKind, EventName, NoSuchKind, ShutdownPhase};
+pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use eviction::{Eviction, EvictionCause, EvictionList};
 pub use health::{
     Dataplane, Health, HealthStatus, PollerHealth, PortHealth, Probe, ProbeMode, ProbeState,
@@ -42,6 +43,7 @@ pub use request::DestroyWait;
 pub use session::{
     AttachmentState, AttachmentView, SessionCounters, SessionList, SessionState, SessionView,
 };
+pub use shutdown::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus};
 pub use spec::{
     Depth, Direction, Flow, FlowDocument, FlowSource, FrameRate, SessionSpec, Source, SpecDocument,
     SpecError, SpecErrors, VideoDocument, VideoFormat,

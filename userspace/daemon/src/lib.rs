@@ -12,5 +12,6 @@ pub mod limbo;
 pub mod run;
 pub mod services;
 pub mod session;
+pub mod shutdown;
 pub mod threads;
 pub mod witness;

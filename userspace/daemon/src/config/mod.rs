@@ -16,6 +16,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::shutdown::ShutdownConfig;
+
 pub use control::{Attach, Control};
 pub use dpdk::{Dpdk, Hugepages};
 pub use error::ConfigError;
@@ -51,6 +53,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Limits.
     pub limits: Limits,
+    /// The daemon's end.
+    pub shutdown: ShutdownConfig,
 }
 
 impl Config {

@@ -112,14 +112,9 @@ impl Poller {
         let _ = ready.send(Ok(()));
         let result = catch_unwind(AssertUnwindSafe(|| self.run()));
         if let Err(panic) = result {
-            let message = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_else(|| "no message".to_owned());
             self.outbox.push(PollerEvent::Died {
                 poller: self.index,
-                message,
+                message: crate::shutdown::message(&*panic),
             });
         }
         self.end();

@@ -1,0 +1,49 @@
+//! Why the daemon ends.
+
+use std::time::Duration;
+
+use onair_api::Who;
+use signal_hook::low_level::signal_name;
+
+/// What began the shutdown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A signal.
+    Signal(i32),
+    /// `POST /v1/shutdown`.
+    Request(Who),
+    /// `--duration` has passed.
+    Duration(Duration),
+    /// A part that the daemon cannot do without has ended.
+    PartEnded {
+        /// Which.
+        part: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The daemon could not be started: what had been started ends again.
+    StartFailed,
+}
+
+impl Cause {
+    /// Whether the daemon failed, rather than was asked to end.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::PartEnded { .. } | Self::StartFailed)
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Signal(signal) => match signal_name(*signal) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "signal {signal}"),
+            },
+            Self::Request(who) => write!(f, "request of {who}"),
+            Self::Duration(duration) => write!(f, "--duration of {duration:?} has passed"),
+            Self::PartEnded { part, reason } => write!(f, "{part} has ended: {reason}"),
+            Self::StartFailed => f.write_str("the start failed"),
+        }
+    }
+}

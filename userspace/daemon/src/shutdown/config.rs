@@ -1,0 +1,82 @@
+//! `[shutdown]`
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// What becomes of a session that is still in use when the graceful time-out has passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// It is named, and abandoned: exit status 4.
+    #[default]
+    Refuse,
+}
+
+/// What the daemon does when a poller has panicked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnPollerDeath {
+    /// It goes on with the others; the poller's sessions are stopped.
+    #[default]
+    Continue,
+    /// It shuts down in order.
+    Drain,
+}
+
+/// `[shutdown]`, times in milliseconds. How long users may take to leave is `timeouts.graceful_ms`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShutdownConfig {
+    /// What becomes of sessions that are still in use.
+    pub policy: Policy,
+    /// Sockets, threads, ports and probe may take to end, each.
+    pub cleanup_ms: u64,
+    /// Requests that are being answered may take.
+    pub handler_ms: u64,
+    /// A signal that comes so soon after the first one belongs to it; a later one forces.
+    pub debounce_ms: u64,
+    /// What was forced may take to comply before it is left behind.
+    pub force_ms: u64,
+    /// Whether the daemon goes on without a poller that has panicked.
+    pub on_poller_death: OnPollerDeath,
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Refuse,
+            cleanup_ms: 5000,
+            handler_ms: 5000,
+            debounce_ms: 500,
+            force_ms: 1000,
+            on_poller_death: OnPollerDeath::Continue,
+        }
+    }
+}
+
+impl ShutdownConfig {
+    /// [`Self::cleanup_ms`].
+    #[must_use]
+    pub fn cleanup(&self) -> Duration {
+        Duration::from_millis(self.cleanup_ms)
+    }
+
+    /// [`Self::handler_ms`].
+    #[must_use]
+    pub fn handler(&self) -> Duration {
+        Duration::from_millis(self.handler_ms)
+    }
+
+    /// [`Self::debounce_ms`].
+    #[must_use]
+    pub fn debounce(&self) -> Duration {
+        Duration::from_millis(self.debounce_ms)
+    }
+
+    /// [`Self::force_ms`].
+    #[must_use]
+    pub fn force(&self) -> Duration {
+        Duration::from_millis(self.force_ms)
+    }
+}

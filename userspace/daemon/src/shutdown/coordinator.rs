@@ -1,0 +1,372 @@
+//! The handle that every part of the daemon has.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use onair_api::{PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::cause::Cause;
+use super::config::ShutdownConfig;
+use super::operations::{ActiveOperationGuard, Operations, ShuttingDown};
+use super::parts::{Notification, Part, Parts, Waiting};
+use super::wakeup::Wakeup;
+use super::workers::ThreadRegistry;
+
+/// The parts of the daemon register their ends here; [`ShutdownCoordinator::run`] goes through them
+/// when somebody has called [`ShutdownCoordinator::begin`]. Cheap to clone; it ends no process.
+#[derive(Clone, Debug)]
+pub struct ShutdownCoordinator {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) config: ShutdownConfig,
+    begun: AtomicBool,
+    forced: AtomicBool,
+    wakeup: Wakeup,
+    begun_token: CancellationToken,
+    forced_token: CancellationToken,
+    pub(super) operations: Operations,
+    pub(super) threads: ThreadRegistry,
+    sessions: AtomicU64,
+    users: AtomicU64,
+    parts: Mutex<Parts>,
+    listeners: Mutex<Vec<Listener>>,
+    pub(super) ledger: Mutex<Ledger>,
+    /// Something in the ledger, or the number of operations, has changed.
+    pub(super) changed: Condvar,
+}
+
+type Listener = Arc<dyn Fn(&ShutdownStatus) + Send + Sync>;
+
+/// What has happened.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) phase: ShutdownPhase,
+    pub(super) cause: Option<Cause>,
+    pub(super) since: Option<(Timestamp, Instant)>,
+    pub(super) acknowledged: Option<Instant>,
+    pub(super) forced_at: Option<Instant>,
+    pub(super) phases: Vec<(PhaseTime, Instant)>,
+    pub(super) parts: Vec<PartReport>,
+    /// Parts that have ended and are not reported yet, by their number.
+    pub(super) finished: Vec<(u64, super::sequence::Ended)>,
+    pub(super) next_part: u64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("config", &self.config)
+            .field("begun", &self.begun)
+            .field("forced", &self.forced)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn has_begun(&self) -> bool {
+        // SYNC: operations.
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_forced(&self) -> bool {
+        // SYNC: shutdown-forced.
+        self.forced.load(Ordering::Acquire)
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
+    }
+
+    pub(super) fn parts(&self) -> MutexGuard<'_, Parts> {
+        lock(&self.parts)
+    }
+
+    /// Wakes whoever waits for the ledger.
+    pub(super) fn announce(&self) {
+        // Locked, so that nobody is between its look and its sleep.
+        let ledger = self.ledger();
+        self.changed.notify_all();
+        drop(ledger);
+    }
+
+    pub(super) fn status(&self) -> ShutdownStatus {
+        let ledger = self.ledger();
+        ShutdownStatus {
+            phase: ledger.phase,
+            cause: ledger.cause.as_ref().map(ToString::to_string),
+            since: ledger.since.map(|(at, _)| at),
+            forced: self.is_forced(),
+            sessions: self.sessions.load(Ordering::Relaxed),
+            users: self.users.load(Ordering::Relaxed),
+            operations: self.operations.open.load(Ordering::Relaxed),
+            phases: ledger.phases.iter().map(|(time, _)| time.clone()).collect(),
+            parts: ledger.parts.clone(),
+        }
+    }
+
+    /// Tells the listeners how it stands.
+    pub(super) fn tell(&self) {
+        let listeners = lock(&self.listeners).clone();
+        if listeners.is_empty() {
+            return;
+        }
+        let status = self.status();
+        for listener in listeners {
+            let told = std::panic::AssertUnwindSafe(|| listener(&status));
+            if std::panic::catch_unwind(told).is_err() {
+                tracing::error!("a listener of the shutdown panicked; it goes on");
+            }
+        }
+    }
+}
+
+/// No code of ours panics with one of these locked, and what they guard holds if it did.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ShutdownCoordinator {
+    /// A coordinator with which nothing is registered.
+    ///
+    /// # Errors
+    /// The kernel's: out of descriptors.
+    pub fn new(config: ShutdownConfig) -> std::io::Result<Self> {
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                begun: AtomicBool::new(false),
+                forced: AtomicBool::new(false),
+                wakeup: Wakeup::new()?,
+                begun_token: CancellationToken::new(),
+                forced_token: CancellationToken::new(),
+                operations: Operations::default(),
+                threads: ThreadRegistry::default(),
+                sessions: AtomicU64::new(0),
+                users: AtomicU64::new(0),
+                parts: Mutex::default(),
+                listeners: Mutex::default(),
+                ledger: Mutex::default(),
+                changed: Condvar::new(),
+            }),
+        })
+    }
+
+    /// Registers what is called at once when the shutdown begins (phase 1), in the order of
+    /// registration. It must not block. Lost if the shutdown has passed that phase.
+    pub fn register_shutdown_notification(
+        &self,
+        name: impl Into<String>,
+        notify: impl FnOnce() + Send + 'static,
+    ) {
+        self.shared.parts().notifications.push(Notification {
+            name: name.into(),
+            run: Box::new(notify),
+        });
+    }
+
+    /// Registers what is waited for in phase 2, on a thread of its own: first those of the lowest
+    /// `priority`, those of one priority side by side. What takes longer than `timeout` is named and
+    /// left behind.
+    pub fn register_shutdown_waiter(
+        &self,
+        name: impl Into<String>,
+        priority: u8,
+        timeout: Duration,
+        wait: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+    ) {
+        self.shared
+            .parts()
+            .waiters
+            .push(part(name, priority, timeout, wait));
+    }
+
+    /// Registers what closes a listening server at the begin of phase 3, all of them side by side,
+    /// each within `handler_ms`.
+    pub fn register_server_shutdown(
+        &self,
+        name: impl Into<String>,
+        close: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+    ) {
+        let timeout = self.shared.config.handler();
+        self.shared
+            .parts()
+            .servers
+            .push(part(name, 0, timeout, close));
+    }
+
+    /// Registers what releases what a part has, after the servers are closed: as
+    /// [`Self::register_shutdown_waiter`], each within `cleanup_ms`.
+    pub fn register_cleanup(
+        &self,
+        name: impl Into<String>,
+        priority: u8,
+        release: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+    ) {
+        let timeout = self.shared.config.cleanup();
+        self.shared
+            .parts()
+            .cleanups
+            .push(part(name, priority, timeout, release));
+    }
+
+    /// Has `listener` called with each change of phase and of the users left. It must not block.
+    pub fn on_progress(&self, listener: impl Fn(&ShutdownStatus) + Send + Sync + 'static) {
+        lock(&self.shared.listeners).push(Arc::new(listener));
+    }
+
+    /// Begins the shutdown, and wakes [`Self::run`]. The first one counts: `false` if it has begun
+    /// already.
+    pub fn begin(&self, cause: Cause) -> bool {
+        // SYNC: operations. From here on new operations are refused.
+        if self.shared.begun.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        let mut ledger = self.shared.ledger();
+        ledger.cause = Some(cause);
+        ledger.since = Some((Timestamp::now(), Instant::now()));
+        drop(ledger);
+        self.shared.begun_token.cancel();
+        self.shared.wakeup.ring();
+        self.shared.announce();
+        true
+    }
+
+    /// Cuts the shutdown short: nobody is waited for longer than `force_ms`. `false` before
+    /// [`Self::begin`], and from the second time on.
+    pub fn force(&self) -> bool {
+        // SYNC: shutdown-forced. AcqRel: one of several wins, and who sees it sees what came before.
+        if !self.is_shutting_down() || self.shared.forced.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.shared.ledger().forced_at = Some(Instant::now());
+        self.shared.forced_token.cancel();
+        self.shared.announce();
+        self.shared.tell();
+        true
+    }
+
+    /// Whether the shutdown has begun: one load.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.shared.has_begun()
+    }
+
+    /// Whether it was cut short.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        self.shared.is_forced()
+    }
+
+    /// How long ago every part had been told. From `debounce_ms` on a further signal forces.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<Duration> {
+        self.shared.ledger().acknowledged.map(|at| at.elapsed())
+    }
+
+    /// The phase.
+    #[must_use]
+    pub fn phase(&self) -> ShutdownPhase {
+        self.shared.ledger().phase
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> ShutdownStatus {
+        self.shared.status()
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &ShutdownConfig {
+        &self.shared.config
+    }
+
+    /// Cancelled when the shutdown begins: for tasks.
+    #[must_use]
+    pub fn token(&self) -> CancellationToken {
+        self.shared.begun_token.clone()
+    }
+
+    /// Cancelled when the shutdown is forced: for tasks.
+    #[must_use]
+    pub fn forced_token(&self) -> CancellationToken {
+        self.shared.forced_token.clone()
+    }
+
+    /// The daemon's worker threads.
+    #[must_use]
+    pub fn threads(&self) -> &ThreadRegistry {
+        &self.shared.threads
+    }
+
+    /// Begins an operation that is counted until the guard is dropped.
+    ///
+    /// # Errors
+    /// [`ShuttingDown`] once the shutdown has begun.
+    pub fn begin_operation(&self) -> Result<ActiveOperationGuard, ShuttingDown> {
+        ActiveOperationGuard::enter(&self.shared)
+    }
+
+    /// Counts an operation that is allowed also while the daemon shuts down: one that only looks, or
+    /// that helps it to end.
+    #[must_use]
+    pub fn count_operation(&self) -> ActiveOperationGuard {
+        ActiveOperationGuard::count(&self.shared)
+    }
+
+    /// Operations in flight.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.shared.operations.open.load(Ordering::SeqCst)
+    }
+
+    /// Operations that were refused because the shutdown had begun.
+    #[must_use]
+    pub fn operations_refused(&self) -> u64 {
+        self.shared.operations.refused.load(Ordering::Relaxed)
+    }
+
+    /// Says how many sessions live and how many users they have. Relaxed: figures for people.
+    pub fn set_progress(&self, sessions: u64, users: u64) {
+        let before = (
+            self.shared.sessions.swap(sessions, Ordering::Relaxed),
+            self.shared.users.swap(users, Ordering::Relaxed),
+        );
+        if before != (sessions, users) {
+            self.shared.tell();
+        }
+    }
+}
+
+/// Its descriptor is readable from the begin of the shutdown on.
+impl AsFd for ShutdownCoordinator {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.wakeup.as_fd()
+    }
+}
+
+fn part(
+    name: impl Into<String>,
+    priority: u8,
+    timeout: Duration,
+    run: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+) -> Part {
+    Part {
+        name: name.into(),
+        priority,
+        timeout,
+        run: Box::new(run),
+    }
+}
+
+impl Shared {
+    pub(super) fn wait_begun(&self) {
+        // An error can only be a broken descriptor, and then there is nothing to wait for.
+        let _ = self.wakeup.wait(None);
+    }
+}

@@ -1,0 +1,35 @@
+//! The daemon's end, in one place.
+//!
+//! Every part registers its end with the [`ShutdownCoordinator`], and [`ShutdownCoordinator::run`]
+//! goes through them, phase by phase, each with a time-out. Nothing depends on code that happens to
+//! stand behind a main loop, and nothing here ends the process: `main` does, with the status that
+//! follows from the [`Report`].
+//!
+//! | phase | what happens | who |
+//! |---|---|---|
+//! | STOP_ACCEPTING | every part is told; requests that begin something get 503; no worker takes on anything new | notifications |
+//! | DRAINING | sessions are stopped, users waited for, sessions destroyed | waiters, by priority |
+//! | CLEANUP | listening sockets close, requests in flight are answered; threads, ports, EAL, probe end | servers, then cleanups by priority |
+//! | SHUTDOWN | the summary | |
+
+mod cause;
+mod config;
+mod coordinator;
+mod operations;
+mod parts;
+mod sequence;
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests;
+mod wakeup;
+mod workers;
+
+pub use cause::Cause;
+pub use config::{OnPollerDeath, Policy, ShutdownConfig};
+pub use coordinator::ShutdownCoordinator;
+pub use operations::{ActiveOperationGuard, ShuttingDown};
+pub use parts::Waiting;
+pub use sequence::Report;
+pub(crate) use sequence::message;
+pub use wakeup::Wakeup;
+pub use workers::{Flushed, Late, ThreadRegistry, ThreadReport, ThreadState, WorkerGuard};

@@ -1,0 +1,58 @@
+//! Requests that are being answered, counted by guards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use onair_api::{Problem, ProblemCode};
+
+use super::coordinator::Shared;
+
+/// The daemon shuts down: the operation is not begun. HTTP 503 `shutting_down`, `ESHUTDOWN` in the
+/// client library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the daemon is shutting down")]
+pub struct ShuttingDown;
+
+impl From<ShuttingDown> for Problem {
+    fn from(refusal: ShuttingDown) -> Self {
+        Self::new(ProblemCode::ShuttingDown, refusal.to_string())
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Operations {
+    pub(super) open: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
+
+/// Counts one operation in flight until it is dropped.
+#[derive(Debug)]
+pub struct ActiveOperationGuard(Arc<Shared>);
+
+impl ActiveOperationGuard {
+    pub(super) fn count(shared: &Arc<Shared>) -> Self {
+        // SYNC: operations. SeqCst here and in `begin`: either this operation sees that the shutdown
+        // has begun, or the shutdown sees this operation.
+        shared.operations.open.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(shared))
+    }
+
+    pub(super) fn enter(shared: &Arc<Shared>) -> Result<Self, ShuttingDown> {
+        let guard = Self::count(shared);
+        if shared.has_begun() {
+            shared.operations.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(ShuttingDown);
+        }
+        Ok(guard)
+    }
+}
+
+impl Drop for ActiveOperationGuard {
+    fn drop(&mut self) {
+        // SYNC: operations.
+        let before = self.0.operations.open.fetch_sub(1, Ordering::SeqCst);
+        if before == 1 && self.0.has_begun() {
+            self.0.announce();
+        }
+    }
+}

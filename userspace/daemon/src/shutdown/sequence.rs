@@ -1,0 +1,335 @@
+//! The sequence itself: RUNNING → STOP_ACCEPTING → DRAINING → CLEANUP → SHUTDOWN.
+//!
+//! Two-phase: not before every part has been told (phase 1 is the prepare) is the first one stopped
+//! (phases 2 and 3 are the commit). It runs on the thread that calls [`ShutdownCoordinator::run`],
+//! and each part's end on a thread of its own, so that none of them can hold up the sequence.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use onair_api::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
+
+use super::cause::Cause;
+use super::coordinator::{Shared, ShutdownCoordinator};
+use super::parts::{Part, Waiting};
+use super::workers::ThreadReport;
+
+/// How a part's function came back.
+#[derive(Debug)]
+pub(super) struct Ended {
+    outcome: PartOutcome,
+    detail: Option<String>,
+    at: Instant,
+}
+
+/// How the shutdown went.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What began it.
+    pub cause: Cause,
+    /// Phases, parts, and whether it was forced.
+    pub status: ShutdownStatus,
+    /// From the begin to the end.
+    pub took: Duration,
+    /// The worker threads.
+    pub threads: Vec<ThreadReport>,
+    /// Operations that were refused because they came too late.
+    pub operations_refused: u64,
+}
+
+impl Report {
+    /// Parts that did not end in order, in the order of their ends.
+    pub fn troubled(&self) -> impl Iterator<Item = &PartReport> {
+        let parts = self.status.parts.iter();
+        parts.filter(|part| part.outcome != PartOutcome::Done)
+    }
+
+    /// Whether some part was left behind because its time was up.
+    #[must_use]
+    pub fn timed_out(&self) -> bool {
+        self.troubled()
+            .any(|it| it.outcome == PartOutcome::TimedOut)
+    }
+}
+
+/// A part whose end is under way.
+struct Ending {
+    number: u64,
+    name: String,
+    begun: Instant,
+    deadline: Instant,
+}
+
+impl ShutdownCoordinator {
+    /// Waits for [`Self::begin`], ends every part that is registered, and says how that went. Call
+    /// it once, on a thread that has nothing else to do.
+    ///
+    /// It takes no longer than the time-outs of the parts; a part that hangs is left behind on its
+    /// thread, which ends with the process.
+    pub fn run(&self) -> Report {
+        let shared = &self.shared;
+        shared.wait_begun();
+        shared.enter(ShutdownPhase::StopAccepting);
+        shared.notify();
+        shared.threads.stop_accepting();
+        shared.ledger().acknowledged = Some(Instant::now());
+
+        shared.enter(ShutdownPhase::Draining);
+        let waiters = std::mem::take(&mut shared.parts().waiters);
+        shared.end_in_order(ShutdownPhase::Draining, waiters);
+
+        shared.enter(ShutdownPhase::Cleanup);
+        let servers = std::mem::take(&mut shared.parts().servers);
+        shared.end_in_order(ShutdownPhase::Cleanup, servers);
+        shared.complete_operations();
+        let cleanups = std::mem::take(&mut shared.parts().cleanups);
+        shared.end_in_order(ShutdownPhase::Cleanup, cleanups);
+
+        shared.enter(ShutdownPhase::Shutdown);
+        let ledger = shared.ledger();
+        let cause = ledger.cause.clone().unwrap_or(Cause::StartFailed);
+        let took = ledger.since.map(|(_, at)| at.elapsed()).unwrap_or_default();
+        drop(ledger);
+        Report {
+            cause,
+            status: shared.status(),
+            took,
+            threads: shared.threads.reports(),
+            operations_refused: self.operations_refused(),
+        }
+    }
+}
+
+impl Shared {
+    fn enter(&self, phase: ShutdownPhase) {
+        let now = Instant::now();
+        let mut ledger = self.ledger();
+        // The first phase begins when the shutdown was asked for, not when this thread woke.
+        let began = match (phase, ledger.since) {
+            (ShutdownPhase::StopAccepting, Some((at, began))) => (at, began),
+            _ => (Timestamp::now(), now),
+        };
+        if let Some((last, at)) = ledger.phases.last_mut() {
+            last.us = Some(micros(now.saturating_duration_since(*at)));
+        }
+        ledger.phase = phase;
+        let time = PhaseTime {
+            phase,
+            at: began.0,
+            us: None,
+        };
+        ledger.phases.push((time, began.1));
+        let cause = ledger.cause.as_ref().map(ToString::to_string);
+        drop(ledger);
+        tracing::info!(%phase, cause = cause.unwrap_or_default(), "shutdown");
+        self.tell();
+    }
+
+    fn notify(&self) {
+        let notifications = std::mem::take(&mut self.parts().notifications);
+        for notification in notifications {
+            let begun = Instant::now();
+            let ended = catch(|| {
+                (notification.run)();
+                Ok(())
+            });
+            self.report(
+                ShutdownPhase::StopAccepting,
+                notification.name,
+                begun,
+                ended,
+            );
+        }
+    }
+
+    fn end_in_order(self: &Arc<Self>, phase: ShutdownPhase, mut parts: Vec<Part>) {
+        parts.sort_by_key(|part| part.priority);
+        while let Some(first) = parts.first() {
+            let priority = first.priority;
+            let later = parts.partition_point(|part| part.priority == priority);
+            let rest = parts.split_off(later);
+            self.end_side_by_side(phase, parts);
+            parts = rest;
+        }
+    }
+
+    fn end_side_by_side(self: &Arc<Self>, phase: ShutdownPhase, parts: Vec<Part>) {
+        let mut under_way: Vec<Ending> = Vec::new();
+        for part in parts {
+            let begun = Instant::now();
+            let number = {
+                let mut ledger = self.ledger();
+                ledger.next_part += 1;
+                ledger.next_part
+            };
+            let waiting = Waiting {
+                deadline: begun + part.timeout,
+                shared: Arc::clone(self),
+            };
+            under_way.push(Ending {
+                number,
+                name: part.name.clone(),
+                begun,
+                deadline: waiting.deadline,
+            });
+            let shared = Arc::clone(self);
+            let spawned = thread::Builder::new()
+                .name(format!("end-{}", part.name))
+                .spawn(move || {
+                    let ended = catch(|| (part.run)(&waiting));
+                    shared.ledger().finished.push((number, ended));
+                    shared.announce();
+                });
+            if let Err(error) = spawned {
+                let ended = Ended {
+                    outcome: PartOutcome::Failed,
+                    detail: Some(format!("no thread to end it on: {error}")),
+                    at: Instant::now(),
+                };
+                self.ledger().finished.push((number, ended));
+            }
+        }
+        while !under_way.is_empty() {
+            self.wait_for_some(phase, &mut under_way);
+        }
+    }
+
+    /// Takes out those that have ended or whose time is up; sleeps if there are none.
+    fn wait_for_some(&self, phase: ShutdownPhase, under_way: &mut Vec<Ending>) {
+        let mut ledger = self.ledger();
+        let now = Instant::now();
+        let finished = std::mem::take(&mut ledger.finished);
+        let forced_limit = ledger.forced_at.map(|at| at + self.config.force());
+        let mut reports = Vec::new();
+        for (number, ended) in finished {
+            // One that was left behind before is not under way any more.
+            if let Some(place) = under_way.iter().position(|it| it.number == number) {
+                reports.push((under_way.remove(place), ended));
+            }
+        }
+        under_way.retain_mut(|it| {
+            let is_up = it.deadline <= now;
+            if !is_up && forced_limit.is_none_or(|limit| limit > now) {
+                return true;
+            }
+            let ended = Ended {
+                outcome: if is_up {
+                    PartOutcome::TimedOut
+                } else {
+                    PartOutcome::Forced
+                },
+                detail: None,
+                at: now,
+            };
+            let ending = Ending {
+                name: std::mem::take(&mut it.name),
+                ..*it
+            };
+            reports.push((ending, ended));
+            false
+        });
+        if reports.is_empty() {
+            let next = under_way.iter().map(|it| it.deadline).chain(forced_limit);
+            let sleep = next.min().map(|at| at.saturating_duration_since(now));
+            let woken = self
+                .changed
+                .wait_timeout(ledger, sleep.unwrap_or(Duration::from_secs(1)));
+            drop(woken.unwrap_or_else(PoisonError::into_inner));
+            return;
+        }
+        drop(ledger);
+        for (ending, ended) in reports {
+            self.report(phase, ending.name, ending.begun, ended);
+        }
+    }
+
+    /// Waits for the requests that are being answered.
+    fn complete_operations(&self) {
+        let begun = Instant::now();
+        let deadline = begun + self.config.handler();
+        let mut ledger = self.ledger();
+        let open = || {
+            // SYNC: operations.
+            self.operations
+                .open
+                .load(std::sync::atomic::Ordering::SeqCst)
+        };
+        let outcome = loop {
+            let now = Instant::now();
+            let limit = ledger.forced_at.map(|at| at + self.config.force());
+            if open() == 0 {
+                break PartOutcome::Done;
+            }
+            if now >= deadline {
+                break PartOutcome::TimedOut;
+            }
+            if limit.is_some_and(|limit| now >= limit) {
+                break PartOutcome::Forced;
+            }
+            let until = limit.map_or(deadline, |limit| limit.min(deadline));
+            let sleep = until.saturating_duration_since(now);
+            let woken = self.changed.wait_timeout(ledger, sleep);
+            ledger = woken.unwrap_or_else(PoisonError::into_inner).0;
+        };
+        drop(ledger);
+        let left = open();
+        let detail = (outcome != PartOutcome::Done).then(|| format!("{left} not answered"));
+        let ended = Ended {
+            outcome,
+            detail,
+            at: Instant::now(),
+        };
+        self.report(
+            ShutdownPhase::Cleanup,
+            "requests in flight".to_owned(),
+            begun,
+            ended,
+        );
+    }
+
+    fn report(&self, phase: ShutdownPhase, name: String, begun: Instant, ended: Ended) {
+        let report = PartReport {
+            name,
+            phase,
+            outcome: ended.outcome,
+            us: micros(ended.at.saturating_duration_since(begun)),
+            detail: ended.detail,
+        };
+        let detail = report.detail.as_deref().unwrap_or_default();
+        let outcome = report.outcome.as_str();
+        if report.outcome == PartOutcome::Done {
+            tracing::debug!(part = report.name, us = report.us, "ended");
+        } else {
+            tracing::error!(part = report.name, outcome, detail, "did not end in order");
+        }
+        self.ledger().parts.push(report);
+    }
+}
+
+fn catch(run: impl FnOnce() -> Result<(), String>) -> Ended {
+    let (outcome, detail) = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(())) => (PartOutcome::Done, None),
+        Ok(Err(error)) => (PartOutcome::Failed, Some(error)),
+        Err(panic) => (PartOutcome::Panicked, Some(message(&*panic))),
+    };
+    Ended {
+        outcome,
+        detail,
+        at: Instant::now(),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,60 @@
+//! A descriptor that becomes readable once, and stays so.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+
+/// An eventfd that is rung and never silenced: any number of threads and event loops may wait on it.
+#[derive(Debug)]
+pub struct Wakeup(OwnedFd);
+
+impl Wakeup {
+    /// One that is not rung.
+    ///
+    /// # Errors
+    /// The kernel's: out of descriptors.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self(eventfd(
+            0,
+            EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
+        )?))
+    }
+
+    /// Makes it readable: one write(2), so it is safe in a signal handler.
+    pub fn ring(&self) {
+        // It can only fail when it is readable already.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    /// Whether it was rung.
+    #[must_use]
+    pub fn is_rung(&self) -> bool {
+        self.wait(Some(Duration::ZERO))
+    }
+
+    /// Waits until it is rung, at most for `timeout` (`None`: for ever). Whether it was.
+    #[must_use]
+    pub fn wait(&self, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let left = left.map(|left| Timespec::try_from(left).unwrap_or(Timespec::default()));
+            let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+            match poll(&mut fds, left.as_ref()) {
+                Ok(0) => return false,
+                Ok(_) => return true,
+                Err(Errno::INTR) => {}
+                // Only a broken descriptor: waiting on it would never end.
+                Err(_) => return true,
+            }
+        }
+    }
+}
+
+impl AsFd for Wakeup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

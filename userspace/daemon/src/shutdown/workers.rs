@@ -1,0 +1,323 @@
+//! The daemon's own threads as its end sees them: an accepting flag, counters, flush, stop.
+//!
+//! A worker has a [`WorkerGuard`] of its [`ThreadState`]; the coordinator has the
+//! [`ThreadRegistry`]. On the worker's fast path there is one load for each question.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What a flush came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flushed {
+    /// What the worker had processed when its buffers were empty.
+    pub processed: u64,
+    /// What was left in its buffers; 0 unless it ended before they were empty.
+    pub left: u64,
+}
+
+/// Workers that did not do in time what they were asked to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not in time: {}", .0.join(", "))]
+pub struct Late(
+    /// Their names.
+    pub Vec<String>,
+);
+
+/// One worker thread at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadReport {
+    /// Name of the thread.
+    pub name: String,
+    /// What it processed: packets, jobs.
+    pub processed: u64,
+    /// What it dropped because the shutdown had begun.
+    pub dropped_by_shutdown: u64,
+    /// Whether it takes on new work.
+    pub is_accepting: bool,
+    /// Whether it has ended.
+    pub is_stopped: bool,
+    /// What it said if it panicked.
+    pub panic: Option<String>,
+}
+
+/// What a worker thread and the coordinator share.
+#[derive(Debug)]
+pub struct ThreadState {
+    name: String,
+    accepting: AtomicBool,
+    processed: AtomicU64,
+    dropped: AtomicU64,
+    /// Number of the last flush that was asked for.
+    flush_wanted: AtomicU64,
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    flushed: u64,
+    last: Option<Flushed>,
+    stopped: bool,
+    panic: Option<String>,
+}
+
+impl ThreadState {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            accepting: AtomicBool::new(true),
+            processed: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            flush_wanted: AtomicU64::new(0),
+            progress: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Name of the thread.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the worker takes on new work: one load.
+    #[inline]
+    #[must_use]
+    pub fn is_accepting(&self) -> bool {
+        // SYNC: worker-accepting.
+        self.accepting.load(Ordering::Acquire)
+    }
+
+    /// The worker takes on nothing new from its next look on; what it has, it finishes.
+    pub fn stop_accepting(&self) {
+        // SYNC: worker-accepting. Release: a worker that sees it sees all that was done before.
+        self.accepting.store(false, Ordering::Release);
+    }
+
+    /// What it processed and dropped because of the shutdown, and how it is.
+    #[must_use]
+    pub fn report(&self) -> ThreadReport {
+        let progress = self.progress();
+        ThreadReport {
+            name: self.name.clone(),
+            processed: self.processed.load(Ordering::Relaxed),
+            dropped_by_shutdown: self.dropped.load(Ordering::Relaxed),
+            is_accepting: self.is_accepting(),
+            is_stopped: progress.stopped,
+            panic: progress.panic.clone(),
+        }
+    }
+
+    /// Whether the thread has ended.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.progress().stopped
+    }
+
+    /// Asks the worker to empty its buffers; [`Self::wait_flushed`] waits for it. The caller wakes
+    /// a worker that sleeps.
+    pub fn request_flush(&self) -> u64 {
+        // SYNC: worker-flush. Release: what was handed in before is flushed.
+        self.flush_wanted.fetch_add(1, Ordering::Release) + 1
+    }
+
+    /// Waits until flush `number` is done.
+    ///
+    /// # Errors
+    /// [`Late`] at the deadline, or if the worker ended with something in its buffers.
+    pub fn wait_flushed(&self, number: u64, deadline: Instant) -> Result<Flushed, Late> {
+        let progress = self.wait(deadline, |it| it.flushed >= number || it.stopped);
+        match progress.last {
+            Some(flushed) if progress.flushed >= number && flushed.left == 0 => Ok(flushed),
+            _ => Err(Late(vec![self.name.clone()])),
+        }
+    }
+
+    /// Waits until the thread has ended.
+    ///
+    /// # Errors
+    /// [`Late`] at the deadline.
+    pub fn wait_stopped(&self, deadline: Instant) -> Result<(), Late> {
+        if self.wait(deadline, |it| it.stopped).stopped {
+            Ok(())
+        } else {
+            Err(Late(vec![self.name.clone()]))
+        }
+    }
+
+    fn wait(
+        &self,
+        deadline: Instant,
+        done: impl Fn(&Progress) -> bool,
+    ) -> MutexGuard<'_, Progress> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let progress = self.progress();
+        self.changed
+            .wait_timeout_while(progress, left, |it| !done(it))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // No code panics with it locked.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The worker's hold on its [`ThreadState`]: it is stopped when this is dropped, also by a panic.
+#[derive(Debug)]
+pub struct WorkerGuard {
+    state: Arc<ThreadState>,
+    flushed: u64,
+}
+
+impl WorkerGuard {
+    /// Whether to take on new work: one load.
+    #[inline]
+    #[must_use]
+    pub fn is_accepting(&self) -> bool {
+        self.state.is_accepting()
+    }
+
+    /// Counts what was processed. One writer: a load and a store.
+    #[inline]
+    pub fn count_processed(&self, more: u64) {
+        add(&self.state.processed, more);
+    }
+
+    /// Counts what was dropped because the shutdown had begun.
+    #[inline]
+    pub fn count_dropped(&self, more: u64) {
+        add(&self.state.dropped, more);
+    }
+
+    /// Whether a flush is asked for: one load.
+    #[inline]
+    #[must_use]
+    pub fn is_flush_wanted(&self) -> bool {
+        // SYNC: worker-flush.
+        self.state.flush_wanted.load(Ordering::Acquire) != self.flushed
+    }
+
+    /// The flush that was asked for, if any, has `left` in the buffers now; with 0 it is done.
+    pub fn flush_progress(&mut self, left: u64) {
+        // SYNC: worker-flush. What is asked for from here on is another flush.
+        let wanted = self.state.flush_wanted.load(Ordering::Acquire);
+        if wanted == self.flushed || left > 0 {
+            return;
+        }
+        self.flushed = wanted;
+        let processed = self.state.processed.load(Ordering::Relaxed);
+        let mut progress = self.state.progress();
+        progress.flushed = wanted;
+        progress.last = Some(Flushed { processed, left });
+        self.state.changed.notify_all();
+    }
+
+    /// The worker caught a panic of its own.
+    pub fn note_panic(&self, message: &str) {
+        self.state.progress().panic = Some(message.to_owned());
+    }
+}
+
+fn add(counter: &AtomicU64, more: u64) {
+    let sum = counter.load(Ordering::Relaxed).wrapping_add(more);
+    counter.store(sum, Ordering::Relaxed);
+}
+
+impl Drop for WorkerGuard {
+    fn drop(&mut self) {
+        self.state.stop_accepting();
+        let mut progress = self.state.progress();
+        if std::thread::panicking() && progress.panic.is_none() {
+            progress.panic = Some("it panicked".to_owned());
+        }
+        progress.stopped = true;
+        self.state.changed.notify_all();
+    }
+}
+
+/// Every worker thread of the daemon, by name. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct ThreadRegistry(Arc<Mutex<Vec<Arc<ThreadState>>>>);
+
+impl ThreadRegistry {
+    /// Enters a worker; the guard goes to its thread.
+    pub fn register(&self, name: &str) -> WorkerGuard {
+        let state = Arc::new(ThreadState::new(name));
+        self.lock().push(Arc::clone(&state));
+        WorkerGuard { state, flushed: 0 }
+    }
+
+    /// The workers, in the order of their registration.
+    #[must_use]
+    pub fn threads(&self) -> Vec<Arc<ThreadState>> {
+        self.lock().clone()
+    }
+
+    /// No worker takes on anything new.
+    pub fn stop_accepting(&self) {
+        for thread in self.lock().iter() {
+            thread.stop_accepting();
+        }
+    }
+
+    /// Whether every worker has ended.
+    #[must_use]
+    pub fn all_stopped(&self) -> bool {
+        self.lock().iter().all(|thread| thread.is_stopped())
+    }
+
+    /// Waits until every worker has ended.
+    ///
+    /// # Errors
+    /// [`Late`] with those that have not after `timeout`.
+    pub fn wait_all_stopped(&self, timeout: Duration) -> Result<(), Late> {
+        let deadline = Instant::now() + timeout;
+        collect(self.threads().iter().map(|it| it.wait_stopped(deadline))).map(drop)
+    }
+
+    /// Asks every worker that lives to empty its buffers, calls `wake` so that none of them sleeps
+    /// on, and waits for all of them.
+    ///
+    /// # Errors
+    /// [`Late`] with those whose buffers are not empty after `timeout`.
+    pub fn flush_all(&self, timeout: Duration, wake: impl FnOnce()) -> Result<Vec<Flushed>, Late> {
+        let deadline = Instant::now() + timeout;
+        let mut threads = self.threads();
+        threads.retain(|thread| !thread.is_stopped());
+        let numbers: Vec<u64> = threads.iter().map(|it| it.request_flush()).collect();
+        wake();
+        let waits = threads.iter().zip(numbers);
+        collect(waits.map(|(thread, number)| thread.wait_flushed(number, deadline)))
+    }
+
+    /// Every worker's counters.
+    #[must_use]
+    pub fn reports(&self) -> Vec<ThreadReport> {
+        self.lock().iter().map(|thread| thread.report()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<ThreadState>>> {
+        // No code panics with it locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All results, or everyone who was late.
+fn collect<T>(results: impl Iterator<Item = Result<T, Late>>) -> Result<Vec<T>, Late> {
+    let mut late = Vec::new();
+    let mut done = Vec::new();
+    for result in results {
+        match result {
+            Ok(it) => done.push(it),
+            Err(Late(names)) => late.extend(names),
+        }
+    }
+    if late.is_empty() {
+        Ok(done)
+    } else {
+        Err(Late(late))
+    }
+}
