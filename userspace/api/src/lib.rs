@@ -27,6 +27,8 @@ pub mod who;
 mod whole;
 
 pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};
+pub use certificate::query::CertificateQuery;
+pub use certificate::verify::{Check, Outcome, Unverifiable, Verification, verify};
 pub use certificate::{
     Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,
     Reconciled, ReconciledCause, ReconciledWhat, Step, StepName, Versions,

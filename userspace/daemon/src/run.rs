@@ -78,7 +78,7 @@ pub fn run(
         Some(name) => Some(resolve_group(name)?),
         None => None,
     };
-    let archive = Archive::open(&config.state.dir, config.state.certificates)
+    let archive = Archive::open(&config.state.dir, config.state.retention())
         .map_err(system("cannot open the archive in state.dir"))?;
     let limbo = Limbo::open().map_err(system("cannot start a thread"))?;
     let bell = DeathBell::start()?;

@@ -83,6 +83,7 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         self.control.check()?;
         self.attach.check(&self.control)?;
+        self.state.check()?;
         self.limits.check()?;
         let mut names = HashSet::new();
         for poller in &self.poller {
@@ -141,6 +142,8 @@ mod tests {
             ("[control]\nmode = \"999\"".into(), "octal mode"),
             ("[probe]\nmode = \"maybe\"".into(), "required"),
             ("[limits]\nsessions = 0".into(), "1 to 1024"),
+            ("[state]\ncertificates = 0".into(), "1 to 100000"),
+            ("[state]\ncertificate_days = 40000".into(), "0 to 36500"),
             (
                 format!("{PORT}address=\"10.0.0.1\"\npoller=\"p\""),
                 "prefix length",

@@ -1,8 +1,15 @@
 //! `[state]`: what is kept on disk.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
+
+use super::ConfigError;
+use super::error::within;
+use crate::archive::Retention;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `[state]`
 #[derive(Clone, Debug, Deserialize)]
@@ -12,6 +19,8 @@ pub struct State {
     pub dir: PathBuf,
     /// Certificates that are kept; the oldest go first.
     pub certificates: usize,
+    /// Days that each is kept; 0: for ever.
+    pub certificate_days: u32,
 }
 
 impl Default for State {
@@ -19,6 +28,23 @@ impl Default for State {
         Self {
             dir: "/var/lib/onair".into(),
             certificates: 1000,
+            certificate_days: 0,
         }
+    }
+}
+
+impl State {
+    /// How long certificates are kept.
+    pub fn retention(&self) -> Retention {
+        let days = self.certificate_days;
+        Retention {
+            count: self.certificates,
+            age: (days > 0).then(|| DAY * days),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within("state.certificates", self.certificates, 1..=100_000)?;
+        within("state.certificate_days", self.certificate_days, 0..=36_500)
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    BlockerList, Certificate, CertificateList, EventName, Health, Problem, ProblemCode,
-    SessionList, SessionRef, SessionSpec, SessionView, Verdict, Who,
+    BlockerList, Certificate, CertificateList, CertificateQuery, EventName, Health, Problem,
+    ProblemCode, SessionList, SessionRef, SessionSpec, SessionView, Verdict, Who,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -138,6 +138,8 @@ pub enum Action {
     },
     /// Certificates that are kept.
     Certificates {
+        /// Which of them.
+        query: CertificateQuery,
         /// Newest first.
         reply: Reply<CertificateList>,
     },
@@ -366,8 +368,9 @@ impl ControlHandle {
     ///
     /// # Errors
     /// Those of [`ControlHandle::ask`].
-    pub async fn certificates(&self) -> Result<CertificateList, Problem> {
-        self.ask(|reply| Action::Certificates { reply }).await
+    pub async fn certificates(&self, query: CertificateQuery) -> Result<CertificateList, Problem> {
+        self.ask(|reply| Action::Certificates { query, reply })
+            .await
     }
 
     /// Follows what happens.

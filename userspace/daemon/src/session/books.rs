@@ -1,15 +1,12 @@
 //! What a session's certificate will tell: steps, counts, what was settled for others.
 
 use onair_api::{
-    Counts, Disagreement, Eviction, Reading, Reconciled, ReconciledCause, ReconciledWhat, Step,
-    StepName, Timestamp, Who,
+    Certificate, Counts, Disagreement, Eviction, Reading, Reconciled, ReconciledCause,
+    ReconciledWhat, Step, StepName, Timestamp, Who,
 };
 use onair_ipc::sys;
 
-/// Entries of `reconciled` that are kept: clients that die for ever do not fill the memory, and the
-/// certificate fits into a packet of the attach socket.
-const LISTED: usize = 200;
-/// Disagreements that are kept, likewise.
+/// Disagreements that are kept, as few as [`Certificate::LISTED`] is for what was reconciled.
 const DISAGREEMENTS: usize = 8;
 
 /// The books of one session since its last stop (steps) and since its creation (the rest).
@@ -93,7 +90,7 @@ impl Books {
             cause,
             at: Timestamp::now(),
         };
-        if self.reconciled.len() < LISTED {
+        if self.reconciled.len() < Certificate::LISTED {
             self.reconciled.push(reconciled.clone());
         }
         Some(reconciled)

@@ -37,10 +37,11 @@ pub(super) fn write(
     counts.frames_returned = counts
         .frames_lent
         .saturating_sub(counts.frames_reclaimed + counts.frames_reconciled + counts.frames_revoked);
-    Certificate {
+    let mut certificate = Certificate {
         format: Certificate::FORMAT,
         session: session.id,
         name: session.spec.name.clone(),
+        owner: Some(session.owner.clone()),
         generation: session.generation,
         boot_id: identity.boot_id.clone(),
         versions: identity.versions.clone(),
@@ -60,7 +61,10 @@ pub(super) fn write(
             held_by: memory.1,
         },
         disagreements: session.books.disagreements.clone(),
-    }
+        digest: None,
+    };
+    certificate.seal();
+    certificate
 }
 
 /// Completes it: the kernel's reading says that nobody has the memory any more.
@@ -80,4 +84,5 @@ pub fn complete(certificate: &mut Certificate, bytes: u64, reading: Reading) {
         bytes,
         at: Timestamp::now(),
     };
+    certificate.seal();
 }

@@ -41,10 +41,15 @@ impl Session {
             while attachment.memory.wake_some(64) {}
         }
         self.books.note(StepName::GatesClosed);
-        if let Place::Poller = self.place {
-            self.place = Place::Returning;
-            self.quiesce_sent = Some(Instant::now());
-            services.command(self.poller, Command::Quiesce(self.id.0));
+        match self.place {
+            Place::Poller => {
+                self.place = Place::Returning;
+                self.quiesce_sent = Some(Instant::now());
+                services.command(self.poller, Command::Quiesce(self.id.0));
+            }
+            // It came back before it was stopped: its poller died, or did not take it.
+            Place::Here(_) => self.books.note(StepName::PollersQuiesced),
+            Place::Returning => {}
         }
         self.rescan.begin();
         tracing::info!(session = %self.id, name = %self.spec.name, "stopped");

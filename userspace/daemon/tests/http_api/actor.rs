@@ -136,8 +136,11 @@ impl Actor {
                     Problem::new(ProblemCode::CertificatePending, format!("{session} lives"))
                 })));
             }
-            Action::Certificates { reply } => {
-                let certificates = self.gone.values().map(|c| c.summary()).collect();
+            Action::Certificates { query, reply } => {
+                let mut certificates = self.gone.values().rev().map(|it| &**it).collect::<Vec<_>>();
+                certificates.retain(|certificate| query.wants(certificate));
+                certificates.truncate(query.limit.unwrap_or(usize::MAX));
+                let certificates = certificates.into_iter().map(Certificate::summary).collect();
                 drop(reply.send(Ok(CertificateList { certificates })));
             }
             Action::Subscribe {
@@ -355,6 +358,8 @@ fn certificate(
 ) -> Certificate {
     Certificate {
         format: Certificate::FORMAT,
+        owner: None,
+        digest: None,
         session: view.id,
         name: view.name.clone(),
         generation: 1,

@@ -37,6 +37,7 @@ async fn openapi__read__then_every_path_answer_and_schema_is_there() {
     let expected = [
         "delete /v1/sessions/{id}",
         "get /v1/certificates",
+        "get /v1/certificates/{id}",
         "get /v1/events",
         "get /v1/health",
         "get /v1/openapi.json",

@@ -104,6 +104,59 @@ async fn session__stop_start_destroy__then_the_certificate_remains() {
     let list = api.get("/v1/certificates").await.json();
     assert_eq!(list["certificates"][0]["session"], id);
     assert_eq!(list["certificates"][0]["memory"]["state"], "pending");
+    let by_id = api.get(&format!("/v1/certificates/{id}")).await;
+    assert_eq!(by_id.json(), answer.json());
+}
+
+#[tokio::test]
+async fn certificates__searched__then_those_that_match_newest_first() {
+    let api = served();
+    let mut ids = Vec::new();
+    for name in ["cam1", "cam2", "cam1"] {
+        let id = create(&api, name).await;
+        let path = format!("/v1/sessions/{id}");
+        api.ask("POST", &format!("{path}/stop"), None).await;
+        assert_eq!(api.ask("DELETE", &path, None).await.status, 200);
+        ids.push(id);
+    }
+    for (query, found) in [
+        ("", vec![2, 1, 0]),
+        ("?name=cam1", vec![2, 0]),
+        (&format!("?name={}", ids[1]), vec![1]),
+        ("?name=cam3", vec![]),
+        ("?operation=destroy", vec![2, 1, 0]),
+        ("?operation=shutdown", vec![]),
+        ("?since=2000-01-01T00:00:00Z&limit=2", vec![2, 1]),
+        ("?since=2100-01-01T00%3A00%3A00Z", vec![]),
+        ("?name=cam1&operation=destroy&limit=1", vec![2]),
+    ] {
+        let list = api.get(&format!("/v1/certificates{query}")).await.json();
+        let list = list["certificates"].as_array().unwrap();
+        let listed: Vec<_> = list.iter().map(|it| it["session"].as_str()).collect();
+        let found: Vec<_> = found.iter().map(|&at| Some(ids[at].as_str())).collect();
+        assert_eq!(listed, found, "{query}");
+    }
+    for (query, field) in [
+        ("name=UPPER", "name"),
+        ("operation=force", "operation"),
+        ("since=yesterday", "since"),
+        ("limit=0", "limit"),
+        ("limit=100001", "limit"),
+        ("limit=-1", "limit"),
+    ] {
+        let problem = api
+            .get(&format!("/v1/certificates?{query}"))
+            .await
+            .problem();
+        assert_eq!(problem.code.as_str(), "invalid_request", "{query}");
+        assert_eq!(problem.errors[0].field, field, "{query}");
+    }
+    for query in ["force=true", "limit=1&limit=2"] {
+        let answer = api.get(&format!("/v1/certificates?{query}")).await;
+        assert_eq!(answer.code(), "invalid_request", "{query}");
+        let field = query.split('=').next().unwrap();
+        assert!(answer.problem().detail.contains(field), "{answer:?}");
+    }
 }
 
 #[tokio::test]

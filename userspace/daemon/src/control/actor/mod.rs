@@ -241,8 +241,8 @@ impl Actor {
             } => {
                 let _ = reply.send(self.certificate(&caller, &session));
             }
-            Action::Certificates { reply } => {
-                let _ = reply.send(Ok(self.services.archive.list()));
+            Action::Certificates { query, reply } => {
+                let _ = reply.send(Ok(self.services.archive.list(&query)));
             }
             Action::Subscribe {
                 caller,
@@ -267,6 +267,7 @@ impl Actor {
             self.services.dataplane.check_ports();
             self.services.probe.test();
             self.services.tell_probe_state();
+            self.services.archive.trim();
         }
         let ids: Vec<u64> = self.sessions.keys().copied().collect();
         for id in ids {

@@ -163,7 +163,7 @@ impl Actor {
             ));
         }
         if let Some(certificate) = self.services.archive.find(session) {
-            caller.require(Some(certificate.requester.uid))?;
+            caller.require(Some(certificate.owner_uid()))?;
             return Ok(Box::new(certificate.clone()));
         }
         match self.find(caller, session) {

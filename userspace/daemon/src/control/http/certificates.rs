@@ -1,15 +1,21 @@
-//! Certificates: one session's, and all that are kept.
+//! Certificates: one session's, and those of all that are kept that are searched for.
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, State};
-use onair_api::{Certificate, CertificateList};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Extension, Path, Query, State};
+use onair_api::{
+    Certificate, CertificateList, CertificateQuery, Operation, Problem, ProblemCode, SpecError,
+};
+use serde::Deserialize;
 
 use super::refusal::{OfAll, OfCertificate, Refusal};
 use super::router::Api;
 use super::sessions::which;
 use crate::control::authority::Right;
 use crate::control::peer::Peer;
+
+/// Most certificates that one answer may be asked for.
+const MOST: usize = 100_000;
 
 /// The proof that a session was off air when it was destroyed.
 #[utoipa::path(get, path = "/v1/sessions/{id}/certificate", tag = "certificates",
@@ -25,13 +31,79 @@ pub(super) async fn show(
     Ok(Json(*api.handle.certificate(caller, which(path)?).await?))
 }
 
-/// Every certificate that is kept.
+/// One certificate: the same as `GET /v1/sessions/{id}/certificate`.
+#[utoipa::path(get, path = "/v1/certificates/{id}", tag = "certificates",
+    operation_id = "show_kept_certificate",
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", description = "A session's id, or a name: the last of that name.")),
+    responses((status = 200, description = "The certificate.", body = Certificate), OfCertificate))]
+pub(super) async fn show_kept(
+    state: State<Api>,
+    peer: Extension<Peer>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<Certificate>, Refusal> {
+    show(state, peer, path).await
+}
+
+/// What a search may give, as it comes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    name: Option<String>,
+    operation: Option<String>,
+    since: Option<String>,
+    limit: Option<String>,
+}
+
+/// Certificates that are kept, or those of them that are searched for.
 #[utoipa::path(get, path = "/v1/certificates", tag = "certificates", operation_id = "list_certificates",
+    params(
+        ("name" = Option<String>, Query, description = "A session's name or id."),
+        ("operation" = Option<Operation>, Query, description = "By which they were destroyed."),
+        ("since" = Option<String>, Query, format = DateTime, description = "Issued then or later (RFC 3339)."),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 100_000, description = "The newest so many."),
+    ),
     responses((status = 200, description = "Certificates, newest first.", body = CertificateList), OfAll))]
 pub(super) async fn list(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<CertificateList>, Refusal> {
     api.authority.admit_all(&peer, Right::Read)?;
-    Ok(Json(api.handle.certificates().await?))
+    let Query(parameters) =
+        parameters.map_err(|e| Refusal::new(ProblemCode::InvalidRequest, e.body_text()))?;
+    Ok(Json(api.handle.certificates(parameters.read()?).await?))
+}
+
+impl Parameters {
+    fn read(&self) -> Result<CertificateQuery, Refusal> {
+        Ok(CertificateQuery {
+            session: one("name", self.name.as_deref(), |text| {
+                text.parse()
+                    .map_err(|e: onair_api::id::IdError| e.to_string())
+            })?,
+            operation: one("operation", self.operation.as_deref(), |text| {
+                serde_json::from_value(text.into()).map_err(|e| e.to_string())
+            })?,
+            since: one("since", self.since.as_deref(), |text| {
+                serde_json::from_value(text.into()).map_err(|e| e.to_string())
+            })?,
+            limit: one("limit", self.limit.as_deref(), |text| {
+                let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+                limit.ok_or_else(|| format!("{text:?} is no limit: give 1 to {MOST}"))
+            })?,
+        })
+    }
+}
+
+/// A parameter, if it is given; named, if it cannot be understood.
+fn one<T>(
+    name: &str,
+    text: Option<&str>,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, Refusal> {
+    text.map(parse).transpose().map_err(|problem| {
+        let error = SpecError::new(name, problem);
+        let problem = Problem::new(ProblemCode::InvalidRequest, error.to_string());
+        Refusal(problem.with_errors(vec![error]))
+    })
 }

@@ -43,6 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(certificates::show))
         .routes(routes!(certificates::list))
         .routes(routes!(events::follow))
+        .routes(routes!(certificates::show_kept))
         .routes(routes!(health::show))
         .routes(routes!(problems::list))
         .routes(routes!(problems::show))

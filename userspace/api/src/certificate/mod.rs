@@ -1,5 +1,9 @@
 //! The proof that a session was off air when it was destroyed.
 
+pub mod digest;
+pub mod query;
+pub mod verify;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,8 +15,11 @@ use crate::time::Timestamp;
 use crate::verdict::Reading;
 use crate::who::Who;
 
-/// What one destroy stood on. Written once; only `memory` (and the step that goes with it) is
-/// completed later.
+/// What one destroy stood on. Written once; only `memory` (with the step, the reading and the digest
+/// that go with it) is completed later.
+///
+/// A field that is added is left out where it is empty, or [`Certificate::FORMAT`] is raised: a
+/// certificate that was written without it must keep its digest when a later program hands it on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Certificate {
     /// Version of this document's form: [`Certificate::FORMAT`].
@@ -21,6 +28,9 @@ pub struct Certificate {
     pub session: SessionId,
     /// Its name.
     pub name: SessionName,
+    /// Who made the session, and may see this. Absent in format 1: who asked may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Who>,
     /// Generation of its gate when it was destroyed: how many times it had been started.
     pub generation: u64,
     /// The kernel's boot id (`/proc/sys/kernel/random/boot_id`): monotonic times of two
@@ -56,11 +66,24 @@ pub struct Certificate {
     pub memory: Memory,
     /// Moments on the way at which the witnesses contradicted each other.
     pub disagreements: Vec<Disagreement>,
+    /// `sha256:` and the digits of [`digest::of`] all the rest. It shows accident and careless
+    /// editing; it is no signature. Absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 impl Certificate {
-    /// The present [`Certificate::format`].
-    pub const FORMAT: u32 = 1;
+    /// The present [`Certificate::format`]. Format 1 had no digest and no owner.
+    pub const FORMAT: u32 = 2;
+    /// Entries of [`Certificate::reconciled`] at most: clients that die for ever do not fill the
+    /// daemon's memory, and the certificate fits into a packet of the attach socket.
+    pub const LISTED: usize = 200;
+
+    /// User id of whom it belongs to: the session's owner.
+    #[must_use]
+    pub fn owner_uid(&self) -> u32 {
+        self.owner.as_ref().unwrap_or(&self.requester).uid
+    }
 
     /// The short form for lists.
     #[must_use]

@@ -1,0 +1,112 @@
+//! The digest of a certificate: SHA-256 of its canonical JSON.
+//!
+//! It shows accident and careless editing. It is no signature: whoever can write the file can
+//! compute it anew.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::Certificate;
+
+/// Field of the document that carries the digest, and is not covered by it.
+pub const FIELD: &str = "digest";
+/// What stands before the hexadecimal digits: the algorithm.
+const ALGORITHM: &str = "sha256:";
+
+/// The digest of `document` without its [`FIELD`]: of the canonical form, which has an object's
+/// fields in the order of their names' octets, no white space, and numbers and strings as
+/// `serde_json` writes them. Every other field counts, also one that this program does not know.
+#[must_use]
+pub fn of(document: &Value) -> String {
+    let mut text = String::new();
+    canonical(document, true, &mut text);
+    let mut digest = String::from(ALGORITHM);
+    for octet in Sha256::digest(&text) {
+        digest.push(char::from_digit(u32::from(octet >> 4), 16).unwrap_or('?'));
+        digest.push(char::from_digit(u32::from(octet & 15), 16).unwrap_or('?'));
+    }
+    digest
+}
+
+fn canonical(value: &Value, is_whole: bool, text: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let mut sorted: Vec<_> = fields
+                .iter()
+                .filter(|(name, _)| !is_whole || name.as_str() != FIELD)
+                .collect();
+            sorted.sort_unstable_by_key(|(name, _)| name.as_str());
+            text.push('{');
+            for (at, (name, value)) in sorted.into_iter().enumerate() {
+                if at > 0 {
+                    text.push(',');
+                }
+                *text += &Value::from(name.as_str()).to_string();
+                text.push(':');
+                canonical(value, false, text);
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    text.push(',');
+                }
+                canonical(item, false, text);
+            }
+            text.push(']');
+        }
+        scalar => *text += &scalar.to_string(),
+    }
+}
+
+impl Certificate {
+    /// Writes the digest of all the rest into it. To be done last, and again after each change.
+    ///
+    /// # Panics
+    /// Never: a certificate's maps have text keys.
+    pub fn seal(&mut self) {
+        let document = serde_json::to_value(&*self).expect("maps have text keys");
+        self.digest = Some(of(&document));
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn digest__known_document__then_the_known_value() {
+        // printf '{"a":[1,"x\\n"],"b":18446744073709551615}' | sha256sum
+        let document = json!({"b": u64::MAX, "digest": "any", "a": [1, "x\n"]});
+        assert_eq!(
+            of(&document),
+            "sha256:2e7f89c9ca3e527779a3b6d0ac286e70273645348be329e31d385d710b28220a"
+        );
+    }
+
+    #[test]
+    fn digest__fields_in_another_order__then_the_same() {
+        let one: Value = serde_json::from_str(r#"{"a":{"x":1,"digest":2},"b":null}"#).unwrap();
+        let two: Value =
+            serde_json::from_str("{\"b\": null, \"a\": {\"digest\": 2, \"x\": 1}}").unwrap();
+        assert_eq!(of(&one), of(&two));
+    }
+
+    #[test]
+    fn digest__any_other_field_changed__then_another() {
+        let good = json!({"a": 1, "inner": {"digest": "counts"}, "list": [1, 2]});
+        for bad in [
+            json!({"a": 2, "inner": {"digest": "counts"}, "list": [1, 2]}),
+            json!({"a": "1", "inner": {"digest": "counts"}, "list": [1, 2]}),
+            json!({"a": 1, "inner": {"digest": "changed"}, "list": [1, 2]}),
+            json!({"a": 1, "inner": {"digest": "counts"}, "list": [2, 1]}),
+            json!({"a": 1, "inner": {"digest": "counts"}, "list": [1, 2], "more": null}),
+        ] {
+            assert_ne!(of(&good), of(&bad), "{bad}");
+        }
+    }
+}

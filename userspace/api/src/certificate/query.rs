@@ -1,0 +1,32 @@
+//! Which certificates of those that are kept are wanted.
+
+use super::{Certificate, Operation};
+use crate::id::SessionRef;
+use crate::time::Timestamp;
+
+/// A search: a certificate is wanted when everything that is given holds for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateQuery {
+    /// Of this session: an id, or a name (every session of that name).
+    pub session: Option<SessionRef>,
+    /// Of this operation.
+    pub operation: Option<Operation>,
+    /// Issued then or later.
+    pub since: Option<Timestamp>,
+    /// The newest so many of them.
+    pub limit: Option<usize>,
+}
+
+impl CertificateQuery {
+    /// Whether a certificate is one of those that are wanted, the limit aside.
+    #[must_use]
+    pub fn wants(&self, certificate: &Certificate) -> bool {
+        let of_session = self.session.as_ref().is_none_or(|session| match session {
+            SessionRef::Id(id) => certificate.session == *id,
+            SessionRef::Name(name) => certificate.name == *name,
+        });
+        let is_operation = |operation| certificate.operation == operation;
+        let is_later = |since| certificate.issued_at >= since;
+        of_session && self.operation.is_none_or(is_operation) && self.since.is_none_or(is_later)
+    }
+}

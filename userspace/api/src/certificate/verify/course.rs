@@ -1,0 +1,176 @@
+//! The course from stop to destroyed: which steps, in which order, and by when.
+
+use std::time::Duration;
+
+use super::{Check, Found, absent, check};
+use crate::certificate::{Certificate, Operation, Step, StepName};
+
+/// How much later than the deadline a verdict may come: the last look begins when it passes.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Steps of a session that was started, and has ended stopped.
+const OF_A_STOP: [StepName; 2] = [StepName::StopRequested, StepName::GatesClosed];
+
+/// What must have come before what.
+const ORDER: [(StepName, StepName); 11] = [
+    (StepName::StopRequested, StepName::GatesClosed),
+    (StepName::GatesClosed, StepName::PollersQuiesced),
+    (StepName::GatesClosed, StepName::LastUserLeft),
+    (StepName::StopRequested, StepName::DestroyRequested),
+    (StepName::PollersQuiesced, StepName::Verdict),
+    (StepName::LastUserLeft, StepName::Verdict),
+    (StepName::DestroyRequested, StepName::Verdict),
+    (StepName::DestroyRequested, StepName::Evicted),
+    (StepName::Evicted, StepName::Verdict),
+    (StepName::GatesClosed, StepName::Quarantined),
+    (StepName::Verdict, StepName::Destroyed),
+];
+
+/// Steps that an operation takes, and steps that it does not.
+fn steps_of(operation: Operation) -> (&'static [StepName], &'static [StepName]) {
+    use StepName::{DestroyRequested, Destroyed, Evicted, LastUserLeft, Quarantined, Verdict};
+    match operation {
+        Operation::Destroy | Operation::DestroyWait | Operation::Shutdown => (
+            &[DestroyRequested, LastUserLeft, Verdict, Destroyed],
+            &[Evicted, Quarantined],
+        ),
+        // The probe may still see those who were cut off: then nobody says that they have left.
+        Operation::Abort => (
+            &[DestroyRequested, Evicted, Verdict, Destroyed],
+            &[Quarantined],
+        ),
+        // No verdict and no end: its users are in it.
+        Operation::Quarantine => (&[Quarantined], &[Evicted, Verdict, Destroyed]),
+    }
+}
+
+pub(super) fn checks(certificate: &Certificate) -> [Check; 3] {
+    [
+        check("steps", steps(certificate)),
+        check("clock", clock(certificate)),
+        deadline(certificate),
+    ]
+}
+
+/// A step of the certificate.
+pub(super) fn step(certificate: &Certificate, name: StepName) -> Option<&Step> {
+    certificate.steps.iter().find(|step| step.step == name)
+}
+
+/// The step with which the session was over for its users.
+pub(super) fn ended(certificate: &Certificate) -> Option<&Step> {
+    step(certificate, StepName::Destroyed).or_else(|| step(certificate, StepName::Quarantined))
+}
+
+/// Whether the session was ever started: one that was not has never been stopped either.
+pub(super) fn was_started(certificate: &Certificate) -> bool {
+    certificate.generation > 0
+}
+
+fn steps(certificate: &Certificate) -> Found {
+    let place = |name| certificate.steps.iter().position(|step| step.step == name);
+    let (needed, foreign) = steps_of(certificate.operation);
+    let of_a_stop = OF_A_STOP.iter().filter(|_| was_started(certificate));
+    for needed in of_a_stop.chain(needed) {
+        if place(*needed).is_none() {
+            return Err(format!("{needed} is missing"));
+        }
+    }
+    let is_destroyed = place(StepName::Destroyed).is_some();
+    if was_started(certificate) && is_destroyed && place(StepName::PollersQuiesced).is_none() {
+        return Err(format!("{} is missing", StepName::PollersQuiesced));
+    }
+    if let Some(foreign) = foreign.iter().find(|step| place(**step).is_some()) {
+        return Err(format!("{} has no {foreign}", certificate.operation));
+    }
+    for (at, step) in certificate.steps.iter().enumerate() {
+        if place(step.step) != Some(at) {
+            return Err(format!("{} is there twice", step.step));
+        }
+    }
+    for (first, then) in ORDER {
+        if place(then).is_some_and(|then| place(first).is_some_and(|first| first >= then)) {
+            return Err(format!("{then} stands before {first}"));
+        }
+    }
+    if was_started(certificate) && place(StepName::StopRequested) != Some(0) {
+        return Err("something stands before stop_requested".to_owned());
+    }
+    let end = ended(certificate).and_then(|end| place(end.step));
+    let after = &certificate.steps[end.map_or(0, |end| end + 1)..];
+    match after
+        .iter()
+        .find(|step| step.step != StepName::MemoryReturned)
+    {
+        Some(step) => Err(format!("{} stands after the end", step.step)),
+        None => Ok(format!(
+            "{}, each once and in order",
+            certificate.steps.len()
+        )),
+    }
+}
+
+/// All times are of one boot: the monotonic clock must not go back, and both figures of a step must
+/// say the same.
+fn clock(certificate: &Certificate) -> Found {
+    if certificate.boot_id.is_empty() {
+        return Err("there is no boot id".to_owned());
+    }
+    let Some(began) = certificate.steps.first().map(|step| step.monotonic_ns) else {
+        return Err("there are no steps".to_owned());
+    };
+    let mut last = began;
+    for step in &certificate.steps {
+        if step.monotonic_ns < last {
+            return Err(format!("{} is earlier than the step before it", step.step));
+        }
+        last = step.monotonic_ns;
+        if step.since_stop_us != (last - began) / 1000 {
+            return Err(format!(
+                "{} says {} µs after the stop, and its clock {} µs",
+                step.step,
+                step.since_stop_us,
+                (last - began) / 1000
+            ));
+        }
+    }
+    Ok(format!("monotonic, boot {}", certificate.boot_id))
+}
+
+fn deadline(certificate: &Certificate) -> Check {
+    let name = "deadline";
+    let waited = step(certificate, StepName::Verdict)
+        .zip(step(certificate, StepName::DestroyRequested))
+        .map(|(verdict, asked)| verdict.monotonic_ns.saturating_sub(asked.monotonic_ns))
+        .map(Duration::from_nanos);
+    match (certificate.operation, certificate.deadline_ms, waited) {
+        (Operation::Destroy, None, _) => absent(name, "none: at once or not at all"),
+        (Operation::Destroy, Some(ms), _) => check(
+            name,
+            Err(format!("destroy waits for nobody, and {ms} ms are allowed")),
+        ),
+        (Operation::DestroyWait, None, _) => check(
+            name,
+            Err("destroy_wait has one, and it is not there".to_owned()),
+        ),
+        (Operation::Shutdown | Operation::Abort | Operation::Quarantine, None, _) => {
+            absent(name, "none")
+        }
+        (Operation::Quarantine, Some(ms), _) => check(
+            name,
+            Err(format!(
+                "a quarantine waits for nobody, and {ms} ms are allowed"
+            )),
+        ),
+        (_, Some(_), None) => check(name, Err("the steps do not tell the wait".to_owned())),
+        (_, Some(ms), Some(waited)) => {
+            let allowed = Duration::from_millis(ms);
+            let told = format!("{waited:?} of {allowed:?} were waited");
+            if waited > allowed.saturating_add(GRACE) {
+                check(name, Err(told))
+            } else {
+                check(name, Ok(told))
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Whether a certificate holds: its claims against each other, without belief in the conclusion that
+//! its issuer drew from them.
+//!
+//! Each check is one file's function over the document; what a claim is worth (was the kernel really
+//! asked?) no reader of a document can say. The digest shows accident and careless editing only.
+
+mod books;
+mod course;
+mod memory;
+#[cfg(test)]
+mod tests;
+mod witnesses;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Certificate, Operation, digest};
+use crate::who::Via;
+
+/// First [`Certificate::format`] that has a digest.
+const FIRST_WITH_DIGEST: u32 = 2;
+
+/// What a check came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// What is claimed holds.
+    Holds,
+    /// It does not.
+    Fails,
+    /// The certificate claims nothing of the kind.
+    Absent,
+}
+
+/// One check and what it came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// A word that does not change: `digest`, `steps`, `slots`, …
+    pub name: String,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Why, for people.
+    pub detail: String,
+}
+
+/// What the checks of one certificate came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The session, as far as it can be read.
+    pub session: Option<String>,
+    /// Its name, likewise.
+    pub name: Option<String>,
+    /// No check failed.
+    pub holds: bool,
+    /// Every check.
+    pub checks: Vec<Check>,
+}
+
+/// Why a document cannot be checked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unverifiable {
+    /// It is something else.
+    #[error("it is no certificate: it has no number `format`")]
+    NotACertificate,
+    /// It is of a form that this program does not know.
+    #[error(
+        "its format is {found}, and this program knows 1 to {}: use the one that was installed with \
+         the daemon that wrote it",
+        Certificate::FORMAT
+    )]
+    Format {
+        /// Its format.
+        found: u64,
+    },
+}
+
+/// Checks a certificate, given as the document that it came as: fields that this program does not
+/// know count for the digest.
+///
+/// # Errors
+/// [`Unverifiable`]: it is no certificate, or one of a later format.
+pub fn verify(document: &Value) -> Result<Verification, Unverifiable> {
+    let format = document
+        .get("format")
+        .and_then(Value::as_u64)
+        .ok_or(Unverifiable::NotACertificate)?;
+    if !(1..=u64::from(Certificate::FORMAT)).contains(&format) {
+        return Err(Unverifiable::Format { found: format });
+    }
+    let text = |field: &str| document.get(field)?.as_str().map(str::to_owned);
+    let mut checks = vec![digest_check(document, format)];
+    match Certificate::deserialize(document) {
+        Ok(certificate) => {
+            checks.push(requester(&certificate));
+            checks.extend(course::checks(&certificate));
+            checks.extend(witnesses::checks(&certificate));
+            checks.extend(memory::checks(&certificate));
+            checks.extend(books::checks(&certificate));
+        }
+        Err(error) => checks.push(check("form", Err(error.to_string()))),
+    }
+    Ok(Verification {
+        session: text("session"),
+        name: text("name"),
+        holds: checks.iter().all(|check| check.outcome != Outcome::Fails),
+        checks,
+    })
+}
+
+/// A claim that holds, with what holds; or what is wrong with it.
+type Found = Result<String, String>;
+
+fn check(name: &str, found: Found) -> Check {
+    let (outcome, detail) = match found {
+        Ok(detail) => (Outcome::Holds, detail),
+        Err(detail) => (Outcome::Fails, detail),
+    };
+    Check {
+        name: name.to_owned(),
+        outcome,
+        detail,
+    }
+}
+
+fn absent(name: &str, detail: &str) -> Check {
+    Check {
+        name: name.to_owned(),
+        outcome: Outcome::Absent,
+        detail: detail.to_owned(),
+    }
+}
+
+fn digest_check(document: &Value, format: u64) -> Check {
+    let has_one = format >= u64::from(FIRST_WITH_DIGEST);
+    match document.get(digest::FIELD) {
+        None if !has_one => absent("digest", "no digest: format 1 had none"),
+        None => check(
+            "digest",
+            Err(format!("format {format} has one, and it is not there")),
+        ),
+        Some(_) if !has_one => check(
+            "digest",
+            Err("format 1 had none, and one is there".to_owned()),
+        ),
+        Some(told) => {
+            let is = digest::of(document);
+            let found = if told.as_str() == Some(&is) {
+                Ok(is)
+            } else {
+                Err(format!("it says {told}, and the rest has {is}"))
+            };
+            check("digest", found)
+        }
+    }
+}
+
+/// Who asked: the daemon itself shuts sessions down, and nobody else does.
+fn requester(certificate: &Certificate) -> Check {
+    let who = &certificate.requester;
+    let is_daemon = who.via == Via::Daemon;
+    let found = match certificate.operation {
+        Operation::Shutdown if !is_daemon => {
+            Err(format!("a shutdown is the daemon's own, and {who} asked"))
+        }
+        Operation::Destroy | Operation::DestroyWait if is_daemon => Err(format!(
+            "{} is asked for by others, not the daemon",
+            certificate.operation
+        )),
+        _ => Ok(who.to_string()),
+    };
+    check("requester", found)
+}

@@ -1,0 +1,177 @@
+//! What each witness said, and when, and whether it could know.
+
+use super::course::{step, was_started};
+use super::{Check, Found, check};
+use crate::certificate::{Certificate, Operation, StepName};
+use crate::health::{ProbeMode, ProbeState};
+use crate::verdict::{Reading, Says, Witness, WordOf};
+
+/// The readings that a destroy stands on: name, witness, whose word.
+const NEEDED: [(&str, Witness, WordOf); 4] = [
+    ("slots", Witness::W1, WordOf::Client),
+    ("ledger", Witness::W1, WordOf::Daemon),
+    ("probe", Witness::W2, WordOf::Kernel),
+    ("pollers", Witness::W3, WordOf::Daemon),
+];
+
+pub(super) fn checks(certificate: &Certificate) -> Vec<Check> {
+    let of_witness = NEEDED.map(|(name, witness, word_of)| {
+        let found = one(certificate, name)
+            .and_then(|reading| whose(reading, witness, word_of))
+            .and_then(|reading| in_time(certificate, reading))
+            .and_then(|reading| nobody_hidden(certificate, reading))
+            .and_then(|reading| match certificate.operation {
+                // Whatever they saw is only told: it was set aside with its users.
+                Operation::Quarantine => Ok(told(reading)),
+                // Everybody was cut off; callers that the kernel still sees are not waited for.
+                Operation::Abort if witness == Witness::W2 => Ok(told(reading)),
+                _ => no_user(certificate, reading),
+            });
+        check(name, found)
+    });
+    let mut all = Vec::from(of_witness);
+    all.push(check("others", others(certificate)));
+    all.push(check("disagreements", disagreements(certificate)));
+    all
+}
+
+/// The reading of this name, of which there must be one.
+pub(super) fn one<'a>(certificate: &'a Certificate, name: &str) -> Result<&'a Reading, String> {
+    let mut of_name = certificate.readings.iter().filter(|it| it.name == name);
+    match (of_name.next(), of_name.next()) {
+        (Some(reading), None) => consistent(reading),
+        (None, _) => Err("it was not heard".to_owned()),
+        (Some(_), Some(_)) => Err("it was heard twice".to_owned()),
+    }
+}
+
+/// The number beside the word.
+fn consistent(reading: &Reading) -> Result<&Reading, String> {
+    match (reading.says, reading.users) {
+        (Says::Users, 0) => Err("it says users, and counts none".to_owned()),
+        (Says::Users, _) | (_, 0) => Ok(reading),
+        (says, users) => Err(format!("it says {says}, and counts {users} users")),
+    }
+}
+
+pub(super) fn whose(
+    reading: &Reading,
+    witness: Witness,
+    word_of: WordOf,
+) -> Result<&Reading, String> {
+    if reading.witness == witness && reading.word_of == word_of {
+        return Ok(reading);
+    }
+    Err(format!(
+        "it is {witness}'s and the {word_of}'s word, not {}'s and the {}'s",
+        reading.witness, reading.word_of
+    ))
+}
+
+fn told(reading: &Reading) -> String {
+    format!("told only, it says {}: {}", reading.says, reading.detail)
+}
+
+/// Users are left out only of those who were cut off, and W4 leaves out nobody.
+fn nobody_hidden<'a>(
+    certificate: &Certificate,
+    reading: &'a Reading,
+) -> Result<&'a Reading, String> {
+    if reading.left_out == 0 || certificate.counts.evictions > 0 {
+        return Ok(reading);
+    }
+    Err(format!(
+        "{} users are left out, and nobody was evicted",
+        reading.left_out
+    ))
+}
+
+/// Between the shut gates and the verdict (or the quarantine).
+fn in_time<'a>(certificate: &Certificate, reading: &'a Reading) -> Result<&'a Reading, String> {
+    let at = |name| step(certificate, name).map(|step| step.monotonic_ns);
+    let shut = if was_started(certificate) {
+        at(StepName::GatesClosed)
+    } else {
+        at(StepName::DestroyRequested).or(Some(0))
+    };
+    match (shut, at(StepName::Verdict).or(at(StepName::Quarantined))) {
+        (Some(shut), _) if reading.at_monotonic_ns < shut => {
+            Err("it looked before the gates were shut".to_owned())
+        }
+        (_, Some(verdict)) if reading.at_monotonic_ns > verdict => {
+            Err("it looked after the verdict".to_owned())
+        }
+        (Some(_), Some(_)) => Ok(reading),
+        _ => Err("the steps do not tell whether it looked in time".to_owned()),
+    }
+}
+
+fn no_user(certificate: &Certificate, reading: &Reading) -> Found {
+    let probe = &certificate.probe;
+    match reading.says {
+        Says::Zero if reading.witness != Witness::W2 => Ok(reading.detail.clone()),
+        Says::Zero if probe.mode == ProbeMode::Off => {
+            Err("it says zero, and the probe was off".to_owned())
+        }
+        Says::Zero if probe.state != ProbeState::Watching || probe.canary_at.is_none() => {
+            Err("it says zero, and was not proven to see".to_owned())
+        }
+        Says::Zero => Ok(reading.detail.clone()),
+        Says::NotApplicable if reading.witness == Witness::W2 => match probe.mode {
+            ProbeMode::Required => {
+                Err("it was required, and is said to be not applicable".to_owned())
+            }
+            mode => Ok(format!(
+                "not applicable, probe.mode is {mode}: {}",
+                reading.detail
+            )),
+        },
+        says => Err(format!("it says {says}: {}", reading.detail)),
+    }
+}
+
+/// Readings that no destroy needs must not speak against it either.
+fn others(certificate: &Certificate) -> Found {
+    let known = |name: &str| name == "mapping" || NEEDED.iter().any(|(it, ..)| *it == name);
+    let mut others = certificate.readings.iter().filter(|it| !known(&it.name));
+    let against = |reading: &&Reading| !matches!(reading.says, Says::Zero | Says::NotApplicable);
+    match others.find(against) {
+        Some(reading) => Err(format!("{} says {}", reading.name, reading.says)),
+        None => Ok("no other witness speaks against it".to_owned()),
+    }
+}
+
+/// Each was one, and was over before the verdict.
+fn disagreements(certificate: &Certificate) -> Found {
+    let verdict = step(certificate, StepName::Verdict).map(|step| step.at);
+    let may_stay = matches!(
+        certificate.operation,
+        Operation::Quarantine | Operation::Abort
+    );
+    for one in &certificate.disagreements {
+        let says = |name: &str, says: Says| {
+            one.readings
+                .iter()
+                .any(|reading| reading.name == name && reading.says == says)
+        };
+        if !says("slots", Says::Zero) || !says("probe", Says::Users) {
+            return Err(format!("that of {} is none by its own readings", one.at));
+        }
+        match (one.resolved_at, verdict) {
+            (None, _) if may_stay => {}
+            (None, _) => return Err(format!("that of {} was never resolved", one.at)),
+            (Some(resolved), _) if resolved < one.at => {
+                return Err(format!("that of {} ended before it began", one.at));
+            }
+            (Some(resolved), Some(verdict)) if resolved > verdict => {
+                return Err(format!("that of {} was resolved after the verdict", one.at));
+            }
+            (Some(_), _) => {}
+        }
+    }
+    Ok(match certificate.disagreements.len() {
+        0 => "none".to_owned(),
+        count if may_stay => format!("{count}"),
+        count => format!("{count}, each resolved before the verdict"),
+    })
+}
