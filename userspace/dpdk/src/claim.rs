@@ -7,7 +7,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     sync::{Mutex, PoisonError},
     thread,
@@ -95,6 +95,19 @@ impl Claim {
     }
 }
 
+/// Whether somebody else, in this process or another, has a claim on a queue of `interface` in the
+/// calling thread's namespace. Abstract addresses stand in `/proc/net/unix` (proc(5)).
+pub(crate) fn others(interface: &str, own: Option<&Claim>) -> io::Result<bool> {
+    let prefix = format!("@onair/af_xdp/{interface}/");
+    let own = own.map(|claim| format!("@{}", claim.key.1));
+    let text = fs::read("/proc/thread-self/net/unix")?;
+    let text = String::from_utf8_lossy(&text);
+    let mut addresses = text.lines().filter_map(|line| line.split(' ').next_back());
+    Ok(addresses.any(|address| {
+        address.starts_with(&prefix) && own.as_deref().is_none_or(|own| own != address)
+    }))
+}
+
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut mine = MINE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,7 +134,12 @@ mod tests {
         assert!(matches!(claim("0"), Err(Error::DeviceInUse { .. })));
         let other = claim("1").unwrap();
         drop(first);
-        drop(claim("0").unwrap());
+        let mine = claim("0").unwrap();
+        let interface = format!("oad{}", std::process::id());
+        assert!(others(&interface, Some(&mine)).unwrap());
+        assert!(!others("oad", Some(&mine)).unwrap());
         drop(other);
+        assert!(!others(&interface, Some(&mine)).unwrap());
+        assert!(others(&interface, None).unwrap());
     }
 }

@@ -32,18 +32,28 @@ pub(crate) struct XdpQueue {
 
 impl XdpQueue {
     fn of(name: &str, arguments: &str) -> Option<Self> {
-        let value = |key: &str| {
-            let mut pairs = arguments.split(',').filter_map(|pair| pair.split_once('='));
-            let found = pairs.find(|(found, _)| found.trim() == key);
-            found.map(|(_, value)| value.trim().to_owned())
-        };
         name.starts_with("net_af_xdp").then(|| {
             Some(Self {
-                interface: value("iface")?,
-                start: value("start_queue").unwrap_or_else(|| "0".into()),
+                interface: value(arguments, "iface")?,
+                start: value(arguments, "start_queue").unwrap_or_else(|| "0".into()),
             })
         })?
     }
+}
+
+impl Device {
+    /// The interface of an AF_PACKET device, which is made promiscuous.
+    pub(crate) fn packet_interface(text: &str) -> Option<String> {
+        let is_packet = text.trim_start().starts_with("net_af_packet");
+        is_packet.then(|| value(text, "iface"))?
+    }
+}
+
+/// The value of `key` among `name,key=value,…`.
+fn value(arguments: &str, key: &str) -> Option<String> {
+    let mut pairs = arguments.split(',').filter_map(|pair| pair.split_once('='));
+    let found = pairs.find(|(found, _)| found.trim() == key);
+    found.map(|(_, value)| value.trim().to_owned())
 }
 
 /// One end of a named pair.

@@ -113,6 +113,15 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// The kernel does not say what is on an interface, or does not change it.
+    #[error("interface {interface:?}: {source}")]
+    Link {
+        /// Its name.
+        interface: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+
     /// No thread could be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),

@@ -1,0 +1,203 @@
+//! What a port does to the kernel's interface beneath it, and how to undo it without DPDK.
+//!
+//! A process that is killed leaves its XDP program and promiscuous mode on the interface. Who
+//! writes down what was there before ([`Link::state`]) can put it back later ([`Link::restore`]),
+//! also from another process.
+
+use std::{fs, io, os::unix::fs::MetadataExt};
+
+use crate::{
+    Error,
+    claim::{self, Claim},
+    device::{Device, XdpQueue},
+    namespace::{self, Namespace},
+    netlink::{Interface, Route},
+};
+
+/// The interface that a device string names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    device: String,
+    netns: Option<String>,
+    interface: String,
+    queue: Option<XdpQueue>,
+}
+
+/// An interface as it is, or was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkState {
+    /// The inode of its network namespace; used again for another one, later.
+    pub namespace: u64,
+    /// The kernel's index in that namespace; not used again.
+    pub index: u32,
+    /// Whether it is promiscuous.
+    pub promiscuous: bool,
+    /// Ids of the XDP programs on it; not used again while the kernel runs.
+    pub programs: Vec<u32>,
+}
+
+/// What was done to an interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Ids of the XDP programs that were taken off.
+    pub programs: Vec<u32>,
+    /// What promiscuous mode was set to, if it was.
+    pub promiscuous: Option<bool>,
+}
+
+/// Why nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// There is no such interface any more; what was on it went with it.
+    Gone,
+    /// Another OnAir uses the interface.
+    InUse,
+}
+
+impl Link {
+    /// The interface of a port's device; `None` for a device that leaves nothing on one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn of(device: &str, netns: Option<&str>) -> Result<Option<Self>, Error> {
+        let Device::Dpdk { xdp, .. } = device.parse()? else {
+            return Ok(None);
+        };
+        let interface = match &xdp {
+            Some(queue) => Some(queue.interface.clone()),
+            None => Device::packet_interface(device),
+        };
+        Ok(interface.map(|interface| Self {
+            device: device.to_owned(),
+            netns: netns.map(str::to_owned),
+            interface,
+            queue: xdp,
+        }))
+    }
+
+    /// The interface's name.
+    #[must_use]
+    pub fn interface(&self) -> &str {
+        &self.interface
+    }
+
+    /// The interface as it is now; `None` when there is none. Some system calls, in a thread of
+    /// its own.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`], [`Error::Link`], [`Error::Thread`].
+    pub fn state(&self) -> Result<Option<LinkState>, Error> {
+        self.inside(|route| {
+            let Some(found) = route.find(&self.interface)? else {
+                return Ok(None);
+            };
+            Ok(Some(LinkState {
+                namespace: namespace_inode()?,
+                index: found.index,
+                promiscuous: found.promiscuous,
+                programs: found.programs.iter().map(|(_, id)| *id).collect(),
+            }))
+        })
+    }
+
+    /// Puts the interface back to what it was `before` a process that is dead opened its port.
+    /// Of the XDP programs only those of `ours` go; all that were not there before, if `None`: it is
+    /// not known what the process had come to. Waits up to two seconds for the queue of a process
+    /// that is still dying.
+    ///
+    /// # Errors
+    /// As [`Link::state`], and [`Error::Claim`].
+    pub fn restore(
+        &self,
+        before: &LinkState,
+        ours: Option<&[u32]>,
+    ) -> Result<Result<Restored, Left>, Error> {
+        // Its name may be gone, and with it perhaps the namespace: then there is nothing to do.
+        if matches!(self.namespace(), Err(Error::Namespace { source, .. }) if source.kind() == io::ErrorKind::NotFound)
+        {
+            return Ok(Err(Left::Gone));
+        }
+        let claimed = namespace::run(self.namespace()?.as_ref(), || match &self.queue {
+            Some(queue) => Claim::on(queue, &self.device).map(Some),
+            None => Ok(None),
+        })?;
+        let claim = match claimed {
+            Ok(claim) => claim,
+            Err(Error::DeviceInUse { .. }) => return Ok(Err(Left::InUse)),
+            Err(error) => return Err(error),
+        };
+        let restored = self.inside(|route| {
+            let others = claim::others(&self.interface, claim.as_ref())?;
+            if others {
+                return Ok(Err(Left::InUse));
+            }
+            self.put_back(route, before, ours)
+        });
+        drop(claim);
+        restored
+    }
+
+    /// As [`Link::restore`], for a port of this process, whose claims stay as they are: before it
+    /// ends without closing its ports, or after it has closed them.
+    ///
+    /// # Errors
+    /// As [`Link::state`].
+    pub fn restore_own(
+        &self,
+        before: &LinkState,
+        ours: &[u32],
+    ) -> Result<Result<Restored, Left>, Error> {
+        self.inside(|route| self.put_back(route, before, Some(ours)))
+    }
+
+    fn put_back(
+        &self,
+        route: &Route,
+        before: &LinkState,
+        ours: Option<&[u32]>,
+    ) -> io::Result<Result<Restored, Left>> {
+        let same = |found: &Interface| found.index == before.index;
+        let Some(now) = route.find(&self.interface)?.filter(same) else {
+            return Ok(Err(Left::Gone));
+        };
+        if namespace_inode()? != before.namespace {
+            return Ok(Err(Left::Gone));
+        }
+        let mut restored = Restored::default();
+        for (mode, id) in now.programs {
+            let is_ours = match ours {
+                Some(ours) => ours.contains(&id),
+                None => !before.programs.contains(&id),
+            };
+            if is_ours && !before.programs.contains(&id) {
+                route.detach(now.index, mode)?;
+                restored.programs.push(id);
+            }
+        }
+        if now.promiscuous != before.promiscuous {
+            route.set_promiscuous(now.index, before.promiscuous)?;
+            restored.promiscuous = Some(before.promiscuous);
+        }
+        Ok(Ok(restored))
+    }
+
+    fn namespace(&self) -> Result<Option<Namespace>, Error> {
+        self.netns.as_deref().map(Namespace::open).transpose()
+    }
+
+    fn inside<T: Send>(
+        &self,
+        work: impl FnOnce(&Route) -> io::Result<T> + Send,
+    ) -> Result<T, Error> {
+        namespace::run(self.namespace()?.as_ref(), || work(&Route::open()?))?.map_err(|source| {
+            Error::Link {
+                interface: self.interface.clone(),
+                source,
+            }
+        })
+    }
+}
+
+fn namespace_inode() -> io::Result<u64> {
+    Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
+}

@@ -1,0 +1,102 @@
+//! What killed ports leave on their interfaces is undone, and nothing else.
+#![expect(non_snake_case, reason = "subject__action__then_result")]
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read, stdin},
+    process::{Child, Command, Stdio},
+};
+
+use onair_dpdk::{Left, Link, LinkState, Restored};
+use veth::Veth;
+
+mod common;
+#[expect(dead_code, reason = "the other tests exchange packets")]
+mod veth;
+
+/// Tells the child that it is one, and in which namespace.
+const CHILD: &str = "OAD_CHILD";
+const READY: &str = "the ports are open";
+
+#[test]
+fn link__of_a_killed_port__then_put_back_as_it_was() {
+    if let Some(namespace) = env::var_os(CHILD) {
+        let eal = common::eal();
+        let _ports = veth::open(&eal, namespace.to_str().unwrap());
+        println!("\n{READY}");
+        // Until the parent is gone, if it does not kill us.
+        let _ = stdin().read_to_end(&mut Vec::new());
+        return;
+    }
+
+    let veth = Veth::new();
+    let link = |device: &str| Link::of(device, Some(&veth.namespace)).unwrap().unwrap();
+    let (a, b) = (link("net_af_xdp_a,iface=va"), link("net_af_xdp_b,iface=vb"));
+    // One of the user's own.
+    veth.ip("link set vb promisc on");
+    let before = [a.state().unwrap().unwrap(), b.state().unwrap().unwrap()];
+    assert!(!before[0].promiscuous && before[1].promiscuous);
+
+    let mut child = start(&veth);
+    let during = a.state().unwrap().unwrap();
+    assert!(during.promiscuous && during.programs.len() == 1);
+    // Another process's is not touched while that lives.
+    assert_eq!(a.restore(&before[0], None).unwrap(), Err(Left::InUse));
+    assert_eq!(a.state().unwrap().unwrap(), during);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(a.state().unwrap().unwrap(), during, "left behind");
+
+    // Not what another has put there: it has another id.
+    let strange = [during.programs[0] + 1000];
+    let done = a.restore(&before[0], Some(&strange)).unwrap().unwrap();
+    assert_eq!(done.programs, []);
+    let done = a.restore(&before[0], Some(&during.programs)).unwrap();
+    let expected = Restored {
+        programs: during.programs,
+        promiscuous: None,
+    };
+    assert_eq!(done, Ok(expected));
+    // It is not known what was made; what is there and was not is.
+    let done = b.restore(&before[1], None).unwrap().unwrap();
+    assert_eq!((done.programs.len(), done.promiscuous), (1, None));
+    assert_eq!(a.state().unwrap().unwrap(), before[0]);
+    assert_eq!(b.state().unwrap().unwrap(), before[1]);
+    assert_eq!(
+        a.restore(&before[0], None).unwrap(),
+        Ok(Restored::default())
+    );
+
+    // Another interface of the same name, and none.
+    let other = LinkState {
+        index: before[0].index + 1,
+        ..before[0].clone()
+    };
+    assert_eq!(a.restore(&other, None).unwrap(), Err(Left::Gone));
+    veth.ip("link delete va");
+    assert_eq!(a.restore(&before[0], None).unwrap(), Err(Left::Gone));
+    let nowhere = Link::of("net_af_xdp_a,iface=va", Some("oad-is-not-there"));
+    let nowhere = nowhere.unwrap().unwrap();
+    assert_eq!(nowhere.restore(&before[0], None).unwrap(), Err(Left::Gone));
+    assert!(Link::of("ring:x:a", None).unwrap().is_none());
+    let packets = Link::of("net_af_packet0,iface=eth9", None)
+        .unwrap()
+        .unwrap();
+    assert_eq!(packets.interface(), "eth9");
+}
+
+fn start(veth: &Veth) -> Child {
+    let mut child = Command::new(env::current_exe().expect("this program"))
+        .args(["--nocapture", "--test-threads=1"])
+        .env(CHILD, &veth.namespace)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    assert!(
+        lines.any(|line| line.is_ok_and(|line| line == READY)),
+        "the child failed"
+    );
+    child
+}
