@@ -121,6 +121,21 @@ impl Rig {
         self.start_daemon_with(|_| {})
     }
 
+    /// As [`Rig::start_daemon`], with another configuration from now on.
+    ///
+    /// # Errors
+    /// As [`Rig::start_daemon`].
+    pub fn start_daemon_as(&mut self, config: Config) -> Result<()> {
+        self.config = config;
+        self.start_daemon()
+    }
+
+    /// The configuration, to start another daemon with a changed one.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     fn start_daemon_with(&mut self, prepare: impl FnOnce(&mut Command)) -> Result<()> {
         ensure!(self.daemon.is_none(), "the daemon still runs");
         self.daemon = Some(Daemon::start_with(

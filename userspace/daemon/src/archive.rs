@@ -123,6 +123,12 @@ impl Archive {
         }
     }
 
+    /// The newest incarnation of a daemon that issued one of them; 0 without any.
+    pub fn newest_incarnation(&self) -> u32 {
+        let all = self.kept.iter().map(|it| it.session.incarnation());
+        all.max().unwrap_or_default()
+    }
+
     /// Returns when everything is on disk.
     pub fn close(self) {
         drop(self.writer);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use onair_api::ProbeMode;
 use onair_dpdk::EalConfig;
 use onair_ipc::life::{DeathBell, LifeError};
 use onair_ipc::sys;
@@ -19,6 +20,7 @@ use crate::control::http;
 use crate::control::socket_file::{SocketError, bind_socket, resolve_group};
 use crate::dataplane::{Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec};
 use crate::limbo::Limbo;
+use crate::resources::{ResourceError, Resources, Thing};
 use crate::services::Services;
 use crate::witness::probe::ProbeLink;
 
@@ -40,6 +42,9 @@ pub enum RunError {
     /// A socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The state directory, or what has to be written down in it.
+    #[error(transparent)]
+    Resources(#[from] ResourceError),
     /// The death bell.
     #[error(transparent)]
     Life(#[from] LifeError),
@@ -78,8 +83,16 @@ pub fn run(
         Some(name) => Some(resolve_group(name)?),
         None => None,
     };
+    let resources = Release(Resources::open(
+        &config.state.dir,
+        Duration::from_millis(config.timeouts.previous_ms),
+    )?);
     let archive = Archive::open(&config.state.dir, config.state.retention())
         .map_err(system("cannot open the archive in state.dir"))?;
+    let incarnation = resources
+        .0
+        .begin_incarnation(archive.newest_incarnation())?;
+    resources.0.register(things(&config))?;
     let limbo = Limbo::open().map_err(system("cannot start a thread"))?;
     let bell = DeathBell::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -102,6 +115,7 @@ pub fn run(
         (http, attach)
     };
     let dataplane = Dataplane::start(dataplane_config(&config)?).map_err(Box::new)?;
+    resources.0.note()?;
     let (probe, events) = ProbeLink::start(&config);
     let authority = Authority {
         daemon_uid: rustix::process::geteuid().as_raw(),
@@ -114,7 +128,7 @@ pub fn run(
         prove: Duration::from_millis(config.timeouts.prove_ms),
     };
     let connections = config.limits.connections;
-    let services = Services::new(config, dataplane, probe, bell, archive, limbo);
+    let services = Services::new(config, dataplane, probe, bell, archive, limbo, incarnation);
     let inbox = Inbox {
         actions,
         attach: attach_actions,
@@ -148,7 +162,42 @@ pub fn run(
         outcome.map_err(system("the control thread's event loop failed"))
     })?;
     drop(local);
-    end(services, &abandoned)
+    let ended = end(services, &abandoned);
+    drop(resources);
+    ended
+}
+
+/// Sees to it that nothing stays in the kernel or on disk, whatever way the daemon ends.
+struct Release(Resources);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        for forced in self.0.release() {
+            tracing::warn!(forced, "released by force");
+        }
+    }
+}
+
+/// What the daemon will put into the kernel and onto the disk.
+fn things(config: &Config) -> Vec<Thing> {
+    let mut things = vec![
+        Thing::socket_file(&config.control.socket),
+        Thing::socket_file(&config.attach.socket),
+    ];
+    let ports = config.port.iter();
+    things.extend(
+        ports.filter_map(|port| Thing::port(&port.name, &port.device, port.netns.as_deref())),
+    );
+    let mut of_process = vec!["memory of DPDK and of sessions"];
+    if config.probe.mode != ProbeMode::Off {
+        of_process.push("BPF programs, maps and links");
+    }
+    things.extend(
+        of_process
+            .into_iter()
+            .map(|what| Thing::OfProcess { what: what.into() }),
+    );
+    things
 }
 
 fn end(services: Services, abandoned: &[String]) -> Result<(), RunError> {

@@ -19,7 +19,7 @@ use crate::witness::probe::ProbeLink;
 /// Who this daemon is.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Unix seconds at its start: the high half of every session id that it gives out.
+    /// The high half of every session id that it gives out: Unix seconds at its start, or more.
     pub incarnation: u32,
     /// The kernel's boot id.
     pub boot_id: String,
@@ -30,28 +30,22 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads it from the kernel.
-    pub fn of_this_process(dpdk: String) -> Self {
+    /// Reads the rest of it from the kernel.
+    pub fn of_this_process(incarnation: u32, dpdk: String) -> Self {
         let read = |path: &str| {
             std::fs::read_to_string(path)
                 .map(|text| text.trim().to_owned())
                 .unwrap_or_default()
         };
-        let now = std::time::SystemTime::now();
-        let seconds = now
-            .duration_since(std::time::UNIX_EPOCH)
-            .map(|since| since.as_secs())
-            .unwrap_or_default();
         Self {
-            // Wraps in 2106.
-            incarnation: u32::try_from(seconds & 0xffff_ffff).expect("32 bits"),
+            incarnation,
             boot_id: read("/proc/sys/kernel/random/boot_id"),
             versions: Versions {
                 onaird: env!("CARGO_PKG_VERSION").into(),
                 dpdk,
                 kernel: read("/proc/sys/kernel/osrelease"),
             },
-            started_at: Timestamp(now),
+            started_at: Timestamp::now(),
         }
     }
 }
@@ -93,8 +87,9 @@ impl Services {
         bell: DeathBell,
         archive: Archive,
         limbo: Limbo,
+        incarnation: u32,
     ) -> Self {
-        let identity = Identity::of_this_process(dataplane.dpdk_version());
+        let identity = Identity::of_this_process(incarnation, dataplane.dpdk_version());
         Self {
             config,
             hub: Hub::new(identity.incarnation),

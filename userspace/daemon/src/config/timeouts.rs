@@ -14,6 +14,8 @@ pub struct Timeouts {
     pub quiesce_ms: u64,
     /// A place in the control thread's queue.
     pub overload_ms: u64,
+    /// A daemon that was killed being taken down by the kernel, before this one starts.
+    pub previous_ms: u64,
     /// Users leaving when the daemon shuts down.
     pub graceful_ms: u64,
 }
@@ -25,6 +27,7 @@ impl Default for Timeouts {
             prove_ms: 5000,
             quiesce_ms: 2000,
             overload_ms: 2000,
+            previous_ms: 10_000,
             graceful_ms: 10_000,
         }
     }

@@ -75,7 +75,9 @@ pub fn bind_socket(
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(refused("make the folder"))?;
     }
-    remove_stale(path, &address, kind)?;
+    if remove_stale(path)? {
+        tracing::info!(path = %path.display(), "removed the socket of a daemon that was killed");
+    }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, kind, flags, None)
         .map_err(|e| refused("make a socket")(e.into()))?;
@@ -95,18 +97,20 @@ pub fn bind_socket(
     Ok(BoundSocket { socket, file })
 }
 
-fn remove_stale(
-    path: &Path,
-    address: &SocketAddrUnix,
-    kind: SocketType,
-) -> Result<(), SocketError> {
+/// Removes the file of a socket on which nobody listens, as a killed daemon leaves it. Whether
+/// there was one.
+///
+/// # Errors
+/// [`SocketError`]: somebody listens there, something else is there, or the system refuses.
+pub fn remove_stale(path: &Path) -> Result<bool, SocketError> {
     let system = |what: &'static str, error: io::Error| SocketError::System {
         path: path.to_owned(),
         what,
         error,
     };
+    let address = SocketAddrUnix::new(path).map_err(|_| SocketError::Path(path.to_owned()))?;
     match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(system("look at the file", error)),
         Ok(meta) if !meta.file_type().is_socket() => {
             return Err(SocketError::NotASocket(path.to_owned()));
@@ -115,16 +119,16 @@ fn remove_stale(
     }
     // Non-blocking: a full backlog is a living daemon, not a reason to hang.
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let probe = socket_with(AddressFamily::UNIX, kind, flags, None)
+    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
         .map_err(|e| system("make a socket", e.into()))?;
-    match connect(&probe, address) {
+    match connect(&probe, &address) {
         Err(Errno::CONNREFUSED) => {
-            tracing::info!(path = %path.display(), "removing the socket of a daemon that was killed");
-            fs::remove_file(path).map_err(|e| system("remove the stale file", e))
+            fs::remove_file(path).map_err(|e| system("remove the stale file", e))?;
+            Ok(true)
         }
         // PROTOTYPE: somebody listens with another kind of socket.
         Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(SocketError::InUse(path.to_owned())),
-        Err(Errno::NOENT) => Ok(()),
+        Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(system("see whether somebody listens", error.into())),
     }
 }

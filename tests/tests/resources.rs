@@ -1,0 +1,128 @@
+//! What a daemon puts onto interfaces and disk goes with it, also when it is killed, and nothing
+//! else goes.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use anyhow::{Context as _, Result};
+use onair_stage::{End, Veth};
+use onair_tests::{Backend, Config, Daemon, Deadline, Rig, output, program};
+use serde_json::Value;
+
+/// An interface: promiscuous by somebody's wish, and the id of the XDP program on it.
+type Seen = (bool, Option<u64>);
+
+fn seen(rig: &Rig, interface: &str) -> Result<Seen> {
+    let namespace = rig.stage().namespace();
+    let text = output(
+        "ip",
+        &[
+            "-json", "-details", "-n", namespace, "link", "show", interface,
+        ],
+    )?;
+    let all: Value = serde_json::from_str(&text)?;
+    let flags = all[0]["flags"].as_array().context("flags")?;
+    let promiscuous = flags.iter().any(|flag| flag == "PROMISC");
+    Ok((promiscuous, all[0]["xdp"]["prog"]["id"].as_u64()))
+}
+
+/// A stage with a cable on which no daemon has been yet. `vb` is promiscuous, as its user wants it.
+fn cable() -> Result<Rig> {
+    let rig = Rig::rings_with(|config| config.probe = "off")?;
+    let end = |name| End {
+        name,
+        address: None,
+    };
+    rig.stage().veth(&Veth {
+        a: end("va"),
+        b: end("vb"),
+        mtu: 1500,
+    })?;
+    let namespace = rig.stage().namespace();
+    output(
+        "ip",
+        &["-n", namespace, "link", "set", "vb", "promisc", "on"],
+    )?;
+    Ok(rig)
+}
+
+fn on_the_cable() -> Config {
+    let mut config = Config::pair(Backend::AfXdp);
+    config.hugepages = false;
+    config
+}
+
+#[test]
+fn daemon__killed__then_the_next_one_undoes_what_it_left_and_says_so() -> Result<()> {
+    let mut rig = cable()?;
+    let rings = rig.config().clone();
+    rig.stop_daemon()?;
+    rig.start_daemon_as(on_the_cable())?;
+    let killed = rig.daemon()?.pid();
+    let (a, b) = (seen(&rig, "va")?, seen(&rig, "vb")?);
+    assert!(a.0 && b.0, "{a:?} {b:?}");
+    let (a, b) = (a.1.context("on va")?, b.1.context("on vb")?);
+    rig.kill_daemon()?;
+    assert_eq!(seen(&rig, "va")?, (true, Some(a)), "it left nothing");
+
+    // It does not open those interfaces: what is undone is undone by the journal.
+    rig.start_daemon_as(rings)?;
+    assert_eq!(seen(&rig, "va")?, (false, None));
+    assert_eq!(seen(&rig, "vb")?, (true, None), "the user's own mode");
+    let log = rig.daemon()?.log();
+    let namespace = rig.stage().namespace();
+    for expected in [
+        format!("undid what the daemon {killed} left"),
+        format!("XDP program {a} and promiscuous mode on va in namespace {namespace}"),
+        format!("XDP program {b} on vb in namespace {namespace}"),
+        "control.sock".to_owned(),
+        "attach.sock".to_owned(),
+    ] {
+        assert!(log.contains(&expected), "no `{expected}` in\n{log}");
+    }
+    // Once.
+    rig.stop_daemon()?;
+    rig.start_daemon()?;
+    assert!(!rig.daemon()?.log().contains("undid"));
+    Ok(())
+}
+
+#[test]
+fn daemon__stopped__then_its_interfaces_are_as_their_user_had_them() -> Result<()> {
+    let mut rig = cable()?;
+    rig.stop_daemon()?;
+    rig.start_daemon_as(on_the_cable())?;
+    rig.stop_daemon()?;
+    assert_eq!(seen(&rig, "va")?, (false, None));
+    assert_eq!(seen(&rig, "vb")?, (true, None));
+    let journal = rig.stage().directory().join("state/resources.json");
+    let journal: Value = serde_json::from_slice(&std::fs::read(journal)?)?;
+    assert_eq!(journal["things"], serde_json::json!([]));
+    Ok(())
+}
+
+#[test]
+fn state_dir__of_a_living_daemon__then_another_ends_and_touches_nothing_of_it() -> Result<()> {
+    let mut rig = cable()?;
+    rig.stop_daemon()?;
+    rig.start_daemon_as(on_the_cable())?;
+    let before = (seen(&rig, "va")?, seen(&rig, "vb")?);
+    let pid = rig.daemon()?.pid();
+    // The same folders and sockets: the lock of the state directory comes first.
+    let second = Daemon::start(
+        rig.stage(),
+        &program("onaird")?,
+        rig.config(),
+        Deadline::seconds(30),
+    );
+    let message = format!("{:#}", second.err().context("it started")?);
+    assert!(
+        message.contains(&format!("daemon {pid} uses state.dir")),
+        "{message}"
+    );
+    assert_eq!((seen(&rig, "va")?, seen(&rig, "vb")?), before);
+    assert!(rig.control()?.health()?.live);
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! What a daemon has put into the kernel and onto the disk, written down before it is made.
+//!
+//! One file, replaced as a whole: it is written some six times in a daemon's life. It stays after a
+//! clean end, without things, for the incarnation that stands in it.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Owner, Thing};
+use crate::disk;
+
+/// The file's name in the state directory.
+pub const FILE: &str = "resources.json";
+
+/// What stands in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Who wrote it.
+    pub owner: Owner,
+    /// The high half of the session ids that it gives out; never used again.
+    pub incarnation: u32,
+    /// What it has made, or is about to, in this order.
+    pub things: Vec<Thing>,
+}
+
+/// The file.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+}
+
+impl Journal {
+    /// In the state directory `dir`.
+    pub fn in_folder(dir: &Path) -> Self {
+        Self {
+            path: dir.join(FILE),
+        }
+    }
+
+    /// What an earlier daemon wrote. A file that does not hold is set aside and named in the log.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(&self) -> std::io::Result<Option<Page>> {
+        let bytes = match std::fs::read(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(page) => Ok(Some(page)),
+            Err(error) => {
+                let aside = disk::set_aside(&self.path)?;
+                tracing::error!(
+                    path = %aside.display(), %error,
+                    "the journal of resources does not hold: if a daemon was killed, look by hand \
+                     for XDP programs and promiscuous mode that it left on its interfaces"
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes it, whole or not at all, and onto the disk.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, page: &Page) -> std::io::Result<()> {
+        let mut bytes = serde_json::to_vec_pretty(page)?;
+        bytes.push(b'\n');
+        disk::replace(&self.path, &bytes)
+    }
+}

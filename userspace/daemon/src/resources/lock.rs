@@ -1,0 +1,94 @@
+//! One daemon a state directory: who has the lock of the folder may write in it, and may undo what
+//! the journal names.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::ResourceError;
+use super::journal::Journal;
+use super::owner::{Fate, Owner};
+
+/// Between two looks at a daemon that is still dying.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The lock, which ends with the process.
+#[derive(Debug)]
+pub(super) struct StateLock {
+    _folder: File,
+}
+
+impl StateLock {
+    /// Makes the folder if need be and takes its lock. Waits up to `patience` for a daemon that was
+    /// killed and that the kernel still takes down (75 to 145 ms for each of its BPF links), not at
+    /// all for one that runs.
+    pub(super) fn take(
+        dir: &Path,
+        journal: &Journal,
+        patience: Duration,
+    ) -> Result<Self, ResourceError> {
+        let system = |what| {
+            move |error: std::io::Error| ResourceError::System {
+                what,
+                path: dir.to_owned(),
+                error,
+            }
+        };
+        std::fs::create_dir_all(dir).map_err(system("make the folder"))?;
+        // The folder itself: no lock file is left over.
+        let folder = File::open(dir).map_err(system("open the folder"))?;
+        let begin = Instant::now();
+        let mut told = false;
+        let mut wait = |owner: Option<&Owner>| -> Result<(), ResourceError> {
+            if begin.elapsed() >= patience {
+                return Err(ResourceError::InUse {
+                    dir: dir.to_owned(),
+                    owner: owner
+                        .cloned()
+                        .map_or_else(|| "another daemon".into(), |it| it.to_string()),
+                });
+            }
+            if !told {
+                told = true;
+                tracing::info!(
+                    owner = owner.map(|it| it.pid),
+                    "waiting for the end of the daemon before"
+                );
+            }
+            std::thread::sleep(PAUSE);
+            Ok(())
+        };
+        loop {
+            match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK) => {}
+                Err(error) => return Err(system("lock the folder")(error.into())),
+            }
+            let page = journal.read().map_err(system("read the journal in"))?;
+            let owner = page.map(|page| page.owner);
+            let fate = owner.as_ref().map(Owner::fate).transpose();
+            if fate.map_err(system("read /proc for"))? == Some(Fate::Lives) {
+                return Err(ResourceError::InUse {
+                    dir: dir.to_owned(),
+                    owner: owner.expect("it lives").to_string(),
+                });
+            }
+            wait(owner.as_ref())?;
+        }
+        // Its files are closed one after the other: the lock may go before its sockets and links.
+        if let Some(page) = journal.read().map_err(system("read the journal in"))? {
+            let me = Owner::me().map_err(system("read /proc for"))?;
+            let is_there = || {
+                let fate = page.owner.fate().map_err(system("read /proc for"))?;
+                Ok(page.owner != me && matches!(fate, Fate::Dying | Fate::Lives))
+            };
+            while is_there()? {
+                wait(Some(&page.owner))?;
+            }
+        }
+        Ok(Self { _folder: folder })
+    }
+}

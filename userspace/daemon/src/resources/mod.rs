@@ -1,0 +1,229 @@
+//! What this process puts into the kernel and onto the disk, by name: each thing is written down
+//! before it is made, and struck out when it is gone.
+//!
+//! Its owner releases a thing gently: a port is closed by the dataplane, a socket's file goes with
+//! its socket. What is still there then, or when that took too long, is undone here by force. And
+//! what a daemon left that was killed is undone by the next one, as the journal names it, never
+//! what another daemon has, nor what was there before.
+//!
+//! What never lives here: policy, sessions, anything of DPDK.
+
+mod journal;
+mod lock;
+mod owner;
+mod thing;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use self::journal::{FILE, Journal, Page};
+use self::lock::StateLock;
+pub use self::owner::{Fate, Owner};
+pub use self::thing::{Before, Thing};
+
+/// Why the daemon may not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ResourceError {
+    /// Another daemon has the state directory.
+    #[error("{owner} uses state.dir {}: stop it, or configure another folder", dir.display())]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// Who has it.
+        owner: String,
+    },
+    /// The system refused.
+    #[error("cannot {what} {}: {error}", path.display())]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The system's answer.
+        error: std::io::Error,
+    },
+}
+
+/// What the process has in the kernel and on disk. Cheap to clone; any thread may release by force.
+#[derive(Clone, Debug)]
+pub struct Resources(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    journal: Journal,
+    page: Page,
+    _lock: StateLock,
+}
+
+impl Resources {
+    /// Takes the state directory for this process and undoes what the daemon before left, if it was
+    /// killed; waits up to `patience` for it to be gone.
+    ///
+    /// # Errors
+    /// [`ResourceError`]: another daemon lives on the folder, or it cannot be used.
+    pub fn open(dir: &Path, patience: Duration) -> Result<Self, ResourceError> {
+        let system = |what| {
+            move |error| ResourceError::System {
+                what,
+                path: dir.to_owned(),
+                error,
+            }
+        };
+        let journal = Journal::in_folder(dir);
+        let lock = StateLock::take(dir, &journal, patience)?;
+        let before = journal.read().map_err(system("read the journal in"))?;
+        if let Some(page) = &before {
+            undo(page).map_err(system("read /proc for"))?;
+        }
+        let page = Page {
+            owner: Owner::me().map_err(system("read /proc for"))?,
+            incarnation: before.map_or(0, |page| page.incarnation),
+            things: Vec::new(),
+        };
+        journal
+            .write(&page)
+            .map_err(system("write the journal in"))?;
+        Ok(Self(Arc::new(Mutex::new(Inner {
+            dir: dir.to_owned(),
+            journal,
+            page,
+            _lock: lock,
+        }))))
+    }
+
+    /// Begins an incarnation, the high half of the session ids that this daemon gives out: Unix
+    /// seconds, or more. No daemon on this state directory has used it before; `newest` is the
+    /// highest that is known from elsewhere.
+    ///
+    /// # Errors
+    /// [`ResourceError::System`].
+    pub fn begin_incarnation(&self, newest: u32) -> Result<u32, ResourceError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        // Wraps in 2106.
+        let now = now.map_or(0, |now| now.as_secs() & 0xffff_ffff);
+        let now = u32::try_from(now).expect("32 bits");
+        let mut inner = self.inner();
+        // Two daemons within a second, or a clock that was set back: still no id twice.
+        let used = inner.page.incarnation.max(newest);
+        inner.page.incarnation = now.max(used.saturating_add(1));
+        inner.save()?;
+        Ok(inner.page.incarnation)
+    }
+
+    /// Writes down what is about to be made. Returns when it is on disk.
+    ///
+    /// # Errors
+    /// [`ResourceError::System`]: then it must not be made.
+    pub fn register(&self, things: impl IntoIterator<Item = Thing>) -> Result<(), ResourceError> {
+        let mut inner = self.inner();
+        inner.page.things.extend(things);
+        inner.save()
+    }
+
+    /// Looks at what has been made, and writes down by what to know it again.
+    ///
+    /// # Errors
+    /// [`ResourceError::System`].
+    pub fn note(&self) -> Result<(), ResourceError> {
+        let mut inner = self.inner();
+        for thing in &mut inner.page.things {
+            if let Err(error) = thing.note() {
+                tracing::warn!(thing = thing.name(), error, "cannot be looked at");
+            }
+        }
+        inner.save()
+    }
+
+    /// What is registered, by name.
+    pub fn names(&self) -> Vec<String> {
+        self.inner().page.things.iter().map(Thing::name).collect()
+    }
+
+    /// Undoes by force what is still there of all that is registered, the last first, and strikes
+    /// it out. Nothing is there if each was released gently before. Returns what had to be forced,
+    /// a line each. It blocks for some milliseconds and never waits for another thread of this
+    /// process that hangs.
+    pub fn release(&self) -> Vec<String> {
+        let mut inner = self.inner();
+        let mut forced = Vec::new();
+        for thing in std::mem::take(&mut inner.page.things).into_iter().rev() {
+            match thing.force() {
+                Ok(done) => forced.extend(done),
+                Err(error) => {
+                    tracing::error!(
+                        thing = thing.name(),
+                        error,
+                        "not released: the next start tries again"
+                    );
+                    inner.page.things.insert(0, thing);
+                }
+            }
+        }
+        if let Err(error) = inner.save() {
+            // What is gone is written down as there: the next start finds nothing to undo.
+            tracing::error!(%error, "the journal of resources is not up to date");
+        }
+        forced
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn save(&self) -> Result<(), ResourceError> {
+        self.journal
+            .write(&self.page)
+            .map_err(|error| ResourceError::System {
+                what: "write the journal in",
+                path: self.dir.clone(),
+                error,
+            })
+    }
+}
+
+/// Undoes what `page` names: its daemon is dead.
+fn undo(page: &Page) -> std::io::Result<()> {
+    if page.things.is_empty() {
+        return Ok(());
+    }
+    let after_boot = page.owner.fate()? != Fate::BeforeBoot;
+    let mut undone = Vec::new();
+    for thing in page.things.iter().rev() {
+        // Files stay over a boot; nothing else does.
+        if !after_boot && !matches!(thing, Thing::SocketFile { .. }) {
+            continue;
+        }
+        match thing.undo() {
+            Ok(done) => undone.extend(done),
+            Err(error) => tracing::error!(
+                thing = thing.name(),
+                error,
+                "what the daemon before left is still there: undo it by hand"
+            ),
+        }
+    }
+    let with_it = page.things.iter().filter_map(|thing| match thing {
+        Thing::OfProcess { what } => Some(what.as_str()),
+        _ => None,
+    });
+    let with_it: Vec<_> = with_it.collect();
+    tracing::warn!(
+        killed = page.owner.pid,
+        gone_with_it = with_it.join(", "),
+        "undid what the daemon {} left: {}",
+        page.owner.pid,
+        if undone.is_empty() {
+            "nothing was there".to_owned()
+        } else {
+            undone.join(", ")
+        },
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

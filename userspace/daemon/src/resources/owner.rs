@@ -1,0 +1,130 @@
+//! A daemon by what names it beyond doubt: a pid alone is used again.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+use serde::{Deserialize, Serialize};
+
+/// A process of this or of an earlier boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Its pid, in its own pid namespace.
+    pub pid: u32,
+    /// When it started, clock ticks since boot (field 22 of proc_pid_stat(5)).
+    pub started_ticks: u64,
+    /// Inode of its pid namespace.
+    pub pid_namespace: u64,
+    /// The kernel's boot id.
+    pub boot_id: String,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It runs.
+    Lives,
+    /// It was killed, and the kernel still takes it down.
+    Dying,
+    /// It is gone, with all that goes with a process.
+    Gone,
+    /// It is or was in another pid namespace: not to be seen from here.
+    Elsewhere,
+    /// The machine was started anew since: nothing of it is in the kernel.
+    BeforeBoot,
+}
+
+impl Owner {
+    /// This process.
+    ///
+    /// # Errors
+    /// Without `/proc`.
+    pub fn me() -> std::io::Result<Self> {
+        let pid = std::process::id();
+        let no_stat = || std::io::Error::other("/proc/self/stat cannot be read: mount /proc");
+        Ok(Self {
+            pid,
+            started_ticks: started_ticks(pid).ok_or_else(no_stat)?,
+            pid_namespace: fs::metadata("/proc/self/ns/pid")?.ino(),
+            boot_id: boot_id()?,
+        })
+    }
+
+    /// What became of it, as seen from this process.
+    pub fn fate(&self) -> std::io::Result<Fate> {
+        let me = Self::me()?;
+        if self.boot_id != me.boot_id {
+            return Ok(Fate::BeforeBoot);
+        }
+        if self.pid_namespace != me.pid_namespace {
+            return Ok(Fate::Elsewhere);
+        }
+        if started_ticks(self.pid) != Some(self.started_ticks) {
+            return Ok(Fate::Gone);
+        }
+        // Its first thread may be a zombie while others still close its files.
+        let threads = crate::threads::of(self.pid);
+        Ok(
+            match (threads.is_empty(), threads.iter().all(|it| it.is_ending)) {
+                (true, _) => Fate::Gone,
+                (false, true) => Fate::Dying,
+                (false, false) => Fate::Lives,
+            },
+        )
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "daemon {}", self.pid)
+    }
+}
+
+fn boot_id() -> std::io::Result<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(text.trim().to_owned())
+}
+
+fn started_ticks(pid: u32) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name may contain anything, so count from its closing bracket, which ends field 2.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    fields.nth(22 - 3)?.parse().ok()
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owner__of_each_kind__then_its_fate() {
+        let me = Owner::me().unwrap();
+        assert_eq!(me.fate().unwrap(), Fate::Lives);
+        let fate = |change: fn(&mut Owner)| {
+            let mut other = Owner::me().unwrap();
+            change(&mut other);
+            other.fate().unwrap()
+        };
+        assert_eq!(fate(|it| it.started_ticks += 1), Fate::Gone);
+        assert_eq!(fate(|it| it.pid_namespace += 1), Fate::Elsewhere);
+        assert_eq!(fate(|it| it.boot_id.push('0')), Fate::BeforeBoot);
+    }
+
+    #[test]
+    fn owner__killed__then_gone() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let owner = Owner {
+            pid: child.id(),
+            started_ticks: started_ticks(child.id()).unwrap(),
+            ..Owner::me().unwrap()
+        };
+        assert_eq!(owner.fate().unwrap(), Fate::Lives);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(owner.fate().unwrap(), Fate::Gone);
+    }
+}

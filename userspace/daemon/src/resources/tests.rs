@@ -1,0 +1,123 @@
+#![expect(non_snake_case, reason = "subject__action__then_result")]
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// As a daemon leaves the folder that is killed.
+fn killed(resources: Resources) {
+    let (dir, mut page) = {
+        let inner = resources.inner();
+        (inner.dir.clone(), inner.page.clone())
+    };
+    drop(resources);
+    page.owner.started_ticks -= 1;
+    Journal::in_folder(&dir).write(&page).unwrap();
+}
+
+#[test]
+fn state_dir__of_a_living_daemon__then_refused_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Resources::open(folder.path(), PATIENCE).unwrap();
+    let second = Resources::open(folder.path(), PATIENCE).unwrap_err();
+    let text = second.to_string();
+    assert!(
+        text.contains(&format!("daemon {}", std::process::id())),
+        "{text}"
+    );
+    drop(first);
+    Resources::open(folder.path(), PATIENCE).unwrap();
+}
+
+#[test]
+fn incarnation__of_daemons_within_a_second__then_never_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let incarnations: Vec<u32> = (0..5)
+        .map(|_| {
+            Resources::open(folder.path(), PATIENCE)
+                .unwrap()
+                .begin_incarnation(0)
+                .unwrap()
+        })
+        .collect();
+    assert!(incarnations.is_sorted_by(|a, b| a < b), "{incarnations:?}");
+    let ahead = incarnations[4] + 1000;
+    let next = Resources::open(folder.path(), PATIENCE).unwrap();
+    assert_eq!(next.begin_incarnation(ahead).unwrap(), ahead + 1);
+}
+
+#[test]
+fn socket_file__of_a_killed_daemon__then_removed_though_it_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stale, living, own) = ("a.sock", "b.sock", "c.sock");
+    let [stale, living, own] = [stale, living, own].map(|name| folder.path().join(name));
+    let state = folder.path().join("state");
+    let resources = Resources::open(&state, PATIENCE).unwrap();
+    resources
+        .register([
+            Thing::socket_file(&stale),
+            Thing::socket_file(&living),
+            Thing::socket_file(&own),
+        ])
+        .unwrap();
+    drop(UnixListener::bind(&stale).unwrap());
+    let _living = UnixListener::bind(&living).unwrap();
+    fs::write(&own, "precious").unwrap();
+    killed(resources);
+
+    let next = Resources::open(&state, PATIENCE).unwrap();
+    assert!(!stale.exists() && living.exists() && own.exists());
+    assert!(next.names().is_empty());
+}
+
+#[test]
+fn resources__released_gently__then_nothing_is_forced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.sock");
+    let resources = Resources::open(folder.path(), PATIENCE).unwrap();
+    resources.register([Thing::socket_file(&path)]).unwrap();
+    drop(UnixListener::bind(&path).unwrap());
+    assert_eq!(resources.names(), [format!("socket {}", path.display())]);
+    fs::remove_file(&path).unwrap();
+    assert!(resources.release().is_empty());
+    let journal = Journal::in_folder(folder.path()).read().unwrap().unwrap();
+    assert!(journal.things.is_empty());
+}
+
+#[test]
+fn resources__not_released__then_forced_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.sock");
+    let resources = Resources::open(folder.path(), PATIENCE).unwrap();
+    resources.register([Thing::socket_file(&path)]).unwrap();
+    let _bound = UnixListener::bind(&path).unwrap();
+    resources.note().unwrap();
+    assert_eq!(resources.release(), [format!("socket {}", path.display())]);
+    assert!(!path.exists());
+    assert!(resources.release().is_empty());
+}
+
+#[test]
+fn journal__that_does_not_hold__then_set_aside_and_the_daemon_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in ["", "{", "{}", "[1,2]", "\u{0}"] {
+        fs::write(folder.path().join(FILE), text).unwrap();
+        Resources::open(folder.path(), PATIENCE).unwrap();
+        let aside = folder.path().join(format!("{FILE}.corrupt"));
+        assert_eq!(fs::read_to_string(aside).unwrap(), text);
+    }
+}
+
+#[test]
+fn resources__path_taken_by_another__then_not_forced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.sock");
+    let resources = Resources::open(folder.path(), PATIENCE).unwrap();
+    let _other = UnixListener::bind(&path).unwrap();
+    resources.register([Thing::socket_file(&path)]).unwrap();
+    assert!(resources.release().is_empty());
+    assert!(path.exists());
+}

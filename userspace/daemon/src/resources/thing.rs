@@ -1,0 +1,237 @@
+//! One thing that the kernel or the disk keeps for the daemon, and how it is undone without the
+//! daemon that made it.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use onair_dpdk::{Left, Link, LinkState, Restored};
+use serde::{Deserialize, Serialize};
+
+use crate::control::socket_file;
+
+/// A thing. Written down before it is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Thing {
+    /// The file of a listening socket.
+    SocketFile {
+        /// Where it is.
+        path: PathBuf,
+        /// Its device and inode; `None` until they are known.
+        identity: Option<(u64, u64)>,
+    },
+    /// What a port puts on the interface beneath it.
+    Port {
+        /// The port's name.
+        name: String,
+        /// Its DPDK device string.
+        device: String,
+        /// The namespace that it is in.
+        netns: Option<String>,
+        /// The interface as it was before.
+        before: Before,
+        /// Ids of the XDP programs that the port put there; `None` until they are known.
+        programs: Option<Vec<u32>>,
+    },
+    /// What the kernel takes back when the process has ended, and not before.
+    OfProcess {
+        /// What it is.
+        what: String,
+    },
+}
+
+/// An interface before a port was opened on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    namespace: u64,
+    index: u32,
+    promiscuous: bool,
+    programs: Vec<u32>,
+}
+
+impl From<LinkState> for Before {
+    fn from(state: LinkState) -> Self {
+        Self {
+            namespace: state.namespace,
+            index: state.index,
+            promiscuous: state.promiscuous,
+            programs: state.programs,
+        }
+    }
+}
+
+impl From<&Before> for LinkState {
+    fn from(before: &Before) -> Self {
+        Self {
+            namespace: before.namespace,
+            index: before.index,
+            promiscuous: before.promiscuous,
+            programs: before.programs.clone(),
+        }
+    }
+}
+
+impl Thing {
+    /// The file of a socket that will be bound at `path`.
+    pub fn socket_file(path: &Path) -> Self {
+        Self::SocketFile {
+            path: path.to_owned(),
+            identity: None,
+        }
+    }
+
+    /// What a port will put on its interface; `None` for a port without one, and for one that
+    /// cannot be opened: that is said when it is.
+    pub fn port(name: &str, device: &str, netns: Option<&str>) -> Option<Self> {
+        let link = Link::of(device, netns).ok()??;
+        let before = link.state().ok()??;
+        Some(Self::Port {
+            name: name.to_owned(),
+            device: device.to_owned(),
+            netns: netns.map(str::to_owned),
+            before: before.into(),
+            programs: None,
+        })
+    }
+
+    /// By what it is called in the log.
+    pub fn name(&self) -> String {
+        match self {
+            Self::SocketFile { path, .. } => format!("socket {}", path.display()),
+            Self::Port { name, .. } => format!("port {name}"),
+            Self::OfProcess { what } => what.clone(),
+        }
+    }
+
+    /// Looks at what has been made, to know it again.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn note(&mut self) -> Result<(), String> {
+        match self {
+            Self::SocketFile { path, identity } => *identity = identity_of(path),
+            Self::Port {
+                device,
+                netns,
+                before,
+                programs,
+                ..
+            } => {
+                let link = Link::of(device, netns.as_deref()).map_err(text)?;
+                let state = link.map(|link| link.state()).transpose().map_err(text)?;
+                let mut now = state
+                    .flatten()
+                    .map(|state| state.programs)
+                    .unwrap_or_default();
+                now.retain(|id| !before.programs.contains(id));
+                *programs = Some(now);
+            }
+            Self::OfProcess { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Undoes what a daemon left that is dead. Says what was undone, nothing if there was nothing.
+    ///
+    /// # Errors
+    /// Why it is still there.
+    pub fn undo(&self) -> Result<Option<String>, String> {
+        match self {
+            Self::SocketFile { path, .. } => match socket_file::remove_stale(path) {
+                Ok(true) => Ok(Some(self.name())),
+                Ok(false) => Ok(None),
+                // Another daemon's by now, or somebody's own file.
+                Err(
+                    socket_file::SocketError::InUse(_) | socket_file::SocketError::NotASocket(_),
+                ) => Ok(None),
+                Err(error) => Err(text(error)),
+            },
+            Self::Port {
+                device,
+                netns,
+                before,
+                programs,
+                ..
+            } => {
+                let Some(link) = Link::of(device, netns.as_deref()).map_err(text)? else {
+                    return Ok(None);
+                };
+                let restored = link.restore(&before.into(), programs.as_deref());
+                match restored.map_err(text)? {
+                    Ok(restored) => Ok(self.told(&link, &restored)),
+                    Err(Left::Gone) => Ok(None),
+                    Err(Left::InUse) => {
+                        tracing::info!(
+                            interface = link.interface(),
+                            "left as it is: another OnAir uses the interface"
+                        );
+                        Ok(None)
+                    }
+                }
+            }
+            Self::OfProcess { .. } => Ok(None),
+        }
+    }
+
+    /// Undoes what is still there of this process's own after it was released gently, or instead.
+    ///
+    /// # Errors
+    /// Why it is still there.
+    pub fn force(&self) -> Result<Option<String>, String> {
+        match self {
+            Self::SocketFile { path, identity }
+                if identity.is_some() && identity_of(path) == *identity =>
+            {
+                crate::disk::remove(path).map_err(text)?;
+                Ok(Some(self.name()))
+            }
+            Self::Port {
+                device,
+                netns,
+                before,
+                programs,
+                ..
+            } => {
+                let Some(link) = Link::of(device, netns.as_deref()).map_err(text)? else {
+                    return Ok(None);
+                };
+                let ours = programs.as_deref().unwrap_or_default();
+                match link.restore_own(&before.into(), ours).map_err(text)? {
+                    Ok(restored) => Ok(self.told(&link, &restored)),
+                    Err(_) => Ok(None),
+                }
+            }
+            Self::SocketFile { .. } | Self::OfProcess { .. } => Ok(None),
+        }
+    }
+
+    fn told(&self, link: &Link, restored: &Restored) -> Option<String> {
+        let mut told: Vec<String> = restored
+            .programs
+            .iter()
+            .map(|id| format!("XDP program {id}"))
+            .collect();
+        told.extend(restored.promiscuous.map(|on| {
+            let on = if on { " (put back on)" } else { "" };
+            format!("promiscuous mode{on}")
+        }));
+        let Self::Port { netns, .. } = self else {
+            return None;
+        };
+        let namespace = netns
+            .as_deref()
+            .map_or(String::new(), |netns| format!(" in namespace {netns}"));
+        (!told.is_empty())
+            .then(|| format!("{} on {}{namespace}", told.join(" and "), link.interface()))
+    }
+}
+
+/// Device and inode of the file at `path`.
+fn identity_of(path: &Path) -> Option<(u64, u64)> {
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
