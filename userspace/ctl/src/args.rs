@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{certificate, completions, session};
+use crate::command::{certificate, completions, health, session, shutdown};
 
 /// Sees and steers the sessions of onaird.
 ///
@@ -23,6 +23,7 @@ Examples:
   onairctl session list
   onairctl session stop cam1
   onairctl session destroy cam1 --wait 5s
+  onairctl session evict cam1 --pid 4711
   onairctl --json session certificate cam1
 
 Exit codes:
@@ -30,8 +31,9 @@ Exit codes:
   1  refused or failed (also: health of a daemon that is not ready)
   2  wrong usage, or a file that cannot be read
   3  the daemon cannot be reached or does not answer
-  4  the session is in use (also: verdict of a session that cannot be destroyed)
-  5  no such session, or it is gone"
+  4  the session is in use (also: verdict and --dry-run of what would be refused)
+  5  no such session or attachment, or it is gone
+  6  a certificate does not hold"
 )]
 pub(crate) struct Cli {
     /// Control socket of the daemon
@@ -66,13 +68,9 @@ pub(crate) enum Noun {
     #[command(subcommand, visible_alias = "cert")]
     Certificate(certificate::Verb),
     /// How the daemon is
-    #[command(after_help = "\
-Exit code 0: ready; 1: not ready.
-
-Examples:
-  onairctl health
-  onairctl --json health | jq .probe")]
-    Health,
+    Health(health::Show),
+    /// End the daemon in order
+    Shutdown(shutdown::Shutdown),
     /// Completions for a shell, on standard output
     Completions(completions::Completions),
 }
@@ -128,6 +126,16 @@ mod tests {
             &["session", "stop", "UPPER"],
             &["session", "destroy", "x", "--wait", "5"],
             &["session", "destroy", "x", "--wait", "2days"],
+            &["session", "destroy", "x", "--wait", "2s", "--dry-run"],
+            &["session", "evict", "x"],
+            &["session", "evict", "x", "--all", "--pid", "1"],
+            &["session", "evict", "x", "--attachment", "one"],
+            &["session", "abort"],
+            &["certificate", "verify"],
+            &["certificate", "verify", "UPPER"],
+            &["certificate", "list", "--operation", "force"],
+            &["certificate", "list", "--since", "yesterday"],
+            &["health", "--live", "--ready"],
             &["session", "create", "x"],
             &["session", "create", "--file", "f", "x"],
             &["--timeout", "soon", "health"],

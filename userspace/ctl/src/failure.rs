@@ -22,6 +22,9 @@ pub(crate) const BUSY: u8 = 4;
 /// No such session, or it is gone.
 pub(crate) const ABSENT: u8 = 5;
 
+/// A certificate does not hold.
+pub(crate) const FORGED: u8 = 6;
+
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -82,9 +85,10 @@ impl Failure {
             Self::Alien(_) | Self::Output(_) => REFUSED,
             Self::Refused(problem) => match problem.code {
                 ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => BUSY,
-                ProblemCode::NoSuchSession | ProblemCode::StaleSession | ProblemCode::NotFound => {
-                    ABSENT
-                }
+                ProblemCode::NoSuchSession
+                | ProblemCode::NoSuchAttachment
+                | ProblemCode::StaleSession
+                | ProblemCode::NotFound => ABSENT,
                 _ => REFUSED,
             },
         }

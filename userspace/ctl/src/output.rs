@@ -17,3 +17,10 @@ pub(crate) fn json(document: &impl Serialize) -> io::Result<()> {
     pretty.push('\n');
     text(&pretty)
 }
+
+/// Writes `document` as JSON on one line.
+pub(crate) fn json_line(document: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_string(document)?;
+    line.push('\n');
+    text(&line)
+}

@@ -1,52 +1,190 @@
 //! `onairctl certificate …`.
 
-use clap::Subcommand;
-use onair_api::{Certificate, CertificateList, SessionRef};
+use std::time::SystemTime;
 
-use crate::args::Cli;
-use crate::client::Client;
-use crate::failure::{DONE, Failure};
-use crate::render;
+use clap::Subcommand;
+use onair_api::{
+    Certificate, CertificateList, Operation, SessionRef, Timestamp, Unverifiable, Verification,
+    verify,
+};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+use super::source::Source;
+use crate::args::{Cli, duration};
+use crate::client::{Answer, Client};
+use crate::failure::{DONE, FORGED, Failure};
+use crate::{output, render};
 
 /// What to do with certificates.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Every certificate that is kept, newest first
+    /// Certificates that are kept, newest first
     #[command(
         visible_alias = "ls",
         after_help = "\
 Examples:
   onairctl certificate list
+  onairctl certificate list --session cam1 --since 24h
+  onairctl certificate list --operation abort --limit 5
   onairctl --json certificate list | jq '.certificates[] | select(.disagreements > 0)'"
     )]
-    List,
-    /// One session's certificate
+    List {
+        /// Only of this session: id or name
+        #[arg(long, value_name = "NAME")]
+        session: Option<SessionRef>,
+        /// Only of this operation: destroy, destroy_wait, shutdown, abort, quarantine
+        #[arg(long, value_name = "OPERATION", value_parser = operation)]
+        operation: Option<Operation>,
+        /// Only issued since: 90s, 1h, 7days (ago), or 2026-01-31T12:00:00Z
+        #[arg(long, value_name = "AGO|TIME", value_parser = since)]
+        since: Option<Timestamp>,
+        /// Only the newest so many
+        #[arg(long, value_name = "NUMBER")]
+        limit: Option<usize>,
+    },
+    /// One session's certificate, from the daemon or from a file
     #[command(after_help = "\
 Examples:
   onairctl certificate show cam1
-  onairctl --json certificate show 6920a1c300000001 > proof.json")]
+  onairctl --json certificate show 6920a1c300000001 > proof.json
+  onairctl certificate show proof.json")]
     Show {
-        /// Session's id, or a name: the last session of that name
-        session: SessionRef,
+        /// Session's id or name (the last session of that name), a file (with / or .json), or -
+        certificate: Source,
+    },
+    /// Check certificates: their digest, and their claims against each other
+    #[command(after_help = "\
+Nothing is believed of what the daemon concluded: the steps, the witnesses' readings and the books
+must bear the conclusion themselves. The digest shows accident and careless editing. It is no
+signature: whoever can write the file can make one that fits.
+
+Exit code 0: all hold; 6: one does not; 2: a file is no certificate, or one of a later format.
+
+Examples:
+  onairctl certificate verify cam1
+  onairctl certificate verify /var/lib/onair/certificates/*.json
+  onairctl --json certificate show cam1 | onairctl certificate verify -")]
+    Verify {
+        /// Session's id or name (the last session of that name), a file (with / or .json), or -
+        #[arg(required = true)]
+        certificates: Vec<Source>,
     },
 }
 
 pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, Failure> {
     match verb {
-        Verb::List => {
-            let answer = client.get("/v1/certificates").await?;
-            super::show::<CertificateList>(cli, &answer, render::certificate::list)?;
+        Verb::List {
+            session,
+            operation,
+            since,
+            limit,
+        } => {
+            let given = [
+                session.as_ref().map(|it| format!("name={it}")),
+                operation.map(|it| format!("operation={it}")),
+                since.map(|it| format!("since={it}")),
+                limit.map(|it| format!("limit={it}")),
+            ];
+            let query: Vec<_> = given.into_iter().flatten().collect();
+            let mark = if query.is_empty() { "" } else { "?" };
+            let path = format!("/v1/certificates{mark}{}", query.join("&"));
+            let answer = client.get(&path).await?;
+            let render =
+                |list: &CertificateList| render::certificate::list(list, !query.is_empty());
+            super::show::<CertificateList>(cli, &answer, render)?;
             Ok(DONE)
         }
-        Verb::Show { session } => show(cli, client, session).await,
+        Verb::Show { certificate } => {
+            let answer = Answer(certificate.read(client).await?);
+            match certificate {
+                Source::Daemon(_) => {}
+                _ => drop(of_file(certificate, &answer.0)?),
+            }
+            super::show::<Certificate>(cli, &answer, render::certificate::render)?;
+            Ok(DONE)
+        }
+        Verb::Verify { certificates } => verify_all(cli, client, certificates).await,
     }
 }
 
 /// Shows the certificate of `session`.
 pub(crate) async fn show(cli: &Cli, client: &Client, session: &SessionRef) -> Result<u8, Failure> {
-    let answer = client
-        .get(&format!("/v1/sessions/{session}/certificate"))
-        .await?;
+    let answer = Answer(Source::Daemon(session.clone()).read(client).await?);
     super::show::<Certificate>(cli, &answer, render::certificate::render)?;
     Ok(DONE)
+}
+
+/// The certificate that stands in a file.
+fn of_file(source: &Source, document: &Value) -> Result<Certificate, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::Input(format!("{source}: {error}"));
+    verify(document).map_err(|error| wrong(&error))?;
+    Certificate::deserialize(document).map_err(|error| wrong(&error))
+}
+
+/// Checks each; one that cannot be read does not keep the others from it.
+async fn verify_all(cli: &Cli, client: &Client, sources: &[Source]) -> Result<u8, Failure> {
+    let mut results = Vec::new();
+    for source in sources {
+        let found = source.read(client).await.and_then(|document| {
+            verify(&document)
+                .map_err(|error: Unverifiable| Failure::Input(format!("{source}: {error}")))
+        });
+        results.push((source, found));
+    }
+    let all_hold = |(_, found): &(_, Result<Verification, Failure>)| {
+        found.as_ref().is_ok_and(|found| found.holds)
+    };
+    if cli.json {
+        let entries = results.iter().map(|(source, found)| match found {
+            Ok(found) => {
+                let mut entry = json!({"source": source.to_string()});
+                if let (Value::Object(entry), Ok(Value::Object(found))) =
+                    (&mut entry, serde_json::to_value(found))
+                {
+                    entry.extend(found);
+                }
+                entry
+            }
+            Err(error) => json!({"source": source.to_string(), "holds": false,
+                "error": error.to_string()}),
+        });
+        let entries: Vec<_> = entries.collect();
+        let holds = results.iter().all(all_hold);
+        output::json(&json!({"holds": holds, "certificates": entries}))?;
+    } else {
+        let mut texts = Vec::new();
+        for (source, found) in &results {
+            if let Ok(found) = found {
+                texts.push(render::verification::render(&source.to_string(), found));
+            }
+        }
+        output::text(&texts.join("\n"))?;
+    }
+    let forged = results
+        .iter()
+        .any(|(_, found)| found.as_ref().is_ok_and(|found| !found.holds));
+    let mut code = DONE;
+    for (_, found) in results {
+        if let Err(failure) = found {
+            code = failure.report(cli);
+        }
+    }
+    Ok(if forged { FORGED } else { code })
+}
+
+fn operation(text: &str) -> Result<Operation, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "give destroy, destroy_wait, shutdown, abort or quarantine".to_owned())
+}
+
+fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = serde_json::from_value(text.into()) {
+        return Ok(time);
+    }
+    let ago =
+        duration(text).map_err(|error| format!("{error}; or a moment as 2026-01-31T12:00:00Z"))?;
+    let time = SystemTime::now().checked_sub(ago);
+    time.map(Timestamp)
+        .ok_or_else(|| "that is before the beginning of time".to_owned())
 }

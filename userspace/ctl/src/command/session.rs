@@ -3,22 +3,18 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use hyper::Method;
-use indicatif::{ProgressBar, ProgressStyle};
 use onair_api::{
-    BlockerList, Certificate, DestroyWait, SessionList, SessionRef, SessionView, Verdict,
+    BlockerList, Certificate, DestroyWait, Operation, SessionList, SessionRef, SessionView, Verdict,
 };
-use serde_json::json;
 
 use super::create::Create;
-use super::{certificate, show};
+use super::dry_run::{self, Wanted};
+use super::evict::Evict;
+use super::{certificate, show, wait};
 use crate::args::{Cli, duration};
-use crate::client::{Answer, Client};
+use crate::client::Client;
 use crate::failure::{BUSY, DONE, Failure};
 use crate::render;
-
-/// How often the line that shows a wait asks who is still there.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What to do with sessions.
 #[derive(Debug, Subcommand)]
@@ -65,13 +61,52 @@ destroyed as soon as the last user leaves. Ctrl-C ends the wait and leaves the s
 
 Examples:
   onairctl session stop cam1 && onairctl session destroy cam1
-  onairctl session destroy cam1 --wait 5s")]
+  onairctl session destroy cam1 --wait 5s
+  onairctl session destroy cam1 --dry-run")]
     Destroy {
         /// Session's id or name
         session: SessionRef,
         /// Wait for the users to leave, at most this long: 500ms, 5s, 1m30s
-        #[arg(long, value_name = "DURATION", value_parser = wait)]
+        #[arg(long, value_name = "DURATION", value_parser = longest)]
         wait: Option<Duration>,
+        /// Say what would come of it (exit code 0: it would pass, 4: not); change nothing
+        #[arg(long, conflicts_with = "wait")]
+        dry_run: bool,
+    },
+    /// Cut clients off from a session: their calls return ESTALE
+    Evict(Evict),
+    /// Set a stopped session aside with its users; its name is free at once
+    #[command(after_help = "\
+For clients: every call returns ESTALE, what they have mapped stays mapped. The session leaves the
+names, so that another can have its name; by its id it is still shown, with its holders named by
+`session blockers`, until the last of them is gone. Then its memory is freed and its certificate is
+completed.
+
+Examples:
+  onairctl session stop cam1 && onairctl session quarantine cam1
+  onairctl session quarantine cam1 --dry-run")]
+    Quarantine {
+        /// Session's id or name
+        session: SessionRef,
+        /// Say what would come of it (exit code 0: it would pass, 4: not); change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Stop, cut everybody off and destroy at once, waiting for no user: for a watchdog
+    #[command(after_help = "\
+For clients: every call returns ESTALE, what they have mapped stays mapped and shows nobody else's
+frames. Works on a running session too. The certificate says who was cut off, and is completed when
+the kernel says that nobody has the memory.
+
+Examples:
+  onairctl session abort cam1
+  onairctl session abort cam1 --dry-run")]
+    Abort {
+        /// Session's id or name
+        session: SessionRef,
+        /// Say what would come of it (exit code 0: it would pass, 4: not); change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Who uses a session: process, thread, since when, in which call, with which frames
     #[command(after_help = "\
@@ -119,17 +154,24 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
         }
         Verb::Stop { session } => turn(cli, client, session, "stop").await?,
         Verb::Start { session } => turn(cli, client, session, "start").await?,
-        Verb::Destroy { session, wait } => {
-            let answer = match wait {
-                None => {
-                    client
-                        .post(&format!("/v1/sessions/{session}/destroy"), None)
-                        .await?
-                }
-                Some(wait) => destroy_wait(client, session, *wait).await?,
-            };
+        Verb::Destroy {
+            session,
+            wait: Some(wait),
+            ..
+        } => {
+            let answer = wait::destroy(client, session, *wait).await?;
             show::<Certificate>(cli, &answer, render::certificate::render)?;
         }
+        Verb::Destroy {
+            session, dry_run, ..
+        } => return end(cli, client, session, Operation::Destroy, *dry_run).await,
+        Verb::Quarantine { session, dry_run } => {
+            return end(cli, client, session, Operation::Quarantine, *dry_run).await;
+        }
+        Verb::Abort { session, dry_run } => {
+            return end(cli, client, session, Operation::Abort, *dry_run).await;
+        }
+        Verb::Evict(evict) => return evict.run(cli, client).await,
         Verb::Blockers { session } => {
             let answer = client
                 .get(&format!("/v1/sessions/{session}/blockers"))
@@ -156,47 +198,24 @@ async fn turn(cli: &Cli, client: &Client, session: &SessionRef, verb: &str) -> R
     Ok(())
 }
 
-/// Waits, and on a terminal shows for whom.
-async fn destroy_wait(
+/// Ends a session at once, or says what would come of it.
+async fn end(
+    cli: &Cli,
     client: &Client,
     session: &SessionRef,
-    wait: Duration,
-) -> Result<Answer, Failure> {
-    let path = format!("/v1/sessions/{session}/destroy_wait");
-    let body = json!({"deadline_ms": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)});
-    let destroyed = client.send(Method::POST, &path, Some(&body), wait);
-    // Draws nothing unless standard error is a terminal.
-    let bar = ProgressBar::new_spinner().with_style(
-        ProgressStyle::with_template("{spinner} {msg} [{elapsed}]")
-            .expect("the template is well formed"),
-    );
-    bar.set_message(format!(
-        "waiting for the users of {session}, at most {}",
-        render::human(wait)
-    ));
-    bar.enable_steady_tick(Duration::from_millis(100));
-    let watching = async {
-        loop {
-            tokio::time::sleep(LOOK_AGAIN).await;
-            // The wait itself reports what is wrong; this is only the picture beside it.
-            if let Ok(answer) = client
-                .get(&format!("/v1/sessions/{session}/blockers"))
-                .await
-                && let Ok(list) = answer.read::<BlockerList>()
-            {
-                bar.set_message(render::blocker::line(&list));
-            }
-        }
-    };
-    let result = tokio::select! {
-        result = destroyed => result,
-        () = watching, if !bar.is_hidden() => unreachable!("it looks for ever"),
-    };
-    bar.finish_and_clear();
-    result
+    operation: Operation,
+    is_dry: bool,
+) -> Result<u8, Failure> {
+    if is_dry {
+        return dry_run::run(cli, client, session, Wanted::End(operation)).await;
+    }
+    let path = format!("/v1/sessions/{session}/{operation}");
+    let answer = client.post(&path, None).await?;
+    show::<Certificate>(cli, &answer, render::certificate::render)?;
+    Ok(DONE)
 }
 
-fn wait(text: &str) -> Result<Duration, String> {
+fn longest(text: &str) -> Result<Duration, String> {
     let wait = duration(text)?;
     if wait > Duration::from_millis(DestroyWait::MAX_MS) {
         return Err("a day (24h) is the longest wait".to_owned());

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_api::{Certificate, CertificateList, Memory, Probe, ProbeState};
+use onair_api::{Certificate, CertificateList, Memory, Operation, Probe, ProbeState};
 
 use super::{
-    ago, bytes, cell, coloured, facts, heading, human, or_dash, print, session, table, verdict,
+    ago, bytes, cell, coloured, eviction, facts, heading, human, or_dash, print, session, table,
+    verdict,
 };
 
 /// Answer of `certificate list`.
-pub(crate) fn list(list: &CertificateList) -> String {
+pub(crate) fn list(list: &CertificateList, is_search: bool) -> String {
+    if list.certificates.is_empty() && is_search {
+        return "No certificate matches.\n".to_owned();
+    }
     if list.certificates.is_empty() {
         return "No certificates: nothing was destroyed yet.\n".to_owned();
     }
@@ -41,8 +45,15 @@ pub(crate) fn list(list: &CertificateList) -> String {
 
 /// Answer of `certificate`, `certificate show` and `destroy`.
 pub(crate) fn render(proof: &Certificate) -> String {
+    let head = match proof.operation {
+        Operation::Destroy | Operation::DestroyWait | Operation::Shutdown => {
+            "was off air when it was destroyed"
+        }
+        Operation::Abort => "was aborted: everybody was cut off, and it was destroyed",
+        Operation::Quarantine => "was set aside with its users",
+    };
     let mut text = format!(
-        "{} {} ({}) was off air when it was destroyed.\n\n",
+        "{} {} ({}) {head}.\n\n",
         console::style("Certificate:").green().bold(),
         proof.name,
         proof.session
@@ -60,6 +71,7 @@ pub(crate) fn render(proof: &Certificate) -> String {
     about.add_row([cell("issued"), cell(proof.issued_at)]);
     about.add_row([cell("operation"), cell(operation)]);
     about.add_row([cell("asked by"), cell(&proof.requester)]);
+    about.add_row([cell("owner"), cell(or_dash(proof.owner.as_ref()))]);
     about.add_row([cell("generation"), cell(proof.generation)]);
     about.add_row([cell("probe"), probe(&proof.probe)]);
     for file in &proof.probe.files {
@@ -76,13 +88,24 @@ pub(crate) fn render(proof: &Certificate) -> String {
             versions.onaird, versions.dpdk, versions.kernel, proof.boot_id
         )),
     ]);
+    about.add_row([
+        cell("digest"),
+        cell(proof.digest.as_deref().unwrap_or("no digest")),
+    ]);
     text += &print(about);
-    text += &heading("Witnesses at the verdict:");
+    text += &heading(match proof.operation {
+        Operation::Quarantine => "Witnesses at the quarantine:",
+        _ => "Witnesses at the verdict:",
+    });
     text += &verdict::rows(&proof.readings);
     text += &heading("Steps:");
     text += &steps(proof);
     text += &heading("Reconciled:");
     text += &reconciled(proof);
+    if !proof.evicted.is_empty() {
+        text += &heading("Evicted:");
+        text += &eviction::rows(&proof.evicted);
+    }
     for one in &proof.disagreements {
         text += &heading(&format!(
             "Disagreement at {}, resolved {}:",
@@ -183,6 +206,20 @@ fn reconciled(proof: &Certificate) -> String {
 
 fn books(proof: &Certificate) -> String {
     let counts = &proof.counts;
+    let mut more = match counts.frames_revoked {
+        0 => String::new(),
+        revoked => format!(" + {revoked} revoked"),
+    };
+    let settled = [
+        counts.frames_returned,
+        counts.frames_reclaimed,
+        counts.frames_reconciled,
+        counts.frames_revoked,
+    ];
+    let settled = settled.into_iter().fold(0, u64::saturating_add);
+    if settled < counts.frames_lent {
+        more += &format!(" + {} still out", counts.frames_lent - settled);
+    }
     let mut table = facts();
     table.add_row([
         cell("attachments"),
@@ -195,11 +232,12 @@ fn books(proof: &Certificate) -> String {
     table.add_row([
         cell("frames lent"),
         cell(format!(
-            "{} = {} returned + {} reclaimed + {} reconciled",
+            "{} = {} returned + {} reclaimed + {} reconciled{}",
             counts.frames_lent,
             counts.frames_returned,
             counts.frames_reclaimed,
-            counts.frames_reconciled
+            counts.frames_reconciled,
+            more
         )),
     ]);
     print(table)

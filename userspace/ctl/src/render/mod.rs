@@ -5,10 +5,15 @@
 
 pub(crate) mod blocker;
 pub(crate) mod certificate;
+pub(crate) mod eviction;
+pub(crate) mod falling;
+pub(crate) mod forecast;
 pub(crate) mod health;
 pub(crate) mod problem;
 pub(crate) mod session;
+pub(crate) mod shutdown;
 pub(crate) mod verdict;
+pub(crate) mod verification;
 
 use std::time::Duration;
 

@@ -14,7 +14,10 @@ fn exit_code__each_problem__then_as_help_says() {
     for &code in ProblemCode::ALL {
         let expected = match code {
             ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => 4,
-            ProblemCode::NoSuchSession | ProblemCode::StaleSession | ProblemCode::NotFound => 5,
+            ProblemCode::NoSuchSession
+            | ProblemCode::NoSuchAttachment
+            | ProblemCode::StaleSession
+            | ProblemCode::NotFound => 5,
             _ => 1,
         };
         let daemon = Played::code(code);
@@ -124,6 +127,7 @@ fn help__read__then_exit_codes_and_examples_are_there() {
         "Examples:",
         "Exit codes:",
         "  4  the session is in use",
+        "  6  a certificate does not hold",
         "ONAIR_SOCKET",
     ] {
         assert!(ran.out.contains(word), "{word}: {}", ran.out);

@@ -4,6 +4,9 @@
 
 mod played;
 
+mod certificates;
+mod documents;
+mod ends;
 mod exit_codes;
 mod requests;
 mod tables;

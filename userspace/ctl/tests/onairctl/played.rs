@@ -18,7 +18,10 @@ pub(crate) struct Request {
     pub(crate) body: String,
 }
 
-/// A daemon that gives every request the same answer, and keeps the requests.
+/// Status, media type, body.
+pub(crate) type Answer = (u16, &'static str, String);
+
+/// A daemon that gives prepared answers, and keeps the requests.
 pub(crate) struct Played {
     pub(crate) socket: PathBuf,
     pub(crate) requests: mpsc::Receiver<Request>,
@@ -34,8 +37,36 @@ pub(crate) struct Ran {
 }
 
 impl Played {
-    /// Answers `status` with `body` of type `kind`; `None`: reads the request and says nothing.
-    pub(crate) fn new(answer: Option<(u16, &'static str, String)>) -> Self {
+    /// Answers every request with `answer`; `None`: reads it and says nothing.
+    pub(crate) fn new(answer: Option<Answer>) -> Self {
+        Self::answering(move |_| answer.clone())
+    }
+
+    /// Answers each request line (`GET /v1/…`) with the document beside it, the last one as often as
+    /// it is asked, earlier ones of the same line once; any other line with a problem.
+    pub(crate) fn script(answers: &[(&str, Value)]) -> Self {
+        let mut answers: Vec<(String, String)> = answers
+            .iter()
+            .map(|(line, body)| (format!("{line} HTTP/1.1"), body.to_string()))
+            .collect();
+        Self::answering(move |line| {
+            let of_line = |(it, _): &(String, String)| it == line;
+            let Some(at) = answers.iter().position(of_line) else {
+                let problem = Problem::new(ProblemCode::NotFound, line);
+                let body = serde_json::to_string(&problem).unwrap();
+                return Some((problem.status, Problem::MEDIA_TYPE, body));
+            };
+            let is_last = answers.iter().filter(|it| of_line(it)).count() == 1;
+            let body = if is_last {
+                answers[at].1.clone()
+            } else {
+                answers.remove(at).1
+            };
+            Some((200, "application/json", body))
+        })
+    }
+
+    fn answering(mut answer: impl FnMut(&str) -> Option<Answer> + Send + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("control.sock");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -46,7 +77,7 @@ impl Played {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let request = read(&stream);
-                match &answer {
+                match answer(&request.line) {
                     Some((status, kind, body)) => write!(
                         stream,
                         "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\

@@ -34,8 +34,41 @@ fn request__each_command__then_its_path() {
             "GET /v1/sessions/cam1/certificate",
         ),
         ("certificate show cam1", "GET /v1/sessions/cam1/certificate"),
+        (
+            "certificate verify cam1",
+            "GET /v1/sessions/cam1/certificate",
+        ),
         ("certificate list", "GET /v1/certificates"),
+        (
+            "certificate list --session cam1 --operation destroy_wait --limit 3",
+            "GET /v1/certificates?name=cam1&operation=destroy_wait&limit=3",
+        ),
+        (
+            "certificate list --since 2025-11-20T07:36:00Z",
+            "GET /v1/certificates?since=2025-11-20T07:36:00.000000Z",
+        ),
+        ("session evict cam1 --all", "POST /v1/sessions/cam1/evict"),
+        (
+            "session evict cam1 --attachment 7",
+            "POST /v1/sessions/cam1/attachments/7/evict",
+        ),
+        ("session evict cam1 --pid 4711", "GET /v1/sessions/cam1"),
+        (
+            "session evict cam1 --all --dry-run",
+            "GET /v1/sessions/cam1",
+        ),
+        (
+            "session quarantine cam1",
+            "POST /v1/sessions/cam1/quarantine",
+        ),
+        ("session quarantine cam1 --dry-run", "GET /v1/sessions/cam1"),
+        ("session abort cam1", "POST /v1/sessions/cam1/abort"),
+        ("session abort cam1 --dry-run", "GET /v1/sessions/cam1"),
+        ("session destroy cam1 --dry-run", "GET /v1/sessions/cam1"),
+        ("shutdown", "POST /v1/shutdown"),
         ("health", "GET /v1/health"),
+        ("health --live", "GET /v1/health"),
+        ("health --ready", "GET /v1/health"),
     ] {
         let request = sent(args);
         assert_eq!(request.line, format!("{line} HTTP/1.1"), "{args}");

@@ -1,0 +1,103 @@
+//! What an operation would come to. Asks only; changes nothing.
+
+use onair_api::{
+    AttachmentView, Blocker, BlockerList, Operation, SessionRef, SessionState, SessionView, Verdict,
+};
+use serde::Serialize;
+
+use crate::args::Cli;
+use crate::client::Client;
+use crate::failure::{BUSY, DONE, Failure};
+use crate::{output, render};
+
+/// What would be done.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// This operation.
+    End(Operation),
+    /// These attachments cut off.
+    Evict(Vec<AttachmentView>),
+}
+
+/// What would come of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Forecast {
+    /// The session's name.
+    pub(crate) session: String,
+    /// The operation.
+    pub(crate) operation: String,
+    /// It would be done.
+    pub(crate) would_pass: bool,
+    /// Why, or why not.
+    pub(crate) reason: String,
+    /// The session's state now.
+    pub(crate) state: SessionState,
+    /// Attachments that would be cut off.
+    pub(crate) evicts: Vec<u64>,
+    /// What each witness says now.
+    pub(crate) verdict: Verdict,
+    /// Who uses the session now.
+    pub(crate) blockers: Vec<Blocker>,
+}
+
+/// Shows what would come of it. Exit code 0: it would pass; 4: it would not.
+pub(crate) async fn run(
+    cli: &Cli,
+    client: &Client,
+    session: &SessionRef,
+    wanted: Wanted,
+) -> Result<u8, Failure> {
+    let path = format!("/v1/sessions/{session}");
+    let view: SessionView = client.get(&path).await?.read()?;
+    let verdict: Verdict = client.get(&format!("{path}/verdict")).await?.read()?;
+    let blockers: BlockerList = client.get(&format!("{path}/blockers")).await?.read()?;
+    let forecast = forecast(view, wanted, verdict, blockers.blockers);
+    if cli.json {
+        output::json(&forecast)?;
+    } else {
+        output::text(&render::forecast::render(&forecast))?;
+    }
+    Ok(if forecast.would_pass { DONE } else { BUSY })
+}
+
+fn forecast(
+    view: SessionView,
+    wanted: Wanted,
+    verdict: Verdict,
+    blockers: Vec<Blocker>,
+) -> Forecast {
+    let everybody = || view.attachments.iter().map(|it| it.attachment).collect();
+    let (operation, evicts) = match &wanted {
+        Wanted::End(Operation::Abort) => (Operation::Abort.to_string(), everybody()),
+        Wanted::End(operation) => (operation.to_string(), Vec::new()),
+        Wanted::Evict(some) => (
+            "evict".to_owned(),
+            some.iter().map(|it| it.attachment).collect(),
+        ),
+    };
+    let found = match (&wanted, view.state) {
+        (_, SessionState::Quarantined | SessionState::Destroyed) => {
+            Err(format!("the session is {}", view.state))
+        }
+        (Wanted::End(Operation::Abort), _) => Ok("an abort waits for no user".to_owned()),
+        (Wanted::Evict(_), _) => Ok("an eviction waits for nobody".to_owned()),
+        (_, SessionState::Running) => Err("the session is running: stop it first".to_owned()),
+        (_, SessionState::Draining) => Err("another destroy is under way".to_owned()),
+        (Wanted::End(Operation::Quarantine), _) => {
+            Ok("it is set aside with whoever uses it".to_owned())
+        }
+        (Wanted::End(_), _) if verdict.destroyable => Ok(verdict.reason.clone()),
+        (Wanted::End(_), _) => Err(verdict.reason.clone()),
+    };
+    let would_pass = found.is_ok();
+    Forecast {
+        session: view.name.to_string(),
+        operation,
+        would_pass,
+        reason: found.unwrap_or_else(|reason| reason),
+        state: view.state,
+        evicts,
+        verdict,
+        blockers,
+    }
+}

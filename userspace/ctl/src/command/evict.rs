@@ -1,0 +1,116 @@
+//! `onairctl session evict`.
+
+use clap::Args;
+use onair_api::{
+    AttachmentView, Eviction, EvictionList, Problem, ProblemCode, SessionRef, SessionView,
+};
+
+use super::dry_run::{self, Wanted};
+use crate::args::Cli;
+use crate::client::Client;
+use crate::failure::{DONE, Failure};
+use crate::{output, render};
+
+/// Whom to cut off.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+For the client: each of its calls, also one that sleeps, returns ESTALE at once and for ever; what it
+has mapped stays mapped, so nothing it reads faults; what was lent to it is the daemon's again. It may
+attach again. A frame that it was reading is not used again before it has let go or is dead. It works
+on running and on stopped sessions, and also on a client that is frozen (SIGSTOP).
+
+Examples:
+  onairctl session show cam1                     # attachments with their numbers
+  onairctl session evict cam1 --attachment 7
+  onairctl session evict cam1 --pid 4711
+  onairctl session evict cam1 --all --dry-run")]
+pub(crate) struct Evict {
+    /// Session's id or name
+    session: SessionRef,
+
+    #[command(flatten)]
+    whom: Whom,
+
+    /// Say what would come of it (exit code 0: it would pass, 4: not); change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Whom {
+    /// The attachment of this number
+    #[arg(long, value_name = "NUMBER")]
+    attachment: Option<u64>,
+
+    /// Every attachment of this process
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+
+    /// Every attachment
+    #[arg(long)]
+    all: bool,
+}
+
+impl Whom {
+    fn means(&self, one: &AttachmentView) -> bool {
+        self.all || self.attachment == Some(one.attachment) || self.pid == Some(one.pid)
+    }
+}
+
+impl Evict {
+    pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
+        if self.dry_run {
+            let some = self.chosen(client).await?;
+            return dry_run::run(cli, client, &self.session, Wanted::Evict(some)).await;
+        }
+        let path = format!("/v1/sessions/{}", self.session);
+        let evicted = match &self.whom {
+            Whom { all: true, .. } => {
+                let answer = client.post(&format!("{path}/evict"), None).await?;
+                answer.read::<EvictionList>()?.evicted
+            }
+            Whom {
+                attachment: Some(number),
+                ..
+            } => vec![evict(client, &path, *number).await?],
+            Whom { .. } => {
+                let mut evicted = Vec::new();
+                for one in self.chosen(client).await? {
+                    evicted.push(evict(client, &path, one.attachment).await?);
+                }
+                evicted
+            }
+        };
+        let list = EvictionList { evicted };
+        if cli.json {
+            output::json(&list)?;
+        } else {
+            output::text(&render::eviction::list(&list))?;
+        }
+        Ok(DONE)
+    }
+
+    /// Those who are meant: all of none are none, but one who is named must be there.
+    async fn chosen(&self, client: &Client) -> Result<Vec<AttachmentView>, Failure> {
+        let path = format!("/v1/sessions/{}", self.session);
+        let view: SessionView = client.get(&path).await?.read()?;
+        let mut some = view.attachments;
+        some.retain(|one| self.whom.means(one));
+        if some.is_empty() && !self.whom.all {
+            let who = match (self.whom.attachment, self.whom.pid) {
+                (Some(number), _) => format!("attachment {number}"),
+                (None, pid) => format!("attachment of process {}", render::or_dash(pid)),
+            };
+            let what = format!("session {} has no {who}", view.name);
+            let problem = Problem::new(ProblemCode::NoSuchAttachment, what);
+            return Err(Failure::Refused(Box::new(problem)));
+        }
+        Ok(some)
+    }
+}
+
+async fn evict(client: &Client, path: &str, number: u64) -> Result<Eviction, Failure> {
+    let path = format!("{path}/attachments/{number}/evict");
+    client.post(&path, None).await?.read()
+}

@@ -1,0 +1,102 @@
+//! `onairctl shutdown`.
+
+use std::time::Duration;
+
+use clap::Args;
+use onair_api::ShutdownStatus;
+
+use super::wait::line;
+use crate::args::Cli;
+use crate::client::Client;
+use crate::failure::{DONE, Failure};
+use crate::render::falling::Falling;
+use crate::{output, render};
+
+/// How often it is asked how far the end has got.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How to end the daemon.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Sessions are stopped, and destroyed as their last users leave, until timeouts.graceful_ms has passed.
+Clients get the event `draining` before their calls return EAGAIN. Who may: root and the daemon's user.
+A daemon that systemd restarts comes back: use `systemctl stop onaird` there.
+
+With --watch each phase is a line, and so is each number of users that are left, until nobody listens
+on the socket any more. How it went stands in the daemon's summary (its log) and its exit status.
+
+Examples:
+  onairctl shutdown
+  onairctl shutdown --watch")]
+pub(crate) struct Shutdown {
+    /// Follow it until the daemon is gone
+    #[arg(long)]
+    watch: bool,
+}
+
+impl Shutdown {
+    pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
+        let answer = client.post("/v1/shutdown", None).await?;
+        let status: ShutdownStatus = answer.read()?;
+        if !self.watch {
+            super::show::<ShutdownStatus>(cli, &answer, render::shutdown::begun)?;
+            return Ok(DONE);
+        }
+        let mut told = Told::default();
+        told.tell(cli, &status)?;
+        let bar = line();
+        loop {
+            match client.get("/v1/shutdown").await {
+                Ok(answer) => {
+                    let status = answer.read()?;
+                    bar.suspend(|| told.tell(cli, &status))?;
+                    bar.set_message(told.users.to_string());
+                }
+                // That nobody answers any more is what is waited for.
+                Err(Failure::Unreachable { .. } | Failure::Broken { .. }) => break,
+                Err(other) => return Err(other),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        bar.finish_and_clear();
+        if !cli.json {
+            output::text("the daemon takes no more requests\n")?;
+        }
+        Ok(DONE)
+    }
+}
+
+/// What has been told already.
+#[derive(Debug, Default)]
+struct Told {
+    phases: usize,
+    parts: usize,
+    users: Falling,
+}
+
+impl Told {
+    /// Tells what is new: with `--json` the whole status, one object a line.
+    fn tell(&mut self, cli: &Cli, status: &ShutdownStatus) -> Result<(), Failure> {
+        let fewer = self.users.now(status.users);
+        let (phases, parts) = (status.phases.len(), status.parts.len());
+        let is_new = fewer || phases > self.phases || parts > self.parts;
+        if cli.json && is_new {
+            output::json_line(status)?;
+        } else if is_new {
+            let is_draining = status.phase == onair_api::ShutdownPhase::Draining;
+            let mut text = String::new();
+            for phase in status.phases.iter().skip(self.phases) {
+                text += &render::shutdown::phase(phase);
+            }
+            if fewer && is_draining {
+                text += &render::shutdown::users(status);
+            }
+            for part in status.parts.iter().skip(self.parts) {
+                text += &render::shutdown::part(part);
+            }
+            output::text(&text)?;
+        }
+        (self.phases, self.parts) = (phases, parts);
+        Ok(())
+    }
+}

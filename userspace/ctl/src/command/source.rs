@@ -1,0 +1,99 @@
+//! Where a certificate comes from.
+
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use onair_api::SessionRef;
+use onair_api::id::IdError;
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// A certificate that is meant. The form alone decides: a name never depends on which files lie
+/// about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The daemon's, of this session.
+    Daemon(SessionRef),
+    /// A file: its path has a `/` or ends with `.json`.
+    File(PathBuf),
+    /// Standard input: `-`.
+    Input,
+}
+
+impl FromStr for Source {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text {
+            "-" => Ok(Self::Input),
+            file if file.contains('/') || has_suffix(file) => Ok(Self::File(file.into())),
+            session => session.parse().map(Self::Daemon),
+        }
+    }
+}
+
+fn has_suffix(text: &str) -> bool {
+    Path::new(text)
+        .extension()
+        .is_some_and(|extension| extension == "json")
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Daemon(session) => session.fmt(f),
+            Self::File(path) => path.display().fmt(f),
+            Self::Input => f.write_str("standard input"),
+        }
+    }
+}
+
+impl Source {
+    /// The document.
+    pub(crate) async fn read(&self, client: &Client) -> Result<Value, Failure> {
+        let bytes = match self {
+            Self::Daemon(session) => {
+                let path = format!("/v1/sessions/{session}/certificate");
+                return client.get(&path).await.map(|answer| answer.0);
+            }
+            Self::File(path) => std::fs::read(path),
+            Self::Input => {
+                let mut bytes = Vec::new();
+                let read = std::io::stdin().read_to_end(&mut bytes);
+                read.map(|_| bytes)
+            }
+        };
+        let bytes =
+            bytes.map_err(|error| Failure::Input(format!("cannot read {self}: {error}")))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Failure::Input(format!("{self} holds no JSON document: {error}")))
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn source__forms__then_told_apart_by_the_text_alone() {
+        for (text, file) in [
+            ("cam1", false),
+            ("cam1.old", false),
+            ("6920a1c300000001", false),
+            ("proof.json", true),
+            ("./cam1", true),
+            ("/tmp/x", true),
+        ] {
+            let source: Source = text.parse().unwrap();
+            assert_eq!(matches!(source, Source::File(_)), file, "{text}");
+            assert_eq!(source.to_string(), text);
+        }
+        assert_eq!("-".parse(), Ok(Source::Input));
+        assert!("UPPER".parse::<Source>().is_err());
+    }
+}

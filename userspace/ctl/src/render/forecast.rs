@@ -1,0 +1,31 @@
+//! What an operation would come to.
+
+use super::{blocker, heading, printable, verdict};
+use crate::command::dry_run::Forecast;
+
+/// Answer of `--dry-run`.
+pub(crate) fn render(forecast: &Forecast) -> String {
+    let operation = &forecast.operation;
+    let word = if forecast.would_pass {
+        console::style(format!("{operation} would pass")).green()
+    } else {
+        console::style(format!("{operation} would be refused")).yellow()
+    };
+    let mut text = format!(
+        "{word}: {} ({} is {})\n",
+        printable(&forecast.reason),
+        forecast.session,
+        forecast.state
+    );
+    if !forecast.evicts.is_empty() {
+        let numbers: Vec<_> = forecast.evicts.iter().map(ToString::to_string).collect();
+        text += &format!("It would cut off attachment {}.\n", numbers.join(", "));
+    }
+    if !forecast.blockers.is_empty() {
+        text += &heading("Users:");
+        text += &blocker::rows(&forecast.blockers);
+    }
+    text += &heading("Witnesses:");
+    text += &verdict::rows(&forecast.verdict.readings);
+    text
+}

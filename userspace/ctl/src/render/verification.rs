@@ -1,0 +1,34 @@
+//! What the checks of a certificate came to.
+
+use comfy_table::Color;
+use onair_api::{Outcome, Verification};
+
+use super::{cell, coloured, print, printable, table};
+
+/// Answer of `certificate verify` for one certificate.
+pub(crate) fn render(source: &str, found: &Verification) -> String {
+    let word = if found.holds {
+        console::style("holds").green().bold()
+    } else {
+        console::style("does not hold").red().bold()
+    };
+    let of = match (&found.name, &found.session) {
+        (Some(name), Some(session)) => format!("{name} ({session})"),
+        _ => "of an unknown session".to_owned(),
+    };
+    let mut rows = table(&["CHECK", "", "WHY"]);
+    for check in &found.checks {
+        let mark = match check.outcome {
+            Outcome::Holds => coloured("✓", Color::Green),
+            Outcome::Fails => coloured("✗", Color::Red),
+            Outcome::Absent => coloured("–", Color::DarkGrey),
+        };
+        rows.add_row([cell(&check.name), mark, cell(&check.detail)]);
+    }
+    format!(
+        "{}: certificate {} {word}\n\n{}",
+        printable(source),
+        printable(&of),
+        print(rows)
+    )
+}

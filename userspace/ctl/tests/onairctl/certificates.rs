@@ -1,0 +1,182 @@
+//! Certificates: searched, shown, verified.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use onair_api::{Certificate, ProblemCode};
+use serde_json::{Value, json};
+
+use crate::documents::{AT, all_in, who};
+use crate::played::{Played, onairctl, ran};
+
+/// One that holds.
+fn good() -> Value {
+    let step = |name: &str, us: u64| json!({"step": name, "at": AT, "monotonic_ns": us * 1000, "since_stop_us": us});
+    let reading = |witness: &str, name: &str, word_of: &str, us: u64| {
+        json!({"witness": witness, "name": name, "says": "zero", "users": 0, "left_out": 0,
+            "detail": "nobody", "word_of": word_of, "at_monotonic_ns": us * 1000})
+    };
+    let mut certificate: Certificate = serde_json::from_value(json!({"format": 2,
+        "session": "6920a1c300000001", "name": "cam1", "owner": who(), "generation": 3,
+        "boot_id": "b007", "versions": {"onaird": "0.1.0", "dpdk": "22.11", "kernel": "6.18"},
+        "probe": {"mode": "required", "state": "watching", "reason": null, "canary_at": AT, "files": []},
+        "operation": "destroy", "deadline_ms": null, "requester": who(), "issued_at": AT,
+        "steps": [step("stop_requested", 0), step("gates_closed", 10), step("pollers_quiesced", 20),
+            step("destroy_requested", 30), step("last_user_left", 40), step("verdict", 50),
+            step("destroyed", 60), step("memory_returned", 70)],
+        "readings": [reading("W1", "slots", "client", 40), reading("W1", "ledger", "daemon", 41),
+            reading("W2", "probe", "kernel", 42), reading("W3", "pollers", "daemon", 43),
+            reading("W4", "mapping", "kernel", 70)],
+        "reconciled": [], "counts": {}, "frames": {},
+        "memory": {"state": "returned", "bytes": 1_048_576, "at": AT}, "disagreements": []}))
+    .unwrap();
+    certificate.seal();
+    serde_json::to_value(certificate).unwrap()
+}
+
+/// The same, by another hand.
+fn forged() -> Value {
+    let mut document = good();
+    document["counts"]["frames_lent"] = json!(1);
+    document
+}
+
+#[test]
+fn verify__of_the_daemon__then_each_check_with_its_mark() {
+    let ran = Played::document(200, &good()).run("certificate verify cam1");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    all_in(
+        &ran.out,
+        &[
+            "cam1: certificate cam1 (6920a1c300000001) holds",
+            "digest         ✓  sha256:",
+            "steps          ✓  8, each once and in order",
+            "slots          ✓",
+            "deadline       –  none",
+        ],
+    );
+    let ran = Played::document(200, &forged()).run("certificate verify cam1");
+    assert_eq!(ran.code, 6, "{ran:?}");
+    all_in(
+        &ran.out,
+        &[
+            "does not hold",
+            "digest         ✗  it says \"sha256:",
+            "frames         ✗  1 lent, and 0 returned",
+        ],
+    );
+}
+
+#[test]
+fn verify__of_files__then_each_and_the_worst_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let later = json!({"format": 99});
+    let mut old = good();
+    old["format"] = json!(1);
+    old.as_object_mut().unwrap().remove("digest");
+    for (name, text) in [
+        ("good.json", good().to_string()),
+        ("forged.json", format!("{:#}", forged())),
+        ("old.json", old.to_string()),
+        ("later.json", later.to_string()),
+        ("part.json", good().to_string()[..200].to_owned()),
+        ("other.json", "[1]".to_owned()),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    for (files, code, words) in [
+        (&["good.json"][..], 0, &["holds"][..]),
+        (&["old.json"], 0, &["no digest: format 1 had none"]),
+        (&["good.json", "forged.json"], 6, &["does not hold"]),
+        (&["forged.json", "later.json"], 6, &["does not hold"]),
+        (&["later.json"], 2, &["its format is 99", "knows 1 to 2"]),
+        (&["part.json"], 2, &["holds no JSON document"]),
+        (&["other.json"], 2, &["it is no certificate"]),
+        (&["good.json", "missing.json"], 2, &["cannot read", "holds"]),
+    ] {
+        let mut command = onairctl("certificate verify");
+        command.args(files.iter().map(|file| folder.path().join(file)));
+        let ran = ran(&mut command);
+        assert_eq!(ran.code, code, "{files:?}: {ran:?}");
+        all_in(&format!("{}{}", ran.out, ran.err), words);
+    }
+    let mut command = onairctl("--json certificate verify");
+    command.args(["good.json", "later.json"].map(|file| folder.path().join(file)));
+    let ran = ran(&mut command);
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &document["holds"]), (2, &json!(false)));
+    let entries = document["certificates"].as_array().unwrap();
+    assert_eq!(entries[0]["holds"], true);
+    assert_eq!(entries[0]["checks"][0]["outcome"], "holds");
+    assert!(entries[1]["error"].as_str().unwrap().contains("99"));
+}
+
+#[test]
+fn verify__of_standard_input__then_checked_without_a_daemon() {
+    let mut command = onairctl("certificate verify -");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let text = good().to_string();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn show__of_a_file__then_as_the_daemons() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("proof.json");
+    std::fs::write(&path, good().to_string()).unwrap();
+    let ran = ran(onairctl("certificate show").arg(&path));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(
+        ran.out,
+        Played::document(200, &good())
+            .run("certificate show cam1")
+            .out
+    );
+    all_in(&ran.out, &["was off air", "digest", "sha256:", "owner"]);
+}
+
+#[test]
+fn show__of_abort_and_quarantine__then_says_what_it_was() {
+    let mut aborted = good();
+    aborted["operation"] = json!("abort");
+    aborted["evicted"] = json!([{"attachment": 7, "pid": 4711, "command": "player", "at": AT,
+        "cause": "requested", "callers_inside": 2, "frames_revoked": 3, "frames_set_aside": 1}]);
+    aborted["counts"] = json!({"frames_lent": 5, "frames_returned": 1, "frames_revoked": 3});
+    let ran = Played::document(200, &aborted).run("session abort cam1");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    all_in(
+        &ran.out,
+        &[
+            "was aborted",
+            "Evicted:",
+            "4711",
+            "+ 3 revoked + 1 still out",
+        ],
+    );
+    let mut aside = good();
+    aside["operation"] = json!("quarantine");
+    let ran = Played::document(200, &aside).run("session quarantine cam1");
+    all_in(
+        &ran.out,
+        &["set aside with its users", "Witnesses at the quarantine:"],
+    );
+}
+
+#[test]
+fn list__nothing_found__then_said_so() {
+    let ran = Played::document(200, &json!({"certificates": []}))
+        .run("certificate list --session cam1 --since 1h");
+    assert_eq!((ran.code, &*ran.out), (0, "No certificate matches.\n"));
+    let ran = Played::code(ProblemCode::Forbidden).run("certificate list");
+    assert_eq!(ran.code, 1);
+}
