@@ -211,7 +211,7 @@ fn put__twice__then_already_and_nobody_elses_frame_is_put() -> Result<()> {
     for _ in 0..20 {
         user.say("hold 4")?;
         assert_eq!(user.errno("put-again")?, "EALREADY");
-        assert_eq!(scene.control.show("cam")?.attachments[0].lent, 4);
+        assert_eq!(scene.control.show("cam")?.attachments[0].held, 4);
         user.say("put-all")?;
     }
     scene.unharmed()
@@ -230,14 +230,14 @@ fn put__into_another_session__then_refused_and_still_held() -> Result<()> {
     user.say("use 0")?;
     user.say("hold 1")?;
     assert_eq!(user.errno("put-into 1")?, "EINVAL");
-    assert_eq!(scene.control.show("one")?.attachments[0].lent, 1);
-    assert_eq!(scene.control.show("two")?.attachments[0].lent, 0);
+    assert_eq!(scene.control.show("one")?.attachments[0].held, 1);
+    assert_eq!(scene.control.show("two")?.attachments[0].held, 0);
     scene.control.stop("two")?;
     scene.control.destroy("two")?;
     // The session that it was put into wrongly is gone: the frame is still the first one's.
     assert_eq!(user.errno("put-into 1")?, "EINVAL");
     user.say("put")?;
-    assert_eq!(scene.control.show("one")?.attachments[0].lent, 0);
+    assert_eq!(scene.control.show("one")?.attachments[0].held, 0);
     scene.unharmed()
 }
 

@@ -20,6 +20,9 @@ pub struct Blocker {
     pub thread: String,
     /// Number of the attachment through which it uses the session; absent when unknown.
     pub attachment: Option<u64>,
+    /// Version of the client library, as the client says; empty when unknown.
+    #[serde(default)]
+    pub client_version: String,
     /// What kind of use.
     pub kind: BlockerKind,
     /// Since when, where that is known.
@@ -28,12 +31,51 @@ pub struct Blocker {
     pub blocked_for_ms: Option<u64>,
     /// The call that it is in; absent for a mere holder.
     pub waits_in: Option<WaitsIn>,
+    /// What the kernel says that the thread does (`State` in `/proc/PID/task/TID/status`), as
+    /// `running`, `sleeping`, `disk sleep`, `stopped`; absent when no thread can be named.
+    #[serde(default)]
+    pub kernel_state: Option<String>,
+    /// The kernel's function that it sleeps in (`/proc/PID/task/TID/wchan`), where the kernel tells.
+    #[serde(default)]
+    pub wait_channel: Option<String>,
     /// Frames that it holds.
     pub held_frames: Vec<HeldFrame>,
     /// Witnesses that saw it.
     pub seen_by: Vec<Witness>,
     /// What else is known or can be done, in one sentence.
     pub note: Option<String>,
+}
+
+/// In one line, for logs: who, in which call, since when, with which frames. The names were chosen
+/// by the process and are shown as they are.
+impl std::fmt::Display for Blocker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = |ms: u64| format!("{}.{} s", ms / 1000, ms % 1000 / 100);
+        write!(f, "{} {}", self.command, self.pid)?;
+        match self.tid {
+            Some(tid) => write!(f, "/{tid}")?,
+            None => f.write_str("/?")?,
+        }
+        if !self.thread.is_empty() {
+            write!(f, " ({})", self.thread)?;
+        }
+        write!(f, " {}", self.kind)?;
+        if let Some(call) = self.waits_in {
+            write!(f, " in {call}")?;
+        }
+        if let Some(ms) = self.blocked_for_ms {
+            write!(f, " for {}", seconds(ms))?;
+        }
+        if let (BlockerKind::Inside, Some(state)) = (self.kind, &self.kernel_state) {
+            let channel = self.wait_channel.as_deref().unwrap_or("no wait channel");
+            write!(f, " ({state}, {channel})")?;
+        }
+        for (at, held) in self.held_frames.iter().enumerate() {
+            let before = if at == 0 { ", holds frame " } else { ", " };
+            write!(f, "{before}{} ({})", held.frame, seconds(held.age_ms))?;
+        }
+        Ok(())
+    }
 }
 
 /// The kind of use.
@@ -116,4 +158,45 @@ pub struct BlockerList {
     pub at: Timestamp,
     /// Everyone who uses the session. Empty: nobody does.
     pub blockers: Vec<Blocker>,
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocker__in_one_line__then_who_where_how_long_and_with_what() {
+        let mut blocker = Blocker {
+            pid: 4711,
+            tid: Some(4712),
+            command: "player".into(),
+            thread: "reader".into(),
+            attachment: Some(1),
+            client_version: "0.1.0".into(),
+            kind: BlockerKind::Blocked,
+            since: None,
+            blocked_for_ms: Some(2290),
+            waits_in: Some(WaitsIn::BufferGet),
+            kernel_state: Some("sleeping".into()),
+            wait_channel: Some("futex_wait_queue".into()),
+            held_frames: Vec::new(),
+            seen_by: vec![Witness::W1],
+            note: None,
+        };
+        assert_eq!(
+            blocker.to_string(),
+            "player 4711/4712 (reader) blocked in buffer_get for 2.2 s"
+        );
+        blocker.kind = BlockerKind::Inside;
+        blocker.blocked_for_ms = None;
+        blocker.held_frames = [(2, 1050), (5, 40)]
+            .map(|(frame, age_ms)| HeldFrame { frame, age_ms })
+            .into();
+        assert_eq!(
+            blocker.to_string(),
+            "player 4711/4712 (reader) inside in buffer_get (sleeping, futex_wait_queue), \
+             holds frame 2 (1.0 s), 5 (0.0 s)"
+        );
+    }
 }

@@ -94,9 +94,13 @@ pub struct AttachmentView {
     pub uid: u32,
     /// Version of the client library, as the client says.
     pub client_version: String,
-    /// Frames that it holds now (the client's word); of one that was cut off, frames that are set
-    /// aside for its sake.
+    /// Frames that are lent to it now, by the daemon's ledger: ready for it, held by it, or given
+    /// back and not credited yet; of one that was cut off, frames that are set aside for its sake.
+    /// While the session runs, as its poller last published it.
     pub lent: u64,
+    /// Of these, frames that it holds (the client's word).
+    #[serde(default)]
+    pub held: u64,
     /// Threads inside a call now (the client's slots).
     pub threads_inside: u64,
     /// Where it stands.

@@ -69,6 +69,8 @@ pub struct Services {
     pub limbo: Limbo,
     /// What the pollers say.
     pub events: EventReceiver,
+    /// Warnings that a stopped session has users, of all sessions.
+    pub drain_warnings: u64,
     /// Who is told what happens.
     pub hub: Hub,
     probe_told: (ProbeState, Option<String>),
@@ -93,6 +95,7 @@ impl Services {
         Self {
             config,
             hub: Hub::new(identity.incarnation),
+            drain_warnings: 0,
             probe_told: probe.state(),
             identity,
             events: dataplane.events(),

@@ -11,6 +11,8 @@ pub struct Thread {
     pub own_tid: u32,
     /// Its name, made printable; the process chose it.
     pub name: String,
+    /// What the kernel says that it does, as `running`, `sleeping`, `stopped`.
+    pub state: String,
     /// When it started: clock ticks (1/100 s) since boot.
     pub started_ticks: u64,
     /// It is on its way out, or was sent a SIGKILL: it makes no further step in its program.
@@ -82,9 +84,20 @@ pub fn read(pid: u32, tid: u32) -> Option<Thread> {
         tid,
         own_tid,
         name: printable(field("Name:").unwrap_or_default()),
+        // As `S (sleeping)`.
+        state: field("State:")
+            .and_then(|state| Some(state.split_once('(')?.1.trim_end_matches(')').to_owned()))
+            .unwrap_or_default(),
         started_ticks: number(22)?,
         is_ending: is_killed || number(9)? & EXITING != 0,
     })
+}
+
+/// The kernel's function that thread `tid` of process `pid` sleeps in; `None` when it does not sleep
+/// or the kernel does not tell (proc_pid_wchan(5)).
+pub fn wait_channel(pid: u32, tid: u32) -> Option<String> {
+    let channel = fs::read_to_string(format!("/proc/{pid}/task/{tid}/wchan")).ok()?;
+    (!channel.is_empty() && channel != "0").then_some(channel)
 }
 
 fn printable(text: &str) -> String {
@@ -104,6 +117,7 @@ mod tests {
         let threads = of(std::process::id());
         let me = threads.iter().find(|thread| thread.tid == tid).unwrap();
         assert_eq!(me.own_tid, tid);
+        assert_eq!(me.state, "running");
         assert!(!me.is_younger_than(onair_ipc::sys::boottime_ns()));
         assert!(me.is_younger_than(0));
         assert!(!me.is_ending && !is_process_ending(std::process::id()));

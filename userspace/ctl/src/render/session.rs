@@ -128,7 +128,7 @@ fn attachments(list: &[AttachmentView]) -> String {
         return "none\n".to_owned();
     }
     let mut table = table(&[
-        "#", "PID", "COMMAND", "UID", "STATE", "LENT", "INSIDE", "LIBRARY",
+        "#", "PID", "COMMAND", "UID", "STATE", "LENT", "HELD", "INSIDE", "LIBRARY",
     ]);
     for one in list {
         table.add_row([
@@ -138,6 +138,7 @@ fn attachments(list: &[AttachmentView]) -> String {
             cell(one.uid),
             cell(one.state),
             cell(one.lent),
+            cell(one.held),
             cell(one.threads_inside),
             cell(&one.client_version),
         ]);

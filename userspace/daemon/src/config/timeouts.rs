@@ -16,6 +16,9 @@ pub struct Timeouts {
     pub overload_ms: u64,
     /// A daemon that was killed being taken down by the kernel, before this one starts.
     pub previous_ms: u64,
+    /// From a stop to the first warning that there are users left; the next ones at twice, four
+    /// times, … as much. 0: none.
+    pub drain_warning_ms: u64,
     /// Users leaving when the daemon shuts down.
     pub graceful_ms: u64,
 }
@@ -28,6 +31,7 @@ impl Default for Timeouts {
             quiesce_ms: 2000,
             overload_ms: 2000,
             previous_ms: 10_000,
+            drain_warning_ms: 1000,
             graceful_ms: 10_000,
         }
     }

@@ -120,6 +120,8 @@ impl Attachments {
     pub(super) fn reap(&mut self) {
         for attachment in &mut self.list {
             attachment.lender.reap(|_| {});
+            let counters = self.stats.at(attachment.place);
+            counters.frames_out.set(attachment.lender.lent() as u64);
             note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
         }
     }
@@ -136,6 +138,7 @@ impl Attachments {
                 submitted(order, credit.frame);
             }
         });
+        counters.frames_out.set(attachment.lender.lent() as u64);
         note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
     }
 
@@ -157,6 +160,7 @@ impl Attachments {
             if lent.is_ok() {
                 counters.frames_lent.add(1);
             }
+            counters.frames_out.set(lender.lent() as u64);
         }
     }
 
@@ -169,7 +173,9 @@ impl Attachments {
         let attachment = &mut self.list[at];
         let lent = attachment.lender.publish(frame, &meta).is_ok();
         if lent {
-            self.stats.at(attachment.place).frames_lent.add(1);
+            let counters = self.stats.at(attachment.place);
+            counters.frames_lent.add(1);
+            counters.frames_out.set(attachment.lender.lent() as u64);
         }
         lent
     }

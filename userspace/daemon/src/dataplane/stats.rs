@@ -131,6 +131,8 @@ counters! {
         attachment,
         /// Frames lent to it.
         frames_lent,
+        /// Frames that are lent to it now.
+        frames_out,
         /// Frames that it did not get, or lost again untaken, because its quota was used up.
         frames_dropped_slow,
         /// Frames that it submitted to be sent.
@@ -237,6 +239,7 @@ impl SessionStats {
             .position(|it| it.attachment.get() == 0)?;
         let counters = &self.attachments[place];
         counters.frames_lent.set(0);
+        counters.frames_out.set(0);
         counters.frames_dropped_slow.set(0);
         counters.frames_submitted.set(0);
         counters.attachment.set(attachment);

@@ -59,8 +59,8 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// As the API shows it.
-    pub fn view(&self) -> AttachmentView {
+    /// As the API shows it, with `lent` frames in the ledger.
+    pub fn view(&self, lent: u64) -> AttachmentView {
         let inside = self.memory.slots().iter().map(|slot| slot.calls()).sum();
         let state = if self.disconnected {
             AttachmentState::Disconnected
@@ -75,7 +75,8 @@ impl Attachment {
             command: self.client.who.command.clone(),
             uid: self.client.who.uid,
             client_version: self.client.library.clone(),
-            lent: self.memory.held().len() as u64,
+            lent,
+            held: self.memory.held().len() as u64,
             threads_inside: inside,
             state,
         }

@@ -14,6 +14,10 @@ use onair_probe::Waiter;
 use super::attachment::Attachment;
 use crate::threads::{self, Thread};
 
+/// Age from which a frame that is held outside every call is said to be forgotten, ms. Nobody reads
+/// one frame for so long.
+const FORGOTTEN_MS: u64 = 5000;
+
 /// The blockers of all attachments. `waiters` are the probe's.
 pub fn list<'a>(
     attachments: impl Iterator<Item = &'a Attachment>,
@@ -26,16 +30,20 @@ pub fn list<'a>(
     }
     // Callers that only the kernel saw: their slots were changed behind their back.
     for waiter in waiters {
+        let thread = threads::read(waiter.ns_tgid, waiter.ns_tid);
         blockers.push(Blocker {
             pid: waiter.ns_tgid,
             tid: Some(waiter.ns_tid),
             command: crate::control::peer::command_of(waiter.ns_tgid),
             thread: waiter.comm.clone(),
             attachment: Some(waiter.attachment),
+            client_version: String::new(),
             kind: BlockerKind::Blocked,
             since: Some(wall(waiter.since, now)),
             blocked_for_ms: Some(ms(now, waiter.since)),
             waits_in: Some(WaitsIn::Unknown),
+            kernel_state: thread.map(|thread| thread.state),
+            wait_channel: threads::wait_channel(waiter.ns_tgid, waiter.ns_tid),
             held_frames: Vec::new(),
             seen_by: vec![Witness::W2],
             note: Some(
@@ -71,18 +79,21 @@ fn of_attachment(
         return;
     }
     let threads = threads::of(who.pid);
-    let blank = |tid, thread: &str, kind, witness| Blocker {
+    let blank = |thread: Option<&Thread>, kind| Blocker {
         pid: who.pid,
-        tid,
+        tid: thread.map(|thread| thread.tid),
         command: who.command.clone(),
-        thread: thread.to_owned(),
+        thread: thread.map_or_else(String::new, |thread| thread.name.clone()),
         attachment: Some(attachment.number),
+        client_version: attachment.client.library.clone(),
         kind,
         since: None,
         blocked_for_ms: None,
         waits_in: None,
+        kernel_state: thread.map(|thread| thread.state.clone()),
+        wait_channel: thread.and_then(|thread| threads::wait_channel(who.pid, thread.tid)),
         held_frames: Vec::new(),
-        seen_by: vec![witness],
+        seen_by: vec![Witness::W1],
         note: attachment
             .disconnected
             .then(|| "its connection is closed; it ends with its process".to_owned()),
@@ -94,9 +105,7 @@ fn of_attachment(
             Some(_) => BlockerKind::Inside,
             None => BlockerKind::Exited,
         };
-        let name = thread.map_or("", |thread| thread.name.as_str());
-        let tid = thread.map(|thread| thread.tid);
-        let mut blocker = blank(tid, name, kind, Witness::W1);
+        let mut blocker = blank(thread, kind);
         blocker.waits_in = Some(match slot.operation {
             Operation::Get => WaitsIn::BufferGet,
             Operation::EventPoll => WaitsIn::EventPoll,
@@ -123,13 +132,16 @@ fn of_attachment(
             None if slot != OWN_SLOTS => BlockerKind::Exited,
             _ => BlockerKind::Holding,
         };
-        let name = thread.map_or("", |thread| thread.name.as_str());
-        let mut blocker = blank(thread.map(|thread| thread.tid), name, kind, Witness::W1);
+        let mut blocker = blank(thread, kind);
+        let oldest = held_frames.iter().map(|held| held.age_ms).max();
         blocker.held_frames = held_frames;
         if kind == BlockerKind::Exited {
             blocker.note = Some(
-                "the thread that took the frames is gone; they belong to its process now".into(),
+                "forgotten: the thread that took the frames is gone; they belong to its process now"
+                    .into(),
             );
+        } else if blocker.note.is_none() && oldest.is_some_and(|age| age >= FORGOTTEN_MS) {
+            blocker.note = Some("perhaps forgotten: held for long, outside every call".into());
         }
         blockers.push(blocker);
     }
@@ -156,10 +168,13 @@ pub fn of_ledger(attachment: &Attachment, lends: impl Iterator<Item = Lent>) -> 
         command: who.command.clone(),
         thread: String::new(),
         attachment: Some(attachment.number),
+        client_version: attachment.client.library.clone(),
         kind: BlockerKind::Holding,
         since: None,
         blocked_for_ms: None,
         waits_in: None,
+        kernel_state: None,
+        wait_channel: None,
         held_frames,
         seen_by: vec![Witness::W1],
         note: Some(

@@ -76,7 +76,8 @@ impl Session {
     /// When the session wants to be looked at again.
     pub fn wake_at(&self) -> Option<Instant> {
         let deadline = self.destroy.as_ref().and_then(|destroy| destroy.deadline);
-        [self.rescan.at, deadline].into_iter().flatten().min()
+        let times = [self.rescan.at, deadline, self.warnings.at()];
+        times.into_iter().flatten().min()
     }
 
     /// A caller of `attachment` left while the session drains.
@@ -124,6 +125,9 @@ impl Session {
     pub fn tick(&mut self, services: &mut Services, now: Instant) -> Progress {
         if self.wake_at().is_none_or(|at| at > now) {
             return Progress::Lives;
+        }
+        if self.warnings.at().is_some_and(|at| at <= now) {
+            self.warn_of_users(services, now);
         }
         for attachment in self.attachments.values_mut() {
             attachment.fruitless_kicks = 0;

@@ -14,6 +14,7 @@ mod drain;
 mod joining;
 mod leaving;
 mod running;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use self::books::Books;
 pub use self::certificate::complete;
 pub use self::drain::Progress;
 use self::leaving::Leaving;
+use self::warnings::Warnings;
 use crate::control::action::Reply;
 use crate::control::events::Subject;
 use crate::dataplane::{Runtime, SessionStats};
@@ -99,6 +101,7 @@ pub struct Session {
     destroy: Option<Destroy>,
     starts: Vec<Reply<SessionView>>,
     rescan: drain::Rescan,
+    warnings: Warnings,
 }
 
 impl Session {
@@ -162,6 +165,7 @@ impl Session {
             destroy: None,
             starts: Vec::new(),
             rescan: drain::Rescan::default(),
+            warnings: Warnings::default(),
             spec,
         })
     }
@@ -198,8 +202,26 @@ impl Session {
             owner: Some(self.owner.clone()),
             created_at: self.created_at,
             stopped_at: self.stopped_at,
-            attachments: self.attachments.values().map(Attachment::view).collect(),
+            attachments: self
+                .attachments
+                .values()
+                .map(|attachment| attachment.view(self.lent_to(attachment.number)))
+                .collect(),
             counters: convert::counters(&self.stats),
+        }
+    }
+
+    /// Frames that the ledger has lent to an attachment.
+    fn lent_to(&self, attachment: u64) -> u64 {
+        match &self.place {
+            Place::Here(runtime) => runtime
+                .lenders()
+                .find(|lender| lender.attachment() == attachment)
+                .map_or(0, |lender| lender.lent() as u64),
+            Place::Poller | Place::Returning => self
+                .stats
+                .attachment(attachment)
+                .map_or(0, |published| published.frames_out),
         }
     }
 

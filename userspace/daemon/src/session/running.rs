@@ -1,6 +1,6 @@
 //! Stopping and starting: the gates, and the runtime's way to a poller and back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use onair_api::{EventKind, Problem, ProblemCode, SessionView, StepName, Timestamp};
 use onair_ipc::event::EventKind as ClientEvent;
@@ -52,6 +52,8 @@ impl Session {
             Place::Returning => {}
         }
         self.rescan.begin();
+        let first = Duration::from_millis(services.config.timeouts.drain_warning_ms);
+        self.warnings.begin(Instant::now(), first);
         tracing::info!(session = %self.id, name = %self.spec.name, "stopped");
         let stopped = EventKind::SessionStopped {
             attachments: self.books.counts.attachments_at_stop,
@@ -98,6 +100,7 @@ impl Session {
             self.running = true;
             self.generation += 1;
             self.stopped_at = None;
+            self.warnings.end();
             services.command(self.poller, Command::Start(runtime));
             for attachment in self.attachments.values().filter(|it| !it.disconnected) {
                 attachment.memory.disarm_kick();

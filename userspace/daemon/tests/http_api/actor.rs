@@ -296,6 +296,7 @@ fn attachment() -> AttachmentView {
         uid: 1000,
         client_version: "0.1.0".into(),
         lent: 1,
+        held: 1,
         threads_inside: 1,
         state: AttachmentState::Attached,
     }
@@ -308,10 +309,13 @@ fn blocker() -> Blocker {
         command: "player".into(),
         thread: "reader".into(),
         attachment: Some(1),
+        client_version: "0.1.0".into(),
         kind: BlockerKind::Blocked,
         since: Some(Timestamp::now()),
         blocked_for_ms: Some(1500),
         waits_in: Some(WaitsIn::BufferGet),
+        kernel_state: Some("sleeping".into()),
+        wait_channel: Some("futex_wait_queue".into()),
         held_frames: vec![HeldFrame {
             frame: 2,
             age_ms: 10,

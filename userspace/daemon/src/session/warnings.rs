@@ -1,0 +1,152 @@
+//! Warnings while a stopped session still has users: 1, 2, 4, 8, … s after the stop, with their names.
+
+use std::time::{Duration, Instant};
+
+use onair_api::{Blocker, EventKind};
+
+use super::Session;
+use crate::services::Services;
+
+/// Longest pause between two warnings.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// Blockers that a log line names.
+const LOGGED: usize = 8;
+
+/// When the next warning is due.
+#[derive(Debug, Default)]
+pub(super) struct Warnings {
+    stopped_at: Option<Instant>,
+    next: Option<Instant>,
+    told: u64,
+}
+
+impl Warnings {
+    /// The session was stopped: the first warning is due after `first`, and none at all if that is
+    /// zero.
+    pub(super) fn begin(&mut self, now: Instant, first: Duration) {
+        *self = Self {
+            stopped_at: Some(now),
+            next: (!first.is_zero()).then(|| now + first),
+            told: 0,
+        };
+    }
+
+    /// The session runs again, or nobody uses it.
+    pub(super) fn end(&mut self) {
+        self.next = None;
+    }
+
+    /// When the next one is due.
+    pub(super) fn at(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Warnings since the last stop.
+    pub(super) fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// Counts a warning at `now`; the next one is due when twice as much has passed since the stop,
+    /// or the longest pause. Returns how long the stop is ago.
+    fn tell(&mut self, now: Instant) -> Duration {
+        let due = self.next.unwrap_or(now);
+        let stopped_at = self.stopped_at.unwrap_or(due);
+        self.told += 1;
+        let pause = (due - stopped_at).min(LONGEST);
+        // Those that a sleeping machine missed are not made up for.
+        let mut next = due + pause;
+        while next <= now {
+            next += pause.max(Duration::from_millis(1));
+        }
+        self.next = Some(next);
+        now - stopped_at
+    }
+}
+
+impl Session {
+    /// Names the users of the stopped session, in the log and to whoever follows the events; if
+    /// there are none, and no destroy waits, it ends the warnings.
+    pub(super) fn warn_of_users(&mut self, services: &mut Services, now: Instant) {
+        let blockers = self.blockers(services);
+        if blockers.is_empty() && self.destroy.is_none() {
+            self.warnings.end();
+            return;
+        }
+        let after = self.warnings.tell(now);
+        services.drain_warnings += 1;
+        tracing::warn!(
+            session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
+            destroy_waits = self.destroy.is_some(), blockers = blockers.len(),
+            "drain blocked: {}", named(&blockers)
+        );
+        let (blockers, more) = EventKind::cut(blockers);
+        let blocked = EventKind::DrainBlocked {
+            after_s: after.as_secs(),
+            blockers,
+            more,
+        };
+        self.tell(services, blocked);
+    }
+}
+
+fn named(blockers: &[Blocker]) -> String {
+    if blockers.is_empty() {
+        return "nobody is named; `onairctl session verdict` says which witness does not agree"
+            .into();
+    }
+    let mut names: Vec<_> = blockers
+        .iter()
+        .take(LOGGED)
+        .map(Blocker::to_string)
+        .collect();
+    if blockers.len() > LOGGED {
+        names.push(format!("and {} more", blockers.len() - LOGGED));
+    }
+    names.join("; ")
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    /// Seconds after the stop at which each of the first `count` warnings is due.
+    fn due(first: Duration, count: usize) -> Vec<u64> {
+        let stop = Instant::now();
+        let mut warnings = Warnings::default();
+        warnings.begin(stop, first);
+        (0..count)
+            .map(|_| {
+                let at = warnings.at().expect("one is due");
+                warnings.tell(at);
+                (at - stop).as_secs()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn warnings__never_ended__then_doubling_up_to_an_hour() {
+        let at = due(Duration::from_secs(1), 15);
+        assert_eq!(at[..5], [1, 2, 4, 8, 16]);
+        assert_eq!(at[11..], [2048, 4096, 7696, 11296]);
+    }
+
+    #[test]
+    fn warnings__first_delay_zero__then_none() {
+        let mut warnings = Warnings::default();
+        warnings.begin(Instant::now(), Duration::ZERO);
+        assert_eq!(warnings.at(), None);
+    }
+
+    #[test]
+    fn warnings__come_late__then_those_missed_are_not_made_up_for() {
+        let stop = Instant::now();
+        let mut warnings = Warnings::default();
+        warnings.begin(stop, Duration::from_secs(1));
+        let after = warnings.tell(stop + Duration::from_secs(60));
+        assert_eq!((after.as_secs(), warnings.told()), (60, 1));
+        assert!(warnings.at() > Some(stop + Duration::from_secs(60)));
+        warnings.end();
+        assert_eq!(warnings.at(), None);
+    }
+}
