@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use onair_api::{
-    Certificate, CertificateList, CertificateQuery, SessionId, SessionRef, Unverifiable,
+    Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef, Unverifiable,
 };
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -31,6 +31,8 @@ pub struct Archive {
     /// Oldest first.
     kept: VecDeque<Certificate>,
     retention: Retention,
+    /// Issued since the start.
+    issued: Vec<(Operation, u64)>,
     writer: Sender<Job>,
     thread: JoinHandle<()>,
 }
@@ -67,6 +69,7 @@ impl Archive {
         let mut archive = Self {
             kept: kept.into(),
             retention,
+            issued: Vec::new(),
             writer,
             thread,
         };
@@ -87,9 +90,21 @@ impl Archive {
             .find(|kept| kept.session == certificate.session);
         match known {
             Some(known) => *known = certificate,
-            None => self.kept.push_back(certificate),
+            None => {
+                let operation = certificate.operation;
+                match self.issued.iter_mut().find(|(of, _)| *of == operation) {
+                    Some((_, count)) => *count += 1,
+                    None => self.issued.push((operation, 1)),
+                }
+                self.kept.push_back(certificate);
+            }
         }
         self.trim();
+    }
+
+    /// How many were issued since the daemon started, by operation.
+    pub fn issued(&self) -> impl Iterator<Item = (Operation, u64)> {
+        self.issued.iter().copied()
     }
 
     /// The certificate of a session; by name, the last of that name.

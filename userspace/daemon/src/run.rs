@@ -16,8 +16,8 @@ use crate::control::action::ControlHandle;
 use crate::control::actor::{Actor, Inbox};
 use crate::control::attach::{self, Listener};
 use crate::control::authority::Authority;
-use crate::control::http;
 use crate::control::socket_file::{SocketError, bind_socket, resolve_group};
+use crate::control::{http, metrics};
 use crate::dataplane::{Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec};
 use crate::limbo::Limbo;
 use crate::resources::{ResourceError, Resources, Thing};
@@ -99,7 +99,7 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(system("cannot start the control thread's event loop"))?;
-    let (http_socket, listener) = {
+    let (http_socket, listener, metrics_listener) = {
         // The sockets are taken first: a second daemon ends here, before it touches a port.
         let _inside = runtime.enter();
         let mode =
@@ -112,7 +112,9 @@ pub fn run(
             |_| Ok(()),
         )?;
         let attach = Listener::bind(&config.attach.socket, mode(&config.attach.mode), group)?;
-        (http, attach)
+        let metrics = config.metrics.listen.map(metrics::bind).transpose();
+        let metrics = metrics.map_err(system("cannot listen on metrics.listen"))?;
+        (http, attach, metrics)
     };
     let dataplane = Dataplane::start(dataplane_config(&config)?).map_err(Box::new)?;
     resources.0.note()?;
@@ -141,6 +143,10 @@ pub fn run(
         let http_listener = tokio::net::UnixListener::from_std(std_socket)
             .map_err(system("cannot poll the control socket"))?;
         let (over, is_over) = watch::channel(false);
+        let metrics = metrics_listener.map(|listener| {
+            let serve = metrics::serve(listener, handle.clone(), ended(is_over.clone()));
+            tokio::task::spawn_local(serve)
+        });
         let http = tokio::task::spawn_local(http::serve(
             http_listener,
             handle,
@@ -157,6 +163,11 @@ pub fn run(
         let _ = over.send(true);
         if let Err(error) = http.await {
             tracing::error!(%error, "the control socket's task failed");
+        }
+        if let Some(metrics) = metrics
+            && let Err(error) = metrics.await
+        {
+            tracing::error!(%error, "the metrics socket's task failed");
         }
         drop(http_socket.file);
         outcome.map_err(system("the control thread's event loop failed"))

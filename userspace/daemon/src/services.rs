@@ -69,8 +69,6 @@ pub struct Services {
     pub limbo: Limbo,
     /// What the pollers say.
     pub events: EventReceiver,
-    /// Warnings that a stopped session has users, of all sessions.
-    pub drain_warnings: u64,
     /// Who is told what happens.
     pub hub: Hub,
     probe_told: (ProbeState, Option<String>),
@@ -95,7 +93,6 @@ impl Services {
         Self {
             config,
             hub: Hub::new(identity.incarnation),
-            drain_warnings: 0,
             probe_told: probe.state(),
             identity,
             events: dataplane.events(),
@@ -145,6 +142,11 @@ impl Services {
     /// Whether a poller works.
     pub fn is_alive(&self, poller: usize) -> bool {
         !self.dead.contains(&poller)
+    }
+
+    /// Whether the interface under a port is gone.
+    pub fn is_gone(&self, port: &str) -> bool {
+        self.gone.contains(port)
     }
 
     /// Logs and remembers what concerns no session.

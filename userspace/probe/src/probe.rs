@@ -227,6 +227,15 @@ impl Probe {
         result
     }
 
+    /// The programs' own count of callers that are blocked at a session's place, without their names.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn blocked(&self, index: u32) -> Result<u64, ProbeError> {
+        let blocked = self.shared.maps.blocked(index);
+        blocked.map_err(ProbeError::map(names::BLOCKED))
+    }
+
     /// What the probe says of itself. Reads every waiter: for a display, not for a loop.
     pub fn health(&self) -> Health {
         let shared = &*self.shared;

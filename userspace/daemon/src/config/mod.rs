@@ -5,6 +5,7 @@ mod dpdk;
 mod error;
 mod limits;
 mod log;
+mod metrics;
 mod poller;
 mod port;
 mod probe;
@@ -23,6 +24,7 @@ pub use dpdk::{Dpdk, Hugepages};
 pub use error::ConfigError;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use metrics::Metrics;
 pub use poller::{Idle, Poller};
 pub use port::Port;
 pub use probe::ProbeSection;
@@ -49,6 +51,8 @@ pub struct Config {
     pub probe: ProbeSection,
     /// The log.
     pub log: Log,
+    /// Metrics over TCP.
+    pub metrics: Metrics,
     /// Time-outs.
     pub timeouts: Timeouts,
     /// Limits.

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::authority::Grant;
 use super::events::{LastSeen, Subscription};
+use super::metrics::Exposition;
 
 /// Where the actor puts its answer. Dropped unanswered, the requester gets `internal`. A closed one
 /// (`is_closed`, `closed().await`) means that the requester has gone.
@@ -155,6 +156,11 @@ pub enum Action {
         after: Option<LastSeen>,
         /// The events; else `limit_reached`, `no_such_session`, …
         reply: Reply<Subscription>,
+    },
+    /// What everything counts.
+    Metrics {
+        /// The numbers.
+        reply: Reply<Exposition>,
     },
     /// How the daemon is.
     Health {
@@ -393,6 +399,14 @@ impl ControlHandle {
             reply,
         })
         .await
+    }
+
+    /// What everything counts.
+    ///
+    /// # Errors
+    /// Those of [`ControlHandle::ask`].
+    pub async fn metrics(&self) -> Result<Exposition, Problem> {
+        self.ask(|reply| Action::Metrics { reply }).await
     }
 
     /// How the daemon is.

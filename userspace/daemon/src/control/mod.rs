@@ -1,4 +1,4 @@
-//! The control thread's side of the daemon: the two sockets, and the actions that they send to the
+//! The control thread's side of the daemon: its sockets, and the actions that they send to the
 //! one owner of all session state.
 //!
 //! Here live requests, who may make them, and their way to the actor. Media, packets and shared
@@ -10,5 +10,6 @@ pub mod attach;
 pub mod authority;
 pub mod events;
 pub mod http;
+pub mod metrics;
 pub mod peer;
 pub mod socket_file;

@@ -13,6 +13,7 @@ mod convert;
 mod drain;
 mod joining;
 mod leaving;
+mod metrics;
 mod running;
 mod warnings;
 

@@ -41,6 +41,11 @@ impl Warnings {
         self.next
     }
 
+    /// Whether users were found at the last look, and none has been missed since.
+    pub(super) fn blocked(&self) -> bool {
+        self.told > 0 && self.next.is_some()
+    }
+
     /// Warnings since the last stop.
     pub(super) fn told(&self) -> u64 {
         self.told
@@ -73,7 +78,6 @@ impl Session {
             return;
         }
         let after = self.warnings.tell(now);
-        services.drain_warnings += 1;
         tracing::warn!(
             session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
             destroy_waits = self.destroy.is_some(), blockers = blockers.len(),

@@ -12,6 +12,7 @@ use onair_api::{
 };
 use onaird::control::action::{Action, Caller};
 use onaird::control::events::{Hub, Interest, LastSeen, Subject, Subscription};
+use onaird::control::metrics::Exposition;
 use tokio::sync::mpsc;
 
 /// A session that lives.
@@ -150,6 +151,17 @@ impl Actor {
                 after,
                 reply,
             } => drop(reply.send(self.subscribe(&caller, session, kinds, after))),
+            Action::Metrics { reply } => {
+                let mut metrics = Exposition::default();
+                let count = self.sessions.len() as u64;
+                metrics.count(
+                    "onair_sessions",
+                    "Sessions.",
+                    &[("state", "running")],
+                    count,
+                );
+                drop(reply.send(Ok(metrics)));
+            }
             Action::Health { reply } => drop(reply.send(Ok(Box::new(health(self.ready))))),
         }
     }

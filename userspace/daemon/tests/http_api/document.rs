@@ -36,6 +36,7 @@ async fn openapi__read__then_every_path_answer_and_schema_is_there() {
     operations.sort();
     let expected = [
         "delete /v1/sessions/{id}",
+        "get /metrics",
         "get /v1/certificates",
         "get /v1/certificates/{id}",
         "get /v1/events",

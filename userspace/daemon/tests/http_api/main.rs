@@ -9,4 +9,5 @@ mod bodies;
 mod connections;
 mod document;
 mod events;
+mod metrics;
 mod sessions;

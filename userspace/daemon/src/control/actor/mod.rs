@@ -7,6 +7,7 @@
 mod clients;
 mod events;
 mod health;
+mod metrics;
 mod requests;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -46,6 +47,8 @@ pub struct Actor {
     free_indices: VecDeque<u32>,
     ending: Option<Ending>,
     patrol_at: Instant,
+    /// Requests that waited behind the present one: on the control socket, on the attach socket.
+    waiting: [usize; 2],
 }
 
 #[derive(Debug)]
@@ -78,6 +81,7 @@ impl Actor {
             free_indices: (0..INDICES).collect(),
             ending: None,
             patrol_at: Instant::now() + PATROL_PAUSE,
+            waiting: [0; 2],
         }
     }
 
@@ -120,7 +124,10 @@ impl Actor {
                 }
                 // Operators first: each of their connections waits for its answer, so they cannot
                 // flood; clients can.
-                Some(action) = inbox.actions.recv() => self.action(action),
+                Some(action) = inbox.actions.recv() => {
+                    self.waiting = [inbox.actions.len(), inbox.attach.len()];
+                    self.action(action);
+                }
                 Some(action) = inbox.attach.recv() => self.attach_action(action),
                 () = tokio::time::sleep_until(wake.into()) => self.tick(),
             }
@@ -252,6 +259,9 @@ impl Actor {
                 reply,
             } => {
                 let _ = reply.send(self.subscribe(&caller, session, kinds, after));
+            }
+            Action::Metrics { reply } => {
+                let _ = reply.send(Ok(self.metrics()));
             }
             Action::Health { reply } => {
                 let _ = reply.send(Ok(Box::new(self.health())));

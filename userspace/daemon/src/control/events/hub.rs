@@ -1,9 +1,9 @@
 //! The hub: numbers, keeps and hands out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use onair_api::{Event, EventKind, Problem, ProblemCode, Timestamp};
+use onair_api::{Event, EventKind, EventName, Problem, ProblemCode, Timestamp};
 
 use super::interest::{Interest, LastSeen, Subject};
 use super::queue::{Sink, Subscription, queue};
@@ -21,6 +21,7 @@ const READERS: usize = 32;
 pub struct Hub {
     incarnation: u32,
     sequence: u64,
+    counts: BTreeMap<EventName, u64>,
     kept: VecDeque<(Option<Subject>, Arc<Event>)>,
     readers: Vec<Sink>,
     closed: bool,
@@ -33,6 +34,7 @@ impl Hub {
         Self {
             incarnation,
             sequence: 0,
+            counts: BTreeMap::new(),
             kept: VecDeque::new(),
             readers: Vec::new(),
             closed: false,
@@ -44,6 +46,7 @@ impl Hub {
     pub fn tell(&mut self, about: Option<Subject>, kind: EventKind) {
         self.sequence += 1;
         let name = kind.name();
+        *self.counts.entry(name).or_default() += 1;
         let event = Arc::new(Event {
             sequence: self.sequence,
             at: Timestamp::now(),
@@ -118,10 +121,10 @@ impl Hub {
             .count()
     }
 
-    /// Events told so far.
+    /// Events of a kind that were told so far.
     #[must_use]
-    pub fn told(&self) -> u64 {
-        self.sequence
+    pub fn count(&self, kind: EventName) -> u64 {
+        self.counts.get(&kind).copied().unwrap_or_default()
     }
 
     /// The last word: every reader gets what waits for it, and then its end.
@@ -142,7 +145,7 @@ impl Drop for Hub {
 mod tests {
     use super::*;
     use crate::control::authority::Grant;
-    use onair_api::{EventName, SessionId};
+    use onair_api::SessionId;
     use std::collections::BTreeSet;
 
     fn everything() -> Interest {
@@ -265,7 +268,7 @@ mod tests {
         assert_eq!(
             lost.kind,
             EventKind::Lost {
-                count: hub.told() - KEPT as u64
+                count: hub.sequence - KEPT as u64
             }
         );
     }

@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use onair_api::{ProblemCode, Via};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -67,7 +68,8 @@ pub async fn serve(
                         } else {
                             (full.clone(), full_limits)
                         };
-                        connections.spawn(connection(stream, router, limits, ending.subscribe()));
+                        let over = ending.subscribe();
+                        connections.spawn(of_a_peer(stream, router, limits, over));
                     }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept on the control socket");
@@ -85,11 +87,11 @@ pub async fn serve(
     }
 }
 
-async fn connection(
+async fn of_a_peer(
     stream: UnixStream,
     router: Router,
     limits: Limits,
-    mut ending: watch::Receiver<bool>,
+    ending: watch::Receiver<bool>,
 ) {
     let peer = match peer_of(&stream) {
         Ok(peer) => peer,
@@ -99,7 +101,17 @@ async fn connection(
         }
     };
     tracing::debug!(peer = %peer.who, "control connection");
-    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    connection(stream, router.layer(Extension(peer)), limits, ending).await;
+}
+
+/// Serves one connection within its limits, until its end or that of `ending`.
+pub(in crate::control) async fn connection(
+    stream: impl AsyncRead + AsyncWrite,
+    router: Router,
+    limits: Limits,
+    mut ending: watch::Receiver<bool>,
+) {
+    let service = TowerToHyperService::new(router);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write));
     let mut connection = std::pin::pin!(
@@ -120,7 +132,7 @@ async fn connection(
         }
     };
     if let Err(error) = end {
-        tracing::debug!(%error, "control connection ended");
+        tracing::debug!(%error, "connection ended");
     }
 }
 

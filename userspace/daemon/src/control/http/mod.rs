@@ -12,12 +12,15 @@ mod events;
 mod guard;
 mod health;
 mod limits;
+mod metrics;
 mod openapi;
 mod problems;
 mod refusal;
 mod router;
 mod sessions;
 
+pub(super) use connection::connection;
 pub use connection::serve;
 pub use limits::Limits;
+pub(super) use metrics::alone as metrics_alone;
 pub use openapi::document;

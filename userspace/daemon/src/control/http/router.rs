@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::limits::Limits;
 use super::openapi::{Frame, document};
-use super::{certificates, events, guard, health, openapi, problems, sessions};
+use super::{certificates, events, guard, health, metrics, openapi, problems, sessions};
 use crate::control::action::ControlHandle;
 use crate::control::authority::Authority;
 
@@ -45,6 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(events::follow))
         .routes(routes!(certificates::show_kept))
         .routes(routes!(health::show))
+        .routes(routes!(metrics::show))
         .routes(routes!(problems::list))
         .routes(routes!(problems::show))
         .routes(routes!(openapi::show))

@@ -1,0 +1,303 @@
+//! What the daemon counts, for Prometheus.
+
+use std::time::UNIX_EPOCH;
+
+use onair_api::{EventName, SessionState, Timestamp};
+
+use super::Actor;
+use crate::control::metrics::Exposition;
+use crate::services::Services;
+
+/// Counters of events: kind, metric, help.
+const EVENTS: [(EventName, &str, &str); 10] = [
+    (
+        EventName::SessionCreated,
+        "onair_sessions_created_total",
+        "Sessions set up.",
+    ),
+    (
+        EventName::Destroyed,
+        "onair_sessions_destroyed_total",
+        "Sessions destroyed.",
+    ),
+    (
+        EventName::Quarantined,
+        "onair_sessions_quarantined_total",
+        "Sessions quarantined.",
+    ),
+    (
+        EventName::ClientAttached,
+        "onair_clients_attached_total",
+        "Processes that attached.",
+    ),
+    (
+        EventName::ClientLeft,
+        "onair_clients_left_total",
+        "Attachments that ended.",
+    ),
+    (
+        EventName::Evicted,
+        "onair_evictions_total",
+        "Attachments that were evicted.",
+    ),
+    (
+        EventName::Reconciled,
+        "onair_reconciled_total",
+        "Users that were settled by the daemon because they could not.",
+    ),
+    (
+        EventName::DrainBlocked,
+        "onair_drain_warnings_total",
+        "Warnings that a stopped session still has users.",
+    ),
+    (
+        EventName::CertificateCompleted,
+        "onair_certificates_completed_total",
+        "Certificates whose session's memory came back.",
+    ),
+    (
+        EventName::PollerDied,
+        "onair_poller_deaths_total",
+        "Polling threads that died.",
+    ),
+];
+
+impl Actor {
+    /// Every metric now.
+    pub(super) fn metrics(&self) -> Exposition {
+        let mut metrics = Exposition::default();
+        self.measure_sessions(&mut metrics);
+        self.measure_control(&mut metrics);
+        measure_ports(&self.services, &mut metrics);
+        measure_pollers(&self.services, &mut metrics);
+        measure_probe(&self.services, &mut metrics);
+        metrics
+    }
+
+    fn measure_sessions(&self, metrics: &mut Exposition) {
+        for session in self.sessions.values() {
+            session.measure(&self.services, metrics);
+        }
+        let tally = self.tally();
+        for (state, count) in [
+            (SessionState::Created, tally.created),
+            (SessionState::Running, tally.running),
+            (SessionState::Stopped, tally.stopped),
+            (SessionState::Draining, tally.draining),
+            (SessionState::Quarantined, tally.quarantined),
+        ] {
+            metrics.count(
+                "onair_sessions",
+                "Sessions by state.",
+                &[("state", &state.to_string())],
+                count,
+            );
+        }
+        let memory = self.services.limbo.bytes();
+        metrics.count(
+            "onair_limbo_bytes",
+            "Memory of destroyed sessions and of clients that left, which somebody still maps.",
+            &[],
+            memory,
+        );
+        for (operation, count) in self.services.archive.issued() {
+            metrics.counter(
+                "onair_certificates_issued_total",
+                "Certificates issued, by operation.",
+                &[("operation", &operation.to_string())],
+                count,
+            );
+        }
+    }
+
+    fn measure_control(&self, metrics: &mut Exposition) {
+        let services = &self.services;
+        let versions = &services.identity.versions;
+        metrics.count(
+            "onair_build_info",
+            "1, with what runs.",
+            &[
+                ("version", &versions.onaird),
+                ("dpdk", &versions.dpdk),
+                ("kernel", &versions.kernel),
+            ],
+            1,
+        );
+        metrics.gauge(
+            "onair_start_time_seconds",
+            "When the daemon started, Unix time.",
+            &[],
+            unix(services.identity.started_at),
+        );
+        for (kind, name, help) in EVENTS {
+            metrics.counter(name, help, &[], services.hub.count(kind));
+        }
+        metrics.count(
+            "onair_event_readers",
+            "Readers that follow the events.",
+            &[],
+            services.hub.readers() as u64,
+        );
+        for (socket, waiting) in ["control", "attach"].into_iter().zip(self.waiting) {
+            metrics.count(
+                "onair_control_queue_depth",
+                "Requests that wait for the control thread behind this one, by socket.",
+                &[("socket", socket)],
+                waiting as u64,
+            );
+        }
+        let phase = if self.ending.is_some() {
+            "draining"
+        } else {
+            "running"
+        };
+        metrics.state(
+            "onair_shutdown_phase",
+            "Phase of the daemon's shutdown: 1 for the present one.",
+            [
+                "running",
+                "stop_accepting",
+                "draining",
+                "cleanup",
+                "shutdown",
+            ],
+            phase,
+        );
+    }
+}
+
+fn measure_ports(services: &Services, metrics: &mut Exposition) {
+    for port in services.dataplane.ports() {
+        let labels = [("port", port.name.as_str())];
+        metrics.count(
+            "onair_port_up",
+            "1 while the interface under the port is there.",
+            &labels,
+            u64::from(!services.is_gone(&port.name)),
+        );
+        let counted = services.dataplane.port_counters(&port.name);
+        let counted = counted.unwrap_or_default();
+        let driver = services
+            .dataplane
+            .port_stats(&port.name)
+            .unwrap_or_default();
+        let xdp = driver
+            .xdp
+            .map_or(0, |xdp| xdp.rx_ring_full + xdp.rx_dropped);
+        for (name, help, value) in [
+            (
+                "onair_port_rx_packets_total",
+                "Packets taken from the port.",
+                counted.rx_packets,
+            ),
+            (
+                "onair_port_rx_bytes_total",
+                "Bytes taken from the port.",
+                counted.rx_octets,
+            ),
+            (
+                "onair_port_tx_packets_total",
+                "Packets given to the port.",
+                counted.tx_packets,
+            ),
+            (
+                "onair_port_tx_bytes_total",
+                "Bytes given to the port.",
+                counted.tx_octets,
+            ),
+            (
+                "onair_port_rx_missed_total",
+                "Packets that the driver missed or dropped.",
+                driver.rx_missed + driver.rx_no_mbuf + xdp,
+            ),
+            (
+                "onair_port_rx_errors_total",
+                "Packets that came with errors.",
+                driver.rx_errors,
+            ),
+            (
+                "onair_port_tx_errors_total",
+                "Packets that could not be sent.",
+                driver.tx_errors,
+            ),
+        ] {
+            metrics.counter(name, help, &labels, value);
+        }
+        for (reason, value) in [
+            ("no_session", counted.rx_no_session),
+            ("other_protocol", counted.rx_other),
+            ("malformed", counted.rx_malformed),
+        ] {
+            metrics.counter(
+                "onair_port_rx_unclaimed_total",
+                "Packets taken from the port that went to no session, by reason.",
+                &[labels[0], ("reason", reason)],
+                value,
+            );
+        }
+    }
+}
+
+fn measure_pollers(services: &Services, metrics: &mut Exposition) {
+    for (index, poller) in services.config.poller.iter().enumerate() {
+        let labels = [("poller", poller.name.as_str())];
+        let counted = services
+            .dataplane
+            .poller_counters(index)
+            .unwrap_or_default();
+        metrics.count(
+            "onair_poller_alive",
+            "1 while the polling thread works.",
+            &labels,
+            u64::from(services.is_alive(index)),
+        );
+        metrics.count(
+            "onair_poller_sessions",
+            "Sessions that the polling thread serves.",
+            &labels,
+            counted.sessions,
+        );
+        for (name, help, value) in [
+            (
+                "onair_poller_turns_total",
+                "Turns of the polling loop.",
+                counted.turns,
+            ),
+            (
+                "onair_poller_turns_busy_total",
+                "Turns in which there was something to do.",
+                counted.turns_busy,
+            ),
+            (
+                "onair_poller_sleeps_total",
+                "Times that the polling thread slept.",
+                counted.sleeps,
+            ),
+        ] {
+            metrics.counter(name, help, &labels, value);
+        }
+    }
+}
+
+fn measure_probe(services: &Services, metrics: &mut Exposition) {
+    let (state, _) = services.probe.state();
+    metrics.state(
+        "onair_probe_state",
+        "Whether the probe sees: 1 for the present state.",
+        ["watching", "blind", "off"],
+        &state.to_string(),
+    );
+    if let Some(at) = services.probe.canary_at() {
+        metrics.gauge(
+            "onair_probe_canary_time_seconds",
+            "When the daemon's own canary last came through, Unix time.",
+            &[],
+            unix(at),
+        );
+    }
+}
+
+fn unix(at: Timestamp) -> f64 {
+    let since = at.0.duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
+}

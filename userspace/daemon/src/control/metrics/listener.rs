@@ -1,0 +1,72 @@
+//! `GET /metrics` over TCP, where the configuration asks for it: no credentials, no other path.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::control::action::ControlHandle;
+use crate::control::http::{self, Limits};
+
+/// How much of the daemon everybody who can reach the port may take together.
+const LIMITS: Limits = Limits {
+    connections: 8,
+    body_bytes: 0,
+    head_bytes: 8 * 1024,
+    head: Duration::from_secs(5),
+    body: Duration::from_secs(1),
+    write: Duration::from_secs(10),
+    farewell: Duration::from_secs(1),
+};
+/// Pause after a failed accept, which fails again at once while descriptors are short.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens on `address`.
+///
+/// # Errors
+/// The kernel's: the address is taken, or is none of this machine's.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Serves the metrics on `listener` until `shutdown` is ready. Connections beyond the limit wait in
+/// the kernel's queue until one of those that are served ends.
+pub async fn serve(
+    listener: TcpListener,
+    handle: ControlHandle,
+    shutdown: impl Future<Output = ()>,
+) {
+    let router = http::metrics_alone(handle);
+    let (ending, _) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < LIMITS.connections => {
+                match accepted {
+                    Ok((stream, peer)) => {
+                        tracing::debug!(%peer, "metrics connection");
+                        let over = ending.subscribe();
+                        connections.spawn(http::connection(stream, router.clone(), LIMITS, over));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept on metrics.listen");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        }
+    }
+    drop(listener);
+    ending.send_replace(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    // A reader that does not end is cut off with the set.
+    let _ = tokio::time::timeout(LIMITS.farewell, all).await;
+}

@@ -1,0 +1,215 @@
+//! What a session counts, for Prometheus.
+
+use onair_api::SessionState;
+
+use super::Session;
+use crate::control::metrics::Exposition;
+use crate::services::Services;
+
+/// Counters of the pollers: their name there, their metric, its help.
+const COUNTERS: [(&str, &str, &str); 18] = [
+    (
+        "packets",
+        "onair_session_packets_total",
+        "RTP packets that came for the session, or were given to the port.",
+    ),
+    (
+        "octets",
+        "onair_session_bytes_total",
+        "Bytes of these packets, RTP header included.",
+    ),
+    (
+        "packets_accepted",
+        "onair_session_packets_accepted_total",
+        "Packets whose bytes went into a frame.",
+    ),
+    (
+        "packets_reordered",
+        "onair_session_packets_reordered_total",
+        "Packets that came out of order and were put in their place.",
+    ),
+    (
+        "packets_lost",
+        "onair_session_packets_lost_total",
+        "Sequence numbers that never came.",
+    ),
+    (
+        "ssrc_changes",
+        "onair_session_ssrc_changes_total",
+        "Times that another synchronisation source took over.",
+    ),
+    (
+        "restarts",
+        "onair_session_source_restarts_total",
+        "Times that the source started anew with other numbers.",
+    ),
+    (
+        "frames_complete",
+        "onair_session_frames_complete_total",
+        "Frames that came whole.",
+    ),
+    (
+        "frames_incomplete",
+        "onair_session_frames_incomplete_total",
+        "Frames that came with bytes missing.",
+    ),
+    (
+        "frames_no_buffer",
+        "onair_session_frames_no_buffer_total",
+        "Frames that came while no memory was free.",
+    ),
+    (
+        "frames_dropped_stop",
+        "onair_session_frames_dropped_stop_total",
+        "Frames under way that were dropped because the session stopped.",
+    ),
+    (
+        "frames_dropped_slow",
+        "onair_session_frames_dropped_slow_total",
+        "Frames not lent to an attachment, or taken back from it, because its quota was used up.",
+    ),
+    (
+        "frames_sent",
+        "onair_session_frames_sent_total",
+        "Frames whose last packet was given to the port.",
+    ),
+    (
+        "frames_submitted",
+        "onair_session_frames_submitted_total",
+        "Frames that clients submitted to be sent.",
+    ),
+    (
+        "frames_dropped_detached",
+        "onair_session_frames_dropped_detached_total",
+        "Submitted frames that were dropped because their attachment left.",
+    ),
+    (
+        "underruns",
+        "onair_session_underruns_total",
+        "Frame times at which an attached client had no frame ready.",
+    ),
+    (
+        "slots_missed",
+        "onair_session_slots_missed_total",
+        "Frame times that passed while the poller or the port was behind.",
+    ),
+    (
+        "violations",
+        "onair_session_violations_total",
+        "Words in shared memory that no client following the protocol can have written.",
+    ),
+];
+
+/// Counters of packets that went into no frame, and why.
+const DROPPED: [(&str, &str); 4] = [
+    ("packets_wrong_source", "wrong_source"),
+    ("packets_duplicate", "duplicate"),
+    ("packets_late", "late"),
+    ("packets_no_buffer", "no_buffer"),
+];
+
+impl Session {
+    /// Adds what the session counts. Its labels are name and id: a quarantined session may have
+    /// the name of another.
+    pub fn measure(&self, services: &Services, metrics: &mut Exposition) {
+        let id = self.id.to_string();
+        let session = ("session", self.spec.name.as_str());
+        let labels = [session, ("id", id.as_str())];
+        let counted = self.stats.snapshot();
+        for (name, value) in counted.iter() {
+            if let Some((_, metric, help)) = COUNTERS.iter().find(|(known, ..)| *known == name) {
+                metrics.counter(metric, help, &labels, value);
+            }
+        }
+        let dropped = counted.iter().filter_map(|(name, value)| {
+            let (_, reason) = DROPPED.iter().find(|(known, _)| *known == name)?;
+            Some((*reason, value))
+        });
+        let malformed = self.stats.malformed();
+        let malformed = malformed.map(|(reason, value)| (reason.name(), value));
+        for (reason, value) in dropped.chain(malformed) {
+            metrics.counter(
+                "onair_session_packets_dropped_total",
+                "Packets that went into no frame, by reason.",
+                &[labels[0], labels[1], ("reason", reason)],
+                value,
+            );
+        }
+        let direction = self.spec.direction.to_string();
+        let state = self.state().to_string();
+        metrics.count(
+            "onair_session_info",
+            "1 for each session, with its state.",
+            &[
+                labels[0],
+                labels[1],
+                ("direction", &direction),
+                ("port", &self.spec.port),
+                ("state", &state),
+            ],
+            1,
+        );
+        metrics.count(
+            "onair_session_attachments",
+            "Processes attached.",
+            &labels,
+            self.attachments.len() as u64,
+        );
+        let lent = self.attachments.keys().map(|number| self.lent_to(*number));
+        metrics.count(
+            "onair_session_frames_lent",
+            "Frames lent to clients now, by the ledger.",
+            &labels,
+            lent.sum(),
+        );
+        if let Some(Ok(blocked)) = services.probe.probe().map(|it| it.blocked(self.index)) {
+            metrics.count(
+                "onair_session_blocked_callers",
+                "Callers asleep in a wait, by the kernel.",
+                &labels,
+                blocked,
+            );
+        }
+        self.measure_drain(metrics, &labels);
+    }
+
+    fn measure_drain(&self, metrics: &mut Exposition, labels: &[(&'static str, &str)]) {
+        let stopped = matches!(self.state(), SessionState::Stopped | SessionState::Draining);
+        metrics.count(
+            "onair_session_drain_warnings",
+            "Warnings since the last stop that the session still has users.",
+            labels,
+            if stopped { self.warnings.told() } else { 0 },
+        );
+        let blocked = self.stopped_at.filter(|_| self.warnings.blocked());
+        metrics.gauge(
+            "onair_session_drain_blocked_seconds",
+            "Time since the stop, while a warning stands; else 0.",
+            labels,
+            blocked.map_or(0.0, |at| at.age().as_secs_f64()),
+        );
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use crate::dataplane::SessionSnapshot;
+
+    #[test]
+    fn counters__every_one_of_the_pollers__then_a_metric_or_left_out_on_purpose() {
+        // A sum of others, a flag, and a time.
+        let left_out = ["packets_malformed", "waiting_for_arp", "last_frame_ns"];
+        for (name, _) in SessionSnapshot::default().iter() {
+            let metrics = COUNTERS.iter().filter(|(known, ..)| *known == name).count();
+            let dropped = DROPPED.iter().filter(|(known, _)| *known == name).count();
+            let left_out = left_out.iter().filter(|known| **known == name).count();
+            assert_eq!(metrics + dropped + left_out, 1, "{name}");
+        }
+        for (_, metric, help) in COUNTERS {
+            assert!(metric.starts_with("onair_session_") && metric.ends_with("_total"));
+            assert!(help.ends_with('.'), "{help}");
+        }
+    }
+}
