@@ -1,11 +1,11 @@
-//! What a process holds of the kernel: descriptors, memory files, entries in BPF maps.
+//! What a process holds of the kernel: descriptors, memory files, threads, entries in BPF maps.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, until};
+use onair_stage::{Deadline, threads, until};
 use serde_json::Value;
 
 /// Counts that must come back to what they were.
@@ -17,6 +17,8 @@ pub struct Footprint {
     pub memory_files: usize,
     /// Mappings of memfds.
     pub mapped_files: usize,
+    /// Threads.
+    pub threads: usize,
     /// Entries of its BPF hash maps, by the map's name.
     pub map_entries: BTreeMap<String, usize>,
 }
@@ -37,6 +39,7 @@ impl Footprint {
             .lines()
             .filter(|line| line.contains("/memfd:onair"))
             .count();
+        found.threads = threads(pid)?.len();
         found.map_entries = map_entries(pid)?;
         Ok(found)
     }
@@ -58,6 +61,7 @@ impl Footprint {
         self.descriptors <= before.descriptors
             && self.memory_files <= before.memory_files
             && self.mapped_files <= before.mapped_files
+            && self.threads <= before.threads
             && self
                 .map_entries
                 .iter()

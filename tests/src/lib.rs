@@ -23,6 +23,7 @@ mod dice;
 mod errno;
 mod footprint;
 mod honest;
+pub mod kill;
 mod neighbour;
 pub mod packet;
 mod programs;

@@ -20,6 +20,19 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
         "-D",
         "warnings",
     ])?;
+    // What the workspace is never built with.
+    cargo(&[
+        "clippy",
+        "--package",
+        "onair-ipc",
+        "--package",
+        "onair-victim",
+        "--features",
+        "labels",
+        "--",
+        "-D",
+        "warnings",
+    ])?;
     if installed("deny")? {
         cargo(&["deny", "check"])?;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use onair_api::{SessionId, SessionSpec};
 use onair_ipc::caller::Attachment;
 use onair_ipc::message::{Attached, Request, Response};
-use onair_ipc::{site, sys};
+use onair_ipc::{label, site, sys};
 
 use crate::connection::{Answer, Connection, unexpected};
 use crate::layout::Layout;
@@ -94,7 +94,10 @@ impl Client {
             .map_err(|error| Error::Protocol(format!("a spec cannot be written: {error}")))?;
         let answer = connection.ask(&Request::Create { spec }, name)?;
         match answer.response {
-            Response::Created { session } => self.attach_on(connection, &session),
+            Response::Created { session } => {
+                label!("create.created");
+                self.attach_on(connection, &session)
+            }
             other => Err(unexpected(&other, "create")),
         }
     }
@@ -110,7 +113,9 @@ impl Client {
         let mut answer = connection.ask(&request, session)?;
         if let Response::Challenge { token } = &answer.response {
             let token = SessionToken::parse(token)?;
+            label!("attach.challenged");
             site::canary(token.0);
+            label!("attach.canary_passed");
             answer = connection.ask(&Request::Proved {}, session)?;
         }
         let Answer {
@@ -126,7 +131,9 @@ impl Client {
             .map_err(|error| Error::Protocol(format!("{error}")))?;
         let layout = Layout::of(&attached)
             .map_err(|what| Error::Protocol(format!("the daemon describes {what}")))?;
+        label!("attach.described");
         let attachment = map(&attached, id, descriptors, connection)?;
+        label!("attach.done");
         Ok(Session::new(
             attachment,
             attached,
@@ -163,7 +170,9 @@ fn map(
         )));
     };
     // Again for each attachment: a child of fork has to register for itself.
+    label!("attach.before_register");
     let membarrier = sys::membarrier_register();
+    label!("attach.registered");
     Attachment::map(attached, id.0, files, connection.into_socket(), membarrier).map_err(|error| {
         match error.kind() {
             std::io::ErrorKind::InvalidData => Error::Protocol(error.to_string()),

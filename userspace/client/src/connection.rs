@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use onair_ipc::label;
 use onair_ipc::message::{MAX_PACKET, Request, Response};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -69,6 +70,7 @@ pub(crate) fn ask(
         )));
     }
     let expired = || Error::NoAnswer(patience);
+    label!("request.begun");
     loop {
         match rustix::net::send(socket, &packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Err(Errno::INTR) => {}
@@ -78,6 +80,7 @@ pub(crate) fn ask(
             Err(errno) => return Err(system("send a request to the daemon", errno)),
         }
     }
+    label!("request.sent");
     let mut reset = false;
     loop {
         match receive(socket) {
@@ -88,7 +91,10 @@ pub(crate) fn ask(
             Err(Errno::CONNRESET) if !reset => reset = true,
             Err(Errno::CONNRESET) => return Err(Error::Disconnected),
             Err(errno) => return Err(system("receive the daemon's answer", errno)),
-            Ok(packet) => return packet.read(),
+            Ok(packet) => {
+                label!("request.answered");
+                return packet.read();
+            }
         }
     }
 }
@@ -203,6 +209,7 @@ impl Connection {
             socket: open(path, patience)?,
             patience,
         };
+        label!("attach.connected");
         let hello = Request::Hello {
             protocol: onair_ipc::message::PROTOCOL,
             library: concat!("onair ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use onair_ipc::label;
 use onair_ipc::message::{Request, Response};
 
 use crate::connection::{self, Answer, refusal, unexpected};
@@ -45,7 +46,9 @@ impl Session {
             return Err(in_use(0));
         }
         self.stop();
+        label!("detach.stopped");
         let callers = self.callers_left();
+        label!("detach.callers_left");
         if callers > 0 || self.attachment.held() > 0 {
             return Err(in_use(callers));
         }
@@ -167,6 +170,7 @@ impl Session {
         *line = Line::Closed;
         self.attachment.tombstone();
         self.hang_up();
+        label!("leave.hung_up");
     }
 
     /// Ends the connection, also while an [`EventFd`](crate::EventFd) keeps its descriptor.
@@ -183,6 +187,7 @@ impl Drop for Session {
             return;
         }
         self.hang_up();
+        label!("drop.hung_up");
         if Arc::strong_count(&self.attachment) > 1 {
             // An event descriptor outlives the session: let the memory go in spite of it.
             self.attachment.tombstone();

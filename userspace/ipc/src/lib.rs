@@ -22,6 +22,7 @@ pub mod bell;
 pub mod frame_word;
 pub mod gate;
 pub mod kick;
+pub mod label;
 pub mod slot;
 pub mod sync;
 

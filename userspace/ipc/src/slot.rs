@@ -4,6 +4,7 @@
 //! daemon pays for the order with [`heavy`](crate::sync::heavy) before it scans. The last slot of an
 //! attachment is shared by the threads that found no free one, and is counted with atomic additions.
 
+use crate::label;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, light};
 
 /// No frame is meant to be taken.
@@ -98,6 +99,7 @@ impl Slot {
         {
             return false;
         }
+        label!("claim.owned");
         self.ack.store(0, Ordering::Relaxed);
         self.intent.store(NO_INTENT, Ordering::Relaxed);
         self.claimed_at.store(boottime_ns, Ordering::Relaxed);

@@ -16,7 +16,8 @@
 //! Threads: `block N` (each waits in `buffer_get` until an error; event `returned`), `spin N` (each
 //! asks again after EAGAIN, as applications do; `stop-spinning` ends them), `count-stops N` (each
 //! counts the EAGAINs of its waits; `counts` tells them), `watch N` (one takes N frames; event
-//! `watched` with what it saw of each; `taken` tells how many so far), `exit-holding` (one takes a
+//! `watched` with what it saw of each; `taken` tells how many so far), `watch-on` (the same through
+//! stops, until the session ends), `exit-holding` (one takes a
 //! frame and exits), `exit-inside N` (each is ended by the kernel inside a wait).
 //!
 //! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `canary TOKEN` (answers
@@ -69,8 +70,8 @@ impl Puppet {
             "get" | "hold" | "put" | "put-again" | "put-into" | "put-all" | "drain" | "submit" => {
                 self.frame_command(word, rest)?
             }
-            "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch" | "taken"
-            | "exit-holding" => self.thread_command(word, rest)?,
+            "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch"
+            | "watch-on" | "taken" | "exit-holding" => self.thread_command(word, rest)?,
             "exit-inside" => self.exit_inside(rest.parse()?)?,
             "clear-slots" | "scribble" | "canary" | "exec" => self.hostile_command(word, rest)?,
             _ => bail!("no such command"),

@@ -50,6 +50,7 @@ impl Puppet {
                 let frames = rest.parse()?;
                 many("1", move || watch(&session, frames, &crowd.taken))?
             }
+            "watch-on" => many("1", move || watch_on(&session, &crowd.taken))?,
             "taken" => json!({ "frames": crowd.taken.load(Ordering::Relaxed) }),
             "exit-holding" => {
                 let number = thread::spawn(move || {
@@ -147,6 +148,27 @@ fn count_stops(session: &Session, crowd: &Crowd) {
             Err(_) => return,
         }
     }
+}
+
+/// Takes every frame, and waits the stops out, until the session ends.
+fn watch_on(session: &Session, taken: &AtomicU64) {
+    let mut frames = Vec::new();
+    let end = loop {
+        match session.buffer_get(Timeout::NEVER) {
+            Ok(buffer) => {
+                frames.push(Seen::of(&buffer));
+                drop(buffer);
+                taken.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(Error::Stopped) => {
+                if let Err(error) = session.wait_started(Timeout::NEVER) {
+                    break errno_name(&error);
+                }
+            }
+            Err(error) => break errno_name(&error),
+        }
+    };
+    say::event("watched", json!({ "end": end, "frames": frames }));
 }
 
 fn watch(session: &Session, count: usize, taken: &AtomicU64) {

@@ -205,7 +205,12 @@ impl Session {
     /// What each witness says now; nothing is changed but the kick that is armed.
     pub fn verdict(&mut self, services: &Services) -> Verdict {
         let readings = self.read(services, true);
-        let found = witness::verdict(&readings);
+        let mut found = witness::verdict(&readings);
+        if self.running && found.disagreement {
+            // The gates are open: a caller may have come after W1 was read, and before W2 was.
+            found.disagreement = false;
+            found.reason = "a caller came while the witnesses were asked".to_owned();
+        }
         let running = self.running.then_some("the session is running; ");
         Verdict {
             destroyable: found.destroyable && !self.running,

@@ -11,6 +11,7 @@ use super::{Attachment, Deadline, Refusal, wait};
 use crate::bell::Bell;
 use crate::event::Event;
 use crate::gate::is_open;
+use crate::label;
 use crate::layout::{EVENTS, OWN_SLOTS};
 use crate::slot::{NO_INTENT, Operation, Slot};
 
@@ -52,16 +53,21 @@ impl Attachment {
         let words = &self.words;
         let slot = words.slot(index);
         let plain = self.plain && index != OWN_SLOTS;
+        label!("call.begun");
         slot.intend(NO_INTENT);
         let nested = slot.raise(operation, plain) != 0;
+        label!("call.counted");
         let local = words.local_gate().load();
         let session = words.session_gate().load();
+        label!("call.gates_read");
         if !(is_open(local) && is_open(session)) || self.is_daemon_dead() {
             let speaks = !nested && index != OWN_SLOTS;
             return Err(self.bounce(slot, plain, session, speaks));
         }
         if let Some(taken) = attempt() {
+            label!("call.served");
             slot.lower(plain);
+            label!("call.left");
             self.kick_look();
             return Ok(taken);
         }
@@ -78,7 +84,9 @@ impl Attachment {
     #[cold]
     fn bounce(&self, slot: &Slot, plain: bool, session: u32, speaks: bool) -> Refusal {
         let already = !is_open(session) && speaks && slot.acknowledge(session);
+        label!("bounce.acknowledged");
         slot.lower(plain);
+        label!("bounce.left");
         if !already {
             self.kick_look();
         }
@@ -98,7 +106,9 @@ impl Attachment {
         } else {
             wait::blocked(self, bell, entered.gates, deadline.ns(), attempt)
         };
+        label!("wait.ended");
         entered.slot.lower(entered.plain);
+        label!("wait.left");
         self.kick_look();
         result
     }
@@ -123,15 +133,19 @@ impl Attachment {
             let taken = NonZeroU64::new(entry).map(Entry).filter(|taken| {
                 words.frame(taken.frame()).is_some_and(|word| {
                     word.is_ready(taken.serial()) && {
+                        label!("take.looked");
                         words.slot(slot).intend(entry);
+                        label!("take.intended");
                         word.take(taken.serial(), slot)
                     }
                 })
             });
+            label!("take.tried");
             // The head is a hint: whoever looked at this entry moves past it, and if that moves the
             // head back, the serials make the second look harmless.
             head.store(at + 1, Ordering::Release);
             if taken.is_some() {
+                label!("take.taken");
                 return taken;
             }
         }
@@ -149,10 +163,12 @@ impl Attachment {
             }
             let next = seen.max(tail.saturating_sub(EVENTS as u64)) + 1;
             let event = ring.read(next);
+            label!("event.read");
             let mine = head
                 .compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok();
             if mine && event.is_some() {
+                label!("event.taken");
                 return event;
             }
         }

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use std::sync::Weak;
 
 use super::Attachment;
+use crate::label;
 use crate::layout::OWN_SLOTS;
 use crate::sys;
 
@@ -23,7 +24,9 @@ impl Drop for Claims {
         LAST.set((0, 0));
         for claim in self.0.get_mut().drain(..) {
             if let Some(memory) = claim.memory.upgrade() {
+                label!("claim.before_vacate");
                 memory.words.slots()[claim.slot as usize].vacate();
+                label!("claim.vacated");
             }
         }
     }
@@ -81,7 +84,9 @@ fn claim(attachment: &Attachment) -> Option<u16> {
     let now = sys::boottime_ns();
     let slots = attachment.words.slots();
     let slot = (0..OWN_SLOTS).find(|&slot| slots[slot as usize].claim(tid, now))?;
+    label!("claim.claimed");
     let high = attachment.words.slots_high();
     high.fetch_max(u32::from(slot) + 1, Ordering::SeqCst);
+    label!("claim.counted");
     Some(slot)
 }

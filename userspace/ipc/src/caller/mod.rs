@@ -19,6 +19,7 @@ use std::sync::{Arc, Weak};
 use crate::event::Event;
 use crate::frame_word::{FrameState, FrameTag};
 use crate::gate::is_open;
+use crate::label;
 use crate::layout::{self, Geometry};
 use crate::mapping::{Access, Mapping};
 use crate::memory::State;
@@ -148,8 +149,11 @@ impl Attachment {
             Access::ReadOnly
         };
         let ctl = Mapping::new(ctl.as_fd(), geometry.ctl_len(), Access::ReadOnly)?;
+        label!("attach.ctl_mapped");
         let seg = Mapping::new(seg.as_fd(), geometry.seg_len(), Access::ReadWrite)?;
+        label!("attach.seg_mapped");
         let frames = Mapping::new(frames.as_fd(), geometry.frames_len(), access)?;
+        label!("attach.frames_mapped");
         let header = ctl.slice::<AtomicU64>(layout::CTL_HEADER, 6);
         if header[5].load(Ordering::Acquire) != u64::from(layout::VERSION)
             || header[0].load(Ordering::Relaxed) != layout::MAGIC
@@ -167,6 +171,7 @@ impl Attachment {
             fork::protect(&seg),
             fork::protect(&frames),
         ];
+        label!("attach.protected");
         Ok(Arc::new_cyclic(|this| Self {
             words: Words::new(ctl, seg, geometry),
             frames,
@@ -242,8 +247,11 @@ impl Attachment {
         let Some(word) = word.filter(|_| lease.attachment == self.attachment) else {
             return Err(Refusal::Invalid);
         };
+        label!("put.begun");
         let released = word.release(lease.serial, lease.slot);
+        label!("put.released");
         self.kick_look();
+        label!("put.done");
         released.map_err(|found| self.why_not_released(lease, found))
     }
 
@@ -269,7 +277,9 @@ impl Attachment {
             return Err(Refusal::Invalid);
         }
         let order = sys::bump(self.words.submitted()) + 1;
+        label!("submit.ordered");
         self.words.metas()[lease.frame as usize].submit(order);
+        label!("submit.described");
         self.put(lease)
     }
 
@@ -298,12 +308,15 @@ impl Attachment {
     /// [`Attachment::start`]. Wait-free, async-signal-safe, keeps errno; from any thread.
     pub fn stop(&self) {
         self.words.local_gate().stop();
+        label!("stop.gate_closed");
         self.ring_all();
+        label!("stop.done");
     }
 
     /// Undoes [`Attachment::stop`]; the session's own stop stays.
     pub fn start(&self) {
         self.words.local_gate().start();
+        label!("start.gate_open");
         sys::futex_wake(self.words.local_gate().word(), sys::ALL);
         self.ring_watch();
     }
@@ -361,6 +374,7 @@ impl Attachment {
     /// [`Refusal::Stale`], also in threads that come late.
     pub fn tombstone(&self) {
         self.left.store(true, Ordering::SeqCst);
+        label!("leave.marked");
         self.words.local_gate().stop();
         // A sleeper in wait_started sleeps on the closed gate's value: it has to move.
         self.words
@@ -369,9 +383,13 @@ impl Attachment {
             .fetch_add(2, Ordering::SeqCst);
         sys::futex_wake(self.words.local_gate().word(), sys::ALL);
         self.ring_all();
+        label!("leave.rung");
         self.words.ctl().tombstone();
+        label!("leave.ctl_gone");
         self.words.seg().tombstone();
+        label!("leave.seg_gone");
         self.frames.tombstone();
+        label!("leave.frames_gone");
     }
 
     /// The writable words, for tests that play a hostile client: any word, without the rules.
@@ -395,7 +413,9 @@ impl Attachment {
     #[inline(always)]
     fn kick_look(&self) {
         if self.words.kick().take() {
+            label!("kick.taken");
             self.send_kick();
+            label!("kick.sent");
         }
     }
 
@@ -419,6 +439,7 @@ impl Attachment {
     fn ring_all(&self) {
         for bell in [self.words.frame_bell(), self.words.event_bell()] {
             if bell.strike() {
+                label!("ring.struck");
                 sys::futex_wake(bell.word(), sys::ALL);
             }
         }

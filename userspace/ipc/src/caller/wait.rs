@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use super::{Attachment, Deadline, Refusal};
 use crate::bell::Bell;
 use crate::gate::is_open;
+use crate::label;
 use crate::memory::State;
 use crate::sys::{self, Waited};
 use crate::{life, site};
@@ -27,10 +28,13 @@ pub(super) fn blocked<T>(
 ) -> Result<T, Refusal> {
     let mut result = Err(Refusal::TimedOut);
     let mut wait = || {
+        label!("wait.begun");
         bell.join();
+        label!("wait.joined");
         let mut expired = false;
         loop {
             let heard = bell.listen();
+            label!("wait.listened");
             if attachment.words.local_gate().load() != local
                 || attachment.words.session_gate().load() != session
             {
@@ -43,6 +47,7 @@ pub(super) fn blocked<T>(
                 break;
             }
             if let Some(taken) = attempt() {
+                label!("wait.served");
                 result = Ok(taken);
                 break;
             }
@@ -55,14 +60,19 @@ pub(super) fn blocked<T>(
                 (bell.word(), heard),
                 (attachment.words.life(), attachment.life_value),
             ];
+            label!("wait.before_sleep");
             if sys::futex_waitv(words, until) == Waited::Unsupported {
                 let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
                 sys::futex_wait_slice(bell.word(), heard, slice);
             }
+            label!("wait.slept");
             expired = sys::monotonic_ns() >= deadline_ns;
         }
+        label!("wait.before_part");
         bell.part();
+        label!("wait.parted");
     };
+    label!("wait.before_begin");
     site::between(attachment.session, attachment.attachment, &mut wait);
     result
 }
@@ -78,6 +88,7 @@ pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(
             return Err(Refusal::Stale);
         }
         if is_open(local) && is_open(session) {
+            label!("started.seen");
             return Ok(());
         }
         if expired {
@@ -91,10 +102,12 @@ pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(
             (attachment.words.state(), State::Open as u32),
             (attachment.words.life(), attachment.life_value),
         ];
+        label!("started.before_sleep");
         if sys::futex_waitv(words, until) == Waited::Unsupported {
             let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
             sys::futex_wait_slice(attachment.words.session_gate().word(), session, slice);
         }
+        label!("started.slept");
         expired = sys::monotonic_ns() >= deadline.ns();
     }
 }

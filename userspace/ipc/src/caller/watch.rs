@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::Attachment;
-use crate::{life, sys};
+use crate::{label, life, sys};
 
 const SLICE_NS: u64 = 1_000_000_000;
 
@@ -31,6 +31,7 @@ impl Watch {
         let ends = Arc::new(AtomicBool::new(false));
         // Counted as a listener before the descriptor exists, so that nothing rings unheard.
         attachment.words.watch_bell().join();
+        label!("watch.joined");
         let heard = attachment.words.watch_bell().listen();
         let thread = {
             let (ready, ends, attachment) = (ready.clone(), ends.clone(), attachment.clone());
@@ -91,6 +92,7 @@ fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: 
             (attachment.words.life(), attachment.life_value),
         ];
         sys::futex_waitv(words, sys::monotonic_ns() + SLICE_NS);
+        label!("watch.slept");
         let heard = bell.listen();
         let dead = life::is_dead(attachment.words.life());
         if heard != last || dead {

@@ -1,0 +1,124 @@
+//! Who is blocked, by three who do not know each other: the daemon, `onair-waiters`, and `/proc`.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
+use onair_api::{BlockerKind, Witness};
+use onair_stage::{Actor, Deadline, Stage, blocked, until};
+use serde_json::Value;
+
+use crate::control::Control;
+use crate::programs::program;
+
+/// Threads, by pid and tid.
+type Threads = BTreeSet<(u32, u32)>;
+
+/// How long the three may take to agree.
+const PATIENCE: u64 = 60;
+
+/// `onair-waiters`, which lists again and again.
+#[derive(Debug)]
+pub struct Watchers(Actor);
+
+impl Watchers {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(stage: &Stage) -> Result<Self> {
+        let mut command = stage.command(&program("onair-waiters")?);
+        command
+            .args(["--json", "--observe", "0", "--watch", "0.2"])
+            .stderr(Stdio::inherit());
+        Ok(Self(Actor::start("onair-waiters", &mut command)?))
+    }
+
+    /// Waits until a list of it has exactly `expected` of the processes `pids`. The sources that it
+    /// names for them.
+    fn wait(&mut self, pids: &[u32], expected: &Threads) -> Result<BTreeSet<String>> {
+        let rows = |list: &Value| -> Vec<Value> {
+            let of_ours = |row: &&Value| pids.iter().any(|pid| row["pid"] == *pid);
+            let waiters = list["waiters"].as_array().into_iter().flatten();
+            waiters.filter(of_ours).cloned().collect()
+        };
+        let list = self.0.hear(
+            format_args!("{} threads of {pids:?}", expected.len()),
+            Deadline::seconds(PATIENCE),
+            |list| {
+                let seen: Threads = rows(list).iter().filter_map(thread).collect();
+                list["waiters"].is_array() && seen == *expected
+            },
+        )?;
+        let sources = rows(&list)
+            .iter()
+            .filter_map(|row| Some(row["source"].as_str()?.to_owned()))
+            .collect();
+        Ok(sources)
+    }
+}
+
+fn thread(row: &Value) -> Option<(u32, u32)> {
+    let number = |key: &str| row[key].as_u64()?.try_into().ok();
+    Some((number("pid")?, number("tid")?))
+}
+
+/// The threads of `pids` that sleep in `futex_waitv`, says `/proc`.
+///
+/// # Errors
+/// When one of the processes is gone.
+pub fn asleep(pids: &[u32]) -> Result<Threads> {
+    let mut all = Threads::new();
+    for &pid in pids {
+        all.extend(blocked(pid)?.into_iter().map(|tid| (pid, tid)));
+    }
+    Ok(all)
+}
+
+/// Waits until `count` threads of `pids` are asleep, and the kernel's probe in the daemon and
+/// `onair-waiters` say the same of `sessions`: exactly those. Gives the sources of the tool.
+///
+/// # Errors
+/// When they do not agree in time.
+pub fn three_agree(
+    control: &mut Control,
+    tool: &mut Watchers,
+    sessions: &[&str],
+    pids: &[u32],
+    count: usize,
+) -> Result<BTreeSet<String>> {
+    let mut proc = Threads::new();
+    until(
+        format_args!("{count} threads of {pids:?} to sleep"),
+        Deadline::seconds(PATIENCE),
+        || {
+            proc = asleep(pids)?;
+            Ok((proc.len() == count).then_some(()))
+        },
+    )
+    .with_context(|| format!("asleep: {proc:?}"))?;
+    let mut daemon = Threads::new();
+    until(
+        "the daemon to name those who sleep",
+        Deadline::seconds(PATIENCE),
+        || {
+            daemon.clear();
+            for session in sessions {
+                for it in control.blockers(session)?.blockers {
+                    let by_kernel = it.seen_by.contains(&Witness::W2);
+                    if let (BlockerKind::Blocked, Some(tid), true) = (it.kind, it.tid, by_kernel) {
+                        daemon.insert((it.pid, tid));
+                    }
+                }
+            }
+            Ok((daemon == proc).then_some(()))
+        },
+    )
+    .with_context(|| format!("the daemon: {daemon:?}; /proc: {proc:?}"))?;
+    let sources = tool.wait(pids, &proc)?;
+    // All three spoke of the same: nobody came or left meanwhile. (A sleeper wakes once a second.)
+    until("them to sleep on", Deadline::seconds(PATIENCE), || {
+        Ok((asleep(pids)? == proc).then_some(()))
+    })?;
+    Ok(sources)
+}

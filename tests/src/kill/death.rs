@@ -1,0 +1,180 @@
+//! One death, and the wait until the daemon has settled it.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use onair_api::SpecDocument;
+use onair_stage::{Deadline, until};
+use onair_victim::{Ran, Role};
+use serde_json::json;
+
+use crate::control::Control;
+use crate::dice::Dice;
+use crate::kill::audit::{audit, completed};
+use crate::kill::ground::{FILL, FRAMES, PULSES, QUIET};
+use crate::kill::points::{Kind, Place, Point};
+use crate::kill::victim::{End, Victim};
+use crate::rig::Rig;
+use crate::spec::{Raster, receive};
+
+/// How long a victim may take to come to its point, and the daemon to settle its death.
+const PATIENCE: u64 = 60;
+/// Threads of a victim.
+const THREADS: usize = 8;
+/// Latest instant of a death from outside, after the start of the process, µs.
+const LATEST: u64 = 60_000;
+
+/// How the daemon says that there is no session of a name: there never was, and no more.
+const GONE: [&str; 2] = ["no_such_session", "stale_session"];
+
+/// What is known of a victim that has ended.
+#[derive(Clone, Debug)]
+pub struct Death {
+    /// Its pid.
+    pub pid: u32,
+    /// Whether SIGKILL ended it.
+    pub end: End,
+    /// What it did in each session that lives on.
+    pub ran: Vec<(String, Ran)>,
+}
+
+/// Puts victims to death, one after the other; several do so at a time.
+#[derive(Debug)]
+pub struct Killer<'a> {
+    rig: &'a Rig,
+    control: Control,
+    /// Held by the one who has the only place in the session that clients fill.
+    fill: &'a Mutex<()>,
+}
+
+impl<'a> Killer<'a> {
+    /// One with a connection of its own.
+    ///
+    /// # Errors
+    /// When the daemon does not listen.
+    pub fn new(rig: &'a Rig, fill: &'a Mutex<()>) -> Result<Self> {
+        Ok(Self {
+            rig,
+            control: rig.control()?,
+            fill,
+        })
+    }
+
+    /// Puts a victim to death at `point`, and waits until the daemon has settled it. `number` tells
+    /// it apart from all others.
+    ///
+    /// # Errors
+    /// When it does not come to its point, or is not settled in time, or not rightly.
+    pub fn kill(&mut self, point: &Point, number: usize, dice: &mut Dice) -> Result<Death> {
+        let seat = (point.place == Place::Fill)
+            .then(|| self.fill.lock().unwrap_or_else(PoisonError::into_inner));
+        let own = (point.place == Place::Own).then(|| format!("own-{number}"));
+        let role = match (&own, point.kind) {
+            (Some(name), _) => Role::Destroy(Box::new(own_session(name, number))),
+            (None, Kind::Detach) => Role::Detach,
+            (None, Kind::Drop) => Role::Drop,
+            (None, _) => Role::Use,
+        };
+        let sessions = sessions(point.place, dice);
+        let trap = point.trap(dice);
+        let is_outside = trap.is_none();
+        let mut victim = Victim::start(
+            self.rig.stage(),
+            number,
+            role,
+            sessions,
+            THREADS,
+            trap.clone(),
+        )?;
+        if is_outside {
+            // Not a wait for anything: any instant will do.
+            thread::sleep(Duration::from_micros(dice.roll(LATEST)));
+            victim.kill()?;
+        }
+        let end = victim
+            .ended(Deadline::seconds(PATIENCE))
+            .with_context(|| format!("{trap:?} in {sessions:?}"))?;
+        if end == End::Left && !is_outside {
+            bail!("it left without coming to {trap:?} in {sessions:?}");
+        }
+        let pid = victim.pid();
+        for name in sessions {
+            self.settled(name, pid)?;
+        }
+        if let Some(name) = own {
+            self.end_own(&name)?;
+        }
+        drop(seat);
+        Ok(Death {
+            pid,
+            end,
+            ran: victim.ran(),
+        })
+    }
+
+    /// Waits until `pid` has no attachment to `session`.
+    fn settled(&mut self, session: &str, pid: u32) -> Result<()> {
+        let what = format!("the death of {pid} to be settled in {session}");
+        until(what, Deadline::seconds(PATIENCE), || {
+            let view = self.control.show(session)?;
+            let is_there = view.attachments.iter().any(|it| it.pid == pid);
+            Ok((!is_there).then_some(()))
+        })
+    }
+
+    /// Destroys the session that a victim may have created, and may have destroyed.
+    fn end_own(&mut self, name: &str) -> Result<()> {
+        let path = format!("/v1/sessions/{name}");
+        until(
+            format_args!("{name} to be destroyed"),
+            Deadline::seconds(PATIENCE),
+            || {
+                let stop = self.control.post(&format!("{path}/stop"))?;
+                if GONE.contains(&stop.code()) {
+                    return Ok(Some(()));
+                }
+                // The destroy of its owner may be under way: it outlives the owner.
+                ensure!(matches!(stop.code(), "" | "draining"), "{}", stop.json);
+                let wait = json!({ "deadline_ms": 10_000 });
+                let answer =
+                    self.control
+                        .request("POST", &format!("{path}/destroy_wait"), &wait)?;
+                let done = answer.code().is_empty() || GONE.contains(&answer.code());
+                ensure!(done || answer.code() == "draining", "{}", answer.json);
+                Ok(done.then_some(()))
+            },
+        )?;
+        let answer = self.control.get(&format!("{path}/certificate"))?;
+        if answer.code() == "no_such_session" {
+            return Ok(());
+        }
+        let certificate = completed(&mut self.control, &answer.document()?)?;
+        audit(&certificate, &[], (0, 0)).with_context(|| name.to_owned())
+    }
+}
+
+/// Sessions of a victim: one or two.
+fn sessions(place: Place, dice: &mut Dice) -> &'static [&'static str] {
+    let choice: &[&[&str]] = match place {
+        Place::Any => &[
+            &[FRAMES],
+            &[QUIET],
+            &[PULSES],
+            &[FRAMES, PULSES],
+            &[QUIET, FRAMES],
+        ],
+        Place::Frames => &[&[FRAMES], &[FRAMES], &[FRAMES, PULSES]],
+        Place::Pulses => &[&[PULSES]],
+        Place::Fill => &[&[FILL]],
+        Place::Own => &[&[]],
+    };
+    choice[dice.below(choice.len())]
+}
+
+fn own_session(name: &str, number: usize) -> SpecDocument {
+    // No two at a time on the same port.
+    let udp = 6000 + u16::try_from(number % 10_000).unwrap_or_default();
+    receive(name, Raster::new(64, 36, 60, 8), udp)
+}

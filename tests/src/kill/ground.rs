@@ -1,0 +1,302 @@
+//! The sessions that clients die in, the honest clients beside them, and the reckoning at the end.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{Certificate, Source, SpecDocument, Verdict};
+use onair_stage::{Deadline, until};
+use onair_victim::{Ran, Role};
+
+use crate::control::Control;
+use crate::kill::audit::{audit, completed};
+use crate::kill::blocked::{Watchers, three_agree};
+use crate::kill::death::Death;
+use crate::kill::victim::{End, Victim};
+use crate::puppet::Puppet;
+use crate::rig::Rig;
+use crate::seen::Seen;
+use crate::spec::{Raster, receive, send};
+
+/// Frames come here from first to last, and a client takes every one.
+pub(super) const FRAMES: &str = "frames";
+/// Nothing comes here.
+pub(super) const QUIET: &str = "quiet";
+/// Frames come here; it is stopped and started all the time.
+pub(super) const PULSES: &str = "pulses";
+/// Victims fill this one.
+pub(super) const FILL: &str = "fill";
+/// What they send arrives here.
+const FILLED: &str = "filled";
+/// Where victims die, and who looks on: those that callers are blocked in.
+const BLOCKED: [&str; 4] = [FRAMES, QUIET, PULSES, FILLED];
+
+/// How long any step may take.
+const PATIENCE: u64 = 60;
+/// Frames that a client may have at a time: the honest ones must not be too slow on a busy machine.
+const QUOTA: u32 = 64;
+/// Clients of a session at a time.
+const CLIENTS: u32 = 16;
+const RASTER: Raster = Raster::new(64, 36, 120, 8);
+/// Threads of the client that sits in the quiet session.
+const SITTERS: usize = 8;
+/// Victims that are blocked when all is quiet. Every second one is killed then.
+const WAITERS: usize = 4;
+/// Threads of each of them.
+const THREADS: usize = 8;
+/// Pause between two rounds of pulses and questions.
+const ROUND: Duration = Duration::from_millis(10);
+
+/// Sessions that live, each with an honest client but the one that victims fill.
+#[derive(Debug)]
+pub struct Ground {
+    frames: Puppet,
+    pulses: Puppet,
+    filled: Puppet,
+    sitter: Puppet,
+}
+
+/// What came of one ground.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// Frames that honest clients took and found right.
+    pub frames: u64,
+    /// Threads on which the three agreed, over all quiet moments.
+    pub agreed: usize,
+    /// Frames that were settled for the dead.
+    pub reconciled: u64,
+}
+
+impl Ground {
+    /// Creates the sessions and starts the honest clients.
+    ///
+    /// # Errors
+    /// When one is refused.
+    pub fn open(rig: &Rig, control: &mut Control) -> Result<Self> {
+        let many = |name, udp| SpecDocument {
+            quota: Some(QUOTA),
+            max_attachments: Some(CLIENTS),
+            ..receive(name, RASTER, udp)
+        };
+        for (name, udp) in [
+            (FRAMES, 5004),
+            (QUIET, 5006),
+            (PULSES, 5008),
+            (FILLED, 5010),
+        ] {
+            control.create(&many(name, udp))?;
+        }
+        control.create(&send(FILL, RASTER, 5010, Source::Client))?;
+        let client = |session: &str, does: &str| {
+            let mut puppet = rig.puppet()?;
+            puppet.say(format_args!("attach {session}"))?;
+            puppet.say(does)?;
+            Ok::<_, anyhow::Error>(puppet)
+        };
+        let ground = Self {
+            frames: client(FRAMES, "watch-on")?,
+            pulses: client(PULSES, "watch-on")?,
+            filled: client(FILLED, "watch-on")?,
+            sitter: client(QUIET, &format!("count-stops {SITTERS}"))?,
+        };
+        for (name, udp) in [("source", 5004), ("source-of-pulses", 5008)] {
+            control.create(&send(name, RASTER, udp, Source::Pattern))?;
+        }
+        Ok(ground)
+    }
+
+    /// Stops and starts the session of pulses, and asks for verdicts, which arms the kicks of
+    /// callers that leave; until `ends`.
+    ///
+    /// # Errors
+    /// When the daemon refuses, or says that its witnesses contradict each other.
+    pub fn disturb(control: &mut Control, ends: &AtomicBool) -> Result<()> {
+        let mut round = 0_usize;
+        while !ends.load(Ordering::SeqCst) {
+            round += 1;
+            if round.is_multiple_of(4) {
+                control.stop(PULSES)?;
+            }
+            for session in BLOCKED.into_iter().chain([FILL]) {
+                let path = format!("/v1/sessions/{session}/verdict");
+                let verdict: Verdict = control.get(&path)?.document()?;
+                ensure!(!verdict.disagreement, "{session}: {verdict:#?}");
+            }
+            std::thread::sleep(ROUND);
+            control.start(PULSES)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the flows, lets the three compare who is blocked, ends every session, and reckons:
+    /// nothing that an honest client should have is missing, and what the dead left behind was
+    /// settled once. `deaths` are all that were on this ground; the first number of victims to come
+    /// is `number`.
+    ///
+    /// # Errors
+    /// When that is not so.
+    pub fn close(
+        mut self,
+        rig: &Rig,
+        control: &mut Control,
+        tool: &mut Watchers,
+        mut deaths: Vec<Death>,
+        number: usize,
+    ) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        control.stop("source-of-pulses")?;
+        control.destroy_wait("source-of-pulses")?;
+        control.stop("source")?;
+        let sent = control.destroy_wait("source")?.frames.frames_sent;
+        drained(control, FRAMES, &mut self.frames)?;
+        control.stop(FILL)?;
+        let filled = control.destroy_wait(FILL)?;
+        drained(control, FILLED, &mut self.filled)?;
+
+        outcome.agreed = self.quiet(rig, control, tool, &mut deaths, number)?;
+
+        let frames = ended(control, FRAMES, &mut self.frames)?;
+        let pulses = ended(control, PULSES, &mut self.pulses)?;
+        let view = ended(control, FILLED, &mut self.filled)?;
+        control.stop(QUIET)?;
+        let quiet = control.destroy_wait(QUIET)?;
+        // They have the memory until they end.
+        for client in [self.frames, self.pulses, self.filled, self.sitter] {
+            client.leave()?;
+        }
+
+        let numbers = frames.1.iter().map(|frame| frame.number);
+        ensure!(
+            numbers.eq(0..sent),
+            "{sent} frames were sent, and an honest client took {}",
+            frames.1.len()
+        );
+        let of_frames = &frames.0.frames;
+        ensure!(
+            (of_frames.frames_no_buffer, of_frames.frames_incomplete) == (0, 0),
+            "{of_frames:?}"
+        );
+        for (certificate, put) in [
+            (&filled, 0),
+            (&quiet, 0),
+            (&frames.0, frames.1.len()),
+            (&pulses.0, pulses.1.len()),
+            (&view.0, view.1.len()),
+        ] {
+            let name = certificate.name.as_str();
+            let certificate = completed(control, certificate)?;
+            let put = put as u64;
+            audit(&certificate, &dead_in(name, &deaths), (put, put))
+                .with_context(|| name.to_owned())?;
+            outcome.reconciled += certificate.counts.frames_reconciled;
+            outcome.frames += put;
+        }
+        Ok(outcome)
+    }
+
+    /// Victims that wait, and all others, as three see them; then some of them are killed, and the
+    /// three look again.
+    fn quiet(
+        &mut self,
+        rig: &Rig,
+        control: &mut Control,
+        tool: &mut Watchers,
+        deaths: &mut Vec<Death>,
+        number: usize,
+    ) -> Result<usize> {
+        let mut waiters: Vec<Victim> = (number..number + WAITERS)
+            .map(|number| Victim::start(rig.stage(), number, Role::Wait, &BLOCKED, THREADS, None))
+            .collect::<Result<_>>()?;
+        let honest = [&self.frames, &self.pulses, &self.filled, &self.sitter].map(Puppet::pid);
+        let pids = |waiters: &[Victim]| -> Vec<u32> {
+            let waiting = waiters.iter().map(Victim::pid);
+            waiting.chain(honest).collect()
+        };
+        let others = honest.len() - 1 + SITTERS;
+        // From now on the tool's own probe has seen them begin to wait.
+        self.sitter.say("pulse")?;
+        let count = others + WAITERS * THREADS;
+        three_agree(control, tool, &BLOCKED, &pids(&waiters), count)?;
+        let mut agreed = count;
+
+        for mut victim in waiters.drain(..WAITERS / 2) {
+            victim.kill()?;
+            let end = victim.ended(Deadline::seconds(PATIENCE))?;
+            ensure!(end == End::Killed, "a victim that waits left");
+            deaths.push(Death {
+                pid: victim.pid(),
+                end,
+                ran: victim.ran(),
+            });
+        }
+        let count = others + waiters.len() * THREADS;
+        three_agree(control, tool, &BLOCKED, &pids(&waiters), count)?;
+        agreed += count;
+        for mut victim in waiters {
+            victim.kill()?;
+            victim.ended(Deadline::seconds(PATIENCE))?;
+            deaths.push(Death {
+                pid: victim.pid(),
+                end: End::Killed,
+                ran: victim.ran(),
+            });
+        }
+        Ok(agreed)
+    }
+}
+
+/// Waits until an honest client has taken every frame that was lent to it.
+fn drained(control: &mut Control, session: &str, client: &mut Puppet) -> Result<()> {
+    let mut last = (0, 0);
+    until(
+        format_args!("every frame of {session} to be taken"),
+        Deadline::seconds(PATIENCE),
+        || {
+            let counters = control.show(session)?.counters;
+            let lent = counters.frames_complete + counters.frames_incomplete;
+            let taken = client.say("taken")?["frames"].as_u64().context("frames")?;
+            last = (lent, taken);
+            Ok((lent == taken).then_some(()))
+        },
+    )
+    .with_context(|| format!("lent and taken: {last:?}"))
+}
+
+/// Stops and destroys a session, and gives what its honest client saw of it: nothing wrong.
+fn ended(
+    control: &mut Control,
+    session: &str,
+    client: &mut Puppet,
+) -> Result<(Certificate, Vec<Seen>)> {
+    control.stop(session)?;
+    let certificate = control.destroy_wait(session)?;
+    let event = client.event("watched")?;
+    ensure!(event["end"] == "ESTALE", "{session}: {}", event["end"]);
+    let seen: Vec<Seen> = serde_json::from_value(event["frames"].clone())?;
+    for frame in &seen {
+        ensure!(
+            !frame.complete || frame.checksum_right,
+            "{session}: a frame is not what was sent: {frame:?}"
+        );
+    }
+    ensure!(
+        seen.is_sorted_by(|a, b| a.number < b.number),
+        "{session}: frames out of order"
+    );
+    Ok((certificate, seen))
+}
+
+/// What the dead did in `session`, by pid.
+fn dead_in(session: &str, deaths: &[Death]) -> Vec<(u32, Ran)> {
+    let mut dead: BTreeMap<u32, Ran> = BTreeMap::new();
+    for death in deaths {
+        for (name, ran) in &death.ran {
+            if name == session {
+                // A pid may have been used again.
+                *dead.entry(death.pid).or_default() += *ran;
+            }
+        }
+    }
+    dead.into_iter().collect()
+}

@@ -1,0 +1,16 @@
+//! The kill matrix: clients put to death at each point of each call, beside others who must not
+//! notice.
+
+mod audit;
+mod blocked;
+mod death;
+mod ground;
+mod points;
+mod victim;
+
+pub use audit::{audit, completed};
+pub use blocked::{Watchers, asleep, three_agree};
+pub use death::{Death, Killer};
+pub use ground::{Ground, Outcome};
+pub use points::{Kind, Place, Point, points, random};
+pub use victim::{End, Victim, labels};

@@ -1,0 +1,146 @@
+//! A client process that dies where it was told.
+
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_stage::{Config, Deadline, Running, Stage, output};
+use onair_victim::{Books, Job, Ran, Role, Trap};
+use rustix::process::Signal;
+
+use crate::programs::program;
+
+/// A running `onair-victim`. It is killed when dropped.
+#[derive(Debug)]
+pub struct Victim {
+    running: Running,
+    books: Books,
+    path: PathBuf,
+    sessions: Vec<String>,
+    threads: usize,
+}
+
+/// How a victim ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By SIGKILL.
+    Killed,
+    /// In order: what it had to do was done.
+    Left,
+}
+
+/// The labels that the victim's program was built with.
+///
+/// # Errors
+/// When it has not been built.
+pub fn labels() -> Result<Vec<String>> {
+    let list = output(&program("onair-victim")?.to_string_lossy(), &["--labels"])?;
+    Ok(list.lines().map(str::to_owned).collect())
+}
+
+impl Victim {
+    /// Starts one on `stage`; `number` tells it apart from all others there.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(
+        stage: &Stage,
+        number: usize,
+        role: Role,
+        sessions: &[&str],
+        threads: usize,
+        trap: Option<Trap>,
+    ) -> Result<Self> {
+        let path = stage.directory().join(format!("victim-{number}.books"));
+        let books = Books::create(&path)?;
+        let sessions: Vec<String> = sessions.iter().map(|&name| name.to_owned()).collect();
+        let job = Job {
+            socket: Config::attach_socket(stage),
+            role,
+            sessions: sessions.clone(),
+            threads,
+            trap,
+            books: path.clone(),
+        };
+        let child = stage
+            .command(&program("onair-victim")?)
+            .arg(serde_json::to_string(&job)?)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting onair-victim")?;
+        Ok(Self {
+            running: Running::new("onair-victim", child)?,
+            books,
+            path,
+            sessions,
+            threads,
+        })
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    /// Waits until its chosen thread stays at the label.
+    ///
+    /// # Errors
+    /// When it ends instead.
+    pub fn stays_at(&mut self, label: &str) -> Result<()> {
+        let mut line = vec![0; label.len() + 1];
+        let out = self.running.child().stdout.as_mut().context("stdout")?;
+        out.read_exact(&mut line)
+            .with_context(|| format!("it ended before {label}"))?;
+        ensure!(
+            line.strip_suffix(b"\n") == Some(label.as_bytes()),
+            "{line:?}"
+        );
+        Ok(())
+    }
+
+    /// SIGKILL, from outside. Does not wait.
+    ///
+    /// # Errors
+    /// What kill(2) fails with.
+    pub fn kill(&mut self) -> Result<()> {
+        self.running.signal(Signal::KILL)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time, or in another way than it should.
+    pub fn ended(&mut self, deadline: Deadline) -> Result<End> {
+        let status = self.running.wait(deadline)?;
+        if status.signal() == Some(Signal::KILL.as_raw()) {
+            return Ok(End::Killed);
+        }
+        let mut said = String::new();
+        if let Some(mut errors) = self.running.child().stderr.take() {
+            errors.read_to_string(&mut said)?;
+        }
+        ensure!(status.success(), "a victim ended with {status}: {said}");
+        Ok(End::Left)
+    }
+
+    /// What it did in each of its sessions, once it has ended.
+    #[must_use]
+    pub fn ran(&self) -> Vec<(String, Ran)> {
+        let each = self.sessions.len();
+        let sum = |at| self.books.sum((at..self.threads).step_by(each));
+        let names = self.sessions.iter().cloned().enumerate();
+        names.map(|(at, name)| (name, sum(at))).collect()
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        // What cannot be removed goes with the stage's folder.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

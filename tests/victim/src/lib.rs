@@ -1,0 +1,8 @@
+//! What a victim of the kill matrix is told, and the books that it leaves behind.
+#![forbid(unsafe_code)]
+
+mod books;
+mod job;
+
+pub use books::{Books, Phase, Ran};
+pub use job::{Fate, Job, Role, Trap};

@@ -1,0 +1,190 @@
+//! Points in a client's calls at which a test puts its process to death.
+//!
+//! Compiled in by the feature `labels` alone, which nothing but the victim of the kill matrix
+//! (`tests/victim`) is built with. Without it `label!` expands to nothing.
+
+/// Marks a point in a call: `label!("take.taken")`. The name must stand in `LABELS`.
+#[cfg(not(feature = "labels"))]
+#[macro_export]
+macro_rules! label {
+    ($name:literal) => {};
+}
+
+/// Marks a point in a call: `label!("take.taken")`. The name must stand in [`LABELS`].
+#[cfg(feature = "labels")]
+#[macro_export]
+macro_rules! label {
+    ($name:literal) => {
+        $crate::label::reach(const { $crate::label::index($name) })
+    };
+}
+
+#[cfg(feature = "labels")]
+pub use armed::*;
+
+#[cfg(feature = "labels")]
+mod armed {
+    use core::cell::Cell;
+    use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+    /// Every label, in the order of a client's life.
+    pub const LABELS: [&str; 69] = [
+        "attach.connected",
+        "request.begun",
+        "request.sent",
+        "request.answered",
+        "create.created",
+        "attach.challenged",
+        "attach.canary_passed",
+        "attach.described",
+        "attach.before_register",
+        "attach.registered",
+        "attach.ctl_mapped",
+        "attach.seg_mapped",
+        "attach.frames_mapped",
+        "attach.protected",
+        "attach.done",
+        "claim.owned",
+        "claim.claimed",
+        "claim.counted",
+        "call.begun",
+        "call.counted",
+        "call.gates_read",
+        "take.looked",
+        "take.intended",
+        "take.tried",
+        "take.taken",
+        "event.read",
+        "event.taken",
+        "call.served",
+        "call.left",
+        "bounce.acknowledged",
+        "bounce.left",
+        "wait.before_begin",
+        "wait.begun",
+        "wait.joined",
+        "wait.listened",
+        "wait.before_sleep",
+        "wait.slept",
+        "wait.served",
+        "wait.before_part",
+        "wait.parted",
+        "wait.ended",
+        "wait.left",
+        "put.begun",
+        "put.released",
+        "put.done",
+        "submit.ordered",
+        "submit.described",
+        "kick.taken",
+        "kick.sent",
+        "stop.gate_closed",
+        "ring.struck",
+        "stop.done",
+        "start.gate_open",
+        "started.before_sleep",
+        "started.slept",
+        "started.seen",
+        "watch.joined",
+        "watch.slept",
+        "claim.before_vacate",
+        "claim.vacated",
+        "detach.stopped",
+        "detach.callers_left",
+        "leave.marked",
+        "leave.rung",
+        "leave.ctl_gone",
+        "leave.seg_gone",
+        "leave.frames_gone",
+        "leave.hung_up",
+        "drop.hung_up",
+    ];
+
+    /// What happens at the label that was armed.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[repr(u32)]
+    pub enum Fate {
+        /// The process puts itself to death with SIGKILL.
+        Die = 1,
+        /// The thread writes the label's name and a newline to standard output, and goes no further.
+        Stay = 2,
+    }
+
+    const NOBODY: usize = usize::MAX;
+    static LABEL: AtomicUsize = AtomicUsize::new(NOBODY);
+    static THREAD: AtomicUsize = AtomicUsize::new(NOBODY);
+    static FATE: AtomicU32 = AtomicU32::new(0);
+    /// Times that the label is still to be passed.
+    static PASSES: AtomicU32 = AtomicU32::new(0);
+
+    std::thread_local! {
+        static NUMBER: Cell<usize> = const { Cell::new(NOBODY) };
+    }
+
+    /// Position of a label in [`LABELS`].
+    ///
+    /// # Panics
+    /// If there is none of that name: at compile time, in `label!`.
+    pub const fn index(name: &str) -> usize {
+        let mut at = 0;
+        while at < LABELS.len() {
+            if is_same(LABELS[at].as_bytes(), name.as_bytes()) {
+                return at;
+            }
+            at += 1;
+        }
+        panic!("no such label")
+    }
+
+    const fn is_same(a: &[u8], b: &[u8]) -> bool {
+        let mut at = 0;
+        while at < a.len() && at < b.len() && a[at] == b[at] {
+            at += 1;
+        }
+        at == a.len() && at == b.len()
+    }
+
+    /// Says what happens when `label` (a position in [`LABELS`]) is reached for the `hit`-th time from
+    /// now, by thread `thread` (see [`number_thread`]) or, if there is none, by any. Once in a
+    /// process's life.
+    pub fn arm(label: usize, hit: u32, thread: Option<usize>, fate: Fate) {
+        PASSES.store(hit, Ordering::Relaxed);
+        THREAD.store(thread.unwrap_or(NOBODY), Ordering::Relaxed);
+        FATE.store(fate as u32, Ordering::Relaxed);
+        LABEL.store(label, Ordering::Release);
+    }
+
+    /// Gives the calling thread a number, for [`arm`].
+    pub fn number_thread(number: usize) {
+        NUMBER.set(number);
+    }
+
+    /// What `label!` does.
+    #[inline]
+    pub fn reach(label: usize) {
+        if LABEL.load(Ordering::Acquire) == label {
+            reached(label);
+        }
+    }
+
+    #[cold]
+    fn reached(label: usize) {
+        let thread = THREAD.load(Ordering::Relaxed);
+        let chosen = thread == NOBODY || thread == NUMBER.get();
+        if !chosen || PASSES.fetch_sub(1, Ordering::Relaxed) != 1 {
+            return;
+        }
+        // SAFETY: system calls without memory of ours, or with the bytes of a constant.
+        unsafe {
+            if FATE.load(Ordering::Relaxed) == Fate::Die as u32 {
+                libc::kill(libc::getpid(), libc::SIGKILL);
+            }
+            let name = LABELS[label];
+            libc::write(1, name.as_ptr().cast(), name.len());
+            libc::write(1, c"\n".as_ptr().cast(), 1);
+            loop {
+                libc::pause();
+            }
+        }
+    }
+}
