@@ -18,7 +18,9 @@ use crate::control::attach::{self, Listener};
 use crate::control::authority::Authority;
 use crate::control::socket_file::{SocketError, bind_socket, resolve_group};
 use crate::control::{http, metrics};
-use crate::dataplane::{Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec};
+use crate::dataplane::{
+    Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec, Rest,
+};
 use crate::limbo::Limbo;
 use crate::resources::{ResourceError, Resources, Thing};
 use crate::services::Services;
@@ -126,10 +128,9 @@ pub fn run(
     let patience = Duration::from_millis(config.timeouts.overload_ms);
     let (handle, actions) = ControlHandle::new(QUEUE, patience);
     let (attach_sender, attach_actions) = mpsc::channel(QUEUE);
-    let limits = attach::Limits {
-        prove: Duration::from_millis(config.timeouts.prove_ms),
-    };
-    let connections = config.limits.connections;
+    let limits = attach::Limits::of(&config);
+    let http_limits = http::Limits::of(&config);
+    let metrics_limits = metrics::limits(&config);
     let services = Services::new(config, dataplane, probe, bell, archive, limbo, incarnation);
     let inbox = Inbox {
         actions,
@@ -144,18 +145,22 @@ pub fn run(
             .map_err(system("cannot poll the control socket"))?;
         let (over, is_over) = watch::channel(false);
         let metrics = metrics_listener.map(|listener| {
-            let serve = metrics::serve(listener, handle.clone(), ended(is_over.clone()));
+            let serve = metrics::serve(
+                listener,
+                handle.clone(),
+                metrics_limits,
+                ended(is_over.clone()),
+            );
             tokio::task::spawn_local(serve)
         });
         let http = tokio::task::spawn_local(http::serve(
             http_listener,
             handle,
             authority,
-            http::Limits::default(),
+            http_limits,
             ended(is_over),
         ));
-        let attach =
-            tokio::task::spawn_local(listener.serve(attach_sender, authority, limits, connections));
+        let attach = tokio::task::spawn_local(listener.serve(attach_sender, authority, limits));
         ready();
         let outcome = Actor::new(services).run(inbox).await;
         attach.abort();
@@ -260,6 +265,11 @@ fn dataplane_config(config: &Config) -> Result<DataplaneConfig, ConfigError> {
                 config::Idle::Adaptive => Idle::Adaptive,
                 config::Idle::Busy => Idle::Busy,
             },
+            rest: Rest {
+                spin: Duration::from_micros(poller.spin_us),
+                wake: Duration::from_micros(poller.wake_us),
+                nap: Duration::from_micros(poller.nap_us),
+            },
         })
         .collect();
     Ok(DataplaneConfig {
@@ -275,5 +285,6 @@ fn dataplane_config(config: &Config) -> Result<DataplaneConfig, ConfigError> {
         },
         ports,
         pollers,
+        port_busy: config::ms(config.timeouts.port_busy_ms),
     })
 }

@@ -90,9 +90,11 @@ impl Services {
         incarnation: u32,
     ) -> Self {
         let identity = Identity::of_this_process(incarnation, dataplane.dpdk_version());
+        // So that operators always get a connection.
+        let readers = (config.limits.http_connections / 4).max(1);
         Self {
             config,
-            hub: Hub::new(identity.incarnation),
+            hub: Hub::new(identity.incarnation, readers),
             probe_told: probe.state(),
             identity,
             events: dataplane.events(),

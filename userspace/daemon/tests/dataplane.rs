@@ -25,7 +25,7 @@ use onair_media::pattern::{PatternWriter, verify};
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onaird::dataplane::{
     Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, PollerEvent, PollerSpec,
-    PortSpec, ReceiveConfig, Runtime, SendConfig, SessionStats, StartRefusal,
+    PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats, StartRefusal,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -80,7 +80,9 @@ impl Rig {
                 name: "p0".into(),
                 core: 0,
                 idle: Idle::Adaptive,
+                rest: Rest::default(),
             }],
+            port_busy: Duration::ZERO,
         })
         .unwrap();
         let events = plane.events();

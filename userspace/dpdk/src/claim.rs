@@ -11,7 +11,7 @@ use std::{
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     sync::{Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -21,9 +21,7 @@ use rustix::{
 
 use crate::{Error, device::XdpQueue};
 
-/// A daemon that was killed keeps its sockets until the kernel has taken its
-/// probes down.
-const RETRIES: u32 = 40;
+/// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The claims of this process.
@@ -44,9 +42,10 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Claims a queue in the calling thread's namespace. Waits up to two
-    /// seconds for another process, not at all for this one.
-    pub(crate) fn on(queue: &XdpQueue, device: &str) -> Result<Self, Error> {
+    /// Claims a queue in the calling thread's namespace. Waits up to `patience`
+    /// for another process (a daemon that was killed keeps its sockets until the
+    /// kernel has taken its probes down), not at all for this one.
+    pub(crate) fn on(queue: &XdpQueue, device: &str, patience: Duration) -> Result<Self, Error> {
         let in_use = || Error::DeviceInUse {
             device: device.to_owned(),
         };
@@ -75,14 +74,11 @@ impl Claim {
             None,
         )
         .map_err(failed)?;
-        let mut retries = 0;
+        let began = Instant::now();
         loop {
             match bind(&socket, &address) {
                 Ok(()) => break,
-                Err(Errno::ADDRINUSE) if retries < RETRIES => {
-                    retries += 1;
-                    thread::sleep(PAUSE);
-                }
+                Err(Errno::ADDRINUSE) if began.elapsed() < patience => thread::sleep(PAUSE),
                 Err(Errno::ADDRINUSE) => return Err(in_use()),
                 Err(error) => return Err(failed(error)),
             }
@@ -125,7 +121,7 @@ mod tests {
             interface: format!("oad{}", std::process::id()),
             start: start.to_owned(),
         };
-        Claim::on(&queue, "net_af_xdp0,…")
+        Claim::on(&queue, "net_af_xdp0,…", Duration::ZERO)
     }
 
     #[test]

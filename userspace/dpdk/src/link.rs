@@ -4,7 +4,7 @@
 //! writes down what was there before ([`Link::state`]) can put it back later ([`Link::restore`]),
 //! also from another process.
 
-use std::{fs, io, os::unix::fs::MetadataExt};
+use std::{fs, io, os::unix::fs::MetadataExt, time::Duration};
 
 use crate::{
     Error,
@@ -13,6 +13,9 @@ use crate::{
     namespace::{self, Namespace},
     netlink::{Interface, Route},
 };
+
+/// How long a process that is dying may keep its queue. The daemon has waited for the process itself.
+const DYING: Duration = Duration::from_secs(2);
 
 /// The interface that a device string names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +121,7 @@ impl Link {
             return Ok(Err(Left::Gone));
         }
         let claimed = namespace::run(self.namespace()?.as_ref(), || match &self.queue {
-            Some(queue) => Claim::on(queue, &self.device).map(Some),
+            Some(queue) => Claim::on(queue, &self.device, DYING).map(Some),
             None => Ok(None),
         })?;
         let claim = match claimed {

@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -42,6 +42,9 @@ pub struct PortConfig {
     /// Mbufs in the port's pool, for both directions. AF_XDP keeps 2048 of
     /// them to receive into, and as many again can be on their way out.
     pub mbufs: u32,
+    /// How long its AF_XDP queue may still be busy: the kernel frees it some
+    /// time after its socket was closed, by us or by a daemon that was killed.
+    pub busy: Duration,
 }
 
 impl PortConfig {
@@ -55,6 +58,7 @@ impl PortConfig {
             rx_descriptors: 2048,
             tx_descriptors: 2048,
             mbufs: 8192,
+            busy: Duration::from_secs(2),
         }
     }
 }
@@ -81,15 +85,13 @@ pub struct Port {
 /// closed. Opening finds the AF_XDP socket by what is new in the process.
 static OPEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// The kernel frees an AF_XDP queue some time after its socket was closed, by
-/// us or by a daemon that was killed.
-const BUSY_RETRIES: u32 = 10;
+/// Between two attempts at a queue that is busy.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 impl Port {
     /// Opens a device and starts it.
     ///
-    /// It blocks: some 30 ms for AF_XDP, and for up to two and a half seconds
+    /// It blocks: some 30 ms for AF_XDP, and for up to [`PortConfig::busy`], twice,
     /// when its queue is still busy from a port or daemon that just ended.
     ///
     /// # Errors
@@ -298,14 +300,13 @@ fn open_here(
     let claim = match device {
         Device::Dpdk {
             xdp: Some(queue), ..
-        } => Some(Claim::on(queue, &config.device)?),
+        } => Some(Claim::on(queue, &config.device, config.busy)?),
         _ => None,
     };
     let attempt = || start(eal, config, device, open);
-    let mut retries = 0;
+    let began = Instant::now();
     let (ethdev, pool, mtu) = loop {
-        // The kernel's queue may still be busy: see BUSY_RETRIES.
-        let may_retry = claim.is_some() && retries < BUSY_RETRIES;
+        let may_retry = claim.is_some() && began.elapsed() < config.busy;
         match if may_retry {
             log::trial(attempt)
         } else {
@@ -313,7 +314,6 @@ fn open_here(
         } {
             Err(error) if may_retry && error.is_busy() => {
                 tracing::debug!(target: "dpdk", port = config.name, "again: {error}");
-                retries += 1;
                 thread::sleep(BUSY_PAUSE);
             }
             Err(error) => return Err(error),

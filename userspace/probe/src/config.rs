@@ -8,6 +8,8 @@ pub struct ProbeConfig {
     /// Threads that can be blocked at the same time, over all sessions. At least the sum of all
     /// user slots that are handed out: beyond it waits are counted as lost and no verdict passes.
     pub max_waiters: u32,
+    /// Attachments, and client processes, that are registered at the same time.
+    pub max_attachments: u32,
     /// Client files that are watched at the same time.
     pub max_files: usize,
     /// Sites that are watched at the same time, over all files. Each holds a descriptor and makes
@@ -17,6 +19,8 @@ pub struct ProbeConfig {
     pub arm_deadline: Duration,
     /// Longest time that reading one client's sites may take; the caller waits for it.
     pub sight_deadline: Duration,
+    /// Beyond this, a file to which the kernel has not attached yet makes the probe blind.
+    pub slow: Duration,
     /// Passes (session, argument) through this process's own probe sites.
     pub own_site: fn(session: u64, argument: u64),
     /// Inode number of the pid namespace that `ns_*` numbers are for. 0: the first
@@ -29,10 +33,12 @@ impl ProbeConfig {
     pub fn new(own_site: fn(session: u64, argument: u64)) -> Self {
         Self {
             max_waiters: 16_384,
+            max_attachments: 4096,
             max_files: 64,
             max_site_links: 256,
             arm_deadline: Duration::from_secs(5),
             sight_deadline: Duration::from_millis(250),
+            slow: Duration::from_secs(1),
             own_site,
             daemon_pidns_inum: None,
         }

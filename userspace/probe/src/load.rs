@@ -7,6 +7,7 @@ use onair_ebpf::layout::Settings;
 use onair_ebpf::names;
 use onair_ebpf::process::own_pid_namespace;
 
+use crate::config::ProbeConfig;
 use crate::error::{ProbeError, classify};
 use crate::maps::Maps;
 
@@ -21,9 +22,9 @@ pub(crate) struct Loaded {
 }
 
 /// Loads all programs and attaches those on tracepoints.
-pub(crate) fn load(max_waiters: u32, pidns_inum: Option<u32>) -> Result<Loaded, ProbeError> {
+pub(crate) fn load(config: &ProbeConfig) -> Result<Loaded, ProbeError> {
     let btf = Btf::from_sys_fs().map_err(|error| ProbeError::NoBtf(Box::new(error)))?;
-    let pidns_inum = match pidns_inum {
+    let pidns_inum = match config.daemon_pidns_inum {
         Some(inum) => inum,
         None => own_pid_namespace().map_err(ProbeError::system("/proc/self/ns/pid"))?,
     };
@@ -35,7 +36,9 @@ pub(crate) fn load(max_waiters: u32, pidns_inum: Option<u32>) -> Result<Loaded, 
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&btf))
         .override_global(names::SETTINGS, &settings, true)
-        .map_max_entries(names::WAITERS, max_waiters)
+        .map_max_entries(names::WAITERS, config.max_waiters)
+        .map_max_entries(names::ATTACHMENTS, config.max_attachments)
+        .map_max_entries(names::CLIENTS, config.max_attachments)
         // The marks of lost waits live in the threads; only the programs read them.
         .allow_unsupported_maps()
         .load(onair_ebpf::object())
@@ -60,7 +63,7 @@ pub(crate) fn load(max_waiters: u32, pidns_inum: Option<u32>) -> Result<Loaded, 
         program.load().map_err(program_error(name))?;
         program.attach(tracepoint).map_err(program_error(name))?;
     }
-    let maps = Maps::take(&mut ebpf, max_waiters)?;
+    let maps = Maps::take(&mut ebpf, config)?;
     let events = ebpf.take_map(names::EVENTS).ok_or(ProbeError::Object {
         name: names::EVENTS,
     })?;

@@ -13,6 +13,7 @@ use onair_ebpf::layout::{
 };
 use onair_ebpf::names;
 
+use crate::config::ProbeConfig;
 use crate::error::ProbeError;
 
 type Waiters = HashMap<MapData, u64, [u8; WAITER_SIZE]>;
@@ -27,6 +28,7 @@ const ANY: u64 = 0;
 pub(crate) struct Maps {
     waiters: Waiters,
     max_waiters: u32,
+    max_attachments: u32,
     attachments: Mutex<Attachments>,
     clients: Mutex<Clients>,
     canaries: Mutex<Canaries>,
@@ -36,7 +38,7 @@ pub(crate) struct Maps {
 
 impl Maps {
     /// Takes the maps out of a loaded object.
-    pub(crate) fn take(ebpf: &mut Ebpf, max_waiters: u32) -> Result<Self, ProbeError> {
+    pub(crate) fn take(ebpf: &mut Ebpf, config: &ProbeConfig) -> Result<Self, ProbeError> {
         fn one<M: TryFrom<Map, Error = MapError>>(
             ebpf: &mut Ebpf,
             name: &'static str,
@@ -46,13 +48,19 @@ impl Maps {
         }
         Ok(Self {
             waiters: one(ebpf, names::WAITERS)?,
-            max_waiters,
+            max_waiters: config.max_waiters,
+            max_attachments: config.max_attachments,
             attachments: Mutex::new(one(ebpf, names::ATTACHMENTS)?),
             clients: Mutex::new(one(ebpf, names::CLIENTS)?),
             canaries: Mutex::new(one(ebpf, names::CANARIES)?),
             blocked: one(ebpf, names::BLOCKED)?,
             stats: one(ebpf, names::STATS)?,
         })
+    }
+
+    /// Entries of the maps `attachments` and `clients`.
+    pub(crate) fn max_attachments(&self) -> u32 {
+        self.max_attachments
     }
 
     /// Every waiter that was there during the whole walk, each once.

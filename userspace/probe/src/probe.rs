@@ -2,7 +2,6 @@
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
 use onair_ebpf::layout::Stat;
@@ -22,9 +21,6 @@ use crate::reading::{self, Reading};
 use crate::registry::Registry;
 use crate::sight::Readers;
 use crate::supervisor::Supervisor;
-
-/// Beyond this the thread that attaches is said to hang.
-const ATTACH_IS_SLOW: Duration = Duration::from_secs(1);
 
 /// A running probe. Clones share it; the last one that goes ends it in the background.
 #[derive(Clone)]
@@ -74,7 +70,7 @@ impl Probe {
     /// without type information, [`ProbeError::OwnSites`] or [`ProbeError::Blind`] when this
     /// process does not see itself.
     pub fn start(config: ProbeConfig) -> Result<Self, ProbeError> {
-        let loaded = load(config.max_waiters, config.daemon_pidns_inum)?;
+        let loaded = load(&config)?;
         let maps = Arc::new(loaded.maps);
         let ring = RingBuf::try_from(loaded.events).map_err(ProbeError::map(names::EVENTS))?;
         let status = Arc::new(Status::default());
@@ -257,7 +253,7 @@ impl Probe {
         .next()
         .map(|(name, error)| format!("BPF map {name} cannot be read: {error}"));
         let slow = counts.doing.as_ref().and_then(|(path, since)| {
-            (since.elapsed() > ATTACH_IS_SLOW).then(|| {
+            (since.elapsed() > self.shared.config.slow).then(|| {
                 format!(
                     "attaching to {path} has not returned for {:?}",
                     since.elapsed()

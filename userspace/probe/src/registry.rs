@@ -9,11 +9,6 @@ use crate::canary::Proof;
 use crate::error::ProbeError;
 use crate::maps::{Maps, is_full};
 
-/// Entries of the map `attachments`.
-const MAX_ATTACHMENTS: u32 = 4096;
-/// Entries of the map `clients`.
-const MAX_CLIENTS: u32 = 4096;
-
 #[derive(Clone, Copy)]
 struct KnownClient {
     start_boottime: u64,
@@ -68,7 +63,7 @@ impl Registry {
             return Err(if is_full(&error) {
                 ProbeError::NoRoom {
                     what: "attachments",
-                    limit: MAX_ATTACHMENTS,
+                    limit: maps.max_attachments(),
                 }
             } else {
                 ProbeError::map(names::ATTACHMENTS)(error)
@@ -145,7 +140,7 @@ impl Registry {
                     if is_full(&error) {
                         ProbeError::NoRoom {
                             what: "client processes",
-                            limit: MAX_CLIENTS,
+                            limit: maps.max_attachments(),
                         }
                     } else {
                         ProbeError::map(names::CLIENTS)(error)

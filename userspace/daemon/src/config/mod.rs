@@ -30,6 +30,7 @@ pub use port::Port;
 pub use probe::ProbeSection;
 pub use state::State;
 pub use timeouts::Timeouts;
+pub(crate) use timeouts::ms;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -88,9 +89,13 @@ impl Config {
         self.control.check()?;
         self.attach.check(&self.control)?;
         self.state.check()?;
+        self.metrics.check()?;
+        self.timeouts.check()?;
         self.limits.check()?;
+        self.probe.check(self.limits.connections)?;
         let mut names = HashSet::new();
         for poller in &self.poller {
+            poller.check()?;
             if !names.insert(&poller.name) {
                 return Err(ConfigError::value(
                     "poller.name",
@@ -146,6 +151,35 @@ mod tests {
             ("[control]\nmode = \"999\"".into(), "octal mode"),
             ("[probe]\nmode = \"maybe\"".into(), "required"),
             ("[limits]\nsessions = 0".into(), "1 to 1024"),
+            (
+                "[limits]\nproving_per_uid = 0".into(),
+                "limits.proving_per_uid = 0: give 1 to 1024",
+            ),
+            ("[limits]\nconnections = 0".into(), "1 to 65536"),
+            ("[limits]\nframe_memory_mb = 0".into(), "1 to 16777216"),
+            ("[limits]\nhttp_connections = 5000".into(), "1 to 4096"),
+            ("[limits]\nhttp_head_bytes = 100".into(), "1024 to 65536"),
+            ("[limits]\nhttp_body_bytes = 9".into(), "1024 to 16777216"),
+            (
+                "[limits]\nconnections = 5000".into(),
+                "probe.max_attachments = 4096: give at least limits.connections, which is 5000",
+            ),
+            ("[probe]\nmax_files = 0".into(), "1 to 4096"),
+            ("[probe]\nmax_sites = 1".into(), "2 to 16384"),
+            ("[probe]\nmax_blocked = 1".into(), "64 to 1048576"),
+            ("[probe]\nmax_attachments = 0".into(), "1 to 65536"),
+            (
+                "[timeouts]\nprobe_sight_ms = 6000".into(),
+                "timeouts.probe_sight_ms = 6000: give 1 to 5000",
+            ),
+            ("[timeouts]\nprove_ms = 0".into(), "1 to 600000"),
+            ("[timeouts]\nprove_ms = -1".into(), "prove_ms"),
+            ("[timeouts]\npatrol_ms = 1".into(), "10 to 60000"),
+            ("[timeouts]\ngraceful_ms = 86400001".into(), "0 to 86400000"),
+            (
+                "[[poller]]\nname=\"p\"\ncore=0\nnap_us=0".into(),
+                "poller.p.nap_us = 0: give 10 to 100000",
+            ),
             ("[state]\ncertificates = 0".into(), "1 to 100000"),
             ("[state]\ncertificate_days = 40000".into(), "0 to 36500"),
             (

@@ -3,6 +3,9 @@
 use onair_api::ProbeMode;
 use serde::Deserialize;
 
+use super::ConfigError;
+use super::error::within;
+
 /// `[probe]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -11,6 +14,12 @@ pub struct ProbeSection {
     pub mode: ProbeMode,
     /// Most files of clients watched at a time.
     pub max_files: usize,
+    /// Most sites watched at a time, over all files.
+    pub max_sites: usize,
+    /// Most attachments watched at a time; the kernel reserves memory for them at the start.
+    pub max_attachments: u32,
+    /// Most callers blocked at a time, over all sessions; likewise.
+    pub max_blocked: u32,
 }
 
 impl Default for ProbeSection {
@@ -18,6 +27,26 @@ impl Default for ProbeSection {
         Self {
             mode: ProbeMode::Required,
             max_files: 64,
+            max_sites: 256,
+            max_attachments: 4096,
+            max_blocked: 16_384,
         }
+    }
+}
+
+impl ProbeSection {
+    pub(super) fn check(&self, connections: u32) -> Result<(), ConfigError> {
+        within("probe.max_files", self.max_files, 1..=4096)?;
+        within("probe.max_sites", self.max_sites, 2..=16_384)?;
+        within("probe.max_blocked", self.max_blocked, 64..=1 << 20)?;
+        within("probe.max_attachments", self.max_attachments, 1..=65_536)?;
+        if self.max_attachments >= connections {
+            return Ok(());
+        }
+        Err(ConfigError::value(
+            "probe.max_attachments",
+            self.max_attachments,
+            format!("give at least limits.connections, which is {connections}"),
+        ))
     }
 }

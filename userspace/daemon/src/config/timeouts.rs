@@ -1,6 +1,17 @@
 //! `[timeouts]`.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use serde::Deserialize;
+
+use super::ConfigError;
+use super::error::within;
+
+/// Ten minutes: longer than anybody waits for a machine.
+const MACHINE: RangeInclusive<u64> = 1..=600_000;
+/// A day: people.
+const PEOPLE: RangeInclusive<u64> = 0..=86_400_000;
 
 /// `[timeouts]`, all in milliseconds.
 #[derive(Clone, Debug, Deserialize)]
@@ -8,14 +19,36 @@ use serde::Deserialize;
 pub struct Timeouts {
     /// Arming the probe in a client's files.
     pub probe_arm_ms: u64,
+    /// Reading one client's sites; the control thread waits for it.
+    pub probe_sight_ms: u64,
+    /// The kernel attaching to one file, before the probe is said to be blind.
+    pub probe_slow_ms: u64,
     /// A client's answer to the challenge.
     pub prove_ms: u64,
+    /// A client taking what is sent to it on the attach socket.
+    pub attach_send_ms: u64,
     /// A poller handing a stopped session back.
     pub quiesce_ms: u64,
-    /// A place in the control thread's queue.
+    /// A place in the control thread's queue, or among the clients of a user that are proven.
     pub overload_ms: u64,
     /// A daemon that was killed being taken down by the kernel, before this one starts.
     pub previous_ms: u64,
+    /// A port's queue being given free by whoever had it before.
+    pub port_busy_ms: u64,
+    /// A request's head on the control socket, and the pause between two requests.
+    pub http_head_ms: u64,
+    /// A request's head on `metrics.listen`.
+    pub metrics_head_ms: u64,
+    /// A request's body.
+    pub http_body_ms: u64,
+    /// A reader of an answer taking some of it.
+    pub http_write_ms: u64,
+    /// From one comment to a reader of events to the next.
+    pub http_keep_alive_ms: u64,
+    /// Answers that are under way when the control socket ends.
+    pub http_farewell_ms: u64,
+    /// From one look at what nobody tells of to the next: ports, probe, old certificates.
+    pub patrol_ms: u64,
     /// From a stop to the first warning that there are users left; the next ones at twice, four
     /// times, … as much. 0: none.
     pub drain_warning_ms: u64,
@@ -27,12 +60,57 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             probe_arm_ms: 5000,
+            probe_sight_ms: 250,
+            probe_slow_ms: 1000,
             prove_ms: 5000,
+            attach_send_ms: 5000,
             quiesce_ms: 2000,
             overload_ms: 2000,
             previous_ms: 10_000,
+            port_busy_ms: 2000,
+            http_head_ms: 30_000,
+            metrics_head_ms: 5000,
+            http_body_ms: 10_000,
+            http_write_ms: 10_000,
+            http_keep_alive_ms: 15_000,
+            http_farewell_ms: 1000,
+            patrol_ms: 1000,
             drain_warning_ms: 1000,
             graceful_ms: 10_000,
         }
+    }
+}
+
+/// A value of the file as a duration.
+pub(crate) const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+impl Timeouts {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        for (key, value, range) in [
+            ("probe_arm_ms", self.probe_arm_ms, MACHINE),
+            // The control thread waits for it, once a client and verdict.
+            ("probe_sight_ms", self.probe_sight_ms, 1..=5000),
+            ("probe_slow_ms", self.probe_slow_ms, MACHINE),
+            ("prove_ms", self.prove_ms, MACHINE),
+            ("attach_send_ms", self.attach_send_ms, MACHINE),
+            ("quiesce_ms", self.quiesce_ms, MACHINE),
+            ("overload_ms", self.overload_ms, MACHINE),
+            ("previous_ms", self.previous_ms, PEOPLE),
+            ("port_busy_ms", self.port_busy_ms, PEOPLE),
+            ("http_head_ms", self.http_head_ms, MACHINE),
+            ("metrics_head_ms", self.metrics_head_ms, MACHINE),
+            ("http_body_ms", self.http_body_ms, MACHINE),
+            ("http_write_ms", self.http_write_ms, MACHINE),
+            ("http_keep_alive_ms", self.http_keep_alive_ms, MACHINE),
+            ("http_farewell_ms", self.http_farewell_ms, PEOPLE),
+            ("patrol_ms", self.patrol_ms, 10..=60_000),
+            ("drain_warning_ms", self.drain_warning_ms, PEOPLE),
+            ("graceful_ms", self.graceful_ms, PEOPLE),
+        ] {
+            within(&format!("timeouts.{key}"), value, range)?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What the dataplane is made of, and why it cannot be.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use onair_dpdk::EalConfig;
 
@@ -13,6 +14,8 @@ pub struct DataplaneConfig {
     pub ports: Vec<PortSpec>,
     /// The polling threads, all of which are started.
     pub pollers: Vec<PollerSpec>,
+    /// How long a port's queue may still be busy with whoever had it before.
+    pub port_busy: Duration,
 }
 
 /// A port to open.
@@ -39,6 +42,29 @@ pub struct PollerSpec {
     pub core: usize,
     /// What it does when there is nothing to do.
     pub idle: Idle,
+    /// How an adaptive one rests.
+    pub rest: Rest,
+}
+
+/// How an adaptive poller rests when there is nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// So long it spins after the last thing it did: packets come in trains.
+    pub spin: Duration,
+    /// Waking up takes so long; a due time that is nearer is waited for by spinning.
+    pub wake: Duration,
+    /// Longest sleep where no descriptor tells of packets.
+    pub nap: Duration,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            spin: Duration::from_micros(20),
+            wake: Duration::from_micros(60),
+            nap: Duration::from_millis(1),
+        }
+    }
 }
 
 /// What a poller does when there is nothing to do.

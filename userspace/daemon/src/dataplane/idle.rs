@@ -1,13 +1,9 @@
 //! What a poller does when a turn found nothing to do.
 
-use super::config::Idle;
+use std::time::Duration;
 
-/// So long it spins after the last thing it did: packets come in trains.
-const SPIN_NS: u64 = 20_000;
-/// Waking up takes so long; a due time that is nearer is waited for by spinning.
-const WAKE_NS: u64 = 60_000;
-/// Sleep where no descriptor tells of packets.
-const BLIND_SLEEP_NS: u64 = 1_000_000;
+use super::config::{Idle, Rest};
+
 /// Longest sleep: a backstop.
 const LONGEST_SLEEP_NS: u64 = 1_000_000_000;
 
@@ -15,15 +11,22 @@ const LONGEST_SLEEP_NS: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub(super) struct Idler {
     policy: Idle,
+    spin_ns: u64,
+    wake_ns: u64,
+    nap_ns: u64,
     /// Whether every port has a descriptor that wakes the poller.
     sees_packets: bool,
     worked_at_ns: u64,
 }
 
 impl Idler {
-    pub(super) const fn new(policy: Idle, sees_packets: bool) -> Self {
+    pub(super) fn new(policy: Idle, rest: Rest, sees_packets: bool) -> Self {
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX / 4);
         Self {
             policy,
+            spin_ns: ns(rest.spin),
+            wake_ns: ns(rest.wake),
+            nap_ns: ns(rest.nap),
             sees_packets,
             worked_at_ns: 0,
         }
@@ -38,15 +41,15 @@ impl Idler {
     pub(super) fn sleep_ns(&self, now_ns: u64, due_ns: u64) -> Option<u64> {
         let quiet = now_ns.saturating_sub(self.worked_at_ns);
         let left = due_ns.saturating_sub(now_ns);
-        if self.policy == Idle::Busy || quiet < SPIN_NS || left <= 2 * WAKE_NS {
+        if self.policy == Idle::Busy || quiet < self.spin_ns || left <= 2 * self.wake_ns {
             return None;
         }
         let longest = if self.sees_packets {
             LONGEST_SLEEP_NS
         } else {
-            BLIND_SLEEP_NS
+            self.nap_ns
         };
-        Some((left - WAKE_NS).min(longest))
+        Some((left - self.wake_ns).min(longest))
     }
 }
 
@@ -57,7 +60,10 @@ mod tests {
 
     #[test]
     fn idler__each_policy__then_sleeps_only_when_adaptive_quiet_and_nothing_is_near() {
-        let mut idler = Idler::new(Idle::Adaptive, true);
+        const SPIN_NS: u64 = 20_000;
+        const WAKE_NS: u64 = 60_000;
+        let rest = Rest::default();
+        let mut idler = Idler::new(Idle::Adaptive, rest, true);
         idler.worked(1_000_000);
         assert_eq!(idler.sleep_ns(1_000_000 + SPIN_NS - 1, u64::MAX), None);
         let now = 1_000_000 + SPIN_NS;
@@ -65,8 +71,17 @@ mod tests {
         assert_eq!(idler.sleep_ns(now, now + 2 * WAKE_NS), None);
         assert_eq!(idler.sleep_ns(now, now + 5 * WAKE_NS), Some(4 * WAKE_NS));
         assert_eq!(idler.sleep_ns(now, now - 1), None);
-        let blind = Idler::new(Idle::Adaptive, false);
-        assert_eq!(blind.sleep_ns(now, u64::MAX), Some(BLIND_SLEEP_NS));
-        assert_eq!(Idler::new(Idle::Busy, true).sleep_ns(now, u64::MAX), None);
+        let blind = Idler::new(Idle::Adaptive, rest, false);
+        assert_eq!(blind.sleep_ns(now, u64::MAX), Some(1_000_000));
+        let busy = Idler::new(Idle::Busy, rest, true);
+        assert_eq!(busy.sleep_ns(now, u64::MAX), None);
+        let other = Rest {
+            spin: Duration::ZERO,
+            wake: Duration::ZERO,
+            nap: Duration::from_micros(10),
+        };
+        let other = Idler::new(Idle::Adaptive, other, false);
+        assert_eq!(other.sleep_ns(1, u64::MAX), Some(10_000));
+        assert_eq!(other.sleep_ns(1, 2), Some(1));
     }
 }

@@ -24,7 +24,7 @@ mod stats;
 
 pub use attachment::AttachRefusal;
 pub use command::{Command, EventReceiver, PollerEvent};
-pub use config::{DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortSpec};
+pub use config::{DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortSpec, Rest};
 pub use plane::{Dataplane, Summary};
 pub use receive::{ReceiveConfig, SourceFilter};
 pub use runtime::{Runtime, RuntimeError};

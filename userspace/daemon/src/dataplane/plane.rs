@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use onair_dpdk::{Eal, Memory, Port, PortConfig, PortStats};
 
@@ -63,7 +64,7 @@ impl Dataplane {
             events: Arc::new(events),
         };
         for spec in &config.ports {
-            let open = OpenPort::open(&eal, spec)?;
+            let open = OpenPort::open(&eal, spec, config.port_busy)?;
             plane.infos.push(open.info(spec));
             plane.ports.push(open);
         }
@@ -208,9 +209,10 @@ impl Drop for Dataplane {
 }
 
 impl OpenPort {
-    fn open(eal: &Eal, spec: &PortSpec) -> Result<Self, DataplaneError> {
+    fn open(eal: &Eal, spec: &PortSpec, busy: Duration) -> Result<Self, DataplaneError> {
         let mut config = PortConfig::new(&spec.name, &spec.device);
         config.netns.clone_from(&spec.netns);
+        config.busy = busy;
         let port = Port::open(eal, &config).map_err(|source| DataplaneError::Port {
             port: spec.name.clone(),
             source,

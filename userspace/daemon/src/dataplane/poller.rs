@@ -51,7 +51,7 @@ impl PollerHandle {
             sessions: Sessions::default(),
             inbox: Arc::clone(&inbox),
             outbox,
-            idler: Idler::new(spec.idle, sees_packets),
+            idler: Idler::new(spec.idle, spec.rest, sees_packets),
             counters: Arc::clone(&counters),
         };
         let (ready, started) = mpsc::channel();

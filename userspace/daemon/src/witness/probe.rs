@@ -1,14 +1,13 @@
 //! W2: the callers that the kernel saw go to sleep, and whether it can be believed.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use onair_api::{ProbeMode, ProbeState, Reading, Says, Timestamp, Witness, WordOf};
 use onair_ipc::{site, sys};
 use onair_probe::{Blind, Events, Probe, ProbeConfig, Sight, State, Waiter};
 
 use super::{PROBE, some};
-use crate::config::Config;
+use crate::config::{Config, ms};
 
 /// The probe as the configuration wants it and as it turned out.
 #[derive(Debug)]
@@ -44,7 +43,12 @@ impl ProbeLink {
         }
         let wanted = ProbeConfig {
             max_files: config.probe.max_files,
-            arm_deadline: Duration::from_millis(config.timeouts.probe_arm_ms),
+            max_site_links: config.probe.max_sites,
+            max_attachments: config.probe.max_attachments,
+            max_waiters: config.probe.max_blocked,
+            arm_deadline: ms(config.timeouts.probe_arm_ms),
+            sight_deadline: ms(config.timeouts.probe_sight_ms),
+            slow: ms(config.timeouts.probe_slow_ms),
             ..ProbeConfig::new(own_site)
         };
         match Probe::start(wanted) {

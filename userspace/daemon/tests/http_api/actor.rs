@@ -38,7 +38,7 @@ impl Actor {
             hangups,
             sessions: Vec::new(),
             gone: BTreeMap::new(),
-            hub: Hub::new(0x6920_a1c3),
+            hub: Hub::new(0x6920_a1c3, 32),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use onaird::config::Config;
 use onaird::control::metrics;
 use prometheus_parse::{Scrape, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,9 +55,15 @@ impl OverTcp {
         let listener = metrics::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel::<()>();
-        let server = tokio::spawn(metrics::serve(listener, api.handle.clone(), async {
-            drop(ended.await);
-        }));
+        let limits = metrics::limits(&Config::default());
+        let server = tokio::spawn(metrics::serve(
+            listener,
+            api.handle.clone(),
+            limits,
+            async {
+                drop(ended.await);
+            },
+        ));
         Self {
             address,
             server,

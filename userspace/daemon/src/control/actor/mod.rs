@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::action::Action;
 use super::attach::AttachAction;
 use super::events::Subject;
+use crate::config::ms;
 use crate::services::Services;
 use crate::session::{Destroy, Progress, Session};
 
@@ -31,8 +32,6 @@ use crate::session::{Destroy, Progress, Session};
 const INDICES: u32 = 1024;
 /// Pause between two looks at memory that waits for W4.
 const LIMBO_PAUSE: Duration = Duration::from_millis(50);
-/// Pause between two looks at what nobody tells of: the interfaces under the ports, the probe.
-const PATROL_PAUSE: Duration = Duration::from_secs(1);
 /// Pause between two tries of a poller's full queue.
 const OUTBOX_PAUSE: Duration = Duration::from_millis(1);
 
@@ -80,7 +79,7 @@ impl Actor {
             destroyed: 0,
             free_indices: (0..INDICES).collect(),
             ending: None,
-            patrol_at: Instant::now() + PATROL_PAUSE,
+            patrol_at: Instant::now(),
             waiting: [0; 2],
         }
     }
@@ -273,7 +272,7 @@ impl Actor {
         self.services.flush();
         let now = Instant::now();
         if now >= self.patrol_at {
-            self.patrol_at = now + PATROL_PAUSE;
+            self.patrol_at = now + ms(self.services.config.timeouts.patrol_ms);
             self.services.dataplane.check_ports();
             self.services.probe.test();
             self.services.tell_probe_state();

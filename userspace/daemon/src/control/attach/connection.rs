@@ -13,19 +13,43 @@ use tokio::time::Instant;
 use tokio_seqpacket::UnixSeqpacket;
 
 use super::identify::{identify, watch};
+use super::places::Places;
 use super::requests::{Connection, Outcome, Proving, Stage, handle};
 use super::wire::{Packet, receive, refusal, send};
 use super::{AttachAction, ConnectionId};
+use crate::config::{Config, ms};
 use crate::control::authority::Authority;
 
 /// Packets of one client that are taken before others are served.
 const PACKETS_A_TURN: u32 = 16;
 
-/// Time-outs of a connection.
+/// Limits of the attach socket and of each connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// Connections at once.
+    pub connections: u32,
+    /// Clients of one user that are armed and proven at once.
+    pub proving_per_uid: u32,
+    /// Waiting for a place among them.
+    pub place: Duration,
     /// From the challenge to the proof.
     pub prove: Duration,
+    /// The client taking what is sent to it.
+    pub send: Duration,
+}
+
+impl Limits {
+    /// As the configuration has them.
+    pub fn of(config: &Config) -> Self {
+        let (timeouts, limits) = (&config.timeouts, &config.limits);
+        Self {
+            connections: limits.connections,
+            proving_per_uid: limits.proving_per_uid,
+            place: ms(timeouts.overload_ms),
+            prove: ms(timeouts.prove_ms),
+            send: ms(timeouts.attach_send_ms),
+        }
+    }
 }
 
 /// Serves a client until it hangs up, and then until its attachment, if it has one, has ended: at
@@ -36,11 +60,12 @@ pub(super) async fn serve(
     actions: mpsc::Sender<AttachAction>,
     authority: Authority,
     limits: Limits,
+    places: Places,
 ) {
     let (peer, pidfd) = match identify(&socket) {
         Ok(identity) => identity,
         Err(refused) => {
-            send(&socket, &Response::Error(refused), &[]).await;
+            send(&socket, &Response::Error(refused), &[], limits.send).await;
             return;
         }
     };
@@ -57,6 +82,7 @@ pub(super) async fn serve(
         pidfd: Arc::new(pidfd),
         actions,
         authority,
+        places,
         library: String::new(),
         sites: false,
     };
@@ -122,7 +148,7 @@ async fn converse(
             _ = death.readable() => return (End::ProcessEnded, stage),
             () = until(answer_by), if answer_by.is_some() => {
                 let refused = refusal("probe_blind", "the challenge was not answered in time");
-                send(socket, &refused, &[]).await;
+                send(socket, &refused, &[], limits.send).await;
                 return (End::HungUp, stage);
             }
             packet = receive(socket, &mut buffer) => packet,
@@ -141,7 +167,8 @@ async fn converse(
                 continue;
             }
             Packet::Bad(why) => {
-                send(socket, &refusal("invalid_request", &why), &[]).await;
+                let refused = refusal("invalid_request", &why);
+                send(socket, &refused, &[], limits.send).await;
                 return (End::HungUp, stage);
             }
             Packet::Request(request) => request,
@@ -179,7 +206,8 @@ async fn converse(
                     }
                     Packet::Bad(_) | Packet::Request(_) => {
                         let why = "one request at a time: wait for the answer";
-                        send(socket, &refusal("invalid_request", why), &[]).await;
+                        let refused = refusal("invalid_request", why);
+                        send(socket, &refused, &[], limits.send).await;
                         let outcome = pending.await;
                         return (End::HungUp, outcome.stage);
                     }
@@ -188,7 +216,7 @@ async fn converse(
         };
         stage = outcome.stage;
         let descriptors: Vec<BorrowedFd> = outcome.descriptors.iter().map(AsFd::as_fd).collect();
-        if !send(socket, &outcome.response, &descriptors).await {
+        if !send(socket, &outcome.response, &descriptors, limits.send).await {
             return (End::HungUp, stage);
         }
     }

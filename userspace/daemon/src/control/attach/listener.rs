@@ -13,6 +13,7 @@ use tokio_seqpacket::{UnixSeqpacket, UnixSeqpacketListener};
 
 use super::AttachAction;
 use super::connection::{self, Limits};
+use super::places::Places;
 use crate::control::authority::Authority;
 use crate::control::socket_file::{SocketError, SocketFile, bind_socket};
 
@@ -56,9 +57,10 @@ impl Listener {
         actions: mpsc::Sender<AttachAction>,
         authority: Authority,
         limits: Limits,
-        most: u32,
     ) {
         let open = Rc::new(Cell::new(0_u32));
+        let places = Places::new(limits.proving_per_uid, limits.place);
+        let most = limits.connections;
         let mut next = 1;
         loop {
             let socket = match self.socket.accept().await {
@@ -75,11 +77,11 @@ impl Listener {
                 continue;
             }
             open.set(open.get() + 1);
-            let (open, actions, authority) = (open.clone(), actions.clone(), authority);
+            let (open, actions, places) = (open.clone(), actions.clone(), places.clone());
             let id = next;
             next += 1;
             tokio::task::spawn_local(async move {
-                connection::serve(id, socket, actions, authority, limits).await;
+                connection::serve(id, socket, actions, authority, limits, places).await;
                 open.set(open.get() - 1);
             });
         }

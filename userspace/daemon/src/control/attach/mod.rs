@@ -7,6 +7,7 @@
 mod connection;
 mod identify;
 mod listener;
+mod places;
 mod requests;
 mod wire;
 

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::connection::{release, tell};
+use super::places::{Place, Places};
 use super::wire::{refusal, refuse};
 use super::{AttachAction, ConnectionId, Seat, Watching};
 use crate::control::action::Reply;
@@ -39,6 +40,8 @@ pub(super) struct Proving {
     pub(super) probe: Probe,
     pub(super) token: u64,
     pub(super) armed: Armed,
+    /// Among the clients of its user that are being proven.
+    pub(super) _place: Place,
     /// When the challenge was given.
     pub(super) since: Instant,
 }
@@ -67,6 +70,7 @@ pub(super) struct Connection {
     pub(super) pidfd: Arc<OwnedFd>,
     pub(super) actions: mpsc::Sender<AttachAction>,
     pub(super) authority: Authority,
+    pub(super) places: Places,
     pub(super) library: String,
     pub(super) sites: bool,
 }
@@ -169,6 +173,8 @@ impl Connection {
         let session: SessionRef = session.parse().map_err(|error: onair_api::id::IdError| {
             Problem::new(ProblemCode::InvalidRequest, error.to_string())
         })?;
+        // Before the seat: who stands in line keeps none of the session's.
+        let place = self.places.take(self.peer.who.uid).await?;
         let seat = self
             .ask(|reply| AttachAction::Reserve {
                 caller,
@@ -191,6 +197,7 @@ impl Connection {
                     probe,
                     token,
                     armed,
+                    _place: place,
                     since: Instant::now(),
                 })),
             )),

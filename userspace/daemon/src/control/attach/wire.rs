@@ -32,11 +32,12 @@ pub(super) async fn receive(socket: &UnixSeqpacket, buffer: &mut [u8]) -> Packet
     }
 }
 
-/// Sends a response; false if the client is gone or does not read.
+/// Sends a response; false if the client is gone or has not taken it after `patience`.
 pub(super) async fn send(
     socket: &UnixSeqpacket,
     response: &Response,
     descriptors: &[BorrowedFd<'_>],
+    patience: Duration,
 ) -> bool {
     let mut text = serde_json::to_vec(response).expect("maps have string keys");
     if text.len() > MAX_PACKET {
@@ -54,10 +55,7 @@ pub(super) async fn send(
     }
     let parts = [std::io::IoSlice::new(&text)];
     let sent = socket.send_vectored_with_ancillary(&parts, &mut ancillary);
-    matches!(
-        tokio::time::timeout(Duration::from_secs(5), sent).await,
-        Ok(Ok(_))
-    )
+    matches!(tokio::time::timeout(patience, sent).await, Ok(Ok(_)))
 }
 
 pub(super) fn refuse(problem: Problem) -> Response {

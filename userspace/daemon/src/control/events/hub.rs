@@ -12,9 +12,6 @@ use super::queue::{Sink, Subscription, queue};
 const KEPT: usize = 1024;
 /// Events that wait for one reader.
 const WAITING: usize = 1024;
-/// Readers at a time: a quarter of the control socket's connections, so that operators always get
-/// one.
-const READERS: usize = 32;
 
 /// Everything that happened of late, and everybody who listens.
 #[derive(Debug)]
@@ -24,19 +21,22 @@ pub struct Hub {
     counts: BTreeMap<EventName, u64>,
     kept: VecDeque<(Option<Subject>, Arc<Event>)>,
     readers: Vec<Sink>,
+    most: usize,
     closed: bool,
 }
 
 impl Hub {
-    /// An empty one, of the daemon that started at `incarnation` (Unix seconds).
+    /// An empty one, of the daemon that started at `incarnation` (Unix seconds), for `most` readers
+    /// at a time.
     #[must_use]
-    pub fn new(incarnation: u32) -> Self {
+    pub fn new(incarnation: u32, most: usize) -> Self {
         Self {
             incarnation,
             sequence: 0,
             counts: BTreeMap::new(),
             kept: VecDeque::new(),
             readers: Vec::new(),
+            most,
             closed: false,
         }
     }
@@ -83,10 +83,13 @@ impl Hub {
             ));
         }
         self.readers.retain(Sink::is_read);
-        if self.readers.len() >= READERS {
+        if self.readers.len() >= self.most {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
-                format!("{READERS} readers follow the events already: end one of them"),
+                format!(
+                    "{} readers follow the events already: end one of them",
+                    self.most
+                ),
             ));
         }
         let mut replay = VecDeque::new();
@@ -148,6 +151,8 @@ mod tests {
     use onair_api::SessionId;
     use std::collections::BTreeSet;
 
+    const READERS: usize = 8;
+
     fn everything() -> Interest {
         Interest {
             grant: Grant::Any,
@@ -186,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn hub__tells__then_each_reader_gets_what_it_may_and_wants_in_order() {
-        let mut hub = Hub::new(7);
+        let mut hub = Hub::new(7, READERS);
         let mut all = hub.subscribe(everything(), None).expect("room");
         let own = Interest {
             grant: Grant::OwnedBy(1000),
@@ -207,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn reader__too_slow__then_told_how_many_it_lost_and_nobody_waits() {
-        let mut hub = Hub::new(7);
+        let mut hub = Hub::new(7, READERS);
         let mut slow = hub.subscribe(everything(), None).expect("room");
         for generation in 0..WAITING as u64 + 10 {
             hub.tell(subject("cam1", 0), started(generation));
@@ -227,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn reader__comes_back__then_gets_what_it_missed_or_how_much_is_gone() {
-        let mut hub = Hub::new(7);
+        let mut hub = Hub::new(7, READERS);
         let after = |sequence, incarnation| {
             Some(LastSeen {
                 incarnation,
@@ -275,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn readers__as_many_as_may__then_one_more_is_refused_until_one_leaves() {
-        let mut hub = Hub::new(7);
+        let mut hub = Hub::new(7, READERS);
         let mut readers: Vec<_> = (0..READERS)
             .map(|_| hub.subscribe(everything(), None).expect("room"))
             .collect();
@@ -288,7 +293,7 @@ mod tests {
 
     #[tokio::test]
     async fn reader__waits__then_woken_by_the_next_event() {
-        let mut hub = Hub::new(7);
+        let mut hub = Hub::new(7, READERS);
         let mut reader = hub.subscribe(everything(), None).expect("room");
         let waits = tokio::spawn(async move { reader.next().await });
         tokio::task::yield_now().await;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
@@ -18,8 +17,6 @@ use crate::control::authority::Right;
 use crate::control::events::{LastSeen, Subscription};
 use crate::control::peer::Peer;
 
-/// Pause after which a comment is sent, so that a reader that has gone is noticed.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The reader's word on where it was (HTML Standard, section 9.2.4).
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -58,7 +55,7 @@ pub(super) async fn follow(
         let event = subscription.next().await?;
         Some((message(&subscription, &event), subscription))
     });
-    let comments = KeepAlive::new().interval(KEEP_ALIVE);
+    let comments = KeepAlive::new().interval(api.limits.keep_alive);
     // A stream is not kept open for another request.
     let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
     Ok((close, Sse::new(events).keep_alive(comments)).into_response())

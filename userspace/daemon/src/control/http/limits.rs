@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::{Config, ms};
+
 /// Limits of the control socket. Every time-out comes from the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -17,20 +19,33 @@ pub struct Limits {
     pub body: Duration,
     /// A client that takes nothing of an answer for this long is closed.
     pub write: Duration,
+    /// A comment is sent to a reader of events after such a pause, so that one that has gone is
+    /// noticed.
+    pub keep_alive: Duration,
     /// At the end: answers under way may take this long.
     pub farewell: Duration,
 }
 
+impl Limits {
+    /// As the configuration has them.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let (timeouts, limits) = (&config.timeouts, &config.limits);
+        Self {
+            connections: limits.http_connections,
+            body_bytes: limits.http_body_bytes,
+            head_bytes: limits.http_head_bytes,
+            head: ms(timeouts.http_head_ms),
+            body: ms(timeouts.http_body_ms),
+            write: ms(timeouts.http_write_ms),
+            keep_alive: ms(timeouts.http_keep_alive_ms),
+            farewell: ms(timeouts.http_farewell_ms),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connections: 128,
-            body_bytes: 64 * 1024,
-            head_bytes: 8 * 1024,
-            head: Duration::from_secs(30),
-            body: Duration::from_secs(10),
-            write: Duration::from_secs(10),
-            farewell: Duration::from_secs(1),
-        }
+        Self::of(&Config::default())
     }
 }

@@ -7,19 +7,20 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::config::{Config, ms};
 use crate::control::action::ControlHandle;
 use crate::control::http::{self, Limits};
 
 /// How much of the daemon everybody who can reach the port may take together.
-const LIMITS: Limits = Limits {
-    connections: 8,
-    body_bytes: 0,
-    head_bytes: 8 * 1024,
-    head: Duration::from_secs(5),
-    body: Duration::from_secs(1),
-    write: Duration::from_secs(10),
-    farewell: Duration::from_secs(1),
-};
+pub fn limits(config: &Config) -> Limits {
+    Limits {
+        connections: config.metrics.connections,
+        body_bytes: 0,
+        head: ms(config.timeouts.metrics_head_ms),
+        ..Limits::of(config)
+    }
+}
+
 /// Pause after a failed accept, which fails again at once while descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -38,6 +39,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 pub async fn serve(
     listener: TcpListener,
     handle: ControlHandle,
+    limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) {
     let router = http::metrics_alone(handle);
@@ -49,12 +51,12 @@ pub async fn serve(
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < LIMITS.connections => {
+            accepted = listener.accept(), if connections.len() < limits.connections => {
                 match accepted {
                     Ok((stream, peer)) => {
                         tracing::debug!(%peer, "metrics connection");
                         let over = ending.subscribe();
-                        connections.spawn(http::connection(stream, router.clone(), LIMITS, over));
+                        connections.spawn(http::connection(stream, router.clone(), limits, over));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept on metrics.listen");
@@ -68,5 +70,5 @@ pub async fn serve(
     ending.send_replace(true);
     let all = async { while connections.join_next().await.is_some() {} };
     // A reader that does not end is cut off with the set.
-    let _ = tokio::time::timeout(LIMITS.farewell, all).await;
+    let _ = tokio::time::timeout(limits.farewell, all).await;
 }

@@ -8,4 +8,4 @@ mod exposition;
 mod listener;
 
 pub use exposition::Exposition;
-pub use listener::{bind, serve};
+pub use listener::{bind, limits, serve};

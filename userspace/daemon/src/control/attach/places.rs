@@ -1,0 +1,120 @@
+//! Places for clients that are armed and proven: so many a user, so that none takes all of the
+//! probe's.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onair_api::{Problem, ProblemCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+type Users = Rc<RefCell<HashMap<u32, Arc<Semaphore>>>>;
+
+/// The places. Clones are of the same ones.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    per_uid: u32,
+    patience: Duration,
+    users: Users,
+}
+
+impl Places {
+    /// `per_uid` for each user; whoever finds none waits for `patience`.
+    pub(super) fn new(per_uid: u32, patience: Duration) -> Self {
+        Self {
+            per_uid,
+            patience,
+            users: Users::default(),
+        }
+    }
+
+    /// Takes a place of `uid`'s, in the order of asking.
+    pub(super) async fn take(&self, uid: u32) -> Result<Place, Problem> {
+        let most = self.per_uid as usize;
+        let of_user = self
+            .users
+            .borrow_mut()
+            .entry(uid)
+            .or_insert_with(|| Arc::new(Semaphore::new(most)))
+            .clone();
+        let mut place = Place {
+            uid,
+            users: self.users.clone(),
+            permit: None,
+        };
+        let taken = tokio::time::timeout(self.patience, of_user.acquire_owned()).await;
+        // Nobody closes the semaphore: what is not taken is late.
+        place.permit = taken.ok().and_then(Result::ok);
+        if place.permit.is_some() {
+            return Ok(place);
+        }
+        Err(Problem::new(
+            ProblemCode::Overloaded,
+            format!(
+                "{most} clients of user {uid} are being proven, as many as limits.proving_per_uid \
+                 allows, and none was done in {:?}",
+                self.patience
+            ),
+        ))
+    }
+}
+
+/// A place that is taken. Given back on drop.
+#[derive(Debug)]
+pub(super) struct Place {
+    uid: u32,
+    users: Users,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.permit = None;
+        let mut users = self.users.borrow_mut();
+        // One that nobody else has is not waited for either.
+        if users
+            .get(&self.uid)
+            .is_some_and(|of_user| Arc::strong_count(of_user) == 1)
+        {
+            users.remove(&self.uid);
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn places__all_of_one_user_taken__then_he_is_told_and_another_is_not_kept() {
+        let places = Places::new(2, Duration::from_millis(20));
+        let one = places.take(1000).await.unwrap();
+        let two = places.take(1000).await.unwrap();
+        let refused = places.take(1000).await.unwrap_err();
+        assert_eq!(refused.code, ProblemCode::Overloaded);
+        assert!(
+            refused.detail.contains("limits.proving_per_uid"),
+            "{refused}"
+        );
+        drop(places.take(1001).await.unwrap());
+        drop(one);
+        let again = places.take(1000).await.unwrap();
+        drop((two, again));
+        assert!(places.users.borrow().is_empty(), "{places:?}");
+    }
+
+    #[tokio::test]
+    async fn places__one_comes_free__then_whoever_waits_has_it() {
+        let places = Places::new(1, Duration::from_secs(600));
+        let first = places.take(1).await.unwrap();
+        let (second, ()) = tokio::join!(places.take(1), async {
+            tokio::task::yield_now().await;
+            drop(first);
+        });
+        drop(second.unwrap());
+        assert!(places.users.borrow().is_empty(), "{places:?}");
+    }
+}
