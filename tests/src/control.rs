@@ -3,13 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use onair_api::{BlockerList, Certificate, Health, SessionView, SpecDocument};
+use onair_api::{
+    BlockerList, Certificate, Eviction, EvictionList, Health, Memory, SessionId, SessionView,
+    SpecDocument, verify,
+};
+use onair_stage::{Deadline, until};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -178,6 +182,68 @@ impl Control {
     pub fn stop(&mut self, session: &str) -> Result<SessionView> {
         self.post(&format!("/v1/sessions/{session}/stop"))?
             .document()
+    }
+
+    /// Cuts one client off, or the answer is a refusal.
+    ///
+    /// # Errors
+    /// As [`Control::request`].
+    pub fn try_evict(&mut self, session: &str, attachment: u64) -> Result<Answer> {
+        let path = format!("/v1/sessions/{session}/attachments/{attachment}/evict");
+        self.post(&path)
+    }
+
+    /// Cuts one client off.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn evict(&mut self, session: &str, attachment: u64) -> Result<Eviction> {
+        self.try_evict(session, attachment)?.document()
+    }
+
+    /// Cuts everybody off.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn evict_all(&mut self, session: &str) -> Result<Vec<Eviction>> {
+        let list: EvictionList = self
+            .post(&format!("/v1/sessions/{session}/evict"))?
+            .document()?;
+        Ok(list.evicted)
+    }
+
+    /// Cuts everybody off and destroys the session.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn abort(&mut self, session: &str) -> Result<Certificate> {
+        self.post(&format!("/v1/sessions/{session}/abort"))?
+            .document()
+    }
+
+    /// Sets a stopped session aside with its users.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn quarantine(&mut self, session: &str) -> Result<Certificate> {
+        self.post(&format!("/v1/sessions/{session}/quarantine"))?
+            .document()
+    }
+
+    /// The certificate of a session once its memory is given back, found to hold.
+    ///
+    /// # Errors
+    /// When the memory is not given back in half a minute, or a claim of the certificate fails.
+    pub fn completed(&mut self, session: SessionId) -> Result<Certificate> {
+        let path = format!("/v1/sessions/{session}/certificate");
+        until("the memory to be given back", Deadline::seconds(30), || {
+            let answer = self.get(&path)?;
+            let found = verify(&answer.json)?;
+            ensure!(found.holds, "{:#?}\n{:#}", found.checks, answer.json);
+            let certificate: Certificate = answer.document()?;
+            let is_back = matches!(certificate.memory, Memory::Returned { .. });
+            Ok(is_back.then_some(certificate))
+        })
     }
 
     /// Who uses a session.

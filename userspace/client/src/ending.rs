@@ -93,16 +93,38 @@ impl Session {
         self.end(Some(wait))
     }
 
+    /// Ends the session, which this process created, whoever uses it: stops it, cuts every client off,
+    /// this process too, and destroys it. It waits for no user. From then on every call returns
+    /// [`Error::Stale`], in every process; what a caller holds stays readable for it until it lets go.
+    ///
+    /// # Errors
+    /// - [`Error::NotOwner`] (`EACCES`), [`Error::Stale`].
+    /// - [`Error::Refused`] (`dataplane_busy`) if the daemon's poller does not hand the session back
+    ///   in time: everybody is cut off, and the session is stopped.
+    /// - [`Error::NoAnswer`], [`Error::Protocol`].
+    pub fn abort(&self) -> Result<Certificate, Error> {
+        self.finish(&Request::Abort {}, "abort", Duration::ZERO)
+    }
+
     fn end(&self, wait: Option<Duration>) -> Result<Certificate, Error> {
+        let request = Request::Destroy {
+            wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        };
+        self.finish(&request, "destroy", wait.unwrap_or_default())
+    }
+
+    fn finish(
+        &self,
+        request: &Request,
+        name: &'static str,
+        wait: Duration,
+    ) -> Result<Certificate, Error> {
         if !self.is_owner() {
             return Err(Error::NotOwner(self.name().to_owned()));
         }
         let mut line = self.line()?;
-        let request = Request::Destroy {
-            wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-        };
-        let patience = self.patience.saturating_add(wait.unwrap_or_default());
-        match self.request(&mut line, &request, patience) {
+        let patience = self.patience.saturating_add(wait);
+        match self.request(&mut line, request, patience) {
             Ok(Answer {
                 response: Response::Destroyed { certificate },
                 ..
@@ -112,7 +134,7 @@ impl Session {
             }
             Ok(other) => {
                 *line = Line::OutOfStep;
-                Err(unexpected(&other.response, "destroy"))
+                Err(unexpected(&other.response, name))
             }
             Err(Error::Disconnected | Error::Stale) => {
                 self.leave(&mut line);

@@ -152,7 +152,8 @@ impl FrameWord {
         self.0.store(0, Ordering::Release);
     }
 
-    /// Daemon: takes the frame from an evicted attachment, whatever the word says.
+    /// Daemon: takes the frame from an evicted attachment, whatever the word says; what it said.
+    /// SYNC: frame-release (of one that was given back before).
     pub fn revoke(&self, serial: u32) -> FrameTag {
         FrameTag::decode(self.0.swap(
             FrameTag::new(serial, 0, FrameState::Revoked).encode(),

@@ -52,6 +52,27 @@ pub struct Lent {
     pub since_ns: u64,
 }
 
+/// A frame that was lent to an attachment that is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// Which frame.
+    pub frame: u32,
+    /// How it was found, by the client's word.
+    pub found: Found,
+}
+
+/// How a frame was found when it was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Given back already.
+    Returned,
+    /// Taken by no caller.
+    Unread,
+    /// Held; or its word says what no caller following the protocol can have written. Somebody may
+    /// be reading it.
+    Held,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     frame: u32,
@@ -67,6 +88,7 @@ pub struct Lender {
     quota: usize,
     serial: u32,
     tail: u64,
+    withdrawn: u64,
     violation: Option<Violation>,
 }
 
@@ -80,6 +102,7 @@ impl Lender {
             quota,
             serial: 0,
             tail: 0,
+            withdrawn: 0,
             violation: None,
         }
     }
@@ -197,20 +220,25 @@ impl Lender {
         let oldest = self.ledger.iter().position(|entry| {
             self.memory.frame_words()[entry.frame as usize].withdraw(entry.serial)
         })?;
+        self.withdrawn += 1;
         // The ledger is in the order of lending, so the first that can be withdrawn is the oldest.
         Some(self.ledger.remove(oldest).frame)
     }
 
     /// After a stop: credits what was given back, and takes back every frame that nobody took.
-    /// Returns how many of the latter.
-    pub fn settle(&mut self, credit: impl FnMut(Credit)) -> usize {
+    pub fn settle(&mut self, credit: impl FnMut(Credit)) {
         self.reap(credit);
-        std::iter::from_fn(|| self.drop_oldest()).count()
+        while self.drop_oldest().is_some() {}
     }
 
     /// Frames ever lent, each lend counted.
     pub fn published(&self) -> u64 {
         self.tail
+    }
+
+    /// Of these, taken back before anybody took them.
+    pub fn withdrawn(&self) -> u64 {
+        self.withdrawn
     }
 
     /// Credits the frame that a dead thread had taken inside its call: only if the word names the
@@ -242,6 +270,24 @@ impl Lender {
                 entry.frame
             })
             .collect()
+    }
+
+    /// Takes everything back, whoever has it: the attachment is cut off. Each word is swapped for one
+    /// that no put succeeds on, and each lend is credited once; `each` hears of it. A frame that is
+    /// [`Found::Held`] may still be read by its holder.
+    pub fn revoke(&mut self, mut each: impl FnMut(Revoked)) {
+        for entry in self.ledger.drain(..) {
+            let tag = self.memory.frame_words()[entry.frame as usize].revoke(entry.serial);
+            let found = match tag.state() {
+                Some(FrameState::Released) if tag.serial == entry.serial => Found::Returned,
+                Some(FrameState::Ready) if tag.serial == entry.serial => Found::Unread,
+                _ => Found::Held,
+            };
+            each(Revoked {
+                frame: entry.frame,
+                found,
+            });
+        }
     }
 
     /// The first violation since the last call.

@@ -52,6 +52,9 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait_ms: Option<u64>,
     },
+    /// Aborts the attached session, which this process owns: cuts everybody off, this process too,
+    /// and destroys it.
+    Abort {},
 }
 
 /// From daemon to client.
@@ -79,7 +82,7 @@ pub enum Response {
     Attached(Attached),
     /// Answer to `detach`.
     Detached {},
-    /// Answer to `destroy`.
+    /// Answer to `destroy` and `abort`.
     Destroyed {
         /// The certificate, as in `GET /v1/sessions/{id}/certificate`.
         certificate: serde_json::Value,

@@ -1,11 +1,14 @@
 //! Commands on frames.
 
+use std::os::unix::fs::FileExt as _;
+
 use anyhow::{Context as _, Result, bail};
 use onair::{Error, Session, Timeout};
 use onair_tests::Seen;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::hostile::memory;
 use super::sessions::timeout;
 use super::{Outcome, Puppet};
 
@@ -44,6 +47,8 @@ impl Puppet {
                 results.map(|put| json!({ "frames": put.len() }))
             }
             "drain" => Ok(json!({ "frames": drain(self.session()?) })),
+            "forget" => forget(self.session()?, rest.parse()?),
+            "look" => Ok(json!({ "frames": self.look()? })),
             "submit" => submit(self.session()?, rest.parse()?),
             _ => bail!("no such command on frames"),
         })
@@ -64,6 +69,18 @@ impl Puppet {
         Ok(Ok(json!({ "numbers": numbers })))
     }
 
+    /// Each held frame as its bytes are now, whatever became of it since.
+    fn look(&self) -> Result<Vec<Seen>> {
+        let memory = memory()?;
+        let look = |raw: &onair::RawBuffer| {
+            let (base, len) = self.session()?.raw_bytes(*raw)?;
+            let mut bytes = vec![0; len];
+            memory.read_exact_at(&mut bytes, base.addr().get() as u64)?;
+            Ok(Seen::bytes(&bytes))
+        };
+        self.held.iter().map(look).collect()
+    }
+
     fn oldest(&mut self) -> Result<onair::RawBuffer> {
         if self.held.is_empty() {
             bail!("hold a frame first");
@@ -75,6 +92,14 @@ impl Puppet {
 /// Takes what is ready and gives it back; how many that was.
 fn drain(session: &Session) -> usize {
     std::iter::from_fn(|| session.buffer_get(Timeout::NOW).ok()).count()
+}
+
+/// Takes frames and drops the guards without giving them back.
+fn forget(session: &Session, count: usize) -> Outcome {
+    for _ in 0..count {
+        std::mem::forget(session.buffer_get(Timeout::millis(10_000))?);
+    }
+    Ok(Value::Null)
 }
 
 /// Sends `count` frames, each with its number in bytes 0 to 8 and the hash of all others in the

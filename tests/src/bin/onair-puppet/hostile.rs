@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use onair_ipc::layout::{Geometry, SLOTS};
+use onair_tests::Dice;
 use serde_json::{Value, json};
 
 use super::{Outcome, Puppet};
@@ -30,6 +31,13 @@ impl Puppet {
                 memory()?.write_all_at(&unhex(hex)?, begin + offset.parse::<u64>()?)?;
                 Value::Null
             }
+            "riot" => {
+                let (begin, end) = mapped("onair-seg")?;
+                let memory = memory()?;
+                let seed = u64::from(std::process::id()) + 1;
+                std::thread::spawn(move || riot(&memory, (begin, end), Dice::new(seed)));
+                Value::Null
+            }
             "canary" => {
                 onair_ipc::site::canary(rest.parse()?);
                 Value::Null
@@ -41,6 +49,20 @@ impl Puppet {
             }
             _ => bail!("no such hostile command"),
         }))
+    }
+}
+
+/// Writes random words everywhere, for ever. Some are such as the protocol knows.
+fn riot(memory: &File, (begin, end): (u64, u64), mut dice: Dice) {
+    loop {
+        let place = begin + dice.roll((end - begin) / 8) * 8;
+        let mut word = dice.roll(u64::MAX);
+        if dice.one_of(500) {
+            word = word & 0x0000_000f_0000_0000 | dice.roll(5) | dice.roll(4) << 8;
+        }
+        if memory.write_all_at(&word.to_ne_bytes(), place).is_err() {
+            return;
+        }
     }
 }
 
@@ -93,7 +115,7 @@ fn mapped(name: &str) -> Result<(u64, u64)> {
     ))
 }
 
-fn memory() -> Result<File> {
+pub(crate) fn memory() -> Result<File> {
     File::options()
         .read(true)
         .write(true)

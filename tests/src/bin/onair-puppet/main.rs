@@ -7,11 +7,12 @@
 //!
 //! Sessions: `attach NAME`, `create SPEC` (JSON), `use N` (the Nth attached, from 0; the newest is
 //! used otherwise), `stop`, `start`, `pulse` (both at once), `is-stopped`, `wait-started MS`,
-//! `poll MS` (an event), `detach`, `destroy`, `destroy-wait MS`, `drop`.
+//! `poll MS` (an event), `detach`, `destroy`, `destroy-wait MS`, `abort`, `drop`.
 //!
 //! Frames: `get MS` (and give back), `hold N`, `put` (the oldest that is held), `put-again` (the
 //! last one that was put), `put-into N` (the oldest into session N), `put-all`, `drain`,
-//! `submit N` (frames of the pattern, in a send session).
+//! `submit N` (frames of the pattern, in a send session), `forget N` (take and never give back),
+//! `look` (at the bytes of each that is held).
 //!
 //! Threads: `block N` (each waits in `buffer_get` until an error; event `returned`), `spin N` (each
 //! asks again after EAGAIN, as applications do; `stop-spinning` ends them), `count-stops N` (each
@@ -21,7 +22,8 @@
 //! frame and exits), `exit-inside N` (each is ended by the kernel inside a wait).
 //!
 //! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `canary TOKEN` (answers
-//! another's challenge), `exec PROGRAM ARG…`.
+//! another's challenge), `exec PROGRAM ARG…`, `riot` (writes random words all over the writable
+//! segment until it ends).
 #![forbid(unsafe_code)]
 
 mod dying;
@@ -64,16 +66,16 @@ impl Puppet {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         Ok(match word {
             "attach" | "create" | "use" | "stop" | "start" | "pulse" | "is-stopped"
-            | "wait-started" | "poll" | "detach" | "destroy" | "destroy-wait" | "drop" => {
-                self.session_command(word, rest)?
-            }
-            "get" | "hold" | "put" | "put-again" | "put-into" | "put-all" | "drain" | "submit" => {
-                self.frame_command(word, rest)?
-            }
+            | "wait-started" | "poll" | "detach" | "destroy" | "destroy-wait" | "abort"
+            | "drop" => self.session_command(word, rest)?,
+            "get" | "hold" | "put" | "put-again" | "put-into" | "put-all" | "drain" | "submit"
+            | "forget" | "look" => self.frame_command(word, rest)?,
             "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch"
             | "watch-on" | "taken" | "exit-holding" => self.thread_command(word, rest)?,
             "exit-inside" => self.exit_inside(rest.parse()?)?,
-            "clear-slots" | "scribble" | "canary" | "exec" => self.hostile_command(word, rest)?,
+            "clear-slots" | "scribble" | "canary" | "exec" | "riot" => {
+                self.hostile_command(word, rest)?
+            }
             _ => bail!("no such command"),
         })
     }

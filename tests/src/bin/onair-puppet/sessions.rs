@@ -46,6 +46,7 @@ impl Puppet {
                 json!({ "kind": format!("{:?}", event.kind), "argument": event.argument, "sequence": event.sequence })
             }),
             "detach" => self.session()?.detach().map(|()| Value::Null),
+            "abort" => certificate(self.session()?.abort()),
             "destroy" => certificate(self.session()?.destroy()),
             "destroy-wait" => {
                 let wait = Duration::from_millis(rest.parse()?);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use onair_ipc::event::EventKind;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{self, Geometry};
-use onair_ipc::lender::Lender;
+use onair_ipc::lender::{Lender, Revoked};
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::{Attached, KICK, MAX_PACKET, PROTOCOL, Refused, Request, Response};
 use onair_ipc::meta::FrameMeta;
@@ -34,6 +34,7 @@ pub(crate) struct Member {
     pub(crate) lender: Lender,
     pub(crate) frames: FrameMemory,
     pub(crate) is_there: bool,
+    pub(crate) is_evicted: bool,
 }
 
 #[derive(Default)]
@@ -182,6 +183,19 @@ impl World {
         }
     }
 
+    /// What was found of each frame.
+    pub(crate) fn evict(&mut self, member: usize) -> Vec<Revoked> {
+        let member = &mut self.members[member];
+        let memory = member.lender.memory();
+        memory.set_state(State::Revoked);
+        memory.stop();
+        while memory.wake_some(64) {}
+        member.is_evicted = true;
+        let mut taken = vec![];
+        member.lender.revoke(|revoked| taken.push(revoked));
+        taken
+    }
+
     fn users(&self) -> u32 {
         self.members
             .iter()
@@ -276,11 +290,22 @@ fn answer(shared: &Shared, request: Request, me: &mut Option<usize>) -> (Respons
         }
         Request::Detach {} => {
             let me = me.expect("attached");
+            if world.members[me].is_evicted {
+                return (refuse("stale_session"), vec![]);
+            }
             world.reap(me);
             let member = &world.members[me];
             assert_eq!(member.lender.memory().held(), [], "checked by the client");
             assert_eq!(member.lender.memory().users(), [], "checked by the client");
             Response::Detached {}
+        }
+        Request::Abort {} => {
+            for at in 0..world.members.len() {
+                world.evict(at);
+            }
+            Response::Destroyed {
+                certificate: serde_json::json!({"session": format!("{SESSION:016x}")}),
+            }
         }
         Request::Destroy { wait_ms } => {
             let me = me.expect("attached");
@@ -343,6 +368,7 @@ fn admit(world: &mut World, sends: bool) -> (Attached, Vec<OwnedFd>) {
         lender: Lender::new(memory, QUOTA),
         frames,
         is_there: true,
+        is_evicted: false,
     });
     (attached(attachment, sends, world.created), files)
 }

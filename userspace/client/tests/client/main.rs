@@ -7,6 +7,7 @@ mod attach;
 mod buffers;
 mod ending;
 mod event_fd;
+mod evicted;
 mod fake;
 mod hostile;
 mod stopping;

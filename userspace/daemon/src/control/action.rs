@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    BlockerList, Certificate, CertificateList, CertificateQuery, EventName, Health, Problem,
-    ProblemCode, SessionList, SessionRef, SessionSpec, SessionView, Verdict, Who,
+    BlockerList, Certificate, CertificateList, CertificateQuery, EventName, Eviction, EvictionList,
+    Health, Problem, ProblemCode, SessionList, SessionRef, SessionSpec, SessionView, Verdict, Who,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -108,6 +108,44 @@ pub enum Action {
         /// The wait that was asked for, in milliseconds, for the certificate.
         deadline_ms: u64,
         /// The proof; else `deadline_passed` with the blockers, `running`, …
+        reply: Reply<Box<Certificate>>,
+    },
+    /// Cut one client off.
+    Evict {
+        /// Who asks.
+        caller: Caller,
+        /// Of which session.
+        session: SessionRef,
+        /// Which attachment.
+        attachment: u64,
+        /// What became of it.
+        reply: Reply<Eviction>,
+    },
+    /// Cut everybody off.
+    EvictAll {
+        /// Who asks.
+        caller: Caller,
+        /// Of which session.
+        session: SessionRef,
+        /// What became of each.
+        reply: Reply<EvictionList>,
+    },
+    /// Cut everybody off and destroy, waiting for no user.
+    Abort {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        session: SessionRef,
+        /// The proof; `dataplane_busy` when the poller does not hand it back.
+        reply: Reply<Box<Certificate>>,
+    },
+    /// Set a stopped session aside with its users.
+    Quarantine {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        session: SessionRef,
+        /// What the witnesses saw; its memory is pending.
         reply: Reply<Box<Certificate>>,
     },
     /// Who uses a session.
@@ -318,6 +356,76 @@ impl ControlHandle {
             session,
             deadline,
             deadline_ms,
+            reply,
+        })
+        .await
+    }
+
+    /// Cuts one client off.
+    ///
+    /// # Errors
+    /// `no_such_attachment`, `quarantined`, `dataplane_busy`, and those of [`ControlHandle::stop`].
+    pub async fn evict(
+        &self,
+        caller: Caller,
+        session: SessionRef,
+        attachment: u64,
+    ) -> Result<Eviction, Problem> {
+        self.ask(|reply| Action::Evict {
+            caller,
+            session,
+            attachment,
+            reply,
+        })
+        .await
+    }
+
+    /// Cuts everybody off.
+    ///
+    /// # Errors
+    /// `quarantined`, `dataplane_busy`, and those of [`ControlHandle::stop`].
+    pub async fn evict_all(
+        &self,
+        caller: Caller,
+        session: SessionRef,
+    ) -> Result<EvictionList, Problem> {
+        self.ask(|reply| Action::EvictAll {
+            caller,
+            session,
+            reply,
+        })
+        .await
+    }
+
+    /// Cuts everybody off and destroys the session, waiting for no user.
+    ///
+    /// # Errors
+    /// `quarantined`, `dataplane_busy`, and those of [`ControlHandle::stop`].
+    pub async fn abort(
+        &self,
+        caller: Caller,
+        session: SessionRef,
+    ) -> Result<Box<Certificate>, Problem> {
+        self.ask(|reply| Action::Abort {
+            caller,
+            session,
+            reply,
+        })
+        .await
+    }
+
+    /// Sets a stopped session aside with its users.
+    ///
+    /// # Errors
+    /// `running`, `draining`, `quarantined`, and those of [`ControlHandle::stop`].
+    pub async fn quarantine(
+        &self,
+        caller: Caller,
+        session: SessionRef,
+    ) -> Result<Box<Certificate>, Problem> {
+        self.ask(|reply| Action::Quarantine {
+            caller,
+            session,
             reply,
         })
         .await

@@ -1,5 +1,7 @@
 //! Who may do what: one table for both sockets.
 //!
+//! Evict, abort and quarantine are rights of whoever may destroy.
+//!
 //! |                     | read | create | attach | stop, start, destroy | shutdown |
 //! |---------------------|------|--------|--------|----------------------|----------|
 //! | root                | any  | yes    | any    | any                  | yes      |
@@ -25,7 +27,7 @@ pub enum Right {
     Stop,
     /// Start a session.
     Start,
-    /// Destroy a session.
+    /// Destroy a session, with all ways to get there: evict, abort, quarantine.
     Destroy,
     /// Shut the daemon down.
     Shutdown,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::{Lender, Violation};
+use onair_ipc::lender::{Found, Lender, Violation};
 use onair_ipc::meta::FrameMeta;
 
 use super::stats::{AttachmentCounters, SessionStats};
@@ -23,6 +23,20 @@ pub enum AttachRefusal {
     /// The session is not with this poller.
     #[error("the session is not running on this poller")]
     NoSession,
+}
+
+/// An attachment that was cut off.
+#[derive(Debug)]
+pub struct Evicted {
+    /// Its lender, whose ledger is empty.
+    pub lender: Box<Lender>,
+    /// Send: its frames.
+    pub frames: Option<FrameMemory>,
+    /// Frames that were taken back from it: those that it held, and those that it had not read.
+    pub revoked: u64,
+    /// Of these, frames of a receive session that it held. They stay out of use until
+    /// [`Runtime::release`](super::Runtime::release).
+    pub set_aside: u64,
 }
 
 /// What the control thread hands in and gets back.
@@ -45,12 +59,17 @@ pub(super) struct Attachments {
     list: Vec<Attachment>,
     stats: Arc<SessionStats>,
     violations: Vec<(u64, Violation)>,
+    /// Frames of the common memory that attachments held when they were cut off: the attachment and
+    /// the frame.
+    aside: Vec<(u64, u32)>,
 }
 
 impl Attachments {
-    pub(super) fn new(stats: Arc<SessionStats>, most: usize) -> Self {
+    /// None yet, of `most` at a time, to whom at most `lends` frames of a common memory are lent.
+    pub(super) fn new(stats: Arc<SessionStats>, most: usize, lends: usize) -> Self {
         Self {
             list: Vec::with_capacity(most),
+            aside: Vec::with_capacity(lends),
             stats,
             violations: Vec::with_capacity(most),
         }
@@ -87,6 +106,30 @@ impl Attachments {
         (gone.lender, gone.frames)
     }
 
+    /// Takes an attachment out and everything back that is lent to it. What it held of the common
+    /// memory is set aside.
+    pub(super) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
+        let (mut lender, frames) = self.remove(attachment)?;
+        let (mut revoked, before) = (0, self.aside.len());
+        lender.revoke(|taken| {
+            revoked += u64::from(taken.found != Found::Returned);
+            if taken.found == Found::Held && frames.is_none() {
+                self.aside.push((attachment, taken.frame));
+            }
+        });
+        Some(Evicted {
+            lender,
+            frames,
+            revoked,
+            set_aside: (self.aside.len() - before) as u64,
+        })
+    }
+
+    /// Gives the frames back to use that are set aside for attachments of which `is_over` says so.
+    pub(super) fn release(&mut self, is_over: impl Fn(u64) -> bool) {
+        self.aside.retain(|(attachment, _)| !is_over(*attachment));
+    }
+
     pub(super) fn get(&self, attachment: u64) -> Option<&Attachment> {
         self.list
             .iter()
@@ -111,9 +154,10 @@ impl Attachments {
         self.list.len()
     }
 
-    /// Whether somebody has `frame` of the session's common memory.
+    /// Whether somebody has `frame` of the session's common memory, or may still read it.
     pub(super) fn have(&self, frame: u32) -> bool {
         self.list.iter().any(|it| it.lender.has(frame))
+            || self.aside.iter().any(|(_, aside)| *aside == frame)
     }
 
     /// Credits what came back, everywhere.

@@ -11,7 +11,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::attachment::AttachRefusal;
+use super::attachment::{AttachRefusal, Evicted};
 use super::runtime::Runtime;
 use super::sessions::StartRefusal;
 
@@ -46,6 +46,22 @@ pub enum Command {
         /// Which attachment.
         attachment: u64,
     },
+    /// Cut an attachment of a session off at once; [`PollerEvent::Evicted`] follows. If the session
+    /// was handed back meanwhile, the lender came with it, and nothing follows.
+    Evict {
+        /// Which session.
+        session: u64,
+        /// Which attachment.
+        attachment: u64,
+    },
+    /// Give the frames back to use that were set aside when this attachment was cut off. Nothing
+    /// follows.
+    Release {
+        /// Which session.
+        session: u64,
+        /// Which attachment.
+        attachment: u64,
+    },
 }
 
 /// What a poller says.
@@ -63,6 +79,13 @@ pub enum PollerEvent {
         lender: Box<Lender>,
         /// Send: its frames.
         frames: Option<FrameMemory>,
+    },
+    /// An attachment was cut off.
+    Evicted {
+        /// Of which session.
+        session: u64,
+        /// It, and what became of its frames.
+        evicted: Evicted,
     },
     /// The session was not started.
     Refused {

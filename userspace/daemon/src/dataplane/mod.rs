@@ -22,7 +22,7 @@ mod send;
 mod sessions;
 mod stats;
 
-pub use attachment::AttachRefusal;
+pub use attachment::{AttachRefusal, Evicted};
 pub use command::{Command, EventReceiver, PollerEvent};
 pub use config::{DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortSpec, Rest};
 pub use plane::{Dataplane, Summary};

@@ -185,6 +185,18 @@ impl Poller {
                 } => {
                     sessions.detach(session, attachment, now_ns);
                 }
+                Command::Evict {
+                    session,
+                    attachment,
+                } => {
+                    sessions.evict(session, attachment, now_ns, outbox);
+                }
+                Command::Release {
+                    session,
+                    attachment,
+                } => {
+                    sessions.release(session, attachment);
+                }
             }
             self.counters.sessions.set(self.sessions.len() as u64);
         }

@@ -74,7 +74,11 @@ impl Receiver {
             payload_type: config.payload_type,
             timeout_ns: config.timeout_ns,
         });
-        let attachments = Attachments::new(Arc::clone(&stats), config.max_attachments);
+        let attachments = Attachments::new(
+            Arc::clone(&stats),
+            config.max_attachments,
+            frames.count() as usize,
+        );
         let shelf = Shelf {
             frames,
             filling: [None; 2],

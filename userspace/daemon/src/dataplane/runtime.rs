@@ -9,7 +9,7 @@ use onair_media::ethernet::Mac;
 use onair_media::pattern::PatternError;
 use onair_media::st2110_20::PacketiseError;
 
-use super::attachment::{AttachRefusal, Attachments, Parts};
+use super::attachment::{AttachRefusal, Attachments, Evicted, Parts};
 use super::config::PortInfo;
 use super::port::Outlet;
 use super::receive::{ReceiveConfig, Receiver};
@@ -160,6 +160,22 @@ impl Runtime {
             Kind::Receive(receiver) => receiver.shelf.attachments.remove(attachment),
             Kind::Send(sender) => sender.remove(attachment),
         }
+    }
+
+    /// Cuts an attachment off, at once: it is taken out, and so is everything back that is lent to
+    /// it, whoever has it. A send session drops what it had submitted; of a receive session, what it
+    /// held is set aside.
+    pub fn evict(&mut self, attachment: u64) -> Option<Evicted> {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.shelf.attachments.evict(attachment),
+            Kind::Send(sender) => sender.evict(attachment),
+        }
+    }
+
+    /// Gives the frames back to use that are set aside for attachments of which `is_over` says so:
+    /// nobody can be reading them any more.
+    pub fn release(&mut self, is_over: impl Fn(u64) -> bool) {
+        self.attachments_mut().release(is_over);
     }
 
     /// Takes every attachment out.

@@ -14,7 +14,7 @@ use onair_media::st2110_20::{Packetiser, STANDARD_RTP_OCTETS};
 use onair_media::video::VideoFormat;
 use onair_media::{ipv4, udp};
 
-use super::attachment::{Attachments, Parts};
+use super::attachment::{Attachments, Evicted, Parts};
 use super::config::PortInfo;
 use super::port::Outlet;
 use super::runtime::RuntimeError;
@@ -136,7 +136,7 @@ impl Sender {
             phase: Phase::Waiting { slot: 0 },
             queue: VecDeque::with_capacity(64),
             fresh: Vec::with_capacity(64),
-            attachments: Attachments::new(Arc::clone(&stats), config.max_attachments),
+            attachments: Attachments::new(Arc::clone(&stats), config.max_attachments, 0),
             flow: FlowHeader {
                 source_mac: Mac([0; 6]),
                 destination_mac: Mac([0; 6]),
@@ -216,6 +216,12 @@ impl Sender {
     pub(super) fn remove(&mut self, attachment: u64) -> Option<Parts> {
         self.drop_work_of(attachment);
         self.attachments.remove(attachment)
+    }
+
+    /// Cuts an attachment off: what it submitted is dropped, also amid a frame.
+    pub(super) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
+        self.drop_work_of(attachment);
+        self.attachments.evict(attachment)
     }
 
     /// When [`Self::turn`] has something to do.

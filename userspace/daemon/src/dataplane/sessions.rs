@@ -190,6 +190,31 @@ impl Sessions {
         }
     }
 
+    /// Cuts an attachment off.
+    pub(super) fn evict(
+        &mut self,
+        session: u64,
+        attachment: u64,
+        now_ns: u64,
+        outbox: &mut Outbox,
+    ) {
+        let Some(seat) = self.find_mut(session) else {
+            return;
+        };
+        // A session that stops may have nothing left to wait for.
+        seat.due_ns = now_ns;
+        if let Some(evicted) = seat.runtime.evict(attachment) {
+            outbox.push(PollerEvent::Evicted { session, evicted });
+        }
+    }
+
+    /// Gives back to use what was set aside for an attachment's sake.
+    pub(super) fn release(&mut self, session: u64, attachment: u64) {
+        if let Some(seat) = self.find_mut(session) {
+            seat.runtime.release(|aside| aside == attachment);
+        }
+    }
+
     /// Stops a session, as soon as that can be.
     pub(super) fn quiesce(&mut self, session: u64, now_ns: u64) {
         if let Some(seat) = self.find_mut(session) {

@@ -82,10 +82,10 @@ impl Attachment {
         }
     }
 
-    /// Closes it for good: every later call of the client returns `ESTALE`, also if the daemon
-    /// then ends. The memory stays until nobody maps it.
-    pub fn close(&mut self, probe: &ProbeLink, bell: &DeathBell) {
-        self.memory.set_state(State::Gone);
+    /// Closes it for good, saying `why`: every later call of the client returns `ESTALE`, also if the
+    /// daemon then ends. The memory stays until nobody maps it.
+    pub fn close(&mut self, why: State, probe: &ProbeLink, bell: &DeathBell) {
+        self.memory.set_state(why);
         self.memory.stop();
         while self.memory.wake_some(64) {}
         if let Some(place) = self.life.take() {

@@ -4,6 +4,7 @@ use onair_api::{
     Certificate, Counts, Disagreement, Eviction, Reading, Reconciled, ReconciledCause,
     ReconciledWhat, Step, StepName, Timestamp, Who,
 };
+use onair_ipc::lender::Lender;
 use onair_ipc::sys;
 
 /// Disagreements that are kept, as few as [`Certificate::LISTED`] is for what was reconciled.
@@ -47,6 +48,11 @@ impl Books {
             monotonic_ns,
             since_stop_us: monotonic_ns.saturating_sub(began) / 1000,
         });
+    }
+
+    /// Takes a step back that came to nothing.
+    pub(super) fn forget(&mut self, step: StepName) {
+        self.steps.retain(|noted| noted.step != step);
     }
 
     /// Whether a step was noted since the stop.
@@ -94,6 +100,21 @@ impl Books {
             self.reconciled.push(reconciled.clone());
         }
         Some(reconciled)
+    }
+
+    /// Adds the ledger of an attachment that has ended.
+    pub(super) fn ended(&mut self, lender: &Lender) {
+        self.counts.frames_lent += lender.published();
+        self.counts.frames_reclaimed += lender.withdrawn();
+    }
+
+    /// Notes a client that was cut off.
+    pub(super) fn evict(&mut self, eviction: Eviction) {
+        self.counts.evictions += 1;
+        self.counts.frames_revoked += eviction.frames_revoked;
+        if self.evicted.len() < Certificate::LISTED {
+            self.evicted.push(eviction);
+        }
     }
 
     /// Notes whether the witnesses contradict each other now. Returns true when that is new.

@@ -63,7 +63,7 @@ impl Session {
         let gone: Vec<u64> = self
             .attachments
             .values()
-            .filter(|it| it.disconnected)
+            .filter(|it| it.disconnected || self.is_quarantined())
             .filter(|it| it.memory.is_sole_user().unwrap_or(false))
             // One that dies lets go of its memory first: its pidfd settles it.
             .filter(|it| !threads::is_process_ending(it.client.who.pid))

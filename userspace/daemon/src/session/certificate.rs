@@ -1,11 +1,13 @@
 //! The certificate: what a destroy stood on.
 
-use onair_api::{Certificate, Memory, Probe, Reading, StepName, Timestamp, WatchedFile};
+use onair_api::{
+    Certificate, Counts, Memory, Operation, Reading, StepName, Timestamp, WatchedFile, Who,
+};
 
 use onair_probe::Armed;
 
-use super::{Destroy, Session, convert};
-use crate::services::{Identity, file_document};
+use super::{Place, Session, convert};
+use crate::services::{Services, file_document};
 
 /// Files that a certificate names.
 const FILES: usize = 64;
@@ -22,21 +24,33 @@ pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
     }
 }
 
-/// Writes it. `memory` is how much there is, and who may still map it.
-pub(super) fn write(
-    session: &Session,
-    identity: &Identity,
-    destroy: &Destroy,
-    probe: Probe,
-    readings: Vec<Reading>,
-    memory: (u64, Vec<u32>),
-) -> Certificate {
-    let stats = session.stats.snapshot();
+/// What a certificate is issued for.
+pub(super) struct Issue {
+    pub(super) operation: Operation,
+    pub(super) deadline_ms: Option<u64>,
+    pub(super) requester: Who,
+    pub(super) readings: Vec<Reading>,
+}
+
+/// The books' counts, with what the ledgers say that are here.
+fn counts(session: &Session) -> Counts {
     let mut counts = session.books.counts;
-    counts.frames_reclaimed += stats.frames_dropped_slow;
-    counts.frames_returned = counts
-        .frames_lent
-        .saturating_sub(counts.frames_reclaimed + counts.frames_reconciled + counts.frames_revoked);
+    let mut outstanding = 0;
+    if let Place::Here(runtime) = &session.place {
+        for lender in runtime.lenders() {
+            counts.frames_lent += lender.published();
+            counts.frames_reclaimed += lender.withdrawn();
+            outstanding += lender.lent() as u64;
+        }
+    }
+    let otherwise = counts.frames_reclaimed + counts.frames_reconciled + counts.frames_revoked;
+    counts.frames_returned = counts.frames_lent.saturating_sub(otherwise + outstanding);
+    counts
+}
+
+/// Writes it.
+pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Certificate {
+    let identity = &services.identity;
     let mut certificate = Certificate {
         format: Certificate::FORMAT,
         session: session.id,
@@ -45,26 +59,34 @@ pub(super) fn write(
         generation: session.generation,
         boot_id: identity.boot_id.clone(),
         versions: identity.versions.clone(),
-        probe,
-        operation: destroy.operation,
-        deadline_ms: destroy.deadline_ms,
-        requester: destroy.who.clone(),
+        probe: services.probe_document(session.watched.clone()),
+        operation: issue.operation,
+        deadline_ms: issue.deadline_ms,
+        requester: issue.requester,
         issued_at: Timestamp::now(),
         steps: session.books.steps(),
-        readings,
+        readings: issue.readings,
         reconciled: session.books.reconciled.clone(),
         evicted: session.books.evicted.clone(),
-        counts,
+        counts: counts(session),
         frames: convert::counters(&session.stats),
         memory: Memory::Pending {
-            bytes: memory.0,
-            held_by: memory.1,
+            bytes: session.remains_view().bytes(),
+            held_by: session.holders().map(|it| it.client.who.pid).collect(),
         },
         disagreements: session.books.disagreements.clone(),
         digest: None,
     };
     certificate.seal();
     certificate
+}
+
+/// Adds what the books have come to since it was issued.
+pub(super) fn settle(certificate: &mut Certificate, session: &Session) {
+    certificate.counts = counts(session);
+    certificate.reconciled.clone_from(&session.books.reconciled);
+    certificate.evicted.clone_from(&session.books.evicted);
+    certificate.seal();
 }
 
 /// Completes it: the kernel's reading says that nobody has the memory any more.

@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    Certificate, EventKind, Problem, ProblemCode, Reading, Says, StepName, Timestamp, Verdict,
+    Certificate, EventKind, Operation, Problem, ProblemCode, Reading, Says, SessionState, StepName,
+    Timestamp, Verdict,
 };
+use onair_ipc::memory::State;
 use onair_ipc::sync;
 
+use super::attachment::Attachment;
 use super::{Destroy, Place, Session, certificate};
 use crate::limbo::Remains;
 use crate::services::Services;
@@ -70,13 +73,16 @@ pub enum Progress {
     Lives,
     /// It is destroyed: its certificate, and who asked.
     Destroyed(Box<Certificate>, Destroy),
+    /// It was quarantined, and its last holder is gone.
+    Freed,
 }
 
 impl Session {
     /// When the session wants to be looked at again.
     pub fn wake_at(&self) -> Option<Instant> {
         let deadline = self.destroy.as_ref().and_then(|destroy| destroy.deadline);
-        let times = [self.rescan.at, deadline, self.warnings.at()];
+        let outcasts = self.outcasts.wake_at();
+        let times = [self.rescan.at, deadline, self.warnings.at(), outcasts];
         times.into_iter().flatten().min()
     }
 
@@ -134,6 +140,7 @@ impl Session {
         }
         self.rescan.again();
         self.sweep_disconnected(services);
+        self.sweep_outcasts(services, now);
         if self.rescan.pause >= Duration::from_millis(16) {
             // Something holds it up: look whether the holder still exists.
             self.rescan.dead = true;
@@ -143,12 +150,17 @@ impl Session {
 
     /// Looks at the witnesses, and does what follows.
     pub fn advance(&mut self, services: &mut Services) -> Progress {
+        if self.is_quarantined() {
+            return self.advance_quarantine(services);
+        }
         if self.running {
-            if !self.attachments.values().any(|it| it.disconnected) {
+            if !self.awaits_somebody() {
                 self.rescan.end();
             }
             return Progress::Lives;
         }
+        self.settle();
+        self.evict_violators(services);
         if std::mem::take(&mut self.rescan.dead) {
             self.bury_dead_threads(services);
         }
@@ -169,15 +181,22 @@ impl Session {
             // When W1 was read, not when the others had been read, too.
             let seen = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
             self.books.note_at(StepName::LastUserLeft, seen);
-            if self.destroy.is_none() && !self.attachments.values().any(|it| it.disconnected) {
+            if self.destroy.is_none() && !self.awaits_somebody() {
                 self.rescan.end();
             }
         }
-        let Some(deadline) = self.destroy.as_ref().map(|destroy| destroy.deadline) else {
+        let asked = self.destroy.as_ref().map(|it| (it.deadline, it.operation));
+        let Some((deadline, operation)) = asked else {
             return Progress::Lives;
         };
         self.note_disagreement(found.disagreement.then_some((&readings[..], &found.reason)));
-        if found.destroyable {
+        // An abort waits for nobody who may be blocked: they are all cut off, and the memory that
+        // they have mapped waits for W4. What the probe says stands in the certificate.
+        let aborts = operation == Operation::Abort
+            && [witness::SLOTS, witness::LEDGER, witness::POLLERS]
+                .into_iter()
+                .all(zero);
+        if found.destroyable || aborts {
             self.books.note(StepName::Verdict);
             return self.finish(services, readings);
         }
@@ -188,6 +207,7 @@ impl Session {
         let only_the_poller = zero(witness::SLOTS) && !zero(witness::POLLERS);
         let code = match deadline {
             Some(deadline) if now < deadline => return Progress::Lives,
+            Some(_) if operation == Operation::Abort => ProblemCode::DataplaneBusy,
             Some(_) => ProblemCode::DeadlinePassed,
             // The poller was told at the stop; what it takes is its, not a user's.
             None if only_the_poller && !quiesce_over => return Progress::Lives,
@@ -202,6 +222,11 @@ impl Session {
         Progress::Lives
     }
 
+    /// Whether somebody is watched for who may let go without telling.
+    fn awaits_somebody(&self) -> bool {
+        !self.outcasts.list.is_empty() || self.attachments.values().any(|it| it.disconnected)
+    }
+
     /// What each witness says now; nothing is changed but the kick that is armed.
     pub fn verdict(&mut self, services: &Services) -> Verdict {
         let readings = self.read(services, true);
@@ -211,11 +236,15 @@ impl Session {
             found.disagreement = false;
             found.reason = "a caller came while the witnesses were asked".to_owned();
         }
-        let running = self.running.then_some("the session is running; ");
+        let first = match self.state() {
+            SessionState::Running => "the session is running; ",
+            SessionState::Quarantined => "the session is quarantined; ",
+            _ => "",
+        };
         Verdict {
-            destroyable: found.destroyable && !self.running,
+            destroyable: found.destroyable && first.is_empty(),
             disagreement: found.disagreement,
-            reason: format!("{}{}", running.unwrap_or_default(), found.reason),
+            reason: format!("{first}{}", found.reason),
             at: Timestamp::now(),
             readings,
         }
@@ -231,6 +260,8 @@ impl Session {
         let Some(destroy) = self.destroy.take() else {
             return;
         };
+        // Of an abort: those who were cut off stay so, and may stand in another's certificate.
+        self.books.forget(StepName::Evicted);
         let blockers = self.blockers(services);
         tracing::warn!(session = %self.id, name = %self.spec.name, %code, reason, "not destroyed");
         let disagreement = witness::verdict(&readings).disagreement;
@@ -250,29 +281,20 @@ impl Session {
 
     /// Arms the kicks, makes the callers' stores visible, settles what is here, and reads the
     /// witnesses: W1 first, so that an honest caller whom W1 does not see is not in W2 either.
-    fn read(&mut self, services: &Services, ask_probe: bool) -> Vec<Reading> {
+    pub(super) fn read(&mut self, services: &Services, ask_probe: bool) -> Vec<Reading> {
         for attachment in self.attachments.values() {
             attachment.memory.arm_kick();
         }
         // SYNC: light-heavy
         sync::heavy();
-        let lent = match std::mem::replace(&mut self.place, Place::Poller) {
-            Place::Here(mut runtime) => {
-                self.settle(&mut runtime);
-                let lent = runtime
-                    .lenders_mut()
-                    .map(|lender| lender.lent() as u64)
-                    .sum();
-                self.place = Place::Here(runtime);
-                Some(lent)
-            }
-            elsewhere => {
-                self.place = elsewhere;
-                None
-            }
-        };
+        self.settle();
+        let lent = self.lent();
+        let outcasts = self.outcasts.list.values();
         let mut readings = vec![
-            counters::slots(self.attachments.values().map(|it| &*it.memory)),
+            counters::slots(
+                self.attachments.values().map(|it| &*it.memory),
+                outcasts.map(|it| &*it.attachment.memory),
+            ),
             counters::ledger(lent),
         ];
         if ask_probe {
@@ -280,8 +302,8 @@ impl Session {
                 let sight = it.watched.as_ref().map(|watched| &watched.armed.sight);
                 (it.client.who.pid, sight)
             });
-            let sighting = services.probe.witness(self.id.0, sights);
-            readings.push(sighting.reading);
+            let is_out = |attachment| self.outcasts.list.contains_key(&attachment);
+            readings.push(services.probe.witness(self.id.0, sights, is_out));
         }
         readings.push(ownership::pollers(lent.is_some()));
         if ask_probe {
@@ -290,14 +312,40 @@ impl Session {
         readings
     }
 
+    /// Frames that the ledgers have lent; `None` while a poller has them.
+    pub(super) fn lent(&self) -> Option<u64> {
+        let Place::Here(runtime) = &self.place else {
+            return None;
+        };
+        Some(runtime.lenders().map(|lender| lender.lent() as u64).sum())
+    }
+
+    /// Everybody who may have memory of the session mapped.
+    pub(super) fn holders(&self) -> impl Iterator<Item = &Attachment> {
+        let outcasts = self.outcasts.list.values().map(|it| &it.attachment);
+        self.attachments.values().chain(outcasts)
+    }
+
     /// Everything of the session that W4 is asked about.
-    fn remains_view(&self) -> Remains {
+    pub(super) fn remains_view(&self) -> Remains {
         let mut words = self.departed.words.clone();
-        words.extend(self.attachments.values().map(|it| it.memory.clone()));
+        words.extend(self.holders().map(|it| it.memory.clone()));
         let mut frames = self.departed.frames.clone();
         frames.extend(self.frames.clone());
-        frames.extend(self.attachments.values().filter_map(|it| it.frames.clone()));
+        frames.extend(self.holders().filter_map(|it| it.frames.clone()));
         Remains { words, frames }
+    }
+
+    /// The same, of a session that has ended.
+    pub(super) fn take_remains(&mut self) -> Remains {
+        let remains = self.remains_view();
+        self.attachments.clear();
+        self.outcasts.list.clear();
+        self.departed = Remains::default();
+        self.frames = None;
+        // The runtime refers to the frames: without it they are only the remains'.
+        self.place = Place::Returning;
+        remains
     }
 
     fn note_disagreement(&mut self, seen: Option<(&[Reading], &String)>) {
@@ -314,37 +362,18 @@ impl Session {
 
     fn finish(&mut self, services: &mut Services, readings: Vec<Reading>) -> Progress {
         let destroy = self.destroy.take().expect("only called with a request");
-        let files = std::mem::take(&mut self.watched);
         for attachment in self.attachments.values_mut() {
-            attachment.close(&services.probe, &services.bell);
-        }
-        let mut remains = std::mem::take(&mut self.departed);
-        let holders: Vec<u32> = self
-            .attachments
-            .values()
-            .map(|it| it.client.who.pid)
-            .collect();
-        for (_, attachment) in std::mem::take(&mut self.attachments) {
-            remains.words.push(attachment.memory);
-            remains.frames.extend(attachment.frames);
-        }
-        remains.frames.extend(self.frames.take());
-        // The runtime refers to the frames: without it they are only the remains'.
-        if let Place::Here(runtime) = std::mem::replace(&mut self.place, Place::Returning) {
-            let lent = runtime.lenders().map(onair_ipc::lender::Lender::published);
-            self.books.counts.frames_lent += lent.sum::<u64>();
+            attachment.close(State::Gone, &services.probe, &services.bell);
         }
         self.books.note(StepName::Destroyed);
-        let probe = services.probe_document(files);
-        let bytes = remains.bytes();
-        let certificate = certificate::write(
-            self,
-            &services.identity,
-            &destroy,
-            probe,
+        let issue = certificate::Issue {
+            operation: destroy.operation,
+            deadline_ms: destroy.deadline_ms,
+            requester: destroy.who.clone(),
             readings,
-            (bytes, holders),
-        );
+        };
+        let certificate = certificate::write(self, services, issue);
+        let remains = self.take_remains();
         services.limbo.keep(Some(self.id), remains);
         services.archive.keep(certificate.clone());
         tracing::info!(session = %self.id, name = %self.spec.name, "destroyed");
@@ -359,12 +388,12 @@ impl Session {
     /// The daemon ends with users left: every caller gets `ESTALE`, their memory stays theirs.
     pub fn abandon(&mut self, services: &Services) {
         for attachment in self.attachments.values_mut() {
-            attachment.close(&services.probe, &services.bell);
+            attachment.close(State::Gone, &services.probe, &services.bell);
         }
     }
 }
 
-fn refuse(destroy: Destroy, problem: Problem) {
+pub(super) fn refuse(destroy: Destroy, problem: Problem) {
     // The requester may have gone.
     let _ = destroy.reply.send(Err(problem));
 }

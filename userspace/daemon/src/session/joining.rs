@@ -31,7 +31,10 @@ impl Session {
             // Two applications cannot fill one flow.
             Direction::Send => 1,
         };
-        if self.attachments.len() as u64 + u64::from(self.proving) >= u64::from(most) {
+        let taken = self.attachments.len() as u64
+            + u64::from(self.proving)
+            + self.outcasts.seats(self.spec.direction);
+        if taken >= u64::from(most) {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
@@ -126,7 +129,7 @@ impl Session {
         match &mut self.place {
             Place::Here(runtime) => {
                 if let Err((refused, _, _)) = runtime.attach(lender, own_frames) {
-                    attachment.close(&services.probe, &services.bell);
+                    attachment.close(State::Gone, &services.probe, &services.bell);
                     return Err(limit(refused.to_string()));
                 }
             }
@@ -172,6 +175,10 @@ impl Session {
         reason: AttachRefusal,
     ) {
         let number = lender.attachment();
+        if !self.attachments.contains_key(&number) {
+            // It was cut off meanwhile, and nothing was ever lent to it.
+            return;
+        }
         let Place::Here(runtime) = &mut self.place else {
             tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
             return;
@@ -180,15 +187,5 @@ impl Session {
             tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
         }
         self.settle_departures(services);
-    }
-
-    /// A client wrote words that no client following the protocol writes: it is not admitted any
-    /// more, and what it has stays lent until its process is dead.
-    pub fn violated(&mut self, number: u64) {
-        if let Some(attachment) = self.attachments.get(&number) {
-            attachment.memory.set_state(State::Revoked);
-            attachment.memory.stop();
-            while attachment.memory.wake_some(64) {}
-        }
     }
 }

@@ -4,8 +4,10 @@ use std::convert::Infallible;
 
 use onair_api::{EventKind, Problem, ProblemCode, ReconciledCause};
 use onair_ipc::lender::Lender;
+use onair_ipc::memory::State;
 use tokio::sync::oneshot;
 
+use super::attachment::Attachment;
 use super::{Place, Session, blockers};
 use crate::control::action::Reply;
 use crate::dataplane::Command;
@@ -24,7 +26,10 @@ impl Session {
     /// The client gives its attachment back. Refused while its callers or frames are out.
     pub fn detach(&mut self, services: &mut Services, number: u64, reply: Reply<()>) {
         let Some(attachment) = self.attachments.get(&number) else {
-            let _ = reply.send(Ok(()));
+            let _ = reply.send(Err(Problem::new(
+                ProblemCode::StaleSession,
+                "the attachment was cut off",
+            )));
             return;
         };
         let memory = attachment.memory.clone();
@@ -59,11 +64,17 @@ impl Session {
             attachment.memory.stop();
             while attachment.memory.wake_some(64) {}
             self.rescan.begin();
+        } else if let Some(outcast) = self.outcasts.list.get_mut(&number) {
+            outcast.attachment.disconnected = true;
+            outcast.attachment.outlived = Some(attached);
         }
     }
 
     /// The process of an attachment is dead, so that no thread of it runs.
     pub fn process_ended(&mut self, services: &mut Services, number: u64) {
+        if self.outcast_died(services, number) {
+            return;
+        }
         self.leave(
             services,
             number,
@@ -126,8 +137,8 @@ impl Session {
         ) else {
             return;
         };
-        self.books.counts.frames_reclaimed += lender.settle(|_| ()) as u64;
-        self.books.counts.frames_lent += lender.published();
+        lender.settle(|_| ());
+        self.books.ended(&lender);
         let who = attachment.client.who.clone();
         let slots = attachment
             .memory
@@ -137,7 +148,7 @@ impl Session {
             .count() as u64;
         // Nobody of a dead process runs, and a client that detached said that it holds nothing.
         let frames = lender.credit_dead_process().len() as u64;
-        attachment.close(&services.probe, &services.bell);
+        attachment.close(State::Gone, &services.probe, &services.bell);
         let cause = match how {
             Leaving::Detach(reply) => {
                 // The requester may have gone.
@@ -156,6 +167,11 @@ impl Session {
         };
         self.tell(services, gone);
         tracing::info!(session = %self.id, attachment = number, pid = who.pid, "attachment ended");
+        self.part(services, attachment);
+    }
+
+    /// Keeps the memory of an attachment that has ended until nobody has it mapped.
+    pub(super) fn part(&mut self, services: &mut Services, attachment: Attachment) {
         self.departed.words.push(attachment.memory);
         self.departed.frames.extend(attachment.frames);
         if self.running {

@@ -11,9 +11,11 @@ mod burying;
 mod certificate;
 mod convert;
 mod drain;
+mod evicting;
 mod joining;
 mod leaving;
 mod metrics;
+mod quarantine;
 mod running;
 mod warnings;
 
@@ -22,16 +24,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onair_api::{
-    Blocker, Certificate, Direction, EventKind, Operation, Problem, ProblemCode, Reconciled,
-    SessionId, SessionSpec, SessionState, SessionView, Timestamp, WatchedFile, Who,
+    AttachmentView, Blocker, Certificate, Direction, EventKind, Operation, Problem, ProblemCode,
+    Reconciled, SessionId, SessionSpec, SessionState, SessionView, Timestamp, WatchedFile, Who,
 };
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
+use onair_ipc::lender::Violation;
 
 use self::attachment::Attachment;
 use self::books::Books;
 pub use self::certificate::complete;
 pub use self::drain::Progress;
+pub use self::evicting::Answer;
+use self::evicting::{Outcast, Outcasts};
 use self::leaving::Leaving;
 use self::warnings::Warnings;
 use crate::control::action::Reply;
@@ -95,6 +100,11 @@ pub struct Session {
     /// Attachments whose proof is under way.
     proving: u32,
     leaving: BTreeMap<u64, Leaving>,
+    /// Those who were cut off, while something of theirs is left.
+    outcasts: Outcasts,
+    /// Those whose words were found to be wrong while the ledgers are here.
+    violators: BTreeMap<u64, Violation>,
+    quarantined: bool,
     departed: Remains,
     /// Files that were watched for its clients, also for those who have left.
     watched: Vec<WatchedFile>,
@@ -160,6 +170,9 @@ impl Session {
             attachments: BTreeMap::new(),
             proving: 0,
             leaving: BTreeMap::new(),
+            outcasts: Outcasts::default(),
+            violators: BTreeMap::new(),
+            quarantined: false,
             departed: Remains::default(),
             watched: Vec::new(),
             books: Books::default(),
@@ -176,8 +189,23 @@ impl Session {
         convert::geometry(spec).frames_len() as u64
     }
 
+    /// Bytes of frame memory that it takes at most, with what evicted senders still have.
+    pub fn taken_bytes(&self) -> u64 {
+        let outcasts = self.outcasts.list.values();
+        let frames = outcasts.filter_map(|it| it.attachment.frames.as_ref());
+        Self::memory_bytes(&self.spec) + frames.map(|it| it.len() as u64).sum::<u64>()
+    }
+
+    /// Whether it has the attachment `number`, not cut off.
+    pub fn has(&self, number: u64) -> bool {
+        self.attachments.contains_key(&number)
+    }
+
     /// The state, as the API names it.
     pub fn state(&self) -> SessionState {
+        if self.quarantined {
+            return SessionState::Quarantined;
+        }
         match (&self.destroy, self.running) {
             (Some(_), _) => SessionState::Draining,
             (None, true) => SessionState::Running,
@@ -203,11 +231,7 @@ impl Session {
             owner: Some(self.owner.clone()),
             created_at: self.created_at,
             stopped_at: self.stopped_at,
-            attachments: self
-                .attachments
-                .values()
-                .map(|attachment| attachment.view(self.lent_to(attachment.number)))
-                .collect(),
+            attachments: self.attachment_views(),
             counters: convert::counters(&self.stats),
         }
     }
@@ -228,13 +252,17 @@ impl Session {
 
     /// Who uses it.
     pub fn blockers(&self, services: &Services) -> Vec<Blocker> {
-        let waiters = services.probe.waiters(self.id.0);
+        let mut waiters = services.probe.waiters(self.id.0);
+        waiters.retain(|waiter| !self.outcasts.list.contains_key(&waiter.attachment));
         let mut all = blockers::list(self.attachments.values(), waiters);
         if let (Place::Here(runtime), false) = (&self.place, self.running) {
             all.extend(runtime.lenders().filter_map(|lender| {
                 let attachment = self.attachments.get(&lender.attachment())?;
                 blockers::of_ledger(attachment, lender.lends())
             }));
+        }
+        if self.quarantined {
+            self.add_mappers(&mut all);
         }
         all
     }
@@ -264,10 +292,16 @@ impl Session {
         }
     }
 
-    /// The attachment that `connection` carries.
+    fn attachment_views(&self) -> Vec<AttachmentView> {
+        let outcasts = self.outcasts.list.values().map(Outcast::view);
+        let all = self.attachments.values();
+        let all = all.map(|it| it.view(self.lent_to(it.number)));
+        all.chain(outcasts).collect()
+    }
+
+    /// The attachment that `connection` carries, also if it was cut off.
     pub fn attachment_of(&self, connection: u64) -> Option<u64> {
-        self.attachments
-            .values()
+        self.holders()
             .find(|attachment| attachment.client.connection == connection)
             .map(|attachment| attachment.number)
     }

@@ -93,10 +93,11 @@ impl Session {
                 return;
             }
             self.settle_departures(services);
-            let Place::Here(mut runtime) = std::mem::replace(&mut self.place, Place::Poller) else {
+            self.settle();
+            self.evict_violators(services);
+            let Place::Here(runtime) = std::mem::replace(&mut self.place, Place::Poller) else {
                 unreachable!("looked at above");
             };
-            self.settle(&mut runtime);
             self.running = true;
             self.generation += 1;
             self.stopped_at = None;
@@ -122,26 +123,38 @@ impl Session {
     }
 
     /// The poller handed the runtime back.
-    pub fn handed_back(&mut self, services: &mut Services, mut runtime: Box<Runtime>) {
-        self.settle(&mut runtime);
-        self.place = Place::Here(runtime);
+    pub fn handed_back(&mut self, services: &mut Services, runtime: Box<Runtime>) {
+        self.take_over(services, runtime);
         self.quiesce_sent = None;
         self.books.note(StepName::PollersQuiesced);
-        self.settle_departures(services);
         self.try_start(services);
+    }
+
+    /// What its poller was told since, and what happened meanwhile, is done here.
+    fn take_over(&mut self, services: &mut Services, runtime: Box<Runtime>) {
+        self.place = Place::Here(runtime);
+        self.settle();
+        self.settle_evictions(services);
+        self.settle_departures(services);
     }
 
     /// A poller did not take the session: it is stopped again.
     pub fn refused(&mut self, services: &mut Services, runtime: Box<Runtime>) {
-        self.place = Place::Here(runtime);
+        self.take_over(services, runtime);
         self.running = true;
         self.stop(services);
     }
 
-    /// Takes back what nobody took, and credits what was given back.
-    pub(super) fn settle(&mut self, runtime: &mut Runtime) {
+    /// Takes back what nobody took, and credits what was given back, if the ledgers are here.
+    pub(super) fn settle(&mut self) {
+        let Place::Here(runtime) = &mut self.place else {
+            return;
+        };
         for lender in runtime.lenders_mut() {
-            self.books.counts.frames_reclaimed += lender.settle(|_| ()) as u64;
+            lender.settle(|_| ());
+            if let Some(violation) = lender.take_violation() {
+                self.violators.insert(lender.attachment(), violation);
+            }
         }
     }
 

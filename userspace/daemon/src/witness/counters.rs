@@ -5,26 +5,36 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
 
-use super::{LEDGER, SLOTS, some};
+use super::{LEDGER, SLOTS, some, without};
 
 /// Reads the slots of all attachments. The kick must be armed and the heavy fence executed before.
-pub fn slots<'a>(attachments: impl Iterator<Item = &'a AttachmentMemory>) -> Reading {
+/// Calls of `outcasts`, who were cut off, are told and not counted.
+pub fn slots<'a>(
+    attachments: impl Iterator<Item = &'a AttachmentMemory>,
+    outcasts: impl Iterator<Item = &'a AttachmentMemory>,
+) -> Reading {
+    let calls = |memory: &AttachmentMemory| {
+        let users = memory.users();
+        users.iter().map(SlotReading::calls).sum::<u64>()
+    };
+    let left_out = outcasts.map(calls).sum();
     let mut users = 0_u64;
     let mut attached = 0;
     for memory in attachments {
         attached += 1;
-        users += memory.users().iter().map(SlotReading::calls).sum::<u64>();
+        users += calls(memory);
     }
     Reading {
         witness: Witness::W1,
         name: SLOTS.into(),
         says: if users == 0 { Says::Zero } else { Says::Users },
         users,
-        left_out: 0,
+        left_out,
         detail: format!(
-            "{} in progress in {}",
+            "{} in progress in {}{}",
             some(users, "call"),
-            some(attached, "attachment")
+            some(attached, "attachment"),
+            without(left_out, "call")
         ),
         word_of: WordOf::Client,
         at_monotonic_ns: sys::monotonic_ns(),

@@ -37,6 +37,14 @@ fn some(count: u64, noun: &str) -> String {
     }
 }
 
+/// What a reading leaves out: things of clients that were cut off.
+fn without(count: u64, noun: &str) -> String {
+    match count {
+        0 => String::new(),
+        _ => format!("; not counting {} of evicted clients", some(count, noun)),
+    }
+}
+
 /// What follows from the readings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

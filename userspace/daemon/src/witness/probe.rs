@@ -6,7 +6,7 @@ use onair_api::{ProbeMode, ProbeState, Reading, Says, Timestamp, Witness, WordOf
 use onair_ipc::{site, sys};
 use onair_probe::{Blind, Events, Probe, ProbeConfig, Sight, State, Waiter};
 
-use super::{PROBE, some};
+use super::{PROBE, some, without};
 use crate::config::{Config, ms};
 
 /// The probe as the configuration wants it and as it turned out.
@@ -16,15 +16,6 @@ pub struct ProbeLink {
     probe: Result<Probe, String>,
     /// When the daemon's own canary last came through.
     canary_at: Cell<Option<Timestamp>>,
-}
-
-/// What the witness said, and the callers that it named.
-#[derive(Debug)]
-pub struct Sighting {
-    /// The reading.
-    pub reading: Reading,
-    /// Callers that are blocked.
-    pub blocked: Vec<Waiter>,
 }
 
 fn own_site(session: u64, argument: u64) {
@@ -134,24 +125,22 @@ impl ProbeLink {
 
     /// The witness's reading. Zero is only said if the daemon's own canary comes through and each
     /// client's sites are armed at this moment; `sights` has each client's pid, with `None` for one
-    /// that is not watched.
+    /// that is not watched. Callers of attachments that are `out`, cut off, are told and not counted.
     pub fn witness<'a>(
         &self,
         session: u64,
         sights: impl Iterator<Item = (u32, Option<&'a Sight>)>,
-    ) -> Sighting {
-        let make = |says, users, detail: String, blocked| Sighting {
-            reading: Reading {
-                witness: Witness::W2,
-                name: PROBE.into(),
-                says,
-                users,
-                left_out: 0,
-                detail,
-                word_of: WordOf::Kernel,
-                at_monotonic_ns: sys::monotonic_ns(),
-            },
-            blocked,
+        out: impl Fn(u64) -> bool,
+    ) -> Reading {
+        let make = |says, users, left_out, detail: String| Reading {
+            witness: Witness::W2,
+            name: PROBE.into(),
+            says,
+            users,
+            left_out,
+            detail,
+            word_of: WordOf::Kernel,
+            at_monotonic_ns: sys::monotonic_ns(),
         };
         // What is not proven is unknown where the probe is required, and said aloud elsewhere.
         let unproven = |reason: String| {
@@ -159,7 +148,7 @@ impl ProbeLink {
                 ProbeMode::Required => Says::Unknown,
                 ProbeMode::Preferred | ProbeMode::Off => Says::NotApplicable,
             };
-            make(says, 0, reason, Vec::new())
+            make(says, 0, 0, reason)
         };
         let probe = match &self.probe {
             Ok(probe) => probe,
@@ -169,14 +158,14 @@ impl ProbeLink {
             Ok(reading) => reading,
             Err(error) => return unproven(chain(&error)),
         };
-        if reading.users() > 0 {
-            let users = reading.users();
-            return make(
-                Says::Users,
-                users,
-                format!("{} blocked", some(users, "caller")),
-                reading.blocked,
-            );
+        // Only who is listed by name is left out: whatever else was counted is a user.
+        let left_out = reading.blocked.iter().filter(|it| out(it.attachment));
+        let left_out = left_out.count() as u64;
+        let users = reading.users().saturating_sub(left_out);
+        let but = without(left_out, "blocked caller");
+        if users > 0 {
+            let detail = format!("{} blocked{but}", some(users, "caller"));
+            return make(Says::Users, users, left_out, detail);
         }
         if let Err(blind) = probe.self_test() {
             return unproven(format!("probe_blind: {blind}"));
@@ -193,15 +182,9 @@ impl ProbeLink {
                 None => return unproven(format!("process {pid} is not watched")),
             }
         }
-        make(
-            Says::Zero,
-            0,
-            format!(
-                "no caller blocked; {} watched, the canary came through",
-                some(watched, "client")
-            ),
-            Vec::new(),
-        )
+        let watched = some(watched, "client");
+        let detail = format!("no caller blocked{but}; {watched} watched, the canary came through");
+        make(Says::Zero, 0, left_out, detail)
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onair_api::{
     AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
-    CertificateList, Counts, Dataplane, EventKind, EventName, Health, HealthStatus, HeldFrame,
-    Memory, Operation, Probe, ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says,
-    SessionCounters, SessionId, SessionList, SessionName, SessionRef, SessionSpec, SessionState,
-    SessionTally, SessionView, SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via,
-    WaitsIn, Who, Witness, WordOf,
+    CertificateList, Counts, Dataplane, EventKind, EventName, Eviction, EvictionCause,
+    EvictionList, Health, HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode, ProbeState,
+    Problem, ProblemCode, Reading, Says, SessionCounters, SessionId, SessionList, SessionName,
+    SessionRef, SessionSpec, SessionState, SessionTally, SessionView, SpecDocument, Step, StepName,
+    Timestamp, Verdict, Versions, Via, WaitsIn, Who, Witness, WordOf,
 };
 use onaird::control::action::{Action, Caller};
 use onaird::control::events::{Hub, Interest, LastSeen, Subject, Subscription};
@@ -107,6 +107,45 @@ impl Actor {
                     }
                     result => drop(reply.send(result)),
                 }
+            }
+            Action::Evict {
+                caller,
+                session,
+                attachment,
+                reply,
+            } => {
+                let evicted = self.evict(&caller, &session, Some(attachment));
+                drop(reply.send(evicted.and_then(|mut all| {
+                    let detail = format!("no attachment {attachment}");
+                    all.pop()
+                        .ok_or_else(|| Problem::new(ProblemCode::NoSuchAttachment, detail))
+                })));
+            }
+            Action::EvictAll {
+                caller,
+                session,
+                reply,
+            } => {
+                let evicted = self.evict(&caller, &session, None);
+                drop(reply.send(evicted.map(|evicted| EvictionList { evicted })));
+            }
+            Action::Abort {
+                caller,
+                session,
+                reply,
+            } => {
+                let stopped = self.turn(&caller, &session, SessionState::Stopped);
+                drop(reply.send(stopped.and_then(|_| {
+                    self.evict(&caller, &session, None)?;
+                    self.destroy(&caller, &session, Operation::Abort, None)
+                })));
+            }
+            Action::Quarantine {
+                caller,
+                session,
+                reply,
+            } => {
+                drop(reply.send(self.destroy(&caller, &session, Operation::Quarantine, None)));
             }
             Action::Blockers {
                 caller,
@@ -254,6 +293,29 @@ impl Actor {
         self.hub.subscribe(interest, after)
     }
 
+    fn evict(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        one: Option<u64>,
+    ) -> Result<Vec<Eviction>, Problem> {
+        let at = self.find(caller, session)?;
+        let attachments = &mut self.sessions[at].view.attachments;
+        let gone = attachments.extract_if(.., |it| one.is_none_or(|one| it.attachment == one));
+        Ok(gone
+            .map(|it| Eviction {
+                attachment: it.attachment,
+                pid: it.pid,
+                command: it.command,
+                at: Timestamp::now(),
+                cause: EvictionCause::Requested,
+                callers_inside: it.threads_inside,
+                frames_revoked: 2,
+                frames_set_aside: 1,
+            })
+            .collect())
+    }
+
     fn turn(
         &mut self,
         caller: &Caller,
@@ -288,7 +350,7 @@ impl Actor {
             let detail = format!("session {} is running", view.name);
             return Err(Problem::new(ProblemCode::Running, detail));
         }
-        if !view.attachments.is_empty() {
+        if !view.attachments.is_empty() && operation != Operation::Quarantine {
             return Err(Problem::new(ProblemCode::Busy, "1 caller is blocked")
                 .with_blockers(vec![blocker()])
                 .with_verdict(busy_verdict()));

@@ -50,8 +50,12 @@ async fn openapi__read__then_every_path_answer_and_schema_is_there() {
         "get /v1/sessions/{id}/certificate",
         "get /v1/sessions/{id}/verdict",
         "post /v1/sessions",
+        "post /v1/sessions/{id}/abort",
+        "post /v1/sessions/{id}/attachments/{attachment}/evict",
         "post /v1/sessions/{id}/destroy",
         "post /v1/sessions/{id}/destroy_wait",
+        "post /v1/sessions/{id}/evict",
+        "post /v1/sessions/{id}/quarantine",
         "post /v1/sessions/{id}/start",
         "post /v1/sessions/{id}/stop",
     ];

@@ -9,5 +9,6 @@ mod bodies;
 mod connections;
 mod document;
 mod events;
+mod evictions;
 mod metrics;
 mod sessions;

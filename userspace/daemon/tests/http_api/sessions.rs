@@ -253,6 +253,10 @@ async fn session__stranger_asks__then_forbidden() {
         ("GET", "/v1/sessions/cam1"),
         ("POST", "/v1/sessions/cam1/stop"),
         ("POST", "/v1/sessions/cam1/destroy"),
+        ("POST", "/v1/sessions/cam1/evict"),
+        ("POST", "/v1/sessions/cam1/attachments/1/evict"),
+        ("POST", "/v1/sessions/cam1/abort"),
+        ("POST", "/v1/sessions/cam1/quarantine"),
     ] {
         let problem = as_nobody(method, path).await;
         assert_eq!(problem["code"], "forbidden", "{method} {path}");

@@ -43,8 +43,9 @@ impl<'a> Held<'a> {
         self.attachment.meta(self.lease)
     }
 
-    /// The frame's bytes, `frame_bytes` of them. After an eviction they may change or read as
-    /// zeros: the daemon takes the frame back without asking.
+    /// The frame's bytes, `frame_bytes` of them. They stay as they are also after an eviction: the
+    /// daemon takes the frame back in its books, and writes to it only when this process has let go
+    /// of the memory.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         let base = self.attachment.frame_base(self.lease.frame);

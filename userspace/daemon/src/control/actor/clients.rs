@@ -69,6 +69,11 @@ impl Actor {
                 wait,
                 reply,
             } => self.destroy_own(connection, who, wait, reply),
+            AttachAction::Abort {
+                connection,
+                who,
+                reply,
+            } => self.abort_own(connection, who, reply),
             AttachAction::Kick { connection } => {
                 if let Some((id, number)) = self.carried_by(connection) {
                     let progress =
@@ -111,20 +116,14 @@ impl Actor {
         wait: Option<Duration>,
         reply: Reply<Box<Certificate>>,
     ) {
-        let Some((id, number)) = self.carried_by(connection) else {
-            let problem = Problem::new(ProblemCode::StaleSession, "the session is gone");
-            let _ = reply.send(Err(problem));
-            return;
+        let (id, number) = match self.owned_by(connection) {
+            Ok(found) => found,
+            Err(problem) => {
+                let _ = reply.send(Err(problem));
+                return;
+            }
         };
         let session = self.sessions.get_mut(&id).expect("just found");
-        if session.owner_connection != Some(connection) {
-            let _ = reply.send(Err(Problem::new(
-                ProblemCode::Forbidden,
-                "only the process that created the session destroys it here; operators use the \
-                 control socket",
-            )));
-            return;
-        }
         if session.is_stopped_by(number) {
             session.stop(&mut self.services);
         }
@@ -143,7 +142,13 @@ impl Actor {
         if self.ending.is_some() {
             return Err(shutting_down());
         }
-        let id = self.find(caller, session)?;
+        let id = self.find(caller, session).map_err(|problem| {
+            // A client's handle on it is stale: there is nothing that it could wait for.
+            match problem.code {
+                ProblemCode::Quarantined => stale(session),
+                _ => problem,
+            }
+        })?;
         if let Some(reason) = self.services.probe.refusal() {
             return Err(Problem::new(ProblemCode::ProbeBlind, reason));
         }
@@ -161,8 +166,8 @@ impl Actor {
     }
 
     pub(super) fn carried_by(&self, connection: ConnectionId) -> Option<(u64, u64)> {
-        self.sessions
-            .values()
+        let all = self.sessions.values().chain(self.quarantined.values());
+        all.into_iter()
             .find_map(|session| Some((session.id.0, session.attachment_of(connection)?)))
     }
 }

@@ -62,9 +62,18 @@ impl Actor {
                     what,
                 } => {
                     tracing::error!(session, attachment, ?what, "a client broke the protocol");
-                    if let Some(session) = self.sessions.get_mut(&session) {
-                        session.violated(attachment);
-                    }
+                    let progress = self.with(session, |session, services| {
+                        session.violated(services, attachment);
+                        session.advance(services)
+                    });
+                    self.follow(session, progress);
+                }
+                PollerEvent::Evicted { session, evicted } => {
+                    let progress = self.with(session, |session, services| {
+                        session.evicted(services, evicted);
+                        session.advance(services)
+                    });
+                    self.follow(session, progress);
                 }
                 other => self.services.report(&other),
             }

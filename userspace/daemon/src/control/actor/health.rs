@@ -50,7 +50,7 @@ impl Actor {
             destroyed: self.destroyed,
             ..SessionTally::default()
         };
-        for session in self.sessions.values() {
+        for session in self.sessions.values().chain(self.quarantined.values()) {
             match session.state() {
                 SessionState::Created => tally.created += 1,
                 SessionState::Running => tally.running += 1,

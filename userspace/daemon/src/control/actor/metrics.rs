@@ -75,7 +75,7 @@ impl Actor {
     }
 
     fn measure_sessions(&self, metrics: &mut Exposition) {
-        for session in self.sessions.values() {
+        for session in self.sessions.values().chain(self.quarantined.values()) {
             session.measure(&self.services, metrics);
         }
         let tally = self.tally();

@@ -6,6 +6,7 @@
 
 mod clients;
 mod events;
+mod evictions;
 mod health;
 mod metrics;
 mod requests;
@@ -26,7 +27,7 @@ use super::attach::AttachAction;
 use super::events::Subject;
 use crate::config::ms;
 use crate::services::Services;
-use crate::session::{Destroy, Progress, Session};
+use crate::session::{Answer, Destroy, Progress, Session};
 
 /// Places in the probe's counters: sessions that live at a time.
 const INDICES: u32 = 1024;
@@ -40,6 +41,8 @@ const OUTBOX_PAUSE: Duration = Duration::from_millis(1);
 pub struct Actor {
     services: Services,
     sessions: BTreeMap<u64, Session>,
+    /// Those that have no name any more, until their last holder is gone.
+    quarantined: BTreeMap<u64, Session>,
     counter: u32,
     attachments: u64,
     destroyed: u64,
@@ -74,6 +77,7 @@ impl Actor {
         Self {
             services,
             sessions: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
             counter: 0,
             attachments: 0,
             destroyed: 0,
@@ -150,7 +154,9 @@ impl Actor {
                 reply,
             } => self.create(&caller, *spec, None, reply),
             Action::List { reply } => {
-                let sessions = self.sessions.values().map(Session::view).collect();
+                let all = self.sessions.values().chain(self.quarantined.values());
+                let mut sessions: Vec<_> = all.map(Session::view).collect();
+                sessions.sort_by_key(|it| it.id);
                 let _ = reply.send(Ok(SessionList { sessions }));
             }
             Action::Show {
@@ -158,10 +164,8 @@ impl Actor {
                 session,
                 reply,
             } => {
-                let view = self
-                    .find(&caller, &session)
-                    .map(|id| self.sessions[&id].view());
-                let _ = reply.send(view);
+                let found = self.find_any(&caller, &session);
+                let _ = reply.send(found.map(|id| self.any(id).view()));
             }
             Action::Stop {
                 caller,
@@ -213,13 +217,36 @@ impl Actor {
                 deadline_ms,
                 reply,
             } => self.destroy(&caller, &session, Some((deadline, deadline_ms)), reply),
+            Action::Evict {
+                caller,
+                session,
+                attachment,
+                reply,
+            } => self.evict(&caller, &session, Some(attachment), Answer::One(reply)),
+            Action::EvictAll {
+                caller,
+                session,
+                reply,
+            } => self.evict(&caller, &session, None, Answer::All(reply)),
+            Action::Abort {
+                caller,
+                session,
+                reply,
+            } => self.abort(&caller, &session, reply),
+            Action::Quarantine {
+                caller,
+                session,
+                reply,
+            } => {
+                let _ = reply.send(self.quarantine(&caller, &session));
+            }
             Action::Blockers {
                 caller,
                 session,
                 reply,
             } => {
-                let list = self.find(&caller, &session).map(|id| {
-                    let session = &self.sessions[&id];
+                let list = self.find_any(&caller, &session).map(|id| {
+                    let session = self.any(id);
                     BlockerList {
                         session: session.id,
                         name: session.spec.name.clone(),
@@ -234,9 +261,12 @@ impl Actor {
                 session,
                 reply,
             } => {
-                let verdict = self.find(&caller, &session).map(|id| {
-                    let session = self.sessions.get_mut(&id).expect("just found");
-                    session.verdict(&self.services)
+                let found = self.find_any(&caller, &session);
+                let verdict = found.map(|id| {
+                    let quarantined = &mut self.quarantined;
+                    let session = self.sessions.get_mut(&id);
+                    let session = session.or_else(|| quarantined.get_mut(&id));
+                    session.expect("just found").verdict(&self.services)
                 });
                 let _ = reply.send(verdict);
             }
@@ -278,7 +308,8 @@ impl Actor {
             self.services.tell_probe_state();
             self.services.archive.trim();
         }
-        let ids: Vec<u64> = self.sessions.keys().copied().collect();
+        let all = self.sessions.keys().chain(self.quarantined.keys());
+        let ids: Vec<u64> = all.copied().collect();
         for id in ids {
             let progress = self.with(id, |session, services| session.tick(services, now));
             self.follow(id, progress);
@@ -289,8 +320,10 @@ impl Actor {
     fn wake_at(&mut self) -> Instant {
         let now = Instant::now();
         let mut wake = self.patrol_at;
-        let sessions = self.sessions.values().filter_map(Session::wake_at);
-        wake = sessions.fold(wake, Instant::min);
+        let sessions = self.sessions.values().chain(self.quarantined.values());
+        wake = sessions
+            .filter_map(Session::wake_at)
+            .fold(wake, Instant::min);
         if !self.services.limbo.is_empty() {
             wake = wake.min(now + LIMBO_PAUSE);
         }
@@ -303,13 +336,21 @@ impl Actor {
         wake
     }
 
-    /// Does something to a session, if it lives.
+    /// A session that was found.
+    fn any(&self, id: u64) -> &Session {
+        let found = self.sessions.get(&id).or_else(|| self.quarantined.get(&id));
+        found.expect("just found")
+    }
+
+    /// Does something to a session, if it lives or is quarantined.
     fn with(
         &mut self,
         id: u64,
         act: impl FnOnce(&mut Session, &mut Services) -> Progress,
     ) -> Progress {
-        match self.sessions.get_mut(&id) {
+        let quarantined = &mut self.quarantined;
+        let found = self.sessions.get_mut(&id);
+        match found.or_else(|| quarantined.get_mut(&id)) {
             Some(session) => act(session, &mut self.services),
             None => Progress::Lives,
         }
@@ -317,15 +358,21 @@ impl Actor {
 
     /// Takes a destroyed session out, and answers who asked.
     fn follow(&mut self, id: u64, progress: Progress) {
-        let Progress::Destroyed(certificate, destroy) = progress else {
-            return;
+        let answer = match progress {
+            Progress::Lives => return,
+            Progress::Destroyed(certificate, destroy) => Some((certificate, destroy)),
+            Progress::Freed => None,
         };
-        if let Some(session) = self.sessions.remove(&id) {
+        let gone = self.sessions.remove(&id);
+        if let Some(session) = gone.or_else(|| self.quarantined.remove(&id)) {
             // To the end: the kernel's counter at a place may have to run out first.
             self.free_indices.push_back(session.index);
             self.destroyed += 1;
         }
         self.sweep_limbo();
+        let Some((certificate, destroy)) = answer else {
+            return;
+        };
         let reference = SessionRef::Id(certificate.session);
         let completed = self.services.archive.find(&reference).cloned();
         let _ = destroy

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use onair_api::{
-    Certificate, EventKind, Operation, Problem, ProblemCode, SessionId, SessionRef, SessionSpec,
-    SessionView, Who,
+    Certificate, EventKind, Operation, Problem, ProblemCode, SessionId, SessionName, SessionRef,
+    SessionSpec, SessionView, Who,
 };
 
 use super::Actor;
@@ -59,12 +59,8 @@ impl Actor {
                 ),
             ));
         }
-        let taken: u64 = self
-            .sessions
-            .values()
-            .map(|it| Session::memory_bytes(&it.spec))
-            .sum::<u64>()
-            + self.services.limbo.bytes();
+        let all = self.sessions.values().chain(self.quarantined.values());
+        let taken = all.map(Session::taken_bytes).sum::<u64>() + self.services.limbo.bytes();
         let wanted = Session::memory_bytes(&spec);
         if taken + wanted > limits.frame_memory_mb << 20 {
             return Err(Problem::new(
@@ -78,7 +74,9 @@ impl Actor {
                 ),
             ));
         }
-        if let Some(other) = self.sessions.values().find(|it| it.listens_where(&spec)) {
+        let with_a_poller = self.quarantined.values().filter(|it| it.is_with_a_poller());
+        let mut listeners = self.sessions.values().chain(with_a_poller);
+        if let Some(other) = listeners.find(|it| it.listens_where(&spec)) {
             return Err(Problem::new(
                 ProblemCode::InvalidSpec,
                 format!(
@@ -190,7 +188,30 @@ impl Actor {
         }
     }
 
+    /// The session that `connection`'s process created, and the attachment.
+    pub(super) fn owned_by(&self, connection: ConnectionId) -> Result<(u64, u64), Problem> {
+        let gone = || Problem::new(ProblemCode::StaleSession, "the session is gone");
+        let (id, number) = self.carried_by(connection).ok_or_else(gone)?;
+        let session = self.sessions.get(&id).ok_or_else(gone)?;
+        if !session.has(number) {
+            return Err(gone());
+        }
+        if session.owner_connection != Some(connection) {
+            return Err(Problem::new(
+                ProblemCode::Forbidden,
+                "only the process that created the session destroys it here; operators use the \
+                 control socket",
+            ));
+        }
+        Ok((id, number))
+    }
+
     pub(super) fn missing(&self, session: &SessionRef) -> Problem {
+        if let SessionRef::Id(id) = session
+            && let Some(found) = self.quarantined.get(&id.0)
+        {
+            return quarantined(&found.spec.name);
+        }
         let known = match session {
             SessionRef::Id(id) => {
                 // Ids of this daemon up to the counter were given out; those of another daemon's
@@ -222,6 +243,13 @@ pub(super) fn stale(session: &SessionRef) -> Problem {
     Problem::new(
         ProblemCode::StaleSession,
         format!("session {session} was destroyed"),
+    )
+}
+
+pub(super) fn quarantined(name: &SessionName) -> Problem {
+    Problem::new(
+        ProblemCode::Quarantined,
+        format!("session {name} is quarantined"),
     )
 }
 

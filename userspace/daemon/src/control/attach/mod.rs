@@ -108,6 +108,15 @@ pub enum AttachAction {
         /// The proof.
         reply: Reply<Box<Certificate>>,
     },
+    /// Abort the session that the connection is attached to and owns.
+    Abort {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Who asks.
+        who: Who,
+        /// The proof.
+        reply: Reply<Box<Certificate>>,
+    },
     /// A caller of the connection's attachment left while the session drains.
     Kick {
         /// Which connection.

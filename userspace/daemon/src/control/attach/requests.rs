@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_api::{Problem, ProblemCode, SessionRef, Who};
+use onair_api::{Certificate, Problem, ProblemCode, SessionRef, Who};
 use onair_ipc::message::{PROTOCOL, Request, Response};
 use onair_probe::{Armed, Probe};
 use tokio::sync::{mpsc, oneshot};
@@ -109,6 +109,10 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
             connection.destroy(wait_ms).await.unwrap_or_else(refuse),
             Stage::Attached,
         ),
+        (Request::Abort {}, Stage::Attached) => Outcome::plain(
+            connection.abort().await.unwrap_or_else(refuse),
+            Stage::Attached,
+        ),
         (request, stage) => {
             let name = match request {
                 Request::Hello { .. } => "hello",
@@ -117,6 +121,7 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
                 Request::Proved {} => "proved",
                 Request::Detach {} => "detach",
                 Request::Destroy { .. } => "destroy",
+                Request::Abort {} => "abort",
             };
             let why = match &stage {
                 Stage::New => "say hello first",
@@ -307,10 +312,25 @@ impl Connection {
                 reply,
             })
             .await?;
-        Ok(Response::Destroyed {
-            certificate: serde_json::to_value(&*certificate).map_err(|error| {
-                Problem::new(ProblemCode::Internal, format!("certificate: {error}"))
-            })?,
-        })
+        destroyed(&certificate)
     }
+
+    async fn abort(&self) -> Result<Response, Problem> {
+        let connection = self.id;
+        let who = self.who();
+        let certificate = self
+            .ask(|reply| AttachAction::Abort {
+                connection,
+                who,
+                reply,
+            })
+            .await?;
+        destroyed(&certificate)
+    }
+}
+
+fn destroyed(certificate: &Certificate) -> Result<Response, Problem> {
+    let certificate = serde_json::to_value(certificate)
+        .map_err(|error| Problem::new(ProblemCode::Internal, format!("certificate: {error}")))?;
+    Ok(Response::Destroyed { certificate })
 }

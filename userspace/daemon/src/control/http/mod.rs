@@ -9,6 +9,7 @@ mod body;
 mod certificates;
 mod connection;
 mod events;
+mod evictions;
 mod guard;
 mod health;
 mod limits;

@@ -113,6 +113,15 @@ refusals! {
     OfDestroy: InvalidRequest NoSuchSession StaleSession Running Busy Draining Quarantined
         Forbidden RequestTimeout TooLarge HeadersTooLarge ProbeBlind DataplaneBusy Overloaded
         ShuttingDown Internal;
+    /// Of cutting one client off.
+    OfEvict: InvalidRequest NoSuchSession NoSuchAttachment StaleSession Quarantined Forbidden
+        RequestTimeout TooLarge HeadersTooLarge DataplaneBusy Overloaded ShuttingDown Internal;
+    /// Of cutting everybody off, and of abort.
+    OfAbort: InvalidRequest NoSuchSession StaleSession Quarantined Forbidden RequestTimeout TooLarge
+        HeadersTooLarge DataplaneBusy Overloaded ShuttingDown Internal;
+    /// Of quarantine.
+    OfQuarantine: InvalidRequest NoSuchSession StaleSession Running Draining Quarantined Forbidden
+        RequestTimeout TooLarge HeadersTooLarge Overloaded ShuttingDown Internal;
     /// Of destroy with a deadline.
     OfDestroyWait: InvalidRequest NoSuchSession StaleSession Running DeadlinePassed Draining
         Quarantined Forbidden RequestTimeout TooLarge UnsupportedMediaType HeadersTooLarge

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::limits::Limits;
 use super::openapi::{Frame, document};
-use super::{certificates, events, guard, health, metrics, openapi, problems, sessions};
+use super::{certificates, events, evictions, guard, health, metrics, openapi, problems, sessions};
 use crate::control::action::ControlHandle;
 use crate::control::authority::Authority;
 
@@ -38,6 +38,10 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(sessions::start))
         .routes(routes!(sessions::destroy))
         .routes(routes!(sessions::destroy_wait))
+        .routes(routes!(evictions::evict))
+        .routes(routes!(evictions::evict_all))
+        .routes(routes!(evictions::abort))
+        .routes(routes!(evictions::quarantine))
         .routes(routes!(sessions::blockers))
         .routes(routes!(sessions::verdict))
         .routes(routes!(certificates::show))

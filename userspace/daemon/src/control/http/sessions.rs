@@ -19,7 +19,7 @@ use crate::control::authority::Right;
 use crate::control::peer::Peer;
 
 /// The `{id}` of a path: an id or a name.
-type Which = Result<Path<String>, PathRejection>;
+pub(super) type Which = Result<Path<String>, PathRejection>;
 
 pub(super) fn which(path: Which) -> Result<SessionRef, Refusal> {
     let invalid = |detail: String| Refusal::new(ProblemCode::InvalidRequest, detail);

@@ -1,0 +1,448 @@
+//! Clients that are cut off, one by one or all at once, while others go on; sessions that are aborted.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use onair_api::{
+    AttachmentState, Certificate, EvictionCause, Memory, Operation, Says, SessionState, Source,
+    SpecDocument, Witness,
+};
+use onair_ipc::layout::SEG_FRAMES;
+use onair_tests::{Control, Deadline, Puppet, Raster, Rig, Viewer, receive, send, until};
+use serde_json::Value;
+
+/// A client of `session`, and its attachment.
+fn user(rig: &Rig, session: &str) -> Result<(Puppet, u64)> {
+    let mut user = rig.puppet()?;
+    let attached = user.say(format_args!("attach {session}"))?;
+    Ok((user, attached["attachment"].as_u64().context("attachment")?))
+}
+
+/// A session `cam` that waits for frames.
+fn cam(control: &mut Control, quota: u32, clients: u32) -> Result<()> {
+    control.create(&SpecDocument {
+        quota: Some(quota),
+        max_attachments: Some(clients),
+        ..receive("cam", Raster::SMALL, 5000)
+    })?;
+    Ok(())
+}
+
+/// Frames for it, until it is stopped.
+fn source(control: &mut Control) -> Result<()> {
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    Ok(())
+}
+
+/// Where each attachment of `cam` stands.
+fn states(control: &mut Control) -> Result<Vec<AttachmentState>> {
+    let view = control.show("cam")?;
+    Ok(view.attachments.iter().map(|it| it.state).collect())
+}
+
+/// What each call of a client returns that was cut off.
+fn is_stale_everywhere(client: &mut Puppet) -> Result<()> {
+    for call in [
+        "get 0",
+        "get never",
+        "poll 0",
+        "poll never",
+        "wait-started never",
+    ] {
+        assert_eq!(client.errno(call)?, "ESTALE", "{call}");
+    }
+    Ok(())
+}
+
+fn balanced(certificate: &Certificate) {
+    let counts = certificate.counts;
+    assert_eq!(
+        counts.frames_lent,
+        counts.frames_returned
+            + counts.frames_reclaimed
+            + counts.frames_reconciled
+            + counts.frames_revoked,
+        "{counts:?}"
+    );
+    let revoked: u64 = certificate.evicted.iter().map(|it| it.frames_revoked).sum();
+    assert_eq!(revoked, counts.frames_revoked);
+}
+
+/// The certificate of `cam`, which nobody uses any more but the viewer, who has seen every frame.
+fn end(control: &mut Control, viewer: &mut Viewer) -> Result<Certificate> {
+    control.stop("source")?;
+    let sent = control.destroy_wait("source")?.frames.frames_sent;
+    viewer.wait(sent, Deadline::seconds(30))?;
+    control.stop("cam")?;
+    let seen = viewer.seen()?;
+    for (number, frame) in seen.iter().enumerate() {
+        assert_eq!(frame.number, number as u64);
+        assert!(frame.complete && frame.checksum_right, "{frame:?}");
+    }
+    assert_eq!(seen.len() as u64, sent);
+    let certificate = control.destroy_wait("cam")?;
+    balanced(&certificate);
+    Ok(certificate)
+}
+
+#[test]
+fn client__frozen_with_frames_and_callers__then_evicted_and_nobody_else_loses_any() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control, 24, 3)?;
+    let mut viewer = Viewer::start(&rig, "cam")?;
+    source(&mut control)?;
+    let (mut victim, number) = user(&rig, "cam")?;
+    victim.say("hold 2")?;
+    let before = victim.say("look")?["frames"].clone();
+    victim.say("block 2")?;
+    victim.freeze()?;
+
+    let evicted = control.evict("cam", number)?;
+    assert_eq!(
+        (evicted.attachment, evicted.pid, evicted.cause),
+        (number, victim.pid(), EvictionCause::Requested)
+    );
+    assert!(evicted.callers_inside <= 2, "{evicted:?}");
+    assert!((2..=4).contains(&evicted.frames_set_aside), "{evicted:?}");
+    assert!(evicted.frames_revoked >= evicted.frames_set_aside);
+    assert_eq!(control.evict("cam", number)?, evicted, "done already");
+    assert_eq!(control.try_evict("cam", 4711)?.code(), "no_such_attachment");
+    let states = states(&mut control)?;
+    assert_eq!(
+        states,
+        [AttachmentState::Attached, AttachmentState::Revoked]
+    );
+
+    // Its frames keep its seat; there is one more.
+    let (mut newcomer, _) = user(&rig, "cam")?;
+    newcomer.say("get 10000")?;
+    let mut other = rig.puppet()?;
+    assert_eq!(other.errno("attach cam")?, "EDQUOT");
+    // More than all of the session's frames: each but those that are set aside is used again.
+    let taken = viewer.taken()?;
+    viewer.wait(taken + 100, Deadline::seconds(30))?;
+
+    victim.thaw()?;
+    for (_, result) in victim.returned(2)? {
+        assert_eq!(result, "ESTALE");
+    }
+    is_stale_everywhere(&mut victim)?;
+    assert_eq!(victim.say("look")?["frames"], before, "nobody wrote there");
+    assert_eq!(victim.errno("put")?, "ESTALE");
+    assert_eq!(victim.errno("put-again")?, "ESTALE");
+    assert_eq!(victim.errno("detach")?, "ESTALE");
+    // It has let go: its seat is free, also for itself.
+    until("its seat to be free", Deadline::seconds(30), || {
+        Ok((control.show("cam")?.attachments.len() == 2).then_some(()))
+    })?;
+    victim.say("attach cam")?;
+    victim.say("get 10000")?;
+    assert_eq!(other.errno("attach cam")?, "EDQUOT");
+    victim.leave()?;
+    newcomer.leave()?;
+
+    let certificate = end(&mut control, &mut viewer)?;
+    assert_eq!(certificate.evicted, [evicted]);
+    assert_eq!(certificate.counts.evictions, 1);
+    drop(viewer);
+    control.completed(certificate.session)?;
+    Ok(())
+}
+
+#[test]
+fn client__evicted_frozen_and_killed__then_its_frames_are_used_again() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control, 4, 1)?;
+    source(&mut control)?;
+    let mut evicted = BTreeSet::new();
+    for _ in 0..5 {
+        let (mut victim, number) = user(&rig, "cam")?;
+        // A guard that is forgotten is held for ever.
+        victim.say("forget 4")?;
+        victim.freeze()?;
+        let eviction = control.evict("cam", number)?;
+        assert_eq!(eviction.frames_set_aside, 4);
+        evicted.insert(victim.pid());
+        let mut other = rig.puppet()?;
+        assert_eq!(other.errno("attach cam")?, "EDQUOT");
+        victim.kill()?;
+        until("the seat to be free", Deadline::seconds(30), || {
+            Ok(states(&mut control)?.is_empty().then_some(()))
+        })?;
+    }
+    control.stop("cam")?;
+    let certificate = control.destroy("cam")?;
+    let named: BTreeSet<u32> = certificate.evicted.iter().map(|it| it.pid).collect();
+    assert_eq!(named, evicted);
+    assert_eq!(certificate.frames.frames_no_buffer, 0);
+    balanced(&certificate);
+    control.completed(certificate.session)?;
+    Ok(())
+}
+
+#[test]
+fn session__destroyed_over_an_evicted_client__then_the_certificate_tells_whom_it_leaves_out()
+-> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (mut victim, number) = user(&rig, "cam")?;
+    victim.block(3)?;
+    victim.freeze()?;
+    control.stop("cam")?;
+    assert_eq!(control.try_destroy("cam")?.code(), "busy");
+    let evicted = control.evict_all("cam")?;
+    assert_eq!(evicted.len(), 1);
+    assert_eq!(
+        (evicted[0].attachment, evicted[0].callers_inside),
+        (number, 3)
+    );
+    assert!(control.blockers("cam")?.blockers.is_empty());
+    let certificate = control.destroy("cam")?;
+    let reading = |witness: Witness, name: &str| {
+        let mut all = certificate.readings.iter();
+        let found = all.find(|it| it.witness == witness && it.name == name);
+        found.with_context(|| format!("{witness} {name}"))
+    };
+    for (witness, name) in [(Witness::W1, "slots"), (Witness::W2, "probe")] {
+        let reading = reading(witness, name)?;
+        assert_eq!(
+            (reading.says, reading.users),
+            (Says::Zero, 0),
+            "{reading:?}"
+        );
+        assert_eq!(reading.left_out, 3, "{reading:?}");
+        assert!(reading.detail.contains("evicted"), "{reading:?}");
+    }
+    assert_eq!(reading(Witness::W4, "mapping")?.says, Says::Users);
+    let Memory::Pending { held_by, .. } = &certificate.memory else {
+        panic!("it is mapped: {:?}", certificate.memory);
+    };
+    assert_eq!(held_by, &[victim.pid()]);
+    victim.thaw()?;
+    for (_, result) in victim.returned(3)? {
+        assert_eq!(result, "ESTALE");
+    }
+    is_stale_everywhere(&mut victim)?;
+    victim.kill()?;
+    let certificate = control.completed(certificate.session)?;
+    assert_eq!(certificate.evicted, evicted);
+    Ok(())
+}
+
+#[test]
+fn sender__evicted_amid_its_frames__then_the_next_one_fills_the_flow_at_once() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&SpecDocument {
+        quota: Some(64),
+        ..receive("cam", Raster::SMALL, 5000)
+    })?;
+    let mut viewer = Viewer::start(&rig, "cam")?;
+    control.create(&send("studio", Raster::SMALL, 5000, Source::Client))?;
+    let (mut first, number) = user(&rig, "studio")?;
+    first.say("submit 10")?;
+    first.say("hold 1")?;
+    let mut second = rig.puppet()?;
+    assert_eq!(second.errno("attach studio")?, "EDQUOT");
+    first.freeze()?;
+    let evicted = control.evict("studio", number)?;
+    assert_eq!(evicted.frames_set_aside, 0, "they are its own: {evicted:?}");
+    assert!(evicted.frames_revoked >= 1, "{evicted:?}");
+    second.say("attach studio")?;
+    let taken = viewer.taken()?;
+    second.say("submit 20")?;
+    viewer.wait(taken + 20, Deadline::seconds(30))?;
+    first.thaw()?;
+    assert_eq!(first.errno("submit 1")?, "ESTALE");
+    assert_eq!(first.errno("put")?, "ESTALE");
+    second.leave()?;
+    control.stop("studio")?;
+    let certificate = control.destroy_wait("studio")?;
+    assert_eq!(certificate.evicted, [evicted]);
+    balanced(&certificate);
+    control.stop("cam")?;
+    let seen = viewer.seen()?;
+    let whole = seen.iter().filter(|it| it.complete);
+    assert!(whole.clone().all(|it| it.checksum_right));
+    let last: Vec<u64> = seen[seen.len() - 20..]
+        .iter()
+        .map(|it| it.head[0])
+        .collect();
+    assert_eq!(last, (0..20).collect::<Vec<u64>>(), "the second one's");
+    first.leave()?;
+    control.completed(certificate.session)?;
+    Ok(())
+}
+
+#[test]
+fn words__scribbled_by_their_client__then_it_is_cut_off_and_nobody_else_loses_any() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control, 24, 4)?;
+    let mut viewer = Viewer::start(&rig, "cam")?;
+    source(&mut control)?;
+    let (mut hostile, number) = user(&rig, "cam")?;
+    hostile.say("hold 1")?;
+    // Every word of a frame: FREE under serial 0 is none that a client writes.
+    let frames = 2 + 24 * 4;
+    hostile.say(format_args!(
+        "scribble {SEG_FRAMES} {}",
+        "00".repeat(8 * frames)
+    ))?;
+    until("it to be cut off", Deadline::seconds(30), || {
+        let revoked = states(&mut control)?.contains(&AttachmentState::Revoked);
+        Ok(revoked.then_some(()))
+    })?;
+    is_stale_everywhere(&mut hostile)?;
+    assert_eq!(control.show("cam")?.state, SessionState::Running);
+    let taken = viewer.taken()?;
+    viewer.wait(taken + 20, Deadline::seconds(30))?;
+    hostile.leave()?;
+    let certificate = end(&mut control, &mut viewer)?;
+    let [evicted] = &certificate.evicted[..] else {
+        panic!("once: {:#?}", certificate.evicted);
+    };
+    assert_eq!(
+        (evicted.attachment, evicted.cause),
+        (number, EvictionCause::Violation)
+    );
+    Ok(())
+}
+
+#[test]
+fn clients__that_scribble_on_all_they_can__then_evicted_and_nobody_else_loses_any() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control, 24, 3)?;
+    let mut viewer = Viewer::start(&rig, "cam")?;
+    source(&mut control)?;
+    for round in 0..6 {
+        let (mut hostile, number) = user(&rig, "cam")?;
+        if round % 2 == 0 {
+            hostile.say("hold 3")?;
+            hostile.block(2)?;
+        }
+        hostile.tell("riot")?;
+        if round % 3 == 0 {
+            let taken = viewer.taken()?;
+            viewer.wait(taken + 5, Deadline::seconds(30))?;
+        }
+        let evicted = control.evict("cam", number)?;
+        assert_eq!(evicted.pid, hostile.pid());
+        hostile.kill()?;
+    }
+    until("all to be gone", Deadline::seconds(30), || {
+        Ok((states(&mut control)? == [AttachmentState::Attached]).then_some(()))
+    })?;
+    let certificate = end(&mut control, &mut viewer)?;
+    assert_eq!(certificate.counts.evictions, 6);
+    drop(viewer);
+    control.completed(certificate.session)?;
+    Ok(())
+}
+
+#[test]
+fn session__aborted_with_callers_and_a_holder__then_destroyed_at_once_and_memory_kept() -> Result<()>
+{
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    cam(&mut control, 4, 4)?;
+    source(&mut control)?;
+    let (mut holder, _) = user(&rig, "cam")?;
+    holder.say("hold 4")?;
+    let before = holder.say("look")?["frames"].clone();
+    control.stop("source")?;
+    control.destroy_wait("source")?;
+    let (mut blocked, _) = user(&rig, "cam")?;
+    blocked.say("drain")?;
+    blocked.block(8)?;
+    let (mut frozen, _) = user(&rig, "cam")?;
+    frozen.block(2)?;
+    frozen.freeze()?;
+
+    let certificate = control.abort("cam")?;
+    assert_eq!(certificate.operation, Operation::Abort);
+    let pids: Vec<u32> = certificate.evicted.iter().map(|it| it.pid).collect();
+    assert_eq!(pids, [holder.pid(), blocked.pid(), frozen.pid()]);
+    assert_eq!(certificate.counts.frames_revoked, 4);
+    balanced(&certificate);
+    assert_eq!(control.get("/v1/sessions/cam")?.code(), "stale_session");
+    for (_, result) in blocked.returned(8)? {
+        assert_eq!(result, "ESTALE");
+    }
+    is_stale_everywhere(&mut holder)?;
+    assert_eq!(holder.say("look")?["frames"], before);
+    assert_eq!(holder.errno("put")?, "ESTALE");
+    // The name is free while somebody has the memory.
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let path = format!("/v1/sessions/{}/certificate", certificate.session);
+    let kept: Certificate = control.get(&path)?.document()?;
+    assert!(matches!(kept.memory, Memory::Pending { .. }), "{kept:?}");
+    holder.leave()?;
+    blocked.leave()?;
+    frozen.kill()?;
+    control.completed(certificate.session)?;
+    Ok(())
+}
+
+#[test]
+fn session__aborted_by_its_owner__then_destroyed_and_by_nobody_else() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut owner = rig.puppet()?;
+    let spec = serde_json::to_string(&receive("cam", Raster::SMALL, 5000))?;
+    owner.say(format_args!("create {spec}"))?;
+    let (mut other, _) = user(&rig, "cam")?;
+    other.block(2)?;
+    assert_eq!(other.errno("abort")?, "EACCES");
+    let answer = owner.say("abort")?;
+    let certificate: Certificate = serde_json::from_value(answer["certificate"].clone())?;
+    assert_eq!(certificate.operation, Operation::Abort);
+    assert_eq!(certificate.requester.pid, owner.pid());
+    assert_eq!(certificate.evicted.len(), 2);
+    for (_, result) in other.returned(2)? {
+        assert_eq!(result, "ESTALE");
+    }
+    for client in [&mut owner, &mut other] {
+        is_stale_everywhere(client)?;
+    }
+    assert_eq!(owner.errno("abort")?, "ESTALE");
+    other.leave()?;
+    control.completed(certificate.session)?;
+    Ok(())
+}
+
+#[test]
+fn session__aborted_while_a_destroy_waits__then_both_are_answered() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (mut victim, _) = user(&rig, "cam")?;
+    victim.block(1)?;
+    victim.freeze()?;
+    control.stop("cam")?;
+    let mut other = rig.control()?;
+    let waits = std::thread::spawn(move || {
+        let wait = serde_json::json!({ "deadline_ms": 60_000 });
+        other.request("POST", "/v1/sessions/cam/destroy_wait", &wait)
+    });
+    until("the destroy to wait", Deadline::seconds(30), || {
+        Ok((control.show("cam")?.state == SessionState::Draining).then_some(()))
+    })?;
+    let certificate = control.abort("cam")?;
+    assert_eq!(certificate.operation, Operation::Abort);
+    let refusal = waits.join().map_err(|_| anyhow::anyhow!("panic"))??;
+    assert_eq!(refusal.code(), "stale_session", "{}", refusal.json);
+    assert_eq!(refusal.json["verdict"], Value::Null);
+    victim.kill()?;
+    control.completed(certificate.session)?;
+    Ok(())
+}

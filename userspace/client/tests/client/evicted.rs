@@ -1,0 +1,95 @@
+//! A client that is cut off.
+
+use std::os::fd::AsFd;
+
+use onair::{Error, Session, Timeout};
+use onair_ipc::lender::Found;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::fake::{Fake, SESSION, spec};
+
+fn is_stale<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Stale))
+}
+
+#[test]
+fn evicted__in_every_call__then_stale_and_its_frame_reads_the_same() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    for (frame, number) in [(0, 1), (1, 2)] {
+        fake.publish(frame, number);
+    }
+    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    session.buffer_get(Timeout::NOW).unwrap().put().unwrap();
+    let event_fd = session.event_fd().unwrap();
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..8)
+            .map(|i| {
+                let session = &session;
+                scope.spawn(move || match i % 2 {
+                    0 => session.buffer_get(Timeout::NEVER).map(drop),
+                    _ => session.event_poll(Timeout::NEVER).map(drop),
+                })
+            })
+            .collect();
+        fake.until("all are inside", |world| {
+            world.members[0].lender.memory().users().len() == 8
+        });
+        event_fd.clear();
+        let taken = fake.world().evict(0);
+        let found: Vec<_> = taken.iter().map(|it| (it.frame, it.found)).collect();
+        assert_eq!(found, [(0, Found::Held), (1, Found::Returned)]);
+        for caller in callers {
+            assert!(is_stale(caller.join().unwrap()));
+        }
+    });
+    let mut fds = [PollFd::from_borrowed_fd(event_fd.as_fd(), PollFlags::IN)];
+    let patience = Timespec {
+        tv_sec: 10,
+        tv_nsec: 0,
+    };
+    assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1);
+    assert!(is_stale(session.buffer_get(Timeout::NEVER)));
+    assert!(is_stale(session.event_poll(Timeout::NEVER)));
+    assert!(is_stale(session.wait_started(Timeout::NEVER)));
+    session.stop();
+    session.start();
+    assert!(is_stale(session.buffer_get(Timeout::NOW)));
+    assert_eq!(buffer[..8], 1_u64.to_le_bytes());
+    assert!(is_stale(buffer.put()));
+    assert_eq!(session.buffers_held(), 0);
+    assert!(is_stale(session.detach()));
+    assert!(is_stale(session.detach()));
+}
+
+#[test]
+fn evicted__waits_for_a_start__then_stale_at_once() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    session.stop();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| session.wait_started(Timeout::NEVER));
+        fake.world().evict(0);
+        assert!(is_stale(waiter.join().unwrap()));
+    });
+}
+
+#[test]
+fn abort__with_callers_of_another__then_all_are_stale_and_only_the_owner_may() {
+    let fake = Fake::receiving();
+    let other = Session::attach(&fake.path, "test").unwrap();
+    let owner = Session::create(&fake.path, &spec()).unwrap();
+    assert!(matches!(other.abort(), Err(Error::NotOwner(_))));
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| other.buffer_get(Timeout::NEVER).map(drop));
+        fake.until("the caller is inside", |world| {
+            !world.members[0].lender.memory().users().is_empty()
+        });
+        let certificate = owner.abort().unwrap();
+        assert_eq!(certificate.document()["session"], format!("{SESSION:016x}"));
+        assert!(is_stale(caller.join().unwrap()));
+    });
+    assert!(is_stale(owner.buffer_get(Timeout::NEVER)));
+    assert!(is_stale(owner.abort()));
+    assert!(is_stale(other.buffer_get(Timeout::NEVER)));
+}

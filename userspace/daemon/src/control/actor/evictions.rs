@@ -1,0 +1,108 @@
+//! Ending what does not end by itself: evict, abort, quarantine.
+
+use std::time::{Duration, Instant};
+
+use onair_api::{Certificate, Operation, Problem, SessionRef, Who};
+
+use super::Actor;
+use crate::control::action::{Caller, Reply};
+use crate::control::attach::ConnectionId;
+use crate::session::{Answer, Destroy};
+
+impl Actor {
+    /// Cuts `attachment` off, or everybody.
+    pub(super) fn evict(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        attachment: Option<u64>,
+        answer: Answer,
+    ) {
+        let id = match self.find(caller, session) {
+            Ok(id) => id,
+            Err(problem) => return answer.refuse(problem),
+        };
+        let progress = self.with(id, |session, services| {
+            session.evict(services, attachment, answer);
+            session.advance(services)
+        });
+        self.follow(id, progress);
+    }
+
+    /// Cuts everybody off and destroys the session at once.
+    pub(super) fn abort(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        match self.find(caller, session) {
+            Ok(id) => self.begin_abort(id, caller.who.clone(), reply),
+            Err(problem) => {
+                let _ = reply.send(Err(problem));
+            }
+        }
+    }
+
+    /// A client aborts the session that it made.
+    pub(super) fn abort_own(
+        &mut self,
+        connection: ConnectionId,
+        who: Who,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        match self.owned_by(connection) {
+            Ok((id, _)) => self.begin_abort(id, who, reply),
+            Err(problem) => {
+                let _ = reply.send(Err(problem));
+            }
+        }
+    }
+
+    fn begin_abort(&mut self, id: u64, who: Who, reply: Reply<Box<Certificate>>) {
+        let patience = Duration::from_millis(self.services.config.timeouts.quiesce_ms);
+        let destroy = Destroy {
+            who,
+            operation: Operation::Abort,
+            deadline: Some(Instant::now() + patience),
+            deadline_ms: None,
+            reply,
+        };
+        let progress = self.with(id, |session, services| session.abort(services, destroy));
+        self.follow(id, progress);
+    }
+
+    /// Sets a session aside with its users: its name is free.
+    pub(super) fn quarantine(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+    ) -> Result<Box<Certificate>, Problem> {
+        let id = self.find(caller, session)?;
+        let session = self.sessions.get_mut(&id).expect("just found");
+        let certificate = session.quarantine(&mut self.services, caller.who.clone())?;
+        if let Some(session) = self.sessions.remove(&id) {
+            self.quarantined.insert(id, session);
+        }
+        // Nobody may have had anything of it.
+        let progress = self.with(id, |session, services| session.advance(services));
+        self.follow(id, progress);
+        let completed = self
+            .services
+            .archive
+            .find(&SessionRef::Id(certificate.session));
+        Ok(completed.cloned().map_or(certificate, Box::new))
+    }
+
+    /// The session that is meant, living or quarantined, if the caller may; by name only those that
+    /// live.
+    pub(super) fn find_any(&self, caller: &Caller, session: &SessionRef) -> Result<u64, Problem> {
+        if let SessionRef::Id(id) = session
+            && let Some(found) = self.quarantined.get(&id.0)
+        {
+            caller.require(Some(found.owner.uid))?;
+            return Ok(id.0);
+        }
+        self.find(caller, session)
+    }
+}

@@ -1,0 +1,137 @@
+//! Setting a session aside with its users: it leaves the names, nobody gets anything of it any more,
+//! and its memory is given back when the last of those who have it is gone.
+
+use onair_api::{
+    Blocker, BlockerKind, Certificate, EventKind, Operation, Problem, ProblemCode, Says, StepName,
+    Who, Witness,
+};
+use onair_ipc::memory::State;
+
+use super::{Place, Progress, Session, certificate};
+use crate::services::Services;
+
+impl Session {
+    /// Whether it was set aside.
+    pub fn is_quarantined(&self) -> bool {
+        self.quarantined
+    }
+
+    /// Whether a poller still has it, and with it its flow.
+    pub fn is_with_a_poller(&self) -> bool {
+        !matches!(self.place, Place::Here(_))
+    }
+
+    /// Closes it for good, with whoever is in it: every call returns `ESTALE`. The certificate says
+    /// what the witnesses saw, and is completed when the memory is given back.
+    ///
+    /// # Errors
+    /// `running`, `draining`.
+    pub fn quarantine(
+        &mut self,
+        services: &mut Services,
+        requester: Who,
+    ) -> Result<Box<Certificate>, Problem> {
+        let name = &self.spec.name;
+        if self.destroy.is_some() {
+            let what = format!("session {name} is being destroyed");
+            return Err(Problem::new(ProblemCode::Draining, what));
+        }
+        if self.running {
+            let what = format!("session {name} is running: stop it first");
+            let problem = Problem::new(ProblemCode::Running, what);
+            return Err(problem.with_blockers(self.blockers(services)));
+        }
+        for reply in self.starts.drain(..) {
+            // The requester may have gone.
+            let _ = reply.send(Err(Problem::new(
+                ProblemCode::Quarantined,
+                "the session was quarantined before it had started",
+            )));
+        }
+        let readings = self.read(services, true);
+        self.quarantined = true;
+        self.warnings.end();
+        for attachment in self.attachments.values_mut() {
+            attachment.close(State::Gone, &services.probe, &services.bell);
+        }
+        self.books.note(StepName::Quarantined);
+        let issue = certificate::Issue {
+            operation: Operation::Quarantine,
+            deadline_ms: None,
+            requester,
+            readings,
+        };
+        let certificate = certificate::write(self, services, issue);
+        services.archive.keep(certificate.clone());
+        let (blockers, more) = EventKind::cut(self.blockers(services));
+        let bytes = self.remains_view().bytes();
+        let quarantined = EventKind::Quarantined {
+            bytes,
+            blockers,
+            more,
+        };
+        self.tell(services, quarantined);
+        tracing::warn!(session = %self.id, name = %self.spec.name, "quarantined");
+        self.rescan.begin();
+        Ok(Box::new(certificate))
+    }
+
+    /// Frees it if its poller has handed it back and nobody has any of its memory.
+    pub(super) fn advance_quarantine(&mut self, services: &mut Services) -> Progress {
+        self.settle();
+        let over = !self.is_with_a_poller()
+            && self.attachments.is_empty()
+            && self.outcasts.list.is_empty()
+            && self.remains_view().reading().says == Says::Zero;
+        if !over {
+            return Progress::Lives;
+        }
+        let found = services.archive.find(&self.id.into()).cloned();
+        if let Some(mut certificate) = found {
+            certificate::settle(&mut certificate, self);
+            services.archive.keep(certificate);
+        }
+        services.limbo.keep(Some(self.id), self.take_remains());
+        tracing::info!(session = %self.id, name = %self.spec.name, "its last holder is gone");
+        Progress::Freed
+    }
+
+    /// Adds those who are in nobody's way but the memory's.
+    pub(super) fn add_mappers(&self, blockers: &mut Vec<Blocker>) {
+        let mapper = |pid, (command, version): (&str, &str), attachment, note: &str| Blocker {
+            pid,
+            tid: None,
+            command: command.to_owned(),
+            thread: String::new(),
+            attachment,
+            kind: BlockerKind::Mapping,
+            since: None,
+            blocked_for_ms: None,
+            waits_in: None,
+            held_frames: Vec::new(),
+            seen_by: vec![Witness::W4],
+            note: Some(note.to_owned()),
+            client_version: version.to_owned(),
+            kernel_state: None,
+            wait_channel: None,
+        };
+        for it in self.holders() {
+            if blockers
+                .iter()
+                .any(|known| known.attachment == Some(it.number))
+            {
+                continue;
+            }
+            let who = &it.client.who;
+            let note = "the session is quarantined; its memory is freed when this process lets go";
+            let told = (who.command.as_str(), it.client.library.as_str());
+            blockers.push(mapper(who.pid, told, Some(it.number), note));
+        }
+        let is_held = || self.remains_view().reading().says != Says::Zero;
+        if blockers.is_empty() && is_held() {
+            let note =
+                "a process that never attached has the memory: its descriptors were passed on";
+            blockers.push(mapper(0, ("", ""), None, note));
+        }
+    }
+}
