@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{certificate, completions, health, session, shutdown};
+use crate::command::{certificate, completions, events, health, session, shutdown};
 
 /// Sees and steers the sessions of onaird.
 ///
@@ -67,6 +67,8 @@ pub(crate) enum Noun {
     /// Certificates of sessions that were destroyed
     #[command(subcommand, visible_alias = "cert")]
     Certificate(certificate::Verb),
+    /// What happens, as it happens
+    Events(events::Events),
     /// How the daemon is
     Health(health::Show),
     /// End the daemon in order

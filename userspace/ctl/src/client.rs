@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Method, Request, StatusCode, header};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use onair_api::Problem;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use tokio::net::UnixStream;
 
 use crate::args::Cli;
 use crate::failure::Failure;
+use crate::stream::Stream;
 
 /// A way to the daemon.
 #[derive(Clone, Debug)]
@@ -62,12 +64,51 @@ impl Client {
         let patience = self.patience.saturating_add(extra);
         tokio::time::timeout(patience, self.exchange(method, path, body))
             .await
-            .unwrap_or_else(|_| {
-                Err(Failure::NoAnswer {
-                    socket: self.socket.clone(),
-                    patience,
-                })
-            })
+            .unwrap_or_else(|_| Err(self.no_answer(patience)))
+    }
+
+    /// Follows the server-sent events at `path`, from after the event `after`.
+    pub(crate) async fn follow(&self, path: &str, after: Option<&str>) -> Result<Stream, Failure> {
+        let mut headers = HeaderMap::new();
+        if let Some(after) = after {
+            let id = HeaderValue::from_str(after);
+            let id = id.map_err(|_| Failure::Input(format!("{after:?} is no event's id")))?;
+            headers.insert("last-event-id", id);
+        }
+        let head = self.request(Method::GET, path, None, headers);
+        let response = tokio::time::timeout(self.patience, head).await;
+        let response = response.map_err(|_| self.no_answer(self.patience))??;
+        let (status, is_problem) = (response.status(), is_problem(&response));
+        if status == StatusCode::OK && !is_problem {
+            return Ok(Stream::new(self.clone(), response.into_body()));
+        }
+        let body = response.into_body().collect().await;
+        let bytes = body.map_err(|e| self.broken(e))?.to_bytes();
+        match understand(status, is_problem, &bytes) {
+            Err(failure) => Err(failure),
+            Ok(_) => Err(Failure::Alien(format!("HTTP {status} and no events"))),
+        }
+    }
+
+    pub(crate) fn broken(&self, error: hyper::Error) -> Failure {
+        Failure::Broken {
+            socket: self.socket.clone(),
+            error,
+        }
+    }
+
+    pub(crate) fn no_answer(&self, patience: Duration) -> Failure {
+        Failure::NoAnswer {
+            socket: self.socket.clone(),
+            patience,
+        }
+    }
+
+    /// What follows when a stream of events came to its end.
+    pub(crate) fn ended(&self) -> Failure {
+        Failure::Ended {
+            socket: self.socket.clone(),
+        }
     }
 
     async fn exchange(
@@ -76,10 +117,21 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, Failure> {
-        let broken = |error| Failure::Broken {
-            socket: self.socket.clone(),
-            error,
-        };
+        let response = self.request(method, path, body, HeaderMap::new()).await?;
+        let (status, is_problem) = (response.status(), is_problem(&response));
+        let body = response.into_body().collect().await;
+        let bytes = body.map_err(|e| self.broken(e))?.to_bytes();
+        understand(status, is_problem, &bytes)
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: HeaderMap,
+    ) -> Result<Response<Incoming>, Failure> {
+        let broken = |error| self.broken(error);
         let stream =
             UnixStream::connect(&self.socket)
                 .await
@@ -104,20 +156,16 @@ impl Client {
         let request = request
             .body(Full::new(Bytes::from(body)))
             .expect("paths are made of fixed words, ids and names");
-        let response = sender.send_request(request).await.map_err(broken)?;
-        let status = response.status();
-        let is_problem = response
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes() == Problem::MEDIA_TYPE.as_bytes());
-        let bytes = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(broken)?
-            .to_bytes();
-        understand(status, is_problem, &bytes)
+        let (mut head, body) = request.into_parts();
+        head.headers.extend(headers);
+        let request = Request::from_parts(head, body);
+        sender.send_request(request).await.map_err(broken)
     }
+}
+
+fn is_problem(response: &Response<Incoming>) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes() == Problem::MEDIA_TYPE.as_bytes())
 }
 
 fn understand(status: StatusCode, is_problem: bool, bytes: &[u8]) -> Result<Answer, Failure> {

@@ -47,6 +47,9 @@ pub(crate) enum Failure {
         socket: PathBuf,
         error: hyper::Error,
     },
+    /// The events came to their end.
+    #[error("the daemon at {} has ended, and the events with it", socket.display())]
+    Ended { socket: PathBuf },
     /// The daemon said no.
     #[error("{0}")]
     Refused(Box<Problem>),
@@ -80,7 +83,10 @@ impl Failure {
     /// The exit code that stands for it.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Broken { .. } => UNREACHABLE,
+            Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::Broken { .. }
+            | Self::Ended { .. } => UNREACHABLE,
             Self::Input(_) => USAGE,
             Self::Alien(_) | Self::Output(_) => REFUSED,
             Self::Refused(problem) => match problem.code {

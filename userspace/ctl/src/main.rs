@@ -10,6 +10,7 @@ mod command;
 mod failure;
 mod output;
 mod render;
+mod stream;
 
 use std::process::ExitCode;
 

@@ -4,12 +4,14 @@ pub(crate) mod certificate;
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod dry_run;
+pub(crate) mod events;
 pub(crate) mod evict;
 pub(crate) mod health;
 pub(crate) mod session;
 pub(crate) mod shutdown;
 pub(crate) mod source;
 pub(crate) mod wait;
+pub(crate) mod watch;
 
 use serde::de::DeserializeOwned;
 
@@ -24,6 +26,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.noun {
         Noun::Session(verb) => session::run(cli, &client, verb).await,
         Noun::Certificate(verb) => certificate::run(cli, &client, verb).await,
+        Noun::Events(events) => events.run(cli, &client).await,
         Noun::Health(health) => health.run(cli, &client).await,
         Noun::Shutdown(shutdown) => shutdown.run(cli, &client).await,
         Noun::Completions(shell) => completions::run(shell),

@@ -10,7 +10,7 @@ use onair_api::{
 use super::create::Create;
 use super::dry_run::{self, Wanted};
 use super::evict::Evict;
-use super::{certificate, show, wait};
+use super::{certificate, show, wait, watch};
 use crate::args::{Cli, duration};
 use crate::client::Client;
 use crate::failure::{BUSY, DONE, Failure};
@@ -110,12 +110,21 @@ Examples:
     },
     /// Who uses a session: process, thread, since when, in which call, with which frames
     #[command(after_help = "\
+With --watch it is asked again every second, or as often as is said, until the session is destroyed
+(exit code 0). On a terminal each list takes the place of the last one; with --json each is one line.
+
 Examples:
   onairctl session blockers cam1
+  onairctl session blockers cam1 --watch
+  onairctl session blockers cam1 --watch=250ms
   onairctl --json session blockers cam1 | jq -r '.blockers[].pid' | sort -u")]
     Blockers {
         /// Session's id or name
         session: SessionRef,
+        /// Again and again until the session is destroyed
+        #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true,
+            default_missing_value = "1s", value_parser = watch::interval)]
+        watch: Option<Duration>,
     },
     /// What each witness says now, and whether a destroy would pass; changes nothing
     #[command(after_help = "\
@@ -172,7 +181,11 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
             return end(cli, client, session, Operation::Abort, *dry_run).await;
         }
         Verb::Evict(evict) => return evict.run(cli, client).await,
-        Verb::Blockers { session } => {
+        Verb::Blockers {
+            session,
+            watch: Some(pause),
+        } => return watch::blockers(cli, client, session, *pause).await,
+        Verb::Blockers { session, .. } => {
             let answer = client
                 .get(&format!("/v1/sessions/{session}/blockers"))
                 .await?;

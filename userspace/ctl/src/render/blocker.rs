@@ -32,7 +32,8 @@ pub(crate) fn line(list: &BlockerList) -> String {
 /// A table of blockers.
 pub(crate) fn rows(blockers: &[Blocker]) -> String {
     let mut table = table(&[
-        "PID", "TID", "COMMAND", "THREAD", "KIND", "IN", "FOR", "FRAMES", "SEEN BY", "NOTE",
+        "PID", "TID", "COMMAND", "THREAD", "KIND", "IN", "FOR", "FRAMES", "SEEN BY", "KERNEL",
+        "LIBRARY", "NOTE",
     ]);
     for blocker in blockers {
         let colour = match blocker.kind {
@@ -70,8 +71,21 @@ pub(crate) fn rows(blockers: &[Blocker]) -> String {
                 frames.join(", ")
             }),
             cell(seen.join(" ")),
+            cell(kernel(blocker)),
+            cell(or_dash(
+                Some(&blocker.client_version).filter(|it| !it.is_empty()),
+            )),
             cell(blocker.note.as_deref().unwrap_or_default()),
         ]);
     }
     print(table)
+}
+
+/// What the kernel says that the thread does.
+fn kernel(blocker: &Blocker) -> String {
+    match (&blocker.kernel_state, &blocker.wait_channel) {
+        (Some(state), Some(channel)) => format!("{state}, {channel}"),
+        (Some(state), None) => state.clone(),
+        (None, _) => "-".to_owned(),
+    }
 }

@@ -7,6 +7,7 @@ mod played;
 mod certificates;
 mod documents;
 mod ends;
+mod events;
 mod exit_codes;
 mod requests;
 mod tables;

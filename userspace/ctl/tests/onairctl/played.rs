@@ -43,7 +43,8 @@ impl Played {
     }
 
     /// Answers each request line (`GET /v1/…`) with the document beside it, the last one as often as
-    /// it is asked, earlier ones of the same line once; any other line with a problem.
+    /// it is asked, earlier ones of the same line once; any other line with a problem. A document that
+    /// is a problem is one.
     pub(crate) fn script(answers: &[(&str, Value)]) -> Self {
         let mut answers: Vec<(String, String)> = answers
             .iter()
@@ -62,7 +63,11 @@ impl Played {
             } else {
                 answers.remove(at).1
             };
-            Some((200, "application/json", body))
+            let problem = serde_json::from_str::<Problem>(&body);
+            Some(match problem {
+                Ok(problem) => (problem.status, Problem::MEDIA_TYPE, body),
+                Err(_) => (200, "application/json", body),
+            })
         })
     }
 

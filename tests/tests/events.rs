@@ -1,0 +1,283 @@
+//! What operators are told: events as they happen, warnings while a drain is blocked, and metrics.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use onair_api::{BlockerKind, Event, EventKind, EventName};
+use onair_stage::Actor;
+use onair_tests::{Config, Deadline, Raster, Rig, output, program, receive, until};
+use prometheus_parse::{Scrape, Value};
+
+/// How long anything may take that is waited for.
+const PATIENCE: u64 = 40;
+
+/// A `curl` that follows the events.
+struct Follower(Actor);
+
+impl Follower {
+    fn start(rig: &Rig, query: &str) -> Result<Self> {
+        let mut curl = rig.stage().command("curl");
+        curl.args(["-sN", "--unix-socket"])
+            .arg(Config::control_socket(rig.stage()))
+            .args(["-H", "Last-Event-ID: 0"])
+            .arg(format!("http://localhost/v1/events{query}"));
+        Ok(Self(Actor::start("curl", &mut curl)?))
+    }
+
+    fn next(&mut self) -> Result<Event> {
+        let line = self
+            .0
+            .hear("an event", Deadline::seconds(PATIENCE), |line| {
+                line.as_str().is_some_and(|line| line.starts_with("data: "))
+            })?;
+        let data = line.as_str().and_then(|line| line.strip_prefix("data: "));
+        Ok(serde_json::from_str(data.context("a line")?)?)
+    }
+}
+
+/// Values by metric and labels, as a real parser reads them.
+fn read(text: &str) -> Result<BTreeMap<(String, BTreeSet<String>), f64>> {
+    let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned())))?;
+    let lines = text.lines().filter(|line| !line.starts_with('#')).count();
+    ensure!(
+        scrape.samples.len() == lines,
+        "lines that are no samples:\n{text}"
+    );
+    let mut all = BTreeMap::new();
+    for sample in scrape.samples {
+        let labels = sample
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"));
+        let value = match sample.value {
+            Value::Counter(value) | Value::Gauge(value) => value,
+            other => bail!("{} has no type: {other:?}", sample.metric),
+        };
+        let twice = all.insert((sample.metric.clone(), labels.collect()), value);
+        ensure!(twice.is_none(), "{} stands there twice", sample.metric);
+    }
+    Ok(all)
+}
+
+/// The value of `metric` with (at least) `label`.
+fn value(
+    metrics: &BTreeMap<(String, BTreeSet<String>), f64>,
+    metric: &str,
+    label: Option<&str>,
+) -> Result<f64> {
+    let found = metrics.iter().find(|((name, labels), _)| {
+        name == metric && label.is_none_or(|label| labels.contains(label))
+    });
+    let (_, value) = found.with_context(|| format!("{metric} {label:?} in {metrics:#?}"))?;
+    Ok(*value)
+}
+
+fn scrape(rig: &Rig) -> Result<String> {
+    let socket = Config::control_socket(rig.stage());
+    let socket = socket.to_str().context("a path in UTF-8")?;
+    let url = "http://localhost/metrics";
+    output("curl", &["-sf", "--unix-socket", socket, url])
+}
+
+#[test]
+fn drain__blocked_by_a_frozen_caller__then_warned_by_name_in_events_log_and_metrics() -> Result<()>
+{
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.puppet()?;
+    client.say("attach cam")?;
+    let tids = client.block(1)?;
+    let tid = *tids.first().context("a thread")?;
+    let mut follower = Follower::start(&rig, "?session=cam")?;
+    let mut watch = rig.stage().command(program("onairctl")?);
+    watch
+        .arg("--socket")
+        .arg(Config::control_socket(rig.stage()))
+        .args(["--json", "session", "blockers", "cam", "--watch=200ms"]);
+    let mut watch = Actor::start("onairctl", &mut watch)?;
+
+    client.freeze()?;
+    control.stop("cam")?;
+    let mut seen = Vec::new();
+    let mut warned = Vec::new();
+    while warned.len() < 2 {
+        let event = follower.next()?;
+        seen.push(event.kind.name());
+        if let EventKind::DrainBlocked {
+            after_s, blockers, ..
+        } = event.kind
+        {
+            let [it] = &blockers[..] else {
+                bail!("one blocker: {blockers:#?}");
+            };
+            assert_eq!((it.pid, it.tid), (client.pid(), Some(tid)));
+            assert_eq!(
+                (it.command.as_str(), it.thread.as_str()),
+                ("onair-puppet", "puppet")
+            );
+            assert_eq!(it.kind, BlockerKind::Blocked);
+            assert_eq!(it.kernel_state.as_deref(), Some("stopped"));
+            assert!(
+                !it.client_version.is_empty() && it.blocked_for_ms.is_some(),
+                "{it:#?}"
+            );
+            warned.push(after_s);
+        }
+    }
+    let expected = [
+        EventName::SessionCreated,
+        EventName::SessionStarted,
+        EventName::ClientAttached,
+        EventName::SessionStopped,
+        EventName::DrainBlocked,
+        EventName::DrainBlocked,
+    ];
+    assert_eq!(seen, expected);
+    // 1 and 2 s after the stop, on a machine that has nothing else to do.
+    assert!(warned[0] >= 1 && warned[1] > warned[0], "{warned:?}");
+    let log = rig.daemon()?.log();
+    let name = format!(
+        "onair-puppet {}/{tid} (puppet) blocked in buffer_get for",
+        client.pid()
+    );
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("WARN") && line.contains(&name));
+    assert!(lines.count() >= 2, "{log}");
+
+    let text = scrape(&rig)?;
+    let metrics = read(&text)?;
+    assert!(value(&metrics, "onair_drain_warnings_total", None)? >= 2.0);
+    let cam = Some("session=cam");
+    assert!(value(&metrics, "onair_session_drain_warnings", cam)? >= 2.0);
+    assert!(value(&metrics, "onair_session_drain_blocked_seconds", cam)? >= 2.0);
+    assert!((value(&metrics, "onair_session_blocked_callers", cam)? - 1.0).abs() < 1e-9);
+    assert!((value(&metrics, "onair_probe_state", Some("state=watching"))? - 1.0).abs() < 1e-9);
+    assert!(
+        !text.contains("onair-puppet"),
+        "names of processes are not for metrics"
+    );
+
+    client.thaw()?;
+    client.returned(1)?;
+    control.destroy("cam")?;
+    watch.hear("the caller", Deadline::seconds(PATIENCE), |line| {
+        line["blockers"][0]["tid"] == tid
+    })?;
+    let status = watch.running().wait(Deadline::seconds(PATIENCE))?;
+    assert!(
+        status.success(),
+        "onairctl session blockers --watch: {status}"
+    );
+    client.leave()?;
+    while follower.next()?.kind.name() != EventName::CertificateCompleted {}
+    let metrics = read(&scrape(&rig)?)?;
+    let issued = Some("operation=destroy");
+    assert!((value(&metrics, "onair_certificates_issued_total", issued)? - 1.0).abs() < 1e-9);
+
+    // The end of the daemon is an orderly end of the stream.
+    rig.stop_daemon()?;
+    let status = follower.0.running().wait(Deadline::seconds(PATIENCE))?;
+    assert!(status.success(), "curl: {status}");
+    Ok(())
+}
+
+#[test]
+fn events__a_reader_takes_none__then_another_misses_none() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut lazy = UnixStream::connect(Config::control_socket(rig.stage()))?;
+    lazy.write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n")?;
+    let mut follower = Follower::start(&rig, "?kind=session_stopped,session_started")?;
+    let mut last = follower.next()?.sequence;
+    for _ in 0..300 {
+        control.stop("cam")?;
+        control.start("cam")?;
+        for kind in [EventName::SessionStopped, EventName::SessionStarted] {
+            let event = follower.next()?;
+            assert_eq!((event.kind.name(), event.sequence), (kind, last + 1));
+            last = event.sequence;
+        }
+    }
+    drop(lazy);
+    rig.stop_daemon()
+}
+
+/// TCP sockets of the daemon that listen: their addresses as `/proc/net/tcp` writes them.
+fn listening(pid: u32) -> Result<Vec<String>> {
+    let mut own = BTreeSet::new();
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))?.flatten() {
+        // A descriptor may be closed meanwhile.
+        if let Ok(target) = std::fs::read_link(entry.path())
+            && let Some(inode) = target.to_string_lossy().strip_prefix("socket:[")
+        {
+            own.insert(inode.trim_end_matches(']').to_owned());
+        }
+    }
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let text = std::fs::read_to_string(Path::new("/proc/net").join(table))?;
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // Fields of proc_net_tcp(5): 1 the local address, 3 the state (0A: LISTEN), 9 the inode.
+            if fields[3] == "0A" && own.contains(fields[9]) {
+                found.push(fields[1].to_owned());
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[test]
+fn metrics__over_tcp__then_only_where_the_configuration_says_so() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let pid = rig.daemon()?.running().pid();
+    assert!(listening(pid)?.is_empty(), "it listens unasked");
+    rig.stop_daemon()?;
+
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let mut rig = Rig::rings_with(|config| {
+        config.more = format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n");
+    })?;
+    let pid = rig.daemon()?.running().pid();
+    assert_eq!(listening(pid)?, [format!("0100007F:{port:04X}")]);
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let text = output(
+        "curl",
+        &["-sf", &format!("http://127.0.0.1:{port}/metrics")],
+    )?;
+    let metrics = read(&text)?;
+    assert!((value(&metrics, "onair_sessions", Some("state=running"))? - 1.0).abs() < 1e-9);
+    let names = |text: &str| -> Result<BTreeSet<String>> {
+        Ok(read(text)?.into_keys().map(|(name, _)| name).collect())
+    };
+    assert_eq!(names(&text)?, names(&scrape(&rig)?)?);
+    // The control API is not there.
+    let answer = output(
+        "curl",
+        &["-s", &format!("http://127.0.0.1:{port}/v1/sessions")],
+    )?;
+    assert!(answer.contains("\"not_found\""), "{answer}");
+    until(
+        "the daemon to let go of the port",
+        Deadline::seconds(PATIENCE),
+        || {
+            if rig.daemon().is_ok() {
+                rig.stop_daemon()?;
+            }
+            Ok(TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(()))
+        },
+    )
+}

@@ -1,0 +1,64 @@
+//! `onairctl events`.
+
+use clap::Args;
+use onair_api::{Event, EventName, SessionRef};
+use serde_json::Value;
+
+use crate::args::Cli;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::{output, render};
+
+/// What to follow.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One line an event, until Ctrl-C or until the daemon ends (exit code 3). With --json each line is the
+event's JSON. A `lost` says that this program was too slow, or came back too late, and how many events
+are missing there.
+
+Examples:
+  onairctl events
+  onairctl events --session cam1 --kind drain_blocked,evicted
+  onairctl --json events --after 0 | jq -r 'select(.kind == \"reconciled\") | .name'")]
+pub(crate) struct Events {
+    /// Only events of this session: an id or a name
+    #[arg(long, short, value_name = "SESSION")]
+    session: Option<SessionRef>,
+    /// Only events of these kinds, as drain_blocked,evicted
+    #[arg(long, short, value_name = "KIND", value_delimiter = ',')]
+    kind: Vec<EventName>,
+    /// Begin after this event (its number, or its id with the daemon's); 0: with the oldest that is kept
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// Follow what comes; that is what it does anyway
+    #[arg(long, short)]
+    follow: bool,
+}
+
+impl Events {
+    pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
+        let session = self.session.iter().map(|it| format!("session={it}"));
+        let kinds = self.kind.iter().map(|it| format!("kind={it}"));
+        let query: Vec<String> = session.chain(kinds).collect();
+        let path = match query.join("&") {
+            none if none.is_empty() => "/v1/events".to_owned(),
+            query => format!("/v1/events?{query}"),
+        };
+        let mut stream = client.follow(&path, self.after.as_deref()).await?;
+        loop {
+            let data = stream.next().await?;
+            let event: Value =
+                serde_json::from_str(&data).map_err(|e| Failure::Alien(e.to_string()))?;
+            if cli.json {
+                output::json_line(&event)?;
+                continue;
+            }
+            // A kind of a later version is shown by its name.
+            let line = match serde_json::from_value::<Event>(event.clone()) {
+                Ok(event) => render::event::line(&event),
+                Err(_) => render::event::unknown(&event),
+            };
+            output::text(&line)?;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `onairctl session blockers --watch`.
+
+use std::time::Duration;
+
+use console::Term;
+use onair_api::{BlockerList, Problem, ProblemCode, SessionRef};
+
+use crate::args::{Cli, duration};
+use crate::client::{Answer, Client};
+use crate::failure::{DONE, Failure};
+use crate::{output, render};
+
+/// Shortest pause between two looks.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Shows who uses a session again and again, until it is destroyed.
+pub(crate) async fn blockers(
+    cli: &Cli,
+    client: &Client,
+    session: &SessionRef,
+    pause: Duration,
+) -> Result<u8, Failure> {
+    let mut path = format!("/v1/sessions/{session}/blockers");
+    let mut first = true;
+    loop {
+        let answer = match client.get(&path).await {
+            Ok(answer) => answer,
+            Err(Failure::Refused(problem)) if !first && is_gone(&problem) => {
+                if !cli.json {
+                    output::text(&format!("{session} is destroyed.\n"))?;
+                }
+                return Ok(DONE);
+            }
+            Err(failure) => return Err(failure),
+        };
+        let list: BlockerList = answer.read()?;
+        // Another session may take the name.
+        path = format!("/v1/sessions/{}/blockers", list.session);
+        picture(cli, &answer, &list, first)?;
+        first = false;
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn is_gone(problem: &Problem) -> bool {
+    matches!(
+        problem.code,
+        ProblemCode::StaleSession | ProblemCode::NoSuchSession
+    )
+}
+
+/// On a terminal in the place of the last one, elsewhere below it.
+fn picture(cli: &Cli, answer: &Answer, list: &BlockerList, first: bool) -> Result<(), Failure> {
+    if cli.json {
+        return Ok(output::json_line(&answer.0)?);
+    }
+    let terminal = Term::stdout();
+    let text = format!("{}\n{}", list.at, render::blocker::list(list));
+    if terminal.is_term() {
+        terminal.clear_screen()?;
+        output::text(&text)?;
+    } else {
+        let gap = if first { "" } else { "\n" };
+        output::text(&format!("{gap}{text}"))?;
+    }
+    Ok(())
+}
+
+/// Reads `--watch=INTERVAL`.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
+    let pause = duration(text)?;
+    if pause < SHORTEST {
+        return Err("100ms is the shortest interval".to_owned());
+    }
+    Ok(pause)
+}

@@ -1,0 +1,125 @@
+//! What happens, one line an event.
+
+use onair_api::{Blocker, Event, EventKind};
+use serde_json::Value;
+
+use super::{bytes, printable};
+
+/// An event.
+pub(crate) fn line(event: &Event) -> String {
+    let session = event.name.as_ref().map_or("-", |name| name.as_str());
+    let text = format!(
+        "{}  {session}  {}  {}",
+        event.at,
+        console::style(event.kind.name()).bold(),
+        of_one_line(&what(&event.kind))
+    );
+    format!("{}\n", text.trim_end())
+}
+
+/// An event of a kind that this program does not know.
+pub(crate) fn unknown(event: &Value) -> String {
+    let field = |name: &str| event[name].as_str().unwrap_or("-").to_owned();
+    let text = format!("{}  {}  {}", field("at"), field("name"), field("kind"));
+    format!("{}\n", of_one_line(&text))
+}
+
+fn of_one_line(text: &str) -> String {
+    printable(text).replace('\n', "\u{fffd}")
+}
+
+fn what(kind: &EventKind) -> String {
+    match kind {
+        EventKind::SessionCreated {
+            direction,
+            port,
+            owner,
+        } => format!("{direction} on port {port}, by {owner}"),
+        EventKind::SessionStarted { generation } => format!("for the {} time", nth(*generation)),
+        EventKind::SessionStopped {
+            attachments,
+            callers,
+        } => format!("{attachments} attached, {callers} inside a call"),
+        EventKind::ClientAttached {
+            attachment,
+            pid,
+            command,
+            client_version,
+        } => format!("{command} ({pid}) as {attachment}, library {client_version}"),
+        EventKind::ClientLeft {
+            attachment,
+            pid,
+            command,
+            cause,
+        } => format!("{command} ({pid}), {attachment}: {cause}"),
+        EventKind::DrainBlocked {
+            after_s,
+            blockers,
+            more,
+        } => format!("for {after_s} s: {}", names(blockers, *more)),
+        EventKind::Reconciled { reconciled } => format!(
+            "{} ({}): {} frames, {} slots, {}",
+            reconciled.command,
+            reconciled.pid,
+            reconciled.frames,
+            reconciled.slots,
+            reconciled.cause
+        ),
+        EventKind::Evicted { eviction } => format!(
+            "{} ({}), {}: {} inside, {} frames taken back, {} set aside",
+            eviction.command,
+            eviction.pid,
+            eviction.attachment,
+            eviction.callers_inside,
+            eviction.frames_revoked,
+            eviction.frames_set_aside
+        ),
+        EventKind::Quarantined {
+            bytes: kept,
+            blockers,
+            more,
+        } => format!("{} kept: {}", bytes(*kept), names(blockers, *more)),
+        EventKind::Destroyed {
+            operation,
+            requester,
+        } => format!("{operation}, by {requester}"),
+        EventKind::CertificateCompleted { bytes: returned } => {
+            format!("{} returned", bytes(*returned))
+        }
+        EventKind::ProbeState { state, reason } => match reason {
+            Some(reason) => format!("{state}: {reason}"),
+            None => state.to_string(),
+        },
+        EventKind::PollerDied { poller, message } => format!("{poller}: {message}"),
+        EventKind::PortGone { port } => port.clone(),
+        EventKind::ShutdownPhase { phase, cause } => match cause {
+            Some(cause) => format!("{phase}: {cause}"),
+            None => phase.to_string(),
+        },
+        EventKind::ShutdownProgress { sessions, users } => {
+            format!("{users} users in {sessions} sessions")
+        }
+        EventKind::Lost { count } => format!("{count} events are missing here"),
+    }
+}
+
+fn nth(number: u64) -> String {
+    let ending = match (number % 10, number % 100) {
+        (1, rest) if rest != 11 => "st",
+        (2, rest) if rest != 12 => "nd",
+        (3, rest) if rest != 13 => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}
+
+fn names(blockers: &[Blocker], more: u64) -> String {
+    let mut names: Vec<String> = blockers.iter().map(ToString::to_string).collect();
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    if names.is_empty() {
+        names.push("nobody is named".into());
+    }
+    names.join("; ")
+}

@@ -1,0 +1,63 @@
+//! Server-sent events as they come in (HTML Standard, section 9.2.6).
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// The daemon sends a comment every 15 s: after three of them it is taken for hung.
+const SILENCE: Duration = Duration::from_secs(45);
+/// Longest line that is taken; the daemon's are far shorter.
+const LINE: usize = 1 << 20;
+
+/// A stream that lasts until the daemon ends it.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    client: Client,
+    body: Incoming,
+    buffer: Vec<u8>,
+}
+
+impl Stream {
+    pub(crate) fn new(client: Client, body: Incoming) -> Self {
+        Self {
+            client,
+            body,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The next event's data, on one line; the stream's end is a failure.
+    pub(crate) async fn next(&mut self) -> Result<String, Failure> {
+        loop {
+            let line = self.line().await?;
+            if let Some(data) = line.strip_prefix("data:") {
+                return Ok(data.trim_start().to_owned());
+            }
+        }
+    }
+
+    async fn line(&mut self) -> Result<String, Failure> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
+            }
+            if self.buffer.len() > LINE {
+                return Err(Failure::Alien("an endless line".into()));
+            }
+            let frame = tokio::time::timeout(SILENCE, self.body.frame()).await;
+            match frame.map_err(|_| self.client.no_answer(SILENCE))? {
+                None => return Err(self.client.ended()),
+                Some(Err(error)) => return Err(self.client.broken(error)),
+                Some(Ok(frame)) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    self.buffer.extend_from_slice(&data);
+                }
+            }
+        }
+    }
+}
