@@ -32,8 +32,7 @@ pub(crate) fn line(list: &BlockerList) -> String {
 /// A table of blockers.
 pub(crate) fn rows(blockers: &[Blocker]) -> String {
     let mut table = table(&[
-        "PID", "TID", "COMMAND", "THREAD", "KIND", "IN", "FOR", "FRAMES", "SEEN BY", "KERNEL",
-        "LIBRARY", "NOTE",
+        "PID", "TID", "COMMAND", "THREAD", "KIND", "IN", "FOR", "FRAMES", "SEEN BY", "NOTE",
     ]);
     for blocker in blockers {
         let colour = match blocker.kind {
@@ -71,21 +70,21 @@ pub(crate) fn rows(blockers: &[Blocker]) -> String {
                 frames.join(", ")
             }),
             cell(seen.join(" ")),
-            cell(kernel(blocker)),
-            cell(or_dash(
-                Some(&blocker.client_version).filter(|it| !it.is_empty()),
-            )),
-            cell(blocker.note.as_deref().unwrap_or_default()),
+            cell(note(blocker)),
         ]);
     }
     print(table)
 }
 
-/// What the kernel says that the thread does.
-fn kernel(blocker: &Blocker) -> String {
-    match (&blocker.kernel_state, &blocker.wait_channel) {
-        (Some(state), Some(channel)) => format!("{state}, {channel}"),
-        (Some(state), None) => state.clone(),
-        (None, _) => "-".to_owned(),
-    }
+/// What else is known: the note, and the kernel's word on a thread that is busy or stands still.
+fn note(blocker: &Blocker) -> String {
+    let state = blocker.kernel_state.as_deref().filter(|state| {
+        blocker.kind == BlockerKind::Inside || matches!(*state, "stopped" | "tracing stop")
+    });
+    let kernel = state.map(|state| match &blocker.wait_channel {
+        Some(channel) => format!("kernel: {state}, in {channel}"),
+        None => format!("kernel: {state}"),
+    });
+    let all: Vec<String> = blocker.note.clone().into_iter().chain(kernel).collect();
+    all.join("; ")
 }

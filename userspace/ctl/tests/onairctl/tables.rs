@@ -96,6 +96,23 @@ fn table__blockers__then_each_by_name() {
             "W1 W2",
         ],
     );
+    let mut busy = blocker();
+    busy["kind"] = json!("inside");
+    busy["kernel_state"] = json!("disk sleep");
+    busy["wait_channel"] = json!("folio_wait_bit_common");
+    let mut frozen = blocker();
+    frozen["note"] = json!("its connection is closed");
+    frozen["kernel_state"] = json!("stopped");
+    let body = json!({"session": "6920a1c300000001", "name": "cam1", "at": AT,
+        "blockers": [busy, frozen]});
+    let ran = Played::document(200, &body).run("session blockers cam1");
+    all_in(
+        &ran.out,
+        &[
+            "kernel: disk sleep, in folio_wait_bit_common",
+            "its connection is closed; kernel: stopped",
+        ],
+    );
 }
 
 #[test]
