@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{MapData, MapError, RingBuf};
 use onair_ebpf::layout::Stat;
 use onair_ebpf::names;
 use tokio::sync::oneshot;
@@ -232,39 +232,50 @@ impl Probe {
         blocked.map_err(ProbeError::map(names::BLOCKED))
     }
 
+    /// Whether it sees, as far as that can be said without reading every waiter.
+    pub fn state(&self) -> State {
+        let shared = &*self.shared;
+        let counts = shared.status.get();
+        let unloaded = (counts.programs < PROGRAM_COUNT).then(|| "the probe is closed".to_owned());
+        let own = locked(&shared.own).blind.clone();
+        let unreadable = || self.stats().err().map(|e| unreadable(names::STATS, &e));
+        let slow = || {
+            let (path, since) = counts.doing.as_ref()?;
+            let took = since.elapsed();
+            (took > shared.config.slow)
+                .then(|| format!("attaching to {path} has not returned for {took:?}"))
+        };
+        match unloaded.or(own).or_else(unreadable).or_else(slow) {
+            Some(reason) => State::Blind { reason },
+            None => State::Watching,
+        }
+    }
+
+    fn stats(&self) -> Result<Vec<(&'static str, u64)>, MapError> {
+        let maps = &self.shared.maps;
+        Stat::ALL
+            .into_iter()
+            .map(|stat| maps.stat(stat).map(|value| (stat.name(), value)))
+            .collect()
+    }
+
     /// What the probe says of itself. Reads every waiter: for a display, not for a loop.
     pub fn health(&self) -> Health {
         let shared = &*self.shared;
         let counts = shared.status.get();
         let maps = &shared.maps;
-        let stats: Result<Vec<_>, _> = Stat::ALL
-            .into_iter()
-            .map(|stat| maps.stat(stat).map(|value| (stat.name(), value)))
-            .collect();
         let waiters = maps.waiter_count();
         let lost = locked(&shared.registry).lost(maps);
-        let unreadable = [
-            stats.as_ref().err().map(|error| (names::STATS, error)),
+        let failed = [
             waiters.as_ref().err().map(|error| (names::WAITERS, error)),
             lost.as_ref().err().map(|error| (names::ATTACHMENTS, error)),
-        ]
-        .into_iter()
-        .flatten()
-        .next()
-        .map(|(name, error)| format!("BPF map {name} cannot be read: {error}"));
-        let slow = counts.doing.as_ref().and_then(|(path, since)| {
-            (since.elapsed() > self.shared.config.slow).then(|| {
-                format!(
-                    "attaching to {path} has not returned for {:?}",
-                    since.elapsed()
-                )
-            })
-        });
-        let unloaded = (counts.programs < PROGRAM_COUNT).then(|| "the probe is closed".to_owned());
-        let own = locked(&shared.own).blind.clone();
-        let state = match unloaded.or(own).or(unreadable).or(slow) {
-            Some(reason) => State::Blind { reason },
-            None => State::Watching,
+        ];
+        let failed = failed.into_iter().flatten().next();
+        let state = match (self.state(), failed) {
+            (State::Watching, Some((name, error))) => State::Blind {
+                reason: unreadable(name, error),
+            },
+            (state, _) => state,
         };
         Health {
             state,
@@ -274,7 +285,7 @@ impl Probe {
             files: counts.files,
             waiters: waiters.unwrap_or_default(),
             ring_overruns: maps.stat(Stat::RingFull).unwrap_or_default(),
-            stats: stats.unwrap_or_default(),
+            stats: self.stats().unwrap_or_default(),
             lost: lost.unwrap_or_default(),
         }
     }
@@ -305,4 +316,8 @@ impl Probe {
             let _ = done.await;
         }
     }
+}
+
+fn unreadable(map: &str, error: &MapError) -> String {
+    format!("BPF map {map} cannot be read: {error}")
 }

@@ -94,7 +94,7 @@ impl ProbeLink {
     /// Whether it sees, and why not.
     pub fn state(&self) -> (ProbeState, Option<String>) {
         match &self.probe {
-            Ok(probe) => match probe.health().state {
+            Ok(probe) => match probe.state() {
                 State::Watching => (ProbeState::Watching, None),
                 State::Blind { reason } => (ProbeState::Blind, Some(reason)),
                 State::Off => (ProbeState::Off, None),

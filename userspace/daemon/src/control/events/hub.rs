@@ -7,11 +7,14 @@ use onair_api::{Event, EventKind, EventName, Problem, ProblemCode, Timestamp};
 
 use super::interest::{Interest, LastSeen, Subject};
 use super::queue::{Sink, Subscription, queue};
+use crate::control::authority::Grant;
 
 /// Events that are kept for readers that come back.
 const KEPT: usize = 1024;
 /// Events that wait for one reader.
 const WAITING: usize = 1024;
+/// Readers for one uid that sees its own sessions only: it must not take them all.
+const OWN_READERS: usize = 4;
 
 /// Everything that happened of late, and everybody who listens.
 #[derive(Debug)]
@@ -92,6 +95,14 @@ impl Hub {
                 ),
             ));
         }
+        let alike = |reader: &&Sink| reader.interest.grant == interest.grant;
+        if interest.grant != Grant::Any && self.readers.iter().filter(alike).count() >= OWN_READERS
+        {
+            return Err(Problem::new(
+                ProblemCode::LimitReached,
+                format!("{OWN_READERS} readers of this user follow the events already"),
+            ));
+        }
         let mut replay = VecDeque::new();
         let mut lost = (0, 0);
         if let Some(after) = after {
@@ -147,7 +158,6 @@ impl Drop for Hub {
 #[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
-    use crate::control::authority::Grant;
     use onair_api::SessionId;
     use std::collections::BTreeSet;
 
@@ -286,7 +296,16 @@ mod tests {
             .collect();
         let refused = hub.subscribe(everything(), None).expect_err("full");
         assert_eq!(refused.code, ProblemCode::LimitReached);
-        readers.pop();
+        readers.truncate(READERS - OWN_READERS - 2);
+        let own = |uid| Interest {
+            grant: Grant::OwnedBy(uid),
+            ..everything()
+        };
+        for _ in 0..OWN_READERS {
+            readers.push(hub.subscribe(own(1000), None).expect("room"));
+        }
+        assert!(hub.subscribe(own(1000), None).is_err());
+        readers.push(hub.subscribe(own(1001), None).expect("room"));
         assert_eq!(hub.readers(), READERS - 1);
         assert!(hub.subscribe(everything(), None).is_ok());
     }
