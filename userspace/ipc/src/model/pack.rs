@@ -4,7 +4,7 @@
 //! is where a search spends its time.
 
 /// Width of a packed state in 64-bit words.
-pub(super) const WORDS: usize = 3;
+pub(super) const WORDS: usize = 4;
 
 /// A packed state.
 pub(super) type Packed = [u64; WORDS];

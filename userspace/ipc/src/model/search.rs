@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
 
 /// States one search may visit before it gives up loudly. At 50 to 70 bytes a state this bounds the
 /// memory of the whole test binary, because searches take turns.
@@ -109,7 +110,7 @@ pub(super) struct Outcome<V> {
 /// When the model has more than [`STATE_LIMIT`] states, or a packing loses something.
 pub(super) fn explore<M: Model>(model: &M) -> Outcome<M::Violation> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut seen: IndexSet<M::Packed> = IndexSet::new();
+    let mut seen: IndexSet<M::Packed, FxBuildHasher> = IndexSet::default();
     // parents[n] is the index of the state from which state n was first reached.
     let mut parents: Vec<u32> = vec![0];
     let mut steps = Steps {
@@ -163,7 +164,7 @@ pub(super) fn explore<M: Model>(model: &M) -> Outcome<M::Violation> {
 /// The steps to the state with index `last`: found again rather than remembered for each state.
 fn trace<M: Model>(
     model: &M,
-    seen: &IndexSet<M::Packed>,
+    seen: &IndexSet<M::Packed, FxBuildHasher>,
     parents: &[u32],
     last: usize,
 ) -> Vec<Step> {

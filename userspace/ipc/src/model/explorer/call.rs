@@ -2,6 +2,7 @@
 
 use super::Explorer;
 use super::client::{Client, ClientAt, Outcome};
+use super::evict::EvictAt;
 use super::invariant::{self, Violation};
 use super::scenario::Mutant;
 use super::state::{FrameState, FrameWord, Lend, State};
@@ -36,6 +37,7 @@ impl Explorer {
                 me.calls_left -= 1;
                 me.barred_local = !state.local_gate.is_open();
                 me.barred_session = !state.session_gate.is_open();
+                me.slept_at_end = state.closed && state.control.evict.at == EvictAt::Done;
                 me.stop_overlapped = me.barred_local || me.barred_session;
                 me.at = ClientAt::Raise;
                 if !scenario.is(Mutant::IntentKept) {
@@ -63,6 +65,9 @@ impl Explorer {
                 me.already = false;
                 me.session = state.session_gate;
                 if was.local.is_open() && me.session.is_open() {
+                    if was.slept_at_end {
+                        return Err(Violation::NotStale);
+                    }
                     me.at = self.first_of_pop();
                 } else {
                     me.outcome = Outcome::Stopped;
@@ -185,13 +190,24 @@ impl Explorer {
                 } else {
                     state.local_gate != was.local || state.session_gate != was.session
                 };
-                if stopped {
+                if stopped && self.may_close() {
+                    me.at = ClientAt::AskWhy;
+                } else if stopped {
                     me.outcome = Outcome::Stopped;
                     me.at = self.end_of_wait();
                 } else {
                     me.at = self.first_of_pop();
                 }
                 "compare gates with snapshot"
+            }
+            ClientAt::AskWhy => {
+                me.outcome = if state.closed {
+                    Outcome::Stale
+                } else {
+                    Outcome::Stopped
+                };
+                me.at = self.end_of_wait();
+                "read the state"
             }
             ClientAt::CheckDeadline => {
                 if was.expired {
@@ -288,7 +304,13 @@ impl Explorer {
                 "send the byte"
             }
             ClientAt::Return => {
-                invariant::returned(was)?;
+                // A call that bounced reads the state last.
+                let bounced = was.outcome == Outcome::Stopped && !was.waiting;
+                if bounced && state.closed {
+                    me.outcome = Outcome::Stale;
+                }
+                let stopped = me.outcome == Outcome::Stopped;
+                invariant::returned(me)?;
                 *me = Client {
                     kept: was.kept,
                     ..Client::new(was.calls_left)
@@ -305,6 +327,8 @@ impl Explorer {
                     me.outcome = Outcome::Taken;
                     me.lend = was.kept;
                     me.kept = Lend::NONE;
+                } else if stopped && scenario.waits_for_start {
+                    me.at = ClientAt::StartLocal;
                 }
                 "return"
             }
@@ -320,6 +344,8 @@ impl Explorer {
                 let word = &mut next.word[usize::from(was.lend.frame)];
                 if *word == FrameWord::held(was.lend.serial, slot_tag(slot)) {
                     word.state = FrameState::Released;
+                } else if !state.closed {
+                    return Err(Violation::PutLost);
                 }
                 me.outcome = Outcome::Open;
                 if !scenario.put_twice {
@@ -346,10 +372,49 @@ impl Explorer {
                 me.lend = Lend::NONE;
                 "put again"
             }
+            ClientAt::StartLocal => {
+                me.local = state.local_gate;
+                me.at = ClientAt::StartSession;
+                "wait_started: read local gate"
+            }
+            ClientAt::StartSession => {
+                me.session = state.session_gate;
+                me.at = ClientAt::StartState;
+                "wait_started: read session gate"
+            }
+            ClientAt::StartState => {
+                let runs = was.local.is_open() && was.session.is_open();
+                if state.closed || runs {
+                    *me = Client {
+                        kept: was.kept,
+                        ..Client::new(was.calls_left)
+                    };
+                } else {
+                    me.at = ClientAt::StartSleep;
+                }
+                "wait_started: read the state"
+            }
+            ClientAt::StartSleep => {
+                let moved = state.closed
+                    || state.local_gate != was.local
+                    || state.session_gate != was.session;
+                me.at = if moved {
+                    ClientAt::StartLocal
+                } else {
+                    ClientAt::StartAsleep
+                };
+                "wait_started: sleep"
+            }
+            ClientAt::StartAsleep => return Ok(()),
         };
         next.client[who].forget();
         steps.push(NAMES[who], action, next);
         Ok(())
+    }
+
+    /// Whether the attachment may be closed for good while its process lives.
+    fn may_close(&self) -> bool {
+        self.scenario.evicted || self.scenario.quarantined
     }
 
     /// Whether a signal handler runs on thread `who`.

@@ -52,6 +52,18 @@ choices! {
         Holding,
         /// The application puts the same frame again.
         PutAgain,
+        /// wait, a gate has changed: read the state.
+        AskWhy,
+        /// wait_started: read the client's own gate.
+        StartLocal,
+        /// wait_started: read the session's gate.
+        StartSession,
+        /// wait_started: read the state.
+        StartState,
+        /// wait_started: sleep if gates and state still have the values that were read.
+        StartSleep,
+        /// wait_started: in the kernel.
+        StartAsleep,
         /// Mutants only: waiters += 1 after the last look.
         JoinLate,
         /// Mutants only: waiters -= 1 before the next look.
@@ -76,6 +88,8 @@ choices! {
         Stopped,
         /// `ETIMEDOUT`.
         TimedOut,
+        /// `ESTALE`.
+        Stale,
     }
 }
 
@@ -113,6 +127,8 @@ pub(super) struct Client {
     // Ghosts: what the invariants need to know, and no thread reads.
     /// A stop came while the thread slept.
     pub(super) slept_at_stop: bool,
+    /// The attachment was closed for good when the call began, or while the thread slept.
+    pub(super) slept_at_end: bool,
     /// A gate was closed during the call, or when it began.
     pub(super) stop_overlapped: bool,
     /// The local gate was closed when the call began, and was not opened since.
@@ -142,6 +158,7 @@ impl Client {
             woken: false,
             kick_seen: false,
             slept_at_stop: false,
+            slept_at_end: false,
             stop_overlapped: false,
             barred_local: false,
             barred_session: false,
@@ -176,12 +193,12 @@ impl Client {
         match self.at {
             LoadHead | ReadEntry | Take | AdvanceHead | JoinBell | Listen | CheckGates
             | CheckDeadline | FutexWait | Asleep | PartBell | JoinLate | PartLate | ClaimHead
-            | LoadTail => true,
+            | LoadTail | AskWhy => true,
             Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick | Return => {
                 self.outcome == Outcome::Taken
             }
             Outside | Raise | LoadLocalGate | LoadSessionGate | Acknowledge | Holding
-            | PutAgain => false,
+            | PutAgain | StartLocal | StartSession | StartState | StartSleep | StartAsleep => false,
         }
     }
 
@@ -214,7 +231,8 @@ impl Client {
                 self.tail = 0;
                 self.expired = false;
             }
-            Outside | Raise | LoadLocalGate | LoadSessionGate | Acknowledge => {}
+            Outside | Raise | LoadLocalGate | LoadSessionGate | Acknowledge | AskWhy
+            | StartLocal | StartSession | StartState | StartSleep | StartAsleep => {}
         }
     }
 
@@ -244,6 +262,7 @@ impl Client {
         bits.flag(&mut self.woken);
         bits.flag(&mut self.kick_seen);
         bits.flag(&mut self.slept_at_stop);
+        bits.flag(&mut self.slept_at_end);
         bits.flag(&mut self.stop_overlapped);
         bits.flag(&mut self.barred_local);
         bits.flag(&mut self.barred_session);
@@ -254,7 +273,14 @@ impl Client {
 pub(super) fn note_stop(state: &mut State) {
     for client in &mut state.client {
         match client.at {
-            ClientAt::Outside | ClientAt::Holding | ClientAt::PutAgain => {}
+            ClientAt::Outside
+            | ClientAt::Holding
+            | ClientAt::PutAgain
+            | ClientAt::StartLocal
+            | ClientAt::StartSession
+            | ClientAt::StartState
+            | ClientAt::StartSleep
+            | ClientAt::StartAsleep => {}
             ClientAt::Asleep => {
                 client.slept_at_stop = true;
                 client.stop_overlapped = true;

@@ -1,17 +1,18 @@
-//! The control thread: stops and starts the session, drains it, destroys it, and settles the exits
-//! of threads and the death of the process.
+//! The control thread: stops and starts the session, drains it, destroys it. What it does about
+//! deaths is in `reconcile`, evict and quarantine in `evict`.
 
 use super::Explorer;
-use super::client::{Client, ClientAt, note_stop};
+use super::client::note_stop;
+use super::evict::{Evict, wake_starters};
 use super::invariant::{self, Violation};
 use super::poller::PollerAt;
-use super::scenario::Mutant;
-use super::state::{CLIENTS, FRAMES, FrameState, FrameWord, Slot, State};
-use super::stopper::Stopper;
+use super::reconcile::{Exit, ExitAt};
+use super::scenario::{Mutant, Scenario};
+use super::state::{CLIENTS, FRAMES, FrameState, FrameWord, State};
 use crate::model::pack::{Bits, choices};
 use crate::model::search::Steps;
 
-const NAME: &str = "control";
+pub(super) const NAME: &str = "control";
 
 choices! {
     /// The next step of the control thread.
@@ -24,6 +25,8 @@ choices! {
         WakeAll,
         /// start: the gate's next generation.
         OpenGate,
+        /// start: wake who waits for it.
+        WakeStarters,
         /// The poller hands its box over, between two bursts.
         TakeBox,
         /// drain: kick = 1 (and the heavy fence: see `store_buffer` and loom).
@@ -38,18 +41,8 @@ choices! {
         Decide,
         /// The verdict was given.
         Destroyed,
-    }
-}
-
-choices! {
-    /// What is left to do for a thread exit that was settled.
-    Exit {
-        /// Nothing.
-        Settled,
-        /// bell += 1.
-        StrikeBell,
-        /// wake all.
-        WakeAll,
+        /// Set aside as it is: no verdict.
+        Quarantined,
     }
 }
 
@@ -61,11 +54,11 @@ pub(super) struct Control {
     /// The frame or slot that the drain has come to.
     index: u8,
     /// This pass of the drain saw a user, or a frame still lent.
-    user_seen: bool,
-    /// The exit that is being settled.
-    exit: Exit,
-    /// Reports of a thread's exit still to come: the probe's, and the look into `task/`.
-    pub(super) exit_reports: u8,
+    pub(super) user_seen: bool,
+    /// The exit of a thread that is being settled.
+    pub(super) exit: Exit,
+    /// The evict, or the quarantine.
+    pub(super) evict: Evict,
     /// The process's pidfd is readable and was not handled.
     pub(super) pidfd: bool,
     /// The process's end was settled.
@@ -73,15 +66,15 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// A control thread that pulses the session so often before it destroys it.
-    pub(super) fn new(pulses: u8, first: ControlAt) -> Self {
+    /// A control thread with all of the scenario ahead.
+    pub(super) fn new(scenario: &Scenario, first: ControlAt) -> Self {
         Self {
             at: first,
-            pulses_left: pulses,
+            pulses_left: scenario.session_pulses,
             index: 0,
             user_seen: false,
-            exit: Exit::Settled,
-            exit_reports: 0,
+            exit: Exit::NONE,
+            evict: Evict::new(scenario.evicted),
             pidfd: false,
             reconciled: false,
         }
@@ -94,7 +87,7 @@ impl Control {
         bits.number(&mut self.index, 2);
         bits.flag(&mut self.user_seen);
         self.exit.visit(bits);
-        bits.number(&mut self.exit_reports, 2);
+        self.evict.visit(bits);
         bits.flag(&mut self.pidfd);
         bits.flag(&mut self.reconciled);
     }
@@ -125,9 +118,10 @@ impl Explorer {
         state: &State,
         steps: &mut Steps<State>,
     ) -> Result<(), Violation> {
-        if self.ring_for_exit(state, steps) {
+        if self.evict_steps(state, steps)? || self.ring_for_exit(state, steps) {
             return Ok(());
         }
+        self.ask_to_evict(state, steps);
         self.event_steps(state, steps)?;
         if self.scenario.destroyed {
             self.destroy_steps(state, steps)?;
@@ -173,20 +167,34 @@ impl Explorer {
                 return Ok(());
             }
             ControlAt::OpenGate => {
-                control.at = self.first_of_stop();
                 control.pulses_left -= 1;
-                next.session_gate = state.session_gate.started();
-                for client in &mut next.client {
-                    client.barred_session = false;
+                control.at = ControlAt::WakeStarters;
+                if !state.closed || scenario.is(Mutant::StartReopensEvicted) {
+                    next.session_gate = state.session_gate.started();
+                    for client in &mut next.client {
+                        client.barred_session = false;
+                    }
                 }
                 "start: open session gate"
             }
+            ControlAt::WakeStarters => {
+                control.at = self.first_of_stop();
+                wake_starters(&mut next);
+                "start: wake who waits for it"
+            }
             ControlAt::TakeBox => {
-                if state.poller.at != PollerAt::Idle {
+                // What was sent to the poller before is done before, and answered before.
+                let asked = matches!(state.control.exit.at, ExitAt::Asked | ExitAt::Answered);
+                if state.poller.at != PollerAt::Idle || asked {
                     return Ok(());
                 }
-                control.at = self.first_of_pass();
                 next.poller.at = PollerAt::HandedOver;
+                if scenario.quarantined {
+                    control.at = ControlAt::Quarantined;
+                    control.evict.at = self.first_of_evict();
+                } else {
+                    control.at = self.first_of_pass();
+                }
                 "take the poller's box"
             }
             ControlAt::ArmKick => {
@@ -200,7 +208,8 @@ impl Explorer {
             }
             ControlAt::Settle => return self.settle_frame(state, steps),
             ControlAt::ReadCount => {
-                if state.slot[usize::from(control.index)].count > 0 && !control.reconciled {
+                let counts = !control.reconciled && !self.is_evicted(state);
+                if state.slot[usize::from(control.index)].count > 0 && counts {
                     control.at = ControlAt::ReadAck;
                 } else {
                     self.next_slot(control);
@@ -225,17 +234,19 @@ impl Explorer {
                 "drain: kicked"
             }
             ControlAt::Decide => {
-                invariant::destroy(state)?;
+                if !self.is_evicted(state) {
+                    invariant::destroy(state)?;
+                }
                 control.at = ControlAt::Destroyed;
                 "drain: nobody is left: destroyed"
             }
-            ControlAt::Destroyed => return Ok(()),
+            ControlAt::Destroyed | ControlAt::Quarantined => return Ok(()),
         };
         steps.push(NAME, action, next);
         Ok(())
     }
 
-    fn begin_pass(&self, next: &mut State) {
+    pub(super) fn begin_pass(&self, next: &mut State) {
         next.control.user_seen = false;
         next.control.index = 0;
         next.control.at = self.first_of_pass();
@@ -279,120 +290,5 @@ impl Explorer {
         }
         steps.push(NAME, "drain: settle a frame", next);
         Ok(())
-    }
-
-    /// Deaths. The control thread handles them between two turns of its own work, and while the
-    /// poller, if it has the box, is between two bursts.
-    fn event_steps(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
-        let control = &state.control;
-        let waits = control.at == ControlAt::Decide && control.user_seen;
-        let between = waits
-            || control.at == self.first_of_stop()
-            || matches!(control.at, ControlAt::OpenGate | ControlAt::TakeBox);
-        if !between || !matches!(state.poller.at, PollerAt::Idle | PollerAt::HandedOver) {
-            return Ok(());
-        }
-        if control.pidfd {
-            let mut next = *state;
-            next.control.pidfd = false;
-            next.control.reconciled = true;
-            next.control.exit_reports = 0;
-            for (frame, loan) in (0u8..).zip(state.ledger) {
-                if loan.lent {
-                    invariant::credit(&mut next, loan.of(frame))?;
-                }
-            }
-            if waits {
-                self.begin_pass(&mut next);
-            }
-            steps.push(NAME, "pidfd: settle the process", next);
-        }
-        if control.exit_reports > 0 {
-            let mut next = *state;
-            next.control.exit_reports -= 1;
-            for who in 0..CLIENTS {
-                if state.client[who].dead {
-                    self.settle_exit(&mut next, who)?;
-                }
-            }
-            if waits {
-                self.begin_pass(&mut next);
-            }
-            steps.push(NAME, "settle an exited thread", next);
-        }
-        Ok(())
-    }
-
-    /// Credits what the exited thread `who` took and never returned with, and empties its slot.
-    fn settle_exit(&self, next: &mut State, who: usize) -> Result<(), Violation> {
-        let scenario = &self.scenario;
-        let twice = scenario.is(Mutant::CreditTwice);
-        let slot = next.slot[who];
-        if !slot.owned {
-            return Ok(());
-        }
-        if slot.count > 0 && slot.intent.serial > 0 {
-            let frame = usize::from(slot.intent.frame);
-            let word = next.word[frame];
-            let its_own = word.state == FrameState::Held
-                && word.serial == slot.intent.serial
-                && (usize::from(word.slot) == who || scenario.is(Mutant::CreditNoTag));
-            if its_own || twice && next.ledger[frame].serial == slot.intent.serial {
-                next.word[frame] = FrameWord::FREE;
-                invariant::credit(next, slot.intent)?;
-            }
-        }
-        if !twice {
-            next.slot[who] = Slot::VACANT;
-        }
-        if !scenario.is(Mutant::NoRingOnThreadExit) {
-            next.control.exit = Exit::StrikeBell;
-        }
-        Ok(())
-    }
-
-    /// The bell after a thread's exit. Returns whether that is what the control thread does now.
-    fn ring_for_exit(&self, state: &State, steps: &mut Steps<State>) -> bool {
-        let mut next = *state;
-        match state.control.exit {
-            Exit::Settled => return false,
-            Exit::StrikeBell => {
-                next.bell += 1;
-                next.control.exit = Exit::WakeAll;
-                steps.push(NAME, "exit: bell += 1", next);
-            }
-            Exit::WakeAll => {
-                next.control.exit = Exit::Settled;
-                self.wake(next, true, NAME, "exit: wake all", steps);
-            }
-        }
-        true
-    }
-
-    /// Deaths of the client process and of its threads. What the dead kept for themselves is
-    /// forgotten: nobody can see it, and states that differ in nothing else are one.
-    pub(super) fn death_steps(&self, state: &State, steps: &mut Steps<State>) {
-        if self.scenario.process_killed && !state.killed {
-            let mut next = *state;
-            next.killed = true;
-            next.client = [Client::new(0); CLIENTS];
-            next.stopper = Stopper::new(0);
-            next.control.pidfd = true;
-            steps.push_death("kernel", "SIGKILL", next);
-        }
-        let one_died = state.client.iter().any(|client| client.dead);
-        if !self.scenario.thread_exits || state.killed || one_died {
-            return;
-        }
-        for who in 0..CLIENTS {
-            let handler = who == 0 && self.handler_runs(state);
-            if state.client[who].at != ClientAt::Outside && !handler {
-                let mut next = *state;
-                let inside = state.slot[who].count > 0;
-                next.client[who] = state.client[who].exited(inside);
-                next.control.exit_reports = 2;
-                steps.push_death("kernel", ["T0 exits alone", "T1 exits alone"][who], next);
-            }
-        }
     }
 }

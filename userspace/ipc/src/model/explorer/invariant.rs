@@ -4,7 +4,7 @@
 use super::client::{Client, ClientAt, Outcome};
 use super::control::ControlAt;
 use super::scenario::Scenario;
-use super::state::{FrameState, Lend, State};
+use super::state::{FRAMES, FrameState, Lend, State};
 
 /// A broken invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,18 @@ pub(super) enum Violation {
     LostNotification,
     /// A put of an earlier lend released the present one.
     StalePutReleased,
+    /// I1: a frame that was set aside was written again while somebody could still read it.
+    RewrittenUnderHolder,
+    /// I1: the slot of a living thread was emptied.
+    BuriedAlive,
+    /// I2: a caller of an attachment that was closed for good was told of a stop, or got a frame.
+    NotStale,
+    /// A put of a held frame failed although nobody had revoked it.
+    PutLost,
+    /// Somebody waits for a start for ever.
+    LostStart,
+    /// Something is still lent to an attachment that was evicted.
+    EvictedStillLent,
 }
 
 /// Credits `lend` in the ledger.
@@ -51,6 +63,35 @@ pub(super) fn credit(state: &mut State, lend: Lend) -> Result<(), Violation> {
     }
     state.credited |= bit;
     state.ledger[usize::from(lend.frame)].lent = false;
+    Ok(())
+}
+
+/// Credits `lend` in the ledger, and sets its frame aside: somebody may still read it.
+pub(super) fn set_aside(state: &mut State, lend: Lend) -> Result<(), Violation> {
+    let bit = 1 << (lend.serial - 1);
+    if state.credited & bit != 0 {
+        return Err(Violation::CreditedTwice);
+    }
+    state.credited |= bit;
+    state.ledger[usize::from(lend.frame)].lent = false;
+    state.aside[usize::from(lend.frame)] = true;
+    Ok(())
+}
+
+/// Judges that what was set aside is written again.
+pub(super) fn release_aside(state: &State) -> Result<(), Violation> {
+    let read = |frame: usize| {
+        let reads = |client: &Client| {
+            let lends = [client.lend, client.kept];
+            lends.iter().any(|&lend| {
+                lend != Lend::NONE && usize::from(lend.frame) == frame && client.has(lend)
+            })
+        };
+        state.aside[frame] && state.client.iter().any(reads)
+    };
+    if !state.killed && (0..FRAMES).any(read) {
+        return Err(Violation::RewrittenUnderHolder);
+    }
     Ok(())
 }
 
@@ -73,6 +114,9 @@ pub(super) fn destroy(state: &State) -> Result<(), Violation> {
 /// Judges what a call returns.
 pub(super) fn returned(client: &Client) -> Result<(), Violation> {
     match client.outcome {
+        Outcome::Stopped | Outcome::Taken | Outcome::TimedOut if client.slept_at_end => {
+            Err(Violation::NotStale)
+        }
         Outcome::Stopped if !client.stop_overlapped => Err(Violation::StoppedWithoutStop),
         Outcome::Taken | Outcome::TimedOut if client.slept_at_stop => {
             Err(Violation::SleeperMissedStop)
@@ -92,22 +136,39 @@ pub(super) fn quiescent(scenario: &Scenario, state: &State) -> Result<(), Violat
         .zip(&state.word)
         .any(|(loan, word)| loan.lent && word.state == FrameState::Ready);
     for (who, client) in state.client.iter().enumerate() {
-        if !state.alive(who) || client.at != ClientAt::Asleep {
+        if !state.alive(who) {
             continue;
         }
-        if client.local != state.local_gate || client.session != state.session_gate {
+        if client.at == ClientAt::StartAsleep
+            && (state.closed || state.local_gate.is_open() && state.session_gate.is_open())
+        {
+            return Err(Violation::LostStart);
+        }
+        if client.at != ClientAt::Asleep {
+            continue;
+        }
+        if state.closed || client.local != state.local_gate || client.session != state.session_gate
+        {
             return Err(Violation::LostStop);
         }
         if ready {
             return Err(Violation::LostWake);
         }
     }
+    let evicted = scenario.evicted && state.closed;
+    if evicted && state.ledger.iter().any(|loan| loan.lent) {
+        return Err(Violation::EvictedStillLent);
+    }
     // A frame that was delivered to a thread which then exited belongs to its process: the drain
     // rightly waits for the process, or for evict.
     let owed = state.client.iter().any(|client| {
         client.dead && (client.outcome == Outcome::Taken || client.kept != Lend::NONE)
     });
-    if scenario.destroyed && state.control.at != ControlAt::Destroyed && !owed {
+    let ended = matches!(
+        state.control.at,
+        ControlAt::Destroyed | ControlAt::Quarantined
+    );
+    if scenario.destroyed && !ended && (!owed || evicted) {
         return Err(Violation::LostNotification);
     }
     Ok(())

@@ -7,14 +7,18 @@
 //! table. Memory is sequentially consistent here: the plain counts and the membarrier are the
 //! subject of `store_buffer`, the orderings of loom.
 //!
-//! Not in the model: evict, detach, attach, the daemon's death, the event bell, the rescan timer (a
-//! backstop that would hide lost notifications), claiming of slots, a ring that wraps.
+//! Not in the model: detach, attach, the daemon's death, the event bell, the rescan timer (a
+//! backstop that would hide lost notifications), a slot claimed by two threads at once, a ring that
+//! wraps. What of this the product's own code can show under a random scheduler is in
+//! `tests/shuttle_gate`.
 
 mod call;
 mod client;
 mod control;
+mod evict;
 mod invariant;
 mod poller;
+mod reconcile;
 mod scenario;
 mod state;
 mod stopper;
@@ -53,6 +57,7 @@ impl Model for Explorer {
         }
         State {
             session_gate: Gate::OPEN,
+            closed: false,
             ring: [Lend::NONE; RING],
             tail: 0,
             local_gate: Gate::OPEN,
@@ -68,11 +73,13 @@ impl Model for Explorer {
                 serial: 0,
             }; FRAMES],
             credited: 0,
+            aside: [false; FRAMES],
             poller: Poller::new(scenario.publishes),
-            control: Control::new(scenario.session_pulses, self.first_of_stop()),
+            control: Control::new(scenario, self.first_of_stop()),
             client: [Client::new(scenario.calls); CLIENTS],
             stopper: Stopper::new(scenario.local_pulses),
             killed: false,
+            succeeded: false,
         }
     }
 
@@ -92,6 +99,7 @@ impl Model for Explorer {
         self.control_steps(state, steps)?;
         self.stopper_steps(state, steps);
         self.death_steps(state, steps);
+        self.successor_steps(state, steps);
         Ok(())
     }
 

@@ -71,6 +71,7 @@ impl Explorer {
         let early = scenario.is(Mutant::WakeBeforePublish);
         let mut next = *state;
         match state.poller.at {
+            PollerAt::Idle if self.is_revoking(state) => {}
             PollerAt::Idle => {
                 self.credit_released(state, steps)?;
                 if state.poller.publishes_left > 0 && !state.control.reconciled {

@@ -23,6 +23,14 @@ pub(super) struct Scenario {
     pub(super) process_killed: bool,
     /// One thread may exit alone at any step of a call, or holding a frame.
     pub(super) thread_exits: bool,
+    /// The attachment is evicted at some point.
+    pub(super) evicted: bool,
+    /// The session is quarantined after its stop, instead of drained and destroyed.
+    pub(super) quarantined: bool,
+    /// A new thread claims the slot of the one that exited, and makes a call.
+    pub(super) succeeded: bool,
+    /// A caller that was told of a stop waits for the start.
+    pub(super) waits_for_start: bool,
     /// A thread may call again while it holds a frame.
     pub(super) keeps_frames: bool,
     /// Each put is tried a second time, late.
@@ -47,6 +55,10 @@ impl Scenario {
         timed: false,
         process_killed: false,
         thread_exits: false,
+        evicted: false,
+        quarantined: false,
+        succeeded: false,
+        waits_for_start: false,
         keeps_frames: false,
         put_twice: false,
         shared_slot: false,
@@ -131,6 +143,28 @@ pub(super) enum Mutant {
     AckOnSharedSlot,
     /// A call in a signal handler acknowledges for the call that it interrupted.
     AckWhenNested,
+    /// An evict rings and wakes before it changes the state.
+    StateAfterBells,
+    /// An evict takes the frames back before it closes the gate, and the poller lends on.
+    RevokeBeforeGate,
+    /// An evict reads a frame's word and then stores it.
+    RevokeNoSwap,
+    /// A frame that was held when it was revoked is written again at once.
+    ReuseHeld,
+    /// What was set aside is written again when the evict is done.
+    AsideReleasedEarly,
+    /// The evict leaves the lends in the ledger, for the death of the process to credit.
+    CreditAtEvictAndEnd,
+    /// An evict does not wake callers.
+    EvictWakesNobody,
+    /// An evict does not wake those who wait for a start.
+    EvictWakesNoStarter,
+    /// A start of the session opens the gate of an evicted attachment, too.
+    StartReopensEvicted,
+    /// A dead thread's slot is emptied before its frame is credited.
+    BuryFirst,
+    /// The second report of a thread's exit is settled by what the first one read.
+    StaleReading,
 }
 
 impl Scenario {

@@ -65,12 +65,13 @@ impl Lend {
 }
 
 choices! {
-    /// State byte of a frame word. (`REVOKED` belongs to evict, which is not modelled.)
+    /// State byte of a frame word.
     FrameState {
         Free,
         Ready,
         Held,
         Released,
+        Revoked,
     }
 }
 
@@ -108,6 +109,15 @@ impl FrameWord {
         }
     }
 
+    /// What `revoke` leaves.
+    pub(super) fn revoked(serial: u8) -> Self {
+        Self {
+            state: FrameState::Revoked,
+            serial,
+            slot: 0,
+        }
+    }
+
     #[inline(always)]
     fn visit(&mut self, bits: &mut impl Bits) {
         self.state.visit(bits);
@@ -121,6 +131,8 @@ impl FrameWord {
 pub(super) struct Slot {
     /// Whether its thread still owns it.
     pub(super) owned: bool,
+    /// `claimed_at`: whether it was claimed by the second thread that had it.
+    pub(super) reclaimed: bool,
     pub(super) count: u8,
     /// The closed session gate that its thread bounced off, or 0.
     pub(super) ack: Gate,
@@ -132,6 +144,7 @@ impl Slot {
     /// What `bury` leaves.
     pub(super) const VACANT: Self = Self {
         owned: false,
+        reclaimed: false,
         count: 0,
         ack: Gate(0),
         intent: Lend::NONE,
@@ -140,6 +153,7 @@ impl Slot {
     #[inline(always)]
     fn visit(&mut self, bits: &mut impl Bits) {
         bits.flag(&mut self.owned);
+        bits.flag(&mut self.reclaimed);
         bits.number(&mut self.count, 2);
         self.ack.visit(bits);
         self.intent.visit(bits);
@@ -167,6 +181,8 @@ impl Loan {
 pub(super) struct State {
     // Words that the daemon writes and the client reads.
     pub(super) session_gate: Gate,
+    /// `state`: no longer open (revoked by an evict, gone by a quarantine).
+    pub(super) closed: bool,
     pub(super) ring: [Lend; RING],
     pub(super) tail: u8,
     // Words that both write.
@@ -183,18 +199,23 @@ pub(super) struct State {
     pub(super) ledger: [Loan; FRAMES],
     /// Bit `serial - 1`: that lend was credited.
     pub(super) credited: u8,
+    /// Frames that were set aside: no longer lent, and not written again yet.
+    pub(super) aside: [bool; FRAMES],
     pub(super) poller: Poller,
     pub(super) control: Control,
     // The client process's own.
     pub(super) client: [Client; CLIENTS],
     pub(super) stopper: Stopper,
     pub(super) killed: bool,
+    /// A new thread took the place of one that exited.
+    pub(super) succeeded: bool,
 }
 
 impl Fields for State {
     #[inline(always)]
     fn visit(&mut self, bits: &mut impl Bits) {
         self.session_gate.visit(bits);
+        bits.flag(&mut self.closed);
         for lend in &mut self.ring {
             lend.visit(bits);
         }
@@ -215,6 +236,9 @@ impl Fields for State {
             loan.visit(bits);
         }
         bits.number(&mut self.credited, 3);
+        for aside in &mut self.aside {
+            bits.flag(aside);
+        }
         self.poller.visit(bits);
         self.control.visit(bits);
         for client in &mut self.client {
@@ -222,6 +246,7 @@ impl Fields for State {
         }
         self.stopper.visit(bits);
         bits.flag(&mut self.killed);
+        bits.flag(&mut self.succeeded);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Explorer;
 use super::client::note_stop;
+use super::evict::wake_starters;
 use super::scenario::Mutant;
 use super::state::State;
 use crate::model::pack::{Bits, choices};
@@ -22,6 +23,8 @@ choices! {
         WakeAll,
         /// start: the gate's next generation.
         OpenGate,
+        /// start: wake who waits for it.
+        WakeStarters,
     }
 }
 
@@ -102,9 +105,14 @@ impl Explorer {
                 for client in &mut next.client {
                     client.barred_local = false;
                 }
+                next.stopper.at = StopperAt::WakeStarters;
+                "start: open local gate"
+            }
+            StopperAt::WakeStarters => {
+                wake_starters(&mut next);
                 next.stopper.at = StopperAt::CloseGate;
                 next.stopper.pulses_left -= 1;
-                "start: open local gate"
+                "start: wake who waits for it"
             }
         };
         steps.push(NAME, action, next);

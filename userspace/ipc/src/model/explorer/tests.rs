@@ -101,6 +101,38 @@ passing! {
         Scenario { put_twice: true, publishes: 3, calls: 2, ..FRAMES };
     explorer__shared_slot__then_holds: Scenario { shared_slot: true, ..ONE_FRAME };
     explorer__call_in_a_handler__then_holds: Scenario { nested_call: true, ..ONE_FRAME };
+    explorer__waits_for_start_through_pulses__then_holds:
+        Scenario { waits_for_start: true, session_pulses: 1, local_pulses: 1, ..NO_FRAME };
+
+    explorer__evicted_while_it_runs__then_holds: Scenario { evicted: true, ..FRAMES };
+    explorer__evicted_at_any_time_of_a_destroy__then_holds: Scenario { evicted: true, ..BASE };
+    explorer__evicted_and_frames_reused__then_holds:
+        Scenario { evicted: true, publishes: 3, ..FRAMES };
+    explorer__evicted_against_pulses__then_holds:
+        Scenario { evicted: true, session_pulses: 1, local_pulses: 1, calls: 1, ..NO_FRAME_ONLY };
+    explorer__evicted_while_it_waits_for_a_start__then_holds:
+        Scenario { evicted: true, waits_for_start: true, session_pulses: 1, ..NO_FRAME };
+    explorer__evicted_and_timed__then_holds: Scenario { evicted: true, timed: true, ..ONE_FRAME };
+    explorer__evicted_and_killed_at_any_step__then_holds:
+        Scenario { evicted: true, process_killed: true, ..BASE };
+    explorer__evicted_and_one_thread_exits__then_holds:
+        Scenario { evicted: true, thread_exits: true, ..ONE_FRAME };
+    explorer__evicted_with_frames_kept_and_put_twice__then_holds:
+        Scenario { evicted: true, put_twice: true, keeps_frames: true, calls: 2, ..FRAMES };
+
+    explorer__quarantined__then_holds:
+        Scenario { quarantined: true, waits_for_start: true, calls: 2, ..ONE_FRAME };
+    explorer__quarantined_and_killed__then_holds:
+        Scenario { quarantined: true, process_killed: true, ..BASE };
+
+    explorer__exited_thread_succeeded_while_it_runs__then_holds:
+        Scenario { thread_exits: true, succeeded: true, ..FRAMES };
+    explorer__exited_thread_succeeded_and_destroy__then_holds:
+        Scenario { thread_exits: true, succeeded: true, ..ONE_FRAME };
+    explorer__exited_thread_succeeded_and_sigkill__then_holds:
+        Scenario { thread_exits: true, succeeded: true, process_killed: true, ..ONE_FRAME };
+    explorer__exited_thread_succeeded_and_evicted__then_holds:
+        Scenario { thread_exits: true, succeeded: true, evicted: true, ..ONE_FRAME_ONLY };
 
     explorer__waiters_after_recheck_alone__then_survives:
         Scenario { mutant: Some(Mutant::WaitersAfterRecheck), ..ONE_FRAME_ONLY };
@@ -157,6 +189,34 @@ mutants! {
         AckOnSharedSlot in Scenario { shared_slot: true, ..ONE_FRAME } => DestroyedUnderCaller;
     explorer__mutant_ack_when_nested__then_caught:
         AckWhenNested in Scenario { nested_call: true, ..ONE_FRAME } => DestroyedUnderCaller;
+    explorer__mutant_state_after_bells__then_caught:
+        StateAfterBells in Scenario { evicted: true, ..NO_FRAME_ONLY } => NotStale;
+    explorer__mutant_revoke_before_gate__then_caught:
+        RevokeBeforeGate in Scenario { evicted: true, ..ONE_FRAME_ONLY } => PutLost;
+    explorer__mutant_revoke_no_swap__then_caught:
+        RevokeNoSwap in Scenario { evicted: true, ..ONE_FRAME_ONLY } => CreditedUnderHolder;
+    explorer__mutant_reuse_held__then_caught:
+        ReuseHeld in Scenario { evicted: true, ..ONE_FRAME_ONLY } => CreditedUnderHolder;
+    explorer__mutant_aside_released_early__then_caught:
+        AsideReleasedEarly in Scenario { evicted: true, ..ONE_FRAME_ONLY }
+        => RewrittenUnderHolder;
+    explorer__mutant_credit_at_evict_and_end__then_caught:
+        CreditAtEvictAndEnd in Scenario { evicted: true, process_killed: true, ..ONE_FRAME_ONLY }
+        => CreditedTwice;
+    explorer__mutant_evict_wakes_nobody__then_caught:
+        EvictWakesNobody in Scenario { evicted: true, ..NO_FRAME_ONLY } => LostStop;
+    explorer__mutant_evict_wakes_no_starter__then_caught:
+        EvictWakesNoStarter in Scenario { evicted: true, waits_for_start: true, ..NO_FRAME }
+        => LostStart;
+    explorer__mutant_start_reopens_evicted__then_caught:
+        StartReopensEvicted in Scenario { evicted: true, session_pulses: 1, ..NO_FRAME }
+        => NotStale;
+    explorer__mutant_bury_first__then_caught:
+        BuryFirst in Scenario { thread_exits: true, succeeded: true, ..ONE_FRAME_ONLY }
+        => CreditedUnderHolder;
+    explorer__mutant_stale_reading__then_caught:
+        StaleReading in Scenario { thread_exits: true, succeeded: true, ..ONE_FRAME_ONLY }
+        => BuriedAlive;
 }
 
 /// The model's gate is the product's gate.

@@ -1,0 +1,265 @@
+//! Evict and quarantine: the daemon closes an attachment for good while its process lives.
+//!
+//! The state first, so that whoever finds a closed gate finds the reason, too; then the gate, the
+//! bells, the wake-ups. An evict then takes each lent frame back by exchanging its word: what a
+//! caller held is set aside, and not written again before its process is gone. A quarantine leaves
+//! the frames where they are.
+
+use super::Explorer;
+use super::client::{ClientAt, note_stop};
+use super::control::NAME;
+use super::invariant::{self, Violation};
+use super::poller::PollerAt;
+use super::scenario::Mutant;
+use super::state::{FRAMES, FrameState, FrameWord, Gate, State};
+use crate::model::pack::{Bits, choices};
+use crate::model::search::Steps;
+
+choices! {
+    /// The next step of the evict, or of the quarantine.
+    EvictAt {
+        /// Nobody asks for it, or not yet.
+        Idle,
+        /// The state is no longer "open".
+        SetState,
+        /// wake who waits for a start.
+        WakeStarters,
+        /// Clear RUN in the session's gate, as this attachment sees it.
+        CloseGate,
+        /// bell += 1.
+        StrikeBell,
+        /// wake all.
+        WakeAll,
+        /// Whoever has the ledger exchanges the word of a lent frame, and credits it.
+        Revoke,
+        /// Mutant only: the word was read, and is written now.
+        StoreWord,
+        /// Nothing is lent here any more, or ever again.
+        Done,
+    }
+}
+
+/// An evict, or a quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Evict {
+    pub(super) at: EvictAt,
+    /// Somebody will ask for it.
+    asked: bool,
+    /// The frame that it has come to.
+    frame: u8,
+    /// Mutant only: what was read of its word.
+    found: FrameState,
+}
+
+impl Evict {
+    /// Nothing yet; `asked` says whether it will come.
+    pub(super) fn new(asked: bool) -> Self {
+        Self {
+            at: EvictAt::Idle,
+            asked,
+            frame: 0,
+            found: FrameState::Free,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn visit(&mut self, bits: &mut impl Bits) {
+        self.at.visit(bits);
+        bits.flag(&mut self.asked);
+        bits.number(&mut self.frame, 2);
+        self.found.visit(bits);
+    }
+}
+
+impl Explorer {
+    /// Begins an evict between two turns of the control thread.
+    pub(super) fn ask_to_evict(&self, state: &State, steps: &mut Steps<State>) {
+        if state.control.evict.asked && !state.control.reconciled && self.is_between(state) {
+            let mut next = *state;
+            next.control.evict.asked = false;
+            next.control.evict.at = self.first_of_evict();
+            self.look_again(state, &mut next);
+            steps.push(NAME, "evict: asked", next);
+        }
+    }
+
+    /// The first step of an evict or a quarantine.
+    pub(super) fn first_of_evict(&self) -> EvictAt {
+        if self.scenario.is(Mutant::StateAfterBells) {
+            EvictAt::CloseGate
+        } else if self.scenario.is(Mutant::RevokeBeforeGate) {
+            EvictAt::Revoke
+        } else {
+            EvictAt::SetState
+        }
+    }
+
+    /// The steps of an evict or a quarantine. Returns whether that is what the control thread does.
+    pub(super) fn evict_steps(
+        &self,
+        state: &State,
+        steps: &mut Steps<State>,
+    ) -> Result<bool, Violation> {
+        let scenario = &self.scenario;
+        let mut next = *state;
+        let after_bells = scenario.is(Mutant::StateAfterBells);
+        let evict = &mut next.control.evict;
+        let action = match state.control.evict.at {
+            EvictAt::Idle | EvictAt::Done => return Ok(false),
+            EvictAt::SetState => {
+                evict.at = if scenario.is(Mutant::EvictWakesNoStarter) {
+                    EvictAt::CloseGate
+                } else {
+                    EvictAt::WakeStarters
+                };
+                next.closed = true;
+                "evict: state = closed"
+            }
+            EvictAt::WakeStarters => {
+                evict.at = if after_bells {
+                    self.first_of_revoke()
+                } else {
+                    EvictAt::CloseGate
+                };
+                wake_starters(&mut next);
+                "evict: wake who waits for a start"
+            }
+            EvictAt::CloseGate => {
+                evict.at = EvictAt::StrikeBell;
+                if state.session_gate.is_open() {
+                    note_end(&mut next);
+                }
+                next.session_gate = state.session_gate.stopped();
+                note_stop(&mut next);
+                "evict: close session gate"
+            }
+            EvictAt::StrikeBell => {
+                evict.at = match scenario.mutant {
+                    Some(Mutant::EvictWakesNobody) => self.first_of_revoke(),
+                    _ => EvictAt::WakeAll,
+                };
+                next.bell += 1;
+                "evict: bell += 1"
+            }
+            EvictAt::WakeAll => {
+                evict.at = match scenario.mutant {
+                    Some(Mutant::StateAfterBells) => EvictAt::SetState,
+                    Some(Mutant::RevokeBeforeGate) => EvictAt::Done,
+                    _ => self.first_of_revoke(),
+                };
+                self.wake(next, true, NAME, "evict: wake all", steps);
+                return Ok(true);
+            }
+            EvictAt::Revoke => return self.revoke_frame(state, steps).map(|()| true),
+            EvictAt::StoreWord => {
+                self.take_back(&mut next, state.control.evict.found)?;
+                "evict: store REVOKED"
+            }
+        };
+        steps.push(NAME, action, next);
+        Ok(true)
+    }
+
+    fn first_of_revoke(&self) -> EvictAt {
+        if self.scenario.quarantined {
+            EvictAt::Done
+        } else {
+            EvictAt::Revoke
+        }
+    }
+
+    /// Whoever has the ledger takes one frame back, between two bursts.
+    fn revoke_frame(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
+        if !matches!(state.poller.at, PollerAt::Idle | PollerAt::HandedOver) {
+            return Ok(());
+        }
+        let mut next = *state;
+        let frame = usize::from(state.control.evict.frame);
+        if !state.ledger[frame].lent {
+            self.next_frame(&mut next)?;
+            steps.push(NAME, "evict: a frame is not lent", next);
+            return Ok(());
+        }
+        let found = state.word[frame].state;
+        if self.scenario.is(Mutant::RevokeNoSwap) {
+            next.control.evict.found = found;
+            next.control.evict.at = EvictAt::StoreWord;
+            steps.push(NAME, "evict: read a word", next);
+            return Ok(());
+        }
+        self.take_back(&mut next, found)?;
+        steps.push(NAME, "evict: swap a word to REVOKED", next);
+        Ok(())
+    }
+
+    /// Credits the frame that the evict has come to, whose word said `found`.
+    fn take_back(&self, next: &mut State, found: FrameState) -> Result<(), Violation> {
+        let scenario = &self.scenario;
+        let frame = next.control.evict.frame;
+        let at = usize::from(frame);
+        let loan = next.ledger[at];
+        next.word[at] = FrameWord::revoked(loan.serial);
+        let held = found == FrameState::Held && !scenario.is(Mutant::ReuseHeld);
+        if held {
+            invariant::set_aside(next, loan.of(frame))?;
+        } else {
+            invariant::credit(next, loan.of(frame))?;
+        }
+        if scenario.is(Mutant::CreditAtEvictAndEnd) {
+            next.ledger[at].lent = true;
+        }
+        self.next_frame(next)
+    }
+
+    fn next_frame(&self, next: &mut State) -> Result<(), Violation> {
+        let evict = &mut next.control.evict;
+        evict.found = FrameState::Free;
+        evict.frame += 1;
+        evict.at = EvictAt::Revoke;
+        if usize::from(evict.frame) == FRAMES {
+            evict.frame = 0;
+            evict.at = if self.scenario.is(Mutant::RevokeBeforeGate) {
+                EvictAt::SetState
+            } else {
+                EvictAt::Done
+            };
+            if self.scenario.is(Mutant::AsideReleasedEarly) {
+                invariant::release_aside(next)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing of this attachment counts any more: neither its slots nor its frames.
+    pub(super) fn is_evicted(&self, state: &State) -> bool {
+        self.scenario.evicted && state.control.evict.at == EvictAt::Done
+    }
+
+    /// Whether the poller leaves the attachment alone: its lender is being emptied, or gone.
+    pub(super) fn is_revoking(&self, state: &State) -> bool {
+        use EvictAt::*;
+        match state.control.evict.at {
+            Revoke | StoreWord => true,
+            Done => !self.scenario.is(Mutant::RevokeBeforeGate),
+            Idle | SetState | WakeStarters | CloseGate | StrikeBell | WakeAll => false,
+        }
+    }
+}
+
+/// FUTEX_WAKE on the gates, or on the state.
+pub(super) fn wake_starters(state: &mut State) {
+    for client in &mut state.client {
+        if client.at == ClientAt::StartAsleep {
+            client.at = ClientAt::StartLocal;
+            client.local = Gate(0);
+            client.session = Gate(0);
+        }
+    }
+}
+
+/// Ghosts: the attachment was just closed for good.
+fn note_end(state: &mut State) {
+    for client in &mut state.client {
+        client.slept_at_end |= client.at == ClientAt::Asleep;
+    }
+}
