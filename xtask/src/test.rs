@@ -90,7 +90,10 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     if !arguments.fast {
         times.step("Model checks: interleavings", || models(&filters))?;
         if all {
-            times.step("Model checks: orderings (loom)", loom)?;
+            times.step("Model checks: orderings (loom)", || words("loom"))?;
+            times.step("Model checks: long schedules (shuttle)", || {
+                words("shuttle")
+            })?;
         }
     }
     times.step("Programs", || {
@@ -172,10 +175,11 @@ fn system_tests() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// In a target folder of its own: the flag would otherwise rebuild everything twice.
-fn loom() -> Result<()> {
+/// The gate on the words of a checker, `loom` or `shuttle`. In a target folder of its own: the flag
+/// would otherwise rebuild everything twice.
+fn words(checker: &str) -> Result<()> {
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
-    let target = format!("{target}/loom");
+    let target = format!("{target}/{checker}");
     cargo_with(
         &[
             "test",
@@ -183,10 +187,10 @@ fn loom() -> Result<()> {
             "--package",
             "onair-ipc",
             "--test",
-            "loom_*",
+            &format!("{checker}_gate"),
             "--target-dir",
             &target,
         ],
-        &[("RUSTFLAGS", "--cfg loom")],
+        &[("RUSTFLAGS", &format!("--cfg {checker}"))],
     )
 }

@@ -1,9 +1,8 @@
 //! What `event_poll` returns, and the ring it comes through.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
 use crate::layout::{CTL_EVENT_TAIL, EVENT_BYTES, EVENTS, Geometry};
 use crate::mapping::Mapping;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Something that an attachment is told about its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

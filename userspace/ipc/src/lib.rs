@@ -26,6 +26,9 @@ pub mod label;
 pub mod slot;
 pub mod sync;
 
+#[cfg(shuttle)]
+pub mod scheduled;
+
 #[cfg(not(loom))]
 pub mod caller;
 #[cfg(not(loom))]

@@ -6,12 +6,13 @@
 //! from the words, so that no client can cut it. Kernel document:
 //! `Documentation/locking/robust-futex-ABI.rst`.
 
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
 use std::io;
 use std::sync::Mutex;
 
 use crate::layout::CTL_LIFE;
 use crate::memory::AttachmentMemory;
+use crate::sync::AtomicU32;
 use crate::sys;
 
 /// Attachments that one death bell can carry: the kernel walks no more than 2048 nodes.

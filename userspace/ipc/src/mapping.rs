@@ -15,6 +15,12 @@ pub unsafe trait Shared {}
 unsafe impl Shared for core::sync::atomic::AtomicU32 {}
 // SAFETY: an atomic.
 unsafe impl Shared for core::sync::atomic::AtomicU64 {}
+#[cfg(shuttle)]
+// SAFETY: transparent over an atomic.
+unsafe impl Shared for crate::sync::AtomicU32 {}
+#[cfg(shuttle)]
+// SAFETY: transparent over an atomic.
+unsafe impl Shared for crate::sync::AtomicU64 {}
 // SAFETY: transparent over an atomic.
 unsafe impl Shared for crate::gate::Gate {}
 // SAFETY: two atomics.
@@ -75,6 +81,8 @@ impl Mapping {
             unsafe { libc::munmap(base, len) };
             return Err(error);
         }
+        #[cfg(shuttle)]
+        crate::scheduled::mapped(base as usize, len, rustix::fs::fstat(file)?.st_ino);
         let base = NonNull::new(base.cast()).expect("mmap does not map page zero");
         Ok(Self { base, len })
     }
@@ -160,6 +168,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        #[cfg(shuttle)]
+        crate::scheduled::unmapped(self.base.as_ptr() as usize);
         // SAFETY: the range is ours, and references into it cannot outlive `self`.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }

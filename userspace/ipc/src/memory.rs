@@ -2,7 +2,6 @@
 //!
 //! Everything in `seg` is hostile: it is read once, bounded, and never followed as an address.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -15,6 +14,7 @@ use crate::layout::{self, Geometry, OWN_SLOTS, SLOTS};
 use crate::memfd::Memfd;
 use crate::meta::MetaWords;
 use crate::slot::{Slot, SlotReading};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::sys;
 
 /// What an attachment is, in `ctl`.

@@ -1,8 +1,7 @@
 //! The description of a frame: time stamps, and what is missing.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use crate::mapping::Shared;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Bytes of one description in `seg`.
 pub const META_BYTES: usize = 128;

@@ -1,10 +1,15 @@
-//! Atomics, exchanged for loom's under `--cfg loom`, and the asymmetric fence pair.
+//! Atomics, exchanged for loom's under `--cfg loom` and for those of a random scheduler under
+//! `--cfg shuttle`, and the asymmetric fence pair.
 //!
 //! A caller pays nothing to be counted: it stores its slot plainly and calls [`light`], which only
 //! holds the compiler. The daemon pays when it drains: [`heavy`] makes every processor that runs a
 //! registered client execute a full barrier (membarrier(2), `GLOBAL_EXPEDITED`).
 
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+pub use crate::scheduled::{AtomicU32, AtomicU64};
+#[cfg(shuttle)]
+pub use core::sync::atomic::Ordering;
+#[cfg(not(any(loom, shuttle)))]
 pub use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -21,7 +21,7 @@ struct Claims(RefCell<Vec<Claim>>);
 impl Drop for Claims {
     fn drop(&mut self) {
         // Destructors that run after this one may still call: they use the shared slot.
-        LAST.set((0, 0));
+        let _ = LAST.try_with(|last| last.set((0, 0)));
         for claim in self.0.get_mut().drain(..) {
             if let Some(memory) = claim.memory.upgrade() {
                 label!("claim.before_vacate");
@@ -32,6 +32,9 @@ impl Drop for Claims {
     }
 }
 
+#[cfg(shuttle)]
+use shuttle::thread_local;
+
 thread_local! {
     static CLAIMS: Claims = const { Claims(RefCell::new(Vec::new())) };
     /// The attachment and slot of the last call: what most calls need.
@@ -41,7 +44,7 @@ thread_local! {
 /// The calling thread's slot; the shared one if all are taken, or while the thread ends.
 #[inline(always)]
 pub(super) fn slot_of(attachment: &Attachment) -> u16 {
-    let (id, slot) = LAST.get();
+    let (id, slot) = LAST.with(Cell::get);
     if id == attachment.id {
         slot
     } else {
@@ -73,7 +76,7 @@ fn look_up(attachment: &Attachment) -> u16 {
                     slot
                 }
             };
-            LAST.set((attachment.id, slot));
+            LAST.with(|last| last.set((attachment.id, slot)));
             slot
         })
         .unwrap_or(OWN_SLOTS)

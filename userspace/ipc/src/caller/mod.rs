@@ -11,7 +11,7 @@ mod wait;
 mod watch;
 mod words;
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicBool, Ordering, fence};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
@@ -26,6 +26,7 @@ use crate::memory::State;
 use crate::message::{Attached, KICK};
 use crate::meta::FrameMeta;
 use crate::slot::Operation;
+use crate::sync::{AtomicU32, AtomicU64};
 use crate::{life, sys};
 
 pub use held::Held;

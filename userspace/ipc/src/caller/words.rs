@@ -2,8 +2,6 @@
 //!
 //! Offsets are checked once, when the files are mapped; a call then only adds them up.
 
-use core::sync::atomic::{AtomicU32, AtomicU64};
-
 use crate::bell::Bell;
 use crate::event::EventRing;
 use crate::frame_word::FrameWord;
@@ -13,6 +11,7 @@ use crate::layout::{self, Geometry, SLOTS};
 use crate::mapping::Mapping;
 use crate::meta::MetaWords;
 use crate::slot::Slot;
+use crate::sync::{AtomicU32, AtomicU64};
 
 /// The `ctl` and `seg` files, mapped, with their words.
 #[derive(Debug)]

@@ -1,0 +1,376 @@
+//! A whole session: a poller that lends, clients that take, check and put, stops and starts, deaths of
+//! threads and of processes at any step, and at the end a drain without a rescan timer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use onair_ipc::caller::{Deadline, Refusal};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::{Geometry, OWN_SLOTS};
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::State;
+use onair_ipc::meta::FrameMeta;
+use onair_ipc::scheduled::Mortal;
+use onair_ipc::slot::SlotReading;
+use onair_ipc::{sync, sys};
+use shuttle::thread;
+
+use crate::rig::{Pair, below, dawdle, schedules, spawn};
+
+/// Frames of the session: two to be filled, and the quota of each attachment.
+const FRAMES: u32 = 6;
+const QUOTA: u32 = 2;
+/// More than the ready ring has entries.
+const PUBLISHES: u64 = 40;
+const PROCESSES: usize = 2;
+const THREADS: usize = 3;
+/// Looks of a drain that nobody kicks before it counts as left waiting for ever.
+const PATIENCE: usize = 5_000;
+/// Written over every frame once the verdict was given.
+const DEAD: u64 = 0xdead_dead;
+
+/// One client process.
+struct Process {
+    pair: Pair,
+    mortal: Mortal,
+    /// Its threads, which may be killed alone, by thread id.
+    threads: Mutex<HashMap<u32, Mortal>>,
+    /// Frames that were delivered: by frame, whose they are. A ghost: the daemon cannot see it.
+    delivered: Mutex<HashMap<u32, u32>>,
+    settled: AtomicBool,
+}
+
+// No lock of these is ever held across a step: the whole schedule runs on one thread.
+impl Process {
+    /// Threads that were killed alone.
+    fn dead(&self) -> Vec<u32> {
+        let threads = self.threads.lock().unwrap();
+        let dead = threads.iter().filter(|(_, mortal)| mortal.is_dead());
+        dead.map(|(tid, _)| *tid).collect()
+    }
+
+    /// Slots that dead threads left counted.
+    fn residue(&self) -> Vec<SlotReading> {
+        let mut users = self.pair.memory.users();
+        let dead = self.dead();
+        users.retain(|slot| slot.index != OWN_SLOTS && dead.contains(&slot.owner));
+        users
+    }
+
+    /// Whether a frame was delivered to a thread that then ended: before its call returned, or after.
+    fn has_orphan(&self) -> bool {
+        let dead = self.dead();
+        let held = self.pair.memory.held();
+        let delivered = self.delivered.lock().unwrap();
+        let living = |frame: &u32| {
+            let owner = delivered.get(frame);
+            owner.is_some_and(|owner| !dead.contains(owner))
+        };
+        !dead.is_empty() && held.iter().any(|(frame, ..)| !living(frame))
+    }
+}
+
+/// What became of the lends of all attachments.
+#[derive(Default)]
+struct Books {
+    returned: u64,
+    reclaimed: u64,
+    reconciled: u64,
+}
+
+/// The poller's box: what is handed back at a stop.
+struct Box_ {
+    lenders: Vec<Lender>,
+    books: Books,
+    number: u64,
+}
+
+struct Session {
+    frames: FrameMemory,
+    processes: Vec<Arc<Process>>,
+    destroyed: AtomicBool,
+}
+
+fn contents(frames: &FrameMemory, frame: u32) -> u64 {
+    let mut bytes = [0; 8];
+    frames.read(frame, 0, &mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// A thread of a client: takes, checks, puts, until the session is gone.
+fn client(session: &Session, process: &Process) {
+    let attachment = &process.pair.client;
+    loop {
+        let deadline = if below(3) == 0 {
+            Deadline::Now
+        } else {
+            Deadline::Never
+        };
+        match attachment.get(deadline) {
+            Ok(lease) => {
+                let me = sys::gettid();
+                process.delivered.lock().unwrap().insert(lease.frame, me);
+                let destroyed = session.destroyed.load(Ordering::SeqCst);
+                assert!(!destroyed, "I1: a frame after the verdict");
+                let number = attachment.meta(lease).number;
+                for _ in 0..2 {
+                    let found = contents(&session.frames, lease.frame);
+                    assert_eq!(found, number, "I1: overwritten under its holder");
+                    dawdle(10);
+                }
+                // From the moment of the put it is the daemon's.
+                process.delivered.lock().unwrap().remove(&lease.frame);
+                attachment.put(lease).expect("a held frame can be put");
+                if below(4) == 0 {
+                    assert!(attachment.put(lease).is_err(), "I3: put twice");
+                }
+            }
+            Err(Refusal::Again) => {
+                let _ = attachment.wait_started(Deadline::Never);
+            }
+            Err(Refusal::TimedOut) => assert_eq!(deadline, Deadline::Now),
+            Err(Refusal::Stale) => return,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The poller, until it is told to hand the box back.
+fn poller(session: &Session, mut box_: Box_, quiesce: &AtomicBool) -> Box_ {
+    while !quiesce.load(Ordering::SeqCst) {
+        for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
+            lender.reap(|_| box_.books.returned += 1);
+            assert!(lender.take_violation().is_none(), "no word is forged here");
+            settle_process(lender, process, &mut box_.books);
+        }
+        if box_.number < PUBLISHES {
+            lend(session, &mut box_);
+        }
+        thread::yield_now();
+    }
+    box_
+}
+
+/// Fills a frame that nobody has and lends it to each living process.
+fn lend(session: &Session, box_: &mut Box_) {
+    let free = |frame: &u32| !box_.lenders.iter().any(|lender| lender.has(*frame));
+    let Some(frame) = (0..FRAMES).find(free) else {
+        return;
+    };
+    box_.number += 1;
+    session.frames.write(frame, 0, &box_.number.to_le_bytes());
+    let meta = FrameMeta {
+        number: box_.number,
+        ..FrameMeta::default()
+    };
+    for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
+        if process.settled.load(Ordering::SeqCst) {
+            continue;
+        }
+        if lender.lent() >= lender.quota() {
+            match lender.drop_oldest() {
+                Some(_) => box_.books.reclaimed += 1,
+                None => continue,
+            }
+        }
+        lender.publish(frame, &meta).expect("there is room");
+    }
+}
+
+/// E1: a killed process is settled once, by whoever has its lender.
+fn settle_process(lender: &mut Lender, process: &Process, books: &mut Books) {
+    if process.mortal.is_dead() && !process.settled.swap(true, Ordering::SeqCst) {
+        lender.reap(|_| books.returned += 1);
+        books.reconciled += lender.credit_dead_process().len() as u64;
+    }
+}
+
+/// Credits what threads left behind that ended inside a call.
+fn bury_dead_threads(session: &Session, box_: &mut Box_) {
+    for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
+        for slot in process.residue() {
+            box_.books.reconciled += u64::from(lender.credit_dead_thread(&slot).is_some());
+            process.pair.memory.bury(slot.index);
+        }
+    }
+}
+
+/// Until no witness sees a user: as `session/drain.rs` does it, without its rescan timer.
+fn drain(session: &Session, box_: &mut Box_) {
+    let mut fruitless = 0;
+    let mut reported = 0;
+    loop {
+        for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
+            settle_process(lender, process, &mut box_.books);
+        }
+        bury_dead_threads(session, box_);
+        let living = || {
+            let all = session.processes.iter();
+            all.filter(|process| !process.settled.load(Ordering::SeqCst))
+        };
+        for process in living() {
+            process.pair.memory.arm_kick();
+        }
+        sync::heavy();
+        for lender in &mut box_.lenders {
+            let reclaimed = lender.settle(|_| box_.books.returned += 1);
+            box_.books.reclaimed += reclaimed as u64;
+        }
+        let users: usize = living().map(|it| it.pair.memory.users().len()).sum();
+        let lent: usize = box_.lenders.iter().map(Lender::lent).sum();
+        if users == 0 && lent == 0 {
+            return;
+        }
+        loop {
+            // An exit of a thread is reported: it may have left without its look at the kick.
+            let dead: usize = session.processes.iter().map(|it| it.dead().len()).sum();
+            let died = std::mem::replace(&mut reported, dead) != dead
+                || living().any(|process| process.mortal.is_dead());
+            if living().any(|process| process.pair.is_kicked()) || died {
+                break;
+            }
+            // What was delivered to a thread that then ended is its process's: that is ended.
+            if fruitless > PATIENCE / 10 {
+                for process in living().filter(|process| process.has_orphan()) {
+                    process.mortal.kill();
+                }
+            }
+            fruitless += 1;
+            assert!(
+                fruitless < PATIENCE,
+                "L2: {users} users, {lent} lent, no kick"
+            );
+            thread::yield_now();
+        }
+    }
+}
+
+fn storm(deaths: bool) {
+    let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
+    let processes = (0..PROCESSES)
+        .map(|number| {
+            Arc::new(Process {
+                pair: Pair::new(number as u64, &frames),
+                mortal: Mortal::default(),
+                threads: Mutex::default(),
+                delivered: Mutex::default(),
+                settled: AtomicBool::new(false),
+            })
+        })
+        .collect();
+    let session = Arc::new(Session {
+        frames,
+        processes,
+        destroyed: AtomicBool::new(false),
+    });
+    let mut clients = Vec::new();
+    for process in &session.processes {
+        for _ in 0..THREADS {
+            let (session, process) = (session.clone(), process.clone());
+            let mortal = Mortal::default();
+            let own = mortal.clone();
+            clients.push(spawn(vec![process.mortal.clone(), mortal], move || {
+                process.threads.lock().unwrap().insert(sys::gettid(), own);
+                client(&session, &process);
+            }));
+        }
+        let (client, mortal) = (process.pair.client.clone(), process.mortal.clone());
+        clients.push(spawn(vec![mortal], move || {
+            dawdle(2000);
+            client.stop();
+            dawdle(50);
+            client.start();
+        }));
+    }
+    let reaper = {
+        let session = session.clone();
+        spawn(vec![], move || {
+            if !deaths {
+                return;
+            }
+            dawdle(3000);
+            let process = &session.processes[below(PROCESSES)];
+            if below(2) == 0 {
+                process.mortal.kill();
+            } else {
+                let nth = below(THREADS);
+                let thread = process.threads.lock().unwrap().values().nth(nth).cloned();
+                if let Some(thread) = thread {
+                    thread.kill();
+                    // A thread's exit is reported, and rung for.
+                    process.pair.memory.strike_all();
+                    while process.pair.memory.wake_some(2) {}
+                }
+            }
+        })
+    };
+    let mut box_ = Box_ {
+        lenders: session
+            .processes
+            .iter()
+            .map(|process| Lender::new(process.pair.memory.clone(), QUOTA))
+            .collect(),
+        books: Books::default(),
+        number: 0,
+    };
+    for last in [false, true] {
+        let quiesce = Arc::new(AtomicBool::new(false));
+        let runs = {
+            let (session, quiesce) = (session.clone(), quiesce.clone());
+            spawn(vec![], move || poller(&session, box_, &quiesce))
+        };
+        dawdle(3000);
+        for process in &session.processes {
+            process.pair.memory.stop();
+        }
+        for process in &session.processes {
+            while process.pair.memory.wake_some(2) {}
+        }
+        quiesce.store(true, Ordering::SeqCst);
+        box_ = runs.join().unwrap().expect("nobody kills the poller");
+        for lender in &mut box_.lenders {
+            let reclaimed = lender.settle(|_| box_.books.returned += 1);
+            box_.books.reclaimed += reclaimed as u64;
+        }
+        bury_dead_threads(&session, &mut box_);
+        if !last {
+            for process in &session.processes {
+                process.pair.memory.disarm_kick();
+                process.pair.memory.start();
+            }
+        }
+    }
+    drain(&session, &mut box_);
+    session.destroyed.store(true, Ordering::SeqCst);
+    for frame in 0..FRAMES {
+        session.frames.write(frame, 0, &DEAD.to_le_bytes());
+    }
+    for process in &session.processes {
+        process.pair.memory.set_state(State::Gone);
+        process.pair.memory.stop();
+        while process.pair.memory.wake_some(2) {}
+    }
+    for client in clients {
+        client.join().unwrap();
+    }
+    reaper.join().unwrap();
+    let lent: u64 = box_.lenders.iter().map(Lender::published).sum();
+    let books = &box_.books;
+    assert_eq!(
+        lent,
+        books.returned + books.reclaimed + books.reconciled,
+        "I3: each lend is credited once"
+    );
+}
+
+#[test]
+fn session__many_threads_in_random_order__then_holds() {
+    schedules(300, || storm(false));
+}
+
+#[test]
+fn session__a_thread_or_a_process_dies_at_any_step__then_holds() {
+    schedules(500, || storm(true));
+}
