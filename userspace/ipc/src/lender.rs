@@ -295,3 +295,88 @@ impl Lender {
         self.violation.take()
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::layout::Geometry;
+    use crate::slot::Operation;
+
+    fn lender() -> Lender {
+        let geometry = Geometry::new(4, 100).unwrap();
+        Lender::new(
+            Arc::new(AttachmentMemory::create(1, 1, geometry).unwrap()),
+            3,
+        )
+    }
+
+    /// What the daemon reads of the slot `index` of a thread that was about to take `entry`.
+    fn residue(index: u16, frame: u32, serial: u32) -> SlotReading {
+        SlotReading {
+            index,
+            count: 1,
+            ack: 0,
+            owner: 10,
+            operation: Operation::Get,
+            intent: u64::from(serial) << 32 | u64::from(frame),
+            claimed_at: 1,
+        }
+    }
+
+    #[test]
+    fn credit_dead_process__twice__then_each_lend_once() {
+        let mut lender = lender();
+        lender.publish(0, &FrameMeta::default()).unwrap();
+        lender.publish(2, &FrameMeta::default()).unwrap();
+        assert!(lender.memory.frame_words()[0].take(1, 5));
+        assert_eq!(lender.credit_dead_process(), [0, 2]);
+        assert_eq!(lender.credit_dead_process(), [0; 0]);
+        assert_eq!(lender.lent(), 0);
+    }
+
+    #[test]
+    fn credit_dead_thread__its_frame__then_once() {
+        let mut lender = lender();
+        lender.publish(1, &FrameMeta::default()).unwrap();
+        let dead = residue(7, 1, 1);
+        assert_eq!(lender.credit_dead_thread(&dead), None, "not taken yet");
+        assert!(lender.memory.frame_words()[1].take(1, 7));
+        assert_eq!(lender.credit_dead_thread(&dead), Some(1));
+        assert_eq!(lender.credit_dead_thread(&dead), None, "twice");
+        assert_eq!(lender.lent(), 0);
+        // The same frame under another lend, held by whoever has the slot now.
+        lender.publish(1, &FrameMeta::default()).unwrap();
+        assert!(lender.memory.frame_words()[1].take(2, 7));
+        assert_eq!(lender.credit_dead_thread(&dead), None, "an earlier lend");
+        assert_eq!(lender.lent(), 1);
+    }
+
+    #[test]
+    fn credit_dead_thread__another_won_the_frame__then_it_keeps_it() {
+        let mut lender = lender();
+        lender.publish(1, &FrameMeta::default()).unwrap();
+        assert!(lender.memory.frame_words()[1].take(1, 8));
+        assert_eq!(lender.credit_dead_thread(&residue(7, 1, 1)), None);
+        assert_eq!(lender.lent(), 1);
+        // What a client forges about frames that there are not is nobody's.
+        assert_eq!(lender.credit_dead_thread(&residue(8, 99, 1)), None);
+        assert_eq!(
+            lender.credit_dead_thread(&residue(8, u32::MAX, u32::MAX)),
+            None
+        );
+    }
+
+    #[test]
+    fn publish__serial_wraps__then_zero_is_never_lent() {
+        let mut lender = lender();
+        lender.serial = u32::MAX - 1;
+        for serial in [u32::MAX, 1, 2] {
+            lender.publish(0, &FrameMeta::default()).unwrap();
+            let word = &lender.memory.frame_words()[0];
+            assert!(word.take(serial, 0), "{serial}");
+            assert!(word.release(serial, 0).is_ok());
+            lender.reap(|_| ());
+            assert_eq!(lender.lent(), 0);
+        }
+    }
+}

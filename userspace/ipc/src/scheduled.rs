@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use shuttle::rand::Rng;
 use shuttle::sync::{Condvar, Mutex};
 
+use crate::life::OWNER_DIED;
+use crate::memory::AttachmentMemory;
 use crate::sys::Waited;
 
 /// What a killed thread unwinds with.
@@ -207,6 +209,13 @@ words! {
     AtomicU32: u32;
     /// A word of 64 bits.
     AtomicU64: u64;
+}
+
+/// The daemon dies: the kernel marks the attachment's life word, and wakes one sleeper.
+pub fn daemon_dies(memory: &AttachmentMemory) {
+    let life = memory.life();
+    life.exchange(|word| Some(word | OWNER_DIED));
+    futex_wake(life, 1);
 }
 
 /// Notes a mapping, so that a word is known whatever mapping it is seen through.

@@ -19,3 +19,4 @@ mod events;
 mod pulses;
 mod rig;
 mod storm;
+mod wakes;

@@ -9,7 +9,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::gate::Gate;
 use onair_ipc::layout::{self, Geometry};
 use onair_ipc::memory::State;
-use onair_ipc::scheduled;
+use onair_ipc::{scheduled, sys};
 use shuttle::thread;
 
 use crate::rig::{Pair, below, dawdle, schedules, spawn};
@@ -37,11 +37,15 @@ fn pulses(by_session: bool) {
             let (client, seen) = (pair.client.clone(), seen.clone());
             spawn(vec![], move || {
                 loop {
-                    // The last one polls events.
+                    // The last one polls events; some have a time-out, which never beats a stop.
+                    let deadline = match i % 2 {
+                        0 => Deadline::Never,
+                        _ => Deadline::At(sys::monotonic_ns() + 100),
+                    };
                     let refused = if i + 1 == CALLERS {
-                        client.poll_event(Deadline::Never).map(|_| ()).unwrap_err()
+                        client.poll_event(deadline).map(|_| ()).unwrap_err()
                     } else {
-                        client.get(Deadline::Never).map(|_| ()).unwrap_err()
+                        client.get(deadline).map(|_| ()).unwrap_err()
                     };
                     match refused {
                         Refusal::Again => {
@@ -66,6 +70,10 @@ fn pulses(by_session: bool) {
         if by_session {
             pair.memory.stop();
             dawdle(20);
+            if below(2) == 0 {
+                // Timers fire between the stop and its wake-ups.
+                scheduled::advance(100);
+            }
             if below(2) == 0 {
                 pair.memory.start();
                 while pair.memory.wake_some(2) {}
