@@ -303,11 +303,9 @@ mod tests {
     use crate::slot::Operation;
 
     fn lender() -> Lender {
-        let geometry = Geometry::new(4, 100).unwrap();
-        Lender::new(
-            Arc::new(AttachmentMemory::create(1, 1, geometry).unwrap()),
-            3,
-        )
+        let geometry = Geometry::new(4, 100).expect("valid");
+        let memory = AttachmentMemory::create(1, 1, geometry).expect("memory");
+        Lender::new(Arc::new(memory), 3)
     }
 
     /// What the daemon reads of the slot `index` of a thread that was about to take `entry`.

@@ -1,5 +1,5 @@
 //! The daemon's side and the client's side of one attachment, over real shared memory.
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 #![expect(
     non_snake_case,
     reason = "tests are named subject__action__then_result"
@@ -8,7 +8,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
@@ -346,7 +346,7 @@ fn words__cleared_behind_a_blocked_caller__then_ledger_and_reap_stay_sane() {
     let words = pair
         .client
         .words()
-        .slice::<std::sync::atomic::AtomicU64>(layout::SEG_FRAMES, FRAMES as usize);
+        .slice::<AtomicU64>(layout::SEG_FRAMES, FRAMES as usize);
     for hostile in [0, u64::MAX, 0xff, 1 << 32 | 3, 2 << 32 | 3] {
         words[1].store(hostile, Ordering::SeqCst);
         pair.lender.reap(|_| ());
@@ -556,4 +556,59 @@ fn tombstone__sleepers_and_watch__then_all_return_at_once() {
     drop(watch);
     assert_eq!(pair.client.get(Deadline::Never), Err(Refusal::Stale));
     assert_eq!(pair.client.callers(), 0);
+}
+
+/// What the slot of this thread says that it is about to take.
+fn intent(pair: &Pair) -> u64 {
+    let slot = pair.client.slot_of_caller();
+    let slots = pair.lender.memory().slots();
+    slots.iter().find(|it| it.index == slot).unwrap().intent
+}
+
+#[test]
+fn get__holding_a_frame_and_looking_again__then_the_intent_does_not_name_it() {
+    let mut pair = pair(false);
+    pair.lender.publish(3, &FrameMeta::default()).unwrap();
+    let held = pair.client.get(Deadline::Now).unwrap();
+    assert_eq!(intent(&pair), u64::from(held.serial) << 32 | 3);
+    // The head goes back, as it may: the entry of the frame that is held is looked at again.
+    let head: &AtomicU64 = pair.client.words().at(layout::SEG_HEAD);
+    head.store(0, Ordering::SeqCst);
+    assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
+    assert_eq!(head.load(Ordering::SeqCst), 1);
+    // Else the exit of this thread inside the call would take the delivered frame from it.
+    assert_eq!(intent(&pair), onair_ipc::slot::NO_INTENT);
+    assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
+    assert_eq!(intent(&pair), onair_ipc::slot::NO_INTENT);
+    pair.client.put(held).unwrap();
+}
+
+#[test]
+fn get__in_the_shared_slot_bounces__then_its_stop_is_not_acknowledged() {
+    let pair = pair(false);
+    let memory = pair.lender.memory().clone();
+    // All slots but the shared one are somebody's.
+    let claimed: &AtomicU32 = pair.client.words().at(layout::SEG_SLOTS_HIGH);
+    let slots = pair
+        .client
+        .words()
+        .slice::<onair_ipc::slot::Slot>(layout_of_slots(), usize::from(OWN_SLOTS));
+    for slot in slots {
+        assert!(slot.claim(1, 1));
+    }
+    claimed.store(u32::from(OWN_SLOTS), Ordering::SeqCst);
+    let client = pair.client.clone();
+    let sleeper = std::thread::spawn(move || client.get(Deadline::Never));
+    until("the caller is inside", || memory.users().len() == 1);
+    memory.stop();
+    assert_eq!(pair.client.slot_of_caller(), OWN_SLOTS);
+    assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::Again));
+    let shared = memory.slots().into_iter().find(|it| it.index == OWN_SLOTS);
+    assert!(shared.is_none_or(|it| it.ack != memory.session_gate()));
+    while memory.wake_some(64) {}
+    assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
+}
+
+fn layout_of_slots() -> usize {
+    Geometry::new(FRAMES, 1000).unwrap().seg_slots()
 }

@@ -1,0 +1,147 @@
+//! The asymmetric barrier on the machine itself: a caller counts itself with plain stores and looks at
+//! the gate, the daemon closes the gate, executes the heavy fence and looks at the count. If neither
+//! sees the other the fence is missing. Models hold that the protocol needs it; this holds that the
+//! product executes it.
+#![cfg(not(any(loom, shuttle)))]
+#![expect(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use onair_ipc::gate::{Gate, is_open};
+use onair_ipc::kick::Kick;
+use onair_ipc::slot::{Operation, Slot};
+use onair_ipc::{sync, sys};
+
+/// Rounds at most, and time at most: each has a membarrier, and needs both cores at once.
+const ROUNDS: u64 = 50_000;
+const TIME: Duration = Duration::from_secs(4);
+/// The tests take turns: together they would not meet.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A word alone in its line, as in the layout.
+#[repr(align(64))]
+struct Line<T>(T);
+
+/// Both sides make their step of round `n` at the same moment, as near as two cores can.
+struct Meeting {
+    ours: Line<AtomicU64>,
+    theirs: Line<AtomicU64>,
+}
+
+impl Meeting {
+    fn new() -> Self {
+        let zero = || Line(AtomicU64::new(0));
+        Self {
+            ours: zero(),
+            theirs: zero(),
+        }
+    }
+
+    fn meet(mine: &AtomicU64, other: &AtomicU64, round: u64) {
+        mine.store(round, Ordering::SeqCst);
+        let mut spins = 0_u32;
+        while other.load(Ordering::SeqCst) < round {
+            spins += 1;
+            // With fewer cores than threads the other needs this one.
+            if spins.is_multiple_of(4096) {
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+    }
+}
+
+/// Rounds in which neither side saw the other, of `caller` against `daemon`.
+fn missed(
+    prepare: impl Fn() + Sync,
+    caller: impl Fn() -> bool + Sync,
+    daemon: impl Fn() -> bool + Sync,
+) -> u64 {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let began = Instant::now();
+    let over = AtomicBool::new(false);
+    let meeting = Meeting::new();
+    let saw = Line(AtomicU32::new(0));
+    assert!(sys::membarrier_register());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut round = 0;
+            while !over.load(Ordering::SeqCst) {
+                round += 1;
+                Meeting::meet(&meeting.theirs.0, &meeting.ours.0, 2 * round - 1);
+                let seen = caller();
+                saw.0.store(u32::from(seen), Ordering::SeqCst);
+                Meeting::meet(&meeting.theirs.0, &meeting.ours.0, 2 * round);
+            }
+        });
+        let mut missed = 0;
+        for round in 1..=ROUNDS {
+            prepare();
+            Meeting::meet(&meeting.ours.0, &meeting.theirs.0, 2 * round - 1);
+            let seen = daemon();
+            let last = round == ROUNDS || began.elapsed() > TIME;
+            over.store(last, Ordering::SeqCst);
+            Meeting::meet(&meeting.ours.0, &meeting.theirs.0, 2 * round);
+            missed += u64::from(!seen && saw.0.load(Ordering::SeqCst) == 0);
+            if last {
+                break;
+            }
+        }
+        missed
+    })
+}
+
+#[test]
+fn stop__against_a_caller_that_enters__then_one_sees_the_other() {
+    let gate = Line(Gate::closed());
+    let slot = Slot::vacant();
+    gate.0.start();
+    let missed = missed(
+        || {
+            gate.0.start();
+            while slot.read(0).count > 0 {
+                slot.lower(true);
+            }
+        },
+        || {
+            slot.raise(Operation::Get, true);
+            !is_open(gate.0.load())
+        },
+        || {
+            gate.0.stop();
+            sync::heavy();
+            slot.read(0).count > 0
+        },
+    );
+    assert_eq!(missed, 0, "a caller inside that the drain did not see");
+}
+
+#[test]
+fn drain__against_a_caller_that_leaves__then_one_sees_the_other() {
+    let kick = Line(Kick::unarmed());
+    let slot = Slot::vacant();
+    let missed = missed(
+        || {
+            kick.0.disarm();
+            if slot.read(0).count == 0 {
+                slot.raise(Operation::Get, true);
+            }
+        },
+        || {
+            slot.lower(true);
+            kick.0.take()
+        },
+        || {
+            kick.0.arm();
+            sync::heavy();
+            slot.read(0).count == 0
+        },
+    );
+    assert_eq!(missed, 0, "a caller left, and the drain waits for it");
+}
