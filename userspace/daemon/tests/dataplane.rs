@@ -213,6 +213,10 @@ impl Client {
 
 fn receive(session: u64, udp: u16, attachments: usize) -> (Runtime, FrameMemory) {
     let count = 2 + AMPLE * u32::try_from(attachments).unwrap();
+    receive_into(session, udp, attachments, count)
+}
+
+fn receive_into(session: u64, udp: u16, attachments: usize, count: u32) -> (Runtime, FrameMemory) {
     let frames = FrameMemory::create(geometry(count), true).unwrap();
     let config = ReceiveConfig {
         port: "b".into(),
@@ -267,6 +271,7 @@ fn dataplane__over_a_wire_in_one_process__then_each_scenario_holds() {
     session__stopped_and_started_again__then_goes_on_at_a_frame_boundary(&mut rig);
     session__stopped_while_packets_pour_in__then_handed_back_and_no_frame_leaks(&mut rig);
     slow_consumer__takes_nothing__then_only_its_own_frames_drop(&mut rig);
+    reader__evicted_with_frames__then_they_are_written_only_after_their_release(&mut rig);
     client_source__submits_in_order__then_sent_in_order_and_underruns_counted(&mut rig);
     datagrams__malformed__then_counted_by_reason(&mut rig);
     sender__nobody_answers_arp__then_silent_and_handed_back(&mut rig);
@@ -444,6 +449,77 @@ fn slow_consumer__takes_nothing__then_only_its_own_frames_drop(rig: &mut Rig) {
     quick.number(&frames);
     rig.stop(6);
     assert_eq!(rig.stop(5).take_lenders().len(), 1);
+}
+
+fn reader__evicted_with_frames__then_they_are_written_only_after_their_release(rig: &mut Rig) {
+    let (receiver, frames) = receive_into(15, 5015, 2, 2 + 2 * QUOTA);
+    let (quick, quick_lender) = rig.client(15, &frames, QUOTA, false);
+    let (victim, victim_lender) = rig.client(15, &frames, QUOTA, false);
+    let number = victim.memory.attachment();
+    rig.send(Command::Start(Box::new(receiver)));
+    for lender in [quick_lender, victim_lender] {
+        rig.send(Command::Attach {
+            session: 15,
+            lender,
+            frames: None,
+        });
+    }
+    rig.send(Command::Start(Box::new(send(
+        16,
+        5015,
+        FrameSource::Pattern,
+    ))));
+    let picture = |lease: &Lease| {
+        let mut bytes = vec![0; format().frame_bytes()];
+        frames.read(lease.frame, 0, &mut bytes);
+        verify(&bytes).unwrap()
+    };
+    let held: Vec<_> = (0..QUOTA - 1).map(|_| victim.get().unwrap()).collect();
+    let numbers: Vec<u64> = held.iter().map(picture).collect();
+    rig.send(Command::Evict {
+        session: 15,
+        attachment: number,
+    });
+    let evicted = rig.event("evicted", |event| match event {
+        PollerEvent::Evicted {
+            session: 15,
+            evicted,
+        } => Ok(evicted),
+        other => Err(other),
+    });
+    assert_eq!(evicted.lender.attachment(), number);
+    assert_eq!(evicted.lender.lent(), 0);
+    assert_eq!(evicted.set_aside, u64::from(QUOTA - 1));
+    assert!(evicted.revoked >= evicted.set_aside);
+    assert_eq!(victim.caller.put(held[0]), Err(Refusal::Stale));
+    // Each frame of the memory is used more than once, but for those.
+    for _ in 0..2 * frames.count() {
+        quick.number(&frames);
+    }
+    assert_eq!(held.iter().map(picture).collect::<Vec<_>>(), numbers);
+
+    rig.send(Command::Release {
+        session: 15,
+        attachment: number,
+    });
+    for _ in 0..2 * frames.count() {
+        quick.number(&frames);
+    }
+    let reused = held.iter().map(|lease| {
+        let mut bytes = vec![0; format().frame_bytes()];
+        frames.read(lease.frame, 0, &mut bytes);
+        verify(&bytes).ok()
+    });
+    assert!(reused.zip(&numbers).all(|(now, then)| now != Some(*then)));
+    rig.stop(16);
+    let mut runtime = rig.stop(15);
+    // With the control thread it is the same, and what nobody took is used at once.
+    let number = quick.memory.attachment();
+    runtime.lender_mut(number).unwrap().settle(|_| {});
+    let evicted = runtime.evict(number).unwrap();
+    assert_eq!((evicted.revoked, evicted.set_aside), (0, 0));
+    assert!(runtime.evict(number).is_none());
+    assert!(runtime.take_lenders().is_empty());
 }
 
 fn client_source__submits_in_order__then_sent_in_order_and_underruns_counted(rig: &mut Rig) {

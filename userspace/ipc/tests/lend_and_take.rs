@@ -15,7 +15,7 @@ use onair_ipc::caller::{Attachment, Deadline, Refusal};
 use onair_ipc::event::EventKind;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{self, Geometry, OWN_SLOTS};
-use onair_ipc::lender::{Lender, QuotaUsed};
+use onair_ipc::lender::{Found, Lender, QuotaUsed};
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::Attached;
 use onair_ipc::meta::FrameMeta;
@@ -611,4 +611,108 @@ fn get__in_the_shared_slot_bounces__then_its_stop_is_not_acknowledged() {
 
 fn layout_of_slots() -> usize {
     Geometry::new(FRAMES, 1000).unwrap().seg_slots()
+}
+
+/// What a client's threads and an eviction may do to the same words at the same time: whoever wins,
+/// each lend is credited once, and a frame whose put failed is one that the daemon knows to be held.
+#[test]
+fn evicted__amid_get_and_put_of_four_threads__then_each_lend_is_credited_once() {
+    for round in 0..300_u32 {
+        let mut pair = pair(false);
+        for frame in 0..4 {
+            pair.lender.publish(frame, &FrameMeta::default()).unwrap();
+        }
+        let client = &*pair.client;
+        let mut lender = pair.lender;
+        let (failed, taken) = std::thread::scope(|scope| {
+            let callers: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(move || {
+                        let mut failed = vec![];
+                        loop {
+                            match client.get(Deadline::Never) {
+                                Ok(lease) => match client.put(lease) {
+                                    Ok(()) => {}
+                                    Err(Refusal::Stale) => failed.push(lease.frame),
+                                    Err(other) => panic!("{other}"),
+                                },
+                                Err(refusal) => {
+                                    assert_eq!(refusal, Refusal::Stale);
+                                    return failed;
+                                }
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for _ in 0..round % 50 {
+                lender.reap(|_| {});
+                for frame in 0..4 {
+                    if !lender.has(frame) {
+                        lender.publish(frame, &FrameMeta::default()).unwrap();
+                    }
+                }
+            }
+            let lent: Vec<u32> = lender.lends().map(|lent| lent.frame).collect();
+            let memory = lender.memory().clone();
+            memory.set_state(State::Revoked);
+            memory.stop();
+            while memory.wake_some(64) {}
+            let mut taken = vec![];
+            lender.revoke(|revoked| taken.push(revoked));
+            let frames: Vec<u32> = taken.iter().map(|it| it.frame).collect();
+            assert_eq!(frames, lent, "each once, and no other");
+            let failed: Vec<u32> = callers
+                .into_iter()
+                .flat_map(|caller| caller.join().unwrap())
+                .collect();
+            (failed, taken)
+        });
+        let mut held: Vec<u32> = taken
+            .iter()
+            .filter(|it| it.found == Found::Held)
+            .map(|it| it.frame)
+            .collect();
+        let mut failed = failed;
+        held.sort_unstable();
+        failed.sort_unstable();
+        assert_eq!(
+            failed, held,
+            "a put fails exactly where the daemon found it held"
+        );
+        assert_eq!(lender.lent(), 0);
+        lender.reap(|credit| panic!("{credit:?} after all was taken back"));
+        lender.revoke(|again| panic!("{again:?} a second time"));
+        assert!(lender.take_violation().is_none());
+    }
+}
+
+#[test]
+fn evicted__hostile_words__then_taken_for_held_and_nothing_else_happens() {
+    let mut pair = pair(false);
+    for frame in 0..4 {
+        pair.lender.publish(frame, &FrameMeta::default()).unwrap();
+    }
+    let words = pair.client.words();
+    let word = |frame: usize| {
+        let word: &AtomicU64 = words.at(layout::SEG_FRAMES + frame * 8);
+        word
+    };
+    // Nothing, an unknown state, another lend's return, and a return under the right serial.
+    for (frame, value) in [
+        (0, 0),
+        (1, 1 << 32 | 0xff),
+        (2, 77 << 32 | 3),
+        (3, 4 << 32 | 3),
+    ] {
+        word(frame).store(value, Ordering::SeqCst);
+    }
+    let mut found = vec![];
+    pair.lender.revoke(|revoked| found.push(revoked.found));
+    assert_eq!(
+        found,
+        [Found::Held, Found::Held, Found::Held, Found::Returned]
+    );
+    assert_eq!(pair.lender.lent(), 0);
+    assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
 }

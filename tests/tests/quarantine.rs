@@ -1,0 +1,190 @@
+//! Sessions that are set aside with their users: the name is free, the memory is kept.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use onair_api::{
+    BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionList, SessionState, Source,
+};
+use onair_tests::{Control, Deadline, Puppet, Raster, Rig, Stranger, receive, send, until};
+
+fn user(rig: &Rig, session: &str) -> Result<Puppet> {
+    let mut user = rig.puppet()?;
+    user.say(format_args!("attach {session}"))?;
+    Ok(user)
+}
+
+/// Waits until a quarantined session is gone from the list.
+fn unlisted(control: &mut Control, certificate: &Certificate) -> Result<()> {
+    until("it to be gone", Deadline::seconds(30), || {
+        let list: SessionList = control.get("/v1/sessions")?.document()?;
+        let listed = list.sessions.iter().any(|it| it.id == certificate.session);
+        Ok((!listed).then_some(()))
+    })
+}
+
+#[test]
+fn session__quarantined_with_a_frozen_holder__then_the_name_is_free_and_its_memory_kept_until_it_dies()
+-> Result<()> {
+    // The frames of one such session are 9 MiB.
+    let rig = Rig::rings_with(|config| config.more += "[limits]\nframe_memory_mb = 16\n")?;
+    let mut control = rig.control()?;
+    let cam = onair_api::SpecDocument {
+        quota: Some(20),
+        max_attachments: Some(4),
+        ..receive("cam", Raster::SMALL, 5000)
+    };
+    control.create(&cam)?;
+    let mut holder = user(&rig, "cam")?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    holder.say("hold 2")?;
+    control.stop("source")?;
+    control.destroy_wait("source")?;
+    holder.say("drain")?;
+    holder.block(2)?;
+    holder.freeze()?;
+    let running = control.post("/v1/sessions/cam/quarantine")?;
+    assert_eq!(running.code(), "running");
+    control.stop("cam")?;
+
+    let certificate = control.quarantine("cam")?;
+    let id = certificate.session.to_string();
+    assert_eq!(certificate.operation, Operation::Quarantine);
+    let Memory::Pending { held_by, .. } = &certificate.memory else {
+        panic!("{:?}", certificate.memory);
+    };
+    assert_eq!(held_by, &[holder.pid()]);
+    let users: u64 = certificate.readings.iter().map(|it| it.users).sum();
+    assert!(
+        users >= 2,
+        "what was seen is told: {:?}",
+        certificate.readings
+    );
+    // By name it is gone, by id it is there, and takes no operation.
+    assert_eq!(control.get("/v1/sessions/cam")?.code(), "stale_session");
+    let view = control.show(&id)?;
+    assert_eq!(view.state, SessionState::Quarantined);
+    for verb in ["start", "stop", "destroy", "evict", "abort", "quarantine"] {
+        let answer = control.post(&format!("/v1/sessions/{id}/{verb}"))?;
+        assert_eq!(answer.code(), "quarantined", "{verb}");
+    }
+    assert_eq!(control.health()?.sessions.quarantined, 1);
+    let mut other = rig.puppet()?;
+    assert_eq!(other.errno(format_args!("attach {id}"))?, "ESTALE");
+    let blockers = control.blockers(&id)?.blockers;
+    let pids: BTreeSet<u32> = blockers.iter().map(|it| it.pid).collect();
+    assert_eq!(pids, BTreeSet::from([holder.pid()]), "{blockers:#?}");
+
+    // Its memory counts: there is no room for as much again.
+    let taken = control.request("POST", "/v1/sessions", &serde_json::to_value(&cam)?)?;
+    assert_eq!(taken.code(), "limit_reached", "{}", taken.json);
+    control.create(&onair_api::SpecDocument {
+        quota: Some(1),
+        max_attachments: Some(2),
+        ..cam
+    })?;
+    other.say("attach cam")?;
+
+    holder.kill()?;
+    let complete = control.completed(certificate.session)?;
+    assert!(matches!(complete.memory, Memory::Returned { .. }));
+    let [settled] = &complete.reconciled[..] else {
+        panic!("once: {:#?}", complete.reconciled);
+    };
+    assert_eq!(
+        (settled.frames, settled.slots, settled.cause),
+        (2, 2, ReconciledCause::ProcessDied)
+    );
+    let counts = complete.counts;
+    assert_eq!(
+        counts.frames_lent,
+        counts.frames_returned + counts.frames_reclaimed + counts.frames_reconciled
+    );
+    assert_eq!(control.health()?.sessions.quarantined, 0);
+    assert_eq!(
+        control.get(&format!("/v1/sessions/{id}"))?.code(),
+        "stale_session"
+    );
+    other.leave()?;
+    Ok(())
+}
+
+#[test]
+fn session__quarantined_and_its_user_lets_go__then_stale_everywhere_and_freed() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = user(&rig, "cam")?;
+    client.say("hold 2")?;
+    let before = client.say("look")?["frames"].clone();
+    let mut mapper = user(&rig, "cam")?;
+    control.stop("cam")?;
+    let certificate = control.quarantine("cam")?;
+    let id = certificate.session.to_string();
+    for call in ["get never", "poll never", "wait-started never"] {
+        assert_eq!(client.errno(call)?, "ESTALE", "{call}");
+        assert_eq!(mapper.errno(call)?, "ESTALE", "{call}");
+    }
+    let blockers = control.blockers(&id)?.blockers;
+    let kind_of = |pid| blockers.iter().find(|it| it.pid == pid).map(|it| it.kind);
+    assert_eq!(kind_of(client.pid()), Some(BlockerKind::Holding));
+    assert_eq!(kind_of(mapper.pid()), Some(BlockerKind::Mapping));
+    // One gives its frames back and lets go, the other lets go and lives.
+    assert_eq!(client.say("look")?["frames"], before);
+    client.say("put-all")?;
+    client.say("drop")?;
+    mapper.say("drop")?;
+    unlisted(&mut control, &certificate)?;
+    let complete = control.completed(certificate.session)?;
+    assert_eq!(
+        complete.counts.frames_reconciled, 0,
+        "{:?}",
+        complete.counts
+    );
+    assert_eq!(mapper.errno("attach cam")?, "ESTALE");
+    Ok(())
+}
+
+#[test]
+fn session__quarantined_and_its_memory_passed_on__then_kept_for_a_stranger() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let client = user(&rig, "cam")?;
+    let Stranger { sockets, memory } = Stranger::of(client.pid())?;
+    control.stop("cam")?;
+    let certificate = control.quarantine("cam")?;
+    let id = certificate.session.to_string();
+    client.kill()?;
+    until("only a stranger to be left", Deadline::seconds(30), || {
+        let blockers = control.blockers(&id)?.blockers;
+        let is_alone = blockers.len() == 1 && blockers[0].pid == 0;
+        Ok(is_alone.then_some(()))
+    })?;
+    drop(memory);
+    control.completed(certificate.session)?;
+    drop(sockets);
+    unlisted(&mut control, &certificate)
+}
+
+#[test]
+fn session__nobody_uses_it__then_quarantined_and_freed_at_once() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.stop("cam")?;
+    until("the poller to hand it back", Deadline::seconds(30), || {
+        let verdict = control.get("/v1/sessions/cam/verdict")?.json;
+        Ok((verdict["destroyable"] == true).then_some(()))
+    })?;
+    let certificate = control.quarantine("cam")?;
+    assert!(matches!(certificate.memory, Memory::Returned { .. }));
+    control.completed(certificate.session)?;
+    unlisted(&mut control, &certificate)
+}
