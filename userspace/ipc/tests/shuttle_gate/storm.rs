@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, OWN_SLOTS};
-use onair_ipc::lender::Lender;
+use onair_ipc::lender::{Found, Lender};
 use onair_ipc::memory::State;
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::scheduled::Mortal;
@@ -40,6 +40,9 @@ struct Process {
     /// Frames that were delivered: by frame, whose they are. A ghost: the daemon cannot see it.
     delivered: Mutex<HashMap<u32, u32>>,
     settled: AtomicBool,
+    /// Asked to be evicted, by the control thread; what it can see is closed already.
+    evicting: AtomicBool,
+    evicted: AtomicBool,
 }
 
 // No lock of these is ever held across a step: the whole schedule runs on one thread.
@@ -49,6 +52,19 @@ impl Process {
         let threads = self.threads.lock().unwrap();
         let dead = threads.iter().filter(|(_, mortal)| mortal.is_dead());
         dead.map(|(tid, _)| *tid).collect()
+    }
+
+    /// Whether nothing is lent to it any more, or ever again.
+    fn is_gone(&self) -> bool {
+        self.settled.load(Ordering::SeqCst) || self.evicted.load(Ordering::SeqCst)
+    }
+
+    /// The control thread's part of an evict: what its callers see.
+    fn cut_off(&self) {
+        self.pair.memory.set_state(State::Revoked);
+        self.pair.memory.stop();
+        while self.pair.memory.wake_some(2) {}
+        self.evicting.store(true, Ordering::SeqCst);
     }
 
     /// Slots that dead threads left counted.
@@ -76,13 +92,15 @@ impl Process {
 #[derive(Default)]
 struct Books {
     returned: u64,
-    reclaimed: u64,
     reconciled: u64,
+    revoked: u64,
 }
 
 /// The poller's box: what is handed back at a stop.
 struct Box_ {
     lenders: Vec<Lender>,
+    /// Frames that an evicted process held: whose, and which.
+    aside: Vec<(usize, u32)>,
     books: Books,
     number: u64,
 }
@@ -122,7 +140,13 @@ fn client(session: &Session, process: &Process) {
                 }
                 // From the moment of the put it is the daemon's.
                 process.delivered.lock().unwrap().remove(&lease.frame);
-                attachment.put(lease).expect("a held frame can be put");
+                let evicted = process.evicted.load(Ordering::SeqCst);
+                match attachment.put(lease) {
+                    Ok(()) => assert!(!evicted, "a put after the evict"),
+                    // Cut off between its get and its put.
+                    Err(Refusal::Stale) if attachment.is_stopped() => {}
+                    Err(other) => panic!("a held frame can be put: {other:?}"),
+                }
                 if below(4) == 0 {
                     assert!(attachment.put(lease).is_err(), "I3: put twice");
                 }
@@ -145,6 +169,7 @@ fn poller(session: &Session, mut box_: Box_, quiesce: &AtomicBool) -> Box_ {
             assert!(lender.take_violation().is_none(), "no word is forged here");
             settle_process(lender, process, &mut box_.books);
         }
+        revoke(session, &mut box_);
         if box_.number < PUBLISHES {
             lend(session, &mut box_);
         }
@@ -155,7 +180,9 @@ fn poller(session: &Session, mut box_: Box_, quiesce: &AtomicBool) -> Box_ {
 
 /// Fills a frame that nobody has and lends it to each living process.
 fn lend(session: &Session, box_: &mut Box_) {
-    let free = |frame: &u32| !box_.lenders.iter().any(|lender| lender.has(*frame));
+    let aside = |frame: u32| box_.aside.iter().any(|(_, aside)| *aside == frame);
+    let free =
+        |frame: &u32| !aside(*frame) && !box_.lenders.iter().any(|lender| lender.has(*frame));
     let Some(frame) = (0..FRAMES).find(free) else {
         return;
     };
@@ -166,17 +193,37 @@ fn lend(session: &Session, box_: &mut Box_) {
         ..FrameMeta::default()
     };
     for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
-        if process.settled.load(Ordering::SeqCst) {
+        if process.is_gone() {
             continue;
         }
         if lender.lent() >= lender.quota() {
             match lender.drop_oldest() {
-                Some(_) => box_.books.reclaimed += 1,
+                Some(_) => {}
                 None => continue,
             }
         }
         lender.publish(frame, &meta).expect("there is room");
     }
+}
+
+/// The part of an evict that whoever has the ledger does. What a living process held is set aside.
+fn revoke(session: &Session, box_: &mut Box_) {
+    for (number, process) in session.processes.iter().enumerate() {
+        let asked = process.evicting.load(Ordering::SeqCst);
+        if asked && !process.evicted.swap(true, Ordering::SeqCst) {
+            box_.lenders[number].revoke(|taken| {
+                match taken.found {
+                    Found::Returned => box_.books.returned += 1,
+                    Found::Unread | Found::Held => box_.books.revoked += 1,
+                }
+                if taken.found == Found::Held {
+                    box_.aside.push((number, taken.frame));
+                }
+            });
+        }
+    }
+    let dead = |number: usize| session.processes[number].mortal.is_dead();
+    box_.aside.retain(|(number, _)| !dead(*number));
 }
 
 /// E1: a killed process is settled once, by whoever has its lender.
@@ -205,18 +252,18 @@ fn drain(session: &Session, box_: &mut Box_) {
         for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
             settle_process(lender, process, &mut box_.books);
         }
+        revoke(session, box_);
         bury_dead_threads(session, box_);
         let living = || {
             let all = session.processes.iter();
-            all.filter(|process| !process.settled.load(Ordering::SeqCst))
+            all.filter(|process| !process.is_gone())
         };
         for process in living() {
             process.pair.memory.arm_kick();
         }
         sync::heavy();
         for lender in &mut box_.lenders {
-            let reclaimed = lender.settle(|_| box_.books.returned += 1);
-            box_.books.reclaimed += reclaimed as u64;
+            lender.settle(|_| box_.books.returned += 1);
         }
         let users: usize = living().map(|it| it.pair.memory.users().len()).sum();
         let lent: usize = box_.lenders.iter().map(Lender::lent).sum();
@@ -247,7 +294,7 @@ fn drain(session: &Session, box_: &mut Box_) {
     }
 }
 
-fn storm(deaths: bool) {
+fn storm(deaths: bool, evicts: bool) {
     let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
     let processes = (0..PROCESSES)
         .map(|number| {
@@ -257,6 +304,8 @@ fn storm(deaths: bool) {
                 threads: Mutex::default(),
                 delivered: Mutex::default(),
                 settled: AtomicBool::new(false),
+                evicting: AtomicBool::new(false),
+                evicted: AtomicBool::new(false),
             })
         })
         .collect();
@@ -307,6 +356,7 @@ fn storm(deaths: bool) {
         })
     };
     let mut box_ = Box_ {
+        aside: Vec::new(),
         lenders: session
             .processes
             .iter()
@@ -322,6 +372,10 @@ fn storm(deaths: bool) {
             spawn(vec![], move || poller(&session, box_, &quiesce))
         };
         dawdle(3000);
+        if evicts && below(2) == 0 {
+            session.processes[below(PROCESSES)].cut_off();
+            dawdle(1000);
+        }
         for process in &session.processes {
             process.pair.memory.stop();
         }
@@ -331,14 +385,15 @@ fn storm(deaths: bool) {
         quiesce.store(true, Ordering::SeqCst);
         box_ = runs.join().unwrap().expect("nobody kills the poller");
         for lender in &mut box_.lenders {
-            let reclaimed = lender.settle(|_| box_.books.returned += 1);
-            box_.books.reclaimed += reclaimed as u64;
+            lender.settle(|_| box_.books.returned += 1);
         }
         bury_dead_threads(&session, &mut box_);
         if !last {
             for process in &session.processes {
-                process.pair.memory.disarm_kick();
-                process.pair.memory.start();
+                if !process.evicting.load(Ordering::SeqCst) {
+                    process.pair.memory.disarm_kick();
+                    process.pair.memory.start();
+                }
             }
         }
     }
@@ -348,7 +403,9 @@ fn storm(deaths: bool) {
         session.frames.write(frame, 0, &DEAD.to_le_bytes());
     }
     for process in &session.processes {
-        process.pair.memory.set_state(State::Gone);
+        if !process.evicting.load(Ordering::SeqCst) {
+            process.pair.memory.set_state(State::Gone);
+        }
         process.pair.memory.stop();
         while process.pair.memory.wake_some(2) {}
     }
@@ -357,20 +414,31 @@ fn storm(deaths: bool) {
     }
     reaper.join().unwrap();
     let lent: u64 = box_.lenders.iter().map(Lender::published).sum();
+    let withdrawn: u64 = box_.lenders.iter().map(Lender::withdrawn).sum();
     let books = &box_.books;
     assert_eq!(
         lent,
-        books.returned + books.reclaimed + books.reconciled,
+        books.returned + withdrawn + books.reconciled + books.revoked,
         "I3: each lend is credited once"
     );
 }
 
 #[test]
 fn session__many_threads_in_random_order__then_holds() {
-    schedules(300, || storm(false));
+    schedules(300, || storm(false, false));
 }
 
 #[test]
 fn session__a_thread_or_a_process_dies_at_any_step__then_holds() {
-    schedules(500, || storm(true));
+    schedules(500, || storm(true, false));
+}
+
+#[test]
+fn session__a_process_is_evicted_at_any_step__then_holds() {
+    schedules(300, || storm(false, true));
+}
+
+#[test]
+fn session__evicts_and_deaths_at_any_step__then_holds() {
+    schedules(300, || storm(true, true));
 }
