@@ -446,3 +446,55 @@ fn session__aborted_while_a_destroy_waits__then_both_are_answered() -> Result<()
     control.completed(certificate.session)?;
     Ok(())
 }
+
+#[test]
+fn client__evicted_and_attached_again_without_end__then_refused_until_it_lets_go() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.puppet()?;
+    for _ in 0..64 {
+        client.say("attach cam")?;
+        assert_eq!(control.evict_all("cam")?.len(), 1);
+    }
+    assert_eq!(client.errno("attach cam")?, "EDQUOT");
+    client.say("drop")?;
+    until("one to be gone", Deadline::seconds(30), || {
+        Ok((control.show("cam")?.attachments.len() == 63).then_some(()))
+    })?;
+    client.say("attach cam")?;
+    control.stop("cam")?;
+    let certificate = control.destroy("cam")?;
+    assert_eq!(certificate.evicted.len(), 64);
+    client.leave()?;
+    control.completed(certificate.session)?;
+    Ok(())
+}
+
+#[test]
+fn client__evicted_while_a_destroy_waits_for_it__then_destroyed() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (mut victim, number) = user(&rig, "cam")?;
+    victim.block(2)?;
+    victim.freeze()?;
+    control.stop("cam")?;
+    let mut other = rig.control()?;
+    let waits = std::thread::spawn(move || other.destroy_wait("cam"));
+    until("the destroy to wait", Deadline::seconds(30), || {
+        Ok((control.show("cam")?.state == SessionState::Draining).then_some(()))
+    })?;
+    let evicted = control.evict("cam", number)?;
+    assert_eq!(evicted.callers_inside, 2);
+    let certificate = waits.join().map_err(|_| anyhow::anyhow!("panic"))??;
+    assert_eq!(certificate.operation, Operation::DestroyWait);
+    assert_eq!(certificate.evicted, [evicted]);
+    // A session of the same name and flow is no business of the one that was cut off.
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.stop("cam")?;
+    control.destroy_wait("cam")?;
+    victim.kill()?;
+    control.completed(certificate.session)?;
+    Ok(())
+}

@@ -20,6 +20,10 @@ use crate::control::action::Reply;
 use crate::dataplane::{Command, Evicted};
 use crate::services::Services;
 
+/// Those of one session that were cut off and have not let go, beyond which nobody attaches: a client
+/// that is cut off again and again, and keeps it all mapped, does not use up the daemon's descriptors.
+const LINGERING: usize = 64;
+
 /// An attachment that was cut off, until its process is dead or has let go of its words.
 #[derive(Debug)]
 pub(super) struct Outcast {
@@ -111,6 +115,11 @@ impl Outcasts {
         }
     }
 
+    /// Whether too many have not let go.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.list.len() >= LINGERING
+    }
+
     /// When the first requester gives up.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.requests.iter().map(|request| request.deadline).min()
@@ -187,9 +196,14 @@ impl Session {
                 Problem::new(ProblemCode::StaleSession, "the session is aborted"),
             );
         }
+        let everybody = self.evictable();
+        // Before the gates close: whoever wakes up then is told that it is for good.
+        for attachment in everybody.iter().filter_map(|it| self.attachments.get(it)) {
+            attachment.memory.set_state(State::Revoked);
+        }
         self.stop(services);
         self.books.note(StepName::DestroyRequested);
-        for number in self.evictable() {
+        for number in everybody {
             self.cut_off(services, number, EvictionCause::Requested);
         }
         self.books.note(StepName::Evicted);
@@ -383,5 +397,69 @@ impl Session {
         self.tell(services, gone);
         tracing::info!(session = %self.id, attachment = number, "an evicted client is gone");
         self.part(services, outcast.attachment);
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+
+    fn eviction(attachment: u64) -> Eviction {
+        Eviction {
+            attachment,
+            pid: 1,
+            command: "t".into(),
+            at: Timestamp::now(),
+            cause: EvictionCause::Requested,
+            callers_inside: 0,
+            frames_revoked: 0,
+            frames_set_aside: 0,
+        }
+    }
+
+    #[test]
+    fn outcasts__several_ask_for_the_same__then_each_is_answered_once_all_of_his_are_in() {
+        let mut outcasts = Outcasts::default();
+        let long = Duration::from_secs(60);
+        let (one, mut first) = oneshot::channel();
+        let (all, mut second) = oneshot::channel();
+        outcasts.ask(BTreeSet::from([1]), long, Answer::One(one));
+        outcasts.ask(BTreeSet::from([1, 2]), long, Answer::All(all));
+        outcasts.tell(&eviction(1));
+        assert_eq!(first.try_recv().unwrap().unwrap().attachment, 1);
+        assert!(second.try_recv().is_err());
+        outcasts.tell(&eviction(2));
+        let all = second.try_recv().unwrap().unwrap().evicted;
+        let numbers: Vec<u64> = all.iter().map(|it| it.attachment).collect();
+        assert_eq!(numbers, [1, 2]);
+        assert!(outcasts.wake_at().is_none());
+    }
+
+    #[test]
+    fn outcasts__nobody_to_wait_for__then_answered_at_once() {
+        let mut outcasts = Outcasts::default();
+        let (all, mut answer) = oneshot::channel();
+        outcasts.ask(BTreeSet::new(), Duration::ZERO, Answer::All(all));
+        assert!(answer.try_recv().unwrap().unwrap().evicted.is_empty());
+    }
+
+    #[test]
+    fn outcasts__the_poller_says_nothing__then_refused_at_the_deadline() {
+        let mut outcasts = Outcasts::default();
+        let (one, mut answer) = oneshot::channel();
+        outcasts.ask(
+            BTreeSet::from([1]),
+            Duration::from_secs(1),
+            Answer::One(one),
+        );
+        let due = outcasts.wake_at().unwrap();
+        outcasts.expire(due - Duration::from_millis(1));
+        assert!(answer.try_recv().is_err());
+        outcasts.expire(due);
+        let problem = answer.try_recv().unwrap().unwrap_err();
+        assert_eq!(problem.code, ProblemCode::DataplaneBusy);
+        outcasts.tell(&eviction(1));
     }
 }

@@ -43,6 +43,15 @@ impl Session {
                 ),
             ));
         }
+        if self.outcasts.are_too_many() {
+            return Err(Problem::new(
+                ProblemCode::LimitReached,
+                format!(
+                    "too many evicted clients of session {} still have its memory mapped: end them",
+                    self.spec.name
+                ),
+            ));
+        }
         self.proving += 1;
         Ok(())
     }

@@ -85,7 +85,7 @@ impl Actor {
                 ),
             ));
         }
-        let index = self.free_indices.pop_front().ok_or_else(|| {
+        let index = self.free_index().ok_or_else(|| {
             Problem::new(ProblemCode::LimitReached, "the probe has no place left")
         })?;
         self.counter += 1;
@@ -107,6 +107,16 @@ impl Actor {
                 Err(problem)
             }
         }
+    }
+
+    /// A place in the probe's counters at which nobody is counted any more: evicted callers of the
+    /// session that had it may be, as long as their process is stopped.
+    fn free_index(&mut self) -> Option<u32> {
+        let probe = self.services.probe.probe();
+        let is_empty =
+            |index: &u32| probe.is_none_or(|it| it.blocked(*index).is_ok_and(|n| n == 0));
+        let at = self.free_indices.iter().position(is_empty)?;
+        self.free_indices.remove(at)
     }
 
     pub(super) fn destroy(
