@@ -716,3 +716,23 @@ fn evicted__hostile_words__then_taken_for_held_and_nothing_else_happens() {
     assert_eq!(pair.lender.lent(), 0);
     assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
 }
+
+#[test]
+fn evicted__held_returned_and_unread__then_each_found_so_and_a_late_put_is_stale() {
+    let mut pair = pair(false);
+    for frame in 0..3 {
+        pair.lender.publish(frame, &FrameMeta::default()).unwrap();
+    }
+    let held = pair.client.get(Deadline::Now).unwrap();
+    let returned = pair.client.get(Deadline::Now).unwrap();
+    pair.client.put(returned).unwrap();
+    let mut taken = vec![];
+    pair.lender.revoke(|it| taken.push((it.frame, it.found)));
+    let expected = [(0, Found::Held), (1, Found::Returned), (2, Found::Unread)];
+    assert_eq!(taken, expected);
+    // The gates are open: it is the word alone that refuses.
+    assert_eq!(pair.client.put(held), Err(Refusal::Stale));
+    assert_eq!(pair.client.put(returned), Err(Refusal::Stale));
+    assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
+    assert_eq!(pair.client.held(), 0);
+}
