@@ -7,6 +7,7 @@ use onair_api::{EventName, SessionState, Timestamp};
 use super::Actor;
 use crate::control::metrics::Exposition;
 use crate::services::Services;
+use crate::session::Session;
 
 /// Counters of events: kind, metric, help.
 const EVENTS: [(EventName, &str, &str); 10] = [
@@ -99,6 +100,25 @@ impl Actor {
             "Memory of destroyed sessions and of clients that left, which somebody still maps.",
             &[],
             memory,
+        );
+        let quarantined = self.quarantined.values().map(Session::taken_bytes);
+        metrics.count(
+            "onair_quarantined_bytes",
+            "Memory of quarantined sessions.",
+            &[],
+            quarantined.sum(),
+        );
+        metrics.count(
+            "onair_frame_memory_bytes",
+            "Frame memory that sessions take, with that of the quarantined and in limbo.",
+            &[],
+            self.taken_bytes(),
+        );
+        metrics.count(
+            "onair_frame_memory_limit_bytes",
+            "limits.frame_memory_mb.",
+            &[],
+            self.services.config.limits.frame_memory_mb << 20,
         );
         for (operation, count) in self.services.archive.issued() {
             metrics.counter(

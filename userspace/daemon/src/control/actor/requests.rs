@@ -34,6 +34,12 @@ impl Actor {
         }
     }
 
+    /// Frame memory of all sessions, also of those that are gone and still mapped by somebody.
+    pub(super) fn taken_bytes(&self) -> u64 {
+        let all = self.sessions.values().chain(self.quarantined.values());
+        all.map(Session::taken_bytes).sum::<u64>() + self.services.limbo.bytes()
+    }
+
     pub(super) fn make(
         &mut self,
         caller: &Caller,
@@ -59,8 +65,7 @@ impl Actor {
                 ),
             ));
         }
-        let all = self.sessions.values().chain(self.quarantined.values());
-        let taken = all.map(Session::taken_bytes).sum::<u64>() + self.services.limbo.bytes();
+        let taken = self.taken_bytes();
         let wanted = Session::memory_bytes(&spec);
         if taken + wanted > limits.frame_memory_mb << 20 {
             return Err(Problem::new(
