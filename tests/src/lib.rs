@@ -19,6 +19,7 @@
 mod breakpoints;
 mod circuit;
 mod control;
+mod ctl;
 mod dice;
 mod errno;
 mod footprint;
@@ -42,6 +43,7 @@ mod wire;
 pub use breakpoints::Breakpoints;
 pub use circuit::{Circuit, QUOTA};
 pub use control::{Answer, Control};
+pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
 pub use errno::errno_name;
 pub use footprint::Footprint;

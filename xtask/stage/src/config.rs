@@ -74,6 +74,8 @@ pub struct Config {
     pub probe: &'static str,
     /// Whether there are hugepages for it.
     pub hugepages: bool,
+    /// More keys of `[state]`, as they are.
+    pub state: String,
     /// More TOML, appended as it is.
     pub more: String,
 }
@@ -92,6 +94,7 @@ impl Config {
             ports: vec![port("a", "10.77.0.1/24"), port("b", "10.77.0.2/24")],
             probe: "required",
             hugepages: false,
+            state: String::new(),
             more: String::new(),
         }
     }
@@ -119,11 +122,11 @@ impl Config {
         let mut text = format!(
             "[control]\nsocket = \"{folder}/control.sock\"\n\
              [attach]\nsocket = \"{folder}/attach.sock\"\n\
-             [state]\ndir = \"{folder}/state\"\n\
+             [state]\ndir = \"{folder}/state\"\n{}\
              [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {MEMORY_MB}\n\
              [probe]\nmode = \"{}\"\n\
              [[poller]]\nname = \"p0\"\ncore = {core}\n",
-            self.probe
+            self.state, self.probe
         );
         for port in &self.ports {
             let netns = if port.inside {

@@ -1,0 +1,280 @@
+//! Certificates of the real daemon: listed, searched and verified by the real tool, also after a
+//! restart; a tampered one is caught; what is kept is bounded, and what else lies there is not touched.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use onair_api::{Certificate, Memory, Timestamp};
+use onair_tests::{Control, Deadline, Puppet, Raster, Rig, onairctl, receive, until};
+use serde_json::{Value, json};
+
+fn folder(rig: &Rig) -> PathBuf {
+    rig.stage().directory().join("state/certificates")
+}
+
+fn file(rig: &Rig, id: &str) -> PathBuf {
+    folder(rig).join(format!("{id}.json"))
+}
+
+/// Creates and ends a session; gives its id once its certificate is complete.
+fn ended(
+    control: &mut Control,
+    name: &str,
+    end: impl FnOnce(&mut Control) -> Result<Certificate>,
+) -> Result<String> {
+    control.create(&receive(name, Raster::SMALL, 5000))?;
+    control.stop(name)?;
+    let id = end(control)?.session.to_string();
+    until("the memory to be given back", Deadline::seconds(30), || {
+        let path = format!("/v1/certificates/{id}");
+        let certificate: Certificate = control.get(&path)?.document()?;
+        let is_back = matches!(certificate.memory, Memory::Returned { .. });
+        Ok(is_back.then_some(()))
+    })?;
+    Ok(id)
+}
+
+fn destroyed(control: &mut Control, name: &str) -> Result<String> {
+    ended(control, name, |control| control.destroy(name))
+}
+
+/// The ids that a search finds, in its order.
+fn found(rig: &Rig, search: &str) -> Result<Vec<String>> {
+    let ran = onairctl(rig, &format!("--json certificate list {search}"))?;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let document = ran.json()?;
+    let list = document["certificates"].as_array().context("a list")?;
+    let ids = list.iter().map(|one| one["session"].as_str());
+    Ok(ids.flatten().map(str::to_owned).collect())
+}
+
+/// The checks that fail, for certificates that do not hold.
+fn failing(rig: &Rig, which: &str) -> Result<BTreeSet<String>> {
+    let ran = onairctl(rig, &format!("--json certificate verify {which}"))?;
+    let document = ran.json()?;
+    let checks = document["certificates"]
+        .as_array()
+        .context("certificates")?
+        .iter()
+        .flat_map(|one| one["checks"].as_array().into_iter().flatten());
+    let failing = checks
+        .filter(|check| check["outcome"] == "fails")
+        .filter_map(|check| check["name"].as_str())
+        .map(str::to_owned)
+        .collect::<BTreeSet<_>>();
+    let code = if failing.is_empty() { 0 } else { 6 };
+    assert_eq!(ran.code, code, "{ran:?}");
+    Ok(failing)
+}
+
+/// Changes a file's document by hand.
+fn edit(path: &PathBuf, change: impl FnOnce(&mut Value)) -> Result<()> {
+    let mut document = serde_json::from_slice(&fs::read(path)?)?;
+    change(&mut document);
+    Ok(fs::write(path, format!("{document:#}"))?)
+}
+
+#[test]
+fn certificates__of_several_operations_after_a_restart__then_found_and_verified() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut ids = vec![
+        destroyed(&mut control, "cam")?,
+        ended(&mut control, "other", |control| {
+            control.destroy_wait("other")
+        })?,
+        destroyed(&mut control, "cam")?,
+    ];
+    // And one that the daemon ends itself.
+    let last = control.create(&receive("last", Raster::SMALL, 5000))?;
+    ids.push(last.id.to_string());
+    rig.stop_daemon()?;
+    rig.start_daemon()?;
+    let [one, two, three, four] = &ids[..] else {
+        unreachable!("there are four");
+    };
+    for (search, expected) in [
+        ("", &[four, three, two, one][..]),
+        ("--session cam", &[three, one]),
+        (&format!("--session {two}"), &[two]),
+        ("--session nobody", &[]),
+        ("--operation shutdown", &[four]),
+        ("--operation destroy --limit 1", &[three]),
+        ("--since 1h", &[four, three, two, one]),
+        ("--since 2100-01-01T00:00:00Z", &[]),
+    ] {
+        let expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
+        assert_eq!(found(&rig, search)?, expected, "{search}");
+    }
+    let all = ids.join(" ");
+    assert_eq!(failing(&rig, &all)?, BTreeSet::new());
+    let files: Vec<_> = ids
+        .iter()
+        .map(|id| file(&rig, id).display().to_string())
+        .collect();
+    assert_eq!(failing(&rig, &files.join(" "))?, BTreeSet::new());
+    let shown = onairctl(&rig, &format!("certificate verify {one}"))?;
+    assert!(
+        shown.out.contains("cam") && shown.out.contains('✓'),
+        "{shown:?}"
+    );
+
+    // By hand, on the disk; and then in the hands of a daemon that has read it.
+    edit(&file(&rig, two), |document| {
+        document["readings"][2]["detail"] = json!("I saw nobody");
+    })?;
+    edit(&file(&rig, three), |document| {
+        document["steps"][4]["step"] = json!("verdict");
+    })?;
+    assert_eq!(
+        failing(&rig, &files[1])?,
+        BTreeSet::from(["digest".to_owned()])
+    );
+    let both = failing(&rig, &files[2])?;
+    assert!(
+        both.contains("digest") && both.contains("steps"),
+        "{both:?}"
+    );
+    rig.stop_daemon()?;
+    rig.start_daemon()?;
+    assert_eq!(found(&rig, "")?.len(), 4);
+    assert_eq!(failing(&rig, two)?, BTreeSet::from(["digest".to_owned()]));
+    let log = rig.daemon()?.log();
+    assert!(
+        log.contains("a certificate does not hold") && log.contains(two),
+        "{log}"
+    );
+    Ok(())
+}
+
+/// A client of `session` with one blocked caller.
+fn user(rig: &Rig, session: &str) -> Result<Puppet> {
+    let mut user = rig.puppet()?;
+    user.say(format_args!("attach {session}"))?;
+    user.block(1)?;
+    Ok(user)
+}
+
+/// Runs the tool, which must be done with `code`.
+fn run(rig: &Rig, arguments: &str, code: i32) -> Result<Value> {
+    let ran = onairctl(rig, &format!("--json {arguments}"))?;
+    assert_eq!(ran.code, code, "{arguments}: {ran:?}");
+    ran.json()
+}
+
+#[test]
+fn operations__that_wait_for_nobody_by_the_tool__then_their_certificates_hold() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    for (udp, name) in ["evicted", "aborted", "aside"].into_iter().enumerate() {
+        control.create(&receive(name, Raster::SMALL, 5000 + u16::try_from(udp)?))?;
+    }
+    let clients = [
+        user(&rig, "evicted")?,
+        user(&rig, "aborted")?,
+        user(&rig, "aside")?,
+    ];
+
+    // Each dry run says it beforehand, and changes nothing.
+    for (operation, code) in [
+        ("destroy evicted", 4),
+        ("evict evicted --all", 0),
+        ("quarantine aside", 4),
+        ("abort aborted", 0),
+    ] {
+        let forecast = run(&rig, &format!("session {operation} --dry-run"), code)?;
+        assert_eq!(forecast["would_pass"], code == 0, "{forecast}");
+        assert_eq!(forecast["state"], "running", "{forecast}");
+        let blockers = forecast["blockers"].as_array().context("blockers")?;
+        assert_eq!(blockers.len(), 1, "{forecast}");
+    }
+    let pid = clients[0].pid();
+    let list = run(&rig, &format!("session evict evicted --pid {pid}"), 0)?;
+    assert_eq!(list["evicted"][0]["pid"], pid);
+    control.stop("evicted")?;
+    let certificate = run(&rig, "session destroy evicted --wait 30s", 0)?;
+    assert_eq!(certificate["evicted"][0]["pid"], pid);
+
+    let certificate = run(&rig, "session abort aborted", 0)?;
+    assert_eq!(certificate["operation"], "abort");
+
+    control.stop("aside")?;
+    run(&rig, "session quarantine aside --dry-run", 0)?;
+    let certificate = run(&rig, "session quarantine aside", 0)?;
+    assert_eq!(certificate["memory"]["state"], "pending", "{certificate}");
+
+    // The clients still have the memory; then they do not.
+    let all = "evicted aborted aside";
+    assert_eq!(failing(&rig, all)?, BTreeSet::new());
+    for client in clients {
+        client.kill()?;
+    }
+    for name in all.split(' ') {
+        until("the memory to be given back", Deadline::seconds(30), || {
+            let path = format!("/v1/certificates/{name}");
+            let certificate: Certificate = control.get(&path)?.document()?;
+            let is_back = matches!(certificate.memory, Memory::Returned { .. });
+            Ok(is_back.then_some(()))
+        })?;
+    }
+    assert_eq!(failing(&rig, all)?, BTreeSet::new());
+    Ok(())
+}
+
+#[test]
+fn certificates__too_many_too_old_and_what_is_none__then_trimmed_and_left_alone() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let ids = ["one", "two", "three", "four"]
+        .map(|name| destroyed(&mut control, name))
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
+    rig.stop_daemon()?;
+    let days = Duration::from_secs(2 * 24 * 3600);
+    edit(&file(&rig, &ids[3]), |document| {
+        document["issued_at"] = json!(Timestamp(SystemTime::now() - days));
+    })?;
+    let whole = fs::read(file(&rig, &ids[2]))?;
+    let garbage = [
+        ("garbage.json", &b"\x00\xff not JSON"[..]),
+        ("0000000000000007.json", &whole[..whole.len() / 2]),
+        ("0000000000000008.json", br#"{"format": 99}"#),
+        ("0000000000000009.json", &whole),
+        ("0000000000000010.part", &whole),
+    ];
+    for (name, text) in garbage {
+        fs::write(folder(&rig).join(name), text)?;
+    }
+    let mut config = rig.config().clone();
+    config.state = "certificates = 2\ncertificate_days = 1\n".to_owned();
+    rig.start_daemon_as(config)?;
+    assert_eq!(found(&rig, "")?, [ids[2].as_str(), ids[1].as_str()]);
+    let log = rig.daemon()?.log();
+    for (name, _) in garbage {
+        assert!(log.contains(name), "{name} is not named: {log}");
+    }
+    // A new one pushes the oldest out; the files are removed behind the answer.
+    let fifth = destroyed(&mut rig.control()?, "five")?;
+    assert_eq!(found(&rig, "")?, [fifth.as_str(), ids[2].as_str()]);
+    rig.stop_daemon()?;
+    let mut left = BTreeSet::new();
+    for entry in fs::read_dir(folder(&rig))? {
+        let name = entry?.file_name();
+        left.insert(name.into_string().ok().context("a name")?);
+    }
+    let kept = [&fifth, &ids[2]].map(|id| format!("{id}.json"));
+    let foreign = garbage.map(|(name, _)| name.to_owned());
+    assert_eq!(left, kept.into_iter().chain(foreign).collect());
+    for (name, text) in garbage {
+        assert_eq!(fs::read(folder(&rig).join(name))?, text, "{name}");
+    }
+    rig.start_daemon()
+}
