@@ -1,4 +1,4 @@
-//! `cargo xtask setup | demo | test | lint | bench | stage | clean-up`: one file a command.
+//! `cargo xtask setup | demo | test | lint | mutants | bench | stage | clean-up`: one file a command.
 //!
 //! What only the commands share lives here too ([`cargo`], [`say`]); what they put up on the
 //! machine is `onair-stage`. No product crate is linked, so that this builds before the packages
@@ -17,6 +17,7 @@ mod cargo;
 mod clean_up;
 mod demo;
 mod lint;
+mod mutants;
 mod say;
 mod setup;
 mod stage;
@@ -50,6 +51,7 @@ enum Command {
     Demo(demo::Arguments),
     Test(test::Arguments),
     Lint(lint::Arguments),
+    Mutants(mutants::Arguments),
     Bench(bench::Arguments),
     Stage(stage::Arguments),
     CleanUp(clean_up::Arguments),
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Stage(arguments) => stage::run(&arguments),
         Command::CleanUp(arguments) => clean_up::run(&arguments),

@@ -20,4 +20,5 @@ mod frame;
 mod harness;
 mod kick;
 mod pulse;
+mod revoke;
 mod sleep;

@@ -1,0 +1,168 @@
+//! I5: a client that writes whatever it likes over all that it can write, and punches holes into it, while
+//! the daemon's side publishes, credits, scans, settles and revokes. Arithmetic that overflows panics here.
+#![cfg(not(any(loom, shuttle)))]
+#![expect(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use onair_ipc::event::EventKind;
+use onair_ipc::layout::Geometry;
+use onair_ipc::lender::{Found, Lender};
+use onair_ipc::mapping::{Access, Mapping};
+use onair_ipc::memory::{AttachmentMemory, State};
+use onair_ipc::meta::FrameMeta;
+use onair_ipc::slot::SlotReading;
+use onair_ipc::sync;
+
+const FRAMES: u32 = 6;
+const QUOTA: u32 = 4;
+const ROUNDS: u64 = 60_000;
+/// Longest that one round of bounded work may take on a machine that does other things as well.
+const STUCK: Duration = Duration::from_secs(20);
+
+fn lender(number: u64) -> Lender {
+    let geometry = Geometry::new(FRAMES, 100).unwrap();
+    let memory = AttachmentMemory::create(1, number, geometry).unwrap();
+    memory.open();
+    memory.start();
+    Lender::new(Arc::new(memory), QUOTA)
+}
+
+/// xorshift64*: the same bytes in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+/// Writes over all of `seg` until `over`.
+fn scribble(seg: &Mapping, over: &AtomicBool, seed: u64) {
+    let words = seg.slice::<AtomicU64>(0, seg.len() / 8);
+    let mut dice = Dice(seed);
+    while !over.load(Ordering::Relaxed) {
+        for _ in 0..256 {
+            let at = usize::try_from(dice.roll() % words.len() as u64).unwrap();
+            // What looks right is worse than what is random.
+            let value = match dice.roll() % 6 {
+                0 => dice.roll(),
+                1 => 0,
+                2 => u64::MAX,
+                3 => dice.roll() % 5,
+                4 => ((dice.roll() % 40) << 32) | ((dice.roll() % 130) << 8) | (dice.roll() % 6),
+                _ => words[usize::try_from(dice.roll() % words.len() as u64).unwrap()]
+                    .load(Ordering::Relaxed),
+            };
+            words[at].store(value, Ordering::Relaxed);
+        }
+        if dice.roll().is_multiple_of(8) {
+            let page = (usize::try_from(dice.roll()).unwrap() % seg.len()) & !4095;
+            // SAFETY: punches a hole into a shared mapping of our own, of which every word is atomic.
+            unsafe {
+                let base = seg.base().as_ptr().add(page).cast();
+                libc::madvise(base, 4096, libc::MADV_REMOVE);
+            }
+        }
+    }
+}
+
+/// All that the daemon does with one attachment, in any order.
+fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
+    let memory = lender.memory().clone();
+    let mut credited = 0;
+    for frame in 0..FRAMES {
+        let full = lender.lent() >= lender.quota();
+        if lender.has(frame) || (full && lender.drop_oldest().is_none()) {
+            continue;
+        }
+        lender.publish(frame, &FrameMeta::default()).unwrap();
+    }
+    lender.reap(|_| credited += 1);
+    lender.take_violation();
+    assert!(lender.lent() <= lender.quota());
+    memory.arm_kick();
+    sync::heavy();
+    let users = memory.users();
+    assert!(users.len() <= onair_ipc::layout::SLOTS);
+    let calls: u64 = users.iter().map(SlotReading::calls).sum();
+    assert!(calls < u64::MAX / 2);
+    for slot in users {
+        lender.credit_dead_thread(&slot);
+        if dice.roll().is_multiple_of(4) {
+            memory.bury(slot.index);
+        }
+    }
+    for (frame, ..) in memory.held() {
+        memory.lent_since(frame);
+    }
+    memory.is_locally_stopped();
+    memory.notify(EventKind::Dropped, dice.roll());
+    if dice.roll().is_multiple_of(16) {
+        memory.stop();
+        // Bounded by who really sleeps, not by what the words say.
+        while memory.wake_some(64) {}
+        lender.settle(|_| credited += 1);
+        memory.disarm_kick();
+        memory.start();
+    }
+    assert_eq!(lender.lends().count(), lender.lent());
+    credited
+}
+
+#[test]
+fn seg__scribbled_and_punched_all_along__then_the_daemon_goes_on_and_others_are_unharmed() {
+    let (mut hostile, mut honest) = (lender(1), lender(2));
+    let memory = hostile.memory().clone();
+    let (_, seg) = memory.for_client().unwrap();
+    let seg = Mapping::new(seg.as_fd(), memory.geometry().seg_len(), Access::ReadWrite).unwrap();
+    let over = AtomicBool::new(false);
+    let honest_state = (honest.memory().slots(), honest.memory().held());
+    std::thread::scope(|scope| {
+        for seed in [0x0a1a, 0x2110] {
+            let (seg, over) = (&seg, &over);
+            scope.spawn(move || scribble(seg, over, seed));
+        }
+        let mut dice = Dice(7);
+        for round in 0..ROUNDS {
+            let began = Instant::now();
+            let before = hostile.published();
+            serve(&mut hostile, &mut dice);
+            assert!(hostile.published() >= before);
+            assert!(began.elapsed() < STUCK, "round {round}");
+        }
+        // Evicted: each lend is taken back once, whatever its word says.
+        let lent = hostile.lent();
+        memory.set_state(State::Revoked);
+        memory.stop();
+        while memory.wake_some(64) {}
+        let mut taken = 0;
+        hostile.revoke(|revoked| {
+            assert!(revoked.frame < FRAMES);
+            assert!(matches!(
+                revoked.found,
+                Found::Returned | Found::Unread | Found::Held
+            ));
+            taken += 1;
+        });
+        assert_eq!((taken, hostile.lent()), (lent, 0));
+        assert_eq!(hostile.credit_dead_process(), [0; 0]);
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(
+        honest_state,
+        (honest.memory().slots(), honest.memory().held())
+    );
+    honest.publish(0, &FrameMeta::default()).unwrap();
+    assert_eq!(honest.drop_oldest(), Some(0));
+}

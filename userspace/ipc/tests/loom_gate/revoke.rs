@@ -1,0 +1,121 @@
+//! Evict: a frame is written again only if nobody reads it, and whoever finds the gate closed finds the
+//! reason, too. SYNC: frame-release, gate-bell.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::thread;
+use onair_ipc::frame_word::{FrameState, FrameWord};
+use onair_ipc::gate::{Gate, is_open};
+
+use crate::harness::{Protected, UNORDERED, holds, mutants};
+
+const NO_REASON: &str = "closed, and the state is open";
+
+/// A caller takes, reads and puts a ready frame while the daemon evicts it and reuses the frame,
+/// unless it is held.
+#[test]
+fn revoke__against_take_and_put__then_reused_only_if_nobody_reads() {
+    holds(|| {
+        let word = FrameWord::free();
+        word.publish(1);
+        let shared = Arc::new((word, Protected::new()));
+        let client = Arc::clone(&shared);
+        let caller = thread::spawn(move || {
+            let (word, contents) = &*client;
+            if word.take(1, 0) {
+                contents.read();
+                if let Err(found) = word.release(1, 0) {
+                    assert_eq!(found.state(), Some(FrameState::Revoked), "a late put");
+                }
+            }
+        });
+        let (word, contents) = &*shared;
+        let found = word.revoke(1);
+        if found.state() != Some(FrameState::Held) {
+            contents.write();
+        }
+        caller.join().expect("the caller returns");
+        assert_eq!(word.load().state(), Some(FrameState::Revoked));
+    });
+}
+
+/// The daemon closes an attachment for good; a caller finds its gate closed and asks why.
+#[test]
+fn revoke__state_before_the_gate__then_the_reason_is_seen() {
+    holds(|| {
+        let gate = Gate::closed();
+        gate.start();
+        let shared = Arc::new((gate, AtomicU32::new(1)));
+        let client = Arc::clone(&shared);
+        let caller = thread::spawn(move || {
+            let (gate, state) = &*client;
+            if !is_open(gate.load()) {
+                assert_eq!(state.load(Ordering::Acquire), 2, "{NO_REASON}");
+            }
+        });
+        let (gate, state) = &*shared;
+        state.store(2, Ordering::SeqCst);
+        gate.stop();
+        caller.join().expect("the caller returns");
+    });
+}
+
+/// The same on words whose orderings can be spoiled.
+fn revoke(exchange: bool, order: Ordering) {
+    let shared = Arc::new((AtomicU32::new(1), Protected::new()));
+    let client = Arc::clone(&shared);
+    let caller = thread::spawn(move || {
+        let (word, contents) = &*client;
+        let taken = word.compare_exchange(1, 2, Ordering::AcqRel, Ordering::Relaxed);
+        if taken.is_ok() {
+            contents.read();
+            let _ = word.compare_exchange(2, 3, Ordering::SeqCst, Ordering::Relaxed);
+        }
+    });
+    let (word, contents) = &*shared;
+    let found = if exchange {
+        word.swap(4, order)
+    } else {
+        let found = word.load(Ordering::Acquire);
+        word.store(4, Ordering::Release);
+        found
+    };
+    if found != 2 {
+        contents.write();
+    }
+    caller.join().expect("the caller returns");
+}
+
+/// The same: the state, the gate, and the look at both.
+fn close(state_first: bool, look: Ordering) {
+    let shared = Arc::new((AtomicU32::new(3), AtomicU32::new(1)));
+    let client = Arc::clone(&shared);
+    let caller = thread::spawn(move || {
+        let (gate, state) = &*client;
+        if gate.load(look) & 1 == 0 {
+            assert_eq!(state.load(Ordering::Acquire), 2, "{NO_REASON}");
+        }
+    });
+    let (gate, state) = &*shared;
+    if state_first {
+        state.store(2, Ordering::SeqCst);
+    }
+    gate.fetch_and(!1, Ordering::SeqCst);
+    if !state_first {
+        state.store(2, Ordering::SeqCst);
+    }
+    caller.join().expect("the caller returns");
+}
+
+#[test]
+fn revoke__copies__then_hold() {
+    holds(|| revoke(true, Ordering::AcqRel));
+    holds(|| close(true, Ordering::Acquire));
+}
+
+mutants! {
+    revoke__mutant_relaxed__then_caught: revoke(true, Ordering::Relaxed) => UNORDERED;
+    revoke__mutant_load_then_store__then_caught: revoke(false, Ordering::AcqRel) => UNORDERED;
+    revoke__mutant_state_after_the_gate__then_caught: close(false, Ordering::Acquire) => NO_REASON;
+    revoke__mutant_gate_read_relaxed__then_caught: close(true, Ordering::Relaxed) => NO_REASON;
+}
