@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::ShutdownSummary;
 use onair_stage::{Backend, Config, Daemon, Deadline, End, MEMORY_MB, Stage, Veth};
 
 use crate::control::Control;
@@ -21,6 +22,7 @@ pub struct Rig {
     daemon: Option<Daemon>,
     stage: Stage,
     config: Config,
+    last_log: String,
 }
 
 impl Rig {
@@ -73,6 +75,7 @@ impl Rig {
             daemon: None,
             stage: Stage::open("test")?,
             config,
+            last_log: String::new(),
         };
         rig.start_daemon()?;
         Ok(rig)
@@ -108,6 +111,7 @@ impl Rig {
             daemon: None,
             stage,
             config,
+            last_log: String::new(),
         };
         rig.start_daemon_with(prepare)?;
         Ok(rig)
@@ -157,6 +161,29 @@ impl Rig {
         let status = daemon.stop(Deadline::seconds(PATIENCE))?;
         ensure!(status.success(), "onaird ended with {status} after SIGTERM");
         Ok(())
+    }
+
+    /// Waits for the end of the daemon, whoever asked for it: its status, and its last words.
+    ///
+    /// # Errors
+    /// When it does not end within a minute, or has not said how it ended.
+    pub fn daemon_ends(&mut self) -> Result<(i32, ShutdownSummary)> {
+        let mut daemon = self.daemon.take().context("the daemon does not run")?;
+        let status = match daemon.running().wait(Deadline::seconds(2 * PATIENCE)) {
+            Ok(status) => status,
+            Err(error) => return Err(error.context(daemon.log_tail(60))),
+        };
+        let words = std::fs::read(Daemon::summary(&self.stage))
+            .with_context(|| format!("its summary; it said:\n{}", daemon.log_tail(60)))?;
+        let summary = serde_json::from_slice(&words)?;
+        self.last_log = daemon.log();
+        Ok((status.code().context("it was killed")?, summary))
+    }
+
+    /// All that the daemon of [`Rig::daemon_ends`] logged.
+    #[must_use]
+    pub fn last_log(&self) -> &str {
+        &self.last_log
     }
 
     /// Kills the daemon with SIGKILL.

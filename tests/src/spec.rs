@@ -66,6 +66,8 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
         source: None,
         quota: None,
         max_attachments: None,
+        priority: None,
+        duration_ms: None,
     }
 }
 

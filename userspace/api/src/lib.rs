@@ -45,7 +45,10 @@ pub use request::DestroyWait;
 pub use session::{
     AttachmentState, AttachmentView, SessionCounters, SessionList, SessionState, SessionView,
 };
-pub use shutdown::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus};
+pub use shutdown::{
+    PartOutcome, PartReport, PhaseTime, PortSummary, SessionOutcome, SessionSummary, ShutdownPhase,
+    ShutdownStatus, ShutdownSummary, ThreadSummary,
+};
 pub use spec::{
     Depth, Direction, Flow, FlowDocument, FlowSource, FrameRate, SessionSpec, Source, SpecDocument,
     SpecError, SpecErrors, VideoDocument, VideoFormat,

@@ -66,6 +66,12 @@ pub struct SessionView {
     pub quota: u32,
     /// Attachments that it admits at once.
     pub max_attachments: u32,
+    /// Place in the daemon's end, 0 to 100: those of a lower number go before it.
+    #[serde(default = "default_priority")]
+    pub priority: u32,
+    /// It is stopped so many milliseconds after its creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
     /// Where it stands.
     pub state: SessionState,
     /// Who created it. Its uid may stop, start and destroy it; absent when nobody but the daemon's
@@ -172,4 +178,8 @@ pub struct SessionCounters {
 pub struct SessionList {
     /// Every session that lives, oldest first.
     pub sessions: Vec<SessionView>,
+}
+
+fn default_priority() -> u32 {
+    u32::from(crate::spec::DEFAULT_PRIORITY)
 }

@@ -1,8 +1,13 @@
 //! The daemon's end: where it stands while it happens, and what became of everything.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::blocker::Blocker;
+use crate::id::{SessionId, SessionName};
+use crate::spec::Direction;
 use crate::time::Timestamp;
 
 /// How far the daemon's end has got. It only ever goes forward.
@@ -146,4 +151,115 @@ pub struct ShutdownStatus {
     pub phases: Vec<PhaseTime>,
     /// Each part that has ended, in order.
     pub parts: Vec<PartReport>,
+}
+
+/// What became of a session at the daemon's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionOutcome {
+    /// It was destroyed: every witness said zero users. Its certificate says the rest.
+    Destroyed,
+    /// Its users were cut off, and it was destroyed: `shutdown.policy = "evict"`.
+    Evicted,
+    /// It was set aside with its users: `shutdown.policy = "quarantine"`. Its certificate says that its
+    /// memory is pending; that goes when they do.
+    Quarantined,
+    /// It was still in use. Its users were told that it is gone, their memory stays theirs.
+    Abandoned,
+}
+
+impl SessionOutcome {
+    /// The word of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Destroyed => "destroyed",
+            Self::Evicted => "evicted",
+            Self::Quarantined => "quarantined",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// One session at the daemon's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionSummary {
+    /// Its id.
+    pub id: SessionId,
+    /// Its name.
+    pub name: SessionName,
+    /// Which way its packets went.
+    pub direction: Direction,
+    /// What became of it.
+    pub outcome: SessionOutcome,
+    /// Frames that came whole, or were sent.
+    pub frames: u64,
+    /// RTP packets that came, or were sent.
+    pub packets: u64,
+    /// Their octets.
+    pub bytes: u64,
+    /// What was lost or dropped, by reason; what is 0 is left out. `frames_dropped_stop` is what the
+    /// stop itself dropped.
+    pub drops: BTreeMap<String, u64>,
+    /// Who was in the way, if it was abandoned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
+}
+
+/// One worker thread at the daemon's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ThreadSummary {
+    /// Its name.
+    pub name: String,
+    /// What it processed: packets, jobs.
+    pub processed: u64,
+    /// What it dropped because the shutdown had begun.
+    pub dropped_by_shutdown: u64,
+    /// Whether it has ended.
+    pub stopped: bool,
+    /// What it said if it panicked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic: Option<String>,
+}
+
+/// One port at the daemon's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PortSummary {
+    /// Its name.
+    pub name: String,
+    /// Its counters by name.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// How the daemon ended, in full: its last words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShutdownSummary {
+    /// The daemon's version.
+    pub version: String,
+    /// Its pid.
+    pub pid: u32,
+    /// What began its end.
+    pub cause: String,
+    /// When that was.
+    pub since: Option<Timestamp>,
+    /// How long it took, µs.
+    pub us: u64,
+    /// Whether a second signal cut it short.
+    pub forced: bool,
+    /// The status that the process exits with.
+    pub exit_status: u8,
+    /// Each phase and its time.
+    pub phases: Vec<PhaseTime>,
+    /// Each part and how it ended.
+    pub parts: Vec<PartReport>,
+    /// Sessions that lived when it began.
+    pub sessions: Vec<SessionSummary>,
+    /// Sessions destroyed in the daemon's life, at its end included; each has a certificate.
+    pub destroyed: u64,
+    /// Worker threads.
+    pub threads: Vec<ThreadSummary>,
+    /// Ports.
+    pub ports: Vec<PortSummary>,
+    /// Requests that came too late.
+    pub operations_refused: u64,
 }

@@ -16,4 +16,5 @@ pub mod services;
 pub mod session;
 pub mod shutdown;
 pub mod threads;
+pub mod timer;
 pub mod witness;

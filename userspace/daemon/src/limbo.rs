@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 
 use onair_api::{Reading, Says, SessionId};
 use onair_ipc::frames::FrameMemory;
@@ -45,6 +46,7 @@ impl Remains {
 pub struct Limbo {
     waiting: Vec<(Option<SessionId>, Remains)>,
     undertaker: Sender<Remains>,
+    thread: JoinHandle<()>,
 }
 
 impl Limbo {
@@ -54,12 +56,13 @@ impl Limbo {
     /// The thread cannot be started.
     pub fn open() -> std::io::Result<Self> {
         let (undertaker, remains) = channel::<Remains>();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("undertaker".into())
             .spawn(move || remains.into_iter().for_each(drop))?;
         Ok(Self {
             waiting: Vec::new(),
             undertaker,
+            thread,
         })
     }
 
@@ -72,6 +75,16 @@ impl Limbo {
     /// Whether something waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Returns when everything that nobody has is unmapped. What still waits goes with the process.
+    ///
+    /// # Errors
+    /// The thread panicked.
+    pub fn close(self) -> Result<(), String> {
+        drop(self.undertaker);
+        drop(self.waiting);
+        self.thread.join().map_err(|_| "it panicked".to_owned())
     }
 
     /// Bytes that wait.

@@ -1,15 +1,19 @@
-//! `onaird`: arguments, log, signals.
+//! `onaird`: arguments, log, signals, exit status.
 #![forbid(unsafe_code)]
 
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use onair_api::{ShutdownPhase, ShutdownStatus};
 use onaird::config::{Config, LogFormat};
-use onaird::run::{RunError, run};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use tokio::sync::watch;
+use onaird::run::run;
+use onaird::shutdown::{self, Cause, Exit, ShutdownCoordinator, Signals};
+use onaird::timer::DurationTimer;
+use sd_notify::NotifyState;
+use signal_hook::low_level;
 use tracing_subscriber::EnvFilter;
 
 /// The OnAir daemon: moves ST 2110 media through DPDK and hands frames to other processes.
@@ -18,13 +22,19 @@ use tracing_subscriber::EnvFilter;
     version,
     after_help = "Examples:\n  \
         onaird --config /etc/onair/onaird.toml\n  \
-        onaird --config onaird.toml --check-config\n\n\
+        onaird --config onaird.toml --check-config\n  \
+        onaird --config onaird.toml --duration 90s --summary-json summary.json\n\n\
+        Signals:\n  \
+        SIGTERM, SIGINT  shut down; a second one forces\n  \
+        SIGUSR1          say the state on standard error, as one line of JSON\n\n\
         Exit status:\n  \
-        0  ended in order (SIGTERM, SIGINT)\n  \
-        1  failed\n  \
+        0  ended in order\n  \
+        1  failed: it could not be started, or a part failed\n  \
         2  wrong arguments\n  \
-        4  ended with sessions still in use: timeouts.graceful_ms passed, or a second signal came\n  \
-        6  the configuration does not hold"
+        4  sessions were still in use when timeouts.graceful_ms had passed\n  \
+        5  forced by a second signal\n  \
+        6  the configuration does not hold\n  \
+        7  a part did not end in its time and was left behind"
 )]
 struct Arguments {
     /// Configuration file (TOML).
@@ -33,12 +43,13 @@ struct Arguments {
     /// Check the configuration and exit.
     #[arg(long)]
     check_config: bool,
+    /// Shut down in order so long after the start, such as 90s or 2h.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// Write how it ended to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    summary_json: Option<PathBuf>,
 }
-
-/// Exit status for a configuration that does not hold (LSB: not configured).
-const NOT_CONFIGURED: u8 = 6;
-/// Exit status when sessions were abandoned.
-const ABANDONED: u8 = 4;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -46,43 +57,112 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => {
             eprintln!("onaird: {error}");
-            return ExitCode::from(NOT_CONFIGURED);
+            return code(Exit::NotConfigured);
         }
     };
     if arguments.check_config {
         println!("{}: ok", arguments.config.display());
-        return ExitCode::SUCCESS;
+        return code(Exit::Clean);
     }
     if let Err(error) = start_log(&config) {
         eprintln!("onaird: log.filter = {:?}: {error}", config.log.filter);
-        return ExitCode::from(NOT_CONFIGURED);
+        return code(Exit::NotConfigured);
     }
-    let shutdown = match signals() {
-        Ok(shutdown) => shutdown,
+    serve(&arguments, config)
+}
+
+fn serve(arguments: &Arguments, config: Config) -> ExitCode {
+    let coordinator = match ShutdownCoordinator::new(config.shutdown.clone()) {
+        Ok(coordinator) => coordinator,
         Err(error) => {
-            tracing::error!(%error, "cannot handle signals");
-            return ExitCode::FAILURE;
+            tracing::error!(%error, "cannot set the shutdown up");
+            return code(Exit::Failed);
         }
     };
+    // Nothing is left to be released that the kernel does not release.
+    let last_resort = || low_level::exit(Exit::Forced.status().into());
+    let signals = match Signals::install(&coordinator, last_resort) {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "cannot handle signals");
+            return code(Exit::Failed);
+        }
+    };
+    coordinator.on_progress(tell_systemd);
+    if let Some(duration) = arguments.duration {
+        let end = coordinator.clone();
+        let expired = move || {
+            // It may have begun already: then this is ignored.
+            let _ = end.begin(Cause::Duration(duration));
+        };
+        match DurationTimer::start(duration, expired) {
+            Ok(timer) => coordinator.register_shutdown_notification("duration timer", move || {
+                timer.cancel();
+            }),
+            Err(error) => {
+                tracing::error!(%error, "cannot start the timer of --duration");
+                return code(Exit::Failed);
+            }
+        }
+    }
     let ready = || {
         tracing::info!("ready");
         // Not started by systemd: nobody to tell.
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
     };
-    match run(config, shutdown, ready) {
-        Ok(()) => {
-            tracing::info!("ended");
-            ExitCode::SUCCESS
-        }
-        Err(RunError::Abandoned(names)) => {
-            tracing::error!(sessions = names, "ended with sessions in use");
-            ExitCode::from(ABANDONED)
-        }
+    let outcome = match run(config, &coordinator, ready) {
+        Ok(outcome) => outcome,
         Err(error) => {
             tracing::error!("{error}");
-            ExitCode::FAILURE
+            return code(Exit::Failed);
         }
+    };
+    let summary = shutdown::summary(outcome);
+    // One write, so that nothing comes between its lines.
+    let _ = std::io::stderr().write_all(shutdown::text(&summary).as_bytes());
+    let json = serde_json::to_string(&summary).expect("its maps have text keys");
+    tracing::info!(summary = json, "ended");
+    if let Some(path) = &arguments.summary_json
+        && let Err(error) = write(path, &json)
+    {
+        tracing::error!(%error, path = %path.display(), "cannot write the summary");
     }
+    // The process ends with its handlers in force: a signal in a storm that came after they had been
+    // restored would kill it, and nobody would learn its status.
+    std::mem::forget(signals);
+    let left_behind = [Exit::TimedOut.status(), Exit::Forced.status()];
+    if left_behind.contains(&summary.exit_status) {
+        // Threads that were left behind may still use what exit(3) would take down under them.
+        low_level::exit(summary.exit_status.into());
+    }
+    ExitCode::from(summary.exit_status)
+}
+
+fn code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit.status())
+}
+
+fn write(path: &Path, json: &str) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    writeln!(file, "{json}")?;
+    file.sync_all()
+}
+
+fn tell_systemd(status: &ShutdownStatus) {
+    let ShutdownStatus {
+        phase,
+        sessions,
+        users,
+        ..
+    } = status;
+    let text = match phase {
+        ShutdownPhase::Draining => {
+            format!("draining: {sessions} sessions, {users} users left")
+        }
+        phase => format!("shutting down: {phase}"),
+    };
+    // Not started by systemd: nobody to tell.
+    let _ = sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status(&text)]);
 }
 
 fn start_log(config: &Config) -> Result<(), tracing_subscriber::filter::ParseError> {
@@ -96,25 +176,4 @@ fn start_log(config: &Config) -> Result<(), tracing_subscriber::filter::ParseErr
         LogFormat::Json => log.json().init(),
     }
     Ok(())
-}
-
-/// SIGTERM and SIGINT begin the shutdown; a second one ends the process at once.
-fn signals() -> std::io::Result<watch::Receiver<bool>> {
-    let (begin, shutdown) = watch::channel(false);
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
-    std::thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || {
-            let mut signals = signals.forever();
-            if let Some(signal) = signals.next() {
-                tracing::info!(signal, "shutting down");
-                // The daemon may be at its end already.
-                let _ = begin.send(true);
-            }
-            if signals.next().is_some() {
-                eprintln!("onaird: a second signal: ending at once");
-                std::process::exit(ABANDONED.into());
-            }
-        })?;
-    Ok(shutdown)
 }

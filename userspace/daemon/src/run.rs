@@ -1,30 +1,35 @@
 //! Starting the daemon, running it, and ending it in order.
 
-use std::time::Duration;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use onair_api::ProbeMode;
+use onair_api::{EventKind, ProbeMode, ShutdownPhase, ShutdownStatus};
 use onair_dpdk::EalConfig;
 use onair_ipc::life::{DeathBell, LifeError};
 use onair_ipc::sys;
 use rustix::net::SocketType;
-use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
 use crate::config::{self, Config, ConfigError};
 use crate::control::action::ControlHandle;
-use crate::control::actor::{Actor, Inbox};
+use crate::control::actor::{Drain, Drained, Inbox, Order};
 use crate::control::attach::{self, Listener};
 use crate::control::authority::Authority;
+use crate::control::http;
+use crate::control::metrics;
 use crate::control::socket_file::{SocketError, bind_socket, resolve_group};
-use crate::control::{http, metrics};
+use crate::control::thread::{ControlThread, RunningControl};
 use crate::dataplane::{
-    Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec, Rest,
+    self, Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec, Rest,
 };
 use crate::limbo::Limbo;
 use crate::resources::{ResourceError, Resources, Thing};
-use crate::services::Services;
-use crate::witness::probe::ProbeLink;
+use crate::services::{Left, Services, Shelf};
+use crate::shutdown::{Cause, Report, ShutdownCoordinator};
+use crate::witness::probe::{ProbeLink, chain};
 
 /// Requests that may wait for the actor.
 const QUEUE: usize = 256;
@@ -58,25 +63,70 @@ pub enum RunError {
         /// Why not.
         source: std::io::Error,
     },
-    /// Sessions were in use when the graceful time-out passed.
-    #[error("sessions still in use were abandoned: {0}")]
-    Abandoned(String),
 }
 
 fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
     move |source| RunError::System { what, source }
 }
 
-/// Starts everything, serves until `shutdown` is true, and ends everything. `ready` is called when
-/// both sockets listen.
+/// In which order the parts end in phase 3, after the sockets: the lowest first. Gaps are for others.
+mod order {
+    pub(super) const ARCHIVE: u8 = 10;
+    pub(super) const DATAPLANE: u8 = 20;
+    pub(super) const PROBE: u8 = 30;
+    pub(super) const UNDERTAKER: u8 = 40;
+    pub(super) const CONTROL: u8 = 50;
+    pub(super) const RESOURCES: u8 = 60;
+}
+
+/// How the daemon ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The phases and the parts.
+    pub report: Report,
+    /// The sessions; `None` if their owner did not come to its end.
+    pub sessions: Option<Drained>,
+    /// Pollers and ports; `None` if they did not come to theirs.
+    pub dataplane: Option<dataplane::Summary>,
+}
+
+/// Where the parts put what came of them.
+#[derive(Default)]
+struct Results {
+    sessions: Left<Drained>,
+    dataplane: Left<dataplane::Summary>,
+}
+
+/// Starts everything, serves until the shutdown begins, and ends everything. `ready` is called when
+/// both sockets listen. The calling thread does nothing else: it goes through the end, so that no
+/// part can hold that up.
 ///
 /// # Errors
-/// [`RunError`].
+/// [`RunError`] if the daemon cannot be started; what had been started is ended then. How it ended
+/// otherwise stands in the outcome.
 pub fn run(
     config: Config,
-    shutdown: watch::Receiver<bool>,
+    shutdown: &ShutdownCoordinator,
     ready: impl FnOnce(),
-) -> Result<(), RunError> {
+) -> Result<Outcome, RunError> {
+    let results = match start(config, shutdown) {
+        Ok(results) => results,
+        Err(error) => {
+            shutdown.begin(Cause::StartFailed);
+            shutdown.run();
+            return Err(error);
+        }
+    };
+    ready();
+    let report = shutdown.run();
+    Ok(Outcome {
+        report,
+        sessions: results.sessions.take(),
+        dataplane: results.dataplane.take(),
+    })
+}
+
+fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunError> {
     if !sys::membarrier_supported() {
         return Err(RunError::Membarrier);
     }
@@ -85,23 +135,20 @@ pub fn run(
         Some(name) => Some(resolve_group(name)?),
         None => None,
     };
-    let resources = Release(Resources::open(
-        &config.state.dir,
-        Duration::from_millis(config.timeouts.previous_ms),
-    )?);
+    let patience = Duration::from_millis(config.timeouts.previous_ms);
+    let resources = Arc::new(Resources::open(&config.state.dir, patience)?);
+    register_resources(shutdown, Arc::clone(&resources));
     let archive = Archive::open(&config.state.dir, config.state.retention())
         .map_err(system("cannot open the archive in state.dir"))?;
-    let incarnation = resources
-        .0
-        .begin_incarnation(archive.newest_incarnation())?;
-    resources.0.register(things(&config))?;
+    let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
+    resources.register(things(&config))?;
     let limbo = Limbo::open().map_err(system("cannot start a thread"))?;
     let bell = DeathBell::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(system("cannot start the control thread's event loop"))?;
-    let (http_socket, listener, metrics_listener) = {
+    let (http_listener, http_file, listener, metrics) = {
         // The sockets are taken first: a second daemon ends here, before it touches a port.
         let _inside = runtime.enter();
         let mode =
@@ -116,82 +163,51 @@ pub fn run(
         let attach = Listener::bind(&config.attach.socket, mode(&config.attach.mode), group)?;
         let metrics = config.metrics.listen.map(metrics::bind).transpose();
         let metrics = metrics.map_err(system("cannot listen on metrics.listen"))?;
-        (http, attach, metrics)
+        let http_listener = tokio::net::UnixListener::from_std(http.socket.into())
+            .map_err(system("cannot poll the control socket"))?;
+        (http_listener, http.file, attach, metrics)
     };
     let dataplane = Dataplane::start(dataplane_config(&config)?).map_err(Box::new)?;
-    resources.0.note()?;
+    resources.note()?;
     let (probe, events) = ProbeLink::start(&config);
     let authority = Authority {
         daemon_uid: rustix::process::geteuid().as_raw(),
         group,
     };
     let patience = Duration::from_millis(config.timeouts.overload_ms);
+    let graceful = Duration::from_millis(config.timeouts.graceful_ms);
     let (handle, actions) = ControlHandle::new(QUEUE, patience);
     let (attach_sender, attach_actions) = mpsc::channel(QUEUE);
+    let (orders, inbox_orders) = mpsc::unbounded_channel();
     let limits = attach::Limits::of(&config);
     let http_limits = http::Limits::of(&config);
     let metrics_limits = metrics::limits(&config);
-    let services = Services::new(config, dataplane, probe, bell, archive, limbo, incarnation);
-    let inbox = Inbox {
-        actions,
-        attach: attach_actions,
-        probe: events,
+    let (shelf, close) = (Shelf::default(), CancellationToken::new());
+    let control = ControlThread {
+        runtime,
+        http: (http_listener, http_file, handle, http_limits),
+        metrics: metrics.map(|listener| (listener, metrics_limits)),
+        attach: (listener, attach_sender, limits),
+        authority,
+        inbox: Inbox {
+            actions,
+            attach: attach_actions,
+            probe: events,
+            orders: inbox_orders,
+        },
+        services: Services::new(config, dataplane, probe, bell, archive, limbo, incarnation),
+        shelf: shelf.clone(),
         shutdown: shutdown.clone(),
+        close: close.clone(),
     };
-    let local = LocalSet::new();
-    let (services, abandoned) = local.block_on(&runtime, async move {
-        let std_socket = std::os::unix::net::UnixListener::from(http_socket.socket);
-        let http_listener = tokio::net::UnixListener::from_std(std_socket)
-            .map_err(system("cannot poll the control socket"))?;
-        let (over, is_over) = watch::channel(false);
-        let metrics = metrics_listener.map(|listener| {
-            let serve = metrics::serve(
-                listener,
-                handle.clone(),
-                metrics_limits,
-                ended(is_over.clone()),
-            );
-            tokio::task::spawn_local(serve)
-        });
-        let http = tokio::task::spawn_local(http::serve(
-            http_listener,
-            handle,
-            authority,
-            http_limits,
-            ended(is_over),
-        ));
-        let attach = tokio::task::spawn_local(listener.serve(attach_sender, authority, limits));
-        ready();
-        let outcome = Actor::new(services).run(inbox).await;
-        attach.abort();
-        // The HTTP task may have ended by itself: then nobody hears this.
-        let _ = over.send(true);
-        if let Err(error) = http.await {
-            tracing::error!(%error, "the control socket's task failed");
-        }
-        if let Some(metrics) = metrics
-            && let Err(error) = metrics.await
-        {
-            tracing::error!(%error, "the metrics socket's task failed");
-        }
-        drop(http_socket.file);
-        outcome.map_err(system("the control thread's event loop failed"))
-    })?;
-    drop(local);
-    let ended = end(services, &abandoned);
-    drop(resources);
-    ended
-}
-
-/// Sees to it that nothing stays in the kernel or on disk, whatever way the daemon ends.
-struct Release(Resources);
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        for forced in self.0.release() {
-            tracing::warn!(forced, "released by force");
-        }
-    }
+    let control = control
+        .start()
+        .map_err(system("cannot start the control thread"))?;
+    let results = Results::default();
+    register_control(shutdown, control, close);
+    register_sessions(shutdown, orders, graceful, results.sessions.clone());
+    register_shelf(shutdown, &shelf, results.dataplane.clone());
+    Ok(results)
 }
 
 /// What the daemon will put into the kernel and onto the disk.
@@ -216,27 +232,110 @@ fn things(config: &Config) -> Vec<Thing> {
     things
 }
 
-fn end(services: Services, abandoned: &[String]) -> Result<(), RunError> {
-    let Services {
-        dataplane,
-        probe,
-        archive,
-        ..
-    } = services;
-    archive.close();
-    let summary = dataplane.shutdown().map_err(Box::new)?;
-    tracing::info!(?summary, "ports are closed");
-    drop(probe);
-    if abandoned.is_empty() {
+/// Sees to it that nothing stays in the kernel or on disk, whatever way the daemon ends: also if it
+/// cannot be started.
+fn register_resources(shutdown: &ShutdownCoordinator, resources: Arc<Resources>) {
+    shutdown.register_cleanup("kernel-visible resources", order::RESOURCES, move |_| {
+        for forced in resources.release() {
+            tracing::warn!(forced, "released by force");
+        }
         Ok(())
-    } else {
-        Err(RunError::Abandoned(abandoned.join(", ")))
+    });
+}
+
+fn register_control(
+    shutdown: &ShutdownCoordinator,
+    control: RunningControl,
+    close: CancellationToken,
+) {
+    let RunningControl { thread, ended } = control;
+    shutdown.register_server_shutdown("sockets", move |waiting| {
+        close.cancel();
+        let ended = ended.recv_timeout(waiting.left());
+        ended.map_err(|_| "the control thread does not end".to_owned())
+    });
+    shutdown.register_cleanup("control thread", order::CONTROL, move |_| {
+        thread.join().map_err(|_| "it panicked".to_owned())
+    });
+}
+
+/// The clients are told; then the actor stops and destroys all sessions, and gives up by itself at
+/// the graceful time-out.
+fn register_sessions(
+    shutdown: &ShutdownCoordinator,
+    orders: mpsc::UnboundedSender<Order>,
+    graceful: Duration,
+    result: Left<Drained>,
+) {
+    let announce = orders.clone();
+    shutdown.register_shutdown_notification("clients", move || {
+        // An actor that has ended has no clients.
+        let _ = announce.send(Order::Announce);
+    });
+    shutdown.on_progress(events(orders.clone()));
+    // What it takes beyond the graceful time-out is its own.
+    let timeout = graceful + shutdown.config().handler();
+    shutdown.register_shutdown_waiter("sessions", 50, timeout, move |waiting| {
+        let (reply, answer) = sync_channel(1);
+        let order = Order::Drain(Drain {
+            deadline: Instant::now() + graceful,
+            reply,
+        });
+        let gone = |_| "the control thread has ended, and its sessions with it".to_owned();
+        orders
+            .send(order)
+            .map_err(|error| gone(error.to_string()))?;
+        let drained = answer.recv_timeout(waiting.left());
+        result.put(drained.map_err(|error| gone(error.to_string()))?);
+        Ok(())
+    });
+}
+
+/// Tells whoever follows the events how the end stands.
+fn events(orders: mpsc::UnboundedSender<Order>) -> impl Fn(&ShutdownStatus) + Send + Sync {
+    let last = Mutex::new(ShutdownPhase::Running);
+    move |status| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = std::mem::replace(&mut *last, status.phase) != status.phase;
+        let kind = if is_new {
+            EventKind::ShutdownPhase {
+                phase: status.phase,
+                cause: status.cause.clone(),
+            }
+        } else {
+            EventKind::ShutdownProgress {
+                sessions: status.sessions,
+                users: status.users,
+            }
+        };
+        // An actor that has ended has no more readers.
+        let _ = orders.send(Order::Tell(kind));
     }
 }
 
-async fn ended(mut over: watch::Receiver<bool>) {
-    // A dropped sender is an end, too.
-    let _ = over.wait_for(|over| *over).await;
+/// What the actor had.
+fn register_shelf(shutdown: &ShutdownCoordinator, shelf: &Shelf, result: Left<dataplane::Summary>) {
+    const KEPT: &str = "the control thread has not let go of it";
+    let archive = shelf.archive.clone();
+    shutdown.register_cleanup("certificates", order::ARCHIVE, move |_| {
+        archive.take().ok_or(KEPT)?.close();
+        Ok(())
+    });
+    let dataplane = shelf.dataplane.clone();
+    shutdown.register_cleanup("pollers and ports", order::DATAPLANE, move |_| {
+        let summary = dataplane.take().ok_or(KEPT)?.shutdown();
+        result.put(summary.map_err(|error| chain(&error))?);
+        Ok(())
+    });
+    let probe = shelf.probe.clone();
+    shutdown.register_cleanup("probe", order::PROBE, move |_| {
+        drop(probe.take().ok_or(KEPT)?);
+        Ok(())
+    });
+    let limbo = shelf.limbo.clone();
+    shutdown.register_cleanup("undertaker", order::UNDERTAKER, move |_| {
+        limbo.take().ok_or(KEPT)?.close()
+    });
 }
 
 fn dataplane_config(config: &Config) -> Result<DataplaneConfig, ConfigError> {

@@ -1,6 +1,7 @@
 //! What every session needs of the daemon, in one place that the actor owns.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use onair_api::{
     EventKind, PortHealth, Probe as ProbeDocument, ProbeState, Timestamp, Versions, WatchedFile,
@@ -225,6 +226,58 @@ impl Services {
             canary_at: self.probe.canary_at(),
             files,
         }
+    }
+}
+
+/// A part that is left for the daemon's end, until that comes for it.
+#[derive(Debug)]
+pub struct Left<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Clone for Left<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Default for Left<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> Left<T> {
+    /// Leaves it.
+    pub fn put(&self, part: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
+    }
+
+    /// Comes for it; `None` if it was not left.
+    #[must_use]
+    pub fn take(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What the actor leaves when it has ended, part by part.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf {
+    /// Ports and pollers.
+    pub dataplane: Left<Dataplane>,
+    /// The probe.
+    pub probe: Left<ProbeLink>,
+    /// Certificates.
+    pub archive: Left<Archive>,
+    /// Memory that waits for W4.
+    pub limbo: Left<Limbo>,
+}
+
+impl Shelf {
+    /// Takes the parts apart. Those that have nothing to end are dropped.
+    pub fn put(&self, services: Services) {
+        self.dataplane.put(services.dataplane);
+        self.probe.put(services.probe);
+        self.archive.put(services.archive);
+        self.limbo.put(services.limbo);
     }
 }
 

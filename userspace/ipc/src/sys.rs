@@ -170,3 +170,89 @@ pub fn ignore_sigio() {
 pub(crate) fn bump(word: &AtomicU64) -> u64 {
     word.fetch_add(1, Ordering::Relaxed)
 }
+
+/// How a signal is handled, as sigaction(2) says: read, changed, and put in force again.
+///
+/// There is no way to make one but to read what is in force, so that putting it in force installs
+/// nothing but a handler that this process had already.
+#[derive(Clone, Copy)]
+pub struct Disposition {
+    signal: i32,
+    action: libc::sigaction,
+}
+
+impl std::fmt::Debug for Disposition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Disposition")
+            .field("signal", &self.signal)
+            .field("handler", &self.handler())
+            .field("flags", &self.action.sa_flags)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Disposition {
+    /// The one in force.
+    ///
+    /// # Errors
+    /// `EINVAL`: there is no such signal.
+    pub fn of(signal: i32) -> io::Result<Self> {
+        // SAFETY: a sigaction of zeroes is a valid one; the kernel writes it.
+        let mut action = unsafe { core::mem::zeroed::<libc::sigaction>() };
+        // SAFETY: `action` is valid for the call; nothing is installed.
+        let result = unsafe { libc::sigaction(signal, core::ptr::null(), &raw mut action) };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { signal, action })
+    }
+
+    /// The same handler, with calls that it interrupts restarted (`SA_RESTART`), and with `others`
+    /// blocked while it runs.
+    #[must_use]
+    pub fn blocking(mut self, others: &[i32]) -> Self {
+        self.action.sa_flags |= libc::SA_RESTART;
+        for &other in others {
+            // SAFETY: the mask is this action's own. An invalid number is refused, and changes
+            // nothing.
+            unsafe { libc::sigaddset(&raw mut self.action.sa_mask, other) };
+        }
+        self
+    }
+
+    /// Puts it in force. The code of the handler must not have been unloaded since it was read;
+    /// the project unloads none.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn install(&self) -> io::Result<()> {
+        // SAFETY: the action was in force in this process when it was read, and its code is still
+        // loaded; flags and mask do not bear on its soundness.
+        let result =
+            unsafe { libc::sigaction(self.signal, &raw const self.action, core::ptr::null_mut()) };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    /// Address of the handler, or `SIG_DFL` (0), or `SIG_IGN` (1).
+    #[must_use]
+    pub fn handler(&self) -> usize {
+        self.action.sa_sigaction
+    }
+
+    /// Whether calls that the handler interrupts are restarted.
+    #[must_use]
+    pub fn restarts(&self) -> bool {
+        self.action.sa_flags & libc::SA_RESTART != 0
+    }
+
+    /// Whether `other` is blocked while the handler runs.
+    #[must_use]
+    pub fn blocks(&self, other: i32) -> bool {
+        // SAFETY: the mask is this action's own.
+        unsafe { libc::sigismember(&raw const self.action.sa_mask, other) == 1 }
+    }
+}

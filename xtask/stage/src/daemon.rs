@@ -64,6 +64,8 @@ impl Daemon {
         command
             .arg("--config")
             .arg(&file)
+            .arg("--summary-json")
+            .arg(Self::summary(stage))
             .env("NOTIFY_SOCKET", &notify)
             .stdout(out.try_clone()?)
             .stderr(out);
@@ -113,6 +115,12 @@ impl Daemon {
                 );
             }
         }
+    }
+
+    /// Where a daemon on `stage` writes how it ended.
+    #[must_use]
+    pub fn summary(stage: &Stage) -> PathBuf {
+        stage.directory().join("summary.json")
     }
 
     /// Its pid.

@@ -3,8 +3,9 @@
 use super::flow::{Flow, parse_destination, parse_source};
 use super::video::{Depth, FrameRate, VideoFormat};
 use super::{
-    DEFAULT_ATTACHMENTS, DEFAULT_PAYLOAD_TYPE, DEFAULT_QUOTA, Direction, MAX_ATTACHMENTS,
-    MAX_QUOTA, SessionSpec, Source, SpecDocument, SpecError, SpecErrors,
+    DEFAULT_ATTACHMENTS, DEFAULT_PAYLOAD_TYPE, DEFAULT_PRIORITY, DEFAULT_QUOTA, Direction,
+    MAX_ATTACHMENTS, MAX_DURATION_MS, MAX_PRIORITY, MAX_QUOTA, SessionSpec, Source, SpecDocument,
+    SpecError, SpecErrors,
 };
 use crate::id::SessionName;
 
@@ -68,6 +69,8 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 "attachments",
             ),
         );
+        let priority = p.take("priority", check_priority(document.priority));
+        let duration_ms = p.take("duration_ms", check_duration(document.duration_ms));
         let checked = (|| {
             Some(Self {
                 name: name?,
@@ -87,9 +90,31 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 source: source?,
                 quota: quota?,
                 max_attachments: max_attachments?,
+                priority: priority?,
+                duration_ms: duration_ms?,
             })
         })();
         checked.ok_or(SpecErrors(problems.0))
+    }
+}
+
+fn check_priority(priority: Option<u32>) -> Result<u8, String> {
+    match priority {
+        None => Ok(DEFAULT_PRIORITY),
+        Some(given) => u8::try_from(given)
+            .ok()
+            .filter(|given| *given <= MAX_PRIORITY)
+            .ok_or_else(|| format!("{given} is out of range: give 0 to {MAX_PRIORITY}")),
+    }
+}
+
+fn check_duration(ms: Option<u64>) -> Result<Option<u64>, String> {
+    match ms {
+        Some(0) => Err("0 is no duration: give 1 or more milliseconds, or leave it out".into()),
+        Some(ms) if ms > MAX_DURATION_MS => Err(format!(
+            "{ms} is out of range: give 1 to {MAX_DURATION_MS} milliseconds"
+        )),
+        ms => Ok(ms),
     }
 }
 
@@ -237,6 +262,10 @@ mod tests {
             ("quota", json!(0)),
             ("quota", json!(65)),
             ("max_attachments", json!(129)),
+            ("priority", json!(101)),
+            ("priority", json!(300)),
+            ("duration_ms", json!(0)),
+            ("duration_ms", json!(MAX_DURATION_MS + 1)),
         ] {
             let mut spec = good();
             spec[field] = value;

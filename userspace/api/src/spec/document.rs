@@ -44,6 +44,24 @@ pub struct SpecDocument {
     )]
     #[schema(minimum = 1, maximum = 128)]
     pub max_attachments: Option<u32>,
+    /// Place in the daemon's end: 0 to 100, 50 when absent. Sessions of a lower number are stopped
+    /// and destroyed before those of a higher one.
+    #[serde(
+        default,
+        deserialize_with = "crate::whole::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(maximum = 100)]
+    pub priority: Option<u32>,
+    /// The session is stopped so many milliseconds after its creation: 1 to 31622400000. When absent
+    /// it is not stopped by itself.
+    #[serde(
+        default,
+        deserialize_with = "crate::whole::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(minimum = 1, maximum = 31_622_400_000_u64)]
+    pub duration_ms: Option<u64>,
 }
 
 /// Raster, rate and depth.
@@ -119,6 +137,8 @@ impl From<SessionSpec> for SpecDocument {
             source: spec.source,
             quota: Some(spec.quota),
             max_attachments: Some(spec.max_attachments),
+            priority: Some(u32::from(spec.priority)),
+            duration_ms: spec.duration_ms,
         }
     }
 }

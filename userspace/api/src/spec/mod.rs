@@ -27,6 +27,12 @@ pub const MAX_QUOTA: u32 = 64;
 pub const DEFAULT_ATTACHMENTS: u32 = 4;
 /// Highest number of attachments that may be asked for.
 pub const MAX_ATTACHMENTS: u32 = 128;
+/// Highest [`SessionSpec::priority`].
+pub const MAX_PRIORITY: u8 = 100;
+/// [`SessionSpec::priority`] when absent.
+pub const DEFAULT_PRIORITY: u8 = 50;
+/// Longest [`SessionSpec::duration_ms`]: a year of 366 days.
+pub const MAX_DURATION_MS: u64 = 366 * 24 * 3600 * 1000;
 /// RTP payload type when the request does not say: the first of the dynamic ones.
 pub const DEFAULT_PAYLOAD_TYPE: u8 = 96;
 
@@ -89,4 +95,9 @@ pub struct SessionSpec {
     pub quota: u32,
     /// Attachments at once: 1 to [`MAX_ATTACHMENTS`].
     pub max_attachments: u32,
+    /// Place in the daemon's end, 0 to [`MAX_PRIORITY`]: those of a lower number are stopped and
+    /// destroyed before it.
+    pub priority: u8,
+    /// It is stopped so many milliseconds after its creation; `None`: never by itself.
+    pub duration_ms: Option<u64>,
 }

@@ -33,7 +33,8 @@ pub(crate) struct Create {
     /// Take everything from a JSON file; - is standard input
     #[arg(long, short, value_name = "PATH", conflicts_with_all = [
         "name", "direction", "port", "size", "rate", "depth", "destination", "source_address",
-        "payload_type", "pattern", "quota", "max_attachments"])]
+        "payload_type", "pattern", "quota", "max_attachments",
+        "priority", "duration"])]
     file: Option<PathBuf>,
 
     /// Which way the packets go, seen from the daemon's host
@@ -79,6 +80,14 @@ pub(crate) struct Create {
     /// Attachments at once
     #[arg(long, value_name = "NUMBER")]
     max_attachments: Option<u32>,
+
+    /// Place in the daemon's end, 0 to 100: lower numbers go first
+    #[arg(long, value_name = "NUMBER")]
+    priority: Option<u32>,
+
+    /// Stop the session so long after its creation, such as 90s or 2h
+    #[arg(long, value_name = "TIME")]
+    duration: Option<humantime::Duration>,
 }
 
 /// A direction as a flag.
@@ -129,8 +138,19 @@ impl Create {
         if let Some(attachments) = self.max_attachments {
             put("max_attachments", json!(attachments));
         }
+        if let Some(priority) = self.priority {
+            put("priority", json!(priority));
+        }
+        if let Some(duration) = self.duration {
+            put("duration_ms", json!(whole_ms(*duration)));
+        }
         Ok(Value::Object(spec))
     }
+}
+
+/// Milliseconds, no fewer than were asked for.
+fn whole_ms(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 fn read(path: &Path) -> Result<Value, Failure> {

@@ -13,3 +13,4 @@ pub mod http;
 pub mod metrics;
 pub mod peer;
 pub mod socket_file;
+pub mod thread;

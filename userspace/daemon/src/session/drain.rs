@@ -82,7 +82,13 @@ impl Session {
     pub fn wake_at(&self) -> Option<Instant> {
         let deadline = self.destroy.as_ref().and_then(|destroy| destroy.deadline);
         let outcasts = self.outcasts.wake_at();
-        let times = [self.rescan.at, deadline, self.warnings.at(), outcasts];
+        let times = [
+            self.rescan.at,
+            deadline,
+            self.warnings.at(),
+            self.expires_at,
+            outcasts,
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -132,6 +138,7 @@ impl Session {
         if self.wake_at().is_none_or(|at| at > now) {
             return Progress::Lives;
         }
+        self.expire(services, now);
         if self.warnings.at().is_some_and(|at| at <= now) {
             self.warn_of_users(services, now);
         }

@@ -4,6 +4,7 @@
 //! poller's half of a session is the [`Runtime`], which is here exactly while no poller has it.
 //! What never lives here: sockets, HTTP, waiting.
 
+mod account;
 pub mod attachment;
 pub mod blockers;
 mod books;
@@ -21,7 +22,7 @@ mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use onair_api::{
     AttachmentView, Blocker, Certificate, Direction, EventKind, Operation, Problem, ProblemCode,
@@ -31,6 +32,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::lender::Violation;
 
+pub use self::account::Account;
 use self::attachment::Attachment;
 use self::books::Books;
 pub use self::certificate::complete;
@@ -111,6 +113,8 @@ pub struct Session {
     books: Books,
     destroy: Option<Destroy>,
     starts: Vec<Reply<SessionView>>,
+    /// When it is stopped by itself.
+    expires_at: Option<Instant>,
     rescan: drain::Rescan,
     warnings: Warnings,
 }
@@ -178,6 +182,9 @@ impl Session {
             books: Books::default(),
             destroy: None,
             starts: Vec::new(),
+            expires_at: spec
+                .duration_ms
+                .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
             rescan: drain::Rescan::default(),
             warnings: Warnings::default(),
             spec,
@@ -227,6 +234,8 @@ impl Session {
             source: self.spec.source,
             quota: self.spec.quota,
             max_attachments: self.spec.max_attachments,
+            priority: u32::from(self.spec.priority),
+            duration_ms: self.spec.duration_ms,
             state: self.state(),
             owner: Some(self.owner.clone()),
             created_at: self.created_at,
@@ -290,6 +299,21 @@ impl Session {
         for reconciled in settled {
             self.tell(services, EventKind::Reconciled { reconciled });
         }
+    }
+
+    /// Threads that are inside a call, and attachments that hold frames. Of a session that its poller
+    /// has, only the first.
+    pub fn users(&self) -> u64 {
+        let inside: usize = self
+            .attachments
+            .values()
+            .map(|attachment| attachment.memory.users().len())
+            .sum();
+        let holding = match &self.place {
+            Place::Here(runtime) => runtime.lenders().filter(|it| it.lent() > 0).count(),
+            Place::Poller | Place::Returning => 0,
+        };
+        (inside + holding) as u64
     }
 
     fn attachment_views(&self) -> Vec<AttachmentView> {

@@ -158,6 +158,23 @@ impl Session {
         }
     }
 
+    /// Stops it if its time is over.
+    pub(super) fn expire(&mut self, services: &mut Services, now: Instant) {
+        if self.expires_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.expires_at = None;
+        if self.running {
+            tracing::info!(session = %self.id, name = %self.spec.name, "its duration has passed");
+            self.stop(services);
+        }
+    }
+
+    /// It ends otherwise: its time does not stop it any more.
+    pub fn cancel_timer(&mut self) {
+        self.expires_at = None;
+    }
+
     /// Tells the clients that the service goes away, before their calls say so.
     pub fn announce_end(&self) {
         for attachment in self.attachments.values() {

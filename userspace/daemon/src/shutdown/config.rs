@@ -11,6 +11,10 @@ pub enum Policy {
     /// It is named, and abandoned: exit status 4.
     #[default]
     Refuse,
+    /// Its users are cut off, and it is destroyed.
+    Evict,
+    /// It is set aside with its users; its memory goes when they do.
+    Quarantine,
 }
 
 /// What the daemon does when a poller has panicked.

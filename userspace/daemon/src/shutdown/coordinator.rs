@@ -9,7 +9,9 @@ use onair_api::{PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp}
 use tokio_util::sync::CancellationToken;
 
 use super::cause::Cause;
+use super::children::Children;
 use super::config::ShutdownConfig;
+use super::hooks::Hooks;
 use super::operations::{ActiveOperationGuard, Operations, ShuttingDown};
 use super::parts::{Notification, Part, Parts, Waiting};
 use super::wakeup::Wakeup;
@@ -35,6 +37,8 @@ pub(super) struct Shared {
     users: AtomicU64,
     parts: Mutex<Parts>,
     listeners: Mutex<Vec<Listener>>,
+    pub(super) hooks: Mutex<Hooks>,
+    children: Children,
     pub(super) ledger: Mutex<Ledger>,
     /// Something in the ledger, or the number of operations, has changed.
     pub(super) changed: Condvar,
@@ -150,6 +154,8 @@ impl ShutdownCoordinator {
                 users: AtomicU64::new(0),
                 parts: Mutex::default(),
                 listeners: Mutex::default(),
+                hooks: Mutex::default(),
+                children: Children::default(),
                 ledger: Mutex::default(),
                 changed: Condvar::new(),
             }),
@@ -302,6 +308,12 @@ impl ShutdownCoordinator {
     #[must_use]
     pub fn threads(&self) -> &ThreadRegistry {
         &self.shared.threads
+    }
+
+    /// The children that the daemon itself waits for.
+    #[must_use]
+    pub fn children(&self) -> &Children {
+        &self.shared.children
     }
 
     /// Begins an operation that is counted until the guard is dropped.

@@ -13,11 +13,17 @@
 //! | SHUTDOWN | the summary | |
 
 mod cause;
+mod children;
 mod config;
 mod coordinator;
+pub mod emergency;
+mod exit;
+mod hooks;
 mod operations;
 mod parts;
 mod sequence;
+mod signals;
+mod summary;
 #[cfg(test)]
 #[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests;
@@ -25,11 +31,15 @@ mod wakeup;
 mod workers;
 
 pub use cause::Cause;
+pub use children::{Children, OwnChild};
 pub use config::{OnPollerDeath, Policy, ShutdownConfig};
 pub use coordinator::ShutdownCoordinator;
+pub use exit::Exit;
 pub use operations::{ActiveOperationGuard, ShuttingDown};
 pub use parts::Waiting;
 pub use sequence::Report;
 pub(crate) use sequence::message;
+pub use signals::{HANDLED, SignalError, Signals};
+pub use summary::{summary, text};
 pub use wakeup::Wakeup;
 pub use workers::{Flushed, Late, ThreadRegistry, ThreadReport, ThreadState, WorkerGuard};

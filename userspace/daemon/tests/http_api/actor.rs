@@ -231,6 +231,8 @@ impl Actor {
             source: document.source,
             quota: 4,
             max_attachments: 4,
+            priority: 50,
+            duration_ms: None,
             state: SessionState::Running,
             owner: Some(caller.who.clone()),
             created_at: Timestamp::now(),

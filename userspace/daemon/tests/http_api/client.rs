@@ -8,6 +8,7 @@ use onaird::control::action::ControlHandle;
 use onaird::control::authority::Authority;
 use onaird::control::http::{Limits, serve};
 use onaird::control::socket_file::{SocketFile, bind_socket};
+use onaird::shutdown::{ShutdownConfig, ShutdownCoordinator};
 use rustix::net::SocketType;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +27,7 @@ pub(crate) struct Served {
     pub(crate) handle: ControlHandle,
     pub(crate) hangups: mpsc::UnboundedReceiver<()>,
     pub(crate) actor: JoinHandle<()>,
+    pub(crate) shutdown: ShutdownCoordinator,
     end: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
     _file: SocketFile,
@@ -91,14 +93,23 @@ pub(crate) fn served_with(limits: Limits, prepare: impl FnOnce(&mut Actor)) -> S
         daemon_uid: 0,
         group: None,
     };
-    let server = tokio::spawn(serve(listener, handle.clone(), authority, limits, async {
-        drop(ended.await);
-    }));
+    let shutdown = ShutdownCoordinator::new(ShutdownConfig::default()).unwrap();
+    let server = tokio::spawn(serve(
+        listener,
+        handle.clone(),
+        authority,
+        limits,
+        shutdown.clone(),
+        async {
+            drop(ended.await);
+        },
+    ));
     Served {
         path,
         handle,
         hangups,
         actor,
+        shutdown,
         end: Some(end),
         server,
         _file: bound.file,

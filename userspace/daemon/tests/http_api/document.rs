@@ -49,6 +49,7 @@ async fn openapi__read__then_every_path_answer_and_schema_is_there() {
         "get /v1/sessions/{id}/blockers",
         "get /v1/sessions/{id}/certificate",
         "get /v1/sessions/{id}/verdict",
+        "get /v1/shutdown",
         "post /v1/sessions",
         "post /v1/sessions/{id}/abort",
         "post /v1/sessions/{id}/attachments/{attachment}/evict",
@@ -58,6 +59,7 @@ async fn openapi__read__then_every_path_answer_and_schema_is_there() {
         "post /v1/sessions/{id}/quarantine",
         "post /v1/sessions/{id}/start",
         "post /v1/sessions/{id}/stop",
+        "post /v1/shutdown",
     ];
     assert_eq!(operations, expected);
     for item in paths

@@ -12,3 +12,4 @@ mod events;
 mod evictions;
 mod metrics;
 mod sessions;
+mod shutdown;

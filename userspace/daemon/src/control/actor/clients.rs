@@ -139,7 +139,7 @@ impl Actor {
         caller: &Caller,
         session: &SessionRef,
     ) -> Result<Seat, Problem> {
-        if self.ending.is_some() {
+        if self.shutdown.is_shutting_down() {
             return Err(shutting_down());
         }
         let id = self.find(caller, session).map_err(|problem| {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{Certificate, Operation, Problem, SessionRef, Who};
+use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
+use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::control::action::{Caller, Reply};
@@ -59,6 +60,19 @@ impl Actor {
         }
     }
 
+    /// The daemon itself aborts a session.
+    pub(super) fn abort_for_good(&mut self, id: u64, who: Who) {
+        // Nobody waits for this answer: the certificate is in the archive.
+        self.begin_abort(id, who, oneshot::channel().0);
+    }
+
+    /// The daemon itself sets a session aside, which is stopped.
+    pub(super) fn set_aside(&mut self, id: u64, who: Who) {
+        if let Err(problem) = self.quarantine_this(id, who) {
+            tracing::error!(%problem, "not quarantined");
+        }
+    }
+
     fn begin_abort(&mut self, id: u64, who: Who, reply: Reply<Box<Certificate>>) {
         let patience = Duration::from_millis(self.services.config.timeouts.quiesce_ms);
         let destroy = Destroy {
@@ -79,8 +93,15 @@ impl Actor {
         session: &SessionRef,
     ) -> Result<Box<Certificate>, Problem> {
         let id = self.find(caller, session)?;
-        let session = self.sessions.get_mut(&id).expect("just found");
-        let certificate = session.quarantine(&mut self.services, caller.who.clone())?;
+        self.quarantine_this(id, caller.who.clone())
+    }
+
+    fn quarantine_this(&mut self, id: u64, who: Who) -> Result<Box<Certificate>, Problem> {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            let gone = "the session is gone";
+            return Err(Problem::new(ProblemCode::StaleSession, gone));
+        };
+        let certificate = session.quarantine(&mut self.services, who)?;
         if let Some(session) = self.sessions.remove(&id) {
             self.quarantined.insert(id, session);
         }

@@ -32,7 +32,7 @@ impl Actor {
         Health {
             status,
             live: true,
-            ready: !required_and_blind && self.ending.is_none(),
+            ready: !required_and_blind && !self.shutdown.is_shutting_down(),
             problems,
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),

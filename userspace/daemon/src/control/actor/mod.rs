@@ -5,6 +5,7 @@
 //! the bounded look at clients' sites inside a verdict.
 
 mod clients;
+mod ending;
 mod events;
 mod evictions;
 mod health;
@@ -14,20 +15,21 @@ mod requests;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use onair_api::{
-    BlockerList, EventKind, Operation, Problem, ProblemCode, SessionList, SessionRef, SessionState,
-    Timestamp, Via, Who,
-};
+use onair_api::{BlockerList, EventKind, Problem, ProblemCode, SessionList, SessionRef, Timestamp};
 use onair_probe::Events;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 
 use super::action::Action;
 use super::attach::AttachAction;
 use super::events::Subject;
 use crate::config::ms;
 use crate::services::Services;
-use crate::session::{Answer, Destroy, Progress, Session};
+use crate::session::{Answer, Progress, Session};
+use crate::shutdown::ShutdownCoordinator;
+
+use ending::Ending;
+pub use ending::{Drain, Drained, Order};
 
 /// Places in the probe's counters: sessions that live at a time.
 const INDICES: u32 = 1024;
@@ -47,15 +49,11 @@ pub struct Actor {
     attachments: u64,
     destroyed: u64,
     free_indices: VecDeque<u32>,
+    shutdown: ShutdownCoordinator,
     ending: Option<Ending>,
     patrol_at: Instant,
     /// Requests that waited behind the present one: on the control socket, on the attach socket.
     waiting: [usize; 2],
-}
-
-#[derive(Debug)]
-struct Ending {
-    deadline: Instant,
 }
 
 /// Where actions come from.
@@ -67,15 +65,16 @@ pub struct Inbox {
     pub attach: mpsc::Receiver<AttachAction>,
     /// The probe's events.
     pub probe: Option<Events>,
-    /// Becomes true when the daemon is to end.
-    pub shutdown: watch::Receiver<bool>,
+    /// From the coordinator of the daemon's end.
+    pub orders: mpsc::UnboundedReceiver<Order>,
 }
 
 impl Actor {
     /// An actor without sessions.
-    pub fn new(services: Services) -> Self {
+    pub fn new(services: Services, shutdown: ShutdownCoordinator) -> Self {
         Self {
             services,
+            shutdown,
             sessions: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             counter: 0,
@@ -88,17 +87,17 @@ impl Actor {
         }
     }
 
-    /// Runs until the daemon is to end and every session has ended, or the graceful time-out
-    /// passed. Returns the services, to be ended, and the names of sessions that were abandoned.
+    /// Runs until [`Order::Drain`] is done. Returns the services, to be ended.
     ///
     /// # Errors
     /// The kernel's, at the start: out of descriptors.
-    pub async fn run(mut self, mut inbox: Inbox) -> std::io::Result<(Services, Vec<String>)> {
+    pub async fn run(mut self, mut inbox: Inbox) -> std::io::Result<Services> {
         let pollers = readable(&self.services.events)?;
         let probe_fd = match &inbox.probe {
             Some(events) => Some(readable(events)?),
             None => None,
         };
+        let forced = self.shutdown.forced_token();
         loop {
             if self.is_over() {
                 break;
@@ -111,11 +110,8 @@ impl Actor {
             }
             tokio::select! {
                 biased;
-                changed = inbox.shutdown.changed(), if self.ending.is_none() => {
-                    if changed.is_err() || *inbox.shutdown.borrow() {
-                        self.begin_ending();
-                    }
-                }
+                Some(order) = inbox.orders.recv() => self.order(order),
+                () = forced.cancelled(), if self.ending.is_some() => {}
                 ready = pollers.readable() => {
                     ready?.clear_ready();
                     self.poller_events();
@@ -135,14 +131,8 @@ impl Actor {
                 () = tokio::time::sleep_until(wake.into()) => self.tick(),
             }
         }
-        self.sweep_limbo();
-        let mut abandoned = Vec::new();
-        for session in self.sessions.values_mut() {
-            session.abandon(&self.services);
-            abandoned.push(session.spec.name.to_string());
-        }
-        self.services.hub.close();
-        Ok((self.services, abandoned))
+        self.end();
+        Ok(self.services)
     }
 
     fn action(&mut self, action: Action) {
@@ -331,7 +321,7 @@ impl Actor {
             wake = wake.min(now + OUTBOX_PAUSE);
         }
         if let Some(ending) = &self.ending {
-            wake = wake.min(ending.deadline);
+            wake = wake.min(ending.wake_at());
         }
         wake
     }
@@ -400,52 +390,6 @@ impl Actor {
                 self.services.archive.keep(certificate);
             }
         }
-    }
-
-    fn begin_ending(&mut self) {
-        let graceful = Duration::from_millis(self.services.config.timeouts.graceful_ms);
-        let deadline = Instant::now() + graceful;
-        tracing::info!(sessions = self.sessions.len(), ?graceful, "shutting down");
-        self.ending = Some(Ending { deadline });
-        let ids: Vec<u64> = self.sessions.keys().copied().collect();
-        for &id in &ids {
-            let progress = self.with(id, |session, services| {
-                session.announce_end();
-                session.stop(services);
-                Progress::Lives
-            });
-            self.follow(id, progress);
-        }
-        let who = Who {
-            uid: rustix::process::geteuid().as_raw(),
-            gid: rustix::process::getegid().as_raw(),
-            pid: std::process::id(),
-            command: "onaird".into(),
-            via: Via::Daemon,
-        };
-        for id in ids {
-            let destroy = Destroy {
-                who: who.clone(),
-                operation: Operation::Shutdown,
-                deadline: Some(deadline),
-                deadline_ms: Some(self.services.config.timeouts.graceful_ms),
-                // Nobody waits for this answer: the certificate is in the archive.
-                reply: oneshot::channel().0,
-            };
-            let progress = self.with(id, |session, services| {
-                session.begin_destroy(services, destroy)
-            });
-            self.follow(id, progress);
-        }
-    }
-
-    /// Nothing is left to wait for: a session that is not being destroyed now was refused for good
-    /// (the probe is blind), or gave up at the deadline.
-    fn is_over(&self) -> bool {
-        let waits = |session: &Session| session.state() == SessionState::Draining;
-        self.ending.as_ref().is_some_and(|ending| {
-            Instant::now() >= ending.deadline || !self.sessions.values().any(waits)
-        })
     }
 }
 

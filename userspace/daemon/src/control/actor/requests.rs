@@ -46,7 +46,7 @@ impl Actor {
         spec: SessionSpec,
         connection: Option<ConnectionId>,
     ) -> Result<u64, Problem> {
-        if self.ending.is_some() {
+        if self.shutdown.is_shutting_down() {
             return Err(shutting_down());
         }
         if self.sessions.values().any(|it| it.spec.name == spec.name) {
@@ -247,7 +247,7 @@ impl Actor {
     }
 
     pub(super) fn not_ending(&self, id: u64) -> Result<u64, Problem> {
-        if self.ending.is_some() {
+        if self.shutdown.is_shutting_down() {
             return Err(shutting_down());
         }
         Ok(id)

@@ -19,6 +19,7 @@ use super::wire::{Packet, receive, refusal, send};
 use super::{AttachAction, ConnectionId};
 use crate::config::{Config, ms};
 use crate::control::authority::Authority;
+use crate::shutdown::ShutdownCoordinator;
 
 /// Packets of one client that are taken before others are served.
 const PACKETS_A_TURN: u32 = 16;
@@ -61,6 +62,7 @@ pub(super) async fn serve(
     authority: Authority,
     limits: Limits,
     places: Places,
+    shutdown: ShutdownCoordinator,
 ) {
     let (peer, pidfd) = match identify(&socket) {
         Ok(identity) => identity,
@@ -83,6 +85,7 @@ pub(super) async fn serve(
         actions,
         authority,
         places,
+        shutdown,
         library: String::new(),
         sites: false,
     };

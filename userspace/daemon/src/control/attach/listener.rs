@@ -16,6 +16,7 @@ use super::connection::{self, Limits};
 use super::places::Places;
 use crate::control::authority::Authority;
 use crate::control::socket_file::{SocketError, SocketFile, bind_socket};
+use crate::shutdown::ShutdownCoordinator;
 
 /// The bound socket; its file is removed on drop.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ impl Listener {
         actions: mpsc::Sender<AttachAction>,
         authority: Authority,
         limits: Limits,
+        shutdown: ShutdownCoordinator,
     ) {
         let open = Rc::new(Cell::new(0_u32));
         let places = Places::new(limits.proving_per_uid, limits.place);
@@ -78,10 +80,13 @@ impl Listener {
             }
             open.set(open.get() + 1);
             let (open, actions, places) = (open.clone(), actions.clone(), places.clone());
+            let shutdown = shutdown.clone();
             let id = next;
             next += 1;
             tokio::task::spawn_local(async move {
-                connection::serve(id, socket, actions, authority, limits, places).await;
+                let serve =
+                    connection::serve(id, socket, actions, authority, limits, places, shutdown);
+                serve.await;
                 open.set(open.get() - 1);
             });
         }

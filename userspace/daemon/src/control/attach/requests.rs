@@ -18,6 +18,7 @@ use crate::control::action::Reply;
 use crate::control::authority::{Authority, Right};
 use crate::control::peer::Peer;
 use crate::session::attachment::{Client, Watched};
+use crate::shutdown::ShutdownCoordinator;
 use crate::witness::probe::chain;
 
 /// What a connection is.
@@ -71,12 +72,14 @@ pub(super) struct Connection {
     pub(super) actions: mpsc::Sender<AttachAction>,
     pub(super) authority: Authority,
     pub(super) places: Places,
+    pub(super) shutdown: ShutdownCoordinator,
     pub(super) library: String,
     pub(super) sites: bool,
 }
 
 /// Answers a request.
 pub(super) async fn handle(connection: &Connection, stage: Stage, request: Request) -> Outcome {
+    let _operation = connection.shutdown.count_operation();
     match (request, stage) {
         (Request::Hello { protocol, .. }, Stage::New) if protocol == PROTOCOL => Outcome::plain(
             Response::Welcome {
@@ -149,6 +152,7 @@ impl Connection {
 
     async fn create(&self, spec: serde_json::Value) -> Result<Response, Problem> {
         let caller = self.authority.admit(&self.peer, Right::Create)?;
+        let _operation = self.shutdown.begin_operation()?;
         let spec = serde_json::from_value(spec)
             .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))?;
         let spec = Box::new(spec);
@@ -175,6 +179,7 @@ impl Connection {
 
     async fn begin(&self, session: &str) -> Result<Outcome, Problem> {
         let caller = self.authority.admit(&self.peer, Right::Attach)?;
+        let _operation = self.shutdown.begin_operation()?;
         let session: SessionRef = session.parse().map_err(|error: onair_api::id::IdError| {
             Problem::new(ProblemCode::InvalidRequest, error.to_string())
         })?;

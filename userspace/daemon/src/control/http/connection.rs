@@ -23,6 +23,7 @@ use super::router::router;
 use crate::control::action::ControlHandle;
 use crate::control::authority::Authority;
 use crate::control::peer::Peer;
+use crate::shutdown::ShutdownCoordinator;
 
 /// Room for a request's head before [`Limits::head_bytes`] is looked at, so that a head somewhat
 /// too large gets a problem and not hyper's bare 431.
@@ -44,9 +45,10 @@ pub async fn serve(
     handle: ControlHandle,
     authority: Authority,
     limits: Limits,
+    coordinator: ShutdownCoordinator,
     shutdown: impl Future<Output = ()>,
 ) {
-    let router = router(handle, authority, limits);
+    let router = router(handle, authority, limits, coordinator);
     let full = Router::new().fallback(overloaded);
     let full_limits = Limits {
         head: limits.head.min(TOO_MANY_HEAD),

@@ -19,6 +19,7 @@ mod problems;
 mod refusal;
 mod router;
 mod sessions;
+mod shutdown;
 
 pub(super) use connection::connection;
 pub use connection::serve;

@@ -8,6 +8,8 @@ use onair_api::{Problem, ProblemCode};
 use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, response};
 
+use crate::shutdown::ShuttingDown;
+
 /// A problem on its way out.
 #[derive(Debug)]
 pub(super) struct Refusal(pub(super) Problem);
@@ -21,6 +23,12 @@ impl Refusal {
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         Self(problem)
+    }
+}
+
+impl From<ShuttingDown> for Refusal {
+    fn from(refusal: ShuttingDown) -> Self {
+        Self(refusal.into())
     }
 }
 
@@ -96,6 +104,8 @@ refusals! {
         Overloaded ShuttingDown Internal;
     /// Of health, which is 503 with a body of its own when the daemon is not ready.
     OfHealth: InvalidRequest HeadersTooLarge Internal;
+    /// Of the shutdown, which asks the coordinator and not the actor.
+    OfShutdown: InvalidRequest Forbidden RequestTimeout TooLarge HeadersTooLarge;
     /// Of a new session.
     OfCreate: InvalidRequest InvalidSpec NoSuchPort NameTaken RequestTimeout TooLarge
         UnsupportedMediaType LimitReached Forbidden HeadersTooLarge DataplaneBusy Overloaded

@@ -10,9 +10,12 @@ use utoipa_axum::routes;
 
 use super::limits::Limits;
 use super::openapi::{Frame, document};
-use super::{certificates, events, evictions, guard, health, metrics, openapi, problems, sessions};
+use super::{
+    certificates, events, evictions, guard, health, metrics, openapi, problems, sessions, shutdown,
+};
 use crate::control::action::ControlHandle;
 use crate::control::authority::Authority;
+use crate::shutdown::ShutdownCoordinator;
 
 /// What every handler has at hand.
 #[derive(Clone)]
@@ -20,6 +23,7 @@ pub(super) struct Api {
     pub(super) handle: ControlHandle,
     pub(super) authority: Authority,
     pub(super) limits: Limits,
+    pub(super) shutdown: ShutdownCoordinator,
     pub(super) openapi: Bytes,
 }
 
@@ -50,6 +54,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(certificates::show_kept))
         .routes(routes!(health::show))
         .routes(routes!(metrics::show))
+        .routes(routes!(shutdown::show, shutdown::begin))
         .routes(routes!(problems::list))
         .routes(routes!(problems::show))
         .routes(routes!(openapi::show))
@@ -57,11 +62,17 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// The service behind a connection. A request carries its [`crate::control::peer::Peer`] as an
 /// extension.
-pub(super) fn router(handle: ControlHandle, authority: Authority, limits: Limits) -> Router {
+pub(super) fn router(
+    handle: ControlHandle,
+    authority: Authority,
+    limits: Limits,
+    shutdown: ShutdownCoordinator,
+) -> Router {
     let api = Api {
         handle,
         authority,
         limits,
+        shutdown: shutdown.clone(),
         openapi: document().into(),
     };
     let (router, _) = routes().split_for_parts();
@@ -69,5 +80,6 @@ pub(super) fn router(handle: ControlHandle, authority: Authority, limits: Limits
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)
         .layer(from_fn_with_state(limits, guard::check))
+        .layer(from_fn_with_state(shutdown, shutdown::count))
         .with_state(api)
 }

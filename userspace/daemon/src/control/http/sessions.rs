@@ -52,6 +52,7 @@ pub(super) async fn create(
     Document(spec): Document<SpecDocument>,
 ) -> Result<Response, Refusal> {
     let caller = api.authority.admit_all(&peer, Right::Create)?;
+    let _operation = api.shutdown.begin_operation()?;
     let spec = SessionSpec::try_from(spec).map_err(Problem::from)?;
     let view = api.handle.create(caller, spec).await?;
     let place = HeaderValue::try_from(format!("/v1/sessions/{}", view.id))
@@ -104,6 +105,7 @@ pub(super) async fn start(
     _: NoBody,
 ) -> Result<Json<SessionView>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Start)?;
+    let _operation = api.shutdown.begin_operation()?;
     Ok(Json(api.handle.start(caller, which(path)?).await?))
 }
 

@@ -1,0 +1,252 @@
+//! The end of all sessions: told, stopped, waited for together, destroyed.
+//!
+//! All are stopped before the first one is destroyed. They are stopped and destroyed by priority,
+//! the lowest number first: a session is not destroyed before each of a lower number is destroyed or
+//! was given up. Those of one number do not wait for each other. One deadline holds for all.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use onair_api::{EventKind, Operation, SessionOutcome, SessionState, SessionSummary, Via, Who};
+use tokio::sync::oneshot;
+
+use super::Actor;
+use crate::config::ms;
+use crate::session::{Account, Destroy, Session};
+use crate::shutdown::Policy;
+
+/// Pause between two counts of the users that are left.
+const COUNT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the coordinator wants of the actor.
+#[derive(Debug)]
+pub enum Order {
+    /// Tell every client that the service goes away.
+    Announce,
+    /// Stop and destroy all sessions, and end.
+    Drain(Drain),
+    /// Tell who follows the events.
+    Tell(EventKind),
+}
+
+/// The order to end.
+#[derive(Debug)]
+pub struct Drain {
+    /// Until when users are waited for.
+    pub deadline: Instant,
+    /// Hears what came of it, when the actor is at its end.
+    pub reply: SyncSender<Drained>,
+}
+
+/// What came of the sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Those that lived when the end began, in the order in which they were stopped.
+    pub sessions: Vec<SessionSummary>,
+    /// Sessions destroyed in the daemon's life.
+    pub destroyed: u64,
+}
+
+impl Drained {
+    /// Those that were still in use.
+    pub fn abandoned(&self) -> impl Iterator<Item = &SessionSummary> {
+        let all = self.sessions.iter();
+        all.filter(|it| it.outcome == SessionOutcome::Abandoned)
+    }
+}
+
+/// The end, under way.
+#[derive(Debug)]
+pub(super) struct Ending {
+    order: Drain,
+    who: Who,
+    /// Sessions of one priority, the next ones first.
+    classes: VecDeque<Vec<u64>>,
+    /// Those that are being destroyed now.
+    current: Vec<u64>,
+    count_at: Instant,
+    /// All that lived at the begin; their counters outlive them.
+    accounts: Vec<Account>,
+    /// Those to which the policy was applied, once it was.
+    forced: Option<BTreeSet<u64>>,
+}
+
+impl Ending {
+    /// When it is to be looked at again.
+    pub(super) fn wake_at(&self) -> Instant {
+        self.order.deadline.min(self.count_at)
+    }
+}
+
+impl Actor {
+    pub(super) fn order(&mut self, order: Order) {
+        match order {
+            Order::Announce => self.sessions.values().for_each(Session::announce_end),
+            Order::Drain(drain) => self.begin_ending(drain),
+            Order::Tell(kind) => self.services.hub.tell(None, kind),
+        }
+    }
+
+    fn begin_ending(&mut self, order: Drain) {
+        let left = order.deadline.saturating_duration_since(Instant::now());
+        tracing::info!(sessions = self.sessions.len(), ?left, "draining");
+        let mut all: Vec<(u8, u64)> = self
+            .sessions
+            .values()
+            .map(|session| (session.spec.priority, session.id.0))
+            .collect();
+        all.sort_unstable();
+        let classes = all.chunk_by(|a, b| a.0 == b.0);
+        let classes = classes.map(|class| class.iter().map(|&(_, id)| id).collect());
+        self.ending = Some(Ending {
+            order,
+            who: Who {
+                uid: rustix::process::geteuid().as_raw(),
+                gid: rustix::process::getegid().as_raw(),
+                pid: std::process::id(),
+                command: "onaird".into(),
+                via: Via::Daemon,
+            },
+            classes: classes.collect(),
+            current: Vec::new(),
+            count_at: Instant::now(),
+            forced: None,
+            accounts: all
+                .iter()
+                .filter_map(|(_, id)| Some(self.sessions.get(id)?.account()))
+                .collect(),
+        });
+        for (_, id) in all {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.cancel_timer();
+                session.stop(&mut self.services);
+            }
+        }
+    }
+
+    /// Takes the end further. Whether there is nothing left to wait for: every session is destroyed,
+    /// or nothing can end those that are left.
+    pub(super) fn is_over(&mut self) -> bool {
+        let Some(mut ending) = self.ending.take() else {
+            return false;
+        };
+        let now = Instant::now();
+        let over = loop {
+            let is_up = Instant::now() >= ending.order.deadline || self.shutdown.is_forced();
+            ending.current.retain(|id| self.sessions.contains_key(id));
+            for &id in &ending.current {
+                self.end_session(id, &ending);
+            }
+            ending.current.retain(|id| self.sessions.contains_key(id));
+            // What a blind probe holds up, nothing can end: it is not waited for.
+            let waits = |id: &u64| {
+                let session = self.sessions.get(id);
+                session.is_some_and(|it| it.state() == SessionState::Draining)
+            };
+            if !is_up && ending.current.iter().any(waits) {
+                break false;
+            }
+            match ending.classes.pop_front() {
+                Some(class) => ending.current = class,
+                None => break !self.apply_policy(&mut ending),
+            }
+        };
+        if now >= ending.count_at || over {
+            ending.count_at = now + COUNT_PAUSE;
+            let users = self.sessions.values().map(Session::users).sum();
+            let sessions = self.sessions.len() as u64;
+            self.shutdown.set_progress(sessions, users);
+        }
+        self.ending = Some(ending);
+        over
+    }
+
+    /// Does to those that are left what `shutdown.policy` says, once. Whether there is something to
+    /// wait for again.
+    fn apply_policy(&mut self, ending: &mut Ending) -> bool {
+        let policy = self.shutdown.config().policy;
+        if ending.forced.is_some() || self.sessions.is_empty() || self.shutdown.is_forced() {
+            return false;
+        }
+        let left: BTreeSet<u64> = self.sessions.keys().copied().collect();
+        let patience = ms(self.services.config.timeouts.quiesce_ms);
+        for &id in &left {
+            let Some(session) = self.sessions.get_mut(&id) else {
+                continue;
+            };
+            tracing::warn!(session = %session.id, name = %session.spec.name, ?policy, "still in use");
+            match policy {
+                Policy::Refuse => return false,
+                Policy::Evict => self.abort_for_good(id, ending.who.clone()),
+                Policy::Quarantine => self.set_aside(id, ending.who.clone()),
+            }
+        }
+        ending.current = left.iter().copied().collect();
+        ending.forced = Some(left);
+        ending.order.deadline = Instant::now() + patience;
+        true
+    }
+
+    /// Begins to destroy a session, unless that is under way.
+    fn end_session(&mut self, id: u64, ending: &Ending) {
+        let idle = |session: &Session| session.state() != SessionState::Draining;
+        if !self.sessions.get(&id).is_some_and(idle) {
+            return;
+        }
+        let left = ending
+            .order
+            .deadline
+            .saturating_duration_since(Instant::now());
+        let destroy = Destroy {
+            who: ending.who.clone(),
+            operation: Operation::Shutdown,
+            deadline: Some(ending.order.deadline),
+            deadline_ms: Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+            // Nobody waits for this answer: the certificate is in the archive.
+            reply: oneshot::channel().0,
+        };
+        let progress = self.with(id, |session, services| {
+            session.begin_destroy(services, destroy)
+        });
+        self.follow(id, progress);
+    }
+
+    /// Gives up what is left, and answers who gave the order.
+    pub(super) fn end(&mut self) {
+        self.sweep_limbo();
+        let Some(ending) = self.ending.take() else {
+            return;
+        };
+        let policy = self.shutdown.config().policy;
+        let accounts = ending.accounts.iter();
+        let sessions = accounts
+            .map(|account| {
+                let id = account.id.0;
+                let was_forced = ending.forced.as_ref().is_some_and(|it| it.contains(&id));
+                match (self.sessions.get(&id), self.quarantined.get(&id)) {
+                    (Some(left), _) => {
+                        account.close(SessionOutcome::Abandoned, left.blockers(&self.services))
+                    }
+                    (None, Some(aside)) => {
+                        account.close(SessionOutcome::Quarantined, aside.blockers(&self.services))
+                    }
+                    (None, None) if was_forced && policy == Policy::Evict => {
+                        account.close(SessionOutcome::Evicted, Vec::new())
+                    }
+                    (None, None) => account.close(SessionOutcome::Destroyed, Vec::new()),
+                }
+            })
+            .collect();
+        for session in self.sessions.values_mut() {
+            session.abandon(&self.services);
+        }
+        self.services.hub.close();
+        let drained = Drained {
+            sessions,
+            destroyed: self.destroyed,
+        };
+        // The coordinator may have left the actor behind.
+        let _ = ending.order.reply.send(drained);
+    }
+}

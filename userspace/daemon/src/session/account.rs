@@ -1,0 +1,73 @@
+//! What a session carried, for the daemon's last words: it outlives the session.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use onair_api::{Blocker, Direction, SessionId, SessionName, SessionOutcome, SessionSummary};
+
+use super::Session;
+use crate::dataplane::SessionStats;
+
+/// A session's name and counters.
+#[derive(Debug)]
+pub struct Account {
+    /// Its id.
+    pub id: SessionId,
+    name: SessionName,
+    direction: Direction,
+    stats: Arc<SessionStats>,
+}
+
+/// Counters that are losses.
+const DROPS: [&str; 12] = [
+    "packets_malformed",
+    "packets_wrong_source",
+    "packets_duplicate",
+    "packets_late",
+    "packets_no_buffer",
+    "packets_lost",
+    "frames_incomplete",
+    "frames_no_buffer",
+    "frames_dropped_stop",
+    "frames_dropped_slow",
+    "frames_dropped_detached",
+    "underruns",
+];
+
+impl Session {
+    /// Its name and counters, to be closed when it has ended.
+    pub fn account(&self) -> Account {
+        Account {
+            id: self.id,
+            name: self.spec.name.clone(),
+            direction: self.spec.direction,
+            stats: Arc::clone(&self.stats),
+        }
+    }
+}
+
+impl Account {
+    /// The sums; `blockers` are those who were in the way.
+    pub fn close(&self, outcome: SessionOutcome, blockers: Vec<Blocker>) -> SessionSummary {
+        let now = self.stats.snapshot();
+        let drops: BTreeMap<String, u64> = now
+            .iter()
+            .filter(|(name, count)| *count > 0 && DROPS.contains(name))
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect();
+        SessionSummary {
+            id: self.id,
+            name: self.name.clone(),
+            direction: self.direction,
+            outcome,
+            frames: match self.direction {
+                Direction::Receive => now.frames_complete,
+                Direction::Send => now.frames_sent,
+            },
+            packets: now.packets,
+            bytes: now.octets,
+            drops,
+            blockers,
+        }
+    }
+}

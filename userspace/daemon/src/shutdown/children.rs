@@ -1,0 +1,97 @@
+//! Children that are nobody's: as PID 1, or as a subreaper, the daemon inherits orphans and buries
+//! them. Children that the daemon itself waits for are left to it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::Pid;
+
+use super::coordinator::lock;
+
+/// The children that the daemon itself waits for. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Children(Arc<Mutex<BTreeSet<i32>>>);
+
+/// A child that its owner waits for, until this is dropped.
+#[derive(Debug)]
+pub struct OwnChild(Children, i32);
+
+impl Children {
+    /// Starts a child with `spawn`, which gives its pid, and owns it: it cannot be buried between
+    /// the two.
+    ///
+    /// # Errors
+    /// Those of `spawn`.
+    pub fn spawning<T>(
+        &self,
+        spawn: impl FnOnce() -> std::io::Result<(T, u32)>,
+    ) -> std::io::Result<(T, OwnChild)> {
+        let mut own = lock(&self.0);
+        let (child, pid) = spawn()?;
+        let pid = i32::try_from(pid).map_err(std::io::Error::other)?;
+        own.insert(pid);
+        Ok((child, OwnChild(self.clone(), pid)))
+    }
+
+    /// Buries every dead child that nobody owns; how many those were. Never blocks.
+    pub fn reap(&self) -> usize {
+        let is_reaper = rustix::process::getpid().is_init()
+            || rustix::process::child_subreaper().is_ok_and(|it| it.is_some());
+        if !is_reaper {
+            // Then every child is one that the daemon started.
+            return 0;
+        }
+        let own = lock(&self.0);
+        let mut buried = 0;
+        loop {
+            let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+            let dead = waitid(Id::All, look).ok().and_then(|status| status.pid());
+            let Some(pid) = dead else {
+                return buried;
+            };
+            if own.contains(&pid.as_raw()) {
+                // It hides those behind it.
+                return buried + bury_each(&own);
+            }
+            if !bury(pid) {
+                return buried;
+            }
+            buried += 1;
+        }
+    }
+}
+
+/// Looks at each child by itself: every process whose parent this one is (proc_pid_stat(5)).
+fn bury_each(own: &BTreeSet<i32>) -> usize {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return 0;
+    };
+    let me = std::process::id().to_string();
+    let children = processes.flatten().filter_map(|process| {
+        let pid: i32 = process.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read(process.path().join("stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat).into_owned();
+        // The name may contain anything, so count from its closing bracket, which ends field 2.
+        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+        (parent == me).then_some(pid)
+    });
+    let others = children.filter(|pid| !own.contains(pid));
+    others.filter(|&pid| bury(Pid::from_raw(pid))).count()
+}
+
+/// Buries one child, if it is dead.
+fn bury(pid: Pid) -> bool {
+    let buried = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+    let is_buried = buried.is_ok_and(|status| status != WaitStatus::StillAlive);
+    if is_buried {
+        tracing::debug!(%pid, "an orphan is buried");
+    }
+    is_buried
+}
+
+impl Drop for OwnChild {
+    fn drop(&mut self) {
+        lock(&self.0.0).remove(&self.1);
+    }
+}

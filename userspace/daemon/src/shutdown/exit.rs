@@ -1,0 +1,61 @@
+//! Exit statuses of `onaird`, in one table.
+
+/// Why the process exits with which status. docs/configuration.md has the same table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Ended in order.
+    Clean,
+    /// It could not be started, or something failed at its end.
+    Failed,
+    /// Wrong arguments (clap's own status).
+    Arguments,
+    /// Sessions were still in use when the graceful time-out had passed.
+    InUse,
+    /// Forced by a second signal.
+    Forced,
+    /// The configuration does not hold (LSB: not configured).
+    NotConfigured,
+    /// A part did not end in its time and was left behind.
+    TimedOut,
+}
+
+impl Exit {
+    /// Every status, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Clean,
+        Self::Failed,
+        Self::Arguments,
+        Self::InUse,
+        Self::Forced,
+        Self::NotConfigured,
+        Self::TimedOut,
+    ];
+
+    /// The number.
+    #[must_use]
+    pub const fn status(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Failed => 1,
+            Self::Arguments => 2,
+            Self::InUse => 4,
+            Self::Forced => 5,
+            Self::NotConfigured => 6,
+            Self::TimedOut => 7,
+        }
+    }
+
+    /// What it means, for `--help`.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Clean => "ended in order",
+            Self::Failed => "failed: it could not be started, or a part failed",
+            Self::Arguments => "wrong arguments",
+            Self::InUse => "sessions were still in use when timeouts.graceful_ms had passed",
+            Self::Forced => "forced by a second signal",
+            Self::NotConfigured => "the configuration does not hold",
+            Self::TimedOut => "a part did not end in its time and was left behind",
+        }
+    }
+}

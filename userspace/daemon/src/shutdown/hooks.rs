@@ -1,0 +1,72 @@
+//! What SIGHUP and SIGUSR1 do, as the parts of the daemon register it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::coordinator::{ShutdownCoordinator, lock};
+use super::sequence::message;
+
+type Reload = Arc<dyn Fn() + Send + Sync>;
+type Dump = Arc<dyn Fn() -> Value + Send + Sync>;
+
+#[derive(Default)]
+pub(super) struct Hooks {
+    reloads: Vec<(String, Reload)>,
+    dumps: Vec<(String, Dump)>,
+}
+
+impl ShutdownCoordinator {
+    /// Registers what SIGHUP has done. It may block: it runs on the thread `errands`.
+    pub fn register_reload(
+        &self,
+        name: impl Into<String>,
+        reload: impl Fn() + Send + Sync + 'static,
+    ) {
+        let mut hooks = lock(&self.shared.hooks);
+        hooks.reloads.push((name.into(), Arc::new(reload)));
+    }
+
+    /// Registers a part of what SIGUSR1 shows, under `name`. It may block: it runs on the thread
+    /// `errands`.
+    pub fn register_dump(
+        &self,
+        name: impl Into<String>,
+        dump: impl Fn() -> Value + Send + Sync + 'static,
+    ) {
+        let mut hooks = lock(&self.shared.hooks);
+        hooks.dumps.push((name.into(), Arc::new(dump)));
+    }
+
+    /// Does what SIGHUP does.
+    pub fn reload(&self) {
+        if self.is_shutting_down() {
+            tracing::warn!("SIGHUP: the daemon is shutting down, nothing is reloaded");
+            return;
+        }
+        let reloads = lock(&self.shared.hooks).reloads.clone();
+        for (name, reload) in reloads {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reload()));
+            if let Err(panic) = done {
+                tracing::error!(name, panic = message(&*panic), "a reload panicked");
+            }
+        }
+    }
+
+    /// What SIGUSR1 shows: every part's state, by name, and how the shutdown stands.
+    #[must_use]
+    pub fn dump(&self) -> Value {
+        let dumps = lock(&self.shared.hooks).dumps.clone();
+        let mut state = Map::new();
+        state.insert(
+            "shutdown".into(),
+            serde_json::to_value(self.status()).unwrap_or(Value::Null),
+        );
+        for (name, dump) in dumps {
+            let part = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dump()));
+            let part = part.unwrap_or_else(|panic| Value::String(message(&*panic)));
+            state.insert(name, part);
+        }
+        Value::Object(state)
+    }
+}

@@ -1,0 +1,201 @@
+//! Signals: what each does, and the thread that does it.
+//!
+//! | signal | what it does |
+//! |---|---|
+//! | SIGTERM, SIGINT | begins the shutdown; within `debounce_ms` of its acknowledgement further ones belong to it; after that a second one forces it, and one that comes as much later again is the last resort |
+//! | SIGHUP | [`ShutdownCoordinator::reload`] |
+//! | SIGUSR1 | [`ShutdownCoordinator::dump`], one line of JSON on standard error |
+//! | SIGCHLD | buries orphans |
+//!
+//! The handlers are signal-hook's: they note the signal and write to a pipe, without allocation or
+//! lock. It installs them with `SA_RESTART`, but with an empty mask, and for good. So they are
+//! installed anew with each other's signals blocked, and what was in force before is put back by
+//! [`Signals::restore`]; both through [`Disposition`].
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
+
+use onair_ipc::sys::Disposition;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::{Handle, Signals as Incoming};
+
+use super::cause::Cause;
+use super::coordinator::ShutdownCoordinator;
+use super::emergency;
+
+/// The signals that are handled. Each is blocked while another one's handler runs.
+pub const HANDLED: [i32; 5] = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD];
+
+/// One installation in a process.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+/// signal-hook installs a handler once in a process's life: this is how it looked then.
+static HANDLERS: Mutex<BTreeMap<i32, Disposition>> = Mutex::new(BTreeMap::new());
+
+/// Why signals are not handled.
+#[derive(Debug, thiserror::Error)]
+pub enum SignalError {
+    /// This process handles them already.
+    #[error("this process handles its signals already: restore them first")]
+    Installed,
+    /// The kernel refused.
+    #[error("cannot handle signals: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// The handlers, until [`Self::restore`]. Dropping it restores, too.
+#[derive(Debug)]
+pub struct Signals {
+    before: Vec<Disposition>,
+    handle: Option<Handle>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+enum Errand {
+    Reload,
+    Dump,
+}
+
+impl Signals {
+    /// Installs the handlers and starts the threads `signals` and `errands`. `last_resort` is called
+    /// for a signal that comes after the shutdown was forced, and should end the process.
+    ///
+    /// # Errors
+    /// [`SignalError`].
+    pub fn install(
+        shutdown: &ShutdownCoordinator,
+        last_resort: impl Fn() + Send + 'static,
+    ) -> Result<Self, SignalError> {
+        // SYNC: none. The swap alone decides; what the winner does is its own.
+        if INSTALLED.swap(true, Ordering::AcqRel) {
+            return Err(SignalError::Installed);
+        }
+        // From here on dropping it puts everything back.
+        let mut signals = Self {
+            before: Vec::new(),
+            handle: None,
+            threads: Vec::new(),
+        };
+        for signal in HANDLED {
+            signals.before.push(Disposition::of(signal)?);
+        }
+        let mut incoming = Incoming::new(HANDLED)?;
+        signals.handle = Some(incoming.handle());
+        let mut handlers = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
+        for signal in HANDLED {
+            let handler = match handlers.get(&signal) {
+                Some(known) => *known,
+                None => Disposition::of(signal)?.blocking(&HANDLED),
+            };
+            handler.install()?;
+            handlers.insert(signal, handler);
+        }
+        drop(handlers);
+        let (errands, list) = channel();
+        let own = shutdown.clone();
+        let thread = Builder::new().name("errands".into()).spawn(move || {
+            for errand in list {
+                run_errand(&own, &errand);
+            }
+        })?;
+        signals.threads.push(thread);
+        let mut taker = Taker {
+            shutdown: shutdown.clone(),
+            errands,
+            last_resort: Box::new(last_resort),
+            forced: None,
+        };
+        let thread = Builder::new().name("signals".into()).spawn(move || {
+            for signal in incoming.forever() {
+                if catch_unwind(AssertUnwindSafe(|| taker.take(signal))).is_err() {
+                    emergency::say(emergency::PANIC);
+                    taker.shutdown.begin(Cause::Signal(signal));
+                }
+            }
+        })?;
+        signals.threads.push(thread);
+        Ok(signals)
+    }
+
+    /// Puts back what was in force before, and joins the threads.
+    pub fn restore(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for before in &self.before {
+            if let Err(error) = before.install() {
+                tracing::error!(%error, ?before, "cannot restore a signal's handler");
+            }
+        }
+        if let Some(handle) = self.handle.take() {
+            handle.close();
+        }
+        // `signals` first: with it goes the way to `errands`.
+        for thread in self.threads.drain(..).rev() {
+            // A panic of theirs was caught and said within.
+            let _ = thread.join();
+        }
+        INSTALLED.store(false, Ordering::Release);
+    }
+}
+
+/// What the thread `signals` does.
+struct Taker {
+    shutdown: ShutdownCoordinator,
+    errands: Sender<Errand>,
+    last_resort: Box<dyn Fn() + Send>,
+    forced: Option<Instant>,
+}
+
+impl Taker {
+    fn take(&mut self, signal: i32) {
+        match signal {
+            SIGTERM | SIGINT => self.end(signal),
+            // The thread lives as long as this one.
+            SIGHUP => drop(self.errands.send(Errand::Reload)),
+            SIGUSR1 => drop(self.errands.send(Errand::Dump)),
+            SIGCHLD => drop(self.shutdown.children().reap()),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, signal: i32) {
+        if self.shutdown.begin(Cause::Signal(signal)) {
+            return;
+        }
+        let debounce = self.shutdown.config().debounce();
+        match self.forced {
+            Some(at) if at.elapsed() >= debounce => {
+                emergency::say(emergency::THIRD);
+                (self.last_resort)();
+            }
+            Some(_) => {}
+            None => {
+                let acknowledged = self.shutdown.acknowledged();
+                if acknowledged.is_some_and(|since| since >= debounce) && self.shutdown.force() {
+                    emergency::say(emergency::SECOND);
+                    self.forced = Some(Instant::now());
+                }
+            }
+        }
+    }
+}
+
+fn run_errand(shutdown: &ShutdownCoordinator, errand: &Errand) {
+    match errand {
+        Errand::Reload => shutdown.reload(),
+        Errand::Dump => {
+            let line = format!("{}\n", shutdown.dump());
+            // Nobody reads it: there is nobody to tell that.
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The daemon's last words: what is said on standard error, and what is written as JSON.
+
+use std::fmt::Write as _;
+
+use onair_api::{
+    PartOutcome, PortSummary, SessionOutcome, SessionSummary, ShutdownSummary, ThreadSummary,
+};
+
+use super::exit::Exit;
+use super::sequence::Report;
+use crate::run::Outcome;
+
+/// Puts the summary of an outcome together.
+#[must_use]
+pub fn summary(outcome: Outcome) -> ShutdownSummary {
+    let exit = exit(&outcome);
+    let Outcome {
+        report,
+        sessions,
+        dataplane,
+    } = outcome;
+    let drained = sessions.unwrap_or_default();
+    let threads = report.threads.into_iter().map(|thread| ThreadSummary {
+        name: thread.name,
+        processed: thread.processed,
+        dropped_by_shutdown: thread.dropped_by_shutdown,
+        stopped: thread.is_stopped,
+        panic: thread.panic,
+    });
+    let ports = dataplane.map(|plane| plane.ports).unwrap_or_default();
+    let ports = ports.into_iter().map(|(name, counters)| PortSummary {
+        name,
+        counters: counters
+            .iter()
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect(),
+    });
+    ShutdownSummary {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        cause: report.cause.to_string(),
+        since: report.status.since,
+        us: u64::try_from(report.took.as_micros()).unwrap_or(u64::MAX),
+        forced: report.status.forced,
+        exit_status: exit.status(),
+        phases: report.status.phases,
+        parts: report.status.parts,
+        sessions: drained.sessions,
+        destroyed: drained.destroyed,
+        threads: threads.collect(),
+        ports: ports.collect(),
+        operations_refused: report.operations_refused,
+    }
+}
+
+/// The status that an outcome means: the gravest first.
+fn exit(outcome: &Outcome) -> Exit {
+    let report: &Report = &outcome.report;
+    let sessions = outcome.sessions.as_ref();
+    if report.status.forced {
+        Exit::Forced
+    } else if report.timed_out() {
+        Exit::TimedOut
+    } else if report.cause.is_failure() || report.troubled().next().is_some() {
+        Exit::Failed
+    } else if sessions.is_some_and(|it| it.abandoned().next().is_some()) {
+        Exit::InUse
+    } else {
+        Exit::Clean
+    }
+}
+
+/// The summary for people.
+#[must_use]
+pub fn text(summary: &ShutdownSummary) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write_all(&mut text, summary);
+    text
+}
+
+fn write_all(text: &mut String, summary: &ShutdownSummary) -> std::fmt::Result {
+    writeln!(
+        text,
+        "onaird {} (pid {}) ended: {}, {}, exit status {}",
+        summary.version,
+        summary.pid,
+        summary.cause,
+        time(summary.us),
+        summary.exit_status
+    )?;
+    write!(text, "  phases ")?;
+    for phase in &summary.phases {
+        if let Some(us) = phase.us {
+            write!(text, "  {} {}", phase.phase, time(us))?;
+        }
+    }
+    writeln!(text)?;
+    let count = |outcome| {
+        let sessions = summary.sessions.iter();
+        sessions.filter(|it| it.outcome == outcome).count()
+    };
+    writeln!(
+        text,
+        "  sessions  {} destroyed, {} evicted, {} quarantined, {} abandoned; {} destroyed in all",
+        count(SessionOutcome::Destroyed),
+        count(SessionOutcome::Evicted),
+        count(SessionOutcome::Quarantined),
+        count(SessionOutcome::Abandoned),
+        summary.destroyed
+    )?;
+    for session in &summary.sessions {
+        write_session(text, session)?;
+    }
+    writeln!(text, "  threads")?;
+    for thread in &summary.threads {
+        write_thread(text, thread)?;
+    }
+    for port in &summary.ports {
+        write!(text, "  port {}", port.name)?;
+        for (name, value) in port.counters.iter().filter(|(_, value)| **value > 0) {
+            write!(text, "  {name} {value}")?;
+        }
+        writeln!(text)?;
+    }
+    writeln!(text, "  parts")?;
+    for part in &summary.parts {
+        write!(
+            text,
+            "    {:<20} {:<9} {:>10}  {}",
+            part.name,
+            part.outcome.as_str(),
+            time(part.us),
+            part.phase
+        )?;
+        match &part.detail {
+            Some(detail) => writeln!(text, "  {detail}")?,
+            None => writeln!(text)?,
+        }
+    }
+    if summary.operations_refused > 0 {
+        let count = summary.operations_refused;
+        writeln!(text, "  requests  {count} came too late")?;
+    }
+    write_troubles(text, summary)
+}
+
+fn write_session(text: &mut String, session: &SessionSummary) -> std::fmt::Result {
+    write!(
+        text,
+        "    {:<20} {:<9} {:<7} frames {}  packets {}  bytes {}",
+        session.name.as_str(),
+        session.outcome.as_str(),
+        session.direction.to_string(),
+        session.frames,
+        session.packets,
+        session.bytes
+    )?;
+    for (reason, count) in &session.drops {
+        write!(text, "  {reason} {count}")?;
+    }
+    writeln!(text)
+}
+
+fn write_thread(text: &mut String, thread: &ThreadSummary) -> std::fmt::Result {
+    write!(
+        text,
+        "    {:<20} {:<9} processed {}  dropped_by_shutdown {}",
+        thread.name,
+        if thread.stopped { "ended" } else { "runs on" },
+        thread.processed,
+        thread.dropped_by_shutdown
+    )?;
+    match &thread.panic {
+        Some(panic) => writeln!(text, "  panicked: {panic}"),
+        None => writeln!(text),
+    }
+}
+
+/// What went wrong, and who was in the way, at the very end, where it is read.
+fn write_troubles(text: &mut String, summary: &ShutdownSummary) -> std::fmt::Result {
+    for part in &summary.parts {
+        let what = match part.outcome {
+            PartOutcome::Done => continue,
+            PartOutcome::Failed => "failed",
+            PartOutcome::Panicked => "panicked",
+            PartOutcome::TimedOut => "did not end in its time and was left behind",
+            PartOutcome::Forced => "was left behind because a second signal came",
+        };
+        writeln!(text, "  ! {} {what}", part.name)?;
+    }
+    for session in &summary.sessions {
+        let what = match session.outcome {
+            SessionOutcome::Destroyed => continue,
+            SessionOutcome::Evicted => "was still in use: its users were cut off",
+            SessionOutcome::Quarantined => "was still in use: it was set aside",
+            SessionOutcome::Abandoned => "was still in use: it was left",
+        };
+        writeln!(text, "  ! session {} {what}", session.name)?;
+        for blocker in &session.blockers {
+            let pid = blocker.pid;
+            write!(text, "      process {pid} ({})", blocker.command)?;
+            if let Some(tid) = blocker.tid {
+                write!(text, ", thread {tid} ({})", blocker.thread)?;
+            }
+            match blocker.held_frames.len() {
+                0 => writeln!(text)?,
+                frames => writeln!(text, ", holds {frames} frames")?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A time as people read it.
+fn time(us: u64) -> String {
+    match us {
+        0..1000 => format!("{us} µs"),
+        1000..1_000_000 => format!("{}.{} ms", us / 1000, us / 100 % 10),
+        _ => format!("{}.{:02} s", us / 1_000_000, us / 10_000 % 100),
+    }
+}

@@ -1,0 +1,159 @@
+//! A timer that ends something, unless it is cancelled first.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+/// Calls a function once, after a time, on a thread of its own. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DurationTimer(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Waiting,
+    Cancelled,
+    Expired,
+}
+
+impl DurationTimer {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// The kernel's: no thread.
+    pub fn start(
+        duration: Duration,
+        expired: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let timer = Self(Arc::default());
+        let shared = Arc::clone(&timer.0);
+        let deadline = Instant::now().checked_add(duration);
+        Builder::new().name("duration".into()).spawn(move || {
+            if shared.wait(deadline) {
+                expired();
+            }
+        })?;
+        Ok(timer)
+    }
+
+    /// From here on it does not expire. Whether it had not.
+    pub fn cancel(&self) -> bool {
+        let mut state = self.0.lock();
+        if *state == State::Waiting {
+            *state = State::Cancelled;
+            self.0.changed.notify_all();
+        }
+        *state == State::Cancelled
+    }
+
+    /// Whether its time has passed before it was cancelled.
+    #[must_use]
+    pub fn has_expired(&self) -> bool {
+        *self.0.lock() == State::Expired
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics with it locked.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the time passed. A deadline beyond the clock never comes.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut state = self.lock();
+        loop {
+            if *state == State::Cancelled {
+                return false;
+            }
+            let left = match deadline {
+                Some(at) => at.saturating_duration_since(Instant::now()),
+                None => Duration::from_secs(3600),
+            };
+            if left.is_zero() {
+                *state = State::Expired;
+                return true;
+            }
+            let woken = self.changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+
+    use super::*;
+    use crate::shutdown::{Cause, ShutdownConfig, ShutdownCoordinator};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A coordinator that a timer ends after `duration`, as `--duration` does; and what hears of
+    /// the end of the timer's thread.
+    fn timed(
+        duration: Duration,
+    ) -> (
+        ShutdownCoordinator,
+        DurationTimer,
+        std::sync::mpsc::Receiver<bool>,
+    ) {
+        let shutdown = ShutdownCoordinator::new(ShutdownConfig::default()).unwrap();
+        let (tell, expired) = channel();
+        let end = shutdown.clone();
+        let timer = DurationTimer::start(duration, move || {
+            tell.send(end.begin(Cause::Duration(duration))).unwrap();
+        })
+        .unwrap();
+        let own = timer.clone();
+        shutdown.register_shutdown_notification("duration timer", move || {
+            own.cancel();
+        });
+        (shutdown, timer, expired)
+    }
+
+    #[test]
+    fn timer__shutdown__then_cancelled() {
+        let (shutdown, timer, expired) = timed(Duration::from_secs(3600));
+        shutdown.begin(Cause::Signal(15));
+        shutdown.run();
+        // Its thread is gone, and has not called the function.
+        let end = expired.recv_timeout(PATIENCE);
+        assert_eq!(end, Err(RecvTimeoutError::Disconnected));
+        assert!(!timer.has_expired());
+    }
+
+    #[test]
+    fn timer__expire_during_shutdown__then_ignored() {
+        let (shutdown, timer, expired) = timed(Duration::from_millis(20));
+        // Before anybody cancels the timer.
+        shutdown.begin(Cause::Signal(15));
+        assert_eq!(expired.recv_timeout(PATIENCE), Ok(false));
+        assert!(timer.has_expired() && !timer.cancel());
+        assert_eq!(shutdown.run().cause, Cause::Signal(15));
+    }
+
+    #[test]
+    fn timer__cancel__then_stops_immediately() {
+        let (_shutdown, timer, expired) = timed(Duration::from_secs(3600));
+        assert!(timer.cancel());
+        let end = expired.recv_timeout(PATIENCE);
+        assert_eq!(end, Err(RecvTimeoutError::Disconnected));
+        assert!(timer.cancel(), "a second time changes nothing");
+    }
+
+    #[test]
+    fn timer__expires__then_the_daemon_is_asked_to_end() {
+        let duration = Duration::from_millis(1);
+        let (shutdown, _, expired) = timed(duration);
+        assert_eq!(expired.recv_timeout(PATIENCE), Ok(true));
+        assert_eq!(shutdown.run().cause, Cause::Duration(duration));
+    }
+}
