@@ -129,10 +129,15 @@ fn shutdown_summary__stats__then_accurate() -> Result<()> {
     assert!(source.packets >= cam.packets);
     let poller = summary.threads.iter().find(|it| it.name.contains("p0"));
     let poller = poller.context("the poller")?;
-    assert_eq!(port("b", "rx_packets"), poller.processed, "{summary:#?}");
+    let packets = |name: &str| port(name, "rx_packets") + port(name, "tx_packets");
+    assert_eq!(
+        packets("a") + packets("b"),
+        poller.processed,
+        "{summary:#?}"
+    );
     let unclaimed = port("b", "rx_no_session") + port("b", "rx_other");
     assert_eq!(
-        cam.packets + unclaimed + poller.dropped_by_shutdown + port("b", "rx_arp"),
+        cam.packets + unclaimed + poller.dropped_by_shutdown + port("b", "arp_answered"),
         port("b", "rx_packets"),
         "{summary:#?}"
     );

@@ -167,7 +167,8 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunE
             .map_err(system("cannot poll the control socket"))?;
         (http_listener, http.file, attach, metrics)
     };
-    let dataplane = Dataplane::start(dataplane_config(&config)?).map_err(Box::new)?;
+    let dataplane =
+        Dataplane::start(dataplane_config(&config)?, shutdown.threads()).map_err(Box::new)?;
     resources.note()?;
     let (probe, events) = ProbeLink::start(&config);
     let authority = Authority {
@@ -322,10 +323,14 @@ fn register_shelf(shutdown: &ShutdownCoordinator, shelf: &Shelf, result: Left<da
         Ok(())
     });
     let dataplane = shelf.dataplane.clone();
-    shutdown.register_cleanup("pollers and ports", order::DATAPLANE, move |_| {
-        let summary = dataplane.take().ok_or(KEPT)?.shutdown();
+    let threads = shutdown.threads().clone();
+    shutdown.register_cleanup("pollers and ports", order::DATAPLANE, move |waiting| {
+        let dataplane = dataplane.take().ok_or(KEPT)?;
+        // Half of the time is left for the ports.
+        let flushed = dataplane.flush(&threads, waiting.left() / 2);
+        let summary = dataplane.shutdown();
         result.put(summary.map_err(|error| chain(&error))?);
-        Ok(())
+        flushed.map_err(|late| format!("buffers that were not empty: {late}"))
     });
     let probe = shelf.probe.clone();
     shutdown.register_cleanup("probe", order::PROBE, move |_| {

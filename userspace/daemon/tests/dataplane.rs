@@ -24,9 +24,10 @@ use onair_ipc::message::Attached;
 use onair_media::pattern::{PatternWriter, verify};
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onaird::dataplane::{
-    Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, PollerEvent, PollerSpec,
-    PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats, StartRefusal,
+    Command, Dataplane, DataplaneConfig, Errand, EventReceiver, FrameSource, Idle, PollerEvent,
+    PollerSpec, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats, StartRefusal,
 };
+use onaird::shutdown::ThreadRegistry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 const A: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
@@ -48,6 +49,7 @@ fn geometry(frames: u32) -> Geometry {
 /// The plane, its events in order, and numbers for attachments.
 struct Rig {
     plane: Dataplane,
+    threads: ThreadRegistry,
     events: EventReceiver,
     seen: VecDeque<PollerEvent>,
     attachments: u64,
@@ -62,32 +64,39 @@ struct Client {
 
 impl Rig {
     fn start() -> Self {
-        let port = |name: &str, address| PortSpec {
+        let port = |name: &str, address, wire: &str, poller| PortSpec {
             name: name.into(),
-            device: format!("ring:wire:{name}"),
+            device: format!("ring:{wire}"),
             netns: None,
             address: (address, 24),
-            poller: 0,
+            poller,
         };
-        let plane = Dataplane::start(DataplaneConfig {
+        let poller = |name: &str| PollerSpec {
+            name: name.into(),
+            core: 0,
+            idle: Idle::Adaptive,
+            rest: Rest::default(),
+        };
+        let threads = ThreadRegistry::default();
+        let config = DataplaneConfig {
             eal: EalConfig {
                 hugepages: Hugepages::Never,
                 memory_mb: 128,
                 ..EalConfig::default()
             },
-            ports: vec![port("a", A), port("b", B)],
-            pollers: vec![PollerSpec {
-                name: "p0".into(),
-                core: 0,
-                idle: Idle::Adaptive,
-                rest: Rest::default(),
-            }],
+            ports: vec![
+                port("a", A, "wire:a", 0),
+                port("b", B, "wire:b", 0),
+                port("c", Ipv4Addr::new(10, 9, 1, 2), "other:b", 1),
+            ],
+            pollers: vec![poller("p0"), poller("p1")],
             port_busy: Duration::ZERO,
-        })
-        .unwrap();
+        };
+        let plane = Dataplane::start(config, &threads).unwrap();
         let events = plane.events();
         Self {
             plane,
+            threads,
             events,
             seen: VecDeque::new(),
             attachments: 0,
@@ -266,7 +275,7 @@ fn wait(stats: &SessionStats, what: &str, reached: impl Fn(&SessionStats) -> boo
 #[test]
 fn dataplane__over_a_wire_in_one_process__then_each_scenario_holds() {
     let mut rig = Rig::start();
-    assert_eq!(rig.plane.ports().len(), 2);
+    assert_eq!(rig.plane.ports().len(), 3);
     pattern__sent_and_received__then_each_frame_verified_and_none_lost(&mut rig);
     session__stopped_and_started_again__then_goes_on_at_a_frame_boundary(&mut rig);
     session__stopped_while_packets_pour_in__then_handed_back_and_no_frame_leaks(&mut rig);
@@ -277,17 +286,96 @@ fn dataplane__over_a_wire_in_one_process__then_each_scenario_holds() {
     sender__nobody_answers_arp__then_silent_and_handed_back(&mut rig);
     session__cannot_start__then_refused_with_the_runtime(&mut rig);
     poller__idle_sessions__then_sleeps(&mut rig);
+    poller__panics__then_told_and_its_sessions_come_back_and_the_others_go_on(&mut rig);
+    pollers__flushed_and_told_to_accept_no_more__then_buffers_empty_and_packets_counted(&mut rig);
 
     let (runtime, _frames) = receive(99, 6000, 1);
     rig.send(Command::Start(Box::new(runtime)));
     let events = rig.plane.events();
     let summary = rig.plane.shutdown().unwrap();
-    assert!(summary.ports.iter().all(|(_, port)| port.rx_packets > 0));
+    assert!(
+        summary.ports[..2]
+            .iter()
+            .all(|(_, port)| port.rx_packets > 0)
+    );
+    assert!(rig.threads.all_stopped());
     let back = std::iter::from_fn(|| events.pop());
     assert!(
         back.into_iter()
             .any(|event| matches!(event, PollerEvent::HandedBack(it) if it.session() == 99))
     );
+}
+
+fn poller__panics__then_told_and_its_sessions_come_back_and_the_others_go_on(rig: &mut Rig) {
+    let config = ReceiveConfig {
+        port: "c".into(),
+        destination: SocketAddrV4::new(Ipv4Addr::new(10, 9, 1, 2), 5004),
+        source: None,
+        payload_type: 96,
+        format: format(),
+        timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
+        max_attachments: 1,
+    };
+    let frames = FrameMemory::create(geometry(4), true).unwrap();
+    let runtime = Runtime::receive(70, config, frames).unwrap();
+    let to_p1 = |command| rig.plane.send(1, command);
+    to_p1(Command::Start(Box::new(runtime))).unwrap();
+    to_p1(Command::Run(Errand::new(|| panic!("on purpose")))).unwrap();
+    let message = rig.event("the death", |event| match event {
+        PollerEvent::Died { poller: 1, message } => Ok(message),
+        other => Err(other),
+    });
+    assert_eq!(message, "on purpose");
+    rig.event("the session", |event| match event {
+        PollerEvent::HandedBack(it) if it.session() == 70 => Ok(()),
+        other => Err(other),
+    });
+    let late = rig.plane.send(1, Command::Quiesce(70));
+    assert!(late.is_err(), "it takes no more");
+    rig.threads.threads()[1]
+        .wait_stopped(Instant::now() + PATIENCE)
+        .unwrap();
+    let reports = rig.threads.reports();
+    assert_eq!(reports[1].panic.as_deref(), Some("on purpose"));
+    assert!(!reports[0].is_stopped);
+}
+
+fn pollers__flushed_and_told_to_accept_no_more__then_buffers_empty_and_packets_counted(
+    rig: &mut Rig,
+) {
+    let (runtime, _frames) = receive(71, 5004, 1);
+    let stats = Arc::clone(runtime.stats());
+    rig.send(Command::Start(Box::new(runtime)));
+    rig.send(Command::Start(Box::new(send(
+        72,
+        5004,
+        FrameSource::Pattern,
+    ))));
+    wait(&stats, "some packets", |it| it.snapshot().packets > 0);
+    // The dead one has no buffers any more.
+    rig.plane.flush(&rig.threads, PATIENCE).unwrap();
+    rig.threads.stop_accepting();
+    let state = rig.threads.threads().remove(0);
+    let deadline = Instant::now() + PATIENCE;
+    while state.report().dropped_by_shutdown == 0 {
+        assert!(Instant::now() < deadline, "nothing is dropped");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    rig.plane.flush(&rig.threads, PATIENCE).unwrap();
+    let before = stats.snapshot().packets;
+    let dropped = state.report().dropped_by_shutdown;
+    while state.report().dropped_by_shutdown < dropped + 100 {
+        assert!(Instant::now() < deadline, "nothing more is dropped");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(
+        stats.snapshot().packets,
+        before,
+        "the session gets none of them"
+    );
+    assert!(state.report().processed > 0);
+    rig.stop(72);
+    rig.stop(71);
 }
 
 fn pattern__sent_and_received__then_each_frame_verified_and_none_lost(rig: &mut Rig) {

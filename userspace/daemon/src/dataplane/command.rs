@@ -20,9 +20,31 @@ const COMMANDS: usize = 1024;
 /// Events that may wait for the control thread, of all pollers.
 const EVENTS: usize = 4096;
 
+/// Something that a poller does between two turns.
+pub struct Errand(Box<dyn FnOnce() + Send>);
+
+impl Errand {
+    /// It must not block: packets wait for it. If it panics, the poller dies of it.
+    pub fn new(run: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(run))
+    }
+
+    pub(super) fn run(self) {
+        (self.0)();
+    }
+}
+
+impl std::fmt::Debug for Errand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Errand")
+    }
+}
+
 /// What a poller is told.
 #[derive(Debug)]
 pub enum Command {
+    /// Do this. Nothing follows.
+    Run(Errand),
     /// Run this session. Answered by [`PollerEvent::Refused`] if that cannot be, else not.
     Start(Box<Runtime>),
     /// Stop this session; [`PollerEvent::HandedBack`] follows, for a send session after what was
@@ -178,6 +200,16 @@ impl Inbox {
         }
         ring(&self.bell);
         Ok(())
+    }
+
+    /// Commands that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Wakes the poller.
+    pub(super) fn wake(&self) {
+        ring(&self.bell);
     }
 
     /// Control thread: the poller ends after this turn.

@@ -23,7 +23,7 @@ mod sessions;
 mod stats;
 
 pub use attachment::{AttachRefusal, Evicted};
-pub use command::{Command, EventReceiver, PollerEvent};
+pub use command::{Command, Errand, EventReceiver, PollerEvent};
 pub use config::{DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortSpec, Rest};
 pub use plane::{Dataplane, Summary};
 pub use receive::{ReceiveConfig, SourceFilter};

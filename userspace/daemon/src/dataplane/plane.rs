@@ -12,6 +12,7 @@ use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortSpec};
 use super::poller::PollerHandle;
 use super::port::PollerPort;
 use super::stats::{PollerSnapshot, PortCounters, PortSnapshot};
+use crate::shutdown::{Late, ThreadRegistry};
 
 /// Ports and pollers, from their start to their end.
 ///
@@ -49,7 +50,10 @@ impl Dataplane {
     ///
     /// # Errors
     /// [`DataplaneError`]; ports that were opened are closed then, and pollers ended.
-    pub fn start(config: DataplaneConfig) -> Result<Self, DataplaneError> {
+    pub fn start(
+        config: DataplaneConfig,
+        threads: &ThreadRegistry,
+    ) -> Result<Self, DataplaneError> {
         check(&config)?;
         let events = Events::new().map_err(|source| DataplaneError::System {
             what: "make an eventfd",
@@ -71,9 +75,9 @@ impl Dataplane {
         for (index, spec) in config.pollers.iter().enumerate() {
             let ports = plane.poller_ports(index);
             let outbox = Outbox::new(Arc::clone(&plane.events));
-            plane
-                .pollers
-                .push(PollerHandle::start(&eal, index, spec, ports, outbox)?);
+            plane.pollers.push(PollerHandle::start(
+                &eal, index, spec, ports, outbox, threads,
+            )?);
         }
         Ok(plane)
     }
@@ -159,6 +163,16 @@ impl Dataplane {
     #[must_use]
     pub fn events(&self) -> EventReceiver {
         EventReceiver(Arc::clone(&self.events))
+    }
+
+    /// Has each poller empty its buffers onto the wire, and waits for that.
+    ///
+    /// # Errors
+    /// [`Late`]: those whose buffers were not empty after `timeout`.
+    pub fn flush(&self, threads: &ThreadRegistry, timeout: Duration) -> Result<(), Late> {
+        let wake = || self.pollers.iter().for_each(|poller| poller.inbox.wake());
+        let names = self.pollers.iter().map(|poller| poller.name.as_str());
+        threads.flush(names, timeout, wake).map(drop)
     }
 
     /// Ends the pollers, closes the ports, cleans DPDK up. Sessions that still run are handed back

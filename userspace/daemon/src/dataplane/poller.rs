@@ -16,6 +16,7 @@ use super::port::PollerPort;
 use super::priority;
 use super::sessions::Sessions;
 use super::stats::PollerCounters;
+use crate::shutdown::{ThreadRegistry, WorkerGuard};
 
 /// Commands that are taken in one turn: packets come too.
 const COMMANDS_A_TURN: usize = 16;
@@ -29,6 +30,7 @@ const LAST_TRIES: u32 = 1000;
 pub(super) struct PollerHandle {
     pub(super) inbox: Arc<Inbox>,
     pub(super) counters: Arc<PollerCounters>,
+    pub(super) name: String,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -40,10 +42,13 @@ impl PollerHandle {
         spec: &PollerSpec,
         ports: Vec<PollerPort>,
         outbox: Outbox,
+        threads: &ThreadRegistry,
     ) -> Result<Self, DataplaneError> {
         let system = |what| move |source| DataplaneError::System { what, source };
         let inbox = Arc::new(Inbox::new().map_err(system("make an eventfd"))?);
         let counters = Arc::new(PollerCounters::default());
+        let name = format!("onair-{}", spec.name);
+        let worker = threads.register(&name);
         let sees_packets = ports.iter().all(|port| port.receive.wait_fd().is_some());
         let poller = Poller {
             index,
@@ -53,12 +58,12 @@ impl PollerHandle {
             outbox,
             idler: Idler::new(spec.idle, spec.rest, sees_packets),
             counters: Arc::clone(&counters),
+            worker,
         };
         let (ready, started) = mpsc::channel();
         let (eal, core) = (Arc::clone(eal), spec.core);
-        let name = format!("onair-{}", spec.name);
         let thread = thread::Builder::new()
-            .name(name)
+            .name(name.clone())
             .spawn(move || poller.live(&eal, core, &ready))
             .map_err(system("start a thread"))?;
         let reason = match started.recv() {
@@ -66,6 +71,7 @@ impl PollerHandle {
                 return Ok(Self {
                     inbox,
                     counters,
+                    name,
                     thread: Some(thread),
                 });
             }
@@ -97,6 +103,7 @@ struct Poller {
     outbox: Outbox,
     idler: Idler,
     counters: Arc<PollerCounters>,
+    worker: WorkerGuard,
 }
 
 impl Poller {
@@ -112,9 +119,11 @@ impl Poller {
         let _ = ready.send(Ok(()));
         let result = catch_unwind(AssertUnwindSafe(|| self.run()));
         if let Err(panic) = result {
+            let message = crate::shutdown::message(&*panic);
+            self.worker.note_panic(&message);
             self.outbox.push(PollerEvent::Died {
                 poller: self.index,
-                message: crate::shutdown::message(&*panic),
+                message,
             });
         }
         self.end();
@@ -127,9 +136,20 @@ impl Poller {
         while !self.inbox.is_stopping() {
             let now_ns = monotonic_ns();
             let mut worked = self.obey(now_ns);
+            let accepting = self.worker.is_accepting();
+            let mut dropped = 0;
             for (index, port) in self.ports.iter_mut().enumerate() {
                 let sessions = &mut self.sessions;
-                worked |= port.poll(now_ns, |datagram| sessions.deliver(index, datagram, now_ns));
+                worked |= port.poll(now_ns, |datagram| {
+                    if accepting {
+                        return sessions.deliver(index, datagram, now_ns);
+                    }
+                    dropped += 1;
+                    true
+                });
+            }
+            if dropped > 0 {
+                self.worker.count_dropped(dropped);
             }
             worked |= self
                 .sessions
@@ -142,7 +162,12 @@ impl Poller {
                 port.transmit.flush();
             }
             self.counters.turns.add(1);
+            if self.worker.is_flush_wanted() {
+                let left = self.backlog();
+                self.worker.flush_progress(left);
+            }
             if worked {
+                self.worker.set_processed(self.packets());
                 self.counters.turns_busy.add(1);
                 self.idler.worked(now_ns);
             } else {
@@ -171,6 +196,7 @@ impl Poller {
                         outbox.push(PollerEvent::Refused { runtime, reason });
                     }
                 }
+                Command::Run(errand) => errand.run(),
                 Command::Quiesce(session) => sessions.quiesce(session, now_ns),
                 Command::Attach {
                     session,
@@ -201,6 +227,22 @@ impl Poller {
             self.counters.sessions.set(self.sessions.len() as u64);
         }
         obeyed
+    }
+
+    /// Packets that were taken from its ports and given to them.
+    fn packets(&self) -> u64 {
+        let counted = self.ports.iter().map(|port| {
+            let counters = &port.counters;
+            counters.rx_packets.get() + counters.tx_packets.get()
+        });
+        counted.sum()
+    }
+
+    /// What waits in its buffers: commands, packets that the ports have not taken, events.
+    fn backlog(&mut self) -> u64 {
+        let stuck = self.ports.iter().filter(|port| port.transmit.is_stuck());
+        let packets = stuck.count() as u64;
+        self.inbox.waiting() as u64 + packets + u64::from(!self.outbox.flush())
     }
 
     fn rest(&mut self, now_ns: u64) {
@@ -250,6 +292,7 @@ impl Poller {
         while self.obey(now_ns) {}
         self.sessions.evacuate(&mut self.ports, &mut self.outbox);
         self.counters.sessions.set(0);
+        self.worker.set_processed(self.packets());
         for _ in 0..LAST_TRIES {
             if self.outbox.flush() {
                 return;

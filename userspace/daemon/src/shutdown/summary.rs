@@ -220,3 +220,57 @@ fn time(us: u64) -> String {
         _ => format!("{}.{:02} s", us / 1_000_000, us / 10_000 % 100),
     }
 }
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use onair_api::ShutdownSummary;
+
+    use super::*;
+
+    fn example() -> ShutdownSummary {
+        let json = serde_json::json!({
+            "version": "0.1.0", "pid": 7, "cause": "SIGTERM", "since": null, "us": 1_234_567,
+            "forced": false, "exit_status": 7, "destroyed": 3, "operations_refused": 2,
+            "phases": [
+                {"phase": "stop_accepting", "at": "2026-11-20T08:00:00Z", "us": 90},
+                {"phase": "draining", "at": "2026-11-20T08:00:00Z", "us": 12_300},
+                {"phase": "shutdown", "at": "2026-11-20T08:00:01Z"}],
+            "parts": [
+                {"name": "sessions", "phase": "draining", "outcome": "done", "us": 12_200},
+                {"name": "probe", "phase": "cleanup", "outcome": "timed_out", "us": 5_000_000}],
+            "sessions": [
+                {"id": "0000000100000001", "name": "cam", "direction": "receive",
+                 "outcome": "abandoned", "frames": 10, "packets": 900, "bytes": 1000,
+                 "drops": {"frames_dropped_stop": 1},
+                 "blockers": [{"pid": 42, "tid": 43, "command": "viewer", "thread": "main",
+                    "attachment": 1, "kind": "holding", "held_frames": [{"frame": 3, "age_ms": 1}],
+                    "seen_by": ["W1"]}]}],
+            "threads": [{"name": "onair-p0", "processed": 905, "dropped_by_shutdown": 5,
+                "stopped": true, "panic": "on purpose"}],
+            "ports": [{"name": "b", "counters": {"rx_packets": 905, "rx_other": 0}}]
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn shutdown_summary__print__then_correct_format() {
+        let expected = "\
+onaird 0.1.0 (pid 7) ended: SIGTERM, 1.23 s, exit status 7
+  phases   stop_accepting 90 µs  draining 12.3 ms
+  sessions  0 destroyed, 0 evicted, 0 quarantined, 1 abandoned; 3 destroyed in all
+    cam                  abandoned receive frames 10  packets 900  bytes 1000  frames_dropped_stop 1
+  threads
+    onair-p0             ended     processed 905  dropped_by_shutdown 5  panicked: on purpose
+  port b  rx_packets 905
+  parts
+    sessions             done         12.2 ms  draining
+    probe                timed_out     5.00 s  cleanup
+  requests  2 came too late
+  ! probe did not end in its time and was left behind
+  ! session cam was still in use: it was left
+      process 42 (viewer), thread 43 (main), holds 1 frames
+";
+        assert_eq!(text(&example()), expected);
+    }
+}

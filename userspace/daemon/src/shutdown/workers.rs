@@ -186,6 +186,12 @@ impl WorkerGuard {
         add(&self.state.processed, more);
     }
 
+    /// What was processed, where that is counted elsewhere.
+    #[inline]
+    pub fn set_processed(&self, total: u64) {
+        self.state.processed.store(total, Ordering::Relaxed);
+    }
+
     /// Counts what was dropped because the shutdown had begun.
     #[inline]
     pub fn count_dropped(&self, more: u64) {
@@ -284,13 +290,23 @@ impl ThreadRegistry {
     /// # Errors
     /// [`Late`] with those whose buffers are not empty after `timeout`.
     pub fn flush_all(&self, timeout: Duration, wake: impl FnOnce()) -> Result<Vec<Flushed>, Late> {
-        let deadline = Instant::now() + timeout;
+        flush(self.threads(), timeout, wake)
+    }
+
+    /// [`Self::flush_all`] for the workers of these names.
+    ///
+    /// # Errors
+    /// As [`Self::flush_all`].
+    pub fn flush<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str>,
+        timeout: Duration,
+        wake: impl FnOnce(),
+    ) -> Result<Vec<Flushed>, Late> {
+        let names: Vec<&str> = names.collect();
         let mut threads = self.threads();
-        threads.retain(|thread| !thread.is_stopped());
-        let numbers: Vec<u64> = threads.iter().map(|it| it.request_flush()).collect();
-        wake();
-        let waits = threads.iter().zip(numbers);
-        collect(waits.map(|(thread, number)| thread.wait_flushed(number, deadline)))
+        threads.retain(|thread| names.contains(&thread.name()));
+        flush(threads, timeout, wake)
     }
 
     /// Every worker's counters.
@@ -303,6 +319,19 @@ impl ThreadRegistry {
         // No code panics with it locked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn flush(
+    mut threads: Vec<Arc<ThreadState>>,
+    timeout: Duration,
+    wake: impl FnOnce(),
+) -> Result<Vec<Flushed>, Late> {
+    let deadline = Instant::now() + timeout;
+    threads.retain(|thread| !thread.is_stopped());
+    let numbers: Vec<u64> = threads.iter().map(|it| it.request_flush()).collect();
+    wake();
+    let waits = threads.iter().zip(numbers);
+    collect(waits.map(|(thread, number)| thread.wait_flushed(number, deadline)))
 }
 
 /// All results, or everyone who was late.

@@ -10,6 +10,7 @@ use crate::control::action::Caller;
 use crate::control::events::{Interest, LastSeen, Subscription};
 use crate::dataplane::PollerEvent;
 use crate::session::{Progress, Session};
+use crate::shutdown::{Cause, OnPollerDeath};
 
 impl Actor {
     pub(super) fn poller_events(&mut self) {
@@ -75,7 +76,10 @@ impl Actor {
                     });
                     self.follow(session, progress);
                 }
-                other => self.services.report(&other),
+                other => {
+                    self.services.report(&other);
+                    self.poller_died(&other);
+                }
             }
         }
         for runtime in self.services.take_bounced().into_iter().map(Box::new) {
@@ -108,6 +112,21 @@ impl Actor {
             kinds,
         };
         self.services.hub.subscribe(interest, after)
+    }
+
+    /// Without a poller the daemon goes on, or ends in order, as it is configured.
+    fn poller_died(&self, event: &PollerEvent) {
+        let PollerEvent::Died { poller, message } = event else {
+            return;
+        };
+        if self.shutdown.config().on_poller_death == OnPollerDeath::Drain {
+            let pollers = &self.services.config.poller;
+            let name = pollers.get(*poller).map_or("?", |it| it.name.as_str());
+            self.shutdown.begin(Cause::PartEnded {
+                part: format!("poller {name}"),
+                reason: message.clone(),
+            });
+        }
     }
 
     pub(super) fn probe_events(&mut self, events: &[ProbeEvent]) {
