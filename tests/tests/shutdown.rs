@@ -508,3 +508,39 @@ fn shutdown__memory_usage__then_no_leaks() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn policy__evict_and_quarantine__then_the_daemon_ends_clean_and_says_so() -> Result<()> {
+    for (policy, outcome) in [
+        ("evict", SessionOutcome::Evicted),
+        ("quarantine", SessionOutcome::Quarantined),
+    ] {
+        let mut rig = Rig::rings_with(|config| {
+            config.more =
+                format!("[shutdown]\npolicy = \"{policy}\"\n[timeouts]\ngraceful_ms = 500\n");
+        })?;
+        let mut control = rig.control()?;
+        let mut client = holding(&rig, &mut control)?;
+        client.freeze()?;
+        signal(&mut rig, Signal::TERM)?;
+        let (status, summary) = rig.daemon_ends()?;
+        assert_eq!(status, 0, "{policy}: {summary:#?}");
+        in_order(&summary);
+        let cam = summary.sessions.iter().find(|it| it.name.as_str() == "cam");
+        assert_eq!(cam.context("cam")?.outcome, outcome, "{summary:#?}");
+        client.thaw()?;
+        assert_eq!(client.errno("get 0")?, "ESTALE");
+        // Its certificate says what was done.
+        rig.start_daemon()?;
+        let mut control = rig.control()?;
+        let list: CertificateList = control.get("/v1/certificates")?.document()?;
+        let operation = list.certificates.iter().find(|it| it.name.as_str() == "cam");
+        let operation = operation.context("a certificate")?.operation;
+        let expected = match outcome {
+            SessionOutcome::Evicted => onair_api::Operation::Abort,
+            _ => onair_api::Operation::Quarantine,
+        };
+        assert_eq!(operation, expected);
+    }
+    Ok(())
+}
