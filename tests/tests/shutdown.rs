@@ -534,7 +534,10 @@ fn policy__evict_and_quarantine__then_the_daemon_ends_clean_and_says_so() -> Res
         rig.start_daemon()?;
         let mut control = rig.control()?;
         let list: CertificateList = control.get("/v1/certificates")?.document()?;
-        let operation = list.certificates.iter().find(|it| it.name.as_str() == "cam");
+        let operation = list
+            .certificates
+            .iter()
+            .find(|it| it.name.as_str() == "cam");
         let operation = operation.context("a certificate")?.operation;
         let expected = match outcome {
             SessionOutcome::Evicted => onair_api::Operation::Abort,
