@@ -267,7 +267,9 @@ fn certificate__probe_not_required__then_its_silence_is_allowed() {
         document["probe"] = json!({"mode": mode, "state": state, "reason": null,
             "canary_at": null, "files": []});
         document["readings"][2]["says"] = json!("not_applicable");
-        assert_eq!(failing(&sealed(document)), [""; 0]);
+        assert_eq!(failing(&sealed(document.clone())), [""; 0]);
+        document["readings"][0]["says"] = json!("not_applicable");
+        assert_eq!(failing(&sealed(document)), ["slots"]);
     }
 }
 
