@@ -133,6 +133,13 @@ impl Puppet {
         self.actor.event(event, Deadline::after(PATIENCE))
     }
 
+    /// A line with this `"event"` that has been said already; none if there is none.
+    pub fn event_now(&mut self, event: &str) -> Option<Value> {
+        self.actor
+            .event(event, Deadline::after(Duration::ZERO))
+            .ok()
+    }
+
     /// Starts `count` threads that each call `buffer_get` without a time-out until it returns an
     /// error, and gives their tids once the kernel says that all of them sleep.
     ///

@@ -171,6 +171,7 @@ fn clients__killed_at_each_point_and_at_any_instant__then_nobody_else_notices_an
         let killed = dead.iter().filter(|death| death.end == End::Killed).count();
         all.frames += outcome.frames;
         all.agreed += outcome.agreed;
+        all.by_own_probe += outcome.by_own_probe;
         all.reconciled += outcome.reconciled;
         println!(
             "{:6.1} s: {killed} of {} killed, {outcome:?}",
@@ -189,6 +190,10 @@ fn clients__killed_at_each_point_and_at_any_instant__then_nobody_else_notices_an
         "{:5}  in all, {all:?}, {:.1} s",
         plan.len(),
         began.elapsed().as_secs_f64()
+    );
+    ensure!(
+        all.by_own_probe > 0,
+        "onair-waiters saw nobody by its own probe"
     );
     rig.stop_daemon()
 }

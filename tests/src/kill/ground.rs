@@ -64,6 +64,8 @@ pub struct Outcome {
     pub frames: u64,
     /// Threads on which the three agreed, over all quiet moments.
     pub agreed: usize,
+    /// Quiet moments at which `onair-waiters` saw some of them by a probe of its own.
+    pub by_own_probe: usize,
     /// Frames that were settled for the dead.
     pub reconciled: u64,
 }
@@ -154,7 +156,8 @@ impl Ground {
         let filled = control.destroy_wait(FILL)?;
         drained(control, FILLED, &mut self.filled)?;
 
-        outcome.agreed = self.quiet(rig, control, tool, &mut deaths, number)?;
+        (outcome.agreed, outcome.by_own_probe) =
+            self.quiet(rig, control, tool, &mut deaths, number)?;
 
         let frames = ended(control, FRAMES, &mut self.frames)?;
         let pulses = ended(control, PULSES, &mut self.pulses)?;
@@ -204,7 +207,7 @@ impl Ground {
         tool: &mut Watchers,
         deaths: &mut Vec<Death>,
         number: usize,
-    ) -> Result<usize> {
+    ) -> Result<(usize, usize)> {
         let mut waiters: Vec<Victim> = (number..number + WAITERS)
             .map(|number| Victim::start(rig.stage(), number, Role::Wait, &BLOCKED, THREADS, None))
             .collect::<Result<_>>()?;
@@ -217,8 +220,11 @@ impl Ground {
         // From now on the tool's own probe has seen them begin to wait.
         self.sitter.say("pulse")?;
         let count = others + WAITERS * THREADS;
-        three_agree(control, tool, &BLOCKED, &pids(&waiters), count)?;
-        let mut agreed = count;
+        let mut agreed = 0;
+        let mut by_own_probe = 0;
+        let sources = three_agree(control, tool, &BLOCKED, &pids(&waiters), count)?;
+        agreed += count;
+        by_own_probe += usize::from(sources.contains("probe"));
 
         for mut victim in waiters.drain(..WAITERS / 2) {
             victim.kill()?;
@@ -231,8 +237,9 @@ impl Ground {
             });
         }
         let count = others + waiters.len() * THREADS;
-        three_agree(control, tool, &BLOCKED, &pids(&waiters), count)?;
+        let sources = three_agree(control, tool, &BLOCKED, &pids(&waiters), count)?;
         agreed += count;
+        by_own_probe += usize::from(sources.contains("probe"));
         for mut victim in waiters {
             victim.kill()?;
             victim.ended(Deadline::seconds(PATIENCE))?;
@@ -242,7 +249,7 @@ impl Ground {
                 ran: victim.ran(),
             });
         }
-        Ok(agreed)
+        Ok((agreed, by_own_probe))
     }
 }
 

@@ -1,9 +1,12 @@
 //! A client process that dies where it was told.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Config, Deadline, Running, Stage, output};
@@ -11,6 +14,9 @@ use onair_victim::{Books, Job, Ran, Role, Trap};
 use rustix::process::Signal;
 
 use crate::programs::program;
+
+/// How long a victim may take to come to a point.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `onair-victim`. It is killed when dropped.
 #[derive(Debug)]
@@ -90,15 +96,22 @@ impl Victim {
     /// Waits until its chosen thread stays at the label.
     ///
     /// # Errors
-    /// When it ends instead.
+    /// When it does not come there in time.
     pub fn stays_at(&mut self, label: &str) -> Result<()> {
-        let mut line = vec![0; label.len() + 1];
-        let out = self.running.child().stdout.as_mut().context("stdout")?;
-        out.read_exact(&mut line)
-            .with_context(|| format!("it ended before {label}"))?;
+        let out = self.running.child().stdout.take().context("stdout")?;
+        let (told, line) = channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            // An end without a line is an empty one.
+            let _ = BufReader::new(out).read_line(&mut line);
+            told.send(line)
+        });
+        let line = line
+            .recv_timeout(PATIENCE)
+            .with_context(|| format!("it did not come to {label} within {PATIENCE:?}"))?;
         ensure!(
-            line.strip_suffix(b"\n") == Some(label.as_bytes()),
-            "{line:?}"
+            line.trim_end() == label,
+            "it said {line:?} instead of {label}"
         );
         Ok(())
     }
@@ -109,6 +122,14 @@ impl Victim {
     /// What kill(2) fails with.
     pub fn kill(&mut self) -> Result<()> {
         self.running.signal(Signal::KILL)
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// What waitpid(2) fails with.
+    pub fn is_over(&mut self) -> Result<bool> {
+        Ok(self.running.ended()?.is_some())
     }
 
     /// Waits for its end.

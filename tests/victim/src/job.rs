@@ -28,7 +28,7 @@ pub struct Job {
 pub enum Role {
     /// Every call, for ever, from threads that each call in another way.
     Use,
-    /// Its only thread takes a frame and gives it back, for ever.
+    /// Its only thread takes a frame and gives it back, for ever, and pauses now and then.
     TakeAndPut,
     /// Every thread waits in `buffer_get`, after each stop again.
     Wait,

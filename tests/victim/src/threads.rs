@@ -33,7 +33,14 @@ impl Worker {
     fn round(&self, role: &Role) -> Result<(), Ended> {
         let may_pulse = *role == Role::Use;
         match role {
-            Role::TakeAndPut => return self.one(Timeout::NEVER),
+            Role::TakeAndPut => {
+                // What comes in the pause is taken without a wait; then it waits.
+                for _ in 0..6 {
+                    self.one(Timeout::NEVER)?;
+                }
+                std::thread::sleep(10 * PAUSE);
+                return Ok(());
+            }
             Role::Wait => return self.one(Timeout::NEVER),
             _ => {}
         }
