@@ -153,6 +153,7 @@ fn clients__killed_at_each_point_and_at_any_instant__then_nobody_else_notices_an
     let mut before = None;
     let mut table: BTreeMap<&str, usize> = BTreeMap::new();
     let mut all = Outcome::default();
+    let mut killed = 0;
     let mut number = 0;
     // A few deaths first, so that the daemon has opened what it opens once.
     let (warm, rest) = plan.split_at(LANES);
@@ -168,13 +169,14 @@ fn clients__killed_at_each_point_and_at_any_instant__then_nobody_else_notices_an
             dead.len(),
             points.len()
         );
-        let killed = dead.iter().filter(|death| death.end == End::Killed).count();
+        let killed_here = dead.iter().filter(|it| it.end == End::Killed).count();
+        killed += killed_here;
         all.frames += outcome.frames;
         all.agreed += outcome.agreed;
         all.by_own_probe += outcome.by_own_probe;
         all.reconciled += outcome.reconciled;
         println!(
-            "{:6.1} s: {killed} of {} killed, {outcome:?}",
+            "{:6.1} s: {killed_here} of {} killed, {outcome:?}",
             began.elapsed().as_secs_f64(),
             points.len(),
         );
@@ -187,10 +189,11 @@ fn clients__killed_at_each_point_and_at_any_instant__then_nobody_else_notices_an
         println!("{deaths:5}  {name}");
     }
     println!(
-        "{:5}  in all, {all:?}, {:.1} s",
+        "{:5}  in all, {killed} of them by SIGKILL before they had left; {all:?}; {:.1} s",
         plan.len(),
         began.elapsed().as_secs_f64()
     );
+    ensure!(killed >= 1000 * rounds, "only {killed} died");
     ensure!(
         all.by_own_probe > 0,
         "onair-waiters saw nobody by its own probe"
