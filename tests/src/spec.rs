@@ -68,6 +68,7 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
         max_attachments: None,
         priority: None,
         duration_ms: None,
+        persistent: None,
     }
 }
 

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::blocker::Blocker;
 use crate::certificate::{Operation, Reconciled, ReconciledCause};
+use crate::config::ReloadOutcome;
 use crate::eviction::Eviction;
 use crate::health::ProbeState;
 use crate::id::{SessionId, SessionName};
@@ -144,6 +145,15 @@ pub enum EventKind {
         /// The port's name in the configuration.
         port: String,
     },
+    /// The configuration file was read anew.
+    ConfigReloaded {
+        /// In one word.
+        outcome: ReloadOutcome,
+        /// Keys that have changed.
+        applied: Vec<String>,
+        /// Keys that stay as they were: `GET /v1/config` says why.
+        refused: Vec<String>,
+    },
     /// The daemon's shutdown came to its next phase.
     ShutdownPhase {
         /// Which.
@@ -211,6 +221,7 @@ names! {
     ProbeState "probe_state"
     PollerDied "poller_died"
     PortGone "port_gone"
+    ConfigReloaded "config_reloaded"
     ShutdownPhase "shutdown_phase"
     ShutdownProgress "shutdown_progress"
     Lost "lost"

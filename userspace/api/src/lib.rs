@@ -11,6 +11,7 @@
 
 pub mod blocker;
 pub mod certificate;
+pub mod config;
 pub mod event;
 pub mod eviction;
 pub mod health;
@@ -33,6 +34,7 @@ pub use certificate::{
     Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,
     Reconciled, ReconciledCause, ReconciledWhat, Step, StepName, Versions,
 };
+pub use config::{ActiveConfig, ConfigChange, ConfigRefusal, Reload, ReloadOutcome};
 pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use eviction::{Eviction, EvictionCause, EvictionList};
 pub use health::{

@@ -72,6 +72,9 @@ pub struct SessionView {
     /// It is stopped so many milliseconds after its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// Comes back when the daemon starts anew.
+    #[serde(default)]
+    pub persistent: bool,
     /// Where it stands.
     pub state: SessionState,
     /// Who created it. Its uid may stop, start and destroy it; absent when nobody but the daemon's

@@ -19,6 +19,14 @@ impl<N: TryFrom<u64>> Visitor<'_> for Whole<N> {
         N::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
     }
 
+    /// TOML has no other.
+    fn visit_i64<E: Error>(self, number: i64) -> Result<N, E> {
+        match u64::try_from(number) {
+            Ok(number) => self.visit_u64(number),
+            Err(_) => Err(E::invalid_value(Unexpected::Signed(number), &self)),
+        }
+    }
+
     fn visit_f64<E: Error>(self, number: f64) -> Result<N, E> {
         // Beyond 2^53 a float no longer tells one whole number from the next.
         const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{certificate, completions, events, health, session, shutdown};
+use crate::command::{certificate, completions, config, events, health, session, shutdown};
 
 /// Sees and steers the sessions of onaird.
 ///
@@ -69,6 +69,9 @@ pub(crate) enum Noun {
     Certificate(certificate::Verb),
     /// What happens, as it happens
     Events(events::Events),
+    /// The configuration: what is in force, reading the file anew
+    #[command(subcommand)]
+    Config(config::Verb),
     /// How the daemon is
     Health(health::Show),
     /// End the daemon in order

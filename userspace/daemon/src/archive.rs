@@ -138,6 +138,12 @@ impl Archive {
         }
     }
 
+    /// Keeps by another rule from now on.
+    pub fn retain(&mut self, retention: Retention) {
+        self.retention = retention;
+        self.trim();
+    }
+
     /// The newest incarnation of a daemon that issued one of them; 0 without any.
     pub fn newest_incarnation(&self) -> u32 {
         let all = self.kept.iter().map(|it| it.session.incarnation());

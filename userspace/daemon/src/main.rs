@@ -1,20 +1,19 @@
 //! `onaird`: arguments, log, signals, exit status.
 #![forbid(unsafe_code)]
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use onair_api::{ShutdownPhase, ShutdownStatus};
-use onaird::config::{Config, LogFormat};
+use onaird::config::Config;
 use onaird::run::run;
 use onaird::shutdown::{self, Cause, Exit, ShutdownCoordinator, Signals};
 use onaird::timer::DurationTimer;
-use sd_notify::NotifyState;
+use onaird::{log, notify};
 use signal_hook::low_level;
-use tracing_subscriber::EnvFilter;
 
 /// The OnAir daemon: moves ST 2110 media through DPDK and hands frames to other processes.
 #[derive(Debug, Parser)]
@@ -64,8 +63,8 @@ fn main() -> ExitCode {
         println!("{}: ok", arguments.config.display());
         return code(Exit::Clean);
     }
-    if let Err(error) = start_log(&config) {
-        eprintln!("onaird: log.filter = {:?}: {error}", config.log.filter);
+    if let Err(error) = log::start(&config.log) {
+        eprintln!("onaird: {error}");
         return code(Exit::NotConfigured);
     }
     serve(&arguments, config)
@@ -79,7 +78,7 @@ fn serve(arguments: &Arguments, config: Config) -> ExitCode {
             return code(Exit::Failed);
         }
     };
-    // Nothing is left to be released that the kernel does not release.
+    // What stays on an interface then, the next start undoes.
     let last_resort = || low_level::exit(Exit::Forced.status().into());
     let signals = match Signals::install(&coordinator, last_resort) {
         Ok(signals) => signals,
@@ -107,8 +106,7 @@ fn serve(arguments: &Arguments, config: Config) -> ExitCode {
     }
     let ready = || {
         tracing::info!("ready");
-        // Not started by systemd: nobody to tell.
-        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        notify::tell("READY=1");
     };
     let outcome = match run(config, &coordinator, ready) {
         Ok(outcome) => outcome,
@@ -148,6 +146,9 @@ fn write(path: &Path, json: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// An hour: longer than any TimeoutStopSec.
+const NEVER_US: u64 = 3_600_000_000;
+
 fn tell_systemd(status: &ShutdownStatus) {
     let ShutdownStatus {
         phase,
@@ -161,19 +162,9 @@ fn tell_systemd(status: &ShutdownStatus) {
         }
         phase => format!("shutting down: {phase}"),
     };
-    // Not started by systemd: nobody to tell.
-    let _ = sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status(&text)]);
-}
-
-fn start_log(config: &Config) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = std::env::var("ONAIR_LOG").unwrap_or_else(|_| config.log.filter.clone());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(filter)?)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match config.log.format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
+    // From here on the manager's patience is its own (TimeoutStopSec): nobody feeds the watchdog once
+    // the control thread has ended.
+    notify::tell(&format!(
+        "STOPPING=1\nSTATUS={text}\nWATCHDOG_USEC={NEVER_US}"
+    ));
 }

@@ -27,8 +27,9 @@ use crate::dataplane::{
 };
 use crate::limbo::Limbo;
 use crate::resources::{ResourceError, Resources, Thing};
-use crate::services::{Left, Services, Shelf};
+use crate::services::{Left, OnDisk, Services, Shelf};
 use crate::shutdown::{Cause, Report, ShutdownCoordinator};
+use crate::store::Store;
 use crate::witness::probe::{ProbeLink, chain};
 
 /// Requests that may wait for the actor.
@@ -72,6 +73,7 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
 /// In which order the parts end in phase 3, after the sockets: the lowest first. Gaps are for others.
 mod order {
     pub(super) const ARCHIVE: u8 = 10;
+    pub(super) const STORE: u8 = 15;
     pub(super) const DATAPLANE: u8 = 20;
     pub(super) const PROBE: u8 = 30;
     pub(super) const UNDERTAKER: u8 = 40;
@@ -142,6 +144,8 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunE
         .map_err(system("cannot open the archive in state.dir"))?;
     let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
     resources.register(things(&config))?;
+    let store =
+        Store::open(&config.state.dir).map_err(system("cannot open the sessions in state.dir"))?;
     let limbo = Limbo::open().map_err(system("cannot start a thread"))?;
     let bell = DeathBell::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -183,6 +187,12 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunE
     let limits = attach::Limits::of(&config);
     let http_limits = http::Limits::of(&config);
     let metrics_limits = metrics::limits(&config);
+    register_reload(shutdown, handle.clone(), config.file.clone());
+    let on_disk = OnDisk {
+        archive,
+        store,
+        incarnation,
+    };
     let (shelf, close) = (Shelf::default(), CancellationToken::new());
     let control = ControlThread {
         runtime,
@@ -196,7 +206,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunE
             probe: events,
             orders: inbox_orders,
         },
-        services: Services::new(config, dataplane, probe, bell, archive, limbo, incarnation),
+        services: Services::new(config, dataplane, probe, bell, on_disk, limbo),
         shelf: shelf.clone(),
         shutdown: shutdown.clone(),
         close: close.clone(),
@@ -241,6 +251,17 @@ fn register_resources(shutdown: &ShutdownCoordinator, resources: Arc<Resources>)
             tracing::warn!(forced, "released by force");
         }
         Ok(())
+    });
+}
+
+/// SIGHUP. The file is read on the thread that takes errands: it may hang.
+fn register_reload(
+    shutdown: &ShutdownCoordinator,
+    handle: ControlHandle,
+    file: Option<std::path::PathBuf>,
+) {
+    shutdown.register_reload("configuration", move || {
+        handle.reload_blocking(config::reload::load(file.as_deref()));
     });
 }
 
@@ -320,6 +341,11 @@ fn register_shelf(shutdown: &ShutdownCoordinator, shelf: &Shelf, result: Left<da
     let archive = shelf.archive.clone();
     shutdown.register_cleanup("certificates", order::ARCHIVE, move |_| {
         archive.take().ok_or(KEPT)?.close();
+        Ok(())
+    });
+    let store = shelf.store.clone();
+    shutdown.register_cleanup("persistent sessions", order::STORE, move |_| {
+        store.take().ok_or(KEPT)?.close();
         Ok(())
     });
     let dataplane = shelf.dataplane.clone();

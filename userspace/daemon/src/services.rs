@@ -4,8 +4,8 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onair_api::{
-    EventKind, PortHealth, Probe as ProbeDocument, ProbeState, Timestamp, Versions, WatchedFile,
-    WatchedSite,
+    EventKind, PortHealth, Probe as ProbeDocument, ProbeState, Reload, Timestamp, Versions,
+    WatchedFile, WatchedSite,
 };
 use onair_ipc::life::DeathBell;
 use onair_probe::SiteKind;
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::control::events::Hub;
 use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo, Runtime};
 use crate::limbo::Limbo;
+use crate::store::Store;
 use crate::witness::probe::ProbeLink;
 
 /// Who this daemon is.
@@ -51,6 +52,17 @@ impl Identity {
     }
 }
 
+/// What was found in the state directory.
+#[derive(Debug)]
+pub struct OnDisk {
+    /// Certificates.
+    pub archive: Archive,
+    /// Sessions that come back.
+    pub store: Store,
+    /// See [`Identity::incarnation`].
+    pub incarnation: u32,
+}
+
 /// The parts.
 #[derive(Debug)]
 pub struct Services {
@@ -66,6 +78,12 @@ pub struct Services {
     pub bell: DeathBell,
     /// Certificates.
     pub archive: Archive,
+    /// Sessions that come back.
+    pub store: Store,
+    /// Those that should have come back and did not, and why.
+    pub missing: Vec<String>,
+    /// What came of the last reload.
+    pub last_reload: Option<Reload>,
     /// Memory that waits for W4.
     pub limbo: Limbo,
     /// What the pollers say.
@@ -86,10 +104,14 @@ impl Services {
         dataplane: Dataplane,
         probe: ProbeLink,
         bell: DeathBell,
-        archive: Archive,
+        on_disk: OnDisk,
         limbo: Limbo,
-        incarnation: u32,
     ) -> Self {
+        let OnDisk {
+            archive,
+            store,
+            incarnation,
+        } = on_disk;
         let identity = Identity::of_this_process(incarnation, dataplane.dpdk_version());
         // So that operators always get a connection.
         let readers = (config.limits.http_connections / 4).max(1);
@@ -103,6 +125,9 @@ impl Services {
             probe,
             bell,
             archive,
+            store,
+            missing: Vec::new(),
+            last_reload: None,
             limbo,
             outbox: VecDeque::new(),
             dead: HashSet::new(),
@@ -267,6 +292,8 @@ pub struct Shelf {
     pub probe: Left<ProbeLink>,
     /// Certificates.
     pub archive: Left<Archive>,
+    /// Sessions that come back.
+    pub store: Left<Store>,
     /// Memory that waits for W4.
     pub limbo: Left<Limbo>,
 }
@@ -277,6 +304,7 @@ impl Shelf {
         self.dataplane.put(services.dataplane);
         self.probe.put(services.probe);
         self.archive.put(services.archive);
+        self.store.put(services.store);
         self.limbo.put(services.limbo);
     }
 }

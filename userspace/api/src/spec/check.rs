@@ -92,6 +92,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 max_attachments: max_attachments?,
                 priority: priority?,
                 duration_ms: duration_ms?,
+                persistent: document.persistent.unwrap_or_default(),
             })
         })();
         checked.ok_or(SpecErrors(problems.0))

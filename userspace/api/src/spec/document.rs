@@ -62,6 +62,9 @@ pub struct SpecDocument {
     )]
     #[schema(minimum = 1, maximum = 31_622_400_000_u64)]
     pub duration_ms: Option<u64>,
+    /// Comes back when the daemon starts anew, until somebody destroys it; `false` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent: Option<bool>,
 }
 
 /// Raster, rate and depth.
@@ -139,6 +142,7 @@ impl From<SessionSpec> for SpecDocument {
             max_attachments: Some(spec.max_attachments),
             priority: Some(u32::from(spec.priority)),
             duration_ms: spec.duration_ms,
+            persistent: spec.persistent.then_some(true),
         }
     }
 }

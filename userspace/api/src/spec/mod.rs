@@ -100,4 +100,6 @@ pub struct SessionSpec {
     pub priority: u8,
     /// It is stopped so many milliseconds after its creation; `None`: never by itself.
     pub duration_ms: Option<u64>,
+    /// Comes back when the daemon starts anew, until somebody destroys it.
+    pub persistent: bool,
 }

@@ -34,7 +34,7 @@ pub(crate) struct Create {
     #[arg(long, short, value_name = "PATH", conflicts_with_all = [
         "name", "direction", "port", "size", "rate", "depth", "destination", "source_address",
         "payload_type", "pattern", "quota", "max_attachments",
-        "priority", "duration"])]
+        "priority", "duration", "persistent"])]
     file: Option<PathBuf>,
 
     /// Which way the packets go, seen from the daemon's host
@@ -88,6 +88,10 @@ pub(crate) struct Create {
     /// Stop the session so long after its creation, such as 90s or 2h
     #[arg(long, value_name = "TIME")]
     duration: Option<humantime::Duration>,
+
+    /// Bring it back when the daemon starts anew, until it is destroyed
+    #[arg(long)]
+    persistent: bool,
 }
 
 /// A direction as a flag.
@@ -143,6 +147,9 @@ impl Create {
         }
         if let Some(duration) = self.duration {
             put("duration_ms", json!(whole_ms(*duration)));
+        }
+        if self.persistent {
+            put("persistent", json!(true));
         }
         Ok(Value::Object(spec))
     }

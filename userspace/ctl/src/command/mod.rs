@@ -2,6 +2,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod create;
 pub(crate) mod dry_run;
 pub(crate) mod events;
@@ -27,6 +28,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<u8, Failure> {
         Noun::Session(verb) => session::run(cli, &client, verb).await,
         Noun::Certificate(verb) => certificate::run(cli, &client, verb).await,
         Noun::Events(events) => events.run(cli, &client).await,
+        Noun::Config(verb) => config::run(cli, &client, verb).await,
         Noun::Health(health) => health.run(cli, &client).await,
         Noun::Shutdown(shutdown) => shutdown.run(cli, &client).await,
         Noun::Completions(shell) => completions::run(shell),

@@ -99,6 +99,15 @@ fn what(kind: &EventKind) -> String {
         EventKind::ShutdownProgress { sessions, users } => {
             format!("{users} users in {sessions} sessions")
         }
+        EventKind::ConfigReloaded {
+            outcome,
+            applied,
+            refused,
+        } => format!(
+            "{outcome}; changed: {}; as before: {}",
+            or_none(applied),
+            or_none(refused)
+        ),
         EventKind::Lost { count } => format!("{count} events are missing here"),
     }
 }
@@ -122,4 +131,10 @@ fn names(blockers: &[Blocker], more: u64) -> String {
         names.push("nobody is named".into());
     }
     names.join("; ")
+}
+fn or_none(keys: &[String]) -> String {
+    if keys.is_empty() {
+        return "nothing".to_owned();
+    }
+    printable(&keys.join(", "))
 }

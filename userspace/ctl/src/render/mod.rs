@@ -5,6 +5,7 @@
 
 pub(crate) mod blocker;
 pub(crate) mod certificate;
+pub(crate) mod config;
 pub(crate) mod event;
 pub(crate) mod eviction;
 pub(crate) mod falling;

@@ -106,6 +106,9 @@ pub(crate) fn one(view: &SessionView) -> String {
         cell("quota"),
         cell(format!("{} frames an attachment", view.quota)),
     ]);
+    if view.persistent {
+        table.add_row([cell("persistent"), cell("comes back at the next start")]);
+    }
     table.add_row([cell("owner"), cell(or_dash(view.owner.as_ref()))]);
     table.add_row([cell("created"), cell(ago(Some(view.created_at)))]);
     if view.stopped_at.is_some() {

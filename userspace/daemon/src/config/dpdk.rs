@@ -1,9 +1,9 @@
 //! `[dpdk]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Whether hugepages are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hugepages {
     /// If enough are free at the start.
@@ -16,7 +16,7 @@ pub enum Hugepages {
 }
 
 /// `[dpdk]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dpdk {
     /// Hugepages.

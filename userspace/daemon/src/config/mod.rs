@@ -9,13 +9,16 @@ mod metrics;
 mod poller;
 mod port;
 mod probe;
+pub mod reload;
 mod state;
 mod timeouts;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use onair_api::{SessionSpec, SpecDocument};
 
 use crate::shutdown::ShutdownConfig;
 
@@ -33,9 +36,12 @@ pub use timeouts::Timeouts;
 pub(crate) use timeouts::ms;
 
 /// The whole configuration.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The file that it was read from.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// The socket for operators.
     pub control: Control,
     /// The socket for clients.
@@ -48,6 +54,8 @@ pub struct Config {
     pub poller: Vec<Poller>,
     /// Ports.
     pub port: Vec<Port>,
+    /// Sessions that are made at the start.
+    pub session: Vec<SpecDocument>,
     /// The eBPF probe.
     pub probe: ProbeSection,
     /// The log.
@@ -72,11 +80,12 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+        let mut config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
         config.check()?;
+        config.file = Some(path.to_owned());
         Ok(config)
     }
 
@@ -85,7 +94,35 @@ impl Config {
         self.poller.iter().position(|p| p.name == port.poller)
     }
 
+    /// The sessions that are made at the start; they come back at every start.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`], for the first field that does not hold.
+    pub fn sessions(&self) -> Result<Vec<SessionSpec>, ConfigError> {
+        let mut names = HashSet::new();
+        let sessions = self.session.iter().map(|document| {
+            let name = &document.name;
+            if !names.insert(name) {
+                return Err(ConfigError::value("session.name", name, "given twice"));
+            }
+            let mut spec = SessionSpec::try_from(document.clone())
+                .map_err(|errors| ConfigError::value("session.name", name, errors.to_string()))?;
+            if !self.port.iter().any(|port| port.name == spec.port) {
+                let key = format!("session.{name}.port");
+                return Err(ConfigError::value(
+                    key,
+                    &spec.port,
+                    "no [[port]] has this name",
+                ));
+            }
+            spec.persistent = true;
+            Ok(spec)
+        });
+        sessions.collect()
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
+        self.sessions()?;
         self.control.check()?;
         self.attach.check(&self.control)?;
         self.state.check()?;
@@ -195,5 +232,32 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert!(parse(&format!("{PORT}address=\"10.0.0.1/24\"\npoller=\"p\"")).is_ok());
+    }
+
+    #[test]
+    fn session_tables__right_and_wrong__then_sessions_or_named() {
+        let table = |more: &str| {
+            format!(
+                "{PORT}address=\"10.0.0.1/24\"\npoller=\"p\"\n[[session]]\nname=\"cam\"\n\
+                 direction=\"receive\"\nport=\"a\"\n{more}\n\
+                 video={{width=64,height=32,frame_rate=\"60/1\",depth=8}}\n\
+                 flow={{destination=\"10.0.0.1:5004\"}}\n"
+            )
+        };
+        let config = parse(&table("quota=2")).unwrap();
+        let sessions = config.sessions().unwrap();
+        assert_eq!((sessions[0].quota, sessions[0].persistent), (2, true));
+        for (text, expected) in [
+            (table("quota=65"), "quota"),
+            (table("nix=1"), "unknown field `nix`"),
+            (table("").replace("port=\"a\"", "port=\"z\""), "no [[port]]"),
+            (
+                table("") + "[[session]]" + table("").split_once("[[session]]").unwrap().1,
+                "given twice",
+            ),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! `[[poller]]`: polling threads.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::error::within;
 
 /// What a poller does with nothing to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Idle {
     /// Spins for a moment, then sleeps until the next packet is due or comes.
@@ -17,7 +17,7 @@ pub enum Idle {
 }
 
 /// `[[poller]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Poller {
     /// Name.

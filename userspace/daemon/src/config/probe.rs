@@ -1,13 +1,13 @@
 //! `[probe]`: the eBPF probe.
 
 use onair_api::ProbeMode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::error::within;
 
 /// `[probe]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProbeSection {
     /// Whether no attach and no destroy passes without it.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::error::within;
@@ -12,7 +12,7 @@ use crate::archive::Retention;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `[state]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct State {
     /// Directory for certificates.

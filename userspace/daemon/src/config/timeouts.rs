@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::error::within;
@@ -14,7 +14,7 @@ const MACHINE: RangeInclusive<u64> = 1..=600_000;
 const PEOPLE: RangeInclusive<u64> = 0..=86_400_000;
 
 /// `[timeouts]`, all in milliseconds.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// Arming the probe in a client's files.

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    BlockerList, Certificate, CertificateList, CertificateQuery, EventName, Eviction, EvictionList,
-    Health, Problem, ProblemCode, SessionList, SessionRef, SessionSpec, SessionView, Verdict, Who,
+    ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventName, Eviction,
+    EvictionList, Health, Problem, ProblemCode, Reload, SessionList, SessionRef, SessionSpec,
+    SessionView, Verdict, Who,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::authority::Grant;
 use super::events::{LastSeen, Subscription};
 use super::metrics::Exposition;
+use crate::config::Config;
 
 /// Where the actor puts its answer. Dropped unanswered, the requester gets `internal`. A closed one
 /// (`is_closed`, `closed().await`) means that the requester has gone.
@@ -199,6 +201,18 @@ pub enum Action {
     Metrics {
         /// The numbers.
         reply: Reply<Exposition>,
+    },
+    /// The configuration in force.
+    Config {
+        /// The configuration.
+        reply: Reply<Box<ActiveConfig>>,
+    },
+    /// The configuration file was read anew.
+    Reload {
+        /// What stands in it, or why it does not hold.
+        loaded: Result<Box<Config>, String>,
+        /// What came of it.
+        reply: Reply<Box<Reload>>,
     },
     /// How the daemon is.
     Health {
@@ -515,6 +529,38 @@ impl ControlHandle {
     /// Those of [`ControlHandle::ask`].
     pub async fn metrics(&self) -> Result<Exposition, Problem> {
         self.ask(|reply| Action::Metrics { reply }).await
+    }
+
+    /// The configuration in force.
+    ///
+    /// # Errors
+    /// Those of [`ControlHandle::ask`].
+    pub async fn config(&self) -> Result<Box<ActiveConfig>, Problem> {
+        self.ask(|reply| Action::Config { reply }).await
+    }
+
+    /// Takes what can be taken of the configuration file, which was read anew.
+    ///
+    /// # Errors
+    /// Those of [`ControlHandle::ask`].
+    pub async fn reload(
+        &self,
+        loaded: Result<Box<Config>, String>,
+    ) -> Result<Box<Reload>, Problem> {
+        self.ask(|reply| Action::Reload { loaded, reply }).await
+    }
+
+    /// As [`ControlHandle::reload`], from a thread that may wait; what comes of it is told in the
+    /// log.
+    pub fn reload_blocking(&self, loaded: Result<Box<Config>, String>) {
+        let (reply, _) = oneshot::channel();
+        if self
+            .actions
+            .blocking_send(Action::Reload { loaded, reply })
+            .is_err()
+        {
+            tracing::warn!("nothing is reloaded: the daemon takes no more requests");
+        }
     }
 
     /// How the daemon is.

@@ -2,12 +2,12 @@
 //!
 //! Evict, abort and quarantine are rights of whoever may destroy.
 //!
-//! |                     | read | create | attach | stop, start, destroy | shutdown |
-//! |---------------------|------|--------|--------|----------------------|----------|
-//! | root                | any  | yes    | any    | any                  | yes      |
-//! | the daemon's user   | any  | yes    | any    | any                  | yes      |
-//! | the socket's group  | any  | yes    | any    | any                  | no       |
-//! | anybody else        | own  | no     | own    | own                  | no       |
+//! |                     | read | create | attach | stop, start, destroy | shutdown, reload |
+//! |---------------------|------|--------|--------|----------------------|------------------|
+//! | root                | any  | yes    | any    | any                  | yes              |
+//! | the daemon's user   | any  | yes    | any    | any                  | yes              |
+//! | the socket's group  | any  | yes    | any    | any                  | no               |
+//! | anybody else        | own  | no     | own    | own                  | no               |
 
 use onair_api::{Problem, ProblemCode};
 
@@ -31,6 +31,8 @@ pub enum Right {
     Destroy,
     /// Shut the daemon down.
     Shutdown,
+    /// Have it read its configuration anew.
+    Reload,
 }
 
 impl std::fmt::Display for Right {
@@ -43,6 +45,7 @@ impl std::fmt::Display for Right {
             Self::Start => "start",
             Self::Destroy => "destroy",
             Self::Shutdown => "shut the daemon down",
+            Self::Reload => "reload the configuration",
         })
     }
 }
@@ -88,14 +91,16 @@ impl Authority {
     /// On which sessions `peer` may do `right`; `None`: on none.
     #[must_use]
     pub fn grant(&self, peer: &Peer, right: Right) -> Option<Grant> {
-        use Right::{Attach, Create, Destroy, Read, Shutdown, Start, Stop};
+        use Right::{Attach, Create, Destroy, Read, Reload, Shutdown, Start, Stop};
         match (self.role(peer), right) {
             (Role::Master, _) => Some(Grant::Any),
             (Role::Member, Read | Create | Attach | Stop | Start | Destroy) => Some(Grant::Any),
             (Role::Stranger, Read | Attach | Stop | Start | Destroy) => {
                 Some(Grant::OwnedBy(peer.who.uid))
             }
-            (Role::Member, Shutdown) | (Role::Stranger, Create | Shutdown) => None,
+            (Role::Member, Shutdown | Reload) | (Role::Stranger, Create | Shutdown | Reload) => {
+                None
+            }
         }
     }
 
@@ -151,7 +156,7 @@ mod tests {
     use super::*;
     use onair_api::{Via, Who};
 
-    const RIGHTS: [Right; 7] = [
+    const RIGHTS: [Right; 8] = [
         Right::Read,
         Right::Create,
         Right::Attach,
@@ -159,6 +164,7 @@ mod tests {
         Right::Start,
         Right::Destroy,
         Right::Shutdown,
+        Right::Reload,
     ];
 
     fn peer(uid: u32, gid: u32, groups: &[u32]) -> Peer {
@@ -183,16 +189,19 @@ mod tests {
         let any = Some(Grant::Any);
         let own = Some(Grant::OwnedBy(1000));
         let table = [
-            (peer(0, 0, &[]), [any; 7]),
-            (peer(500, 500, &[]), [any; 7]),
-            (peer(1000, 77, &[]), [any, any, any, any, any, any, None]),
+            (peer(0, 0, &[]), [any; 8]),
+            (peer(500, 500, &[]), [any; 8]),
+            (
+                peer(1000, 77, &[]),
+                [any, any, any, any, any, any, None, None],
+            ),
             (
                 peer(1000, 1000, &[4, 77]),
-                [any, any, any, any, any, any, None],
+                [any, any, any, any, any, any, None, None],
             ),
             (
                 peer(1000, 1000, &[4]),
-                [own, None, own, own, own, own, None],
+                [own, None, own, own, own, own, None, None],
             ),
         ];
         for (peer, row) in table {

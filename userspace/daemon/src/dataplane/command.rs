@@ -207,7 +207,7 @@ impl Inbox {
         self.queue.len()
     }
 
-    /// Wakes the poller.
+    /// Wakes the poller: one that sleeps makes a turn.
     pub(super) fn wake(&self) {
         ring(&self.bell);
     }

@@ -135,6 +135,17 @@ impl Dataplane {
         Some(self.pollers.get(index)?.counters.snapshot())
     }
 
+    /// Turns that each poller has made so far, and wakes those that sleep, so that each that works
+    /// makes one more.
+    pub fn turns(&self) -> Vec<u64> {
+        let turns = |poller: &PollerHandle| {
+            let turns = poller.counters.snapshot().turns;
+            poller.inbox.wake();
+            turns
+        };
+        self.pollers.iter().map(turns).collect()
+    }
+
     /// Looks whether the interface under each port still exists, one system call each, and queues
     /// [`PollerEvent::PortGone`] once for each that does not. No driver says so by itself.
     pub fn check_ports(&self) {

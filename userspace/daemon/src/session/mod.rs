@@ -191,6 +191,16 @@ impl Session {
         })
     }
 
+    /// Times that it was started, also before the daemon was.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Goes on counting from `generation`: the session has lived before.
+    pub fn continue_from(&mut self, generation: u64) {
+        self.generation = generation;
+    }
+
     /// Bytes of frame memory that it takes at most.
     pub fn memory_bytes(spec: &SessionSpec) -> u64 {
         convert::geometry(spec).frames_len() as u64
@@ -236,6 +246,7 @@ impl Session {
             max_attachments: self.spec.max_attachments,
             priority: u32::from(self.spec.priority),
             duration_ms: self.spec.duration_ms,
+            persistent: self.spec.persistent,
             state: self.state(),
             owner: Some(self.owner.clone()),
             created_at: self.created_at,

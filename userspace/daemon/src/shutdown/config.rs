@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What becomes of a session that is still in use when the graceful time-out has passed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// It is named, and abandoned: exit status 4.
@@ -18,7 +18,7 @@ pub enum Policy {
 }
 
 /// What the daemon does when a poller has panicked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPollerDeath {
     /// It goes on with the others; the poller's sessions are stopped.
@@ -29,7 +29,7 @@ pub enum OnPollerDeath {
 }
 
 /// `[shutdown]`, times in milliseconds. How long users may take to leave is `timeouts.graceful_ms`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShutdownConfig {
     /// What becomes of sessions that are still in use.

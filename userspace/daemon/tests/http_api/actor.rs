@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use onair_api::{
-    AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
+    ActiveConfig, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
     CertificateList, Counts, Dataplane, EventKind, EventName, Eviction, EvictionCause,
     EvictionList, Health, HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode, ProbeState,
-    Problem, ProblemCode, Reading, Says, SessionCounters, SessionId, SessionList, SessionName,
-    SessionRef, SessionSpec, SessionState, SessionTally, SessionView, SpecDocument, Step, StepName,
-    Timestamp, Verdict, Versions, Via, WaitsIn, Who, Witness, WordOf,
+    Problem, ProblemCode, Reading, Reload, ReloadOutcome, Says, SessionCounters, SessionId,
+    SessionList, SessionName, SessionRef, SessionSpec, SessionState, SessionTally, SessionView,
+    SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via, WaitsIn, Who, Witness, WordOf,
 };
 use onaird::control::action::{Action, Caller};
 use onaird::control::events::{Hub, Interest, LastSeen, Subject, Subscription};
@@ -201,6 +201,18 @@ impl Actor {
                 );
                 drop(reply.send(Ok(metrics)));
             }
+            Action::Config { reply } => drop(reply.send(Ok(Box::new(ActiveConfig {
+                file: None,
+                active: serde_json::json!({"limits": {"sessions": 1}}),
+                last_reload: None,
+            })))),
+            Action::Reload { loaded, reply } => drop(reply.send(Ok(Box::new(Reload {
+                at: Timestamp::now(),
+                outcome: ReloadOutcome::Failed,
+                error: loaded.err(),
+                applied: Vec::new(),
+                refused: Vec::new(),
+            })))),
             Action::Health { reply } => drop(reply.send(Ok(Box::new(health(self.ready))))),
         }
     }
@@ -233,6 +245,7 @@ impl Actor {
             max_attachments: 4,
             priority: 50,
             duration_ms: None,
+            persistent: false,
             state: SessionState::Running,
             owner: Some(caller.who.clone()),
             created_at: Timestamp::now(),

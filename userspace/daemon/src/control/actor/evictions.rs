@@ -103,6 +103,7 @@ impl Actor {
         };
         let certificate = session.quarantine(&mut self.services, who)?;
         if let Some(session) = self.sessions.remove(&id) {
+            self.gone(&session);
             self.quarantined.insert(id, session);
         }
         // Nobody may have had anything of it.

@@ -18,6 +18,7 @@ impl Actor {
         if probe.state == ProbeState::Off {
             problems.push("the probe is off: certificates have no word of the kernel".into());
         }
+        problems.extend(self.services.missing.iter().cloned());
         let required_and_blind =
             probe.mode == ProbeMode::Required && probe.state != ProbeState::Watching;
         let dataplane = self.dataplane_health(&mut problems);

@@ -10,7 +10,9 @@ mod events;
 mod evictions;
 mod health;
 mod metrics;
+mod reload;
 mod requests;
+mod restore;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -24,9 +26,11 @@ use super::action::Action;
 use super::attach::AttachAction;
 use super::events::Subject;
 use crate::config::ms;
+use crate::notify;
 use crate::services::Services;
 use crate::session::{Answer, Progress, Session};
 use crate::shutdown::ShutdownCoordinator;
+use crate::watchdog::{Look, Watchdog};
 
 use ending::Ending;
 pub use ending::{Drain, Drained, Order};
@@ -54,6 +58,7 @@ pub struct Actor {
     patrol_at: Instant,
     /// Requests that waited behind the present one: on the control socket, on the attach socket.
     waiting: [usize; 2],
+    watchdog: Option<Watchdog>,
 }
 
 /// Where actions come from.
@@ -84,6 +89,7 @@ impl Actor {
             ending: None,
             patrol_at: Instant::now(),
             waiting: [0; 2],
+            watchdog: Watchdog::from_environment(),
         }
     }
 
@@ -98,6 +104,7 @@ impl Actor {
             None => None,
         };
         let forced = self.shutdown.forced_token();
+        self.restore();
         loop {
             if self.is_over() {
                 break;
@@ -163,6 +170,7 @@ impl Actor {
                 reply,
             } => match self.find(&caller, &session) {
                 Ok(id) => {
+                    let reply = self.wished(id, false, reply);
                     let progress = self.with(id, |session, services| {
                         session.stop(services);
                         session.advance(services)
@@ -185,6 +193,7 @@ impl Actor {
                 .and_then(|id| self.not_ending(id))
             {
                 Ok(id) => {
+                    let reply = self.wished(id, true, reply);
                     let progress = self.with(id, |session, services| {
                         session.start(services, reply);
                         Progress::Lives
@@ -282,6 +291,12 @@ impl Actor {
             Action::Metrics { reply } => {
                 let _ = reply.send(Ok(self.metrics()));
             }
+            Action::Config { reply } => {
+                let _ = reply.send(Ok(Box::new(self.active_config())));
+            }
+            Action::Reload { loaded, reply } => {
+                let _ = reply.send(Ok(Box::new(self.reload(loaded))));
+            }
             Action::Health { reply } => {
                 let _ = reply.send(Ok(Box::new(self.health())));
             }
@@ -298,6 +313,7 @@ impl Actor {
             self.services.tell_probe_state();
             self.services.archive.trim();
         }
+        self.feed_watchdog(now);
         let all = self.sessions.keys().chain(self.quarantined.keys());
         let ids: Vec<u64> = all.copied().collect();
         for id in ids {
@@ -307,9 +323,31 @@ impl Actor {
         self.sweep_limbo();
     }
 
+    /// Tells the service manager that this thread and every poller that lives move.
+    fn feed_watchdog(&mut self, now: Instant) {
+        let services = &self.services;
+        let Some(watchdog) = self.watchdog.as_mut().filter(|it| it.due() <= now) else {
+            return;
+        };
+        let turns = services.dataplane.turns().into_iter().enumerate();
+        let living = turns.map(|(poller, turns)| services.is_alive(poller).then_some(turns));
+        match watchdog.look(now, living.collect()) {
+            Look::Feed => notify::tell("WATCHDOG=1"),
+            Look::Stuck(pollers) => {
+                for poller in pollers {
+                    let name = &services.config.poller[poller].name;
+                    tracing::error!(name, "a poller makes no turn: the watchdog is not fed");
+                }
+            }
+        }
+    }
+
     fn wake_at(&mut self) -> Instant {
         let now = Instant::now();
         let mut wake = self.patrol_at;
+        if let Some(watchdog) = &self.watchdog {
+            wake = wake.min(watchdog.due());
+        }
         let sessions = self.sessions.values().chain(self.quarantined.values());
         wake = sessions
             .filter_map(Session::wake_at)
@@ -354,6 +392,9 @@ impl Actor {
             Progress::Freed => None,
         };
         let gone = self.sessions.remove(&id);
+        if let Some(session) = &gone {
+            self.gone(session);
+        }
         if let Some(session) = gone.or_else(|| self.quarantined.remove(&id)) {
             // To the end: the kernel's counter at a place may have to run out first.
             self.free_indices.push_back(session.index);

@@ -22,6 +22,7 @@ impl Actor {
     ) {
         match self.make(caller, spec, connection) {
             Ok(id) => {
+                let reply = self.keep(id, reply);
                 let progress = self.with(id, |session, services| {
                     session.start(services, reply);
                     Progress::Lives

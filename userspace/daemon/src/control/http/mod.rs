@@ -7,6 +7,7 @@
 
 mod body;
 mod certificates;
+mod config;
 mod connection;
 mod events;
 mod evictions;

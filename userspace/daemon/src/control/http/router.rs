@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 use super::limits::Limits;
 use super::openapi::{Frame, document};
 use super::{
-    certificates, events, evictions, guard, health, metrics, openapi, problems, sessions, shutdown,
+    certificates, config, events, evictions, guard, health, metrics, openapi, problems, sessions,
+    shutdown,
 };
 use crate::control::action::ControlHandle;
 use crate::control::authority::Authority;
@@ -55,6 +56,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(health::show))
         .routes(routes!(metrics::show))
         .routes(routes!(shutdown::show, shutdown::begin))
+        .routes(routes!(config::show))
+        .routes(routes!(config::reload))
         .routes(routes!(problems::list))
         .routes(routes!(problems::show))
         .routes(routes!(openapi::show))

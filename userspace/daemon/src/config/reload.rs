@@ -1,0 +1,234 @@
+//! What of a changed file can be taken while the daemon runs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use onair_api::{ConfigChange, ConfigRefusal};
+use serde_json::Value;
+
+use super::{Config, ConfigError};
+
+/// Keys that are looked at whenever they are needed; every other key is read at the start.
+const LIVE: [(&str, &str); 8] = [
+    ("log", "filter"),
+    ("limits", "sessions"),
+    ("limits", "frame_memory_mb"),
+    ("state", "certificates"),
+    ("state", "certificate_days"),
+    ("timeouts", "quiesce_ms"),
+    ("timeouts", "patrol_ms"),
+    ("timeouts", "drain_warning_ms"),
+];
+
+/// Why a table's keys stay as they are.
+const REASONS: [(&str, &str); 9] = [
+    ("control", "its socket is bound at the start"),
+    ("attach", "its socket is bound at the start"),
+    ("state", "the folder is locked from the start on"),
+    ("dpdk", "DPDK is initialised once in a process"),
+    ("poller", "pollers are started and pinned at the start"),
+    ("port", "ports are opened at the start"),
+    ("probe", "the probe is loaded at the start"),
+    (
+        "session",
+        "sessions of the file are made at the start: use `onairctl session` now",
+    ),
+    ("log", "the log is opened at the start"),
+];
+
+/// The differences of two configurations.
+#[derive(Debug)]
+pub struct Comparison {
+    /// The one to be in force from now on.
+    pub config: Config,
+    /// In what it differs from the one before.
+    pub applied: Vec<ConfigChange>,
+    /// In what it does not, though the file does.
+    pub refused: Vec<ConfigRefusal>,
+}
+
+/// Compares the configuration in force with the file's.
+///
+/// # Errors
+/// [`ConfigError`] when the two together do not hold.
+pub fn compare(active: &Config, wanted: &Config) -> Result<Comparison, ConfigError> {
+    let mut merged = json(active);
+    let target = json(wanted);
+    let (old, new) = (flat(&merged), flat(&target));
+    let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let (mut applied, mut refused) = (Vec::new(), Vec::new());
+    for key in keys {
+        let (from, to) = (old.get(key), new.get(key));
+        if from == to {
+            continue;
+        }
+        let text = |value: Option<&Value>| value.unwrap_or(&Value::Null).to_string();
+        let change = ConfigChange {
+            key: key.clone(),
+            from: text(from),
+            to: text(to),
+        };
+        let live = LIVE
+            .iter()
+            .find(|(table, name)| *key == format!("{table}.{name}"));
+        match (live, to) {
+            (Some((table, name)), Some(to)) => {
+                merged[table][name] = to.clone();
+                applied.push(change);
+            }
+            _ => refused.push(ConfigRefusal {
+                reason: reason(key),
+                change,
+            }),
+        }
+    }
+    let mut config: Config = serde_json::from_value(merged).expect("it was a configuration");
+    config.file.clone_from(&active.file);
+    config.check()?;
+    Ok(Comparison {
+        config,
+        applied,
+        refused,
+    })
+}
+
+/// Reads the file anew.
+///
+/// # Errors
+/// Why it does not hold.
+pub fn load(file: Option<&Path>) -> Result<Box<Config>, String> {
+    let file = file.ok_or("the daemon was started without a file")?;
+    let config = Config::load(file).map_err(|error| error.to_string())?;
+    Ok(Box::new(config))
+}
+
+/// Every key with its value, by table.
+pub fn json(config: &Config) -> Value {
+    serde_json::to_value(config).expect("plain values with text as keys")
+}
+
+fn reason(key: &str) -> String {
+    let table = key.split('.').next().unwrap_or_default();
+    let known = REASONS.iter().find(|(name, _)| *name == table);
+    let why = known.map_or("it is read at the start only", |(_, why)| *why);
+    format!("{why}; restart the daemon for it")
+}
+
+/// By key with its tables; those of a list by the name of each.
+fn flat(value: &Value) -> BTreeMap<String, Value> {
+    fn walk(key: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
+        let below = |name: &str| {
+            if key.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{key}.{name}")
+            }
+        };
+        match value {
+            Value::Object(table) => {
+                for (name, value) in table {
+                    walk(&below(name), value, into);
+                }
+            }
+            Value::Array(list) if list.iter().all(|it| it["name"].is_string()) => {
+                for entry in list {
+                    walk(
+                        &below(entry["name"].as_str().unwrap_or_default()),
+                        entry,
+                        into,
+                    );
+                }
+            }
+            other => {
+                into.insert(key.to_owned(), other.clone());
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    walk("", value, &mut all);
+    all
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "
+        [limits]
+        sessions = 10
+        [[poller]]
+        name = \"p\"
+        core = 0
+        [[port]]
+        name = \"a\"
+        device = \"ring:x:a\"
+        address = \"10.0.0.1/24\"
+        poller = \"p\"
+    ";
+
+    fn parse(text: &str) -> Config {
+        let config: Config = toml::from_str(text).unwrap();
+        config.check().unwrap();
+        config
+    }
+
+    fn compared(change: impl Fn(String) -> String) -> Comparison {
+        compare(&parse(BASE), &parse(&change(BASE.to_owned()))).unwrap()
+    }
+
+    #[test]
+    fn reload__nothing_changed__then_nothing_is_said() {
+        let same = compared(|text| text);
+        assert!(same.applied.is_empty() && same.refused.is_empty());
+        assert_eq!(json(&same.config), json(&parse(BASE)));
+    }
+
+    #[test]
+    fn reload__live_keys__then_taken_and_the_rest_stays() {
+        let changed = compared(|text| {
+            text.replace("sessions = 10", "sessions = 20") + "[log]\nfilter = \"debug\"\n"
+        });
+        let keys: Vec<_> = changed.applied.iter().map(|it| it.key.as_str()).collect();
+        assert_eq!(keys, ["limits.sessions", "log.filter"]);
+        assert_eq!(changed.applied[0].from, "10");
+        assert_eq!(changed.applied[0].to, "20");
+        assert!(changed.refused.is_empty());
+        assert_eq!(changed.config.limits.sessions, 20);
+        assert_eq!(changed.config.log.filter, "debug");
+        assert_eq!(changed.config.port.len(), 1);
+    }
+
+    #[test]
+    fn reload__keys_of_the_start__then_refused_with_the_reason_and_unchanged() {
+        let changed = compared(|text| {
+            text.replace("core = 0", "core = 1")
+                .replace("name = \"a\"", "name = \"b\"")
+                + "[control]\nsocket = \"/run/x.sock\"\n[dpdk]\nmemory_mb = 1\n[timeouts]\ngraceful_ms = 1\n"
+        });
+        assert!(changed.applied.is_empty(), "{:?}", changed.applied);
+        for (key, reason) in [
+            ("poller.p.core", "pinned at the start"),
+            ("port.a.device", "ports are opened"),
+            ("port.b.device", "ports are opened"),
+            ("control.socket", "bound at the start"),
+            ("dpdk.memory_mb", "once in a process"),
+            ("timeouts.graceful_ms", "restart the daemon"),
+        ] {
+            let refusal = changed.refused.iter().find(|it| it.change.key == key);
+            let refusal = refusal.unwrap_or_else(|| panic!("{key} in {:?}", changed.refused));
+            assert!(refusal.reason.contains(reason), "{}", refusal.reason);
+        }
+        assert_eq!(json(&changed.config), json(&parse(BASE)));
+    }
+
+    #[test]
+    fn live_keys__each__then_a_key_of_the_configuration() {
+        let all = json(&Config::default());
+        for (table, name) in LIVE {
+            assert!(!all[table][name].is_null(), "{table}.{name}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Taking what can be taken of a configuration file that was changed.
+
+use onair_api::{ActiveConfig, ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
+
+use super::Actor;
+use crate::config::{Config, reload};
+use crate::log;
+
+impl Actor {
+    /// The configuration in force.
+    pub(super) fn active_config(&self) -> ActiveConfig {
+        let config = &self.services.config;
+        ActiveConfig {
+            file: config.file.as_ref().map(|file| file.display().to_string()),
+            active: reload::json(config),
+            last_reload: self.services.last_reload.clone(),
+        }
+    }
+
+    /// Takes what can be taken of `loaded`, the file as it is now; nothing, if it does not hold.
+    pub(super) fn reload(&mut self, loaded: Result<Box<Config>, String>) -> Reload {
+        let reload = match loaded.and_then(|wanted| self.take(&wanted)) {
+            Ok(reload) => reload,
+            Err(error) => {
+                tracing::error!(
+                    error,
+                    "the configuration is not reloaded: the old one is in force"
+                );
+                Reload {
+                    at: Timestamp::now(),
+                    outcome: ReloadOutcome::Failed,
+                    error: Some(error),
+                    applied: Vec::new(),
+                    refused: Vec::new(),
+                }
+            }
+        };
+        self.services.hub.tell(
+            None,
+            EventKind::ConfigReloaded {
+                outcome: reload.outcome,
+                applied: reload.applied.iter().map(|it| it.key.clone()).collect(),
+                refused: reload
+                    .refused
+                    .iter()
+                    .map(|it| it.change.key.clone())
+                    .collect(),
+            },
+        );
+        self.services.last_reload = Some(reload.clone());
+        reload
+    }
+
+    fn take(&mut self, wanted: &Config) -> Result<Reload, String> {
+        let active = &self.services.config;
+        let mut compared = reload::compare(active, wanted).map_err(|error| error.to_string())?;
+        if compared.config.log.filter != active.log.filter {
+            match log::set_filter(&compared.config.log.filter) {
+                Ok(()) => {}
+                Err(error @ log::FilterError::Parse { .. }) => return Err(error.to_string()),
+                Err(error @ log::FilterError::Overridden) => {
+                    compared.config.log.filter.clone_from(&active.log.filter);
+                    let filter = compared
+                        .applied
+                        .iter()
+                        .position(|it| it.key == "log.filter");
+                    compared.refused.extend(filter.map(|place| ConfigRefusal {
+                        change: compared.applied.remove(place),
+                        reason: error.to_string(),
+                    }));
+                }
+            }
+        }
+        for change in &compared.applied {
+            tracing::info!(
+                key = change.key,
+                from = change.from,
+                to = change.to,
+                "reloaded"
+            );
+        }
+        for refusal in &compared.refused {
+            tracing::warn!(
+                key = refusal.change.key,
+                from = refusal.change.from,
+                to = refusal.change.to,
+                reason = refusal.reason,
+                "not reloaded"
+            );
+        }
+        if compared.applied.is_empty() && compared.refused.is_empty() {
+            tracing::info!("the configuration was read anew: nothing has changed");
+        }
+        self.services.config = compared.config;
+        let retention = self.services.config.state.retention();
+        self.services.archive.retain(retention);
+        Ok(Reload {
+            at: Timestamp::now(),
+            outcome: if compared.refused.is_empty() {
+                ReloadOutcome::Applied
+            } else {
+                ReloadOutcome::Partly
+            },
+            error: None,
+            applied: compared.applied,
+            refused: compared.refused,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Sessions that come back at the start, and what is written down for that.
+
+use std::collections::BTreeMap;
+
+use onair_api::{Problem, SessionName, SessionView, Via, Who};
+use tokio::sync::oneshot;
+
+use super::Actor;
+use crate::control::action::{Caller, Reply};
+use crate::control::authority::Grant;
+use crate::session::{Progress, Session};
+use crate::store::{Kept, ahead};
+
+impl Actor {
+    /// Makes the sessions of the configuration, and those that an earlier daemon was told to keep,
+    /// before anything is asked. One that cannot be made is named in the log and in `health`.
+    pub(super) fn restore(&mut self) {
+        let stored: BTreeMap<SessionName, Kept> = self
+            .services
+            .store
+            .all()
+            .map(|kept| (kept.spec.name.clone(), kept.clone()))
+            .collect();
+        let configured = self.services.config.sessions();
+        let configured = configured.expect("checked with the configuration");
+        for kept in stored.values().filter(|kept| kept.configured) {
+            let name = &kept.spec.name;
+            if !configured.iter().any(|spec| spec.name == *name) {
+                tracing::info!(%name, "a session no longer stands in the configuration");
+                self.services.store.forget(name);
+            }
+        }
+        for spec in configured {
+            let before = stored.get(&spec.name);
+            self.bring_back(Kept {
+                owner: before.map_or_else(this_daemon, |kept| kept.owner.clone()),
+                configured: true,
+                running: before.is_none_or(|kept| kept.running),
+                generation: before.map_or(0, |kept| kept.generation),
+                spec,
+            });
+        }
+        let others: Vec<Kept> = self.services.store.all().cloned().collect();
+        for kept in others.into_iter().filter(|kept| !kept.configured) {
+            self.bring_back(kept);
+        }
+    }
+
+    fn bring_back(&mut self, mut kept: Kept) {
+        // That process may be gone, and its number another's.
+        kept.owner.pid = 0;
+        let caller = Caller {
+            who: kept.owner.clone(),
+            grant: Grant::Any,
+        };
+        let name = kept.spec.name.clone();
+        let id = match self.make(&caller, kept.spec.clone(), None) {
+            Ok(id) => id,
+            Err(problem) => {
+                let told = format!("session {name} does not come back: {problem}");
+                tracing::error!("{told}");
+                self.services.missing.push(told);
+                return;
+            }
+        };
+        let (running, generation) = (kept.running, kept.generation);
+        kept.generation = ahead(generation, generation);
+        // Nobody waits for it: it is made again if the daemon is killed first.
+        drop(self.services.store.keep(kept));
+        let progress = self.with(id, |session, services| {
+            session.continue_from(generation);
+            if running {
+                // Nobody waits for this answer.
+                session.start(services, oneshot::channel().0);
+            }
+            Progress::Lives
+        });
+        self.follow(id, progress);
+        tracing::info!(%name, running, "a session is back");
+    }
+
+    /// Writes a session down that its maker wants to come back. The answer to him waits for the disk.
+    pub(super) fn keep(&mut self, id: u64, reply: Reply<SessionView>) -> Reply<SessionView> {
+        let Some(session) = self.sessions.get(&id).filter(|it| it.spec.persistent) else {
+            return reply;
+        };
+        let written = self.services.store.keep(Kept {
+            spec: session.spec.clone(),
+            owner: session.owner.clone(),
+            configured: false,
+            running: true,
+            generation: ahead(0, session.generation()),
+        });
+        after(written, reply)
+    }
+
+    /// Somebody wants a session to run, or not: so it comes back. The answer to him waits for the
+    /// disk.
+    pub(super) fn wished(
+        &mut self,
+        id: u64,
+        running: bool,
+        reply: Reply<SessionView>,
+    ) -> Reply<SessionView> {
+        let Some(session) = self.sessions.get(&id) else {
+            return reply;
+        };
+        let generation = session.generation() + u64::from(running);
+        let store = &mut self.services.store;
+        match store.note(&session.spec.name, running, generation) {
+            Some(written) => after(written, reply),
+            None => reply,
+        }
+    }
+
+    /// A session is gone: by somebody's wish it does not come back, at the daemon's end it does.
+    pub(super) fn gone(&mut self, session: &Session) {
+        let store = &mut self.services.store;
+        if self.ending.is_some() {
+            store.settle(&session.spec.name, session.generation());
+        } else {
+            store.forget(&session.spec.name);
+        }
+    }
+}
+
+/// Hands the answer on when something is on disk.
+fn after(written: oneshot::Receiver<()>, reply: Reply<SessionView>) -> Reply<SessionView> {
+    let (inner, answer) = oneshot::channel::<Result<SessionView, Problem>>();
+    tokio::task::spawn_local(async move {
+        if let Ok(answer) = answer.await {
+            // A writer that has ended was told of in the log; a requester may have gone.
+            let _ = written.await;
+            let _ = reply.send(answer);
+        }
+    });
+    inner
+}
+
+fn this_daemon() -> Who {
+    Who {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        pid: 0,
+        command: "onaird".into(),
+        via: Via::Daemon,
+    }
+}

@@ -1,0 +1,45 @@
+//! `/v1/config`.
+
+use std::path::Path;
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use onair_api::{ActiveConfig, Reload};
+
+use super::refusal::{OfAll, Refusal};
+use super::router::Api;
+use crate::config::reload::load;
+use crate::control::authority::Right;
+use crate::control::peer::Peer;
+
+/// The configuration that is in force.
+#[utoipa::path(get, path = "/v1/config", tag = "daemon", operation_id = "show_config",
+    responses((status = 200, description = "Every key with its value, and what came of the last reload.",
+        body = ActiveConfig), OfAll))]
+pub(super) async fn show(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+) -> Result<Json<ActiveConfig>, Refusal> {
+    api.authority.admit_all(&peer, Right::Read)?;
+    Ok(Json(*api.handle.config().await?))
+}
+
+/// Reads the configuration file anew, as SIGHUP does.
+///
+/// What can change while the daemon runs changes; the rest is refused, each key with the reason. A
+/// file that does not hold changes nothing.
+#[utoipa::path(post, path = "/v1/config/reload", tag = "daemon", operation_id = "reload_config",
+    responses((status = 200, description = "What came of it; also when the file does not hold.",
+        body = Reload), OfAll))]
+pub(super) async fn reload(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+) -> Result<Json<Reload>, Refusal> {
+    api.authority.admit_all(&peer, Right::Reload)?;
+    let active = api.handle.config().await?;
+    // Files may hang: not on the control thread.
+    let loaded =
+        tokio::task::spawn_blocking(move || load(active.file.as_ref().map(Path::new))).await;
+    let loaded = loaded.unwrap_or_else(|error| Err(error.to_string()));
+    Ok(Json(*api.handle.reload(loaded).await?))
+}

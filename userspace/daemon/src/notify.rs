@@ -1,0 +1,43 @@
+//! Words to the service manager (sd_notify(3)), without ever waiting for it: a manager that does not
+//! read must not hold up the control thread, nor the end.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sendto, socket_with,
+};
+
+/// The variable with the manager's socket.
+const VARIABLE: &str = "NOTIFY_SOCKET";
+
+/// Tells the manager, if there is one, assignments as `READY=1`, a line each. What it has no room
+/// for is lost: the next word of that kind says it again.
+pub fn tell(words: &str) {
+    let Some(address) = std::env::var_os(VARIABLE).as_deref().and_then(address) else {
+        return;
+    };
+    let sent = socket_with(
+        AddressFamily::UNIX,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .and_then(|socket| {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        sendto(&socket, words.as_bytes(), flags, &address)
+    });
+    match sent {
+        Ok(_) | Err(Errno::AGAIN) => {}
+        Err(error) => tracing::debug!(%error, words, "the service manager does not hear"),
+    }
+}
+
+fn address(text: &OsStr) -> Option<SocketAddrUnix> {
+    match text.as_bytes() {
+        [] => None,
+        [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name).ok(),
+        path => SocketAddrUnix::new(path).ok(),
+    }
+}

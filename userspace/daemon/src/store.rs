@@ -1,0 +1,268 @@
+//! Sessions that come back when the daemon starts anew: `state.dir/sessions/NAME.json`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use onair_api::{SessionName, SessionSpec, Who};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::disk;
+
+/// So many starts are written down ahead, so that a start need not wait for the disk.
+const AHEAD: u64 = 256;
+
+/// A session as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// What it is made from.
+    pub spec: SessionSpec,
+    /// Who made it.
+    pub owner: Who,
+    /// It stands in the configuration: it goes when it no longer does.
+    pub configured: bool,
+    /// It is to run; else it is stopped.
+    pub running: bool,
+    /// The highest generation that it may have come to. It goes on from there.
+    pub generation: u64,
+}
+
+/// The sessions that are kept, and the thread that writes them.
+#[derive(Debug)]
+pub struct Store {
+    kept: BTreeMap<SessionName, Kept>,
+    writer: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+enum Job {
+    Write(Box<Kept>, Option<oneshot::Sender<()>>),
+    Remove(SessionName),
+}
+
+impl Store {
+    /// Reads what an earlier daemon left in `dir` and starts the writer. A file that does not hold
+    /// is set aside and named in the log.
+    ///
+    /// # Errors
+    /// The directory cannot be made, or the thread not be started.
+    pub fn open(dir: &Path) -> std::io::Result<Self> {
+        let dir = dir.join("sessions");
+        std::fs::create_dir_all(&dir)?;
+        let mut kept = BTreeMap::new();
+        for entry in std::fs::read_dir(&dir)?.flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            match read(&dir, &path) {
+                Ok(session) => {
+                    kept.insert(session.spec.name.clone(), session);
+                }
+                Err(error) => {
+                    let aside = disk::set_aside(&path)?;
+                    tracing::error!(path = %aside.display(), error, "not a session: set aside");
+                }
+            }
+        }
+        let (writer, jobs) = channel();
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || write_all(&dir, jobs))?;
+        Ok(Self {
+            kept,
+            writer,
+            thread,
+        })
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> impl Iterator<Item = &Kept> {
+        self.kept.values()
+    }
+
+    /// Keeps a session. The answer comes when it is on disk.
+    pub fn keep(&mut self, session: Kept) -> oneshot::Receiver<()> {
+        let (written, is_written) = oneshot::channel();
+        self.write(&session, Some(written));
+        self.kept.insert(session.spec.name.clone(), session);
+        is_written
+    }
+
+    /// Notes that a session was started for the `generation`th time, or stopped, by somebody's wish.
+    /// The answer comes when it is on disk; `None` if there is nothing to write.
+    pub fn note(
+        &mut self,
+        name: &SessionName,
+        running: bool,
+        generation: u64,
+    ) -> Option<oneshot::Receiver<()>> {
+        let session = self.kept.get_mut(name)?;
+        let before = session.clone();
+        session.running = running;
+        session.generation = ahead(session.generation, generation);
+        if *session == before {
+            return None;
+        }
+        let session = session.clone();
+        let (written, is_written) = oneshot::channel();
+        self.write(&session, Some(written));
+        Some(is_written)
+    }
+
+    /// Notes the generation that a session has come to, for the last time: the daemon ends.
+    pub fn settle(&mut self, name: &SessionName, generation: u64) {
+        if let Some(session) = self.kept.get_mut(name) {
+            session.generation = generation;
+            let session = session.clone();
+            self.write(&session, None);
+        }
+    }
+
+    /// Forgets a session.
+    pub fn forget(&mut self, name: &SessionName) {
+        if self.kept.remove(name).is_some() {
+            self.send(Job::Remove(name.clone()));
+        }
+    }
+
+    /// Returns when everything is on disk.
+    pub fn close(self) {
+        drop(self.writer);
+        if self.thread.join().is_err() {
+            tracing::error!("the writer of sessions failed: some may not come back");
+        }
+    }
+
+    fn write(&self, session: &Kept, written: Option<oneshot::Sender<()>>) {
+        self.send(Job::Write(Box::new(session.clone()), written));
+    }
+
+    fn send(&self, job: Job) {
+        if self.writer.send(job).is_err() {
+            tracing::error!("the writer of sessions has ended: they do not come back");
+        }
+    }
+}
+
+/// What to write down for a session that has come to `generation`, where `written` stands.
+pub fn ahead(written: u64, generation: u64) -> u64 {
+    if generation.saturating_add(AHEAD / 2) < written {
+        return written;
+    }
+    generation.saturating_add(AHEAD)
+}
+
+fn read(dir: &Path, file: &Path) -> Result<Kept, String> {
+    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+    let session: Kept = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    if path(dir, &session.spec.name) != file {
+        return Err(format!("it is of session {}", session.spec.name));
+    }
+    Ok(session)
+}
+
+fn write_all(dir: &Path, jobs: Receiver<Job>) {
+    for job in jobs {
+        let result = match &job {
+            Job::Write(session, _) => serde_json::to_vec_pretty(session)
+                .map_err(Into::into)
+                .and_then(|bytes| disk::replace(&path(dir, &session.spec.name), &bytes)),
+            Job::Remove(name) => disk::remove(&path(dir, name)),
+        };
+        if let Err(error) = result {
+            tracing::error!(%error, dir = %dir.display(), "cannot write a session down");
+        }
+        if let Job::Write(_, Some(written)) = job {
+            // Who asked may have gone.
+            let _ = written.send(());
+        }
+    }
+}
+
+fn path(dir: &Path, name: &SessionName) -> PathBuf {
+    dir.join(format!("{name}.json"))
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    fn kept(name: &str) -> Kept {
+        let spec = serde_json::json!({
+            "name": name, "direction": "receive", "port": "a", "persistent": true,
+            "video": {"width": 64, "height": 32, "frame_rate": "60/1", "depth": 8},
+            "flow": {"destination": "10.0.0.1:5004"},
+        });
+        let owner = serde_json::json!({
+            "uid": 0, "gid": 0, "pid": 1, "command": "t", "via": "control.sock",
+        });
+        Kept {
+            spec: serde_json::from_value(spec).unwrap(),
+            owner: serde_json::from_value(owner).unwrap(),
+            configured: false,
+            running: true,
+            generation: 7,
+        }
+    }
+
+    #[test]
+    fn session__kept_noted_and_forgotten__then_as_it_was_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let (a, b) = (kept("a"), kept("b"));
+        store.keep(a.clone()).blocking_recv().unwrap();
+        store.keep(b.clone()).blocking_recv().unwrap();
+        let written = store.note(&a.spec.name, false, 8);
+        written.unwrap().blocking_recv().unwrap();
+        assert!(store.note(&a.spec.name, false, 8).is_none());
+        store.forget(&b.spec.name);
+        assert!(store.note(&b.spec.name, true, 9).is_none());
+        store.close();
+
+        let mut store = Store::open(dir.path()).unwrap();
+        let all: Vec<_> = store.all().cloned().collect();
+        let [only] = &all[..] else { panic!("{all:?}") };
+        assert!(!only.running && only.generation >= 8, "{only:?}");
+        assert_eq!(only.spec, a.spec);
+        store.settle(&a.spec.name, 9);
+        store.close();
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.all().next().unwrap().generation, 9);
+        store.close();
+    }
+
+    #[test]
+    fn generation__at_every_start__then_what_is_on_disk_is_not_below() {
+        let mut written = 0;
+        let mut writes = 0;
+        for generation in 1..=2000 {
+            let now = ahead(written, generation);
+            // What is used was written before the start that uses it.
+            assert!(generation == 1 || generation <= written);
+            writes += u32::from(now != written);
+            written = now;
+        }
+        assert!(writes < 20, "{writes}");
+    }
+
+    #[test]
+    fn file__that_does_not_hold__then_set_aside_and_the_rest_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        store.keep(kept("good")).blocking_recv().unwrap();
+        store.close();
+        let folder = dir.path().join("sessions");
+        std::fs::write(folder.join("bad.json"), "{").unwrap();
+        std::fs::copy(folder.join("good.json"), folder.join("other.json")).unwrap();
+        std::fs::write(folder.join("x.json.part"), "half").unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.all().count(), 1);
+        assert!(folder.join("bad.json.corrupt").exists());
+        assert!(folder.join("other.json.corrupt").exists());
+        store.close();
+    }
+}

@@ -1,0 +1,96 @@
+//! The service manager's watchdog (sd_watchdog_enabled(3)): it is fed by the control thread, and
+//! only when every poller has made a turn since the last time.
+//!
+//! A poller that sleeps makes no turn by itself for up to a second, so each is woken at every look.
+//! One that has died is told elsewhere, and is not waited for.
+
+use std::time::{Duration, Instant};
+
+/// Looks in one watchdog time: one late look must not end the daemon.
+const LOOKS: u32 = 4;
+
+/// What follows from a look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// All moved: the watchdog is to be fed.
+    Feed,
+    /// These pollers made no turn: it is not.
+    Stuck(Vec<usize>),
+}
+
+/// When to look, and what was seen last.
+#[derive(Debug)]
+pub struct Watchdog {
+    period: Duration,
+    due: Instant,
+    turns: Vec<Option<u64>>,
+}
+
+impl Watchdog {
+    /// As the service manager asks for it; `None` if it does not.
+    pub fn from_environment() -> Option<Self> {
+        sd_notify::watchdog_enabled().map(|time| Self::new(time, Instant::now()))
+    }
+
+    /// One that bites after `time` without food.
+    pub fn new(time: Duration, now: Instant) -> Self {
+        Self {
+            period: time / LOOKS,
+            due: now,
+            turns: Vec::new(),
+        }
+    }
+
+    /// When the next look is due.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// A look: `turns` has the turns of each poller so far, `None` for one that has died. Wake the
+    /// pollers after it.
+    pub fn look(&mut self, now: Instant, turns: Vec<Option<u64>>) -> Look {
+        self.due = now + self.period;
+        let before = std::mem::replace(&mut self.turns, turns);
+        let is_stuck = |(index, now): (usize, &Option<u64>)| {
+            let before = before.get(index).copied().flatten();
+            (now.is_some() && *now == before).then_some(index)
+        };
+        let stuck: Vec<usize> = self.turns.iter().enumerate().filter_map(is_stuck).collect();
+        if stuck.is_empty() {
+            Look::Feed
+        } else {
+            Look::Stuck(stuck)
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watchdog__pollers_move_stand_or_die__then_fed_only_while_all_that_live_move() {
+        let now = Instant::now();
+        let mut watchdog = Watchdog::new(Duration::from_secs(8), now);
+        assert_eq!(watchdog.due(), now);
+        assert_eq!(watchdog.look(now, vec![Some(0), Some(5)]), Look::Feed);
+        assert_eq!(watchdog.due(), now + Duration::from_secs(2));
+        assert_eq!(watchdog.look(now, vec![Some(1), Some(6)]), Look::Feed);
+        assert_eq!(
+            watchdog.look(now, vec![Some(1), Some(7)]),
+            Look::Stuck(vec![0])
+        );
+        assert_eq!(
+            watchdog.look(now, vec![Some(1), Some(7)]),
+            Look::Stuck(vec![0, 1])
+        );
+        assert_eq!(watchdog.look(now, vec![Some(2), Some(8)]), Look::Feed);
+        assert_eq!(watchdog.look(now, vec![None, Some(9)]), Look::Feed);
+        assert_eq!(
+            watchdog.look(now, vec![None, Some(9)]),
+            Look::Stuck(vec![1])
+        );
+        assert_eq!(watchdog.look(now, Vec::new()), Look::Feed);
+    }
+}
