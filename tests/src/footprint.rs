@@ -1,6 +1,6 @@
 //! What a process holds of the kernel: descriptors, memory files, threads, entries in BPF maps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
@@ -67,6 +67,34 @@ impl Footprint {
                 .iter()
                 .all(|(map, count)| before.map_entries.get(map).is_some_and(|it| count <= it))
     }
+}
+
+/// The BPF objects that process `pid` has open, by kind (`prog`, `map`, `link`) and id.
+///
+/// # Errors
+/// When it has ended.
+pub fn bpf_objects(pid: u32) -> Result<BTreeSet<(&'static str, u32)>> {
+    let mut found = BTreeSet::new();
+    for file in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        // A descriptor that was closed meanwhile is none.
+        let info = fs::read_to_string(file?.path()).unwrap_or_default();
+        for (kind, key) in [
+            ("prog", "prog_id:"),
+            ("map", "map_id:"),
+            ("link", "link_id:"),
+        ] {
+            let id = info.lines().find_map(|line| line.strip_prefix(key));
+            found.extend(id.and_then(|id| Some((kind, id.trim().parse().ok()?))));
+        }
+    }
+    Ok(found)
+}
+
+/// Those of `objects` that are still in the kernel.
+#[must_use]
+pub fn still_there(objects: &BTreeSet<(&'static str, u32)>) -> Vec<(&'static str, u32)> {
+    let there = |(kind, id): &&(&str, u32)| bpftool(&[kind, "show", "id", &id.to_string()]).is_ok();
+    objects.iter().filter(there).copied().collect()
 }
 
 fn map_entries(pid: u32) -> Result<BTreeMap<String, usize>> {

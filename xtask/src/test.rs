@@ -87,6 +87,9 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         line.extend(&filters);
         cargo(&line)
     })?;
+    if all && !arguments.fast {
+        times.step("Leaks (valgrind)", valgrind)?;
+    }
     if !arguments.fast {
         times.step("Model checks: interleavings", || models(&filters))?;
         if all {
@@ -120,6 +123,53 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         line.extend(&filters);
         cargo(&line)
     })
+}
+
+/// Unit tests of what needs neither DPDK nor the gate's own instructions, each block of memory
+/// accounted for. Properties are tried a few times only: here it is not about them.
+fn valgrind() -> Result<()> {
+    const SUBJECTS: [&str; 3] = ["onair_api", "onair_media", "onairctl"];
+    let build = [
+        "test",
+        "--workspace",
+        "--exclude",
+        "onair-tests",
+        "--no-run",
+    ];
+    let programs: Vec<String> = messages(&build)?
+        .into_iter()
+        .filter(|message| {
+            let target = &message["target"];
+            let is_unit = message["profile"]["test"] == true && target["kind"][0] != "test";
+            is_unit && SUBJECTS.iter().any(|name| target["name"] == *name)
+        })
+        .filter_map(|message| Some(message["executable"].as_str()?.to_owned()))
+        .collect();
+    if programs.len() != SUBJECTS.len() {
+        bail!("cargo made other test programs than those of {SUBJECTS:?}: {programs:?}");
+    }
+    let options = [
+        "--quiet",
+        "--leak-check=full",
+        // What a thread of the test harness still has at exit is no leak of ours.
+        "--show-leak-kinds=definite,indirect",
+        "--errors-for-leak-kinds=definite,indirect",
+        "--error-exitcode=9",
+    ];
+    for program in programs {
+        say::command(format_args!("valgrind {} {program}", options.join(" ")));
+        let done = supervised("valgrind", |command| {
+            command
+                .args(options)
+                .arg(&program)
+                .args(["--quiet", "--test-threads", "1"])
+                .env("PROPTEST_CASES", "2");
+        })?;
+        if !done.status.success() {
+            bail!("{program} leaks, or fails under valgrind ({})", done.status);
+        }
+    }
+    Ok(())
 }
 
 /// The exhaustive searches, which are unit tests of `onair-ipc`, under a limit on their memory.

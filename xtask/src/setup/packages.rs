@@ -41,6 +41,10 @@ pub(crate) const PACKAGES: &[Package] = &[
         "curl",
         "tests: a client of the control socket that is not ours",
     ),
+    package(
+        "valgrind",
+        "tests: memory that is lost or used wrongly, where DPDK is not needed",
+    ),
     package("tshark", "tests: a reader of packets that is not ours"),
     package("gstreamer1.0-tools", "tests: a sender that is not ours"),
     package("gstreamer1.0-plugins-base", "tests: videotestsrc"),

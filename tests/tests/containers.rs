@@ -1,0 +1,222 @@
+//! Daemon and clients in namespaces of their own, as containers and pods have them.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::BlockerKind;
+use onair_tests::{
+    Backend, Config, Control, Daemon, Deadline, Puppet, Raster, Rig, Stage, output, program,
+    receive, until,
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A program that is a shell script.
+fn script(stage: &Stage, name: &str, text: &str) -> Result<PathBuf> {
+    let path = stage.directory().join(name);
+    fs::write(&path, format!("#!/bin/sh\nset -e\n{text}\n"))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(path)
+}
+
+/// The children of process `pid`, zombies among them.
+fn children(pid: u32) -> Result<Vec<u32>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    Ok(text
+        .split_whitespace()
+        .filter_map(|it| it.parse().ok())
+        .collect())
+}
+
+/// The one child of a program that runs another one in a namespace.
+fn only_child(pid: u32) -> Result<u32> {
+    until("it to fork", Deadline::seconds(20), || {
+        let all = children(pid)?;
+        ensure!(all.len() < 2, "process {pid} has children {all:?}");
+        Ok(all.first().copied())
+    })
+}
+
+/// Lets `client` block in a call, waits until the daemon names it as process `pid`, and sees the
+/// session destroyed.
+fn blocked_named_and_destroyed(control: &mut Control, client: &mut Puppet, pid: u32) -> Result<()> {
+    client.say("attach cam")?;
+    client.say("block 2")?;
+    until("the daemon to name it", Deadline::seconds(30), || {
+        let all = control.blockers("cam")?.blockers;
+        let mut blocked = all.iter().filter(|it| it.kind == BlockerKind::Blocked);
+        Ok((blocked.clone().count() == 2 && blocked.all(|it| it.pid == pid)).then_some(()))
+    })
+    .with_context(|| format!("process {pid}, blockers {:?}", control.blockers("cam")))?;
+    control.stop("cam")?;
+    for (_, result) in client.returned(2)? {
+        assert_eq!(result, "EAGAIN");
+    }
+    control.destroy_wait("cam")?;
+    Ok(())
+}
+
+#[test]
+fn client__in_another_pid_and_mount_namespace_on_overlayfs__then_seen_and_named() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (stage, puppet) = (rig.stage(), program("onair-puppet")?);
+    // As a container runtime does it: a root of layers, the daemon's folder bound into it.
+    let inside = script(
+        stage,
+        "inside",
+        &format!(
+            "layers={0}/layers; mkdir -p $layers; mount -t tmpfs tmpfs $layers\n\
+             mkdir -p $layers/up $layers/work $layers/root; cp {1} $layers/up/onair-puppet\n\
+             mount -t overlay overlay -o lowerdir=/,upperdir=$layers/up,workdir=$layers/work $layers/root\n\
+             mkdir -p $layers/root/sockets $layers/root/proc\n\
+             mount --bind {0} $layers/root/sockets; mount -t proc proc $layers/root/proc\n\
+             exec chroot $layers/root /onair-puppet /sockets/attach.sock",
+            stage.directory().display(),
+            puppet.display(),
+        ),
+    )?;
+    let container = script(
+        stage,
+        "container",
+        &format!(
+            "exec unshare --pid --fork --kill-child --mount {}",
+            inside.display()
+        ),
+    )?;
+    let mut client = Puppet::start_as(stage, &container)?;
+    let pid = only_child(client.pid())?;
+    // Another root, another program than the test's own.
+    client.say("attach cam")?;
+    let file = fs::metadata(format!("/proc/{pid}/exe"))?;
+    let own = fs::metadata(&puppet)?;
+    use std::os::unix::fs::MetadataExt as _;
+    assert_ne!((file.dev(), file.ino()), (own.dev(), own.ino()));
+    client.say("detach")?;
+    blocked_named_and_destroyed(&mut control, &mut client, pid)
+}
+
+#[test]
+fn daemon__as_pid_1__then_reaps_serves_its_namespace_refuses_others_and_ends_with_0() -> Result<()>
+{
+    let stage = Stage::open("test")?;
+    let config = Config::pair(Backend::Ring);
+    let onaird = program("onaird")?;
+    let first = script(
+        &stage,
+        "first",
+        &format!(
+            "exec unshare --pid --fork --kill-child --mount-proc {} \"$@\"",
+            onaird.display()
+        ),
+    )?;
+    let mut daemon = Daemon::start(&stage, &first, &config, Deadline::seconds(30))?;
+    let pid = only_child(daemon.pid())?;
+    let mut control = Control::connect(&Config::control_socket(&stage))?;
+    assert_eq!(control.health()?.pid, 1);
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+
+    // An orphan of its namespace is its child, and is reaped.
+    let enter = format!("--target={pid}");
+    let orphan = "sleep 60 >/dev/null 2>&1 & echo $!";
+    output("nsenter", &[&enter, "--pid", "--mount", "sh", "-c", orphan])?;
+    let orphan = *until("the orphan", Deadline::seconds(20), || {
+        let all = children(pid)?;
+        Ok((!all.is_empty()).then_some(all))
+    })?
+    .first()
+    .context("one child")?;
+    let raw = i32::try_from(orphan).ok().and_then(Pid::from_raw);
+    kill_process(raw.context("a pid")?, Signal::KILL)?;
+    until("it to be reaped", Deadline::seconds(20), || {
+        Ok((!Path::new(&format!("/proc/{orphan}")).exists()).then_some(()))
+    })?;
+
+    // A process that is not in its namespace cannot be seen, and is told what to do.
+    let mut stranger = Puppet::start(&stage)?;
+    let refused = stranger.ask("attach cam")?;
+    let message = refused["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("hostPID: true"), "{refused}");
+    stranger.leave()?;
+
+    // One in a namespace below its own is seen, by the number that it has there.
+    let below = script(
+        &stage,
+        "below",
+        &format!(
+            "exec nsenter --target={pid} --pid --mount unshare --pid --fork --kill-child --mount-proc {} \"$@\"",
+            program("onair-puppet")?.display()
+        ),
+    )?;
+    let mut client = Puppet::start_as(&stage, &below)?;
+    // nsenter, unshare, and the client itself.
+    let client_pid = only_child(only_child(client.pid())?)?;
+    let status = fs::read_to_string(format!("/proc/{client_pid}/status"))?;
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let numbers: Vec<u32> = numbers
+        .context("NSpid")?
+        .split_whitespace()
+        .filter_map(|it| it.parse().ok())
+        .collect();
+    let [.., in_the_daemons, 1] = numbers[..] else {
+        panic!("{numbers:?}")
+    };
+    blocked_named_and_destroyed(&mut control, &mut client, in_the_daemons)?;
+
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    client.say("attach cam")?;
+    client.say("block 1")?;
+    drop(control);
+    kill_process(
+        Pid::from_raw(i32::try_from(pid)?).context("a pid")?,
+        Signal::TERM,
+    )?;
+    let status = daemon.running().wait(Deadline::seconds(60))?;
+    assert!(status.success(), "{status}\n{}", daemon.log_tail(40));
+    Ok(())
+}
+
+#[test]
+fn daemon__with_the_units_capabilities_only__then_ports_probe_and_destroy_work() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let unit = fs::read_to_string(root.join("packaging/systemd/onaird.service"))?;
+    let given = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let bounding: String = given
+        .context("the unit's capabilities")?
+        .split(' ')
+        .filter_map(|name| name.strip_prefix("CAP_"))
+        .map(|name| format!(",+{}", name.to_lowercase()))
+        .collect();
+    let mut rig = Rig::pair()?;
+    rig.stop_daemon()?;
+    let bounded = script(
+        rig.stage(),
+        "bounded",
+        &format!(
+            "exec setpriv --no-new-privs --inh-caps=-all --bounding-set=-all{bounding} {} \"$@\"",
+            program("onaird")?.display()
+        ),
+    )?;
+    let daemon = Daemon::start(rig.stage(), &bounded, rig.config(), Deadline::seconds(30))?;
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid()))?;
+    assert!(!status.contains("CapEff:\t000001ffffffffff"), "{status}");
+    let mut control = rig.control()?;
+    let health = control.health()?;
+    assert!(health.ready, "{:?}", health.problems);
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.puppet()?;
+    let pid = client.pid();
+    blocked_named_and_destroyed(&mut control, &mut client, pid)?;
+    drop(control);
+    assert!(daemon.stop(Deadline::seconds(30))?.success());
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Sessions that come back when the daemon starts anew.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::fs;
+
+use anyhow::Result;
+use onair_api::{HealthStatus, SessionState, SessionView};
+use onair_tests::{Raster, Rig, receive};
+use serde_json::Value;
+
+fn sessions(rig: &Rig) -> Result<Vec<SessionView>> {
+    let answer = rig.control()?.get("/v1/sessions")?;
+    Ok(serde_json::from_value(answer.json["sessions"].clone())?)
+}
+
+#[test]
+fn session__persistent__then_back_after_stop_and_kill_with_a_new_id_and_later_generation()
+-> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut spec = receive("cam", Raster::SMALL, 5000);
+    spec.persistent = Some(true);
+    let (first, mut client) = {
+        let mut control = rig.control()?;
+        control.create(&receive("passing", Raster::SMALL, 5001))?;
+        let first = control.create(&spec)?;
+        assert!(first.persistent);
+        control.stop("cam")?;
+        control.start("cam")?;
+        let mut client = rig.puppet()?;
+        client.say("attach cam")?;
+        (first, client)
+    };
+    rig.stop_daemon()?;
+    rig.start_daemon()?;
+    let [second] = &sessions(&rig)?[..] else {
+        panic!("one session, {:?}", sessions(&rig)?)
+    };
+    assert_eq!(
+        (second.name.to_string(), second.state, second.quota),
+        ("cam".into(), SessionState::Running, first.quota)
+    );
+    assert!(second.id.0 > first.id.0);
+    // The old handle stays stale, by the call and by its id; a new one works.
+    assert_eq!(client.errno("get 0")?, "ESTALE");
+    let old = rig.control()?.get(&format!("/v1/sessions/{}", first.id))?;
+    assert_eq!(old.code(), "stale_session");
+    client.say("attach cam")?;
+    client.say("detach")?;
+
+    // By whom it was stopped, stopped; by a kill nothing is forgotten.
+    rig.control()?.stop("cam")?;
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    let third = control.show("cam")?;
+    assert_eq!(third.state, SessionState::Stopped);
+    assert!(third.id.0 > second.id.0);
+    control.start("cam")?;
+    control.stop("cam")?;
+    let certificate = control.destroy_wait("cam")?;
+    // 1 and 2 before, 3 after the first restart.
+    assert!(certificate.generation > 3, "{}", certificate.generation);
+
+    // Destroyed by somebody: it does not come back.
+    drop(control);
+    rig.stop_daemon()?;
+    rig.start_daemon()?;
+    assert!(sessions(&rig)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn session__of_the_configuration__then_there_at_each_start_until_it_is_taken_out() -> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more += "[[session]]\nname = \"cam\"\ndirection = \"receive\"\nport = \"b\"\n\
+            video = { width = 320, height = 180, frame_rate = \"60/1\", depth = 8 }\n\
+            flow = { destination = \"10.77.0.2:5000\" }\n";
+    })?;
+    assert_eq!(rig.control()?.show("cam")?.state, SessionState::Running);
+    let mut control = rig.control()?;
+    control.stop("cam")?;
+    control.destroy_wait("cam")?;
+    drop(control);
+    rig.stop_daemon()?;
+    rig.start_daemon()?;
+    assert_eq!(rig.control()?.show("cam")?.state, SessionState::Running);
+    rig.stop_daemon()?;
+    let mut without = rig.config().clone();
+    without.more.clear();
+    rig.start_daemon_as(without)?;
+    assert!(sessions(&rig)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn state__that_does_not_hold__then_set_aside_and_named_and_the_daemon_starts() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut spec = receive("gone", Raster::SMALL, 5000);
+    spec.persistent = Some(true);
+    rig.control()?.create(&spec)?;
+    rig.stop_daemon()?;
+    let state = rig.stage().directory().join("state");
+    fs::write(state.join("sessions/bad.json"), "{\"spec\": 7}")?;
+    fs::write(state.join("resources.json"), "\u{0}\u{0}")?;
+    // It holds, and its port is no more.
+    let file = state.join("sessions/gone.json");
+    let mut kept: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    kept["spec"]["port"] = "z".into();
+    fs::write(&file, kept.to_string())?;
+    rig.start_daemon()?;
+    assert!(state.join("sessions/bad.json.corrupt").exists());
+    assert!(state.join("resources.json.corrupt").exists());
+    let log = rig.daemon()?.log();
+    assert!(log.contains("bad.json.corrupt"), "{log}");
+    let health = rig.control()?.health()?;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    let told = health
+        .problems
+        .iter()
+        .any(|it| it.contains("session gone does not come back"));
+    assert!(told, "{:?}", health.problems);
+    Ok(())
+}
