@@ -285,6 +285,13 @@ fn users__leave_or_are_killed_while_draining__then_the_count_falls_and_all_is_cl
     let mut first = holding(&rig, &mut control)?;
     let mut second = user(&rig, "cam")?;
     second.say("hold 1")?;
+    control.stop("cam")?;
+    assert_eq!(first.errno("get 0")?, "EAGAIN");
+    assert_eq!(
+        first.say("is-ending")?["ending"],
+        false,
+        "the session alone"
+    );
     signal(&mut rig, Signal::TERM)?;
     let mut wait = |users: u64| {
         until(format_args!("{users} users"), Deadline::seconds(30), || {
@@ -296,6 +303,7 @@ fn users__leave_or_are_killed_while_draining__then_the_count_falls_and_all_is_cl
     let refused = first.ask("attach source")?;
     assert_eq!(refused["error"]["errno"], "ESHUTDOWN", "{refused}");
     assert_eq!(first.errno("get 0")?, "EAGAIN", "stopped, not gone yet");
+    assert_eq!(first.say("is-ending")?["ending"], true);
     second.kill()?;
     wait(1)?;
     first.say("put-all")?;
@@ -303,6 +311,7 @@ fn users__leave_or_are_killed_while_draining__then_the_count_falls_and_all_is_cl
     assert_eq!(status, 0, "{summary:#?}");
     in_order(&summary);
     assert_eq!(first.errno("get 0")?, "ESTALE");
+    assert_eq!(first.say("is-ending")?["ending"], true);
     Ok(())
 }
 

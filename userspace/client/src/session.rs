@@ -183,6 +183,14 @@ impl Session {
         self.attachment.is_stopped()
     }
 
+    /// Whether the service itself goes away, rather than this session alone: the daemon has
+    /// announced its shutdown, or has died. True before calls return `EAGAIN` for it, and still
+    /// after they return `ESTALE`. No system call.
+    #[must_use]
+    pub fn is_service_ending(&self) -> bool {
+        self.attachment.is_service_ending()
+    }
+
     /// Waits until the session runs, at most for `timeout`. The caller uses no processor and does
     /// not count as a user meanwhile.
     ///

@@ -6,7 +6,7 @@
 //! `event`. It ends when stdin does, whatever its threads do.
 //!
 //! Sessions: `attach NAME`, `create SPEC` (JSON), `use N` (the Nth attached, from 0; the newest is
-//! used otherwise), `stop`, `start`, `pulse` (both at once), `is-stopped`, `wait-started MS`,
+//! used otherwise), `stop`, `start`, `pulse` (both at once), `is-stopped`, `is-ending`, `wait-started MS`,
 //! `poll MS` (an event), `detach`, `destroy`, `destroy-wait MS`, `abort`, `drop`.
 //!
 //! Frames: `get MS` (and give back), `hold N`, `put` (the oldest that is held), `put-again` (the
@@ -66,8 +66,8 @@ impl Puppet {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         Ok(match word {
             "attach" | "create" | "use" | "stop" | "start" | "pulse" | "is-stopped"
-            | "wait-started" | "poll" | "detach" | "destroy" | "destroy-wait" | "abort"
-            | "drop" => self.session_command(word, rest)?,
+            | "is-ending" | "wait-started" | "poll" | "detach" | "destroy" | "destroy-wait"
+            | "abort" | "drop" => self.session_command(word, rest)?,
             "get" | "hold" | "put" | "put-again" | "put-into" | "put-all" | "drain" | "submit"
             | "forget" | "look" => self.frame_command(word, rest)?,
             "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch"

@@ -40,6 +40,7 @@ impl Puppet {
                 session.start();
                 Ok(Value::Null)
             }
+            "is-ending" => Ok(json!({ "ending": self.session()?.is_service_ending() })),
             "is-stopped" => Ok(json!({ "stopped": self.session()?.is_stopped() })),
             "wait-started" => self.session()?.wait_started(timeout(rest)?).map(|()| Value::Null),
             "poll" => self.session()?.event_poll(timeout(rest)?).map(|event| {

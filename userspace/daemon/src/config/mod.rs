@@ -129,6 +129,7 @@ impl Config {
         self.metrics.check()?;
         self.timeouts.check()?;
         self.limits.check()?;
+        self.shutdown.check()?;
         self.probe.check(self.limits.connections)?;
         let mut names = HashSet::new();
         for poller in &self.poller {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::ConfigError;
+
 /// What becomes of a session that is still in use when the graceful time-out has passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,7 +61,30 @@ impl Default for ShutdownConfig {
     }
 }
 
+/// Longest time, ms: a day.
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
 impl ShutdownConfig {
+    /// Whether it holds.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        for (key, value) in [
+            ("cleanup_ms", self.cleanup_ms),
+            ("handler_ms", self.handler_ms),
+            ("debounce_ms", self.debounce_ms),
+            ("force_ms", self.force_ms),
+        ] {
+            if value > DAY_MS {
+                let problem = "give at most a day, 86400000";
+                let key = format!("shutdown.{key}");
+                return Err(ConfigError::value(key, value, problem));
+            }
+        }
+        Ok(())
+    }
+
     /// [`Self::cleanup_ms`].
     #[must_use]
     pub fn cleanup(&self) -> Duration {

@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::frame_word::{FrameState, FrameTag};
 use crate::gate::is_open;
 use crate::label;
@@ -325,6 +325,21 @@ impl Attachment {
     /// Whether a stop, of this process or of the session, is in force.
     pub fn is_stopped(&self) -> bool {
         !is_open(self.words.local_gate().load()) || !is_open(self.words.session_gate().load())
+    }
+
+    /// Whether the daemon has said that it goes away, or has died. Stays true after the end. Said
+    /// before the stop that comes with it, but forgotten when as many events as the ring holds have
+    /// followed.
+    pub fn is_service_ending(&self) -> bool {
+        if life::is_dead(self.words.life()) {
+            return true;
+        }
+        let events = self.words.events();
+        let last = events.tail();
+        let first = last.saturating_sub(layout::EVENTS as u64) + 1;
+        (first..=last)
+            .filter_map(|sequence| events.read(sequence))
+            .any(|event| event.kind == EventKind::Draining)
     }
 
     /// Waits until the session runs. The caller is not counted as a user while it waits.
