@@ -224,12 +224,12 @@ mutants! {
         "        if !already {\n            self.kick_look();\n        }" => "        let _ = already;",
         Shuttle("storm");
     "kick: not after a call that waited" in "userspace/ipc/src/caller/call.rs":
-        "        entered.slot.lower(entered.plain);\n        label!(\"wait.left\");\n        self.kick_look();" =>
-        "        entered.slot.lower(entered.plain);",
+        "        leave(entered.slot, entered.plain, entered.nested);\n        label!(\"wait.left\");\n        self.kick_look();" =>
+        "        leave(entered.slot, entered.plain, entered.nested);",
         Shuttle("storm");
     "kick: looked at before the count goes down" in "userspace/ipc/src/caller/call.rs":
-        "        entered.slot.lower(entered.plain);\n        label!(\"wait.left\");\n        self.kick_look();" =>
-        "        self.kick_look();\n        entered.slot.lower(entered.plain);",
+        "        leave(entered.slot, entered.plain, entered.nested);\n        label!(\"wait.left\");\n        self.kick_look();" =>
+        "        self.kick_look();\n        leave(entered.slot, entered.plain, entered.nested);",
         Shuttle("storm");
     "kick: not after a put" in "userspace/ipc/src/caller/mod.rs":
         "        let released = word.release(lease.serial, lease.slot);\n        label!(\"put.released\");\n        self.kick_look();" =>

@@ -16,6 +16,7 @@ use crate::control::events::Hub;
 use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo, Runtime};
 use crate::limbo::Limbo;
 use crate::store::Store;
+use crate::waking::Waking;
 use crate::witness::probe::ProbeLink;
 
 /// Who this daemon is.
@@ -86,6 +87,8 @@ pub struct Services {
     pub last_reload: Option<Reload>,
     /// Memory that waits for W4.
     pub limbo: Limbo,
+    /// Sleepers to be woken.
+    pub waking: Waking,
     /// What the pollers say.
     pub events: EventReceiver,
     /// Who is told what happens.
@@ -129,6 +132,7 @@ impl Services {
             missing: Vec::new(),
             last_reload: None,
             limbo,
+            waking: Waking::default(),
             outbox: VecDeque::new(),
             dead: HashSet::new(),
             gone: HashSet::new(),

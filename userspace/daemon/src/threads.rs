@@ -1,5 +1,6 @@
 //! The threads of a client, as `/proc` shows them (proc_pid_task(5)).
 
+use std::cell::OnceCell;
 use std::fs;
 
 /// One thread.
@@ -17,6 +18,8 @@ pub struct Thread {
     pub started_ticks: u64,
     /// It is on its way out, or was sent a SIGKILL: it makes no further step in its program.
     pub is_ending: bool,
+    /// It has begun its exit in the kernel, so that it is not even in the middle of a last step.
+    pub is_exiting: bool,
 }
 
 /// SIGKILL (9) in the masks of `/proc/PID/task/TID/status`. A group that exits sends it to each of
@@ -24,11 +27,19 @@ pub struct Thread {
 const KILL: u64 = 1 << 8;
 /// The kernel's PF_EXITING in field 9 of `/proc/PID/task/TID/stat`.
 const EXITING: u64 = 0x4;
+/// PF_SIGNALED, likewise: it dies of a signal, and the process with it. The one that dumps core gets no
+/// SIGKILL, and begins its own exit after the others.
+const SIGNALED: u64 = 0x400;
 
 /// Longest start-time error against CLOCK_BOOTTIME: one tick of `/proc`, ns.
 const TICK_NS: u64 = 10_000_000;
 
 impl Thread {
+    /// Whether it is the one that wrote down its number and the time, and can make a further step.
+    fn is_it(&self, own_tid: u32, boottime_ns: u64) -> bool {
+        self.own_tid == own_tid && !self.is_exiting && !self.is_younger_than(boottime_ns)
+    }
+
     /// Whether the thread started after `boottime_ns`: then it is not the one that wrote that time,
     /// though it has its number.
     pub fn is_younger_than(&self, boottime_ns: u64) -> bool {
@@ -38,22 +49,69 @@ impl Thread {
 
 /// The living threads of process `pid`; empty when there is none.
 pub fn of(pid: u32) -> Vec<Thread> {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Vec::new();
-    };
+    each(pid).collect()
+}
+
+fn each(pid: u32) -> impl Iterator<Item = Thread> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
     tasks
+        .into_iter()
         .flatten()
-        .filter_map(|task| {
+        .flatten()
+        .filter_map(move |task| {
             let tid = task.file_name().to_str()?.parse().ok()?;
             read(pid, tid)
         })
-        .collect()
 }
 
+/// Threads of which one that is not ending is looked for: a process may have very many.
+const SAMPLE: usize = 16;
+
 /// Whether process `pid` is dead or dying as a whole. A thread that ended, or a new program by
-/// exec, leaves a thread that goes on.
+/// exec, leaves a thread that goes on. A process of which very many threads end by themselves at the
+/// same moment may be taken for one: look again later.
 pub fn is_process_ending(pid: u32) -> bool {
-    of(pid).iter().all(|thread| thread.is_ending)
+    each(pid).take(SAMPLE).all(|thread| thread.is_ending)
+}
+
+/// Whether the thread `tid` of process `pid`, which calls itself `own_tid`, is the one that wrote
+/// down the time `boottime_ns`, and can make a further step.
+pub fn goes_on(pid: u32, tid: u32, own_tid: u32, boottime_ns: u64) -> bool {
+    read(pid, tid).is_some_and(|thread| thread.is_it(own_tid, boottime_ns))
+}
+
+/// The threads of a process by the numbers that they call themselves by, each read when it is asked
+/// for: a process may have very many, and few of them are in a slot.
+#[derive(Debug)]
+pub struct Roll {
+    pid: u32,
+    /// The process is in our pid namespace, so that its numbers are ours.
+    ours: bool,
+    /// All of them, where the numbers have to be translated.
+    all: OnceCell<Vec<Thread>>,
+}
+
+impl Roll {
+    /// The roll of process `pid`.
+    pub fn of(pid: u32) -> Self {
+        let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/pid")).ok();
+        let theirs = namespace(&pid.to_string());
+        Self {
+            pid,
+            ours: theirs.is_some() && theirs == namespace("self"),
+            all: OnceCell::new(),
+        }
+    }
+
+    /// Whether the thread `own_tid` that wrote down the time `boottime_ns` can make a further step.
+    /// A thread that has its number by now, and is younger, is another.
+    pub fn has(&self, own_tid: u32, boottime_ns: u64) -> bool {
+        if self.ours {
+            return goes_on(self.pid, own_tid, own_tid, boottime_ns);
+        }
+        let all = self.all.get_or_init(|| of(self.pid));
+        all.iter().any(|thread| thread.is_it(own_tid, boottime_ns))
+    }
 }
 
 /// One thread of process `pid`, if it lives.
@@ -80,6 +138,8 @@ pub fn read(pid: u32, tid: u32) -> Option<Thread> {
     let is_killed = ["SigPnd:", "ShdPnd:"].iter().any(|mask| {
         field(mask).is_some_and(|hex| u64::from_str_radix(hex, 16).is_ok_and(|it| it & KILL != 0))
     });
+    let flags = number(9)?;
+    let is_exiting = flags & EXITING != 0;
     Some(Thread {
         tid,
         own_tid,
@@ -89,7 +149,8 @@ pub fn read(pid: u32, tid: u32) -> Option<Thread> {
             .and_then(|state| Some(state.split_once('(')?.1.trim_end_matches(')').to_owned()))
             .unwrap_or_default(),
         started_ticks: number(22)?,
-        is_ending: is_killed || number(9)? & EXITING != 0,
+        is_ending: is_killed || flags & (EXITING | SIGNALED) != 0,
+        is_exiting,
     })
 }
 
@@ -121,6 +182,28 @@ mod tests {
         assert!(!me.is_younger_than(onair_ipc::sys::boottime_ns()));
         assert!(me.is_younger_than(0));
         assert!(!me.is_ending && !is_process_ending(std::process::id()));
+    }
+
+    #[test]
+    fn roll__threads_of_this_process__then_only_those_that_go_on() {
+        let roll = Roll::of(std::process::id());
+        assert!(roll.ours);
+        let (tid, now) = (onair_ipc::sys::gettid(), onair_ipc::sys::boottime_ns());
+        assert!(roll.has(tid, now));
+        assert!(
+            !roll.has(tid, 0),
+            "a thread of that number, but a younger one"
+        );
+        let gone = std::thread::spawn(onair_ipc::sys::gettid).join().unwrap();
+        // It may be on its way out still.
+        assert!(!roll.has(gone, now) || read(std::process::id(), gone).is_some());
+        assert!(!Roll::of(1).has(tid, now), "a thread of another process");
+        let translated = Roll {
+            pid: std::process::id(),
+            ours: false,
+            all: OnceCell::new(),
+        };
+        assert!(translated.has(tid, now) && !translated.has(tid, 0));
     }
 
     #[test]

@@ -281,6 +281,7 @@ fn dataplane__over_a_wire_in_one_process__then_each_scenario_holds() {
     session__stopped_while_packets_pour_in__then_handed_back_and_no_frame_leaks(&mut rig);
     slow_consumer__takes_nothing__then_only_its_own_frames_drop(&mut rig);
     reader__evicted_with_frames__then_they_are_written_only_after_their_release(&mut rig);
+    thread__dead_in_a_running_session__then_credited_once_by_who_has_the_ledger(&mut rig);
     client_source__submits_in_order__then_sent_in_order_and_underruns_counted(&mut rig);
     datagrams__malformed__then_counted_by_reason(&mut rig);
     sender__nobody_answers_arp__then_silent_and_handed_back(&mut rig);
@@ -608,6 +609,73 @@ fn reader__evicted_with_frames__then_they_are_written_only_after_their_release(r
     assert_eq!((evicted.revoked, evicted.set_aside), (0, 0));
     assert!(runtime.evict(number).is_none());
     assert!(runtime.take_lenders().is_empty());
+}
+
+fn thread__dead_in_a_running_session__then_credited_once_by_who_has_the_ledger(rig: &mut Rig) {
+    let credited = |rig: &mut Rig, ticket: u64| {
+        rig.event("credited", |event| match event {
+            PollerEvent::ThreadCredited {
+                ticket: of, frames, ..
+            } if of == ticket => Ok(frames),
+            other => Err(other),
+        })
+    };
+    let (receiver, frames) = receive(24, 5024, 1);
+    let (client, lender) = rig.client(24, &frames, AMPLE, false);
+    let attachment = client.memory.attachment();
+    rig.send(Command::Start(Box::new(receiver)));
+    rig.send(Command::Attach {
+        session: 24,
+        lender,
+        frames: None,
+    });
+    rig.send(Command::Start(Box::new(send(
+        25,
+        5024,
+        FrameSource::Pattern,
+    ))));
+    // Played: the thread that took the frame lives, and is told of as dead.
+    let dead = |client: &Client| {
+        let slot = client.get().unwrap().slot;
+        let slots = client.memory.slots();
+        *slots.iter().find(|it| it.index == slot).unwrap()
+    };
+    let request = |ticket, slot| Command::CreditThread {
+        session: 24,
+        attachment,
+        ticket,
+        slot,
+    };
+    let slot = dead(&client);
+    rig.send(request(1, slot));
+    rig.send(request(2, slot));
+    assert_eq!(credited(rig, 1), Some(1));
+    assert_eq!(credited(rig, 2), Some(0), "once");
+    // A death or a detach overtakes it, or is overtaken.
+    let slot = dead(&client);
+    rig.send(Command::Detach {
+        session: 24,
+        attachment,
+    });
+    rig.send(request(3, slot));
+    let mut lender = rig.event("lender back", |event| match event {
+        PollerEvent::LenderBack {
+            session: 24,
+            lender,
+            ..
+        } => Ok(lender),
+        other => Err(other),
+    });
+    let by_poller = credited(rig, 3);
+    lender.settle(|_| ());
+    let rest = lender.credit_dead_process().len() as u64;
+    assert_eq!(by_poller.unwrap_or(0) + rest, 1, "{by_poller:?}");
+    rig.send(request(4, slot));
+    assert_eq!(credited(rig, 4), None, "the lender is not there");
+    rig.stop(25);
+    rig.stop(24);
+    rig.send(request(5, slot));
+    assert_eq!(credited(rig, 5), None, "nor is the session");
 }
 
 fn client_source__submits_in_order__then_sent_in_order_and_underruns_counted(rig: &mut Rig) {

@@ -36,7 +36,13 @@ impl Bell {
     /// whoever joins later finds what it was struck for. SYNC: bell.
     #[inline]
     pub fn is_awaited(&self) -> bool {
-        self.waiters.load(Ordering::SeqCst) != 0
+        self.waiters() != 0
+    }
+
+    /// How many may be asleep. SYNC: bell.
+    #[inline]
+    pub fn waiters(&self) -> u32 {
+        self.waiters.load(Ordering::SeqCst)
     }
 
     /// Says that a caller is about to sleep. SYNC: bell.

@@ -111,6 +111,14 @@ impl FrameMemory {
         self.memfd.for_client()
     }
 
+    /// Blocks that the kernel has allocated; see [`Memfd::blocks`].
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn blocks(&self) -> io::Result<u64> {
+        self.memfd.blocks()
+    }
+
     /// Witness W4; see [`Memfd::is_sole_user`].
     ///
     /// # Errors

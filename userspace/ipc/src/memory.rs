@@ -98,6 +98,14 @@ impl AttachmentMemory {
         Ok(self.ctl.is_sole_user()? && self.seg.is_sole_user()?)
     }
 
+    /// Blocks that the kernel has allocated for what the client can write; see [`Memfd::blocks`].
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn blocks(&self) -> io::Result<u64> {
+        self.seg.blocks()
+    }
+
     pub(crate) fn ctl(&self) -> &Memfd {
         &self.ctl
     }
@@ -146,6 +154,12 @@ impl AttachmentMemory {
         self.frame_bell().strike();
         self.event_bell().strike();
         self.watch_bell_strike();
+    }
+
+    /// Sleepers of the kind that has most, read after a strike: the client's word.
+    pub fn sleepers(&self) -> u32 {
+        let bells = [self.frame_bell(), self.event_bell()];
+        bells.map(Bell::waiters).into_iter().max().unwrap_or(0)
     }
 
     /// Wakes up to `limit` sleepers of each kind, after a strike. Returns whether there may be more.
@@ -204,12 +218,19 @@ impl AttachmentMemory {
             .collect()
     }
 
-    /// Empties the slot of a dead thread and rings, since it may have swallowed a wake-up.
-    pub fn bury(&self, slot: u16) {
-        self.slot_words()[slot as usize].bury();
-        self.strike_all();
-        sys::futex_wake(self.frame_bell().word(), sys::ALL);
-        sys::futex_wake(self.event_bell().word(), sys::ALL);
+    /// Empties the slot of a dead thread, if it is still that thread's, and moves the bells, since
+    /// it may have swallowed a wake-up: [`AttachmentMemory::wake_some`] is to follow. Returns
+    /// whether it was: a slot that was emptied before may be another thread's by now.
+    pub fn bury(&self, dead: &SlotReading) -> bool {
+        let slot = &self.slot_words()[dead.index as usize];
+        // No thread of an honest client claims or gives back a slot that has an owner: between the
+        // look and the stores nothing happens to it.
+        let is_its = slot.read(dead.index).is_of_the_claim(dead);
+        if is_its {
+            slot.bury();
+            self.strike_all();
+        }
+        is_its
     }
 
     /// Frames that the words say are held, with serial and slot. The client's word.

@@ -202,6 +202,13 @@ impl SlotReading {
         }
     }
 
+    /// Whether both were read while one and the same thread had the slot.
+    pub fn is_of_the_claim(&self, other: &Self) -> bool {
+        self.index == other.index
+            && self.owner == other.owner
+            && self.claimed_at == other.claimed_at
+    }
+
     /// Whether the slot counts a user of a session whose closed gate is `gate`. A thread that
     /// acknowledged that very gate can never pass it, whatever its count; the shared slot has no
     /// single thread and takes no acknowledgement.

@@ -305,6 +305,88 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_its_stop_is_not_acknowledg
 }
 
 #[test]
+fn get__in_a_handler_of_a_caller_that_is_inside__then_no_intent_is_left() {
+    static CLIENT: std::sync::OnceLock<Arc<Attachment>> = std::sync::OnceLock::new();
+    static TAKEN: AtomicU32 = AtomicU32::new(u32::MAX);
+    extern "C" fn handler(_: libc::c_int) {
+        if let Some(Ok(lease)) = CLIENT.get().map(|client| client.get(Deadline::Now)) {
+            TAKEN.store(lease.frame, Ordering::SeqCst);
+        }
+    }
+    let mut pair = pair(false);
+    CLIENT.set(pair.client.clone()).unwrap();
+    // SAFETY: the handler makes one call of the library, which neither locks nor allocates here.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as usize;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+    }
+    let memory = pair.lender.memory().clone();
+    let client = pair.client.clone();
+    let tid = Arc::new(AtomicU32::new(0));
+    let told = tid.clone();
+    let sleeper = std::thread::spawn(move || {
+        told.store(sys::gettid(), Ordering::SeqCst);
+        client.get(Deadline::Never)
+    });
+    until("the sleeper is in futex_waitv", || sleeps(&tid));
+    // A frame comes and its one wake-up is another's: the sleeper is still inside when its handler
+    // takes the frame, and gives it to whom it likes.
+    let decoy = pair
+        .client
+        .words()
+        .at::<AtomicU32>(layout::SEG_BELL_FRAME + 4);
+    let waiters = decoy.swap(0, Ordering::SeqCst);
+    pair.lender.publish(3, &FrameMeta::default()).unwrap();
+    decoy.store(waiters, Ordering::SeqCst);
+    // SAFETY: tgkill to a living thread of this process.
+    unsafe {
+        libc::syscall(
+            libc::SYS_tgkill,
+            libc::getpid(),
+            tid.load(Ordering::SeqCst),
+            libc::SIGUSR1,
+        )
+    };
+    until("the handler took it", || TAKEN.load(Ordering::SeqCst) == 3);
+    until("the sleeper sleeps again", || sleeps(&tid));
+    // If its thread ended now, the frame would be the process's, not the dead call's.
+    let slots = memory.slots();
+    let inside = slots.iter().find(|slot| slot.count == 1).unwrap();
+    assert_eq!(pair.lender.credit_dead_thread(inside), None);
+    memory.stop();
+    while memory.wake_some(64) {}
+    assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
+}
+
+#[test]
+fn bury__slot_that_was_buried_and_claimed_again__then_untouched() {
+    let pair = pair(false);
+    let memory = pair.lender.memory().clone();
+    let call = || {
+        let client = pair.client.clone();
+        std::thread::spawn(move || client.get(Deadline::Never))
+    };
+    let first = call();
+    until("the caller is inside", || memory.users().len() == 1);
+    let seen = memory.users()[0];
+    // Played: the thread lives, and its slot is emptied as if it were dead.
+    assert!(memory.bury(&seen));
+    assert!(!memory.bury(&seen), "once");
+    let second = call();
+    until("another has the slot", || {
+        memory.users().iter().any(|slot| slot.index == seen.index)
+    });
+    assert!(!memory.bury(&seen), "another thread's");
+    assert_eq!(memory.users()[0].count, 1);
+    memory.stop();
+    while memory.wake_some(64) {}
+    for caller in [first, second] {
+        assert_eq!(caller.join().unwrap(), Err(Refusal::Again));
+    }
+}
+
+#[test]
 fn get__timeout__then_timed_out_and_not_before() {
     let pair = pair(false);
     let start = Instant::now();

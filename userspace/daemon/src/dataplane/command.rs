@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_queue::ArrayQueue;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
+use onair_ipc::slot::SlotReading;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::attachment::{AttachRefusal, Evicted};
@@ -84,6 +85,17 @@ pub enum Command {
         /// Which attachment.
         attachment: u64,
     },
+    /// Credit what a dead thread had taken inside its call; [`PollerEvent::ThreadCredited`] follows.
+    CreditThread {
+        /// Which session.
+        session: u64,
+        /// Which attachment.
+        attachment: u64,
+        /// Names the request.
+        ticket: u64,
+        /// The thread's slot as it left it.
+        slot: SlotReading,
+    },
 }
 
 /// What a poller says.
@@ -126,6 +138,18 @@ pub enum PollerEvent {
         frames: Option<FrameMemory>,
         /// Why.
         reason: AttachRefusal,
+    },
+    /// Answers [`Command::CreditThread`], before the event that takes the lender to the control
+    /// thread, or after it with `None`.
+    ThreadCredited {
+        /// Of which session.
+        session: u64,
+        /// Of which attachment.
+        attachment: u64,
+        /// Which request this answers.
+        ticket: u64,
+        /// Frames credited; `None` if the poller has not got that lender, and did nothing.
+        frames: Option<u64>,
     },
     /// A client wrote what no client following the protocol can have written.
     Violation {

@@ -31,6 +31,8 @@ pub(super) struct PollerHandle {
     pub(super) inbox: Arc<Inbox>,
     pub(super) counters: Arc<PollerCounters>,
     pub(super) name: String,
+    /// The kernel's number of its thread.
+    tid: u32,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -67,11 +69,12 @@ impl PollerHandle {
             .spawn(move || poller.live(&eal, core, &ready))
             .map_err(system("start a thread"))?;
         let reason = match started.recv() {
-            Ok(Ok(())) => {
+            Ok(Ok(tid)) => {
                 return Ok(Self {
                     inbox,
                     counters,
                     name,
+                    tid,
                     thread: Some(thread),
                 });
             }
@@ -84,6 +87,18 @@ impl PollerHandle {
             poller: spec.name.clone(),
             reason,
         })
+    }
+
+    /// Page faults of its thread that needed no reading from a disk, so far: field 10 of
+    /// `/proc/self/task/TID/stat`. 0 if it has ended.
+    pub(super) fn page_faults(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/self/task/{}/stat", self.tid));
+        // The name may contain anything, so count from its closing bracket, which ends field 2.
+        let field = stat
+            .as_deref()
+            .ok()
+            .and_then(|stat| stat.rsplit_once(')')?.1.split(' ').nth(8));
+        field.and_then(|field| field.parse().ok()).unwrap_or(0)
     }
 
     /// Waits for the poller to end, which it does after [`Inbox::stop`].
@@ -107,7 +122,7 @@ struct Poller {
 }
 
 impl Poller {
-    fn live(mut self, eal: &Eal, core: usize, ready: &mpsc::Sender<Result<(), String>>) {
+    fn live(mut self, eal: &Eal, core: usize, ready: &mpsc::Sender<Result<u32, String>>) {
         let registered = match prepare(eal, core) {
             Ok(registered) => registered,
             Err(reason) => {
@@ -116,7 +131,7 @@ impl Poller {
                 return;
             }
         };
-        let _ = ready.send(Ok(()));
+        let _ = ready.send(Ok(onair_ipc::sys::gettid()));
         let result = catch_unwind(AssertUnwindSafe(|| self.run()));
         if let Err(panic) = result {
             let message = crate::shutdown::message(&*panic);
@@ -222,6 +237,20 @@ impl Poller {
                     attachment,
                 } => {
                     sessions.release(session, attachment);
+                }
+                Command::CreditThread {
+                    session,
+                    attachment,
+                    ticket,
+                    slot,
+                } => {
+                    let frames = sessions.credit_thread(session, attachment, &slot, now_ns);
+                    outbox.push(PollerEvent::ThreadCredited {
+                        session,
+                        attachment,
+                        ticket,
+                        frames,
+                    });
                 }
             }
             self.counters.sessions.set(self.sessions.len() as u64);

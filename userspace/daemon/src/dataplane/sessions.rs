@@ -5,6 +5,7 @@ use std::net::SocketAddrV4;
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
+use onair_ipc::slot::SlotReading;
 use onair_media::datagram::Datagram;
 
 use super::attachment::AttachRefusal;
@@ -213,6 +214,23 @@ impl Sessions {
         if let Some(seat) = self.find_mut(session) {
             seat.runtime.release(|aside| aside == attachment);
         }
+    }
+
+    /// Credits what a dead thread had taken inside its call: how many frames. `None` if its lender
+    /// is not here.
+    pub(super) fn credit_thread(
+        &mut self,
+        session: u64,
+        attachment: u64,
+        slot: &SlotReading,
+        now_ns: u64,
+    ) -> Option<u64> {
+        let seat = self.find_mut(session)?;
+        let lender = seat.runtime.lender_mut(attachment)?;
+        let credited = lender.credit_dead_thread(slot);
+        // A send session lends the frame anew.
+        seat.due_ns = now_ns;
+        Some(u64::from(credited.is_some()))
     }
 
     /// Stops a session, as soon as that can be.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use onair_api::{AttachmentState, AttachmentView, Who};
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::life::DeathBell;
 use onair_ipc::memory::{AttachmentMemory, State};
+use onair_ipc::slot::SlotReading;
 use onair_probe::{Armed, Proof};
 use tokio::sync::oneshot;
 
-use crate::witness::probe::ProbeLink;
+use crate::faults::Blocks;
+use crate::services::Services;
 
 /// The process behind an attachment.
 #[derive(Clone, Debug)]
@@ -56,6 +57,23 @@ pub struct Attachment {
     pub outlived: Option<oneshot::Sender<Infallible>>,
     /// Kicks since the last examination that changed nothing.
     pub fruitless_kicks: u32,
+    /// Slots of dead threads that the poller was asked to credit, each with the request's ticket.
+    pub crediting: Vec<(u64, SlotReading)>,
+    /// Threads with a slot that have ended, and are not settled yet.
+    pub exits: Vec<Exit>,
+    /// Blocks of the memory that it can write.
+    pub blocks: Blocks,
+    /// The slot that the patrol looked at last.
+    pub patrolled: u16,
+}
+
+/// A thread that has ended, by the kernel's word.
+#[derive(Clone, Copy, Debug)]
+pub struct Exit {
+    /// Its id in its own pid namespace: what it wrote into its slot.
+    pub own_tid: u32,
+    /// Its id in the daemon's pid namespace.
+    pub tid: u32,
 }
 
 impl Attachment {
@@ -82,16 +100,26 @@ impl Attachment {
         }
     }
 
+    /// Whether its client has become known to punch holes in the memory that it can write: that of
+    /// the words, and the frames of a sender.
+    pub fn is_punched(&mut self) -> bool {
+        let frames = self.frames.as_ref().map_or(Ok(0), FrameMemory::blocks);
+        match (self.memory.blocks(), frames) {
+            (Ok(words), Ok(frames)) => self.blocks.are(words + frames),
+            _ => false,
+        }
+    }
+
     /// Closes it for good, saying `why`: every later call of the client returns `ESTALE`, also if the
     /// daemon then ends. The memory stays until nobody maps it.
-    pub fn close(&mut self, why: State, probe: &ProbeLink, bell: &DeathBell) {
+    pub fn close(&mut self, why: State, services: &mut Services) {
         self.memory.set_state(why);
         self.memory.stop();
-        while self.memory.wake_some(64) {}
+        services.waking.enter(&self.memory);
         if let Some(place) = self.life.take() {
-            bell.unhang(place);
+            services.bell.unhang(place);
         }
-        if let (Some(watched), Some(probe)) = (&self.watched, probe.probe())
+        if let (Some(watched), Some(probe)) = (&self.watched, services.probe.probe())
             && let Err(error) = probe.unregister(watched.proof.tgid, self.memory.session())
         {
             tracing::warn!(%error, attachment = self.number, "cannot unregister from the probe");

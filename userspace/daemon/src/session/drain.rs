@@ -81,13 +81,13 @@ impl Session {
     /// When the session wants to be looked at again.
     pub fn wake_at(&self) -> Option<Instant> {
         let deadline = self.destroy.as_ref().and_then(|destroy| destroy.deadline);
-        let outcasts = self.outcasts.wake_at();
         let times = [
             self.rescan.at,
-            deadline,
+            self.exits_at,
             self.warnings.at(),
+            self.outcasts.wake_at(),
             self.expires_at,
-            outcasts,
+            deadline,
         ];
         times.into_iter().flatten().min()
     }
@@ -160,6 +160,7 @@ impl Session {
         if self.is_quarantined() {
             return self.advance_quarantine(services);
         }
+        self.settle_exits(services);
         if self.running {
             if !self.awaits_somebody() {
                 self.rescan.end();
@@ -370,7 +371,7 @@ impl Session {
     fn finish(&mut self, services: &mut Services, readings: Vec<Reading>) -> Progress {
         let destroy = self.destroy.take().expect("only called with a request");
         for attachment in self.attachments.values_mut() {
-            attachment.close(State::Gone, &services.probe, &services.bell);
+            attachment.close(State::Gone, services);
         }
         self.books.note(StepName::Destroyed);
         let issue = certificate::Issue {
@@ -393,9 +394,9 @@ impl Session {
     }
 
     /// The daemon ends with users left: every caller gets `ESTALE`, their memory stays theirs.
-    pub fn abandon(&mut self, services: &Services) {
+    pub fn abandon(&mut self, services: &mut Services) {
         for attachment in self.attachments.values_mut() {
-            attachment.close(State::Gone, &services.probe, &services.bell);
+            attachment.close(State::Gone, services);
         }
     }
 }

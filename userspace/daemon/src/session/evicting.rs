@@ -261,7 +261,7 @@ impl Session {
             return;
         };
         let inside = attachment.memory.slots();
-        attachment.close(State::Revoked, &services.probe, &services.bell);
+        attachment.close(State::Revoked, services);
         let who = &attachment.client.who;
         tracing::warn!(
             session = %self.id, attachment = number, pid = who.pid, command = %who.command, %cause,

@@ -12,6 +12,7 @@ use onair_ipc::message::Attached;
 use super::attachment::{Attachment, Client, Watched};
 use super::{Place, Session, certificate, convert};
 use crate::dataplane::{AttachRefusal, Command};
+use crate::faults::Blocks;
 use crate::services::Services;
 
 impl Session {
@@ -134,11 +135,15 @@ impl Session {
             disconnected: false,
             outlived: None,
             fruitless_kicks: 0,
+            crediting: Vec::new(),
+            exits: Vec::new(),
+            blocks: Blocks::default(),
+            patrolled: 0,
         };
         match &mut self.place {
             Place::Here(runtime) => {
                 if let Err((refused, _, _)) = runtime.attach(lender, own_frames) {
-                    attachment.close(State::Gone, &services.probe, &services.bell);
+                    attachment.close(State::Gone, services);
                     return Err(limit(refused.to_string()));
                 }
             }
@@ -196,5 +201,20 @@ impl Session {
             tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
         }
         self.settle_departures(services);
+    }
+
+    /// Cuts off the clients that punch holes in their memory: the poller pays for them.
+    pub fn look_for_holes(&mut self, services: &mut Services) {
+        let attachments = self.attachments.values_mut();
+        let punched: Vec<_> = attachments
+            .filter_map(|it| it.is_punched().then_some((it.number, it.client.who.pid)))
+            .collect();
+        for (number, pid) in punched {
+            tracing::error!(
+                session = %self.id, attachment = number, pid,
+                "a client punches holes in its memory: it is cut off"
+            );
+            self.violated(services, number);
+        }
     }
 }

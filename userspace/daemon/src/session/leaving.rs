@@ -34,7 +34,8 @@ impl Session {
         };
         let memory = attachment.memory.clone();
         memory.stop();
-        while memory.wake_some(64) {}
+        services.waking.enter(&memory);
+        services.waking.turn();
         onair_ipc::sync::heavy();
         if !memory.users().is_empty() || !memory.held().is_empty() {
             if self.running {
@@ -57,12 +58,17 @@ impl Session {
     /// The connection of an attachment closed. Its process may live on (fork, exec, a closed
     /// descriptor), so nothing is taken back yet; nobody is admitted any more. `attached` is dropped
     /// when the attachment has ended.
-    pub fn hung_up(&mut self, number: u64, attached: oneshot::Sender<Infallible>) {
+    pub fn hung_up(
+        &mut self,
+        services: &mut Services,
+        number: u64,
+        attached: oneshot::Sender<Infallible>,
+    ) {
         if let Some(attachment) = self.attachments.get_mut(&number) {
             attachment.disconnected = true;
             attachment.outlived = Some(attached);
             attachment.memory.stop();
-            while attachment.memory.wake_some(64) {}
+            services.waking.enter(&attachment.memory);
             self.rescan.begin();
         } else if let Some(outcast) = self.outcasts.list.get_mut(&number) {
             outcast.attachment.disconnected = true;
@@ -148,7 +154,7 @@ impl Session {
             .count() as u64;
         // Nobody of a dead process runs, and a client that detached said that it holds nothing.
         let frames = lender.credit_dead_process().len() as u64;
-        attachment.close(State::Gone, &services.probe, &services.bell);
+        attachment.close(State::Gone, services);
         let cause = match how {
             Leaving::Detach(reply) => {
                 // The requester may have gone.
@@ -190,21 +196,5 @@ impl Session {
                 .as_ref()
                 .is_some_and(|watched| watched.proof.tgid == tgid)
         })
-    }
-
-    /// Rings the bells of `tgid`'s attachment: a thread of it ended, and may have swallowed the one
-    /// wake-up that was another's.
-    pub fn thread_ended(&mut self, tgid: u32) {
-        for attachment in self.attachments.values() {
-            let is_its = attachment
-                .watched
-                .as_ref()
-                .is_some_and(|watched| watched.proof.tgid == tgid);
-            if is_its {
-                attachment.memory.strike_all();
-                while attachment.memory.wake_some(64) {}
-            }
-        }
-        self.rescan.look_for_dead();
     }
 }

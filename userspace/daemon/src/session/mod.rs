@@ -117,6 +117,10 @@ pub struct Session {
     expires_at: Option<Instant>,
     rescan: drain::Rescan,
     warnings: Warnings,
+    /// When exits are looked at again that could not be settled.
+    exits_at: Option<Instant>,
+    /// Requests for credit so far.
+    tickets: u64,
 }
 
 impl Session {
@@ -187,6 +191,8 @@ impl Session {
                 .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
             rescan: drain::Rescan::default(),
             warnings: Warnings::default(),
+            exits_at: None,
+            tickets: 0,
             spec,
         })
     }

@@ -52,7 +52,7 @@ impl Session {
         self.quarantined = true;
         self.warnings.end();
         for attachment in self.attachments.values_mut() {
-            attachment.close(State::Gone, &services.probe, &services.bell);
+            attachment.close(State::Gone, services);
         }
         self.books.note(StepName::Quarantined);
         let issue = certificate::Issue {

@@ -38,8 +38,10 @@ impl Session {
             attachment.memory.stop();
         }
         for attachment in self.attachments.values() {
-            while attachment.memory.wake_some(64) {}
+            services.waking.enter(&attachment.memory);
         }
+        // The first of them now, the others in the actor's turns.
+        services.waking.turn();
         self.books.note(StepName::GatesClosed);
         match self.place {
             Place::Poller => {
@@ -134,6 +136,7 @@ impl Session {
     fn take_over(&mut self, services: &mut Services, runtime: Box<Runtime>) {
         self.place = Place::Here(runtime);
         self.settle();
+        self.forget_credits(services);
         self.settle_evictions(services);
         self.settle_departures(services);
     }

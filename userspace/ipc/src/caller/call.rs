@@ -35,8 +35,21 @@ impl Entry {
 struct Entered<'a> {
     slot: &'a Slot,
     plain: bool,
+    /// It is a call inside another one of its thread.
+    nested: bool,
     /// The gates as it passed them: local, session.
     gates: (u32, u32),
+}
+
+/// Counts the caller out. A call in a signal handler leaves no intent behind: its thread may end in
+/// the call that it interrupted, which is still counted, and the frame that the intent names was
+/// delivered. What the outer call itself has taken by then stays with the process.
+#[inline(always)]
+fn leave(slot: &Slot, plain: bool, nested: bool) {
+    if nested {
+        slot.intend(NO_INTENT);
+    }
+    slot.lower(plain);
 }
 
 impl Attachment {
@@ -66,7 +79,7 @@ impl Attachment {
         }
         if let Some(taken) = attempt() {
             label!("call.served");
-            slot.lower(plain);
+            leave(slot, plain, nested);
             label!("call.left");
             self.kick_look();
             return Ok(taken);
@@ -74,6 +87,7 @@ impl Attachment {
         let entered = Entered {
             slot,
             plain,
+            nested,
             gates: (local, session),
         };
         self.wait(&entered, deadline, bell(words), &mut attempt)
@@ -107,7 +121,7 @@ impl Attachment {
             wait::blocked(self, bell, entered.gates, deadline.ns(), attempt)
         };
         label!("wait.ended");
-        entered.slot.lower(entered.plain);
+        leave(entered.slot, entered.plain, entered.nested);
         label!("wait.left");
         self.kick_look();
         result

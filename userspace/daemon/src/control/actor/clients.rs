@@ -87,7 +87,7 @@ impl Actor {
             } => {
                 if let Some((id, number)) = self.carried_by(connection) {
                     let progress = self.with(id, |session, services| {
-                        session.hung_up(number, attached);
+                        session.hung_up(services, number, attached);
                         session.advance(services)
                     });
                     self.follow(id, progress);

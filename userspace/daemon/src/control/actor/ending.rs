@@ -239,7 +239,7 @@ impl Actor {
             })
             .collect();
         for session in self.sessions.values_mut() {
-            session.abandon(&self.services);
+            session.abandon(&mut self.services);
         }
         self.services.hub.close();
         let drained = Drained {

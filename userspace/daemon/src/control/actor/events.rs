@@ -9,6 +9,7 @@ use super::Actor;
 use crate::control::action::Caller;
 use crate::control::events::{Interest, LastSeen, Subscription};
 use crate::dataplane::PollerEvent;
+use crate::session::attachment::Exit;
 use crate::session::{Progress, Session};
 use crate::shutdown::{Cause, OnPollerDeath};
 
@@ -76,6 +77,16 @@ impl Actor {
                     });
                     self.follow(session, progress);
                 }
+                PollerEvent::ThreadCredited {
+                    session,
+                    attachment,
+                    ticket,
+                    frames,
+                } => {
+                    if let Some(session) = self.sessions.get_mut(&session) {
+                        session.thread_credited(&mut self.services, attachment, ticket, frames);
+                    }
+                }
                 other => {
                     self.services.report(&other);
                     self.poller_died(&other);
@@ -129,21 +140,34 @@ impl Actor {
         }
     }
 
+    /// Tells the sessions of which the process is a client; which they are.
+    fn thread_ended(&mut self, tgid: u32, exit: Option<Exit>) -> Vec<u64> {
+        let has = |session: &&mut Session| session.has_client(tgid);
+        let affected = self.sessions.values_mut().filter(has);
+        affected
+            .map(|session| {
+                session.thread_ended(&mut self.services, tgid, exit);
+                session.id.0
+            })
+            .collect()
+    }
+
     pub(super) fn probe_events(&mut self, events: &[ProbeEvent]) {
         for event in events {
-            let sessions: Vec<u64> = match event {
-                ProbeEvent::Exit { tgid, .. } | ProbeEvent::Exec { tgid, .. } => {
-                    let has = |session: &&mut Session| session.has_client(*tgid);
-                    let affected = self.sessions.values_mut().filter(has);
-                    affected
-                        .map(|session| {
-                            session.thread_ended(*tgid);
-                            session.id.0
-                        })
-                        .collect()
+            let sessions: Vec<u64> = match *event {
+                ProbeEvent::Exit {
+                    tgid,
+                    ns_tid,
+                    own_tid,
+                    ..
+                } => {
+                    let tid = ns_tid;
+                    self.thread_ended(tgid, Some(Exit { own_tid, tid }))
                 }
+                ProbeEvent::Exec { tgid, .. } => self.thread_ended(tgid, None),
                 ProbeEvent::Overrun { lost } => {
                     tracing::warn!(lost, "probe events were lost; the maps are read anew");
+                    self.exits_lost = true;
                     self.sessions.keys().copied().collect()
                 }
             };

@@ -26,6 +26,7 @@ use super::action::Action;
 use super::attach::AttachAction;
 use super::events::Subject;
 use crate::config::ms;
+use crate::faults::FaultWatch;
 use crate::notify;
 use crate::services::Services;
 use crate::session::{Answer, Progress, Session};
@@ -39,6 +40,8 @@ pub use ending::{Drain, Drained, Order};
 const INDICES: u32 = 1024;
 /// Pause between two looks at memory that waits for W4.
 const LIMBO_PAUSE: Duration = Duration::from_millis(50);
+/// Slots that one patrol looks at for owners that are gone, some 20 µs each.
+const PATROL_SLOTS: usize = 256;
 /// Pause between two tries of a poller's full queue.
 const OUTBOX_PAUSE: Duration = Duration::from_millis(1);
 
@@ -59,6 +62,11 @@ pub struct Actor {
     /// Requests that waited behind the present one: on the control socket, on the attach socket.
     waiting: [usize; 2],
     watchdog: Option<Watchdog>,
+    faults: FaultWatch,
+    /// The attachment that the patrol looked at last.
+    patrolled: u64,
+    /// The probe's events have been lost: it did not tell of every thread that ended.
+    exits_lost: bool,
 }
 
 /// Where actions come from.
@@ -90,6 +98,9 @@ impl Actor {
             patrol_at: Instant::now(),
             waiting: [0; 2],
             watchdog: Watchdog::from_environment(),
+            faults: FaultWatch::default(),
+            patrolled: 0,
+            exits_lost: false,
         }
     }
 
@@ -109,6 +120,7 @@ impl Actor {
             if self.is_over() {
                 break;
             }
+            self.services.waking.turn();
             let wake = self.wake_at();
             if wake <= Instant::now() {
                 // Not a branch below: a flood of messages must not put a deadline off.
@@ -135,10 +147,14 @@ impl Actor {
                     self.action(action);
                 }
                 Some(action) = inbox.attach.recv() => self.attach_action(action),
+                // The connections' tasks have their turn, and what they ask for is looked at, before
+                // the next some are woken.
+                () = tokio::task::yield_now(), if !self.services.waking.is_done() => {}
                 () = tokio::time::sleep_until(wake.into()) => self.tick(),
             }
         }
         self.end();
+        self.services.waking.finish();
         Ok(self.services)
     }
 
@@ -312,6 +328,13 @@ impl Actor {
             self.services.probe.test();
             self.services.tell_probe_state();
             self.services.archive.trim();
+            self.patrol_slots();
+            self.faults
+                .patrol(now, self.services.dataplane.page_faults());
+            self.look_for_holes();
+        }
+        if self.faults.is_due(now) {
+            self.look_for_holes();
         }
         self.feed_watchdog(now);
         let all = self.sessions.keys().chain(self.quarantined.keys());
@@ -342,12 +365,43 @@ impl Actor {
         }
     }
 
+    /// Two system calls for each attachment.
+    fn look_for_holes(&mut self) {
+        for session in self.sessions.values_mut() {
+            session.look_for_holes(&mut self.services);
+        }
+    }
+
+    /// Looks for threads that ended inside a call where nobody tells of them: at some of the slots,
+    /// from where it was the last time.
+    fn patrol_slots(&mut self) {
+        let mut due = Vec::new();
+        for session in self.sessions.values() {
+            let unwatched = session.unwatched(self.exits_lost);
+            due.extend(unwatched.map(|number| (number, session.id.0)));
+        }
+        due.sort_unstable();
+        let next = due.partition_point(|(number, _)| *number <= self.patrolled);
+        due.rotate_left(next);
+        let mut left = PATROL_SLOTS;
+        for (number, id) in due {
+            if left == 0 {
+                break;
+            }
+            if let Some(session) = self.sessions.get_mut(&id) {
+                left -= session.patrol(&mut self.services, number, left);
+            }
+            self.patrolled = number;
+        }
+    }
+
     fn wake_at(&mut self) -> Instant {
         let now = Instant::now();
         let mut wake = self.patrol_at;
         if let Some(watchdog) = &self.watchdog {
             wake = wake.min(watchdog.due());
         }
+        wake = self.faults.at().map_or(wake, |at| at.min(wake));
         let sessions = self.sessions.values().chain(self.quarantined.values());
         wake = sessions
             .filter_map(Session::wake_at)
