@@ -18,6 +18,7 @@
 
 mod breakpoints;
 mod circuit;
+mod company;
 mod control;
 mod ctl;
 mod dice;
@@ -44,6 +45,7 @@ mod wire;
 
 pub use breakpoints::Breakpoints;
 pub use circuit::{Circuit, QUOTA};
+pub use company::{Company, balanced, tids};
 pub use control::{Answer, Control};
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
@@ -53,8 +55,8 @@ pub use frozen::Frozen;
 pub use honest::Honest;
 pub use neighbour::resolve;
 pub use onair_stage::{
-    Backend, Config, Daemon, Deadline, Port, Running, Stage, blocked, cpu_time, output, threads,
-    until,
+    Backend, Config, Daemon, Deadline, MemoryLimit, Port, Running, Stage, blocked, cpu_time,
+    output, threads, until,
 };
 pub use programs::program;
 pub use puppet::{Puppet, freeze};

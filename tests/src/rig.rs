@@ -225,6 +225,16 @@ impl Rig {
     pub fn puppet(&self) -> Result<Puppet> {
         Puppet::start(&self.stage)
     }
+
+    /// A new client process that is attached to `session`.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn user(&self, session: &str) -> Result<Puppet> {
+        let mut user = self.puppet()?;
+        user.say(format_args!("attach {session}"))?;
+        Ok(user)
+    }
 }
 
 impl Drop for Rig {

@@ -16,6 +16,7 @@
 
 mod actor;
 mod bpf;
+mod cgroup;
 mod command;
 mod config;
 mod daemon;
@@ -34,6 +35,7 @@ mod sysctl;
 mod until;
 
 pub use actor::Actor;
+pub use cgroup::MemoryLimit;
 pub use command::{output, run};
 pub use config::{Backend, Config, MEMORY_MB, Port};
 pub use daemon::Daemon;

@@ -18,6 +18,7 @@ use crate::namespace;
 use crate::process::ProcessId;
 use crate::run::Run;
 use crate::sysctl::Sysctl;
+use crate::until::{Deadline, until};
 
 /// Where the records lie. It is there only while there is something to record.
 pub(crate) const FOLDER: &str = "/run/onair-xtask";
@@ -29,6 +30,8 @@ pub(crate) enum Thing {
     Namespace(String),
     /// A folder and all that is in it.
     Directory(PathBuf),
+    /// A cgroup, by its folder.
+    Cgroup(PathBuf),
     /// Hugepages that were added.
     Hugepages(Hugepages),
     /// A setting of the kernel that was changed.
@@ -46,6 +49,7 @@ impl Thing {
                 }
                 _ => Ok(()),
             },
+            Self::Cgroup(path) => remove_cgroup(path),
             Self::Hugepages(added) => added.give_back(),
             Self::Sysctl(changed) => changed.restore(),
         }
@@ -57,6 +61,7 @@ impl std::fmt::Display for Thing {
         match self {
             Self::Namespace(name) => write!(f, "network namespace {name}"),
             Self::Directory(path) => write!(f, "folder {}", path.display()),
+            Self::Cgroup(path) => write!(f, "cgroup {}", path.display()),
             Self::Hugepages(added) => write!(f, "{added}"),
             Self::Sysctl(changed) => write!(f, "{changed}"),
         }
@@ -182,12 +187,27 @@ impl Others {
                         others.names.extend(name);
                     }
                     Thing::Hugepages(pages) => others.hugepages += pages.given(),
-                    Thing::Sysctl(_) => {}
+                    Thing::Cgroup(_) | Thing::Sysctl(_) => {}
                 }
             }
         }
         Ok(others)
     }
+}
+
+/// A process that has ended may be in its cgroup still, for a moment.
+fn remove_cgroup(path: &Path) -> Result<()> {
+    until(
+        "the cgroup to be empty",
+        Deadline::seconds(10),
+        || match fs::remove_dir(path) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => Ok(None),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("removing {}", path.display()))
+            }
+            _ => Ok(Some(())),
+        },
+    )
 }
 
 fn file(run: Run) -> PathBuf {

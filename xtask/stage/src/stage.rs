@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::cgroup::MemoryLimit;
 use crate::hugepages::Hugepages;
 use crate::interrupt::{Guard, guard};
 use crate::leftovers::{take_down, take_down_leftovers};
@@ -123,6 +124,17 @@ impl Stage {
         }
         folder.save(record)?;
         Ok(given)
+    }
+
+    /// A limit of `bytes` on the memory of processes that are put under it.
+    ///
+    /// # Errors
+    /// When the kernel has no memory controller, or we may not use it.
+    pub fn memory_limit(&self, bytes: u64) -> Result<MemoryLimit> {
+        let limit = MemoryLimit::plan(&self.namespace)?;
+        let folder = limit.folder().to_owned();
+        self.put_up(Thing::Cgroup(folder), |_| limit.put_up(bytes))?;
+        Ok(limit)
     }
 
     /// Raises the kernel's setting `name` (in dots) to `least`, if it is lower.

@@ -7,14 +7,19 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use onair::Session;
 use onair_ipc::layout::{Geometry, SLOTS};
+use onair_ipc::sys::gettid;
 use onair_tests::Dice;
+use rustix::fs::{FallocateFlags, fallocate};
 use serde_json::{Value, json};
 
 use super::{Outcome, Puppet};
 
 /// Bytes of a slot; its count of callers is the first word (`onair_ipc::slot::Slot`).
 const SLOT_BYTES: u64 = 64;
+/// Where its owner stands: the third word.
+const SLOT_OWNER: u64 = 8;
 
 impl Puppet {
     pub(crate) fn hostile_command(&self, word: &str, rest: &str) -> Result<Outcome> {
@@ -36,6 +41,11 @@ impl Puppet {
                 let memory = memory()?;
                 let seed = u64::from(std::process::id()) + 1;
                 std::thread::spawn(move || riot(&memory, (begin, end), Dice::new(seed)));
+                Value::Null
+            }
+            "punch" => {
+                let (name, times) = rest.split_once(' ').context("a file, and how often")?;
+                punch(name, times.parse()?)?;
                 Value::Null
             }
             "canary" => {
@@ -66,6 +76,21 @@ fn riot(memory: &File, (begin, end): (u64, u64), mut dice: Dice) {
     }
 }
 
+/// Counts a call in the calling thread's slot, as if it were inside one, whatever it does.
+pub(crate) fn count_me(session: &Session) -> Result<()> {
+    let memory = memory()?;
+    let slots = slots(session.layout().frame_bytes())?;
+    for index in 0..SLOTS as u64 {
+        let place = slots + index * SLOT_BYTES;
+        let mut owner = [0; 4];
+        memory.read_exact_at(&mut owner, place + SLOT_OWNER)?;
+        if owner == gettid().to_ne_bytes() {
+            return Ok(memory.write_all_at(&1_u32.to_ne_bytes(), place)?);
+        }
+    }
+    bail!("this thread has no slot: call something first")
+}
+
 /// Writes 0 into the count of every slot; how many were not 0.
 fn clear_slots(frame_bytes: usize) -> Result<usize> {
     let memory = memory()?;
@@ -92,6 +117,18 @@ fn slots(frame_bytes: usize) -> Result<u64> {
         .filter(|geometry| geometry.seg_len() as u64 == end - begin)
         .context("the mapped files have other sizes than onair_ipc::layout says")?;
     Ok(begin + geometry.seg_slots() as u64)
+}
+
+/// Punches the memory file `name` away, so many times.
+fn punch(name: &str, times: usize) -> Result<()> {
+    let (begin, end) = mapped(name)?;
+    let path = format!("/proc/self/map_files/{begin:x}-{end:x}");
+    let file = File::options().read(true).write(true).open(path)?;
+    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    for _ in 0..times {
+        fallocate(&file, hole, 0, end - begin)?;
+    }
+    Ok(())
 }
 
 /// Where the memfd `name` is mapped: begin and end. There must be one only: the addresses do not

@@ -18,10 +18,17 @@
 //! asks again after EAGAIN, as applications do; `stop-spinning` ends them), `count-stops N` (each
 //! counts the EAGAINs of its waits; `counts` tells them), `watch N` (one takes N frames; event
 //! `watched` with what it saw of each; `taken` tells how many so far), `watch-on` (the same through
-//! stops, until the session ends), `exit-holding` (one takes a
-//! frame and exits), `exit-inside N` (each is ended by the kernel inside a wait).
+//! stops, until the session ends), `exit-holding` (one takes a frame and exits), `exit-inside N` (each is
+//! ended by the kernel inside a wait), `exit-taking N` (each inside a call that has taken a frame), `reincarnate TID` (one thread that has this number
+//! blocks), `exec-inside PROGRAM` (one becomes another program inside a wait), `leader-exit` (the main
+//! thread ends, another one goes on).
 //!
-//! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `canary TOKEN` (answers
+//! Processes: `abort-process`, `segv`, `eat MEGABYTES`, `fork` (event `forked`: how the calls of the child went,
+//! which lives on), `run N PROGRAM` (one after the other), `adopt PID` (maps what that process has of
+//! the daemon's memory), `abandon` (unmaps it).
+//!
+//! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `punch FILE N` (a hole
+//! as large as the memory file, N times), `canary TOKEN` (answers
 //! another's challenge), `exec PROGRAM ARG…`, `riot` (writes random words all over the writable
 //! segment until it ends).
 #![forbid(unsafe_code)]
@@ -29,6 +36,7 @@
 mod dying;
 mod frames;
 mod hostile;
+mod processes;
 mod say;
 mod sessions;
 mod threads;
@@ -36,9 +44,11 @@ mod threads;
 use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 use onair::{RawBuffer, Session};
+use onair_ipc::mapping::Mapping;
 use serde_json::Value;
 
 /// What the puppet has.
@@ -50,6 +60,9 @@ struct Puppet {
     held: Vec<RawBuffer>,
     last_put: Option<RawBuffer>,
     crowd: threads::Crowd,
+    eaten: Vec<Vec<u8>>,
+    /// Memory files of other processes.
+    adopted: Vec<Mapping>,
 }
 
 /// A command's result: what goes into the answer, or the library's error.
@@ -72,8 +85,13 @@ impl Puppet {
             | "forget" | "look" => self.frame_command(word, rest)?,
             "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch"
             | "watch-on" | "taken" | "exit-holding" => self.thread_command(word, rest)?,
-            "exit-inside" => self.exit_inside(rest.parse()?)?,
-            "clear-slots" | "scribble" | "canary" | "exec" | "riot" => {
+            "exit-inside" | "exit-taking" | "reincarnate" | "exec-inside" => {
+                self.dying_command(word, rest)?
+            }
+            "abort-process" | "segv" | "eat" | "fork" | "run" | "adopt" | "abandon" => {
+                self.process_command(word, rest)?
+            }
+            "clear-slots" | "scribble" | "punch" | "canary" | "exec" | "riot" => {
                 self.hostile_command(word, rest)?
             }
             _ => bail!("no such command"),
@@ -90,12 +108,30 @@ fn main() -> Result<()> {
         held: Vec::new(),
         last_put: None,
         crowd: threads::Crowd::default(),
+        eaten: Vec::new(),
+        adopted: Vec::new(),
     };
-    for line in std::io::stdin().lock().lines() {
-        let line = line?;
-        let outcome = puppet.obey(&line).with_context(|| format!("`{line}`"))?;
-        say::answer(&line, outcome);
+    if listen(&mut puppet)? {
+        // The leader goes; another thread goes on.
+        let other = thread::spawn(move || listen(&mut puppet).map(|_| std::process::exit(0)));
+        drop(other);
+        dying::end_at_the_next_system_call();
+        thread::yield_now();
     }
     // Threads may wait for ever: the process ends with all of them inside.
     std::process::exit(0);
+}
+
+/// Obeys until stdin ends; true if another thread is to go on.
+fn listen(puppet: &mut Puppet) -> Result<bool> {
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        if line == "leader-exit" {
+            say::answer(&line, Ok(Value::Null));
+            return Ok(true);
+        }
+        let outcome = puppet.obey(&line).with_context(|| format!("`{line}`"))?;
+        say::answer(&line, outcome);
+    }
+    Ok(false)
 }

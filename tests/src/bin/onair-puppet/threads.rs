@@ -90,7 +90,7 @@ fn many(count: &str, work: impl Fn() + Clone + Send + 'static) -> Result<Value> 
     Ok(json!({ "tids": tids.iter().collect::<Vec<_>>() }))
 }
 
-fn block(session: &Session) {
+pub(crate) fn block(session: &Session) {
     loop {
         if let Err(error) = session.buffer_get(Timeout::NEVER) {
             let at = monotonic_ns();

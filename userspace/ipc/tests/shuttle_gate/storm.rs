@@ -239,7 +239,8 @@ fn bury_dead_threads(session: &Session, box_: &mut Box_) {
     for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
         for slot in process.residue() {
             box_.books.reconciled += u64::from(lender.credit_dead_thread(&slot).is_some());
-            process.pair.memory.bury(slot.index);
+            process.pair.memory.bury(&slot);
+            while process.pair.memory.wake_some(64) {}
         }
     }
 }

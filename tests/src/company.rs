@@ -1,0 +1,146 @@
+//! A session in good company: an honest client takes every frame while others die beside it.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{Certificate, Source, SpecDocument};
+use onair_stage::{Deadline, until};
+
+use crate::circuit::QUOTA;
+use crate::control::Control;
+use crate::footprint::Footprint;
+use crate::rig::Rig;
+use crate::spec::{Raster, receive, send};
+use crate::viewer::Viewer;
+
+/// A running session `cam`, a running session `source` that sends to it, an honest client on `cam`,
+/// and what the daemon held then.
+#[derive(Debug)]
+pub struct Company {
+    /// A connection to the daemon.
+    pub control: Control,
+    viewer: Viewer,
+    daemon: u32,
+    before: Footprint,
+}
+
+impl Company {
+    /// Starts both on a rig with rings.
+    ///
+    /// # Errors
+    /// When one is refused, or no frame comes.
+    pub fn start(rig: &mut Rig) -> Result<Self> {
+        let daemon = rig.daemon()?.pid();
+        let mut control = rig.control()?;
+        control.create(&SpecDocument {
+            quota: Some(QUOTA),
+            ..receive("cam", Raster::SMALL, 5000)
+        })?;
+        let mut viewer = Viewer::start(rig, "cam")?;
+        control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+        viewer.wait(3, Deadline::seconds(30))?;
+        let before = Footprint::of(daemon)?;
+        Ok(Self {
+            control,
+            viewer,
+            daemon,
+            before,
+        })
+    }
+
+    /// Waits until the honest client is the only one on `cam`.
+    ///
+    /// # Errors
+    /// When others stay.
+    pub fn alone(&mut self) -> Result<()> {
+        until("the others to be settled", Deadline::seconds(30), || {
+            let view = self.control.show("cam")?;
+            Ok((view.attachments.len() == 1).then_some(()))
+        })
+    }
+
+    /// Waits until the honest client is the only one, and the daemon holds no more than before the
+    /// others came. Then ends both sessions. The honest client must have been shown every frame, each
+    /// once and right. Gives the certificate of `cam`, once its memory is given back.
+    ///
+    /// # Errors
+    /// When something was lost, was credited twice or not at all, or was kept.
+    pub fn end(mut self) -> Result<Certificate> {
+        self.alone()?;
+        self.before.wait_regained(self.daemon)?;
+        let Self {
+            mut control,
+            mut viewer,
+            ..
+        } = self;
+        control.stop("source")?;
+        let sent = control.destroy_wait("source")?.frames;
+        viewer.wait(sent.frames_sent, Deadline::seconds(30))?;
+        control.stop("cam")?;
+        let seen = viewer.seen()?;
+        for (number, frame) in (0..).zip(&seen) {
+            ensure!(
+                frame.pattern_number() == Some(number) && frame.number == number && frame.complete,
+                "frame {number} was shown as {frame:?}"
+            );
+        }
+        let certificate = control.destroy_wait("cam")?;
+        ensure!(
+            seen.len() as u64 == sent.frames_sent,
+            "{} of {} frames were shown",
+            seen.len(),
+            sent.frames_sent
+        );
+        balanced(&certificate, seen.len() as u64)?;
+        // It has the memory as long as it lives.
+        drop(viewer);
+        control.completed(certificate.session)
+    }
+}
+
+impl Control {
+    /// Waits until nobody is attached to a session.
+    ///
+    /// # Errors
+    /// When somebody stays.
+    pub fn deserted(&mut self, session: &str) -> Result<()> {
+        until(
+            format_args!("the attachments of {session} to end"),
+            Deadline::seconds(30),
+            || {
+                let view = self.show(session)?;
+                Ok(view.attachments.is_empty().then_some(()))
+            },
+        )
+    }
+}
+
+/// Each lend came back in one way, and once; at least `put` were put.
+///
+/// # Errors
+/// When the books say otherwise.
+pub fn balanced(certificate: &Certificate, put: u64) -> Result<()> {
+    let counts = certificate.counts;
+    let back = counts.frames_returned
+        + counts.frames_reclaimed
+        + counts.frames_reconciled
+        + counts.frames_revoked;
+    ensure!(
+        counts.frames_lent == back && counts.frames_returned >= put,
+        "{put} were put: {counts:?}"
+    );
+    let listed: u64 = certificate.reconciled.iter().map(|it| it.frames).sum();
+    ensure!(
+        listed == counts.frames_reconciled,
+        "{listed} are listed: {counts:?}"
+    );
+    Ok(())
+}
+
+/// The thread ids in an answer of a puppet.
+///
+/// # Errors
+/// When there are none.
+pub fn tids(answer: &serde_json::Value) -> Result<BTreeSet<u32>> {
+    serde_json::from_value(answer["tids"].clone()).context("tids")
+}

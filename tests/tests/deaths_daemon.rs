@@ -1,0 +1,106 @@
+//! Daemons that are terminated or killed with callers inside.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use onair_api::{Certificate, CertificateList, Operation, Source};
+use onair_tests::{Deadline, Raster, Rig, blocked, receive, send, until};
+
+#[test]
+fn daemon__terminated_with_callers_inside__then_all_return_and_each_session_has_a_certificate()
+-> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut clients = Vec::new();
+    for number in 0..2 {
+        let name = format!("cam-{number}");
+        control.create(&receive(&name, Raster::SMALL, 5000 + number))?;
+        for _ in 0..2 {
+            let mut client = rig.user(&name)?;
+            client.block(4)?;
+            clients.push(client);
+        }
+    }
+    rig.stop_daemon()?;
+    for client in &mut clients {
+        for (_, result) in client.returned(4)? {
+            assert!(matches!(result.as_str(), "EAGAIN" | "ESTALE"), "{result}");
+        }
+        assert_eq!(client.errno("get 0")?, "ESTALE");
+        assert_eq!(client.errno("wait-started never")?, "ESTALE");
+    }
+
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    let list: CertificateList = control.get("/v1/certificates")?.document()?;
+    let names: BTreeSet<&str> = list
+        .certificates
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
+    assert_eq!(names, BTreeSet::from(["cam-0", "cam-1"]));
+    for it in &list.certificates {
+        assert_eq!((it.operation, it.reconciled), (Operation::Shutdown, 0));
+        let path = format!("/v1/sessions/{}/certificate", it.session);
+        let certificate: Certificate = control.get(&path)?.document()?;
+        assert_eq!(certificate.counts.blocked_at_stop, 8);
+        assert_eq!(certificate.requester.command, "onaird");
+    }
+    Ok(())
+}
+
+#[test]
+fn daemon__killed_with_callers_inside__then_all_are_told_and_the_next_one_serves_them() -> Result<()>
+{
+    let mut rig = Rig::rings()?;
+    let mut clients = Vec::new();
+    {
+        let mut control = rig.control()?;
+        control.create(&receive("cam", Raster::SMALL, 5000))?;
+        for _ in 0..3 {
+            let mut client = rig.user("cam")?;
+            client.block(4)?;
+            clients.push(client);
+        }
+        let mut waiter = rig.user("cam")?;
+        waiter.say("stop")?;
+        waiter.tell("wait-started never")?;
+        until("wait_started to sleep", Deadline::seconds(10), || {
+            Ok((!blocked(waiter.pid())?.is_empty()).then_some(()))
+        })?;
+        clients.push(waiter);
+    }
+    rig.kill_daemon()?;
+    let mut waiter = clients.pop().context("the last one")?;
+    assert_eq!(waiter.answer("wait-started")?["error"]["errno"], "ESTALE");
+    for client in &mut clients {
+        for (_, result) in client.returned(4)? {
+            assert_eq!(result, "ESTALE");
+        }
+    }
+    clients.push(waiter);
+    for client in &mut clients {
+        for call in ["get never", "poll never", "detach"] {
+            assert_eq!(client.errno(call)?, "ESTALE", "{call}");
+        }
+    }
+
+    // On the same sockets, which the dead one left behind.
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    for client in &mut clients {
+        client.say("attach cam")?;
+        client.say("get 10000")?;
+    }
+    control.stop("cam")?;
+    let certificate = control.destroy_wait("cam")?;
+    assert!(certificate.reconciled.is_empty());
+    Ok(())
+}

@@ -1,0 +1,374 @@
+//! Processes that end in whatever way, at whatever moment: what they left is settled once, by name,
+//! and the client beside them loses nothing.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{
+    BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState, Source, SpecDocument,
+};
+use onair_tests::{
+    Company, Control, Deadline, Footprint, Puppet, Raster, Rig, Stranger, Viewer, balanced,
+    receive, send, until,
+};
+
+/// Enough for a puppet, and soon used up.
+const LIMIT: u64 = 64 << 20;
+/// What a process has that takes its time to end, in MB.
+const HUGE: usize = 768;
+
+/// A way to die, and the signal that the process dies of, if one.
+type Way = (
+    &'static str,
+    Option<i32>,
+    fn(&Rig, &mut Control, Puppet) -> Result<Option<i32>>,
+);
+
+const WAYS: [Way; 8] = [
+    ("SIGKILL", Some(9), |_, _, mut victim| {
+        Ok(victim.running().kill()?.signal())
+    }),
+    ("a store to address 0", Some(11), |_, _, victim| {
+        ended(victim, "segv")
+    }),
+    ("abort()", Some(6), |_, _, victim| {
+        ended(victim, "abort-process")
+    }),
+    ("exit() with threads inside", None, |_, _, victim| {
+        Ok(victim.leave()?.signal())
+    }),
+    ("out of memory", Some(9), |rig, _, victim| {
+        let limit = rig.stage().memory_limit(LIMIT)?;
+        limit.hold(victim.pid())?;
+        let signal = ended(victim, "eat 100000")?;
+        ensure!(limit.kills()? >= 1, "it was not the memory that killed it");
+        Ok(signal)
+    }),
+    ("SIGKILL with a huge memory", Some(9), |_, _, mut victim| {
+        victim.say(format_args!("eat {HUGE}"))?;
+        Ok(victim.running().kill()?.signal())
+    }),
+    (
+        "SIGKILL while it is stopped",
+        Some(9),
+        |_, control, mut victim| {
+            victim.freeze()?;
+            let pid = victim.pid();
+            for (session, kind, count) in [
+                ("cam", BlockerKind::Holding, 1),
+                ("idle", BlockerKind::Blocked, 3),
+            ] {
+                let blockers = control.blockers(session)?.blockers;
+                let named = blockers
+                    .iter()
+                    .filter(|it| it.pid == pid && it.kind == kind)
+                    .count();
+                ensure!(named == count, "{session}: {blockers:#?}");
+            }
+            Ok(victim.running().kill()?.signal())
+        },
+    ),
+    (
+        "SIGKILL while it starts programs",
+        Some(9),
+        |_, _, mut victim| {
+            victim.say("run 20 true")?;
+            // A child that has begun shares its memory until its own program begins.
+            victim.tell("run 100000 true")?;
+            Ok(victim.running().kill()?.signal())
+        },
+    ),
+];
+
+fn ended(mut victim: Puppet, way: &str) -> Result<Option<i32>> {
+    victim.tell(way)?;
+    Ok(victim.running().wait(Deadline::seconds(30))?.signal())
+}
+
+/// What was settled for process `pid`: cause, frames and slots. Once.
+fn settled(certificate: &Certificate, pid: u32) -> Result<(ReconciledCause, u64, u64)> {
+    let mut of_pid = certificate.reconciled.iter().filter(|it| it.pid == pid);
+    let (Some(it), None) = (of_pid.next(), of_pid.next()) else {
+        anyhow::bail!("not once: {pid} in {:#?}", certificate.reconciled);
+    };
+    Ok((it.cause, it.frames, it.slots))
+}
+
+#[test]
+fn client__dies_in_any_way_amid_frames_and_waits__then_settled_once_and_nobody_else_notices()
+-> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut company = Company::start(&mut rig)?;
+    company
+        .control
+        .create(&receive("idle", Raster::SMALL, 5001))?;
+    let mut dead = Vec::new();
+    for (name, signal, die) in WAYS {
+        let mut victim = rig.user("cam")?;
+        victim.say("hold 2")?;
+        victim.say("attach idle")?;
+        victim.block(3)?;
+        let pid = victim.pid();
+        let died_of = die(&rig, &mut company.control, victim).context(name)?;
+        ensure!(died_of == signal, "{name}: it died of {died_of:?}");
+        company.alone().context(name)?;
+        company.control.deserted("idle").context(name)?;
+        ensure!(company.control.show("cam")?.state == SessionState::Running);
+        dead.push((name, pid));
+    }
+    company.control.stop("idle")?;
+    let idle = company.control.destroy_wait("idle")?;
+    let cam = company.end()?;
+    for (name, pid) in dead {
+        let died = ReconciledCause::ProcessDied;
+        assert_eq!(settled(&cam, pid)?, (died, 2, 0), "{name}");
+        assert_eq!(settled(&idle, pid)?, (died, 0, 3), "{name}");
+    }
+    // Nobody but the honest client put one.
+    assert_eq!(cam.counts.frames_returned, cam.frames.frames_complete);
+    assert_eq!(cam.counts.frames_reconciled, 2 * WAYS.len() as u64);
+    Ok(())
+}
+
+/// The number of a process that died is given to another one, which is a client, too, before the daemon
+/// has heard of either.
+#[test]
+fn process__gets_the_number_of_a_dead_one__then_its_frames_are_its_own() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut company = Company::start(&mut rig)?;
+    let mut first = rig.user("cam")?;
+    first.say("hold 2")?;
+    let pid = first.pid();
+    // Somebody has its socket, so that only the kernel's word tells of its end.
+    let Stranger { sockets, .. } = Stranger::of(pid)?;
+    rig.daemon()?
+        .running()
+        .signal(rustix::process::Signal::STOP)?;
+    first.kill()?;
+    let mut second = successor(&rig, pid)?;
+    second.tell("attach cam")?;
+    rig.daemon()?
+        .running()
+        .signal(rustix::process::Signal::CONT)?;
+    let attached = second.answer("attach")?;
+    ensure!(attached["error"].is_null(), "{attached}");
+    assert_eq!(
+        second.say("hold 3")?["numbers"]
+            .as_array()
+            .context("numbers")?
+            .len(),
+        3
+    );
+    until("the first one to be settled", Deadline::seconds(30), || {
+        let view = company.control.show("cam")?;
+        let lent = view
+            .attachments
+            .iter()
+            .filter(|it| it.pid == pid)
+            .map(|it| it.lent);
+        Ok((lent.collect::<Vec<_>>() == [3]).then_some(()))
+    })?;
+    second.say("put-all")?;
+    ensure!(second.leave()?.success());
+    drop(sockets);
+    let certificate = company.end()?;
+    assert_eq!(
+        settled(&certificate, pid)?,
+        (ReconciledCause::ProcessDied, 2, 0)
+    );
+    Ok(())
+}
+
+/// A new client process with the number `pid`, which nobody has.
+fn successor(rig: &Rig, pid: u32) -> Result<Puppet> {
+    for _ in 0..1000 {
+        // Others start processes, too: one of them may be quicker.
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string())?;
+        let puppet = rig.puppet()?;
+        if puppet.pid() == pid {
+            return Ok(puppet);
+        }
+    }
+    anyhow::bail!("no process got the number {pid}")
+}
+
+/// What a client does when it is killed.
+#[derive(Clone, Copy, Debug)]
+struct Kill {
+    frames: u64,
+    callers: usize,
+    stopped: bool,
+}
+
+fn kill(rig: &Rig, control: &mut Control, number: u16, kill: Kill) -> Result<()> {
+    let (name, source) = (format!("cam-{number}"), format!("source-{number}"));
+    control.create(&receive(&name, Raster::SMALL, 5000 + number))?;
+    let mut victim = rig.user(&name)?;
+    let mut put = 0;
+    if kill.frames > 0 {
+        control.create(&send(
+            &source,
+            Raster::SMALL,
+            5000 + number,
+            Source::Pattern,
+        ))?;
+        victim.say(format_args!("hold {}", kill.frames))?;
+        control.stop(&source)?;
+        control.destroy_wait(&source)?;
+        put = victim.say("drain")?["frames"].as_u64().context("frames")?;
+    }
+    if kill.callers > 0 {
+        victim.block(kill.callers)?;
+    }
+    if kill.stopped {
+        // Otherwise the callers would leave at the stop.
+        victim.freeze()?;
+        control.stop(&name)?;
+        let refusal = control.try_destroy(&name)?;
+        assert_eq!(refusal.code(), "busy", "{kill:?}: {}", refusal.json);
+    }
+    let pid = victim.pid();
+    victim.kill()?;
+    control.deserted(&name)?;
+    if !kill.stopped {
+        assert_eq!(
+            control.show(&name)?.state,
+            SessionState::Running,
+            "{kill:?}"
+        );
+        control.stop(&name)?;
+    }
+    let certificate = control.destroy_wait(&name)?;
+    let [settled] = &certificate.reconciled[..] else {
+        panic!("{kill:?}: once: {:#?}", certificate.reconciled);
+    };
+    let expected = if kill.frames > 0 {
+        ReconciledWhat::HeldFrames
+    } else {
+        ReconciledWhat::Blocked
+    };
+    assert_eq!(
+        (
+            settled.pid,
+            settled.tid,
+            settled.what,
+            settled.cause,
+            settled.command.as_str()
+        ),
+        (
+            pid,
+            None,
+            expected,
+            ReconciledCause::ProcessDied,
+            "onair-puppet"
+        ),
+    );
+    assert_eq!(
+        (settled.frames, settled.slots),
+        (kill.frames, kill.callers as u64)
+    );
+    balanced(&certificate, put)?;
+    control.completed(certificate.session)?;
+    Ok(())
+}
+
+#[test]
+fn client__killed_blocked_or_holding_running_or_stopped__then_reconciled_once() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut number = 0;
+    for stopped in [false, true] {
+        for (frames, callers) in [(0, 3), (3, 0), (3, 2)] {
+            number += 1;
+            let how = Kill {
+                frames,
+                callers,
+                stopped,
+            };
+            kill(&rig, &mut control, number, how).with_context(|| format!("{how:?}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn clients__killed_50_times_beside_an_honest_one__then_it_gets_every_frame_and_nothing_leaks()
+-> Result<()> {
+    const KILLS: usize = 50;
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&SpecDocument {
+        // So much that a busy machine does not make the honest one too slow.
+        quota: Some(64),
+        ..receive("cam", Raster::SMALL, 5000)
+    })?;
+    let mut viewer = Viewer::start(&rig, "cam")?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let daemon = rig.daemon()?.pid();
+
+    let mut before = None;
+    let mut held = 0;
+    for round in 0..=KILLS {
+        let mut victim = rig.user("cam")?;
+        let frames = round % 4;
+        victim.say(format_args!("hold {frames}"))?;
+        if round % 3 > 0 {
+            // They take frames and wait for more; the kill meets them anywhere.
+            victim.say(format_args!("spin {}", round % 3))?;
+        }
+        held += frames as u64;
+        victim.kill()?;
+        until("the victim to be reconciled", Deadline::seconds(10), || {
+            Ok((control.show("cam")?.attachments.len() == 1).then_some(()))
+        })?;
+        if round == 0 {
+            before = Some(Footprint::of(daemon)?);
+        }
+    }
+    before.context("the first round's")?.wait_regained(daemon)?;
+
+    control.stop("source")?;
+    let sent = control.destroy_wait("source")?.frames;
+    viewer.wait(sent.frames_sent, Deadline::seconds(20))?;
+    control.stop("cam")?;
+    let seen = viewer.seen()?;
+    for (number, frame) in seen.iter().enumerate() {
+        assert_eq!(frame.number, number as u64);
+        assert!(frame.complete && frame.checksum_right, "{frame:?}");
+    }
+    assert_eq!(seen.len() as u64, sent.frames_sent);
+
+    let certificate = control.destroy_wait("cam")?;
+    let counters = &certificate.frames;
+    assert_eq!(
+        (counters.frames_no_buffer, counters.frames_incomplete),
+        (0, 0)
+    );
+    assert_eq!(certificate.counts.attachments, KILLS as u64 + 2);
+    // Threads that were killed between a get and its put held a frame, too.
+    assert!(
+        certificate.counts.frames_reconciled >= held,
+        "{:?}",
+        certificate.counts
+    );
+    assert!(
+        certificate
+            .reconciled
+            .iter()
+            .all(|it| it.cause == ReconciledCause::ProcessDied)
+    );
+    let pids: BTreeSet<u32> = certificate.reconciled.iter().map(|it| it.pid).collect();
+    assert_eq!(
+        pids.len(),
+        certificate.reconciled.len(),
+        "each process once"
+    );
+    balanced(&certificate, seen.len() as u64)?;
+    Ok(())
+}

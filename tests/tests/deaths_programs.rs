@@ -1,0 +1,171 @@
+//! Clients that become other programs, multiply, or hand on what they have: their attachment ends when
+//! their own process does, and its memory is given back when nobody has it.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{Certificate, Memory, ReconciledCause, SessionState, Source};
+use onair_tests::{Company, Raster, Rig, Stranger, balanced, receive, send};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A process that lives on left so many frames and slots, each settled once: those of threads that the
+/// new program ended may have been settled one by one.
+fn settled_but_alive(certificate: &Certificate, pid: u32, frames: u64, slots: u64) -> Result<()> {
+    let mut left = (0, 0);
+    for it in &certificate.reconciled {
+        let cause = match it.tid {
+            Some(_) => ReconciledCause::ThreadExited,
+            None => ReconciledCause::Detached,
+        };
+        ensure!(it.pid == pid && it.cause == cause, "{it:?}");
+        left = (left.0 + it.frames, left.1 + it.slots);
+    }
+    ensure!(left == (frames, slots), "{:#?}", certificate.reconciled);
+    Ok(())
+}
+
+#[test]
+fn thread__becomes_another_program_inside_a_call__then_the_attachment_ends_and_the_process_lives()
+-> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.user("cam")?;
+    client.block(2)?;
+    client.tell("exec-inside cat")?;
+    control.deserted("cam")?;
+    ensure!(client.running().ended()?.is_none(), "the new program runs");
+    control.stop("cam")?;
+    // The probe has to see nobody any more.
+    let certificate = control.destroy_wait("cam")?;
+    settled_but_alive(&certificate, client.pid(), 0, 3)?;
+    control.completed(certificate.session)?;
+    ensure!(client.leave()?.success(), "cat ends when its input does");
+    Ok(())
+}
+
+#[test]
+fn client__forks__then_the_child_is_told_estale_and_keeps_nothing_alive() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut company = Company::start(&mut rig)?;
+    company
+        .control
+        .create(&receive("idle", Raster::SMALL, 5001))?;
+    let mut client = rig.user("idle")?;
+    client.block(2)?;
+    client.say("attach cam")?;
+    client.say("hold 2")?;
+    client.say("fork")?;
+    let child = client.event("forked")?;
+    for call in ["get", "poll", "wait-started", "put"] {
+        assert_eq!(child[call], "ESTALE", "{call}");
+    }
+    // The parent goes on, and its frames are its own.
+    client.say("get 10000")?;
+    client.say("put")?;
+    client.kill()?;
+    // The child has the sockets and none of the memory.
+    company.alone()?;
+    company.control.deserted("idle")?;
+    company.control.stop("idle")?;
+    let idle = company.control.destroy_wait("idle")?;
+    let idle = company.control.completed(idle.session)?;
+    assert_eq!(idle.reconciled.iter().map(|it| it.slots).sum::<u64>(), 2);
+    let cam = company.end()?;
+    assert_eq!(cam.counts.frames_reconciled, 1);
+    assert_eq!(cam.reconciled.len(), 1);
+    let child = child["pid"]
+        .as_i64()
+        .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    kill_process(child.context("the child's pid")?, Signal::KILL)?;
+    Ok(())
+}
+
+#[test]
+fn memory__mapped_by_another_process__then_kept_until_that_lets_go() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut company = Company::start(&mut rig)?;
+    company
+        .control
+        .create(&receive("idle", Raster::SMALL, 5001))?;
+    let mut client = rig.user("idle")?;
+    client.block(2)?;
+    let mut heir = rig.puppet()?;
+    let adopted = heir.say(format_args!("adopt {}", client.pid()))?;
+    assert_eq!(adopted["mappings"], 3);
+    client.kill()?;
+    company.control.deserted("idle")?;
+    company.control.stop("idle")?;
+    let certificate = company.control.destroy_wait("idle")?;
+    assert_eq!(certificate.reconciled.len(), 1);
+    let path = format!("/v1/sessions/{}/certificate", certificate.session);
+    let pending: Certificate = company.control.get(&path)?.document()?;
+    ensure!(
+        matches!(pending.memory, Memory::Pending { .. }),
+        "{:?}",
+        pending.memory
+    );
+    heir.say("abandon")?;
+    company.control.completed(certificate.session)?;
+    company.end()?;
+    Ok(())
+}
+
+#[test]
+fn client__becomes_another_program__then_its_attachment_ends_and_the_process_lives() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = rig.user("cam")?;
+    client.say("hold 2")?;
+    control.stop("source")?;
+    client.say("drain")?;
+    client.block(2)?;
+    let pid = client.pid();
+    client.tell("exec cat")?;
+    control.deserted("cam")?;
+    ensure!(client.running().ended()?.is_none(), "the new program runs");
+    assert_eq!(control.show("cam")?.state, SessionState::Running);
+
+    control.stop("cam")?;
+    let certificate = control.destroy_wait("cam")?;
+    settled_but_alive(&certificate, pid, 2, 2)?;
+    balanced(&certificate, 0)?;
+    control.completed(certificate.session)?;
+    ensure!(client.leave()?.success(), "cat ends when its input does");
+    Ok(())
+}
+
+#[test]
+fn client__killed_with_its_socket_and_memory_passed_on__then_settled_and_the_memory_kept()
+-> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.user("cam")?;
+    client.block(2)?;
+    let pid = client.pid();
+    let Stranger { sockets, memory } = Stranger::of(pid)?;
+    assert_eq!((sockets.len(), memory.len()), (1, 3));
+    client.kill()?;
+    // No hang-up comes while somebody has the socket: the kernel's word on the process counts.
+    control.deserted("cam")?;
+    control.stop("cam")?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(certificate.reconciled.len(), 1);
+    let path = format!("/v1/sessions/{}/certificate", certificate.session);
+    let pending: Certificate = control.get(&path)?.document()?;
+    assert!(
+        matches!(pending.memory, Memory::Pending { .. }),
+        "{:?}",
+        pending.memory
+    );
+    drop(memory);
+    control.completed(certificate.session)?;
+    drop(sockets);
+    Ok(())
+}

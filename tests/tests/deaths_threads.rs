@@ -1,0 +1,330 @@
+//! Threads that end where they should not: what they left is settled once, by name, at once, and
+//! their process goes on.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{BlockerKind, Certificate, ReconciledCause, SessionState, Source};
+use onair_tests::{
+    Company, Deadline, Raster, Rig, balanced, blocked, receive, send, threads, tids, until,
+};
+
+/// The threads that the certificate says were settled, each once, with so many frames and slots.
+fn settled(certificate: &Certificate, pid: u32, frames: u64, slots: u64) -> Result<BTreeSet<u32>> {
+    let of_pid = certificate.reconciled.iter().filter(|it| it.pid == pid);
+    let mut tids = BTreeSet::new();
+    for it in of_pid {
+        ensure!(
+            (it.cause, it.frames, it.slots) == (ReconciledCause::ThreadExited, frames, slots)
+                && tids.insert(it.tid.context("a thread")?),
+            "{it:?} in {:#?}",
+            certificate.reconciled
+        );
+    }
+    Ok(tids)
+}
+
+/// More threads than its quota has frames end inside calls that have taken one. Each gets a frame
+/// only if those before it are credited while the session runs.
+fn ended_inside_calls_of_a_running_session(probe: &'static str) -> Result<()> {
+    let mut rig = Rig::rings_with(|config| config.probe = probe)?;
+    let mut company = Company::start(&mut rig)?;
+    let mut client = rig.user("cam")?;
+    let dead = tids(&client.say("exit-taking 80")?)?;
+    assert_eq!(dead.len(), 80);
+    until("the last to be settled", Deadline::seconds(30), || {
+        let blockers = company.control.blockers("cam")?.blockers;
+        let left = blockers.iter().any(|it| it.kind == BlockerKind::Exited);
+        Ok((!left).then_some(()))
+    })?;
+    assert_eq!(company.control.show("cam")?.state, SessionState::Running);
+    client.say("get 10000")?;
+    let pid = client.pid();
+    ensure!(client.leave()?.success());
+    let certificate = company.end()?;
+    assert_eq!(settled(&certificate, pid, 1, 1)?, dead);
+    assert_eq!(certificate.counts.frames_reconciled, 80);
+    Ok(())
+}
+
+#[test]
+fn threads__end_inside_calls_of_a_running_session__then_each_is_credited_at_once() -> Result<()> {
+    ended_inside_calls_of_a_running_session("required")
+}
+
+#[test]
+fn threads__end_inside_calls_that_no_probe_watches__then_the_patrol_finds_each() -> Result<()> {
+    ended_inside_calls_of_a_running_session("off")
+}
+
+#[test]
+fn threads__end_while_the_session_stops_and_starts__then_each_is_settled_once() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = rig.user("cam")?;
+    let mut dead = BTreeSet::new();
+    for round in 0..20 {
+        client.tell("exit-taking 2")?;
+        // So that a stop meets them before, amid and after.
+        std::thread::sleep(Duration::from_millis(3 * round));
+        control.stop("cam")?;
+        control.start("cam")?;
+        dead.extend(tids(&client.answer("exit-taking")?)?);
+        control.stop("cam")?;
+        control.start("cam")?;
+    }
+    control.stop("cam")?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(settled(&certificate, client.pid(), 1, 1)?, dead);
+    assert_eq!(certificate.counts.frames_reconciled, 40);
+    balanced(&certificate, 0)
+}
+
+#[test]
+fn threads__end_and_their_process_with_them_or_leaves__then_each_frame_is_credited_once()
+-> Result<()> {
+    let mut rig = Rig::rings()?;
+    let company = Company::start(&mut rig)?;
+    for round in 0..10 {
+        let mut client = rig.user("cam")?;
+        client.say("exit-taking 2")?;
+        if round % 2 == 0 {
+            client.kill()?;
+        } else {
+            // Refused while they are counted.
+            until("the dead to be settled", Deadline::seconds(30), || {
+                Ok((client.errno("detach")?.is_empty()).then_some(()))
+            })?;
+        }
+    }
+    let certificate = company.end()?;
+    assert_eq!(certificate.counts.frames_reconciled, 20);
+    let slots: u64 = certificate.reconciled.iter().map(|it| it.slots).sum();
+    assert_eq!(slots, 20, "{:#?}", certificate.reconciled);
+    Ok(())
+}
+
+#[test]
+fn thread__gets_the_number_of_a_dead_one__then_only_the_dead_one_is_settled() -> Result<()> {
+    // No probe tells of the exit, so that the patrol finds both.
+    let rig = Rig::rings_with(|config| config.probe = "off")?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.user("cam")?;
+    for _ in 0..3 {
+        let [dead] = tids(&client.say("exit-inside 1")?)?
+            .into_iter()
+            .collect::<Vec<_>>()[..]
+        else {
+            anyhow::bail!("one thread");
+        };
+        let pid = client.pid();
+        until("the thread to end", Deadline::seconds(30), || {
+            Ok((!threads(pid)?.contains(&dead)).then_some(()))
+        })?;
+        // A thread's start is known to one tick of 10 ms.
+        let ended = Instant::now();
+        until("some ticks to pass", Deadline::seconds(30), || {
+            Ok((ended.elapsed() > Duration::from_millis(30)).then_some(()))
+        })?;
+        client.say(format_args!("reincarnate {dead}"))?;
+        until("its successor to sleep", Deadline::seconds(30), || {
+            Ok(blocked(pid)?.contains(&dead).then_some(()))
+        })?;
+        until("the dead one to be settled", Deadline::seconds(30), || {
+            let blockers = control.blockers("cam")?.blockers;
+            let exited = blockers.iter().any(|it| it.kind == BlockerKind::Exited);
+            let inside = blockers.iter().any(|it| it.tid == Some(dead));
+            Ok((!exited && inside).then_some(()))
+        })?;
+        control.stop("cam")?;
+        assert_eq!(client.returned(1)?, [(dead, "EAGAIN".to_owned())]);
+        control.start("cam")?;
+    }
+    control.stop("cam")?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(
+        certificate.reconciled.len(),
+        3,
+        "{:#?}",
+        certificate.reconciled
+    );
+    settled(&certificate, client.pid(), 0, 1)?;
+    Ok(())
+}
+
+#[test]
+fn leader__ends_while_other_threads_go_on__then_they_are_seen_served_and_settled() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut company = Company::start(&mut rig)?;
+    company
+        .control
+        .create(&receive("idle", Raster::SMALL, 5001))?;
+    let mut client = rig.user("cam")?;
+    client.say("hold 2")?;
+    client.say("attach idle")?;
+    let asleep = client.block(3)?;
+    client.say("leader-exit")?;
+    let pid = client.pid();
+    until("the leader to end", Deadline::seconds(30), || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        Ok(stat.contains(") Z ").then_some(()))
+    })?;
+
+    // Another thread listens now; the callers are where they were.
+    client.say("use 0")?;
+    client.say("get 10000")?;
+    let blockers = company.control.blockers("idle")?.blockers;
+    let named: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
+    assert_eq!(named, asleep, "{blockers:#?}");
+    assert!(blockers.iter().all(|it| it.kind == BlockerKind::Blocked));
+    company.control.stop("idle")?;
+    let returned: BTreeSet<u32> = client
+        .returned(3)?
+        .into_iter()
+        .map(|(tid, _)| tid)
+        .collect();
+    assert_eq!(returned, asleep);
+    company.control.start("idle")?;
+    client.say("use 1")?;
+    client.block(2)?;
+    client.kill()?;
+
+    company.control.deserted("idle")?;
+    company.control.stop("idle")?;
+    let idle = company.control.destroy_wait("idle")?;
+    let [settled] = &idle.reconciled[..] else {
+        panic!("once: {:#?}", idle.reconciled);
+    };
+    assert_eq!(
+        (settled.pid, settled.cause, settled.slots),
+        (pid, ReconciledCause::ProcessDied, 2)
+    );
+    let certificate = company.end()?;
+    assert_eq!(certificate.counts.frames_reconciled, 2);
+    Ok(())
+}
+
+#[test]
+fn thread__ended_inside_a_wait__then_settled_by_its_number_and_the_process_goes_on() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.user("cam")?;
+    let asleep = client.block(2)?;
+    let answer = client.say("exit-inside 3")?;
+    let dead: BTreeSet<u32> = serde_json::from_value(answer["tids"].clone())?;
+    assert_eq!(dead.len(), 3);
+    let pid = client.pid();
+    until("the threads to end", Deadline::seconds(10), || {
+        Ok(threads(pid)?.is_disjoint(&dead).then_some(()))
+    })?;
+
+    // Those who sleep beside them sleep on, and get what comes.
+    until("the others to sleep on", Deadline::seconds(10), || {
+        Ok(blocked(pid)?.is_superset(&asleep).then_some(()))
+    })?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    client.say("get 10000")?;
+    control.stop("source")?;
+
+    control.stop("cam")?;
+    for (tid, result) in client.returned(2)? {
+        assert!(
+            asleep.contains(&tid) && result == "EAGAIN",
+            "{tid}: {result}"
+        );
+    }
+    let certificate = control.destroy_wait("cam")?;
+    let settled: BTreeSet<u32> = certificate
+        .reconciled
+        .iter()
+        .filter_map(|it| it.tid)
+        .collect();
+    assert_eq!(settled, dead, "{:#?}", certificate.reconciled);
+    assert_eq!(certificate.reconciled.len(), 3);
+    for it in &certificate.reconciled {
+        assert_eq!(
+            (it.pid, it.cause, it.slots, it.frames),
+            (pid, ReconciledCause::ThreadExited, 1, 0)
+        );
+    }
+    assert_eq!(client.errno("get 0")?, "ESTALE");
+    Ok(())
+}
+
+#[test]
+fn thread__ended_inside_a_wait_and_the_rest_frozen__then_destroy_waits_for_the_rest_alone()
+-> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.user("cam")?;
+    let asleep = client.block(1)?;
+    let answer = client.say("exit-inside 1")?;
+    let dead: BTreeSet<u32> = serde_json::from_value(answer["tids"].clone())?;
+    let pid = client.pid();
+    until("the thread to end", Deadline::seconds(10), || {
+        Ok(threads(pid)?.is_disjoint(&dead).then_some(()))
+    })?;
+    client.freeze()?;
+    control.stop("cam")?;
+    let mut other = rig.control()?;
+    let destroy = std::thread::spawn(move || other.destroy_wait("cam"));
+    until(
+        "the dead thread to be settled",
+        Deadline::seconds(10),
+        || {
+            let blockers = control.blockers("cam")?.blockers;
+            let left: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
+            Ok((left == asleep && blockers.len() == 1).then_some(()))
+        },
+    )?;
+    until("the destroy to wait", Deadline::seconds(10), || {
+        Ok((control.show("cam")?.state == SessionState::Draining).then_some(()))
+    })?;
+    client.thaw()?;
+    let certificate = destroy.join().map_err(|_| anyhow::anyhow!("panic"))??;
+    let settled: BTreeSet<u32> = certificate
+        .reconciled
+        .iter()
+        .filter_map(|it| it.tid)
+        .collect();
+    assert_eq!(settled, dead, "{:#?}", certificate.reconciled);
+    Ok(())
+}
+
+#[test]
+fn thread__ended_with_a_frame__then_named_until_its_process_ends() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = rig.user("cam")?;
+    client.say("exit-holding")?;
+    control.stop("cam")?;
+    let refusal = control.try_destroy("cam")?;
+    assert_eq!(refusal.code(), "busy");
+    let blockers = control.blockers("cam")?.blockers;
+    let [blocker] = &blockers[..] else {
+        panic!("one thread holds one frame: {blockers:#?}");
+    };
+    assert_eq!(
+        (blocker.pid, blocker.kind),
+        (client.pid(), BlockerKind::Exited)
+    );
+    assert_eq!(blocker.held_frames.len(), 1);
+    client.leave()?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(certificate.counts.frames_reconciled, 1);
+    balanced(&certificate, 0)?;
+    Ok(())
+}
