@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
-use onair_api::{Certificate, Memory};
+use onair_api::{Certificate, Memory, verify};
 use onair_stage::{Deadline, until};
 use onair_victim::Ran;
 
@@ -30,6 +30,12 @@ pub fn completed(control: &mut Control, certificate: &Certificate) -> Result<Cer
 /// When that is not so.
 pub fn audit(certificate: &Certificate, dead: &[(u32, Ran)], put: (u64, u64)) -> Result<()> {
     let counts = certificate.counts;
+    let verified = verify(&serde_json::to_value(certificate)?)?;
+    ensure!(
+        verified.holds,
+        "its claims do not hold: {:#?}",
+        verified.checks
+    );
     ensure!(
         certificate.disagreements.is_empty(),
         "the witnesses contradicted each other: {:#?}",
@@ -70,7 +76,10 @@ pub fn audit(certificate: &Certificate, dead: &[(u32, Ran)], put: (u64, u64)) ->
         dead.is_empty() || settled.is_empty(),
         "settled for processes that were not victims: {settled:?}"
     );
-    let sum = counts.frames_returned + counts.frames_reclaimed + counts.frames_reconciled;
+    let sum = counts.frames_returned
+        + counts.frames_reclaimed
+        + counts.frames_reconciled
+        + counts.frames_revoked;
     ensure!(
         counts.frames_lent == sum,
         "the books do not balance: {counts:?}"

@@ -72,6 +72,7 @@ impl<'a> Killer<'a> {
             .then(|| self.fill.lock().unwrap_or_else(PoisonError::into_inner));
         let own = (point.place == Place::Own).then(|| format!("own-{number}"));
         let role = match (&own, point.kind) {
+            (Some(name), Kind::Abort) => Role::Abort(Box::new(own_session(name, number))),
             (Some(name), _) => Role::Destroy(Box::new(own_session(name, number))),
             (None, Kind::Detach) => Role::Detach,
             (None, Kind::Drop) => Role::Drop,

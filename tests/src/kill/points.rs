@@ -15,6 +15,8 @@ pub enum Kind {
     Drop,
     /// Creates one, and destroys it.
     Destroy,
+    /// Creates one, and aborts it.
+    Abort,
 }
 
 /// Which sessions it needs to come to the point.
@@ -92,6 +94,7 @@ pub fn points(labels: &[String]) -> Vec<Point> {
                 add("detach", Kind::Detach, Place::Any, (4, 4));
                 add("create", Kind::Destroy, Place::Own, (2, 2));
                 add("destroy", Kind::Destroy, Place::Own, (5, 5));
+                add("abort", Kind::Abort, Place::Own, (5, 5));
             }
             ("attach", _) => add("attach", Kind::Use, Place::Any, (1, 1)),
             ("create", _) => add("create", Kind::Destroy, Place::Own, (1, 1)),
@@ -99,6 +102,7 @@ pub fn points(labels: &[String]) -> Vec<Point> {
             ("leave", _) => {
                 add("detach", Kind::Detach, Place::Any, (1, 1));
                 add("destroy", Kind::Destroy, Place::Own, (1, 1));
+                add("abort", Kind::Abort, Place::Own, (1, 1));
             }
             ("drop", _) => add("drop", Kind::Drop, Place::Any, (1, 1)),
             ("submit", _) => add("put", Kind::Use, Place::Fill, (1, 12)),
@@ -147,6 +151,7 @@ pub fn random() -> Vec<Point> {
         ("detach", Kind::Detach, Place::Frames),
         ("drop", Kind::Drop, Place::Any),
         ("create, destroy", Kind::Destroy, Place::Own),
+        ("create, abort", Kind::Abort, Place::Own),
     ];
     let points = kinds.map(|(name, kind, place)| Point {
         name: format!("{name}, any instant"),

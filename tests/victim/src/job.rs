@@ -38,6 +38,8 @@ pub enum Role {
     Drop,
     /// Creates the session, and later stops it, joins its threads, and destroys it.
     Destroy(Box<SpecDocument>),
+    /// Creates the session, and later aborts it with all of its threads inside.
+    Abort(Box<SpecDocument>),
 }
 
 /// The point at which a victim dies.

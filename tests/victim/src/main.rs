@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     let books = Arc::new(Books::open(&job.books)?);
     let client = Client::at(&job.socket);
     let mut sessions = Vec::new();
-    if let Role::Destroy(spec) = &job.role {
+    if let Role::Destroy(spec) | Role::Abort(spec) = &job.role {
         let spec = (**spec).clone().try_into()?;
         sessions.push(Arc::new(client.create(&spec)?));
     }
@@ -81,6 +81,12 @@ fn leave(
         leaves.store(true, Ordering::SeqCst);
         for session in &sessions {
             session.stop();
+        }
+    }
+    if let Role::Abort(_) = role {
+        std::thread::sleep(A_WHILE);
+        for session in &sessions {
+            session.abort()?;
         }
     }
     for thread in threads {
