@@ -70,7 +70,16 @@ pub fn verdict(readings: &[Reading]) -> Finding {
     let probe_allows = matches!(probe, Says::Zero | Says::NotApplicable);
     let destroyable =
         slots == Says::Zero && ledger == Says::Zero && pollers == Says::Zero && probe_allows;
-    let disagreement = slots == Says::Zero && probe == Says::Users;
+    // While evicted callers leave, the kernel may still count one whom it no longer names, so that it
+    // is not left out. The counters know of it, too: that is no contradiction, but not unanimous.
+    let sum = |name: &str, of: fn(&Reading) -> u64| {
+        let of_name = readings.iter().filter(|reading| reading.name == name);
+        of_name.map(of).fold(0, u64::saturating_add)
+    };
+    let evicted_inside = sum(SLOTS, |slots| slots.left_out);
+    let seen_inside = sum(PROBE, |probe| probe.users.saturating_add(probe.left_out));
+    let may_be_evicted = evicted_inside > 0 && seen_inside <= evicted_inside;
+    let disagreement = slots == Says::Zero && probe == Says::Users && !may_be_evicted;
     let reason = if destroyable && probe == Says::NotApplicable {
         "the counters and the pollers see no user; the probe is off".to_owned()
     } else if destroyable {
@@ -149,6 +158,34 @@ mod tests {
             }
         }
         assert_eq!(destroyable, 8, "two states of the probe, four of W4");
+    }
+
+    #[test]
+    fn verdict__kernel_counts_evicted_callers_that_leave__then_no_contradiction_and_not_destroyable()
+     {
+        let with = |reading: Reading, users, left_out| Reading {
+            users,
+            left_out,
+            ..reading
+        };
+        for (counted, named, others, contradiction) in [
+            (7, 1, 1, false),
+            (2, 1, 1, false),
+            (1, 1, 1, true),
+            (0, 0, 1, true),
+        ] {
+            let found = verdict(&[
+                with(reading(Witness::W1, SLOTS, Says::Zero), 0, counted),
+                reading(Witness::W1, LEDGER, Says::Zero),
+                with(reading(Witness::W2, PROBE, Says::Users), others, named),
+                reading(Witness::W3, POLLERS, Says::Zero),
+            ]);
+            assert_eq!(
+                found.disagreement, contradiction,
+                "{counted} {named} {others}"
+            );
+            assert!(!found.destroyable);
+        }
     }
 
     #[test]
