@@ -556,3 +556,27 @@ fn policy__evict_and_quarantine__then_the_daemon_ends_clean_and_says_so() -> Res
     }
     Ok(())
 }
+
+#[test]
+fn signals__usr1__then_sessions_and_who_is_in_them_on_standard_error() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = user(&rig, "cam")?;
+    client.block(1)?;
+    signal(&mut rig, Signal::USR1)?;
+    let dump: Value = until("the dump", Deadline::seconds(30), || {
+        let log = rig.daemon()?.log();
+        let line = log.lines().find(|line| line.starts_with("{\"control\""));
+        Ok(line.and_then(|line| serde_json::from_str(line).ok()))
+    })?;
+    assert_eq!(dump["shutdown"]["phase"], "running");
+    assert_eq!(dump["control"]["health"]["live"], true);
+    let [cam] = &dump["control"]["sessions"].as_array().context("sessions")?[..] else {
+        panic!("one: {dump:#}");
+    };
+    assert_eq!(cam["session"]["name"], "cam");
+    assert_eq!(cam["blockers"][0]["pid"], client.pid(), "{cam:#}");
+    assert_eq!(control.show("cam")?.name.as_str(), "cam", "it serves on");
+    Ok(())
+}

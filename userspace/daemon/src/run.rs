@@ -294,6 +294,15 @@ fn register_sessions(
         // An actor that has ended has no clients.
         let _ = announce.send(Order::Announce);
     });
+    let (dump, patience) = (orders.clone(), shutdown.config().handler());
+    shutdown.register_dump("control", move || {
+        let (reply, answer) = sync_channel(1);
+        // An actor that has ended drops the order, and with it the reply.
+        let _ = dump.send(Order::Dump(reply));
+        answer
+            .recv_timeout(patience)
+            .unwrap_or_else(|error| format!("the control thread does not answer: {error}").into())
+    });
     shutdown.on_progress(events(orders.clone()));
     // What it takes beyond the graceful time-out is its own.
     let timeout = graceful + shutdown.config().handler();

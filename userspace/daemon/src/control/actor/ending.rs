@@ -9,6 +9,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use onair_api::{EventKind, Operation, SessionOutcome, SessionState, SessionSummary, Via, Who};
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::Actor;
@@ -28,6 +29,8 @@ pub enum Order {
     Drain(Drain),
     /// Tell who follows the events.
     Tell(EventKind),
+    /// Say how everything is: health, and each session with its blockers.
+    Dump(SyncSender<Value>),
 }
 
 /// The order to end.
@@ -85,7 +88,20 @@ impl Actor {
             Order::Announce => self.sessions.values().for_each(Session::announce_end),
             Order::Drain(drain) => self.begin_ending(drain),
             Order::Tell(kind) => self.services.hub.tell(None, kind),
+            // Who asked may have given up.
+            Order::Dump(reply) => drop(reply.try_send(self.dump())),
         }
+    }
+
+    fn dump(&self) -> Value {
+        let all = self.sessions.values().chain(self.quarantined.values());
+        let sessions: Vec<Value> = all
+            .map(|session| {
+                let blockers = session.blockers(&self.services);
+                json!({ "session": session.view(), "blockers": blockers })
+            })
+            .collect();
+        json!({ "health": self.health(), "sessions": sessions })
     }
 
     fn begin_ending(&mut self, order: Drain) {
