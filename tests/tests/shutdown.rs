@@ -567,8 +567,9 @@ fn signals__usr1__then_sessions_and_who_is_in_them_on_standard_error() -> Result
     signal(&mut rig, Signal::USR1)?;
     let dump: Value = until("the dump", Deadline::seconds(30), || {
         let log = rig.daemon()?.log();
-        let line = log.lines().find(|line| line.starts_with("{\"control\""));
-        Ok(line.and_then(|line| serde_json::from_str(line).ok()))
+        let mut lines = log.lines();
+        let dump = lines.find_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(dump.filter(|dump| !dump["control"].is_null()))
     })?;
     assert_eq!(dump["shutdown"]["phase"], "running");
     assert_eq!(dump["control"]["health"]["live"], true);
