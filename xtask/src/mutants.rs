@@ -161,9 +161,6 @@ mutants! {
         "            let heard = bell.listen();" =>
         "            let heard = bell.listen();\n            if expired {\n                break;\n            }",
         Shuttle("session_pulses");
-    "wait: the bell is joined after the first sleep" in "userspace/ipc/src/caller/wait.rs":
-        "        bell.join();\n" => "",
-        Shuttle("wakes");
     "wait_started: not on the session's gate" in "userspace/ipc/src/caller/wait.rs":
         "            (attachment.words.session_gate().word(), session),\n" => "",
         Shuttle("session_pulses");
@@ -222,15 +219,15 @@ mutants! {
     // The kick.
     "kick: not after a call that bounced" in "userspace/ipc/src/caller/call.rs":
         "        if !already {\n            self.kick_look();\n        }" => "        let _ = already;",
-        Shuttle("storm");
+        Shuttle("drain");
     "kick: not after a call that waited" in "userspace/ipc/src/caller/call.rs":
         "        leave(entered.slot, entered.plain, entered.nested);\n        label!(\"wait.left\");\n        self.kick_look();" =>
         "        leave(entered.slot, entered.plain, entered.nested);",
-        Shuttle("storm");
+        Shuttle("drain");
     "kick: looked at before the count goes down" in "userspace/ipc/src/caller/call.rs":
         "        leave(entered.slot, entered.plain, entered.nested);\n        label!(\"wait.left\");\n        self.kick_look();" =>
         "        self.kick_look();\n        leave(entered.slot, entered.plain, entered.nested);",
-        Shuttle("storm");
+        Shuttle("drain");
     "kick: not after a put" in "userspace/ipc/src/caller/mod.rs":
         "        let released = word.release(lease.serial, lease.slot);\n        label!(\"put.released\");\n        self.kick_look();" =>
         "        let released = word.release(lease.serial, lease.slot);",
@@ -384,7 +381,7 @@ fn is_noticed(copy: &Path, mutant: &Mutant) -> Result<bool> {
     }
     // A mutant may sleep for ever.
     let output = Command::new("timeout")
-        .arg("600")
+        .arg("1800")
         .arg(cargo.get_program())
         .args(cargo.get_args())
         .envs(

@@ -103,6 +103,11 @@ fn is_dead(task: usize) -> bool {
     })
 }
 
+/// A step that does nothing: somebody else may run, and the caller may die.
+pub fn give_way() {
+    may_step();
+}
+
 /// Before a step: somebody else may run, and the caller may die. Returns whether it may make the
 /// step; a destructor of a killed task may not.
 fn may_step() -> bool {

@@ -277,9 +277,13 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_its_stop_is_not_acknowledg
     let client = pair.client.clone();
     let tid = Arc::new(AtomicU32::new(0));
     let told = tid.clone();
+    // It keeps its slot until the slot was read.
+    let (go, read) = std::sync::mpsc::channel::<()>();
     let sleeper = std::thread::spawn(move || {
         told.store(sys::gettid(), Ordering::SeqCst);
-        client.get(Deadline::Never)
+        let result = client.get(Deadline::Never);
+        let _ = read.recv();
+        result
     });
     until("the sleeper is in futex_waitv", || sleeps(&tid));
     // Gate and bells, but no wake-up: the sleeper is still inside when its handler bounces.
@@ -298,6 +302,8 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_its_stop_is_not_acknowledg
         BOUNCED.load(Ordering::SeqCst) == 1
     });
     let acks: Vec<u32> = memory.slots().iter().map(|slot| slot.ack).collect();
+    assert_eq!(acks.len(), 1, "the sleeper's slot");
+    drop(go);
     memory.stop();
     while memory.wake_some(64) {}
     assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
@@ -680,13 +686,20 @@ fn get__in_the_shared_slot_bounces__then_its_stop_is_not_acknowledged() {
     }
     claimed.store(u32::from(OWN_SLOTS), Ordering::SeqCst);
     let client = pair.client.clone();
-    let sleeper = std::thread::spawn(move || client.get(Deadline::Never));
-    until("the caller is inside", || memory.users().len() == 1);
+    let tid = Arc::new(AtomicU32::new(0));
+    let told = tid.clone();
+    let sleeper = std::thread::spawn(move || {
+        told.store(sys::gettid(), Ordering::SeqCst);
+        client.get(Deadline::Never)
+    });
+    until("the sleeper is in futex_waitv", || sleeps(&tid));
+    // Gate and bells, but no wake-up: the slot still counts the sleeper.
     memory.stop();
     assert_eq!(pair.client.slot_of_caller(), OWN_SLOTS);
     assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::Again));
     let shared = memory.slots().into_iter().find(|it| it.index == OWN_SLOTS);
-    assert!(shared.is_none_or(|it| it.ack != memory.session_gate()));
+    let shared = shared.expect("it counts the sleeper");
+    assert_ne!(shared.ack, memory.session_gate());
     while memory.wake_some(64) {}
     assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
 }

@@ -15,6 +15,7 @@
 )]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod drain;
 mod events;
 mod pulses;
 mod rig;

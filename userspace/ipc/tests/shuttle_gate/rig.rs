@@ -47,7 +47,7 @@ pub(crate) fn below(limit: usize) -> usize {
 /// Lets others run for a while.
 pub(crate) fn dawdle(steps: usize) {
     for _ in 0..below(steps.max(1)) {
-        thread::yield_now();
+        scheduled::give_way();
     }
 }
 

@@ -210,7 +210,7 @@ fn lend(session: &Session, box_: &mut Box_) {
 fn revoke(session: &Session, box_: &mut Box_) {
     for (number, process) in session.processes.iter().enumerate() {
         let asked = process.evicting.load(Ordering::SeqCst);
-        if asked && !process.evicted.swap(true, Ordering::SeqCst) {
+        if asked && !process.evicted.load(Ordering::SeqCst) {
             box_.lenders[number].revoke(|taken| {
                 match taken.found {
                     Found::Returned => box_.books.returned += 1,
@@ -220,6 +220,7 @@ fn revoke(session: &Session, box_: &mut Box_) {
                     box_.aside.push((number, taken.frame));
                 }
             });
+            process.evicted.store(true, Ordering::SeqCst);
         }
     }
     let dead = |number: usize| session.processes[number].mortal.is_dead();

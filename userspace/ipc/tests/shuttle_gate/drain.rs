@@ -1,0 +1,63 @@
+//! L2: a drain that waits for kicks alone comes to its end, whoever is the last to leave, and how: a call
+//! that returns, one that was woken, one that bounces.
+
+use onair_ipc::caller::{Deadline, Refusal};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::Geometry;
+use onair_ipc::lender::Lender;
+use onair_ipc::meta::FrameMeta;
+use onair_ipc::sync;
+use shuttle::thread;
+
+use crate::rig::{Pair, below, dawdle, schedules, spawn};
+
+const CALLS: usize = 2;
+/// Looks without a kick before the drain counts as left waiting for ever.
+const PATIENCE: usize = 5_000;
+
+#[test]
+fn drain__of_a_few_callers__then_kicked_by_the_last() {
+    schedules(6000, || {
+        let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
+        let pair = Pair::new(below(2) as u64, &frames);
+        let mut lender = Lender::new(pair.memory.clone(), 1);
+        if below(2) == 0 {
+            lender.publish(0, &FrameMeta::default()).unwrap();
+        }
+        let callers: Vec<_> = (0..1 + below(2))
+            .map(|_| {
+                let client = pair.client.clone();
+                let deadline = [Deadline::Now, Deadline::Never][below(2)];
+                spawn(vec![], move || {
+                    for _ in 0..CALLS {
+                        match client.get(deadline) {
+                            Ok(lease) => client.put(lease).unwrap(),
+                            Err(Refusal::Again | Refusal::TimedOut) => {}
+                            Err(other) => panic!("{other:?}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        dawdle(60);
+        pair.memory.stop();
+        while pair.memory.wake_some(2) {}
+        let mut looks = 0;
+        loop {
+            pair.memory.arm_kick();
+            sync::heavy();
+            lender.settle(|_| ());
+            if pair.memory.users().is_empty() && lender.lent() == 0 {
+                break;
+            }
+            while !pair.is_kicked() {
+                looks += 1;
+                assert!(looks < PATIENCE, "L2: the last one left without a kick");
+                thread::yield_now();
+            }
+        }
+        for caller in callers {
+            caller.join().unwrap();
+        }
+    });
+}
