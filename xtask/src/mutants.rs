@@ -206,9 +206,9 @@ mutants! {
     "slot: an old acknowledgement counts for a new stop" in "userspace/ipc/src/slot.rs":
         "(shared || self.ack != gate)" => "(shared || self.ack == 0)",
         Unit("onair-ipc", "slot__old_ack");
-    "slot: the shared one is acknowledged" in "userspace/ipc/src/caller/call.rs":
-        "let speaks = !nested && index != OWN_SLOTS;" => "let speaks = !nested;",
-        Words("lend_and_take", "shared_slot");
+    "slot: the shared one takes an acknowledgement" in "userspace/ipc/src/slot.rs":
+        "self.count > 0 && (shared || self.ack != gate)" => "self.count > 0 && self.ack != gate",
+        Unit("onair-ipc", "slot__old_ack");
     "slot: a handler acknowledges for the call that it interrupts" in "userspace/ipc/src/caller/call.rs":
         "let speaks = !nested && index != OWN_SLOTS;" => "let speaks = index != OWN_SLOTS;",
         Words("lend_and_take", "in_a_handler");

@@ -23,7 +23,7 @@ use crate::rig::{Pair, below, dawdle, schedules, spawn};
 const FRAMES: u32 = 6;
 const QUOTA: u32 = 2;
 /// More than the ready ring has entries.
-const PUBLISHES: u64 = 40;
+const PUBLISHES: u64 = 60;
 const PROCESSES: usize = 2;
 const THREADS: usize = 3;
 /// Looks of a drain that nobody kicks before it counts as left waiting for ever.
@@ -133,7 +133,9 @@ fn client(session: &Session, process: &Process) {
                 let destroyed = session.destroyed.load(Ordering::SeqCst);
                 assert!(!destroyed, "I1: a frame after the verdict");
                 let number = attachment.meta(lease).number;
-                for _ in 0..2 {
+                // Some hold it for long.
+                let looks = [2, 2, 2, 60][below(4)];
+                for _ in 0..looks {
                     let found = contents(&session.frames, lease.frame);
                     assert_eq!(found, number, "I1: overwritten under its holder");
                     dawdle(10);
@@ -373,11 +375,12 @@ fn storm(deaths: bool, evicts: bool) {
             let (session, quiesce) = (session.clone(), quiesce.clone());
             spawn(vec![], move || poller(&session, box_, &quiesce))
         };
-        dawdle(3000);
         if evicts && below(2) == 0 {
+            // While there is much to lend still, so that what is taken back is used again.
+            dawdle(600);
             session.processes[below(PROCESSES)].cut_off();
-            dawdle(1000);
         }
+        dawdle(3000);
         for process in &session.processes {
             process.pair.memory.stop();
         }
