@@ -10,8 +10,8 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use onair_api::{
-    BlockerList, Certificate, Eviction, EvictionList, Health, Memory, SessionId, SessionView,
-    SpecDocument, verify,
+    BlockerList, Certificate, Eviction, EvictionList, Flushed, Health, Memory, SessionId,
+    SessionView, SpecDocument, verify,
 };
 use onair_stage::{Deadline, until};
 use serde::de::DeserializeOwned;
@@ -182,6 +182,23 @@ impl Control {
     pub fn stop(&mut self, session: &str) -> Result<SessionView> {
         self.post(&format!("/v1/sessions/{session}/stop"))?
             .document()
+    }
+
+    /// Waits until what was submitted to a session is sent, or the answer is a refusal.
+    ///
+    /// # Errors
+    /// As [`Control::request`].
+    pub fn try_flush(&mut self, session: &str, deadline_ms: u64) -> Result<Answer> {
+        let wait = serde_json::json!({ "deadline_ms": deadline_ms });
+        self.request("POST", &format!("/v1/sessions/{session}/flush"), &wait)
+    }
+
+    /// Waits until what was submitted to a session is sent.
+    ///
+    /// # Errors
+    /// When it is refused, or takes longer than 20 seconds.
+    pub fn flush(&mut self, session: &str) -> Result<Flushed> {
+        self.try_flush(session, 20_000)?.document()
     }
 
     /// Cuts one client off, or the answer is a refusal.

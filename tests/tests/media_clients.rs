@@ -5,10 +5,12 @@
     reason = "tests are named subject__action__then_result"
 )]
 
+use std::thread;
+
 use anyhow::{Context as _, Result};
 use onair::{Session, Timeout};
-use onair_api::Source;
-use onair_tests::{Circuit, Config, Deadline, QUOTA, Raster, Rig, Seen};
+use onair_api::{Source, SpecDocument};
+use onair_tests::{Circuit, Config, Deadline, QUOTA, Raster, Rig, Seen, receive, send};
 
 /// Frames that the client sends.
 const FRAMES: u64 = 120;
@@ -41,6 +43,54 @@ fn client__sends_frames_and_leaves__then_all_arrive_in_order() -> Result<()> {
     let rig = Rig::pair()?;
     client_sends(&rig, Raster::new(320, 180, 60, 10))?;
     client_sends(&rig, Raster::new(640, 360, 50, 8))
+}
+
+#[test]
+fn client__submits_and_the_session_is_flushed__then_answered_when_all_is_sent() -> Result<()> {
+    const BATCH: u64 = 12;
+    let rig = Rig::pair()?;
+    // So slow that the batch takes more than a second, and is submitted long before.
+    let raster = Raster::new(320, 180, 10, 8);
+    let mut control = rig.control()?;
+    control.create(&SpecDocument {
+        quota: Some(QUOTA),
+        ..send("out", raster, 5004, Source::Client)
+    })?;
+    control.create(&receive("in", raster, 5004))?;
+    let mut source = rig.puppet()?;
+    source.say("attach out")?;
+
+    source.say(format_args!("submit {BATCH}"))?;
+    let late = control.try_flush("out", 1)?;
+    assert_eq!((late.status, late.code()), (409, "deadline_passed"));
+    let flushed = control.flush("out")?;
+    let sent = control.show("out")?.counters;
+    assert_eq!(sent.frames_sent, BATCH, "{sent:?}");
+    // Frames that went before it was asked are not its.
+    assert!((1..=BATCH).contains(&flushed.frames_sent), "{flushed:?}");
+    let again = control.flush("out")?;
+    assert_eq!(again.frames_sent, 0, "nothing is left");
+
+    // Whichever comes first: a stop sends what was submitted, too.
+    source.say(format_args!("submit {BATCH}"))?;
+    let mut other = rig.control()?;
+    let flushed = thread::scope(|scope| {
+        let flush = scope.spawn(|| other.flush("out"));
+        control.stop("out")?;
+        flush.join().expect("it does not panic")
+    })?;
+    assert!(flushed.frames_sent <= BATCH, "{flushed:?}");
+    let sent = control.show("out")?.counters;
+    assert_eq!(sent.frames_sent, 2 * BATCH, "{sent:?}");
+    // Nothing is submitted to a session that is stopped, nor to one that receives.
+    for session in ["out", "in"] {
+        let answer = control.try_flush(session, 0)?;
+        assert_eq!(
+            (answer.status, &answer.json["frames_sent"]),
+            (200, &0.into())
+        );
+    }
+    Ok(())
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub use health::{
 };
 pub use id::{SessionId, SessionName, SessionRef};
 pub use problem::{Problem, ProblemCode, ProblemPage};
-pub use request::DestroyWait;
+pub use request::{DestroyWait, Flush, Flushed};
 pub use session::{
     AttachmentState, AttachmentView, SessionCounters, SessionList, SessionState, SessionView,
 };

@@ -89,9 +89,13 @@ codes! {
     /// The session was set aside with its users, and takes no operation any more.
     Quarantined "quarantined" 409 "The session is quarantined"
         "It is freed when its last holder exits; `onairctl session blockers` names it.";
-    /// The deadline passed and there are still users; the session stays stopped.
-    DeadlinePassed "deadline_passed" 409 "The deadline passed with the session still in use"
-        "End the blockers, or wait longer; the session stays stopped.";
+    /// The deadline passed first. A destroy: there are still users, and the session stays stopped.
+    /// A flush: not all is sent, and the session goes on.
+    DeadlinePassed "deadline_passed" 409 "The deadline passed first"
+        "Wait longer; a destroy names its blockers and leaves the session stopped, a flush changes nothing.";
+    /// A flush: some of what was submitted will never be sent.
+    FramesDropped "frames_dropped" 409 "Frames that were submitted are dropped"
+        "Submit them again; the session's counters say how many were dropped and why.";
     /// The session is not destroyed, so there is no certificate yet.
     CertificatePending "certificate_pending" 409 "There is no certificate yet"
         "Destroy the session first.";

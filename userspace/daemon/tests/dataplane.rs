@@ -24,8 +24,9 @@ use onair_ipc::message::Attached;
 use onair_media::pattern::{PatternWriter, verify};
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onaird::dataplane::{
-    Command, Dataplane, DataplaneConfig, Errand, EventReceiver, FrameSource, Idle, PollerEvent,
-    PollerSpec, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats, StartRefusal,
+    Command, Dataplane, DataplaneConfig, Errand, EventReceiver, Flushed, FrameSource, Idle,
+    PollerEvent, PollerSpec, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
+    StartRefusal,
 };
 use onaird::shutdown::ThreadRegistry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -283,6 +284,7 @@ fn dataplane__over_a_wire_in_one_process__then_each_scenario_holds() {
     reader__evicted_with_frames__then_they_are_written_only_after_their_release(&mut rig);
     thread__dead_in_a_running_session__then_credited_once_by_who_has_the_ledger(&mut rig);
     client_source__submits_in_order__then_sent_in_order_and_underruns_counted(&mut rig);
+    client_source__flushed_while_nothing_can_be_sent__then_told_when_it_is_dropped(&mut rig);
     datagrams__malformed__then_counted_by_reason(&mut rig);
     sender__nobody_answers_arp__then_silent_and_handed_back(&mut rig);
     session__cannot_start__then_refused_with_the_runtime(&mut rig);
@@ -714,12 +716,30 @@ fn client_source__submits_in_order__then_sent_in_order_and_underruns_counted(rig
     let mut leases: Vec<_> = (0..QUOTA).map(|_| writer.get().unwrap()).collect();
     leases.reverse();
     submit(40, &leases);
+    rig.send(Command::Flush {
+        session: 8,
+        ticket: 5,
+    });
+    let flush = flushed(rig, 8);
+    assert_eq!(stats.snapshot().frames_sent, 43);
+    assert_eq!((flush.ticket, flush.dropped), (5, 0));
+    assert!(flush.sent <= 43, "{flush:?}");
+    rig.send(Command::Flush {
+        session: 8,
+        ticket: 6,
+    });
+    let nothing = flushed(rig, 8);
+    assert_eq!((nothing.ticket, nothing.sent, nothing.dropped), (6, 0, 0));
+
+    let mut leases: Vec<_> = (0..QUOTA).map(|_| writer.get().unwrap()).collect();
+    leases.reverse();
+    submit(43, &leases);
     // What was submitted is sent also when the client leaves at once.
     rig.send(Command::Detach {
         session: 8,
         attachment: writer.memory.attachment(),
     });
-    for expected in 0..40 + u64::from(QUOTA) {
+    for expected in 0..43 + u64::from(QUOTA) {
         assert_eq!(reader.number(&frames), expected);
     }
     let lender = rig.event("lender back", |event| match event {
@@ -735,11 +755,66 @@ fn client_source__submits_in_order__then_sent_in_order_and_underruns_counted(rig
     rig.stop(8);
     rig.stop(7);
     let counted = stats.snapshot();
-    assert_eq!((counted.frames_sent, counted.frames_submitted), (43, 43));
+    assert_eq!((counted.frames_sent, counted.frames_submitted), (46, 46));
     assert_eq!(
         (counted.frames_dropped_stop, counted.frames_dropped_detached),
         (0, 0)
     );
+}
+
+fn flushed(rig: &mut Rig, of: u64) -> Flushed {
+    rig.event("flushed", |event| match event {
+        PollerEvent::Flushed { session, flushed } if session == of => Ok(flushed),
+        other => Err(other),
+    })
+}
+
+fn client_source__flushed_while_nothing_can_be_sent__then_told_when_it_is_dropped(rig: &mut Rig) {
+    // Nobody has that address.
+    let config = send_config(5026, FrameSource::Client);
+    let nobody = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 78), 5026);
+    let config = SendConfig {
+        destination: nobody,
+        ..config
+    };
+    rig.send(Command::Start(Box::new(Runtime::send(26, config).unwrap())));
+    let own = FrameMemory::create(geometry(QUOTA + 1), false).unwrap();
+    let attach = |rig: &mut Rig| {
+        let (writer, lender) = rig.client(26, &own, QUOTA, true);
+        rig.send(Command::Attach {
+            session: 26,
+            lender,
+            frames: Some(own.clone()),
+        });
+        for _ in 0..QUOTA {
+            let lease = writer.get().unwrap();
+            writer.caller.submit(lease).unwrap();
+        }
+        writer
+    };
+    let dropped = |ticket| Flushed {
+        ticket,
+        sent: 0,
+        dropped: u64::from(QUOTA),
+    };
+    let flush = |ticket| Command::Flush {
+        session: 26,
+        ticket,
+    };
+
+    let writer = attach(rig);
+    rig.send(flush(1));
+    rig.send(Command::Evict {
+        session: 26,
+        attachment: writer.memory.attachment(),
+    });
+    assert_eq!(flushed(rig, 26), dropped(1), "by an eviction");
+    let _writer = attach(rig);
+    rig.send(flush(2));
+    let runtime = rig.stop(26);
+    assert_eq!(runtime.unsent(), 0);
+    assert_eq!(flushed(rig, 26), dropped(2), "by a stop");
+    rig.send(flush(3));
 }
 
 fn datagrams__malformed__then_counted_by_reason(rig: &mut Rig) {

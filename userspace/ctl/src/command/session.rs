@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use onair_api::{
-    BlockerList, Certificate, DestroyWait, Operation, SessionList, SessionRef, SessionView, Verdict,
+    BlockerList, Certificate, DestroyWait, Flushed, Operation, SessionList, SessionRef,
+    SessionView, Verdict,
 };
 
 use super::create::Create;
@@ -53,6 +54,23 @@ Example:
     Start {
         /// Session's id or name
         session: SessionRef,
+    },
+    /// Wait until what clients have submitted to a send session is sent
+    #[command(after_help = "\
+That is what was submitted when it was asked; the session goes on. Exit code 4: the time was over
+first, nothing is changed. Exit code 1: frames were dropped, for their client was cut off or the
+session was stopped and could not send them. A stopped session and a receive session have nothing to
+send: done already.
+
+Examples:
+  onairctl session flush out
+  onairctl session flush out --wait 500ms && onairctl session stop out")]
+    Flush {
+        /// Session's id or name
+        session: SessionRef,
+        /// Wait at most this long: 500ms, 5s, 1m30s
+        #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = longest)]
+        wait: Duration,
     },
     /// Destroy a stopped session, at once or not at all, and print its certificate
     #[command(after_help = "\
@@ -163,6 +181,10 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
         }
         Verb::Stop { session } => turn(cli, client, session, "stop").await?,
         Verb::Start { session } => turn(cli, client, session, "start").await?,
+        Verb::Flush { session, wait } => {
+            let answer = wait::flush(client, session, *wait).await?;
+            show::<Flushed>(cli, &answer, render::session::flushed)?;
+        }
         Verb::Destroy {
             session,
             wait: Some(wait),

@@ -1,11 +1,11 @@
-//! Waiting for the users of a session, and showing for whom.
+//! Waiting: for the users of a session, and showing for whom; for what they submitted.
 
 use std::time::Duration;
 
 use hyper::Method;
 use indicatif::{ProgressBar, ProgressStyle};
 use onair_api::{BlockerList, SessionRef};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
 use crate::failure::Failure;
@@ -25,6 +25,21 @@ pub(crate) fn line() -> ProgressBar {
     bar
 }
 
+/// Waits until what was submitted to `session` is sent, within `wait`.
+pub(crate) async fn flush(
+    client: &Client,
+    session: &SessionRef,
+    wait: Duration,
+) -> Result<Answer, Failure> {
+    let path = format!("/v1/sessions/{session}/flush");
+    let body = body(wait);
+    client.send(Method::POST, &path, Some(&body), wait).await
+}
+
+fn body(wait: Duration) -> Value {
+    json!({"deadline_ms": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)})
+}
+
 /// Destroys `session` as soon as its last user has left, within `wait`.
 pub(crate) async fn destroy(
     client: &Client,
@@ -32,7 +47,7 @@ pub(crate) async fn destroy(
     wait: Duration,
 ) -> Result<Answer, Failure> {
     let path = format!("/v1/sessions/{session}/destroy_wait");
-    let body = json!({"deadline_ms": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)});
+    let body = body(wait);
     let destroyed = client.send(Method::POST, &path, Some(&body), wait);
     let bar = line();
     bar.set_message(format!(

@@ -1,8 +1,10 @@
 //! Sessions.
 
+use std::time::Duration;
+
 use comfy_table::{Cell, Color};
 use onair_api::{
-    AttachmentView, Direction, SessionCounters, SessionList, SessionState, SessionView,
+    AttachmentView, Direction, Flushed, SessionCounters, SessionList, SessionState, SessionView,
 };
 
 use super::{ago, bytes, cell, coloured, facts, heading, human, or_dash, print, table};
@@ -85,6 +87,17 @@ pub(crate) fn list(list: &SessionList) -> String {
 /// Answer of `stop` and `start`.
 pub(crate) fn turned(view: &SessionView) -> String {
     format!("{} ({}) is {}.\n", view.name, view.id, view.state)
+}
+
+/// Answer of `flush`.
+pub(crate) fn flushed(flushed: &Flushed) -> String {
+    let took = human(Duration::from_millis(flushed.waited_ms));
+    let frames = match flushed.frames_sent {
+        0 => "nothing was left to be sent".to_owned(),
+        1 => format!("1 frame sent in {took}"),
+        many => format!("{many} frames sent in {took}"),
+    };
+    format!("{} is flushed: {frames}.\n", flushed.session)
 }
 
 /// Answer of `show` and `create`.

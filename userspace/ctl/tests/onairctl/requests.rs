@@ -89,6 +89,36 @@ fn request__destroy_with_wait__then_the_deadline_in_milliseconds() {
 }
 
 #[test]
+fn request__flush__then_the_deadline_in_milliseconds_or_5_seconds() {
+    for (args, ms) in [
+        ("session flush out", 5000),
+        ("session flush out --wait 250ms", 250),
+    ] {
+        let request = sent(args);
+        assert_eq!(request.line, "POST /v1/sessions/out/flush HTTP/1.1");
+        assert_eq!(request.body, format!(r#"{{"deadline_ms":{ms}}}"#));
+    }
+}
+
+#[test]
+fn flush__answers__then_told_and_4_for_a_deadline() {
+    for (frames, words) in [
+        (12, "12 frames sent in 200ms"),
+        (0, "nothing was left to be sent"),
+    ] {
+        let flushed =
+            json!({"session": "6920a1c300000001", "frames_sent": frames, "waited_ms": 200});
+        let ran = Played::document(200, &flushed).run("session flush out");
+        assert_eq!(ran.code, 0);
+        assert_eq!(ran.out, format!("6920a1c300000001 is flushed: {words}.\n"));
+    }
+    let late = Played::code(ProblemCode::DeadlinePassed).run("session flush out");
+    assert_eq!(late.code, 4);
+    let dropped = Played::code(ProblemCode::FramesDropped).run("session flush out");
+    assert_eq!(dropped.code, 1);
+}
+
+#[test]
 fn request__create_from_a_file__then_sent_as_it_is() {
     let daemon = Played::code(ProblemCode::InvalidRequest);
     let body = json!({"name": "cam1", "not": {"known": [1]}});

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use onair_api::{
     ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventName, Eviction,
-    EvictionList, Health, Problem, ProblemCode, Reload, SessionList, SessionRef, SessionSpec,
-    SessionView, Verdict, Who,
+    EvictionList, Flushed, Health, Problem, ProblemCode, Reload, SessionList, SessionRef,
+    SessionSpec, SessionView, Verdict, Who,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -111,6 +111,17 @@ pub enum Action {
         deadline_ms: u64,
         /// The proof; else `deadline_passed` with the blockers, `running`, …
         reply: Reply<Box<Certificate>>,
+    },
+    /// Wait until what clients have submitted is sent.
+    Flush {
+        /// Who asks.
+        caller: Caller,
+        /// Which.
+        session: SessionRef,
+        /// How long to wait.
+        wait: Duration,
+        /// What was sent; else `deadline_passed`, `frames_dropped`, `limit_reached`.
+        reply: Reply<Flushed>,
     },
     /// Cut one client off.
     Evict {
@@ -370,6 +381,26 @@ impl ControlHandle {
             session,
             deadline,
             deadline_ms,
+            reply,
+        })
+        .await
+    }
+
+    /// Waits until everything is sent that clients had submitted to a send session when the request
+    /// came, at most for `wait`. Nothing else is changed.
+    ///
+    /// # Errors
+    /// `deadline_passed`, `frames_dropped`, `limit_reached`, and those of [`ControlHandle::stop`].
+    pub async fn flush(
+        &self,
+        caller: Caller,
+        session: SessionRef,
+        wait: Duration,
+    ) -> Result<Flushed, Problem> {
+        self.ask(|reply| Action::Flush {
+            caller,
+            session,
+            wait,
             reply,
         })
         .await

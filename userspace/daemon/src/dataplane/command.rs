@@ -14,6 +14,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::attachment::{AttachRefusal, Evicted};
 use super::runtime::Runtime;
+use super::send::Flushed;
 use super::sessions::StartRefusal;
 
 /// Commands that may wait for one poller.
@@ -85,6 +86,14 @@ pub enum Command {
         /// Which attachment.
         attachment: u64,
     },
+    /// Say when what is submitted to a send session by now is sent; [`PollerEvent::Flushed`] follows
+    /// then. If the session is handed back first, that comes instead.
+    Flush {
+        /// Which session.
+        session: u64,
+        /// Names the request.
+        ticket: u64,
+    },
     /// Credit what a dead thread had taken inside its call; [`PollerEvent::ThreadCredited`] follows.
     CreditThread {
         /// Which session.
@@ -150,6 +159,13 @@ pub enum PollerEvent {
         ticket: u64,
         /// Frames credited; `None` if the poller has not got that lender, and did nothing.
         frames: Option<u64>,
+    },
+    /// What had been submitted to a session at a [`Command::Flush`] is with the port.
+    Flushed {
+        /// Which session.
+        session: u64,
+        /// What became of it.
+        flushed: Flushed,
     },
     /// A client wrote what no client following the protocol can have written.
     Violation {

@@ -28,6 +28,6 @@ pub use config::{DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, Po
 pub use plane::{Dataplane, Summary};
 pub use receive::{ReceiveConfig, SourceFilter};
 pub use runtime::{Runtime, RuntimeError};
-pub use send::{FrameSource, SendConfig};
+pub use send::{Flushed, FrameSource, SendConfig};
 pub use sessions::StartRefusal;
 pub use stats::{AttachmentSnapshot, PollerSnapshot, PortSnapshot, SessionSnapshot, SessionStats};

@@ -21,7 +21,7 @@ use crate::shutdown::{ThreadRegistry, WorkerGuard};
 /// Commands that are taken in one turn: packets come too.
 const COMMANDS_A_TURN: usize = 16;
 /// A port that takes no packets is tried again after so long.
-const RETRY_NS: u64 = 200_000;
+pub(super) const RETRY_NS: u64 = 200_000;
 /// How often an ending poller tries to get its last events into a full queue, a millisecond apart.
 const LAST_TRIES: u32 = 1000;
 
@@ -238,6 +238,7 @@ impl Poller {
                 } => {
                     sessions.release(session, attachment);
                 }
+                Command::Flush { session, ticket } => sessions.flush(session, ticket, now_ns),
                 Command::CreditThread {
                     session,
                     attachment,

@@ -13,7 +13,7 @@ use super::attachment::{AttachRefusal, Attachments, Evicted, Parts};
 use super::config::PortInfo;
 use super::port::Outlet;
 use super::receive::{ReceiveConfig, Receiver};
-use super::send::{SendConfig, Sender};
+use super::send::{Flushed, SendConfig, Sender};
 use super::stats::SessionStats;
 
 /// Why a runtime cannot be made.
@@ -178,6 +178,24 @@ impl Runtime {
         self.attachments_mut().release(is_over);
     }
 
+    /// A flush that is over: to be asked again, as long as there is one.
+    pub fn flushed(&mut self) -> Option<Flushed> {
+        match &mut self.kind {
+            Kind::Receive(_) => None,
+            Kind::Send(sender) => sender.flushed(),
+        }
+    }
+
+    /// Frames that were submitted to a send session and neither sent nor dropped, as far as the
+    /// poller has seen them.
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        match &self.kind {
+            Kind::Receive(_) => 0,
+            Kind::Send(sender) => sender.unsent(),
+        }
+    }
+
     /// Takes every attachment out.
     pub fn take_lenders(&mut self) -> Vec<(Box<Lender>, Option<FrameMemory>)> {
         let all: Vec<_> = self.lenders().map(Lender::attachment).collect();
@@ -269,6 +287,22 @@ impl Runtime {
         match &mut self.kind {
             Kind::Receive(receiver) => receiver.quiesce(),
             Kind::Send(sender) => sender.quiesce(now_ns),
+        }
+    }
+
+    /// Somebody wants to hear when what is submitted by now is sent. Nothing is submitted to a
+    /// receive session.
+    pub(super) fn flush(&mut self, ticket: u64, now_ns: u64) {
+        if let Kind::Send(sender) = &mut self.kind {
+            sender.flush(ticket, now_ns);
+        }
+    }
+
+    /// Whether [`Self::flushed`] has something to say.
+    pub(super) fn has_flushed(&self) -> bool {
+        match &self.kind {
+            Kind::Receive(_) => false,
+            Kind::Send(sender) => sender.has_flushed(),
         }
     }
 

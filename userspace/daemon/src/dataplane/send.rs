@@ -1,6 +1,8 @@
 //! The runtime of a send session: frames from the pattern or from clients into packets, spread over
 //! each frame's time.
 
+mod flush;
+
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use onair_media::st2110_20::{Packetiser, STANDARD_RTP_OCTETS};
 use onair_media::video::VideoFormat;
 use onair_media::{ipv4, udp};
 
+pub use self::flush::Flushed;
+use self::flush::Flushes;
 use super::attachment::{Attachments, Evicted, Parts};
 use super::config::PortInfo;
 use super::port::Outlet;
@@ -62,6 +66,8 @@ pub struct SendConfig {
 struct Submitted {
     attachment: u64,
     frame: u32,
+    /// How many were collected before it.
+    number: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +98,9 @@ pub(super) struct Sender {
     schedule: Option<Schedule>,
     phase: Phase,
     queue: VecDeque<Submitted>,
+    /// Frames that clients have submitted so far.
+    collected: u64,
+    flushes: Flushes,
     /// Of one client, while they are sorted by his order.
     fresh: Vec<(u64, u32)>,
     pub(super) attachments: Attachments,
@@ -135,6 +144,8 @@ impl Sender {
             schedule: None,
             phase: Phase::Waiting { slot: 0 },
             queue: VecDeque::with_capacity(64),
+            collected: 0,
+            flushes: Flushes::default(),
             fresh: Vec::with_capacity(64),
             attachments: Attachments::new(Arc::clone(&stats), config.max_attachments, 0),
             flow: FlowHeader {
@@ -186,6 +197,33 @@ impl Sender {
         self.quiet_at.is_some()
             && self.queue.is_empty()
             && matches!(self.phase, Phase::Waiting { .. })
+    }
+
+    /// Somebody wants to hear, by [`Self::flushed`], when what is submitted by now is sent.
+    pub(super) fn flush(&mut self, ticket: u64, now_ns: u64) {
+        self.collect(now_ns);
+        self.flushes.ask(ticket, self.collected, self.unsent());
+    }
+
+    /// Whether [`Self::flushed`] has something to say.
+    pub(super) fn has_flushed(&self) -> bool {
+        self.flushes.is_over(self.oldest())
+    }
+
+    /// A flush that is over.
+    pub(super) fn flushed(&mut self) -> Option<Flushed> {
+        self.flushes.take(self.oldest())
+    }
+
+    /// Frames of clients that are collected and neither sent nor dropped.
+    pub(super) fn unsent(&self) -> u64 {
+        self.queue.len() as u64 + u64::from(self.under_way().is_some())
+    }
+
+    /// The lowest number of what is not sent.
+    fn oldest(&self) -> u64 {
+        let first = self.under_way().or_else(|| self.queue.front().copied());
+        first.map_or(self.collected, |it| it.number)
     }
 
     /// Attachment `attachment` leaves: what it submitted is sent, then it is among the
@@ -391,8 +429,9 @@ impl Sender {
 
     fn finish(&mut self, slot: u64, content: Content, now_ns: u64) {
         self.phase = Phase::Waiting { slot: slot + 1 };
-        if content == Content::Pattern {
-            self.pattern_frames += 1;
+        match content {
+            Content::Pattern => self.pattern_frames += 1,
+            Content::Client(submitted) => self.flushes.sent(submitted.number),
         }
         self.stats.counters.frames_sent.add(1);
         self.stats.counters.last_frame_ns.set(now_ns);
@@ -416,11 +455,14 @@ impl Sender {
                 continue;
             };
             let number = attachment.lender.attachment();
-            let queued = fresh.drain(..).map(|(_, frame)| Submitted {
-                attachment: number,
-                frame,
-            });
-            self.queue.extend(queued);
+            for (_, frame) in fresh.drain(..) {
+                self.queue.push_back(Submitted {
+                    attachment: number,
+                    frame,
+                    number: self.collected,
+                });
+                self.collected += 1;
+            }
             let frames = attachment
                 .frames
                 .as_ref()
@@ -429,12 +471,9 @@ impl Sender {
                 continue;
             }
             for frame in 0..frames {
-                let wanted = Submitted {
-                    attachment: number,
-                    frame,
-                };
-                let busy = self.queue.contains(&wanted)
-                    || self.under_way() == Some(wanted)
+                let is_it = |it: &Submitted| it.attachment == number && it.frame == frame;
+                let busy = self.queue.iter().any(is_it)
+                    || self.under_way().as_ref().is_some_and(is_it)
                     || self
                         .attachments
                         .get(number)

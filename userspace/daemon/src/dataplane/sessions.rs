@@ -11,6 +11,7 @@ use onair_media::datagram::Datagram;
 use super::attachment::AttachRefusal;
 use super::command::{Outbox, PollerEvent};
 use super::demux::Demux;
+use super::poller::RETRY_NS;
 use super::port::PollerPort;
 use super::runtime::Runtime;
 
@@ -209,6 +210,15 @@ impl Sessions {
         }
     }
 
+    /// Says when what is submitted to a session by now is sent.
+    pub(super) fn flush(&mut self, session: u64, ticket: u64, now_ns: u64) {
+        if let Some(seat) = self.find_mut(session) {
+            seat.runtime.flush(ticket, now_ns);
+            // There may be nothing to wait for.
+            seat.due_ns = now_ns;
+        }
+    }
+
     /// Gives back to use what was set aside for an attachment's sake.
     pub(super) fn release(&mut self, session: u64, attachment: u64) {
         if let Some(seat) = self.find_mut(session) {
@@ -295,6 +305,15 @@ impl Sessions {
             seat.runtime.show();
             seat.due_ns = seat.runtime.due_ns();
             report(&mut seat.runtime, outbox);
+            if seat.runtime.has_flushed() {
+                // Its last packets may still wait here.
+                port.transmit.flush();
+                if port.transmit.is_stuck() {
+                    seat.due_ns = seat.due_ns.min(now_ns + RETRY_NS);
+                } else {
+                    report_flushed(&mut seat.runtime, outbox);
+                }
+            }
             if seat.quiescing && seat.runtime.is_quiet() {
                 self.hand_back(index, ports, outbox);
             }
@@ -330,6 +349,13 @@ impl Sessions {
             ports[seat.port].neighbours.part(*destination.ip());
         }
         outbox.push(PollerEvent::HandedBack(seat.runtime));
+    }
+}
+
+fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {
+    let session = runtime.session();
+    while let Some(flushed) = runtime.flushed() {
+        outbox.push(PollerEvent::Flushed { session, flushed });
     }
 }
 

@@ -86,6 +86,7 @@ impl Session {
             self.exits_at,
             self.warnings.at(),
             self.outcasts.wake_at(),
+            self.flushes.wake_at(),
             self.expires_at,
             deadline,
         ];
@@ -139,6 +140,7 @@ impl Session {
             return Progress::Lives;
         }
         self.expire(services, now);
+        self.flushes.expire(now);
         if self.warnings.at().is_some_and(|at| at <= now) {
             self.warn_of_users(services, now);
         }

@@ -13,6 +13,7 @@ mod certificate;
 mod convert;
 mod drain;
 mod evicting;
+mod flushing;
 mod joining;
 mod leaving;
 mod metrics;
@@ -39,6 +40,7 @@ pub use self::certificate::complete;
 pub use self::drain::Progress;
 pub use self::evicting::Answer;
 use self::evicting::{Outcast, Outcasts};
+use self::flushing::Flushes;
 use self::leaving::Leaving;
 use self::warnings::Warnings;
 use crate::control::action::Reply;
@@ -102,6 +104,7 @@ pub struct Session {
     /// Attachments whose proof is under way.
     proving: u32,
     leaving: BTreeMap<u64, Leaving>,
+    flushes: Flushes,
     /// Those who were cut off, while something of theirs is left.
     outcasts: Outcasts,
     /// Those whose words were found to be wrong while the ledgers are here.
@@ -178,6 +181,7 @@ impl Session {
             attachments: BTreeMap::new(),
             proving: 0,
             leaving: BTreeMap::new(),
+            flushes: Flushes::default(),
             outcasts: Outcasts::default(),
             violators: BTreeMap::new(),
             quarantined: false,

@@ -135,6 +135,7 @@ impl Session {
     /// What its poller was told since, and what happened meanwhile, is done here.
     fn take_over(&mut self, services: &mut Services, runtime: Box<Runtime>) {
         self.place = Place::Here(runtime);
+        self.settle_flushes();
         self.settle();
         self.forget_credits(services);
         self.settle_evictions(services);

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use onair_api::{
     ActiveConfig, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
     CertificateList, Counts, Dataplane, EventKind, EventName, Eviction, EvictionCause,
-    EvictionList, Health, HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode, ProbeState,
-    Problem, ProblemCode, Reading, Reload, ReloadOutcome, Says, SessionCounters, SessionId,
-    SessionList, SessionName, SessionRef, SessionSpec, SessionState, SessionTally, SessionView,
-    SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via, WaitsIn, Who, Witness, WordOf,
+    EvictionList, Flushed, Health, HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode,
+    ProbeState, Problem, ProblemCode, Reading, Reload, ReloadOutcome, Says, SessionCounters,
+    SessionId, SessionList, SessionName, SessionRef, SessionSpec, SessionState, SessionTally,
+    SessionView, SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via, WaitsIn, Who,
+    Witness, WordOf,
 };
 use onaird::control::action::{Action, Caller};
 use onaird::control::events::{Hub, Interest, LastSeen, Subject, Subscription};
@@ -107,6 +108,24 @@ impl Actor {
                     }
                     result => drop(reply.send(result)),
                 }
+            }
+            Action::Flush {
+                caller,
+                session,
+                wait,
+                reply,
+            } => {
+                let flushed = self.find(&caller, &session).and_then(|at| {
+                    if wait.is_zero() {
+                        return Err(Problem::new(ProblemCode::DeadlinePassed, "not all is sent"));
+                    }
+                    Ok(Flushed {
+                        session: self.sessions[at].view.id,
+                        frames_sent: 12,
+                        waited_ms: 200,
+                    })
+                });
+                drop(reply.send(flushed));
             }
             Action::Evict {
                 caller,

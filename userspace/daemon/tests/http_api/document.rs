@@ -58,6 +58,7 @@ async fn openapi__read__then_every_path_answer_and_schema_is_there() {
         "post /v1/sessions/{id}/destroy",
         "post /v1/sessions/{id}/destroy_wait",
         "post /v1/sessions/{id}/evict",
+        "post /v1/sessions/{id}/flush",
         "post /v1/sessions/{id}/quarantine",
         "post /v1/sessions/{id}/start",
         "post /v1/sessions/{id}/stop",

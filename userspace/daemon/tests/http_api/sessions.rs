@@ -207,6 +207,32 @@ async fn session__destroy_wait__then_certificate_with_the_deadline() {
 }
 
 #[tokio::test]
+async fn session__flush__then_what_was_sent_or_the_deadline_has_passed() {
+    let api = served();
+    create(&api, "cam1").await;
+    let flush = "/v1/sessions/cam1/flush";
+    for bad in [
+        json!({}),
+        json!({"deadline_ms": 86_400_001}),
+        json!({"deadline_ms": 1, "force": true}),
+    ] {
+        let code = api.post(flush, &bad).await.code();
+        assert_eq!(code, "invalid_request", "{bad}");
+    }
+    let answer = api.post(flush, &json!({"deadline_ms": 5000})).await;
+    assert_eq!(answer.status, 200);
+    let flushed: onair_api::Flushed = serde_json::from_value(answer.json()).unwrap();
+    assert_eq!((flushed.frames_sent, flushed.waited_ms), (12, 200));
+    let late = api.post(flush, &json!({"deadline_ms": 0})).await;
+    assert_eq!((late.status, late.code()), (409, "deadline_passed"));
+    let view = api.get("/v1/sessions/cam1").await.json();
+    assert_eq!(view["state"], "running", "it goes on");
+    let nobody = "/v1/sessions/nobody/flush";
+    let code = api.post(nobody, &json!({"deadline_ms": 1})).await.code();
+    assert_eq!(code, "no_such_session");
+}
+
+#[tokio::test]
 async fn session__requester_hangs_up_during_destroy_wait__then_the_actor_sees_it() {
     let mut api = served();
     create(&api, "busy1").await;

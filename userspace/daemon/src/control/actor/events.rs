@@ -77,6 +77,13 @@ impl Actor {
                     });
                     self.follow(session, progress);
                 }
+                PollerEvent::Flushed { session, flushed } => {
+                    let progress = self.with(session, |session, _| {
+                        session.flushed(flushed);
+                        Progress::Lives
+                    });
+                    self.follow(session, progress);
+                }
                 PollerEvent::ThreadCredited {
                     session,
                     attachment,

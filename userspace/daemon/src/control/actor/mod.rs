@@ -232,6 +232,23 @@ impl Actor {
                 deadline_ms,
                 reply,
             } => self.destroy(&caller, &session, Some((deadline, deadline_ms)), reply),
+            Action::Flush {
+                caller,
+                session,
+                wait,
+                reply,
+            } => match self.find(&caller, &session) {
+                Ok(id) => {
+                    let progress = self.with(id, |session, services| {
+                        session.flush(services, wait, reply);
+                        Progress::Lives
+                    });
+                    self.follow(id, progress);
+                }
+                Err(problem) => {
+                    let _ = reply.send(Err(problem));
+                }
+            },
             Action::Evict {
                 caller,
                 session,

@@ -123,6 +123,10 @@ refusals! {
     OfDestroy: InvalidRequest NoSuchSession StaleSession Running Busy Draining Quarantined
         Forbidden RequestTimeout TooLarge HeadersTooLarge ProbeBlind DataplaneBusy Overloaded
         ShuttingDown Internal;
+    /// Of flush.
+    OfFlush: InvalidRequest NoSuchSession StaleSession DeadlinePassed FramesDropped Quarantined
+        LimitReached Forbidden RequestTimeout TooLarge UnsupportedMediaType HeadersTooLarge
+        Overloaded ShuttingDown Internal;
     /// Of cutting one client off.
     OfEvict: InvalidRequest NoSuchSession NoSuchAttachment StaleSession Quarantined Forbidden
         RequestTimeout TooLarge HeadersTooLarge DataplaneBusy Overloaded ShuttingDown Internal;

@@ -43,6 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(sessions::start))
         .routes(routes!(sessions::destroy))
         .routes(routes!(sessions::destroy_wait))
+        .routes(routes!(sessions::flush))
         .routes(routes!(evictions::evict))
         .routes(routes!(evictions::evict_all))
         .routes(routes!(evictions::abort))

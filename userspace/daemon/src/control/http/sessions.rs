@@ -8,12 +8,14 @@ use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use onair_api::{
-    BlockerList, Certificate, DestroyWait, Problem, ProblemCode, SessionList, SessionRef,
-    SessionSpec, SessionView, SpecDocument, SpecError, Verdict,
+    BlockerList, Certificate, DestroyWait, Flush, Flushed, Problem, ProblemCode, SessionList,
+    SessionRef, SessionSpec, SessionView, SpecDocument, SpecError, Verdict,
 };
 
 use super::body::{Document, NoBody};
-use super::refusal::{OfAll, OfChange, OfCreate, OfDestroy, OfDestroyWait, OfLook, Refusal};
+use super::refusal::{
+    OfAll, OfChange, OfCreate, OfDestroy, OfDestroyWait, OfFlush, OfLook, Refusal,
+};
 use super::router::Api;
 use crate::control::authority::Right;
 use crate::control::peer::Peer;
@@ -157,20 +159,41 @@ pub(super) async fn destroy_wait(
     Document(wait): Document<DestroyWait>,
 ) -> Result<Json<Certificate>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Destroy)?;
-    let session = which(path)?;
-    if wait.deadline_ms > DestroyWait::MAX_MS {
-        let problem = format!(
-            "{} is too long: give 0 to {} milliseconds",
-            wait.deadline_ms,
-            DestroyWait::MAX_MS
-        );
+    let (session, wait) = (which(path)?, longest(wait.deadline_ms)?);
+    Ok(Json(*api.handle.destroy_wait(caller, session, wait).await?))
+}
+
+fn longest(deadline_ms: u64) -> Result<Duration, Refusal> {
+    const MAX_MS: u64 = DestroyWait::MAX_MS;
+    if deadline_ms > MAX_MS {
+        let problem = format!("{deadline_ms} is too long: give 0 to {MAX_MS} milliseconds");
         let error = SpecError::new("deadline_ms", problem);
         return Err(Problem::new(ProblemCode::InvalidRequest, error.to_string())
             .with_errors(vec![error])
             .into());
     }
-    let wait = Duration::from_millis(wait.deadline_ms);
-    Ok(Json(*api.handle.destroy_wait(caller, session, wait).await?))
+    Ok(Duration::from_millis(deadline_ms))
+}
+
+/// Waits until what clients have submitted to a send session is sent.
+///
+/// That is what was submitted when the request came, whatever is submitted meanwhile. The session goes
+/// on, also when the deadline passes first. Of a stopped session and of a receive session nothing is
+/// submitted: done already.
+#[utoipa::path(post, path = "/v1/sessions/{id}/flush", tag = "sessions", operation_id = "flush_session",
+    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
+        description = "A session's id or name.")),
+    request_body = Flush,
+    responses((status = 200, description = "All sent.", body = Flushed), OfFlush))]
+pub(super) async fn flush(
+    State(api): State<Api>,
+    Extension(peer): Extension<Peer>,
+    path: Which,
+    Document(wait): Document<Flush>,
+) -> Result<Json<Flushed>, Refusal> {
+    let caller = api.authority.admit(&peer, Right::Stop)?;
+    let (session, wait) = (which(path)?, longest(wait.deadline_ms)?);
+    Ok(Json(api.handle.flush(caller, session, wait).await?))
 }
 
 /// Who uses a session.

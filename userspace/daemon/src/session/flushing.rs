@@ -1,0 +1,146 @@
+//! Flushes: answered once what clients had submitted to a send session is with its port.
+//!
+//! The poller knows what is queued, and says when it is sent. A session that is handed back has sent
+//! or dropped it, so that answers whoever still waits.
+
+use std::time::{Duration, Instant};
+
+use onair_api::{Direction, Flushed, Problem, ProblemCode};
+
+use super::{Place, Session};
+use crate::control::action::Reply;
+use crate::dataplane::{self, Command};
+use crate::services::Services;
+
+/// Flushes of one session that its poller may have to remember.
+const MOST: usize = 64;
+
+/// A flush that the poller has not answered.
+#[derive(Debug)]
+struct Flush {
+    ticket: u64,
+    asked: Instant,
+    deadline: Instant,
+    /// Frames that the session had sent and dropped when it was asked for.
+    before: (u64, u64),
+    /// `None` once it was answered that the deadline has passed.
+    reply: Option<Reply<Flushed>>,
+}
+
+/// The flushes of one session.
+#[derive(Debug, Default)]
+pub(super) struct Flushes {
+    list: Vec<Flush>,
+    tickets: u64,
+}
+
+impl Flushes {
+    /// When the first requester gives up.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        let waiting = self.list.iter().filter(|it| it.reply.is_some());
+        waiting.map(|it| it.deadline).min()
+    }
+
+    /// Answers those whose deadline has passed.
+    pub(super) fn expire(&mut self, now: Instant) {
+        for flush in self.list.iter_mut().filter(|it| it.deadline <= now) {
+            if let Some(reply) = flush.reply.take() {
+                // The requester may have gone.
+                let _ = reply.send(Err(Problem::new(
+                    ProblemCode::DeadlinePassed,
+                    "what was submitted is not all sent yet; the session goes on",
+                )));
+            }
+        }
+    }
+
+    fn take(&mut self, ticket: u64) -> Option<Flush> {
+        let at = self.list.iter().position(|it| it.ticket == ticket)?;
+        Some(self.list.remove(at))
+    }
+}
+
+impl Session {
+    /// Answers once everything is sent that clients have submitted by now, `wait` from now at the
+    /// latest. Of a session that its poller has not got, and of a receive session: at once, for
+    /// nothing is submitted.
+    pub fn flush(&mut self, services: &mut Services, wait: Duration, reply: Reply<Flushed>) {
+        let asked = Instant::now();
+        if self.spec.direction == Direction::Receive || matches!(self.place, Place::Here(_)) {
+            self.answer(Some(reply), asked, 0, 0);
+            return;
+        }
+        if self.flushes.list.len() >= MOST {
+            // The requester may have gone.
+            let _ = reply.send(Err(Problem::new(
+                ProblemCode::LimitReached,
+                format!("{MOST} flushes of the session are not over yet"),
+            )));
+            return;
+        }
+        self.flushes.tickets += 1;
+        let ticket = self.flushes.tickets;
+        self.flushes.list.push(Flush {
+            ticket,
+            asked,
+            deadline: asked + wait,
+            before: self.sent_and_dropped(),
+            reply: Some(reply),
+        });
+        let session = self.id.0;
+        services.command(self.poller, Command::Flush { session, ticket });
+    }
+
+    /// The poller says that a flush is over.
+    pub fn flushed(&mut self, flushed: dataplane::Flushed) {
+        if let Some(flush) = self.flushes.take(flushed.ticket) {
+            self.answer(flush.reply, flush.asked, flushed.sent, flushed.dropped);
+        }
+    }
+
+    /// The runtime is here again: answers everybody.
+    pub(super) fn settle_flushes(&mut self) {
+        let Place::Here(runtime) = &mut self.place else {
+            return;
+        };
+        let unsent = runtime.unsent();
+        let over: Vec<_> = std::iter::from_fn(|| runtime.flushed()).collect();
+        for flushed in over {
+            self.flushed(flushed);
+        }
+        // What the poller never took, because it had handed the session back, or died.
+        let (sent, dropped) = self.sent_and_dropped();
+        for flush in std::mem::take(&mut self.flushes.list) {
+            let sent = sent.saturating_sub(flush.before.0);
+            let dropped = dropped.saturating_sub(flush.before.1);
+            self.answer(flush.reply, flush.asked, sent, dropped + unsent);
+        }
+    }
+
+    fn sent_and_dropped(&self) -> (u64, u64) {
+        let counted = self.stats.snapshot();
+        let dropped = counted.frames_dropped_stop + counted.frames_dropped_detached;
+        (counted.frames_sent, dropped)
+    }
+
+    fn answer(&self, reply: Option<Reply<Flushed>>, asked: Instant, sent: u64, dropped: u64) {
+        let Some(reply) = reply else { return };
+        let answer = if dropped > 0 {
+            Err(Problem::new(
+                ProblemCode::FramesDropped,
+                format!(
+                    "{sent} frames were sent and {dropped} dropped: their client was cut off, or \
+                     the session stopped and could not send them"
+                ),
+            ))
+        } else {
+            Ok(Flushed {
+                session: self.id,
+                frames_sent: sent,
+                waited_ms: u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX),
+            })
+        };
+        // The requester may have gone.
+        let _ = reply.send(answer);
+    }
+}
