@@ -172,6 +172,15 @@ fn signals__storm_then_a_second_and_a_third__then_one_shutdown_forced_and_last_r
         send(Signal::TERM);
         third.load(Ordering::Relaxed) > 0
     });
+    // One that is still on its way would meet the handler that is put back, and end this process.
+    until("every signal to have arrived", || !is_any_pending());
+}
+
+/// Whether a signal that was sent to this process has not met a handler yet.
+fn is_any_pending() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let shared = status.lines().find_map(|it| it.strip_prefix("ShdPnd:"));
+    u64::from_str_radix(shared.unwrap().trim(), 16).unwrap() != 0
 }
 
 #[test]
