@@ -221,7 +221,7 @@ fn signals__hup_usr1_and_a_panic__then_reloaded_dumped_and_survived() {
 /// A shell that leaves an orphan behind, which ends when its input does. Its pid.
 fn orphan() -> (Pid, std::process::ChildStdin) {
     let mut shell = Command::new("sh")
-        .args(["-c", "cat <&0 >/dev/null & echo $!"])
+        .args(["-c", "exec 3<&0; cat <&3 >/dev/null 3<&- & echo $!"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -111,6 +111,8 @@ impl Signals {
             forced: None,
         };
         let thread = Builder::new().name("signals".into()).spawn(move || {
+            // Orphans that ended before the handler was there: nobody is told of them again.
+            let _ = taker.shutdown.children().reap();
             for signal in incoming.forever() {
                 if catch_unwind(AssertUnwindSafe(|| taker.take(signal))).is_err() {
                     emergency::say(emergency::PANIC);
