@@ -53,15 +53,39 @@ pub fn of(pid: u32) -> Vec<Thread> {
 }
 
 fn each(pid: u32) -> impl Iterator<Item = Thread> {
+    numbers(pid).filter_map(move |tid| read(pid, tid))
+}
+
+fn numbers(pid: u32) -> impl Iterator<Item = u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task"));
-    tasks
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(move |task| {
-            let tid = task.file_name().to_str()?.parse().ok()?;
-            read(pid, tid)
+    let tasks = tasks.into_iter().flatten().flatten();
+    tasks.filter_map(|task| task.file_name().to_str()?.parse().ok())
+}
+
+/// Times that a listing is tried.
+const LISTINGS: u32 = 8;
+
+/// Every living thread of process `pid`; `None` when they come and go too fast to be listed. The
+/// kernel's listing ends early when the thread that it stands at ends (`next_tid` in
+/// fs/proc/base.c), so it counts only if it is as long as the process is large, before and after.
+fn every(pid: u32) -> Option<Vec<Thread>> {
+    (0..LISTINGS).find_map(|_| {
+        let count = count(pid)?;
+        let listed: Vec<u32> = numbers(pid).collect();
+        let is_whole = listed.len() == count && self::count(pid) == Some(count);
+        is_whole.then(|| {
+            let read = |tid| read(pid, tid);
+            listed.into_iter().filter_map(read).collect()
         })
+    })
+}
+
+/// How many threads process `pid` has, those that are dead and still listed among them.
+fn count(pid: u32) -> Option<usize> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let count = status.lines().find_map(|it| it.strip_prefix("Threads:"))?;
+    count.trim().parse().ok()
 }
 
 /// Threads of which one that is not ending is looked for: a process may have very many.
@@ -87,8 +111,8 @@ pub struct Roll {
     pid: u32,
     /// The process is in our pid namespace, so that its numbers are ours.
     ours: bool,
-    /// All of them, where the numbers have to be translated.
-    all: OnceCell<Vec<Thread>>,
+    /// All of them, where the numbers have to be translated; `None` if they cannot be listed.
+    all: OnceCell<Option<Vec<Thread>>>,
 }
 
 impl Roll {
@@ -104,13 +128,14 @@ impl Roll {
     }
 
     /// Whether the thread `own_tid` that wrote down the time `boottime_ns` can make a further step.
-    /// A thread that has its number by now, and is younger, is another.
+    /// A thread that has its number by now, and is younger, is another. Threads that cannot be listed
+    /// all go on: look again later.
     pub fn has(&self, own_tid: u32, boottime_ns: u64) -> bool {
         if self.ours {
             return goes_on(self.pid, own_tid, own_tid, boottime_ns);
         }
-        let all = self.all.get_or_init(|| of(self.pid));
-        all.iter().any(|thread| thread.is_it(own_tid, boottime_ns))
+        let all = self.all.get_or_init(|| every(self.pid)).as_ref();
+        all.is_none_or(|all| all.iter().any(|it| it.is_it(own_tid, boottime_ns)))
     }
 }
 

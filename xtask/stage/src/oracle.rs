@@ -4,16 +4,30 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 /// `futex_waitv` on x86-64 (`asm/unistd_64.h`): the call in which `buffer_get` sleeps.
 const FUTEX_WAITV: &str = "449";
 
 /// The threads of process `pid`, by tid.
 ///
+/// The kernel's listing ends early when the thread that it stands at ends, so it is repeated until it
+/// is as long as the process is large.
+///
 /// # Errors
-/// When the process is gone.
+/// When the process is gone, or its threads come and go too fast to be listed.
 pub fn threads(pid: u32) -> Result<BTreeSet<u32>> {
+    for _ in 0..100 {
+        let count = count(pid)?;
+        let listed = listed(pid)?;
+        if listed.len() == count {
+            return Ok(listed);
+        }
+    }
+    bail!("the threads of process {pid} come and go too fast to be listed")
+}
+
+fn listed(pid: u32) -> Result<BTreeSet<u32>> {
     let folder = format!("/proc/{pid}/task");
     fs::read_dir(&folder)
         .with_context(|| format!("no {folder}: the process has ended"))?
@@ -24,6 +38,15 @@ pub fn threads(pid: u32) -> Result<BTreeSet<u32>> {
                 .with_context(|| format!("{folder} has an entry {name:?}"))
         })
         .collect()
+}
+
+fn count(pid: u32) -> Result<usize> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    let count = status.lines().find_map(|it| it.strip_prefix("Threads:"));
+    count
+        .and_then(|count| count.trim().parse().ok())
+        .with_context(|| format!("{path} has no number of threads"))
 }
 
 /// The threads of process `pid` that sleep in `futex_waitv` at this moment, by
