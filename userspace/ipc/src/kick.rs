@@ -33,3 +33,20 @@ impl Kick {
         self.0.load(Ordering::Acquire) != 0 && self.0.swap(0, Ordering::SeqCst) != 0
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kick__armed__then_taken_by_one() {
+        let kick = Kick::unarmed();
+        assert!(!kick.take());
+        kick.arm();
+        assert!(kick.take());
+        assert!(!kick.take(), "one notification for each request");
+        kick.arm();
+        kick.disarm();
+        assert!(!kick.take());
+    }
+}

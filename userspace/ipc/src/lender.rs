@@ -365,6 +365,18 @@ mod tests {
     }
 
     #[test]
+    fn reap__released_under_another_serial__then_a_violation_and_not_credited() {
+        let mut lender = lender();
+        lender.publish(1, &FrameMeta::default()).unwrap();
+        let word = &lender.memory.frame_words()[1];
+        word.publish(9);
+        assert!(word.take(9, 0) && word.release(9, 0).is_ok());
+        lender.reap(|credit| panic!("{credit:?}"));
+        assert_eq!(lender.lent(), 1);
+        assert!(lender.take_violation().is_some());
+    }
+
+    #[test]
     fn publish__serial_wraps__then_zero_is_never_lent() {
         let mut lender = lender();
         lender.serial = u32::MAX - 1;
