@@ -7,7 +7,7 @@
 //! What never lives here: anything that is compiled into the product.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,9 +42,9 @@ type Key = (u64, usize);
 struct Machine {
     mappings: Vec<(usize, usize, u64)>,
     asleep: Vec<(Vec<Key>, Arc<Sleeper>)>,
-    mortals: HashMap<usize, Vec<Mortal>>,
+    mortals: BTreeMap<usize, Vec<Mortal>>,
     /// Tasks that were killed, and unwind or have unwound.
-    gone: HashSet<usize>,
+    gone: BTreeSet<usize>,
 }
 
 thread_local! {

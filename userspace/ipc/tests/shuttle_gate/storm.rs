@@ -1,7 +1,7 @@
 //! A whole session: a poller that lends, clients that take, check and put, stops and starts, deaths of
 //! threads and of processes at any step, and at the end a drain without a rescan timer.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,9 +36,9 @@ struct Process {
     pair: Pair,
     mortal: Mortal,
     /// Its threads, which may be killed alone, by thread id.
-    threads: Mutex<HashMap<u32, Mortal>>,
+    threads: Mutex<BTreeMap<u32, Mortal>>,
     /// Frames that were delivered: by frame, whose they are. A ghost: the daemon cannot see it.
-    delivered: Mutex<HashMap<u32, u32>>,
+    delivered: Mutex<BTreeMap<u32, u32>>,
     settled: AtomicBool,
     /// Asked to be evicted, by the control thread; what it can see is closed already.
     evicting: AtomicBool,
@@ -404,7 +404,9 @@ fn storm(deaths: bool, evicts: bool) {
     }
     drain(&session, &mut box_);
     session.destroyed.store(true, Ordering::SeqCst);
-    for frame in 0..FRAMES {
+    // What is set aside waits for the kernel's word, also when the session is destroyed.
+    let aside = |frame: &u32| box_.aside.iter().any(|(_, aside)| aside == frame);
+    for frame in (0..FRAMES).filter(|frame| !aside(frame)) {
         session.frames.write(frame, 0, &DEAD.to_le_bytes());
     }
     for process in &session.processes {
