@@ -17,6 +17,7 @@
 
 mod drain;
 mod events;
+mod evict;
 mod pulses;
 mod rig;
 mod storm;

@@ -1,0 +1,71 @@
+//! I1, I2: an evict against a few callers, in every order that matters: what is not set aside can be
+//! written again at once, and everybody is told `ESTALE`.
+
+use std::sync::Arc;
+
+use onair_ipc::caller::{Deadline, Refusal};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::Geometry;
+use onair_ipc::lender::{Found, Lender};
+use onair_ipc::memory::State;
+use onair_ipc::meta::FrameMeta;
+
+use crate::rig::{Pair, below, dawdle, schedules, spawn};
+
+const FRAMES: u32 = 2;
+
+fn first_byte(frames: &FrameMemory, frame: u32) -> u8 {
+    let mut byte = [0];
+    frames.read(frame, 0, &mut byte);
+    byte[0]
+}
+
+#[test]
+fn evict__against_those_who_take_and_put__then_reused_only_if_nobody_reads_and_all_are_told() {
+    schedules(6000, || {
+        let geometry = Geometry::new(FRAMES, 100).unwrap();
+        let frames = Arc::new(FrameMemory::create(geometry, true).unwrap());
+        let pair = Pair::new(below(2) as u64, &frames);
+        let mut lender = Lender::new(pair.memory.clone(), FRAMES);
+        for frame in 0..FRAMES {
+            frames.write(frame, 0, &[1]);
+            lender.publish(frame, &FrameMeta::default()).unwrap();
+        }
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let (client, frames) = (pair.client.clone(), frames.clone());
+                spawn(vec![], move || {
+                    loop {
+                        match client.get(Deadline::Never) {
+                            Ok(lease) => {
+                                for _ in 0..3 {
+                                    assert_eq!(first_byte(&frames, lease.frame), 1, "I1: reused");
+                                    dawdle(8);
+                                }
+                                match client.put(lease) {
+                                    Ok(()) | Err(Refusal::Stale) => {}
+                                    Err(other) => panic!("{other:?}"),
+                                }
+                            }
+                            Err(Refusal::Stale) => return,
+                            Err(other) => panic!("evicted, not stopped: {other:?}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        dawdle(25);
+        pair.memory.set_state(State::Revoked);
+        pair.memory.stop();
+        while pair.memory.wake_some(2) {}
+        lender.revoke(|taken| {
+            if taken.found != Found::Held {
+                frames.write(taken.frame, 0, &[2]);
+            }
+        });
+        assert_eq!(lender.lent(), 0);
+        for caller in callers {
+            caller.join().unwrap();
+        }
+    });
+}
