@@ -16,7 +16,7 @@ use onair_api::{
 };
 use onair_stage::Config;
 use onair_tests::{
-    Control, Deadline, Dice, Footprint, Puppet, Raster, Rig, Viewer, receive, send, until,
+    Control, Deadline, Dice, Footprint, Puppet, Raster, Rig, Viewer, output, receive, send, until,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -306,6 +306,17 @@ fn users__leave_or_are_killed_while_draining__then_the_count_falls_and_all_is_cl
     assert_eq!(first.say("is-ending")?["ending"], true);
     second.kill()?;
     wait(1)?;
+    let socket = Config::control_socket(rig.stage());
+    let socket = socket.to_str().context("a path in UTF-8")?;
+    let url = "http://localhost/metrics";
+    let metrics = output("curl", &["-sf", "--unix-socket", socket, url])?;
+    for line in [
+        "onair_shutdown_phase{state=\"draining\"} 1",
+        "onair_shutdown_phase_seconds{phase=\"stop_accepting\"} ",
+        "onair_shutdown_users 1",
+    ] {
+        ensure!(metrics.contains(line), "{line} in {metrics}");
+    }
     first.say("put-all")?;
     let (status, summary) = rig.daemon_ends()?;
     assert_eq!(status, 0, "{summary:#?}");

@@ -1,8 +1,8 @@
 //! What the daemon counts, for Prometheus.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-use onair_api::{EventName, SessionState, Timestamp};
+use onair_api::{EventName, SessionState, ShutdownPhase, Timestamp};
 
 use super::Actor;
 use crate::control::metrics::Exposition;
@@ -166,22 +166,52 @@ impl Actor {
                 waiting as u64,
             );
         }
-        let phase = if self.ending.is_some() {
-            "draining"
-        } else {
-            "running"
-        };
+        self.measure_shutdown(metrics);
+    }
+
+    fn measure_shutdown(&self, metrics: &mut Exposition) {
+        let status = self.shutdown.status();
         metrics.state(
             "onair_shutdown_phase",
             "Phase of the daemon's shutdown: 1 for the present one.",
-            [
-                "running",
-                "stop_accepting",
-                "draining",
-                "cleanup",
-                "shutdown",
-            ],
-            phase,
+            ShutdownPhase::ALL.map(ShutdownPhase::as_str),
+            status.phase.as_str(),
+        );
+        for time in &status.phases {
+            // Of the present one it is not known yet.
+            let Some(us) = time.us else { continue };
+            metrics.gauge(
+                "onair_shutdown_phase_seconds",
+                "How long each phase of the shutdown took.",
+                &[("phase", time.phase.as_str())],
+                Duration::from_micros(us).as_secs_f64(),
+            );
+        }
+        let figures: [(&'static str, &str, u64); 3] = [
+            (
+                "onair_shutdown_users",
+                "Users that the shutdown waits for.",
+                status.users,
+            ),
+            (
+                "onair_shutdown_forced",
+                "1 once the shutdown was cut short.",
+                u64::from(status.forced),
+            ),
+            (
+                "onair_operations_open",
+                "Requests in flight on both sockets.",
+                status.operations,
+            ),
+        ];
+        for (name, help, value) in figures {
+            metrics.count(name, help, &[], value);
+        }
+        metrics.counter(
+            "onair_operations_refused_total",
+            "Requests that were refused because the shutdown had begun.",
+            &[],
+            self.shutdown.operations_refused(),
         );
     }
 }
