@@ -363,9 +363,16 @@ fn register_shelf(shutdown: &ShutdownCoordinator, shelf: &Shelf, result: Left<da
         let dataplane = dataplane.take().ok_or(KEPT)?;
         // Half of the time is left for the ports.
         let flushed = dataplane.flush(&threads, waiting.left() / 2);
+        let is_port_lost = dataplane.has_lost_a_port();
         let summary = dataplane.shutdown();
         result.put(summary.map_err(|error| chain(&error))?);
-        flushed.map_err(|late| format!("buffers that were not empty: {late}"))
+        match flushed {
+            Err(late) if is_port_lost => {
+                tracing::warn!(%late, "an interface is gone, and what was to be sent there with it");
+                Ok(())
+            }
+            flushed => flushed.map_err(|late| format!("buffers that were not empty: {late}")),
+        }
     });
     let probe = shelf.probe.clone();
     shutdown.register_cleanup("probe", order::PROBE, move |_| {

@@ -191,6 +191,12 @@ impl Dataplane {
         threads.flush(names, timeout, wake).map(drop)
     }
 
+    /// Whether the interface under a port is gone: what waits for it can never be sent.
+    #[must_use]
+    pub fn has_lost_a_port(&self) -> bool {
+        self.ports.iter().any(|open| !open.port.is_present())
+    }
+
     /// Ends the pollers, closes the ports, cleans DPDK up. Sessions that still run are handed back
     /// as they are: take them from the events. It blocks for some 10 ms for each AF_XDP port.
     ///
