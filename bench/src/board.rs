@@ -16,6 +16,7 @@ const GO: usize = 0;
 const ARRIVED: usize = 64;
 const DONE: usize = 128;
 const FINISH: usize = 192;
+const READY: usize = 320;
 /// Where the reference's sleepers wait.
 pub(crate) const BELL: usize = 256;
 
@@ -87,6 +88,16 @@ impl<'a> Words<'a> {
             seen = wait_change(done, seen);
         }
         self.0.at::<AtomicU64>(FINISH).load(Ordering::SeqCst)
+    }
+
+    /// A child is about to sleep in round `round`; nobody is woken for it.
+    pub(crate) fn set_ready(self, round: u32) {
+        self.0.at::<AtomicU32>(READY).store(round, Ordering::SeqCst);
+    }
+
+    /// The last round in which a child said that.
+    pub(crate) fn ready(self) -> u32 {
+        self.0.at::<AtomicU32>(READY).load(Ordering::SeqCst)
     }
 
     /// The word that the reference sleeps on.

@@ -20,10 +20,21 @@ impl Control {
         })
     }
 
-    /// One request; the status and the body.
+    /// One request without a body; the status and the answer.
     pub(crate) fn ask(&mut self, method: &str, path: &str) -> Result<(u16, Value)> {
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nHost: onair\r\nContent-Length: 0\r\n\r\n");
+        self.send(method, path, &Value::Null)
+    }
+
+    /// One request; the status and the answer. A null body is none; what is not JSON comes as a text.
+    pub(crate) fn send(&mut self, method: &str, path: &str, body: &Value) -> Result<(u16, Value)> {
+        let (kind, body) = match body {
+            Value::Null => ("", String::new()),
+            body => ("Content-Type: application/json\r\n", body.to_string()),
+        };
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: onair\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+        );
         self.stream.get_mut().write_all(request.as_bytes())?;
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
@@ -50,17 +61,23 @@ impl Control {
         }
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
-        let body = if body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&body)?
+        let text = String::from_utf8_lossy(&body);
+        let body = match serde_json::from_slice(&body) {
+            Ok(body) => body,
+            Err(_) if body.is_empty() => Value::Null,
+            Err(_) => Value::String(text.into_owned()),
         };
         Ok((status, body))
     }
 
     /// One request that must succeed.
     pub(crate) fn must(&mut self, method: &str, path: &str) -> Result<Value> {
-        match self.ask(method, path)? {
+        self.must_with(method, path, &Value::Null)
+    }
+
+    /// One request with a body that must succeed.
+    pub(crate) fn must_with(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        match self.send(method, path, body)? {
             (200..=299, body) => Ok(body),
             (status, body) => bail!("{method} {path}: {status} {body}"),
         }

@@ -19,7 +19,8 @@ use rustix::net::{
     SocketFlags, SocketType,
 };
 
-const SESSION: u64 = 1;
+/// Its one session.
+pub(crate) const SESSION: u64 = 1;
 const WIDTH: u32 = 64;
 const HEIGHT: u32 = 8;
 

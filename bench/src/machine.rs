@@ -1,20 +1,104 @@
 //! What the figures were taken on.
 
+use std::fmt;
 use std::fs;
+use std::time::Duration;
 
-/// Processor, cores and kernel in one line.
-pub(crate) fn line() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("unknown processor", |(_, model)| model);
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::noise::{self, Noise};
+use crate::place;
+
+/// How long the noise is listened to before anything is measured.
+const LISTEN: Duration = Duration::from_secs(1);
+
+/// The machine, as it was when the run began.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    /// When the run began, UTC.
+    pub(crate) at: String,
+    /// Model of the processor.
+    pub(crate) processor: String,
+    /// Cores that the bench may use.
+    pub(crate) cores: usize,
+    /// MHz of the first core, by the kernel.
+    pub(crate) mhz: Option<f64>,
+    /// Who decides on the frequency; empty where the machine does not say.
+    pub(crate) governor: String,
+    /// Memory, in MiB.
+    pub(crate) memory_mib: u64,
+    /// Release of the kernel.
+    pub(crate) kernel: String,
+    /// Runnable threads, the mean of a minute.
+    pub(crate) load: f64,
+    /// What others took of it.
+    pub(crate) noise: Noise,
+    /// Figures with fewer samples.
+    pub(crate) quick: bool,
+}
+
+impl Machine {
+    /// Looks at the machine, and listens to its noise for a second.
+    pub(crate) fn look(quick: bool) -> Result<Self> {
+        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let of_info = |key: &str| {
+            let line = info.lines().find(|line| line.starts_with(key))?;
+            Some(line.split_once(": ")?.1.trim().to_owned())
+        };
+        let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let memory = memory.split_ascii_whitespace().nth(1);
+        let governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+        Ok(Self {
+            at: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            processor: of_info("model name").unwrap_or_else(|| "unknown".into()),
+            cores: place::cores()?.len(),
+            mhz: of_info("cpu MHz").and_then(|mhz| mhz.parse().ok()),
+            governor: fs::read_to_string(governor)
+                .unwrap_or_default()
+                .trim()
+                .into(),
+            memory_mib: memory.and_then(|kib| kib.parse().ok()).unwrap_or(0) / 1024,
+            kernel: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
+            load: load(),
+            noise: noise::probe(LISTEN)?,
+            quick,
+        })
+    }
+}
+
+/// Runnable threads, the mean of the last minute.
+pub(crate) fn load() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or("?").to_owned();
-    let system = rustix::system::uname();
-    format!(
-        "{cores} cores of {model}, Linux {}, load {load} at the start",
-        system.release().to_string_lossy()
-    )
+    let first = load.split(' ').next().unwrap_or_default();
+    first.parse().unwrap_or(f64::NAN)
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            cores,
+            processor,
+            memory_mib,
+            kernel,
+            load,
+            noise,
+            ..
+        } = self;
+        let mhz = self
+            .mhz
+            .map_or(String::new(), |mhz| format!(" at {mhz:.0} MHz"));
+        write!(
+            f,
+            "{cores} cores of {processor}{mhz}, {} GiB, Linux {kernel}, load {load:.2} at the start; \
+             noise: others had {:.2} % of it, {:.0} gaps a second and core, the longest {:.0} µs",
+            memory_mib / 1024,
+            noise.stolen_percent,
+            noise.gaps_per_second,
+            noise.gap_max_us.unwrap_or(0.0),
+        )
+    }
 }

@@ -6,17 +6,40 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod compare;
 mod control;
+mod document;
 mod host;
 mod machine;
+mod markdown;
+mod noise;
+mod p10_shutdown;
+mod p11_drain;
+mod p12_create;
+mod p14_start;
+mod p15_handler;
+mod p16_recording;
 mod p1_stop;
 mod p2_idle;
 mod p3_get_put;
+mod p4_wake;
+mod p5_gstreamer;
+mod p5_packets;
+mod p6_receive;
 mod p7_verdict;
+mod p8_probe;
+mod p9_killed;
+mod p9b_daemon;
 mod place;
+mod plot;
+mod property;
 mod row;
+mod run;
 mod samples;
 mod show;
+mod stand;
+mod testpmd;
+mod users;
 
 use std::path::PathBuf;
 
@@ -24,137 +47,157 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use console::style;
 
+use crate::compare::Compare;
+use crate::document::Document;
+use crate::machine::Machine;
+use crate::markdown::Markdown;
+use crate::property::Property;
 use crate::row::Row;
+use crate::run::Run;
 
 /// Measures OnAir, each figure beside its limit or its peer in the same run
 #[derive(Parser)]
 #[command(
     version,
+    bin_name = "cargo xtask bench",
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  \
-        cargo xtask bench                      everything, some minutes\n  \
-        cargo xtask bench --quick              everything, fewer samples\n  \
+        cargo xtask bench                      everything, less than 15 minutes\n  \
+        cargo xtask bench --quick              everything, fewer samples, less than 3 minutes\n  \
         cargo xtask bench --only P1,P3         two properties\n  \
-        cargo xtask bench --json bench.json    with a file for programs\n\n\
-        Exit status: 0 when everything was measured, whether or not the targets were met."
+        cargo xtask bench --json bench.json    with a file for programs: `machine`, `results`\n  \
+        cargo xtask bench --plots plots        with SVG pictures\n  \
+        cargo xtask bench compare a.json b.json\n\n\
+    Exit status: 0 when everything was measured that there is, whether or not the targets were met."
 )]
 struct Arguments {
     /// Only these properties
     #[arg(long, value_delimiter = ',', value_name = "ID", ignore_case = true)]
     only: Vec<Property>,
-    /// A tenth of the samples
+    /// Fewer samples
     #[arg(long)]
     quick: bool,
-    /// Writes the rows to this file as JSON
+    /// Writes the result to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draws SVG pictures into this folder
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
     #[command(subcommand)]
-    role: Option<Role>,
+    command: Option<Command>,
 }
 
-/// What the bench can measure; the ids are those of the project's performance targets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Property {
-    /// Stop → the last of N blocked callers has returned
-    #[value(name = "P1")]
-    Stop,
-    /// CPU of a caller blocked on an idle session
-    #[value(name = "P2")]
-    Idle,
-    /// buffer_get + buffer_put, not blocked
-    #[value(name = "P3")]
-    GetPut,
-    /// Last user leaves → verdict → certificate
-    #[value(name = "P7")]
-    Verdict,
-}
-
-impl Property {
-    const ALL: [Self; 4] = [Self::Stop, Self::Idle, Self::GetPut, Self::Verdict];
-
-    fn measure(self, effort: Effort) -> Result<Vec<Row>> {
-        match self {
-            Self::Stop => p1_stop::measure(effort),
-            Self::Idle => p2_idle::measure(effort),
-            Self::GetPut => p3_get_put::measure(effort),
-            Self::Verdict => p7_verdict::measure(effort),
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Stop => "P1 stop → the last of N blocked callers has returned",
-            Self::Idle => "P2 CPU of a blocked caller",
-            Self::GetPut => "P3 get + put, not blocked",
-            Self::Verdict => "P7 last user leaves → verdict → certificate",
-        }
-    }
-}
-
-/// How many samples to take.
-#[derive(Clone, Copy, Debug)]
-struct Effort {
-    quick: bool,
-}
-
-impl Effort {
-    /// `samples`, or a tenth of them.
-    fn of(self, samples: usize) -> usize {
-        if self.quick {
-            samples.div_ceil(10)
-        } else {
-            samples
-        }
-    }
-}
-
-/// What the bench's own child processes are. Not for people.
 #[derive(Subcommand)]
-enum Role {
+enum Command {
+    Compare(Compare),
+    Markdown(Markdown),
+    /// Draws the pictures of a result anew
+    Plot {
+        /// A result, as `--json` wrote it
+        result: PathBuf,
+        /// Where the pictures go
+        folder: PathBuf,
+    },
+    // What the bench's own child processes are. Not for people.
     #[command(hide = true)]
     StopCallers(p1_stop::Callers),
     #[command(hide = true)]
     IdleCallers(p2_idle::Callers),
+    #[command(hide = true)]
+    WakeConsumer(p4_wake::Consumer),
+    #[command(hide = true)]
+    ReceivePath(p6_receive::Path),
+    #[command(hide = true)]
+    ProbeGetPut(p8_probe::GetPut),
+    #[command(hide = true)]
+    ProbeSleeper(p8_probe::Blocks),
+    #[command(hide = true)]
+    StaleCallers(p9b_daemon::Callers),
+    #[command(hide = true)]
+    Handler(p15_handler::Handler),
+    #[command(hide = true)]
+    Users(users::Users),
+}
+
+impl Command {
+    fn run(&self) -> Result<()> {
+        match self {
+            Self::Compare(compare) => compare.run(),
+            Self::Markdown(markdown) => markdown.run(),
+            Self::Plot { result, folder } => draw(&Document::read(result)?.results, folder),
+            Self::StopCallers(callers) => callers.run(),
+            Self::IdleCallers(callers) => callers.run(),
+            Self::WakeConsumer(role) => role.run(),
+            Self::ReceivePath(role) => role.run(),
+            Self::ProbeGetPut(role) => role.run(),
+            Self::ProbeSleeper(role) => role.run(),
+            Self::StaleCallers(role) => role.run(),
+            Self::Handler(role) => role.run(),
+            Self::Users(role) => role.run(),
+        }
+    }
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    match arguments.role {
-        Some(Role::StopCallers(callers)) => return callers.run(),
-        Some(Role::IdleCallers(callers)) => return callers.run(),
-        None => {}
+    if let Some(command) = &arguments.command {
+        return command.run();
     }
-    let effort = Effort {
-        quick: arguments.quick,
-    };
-    let machine = machine::line();
+    let machine = Machine::look(arguments.quick)?;
     println!("{}", style(&machine).bold());
     if cfg!(debug_assertions) {
         let warning =
             "a debug build: the figures mean nothing (cargo xtask bench builds for release)";
         println!("{}", style(warning).yellow());
     }
-    let mut rows = vec![];
-    let mut failures = vec![];
+    let (rows, failures) = measure(&arguments);
+    println!("{}", show::table(&rows));
+    if let Some(folder) = &arguments.plots {
+        draw(&rows, folder)?;
+    }
+    if let Some(path) = &arguments.json {
+        Document::new(machine, rows).write(path)?;
+    }
+    if !failures.is_empty() {
+        bail!("not everything was measured:\n{}", failures.join("\n"));
+    }
+    Ok(())
+}
+
+/// The rows, and what could not be measured.
+fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
+    let run = Run::new(arguments.quick);
+    let (mut rows, mut failures) = (vec![], vec![]);
     for property in Property::ALL {
         if !arguments.only.is_empty() && !arguments.only.contains(&property) {
             continue;
         }
-        eprintln!("{} {}", style("measuring").cyan(), property.title());
-        match property.measure(effort) {
-            Ok(measured) => rows.extend(measured),
-            Err(error) => failures.push(format!("{}: {error:#}", property.title())),
+        let (id, title) = (property.id(), property.title());
+        if property.absent().is_none() {
+            eprintln!("{} {id} {title}", style("measuring").cyan().for_stderr());
+        }
+        let load = machine::load();
+        let measured = property.measure(&run);
+        run.end();
+        match measured {
+            Ok(measured) => rows.extend(measured.into_iter().map(|mut row| {
+                row.detail.load = load.is_finite().then_some(load);
+                row
+            })),
+            Err(error) => {
+                rows.push(Row::failed(id, &format!("{error:#}")));
+                failures.push(format!("{id} {title}: {error:#}"));
+            }
         }
     }
-    println!("{}", show::table(&rows));
-    if let Some(path) = &arguments.json {
-        let document =
-            serde_json::json!({ "machine": machine, "quick": effort.quick, "rows": rows });
-        std::fs::write(path, format!("{document:#}\n"))
-            .with_context(|| format!("writing {}", path.display()))?;
-    }
-    if !failures.is_empty() {
-        bail!("not everything was measured:\n{}", failures.join("\n"));
+    (rows, failures)
+}
+
+fn draw(rows: &[Row], folder: &std::path::Path) -> Result<()> {
+    let drawn = plot::draw(rows, folder).context("drawing the plots")?;
+    match drawn.as_slice() {
+        [] => println!("nothing was measured that there is a picture of"),
+        names => println!("{}: {}", folder.display(), names.join(", ")),
     }
     Ok(())
 }

@@ -14,9 +14,10 @@ use onair_ipc::lender::Lender;
 use onair_ipc::meta::FrameMeta;
 
 use crate::host::Host;
+use crate::place;
 use crate::row::Row;
+use crate::run::Run;
 use crate::samples::Samples;
-use crate::{Effort, place};
 
 /// Frames in one batch.
 const BATCH: usize = 64;
@@ -24,12 +25,12 @@ const BATCH_U32: u32 = 64;
 const TARGET_RATIO: f64 = 1.3;
 const TARGET_NS: f64 = 30.0;
 
-pub(crate) fn measure(effort: Effort) -> Result<Vec<Row>> {
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let cores = place::cores()?;
     let here = *cores.first().context("no core")?;
-    let mut rows = vec![run("publisher on the same core", effort, here, here)?];
+    let mut rows = vec![one("publisher on the same core", run, here, here)?];
     if let Some(&there) = cores.get(1) {
-        rows.push(run("publisher on another core", effort, here, there)?);
+        rows.push(one("publisher on another core", run, here, there)?);
     }
     Ok(rows)
 }
@@ -94,7 +95,7 @@ fn consume(contestant: Contestant, queues: &Queues, session: &Session) -> f64 {
     start.elapsed().as_secs_f64() * 1e9 / f64::from(BATCH_U32)
 }
 
-fn run(variant: &str, effort: Effort, here: usize, there: usize) -> Result<Row> {
+fn one(variant: &str, run: &Run, here: usize, there: usize) -> Result<Row> {
     let host = Host::start(BATCH_U32)?;
     let session = Client::at(host.path()).attach("bench")?;
     let mut publisher = Publisher {
@@ -105,7 +106,8 @@ fn run(variant: &str, effort: Effort, here: usize, there: usize) -> Result<Row> 
         ready: ArrayQueue::new(BATCH),
         free: ArrayQueue::new(BATCH),
     };
-    let batches = effort.of(50_000);
+    let batches = run.of(50_000);
+    run.case(variant, 1);
     let mut measured = [Vec::with_capacity(batches), Vec::with_capacity(batches)];
     let mut take = |batch: usize, contestant: usize| {
         let ns = consume(TURNS[contestant], &queues, &session);
@@ -155,20 +157,16 @@ fn run(variant: &str, effort: Effort, here: usize, there: usize) -> Result<Row> 
             consuming.join().expect("the consumer does not panic")
         })?;
     }
+    run.step();
     let [queue, library] = measured.map(Samples::from_iter);
-    let row = Row::new(
-        ("P3", variant),
-        "ns",
-        &library,
-        ("ArrayQueue pop + push", &queue),
-    )
-    .pinned(format!(
-        "consumer on core {here}, publisher on core {there}"
-    ));
-    // Between cores a cache line takes as long for the queue as for us: see its own figure.
+    let row = Row::of("P3", variant, "ns", &library)
+        .beside("ArrayQueue pop + push", &library, &queue)
+        .pinned(format!(
+            "consumer on core {here}, publisher on core {there}"
+        ));
     Ok(
         row.target(format!("≤ {TARGET_RATIO} ×, ≤ {TARGET_NS} ns"), |row| {
-            row.ratio <= TARGET_RATIO && row.value <= TARGET_NS
+            row.ratio_at_most(TARGET_RATIO) && row.p50_at_most(TARGET_NS)
         }),
     )
 }

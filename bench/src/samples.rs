@@ -1,20 +1,102 @@
-//! Measured values and their percentiles.
+//! Measured values and what is told of them.
 
-/// Measured values, all of them kept: percentiles are exact.
+use anyhow::{Context as _, Result};
+use hdrhistogram::Histogram;
+
+/// Parts that a series is cut into to see how it drifts while it is taken.
+const BLOCKS: usize = 10;
+/// Steps of one unit in a histogram.
+const STEPS: f64 = 1_000_000.0;
+
+/// Measured values, all of them kept, in the order in which they were taken: percentiles are exact.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Samples(Vec<f64>);
+pub(crate) struct Samples {
+    taken: Vec<f64>,
+}
 
 impl Samples {
+    pub(crate) const fn new() -> Self {
+        Self { taken: Vec::new() }
+    }
+
     pub(crate) fn push(&mut self, value: f64) {
-        // Kept in order, so that reading needs no second pass.
-        let at = self.0.partition_point(|&other| other <= value);
-        self.0.insert(at, value);
+        self.taken.push(value);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.taken.len()
     }
 
+    pub(crate) fn sum(&self) -> f64 {
+        self.taken.iter().sum()
+    }
+
+    /// What is told of them.
+    pub(crate) fn ranks(&self) -> Ranks {
+        let mut sorted = self.taken.clone();
+        sorted.sort_by(f64::total_cmp);
+        Ranks(sorted)
+    }
+
+    /// Medians of up to ten parts of the series, in the order in which they were taken.
+    pub(crate) fn block_medians(&self) -> Vec<f64> {
+        let blocks = BLOCKS.min(self.taken.len()).max(1);
+        let size = self.taken.len().div_ceil(blocks).max(1);
+        let median = |block: &[f64]| block.iter().copied().collect::<Self>().ranks().median();
+        self.taken.chunks(size).map(median).collect()
+    }
+
+    /// The same as a histogram of a millionth of the unit, to three figures: for a plot of all of it.
+    pub(crate) fn histogram(&self) -> Result<Histogram<u64>> {
+        let mut histogram = Histogram::new(3).context("three figures")?;
+        for value in &self.taken {
+            histogram
+                .record(whole(value * STEPS))
+                .context("a value beyond 2^63 steps")?;
+        }
+        Ok(histogram)
+    }
+
+    /// `(share of the samples, value)` at a few points from the median to the end, for plots.
+    pub(crate) fn tail(&self) -> Result<Vec<(f64, f64)>> {
+        let histogram = self.histogram()?;
+        let at = |share: f64| {
+            let steps = histogram.value_at_quantile(share);
+            (share, float(steps) / STEPS)
+        };
+        Ok([0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0]
+            .map(at)
+            .to_vec())
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time or a share: never negative, and far below 2^63 steps"
+)]
+fn whole(steps: f64) -> u64 {
+    steps.round() as u64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "three figures are meant")]
+fn float(steps: u64) -> f64 {
+    steps as f64
+}
+
+impl FromIterator<f64> for Samples {
+    fn from_iter<T: IntoIterator<Item = f64>>(values: T) -> Self {
+        Self {
+            taken: values.into_iter().collect(),
+        }
+    }
+}
+
+/// The values in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Ranks(Vec<f64>);
+
+impl Ranks {
     /// The value that `per_mille` of 1000 samples do not exceed (nearest rank). NaN without samples.
     pub(crate) fn per_mille(&self, per_mille: usize) -> f64 {
         let rank = (per_mille * self.0.len()).div_ceil(1000);
@@ -23,13 +105,9 @@ impl Samples {
             .copied()
             .unwrap_or(f64::NAN)
     }
-}
 
-impl FromIterator<f64> for Samples {
-    fn from_iter<T: IntoIterator<Item = f64>>(values: T) -> Self {
-        let mut values: Vec<_> = values.into_iter().collect();
-        values.sort_by(f64::total_cmp);
-        Self(values)
+    pub(crate) fn median(&self) -> f64 {
+        self.per_mille(500)
     }
 }
 
@@ -41,14 +119,35 @@ mod tests {
     #[test]
     fn per_mille__ranks__then_exact() {
         let samples: Samples = (1..=1000).rev().map(f64::from).collect();
-        assert_eq!(samples.per_mille(500), 500.0);
-        assert_eq!(samples.per_mille(990), 990.0);
-        assert_eq!(samples.per_mille(999), 999.0);
-        assert_eq!(samples.per_mille(1000), 1000.0);
-        assert!(Samples::default().per_mille(500).is_nan());
+        let ranks = samples.ranks();
+        assert_eq!(ranks.per_mille(500), 500.0);
+        assert_eq!(ranks.per_mille(990), 990.0);
+        assert_eq!(ranks.per_mille(999), 999.0);
+        assert_eq!(ranks.per_mille(1000), 1000.0);
+        assert!(Samples::default().ranks().per_mille(500).is_nan());
         let mut one = Samples::default();
         one.push(2.0);
         one.push(1.0);
+        let one = one.ranks();
         assert_eq!((one.per_mille(500), one.per_mille(990)), (1.0, 2.0));
+    }
+
+    #[test]
+    fn block_medians__series_that_drifts__then_shows_it() {
+        let samples: Samples = (0..100).map(|at| f64::from(at / 50)).collect();
+        let medians = samples.block_medians();
+        assert_eq!(medians.len(), 10);
+        assert_eq!((medians[0], medians[9]), (0.0, 1.0));
+        let few: Samples = [3.0, 1.0].into_iter().collect();
+        assert_eq!(few.block_medians(), [3.0, 1.0]);
+    }
+
+    #[test]
+    fn tail__of_a_thousand__then_within_the_histograms_three_figures() {
+        let samples: Samples = (1..=1000).map(f64::from).collect();
+        let tail = samples.tail().unwrap();
+        let (share, value) = tail[6];
+        assert_eq!(share, 0.99);
+        assert!((value / 990.0 - 1.0).abs() < 0.001, "{value}");
     }
 }

@@ -8,7 +8,7 @@ use crate::row::Row;
 pub(crate) fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .load_preset(presets::UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(
             [
@@ -23,19 +23,20 @@ pub(crate) fn table(rows: &[Row]) -> Table {
             Some(false) => ("no", Color::Red),
             None => ("–", Color::Reset),
         };
+        let right = |value| Cell::new(number(value)).set_alignment(CellAlignment::Right);
         table.add_row(vec![
-            Cell::new(row.id),
+            Cell::new(&row.id),
             Cell::new(&row.variant),
-            Cell::new(row.unit),
-            number(row.p50),
-            number(row.p99),
-            number(row.p99_9),
-            number(row.max),
+            Cell::new(&row.unit),
+            right(row.p50),
+            right(row.p99),
+            right(row.detail.p99_9),
+            right(row.max),
             Cell::new(row.samples).set_alignment(CellAlignment::Right),
             Cell::new(&row.reference_name),
-            number(row.reference),
-            number(row.reference_p99),
-            number(row.ratio),
+            right(row.reference),
+            right(row.detail.reference_p99),
+            right(row.ratio),
             Cell::new(&row.target),
             Cell::new(met).fg(colour),
         ]);
@@ -43,13 +44,14 @@ pub(crate) fn table(rows: &[Row]) -> Table {
     table
 }
 
-/// Three figures that matter.
-fn number(value: f64) -> Cell {
-    let text = match value.abs() {
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 0.1 => format!("{value:.2}"),
-        _ => format!("{value:.4}"),
-    };
-    Cell::new(text).set_alignment(CellAlignment::Right)
+/// Three figures that matter; a dash for what is not there.
+pub(crate) fn number(value: Option<f64>) -> String {
+    match value {
+        None => "–".into(),
+        Some(0.0) => "0".into(),
+        Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
+        Some(value) if value.abs() >= 10.0 => format!("{value:.1}"),
+        Some(value) if value.abs() >= 0.1 => format!("{value:.2}"),
+        Some(value) => format!("{value:.4}"),
+    }
 }

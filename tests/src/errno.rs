@@ -20,6 +20,7 @@ pub fn errno_name(error: &Error) -> String {
         Errno::IO => "EIO",
         Errno::PROTO => "EPROTO",
         Errno::DQUOT => "EDQUOT",
+        Errno::CANCELED => "ECANCELED",
         other => return other.raw_os_error().to_string(),
     };
     name.to_owned()

@@ -38,7 +38,9 @@ impl Frozen {
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        // It may have been killed meanwhile.
-        let _ = ptrace::detach(self.thread, None);
+        // If its process was ended meanwhile, that does not end before this is done.
+        if ptrace::detach(self.thread, None).is_err() {
+            let _ = waitpid(self.thread, Some(WaitPidFlag::__WALL));
+        }
     }
 }

@@ -22,23 +22,29 @@ mod company;
 mod control;
 mod ctl;
 mod dice;
+mod ending;
 mod errno;
+mod flow;
 mod footprint;
 mod frozen;
 mod honest;
 pub mod kill;
 mod neighbour;
 pub mod packet;
+pub mod pcapng;
 mod programs;
 mod puppet;
 mod raw_client;
 mod receiver;
+pub mod recorded;
 mod relay;
 mod rig;
 mod seen;
 mod sender;
 mod service_manager;
+mod small_disk;
 mod spec;
+pub mod storm;
 mod stranger;
 mod viewer;
 mod wire;
@@ -49,14 +55,16 @@ pub use company::{Company, balanced, tids};
 pub use control::{Answer, Control};
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
+pub use ending::{holding, in_order, of, shutdown_status, signal};
 pub use errno::errno_name;
+pub use flow::{FlowSender, assembler, raster};
 pub use footprint::{Footprint, bpf_objects, still_there};
 pub use frozen::Frozen;
 pub use honest::Honest;
 pub use neighbour::resolve;
 pub use onair_stage::{
-    Backend, Config, Daemon, Deadline, MemoryLimit, Port, Running, Stage, blocked, cpu_time,
-    output, threads, until,
+    Backend, Config, Daemon, Deadline, Disk, Ice, MemoryLimit, Port, Running, Stage, blocked,
+    cpu_time, output, threads, until,
 };
 pub use programs::program;
 pub use puppet::{Puppet, freeze};
@@ -67,6 +75,7 @@ pub use rig::Rig;
 pub use seen::Seen;
 pub use sender::{GStreamer, frame_hashes};
 pub use service_manager::ServiceManager;
+pub use small_disk::SmallDisk;
 pub use spec::{Raster, receive, send};
 pub use stranger::Stranger;
 pub use viewer::Viewer;

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair_api::{BlockerKind, Event, EventKind, EventName};
+use onair_api::{BlockerKind, Event, EventKind, EventName, ShutdownPhase};
 use onair_stage::Actor;
 use onair_tests::{Config, Deadline, Raster, Rig, output, program, receive, until};
 use prometheus_parse::{Scrape, Value};
@@ -187,6 +187,26 @@ fn drain__blocked_by_a_frozen_caller__then_warned_by_name_in_events_log_and_metr
 
     // The end of the daemon is an orderly end of the stream.
     rig.stop_daemon()?;
+    let status = follower.0.running().wait(Deadline::seconds(PATIENCE))?;
+    assert!(status.success(), "curl: {status}");
+    Ok(())
+}
+
+#[test]
+fn events__followed_to_the_daemons_end__then_every_phase_until_the_sockets_close() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut follower = Follower::start(&rig, "?kind=session_created,shutdown_phase")?;
+    rig.control()?
+        .create(&receive("cam", Raster::SMALL, 5000))?;
+    assert_eq!(follower.next()?.kind.name(), EventName::SessionCreated);
+    rig.stop_daemon()?;
+    for expected in &ShutdownPhase::ALL[1..4] {
+        let event = follower.next()?;
+        let EventKind::ShutdownPhase { phase, .. } = event.kind else {
+            bail!("{event:?}");
+        };
+        assert_eq!(phase, *expected);
+    }
     let status = follower.0.running().wait(Deadline::seconds(PATIENCE))?;
     assert!(status.success(), "curl: {status}");
     Ok(())

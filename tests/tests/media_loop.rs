@@ -5,9 +5,13 @@
     reason = "tests are named subject__action__then_result"
 )]
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use onair_api::Source;
-use onair_tests::{Backend, Circuit, Config, Deadline, Raster, Rig};
+use onair_stage::until;
+use onair_tests::{Backend, Circuit, Config, Deadline, Raster, Rig, receive, send};
+use rustix::process::Signal;
 
 /// Sends the pattern until `frames` frames of it have come, and looks at each.
 fn pattern(rig: &Rig, raster: Raster, frames: u64) -> Result<()> {
@@ -64,4 +68,51 @@ fn pattern__over_af_packet__then_none_is_lost_or_wrong() -> Result<()> {
 #[test]
 fn pattern__over_a_ring__then_none_is_lost_or_wrong() -> Result<()> {
     over(Backend::Ring)
+}
+
+#[test]
+fn senders__64_held_up_together__then_they_catch_up_and_none_is_lost() -> Result<()> {
+    const PAIRS: u16 = 64;
+    let mut rig = Rig::with(Config::pair(Backend::AfXdp), |_| {})?;
+    let mut control = rig.control()?;
+    let name = |way: &str, at: u16| format!("{way}{at}");
+    for at in 0..PAIRS {
+        let mut spec = receive(&name("in", at), Raster::SMALL, 6000 + at);
+        (spec.quota, spec.max_attachments) = (Some(1), Some(1));
+        control.create(&spec)?;
+    }
+    for at in 0..PAIRS {
+        // Slow enough for a busy machine: 64 × 10 frames a second.
+        let raster = Raster::new(320, 180, 10, 8);
+        control.create(&send(&name("out", at), raster, 6000 + at, Source::Pattern))?;
+    }
+    for held_up in 0..3 {
+        until("all to send", Deadline::seconds(30), || {
+            for at in 0..PAIRS {
+                if control.show(&name("out", at))?.counters.frames_sent <= 3 * held_up {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })?;
+        // What is tested: a poller that nobody lets run for so long.
+        rig.daemon()?.running().signal(Signal::STOP)?;
+        std::thread::sleep(Duration::from_millis(300));
+        rig.daemon()?.running().signal(Signal::CONT)?;
+    }
+    let mut sent = 0;
+    for at in 0..PAIRS {
+        let name = name("out", at);
+        control.stop(&name)?;
+        sent += control.destroy_wait(&name)?.frames.packets;
+    }
+    until("all to arrive", Deadline::seconds(20), || {
+        let (mut came, mut lost) = (0, 0);
+        for at in 0..PAIRS {
+            let counters = control.show(&name("in", at))?.counters;
+            (came, lost) = (came + counters.packets, lost + counters.packets_lost);
+        }
+        assert_eq!(lost, 0, "{came} of {sent} came");
+        Ok((came == sent).then_some(()))
+    })
 }

@@ -8,8 +8,8 @@
 use std::fs;
 
 use anyhow::Result;
-use onair_api::{ActiveConfig, Reload, ReloadOutcome};
-use onair_tests::{Deadline, Raster, Rig, receive, until};
+use onair_api::{ActiveConfig, ProbeMode, Reload, ReloadOutcome, SessionOutcome};
+use onair_tests::{Deadline, Raster, Rig, holding, of, receive, signal, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -94,5 +94,45 @@ fn sighup__after_each_change_of_the_file__then_applied_refused_or_left_in_force(
         (again.outcome, again.applied.len()),
         (ReloadOutcome::Applied, 0)
     );
+    Ok(())
+}
+
+#[test]
+fn sighup__with_another_policy_and_time_for_the_end__then_the_daemon_ends_by_them() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut client = holding(&rig, &mut control)?;
+    client.freeze()?;
+    let ends = "[timeouts]\ngraceful_ms = 200\n[shutdown]\npolicy = \"evict\"\n[probe]";
+    let done = hang_up(&mut rig, |text| text.replace("[probe]", ends))?;
+    assert_eq!(done.outcome, ReloadOutcome::Applied, "{done:#?}");
+    signal(&mut rig, Signal::TERM)?;
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 0, "{summary:#?}");
+    assert_eq!(of(&summary, "cam")?.outcome, SessionOutcome::Evicted);
+    client.thaw()?;
+    Ok(())
+}
+
+#[test]
+fn sighup__more_or_less_is_made_of_the_probe__then_taken_but_it_is_not_switched_off() -> Result<()>
+{
+    let mut rig = Rig::rings()?;
+    let probe = |rig: &Rig| Ok::<_, anyhow::Error>(rig.control()?.health()?.probe.mode);
+    let mode = |from: &'static str, to: &'static str| {
+        move |text: String| text.replace(&format!("\"{from}\""), &format!("\"{to}\""))
+    };
+    let done = hang_up(&mut rig, mode("required", "preferred"))?;
+    assert_eq!(done.outcome, ReloadOutcome::Applied, "{done:#?}");
+    assert_eq!(probe(&rig)?, ProbeMode::Preferred);
+    let done = hang_up(&mut rig, mode("preferred", "off"))?;
+    assert_eq!(
+        (done.applied.len(), done.refused.len()),
+        (0, 1),
+        "{done:#?}"
+    );
+    assert_eq!(probe(&rig)?, ProbeMode::Preferred);
+    hang_up(&mut rig, mode("off", "required"))?;
+    assert_eq!(probe(&rig)?, ProbeMode::Required);
     Ok(())
 }

@@ -80,11 +80,22 @@ unsigned int onair_pool_chunks(const struct rte_mempool *pool)
 	return pool->nb_mem_chunks;
 }
 
-/* SYNC: pool-held. Relaxed: whoever may free the pool waits for the release. */
+/*
+ * SYNC: pool-held. Relaxed: whoever may free the pool waits for the release.
+ * One atomic for each run of mbufs of one pool.
+ */
 void onair_mbuf_hold(struct rte_mbuf **mbufs, unsigned int count)
 {
-	for (unsigned int i = 0; i < count; i++)
-		__atomic_fetch_add(onair_pool_held(mbufs[i]->pool), 1, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < count;) {
+		struct rte_mempool *pool = mbufs[i]->pool;
+		unsigned int run = 0;
+
+		while (i < count && mbufs[i]->pool == pool) {
+			i++;
+			run++;
+		}
+		__atomic_fetch_add(onair_pool_held(pool), run, __ATOMIC_RELAXED);
+	}
 }
 
 /*
@@ -96,12 +107,12 @@ void onair_mbuf_release(struct rte_mbuf **mbufs, unsigned int count)
 {
 	for (unsigned int i = 0; i < count;) {
 		struct rte_mempool *pool = mbufs[i]->pool;
-		unsigned int run = 0;
+		unsigned int first = i, run;
 
-		while (i < count && mbufs[i]->pool == pool) {
-			rte_pktmbuf_free(mbufs[i++]);
-			run++;
-		}
+		while (i < count && mbufs[i]->pool == pool)
+			i++;
+		run = i - first;
+		rte_pktmbuf_free_bulk(mbufs + first, run);
 		__atomic_fetch_sub(onair_pool_held(pool), run, __ATOMIC_RELEASE);
 	}
 }

@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     arguments: Vec<String>,
 }
 
+/// Peers that take long to build, and that only this needs.
+const FEATURES: &str = "onair-bench/iceoryx2";
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing()?;
     clean_up::report(&onair_stage::take_down_leftovers()?);
@@ -28,6 +31,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "--release",
         "--package",
         "onair-bench",
+        "--features",
+        FEATURES,
         "--package",
         "onaird",
     ])?;
@@ -40,6 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 "--release",
                 "--package",
                 "onair-bench",
+                "--features",
+                FEATURES,
                 "--",
             ])
             .args(&arguments.arguments)

@@ -21,11 +21,15 @@ use crate::{clean_up, lint, setup};
 Examples:
   cargo xtask test               all of it
   cargo xtask test --fast        all but the model checks
+  cargo xtask test --slow        with 50 random moments where there are a few, and long recordings: hours
   cargo xtask test stop destroy  only tests with `stop` or `destroy` in their names; no lint")]
 pub(crate) struct Arguments {
     /// Leave out the model checks
     #[arg(long)]
     fast: bool,
+    /// Whole-system tests with many more rounds, and long recordings
+    #[arg(long)]
+    slow: bool,
     /// Only tests that have one of these in their names
     filters: Vec<String>,
 }
@@ -43,6 +47,16 @@ pub(crate) const SYSTEM: [&str; 8] = [
 ];
 /// Tests with this in their names search millions of states: they have a step of their own.
 const MODELS: &str = "model::";
+/// What `--slow` has the whole-system tests do.
+const SLOW: [(&str, &str); 7] = [
+    ("ONAIR_KILL_ROUNDS", "4"),
+    ("ONAIR_KILL9_ROUNDS", "50"),
+    ("ONAIR_LEAK_CYCLES", "2000"),
+    ("ONAIR_LONG_SECONDS", "600"),
+    ("ONAIR_RECORD_ROUNDS", "50"),
+    ("ONAIR_SHUTDOWN_ROUNDS", "50"),
+    ("ONAIR_STORM_ROUNDS", "50"),
+];
 /// Address space of a model check, in bytes. A model that has grown out of bounds must fail, not
 /// take the machine with it.
 const MODEL_LIMIT: u64 = 12 << 30;
@@ -121,7 +135,7 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         // One at a time: each has the machine's cores and the probe to itself.
         line.extend(["--", "--test-threads", "1"]);
         line.extend(&filters);
-        cargo(&line)
+        cargo_with(&line, if arguments.slow { &SLOW } else { &[] })
     })
 }
 

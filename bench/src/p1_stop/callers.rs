@@ -1,4 +1,4 @@
-//! The other process: N threads that sleep, and say when they were woken.
+//! A process of callers: threads that sleep, and say when they were woken.
 
 use std::path::PathBuf;
 
@@ -10,6 +10,10 @@ use crate::board::{self, Words};
 
 #[derive(clap::Args)]
 pub(crate) struct Callers {
+    /// Threads of this process
+    #[arg(long)]
+    threads: u32,
+    /// Threads of all processes
     #[arg(long)]
     count: u32,
     #[arg(long)]
@@ -24,7 +28,7 @@ impl Callers {
         let words = Words(&mapping);
         let session = Client::at(&self.attach).attach("bench")?;
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.count)
+            let threads: Vec<_> = (0..self.threads)
                 .map(|_| scope.spawn(|| call(&session, words, self.count)))
                 .collect();
             threads

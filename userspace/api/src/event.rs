@@ -12,6 +12,9 @@ use crate::config::ReloadOutcome;
 use crate::eviction::Eviction;
 use crate::health::ProbeState;
 use crate::id::{SessionId, SessionName};
+use crate::recording::{
+    RecordingCounts, RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingState,
+};
 use crate::shutdown::ShutdownPhase;
 use crate::spec::Direction;
 use crate::time::Timestamp;
@@ -126,6 +129,48 @@ pub enum EventKind {
         /// Bytes that were given back.
         bytes: u64,
     },
+    /// A recording takes packets.
+    RecordingStarted {
+        /// Its id.
+        recording: RecordingId,
+        /// Its name. In the event's own `name` stands the session's.
+        recording_name: RecordingName,
+        /// What is written.
+        format: RecordingFormat,
+        /// Who started it.
+        requester: Who,
+    },
+    /// A recording cannot write all that arrives; what is not written is counted.
+    RecordingDegraded {
+        /// Its id.
+        recording: RecordingId,
+        /// Its name.
+        recording_name: RecordingName,
+        /// What keeps it, in plain words.
+        reason: String,
+    },
+    /// A recording that was degraded writes all that arrives again.
+    RecordingResumed {
+        /// Its id.
+        recording: RecordingId,
+        /// Its name.
+        recording_name: RecordingName,
+    },
+    /// A recording ended.
+    RecordingEnded {
+        /// Its id.
+        recording: RecordingId,
+        /// Its name.
+        recording_name: RecordingName,
+        /// `finished`, or `failed`.
+        state: RecordingState,
+        /// Why.
+        end: RecordingEnd,
+        /// What went wrong, for `failed`.
+        reason: Option<String>,
+        /// Its books.
+        counts: RecordingCounts,
+    },
     /// The probe sees again, or does not.
     ProbeState {
         /// Whether it sees.
@@ -218,6 +263,10 @@ names! {
     Quarantined "quarantined"
     Destroyed "destroyed"
     CertificateCompleted "certificate_completed"
+    RecordingStarted "recording_started"
+    RecordingDegraded "recording_degraded"
+    RecordingResumed "recording_resumed"
+    RecordingEnded "recording_ended"
     ProbeState "probe_state"
     PollerDied "poller_died"
     PortGone "port_gone"

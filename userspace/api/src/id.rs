@@ -74,8 +74,18 @@ impl FromStr for SessionId {
     }
 }
 
-fn looks_like_id(text: &str) -> bool {
+pub(crate) fn looks_like_id(text: &str) -> bool {
     text.len() == ID_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether it has the form of a name, of a session or a recording: nothing in it leads out of a folder.
+pub(crate) fn looks_like_name(text: &str) -> bool {
+    let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let rest = |b: u8| first(b) || matches!(b, b'.' | b'_' | b'-');
+    let bytes = text.as_bytes();
+    bytes.len() <= NAME_MAX
+        && bytes.first().is_some_and(|&b| first(b))
+        && bytes.iter().all(|&b| rest(b))
 }
 
 /// A session's name, unique among the sessions that live: `[a-z0-9][a-z0-9._-]{0,62}`, and not
@@ -115,14 +125,7 @@ impl TryFrom<String> for SessionName {
 impl FromStr for SessionName {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let rest = |b: u8| first(b) || matches!(b, b'.' | b'_' | b'-');
-        let bytes = text.as_bytes();
-        if bytes.is_empty()
-            || bytes.len() > NAME_MAX
-            || !first(bytes[0])
-            || !bytes.iter().all(|&b| rest(b))
-        {
+        if !looks_like_name(text) {
             return Err(IdError::Name(shorten(text)));
         }
         if looks_like_id(text) {
@@ -169,7 +172,7 @@ impl From<SessionId> for SessionRef {
 }
 
 /// Keeps a message readable when somebody sends a kilobyte as a name.
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
     if text.chars().count() <= SHOWN {
         return text.to_owned();

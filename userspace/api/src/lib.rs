@@ -17,6 +17,7 @@ pub mod eviction;
 pub mod health;
 pub mod id;
 pub mod problem;
+pub mod recording;
 pub mod request;
 pub mod session;
 pub mod shutdown;
@@ -43,6 +44,11 @@ pub use health::{
 };
 pub use id::{SessionId, SessionName, SessionRef};
 pub use problem::{Problem, ProblemCode, ProblemPage};
+pub use recording::{
+    ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts, RecordingEnd, RecordingError,
+    RecordingFormat, RecordingId, RecordingList, RecordingName, RecordingRef, RecordingRepair,
+    RecordingSpec, RecordingState, RecordingSummary, RecordingView,
+};
 pub use request::{DestroyWait, Flush, Flushed};
 pub use session::{
     AttachmentState, AttachmentView, SessionCounters, SessionList, SessionState, SessionView,

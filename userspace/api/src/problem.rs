@@ -74,9 +74,15 @@ codes! {
     /// No port of that name.
     NoSuchPort "no_such_port" 422 "No such port"
         "`onairctl health` lists the ports; they are set in the daemon's configuration.";
-    /// A living session has that name.
+    /// No recording of that id or name.
+    NoSuchRecording "no_such_recording" 404 "No such recording"
+        "`onairctl record list` shows those that run, and those that have ended.";
+    /// A living session has that name, or a recording has.
     NameTaken "name_taken" 409 "The name is taken"
-        "Choose another name, or destroy the session that has it.";
+        "Choose another name, or end what has it.";
+    /// The files of a recording cannot be made, or were not finished.
+    DiskFailed "disk_failed" 507 "The disk does not take the recording"
+        "See that recorder.folder exists, may be written to and has space.";
     /// The session has users; `blockers` and `verdict` name them.
     Busy "busy" 409 "The session is in use"
         "End or wait for the blockers; `onairctl session destroy --wait 5s` waits for them.";
@@ -90,9 +96,10 @@ codes! {
     Quarantined "quarantined" 409 "The session is quarantined"
         "It is freed when its last holder exits; `onairctl session blockers` names it.";
     /// The deadline passed first. A destroy: there are still users, and the session stays stopped.
-    /// A flush: not all is sent, and the session goes on.
+    /// A flush: not all is sent, and the session goes on. The stop of a recording: it takes nothing more,
+    /// and its files are not whole yet.
     DeadlinePassed "deadline_passed" 409 "The deadline passed first"
-        "Wait longer; a destroy names its blockers and leaves the session stopped, a flush changes nothing.";
+        "Wait longer; a destroy names its blockers and leaves the session stopped, a flush changes nothing, a recording is finished as soon as the disk lets it.";
     /// A flush: some of what was submitted will never be sent.
     FramesDropped "frames_dropped" 409 "Frames that were submitted are dropped"
         "Submit them again; the session's counters say how many were dropped and why.";

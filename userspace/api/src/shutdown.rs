@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::blocker::Blocker;
 use crate::id::{SessionId, SessionName};
+use crate::recording::RecordingSummary;
 use crate::spec::Direction;
 use crate::time::Timestamp;
 
@@ -256,6 +257,9 @@ pub struct ShutdownSummary {
     pub sessions: Vec<SessionSummary>,
     /// Sessions destroyed in the daemon's life, at its end included; each has a certificate.
     pub destroyed: u64,
+    /// Recordings that ran when it began.
+    #[serde(default)]
+    pub recordings: Vec<RecordingSummary>,
     /// Worker threads.
     pub threads: Vec<ThreadSummary>,
     /// Ports.

@@ -190,6 +190,7 @@ pub(crate) fn kind(response: &Response) -> &'static str {
         Response::Challenge { .. } => "challenge",
         Response::Attached(_) => "attached",
         Response::Detached {} => "detached",
+        Response::Flushed { .. } => "flushed",
         Response::Destroyed { .. } => "destroyed",
         Response::Error(_) => "error",
     }

@@ -1,4 +1,4 @@
-//! How an attachment ends: detach, destroy, drop.
+//! What is asked on an attachment's connection: flush, and its end by detach, destroy, drop.
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,6 +65,43 @@ impl Session {
                 Err(unexpected(&other.response, "detach"))
             }
             // The daemon has ended, or it has taken the attachment back already.
+            Err(Error::Disconnected | Error::Stale) => {
+                self.leave(&mut line);
+                Err(Error::Stale)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until everything is sent that this process and other clients have submitted to the session
+    /// so far, at most for `wait`; what is submitted meanwhile is not waited for. Returns how many frames
+    /// were sent while it waited. Nothing is changed: the session goes on, also when the time is up. Of a
+    /// stopped session and of a receive session nothing is submitted: done at once.
+    ///
+    /// Other requests on this session ([`Session::detach`], [`Session::destroy`]) wait for it.
+    ///
+    /// # Errors
+    /// - [`Error::TimedOut`] (`ETIMEDOUT`): it is not all sent yet.
+    /// - [`Error::Refused`] (`frames_dropped`, `ECANCELED`): some of it will not be sent, because its
+    ///   client was cut off, or the session stopped and could not send it.
+    /// - [`Error::Refused`] (`limit_reached`, `EDQUOT`): too many flushes of the session wait.
+    /// - [`Error::Stale`], [`Error::NoAnswer`], [`Error::Protocol`].
+    pub fn flush(&self, wait: Duration) -> Result<u64, Error> {
+        let mut line = self.line()?;
+        let request = Request::Flush {
+            wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        };
+        match self.request(&mut line, &request, self.patience.saturating_add(wait)) {
+            Ok(Answer {
+                response: Response::Flushed { frames_sent },
+                ..
+            }) => Ok(frames_sent),
+            Ok(other) => {
+                *line = Line::OutOfStep;
+                Err(unexpected(&other.response, "flush"))
+            }
+            // Nobody is in the way: it is the time that is up.
+            Err(Error::Busy(busy)) if busy.waited => Err(Error::TimedOut),
             Err(Error::Disconnected | Error::Stale) => {
                 self.leave(&mut line);
                 Err(Error::Stale)

@@ -219,6 +219,7 @@ fn errno_of(code: ProblemCode) -> Errno {
         ProblemCode::LimitReached => Errno::DQUOT,
         ProblemCode::DataplaneBusy | ProblemCode::RequestTimeout => Errno::TIMEDOUT,
         ProblemCode::Overloaded => Errno::NOBUFS,
+        ProblemCode::FramesDropped => Errno::CANCELED,
         ProblemCode::ShuttingDown => Errno::SHUTDOWN,
         ProblemCode::ProbeBlind | ProblemCode::Internal => Errno::IO,
         _ => Errno::PROTO,
@@ -251,6 +252,7 @@ mod tests {
             ("forbidden", Errno::ACCESS),
             ("name_taken", Errno::EXIST),
             ("probe_blind", Errno::IO),
+            ("frames_dropped", Errno::CANCELED),
             ("unheard_of", Errno::PROTO),
         ] {
             assert_eq!(refused(code).errno(), errno.raw_os_error(), "{code}");

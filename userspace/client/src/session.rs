@@ -122,7 +122,7 @@ impl Session {
     /// if a start followed; each stop is told to each waiting caller exactly once. Do not loop on
     /// it: call [`Session::wait_started`].
     /// [`Error::TimedOut`] (`ETIMEDOUT`), [`Error::Stale`] (`ESTALE`). Never `EINTR`.
-    #[inline]
+    #[inline(always)]
     pub fn buffer_get(&self, timeout: Timeout) -> Result<Buffer<'_>, Error> {
         match self.attachment.take(timeout.deadline()) {
             Ok(held) => Ok(Buffer::new(self, held)),

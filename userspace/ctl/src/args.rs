@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{certificate, completions, config, events, health, session, shutdown};
+use crate::command::{certificate, completions, config, events, health, record, session, shutdown};
 
 /// Sees and steers the sessions of onaird.
 ///
@@ -24,6 +24,7 @@ Examples:
   onairctl session stop cam1
   onairctl session destroy cam1 --wait 5s
   onairctl session evict cam1 --pid 4711
+  onairctl record start cam1 --format pcapng --duration 10s
   onairctl --json session certificate cam1
 
 Exit codes:
@@ -32,7 +33,7 @@ Exit codes:
   2  wrong usage, or a file that cannot be read
   3  the daemon cannot be reached or does not answer
   4  the session is in use (also: verdict and --dry-run of what would be refused)
-  5  no such session or attachment, or it is gone
+  5  no such session, attachment or recording, or it is gone
   6  a certificate does not hold"
 )]
 pub(crate) struct Cli {
@@ -64,6 +65,9 @@ pub(crate) enum Noun {
     /// Sessions: create, look at, stop, start, destroy
     #[command(subcommand, visible_alias = "s")]
     Session(session::Verb),
+    /// Recordings: a session's packets or frames on disk
+    #[command(subcommand, visible_alias = "rec")]
+    Record(record::Verb),
     /// Certificates of sessions that were destroyed
     #[command(subcommand, visible_alias = "cert")]
     Certificate(certificate::Verb),
@@ -136,6 +140,26 @@ mod tests {
             &["session", "evict", "x", "--all", "--pid", "1"],
             &["session", "evict", "x", "--attachment", "one"],
             &["session", "abort"],
+            &["record", "start", "cam1"],
+            &["record", "start", "cam1", "--format", "wav"],
+            &[
+                "record", "start", "cam1", "--format", "raw", "--name", "../x",
+            ],
+            &[
+                "record",
+                "start",
+                "cam1",
+                "--format",
+                "raw",
+                "--duration",
+                "5",
+            ],
+            &[
+                "record", "start", "cam1", "--format", "raw", "--size", "5 apples",
+            ],
+            &["record", "stop"],
+            &["record", "show", "UPPER"],
+            &["record", "list", "--session", "UPPER"],
             &["certificate", "verify"],
             &["certificate", "verify", "UPPER"],
             &["certificate", "list", "--operation", "force"],

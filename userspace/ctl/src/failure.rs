@@ -19,7 +19,7 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const UNREACHABLE: u8 = 3;
 /// The session is in use.
 pub(crate) const BUSY: u8 = 4;
-/// No such session, or it is gone.
+/// No such session or recording, or it is gone.
 pub(crate) const ABSENT: u8 = 5;
 
 /// A certificate does not hold.
@@ -93,6 +93,7 @@ impl Failure {
                 ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => BUSY,
                 ProblemCode::NoSuchSession
                 | ProblemCode::NoSuchAttachment
+                | ProblemCode::NoSuchRecording
                 | ProblemCode::StaleSession
                 | ProblemCode::NotFound => ABSENT,
                 _ => REFUSED,

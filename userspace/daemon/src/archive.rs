@@ -1,11 +1,9 @@
 //! Certificates: in memory for those who ask, on disk for those who ask later.
 
-use std::collections::VecDeque;
-use std::io::Write;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use onair_api::{
     Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef, Unverifiable,
@@ -13,8 +11,15 @@ use onair_api::{
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::disk;
+use crate::shutdown::ThreadRegistry;
+use crate::worker::Worker;
+
 /// Largest file that is read; the daemon's own are a tenth of it.
 const MOST_OCTETS: u64 = 1 << 20;
+
+/// Files that are written at once at most.
+const BATCH: usize = 64;
 
 /// How long certificates are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,49 +34,53 @@ pub struct Retention {
 #[derive(Debug)]
 pub struct Archive {
     /// Oldest first.
-    kept: VecDeque<Certificate>,
+    kept: VecDeque<Arc<Certificate>>,
+    /// The sessions of all that are kept.
+    sessions: HashSet<SessionId>,
     retention: Retention,
     /// Issued since the start.
     issued: Vec<(Operation, u64)>,
-    writer: Sender<Job>,
-    thread: JoinHandle<()>,
+    writer: Worker<Job>,
 }
 
+#[derive(Debug)]
 enum Job {
-    Write(Box<Certificate>),
+    Write(Arc<Certificate>),
     Remove(SessionId),
 }
 
 impl Archive {
-    /// Reads what an earlier daemon left in `dir` and starts the writer. A file that does not hold
-    /// is left alone, and the log names it.
+    /// Reads what an earlier daemon left in `dir` and starts the writer, one of the daemon's
+    /// `threads`. A file that does not hold is left alone, and the log names it.
     ///
     /// # Errors
     /// The directory cannot be made, or the thread not be started.
-    pub fn open(dir: &Path, retention: Retention) -> std::io::Result<Self> {
+    pub fn open(
+        dir: &Path,
+        retention: Retention,
+        threads: &ThreadRegistry,
+    ) -> std::io::Result<Self> {
         let dir = dir.join("certificates");
         std::fs::create_dir_all(&dir)?;
-        let mut kept: Vec<Certificate> = Vec::new();
+        let mut kept: Vec<Arc<Certificate>> = Vec::new();
         for entry in std::fs::read_dir(&dir)? {
             let path = entry?.path();
             match read(&path) {
-                Ok(certificate) => kept.push(certificate),
+                Ok(certificate) => kept.push(Arc::new(certificate)),
                 Err(reason) => {
                     tracing::warn!(path = %path.display(), %reason, "left alone: not a certificate");
                 }
             }
         }
         kept.sort_by_key(|certificate| certificate.issued_at);
-        let (writer, jobs) = channel();
-        let thread = std::thread::Builder::new()
-            .name("archive".into())
-            .spawn(move || write_all(&dir, &jobs))?;
         let mut archive = Self {
+            sessions: kept.iter().map(|kept| kept.session).collect(),
             kept: kept.into(),
             retention,
             issued: Vec::new(),
-            writer,
-            thread,
+            writer: Worker::start_in_batches(threads, "archive", BATCH, move |jobs| {
+                work(&dir, &jobs)
+            })?,
         };
         archive.trim();
         Ok(archive)
@@ -79,25 +88,22 @@ impl Archive {
 
     /// Keeps a certificate, or the completed form of one that is kept.
     pub fn keep(&mut self, certificate: Certificate) {
-        let job = Job::Write(Box::new(certificate.clone()));
-        if self.writer.send(job).is_err() {
+        let certificate = Arc::new(certificate);
+        let job = Job::Write(Arc::clone(&certificate));
+        if self.writer.hand_in(job).is_err() {
             tracing::error!("the archive's writer has ended: certificates stay in memory only");
         }
-        let known = self
-            .kept
-            .iter_mut()
-            .rev()
-            .find(|kept| kept.session == certificate.session);
-        match known {
-            Some(known) => *known = certificate,
-            None => {
-                let operation = certificate.operation;
-                match self.issued.iter_mut().find(|(of, _)| *of == operation) {
-                    Some((_, count)) => *count += 1,
-                    None => self.issued.push((operation, 1)),
-                }
-                self.kept.push_back(certificate);
+        if self.sessions.insert(certificate.session) {
+            let operation = certificate.operation;
+            match self.issued.iter_mut().find(|(of, _)| *of == operation) {
+                Some((_, count)) => *count += 1,
+                None => self.issued.push((operation, 1)),
             }
+            self.kept.push_back(certificate);
+        } else {
+            let mut kept = self.kept.iter_mut().rev();
+            let known = kept.find(|kept| kept.session == certificate.session);
+            *known.expect("each of the sessions has one") = certificate;
         }
         self.trim();
     }
@@ -109,15 +115,18 @@ impl Archive {
 
     /// The certificate of a session; by name, the last of that name.
     pub fn find(&self, session: &SessionRef) -> Option<&Certificate> {
-        self.kept.iter().rev().find(|kept| match session {
-            SessionRef::Id(id) => kept.session == *id,
-            SessionRef::Name(name) => kept.name == *name,
-        })
+        let mut kept = self.kept.iter().rev().map(|kept| &**kept);
+        match session {
+            SessionRef::Id(id) if !self.sessions.contains(id) => None,
+            SessionRef::Id(id) => kept.find(|kept| kept.session == *id),
+            SessionRef::Name(name) => kept.find(|kept| kept.name == *name),
+        }
     }
 
     /// Those that are wanted, newest first.
     pub fn list(&self, query: &CertificateQuery) -> CertificateList {
-        let wanted = self.kept.iter().rev().filter(|kept| query.wants(kept));
+        let all = self.kept.iter().rev().map(|kept| &**kept);
+        let wanted = all.filter(|kept| query.wants(kept));
         CertificateList {
             certificates: wanted
                 .take(query.limit.unwrap_or(usize::MAX))
@@ -129,11 +138,12 @@ impl Archive {
     /// Lets go of those that are too many or too old.
     pub fn trim(&mut self) {
         let Retention { count, age } = self.retention;
-        let is_old = |kept: &Certificate| age.is_some_and(|age| kept.issued_at.age() > age);
+        let is_old = |kept: &Arc<Certificate>| age.is_some_and(|age| kept.issued_at.age() > age);
         while self.kept.len() > count || self.kept.front().is_some_and(is_old) {
             if let Some(oldest) = self.kept.pop_front() {
+                self.sessions.remove(&oldest.session);
                 // A writer that has ended was logged when something was kept.
-                let _ = self.writer.send(Job::Remove(oldest.session));
+                let _ = self.writer.hand_in(Job::Remove(oldest.session));
             }
         }
     }
@@ -150,12 +160,12 @@ impl Archive {
         all.max().unwrap_or_default()
     }
 
-    /// Returns when everything is on disk.
-    pub fn close(self) {
-        drop(self.writer);
-        if self.thread.join().is_err() {
-            tracing::error!("the archive's writer failed: certificates may be missing on disk");
-        }
+    /// Returns when everything is on disk, at `deadline` at the latest.
+    ///
+    /// # Errors
+    /// What is not on disk.
+    pub fn close(self, deadline: Instant) -> Result<(), String> {
+        self.writer.close(deadline)
     }
 }
 
@@ -209,32 +219,46 @@ fn read(file: &Path) -> Result<Certificate, Foreign> {
     Ok(certificate)
 }
 
-fn write_all(dir: &Path, jobs: &Receiver<Job>) {
-    for job in jobs {
-        let result = match &job {
-            Job::Write(certificate) => write(dir, certificate),
-            Job::Remove(session) => std::fs::remove_file(path(dir, *session)),
-        };
-        if let Err(error) = result {
-            tracing::error!(%error, dir = %dir.display(), "cannot update the archive");
+/// Does the jobs in their order, those that write side by side at once.
+fn work(dir: &Path, jobs: &[Job]) -> Vec<Result<(), String>> {
+    let both_write = |a: &Job, b: &Job| matches!((a, b), (Job::Write(_), Job::Write(_)));
+    let done = jobs.chunk_by(both_write).flat_map(|alike| match alike {
+        [Job::Remove(session)] => {
+            let removed = disk::remove(&path(dir, *session));
+            vec![removed.map_err(|error| error.to_string())]
         }
-    }
+        writes => write(dir, writes),
+    });
+    let log = |error: &String| {
+        tracing::error!(error, dir = %dir.display(), "cannot update the archive");
+    };
+    done.map(|result| result.inspect_err(log)).collect()
+}
+
+/// Writes certificates, of a session that has several the last form.
+fn write(dir: &Path, jobs: &[Job]) -> Vec<Result<(), String>> {
+    let certificates = jobs.iter().filter_map(|job| match job {
+        Job::Write(certificate) => Some(certificate),
+        Job::Remove(_) => None,
+    });
+    let latest: BTreeMap<u64, _> = certificates.clone().map(|it| (it.session.0, it)).collect();
+    let files = latest.values().map(|&certificate| {
+        let certificate: &Certificate = certificate;
+        let mut text = serde_json::to_vec_pretty(certificate).expect("maps have text keys");
+        text.push(b'\n');
+        (path(dir, certificate.session), text)
+    });
+    let written = disk::replace_all(dir, &files.collect::<Vec<_>>());
+    let outcomes: BTreeMap<u64, _> = latest.into_keys().zip(written).collect();
+    let outcome = |certificate: &Arc<Certificate>| match &outcomes[&certificate.session.0] {
+        Ok(()) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    };
+    certificates.map(outcome).collect()
 }
 
 fn path(dir: &Path, session: SessionId) -> PathBuf {
     dir.join(format!("{session}.json"))
-}
-
-/// Writes beside, syncs, and renames: a reader finds the old file or the new one, never a part.
-fn write(dir: &Path, certificate: &Certificate) -> std::io::Result<()> {
-    let target = path(dir, certificate.session);
-    let part = target.with_extension("part");
-    let mut file = std::fs::File::create(&part)?;
-    serde_json::to_writer_pretty(&mut file, certificate)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    std::fs::rename(&part, &target)?;
-    std::fs::File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]
@@ -266,6 +290,15 @@ mod tests {
         certificate
     }
 
+    fn open(dir: &Path, retention: Retention) -> Archive {
+        Archive::open(dir, retention, &ThreadRegistry::default()).unwrap()
+    }
+
+    fn close(archive: Archive) {
+        let patience = Duration::from_secs(30);
+        archive.close(Instant::now() + patience).unwrap();
+    }
+
     fn listed(archive: &Archive) -> Vec<u64> {
         let list = archive.list(&CertificateQuery::default());
         list.certificates.iter().map(|it| it.session.0).collect()
@@ -283,15 +316,15 @@ mod tests {
     #[test]
     fn archive__kept_completed_and_opened_again__then_the_last_form_newest_first() {
         let dir = tempfile::tempdir().unwrap();
-        let mut archive = Archive::open(dir.path(), FOR_EVER).unwrap();
+        let mut archive = open(dir.path(), FOR_EVER);
         archive.keep(certificate(1, Duration::from_secs(2)));
         archive.keep(certificate(2, Duration::from_secs(1)));
         let mut completed = certificate(1, Duration::from_secs(2));
         completed.generation = 7;
         completed.seal();
         archive.keep(completed);
-        archive.close();
-        let archive = Archive::open(dir.path(), FOR_EVER).unwrap();
+        close(archive);
+        let archive = open(dir.path(), FOR_EVER);
         assert_eq!(listed(&archive), [2, 1]);
         let found = archive.find(&SessionRef::Id(SessionId(1))).unwrap();
         assert_eq!(found.generation, 7);
@@ -306,18 +339,18 @@ mod tests {
     fn archive__too_many_or_too_old__then_the_oldest_go_from_the_disk_too() {
         let dir = tempfile::tempdir().unwrap();
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
-        let mut archive = Archive::open(dir.path(), FOR_EVER).unwrap();
+        let mut archive = open(dir.path(), FOR_EVER);
         for (number, age) in [(1, 50), (2, 30), (3, 3), (4, 2)] {
             archive.keep(certificate(number, hours(age)));
         }
-        archive.close();
+        close(archive);
         let day = Retention {
             count: 10,
             age: Some(hours(24)),
         };
-        let archive = Archive::open(dir.path(), day).unwrap();
+        let archive = open(dir.path(), day);
         assert_eq!(listed(&archive), [4, 3]);
-        archive.close();
+        close(archive);
         assert_eq!(
             names(dir.path()),
             ["0000000000000003.json", "0000000000000004.json"]
@@ -326,20 +359,32 @@ mod tests {
             count: 1,
             age: None,
         };
-        let mut archive = Archive::open(dir.path(), one).unwrap();
+        let mut archive = open(dir.path(), one);
         assert_eq!(listed(&archive), [4]);
         archive.keep(certificate(5, hours(0)));
         assert_eq!(listed(&archive), [5]);
-        archive.close();
+        close(archive);
         assert_eq!(names(dir.path()), ["0000000000000005.json"]);
+    }
+
+    #[test]
+    fn archive__folder_that_cannot_be_written__then_the_end_says_how_many_are_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut archive = open(dir.path(), FOR_EVER);
+        archive.keep(certificate(1, Duration::ZERO));
+        // Its place is taken by something that no file can replace.
+        std::fs::create_dir_all(dir.path().join("certificates/0000000000000002.json/x")).unwrap();
+        archive.keep(certificate(2, Duration::ZERO));
+        let said = archive.close(Instant::now() + Duration::from_secs(30));
+        assert!(said.unwrap_err().starts_with("1 of 2 jobs failed"));
     }
 
     #[test]
     fn archive__foreign_and_half_written_files__then_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let mut archive = Archive::open(dir.path(), FOR_EVER).unwrap();
+        let mut archive = open(dir.path(), FOR_EVER);
         archive.keep(certificate(1, Duration::ZERO));
-        archive.close();
+        close(archive);
         let folder = dir.path().join("certificates");
         let whole = std::fs::read(folder.join("0000000000000001.json")).unwrap();
         let mut later: Value = serde_json::from_slice(&whole).unwrap();
@@ -357,10 +402,10 @@ mod tests {
         std::fs::create_dir(folder.join("0000000000000007.json")).unwrap();
         std::os::unix::fs::symlink("notes.txt", folder.join("0000000000000008.json")).unwrap();
         let before = names(dir.path());
-        let mut archive = Archive::open(dir.path(), FOR_EVER).unwrap();
+        let mut archive = open(dir.path(), FOR_EVER);
         assert_eq!(listed(&archive), [1]);
         archive.keep(certificate(9, Duration::ZERO));
-        archive.close();
+        close(archive);
         let mut after = names(dir.path());
         after.retain(|name| name != "0000000000000009.json");
         assert_eq!(after, before);

@@ -9,14 +9,41 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// The system's; the old file is as it was then.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    part(path, bytes)?.sync_all()?;
+    fs::rename(beside(path), path)?;
+    sync_folder(path)
+}
+
+/// The same with several files of one folder at once: all are written before the first one is synced, so
+/// that the disk takes them together. Says of each what came of it.
+pub fn replace_all(folder: &Path, files: &[(PathBuf, Vec<u8>)]) -> Vec<io::Result<()>> {
+    let parts: Vec<_> = files
+        .iter()
+        .map(|(path, bytes)| part(path, bytes))
+        .collect();
+    let files = files.iter().zip(parts).map(|((path, _), part)| {
+        part?.sync_all()?;
+        fs::rename(beside(path), path)
+    });
+    let mut done: Vec<_> = files.collect();
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        for result in done.iter_mut().filter(|result| result.is_ok()) {
+            *result = Err(io::Error::new(error.kind(), error.to_string()));
+        }
+    }
+    done
+}
+
+fn part(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::create(beside(path))?;
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
+fn beside(path: &Path) -> PathBuf {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
-    let part = PathBuf::from(part);
-    let mut file = File::create(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
-    sync_folder(path)
+    PathBuf::from(part)
 }
 
 /// Removes a file, for good; one that is not there is removed already.

@@ -4,14 +4,18 @@
 //! another session.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use onair_api::{Reading, Says, SessionId};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 
+use crate::shutdown::ThreadRegistry;
 use crate::witness::mapping::mapping;
+use crate::worker::Worker;
+
+/// Pause between two looks at memory that waits for W4.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The memory of one session, or of one attachment that left a session.
 #[derive(Debug, Default)]
@@ -45,46 +49,70 @@ impl Remains {
 #[derive(Debug)]
 pub struct Limbo {
     waiting: Vec<(Option<SessionId>, Remains)>,
-    undertaker: Sender<Remains>,
-    thread: JoinHandle<()>,
+    /// When it is looked at next, while something waits.
+    look_at: Instant,
+    undertaker: Worker<Remains>,
 }
 
 impl Limbo {
-    /// An empty one.
+    /// An empty one, whose thread is one of the daemon's `threads`.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn open() -> std::io::Result<Self> {
-        let (undertaker, remains) = channel::<Remains>();
-        let thread = std::thread::Builder::new()
-            .name("undertaker".into())
-            .spawn(move || remains.into_iter().for_each(drop))?;
+    pub fn open(threads: &ThreadRegistry) -> std::io::Result<Self> {
+        let unmap = |remains| {
+            drop(remains);
+            Ok(())
+        };
         Ok(Self {
             waiting: Vec::new(),
-            undertaker,
-            thread,
+            look_at: Instant::now(),
+            undertaker: Worker::start(threads, "undertaker", unmap)?,
         })
+    }
+
+    /// Gives the remains of a session back at once, if nobody has them any more: their bytes, and the
+    /// reading that allowed it. Keeps them otherwise.
+    pub fn bury(&mut self, session: SessionId, remains: Remains) -> Option<(u64, Reading)> {
+        let reading = remains.reading();
+        if reading.says != Says::Zero {
+            self.keep(Some(session), remains);
+            return None;
+        }
+        let bytes = remains.bytes();
+        self.unmap(remains);
+        Some((bytes, reading))
     }
 
     /// Keeps the remains of an attachment (`None`), or of a whole session whose certificate is to
     /// be completed.
     pub fn keep(&mut self, session: Option<SessionId>, remains: Remains) {
+        if self.waiting.is_empty() {
+            self.look_at = Instant::now() + PAUSE;
+        }
         self.waiting.push((session, remains));
     }
 
-    /// Whether something waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// When it is to be swept, if something waits.
+    pub fn wake_at(&self) -> Option<Instant> {
+        (!self.waiting.is_empty()).then_some(self.look_at)
     }
 
-    /// Returns when everything that nobody has is unmapped. What still waits goes with the process.
+    fn unmap(&self, remains: Remains) {
+        // Without the thread it is dropped here, late but safe.
+        if let Err(rejected) = self.undertaker.hand_in(remains) {
+            drop(rejected);
+        }
+    }
+
+    /// Returns when everything that nobody has is unmapped, at `deadline` at the latest. What still
+    /// waits goes with the process.
     ///
     /// # Errors
-    /// The thread panicked.
-    pub fn close(self) -> Result<(), String> {
-        drop(self.undertaker);
+    /// What is not unmapped.
+    pub fn close(self, deadline: Instant) -> Result<(), String> {
         drop(self.waiting);
-        self.thread.join().map_err(|_| "it panicked".to_owned())
+        self.undertaker.close(deadline)
     }
 
     /// Bytes that wait.
@@ -111,11 +139,9 @@ impl Limbo {
             if let Some(session) = session {
                 done.push((session, remains.bytes(), reading));
             }
-            // Without the thread it is dropped here, late but safe.
-            if let Err(rejected) = self.undertaker.send(remains) {
-                drop(rejected);
-            }
+            self.unmap(remains);
         }
+        self.look_at = Instant::now() + PAUSE;
         done
     }
 }

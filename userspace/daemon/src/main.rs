@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use onair_api::{ShutdownPhase, ShutdownStatus};
 use onaird::config::Config;
-use onaird::run::run;
+use onaird::run::{Started, run};
 use onaird::shutdown::{self, Cause, Exit, ShutdownCoordinator, Signals};
 use onaird::timer::DurationTimer;
 use onaird::{log, notify};
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Arguments, config: Config) -> ExitCode {
-    let coordinator = match ShutdownCoordinator::new(config.shutdown.clone()) {
+    let coordinator = match ShutdownCoordinator::new(config.shutdown) {
         Ok(coordinator) => coordinator,
         Err(error) => {
             tracing::error!(%error, "cannot set the shutdown up");
@@ -104,7 +104,7 @@ fn serve(arguments: &Arguments, config: Config) -> ExitCode {
             }
         }
     }
-    let ready = || {
+    let ready = |_: &Started| {
         tracing::info!("ready");
         notify::tell("READY=1");
     };

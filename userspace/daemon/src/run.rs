@@ -4,7 +4,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_api::{EventKind, ProbeMode, ShutdownPhase, ShutdownStatus};
+use onair_api::{EventKind, ProbeMode, RecordingSummary, ShutdownPhase, ShutdownStatus};
 use onair_dpdk::EalConfig;
 use onair_ipc::life::{DeathBell, LifeError};
 use onair_ipc::sys;
@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
 use crate::config::{self, Config, ConfigError};
-use crate::control::action::ControlHandle;
-use crate::control::actor::{Drain, Drained, Inbox, Order};
+use crate::control::actor::{Drain, Drained, Errand, Inbox, Order};
 use crate::control::attach::{self, Listener};
 use crate::control::authority::Authority;
+use crate::control::handle::ControlHandle;
 use crate::control::http;
 use crate::control::metrics;
 use crate::control::socket_file::{SocketError, bind_socket, resolve_group};
@@ -26,9 +26,10 @@ use crate::dataplane::{
     self, Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec, Rest,
 };
 use crate::limbo::Limbo;
+use crate::recorder::{Live, Recorder};
 use crate::resources::{ResourceError, Resources, Thing};
 use crate::services::{Left, OnDisk, Services, Shelf};
-use crate::shutdown::{Cause, Report, ShutdownCoordinator};
+use crate::shutdown::{Cause, Limit, Report, ShutdownCoordinator, Waiting};
 use crate::store::Store;
 use crate::witness::probe::{ProbeLink, chain};
 
@@ -74,8 +75,9 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
 mod order {
     pub(super) const ARCHIVE: u8 = 10;
     pub(super) const STORE: u8 = 15;
+    /// Side by side: each waits for other parts of the kernel, and neither needs the other.
     pub(super) const DATAPLANE: u8 = 20;
-    pub(super) const PROBE: u8 = 30;
+    pub(super) const PROBE: u8 = DATAPLANE;
     pub(super) const UNDERTAKER: u8 = 40;
     pub(super) const CONTROL: u8 = 50;
     pub(super) const RESOURCES: u8 = 60;
@@ -90,6 +92,23 @@ pub struct Outcome {
     pub sessions: Option<Drained>,
     /// Pollers and ports; `None` if they did not come to theirs.
     pub dataplane: Option<dataplane::Summary>,
+    /// Recordings that ran when the end began.
+    pub recordings: Vec<RecordingSummary>,
+}
+
+/// A daemon that has been started.
+#[derive(Clone, Debug)]
+pub struct Started {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl Started {
+    /// Has the control thread do something between two of its turns, with all that the daemon has: this
+    /// is how tests make a part of it fail. Lost once the sessions have ended.
+    pub fn on_the_control_thread(&self, errand: impl FnOnce(&mut Services) + Send + 'static) {
+        // It has ended: there is nobody to do it.
+        let _ = self.orders.send(Order::Run(Errand::new(errand)));
+    }
 }
 
 /// Where the parts put what came of them.
@@ -97,6 +116,7 @@ pub struct Outcome {
 struct Results {
     sessions: Left<Drained>,
     dataplane: Left<dataplane::Summary>,
+    recordings: Live,
 }
 
 /// Starts everything, serves until the shutdown begins, and ends everything. `ready` is called when
@@ -109,26 +129,27 @@ struct Results {
 pub fn run(
     config: Config,
     shutdown: &ShutdownCoordinator,
-    ready: impl FnOnce(),
+    ready: impl FnOnce(&Started),
 ) -> Result<Outcome, RunError> {
-    let results = match start(config, shutdown) {
-        Ok(results) => results,
+    let (started, results) = match start(config, shutdown) {
+        Ok(started) => started,
         Err(error) => {
             shutdown.begin(Cause::StartFailed);
             shutdown.run();
             return Err(error);
         }
     };
-    ready();
+    ready(&started);
     let report = shutdown.run();
     Ok(Outcome {
         report,
         sessions: results.sessions.take(),
         dataplane: results.dataplane.take(),
+        recordings: results.recordings.summaries(),
     })
 }
 
-fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunError> {
+fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Results), RunError> {
     if !sys::membarrier_supported() {
         return Err(RunError::Membarrier);
     }
@@ -137,16 +158,17 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunE
         Some(name) => Some(resolve_group(name)?),
         None => None,
     };
+    let threads = shutdown.threads();
     let patience = Duration::from_millis(config.timeouts.previous_ms);
     let resources = Arc::new(Resources::open(&config.state.dir, patience)?);
     register_resources(shutdown, Arc::clone(&resources));
-    let archive = Archive::open(&config.state.dir, config.state.retention())
+    let archive = Archive::open(&config.state.dir, config.state.retention(), threads)
         .map_err(system("cannot open the archive in state.dir"))?;
     let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
     resources.register(things(&config))?;
-    let store =
-        Store::open(&config.state.dir).map_err(system("cannot open the sessions in state.dir"))?;
-    let limbo = Limbo::open().map_err(system("cannot start a thread"))?;
+    let store = Store::open(&config.state.dir, threads)
+        .map_err(system("cannot open the sessions in state.dir"))?;
+    let limbo = Limbo::open(threads).map_err(system("cannot start a thread"))?;
     let bell = DeathBell::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -171,8 +193,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunE
             .map_err(system("cannot poll the control socket"))?;
         (http_listener, http.file, attach, metrics)
     };
-    let dataplane =
-        Dataplane::start(dataplane_config(&config)?, shutdown.threads()).map_err(Box::new)?;
+    let dataplane = Dataplane::start(dataplane_config(&config)?, threads).map_err(Box::new)?;
     resources.note()?;
     let (probe, events) = ProbeLink::start(&config);
     let authority = Authority {
@@ -180,7 +201,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunE
         group,
     };
     let patience = Duration::from_millis(config.timeouts.overload_ms);
-    let graceful = Duration::from_millis(config.timeouts.graceful_ms);
+    shutdown.configure(config.shutdown, config::ms(config.timeouts.graceful_ms));
     let (handle, actions) = ControlHandle::new(QUEUE, patience);
     let (attach_sender, attach_actions) = mpsc::channel(QUEUE);
     let (orders, inbox_orders) = mpsc::unbounded_channel();
@@ -193,6 +214,17 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunE
         store,
         incarnation,
     };
+    let results = Results::default();
+    let recorder = Recorder::new(
+        config.recorder.folder(&config.state.dir),
+        results.recordings.clone(),
+        shutdown.threads().clone(),
+        incarnation,
+    );
+    recorder
+        .look_through()
+        .map_err(system("cannot start a thread"))?;
+    let finish = config.recorder.finish();
     let (shelf, close) = (Shelf::default(), CancellationToken::new());
     let control = ControlThread {
         runtime,
@@ -207,6 +239,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunE
             orders: inbox_orders,
         },
         services: Services::new(config, dataplane, probe, bell, on_disk, limbo),
+        recorder,
         shelf: shelf.clone(),
         shutdown: shutdown.clone(),
         close: close.clone(),
@@ -214,11 +247,14 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<Results, RunE
     let control = control
         .start()
         .map_err(system("cannot start the control thread"))?;
-    let results = Results::default();
+    let started = Started {
+        orders: orders.clone(),
+    };
     register_control(shutdown, control, close);
-    register_sessions(shutdown, orders, graceful, results.sessions.clone());
+    register_sessions(shutdown, orders, results.sessions.clone());
+    register_recordings(shutdown, &results.recordings, finish);
     register_shelf(shutdown, &shelf, results.dataplane.clone());
-    Ok(results)
+    Ok((started, results))
 }
 
 /// What the daemon will put into the kernel and onto the disk.
@@ -286,7 +322,6 @@ fn register_control(
 fn register_sessions(
     shutdown: &ShutdownCoordinator,
     orders: mpsc::UnboundedSender<Order>,
-    graceful: Duration,
     result: Left<Drained>,
 ) {
     let announce = orders.clone();
@@ -304,12 +339,11 @@ fn register_sessions(
             .unwrap_or_else(|error| format!("the control thread does not answer: {error}").into())
     });
     shutdown.on_progress(events(orders.clone()));
-    // What it takes beyond the graceful time-out is its own.
-    let timeout = graceful + shutdown.config().handler();
-    shutdown.register_shutdown_waiter("sessions", 50, timeout, move |waiting| {
+    let times = shutdown.clone();
+    shutdown.register_shutdown_waiter("sessions", 50, Limit::Graceful, move |waiting| {
         let (reply, answer) = sync_channel(1);
         let order = Order::Drain(Drain {
-            deadline: Instant::now() + graceful,
+            deadline: Instant::now() + times.graceful(),
             reply,
         });
         let gone = |_| "the control thread has ended, and its sessions with it".to_owned();
@@ -319,6 +353,17 @@ fn register_sessions(
         let drained = answer.recv_timeout(waiting.left());
         result.put(drained.map_err(|error| gone(error.to_string()))?);
         Ok(())
+    });
+}
+
+/// At once none of them takes anything more. Beside the sessions, whose packets they get to the last one,
+/// they are finished; a disk that hangs keeps nothing else from its end.
+fn register_recordings(shutdown: &ShutdownCoordinator, live: &Live, finish: Duration) {
+    let cut = live.clone();
+    shutdown.register_shutdown_notification("recordings cut", move || cut.cut());
+    let live = live.clone();
+    shutdown.register_shutdown_waiter("recordings", 50, finish, move |waiting| {
+        live.finish_all(waiting)
     });
 }
 
@@ -348,14 +393,12 @@ fn events(orders: mpsc::UnboundedSender<Order>) -> impl Fn(&ShutdownStatus) + Se
 fn register_shelf(shutdown: &ShutdownCoordinator, shelf: &Shelf, result: Left<dataplane::Summary>) {
     const KEPT: &str = "the control thread has not let go of it";
     let archive = shelf.archive.clone();
-    shutdown.register_cleanup("certificates", order::ARCHIVE, move |_| {
-        archive.take().ok_or(KEPT)?.close();
-        Ok(())
+    shutdown.register_cleanup("certificates", order::ARCHIVE, move |waiting| {
+        archive.take().ok_or(KEPT)?.close(past(waiting))
     });
     let store = shelf.store.clone();
-    shutdown.register_cleanup("persistent sessions", order::STORE, move |_| {
-        store.take().ok_or(KEPT)?.close();
-        Ok(())
+    shutdown.register_cleanup("persistent sessions", order::STORE, move |waiting| {
+        store.take().ok_or(KEPT)?.close(past(waiting))
     });
     let dataplane = shelf.dataplane.clone();
     let threads = shutdown.threads().clone();
@@ -375,14 +418,26 @@ fn register_shelf(shutdown: &ShutdownCoordinator, shelf: &Shelf, result: Left<da
         }
     });
     let probe = shelf.probe.clone();
-    shutdown.register_cleanup("probe", order::PROBE, move |_| {
-        drop(probe.take().ok_or(KEPT)?);
+    shutdown.register_cleanup("probe", order::PROBE, move |waiting| {
+        let Some(closing) = probe.take().ok_or(KEPT)? else {
+            return Ok(());
+        };
+        // Many links without `uprobe.multi` take longer than any part is given.
+        if !closing.wait(Instant::now() + waiting.left() / 2) {
+            tracing::warn!("the kernel still detaches the probe: the process ends when it has");
+        }
         Ok(())
     });
     let limbo = shelf.limbo.clone();
-    shutdown.register_cleanup("undertaker", order::UNDERTAKER, move |_| {
-        limbo.take().ok_or(KEPT)?.close()
+    shutdown.register_cleanup("undertaker", order::UNDERTAKER, move |waiting| {
+        limbo.take().ok_or(KEPT)?.close(past(waiting))
     });
+}
+
+/// When a part gives up by itself. At its deadline the coordinator leaves it behind and says so, with
+/// a status of its own: this only keeps what was left behind from waiting for ever.
+fn past(waiting: &Waiting) -> Instant {
+    waiting.deadline() + waiting.left().max(Duration::from_secs(1))
 }
 
 fn dataplane_config(config: &Config) -> Result<DataplaneConfig, ConfigError> {

@@ -8,12 +8,13 @@ use onair_api::{
     WatchedFile, WatchedSite,
 };
 use onair_ipc::life::DeathBell;
-use onair_probe::SiteKind;
+use onair_probe::{Closing, SiteKind};
 
 use crate::archive::Archive;
 use crate::config::Config;
 use crate::control::events::Hub;
 use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo, Runtime};
+use crate::file_guard::FileGuard;
 use crate::limbo::Limbo;
 use crate::store::Store;
 use crate::waking::Waking;
@@ -87,6 +88,8 @@ pub struct Services {
     pub last_reload: Option<Reload>,
     /// Memory that waits for W4.
     pub limbo: Limbo,
+    /// Who works on its memory with system calls.
+    pub guard: FileGuard,
     /// Sleepers to be woken.
     pub waking: Waking,
     /// What the pollers say.
@@ -132,6 +135,7 @@ impl Services {
             missing: Vec::new(),
             last_reload: None,
             limbo,
+            guard: FileGuard::new(),
             waking: Waking::default(),
             outbox: VecDeque::new(),
             dead: HashSet::new(),
@@ -292,8 +296,8 @@ impl<T> Left<T> {
 pub struct Shelf {
     /// Ports and pollers.
     pub dataplane: Left<Dataplane>,
-    /// The probe.
-    pub probe: Left<ProbeLink>,
+    /// The probe, of which the kernel lets go; `None` if there was none.
+    pub probe: Left<Option<Closing>>,
     /// Certificates.
     pub archive: Left<Archive>,
     /// Sessions that come back.
@@ -303,13 +307,16 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// Takes the parts apart. Those that have nothing to end are dropped.
-    pub fn put(&self, services: Services) {
+    /// Takes the parts apart. Those that have nothing to end are dropped, but the hub: what happens from
+    /// now on is still to be told.
+    pub fn put(&self, services: Services) -> Hub {
+        // The slowest to end, and no session needs it any more.
+        self.probe.put(services.probe.begin_close());
         self.dataplane.put(services.dataplane);
-        self.probe.put(services.probe);
         self.archive.put(services.archive);
         self.store.put(services.store);
         self.limbo.put(services.limbo);
+        services.hub
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::time::Instant;
 
 use onair_api::{SessionName, SessionSpec, Who};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::disk;
+use crate::shutdown::ThreadRegistry;
+use crate::worker::Worker;
 
 /// So many starts are written down ahead, so that a start need not wait for the disk.
 const AHEAD: u64 = 256;
@@ -33,22 +34,22 @@ pub struct Kept {
 #[derive(Debug)]
 pub struct Store {
     kept: BTreeMap<SessionName, Kept>,
-    writer: Sender<Job>,
-    thread: JoinHandle<()>,
+    writer: Worker<Job>,
 }
 
+#[derive(Debug)]
 enum Job {
     Write(Box<Kept>, Option<oneshot::Sender<()>>),
     Remove(SessionName),
 }
 
 impl Store {
-    /// Reads what an earlier daemon left in `dir` and starts the writer. A file that does not hold
-    /// is set aside and named in the log.
+    /// Reads what an earlier daemon left in `dir` and starts the writer, one of the daemon's
+    /// `threads`. A file that does not hold is set aside and named in the log.
     ///
     /// # Errors
     /// The directory cannot be made, or the thread not be started.
-    pub fn open(dir: &Path) -> std::io::Result<Self> {
+    pub fn open(dir: &Path, threads: &ThreadRegistry) -> std::io::Result<Self> {
         let dir = dir.join("sessions");
         std::fs::create_dir_all(&dir)?;
         let mut kept = BTreeMap::new();
@@ -67,15 +68,8 @@ impl Store {
                 }
             }
         }
-        let (writer, jobs) = channel();
-        let thread = std::thread::Builder::new()
-            .name("store".into())
-            .spawn(move || write_all(&dir, jobs))?;
-        Ok(Self {
-            kept,
-            writer,
-            thread,
-        })
+        let writer = Worker::start(threads, "store", move |job| work(&dir, job))?;
+        Ok(Self { kept, writer })
     }
 
     /// All of them, by name.
@@ -128,12 +122,12 @@ impl Store {
         }
     }
 
-    /// Returns when everything is on disk.
-    pub fn close(self) {
-        drop(self.writer);
-        if self.thread.join().is_err() {
-            tracing::error!("the writer of sessions failed: some may not come back");
-        }
+    /// Returns when everything is on disk, at `deadline` at the latest.
+    ///
+    /// # Errors
+    /// What is not on disk.
+    pub fn close(self, deadline: Instant) -> Result<(), String> {
+        self.writer.close(deadline)
     }
 
     fn write(&self, session: &Kept, written: Option<oneshot::Sender<()>>) {
@@ -141,7 +135,7 @@ impl Store {
     }
 
     fn send(&self, job: Job) {
-        if self.writer.send(job).is_err() {
+        if self.writer.hand_in(job).is_err() {
             tracing::error!("the writer of sessions has ended: they do not come back");
         }
     }
@@ -164,22 +158,21 @@ fn read(dir: &Path, file: &Path) -> Result<Kept, String> {
     Ok(session)
 }
 
-fn write_all(dir: &Path, jobs: Receiver<Job>) {
-    for job in jobs {
-        let result = match &job {
-            Job::Write(session, _) => serde_json::to_vec_pretty(session)
-                .map_err(Into::into)
-                .and_then(|bytes| disk::replace(&path(dir, &session.spec.name), &bytes)),
-            Job::Remove(name) => disk::remove(&path(dir, name)),
-        };
-        if let Err(error) = result {
-            tracing::error!(%error, dir = %dir.display(), "cannot write a session down");
-        }
-        if let Job::Write(_, Some(written)) = job {
-            // Who asked may have gone.
-            let _ = written.send(());
-        }
+fn work(dir: &Path, job: Job) -> Result<(), String> {
+    let done = match &job {
+        Job::Write(session, _) => serde_json::to_vec_pretty(session)
+            .map_err(Into::into)
+            .and_then(|bytes| disk::replace(&path(dir, &session.spec.name), &bytes)),
+        Job::Remove(name) => disk::remove(&path(dir, name)),
+    };
+    if let Job::Write(_, Some(written)) = job {
+        // Who asked may have gone.
+        let _ = written.send(());
     }
+    done.map_err(|error| {
+        tracing::error!(%error, dir = %dir.display(), "cannot write a session down");
+        error.to_string()
+    })
 }
 
 fn path(dir: &Path, name: &SessionName) -> PathBuf {
@@ -190,6 +183,15 @@ fn path(dir: &Path, name: &SessionName) -> PathBuf {
 #[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
+
+    fn open(dir: &Path) -> Store {
+        Store::open(dir, &ThreadRegistry::default()).unwrap()
+    }
+
+    fn close(store: Store) {
+        let patience = std::time::Duration::from_secs(30);
+        store.close(Instant::now() + patience).unwrap();
+    }
 
     fn kept(name: &str) -> Kept {
         let spec = serde_json::json!({
@@ -212,7 +214,7 @@ mod tests {
     #[test]
     fn session__kept_noted_and_forgotten__then_as_it_was_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+        let mut store = open(dir.path());
         let (a, b) = (kept("a"), kept("b"));
         store.keep(a.clone()).blocking_recv().unwrap();
         store.keep(b.clone()).blocking_recv().unwrap();
@@ -221,18 +223,18 @@ mod tests {
         assert!(store.note(&a.spec.name, false, 8).is_none());
         store.forget(&b.spec.name);
         assert!(store.note(&b.spec.name, true, 9).is_none());
-        store.close();
+        close(store);
 
-        let mut store = Store::open(dir.path()).unwrap();
+        let mut store = open(dir.path());
         let all: Vec<_> = store.all().cloned().collect();
         let [only] = &all[..] else { panic!("{all:?}") };
         assert!(!only.running && only.generation >= 8, "{only:?}");
         assert_eq!(only.spec, a.spec);
         store.settle(&a.spec.name, 9);
-        store.close();
-        let store = Store::open(dir.path()).unwrap();
+        close(store);
+        let store = open(dir.path());
         assert_eq!(store.all().next().unwrap().generation, 9);
-        store.close();
+        close(store);
     }
 
     #[test]
@@ -252,17 +254,17 @@ mod tests {
     #[test]
     fn file__that_does_not_hold__then_set_aside_and_the_rest_comes_back() {
         let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path()).unwrap();
+        let mut store = open(dir.path());
         store.keep(kept("good")).blocking_recv().unwrap();
-        store.close();
+        close(store);
         let folder = dir.path().join("sessions");
         std::fs::write(folder.join("bad.json"), "{").unwrap();
         std::fs::copy(folder.join("good.json"), folder.join("other.json")).unwrap();
         std::fs::write(folder.join("x.json.part"), "half").unwrap();
-        let store = Store::open(dir.path()).unwrap();
+        let store = open(dir.path());
         assert_eq!(store.all().count(), 1);
         assert!(folder.join("bad.json.corrupt").exists());
         assert!(folder.join("other.json.corrupt").exists());
-        store.close();
+        close(store);
     }
 }

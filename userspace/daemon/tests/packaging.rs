@@ -67,10 +67,12 @@ fn longest_end() -> Duration {
     let config = Config::default();
     let end = &config.shutdown;
     let graceful = Duration::from_millis(config.timeouts.graceful_ms);
+    // Beside each other: users leave, recordings come to the disk.
+    let graceful = (graceful + end.handler()).max(config.recorder.finish());
     // Sockets, certificates, sessions, pollers and ports, probe, undertaker, control thread,
     // metrics, what the kernel keeps.
     let parts = 9;
-    graceful + end.handler() + end.handler() + (end.cleanup() + end.force()) * parts
+    graceful + end.handler() + (end.cleanup() + end.force()) * parts
 }
 
 #[test]

@@ -3,9 +3,16 @@
 //! EAL can be initialised once, and a failed attempt cannot be repeated, so
 //! the choice is made before it is asked.
 
-use std::{fs, path::Path};
+use std::time::{Duration, Instant};
+use std::{fs, path::Path, thread};
 
 use crate::Error;
+
+/// Pages that a process had given to AF_XDP come back some time after its end: a daemon that is
+/// started anew at once waits so long for them.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Between two looks. The kernel tells nobody when a page comes back.
+const GLANCE: Duration = Duration::from_millis(5);
 
 /// Which pages DPDK may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,7 +52,10 @@ impl Memory {
         }
         let free_mb = match hugepages {
             Hugepages::Never => 0,
-            Hugepages::Auto | Hugepages::Require => free_mb(Path::new("/sys/kernel/mm/hugepages")),
+            Hugepages::Auto | Hugepages::Require => {
+                let look = || Pages::count(Path::new("/sys/kernel/mm/hugepages"));
+                settled(memory_mb, SETTLE, look).free_mb
+            }
         };
         Self::decide(hugepages, memory_mb, free_mb)
     }
@@ -63,14 +73,21 @@ impl Memory {
     }
 }
 
-/// MiB of hugepages of every size that are free and not promised to others.
-/// `/proc/meminfo` would tell of one size only.
-fn free_mb(folder: &Path) -> u64 {
-    let number =
-        |path: &Path| -> Option<u64> { fs::read_to_string(path).ok()?.trim().parse().ok() };
-    let sizes = fs::read_dir(folder).into_iter().flatten().flatten();
-    sizes
-        .filter_map(|size| {
+/// MiB of hugepages of every size. `/proc/meminfo` would tell of one size only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Pages {
+    /// Those that there are.
+    all_mb: u64,
+    /// Those that are free and not promised to others.
+    free_mb: u64,
+}
+
+impl Pages {
+    fn count(folder: &Path) -> Self {
+        let number =
+            |path: &Path| -> Option<u64> { fs::read_to_string(path).ok()?.trim().parse().ok() };
+        let sizes = fs::read_dir(folder).into_iter().flatten().flatten();
+        let counted = sizes.filter_map(|size| {
             let name = size.file_name();
             let kb: u64 = name
                 .to_str()?
@@ -78,11 +95,33 @@ fn free_mb(folder: &Path) -> u64 {
                 .strip_suffix("kB")?
                 .parse()
                 .ok()?;
-            let free = number(&size.path().join("free_hugepages"))?;
-            let promised = number(&size.path().join("resv_hugepages")).unwrap_or(0);
-            Some(free.saturating_sub(promised) * kb / 1024)
+            let of = |name: &str| number(&size.path().join(name));
+            let promised = of("resv_hugepages").unwrap_or(0);
+            Some(Self {
+                all_mb: of("nr_hugepages")? * kb / 1024,
+                free_mb: of("free_hugepages")?.saturating_sub(promised) * kb / 1024,
+            })
+        });
+        counted.fold(Self::default(), |sum, more| Self {
+            all_mb: sum.all_mb + more.all_mb,
+            free_mb: sum.free_mb + more.free_mb,
         })
-        .sum()
+    }
+}
+
+/// The pages once enough are free, or at the end of `patience`. Where there are too few of them at
+/// all, nobody can give any back, and nothing is waited for.
+fn settled(memory_mb: u32, patience: Duration, look: impl Fn() -> Pages) -> Pages {
+    let end = Instant::now() + patience;
+    let needed = u64::from(memory_mb);
+    loop {
+        let pages = look();
+        let could_come = pages.free_mb < needed && needed <= pages.all_mb;
+        if !could_come || Instant::now() >= end {
+            return pages;
+        }
+        thread::sleep(GLANCE);
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +140,34 @@ mod tests {
         assert_eq!(Memory::decide(Require, 512, 512).unwrap(), huge);
         let refused = Memory::decide(Require, 512, 0).unwrap_err().to_string();
         assert!(refused.contains("512") && refused.contains("nr_hugepages"));
+    }
+
+    fn pages(all_mb: u64, free_mb: u64) -> Pages {
+        Pages { all_mb, free_mb }
+    }
+
+    #[test]
+    fn settled__pages_come_back__then_waited_for_and_not_for_ever() {
+        let looks = std::cell::Cell::new(0);
+        let coming = || {
+            looks.set(looks.get() + 1);
+            pages(256, if looks.get() < 4 { 236 } else { 256 })
+        };
+        assert_eq!(settled(256, SETTLE, coming), pages(256, 256));
+        assert_eq!(looks.get(), 4);
+        let held = || pages(256, 236);
+        assert_eq!(settled(256, GLANCE, held), held());
+    }
+
+    #[test]
+    fn settled__fewer_pages_than_needed_at_all__then_looked_at_once() {
+        let looks = std::cell::Cell::new(0);
+        let few = || {
+            looks.set(looks.get() + 1);
+            pages(128, 118)
+        };
+        assert_eq!(settled(256, SETTLE, few), pages(128, 118));
+        assert_eq!(looks.get(), 1);
     }
 
     #[test]

@@ -88,6 +88,7 @@ pub struct Lender {
     quota: usize,
     serial: u32,
     tail: u64,
+    returned: u64,
     withdrawn: u64,
     violation: Option<Violation>,
 }
@@ -102,6 +103,7 @@ impl Lender {
             quota,
             serial: 0,
             tail: 0,
+            returned: 0,
             withdrawn: 0,
             violation: None,
         }
@@ -189,7 +191,7 @@ impl Lender {
     /// Credits the frames that callers gave back, each exactly once. SYNC: frame-release.
     pub fn reap(&mut self, mut credit: impl FnMut(Credit)) {
         let memory = &self.memory;
-        let violation = &mut self.violation;
+        let (returned, violation) = (&mut self.returned, &mut self.violation);
         self.ledger.retain(|entry| {
             let word = &memory.frame_words()[entry.frame as usize];
             let tag = word.load();
@@ -197,6 +199,7 @@ impl Lender {
                 Some(FrameState::Released) if tag.serial == entry.serial => {
                     let submitted = memory.metas()[entry.frame as usize].submitted();
                     word.clear();
+                    *returned += 1;
                     credit(Credit {
                         frame: entry.frame,
                         submitted,
@@ -234,6 +237,11 @@ impl Lender {
     /// Frames ever lent, each lend counted.
     pub fn published(&self) -> u64 {
         self.tail
+    }
+
+    /// Of these, given back by who had taken them.
+    pub fn returned(&self) -> u64 {
+        self.returned
     }
 
     /// Of these, taken back before anybody took them.
@@ -283,6 +291,7 @@ impl Lender {
                 Some(FrameState::Ready) if tag.serial == entry.serial => Found::Unread,
                 _ => Found::Held,
             };
+            self.returned += u64::from(found == Found::Returned);
             each(Revoked {
                 frame: entry.frame,
                 found,

@@ -34,6 +34,8 @@ pub mod caller;
 #[cfg(not(loom))]
 pub mod event;
 #[cfg(not(loom))]
+pub mod fence;
+#[cfg(not(loom))]
 pub mod frames;
 #[cfg(not(loom))]
 pub mod layout;

@@ -3,10 +3,11 @@
 //! Everything in `seg` is hostile: it is read once, bounded, and never followed as an address.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::bell::Bell;
 use crate::event::{EventKind, EventRing};
+use crate::fence::Fence;
 use crate::frame_word::{FrameState, FrameWord};
 use crate::gate::Gate;
 use crate::kick::Kick;
@@ -98,12 +99,9 @@ impl AttachmentMemory {
         Ok(self.ctl.is_sole_user()? && self.seg.is_sole_user()?)
     }
 
-    /// Blocks that the kernel has allocated for what the client can write; see [`Memfd::blocks`].
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn blocks(&self) -> io::Result<u64> {
-        self.seg.blocks()
+    /// The file that the client can write.
+    pub fn writable(&self) -> BorrowedFd<'_> {
+        self.seg.as_fd()
     }
 
     pub(crate) fn ctl(&self) -> &Memfd {
@@ -209,7 +207,14 @@ impl AttachmentMemory {
             .collect()
     }
 
-    /// The slots that count a user now: W1's half that is the client's word.
+    /// The slots that counted a user when `fence` was executed, or count one since: W1's half that is
+    /// the client's word.
+    pub fn users_at(&self, _: &Fence) -> Vec<SlotReading> {
+        self.users()
+    }
+
+    /// The slots that seem to count a user, to be shown. What decides anything takes
+    /// [`Self::users_at`].
     pub fn users(&self) -> Vec<SlotReading> {
         let gate = self.session_gate();
         self.slots()

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::layout::Geometry;
 
 /// Version of the messages.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// The packet that notifies the draining daemon.
 pub const KICK: u8 = b'K';
 /// Longest packet, bytes. A longer one closes the connection.
@@ -46,6 +46,11 @@ pub enum Request {
     Proved {},
     /// Gives the attachment back; refused while its callers or frames are out.
     Detach {},
+    /// Waits until everything is sent that clients have submitted to the attached session so far.
+    Flush {
+        /// How long to wait, ms.
+        wait_ms: u64,
+    },
     /// Destroys the attached session, which this process owns and has stopped.
     Destroy {
         /// How long to wait for the last user, ms; `None` does not wait.
@@ -82,6 +87,11 @@ pub enum Response {
     Attached(Attached),
     /// Answer to `detach`.
     Detached {},
+    /// Answer to `flush`.
+    Flushed {
+        /// Frames that were sent while it waited.
+        frames_sent: u64,
+    },
     /// Answer to `destroy` and `abort`.
     Destroyed {
         /// The certificate, as in `GET /v1/sessions/{id}/certificate`.

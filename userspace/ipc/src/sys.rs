@@ -1,9 +1,11 @@
-//! The system calls of the gate that no crate offers whole: futexes, membarrier, clocks.
+//! The system calls that no crate offers whole: the gate's futexes, membarrier and clocks, the daemon's
+//! signals and BPF.
 
 use std::io;
 
 use crate::sync::{AtomicU64, Ordering};
 
+pub mod bpf;
 #[cfg(not(shuttle))]
 mod futex;
 

@@ -13,13 +13,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use onair_ipc::event::EventKind;
+use onair_ipc::fence::Fence;
 use onair_ipc::layout::Geometry;
 use onair_ipc::lender::{Found, Lender};
 use onair_ipc::mapping::{Access, Mapping};
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::slot::SlotReading;
-use onair_ipc::sync;
 
 const FRAMES: u32 = 6;
 const QUOTA: u32 = 4;
@@ -91,9 +91,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
     lender.reap(|_| credited += 1);
     lender.take_violation();
     assert!(lender.lent() <= lender.quota());
-    memory.arm_kick();
-    sync::heavy();
-    let users = memory.users();
+    let users = memory.users_at(&Fence::with_kicks(std::iter::once(&*memory)));
     assert!(users.len() <= onair_ipc::layout::SLOTS);
     let calls: u64 = users.iter().map(SlotReading::calls).sum();
     assert!(calls < u64::MAX / 2);

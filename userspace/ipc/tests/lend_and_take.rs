@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
 use onair_ipc::event::EventKind;
+use onair_ipc::fence::Fence;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{self, Geometry, OWN_SLOTS};
 use onair_ipc::lender::{Found, Lender, QuotaUsed};
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::Attached;
 use onair_ipc::meta::FrameMeta;
-use onair_ipc::{sync, sys};
+use onair_ipc::sys;
 
 const FRAMES: u32 = 6;
 
@@ -189,9 +190,8 @@ fn drain__last_caller_leaves__then_kicked_and_no_user() {
     let caller = std::thread::spawn(move || client.get(Deadline::Never));
     until("the caller is inside", || memory.users().len() == 1);
     memory.stop();
-    memory.arm_kick();
-    sync::heavy();
-    let inside = memory.users().len();
+    let fence = Fence::with_kicks(std::iter::once(&*memory));
+    let inside = memory.users_at(&fence).len();
     while memory.wake_some(64) {}
     assert_eq!(caller.join().unwrap(), Err(Refusal::Again));
     assert!(inside == 0 || is_kicked(&pair));
@@ -206,13 +206,13 @@ fn put__after_stop__then_works_and_kicks() {
     pair.lender.publish(2, &FrameMeta::default()).unwrap();
     let lease = pair.client.get(Deadline::Now).unwrap();
     pair.lender.memory().stop();
-    pair.lender.memory().arm_kick();
+    let _ = Fence::with_kicks(std::iter::once(&**pair.lender.memory()));
     pair.lender.settle(|_| ());
-    assert_eq!(pair.lender.lent(), 1, "held");
+    assert_eq!((pair.lender.lent(), pair.lender.returned()), (1, 0), "held");
     pair.client.put(lease).unwrap();
     assert!(is_kicked(&pair));
     pair.lender.settle(|_| ());
-    assert_eq!(pair.lender.lent(), 0);
+    assert_eq!((pair.lender.lent(), pair.lender.returned()), (0, 1));
 }
 
 #[test]

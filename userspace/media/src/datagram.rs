@@ -12,6 +12,7 @@ pub const HEADER_OCTETS: usize = ethernet::HEADER_OCTETS + ipv4::HEADER_OCTETS +
 /// Time to live of what we send.
 pub const TTL: u8 = 64;
 
+const ETHERTYPE_AT: usize = 12;
 const IPV4_AT: usize = ethernet::HEADER_OCTETS;
 const UDP_AT: usize = IPV4_AT + ipv4::HEADER_OCTETS;
 
@@ -41,10 +42,41 @@ pub struct Datagram<'a> {
 }
 
 impl<'a> Datagram<'a> {
+    /// Reads an Ethernet frame that carries what nearly all do: a whole UDP datagram over IPv4, with
+    /// nothing to object to. `None` for any other; [`Self::parse`] says what there is to object.
+    #[inline]
+    #[must_use]
+    pub fn of_frame(frame: &'a [u8]) -> Option<Self> {
+        let head: &[u8; HEADER_OCTETS] = frame.first_chunk()?;
+        let number = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+        let end = |address_at: usize, port_at: usize| {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|more| head[address_at + more]);
+            SocketAddrV4::new([a, b, c, d].into(), number(port_at))
+        };
+        let ip: &[u8; ipv4::HEADER_OCTETS] = head[IPV4_AT..UDP_AT].first_chunk()?;
+        let ip_octets = usize::from(number(IPV4_AT + 2));
+        let udp_octets = usize::from(number(UDP_AT + 4));
+        let is_plain = number(ETHERTYPE_AT) == ETHERTYPE_IPV4
+            && ipv4::is_plain(ip)
+            && ip[9] == PROTOCOL_UDP
+            && IPV4_AT + ip_octets <= frame.len()
+            && udp::HEADER_OCTETS <= udp_octets
+            && ipv4::HEADER_OCTETS + udp_octets <= ip_octets;
+        if !is_plain {
+            return None;
+        }
+        Some(Self {
+            source: end(IPV4_AT + 12, UDP_AT),
+            destination: end(IPV4_AT + 16, UDP_AT + 2),
+            payload: frame.get(HEADER_OCTETS..UDP_AT + udp_octets)?,
+        })
+    }
+
     /// Reads an IPv4 packet.
     ///
     /// # Errors
     /// [`DatagramReject`], the first reason that applies.
+    #[inline]
     pub fn parse(packet: &'a [u8]) -> Result<Self, DatagramReject> {
         let (ip, rest) = Ipv4Header::parse(packet)?;
         if ip.protocol != PROTOCOL_UDP {
@@ -132,9 +164,58 @@ mod tests {
             (flow().source, flow().destination)
         );
         assert_eq!(datagram.payload, [1, 2, 3]);
+        assert_eq!(Datagram::of_frame(&frame), Some(datagram));
+    }
+
+    /// What the parsers of each layer make of a frame, one after the other.
+    fn layer_by_layer(frame: &[u8]) -> Option<Datagram<'_>> {
+        let (ethernet, packet) = EthernetHeader::parse(frame).ok()?;
+        (ethernet.ethertype == ETHERTYPE_IPV4)
+            .then(|| Datagram::parse(packet).ok())
+            .flatten()
+    }
+
+    #[test]
+    fn of_frame__each_octet_of_the_headers_at_each_value__then_what_the_layers_say() {
+        let mut plain = flow().to_octets(1, 32).to_vec();
+        plain.extend([0x55; 32]);
+        let lengths = [0, 13, 14, 33, 34, 41, 42, 43, 73, 74, 75, 94];
+        for (at, value) in (0..HEADER_OCTETS).flat_map(|at| (0..=u8::MAX).map(move |it| (at, it))) {
+            for (octets, mended) in lengths.iter().flat_map(|it| [(*it, false), (*it, true)]) {
+                let mut frame = plain.clone();
+                frame[at] = value;
+                if mended {
+                    frame[IPV4_AT + 10..IPV4_AT + 12].fill(0);
+                    let sum = ipv4::checksum(&frame[IPV4_AT..UDP_AT]);
+                    frame[IPV4_AT + 10..IPV4_AT + 12].copy_from_slice(&sum.to_be_bytes());
+                }
+                frame.resize(octets, 0);
+                let found = Datagram::of_frame(&frame);
+                assert_eq!(
+                    found,
+                    layer_by_layer(&frame),
+                    "octet {at} is {value}, of {octets}"
+                );
+            }
+        }
     }
 
     proptest! {
+        #[test]
+        fn of_frame__any_headers__then_what_the_layers_say(
+            changes in prop::collection::vec((0usize..HEADER_OCTETS, any::<u8>()), 0..4),
+        ) {
+            let mut frame = flow().to_octets(1, 32).to_vec();
+            frame.extend([0x55; 52]);
+            for (at, value) in changes {
+                frame[at] = value;
+            }
+            frame[IPV4_AT + 10..IPV4_AT + 12].fill(0);
+            let sum = ipv4::checksum(&frame[IPV4_AT..UDP_AT]);
+            frame[IPV4_AT + 10..IPV4_AT + 12].copy_from_slice(&sum.to_be_bytes());
+            prop_assert_eq!(Datagram::of_frame(&frame), layer_by_layer(&frame));
+        }
+
         #[test]
         fn datagram__any_bytes__then_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
             let _ = Datagram::parse(&bytes);

@@ -68,6 +68,7 @@ impl EthernetHeader {
     ///
     /// # Errors
     /// [`TruncatedFrame`] when there are not 14 octets.
+    #[inline]
     pub fn parse(frame: &[u8]) -> Result<(Self, &[u8]), TruncatedFrame> {
         let parts = || {
             let header = Self {

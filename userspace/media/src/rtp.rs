@@ -1,6 +1,6 @@
 //! RTP fixed headers (RFC 3550 §5.1).
 
-use crate::bytes::{u16_at, u32_at};
+use crate::bytes::u16_at;
 
 /// Octets of a header without contributing sources and without extension.
 pub const HEADER_OCTETS: usize = 12;
@@ -42,12 +42,21 @@ impl RtpHeader {
     ///
     /// # Errors
     /// [`RtpReject`], the first reason that applies.
+    #[inline]
     pub fn parse(packet: &[u8]) -> Result<(Self, &[u8]), RtpReject> {
         let first = *packet.first().ok_or(RtpReject::Truncated)?;
         if first >> 6 != VERSION {
             return Err(RtpReject::Version(first >> 6));
         }
-        let (header, contributing) = Self::fixed(packet).ok_or(RtpReject::Truncated)?;
+        let (octets, rest) = packet
+            .split_first_chunk::<HEADER_OCTETS>()
+            .ok_or(RtpReject::Truncated)?;
+        let header = Self::fixed(octets);
+        if first == VERSION << 6 {
+            // Nearly always: nothing but the header and the payload.
+            return Ok((header, rest));
+        }
+        let contributing = usize::from(first & 0x0f);
         let mut start = HEADER_OCTETS + contributing * 4;
         if first & 0x10 != 0 {
             // RFC 3550 §5.3.1: 16 bits of profile, then a length in 32-bit words.
@@ -66,16 +75,16 @@ impl RtpHeader {
         }
     }
 
-    fn fixed(packet: &[u8]) -> Option<(Self, usize)> {
-        let second = *packet.get(1)?;
-        let header = Self {
+    #[inline]
+    fn fixed(octets: &[u8; HEADER_OCTETS]) -> Self {
+        let &[_, second, a, b, c, d, e, f, g, h, i, j] = octets;
+        Self {
             marker: second & 0x80 != 0,
             payload_type: second & 0x7f,
-            sequence: u16_at(packet, 2)?,
-            timestamp: u32_at(packet, 4)?,
-            ssrc: u32_at(packet, 8)?,
-        };
-        Some((header, usize::from(packet[0] & 0x0f)))
+            sequence: u16::from_be_bytes([a, b]),
+            timestamp: u32::from_be_bytes([c, d, e, f]),
+            ssrc: u32::from_be_bytes([g, h, i, j]),
+        }
     }
 
     /// The header as octets: no contributing sources, no extension, no padding.
@@ -92,6 +101,7 @@ impl RtpHeader {
 }
 
 /// Whether timestamp `a` is after `b`: less than half of the circle ahead of it.
+#[inline]
 #[must_use]
 pub const fn timestamp_after(a: u32, b: u32) -> bool {
     a.wrapping_sub(b).cast_signed() > 0

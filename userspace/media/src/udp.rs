@@ -32,6 +32,7 @@ impl UdpHeader {
     ///
     /// # Errors
     /// [`UdpReject`] when it is cut off or its length is impossible.
+    #[inline]
     pub fn parse(packet: &[u8]) -> Result<(Self, &[u8]), UdpReject> {
         let fields = || {
             Some((

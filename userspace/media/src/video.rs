@@ -75,6 +75,23 @@ impl Depth {
             Self::Ten => 5,
         }
     }
+
+    /// Whole pgroups in so many octets. Each depth divides by a number that the compiler knows.
+    #[inline]
+    #[must_use]
+    pub const fn pgroups(self, octets: usize) -> usize {
+        match self {
+            Self::Eight => octets / 4,
+            Self::Ten => octets / 5,
+        }
+    }
+
+    /// Whether so many octets are whole pgroups.
+    #[inline]
+    #[must_use]
+    pub const fn is_whole(self, octets: usize) -> bool {
+        self.pgroups(octets) * self.pgroup_octets() == octets
+    }
 }
 
 impl TryFrom<u8> for Depth {

@@ -39,24 +39,24 @@ pub(crate) enum Known {
 pub(crate) enum Limit {
     /// Of files.
     Files,
-    /// Of links, one a site.
-    Links,
+    /// Of sites.
+    Sites,
 }
 
 /// Links by file.
 pub(crate) struct Attached<Link> {
     files: HashMap<FileKey, Entry<Link>>,
     max_files: usize,
-    max_links: usize,
+    max_sites: usize,
     turn: u64,
 }
 
 impl<Link> Attached<Link> {
-    pub(crate) fn new(max_files: usize, max_links: usize) -> Self {
+    pub(crate) fn new(max_files: usize, max_sites: usize) -> Self {
         Self {
             files: HashMap::new(),
             max_files,
-            max_links,
+            max_sites,
             turn: 0,
         }
     }
@@ -82,23 +82,23 @@ impl<Link> Attached<Link> {
             .files
             .iter()
             .filter(|(_, entry)| Arc::strong_count(&entry.held) == 1)
-            .map(|(&key, entry)| (entry.used_at, key, entry.links.len()))
+            .map(|(&key, entry)| (entry.used_at, key, entry.sites.len()))
             .collect();
         idle.sort_unstable();
-        let (mut files, mut links) = (self.file_count(), self.link_count());
+        let (mut files, mut watched) = (self.file_count(), self.site_count());
         let mut leaving = Vec::new();
         let mut idle = idle.into_iter();
-        while files >= self.max_files || links + sites > self.max_links {
+        while files >= self.max_files || watched + sites > self.max_sites {
             let limit = if files >= self.max_files {
                 Limit::Files
             } else {
-                Limit::Links
+                Limit::Sites
             };
             // Nothing is dropped for a file that does not fit anyway.
             let (_, key, count) = idle.next().ok_or(limit)?;
             leaving.push(key);
             files -= 1;
-            links -= count;
+            watched -= count;
         }
         Ok(leaving
             .into_iter()
@@ -145,14 +145,19 @@ impl<Link> Attached<Link> {
         self.max_files
     }
 
-    pub(crate) fn max_links(&self) -> usize {
-        self.max_links
+    pub(crate) fn max_sites(&self) -> usize {
+        self.max_sites
     }
 
     pub(crate) fn file_count(&self) -> usize {
         self.files.len()
     }
 
+    pub(crate) fn site_count(&self) -> usize {
+        self.files.values().map(|entry| entry.sites.len()).sum()
+    }
+
+    #[cfg(test)]
     pub(crate) fn link_count(&self) -> usize {
         self.files.values().map(|entry| entry.links.len()).sum()
     }
@@ -209,7 +214,7 @@ mod tests {
     fn make_room__more_sites_than_places__then_refused_and_nothing_dropped() {
         let (mut table, holds) = filled();
         drop(holds);
-        assert_eq!(table.make_room(7), Err(Limit::Links));
+        assert_eq!(table.make_room(7), Err(Limit::Sites));
         assert_eq!(table.link_count(), 6);
         assert_eq!(table.make_room(4).map(|links| links.len()), Ok(4));
     }

@@ -12,9 +12,11 @@ pub struct ProbeConfig {
     pub max_attachments: u32,
     /// Client files that are watched at the same time.
     pub max_files: usize,
-    /// Sites that are watched at the same time, over all files. Each holds a descriptor and makes
-    /// the end of this process about 0.1 s slower.
+    /// Sites that are watched at the same time, over all files. Without `shared_links` each holds a
+    /// descriptor and makes the end of this process about 0.1 s slower.
     pub max_site_links: usize,
+    /// Whether a file's sites share a link for each kind, where the kernel can (Linux 6.6).
+    pub shared_links: bool,
     /// Longest time that arming a client may take.
     pub arm_deadline: Duration,
     /// Longest time that reading one client's sites may take; the caller waits for it.
@@ -36,6 +38,7 @@ impl ProbeConfig {
             max_attachments: 4096,
             max_files: 64,
             max_site_links: 256,
+            shared_links: true,
             arm_deadline: Duration::from_secs(5),
             sight_deadline: Duration::from_millis(250),
             slow: Duration::from_secs(1),

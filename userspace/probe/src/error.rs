@@ -6,10 +6,26 @@ use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
 use onair_ebpf::process::SurveyError;
-use onair_ebpf::sites::SiteError;
 
 /// What the least privileged process needs that can still watch clients of any user.
 const CAPABILITIES: &str = "CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
+
+/// Why a file's sites cannot share a link: each gets one of its own then.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unlinked {
+    #[error("the BPF object cannot be parsed")]
+    Object(#[from] aya_obj::ParseError),
+    #[error("the kernel's types cannot be read")]
+    Types(#[from] aya_obj::btf::BtfError),
+    #[error("the kernel's types do not fit")]
+    Relocated(#[from] aya_obj::btf::BtfRelocationError),
+    #[error("the maps do not fit")]
+    Linked(#[from] aya_obj::relocation::EbpfRelocationError),
+    #[error("the BPF object has no program {0}")]
+    Program(&'static str),
+    #[error("the kernel refuses it (it is there from Linux 6.6 on)")]
+    Refused(#[from] io::Error),
+}
 
 /// An operation of the probe that failed.
 #[derive(Debug, thiserror::Error)]
@@ -71,51 +87,9 @@ pub enum ProbeError {
     /// This process cannot watch itself, so it could not prove that it watches others.
     #[error("the daemon's own probe sites cannot be armed: was the binary stripped of its notes?")]
     OwnSites(#[source] Box<ProbeError>),
-    /// The process is gone, or has no address space any more.
-    #[error("process {pid} has ended")]
-    Gone {
-        /// As asked for.
-        pid: u32,
-    },
-    /// None of the files that the process executes has probe sites.
-    #[error(
-        "process {pid} executes no file with onair probe sites: \
-         is it linked with the onair library of this release?"
-    )]
-    NoSites {
-        /// As asked for.
-        pid: u32,
-    },
-    /// /proc could not be read.
-    #[error("{path} cannot be read")]
-    Process {
-        /// Under /proc.
-        path: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The process maps more files than any program does.
-    #[error("process {pid} has more than {limit} {what}")]
-    TooLarge {
-        /// As asked for.
-        pid: u32,
-        /// Of what.
-        what: &'static str,
-        /// Ours.
-        limit: usize,
-    },
-    /// A file of the process cannot be watched.
-    #[error("{path}, which process {pid} executes, cannot be watched")]
-    File {
-        /// As asked for.
-        pid: u32,
-        /// As the process maps it.
-        path: String,
-        /// Why.
-        #[source]
-        source: SiteError,
-    },
+    /// The process cannot be watched.
+    #[error(transparent)]
+    Process(SurveyError),
     /// The file's sites moved since it was first watched.
     #[error(
         "{path} was overwritten in place while it was watched: restart its processes, \
@@ -142,7 +116,7 @@ pub enum ProbeError {
         offset: u64,
         /// Why.
         #[source]
-        source: Box<ProgramError>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Not done in time.
     #[error(
@@ -225,18 +199,22 @@ impl ProbeError {
 impl From<SurveyError> for ProbeError {
     fn from(error: SurveyError) -> Self {
         match error {
-            SurveyError::Gone { pid } => Self::Gone { pid },
-            SurveyError::NoSites { pid } => Self::NoSites { pid },
-            SurveyError::TooLarge { pid, what, limit } => Self::TooLarge { pid, what, limit },
-            SurveyError::File { pid, path, source } => Self::File { pid, path, source },
             SurveyError::Read { path, source } => {
-                classify(format!("reading {path}"), source, |source| Self::Process {
-                    path,
-                    source,
+                classify(format!("reading {path}"), source, |source| {
+                    Self::Process(SurveyError::Read { path, source })
                 })
             }
+            other => Self::Process(other),
         }
     }
+}
+
+/// An error with all that it came from.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| {
+        format!("{text}: {source}")
+    })
 }
 
 /// Tells want of privilege from all else.

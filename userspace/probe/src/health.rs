@@ -23,8 +23,10 @@ pub struct Health {
     pub programs: usize,
     /// Sites that are watched.
     pub links: usize,
-    /// Sites that are being let go in the background.
+    /// Links that are being let go in the background.
     pub detaching: usize,
+    /// Whether the sites of a file share a link for each kind (`uprobe.multi`), not one each.
+    pub shared_links: bool,
     /// Files that are watched.
     pub files: usize,
     /// Threads that are blocked, over all sessions.
@@ -45,6 +47,7 @@ impl Health {
             programs: 0,
             links: 0,
             detaching: 0,
+            shared_links: false,
             files: 0,
             waiters: 0,
             stats: Vec::new(),

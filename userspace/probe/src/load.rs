@@ -10,6 +10,7 @@ use onair_ebpf::process::own_pid_namespace;
 use crate::config::ProbeConfig;
 use crate::error::{ProbeError, classify};
 use crate::maps::Maps;
+use crate::multi::Multi;
 
 /// Programs that are loaded: two for the sites, two on tracepoints.
 pub(crate) const PROGRAM_COUNT: usize = names::PROGRAMS.len();
@@ -17,6 +18,8 @@ pub(crate) const PROGRAM_COUNT: usize = names::PROGRAMS.len();
 /// What came out of the loading: the owner of programs and links, and the maps.
 pub(crate) struct Loaded {
     pub(crate) ebpf: Ebpf,
+    /// The programs of the sites, unless they are in `ebpf`.
+    pub(crate) multi: Option<Multi>,
     pub(crate) maps: Maps,
     pub(crate) events: Map,
 }
@@ -48,9 +51,20 @@ pub(crate) fn load(config: &ProbeConfig) -> Result<Loaded, ProbeError> {
             })
         })?;
 
-    for name in [names::WAIT_BEGIN, names::WAIT_END] {
-        let program = site_program(&mut ebpf, name)?;
-        program.load().map_err(program_error(name))?;
+    let multi = match config.shared_links.then(|| Multi::load(&ebpf)) {
+        Some(Ok(multi)) => Some(multi),
+        Some(Err(error)) => {
+            let reason = crate::error::chain(&error);
+            tracing::info!(reason, "each probe site gets a link of its own");
+            None
+        }
+        None => None,
+    };
+    if multi.is_none() {
+        for name in [names::WAIT_BEGIN, names::WAIT_END] {
+            let program = site_program(&mut ebpf, name)?;
+            program.load().map_err(program_error(name))?;
+        }
     }
     for (name, tracepoint) in [
         (names::ON_EXIT, names::TRACEPOINT_EXIT),
@@ -67,7 +81,12 @@ pub(crate) fn load(config: &ProbeConfig) -> Result<Loaded, ProbeError> {
     let events = ebpf.take_map(names::EVENTS).ok_or(ProbeError::Object {
         name: names::EVENTS,
     })?;
-    Ok(Loaded { ebpf, maps, events })
+    Ok(Loaded {
+        ebpf,
+        multi,
+        maps,
+        events,
+    })
 }
 
 /// The program of a site.

@@ -1,11 +1,13 @@
 //! The handle through which the daemon uses the probe.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use aya::maps::{MapData, MapError, RingBuf};
 use onair_ebpf::layout::Stat;
 use onair_ebpf::names;
+use onair_ebpf::process::SurveyError;
 use tokio::sync::oneshot;
 
 use crate::arm::{Armed, Step, arm};
@@ -42,7 +44,7 @@ struct Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // Nobody waits for the end; it has ended already if it was closed.
-        let _ = self.kernel.send(Command::Close(oneshot::channel().0));
+        let _ = self.kernel.send(Command::Close(Box::new(|| {})));
     }
 }
 
@@ -76,6 +78,7 @@ impl Probe {
         let status = Arc::new(Status::default());
         let kernel = kernel::start(
             loaded.ebpf,
+            loaded.multi,
             config.max_files,
             config.max_site_links,
             Arc::clone(&status),
@@ -122,7 +125,9 @@ impl Probe {
                 .recv()
                 .unwrap_or(Err(ProbeError::Closed))
                 .map_err(|error| match error {
-                    ProbeError::NoSites { .. } => ProbeError::OwnSites(Box::new(error)),
+                    ProbeError::Process(SurveyError::NoSites { .. }) => {
+                        ProbeError::OwnSites(Box::new(error))
+                    }
                     error => error,
                 })?;
         locked(&self.shared.own).armed = Some(armed);
@@ -138,7 +143,7 @@ impl Probe {
     ///
     /// # Errors
     /// [`ProbeError::Deadline`] when the look at the process or the attaching did not return in
-    /// time, [`ProbeError::NoSites`], [`ProbeError::Gone`], [`ProbeError::Full`], and others as
+    /// time, [`ProbeError::Process`], [`ProbeError::Full`], and others as
     /// their messages say.
     pub async fn arm(&self, pid: u32) -> Result<Armed, ProbeError> {
         let (reply, answer) = oneshot::channel();
@@ -236,9 +241,14 @@ impl Probe {
     pub fn state(&self) -> State {
         let shared = &*self.shared;
         let counts = shared.status.get();
-        let unloaded = (counts.programs < PROGRAM_COUNT).then(|| "the probe is closed".to_owned());
+        let died = |message| format!("its thread panicked ({message}): restart the daemon");
+        let unloaded =
+            || (counts.programs < PROGRAM_COUNT).then(|| "the probe is closed".to_owned());
+        let unloaded = counts.panic.map(died).or_else(unloaded);
         let own = locked(&shared.own).blind.clone();
-        let unreadable = || self.stats().err().map(|e| unreadable(names::STATS, &e));
+        // One of them stands for all: it is one array, read with one system call each.
+        let stat = || self.shared.maps.stat(Stat::Begin);
+        let unreadable = || stat().err().map(|e| unreadable(names::STATS, &e));
         let slow = || {
             let (path, since) = counts.doing.as_ref()?;
             let took = since.elapsed();
@@ -282,12 +292,20 @@ impl Probe {
             programs: counts.programs,
             links: counts.links,
             detaching: counts.detaching,
+            shared_links: counts.shared_links,
             files: counts.files,
             waiters: waiters.unwrap_or_default(),
             ring_overruns: maps.stat(Stat::RingFull).unwrap_or_default(),
             stats: self.stats().unwrap_or_default(),
             lost: lost.unwrap_or_default(),
         }
+    }
+
+    /// Has the thread that owns the programs do something between two commands. If it panics, the thread
+    /// dies of it, and the probe is blind.
+    pub fn on_its_thread(&self, errand: impl FnOnce() + Send + 'static) {
+        // A probe that is closed has no thread.
+        let _ = self.shared.kernel.send(Command::Run(Box::new(errand)));
     }
 
     /// The ring of events; `None` after the first call, there is one reader.
@@ -305,16 +323,46 @@ impl Probe {
             .unwrap_or_default()
     }
 
-    /// Detaches everything and unloads the programs; returns when the kernel has let go, about
-    /// 0.1 s a site. Afterwards arming fails and the self-test is blind. Without it the kernel does
-    /// the same at the end of the process.
+    /// Detaches everything and unloads the programs; returns when the kernel has let go, after some
+    /// 0.05 s (without shared links 0.1 s a site). Afterwards arming fails and the self-test is blind.
+    /// Without it the kernel does the same at the end of the process.
     pub async fn close(&self) {
-        locked(&self.shared.own).armed = None;
         let (reply, done) = oneshot::channel();
-        if self.shared.kernel.send(Command::Close(reply)).is_ok() {
-            // Closed by somebody else meanwhile.
-            let _ = done.await;
-        }
+        self.unload(move || {
+            // Nobody may wait any more.
+            let _ = reply.send(());
+        });
+        // Closed by somebody else meanwhile.
+        let _ = done.await;
+    }
+
+    /// As [`Self::close`], without waiting.
+    pub fn begin_close(&self) -> Closing {
+        let (reply, done) = channel();
+        self.unload(move || {
+            // Nobody may wait any more.
+            let _ = reply.send(());
+        });
+        Closing(done)
+    }
+
+    fn unload(&self, done: impl FnOnce() + Send + 'static) {
+        locked(&self.shared.own).armed = None;
+        // Without the thread `done` is dropped, and whoever waits sees that.
+        let _ = self.shared.kernel.send(Command::Close(Box::new(done)));
+    }
+}
+
+/// A probe that the kernel lets go of.
+#[derive(Debug)]
+pub struct Closing(Receiver<()>);
+
+impl Closing {
+    /// Waits for it. Whether it has by `deadline`; if not, it goes on.
+    pub fn wait(self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Without its thread it was closed before.
+        self.0.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
     }
 }
 

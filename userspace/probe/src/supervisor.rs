@@ -225,6 +225,8 @@ impl Drop for Done {
 mod tests {
     use std::sync::{Condvar, Mutex, PoisonError};
 
+    use onair_ebpf::process::SurveyError;
+
     use super::*;
 
     /// Processes below 1000 hang until they are let go.
@@ -255,7 +257,7 @@ mod tests {
                     step.set(1);
                     gate.pass();
                 }
-                Err(ProbeError::NoSites { pid })
+                Err(ProbeError::Process(SurveyError::NoSites { pid }))
             }
         };
         (Supervisor::start(Arc::new(work), limit).unwrap(), gate)
@@ -287,7 +289,10 @@ mod tests {
             }
             let other = ask(&supervisor, 1000).recv().unwrap();
             assert!(
-                matches!(other, Err(ProbeError::NoSites { pid: 1000 })),
+                matches!(
+                    other,
+                    Err(ProbeError::Process(SurveyError::NoSites { pid: 1000 }))
+                ),
                 "{other:?}"
             );
         }

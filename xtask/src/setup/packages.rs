@@ -46,9 +46,29 @@ pub(crate) const PACKAGES: &[Package] = &[
         "tests: memory that is lost or used wrongly, where DPDK is not needed",
     ),
     package("tshark", "tests: a reader of packets that is not ours"),
+    package(
+        "wireshark-common",
+        "tests: capinfos, which counts the packets of a recording",
+    ),
+    package(
+        "ffmpeg",
+        "tests: a reader of recorded video that is not ours",
+    ),
+    package("mount", "tests: file systems of a test's own"),
+    package(
+        "e2fsprogs",
+        "tests: a disk of a test's own, which hangs or fails",
+    ),
+    package(
+        "dpdk-dev",
+        "bench: dpdk-testpmd, beside which packets are counted",
+    ),
     package("gstreamer1.0-tools", "tests: a sender that is not ours"),
     package("gstreamer1.0-plugins-base", "tests: videotestsrc"),
-    package("gstreamer1.0-plugins-good", "tests: rtpvrawpay, udpsink"),
+    package(
+        "gstreamer1.0-plugins-good",
+        "tests, bench: udpsrc, rtpvrawdepay and back",
+    ),
 ];
 
 #[cfg(test)]

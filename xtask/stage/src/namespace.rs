@@ -1,7 +1,6 @@
 //! Network namespaces, and the cables in them.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -88,14 +87,20 @@ pub(crate) fn remove(_folder: &Folder, name: &str) -> Result<()> {
 /// Removes the folder of the names, when we made it and nobody else uses it.
 pub(crate) fn remove_root(folder: &Folder) -> Result<()> {
     let mark = root_is_ours(folder);
-    match fs::remove_file(&mark) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("removing {}", mark.display())),
-    }
-    if !Path::new(ROOT).exists() || fs::read_dir(ROOT)?.next().is_some() {
+    if !mark.exists() {
         return Ok(());
     }
+    if Path::new(ROOT).exists() {
+        if fs::read_dir(ROOT)?.next().is_some() {
+            // Another run's, which will need the mark.
+            return Ok(());
+        }
+        remove_empty_root()?;
+    }
+    fs::remove_file(&mark).with_context(|| format!("removing {}", mark.display()))
+}
+
+fn remove_empty_root() -> Result<()> {
     // ip-netns(8) mounts the folder on itself.
     while unmount(ROOT, UnmountFlags::DETACH).is_ok() {}
     fs::remove_dir(ROOT).with_context(|| format!("removing {ROOT}"))

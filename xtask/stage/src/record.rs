@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::disk;
 use crate::hugepages::Hugepages;
 use crate::namespace;
 use crate::process::ProcessId;
@@ -30,6 +31,8 @@ pub(crate) enum Thing {
     Namespace(String),
     /// A folder and all that is in it.
     Directory(PathBuf),
+    /// A file system, by where it is mounted.
+    Mount(PathBuf),
     /// A cgroup, by its folder.
     Cgroup(PathBuf),
     /// Hugepages that were added.
@@ -49,6 +52,7 @@ impl Thing {
                 }
                 _ => Ok(()),
             },
+            Self::Mount(place) => disk::undo(place),
             Self::Cgroup(path) => remove_cgroup(path),
             Self::Hugepages(added) => added.give_back(),
             Self::Sysctl(changed) => changed.restore(),
@@ -61,6 +65,7 @@ impl std::fmt::Display for Thing {
         match self {
             Self::Namespace(name) => write!(f, "network namespace {name}"),
             Self::Directory(path) => write!(f, "folder {}", path.display()),
+            Self::Mount(place) => write!(f, "file system on {}", place.display()),
             Self::Cgroup(path) => write!(f, "cgroup {}", path.display()),
             Self::Hugepages(added) => write!(f, "{added}"),
             Self::Sysctl(changed) => write!(f, "{changed}"),
@@ -187,7 +192,7 @@ impl Others {
                         others.names.extend(name);
                     }
                     Thing::Hugepages(pages) => others.hugepages += pages.given(),
-                    Thing::Cgroup(_) | Thing::Sysctl(_) => {}
+                    Thing::Mount(_) | Thing::Cgroup(_) | Thing::Sysctl(_) => {}
                 }
             }
         }

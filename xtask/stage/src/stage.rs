@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::cgroup::MemoryLimit;
+use crate::disk::{self, Disk};
 use crate::hugepages::Hugepages;
 use crate::interrupt::{Guard, guard};
 use crate::leftovers::{take_down, take_down_leftovers};
@@ -135,6 +136,32 @@ impl Stage {
         let folder = limit.folder().to_owned();
         self.put_up(Thing::Cgroup(folder), |_| limit.put_up(bytes))?;
         Ok(limit)
+    }
+
+    /// A file system in memory, of `bytes`, in a folder `name` of this run's.
+    ///
+    /// # Errors
+    /// What mount(8) fails with.
+    pub fn tmpfs(&self, name: &str, bytes: u64) -> Result<PathBuf> {
+        let place = self.directory.join(name);
+        self.put_up(Thing::Mount(place.clone()), |_| disk::tmpfs(&place, bytes))?;
+        Ok(place)
+    }
+
+    /// A disk of `bytes` with an ext4 on it, in a folder `name` of this run's. It is a file in
+    /// `backing`, which has to have space only for what is written to it.
+    ///
+    /// # Errors
+    /// What mkfs.ext4(8) and mount(8) fail with.
+    pub fn disk(&self, name: &str, backing: &Path, bytes: u64) -> Result<Disk> {
+        let place = self.directory.join(name);
+        let image = backing.join(format!("{name}.image"));
+        let mut disk = None;
+        self.put_up(Thing::Mount(place.clone()), |_| {
+            disk = Some(disk::ext4(&place, &image, bytes)?);
+            Ok(())
+        })?;
+        disk.context("it was just mounted")
     }
 
     /// Raises the kernel's setting `name` (in dots) to `least`, if it is lower.

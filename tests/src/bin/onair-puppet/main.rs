@@ -79,8 +79,8 @@ impl Puppet {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         Ok(match word {
             "attach" | "create" | "use" | "stop" | "start" | "pulse" | "is-stopped"
-            | "is-ending" | "wait-started" | "poll" | "detach" | "destroy" | "destroy-wait"
-            | "abort" | "drop" => self.session_command(word, rest)?,
+            | "is-ending" | "wait-started" | "poll" | "flush" | "detach" | "destroy"
+            | "destroy-wait" | "abort" | "drop" => self.session_command(word, rest)?,
             "get" | "hold" | "put" | "put-again" | "put-into" | "put-all" | "drain" | "submit"
             | "forget" | "look" => self.frame_command(word, rest)?,
             "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch"

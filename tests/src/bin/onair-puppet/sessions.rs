@@ -46,6 +46,10 @@ impl Puppet {
             "poll" => self.session()?.event_poll(timeout(rest)?).map(|event| {
                 json!({ "kind": format!("{:?}", event.kind), "argument": event.argument, "sequence": event.sequence })
             }),
+            "flush" => {
+                let wait = Duration::from_millis(rest.parse()?);
+                self.session()?.flush(wait).map(|frames| json!({ "frames": frames }))
+            }
             "detach" => self.session()?.detach().map(|()| Value::Null),
             "abort" => certificate(self.session()?.abort()),
             "destroy" => certificate(self.session()?.destroy()),

@@ -18,7 +18,7 @@ const ALGORITHM: &str = "sha256:";
 /// `serde_json` writes them. Every other field counts, also one that this program does not know.
 #[must_use]
 pub fn of(document: &Value) -> String {
-    let mut text = String::new();
+    let mut text = Vec::new();
     canonical(document, true, &mut text);
     let mut digest = String::from(ALGORITHM);
     for octet in Sha256::digest(&text) {
@@ -28,7 +28,7 @@ pub fn of(document: &Value) -> String {
     digest
 }
 
-fn canonical(value: &Value, is_whole: bool, text: &mut String) {
+fn canonical(value: &Value, is_whole: bool, text: &mut Vec<u8>) {
     match value {
         Value::Object(fields) => {
             let mut sorted: Vec<_> = fields
@@ -36,29 +36,33 @@ fn canonical(value: &Value, is_whole: bool, text: &mut String) {
                 .filter(|(name, _)| !is_whole || name.as_str() != FIELD)
                 .collect();
             sorted.sort_unstable_by_key(|(name, _)| name.as_str());
-            text.push('{');
+            text.push(b'{');
             for (at, (name, value)) in sorted.into_iter().enumerate() {
                 if at > 0 {
-                    text.push(',');
+                    text.push(b',');
                 }
-                *text += &Value::from(name.as_str()).to_string();
-                text.push(':');
+                written(name, text);
+                text.push(b':');
                 canonical(value, false, text);
             }
-            text.push('}');
+            text.push(b'}');
         }
         Value::Array(items) => {
-            text.push('[');
+            text.push(b'[');
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
-                    text.push(',');
+                    text.push(b',');
                 }
                 canonical(item, false, text);
             }
-            text.push(']');
+            text.push(b']');
         }
-        scalar => *text += &scalar.to_string(),
+        scalar => written(scalar, text),
     }
+}
+
+fn written(value: &impl serde::Serialize, text: &mut Vec<u8>) {
+    serde_json::to_writer(text, value).expect("neither memory nor text fails to be written");
 }
 
 impl Certificate {

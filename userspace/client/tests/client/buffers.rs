@@ -2,6 +2,8 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use std::time::Duration;
+
 use onair::{Buffer, Error, EventKind, Session, Status, Timeout};
 use onair_ipc::meta::{FrameMeta, MissingRange};
 
@@ -131,6 +133,28 @@ fn send__filled_and_submitted__then_sent_in_order_and_dropped_ones_are_not() {
     let mut bytes = [0; FRAME_BYTES as usize];
     world.members[0].frames.read(1, 0, &mut bytes);
     assert_eq!(bytes, [2; FRAME_BYTES as usize]);
+}
+
+#[test]
+fn flush__asked__then_all_sent_not_yet_or_refused_and_the_session_goes_on() {
+    let fake = Fake::sending();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    fake.publish(0, 0);
+    fake.publish(1, 0);
+    session
+        .buffer_get_mut(Timeout::NOW)
+        .unwrap()
+        .submit()
+        .unwrap();
+    let late = session.flush(Duration::ZERO).unwrap_err();
+    assert!(matches!(late, Error::TimedOut), "{late}");
+    assert_eq!(session.flush(Duration::from_secs(30)).unwrap(), 1);
+    fake.world().refuses = Some("frames_dropped");
+    let dropped = session.flush(Duration::from_secs(30)).unwrap_err();
+    assert_eq!(dropped.errno(), rustix::io::Errno::CANCELED.raw_os_error());
+    fake.world().refuses = None;
+    let mut next = session.buffer_get_mut(Timeout::NOW).unwrap();
+    next.fill(1);
 }
 
 #[test]

@@ -9,13 +9,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use onair_ipc::event::EventKind;
+use onair_ipc::fence::Fence;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{self, Geometry};
 use onair_ipc::lender::{Lender, Revoked};
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::{Attached, KICK, MAX_PACKET, PROTOCOL, Refused, Request, Response};
 use onair_ipc::meta::FrameMeta;
-use onair_ipc::sync;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketAddrUnix, SocketFlags, SocketType,
@@ -206,13 +206,14 @@ impl World {
 
     /// Whether nobody is inside and nothing is lent, after a stop.
     fn is_unused(&mut self) -> bool {
+        let fence = Fence::with_kicks(self.members.iter().map(|it| &**it.lender.memory()));
         for member in 0..self.members.len() {
-            self.members[member].lender.memory().arm_kick();
             self.reap(member);
             self.members[member].lender.settle(|_| ());
         }
-        sync::heavy();
-        self.users() == 0 && self.members.iter().all(|member| member.lender.lent() == 0)
+        let users = |member: &Member| member.lender.memory().users_at(&fence).len();
+        self.members.iter().map(users).sum::<usize>() == 0
+            && self.members.iter().all(|member| member.lender.lent() == 0)
     }
 }
 
@@ -298,6 +299,17 @@ fn answer(shared: &Shared, request: Request, me: &mut Option<usize>) -> (Respons
             assert_eq!(member.lender.memory().held(), [], "checked by the client");
             assert_eq!(member.lender.memory().users(), [], "checked by the client");
             Response::Detached {}
+        }
+        Request::Flush { wait_ms: 0 } => refuse("deadline_passed"),
+        Request::Flush { .. } => {
+            let me = me.expect("attached");
+            if world.members[me].is_evicted {
+                return (refuse("stale_session"), vec![]);
+            }
+            world.reap(me);
+            Response::Flushed {
+                frames_sent: world.submitted.len() as u64,
+            }
         }
         Request::Abort {} => {
             for at in 0..world.members.len() {

@@ -5,6 +5,7 @@
 
 mod attach;
 mod buffers;
+mod draining;
 mod ending;
 mod event_fd;
 mod evicted;

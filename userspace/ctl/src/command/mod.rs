@@ -8,6 +8,7 @@ pub(crate) mod dry_run;
 pub(crate) mod events;
 pub(crate) mod evict;
 pub(crate) mod health;
+pub(crate) mod record;
 pub(crate) mod session;
 pub(crate) mod shutdown;
 pub(crate) mod source;
@@ -26,6 +27,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<u8, Failure> {
     let client = Client::new(cli);
     match &cli.noun {
         Noun::Session(verb) => session::run(cli, &client, verb).await,
+        Noun::Record(verb) => record::run(cli, &client, verb).await,
         Noun::Certificate(verb) => certificate::run(cli, &client, verb).await,
         Noun::Events(events) => events.run(cli, &client).await,
         Noun::Config(verb) => config::run(cli, &client, verb).await,

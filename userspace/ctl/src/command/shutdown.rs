@@ -12,8 +12,8 @@ use crate::failure::{DONE, Failure};
 use crate::render::falling::Falling;
 use crate::{output, render};
 
-/// How often it is asked how far the end has got.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often it is asked how far the end has got: without users that is over in some 0.1 s.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How to end the daemon.
 #[derive(Debug, Args)]

@@ -86,6 +86,35 @@ fn what(kind: &EventKind) -> String {
         EventKind::CertificateCompleted { bytes: returned } => {
             format!("{} returned", bytes(*returned))
         }
+        EventKind::RecordingStarted {
+            recording_name,
+            format,
+            requester,
+            ..
+        } => format!("{recording_name}, {format}, by {requester}"),
+        EventKind::RecordingDegraded {
+            recording_name,
+            reason,
+            ..
+        } => format!("{recording_name}: {reason}"),
+        EventKind::RecordingResumed { recording_name, .. } => recording_name.to_string(),
+        EventKind::RecordingEnded {
+            recording_name,
+            state,
+            end,
+            reason,
+            counts,
+            ..
+        } => {
+            let reason = reason.as_ref().map(|it| format!(": {it}"));
+            format!(
+                "{recording_name}, {state} ({end}){}; {} packets written, {} dropped, {} lost",
+                reason.unwrap_or_default(),
+                counts.written,
+                counts.dropped_in_all(),
+                counts.lost_in_all()
+            )
+        }
         EventKind::ProbeState { state, reason } => match reason {
             Some(reason) => format!("{state}: {reason}"),
             None => state.to_string(),

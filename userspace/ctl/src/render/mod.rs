@@ -12,6 +12,7 @@ pub(crate) mod falling;
 pub(crate) mod forecast;
 pub(crate) mod health;
 pub(crate) mod problem;
+pub(crate) mod recording;
 pub(crate) mod session;
 pub(crate) mod shutdown;
 pub(crate) mod verdict;

@@ -16,6 +16,7 @@ fn exit_code__each_problem__then_as_help_says() {
             ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => 4,
             ProblemCode::NoSuchSession
             | ProblemCode::NoSuchAttachment
+            | ProblemCode::NoSuchRecording
             | ProblemCode::StaleSession
             | ProblemCode::NotFound => 5,
             _ => 1,

@@ -65,6 +65,13 @@ fn request__each_command__then_its_path() {
         ("session abort cam1", "POST /v1/sessions/cam1/abort"),
         ("session abort cam1 --dry-run", "GET /v1/sessions/cam1"),
         ("session destroy cam1 --dry-run", "GET /v1/sessions/cam1"),
+        ("record list", "GET /v1/recordings"),
+        ("rec ls --session cam1", "GET /v1/recordings?session=cam1"),
+        ("record show take2", "GET /v1/recordings/take2"),
+        (
+            "record stop 6920a1c300000001",
+            "POST /v1/recordings/6920a1c300000001/stop",
+        ),
         ("shutdown", "POST /v1/shutdown"),
         ("health", "GET /v1/health"),
         ("health --live", "GET /v1/health"),
@@ -138,4 +145,15 @@ fn request__create_from_a_file__then_sent_as_it_is() {
     let request = daemon.requests.recv().unwrap();
     assert_eq!(request.line, "POST /v1/sessions HTTP/1.1");
     assert_eq!(serde_json::from_str::<Value>(&request.body).unwrap(), body);
+}
+
+#[test]
+fn request__record_start__then_what_was_asked_for_in_the_body() {
+    let request = sent("record start cam1 --format pcapng --duration 10s --snap-length 96 --wait");
+    assert_eq!(request.line, "POST /v1/sessions/cam1/recordings HTTP/1.1");
+    let body: Value = serde_json::from_str(&request.body).unwrap();
+    assert_eq!(
+        body,
+        json!({"format": "pcapng", "duration_ms": 10_000, "snap_length": 96})
+    );
 }

@@ -9,6 +9,7 @@ mod metrics;
 mod poller;
 mod port;
 mod probe;
+mod recorder;
 pub mod reload;
 mod state;
 mod timeouts;
@@ -31,6 +32,7 @@ pub use metrics::Metrics;
 pub use poller::{Idle, Poller};
 pub use port::Port;
 pub use probe::ProbeSection;
+pub use recorder::Recorder;
 pub use state::State;
 pub use timeouts::Timeouts;
 pub(crate) use timeouts::ms;
@@ -62,6 +64,8 @@ pub struct Config {
     pub log: Log,
     /// Metrics over TCP.
     pub metrics: Metrics,
+    /// Recordings.
+    pub recorder: Recorder,
     /// Time-outs.
     pub timeouts: Timeouts,
     /// Limits.
@@ -127,6 +131,7 @@ impl Config {
         self.attach.check(&self.control)?;
         self.state.check()?;
         self.metrics.check()?;
+        self.recorder.check()?;
         self.timeouts.check()?;
         self.limits.check()?;
         self.shutdown.check()?;
@@ -219,6 +224,14 @@ mod tests {
                 "poller.p.nap_us = 0: give 10 to 100000",
             ),
             ("[state]\ncertificates = 0".into(), "1 to 100000"),
+            ("[recorder]\nmax_recordings = 65".into(), "0 to 64"),
+            ("[recorder]\nring_mb = 0".into(), "1 to 16384"),
+            ("[recorder]\nmin_free_mb = 16777217".into(), "0 to 16777216"),
+            ("[recorder]\nfinish_ms = 0".into(), "1 to 600000"),
+            (
+                "[recorder]\nfolder = \"recordings\"".into(),
+                "recorder.folder = recordings: give a path from the root on",
+            ),
             ("[state]\ncertificate_days = 40000".into(), "0 to 36500"),
             (
                 format!("{PORT}address=\"10.0.0.1\"\npoller=\"p\""),

@@ -9,23 +9,38 @@ use serde_json::Value;
 use super::{Config, ConfigError};
 
 /// Keys that are looked at whenever they are needed; every other key is read at the start.
-const LIVE: [(&str, &str); 8] = [
+const LIVE: [(&str, &str); 19] = [
     ("log", "filter"),
     ("limits", "sessions"),
     ("limits", "frame_memory_mb"),
     ("state", "certificates"),
     ("state", "certificate_days"),
+    ("recorder", "max_recordings"),
+    ("recorder", "ring_mb"),
+    ("recorder", "min_free_mb"),
     ("timeouts", "quiesce_ms"),
     ("timeouts", "patrol_ms"),
     ("timeouts", "drain_warning_ms"),
+    ("timeouts", "graceful_ms"),
+    ("probe", "mode"),
+    ("shutdown", "policy"),
+    ("shutdown", "cleanup_ms"),
+    ("shutdown", "handler_ms"),
+    ("shutdown", "debounce_ms"),
+    ("shutdown", "force_ms"),
+    ("shutdown", "on_poller_death"),
 ];
 
 /// Why a table's keys stay as they are.
-const REASONS: [(&str, &str); 9] = [
+const REASONS: [(&str, &str); 13] = [
     ("control", "its socket is bound at the start"),
     ("attach", "its socket is bound at the start"),
     ("state", "the folder is locked from the start on"),
     ("dpdk", "DPDK is initialised once in a process"),
+    (
+        "recorder",
+        "the folder is looked through at the start, and the end is timed then",
+    ),
     ("poller", "pollers are started and pinned at the start"),
     ("port", "ports are opened at the start"),
     ("probe", "the probe is loaded at the start"),
@@ -34,6 +49,12 @@ const REASONS: [(&str, &str); 9] = [
         "sessions of the file are made at the start: use `onairctl session` now",
     ),
     ("log", "the log is opened at the start"),
+    ("metrics", "its socket is bound at the start"),
+    ("limits", "places are laid out at the start"),
+    (
+        "timeouts",
+        "sockets and probe are given it when they are opened",
+    ),
 ];
 
 /// The differences of two configurations.
@@ -72,7 +93,8 @@ pub fn compare(active: &Config, wanted: &Config) -> Result<Comparison, ConfigErr
         };
         let live = LIVE
             .iter()
-            .find(|(table, name)| *key == format!("{table}.{name}"));
+            .find(|(table, name)| *key == format!("{table}.{name}"))
+            .filter(|_| !is_probe_switched(key, from, to));
         match (live, to) {
             (Some((table, name)), Some(to)) => {
                 merged[table][name] = to.clone();
@@ -92,6 +114,13 @@ pub fn compare(active: &Config, wanted: &Config) -> Result<Comparison, ConfigErr
         applied,
         refused,
     })
+}
+
+/// Whether the probe would have to be loaded or unloaded: that is done at the start only. How much is
+/// made of what it says may change.
+fn is_probe_switched(key: &str, from: Option<&Value>, to: Option<&Value>) -> bool {
+    let is_off = |mode: Option<&Value>| mode.is_none_or(|mode| mode == "off");
+    key == "probe.mode" && (is_off(from) || is_off(to))
 }
 
 /// Reads the file anew.
@@ -206,7 +235,8 @@ mod tests {
         let changed = compared(|text| {
             text.replace("core = 0", "core = 1")
                 .replace("name = \"a\"", "name = \"b\"")
-                + "[control]\nsocket = \"/run/x.sock\"\n[dpdk]\nmemory_mb = 1\n[timeouts]\ngraceful_ms = 1\n"
+                .replace("sessions = 10", "sessions = 10\nconnections = 9")
+                + "[control]\nsocket = \"/run/x.sock\"\n[dpdk]\nmemory_mb = 1\n[timeouts]\nprove_ms = 1\n[metrics]\nlisten = \"127.0.0.1:9\"\n[probe]\nmode = \"off\"\n"
         });
         assert!(changed.applied.is_empty(), "{:?}", changed.applied);
         for (key, reason) in [
@@ -215,13 +245,33 @@ mod tests {
             ("port.b.device", "ports are opened"),
             ("control.socket", "bound at the start"),
             ("dpdk.memory_mb", "once in a process"),
-            ("timeouts.graceful_ms", "restart the daemon"),
+            ("timeouts.prove_ms", "when they are opened"),
+            ("limits.connections", "laid out at the start"),
+            ("metrics.listen", "bound at the start"),
+            ("probe.mode", "loaded at the start; restart the daemon"),
         ] {
             let refusal = changed.refused.iter().find(|it| it.change.key == key);
             let refusal = refusal.unwrap_or_else(|| panic!("{key} in {:?}", changed.refused));
             assert!(refusal.reason.contains(reason), "{}", refusal.reason);
         }
         assert_eq!(json(&changed.config), json(&parse(BASE)));
+    }
+
+    #[test]
+    fn reload__how_the_daemon_ends_and_what_is_made_of_the_probe__then_taken() {
+        let changed = compared(|text| {
+            text + "[timeouts]\ngraceful_ms = 1\n[probe]\nmode = \"preferred\"\n[shutdown]\n\
+                    policy = \"evict\"\ncleanup_ms = 1\nhandler_ms = 2\ndebounce_ms = 3\n\
+                    force_ms = 4\non_poller_death = \"drain\"\n"
+        });
+        assert!(changed.refused.is_empty(), "{:?}", changed.refused);
+        assert_eq!(changed.applied.len(), 8);
+        assert_eq!(
+            changed.config.shutdown.policy,
+            crate::shutdown::Policy::Evict
+        );
+        assert_eq!(changed.config.timeouts.graceful_ms, 1);
+        assert_eq!(changed.config.probe.mode, onair_api::ProbeMode::Preferred);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod actor;
 pub mod attach;
 pub mod authority;
 pub mod events;
+pub mod handle;
 pub mod http;
 pub mod metrics;
 pub mod peer;

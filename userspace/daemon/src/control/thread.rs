@@ -6,18 +6,20 @@ use std::thread::JoinHandle;
 
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
+use tokio::task::{JoinError, LocalSet};
 use tokio_util::sync::CancellationToken;
 
-use super::action::ControlHandle;
-use super::actor::{Actor, Inbox};
+use super::actor::{Actor, Inbox, Order};
 use super::attach::{self, AttachAction, Listener};
 use super::authority::Authority;
+use super::events::Hub;
+use super::handle::ControlHandle;
 use super::http;
 use super::metrics;
 use super::socket_file::SocketFile;
+use crate::recorder::Recorder;
 use crate::services::{Services, Shelf};
-use crate::shutdown::{Cause, ShutdownCoordinator, message};
+use crate::shutdown::{Cause, ShutdownCoordinator, WorkerGuard, message};
 
 /// Everything that the control thread needs.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct ControlThread {
     pub inbox: Inbox,
     /// What the actor owns while it runs.
     pub services: Services,
+    /// The recordings; the actor owns them, too.
+    pub recorder: Recorder,
     /// Where that is put when the actor has ended.
     pub shelf: Shelf,
     /// The daemon's end.
@@ -70,7 +74,7 @@ impl ControlThread {
         let thread = std::thread::Builder::new()
             .name("control".into())
             .spawn(move || {
-                let reason = match catch_unwind(AssertUnwindSafe(|| self.serve())) {
+                let reason = match catch_unwind(AssertUnwindSafe(|| self.serve(&guard))) {
                     Ok(Ok(())) => "it ended by itself".to_owned(),
                     Ok(Err(error)) => error.to_string(),
                     Err(panic) => {
@@ -89,7 +93,7 @@ impl ControlThread {
         Ok(RunningControl { thread, ended })
     }
 
-    fn serve(self) -> std::io::Result<()> {
+    fn serve(self, worker: &WorkerGuard) -> std::io::Result<()> {
         let Self {
             runtime,
             http: (http_listener, http_file, handle, http_limits),
@@ -98,15 +102,21 @@ impl ControlThread {
             authority,
             inbox,
             services,
+            recorder,
             shelf,
             shutdown,
             close,
         } = self;
         let local = LocalSet::new();
         local.block_on(&runtime, async move {
+            let watched = |part, task| {
+                let (shutdown, close) = (shutdown.clone(), close.clone());
+                tokio::task::spawn_local(watch(part, task, shutdown, close))
+            };
             let metrics = metrics.map(|(listener, limits)| {
                 let closed = close.clone().cancelled_owned();
-                tokio::task::spawn_local(metrics::serve(listener, handle.clone(), limits, closed))
+                let serve = metrics::serve(listener, handle.clone(), limits, closed);
+                watched("the metrics socket", tokio::task::spawn_local(serve))
             });
             let http = tokio::task::spawn_local(http::serve(
                 http_listener,
@@ -116,23 +126,130 @@ impl ControlThread {
                 shutdown.clone(),
                 close.clone().cancelled_owned(),
             ));
+            let http = watched("the control socket", http);
             let attach = tokio::task::spawn_local(listener.serve(
                 actions,
                 authority,
                 limits,
                 shutdown.clone(),
             ));
-            let services = Actor::new(services, shutdown).run(inbox).await?;
-            shelf.put(services);
+            let hang_up = attach.abort_handle();
+            let attach = watched("the attach socket", attach);
+            let actor = Actor::new(services, recorder, shutdown.clone());
+            let (services, orders) = actor.run(inbox, worker).await?;
+            let hub = shelf.put(services);
             // Requests are answered until both sockets are to be closed.
-            close.cancelled().await;
-            attach.abort();
-            http.await.map_err(std::io::Error::other)?;
-            if let Some(metrics) = metrics {
-                metrics.await.map_err(std::io::Error::other)?;
+            tell_to_the_end(hub, orders, &close).await;
+            hang_up.abort();
+            for task in [Some(attach), Some(http), metrics].into_iter().flatten() {
+                task.await.map_err(std::io::Error::other)?;
             }
             drop(http_file);
             Ok(())
         })
+    }
+}
+
+/// Tells who follows the events how the end goes on, until that ends the sockets, and the streams
+/// with them.
+async fn tell_to_the_end(
+    mut hub: Hub,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    close: &CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            // There is no actor any more for anything else; the reply to a dump is dropped.
+            Some(order) = orders.recv() => if let Order::Tell(kind) = order {
+                hub.tell(None, kind);
+            },
+            () = close.cancelled() => break,
+        }
+    }
+    hub.close();
+}
+
+/// Begins the shutdown when a task ends that the daemon cannot do without, and was not told to.
+async fn watch(
+    part: &'static str,
+    task: tokio::task::JoinHandle<()>,
+    shutdown: ShutdownCoordinator,
+    close: CancellationToken,
+) {
+    let ended = task.await;
+    if close.is_cancelled() {
+        return;
+    }
+    let reason = match ended.map_err(JoinError::try_into_panic) {
+        Ok(()) => "it ended by itself".to_owned(),
+        Err(Ok(panic)) => message(&*panic),
+        Err(Err(cancelled)) => cancelled.to_string(),
+    };
+    tracing::error!(part, reason, "has ended before the daemon");
+    shutdown.begin(Cause::PartEnded {
+        part: part.to_owned(),
+        reason,
+    });
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use crate::shutdown::ShutdownConfig;
+    use onair_api::{EventKind, ShutdownPhase};
+
+    fn coordinator() -> ShutdownCoordinator {
+        ShutdownCoordinator::new(ShutdownConfig::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn task__panics_or_ends_by_itself__then_the_shutdown_begins_and_names_it() {
+        let panics = tokio::spawn(async { panic!("on purpose") });
+        let ends = tokio::spawn(async {});
+        for (task, reason) in [(panics, "on purpose"), (ends, "it ended by itself")] {
+            let (shutdown, close) = (coordinator(), CancellationToken::new());
+            watch("the control socket", task, shutdown.clone(), close).await;
+            assert!(shutdown.is_shutting_down());
+            let cause = shutdown.status().cause.unwrap();
+            assert_eq!(cause, format!("the control socket has ended: {reason}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn task__ends_when_it_is_told_to__then_nothing_begins() {
+        let (shutdown, close) = (coordinator(), CancellationToken::new());
+        let told = close.clone();
+        let task = tokio::spawn(async move { told.cancelled().await });
+        close.cancel();
+        watch("the control socket", task, shutdown.clone(), close).await;
+        assert!(!shutdown.is_shutting_down());
+    }
+
+    #[tokio::test]
+    async fn events__told_after_the_actors_end__then_read_before_the_stream_ends() {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let close = CancellationToken::new();
+        let mut hub = Hub::new(1, 1);
+        let everything = crate::control::events::Interest {
+            grant: crate::control::authority::Grant::Any,
+            session: None,
+            kinds: Default::default(),
+        };
+        let mut reader = hub.subscribe(everything, None).unwrap();
+        let phase = EventKind::ShutdownPhase {
+            phase: ShutdownPhase::Cleanup,
+            cause: None,
+        };
+        orders.send(Order::Tell(phase.clone())).unwrap();
+        // Both are there at once: what was told first is heard first.
+        close.cancel();
+        tell_to_the_end(hub, inbox, &close).await;
+        assert_eq!(
+            reader.next().await.map(|event| event.kind.clone()),
+            Some(phase)
+        );
+        assert!(reader.next().await.is_none());
     }
 }

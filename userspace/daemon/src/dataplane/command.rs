@@ -16,6 +16,7 @@ use super::attachment::{AttachRefusal, Evicted};
 use super::runtime::Runtime;
 use super::send::Flushed;
 use super::sessions::StartRefusal;
+use super::tap::Tap;
 
 /// Commands that may wait for one poller.
 const COMMANDS: usize = 1024;
@@ -94,6 +95,22 @@ pub enum Command {
         /// Names the request.
         ticket: u64,
     },
+    /// Hand the session's packets to this recording, too. Answered by [`PollerEvent::TapRefused`] if the
+    /// session is not here, else not.
+    Tap {
+        /// Which session.
+        session: u64,
+        /// The way into the recording.
+        tap: Box<Tap>,
+    },
+    /// Hand them to this recording no longer; [`PollerEvent::TapBack`] follows. If the session was
+    /// handed back meanwhile, the tap came with it, and nothing follows.
+    Untap {
+        /// Which session.
+        session: u64,
+        /// Which recording.
+        recording: u64,
+    },
     /// Credit what a dead thread had taken inside its call; [`PollerEvent::ThreadCredited`] follows.
     CreditThread {
         /// Which session.
@@ -166,6 +183,20 @@ pub enum PollerEvent {
         session: u64,
         /// What became of it.
         flushed: Flushed,
+    },
+    /// A tap was taken out of a session.
+    TapBack {
+        /// Of which session.
+        session: u64,
+        /// It.
+        tap: Box<Tap>,
+    },
+    /// A tap was not added: the poller has not got the session.
+    TapRefused {
+        /// Which session.
+        session: u64,
+        /// As it was handed in.
+        tap: Box<Tap>,
     },
     /// A client wrote what no client following the protocol can have written.
     Violation {

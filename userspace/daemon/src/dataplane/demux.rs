@@ -30,22 +30,13 @@ impl Hasher for FlowHasher {
 #[derive(Debug, Default)]
 pub(super) struct Demux {
     seats: HashMap<u64, usize, BuildHasherDefault<FlowHasher>>,
-    /// Packets of a flow come in trains.
-    last: Option<(u64, usize)>,
 }
 
 impl Demux {
     /// Where the packets of a flow go; `None` for a flow of no session.
-    pub(super) fn seat(&mut self, port: usize, destination: SocketAddrV4) -> Option<usize> {
-        let key = key(port, destination);
-        if let Some((last, seat)) = self.last
-            && last == key
-        {
-            return Some(seat);
-        }
-        let seat = *self.seats.get(&key)?;
-        self.last = Some((key, seat));
-        Some(seat)
+    #[inline]
+    pub(super) fn seat(&self, port: usize, destination: SocketAddrV4) -> Option<usize> {
+        self.seats.get(&key(port, destination)).copied()
     }
 
     /// Sends a flow to `seat`; whether it was free.
@@ -61,7 +52,6 @@ impl Demux {
     /// Forgets a flow.
     pub(super) fn remove(&mut self, port: usize, destination: SocketAddrV4) {
         self.seats.remove(&key(port, destination));
-        self.last = None;
     }
 }
 

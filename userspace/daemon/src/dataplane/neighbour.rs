@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use onair_media::arp::{ArpMessage, Operation};
 use onair_media::ethernet::Mac;
 
-use super::port::Outlet;
+use super::transmit::Outlet;
 
 /// Requests in quick succession, for a neighbour that is there …
 const QUICK_TRIES: u32 = 5;
@@ -134,7 +134,7 @@ impl Neighbours {
 #[cfg(test)]
 #[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
-    use super::super::port::tests::Wire;
+    use super::super::transmit::tests::Wire;
     use super::*;
 
     const ME: Mac = Mac([2, 0, 0, 0, 0, 1]);

@@ -146,11 +146,6 @@ impl Dataplane {
         self.pollers.iter().map(turns).collect()
     }
 
-    /// Page faults of each poller so far, in the order of the configuration.
-    pub fn page_faults(&self) -> impl Iterator<Item = u64> {
-        self.pollers.iter().map(PollerHandle::page_faults)
-    }
-
     /// Looks whether the interface under each port still exists, one system call each, and queues
     /// [`PollerEvent::PortGone`] once for each that does not. No driver says so by itself.
     pub fn check_ports(&self) {

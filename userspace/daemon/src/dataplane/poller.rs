@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::command::{Command, Inbox, Outbox, PollerEvent, silence};
-use super::config::{DataplaneError, PollerSpec};
+use super::config::{DataplaneError, Idle, PollerSpec, Rest};
 use super::idle::Idler;
 use super::port::PollerPort;
 use super::priority;
@@ -31,8 +31,6 @@ pub(super) struct PollerHandle {
     pub(super) inbox: Arc<Inbox>,
     pub(super) counters: Arc<PollerCounters>,
     pub(super) name: String,
-    /// The kernel's number of its thread.
-    tid: u32,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -69,12 +67,11 @@ impl PollerHandle {
             .spawn(move || poller.live(&eal, core, &ready))
             .map_err(system("start a thread"))?;
         let reason = match started.recv() {
-            Ok(Ok(tid)) => {
+            Ok(Ok(())) => {
                 return Ok(Self {
                     inbox,
                     counters,
                     name,
-                    tid,
                     thread: Some(thread),
                 });
             }
@@ -89,18 +86,6 @@ impl PollerHandle {
         })
     }
 
-    /// Page faults of its thread that needed no reading from a disk, so far: field 10 of
-    /// `/proc/self/task/TID/stat`. 0 if it has ended.
-    pub(super) fn page_faults(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/self/task/{}/stat", self.tid));
-        // The name may contain anything, so count from its closing bracket, which ends field 2.
-        let field = stat
-            .as_deref()
-            .ok()
-            .and_then(|stat| stat.rsplit_once(')')?.1.split(' ').nth(8));
-        field.and_then(|field| field.parse().ok()).unwrap_or(0)
-    }
-
     /// Waits for the poller to end, which it does after [`Inbox::stop`].
     pub(super) fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
@@ -110,7 +95,7 @@ impl PollerHandle {
     }
 }
 
-struct Poller {
+pub(super) struct Poller {
     index: usize,
     ports: Vec<PollerPort>,
     sessions: Sessions,
@@ -122,7 +107,26 @@ struct Poller {
 }
 
 impl Poller {
-    fn live(mut self, eal: &Eal, core: usize, ready: &mpsc::Sender<Result<u32, String>>) {
+    /// One without a thread, which never rests; see [`super::ManualPoller`].
+    pub(super) fn without_thread(
+        ports: Vec<PollerPort>,
+        inbox: Arc<Inbox>,
+        outbox: Outbox,
+        worker: WorkerGuard,
+    ) -> Self {
+        Self {
+            index: 0,
+            ports,
+            sessions: Sessions::default(),
+            inbox,
+            outbox,
+            idler: Idler::new(Idle::Busy, Rest::default(), false),
+            counters: Arc::default(),
+            worker,
+        }
+    }
+
+    fn live(mut self, eal: &Eal, core: usize, ready: &mpsc::Sender<Result<(), String>>) {
         let registered = match prepare(eal, core) {
             Ok(registered) => registered,
             Err(reason) => {
@@ -131,7 +135,7 @@ impl Poller {
                 return;
             }
         };
-        let _ = ready.send(Ok(onair_ipc::sys::gettid()));
+        let _ = ready.send(Ok(()));
         let result = catch_unwind(AssertUnwindSafe(|| self.run()));
         if let Err(panic) = result {
             let message = crate::shutdown::message(&*panic);
@@ -150,37 +154,7 @@ impl Poller {
     fn run(&mut self) {
         while !self.inbox.is_stopping() {
             let now_ns = monotonic_ns();
-            let mut worked = self.obey(now_ns);
-            let accepting = self.worker.is_accepting();
-            let mut dropped = 0;
-            for (index, port) in self.ports.iter_mut().enumerate() {
-                let sessions = &mut self.sessions;
-                worked |= port.poll(now_ns, |datagram| {
-                    if accepting {
-                        return sessions.deliver(index, datagram, now_ns);
-                    }
-                    dropped += 1;
-                    true
-                });
-            }
-            if dropped > 0 {
-                self.worker.count_dropped(dropped);
-            }
-            worked |= self
-                .sessions
-                .turn(now_ns, &mut self.ports, &mut self.outbox);
-            for port in &mut self.ports {
-                if port.neighbours.due_ns() <= now_ns {
-                    let asked = port.neighbours.turn(now_ns, &mut port.transmit);
-                    port.counters.arp_sent.add(asked);
-                }
-                port.transmit.flush();
-            }
-            self.counters.turns.add(1);
-            if self.worker.is_flush_wanted() {
-                let left = self.backlog();
-                self.worker.flush_progress(left);
-            }
+            let worked = self.turn(now_ns);
             if worked {
                 self.worker.set_processed(self.packets());
                 self.counters.turns_busy.add(1);
@@ -189,6 +163,42 @@ impl Poller {
                 self.rest(now_ns);
             }
         }
+    }
+
+    /// Does what there is to do at `now_ns`; whether there was something.
+    pub(super) fn turn(&mut self, now_ns: u64) -> bool {
+        let mut worked = self.obey(now_ns);
+        let accepting = self.worker.is_accepting();
+        let mut dropped = 0;
+        for (index, port) in self.ports.iter_mut().enumerate() {
+            let sessions = &mut self.sessions;
+            worked |= port.poll(now_ns, |packets| {
+                if accepting {
+                    return sessions.deliver(index, packets, now_ns);
+                }
+                dropped += packets.len() as u64;
+                0
+            });
+        }
+        if dropped > 0 {
+            self.worker.count_dropped(dropped);
+        }
+        worked |= self
+            .sessions
+            .turn(now_ns, &mut self.ports, &mut self.outbox);
+        for port in &mut self.ports {
+            if port.neighbours.due_ns() <= now_ns {
+                let asked = port.neighbours.turn(now_ns, &mut port.transmit);
+                port.counters.arp_sent.add(asked);
+            }
+            port.transmit.flush();
+        }
+        self.counters.turns.add(1);
+        if self.worker.is_flush_wanted() {
+            let left = self.backlog();
+            self.worker.flush_progress(left);
+        }
+        worked
     }
 
     /// Takes commands; whether there were any.
@@ -238,6 +248,10 @@ impl Poller {
                 } => {
                     sessions.release(session, attachment);
                 }
+                Command::Tap { session, tap } => sessions.tap(session, tap, outbox),
+                Command::Untap { session, recording } => {
+                    sessions.untap(session, recording, outbox);
+                }
                 Command::Flush { session, ticket } => sessions.flush(session, ticket, now_ns),
                 Command::CreditThread {
                     session,
@@ -260,7 +274,7 @@ impl Poller {
     }
 
     /// Packets that were taken from its ports and given to them.
-    fn packets(&self) -> u64 {
+    pub(super) fn packets(&self) -> u64 {
         let counted = self.ports.iter().map(|port| {
             let counters = &port.counters;
             counters.rx_packets.get() + counters.tx_packets.get()
@@ -316,7 +330,7 @@ impl Poller {
     }
 
     /// Gives back everything that it has and was sent.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.inbox.close();
         let now_ns = monotonic_ns();
         while self.obey(now_ns) {}
@@ -346,7 +360,7 @@ fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, String> {
     RegisteredThread::new(eal).map_err(|error| error.to_string())
 }
 
-fn monotonic_ns() -> u64 {
+pub(super) fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     let part = |value: i64| u64::try_from(value).unwrap_or(0);
     part(now.tv_sec) * 1_000_000_000 + part(now.tv_nsec)

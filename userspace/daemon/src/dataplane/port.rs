@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use onair_dpdk::{Burst, RxQueue, TxQueue};
 use onair_media::arp::ArpMessage;
 use onair_media::datagram::{Datagram, DatagramReject};
@@ -13,71 +14,23 @@ use onair_media::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
 use super::config::PortInfo;
 use super::neighbour::Neighbours;
 use super::stats::PortCounters;
+use super::transmit::{Outlet, Transmit};
 
 /// Packets taken from a port at once …
-const RX_BURST: usize = 32;
+pub(super) const RX_BURST: usize = 32;
 /// … and how often in one turn, while there are as many. More than the sessions send in a turn: a
 /// poller that was held up must not send faster than it receives, or what it sends to itself over
 /// a loop is lost.
-const RX_BURSTS_A_TURN: usize = 8;
-/// Most packets given to a port at once: a veth has room for 256.
-const TX_BURST: usize = 64;
-
-/// Where packets to be sent go.
-pub(super) trait Outlet {
-    /// Makes a packet of `octets` octets, all of which `fill` must write, and queues it. Whether
-    /// there was room; if not, `fill` is not called.
-    fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool;
-}
-
-/// The sending half.
-#[derive(Debug)]
-pub(super) struct Transmit {
-    queue: TxQueue,
-    burst: Burst,
-    counters: Arc<PortCounters>,
-}
-
-impl Transmit {
-    /// Gives what is queued to the port. What it does not take stays, in order.
-    pub(super) fn flush(&mut self) {
-        if self.burst.is_empty() {
-            return;
-        }
-        let octets = |burst: &Burst| burst.iter().map(|packet| packet.len() as u64).sum::<u64>();
-        let offered = octets(&self.burst);
-        let sent = self.queue.burst(&mut self.burst);
-        self.counters.tx_packets.add(sent as u64);
-        self.counters.tx_octets.add(offered - octets(&self.burst));
-        if !self.burst.is_empty() {
-            self.counters.tx_full.add(1);
-        }
-    }
-
-    /// Whether packets wait that the port did not take.
-    pub(super) fn is_stuck(&self) -> bool {
-        !self.burst.is_empty()
-    }
-}
-
-impl Outlet for Transmit {
-    fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool {
-        if self.burst.room() == 0 {
-            self.flush();
-            if self.burst.room() == 0 {
-                return false;
-            }
-        }
-        let Some(mut packet) = self.queue.alloc() else {
-            self.counters.tx_no_mbuf.add(1);
-            return false;
-        };
-        let Some(bytes) = packet.append(octets) else {
-            return false;
-        };
-        fill(bytes);
-        self.burst.push(packet).is_ok()
-    }
+pub(super) const RX_BURSTS_A_TURN: usize = 8;
+/// Packets of a port that are taken in one turn at most.
+pub(super) const RECEIVED_A_TURN: usize = RX_BURST * RX_BURSTS_A_TURN;
+/// How many packets ahead the headers are fetched.
+const PREFETCH: usize = 4;
+/// A datagram that arrived, and the frame that it came in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packet<'a> {
+    pub(super) datagram: Datagram<'a>,
+    pub(super) frame: &'a [u8],
 }
 
 /// Both halves, and who is behind the wire.
@@ -98,14 +51,9 @@ impl PollerPort {
         tx: TxQueue,
         counters: Arc<PortCounters>,
     ) -> Self {
-        let burst = Burst::with_limit(TX_BURST);
         Self {
             neighbours: Neighbours::new(Mac(info.mac), info.address.0),
-            transmit: Transmit {
-                queue: tx,
-                burst,
-                counters: Arc::clone(&counters),
-            },
+            transmit: Transmit::new(tx, Arc::clone(&counters)),
             receive: rx,
             arrived: Burst::with_limit(RX_BURST),
             info,
@@ -113,12 +61,12 @@ impl PollerPort {
         }
     }
 
-    /// Takes what arrived and hands the datagrams to `deliver`, which answers whether one was for
-    /// somebody. Answers whether anything arrived.
+    /// Takes what arrived and hands the datagrams, a burst at a time, to `deliver`, which answers how
+    /// many of them were for nobody. Answers whether anything arrived.
     pub(super) fn poll(
         &mut self,
         now_ns: u64,
-        mut deliver: impl FnMut(&Datagram<'_>) -> bool,
+        mut deliver: impl FnMut(&[Packet<'_>]) -> usize,
     ) -> bool {
         for turn in 0..RX_BURSTS_A_TURN {
             let count = self.burst(now_ns, &mut deliver);
@@ -129,7 +77,7 @@ impl PollerPort {
         true
     }
 
-    fn burst(&mut self, now_ns: u64, deliver: &mut impl FnMut(&Datagram<'_>) -> bool) -> usize {
+    fn burst(&mut self, now_ns: u64, deliver: &mut impl FnMut(&[Packet<'_>]) -> usize) -> usize {
         let count = self.receive.burst(&mut self.arrived);
         if count == 0 {
             return 0;
@@ -142,11 +90,25 @@ impl PollerPort {
             counters: &self.counters,
         };
         let mut octets = 0;
-        for packet in self.arrived.iter() {
-            let packet = packet.data();
-            octets += packet.len() as u64;
-            side.sort(packet, now_ns, deliver);
+        for packet in self.arrived.iter().take(PREFETCH) {
+            packet.prefetch();
         }
+        let mut packets = ArrayVec::<_, RX_BURST>::new();
+        for (at, packet) in self.arrived.iter().enumerate() {
+            if let Some(later) = self.arrived.get(at + PREFETCH) {
+                later.prefetch();
+            }
+            let frame = packet.data();
+            octets += frame.len() as u64;
+            if let Some(datagram) = Datagram::of_frame(frame) {
+                packets.push(Packet { datagram, frame });
+            } else if let Some(datagram) = side.sort(frame, now_ns) {
+                packets.push(Packet { datagram, frame });
+            }
+        }
+        let nobodys = deliver(&packets);
+        drop(packets);
+        self.counters.rx_no_session.add(nobodys as u64);
         self.counters.rx_packets.add(count as u64);
         self.counters.rx_octets.add(octets);
         self.arrived.clear();
@@ -164,20 +126,16 @@ struct Side<'a> {
 }
 
 impl Side<'_> {
-    fn sort(
-        &mut self,
-        packet: &[u8],
-        now_ns: u64,
-        deliver: &mut impl FnMut(&Datagram<'_>) -> bool,
-    ) {
-        let Ok((header, payload)) = EthernetHeader::parse(packet) else {
+    /// Answers and counts what is for the port itself or for nobody.
+    #[inline(never)]
+    fn sort<'a>(&mut self, frame: &'a [u8], now_ns: u64) -> Option<Datagram<'a>> {
+        let Ok((header, payload)) = EthernetHeader::parse(frame) else {
             self.counters.rx_malformed.add(1);
-            return;
+            return None;
         };
         match header.ethertype {
             ETHERTYPE_IPV4 => match Datagram::parse(payload) {
-                Ok(datagram) if deliver(&datagram) => {}
-                Ok(_) => self.counters.rx_no_session.add(1),
+                Ok(datagram) => return Some(datagram),
                 Err(DatagramReject::Protocol(PROTOCOL_ICMP)) => self.echo(&header, payload),
                 Err(DatagramReject::Protocol(_)) => self.counters.rx_other.add(1),
                 Err(_) => self.counters.rx_malformed.add(1),
@@ -185,6 +143,7 @@ impl Side<'_> {
             ETHERTYPE_ARP => self.arp(payload, now_ns),
             _ => self.counters.rx_other.add(1),
         }
+        None
     }
 
     fn arp(&mut self, payload: &[u8], now_ns: u64) {
@@ -235,38 +194,5 @@ impl Side<'_> {
             bytes[headers..].copy_from_slice(&reply[..octets]);
         });
         self.counters.echo_answered.add(u64::from(answered));
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// An outlet that keeps what it is given, as long as it has room.
-    #[derive(Debug)]
-    pub(in super::super) struct Wire {
-        pub(in super::super) packets: Vec<Vec<u8>>,
-        pub(in super::super) room: usize,
-    }
-
-    impl Default for Wire {
-        fn default() -> Self {
-            Self {
-                packets: Vec::new(),
-                room: usize::MAX,
-            }
-        }
-    }
-
-    impl Outlet for Wire {
-        fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool {
-            if self.packets.len() >= self.room {
-                return false;
-            }
-            let mut bytes = vec![0xaa; octets];
-            fill(&mut bytes);
-            self.packets.push(bytes);
-            true
-        }
     }
 }

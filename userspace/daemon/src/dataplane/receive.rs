@@ -3,13 +3,16 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
+use onair_dpdk::prefetch;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::{FrameMeta, MissingRange};
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_media::video::VideoFormat;
 
 use super::attachment::Attachments;
+use super::port::Packet;
 use super::stats::SessionStats;
+use super::tap::Taps;
 
 /// Whose packets a session takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +58,19 @@ impl ReceiveConfig {
     }
 }
 
+/// Of so many packets the place in the frame is fetched before they are copied there: the copies
+/// alone would wait for one after the other.
+const PAYLOADS_AHEAD: usize = 2;
+/// Octets of a full packet's payload.
+const FULL_PAYLOAD: usize = 1_280;
+
 /// Packets into frames.
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) config: ReceiveConfig,
     assembler: Assembler<u32>,
     pub(super) shelf: Shelf,
+    pub(super) taps: Taps,
 }
 
 impl Receiver {
@@ -91,20 +101,46 @@ impl Receiver {
             config,
             assembler,
             shelf,
+            taps: Taps::default(),
         }
     }
 
-    /// Takes a packet of the flow.
-    pub(super) fn packet(&mut self, source: SocketAddrV4, payload: &[u8], now_ns: u64) {
-        if self
-            .config
-            .source
-            .is_some_and(|filter| !filter.admits(source))
-        {
-            self.shelf.stats.counters.packets_wrong_source.add(1);
-            return;
+    /// Has the processor fetch what the next packets will touch: with many sessions, what one of
+    /// them needs is no longer in its cache when its turn comes.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        prefetch(self);
+        prefetch(&self.shelf.stats.counters);
+        self.assembler.next_words().for_each(prefetch);
+        self.fetch_place(0, PAYLOADS_AHEAD * FULL_PAYLOAD);
+    }
+
+    /// Takes packets of the flow.
+    pub(super) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
+        for (at, Packet { datagram, frame }) in packets.iter().enumerate() {
+            if let Some(filter) = self.config.source
+                && !filter.admits(datagram.source)
+            {
+                self.shelf.stats.counters.packets_wrong_source.add(1);
+                continue;
+            }
+            self.taps.offer(frame, now_ns);
+            self.assembler
+                .push(datagram.payload, now_ns, &mut self.shelf);
+            if at + PAYLOADS_AHEAD < packets.len() {
+                let octets = datagram.payload.len();
+                self.fetch_place((PAYLOADS_AHEAD - 1) * octets, octets);
+            }
         }
-        self.assembler.push(payload, now_ns, &mut self.shelf);
+    }
+
+    /// Has the processor fetch `octets` octets of the frame under way, `ahead` of where the next
+    /// packet's belong if the packets come in order.
+    #[inline]
+    fn fetch_place(&self, ahead: usize, octets: usize) {
+        if let Some((frame, next)) = self.assembler.next_place() {
+            self.shelf.frames.fetch(frame, next + ahead, octets);
+        }
     }
 
     /// Closes what is overdue.
@@ -181,6 +217,7 @@ impl Sink for Shelf {
         Some(frame)
     }
 
+    #[inline]
     fn write(&mut self, frame: u32, offset: usize, bytes: &[u8]) {
         self.frames.write(frame, offset, bytes);
     }

@@ -11,10 +11,12 @@ use onair_media::st2110_20::PacketiseError;
 
 use super::attachment::{AttachRefusal, Attachments, Evicted, Parts};
 use super::config::PortInfo;
-use super::port::Outlet;
+use super::port::Packet;
 use super::receive::{ReceiveConfig, Receiver};
 use super::send::{Flushed, SendConfig, Sender};
 use super::stats::SessionStats;
+use super::tap::{Tap, Taps};
+use super::transmit::Outlet;
 
 /// Why a runtime cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +198,33 @@ impl Runtime {
         }
     }
 
+    /// Hands its packets to a recording from now on: those that it receives and takes, or those that it
+    /// gives to its port.
+    pub fn tap(&mut self, tap: Box<Tap>) {
+        self.taps_mut().add(tap);
+    }
+
+    /// Hands them to this recording no longer.
+    pub fn untap(&mut self, recording: u64) -> Option<Box<Tap>> {
+        self.taps_mut().remove(recording)
+    }
+
+    /// The recordings that have its packets.
+    pub fn recordings(&self) -> impl Iterator<Item = u64> {
+        let taps = match &self.kind {
+            Kind::Receive(receiver) => &receiver.taps,
+            Kind::Send(sender) => &sender.taps,
+        };
+        taps.recordings()
+    }
+
+    fn taps_mut(&mut self) -> &mut Taps {
+        match &mut self.kind {
+            Kind::Receive(receiver) => &mut receiver.taps,
+            Kind::Send(sender) => &mut sender.taps,
+        }
+    }
+
     /// Takes every attachment out.
     pub fn take_lenders(&mut self) -> Vec<(Box<Lender>, Option<FrameMemory>)> {
         let all: Vec<_> = self.lenders().map(Lender::attachment).collect();
@@ -255,9 +284,18 @@ impl Runtime {
         }
     }
 
-    pub(super) fn packet(&mut self, source: SocketAddrV4, payload: &[u8], now_ns: u64) {
+    /// Has the processor fetch what [`Self::packets`] will touch.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        if let Kind::Receive(receiver) = &self.kind {
+            receiver.fetch();
+        }
+    }
+
+    /// Takes packets of the flow that it receives.
+    pub(super) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
         if let Kind::Receive(receiver) = &mut self.kind {
-            receiver.packet(source, payload, now_ns);
+            receiver.packets(packets, now_ns);
         }
     }
 

@@ -20,12 +20,13 @@ pub use self::flush::Flushed;
 use self::flush::Flushes;
 use super::attachment::{Attachments, Evicted, Parts};
 use super::config::PortInfo;
-use super::port::Outlet;
 use super::runtime::RuntimeError;
 use super::stats::SessionStats;
+use super::tap::Taps;
+use super::transmit::Outlet;
 
 /// Most packets of one session in one turn: the others' turn comes too.
-const PACKETS_A_TURN: u32 = 32;
+pub(super) const PACKETS_A_TURN: u32 = 32;
 /// A port that took nothing is tried again after so long.
 const RETRY_NS: u64 = 200_000;
 /// A session that starts sends its first frame after so long.
@@ -114,6 +115,7 @@ pub(super) struct Sender {
     /// When to look again, where that is not a frame's or a packet's time.
     retry_ns: Option<u64>,
     stats: Arc<SessionStats>,
+    pub(super) taps: Taps,
 }
 
 impl std::fmt::Debug for Sender {
@@ -161,6 +163,7 @@ impl Sender {
             quiet_at: None,
             retry_ns: None,
             stats,
+            taps: Taps::default(),
             config,
         })
     }
@@ -313,7 +316,7 @@ impl Sender {
                     let due = schedule
                         .due_packets(slot, now_ns)
                         .min(next.saturating_add(budget));
-                    let sent = self.send(slot, next..due, content, outlet);
+                    let sent = self.send(slot, next..due, content, now_ns, outlet);
                     budget -= sent - next;
                     if sent == self.packetiser.packets() {
                         self.finish(slot, content, now_ns);
@@ -367,6 +370,7 @@ impl Sender {
         slot: u64,
         packets: std::ops::Range<u32>,
         content: Content,
+        now_ns: u64,
         outlet: &mut impl Outlet,
     ) -> u32 {
         let stream = StreamHeader {
@@ -379,6 +383,7 @@ impl Sender {
             pattern,
             attachments,
             flow,
+            taps,
             ..
         } = self;
         let (sequence, identification) = (&mut self.sequence, &mut self.identification);
@@ -410,6 +415,7 @@ impl Sender {
                     }
                     (None, None) => data.fill(0),
                 }
+                taps.offer(bytes, now_ns);
             };
             if !outlet.packet(datagram::HEADER_OCTETS + size, fill) {
                 break;

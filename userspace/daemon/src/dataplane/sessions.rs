@@ -1,49 +1,26 @@
 //! The sessions that one poller runs.
 
-use std::net::Ipv4Addr;
-use std::net::SocketAddrV4;
+mod admission;
 
+use arrayvec::ArrayVec;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
-use onair_media::datagram::Datagram;
 
+pub use self::admission::StartRefusal;
 use super::attachment::AttachRefusal;
 use super::command::{Outbox, PollerEvent};
 use super::demux::Demux;
 use super::poller::RETRY_NS;
-use super::port::PollerPort;
+use super::port::{Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
 use super::runtime::Runtime;
+use super::send::PACKETS_A_TURN;
+use super::tap::Tap;
 
-/// Why a session does not start.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StartRefusal {
-    /// The poller has no port of that name.
-    #[error("poller has no port {0:?}")]
-    UnknownPort(String),
-    /// The poller runs it already.
-    #[error("session {0:016x} runs already")]
-    Twice(u64),
-    /// Another session receives this flow.
-    #[error("another session of the port receives {0}")]
-    FlowInUse(SocketAddrV4),
-    /// Nothing for that destination arrives at the port.
-    #[error("{destination} is neither the address of port {port:?} nor a multicast group")]
-    NotOurs {
-        /// The flow's destination.
-        destination: Ipv4Addr,
-        /// The port.
-        port: String,
-    },
-    /// The port cannot ask for the destination's hardware address.
-    #[error("{destination} is neither in the network of port {port:?} nor a multicast group")]
-    NotOnLink {
-        /// The flow's destination.
-        destination: Ipv4Addr,
-        /// The port.
-        port: String,
-    },
-}
+/// After so many packets the other sessions' turn to send comes in the next turn of the poller. A
+/// poller that was held up has every session behind; all of them together must not send faster
+/// than it receives, or what they send to it over a loop is lost.
+const SENT_A_TURN: u64 = RECEIVED_A_TURN as u64 - PACKETS_A_TURN as u64;
 
 #[derive(Debug)]
 struct Seat {
@@ -61,6 +38,8 @@ pub(super) struct Sessions {
     seats: Vec<Option<Seat>>,
     demux: Demux,
     touched: Vec<usize>,
+    /// The seat whose turn to send comes first.
+    first: usize,
 }
 
 impl Sessions {
@@ -97,49 +76,6 @@ impl Sessions {
             quiescing: false,
         });
         Ok(())
-    }
-
-    /// Its port and a free seat, with the flow entered.
-    fn admit(
-        &mut self,
-        runtime: &Runtime,
-        ports: &[PollerPort],
-    ) -> Result<(usize, usize), StartRefusal> {
-        if self.find(runtime.session()).is_some() {
-            return Err(StartRefusal::Twice(runtime.session()));
-        }
-        let index = ports
-            .iter()
-            .position(|port| port.info.name == runtime.port());
-        let index = index.ok_or_else(|| StartRefusal::UnknownPort(runtime.port().to_owned()))?;
-        let info = &ports[index].info;
-        let seat = self
-            .seats
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.seats.len());
-        if let Some(destination) = runtime.listens_to() {
-            let ip = *destination.ip();
-            if ip != info.address.0 && !ip.is_multicast() {
-                return Err(StartRefusal::NotOurs {
-                    destination: ip,
-                    port: info.name.clone(),
-                });
-            }
-            if !self.demux.add(index, destination, seat) {
-                return Err(StartRefusal::FlowInUse(destination));
-            }
-        }
-        if let Some(destination) = runtime.sends_to() {
-            let ip = *destination.ip();
-            if !ip.is_multicast() && !info.is_on_link(ip) {
-                return Err(StartRefusal::NotOnLink {
-                    destination: ip,
-                    port: info.name.clone(),
-                });
-            }
-        }
-        Ok((index, seat))
     }
 
     fn find(&self, session: u64) -> Option<usize> {
@@ -252,21 +188,50 @@ impl Sessions {
         }
     }
 
-    /// Hands a datagram to the session that it is for; whether there is one.
-    pub(super) fn deliver(&mut self, port: usize, datagram: &Datagram<'_>, now_ns: u64) -> bool {
-        let Some(index) = self.demux.seat(port, datagram.destination) else {
-            return false;
-        };
-        let Some(seat) = &mut self.seats[index] else {
-            return false;
-        };
-        seat.runtime
-            .packet(datagram.source, datagram.payload, now_ns);
-        if !seat.touched {
-            seat.touched = true;
-            self.touched.push(index);
+    /// Adds a tap.
+    pub(super) fn tap(&mut self, session: u64, tap: Box<Tap>, outbox: &mut Outbox) {
+        match self.find_mut(session) {
+            Some(seat) => seat.runtime.tap(tap),
+            None => outbox.push(PollerEvent::TapRefused { session, tap }),
         }
-        true
+    }
+
+    /// Takes a tap out.
+    pub(super) fn untap(&mut self, session: u64, recording: u64, outbox: &mut Outbox) {
+        if let Some(seat) = self.find_mut(session)
+            && let Some(tap) = seat.runtime.untap(recording)
+        {
+            outbox.push(PollerEvent::TapBack { session, tap });
+        }
+    }
+
+    /// Hands packets that came at `port` to the sessions that they are for: those of one flow that
+    /// came in a row together. Answers how many were for nobody.
+    pub(super) fn deliver(&mut self, port: usize, packets: &[Packet<'_>], now_ns: u64) -> usize {
+        let mut runs = ArrayVec::<_, RX_BURST>::new();
+        let mut nobodys = 0;
+        let to = |packet: &Packet<'_>| packet.datagram.destination;
+        for run in packets.chunk_by(|one, next| to(one) == to(next)) {
+            let index = self.demux.seat(port, to(&run[0]));
+            let found = index.and_then(|index| Some((index, self.seats[index].as_ref()?)));
+            let Some((index, seat)) = found else {
+                nobodys += run.len();
+                continue;
+            };
+            seat.runtime.fetch();
+            runs.push((index, run));
+        }
+        for (index, run) in runs {
+            let Some(seat) = &mut self.seats[index] else {
+                continue;
+            };
+            seat.runtime.packets(run, now_ns);
+            if !seat.touched {
+                seat.touched = true;
+                self.touched.push(index);
+            }
+        }
+        nobodys
     }
 
     /// Does what is due everywhere. Whether there was something.
@@ -288,7 +253,9 @@ impl Sessions {
                 report(&mut seat.runtime, outbox);
             }
         }
-        for index in 0..self.seats.len() {
+        let mut sent = 0;
+        let first = self.first.min(self.seats.len());
+        for index in (first..self.seats.len()).chain(0..first) {
             let Some(seat) = &mut self.seats[index] else {
                 continue;
             };
@@ -296,12 +263,19 @@ impl Sessions {
                 continue;
             }
             worked = true;
+            if sent > SENT_A_TURN {
+                // It stays due.
+                self.first = index;
+                break;
+            }
             let port = &mut ports[seat.port];
+            let made = port.transmit.made();
             let next_hop = seat
                 .runtime
                 .sends_to()
                 .and_then(|to| port.neighbours.mac_of(*to.ip()));
             seat.runtime.turn(now_ns, next_hop, &mut port.transmit);
+            sent += port.transmit.made() - made;
             seat.runtime.show();
             seat.due_ns = seat.runtime.due_ns();
             report(&mut seat.runtime, outbox);

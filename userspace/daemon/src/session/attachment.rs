@@ -11,7 +11,6 @@ use onair_ipc::slot::SlotReading;
 use onair_probe::{Armed, Proof};
 use tokio::sync::oneshot;
 
-use crate::faults::Blocks;
 use crate::services::Services;
 
 /// The process behind an attachment.
@@ -61,8 +60,6 @@ pub struct Attachment {
     pub crediting: Vec<(u64, SlotReading)>,
     /// Threads with a slot that have ended, and are not settled yet.
     pub exits: Vec<Exit>,
-    /// Blocks of the memory that it can write.
-    pub blocks: Blocks,
     /// The slot that the patrol looked at last.
     pub patrolled: u16,
 }
@@ -97,16 +94,6 @@ impl Attachment {
             held: self.memory.held().len() as u64,
             threads_inside: inside,
             state,
-        }
-    }
-
-    /// Whether its client has become known to punch holes in the memory that it can write: that of
-    /// the words, and the frames of a sender.
-    pub fn is_punched(&mut self) -> bool {
-        let frames = self.frames.as_ref().map_or(Ok(0), FrameMemory::blocks);
-        match (self.memory.blocks(), frames) {
-            (Ok(words), Ok(frames)) => self.blocks.are(words + frames),
-            _ => false,
         }
     }
 

@@ -105,6 +105,7 @@ impl Books {
     /// Adds the ledger of an attachment that has ended.
     pub(super) fn ended(&mut self, lender: &Lender) {
         self.counts.frames_lent += lender.published();
+        self.counts.frames_returned += lender.returned();
         self.counts.frames_reclaimed += lender.withdrawn();
     }
 

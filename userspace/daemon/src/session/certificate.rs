@@ -1,12 +1,15 @@
 //! The certificate: what a destroy stood on.
 
 use onair_api::{
-    Certificate, Counts, Memory, Operation, Reading, StepName, Timestamp, WatchedFile, Who,
+    Certificate, Counts, EventKind, Memory, Operation, Reading, StepName, Timestamp, WatchedFile,
+    Who,
 };
 
 use onair_probe::Armed;
 
 use super::{Place, Session, convert};
+use crate::control::events::Subject;
+use crate::limbo::Remains;
 use crate::services::{Services, file_document};
 
 /// Files that a certificate names.
@@ -35,23 +38,20 @@ pub(super) struct Issue {
 /// The books' counts, with what the ledgers say that are here.
 fn counts(session: &Session) -> Counts {
     let mut counts = session.books.counts;
-    let mut outstanding = 0;
     if let Place::Here(runtime) = &session.place {
         for lender in runtime.lenders() {
             counts.frames_lent += lender.published();
+            counts.frames_returned += lender.returned();
             counts.frames_reclaimed += lender.withdrawn();
-            outstanding += lender.lent() as u64;
         }
     }
-    let otherwise = counts.frames_reclaimed + counts.frames_reconciled + counts.frames_revoked;
-    counts.frames_returned = counts.frames_lent.saturating_sub(otherwise + outstanding);
     counts
 }
 
-/// Writes it.
+/// Writes it, unsealed.
 pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Certificate {
     let identity = &services.identity;
-    let mut certificate = Certificate {
+    Certificate {
         format: Certificate::FORMAT,
         session: session.id,
         name: session.spec.name.clone(),
@@ -76,21 +76,35 @@ pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Cer
         },
         disagreements: session.books.disagreements.clone(),
         digest: None,
-    };
-    certificate.seal();
-    certificate
+    }
 }
 
-/// Adds what the books have come to since it was issued.
+/// Adds what the books have come to since it was issued. To be sealed.
 pub(super) fn settle(certificate: &mut Certificate, session: &Session) {
     certificate.counts = counts(session);
     certificate.reconciled.clone_from(&session.books.reconciled);
     certificate.evicted.clone_from(&session.books.evicted);
-    certificate.seal();
 }
 
-/// Completes it: the kernel's reading says that nobody has the memory any more.
-pub fn complete(certificate: &mut Certificate, bytes: u64, reading: Reading) {
+/// Gives the session's memory back if nobody has it, seals the certificate, and keeps it. One that is
+/// complete at once is sealed and written once.
+pub(super) fn conclude(certificate: &mut Certificate, services: &mut Services, remains: Remains) {
+    match services.limbo.bury(certificate.session, remains) {
+        Some((bytes, reading)) => complete(certificate, services, bytes, reading),
+        None => {
+            certificate.seal();
+            services.archive.keep(certificate.clone());
+        }
+    }
+}
+
+/// Completes it, tells that, and keeps it: the kernel's reading says that nobody has the memory any more.
+pub fn complete(
+    certificate: &mut Certificate,
+    services: &mut Services,
+    bytes: u64,
+    reading: Reading,
+) {
     let began = certificate.steps.first().map_or(0, |s| s.monotonic_ns);
     certificate.steps.push(onair_api::Step {
         step: StepName::MemoryReturned,
@@ -107,4 +121,13 @@ pub fn complete(certificate: &mut Certificate, bytes: u64, reading: Reading) {
         at: Timestamp::now(),
     };
     certificate.seal();
+    let about = Subject {
+        session: certificate.session,
+        name: certificate.name.clone(),
+        // As for the certificate itself: whoever asked may see it.
+        owner: certificate.requester.uid,
+    };
+    let completed = EventKind::CertificateCompleted { bytes };
+    services.hub.tell(Some(about), completed);
+    services.archive.keep(certificate.clone());
 }

@@ -67,7 +67,7 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
     Err(SpecErrors(errors).into())
 }
 
-fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
+pub(super) fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
     let video = &spec.video;
     let depth = match video.depth {
         Depth::Eight => video::Depth::Eight,

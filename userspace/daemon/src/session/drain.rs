@@ -6,8 +6,8 @@ use onair_api::{
     Certificate, EventKind, Operation, Problem, ProblemCode, Reading, Says, SessionState, StepName,
     Timestamp, Verdict,
 };
+use onair_ipc::fence::Fence;
 use onair_ipc::memory::State;
-use onair_ipc::sync;
 
 use super::attachment::Attachment;
 use super::{Destroy, Place, Session, certificate};
@@ -169,6 +169,7 @@ impl Session {
             }
             return Progress::Lives;
         }
+        self.end_abandoned_wait();
         self.settle();
         self.evict_violators(services);
         if std::mem::take(&mut self.rescan.dead) {
@@ -232,6 +233,22 @@ impl Session {
         Progress::Lives
     }
 
+    /// Ends the wait of a requester that has closed its connection. The session stays stopped: whoever
+    /// leaves it now does not destroy it.
+    fn end_abandoned_wait(&mut self) {
+        let is_abandoned = |destroy: &mut Destroy| {
+            // The daemon's own end and an abort wait for no answer.
+            destroy.operation == Operation::DestroyWait && destroy.reply.is_closed()
+        };
+        if let Some(destroy) = self.destroy.take_if(is_abandoned) {
+            self.books.forget(StepName::DestroyRequested);
+            tracing::info!(
+                session = %self.id, name = %self.spec.name, requester = %destroy.who,
+                "not destroyed: whoever waited for it has closed the connection"
+            );
+        }
+    }
+
     /// Whether somebody is watched for who may let go without telling.
     fn awaits_somebody(&self) -> bool {
         !self.outcasts.list.is_empty() || self.attachments.values().any(|it| it.disconnected)
@@ -292,16 +309,13 @@ impl Session {
     /// Arms the kicks, makes the callers' stores visible, settles what is here, and reads the
     /// witnesses: W1 first, so that an honest caller whom W1 does not see is not in W2 either.
     pub(super) fn read(&mut self, services: &Services, ask_probe: bool) -> Vec<Reading> {
-        for attachment in self.attachments.values() {
-            attachment.memory.arm_kick();
-        }
-        // SYNC: light-heavy
-        sync::heavy();
+        let fence = Fence::with_kicks(self.attachments.values().map(|it| &*it.memory));
         self.settle();
         let lent = self.lent();
         let outcasts = self.outcasts.list.values();
         let mut readings = vec![
             counters::slots(
+                &fence,
                 self.attachments.values().map(|it| &*it.memory),
                 outcasts.map(|it| &*it.attachment.memory),
             ),
@@ -382,16 +396,15 @@ impl Session {
             requester: destroy.who.clone(),
             readings,
         };
-        let certificate = certificate::write(self, services, issue);
+        let mut certificate = certificate::write(self, services, issue);
         let remains = self.take_remains();
-        services.limbo.keep(Some(self.id), remains);
-        services.archive.keep(certificate.clone());
         tracing::info!(session = %self.id, name = %self.spec.name, "destroyed");
         let destroyed = EventKind::Destroyed {
             operation: destroy.operation,
             requester: destroy.who.clone(),
         };
         self.tell(services, destroyed);
+        certificate::conclude(&mut certificate, services, remains);
         Progress::Destroyed(Box::new(certificate), destroy)
     }
 

@@ -12,7 +12,6 @@ use onair_ipc::message::Attached;
 use super::attachment::{Attachment, Client, Watched};
 use super::{Place, Session, certificate, convert};
 use crate::dataplane::{AttachRefusal, Command};
-use crate::faults::Blocks;
 use crate::services::Services;
 
 impl Session {
@@ -137,7 +136,6 @@ impl Session {
             fruitless_kicks: 0,
             crediting: Vec::new(),
             exits: Vec::new(),
-            blocks: Blocks::default(),
             patrolled: 0,
         };
         match &mut self.place {
@@ -155,6 +153,11 @@ impl Session {
                     frames: own_frames,
                 },
             ),
+        }
+        let owner = (self.id.0, number);
+        services.guard.watch(attachment.memory.writable(), owner);
+        if let Some(frames) = &attachment.frames {
+            services.guard.watch(frames.file(), owner);
         }
         attachment.memory.open();
         if self.running {
@@ -203,18 +206,16 @@ impl Session {
         self.settle_departures(services);
     }
 
-    /// Cuts off the clients that punch holes in their memory: the poller pays for them.
-    pub fn look_for_holes(&mut self, services: &mut Services) {
-        let attachments = self.attachments.values_mut();
-        let punched: Vec<_> = attachments
-            .filter_map(|it| it.is_punched().then_some((it.number, it.client.who.pid)))
-            .collect();
-        for (number, pid) in punched {
-            tracing::error!(
-                session = %self.id, attachment = number, pid,
-                "a client punches holes in its memory: it is cut off"
-            );
-            self.violated(services, number);
-        }
+    /// A client worked on its memory with a system call, as who punches holes in it: it is cut off, for
+    /// whoever reads there pays with page faults.
+    pub fn memory_touched(&mut self, services: &mut Services, number: u64) {
+        let Some(attachment) = self.attachments.get(&number) else {
+            return;
+        };
+        tracing::error!(
+            session = %self.id, attachment = number, pid = attachment.client.who.pid,
+            "a client punched a hole in its memory, or wrote it with a system call: it is cut off"
+        );
+        self.violated(services, number);
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use onair_api::{EventKind, Problem, ProblemCode, ReconciledCause};
+use onair_ipc::fence::Fence;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::State;
 use tokio::sync::oneshot;
@@ -36,8 +37,7 @@ impl Session {
         memory.stop();
         services.waking.enter(&memory);
         services.waking.turn();
-        onair_ipc::sync::heavy();
-        if !memory.users().is_empty() || !memory.held().is_empty() {
+        if !memory.users_at(&Fence::new()).is_empty() || !memory.held().is_empty() {
             if self.running {
                 memory.start();
             }

@@ -18,6 +18,7 @@ mod joining;
 mod leaving;
 mod metrics;
 mod quarantine;
+mod recording;
 mod running;
 mod warnings;
 
@@ -42,6 +43,7 @@ pub use self::evicting::Answer;
 use self::evicting::{Outcast, Outcasts};
 use self::flushing::Flushes;
 use self::leaving::Leaving;
+pub use self::recording::Untapped;
 use self::warnings::Warnings;
 use crate::control::action::Reply;
 use crate::control::events::Subject;

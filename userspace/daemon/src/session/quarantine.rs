@@ -61,7 +61,8 @@ impl Session {
             requester,
             readings,
         };
-        let certificate = certificate::write(self, services, issue);
+        let mut certificate = certificate::write(self, services, issue);
+        certificate.seal();
         services.archive.keep(certificate.clone());
         let (blockers, more) = EventKind::cut(self.blockers(services));
         let bytes = self.remains_view().bytes();
@@ -87,11 +88,13 @@ impl Session {
             return Progress::Lives;
         }
         let found = services.archive.find(&self.id.into()).cloned();
-        if let Some(mut certificate) = found {
-            certificate::settle(&mut certificate, self);
-            services.archive.keep(certificate);
+        match found {
+            Some(mut certificate) => {
+                certificate::settle(&mut certificate, self);
+                certificate::conclude(&mut certificate, services, self.take_remains());
+            }
+            None => services.limbo.keep(None, self.take_remains()),
         }
-        services.limbo.keep(Some(self.id), self.take_remains());
         tracing::info!(session = %self.id, name = %self.spec.name, "its last holder is gone");
         Progress::Freed
     }

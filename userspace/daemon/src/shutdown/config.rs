@@ -31,7 +31,7 @@ pub enum OnPollerDeath {
 }
 
 /// `[shutdown]`, times in milliseconds. How long users may take to leave is `timeouts.graceful_ms`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShutdownConfig {
     /// What becomes of sessions that are still in use.

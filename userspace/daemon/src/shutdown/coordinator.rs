@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use onair_api::{PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{self, Timeouts};
+
 use super::cause::Cause;
 use super::children::Children;
 use super::config::ShutdownConfig;
 use super::hooks::Hooks;
 use super::operations::{ActiveOperationGuard, Operations, ShuttingDown};
-use super::parts::{Notification, Part, Parts, Waiting};
+use super::parts::{Limit, Notification, Part, Parts, Times, Waiting};
 use super::wakeup::Wakeup;
 use super::workers::ThreadRegistry;
 
@@ -25,7 +27,7 @@ pub struct ShutdownCoordinator {
 }
 
 pub(super) struct Shared {
-    pub(super) config: ShutdownConfig,
+    times: Mutex<Times>,
     begun: AtomicBool,
     forced: AtomicBool,
     wakeup: Wakeup,
@@ -64,7 +66,7 @@ pub(super) struct Ledger {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared")
-            .field("config", &self.config)
+            .field("times", &self.times)
             .field("begun", &self.begun)
             .field("forced", &self.forced)
             .finish_non_exhaustive()
@@ -84,6 +86,10 @@ impl Shared {
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
+    }
+
+    pub(super) fn times(&self) -> Times {
+        *lock(&self.times)
     }
 
     pub(super) fn parts(&self) -> MutexGuard<'_, Parts> {
@@ -142,7 +148,10 @@ impl ShutdownCoordinator {
     pub fn new(config: ShutdownConfig) -> std::io::Result<Self> {
         Ok(Self {
             shared: Arc::new(Shared {
-                config,
+                times: Mutex::new(Times {
+                    config,
+                    graceful: config::ms(Timeouts::default().graceful_ms),
+                }),
                 begun: AtomicBool::new(false),
                 forced: AtomicBool::new(false),
                 wakeup: Wakeup::new()?,
@@ -176,19 +185,17 @@ impl ShutdownCoordinator {
     }
 
     /// Registers what is waited for in phase 2, on a thread of its own: first those of the lowest
-    /// `priority`, those of one priority side by side. What takes longer than `timeout` is named and
+    /// `priority`, those of one priority side by side. What takes longer than `limit` is named and
     /// left behind.
     pub fn register_shutdown_waiter(
         &self,
         name: impl Into<String>,
         priority: u8,
-        timeout: Duration,
+        limit: impl Into<Limit>,
         wait: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
     ) {
-        self.shared
-            .parts()
-            .waiters
-            .push(part(name, priority, timeout, wait));
+        let part = part(name, priority, limit, wait);
+        self.shared.parts().waiters.push(part);
     }
 
     /// Registers what closes a listening server at the begin of phase 3, all of them side by side,
@@ -198,11 +205,8 @@ impl ShutdownCoordinator {
         name: impl Into<String>,
         close: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
     ) {
-        let timeout = self.shared.config.handler();
-        self.shared
-            .parts()
-            .servers
-            .push(part(name, 0, timeout, close));
+        let part = part(name, 0, Limit::Handler, close);
+        self.shared.parts().servers.push(part);
     }
 
     /// Registers what releases what a part has, after the servers are closed: as
@@ -213,11 +217,8 @@ impl ShutdownCoordinator {
         priority: u8,
         release: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
     ) {
-        let timeout = self.shared.config.cleanup();
-        self.shared
-            .parts()
-            .cleanups
-            .push(part(name, priority, timeout, release));
+        let part = part(name, priority, Limit::Cleanup, release);
+        self.shared.parts().cleanups.push(part);
     }
 
     /// Has `listener` called with each change of phase and of the users left. It must not block.
@@ -286,10 +287,26 @@ impl ShutdownCoordinator {
         self.shared.status()
     }
 
-    /// The configuration.
+    /// The configuration in force.
     #[must_use]
-    pub fn config(&self) -> &ShutdownConfig {
-        &self.shared.config
+    pub fn config(&self) -> ShutdownConfig {
+        self.shared.times().config
+    }
+
+    /// `timeouts.graceful_ms`: how long users may take to leave.
+    #[must_use]
+    pub fn graceful(&self) -> Duration {
+        self.shared.times().graceful
+    }
+
+    /// Takes another configuration. `false` once the shutdown has begun: it goes on as it began.
+    pub fn configure(&self, config: ShutdownConfig, graceful: Duration) -> bool {
+        let mut times = lock(&self.shared.times);
+        let in_time = !self.is_shutting_down();
+        if in_time {
+            *times = Times { config, graceful };
+        }
+        in_time
     }
 
     /// Cancelled when the shutdown begins: for tasks.
@@ -362,16 +379,16 @@ impl AsFd for ShutdownCoordinator {
     }
 }
 
-fn part(
+pub(super) fn part(
     name: impl Into<String>,
     priority: u8,
-    timeout: Duration,
+    limit: impl Into<Limit>,
     run: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
 ) -> Part {
     Part {
         name: name.into(),
         priority,
-        timeout,
+        limit: limit.into(),
         run: Box::new(run),
     }
 }

@@ -36,7 +36,7 @@ pub use config::{OnPollerDeath, Policy, ShutdownConfig};
 pub use coordinator::ShutdownCoordinator;
 pub use exit::Exit;
 pub use operations::{ActiveOperationGuard, ShuttingDown};
-pub use parts::Waiting;
+pub use parts::{Limit, Waiting};
 pub use sequence::Report;
 pub(crate) use sequence::message;
 pub use signals::{HANDLED, SignalError, Signals};

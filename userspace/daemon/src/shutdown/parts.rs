@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::config::ShutdownConfig;
 use super::coordinator::Shared;
 use std::sync::Arc;
 
@@ -15,10 +16,49 @@ pub(super) struct Notification {
     pub(super) run: Notify,
 }
 
+/// How long a part may take to end. What the configuration says is looked up when its turn comes: it
+/// may have been reloaded since the part was registered.
+#[derive(Clone, Copy, Debug)]
+pub enum Limit {
+    /// So long.
+    Fixed(Duration),
+    /// `timeouts.graceful_ms`, and `shutdown.handler_ms` for what it takes beyond that.
+    Graceful,
+    /// `shutdown.handler_ms`.
+    Handler,
+    /// `shutdown.cleanup_ms`.
+    Cleanup,
+}
+
+impl From<Duration> for Limit {
+    fn from(limit: Duration) -> Self {
+        Self::Fixed(limit)
+    }
+}
+
+/// What of the configuration bounds the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) config: ShutdownConfig,
+    /// `timeouts.graceful_ms`.
+    pub(super) graceful: Duration,
+}
+
+impl Times {
+    pub(super) fn of(&self, limit: Limit) -> Duration {
+        match limit {
+            Limit::Fixed(limit) => limit,
+            Limit::Graceful => self.graceful + self.config.handler(),
+            Limit::Handler => self.config.handler(),
+            Limit::Cleanup => self.config.cleanup(),
+        }
+    }
+}
+
 pub(super) struct Part {
     pub(super) name: String,
     pub(super) priority: u8,
-    pub(super) timeout: Duration,
+    pub(super) limit: Limit,
     pub(super) run: End,
 }
 

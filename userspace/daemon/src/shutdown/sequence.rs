@@ -157,6 +157,7 @@ impl Shared {
 
     fn end_side_by_side(self: &Arc<Self>, phase: ShutdownPhase, parts: Vec<Part>) {
         let mut under_way: Vec<Ending> = Vec::new();
+        let times = self.times();
         for part in parts {
             let begun = Instant::now();
             let number = {
@@ -165,7 +166,7 @@ impl Shared {
                 ledger.next_part
             };
             let waiting = Waiting {
-                deadline: begun + part.timeout,
+                deadline: begun + times.of(part.limit),
                 shared: Arc::clone(self),
             };
             under_way.push(Ending {
@@ -201,7 +202,7 @@ impl Shared {
         let mut ledger = self.ledger();
         let now = Instant::now();
         let finished = std::mem::take(&mut ledger.finished);
-        let forced_limit = ledger.forced_at.map(|at| at + self.config.force());
+        let forced_limit = ledger.forced_at.map(|at| at + self.times().config.force());
         let mut reports = Vec::new();
         for (number, ended) in finished {
             // One that was left behind before is not under way any more.
@@ -248,7 +249,7 @@ impl Shared {
     /// Waits for the requests that are being answered.
     fn complete_operations(&self) {
         let begun = Instant::now();
-        let deadline = begun + self.config.handler();
+        let deadline = begun + self.times().config.handler();
         let mut ledger = self.ledger();
         let open = || {
             // SYNC: operations.
@@ -258,7 +259,7 @@ impl Shared {
         };
         let outcome = loop {
             let now = Instant::now();
-            let limit = ledger.forced_at.map(|at| at + self.config.force());
+            let limit = ledger.forced_at.map(|at| at + self.times().config.force());
             if open() == 0 {
                 break PartOutcome::Done;
             }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use onair_api::{
-    PartOutcome, PortSummary, SessionOutcome, SessionSummary, ShutdownSummary, ThreadSummary,
+    PartOutcome, PortSummary, RecordingCounts, RecordingState, RecordingSummary, SessionOutcome,
+    SessionSummary, ShutdownSummary, ThreadSummary,
 };
 
 use super::exit::Exit;
@@ -18,6 +19,7 @@ pub fn summary(outcome: Outcome) -> ShutdownSummary {
         report,
         sessions,
         dataplane,
+        recordings,
     } = outcome;
     let drained = sessions.unwrap_or_default();
     let threads = report.threads.into_iter().map(|thread| ThreadSummary {
@@ -47,6 +49,7 @@ pub fn summary(outcome: Outcome) -> ShutdownSummary {
         parts: report.status.parts,
         sessions: drained.sessions,
         destroyed: drained.destroyed,
+        recordings,
         threads: threads.collect(),
         ports: ports.collect(),
         operations_refused: report.operations_refused,
@@ -112,6 +115,12 @@ fn write_all(text: &mut String, summary: &ShutdownSummary) -> std::fmt::Result {
     for session in &summary.sessions {
         write_session(text, session)?;
     }
+    if !summary.recordings.is_empty() {
+        writeln!(text, "  recordings")?;
+    }
+    for recording in &summary.recordings {
+        write_recording(text, recording)?;
+    }
     writeln!(text, "  threads")?;
     for thread in &summary.threads {
         write_thread(text, thread)?;
@@ -162,6 +171,47 @@ fn write_session(text: &mut String, session: &SessionSummary) -> std::fmt::Resul
     writeln!(text)
 }
 
+/// A line for its sums, and one for each thread that handed packets over, which add up to them.
+fn write_recording(text: &mut String, recording: &RecordingSummary) -> std::fmt::Result {
+    let bytes: u64 = recording.files.iter().map(|it| it.bytes).sum();
+    write!(
+        text,
+        "    {:<20} {:<9} ",
+        recording.name.as_str(),
+        recording.state.as_str()
+    )?;
+    write_counts(text, &recording.counts)?;
+    writeln!(text, "  files {} of {bytes} bytes", recording.files.len())?;
+    for producer in &recording.producers {
+        write!(text, "      {:<28} ", producer.name)?;
+        write_counts(text, &producer.counts)?;
+        writeln!(text)?;
+    }
+    Ok(())
+}
+
+fn write_counts(text: &mut String, counts: &RecordingCounts) -> std::fmt::Result {
+    write!(
+        text,
+        "arrived {} = accepted {} + dropped {}  written {}  bytes {}",
+        counts.arrived,
+        counts.accepted,
+        counts.dropped_in_all(),
+        counts.written,
+        counts.written_bytes
+    )?;
+    for (reason, count) in &counts.dropped {
+        write!(text, "  {reason} {count}")?;
+    }
+    for (reason, count) in &counts.lost {
+        write!(text, "  lost {reason} {count}")?;
+    }
+    if counts.pending > 0 {
+        write!(text, "  pending {}", counts.pending)?;
+    }
+    Ok(())
+}
+
 fn write_thread(text: &mut String, thread: &ThreadSummary) -> std::fmt::Result {
     write!(
         text,
@@ -188,6 +238,20 @@ fn write_troubles(text: &mut String, summary: &ShutdownSummary) -> std::fmt::Res
             PartOutcome::Forced => "was left behind because a second signal came",
         };
         writeln!(text, "  ! {} {what}", part.name)?;
+    }
+    for recording in &summary.recordings {
+        match recording.state {
+            RecordingState::Finished => continue,
+            RecordingState::Finishing => writeln!(
+                text,
+                "  ! recording {} was left behind: the next start repairs it",
+                recording.name
+            )?,
+            _ => writeln!(text, "  ! recording {} failed", recording.name)?,
+        }
+        if let Some(reason) = &recording.reason {
+            writeln!(text, "      {reason}")?;
+        }
     }
     for session in &summary.sessions {
         let what = match session.outcome {
@@ -246,6 +310,15 @@ mod tests {
                  "blockers": [{"pid": 42, "tid": 43, "command": "viewer", "thread": "main",
                     "attachment": 1, "kind": "holding", "held_frames": [{"frame": 3, "age_ms": 1}],
                     "seen_by": ["W1"]}]}],
+            "recordings": [
+                {"id": "0000000100000002", "name": "take2", "session": "0000000100000001",
+                 "session_name": "cam", "state": "finishing",
+                 "files": [{"name": "take2.pcapng", "bytes": 2000, "events": 880}],
+                 "counts": {"arrived": 900, "accepted": 890, "dropped": {"ring_full": 10},
+                    "written": 880, "written_bytes": 1000, "pending": 10},
+                 "producers": [{"name": "b (onair-p0)", "arrived": 900, "accepted": 890,
+                    "dropped": {"ring_full": 10}, "written": 880, "written_bytes": 1000,
+                    "pending": 10}]}],
             "threads": [{"name": "onair-p0", "processed": 905, "dropped_by_shutdown": 5,
                 "stopped": true, "panic": "on purpose"}],
             "ports": [{"name": "b", "counters": {"rx_packets": 905, "rx_other": 0}}]
@@ -260,6 +333,9 @@ onaird 0.1.0 (pid 7) ended: SIGTERM, 1.23 s, exit status 7
   phases   stop_accepting 90 µs  draining 12.3 ms
   sessions  0 destroyed, 0 evicted, 0 quarantined, 1 abandoned; 3 destroyed in all
     cam                  abandoned receive frames 10  packets 900  bytes 1000  frames_dropped_stop 1
+  recordings
+    take2                finishing arrived 900 = accepted 890 + dropped 10  written 880  bytes 1000  ring_full 10  pending 10  files 1 of 2000 bytes
+      b (onair-p0)                 arrived 900 = accepted 890 + dropped 10  written 880  bytes 1000  ring_full 10  pending 10
   threads
     onair-p0             ended     processed 905  dropped_by_shutdown 5  panicked: on purpose
   port b  rx_packets 905
@@ -268,6 +344,7 @@ onaird 0.1.0 (pid 7) ended: SIGTERM, 1.23 s, exit status 7
     probe                timed_out     5.00 s  cleanup
   requests  2 came too late
   ! probe did not end in its time and was left behind
+  ! recording take2 was left behind: the next start repairs it
   ! session cam was still in use: it was left
       process 42 (viewer), thread 43 (main), holds 1 frames
 ";

@@ -45,6 +45,8 @@ pub struct ThreadReport {
 #[derive(Debug)]
 pub struct ThreadState {
     name: String,
+    /// It works for the end of the others, until its own.
+    to_the_end: bool,
     accepting: AtomicBool,
     processed: AtomicU64,
     dropped: AtomicU64,
@@ -63,9 +65,10 @@ struct Progress {
 }
 
 impl ThreadState {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, to_the_end: bool) -> Self {
         Self {
             name: name.to_owned(),
+            to_the_end,
             accepting: AtomicBool::new(true),
             processed: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -93,6 +96,11 @@ impl ThreadState {
     pub fn stop_accepting(&self) {
         // SYNC: worker-accepting. Release: a worker that sees it sees all that was done before.
         self.accepting.store(false, Ordering::Release);
+    }
+
+    /// Counts what was turned away because the worker takes on nothing more: by whoever has it.
+    pub fn count_dropped(&self, more: u64) {
+        self.dropped.fetch_add(more, Ordering::Relaxed);
     }
 
     /// What it processed and dropped because of the shutdown, and how it is.
@@ -173,6 +181,12 @@ pub struct WorkerGuard {
 }
 
 impl WorkerGuard {
+    /// What it shares with the coordinator.
+    #[must_use]
+    pub fn state(&self) -> &Arc<ThreadState> {
+        &self.state
+    }
+
     /// Whether to take on new work: one load.
     #[inline]
     #[must_use]
@@ -251,9 +265,25 @@ pub struct ThreadRegistry(Arc<Mutex<Vec<Arc<ThreadState>>>>);
 impl ThreadRegistry {
     /// Enters a worker; the guard goes to its thread.
     pub fn register(&self, name: &str) -> WorkerGuard {
-        let state = Arc::new(ThreadState::new(name));
+        self.enter(ThreadState::new(name, false))
+    }
+
+    /// Enters a worker that has work to do for the end of the others: it takes on new work until its
+    /// owner says otherwise, not only until [`Self::stop_accepting`].
+    pub fn register_to_the_end(&self, name: &str) -> WorkerGuard {
+        self.enter(ThreadState::new(name, true))
+    }
+
+    fn enter(&self, state: ThreadState) -> WorkerGuard {
+        let state = Arc::new(state);
         self.lock().push(Arc::clone(&state));
         WorkerGuard { state, flushed: 0 }
+    }
+
+    /// Forgets workers of this name that have ended: they are not the daemon's end's business.
+    pub fn forget(&self, name: &str) {
+        self.lock()
+            .retain(|thread| thread.name() != name || !thread.is_stopped());
     }
 
     /// The workers, in the order of their registration.
@@ -262,9 +292,9 @@ impl ThreadRegistry {
         self.lock().clone()
     }
 
-    /// No worker takes on anything new.
+    /// No worker takes on anything new, but those that work for the end.
     pub fn stop_accepting(&self) {
-        for thread in self.lock().iter() {
+        for thread in self.lock().iter().filter(|it| !it.to_the_end) {
             thread.stop_accepting();
         }
     }

@@ -1,20 +1,21 @@
 //! W1: the slots, which are the clients' word, and the ledger, which is ours.
 
 use onair_api::{Reading, Says, Witness, WordOf};
+use onair_ipc::fence::Fence;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
 
 use super::{LEDGER, SLOTS, some, without};
 
-/// Reads the slots of all attachments. The kick must be armed and the heavy fence executed before.
-/// Calls of `outcasts`, who were cut off, are told and not counted.
+/// Reads the slots of all attachments, as of `fence`. Calls of `outcasts`, who were cut off, are told and not counted.
 pub fn slots<'a>(
+    fence: &Fence,
     attachments: impl Iterator<Item = &'a AttachmentMemory>,
     outcasts: impl Iterator<Item = &'a AttachmentMemory>,
 ) -> Reading {
     let calls = |memory: &AttachmentMemory| {
-        let users = memory.users();
+        let users = memory.users_at(fence);
         users.iter().map(SlotReading::calls).sum::<u64>()
     };
     let left_out = outcasts.map(calls).sum();

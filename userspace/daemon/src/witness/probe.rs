@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use onair_api::{ProbeMode, ProbeState, Reading, Says, Timestamp, Witness, WordOf};
 use onair_ipc::{site, sys};
-use onair_probe::{Blind, Events, Probe, ProbeConfig, Sight, State, Waiter};
+use onair_probe::{Blind, Closing, Events, Probe, ProbeConfig, Sight, State, Waiter};
 
 use super::{PROBE, some, without};
 use crate::config::{Config, ms};
@@ -66,6 +66,11 @@ impl ProbeLink {
         }
     }
 
+    /// Has the kernel let go of it; `None` if it never ran.
+    pub fn begin_close(self) -> Option<Closing> {
+        self.probe.ok().map(|probe| probe.begin_close())
+    }
+
     /// Passes a canary through the daemon's own site, so that blindness shows without a destroy.
     pub fn test(&self) {
         if let Some(probe) = self.probe() {
@@ -84,6 +89,11 @@ impl ProbeLink {
     /// What the configuration asks.
     pub fn mode(&self) -> ProbeMode {
         self.mode
+    }
+
+    /// Makes more or less of what it says from now on: `Required` or `Preferred`.
+    pub fn set_mode(&mut self, mode: ProbeMode) {
+        self.mode = mode;
     }
 
     /// The probe, if it runs.

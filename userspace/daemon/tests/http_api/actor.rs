@@ -6,10 +6,11 @@ use onair_api::{
     ActiveConfig, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
     CertificateList, Counts, Dataplane, EventKind, EventName, Eviction, EvictionCause,
     EvictionList, Flushed, Health, HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode,
-    ProbeState, Problem, ProblemCode, Reading, Reload, ReloadOutcome, Says, SessionCounters,
-    SessionId, SessionList, SessionName, SessionRef, SessionSpec, SessionState, SessionTally,
-    SessionView, SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via, WaitsIn, Who,
-    Witness, WordOf,
+    ProbeState, Problem, ProblemCode, Reading, RecordingCounts, RecordingId, RecordingList,
+    RecordingRef, RecordingSpec, RecordingState, RecordingView, Reload, ReloadOutcome, Says,
+    SessionCounters, SessionId, SessionList, SessionName, SessionRef, SessionSpec, SessionState,
+    SessionTally, SessionView, SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via,
+    WaitsIn, Who, Witness, WordOf,
 };
 use onaird::control::action::{Action, Caller};
 use onaird::control::events::{Hub, Interest, LastSeen, Subject, Subscription};
@@ -29,6 +30,7 @@ pub(crate) struct Actor {
     pub(crate) hangups: mpsc::UnboundedSender<()>,
     sessions: Vec<Session>,
     gone: BTreeMap<SessionId, Box<Certificate>>,
+    recordings: Vec<RecordingView>,
     hub: Hub,
 }
 
@@ -39,6 +41,7 @@ impl Actor {
             hangups,
             sessions: Vec::new(),
             gone: BTreeMap::new(),
+            recordings: Vec::new(),
             hub: Hub::new(0x6920_a1c3, 32),
         }
     }
@@ -165,6 +168,37 @@ impl Actor {
                 reply,
             } => {
                 drop(reply.send(self.destroy(&caller, &session, Operation::Quarantine, None)));
+            }
+            Action::Record {
+                caller,
+                session,
+                spec,
+                reply,
+            } => drop(reply.send(self.record(&caller, &session, &spec))),
+            Action::Recordings { session, reply } => {
+                let mut recordings = self.recordings.clone();
+                recordings.retain(|it| {
+                    session.as_ref().is_none_or(|session| match session {
+                        SessionRef::Id(id) => it.session == *id,
+                        SessionRef::Name(name) => it.session_name == *name,
+                    })
+                });
+                drop(reply.send(Ok(RecordingList { recordings })));
+            }
+            Action::Recording {
+                recording, reply, ..
+            } => {
+                let found = self.find_recording(&recording);
+                drop(reply.send(found.map(|at| self.recordings[at].clone())));
+            }
+            Action::StopRecording {
+                recording, reply, ..
+            } => {
+                let found = self.find_recording(&recording);
+                drop(reply.send(found.map(|at| {
+                    self.recordings[at].state = RecordingState::Finished;
+                    self.recordings[at].clone()
+                })));
             }
             Action::Blockers {
                 caller,
@@ -297,6 +331,52 @@ impl Actor {
         };
         caller.require(Some(self.sessions[at].owner))?;
         Ok(at)
+    }
+
+    fn record(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        spec: &RecordingSpec,
+    ) -> Result<RecordingView, Problem> {
+        let at = self.find(caller, session)?;
+        let name = spec.name.clone().unwrap_or_else(|| "rec".parse().unwrap());
+        if self.recordings.iter().any(|it| it.name == name) {
+            return Err(Problem::new(ProblemCode::NameTaken, "there is one"));
+        }
+        let view = &self.sessions[at].view;
+        let number = u32::try_from(self.recordings.len() + 1).unwrap();
+        let recording = RecordingView {
+            id: RecordingId::new(0x6920_a1c3, number),
+            name,
+            session: view.id,
+            session_name: view.name.clone(),
+            format: spec.format,
+            state: RecordingState::Recording,
+            reason: None,
+            end: None,
+            owner: Some(caller.who.clone()),
+            started_at: Timestamp::now(),
+            ended_at: None,
+            folder: "/nowhere".into(),
+            files: Vec::new(),
+            counts: RecordingCounts::default(),
+            producers: Vec::new(),
+            gaps: 0,
+            problems: Vec::new(),
+            frames: None,
+            repair: None,
+        };
+        self.recordings.push(recording.clone());
+        Ok(recording)
+    }
+
+    fn find_recording(&self, recording: &RecordingRef) -> Result<usize, Problem> {
+        let at = self.recordings.iter().position(|it| match recording {
+            RecordingRef::Id(id) => it.id == *id,
+            RecordingRef::Name(name) => it.name == *name,
+        });
+        at.ok_or_else(|| Problem::new(ProblemCode::NoSuchRecording, "it is not here"))
     }
 
     fn tell(&mut self, at: usize, kind: EventKind) {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use onair_api::Problem;
-use onaird::control::action::ControlHandle;
 use onaird::control::authority::Authority;
+use onaird::control::handle::ControlHandle;
 use onaird::control::http::{Limits, serve};
 use onaird::control::socket_file::{SocketFile, bind_socket};
 use onaird::shutdown::{ShutdownConfig, ShutdownCoordinator};

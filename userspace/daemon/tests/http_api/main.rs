@@ -11,5 +11,6 @@ mod document;
 mod events;
 mod evictions;
 mod metrics;
+mod recordings;
 mod sessions;
 mod shutdown;

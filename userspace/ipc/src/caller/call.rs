@@ -53,7 +53,8 @@ fn leave(slot: &Slot, plain: bool, nested: bool) {
 }
 
 impl Attachment {
-    /// What every call does, counted in slot `index`; `attempt` takes what the call is for.
+    /// What every call does, counted in slot `index`; `attempt` takes what the call is for, and
+    /// `farewell` what is to be had even if a gate is closed.
     #[inline(always)]
     pub(super) fn call<T>(
         &self,
@@ -61,7 +62,8 @@ impl Attachment {
         index: u16,
         deadline: Deadline,
         bell: impl Fn(&Words) -> &Bell,
-        mut attempt: impl FnMut() -> Option<T>,
+        attempt: impl Fn() -> Option<T> + Copy,
+        mut farewell: impl FnMut() -> Option<T>,
     ) -> Result<T, Refusal> {
         let words = &self.words;
         let slot = words.slot(index);
@@ -74,8 +76,10 @@ impl Attachment {
         let session = words.session_gate().load();
         label!("call.gates_read");
         if !(is_open(local) && is_open(session)) || self.is_daemon_dead() {
+            let last = farewell();
             let speaks = !nested && index != OWN_SLOTS;
-            return Err(self.bounce(slot, plain, session, speaks));
+            let refusal = self.bounce(slot, plain, session, speaks);
+            return last.ok_or(refusal);
         }
         if let Some(taken) = attempt() {
             label!("call.served");
@@ -90,7 +94,9 @@ impl Attachment {
             nested,
             gates: (local, session),
         };
-        self.wait(&entered, deadline, bell(words), &mut attempt)
+        // A copy of its own: what the way without a wait uses need not lie in memory for this.
+        let mut again = attempt;
+        self.wait(&entered, deadline, bell(words), &mut again, &mut farewell)
     }
 
     /// Leaves again: a gate is closed. `speaks` says that the slot counts this call and no other, so
@@ -114,11 +120,13 @@ impl Attachment {
         deadline: Deadline,
         bell: &Bell,
         attempt: &mut dyn FnMut() -> Option<T>,
+        farewell: &mut dyn FnMut() -> Option<T>,
     ) -> Result<T, Refusal> {
         let result = if deadline == Deadline::Now {
             Err(Refusal::TimedOut)
         } else {
-            wait::blocked(self, bell, entered.gates, deadline.ns(), attempt)
+            let calls: wait::Calls<T> = (attempt, farewell);
+            wait::blocked(self, bell, entered.gates, deadline.ns(), calls)
         };
         label!("wait.ended");
         leave(entered.slot, entered.plain, entered.nested);

@@ -17,7 +17,7 @@ impl Attachment {
     ///
     /// # Errors
     /// As [`Attachment::get`].
-    #[inline]
+    #[inline(always)]
     pub fn take(&self, deadline: Deadline) -> Result<Held<'_>, Refusal> {
         let lease = self.get(deadline)?;
         Ok(Held {

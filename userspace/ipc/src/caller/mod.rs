@@ -209,12 +209,17 @@ impl Attachment {
     ///
     /// # Errors
     /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, deadline: Deadline) -> Result<Lease, Refusal> {
         let slot = claim::slot_of(self);
-        let entry = self.call(Operation::Get, slot, deadline, Words::frame_bell, || {
-            self.pop(slot)
-        })?;
+        let entry = self.call(
+            Operation::Get,
+            slot,
+            deadline,
+            Words::frame_bell,
+            move || self.pop(slot),
+            || None,
+        )?;
         Ok(Lease {
             attachment: self.attachment,
             frame: entry.frame(),
@@ -223,7 +228,9 @@ impl Attachment {
         })
     }
 
-    /// Takes the next event; waits for one until `deadline`.
+    /// Takes the next event; waits for one until `deadline`. Once [`EventKind::Draining`] has been
+    /// told, what was told until then is to be had also of a session that is stopped or gone, before
+    /// the refusal.
     ///
     /// # Errors
     /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
@@ -235,6 +242,7 @@ impl Attachment {
             deadline,
             Words::event_bell,
             || self.next_event(),
+            || self.farewell(),
         )
     }
 
@@ -331,15 +339,30 @@ impl Attachment {
     /// before the stop that comes with it, but forgotten when as many events as the ring holds have
     /// followed.
     pub fn is_service_ending(&self) -> bool {
-        if life::is_dead(self.words.life()) {
-            return true;
-        }
+        life::is_dead(self.words.life()) || self.is_drain_told(0)
+    }
+
+    /// Whether one of the events after `seen` that are still there is [`EventKind::Draining`].
+    fn is_drain_told(&self, seen: u64) -> bool {
         let events = self.words.events();
         let last = events.tail();
-        let first = last.saturating_sub(layout::EVENTS as u64) + 1;
+        let oldest = last.saturating_sub(layout::EVENTS as u64);
+        let first = seen.max(oldest).saturating_add(1);
         (first..=last)
             .filter_map(|sequence| events.read(sequence))
             .any(|event| event.kind == EventKind::Draining)
+    }
+
+    /// An event for a caller who found a gate closed: the next one, as long as the news that the
+    /// service goes away is not read.
+    #[cold]
+    fn farewell(&self) -> Option<Event> {
+        let seen = self.words.event_head().load(Ordering::Acquire);
+        if self.is_drain_told(seen) {
+            self.next_event()
+        } else {
+            None
+        }
     }
 
     /// Waits until the session runs. The caller is not counted as a user while it waits.
@@ -418,9 +441,13 @@ impl Attachment {
         claim::slot_of(self)
     }
 
-    /// Whether something is there for a caller to take.
+    /// Whether something is there for a caller to take. Of what is left when a gate closes nothing is,
+    /// but the events up to the news that the service goes away.
     fn has_something(&self) -> bool {
         let words = &self.words;
+        if self.is_stopped() {
+            return self.is_drain_told(words.event_head().load(Ordering::Acquire));
+        }
         words.ready_head().load(Ordering::Acquire) < words.ready_tail().load(Ordering::Acquire)
             || words.event_head().load(Ordering::Acquire) < words.events().tail()
     }

@@ -16,6 +16,12 @@ const SLICE_NS: u64 = 1_000_000_000;
 /// Longest sleep where futex_waitv is refused and only one word can be waited on.
 const FALLBACK_SLICE_NS: u64 = 50_000_000;
 
+/// What a call takes: what it is for, and what it may take though a gate is closed.
+pub(super) type Calls<'a, T> = (
+    &'a mut dyn FnMut() -> Option<T>,
+    &'a mut dyn FnMut() -> Option<T>,
+);
+
 /// Waits until `attempt` yields something, one of the gates leaves `(local, session)`, the daemon
 /// dies, or the absolute deadline passes. After whatever ends a sleep the order is: gates, attempt,
 /// deadline; so a stop is never mistaken for a time-out, and a wake-up never dropped.
@@ -24,7 +30,7 @@ pub(super) fn blocked<T>(
     bell: &Bell,
     (local, session): (u32, u32),
     deadline_ns: u64,
-    attempt: &mut dyn FnMut() -> Option<T>,
+    (attempt, farewell): Calls<'_, T>,
 ) -> Result<T, Refusal> {
     let mut result = Err(Refusal::TimedOut);
     let mut wait = || {
@@ -38,12 +44,12 @@ pub(super) fn blocked<T>(
             if attachment.words.local_gate().load() != local
                 || attachment.words.session_gate().load() != session
             {
-                result = Err(attachment.why_closed());
+                result = farewell().ok_or_else(|| attachment.why_closed());
                 break;
             }
             if attachment.is_daemon_dead() {
                 wake_others(attachment);
-                result = Err(Refusal::Stale);
+                result = farewell().ok_or(Refusal::Stale);
                 break;
             }
             if let Some(taken) = attempt() {
@@ -66,7 +72,7 @@ pub(super) fn blocked<T>(
                 sys::futex_wait_slice(bell.word(), heard, slice);
             }
             label!("wait.slept");
-            expired = sys::monotonic_ns() >= deadline_ns;
+            expired = has_passed(deadline_ns);
         }
         label!("wait.before_part");
         bell.part();
@@ -108,8 +114,13 @@ pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(
             sys::futex_wait_slice(attachment.words.session_gate().word(), session, slice);
         }
         label!("started.slept");
-        expired = sys::monotonic_ns() >= deadline.ns();
+        expired = has_passed(deadline.ns());
     }
+}
+
+/// Whether the deadline has passed. Who waits for ever does not look at the clock when it is woken.
+fn has_passed(deadline_ns: u64) -> bool {
+    deadline_ns != u64::MAX && sys::monotonic_ns() >= deadline_ns
 }
 
 /// The kernel wakes one sleeper of a dead daemon; each one that wakes passes it on.

@@ -2,11 +2,11 @@
 //! that returns, one that was woken, one that bounces.
 
 use onair_ipc::caller::{Deadline, Refusal};
+use onair_ipc::fence::Fence;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::lender::Lender;
 use onair_ipc::meta::FrameMeta;
-use onair_ipc::sync;
 use shuttle::thread;
 
 use crate::rig::{Pair, below, dawdle, schedules, spawn};
@@ -44,10 +44,9 @@ fn drain__of_a_few_callers__then_kicked_by_the_last() {
         while pair.memory.wake_some(2) {}
         let mut looks = 0;
         loop {
-            pair.memory.arm_kick();
-            sync::heavy();
+            let fence = Fence::with_kicks(std::iter::once(&*pair.memory));
             lender.settle(|_| ());
-            if pair.memory.users().is_empty() && lender.lent() == 0 {
+            if pair.memory.users_at(&fence).is_empty() && lender.lent() == 0 {
                 break;
             }
             while !pair.is_kicked() {

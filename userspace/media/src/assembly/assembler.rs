@@ -85,13 +85,41 @@ impl<S: Copy> Assembler<S> {
 
     /// Takes the RTP packet `packet`, which came at `now_ns` of a monotonic clock. Nothing of a
     /// malformed packet is used, not even its synchronisation source.
+    #[inline]
     pub fn push(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         self.stats.packets += 1;
         self.stats.octets += packet.len() as u64;
-        match self.read(packet) {
-            Ok((rtp, segments)) => self.take(&rtp, segments, now_ns, sink),
-            Err(reason) => self.stats.malformed.add(reason),
+        let config = self.config;
+        let (rtp, payload) = match RtpHeader::parse(packet) {
+            Ok(parsed) => parsed,
+            Err(reason) => return self.stats.malformed.add(reason.into()),
+        };
+        if rtp.payload_type != config.payload_type {
+            return self.stats.malformed.add(Malformed::BadPayloadType);
         }
+        match Segments::parse(payload, &config.format) {
+            Ok(segments) => self.take(&rtp, segments, now_ns, sink),
+            Err(reason) => self.stats.malformed.add(reason.into()),
+        }
+    }
+
+    /// The words of its bitmaps that a packet which follows those before it is noted in: for whoever
+    /// has them fetched ahead of it.
+    #[inline]
+    pub fn next_words(&self) -> impl Iterator<Item = &u64> {
+        [
+            self.sequence.next_word(),
+            self.frames[0].coverage.next_word(),
+        ]
+        .into_iter()
+    }
+
+    /// Where a packet that follows those before it belongs: the frame and the octet. As long as they
+    /// come in order; a guess, for whoever has that fetched ahead of it.
+    #[inline]
+    pub fn next_place(&self) -> Option<(S, usize)> {
+        let frame = self.frames[..self.active].first()?;
+        Some((frame.slot?, frame.coverage.covered_octets()))
     }
 
     /// When [`Self::expire`] has something to do, in nanoseconds of the clock of `push`; `None`
@@ -136,15 +164,7 @@ impl<S: Copy> Assembler<S> {
         self.sequence.restart();
     }
 
-    fn read<'a>(&self, packet: &'a [u8]) -> Result<(RtpHeader, Segments<'a>), Malformed> {
-        let (rtp, payload) = RtpHeader::parse(packet)?;
-        if rtp.payload_type != self.config.payload_type {
-            return Err(Malformed::BadPayloadType);
-        }
-        let segments = Segments::parse(payload, &self.config.format)?;
-        Ok((rtp, segments))
-    }
-
+    #[inline]
     fn take(
         &mut self,
         rtp: &RtpHeader,
@@ -163,12 +183,7 @@ impl<S: Copy> Assembler<S> {
         }
         let (number, arrival) = self.sequence.receive(rtp.sequence);
         if arrival == Arrival::Duplicate {
-            self.stats.duplicate += 1;
-            self.strays += 1;
-            if let Some(place) = self.find(rtp.timestamp) {
-                self.frames[place].duplicates = self.frames[place].duplicates.saturating_add(1);
-            }
-            return;
+            return self.note_duplicate(rtp);
         }
         if arrival == Arrival::Reordered {
             self.stats.reordered += 1;
@@ -186,6 +201,16 @@ impl<S: Copy> Assembler<S> {
         self.fill(place, rtp, segments, (number, now_ns), sink);
     }
 
+    #[inline(never)]
+    fn note_duplicate(&mut self, rtp: &RtpHeader) {
+        self.stats.duplicate += 1;
+        self.strays += 1;
+        if let Some(place) = self.find(rtp.timestamp) {
+            self.frames[place].duplicates = self.frames[place].duplicates.saturating_add(1);
+        }
+    }
+
+    #[inline]
     fn fill(
         &mut self,
         place: usize,
@@ -216,6 +241,7 @@ impl<S: Copy> Assembler<S> {
 
     /// Neither this packet nor those before it fit anything, for the time-out: the numbers of the
     /// source fell back.
+    #[inline]
     fn has_restarted(&self, rtp: &RtpHeader, now_ns: u64) -> bool {
         let stray = || {
             // The rest of the frame that was closed last is late, and no new start.
@@ -228,6 +254,7 @@ impl<S: Copy> Assembler<S> {
             && stray()
     }
 
+    #[inline(never)]
     fn resync(&mut self, sink: &mut impl Sink<Slot = S>) {
         self.close(sink);
         self.closed = None;
@@ -235,6 +262,7 @@ impl<S: Copy> Assembler<S> {
         self.sequence.restart();
     }
 
+    #[inline]
     fn find(&self, timestamp: u32) -> Option<usize> {
         self.frames[..self.active]
             .iter()
@@ -242,6 +270,7 @@ impl<S: Copy> Assembler<S> {
     }
 
     /// Begins the frame of `timestamp` at its place in time; `None` when that has passed.
+    #[inline(never)]
     fn open(
         &mut self,
         timestamp: u32,
@@ -274,6 +303,7 @@ impl<S: Copy> Assembler<S> {
         Some(place)
     }
 
+    #[inline(never)]
     fn close_oldest(&mut self, sink: &mut impl Sink<Slot = S>) {
         if self.active == 0 {
             return;

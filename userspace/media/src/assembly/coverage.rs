@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::bits;
-use crate::video::VideoFormat;
+use crate::video::{Depth, VideoFormat};
 
 /// Octets of a frame that did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,7 +21,7 @@ pub struct Coverage {
     words: Box<[u64]>,
     pgroups: usize,
     covered: usize,
-    pgroup_octets: usize,
+    depth: Depth,
 }
 
 impl Coverage {
@@ -33,7 +33,7 @@ impl Coverage {
             words: vec![0; pgroups.div_ceil(64)].into_boxed_slice(),
             pgroups,
             covered: 0,
-            pgroup_octets: format.depth().pgroup_octets(),
+            depth: format.depth(),
         }
     }
 
@@ -45,27 +45,43 @@ impl Coverage {
 
     /// Notes that the octets `range` came; answers how many of them are new. Only pgroups that lie
     /// within the range whole count, and none beyond the frame.
+    #[inline]
     pub fn add(&mut self, range: Range<usize>) -> usize {
-        let first = range.start.div_ceil(self.pgroup_octets);
-        let end = (range.end / self.pgroup_octets).min(self.pgroups);
+        let octets = self.depth.pgroup_octets();
+        let first = self.depth.pgroups(range.start.saturating_add(octets - 1));
+        let end = self.depth.pgroups(range.end).min(self.pgroups);
         if first >= end {
             return 0;
         }
         let fresh = bits::set(&mut self.words, first..end);
         self.covered += fresh;
-        fresh * self.pgroup_octets
+        fresh * octets
     }
 
     /// Whether every octet came.
+    #[inline]
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.covered == self.pgroups
     }
 
+    /// Where the next pgroup is noted, when those before it came in order.
+    #[inline]
+    pub(super) fn next_word(&self) -> &u64 {
+        let last = self.words.len() - 1;
+        &self.words[(self.covered / 64).min(last)]
+    }
+
+    /// Octets that came.
+    #[inline]
+    pub(super) const fn covered_octets(&self) -> usize {
+        self.covered * self.depth.pgroup_octets()
+    }
+
     /// Octets that did not come.
     #[must_use]
     pub const fn bytes_missing(&self) -> usize {
-        (self.pgroups - self.covered) * self.pgroup_octets
+        (self.pgroups - self.covered) * self.depth.pgroup_octets()
     }
 
     /// The ranges that did not come, in order.
@@ -75,8 +91,8 @@ impl Coverage {
             let start = bits::find(&self.words, at, self.pgroups, false)?;
             at = bits::find(&self.words, start, self.pgroups, true).unwrap_or(self.pgroups);
             Some(MissingRange {
-                offset: start * self.pgroup_octets,
-                len: (at - start) * self.pgroup_octets,
+                offset: start * self.depth.pgroup_octets(),
+                len: (at - start) * self.depth.pgroup_octets(),
             })
         })
     }
@@ -85,7 +101,7 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::video::{Depth, FrameRate};
+    use crate::video::FrameRate;
     use proptest::prelude::*;
 
     fn coverage() -> Coverage {

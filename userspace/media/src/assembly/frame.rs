@@ -51,6 +51,7 @@ impl<S: Copy> Frame<S> {
         self.last_packet_ns = now_ns;
     }
 
+    #[inline]
     pub(super) fn note(&mut self, rtp: &RtpHeader, number: u64, now_ns: u64) {
         self.lowest = self.lowest.min(number);
         self.highest = self.highest.max(number);

@@ -7,6 +7,9 @@ use crate::bits;
 /// Numbers that are remembered: the whole circle.
 const WINDOW: u64 = 1 << 16;
 
+/// Of the bitmap: a bit for each number.
+const WORDS: usize = 1 << 10;
+
 /// Where a packet stands among those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
@@ -21,7 +24,7 @@ pub(super) enum Arrival {
 /// The numbers of one synchronisation source.
 #[derive(Debug, Clone)]
 pub(super) struct Sequence {
-    seen: Box<[u64]>,
+    seen: Box<[u64; WORDS]>,
     /// Unwrapped; starts one circle up, so that what came before the first packet is above 0.
     highest: u64,
     /// Up to here, exclusive, what is missing has been counted as lost.
@@ -34,7 +37,7 @@ pub(super) struct Sequence {
 impl Sequence {
     pub(super) fn new() -> Self {
         Self {
-            seen: vec![0; 1024].into_boxed_slice(),
+            seen: Box::new([0; WORDS]),
             highest: 0,
             settled: 0,
             overdue: 0,
@@ -49,6 +52,7 @@ impl Sequence {
     }
 
     /// Notes a packet; answers its unwrapped number.
+    #[inline]
     pub(super) fn receive(&mut self, number: u16) -> (u64, Arrival) {
         if !self.started {
             self.started = true;
@@ -62,6 +66,19 @@ impl Sequence {
             .wrapping_sub(u16::from_be_bytes([a, b]))
             .cast_signed();
         let unwrapped = self.highest.saturating_add_signed(i64::from(ahead));
+        if ahead == 1 && self.settled + WINDOW > unwrapped {
+            // Nearly always: one more, and nothing leaves the window uncounted.
+            self.highest = unwrapped;
+            let (word, bit) = (place(unwrapped) / 64, place(unwrapped) % 64);
+            self.seen[word] |= 1 << bit;
+            return (unwrapped, Arrival::Newest);
+        }
+        self.receive_other(unwrapped, ahead)
+    }
+
+    /// A packet that is not the one after the highest so far.
+    #[inline(never)]
+    fn receive_other(&mut self, unwrapped: u64, ahead: i16) -> (u64, Arrival) {
         if ahead <= 0 {
             return match self.mark(unwrapped) {
                 true => (unwrapped, Arrival::Reordered),
@@ -74,7 +91,7 @@ impl Sequence {
             self.settled = oldest;
         }
         for_each_half(self.highest + 1, unwrapped + 1, |range| {
-            bits::clear(&mut self.seen, range)
+            bits::clear(&mut *self.seen, range)
         });
         self.highest = unwrapped;
         self.mark(unwrapped);
@@ -97,29 +114,38 @@ impl Sequence {
         let start = start.max((self.highest + 1).saturating_sub(WINDOW));
         let mut came = 0;
         for_each_half(start, end, |range| {
-            came += bits::count(&self.seen, range) as u64
+            came += bits::count(&*self.seen, range) as u64
         });
         end.saturating_sub(start).saturating_sub(came)
+    }
+
+    /// Where the number after the highest is noted.
+    #[inline]
+    pub(super) fn next_word(&self) -> &u64 {
+        &self.seen[place(self.highest + 1) / 64]
     }
 
     /// Whether a packet of this number would be a duplicate.
     pub(super) fn has(&self, number: u16) -> bool {
         let bit = usize::from(number);
-        self.started && bits::count(&self.seen, bit..bit + 1) == 1
+        self.started && bits::count(&*self.seen, bit..bit + 1) == 1
     }
 
     /// Whether it was not marked before.
+    #[inline]
     fn mark(&mut self, number: u64) -> bool {
         let bit = place(number);
-        bits::set(&mut self.seen, bit..bit + 1) == 1
+        bits::set(&mut *self.seen, bit..bit + 1) == 1
     }
 }
 
+#[inline]
 fn place(number: u64) -> usize {
     usize::from(u16::try_from(number % WINDOW).expect("below 2^16"))
 }
 
 /// The bits of `start..end`, at most one circle, as one range or two.
+#[inline]
 fn for_each_half(start: u64, end: u64, mut visit: impl FnMut(std::ops::Range<usize>)) {
     if start >= end {
         return;
@@ -155,6 +181,20 @@ mod tests {
         let mut sequence = Sequence::new();
         sequence.receive(0);
         assert_eq!(sequence.receive(40_000).1, Arrival::Reordered);
+    }
+
+    #[test]
+    fn sequence__unsettled_for_more_than_its_window__then_what_was_lost_long_ago_is_counted_once() {
+        let mut sequence = Sequence::new();
+        let (first, _) = sequence.receive(10);
+        let mut end = first + 1;
+        for more in (2..3 * WINDOW).filter(|more| more % 50_000 != 0) {
+            let number = u16::try_from((10 + more) % WINDOW).unwrap();
+            end = sequence.receive(number).0 + 1;
+        }
+        // 11, and one each at 50,000, 100,000, 150,000.
+        assert_eq!(sequence.settle(end), 4);
+        assert_eq!(sequence.settle(end), 0);
     }
 
     proptest! {

@@ -62,6 +62,7 @@ pub struct SrdHeader {
 
 impl SrdHeader {
     /// Reads the header at octet `at` of a payload; `None` when it is cut off.
+    #[inline]
     #[must_use]
     pub fn parse(payload: &[u8], at: usize) -> Option<Self> {
         let octets = u16_at(payload, at)?;
@@ -86,6 +87,7 @@ impl SrdHeader {
     }
 
     /// Where the SRD starts in a frame, in octets, when it lies within a line of `format`.
+    #[inline]
     fn place(&self, format: &VideoFormat) -> Result<usize, PayloadReject> {
         let &Self {
             octets,
@@ -93,16 +95,14 @@ impl SrdHeader {
             pixel,
             ..
         } = self;
-        let pgroup = format.depth().pgroup_octets();
+        let depth = format.depth();
         if self.field {
             return Err(PayloadReject::Interlaced);
         }
-        if !u32::from(pixel).is_multiple_of(PGROUP_PIXELS)
-            || !usize::from(octets).is_multiple_of(pgroup)
-        {
+        if !u32::from(pixel).is_multiple_of(PGROUP_PIXELS) || !depth.is_whole(usize::from(octets)) {
             return Err(PayloadReject::Alignment { pixel, octets });
         }
-        let start = usize::from(pixel) / PGROUP_PIXELS as usize * pgroup;
+        let start = usize::from(pixel) / PGROUP_PIXELS as usize * depth.pgroup_octets();
         if u32::from(line) >= format.height() || start + usize::from(octets) > format.line_bytes() {
             return Err(PayloadReject::Range {
                 line,
@@ -127,11 +127,14 @@ pub struct Segment<'a> {
 #[derive(Debug, Clone)]
 pub struct Segments<'a> {
     payload: &'a [u8],
-    format: VideoFormat,
+    format: &'a VideoFormat,
+    /// Where the next segment belongs in the frame, and its octets: nearly every packet has only
+    /// one, which is found while the payload is checked.
+    next: (usize, u16),
+    /// Where the header after that lies, and the next segment's octets.
     header: usize,
     data: usize,
     left: usize,
-    extended_sequence: u16,
 }
 
 impl<'a> Segments<'a> {
@@ -139,23 +142,25 @@ impl<'a> Segments<'a> {
     ///
     /// # Errors
     /// [`PayloadReject`]: nothing of such a packet may be used.
-    pub fn parse(payload: &'a [u8], format: &VideoFormat) -> Result<Self, PayloadReject> {
-        let extended_sequence = u16_at(payload, 0).ok_or(PayloadReject::Truncated)?;
-        let mut count = 0;
-        let mut announced = 0;
-        let mut at = EXTENDED_SEQUENCE_OCTETS;
-        loop {
+    #[inline]
+    pub fn parse(payload: &'a [u8], format: &'a VideoFormat) -> Result<Self, PayloadReject> {
+        let first =
+            SrdHeader::parse(payload, EXTENDED_SEQUENCE_OCTETS).ok_or(PayloadReject::Truncated)?;
+        let next = (first.place(format)?, first.octets);
+        let mut announced = usize::from(first.octets);
+        let mut at = EXTENDED_SEQUENCE_OCTETS + SRD_HEADER_OCTETS;
+        let mut count = 1;
+        let mut continues = first.continuation;
+        while continues {
+            if count == MAX_READ_SRDS {
+                return Err(PayloadReject::TooManySrds);
+            }
             let header = SrdHeader::parse(payload, at).ok_or(PayloadReject::Truncated)?;
             header.place(format)?;
             announced += usize::from(header.octets);
             at += SRD_HEADER_OCTETS;
             count += 1;
-            if !header.continuation {
-                break;
-            }
-            if count == MAX_READ_SRDS {
-                return Err(PayloadReject::TooManySrds);
-            }
+            continues = header.continuation;
         }
         let present = payload.len() - at;
         if announced != present {
@@ -163,32 +168,36 @@ impl<'a> Segments<'a> {
         }
         Ok(Self {
             payload,
-            format: *format,
-            header: EXTENDED_SEQUENCE_OCTETS,
+            format,
+            next,
+            header: EXTENDED_SEQUENCE_OCTETS + SRD_HEADER_OCTETS,
             data: at,
             left: count,
-            extended_sequence,
         })
     }
 
     /// High 16 bits of the sequence number. GStreamer sends 0 always: do not rely on it.
     #[must_use]
-    pub const fn extended_sequence(&self) -> u16 {
-        self.extended_sequence
+    pub fn extended_sequence(&self) -> u16 {
+        u16_at(self.payload, 0).expect("it was there when the payload was checked")
     }
 }
 
 impl<'a> Iterator for Segments<'a> {
     type Item = Segment<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Segment<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let header = SrdHeader::parse(self.payload, self.header)?;
-        let offset = header.place(&self.format).ok()?;
-        let end = self.data + usize::from(header.octets);
+        let (offset, octets) = self.next;
+        let end = self.data + usize::from(octets);
         let bytes = self.payload.get(self.data..end)?;
-        self.header += SRD_HEADER_OCTETS;
         self.data = end;
+        if self.left > 0 {
+            let header = SrdHeader::parse(self.payload, self.header)?;
+            self.next = (header.place(self.format).ok()?, header.octets);
+            self.header += SRD_HEADER_OCTETS;
+        }
         Some(Segment { offset, bytes })
     }
 }
@@ -225,7 +234,8 @@ mod tests {
     #[test]
     fn payload__two_lines__then_two_segments() {
         let payload = payload(&[srd(10, 1, 4, true), srd(5, 2, 0, false)], 15);
-        let segments = Segments::parse(&payload, &format()).unwrap();
+        let format = format();
+        let segments = Segments::parse(&payload, &format).unwrap();
         assert_eq!(segments.extended_sequence(), 9);
         let found: Vec<_> = segments
             .map(|segment| (segment.offset, segment.bytes.to_vec()))
@@ -237,7 +247,8 @@ mod tests {
     #[test]
     fn payload__srd_of_length_0__then_it_is_right_and_empty() {
         let payload = payload(&[srd(0, 0, 0, false)], 0);
-        let segments: Vec<_> = Segments::parse(&payload, &format()).unwrap().collect();
+        let format = format();
+        let segments: Vec<_> = Segments::parse(&payload, &format).unwrap().collect();
         assert_eq!(
             segments,
             [Segment {

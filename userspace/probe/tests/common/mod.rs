@@ -25,6 +25,21 @@ pub(crate) fn probe() -> Probe {
     Probe::start(config()).expect("these tests need root and a kernel with BTF")
 }
 
+/// One of the counters in the kernel.
+#[allow(
+    dead_code,
+    reason = "not every test program that includes this module calls it"
+)]
+pub(crate) fn stat(probe: &Probe, name: &str) -> u64 {
+    probe
+        .health()
+        .stats
+        .into_iter()
+        .find(|(known, _)| *known == name)
+        .expect("a counter")
+        .1
+}
+
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .build()

@@ -8,6 +8,7 @@ use super::Actor;
 use super::requests::{shutting_down, stale};
 use crate::control::action::{Caller, Reply};
 use crate::control::attach::{AttachAction, ConnectionId, Seat, Watching};
+use crate::session::Progress;
 
 impl Actor {
     pub(super) fn attach_action(&mut self, action: AttachAction) {
@@ -61,6 +62,23 @@ impl Actor {
                 // The session was destroyed: the client's part of detaching is all that is left.
                 None => {
                     let _ = reply.send(Ok(()));
+                }
+            },
+            AttachAction::Flush {
+                connection,
+                wait,
+                reply,
+            } => match self.attached_by(connection) {
+                Some(id) => {
+                    let progress = self.with(id, |session, services| {
+                        session.flush(services, wait, reply);
+                        Progress::Lives
+                    });
+                    self.follow(id, progress);
+                }
+                None => {
+                    let gone = "the session is gone, or this client was cut off";
+                    let _ = reply.send(Err(Problem::new(ProblemCode::StaleSession, gone)));
                 }
             },
             AttachAction::Destroy {
@@ -163,6 +181,13 @@ impl Actor {
             session: id,
             watching,
         })
+    }
+
+    /// The session of `connection`'s client, which was not cut off.
+    fn attached_by(&self, connection: ConnectionId) -> Option<u64> {
+        let (id, number) = self.carried_by(connection)?;
+        let session = self.sessions.get(&id)?;
+        session.has(number).then_some(id)
     }
 
     pub(super) fn carried_by(&self, connection: ConnectionId) -> Option<(u64, u64)> {

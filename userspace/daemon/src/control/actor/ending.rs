@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::config::ms;
+use crate::services::Services;
 use crate::session::{Account, Destroy, Session};
 use crate::shutdown::Policy;
 
@@ -31,6 +32,25 @@ pub enum Order {
     Tell(EventKind),
     /// Say how everything is: health, and each session with its blockers.
     Dump(SyncSender<Value>),
+    /// Do this between two turns.
+    Run(Errand),
+}
+
+/// Something that the control thread does between two turns. If it panics, the control thread dies of
+/// it.
+pub struct Errand(Box<dyn FnOnce(&mut Services) + Send>);
+
+impl Errand {
+    /// It must not block: every session waits for it.
+    pub fn new(run: impl FnOnce(&mut Services) + Send + 'static) -> Self {
+        Self(Box::new(run))
+    }
+}
+
+impl std::fmt::Debug for Errand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Errand")
+    }
 }
 
 /// The order to end.
@@ -90,6 +110,7 @@ impl Actor {
             Order::Tell(kind) => self.services.hub.tell(None, kind),
             // Who asked may have given up.
             Order::Dump(reply) => drop(reply.try_send(self.dump())),
+            Order::Run(errand) => (errand.0)(&mut self.services),
         }
     }
 
@@ -139,6 +160,7 @@ impl Actor {
                 session.stop(&mut self.services);
             }
         }
+        self.end_recordings();
     }
 
     /// Takes the end further. Whether there is nothing left to wait for: every session is destroyed,
@@ -257,7 +279,6 @@ impl Actor {
         for session in self.sessions.values_mut() {
             session.abandon(&mut self.services);
         }
-        self.services.hub.close();
         let drained = Drained {
             sessions,
             destroyed: self.destroyed,

@@ -21,8 +21,12 @@ impl Actor {
                     let id = runtime.session();
                     let progress = self.with(id, |session, services| {
                         session.handed_back(services, runtime);
-                        session.advance(services)
+                        Progress::Lives
                     });
+                    self.follow(id, progress);
+                    // Before it may be destroyed.
+                    self.taps_handed_back(id);
+                    let progress = self.with(id, Session::advance);
                     self.follow(id, progress);
                 }
                 PollerEvent::LenderBack {
@@ -45,6 +49,7 @@ impl Actor {
                         Progress::Lives
                     });
                     self.follow(id, progress);
+                    self.taps_handed_back(id);
                 }
                 PollerEvent::AttachRefused {
                     session,
@@ -84,6 +89,8 @@ impl Actor {
                     });
                     self.follow(session, progress);
                 }
+                PollerEvent::TapBack { tap, .. } => self.tap_back(tap),
+                PollerEvent::TapRefused { session, tap } => self.tap_refused(session, tap),
                 PollerEvent::ThreadCredited {
                     session,
                     attachment,

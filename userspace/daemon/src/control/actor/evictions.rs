@@ -106,6 +106,7 @@ impl Actor {
             self.gone(&session);
             self.quarantined.insert(id, session);
         }
+        self.end_recordings_of(id);
         // Nobody may have had anything of it.
         let progress = self.with(id, |session, services| session.advance(services));
         self.follow(id, progress);

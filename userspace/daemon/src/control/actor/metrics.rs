@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use onair_api::{EventName, SessionState, ShutdownPhase, Timestamp};
+use onair_api::{EventName, RecordingState, SessionState, ShutdownPhase, Timestamp};
 
 use super::Actor;
 use crate::control::metrics::Exposition;
@@ -10,7 +10,7 @@ use crate::services::Services;
 use crate::session::Session;
 
 /// Counters of events: kind, metric, help.
-const EVENTS: [(EventName, &str, &str); 10] = [
+const EVENTS: [(EventName, &str, &str); 13] = [
     (
         EventName::SessionCreated,
         "onair_sessions_created_total",
@@ -57,6 +57,21 @@ const EVENTS: [(EventName, &str, &str); 10] = [
         "Certificates whose session's memory came back.",
     ),
     (
+        EventName::RecordingStarted,
+        "onair_recordings_started_total",
+        "Recordings that took packets.",
+    ),
+    (
+        EventName::RecordingDegraded,
+        "onair_recordings_degraded_total",
+        "Times that a recording could not write what arrived, by another reason than before.",
+    ),
+    (
+        EventName::RecordingEnded,
+        "onair_recordings_ended_total",
+        "Recordings that ended.",
+    ),
+    (
         EventName::PollerDied,
         "onair_poller_deaths_total",
         "Polling threads that died.",
@@ -69,6 +84,7 @@ impl Actor {
         let mut metrics = Exposition::default();
         self.measure_sessions(&mut metrics);
         self.measure_control(&mut metrics);
+        self.measure_recordings(&mut metrics);
         measure_ports(&self.services, &mut metrics);
         measure_pollers(&self.services, &mut metrics);
         measure_probe(&self.services, &mut metrics);
@@ -167,6 +183,77 @@ impl Actor {
             );
         }
         self.measure_shutdown(metrics);
+    }
+
+    fn measure_recordings(&self, metrics: &mut Exposition) {
+        let running = self.recorder.list.values();
+        let ended = self.recorder.ended.values();
+        for state in RecordingState::ALL {
+            let running = running.clone().filter(|it| it.state() == state);
+            let ended = ended.clone().filter(|it| it.view.state == state);
+            let count = running.count() + ended.count();
+            metrics.count(
+                "onair_recordings",
+                "Recordings by state; those that have ended as long as they are remembered.",
+                &[("state", state.as_str())],
+                count as u64,
+            );
+        }
+        for (id, entry) in &self.recorder.list {
+            let (Some(active), Some(view)) = (entry.active(), self.recorder.view(*id)) else {
+                continue;
+            };
+            let id = view.id.to_string();
+            let labels = [
+                ("recording", view.name.as_str()),
+                ("id", id.as_str()),
+                ("session", view.session_name.as_str()),
+            ];
+            let counts = &view.counts;
+            for (name, help, value) in [
+                (
+                    "onair_recording_packets_arrived_total",
+                    "Packets that were offered to the recording.",
+                    counts.arrived,
+                ),
+                (
+                    "onair_recording_packets_written_total",
+                    "Packets in the recording's files.",
+                    counts.written,
+                ),
+                (
+                    "onair_recording_bytes_total",
+                    "Octets of the recording's files.",
+                    active.status().bytes,
+                ),
+            ] {
+                metrics.counter(name, help, &labels, value);
+            }
+            metrics.count(
+                "onair_recording_packets_pending",
+                "Packets that the recording took and that are in no file yet.",
+                &labels,
+                counts.pending,
+            );
+            for (name, help, reasons) in [
+                (
+                    "onair_recording_packets_dropped_total",
+                    "Packets that the recording did not take, by reason.",
+                    &counts.dropped,
+                ),
+                (
+                    "onair_recording_packets_lost_total",
+                    "Packets that the recording took and that are in no file, by reason.",
+                    &counts.lost,
+                ),
+            ] {
+                for (reason, value) in reasons {
+                    let [recording, id, session] = labels;
+                    let labels = [recording, id, session, ("reason", reason.as_str())];
+                    metrics.counter(name, help, &labels, *value);
+                }
+            }
+        }
     }
 
     fn measure_shutdown(&self, metrics: &mut Exposition) {

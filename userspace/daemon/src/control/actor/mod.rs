@@ -10,36 +10,35 @@ mod events;
 mod evictions;
 mod health;
 mod metrics;
+mod recordings;
 mod reload;
+mod remains;
 mod requests;
 mod restore;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use onair_api::{BlockerList, EventKind, Problem, ProblemCode, SessionList, SessionRef, Timestamp};
+use onair_api::{BlockerList, Problem, ProblemCode, SessionList, Timestamp};
 use onair_probe::Events;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 use super::action::Action;
 use super::attach::AttachAction;
-use super::events::Subject;
 use crate::config::ms;
-use crate::faults::FaultWatch;
 use crate::notify;
+use crate::recorder::{News, Recorder};
 use crate::services::Services;
 use crate::session::{Answer, Progress, Session};
-use crate::shutdown::ShutdownCoordinator;
+use crate::shutdown::{ShutdownCoordinator, WorkerGuard};
 use crate::watchdog::{Look, Watchdog};
 
 use ending::Ending;
-pub use ending::{Drain, Drained, Order};
+pub use ending::{Drain, Drained, Errand, Order};
 
 /// Places in the probe's counters: sessions that live at a time.
 const INDICES: u32 = 1024;
-/// Pause between two looks at memory that waits for W4.
-const LIMBO_PAUSE: Duration = Duration::from_millis(50);
 /// Slots that one patrol looks at for owners that are gone, some 20 µs each.
 const PATROL_SLOTS: usize = 256;
 /// Pause between two tries of a poller's full queue.
@@ -62,11 +61,11 @@ pub struct Actor {
     /// Requests that waited behind the present one: on the control socket, on the attach socket.
     waiting: [usize; 2],
     watchdog: Option<Watchdog>,
-    faults: FaultWatch,
     /// The attachment that the patrol looked at last.
     patrolled: u64,
     /// The probe's events have been lost: it did not tell of every thread that ended.
     exits_lost: bool,
+    recorder: Recorder,
 }
 
 /// Where actions come from.
@@ -84,7 +83,7 @@ pub struct Inbox {
 
 impl Actor {
     /// An actor without sessions.
-    pub fn new(services: Services, shutdown: ShutdownCoordinator) -> Self {
+    pub fn new(services: Services, recorder: Recorder, shutdown: ShutdownCoordinator) -> Self {
         Self {
             services,
             shutdown,
@@ -98,22 +97,26 @@ impl Actor {
             patrol_at: Instant::now(),
             waiting: [0; 2],
             watchdog: Watchdog::from_environment(),
-            faults: FaultWatch::default(),
             patrolled: 0,
             exits_lost: false,
+            recorder,
         }
     }
 
-    /// Runs until [`Order::Drain`] is done. Returns the services, to be ended.
+    /// Runs until [`Order::Drain`] is done, counting in `worker` what it was asked. Returns the
+    /// services, to be ended, and the orders that are still to come.
     ///
     /// # Errors
     /// The kernel's, at the start: out of descriptors.
-    pub async fn run(mut self, mut inbox: Inbox) -> std::io::Result<Services> {
+    pub async fn run(
+        mut self,
+        mut inbox: Inbox,
+        worker: &WorkerGuard,
+    ) -> std::io::Result<(Services, mpsc::UnboundedReceiver<Order>)> {
         let pollers = readable(&self.services.events)?;
-        let probe_fd = match &inbox.probe {
-            Some(events) => Some(readable(events)?),
-            None => None,
-        };
+        let probe_fd = inbox.probe.as_ref().map(readable).transpose()?;
+        let guard = self.services.guard.fd().map(readable).transpose()?;
+        let mut recorder = self.recorder.take_heard();
         let forced = self.shutdown.forced_token();
         self.restore();
         loop {
@@ -140,13 +143,22 @@ impl Actor {
                     let events = inbox.probe.as_mut().map(Events::drain).unwrap_or_default();
                     self.probe_events(&events);
                 }
+                ready = wait(&guard), if guard.is_some() => {
+                    ready?.clear_ready();
+                    self.memory_touched();
+                }
+                Some(news) = hear(&mut recorder) => self.news(news),
                 // Operators first: each of their connections waits for its answer, so they cannot
                 // flood; clients can.
                 Some(action) = inbox.actions.recv() => {
                     self.waiting = [inbox.actions.len(), inbox.attach.len()];
                     self.action(action);
+                    worker.count_processed(1);
                 }
-                Some(action) = inbox.attach.recv() => self.attach_action(action),
+                Some(action) = inbox.attach.recv() => {
+                    self.attach_action(action);
+                    worker.count_processed(1);
+                }
                 // The connections' tasks have their turn, and what they ask for is looked at, before
                 // the next some are woken.
                 () = tokio::task::yield_now(), if !self.services.waking.is_done() => {}
@@ -155,7 +167,7 @@ impl Actor {
         }
         self.end();
         self.services.waking.finish();
-        Ok(self.services)
+        Ok((self.services, inbox.orders))
     }
 
     fn action(&mut self, action: Action) {
@@ -272,6 +284,27 @@ impl Actor {
             } => {
                 let _ = reply.send(self.quarantine(&caller, &session));
             }
+            Action::Record {
+                caller,
+                session,
+                spec,
+                reply,
+            } => self.record(&caller, &session, *spec, reply),
+            Action::Recordings { session, reply } => {
+                let _ = reply.send(Ok(self.recordings(session.as_ref())));
+            }
+            Action::Recording {
+                caller,
+                recording,
+                reply,
+            } => {
+                let _ = reply.send(self.recording(&caller, &recording));
+            }
+            Action::StopRecording {
+                caller,
+                recording,
+                reply,
+            } => self.stop_recording(&caller, &recording, reply),
             Action::Blockers {
                 caller,
                 session,
@@ -346,21 +379,18 @@ impl Actor {
             self.services.tell_probe_state();
             self.services.archive.trim();
             self.patrol_slots();
-            self.faults
-                .patrol(now, self.services.dataplane.page_faults());
-            self.look_for_holes();
-        }
-        if self.faults.is_due(now) {
-            self.look_for_holes();
         }
         self.feed_watchdog(now);
+        self.watch_recordings(now);
         let all = self.sessions.keys().chain(self.quarantined.keys());
         let ids: Vec<u64> = all.copied().collect();
         for id in ids {
             let progress = self.with(id, |session, services| session.tick(services, now));
             self.follow(id, progress);
         }
-        self.sweep_limbo();
+        if self.services.limbo.wake_at().is_some_and(|at| at <= now) {
+            self.sweep_limbo();
+        }
     }
 
     /// Tells the service manager that this thread and every poller that lives move.
@@ -382,10 +412,16 @@ impl Actor {
         }
     }
 
-    /// Two system calls for each attachment.
-    fn look_for_holes(&mut self) {
-        for session in self.sessions.values_mut() {
-            session.look_for_holes(&mut self.services);
+    /// Clients' memory was worked on with system calls.
+    fn memory_touched(&mut self) {
+        for (session, attachment) in self.services.guard.touched() {
+            if self.sessions.contains_key(&session) {
+                let progress = self.with(session, |session, services| {
+                    session.memory_touched(services, attachment);
+                    Progress::Lives
+                });
+                self.follow(session, progress);
+            }
         }
     }
 
@@ -418,14 +454,16 @@ impl Actor {
         if let Some(watchdog) = &self.watchdog {
             wake = wake.min(watchdog.due());
         }
-        wake = self.faults.at().map_or(wake, |at| at.min(wake));
+        wake = self.recorder.wake_at().map_or(wake, |at| at.min(wake));
         let sessions = self.sessions.values().chain(self.quarantined.values());
         wake = sessions
             .filter_map(Session::wake_at)
             .fold(wake, Instant::min);
-        if !self.services.limbo.is_empty() {
-            wake = wake.min(now + LIMBO_PAUSE);
-        }
+        wake = self
+            .services
+            .limbo
+            .wake_at()
+            .map_or(wake, |at| at.min(wake));
         if !self.services.flush() {
             wake = wake.min(now + OUTBOX_PAUSE);
         }
@@ -454,55 +492,6 @@ impl Actor {
             None => Progress::Lives,
         }
     }
-
-    /// Takes a destroyed session out, and answers who asked.
-    fn follow(&mut self, id: u64, progress: Progress) {
-        let answer = match progress {
-            Progress::Lives => return,
-            Progress::Destroyed(certificate, destroy) => Some((certificate, destroy)),
-            Progress::Freed => None,
-        };
-        let gone = self.sessions.remove(&id);
-        if let Some(session) = &gone {
-            self.gone(session);
-        }
-        if let Some(session) = gone.or_else(|| self.quarantined.remove(&id)) {
-            // To the end: the kernel's counter at a place may have to run out first.
-            self.free_indices.push_back(session.index);
-            self.destroyed += 1;
-        }
-        self.sweep_limbo();
-        let Some((certificate, destroy)) = answer else {
-            return;
-        };
-        let reference = SessionRef::Id(certificate.session);
-        let completed = self.services.archive.find(&reference).cloned();
-        let _ = destroy
-            .reply
-            .send(Ok(completed.map_or(certificate, Box::new)));
-    }
-
-    fn sweep_limbo(&mut self) {
-        for (session, bytes, reading) in self.services.limbo.sweep() {
-            let found = self
-                .services
-                .archive
-                .find(&SessionRef::Id(session))
-                .cloned();
-            if let Some(mut certificate) = found {
-                crate::session::complete(&mut certificate, bytes, reading);
-                let about = Subject {
-                    session,
-                    name: certificate.name.clone(),
-                    // As for the certificate itself: whoever asked may see it.
-                    owner: certificate.requester.uid,
-                };
-                let completed = EventKind::CertificateCompleted { bytes };
-                self.services.hub.tell(Some(about), completed);
-                self.services.archive.keep(certificate);
-            }
-        }
-    }
 }
 
 #[expect(
@@ -512,6 +501,13 @@ impl Actor {
 fn readable(source: impl std::os::fd::AsFd) -> std::io::Result<AsyncFd<std::os::fd::OwnedFd>> {
     let own = source.as_fd().try_clone_to_owned()?;
     AsyncFd::with_interest(own, tokio::io::Interest::READABLE)
+}
+
+async fn hear(news: &mut Option<mpsc::UnboundedReceiver<News>>) -> Option<News> {
+    match news {
+        Some(news) => news.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn wait(

@@ -3,7 +3,7 @@
 use onair_api::{ActiveConfig, ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
 
 use super::Actor;
-use crate::config::{Config, reload};
+use crate::config::{Config, ms, reload};
 use crate::log;
 
 impl Actor {
@@ -19,6 +19,10 @@ impl Actor {
 
     /// Takes what can be taken of `loaded`, the file as it is now; nothing, if it does not hold.
     pub(super) fn reload(&mut self, loaded: Result<Box<Config>, String>) -> Reload {
+        let loaded = match self.shutdown.is_shutting_down() {
+            true => Err("the daemon is shutting down".to_owned()),
+            false => loaded,
+        };
         let reload = match loaded.and_then(|wanted| self.take(&wanted)) {
             Ok(reload) => reload,
             Err(error) => {
@@ -94,6 +98,10 @@ impl Actor {
         self.services.config = compared.config;
         let retention = self.services.config.state.retention();
         self.services.archive.retain(retention);
+        let config = &self.services.config;
+        self.services.probe.set_mode(config.probe.mode);
+        self.shutdown
+            .configure(config.shutdown, ms(config.timeouts.graceful_ms));
         Ok(Reload {
             at: Timestamp::now(),
             outcome: if compared.refused.is_empty() {

@@ -181,6 +181,10 @@ async fn converse(
             connection.library = printable(library);
             connection.sites = *sites;
         }
+        let is_wait = matches!(
+            request,
+            Request::Destroy { wait_ms: Some(_) } | Request::Flush { .. }
+        );
         let mut pending: Pending = Box::pin(handle(connection, stage, request));
         // Kicks are taken while a request is answered: a destroy waits for the very callers that
         // send them.
@@ -202,6 +206,11 @@ async fn converse(
                     Packet::Kick => {
                         let kick = AttachAction::Kick { connection: connection.id };
                         tell(&connection.actions, kick).await;
+                    }
+                    Packet::End if was_attached && is_wait => {
+                        // It ends with whoever asked for it.
+                        drop(pending);
+                        return (End::HungUp, Stage::Attached);
                     }
                     Packet::End => {
                         let outcome = pending.await;

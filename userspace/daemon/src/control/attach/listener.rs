@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use onair_ipc::message::{Refused, Response};
 use rustix::net::SocketType;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_seqpacket::{UnixSeqpacket, UnixSeqpacketListener};
 
-use super::AttachAction;
 use super::connection::{self, Limits};
 use super::places::Places;
+use super::{AttachAction, ConnectionId};
 use crate::control::authority::Authority;
 use crate::control::socket_file::{SocketError, SocketFile, bind_socket};
 use crate::shutdown::ShutdownCoordinator;
@@ -83,13 +84,30 @@ impl Listener {
             let shutdown = shutdown.clone();
             let id = next;
             next += 1;
+            let to_actor = actions.clone();
+            let serve = connection::serve(id, socket, actions, authority, limits, places, shutdown);
+            let task = tokio::task::spawn_local(serve);
             tokio::task::spawn_local(async move {
-                let serve =
-                    connection::serve(id, socket, actions, authority, limits, places, shutdown);
-                serve.await;
+                served(id, task, &to_actor).await;
                 open.set(open.get() - 1);
             });
         }
+    }
+}
+
+/// Waits for the end of a connection. One that panics is as good as hung up: its client sees the socket
+/// close, and what it has of a session is taken back once it has let go of it.
+async fn served(id: ConnectionId, task: JoinHandle<()>, actions: &mpsc::Sender<AttachAction>) {
+    let Err(error) = task.await else { return };
+    tracing::error!(connection = id, %error, "a client's connection failed");
+    let (attached, ended) = oneshot::channel();
+    let hung_up = AttachAction::HungUp {
+        connection: id,
+        attached,
+    };
+    // An actor that has ended has taken everything back.
+    if actions.send(hung_up).await.is_ok() {
+        let _ = ended.await;
     }
 }
 
@@ -102,4 +120,31 @@ async fn turn_away(socket: UnixSeqpacket, most: u32) {
     let text = serde_json::to_vec(&refused).expect("strings only");
     // A client that does not read is dropped all the same.
     let _ = tokio::time::timeout(Duration::from_millis(10), socket.send(&text)).await;
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connection__its_task_panics__then_the_actor_hears_that_it_has_hung_up() {
+        let (actions, mut actor) = mpsc::channel(1);
+        let task = tokio::spawn(async { panic!("on purpose") });
+        let served = tokio::spawn(async move { served(7, task, &actions).await });
+        let Some(AttachAction::HungUp {
+            connection,
+            attached,
+        }) = actor.recv().await
+        else {
+            panic!("it was told something else");
+        };
+        assert_eq!(connection, 7);
+        assert!(
+            !served.is_finished(),
+            "its place is kept until it has let go"
+        );
+        drop(attached);
+        served.await.unwrap();
+    }
 }

@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use onair_api::{Certificate, SessionRef, SessionSpec, SessionView, Who};
+use onair_api::{Certificate, Flushed, SessionRef, SessionSpec, SessionView, Who};
 use onair_ipc::message::Attached;
 use tokio::sync::oneshot;
 
@@ -96,6 +96,15 @@ pub enum AttachAction {
         connection: ConnectionId,
         /// Done.
         reply: Reply<()>,
+    },
+    /// Wait until what was submitted to the connection's session is sent.
+    Flush {
+        /// Which connection.
+        connection: ConnectionId,
+        /// How long.
+        wait: Duration,
+        /// What was sent.
+        reply: Reply<Flushed>,
     },
     /// Destroy the session that the connection is attached to and owns.
     Destroy {

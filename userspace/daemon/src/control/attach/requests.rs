@@ -108,6 +108,10 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
             Ok(()) => Outcome::plain(Response::Detached {}, Stage::Ready),
             Err(problem) => Outcome::plain(refuse(problem), Stage::Attached),
         },
+        (Request::Flush { wait_ms }, Stage::Attached) => Outcome::plain(
+            connection.flush(wait_ms).await.unwrap_or_else(refuse),
+            Stage::Attached,
+        ),
         (Request::Destroy { wait_ms }, Stage::Attached) => Outcome::plain(
             connection.destroy(wait_ms).await.unwrap_or_else(refuse),
             Stage::Attached,
@@ -123,6 +127,7 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
                 Request::Attach { .. } => "attach",
                 Request::Proved {} => "proved",
                 Request::Detach {} => "detach",
+                Request::Flush { .. } => "flush",
                 Request::Destroy { .. } => "destroy",
                 Request::Abort {} => "abort",
             };
@@ -305,10 +310,25 @@ impl Connection {
             .await
     }
 
+    async fn flush(&self, wait_ms: u64) -> Result<Response, Problem> {
+        let connection = self.id;
+        let wait = bounded(wait_ms);
+        let flushed = self
+            .ask(|reply| AttachAction::Flush {
+                connection,
+                wait,
+                reply,
+            })
+            .await?;
+        Ok(Response::Flushed {
+            frames_sent: flushed.frames_sent,
+        })
+    }
+
     async fn destroy(&self, wait_ms: Option<u64>) -> Result<Response, Problem> {
         let connection = self.id;
         let who = self.who();
-        let wait = wait_ms.map(|ms| Duration::from_millis(ms.min(onair_api::DestroyWait::MAX_MS)));
+        let wait = wait_ms.map(bounded);
         let certificate = self
             .ask(|reply| AttachAction::Destroy {
                 connection,
@@ -332,6 +352,11 @@ impl Connection {
             .await?;
         destroyed(&certificate)
     }
+}
+
+/// At most as long as over the other socket.
+fn bounded(wait_ms: u64) -> Duration {
+    Duration::from_millis(wait_ms.min(onair_api::DestroyWait::MAX_MS))
 }
 
 fn destroyed(certificate: &Certificate) -> Result<Response, Problem> {

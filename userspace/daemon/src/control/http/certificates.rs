@@ -1,8 +1,8 @@
 //! Certificates: one session's, and those of all that are kept that are searched for.
 
 use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
 use onair_api::{
     Certificate, CertificateList, CertificateQuery, Operation, Problem, ProblemCode, SpecError,
 };
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::refusal::{OfAll, OfCertificate, Refusal};
 use super::router::Api;
-use super::sessions::which;
+use super::which::Which;
 use crate::control::authority::Right;
 use crate::control::peer::Peer;
 
@@ -25,10 +25,10 @@ const MOST: usize = 100_000;
 pub(super) async fn show(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    path: Result<Path<String>, PathRejection>,
+    Which(session): Which,
 ) -> Result<Json<Certificate>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Read)?;
-    Ok(Json(*api.handle.certificate(caller, which(path)?).await?))
+    Ok(Json(*api.handle.certificate(caller, session).await?))
 }
 
 /// One certificate: the same as `GET /v1/sessions/{id}/certificate`.
@@ -39,9 +39,9 @@ pub(super) async fn show(
 pub(super) async fn show_kept(
     state: State<Api>,
     peer: Extension<Peer>,
-    path: Result<Path<String>, PathRejection>,
+    which: Which,
 ) -> Result<Json<Certificate>, Refusal> {
-    show(state, peer, path).await
+    show(state, peer, which).await
 }
 
 /// What a search may give, as it comes.

@@ -20,8 +20,8 @@ use tokio_io_timeout::TimeoutStream;
 use super::limits::Limits;
 use super::refusal::Refusal;
 use super::router::router;
-use crate::control::action::ControlHandle;
 use crate::control::authority::Authority;
+use crate::control::handle::ControlHandle;
 use crate::control::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
@@ -61,7 +61,10 @@ pub async fn serve(
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
+            Some(ended) = connections.join_next() => if let Err(error) = ended {
+                // Its peer sees the connection end; the others go on.
+                tracing::error!(%error, "a connection on the control socket failed");
+            },
             accepted = listener.accept(), if connections.len() < limits.connections + TOO_MANY => {
                 match accepted {
                     Ok((stream, _)) => {

@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 const SHOWN: usize = 100;
 
 /// Paths that take a query. Each refuses what it does not know.
-const WITH_QUERY: [&str; 2] = ["/v1/certificates", "/v1/events"];
+const WITH_QUERY: [&str; 3] = ["/v1/certificates", "/v1/events", "/v1/recordings"];
 
 /// Lets a request pass whose head is small and that asks for no option by query: no path of this
 /// API that changes anything has one, and `?force=true` shall not be taken for granted silently.

@@ -10,8 +10,8 @@ use onair_api::{Problem, ProblemCode};
 use super::guard;
 use super::refusal::{OfAll, Refusal};
 use super::router::Api;
-use crate::control::action::ControlHandle;
 use crate::control::authority::Right;
+use crate::control::handle::ControlHandle;
 use crate::control::metrics::Exposition;
 use crate::control::peer::Peer;
 

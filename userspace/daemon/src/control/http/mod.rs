@@ -17,10 +17,12 @@ mod limits;
 mod metrics;
 mod openapi;
 mod problems;
+mod recordings;
 mod refusal;
 mod router;
 mod sessions;
 mod shutdown;
+mod which;
 
 pub(super) use connection::connection;
 pub use connection::serve;

@@ -21,6 +21,7 @@ use super::router::{Api, routes};
     ),
     tags(
         (name = "sessions", description = "Sessions: create, stop, start, destroy."),
+        (name = "recordings", description = "A session's packets or frames on disk."),
         (name = "certificates", description = "Proofs of what was destroyed."),
         (name = "daemon", description = "The daemon itself.")
     ),

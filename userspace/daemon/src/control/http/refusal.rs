@@ -127,6 +127,16 @@ refusals! {
     OfFlush: InvalidRequest NoSuchSession StaleSession DeadlinePassed FramesDropped Quarantined
         LimitReached Forbidden RequestTimeout TooLarge UnsupportedMediaType HeadersTooLarge
         Overloaded ShuttingDown Internal;
+    /// Of the start of a recording.
+    OfRecord: InvalidRequest NoSuchSession StaleSession NameTaken DiskFailed Quarantined LimitReached
+        Forbidden RequestTimeout TooLarge UnsupportedMediaType HeadersTooLarge Overloaded ShuttingDown
+        Internal;
+    /// Of a look at a recording.
+    OfRecording: InvalidRequest NoSuchRecording Forbidden HeadersTooLarge Overloaded ShuttingDown
+        Internal;
+    /// Of the stop of a recording.
+    OfRecordingStop: InvalidRequest NoSuchRecording DeadlinePassed Forbidden RequestTimeout TooLarge
+        HeadersTooLarge Overloaded ShuttingDown Internal;
     /// Of cutting one client off.
     OfEvict: InvalidRequest NoSuchSession NoSuchAttachment StaleSession Quarantined Forbidden
         RequestTimeout TooLarge HeadersTooLarge DataplaneBusy Overloaded ShuttingDown Internal;

@@ -11,11 +11,11 @@ use utoipa_axum::routes;
 use super::limits::Limits;
 use super::openapi::{Frame, document};
 use super::{
-    certificates, config, events, evictions, guard, health, metrics, openapi, problems, sessions,
-    shutdown,
+    certificates, config, events, evictions, guard, health, metrics, openapi, problems, recordings,
+    sessions, shutdown,
 };
-use crate::control::action::ControlHandle;
 use crate::control::authority::Authority;
+use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
 
 /// What every handler has at hand.
@@ -50,6 +50,10 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(evictions::quarantine))
         .routes(routes!(sessions::blockers))
         .routes(routes!(sessions::verdict))
+        .routes(routes!(recordings::start))
+        .routes(routes!(recordings::list))
+        .routes(routes!(recordings::show))
+        .routes(routes!(recordings::stop))
         .routes(routes!(certificates::show))
         .routes(routes!(certificates::list))
         .routes(routes!(events::follow))

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use onair_api::{
     BlockerList, Certificate, DestroyWait, Flush, Flushed, Problem, ProblemCode, SessionList,
-    SessionRef, SessionSpec, SessionView, SpecDocument, SpecError, Verdict,
+    SessionSpec, SessionView, SpecDocument, SpecError, Verdict,
 };
 
 use super::body::{Document, NoBody};
@@ -17,18 +16,9 @@ use super::refusal::{
     OfAll, OfChange, OfCreate, OfDestroy, OfDestroyWait, OfFlush, OfLook, Refusal,
 };
 use super::router::Api;
+use super::which::{OfSession, Which};
 use crate::control::authority::Right;
 use crate::control::peer::Peer;
-
-/// The `{id}` of a path: an id or a name.
-pub(super) type Which = Result<Path<String>, PathRejection>;
-
-pub(super) fn which(path: Which) -> Result<SessionRef, Refusal> {
-    let invalid = |detail: String| Refusal::new(ProblemCode::InvalidRequest, detail);
-    let Path(text) = path.map_err(|e| invalid(e.body_text()))?;
-    text.parse::<SessionRef>()
-        .map_err(|e| invalid(e.to_string()))
-}
 
 /// Every session that lives.
 #[utoipa::path(get, path = "/v1/sessions", tag = "sessions", operation_id = "list_sessions",
@@ -64,82 +54,77 @@ pub(super) async fn create(
 
 /// One session.
 #[utoipa::path(get, path = "/v1/sessions/{id}", tag = "sessions", operation_id = "show_session",
-    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
-        description = "A session's id or name.")),
+    params(OfSession),
     responses((status = 200, description = "The session.", body = SessionView), OfLook))]
 pub(super) async fn show(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    path: Which,
+    Which(session): Which,
 ) -> Result<Json<SessionView>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Read)?;
-    Ok(Json(api.handle.show(caller, which(path)?).await?))
+    Ok(Json(api.handle.show(caller, session).await?))
 }
 
 /// Stops a session.
 ///
 /// Calls return EAGAIN at once; buffers can still be put. Of a stopped session: done already.
 #[utoipa::path(post, path = "/v1/sessions/{id}/stop", tag = "sessions", operation_id = "stop_session",
-    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
-        description = "A session's id or name.")),
+    params(OfSession),
     responses((status = 200, description = "The session, stopped.", body = SessionView), OfChange))]
 pub(super) async fn stop(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    path: Which,
+    Which(session): Which,
     _: NoBody,
 ) -> Result<Json<SessionView>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Stop)?;
-    Ok(Json(api.handle.stop(caller, which(path)?).await?))
+    Ok(Json(api.handle.stop(caller, session).await?))
 }
 
 /// Starts a session.
 ///
 /// Of a running session: done already.
 #[utoipa::path(post, path = "/v1/sessions/{id}/start", tag = "sessions", operation_id = "start_session",
-    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
-        description = "A session's id or name.")),
+    params(OfSession),
     responses((status = 200, description = "The session, running.", body = SessionView), OfChange))]
 pub(super) async fn start(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    path: Which,
+    Which(session): Which,
     _: NoBody,
 ) -> Result<Json<SessionView>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Start)?;
     let _operation = api.shutdown.begin_operation()?;
-    Ok(Json(api.handle.start(caller, which(path)?).await?))
+    Ok(Json(api.handle.start(caller, session).await?))
 }
 
 /// Destroys a session at once or not at all.
 ///
 /// Done only when every witness says that nobody uses it; else 409 with the blockers.
 #[utoipa::path(post, path = "/v1/sessions/{id}/destroy", tag = "sessions", operation_id = "destroy_session",
-    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
-        description = "A session's id or name.")),
+    params(OfSession),
     responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroy))]
 pub(super) async fn destroy(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    path: Which,
+    Which(session): Which,
     _: NoBody,
 ) -> Result<Json<Certificate>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Destroy)?;
-    Ok(Json(*api.handle.destroy(caller, which(path)?).await?))
+    Ok(Json(*api.handle.destroy(caller, session).await?))
 }
 
 /// Destroys a session at once or not at all: the same as `POST …/destroy`.
 #[utoipa::path(delete, path = "/v1/sessions/{id}", tag = "sessions", operation_id = "delete_session",
-    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
-        description = "A session's id or name.")),
+    params(OfSession),
     responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroy))]
 pub(super) async fn delete(
     state: State<Api>,
     peer: Extension<Peer>,
-    path: Which,
+    which: Which,
     body: NoBody,
 ) -> Result<Json<Certificate>, Refusal> {
-    destroy(state, peer, path, body).await
+    destroy(state, peer, which, body).await
 }
 
 /// Destroys a session as soon as the last user has left.
@@ -148,18 +133,17 @@ pub(super) async fn delete(
 /// ends early when the requester closes the connection.
 #[utoipa::path(post, path = "/v1/sessions/{id}/destroy_wait", tag = "sessions",
     operation_id = "destroy_session_wait",
-    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
-        description = "A session's id or name.")),
+    params(OfSession),
     request_body = DestroyWait,
     responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroyWait))]
 pub(super) async fn destroy_wait(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    path: Which,
+    Which(session): Which,
     Document(wait): Document<DestroyWait>,
 ) -> Result<Json<Certificate>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Destroy)?;
-    let (session, wait) = (which(path)?, longest(wait.deadline_ms)?);
+    let wait = longest(wait.deadline_ms)?;
     Ok(Json(*api.handle.destroy_wait(caller, session, wait).await?))
 }
 
@@ -181,47 +165,44 @@ fn longest(deadline_ms: u64) -> Result<Duration, Refusal> {
 /// on, also when the deadline passes first. Of a stopped session and of a receive session nothing is
 /// submitted: done already.
 #[utoipa::path(post, path = "/v1/sessions/{id}/flush", tag = "sessions", operation_id = "flush_session",
-    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
-        description = "A session's id or name.")),
+    params(OfSession),
     request_body = Flush,
     responses((status = 200, description = "All sent.", body = Flushed), OfFlush))]
 pub(super) async fn flush(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    path: Which,
+    Which(session): Which,
     Document(wait): Document<Flush>,
 ) -> Result<Json<Flushed>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Stop)?;
-    let (session, wait) = (which(path)?, longest(wait.deadline_ms)?);
+    let wait = longest(wait.deadline_ms)?;
     Ok(Json(api.handle.flush(caller, session, wait).await?))
 }
 
 /// Who uses a session.
 #[utoipa::path(get, path = "/v1/sessions/{id}/blockers", tag = "sessions", operation_id = "list_blockers",
-    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
-        description = "A session's id or name.")),
+    params(OfSession),
     responses((status = 200, description = "Everyone who uses it.", body = BlockerList), OfLook))]
 pub(super) async fn blockers(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    path: Which,
+    Which(session): Which,
 ) -> Result<Json<BlockerList>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Read)?;
-    Ok(Json(api.handle.blockers(caller, which(path)?).await?))
+    Ok(Json(api.handle.blockers(caller, session).await?))
 }
 
 /// What each witness says now, and what follows from it.
 ///
 /// A dry run of destroy: changes nothing.
 #[utoipa::path(get, path = "/v1/sessions/{id}/verdict", tag = "sessions", operation_id = "show_verdict",
-    params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
-        description = "A session's id or name.")),
+    params(OfSession),
     responses((status = 200, description = "The verdict.", body = Verdict), OfLook))]
 pub(super) async fn verdict(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    path: Which,
+    Which(session): Which,
 ) -> Result<Json<Verdict>, Refusal> {
     let caller = api.authority.admit(&peer, Right::Read)?;
-    Ok(Json(api.handle.verdict(caller, which(path)?).await?))
+    Ok(Json(api.handle.verdict(caller, session).await?))
 }

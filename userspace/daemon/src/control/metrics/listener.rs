@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, ms};
-use crate::control::action::ControlHandle;
+use crate::control::handle::ControlHandle;
 use crate::control::http::{self, Limits};
 
 /// How much of the daemon everybody who can reach the port may take together.

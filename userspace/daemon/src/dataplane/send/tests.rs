@@ -6,7 +6,7 @@ use onair_media::rtp::RtpHeader;
 use onair_media::st2110_20::Segments;
 use onair_media::video::{Depth, FrameRate};
 
-use super::super::port::tests::Wire;
+use super::super::transmit::tests::Wire;
 use super::*;
 
 const PEER: Mac = Mac([2, 0, 0, 0, 0, 2]);

@@ -1,95 +1,6 @@
-//! `cargo xtask mutants`: breaks the gate on purpose, one step at a time, and expects a test to go red.
-//!
-//! Each mutant is one change of the product's own code, made in a copy of the tree. What passes here
-//! is a step that nothing holds. Not part of `cargo xtask test`: it builds the gate once for each.
+//! The gate, the books, and the verdict.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-
-use anyhow::{Context as _, Result, bail, ensure};
-
-use crate::cargo::root;
-use crate::say;
-
-/// Breaks the gate on purpose, one step at a time, and expects a test to go red each time
-#[derive(clap::Args)]
-#[command(after_help = "\
-Examples:
-  cargo xtask mutants              all of them: about half an hour on two cores
-  cargo xtask mutants ack barrier  only those with one of these in their names
-  cargo xtask mutants --list       what there is, and which test is expected to notice")]
-pub(crate) struct Arguments {
-    /// Only list them
-    #[arg(long)]
-    list: bool,
-    /// Only mutants that have one of these in their names
-    filters: Vec<String>,
-}
-
-/// How a mutant is expected to be noticed.
-#[derive(Clone, Copy)]
-enum Test {
-    /// Unit tests of a package.
-    Unit(&'static str, &'static str),
-    /// An integration test of `onair-ipc` on real shared memory: file and filter.
-    Words(&'static str, &'static str),
-    /// The crate's words under loom.
-    Loom(&'static str),
-    /// The crate's code under shuttle.
-    Shuttle(&'static str),
-}
-
-impl Test {
-    /// The command, without `cargo`, and the checker whose words it needs.
-    fn command(self) -> (Vec<&'static str>, Option<&'static str>) {
-        let ipc = |file, filter| vec!["test", "-p", "onair-ipc", "--test", file, "--", filter];
-        let released = |file, filter| {
-            vec![
-                "test",
-                "--release",
-                "-p",
-                "onair-ipc",
-                "--test",
-                file,
-                "--",
-                filter,
-            ]
-        };
-        match self {
-            Self::Unit(package, filter) => {
-                (vec!["test", "-p", package, "--lib", "--", filter], None)
-            }
-            Self::Words(file, filter) => (ipc(file, filter), None),
-            Self::Loom(filter) => (released("loom_gate", filter), Some("loom")),
-            Self::Shuttle(filter) => (released("shuttle_gate", filter), Some("shuttle")),
-        }
-    }
-}
-
-/// One change of the product.
-struct Mutant {
-    name: &'static str,
-    file: &'static str,
-    /// Stands in the file exactly once.
-    from: &'static str,
-    to: &'static str,
-    test: Test,
-}
-
-macro_rules! mutants {
-    ($($name:literal in $file:literal: $from:literal => $to:literal, $test:expr;)+) => {
-        const MUTANTS: &[Mutant] = &[$(Mutant {
-            name: $name,
-            file: $file,
-            from: $from,
-            to: $to,
-            test: $test,
-        },)+];
-    };
-}
-
-use Test::{Loom, Shuttle, Unit, Words};
+use super::Test::{File, Loom, Shuttle, Unit, Words};
 
 mutants! {
     // The verdict and the books.
@@ -173,6 +84,21 @@ mutants! {
     "publish: rings for nobody" in "userspace/ipc/src/lender.rs":
         "if memory.frame_bell().strike() {" => "if memory.frame_bell().is_awaited() {",
         Shuttle("wakes");
+    // The news that the service goes away.
+    "farewell: not for who finds a gate closed" in "userspace/ipc/src/caller/call.rs":
+        "let last = farewell();" => "let last: Option<T> = None;\n            let _ = &mut farewell;",
+        File("onair", "client", "drain__told");
+    "farewell: not for who wakes to a closed gate" in "userspace/ipc/src/caller/wait.rs":
+        "result = farewell().ok_or_else(|| attachment.why_closed());" =>
+        "result = Err(attachment.why_closed());",
+        File("onair", "client", "drain__told_and_the_session_stopped_at_once");
+    "farewell: not the descriptor's" in "userspace/ipc/src/caller/mod.rs":
+        "return self.is_drain_told(words.event_head().load(Ordering::Acquire));" => "return false;",
+        File("onair", "client", "drain__told_of_a_stopped");
+    "farewell: the descriptor calls for what nobody takes" in "userspace/ipc/src/caller/mod.rs":
+        "        if self.is_stopped() {\n            return self.is_drain_told" =>
+        "        if self.is_gone() {\n            return self.is_drain_told",
+        File("onair", "client", "drain__told_of_a_stopped");
     // Counting.
     "enter: no light fence" in "userspace/ipc/src/slot.rs":
         "self.count.store(count.wrapping_add(1), Ordering::Release);\n            light();" =>
@@ -231,6 +157,12 @@ mutants! {
     "kick: taken by two" in "userspace/ipc/src/kick.rs":
         "self.0.swap(0, Ordering::SeqCst) != 0" => "self.0.load(Ordering::SeqCst) != 0",
         Unit("onair-ipc", "kick__armed");
+    "kick: not armed for a drain" in "userspace/ipc/src/fence.rs":
+        "        memories.for_each(AttachmentMemory::arm_kick);" => "        memories.for_each(drop);",
+        Words("lend_and_take", "put__after_stop");
+    "books: a frame given back is not counted" in "userspace/ipc/src/lender.rs":
+        "                    *returned += 1;" => "                    let _ = &returned;",
+        Words("lend_and_take", "put__after_stop");
     // Evict.
     "evict: the word is read, then stored" in "userspace/ipc/src/frame_word.rs":
         "        FrameTag::decode(self.0.swap(\n            FrameTag::new(serial, 0, FrameState::Revoked).encode(),\n            Ordering::AcqRel,\n        ))" =>
@@ -275,123 +207,4 @@ mutants! {
         "Some(FrameState::Released) if tag.serial == entry.serial => {" =>
         "Some(FrameState::Released) => {",
         Unit("onair-ipc", "reap__released");
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let wanted = |mutant: &&Mutant| {
-        let mut filters = arguments.filters.iter();
-        arguments.filters.is_empty() || filters.any(|filter| mutant.name.contains(filter.as_str()))
-    };
-    let chosen: Vec<_> = MUTANTS.iter().filter(wanted).collect();
-    ensure!(!chosen.is_empty(), "no mutant has such a name; see --list");
-    if arguments.list {
-        for mutant in chosen {
-            let (line, checker) = mutant.test.command();
-            let with = checker.map_or(String::new(), |checker| format!("--cfg {checker}: "));
-            println!(
-                "{}\n    {}: {with}cargo {}",
-                mutant.name,
-                mutant.file,
-                line.join(" ")
-            );
-        }
-        return Ok(());
-    }
-    let copy = copy()?;
-    let mut survived = Vec::new();
-    for mutant in chosen {
-        if is_noticed(&copy, mutant)? {
-            say::good(format_args!("noticed: {}", mutant.name));
-        } else {
-            say::failure(format_args!("survived: {}", mutant.name));
-            survived.push(mutant.name);
-        }
-    }
-    if !survived.is_empty() {
-        bail!("no test notices: {}", survived.join("; "));
-    }
-    Ok(())
-}
-
-/// The tree as it is now, files that are not committed included, in a folder of its own.
-fn copy() -> Result<std::path::PathBuf> {
-    let copy = root().join("target/mutants/tree");
-    fs::create_dir_all(&copy)?;
-    let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
-        .current_dir(root())
-        .output()
-        .context("git ls-files")?;
-    for name in listed
-        .stdout
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
-        let name = std::str::from_utf8(name)?;
-        let (from, to) = (root().join(name), copy.join(name));
-        let Ok(contents) = fs::read(&from) else {
-            continue;
-        };
-        // Untouched files keep their time, so that nothing is built again for their sake.
-        if fs::read(&to).is_ok_and(|there| there == contents) {
-            continue;
-        }
-        fs::create_dir_all(to.parent().context("a file lies in a folder")?)?;
-        fs::write(&to, contents)?;
-    }
-    Ok(copy)
-}
-
-/// Makes the change, runs the test, undoes the change. Fails if the code is no longer as the mutant
-/// expects it, or if the change does not compile.
-fn is_noticed(copy: &Path, mutant: &Mutant) -> Result<bool> {
-    let file = copy.join(mutant.file);
-    let before = fs::read_to_string(&file)?;
-    ensure!(
-        before.matches(mutant.from).count() == 1,
-        "{}: {} does not contain this once any more: {}",
-        mutant.name,
-        mutant.file,
-        mutant.from
-    );
-    fs::write(&file, before.replacen(mutant.from, mutant.to, 1))?;
-    let (line, checker) = mutant.test.command();
-    let target = match checker {
-        Some(checker) => format!("target/mutants/{checker}"),
-        None => "target/mutants/dev".to_owned(),
-    };
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(&line)
-        .current_dir(copy)
-        .env("CARGO_TARGET_DIR", root().join(target))
-        .env("RUST_BACKTRACE", "0");
-    if let Some(checker) = checker {
-        cargo.env("RUSTFLAGS", format!("--cfg {checker}"));
-    }
-    // A mutant may sleep for ever.
-    let output = Command::new("timeout")
-        .arg("1800")
-        .arg(cargo.get_program())
-        .args(cargo.get_args())
-        .envs(
-            cargo
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .current_dir(copy)
-        .output();
-    fs::write(&file, &before)?;
-    let output = output.context("running the test")?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    let ran = said.contains("running ") && !said.contains("running 0 tests");
-    ensure!(ran, "{}: the test did not run:\n{said}", mutant.name);
-    Ok(!output.status.success())
 }

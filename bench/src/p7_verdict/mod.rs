@@ -4,19 +4,21 @@
 //! The real daemon, with ring ports. The last user is a thread that holds a frame of a send session
 //! while the owner waits in `destroy_wait`; leaving is its `buffer_put`.
 
-use std::path::PathBuf;
+mod steps;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use onair::{Client, SessionSpec, Timeout};
 use onair_api::StepName;
 use onair_ipc::sys;
-use onair_stage::{Backend, Config, Daemon, Deadline, Stage, until};
+use onair_stage::{Deadline, until};
 
-use crate::Effort;
 use crate::control::Control;
 use crate::row::Row;
+use crate::run::Run;
 use crate::samples::Samples;
+use crate::stand::Stand;
 
 const NAME: &str = "bench";
 /// Never reached: the user leaves long before.
@@ -24,28 +26,13 @@ const WAIT: Duration = Duration::from_secs(20);
 /// Round trips for each destroy.
 const TRIPS: usize = 5;
 
-pub(crate) fn measure(effort: Effort) -> Result<Vec<Row>> {
-    let stage = Stage::open("bench")?;
-    let config = Config::pair(Backend::Ring);
-    let daemon = Daemon::start(&stage, &onaird()?, &config, Deadline::seconds(30))?;
-    let measured = rounds(effort.of(500), &stage);
-    let log = daemon.log_tail(20);
-    let stopped = daemon.stop(Deadline::seconds(20));
-    stage.take_down()?;
-    let rows = measured.with_context(|| format!("the daemon's log:\n{log}"))?;
-    stopped?;
-    Ok(rows)
-}
-
-/// The daemon that was built beside this program.
-fn onaird() -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name("onaird");
-    anyhow::ensure!(
-        path.exists(),
-        "there is no {}: build it, as `cargo xtask bench` does",
-        path.display()
-    );
-    Ok(path)
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+    let stand = Stand::rings(|_| {})?;
+    let measured = rounds(run.of(500), run, &stand).and_then(|mut rows| {
+        rows.extend(steps::rows(&stand, run)?);
+        Ok(rows)
+    });
+    stand.end(measured)
 }
 
 fn spec() -> Result<SessionSpec> {
@@ -63,28 +50,33 @@ struct Times {
     trip: Samples,
 }
 
-fn rounds(count: usize, stage: &Stage) -> Result<Vec<Row>> {
-    let client = Client::at(Config::attach_socket(stage));
+fn rounds(count: usize, run: &Run, stand: &Stand) -> Result<Vec<Row>> {
+    let client = stand.client();
     let spec = spec()?;
-    let mut control = Control::connect(&Config::control_socket(stage))?;
+    let mut control = stand.control()?;
     let mut times = Times::default();
+    run.case("last put", count);
     for _ in 0..count {
         one(&client, &spec, &mut control, &mut times)?;
+        run.step();
     }
-    let beside = ("control-socket round trip", &times.trip);
+    const TRIP: &str = "control-socket round trip";
+    const WHERE: &str = "none; the poller on the last core";
     Ok(vec![
-        Row::new(("P7", "last put → verdict"), "µs", &times.verdict, beside)
-            .pinned("none; the poller on the last core")
+        Row::of("P7", "last put → verdict", "µs", &times.verdict)
+            .beside(TRIP, &times.verdict, &times.trip)
+            .pinned(WHERE)
             .target("p50 ≤ 60 µs, p99 ≤ 200 µs", |row| {
-                row.p50 <= 60.0 && row.p99 <= 200.0
+                row.p50_at_most(60.0) && row.p99_at_most(200.0)
             }),
-        Row::new(
-            ("P7", "last put → owner has the certificate"),
+        Row::of(
+            "P7",
+            "last put → owner has the certificate",
             "µs",
             &times.certificate,
-            beside,
         )
-        .pinned("none; the poller on the last core"),
+        .beside(TRIP, &times.certificate, &times.trip)
+        .pinned(WHERE),
     ])
 }
 

@@ -1,0 +1,98 @@
+//! P10: SIGTERM with 64 sessions and 64 blocked callers → every session has its certificate → the
+//! daemon has ended, beside the requirement and dpdk-testpmd's quit.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{Certificate, StepName};
+use onair_ipc::sys;
+use onair_stage::Deadline;
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::place;
+use crate::row::Row;
+use crate::run::Run;
+use crate::samples::Samples;
+use crate::stand::Stand;
+use crate::testpmd::Testpmd;
+use crate::users::{self, Wanted};
+
+const SESSIONS: usize = 64;
+const LIMIT_MS: f64 = 100.0;
+
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+    let rounds = run.either(6, 2);
+    run.case("SIGTERM", rounds);
+    let mut stand = Stand::cables(|_| {})?;
+    let done = rounds_of(&mut stand, rounds, run);
+    let (certificates, exit, quit) = stand.end(done)?;
+    let pinned = "none; the poller on the last core";
+    Ok(vec![
+        Row::of("P10", "SIGTERM → all 64 certificates", "ms", &certificates)
+            .limit("requirement: 100 ms", LIMIT_MS)
+            .pinned(pinned)
+            .target("< 20 ms", |row| row.p50_at_most(20.0)),
+        Row::of("P10", "SIGTERM → exit, two AF_XDP ports", "ms", &exit)
+            .beside("testpmd's quit, the same ports", &exit, &quit)
+            .pinned(pinned)
+            .target("≤ 1.2 ×", |row| row.ratio_at_most(1.2)),
+    ])
+}
+
+fn rounds_of(stand: &mut Stand, rounds: usize, run: &Run) -> Result<(Samples, Samples, Samples)> {
+    let mut all = (Samples::default(), Samples::default(), Samples::default());
+    let core = *place::cores()?.last().context("no core")?;
+    for _ in 0..rounds {
+        let testpmd = Testpmd::start(&stand.stage, core, stand.config.hugepages)?;
+        all.2.push(testpmd.quit()?.as_secs_f64() * 1e3);
+        let (certificates, exit) = one(stand)?;
+        all.0.push(certificates);
+        all.1.push(exit);
+        run.step();
+    }
+    Ok(all)
+}
+
+/// Milliseconds to the last certificate, and to the end of the process.
+fn one(stand: &mut Stand) -> Result<(f64, f64)> {
+    let folder = stand.stage.directory().join("state/certificates");
+    // Those of the round before.
+    let _ = std::fs::remove_dir_all(&folder);
+    stand.start()?;
+    let mut control = stand.control()?;
+    let names: Vec<_> = (0..SESSIONS).map(|at| format!("bench{at}")).collect();
+    for (at, name) in names.iter().enumerate() {
+        let spec = json!({
+            "name": name, "direction": "receive", "port": "b",
+            "video": {"width": 320, "height": 180, "frame_rate": "60/1", "depth": 8},
+            "flow": {"destination": format!("10.77.0.2:{}", 5004 + at)},
+        });
+        control.must_with("POST", "/v1/sessions", &spec)?;
+    }
+    let wanted = Wanted {
+        blocked: 1,
+        ..Wanted::default()
+    };
+    let users = users::start(&stand.stage, &stand.attach(), &names, wanted)?;
+    let mut daemon = stand.take_daemon()?;
+    let (begin, began_ns) = (Instant::now(), sys::monotonic_ns());
+    daemon.running().signal(Signal::TERM)?;
+    let status = daemon.running().wait(Deadline::seconds(30))?;
+    let exit = begin.elapsed().as_secs_f64() * 1e3;
+    drop(users);
+    ensure!(status.success(), "onaird ended with {status}");
+    let mut last = (0, 0);
+    for file in std::fs::read_dir(&folder)? {
+        let text = std::fs::read(file?.path())?;
+        let certificate: Certificate = serde_json::from_slice(&text)?;
+        let mut steps = certificate.steps.iter();
+        let destroyed = steps
+            .find(|step| step.step == StepName::Destroyed)
+            .context("a certificate without its end")?;
+        last = (last.0 + 1, destroyed.monotonic_ns.max(last.1));
+    }
+    ensure!(last.0 == SESSIONS, "{} certificates", last.0);
+    let ns = u32::try_from(last.1.saturating_sub(began_ns))?;
+    Ok((f64::from(ns) / 1e6, exit))
+}

@@ -1,0 +1,61 @@
+//! The other process: one thread that sleeps in each way, in turns.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use anyhow::Result;
+use onair::{Client, Timeout};
+
+use super::{OVER, Way};
+use crate::board::{self, Words};
+use crate::place;
+
+#[derive(clap::Args)]
+pub(crate) struct Consumer {
+    #[arg(long)]
+    core: usize,
+    #[arg(long)]
+    board: String,
+    #[arg(long)]
+    attach: PathBuf,
+    /// What the names of the peer's things begin with
+    #[arg(long)]
+    name: String,
+}
+
+impl Consumer {
+    /// On the main thread, which is the one whose sleep is looked at.
+    pub(crate) fn run(&self) -> Result<()> {
+        let mapping = board::open(&self.board)?;
+        let words = Words(&mapping);
+        let session = Client::at(&self.attach).attach("bench")?;
+        #[cfg(feature = "iceoryx2")]
+        let peer = super::iceoryx::Listener::open(&self.name)?;
+        place::pin(self.core)?;
+        let mut round = 0;
+        loop {
+            round = words.next(round);
+            if round == OVER {
+                return Ok(());
+            }
+            let seen = words.bell().load(Ordering::SeqCst);
+            words.set_ready(round);
+            match Way::of(round) {
+                Way::Futex => {
+                    board::wait_change(words.bell(), seen);
+                    words.arrive(1, round);
+                }
+                Way::Ours => {
+                    let buffer = session.buffer_get(Timeout::NEVER)?;
+                    words.arrive(1, round);
+                    drop(buffer);
+                }
+                Way::Iceoryx => {
+                    #[cfg(feature = "iceoryx2")]
+                    peer.wait()?;
+                    words.arrive(1, round);
+                }
+            }
+        }
+    }
+}

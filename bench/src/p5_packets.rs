@@ -1,0 +1,297 @@
+//! P5: packets a second of whole sessions, sent and received on one polling core, beside dpdk-testpmd
+//! in the same loop: two ports at the ends of a veth pair, one core, the same NAPI setting.
+//!
+//! N sessions send the built-in pattern from port `a`, N receive it on port `b`. They are asked for
+//! more than the core can do, so it does what it can: that is the rate. What was sent and did not come
+//! is lost. Then the largest number of 1080p59.94 sessions of which nothing is lost and no frame time
+//! is missed.
+//!
+//! testpmd, which looks at nothing, and the daemon have the core in turns of a fifth of a second, the
+//! other one standing still: the core's own speed drifts by a fifth within seconds.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use onair_stage::{Deadline, until};
+use serde_json::{Value, json};
+
+use crate::control::Control;
+use crate::place;
+use crate::row::Row;
+use crate::run::Run;
+use crate::samples::Samples;
+use crate::stand::Stand;
+use crate::testpmd::{self, Testpmd};
+
+/// `N` sessions of `WIDTH x HEIGHT`, `DEPTH`, at `RATE`: together more than a core can do.
+type Case = (usize, u32, u32, u32, &'static str);
+
+const CASES: [Case; 9] = [
+    (1, 4096, 2160, 10, "80/1"),
+    (2, 4096, 2160, 10, "40/1"),
+    (4, 1920, 1080, 10, "90/1"),
+    (8, 1920, 1080, 10, "45/1"),
+    (16, 1280, 720, 8, "60/1"),
+    (32, 1280, 720, 8, "30/1"),
+    (64, 640, 360, 8, "60/1"),
+    (128, 640, 360, 8, "30/1"),
+    (256, 320, 180, 8, "58/1"),
+];
+/// The case that the target is set for.
+const AIMED: usize = 4;
+/// What one turn measures …
+const WINDOW: Duration = Duration::from_millis(200);
+/// … after so long, for caches and rings to be as they are under way.
+const SETTLE: Duration = Duration::from_millis(50);
+const TESTPMD: &str = "dpdk-testpmd, io, both ways";
+
+/// Packets and octets at the two ports so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    sent: f64,
+    octets: f64,
+    received: f64,
+}
+
+/// What came of a case.
+struct Saturated {
+    /// Thousand packets a second, one for each turn …
+    rate: Samples,
+    /// … and testpmd's.
+    beside: Vec<f64>,
+    /// Thousand packets a second that did not come.
+    lost: f64,
+    /// Octets of a packet.
+    octets: f64,
+}
+
+struct Loop {
+    control: Control,
+    core: usize,
+    windows: usize,
+}
+
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+    let core = *place::cores()?.last().context("no core")?;
+    let mut stand = Stand::cables(|config| {
+        config.more += "[limits]\nsessions = 1024\n";
+    })?;
+    let done = stand.start().and_then(|()| {
+        let mut own = Loop {
+            control: stand.control()?,
+            core,
+            windows: run.either(12, 6),
+        };
+        own.rows(run, &mut stand)
+    });
+    stand.end(done)
+}
+
+impl Loop {
+    fn rows(&mut self, run: &Run, stand: &mut Stand) -> Result<Vec<Row>> {
+        let few = |case: &&Case| !run.quick || [1, AIMED, 64].contains(&case.0);
+        let cases: Vec<_> = CASES.iter().filter(few).collect();
+        run.case("sessions", cases.len());
+        let (mut rows, mut peer) = (vec![], Samples::default());
+        let mut testpmd = Testpmd::start(&stand.stage, self.core, stand.config.hugepages)?;
+        for case in cases {
+            let Saturated {
+                rate,
+                beside,
+                lost,
+                octets,
+            } = self.saturated(case, stand, &mut testpmd)?;
+            beside.iter().for_each(|rate| peer.push(*rate));
+            let n = f64::from(u32::try_from(case.0)?);
+            let name = format!("N = {} each way, {}x{}", case.0, case.1, case.2);
+            let pinned = format!(
+                "poller and testpmd on core {}; {octets:.0} octets a packet here, {} there",
+                self.core,
+                testpmd::OCTETS
+            );
+            let beside: Samples = beside.into_iter().collect();
+            let row = Row::of("P5", &name, "kpps", &rate)
+                .beside(TESTPMD, &rate, &beside)
+                .pinned(&pinned)
+                .more_is_better()
+                .point("sessions", n);
+            let none_lost = lost == 0.0;
+            rows.push(match case.0 {
+                AIMED => row.target("≥ 0.95 ×, none lost", |row| {
+                    row.ratio_at_least(0.95) && none_lost
+                }),
+                _ => row,
+            });
+            let share: Samples = vec![lost].into_iter().collect();
+            rows.push(
+                Row::of("P5", format!("lost, {name}"), "kpps", &share)
+                    .pinned(&pinned)
+                    .point("sessions lost", n),
+            );
+            run.step();
+        }
+        testpmd.pause(false)?;
+        testpmd.quit()?;
+        rows.push(self.largest(run, &peer)?);
+        Ok(rows)
+    }
+
+    /// A case, in turns with testpmd.
+    fn saturated(
+        &mut self,
+        case: &Case,
+        stand: &mut Stand,
+        testpmd: &mut Testpmd,
+    ) -> Result<Saturated> {
+        testpmd.pause(true)?;
+        let before = self.seen()?;
+        self.begin(case)?;
+        std::thread::sleep(WINDOW);
+        let (mut rates, mut beside) = (vec![], vec![]);
+        let (mut sent, mut spans) = (0.0, 0.0);
+        for _ in 0..self.windows {
+            stand.pause(true)?;
+            let its = turn_of(testpmd);
+            // Also when that failed: who stands still cannot be ended.
+            stand.pause(false)?;
+            beside.push(its?);
+            std::thread::sleep(SETTLE);
+            let (first, begin) = (self.seen()?, Instant::now());
+            std::thread::sleep(WINDOW);
+            let (last, span) = (self.seen()?, begin.elapsed().as_secs_f64());
+            rates.push((last.received - first.received) / span / 1_000.0);
+            sent += last.sent - first.sent;
+            spans += span;
+        }
+        let share = sent / spans;
+        self.finish(case.0)?;
+        let after = self.seen()?;
+        let (sent, received) = (after.sent - before.sent, after.received - before.received);
+        ensure!(sent > 0.0, "nothing was sent");
+        Ok(Saturated {
+            rate: rates.into_iter().collect(),
+            beside,
+            // Of all that was sent from beginning to end, at the rate of the windows.
+            lost: (sent - received).max(0.0) / sent * share / 1_000.0,
+            octets: (after.octets - before.octets) / sent,
+        })
+    }
+
+    /// The largest number of 1080p59.94 sessions that pass whole.
+    fn largest(&mut self, run: &Run, peer: &Samples) -> Result<Row> {
+        let (mut most, mut packets) = (0, 0.0);
+        run.case("1080p59.94", 6);
+        for n in 1..=6 {
+            let case = (n, 1920, 1080, 10, "60000/1001");
+            let before = self.seen()?;
+            self.begin(&case)?;
+            // The last session has been created: each of them had at least so much time.
+            let begin = Instant::now();
+            std::thread::sleep(run.either(4, 2) * Duration::from_secs(1));
+            let span = begin.elapsed().as_secs_f64();
+            let seen = self.seen()?;
+            let (frames, incomplete) = self.finish(n)?;
+            let after = self.seen()?;
+            let is_whole = after.sent - before.sent == after.received - before.received
+                && incomplete == 0.0
+                && frames >= (span * 60_000.0 / 1_001.0).floor() - 1.0;
+            run.step();
+            if !is_whole {
+                break;
+            }
+            most = n;
+            packets = (seen.received - before.received) / span / 1_000.0;
+        }
+        let ours: Samples = vec![f64::from(u32::try_from(most)?)].into_iter().collect();
+        let each = packets / f64::from(u32::try_from(most.max(1))?);
+        let row = Row::of(
+            "P5",
+            "1080p59.94 each way, none lost or late",
+            "sessions",
+            &ours,
+        )
+        .pinned(format!("poller on core {}", self.core))
+        .more_is_better();
+        Ok(match each > 0.0 {
+            true => row.limit(
+                "testpmd's rate in such sessions",
+                peer.ranks().median() / each,
+            ),
+            false => row,
+        })
+    }
+
+    /// Creates the sessions, the receiving ones first; they run from then on.
+    fn begin(&mut self, &(count, width, height, depth, rate): &Case) -> Result<()> {
+        for way in ["receive", "send"] {
+            for at in 0..count {
+                let mut spec = json!({
+                    "name": format!("{way}{at}"), "direction": way,
+                    "port": if way == "send" { "a" } else { "b" },
+                    "video": {"width": width, "height": height, "frame_rate": rate, "depth": depth},
+                    "flow": {"destination": format!("10.77.0.2:{}", 6000 + at)},
+                    "quota": 1, "max_attachments": 1,
+                });
+                if way == "send" {
+                    spec["source"] = json!("pattern");
+                }
+                self.control.must_with("POST", "/v1/sessions", &spec)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops and destroys the sessions, the sending ones first. The fewest frames that one of them
+    /// sent, and frames that receivers saw incomplete.
+    fn finish(&mut self, count: usize) -> Result<(f64, f64)> {
+        let (mut fewest, mut incomplete) = (f64::MAX, 0.0);
+        for way in ["send", "receive"] {
+            let paths: Vec<_> = (0..count)
+                .map(|at| format!("/v1/sessions/{way}{at}"))
+                .collect();
+            for path in &paths {
+                let view = self.control.must("POST", &format!("{path}/stop"))?;
+                let of = |name: &str| view["counters"][name].as_f64().unwrap_or(0.0);
+                if way == "send" {
+                    fewest = fewest.min(of("frames_sent"));
+                }
+                incomplete += of("frames_incomplete");
+            }
+            // What is on the wire arrives before the receivers stop.
+            std::thread::sleep(Duration::from_millis(50));
+            for path in &paths {
+                until("a session destroyed", Deadline::seconds(20), || {
+                    let (status, _) = self.control.ask("POST", &format!("{path}/destroy"))?;
+                    Ok((status == 200).then_some(()))
+                })?;
+            }
+        }
+        Ok((fewest, incomplete))
+    }
+
+    fn seen(&mut self) -> Result<Seen> {
+        let Value::String(text) = self.control.must("GET", "/metrics")? else {
+            anyhow::bail!("the metrics are no text");
+        };
+        let of = |name: &str, port: &str| {
+            let begin = format!("onair_port_{name}_total{{port=\"{port}\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(&begin));
+            line.and_then(|number| number.parse().ok())
+                .with_context(|| format!("no {begin} in the metrics"))
+        };
+        Ok(Seen {
+            sent: of("tx_packets", "a")?,
+            octets: of("tx_bytes", "a")?,
+            received: of("rx_packets", "b")?,
+        })
+    }
+}
+
+/// testpmd's turn.
+fn turn_of(testpmd: &mut Testpmd) -> Result<f64> {
+    testpmd.pause(false)?;
+    std::thread::sleep(SETTLE);
+    let rate = testpmd.rate(WINDOW)?;
+    testpmd.pause(true)?;
+    Ok(rate)
+}

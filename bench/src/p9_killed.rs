@@ -1,0 +1,107 @@
+//! P9: a client is killed with SIGKILL while it holds buffers → they are back in use, beside the
+//! kernel's notification by pidfd alone, of the very same death.
+//!
+//! The real daemon, with the probe. Each client holds its whole quota of a session that it would
+//! fill. When the daemon has credited them stands in the session's certificate.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{Certificate, ReconciledWhat};
+use onair_stage::{Deadline, until};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::row::Row;
+use crate::run::Run;
+use crate::samples::Samples;
+use crate::stand::Stand;
+use crate::users::{self, Wanted};
+
+/// Clients of one session: a certificate lists 200.
+const CLIENTS: usize = 25;
+const QUOTA: u32 = 4;
+
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+    let sessions = run.either(10, 1);
+    run.case("clients", sessions * CLIENTS);
+    let stand = Stand::rings(|_| {})?;
+    let (mut ours, mut reference) = (Samples::default(), Samples::default());
+    let done = (0..sessions).try_for_each(|_| one(&stand, run, &mut ours, &mut reference));
+    stand.end(done)?;
+    Ok(vec![
+        Row::of("P9", "SIGKILL → the frames are credited", "µs", &ours)
+            .beside("pidfd readable, same death", &ours, &reference)
+            .pinned("none; the poller on the last core")
+            .target("p99 < 1 ms", |row| row.p99_at_most(1_000.0)),
+    ])
+}
+
+fn one(stand: &Stand, run: &Run, ours: &mut Samples, reference: &mut Samples) -> Result<()> {
+    let mut control = stand.control()?;
+    let spec = json!({
+        "name": "bench", "direction": "send", "source": "client", "port": "a", "quota": QUOTA,
+        "video": {"width": 64, "height": 16, "frame_rate": "60/1", "depth": 8},
+        "flow": {"destination": "10.77.0.2:5004"},
+    });
+    let session = control.must_with("POST", "/v1/sessions", &spec)?;
+    let id = session["id"]
+        .as_str()
+        .context("a session without an id")?
+        .to_owned();
+    let path = format!("/v1/sessions/{id}");
+    let wanted = Wanted {
+        held: QUOTA,
+        ..Wanted::default()
+    };
+    let mut deaths = vec![];
+    for _ in 0..CLIENTS {
+        let names = [id.clone()];
+        let mut user = users::start(&stand.stage, &stand.attach(), &names, wanted)?;
+        let (pid, pidfd) = (user.pid(), user.running().pidfd()?);
+        let begin = wall_ns();
+        user.running().signal(Signal::KILL)?;
+        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+        let patience = Timespec {
+            tv_sec: 10,
+            tv_nsec: 0,
+        };
+        ensure!(poll(&mut fds, Some(&patience))? == 1, "it did not die");
+        reference.push((wall_ns() - begin) / 1e3);
+        deaths.push((pid, begin));
+        drop(user);
+        until("the client to be gone", Deadline::seconds(10), || {
+            let view: Value = control.must("GET", &path)?;
+            Ok((view["attachments"] == 0 || view["attachments"] == json!([])).then_some(()))
+        })?;
+        run.step();
+    }
+    control.must("POST", &format!("{path}/stop"))?;
+    let wait = json!({ "deadline_ms": 10_000 });
+    let certificate = control.must_with("POST", &format!("{path}/destroy_wait"), &wait)?;
+    let certificate: Certificate = serde_json::from_value(certificate)?;
+    for (pid, begin) in deaths {
+        let mut settled = certificate.reconciled.iter();
+        let settled = settled
+            .find(|it| it.pid == pid && it.what == ReconciledWhat::HeldFrames)
+            .with_context(|| format!("process {pid} is not in the certificate"))?;
+        ensure!(
+            settled.frames == u64::from(QUOTA),
+            "process {pid} had {} frames",
+            settled.frames
+        );
+        let at = format!("{}", settled.at);
+        ours.push((ns_of(humantime::parse_rfc3339(&at)?) - begin) / 1e3);
+    }
+    Ok(())
+}
+
+fn wall_ns() -> f64 {
+    ns_of(SystemTime::now())
+}
+
+fn ns_of(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64() * 1e9)
+}

@@ -1,0 +1,181 @@
+//! P9b: the daemon is killed with SIGKILL → the last of N blocked callers has returned `ESTALE`, beside
+//! P1's limit: one FUTEX_WAKE of as many threads of the same process.
+//!
+//! The real daemon, with the probe, started anew for each death.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context as _, Result, bail};
+use onair::{Client, Error, Timeout};
+use onair_ipc::sys;
+use onair_stage::{Deadline, until};
+use serde_json::json;
+
+use crate::board::{self, Board};
+use crate::row::Row;
+use crate::run::Run;
+use crate::samples::Samples;
+use crate::stand::Stand;
+
+const OVER: u32 = u32::MAX;
+/// Bare wake-ups for each death.
+const WAKES: u32 = 8;
+/// A round in which the daemon dies; in the others the callers sleep on the bell.
+const fn is_death(round: u32) -> bool {
+    round.is_multiple_of(WAKES + 1)
+}
+
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+    let deaths = run.either(30, 4);
+    let mut rows = vec![];
+    for count in [1, 64] {
+        run.case(format!("N = {count}"), deaths);
+        let (ours, reference) = one(count, u32::try_from(deaths)?, run)?;
+        let row = Row::of("P9b", format!("N = {count}"), "µs", &ours)
+            .beside("FUTEX_WAKE of N threads", &ours, &reference)
+            .pinned("none; the poller on the last core");
+        rows.push(match count {
+            1 => row.target("p50 ≤ 60 µs", |row| row.p50_at_most(60.0)),
+            _ => row.target("p99 ≤ 1.5 ms", |row| row.p99_at_most(1_500.0)),
+        });
+    }
+    Ok(rows)
+}
+
+fn one(count: u32, deaths: u32, run: &Run) -> Result<(Samples, Samples)> {
+    let mut stand = Stand::rings(|_| {})?;
+    let board = Board::create()?;
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["stale-callers", "--count", &count.to_string(), "--board"])
+        .arg(board.path())
+        .arg("--attach")
+        .arg(stand.attach())
+        .stdin(Stdio::null())
+        .spawn()
+        .context("starting the process of the callers")?;
+    let done = rounds(count, deaths, run, &mut stand, &board, &child);
+    board.words().start(OVER);
+    child.kill()?;
+    child.wait()?;
+    stand.end(done)
+}
+
+fn rounds(
+    count: u32,
+    deaths: u32,
+    run: &Run,
+    stand: &mut Stand,
+    board: &Board,
+    child: &Child,
+) -> Result<(Samples, Samples)> {
+    let words = board.words();
+    let (mut ours, mut reference) = (Samples::default(), Samples::default());
+    for round in 1..=deaths * (WAKES + 1) {
+        if is_death(round) {
+            let spec = json!({
+                "name": "bench", "direction": "receive", "port": "b",
+                "video": {"width": 64, "height": 16, "frame_rate": "60/1", "depth": 8},
+                "flow": {"destination": "10.77.0.2:5004"},
+            });
+            stand.control()?.must_with("POST", "/v1/sessions", &spec)?;
+        }
+        words.start(round);
+        until("all callers asleep", Deadline::seconds(60), || {
+            if words.ready() != round {
+                return Ok(None);
+            }
+            let asleep = match is_death(round) {
+                true => onair_stage::blocked(child.id())?.len(),
+                false => sleeping(child.id())?,
+            };
+            Ok((asleep == count as usize).then_some(()))
+        })?;
+        let before = sys::monotonic_ns();
+        if is_death(round) {
+            let mut daemon = stand.take_daemon()?;
+            daemon.running().kill()?;
+        } else {
+            words.bell().store(round, Ordering::SeqCst);
+            sys::futex_wake(words.bell(), sys::ALL);
+        }
+        let ns = words.finish(round).saturating_sub(before);
+        let us = f64::from(u32::try_from(ns)?) / 1_000.0;
+        if is_death(round) {
+            ours.push(us);
+            stand.start()?;
+            run.step();
+        } else {
+            reference.push(us);
+        }
+    }
+    Ok((ours, reference))
+}
+
+/// Threads of `pid` that sleep on the bell.
+fn sleeping(pid: u32) -> Result<usize> {
+    let mut count = 0;
+    for tid in onair_stage::threads(pid)? {
+        let path = format!("/proc/{pid}/task/{tid}/syscall");
+        let line = std::fs::read_to_string(&path).with_context(|| path)?;
+        let mut words = line.split_ascii_whitespace();
+        let is_futex = words.next() == Some("202");
+        let address = words
+            .next()
+            .and_then(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok());
+        let on_bell = address.is_some_and(|address| address % 4096 == board::BELL as u64);
+        count += usize::from(is_futex && on_bell);
+    }
+    Ok(count)
+}
+
+/// The process of the callers.
+#[derive(clap::Args)]
+pub(crate) struct Callers {
+    #[arg(long)]
+    count: u32,
+    #[arg(long)]
+    board: String,
+    #[arg(long)]
+    attach: PathBuf,
+}
+
+impl Callers {
+    pub(crate) fn run(&self) -> Result<()> {
+        let mapping = board::open(&self.board)?;
+        let words = board::Words(&mapping);
+        let mut round = 0;
+        loop {
+            round = words.next(round);
+            if round == OVER {
+                return Ok(());
+            }
+            let session = match is_death(round) {
+                true => Some(Client::at(&self.attach).attach("bench")?),
+                false => None,
+            };
+            let seen = words.bell().load(Ordering::SeqCst);
+            let call = || -> Result<()> {
+                match &session {
+                    None => {
+                        board::wait_change(words.bell(), seen);
+                    }
+                    Some(session) => match session.buffer_get(Timeout::NEVER) {
+                        Err(Error::Stale) => {}
+                        other => bail!("the daemon's death was expected, not {other:?}"),
+                    },
+                }
+                words.arrive(self.count, round);
+                Ok(())
+            };
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..self.count).map(|_| scope.spawn(call)).collect();
+                words.set_ready(round);
+                threads
+                    .into_iter()
+                    .try_for_each(|it| it.join().unwrap_or_else(|_| bail!("a caller panicked")))
+            })?;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The bench as a stranger runs it, on two rows that are cheap: the form of what it writes, no figure.
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const KEYS: [&str; 13] = [
+    "id",
+    "max",
+    "met",
+    "p50",
+    "p99",
+    "ratio",
+    "reference",
+    "reference_name",
+    "samples",
+    "target",
+    "unit",
+    "value",
+    "variant",
+];
+
+fn bench(arguments: &[&str], folder: &Path) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_onair-bench"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("the bench starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    output
+}
+
+#[test]
+fn bench__quick_on_two_properties__then_json_a_comparison_and_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    bench(&["--quick", "--only", "p3,P17", "--json", "a.json"], folder);
+    let text = std::fs::read(folder.join("a.json")).unwrap();
+    let json: Value = serde_json::from_slice(&text).unwrap();
+    assert!(json["machine"]["noise"]["stolen_percent"].is_number());
+    let results = json["results"].as_array().unwrap();
+    let ids: Vec<_> = results
+        .iter()
+        .map(|row| row["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids.first(), Some(&"P3"));
+    assert_eq!(ids.last(), Some(&"P17"));
+    for row in results {
+        let mut keys: Vec<_> = row.as_object().unwrap().keys().collect();
+        keys.sort_unstable();
+        assert_eq!(keys, KEYS);
+    }
+    let measured = &results[0];
+    assert_eq!(measured["reference_name"], "ArrayQueue pop + push");
+    assert!(measured["samples"].as_u64().unwrap() > 1_000);
+    let ratio = measured["value"].as_f64().unwrap() / measured["reference"].as_f64().unwrap();
+    assert!((measured["ratio"].as_f64().unwrap() - ratio).abs() < 1e-9);
+    let absent = results.last().unwrap();
+    assert!(
+        absent["value"].is_null() && absent["met"].is_null(),
+        "{absent}"
+    );
+
+    let same = bench(&["compare", "a.json", "a.json", "--all", "--json"], folder);
+    let same: Value = serde_json::from_slice(&same.stdout).unwrap();
+    assert_eq!(same.as_array().unwrap().len(), results.len());
+    assert_eq!(same[0]["says"], "same");
+    assert_eq!(same[0]["change"], 0.0);
+
+    let page = "| id | property | measured |\n|---|---|---|\n| P3 | get and put | |\n<!-- bench: begin -->\n<!-- bench: end -->\n";
+    std::fs::write(folder.join("page.md"), page).unwrap();
+    bench(&["markdown", "a.json", "page.md"], folder);
+    let page = std::fs::read_to_string(folder.join("page.md")).unwrap();
+    assert!(page.contains("ArrayQueue pop + push"), "{page}");
+}
+
+#[test]
+fn bench__wrong_id_or_file__then_says_what_is_possible() {
+    let refused = Command::new(env!("CARGO_BIN_EXE_onair-bench"))
+        .args(["--only", "P99"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("P9b"));
+}

@@ -1,0 +1,114 @@
+//! Many producers, one recording, and the end of the daemon: its coordinator and its signals.
+//!
+//! `onair-recorder-storm JSON` ([`Wanted`]) says `ready`, offers until SIGTERM ends it, and writes
+//! an [`Outcome`] when it has ended.
+#![forbid(unsafe_code)]
+
+mod producer;
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use onair_record::{Cause, Format, Manifest, Recording, Spec};
+use onair_tests::storm::{Outcome, SNAP_LENGTH, Wanted, name};
+use onair_tests::{assembler, raster};
+use onaird::shutdown::{ShutdownConfig, ShutdownCoordinator, Signals};
+
+fn main() -> Result<()> {
+    let wanted = std::env::args().nth(1);
+    let wanted = wanted.context("give what is wanted: onair-recorder-storm JSON")?;
+    let wanted: Wanted = serde_json::from_str(&wanted)?;
+    let shutdown = ShutdownCoordinator::new(ShutdownConfig::default())?;
+    let _signals = Signals::install(&shutdown, || std::process::exit(9))?;
+    let recording = Arc::new(Mutex::new(Recording::start(spec(&wanted))?));
+    let manifest = register(&shutdown, &recording);
+
+    let mut threads = Vec::new();
+    for number in 0..wanted.producers {
+        let producer = lock(&recording).producer(&name(number))?;
+        let worker = shutdown.threads().register(&name(number));
+        let thread = producer::Thread {
+            number,
+            producer,
+            worker,
+            shutdown: shutdown.clone(),
+            rate: wanted.rate.div_ceil(wanted.producers).into(),
+        };
+        let is_video = wanted.is_video;
+        threads.push(std::thread::spawn(move || match is_video {
+            true => thread.send_frames(),
+            false => thread.offer_events(),
+        }));
+    }
+    println!("ready");
+    let report = shutdown.run();
+
+    let mut own = Vec::new();
+    for thread in threads {
+        let ended = thread.join();
+        own.push(ended.map_err(|_| anyhow::anyhow!("a producer panicked"))?);
+    }
+    let status = lock(&recording).status();
+    let manifest = lock(&manifest).take().context("it was not finished")?;
+    let outcome = Outcome {
+        own,
+        totals: status.totals,
+        producers: status.producers,
+        manifest,
+        is_clean: report.troubled().next().is_none(),
+        us: u64::try_from(report.took.as_micros())?,
+    };
+    for part in report.troubled() {
+        eprintln!("{part:?}");
+    }
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, &outcome)?;
+    out.flush()?;
+    Ok(())
+}
+
+fn spec(wanted: &Wanted) -> Spec {
+    let format = match wanted.is_video {
+        true => Format::Y4m(assembler(raster(8))),
+        false => Format::Pcapng,
+    };
+    let name = "storm".parse().expect("it is a name");
+    let mut spec = Spec::new(&wanted.folder, name, format);
+    if !wanted.is_video {
+        spec.snap_length = u32::try_from(SNAP_LENGTH).expect("it is small");
+    }
+    spec.ring_bytes = wanted.ring_bytes;
+    spec.min_free_bytes = wanted.min_free_bytes;
+    spec.split_size = wanted.split_size;
+    spec
+}
+
+/// As the daemon does it: the cut in the first phase, the end in the second, the threads in the
+/// third.
+fn register(
+    shutdown: &ShutdownCoordinator,
+    recording: &Arc<Mutex<Recording>>,
+) -> Arc<Mutex<Option<Manifest>>> {
+    let manifest = Arc::new(Mutex::new(None));
+    let (own, out) = (Arc::clone(recording), Arc::clone(&manifest));
+    let cut = Arc::clone(recording);
+    shutdown.register_shutdown_notification("recording", move || lock(&cut).stop_accepting());
+    shutdown.register_shutdown_waiter("recording", 0, Duration::from_secs(20), move |waiting| {
+        let deadline = Instant::now() + waiting.left();
+        let finished = lock(&own).finish(Cause::Shutdown, deadline);
+        *lock(&out) = Some(finished.map_err(|error| error.to_string())?);
+        Ok(())
+    });
+    let threads = shutdown.threads().clone();
+    shutdown.register_cleanup("producers", 0, move |waiting| {
+        let stopped = threads.wait_all_stopped(waiting.left());
+        stopped.map_err(|error| error.to_string())
+    });
+    manifest
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,88 @@
+//! The end of a daemon, as tests begin it and look at it.
+
+use anyhow::{Context as _, Result};
+use onair_api::{PartOutcome, SessionSummary, ShutdownPhase, ShutdownStatus, ShutdownSummary};
+use onair_api::{SessionName, Source};
+use rustix::process::Signal;
+
+use crate::{Control, Puppet, Raster, Rig, receive, send};
+
+/// Parts that every daemon accounts for.
+const PARTS: [&str; 11] = [
+    "clients",
+    "sessions",
+    "sockets",
+    "requests in flight",
+    "certificates",
+    "persistent sessions",
+    "pollers and ports",
+    "probe",
+    "undertaker",
+    "control thread",
+    "kernel-visible resources",
+];
+
+/// Threads that every daemon accounts for, beside its pollers.
+const THREADS: [&str; 4] = ["archive", "store", "undertaker", "control"];
+
+/// Sends the daemon a signal.
+///
+/// # Errors
+/// When it does not run.
+pub fn signal(rig: &mut Rig, signal: Signal) -> Result<()> {
+    rig.daemon()?.running().signal(signal)
+}
+
+/// How far the end has got.
+///
+/// # Errors
+/// When the daemon does not say.
+pub fn shutdown_status(control: &mut Control) -> Result<ShutdownStatus> {
+    control.get("/v1/shutdown")?.document()
+}
+
+/// What became of the session of this name.
+///
+/// # Errors
+/// When the summary does not have it.
+pub fn of<'a>(summary: &'a ShutdownSummary, name: &str) -> Result<&'a SessionSummary> {
+    let mut sessions = summary.sessions.iter();
+    let name: SessionName = name.parse()?;
+    let found = sessions.find(|it| it.name == name);
+    found.with_context(|| format!("{name} in {summary:#?}"))
+}
+
+/// Every phase is there once, in order and timed, every part and every thread ended in order.
+///
+/// # Panics
+/// When that is not so.
+pub fn in_order(summary: &ShutdownSummary) {
+    let phases: Vec<_> = summary.phases.iter().map(|it| it.phase).collect();
+    assert_eq!(phases, ShutdownPhase::ALL[1..], "{summary:#?}");
+    for part in &summary.parts {
+        assert_eq!(part.outcome, PartOutcome::Done, "{part:?}");
+    }
+    for thread in &summary.threads {
+        assert!(thread.stopped && thread.panic.is_none(), "{thread:?}");
+    }
+    for name in PARTS {
+        let found = summary.parts.iter().any(|part| part.name == name);
+        assert!(found, "{name} is not accounted for: {:#?}", summary.parts);
+    }
+    for name in THREADS {
+        let found = summary.threads.iter().any(|thread| thread.name == name);
+        assert!(found, "{name} is not accounted for: {:#?}", summary.threads);
+    }
+}
+
+/// A client that holds a frame of the session `cam`, which it gets from `source`.
+///
+/// # Errors
+/// When there is none in time.
+pub fn holding(rig: &Rig, control: &mut Control) -> Result<Puppet> {
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = rig.user("cam")?;
+    client.say("hold 1")?;
+    Ok(client)
+}

@@ -1,0 +1,104 @@
+//! A flow of video: the built-in pattern, cut into packets as ST 2110-20 has them.
+
+use std::net::SocketAddrV4;
+
+use onair_media::assembly::AssemblerConfig;
+use onair_media::datagram::FlowHeader;
+use onair_media::ethernet::Mac;
+use onair_media::pattern::PatternWriter;
+use onair_media::st2110_20::STANDARD_RTP_OCTETS;
+use onair_media::st2110_20::packetiser::{Packetiser, StreamHeader};
+use onair_media::video::{Depth, FrameRate, VideoFormat};
+
+const PAYLOAD_TYPE: u8 = 96;
+
+/// A small raster, 60000/1001 a second, of `depth` bits.
+///
+/// # Panics
+/// When that is neither 8 nor 10.
+#[must_use]
+pub fn raster(depth: u8) -> VideoFormat {
+    let rate = FrameRate::new(60_000, 1001).expect("it is carried");
+    let depth = Depth::try_from(depth).expect("8 or 10");
+    VideoFormat::new(128, 72, depth, rate).expect("it is carried")
+}
+
+/// What puts the flow's frames together.
+#[must_use]
+pub const fn assembler(format: VideoFormat) -> AssemblerConfig {
+    AssemblerConfig {
+        format,
+        payload_type: PAYLOAD_TYPE,
+        timeout_ns: 100_000_000,
+    }
+}
+
+/// Sends frames, packet by packet.
+pub struct FlowSender {
+    format: VideoFormat,
+    packetiser: Packetiser,
+    pattern: PatternWriter,
+    number: u64,
+    sequence: u32,
+}
+
+impl FlowSender {
+    /// One that stands before frame 0.
+    ///
+    /// # Panics
+    /// When the raster is too small for the pattern.
+    #[must_use]
+    pub fn new(format: VideoFormat) -> Self {
+        let packetiser = Packetiser::new(format, STANDARD_RTP_OCTETS);
+        Self {
+            format,
+            packetiser: packetiser.expect("packets are large enough"),
+            pattern: PatternWriter::new(&format).expect("frames are large enough"),
+            number: 0,
+            // So that the sequence number turns over soon.
+            sequence: 65_000,
+        }
+    }
+
+    /// Packets of each frame.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.packetiser.packets().into()
+    }
+
+    /// Sends the next frame, and gives it: `give` gets each Ethernet frame, and when it is there, in
+    /// nanoseconds since 1970.
+    ///
+    /// # Panics
+    /// Never: all packets of a frame are there.
+    pub fn frame(&mut self, mut give: impl FnMut(u64, &[u8])) -> Vec<u8> {
+        let mut frame = vec![0; self.format.frame_bytes()];
+        self.pattern.start(self.number);
+        self.pattern.fill(&mut frame);
+        let flow = FlowHeader {
+            source_mac: Mac([2, 0, 0, 0, 0, 1]),
+            destination_mac: Mac([2, 0, 0, 0, 0, 2]),
+            source: SocketAddrV4::new([10, 0, 0, 1].into(), 5000),
+            destination: SocketAddrV4::new([10, 0, 0, 2].into(), 5004),
+        };
+        let ticks = self.format.rate().ticks(self.number) % (1 << 32);
+        let stream = StreamHeader {
+            payload_type: PAYLOAD_TYPE,
+            timestamp: u32::try_from(ticks).expect("below 2^32"),
+            ssrc: 7,
+        };
+        let at = 1_700_000_000_000_000_000 + self.format.rate().nanos(self.number);
+        for index in 0..self.packetiser.packets() {
+            let packet = self.packetiser.packet(index).expect("below the count");
+            let mut octets = flow.to_octets(1, packet.octets()).to_vec();
+            let mut headers = vec![0; packet.header_octets()];
+            packet.write_headers(&stream, self.sequence, &mut headers);
+            octets.extend(&headers);
+            octets.extend(&frame[packet.range]);
+            give(at, &octets);
+            self.sequence = self.sequence.wrapping_add(1);
+        }
+        self.number += 1;
+        frame
+    }
+}

@@ -1,0 +1,388 @@
+//! Recordings, as the daemon tells of them and as others' tools read their files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use onair_api::{RecordingList, RecordingState, RecordingView};
+use onair_stage::{Deadline, output, until};
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::control::{Answer, Control};
+use crate::rig::Rig;
+use crate::spec::Raster;
+
+/// Where the daemon of `rig` puts its recordings by default.
+#[must_use]
+pub fn recordings_folder(rig: &Rig) -> PathBuf {
+    rig.stage().directory().join("state/recordings")
+}
+
+impl Control {
+    /// Records a session, or the answer is a refusal.
+    ///
+    /// # Errors
+    /// As [`Control::request`].
+    pub fn try_record(&mut self, session: &str, spec: &Value) -> Result<Answer> {
+        self.request("POST", &format!("/v1/sessions/{session}/recordings"), spec)
+    }
+
+    /// Records a session as `name`; `more` are further fields.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn record(
+        &mut self,
+        session: &str,
+        name: &str,
+        format: &str,
+        more: &Value,
+    ) -> Result<RecordingView> {
+        let mut spec = json!({"format": format, "name": name});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            spec[key] = value.clone();
+        }
+        self.try_record(session, &spec)?.document()
+    }
+
+    /// Shows a recording.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn recording(&mut self, name: &str) -> Result<RecordingView> {
+        self.get(&format!("/v1/recordings/{name}"))?.document()
+    }
+
+    /// Every recording that the daemon knows.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn recordings(&mut self) -> Result<Vec<RecordingView>> {
+        let list: RecordingList = self.get("/v1/recordings")?.document()?;
+        Ok(list.recordings)
+    }
+
+    /// Ends a recording: its files are whole then, and its books balance.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn stop_recording(&mut self, name: &str) -> Result<RecordingView> {
+        let view: RecordingView = self
+            .post(&format!("/v1/recordings/{name}/stop"))?
+            .document()?;
+        ensure!(view.state == RecordingState::Finished, "{view:#?}");
+        audited(&view)?;
+        Ok(view)
+    }
+
+    /// Waits until a recording has ended, whatever ends it.
+    ///
+    /// # Errors
+    /// When it does not in half a minute, or its books do not balance.
+    pub fn recording_ends(&mut self, name: &str) -> Result<RecordingView> {
+        let view = until("the recording to end", Deadline::seconds(30), || {
+            let view = self.recording(name)?;
+            Ok(view.state.is_over().then_some(view))
+        })?;
+        audited(&view)?;
+        Ok(view)
+    }
+}
+
+/// The sums of a recording that has ended are exact, of each producer and of all, and its files are there
+/// under their names, whole: their sizes and checksums are those that are told.
+///
+/// # Errors
+/// When that is not so.
+pub fn audited(view: &RecordingView) -> Result<()> {
+    let books = |counts: &onair_api::RecordingCounts| counts.balance() && counts.pending == 0;
+    ensure!(books(&view.counts), "{view:#?}");
+    ensure!(
+        view.producers.iter().all(|it| books(&it.counts)),
+        "{view:#?}"
+    );
+    let arrived: u64 = view.producers.iter().map(|it| it.counts.arrived).sum();
+    ensure!(arrived == view.counts.arrived, "{view:#?}");
+    let in_files: u64 = view.files.iter().map(|it| it.events).sum();
+    ensure!(in_files == view.counts.written, "{view:#?}");
+    for (file, path) in view.files.iter().zip(files(view)) {
+        let size = path
+            .metadata()
+            .with_context(|| format!("{}", path.display()))?
+            .len();
+        ensure!(
+            size == file.bytes,
+            "{} has {size} octets: {file:?}",
+            path.display()
+        );
+        sum_is(&path, file.sha256.as_deref())?;
+        let part = format!("{}.part", path.display());
+        ensure!(!Path::new(&part).exists(), "{part} is left");
+    }
+    let manifest = Path::new(&view.folder).join(format!("{}.json", view.name));
+    let manifest: Value = serde_json::from_slice(&fs::read(&manifest)?)?;
+    ensure!(manifest["id"] == view.id.to_string(), "{manifest:#}");
+    ensure!(
+        manifest["totals"]["arrived"] == view.counts.arrived,
+        "{manifest:#}"
+    );
+    Ok(())
+}
+
+/// Compares a file with the SHA-256 that is told of it, by another's tool.
+///
+/// # Errors
+/// When they do not agree.
+pub fn sum_is(file: &Path, told: Option<&str>) -> Result<()> {
+    let sum = output("sha256sum", &[text(file)?])?;
+    let told = told.context("no checksum")?;
+    ensure!(sum.starts_with(told), "{sum}, told {told}");
+    Ok(())
+}
+
+/// The files of a recording.
+#[must_use]
+pub fn files(view: &RecordingView) -> Vec<PathBuf> {
+    let folder = Path::new(&view.folder);
+    view.files.iter().map(|it| folder.join(&it.name)).collect()
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path in UTF-8")
+}
+
+/// Packets in a file, as capinfos counts them.
+///
+/// # Errors
+/// When it does not take the file for whole.
+pub fn capinfos(file: &Path) -> Result<u64> {
+    let table = output("capinfos", &["-M", "-T", "-r", "-c", text(file)?])?;
+    let count = table.trim().rsplit('\t').next().context("two columns")?;
+    count.parse().with_context(|| table.clone())
+}
+
+/// One RTP packet as tshark reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// Nanoseconds since 1970.
+    pub at_ns: u128,
+    /// Octets on the wire.
+    pub length: usize,
+    /// What UDP carries.
+    pub payload: Vec<u8>,
+}
+
+/// The packets of a file, as tshark reads them.
+///
+/// # Errors
+/// When it does not take the file for whole, or one is no UDP.
+pub fn tshark(file: &Path) -> Result<Vec<Captured>> {
+    let fields = [
+        "-n",
+        "-T",
+        "fields",
+        "-e",
+        "frame.time_epoch",
+        "-e",
+        "frame.len",
+        "-e",
+        "udp.payload",
+    ];
+    let mut line = vec!["-r", text(file)?];
+    line.extend(fields);
+    let lines = output("tshark", &line)?;
+    lines
+        .lines()
+        .map(|line| {
+            let mut columns = line.split('\t');
+            let mut next = || columns.next().with_context(|| line.to_owned());
+            let (at, length, payload) = (next()?, next()?, next()?);
+            let (seconds, nanos) = at.split_once('.').context("a fraction")?;
+            ensure!(nanos.len() == 9, "nanoseconds: {at}");
+            Ok(Captured {
+                at_ns: seconds.parse::<u128>()? * 1_000_000_000 + nanos.parse::<u128>()?,
+                length: length.parse()?,
+                payload: hex(payload)?,
+            })
+        })
+        .collect()
+}
+
+fn hex(text: &str) -> Result<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|two| Ok(u8::from_str_radix(std::str::from_utf8(two)?, 16)?))
+        .collect()
+}
+
+/// A hash of all payloads, in order.
+#[must_use]
+pub fn payload_hash(packets: &[Captured]) -> u64 {
+    let all: Vec<u8> = packets.iter().flat_map(|it| it.payload.clone()).collect();
+    xxh3_64(&all)
+}
+
+/// The frames that these packets make, each in the pgroup layout, by RTP timestamp in order: put together
+/// here by hand (RFC 4175 §4.3), so that the product does not judge itself.
+///
+/// # Errors
+/// When a header lies outside of the raster.
+pub fn frames(packets: &[Captured], raster: Raster) -> Result<Vec<Vec<u8>>> {
+    let (pgroup, line_bytes) = match raster.depth {
+        8 => (4, raster.width as usize * 2),
+        _ => (5, raster.width as usize / 2 * 5),
+    };
+    let mut frames: Vec<(u32, Vec<u8>)> = Vec::new();
+    for packet in packets {
+        let bytes = &packet.payload;
+        let word = |at: usize| {
+            bytes
+                .get(at..at + 2)
+                .map(|it| usize::from(it[0]) << 8 | usize::from(it[1]))
+        };
+        let stamp = bytes.get(4..8).context("an RTP header")?;
+        let stamp = u32::from_be_bytes([stamp[0], stamp[1], stamp[2], stamp[3]]);
+        if frames.last().is_none_or(|(last, _)| *last != stamp) {
+            frames.push((stamp, vec![0; raster.frame_bytes()]));
+        }
+        let (_, frame) = frames.last_mut().context("just pushed")?;
+        let mut headers = Vec::new();
+        let mut at = 14;
+        loop {
+            let (octets, line, pixel) = (word(at), word(at + 2), word(at + 4));
+            let (octets, line, pixel) = (
+                octets.context("cut")?,
+                line.context("cut")?,
+                pixel.context("cut")?,
+            );
+            headers.push((octets, line & 0x7fff, pixel & 0x7fff));
+            at += 6;
+            if pixel & 0x8000 == 0 {
+                break;
+            }
+        }
+        for (octets, line, pixel) in headers {
+            let place = line * line_bytes + pixel / 2 * pgroup;
+            let data = bytes.get(at..at + octets).context("data is cut off")?;
+            frame
+                .get_mut(place..place + octets)
+                .context("outside of the raster")?
+                .copy_from_slice(data);
+            at += octets;
+        }
+    }
+    Ok(frames.into_iter().map(|(_, frame)| frame).collect())
+}
+
+/// What ffprobe says of the first stream of a file: width, height, pixel format, rate, and how many frames
+/// it reads.
+///
+/// # Errors
+/// When it does not take the file.
+pub fn ffprobe(file: &Path) -> Result<Value> {
+    let entries = "stream=width,height,pix_fmt,r_frame_rate,nb_read_frames";
+    let line = [
+        "-v",
+        "error",
+        "-count_frames",
+        "-select_streams",
+        "v:0",
+        "-show_entries",
+        entries,
+        "-of",
+        "json",
+        text(file)?,
+    ];
+    let json: Value = serde_json::from_str(&output("ffprobe", &line)?)?;
+    Ok(json["streams"][0].clone())
+}
+
+/// The frames of a video file, as ffmpeg decodes them, each put into the pgroup layout that a client sees.
+/// `before` are arguments before the input.
+///
+/// # Errors
+/// When ffmpeg does not take the file, or it ends amid a frame.
+pub fn ffmpeg(file: &Path, raster: Raster, before: &[&str]) -> Result<Vec<Vec<u8>>> {
+    let format = if raster.depth == 8 {
+        "yuv422p"
+    } else {
+        "yuv422p10le"
+    };
+    let ran = Command::new("ffmpeg")
+        .args(["-v", "error"])
+        .args(before)
+        .arg("-i")
+        .arg(file)
+        .args(["-f", "rawvideo", "-pix_fmt", format, "-"])
+        .output()
+        .context("running ffmpeg")?;
+    if !ran.status.success() || !ran.stderr.is_empty() {
+        bail!(
+            "ffmpeg: {}: {}",
+            ran.status,
+            String::from_utf8_lossy(&ran.stderr)
+        );
+    }
+    planar_frames(&ran.stdout, raster)
+}
+
+/// Planar frames one after the other, each put into the pgroup layout.
+///
+/// # Errors
+/// When there is no whole number of them.
+pub fn planar_frames(bytes: &[u8], raster: Raster) -> Result<Vec<Vec<u8>>> {
+    let samples = (raster.width * raster.height * 2) as usize;
+    let size = if raster.depth == 8 {
+        samples
+    } else {
+        samples * 2
+    };
+    ensure!(
+        bytes.len().is_multiple_of(size),
+        "{} octets in frames of {size}",
+        bytes.len()
+    );
+    Ok(bytes
+        .chunks(size)
+        .map(|frame| pgroups(frame, raster))
+        .collect())
+}
+
+fn pgroups(planes: &[u8], raster: Raster) -> Vec<u8> {
+    let sample = |index: usize| match raster.depth {
+        8 => u64::from(planes[index]),
+        _ => u64::from(planes[index * 2]) | u64::from(planes[index * 2 + 1]) << 8,
+    };
+    let luma = (raster.width * raster.height) as usize;
+    let bits = if raster.depth == 8 { 8 } else { 10 };
+    (0..luma / 2)
+        .flat_map(|pair| {
+            let group = [
+                sample(luma + pair),
+                sample(pair * 2),
+                sample(luma + luma / 2 + pair),
+                sample(pair * 2 + 1),
+            ];
+            let word = group.into_iter().fold(0u64, |word, it| word << bits | it);
+            let octets = bits / 2;
+            word.to_be_bytes()[8 - octets..].to_vec()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pgroups__of_both_depths__then_as_rfc_4175() {
+        let eight = Raster::new(2, 1, 25, 8);
+        assert_eq!(pgroups(&[1, 2, 3, 4], eight), [3, 1, 4, 2]);
+        let ten = Raster::new(2, 1, 25, 10);
+        // Y 0x155 0x2aa, Cb 0x3ff, Cr 0x000.
+        let planes = [0x55, 1, 0xaa, 2, 0xff, 3, 0, 0];
+        assert_eq!(pgroups(&planes, ten), [0xff, 0xd5, 0x50, 0x02, 0xaa]);
+    }
+}

@@ -1,0 +1,203 @@
+//! A recorder under many producers in a process of its own, ended by a real signal.
+//!
+//! The program `onair-recorder-storm` has the daemon's own coordinator and signals. Each of its
+//! producers numbers what it offers, notes what was accepted, and goes on for a while after the
+//! end has begun. What it says at its end is compared with what others find in the files.
+
+mod child;
+mod wanted;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_record::{Counts, Manifest, ProducerCounts};
+use serde::{Deserialize, Serialize};
+
+pub use child::Storm;
+pub use wanted::Wanted;
+
+use crate::pcapng::Capture;
+
+/// Octets that are captured of each event.
+pub const SNAP_LENGTH: usize = 96;
+
+/// What one producer knows of itself: numbers that were accepted, from and up to (exclusive).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Own {
+    /// As the recording calls it.
+    pub name: String,
+    /// Events that it offered.
+    pub offered: u64,
+    /// What was accepted of them.
+    pub accepted: Vec<(u64, u64)>,
+}
+
+impl Own {
+    /// Notes an offer.
+    pub fn note(&mut self, was_accepted: bool) {
+        let number = self.offered;
+        self.offered += 1;
+        if !was_accepted {
+            return;
+        }
+        match self.accepted.last_mut() {
+            Some((_, end)) if *end == number => *end += 1,
+            _ => self.accepted.push((number, number + 1)),
+        }
+    }
+
+    /// How many were accepted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.accepted.iter().map(|(from, to)| to - from).sum()
+    }
+}
+
+/// What the program says at its end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The producers' own books.
+    pub own: Vec<Own>,
+    /// The recorder's, after the last offer.
+    pub totals: Counts,
+    /// Of each producer.
+    pub producers: Vec<ProducerCounts>,
+    /// The manifest as the recorder gave it.
+    pub manifest: Manifest,
+    /// Whether each part of the daemon's end was done in order, and how long all of it took.
+    pub is_clean: bool,
+    /// From the signal's arrival to the end, µs.
+    pub us: u64,
+}
+
+/// Event `number` of producer `producer`: it says so, and each of its octets follows from that.
+#[must_use]
+pub fn event(producer: u32, number: u64) -> [u8; SNAP_LENGTH] {
+    let mut octets = [0; SNAP_LENGTH];
+    octets[..4].copy_from_slice(&producer.to_le_bytes());
+    octets[4..12].copy_from_slice(&number.to_le_bytes());
+    let word = (number ^ u64::from(producer) << 40).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    for place in octets[12..].chunks_mut(8) {
+        place.copy_from_slice(&word.to_le_bytes()[..place.len()]);
+    }
+    octets
+}
+
+/// Producer and number of an event that was recorded.
+///
+/// # Errors
+/// When it is not as it was offered.
+pub fn read_event(octets: &[u8]) -> Result<(u32, u64)> {
+    ensure!(octets.len() == SNAP_LENGTH, "{} octets", octets.len());
+    let producer = u32::from_le_bytes(octets[..4].try_into()?);
+    let number = u64::from_le_bytes(octets[4..12].try_into()?);
+    ensure!(
+        octets == event(producer, number),
+        "event {number} of producer {producer} is spoiled"
+    );
+    Ok((producer, number))
+}
+
+/// The numbers of each producer, in the order of the file. Each is above the one before it, and
+/// what is between them is said to be missing there.
+///
+/// # Errors
+/// When it is not so.
+pub fn numbers(captures: &[Capture]) -> Result<BTreeMap<u32, Vec<u64>>> {
+    let mut all: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+    for capture in captures {
+        for packet in &capture.packets {
+            let (producer, number) = read_event(&packet.bytes)?;
+            let interface = &capture.interfaces[packet.interface].name;
+            ensure!(*interface == name(producer), "{producer} in {interface}");
+            let list = all.entry(producer).or_default();
+            let next = list.last().map_or(0, |last| last + 1);
+            ensure!(
+                number >= next && packet.dropped == number - next,
+                "producer {producer}: {number} follows, {next} was next, {} are said to be missing",
+                packet.dropped
+            );
+            list.push(number);
+        }
+    }
+    Ok(all)
+}
+
+/// The name of a producer.
+#[must_use]
+pub fn name(producer: u32) -> String {
+    format!("producer {producer}")
+}
+
+/// The files of a recording's manifest, read strictly.
+///
+/// # Errors
+/// When one is not as it should be.
+pub fn captures(folder: &Path, manifest: &Manifest) -> Result<Vec<Capture>> {
+    let mut captures = Vec::new();
+    for file in &manifest.files {
+        let path = folder.join(&file.name);
+        let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        ensure!(bytes.len() as u64 == file.bytes, "{}: octets", file.name);
+        crate::recorded::sum_is(&path, file.sha256.as_deref())?;
+        let capture = crate::pcapng::read(&bytes).with_context(|| file.name.clone())?;
+        ensure!(
+            capture.packets.len() as u64 == file.events,
+            "{}: events",
+            file.name
+        );
+        captures.push(capture);
+    }
+    Ok(captures)
+}
+
+/// Compares what the program says with what is in the files, to the event.
+///
+/// # Errors
+/// When they do not agree.
+pub fn check(folder: &Path, outcome: &Outcome) -> Result<()> {
+    let captures = captures(folder, &outcome.manifest)?;
+    let found = numbers(&captures)?;
+    let mut accepted = 0;
+    for (number, own) in (0u32..).zip(&outcome.own) {
+        let expected = own.accepted.iter().flat_map(|(from, to)| *from..*to);
+        let there = found.get(&number).map_or(&[][..], Vec::as_slice);
+        ensure!(
+            expected.eq(there.iter().copied()),
+            "{}: {} accepted, {} in the file, or not the same ones",
+            own.name,
+            own.count(),
+            there.len()
+        );
+        let counts = outcome.producers.iter().find(|it| it.name == own.name);
+        let counts = counts.with_context(|| own.name.clone())?.counts;
+        ensure!(counts.arrived == own.offered, "{}: {counts:?}", own.name);
+        ensure!(
+            counts.accepted == own.count() && counts.written == own.count(),
+            "{counts:?}"
+        );
+        ensure!(
+            counts.dropped.total() == own.offered - own.count(),
+            "{counts:?}"
+        );
+        ensure!(
+            counts.dropped.not_accepting > 0,
+            "{}: it went on, and nothing was refused",
+            own.name
+        );
+        accepted += own.count();
+    }
+    ensure!(
+        outcome.totals.balance() && outcome.totals.pending == 0,
+        "{:?}",
+        outcome.totals
+    );
+    ensure!(outcome.totals.written == accepted && outcome.totals.lost.total() == 0);
+    ensure!(
+        outcome.manifest.problems.is_empty(),
+        "{:?}",
+        outcome.manifest.problems
+    );
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! What the program is asked for.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A storm as it is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Where it is recorded, as `storm`.
+    pub folder: PathBuf,
+    /// Frames of video instead of events.
+    pub is_video: bool,
+    /// Threads that offer.
+    pub producers: u32,
+    /// Events a second, of all of them together; of video: frames.
+    pub rate: u32,
+    /// Octets of each ring.
+    pub ring_bytes: usize,
+    /// Octets that stay free.
+    pub min_free_bytes: u64,
+    /// Octets of a part.
+    pub split_size: Option<u64>,
+}
+
+impl Wanted {
+    /// 64 producers that offer a million events a second in all.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            is_video: false,
+            producers: 64,
+            rate: 1_000_000,
+            ring_bytes: 1 << 20,
+            min_free_bytes: 0,
+            split_size: None,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! A destroy that waits ends with whoever asked for it: the session stays, stopped.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+
+use anyhow::Result;
+use onair_api::{Operation, SessionState, Source};
+use onair_stage::Config;
+use onair_tests::{Control, Deadline, Puppet, Raster, Rig, receive, send, until};
+use serde_json::json;
+
+/// Longer than any test.
+const AN_HOUR_MS: u64 = 3_600_000;
+
+/// A stopped session `cam` of which a client has a frame.
+fn held(rig: &Rig, control: &mut Control) -> Result<Puppet> {
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = rig.user("cam")?;
+    client.say("hold 1")?;
+    control.stop("cam")?;
+    Ok(client)
+}
+
+fn wait(control: &mut Control, state: SessionState) -> Result<()> {
+    until(
+        format_args!("cam to be {state}"),
+        Deadline::seconds(30),
+        || Ok((control.show("cam")?.state == state).then_some(())),
+    )
+}
+
+/// It is there, nobody waits for its end any more, and whoever leaves it does not destroy it.
+fn lives_on(control: &mut Control, mut client: Puppet) -> Result<()> {
+    wait(control, SessionState::Stopped)?;
+    client.say("put-all")?;
+    client.leave()?;
+    until("the client to be gone", Deadline::seconds(30), || {
+        Ok((control.show("cam")?.attachments.is_empty()).then_some(()))
+    })?;
+    assert_eq!(control.show("cam")?.state, SessionState::Stopped);
+    control.start("cam")?;
+    control.stop("cam")?;
+    let certificate = control.destroy("cam")?;
+    assert_eq!(certificate.operation, Operation::Destroy);
+    Ok(())
+}
+
+#[test]
+fn destroy_wait__connection_on_the_control_socket_closed__then_the_session_stays_stopped()
+-> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let client = held(&rig, &mut control)?;
+    let mut operator = UnixStream::connect(Config::control_socket(rig.stage()))?;
+    let body = json!({ "deadline_ms": AN_HOUR_MS }).to_string();
+    write!(
+        operator,
+        "POST /v1/sessions/cam/destroy_wait HTTP/1.1\r\nhost: onaird\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    wait(&mut control, SessionState::Draining)?;
+    drop(operator);
+    lives_on(&mut control, client)
+}
+
+#[test]
+fn destroy_wait__connection_on_the_attach_socket_closed__then_the_session_stays_stopped()
+-> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    // This process makes the session, and lives on when it has closed the connection.
+    let owner = rig.raw_client()?;
+    let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
+    let created = owner.ask(&json!({ "type": "create", "spec": spec }))?;
+    assert_eq!(created["type"], "created", "{created}");
+    owner.attach("cam")?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = rig.user("cam")?;
+    client.say("hold 1")?;
+    control.stop("cam")?;
+    let request = json!({ "type": "destroy", "wait_ms": AN_HOUR_MS });
+    owner.send(request.to_string().as_bytes())?;
+    wait(&mut control, SessionState::Draining)?;
+    drop(owner);
+    lives_on(&mut control, client)
+}
+
+#[test]
+fn destroy_wait__requester_killed__then_the_session_stays_stopped() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut owner = rig.puppet()?;
+    let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
+    owner.say(format_args!("create {spec}"))?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = rig.user("cam")?;
+    client.say("hold 1")?;
+    control.stop("cam")?;
+    owner.tell(format_args!("destroy-wait {AN_HOUR_MS}"))?;
+    wait(&mut control, SessionState::Draining)?;
+    owner.kill()?;
+    lives_on(&mut control, client)
+}

@@ -1,0 +1,122 @@
+//! Flush by the client library, and what becomes of one that waits when its frames cannot be sent.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use anyhow::Result;
+use onair_api::{Operation, ShutdownStatus, Source};
+use onair_tests::{Control, Deadline, Puppet, Raster, Rig, send, until};
+
+/// Frames in flight: at one a second they take long enough for everything that a test does meanwhile.
+const FRAMES: u64 = 4;
+
+/// A send session at `rate` frames a second, and its client.
+fn sender(rig: &Rig, control: &mut Control, rate: u32) -> Result<(Puppet, u64)> {
+    let spec = send("out", Raster::new(64, 32, rate, 8), 5000, Source::Client);
+    control.create(&spec)?;
+    let mut client = rig.puppet()?;
+    let attached = client.say("attach out")?;
+    Ok((client, attached["attachment"].as_u64().unwrap_or_default()))
+}
+
+/// Submits [`FRAMES`] and waits in a flush of them.
+fn waiting_flush(control: &mut Control, client: &mut Puppet) -> Result<()> {
+    client.say(format_args!("submit {FRAMES}"))?;
+    client.tell("flush 600000")?;
+    // It counts as an operation from before the control thread is asked until it is answered.
+    until("the flush to wait", Deadline::seconds(30), || {
+        let status: ShutdownStatus = control.get("/v1/shutdown")?.document()?;
+        Ok((status.operations == 2).then_some(()))
+    })
+}
+
+/// What the flush came to: frames, or an errno.
+fn flushed(client: &mut Puppet) -> Result<Result<u64, String>> {
+    let answer = client.answer("flush")?;
+    Ok(match answer["frames"].as_u64() {
+        Some(frames) => Ok(frames),
+        None => Err(answer["error"]["errno"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()),
+    })
+}
+
+#[test]
+fn flush__by_the_client__then_all_is_sent_or_not_yet_and_the_session_goes_on() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let (mut client, _) = sender(&rig, &mut control, 60)?;
+    client.say(format_args!("submit {FRAMES}"))?;
+    let flushed = client.say("flush 30000")?;
+    assert!(flushed["frames"].as_u64() <= Some(FRAMES), "{flushed}");
+    assert_eq!(control.show("out")?.counters.frames_sent, FRAMES);
+    assert_eq!(client.say("flush 30000")?["frames"], 0, "nothing is left");
+    control.stop("out")?;
+    control.destroy("out")?;
+    assert_eq!(client.errno("flush 1000")?, "ESTALE");
+
+    let (mut slow, _) = sender(&rig, &mut control, 1)?;
+    slow.say(format_args!("submit {FRAMES}"))?;
+    assert_eq!(slow.errno("flush 1")?, "ETIMEDOUT");
+    slow.say("hold 1")?;
+    Ok(())
+}
+
+#[test]
+fn flush__waiting_when_its_client_is_evicted__then_told_that_frames_are_dropped() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let (mut client, attachment) = sender(&rig, &mut control, 1)?;
+    waiting_flush(&mut control, &mut client)?;
+    control.evict("out", attachment)?;
+    assert_eq!(flushed(&mut client)?, Err("ECANCELED".to_owned()));
+    assert_eq!(client.errno("flush 1000")?, "ESTALE");
+    let counters = control.show("out")?.counters;
+    assert!(counters.frames_sent < FRAMES, "{counters:?}");
+    Ok(())
+}
+
+#[test]
+fn flush__waiting_when_the_session_is_aborted__then_told_that_frames_are_dropped() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let (mut client, _) = sender(&rig, &mut control, 1)?;
+    waiting_flush(&mut control, &mut client)?;
+    let certificate = control.abort("out")?;
+    assert_eq!(certificate.operation, Operation::Abort);
+    assert_eq!(flushed(&mut client)?, Err("ECANCELED".to_owned()));
+    assert_eq!(client.errno("get 0")?, "ESTALE");
+    Ok(())
+}
+
+#[test]
+fn flush__waiting_when_the_session_is_stopped_and_destroyed__then_all_was_sent() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let (mut client, _) = sender(&rig, &mut control, 2)?;
+    waiting_flush(&mut control, &mut client)?;
+    control.stop("out")?;
+    let certificate = control.destroy_wait("out")?;
+    assert!(matches!(flushed(&mut client)?, Ok(1..=FRAMES)));
+    assert_eq!(certificate.frames.frames_sent, FRAMES);
+    Ok(())
+}
+
+#[test]
+fn flush__waiting_when_the_daemon_ends__then_answered_and_all_was_sent() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let (mut client, _) = sender(&rig, &mut control, 2)?;
+    waiting_flush(&mut control, &mut client)?;
+    rig.daemon()?
+        .running()
+        .signal(rustix::process::Signal::TERM)?;
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 0, "{summary:#?}");
+    assert!(matches!(flushed(&mut client)?, Ok(1..=FRAMES)));
+    assert_eq!(summary.sessions[0].frames, FRAMES);
+    Ok(())
+}

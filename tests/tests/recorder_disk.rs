@@ -1,0 +1,349 @@
+//! Disks that are full, hang or fail, and a folder that somebody removes: gaps with their counts,
+//! no harm to others, and on again when it is over.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use onair_record::{
+    Cause, Counts, FinishError, FlushError, Format, Manifest, Producer, RecordError, Recording,
+    Spec, State, Status,
+};
+use onair_tests::storm::{Storm, Wanted, captures, event, name, numbers};
+use onair_tests::{Deadline, Stage, output, until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+const MIB: u64 = 1 << 20;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn soon() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// A recording `rec` and its one producer.
+struct Taken {
+    recording: Recording,
+    producer: Producer,
+    offered: u64,
+    accepted: Vec<u64>,
+}
+
+impl Taken {
+    fn start(folder: &Path, min_free: u64) -> Result<Self> {
+        let mut spec = Spec::new(folder, "rec".parse()?, Format::Pcapng);
+        (spec.snap_length, spec.ring_bytes, spec.min_free_bytes) = (96, 1 << 20, min_free);
+        let recording = Recording::start(spec)?;
+        let producer = recording.producer(&name(0))?;
+        Ok(Self {
+            recording,
+            producer,
+            offered: 0,
+            accepted: Vec::new(),
+        })
+    }
+
+    fn offer(&mut self, events: u64) {
+        for _ in 0..events {
+            let octets = event(0, self.offered);
+            if self.producer.offer(self.offered, 1400, &octets) {
+                self.accepted.push(self.offered);
+            }
+            self.offered += 1;
+        }
+    }
+
+    fn status(&self) -> Status {
+        self.recording.status()
+    }
+
+    /// Goes on offering, a burst now and then, until the status is as `is` wants it.
+    fn offer_until(&mut self, what: &str, is: impl Fn(&Status) -> bool) -> Result<Status> {
+        until(what, Deadline::after(PATIENCE), || {
+            let status = self.status();
+            if is(&status) {
+                return Ok(Some(status));
+            }
+            self.offer(1000);
+            Ok(None)
+        })
+    }
+
+    fn finish(&mut self) -> Result<Manifest> {
+        let manifest = self.recording.finish(Cause::Stopped, soon())?;
+        let totals = manifest.totals;
+        ensure!(totals.balance() && totals.pending == 0, "{totals:?}");
+        ensure!(totals.arrived == self.offered, "{totals:?}");
+        ensure!(totals.accepted == self.accepted.len() as u64, "{totals:?}");
+        Ok(manifest)
+    }
+
+    /// What is in the files: the accepted ones, in order, but for the last `lost` of them.
+    fn check(&self, folder: &Path, manifest: &Manifest, lost: usize) -> Result<()> {
+        let found = numbers(&captures(folder, manifest)?)?
+            .remove(&0)
+            .unwrap_or_default();
+        let kept = self.accepted.len() - lost;
+        ensure!(
+            found == self.accepted[..kept],
+            "{} found, {kept} expected",
+            found.len()
+        );
+        for file in &manifest.files {
+            output(
+                "tshark",
+                &["-n", "-q", "-r", &folder.join(&file.name).to_string_lossy()],
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn degraded(status: &Status, word: &str) -> bool {
+    let reason = status.reason.as_deref().unwrap_or_default();
+    status.state == State::Degraded && reason.contains(word)
+}
+
+#[test]
+fn disk__full__then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Result<()> {
+    let stage = Stage::open("disk")?;
+    let folder = stage.tmpfs("small", 32 * MIB)?;
+    for min_free in [0, 8 * MIB] {
+        let ballast = folder.join("ballast");
+        fs::write(&ballast, vec![1; 10 << 20])?;
+        let mut taken = Taken::start(&folder, min_free)?;
+        let full = taken.offer_until("the disk to be full", |it| it.state == State::Degraded)?;
+        let word = if min_free > 0 {
+            "to stay free"
+        } else {
+            "No space"
+        };
+        ensure!(degraded(&full, word), "{:?}", full.reason);
+        if min_free > 0 {
+            let about = rustix::fs::statvfs(&folder)?;
+            ensure!(
+                about.f_bavail * about.f_frsize >= min_free,
+                "the guard let through"
+            );
+        }
+        taken.offer(5000);
+        ensure!(taken.status().totals.dropped.disk_full > 0);
+        fs::remove_file(&ballast)?;
+        taken.offer_until("the recording to go on", |it| it.state == State::Recording)?;
+        taken.offer(100);
+        taken.recording.flush(soon())?;
+        let manifest = taken.finish()?;
+        ensure!(manifest.totals.lost.total() == 0, "{:?}", manifest.totals);
+        ensure!(
+            manifest.gaps.iter().any(|gap| gap.disk_full > 0),
+            "{:?}",
+            manifest.gaps
+        );
+        taken.check(&folder, &manifest, 0)?;
+        clear(&folder)?;
+    }
+    stage.take_down()
+}
+
+#[test]
+fn disk__full_to_the_end__then_the_file_opens_and_what_is_lost_is_counted() -> Result<()> {
+    let stage = Stage::open("disk")?;
+    let folder = stage.tmpfs("small", 32 * MIB)?;
+    let mut taken = Taken::start(&folder, 0)?;
+    taken.offer_until("the disk to be full", |it| it.state == State::Degraded)?;
+    taken.offer(5000);
+    let manifest = taken.finish()?;
+    ensure!(manifest.totals.lost.disk_full > 0, "{:?}", manifest.totals);
+    ensure!(manifest.totals.dropped.disk_full > 0);
+    ensure!(!manifest.problems.is_empty());
+    // Its place was kept for it.
+    ensure!(folder.join("rec.json").exists(), "{:?}", manifest.problems);
+    taken.check(
+        &folder,
+        &manifest,
+        usize::try_from(manifest.totals.lost.disk_full)?,
+    )?;
+    // Another one on the same disk is told why it cannot be.
+    let error = Taken::start(&folder, 8 * MIB)
+        .err()
+        .context("it was started")?;
+    ensure!(matches!(
+        error.downcast_ref(),
+        Some(RecordError::Exists(_) | RecordError::Full { .. })
+    ));
+    stage.take_down()
+}
+
+#[test]
+fn disk__full_for_one__then_another_on_another_disk_loses_nothing() -> Result<()> {
+    let stage = Stage::open("disk")?;
+    let (small, large) = (
+        stage.tmpfs("small", 4 * MIB)?,
+        stage.tmpfs("large", 256 * MIB)?,
+    );
+    let mut victim = Taken::start(&small, 0)?;
+    let mut other = Taken::start(&large, 0)?;
+    for _ in 0..100 {
+        victim.offer(1000);
+        other.offer(1000);
+        other.recording.flush(soon())?;
+    }
+    ensure!(victim.status().state == State::Degraded);
+    ensure!(other.status().state == State::Recording);
+    let manifest = other.finish()?;
+    ensure!(manifest.totals.written == 100_000, "{:?}", manifest.totals);
+    other.check(&large, &manifest, 0)?;
+    victim.finish()?;
+    stage.take_down()
+}
+
+#[test]
+fn folder__removed_under_way__then_made_again_and_what_was_in_it_is_counted() -> Result<()> {
+    let stage = Stage::open("disk")?;
+    let folder = stage.directory().join("recordings");
+    let mut taken = Taken::start(&folder, 0)?;
+    taken.offer(5000);
+    taken.recording.flush(soon())?;
+    fs::remove_dir_all(&folder)?;
+    let status = taken.offer_until("the loss to be seen", |it| it.totals.lost.removed > 0)?;
+    ensure!(status.problems.iter().any(|it| it.contains("removed")) || status.problems.is_empty());
+    let before = taken.accepted.len();
+    taken.offer(500);
+    taken.recording.flush(soon())?;
+    let manifest = taken.finish()?;
+    ensure!(
+        manifest
+            .problems
+            .iter()
+            .any(|it| it.contains("was removed")),
+        "{:?}",
+        manifest.problems
+    );
+    ensure!(
+        manifest.totals.lost.removed >= 5000,
+        "{:?}",
+        manifest.totals
+    );
+    ensure!(before < taken.accepted.len());
+    let lost = usize::try_from(manifest.totals.lost.removed)?;
+    let capture = captures(&folder, &manifest)?;
+    let found: Vec<u64> = capture
+        .iter()
+        .flat_map(|it| &it.packets)
+        .map(|it| onair_tests::storm::read_event(&it.bytes).map(|(_, number)| number))
+        .collect::<Result<_>>()?;
+    ensure!(found == taken.accepted[lost..], "{} found", found.len());
+    ensure!(folder.join("rec.json").exists());
+    stage.take_down()
+}
+
+#[test]
+fn disk__hangs__then_the_producer_does_not_wait_and_nobody_waits_longer_than_he_said() -> Result<()>
+{
+    let stage = Stage::open("disk")?;
+    let disk = stage.disk("slow", stage.directory(), 128 * MIB)?;
+    let folder = disk.path().join("recordings");
+    let mut taken = Taken::start(&folder, 0)?;
+    taken.offer(1000);
+    taken.recording.flush(soon())?;
+    let ice = disk.freeze()?;
+    let status = taken.offer_until("the disk to be called slow", |it| degraded(it, "disk"))?;
+    ensure!(status.totals.pending > 0);
+    // It goes on counting what has no place.
+    taken.offer_until("the ring to be full", |it| it.totals.dropped.ring_full > 0)?;
+    let now = Instant::now();
+    match taken.recording.flush(now) {
+        Err(FlushError::Late { doing, pending, .. }) => {
+            ensure!(pending > 0 && doing.contains("disk"), "{doing}");
+        }
+        other => anyhow::bail!("{other:?}"),
+    }
+    match taken
+        .recording
+        .finish(Cause::Stopped, now + Duration::from_millis(20))
+    {
+        Err(FinishError::Late { pending, .. }) => ensure!(pending > 0),
+        other => anyhow::bail!("{other:?}"),
+    }
+    drop(ice);
+    let manifest = taken.finish()?;
+    ensure!(manifest.totals.lost.total() == 0, "{:?}", manifest.totals);
+    taken.check(&folder, &manifest, 0)?;
+    drop(taken);
+    stage.take_down()
+}
+
+/// The disk says that it has space, and what is written to it does not arrive: it lies on a full one.
+#[test]
+fn disk__fails_below__then_told_and_the_books_balance() -> Result<()> {
+    let stage = Stage::open("disk")?;
+    let backing = stage.tmpfs("backing", 24 * MIB)?;
+    let disk = stage.disk("broken", &backing, 256 * MIB)?;
+    let folder = disk.path().join("recordings");
+    let mut taken = Taken::start(&folder, 0)?;
+    taken.offer_until("an error of the disk", |it| {
+        it.state == State::Degraded || it.problems.iter().any(|it| it.contains("error"))
+    })?;
+    let manifest = taken.finish()?;
+    let told = manifest.problems.join("\n");
+    ensure!(
+        told.contains("error") || told.contains("Read-only"),
+        "{told}"
+    );
+    drop(taken);
+    stage.take_down()
+}
+
+#[test]
+fn file__may_not_grow__then_a_fault_and_whole_events_up_to_there() -> Result<()> {
+    let stage = Stage::open("disk")?;
+    let folder = stage.directory().join("recordings");
+    let mut wanted = Wanted::new(&folder);
+    wanted.rate = 200_000;
+    // A write beyond the limit fails with EFBIG, once the signal that comes with it is ignored.
+    let wrap = ["env", "--ignore-signal=XFSZ", "prlimit", "--fsize=5000001"];
+    let mut storm = Storm::start(&wanted, &wrap)?;
+    storm.ready()?;
+    let file = folder.join("storm.pcapng.part");
+    until("the file to be at its limit", Deadline::seconds(60), || {
+        Ok((fs::metadata(&file)?.len() >= 5_000_001).then_some(()))
+    })?;
+    // The manifest tells of it each second, also of what was offered since.
+    let sheet = folder.join("storm.json.part");
+    until("events to be refused", Deadline::seconds(60), || {
+        let manifest: Value = serde_json::from_slice(&fs::read(&sheet)?)?;
+        let refused = manifest["totals"]["dropped"]["disk_fault"].as_u64();
+        Ok((refused.context("no such count")? > 0).then_some(()))
+    })?;
+    storm.signal(Signal::TERM)?;
+    let outcome = storm.outcome()?;
+    let Counts {
+        dropped,
+        lost,
+        written,
+        ..
+    } = outcome.totals;
+    ensure!(outcome.totals.balance(), "{:?}", outcome.totals);
+    ensure!(
+        dropped.disk_fault > 0 && lost.disk_fault > 0,
+        "{dropped:?} {lost:?}"
+    );
+    let found = captures(&folder, &outcome.manifest)?;
+    ensure!(found[0].packets.len() as u64 == written);
+    let told = outcome.manifest.problems.join("\n");
+    ensure!(told.contains("File too large"), "{told}");
+    stage.take_down()
+}
+
+fn clear(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        fs::remove_file(entry?.path())?;
+    }
+    Ok(())
+}

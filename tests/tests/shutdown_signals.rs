@@ -1,0 +1,167 @@
+//! Signals of every kind, and the end on request.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{SessionOutcome, ShutdownPhase};
+use onair_stage::Config;
+use onair_tests::{
+    Deadline, Raster, Rig, holding, in_order, receive, shutdown_status, signal, until,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A uid and gid that nobody has.
+const STRANGER: u32 = 54_321;
+
+#[test]
+fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more = "[shutdown]\ndebounce_ms = 60000\n".into();
+    })?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.user("cam")?;
+    client.block(2)?;
+    let pid = rig.daemon()?.pid();
+    let storm = "while kill -TERM $0 2>/dev/null && kill -INT $0 2>/dev/null; do :; done";
+    let mut senders = Vec::new();
+    for _ in 0..8 {
+        let sender = Command::new("timeout")
+            .args(["60", "sh", "-c", storm, &pid.to_string()])
+            .spawn()
+            .context("a sender of signals")?;
+        senders.push(sender);
+    }
+    let ended = rig.daemon_ends();
+    for sender in &mut senders {
+        sender.wait()?;
+    }
+    let (status, summary) = ended?;
+    assert_eq!(status, 0, "{summary:#?}");
+    in_order(&summary);
+    assert!(!summary.forced);
+    let log = rig.last_log();
+    assert_eq!(log.matches("phase=draining").count(), 1, "{log}");
+    Ok(())
+}
+
+#[test]
+fn signals__second_after_the_first_was_acknowledged__then_forced_with_its_status() -> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more = "[shutdown]\ndebounce_ms = 10\n[timeouts]\ngraceful_ms = 600000\n".into();
+    })?;
+    let mut control = rig.control()?;
+    let mut client = holding(&rig, &mut control)?;
+    client.freeze()?;
+    signal(&mut rig, Signal::TERM)?;
+    until("the drain", Deadline::seconds(30), || {
+        let status = shutdown_status(&mut control)?;
+        Ok((status.phase == ShutdownPhase::Draining && status.users > 0).then_some(()))
+    })?;
+    // The acknowledgement came before the drain; this is ten times the debounce.
+    std::thread::sleep(Duration::from_millis(100));
+    signal(&mut rig, Signal::TERM)?;
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 5, "{summary:#?}");
+    assert!(summary.forced && summary.us < 600_000_000);
+    let abandoned = summary
+        .sessions
+        .iter()
+        .find(|it| it.outcome == SessionOutcome::Abandoned);
+    let abandoned = abandoned.context("it was still in use")?;
+    assert_eq!(abandoned.name.as_str(), "cam");
+    assert!(rig.last_log().contains("a second signal"));
+    client.thaw()?;
+    assert_eq!(client.errno("get 0")?, "ESTALE");
+    Ok(())
+}
+
+#[test]
+fn signals__usr1__then_sessions_and_who_is_in_them_on_standard_error() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.user("cam")?;
+    client.block(1)?;
+    signal(&mut rig, Signal::USR1)?;
+    let dump: Value = until("the dump", Deadline::seconds(30), || {
+        let log = rig.daemon()?.log();
+        let mut lines = log.lines();
+        let dump = lines.find_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(dump.filter(|dump| !dump["control"].is_null()))
+    })?;
+    assert_eq!(dump["shutdown"]["phase"], "running");
+    assert_eq!(dump["control"]["health"]["live"], true);
+    let [cam] = &dump["control"]["sessions"].as_array().context("sessions")?[..] else {
+        panic!("one: {dump:#}");
+    };
+    assert_eq!(cam["session"]["name"], "cam");
+    assert_eq!(cam["blockers"][0]["pid"], client.pid(), "{cam:#}");
+    assert_eq!(control.show("cam")?.name.as_str(), "cam", "it serves on");
+    Ok(())
+}
+
+/// curl, as an operator types it: status and body.
+fn curl(rig: &Rig, uid: Option<u32>, method: &str) -> Result<(u16, Value)> {
+    let mut command = Command::new("curl");
+    command
+        .args(["-s", "-w", "\n%{http_code}", "-X", method, "--unix-socket"])
+        .arg(Config::control_socket(rig.stage()))
+        .arg("http://localhost/v1/shutdown");
+    if let Some(uid) = uid {
+        command.uid(uid).gid(uid);
+    }
+    let output = command.output().context("curl")?;
+    ensure!(output.status.success(), "curl: {output:?}");
+    let text = String::from_utf8(output.stdout)?;
+    let (body, code) = text.rsplit_once('\n').context("two parts")?;
+    Ok((code.parse()?, serde_json::from_str(body)?))
+}
+
+/// Lets everybody connect, whatever the directories above say: by a link of their own.
+fn open_to_all(rig: &Rig) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let socket = Config::control_socket(rig.stage());
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666))?;
+    let mut folder = rig.stage().directory();
+    loop {
+        let mode = std::fs::metadata(folder)?.permissions().mode();
+        ensure!(
+            mode & 0o001 != 0 || folder == rig.stage().directory(),
+            "{}",
+            folder.display()
+        );
+        if mode & 0o001 == 0 {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode | 0o001))?;
+        }
+        match folder.parent() {
+            Some(parent) => folder = parent,
+            None => return Ok(()),
+        }
+    }
+}
+
+#[test]
+fn request__by_a_stranger_and_by_root__then_forbidden_and_accepted() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    open_to_all(&rig)?;
+    let (code, problem) = curl(&rig, Some(STRANGER), "POST")?;
+    assert_eq!((code, problem["code"].as_str()), (403, Some("forbidden")));
+    let (code, before) = curl(&rig, Some(STRANGER), "GET")?;
+    assert_eq!((code, before["phase"].as_str()), (200, Some("running")));
+    let (code, begun) = curl(&rig, None, "POST")?;
+    assert_eq!(code, 202, "{begun}");
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 0);
+    in_order(&summary);
+    assert!(summary.cause.contains("curl"), "{}", summary.cause);
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! How a recording is called: its id, which is never used again, and its name, which its files have.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::id::{SessionId, looks_like_id, looks_like_name, shorten};
+
+/// A recording's identity, in the form of a [`SessionId`]: the daemon's incarnation and a counter.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
+#[serde(into = "String", try_from = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{16}$", examples("6920a1c300000001"))]
+pub struct RecordingId(pub u64);
+
+impl RecordingId {
+    /// The id of recording number `counter` (from 1) of the daemon of `incarnation`.
+    #[must_use]
+    pub fn new(incarnation: u32, counter: u32) -> Self {
+        Self(SessionId::new(incarnation, counter).0)
+    }
+}
+
+impl fmt::Display for RecordingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SessionId(self.0).fmt(f)
+    }
+}
+
+impl From<RecordingId> for String {
+    fn from(id: RecordingId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for RecordingId {
+    type Error = RecordingError;
+    fn try_from(text: String) -> Result<Self, RecordingError> {
+        text.parse()
+    }
+}
+
+impl FromStr for RecordingId {
+    type Err = RecordingError;
+    fn from_str(text: &str) -> Result<Self, RecordingError> {
+        let id = text.parse::<SessionId>();
+        id.map(|id| Self(id.0))
+            .map_err(|_| RecordingError::Id(shorten(text)))
+    }
+}
+
+/// A recording's name, and the beginning of its files' names: `[a-z0-9][a-z0-9._-]{0,62}`, and not
+/// sixteen hex digits. Nothing in it leads out of the recorder's folder.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(into = "String", try_from = "String")]
+#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1-take2"))]
+pub struct RecordingName(String);
+
+impl RecordingName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RecordingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<RecordingName> for String {
+    fn from(name: RecordingName) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for RecordingName {
+    type Error = RecordingError;
+    fn try_from(text: String) -> Result<Self, RecordingError> {
+        text.parse()
+    }
+}
+
+impl FromStr for RecordingName {
+    type Err = RecordingError;
+    fn from_str(text: &str) -> Result<Self, RecordingError> {
+        if looks_like_id(text) {
+            return Err(RecordingError::NameIsId(text.to_owned()));
+        }
+        if !looks_like_name(text) {
+            return Err(RecordingError::Name(shorten(text)));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// What a path of the API may carry: an id or a name. The two never overlap.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RecordingRef {
+    /// Sixteen hex digits.
+    Id(RecordingId),
+    /// Anything else that is a name: the last recording of that name.
+    Name(RecordingName),
+}
+
+impl fmt::Display for RecordingRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+impl FromStr for RecordingRef {
+    type Err = RecordingError;
+    fn from_str(text: &str) -> Result<Self, RecordingError> {
+        if looks_like_id(text) {
+            return text.parse().map(Self::Id);
+        }
+        text.parse()
+            .map(Self::Name)
+            .map_err(|_| RecordingError::Ref(shorten(text)))
+    }
+}
+
+/// A text that names no recording.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordingError {
+    /// Not sixteen lower-case hex digits.
+    #[error("{0:?} is no recording's id: give sixteen lower-case hex digits")]
+    Id(String),
+    /// Not in the form of a name.
+    #[error(
+        "{0:?} is no recording's name: give 1 to 63 of a-z, 0-9, '.', '_', '-', beginning with a \
+         letter or digit"
+    )]
+    Name(String),
+    /// A name that could be mistaken for an id.
+    #[error("{0:?} has the form of an id and cannot be a name: choose another")]
+    NameIsId(String),
+    /// Neither an id nor a name.
+    #[error(
+        "{0:?} is neither a recording's id (sixteen lower-case hex digits) nor a recording's name \
+         (1 to 63 of a-z, 0-9, '.', '_', '-')"
+    )]
+    Ref(String),
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recording_name__hostile_forms__then_refused() {
+        for text in ["a", "cam1-20261120t141500z", "0.a_b-c", &"x".repeat(63)] {
+            assert!(text.parse::<RecordingName>().is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            ".",
+            "..",
+            "../a",
+            "a/b",
+            "/etc/passwd",
+            ".hidden",
+            "-rf",
+            "A",
+            "a b",
+            "a\0b",
+            "a\nb",
+            "é",
+            &"x".repeat(64),
+            "0123456789abcdef",
+        ] {
+            assert!(text.parse::<RecordingName>().is_err(), "{text:?}");
+            let json = serde_json::to_string(text).unwrap();
+            assert!(serde_json::from_str::<RecordingName>(&json).is_err());
+        }
+        let long = "Z".repeat(1000).parse::<RecordingRef>().unwrap_err();
+        assert!(long.to_string().len() < 300);
+    }
+
+    #[test]
+    fn recording_ref__parse__then_id_and_name_never_overlap() {
+        let id: RecordingRef = "0123456789abcdef".parse().unwrap();
+        assert_eq!(id, RecordingRef::Id(RecordingId(0x0123_4567_89ab_cdef)));
+        assert_eq!(id.to_string(), "0123456789abcdef");
+        let name: RecordingRef = "0123456789abcde".parse().unwrap();
+        assert!(matches!(name, RecordingRef::Name(_)));
+    }
+}

@@ -1,0 +1,199 @@
+//! What a recording shall be.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::RecordingName;
+use crate::spec::SpecError;
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingFormat {
+    /// Each packet as it was on the wire, from the Ethernet header on, with its time: pcapng.
+    Pcapng,
+    /// Whole frames as YUV4MPEG2, planar 4:2:2.
+    Y4m,
+    /// Whole frames, planar 4:2:2, one after the other without any header.
+    Raw,
+}
+
+impl RecordingFormat {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::Pcapng, Self::Y4m, Self::Raw];
+
+    /// The word of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pcapng => "pcapng",
+            Self::Y4m => "y4m",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+impl fmt::Display for RecordingFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for RecordingFormat {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|it| it.as_str() == text);
+        found.ok_or_else(|| "give pcapng, y4m or raw".to_owned())
+    }
+}
+
+/// Body of `POST /v1/sessions/{id}/recordings`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingSpec {
+    /// What is written.
+    pub format: RecordingFormat,
+    /// Its name, and the beginning of its files' names. No file of that name may be there. By default
+    /// the session's name and the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<RecordingName>,
+    /// It ends so many milliseconds after its start.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[schema(minimum = 1, maximum = 31_536_000_000_u64)]
+    pub duration_ms: Option<u64>,
+    /// It ends when its files have so many octets together. What was accepted until then is still
+    /// written: what the ring holds, at the most.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)]
+    pub size_bytes: Option<u64>,
+    /// Octets that are kept of each packet, from its Ethernet header on; pcapng only. By default all.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[schema(minimum = 14, maximum = 65_535)]
+    pub snap_length: Option<u32>,
+    /// A next file is begun before one has more octets than this.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)]
+    pub split_size_bytes: Option<u64>,
+    /// A next file is begun when one covers so many milliseconds.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::whole::optional"
+    )]
+    #[schema(minimum = 100, maximum = 31_536_000_000_u64)]
+    pub split_duration_ms: Option<u64>,
+}
+
+/// A year.
+const LONGEST_MS: u64 = 365 * 24 * 3600 * 1000;
+/// A pebibyte.
+const LARGEST: u64 = 1 << 50;
+
+impl RecordingSpec {
+    /// One of this format that is stopped by hand.
+    #[must_use]
+    pub fn new(format: RecordingFormat) -> Self {
+        Self {
+            format,
+            name: None,
+            duration_ms: None,
+            size_bytes: None,
+            snap_length: None,
+            split_size_bytes: None,
+            split_duration_ms: None,
+        }
+    }
+
+    /// Fields that do not hold; empty if all do.
+    #[must_use]
+    pub fn check(&self) -> Vec<SpecError> {
+        let mut errors = Vec::new();
+        let mut within = |field: &str, value: Option<u64>, range: RangeInclusive<u64>| {
+            let Some(value) = value.filter(|value| !range.contains(value)) else {
+                return;
+            };
+            let (least, most) = range.into_inner();
+            let problem = format!("{value} is out of range: give {least} to {most}");
+            errors.push(SpecError::new(field, problem));
+        };
+        within("duration_ms", self.duration_ms, 1..=LONGEST_MS);
+        within("size_bytes", self.size_bytes, 65_536..=LARGEST);
+        within("snap_length", self.snap_length.map(u64::from), 14..=65_535);
+        within("split_size_bytes", self.split_size_bytes, 65_536..=LARGEST);
+        within(
+            "split_duration_ms",
+            self.split_duration_ms,
+            100..=LONGEST_MS,
+        );
+        if self.snap_length.is_some() && self.format != RecordingFormat::Pcapng {
+            let problem = format!(
+                "frames are made of whole packets: leave it out, or record {}",
+                RecordingFormat::Pcapng
+            );
+            errors.push(SpecError::new("snap_length", problem));
+        }
+        errors
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recording_spec__right_and_wrong__then_each_field_named() {
+        let fields = |json: &str| {
+            let spec: RecordingSpec = serde_json::from_str(json).unwrap();
+            let errors = spec.check();
+            errors.into_iter().map(|it| it.field).collect::<Vec<_>>()
+        };
+        assert!(fields(r#"{"format":"y4m"}"#).is_empty());
+        assert!(
+            fields(r#"{"format":"pcapng","name":"a","duration_ms":1e3,"size_bytes":65536,"snap_length":96}"#)
+                .is_empty()
+        );
+        assert_eq!(
+            fields(r#"{"format":"raw","duration_ms":0,"size_bytes":1,"snap_length":96}"#),
+            ["duration_ms", "size_bytes", "snap_length"]
+        );
+        assert_eq!(
+            fields(
+                r#"{"format":"pcapng","split_size_bytes":9,"split_duration_ms":1,"snap_length":13}"#
+            ),
+            ["snap_length", "split_size_bytes", "split_duration_ms"]
+        );
+        for json in [
+            r#"{}"#,
+            r#"{"format":"wav"}"#,
+            r#"{"format":"raw","name":"../a"}"#,
+            r#"{"format":"raw","nix":1}"#,
+            r#"{"format":"raw","duration_ms":-1}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<RecordingSpec>(json).is_err(),
+                "{json}"
+            );
+        }
+    }
+}

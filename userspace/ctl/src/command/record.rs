@@ -1,0 +1,286 @@
+//! `onairctl record …`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use hyper::Method;
+use onair_api::{
+    RecordingFormat, RecordingList, RecordingName, RecordingRef, RecordingState, RecordingView,
+    SessionRef,
+};
+use serde_json::{Value, json};
+
+use super::{show, wait};
+use crate::args::{Cli, duration};
+use crate::client::{Answer, Client};
+use crate::failure::{DONE, Failure, REFUSED};
+use crate::render;
+
+/// Longest `recorder.finish_ms`: the daemon answers a stop within that.
+const FINISH: Duration = Duration::from_secs(600);
+/// Pause between two looks at a recording that is waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// What to do with recordings.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Record a session
+    Start(Box<Start>),
+    /// End a recording; it answers when its files are whole. Of one that has ended: done already
+    #[command(after_help = "\
+It takes nothing more at once. Exit code 0: its files are whole and on disk; 1: it failed; 4: they are
+not whole yet after recorder.finish_ms, `onairctl record show` says when they are.
+
+Examples:
+  onairctl record stop cam1-take2
+  onairctl --json record stop 6920a1c300000001 | jq .counts")]
+    Stop {
+        /// Recording's id or name
+        recording: RecordingRef,
+    },
+    /// Recordings that run, and those that have ended
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
+What has ended stays in the list until the daemon has a thousand newer ones; those that it finds in its
+folder at its start are in it, too. It removes no file: that is up to you.
+
+Examples:
+  onairctl record list
+  onairctl record list --session cam1
+  onairctl --json record list | jq -r '.recordings[] | select(.state == \"degraded\") | .reason'"
+    )]
+    List {
+        /// Only of this session: id or name
+        #[arg(long, value_name = "NAME")]
+        session: Option<SessionRef>,
+    },
+    /// One recording: its files and its books
+    #[command(after_help = "\
+Examples:
+  onairctl record show cam1-take2
+  onairctl --json record show cam1-take2 | jq -r '.files[].name'")]
+    Show {
+        /// Recording's id, or a name: the last of that name
+        recording: RecordingRef,
+    },
+}
+
+/// A recording's specification.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It answers when the recording takes packets; with --wait when it has ended (exit code 0: its files are
+whole; 1: it failed). Ctrl-C ends the wait, and the recording goes on. It ends by `onairctl record stop`,
+by --duration or --size, with its session, and with the daemon. pcapng has each packet as it was on the
+wire; y4m and raw have whole frames, and leave out those of which something is missing.
+
+Examples:
+  onairctl record start cam1 --format pcapng
+  onairctl record start cam1 --format pcapng --snap-length 96 --duration 10s --wait
+  onairctl record start cam1 --format y4m --name cam1-take2 --size 20GB
+  onairctl record start cam1 --format pcapng --split-size 1GiB --split-duration 10m
+  ffplay /var/lib/onair/recordings/cam1-take2.y4m")]
+pub(crate) struct Start {
+    /// Session's id or name
+    session: SessionRef,
+
+    /// What is written: pcapng (packets), y4m or raw (frames)
+    #[arg(long, short)]
+    format: RecordingFormat,
+
+    /// Name of the recording and its files: 1 to 63 of a-z, 0-9, '.', '_', '-'. By default the session's
+    /// name and the time
+    #[arg(long)]
+    name: Option<RecordingName>,
+
+    /// End it after so long, such as 90s or 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    duration: Option<Duration>,
+
+    /// End it when its files have so many bytes, such as 500MB or 2GiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    size: Option<u64>,
+
+    /// Keep so many bytes of each packet, from its Ethernet header on (pcapng)
+    #[arg(long, value_name = "BYTES", visible_alias = "snaplen")]
+    snap_length: Option<u32>,
+
+    /// Begin a next file before one has more than so many bytes
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    split_size: Option<u64>,
+
+    /// Begin a next file every so long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    split_duration: Option<Duration>,
+
+    /// Wait until it has ended
+    #[arg(long)]
+    wait: bool,
+}
+
+impl Start {
+    /// The body to send. Whether it holds is for the daemon to say.
+    fn body(&self) -> Value {
+        let mut body = json!({ "format": self.format });
+        let mut put = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                body[key] = value;
+            }
+        };
+        put("name", self.name.as_ref().map(|it| json!(it)));
+        put("duration_ms", self.duration.map(whole_ms));
+        put("size_bytes", self.size.map(|it| json!(it)));
+        put("snap_length", self.snap_length.map(|it| json!(it)));
+        put("split_size_bytes", self.split_size.map(|it| json!(it)));
+        put("split_duration_ms", self.split_duration.map(whole_ms));
+        body
+    }
+
+    async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
+        let path = format!("/v1/sessions/{}/recordings", self.session);
+        let body = self.body();
+        let begun = client
+            .send(Method::POST, &path, Some(&body), FINISH)
+            .await?;
+        if !self.wait {
+            show::<RecordingView>(cli, &begun, render::recording::one)?;
+            return Ok(DONE);
+        }
+        let ended = until_over(client, begun).await?;
+        let view = show::<RecordingView>(cli, &ended, render::recording::one)?;
+        Ok(code(&view))
+    }
+}
+
+pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, Failure> {
+    match verb {
+        Verb::Start(start) => return start.run(cli, client).await,
+        Verb::Stop { recording } => {
+            let path = format!("/v1/recordings/{recording}/stop");
+            let bar = wait::line();
+            bar.set_message(format!("finishing {recording}"));
+            let ended = client.send(Method::POST, &path, None, FINISH).await;
+            bar.finish_and_clear();
+            let view = show::<RecordingView>(cli, &ended?, render::recording::one)?;
+            return Ok(code(&view));
+        }
+        Verb::List { session } => {
+            let query = session.as_ref().map(|it| format!("?session={it}"));
+            let path = format!("/v1/recordings{}", query.unwrap_or_default());
+            let answer = client.get(&path).await?;
+            show::<RecordingList>(cli, &answer, render::recording::list)?;
+        }
+        Verb::Show { recording } => {
+            let answer = client.get(&format!("/v1/recordings/{recording}")).await?;
+            show::<RecordingView>(cli, &answer, render::recording::one)?;
+        }
+    }
+    Ok(DONE)
+}
+
+/// Looks at a recording until it has ended, with a line that says how it goes.
+async fn until_over(client: &Client, begun: Answer) -> Result<Answer, Failure> {
+    let mut answer = begun;
+    let bar = wait::line();
+    let result = loop {
+        let view: RecordingView = answer.read()?;
+        if view.state.is_over() {
+            break Ok(answer);
+        }
+        bar.set_message(render::recording::line(&view));
+        tokio::time::sleep(LOOK_AGAIN).await;
+        match client.get(&format!("/v1/recordings/{}", view.id)).await {
+            Ok(next) => answer = next,
+            Err(failure) => break Err(failure),
+        }
+    };
+    bar.finish_and_clear();
+    result
+}
+
+fn code(view: &RecordingView) -> u8 {
+    match view.state {
+        RecordingState::Failed => REFUSED,
+        _ => DONE,
+    }
+}
+
+/// Milliseconds, no fewer than were asked for.
+fn whole_ms(duration: Duration) -> Value {
+    json!(u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
+}
+
+/// Reads a size as people write it: `65536`, `500MB`, `2GiB`.
+fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 9] = [
+        ("", 1),
+        ("kB", 1000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+    ];
+    let wrong = || format!("{text:?} is no size: write it as 65536, 500MB or 2GiB");
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let unit = UNITS.iter().find(|(name, _)| *name == unit.trim());
+    let (_, factor) = unit.ok_or_else(wrong)?;
+    number.checked_mul(*factor).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+    use crate::args::Noun;
+    use clap::Parser;
+    use onair_api::RecordingSpec;
+
+    fn start(args: &str) -> Start {
+        let args = ["onairctl", "record", "start"]
+            .into_iter()
+            .chain(args.split_whitespace());
+        match Cli::try_parse_from(args).unwrap().noun {
+            Noun::Record(Verb::Start(start)) => *start,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn record_start__flags__then_the_body_of_the_request() {
+        assert_eq!(
+            start("cam1 --format y4m").body().to_string(),
+            r#"{"format":"y4m"}"#
+        );
+        let body = start(
+            "cam1 -f pcapng --name take2 --duration 1m30s --size 20GB --snaplen 96 \
+             --split-size 1GiB --split-duration 10m",
+        )
+        .body();
+        assert_eq!(
+            body.to_string(),
+            r#"{"format":"pcapng","name":"take2","duration_ms":90000,"size_bytes":20000000000,"snap_length":96,"split_size_bytes":1073741824,"split_duration_ms":600000}"#
+        );
+        let spec: RecordingSpec = serde_json::from_value(body).unwrap();
+        assert!(spec.check().is_empty());
+    }
+
+    #[test]
+    fn size__forms__then_bytes_or_said() {
+        for (text, bytes) in [
+            ("65536", 65_536),
+            ("500MB", 500_000_000),
+            ("2GiB", 2 << 30),
+            ("1 kB", 1000),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "MB", "5 apples", "-1", "1.5GB", "99999999999TB"] {
+            assert!(size(text).unwrap_err().contains("500MB"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Recordings: tables, waiting, exit codes.
+
+use onair_api::{Problem, ProblemCode};
+use serde_json::{Value, json};
+
+use crate::documents::{AT, all_in, who};
+use crate::played::Played;
+
+fn recording(state: &str) -> Value {
+    let counts = json!({"arrived": 1000, "accepted": 990, "dropped": {"ring_full": 10},
+        "written": 980, "written_bytes": 94_080, "lost": {"disk_fault": 10}, "pending": 0});
+    let mut producer = counts.clone();
+    producer["name"] = json!("b (onair-p0)");
+    json!({"id": "6920a1c300000001", "name": "take2", "session": "6920a1c300000002",
+        "session_name": "cam1", "format": "pcapng", "state": state, "owner": who(),
+        "started_at": AT, "folder": "/var/lib/onair/recordings",
+        "files": [{"name": "take2.pcapng", "bytes": 2_097_152, "events": 980,
+            "sha256": "ab\u{1b}[2Jcd"}],
+        "counts": counts, "producers": [producer], "gaps": 2, "of_a_later_version": true})
+}
+
+#[test]
+fn table__recordings__then_a_line_each_with_what_is_wrong() {
+    let mut degraded = recording("degraded");
+    degraded["reason"] = json!("the disk has not answered for 3 s");
+    let ran = Played::document(200, &json!({"recordings": [degraded]})).run("record list");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    all_in(
+        &ran.out,
+        &[
+            "NAME",
+            "take2",
+            "cam1",
+            "pcapng",
+            "degraded",
+            "2.00 MiB",
+            "980",
+            "10",
+            "the disk has not answered for 3 s",
+        ],
+    );
+    assert_eq!(ran.out.lines().count(), 2, "{}", ran.out);
+    let none = Played::document(200, &json!({"recordings": []})).run("record list");
+    all_in(&none.out, &["No recordings."]);
+}
+
+#[test]
+fn table__one_recording__then_files_books_and_repair() {
+    let mut repaired = recording("repaired");
+    repaired["end"] = json!("killed");
+    repaired["repair"] = json!({"at": AT, "cut_bytes": 7, "added_bytes": 40,
+        "says": "arrived at least 1000; what came after is not known"});
+    let ran = Played::document(200, &repaired).run("record show take2");
+    all_in(
+        &ran.out,
+        &[
+            "take2 (6920a1c300000001)",
+            "killed",
+            "take2.pcapng",
+            "b (onair-p0)",
+            "10 (ring_full 10)",
+            "10 (disk_fault 10)",
+            "2 gaps",
+            "what came after is not known",
+        ],
+    );
+    assert!(!ran.out.contains('\u{1b}'), "{:?}", ran.out);
+}
+
+#[test]
+fn record_start__with_wait__then_looked_at_until_it_has_ended() {
+    let start = "POST /v1/sessions/cam1/recordings";
+    let look = "GET /v1/recordings/6920a1c300000001";
+    for (last, code) in [("finished", 0), ("failed", 1)] {
+        let daemon = Played::script(&[
+            (start, recording("recording")),
+            (look, recording("degraded")),
+            (look, recording("finishing")),
+            (look, recording(last)),
+        ]);
+        let ran = daemon.run("--json record start cam1 --format pcapng --wait");
+        assert_eq!(ran.code, code, "{ran:?}");
+        let document: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(document, recording(last));
+        assert_eq!(daemon.requests.try_iter().count(), 4);
+    }
+}
+
+#[test]
+fn record_stop__not_in_time_or_failed__then_4_or_1() {
+    let late = Problem::new(ProblemCode::DeadlinePassed, "its files are not whole yet");
+    assert_eq!(Played::problem(&late).run("record stop take2").code, 4);
+    let failed = Played::document(200, &recording("failed")).run("record stop take2");
+    assert_eq!(failed.code, 1, "{failed:?}");
+    let done = Played::document(200, &recording("finished")).run("record stop take2");
+    assert_eq!(done.code, 0, "{done:?}");
+}

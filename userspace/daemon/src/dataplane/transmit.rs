@@ -1,0 +1,116 @@
+//! The sending half of a port.
+
+use std::sync::Arc;
+
+use onair_dpdk::{Burst, TxQueue};
+
+use super::stats::PortCounters;
+
+/// Most packets given to a port at once: a veth has room for 256.
+const TX_BURST: usize = 64;
+
+/// Where packets to be sent go.
+pub(super) trait Outlet {
+    /// Makes a packet of `octets` octets, all of which `fill` must write, and queues it. Whether
+    /// there was room; if not, `fill` is not called.
+    fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool;
+}
+
+/// Packets on their way to a port.
+#[derive(Debug)]
+pub(super) struct Transmit {
+    queue: TxQueue,
+    burst: Burst,
+    counters: Arc<PortCounters>,
+    made: u64,
+}
+
+impl Transmit {
+    pub(super) fn new(queue: TxQueue, counters: Arc<PortCounters>) -> Self {
+        Self {
+            queue,
+            burst: Burst::with_limit(TX_BURST),
+            counters,
+            made: 0,
+        }
+    }
+
+    /// Packets made so far.
+    pub(super) fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// Gives what is queued to the port. What it does not take stays, in order.
+    pub(super) fn flush(&mut self) {
+        if self.burst.is_empty() {
+            return;
+        }
+        let octets = |burst: &Burst| burst.iter().map(|packet| packet.len() as u64).sum::<u64>();
+        let offered = octets(&self.burst);
+        let sent = self.queue.burst(&mut self.burst);
+        self.counters.tx_packets.add(sent as u64);
+        self.counters.tx_octets.add(offered - octets(&self.burst));
+        if !self.burst.is_empty() {
+            self.counters.tx_full.add(1);
+        }
+    }
+
+    /// Whether packets wait that the port did not take.
+    pub(super) fn is_stuck(&self) -> bool {
+        !self.burst.is_empty()
+    }
+}
+
+impl Outlet for Transmit {
+    fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool {
+        if self.burst.room() == 0 {
+            self.flush();
+            if self.burst.room() == 0 {
+                return false;
+            }
+        }
+        let Some(mut packet) = self.queue.alloc() else {
+            self.counters.tx_no_mbuf.add(1);
+            return false;
+        };
+        let Some(bytes) = packet.append(octets) else {
+            return false;
+        };
+        fill(bytes);
+        self.made += 1;
+        self.burst.push(packet).is_ok()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An outlet that keeps what it is given, as long as it has room.
+    #[derive(Debug)]
+    pub(in super::super) struct Wire {
+        pub(in super::super) packets: Vec<Vec<u8>>,
+        pub(in super::super) room: usize,
+    }
+
+    impl Default for Wire {
+        fn default() -> Self {
+            Self {
+                packets: Vec::new(),
+                room: usize::MAX,
+            }
+        }
+    }
+
+    impl Outlet for Wire {
+        fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool {
+            if self.packets.len() >= self.room {
+                return false;
+            }
+            let mut bytes = vec![0xaa; octets];
+            fill(&mut bytes);
+            self.packets.push(bytes);
+            true
+        }
+    }
+}

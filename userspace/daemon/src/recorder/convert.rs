@@ -1,0 +1,283 @@
+//! From the API's words to those of `onair-record`, and back.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use onair_api::{
+    Problem, ProblemCode, ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts,
+    RecordingEnd, RecordingFormat, RecordingId, RecordingRepair, RecordingState, RecordingSummary,
+    RecordingView, SessionId, Timestamp,
+};
+use onair_media::assembly::AssemblerConfig;
+use onair_record::{
+    Cause, Counts, Dropped, FileReport, Format, FormatKind, Frames, Lost, Manifest, RecordError,
+    RecordName, SessionLabel, Spec, Stage,
+};
+
+use super::launch::Launch;
+use super::list::Entry;
+use super::live::Active;
+use crate::dataplane::ReceiveConfig;
+
+/// What the recorder is asked for.
+pub(super) fn spec(launch: &Launch) -> Spec {
+    let wanted = &launch.spec;
+    let assembly = AssemblerConfig {
+        format: launch.video,
+        payload_type: launch.payload_type,
+        timeout_ns: ReceiveConfig::default_timeout_ns(&launch.video),
+    };
+    let format = match wanted.format {
+        RecordingFormat::Pcapng => Format::Pcapng,
+        RecordingFormat::Y4m => Format::Y4m(assembly),
+        RecordingFormat::Raw => Format::Raw(assembly),
+    };
+    let name: RecordName = launch
+        .about
+        .name
+        .as_str()
+        .parse()
+        .expect("a name of the API is one of the recorder's");
+    let mut spec = Spec::new(&launch.folder, name, format);
+    spec.id = launch.about.id.to_string();
+    spec.session = Some(SessionLabel {
+        id: launch.about.session.to_string(),
+        name: launch.about.session_name.to_string(),
+    });
+    if let Some(octets) = wanted.snap_length {
+        spec.snap_length = octets;
+    }
+    spec.ring_bytes = launch.ring_bytes;
+    spec.min_free_bytes = launch.min_free_bytes;
+    spec.duration = wanted.duration_ms.map(Duration::from_millis);
+    spec.size = wanted.size_bytes;
+    spec.split_size = wanted.split_size_bytes;
+    spec.split_duration = wanted.split_duration_ms.map(Duration::from_millis);
+    spec.application = concat!("onaird ", env!("CARGO_PKG_VERSION")).to_owned();
+    spec
+}
+
+/// Why it was not started, for whoever asked.
+pub(super) fn problem(error: &RecordError) -> Problem {
+    let code = match error {
+        RecordError::Value { .. } | RecordError::SnapVideo(_) => ProblemCode::InvalidRequest,
+        RecordError::Exists(_) => ProblemCode::NameTaken,
+        _ => ProblemCode::DiskFailed,
+    };
+    Problem::new(code, error.to_string())
+}
+
+/// Why it ends, for the files.
+pub(super) fn cause(end: RecordingEnd) -> Cause {
+    match end {
+        RecordingEnd::Stopped => Cause::Stopped,
+        RecordingEnd::DurationReached => Cause::DurationReached,
+        RecordingEnd::SizeReached => Cause::SizeReached,
+        RecordingEnd::SessionEnded => Cause::SessionEnded,
+        RecordingEnd::Shutdown => Cause::Shutdown,
+        RecordingEnd::Abandoned => Cause::Abandoned,
+        RecordingEnd::Killed => Cause::Killed,
+    }
+}
+
+/// Why it ended, from the files.
+pub(super) fn end(cause: Cause) -> RecordingEnd {
+    match cause {
+        Cause::Stopped => RecordingEnd::Stopped,
+        Cause::DurationReached => RecordingEnd::DurationReached,
+        Cause::SizeReached => RecordingEnd::SizeReached,
+        Cause::SessionEnded => RecordingEnd::SessionEnded,
+        Cause::Shutdown => RecordingEnd::Shutdown,
+        Cause::Abandoned => RecordingEnd::Abandoned,
+        Cause::Killed => RecordingEnd::Killed,
+    }
+}
+
+/// Books, by reason; what is 0 is left out.
+pub(super) fn counts(counts: &Counts) -> RecordingCounts {
+    // A reason that is added there has to be named here.
+    let Dropped {
+        ring_full,
+        disk_full,
+        disk_fault,
+        not_accepting,
+    } = counts.dropped;
+    let dropped = [
+        ("ring_full", ring_full),
+        ("disk_full", disk_full),
+        ("disk_fault", disk_fault),
+        ("not_accepting", not_accepting),
+    ];
+    let Lost {
+        disk_full,
+        disk_fault,
+        removed,
+        incomplete_frame,
+        no_frame,
+        killed,
+    } = counts.lost;
+    let lost = [
+        ("disk_full", disk_full),
+        ("disk_fault", disk_fault),
+        ("removed", removed),
+        ("incomplete_frame", incomplete_frame),
+        ("no_frame", no_frame),
+        ("killed", killed),
+    ];
+    let named = |all: &[(&str, u64)]| -> BTreeMap<String, u64> {
+        let some = all.iter().filter(|(_, count)| *count > 0);
+        some.map(|(name, count)| ((*name).to_owned(), *count))
+            .collect()
+    };
+    RecordingCounts {
+        arrived: counts.arrived,
+        accepted: counts.accepted,
+        dropped: named(&dropped),
+        written: counts.written,
+        written_bytes: counts.written_bytes,
+        lost: named(&lost),
+        pending: counts.pending,
+    }
+}
+
+fn producers(all: &[onair_record::ProducerCounts]) -> Vec<ProducerCounts> {
+    let one = |it: &onair_record::ProducerCounts| ProducerCounts {
+        name: it.name.clone(),
+        counts: counts(&it.counts),
+    };
+    all.iter().map(one).collect()
+}
+
+fn files(all: &[FileReport]) -> Vec<RecordedFile> {
+    let one = |it: &FileReport| RecordedFile {
+        name: it.name.clone(),
+        bytes: it.bytes,
+        events: it.events,
+        sha256: it.sha256.clone(),
+    };
+    all.iter().map(one).collect()
+}
+
+fn frames(frames: &Frames) -> RecordedFrames {
+    RecordedFrames {
+        written: frames.written,
+        incomplete: frames.incomplete,
+    }
+}
+
+/// A recording that runs, is being finished, or has just ended.
+pub(super) fn view(entry: &Entry, folder: &Path) -> RecordingView {
+    let about = &entry.about;
+    let mut view = RecordingView {
+        id: about.id,
+        name: about.name.clone(),
+        session: about.session,
+        session_name: about.session_name.clone(),
+        format: about.format,
+        state: entry.state(),
+        reason: entry.reason.clone(),
+        end: entry.end,
+        owner: Some(entry.starter.clone()),
+        started_at: entry.started_at,
+        ended_at: entry.ended_at,
+        folder: folder.display().to_string(),
+        files: Vec::new(),
+        counts: RecordingCounts::default(),
+        producers: Vec::new(),
+        gaps: 0,
+        problems: Vec::new(),
+        frames: None,
+        repair: None,
+    };
+    let Some(active) = entry.active() else {
+        return view;
+    };
+    if let Some(manifest) = active.manifest() {
+        fill(&mut view, &manifest);
+        return view;
+    }
+    let status = active.status();
+    view.files = files(&status.files);
+    view.counts = counts(&status.totals);
+    view.producers = producers(&status.producers);
+    view.problems = status.problems;
+    view
+}
+
+fn fill(view: &mut RecordingView, manifest: &Manifest) {
+    view.end = manifest.cause.map(end).or(view.end);
+    view.files = files(&manifest.files);
+    view.counts = counts(&manifest.totals);
+    view.producers = producers(&manifest.producers);
+    view.gaps = manifest.gaps.len() as u64 + manifest.gaps_more;
+    view.problems.clone_from(&manifest.problems);
+    view.frames = manifest.frames.as_ref().map(frames);
+    view.repair = manifest.repair.as_ref().map(|repair| RecordingRepair {
+        at: Timestamp(repair.at.0),
+        cut_bytes: repair.files.iter().map(|it| it.cut_bytes).sum(),
+        added_bytes: repair.files.iter().map(|it| it.added_bytes).sum(),
+        says: repair.says.clone(),
+    });
+}
+
+/// A recording of an earlier daemon; `None` if this daemon's API cannot name it.
+pub(super) fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView> {
+    let session = manifest.session.as_ref()?;
+    let id: RecordingId = manifest.id.parse().ok()?;
+    let session_id: SessionId = session.id.parse().ok()?;
+    let mut view = RecordingView {
+        id,
+        name: manifest.name.as_str().parse().ok()?,
+        session: session_id,
+        session_name: session.name.parse().ok()?,
+        format: match manifest.format {
+            FormatKind::Pcapng => RecordingFormat::Pcapng,
+            FormatKind::Y4m => RecordingFormat::Y4m,
+            FormatKind::Raw => RecordingFormat::Raw,
+        },
+        state: match manifest.stage {
+            Stage::Complete => RecordingState::Finished,
+            Stage::Repaired => RecordingState::Repaired,
+            Stage::Recording => RecordingState::Failed,
+        },
+        reason: None,
+        end: None,
+        owner: None,
+        started_at: Timestamp(manifest.started_at.0),
+        ended_at: Some(Timestamp(manifest.as_of.0)),
+        folder: folder.display().to_string(),
+        files: Vec::new(),
+        counts: RecordingCounts::default(),
+        producers: Vec::new(),
+        gaps: 0,
+        problems: Vec::new(),
+        frames: None,
+        repair: None,
+    };
+    fill(&mut view, manifest);
+    Some(view)
+}
+
+/// As the daemon's last words show it. Producers may have counted on after the files were finished: their
+/// books are those of now.
+pub(super) fn summary(active: &Active, failure: Option<String>, is_over: bool) -> RecordingSummary {
+    let status = active.status();
+    let manifest = active.manifest();
+    let about = &active.about;
+    RecordingSummary {
+        id: about.id,
+        name: about.name.clone(),
+        session: about.session,
+        session_name: about.session_name.clone(),
+        state: match (&failure, is_over) {
+            (Some(_), _) => RecordingState::Failed,
+            (None, true) => RecordingState::Finished,
+            (None, false) => RecordingState::Finishing,
+        },
+        reason: failure,
+        files: files(manifest.as_ref().map_or(&status.files, |it| &it.files)),
+        counts: counts(&status.totals),
+        producers: producers(&status.producers),
+    }
+}

@@ -1,0 +1,65 @@
+//! The session's side of its recordings: taps on their way into the runtime and out again.
+
+use onair_api::Problem;
+use onair_media::video::VideoFormat;
+
+use super::{Place, Session, convert};
+use crate::dataplane::{Command, Tap};
+use crate::services::Services;
+
+/// Where a tap is that was asked for.
+#[derive(Debug)]
+pub enum Untapped {
+    /// Here: the recording gets nothing more of the session.
+    Here(Box<Tap>),
+    /// With the poller, which gives it back, or the whole runtime.
+    Awaited,
+    /// The session has none of that recording.
+    Nowhere,
+}
+
+impl Session {
+    /// Hands its packets to a recording from now on; it may take a turn of its poller.
+    pub fn tap(&mut self, services: &mut Services, tap: Box<Tap>) {
+        match &mut self.place {
+            Place::Here(runtime) => runtime.tap(tap),
+            // A poller that has handed it back meanwhile refuses, and this is done again.
+            Place::Poller | Place::Returning => {
+                let session = self.id.0;
+                services.command(self.poller, Command::Tap { session, tap });
+            }
+        }
+    }
+
+    /// Takes a recording's tap, if it is here. With its poller: `ask` has it given back.
+    pub fn untap(&mut self, services: &mut Services, recording: u64, ask: bool) -> Untapped {
+        match &mut self.place {
+            Place::Here(runtime) => match runtime.untap(recording) {
+                Some(tap) => Untapped::Here(tap),
+                None => Untapped::Nowhere,
+            },
+            Place::Poller | Place::Returning => {
+                if ask {
+                    let session = self.id.0;
+                    services.command(self.poller, Command::Untap { session, recording });
+                }
+                Untapped::Awaited
+            }
+        }
+    }
+
+    /// Raster, depth and rate, as the data plane has them.
+    ///
+    /// # Errors
+    /// `invalid_spec`; never for a session that was created.
+    pub fn video_format(&self) -> Result<VideoFormat, Problem> {
+        convert::format(&self.spec)
+    }
+
+    /// What hands its packets over: its port, and the polling thread of that.
+    pub fn producer(&self, services: &Services) -> String {
+        let poller = services.config.poller.get(self.poller);
+        let poller = poller.map_or("?", |it| it.name.as_str());
+        format!("{} (onair-{poller})", self.spec.port)
+    }
+}

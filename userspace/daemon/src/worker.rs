@@ -1,0 +1,301 @@
+//! A thread that does jobs one after the other, in the order in which they were handed in: what
+//! writes certificates and sessions to disk, and what unmaps memory.
+//!
+//! A job that fails or panics is counted and said at the end; the next one is done all the same. A panic
+//! amid jobs that are done at once counts against each of them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
+
+use crate::shutdown::{ThreadRegistry, ThreadState, WorkerGuard, message};
+
+/// The thread, and the way to it. Dropping it waits for what was handed in: it is lost only if it is left
+/// behind.
+#[derive(Debug)]
+pub struct Worker<J> {
+    state: Arc<ThreadState>,
+    /// A job; `None` only wakes the thread.
+    jobs: Option<Sender<Option<J>>>,
+    tally: Arc<Tally>,
+    /// `None` once it was left behind.
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread and its owner both count.
+#[derive(Debug, Default)]
+struct Tally {
+    handed_in: AtomicU64,
+    /// How many failed, and what the last one said.
+    failed: Mutex<(u64, String)>,
+}
+
+impl Tally {
+    fn failed(&self) -> MutexGuard<'_, (u64, String)> {
+        // No code panics with it locked.
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fail(&self, reason: String) {
+        let mut failed = self.failed();
+        *failed = (failed.0 + 1, reason);
+    }
+}
+
+impl<J: Send + 'static> Worker<J> {
+    /// Starts thread `name`, which does `work` with each job. It is entered in `threads`, and takes on
+    /// jobs until [`Self::close`]: what the end of the others leaves behind is its work.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(
+        threads: &ThreadRegistry,
+        name: &str,
+        mut work: impl FnMut(J) -> Result<(), String> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        Self::start_in_batches(threads, name, 1, move |jobs| {
+            jobs.into_iter().map(&mut work).collect()
+        })
+    }
+
+    /// As [`Self::start`], of a thread that does up to `most` jobs at once, those that wait for it, and says
+    /// of each what came of it.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start_in_batches(
+        threads: &ThreadRegistry,
+        name: &str,
+        most: usize,
+        work: impl FnMut(Vec<J>) -> Vec<Result<(), String>> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let guard = threads.register_to_the_end(name);
+        let state = Arc::clone(guard.state());
+        let tally = Arc::new(Tally::default());
+        let (jobs, list) = channel();
+        let own = Arc::clone(&tally);
+        let thread = Builder::new()
+            .name(name.into())
+            .spawn(move || run(&list, guard, &own, most, work))?;
+        Ok(Self {
+            state,
+            jobs: Some(jobs),
+            tally,
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands a job in. Never blocks.
+    ///
+    /// # Errors
+    /// The job, when none is taken on any more.
+    pub fn hand_in(&self, job: J) -> Result<(), J> {
+        if !self.state.is_accepting() {
+            self.state.count_dropped(1);
+            return Err(job);
+        }
+        // Relaxed: the channel orders it before the look of the thread.
+        self.tally.handed_in.fetch_add(1, Ordering::Relaxed);
+        match self.send(Some(job)) {
+            Some(job) => Err(job),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes on nothing more, waits until everything that was handed in is done, and ends the thread.
+    /// At `deadline` it is left behind.
+    ///
+    /// # Errors
+    /// What is not done, or failed.
+    pub fn close(mut self, deadline: Instant) -> Result<(), String> {
+        self.state.stop_accepting();
+        let number = self.state.request_flush();
+        // A thread that has ended cannot be woken, and the wait says so at once.
+        self.send(None);
+        let flushed = self.state.wait_flushed(number, deadline);
+        let handed_in = self.tally.handed_in.load(Ordering::Relaxed);
+        let done = self.state.report().processed;
+        if let Err(late) = flushed {
+            self.thread = None;
+            let left = handed_in.saturating_sub(done);
+            return Err(format!("{late}: {left} of {handed_in} jobs are not done"));
+        }
+        if done != handed_in {
+            return Err(format!("{done} of {handed_in} jobs were done"));
+        }
+        match &*self.tally.failed() {
+            (0, _) => Ok(()),
+            (failed, last) => Err(format!(
+                "{failed} of {handed_in} jobs failed, at last: {last}"
+            )),
+        }
+    }
+
+    /// Sends it on its way; returns a job that cannot go.
+    fn send(&self, job: Option<J>) -> Option<J> {
+        let jobs = self.jobs.as_ref().expect("it is there until the end");
+        jobs.send(job).err().and_then(|returned| returned.0)
+    }
+}
+
+impl<J> Drop for Worker<J> {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was caught within.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run<J>(
+    jobs: &Receiver<Option<J>>,
+    mut guard: WorkerGuard,
+    tally: &Tally,
+    most: usize,
+    mut work: impl FnMut(Vec<J>) -> Vec<Result<(), String>>,
+) {
+    let mut done = 0;
+    while let Ok(first) = jobs.recv() {
+        let waiting = jobs.try_iter().take(most - 1);
+        let batch: Vec<J> = std::iter::once(first).chain(waiting).flatten().collect();
+        if !batch.is_empty() {
+            let count = batch.len();
+            match catch_unwind(AssertUnwindSafe(|| work(batch))) {
+                Ok(results) => {
+                    for error in results.into_iter().filter_map(Result::err) {
+                        tally.fail(error);
+                    }
+                }
+                Err(panic) => {
+                    let message = message(&*panic);
+                    guard.note_panic(&message);
+                    (0..count).for_each(|_| tally.fail(message.clone()));
+                }
+            }
+            done += count as u64;
+            guard.set_processed(done);
+        }
+        let handed_in = tally.handed_in.load(Ordering::Relaxed);
+        guard.flush_progress(handed_in.saturating_sub(done));
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use std::sync::Barrier;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// No test waits longer for anything that is to happen.
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    #[test]
+    fn worker__jobs_handed_in_and_closed__then_all_are_done_in_order_and_counted() {
+        let threads = ThreadRegistry::default();
+        let (done, seen) = channel();
+        let barrier = Arc::new(Barrier::new(2));
+        let own = Arc::clone(&barrier);
+        let worker = Worker::start(&threads, "worker", move |job: u32| {
+            if job == 0 {
+                own.wait();
+            }
+            done.send(job).map_err(|error| error.to_string())
+        });
+        let worker = worker.unwrap();
+        (0..1000).for_each(|job| worker.hand_in(job).unwrap());
+        // The end of the others does not end it: what they leave is still to be done.
+        threads.stop_accepting();
+        let late = worker.hand_in(1000);
+        barrier.wait();
+        late.unwrap();
+        worker.close(later()).unwrap();
+        assert!(seen.try_iter().eq(0..=1000));
+        let report = threads.reports().remove(0);
+        assert_eq!((report.processed, report.dropped_by_shutdown), (1001, 0));
+        assert!(report.is_stopped && !report.is_accepting);
+    }
+
+    #[test]
+    fn worker__jobs_that_fail_or_panic__then_the_rest_is_done_and_the_end_says_so() {
+        let threads = ThreadRegistry::default();
+        let (done, seen) = channel();
+        let worker = Worker::start(&threads, "worker", move |job: u32| match job {
+            1 => Err("no space".to_owned()),
+            2 => panic!("on purpose"),
+            _ => done.send(job).map_err(|error| error.to_string()),
+        });
+        let worker = worker.unwrap();
+        (0..4).for_each(|job| worker.hand_in(job).unwrap());
+        let said = worker.close(later()).unwrap_err();
+        assert_eq!(said, "2 of 4 jobs failed, at last: on purpose");
+        assert!(seen.try_iter().eq([0, 3]));
+        assert_eq!(threads.reports()[0].panic.as_deref(), Some("on purpose"));
+    }
+
+    #[test]
+    fn worker__in_batches__then_what_waits_is_done_at_once_and_each_failure_counts() {
+        let threads = ThreadRegistry::default();
+        let (done, seen) = channel();
+        let barrier = Arc::new(Barrier::new(2));
+        let own = Arc::clone(&barrier);
+        let worker = Worker::start_in_batches(&threads, "worker", 4, move |jobs: Vec<u32>| {
+            done.send(jobs.clone()).unwrap();
+            if jobs == [0] {
+                own.wait();
+                own.wait();
+            }
+            assert!(!jobs.contains(&8), "on purpose");
+            let odd = |job: u32| {
+                if job % 2 == 1 {
+                    Err("odd".to_owned())
+                } else {
+                    Ok(())
+                }
+            };
+            jobs.into_iter().map(odd).collect()
+        });
+        let worker = worker.unwrap();
+        worker.hand_in(0).unwrap();
+        barrier.wait();
+        (1..=9).for_each(|job| worker.hand_in(job).unwrap());
+        barrier.wait();
+        let said = worker.close(later()).unwrap_err();
+        // 1 and 3; all four of the batch that panicked; 9.
+        assert_eq!(said, "7 of 10 jobs failed, at last: odd");
+        let batches: Vec<Vec<u32>> = seen.try_iter().collect();
+        assert_eq!(
+            batches,
+            [vec![0], vec![1, 2, 3, 4], vec![5, 6, 7, 8], vec![9]]
+        );
+        assert_eq!(threads.reports()[0].processed, 10);
+    }
+
+    #[test]
+    fn worker__hangs_in_a_job__then_left_behind_by_name_and_number_and_what_comes_is_dropped() {
+        let threads = ThreadRegistry::default();
+        let (begun, has_begun) = channel();
+        let worker = Worker::start(&threads, "stuck", move |_: u32| {
+            begun.send(()).unwrap();
+            loop {
+                std::thread::park();
+            }
+        });
+        let worker = worker.unwrap();
+        (0..3).for_each(|job| worker.hand_in(job).unwrap());
+        has_begun.recv().unwrap();
+        threads.threads()[0].stop_accepting();
+        assert_eq!(worker.hand_in(7), Err(7));
+        let said = worker.close(Instant::now()).unwrap_err();
+        assert_eq!(said, "not in time: stuck: 3 of 3 jobs are not done");
+        let report = threads.reports().remove(0);
+        assert_eq!((report.dropped_by_shutdown, report.is_stopped), (1, false));
+    }
+}

@@ -1,0 +1,31 @@
+//! The control thread of a whole daemon panics: what it had is released, and the process lives on.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+mod in_process;
+
+use in_process::InProcess;
+use onair_api::ShutdownPhase;
+use onaird::shutdown::Exit;
+
+#[test]
+fn daemon__its_control_thread_panics__then_it_ends_names_it_and_the_process_lives() {
+    let daemon = InProcess::start("[probe]\nmode = \"off\"\n", |_| ());
+    let pid = std::process::id();
+    daemon.until("/v1/health", |it| it["pid"] == pid);
+    daemon
+        .started
+        .on_the_control_thread(|_| panic!("on purpose"));
+    let coordinator = daemon.coordinator.clone();
+    let summary = daemon.ended();
+    assert_eq!(coordinator.phase(), ShutdownPhase::Shutdown);
+    assert_eq!(summary.cause, "the control thread has ended: on purpose");
+    assert_eq!(summary.exit_status, Exit::Failed.status());
+    let control = summary.threads.iter().find(|it| it.name == "control");
+    assert_eq!(control.unwrap().panic.as_deref(), Some("on purpose"));
+    assert!(summary.threads.iter().all(|it| it.stopped), "{summary:#?}");
+}

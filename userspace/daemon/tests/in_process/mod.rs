@@ -1,0 +1,113 @@
+//! A whole daemon in the test's process. DPDK is initialised once in a process, so a file has one test.
+//! It needs neither hugepages nor an interface.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use onair_api::ShutdownSummary;
+use onaird::config::Config;
+use onaird::run::{Started, run};
+use onaird::shutdown::{self, ShutdownCoordinator};
+use serde_json::Value;
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The daemon, until its end.
+pub(crate) struct InProcess {
+    pub(crate) coordinator: ShutdownCoordinator,
+    #[allow(dead_code, reason = "not every file makes a part fail")]
+    pub(crate) started: Started,
+    folder: tempfile::TempDir,
+    end: Receiver<ShutdownSummary>,
+}
+
+impl InProcess {
+    /// Starts it, with poller `p0`, a port `a`, and `more` of the configuration. `register` comes first.
+    pub(crate) fn start(more: &str, register: impl FnOnce(&ShutdownCoordinator)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().display();
+        let file = folder.path().join("onaird.toml");
+        let text = format!(
+            "[control]\nsocket = \"{at}/control.sock\"\n\
+             [attach]\nsocket = \"{at}/attach.sock\"\n\
+             [state]\ndir = \"{at}/state\"\n\
+             [dpdk]\nhugepages = \"never\"\nmemory_mb = 64\n\
+             {more}\n\
+             [[poller]]\nname = \"p0\"\ncore = 0\n\
+             [[port]]\nname = \"a\"\ndevice = \"ring:in-process:a\"\naddress = \"10.9.2.1/24\"\n\
+             poller = \"p0\"\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let config = Config::load(&file).unwrap();
+        let coordinator = ShutdownCoordinator::new(config.shutdown).unwrap();
+        register(&coordinator);
+        let (tell, ready) = channel();
+        let own = coordinator.clone();
+        let (told, end) = channel();
+        thread::spawn(move || {
+            let outcome = run(config, &own, |started| tell.send(started.clone()).unwrap());
+            told.send(shutdown::summary(outcome.unwrap())).unwrap();
+        });
+        Self {
+            coordinator,
+            started: ready.recv_timeout(PATIENCE).unwrap(),
+            folder,
+            end,
+        }
+    }
+
+    /// The folder of its sockets.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Waits for its end; nothing of it is left in its folder but its state.
+    pub(crate) fn ended(self) -> ShutdownSummary {
+        let summary = self.end.recv_timeout(PATIENCE).unwrap();
+        assert!(!self.folder.path().join("control.sock").exists());
+        assert!(!self.folder.path().join("attach.sock").exists());
+        summary
+    }
+
+    /// One request on the control socket: status and body.
+    #[allow(dead_code, reason = "not every file asks")]
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let mut stream = UnixStream::connect(self.folder().join("control.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: onaird\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// Waits until `GET path` is as `wanted`.
+    #[allow(dead_code, reason = "not every file asks")]
+    pub(crate) fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (_, body) = self.ask("GET", path, &Value::Null);
+            if wanted(&body) {
+                return body;
+            }
+            assert!(Instant::now() < deadline, "{path} stays {body:#}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}

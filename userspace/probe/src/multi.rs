@@ -1,0 +1,113 @@
+//! The programs of the sites, loaded once more for links that have many sites (`uprobe.multi`).
+//!
+//! A link of its own for each site costs its end 0.1 s, one after the other: the kernel waits for several
+//! grace periods with a lock held. One link for a file's sites costs a quarter of that, and links end
+//! side by side. aya 0.14 cannot load such programs: its parser prepares the instructions, and the
+//! system calls are ours.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use aya::Ebpf;
+use aya::maps::{Map, MapData};
+use aya_obj::btf::Btf;
+use aya_obj::generated::bpf_insn;
+use aya_obj::{Function, Object};
+use onair_ebpf::sites::{Site, SiteKind};
+use onair_ipc::sys::bpf;
+
+use crate::error::Unlinked;
+
+/// The programs of both kinds of sites.
+#[derive(Debug)]
+pub(crate) struct Multi {
+    begin: OwnedFd,
+    end: OwnedFd,
+}
+
+impl Multi {
+    /// Loads them, with the maps that `ebpf` still has.
+    ///
+    /// # Errors
+    /// [`Unlinked`], also where the kernel is older than 6.6.
+    pub(crate) fn load(ebpf: &Ebpf) -> Result<Self, Unlinked> {
+        let descriptors: HashMap<&str, RawFd> = ebpf
+            .maps()
+            .filter_map(|(name, map)| Some((name, data(map)?.fd().as_fd().as_raw_fd())))
+            .collect();
+        let mut object = Object::parse(onair_ebpf::object())?;
+        object.relocate_btf(&Btf::from_sys_fs()?)?;
+        let maps = std::mem::take(&mut object.maps);
+        let made = maps.iter().filter_map(|(name, map)| {
+            let descriptor = descriptors.get(name.as_str())?;
+            Some((name.as_str(), *descriptor, map))
+        });
+        let text: HashSet<usize> = object
+            .functions
+            .keys()
+            .map(|(section, _)| *section)
+            .collect();
+        object.relocate_maps(made, &text)?;
+        object.relocate_calls(&text)?;
+        let load = |kind: SiteKind| {
+            let name = kind.name();
+            let program = object.programs.get(name).ok_or(Unlinked::Program(name))?;
+            let function = object.functions.get(&program.function_key());
+            let function = function.ok_or(Unlinked::Program(name))?;
+            loaded(name, &program.license, function)
+        };
+        Ok(Self {
+            begin: load(SiteKind::WaitBegin)?,
+            end: load(SiteKind::WaitEnd)?,
+        })
+    }
+
+    /// Links for all `sites` of the file at `path`, one for each kind: all or none.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn attach(
+        &self,
+        path: &str,
+        sites: &[Site],
+        cookie: u64,
+    ) -> std::io::Result<Vec<OwnedFd>> {
+        let path = CString::new(path)?;
+        let mut links = Vec::with_capacity(2);
+        for (kind, program) in [
+            (SiteKind::WaitBegin, &self.begin),
+            (SiteKind::WaitEnd, &self.end),
+        ] {
+            let own = sites.iter().filter(|site| site.kind == kind);
+            let own: Vec<_> = own.map(|site| (site.offset, cookie)).collect();
+            if !own.is_empty() {
+                links.push(bpf::attach_uprobes(program.as_fd(), &path, &own)?);
+            }
+        }
+        Ok(links)
+    }
+}
+
+fn loaded(name: &str, license: &CStr, function: &Function) -> Result<OwnedFd, Unlinked> {
+    let instructions: Vec<u64> = function.instructions.iter().map(word).collect();
+    Ok(bpf::load_uprobe(name, license, &instructions)?)
+}
+
+/// An instruction as the kernel takes it (`struct bpf_insn`).
+fn word(instruction: &bpf_insn) -> u64 {
+    let [o0, o1] = instruction.off.to_ne_bytes();
+    let [i0, i1, i2, i3] = instruction.imm.to_ne_bytes();
+    let registers = instruction.dst_reg() | instruction.src_reg() << 4;
+    u64::from_ne_bytes([instruction.code, registers, o0, o1, i0, i1, i2, i3])
+}
+
+/// A map of a kind that the programs use.
+fn data(map: &Map) -> Option<&MapData> {
+    match map {
+        Map::Array(data) | Map::HashMap(data) | Map::RingBuf(data) | Map::Unsupported(data) => {
+            Some(data)
+        }
+        _ => None,
+    }
+}

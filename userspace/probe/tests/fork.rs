@@ -1,0 +1,37 @@
+//! What a probe counts of calls that are nobody's. In a program of its own: those of the other tests,
+//! whose probes watch the same files and try their own sites, would be counted, too.
+
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in test functions, not in their helpers"
+)]
+
+#[allow(dead_code, reason = "the other tests call what this one does not")]
+mod common;
+
+use common::{Client, introduce, probe, stat};
+
+const SESSION: u64 = 0x6700_0000_0000_0001;
+
+#[test]
+fn forked_child__passes_the_sites__then_lives_and_is_not_counted() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    // The parent's own pass first: later kernels rewrite some sites at the first hit.
+    client.tell(&format!("pass {SESSION} 1"));
+    let (begins, strangers) = (stat(&probe, "begin"), stat(&probe, "unknown"));
+    assert_eq!(begins, 1);
+    assert_eq!(client.tell(&format!("fork {SESSION} 1")), "child 7");
+    assert_eq!(
+        (stat(&probe, "begin"), stat(&probe, "unknown")),
+        (begins, strangers + 1000)
+    );
+    assert_eq!(probe.reading(SESSION).unwrap().users(), 0);
+}

@@ -1,0 +1,342 @@
+//! The drain thread: it sleeps, looks into every ring, and has what is there made into files.
+//!
+//! It is never waited for by a producer. Whoever asks for a flush, the end, or has a new producer
+//! wakes it at once; else it sleeps as long as the rings let it.
+
+mod end;
+mod flush;
+mod sheet;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::files::Files;
+use crate::format::{Encoder, encoder};
+use crate::gaps::Gaps;
+use crate::gate::Door;
+use crate::manifest::{Cause, Stage, Time};
+use crate::recording::{Listener, State};
+use crate::ring::RingReader;
+use crate::shared::Shared;
+use crate::spec::Spec;
+
+pub(crate) use sheet::first_manifest;
+use sheet::text;
+
+/// Octets that are read of one ring before another one has its turn.
+const BATCH: usize = 256 * 1024;
+/// Shortest and longest sleep.
+const NAP: Duration = Duration::from_micros(100);
+const SLEEP: Duration = Duration::from_millis(20);
+/// What a ring may get at most: 10 Gb/s. It is not slept over half of the time that fills it.
+const OCTETS_PER_MS: usize = 1_250_000;
+/// What was taken is in the file after so long, also if it makes no block.
+const SETTLE: Duration = Duration::from_millis(100);
+/// Statistics, manifest, and another try over a fault.
+const TICK: Duration = Duration::from_secs(1);
+
+/// All that the drain thread has.
+pub(crate) struct Drain {
+    spec: Spec,
+    started_at: Time,
+    ends_at: Option<Instant>,
+    shared: Arc<Shared>,
+    listener: Listener,
+    encoder: Box<dyn Encoder>,
+    files: Files,
+    /// Of each producer; `None` once it is gone and its ring empty.
+    rings: Vec<Option<RingReader>>,
+    gaps: Gaps,
+    flushed: u64,
+    sleep: Duration,
+    settled_at: Instant,
+    ticked_at: Instant,
+    tried_at: Instant,
+    told_at: Instant,
+    told: State,
+}
+
+impl Drain {
+    pub(crate) fn new(
+        spec: &Spec,
+        started_at: Time,
+        shared: Arc<Shared>,
+        files: Files,
+        listener: Listener,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            encoder: encoder(spec),
+            spec: spec.clone(),
+            started_at,
+            ends_at: spec.duration.and_then(|it| now.checked_add(it)),
+            shared,
+            listener,
+            files,
+            rings: Vec::new(),
+            gaps: Gaps::default(),
+            flushed: 0,
+            sleep: NAP,
+            settled_at: now,
+            ticked_at: now,
+            tried_at: now,
+            told_at: now,
+            told: State::Recording,
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            self.record();
+            self.finish()
+        }));
+        shared.gate.close();
+        let ended = ended.map_err(|panic| {
+            let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            text.unwrap_or_else(|| "no message".to_owned())
+        });
+        let reason = ended.as_ref().err().cloned();
+        let mut progress = shared.progress();
+        if let Ok(manifest) = &ended {
+            progress.files.clone_from(&manifest.files);
+            progress.problems.clone_from(&manifest.problems);
+        }
+        progress.ended = Some(ended);
+        shared.changed.notify_all();
+        drop(progress);
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            (self.listener)(State::Ended, reason.as_deref());
+        }));
+    }
+
+    fn record(&mut self) {
+        self.encoder.begin_file(&mut self.files);
+        loop {
+            if self.shared.is_ending() {
+                return;
+            }
+            // Looked at before the rings: what was accepted before is taken.
+            let flush = self.shared.flush_wanted();
+            self.take_in();
+            let begun = Instant::now();
+            let before = (flush != self.flushed).then(|| self.snapshot());
+            let fill = self.pass(before.is_some());
+            self.files.collect();
+            if let Some(before) = before {
+                self.answer_flush(flush, before, begun);
+            }
+            self.keep_house();
+            self.rest(fill);
+        }
+    }
+
+    /// Producers that are new.
+    fn take_in(&mut self) {
+        for (account, ring) in self.shared.joined() {
+            let capacity = ring.capacity();
+            self.files.join(account);
+            self.rings.push(Some(ring));
+            let millis = (capacity / OCTETS_PER_MS / 2) as u64;
+            self.sleep = self.sleep.min(Duration::from_millis(millis).max(NAP));
+        }
+    }
+
+    /// Longest sleep that the smallest ring allows.
+    fn longest_sleep(&self) -> Duration {
+        let smallest = self.rings.iter().flatten().map(RingReader::capacity).min();
+        let Some(octets) = smallest else {
+            return SLEEP;
+        };
+        let micros = octets * 500 / OCTETS_PER_MS;
+        Duration::from_micros(micros as u64).clamp(NAP, SLEEP)
+    }
+
+    /// Takes what is in the rings, and writes whole blocks. Answers how full the fullest was, in
+    /// sixteenths.
+    fn pass(&mut self, is_urgent: bool) -> usize {
+        if self.files.fault().is_some() && !self.try_again(is_urgent) {
+            return 0;
+        }
+        let mut fill = 0;
+        for producer in 0..self.rings.len() {
+            let Some(ring) = &mut self.rings[producer] else {
+                continue;
+            };
+            let is_abandoned = ring.is_abandoned();
+            let waiting = ring.waiting();
+            fill = fill.max(waiting * 16 / ring.capacity().max(1));
+            if is_abandoned && waiting == 0 {
+                self.rings[producer] = None;
+                continue;
+            }
+            if !self.empty(producer, waiting) {
+                break;
+            }
+        }
+        self.note_fault();
+        self.publish();
+        fill
+    }
+
+    /// Takes the `waiting` octets of one ring. `false` over a fault.
+    fn empty(&mut self, producer: usize, waiting: usize) -> bool {
+        let mut left = waiting;
+        while left > 0 {
+            let Some(ring) = &mut self.rings[producer] else {
+                return true;
+            };
+            let mut events = 0;
+            let (encoder, files, gaps) = (&mut self.encoder, &mut self.files, &mut self.gaps);
+            let read = ring.read(left.min(BATCH), |event| {
+                gaps.event(producer, event);
+                encoder.event(producer, event, files);
+                events += 1;
+                true
+            });
+            self.files.account(producer).take(events);
+            let shared = Arc::clone(&self.shared);
+            if !shared.busy(|| self.files.pump(false)) {
+                return false;
+            }
+            shared.busy(|| self.files.catch_up());
+            if read == 0 {
+                // Part of an event that is being put in, or one that is longer than a batch.
+                if left <= BATCH {
+                    return true;
+                }
+                return self.empty_long(producer, left);
+            }
+            left = left.saturating_sub(read);
+        }
+        true
+    }
+
+    /// An event that is longer than a batch.
+    fn empty_long(&mut self, producer: usize, waiting: usize) -> bool {
+        let (encoder, files, gaps) = (&mut self.encoder, &mut self.files, &mut self.gaps);
+        let Some(ring) = &mut self.rings[producer] else {
+            return true;
+        };
+        let mut events = 0;
+        ring.read(waiting, |event| {
+            gaps.event(producer, event);
+            encoder.event(producer, event, files);
+            events += 1;
+            false
+        });
+        self.files.account(producer).take(events);
+        self.files.pump(false)
+    }
+
+    /// Over a fault: whether it is gone.
+    fn try_again(&mut self, is_urgent: bool) -> bool {
+        if !is_urgent && self.tried_at.elapsed() < TICK {
+            return false;
+        }
+        self.tried_at = Instant::now();
+        let shared = Arc::clone(&self.shared);
+        let gone = shared.busy(|| self.files.pump(true));
+        self.note_fault();
+        gone
+    }
+
+    /// Shuts the door over a fault, and opens it when that is gone.
+    fn note_fault(&mut self) {
+        let text = self.files.fault().map(ToString::to_string);
+        let (door, state) = match self.files.fault() {
+            Some(fault) => (fault.door(), State::Degraded),
+            None => (Door::Open, State::Recording),
+        };
+        let mut progress = self.shared.progress();
+        if progress.fault != text {
+            progress.fault.clone_from(&text);
+        }
+        drop(progress);
+        if self.shared.gate.door() != door {
+            self.shared.gate.set(door);
+        }
+        if self.told != state {
+            self.told = state;
+            if let Some(text) = &text {
+                self.files.problem(text.clone());
+            }
+            (self.listener)(state, text.as_deref());
+        }
+    }
+
+    /// Has others see how it stands.
+    fn publish(&mut self) {
+        self.shared.bytes.store(self.files.len(), Ordering::Relaxed);
+    }
+
+    /// What is due by time.
+    fn keep_house(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(self.settled_at) >= SETTLE && self.files.fault().is_none() {
+            self.settled_at = now;
+            if self.files.waiting() > 0 {
+                let shared = Arc::clone(&self.shared);
+                shared.busy(|| self.files.pump(true));
+                self.note_fault();
+            }
+        }
+        if now.duration_since(self.ticked_at) >= TICK {
+            self.ticked_at = now;
+            self.tick(now);
+        }
+        if self.ends_at.is_some_and(|at| now >= at) {
+            self.shared.begin_end(Cause::DurationReached);
+        }
+        if self.spec.size.is_some_and(|most| self.files.len() >= most) {
+            self.shared.begin_end(Cause::SizeReached);
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        if self.files.fault().is_none() {
+            if self.files.replace_removed() {
+                self.encoder.begin_file(&mut self.files);
+            }
+            self.encoder.tick(&mut self.files);
+        }
+        // A manifest of very many files is long: it is not written each second.
+        let pause = TICK * u32::try_from(self.files.count() / 1000).unwrap_or(u32::MAX);
+        if now.duration_since(self.told_at) < pause {
+            return;
+        }
+        self.told_at = now;
+        let manifest = self.manifest(Stage::Recording);
+        let mut progress = self.shared.progress();
+        progress.files.clone_from(&manifest.files);
+        progress.problems.clone_from(&manifest.problems);
+        drop(progress);
+        self.files.sheet(text(&manifest));
+    }
+
+    fn rest(&mut self, fill: usize) {
+        match fill {
+            // A quarter full: at once.
+            4.. => {
+                self.sleep = NAP;
+                return;
+            }
+            1..4 => self.sleep = (self.sleep / 2).max(NAP),
+            _ => {
+                self.sleep = match self.spec.sleep {
+                    Some(asked_for) => asked_for,
+                    None => (self.sleep * 2).min(self.longest_sleep()),
+                };
+            }
+        }
+        let mut sleep = self.sleep;
+        if let Some(at) = self.ends_at {
+            sleep = sleep.min(at.saturating_duration_since(Instant::now()));
+        }
+        thread::park_timeout(sleep);
+    }
+}

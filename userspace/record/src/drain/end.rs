@@ -1,0 +1,66 @@
+//! The end: the final drain, and the files on disk.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::gate::Rounds;
+use crate::manifest::{Manifest, Stage};
+
+use super::Drain;
+use super::sheet::text;
+
+/// Between two looks at who is still inside.
+const GLANCE: Duration = Duration::from_micros(50);
+
+impl Drain {
+    /// Everything that was accepted into files, and these on disk.
+    pub(super) fn finish(&mut self) -> Manifest {
+        self.final_drain();
+        self.encoder.close(&mut self.files);
+        self.encoder.end_file(&mut self.files);
+        let shared = Arc::clone(&self.shared);
+        if !shared.busy(|| self.files.pump(true)) {
+            self.files.give_up();
+        }
+        self.gaps.end(self.files.accounts());
+        let sheet = shared.busy(|| self.files.end());
+        let mut manifest = self.manifest(Stage::Complete);
+        self.publish();
+        match sheet {
+            Some(sheet) => {
+                let result = shared.busy(|| sheet.finish(&text(&manifest)));
+                if let Err(error) = result {
+                    let problem = format!("writing the manifest: {error}");
+                    manifest.problems.push(problem);
+                }
+            }
+            None => manifest
+                .problems
+                .push("the thread that writes the manifest has failed".to_owned()),
+        }
+        manifest
+    }
+
+    /// Takes all that was accepted: until every producer that had come through the door has left,
+    /// and nothing is in any ring.
+    fn final_drain(&mut self) {
+        let mut rounds = Rounds::default();
+        let shared = Arc::clone(&self.shared);
+        loop {
+            // Before the rings: who has left by now has put in all it will.
+            let out = shared.gate.everybody_out(|| shared.accounts(), &mut rounds);
+            self.take_in();
+            self.pass(true);
+            self.files.collect();
+            if self.files.fault().is_some() {
+                self.files.give_up();
+                self.pass(true);
+            }
+            if out {
+                return;
+            }
+            thread::park_timeout(GLANCE);
+        }
+    }
+}

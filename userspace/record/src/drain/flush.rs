@@ -1,0 +1,70 @@
+//! A flush: all that was accepted before it is in a file, and the books say so.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::recording::Flushed;
+
+use super::Drain;
+
+/// How it stood when the flush was heard of.
+pub(super) struct Snapshot {
+    accepted: Vec<u64>,
+    in_rings: u64,
+}
+
+impl Drain {
+    /// What has been accepted, and what waits in the rings.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            accepted: self
+                .files
+                .accounts()
+                .iter()
+                .map(|it| it.accepted())
+                .collect(),
+            in_rings: self
+                .rings
+                .iter()
+                .flatten()
+                .map(|it| it.waiting() as u64)
+                .sum(),
+        }
+    }
+
+    /// Says that a flush is done, if the books say so.
+    pub(super) fn answer_flush(&mut self, number: u64, before: Snapshot, begun: Instant) {
+        let shared = Arc::clone(&self.shared);
+        if !shared.busy(|| self.files.pump(true)) {
+            self.note_fault();
+            return;
+        }
+        self.settled_at = Instant::now();
+        let mut flushed = Flushed {
+            accepted: before.accepted.iter().sum(),
+            in_rings: before.in_rings,
+            written: 0,
+            lost: 0,
+            under_way: 0,
+            took: begun.elapsed(),
+        };
+        for (producer, account) in self.files.accounts().iter().enumerate() {
+            let accepted = before.accepted.get(producer).copied().unwrap_or_default();
+            let counts = account.counts();
+            let under_way = self.encoder.under_way(producer);
+            let settled = counts.written + counts.lost.total();
+            if account.taken() < accepted || settled + under_way != account.taken() {
+                // Not all of it: the next turn tries again, until whoever asked waits no longer.
+                return;
+            }
+            flushed.written += counts.written;
+            flushed.lost += counts.lost.total();
+            flushed.under_way += under_way;
+        }
+        self.flushed = number;
+        let mut progress = self.shared.progress();
+        progress.flushed = number;
+        progress.last_flush = Some(flushed);
+        self.shared.changed.notify_all();
+    }
+}

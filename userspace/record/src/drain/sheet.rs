@@ -1,0 +1,64 @@
+//! The manifest as the drain thread knows it.
+
+use crate::books::Counts;
+use crate::manifest::{MANIFEST_VERSION, Manifest, Stage, Time, Video};
+use crate::spec::Spec;
+
+use super::Drain;
+
+impl Drain {
+    pub(super) fn manifest(&self, stage: Stage) -> Manifest {
+        let mut manifest = blank(&self.spec, self.started_at);
+        manifest.stage = stage;
+        manifest.cause = self.shared.progress().cause;
+        manifest.files = self.files.reports();
+        manifest.producers = self.files.accounts().iter().map(|it| it.report()).collect();
+        for producer in &manifest.producers {
+            manifest.totals.add(&producer.counts);
+        }
+        (manifest.gaps, manifest.gaps_more) = self.gaps.list(self.files.accounts());
+        manifest.frames = self.encoder.frames().cloned();
+        manifest.problems.clone_from(&self.files.problems);
+        if self.files.problems_more > 0 {
+            let more = format!("and {} more", self.files.problems_more);
+            manifest.problems.push(more);
+        }
+        manifest
+    }
+}
+
+fn blank(spec: &Spec, started_at: Time) -> Manifest {
+    Manifest {
+        version: MANIFEST_VERSION,
+        id: spec.id.clone(),
+        name: spec.name.clone(),
+        session: spec.session.clone(),
+        format: spec.format.kind(),
+        video: spec.format.video().map(|it| Video::of(&it.format)),
+        snap_length: spec.snap_length,
+        application: spec.application.clone(),
+        stage: Stage::Recording,
+        started_at,
+        as_of: Time::now(),
+        cause: None,
+        files: Vec::new(),
+        totals: Counts::default(),
+        producers: Vec::new(),
+        gaps: Vec::new(),
+        gaps_more: 0,
+        frames: None,
+        problems: Vec::new(),
+        repair: None,
+    }
+}
+
+pub(super) fn text(manifest: &Manifest) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(manifest).expect("a manifest is plain data");
+    text.push(b'\n');
+    text
+}
+
+/// The manifest of a recording that begins.
+pub(crate) fn first_manifest(spec: &Spec, started_at: Time) -> Vec<u8> {
+    text(&blank(spec, started_at))
+}

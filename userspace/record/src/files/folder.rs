@@ -1,0 +1,126 @@
+//! The folder of a recording: names of files, space, and renames that do not overwrite.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    FlockOperation, Mode, OFlags, RenameFlags, flock, fstatvfs, open, renameat_with, statvfs,
+};
+use rustix::io::Errno;
+
+use super::fault::Fault;
+
+/// What a file is called until it is complete.
+pub(crate) const UNFINISHED: &str = "part";
+
+/// Where the files of one recording are.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    stem: String,
+    extension: &'static str,
+    is_split: bool,
+    min_free: u64,
+}
+
+impl Folder {
+    pub(crate) fn new(
+        path: &Path,
+        stem: &str,
+        extension: &'static str,
+        is_split: bool,
+        min_free: u64,
+    ) -> Self {
+        Self {
+            path: path.to_owned(),
+            stem: stem.to_owned(),
+            extension,
+            is_split,
+            min_free,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes it, if it is not there.
+    pub(crate) fn make(&self) -> io::Result<()> {
+        std::fs::create_dir_all(&self.path)
+    }
+
+    /// The name of part `number`, from 1. One that is not split has a number from its second part
+    /// on, which it only has if its first one was removed.
+    pub(crate) fn part_name(&self, number: u32) -> String {
+        if number == 1 && !self.is_split {
+            format!("{}.{}", self.stem, self.extension)
+        } else {
+            format!("{}.{number:04}.{}", self.stem, self.extension)
+        }
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Where a file is until it is complete.
+    pub(crate) fn unfinished(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.{UNFINISHED}"))
+    }
+
+    /// A new file, locked, so that nobody takes it for one that was left behind.
+    pub(crate) fn create(&self, path: &Path) -> io::Result<File> {
+        let flags =
+            OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(open(path, flags, Mode::from_raw_mode(0o640))?);
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(file)
+    }
+
+    /// Gives a finished file its name, unless something of that name is there.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let here = rustix::fs::CWD;
+        match renameat_with(here, from, here, to, RenameFlags::NOREPLACE) {
+            // Not every file system can: then somebody may be between the look and the rename.
+            Err(Errno::INVAL | Errno::NOSYS) => match to.symlink_metadata() {
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => std::fs::rename(from, to),
+            },
+            result => Ok(result?),
+        }
+    }
+
+    /// Has the names on disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// Whether `octets` more may be written to `file`.
+    pub(crate) fn has_place(&self, file: &File, octets: usize) -> Result<(), Fault> {
+        if self.min_free == 0 {
+            // The system says it when there is none.
+            return Ok(());
+        }
+        let about =
+            fstatvfs(file.as_fd()).map_err(|error| Fault::system("asking for space", error))?;
+        self.enough(about.f_bavail * about.f_frsize, octets)
+    }
+
+    /// The same, of the folder itself: what is free.
+    pub(crate) fn free(&self) -> io::Result<u64> {
+        let about = statvfs(&self.path)?;
+        Ok(about.f_bavail * about.f_frsize)
+    }
+
+    fn enough(&self, free: u64, octets: usize) -> Result<(), Fault> {
+        if free < self.min_free.saturating_add(octets as u64) {
+            return Err(Fault::Low {
+                free,
+                wanted: self.min_free,
+            });
+        }
+        Ok(())
+    }
+}

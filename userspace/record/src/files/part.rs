@@ -1,0 +1,290 @@
+//! One file while it is written: octets that wait, and which events they are.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use crate::books::{Account, Loss};
+use crate::manifest::{FileReport, Time};
+
+use super::fault::Fault;
+use super::folder::Folder;
+use super::sum::block;
+
+/// Octets of a block, and what its place in the file is a multiple of.
+pub(crate) const BLOCK: usize = 1 << 20;
+/// Events of one producer behind each other share a mark as long as they have fewer octets.
+const MARK_OCTETS: u64 = 64 * 1024;
+
+/// Up to where the events of one producer lie.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    begin: u64,
+    end: u64,
+    /// `None`: the format's own octets.
+    producer: Option<usize>,
+    events: u64,
+    frames: u64,
+    bytes: u64,
+    last_at: u64,
+}
+
+/// A file that is written.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    file: Option<Arc<File>>,
+    staged: Vec<u8>,
+    /// Octets of `staged` that are in the file.
+    sent: usize,
+    /// Octets of the file.
+    offset: u64,
+    /// Up to here the file is whole.
+    whole: u64,
+    marks: VecDeque<Mark>,
+    events: u64,
+    frames: u64,
+    /// Events and octets in the file, by producer.
+    by_producer: Vec<(u64, u64)>,
+    first_at: Option<u64>,
+    last_at: Option<u64>,
+    first_event_ns: Option<u64>,
+    is_video: bool,
+}
+
+impl Part {
+    pub(crate) fn new(number: u32, name: String, is_video: bool) -> Self {
+        Self {
+            number,
+            name,
+            file: None,
+            staged: block(),
+            sent: 0,
+            offset: 0,
+            whole: 0,
+            marks: VecDeque::new(),
+            events: 0,
+            frames: 0,
+            by_producer: Vec::new(),
+            first_at: None,
+            last_at: None,
+            first_event_ns: None,
+            is_video,
+        }
+    }
+
+    /// Octets that it has or will have.
+    pub(crate) fn len(&self) -> u64 {
+        self.offset + self.waiting() as u64
+    }
+
+    /// Octets that are not in the file yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.staged.len() - self.sent
+    }
+
+    /// Octets in the file.
+    pub(crate) fn in_file(&self) -> u64 {
+        self.offset
+    }
+
+    pub(crate) fn first_event_ns(&self) -> Option<u64> {
+        self.first_event_ns
+    }
+
+    pub(crate) fn file(&self) -> Option<&Arc<File>> {
+        self.file.as_ref()
+    }
+
+    /// Where octets are put.
+    pub(crate) fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.staged
+    }
+
+    /// What was put in since the last mark are `events` of `producer`, or the format's own.
+    pub(crate) fn mark(
+        &mut self,
+        producer: Option<usize>,
+        (events, frames): (u64, u64),
+        bytes: u64,
+        at_ns: Option<u64>,
+    ) {
+        let end = self.len();
+        if let Some(at) = at_ns {
+            self.first_event_ns.get_or_insert(at);
+        }
+        let last_at = at_ns.unwrap_or_default();
+        if let Some(last) = self.marks.back_mut()
+            && last.producer == producer
+            && frames == 0
+            && end - last.begin < MARK_OCTETS
+        {
+            last.end = end;
+            last.events += events;
+            last.bytes += bytes;
+            last.last_at = last_at;
+            return;
+        }
+        let begin = self.marks.back().map_or(self.whole, |it| it.end);
+        self.marks.push_back(Mark {
+            begin,
+            end,
+            producer,
+            events,
+            frames,
+            bytes,
+            last_at,
+        });
+    }
+
+    /// Makes the file, if it is not there.
+    pub(crate) fn open(&mut self, folder: &Folder) -> Result<&Arc<File>, Fault> {
+        if self.file.is_none() {
+            let path = folder.unfinished(&self.name);
+            let failed = |error| Fault::system(format!("making {}", path.display()), error);
+            folder.make().map_err(failed)?;
+            let file = folder.create(&path).map_err(failed)?;
+            self.file = Some(Arc::new(file));
+        }
+        Ok(self.file.as_ref().expect("just made"))
+    }
+
+    /// Writes whole blocks, or with `all` everything.
+    pub(crate) fn write(
+        &mut self,
+        all: bool,
+        folder: &Folder,
+        accounts: &[Arc<Account>],
+    ) -> Result<(), Fault> {
+        loop {
+            let waiting = self.waiting();
+            let place = usize::try_from(self.offset % BLOCK as u64).expect("below a block");
+            let octets = match BLOCK - place {
+                room if waiting >= room => room,
+                _ if all && waiting > 0 => waiting,
+                _ => break,
+            };
+            let result = self.write_some(octets, folder);
+            // Also what was written of a block that failed then.
+            self.settle(accounts);
+            result?;
+        }
+        Ok(())
+    }
+
+    /// The octets of `staged` that are in the file by now, for its sum; the rest moves into `spare`.
+    pub(crate) fn take_written(&mut self, spare: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
+        if self.sent == 0 {
+            return None;
+        }
+        let mut written = std::mem::replace(&mut self.staged, spare());
+        self.staged.extend_from_slice(&written[self.sent..]);
+        written.truncate(self.sent);
+        self.sent = 0;
+        Some(written)
+    }
+
+    fn write_some(&mut self, octets: usize, folder: &Folder) -> Result<(), Fault> {
+        let file = Arc::clone(self.open(folder)?);
+        folder.has_place(&file, octets)?;
+        let end = self.sent + octets;
+        while self.sent < end {
+            match file.write_at(&self.staged[self.sent..end], self.offset) {
+                Ok(0) => {
+                    let error = io::Error::from(io::ErrorKind::WriteZero);
+                    return Err(Fault::system(format!("writing {}", self.name), error));
+                }
+                Ok(octets) => {
+                    self.sent += octets;
+                    self.offset += octets as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(Fault::system(format!("writing {}", self.name), error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Books what is in the file now.
+    fn settle(&mut self, accounts: &[Arc<Account>]) {
+        while let Some(mark) = self.marks.front()
+            && mark.end <= self.offset
+        {
+            self.whole = mark.end;
+            if let Some(producer) = mark.producer {
+                accounts[producer].write(mark.events, mark.bytes);
+                if self.by_producer.len() <= producer {
+                    self.by_producer.resize(producer + 1, (0, 0));
+                }
+                self.by_producer[producer].0 += mark.events;
+                self.by_producer[producer].1 += mark.bytes;
+                self.events += mark.events;
+                self.frames += mark.frames;
+                self.first_at = self.first_at.or(self.first_event_ns);
+                self.last_at = Some(mark.last_at);
+            }
+            self.marks.pop_front();
+        }
+    }
+
+    /// Gives up what is not in the file: it is lost, and the file ends where it is whole. Answers to
+    /// how many octets it was cut back, if it was.
+    pub(crate) fn give_up(
+        &mut self,
+        loss: Loss,
+        accounts: &[Arc<Account>],
+    ) -> io::Result<Option<u64>> {
+        for mark in self.marks.drain(..) {
+            if let Some(producer) = mark.producer {
+                accounts[producer].lose(loss, mark.events);
+            }
+        }
+        self.staged.clear();
+        self.sent = 0;
+        match &self.file {
+            Some(file) if self.offset > self.whole => {
+                rustix::fs::ftruncate(file.as_fd(), self.whole)?;
+                self.offset = self.whole;
+                Ok(Some(self.whole))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Its file is no more, and all that was in it.
+    pub(crate) fn removed(mut self, accounts: &[Arc<Account>]) -> u64 {
+        // There is nothing that it could be cut back to.
+        self.file = None;
+        let _ = self.give_up(Loss::Removed, accounts);
+        for (producer, (events, bytes)) in self.by_producer.iter().enumerate() {
+            accounts[producer].unwrite(Loss::Removed, *events, *bytes);
+        }
+        self.events
+    }
+
+    /// Whether somebody removed its file.
+    pub(crate) fn is_removed(&self) -> bool {
+        let links = |file: &Arc<File>| rustix::fs::fstat(file.as_fd()).map(|about| about.st_nlink);
+        self.file.as_ref().is_some_and(|file| links(file) == Ok(0))
+    }
+
+    /// What is known of it; its sum is not.
+    pub(crate) fn report(&self) -> FileReport {
+        FileReport {
+            name: self.name.clone(),
+            bytes: self.offset,
+            events: self.events,
+            by_producer: self.by_producer.iter().map(|(events, _)| *events).collect(),
+            frames: self.is_video.then_some(self.frames),
+            sha256: None,
+            first_at: self.first_at.map(Time::from_unix_ns),
+            last_at: self.last_at.map(Time::from_unix_ns),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The thread that takes the SHA-256 of a file while it is written, so that the drain thread need
+//! not: the sum takes longer than the writing.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use sha2::{Digest as _, Sha256};
+
+use super::part::BLOCK;
+
+/// Blocks that may wait for it; then the drain thread waits.
+const WAITING: usize = 16;
+
+/// The sum of a file, as `sha256sum` prints it, once it is known.
+pub(crate) type Sum = Receiver<io::Result<String>>;
+
+/// What it is asked to do, in the order in which the octets are in the file.
+enum Job {
+    /// These are the next octets of the file.
+    Add(Vec<u8>),
+    /// The file has so many octets now, and what came after them is cut off.
+    Cut(Arc<File>, u64),
+    /// The file has its sum, and the next octets are of another one.
+    Finish(Sender<io::Result<String>>),
+}
+
+/// The drain thread's end of it.
+pub(crate) struct Summer {
+    jobs: Option<SyncSender<Job>>,
+    spare: Receiver<Vec<u8>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Summer {
+    /// Starts it.
+    pub(crate) fn start(name: &str) -> io::Result<Self> {
+        let (jobs, inbox) = sync_channel(WAITING);
+        let (used, spare) = channel();
+        let thread = thread::Builder::new()
+            .name(format!("sum-{name}"))
+            .spawn(move || run(&inbox, &used))?;
+        Ok(Self {
+            jobs: Some(jobs),
+            spare,
+            thread: Some(thread),
+        })
+    }
+
+    fn give(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            // Who asks for the sum learns that the thread has failed.
+            let _ = jobs.send(job);
+        }
+    }
+
+    /// An empty block, used before if there is one.
+    pub(crate) fn spare(&self) -> Vec<u8> {
+        self.spare.try_recv().unwrap_or_else(|_| block())
+    }
+
+    /// The file's next octets.
+    pub(crate) fn add(&self, octets: Vec<u8>) {
+        self.give(Job::Add(octets));
+    }
+
+    /// The file is cut back to `octets`.
+    pub(crate) fn cut(&self, file: &Arc<File>, octets: u64) {
+        self.give(Job::Cut(Arc::clone(file), octets));
+    }
+
+    /// The file is complete: its sum, when it is known. The next octets are those of another one.
+    pub(crate) fn finish(&self) -> Sum {
+        let (sender, sum) = channel();
+        self.give(Job::Finish(sender));
+        sum
+    }
+}
+
+impl Drop for Summer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // If it has failed, those who asked for a sum have been told.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// An empty block, with place for what is put in behind its end before it is written.
+pub(crate) fn block() -> Vec<u8> {
+    Vec::with_capacity(BLOCK + BLOCK / 2)
+}
+
+fn run(inbox: &Receiver<Job>, used: &Sender<Vec<u8>>) {
+    let mut hash = Ok(Sha256::new());
+    for job in inbox {
+        match job {
+            Job::Add(mut octets) => {
+                if let Ok(hash) = &mut hash {
+                    hash.update(&octets);
+                }
+                octets.clear();
+                // The drain thread may have ended.
+                let _ = used.send(octets);
+            }
+            // What was cut off is in the sum; this is the one case where the file is read again.
+            Job::Cut(file, octets) => hash = hash_of(&file, octets),
+            Job::Finish(sum) => {
+                let hash = std::mem::replace(&mut hash, Ok(Sha256::new()));
+                let _ = sum.send(hash.map(|it| hexadecimal(&it.finalize())));
+            }
+        }
+    }
+}
+
+/// The SHA-256 of the first `octets` of a file.
+fn hash_of(file: &File, octets: u64) -> io::Result<Sha256> {
+    let mut hash = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    let mut at = 0;
+    while at < octets {
+        let want = usize::try_from(octets - at).map_or(BLOCK, |left| left.min(BLOCK));
+        let got = file.read_at(&mut block[..want], at)?;
+        if got == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        hash.update(&block[..got]);
+        at += got as u64;
+    }
+    Ok(hash)
+}
+
+/// Octets as `sha256sum` prints them.
+pub(crate) fn hexadecimal(octets: &[u8]) -> String {
+    use std::fmt::Write as _;
+    octets.iter().fold(String::new(), |mut text, octet| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
+}

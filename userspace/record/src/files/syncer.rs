@@ -1,0 +1,149 @@
+//! The thread that waits for the disk, so that the drain thread need not: fdatasync while a file
+//! grows, so that little is left for its end; the end of finished files; manifests.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use crate::manifest::FileReport;
+use crate::shared::Shared;
+
+use super::folder::Folder;
+use super::sheet::Sheet;
+use super::sum::Sum;
+
+/// What it is asked to do.
+enum Job {
+    Sync(Arc<File>),
+    Close(Arc<File>, Box<FileReport>, Sum),
+    Sheet(Vec<u8>),
+}
+
+/// What has become of it.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Synced(io::Result<()>),
+    /// `summed`: whether its sum is known.
+    Closed {
+        report: Box<FileReport>,
+        summed: io::Result<()>,
+        result: io::Result<()>,
+    },
+    Sheet(io::Result<()>),
+}
+
+/// The drain thread's end of it.
+pub(crate) struct Syncer {
+    jobs: Option<Sender<Job>>,
+    done: Receiver<Done>,
+    thread: Option<JoinHandle<Sheet>>,
+    /// Jobs that are not done.
+    pub(crate) open: usize,
+}
+
+impl Syncer {
+    /// Starts it. It wakes the drain thread whenever something is done.
+    pub(crate) fn start(
+        name: &str,
+        folder: Folder,
+        sheet: Sheet,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let (jobs, inbox) = channel();
+        let (outbox, done) = channel();
+        let thread = thread::Builder::new()
+            .name(format!("sync-{name}"))
+            .spawn(move || run(&inbox, &outbox, &folder, sheet, &shared))?;
+        Ok(Self {
+            jobs: Some(jobs),
+            done,
+            thread: Some(thread),
+            open: 0,
+        })
+    }
+
+    fn give(&mut self, job: Job) {
+        if let Some(jobs) = &self.jobs
+            && jobs.send(job).is_ok()
+        {
+            self.open += 1;
+        }
+    }
+
+    /// Has what is in the file on disk.
+    pub(crate) fn sync(&mut self, file: &Arc<File>) {
+        self.give(Job::Sync(Arc::clone(file)));
+    }
+
+    /// Has a finished file on disk, under its name.
+    pub(crate) fn close(&mut self, file: Arc<File>, report: FileReport, sum: Sum) {
+        self.give(Job::Close(file, Box::new(report), sum));
+    }
+
+    /// Writes the manifest of a recording that runs.
+    pub(crate) fn sheet(&mut self, text: Vec<u8>) {
+        self.give(Job::Sheet(text));
+    }
+
+    /// The next thing that is done, without waiting.
+    pub(crate) fn poll(&mut self) -> Option<Done> {
+        let done = self.done.try_recv().ok()?;
+        self.open -= 1;
+        Some(done)
+    }
+
+    /// The next thing that is done, waited for; `None` once there is nothing to do.
+    pub(crate) fn wait(&mut self) -> Option<Done> {
+        if self.open == 0 {
+            return None;
+        }
+        let done = self.done.recv();
+        self.open -= 1;
+        done.ok()
+    }
+
+    /// Ends it, and gives the manifest's place back.
+    pub(crate) fn end(mut self) -> Option<Sheet> {
+        self.jobs = None;
+        self.thread.take()?.join().ok()
+    }
+}
+
+fn run(
+    inbox: &Receiver<Job>,
+    outbox: &Sender<Done>,
+    folder: &Folder,
+    mut sheet: Sheet,
+    shared: &Shared,
+) -> Sheet {
+    for job in inbox {
+        let done = match job {
+            Job::Sync(file) => Done::Synced(file.sync_data()),
+            Job::Close(file, mut report, sum) => {
+                let result = close(&file, &report, folder);
+                let failed = |_| Err(io::Error::other("the thread that takes it has failed"));
+                let sum = sum.recv().unwrap_or_else(failed);
+                let summed = sum.map(|it| report.sha256 = Some(it));
+                Done::Closed {
+                    report,
+                    summed,
+                    result,
+                }
+            }
+            Job::Sheet(text) => Done::Sheet(sheet.update(&text)),
+        };
+        if outbox.send(done).is_err() {
+            break;
+        }
+        shared.wake();
+    }
+    sheet
+}
+
+fn close(file: &File, report: &FileReport, folder: &Folder) -> io::Result<()> {
+    file.sync_all()?;
+    let unfinished = folder.unfinished(&report.name);
+    folder.rename(&unfinished, &folder.file(&report.name))
+}

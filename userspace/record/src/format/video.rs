@@ -1,0 +1,212 @@
+//! Whole frames, as YUV4MPEG2 or with nothing around them.
+//!
+//! The packets are put together here, in memory of the drain thread. A frame that did not come
+//! whole is left out, and listed.
+
+use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
+use onair_media::datagram::Datagram;
+use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
+use onair_media::video::{Depth, VideoFormat};
+
+use crate::books::Loss;
+use crate::event::Event;
+use crate::files::Files;
+use crate::manifest::{FrameLeftOut, Frames, LISTED};
+
+use super::{Encoder, make_place, planar};
+
+/// What stands before each frame of YUV4MPEG2.
+pub(crate) const FRAME_LINE: &[u8] = b"FRAME\n";
+
+/// The first line of a YUV4MPEG2 file.
+pub(crate) fn stream_line(format: &VideoFormat) -> String {
+    let rate = format.rate();
+    let layout = match format.depth() {
+        Depth::Eight => "C422",
+        Depth::Ten => "C422p10 XYSCSS=422P10",
+    };
+    // Square samples, progressive, levels of BT.709.
+    format!(
+        "YUV4MPEG2 W{} H{} F{}:{} Ip A1:1 {layout} XCOLORRANGE=LIMITED\n",
+        format.width(),
+        format.height(),
+        rate.num(),
+        rate.den()
+    )
+}
+
+/// The encoder.
+pub(crate) struct Video {
+    config: AssemblerConfig,
+    has_lines: bool,
+    /// Of each producer.
+    flows: Vec<Flow>,
+    frames: Frames,
+    begun: u64,
+}
+
+/// One producer's flow.
+struct Flow {
+    assembler: Assembler<usize>,
+    shelf: Shelf,
+    /// Packets in frames that are not finished.
+    under_way: u64,
+}
+
+/// The memory that frames lie in.
+struct Shelf {
+    frame_bytes: usize,
+    slots: Vec<Box<[u8]>>,
+    free: Vec<usize>,
+    finished: Vec<(usize, FrameReport)>,
+}
+
+impl Sink for Shelf {
+    type Slot = usize;
+
+    fn open(&mut self, _: u32) -> Option<usize> {
+        if let Some(slot) = self.free.pop() {
+            return Some(slot);
+        }
+        self.slots
+            .push(vec![0; self.frame_bytes].into_boxed_slice());
+        Some(self.slots.len() - 1)
+    }
+
+    fn write(&mut self, slot: usize, offset: usize, bytes: &[u8]) {
+        self.slots[slot][offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn finish(&mut self, slot: usize, report: &FrameReport) {
+        self.finished.push((slot, *report));
+    }
+}
+
+impl Video {
+    pub(crate) fn new(config: AssemblerConfig, has_lines: bool) -> Self {
+        Self {
+            config,
+            has_lines,
+            flows: Vec::new(),
+            frames: Frames::default(),
+            begun: 0,
+        }
+    }
+
+    fn flow(&mut self, producer: usize) -> &mut Flow {
+        while self.flows.len() <= producer {
+            self.flows.push(Flow {
+                assembler: Assembler::new(self.config),
+                shelf: Shelf {
+                    frame_bytes: self.config.format.frame_bytes(),
+                    slots: Vec::new(),
+                    free: Vec::new(),
+                    finished: Vec::new(),
+                },
+                under_way: 0,
+            });
+        }
+        &mut self.flows[producer]
+    }
+
+    /// Writes the frames of `producer` that are finished.
+    fn shelve(&mut self, producer: usize, files: &mut Files) {
+        let finished = std::mem::take(&mut self.flows[producer].shelf.finished);
+        for (slot, report) in finished {
+            let packets = u64::from(report.packets_received);
+            self.flows[producer].under_way -= packets;
+            if report.complete {
+                self.write(producer, slot, &report, files);
+            } else {
+                self.leave_out(&report);
+                files.account(producer).lose(Loss::IncompleteFrame, packets);
+            }
+            self.begun += 1;
+            self.flows[producer].shelf.free.push(slot);
+        }
+    }
+
+    fn write(&mut self, producer: usize, slot: usize, report: &FrameReport, files: &mut Files) {
+        let format = self.config.format;
+        let octets = FRAME_LINE.len() + planar::frame_bytes(&format);
+        make_place(self, files, octets, report.first_packet_ns);
+        let out = files.out();
+        if self.has_lines {
+            out.extend_from_slice(FRAME_LINE);
+        }
+        planar::write(&format, &self.flows[producer].shelf.slots[slot], out);
+        self.frames.written += 1;
+        let packets = u64::from(report.packets_received);
+        let bytes = format.frame_bytes() as u64;
+        files.mark_frame(producer, packets, bytes, report.first_packet_ns);
+    }
+
+    fn leave_out(&mut self, report: &FrameReport) {
+        self.frames.incomplete += 1;
+        if self.frames.left_out.len() < LISTED {
+            self.frames.left_out.push(FrameLeftOut {
+                index: self.begun,
+                rtp_timestamp: report.rtp_timestamp,
+                bytes_missing: report.bytes_missing as u64,
+                packets: report.packets_received.into(),
+            });
+        }
+    }
+}
+
+/// The RTP packet in an Ethernet frame; `None` if there is none, or not all of it.
+fn rtp<'a>(event: &Event<'a>) -> Option<&'a [u8]> {
+    let (ethernet, packet) = EthernetHeader::parse(event.bytes).ok()?;
+    if ethernet.ethertype != ETHERTYPE_IPV4 {
+        return None;
+    }
+    Some(Datagram::parse(packet).ok()?.payload)
+}
+
+impl Encoder for Video {
+    fn begin_file(&mut self, files: &mut Files) {
+        if self.has_lines {
+            let line = stream_line(&self.config.format);
+            files.out().extend_from_slice(line.as_bytes());
+            files.mark_own();
+        }
+    }
+
+    fn event(&mut self, producer: usize, event: &Event<'_>, files: &mut Files) {
+        let Some(packet) = rtp(event) else {
+            files.account(producer).lose(Loss::NoFrame, 1);
+            return;
+        };
+        let flow = self.flow(producer);
+        let before = flow.assembler.stats().accepted;
+        flow.assembler.push(packet, event.at_ns, &mut flow.shelf);
+        let used = flow.assembler.stats().accepted - before;
+        flow.under_way += used;
+        if used == 0 {
+            files.account(producer).lose(Loss::NoFrame, 1);
+        }
+        if !flow.shelf.finished.is_empty() {
+            self.shelve(producer, files);
+        }
+    }
+
+    fn tick(&mut self, _: &mut Files) {}
+
+    fn close(&mut self, files: &mut Files) {
+        for producer in 0..self.flows.len() {
+            let flow = &mut self.flows[producer];
+            flow.assembler.close(&mut flow.shelf);
+            self.shelve(producer, files);
+        }
+    }
+
+    fn end_file(&mut self, _: &mut Files) {}
+
+    fn under_way(&self, producer: usize) -> u64 {
+        self.flows.get(producer).map_or(0, |flow| flow.under_way)
+    }
+
+    fn frames(&self) -> Option<&Frames> {
+        Some(&self.frames)
+    }
+}

@@ -1,0 +1,85 @@
+//! Where events are missing.
+
+use std::sync::Arc;
+
+use crate::books::Account;
+use crate::event::{Event, Missed};
+use crate::manifest::{Gap, LISTED, Time};
+
+/// The gaps of all producers.
+#[derive(Debug, Default)]
+pub(crate) struct Gaps {
+    listed: Vec<Listed>,
+    more: u64,
+    /// Of each producer: time of its last event, and all that was missing before it.
+    last: Vec<(Option<u64>, Missed)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    producer: usize,
+    after: Option<u64>,
+    before: Option<u64>,
+    missed: Missed,
+}
+
+impl Gaps {
+    /// An event comes out of a ring.
+    #[inline]
+    pub(crate) fn event(&mut self, producer: usize, event: &Event<'_>) {
+        if self.last.len() <= producer {
+            self.last.resize(producer + 1, (None, Missed::default()));
+        }
+        if event.missed.total() > 0 {
+            self.gap(producer, Some(event.at_ns), event.missed);
+        }
+        self.last[producer].0 = Some(event.at_ns);
+    }
+
+    fn gap(&mut self, producer: usize, before: Option<u64>, missed: Missed) {
+        let (after, sum) = &mut self.last[producer];
+        sum.ring_full += missed.ring_full;
+        sum.disk_full += missed.disk_full;
+        sum.disk_fault += missed.disk_fault;
+        if self.listed.len() == LISTED {
+            self.more += 1;
+            return;
+        }
+        self.listed.push(Listed {
+            producer,
+            after: *after,
+            before,
+            missed,
+        });
+    }
+
+    /// No more events come: what is missing after the last one is a gap, too.
+    pub(crate) fn end(&mut self, accounts: &[Arc<Account>]) {
+        self.last.resize(accounts.len(), (None, Missed::default()));
+        for (producer, account) in accounts.iter().enumerate() {
+            let all = account.dropped();
+            let told = self.last[producer].1;
+            let missed = Missed {
+                ring_full: all.ring_full - told.ring_full,
+                disk_full: all.disk_full - told.disk_full,
+                disk_fault: all.disk_fault - told.disk_fault,
+            };
+            if missed.total() > 0 {
+                self.gap(producer, None, missed);
+            }
+        }
+    }
+
+    /// Those that are listed, and how many more there are.
+    pub(crate) fn list(&self, accounts: &[Arc<Account>]) -> (Vec<Gap>, u64) {
+        let gaps = self.listed.iter().map(|gap| Gap {
+            producer: accounts[gap.producer].name.clone(),
+            after: gap.after.map(Time::from_unix_ns),
+            before: gap.before.map(Time::from_unix_ns),
+            ring_full: gap.missed.ring_full,
+            disk_full: gap.missed.disk_full,
+            disk_fault: gap.missed.disk_fault,
+        });
+        (gaps.collect(), self.more)
+    }
+}

@@ -1,0 +1,131 @@
+//! The manifest of a recording that was cut off, read with care and locked.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::io::Errno;
+
+use crate::files::{Sheet, UNFINISHED};
+use crate::manifest::{MANIFEST_VERSION, Manifest, Stage};
+use crate::spec::RecordName;
+
+/// A manifest is never larger.
+const MOST_OCTETS: u64 = 16 << 20;
+
+/// The manifest of a recording that was cut off. As long as this is there, nobody else repairs it.
+pub(super) struct Claim {
+    pub(super) manifest: Manifest,
+    pub(super) lock: File,
+}
+
+/// What a manifest of a running recording turned out to be.
+pub(super) enum Claimed {
+    Cut(Box<Claim>),
+    /// It never had a word: removed.
+    Empty(String),
+    /// It was completed, and only this was left: removed.
+    Complete,
+}
+
+/// Why it is left alone.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotOurs {
+    #[error("another process writes it")]
+    InUse,
+    #[error("it is no regular file")]
+    Kind,
+    #[error("it has {0} octets, more than any manifest")]
+    Size(u64),
+    #[error("it holds something else: {0}")]
+    Form(#[from] serde_json::Error),
+    #[error("its version is {0}, and {MANIFEST_VERSION} is known here")]
+    Version(u32),
+    #[error("it speaks of a recording called {0}")]
+    Name(RecordName),
+    #[error("it says that the recording has ended")]
+    Ended,
+    #[error("there is a {0} already, and it is another recording's")]
+    Taken(String),
+    #[error("{0}")]
+    Read(#[from] io::Error),
+}
+
+impl From<Errno> for NotOurs {
+    fn from(error: Errno) -> Self {
+        Self::Read(error.into())
+    }
+}
+
+impl Claim {
+    pub(super) fn take(folder: &Path, stem: &RecordName) -> Result<Claimed, NotOurs> {
+        let complete = Sheet::name_of(stem.as_str());
+        let path = folder.join(format!("{complete}.{UNFINISHED}"));
+        let mut file = open_regular(&path)?;
+        match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => return Err(NotOurs::InUse),
+            result => result?,
+        }
+        // Its writer may have put another one into its place before it was locked here.
+        let (own, there) = (file.metadata()?, path.symlink_metadata()?);
+        if (own.dev(), own.ino()) != (there.dev(), there.ino()) {
+            return Err(NotOurs::InUse);
+        }
+        if own.len() == 0 {
+            std::fs::remove_file(&path)?;
+            return Ok(Claimed::Empty(stem.to_string()));
+        }
+        let manifest = parse(&mut file)?;
+        // Named by somebody else, it would lead to another's files.
+        if manifest.name != *stem {
+            return Err(NotOurs::Name(manifest.name));
+        }
+        if manifest.stage != Stage::Recording {
+            return Err(NotOurs::Ended);
+        }
+        let finished = folder.join(&complete);
+        if finished.symlink_metadata().is_ok() {
+            let other = parse(&mut open_regular(&finished)?)?;
+            if (&other.id, other.started_at) != (&manifest.id, manifest.started_at) {
+                return Err(NotOurs::Taken(complete));
+            }
+            std::fs::remove_file(&path)?;
+            return Ok(Claimed::Complete);
+        }
+        let lock = file;
+        Ok(Claimed::Cut(Box::new(Self { manifest, lock })))
+    }
+}
+
+fn parse(file: &mut File) -> Result<Manifest, NotOurs> {
+    let octets = file.metadata()?.len();
+    if octets > MOST_OCTETS {
+        return Err(NotOurs::Size(octets));
+    }
+    let mut text = Vec::new();
+    file.take(MOST_OCTETS).read_to_end(&mut text)?;
+    let version: serde_json::Value = serde_json::from_slice(&text)?;
+    match version.get("version").and_then(serde_json::Value::as_u64) {
+        Some(number) if number != u64::from(MANIFEST_VERSION) => {
+            Err(NotOurs::Version(u32::try_from(number).unwrap_or(u32::MAX)))
+        }
+        _ => Ok(serde_json::from_value(version)?),
+    }
+}
+
+/// Opens what may be anything: no link is followed, nothing blocks.
+pub(super) fn open_regular(path: &Path) -> Result<File, NotOurs> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match open(path, flags, Mode::empty()) {
+        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(NotOurs::Kind),
+        file => File::from(file?),
+    };
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(NotOurs::Kind);
+    }
+    Ok(file)
+}

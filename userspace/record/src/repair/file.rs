@@ -1,0 +1,271 @@
+//! One file of a recording that was cut off.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsFd as _;
+
+use rustix::fs::{FlockOperation, flock};
+use sha2::{Digest as _, Sha256};
+
+use crate::files::sum::hexadecimal;
+use crate::files::{Folder, UNFINISHED};
+use crate::manifest::{FileReport, Manifest, RepairedFile, Time};
+use crate::spec::{FormatKind, RecordName};
+
+use super::claim::open_regular;
+use super::{frames, packets};
+
+/// What a look through a file came to.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// Octets that are whole, and their sum.
+    pub(super) kept: u64,
+    pub(super) hash: Sha256,
+    /// Events by interface name; of packets only.
+    pub(super) events: Vec<(String, u64)>,
+    pub(super) frames: Option<u64>,
+    pub(super) first_at: Option<u64>,
+    pub(super) last_at: Option<u64>,
+    /// What makes it open.
+    pub(super) addition: Vec<u8>,
+}
+
+impl Contents {
+    pub(super) fn total(&self) -> u64 {
+        self.events.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Takes what is whole.
+    pub(super) fn keep(&mut self, octets: &[u8]) {
+        self.hash.update(octets);
+        self.kept += octets.len() as u64;
+    }
+}
+
+/// A file that was found.
+pub(super) struct Found {
+    pub(super) name: String,
+    is_open: bool,
+    /// As the manifest knew it, if it did.
+    pub(super) known: Option<FileReport>,
+    file: File,
+    pub(super) contents: Contents,
+    pub(super) cut: u64,
+    /// It was complete, and is as it was.
+    pub(super) is_untouched: bool,
+}
+
+/// The files of `manifest` among `names`: number, name, and whether it is unfinished.
+pub(super) fn of_recording(manifest: &Manifest, names: &[String]) -> Vec<(u32, String, bool)> {
+    let stem = manifest.name.as_str();
+    let kind = manifest.format.extension();
+    let mut files: Vec<_> = names
+        .iter()
+        .filter_map(|name| {
+            let (own, number, is_open) = parse(name)?;
+            let complete = name.strip_suffix(&format!(".{UNFINISHED}"));
+            let complete = complete.unwrap_or(name);
+            let is_kind = complete.rsplit('.').next() == Some(kind);
+            (own == stem && is_kind).then(|| (number, complete.to_owned(), is_open))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+/// The recording's name, the part's number, and whether it is unfinished, of a file's name.
+pub(super) fn parse(name: &str) -> Option<(String, u32, bool)> {
+    let (name, is_open) = match name.strip_suffix(&format!(".{UNFINISHED}")) {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let (stem, extension) = name.rsplit_once('.')?;
+    let kinds = [FormatKind::Pcapng, FormatKind::Y4m, FormatKind::Raw];
+    if !kinds.iter().any(|kind| kind.extension() == extension) {
+        return None;
+    }
+    let numbered = stem.rsplit_once('.').and_then(|(stem, digits)| {
+        let is_number = digits.len() >= 4 && digits.bytes().all(|it| it.is_ascii_digit());
+        let number = digits
+            .parse()
+            .ok()
+            .filter(|number| *number > 0 && is_number)?;
+        Some((stem, number))
+    });
+    let (stem, number) = numbered.unwrap_or((stem, 1));
+    stem.parse::<RecordName>().ok()?;
+    Some((stem.to_owned(), number, is_open))
+}
+
+impl Found {
+    /// Looks through it; nothing is changed. `plan` is what an earlier repair wrote down.
+    pub(super) fn look(
+        folder: &Folder,
+        manifest: &Manifest,
+        (name, is_open): (&str, bool),
+        plan: Option<&RepairedFile>,
+        at: Time,
+    ) -> io::Result<Self> {
+        let path = match is_open {
+            true => folder.unfinished(name),
+            false => folder.file(name),
+        };
+        let about = |reason: &dyn std::fmt::Display| {
+            io::Error::other(format!("{}: {reason}", path.display()))
+        };
+        let file = open_regular(&path).map_err(|reason| about(&reason))?;
+        flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| about(&"another process writes it"))?;
+        let known = manifest.files.iter().find(|it| {
+            it.name == name || it.name.strip_suffix(&format!(".{UNFINISHED}")) == Some(name)
+        });
+        let len = file.metadata()?.len();
+        if !is_open
+            && plan.is_none()
+            && let Some(known) = known.filter(|it| it.sha256.is_some() && it.bytes == len)
+        {
+            return Ok(Self::complete(manifest, known, file));
+        }
+        // What an earlier repair added is not part of what was recorded.
+        let recorded = match plan {
+            Some(plan) => len.min(plan.kept_bytes),
+            None => len,
+        };
+        let reader = BufReader::with_capacity(1 << 20, (&file).take(recorded));
+        let says = |found: u64, cut: u64| {
+            format!(
+                "onair: cut off while it was recorded, repaired at {at}: {found} found, {cut} octets of something unfinished cut off"
+            )
+        };
+        let planned_cut = plan.map_or(0, |plan| plan.cut_bytes);
+        let read = match manifest.format {
+            FormatKind::Pcapng => packets::read(reader, manifest, at, |found, kept| {
+                says(found, planned_cut + (recorded - kept))
+            }),
+            FormatKind::Y4m | FormatKind::Raw => frames::read(reader, manifest),
+        };
+        let contents = read.map_err(|error| about(&error))?;
+        let cut = planned_cut + (recorded - contents.kept);
+        let is_untouched = !is_open && plan.is_none();
+        Ok(Self {
+            name: name.to_owned(),
+            is_open,
+            known: known.cloned(),
+            file,
+            contents,
+            cut,
+            is_untouched,
+        })
+    }
+
+    /// One that was complete before, and known: it is not read again.
+    fn complete(manifest: &Manifest, known: &FileReport, file: File) -> Self {
+        let names = manifest.producers.iter().map(|it| it.name.clone());
+        let contents = Contents {
+            kept: known.bytes,
+            events: names.zip(known.by_producer.iter().copied()).collect(),
+            frames: known.frames,
+            ..Contents::default()
+        };
+        Self {
+            name: known.name.clone(),
+            is_open: false,
+            known: Some(known.clone()),
+            file,
+            contents,
+            cut: 0,
+            is_untouched: true,
+        }
+    }
+
+    /// What is wrong with one that was complete, and is left as it is.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let is_damaged = self.is_untouched && self.cut > 0;
+        is_damaged.then(|| {
+            format!(
+                "{} was complete, and of it only the first {} octets are whole now: it was left as it is",
+                self.name, self.contents.kept
+            )
+        })
+    }
+
+    /// What is to be done with it; `None` for one that is complete.
+    pub(super) fn plan(&self) -> Option<RepairedFile> {
+        if self.is_untouched {
+            return None;
+        }
+        Some(RepairedFile {
+            name: self.name.clone(),
+            kept_bytes: self.contents.kept,
+            cut_bytes: self.cut,
+            added_bytes: self.contents.addition.len() as u64,
+            events: self
+                .contents
+                .frames
+                .unwrap_or_else(|| self.contents.total()),
+        })
+    }
+
+    /// Does it. Cut off in here, it does the same again at the next start.
+    pub(super) fn mend(&mut self, folder: &Folder) -> io::Result<()> {
+        if self.is_untouched {
+            return Ok(());
+        }
+        self.file.set_len(self.contents.kept)?;
+        self.file.seek(SeekFrom::End(0))?;
+        self.file.write_all(&self.contents.addition)?;
+        self.file.sync_all()?;
+        self.contents.hash.update(&self.contents.addition);
+        if self.is_open {
+            let unfinished = folder.unfinished(&self.name);
+            folder.rename(&unfinished, &folder.file(&self.name))?;
+        }
+        Ok(())
+    }
+
+    /// As the manifest tells of it.
+    pub(super) fn report(&self) -> FileReport {
+        let contents = &self.contents;
+        if let Some(known) = &self.known
+            && self.is_untouched
+            && known.sha256.is_some()
+        {
+            // Whoever checks its sum learns whether it is still the same.
+            return known.clone();
+        }
+        let added = match self.is_untouched {
+            true => 0,
+            false => contents.addition.len() as u64,
+        };
+        let known = self.known.as_ref();
+        let events = match contents.frames {
+            // How many packets a frame had does not stand in the file.
+            Some(frames) => known
+                .filter(|it| it.frames.is_some_and(|known| known <= frames))
+                .map_or(0, |it| it.events),
+            None => contents.total(),
+        };
+        let time =
+            |found: Option<u64>, known: Option<Time>| found.map(Time::from_unix_ns).or(known);
+        FileReport {
+            name: self.name.clone(),
+            bytes: contents.kept + added + if self.is_untouched { self.cut } else { 0 },
+            events,
+            by_producer: Vec::new(),
+            frames: contents.frames,
+            sha256: (!self.is_untouched || self.cut == 0)
+                .then(|| hexadecimal(&contents.hash.clone().finalize())),
+            first_at: time(contents.first_at, known.and_then(|it| it.first_at)),
+            last_at: time(contents.last_at, known.and_then(|it| it.last_at)),
+        }
+    }
+}
+
+/// Reads so many octets, or tells that there are not so many.
+pub(super) fn fill(reader: &mut impl Read, to: &mut [u8]) -> io::Result<bool> {
+    match reader.read_exact(to) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,100 @@
+//! What the manifest of a repaired recording says: what is known, and what is not.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::books::{Counts, ProducerCounts};
+use crate::manifest::{Cause, Manifest, Repair, RepairedFile, Stage, Time};
+use crate::spec::FormatKind;
+
+use super::file::Found;
+
+pub(super) fn write(
+    manifest: &mut Manifest,
+    found: &[Found],
+    files: Vec<RepairedFile>,
+    at: Time,
+    last_known: Time,
+) {
+    let known = manifest.totals;
+    for file in &manifest.files {
+        let is_there = found.iter().any(|it| {
+            it.known
+                .as_ref()
+                .is_some_and(|known| known.name == file.name)
+        });
+        if !is_there {
+            let text = format!(
+                "{} was not there when the recording was repaired",
+                file.name
+            );
+            manifest.problems.push(text);
+        }
+    }
+    let troubles = found.iter().filter_map(Found::trouble);
+    manifest.problems.extend(troubles);
+    manifest.files = found.iter().map(Found::report).collect();
+    settle(manifest, found);
+    manifest.stage = Stage::Repaired;
+    manifest.cause = Some(Cause::Killed);
+    manifest.as_of = at;
+    let cut: u64 = files.iter().map(|it| it.cut_bytes).sum();
+    let events: u64 = manifest.files.iter().map(|it| it.events).sum();
+    let frames: Option<u64> = manifest.files.iter().map(|it| it.frames).sum();
+    let mut says = match frames {
+        Some(frames) if manifest.format != FormatKind::Pcapng => {
+            format!("{frames} whole frames are in the files")
+        }
+        _ => format!("{events} events are in the files"),
+    };
+    // Writing to a String does not fail.
+    let _ = write!(
+        says,
+        ", {cut} octets of something unfinished were cut off. The last known counts are of \
+         {last_known}: at least {} arrived, {} accepted, {} dropped. What came after that, and how \
+         much of it was lost, is not known.",
+        known.arrived,
+        known.accepted,
+        known.dropped.total()
+    );
+    manifest.repair = Some(Repair { at, files, says });
+}
+
+/// The books: what arrived as last known, what is written as found, and the difference is lost.
+fn settle(manifest: &mut Manifest, found: &[Found]) {
+    if manifest.format == FormatKind::Pcapng {
+        let mut written: BTreeMap<&str, u64> = BTreeMap::new();
+        for (name, count) in found.iter().flat_map(|it| &it.contents.events) {
+            *written.entry(name).or_default() += count;
+        }
+        let named: Vec<_> = manifest
+            .producers
+            .iter()
+            .map(|it| it.name.clone())
+            .collect();
+        for (name, _) in written
+            .iter()
+            .filter(|(name, _)| !named.iter().any(|it| it == *name))
+        {
+            manifest.producers.push(ProducerCounts {
+                name: (*name).to_owned(),
+                counts: Counts::default(),
+            });
+        }
+        for producer in &mut manifest.producers {
+            // Producers of one name share what is found under it: the first has it.
+            let found = written.remove(producer.name.as_str()).unwrap_or_default();
+            producer.counts.written = found;
+        }
+    }
+    manifest.totals = Counts::default();
+    for producer in &mut manifest.producers {
+        let counts = &mut producer.counts;
+        let settled = counts.written + counts.lost.total();
+        counts.accepted = counts.accepted.max(settled);
+        counts.arrived = counts.accepted + counts.dropped.total();
+        counts.lost.killed += counts.accepted - settled;
+        counts.pending = 0;
+        manifest.totals.add(counts);
+    }
+}

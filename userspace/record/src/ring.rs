@@ -1,0 +1,264 @@
+//! The way from a producer to the drain thread: a ring of bytes with one writer and one reader.
+//!
+//! An event lies in it as a head of 16 octets (time, length on the wire, captured length), 24 more
+//! if events are missing before it, and what was captured.
+
+use rtrb::{Consumer, RingBuffer};
+
+use crate::event::{Event, Missed};
+
+const HEAD: usize = 16;
+const HEAD_WITH_GAP: usize = HEAD + 24;
+/// In the word of the captured length: something is missing before the event.
+const GAP: u32 = 1 << 31;
+
+/// The writer's end.
+#[derive(Debug)]
+pub(crate) struct RingWriter {
+    ring: rtrb::Producer<u8>,
+}
+
+/// The reader's end.
+#[derive(Debug)]
+pub(crate) struct RingReader {
+    ring: Consumer<u8>,
+    capacity: usize,
+    /// An event that lies across the ring's end is put together here.
+    joined: Vec<u8>,
+}
+
+/// A ring of `octets`. Its memory is touched here, so that the writer causes no page fault.
+pub(crate) fn ring(octets: usize) -> (RingWriter, RingReader) {
+    let (mut writer, mut reader) = RingBuffer::new(octets);
+    if let Ok(chunk) = writer.write_chunk(octets) {
+        chunk.commit_all();
+    }
+    if let Ok(chunk) = reader.read_chunk(octets) {
+        chunk.commit_all();
+    }
+    let writer = RingWriter { ring: writer };
+    let reader = RingReader {
+        ring: reader,
+        capacity: octets,
+        joined: Vec::new(),
+    };
+    (writer, reader)
+}
+
+impl RingWriter {
+    /// Puts in an event whose captured octets are `first` and `second`; `false` if there is no place.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        at_ns: u64,
+        wire_len: u32,
+        missed: &Missed,
+        (first, second): (&[u8], &[u8]),
+    ) -> bool {
+        let captured = first.len() + second.len();
+        let Ok(mut word) = u32::try_from(captured) else {
+            return false;
+        };
+        let mut head = [0; HEAD_WITH_GAP];
+        let mut head_len = HEAD;
+        if missed.total() > 0 {
+            word |= GAP;
+            head_len = HEAD_WITH_GAP;
+            head[16..24].copy_from_slice(&missed.ring_full.to_le_bytes());
+            head[24..32].copy_from_slice(&missed.disk_full.to_le_bytes());
+            head[32..40].copy_from_slice(&missed.disk_fault.to_le_bytes());
+        }
+        head[0..8].copy_from_slice(&at_ns.to_le_bytes());
+        head[8..12].copy_from_slice(&wire_len.to_le_bytes());
+        head[12..16].copy_from_slice(&word.to_le_bytes());
+        let octets = head_len + captured;
+        // The reader's position is looked at only when what is known of it is not enough.
+        if self.ring.cached_slots() < octets && self.ring.slots() < octets {
+            return false;
+        }
+        // The reader takes no event before all of it is there. There is place, so nothing fails.
+        let _ = self.ring.push_entire_slice(&head[..head_len]);
+        let _ = self.ring.push_entire_slice(first);
+        let _ = self.ring.push_entire_slice(second);
+        true
+    }
+}
+
+impl RingReader {
+    /// Octets that wait to be read.
+    pub(crate) fn waiting(&self) -> usize {
+        self.ring.slots()
+    }
+
+    /// All octets that it holds.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether its writer is gone.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.ring.is_abandoned()
+    }
+
+    /// Gives whole events of at most `octets`, oldest first, until `take` says `false`: that event
+    /// was the last one it took. Answers how many octets were read.
+    pub(crate) fn read(
+        &mut self,
+        octets: usize,
+        mut take: impl FnMut(&Event<'_>) -> bool,
+    ) -> usize {
+        let waiting = self.ring.slots().min(octets);
+        let Ok(chunk) = self.ring.read_chunk(waiting) else {
+            return 0;
+        };
+        let (first, second) = chunk.as_slices();
+        let mut stretch = Stretch {
+            first,
+            second,
+            joined: &mut self.joined,
+        };
+        let mut at = 0;
+        while let Some((event, octets)) = stretch.event(at) {
+            at += octets;
+            if !take(&event) {
+                break;
+            }
+        }
+        chunk.commit(at);
+        at
+    }
+}
+
+/// What is read of the ring, in its two halves.
+struct Stretch<'a> {
+    first: &'a [u8],
+    second: &'a [u8],
+    joined: &'a mut Vec<u8>,
+}
+
+impl Stretch<'_> {
+    /// The whole event at `at` and its octets in the ring.
+    fn event(&mut self, at: usize) -> Option<(Event<'_>, usize)> {
+        let all = self.first.len() + self.second.len();
+        if all - at < HEAD {
+            return None;
+        }
+        let mut head = [0; HEAD_WITH_GAP];
+        self.copy(at, &mut head[..HEAD]);
+        let word = u32_at(&head, 12);
+        let captured = usize::try_from(word & !GAP).unwrap_or(usize::MAX);
+        let head_len = if word & GAP == 0 { HEAD } else { HEAD_WITH_GAP };
+        let octets = head_len.saturating_add(captured);
+        if all - at < octets {
+            return None;
+        }
+        let mut missed = Missed::default();
+        if head_len == HEAD_WITH_GAP {
+            self.copy(at + HEAD, &mut head[HEAD..]);
+            missed = Missed {
+                ring_full: u64_at(&head, 16),
+                disk_full: u64_at(&head, 24),
+                disk_fault: u64_at(&head, 32),
+            };
+        }
+        let event = Event {
+            at_ns: u64_at(&head, 0),
+            wire_len: u32_at(&head, 8),
+            missed,
+            bytes: self.slice(at + head_len, captured),
+        };
+        Some((event, octets))
+    }
+
+    fn copy(&self, at: usize, to: &mut [u8]) {
+        let len = to.len();
+        let middle = self.first.len();
+        if at + len <= middle {
+            to.copy_from_slice(&self.first[at..at + len]);
+        } else if at >= middle {
+            to.copy_from_slice(&self.second[at - middle..at - middle + len]);
+        } else {
+            let (left, right) = to.split_at_mut(middle - at);
+            left.copy_from_slice(&self.first[at..]);
+            right.copy_from_slice(&self.second[..right.len()]);
+        }
+    }
+
+    fn slice(&mut self, at: usize, len: usize) -> &[u8] {
+        let middle = self.first.len();
+        if at + len <= middle {
+            &self.first[at..at + len]
+        } else if at >= middle {
+            &self.second[at - middle..at - middle + len]
+        } else {
+            self.joined.clear();
+            self.joined.extend_from_slice(&self.first[at..]);
+            self.joined
+                .extend_from_slice(&self.second[..len - (middle - at)]);
+            self.joined
+        }
+    }
+}
+
+fn u32_at(bytes: &[u8; HEAD_WITH_GAP], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn u64_at(bytes: &[u8; HEAD_WITH_GAP], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ring__any_events_of_any_length__then_out_as_they_went_in_until_it_is_full(
+            capacity in 64usize..400,
+            script in prop::collection::vec((any::<bool>(), 0usize..120, 0usize..40, any::<bool>()), 1..200),
+        ) {
+            let (mut writer, mut reader) = ring(capacity);
+            let mut expected = std::collections::VecDeque::new();
+            let mut used = 0usize;
+            for (number, (write, first, second, gap)) in script.into_iter().enumerate() {
+                let number = number as u64;
+                if write {
+                    let missed = Missed { ring_full: u64::from(gap) * number, disk_full: 0, disk_fault: u64::from(gap) };
+                    let bytes: Vec<u8> = (0..first + second).map(|at| (at as u64 ^ number).to_le_bytes()[0]).collect();
+                    let octets = bytes.len() + if gap { HEAD_WITH_GAP } else { HEAD };
+                    let pushed = writer.push(number, 7, &missed, bytes.split_at(first));
+                    prop_assert_eq!(pushed, used + octets <= capacity);
+                    if pushed {
+                        used += octets;
+                        expected.push_back((number, missed, bytes, octets));
+                    }
+                } else {
+                    let mut left = second % 4;
+                    let read = reader.read(usize::MAX, |event| {
+                        let (number, missed, bytes, octets) = expected.pop_front().unwrap();
+                        used -= octets;
+                        assert_eq!(*event, Event { at_ns: number, wire_len: 7, missed, bytes: &bytes });
+                        left = left.saturating_sub(1);
+                        left > 0
+                    });
+                    prop_assert_eq!(read == 0, read == 0 && used == 0);
+                }
+                prop_assert_eq!(reader.waiting(), used);
+            }
+        }
+    }
+
+    #[test]
+    fn ring__event_that_is_there_in_part__then_not_given() {
+        let (mut writer, mut reader) = ring(100);
+        let _ = writer.ring.push_entire_slice(&[1; 12]);
+        assert_eq!(reader.read(usize::MAX, |_| true), 0);
+        let _ = writer.ring.push_entire_slice(&3u32.to_le_bytes());
+        let _ = writer.ring.push_entire_slice(&[9; 2]);
+        assert_eq!(reader.read(usize::MAX, |_| true), 0);
+        let _ = writer.ring.push_entire_slice(&[9]);
+        assert_eq!(reader.read(usize::MAX, |event| event.bytes == [9; 3]), 19);
+    }
+}

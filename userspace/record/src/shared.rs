@@ -1,0 +1,164 @@
+//! What the drain thread and everybody else share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use crate::books::Account;
+use crate::gate::Gate;
+use crate::manifest::{Cause, FileReport, Manifest};
+use crate::recording::Flushed;
+use crate::ring::RingReader;
+
+/// How it stands, as the drain thread says it.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) flushed: u64,
+    pub(crate) last_flush: Option<Flushed>,
+    pub(crate) fault: Option<String>,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) files: Vec<FileReport>,
+    pub(crate) problems: Vec<String>,
+    pub(crate) ended: Option<Result<Manifest, String>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) gate: Arc<Gate>,
+    /// Number of the last flush that was asked for.
+    flush_wanted: AtomicU64,
+    ending: AtomicBool,
+    joining: Mutex<Vec<(Arc<Account>, RingReader)>>,
+    pub(crate) accounts: Mutex<Vec<Arc<Account>>>,
+    pub(crate) progress: Mutex<Progress>,
+    pub(crate) changed: Condvar,
+    drain: OnceLock<Thread>,
+    /// Octets of all files.
+    pub(crate) bytes: AtomicU64,
+    /// When the drain thread went into something that may take long, in ms since `epoch`, plus 1;
+    /// 0 while it is in nothing.
+    busy: AtomicU64,
+    epoch: Instant,
+}
+
+/// No code panics with one of these locked.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self {
+            gate: Arc::new(Gate::new()),
+            flush_wanted: AtomicU64::new(0),
+            ending: AtomicBool::new(false),
+            joining: Mutex::default(),
+            accounts: Mutex::default(),
+            progress: Mutex::default(),
+            changed: Condvar::new(),
+            drain: OnceLock::new(),
+            bytes: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
+            epoch: Instant::now(),
+        }
+    }
+
+    pub(crate) fn is_drained_by(&self, thread: Thread) {
+        // It is set once, where the thread is started.
+        let _ = self.drain.set(thread);
+    }
+
+    /// Wakes the drain thread.
+    pub(crate) fn wake(&self) {
+        if let Some(drain) = self.drain.get() {
+            drain.unpark();
+        }
+    }
+
+    /// Enters a producer.
+    pub(crate) fn join(&self, account: Arc<Account>, ring: RingReader) {
+        lock(&self.accounts).push(Arc::clone(&account));
+        lock(&self.joining).push((account, ring));
+        self.wake();
+    }
+
+    pub(crate) fn joined(&self) -> Vec<(Arc<Account>, RingReader)> {
+        std::mem::take(&mut lock(&self.joining))
+    }
+
+    pub(crate) fn accounts(&self) -> Vec<Arc<Account>> {
+        lock(&self.accounts).clone()
+    }
+
+    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
+        lock(&self.progress)
+    }
+
+    /// Asks for a flush and wakes the drain thread.
+    pub(crate) fn request_flush(&self) -> u64 {
+        // SYNC: record-flush. Release: what was accepted before is flushed.
+        let number = self.flush_wanted.fetch_add(1, Ordering::Release) + 1;
+        self.wake();
+        number
+    }
+
+    pub(crate) fn flush_wanted(&self) -> u64 {
+        // SYNC: record-flush.
+        self.flush_wanted.load(Ordering::Acquire)
+    }
+
+    /// Ends the recording: nothing more is accepted, and the drain thread finishes. The first cause
+    /// counts; `false` if there was one already.
+    pub(crate) fn begin_end(&self, cause: Cause) -> bool {
+        let mut progress = self.progress();
+        let is_first = progress.cause.is_none();
+        progress.cause.get_or_insert(cause);
+        drop(progress);
+        self.gate.close();
+        // SYNC: record-ending. Release: the cause is there, and the door is closed.
+        self.ending.store(true, Ordering::Release);
+        self.wake();
+        is_first
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        // SYNC: record-ending.
+        self.ending.load(Ordering::Acquire)
+    }
+
+    /// Waits until `done`, at most until `deadline`.
+    pub(crate) fn wait(
+        &self,
+        deadline: Instant,
+        done: impl Fn(&Progress) -> bool,
+    ) -> MutexGuard<'_, Progress> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = self
+            .changed
+            .wait_timeout_while(self.progress(), left, |it| !done(it));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Runs what may take long, so that others can say how long it does.
+    pub(crate) fn busy<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.busy.store(self.now_ms() + 1, Ordering::Relaxed);
+        let result = work();
+        self.busy.store(0, Ordering::Relaxed);
+        result
+    }
+
+    /// How long the drain thread has been waiting for the disk.
+    pub(crate) fn busy_for(&self) -> Option<Duration> {
+        match self.busy.load(Ordering::Relaxed) {
+            0 => None,
+            since => Some(Duration::from_millis(
+                self.now_ms().saturating_sub(since - 1),
+            )),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! What is asked for: a recording, before it is one.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use onair_media::assembly::AssemblerConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::error::RecordError;
+use crate::event::MAX_SNAP_LENGTH;
+
+/// Longest name of a recording, in octets.
+pub const MAX_NAME: usize = 100;
+
+/// Smallest ring of a producer, in octets.
+pub const MIN_RING: usize = 64 * 1024;
+
+/// Largest ring of a producer, in octets.
+pub const MAX_RING: usize = 4 << 30;
+
+/// Smallest part that a recording may be split into, in octets.
+pub const MIN_SPLIT: u64 = 64 * 1024;
+
+/// The name of a recording, from which its files are named. It cannot leave the folder.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RecordName(String);
+
+/// Why a text is no name of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "give 1 to {MAX_NAME} letters, digits, dots, hyphens and underscores (ASCII), the first one a letter or a digit, and no dot with four digits or more at the end: that is how parts are numbered"
+)]
+pub struct BadName;
+
+impl RecordName {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RecordName {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        let begins_well = text
+            .bytes()
+            .next()
+            .is_some_and(|it| it.is_ascii_alphanumeric());
+        let looks_like_part = text
+            .rsplit_once('.')
+            .is_some_and(|(_, end)| end.len() >= 4 && end.bytes().all(|it| it.is_ascii_digit()));
+        if text.len() > MAX_NAME || !begins_well || looks_like_part || !text.bytes().all(is_plain) {
+            return Err(BadName);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for RecordName {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        text.parse()
+    }
+}
+
+impl From<RecordName> for String {
+    fn from(name: RecordName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for RecordName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormatKind {
+    /// Packets with their times (draft-ietf-opsawg-pcapng).
+    Pcapng,
+    /// Whole frames, planar 4:2:2, each behind a line `FRAME` (YUV4MPEG2).
+    Y4m,
+    /// Whole frames, planar 4:2:2, with nothing between them.
+    Raw,
+}
+
+impl FormatKind {
+    /// The ending of its files' names, without the dot.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Pcapng => "pcapng",
+            Self::Y4m => "y4m",
+            Self::Raw => "yuv",
+        }
+    }
+
+    /// As it is written in requests and manifests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pcapng => "pcapng",
+            Self::Y4m => "y4m",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+impl fmt::Display for FormatKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is made of the packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// They are written as they are.
+    Pcapng,
+    /// Frames are put together from them, and written as YUV4MPEG2.
+    Y4m(AssemblerConfig),
+    /// Frames are put together from them, and written planar, without any header.
+    Raw(AssemblerConfig),
+}
+
+impl Format {
+    /// Without the essence.
+    #[must_use]
+    pub const fn kind(&self) -> FormatKind {
+        match self {
+            Self::Pcapng => FormatKind::Pcapng,
+            Self::Y4m(_) => FormatKind::Y4m,
+            Self::Raw(_) => FormatKind::Raw,
+        }
+    }
+
+    pub(crate) const fn video(&self) -> Option<&AssemblerConfig> {
+        match self {
+            Self::Pcapng => None,
+            Self::Y4m(config) | Self::Raw(config) => Some(config),
+        }
+    }
+}
+
+/// The session that is recorded, as its manifest names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLabel {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A recording as it is asked for. [`Spec::new`] has the defaults.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Where its files go; it is made if it is not there.
+    pub folder: PathBuf,
+    /// What they are called.
+    pub name: RecordName,
+    /// An id for the manifest; free text.
+    pub id: String,
+    /// What is recorded.
+    pub session: Option<SessionLabel>,
+    /// What is made of it.
+    pub format: Format,
+    /// Octets that are captured of each packet, 1 to [`MAX_SNAP_LENGTH`]. For video: all that there are.
+    pub snap_length: u32,
+    /// Octets of each producer's ring, [`MIN_RING`] to [`MAX_RING`]. The memory is touched when the
+    /// producer is made.
+    pub ring_bytes: usize,
+    /// Nothing is written that would leave less than so many octets free on the disk.
+    pub min_free_bytes: u64,
+    /// The recording ends by itself so long after its start.
+    pub duration: Option<Duration>,
+    /// The recording ends by itself when its files have so many octets. What was accepted then is
+    /// still written: they may become longer by what the rings held.
+    pub size: Option<u64>,
+    /// A new file is begun before one becomes longer than so many octets, at least [`MIN_SPLIT`].
+    /// A single frame may be longer.
+    pub split_size: Option<u64>,
+    /// A new file is begun when the first event of one is so long ago.
+    pub split_duration: Option<Duration>,
+    /// How long the drain thread may sleep while nobody wakes it. `None`: half of the time in which
+    /// 10 Gb/s fill the smallest ring, and at most 20 ms.
+    pub sleep: Option<Duration>,
+    /// Who records, as the files name it: program and version.
+    pub application: String,
+}
+
+impl Spec {
+    /// With all defaults: whole packets, a ring of 16 MiB, 256 MiB free, no end, no splitting.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>, name: RecordName, format: Format) -> Self {
+        Self {
+            folder: folder.into(),
+            name,
+            id: String::new(),
+            session: None,
+            format,
+            snap_length: MAX_SNAP_LENGTH,
+            ring_bytes: 16 << 20,
+            min_free_bytes: 256 << 20,
+            duration: None,
+            size: None,
+            split_size: None,
+            split_duration: None,
+            sleep: None,
+            application: concat!("onair-record ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+
+    /// Whether it holds; [`crate::Recording::start`] asks this, too.
+    ///
+    /// # Errors
+    /// [`RecordError::Value`], naming the first that does not.
+    pub fn check(&self) -> Result<(), RecordError> {
+        let within = |what, value: u64, least: u64, most: u64| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            Err(RecordError::Value {
+                what,
+                value,
+                least,
+                most,
+            })
+        };
+        within(
+            "snap_length",
+            self.snap_length.into(),
+            1,
+            MAX_SNAP_LENGTH.into(),
+        )?;
+        within(
+            "ring_bytes",
+            self.ring_bytes as u64,
+            MIN_RING as u64,
+            MAX_RING as u64,
+        )?;
+        if self.format.video().is_some() && self.snap_length != MAX_SNAP_LENGTH {
+            return Err(RecordError::SnapVideo(self.snap_length));
+        }
+        let seconds =
+            |it: Option<Duration>| it.map(|it| it.as_millis().try_into().unwrap_or(u64::MAX));
+        // A hundred years in milliseconds: deadlines stay within what the clock can say.
+        const LONGEST: u64 = 100 * 366 * 86_400_000;
+        for (what, value, least, most) in [
+            ("duration_ms", seconds(self.duration), 1, LONGEST),
+            (
+                "split_duration_ms",
+                seconds(self.split_duration),
+                1,
+                LONGEST,
+            ),
+            ("size", self.size, 1, u64::MAX),
+            ("split_size", self.split_size, MIN_SPLIT, u64::MAX),
+        ] {
+            if let Some(value) = value {
+                within(what, value, least, most)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn is_split(&self) -> bool {
+        self.split_size.is_some() || self.split_duration.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name__any_that_could_leave_the_folder__then_refused() {
+        for wrong in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a/b",
+            "/a",
+            "../a",
+            "-rf",
+            "a b",
+            "a\0",
+            "ä",
+            "a\n",
+            "_a",
+            "rec.0001",
+            &"a".repeat(MAX_NAME + 1),
+        ] {
+            assert_eq!(wrong.parse::<RecordName>(), Err(BadName), "{wrong:?}");
+        }
+        for right in [
+            "a",
+            "cam1.2026-11-20_14.30",
+            "rec.001",
+            "2026",
+            "0",
+            &"a".repeat(MAX_NAME),
+        ] {
+            assert_eq!(right.parse::<RecordName>().unwrap().as_str(), right);
+        }
+        assert!(serde_json::from_str::<RecordName>("\"../a\"").is_err());
+    }
+
+    #[test]
+    fn spec__value_out_of_range__then_named() {
+        let good = Spec::new("/tmp", "a".parse().unwrap(), Format::Pcapng);
+        good.check().unwrap();
+        let named = |change: fn(&mut Spec)| {
+            let mut spec = good.clone();
+            change(&mut spec);
+            spec.check().unwrap_err().to_string()
+        };
+        assert!(named(|it| it.snap_length = 0).contains("snap_length 0"));
+        assert!(named(|it| it.ring_bytes = 1).contains("ring_bytes 1"));
+        assert!(named(|it| it.split_size = Some(1)).contains("split_size 1"));
+        assert!(named(|it| it.size = Some(0)).contains("size 0"));
+        assert!(named(|it| it.duration = Some(Duration::ZERO)).contains("duration_ms 0"));
+        assert!(named(|it| it.duration = Some(Duration::MAX)).contains("duration_ms"));
+    }
+}

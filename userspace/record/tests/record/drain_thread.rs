@@ -1,0 +1,188 @@
+//! The drain thread and the end.
+
+use std::time::{Duration, Instant};
+
+use onair_record::{Cause, FinishError, RecordError, Stage, State};
+
+use super::rig::{Stop, capture, finish, names, number, packet, soon, start};
+
+/// One that sleeps for an hour if nobody wakes it.
+fn sleeper() -> (tempfile::TempDir, onair_record::Recording) {
+    start(|spec| spec.sleep = Some(Duration::from_secs(3600)))
+}
+
+#[test]
+fn drain_thread__shutdown_wake__then_immediate_drain() {
+    let (folder, mut recording) = sleeper();
+    let mut producer = recording.producer("p").unwrap();
+    // Asleep, with nothing before it.
+    recording.flush(soon()).unwrap();
+    for at in 0..1000 {
+        assert!(producer.offer(at, 96, &packet(0, at)));
+    }
+    assert_eq!(finish(&mut recording).totals.written, 1000);
+    assert_eq!(
+        capture(&folder.path().join("rec.pcapng")).packets.len(),
+        1000
+    );
+}
+
+#[test]
+fn drain_thread__asleep__then_woken_by_a_flush_and_not_by_offers() {
+    let (_folder, mut recording) = sleeper();
+    let mut producer = recording.producer("p").unwrap();
+    for round in 1..10 {
+        recording.flush(soon()).unwrap();
+        assert!(producer.offer(round, 96, &packet(0, round)));
+        // A producer wakes nobody.
+        assert_eq!(recording.status().totals.pending, 1);
+        assert_eq!(recording.flush(soon()).unwrap().written, round);
+    }
+    assert!(producer.offer(10, 96, &packet(0, 10)));
+    recording.stop_accepting();
+    assert!(!producer.offer(11, 96, &packet(0, 11)));
+    assert_eq!(finish(&mut recording).totals.written, 10);
+}
+
+#[test]
+fn drain_thread__final_drain__then_all_data_written() {
+    let (folder, mut recording) = start(|_| {});
+    let stop = Stop::new();
+    let offered: Vec<_> = std::thread::scope(|scope| {
+        let guard = stop.guard();
+        let threads: Vec<_> = (0..8u32)
+            .map(|name| {
+                let mut producer = recording.producer(&format!("p{name}")).unwrap();
+                let stop = &stop;
+                scope.spawn(move || {
+                    let (mut accepted, mut refused) = (Vec::new(), 0);
+                    for at in 0.. {
+                        if producer.offer(at, 96, &packet(name, at)) {
+                            accepted.push(at);
+                        } else {
+                            refused += 1;
+                        }
+                        if stop.is_set() && !producer.is_accepting() {
+                            return (accepted, refused, at + 1);
+                        }
+                    }
+                    unreachable!()
+                })
+            })
+            .collect();
+        while recording.status().totals.accepted < 100_000 {
+            std::thread::yield_now();
+        }
+        // The cut comes in the middle of it; they go on for a while.
+        recording.stop_accepting();
+        let manifest = finish(&mut recording);
+        assert_eq!(manifest.totals.lost.total(), 0);
+        drop(guard);
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let capture = capture(&folder.path().join("rec.pcapng"));
+    for (name, (accepted, refused, arrived)) in (0u32..).zip(offered) {
+        let own = capture
+            .packets
+            .iter()
+            .filter(|it| number(&it.bytes).0 == name);
+        let numbers: Vec<_> = own.map(|it| number(&it.bytes).1).collect();
+        assert_eq!(numbers, accepted, "each that was accepted, once, in order");
+        assert_eq!(accepted.len() as u64 + refused, arrived);
+    }
+}
+
+#[test]
+fn drain_thread__shutdown__then_files_complete() {
+    let (folder, mut recording) = start(|spec| spec.id = "r1".into());
+    let mut producer = recording.producer("cam rx").unwrap();
+    for at in 0..5000 {
+        producer.offer(1_700_000_000_000_000_000 + at, 1400, &packet(3, at));
+    }
+    assert_eq!(names(folder.path()), ["rec.json.part", "rec.pcapng.part"]);
+    let manifest = recording.finish(Cause::Shutdown, soon()).unwrap();
+    assert_eq!(names(folder.path()), ["rec.json", "rec.pcapng"]);
+    assert_eq!(
+        (manifest.stage, manifest.cause),
+        (Stage::Complete, Some(Cause::Shutdown))
+    );
+    assert_eq!((manifest.files.len(), manifest.files[0].events), (1, 5000));
+    assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
+    let capture = capture(&folder.path().join("rec.pcapng"));
+    assert_eq!(capture.packets.len(), 5000);
+    let first = &capture.packets[0];
+    assert_eq!(
+        (first.at_ns, first.wire_len),
+        (1_700_000_000_000_000_000, 1400)
+    );
+    assert_eq!(capture.interfaces[0].name, "cam rx");
+    assert_eq!(
+        capture.interfaces[0].statistics,
+        Some((Some(5000), Some(0), Some(5000)))
+    );
+    assert!(capture.section[&1].contains("recording rec"));
+    // Asked again, it says the same; more is not taken.
+    assert_eq!(finish(&mut recording), manifest);
+    assert!(!producer.offer(0, 1, &[0]));
+    assert!(matches!(recording.producer("p"), Err(RecordError::Ended)));
+}
+
+#[test]
+fn drain_thread__deadline_before_the_end__then_late_and_asked_again_it_is_complete() {
+    let (_folder, mut recording) = start(|_| {});
+    let mut producer = recording.producer("p").unwrap();
+    for at in 0..1000 {
+        producer.offer(at, 96, &packet(0, at));
+    }
+    let now = Instant::now();
+    match recording.finish(Cause::Stopped, now) {
+        Err(FinishError::Late { waited, .. }) => assert!(waited < Duration::from_secs(10)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(finish(&mut recording).totals.written, 1000);
+}
+
+#[test]
+fn drain_thread__duration_or_size_reached__then_it_ends_by_itself_with_one_cause() {
+    let (_folder, mut recording) = start(|spec| spec.duration = Some(Duration::from_millis(1)));
+    recording.wait_ended(soon()).unwrap().unwrap();
+    // Late: the first cause counts.
+    let manifest = finish(&mut recording);
+    assert_eq!(manifest.cause, Some(Cause::DurationReached));
+    assert_eq!(recording.status().cause, Some(Cause::DurationReached));
+
+    let (_folder, mut recording) = start(|spec| spec.duration = Some(Duration::from_secs(3600)));
+    assert_eq!(finish(&mut recording).cause, Some(Cause::Stopped));
+
+    let (_folder, mut recording) = start(|spec| spec.size = Some(100_000));
+    let mut producer = recording.producer("p").unwrap();
+    let (mut at, deadline) = (0, soon());
+    while recording.status().state != State::Ended {
+        assert!(Instant::now() < deadline);
+        producer.offer(at, 96, &packet(0, at));
+        at += 1;
+    }
+    let manifest = finish(&mut recording);
+    assert_eq!(manifest.cause, Some(Cause::SizeReached));
+    assert!(manifest.bytes() >= 100_000);
+    assert_eq!(manifest.totals.lost.total(), 0);
+    // What came after the manifest was written is counted, too.
+    let totals = recording.status().totals;
+    assert_eq!((totals.arrived, totals.balance()), (at, true));
+    assert_eq!(totals.accepted, manifest.totals.accepted);
+}
+
+#[test]
+fn recording__dropped__then_it_ends_by_itself() {
+    let (folder, recording) = start(|_| {});
+    let mut producer = recording.producer("p").unwrap();
+    assert!(producer.offer(1, 96, &packet(0, 1)));
+    drop(recording);
+    let deadline = soon();
+    while names(folder.path()) != ["rec.json", "rec.pcapng"] {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    assert_eq!(capture(&folder.path().join("rec.pcapng")).packets.len(), 1);
+    assert!(!producer.offer(2, 96, &packet(0, 2)));
+}
