@@ -3,20 +3,22 @@
 //! aya asks for `&mut` to write although the kernel does not: a mutex around
 //! those that are written. No one holds it over more than one system call.
 
+use std::os::fd::AsFd as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use aya::maps::{Array, HashMap, IterableMap as _, Map, MapData, MapError};
 use onair_ebpf::layout::{
     ATTACHMENT_KEY_SIZE, ATTACHMENT_SIZE, Attachment, AttachmentKey, CANARY_SIZE, CLIENT_SIZE,
     Canary, Client, Stat, WAITER_SIZE, Waiter,
 };
 use onair_ebpf::names;
+use onair_ipc::sys::bpf::Entries;
 
 use crate::config::ProbeConfig;
 use crate::error::ProbeError;
 
-type Waiters = HashMap<MapData, u64, [u8; WAITER_SIZE]>;
+type Waiters = Entries<WAITER_SIZE>;
 type Attachments = HashMap<MapData, [u8; ATTACHMENT_KEY_SIZE], [u8; ATTACHMENT_SIZE]>;
 type Clients = HashMap<MapData, u32, [u8; CLIENT_SIZE]>;
 type Canaries = HashMap<MapData, u64, [u8; CANARY_SIZE]>;
@@ -27,7 +29,6 @@ const ANY: u64 = 0;
 /// Typed access to the object's maps.
 pub(crate) struct Maps {
     waiters: Waiters,
-    max_waiters: u32,
     max_attachments: u32,
     attachments: Mutex<Attachments>,
     clients: Mutex<Clients>,
@@ -46,9 +47,10 @@ impl Maps {
             let map = ebpf.take_map(name).ok_or(ProbeError::Object { name })?;
             map.try_into().map_err(ProbeError::map(name))
         }
+        let waiters: HashMap<MapData, u64, [u8; WAITER_SIZE]> = one(ebpf, names::WAITERS)?;
         Ok(Self {
-            waiters: one(ebpf, names::WAITERS)?,
-            max_waiters: config.max_waiters,
+            waiters: Entries::of(waiters.map().fd().as_fd())
+                .map_err(|error| ProbeError::map(names::WAITERS)(error.into()))?,
             max_attachments: config.max_attachments,
             attachments: Mutex::new(one(ebpf, names::ATTACHMENTS)?),
             clients: Mutex::new(one(ebpf, names::CLIENTS)?),
@@ -65,19 +67,10 @@ impl Maps {
 
     /// Every waiter that was there during the whole walk, each once.
     pub(crate) fn waiters(&self) -> Result<Vec<Waiter>, MapError> {
-        let mut found = std::collections::BTreeMap::new();
-        // The walk starts anew where its place was deleted: under churn it could go on for ever.
-        let most = self.max_waiters as usize * 4 + 64;
-        for entry in self.waiters.iter().take(most) {
-            match entry {
-                Ok((key, value)) => {
-                    found.insert(key, Waiter::from_bytes(&value));
-                }
-                Err(MapError::KeyNotFound) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(found.into_values().collect())
+        let mut found = self.waiters.read()?;
+        found.sort_unstable_by_key(|(thread, _)| *thread);
+        let waiters = found.iter().map(|(_, value)| Waiter::from_bytes(value));
+        Ok(waiters.collect())
     }
 
     /// Number of threads that are blocked, over all sessions.

@@ -330,35 +330,6 @@ fn start__site_that_is_never_executed__then_refused() {
 }
 
 #[test]
-fn waiters__more_than_places__then_lost_until_they_leave() {
-    let mut config = config();
-    config.max_waiters = 4;
-    let probe = Probe::start(config).unwrap();
-    let mut client = Client::start();
-    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
-    probe.register(&proof, SESSION, 1, 0).unwrap();
-    client.block(SESSION, 1, 10);
-    let reading = probe.reading(SESSION).unwrap();
-    let (listed, lost) = (reading.blocked.len() as u64, reading.lost);
-    assert!(
-        lost > 0 && listed + lost == 10,
-        "{listed} listed, {lost} lost"
-    );
-    assert_eq!(
-        (reading.users(), probe.health().lost, stat(&probe, "full")),
-        (10, lost, lost)
-    );
-    // One that was lost, or listed, by its death: the sum follows.
-    for inside in (0..10).rev() {
-        client.tell("exit-inside 0");
-        until("one less", || {
-            (probe.reading(SESSION).unwrap().users() == inside).then_some(())
-        });
-    }
-    assert_eq!(probe.reading(SESSION).unwrap().lost, 0);
-}
-
-#[test]
 fn file__of_two_clients__then_attached_once_and_kept() {
     let probe = probe();
     let (mut one, mut two) = (Client::start(), Client::start());

@@ -1,5 +1,6 @@
 //! The system calls on BPF that aya does not offer (bpf(2)): a program, and a link, for many uprobes at
-//! once (`BPF_TRACE_UPROBE_MULTI`, Linux 6.6).
+//! once (`BPF_TRACE_UPROBE_MULTI`, Linux 6.6), and many entries of a map at once
+//! (`BPF_MAP_LOOKUP_BATCH`, Linux 5.6).
 //!
 //! What a program may do, the kernel's verifier decides when it is loaded.
 
@@ -8,9 +9,15 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const BPF_PROG_LOAD: c_long = 5;
+const BPF_OBJ_GET_INFO_BY_FD: c_long = 15;
+const BPF_MAP_LOOKUP_BATCH: c_long = 24;
 const BPF_LINK_CREATE: c_long = 28;
 const BPF_PROG_TYPE_KPROBE: u32 = 2;
 const BPF_TRACE_UPROBE_MULTI: u32 = 48;
+const BPF_MAP_TYPE_HASH: u32 = 1;
+
+/// Entries that are read at once at first.
+const ROOM: usize = 256;
 
 /// `union bpf_attr`, of `BPF_PROG_LOAD`, as far as it is used.
 #[derive(Default)]
@@ -45,6 +52,115 @@ struct Link {
     uprobe_flags: u32,
     pid: u32,
     pad: u32,
+}
+
+/// `union bpf_attr`, of `BPF_OBJ_GET_INFO_BY_FD`.
+#[repr(C)]
+struct Ask {
+    object: u32,
+    length: u32,
+    info: u64,
+}
+
+/// The first fields of `struct bpf_map_info`.
+#[derive(Default)]
+#[repr(C)]
+struct MapInfo {
+    kind: u32,
+    id: u32,
+    key_size: u32,
+    value_size: u32,
+}
+
+/// `union bpf_attr`, of `BPF_MAP_LOOKUP_BATCH`.
+#[repr(C)]
+struct Lookup {
+    from: u64,
+    next: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// A hash map with keys of 8 octets and values of `V`, to be read as a whole.
+#[derive(Debug)]
+pub struct Entries<const V: usize>(OwnedFd);
+
+impl<const V: usize> Entries<V> {
+    /// Of the map behind a descriptor.
+    ///
+    /// # Errors
+    /// `EINVAL` for a map of another form, or what is none; the kernel's.
+    pub fn of(map: BorrowedFd<'_>) -> io::Result<Self> {
+        let mut info = MapInfo::default();
+        let request = Ask {
+            object: map.as_raw_fd().cast_unsigned(),
+            length: length(size_of::<MapInfo>())?,
+            info: address(&raw mut info),
+        };
+        // SAFETY: `info` outlives the call, and has as many octets as the request says.
+        unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &raw const request) }?;
+        let is_it = info.kind == BPF_MAP_TYPE_HASH
+            && info.key_size as usize == size_of::<u64>()
+            && info.value_size as usize == V;
+        if !is_it {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(Self(map.try_clone_to_owned()?))
+    }
+
+    /// Keys and values, in no order. The kernel goes bucket by bucket, each with its lock held: what is
+    /// there all along is read, and once, whatever comes and goes meanwhile.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn read(&self) -> io::Result<Vec<(u64, [u8; V])>> {
+        let mut found = Vec::new();
+        let mut keys = vec![0; ROOM];
+        let mut values = vec![[0; V]; ROOM];
+        // The bucket from which on the next are read.
+        let mut from: Option<u32> = None;
+        loop {
+            let mut next = 0_u32;
+            let mut request = Lookup {
+                from: from.as_ref().map_or(0, |from| address(from)),
+                next: address(&raw mut next),
+                keys: address(keys.as_mut_ptr()),
+                values: address(values.as_mut_ptr()),
+                count: length(keys.len())?,
+                map: self.0.as_raw_fd().cast_unsigned(),
+                element_flags: 0,
+                flags: 0,
+            };
+            // SAFETY: all pointers outlive the call. The kernel writes at most `count` keys and values, of
+            // the sizes that the map was found to have, one number to `next`, and `count` itself.
+            let done = unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &raw mut request) };
+            let is_last = match done {
+                Ok(_) => false,
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::ENOENT) => true,
+                    // One bucket has more than there is room for.
+                    Some(libc::ENOSPC) => {
+                        let room = keys.len() * 2;
+                        keys.resize(room, 0);
+                        values.resize(room, [0; V]);
+                        continue;
+                    }
+                    _ => return Err(error),
+                },
+            };
+            let count = request.count as usize;
+            let pairs = keys.iter().copied().zip(values.iter().copied());
+            found.extend(pairs.take(count));
+            if is_last {
+                return Ok(found);
+            }
+            from = Some(next);
+        }
+    }
 }
 
 /// Loads a program that [`attach_uprobes`] attaches. `name` is cut to 15 octets.
@@ -94,20 +210,22 @@ pub fn attach_uprobes(
 }
 
 /// # Safety
-/// `request` is what `command` reads, and its pointers hold as the command takes them.
+/// `request` is what `command` reads, its pointers hold as the command takes them, and the command gives a
+/// descriptor.
 unsafe fn descriptor<R>(command: c_long, request: &R) -> io::Result<OwnedFd> {
-    // SAFETY: the caller's promise; the kernel reads so many bytes.
-    let made = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            std::ptr::from_ref(request),
-            size_of::<R>(),
-        )
-    };
-    match i32::try_from(made) {
-        // SAFETY: a new descriptor that nobody else owns.
-        Ok(made) if made >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(made) }),
+    // SAFETY: the caller's promise.
+    let made = unsafe { bpf(command, std::ptr::from_ref(request)) }?;
+    // SAFETY: a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(made) })
+}
+
+/// # Safety
+/// `request` is what `command` reads and writes, and its pointers hold as the command takes them.
+unsafe fn bpf<R>(command: c_long, request: *const R) -> io::Result<i32> {
+    // SAFETY: the caller's promise; the kernel takes so many bytes.
+    let done = unsafe { libc::syscall(libc::SYS_bpf, command, request, size_of::<R>()) };
+    match i32::try_from(done) {
+        Ok(done) if done >= 0 => Ok(done),
         _ => Err(io::Error::last_os_error()),
     }
 }

@@ -60,7 +60,7 @@ static void *sleeper(void *argument)
 static void exit_thread(int number) { (void)number; syscall(SYS_exit, 0); }
 static void exec_sleep(int number) { (void)number; execl("/bin/sleep", "sleep", "60", NULL); _exit(9); }
 
-static pthread_t threads[256];
+static pthread_t threads[1024];
 static int count;
 
 static void start(uint64_t session, uint64_t attachment)
