@@ -167,8 +167,11 @@ impl Actor {
     }
 
     pub(super) fn probe_events(&mut self, events: &[ProbeEvent]) {
+        // Each session is looked at once, after all that is told of it: hundreds of threads may end
+        // together, and a look reads every slot.
+        let mut affected = BTreeSet::new();
         for event in events {
-            let sessions: Vec<u64> = match *event {
+            match *event {
                 ProbeEvent::Exit {
                     tgid,
                     ns_tid,
@@ -176,19 +179,19 @@ impl Actor {
                     ..
                 } => {
                     let tid = ns_tid;
-                    self.thread_ended(tgid, Some(Exit { own_tid, tid }))
+                    affected.extend(self.thread_ended(tgid, Some(Exit { own_tid, tid })));
                 }
-                ProbeEvent::Exec { tgid, .. } => self.thread_ended(tgid, None),
+                ProbeEvent::Exec { tgid, .. } => affected.extend(self.thread_ended(tgid, None)),
                 ProbeEvent::Overrun { lost } => {
                     tracing::warn!(lost, "probe events were lost; the maps are read anew");
                     self.exits_lost = true;
-                    self.sessions.keys().copied().collect()
+                    affected.extend(self.sessions.keys());
                 }
-            };
-            for id in sessions {
-                let progress = self.with(id, Session::advance);
-                self.follow(id, progress);
             }
+        }
+        for id in affected {
+            let progress = self.with(id, Session::advance);
+            self.follow(id, progress);
         }
     }
 }
