@@ -4,6 +4,7 @@
 //! Nothing here blocks but the system calls that the gate needs (waking sleepers, the barrier) and
 //! the bounded look at clients' sites inside a verdict.
 
+mod actions;
 mod clients;
 mod ending;
 mod events;
@@ -19,7 +20,6 @@ mod restore;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use onair_api::{BlockerList, Problem, ProblemCode, SessionList, Timestamp};
 use onair_probe::Events;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -30,7 +30,7 @@ use crate::config::ms;
 use crate::notify;
 use crate::recorder::{News, Recorder};
 use crate::services::Services;
-use crate::session::{Answer, Progress, Session};
+use crate::session::{Progress, Session};
 use crate::shutdown::{ShutdownCoordinator, WorkerGuard};
 use crate::watchdog::{Look, Watchdog};
 
@@ -168,205 +168,6 @@ impl Actor {
         self.end();
         self.services.waking.finish();
         Ok((self.services, inbox.orders))
-    }
-
-    fn action(&mut self, action: Action) {
-        // A requester that has gone needs no answer: every `send` below may fail for that reason.
-        match action {
-            Action::Create {
-                caller,
-                spec,
-                reply,
-            } => self.create(&caller, *spec, None, reply),
-            Action::List { reply } => {
-                let all = self.sessions.values().chain(self.quarantined.values());
-                let mut sessions: Vec<_> = all.map(Session::view).collect();
-                sessions.sort_by_key(|it| it.id);
-                let _ = reply.send(Ok(SessionList { sessions }));
-            }
-            Action::Show {
-                caller,
-                session,
-                reply,
-            } => {
-                let found = self.find_any(&caller, &session);
-                let _ = reply.send(found.map(|id| self.any(id).view()));
-            }
-            Action::Stop {
-                caller,
-                session,
-                reply,
-            } => match self.find(&caller, &session) {
-                Ok(id) => {
-                    let reply = self.wished(id, false, reply);
-                    let progress = self.with(id, |session, services| {
-                        session.stop(services);
-                        session.advance(services)
-                    });
-                    let view = self.sessions.get(&id).map(Session::view);
-                    self.follow(id, progress);
-                    let gone = || Problem::new(ProblemCode::StaleSession, "destroyed meanwhile");
-                    let _ = reply.send(view.ok_or_else(gone));
-                }
-                Err(problem) => {
-                    let _ = reply.send(Err(problem));
-                }
-            },
-            Action::Start {
-                caller,
-                session,
-                reply,
-            } => match self
-                .find(&caller, &session)
-                .and_then(|id| self.not_ending(id))
-            {
-                Ok(id) => {
-                    let reply = self.wished(id, true, reply);
-                    let progress = self.with(id, |session, services| {
-                        session.start(services, reply);
-                        Progress::Lives
-                    });
-                    self.follow(id, progress);
-                }
-                Err(problem) => {
-                    let _ = reply.send(Err(problem));
-                }
-            },
-            Action::Destroy {
-                caller,
-                session,
-                reply,
-            } => self.destroy(&caller, &session, None, reply),
-            Action::DestroyWait {
-                caller,
-                session,
-                deadline,
-                deadline_ms,
-                reply,
-            } => self.destroy(&caller, &session, Some((deadline, deadline_ms)), reply),
-            Action::Flush {
-                caller,
-                session,
-                wait,
-                reply,
-            } => match self.find(&caller, &session) {
-                Ok(id) => {
-                    let progress = self.with(id, |session, services| {
-                        session.flush(services, wait, reply);
-                        Progress::Lives
-                    });
-                    self.follow(id, progress);
-                }
-                Err(problem) => {
-                    let _ = reply.send(Err(problem));
-                }
-            },
-            Action::Evict {
-                caller,
-                session,
-                attachment,
-                reply,
-            } => self.evict(&caller, &session, Some(attachment), Answer::One(reply)),
-            Action::EvictAll {
-                caller,
-                session,
-                reply,
-            } => self.evict(&caller, &session, None, Answer::All(reply)),
-            Action::Abort {
-                caller,
-                session,
-                reply,
-            } => self.abort(&caller, &session, reply),
-            Action::Quarantine {
-                caller,
-                session,
-                reply,
-            } => {
-                let _ = reply.send(self.quarantine(&caller, &session));
-            }
-            Action::Record {
-                caller,
-                session,
-                spec,
-                reply,
-            } => self.record(&caller, &session, *spec, reply),
-            Action::Recordings { session, reply } => {
-                let _ = reply.send(Ok(self.recordings(session.as_ref())));
-            }
-            Action::Recording {
-                caller,
-                recording,
-                reply,
-            } => {
-                let _ = reply.send(self.recording(&caller, &recording));
-            }
-            Action::StopRecording {
-                caller,
-                recording,
-                reply,
-            } => self.stop_recording(&caller, &recording, reply),
-            Action::Blockers {
-                caller,
-                session,
-                reply,
-            } => {
-                let list = self.find_any(&caller, &session).map(|id| {
-                    let session = self.any(id);
-                    BlockerList {
-                        session: session.id,
-                        name: session.spec.name.clone(),
-                        at: Timestamp::now(),
-                        blockers: session.blockers(&self.services),
-                    }
-                });
-                let _ = reply.send(list);
-            }
-            Action::Verdict {
-                caller,
-                session,
-                reply,
-            } => {
-                let found = self.find_any(&caller, &session);
-                let verdict = found.map(|id| {
-                    let quarantined = &mut self.quarantined;
-                    let session = self.sessions.get_mut(&id);
-                    let session = session.or_else(|| quarantined.get_mut(&id));
-                    session.expect("just found").verdict(&self.services)
-                });
-                let _ = reply.send(verdict);
-            }
-            Action::Certificate {
-                caller,
-                session,
-                reply,
-            } => {
-                let _ = reply.send(self.certificate(&caller, &session));
-            }
-            Action::Certificates { query, reply } => {
-                let _ = reply.send(Ok(self.services.archive.list(&query)));
-            }
-            Action::Subscribe {
-                caller,
-                session,
-                kinds,
-                after,
-                reply,
-            } => {
-                let _ = reply.send(self.subscribe(&caller, session, kinds, after));
-            }
-            Action::Metrics { reply } => {
-                let _ = reply.send(Ok(self.metrics()));
-            }
-            Action::Config { reply } => {
-                let _ = reply.send(Ok(Box::new(self.active_config())));
-            }
-            Action::Reload { loaded, reply } => {
-                let _ = reply.send(Ok(Box::new(self.reload(loaded))));
-            }
-            Action::Health { reply } => {
-                let _ = reply.send(Ok(Box::new(self.health())));
-            }
-        }
     }
 
     fn tick(&mut self) {
