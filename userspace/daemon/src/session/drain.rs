@@ -15,56 +15,8 @@ use crate::limbo::Remains;
 use crate::services::Services;
 use crate::witness::{self, counters, ownership};
 
-/// First and longest pause between two looks that nothing asked for: the backstop for a kick that
-/// was lost with its sender.
-const RESCAN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 /// Kicks that change nothing before the client's kicks are only answered once a rescan.
 const FRUITLESS: u32 = 4;
-
-/// When a stopped session is looked at again without being asked to.
-#[derive(Debug)]
-pub(super) struct Rescan {
-    at: Option<Instant>,
-    pause: Duration,
-    /// The next look also looks for threads that ended inside a call.
-    pub(super) dead: bool,
-    /// Users at the last look.
-    users: u64,
-}
-
-impl Default for Rescan {
-    fn default() -> Self {
-        Self {
-            at: None,
-            pause: RESCAN.0,
-            dead: false,
-            users: 0,
-        }
-    }
-}
-
-impl Rescan {
-    /// Starts over with the shortest pause.
-    pub(super) fn begin(&mut self) {
-        self.pause = RESCAN.0;
-        self.at = Some(Instant::now() + self.pause);
-    }
-
-    /// The next look also looks for threads that ended inside a call.
-    pub(super) fn look_for_dead(&mut self) {
-        self.dead = true;
-        self.begin();
-    }
-
-    fn again(&mut self) {
-        self.pause = (self.pause * 2).min(RESCAN.1);
-        self.at = Some(Instant::now() + self.pause);
-    }
-
-    fn end(&mut self) {
-        self.at = None;
-    }
-}
 
 /// What an examination came to.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ mod leaving;
 mod metrics;
 mod quarantine;
 mod recording;
+mod rescan;
 mod running;
 mod warnings;
 
@@ -120,7 +121,7 @@ pub struct Session {
     starts: Vec<Reply<SessionView>>,
     /// When it is stopped by itself.
     expires_at: Option<Instant>,
-    rescan: drain::Rescan,
+    rescan: rescan::Rescan,
     warnings: Warnings,
     /// When exits are looked at again that could not be settled.
     exits_at: Option<Instant>,
@@ -195,7 +196,7 @@ impl Session {
             expires_at: spec
                 .duration_ms
                 .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
-            rescan: drain::Rescan::default(),
+            rescan: rescan::Rescan::default(),
             warnings: Warnings::default(),
             exits_at: None,
             tickets: 0,
