@@ -197,7 +197,7 @@ mutants! {
         "    pub fn release(&self, _: u32, slot: u16) -> Result<(), FrameTag> {\n        let serial = self.load().serial;\n",
         Unit("onair-ipc", "frame_word__stale_serial");
     "take: the intent of the call before stays" in "userspace/ipc/src/caller/call.rs":
-        "        slot.intend(NO_INTENT);\n" => "",
+        "        label!(\"call.begun\");\n        slot.intend(NO_INTENT);\n" => "",
         Words("lend_and_take", "looking_again");
     "take: the intent is noted before the look" in "userspace/ipc/src/caller/call.rs":
         "                words.frame(taken.frame()).is_some_and(|word| {" =>

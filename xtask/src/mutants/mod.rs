@@ -84,6 +84,21 @@ struct Mutant {
     test: Test,
 }
 
+impl Mutant {
+    /// The file that it changes, as it is in `tree`. Fails if the code is no longer as it expects it.
+    fn original(&self, tree: &Path) -> Result<String> {
+        let text = fs::read_to_string(tree.join(self.file))?;
+        ensure!(
+            text.matches(self.from).count() == 1,
+            "{}: {} does not contain this once any more: {}",
+            self.name,
+            self.file,
+            self.from
+        );
+        Ok(text)
+    }
+}
+
 macro_rules! mutants {
     ($($name:literal in $file:literal: $from:literal => $to:literal, $test:expr;)+) => {
         pub(super) const ALL: &[$crate::mutants::Mutant] = &[$($crate::mutants::Mutant {
@@ -176,14 +191,7 @@ fn copy() -> Result<std::path::PathBuf> {
 /// expects it, or if the change does not compile.
 fn is_noticed(copy: &Path, mutant: &Mutant) -> Result<bool> {
     let file = copy.join(mutant.file);
-    let before = fs::read_to_string(&file)?;
-    ensure!(
-        before.matches(mutant.from).count() == 1,
-        "{}: {} does not contain this once any more: {}",
-        mutant.name,
-        mutant.file,
-        mutant.from
-    );
+    let before = mutant.original(copy)?;
     fs::write(&file, before.replacen(mutant.from, mutant.to, 1))?;
     let (line, checker) = mutant.test.command();
     let target = match checker {
@@ -218,4 +226,17 @@ fn is_noticed(copy: &Path, mutant: &Mutant) -> Result<bool> {
     let ran = said.contains("running ") && !said.contains("running 0 tests");
     ensure!(ran, "{}: the test did not run:\n{said}", mutant.name);
     Ok(!output.status.success())
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mutant__each__then_the_code_that_it_changes_is_there_once() {
+        for mutant in MUTANTS.into_iter().flatten() {
+            mutant.original(root()).unwrap();
+        }
+    }
 }
