@@ -213,10 +213,16 @@ mod tests {
         (0..1000).for_each(|job| worker.hand_in(job).unwrap());
         // The end of the others does not end it: what they leave is still to be done.
         threads.stop_accepting();
-        let late = worker.hand_in(1000);
-        barrier.wait();
-        late.unwrap();
-        worker.close(later()).unwrap();
+        worker.hand_in(1000).unwrap();
+        std::thread::scope(|scope| {
+            let closed = scope.spawn(move || worker.close(later()));
+            // It is closed with nearly all of them still to be done.
+            while threads.threads()[0].is_accepting() {
+                std::thread::yield_now();
+            }
+            barrier.wait();
+            closed.join().unwrap().unwrap();
+        });
         assert!(seen.try_iter().eq(0..=1000));
         let report = threads.reports().remove(0);
         assert_eq!((report.processed, report.dropped_by_shutdown), (1001, 0));
