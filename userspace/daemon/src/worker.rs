@@ -117,12 +117,14 @@ impl<J: Send + 'static> Worker<J> {
         self.send(None);
         let flushed = self.state.wait_flushed(number, deadline);
         let handed_in = self.tally.handed_in.load(Ordering::Relaxed);
-        let done = self.state.report().processed;
-        if let Err(late) = flushed {
-            self.thread = None;
-            let left = handed_in.saturating_sub(done);
-            return Err(format!("{late}: {left} of {handed_in} jobs are not done"));
-        }
+        let done = match flushed {
+            Ok(flushed) => flushed.processed,
+            Err(late) => {
+                self.thread = None;
+                let left = handed_in.saturating_sub(self.state.report().processed);
+                return Err(format!("{late}: {left} of {handed_in} jobs are not done"));
+            }
+        };
         if done != handed_in {
             return Err(format!("{done} of {handed_in} jobs were done"));
         }
@@ -179,8 +181,11 @@ fn run<J>(
             done += count as u64;
             guard.set_processed(done);
         }
-        let handed_in = tally.handed_in.load(Ordering::Relaxed);
-        guard.flush_progress(handed_in.saturating_sub(done));
+        if guard.is_flush_wanted() {
+            // Read after that: a job that was handed in before the flush was asked for is among them.
+            let handed_in = tally.handed_in.load(Ordering::Relaxed);
+            guard.flush_progress(handed_in.saturating_sub(done));
+        }
     }
 }
 
