@@ -74,9 +74,10 @@ impl Puppet {
                     "wait-started": name(session.wait_started(Timeout::NEVER)),
                     "put": held.map(|held| name(session.put_raw(held))),
                 });
-                // Not println: another thread may have had its lock at the fork.
+                // Not println: another thread may have had its lock at the fork. In one write: the
+                // parent answers on the same pipe meanwhile.
                 let mut out = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
-                writeln!(out, "{told}")?;
+                out.write_all(format!("{told}\n").as_bytes())?;
                 loop {
                     thread::park();
                 }
