@@ -15,7 +15,7 @@ use onair_record::{
     Cause, Counts, FinishError, FlushError, Format, Manifest, Producer, RecordError, Recording,
     Spec, State, Status,
 };
-use onair_tests::storm::{Storm, Wanted, captures, event, name, numbers};
+use onair_tests::storm::{Storm, Wanted, captures, event, name, numbers, read_event};
 use onair_tests::{Deadline, Stage, output, until};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -39,6 +39,10 @@ impl Taken {
     fn start(folder: &Path, min_free: u64) -> Result<Self> {
         let mut spec = Spec::new(folder, "rec".parse()?, Format::Pcapng);
         (spec.snap_length, spec.ring_bytes, spec.min_free_bytes) = (96, 1 << 20, min_free);
+        Self::of(spec)
+    }
+
+    fn of(spec: Spec) -> Result<Self> {
         let recording = Recording::start(spec)?;
         let producer = recording.producer(&name(0))?;
         Ok(Self {
@@ -101,6 +105,18 @@ impl Taken {
                 &["-n", "-q", "-r", &folder.join(&file.name).to_string_lossy()],
             )?;
         }
+        Ok(())
+    }
+
+    /// What is in the files: the accepted ones, in order, but for those that were removed with theirs.
+    fn check_after_removal(&self, folder: &Path, manifest: &Manifest) -> Result<()> {
+        let lost = usize::try_from(manifest.totals.lost.removed)?;
+        let found: Vec<u64> = captures(folder, manifest)?
+            .iter()
+            .flat_map(|it| &it.packets)
+            .map(|it| read_event(&it.bytes).map(|(_, number)| number))
+            .collect::<Result<_>>()?;
+        ensure!(found == self.accepted[lost..], "{} found", found.len());
         Ok(())
     }
 }
@@ -181,6 +197,44 @@ fn disk__full_to_the_end__then_the_file_opens_and_what_is_lost_is_counted() -> R
 }
 
 #[test]
+fn disk__full_of_a_recordings_own_file__then_that_is_removed_and_it_goes_on() -> Result<()> {
+    let stage = Stage::open("disk")?;
+    let folder = stage.tmpfs("small", 16 * MIB)?;
+    let mut taken = Taken::start(&folder, 0)?;
+    taken.offer_until("the disk to be full", |it| it.state == State::Degraded)?;
+    fs::remove_file(folder.join("rec.pcapng.part"))?;
+    taken.offer_until("the recording to go on", |it| it.state == State::Recording)?;
+    taken.offer(100);
+    taken.recording.flush(soon())?;
+    let manifest = taken.finish()?;
+    ensure!(manifest.totals.lost.removed > 0, "{:?}", manifest.totals);
+    taken.check_after_removal(&folder, &manifest)?;
+    stage.take_down()
+}
+
+#[test]
+fn disk__full_where_a_part_begins__then_there_is_no_empty_one() -> Result<()> {
+    let stage = Stage::open("disk")?;
+    let folder = stage.tmpfs("small", 16 * MIB)?;
+    let mut spec = Spec::new(&folder, "rec".parse()?, Format::Pcapng);
+    (spec.snap_length, spec.ring_bytes) = (96, 1 << 20);
+    (spec.min_free_bytes, spec.split_size) = (8 * MIB, Some(64 << 10));
+    let mut taken = Taken::of(spec)?;
+    taken.offer_until("the disk to be full", |it| it.state == State::Degraded)?;
+    let manifest = taken.finish()?;
+    for file in &manifest.files {
+        ensure!(file.bytes > 0, "{file:?}");
+    }
+    for entry in fs::read_dir(&folder)? {
+        let path = entry?.path();
+        ensure!(fs::metadata(&path)?.len() > 0, "{}", path.display());
+    }
+    let lost = usize::try_from(manifest.totals.lost.total())?;
+    taken.check(&folder, &manifest, lost)?;
+    stage.take_down()
+}
+
+#[test]
 fn disk__full_for_one__then_another_on_another_disk_loses_nothing() -> Result<()> {
     let stage = Stage::open("disk")?;
     let (small, large) = (
@@ -231,14 +285,7 @@ fn folder__removed_under_way__then_made_again_and_what_was_in_it_is_counted() ->
         manifest.totals
     );
     ensure!(before < taken.accepted.len());
-    let lost = usize::try_from(manifest.totals.lost.removed)?;
-    let capture = captures(&folder, &manifest)?;
-    let found: Vec<u64> = capture
-        .iter()
-        .flat_map(|it| &it.packets)
-        .map(|it| onair_tests::storm::read_event(&it.bytes).map(|(_, number)| number))
-        .collect::<Result<_>>()?;
-    ensure!(found == taken.accepted[lost..], "{} found", found.len());
+    taken.check_after_removal(&folder, &manifest)?;
     ensure!(folder.join("rec.json").exists());
     stage.take_down()
 }
@@ -295,6 +342,13 @@ fn disk__fails_below__then_told_and_the_books_balance() -> Result<()> {
     ensure!(
         told.contains("error") || told.contains("Read-only"),
         "{told}"
+    );
+    // What the disk did not take is not called written.
+    let totals = manifest.totals;
+    ensure!(manifest.unfinished().count() == 1, "{:?}", manifest.files);
+    ensure!(
+        totals.written == 0 && totals.lost.disk_fault == totals.accepted,
+        "{totals:?} {told}"
     );
     drop(taken);
     stage.take_down()

@@ -289,6 +289,11 @@ impl Drain {
             self.ticked_at = now;
             self.tick(now);
         }
+        if self.shared.gate.door() == Door::Closed {
+            // Whoever closed it ends the recording, and says why.
+            self.ends_at = None;
+            return;
+        }
         if self.ends_at.is_some_and(|at| now >= at) {
             self.shared.begin_end(Cause::DurationReached);
         }
@@ -298,10 +303,11 @@ impl Drain {
     }
 
     fn tick(&mut self, now: Instant) {
+        // Also over a fault: what was removed may be what kept the disk full.
+        if self.files.replace_removed() {
+            self.encoder.begin_file(&mut self.files);
+        }
         if self.files.fault().is_none() {
-            if self.files.replace_removed() {
-                self.encoder.begin_file(&mut self.files);
-            }
             self.encoder.tick(&mut self.files);
         }
         // A manifest of very many files is long: it is not written each second.

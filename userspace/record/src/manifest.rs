@@ -6,6 +6,7 @@ use onair_media::video::VideoFormat;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::books::{Counts, ProducerCounts};
+use crate::files::UNFINISHED;
 use crate::spec::{FormatKind, RecordName, SessionLabel};
 
 /// The version of the manifest's form.
@@ -282,9 +283,19 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Longest text that is read: that of some 400,000 files.
+    pub const MOST_OCTETS: u64 = 128 << 20;
+
     /// Octets of all files.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Of a recording that has ended: its files that could not be completed, because the disk did not
+    /// take them. Their events count as lost.
+    pub fn unfinished(&self) -> impl Iterator<Item = &FileReport> {
+        let is_open = |file: &&FileReport| file.name.rsplit('.').next() == Some(UNFINISHED);
+        self.files.iter().filter(is_open)
     }
 }

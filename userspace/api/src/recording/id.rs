@@ -52,8 +52,9 @@ impl FromStr for RecordingId {
     }
 }
 
-/// A recording's name, and the beginning of its files' names: `[a-z0-9][a-z0-9._-]{0,62}`, and not
-/// sixteen hex digits. Nothing in it leads out of the recorder's folder.
+/// A recording's name, and the beginning of its files' names: `[a-z0-9][a-z0-9._-]{0,62}`, not
+/// sixteen hex digits, and without a part's number (a dot and four digits or more) at its end.
+/// Nothing in it leads out of the recorder's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(into = "String", try_from = "String")]
 #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1-take2"))]
@@ -95,8 +96,17 @@ impl FromStr for RecordingName {
         if !looks_like_name(text) {
             return Err(RecordingError::Name(shorten(text)));
         }
+        if looks_like_part(text) {
+            return Err(RecordingError::NameIsPart(text.to_owned()));
+        }
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Whether it ends as the parts of a recording do that was split: `NAME.0001`.
+fn looks_like_part(text: &str) -> bool {
+    text.rsplit_once('.')
+        .is_some_and(|(_, end)| end.len() >= 4 && end.bytes().all(|it| it.is_ascii_digit()))
 }
 
 /// What a path of the API may carry: an id or a name. The two never overlap.
@@ -144,6 +154,12 @@ pub enum RecordingError {
     /// A name that could be mistaken for an id.
     #[error("{0:?} has the form of an id and cannot be a name: choose another")]
     NameIsId(String),
+    /// A name that could be mistaken for a part of another recording.
+    #[error(
+        "{0:?} ends like a part of a split recording (a dot and four digits or more): choose \
+         another name"
+    )]
+    NameIsPart(String),
     /// Neither an id nor a name.
     #[error(
         "{0:?} is neither a recording's id (sixteen lower-case hex digits) nor a recording's name \
@@ -159,7 +175,14 @@ mod tests {
 
     #[test]
     fn recording_name__hostile_forms__then_refused() {
-        for text in ["a", "cam1-20261120t141500z", "0.a_b-c", &"x".repeat(63)] {
+        for text in [
+            "a",
+            "cam1-20261120t141500z",
+            "0.a_b-c",
+            "take.001",
+            "take.0001.a",
+            &"x".repeat(63),
+        ] {
             assert!(text.parse::<RecordingName>().is_ok(), "{text}");
         }
         for text in [
@@ -178,6 +201,8 @@ mod tests {
             "é",
             &"x".repeat(64),
             "0123456789abcdef",
+            "take.0001",
+            "cam1.20261120",
         ] {
             assert!(text.parse::<RecordingName>().is_err(), "{text:?}");
             let json = serde_json::to_string(text).unwrap();

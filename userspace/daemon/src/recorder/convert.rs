@@ -20,8 +20,8 @@ use super::list::Entry;
 use super::live::Active;
 use crate::dataplane::ReceiveConfig;
 
-/// What the recorder is asked for.
-pub(super) fn spec(launch: &Launch) -> Spec {
+/// What the recorder is asked for; the problem with it, if the recorder does not take its name.
+pub(super) fn spec(launch: &Launch) -> Result<Spec, Problem> {
     let wanted = &launch.spec;
     let assembly = AssemblerConfig {
         format: launch.video,
@@ -33,12 +33,9 @@ pub(super) fn spec(launch: &Launch) -> Spec {
         RecordingFormat::Y4m => Format::Y4m(assembly),
         RecordingFormat::Raw => Format::Raw(assembly),
     };
-    let name: RecordName = launch
-        .about
-        .name
-        .as_str()
-        .parse()
-        .expect("a name of the API is one of the recorder's");
+    let name = launch.about.name.as_str().parse::<RecordName>();
+    let name =
+        name.map_err(|error| Problem::new(ProblemCode::InvalidRequest, error.to_string()))?;
     let mut spec = Spec::new(&launch.folder, name, format);
     spec.id = launch.about.id.to_string();
     spec.session = Some(SessionLabel {
@@ -55,7 +52,7 @@ pub(super) fn spec(launch: &Launch) -> Spec {
     spec.split_size = wanted.split_size_bytes;
     spec.split_duration = wanted.split_duration_ms.map(Duration::from_millis);
     spec.application = concat!("onaird ", env!("CARGO_PKG_VERSION")).to_owned();
-    spec
+    Ok(spec)
 }
 
 /// Why it was not started, for whoever asked.
@@ -221,11 +218,21 @@ fn fill(view: &mut RecordingView, manifest: &Manifest) {
     });
 }
 
+/// What the disk did not take of a recording that has ended.
+pub(super) fn not_on_disk(manifest: &Manifest) -> Option<String> {
+    let names: Vec<_> = manifest.unfinished().map(|it| it.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        let names = names.join(", ");
+        format!("the disk failed: not completed {names}; what was in it counts as lost")
+    })
+}
+
 /// A recording of an earlier daemon; `None` if this daemon's API cannot name it.
 pub(super) fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView> {
     let session = manifest.session.as_ref()?;
     let id: RecordingId = manifest.id.parse().ok()?;
     let session_id: SessionId = session.id.parse().ok()?;
+    let reason = not_on_disk(manifest);
     let mut view = RecordingView {
         id,
         name: manifest.name.as_str().parse().ok()?,
@@ -236,12 +243,12 @@ pub(super) fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView>
             FormatKind::Y4m => RecordingFormat::Y4m,
             FormatKind::Raw => RecordingFormat::Raw,
         },
-        state: match manifest.stage {
-            Stage::Complete => RecordingState::Finished,
-            Stage::Repaired => RecordingState::Repaired,
-            Stage::Recording => RecordingState::Failed,
+        state: match (manifest.stage, &reason) {
+            (Stage::Complete, None) => RecordingState::Finished,
+            (Stage::Repaired, _) => RecordingState::Repaired,
+            (Stage::Recording, _) | (Stage::Complete, Some(_)) => RecordingState::Failed,
         },
-        reason: None,
+        reason,
         end: None,
         owner: None,
         started_at: Timestamp(manifest.started_at.0),

@@ -1,17 +1,19 @@
 //! Starting a recording: its files are made and its ring's memory is touched on a thread of its own.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use onair_api::{Problem, RecordingEnd, RecordingSpec};
+use onair_api::{Problem, ProblemCode, RecordingEnd, RecordingSpec};
 use onair_media::video::VideoFormat;
 use onair_record::{Producer, Recording};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::live::{self, About, Active, Live};
 use super::{News, convert};
-use crate::shutdown::ThreadRegistry;
+use crate::shutdown::{ThreadRegistry, message};
 
 /// All that is needed to start a recording.
 #[derive(Debug)]
@@ -66,7 +68,9 @@ impl Launch {
             .spawn(move || {
                 drop(ready.lock().unwrap_or_else(PoisonError::into_inner));
                 let recording = self.about.id.0;
-                let result = self.start(&threads);
+                // Whoever asked is answered, whatever happens in there.
+                let started = catch_unwind(AssertUnwindSafe(|| self.start(&threads)));
+                let result = started.unwrap_or_else(|panic| Err(Box::new(broken(&*panic))));
                 live.end_start(result.as_ref().ok().map(|it| &it.active));
                 let told = news.send(News::Launched { recording, result });
                 if let Err(unheard) = told
@@ -90,10 +94,19 @@ impl Launch {
 
     fn start(self, threads: &ThreadRegistry) -> Result<Box<Launched>, Box<Problem>> {
         let refused = |error| Box::new(convert::problem(&error));
-        let recording = Recording::start(convert::spec(&self)).map_err(refused)?;
+        let recording = Recording::start(convert::spec(&self)?).map_err(refused)?;
         let producer = recording.producer(&self.producer).map_err(refused)?;
         let worker = live::worker(threads, &self.about.name);
         let active = Active::new(self.about, recording, self.patience, worker);
         Ok(Box::new(Launched { active, producer }))
     }
+}
+
+fn broken(panic: &(dyn Any + Send)) -> Problem {
+    let reason = message(panic);
+    tracing::error!(reason, "starting a recording panicked");
+    Problem::new(
+        ProblemCode::Internal,
+        format!("starting it failed: {reason}"),
+    )
 }

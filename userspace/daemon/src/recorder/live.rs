@@ -147,7 +147,6 @@ impl Active {
         let About {
             name, session_name, ..
         } = &self.about;
-        let failure = result.as_ref().err().cloned();
         match &result {
             Ok(manifest) => {
                 let counts = convert::counts(&manifest.totals);
@@ -162,7 +161,7 @@ impl Active {
             }
         }
         self.over(result);
-        failure
+        self.failure()
     }
 
     fn over(&self, result: Result<Manifest, String>) {
@@ -192,10 +191,13 @@ impl Active {
         self.end().result.is_some()
     }
 
-    /// Why it is not finished and never will be.
+    /// Why it is not finished and never will be, or not all on disk.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        self.end().result.as_ref()?.as_ref().err().cloned()
+        match self.end().result.as_ref()? {
+            Ok(manifest) => convert::not_on_disk(manifest),
+            Err(error) => Some(error.clone()),
+        }
     }
 
     fn wait_over(&self, until: Instant) {

@@ -13,8 +13,6 @@ use crate::shutdown::ThreadRegistry;
 
 /// Name of the thread that looks.
 const NAME: &str = "record-look";
-/// Longest manifest, octets: ours are smaller.
-const LONGEST: u64 = 16 << 20;
 
 /// Looks through `folder` on a thread of its own: it may be large, or on a disk that hangs. `ready` is
 /// locked meanwhile; when this returns, it is.
@@ -120,7 +118,7 @@ fn tell(repaired: &Repaired) {
 
 fn read(path: &Path) -> std::io::Result<Manifest> {
     let about = std::fs::symlink_metadata(path)?;
-    if !about.is_file() || about.len() > LONGEST {
+    if !about.is_file() || about.len() > Manifest::MOST_OCTETS {
         return Err(std::io::Error::other("no regular file, or too long"));
     }
     let text = std::fs::read(path)?;

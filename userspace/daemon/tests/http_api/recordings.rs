@@ -63,6 +63,7 @@ async fn recording__hostile_names_wrong_values_and_unknown_sessions__then_typed_
         "-rf",
         "A",
         "a\u{0}b",
+        "take.0001",
         &"x".repeat(64),
     ] {
         let (code, fields) = refused(json!({"format": "raw", "name": name})).await;

@@ -31,6 +31,8 @@ const SYNC_OCTETS: u64 = 8 << 20;
 const MAX_UNSYNCED: u64 = 256 << 20;
 /// What the end of a file needs for each producer, at most.
 const END_OCTETS: u64 = 512;
+/// So many finished files may wait for the disk, each with a descriptor; then the drain thread waits.
+const MAX_CLOSING: usize = 64;
 /// Problems that are kept.
 const MAX_PROBLEMS: usize = 100;
 
@@ -159,8 +161,14 @@ impl Files {
 
     /// Begins another file. What waits for the one before is written first.
     pub(crate) fn next_part(&mut self) {
-        let number = self.next_number;
-        self.next_number += 1;
+        let is_taken = |number: &u32| {
+            let file = self.folder.file(&self.folder.part_name(*number));
+            file.symlink_metadata().is_ok()
+        };
+        // Files of somebody else are left alone, and their numbers left out.
+        let mut numbers = self.next_number..;
+        let number = numbers.find(|it| !is_taken(it)).unwrap_or(u32::MAX);
+        self.next_number = number + 1;
         let name = self.folder.part_name(number);
         self.parts.push_back(Part::new(number, name, self.is_video));
     }
@@ -242,11 +250,20 @@ impl Files {
         }
     }
 
-    fn close(&mut self, part: Part) {
+    fn close(&mut self, mut part: Part) {
         let (Some(file), Some(syncer)) = (part.file(), &mut self.syncer) else {
             return;
         };
-        syncer.close(Arc::clone(file), part.report(), self.summer.finish());
+        let sum = self.summer.finish();
+        if part.number > 1 && part.in_file() == 0 {
+            // It was made, and then there was no space: an empty file would open in no tool.
+            if let Err(error) = std::fs::remove_file(self.folder.unfinished(&part.name)) {
+                self.problem(format!("removing the empty {}: {error}", part.name));
+            }
+            return;
+        }
+        syncer.close(Arc::clone(file), part.report(), sum);
+        part.seal();
         self.closing.push_back(part);
     }
 
@@ -259,12 +276,15 @@ impl Files {
 
     /// Waits for the disk until it has not too much before it.
     pub(crate) fn catch_up(&mut self) {
-        while self.unsynced >= MAX_UNSYNCED {
+        while self.unsynced >= MAX_UNSYNCED || self.closing.len() >= MAX_CLOSING {
             self.ask_sync();
             match self.syncer.as_mut().and_then(Syncer::wait) {
                 Some(done) => self.done(done),
                 // There is no file that could be synced.
-                None => self.unsynced = 0,
+                None => {
+                    self.unsynced = 0;
+                    return;
+                }
             }
         }
     }
@@ -288,14 +308,14 @@ impl Files {
                 self.syncing = 0;
                 if let Err(error) = result {
                     self.problem(format!(
-                        "fdatasync: {error}: what was written before may not be on disk"
+                        "fdatasync: {error}: what was written before may not be on disk, and counts as lost when the file ends"
                     ));
                 }
             }
             Done::Sheet(Ok(())) => {}
             Done::Sheet(Err(error)) => self.problem(format!("writing the manifest: {error}")),
             Done::Closed {
-                mut report,
+                report,
                 summed,
                 result,
             } => {
@@ -311,9 +331,19 @@ impl Files {
                         self.note_removed(part);
                     }
                     Err(error) => {
-                        self.problem(format!("completing {}: {error}", report.name));
-                        report.name = format!("{}.{UNFINISHED}", report.name);
-                        self.closed(*report);
+                        let events = part.lose(Loss::DiskFault, &self.accounts);
+                        self.problem(format!(
+                            "completing {}: {error}: its {events} events may not be on disk, and count as lost",
+                            report.name
+                        ));
+                        self.closed(FileReport {
+                            name: format!("{}.{UNFINISHED}", report.name),
+                            events: 0,
+                            by_producer: Vec::new(),
+                            frames: report.frames.map(|_| 0),
+                            sha256: None,
+                            ..*report
+                        });
                     }
                 }
             }
@@ -333,21 +363,25 @@ impl Files {
     /// Whether the present file was removed by somebody: then another one is begun, and the
     /// encoder has to begin it.
     pub(crate) fn replace_removed(&mut self) -> bool {
-        if !self.parts.back().is_some_and(Part::is_removed) {
+        // Those behind the first one have no file yet.
+        if !self.parts.front().is_some_and(Part::is_removed) {
             return false;
         }
-        while let Some(part) = self.parts.pop_front() {
+        if let Some(part) = self.parts.pop_front() {
             self.note_removed(part);
         }
         // Nobody wants the sum of what is no more.
         self.summer.finish();
-        self.next_part();
-        true
+        let was_present = self.parts.is_empty();
+        if was_present {
+            self.next_part();
+        }
+        was_present
     }
 
     fn note_removed(&mut self, part: Part) {
         let name = part.name.clone();
-        let events = part.removed(&self.accounts);
+        let events = part.lose(Loss::Removed, &self.accounts);
         self.problem(format!(
             "{name} was removed by somebody else while it was written, with {events} events"
         ));

@@ -257,15 +257,20 @@ impl Part {
         }
     }
 
-    /// Its file is no more, and all that was in it.
-    pub(crate) fn removed(mut self, accounts: &[Arc<Account>]) -> u64 {
-        // There is nothing that it could be cut back to.
+    /// All that was in it is lost, and what waits for it. Answers how many events it had.
+    pub(crate) fn lose(mut self, loss: Loss, accounts: &[Arc<Account>]) -> u64 {
+        // It is not cut back: nobody relies on it any more.
         self.file = None;
-        let _ = self.give_up(Loss::Removed, accounts);
+        let _ = self.give_up(loss, accounts);
         for (producer, (events, bytes)) in self.by_producer.iter().enumerate() {
-            accounts[producer].unwrite(Loss::Removed, *events, *bytes);
+            accounts[producer].unwrite(loss, *events, *bytes);
         }
         self.events
+    }
+
+    /// Nothing is to come any more: its memory is free.
+    pub(crate) fn seal(&mut self) {
+        self.staged = Vec::new();
     }
 
     /// Whether somebody removed its file.

@@ -118,11 +118,24 @@ fn run(
     mut sheet: Sheet,
     shared: &Shared,
 ) -> Sheet {
+    // The file of which the disk did not take something. The kernel says so once: the fsync at its end
+    // would find nothing.
+    let mut failed: Option<(Arc<File>, String)> = None;
     for job in inbox {
         let done = match job {
-            Job::Sync(file) => Done::Synced(file.sync_data()),
+            Job::Sync(file) => {
+                let result = file.sync_data();
+                if let Err(error) = &result {
+                    failed = Some((file, format!("fdatasync: {error}")));
+                }
+                Done::Synced(result)
+            }
             Job::Close(file, mut report, sum) => {
-                let result = close(&file, &report, folder);
+                let failed = failed.take().filter(|(of, _)| Arc::ptr_eq(of, &file));
+                let result = match failed {
+                    Some((_, reason)) => Err(io::Error::other(reason)),
+                    None => close(&file, &report, folder),
+                };
                 let failed = |_| Err(io::Error::other("the thread that takes it has failed"));
                 let sum = sum.recv().unwrap_or_else(failed);
                 let summed = sum.map(|it| report.sha256 = Some(it));

@@ -13,9 +13,6 @@ use crate::files::{Sheet, UNFINISHED};
 use crate::manifest::{MANIFEST_VERSION, Manifest, Stage};
 use crate::spec::RecordName;
 
-/// A manifest is never larger.
-const MOST_OCTETS: u64 = 16 << 20;
-
 /// The manifest of a recording that was cut off. As long as this is there, nobody else repairs it.
 pub(super) struct Claim {
     pub(super) manifest: Manifest,
@@ -102,11 +99,11 @@ impl Claim {
 
 fn parse(file: &mut File) -> Result<Manifest, NotOurs> {
     let octets = file.metadata()?.len();
-    if octets > MOST_OCTETS {
+    if octets > Manifest::MOST_OCTETS {
         return Err(NotOurs::Size(octets));
     }
     let mut text = Vec::new();
-    file.take(MOST_OCTETS).read_to_end(&mut text)?;
+    file.take(Manifest::MOST_OCTETS).read_to_end(&mut text)?;
     let version: serde_json::Value = serde_json::from_slice(&text)?;
     match version.get("version").and_then(serde_json::Value::as_u64) {
         Some(number) if number != u64::from(MANIFEST_VERSION) => {

@@ -105,9 +105,15 @@ fn complete(claim: Claim, path: &Path, names: &[String]) -> io::Result<Manifest>
 
     // What there is, and what is to be done: nothing is changed yet.
     let mut found = Vec::new();
-    for (_, name, is_open) in file::of_recording(&manifest, names) {
-        let plan = planned.iter().find(|it| it.name == name);
-        found.push(Found::look(&folder, &manifest, (&name, is_open), plan, at)?);
+    let files = file::of_recording(&manifest, names);
+    for (_, name, is_open) in &files {
+        // A complete file beside an unfinished one of its name is somebody else's.
+        let has_unfinished = files.iter().any(|(_, other, open)| *open && other == name);
+        if has_unfinished && !is_open {
+            continue;
+        }
+        let plan = planned.iter().find(|it| it.name == *name);
+        found.push(Found::look(&folder, &manifest, (name, *is_open), plan, at)?);
     }
     let plans: Vec<_> = found.iter().filter_map(Found::plan).collect();
     manifest.repair = Some(Repair {

@@ -93,6 +93,23 @@ fn drain_thread__final_drain__then_all_data_written() {
 }
 
 #[test]
+fn timer__expires_after_the_cut__then_ignored() {
+    const DURATION: Duration = Duration::from_secs(1);
+    let (_folder, recording) = loop {
+        let begun = Instant::now();
+        let started = start(|spec| spec.duration = Some(DURATION));
+        started.1.stop_accepting();
+        // On a machine that stood still meanwhile it may have been the first.
+        if begun.elapsed() < DURATION {
+            break started;
+        }
+    };
+    std::thread::sleep(DURATION + Duration::from_millis(200));
+    let manifest = recording.finish(Cause::Shutdown, soon()).unwrap();
+    assert_eq!(manifest.cause, Some(Cause::Shutdown));
+}
+
+#[test]
 fn drain_thread__shutdown__then_files_complete() {
     let (folder, mut recording) = start(|spec| spec.id = "r1".into());
     let mut producer = recording.producer("cam rx").unwrap();

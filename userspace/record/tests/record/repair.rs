@@ -352,6 +352,29 @@ fn repair__of_a_split_recording__then_complete_parts_stay_and_the_last_is_mended
 }
 
 #[test]
+fn repair__beside_a_complete_file_of_the_same_name__then_that_is_never_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    lay_out(packets(), folder.path());
+    let theirs = folder.path().join("rec.pcapng");
+    fs::write(&theirs, b"somebody else's, and no capture").unwrap();
+    // The first repair writes its plan down; the second one finds it.
+    for _ in 0..2 {
+        let found = repair(folder.path()).unwrap();
+        assert!(
+            matches!(&found[..], [Repaired::LeftAlone(it)] if it.reason.contains("repair failed")),
+            "{found:?}"
+        );
+        assert_eq!(
+            fs::read(&theirs).unwrap(),
+            b"somebody else's, and no capture"
+        );
+    }
+    fs::remove_file(&theirs).unwrap();
+    let found = repair(folder.path()).unwrap();
+    assert!(matches!(&found[..], [Repaired::Repaired(it)] if it.totals.written == 600));
+}
+
+#[test]
 fn repair__of_a_name_that_was_only_taken__then_it_is_free() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("rec.json.part"), b"").unwrap();
