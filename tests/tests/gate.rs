@@ -152,9 +152,14 @@ fn callers__loop_on_eagain_in_8_threads__then_destroy_completes() -> Result<()> 
     cam(&mut control)?;
     let mut spinner = user(&rig, "cam")?;
     let mut holder = user(&rig, "cam")?;
+    let spinning = spinner.say("spin 8")?;
+    let spinning: BTreeSet<u32> = serde_json::from_value(spinning["tids"].clone())?;
+    let pid = spinner.pid();
+    until("each to be in its loop", Deadline::seconds(30), || {
+        Ok(blocked(pid)?.is_superset(&spinning).then_some(()))
+    })?;
     control.create(&send("to-cam", Raster::SMALL, 5000, Source::Pattern))?;
     holder.say("hold 1")?;
-    spinner.say("spin 8")?;
     control.stop("cam")?;
 
     // All the while somebody holds a frame: refused, and only because of the holder's frame.
@@ -180,8 +185,23 @@ fn switches(pid: u32, tid: u32) -> Result<u64> {
     Ok(line.context("voluntary_ctxt_switches")?.trim().parse()?)
 }
 
-/// Does some hundred requests and checks that these threads have slept all the while.
+/// Does some hundred requests and checks that these threads have slept all the while. For how long they
+/// ran is looked at up to five times: the kernel may bill a thread for an interrupt that came while it
+/// ran.
 fn asleep_all_the_while(control: &mut Control, pid: u32, tids: &BTreeSet<u32>) -> Result<()> {
+    let mut ran = Vec::new();
+    while ran.len() < 5 && ran.last() != Some(&0) {
+        ran.push(ran_too_long(control, pid, tids)?);
+    }
+    assert_eq!(ran.last(), Some(&0), "ran so many ms too long: {ran:?}");
+    until("them to be asleep", Deadline::seconds(10), || {
+        Ok(blocked(pid)?.is_superset(tids).then_some(()))
+    })
+}
+
+/// Does some hundred requests and checks that these threads did not wake for them. Answers for how many
+/// milliseconds too long one of them ran.
+fn ran_too_long(control: &mut Control, pid: u32, tids: &BTreeSet<u32>) -> Result<u64> {
     let look = || {
         let each = |tid: &u32| Ok((switches(pid, *tid)?, cpu_time(pid, *tid)?));
         tids.iter().map(each).collect::<Result<Vec<_>>>()
@@ -194,18 +214,17 @@ fn asleep_all_the_while(control: &mut Control, pid: u32, tids: &BTreeSet<u32>) -
     let after = look()?;
     // The backstop is one second: so many times it may have woken, and no more.
     let backstops = began.elapsed().as_secs() + 2;
+    let mut most = 0;
     for ((slept, ran), (slept_then, ran_then)) in before.iter().zip(&after) {
         assert!(
             slept_then - slept <= backstops,
             "woke {} times",
             slept_then - slept
         );
-        let ran = (*ran_then - *ran).as_millis();
-        assert!(u64::try_from(ran)? <= backstops, "ran {ran} ms");
+        let ran = u64::try_from((*ran_then - *ran).as_millis())?;
+        most = most.max(ran.saturating_sub(backstops));
     }
-    until("them to be asleep", Deadline::seconds(10), || {
-        Ok(blocked(pid)?.is_superset(tids).then_some(()))
-    })
+    Ok(most)
 }
 
 #[test]

@@ -196,12 +196,28 @@ fn printable(text: &str) -> String {
 #[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
+    use std::time::{Duration, Instant};
+
+    /// What `look` finds, sooner or later.
+    fn soon<T>(mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "never found");
+            std::thread::yield_now();
+        }
+    }
 
     #[test]
     fn threads__of_this_process__then_this_thread_is_among_them() {
         let tid = onair_ipc::sys::gettid();
-        let threads = of(std::process::id());
-        let me = threads.iter().find(|thread| thread.tid == tid).unwrap();
+        // The kernel's listing may end early while other tests' threads come and go.
+        let me = soon(|| {
+            let threads = of(std::process::id());
+            threads.into_iter().find(|thread| thread.tid == tid)
+        });
         assert_eq!(me.own_tid, tid);
         assert_eq!(me.state, "running");
         assert!(!me.is_younger_than(onair_ipc::sys::boottime_ns()));
@@ -223,10 +239,12 @@ mod tests {
         // It may be on its way out still.
         assert!(!roll.has(gone, now) || read(std::process::id(), gone).is_some());
         assert!(!Roll::of(1).has(tid, now), "a thread of another process");
+        // The threads of other tests come and go.
+        let all = soon(|| every(std::process::id()));
         let translated = Roll {
             pid: std::process::id(),
             ours: false,
-            all: OnceCell::new(),
+            all: OnceCell::from(Some(all)),
         };
         assert!(translated.has(tid, now) && !translated.has(tid, 0));
     }

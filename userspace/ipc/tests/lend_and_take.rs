@@ -325,7 +325,7 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_no_intent_is_left() {
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;
-        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+        libc::sigaction(libc::SIGURG, &action, std::ptr::null_mut());
     }
     let memory = pair.lender.memory().clone();
     let client = pair.client.clone();
@@ -351,7 +351,7 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_no_intent_is_left() {
             libc::SYS_tgkill,
             libc::getpid(),
             tid.load(Ordering::SeqCst),
-            libc::SIGUSR1,
+            libc::SIGURG,
         )
     };
     until("the handler took it", || TAKEN.load(Ordering::SeqCst) == 3);

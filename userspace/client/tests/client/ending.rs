@@ -165,7 +165,7 @@ fn destroy__many_sessions__then_all_stop_all_join_all_destroyed() {
 #[test]
 fn daemon__does_not_answer__then_no_answer_and_later_requests_are_refused() {
     let fake = Fake::receiving();
-    let client = onair::Client::at(&fake.path).response_timeout(Duration::from_millis(30));
+    let client = onair::Client::at(&fake.path).response_timeout(Duration::from_secs(2));
     let session = client.create(&spec()).unwrap();
     fake.world().is_mute = true;
     session.stop();
