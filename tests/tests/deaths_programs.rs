@@ -8,7 +8,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{Certificate, Memory, ReconciledCause, SessionState, Source};
-use onair_tests::{Company, Raster, Rig, Stranger, balanced, receive, send};
+use onair_tests::{Company, Puppet, Raster, Rig, Stranger, balanced, receive, send};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A process that lives on left so many frames and slots, each settled once: those of threads that the
@@ -111,6 +111,44 @@ fn memory__mapped_by_another_process__then_kept_until_that_lets_go() -> Result<(
     heir.say("abandon")?;
     company.control.completed(certificate.session)?;
     company.end()?;
+    Ok(())
+}
+
+#[test]
+fn client__comes_and_goes_while_its_memory_is_kept__then_refused_until_that_is_let_go() -> Result<()>
+{
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    for is_running in [true, false] {
+        if !is_running {
+            control.stop("cam")?;
+        }
+        let mut heir = rig.puppet()?;
+        let mut client = rig.puppet()?;
+        let mut round = |client: &mut Puppet, heir: Option<&mut Puppet>| -> Result<String> {
+            let errno = client.errno("attach cam")?;
+            if errno.is_empty() {
+                if let Some(heir) = heir {
+                    heir.say(format_args!("adopt {}", client.pid()))?;
+                }
+                client.say("detach")?;
+            }
+            Ok(errno)
+        };
+        // Whoever lets go may come as often as it likes.
+        for _ in 0..100 {
+            ensure!(round(&mut client, None)?.is_empty());
+        }
+        for _ in 0..64 {
+            ensure!(round(&mut client, Some(&mut heir))?.is_empty());
+        }
+        assert_eq!(round(&mut client, Some(&mut heir))?, "EDQUOT");
+        heir.say("abandon")?;
+        ensure!(round(&mut client, None)?.is_empty());
+    }
+    let certificate = control.destroy_wait("cam")?;
+    control.completed(certificate.session)?;
     Ok(())
 }
 

@@ -38,17 +38,46 @@ impl Remains {
         (words + frames) as u64
     }
 
+    /// Attachments whose words somebody has still, by W4.
+    pub fn held(&self) -> usize {
+        self.words.iter().filter(|words| !is_free(words)).count()
+    }
+
+    /// Takes out what nobody has any more, by W4.
+    pub fn take_free(&mut self) -> Self {
+        let words = self.words.extract_if(.., |words| is_free(words));
+        let frames = self.frames.extract_if(.., |frames| {
+            mapping(std::iter::empty(), std::iter::once(&*frames)).says == Says::Zero
+        });
+        Self {
+            words: words.collect(),
+            frames: frames.collect(),
+        }
+    }
+
     /// W4.
     pub fn reading(&self) -> Reading {
         mapping(self.words.iter().map(|words| &**words), self.frames.iter())
     }
 }
 
+fn is_free(words: &AttachmentMemory) -> bool {
+    mapping(std::iter::once(words), std::iter::empty()).says == Says::Zero
+}
+
+#[derive(Debug)]
+struct Waiting {
+    session: SessionId,
+    /// All of the session: a certificate is to be completed.
+    is_whole: bool,
+    remains: Remains,
+}
+
 /// Everything that waits, and the thread that unmaps it (11 ms for 64 MiB: not for the control
 /// thread).
 #[derive(Debug)]
 pub struct Limbo {
-    waiting: Vec<(Option<SessionId>, Remains)>,
+    waiting: Vec<Waiting>,
     /// When it is looked at next, while something waits.
     look_at: Instant,
     undertaker: Worker<Remains>,
@@ -76,7 +105,7 @@ impl Limbo {
     pub fn bury(&mut self, session: SessionId, remains: Remains) -> Option<(u64, Reading)> {
         let reading = remains.reading();
         if reading.says != Says::Zero {
-            self.keep(Some(session), remains);
+            self.wait(session, true, remains);
             return None;
         }
         let bytes = remains.bytes();
@@ -84,13 +113,36 @@ impl Limbo {
         Some((bytes, reading))
     }
 
-    /// Keeps the remains of an attachment (`None`), or of a whole session whose certificate is to
-    /// be completed.
-    pub fn keep(&mut self, session: Option<SessionId>, remains: Remains) {
+    /// Keeps the remains of attachments that have left a session, until nobody has them any more.
+    pub fn keep(&mut self, session: SessionId, remains: Remains) {
+        self.wait(session, false, remains);
+    }
+
+    fn wait(&mut self, session: SessionId, is_whole: bool, remains: Remains) {
         if self.waiting.is_empty() {
             self.look_at = Instant::now() + PAUSE;
         }
-        self.waiting.push((session, remains));
+        self.waiting.push(Waiting {
+            session,
+            is_whole,
+            remains,
+        });
+    }
+
+    /// How many attachments that have left `session` wait, whether or not somebody has them still.
+    pub fn departed_from(&self, session: SessionId) -> usize {
+        let parts = self.parts_of(session);
+        parts.map(|remains| remains.words.len()).sum()
+    }
+
+    /// Of these, those that somebody has still.
+    pub fn held_from(&self, session: SessionId) -> usize {
+        self.parts_of(session).map(Remains::held).sum()
+    }
+
+    fn parts_of(&self, session: SessionId) -> impl Iterator<Item = &Remains> {
+        let is_part = move |it: &&Waiting| it.session == session && !it.is_whole;
+        self.waiting.iter().filter(is_part).map(|it| &it.remains)
     }
 
     /// When it is to be swept, if something waits.
@@ -117,10 +169,7 @@ impl Limbo {
 
     /// Bytes that wait.
     pub fn bytes(&self) -> u64 {
-        self.waiting
-            .iter()
-            .map(|(_, remains)| remains.bytes())
-            .sum()
+        self.waiting.iter().map(|it| it.remains.bytes()).sum()
     }
 
     /// Gives back what nobody has any more. Returns the sessions of which that was the last, with
@@ -129,17 +178,14 @@ impl Limbo {
         let mut done = Vec::new();
         let (free, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .map(|(session, remains)| (session, remains.reading(), remains))
-            .partition(|(_, reading, _)| reading.says == Says::Zero);
-        self.waiting = waiting
-            .into_iter()
-            .map(|(session, _, remains)| (session, remains))
-            .collect();
-        for (session, reading, remains) in free {
-            if let Some(session) = session {
-                done.push((session, remains.bytes(), reading));
+            .map(|it| (it.remains.reading(), it))
+            .partition(|(reading, _)| reading.says == Says::Zero);
+        self.waiting = waiting.into_iter().map(|(_, it)| it).collect();
+        for (reading, it) in free {
+            if it.is_whole {
+                done.push((it.session, it.remains.bytes(), reading));
             }
-            self.unmap(remains);
+            self.unmap(it.remains);
         }
         self.look_at = Instant::now() + PAUSE;
         done

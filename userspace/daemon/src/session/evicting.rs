@@ -20,10 +20,6 @@ use crate::control::action::Reply;
 use crate::dataplane::{Command, Evicted};
 use crate::services::Services;
 
-/// Those of one session that were cut off and have not let go, beyond which nobody attaches: a client
-/// that is cut off again and again, and keeps it all mapped, does not use up the daemon's descriptors.
-const LINGERING: usize = 64;
-
 /// An attachment that was cut off, until its process is dead or has let go of its words.
 #[derive(Debug)]
 pub(super) struct Outcast {
@@ -113,11 +109,6 @@ impl Outcasts {
             // A sender's frames are its own, and leave with it.
             Direction::Send => 0,
         }
-    }
-
-    /// Whether too many have not let go.
-    pub(super) fn are_too_many(&self) -> bool {
-        self.list.len() >= LINGERING
     }
 
     /// When the first requester gives up.

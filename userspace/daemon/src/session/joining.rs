@@ -12,14 +12,20 @@ use onair_ipc::message::Attached;
 use super::attachment::{Attachment, Client, Watched};
 use super::{Place, Session, certificate, convert};
 use crate::dataplane::{AttachRefusal, Command};
+use crate::limbo::Limbo;
 use crate::services::Services;
+
+/// Clients of one session that were cut off, or left, and have not let go of its memory, beyond which
+/// nobody attaches: one that comes and goes, and keeps it all mapped, does not use up the daemon's
+/// descriptors.
+const LINGERING: usize = 64;
 
 impl Session {
     /// Whether one more client may begin to attach.
     ///
     /// # Errors
     /// `draining`, `limit_reached`.
-    pub fn reserve(&mut self) -> Result<(), Problem> {
+    pub fn reserve(&mut self, limbo: &Limbo) -> Result<(), Problem> {
         if self.destroy.is_some() {
             return Err(Problem::new(
                 ProblemCode::Draining,
@@ -43,17 +49,27 @@ impl Session {
                 ),
             ));
         }
-        if self.outcasts.are_too_many() {
+        if self.lingers(limbo) {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
-                    "too many evicted clients of session {} still have its memory mapped: end them",
+                    "too many clients that were evicted from session {} or have left it still have \
+                     its memory mapped: end them",
                     self.spec.name
                 ),
             ));
         }
         self.proving += 1;
         Ok(())
+    }
+
+    /// Whether [`LINGERING`] clients that were cut off or have left have not let go.
+    fn lingers(&self, limbo: &Limbo) -> bool {
+        let evicted = self.outcasts.list.len();
+        let left = self.departed.words.len() + limbo.departed_from(self.id);
+        // Most of those who left have let go, and that is only not seen yet: looked at now.
+        evicted + left >= LINGERING
+            && evicted + self.departed.held() + limbo.held_from(self.id) >= LINGERING
     }
 
     /// Gives a reservation back.

@@ -14,6 +14,9 @@ use crate::control::action::Reply;
 use crate::dataplane::Command;
 use crate::services::Services;
 
+/// So many attachments that have left a stopped session are kept for its certificate unlooked at.
+const DEPARTED: usize = 32;
+
 /// Somebody who waits for a poller to hand an attachment's lender back.
 #[derive(Debug)]
 pub(super) enum Leaving {
@@ -180,12 +183,16 @@ impl Session {
     pub(super) fn part(&mut self, services: &mut Services, attachment: Attachment) {
         self.departed.words.push(attachment.memory);
         self.departed.frames.extend(attachment.frames);
-        if self.running {
+        let given_back = if self.running {
             // Not the session's any more: it is given back by itself.
-            services
-                .limbo
-                .keep(None, std::mem::take(&mut self.departed));
-        }
+            std::mem::take(&mut self.departed)
+        } else if self.departed.words.len() > DEPARTED {
+            // The certificate speaks for what is left.
+            self.departed.take_free()
+        } else {
+            return;
+        };
+        services.limbo.keep(self.id, given_back);
     }
 
     /// Whether `tgid` (in the first pid namespace) is a client of this session.

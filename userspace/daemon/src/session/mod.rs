@@ -219,10 +219,12 @@ impl Session {
         convert::geometry(spec).frames_len() as u64
     }
 
-    /// Bytes of frame memory that it takes at most, with what evicted senders still have.
+    /// Bytes of frame memory that it takes at most, with what evicted senders and those who left a
+    /// stopped session still have.
     pub fn taken_bytes(&self) -> u64 {
         let outcasts = self.outcasts.list.values();
         let frames = outcasts.filter_map(|it| it.attachment.frames.as_ref());
+        let frames = frames.chain(&self.departed.frames);
         Self::memory_bytes(&self.spec) + frames.map(|it| it.len() as u64).sum::<u64>()
     }
 

@@ -93,7 +93,7 @@ impl Session {
                 certificate::settle(&mut certificate, self);
                 certificate::conclude(&mut certificate, services, self.take_remains());
             }
-            None => services.limbo.keep(None, self.take_remains()),
+            None => services.limbo.keep(self.id, self.take_remains()),
         }
         tracing::info!(session = %self.id, name = %self.spec.name, "its last holder is gone");
         Progress::Freed

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{Certificate, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who};
+use onair_api::{
+    Certificate, Direction, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who,
+};
 
 use super::Actor;
 use super::requests::{shutting_down, stale};
@@ -175,8 +177,17 @@ impl Actor {
             (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
             _ => Watching::Off,
         };
+        let most = self.services.config.limits.frame_memory_mb << 20;
+        let is_over = self.taken_bytes() > most;
         let session = self.sessions.get_mut(&id).expect("just found");
-        session.reserve()?;
+        if is_over && session.spec.direction == Direction::Send {
+            // Each sender has frames of its own, and those who left may have theirs still.
+            return Err(Problem::new(
+                ProblemCode::LimitReached,
+                "the frames of senders that have left take all of limits.frame_memory_mb: end them",
+            ));
+        }
+        session.reserve(&self.services.limbo)?;
         Ok(Seat {
             session: id,
             watching,
