@@ -113,10 +113,10 @@ impl Actor {
         }
     }
 
-    /// A session is gone: by somebody's wish it does not come back, at the daemon's end it does.
-    pub(super) fn gone(&mut self, session: &Session) {
+    /// A session is gone: by somebody's wish it does not come back, by the daemon's own it does.
+    pub(super) fn gone(&mut self, session: &Session, via: Via) {
         let store = &mut self.services.store;
-        if self.ending.is_some() {
+        if via == Via::Daemon {
             store.settle(&session.spec.name, session.generation());
         } else {
             store.forget(&session.spec.name);
