@@ -116,6 +116,30 @@ fn session__persistent_and_destroyed_while_the_daemon_drains__then_back_only_if_
 }
 
 #[test]
+fn session__persistent_and_the_disk_takes_nothing__then_it_works_and_who_asks_is_told() -> Result<()>
+{
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut spec = receive("cam", Raster::SMALL, 5000);
+    spec.persistent = Some(true);
+    let folder = rig.stage().directory().join("state/sessions");
+    fs::rename(&folder, folder.with_extension("away"))?;
+    let answer = control.request("POST", "/v1/sessions", &serde_json::to_value(&spec)?)?;
+    assert_eq!(answer.code(), "disk_failed", "{}", answer.json);
+    assert_eq!(control.show("cam")?.state, SessionState::Running);
+    let answer = control.post("/v1/sessions/cam/stop")?;
+    assert_eq!(answer.code(), "disk_failed", "{}", answer.json);
+    assert_eq!(control.show("cam")?.state, SessionState::Stopped);
+    // Asked again, it is written.
+    fs::rename(folder.with_extension("away"), &folder)?;
+    control.stop("cam")?;
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    assert_eq!(rig.control()?.show("cam")?.state, SessionState::Stopped);
+    Ok(())
+}
+
+#[test]
 fn session__of_the_configuration__then_there_at_each_start_until_it_is_taken_out() -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more += "[[session]]\nname = \"cam\"\ndirection = \"receive\"\nport = \"b\"\n\
