@@ -8,8 +8,9 @@
 use std::fs;
 
 use anyhow::Result;
-use onair_api::{HealthStatus, SessionState, SessionView};
-use onair_tests::{Raster, Rig, receive};
+use onair_api::{HealthStatus, SessionState, SessionView, Source};
+use onair_tests::{Deadline, Raster, Rig, receive, send, signal, until};
+use rustix::process::Signal;
 use serde_json::Value;
 
 fn sessions(rig: &Rig) -> Result<Vec<SessionView>> {
@@ -70,6 +71,71 @@ fn session__persistent__then_back_after_stop_and_kill_with_a_new_id_and_later_ge
     rig.stop_daemon()?;
     rig.start_daemon()?;
     assert!(sessions(&rig)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn session__persistent_and_destroyed_while_the_daemon_drains__then_back_only_if_nobody_asked()
+-> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
+    })?;
+    let mut control = rig.control()?;
+    // The others are not destroyed before the first one is.
+    for (port, (name, priority)) in (5000..).zip([
+        ("held", 0),
+        ("destroyed", 90),
+        ("quarantined", 90),
+        ("left", 90),
+    ]) {
+        let mut spec = receive(name, Raster::SMALL, port);
+        spec.persistent = Some(true);
+        spec.priority = Some(priority);
+        control.create(&spec)?;
+    }
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = rig.user("held")?;
+    client.say("hold 1")?;
+    signal(&mut rig, Signal::TERM)?;
+    until("the daemon to drain", Deadline::seconds(30), || {
+        let state = control.show("held")?.state;
+        Ok((state == SessionState::Draining).then_some(()))
+    })?;
+    control.destroy_wait("destroyed")?;
+    control.quarantine("quarantined")?;
+    control.abort("held")?;
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 0, "{summary:#?}");
+    rig.start_daemon()?;
+    let back: Vec<_> = sessions(&rig)?
+        .into_iter()
+        .map(|it| it.name.to_string())
+        .collect();
+    assert_eq!(back, ["left"]);
+    Ok(())
+}
+
+#[test]
+fn session__persistent_and_the_disk_takes_nothing__then_it_works_and_who_asks_is_told() -> Result<()>
+{
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut spec = receive("cam", Raster::SMALL, 5000);
+    spec.persistent = Some(true);
+    let folder = rig.stage().directory().join("state/sessions");
+    fs::rename(&folder, folder.with_extension("away"))?;
+    let answer = control.request("POST", "/v1/sessions", &serde_json::to_value(&spec)?)?;
+    assert_eq!(answer.code(), "disk_failed", "{}", answer.json);
+    assert_eq!(control.show("cam")?.state, SessionState::Running);
+    let answer = control.post("/v1/sessions/cam/stop")?;
+    assert_eq!(answer.code(), "disk_failed", "{}", answer.json);
+    assert_eq!(control.show("cam")?.state, SessionState::Stopped);
+    // Asked again, it is written.
+    fs::rename(folder.with_extension("away"), &folder)?;
+    control.stop("cam")?;
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    assert_eq!(rig.control()?.show("cam")?.state, SessionState::Stopped);
     Ok(())
 }
 

@@ -80,9 +80,10 @@ codes! {
     /// A living session has that name, or a recording has.
     NameTaken "name_taken" 409 "The name is taken"
         "Choose another name, or end what has it.";
-    /// The files of a recording cannot be made, or were not finished.
-    DiskFailed "disk_failed" 507 "The disk does not take the recording"
-        "See that recorder.folder exists, may be written to and has space.";
+    /// The files of a recording cannot be made, or were not finished; or a session works, and cannot be
+    /// written down.
+    DiskFailed "disk_failed" 507 "The disk does not take it"
+        "See that recorder.folder, for a session state.dir, exists, may be written to and has space.";
     /// The session has users; `blockers` and `verdict` name them.
     Busy "busy" 409 "The session is in use"
         "End or wait for the blockers; `onairctl session destroy --wait 5s` waits for them.";

@@ -1,6 +1,6 @@
 //! Starting the daemon, running it, and ending it in order.
 
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -309,8 +309,7 @@ fn register_control(
     let RunningControl { thread, ended } = control;
     shutdown.register_server_shutdown("sockets", move |waiting| {
         close.cancel();
-        let ended = ended.recv_timeout(waiting.left());
-        ended.map_err(|_| "the control thread does not end".to_owned())
+        hear(&ended, waiting)
     });
     shutdown.register_cleanup("control thread", order::CONTROL, move |_| {
         thread.join().map_err(|_| "it panicked".to_owned())
@@ -346,12 +345,9 @@ fn register_sessions(
             deadline: Instant::now() + times.graceful(),
             reply,
         });
-        let gone = |_| "the control thread has ended, and its sessions with it".to_owned();
-        orders
-            .send(order)
-            .map_err(|error| gone(error.to_string()))?;
-        let drained = answer.recv_timeout(waiting.left());
-        result.put(drained.map_err(|error| gone(error.to_string()))?);
+        // An actor that has ended drops the order, and with it the reply.
+        let _ = orders.send(order);
+        result.put(hear(&answer, waiting)?);
         Ok(())
     });
 }
@@ -432,6 +428,18 @@ fn register_shelf(shutdown: &ShutdownCoordinator, shelf: &Shelf, result: Left<da
     shutdown.register_cleanup("undertaker", order::UNDERTAKER, move |waiting| {
         limbo.take().ok_or(KEPT)?.close(past(waiting))
     });
+}
+
+/// What the control thread says to a part that waits for it.
+fn hear<T>(answer: &Receiver<T>, waiting: &Waiting) -> Result<T, String> {
+    let patience = past(waiting).saturating_duration_since(Instant::now());
+    let heard = answer.recv_timeout(patience);
+    heard.map_err(|error| match error {
+        RecvTimeoutError::Timeout => "the control thread does not answer".to_owned(),
+        RecvTimeoutError::Disconnected => {
+            "the control thread has ended, and its sessions with it".to_owned()
+        }
+    })
 }
 
 /// When a part gives up by itself. At its deadline the coordinator leaves it behind and says so, with

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use onair_api::{SessionName, SessionSpec, Who};
@@ -30,16 +32,21 @@ pub struct Kept {
     pub generation: u64,
 }
 
+/// What came of the writing, once it is on disk or cannot be.
+pub type Written = oneshot::Receiver<Result<(), String>>;
+
 /// The sessions that are kept, and the thread that writes them.
 #[derive(Debug)]
 pub struct Store {
     kept: BTreeMap<SessionName, Kept>,
     writer: Worker<Job>,
+    /// Something could not be written: what is kept may not be on disk.
+    failed: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 enum Job {
-    Write(Box<Kept>, Option<oneshot::Sender<()>>),
+    Write(Box<Kept>, Option<oneshot::Sender<Result<(), String>>>),
     Remove(SessionName),
 }
 
@@ -68,8 +75,14 @@ impl Store {
                 }
             }
         }
-        let writer = Worker::start(threads, "store", move |job| work(&dir, job))?;
-        Ok(Self { kept, writer })
+        let failed = Arc::new(AtomicBool::new(false));
+        let own = Arc::clone(&failed);
+        let writer = Worker::start(threads, "store", move |job| work(&dir, &own, job))?;
+        Ok(Self {
+            kept,
+            writer,
+            failed,
+        })
     }
 
     /// All of them, by name.
@@ -77,8 +90,8 @@ impl Store {
         self.kept.values()
     }
 
-    /// Keeps a session. The answer comes when it is on disk.
-    pub fn keep(&mut self, session: Kept) -> oneshot::Receiver<()> {
+    /// Keeps a session.
+    pub fn keep(&mut self, session: Kept) -> Written {
         let (written, is_written) = oneshot::channel();
         self.write(&session, Some(written));
         self.kept.insert(session.spec.name.clone(), session);
@@ -86,18 +99,14 @@ impl Store {
     }
 
     /// Notes that a session was started for the `generation`th time, or stopped, by somebody's wish.
-    /// The answer comes when it is on disk; `None` if there is nothing to write.
-    pub fn note(
-        &mut self,
-        name: &SessionName,
-        running: bool,
-        generation: u64,
-    ) -> Option<oneshot::Receiver<()>> {
+    /// `None` if there is nothing to write.
+    pub fn note(&mut self, name: &SessionName, running: bool, generation: u64) -> Option<Written> {
         let session = self.kept.get_mut(name)?;
         let before = session.clone();
         session.running = running;
         session.generation = ahead(session.generation, generation);
-        if *session == before {
+        // SYNC: none. Who asks again has had the answer, which was sent after.
+        if *session == before && !self.failed.load(Ordering::Relaxed) {
             return None;
         }
         let session = session.clone();
@@ -130,7 +139,7 @@ impl Store {
         self.writer.close(deadline)
     }
 
-    fn write(&self, session: &Kept, written: Option<oneshot::Sender<()>>) {
+    fn write(&self, session: &Kept, written: Option<oneshot::Sender<Result<(), String>>>) {
         self.send(Job::Write(Box::new(session.clone()), written));
     }
 
@@ -158,21 +167,23 @@ fn read(dir: &Path, file: &Path) -> Result<Kept, String> {
     Ok(session)
 }
 
-fn work(dir: &Path, job: Job) -> Result<(), String> {
+fn work(dir: &Path, failed: &AtomicBool, job: Job) -> Result<(), String> {
     let done = match &job {
         Job::Write(session, _) => serde_json::to_vec_pretty(session)
             .map_err(Into::into)
             .and_then(|bytes| disk::replace(&path(dir, &session.spec.name), &bytes)),
         Job::Remove(name) => disk::remove(&path(dir, name)),
     };
+    let done = done.map_err(|error| {
+        tracing::error!(%error, dir = %dir.display(), "cannot write a session down");
+        failed.store(true, Ordering::Relaxed);
+        error.to_string()
+    });
     if let Job::Write(_, Some(written)) = job {
         // Who asked may have gone.
-        let _ = written.send(());
+        let _ = written.send(done.clone());
     }
-    done.map_err(|error| {
-        tracing::error!(%error, dir = %dir.display(), "cannot write a session down");
-        error.to_string()
-    })
+    done
 }
 
 fn path(dir: &Path, name: &SessionName) -> PathBuf {
@@ -216,10 +227,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         let (a, b) = (kept("a"), kept("b"));
-        store.keep(a.clone()).blocking_recv().unwrap();
-        store.keep(b.clone()).blocking_recv().unwrap();
+        store.keep(a.clone()).blocking_recv().unwrap().unwrap();
+        store.keep(b.clone()).blocking_recv().unwrap().unwrap();
         let written = store.note(&a.spec.name, false, 8);
-        written.unwrap().blocking_recv().unwrap();
+        written.unwrap().blocking_recv().unwrap().unwrap();
         assert!(store.note(&a.spec.name, false, 8).is_none());
         store.forget(&b.spec.name);
         assert!(store.note(&b.spec.name, true, 9).is_none());
@@ -234,6 +245,27 @@ mod tests {
         close(store);
         let store = open(dir.path());
         assert_eq!(store.all().next().unwrap().generation, 9);
+        close(store);
+    }
+
+    #[test]
+    fn session__that_the_disk_does_not_take__then_said_and_written_when_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        let a = kept("a");
+        let folder = dir.path().join("sessions");
+        std::fs::remove_dir(&folder).unwrap();
+        assert!(store.keep(a.clone()).blocking_recv().unwrap().is_err());
+        let stop = |store: &mut Store| {
+            let written = store.note(&a.spec.name, false, 7).unwrap();
+            written.blocking_recv().unwrap()
+        };
+        assert!(stop(&mut store).is_err());
+        std::fs::create_dir(&folder).unwrap();
+        stop(&mut store).unwrap();
+        drop(store);
+        let store = open(dir.path());
+        assert!(!store.all().next().unwrap().running);
         close(store);
     }
 
@@ -255,7 +287,7 @@ mod tests {
     fn file__that_does_not_hold__then_set_aside_and_the_rest_comes_back() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
-        store.keep(kept("good")).blocking_recv().unwrap();
+        store.keep(kept("good")).blocking_recv().unwrap().unwrap();
         close(store);
         let folder = dir.path().join("sessions");
         std::fs::write(folder.join("bad.json"), "{").unwrap();

@@ -106,7 +106,7 @@ impl ControlHandle {
     /// Stops a session; of a stopped one: done already.
     ///
     /// # Errors
-    /// `no_such_session`, `stale_session`, `forbidden`.
+    /// `no_such_session`, `stale_session`, `forbidden`, `disk_failed`.
     pub async fn stop(&self, caller: Caller, session: SessionRef) -> Result<SessionView, Problem> {
         self.ask(|reply| Action::Stop {
             caller,
@@ -120,7 +120,7 @@ impl ControlHandle {
     ///
     /// # Errors
     /// `no_such_session`, `stale_session`, `forbidden`, `draining`, `quarantined`,
-    /// `dataplane_busy`.
+    /// `dataplane_busy`, `disk_failed`.
     pub async fn start(&self, caller: Caller, session: SessionRef) -> Result<SessionView, Problem> {
         self.ask(|reply| Action::Start {
             caller,

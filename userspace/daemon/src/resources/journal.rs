@@ -22,6 +22,9 @@ pub struct Page {
     pub incarnation: u32,
     /// What it has made, or is about to, in this order.
     pub things: Vec<Thing>,
+    /// What daemons before it made, and it could not undo.
+    #[serde(default)]
+    pub left: Vec<Thing>,
 }
 
 /// The file.

@@ -74,14 +74,16 @@ impl Resources {
         let journal = Journal::in_folder(dir);
         let lock = StateLock::take(dir, &journal, patience)?;
         let before = journal.read().map_err(system("read the journal in"))?;
-        if let Some(page) = &before {
-            undo(page).map_err(system("read /proc for"))?;
-        }
-        let page = Page {
+        let mut page = Page {
             owner: Owner::me().map_err(system("read /proc for"))?,
-            incarnation: before.map_or(0, |page| page.incarnation),
+            incarnation: 0,
             things: Vec::new(),
+            left: Vec::new(),
         };
+        if let Some(before) = before {
+            page.incarnation = before.incarnation;
+            page.left = undo(before).map_err(system("read /proc for"))?;
+        }
         journal
             .write(&page)
             .map_err(system("write the journal in"))?;
@@ -118,7 +120,10 @@ impl Resources {
     /// [`ResourceError::System`]: then it must not be made.
     pub fn register(&self, things: impl IntoIterator<Item = Thing>) -> Result<(), ResourceError> {
         let mut inner = self.inner();
-        inner.page.things.extend(things);
+        for mut thing in things {
+            inner.page.left.retain(|left| !thing.replaces(left));
+            inner.page.things.push(thing);
+        }
         inner.save()
     }
 
@@ -185,44 +190,48 @@ impl Inner {
     }
 }
 
-/// Undoes what `page` names: its daemon is dead.
-fn undo(page: &Page) -> std::io::Result<()> {
-    if page.things.is_empty() {
-        return Ok(());
+/// Undoes what `page` names: its daemon is dead. Returns what may still be there.
+fn undo(page: Page) -> std::io::Result<Vec<Thing>> {
+    let mut things = page.left;
+    things.extend(page.things);
+    if things.is_empty() {
+        return Ok(things);
     }
     let after_boot = page.owner.fate()? != Fate::BeforeBoot;
-    let mut undone = Vec::new();
-    for thing in page.things.iter().rev() {
+    let (mut undone, mut with_it, mut left) = (Vec::new(), Vec::new(), Vec::new());
+    for thing in things.into_iter().rev() {
+        if let Thing::OfProcess { what } = thing {
+            with_it.insert(0, what);
+            continue;
+        }
         // Files stay over a boot; nothing else does.
         if !after_boot && !matches!(thing, Thing::SocketFile { .. }) {
             continue;
         }
         match thing.undo() {
             Ok(done) => undone.extend(done),
-            Err(error) => tracing::error!(
-                thing = thing.name(),
-                error,
-                "what the daemon before left is still there: undo it by hand"
-            ),
+            Err(error) => {
+                tracing::error!(
+                    thing = thing.name(),
+                    error,
+                    "what a daemon before left may still be there: the next start tries again"
+                );
+                left.insert(0, thing);
+            }
         }
     }
-    let with_it = page.things.iter().filter_map(|thing| match thing {
-        Thing::OfProcess { what } => Some(what.as_str()),
-        _ => None,
-    });
-    let with_it: Vec<_> = with_it.collect();
     tracing::warn!(
         killed = page.owner.pid,
         gone_with_it = with_it.join(", "),
         "undid what the daemon {} left: {}",
         page.owner.pid,
         if undone.is_empty() {
-            "nothing was there".to_owned()
+            "nothing".to_owned()
         } else {
             undone.join(", ")
         },
     );
-    Ok(())
+    Ok(left)
 }
 
 #[cfg(test)]

@@ -74,6 +74,53 @@ fn socket_file__of_a_killed_daemon__then_removed_though_it_moved() {
 }
 
 #[test]
+fn thing__that_cannot_be_undone__then_the_next_start_tries_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let path = run.join("a.sock");
+    let state = folder.path().join("state");
+    let resources = Resources::open(&state, PATIENCE).unwrap();
+    resources.register([Thing::socket_file(&path)]).unwrap();
+    killed(resources);
+    // No folder: nobody can look whether the socket is there.
+    fs::write(&run, "").unwrap();
+    let next = Resources::open(&state, PATIENCE).unwrap();
+    next.note().unwrap();
+    assert!(next.release().is_empty());
+    drop(next);
+
+    fs::remove_file(&run).unwrap();
+    fs::create_dir(&run).unwrap();
+    drop(UnixListener::bind(&path).unwrap());
+    Resources::open(&state, PATIENCE).unwrap();
+    assert!(!path.exists());
+}
+
+/// A port that can neither be opened nor undone, on an interface that was so before.
+fn port(promiscuous: bool, programs: &[u32]) -> Thing {
+    let port = serde_json::json!({
+        "kind": "port", "name": "a", "device": "", "netns": null, "programs": null,
+        "before": {
+            "namespace": 1, "index": 2, "promiscuous": promiscuous, "programs": programs,
+        },
+    });
+    serde_json::from_value(port).unwrap()
+}
+
+#[test]
+fn port__of_a_killed_daemon_that_cannot_be_undone__then_before_is_before_that_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let resources = Resources::open(folder.path(), PATIENCE).unwrap();
+    let first = port(false, &[]);
+    resources.register([first.clone()]).unwrap();
+    killed(resources);
+    let next = Resources::open(folder.path(), PATIENCE).unwrap();
+    next.register([port(true, &[7])]).unwrap();
+    let journal = Journal::in_folder(folder.path()).read().unwrap().unwrap();
+    assert_eq!(journal.things, [first]);
+}
+
+#[test]
 fn resources__released_gently__then_nothing_is_forced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");

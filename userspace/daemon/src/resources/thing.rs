@@ -103,6 +103,20 @@ impl Thing {
         }
     }
 
+    /// Whether it is on the interface on which a dead daemon `left` something. Then what was before
+    /// that daemon is what was before it, too.
+    pub fn replaces(&mut self, left: &Self) -> bool {
+        match (self, left) {
+            (Self::Port { before, .. }, Self::Port { before: first, .. })
+                if (before.namespace, before.index) == (first.namespace, first.index) =>
+            {
+                *before = first.clone();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Looks at what has been made, to know it again.
     ///
     /// # Errors

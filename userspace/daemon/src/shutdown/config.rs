@@ -42,7 +42,7 @@ pub struct ShutdownConfig {
     pub handler_ms: u64,
     /// A signal that comes so soon after the first one belongs to it; a later one forces.
     pub debounce_ms: u64,
-    /// What was forced may take to comply before it is left behind.
+    /// What was forced may take to comply before it is left behind, each part.
     pub force_ms: u64,
     /// Whether the daemon goes on without a poller that has panicked.
     pub on_poller_death: OnPollerDeath,

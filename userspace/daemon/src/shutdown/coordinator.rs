@@ -243,7 +243,7 @@ impl ShutdownCoordinator {
         true
     }
 
-    /// Cuts the shutdown short: nobody is waited for longer than `force_ms`. `false` before
+    /// Cuts the shutdown short: no part is waited for longer than `force_ms`. `false` before
     /// [`Self::begin`], and from the second time on.
     pub fn force(&self) -> bool {
         // SYNC: shutdown-forced. AcqRel: one of several wins, and who sees it sees what came before.

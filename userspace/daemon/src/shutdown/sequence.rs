@@ -202,7 +202,8 @@ impl Shared {
         let mut ledger = self.ledger();
         let now = Instant::now();
         let finished = std::mem::take(&mut ledger.finished);
-        let forced_limit = ledger.forced_at.map(|at| at + self.times().config.force());
+        let forced_at = ledger.forced_at;
+        let until = |it: &Ending| self.until(it.begun, it.deadline, forced_at);
         let mut reports = Vec::new();
         for (number, ended) in finished {
             // One that was left behind before is not under way any more.
@@ -211,12 +212,11 @@ impl Shared {
             }
         }
         under_way.retain_mut(|it| {
-            let is_up = it.deadline <= now;
-            if !is_up && forced_limit.is_none_or(|limit| limit > now) {
+            if until(it) > now {
                 return true;
             }
             let ended = Ended {
-                outcome: if is_up {
+                outcome: if it.deadline <= now {
                     PartOutcome::TimedOut
                 } else {
                     PartOutcome::Forced
@@ -232,8 +232,8 @@ impl Shared {
             false
         });
         if reports.is_empty() {
-            let next = under_way.iter().map(|it| it.deadline).chain(forced_limit);
-            let sleep = next.min().map(|at| at.saturating_duration_since(now));
+            let next = under_way.iter().map(until).min();
+            let sleep = next.map(|at| at.saturating_duration_since(now));
             let woken = self
                 .changed
                 .wait_timeout(ledger, sleep.unwrap_or(Duration::from_secs(1)));
@@ -244,6 +244,12 @@ impl Shared {
         for (ending, ended) in reports {
             self.report(phase, ending.name, ending.begun, ended);
         }
+    }
+
+    /// Until when a part is waited for. Once forced each has `force_ms`, whatever others took.
+    fn until(&self, begun: Instant, deadline: Instant, forced_at: Option<Instant>) -> Instant {
+        let force = self.times().config.force();
+        forced_at.map_or(deadline, |at| deadline.min(at.max(begun) + force))
     }
 
     /// Waits for the requests that are being answered.
@@ -259,17 +265,16 @@ impl Shared {
         };
         let outcome = loop {
             let now = Instant::now();
-            let limit = ledger.forced_at.map(|at| at + self.times().config.force());
+            let until = self.until(begun, deadline, ledger.forced_at);
             if open() == 0 {
                 break PartOutcome::Done;
             }
             if now >= deadline {
                 break PartOutcome::TimedOut;
             }
-            if limit.is_some_and(|limit| now >= limit) {
+            if now >= until {
                 break PartOutcome::Forced;
             }
-            let until = limit.map_or(deadline, |limit| limit.min(deadline));
             let sleep = until.saturating_duration_since(now);
             let woken = self.changed.wait_timeout(ledger, sleep);
             ledger = woken.unwrap_or_else(PoisonError::into_inner).0;

@@ -2,7 +2,7 @@
 //!
 //! | signal | what it does |
 //! |---|---|
-//! | SIGTERM, SIGINT | begins the shutdown; within `debounce_ms` of its acknowledgement further ones belong to it; after that a second one forces it, and one that comes as much later again is the last resort |
+//! | SIGTERM, SIGINT | begins the shutdown, if nothing else has; within `debounce_ms` of its acknowledgement further ones belong to it; after that a second one forces it, and one that comes as much later again is the last resort |
 //! | SIGHUP | [`ShutdownCoordinator::reload`] |
 //! | SIGUSR1 | [`ShutdownCoordinator::dump`], one line of JSON on standard error |
 //! | SIGCHLD | buries orphans |
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use onair_ipc::sys::Disposition;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -108,6 +108,7 @@ impl Signals {
             shutdown: shutdown.clone(),
             errands,
             last_resort: Box::new(last_resort),
+            first: None,
             forced: None,
         };
         let thread = Builder::new().name("signals".into()).spawn(move || {
@@ -154,6 +155,8 @@ struct Taker {
     shutdown: ShutdownCoordinator,
     errands: Sender<Errand>,
     last_resort: Box<dyn Fn() + Send>,
+    /// When the first one came that asks for the end. The end may have begun before, by other means.
+    first: Option<Instant>,
     forced: Option<Instant>,
 }
 
@@ -170,9 +173,11 @@ impl Taker {
     }
 
     fn end(&mut self, signal: i32) {
-        if self.shutdown.begin(Cause::Signal(signal)) {
+        let Some(first) = self.first else {
+            self.first = Some(Instant::now());
+            self.shutdown.begin(Cause::Signal(signal));
             return;
-        }
+        };
         let debounce = self.shutdown.config().debounce();
         match self.forced {
             Some(at) if at.elapsed() >= debounce => {
@@ -182,7 +187,8 @@ impl Taker {
             Some(_) => {}
             None => {
                 let acknowledged = self.shutdown.acknowledged();
-                if acknowledged.is_some_and(|since| since >= debounce) && self.shutdown.force() {
+                let is_second = |since: Duration| since.min(first.elapsed()) >= debounce;
+                if acknowledged.is_some_and(is_second) && self.shutdown.force() {
                     emergency::say(emergency::SECOND);
                     self.forced = Some(Instant::now());
                 }
@@ -198,6 +204,45 @@ fn run_errand(shutdown: &ShutdownCoordinator, errand: &Errand) {
             let line = format!("{}\n", shutdown.dump());
             // Nobody reads it: there is nobody to tell that.
             let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::super::config::ShutdownConfig;
+    use super::*;
+
+    const DEBOUNCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn signals__end_that_no_signal_began__then_the_first_one_does_not_force_but_a_later_one_does() {
+        let shutdown = ShutdownCoordinator::new(ShutdownConfig {
+            debounce_ms: 60_000,
+            ..ShutdownConfig::default()
+        })
+        .unwrap();
+        let mut taker = taker(&shutdown);
+        shutdown.begin(Cause::Duration(Duration::ZERO));
+        let long_ago = Instant::now().checked_sub(DEBOUNCE);
+        shutdown.shared.ledger().acknowledged = long_ago;
+        taker.take(SIGTERM);
+        assert!(!shutdown.is_forced(), "it says what was said already");
+        taker.take(SIGINT);
+        assert!(!shutdown.is_forced(), "that one belongs to it");
+        taker.first = long_ago;
+        taker.take(SIGTERM);
+        assert!(shutdown.is_forced());
+    }
+
+    fn taker(shutdown: &ShutdownCoordinator) -> Taker {
+        Taker {
+            shutdown: shutdown.clone(),
+            errands: channel().0,
+            last_resort: Box::new(|| {}),
+            first: None,
+            forced: None,
         }
     }
 }

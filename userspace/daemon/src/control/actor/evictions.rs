@@ -101,9 +101,10 @@ impl Actor {
             let gone = "the session is gone";
             return Err(Problem::new(ProblemCode::StaleSession, gone));
         };
+        let via = who.via;
         let certificate = session.quarantine(&mut self.services, who)?;
         if let Some(session) = self.sessions.remove(&id) {
-            self.gone(&session);
+            self.gone(&session, via);
             self.quarantined.insert(id, session);
         }
         self.end_recordings_of(id);

@@ -14,8 +14,8 @@ impl Actor {
             Progress::Freed => None,
         };
         let gone = self.sessions.remove(&id);
-        if let Some(session) = &gone {
-            self.gone(session);
+        if let (Some(session), Some((_, destroy))) = (&gone, &answer) {
+            self.gone(session, destroy.who.via);
         }
         // Its taps are gone with it.
         self.end_recordings_of(id);

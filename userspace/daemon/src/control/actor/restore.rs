@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use onair_api::{Problem, SessionName, SessionView, Via, Who};
+use onair_api::{Problem, ProblemCode, SessionName, SessionView, Via, Who};
 use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::control::action::{Caller, Reply};
 use crate::control::authority::Grant;
 use crate::session::{Progress, Session};
-use crate::store::{Kept, ahead};
+use crate::store::{Kept, Written, ahead};
 
 impl Actor {
     /// Makes the sessions of the configuration, and those that an earlier daemon was told to keep,
@@ -113,10 +113,10 @@ impl Actor {
         }
     }
 
-    /// A session is gone: by somebody's wish it does not come back, at the daemon's end it does.
-    pub(super) fn gone(&mut self, session: &Session) {
+    /// A session is gone: by somebody's wish it does not come back, by the daemon's own it does.
+    pub(super) fn gone(&mut self, session: &Session, via: Via) {
         let store = &mut self.services.store;
-        if self.ending.is_some() {
+        if via == Via::Daemon {
             store.settle(&session.spec.name, session.generation());
         } else {
             store.forget(&session.spec.name);
@@ -124,17 +124,30 @@ impl Actor {
     }
 }
 
-/// Hands the answer on when something is on disk.
-fn after(written: oneshot::Receiver<()>, reply: Reply<SessionView>) -> Reply<SessionView> {
+/// Hands the answer on when something is on disk; one that pleases only then.
+fn after(written: Written, reply: Reply<SessionView>) -> Reply<SessionView> {
     let (inner, answer) = oneshot::channel::<Result<SessionView, Problem>>();
     tokio::task::spawn_local(async move {
         if let Ok(answer) = answer.await {
-            // A writer that has ended was told of in the log; a requester may have gone.
-            let _ = written.await;
-            let _ = reply.send(answer);
+            let written = written.await;
+            let written = written.unwrap_or_else(|_| Err("its writer has ended".into()));
+            // The requester may have gone.
+            let _ = reply.send(answer.and_then(|view| match written {
+                Ok(()) => Ok(view),
+                Err(error) => Err(not_kept(&view, &error)),
+            }));
         }
     });
     inner
+}
+
+fn not_kept(session: &SessionView, error: &str) -> Problem {
+    let (name, state) = (&session.name, session.state);
+    let told = format!(
+        "session {name} is {state} and works, but cannot be written down: {error}; \
+         if the daemon is killed it does not come back so"
+    );
+    Problem::new(ProblemCode::DiskFailed, told)
 }
 
 fn this_daemon() -> Who {

@@ -108,8 +108,8 @@ refusals! {
     OfShutdown: InvalidRequest Forbidden RequestTimeout TooLarge HeadersTooLarge;
     /// Of a new session.
     OfCreate: InvalidRequest InvalidSpec NoSuchPort NameTaken RequestTimeout TooLarge
-        UnsupportedMediaType LimitReached Forbidden HeadersTooLarge DataplaneBusy Overloaded
-        ShuttingDown Internal;
+        UnsupportedMediaType LimitReached DiskFailed Forbidden HeadersTooLarge DataplaneBusy
+        Overloaded ShuttingDown Internal;
     /// Of a look at one session.
     OfLook: InvalidRequest NoSuchSession StaleSession Forbidden HeadersTooLarge Overloaded
         ShuttingDown Internal;
@@ -117,7 +117,7 @@ refusals! {
     OfCertificate: InvalidRequest NoSuchSession StaleSession CertificatePending Forbidden
         HeadersTooLarge Overloaded ShuttingDown Internal;
     /// Of stop and start.
-    OfChange: InvalidRequest NoSuchSession StaleSession Draining Quarantined Forbidden
+    OfChange: InvalidRequest NoSuchSession StaleSession Draining Quarantined DiskFailed Forbidden
         RequestTimeout TooLarge HeadersTooLarge DataplaneBusy Overloaded ShuttingDown Internal;
     /// Of destroy.
     OfDestroy: InvalidRequest NoSuchSession StaleSession Running Busy Draining Quarantined

@@ -237,6 +237,26 @@ fn shutdown_mgr__forced__then_who_complies_in_time_has_ended_in_order() {
 }
 
 #[test]
+fn shutdown_mgr__forced_and_others_used_the_time_up__then_who_comes_later_has_its_own() {
+    const AN_HOUR: Duration = Duration::from_secs(3600);
+    // However busy the machine is.
+    let coordinator = with(|config| {
+        config.force_ms = 30_000;
+        config.cleanup_ms = 30_000;
+    });
+    coordinator.register_cleanup("ports", 50, |_| {
+        thread::sleep(SHORT);
+        Ok(())
+    });
+    coordinator.begin(Cause::Signal(15));
+    assert!(coordinator.force());
+    coordinator.shared.ledger().forced_at = Instant::now().checked_sub(AN_HOUR);
+    let report = coordinator.run();
+    assert!(names(&report, PartOutcome::Done).contains(&"ports"));
+    assert_eq!(report.troubled().count(), 0);
+}
+
+#[test]
 fn progress__told__then_listeners_hear_phases_and_users() {
     let coordinator = coordinator();
     let heard = Arc::new(Mutex::new(Vec::new()));

@@ -1,0 +1,34 @@
+//! The control thread of a whole daemon hangs: the parts that wait for it are left behind, each of them.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+mod in_process;
+
+use std::thread;
+
+use in_process::InProcess;
+use onair_api::PartOutcome;
+use onaird::shutdown::{Cause, Exit};
+
+#[test]
+fn daemon__its_control_thread_hangs__then_what_waits_for_it_is_left_behind_and_not_called_failed() {
+    let more = "[probe]\nmode = \"off\"\n[timeouts]\ngraceful_ms = 0\n\
+        [shutdown]\nhandler_ms = 50\ncleanup_ms = 50\n";
+    let daemon = InProcess::start(more, |_| ());
+    daemon.started.on_the_control_thread(|_| {
+        loop {
+            thread::park();
+        }
+    });
+    daemon.coordinator.begin(Cause::Signal(15));
+    let summary = daemon.ended();
+    assert_eq!(summary.exit_status, Exit::TimedOut.status());
+    for name in ["sessions", "sockets", "control thread"] {
+        let part = summary.parts.iter().find(|it| it.name == name).unwrap();
+        assert_eq!(part.outcome, PartOutcome::TimedOut, "{part:?}");
+    }
+}
