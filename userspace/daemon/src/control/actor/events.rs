@@ -8,7 +8,7 @@ use onair_probe::ProbeEvent;
 use super::Actor;
 use crate::control::action::Caller;
 use crate::control::events::{Interest, LastSeen, Subscription};
-use crate::dataplane::PollerEvent;
+use crate::dataplane::{Command, PollerEvent, Runtime};
 use crate::session::attachment::Exit;
 use crate::session::{Progress, Session};
 use crate::shutdown::{Cause, OnPollerDeath};
@@ -43,13 +43,7 @@ impl Actor {
                 }
                 PollerEvent::Refused { runtime, reason } => {
                     tracing::error!(%reason, "a poller refused a session");
-                    let id = runtime.session();
-                    let progress = self.with(id, |session, services| {
-                        session.refused(services, runtime);
-                        Progress::Lives
-                    });
-                    self.follow(id, progress);
-                    self.taps_handed_back(id);
+                    self.start_refused(runtime);
                 }
                 PollerEvent::AttachRefused {
                     session,
@@ -107,14 +101,25 @@ impl Actor {
                 }
             }
         }
-        for runtime in self.services.take_bounced().into_iter().map(Box::new) {
-            let id = runtime.session();
-            let progress = self.with(id, |session, services| {
-                session.refused(services, runtime);
-                Progress::Lives
-            });
-            self.follow(id, progress);
+    }
+
+    /// What was on its way to a poller that died comes back.
+    pub(super) fn bounce(&mut self) {
+        for command in self.services.take_bounced() {
+            if let Command::Start(runtime) = command {
+                self.start_refused(runtime);
+            }
         }
+    }
+
+    fn start_refused(&mut self, runtime: Box<Runtime>) {
+        let id = runtime.session();
+        let progress = self.with(id, |session, services| {
+            session.refused(services, runtime);
+            Progress::Lives
+        });
+        self.follow(id, progress);
+        self.taps_handed_back(id);
     }
 
     /// A new reader of the events. The session that it names lives, or has left a certificate.
