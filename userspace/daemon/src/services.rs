@@ -157,7 +157,7 @@ impl Services {
                 Ok(()) => {}
                 // Nobody will ever take it; its sessions come back by themselves.
                 Err(rejected) if self.dead.contains(&poller) => {
-                    if matches!(rejected, Command::Start(_)) {
+                    if matches!(rejected, Command::Start(_) | Command::Attach { .. }) {
                         self.bounced.push(rejected);
                     }
                 }
@@ -170,7 +170,7 @@ impl Services {
         self.bounced.is_empty()
     }
 
-    /// What was on their way to a poller that died.
+    /// Sessions and attachments that were on their way to a poller that died.
     pub fn take_bounced(&mut self) -> Vec<Command> {
         std::mem::take(&mut self.bounced)
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use onair_api::{EventName, Problem, SessionRef};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::Lender;
 use onair_probe::ProbeEvent;
 
 use super::Actor;
 use crate::control::action::Caller;
 use crate::control::events::{Interest, LastSeen, Subscription};
-use crate::dataplane::{Command, PollerEvent, Runtime};
+use crate::dataplane::{AttachRefusal, Command, PollerEvent, Runtime};
 use crate::session::attachment::Exit;
 use crate::session::{Progress, Session};
 use crate::shutdown::{Cause, OnPollerDeath};
@@ -50,13 +52,7 @@ impl Actor {
                     lender,
                     frames,
                     reason,
-                } => {
-                    let progress = self.with(session, |session, services| {
-                        session.attach_refused(services, lender, frames, reason);
-                        Progress::Lives
-                    });
-                    self.follow(session, progress);
-                }
+                } => self.attach_refused(session, lender, frames, reason),
                 PollerEvent::Violation {
                     session,
                     attachment,
@@ -106,8 +102,14 @@ impl Actor {
     /// What was on its way to a poller that died comes back.
     pub(super) fn bounce(&mut self) {
         for command in self.services.take_bounced() {
-            if let Command::Start(runtime) = command {
-                self.start_refused(runtime);
+            match command {
+                Command::Start(runtime) => self.start_refused(runtime),
+                Command::Attach {
+                    session,
+                    lender,
+                    frames,
+                } => self.attach_refused(session, lender, frames, AttachRefusal::NoSession),
+                _ => {}
             }
         }
     }
@@ -120,6 +122,20 @@ impl Actor {
         });
         self.follow(id, progress);
         self.taps_handed_back(id);
+    }
+
+    fn attach_refused(
+        &mut self,
+        session: u64,
+        lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+        reason: AttachRefusal,
+    ) {
+        let progress = self.with(session, |session, services| {
+            session.attach_refused(services, lender, frames, reason);
+            Progress::Lives
+        });
+        self.follow(session, progress);
     }
 
     /// A new reader of the events. The session that it names lives, or has left a certificate.
