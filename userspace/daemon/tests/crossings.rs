@@ -64,7 +64,19 @@ fn session__crossed_by_an_attach_a_submit_and_the_end__then_nothing_is_lost_unco
     let patience = Timeout::millis(PATIENCE_MS);
     let frame = session.buffer_get_mut(patience).unwrap();
 
-    drop(frame);
+    // A frame is submitted after the stop.
+    assert_eq!(post("/v1/sessions/cam/stop", &Value::Null), 200);
+    daemon.until("/v1/sessions/cam/verdict", |it| {
+        it["readings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it["name"] == "pollers" && it["says"] == "zero")
+    });
+    frame.submit().unwrap();
+    daemon.until("/v1/sessions/cam", |it| it["attachments"][0]["lent"] == 0);
+
     daemon.coordinator.begin(Cause::Signal(15));
-    assert_eq!(daemon.ended().sessions.len(), 1);
+    let summary = daemon.ended();
+    assert_eq!(summary.sessions[0].drops["frames_dropped_stop"], 1);
 }

@@ -157,8 +157,8 @@ impl Session {
         let Place::Here(runtime) = &mut self.place else {
             return;
         };
+        runtime.settle();
         for lender in runtime.lenders_mut() {
-            lender.settle(|_| ());
             if let Some(violation) = lender.take_violation() {
                 self.violators.insert(lender.attachment(), violation);
             }
