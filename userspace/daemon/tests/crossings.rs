@@ -76,7 +76,18 @@ fn session__crossed_by_an_attach_a_submit_and_the_end__then_nothing_is_lost_unco
     frame.submit().unwrap();
     daemon.until("/v1/sessions/cam", |it| it["attachments"][0]["lent"] == 0);
 
+    // The end's deadline passes while the control thread is busy.
+    assert_eq!(post("/v1/sessions/cam/start", &Value::Null), 200);
+    let held = session.buffer_get(patience).unwrap();
     daemon.coordinator.begin(Cause::Signal(15));
+    while !session.is_stopped() {
+        thread::yield_now();
+    }
+    daemon
+        .started
+        .on_the_control_thread(|_| thread::sleep(2 * GRACE));
     let summary = daemon.ended();
     assert_eq!(summary.sessions[0].drops["frames_dropped_stop"], 1);
+    assert_eq!(summary.sessions[0].outcome.as_str(), "quarantined");
+    drop(held);
 }
