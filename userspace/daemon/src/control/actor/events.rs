@@ -87,9 +87,11 @@ impl Actor {
                     ticket,
                     frames,
                 } => {
-                    if let Some(session) = self.sessions.get_mut(&session) {
-                        session.thread_credited(&mut self.services, attachment, ticket, frames);
-                    }
+                    let progress = self.with(session, |session, services| {
+                        session.thread_credited(services, attachment, ticket, frames);
+                        Progress::Lives
+                    });
+                    self.follow(session, progress);
                 }
                 other => {
                     self.services.report(&other);
