@@ -144,8 +144,9 @@ impl fmt::Debug for Buffer<'_> {
 pub struct BufferMut<'a>(Buffer<'a>);
 
 impl<'a> BufferMut<'a> {
-    /// Hands the frame over to be sent. Frames are sent in the order of these calls. Works when the
-    /// session is stopped, too; it is sent once the session runs again.
+    /// Hands the frame over to be sent. Frames are sent in the order of these calls. After
+    /// [`Session::stop`] of this process, too. Once the session itself is stopped the frame is taken
+    /// back unsent: it is counted among those that were submitted, and those that the stop dropped.
     ///
     /// # Errors
     /// [`Error::Stale`] if the session is gone, with the frame.

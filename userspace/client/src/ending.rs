@@ -227,7 +227,7 @@ impl Session {
 
     fn leave(&self, line: &mut Line) {
         *line = Line::Closed;
-        self.attachment.tombstone();
+        self.attachment.leave();
         self.hang_up();
         label!("leave.hung_up");
     }
@@ -248,7 +248,7 @@ impl Drop for Session {
         self.hang_up();
         label!("drop.hung_up");
         if Arc::strong_count(&self.attachment) > 1 {
-            // An event descriptor outlives the session: let the memory go in spite of it.
+            // An event descriptor outlives the session, no buffer does: let the memory go.
             self.attachment.tombstone();
         }
     }

@@ -13,7 +13,7 @@ use onair_probe::{Closing, SiteKind};
 use crate::archive::Archive;
 use crate::config::Config;
 use crate::control::events::Hub;
-use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo, Runtime};
+use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use crate::file_guard::FileGuard;
 use crate::limbo::Limbo;
 use crate::store::Store;
@@ -100,7 +100,7 @@ pub struct Services {
     outbox: VecDeque<(usize, Command)>,
     dead: HashSet<usize>,
     gone: HashSet<String>,
-    bounced: Vec<Runtime>,
+    bounced: Vec<Command>,
 }
 
 impl Services {
@@ -150,15 +150,15 @@ impl Services {
         self.flush();
     }
 
-    /// Sends what waits. Returns whether everything is sent.
+    /// Sends what waits. Returns whether everything is sent, and nothing has bounced.
     pub fn flush(&mut self) -> bool {
         while let Some((poller, command)) = self.outbox.pop_front() {
             match self.dataplane.send(poller, command) {
                 Ok(()) => {}
                 // Nobody will ever take it; its sessions come back by themselves.
                 Err(rejected) if self.dead.contains(&poller) => {
-                    if let Command::Start(runtime) = rejected {
-                        self.bounced.push(*runtime);
+                    if matches!(rejected, Command::Start(_) | Command::Attach { .. }) {
+                        self.bounced.push(rejected);
                     }
                 }
                 Err(rejected) => {
@@ -167,11 +167,11 @@ impl Services {
                 }
             }
         }
-        true
+        self.bounced.is_empty()
     }
 
-    /// Runtimes that were on their way to a poller that died.
-    pub fn take_bounced(&mut self) -> Vec<Runtime> {
+    /// Sessions and attachments that were on their way to a poller that died.
+    pub fn take_bounced(&mut self) -> Vec<Command> {
         std::mem::take(&mut self.bounced)
     }
 

@@ -186,6 +186,17 @@ impl Attachments {
         note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
     }
 
+    /// Takes back what nobody took, and credits what was given back, everywhere. How many frames
+    /// clients submitted, as they say.
+    pub(super) fn settle(&mut self) -> u64 {
+        let mut submitted = 0;
+        for attachment in &mut self.list {
+            let lender = &mut attachment.lender;
+            lender.settle(|credit| submitted += u64::from(credit.submitted.is_some()));
+        }
+        submitted
+    }
+
     /// Lends a finished frame to everybody. Who has used up his quota loses his own oldest frame
     /// that nobody took, or else does not get this one; nobody else notices.
     pub(super) fn lend(&mut self, frame: u32, meta: &FrameMeta) {

@@ -131,6 +131,16 @@ impl Runtime {
         self.attachments_mut().iter_mut().map(|it| &mut *it.lender)
     }
 
+    /// Takes back what nobody took, and credits what was given back. Frames that were submitted to a
+    /// send session since its stop are dropped.
+    pub fn settle(&mut self) {
+        let submitted = self.attachments_mut().settle();
+        if let Kind::Send(_) = self.kind {
+            self.stats.counters.frames_submitted.add(submitted);
+            self.stats.counters.frames_dropped_stop.add(submitted);
+        }
+    }
+
     /// The lender of `attachment`.
     pub fn lender_mut(&mut self, attachment: u64) -> Option<&mut Lender> {
         self.attachments_mut()

@@ -98,7 +98,7 @@ counters! {
         /// Receive: frames for which there was no memory.
         frames_no_buffer,
         /// Frames under way or submitted that were dropped because the session stopped: receive
-        /// those half assembled, send those that could not go out in time.
+        /// those half assembled, send those that could not go out in time, or came after the stop.
         frames_dropped_stop,
         /// Receive: frames not lent to an attachment, or taken back from it, because its quota was
         /// used up; one for each attachment.

@@ -198,8 +198,9 @@ impl Session {
         Ok((message, descriptors))
     }
 
-    /// A poller did not take an attachment, because the session is not with it any more: it is
-    /// added here. One that does not fit at all ends when its process does.
+    /// A poller did not take an attachment, because the session was not with it: it is added here, or
+    /// sent again where the session has gone there since. One that does not fit at all ends when its
+    /// process does.
     pub fn attach_refused(
         &mut self,
         services: &mut Services,
@@ -213,7 +214,28 @@ impl Session {
             return;
         }
         let Place::Here(runtime) = &mut self.place else {
-            tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
+            if reason != AttachRefusal::NoSession {
+                tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
+                return;
+            }
+            let session = self.id.0;
+            let again = Command::Attach {
+                session,
+                lender,
+                frames,
+            };
+            services.command(self.poller, again);
+            if self.leaving.contains_key(&number) {
+                // The one that was sent found nobody to take out.
+                let attachment = number;
+                services.command(
+                    self.poller,
+                    Command::Detach {
+                        session,
+                        attachment,
+                    },
+                );
+            }
             return;
         };
         if let Err((reason, _, _)) = runtime.attach(lender, frames) {

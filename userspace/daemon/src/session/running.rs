@@ -124,10 +124,13 @@ impl Session {
         }
     }
 
-    /// The poller handed the runtime back.
+    /// The poller handed the runtime back; of a session that runs only if the poller has died.
     pub fn handed_back(&mut self, services: &mut Services, runtime: Box<Runtime>) {
         self.take_over(services, runtime);
         self.quiesce_sent = None;
+        if self.running {
+            self.stop(services);
+        }
         self.books.note(StepName::PollersQuiesced);
         self.try_start(services);
     }
@@ -154,8 +157,8 @@ impl Session {
         let Place::Here(runtime) = &mut self.place else {
             return;
         };
+        runtime.settle();
         for lender in runtime.lenders_mut() {
-            lender.settle(|_| ());
             if let Some(violation) = lender.take_violation() {
                 self.violators.insert(lender.attachment(), violation);
             }

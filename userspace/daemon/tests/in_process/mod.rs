@@ -35,7 +35,7 @@ impl InProcess {
             "[control]\nsocket = \"{at}/control.sock\"\n\
              [attach]\nsocket = \"{at}/attach.sock\"\n\
              [state]\ndir = \"{at}/state\"\n\
-             [dpdk]\nhugepages = \"never\"\nmemory_mb = 64\n\
+             [dpdk]\nhugepages = \"never\"\nmemory_mb = 128\n\
              {more}\n\
              [[poller]]\nname = \"p0\"\ncore = 0\n\
              [[port]]\nname = \"a\"\ndevice = \"ring:in-process:a\"\naddress = \"10.9.2.1/24\"\n\

@@ -207,6 +207,12 @@ impl Actor {
         if ending.forced.is_some() || self.sessions.is_empty() || self.shutdown.is_forced() {
             return false;
         }
+        // Those whose time is up give up now: their timers may come later than this.
+        let ids: Vec<u64> = self.sessions.keys().copied().collect();
+        for id in ids {
+            let progress = self.with(id, Session::advance);
+            self.follow(id, progress);
+        }
         let left: BTreeSet<u64> = self.sessions.keys().copied().collect();
         let patience = ms(self.services.config.timeouts.quiesce_ms);
         for &id in &left {
@@ -219,6 +225,9 @@ impl Actor {
                 Policy::Evict => self.abort_for_good(id, ending.who.clone()),
                 Policy::Quarantine => self.set_aside(id, ending.who.clone()),
             }
+        }
+        if left.is_empty() {
+            return false;
         }
         ending.current = left.iter().copied().collect();
         ending.forced = Some(left);

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use onair_api::{EventName, Problem, SessionRef};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::Lender;
 use onair_probe::ProbeEvent;
 
 use super::Actor;
 use crate::control::action::Caller;
 use crate::control::events::{Interest, LastSeen, Subscription};
-use crate::dataplane::PollerEvent;
+use crate::dataplane::{AttachRefusal, Command, PollerEvent, Runtime};
 use crate::session::attachment::Exit;
 use crate::session::{Progress, Session};
 use crate::shutdown::{Cause, OnPollerDeath};
@@ -43,26 +45,14 @@ impl Actor {
                 }
                 PollerEvent::Refused { runtime, reason } => {
                     tracing::error!(%reason, "a poller refused a session");
-                    let id = runtime.session();
-                    let progress = self.with(id, |session, services| {
-                        session.refused(services, runtime);
-                        Progress::Lives
-                    });
-                    self.follow(id, progress);
-                    self.taps_handed_back(id);
+                    self.start_refused(runtime);
                 }
                 PollerEvent::AttachRefused {
                     session,
                     lender,
                     frames,
                     reason,
-                } => {
-                    let progress = self.with(session, |session, services| {
-                        session.attach_refused(services, lender, frames, reason);
-                        Progress::Lives
-                    });
-                    self.follow(session, progress);
-                }
+                } => self.attach_refused(session, lender, frames, reason),
                 PollerEvent::Violation {
                     session,
                     attachment,
@@ -97,9 +87,11 @@ impl Actor {
                     ticket,
                     frames,
                 } => {
-                    if let Some(session) = self.sessions.get_mut(&session) {
-                        session.thread_credited(&mut self.services, attachment, ticket, frames);
-                    }
+                    let progress = self.with(session, |session, services| {
+                        session.thread_credited(services, attachment, ticket, frames);
+                        Progress::Lives
+                    });
+                    self.follow(session, progress);
                 }
                 other => {
                     self.services.report(&other);
@@ -107,14 +99,45 @@ impl Actor {
                 }
             }
         }
-        for runtime in self.services.take_bounced().into_iter().map(Box::new) {
-            let id = runtime.session();
-            let progress = self.with(id, |session, services| {
-                session.refused(services, runtime);
-                Progress::Lives
-            });
-            self.follow(id, progress);
+    }
+
+    /// What was on its way to a poller that died comes back.
+    pub(super) fn bounce(&mut self) {
+        for command in self.services.take_bounced() {
+            match command {
+                Command::Start(runtime) => self.start_refused(runtime),
+                Command::Attach {
+                    session,
+                    lender,
+                    frames,
+                } => self.attach_refused(session, lender, frames, AttachRefusal::NoSession),
+                _ => {}
+            }
         }
+    }
+
+    fn start_refused(&mut self, runtime: Box<Runtime>) {
+        let id = runtime.session();
+        let progress = self.with(id, |session, services| {
+            session.refused(services, runtime);
+            Progress::Lives
+        });
+        self.follow(id, progress);
+        self.taps_handed_back(id);
+    }
+
+    fn attach_refused(
+        &mut self,
+        session: u64,
+        lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+        reason: AttachRefusal,
+    ) {
+        let progress = self.with(session, |session, services| {
+            session.attach_refused(services, lender, frames, reason);
+            Progress::Lives
+        });
+        self.follow(session, progress);
     }
 
     /// A new reader of the events. The session that it names lives, or has left a certificate.

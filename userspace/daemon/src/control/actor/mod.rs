@@ -172,6 +172,7 @@ impl Actor {
 
     fn tick(&mut self) {
         self.services.flush();
+        self.bounce();
         let now = Instant::now();
         if now >= self.patrol_at {
             self.patrol_at = now + ms(self.services.config.timeouts.patrol_ms);

@@ -1,0 +1,81 @@
+//! Pollers of a whole daemon panic, and it goes on without them.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+mod in_process;
+
+use std::sync::mpsc::channel;
+use std::thread;
+
+use in_process::InProcess;
+use onair::{Error, Session, Timeout};
+use onaird::dataplane::{Command, Errand};
+use onaird::shutdown::Cause;
+use serde_json::{Value, json};
+
+/// More commands than wait for a poller at most.
+const MANY: u64 = 2000;
+
+fn spec(name: &str, port: &str) -> Value {
+    json!({
+        "name": name, "direction": "receive", "port": port,
+        "video": {"width": 64, "height": 32, "frame_rate": "60/1", "depth": 8},
+        "flow": {"destination": "10.9.2.1:5004"},
+    })
+}
+
+#[test]
+fn daemon__its_pollers_panic__then_their_sessions_are_stopped_and_it_serves_on() {
+    let more = "[probe]\nmode = \"off\"\n[shutdown]\non_poller_death = \"continue\"\n\
+         [[poller]]\nname = \"p1\"\ncore = 0\n\
+         [[port]]\nname = \"b\"\ndevice = \"ring:in-process:b\"\naddress = \"10.9.2.1/24\"\n\
+         poller = \"p1\"\n";
+    let daemon = InProcess::start(more, |_| ());
+    let post = |path: &str, body: &Value| daemon.ask("POST", path, body).0;
+    for (name, port) in [("runs", "b"), ("starts", "a")] {
+        assert_eq!(post("/v1/sessions", &spec(name, port)), 201);
+    }
+
+    // One whose session runs, with a caller inside.
+    let session = Session::attach(daemon.folder().join("attach.sock"), "runs").unwrap();
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| session.buffer_get(Timeout::millis(60_000)).map(drop));
+        daemon.until("/v1/sessions/runs/blockers", |it| {
+            !it["blockers"].as_array().unwrap().is_empty()
+        });
+        daemon.started.on_the_control_thread(|services| {
+            services.command(0, Command::Run(Errand::new(|| panic!("on purpose"))));
+        });
+        daemon.until("/v1/sessions/runs", |it| it["state"] == "stopped");
+        assert!(matches!(caller.join().unwrap(), Err(Error::Stopped)));
+    });
+    session.detach().unwrap();
+    assert_eq!(post("/v1/sessions/runs/start", &Value::Null), 503);
+    assert_eq!(post("/v1/sessions/runs/destroy", &Value::Null), 200);
+
+    // One whose session is on its way to it.
+    assert_eq!(post("/v1/sessions/starts/stop", &Value::Null), 200);
+    daemon.until("/v1/sessions/starts/verdict", |it| {
+        let mut readings = it["readings"].as_array().unwrap().iter();
+        readings.any(|it| it["name"] == "pollers" && it["says"] == "zero")
+    });
+    let (die, told) = channel();
+    daemon.started.on_the_control_thread(move |services| {
+        let wait = Errand::new(move || {
+            told.recv().unwrap();
+            panic!("on purpose");
+        });
+        services.command(1, Command::Run(wait));
+        (0..MANY).for_each(|_| services.command(1, Command::Quiesce(0)));
+    });
+    assert_eq!(post("/v1/sessions/starts/start", &Value::Null), 200);
+    die.send(()).unwrap();
+    daemon.until("/v1/sessions/starts", |it| it["state"] == "stopped");
+
+    daemon.coordinator.begin(Cause::Signal(15));
+    assert_eq!(daemon.ended().sessions[0].outcome.as_str(), "destroyed");
+}
