@@ -126,7 +126,7 @@ fn client__comes_and_goes_while_its_memory_is_kept__then_refused_until_that_is_l
         }
         let mut heir = rig.puppet()?;
         let mut client = rig.puppet()?;
-        let mut round = |client: &mut Puppet, heir: Option<&mut Puppet>| -> Result<String> {
+        let round = |client: &mut Puppet, heir: Option<&mut Puppet>| -> Result<String> {
             let errno = client.errno("attach cam")?;
             if errno.is_empty() {
                 if let Some(heir) = heir {
