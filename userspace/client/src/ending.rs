@@ -227,7 +227,7 @@ impl Session {
 
     fn leave(&self, line: &mut Line) {
         *line = Line::Closed;
-        self.attachment.leave();
+        self.attachment.tombstone();
         self.hang_up();
         label!("leave.hung_up");
     }
@@ -248,7 +248,7 @@ impl Drop for Session {
         self.hang_up();
         label!("drop.hung_up");
         if Arc::strong_count(&self.attachment) > 1 {
-            // An event descriptor outlives the session, no buffer does: let the memory go.
+            // An event descriptor outlives the session: let the memory go in spite of it.
             self.attachment.tombstone();
         }
     }

@@ -1,7 +1,6 @@
 //! A client that is cut off.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 use onair::{Error, Session, Timeout};
 use onair_ipc::lender::Found;
@@ -73,51 +72,6 @@ fn evicted__waits_for_a_start__then_stale_at_once() {
         fake.world().evict(0);
         assert!(is_stale(waiter.join().unwrap()));
     });
-}
-
-#[test]
-fn abort__own_buffer_held__then_it_reads_the_same_until_dropped() {
-    let fake = Fake::receiving();
-    let session = Session::create(&fake.path, &spec()).unwrap();
-    fake.publish(0, 7);
-    let buffer = session.buffer_get(Timeout::NOW).unwrap();
-    let bytes: &[u8] = &buffer;
-    session.abort().unwrap();
-    assert_eq!(bytes[..8], 7_u64.to_le_bytes());
-    // The daemon writes to it again as soon as it sees nobody there.
-    assert!(!fake.is_let_go());
-    session.start();
-    assert!(is_stale(session.buffer_get(Timeout::NEVER)));
-    assert!(is_stale(buffer.put()));
-    drop(session);
-    assert!(fake.is_let_go());
-}
-
-#[test]
-fn flush__after_an_eviction_with_a_buffer_held__then_it_reads_the_same() {
-    for sends in [false, true] {
-        let fake = if sends {
-            Fake::sending()
-        } else {
-            Fake::receiving()
-        };
-        let session = Session::attach(&fake.path, "test").unwrap();
-        fake.publish(0, 7);
-        let buffer = session.buffer_get(Timeout::NOW).unwrap();
-        fake.world().evict(0);
-        assert!(is_stale(session.flush(Duration::from_secs(20))));
-        assert_eq!(buffer[..8], 7_u64.to_le_bytes());
-        assert!(!fake.is_let_go());
-    }
-}
-
-#[test]
-fn flush__after_an_eviction_with_nothing_lent__then_the_memory_goes() {
-    let fake = Fake::sending();
-    let session = Session::attach(&fake.path, "test").unwrap();
-    fake.world().evict(0);
-    assert!(is_stale(session.flush(Duration::from_secs(20))));
-    assert!(fake.is_let_go());
 }
 
 #[test]

@@ -137,15 +137,6 @@ impl Fake {
             .notify(kind, argument);
     }
 
-    /// Whether no client has the words of the first attachment open or mapped.
-    pub(crate) fn is_let_go(&self) -> bool {
-        self.world().members[0]
-            .lender
-            .memory()
-            .is_sole_user()
-            .unwrap()
-    }
-
     /// Callers inside a call, in all attachments.
     pub(crate) fn users(&self) -> u32 {
         self.world().users()

@@ -52,8 +52,7 @@ impl<'a> Held<'a> {
         // SAFETY: the frame lies within a mapping that is never unmapped while the attachment is
         // borrowed (a tombstone puts readable pages in its place). Until the guard gives the frame
         // back nobody writes to it: not the daemon, which has lent it, and not this process, whose
-        // only other way to it is `bytes_mut` through an exclusive borrow of this guard. Who leaves
-        // with the frame held leaves it mapped.
+        // only other way to it is `bytes_mut` through an exclusive borrow of this guard.
         unsafe { std::slice::from_raw_parts(base, self.len()) }
     }
 

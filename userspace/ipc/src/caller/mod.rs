@@ -409,26 +409,9 @@ impl Attachment {
     }
 
     /// Leaves for good, after a detach or a destroy: whoever sleeps is woken, closed and zeroed
-    /// pages take the place of the shared ones, and every call that takes something returns
-    /// [`Refusal::Stale`] from now on, also in threads that come late. While this process may hold
-    /// a frame, `seg` and `frames` stay: it reads on, and the daemon, which sees them mapped, writes
-    /// nothing there.
-    pub fn leave(&self) {
-        self.close();
-        // The session's gate is zero: who is not inside by now takes nothing any more.
-        if self.callers() == 0 && !self.may_hold() {
-            self.let_go();
-        }
-    }
-
-    /// [`Attachment::leave`], also with frames held: their bytes are zeros then. For who knows that
-    /// nobody has a [`Held`] of it.
+    /// pages take the place of the shared ones, and every call from now on returns
+    /// [`Refusal::Stale`], also in threads that come late.
     pub fn tombstone(&self) {
-        self.close();
-        self.let_go();
-    }
-
-    fn close(&self) {
         self.left.store(true, Ordering::SeqCst);
         label!("leave.marked");
         self.words.local_gate().stop();
@@ -442,22 +425,10 @@ impl Attachment {
         label!("leave.rung");
         self.words.ctl().tombstone();
         label!("leave.ctl_gone");
-    }
-
-    fn let_go(&self) {
         self.words.seg().tombstone();
         label!("leave.seg_gone");
         self.frames.tombstone();
         label!("leave.frames_gone");
-    }
-
-    /// Whether a frame is held, or was lent when the attachment was cut off: then its word does not
-    /// say whether somebody had taken it.
-    fn may_hold(&self) -> bool {
-        self.words.frames().iter().any(|word| {
-            let state = word.load().state();
-            matches!(state, Some(FrameState::Held | FrameState::Revoked))
-        })
     }
 
     /// The writable words, for tests that play a hostile client: any word, without the rules.
