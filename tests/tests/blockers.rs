@@ -30,8 +30,8 @@ struct Scene {
 }
 
 impl Scene {
-    fn open() -> Result<Self> {
-        let rig = Rig::rings()?;
+    fn open(shared_links: bool) -> Result<Self> {
+        let rig = Rig::rings_with(|config| config.shared_links = shared_links)?;
         let mut control = rig.control()?;
         for (name, udp) in [("one", 5000), ("two", 5001)] {
             control.create(&receive(name, Raster::SMALL, udp))?;
@@ -112,7 +112,16 @@ impl Scene {
 
 #[test]
 fn callers__16_in_2_processes__then_named_alike_by_daemon_kernel_and_tool() -> Result<()> {
-    let mut scene = Scene::open()?;
+    named_alike(Scene::open(true)?)
+}
+
+/// As on Linux before 6.6, which has no links for several sites.
+#[test]
+fn callers__at_sites_with_a_link_each__then_named_alike_by_daemon_kernel_and_tool() -> Result<()> {
+    named_alike(Scene::open(false)?)
+}
+
+fn named_alike(mut scene: Scene) -> Result<()> {
     // The backstop of a wait wakes it once a second for a moment.
     let kernel = until("all callers to sleep", Deadline::seconds(10), || {
         let kernel = scene.of_the_kernel()?;

@@ -57,10 +57,15 @@ impl Multi {
             let function = function.ok_or(Unlinked::Program(name))?;
             loaded(name, &program.license, function)
         };
-        Ok(Self {
+        let multi = Self {
             begin: load(SiteKind::WaitBegin)?,
             end: load(SiteKind::WaitEnd)?,
-        })
+        };
+        if bpf::links_uprobes(multi.begin.as_fd())? {
+            Ok(multi)
+        } else {
+            Err(Unlinked::Kernel)
+        }
     }
 
     /// Links for all `sites` of the file at `path`, one for each kind: all or none.

@@ -20,6 +20,10 @@ use common::{
 };
 use onair_probe::{Blind, Events, Probe, ProbeError, ProbeEvent, SiteKind, State, SurveyError};
 use rustix::event::{PollFd, PollFlags, poll};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
 
 const SESSION: u64 = 0x6700_0000_0000_0001;
 
@@ -62,6 +66,33 @@ fn caller__at_sites_with_a_link_each__then_listed_and_gone_alike() {
             .wait(std::time::Instant::now() + common::DEADLINE)
     );
     assert_eq!(probe.health().detaching, 0);
+}
+
+/// Linux 6.1 loads the program for links of many sites, and refuses each such link.
+#[test]
+fn caller__on_a_kernel_that_refuses_links_of_many_sites__then_listed_and_gone_alike() {
+    refuse_links_of_many_sites();
+    let probe = probe();
+    assert!(!probe.health().shared_links);
+    is_listed_and_gone(&probe);
+}
+
+/// From now on the kernel refuses what only [`onair_ipc::sys::bpf::attach_uprobes`] asks for, to this
+/// thread and to the threads and processes that it starts: `BPF_LINK_CREATE` with 64 bytes.
+fn refuse_links_of_many_sites() {
+    const BPF_LINK_CREATE: u64 = 28;
+    let equals = |argument, value| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value).unwrap()
+    };
+    let is_it = SeccompRule::new(vec![equals(0, BPF_LINK_CREATE), equals(2, 64)]).unwrap();
+    let filter = SeccompFilter::new(
+        [(libc::SYS_bpf, vec![is_it])].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EINVAL.cast_unsigned()),
+        TargetArch::x86_64,
+    );
+    let filter: BpfProgram = filter.unwrap().try_into().unwrap();
+    seccompiler::apply_filter(&filter).unwrap();
 }
 
 fn is_listed_and_gone(probe: &Probe) {

@@ -72,6 +72,8 @@ pub struct Config {
     pub ports: Vec<Port>,
     /// `required`, `preferred` or `off`.
     pub probe: &'static str,
+    /// Whether the probe sites of a file share a link, where the kernel can.
+    pub shared_links: bool,
     /// Whether there are hugepages for it.
     pub hugepages: bool,
     /// More keys of `[state]`, as they are.
@@ -93,6 +95,7 @@ impl Config {
         Self {
             ports: vec![port("a", "10.77.0.1/24"), port("b", "10.77.0.2/24")],
             probe: "required",
+            shared_links: true,
             hugepages: false,
             state: String::new(),
             more: String::new(),
@@ -124,9 +127,9 @@ impl Config {
              [attach]\nsocket = \"{folder}/attach.sock\"\n\
              [state]\ndir = \"{folder}/state\"\n{}\
              [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {MEMORY_MB}\n\
-             [probe]\nmode = \"{}\"\n\
+             [probe]\nmode = \"{}\"\nshared_links = {}\n\
              [[poller]]\nname = \"p0\"\ncore = {core}\n",
-            self.state, self.probe
+            self.state, self.probe, self.shared_links
         );
         for port in &self.ports {
             let netns = if port.inside {

@@ -16,6 +16,8 @@ pub struct ProbeSection {
     pub max_files: usize,
     /// Most sites watched at a time, over all files.
     pub max_sites: usize,
+    /// Whether the sites of a file share a link, where the kernel has such links (Linux 6.6).
+    pub shared_links: bool,
     /// Most attachments watched at a time; the kernel reserves memory for them at the start.
     pub max_attachments: u32,
     /// Most callers blocked at a time, over all sessions; likewise.
@@ -28,6 +30,7 @@ impl Default for ProbeSection {
             mode: ProbeMode::Required,
             max_files: 64,
             max_sites: 256,
+            shared_links: true,
             max_attachments: 4096,
             max_blocked: 16_384,
         }

@@ -209,6 +209,26 @@ pub fn attach_uprobes(
     unsafe { descriptor(BPF_LINK_CREATE, &request) }
 }
 
+/// Whether the kernel links a program that [`load_uprobe`] loaded: it is Linux 6.6 or newer, and has
+/// the perf events and uprobes that such links need.
+///
+/// Older kernels load the program, because they ignore its attach type, and refuse every link with
+/// `EINVAL`. A folder has no sites: a kernel that knows such links refuses it with `EBADF`
+/// (`bpf_uprobe_multi_link_attach` in kernel/trace/bpf_trace.c).
+///
+/// # Errors
+/// Every other refusal of the kernel.
+pub fn links_uprobes(program: BorrowedFd<'_>) -> io::Result<bool> {
+    match attach_uprobes(program, c"/", &[(0, 0)]) {
+        Ok(_) => Ok(true),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EBADF) => Ok(true),
+            Some(libc::EINVAL | libc::EOPNOTSUPP) => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
 /// # Safety
 /// `request` is what `command` reads, its pointers hold as the command takes them, and the command gives a
 /// descriptor.
