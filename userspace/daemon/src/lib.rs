@@ -10,6 +10,7 @@ pub mod control;
 pub mod dataplane;
 pub mod disk;
 pub mod file_guard;
+pub mod inspector;
 pub mod limbo;
 pub mod log;
 pub mod notify;

@@ -3,6 +3,7 @@
 //! It is given back when the kernel says that nobody has it (W4), never before, and never used for
 //! another session.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,7 +78,7 @@ struct Waiting {
 /// thread).
 #[derive(Debug)]
 pub struct Limbo {
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
     /// When it is looked at next, while something waits.
     look_at: Instant,
     undertaker: Worker<Remains>,
@@ -94,7 +95,7 @@ impl Limbo {
             Ok(())
         };
         Ok(Self {
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
             look_at: Instant::now(),
             undertaker: Worker::start(threads, "undertaker", unmap)?,
         })
@@ -122,7 +123,7 @@ impl Limbo {
         if self.waiting.is_empty() {
             self.look_at = Instant::now() + PAUSE;
         }
-        self.waiting.push(Waiting {
+        self.waiting.push_back(Waiting {
             session,
             is_whole,
             remains,
@@ -172,22 +173,34 @@ impl Limbo {
         self.waiting.iter().map(|it| it.remains.bytes()).sum()
     }
 
-    /// Gives back what nobody has any more. Returns the sessions of which that was the last, with
-    /// the bytes and the reading that allowed it.
-    pub fn sweep(&mut self) -> Vec<(SessionId, u64, Reading)> {
+    /// Gives back what no process has any more, as far as it comes until `until`: what was not looked at
+    /// comes first the next time. Returns the sessions of which that was the last, with the bytes and
+    /// the reading that allowed it.
+    pub fn sweep(&mut self, until: Instant) -> Vec<(SessionId, u64, Reading)> {
         let mut done = Vec::new();
-        let (free, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .map(|it| (it.remains.reading(), it))
-            .partition(|(reading, _)| reading.says == Says::Zero);
-        self.waiting = waiting.into_iter().map(|(_, it)| it).collect();
-        for (reading, it) in free {
-            if it.is_whole {
-                done.push((it.session, it.remains.bytes(), reading));
+        for _ in 0..self.waiting.len() {
+            let Some(it) = self.waiting.pop_front() else {
+                break;
+            };
+            let reading = it.remains.reading();
+            if reading.says != Says::Zero {
+                self.waiting.push_back(it);
+            } else {
+                if it.is_whole {
+                    done.push((it.session, it.remains.bytes(), reading));
+                }
+                self.unmap(it.remains);
             }
-            self.unmap(it.remains);
+            if Instant::now() >= until {
+                break;
+            }
         }
         self.look_at = Instant::now() + PAUSE;
         done
+    }
+
+    /// Something may have become free: it is swept next.
+    pub fn sweep_soon(&mut self) {
+        self.look_at = Instant::now();
     }
 }

@@ -25,6 +25,7 @@ use crate::control::thread::{ControlThread, RunningControl};
 use crate::dataplane::{
     self, Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec, Rest,
 };
+use crate::inspector::Inspector;
 use crate::limbo::Limbo;
 use crate::recorder::{Live, Recorder};
 use crate::resources::{ResourceError, Resources, Thing};
@@ -170,6 +171,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
         .map_err(system("cannot open the sessions in state.dir"))?;
     let limbo = Limbo::open(threads).map_err(system("cannot start a thread"))?;
     let bell = DeathBell::start()?;
+    let inspector = Inspector::start().map_err(system("cannot start a thread"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -238,7 +240,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
             probe: events,
             orders: inbox_orders,
         },
-        services: Services::new(config, dataplane, probe, bell, on_disk, limbo),
+        services: Services::new(config, dataplane, probe, bell, on_disk, limbo, inspector),
         recorder,
         shelf: shelf.clone(),
         shutdown: shutdown.clone(),

@@ -12,9 +12,11 @@ use onair_probe::{Closing, SiteKind};
 
 use crate::archive::Archive;
 use crate::config::Config;
+use crate::control::actor::Brake;
 use crate::control::events::Hub;
 use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use crate::file_guard::FileGuard;
+use crate::inspector::Inspector;
 use crate::limbo::Limbo;
 use crate::store::Store;
 use crate::waking::Waking;
@@ -90,6 +92,10 @@ pub struct Services {
     pub limbo: Limbo,
     /// Who works on its memory with system calls.
     pub guard: FileGuard,
+    /// Helper threads that look at client processes.
+    pub inspector: Inspector,
+    /// Makes steps of the control thread slow, in tests.
+    pub brake: Brake,
     /// Sleepers to be woken.
     pub waking: Waking,
     /// What the pollers say.
@@ -112,6 +118,7 @@ impl Services {
         bell: DeathBell,
         on_disk: OnDisk,
         limbo: Limbo,
+        inspector: Inspector,
     ) -> Self {
         let OnDisk {
             archive,
@@ -136,6 +143,8 @@ impl Services {
             last_reload: None,
             limbo,
             guard: FileGuard::new(),
+            inspector,
+            brake: Brake::default(),
             waking: Waking::default(),
             outbox: VecDeque::new(),
             dead: HashSet::new(),

@@ -127,6 +127,15 @@ impl Roll {
         }
     }
 
+    /// The living thread that calls itself `own_tid`.
+    pub fn find(&self, own_tid: u32) -> Option<Thread> {
+        if self.ours {
+            return read(self.pid, own_tid);
+        }
+        let all = self.all.get_or_init(|| every(self.pid)).as_ref()?;
+        all.iter().find(|it| it.own_tid == own_tid).cloned()
+    }
+
     /// Whether the thread `own_tid` that wrote down the time `boottime_ns` can make a further step.
     /// A thread that has its number by now, and is younger, is another. Threads that cannot be listed
     /// all go on: look again later.

@@ -1,6 +1,5 @@
 //! Arming one process: look at it, watch its files, prove that its sites are armed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, sync_channel};
 
@@ -8,7 +7,7 @@ use onair_ebpf::sites::Site;
 
 use crate::error::ProbeError;
 use crate::kernel::Command;
-use crate::sight::{Readers, Sight};
+use crate::sight::Sight;
 use onair_ebpf::process::{self, SitedFile};
 
 /// A file that is watched because a client executes it.
@@ -72,12 +71,7 @@ impl Step {
 }
 
 /// Arms a process on the caller's thread, which may hang in each step.
-pub(crate) fn arm(
-    pid: u32,
-    kernel: &Sender<Command>,
-    readers: &Arc<Readers>,
-    step: &Step,
-) -> Result<Armed, ProbeError> {
+pub(crate) fn arm(pid: u32, kernel: &Sender<Command>, step: &Step) -> Result<Armed, ProbeError> {
     step.set(1);
     let survey = process::survey(pid)?;
     let files = survey.files.iter().map(WatchedFile::of).collect();
@@ -95,9 +89,9 @@ pub(crate) fn arm(
     let holds = answer.recv().map_err(|_| ProbeError::Closed)??;
 
     step.set(3);
-    let sight = Sight::new(survey.memory, addresses, holds, Arc::clone(readers));
+    let sight = Sight::new(survey.memory, addresses, holds);
     sight
-        .check_here()
+        .check()
         .map_err(|source| ProbeError::Blind { pid, source })?;
     Ok(Armed { files, sight })
 }

@@ -19,8 +19,6 @@ pub struct ProbeConfig {
     pub shared_links: bool,
     /// Longest time that arming a client may take.
     pub arm_deadline: Duration,
-    /// Longest time that reading one client's sites may take; the caller waits for it.
-    pub sight_deadline: Duration,
     /// Beyond this, a file to which the kernel has not attached yet makes the probe blind.
     pub slow: Duration,
     /// Passes (session, argument) through this process's own probe sites.
@@ -40,7 +38,6 @@ impl ProbeConfig {
             max_site_links: 256,
             shared_links: true,
             arm_deadline: Duration::from_secs(5),
-            sight_deadline: Duration::from_millis(250),
             slow: Duration::from_secs(1),
             own_site,
             daemon_pidns_inum: None,

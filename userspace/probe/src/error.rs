@@ -271,12 +271,6 @@ pub enum Blind {
         #[source]
         source: io::Error,
     },
-    /// Reading the process's memory does not return.
-    #[error("reading the sites did not return in {limit_ms} ms")]
-    Hanging {
-        /// As configured.
-        limit_ms: u128,
-    },
     /// The daemon's own wait was not reported.
     #[error("the daemon's own canary was reported {got} times instead of once")]
     Canary {

@@ -21,7 +21,6 @@ use crate::load::{PROGRAM_COUNT, load};
 use crate::maps::{Maps, locked};
 use crate::reading::{self, Reading};
 use crate::registry::Registry;
-use crate::sight::Readers;
 use crate::supervisor::Supervisor;
 
 /// A running probe. Clones share it; the last one that goes ends it in the background.
@@ -83,10 +82,9 @@ impl Probe {
             config.max_site_links,
             Arc::clone(&status),
         )?;
-        let readers = Arc::new(Readers::new(config.sight_deadline));
         let work = {
             let kernel = kernel.clone();
-            Arc::new(move |pid, step: &Step| arm(pid, &kernel, &readers, step))
+            Arc::new(move |pid, step: &Step| arm(pid, &kernel, step))
         };
         let supervisor = Supervisor::start(work, config.arm_deadline)?;
         let own = Own {

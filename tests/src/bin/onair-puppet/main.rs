@@ -84,14 +84,14 @@ impl Puppet {
             "get" | "hold" | "put" | "put-again" | "put-into" | "put-all" | "drain" | "submit"
             | "forget" | "look" => self.frame_command(word, rest)?,
             "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch"
-            | "watch-on" | "taken" | "exit-holding" => self.thread_command(word, rest)?,
+            | "watch-on" | "idle" | "taken" | "exit-holding" => self.thread_command(word, rest)?,
             "exit-inside" | "exit-taking" | "reincarnate" | "exec-inside" => {
                 self.dying_command(word, rest)?
             }
             "abort-process" | "segv" | "eat" | "fork" | "run" | "adopt" | "abandon" => {
                 self.process_command(word, rest)?
             }
-            "clear-slots" | "scribble" | "punch" | "canary" | "exec" | "riot" => {
+            "clear-slots" | "count-me" | "scribble" | "punch" | "canary" | "exec" | "riot" => {
                 self.hostile_command(word, rest)?
             }
             _ => bail!("no such command"),

@@ -50,6 +50,7 @@ impl Puppet {
                 let frames = rest.parse()?;
                 many("1", move || watch(&session, frames, &crowd.taken))?
             }
+            "idle" => idle(rest.parse()?)?,
             "watch-on" => many("1", move || watch_on(&session, &crowd.taken))?,
             "taken" => json!({ "frames": crowd.taken.load(Ordering::Relaxed) }),
             "exit-holding" => {
@@ -69,6 +70,18 @@ impl Puppet {
             _ => bail!("no such command for threads"),
         }))
     }
+}
+
+/// Starts `count` threads that sleep until the process ends.
+fn idle(count: u32) -> Result<Value> {
+    for _ in 0..count {
+        thread::Builder::new().stack_size(16 << 10).spawn(|| {
+            loop {
+                thread::park();
+            }
+        })?;
+    }
+    Ok(Value::Null)
 }
 
 /// Starts `count` threads and gives their tids.

@@ -11,6 +11,8 @@ use onair_ipc::slot::SlotReading;
 use onair_probe::{Armed, Proof};
 use tokio::sync::oneshot;
 
+use super::burying::ThreadLooks;
+use super::sites::SiteLooks;
 use crate::services::Services;
 
 /// The process behind an attachment.
@@ -60,8 +62,10 @@ pub struct Attachment {
     pub crediting: Vec<(u64, SlotReading)>,
     /// Threads with a slot that have ended, and are not settled yet.
     pub exits: Vec<Exit>,
-    /// The slot that the patrol looked at last.
-    pub patrolled: u16,
+    /// Looks of helper threads at its threads.
+    pub threads: ThreadLooks,
+    /// The same at the probe's sites in its memory.
+    pub sites: SiteLooks,
 }
 
 /// A thread that has ended, by the kernel's word.

@@ -1,9 +1,10 @@
 //! Who uses a session, by name: the slots, the ledger's words and the probe put together.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use onair_api::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Witness};
+use onair_api::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Who, Witness};
 use onair_ipc::frame_word::FrameState;
 use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::lender::Lent;
@@ -12,139 +13,283 @@ use onair_ipc::sys;
 use onair_probe::Waiter;
 
 use super::attachment::Attachment;
-use crate::threads::{self, Thread};
+use crate::inspector::{Finding, Inspection};
+use crate::services::Services;
+use crate::threads::{self, Roll, Thread};
 
 /// Age from which a frame that is held outside every call is said to be forgotten, ms. Nobody reads
 /// one frame for so long.
 const FORGOTTEN_MS: u64 = 5000;
+/// Longest time that a list may take; threads that are not named by half of it have no name.
+const LIMIT: Duration = Duration::from_secs(2);
 
-/// The blockers of all attachments. `waiters` are the probe's.
-pub fn list<'a>(
-    attachments: impl Iterator<Item = &'a Attachment>,
-    mut waiters: Vec<Waiter>,
-) -> Vec<Blocker> {
-    let now = sys::monotonic_ns();
-    let mut blockers = Vec::new();
-    for attachment in attachments {
-        of_attachment(attachment, &mut waiters, now, &mut blockers);
-    }
-    // Callers that only the kernel saw: their slots were changed behind their back.
-    for waiter in waiters {
-        let thread = threads::read(waiter.ns_tgid, waiter.ns_tid);
-        blockers.push(Blocker {
-            pid: waiter.ns_tgid,
-            tid: Some(waiter.ns_tid),
-            command: crate::control::peer::command_of(waiter.ns_tgid),
-            thread: waiter.comm.clone(),
-            attachment: Some(waiter.attachment),
-            client_version: String::new(),
-            kind: BlockerKind::Blocked,
-            since: Some(wall(waiter.since, now)),
-            blocked_for_ms: Some(ms(now, waiter.since)),
-            waits_in: Some(WaitsIn::Unknown),
-            kernel_state: thread.map(|thread| thread.state),
-            wait_channel: threads::wait_channel(waiter.ns_tgid, waiter.ns_tid),
-            held_frames: Vec::new(),
-            seen_by: vec![Witness::W2],
-            note: Some(
-                "its slot in shared memory does not count it: only the kernel sees it".into(),
-            ),
-        });
-    }
-    blockers
+/// What the shared memory, the ledger and the probe say of the users of a session. The names of the
+/// threads are still missing: to find them takes time that depends on the clients.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    clients: Vec<Client>,
+    /// Callers that only the kernel saw, and those that it saw, too.
+    waiters: Vec<Waiter>,
+    /// Blockers that have no thread.
+    more: Vec<Blocker>,
+    now: u64,
 }
 
-fn of_attachment(
-    attachment: &Attachment,
-    waiters: &mut Vec<Waiter>,
-    now: u64,
-    blockers: &mut Vec<Blocker>,
-) {
-    let who = &attachment.client.who;
-    let memory = &attachment.memory;
-    let slots = memory.slots();
-    let mut held: BTreeMap<u16, Vec<HeldFrame>> = BTreeMap::new();
-    for (frame, _, slot) in memory.held() {
-        held.entry(slot).or_default().push(HeldFrame {
-            frame,
-            age_ms: ms(now, memory.lent_since(frame)),
-        });
-    }
-    let gate = memory.session_gate();
-    let counted = |slot: &SlotReading| {
-        slot.count > 0
-            && (onair_ipc::gate::is_open(gate) || slot.is_user(gate, slot.index == OWN_SLOTS))
-    };
-    if !slots.iter().any(counted) && held.is_empty() {
-        return;
-    }
-    let threads = threads::of(who.pid);
-    let blank = |thread: Option<&Thread>, kind| Blocker {
-        pid: who.pid,
-        tid: thread.map(|thread| thread.tid),
-        command: who.command.clone(),
-        thread: thread.map_or_else(String::new, |thread| thread.name.clone()),
-        attachment: Some(attachment.number),
-        client_version: attachment.client.library.clone(),
-        kind,
-        since: None,
-        blocked_for_ms: None,
-        waits_in: None,
-        kernel_state: thread.map(|thread| thread.state.clone()),
-        wait_channel: thread.and_then(|thread| threads::wait_channel(who.pid, thread.tid)),
-        held_frames: Vec::new(),
-        seen_by: vec![Witness::W1],
-        note: attachment
-            .disconnected
-            .then(|| "its connection is closed; it ends with its process".to_owned()),
-    };
-    for slot in slots.iter().filter(|slot| counted(slot)) {
-        let thread = owner_of(slot, &threads);
-        let kind = match thread {
-            _ if slot.index == OWN_SLOTS => BlockerKind::Unattributed,
-            Some(_) => BlockerKind::Inside,
-            None => BlockerKind::Exited,
-        };
-        let mut blocker = blank(thread, kind);
-        blocker.waits_in = Some(match slot.operation {
-            Operation::Get => WaitsIn::BufferGet,
-            Operation::EventPoll => WaitsIn::EventPoll,
-            Operation::None => WaitsIn::Unknown,
-        });
-        blocker.held_frames = held.remove(&slot.index).unwrap_or_default();
-        let seen = waiters.iter().position(|waiter| {
-            waiter.attachment == attachment.number && waiter.own_tid == slot.owner
-        });
-        if let Some(waiter) = seen.map(|at| waiters.swap_remove(at)) {
-            blocker.kind = BlockerKind::Blocked;
-            blocker.since = Some(wall(waiter.since, now));
-            blocker.blocked_for_ms = Some(ms(now, waiter.since));
-            blocker.seen_by.push(Witness::W2);
+/// One attachment that has users.
+#[derive(Clone, Debug)]
+struct Client {
+    attachment: u64,
+    who: Who,
+    library: String,
+    disconnected: bool,
+    /// The slots that count a user.
+    counted: Vec<SlotReading>,
+    slots: Vec<SlotReading>,
+    held: BTreeMap<u16, Vec<HeldFrame>>,
+}
+
+impl Draft {
+    /// Reads the shared memory of the attachments. `waiters` are the probe's.
+    pub fn of<'a>(attachments: impl Iterator<Item = &'a Attachment>, waiters: Vec<Waiter>) -> Self {
+        let now = sys::monotonic_ns();
+        Self {
+            clients: attachments.filter_map(|it| Client::of(it, now)).collect(),
+            waiters,
+            more: Vec::new(),
+            now,
         }
-        blockers.push(blocker);
     }
-    for (slot, held_frames) in held {
-        let thread = slots
+
+    /// Adds a blocker that has no thread.
+    pub fn add(&mut self, blocker: Blocker) {
+        self.more.push(blocker);
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty() && self.waiters.is_empty() && self.more.is_empty()
+    }
+
+    /// Whether it has one of an attachment.
+    pub fn has(&self, attachment: u64) -> bool {
+        let known = self.more.iter().filter_map(|it| it.attachment);
+        let waiting = self.waiters.iter().map(|it| it.attachment);
+        let clients = self.clients.iter().map(|it| it.attachment);
+        clients
+            .chain(waiting)
+            .chain(known)
+            .any(|it| it == attachment)
+    }
+
+    /// The list, with the names of the threads that are found until `deadline`.
+    pub fn list(&self, deadline: Instant) -> Vec<Blocker> {
+        let mut waiters = self.waiters.clone();
+        let mut blockers = Vec::new();
+        for client in &self.clients {
+            let names = Names::of(client.who.pid, deadline);
+            client.list(&names, &mut waiters, self.now, &mut blockers);
+        }
+        // Callers that only the kernel saw: their slots were changed behind their back.
+        let unseen = waiters
             .iter()
-            .find(|reading| reading.index == slot)
-            .and_then(|reading| owner_of(reading, &threads));
-        let kind = match thread {
-            None if slot != OWN_SLOTS => BlockerKind::Exited,
-            _ => BlockerKind::Holding,
-        };
-        let mut blocker = blank(thread, kind);
-        let oldest = held_frames.iter().map(|held| held.age_ms).max();
-        blocker.held_frames = held_frames;
-        if kind == BlockerKind::Exited {
-            blocker.note = Some(
-                "forgotten: the thread that took the frames is gone; they belong to its process now"
-                    .into(),
-            );
-        } else if blocker.note.is_none() && oldest.is_some_and(|age| age >= FORGOTTEN_MS) {
-            blocker.note = Some("perhaps forgotten: held for long, outside every call".into());
-        }
-        blockers.push(blocker);
+            .map(|it| only_the_kernel_saw(it, self.now, deadline));
+        blockers.extend(unseen);
+        blockers.extend(self.more.iter().cloned());
+        blockers
     }
+}
+
+fn only_the_kernel_saw(waiter: &Waiter, now: u64, deadline: Instant) -> Blocker {
+    let (pid, tid) = (waiter.ns_tgid, waiter.ns_tid);
+    let in_time = Instant::now() < deadline;
+    let thread = in_time.then(|| threads::read(pid, tid)).flatten();
+    Blocker {
+        pid,
+        tid: Some(tid),
+        command: crate::control::peer::command_of(pid),
+        thread: waiter.comm.clone(),
+        attachment: Some(waiter.attachment),
+        client_version: String::new(),
+        kind: BlockerKind::Blocked,
+        since: Some(wall(waiter.since, now)),
+        blocked_for_ms: Some(ms(now, waiter.since)),
+        waits_in: Some(WaitsIn::Unknown),
+        kernel_state: thread.map(|thread| thread.state),
+        wait_channel: in_time.then(|| threads::wait_channel(pid, tid)).flatten(),
+        held_frames: Vec::new(),
+        seen_by: vec![Witness::W2],
+        note: Some("its slot in shared memory does not count it: only the kernel sees it".into()),
+    }
+}
+
+/// The threads of a client, as far as they are found in time.
+struct Names {
+    pid: u32,
+    deadline: Instant,
+    roll: Roll,
+}
+
+impl Names {
+    fn of(pid: u32, deadline: Instant) -> Self {
+        Self {
+            pid,
+            deadline,
+            roll: Roll::of(pid),
+        }
+    }
+
+    /// The living thread that owns a slot: its number alone may be another's by now.
+    fn owner_of(&self, slot: &SlotReading) -> Option<Thread> {
+        let in_time = Instant::now() < self.deadline;
+        let thread = in_time.then(|| self.roll.find(slot.owner)).flatten();
+        thread.filter(|thread| !thread.is_younger_than(slot.claimed_at))
+    }
+
+    fn wait_channel(&self, thread: Option<&Thread>) -> Option<String> {
+        let thread = thread.filter(|_| Instant::now() < self.deadline)?;
+        threads::wait_channel(self.pid, thread.tid)
+    }
+}
+
+impl Client {
+    fn of(attachment: &Attachment, now: u64) -> Option<Self> {
+        let memory = &attachment.memory;
+        let slots = memory.slots();
+        let mut held: BTreeMap<u16, Vec<HeldFrame>> = BTreeMap::new();
+        for (frame, _, slot) in memory.held() {
+            held.entry(slot).or_default().push(HeldFrame {
+                frame,
+                age_ms: ms(now, memory.lent_since(frame)),
+            });
+        }
+        let gate = memory.session_gate();
+        let counts = |slot: &&SlotReading| {
+            slot.count > 0
+                && (onair_ipc::gate::is_open(gate) || slot.is_user(gate, slot.index == OWN_SLOTS))
+        };
+        let counted: Vec<SlotReading> = slots.iter().filter(counts).cloned().collect();
+        if counted.is_empty() && held.is_empty() {
+            return None;
+        }
+        Some(Self {
+            attachment: attachment.number,
+            who: attachment.client.who.clone(),
+            library: attachment.client.library.clone(),
+            disconnected: attachment.disconnected,
+            counted,
+            slots,
+            held,
+        })
+    }
+
+    fn blank(&self, names: &Names, thread: Option<&Thread>, kind: BlockerKind) -> Blocker {
+        Blocker {
+            pid: self.who.pid,
+            tid: thread.map(|thread| thread.tid),
+            command: self.who.command.clone(),
+            thread: thread.map_or_else(String::new, |thread| thread.name.clone()),
+            attachment: Some(self.attachment),
+            client_version: self.library.clone(),
+            kind,
+            since: None,
+            blocked_for_ms: None,
+            waits_in: None,
+            kernel_state: thread.map(|thread| thread.state.clone()),
+            wait_channel: names.wait_channel(thread),
+            held_frames: Vec::new(),
+            seen_by: vec![Witness::W1],
+            note: self
+                .disconnected
+                .then(|| "its connection is closed; it ends with its process".to_owned()),
+        }
+    }
+
+    fn list(
+        &self,
+        names: &Names,
+        waiters: &mut Vec<Waiter>,
+        now: u64,
+        blockers: &mut Vec<Blocker>,
+    ) {
+        let mut held = self.held.clone();
+        for slot in &self.counted {
+            let thread = names.owner_of(slot);
+            let kind = match thread {
+                _ if slot.index == OWN_SLOTS => BlockerKind::Unattributed,
+                Some(_) => BlockerKind::Inside,
+                None => BlockerKind::Exited,
+            };
+            let mut blocker = self.blank(names, thread.as_ref(), kind);
+            blocker.waits_in = Some(match slot.operation {
+                Operation::Get => WaitsIn::BufferGet,
+                Operation::EventPoll => WaitsIn::EventPoll,
+                Operation::None => WaitsIn::Unknown,
+            });
+            blocker.held_frames = held.remove(&slot.index).unwrap_or_default();
+            let seen = waiters.iter().position(|waiter| {
+                waiter.attachment == self.attachment && waiter.own_tid == slot.owner
+            });
+            if let Some(waiter) = seen.map(|at| waiters.swap_remove(at)) {
+                blocker.kind = BlockerKind::Blocked;
+                blocker.since = Some(wall(waiter.since, now));
+                blocker.blocked_for_ms = Some(ms(now, waiter.since));
+                blocker.seen_by.push(Witness::W2);
+            }
+            blockers.push(blocker);
+        }
+        for (slot, held_frames) in held {
+            let owner = self.slots.iter().find(|reading| reading.index == slot);
+            let thread = owner.and_then(|reading| names.owner_of(reading));
+            let kind = match thread {
+                None if slot != OWN_SLOTS => BlockerKind::Exited,
+                _ => BlockerKind::Holding,
+            };
+            let mut blocker = self.blank(names, thread.as_ref(), kind);
+            let oldest = held_frames.iter().map(|held| held.age_ms).max();
+            blocker.held_frames = held_frames;
+            if kind == BlockerKind::Exited {
+                blocker.note = Some(
+                    "forgotten: the thread that took the frames is gone; they belong to its process now"
+                        .into(),
+                );
+            } else if blocker.note.is_none() && oldest.is_some_and(|age| age >= FORGOTTEN_MS) {
+                blocker.note = Some("perhaps forgotten: held for long, outside every call".into());
+            }
+            blockers.push(blocker);
+        }
+    }
+}
+
+/// What is done with a list, once.
+type Then = Box<dyn FnOnce(Vec<Blocker>) -> Finding + Send>;
+
+/// Has a helper thread name the blockers of `draft`, and do `then` with the list. If it takes too long,
+/// `then` gets the list with the names that were found in time.
+pub fn name(
+    services: &Services,
+    about: u64,
+    draft: Draft,
+    then: impl FnOnce(Vec<Blocker>) -> Finding + Send + 'static,
+) {
+    let then: Then = Box::new(then);
+    // The look that comes too late finds it taken.
+    let then = Arc::new(Mutex::new(Some(then)));
+    let finish = |then: &Mutex<Option<Then>>, list: Vec<Blocker>| {
+        let then = then.lock().unwrap_or_else(PoisonError::into_inner).take();
+        then.map_or(Finding::Told, |then| then(list))
+    };
+    let (late_then, late_draft) = (Arc::clone(&then), draft.clone());
+    let until = Instant::now() + LIMIT / 2;
+    services.inspector.ask(Inspection {
+        about,
+        limit: LIMIT,
+        look: Box::new(move || {
+            let list = draft.list(until);
+            finish(&then, list)
+        }),
+        // Without a look at /proc.
+        late: Box::new(move || finish(&late_then, late_draft.list(until))),
+    });
 }
 
 /// The attachment's frames that the ledger has and no shared word speaks of: its client changed the
@@ -183,13 +328,6 @@ pub fn of_ledger(attachment: &Attachment, lends: impl Iterator<Item = Lent>) -> 
                 .into(),
         ),
     })
-}
-
-/// The living thread that owns a slot: its number alone may be another's by now.
-pub fn owner_of<'a>(slot: &SlotReading, threads: &'a [Thread]) -> Option<&'a Thread> {
-    threads
-        .iter()
-        .find(|thread| thread.own_tid == slot.owner && !thread.is_younger_than(slot.claimed_at))
 }
 
 fn ms(now: u64, then: u64) -> u64 {

@@ -1,8 +1,9 @@
 //! What is settled for threads and processes that are gone, or have let go.
 //!
 //! A thread that exits inside a call leaves a slot that counts it, and may have taken a frame that
-//! nobody was given. Its frame is credited by whoever has the ledger: here at once, or by the poller,
-//! which is asked and answers. Then its slot is emptied and the books tell of it, once.
+//! nobody was given. A helper thread finds out which threads are gone. The frame is credited by the
+//! owner of the ledger: here at once, or by the poller, which is asked and answers. Then its slot is
+//! emptied and the books tell of it, once.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,20 @@ use super::attachment::{Attachment, Exit};
 use super::leaving::Leaving;
 use super::{Place, Session};
 use crate::dataplane::Command;
+use crate::inspector::{Finding, Inspection};
 use crate::services::Services;
 use crate::threads::{self, Roll};
 
 /// Pause before an exit is looked at again that may be its whole process's.
 const AGAIN: Duration = Duration::from_millis(20);
-/// Slots of one attachment that one patrol looks at.
-const PATROL: usize = 16;
+/// A destroy that does not wait for users still waits so long for a look at threads.
+const SOON: Duration = Duration::from_millis(50);
+/// Disconnected processes that one step looks at, 0.5 ms each at most.
+const SWEEP: usize = 4;
+/// Longest time that the look at a client's threads may take: those of some 20,000 threads.
+const LIMIT: Duration = Duration::from_secs(1);
+/// The threads of a client are left alone so many times as long as the look at them took.
+const REST: u32 = 10;
 
 impl Session {
     /// A thread of `tgid` (in the first pid namespace) ended, or the process began another program.
@@ -50,87 +58,113 @@ impl Session {
         }
     }
 
-    /// Settles what threads left behind of which the probe said that they ended.
+    /// Has a helper thread look at the threads of which the probe said that they ended.
     pub(super) fn settle_exits(&mut self, services: &mut Services) {
+        let now = Instant::now();
         self.exits_at = None;
-        let has_exits = |it: &&Attachment| !it.exits.is_empty();
-        let waiting = self.attachments.values().filter(has_exits);
-        let waiting: Vec<u64> = waiting.map(|it| it.number).collect();
-        for number in waiting {
-            let Some(attachment) = self.attachments.get_mut(&number) else {
+        let is_returning = matches!(self.place, Place::Returning);
+        for attachment in self.attachments.values_mut() {
+            if attachment.exits.is_empty() {
                 continue;
-            };
-            let pid = attachment.client.who.pid;
-            let mut suspects = own_users(attachment);
-            suspects.retain(|it| attachment.exits.iter().any(|exit| exit.own_tid == it.owner));
-            let is_too_early = matches!(self.place, Place::Returning)
-                // Then its pidfd says so, and settles it as a whole.
-                || !suspects.is_empty() && threads::is_process_ending(pid);
-            if is_too_early {
-                self.exits_at = Some(Instant::now() + AGAIN);
+            }
+            if is_returning {
+                // The ledger is on its way: again when it is here.
+                self.exits_at = Some(now + AGAIN);
+                continue;
+            }
+            if let Err(at) = attachment.threads.may_look(now) {
+                self.exits_at = Some(self.exits_at.map_or(at, |other| other.min(at)));
                 continue;
             }
             let exits = std::mem::take(&mut attachment.exits);
-            let residue = residue(attachment, &suspects, |slot| {
+            let mut suspects = own_users(attachment);
+            suspects.retain(|it| exits.iter().any(|exit| exit.own_tid == it.owner));
+            attachment.threads.exits.clone_from(&exits);
+            let pid = attachment.client.who.pid;
+            ask(services, self.id.0, attachment, suspects, move |slot| {
                 exits.iter().any(|exit| {
                     exit.own_tid == slot.owner
                         && !threads::goes_on(pid, exit.tid, slot.owner, slot.claimed_at)
                 })
             });
-            self.settle_residue(services, number, residue);
         }
     }
 
-    /// Looks for slots of dead threads in every attachment, and settles them.
-    pub(super) fn bury_dead_threads(&mut self, services: &mut Services) {
-        let numbers: Vec<u64> = self.attachments.keys().copied().collect();
-        for number in numbers {
-            let suspects = self.attachments.get(&number).map(own_users);
-            self.look_at(services, number, &suspects.unwrap_or_default());
+    /// Has helper threads look for slots of dead threads in every attachment. Those that cannot be looked
+    /// at yet are looked at later.
+    pub(super) fn look_for_dead_threads(&mut self, services: &mut Services) {
+        if let Some(at) = self.look_for_dead_where(services, |_| true) {
+            self.rescan.dead = true;
+            self.exits_at = Some(self.exits_at.map_or(at, |other| other.min(at)));
         }
     }
 
-    /// The attachments that run and of whose threads' exits nobody tells: those that the probe does
-    /// not watch, or all if its events were lost.
-    pub fn unwatched(&self, all: bool) -> impl Iterator<Item = u64> {
-        let it = self.attachments.values();
-        it.filter(move |it| self.running && (all || it.watched.is_none()))
-            .map(|it| it.number)
+    /// The same in the attachments that run and of whose threads' exits nothing else tells: those that
+    /// the probe does not watch, or all if its events were lost.
+    pub fn look_for_dead_unwatched(&mut self, services: &mut Services, all: bool) {
+        if self.running {
+            // The others are looked at by the next periodic check.
+            let _ = self.look_for_dead_where(services, |it| all || it.watched.is_none());
+        }
     }
 
-    /// Looks for slots of dead threads among the next few of an attachment, at most `most`. Returns
-    /// how many it looked at.
-    pub fn patrol(&mut self, services: &mut Services, number: u64, most: usize) -> usize {
+    fn look_for_dead_where(
+        &mut self,
+        services: &mut Services,
+        wanted: impl Fn(&Attachment) -> bool,
+    ) -> Option<Instant> {
+        let now = Instant::now();
+        let mut later: Option<Instant> = None;
+        for attachment in self.attachments.values_mut().filter(|it| wanted(it)) {
+            if let Err(at) = attachment.threads.may_look(now) {
+                later = Some(later.map_or(at, |other| other.min(at)));
+                continue;
+            }
+            let suspects = own_users(attachment);
+            let roll = Roll::of(attachment.client.who.pid);
+            ask(services, self.id.0, attachment, suspects, move |slot| {
+                !roll.has(slot.owner, slot.claimed_at)
+            });
+        }
+        later
+    }
+
+    /// A helper thread has looked: settles the slots of `dead` threads that still stand.
+    ///
+    /// What the slots say counts only as read now, after the look. A slot that was claimed after the
+    /// question has an owner that was not looked for. And a dead thread, read in the middle of a call that
+    /// had taken a frame, may have returned with it, given it to another thread, and ended inside its next
+    /// call: credited by the first reading, the frame would be lent again while the other thread reads it.
+    pub fn threads_looked_at(
+        &mut self,
+        services: &mut Services,
+        number: u64,
+        dead: &[SlotReading],
+        again: bool,
+        cost: Duration,
+    ) {
         let Some(attachment) = self.attachments.get_mut(&number) else {
-            return 0;
+            return;
         };
-        let mut suspects = own_users(attachment);
-        let next = suspects.partition_point(|it| it.index <= attachment.patrolled);
-        suspects.rotate_left(next);
-        suspects.truncate(most.min(PATROL));
-        let Some(last) = suspects.last() else {
-            return 0;
-        };
-        attachment.patrolled = last.index;
-        self.look_at(services, number, &suspects);
-        suspects.len()
+        let now = Instant::now();
+        attachment.threads.looked(now, cost);
+        let exits = std::mem::take(&mut attachment.threads.exits);
+        if again {
+            // If the whole process is going, its pidfd says so, and settles it as a whole.
+            attachment.exits.extend(exits);
+            self.exits_at = Some(now + AGAIN);
+            return;
+        }
+        let mut residue = own_users(attachment);
+        residue.retain(|now| dead.iter().any(|slot| slot.is_of_the_claim(now)));
+        self.settle_residue(services, number, residue);
     }
 
-    fn look_at(&mut self, services: &mut Services, number: u64, suspects: &[SlotReading]) {
-        let Some(attachment) = self.attachments.get(&number) else {
-            return;
-        };
-        if suspects.is_empty() {
-            return;
-        }
-        let roll = Roll::of(attachment.client.who.pid);
-        let residue = residue(attachment, suspects, |slot| {
-            !roll.has(slot.owner, slot.claimed_at)
-        });
-        // The whole process may be going: its pidfd says so, and settles it as a whole.
-        if !residue.is_empty() && !threads::is_process_ending(attachment.client.who.pid) {
-            self.settle_residue(services, number, residue);
-        }
+    /// Whether helper threads look at the clients' threads, or do so soon.
+    pub(super) fn is_looking_at_threads(&self) -> bool {
+        let soon = Instant::now() + SOON;
+        let will = self.rescan.dead && self.exits_at.is_some_and(|at| at <= soon);
+        will || self.attachments.values().any(|it| it.threads.is_asked)
     }
 
     fn settle_residue(&mut self, services: &mut Services, number: u64, residue: Vec<SlotReading>) {
@@ -212,7 +246,7 @@ impl Session {
             attachment.crediting.clear();
         }
         if forgotten || std::mem::take(&mut self.rescan.dead) {
-            self.bury_dead_threads(services);
+            self.look_for_dead_threads(services);
         }
     }
 
@@ -235,42 +269,93 @@ impl Session {
         self.tell_reconciled(services, settled);
     }
 
-    /// Ends the attachments of processes that let go of the memory without dying (exec, unmap).
+    /// Ends the attachments of processes that let go of the memory without dying (exec, unmap), some of
+    /// them at a time.
     pub(super) fn sweep_disconnected(&mut self, services: &mut Services) {
-        let gone: Vec<u64> = self
-            .attachments
-            .values()
-            .filter(|it| it.disconnected || self.is_quarantined())
-            .filter(|it| it.memory.is_sole_user().unwrap_or(false))
-            // One that dies lets go of its memory first: its pidfd settles it.
-            .filter(|it| !threads::is_process_ending(it.client.who.pid))
-            .map(|it| it.number)
-            .collect();
+        let is_apart = |it: &&Attachment| {
+            (it.disconnected || self.is_quarantined()) && it.memory.is_sole_user().unwrap_or(false)
+        };
+        let mut apart: Vec<&Attachment> = self.attachments.values().filter(is_apart).collect();
+        let next = apart.partition_point(|it| it.number <= self.swept);
+        apart.rotate_left(next);
+        apart.truncate(SWEEP);
+        let swept = apart.last().map(|it| it.number);
+        // One that dies lets go of its memory first: its pidfd settles it.
+        apart.retain(|it| !threads::is_process_ending(it.client.who.pid));
+        let gone: Vec<u64> = apart.into_iter().map(|it| it.number).collect();
+        self.swept = swept.unwrap_or_default();
         for number in gone {
             self.leave(services, number, Leaving::Ended(ReconciledCause::Detached));
         }
     }
 }
 
-/// Those of `suspects` whose threads are dead, as they left them.
-///
-/// Only what stands in the slot both before and after the look at the threads is residue: a slot that
-/// was claimed after it has an owner that was not looked for. And what the slot says counts only as
-/// read after it. The dead one, read in the middle of a call that had taken a frame, may have
-/// returned with it, given it to another thread, and ended inside its next call: credited by the
-/// first reading, the frame would be lent again while the other thread reads it.
-fn residue(
-    attachment: &Attachment,
-    suspects: &[SlotReading],
-    is_dead: impl Fn(&SlotReading) -> bool,
-) -> Vec<SlotReading> {
-    let dead: Vec<_> = suspects.iter().filter(|slot| is_dead(slot)).collect();
-    if dead.is_empty() {
-        return Vec::new();
+/// When the threads of an attachment may be looked at, and what was asked.
+#[derive(Debug, Default)]
+pub struct ThreadLooks {
+    is_asked: bool,
+    not_before: Option<Instant>,
+    /// The exits that the question is about.
+    exits: Vec<Exit>,
+}
+
+impl ThreadLooks {
+    /// # Errors
+    /// When it may be asked again, at the earliest.
+    fn may_look(&self, now: Instant) -> Result<(), Instant> {
+        match self.not_before {
+            _ if self.is_asked => Err(now + AGAIN),
+            Some(at) if at > now => Err(at),
+            _ => Ok(()),
+        }
     }
-    let mut left = own_users(attachment);
-    left.retain(|now| dead.iter().any(|slot| slot.is_of_the_claim(now)));
-    left
+
+    fn looked(&mut self, now: Instant, cost: Duration) {
+        self.is_asked = false;
+        self.not_before = Some(now + cost * REST);
+    }
+}
+
+/// Asks which of `suspects` are dead, if there are any.
+fn ask(
+    services: &Services,
+    session: u64,
+    attachment: &mut Attachment,
+    suspects: Vec<SlotReading>,
+    is_dead: impl Fn(&SlotReading) -> bool + Send + 'static,
+) {
+    if suspects.is_empty() {
+        attachment.threads.exits.clear();
+        return;
+    }
+    attachment.threads.is_asked = true;
+    let (number, pid) = (attachment.number, attachment.client.who.pid);
+    let look = move || {
+        let began = Instant::now();
+        let mut dead = suspects;
+        dead.retain(is_dead);
+        let again = !dead.is_empty() && threads::is_process_ending(pid);
+        Finding::DeadThreads {
+            session,
+            attachment: number,
+            dead,
+            again,
+            cost: began.elapsed(),
+        }
+    };
+    let late = move || Finding::DeadThreads {
+        session,
+        attachment: number,
+        dead: Vec::new(),
+        again: true,
+        cost: LIMIT,
+    };
+    services.inspector.ask(Inspection {
+        about: u64::from(pid),
+        limit: LIMIT,
+        look: Box::new(look),
+        late: Box::new(late),
+    });
 }
 
 /// The slots of threads of their own that count users, in order.

@@ -11,6 +11,8 @@ use onair_ipc::memory::State;
 
 use super::attachment::Attachment;
 use super::{Destroy, Place, Session, certificate};
+use crate::control::action::Reply;
+use crate::inspector::Finding;
 use crate::limbo::Remains;
 use crate::services::Services;
 use crate::witness::{self, counters, ownership};
@@ -36,6 +38,7 @@ impl Session {
         let times = [
             self.rescan.at,
             self.exits_at,
+            self.sites_at,
             self.warnings.at(),
             self.outcasts.wake_at(),
             self.flushes.wake_at(),
@@ -66,13 +69,15 @@ impl Session {
             );
             return Progress::Lives;
         }
+        let name = &self.spec.name;
+        if !self.starts.is_empty() {
+            let what = format!("session {name} is being started: stop it first");
+            refuse(destroy, Problem::new(ProblemCode::Running, what));
+            return Progress::Lives;
+        }
         if self.running {
-            let name = &self.spec.name;
-            let problem = Problem::new(
-                ProblemCode::Running,
-                format!("session {name} is running: stop it first"),
-            );
-            refuse(destroy, problem.with_blockers(self.blockers(services)));
+            let what = format!("session {name} is running: stop it first");
+            self.refuse_with_blockers(services, destroy, Problem::new(ProblemCode::Running, what));
             return Progress::Lives;
         }
         if let Some(reason) = services.probe.refusal() {
@@ -98,6 +103,10 @@ impl Session {
         }
         for attachment in self.attachments.values_mut() {
             attachment.fruitless_kicks = 0;
+        }
+        if self.sites_at.is_some_and(|at| at <= now) {
+            self.sites_at = None;
+            self.answer_verdicts(services);
         }
         self.rescan.again();
         self.sweep_disconnected(services);
@@ -125,9 +134,10 @@ impl Session {
         self.settle();
         self.evict_violators(services);
         if std::mem::take(&mut self.rescan.dead) {
-            self.bury_dead_threads(services);
+            self.look_for_dead_threads(services);
         }
         let readings = self.read(services, self.destroy.is_some());
+        self.answer_verdicts(services);
         let users = readings.iter().map(|reading| reading.users).sum();
         if users < std::mem::replace(&mut self.rescan.users, users) {
             for attachment in self.attachments.values_mut() {
@@ -135,11 +145,11 @@ impl Session {
             }
         }
         let found = witness::verdict(&readings);
-        let zero = |name: &str| {
-            readings
-                .iter()
-                .any(|reading| reading.name == name && reading.says == Says::Zero)
+        let says = |name: &str| {
+            let reading = readings.iter().find(|reading| reading.name == name);
+            reading.map(|reading| reading.says)
         };
+        let zero = |name: &str| says(name) == Some(Says::Zero);
         if zero(witness::SLOTS) && zero(witness::LEDGER) && !found.disagreement {
             // When W1 was read, not when the others had been read, too.
             let seen = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
@@ -163,6 +173,12 @@ impl Session {
             self.books.note(StepName::Verdict);
             return self.finish(services, readings);
         }
+        let is_unknown = zero(witness::SLOTS) && says(witness::PROBE) == Some(Says::Unknown);
+        if !zero(witness::SLOTS) || says(witness::PROBE) == Some(Says::Users) {
+            self.forget_sites();
+        } else {
+            self.look_at_sites(services);
+        }
         let now = Instant::now();
         let quiesce_over = self.quiesce_sent.is_none_or(|sent| {
             now >= sent + Duration::from_millis(services.config.timeouts.quiesce_ms)
@@ -175,6 +191,9 @@ impl Session {
             // The poller was told at the stop; what it takes is its, not a user's.
             None if only_the_poller && !quiesce_over => return Progress::Lives,
             None if only_the_poller => ProblemCode::DataplaneBusy,
+            // Helper threads look, and answer soon.
+            None if self.is_looking_at_threads() => return Progress::Lives,
+            None if is_unknown && self.awaits_sites() => return Progress::Lives,
             None if zero(witness::SLOTS) && zero(witness::LEDGER) && !found.disagreement => {
                 // Nobody is known to be there: it is the probe that cannot say so.
                 ProblemCode::ProbeBlind
@@ -206,8 +225,30 @@ impl Session {
         !self.outcasts.list.is_empty() || self.attachments.values().any(|it| it.disconnected)
     }
 
-    /// What each witness says now; nothing is changed but the kick that is armed.
-    pub fn verdict(&mut self, services: &Services) -> Verdict {
+    /// Answers what each witness says now. Nothing is changed but the kick that is armed.
+    pub fn verdict(&mut self, services: &mut Services, reply: Reply<Verdict>) {
+        self.verdicts.push(reply);
+        self.answer_verdicts(services);
+    }
+
+    /// Answers the requesters of a verdict, unless a helper thread still looks at a client's sites.
+    pub fn answer_verdicts(&mut self, services: &mut Services) {
+        if self.verdicts.is_empty() {
+            return;
+        }
+        let verdict = self.say_verdict(services);
+        let probe = verdict.readings.iter().find(|it| it.name == witness::PROBE);
+        if probe.is_some_and(|it| it.says == Says::Unknown) && self.awaits_sites() {
+            self.look_at_sites(services);
+            return;
+        }
+        for reply in self.verdicts.drain(..) {
+            // The requester may have gone.
+            let _ = reply.send(Ok(verdict.clone()));
+        }
+    }
+
+    fn say_verdict(&mut self, services: &Services) -> Verdict {
         let readings = self.read(services, true);
         let mut found = witness::verdict(&readings);
         if self.running && found.disagreement {
@@ -241,7 +282,6 @@ impl Session {
         };
         // Of an abort: those who were cut off stay so, and may stand in another's certificate.
         self.books.forget(StepName::Evicted);
-        let blockers = self.blockers(services);
         tracing::warn!(session = %self.id, name = %self.spec.name, %code, reason, "not destroyed");
         let disagreement = witness::verdict(&readings).disagreement;
         let verdict = Verdict {
@@ -253,9 +293,8 @@ impl Session {
         };
         let name = &self.spec.name;
         let problem = Problem::new(code, format!("session {name} is not destroyed: {reason}"))
-            .with_blockers(blockers)
             .with_verdict(verdict);
-        refuse(destroy, problem);
+        self.refuse_with_blockers(services, destroy, problem);
     }
 
     /// Arms the kicks, makes the callers' stores visible, settles what is here, and reads the
@@ -274,12 +313,9 @@ impl Session {
             counters::ledger(lent),
         ];
         if ask_probe {
-            let sights = self.attachments.values().map(|it| {
-                let sight = it.watched.as_ref().map(|watched| &watched.armed.sight);
-                (it.client.who.pid, sight)
-            });
             let is_out = |attachment| self.outcasts.list.contains_key(&attachment);
-            readings.push(services.probe.witness(self.id.0, sights, is_out));
+            let reading = services.probe.witness(self.id.0, self.sites(), is_out);
+            readings.push(reading);
         }
         readings.push(ownership::pollers(lent.is_some()));
         if ask_probe {
@@ -365,6 +401,16 @@ impl Session {
         for attachment in self.attachments.values_mut() {
             attachment.close(State::Gone, services);
         }
+    }
+}
+
+impl Session {
+    /// Refuses, with the names of the users: a helper thread finds them, and answers.
+    fn refuse_with_blockers(&self, services: &Services, destroy: Destroy, problem: Problem) {
+        self.name_blockers(services, move |blockers| {
+            refuse(destroy, problem.with_blockers(blockers));
+            Finding::Told
+        });
     }
 }
 

@@ -10,6 +10,8 @@ use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::Attached;
 
 use super::attachment::{Attachment, Client, Watched};
+use super::burying::ThreadLooks;
+use super::sites::SiteLooks;
 use super::{Place, Session, certificate, convert};
 use crate::dataplane::{AttachRefusal, Command};
 use crate::limbo::Limbo;
@@ -152,7 +154,8 @@ impl Session {
             fruitless_kicks: 0,
             crediting: Vec::new(),
             exits: Vec::new(),
-            patrolled: 0,
+            threads: ThreadLooks::default(),
+            sites: SiteLooks::default(),
         };
         match &mut self.place {
             Place::Here(runtime) => {

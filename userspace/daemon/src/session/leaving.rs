@@ -12,6 +12,7 @@ use super::attachment::Attachment;
 use super::{Place, Session, blockers};
 use crate::control::action::Reply;
 use crate::dataplane::Command;
+use crate::inspector::Finding;
 use crate::services::Services;
 
 /// So many attachments that have left a stopped session are kept for its certificate unlooked at.
@@ -44,15 +45,20 @@ impl Session {
             if self.running {
                 memory.start();
             }
-            let blockers = blockers::list(
-                std::iter::once(attachment),
-                services.probe.waiters(self.id.0),
-            );
-            let _ = reply.send(Err(Problem::new(
+            // Only its own: what other clients do is none of its business.
+            let mut waiters = services.probe.waiters(self.id.0);
+            waiters.retain(|waiter| waiter.attachment == number);
+            let draft = blockers::Draft::of(std::iter::once(attachment), waiters);
+            let about = u64::from(attachment.client.who.pid);
+            let problem = Problem::new(
                 ProblemCode::Busy,
                 "callers are inside, or frames are held: let them return, and put the frames back",
-            )
-            .with_blockers(blockers)));
+            );
+            blockers::name(services, about, draft, move |blockers| {
+                // The requester may have gone.
+                let _ = reply.send(Err(problem.with_blockers(blockers)));
+                Finding::Told
+            });
             return;
         }
         self.leave(services, number, Leaving::Detach(reply));

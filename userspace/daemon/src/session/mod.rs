@@ -21,6 +21,7 @@ mod quarantine;
 mod recording;
 mod rescan;
 mod running;
+mod sites;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -29,7 +30,8 @@ use std::time::{Duration, Instant};
 
 use onair_api::{
     AttachmentView, Blocker, Certificate, Direction, EventKind, Operation, Problem, ProblemCode,
-    Reconciled, SessionId, SessionSpec, SessionState, SessionView, Timestamp, WatchedFile, Who,
+    Reconciled, SessionId, SessionSpec, SessionState, SessionView, Timestamp, Verdict, WatchedFile,
+    Who,
 };
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
@@ -37,6 +39,7 @@ use onair_ipc::lender::Violation;
 
 pub use self::account::Account;
 use self::attachment::Attachment;
+pub use self::blockers::Draft;
 use self::books::Books;
 pub use self::certificate::complete;
 pub use self::drain::Progress;
@@ -49,6 +52,7 @@ use self::warnings::Warnings;
 use crate::control::action::Reply;
 use crate::control::events::Subject;
 use crate::dataplane::{Runtime, SessionStats};
+use crate::inspector::Finding;
 use crate::limbo::Remains;
 use crate::services::Services;
 
@@ -127,6 +131,14 @@ pub struct Session {
     exits_at: Option<Instant>,
     /// Requests for credit so far.
     tickets: u64,
+    /// The disconnected attachment that was looked at last.
+    swept: u64,
+    /// When a user was last seen: sites that were looked at before prove nothing.
+    sites_since: Option<Instant>,
+    /// When sites are looked at again that could not be yet.
+    sites_at: Option<Instant>,
+    /// Requesters of a verdict that wait for a look at sites.
+    verdicts: Vec<Reply<Verdict>>,
 }
 
 impl Session {
@@ -200,6 +212,10 @@ impl Session {
             warnings: Warnings::default(),
             exits_at: None,
             tickets: 0,
+            swept: 0,
+            sites_since: None,
+            sites_at: None,
+            verdicts: Vec::new(),
             spec,
         })
     }
@@ -285,21 +301,31 @@ impl Session {
         }
     }
 
-    /// Who uses it.
-    pub fn blockers(&self, services: &Services) -> Vec<Blocker> {
+    /// Its users, whose threads have no names yet.
+    pub fn draft_blockers(&self, services: &Services) -> Draft {
         let mut waiters = services.probe.waiters(self.id.0);
         waiters.retain(|waiter| !self.outcasts.list.contains_key(&waiter.attachment));
-        let mut all = blockers::list(self.attachments.values(), waiters);
+        let mut draft = Draft::of(self.attachments.values(), waiters);
         if let (Place::Here(runtime), false) = (&self.place, self.running) {
-            all.extend(runtime.lenders().filter_map(|lender| {
-                let attachment = self.attachments.get(&lender.attachment())?;
-                blockers::of_ledger(attachment, lender.lends())
-            }));
+            for lender in runtime.lenders() {
+                let attachment = self.attachments.get(&lender.attachment());
+                let held = attachment.and_then(|it| blockers::of_ledger(it, lender.lends()));
+                held.into_iter().for_each(|blocker| draft.add(blocker));
+            }
         }
         if self.quarantined {
-            self.add_mappers(&mut all);
+            self.add_mappers(&mut draft);
         }
-        all
+        draft
+    }
+
+    /// Has a helper thread name its users, and do `then` with the list.
+    pub fn name_blockers(
+        &self,
+        services: &Services,
+        then: impl FnOnce(Vec<Blocker>) -> Finding + Send + 'static,
+    ) {
+        blockers::name(services, self.id.0, self.draft_blockers(services), then);
     }
 
     /// The session, for those who are told of it.

@@ -7,7 +7,8 @@ use onair_api::{
 };
 use onair_ipc::memory::State;
 
-use super::{Place, Progress, Session, certificate};
+use super::{Draft, Place, Progress, Session, certificate};
+use crate::inspector::{Finding, Purpose};
 use crate::services::Services;
 
 impl Session {
@@ -38,8 +39,7 @@ impl Session {
         }
         if self.running {
             let what = format!("session {name} is running: stop it first");
-            let problem = Problem::new(ProblemCode::Running, what);
-            return Err(problem.with_blockers(self.blockers(services)));
+            return Err(Problem::new(ProblemCode::Running, what));
         }
         for reply in self.starts.drain(..) {
             // The requester may have gone.
@@ -64,14 +64,12 @@ impl Session {
         let mut certificate = certificate::write(self, services, issue);
         certificate.seal();
         services.archive.keep(certificate.clone());
-        let (blockers, more) = EventKind::cut(self.blockers(services));
-        let bytes = self.remains_view().bytes();
-        let quarantined = EventKind::Quarantined {
-            bytes,
+        let (session, bytes) = (self.id.0, self.remains_view().bytes());
+        self.name_blockers(services, move |blockers| Finding::Blockers {
+            session,
             blockers,
-            more,
-        };
-        self.tell(services, quarantined);
+            purpose: Purpose::Quarantined(bytes),
+        });
         tracing::warn!(session = %self.id, name = %self.spec.name, "quarantined");
         self.rescan.begin();
         Ok(Box::new(certificate))
@@ -99,8 +97,19 @@ impl Session {
         Progress::Freed
     }
 
+    /// Tells that it was quarantined, with those who have its memory.
+    pub fn tell_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
+        let (blockers, more) = EventKind::cut(blockers);
+        let quarantined = EventKind::Quarantined {
+            bytes,
+            blockers,
+            more,
+        };
+        self.tell(services, quarantined);
+    }
+
     /// Adds those who are in nobody's way but the memory's.
-    pub(super) fn add_mappers(&self, blockers: &mut Vec<Blocker>) {
+    pub(super) fn add_mappers(&self, draft: &mut Draft) {
         let mapper = |pid, (command, version): (&str, &str), attachment, note: &str| Blocker {
             pid,
             tid: None,
@@ -119,22 +128,19 @@ impl Session {
             wait_channel: None,
         };
         for it in self.holders() {
-            if blockers
-                .iter()
-                .any(|known| known.attachment == Some(it.number))
-            {
+            if draft.has(it.number) {
                 continue;
             }
             let who = &it.client.who;
             let note = "the session is quarantined; its memory is freed when this process lets go";
             let told = (who.command.as_str(), it.client.library.as_str());
-            blockers.push(mapper(who.pid, told, Some(it.number), note));
+            draft.add(mapper(who.pid, told, Some(it.number), note));
         }
         let is_held = || self.remains_view().reading().says != Says::Zero;
-        if blockers.is_empty() && is_held() {
+        if draft.is_empty() && is_held() {
             let note =
                 "a process that never attached has the memory: its descriptors were passed on";
-            blockers.push(mapper(0, ("", ""), None, note));
+            draft.add(mapper(0, ("", ""), None, note));
         }
     }
 }

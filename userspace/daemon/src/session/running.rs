@@ -25,6 +25,7 @@ impl Session {
             return;
         }
         self.running = false;
+        self.forget_sites();
         self.stopped_at = Some(Timestamp::now());
         self.books.begin_stop();
         self.books.counts.attachments_at_stop = self.attachments.len() as u64;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Blocker, EventKind};
 
-use super::Session;
+use super::{Session, blockers};
+use crate::inspector::{Finding, Purpose};
 use crate::services::Services;
 
 /// Longest pause between two warnings.
@@ -69,15 +70,27 @@ impl Warnings {
 }
 
 impl Session {
-    /// Names the users of the stopped session, in the log and to whoever follows the events; if
-    /// there are none, and no destroy waits, it ends the warnings.
+    /// Has the users of the stopped session named; if there are none, and no destroy waits, it ends the
+    /// warnings.
     pub(super) fn warn_of_users(&mut self, services: &mut Services, now: Instant) {
-        let blockers = self.blockers(services);
-        if blockers.is_empty() && self.destroy.is_none() {
+        let draft = self.draft_blockers(services);
+        if draft.is_empty() && self.destroy.is_none() {
             self.warnings.end();
             return;
         }
         let after = self.warnings.tell(now);
+        let session = self.id.0;
+        blockers::name(services, session, draft, move |blockers| {
+            Finding::Blockers {
+                session,
+                blockers,
+                purpose: Purpose::Warning(after),
+            }
+        });
+    }
+
+    /// The users have been named: warns of them in the log and by an event.
+    pub fn warn(&mut self, services: &mut Services, after: Duration, blockers: Vec<Blocker>) {
         tracing::warn!(
             session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
             destroy_waits = self.destroy.is_some(), blockers = blockers.len(),

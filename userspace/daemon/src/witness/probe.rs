@@ -4,10 +4,23 @@ use std::cell::Cell;
 
 use onair_api::{ProbeMode, ProbeState, Reading, Says, Timestamp, Witness, WordOf};
 use onair_ipc::{site, sys};
-use onair_probe::{Blind, Closing, Events, Probe, ProbeConfig, Sight, State, Waiter};
+use onair_probe::{Closing, Events, Probe, ProbeConfig, State, Waiter};
 
 use super::{PROBE, some, without};
 use crate::config::{Config, ms};
+
+/// What is known of the probe's sites in one client's process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sites {
+    /// Each holds the kernel's breakpoint.
+    Armed,
+    /// They do not, or cannot be read: why.
+    Blind(String),
+    /// Nothing fresh: a helper thread looks.
+    Unknown,
+    /// The probe does not watch the process.
+    Unwatched,
+}
 
 /// The probe as the configuration wants it and as it turned out.
 #[derive(Debug)]
@@ -39,7 +52,6 @@ impl ProbeLink {
             max_attachments: config.probe.max_attachments,
             max_waiters: config.probe.max_blocked,
             arm_deadline: ms(config.timeouts.probe_arm_ms),
-            sight_deadline: ms(config.timeouts.probe_sight_ms),
             slow: ms(config.timeouts.probe_slow_ms),
             ..ProbeConfig::new(own_site)
         };
@@ -135,12 +147,12 @@ impl ProbeLink {
     }
 
     /// The witness's reading. Zero is only said if the daemon's own canary comes through and each
-    /// client's sites are armed at this moment; `sights` has each client's pid, with `None` for one
-    /// that is not watched. Callers of attachments that are `out`, cut off, are told and not counted.
-    pub fn witness<'a>(
+    /// client's sites are armed; `sites` has each client's pid, with what is known of it. Callers of
+    /// attachments that are `out`, cut off, are told and not counted.
+    pub fn witness(
         &self,
         session: u64,
-        sights: impl Iterator<Item = (u32, Option<&'a Sight>)>,
+        sites: impl Iterator<Item = (u32, Sites)>,
         out: impl Fn(u64) -> bool,
     ) -> Reading {
         let make = |says, users, left_out, detail: String| Reading {
@@ -183,14 +195,17 @@ impl ProbeLink {
         }
         self.canary_at.set(Some(Timestamp::now()));
         let mut watched = 0;
-        for (pid, sight) in sights {
-            match sight.map(Sight::check) {
-                // Nobody runs in an address space that is gone.
-                Some(Ok(()) | Err(Blind::AddressSpaceGone)) => watched += 1,
-                Some(Err(blind)) => {
-                    return unproven(format!("probe_blind: in process {pid} {blind}"));
+        for (pid, sites) in sites {
+            match sites {
+                Sites::Armed => watched += 1,
+                Sites::Blind(reason) => {
+                    return unproven(format!("probe_blind: in process {pid} {reason}"));
                 }
-                None => return unproven(format!("process {pid} is not watched")),
+                Sites::Unknown => {
+                    let detail = format!("the sites of process {pid} are being looked at");
+                    return make(Says::Unknown, 0, left_out, detail);
+                }
+                Sites::Unwatched => return unproven(format!("process {pid} is not watched")),
             }
         }
         let watched = some(watched, "client");

@@ -1,6 +1,6 @@
 //! Each thing that an operator can ask over the control socket, and what is done and answered.
 
-use onair_api::{BlockerList, Problem, ProblemCode, SessionList, Timestamp};
+use onair_api::{Problem, ProblemCode, SessionList};
 
 use super::Actor;
 use crate::control::action::Action;
@@ -118,9 +118,7 @@ impl Actor {
                 caller,
                 session,
                 reply,
-            } => {
-                let _ = reply.send(self.quarantine(&caller, &session));
-            }
+            } => self.quarantine(&caller, &session, reply),
             Action::Record {
                 caller,
                 session,
@@ -146,32 +144,28 @@ impl Actor {
                 caller,
                 session,
                 reply,
-            } => {
-                let list = self.find_any(&caller, &session).map(|id| {
-                    let session = self.any(id);
-                    BlockerList {
-                        session: session.id,
-                        name: session.spec.name.clone(),
-                        at: Timestamp::now(),
-                        blockers: session.blockers(&self.services),
-                    }
-                });
-                let _ = reply.send(list);
-            }
+            } => match self.find_any(&caller, &session) {
+                Ok(id) => self.list_blockers(id, reply),
+                Err(problem) => {
+                    let _ = reply.send(Err(problem));
+                }
+            },
             Action::Verdict {
                 caller,
                 session,
                 reply,
-            } => {
-                let found = self.find_any(&caller, &session);
-                let verdict = found.map(|id| {
-                    let quarantined = &mut self.quarantined;
-                    let session = self.sessions.get_mut(&id);
-                    let session = session.or_else(|| quarantined.get_mut(&id));
-                    session.expect("just found").verdict(&self.services)
-                });
-                let _ = reply.send(verdict);
-            }
+            } => match self.find_any(&caller, &session) {
+                Ok(id) => {
+                    let progress = self.with(id, |session, services| {
+                        session.verdict(services, reply);
+                        Progress::Lives
+                    });
+                    self.follow(id, progress);
+                }
+                Err(problem) => {
+                    let _ = reply.send(Err(problem));
+                }
+            },
             Action::Certificate {
                 caller,
                 session,

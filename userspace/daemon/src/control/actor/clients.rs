@@ -112,7 +112,7 @@ impl Actor {
                     });
                     self.follow(id, progress);
                 }
-                self.sweep_limbo();
+                self.services.limbo.sweep_soon();
             }
             AttachAction::ProcessEnded { connection } => {
                 if let Some((id, number)) = self.carried_by(connection) {
@@ -122,7 +122,7 @@ impl Actor {
                     });
                     self.follow(id, progress);
                 }
-                self.sweep_limbo();
+                self.services.limbo.sweep_soon();
             }
         }
     }

@@ -14,12 +14,20 @@ use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::config::ms;
+use crate::inspector::{Finding, Inspection};
 use crate::services::Services;
 use crate::session::{Account, Destroy, Session};
 use crate::shutdown::Policy;
 
 /// Pause between two counts of the users that are left.
 const COUNT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Longest time for which the threads of clients are named on the control thread itself.
+const NAMING: Duration = Duration::from_millis(50);
+/// Longest time that the last look at memory takes that waits to be given back.
+const SWEEP: Duration = Duration::from_secs(1);
+/// What the look at all sessions is about: no process and no session has this number.
+const DUMP: u64 = u64::MAX;
 
 /// What the coordinator wants of the actor.
 #[derive(Debug)]
@@ -108,21 +116,34 @@ impl Actor {
             Order::Announce => self.sessions.values().for_each(Session::announce_end),
             Order::Drain(drain) => self.begin_ending(drain),
             Order::Tell(kind) => self.services.hub.tell(None, kind),
-            // Who asked may have given up.
-            Order::Dump(reply) => drop(reply.try_send(self.dump())),
+            Order::Dump(reply) => self.dump(reply),
             Order::Run(errand) => (errand.0)(&mut self.services),
         }
     }
 
-    fn dump(&self) -> Value {
+    /// A helper thread names the users of the sessions, and answers.
+    fn dump(&self, reply: SyncSender<Value>) {
         let all = self.sessions.values().chain(self.quarantined.values());
-        let sessions: Vec<Value> = all
-            .map(|session| {
-                let blockers = session.blockers(&self.services);
-                json!({ "session": session.view(), "blockers": blockers })
-            })
+        let sessions: Vec<_> = all
+            .map(|session| (session.view(), session.draft_blockers(&self.services)))
             .collect();
-        json!({ "health": self.health(), "sessions": sessions })
+        let health = self.health();
+        let until = Instant::now() + self.shutdown.config().handler() / 2;
+        let look = move || {
+            let sessions = sessions.into_iter();
+            let sessions: Vec<Value> = sessions
+                .map(|(view, draft)| json!({ "session": view, "blockers": draft.list(until) }))
+                .collect();
+            // The requester may have given up.
+            let _ = reply.try_send(json!({ "health": health, "sessions": sessions }));
+            Finding::Told
+        };
+        self.services.inspector.ask(Inspection {
+            about: DUMP,
+            limit: self.shutdown.config().handler(),
+            look: Box::new(look),
+            late: Box::new(|| Finding::Told),
+        });
     }
 
     fn begin_ending(&mut self, order: Drain) {
@@ -261,23 +282,26 @@ impl Actor {
 
     /// Gives up what is left, and answers who gave the order.
     pub(super) fn end(&mut self) {
-        self.sweep_limbo();
+        self.sweep_limbo(Instant::now() + SWEEP);
         let Some(ending) = self.ending.take() else {
             return;
         };
         let policy = self.shutdown.config().policy;
+        let until = Instant::now() + NAMING;
         let accounts = ending.accounts.iter();
         let sessions = accounts
             .map(|account| {
                 let id = account.id.0;
                 let was_forced = ending.forced.as_ref().is_some_and(|it| it.contains(&id));
                 match (self.sessions.get(&id), self.quarantined.get(&id)) {
-                    (Some(left), _) => {
-                        account.close(SessionOutcome::Abandoned, left.blockers(&self.services))
-                    }
-                    (None, Some(aside)) => {
-                        account.close(SessionOutcome::Quarantined, aside.blockers(&self.services))
-                    }
+                    (Some(left), _) => account.close(
+                        SessionOutcome::Abandoned,
+                        left.draft_blockers(&self.services).list(until),
+                    ),
+                    (None, Some(aside)) => account.close(
+                        SessionOutcome::Quarantined,
+                        aside.draft_blockers(&self.services).list(until),
+                    ),
                     (None, None) if was_forced && policy == Policy::Evict => {
                         account.close(SessionOutcome::Evicted, Vec::new())
                     }

@@ -16,89 +16,92 @@ use crate::session::{Progress, Session};
 use crate::shutdown::{Cause, OnPollerDeath};
 
 impl Actor {
-    pub(super) fn poller_events(&mut self) {
-        while let Some(event) = self.services.events.pop() {
-            match event {
-                PollerEvent::HandedBack(runtime) => {
-                    let id = runtime.session();
-                    let progress = self.with(id, |session, services| {
-                        session.handed_back(services, runtime);
-                        Progress::Lives
-                    });
-                    self.follow(id, progress);
-                    // Before it may be destroyed.
-                    self.taps_handed_back(id);
-                    let progress = self.with(id, Session::advance);
-                    self.follow(id, progress);
-                }
-                PollerEvent::LenderBack {
-                    session,
-                    attachment,
-                    lender,
-                    ..
-                } => {
-                    let progress = self.with(session, |session, services| {
-                        session.lender_back(services, attachment, *lender);
-                        session.advance(services)
-                    });
-                    self.follow(session, progress);
-                }
-                PollerEvent::Refused { runtime, reason } => {
-                    tracing::error!(%reason, "a poller refused a session");
-                    self.start_refused(runtime);
-                }
-                PollerEvent::AttachRefused {
-                    session,
-                    lender,
-                    frames,
-                    reason,
-                } => self.attach_refused(session, lender, frames, reason),
-                PollerEvent::Violation {
-                    session,
-                    attachment,
-                    what,
-                } => {
-                    tracing::error!(session, attachment, ?what, "a client broke the protocol");
-                    let progress = self.with(session, |session, services| {
-                        session.violated(services, attachment);
-                        session.advance(services)
-                    });
-                    self.follow(session, progress);
-                }
-                PollerEvent::Evicted { session, evicted } => {
-                    let progress = self.with(session, |session, services| {
-                        session.evicted(services, evicted);
-                        session.advance(services)
-                    });
-                    self.follow(session, progress);
-                }
-                PollerEvent::Flushed { session, flushed } => {
-                    let progress = self.with(session, |session, _| {
-                        session.flushed(flushed);
-                        Progress::Lives
-                    });
-                    self.follow(session, progress);
-                }
-                PollerEvent::TapBack { tap, .. } => self.tap_back(tap),
-                PollerEvent::TapRefused { session, tap } => self.tap_refused(session, tap),
-                PollerEvent::ThreadCredited {
-                    session,
-                    attachment,
-                    ticket,
-                    frames,
-                } => {
-                    let progress = self.with(session, |session, services| {
-                        session.thread_credited(services, attachment, ticket, frames);
-                        Progress::Lives
-                    });
-                    self.follow(session, progress);
-                }
-                other => {
-                    self.services.report(&other);
-                    self.poller_died(&other);
-                }
+    /// Takes the next event of the pollers. Whether there was one.
+    pub(super) fn poller_event(&mut self) -> bool {
+        let Some(event) = self.services.events.pop() else {
+            return false;
+        };
+        match event {
+            PollerEvent::HandedBack(runtime) => {
+                let id = runtime.session();
+                let progress = self.with(id, |session, services| {
+                    session.handed_back(services, runtime);
+                    Progress::Lives
+                });
+                self.follow(id, progress);
+                // Before it may be destroyed.
+                self.taps_handed_back(id);
+                let progress = self.with(id, Session::advance);
+                self.follow(id, progress);
+            }
+            PollerEvent::LenderBack {
+                session,
+                attachment,
+                lender,
+                ..
+            } => {
+                let progress = self.with(session, |session, services| {
+                    session.lender_back(services, attachment, *lender);
+                    session.advance(services)
+                });
+                self.follow(session, progress);
+            }
+            PollerEvent::Refused { runtime, reason } => {
+                tracing::error!(%reason, "a poller refused a session");
+                self.start_refused(runtime);
+            }
+            PollerEvent::AttachRefused {
+                session,
+                lender,
+                frames,
+                reason,
+            } => self.attach_refused(session, lender, frames, reason),
+            PollerEvent::Violation {
+                session,
+                attachment,
+                what,
+            } => {
+                tracing::error!(session, attachment, ?what, "a client broke the protocol");
+                let progress = self.with(session, |session, services| {
+                    session.violated(services, attachment);
+                    session.advance(services)
+                });
+                self.follow(session, progress);
+            }
+            PollerEvent::Evicted { session, evicted } => {
+                let progress = self.with(session, |session, services| {
+                    session.evicted(services, evicted);
+                    session.advance(services)
+                });
+                self.follow(session, progress);
+            }
+            PollerEvent::Flushed { session, flushed } => {
+                let progress = self.with(session, |session, _| {
+                    session.flushed(flushed);
+                    Progress::Lives
+                });
+                self.follow(session, progress);
+            }
+            PollerEvent::TapBack { tap, .. } => self.tap_back(tap),
+            PollerEvent::TapRefused { session, tap } => self.tap_refused(session, tap),
+            PollerEvent::ThreadCredited {
+                session,
+                attachment,
+                ticket,
+                frames,
+            } => {
+                let progress = self.with(session, |session, services| {
+                    session.thread_credited(services, attachment, ticket, frames);
+                    Progress::Lives
+                });
+                self.follow(session, progress);
+            }
+            other => {
+                self.services.report(&other);
+                self.poller_died(&other);
             }
         }
+        true
     }
 
     /// What was on its way to a poller that died comes back.

@@ -86,14 +86,40 @@ impl Actor {
         self.follow(id, progress);
     }
 
-    /// Sets a session aside with its users: its name is free.
+    /// Sets a session aside with its users: its name is free. If helper threads look at its clients'
+    /// sites, their answers come first: the certificate says what the witnesses see.
     pub(super) fn quarantine(
         &mut self,
         caller: &Caller,
         session: &SessionRef,
-    ) -> Result<Box<Certificate>, Problem> {
-        let id = self.find(caller, session)?;
-        self.quarantine_this(id, caller.who.clone())
+        reply: Reply<Box<Certificate>>,
+    ) {
+        match self.find(caller, session) {
+            Ok(id) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.look_at_sites(&mut self.services);
+                }
+                self.quarantines.push((id, caller.who.clone(), reply));
+                self.quarantine_those_looked_at();
+            }
+            Err(problem) => {
+                let _ = reply.send(Err(problem));
+            }
+        }
+    }
+
+    /// Sets those aside that wait for no answer about sites any more.
+    pub(super) fn quarantine_those_looked_at(&mut self) {
+        let sessions = &self.sessions;
+        let is_due = |(id, ..): &mut (u64, Who, Reply<Box<Certificate>>)| {
+            let session = sessions.get(id);
+            session.is_none_or(|session| !session.is_looking_at_sites())
+        };
+        let due: Vec<_> = self.quarantines.extract_if(.., is_due).collect();
+        for (id, who, reply) in due {
+            // The requester may have gone.
+            let _ = reply.send(self.quarantine_this(id, who));
+        }
     }
 
     fn quarantine_this(&mut self, id: u64, who: Who) -> Result<Box<Certificate>, Problem> {

@@ -1,5 +1,7 @@
 //! What is left of a session: the answer to who ended it, its place in the counters, its memory.
 
+use std::time::Instant;
+
 use onair_api::SessionRef;
 
 use super::Actor;
@@ -30,9 +32,10 @@ impl Actor {
         }
     }
 
-    /// Gives back the memory that nobody has any more, and completes the certificates.
-    pub(super) fn sweep_limbo(&mut self) {
-        for (session, bytes, reading) in self.services.limbo.sweep() {
+    /// Gives back the memory that no process has any more, as far as it comes until `until`, and completes
+    /// the certificates.
+    pub(super) fn sweep_limbo(&mut self, until: Instant) {
+        for (session, bytes, reading) in self.services.limbo.sweep(until) {
             let found = self.services.archive.find(&SessionRef::Id(session));
             if let Some(mut certificate) = found.cloned() {
                 complete(&mut certificate, &mut self.services, bytes, reading);

@@ -1,0 +1,166 @@
+//! Nothing that a client or an operator does holds the control thread: it answers, and it ends.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{SessionState, Source};
+use onair_tests::{
+    Config, Control, Deadline, Frozen, Puppet, Raster, Rig, program, receive, send, until,
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What an operator waits for `health` at most, of 100 requests 99.
+const P99: Duration = Duration::from_millis(100);
+
+/// Asks for `health` for three seconds. The time that 99 of 100 answers took at most.
+fn health_p99(control: &mut Control) -> Result<Duration> {
+    let begin = Instant::now();
+    let mut took = Vec::new();
+    while begin.elapsed() < Duration::from_secs(3) || took.len() < 100 {
+        let asked = Instant::now();
+        control.health()?;
+        took.push(asked.elapsed());
+    }
+    took.sort_unstable();
+    Ok(took[took.len() * 99 / 100])
+}
+
+/// A send session `cam` with frames that wait to be sent, whose poller does not run; it was stopped and
+/// is being started.
+fn started_before_it_is_back(rig: &mut Rig, control: &mut Control) -> Result<(Puppet, Frozen)> {
+    let raster = Raster::new(320, 180, 24, 8);
+    control.create(&send("cam", raster, 5000, Source::Client))?;
+    let mut client = rig.puppet()?;
+    client.say("attach cam")?;
+    client.say("submit 2")?;
+    let frozen = Frozen::thread(rig.daemon()?.pid(), "onair-p0")?;
+    control.stop("cam")?;
+    let mut operator = UnixStream::connect(Config::control_socket(rig.stage()))?;
+    operator.write_all(
+        b"POST /v1/sessions/cam/start HTTP/1.1\r\nhost: onaird\r\ncontent-length: 0\r\n\r\n",
+    )?;
+    // What came before them was taken before they are answered.
+    for _ in 0..3 {
+        control.health()?;
+    }
+    // The request stays with its connection.
+    std::mem::forget(operator);
+    Ok((client, frozen))
+}
+
+#[test]
+fn session__destroyed_while_a_start_waits_for_its_poller__then_refused_at_once_and_it_runs()
+-> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let (client, frozen) = started_before_it_is_back(&mut rig, &mut control)?;
+    let wait = serde_json::json!({ "deadline_ms": 4000 });
+    let refusal = control.request("POST", "/v1/sessions/cam/destroy_wait", &wait)?;
+    assert_eq!((refusal.status, refusal.code()), (409, "running"));
+    let refusal = control.try_destroy("cam")?;
+    assert_eq!((refusal.status, refusal.code()), (409, "running"));
+    drop(frozen);
+    until("the session to run", Deadline::seconds(20), || {
+        Ok((control.show("cam")?.state == SessionState::Running).then_some(()))
+    })?;
+    assert!(health_p99(&mut control)? < P99);
+    control.stop("cam")?;
+    client.leave()?;
+    control.destroy_wait("cam")?;
+    rig.stop_daemon()
+}
+
+#[test]
+fn client__with_thousands_of_callers_is_stopped_by_sigstop__then_health_answers() -> Result<()> {
+    const SESSIONS: u16 = 40;
+    const CALLERS: usize = 128;
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut client = rig.puppet()?;
+    for number in 0..SESSIONS {
+        let name = format!("cam{number}");
+        control.create(&receive(&name, Raster::SMALL, 5000 + number))?;
+        client.say(format_args!("attach {name}"))?;
+        client.block(CALLERS)?;
+    }
+    client.freeze()?;
+    for number in 0..SESSIONS {
+        control.stop(&format!("cam{number}"))?;
+    }
+    let took = health_p99(&mut control)?;
+    client.thaw()?;
+    ensure!(took < P99, "health took {took:?}");
+    client.returned(usize::from(SESSIONS) * CALLERS)?;
+    client.leave()?;
+    for number in 0..SESSIONS {
+        control.destroy_wait(&format!("cam{number}"))?;
+    }
+    Ok(())
+}
+
+/// The one child of process `pid`.
+fn only_child(pid: u32) -> Result<u32> {
+    until("it to fork", Deadline::seconds(20), || {
+        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        Ok(text
+            .split_whitespace()
+            .next()
+            .and_then(|it| it.parse().ok()))
+    })
+}
+
+#[test]
+fn client__with_8000_threads_in_a_pid_namespace_counts_itself_inside__then_health_answers_and_the_daemon_ends()
+-> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let inside = rig.stage().directory().join("inside");
+    let puppet = program("onair-puppet")?;
+    let text = "#!/bin/sh\nexec unshare --pid --fork --kill-child ";
+    fs::write(&inside, format!("{text}{} \"$@\"\n", puppet.display()))?;
+    fs::set_permissions(&inside, fs::Permissions::from_mode(0o755))?;
+    let mut client = Puppet::start_as(rig.stage(), &inside)?;
+    let pid = only_child(client.pid())?;
+    client.say("attach cam")?;
+    client.say("idle 8000")?;
+    client.say("count-me")?;
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let process = process.context("a pid")?;
+    for stopped in [false, true] {
+        if stopped {
+            kill_process(process, Signal::STOP)?;
+        }
+        control.stop("cam")?;
+        let took = health_p99(&mut control)?;
+        ensure!(took < P99, "health took {took:?}; SIGSTOP: {stopped}");
+        // Each list of blockers, each refusal, has all threads looked at.
+        for _ in 0..3 {
+            control.blockers("cam")?;
+            assert_eq!(control.try_destroy("cam")?.code(), "busy");
+        }
+        control.start("cam")?;
+    }
+    control.stop("cam")?;
+    let begun = Instant::now();
+    rig.daemon()?.running().signal(Signal::TERM)?;
+    until("the end to begin", Deadline::seconds(20), || {
+        Ok((!control.health()?.ready).then_some(()))
+    })?;
+    let took = begun.elapsed();
+    ensure!(
+        took < Duration::from_secs(1),
+        "the end began after {took:?}"
+    );
+    kill_process(process, Signal::KILL)?;
+    Ok(())
+}

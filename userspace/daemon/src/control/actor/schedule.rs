@@ -1,0 +1,176 @@
+//! Which work the control thread does next, beside what it is asked: pure, without a clock.
+//!
+//! Each turn has a budget for all work together. Tasks that are due run in turns, so that none keeps
+//! another from running. A task rests ten times as long as it ran: work that a client makes expensive
+//! takes at most a tenth of the control thread.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Longest time that the work of one turn takes, all tasks together. One step of a task may exceed it.
+pub(super) const TURN: Duration = Duration::from_millis(2);
+/// A task rests so many times as long as it ran, and at least [`SHORTEST`].
+const REST: u32 = 10;
+/// Shortest rest: a task whose time stays in the past must not run all the time.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// A piece of work that comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Task {
+    /// Sends what waits for a poller whose queue was full.
+    Outbox,
+    /// Looks at ports, probe and archive, and at slots that no probe watches: once a second.
+    Periodic,
+    /// Looks whether recordings end.
+    Recordings,
+    /// Asks W4 about memory that waits to be given back.
+    Memory,
+    /// Gives up on helper threads that hang.
+    Inspections,
+    /// Takes the daemon's end further.
+    Ending,
+    /// Looks at one session: its witnesses, its deadlines, its warnings.
+    Session(u64),
+}
+
+impl Task {
+    /// Its kind, without the session.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Outbox => "outbox",
+            Self::Periodic => "periodic",
+            Self::Recordings => "recordings",
+            Self::Memory => "memory",
+            Self::Inspections => "inspections",
+            Self::Ending => "ending",
+            Self::Session(_) => "session",
+        }
+    }
+}
+
+/// Makes one kind of step slow: how tests show that it keeps nothing else from being served.
+#[derive(Debug, Default)]
+pub struct Brake(Option<(&'static str, Duration)>);
+
+impl Brake {
+    /// From now on each step of `kind` takes `longer`.
+    pub fn set(&mut self, kind: &'static str, longer: Duration) {
+        self.0 = Some((kind, longer));
+    }
+
+    pub(super) fn step(&self, kind: &str) {
+        if let Some((slow, longer)) = self.0
+            && slow == kind
+        {
+            std::thread::sleep(longer);
+        }
+    }
+}
+
+/// When each task wants to run.
+pub(super) type Wanted = BTreeMap<Task, Instant>;
+
+/// What ran when.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    /// Until when a task rests that ran.
+    rests: BTreeMap<Task, Instant>,
+    /// The task that ran last.
+    last: Option<Task>,
+}
+
+impl Schedule {
+    /// The tasks that may run at `now`, the one after that which ran last first.
+    pub(super) fn due(&mut self, wanted: &Wanted, now: Instant) -> Vec<Task> {
+        self.rests.retain(|_, until| *until > now);
+        let due = wanted
+            .iter()
+            .filter(|(task, at)| **at <= now && !self.rests.contains_key(*task));
+        let mut due: Vec<Task> = due.map(|(task, _)| *task).collect();
+        let next = due.partition_point(|task| Some(*task) <= self.last);
+        due.rotate_left(next);
+        due
+    }
+
+    /// Notes that a task ran.
+    pub(super) fn ran(&mut self, task: Task, began: Instant, ended: Instant) {
+        let cost = ended.saturating_duration_since(began);
+        self.rests.insert(task, ended + (cost * REST).max(SHORTEST));
+        self.last = Some(task);
+    }
+
+    /// When the first of the tasks may run.
+    pub(super) fn wake_at(&self, wanted: &Wanted) -> Option<Instant> {
+        let rested = wanted.iter().map(|(task, at)| match self.rests.get(task) {
+            Some(until) => *until.max(at),
+            None => *at,
+        });
+        rested.min()
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn sessions(count: u64, at: Instant) -> Wanted {
+        (0..count).map(|id| (Task::Session(id), at)).collect()
+    }
+
+    #[test]
+    fn tasks__due_together__then_each_runs_before_one_runs_again() {
+        let start = Instant::now();
+        let wanted = sessions(5, start);
+        let mut schedule = Schedule::default();
+        let mut ran = Vec::new();
+        for turn in 0..5 {
+            // A turn that has time for one of them.
+            let now = start + MS * 100 * turn;
+            let task = schedule.due(&wanted, now)[0];
+            schedule.ran(task, now, now + MS);
+            ran.push(task);
+        }
+        let all: Vec<Task> = wanted.keys().copied().collect();
+        assert_eq!(ran, all);
+    }
+
+    #[test]
+    fn task__ran_for_long__then_it_rests_ten_times_as_long_from_its_end() {
+        let start = Instant::now();
+        let wanted = sessions(2, start);
+        let mut schedule = Schedule::default();
+        schedule.ran(Task::Session(0), start, start + 3 * MS);
+        let rested = start + 33 * MS;
+        assert_eq!(schedule.due(&wanted, rested - MS), [Task::Session(1)]);
+        assert_eq!(
+            schedule.due(&wanted, rested),
+            [Task::Session(1), Task::Session(0)]
+        );
+        assert_eq!(schedule.wake_at(&wanted), Some(start));
+        let one = sessions(1, start);
+        schedule.ran(Task::Session(0), start, start + 3 * MS);
+        assert_eq!(schedule.wake_at(&one), Some(rested));
+        assert_eq!(schedule.wake_at(&Wanted::new()), None);
+    }
+
+    #[test]
+    fn task__that_is_always_due__then_it_takes_at_most_a_tenth_of_the_time() {
+        let start = Instant::now();
+        let wanted = sessions(1, start);
+        let (mut schedule, mut now, mut busy) = (Schedule::default(), start, Duration::ZERO);
+        while now < start + 1000 * MS {
+            match schedule.due(&wanted, now).first() {
+                Some(task) => {
+                    schedule.ran(*task, now, now + 5 * MS);
+                    now += 5 * MS;
+                    busy += 5 * MS;
+                }
+                None => now = schedule.wake_at(&wanted).expect("it rests"),
+            }
+        }
+        assert!(busy <= 100 * MS, "{busy:?}");
+    }
+}

@@ -1,0 +1,287 @@
+//! One turn of the control thread: serve what waits, do some work, let the connections run.
+//!
+//! Nothing may hold a turn. Messages are served one of each source in turns, at most 2 ms of them;
+//! then the tasks that are due get 2 ms; then the connections' own tasks run, and the kernel is asked
+//! what came. A source that is never empty takes its share and no more.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use onair_probe::{Events, ProbeEvent};
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::schedule::{TURN, Wanted};
+use super::{Actor, Inbox, Task};
+use crate::inspector::Finding;
+use crate::recorder::News;
+use crate::session::Session;
+use crate::shutdown::WorkerGuard;
+use crate::watchdog::Watchdog;
+
+/// Probe events that one step takes.
+const PROBE_EVENTS: usize = 64;
+
+/// Everything that speaks to the actor.
+pub(super) struct Sources {
+    inbox: Inbox,
+    pollers: AsyncFd<OwnedFd>,
+    probe: Option<AsyncFd<OwnedFd>>,
+    guard: Option<AsyncFd<OwnedFd>>,
+    recorder: Option<UnboundedReceiver<News>>,
+    findings: UnboundedReceiver<Finding>,
+    /// Descriptors that were readable and have not been read until they were empty.
+    ready: Ready,
+    /// What the probe told and was not looked at yet.
+    probe_events: Vec<ProbeEvent>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    pollers: bool,
+    probe: bool,
+    guard: bool,
+}
+
+impl Sources {
+    /// # Errors
+    /// The kernel's: out of descriptors.
+    pub(super) fn open(actor: &mut Actor, inbox: Inbox) -> std::io::Result<Self> {
+        let services = &mut actor.services;
+        Ok(Self {
+            pollers: readable(&services.events)?,
+            probe: inbox.probe.as_ref().map(readable).transpose()?,
+            guard: services.guard.fd().map(readable).transpose()?,
+            recorder: actor.recorder.take_heard(),
+            findings: services.inspector.take_findings(),
+            inbox,
+            ready: Ready::default(),
+            probe_events: Vec::new(),
+        })
+    }
+
+    /// What is left for whoever comes after the actor.
+    pub(super) fn into_inbox(self) -> Inbox {
+        self.inbox
+    }
+
+    fn has_rest(&self) -> bool {
+        let Ready {
+            pollers,
+            probe,
+            guard,
+        } = self.ready;
+        pollers || probe || guard || !self.probe_events.is_empty()
+    }
+}
+
+impl Actor {
+    /// Waits until something comes or `wake`, and serves the first that came. Whatever waits already,
+    /// the connections have run in between.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) async fn wait(
+        &mut self,
+        sources: &mut Sources,
+        wake: Instant,
+        worker: &WorkerGuard,
+    ) -> std::io::Result<()> {
+        tokio::task::yield_now().await;
+        let has_rest = sources.has_rest() || !self.services.waking.is_done();
+        let Sources {
+            inbox,
+            pollers,
+            probe,
+            guard,
+            recorder,
+            findings,
+            ready,
+            ..
+        } = sources;
+        let forced = self.shutdown.forced_token();
+        tokio::select! {
+            biased;
+            Some(order) = inbox.orders.recv() => self.order(order),
+            () = forced.cancelled(), if self.ending.is_some() => {}
+            found = pollers.readable() => {
+                found?.clear_ready();
+                ready.pollers = true;
+            }
+            found = when_readable(probe) => {
+                found?.clear_ready();
+                ready.probe = true;
+            }
+            found = when_readable(guard) => {
+                found?.clear_ready();
+                ready.guard = true;
+            }
+            Some(news) = hear(recorder) => self.news(news),
+            Some(finding) = findings.recv() => self.found(finding),
+            Some(action) = inbox.actions.recv() => {
+                self.waiting = [inbox.actions.len(), inbox.attach.len()];
+                self.action(action);
+                worker.count_processed(1);
+            }
+            Some(action) = inbox.attach.recv() => {
+                self.attach_action(action);
+                worker.count_processed(1);
+            }
+            () = std::future::ready(()), if has_rest => {}
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+        Ok(())
+    }
+
+    /// Serves what waits, one of each source in turns, until nothing waits or the turn's time is over.
+    pub(super) fn serve(&mut self, sources: &mut Sources, worker: &WorkerGuard) {
+        let end = Instant::now() + TURN;
+        while self.serve_one_of_each(sources, worker) && Instant::now() < end {}
+        self.feed_watchdog(Instant::now());
+    }
+
+    fn serve_one_of_each(&mut self, sources: &mut Sources, worker: &WorkerGuard) -> bool {
+        let mut any = false;
+        let inbox = &mut sources.inbox;
+        if let Ok(order) = inbox.orders.try_recv() {
+            self.order(order);
+            any = true;
+        }
+        if let Ok(action) = inbox.actions.try_recv() {
+            self.waiting = [inbox.actions.len(), inbox.attach.len()];
+            self.action(action);
+            worker.count_processed(1);
+            any = true;
+        }
+        if let Ok(action) = inbox.attach.try_recv() {
+            self.services.brake.step("attach_action");
+            self.attach_action(action);
+            worker.count_processed(1);
+            any = true;
+        }
+        if sources.ready.pollers {
+            self.services.brake.step("poller_event");
+            sources.ready.pollers = self.poller_event();
+            any = true;
+        }
+        if sources.ready.probe && sources.probe_events.is_empty() {
+            sources.ready.probe = false;
+            let events = sources.inbox.probe.as_mut().map(Events::drain);
+            sources.probe_events.extend(events.unwrap_or_default());
+        }
+        if !sources.probe_events.is_empty() {
+            let some = sources.probe_events.len().min(PROBE_EVENTS);
+            let some: Vec<_> = sources.probe_events.drain(..some).collect();
+            self.services.brake.step("probe_events");
+            self.probe_events(&some);
+            any = true;
+        }
+        if std::mem::take(&mut sources.ready.guard) {
+            self.memory_touched();
+            any = true;
+        }
+        if let Some(Ok(news)) = sources.recorder.as_mut().map(UnboundedReceiver::try_recv) {
+            self.news(news);
+            any = true;
+        }
+        if let Ok(finding) = sources.findings.try_recv() {
+            self.services.brake.step("finding");
+            self.found(finding);
+            any = true;
+        }
+        any
+    }
+
+    /// Runs the tasks that are due, in turns, until the turn's time is over.
+    pub(super) fn work(&mut self) {
+        self.services.waking.turn();
+        let began = Instant::now();
+        let wanted = self.wanted(began);
+        let mut now = began;
+        for task in self.schedule.due(&wanted, began) {
+            self.do_task(task, now);
+            let ended = Instant::now();
+            self.schedule.ran(task, now, ended);
+            now = ended;
+            if now.duration_since(began) >= TURN {
+                break;
+            }
+        }
+    }
+
+    /// When the next task may run.
+    pub(super) fn wake_at(&mut self) -> Instant {
+        let now = Instant::now();
+        let wanted = self.wanted(now);
+        // The watchdog is no task: it is fed after the sockets were served.
+        let watchdog = self.watchdog.as_ref().map(Watchdog::due);
+        let task = self.schedule.wake_at(&wanted);
+        let first = task.into_iter().chain(watchdog).min();
+        first.unwrap_or(now)
+    }
+
+    fn wanted(&mut self, now: Instant) -> Wanted {
+        let mut wanted = Wanted::from([(Task::Periodic, self.periodic_at)]);
+        // It rests for a moment after each try.
+        let outbox = (!self.services.flush()).then_some(now);
+        let more = [
+            (Task::Outbox, outbox),
+            (Task::Recordings, self.recorder.wake_at()),
+            (Task::Memory, self.services.limbo.wake_at()),
+            (Task::Inspections, self.services.inspector.wake_at()),
+            (Task::Ending, self.ending.as_ref().map(|it| it.wake_at())),
+        ];
+        let due = more.into_iter().filter_map(|(task, at)| Some((task, at?)));
+        wanted.extend(due);
+        let sessions = self.sessions.values().chain(self.quarantined.values());
+        let sessions =
+            sessions.filter_map(|it| Some((Task::Session(it.id.0), Session::wake_at(it)?)));
+        wanted.extend(sessions);
+        wanted
+    }
+
+    fn do_task(&mut self, task: Task, now: Instant) {
+        self.services.brake.step(task.kind());
+        match task {
+            Task::Outbox => {
+                self.services.flush();
+                self.bounce();
+            }
+            Task::Periodic => self.run_periodic(now),
+            Task::Recordings => self.watch_recordings(now),
+            Task::Memory => self.sweep_limbo(now + TURN),
+            Task::Inspections => self.services.inspector.expire(now),
+            // `is_over` looks at it in each turn.
+            Task::Ending => {}
+            Task::Session(id) => {
+                let progress = self.with(id, |session, services| session.tick(services, now));
+                self.follow(id, progress);
+            }
+        }
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "the replacement is unsafe; an OwnedFd never changes the descriptor it has"
+)]
+fn readable(source: impl AsFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    let own = source.as_fd().try_clone_to_owned()?;
+    AsyncFd::with_interest(own, tokio::io::Interest::READABLE)
+}
+
+async fn hear(news: &mut Option<UnboundedReceiver<News>>) -> Option<News> {
+    match news {
+        Some(news) => news.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn when_readable(
+    fd: &Option<AsyncFd<OwnedFd>>,
+) -> std::io::Result<AsyncFdReadyGuard<'_, OwnedFd>> {
+    match fd {
+        Some(fd) => fd.readable().await,
+        None => std::future::pending().await,
+    }
+}

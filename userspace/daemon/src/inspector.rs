@@ -1,0 +1,436 @@
+//! Helper threads that look at client processes for the control thread.
+//!
+//! What a client controls may take long (the list of 8,000 threads) or never return (a page of a file
+//! whose server does not answer). The control thread asks here and goes on; each question is answered
+//! by one [`Finding`], at the latest after the limit. Questions about one process run one after the
+//! other, and processes take turns: a process with expensive questions delays its own.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use onair_api::Blocker;
+use onair_ipc::slot::SlotReading;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Questions that are worked on at the same time.
+const THREADS: usize = 4;
+/// Threads that hang before no more is started.
+const MAX_HANGING: usize = 64;
+
+/// The answer to one question.
+#[derive(Debug)]
+pub enum Finding {
+    /// Which slots of an attachment belong to threads that are gone.
+    DeadThreads {
+        /// The session.
+        session: u64,
+        /// The attachment.
+        attachment: u64,
+        /// The slots, as they were read when the question was asked.
+        dead: Vec<SlotReading>,
+        /// The answer cannot be used: the whole process may be ending, or the look took too long.
+        again: bool,
+        /// How long the look took.
+        cost: Duration,
+    },
+    /// Whether the probe's sites of an attachment are armed.
+    Sites {
+        /// The session.
+        session: u64,
+        /// The attachment.
+        attachment: u64,
+        /// When the question was asked.
+        asked_at: Instant,
+        /// Why not.
+        armed: Result<(), String>,
+    },
+    /// The users of a session by name, for its warning or its event.
+    Blockers {
+        /// The session.
+        session: u64,
+        /// The list.
+        blockers: Vec<Blocker>,
+        /// What it is for.
+        purpose: Purpose,
+    },
+    /// The answer went to the requester.
+    Told,
+}
+
+/// What a list of blockers is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The warning that a session still has users, so long after its stop.
+    Warning(Duration),
+    /// The event that a session was quarantined, with so many bytes.
+    Quarantined(u64),
+}
+
+/// One question about a process.
+pub struct Inspection {
+    /// Whom it is about: a process, or a session for a list of all its users. (No pid is as large as the
+    /// id of a session.)
+    pub about: u64,
+    /// How long the look may take.
+    pub limit: Duration,
+    /// Runs on a helper thread.
+    pub look: Box<dyn FnOnce() -> Finding + Send>,
+    /// The answer if the look takes too long.
+    pub late: Box<dyn FnOnce() -> Finding + Send>,
+}
+
+impl fmt::Debug for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inspection")
+            .field("about", &self.about)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The handle, which the control thread owns. Its drop ends the threads that do not hang.
+#[derive(Debug)]
+pub struct Inspector {
+    shared: Arc<Shared>,
+    findings: Option<UnboundedReceiver<Finding>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    found: UnboundedSender<Finding>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: HashMap<u64, VecDeque<Inspection>>,
+    /// The processes that wait, the next one first.
+    turns: VecDeque<u64>,
+    /// By the number of the thread.
+    running: HashMap<u64, Running>,
+    /// Processes of which a look hangs.
+    hanging: HashSet<u64>,
+    /// Threads that take questions.
+    serving: usize,
+    started: u64,
+    closed: bool,
+}
+
+struct Running {
+    about: u64,
+    until: Instant,
+    late: Box<dyn FnOnce() -> Finding + Send>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("about", &self.about)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inspector {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The kernel's: no thread.
+    pub fn start() -> std::io::Result<Self> {
+        let (found, findings) = unbounded_channel();
+        let shared = Shared {
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            found,
+        };
+        let shared = Arc::new(shared);
+        shared.start_missing(&mut shared.queue())?;
+        Ok(Self {
+            shared,
+            findings: Some(findings),
+        })
+    }
+
+    /// The answers: there is one reader.
+    ///
+    /// # Panics
+    /// The second time.
+    pub fn take_findings(&mut self) -> UnboundedReceiver<Finding> {
+        self.findings.take().expect("the actor takes it once")
+    }
+
+    /// Asks. Never blocks.
+    pub fn ask(&self, inspection: Inspection) {
+        let mut queue = self.shared.queue();
+        if queue.hanging.contains(&inspection.about) || queue.serving == 0 {
+            drop(queue);
+            self.shared.tell((inspection.late)());
+            return;
+        }
+        let about = inspection.about;
+        let waiting = queue.waiting.entry(about).or_default();
+        waiting.push_back(inspection);
+        if waiting.len() == 1 {
+            queue.turns.push_back(about);
+        }
+        drop(queue);
+        self.shared.changed.notify_one();
+    }
+
+    /// When the first look that runs is to be given up.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Instant> {
+        let queue = self.shared.queue();
+        queue.running.values().map(|running| running.until).min()
+    }
+
+    /// Gives up on looks that took too long at `now`: their threads are left behind, and what else waits
+    /// for the same process is answered, too.
+    pub fn expire(&self, now: Instant) {
+        let mut queue = self.shared.queue();
+        let over = |_: &u64, running: &mut Running| running.until <= now;
+        let over: Vec<Running> = queue.running.extract_if(over).map(|(_, it)| it).collect();
+        let mut late = Vec::new();
+        for running in over {
+            queue.serving -= 1;
+            queue.hanging.insert(running.about);
+            late.push(running.late);
+            let waiting = queue.waiting.remove(&running.about);
+            late.extend(waiting.into_iter().flatten().map(|it| it.late));
+            queue.turns.retain(|about| *about != running.about);
+        }
+        if let Err(error) = self.shared.start_missing(&mut queue) {
+            tracing::error!(%error, "cannot start a thread that looks at clients");
+        }
+        if queue.serving == 0 {
+            let waiting = std::mem::take(&mut queue.waiting);
+            queue.turns.clear();
+            late.extend(waiting.into_values().flatten().map(|it| it.late));
+        }
+        drop(queue);
+        for late in late {
+            self.shared.tell(late());
+        }
+    }
+}
+
+impl Drop for Inspector {
+    fn drop(&mut self) {
+        self.shared.queue().closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, finding: Finding) {
+        // An actor that has ended asks no more.
+        let _ = self.found.send(finding);
+    }
+
+    /// Starts threads in place of those that hang, unless too many do.
+    fn start_missing(self: &Arc<Self>, queue: &mut Queue) -> std::io::Result<()> {
+        while queue.serving < THREADS && queue.hanging.len() < MAX_HANGING {
+            queue.started += 1;
+            let (number, shared) = (queue.started, Arc::clone(self));
+            std::thread::Builder::new()
+                .name("inspector".into())
+                .spawn(move || shared.serve(number))?;
+            queue.serving += 1;
+        }
+        Ok(())
+    }
+
+    fn serve(&self, number: u64) {
+        loop {
+            let mut queue = self.queue();
+            let inspection = loop {
+                if queue.closed {
+                    return;
+                }
+                match queue.take() {
+                    Some(inspection) => break inspection,
+                    None => {
+                        queue = self
+                            .changed
+                            .wait(queue)
+                            .unwrap_or_else(PoisonError::into_inner);
+                    }
+                }
+            };
+            let Inspection {
+                about,
+                limit,
+                look,
+                late,
+            } = inspection;
+            let until = Instant::now() + limit;
+            let running = Running { about, until, late };
+            queue.running.insert(number, running);
+            drop(queue);
+            let finding = look();
+            let mut queue = self.queue();
+            if queue.running.remove(&number).is_none() {
+                // It was given up. Another thread may have taken this one's place.
+                queue.hanging.remove(&about);
+                if queue.serving >= THREADS {
+                    return;
+                }
+                queue.serving += 1;
+                continue;
+            }
+            drop(queue);
+            self.tell(finding);
+            // What else waits for this process.
+            self.changed.notify_one();
+        }
+    }
+}
+
+impl Queue {
+    /// The next question of the next process that no other thread looks at.
+    fn take(&mut self) -> Option<Inspection> {
+        let is_busy = |about: &u64| self.running.values().any(|it| it.about == *about);
+        let at = self.turns.iter().position(|about| !is_busy(about))?;
+        let about = self.turns.remove(at)?;
+        let waiting = self.waiting.get_mut(&about)?;
+        let inspection = waiting.pop_front();
+        if waiting.is_empty() {
+            self.waiting.remove(&about);
+        } else {
+            self.turns.push_back(about);
+        }
+        inspection
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    /// A look whose finding carries `session`, and that runs `first`.
+    fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -> Inspection {
+        let finding = |armed| {
+            move || Finding::Sites {
+                session,
+                attachment: 0,
+                asked_at: Instant::now(),
+                armed,
+            }
+        };
+        let found = finding(Ok(()));
+        Inspection {
+            about,
+            limit: LONG,
+            look: Box::new(move || {
+                first();
+                found()
+            }),
+            late: Box::new(finding(Err("late".into()))),
+        }
+    }
+
+    fn next(findings: &mut UnboundedReceiver<Finding>) -> (u64, bool) {
+        match findings.blocking_recv() {
+            Some(Finding::Sites { session, armed, .. }) => (session, armed.is_ok()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A look that hangs until the sender is dropped, and the sign that it has begun.
+    fn hanging() -> (impl FnOnce() + Send, Sender<()>, Receiver<()>) {
+        let (release, held) = channel::<()>();
+        let (tell, begun) = channel();
+        let hang = move || {
+            tell.send(()).unwrap();
+            let _ = held.recv();
+        };
+        (hang, release, begun)
+    }
+
+    #[test]
+    fn questions__of_one_process_that_is_slow__then_others_are_answered_first() {
+        let mut inspector = Inspector::start().unwrap();
+        let mut findings = inspector.take_findings();
+        let (hang, release, begun) = hanging();
+        inspector.ask(inspection(1, 1, hang));
+        begun.recv().unwrap();
+        for session in 2..10 {
+            // Behind the first one, however many threads are free.
+            inspector.ask(inspection(1, session, || ()));
+        }
+        for process in 2..50 {
+            inspector.ask(inspection(process, 100, || ()));
+        }
+        for _ in 2..50 {
+            assert_eq!(next(&mut findings), (100, true));
+        }
+        drop(release);
+        for session in 1..10 {
+            assert_eq!(next(&mut findings), (session, true));
+        }
+    }
+
+    #[test]
+    fn look__that_hangs__then_given_up_and_asked_again_when_it_returned() {
+        let mut inspector = Inspector::start().unwrap();
+        let mut findings = inspector.take_findings();
+        let (hang, release, begun) = hanging();
+        inspector.ask(inspection(1, 1, hang));
+        begun.recv().unwrap();
+        inspector.ask(inspection(1, 2, || ()));
+        let late = inspector.wake_at().expect("one runs");
+        inspector.expire(late - Duration::from_secs(1));
+        inspector.expire(late);
+        assert_eq!(next(&mut findings), (1, false));
+        assert_eq!(next(&mut findings), (2, false));
+        assert_eq!(inspector.wake_at(), None);
+        inspector.ask(inspection(1, 3, || ()));
+        assert_eq!(next(&mut findings), (3, false), "it still hangs");
+        drop(release);
+        loop {
+            inspector.ask(inspection(1, 4, || ()));
+            match next(&mut findings) {
+                (4, true) => break,
+                (4, false) => std::thread::yield_now(),
+                other => panic!("{other:?}: a late answer was given twice"),
+            }
+        }
+    }
+
+    #[test]
+    fn looks__of_very_many_processes_hang__then_the_next_is_answered_late_at_once() {
+        let mut inspector = Inspector::start().unwrap();
+        let mut findings = inspector.take_findings();
+        let mut held = Vec::new();
+        // Four that hang are not replaced any more.
+        for process in 0..u64::try_from(MAX_HANGING + THREADS - 1).unwrap() {
+            let (hang, release, begun) = hanging();
+            inspector.ask(inspection(process, 1, hang));
+            begun.recv().unwrap();
+            inspector.expire(inspector.wake_at().expect("one runs"));
+            assert_eq!(next(&mut findings), (1, false));
+            held.push(release);
+        }
+        inspector.ask(inspection(1000, 2, || ()));
+        assert_eq!(next(&mut findings), (2, false));
+        drop(held);
+        loop {
+            inspector.ask(inspection(1000, 3, || ()));
+            if next(&mut findings) == (3, true) {
+                break;
+            }
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Whether the probe's sites of each client are armed: asked of helper threads, because reading a
+//! client's memory may hang. The verdict uses the last answers, if they are fresh.
+
+use std::time::{Duration, Instant};
+
+use super::Session;
+use super::attachment::Attachment;
+use crate::config::ms;
+use crate::inspector::{Finding, Inspection};
+use crate::services::Services;
+use crate::witness::probe::Sites;
+
+/// An answer that is older counts no more.
+const FRESH: Duration = Duration::from_millis(100);
+/// A client's memory is left alone so many times as long as the look at it took.
+const REST: u32 = 10;
+
+/// What is known of the sites of one attachment.
+#[derive(Debug, Default)]
+pub struct SiteLooks {
+    is_asked: bool,
+    last: Option<Look>,
+}
+
+#[derive(Debug)]
+struct Look {
+    asked_at: Instant,
+    answered_at: Instant,
+    armed: Result<(), String>,
+}
+
+impl Look {
+    fn rests_until(&self) -> Instant {
+        self.answered_at + (self.answered_at - self.asked_at) * REST
+    }
+}
+
+impl SiteLooks {
+    /// What a verdict at `now` may use: an answer to a question that was asked after `since`. That the
+    /// sites are *not* armed counts until they may be looked at again.
+    fn known(&self, since: Option<Instant>, now: Instant) -> Sites {
+        match &self.last {
+            Some(look) if look.armed.is_ok() => {
+                let counts = since.is_none_or(|since| look.asked_at >= since);
+                if counts && now <= look.asked_at + FRESH {
+                    Sites::Armed
+                } else {
+                    Sites::Unknown
+                }
+            }
+            Some(look) if now < look.rests_until() => {
+                Sites::Blind(look.armed.as_ref().err().cloned().unwrap_or_default())
+            }
+            _ => Sites::Unknown,
+        }
+    }
+}
+
+impl Session {
+    /// A user was seen: answers to questions from before that do not count.
+    pub(super) fn forget_sites(&mut self) {
+        self.sites_since = Some(Instant::now());
+    }
+
+    /// What the witness is told of each client: its pid and its sites.
+    pub(super) fn sites(&self) -> impl Iterator<Item = (u32, Sites)> {
+        let now = Instant::now();
+        self.attachments.values().map(move |it| {
+            let sites = match it.watched {
+                Some(_) => it.sites.known(self.sites_since, now),
+                None => Sites::Unwatched,
+            };
+            (it.client.who.pid, sites)
+        })
+    }
+
+    /// Whether a verdict has to wait for an answer about some client's sites.
+    pub(super) fn awaits_sites(&self) -> bool {
+        self.sites()
+            .any(|(_, sites)| matches!(sites, Sites::Unknown))
+    }
+
+    /// Has helper threads look at the sites of those clients of which nothing fresh is known.
+    pub fn look_at_sites(&mut self, services: &mut Services) {
+        let now = Instant::now();
+        let since = self.sites_since;
+        let limit = ms(services.config.timeouts.probe_sight_ms);
+        for attachment in self.attachments.values_mut() {
+            let rests = attachment.sites.last.as_ref().map(Look::rests_until);
+            let is_known = !matches!(attachment.sites.known(since, now), Sites::Unknown);
+            if is_known || attachment.sites.is_asked {
+                continue;
+            }
+            if let Some(until) = rests.filter(|until| *until > now) {
+                self.sites_at = Some(self.sites_at.map_or(until, |at| at.min(until)));
+                continue;
+            }
+            ask(services, self.id.0, attachment, limit);
+        }
+    }
+
+    /// Whether helper threads look at sites.
+    pub fn is_looking_at_sites(&self) -> bool {
+        self.attachments.values().any(|it| it.sites.is_asked)
+    }
+
+    /// A helper thread has looked at a client's sites.
+    pub fn sites_looked_at(&mut self, number: u64, asked_at: Instant, armed: Result<(), String>) {
+        if let Some(attachment) = self.attachments.get_mut(&number) {
+            attachment.sites.is_asked = false;
+            attachment.sites.last = Some(Look {
+                asked_at,
+                answered_at: Instant::now(),
+                armed,
+            });
+        }
+    }
+}
+
+fn ask(services: &Services, session: u64, attachment: &mut Attachment, limit: Duration) {
+    let Some(watched) = &attachment.watched else {
+        return;
+    };
+    attachment.sites.is_asked = true;
+    let looker = watched.armed.sight.looker();
+    let number = attachment.number;
+    let asked_at = Instant::now();
+    let finding = move |armed| Finding::Sites {
+        session,
+        attachment: number,
+        asked_at,
+        armed,
+    };
+    let hangs = format!("reading the sites did not return in {limit:?}");
+    services.inspector.ask(Inspection {
+        about: u64::from(attachment.client.who.pid),
+        limit,
+        look: Box::new(move || finding(looker.look().map_err(|blind| blind.to_string()))),
+        late: Box::new(move || finding(Err(hangs))),
+    });
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn looked(asked_at: Instant, took: Duration, armed: Result<(), String>) -> SiteLooks {
+        let last = Look {
+            asked_at,
+            answered_at: asked_at + took,
+            armed,
+        };
+        SiteLooks {
+            is_asked: false,
+            last: Some(last),
+        }
+    }
+
+    #[test]
+    fn armed__asked_before_a_user_was_seen_or_long_ago__then_not_known() {
+        let at = Instant::now();
+        let looks = looked(at, MS, Ok(()));
+        assert_eq!(looks.known(None, at + MS), Sites::Armed);
+        assert_eq!(looks.known(Some(at), at + MS), Sites::Armed);
+        assert_eq!(looks.known(Some(at + MS), at + MS), Sites::Unknown);
+        assert_eq!(looks.known(Some(at), at + FRESH), Sites::Armed);
+        assert_eq!(looks.known(Some(at), at + FRESH + MS), Sites::Unknown);
+        assert_eq!(SiteLooks::default().known(None, at), Sites::Unknown);
+    }
+
+    #[test]
+    fn blind__asked_before_a_user_was_seen__then_counts_until_it_may_be_asked_again() {
+        let at = Instant::now();
+        let looks = looked(at, 3 * MS, Err("b".into()));
+        let blind = Sites::Blind("b".into());
+        assert_eq!(looks.known(Some(at + MS), at + 32 * MS), blind);
+        assert_eq!(looks.known(Some(at + MS), at + 33 * MS), Sites::Unknown);
+    }
+}

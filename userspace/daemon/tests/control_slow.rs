@@ -1,0 +1,140 @@
+//! Each kind of step of the control thread is made slow in turn: what is asked is answered in time, and
+//! the end begins. Steps of all kinds are due all the time.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+mod in_process;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use in_process::InProcess;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use onair::{Client, Timeout};
+use onaird::shutdown::Cause;
+use serde_json::{Value, json};
+
+/// Where the child finds the socket.
+const SOCKET: &str = "ONAIR_CONTROL_SLOW_SOCKET";
+const SESSIONS: usize = 12;
+/// Longer than the work of a turn may take.
+const SLOW: Duration = Duration::from_millis(5);
+/// Of 100 answers 99 come in this time.
+const P99: Duration = Duration::from_millis(100);
+/// Every kind of step, as the control thread names them.
+const STEPS: [&str; 10] = [
+    "outbox",
+    "periodic",
+    "recordings",
+    "memory",
+    "inspections",
+    "ending",
+    "poller_event",
+    "probe_events",
+    "attach_action",
+    "finding",
+];
+
+/// The child: a caller in each session, and a process that attaches and leaves all the time.
+#[test]
+fn child() {
+    let Ok(socket) = std::env::var(SOCKET) else {
+        return;
+    };
+    let client = Client::at(socket);
+    for number in 0..SESSIONS {
+        let session = client.attach(&format!("s{number}")).unwrap();
+        thread::spawn(move || session.buffer_get(Timeout::NEVER).map(drop));
+    }
+    println!("attached");
+    loop {
+        thread::park();
+    }
+}
+
+fn start_child(daemon: &InProcess) -> Child {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(SOCKET, daemon.folder().join("attach.sock"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("attached")));
+    child
+}
+
+fn spec(number: usize) -> Value {
+    json!({
+        "name": format!("s{number}"), "direction": "receive", "port": "a",
+        "video": { "width": 64, "height": 16, "frame_rate": "25/1", "depth": 8 },
+        "flow": { "destination": format!("10.9.2.1:{}", 5000 + number) },
+    })
+}
+
+/// The time that 99 of 100 answers took at most.
+fn health_p99(daemon: &InProcess) -> Duration {
+    let mut took: Vec<Duration> = (0..100)
+        .map(|_| {
+            let asked = Instant::now();
+            let (status, _) = daemon.ask("GET", "/v1/health", &Value::Null);
+            assert!([200, 503].contains(&status));
+            asked.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    took[98]
+}
+
+#[test]
+fn control_thread__one_kind_of_step_is_slow__then_it_answers_and_the_end_begins() {
+    let more = "[probe]\nmode = \"off\"\n[timeouts]\ngraceful_ms = 500\npatrol_ms = 10\n";
+    let daemon = InProcess::start(more, |_| ());
+    for number in 0..SESSIONS {
+        let (status, body) = daemon.ask("POST", "/v1/sessions", &spec(number));
+        assert_eq!(status, 201, "{body:#}");
+    }
+    let mut child = start_child(&daemon);
+    for number in 0..SESSIONS {
+        let path = format!("/v1/sessions/s{number}");
+        daemon.until(&path, |it| it["attachments"][0]["threads_inside"] == 1);
+    }
+    // Its callers stay inside: each session is looked at again and again, and its threads, too.
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    for number in 0..SESSIONS {
+        let path = format!("/v1/sessions/s{number}/stop");
+        assert_eq!(daemon.ask("POST", &path, &Value::Null).0, 200);
+    }
+    for step in STEPS {
+        daemon
+            .started
+            .on_the_control_thread(move |services| services.brake.set(step, SLOW));
+        let took = health_p99(&daemon);
+        assert!(took < P99, "{step} is slow, and health takes {took:?}");
+    }
+    // The slowest of all at the end.
+    daemon
+        .started
+        .on_the_control_thread(|services| services.brake.set("session", 4 * SLOW));
+    let took = health_p99(&daemon);
+    assert!(took < P99, "sessions are slow, and health takes {took:?}");
+    let begun = Instant::now();
+    daemon.coordinator.begin(Cause::Signal(15));
+    daemon.until("/v1/health", |health| health["ready"] == false);
+    let took = begun.elapsed();
+    assert!(
+        took < Duration::from_secs(1),
+        "the end began after {took:?}"
+    );
+    kill(pid, Signal::SIGKILL).unwrap();
+    child.wait().unwrap();
+    daemon.ended();
+}
