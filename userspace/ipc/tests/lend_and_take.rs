@@ -508,6 +508,41 @@ fn fork__child_calls__then_stale_and_parent_unharmed() {
 }
 
 #[test]
+fn fork__child_drops_a_watch_a_guard_and_the_attachment__then_no_panic_and_parent_unharmed() {
+    let mut pair = pair(false);
+    pair.frames.write(1, 0, &[9; 1000]);
+    pair.lender.publish(1, &FrameMeta::default()).unwrap();
+    let client = pair.client.clone();
+    let held = client.take(Deadline::Now).unwrap();
+    let watch = client.watch().unwrap();
+    // SAFETY: the child only drops values, which may allocate: glibc allows that after a fork.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let drops = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            watch.clear();
+            drop(watch);
+            drop(held);
+        }));
+        // SAFETY: ends the child without running the parent's destructors.
+        unsafe { libc::_exit(i32::from(drops.is_err())) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child made above.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(status, 0);
+    assert_eq!(held.bytes(), [9; 1000]);
+    assert!(!client.is_inherited());
+    held.put().unwrap();
+    pair.lender.publish(2, &FrameMeta::default()).unwrap();
+    let mut readable = [rustix::event::PollFd::new(
+        &watch,
+        rustix::event::PollFlags::IN,
+    )];
+    assert_eq!(rustix::event::poll(&mut readable, None).unwrap(), 1);
+    drop(watch);
+}
+
+#[test]
 fn leave__late_callers__then_stale() {
     let pair = pair(false);
     let threads: Vec<_> = (0..4)
