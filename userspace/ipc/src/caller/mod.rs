@@ -5,6 +5,7 @@
 
 mod call;
 mod claim;
+mod files;
 mod fork;
 mod held;
 mod lease;
@@ -31,6 +32,7 @@ use crate::slot::Operation;
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::{life, sys};
 
+pub use files::MapError;
 pub use held::Held;
 pub use lease::{Lease, RawLease};
 pub use watch::Watch;
@@ -117,28 +119,22 @@ impl Attachment {
     /// is registered ([`sys::membarrier_register`]).
     ///
     /// # Errors
-    /// `InvalidData` if the message or the files contradict each other; else the kernel's.
+    /// If the message and the files contradict each other, if a file could be cut short under the
+    /// mapping, and what the kernel refuses.
     pub fn map(
         attached: &Attached,
         session: u64,
-        [ctl, seg, frames]: [OwnedFd; 3],
+        files: [OwnedFd; 3],
         socket: OwnedFd,
         membarrier: bool,
-    ) -> io::Result<Arc<Self>> {
-        let wrong = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
+    ) -> Result<Arc<Self>, MapError> {
+        let wrong = |what| Err(MapError::Contradiction(what));
         let geometry = attached.geometry;
         if attached.version != layout::VERSION || !geometry.is_valid() {
-            return wrong("the daemon lays out its memory in a way this library does not know");
+            return wrong("lays out its memory in a way this library does not know");
         }
-        for (file, len) in [
-            (&ctl, geometry.ctl_len()),
-            (&seg, geometry.seg_len()),
-            (&frames, geometry.frames_len()),
-        ] {
-            if rustix::fs::fstat(file)?.st_size < i64::try_from(len).unwrap_or(i64::MAX) {
-                return wrong("the daemon sent a file that is too short");
-            }
-        }
+        files::check(&files, &geometry)?;
+        let [ctl, seg, frames] = files;
         let access = if attached.sends {
             Access::ReadWrite
         } else {
@@ -156,7 +152,7 @@ impl Attachment {
             || header[1].load(Ordering::Relaxed) != session
             || header[2].load(Ordering::Relaxed) != attached.attachment
         {
-            return wrong("the daemon sent the memory of another attachment");
+            return wrong("sent the memory of another attachment");
         }
         static IDS: AtomicU64 = AtomicU64::new(1);
         let life_value = ctl
