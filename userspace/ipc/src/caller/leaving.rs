@@ -31,11 +31,13 @@ impl Attachment {
             .local_gate()
             .word()
             .fetch_add(2, Ordering::SeqCst);
+        self.words.ctl().tombstone();
+        label!("leave.ctl_gone");
+        // Rung after it: until then a start of another thread could open the way in again, and whoever
+        // came in would sleep on.
         sys::futex_wake(self.words.local_gate().word(), sys::ALL);
         self.ring_all();
         label!("leave.rung");
-        self.words.ctl().tombstone();
-        label!("leave.ctl_gone");
     }
 
     /// After a slot was left, or a pin or a frame word was cleared: whether this was the last one
