@@ -4,13 +4,13 @@ use super::Explorer;
 use super::client::{Client, ClientAt, Outcome};
 use super::evict::EvictAt;
 use super::invariant::{self, Violation};
-use super::leave::Look;
+use super::look::Look;
 use super::scenario::{Handles, Mutant};
 use super::state::{FrameState, FrameWord, Lend, State};
 use crate::model::search::Steps;
 
 /// Names of the client threads in a trace.
-const NAMES: [&str; 2] = ["T0", "T1"];
+pub(super) const NAMES: [&str; 2] = ["T0", "T1"];
 
 impl Explorer {
     /// The steps of client thread `who`.
@@ -520,43 +520,7 @@ impl Explorer {
         }
     }
 
-    /// The application may keep the frame that it has, and call again.
-    fn keep_frame(&self, state: &State, who: usize, steps: &mut Steps<State>) {
-        let was = &state.client[who];
-        if self.scenario.keeps_frames && was.calls_left > 0 && was.kept == Lend::NONE {
-            let mut kept = *state;
-            kept.client[who] = Client {
-                kept: was.lend,
-                ..Client::new(was.calls_left)
-            };
-            steps.push(NAMES[who], "keep the frame", kept);
-        }
-    }
-
-    /// After a frame was won: its pin, where there is an end to be told from.
-    fn after_win(&self, was: &Client) -> ClientAt {
-        if self.scenario.leaves && !self.scenario.is(Mutant::PinAfterLeave) {
-            ClientAt::Pin
-        } else {
-            self.end_of_pop(was)
-        }
-    }
-
-    /// After a call or a put: the look whether the memory goes.
-    fn before_return(&self, me: &mut Client) -> ClientAt {
-        let skips = match me.outcome {
-            Outcome::Open => self.scenario.is(Mutant::NoLookOnPut),
-            Outcome::Stopped if !me.waiting => self.scenario.is(Mutant::NoLookOnBounce),
-            _ => self.scenario.is(Mutant::NoLookOnReturn),
-        };
-        if !self.scenario.leaves || skips {
-            return ClientAt::Return;
-        }
-        me.look = Look::begin();
-        ClientAt::LookAtEnd
-    }
-
-    fn end_of_pop(&self, was: &Client) -> ClientAt {
+    pub(super) fn end_of_pop(&self, was: &Client) -> ClientAt {
         if was.waiting {
             self.end_of_wait()
         } else {

@@ -1,6 +1,6 @@
 //! A thread of the client: where it stands and what it remembers. Its steps are in `call`.
 
-use super::leave::Look;
+use super::look::Look;
 use super::state::{Gate, Lend, State};
 use crate::model::pack::{Bits, choices};
 

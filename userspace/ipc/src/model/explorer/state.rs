@@ -3,7 +3,8 @@
 
 use super::client::Client;
 use super::control::Control;
-use super::leave::{Deferred, Leaver};
+use super::leave::Leaver;
+use super::look::Deferred;
 use super::poller::Poller;
 use super::stopper::Stopper;
 use crate::model::pack::{Bits, Fields, choices};
