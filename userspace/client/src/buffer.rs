@@ -10,6 +10,29 @@ use crate::{Error, Layout, RawBuffer, Session, Status};
 /// A frame that this process holds: its bytes, and what is known of it. Dropping it gives the frame
 /// back. It may move to another thread.
 ///
+/// Its bytes stay as they are until then, also when the session ends meanwhile, in whatever way
+/// ([`Session::abort`], eviction, the daemon's death): the memory goes with the last buffer. Given
+/// back, it borrows nothing any more:
+///
+/// ```
+/// # use onair::{Buffer, Session};
+/// fn before(session: &Session, buffer: Buffer<'_>) -> u8 {
+///     let bytes: &[u8] = &buffer;
+///     let first = bytes[0];
+///     drop(session.buffer_put(buffer));
+///     first
+/// }
+/// ```
+///
+/// ```compile_fail,E0505
+/// # use onair::{Buffer, Session};
+/// fn after(session: &Session, buffer: Buffer<'_>) -> u8 {
+///     let bytes: &[u8] = &buffer;
+///     drop(session.buffer_put(buffer));
+///     bytes[0]
+/// }
+/// ```
+///
 /// A guard that is forgotten (`mem::forget`) stays counted as held: it keeps the session from being
 /// destroyed, and stands in the list of blockers.
 pub struct Buffer<'a> {
@@ -96,7 +119,7 @@ impl<'a> Buffer<'a> {
     /// [`Session::put_raw`]. For bindings to languages without guards.
     #[must_use = "the frame stays held until the handle is put"]
     pub fn into_raw(self) -> RawBuffer {
-        RawBuffer::new(self.session.id(), self.held.keep())
+        RawBuffer::new(self.session.id(), self.held.keep().into_raw())
     }
 
     pub(crate) fn put_into(self, session: &Session) -> Result<(), PutError<'a>> {

@@ -173,13 +173,6 @@ fn map(
     label!("attach.before_register");
     let membarrier = sys::membarrier_register();
     label!("attach.registered");
-    Attachment::map(attached, id.0, files, connection.into_socket(), membarrier).map_err(|error| {
-        match error.kind() {
-            std::io::ErrorKind::InvalidData => Error::Protocol(error.to_string()),
-            _ => Error::System {
-                what: "map the session's memory",
-                source: error,
-            },
-        }
-    })
+    Attachment::map(attached, id.0, files, connection.into_socket(), membarrier)
+        .map_err(Error::from)
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use onair_ipc::label;
 use onair_ipc::message::{Request, Response};
+use onair_ipc::pins::End;
 
 use crate::connection::{self, Answer, refusal, unexpected};
 use crate::{Certificate, Error, Session};
@@ -28,7 +29,8 @@ const LAST_PAUSE: Duration = Duration::from_millis(5);
 impl Session {
     /// Gives the attachment back. Stops the session for this process, lets its callers leave, and
     /// takes the shared memory out of reach; from then on every call returns [`Error::Stale`], in
-    /// every thread.
+    /// every thread. What a [`Buffer`](crate::Buffer) of an ended session borrows stays until it is
+    /// dropped.
     ///
     /// # Errors
     /// - [`Error::InUse`] (`EBUSY`) while buffers are held, or if callers do not leave. The
@@ -37,7 +39,7 @@ impl Session {
     /// - [`Error::Stale`] if it had ended already, or the daemon has.
     /// - [`Error::Busy`], [`Error::NoAnswer`], [`Error::Protocol`]: the attachment stays.
     pub fn detach(&self) -> Result<(), Error> {
-        let mut line = self.line()?;
+        let mut line = self.line().inspect_err(|_| self.let_go_of_handles())?;
         let in_use = |callers| Error::InUse {
             frames: self.attachment.held(),
             callers,
@@ -57,7 +59,7 @@ impl Session {
                 response: Response::Detached {},
                 ..
             }) => {
-                self.leave(&mut line);
+                self.leave(&mut line, End::ByHand);
                 Ok(())
             }
             Ok(other) => {
@@ -66,7 +68,7 @@ impl Session {
             }
             // The daemon has ended, or it has taken the attachment back already.
             Err(Error::Disconnected | Error::Stale) => {
-                self.leave(&mut line);
+                self.leave(&mut line, End::ByHand);
                 Err(Error::Stale)
             }
             Err(error) => Err(error),
@@ -103,7 +105,7 @@ impl Session {
             // Nobody is in the way: it is the time that is up.
             Err(Error::Busy(busy)) if busy.waited => Err(Error::TimedOut),
             Err(Error::Disconnected | Error::Stale) => {
-                self.leave(&mut line);
+                self.leave(&mut line, End::FoundOut);
                 Err(Error::Stale)
             }
             Err(error) => Err(error),
@@ -132,7 +134,8 @@ impl Session {
 
     /// Ends the session, which this process created, whoever uses it: stops it, cuts every client off,
     /// this process too, and destroys it. It waits for no user. From then on every call returns
-    /// [`Error::Stale`], in every process; what a caller holds stays readable for it until it lets go.
+    /// [`Error::Stale`], in every process. What a [`Buffer`](crate::Buffer) borrows stays readable until
+    /// it is dropped, in this process too.
     ///
     /// # Errors
     /// - [`Error::NotOwner`] (`EACCES`), [`Error::Stale`].
@@ -166,7 +169,7 @@ impl Session {
                 response: Response::Destroyed { certificate },
                 ..
             }) => {
-                self.leave(&mut line);
+                self.leave(&mut line, End::ByHand);
                 Ok(Certificate(certificate))
             }
             Ok(other) => {
@@ -174,7 +177,7 @@ impl Session {
                 Err(unexpected(&other.response, name))
             }
             Err(Error::Disconnected | Error::Stale) => {
-                self.leave(&mut line);
+                self.leave(&mut line, End::ByHand);
                 Err(Error::Stale)
             }
             Err(error) => Err(error),
@@ -183,7 +186,7 @@ impl Session {
 
     /// The line, if this process may speak on it.
     fn line(&self) -> Result<MutexGuard<'_, Line>, Error> {
-        if rustix::process::getpid() != self.process {
+        if self.attachment.is_inherited() {
             return Err(Error::Stale);
         }
         let line = lock(&self.line);
@@ -225,11 +228,18 @@ impl Session {
         }
     }
 
-    fn leave(&self, line: &mut Line) {
+    fn leave(&self, line: &mut Line, end: End) {
         *line = Line::Closed;
-        self.attachment.tombstone();
+        self.attachment.leave(end);
         self.hang_up();
         label!("leave.hung_up");
+    }
+
+    /// An end that was found out keeps what raw handles hold. After it, a detach does not.
+    fn let_go_of_handles(&self) {
+        if !self.attachment.is_inherited() && *lock(&self.line) == Line::Closed {
+            self.attachment.leave(End::ByHand);
+        }
     }
 
     /// Ends the connection, also while an [`EventFd`](crate::EventFd) keeps its descriptor.
@@ -242,14 +252,14 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         // A forked child shares the connection with its parent, and has no shared memory.
-        if rustix::process::getpid() != self.process {
+        if self.attachment.is_inherited() {
             return;
         }
         self.hang_up();
         label!("drop.hung_up");
         if Arc::strong_count(&self.attachment) > 1 {
             // An event descriptor outlives the session: let the memory go in spite of it.
-            self.attachment.tombstone();
+            self.attachment.leave(End::ByHand);
         }
     }
 }

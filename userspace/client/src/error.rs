@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use onair_api::{Blocker, ProblemCode};
-use onair_ipc::caller::Refusal;
+use onair_ipc::caller::{MapError, Refusal};
 use onair_ipc::message::Refused;
 use rustix::io::Errno;
 
@@ -92,6 +92,18 @@ pub enum Error {
     /// `EPROTO`: the daemon sent something that this library does not understand.
     #[error("the daemon and this library do not understand each other: {0}; use matching versions")]
     Protocol(String),
+    /// `EPROTO`: the daemon sent memory that could be taken away under this process, which would be
+    /// killed then.
+    #[error(
+        "the daemon's file {file:?} {why}, so it could kill this process; attach to an onaird that \
+         you trust"
+    )]
+    UnsafeMemory {
+        /// Which file of the attachment.
+        file: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The kernel refused something; its errno.
     #[error("cannot {what}: {source}")]
     System {
@@ -131,7 +143,7 @@ impl Error {
             Self::NoSession { .. } => Errno::NOENT,
             Self::ShuttingDown(_) => Errno::SHUTDOWN,
             Self::Refused { code, .. } => known(code).map_or(Errno::PROTO, errno_of),
-            Self::Protocol(_) => Errno::PROTO,
+            Self::Protocol(_) | Self::UnsafeMemory { .. } => Errno::PROTO,
             Self::NoDaemon { source, .. } | Self::System { source, .. } => {
                 return source.raw_os_error().unwrap_or(Errno::IO.raw_os_error());
             }
@@ -191,6 +203,19 @@ impl From<Refusal> for Error {
             Refusal::Stale => Self::Stale,
             Refusal::Already => Self::AlreadyPut,
             Refusal::Invalid => Self::NotHeld,
+        }
+    }
+}
+
+impl From<MapError> for Error {
+    fn from(error: MapError) -> Self {
+        match error {
+            MapError::Contradiction(_) => Self::Protocol(error.to_string()),
+            MapError::Unsafe { file, why } => Self::UnsafeMemory { file, why },
+            MapError::System(source) => Self::System {
+                what: "map the session's memory",
+                source,
+            },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use onair_api::SessionId;
-use onair_ipc::caller::{Lease, Refusal};
+use onair_ipc::caller::{RawLease, Refusal};
 
 use crate::{Error, Session, Status};
 
@@ -12,11 +12,11 @@ use crate::{Error, Session, Status};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawBuffer {
     session: SessionId,
-    lease: Lease,
+    lease: RawLease,
 }
 
 impl RawBuffer {
-    pub(crate) fn new(session: SessionId, lease: Lease) -> Self {
+    pub(crate) fn new(session: SessionId, lease: RawLease) -> Self {
         Self { session, lease }
     }
 
@@ -29,7 +29,7 @@ impl RawBuffer {
     /// Index of the frame in the attachment's memory.
     #[must_use]
     pub fn frame(&self) -> u32 {
-        self.lease.frame
+        self.lease.frame()
     }
 }
 
@@ -40,8 +40,7 @@ impl Session {
     /// [`Error::AlreadyPut`] (`EALREADY`) the second time, [`Error::NotHeld`] (`EINVAL`) for a handle
     /// of another session or attachment, [`Error::Stale`] after the end.
     pub fn put_raw(&self, raw: RawBuffer) -> Result<(), Error> {
-        self.check(raw)?;
-        Ok(self.attachment.put(raw.lease)?)
+        Ok(self.attachment.put_raw(raw.lease)?)
     }
 
     /// Send session: hands the frame of a raw handle over to be sent.
@@ -53,17 +52,19 @@ impl Session {
         if !self.is_sender() {
             return Err(Error::NotASender(self.name().to_owned()));
         }
-        Ok(self.attachment.submit(raw.lease)?)
+        Ok(self.attachment.submit_raw(raw.lease)?)
     }
 
     /// Address and length in bytes of a raw handle's frame. The memory may be read, and in a send
-    /// session written, until the handle is put.
+    /// session written, until the handle is put. It is zeros once this process has ended the session
+    /// ([`Session::detach`], [`Session::destroy`], [`Session::abort`]): a [`Buffer`](crate::Buffer) keeps
+    /// its bytes, a handle does not.
     ///
     /// # Errors
     /// [`Error::NotHeld`] for a handle of another session or attachment.
     pub fn raw_bytes(&self, raw: RawBuffer) -> Result<(NonNull<u8>, usize), Error> {
         self.check(raw)?;
-        let base = NonNull::new(self.attachment.frame_base(raw.lease.frame));
+        let base = NonNull::new(self.attachment.frame_base(raw.lease.frame()));
         let len = self.attachment.geometry().frame_bytes as usize;
         base.map(|base| (base, len)).ok_or(Error::NotHeld)
     }
@@ -73,13 +74,12 @@ impl Session {
     /// # Errors
     /// [`Error::NotHeld`] for a handle of another session or attachment.
     pub fn raw_status(&self, raw: RawBuffer) -> Result<(u64, u32, Status), Error> {
-        self.check(raw)?;
-        let meta = self.attachment.meta(raw.lease);
+        let meta = self.attachment.meta_raw(raw.lease)?;
         Ok((meta.number, meta.rtp_timestamp, Status::from(&meta)))
     }
 
     fn check(&self, raw: RawBuffer) -> Result<(), Refusal> {
-        if raw.session == self.id() && raw.lease.attachment == self.attachment() {
+        if raw.lease.is_of(&self.attachment) {
             Ok(())
         } else {
             Err(Refusal::Invalid)

@@ -8,7 +8,6 @@ use onair_api::{SessionId, SessionSpec};
 use onair_ipc::caller::Attachment;
 use onair_ipc::event::Event;
 use onair_ipc::message::Attached;
-use rustix::process::Pid;
 
 use crate::ending::Line;
 use crate::{Buffer, BufferMut, Client, Error, EventFd, Layout, PutError, Timeout};
@@ -29,8 +28,6 @@ pub struct Session {
     /// Orders the requests; kicks use the socket without it.
     pub(crate) line: Mutex<Line>,
     pub(crate) patience: Duration,
-    /// The process that attached; a forked child has no business with the connection.
-    pub(crate) process: Pid,
 }
 
 impl Session {
@@ -50,7 +47,6 @@ impl Session {
             watched: attached.watched,
             line: Mutex::new(Line::Open),
             patience,
-            process: rustix::process::getpid(),
         }
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_dpdk::{EalConfig, Hugepages};
-use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
+use onair_ipc::caller::{Attachment, Deadline, Lease, RawLease, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::lender::Lender;
@@ -212,10 +212,10 @@ impl Client {
     /// Gets the next whole frame, verifies it, gives it back, answers its number.
     fn number(&self, frames: &FrameMemory) -> u64 {
         let lease = self.get().unwrap();
-        let meta = self.caller.meta(lease);
+        let meta = self.caller.meta(&lease);
         assert!(meta.is_complete(), "{meta:?}");
         let mut bytes = vec![0; format().frame_bytes()];
-        frames.read(lease.frame, 0, &mut bytes);
+        frames.read(lease.frame(), 0, &mut bytes);
         self.caller.put(lease).unwrap();
         verify(&bytes).unwrap()
     }
@@ -515,7 +515,7 @@ fn slow_consumer__takes_nothing__then_only_its_own_frames_drop(rig: &mut Rig) {
     assert_eq!(quick_counts.frames_dropped_slow, 0);
     for lease in held {
         let mut bytes = vec![0; format().frame_bytes()];
-        frames.read(lease.frame, 0, &mut bytes);
+        frames.read(lease.frame(), 0, &mut bytes);
         verify(&bytes).unwrap();
         slow.caller.put(lease).unwrap();
     }
@@ -560,12 +560,14 @@ fn reader__evicted_with_frames__then_they_are_written_only_after_their_release(r
         5015,
         FrameSource::Pattern,
     ))));
-    let picture = |lease: &Lease| {
+    let picture = |lease: &RawLease| {
         let mut bytes = vec![0; format().frame_bytes()];
-        frames.read(lease.frame, 0, &mut bytes);
+        frames.read(lease.frame(), 0, &mut bytes);
         verify(&bytes).unwrap()
     };
-    let held: Vec<_> = (0..QUOTA - 1).map(|_| victim.get().unwrap()).collect();
+    let held: Vec<_> = (0..QUOTA - 1)
+        .map(|_| victim.get().unwrap().into_raw())
+        .collect();
     let numbers: Vec<u64> = held.iter().map(picture).collect();
     rig.send(Command::Evict {
         session: 15,
@@ -582,7 +584,7 @@ fn reader__evicted_with_frames__then_they_are_written_only_after_their_release(r
     assert_eq!(evicted.lender.lent(), 0);
     assert_eq!(evicted.set_aside, u64::from(QUOTA - 1));
     assert!(evicted.revoked >= evicted.set_aside);
-    assert_eq!(victim.caller.put(held[0]), Err(Refusal::Stale));
+    assert_eq!(victim.caller.put_raw(held[0]), Err(Refusal::Stale));
     // Each frame of the memory is used more than once, but for those.
     for _ in 0..2 * frames.count() {
         quick.number(&frames);
@@ -598,7 +600,7 @@ fn reader__evicted_with_frames__then_they_are_written_only_after_their_release(r
     }
     let reused = held.iter().map(|lease| {
         let mut bytes = vec![0; format().frame_bytes()];
-        frames.read(lease.frame, 0, &mut bytes);
+        frames.read(lease.frame(), 0, &mut bytes);
         verify(&bytes).ok()
     });
     assert!(reused.zip(&numbers).all(|(now, then)| now != Some(*then)));
@@ -638,7 +640,7 @@ fn thread__dead_in_a_running_session__then_credited_once_by_who_has_the_ledger(r
     ))));
     // Played: the thread that took the frame lives, and is told of as dead.
     let dead = |client: &Client| {
-        let slot = client.get().unwrap().slot;
+        let slot = client.get().unwrap().slot();
         let slots = client.memory.slots();
         *slots.iter().find(|it| it.index == slot).unwrap()
     };
@@ -697,25 +699,25 @@ fn client_source__submits_in_order__then_sent_in_order_and_underruns_counted(rig
     });
 
     let mut pattern = PatternWriter::new(&format()).unwrap();
-    let mut submit = |number: u64, leases: &[Lease]| {
+    let mut submit = |number: u64, leases: Vec<Lease>| {
         for (number, lease) in (number..).zip(leases) {
             let mut bytes = vec![0; format().frame_bytes()];
             pattern.start(number);
             pattern.fill(&mut bytes);
-            own.write(lease.frame, 0, &bytes);
-            writer.caller.submit(*lease).unwrap();
+            own.write(lease.frame(), 0, &bytes);
+            writer.caller.submit(lease).unwrap();
         }
     };
     wait(&stats, "underruns", |it| it.snapshot().underruns >= 3);
     assert_eq!(stats.snapshot().packets, 0);
     for number in 0..40 {
         let lease = writer.get().unwrap();
-        submit(number, &[lease]);
+        submit(number, vec![lease]);
     }
     // Out of order by frame, in order by submission.
     let mut leases: Vec<_> = (0..QUOTA).map(|_| writer.get().unwrap()).collect();
     leases.reverse();
-    submit(40, &leases);
+    submit(40, leases);
     rig.send(Command::Flush {
         session: 8,
         ticket: 5,
@@ -733,7 +735,7 @@ fn client_source__submits_in_order__then_sent_in_order_and_underruns_counted(rig
 
     let mut leases: Vec<_> = (0..QUOTA).map(|_| writer.get().unwrap()).collect();
     leases.reverse();
-    submit(43, &leases);
+    submit(43, leases);
     // What was submitted is sent also when the client leaves at once.
     rig.send(Command::Detach {
         session: 8,

@@ -28,7 +28,7 @@ mod armed {
     use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
     /// Every label, in the order of a client's life.
-    pub const LABELS: [&str; 69] = [
+    pub const LABELS: [&str; 70] = [
         "attach.connected",
         "request.begun",
         "request.sent",
@@ -92,10 +92,11 @@ mod armed {
         "detach.stopped",
         "detach.callers_left",
         "leave.marked",
-        "leave.rung",
         "leave.ctl_gone",
-        "leave.seg_gone",
+        "leave.rung",
+        "leave.deferred",
         "leave.frames_gone",
+        "leave.seg_gone",
         "leave.hung_up",
         "drop.hung_up",
     ];

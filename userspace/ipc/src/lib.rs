@@ -23,6 +23,7 @@ pub mod frame_word;
 pub mod gate;
 pub mod kick;
 pub mod label;
+pub mod pins;
 pub mod slot;
 pub mod sync;
 

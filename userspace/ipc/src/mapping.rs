@@ -149,7 +149,7 @@ impl Mapping {
 
     /// Puts zeroed private pages in the mapping's place: a thread that still looks finds closed
     /// gates instead of a fault. Async-signal-safe.
-    pub fn tombstone(&self) {
+    pub(crate) fn tombstone(&self) {
         // SAFETY: replaces pages of this very mapping; every typed access to it is atomic, and
         // zero is a valid value of every word.
         let replaced = unsafe {

@@ -35,6 +35,14 @@ pub fn heavy() {
     loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
+/// A full fence, on this processor alone.
+pub fn fence() {
+    #[cfg(not(loom))]
+    core::sync::atomic::fence(Ordering::SeqCst);
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
 /// A full fence beside a read-modify-write that is already SeqCst: nothing on x86-64, needed under
 /// loom, which has no SeqCst accesses.
 #[inline(always)]

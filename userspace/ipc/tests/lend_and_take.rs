@@ -17,9 +17,11 @@ use onair_ipc::fence::Fence;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{self, Geometry, OWN_SLOTS};
 use onair_ipc::lender::{Found, Lender, QuotaUsed};
+use onair_ipc::mapping::Mapping;
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::Attached;
 use onair_ipc::meta::FrameMeta;
+use onair_ipc::pins::End;
 use onair_ipc::sys;
 
 const FRAMES: u32 = 6;
@@ -87,6 +89,12 @@ fn sleeps(tid: &AtomicU32) -> bool {
         .is_ok_and(|line| line.starts_with("449 "))
 }
 
+/// All that the client can write, without the rules.
+fn words(client: &Attachment) -> &Mapping {
+    // SAFETY: no test borrows a frame while it changes words.
+    unsafe { client.words() }
+}
+
 fn is_kicked(pair: &Pair) -> bool {
     let mut byte = [0; 8];
     rustix::net::recv(&pair.socket, &mut byte, rustix::net::RecvFlags::DONTWAIT).is_ok()
@@ -105,17 +113,19 @@ fn get__published__then_contents_meta_and_credit() {
         };
         pair.lender.publish(frame, &meta).unwrap();
         let lease = pair.client.get(Deadline::Now).unwrap();
-        assert_eq!(lease.frame, frame);
-        assert_eq!(pair.client.meta(lease), meta);
+        assert_eq!(lease.frame(), frame);
+        assert_eq!(pair.client.meta(&lease), meta);
+        let lease = lease.into_raw();
+        assert_eq!(pair.client.meta_raw(lease), Ok(meta));
         // SAFETY: the frame is held, and lies within the mapping.
         let seen = unsafe { std::slice::from_raw_parts(pair.client.frame_base(frame).add(3), 4) };
         assert_eq!(seen, round.to_le_bytes());
-        pair.client.put(lease).unwrap();
-        assert_eq!(pair.client.put(lease), Err(Refusal::Already));
+        pair.client.put_raw(lease).unwrap();
+        assert_eq!(pair.client.put_raw(lease), Err(Refusal::Already));
         let mut credited = vec![];
         pair.lender.reap(|credit| credited.push(credit.frame));
         assert_eq!(credited, [frame]);
-        assert_eq!(pair.client.put(lease), Err(Refusal::Already));
+        assert_eq!(pair.client.put_raw(lease), Err(Refusal::Already));
     }
     assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
 }
@@ -131,11 +141,11 @@ fn publish__quota_used__then_refused_until_the_oldest_is_dropped() {
         Err(QuotaUsed)
     );
     let held = pair.client.get(Deadline::Now).unwrap();
-    assert_eq!(held.frame, 0);
+    assert_eq!(held.frame(), 0);
     assert_eq!(pair.lender.drop_oldest(), Some(1), "0 is held");
     pair.lender.publish(4, &FrameMeta::default()).unwrap();
     for expected in [2, 3, 4] {
-        assert_eq!(pair.client.get(Deadline::Now).unwrap().frame, expected);
+        assert_eq!(pair.client.get(Deadline::Now).unwrap().frame(), expected);
     }
     assert_eq!(pair.lender.drop_oldest(), None, "all are held");
 }
@@ -316,7 +326,7 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_no_intent_is_left() {
     static TAKEN: AtomicU32 = AtomicU32::new(u32::MAX);
     extern "C" fn handler(_: libc::c_int) {
         if let Some(Ok(lease)) = CLIENT.get().map(|client| client.get(Deadline::Now)) {
-            TAKEN.store(lease.frame, Ordering::SeqCst);
+            TAKEN.store(lease.frame(), Ordering::SeqCst);
         }
     }
     let mut pair = pair(false);
@@ -338,10 +348,7 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_no_intent_is_left() {
     until("the sleeper is in futex_waitv", || sleeps(&tid));
     // A frame comes and its one wake-up is another's: the sleeper is still inside when its handler
     // takes the frame, and gives it to whom it likes.
-    let decoy = pair
-        .client
-        .words()
-        .at::<AtomicU32>(layout::SEG_BELL_FRAME + 4);
+    let decoy = words(&pair.client).at::<AtomicU32>(layout::SEG_BELL_FRAME + 4);
     let waiters = decoy.swap(0, Ordering::SeqCst);
     pair.lender.publish(3, &FrameMeta::default()).unwrap();
     decoy.store(waiters, Ordering::SeqCst);
@@ -431,10 +438,7 @@ fn words__cleared_behind_a_blocked_caller__then_ledger_and_reap_stay_sane() {
     let mut pair = pair(false);
     pair.lender.publish(1, &FrameMeta::default()).unwrap();
     let _held = pair.client.get(Deadline::Now).unwrap();
-    let words = pair
-        .client
-        .words()
-        .slice::<AtomicU64>(layout::SEG_FRAMES, FRAMES as usize);
+    let words = words(&pair.client).slice::<AtomicU64>(layout::SEG_FRAMES, FRAMES as usize);
     for hostile in [0, u64::MAX, 0xff, 1 << 32 | 3, 2 << 32 | 3] {
         words[1].store(hostile, Ordering::SeqCst);
         pair.lender.reap(|_| ());
@@ -450,12 +454,10 @@ fn submit__several__then_credited_with_their_order() {
     for frame in 0..3 {
         pair.lender.publish(frame, &FrameMeta::default()).unwrap();
     }
-    let leases: Vec<_> = (0..3)
-        .map(|_| pair.client.get(Deadline::Now).unwrap())
-        .collect();
-    pair.client.submit(leases[2]).unwrap();
-    pair.client.submit(leases[0]).unwrap();
-    pair.client.put(leases[1]).unwrap();
+    let [first, second, third] = [(); 3].map(|()| pair.client.get(Deadline::Now).unwrap());
+    pair.client.submit(third).unwrap();
+    pair.client.submit(first).unwrap();
+    pair.client.put(second).unwrap();
     let mut order = vec![];
     pair.lender
         .reap(|credit| order.push((credit.frame, credit.submitted)));
@@ -506,7 +508,42 @@ fn fork__child_calls__then_stale_and_parent_unharmed() {
 }
 
 #[test]
-fn tombstone__late_callers__then_stale() {
+fn fork__child_drops_a_watch_a_guard_and_the_attachment__then_no_panic_and_parent_unharmed() {
+    let mut pair = pair(false);
+    pair.frames.write(1, 0, &[9; 1000]);
+    pair.lender.publish(1, &FrameMeta::default()).unwrap();
+    let client = pair.client.clone();
+    let held = client.take(Deadline::Now).unwrap();
+    let watch = client.watch().unwrap();
+    // SAFETY: the child only drops values, which may allocate: glibc allows that after a fork.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let drops = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            watch.clear();
+            drop(watch);
+            drop(held);
+        }));
+        // SAFETY: ends the child without running the parent's destructors.
+        unsafe { libc::_exit(i32::from(drops.is_err())) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child made above.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(status, 0);
+    assert_eq!(held.bytes(), [9; 1000]);
+    assert!(!client.is_inherited());
+    held.put().unwrap();
+    pair.lender.publish(2, &FrameMeta::default()).unwrap();
+    let mut readable = [rustix::event::PollFd::new(
+        &watch,
+        rustix::event::PollFlags::IN,
+    )];
+    assert_eq!(rustix::event::poll(&mut readable, None).unwrap(), 1);
+    drop(watch);
+}
+
+#[test]
+fn leave__late_callers__then_stale() {
     let pair = pair(false);
     let threads: Vec<_> = (0..4)
         .map(|_| {
@@ -523,7 +560,7 @@ fn tombstone__late_callers__then_stale() {
         })
         .collect();
     until("callers run", || !pair.lender.memory().slots().is_empty());
-    pair.client.tombstone();
+    pair.client.leave(End::ByHand);
     for thread in threads {
         thread.join().unwrap();
     }
@@ -551,7 +588,7 @@ fn watch__published_and_stopped__then_readable() {
     assert!(readable(5000));
     watch.clear();
     assert!(readable(0), "the frame is still there");
-    pair.client.get(Deadline::Now).unwrap();
+    let _held = pair.client.get(Deadline::Now).unwrap();
     watch.clear();
     assert!(!readable(20));
     pair.lender.memory().stop();
@@ -617,7 +654,7 @@ fn wait_started__session_ends_while_stopped__then_stale_without_the_backstop() {
 }
 
 #[test]
-fn tombstone__sleepers_and_watch__then_all_return_at_once() {
+fn leave__sleepers_and_watch__then_all_return_at_once() {
     let pair = pair(false);
     let watch = pair.client.watch().unwrap();
     pair.client.stop();
@@ -637,7 +674,7 @@ fn tombstone__sleepers_and_watch__then_all_return_at_once() {
         until("the waiter sleeps", || sleeps(tid));
     }
     assert_eq!(pair.client.callers(), 0, "a waiter for a start is no user");
-    pair.client.tombstone();
+    pair.client.leave(End::ByHand);
     for (thread, _) in waiters {
         assert_eq!(thread.join().unwrap(), Err(Refusal::Stale));
     }
@@ -658,9 +695,9 @@ fn get__holding_a_frame_and_looking_again__then_the_intent_does_not_name_it() {
     let mut pair = pair(false);
     pair.lender.publish(3, &FrameMeta::default()).unwrap();
     let held = pair.client.get(Deadline::Now).unwrap();
-    assert_eq!(intent(&pair), u64::from(held.serial) << 32 | 3);
+    assert_eq!(intent(&pair), u64::from(held.serial()) << 32 | 3);
     // The head goes back, as it may: the entry of the frame that is held is looked at again.
-    let head: &AtomicU64 = pair.client.words().at(layout::SEG_HEAD);
+    let head: &AtomicU64 = words(&pair.client).at(layout::SEG_HEAD);
     head.store(0, Ordering::SeqCst);
     assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
     assert_eq!(head.load(Ordering::SeqCst), 1);
@@ -676,10 +713,8 @@ fn get__in_the_shared_slot_bounces__then_its_stop_is_not_acknowledged() {
     let pair = pair(false);
     let memory = pair.lender.memory().clone();
     // All slots but the shared one are somebody's.
-    let claimed: &AtomicU32 = pair.client.words().at(layout::SEG_SLOTS_HIGH);
-    let slots = pair
-        .client
-        .words()
+    let claimed: &AtomicU32 = words(&pair.client).at(layout::SEG_SLOTS_HIGH);
+    let slots = words(&pair.client)
         .slice::<onair_ipc::slot::Slot>(layout_of_slots(), usize::from(OWN_SLOTS));
     for slot in slots {
         assert!(slot.claim(1, 1));
@@ -726,11 +761,14 @@ fn evicted__amid_get_and_put_of_four_threads__then_each_lend_is_credited_once() 
                         let mut failed = vec![];
                         loop {
                             match client.get(Deadline::Never) {
-                                Ok(lease) => match client.put(lease) {
-                                    Ok(()) => {}
-                                    Err(Refusal::Stale) => failed.push(lease.frame),
-                                    Err(other) => panic!("{other}"),
-                                },
+                                Ok(lease) => {
+                                    let frame = lease.frame();
+                                    match client.put(lease) {
+                                        Ok(()) => {}
+                                        Err(Refusal::Stale) => failed.push(frame),
+                                        Err(other) => panic!("{other}"),
+                                    }
+                                }
                                 Err(refusal) => {
                                     assert_eq!(refusal, Refusal::Stale);
                                     return failed;
@@ -788,7 +826,7 @@ fn evicted__hostile_words__then_taken_for_held_and_nothing_else_happens() {
     for frame in 0..4 {
         pair.lender.publish(frame, &FrameMeta::default()).unwrap();
     }
-    let words = pair.client.words();
+    let words = words(&pair.client);
     let word = |frame: usize| {
         let word: &AtomicU64 = words.at(layout::SEG_FRAMES + frame * 8);
         word
@@ -819,15 +857,15 @@ fn evicted__held_returned_and_unread__then_each_found_so_and_a_late_put_is_stale
         pair.lender.publish(frame, &FrameMeta::default()).unwrap();
     }
     let held = pair.client.get(Deadline::Now).unwrap();
-    let returned = pair.client.get(Deadline::Now).unwrap();
-    pair.client.put(returned).unwrap();
+    let returned = pair.client.get(Deadline::Now).unwrap().into_raw();
+    pair.client.put_raw(returned).unwrap();
     let mut taken = vec![];
     pair.lender.revoke(|it| taken.push((it.frame, it.found)));
     let expected = [(0, Found::Held), (1, Found::Returned), (2, Found::Unread)];
     assert_eq!(taken, expected);
     // The gates are open: it is the word alone that refuses.
     assert_eq!(pair.client.put(held), Err(Refusal::Stale));
-    assert_eq!(pair.client.put(returned), Err(Refusal::Stale));
+    assert_eq!(pair.client.put_raw(returned), Err(Refusal::Stale));
     assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
     assert_eq!(pair.client.held(), 0);
 }

@@ -150,9 +150,8 @@ mutants! {
         "        leave(entered.slot, entered.plain, entered.nested);\n        label!(\"wait.left\");\n        self.kick_look();" =>
         "        self.kick_look();\n        leave(entered.slot, entered.plain, entered.nested);",
         Shuttle("drain");
-    "kick: not after a put" in "userspace/ipc/src/caller/mod.rs":
-        "        let released = word.release(lease.serial, lease.slot);\n        label!(\"put.released\");\n        self.kick_look();" =>
-        "        let released = word.release(lease.serial, lease.slot);",
+    "kick: not after a put" in "userspace/ipc/src/caller/lease.rs":
+        "        label!(\"put.released\");\n        self.kick_look();\n" => "        label!(\"put.released\");\n",
         Words("lend_and_take", "put__after_stop");
     "kick: taken by two" in "userspace/ipc/src/kick.rs":
         "self.0.swap(0, Ordering::SeqCst) != 0" => "self.0.load(Ordering::SeqCst) != 0",
@@ -179,6 +178,61 @@ mutants! {
         "            FrameTag::new(serial, 0, FrameState::Revoked).encode(),\n            Ordering::AcqRel," =>
         "            FrameTag::new(serial, 0, FrameState::Revoked).encode(),\n            Ordering::Relaxed,",
         Loom("revoke");
+    // Leave.
+    "leave: whatever is pinned" in "userspace/ipc/src/pins.rs":
+        "!self.is_any() && callers() == 0 && !self.is_any()" => "callers() == 0",
+        File("onair", "client", "end__buffer_borrowed");
+    "leave: whoever is inside" in "userspace/ipc/src/pins.rs":
+        "!self.is_any() && callers() == 0 && !self.is_any()" => "!self.is_any()",
+        Shuttle("leave");
+    "leave: the pins only before the callers" in "userspace/ipc/src/pins.rs":
+        "!self.is_any() && callers() == 0 && !self.is_any()" => "!self.is_any() && callers() == 0",
+        Shuttle("leave");
+    "leave: found out, and held handles are not asked" in "userspace/ipc/src/caller/leaving.rs":
+        "if end == End::FoundOut && self.held() > 0 {" => "if end == End::FoundOut && self.held() > 1000 {",
+        File("onair", "client", "end__handle_kept");
+    "leave: by hand, and held handles are asked" in "userspace/ipc/src/caller/leaving.rs":
+        "if end == End::FoundOut && self.held() > 0 {" => "if self.held() > 0 {",
+        File("onair", "client", "detach__after_an_end");
+    "leave: rings before ctl is replaced" in "userspace/ipc/src/caller/leaving.rs":
+        "        self.words.ctl().tombstone();\n        label!(\"leave.ctl_gone\");\n" =>
+        "        self.ring_all();\n        self.words.ctl().tombstone();\n        if self.left.load(Ordering::SeqCst) {\n            return;\n        }\n",
+        Shuttle("leave");
+    "leave: the words before the frames" in "userspace/ipc/src/caller/leaving.rs":
+        "            self.frames.tombstone();\n            label!(\"leave.frames_gone\");\n            self.words.seg().tombstone();" =>
+        "            self.words.seg().tombstone();\n            crate::sync::AtomicU32::new(0).load(Ordering::SeqCst);\n            self.frames.tombstone();",
+        Shuttle("leave");
+    "leave: the end is noted before ctl is replaced" in "userspace/ipc/src/caller/leaving.rs":
+        "        self.close();\n" => "        self.pins.defer(end);\n        self.close();\n",
+        Shuttle("leave");
+    "pin: set after the slot was left" in "userspace/ipc/src/caller/held.rs":
+        "        let lend = self.win(deadline)?;\n" =>
+        "        let lend = self.win(deadline)?;\n        self.pins.unpin(lend.frame, true);\n        self.end_look();\n        self.pins.pin(lend.frame);\n",
+        Shuttle("leave");
+    "pin: cleared after the frame is given back" in "userspace/ipc/src/caller/held.rs":
+        "        attachment.give_back(self.unpinned())\n" =>
+        "        let result = attachment.give_back(self.lend);\n        self.unpinned();\n        attachment.end_look();\n        result\n",
+        Shuttle("leave");
+    "pin: cleared relaxed" in "userspace/ipc/src/pins.rs":
+        "pin.store(0, Ordering::Release);" => "pin.store(0, Ordering::Relaxed);",
+        Loom("leave");
+    "pin: no light fence after it is cleared" in "userspace/ipc/src/pins.rs":
+        "            pin.store(0, Ordering::Release);\n            light();" =>
+        "            pin.store(0, Ordering::Release);",
+        Loom("leave");
+    "end: a put does not look" in "userspace/ipc/src/caller/lease.rs":
+        "        self.end_look();\n" => "",
+        File("onair", "client", "end__buffer_borrowed");
+    "end: a call that waited does not look" in "userspace/ipc/src/caller/call.rs":
+        "        label!(\"wait.left\");\n        self.kick_look();\n        self.end_look();" =>
+        "        label!(\"wait.left\");\n        self.kick_look();",
+        Shuttle("leave");
+    "files: a seal is not asked for" in "userspace/ipc/src/caller/files.rs":
+        "if !seals.contains(SealFlags::SHRINK) {" => "if seals.contains(SealFlags::WRITE) {",
+        File("onair", "client", "a_file_that_can_be_cut_short");
+    "fork: a child joins its parent's thread" in "userspace/ipc/src/caller/watch.rs":
+        "if self.attachment.is_inherited() {" => "if !self.attachment.is_inherited() && self.thread.is_none() {",
+        Words("lend_and_take", "child_drops_a_watch");
     // Frame words.
     "frame: taken back without a compare-and-exchange" in "userspace/ipc/src/frame_word.rs":
         "    pub fn withdraw(&self, serial: u32) -> bool {\n" =>

@@ -35,6 +35,13 @@ pub(crate) struct Member {
     pub(crate) frames: FrameMemory,
     pub(crate) is_there: bool,
     pub(crate) is_evicted: bool,
+    pub(crate) is_quarantined: bool,
+}
+
+impl Member {
+    fn has_ended(&self) -> bool {
+        self.is_evicted || self.is_quarantined
+    }
 }
 
 #[derive(Default)]
@@ -140,6 +147,29 @@ impl Fake {
     /// Callers inside a call, in all attachments.
     pub(crate) fn users(&self) -> u32 {
         self.world().users()
+    }
+
+    /// Whether no client has the words of the first attachment open or mapped: then the daemon writes
+    /// to the frames that it set aside.
+    pub(crate) fn has_words_alone(&self) -> bool {
+        onair_ipc::sys::ignore_sigio();
+        let world = self.world();
+        let memory = world.members[0].lender.memory();
+        memory.is_sole_user().unwrap()
+    }
+
+    /// Whether no client has any memory of the first attachment open or mapped.
+    pub(crate) fn has_memory_alone(&self) -> bool {
+        self.has_words_alone() && self.world().members[0].frames.is_sole_user().unwrap()
+    }
+
+    /// Ends the session for the first attachment without asking for what it holds, as a quarantine
+    /// does.
+    pub(crate) fn quarantine(&self) {
+        let mut world = self.world();
+        world.members[0].is_quarantined = true;
+        world.members[0].lender.memory().set_state(State::Gone);
+        world.stop();
     }
 
     /// Waits until `done`.
@@ -291,7 +321,7 @@ fn answer(shared: &Shared, request: Request, me: &mut Option<usize>) -> (Respons
         }
         Request::Detach {} => {
             let me = me.expect("attached");
-            if world.members[me].is_evicted {
+            if world.members[me].has_ended() {
                 return (refuse("stale_session"), vec![]);
             }
             world.reap(me);
@@ -303,7 +333,7 @@ fn answer(shared: &Shared, request: Request, me: &mut Option<usize>) -> (Respons
         Request::Flush { wait_ms: 0 } => refuse("deadline_passed"),
         Request::Flush { .. } => {
             let me = me.expect("attached");
-            if world.members[me].is_evicted {
+            if world.members[me].has_ended() {
                 return (refuse("stale_session"), vec![]);
             }
             world.reap(me);
@@ -381,6 +411,7 @@ fn admit(world: &mut World, sends: bool) -> (Attached, Vec<OwnedFd>) {
         frames,
         is_there: true,
         is_evicted: false,
+        is_quarantined: false,
     });
     (attached(attachment, sends, world.created), files)
 }

@@ -22,6 +22,14 @@ struct Hostile {
 impl Hostile {
     /// Plays each script on a connection of its own.
     fn playing(scripts: Vec<Script>) -> Self {
+        Self::playing_with(scripts, |_| {})
+    }
+
+    /// The same, after `spoil` had its way with the files that it sends.
+    fn playing_with(
+        scripts: Vec<Script>,
+        spoil: impl Fn(&mut [OwnedFd; 3]) + Send + 'static,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("attach.sock");
         let listener = listen(&path);
@@ -33,7 +41,8 @@ impl Hostile {
                 let memory = AttachmentMemory::create(SESSION, 1, geometry).unwrap();
                 let frames = FrameMemory::create(geometry, true).unwrap();
                 let (ctl, seg) = memory.for_client().unwrap();
-                let files = [ctl, seg, frames.for_client().unwrap()];
+                let mut files = [ctl, seg, frames.for_client().unwrap()];
+                spoil(&mut files);
                 for (bytes, count) in script {
                     if packet(socket.as_fd()).is_none() {
                         break;
@@ -122,6 +131,68 @@ fn attached__contradicts_itself_or_its_memory__then_eproto() {
     for wrong in wrong {
         let answer = bytes(&Response::Attached(wrong));
         protocol_error(vec![welcome(), (answer, 3)]);
+    }
+}
+
+/// What a file can be that its maker may cut short, or that may run out.
+#[derive(Clone, Copy, Debug)]
+enum Trap {
+    NoSealing,
+    GrowOnly,
+    OnDisk,
+    HugePages,
+}
+
+impl Trap {
+    /// A file with the contents of `file`.
+    fn like(self, file: &OwnedFd) -> OwnedFd {
+        use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+        let len = rustix::fs::fstat(file).unwrap().st_size as u64;
+        let flags = match self {
+            Self::NoSealing | Self::OnDisk => MemfdFlags::CLOEXEC,
+            Self::GrowOnly => MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+            Self::HugePages => MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB,
+        };
+        let made = match self {
+            Self::OnDisk => tempfile::tempfile().unwrap().into(),
+            _ => memfd_create("trap", flags).unwrap(),
+        };
+        if let Self::HugePages = self {
+            ftruncate(&made, len.next_multiple_of(1 << 21)).unwrap();
+            fcntl_add_seals(&made, SealFlags::SHRINK).unwrap();
+            return made;
+        }
+        let mut bytes = vec![0; usize::try_from(len).unwrap()];
+        rustix::io::pread(file, &mut bytes, 0).unwrap();
+        rustix::io::pwrite(&made, &bytes, 0).unwrap();
+        if let Self::GrowOnly = self {
+            fcntl_add_seals(&made, SealFlags::GROW).unwrap();
+        }
+        made
+    }
+}
+
+#[test]
+fn attached__a_file_that_can_be_cut_short_or_run_out__then_refused_and_named() {
+    let answer = bytes(&Response::Attached(attached(1, false, false)));
+    for trap in [
+        Trap::NoSealing,
+        Trap::GrowOnly,
+        Trap::OnDisk,
+        Trap::HugePages,
+    ] {
+        for (at, name) in ["ctl", "seg", "frames"].into_iter().enumerate() {
+            let script = vec![welcome(), (answer.clone(), 3)];
+            let hostile = Hostile::playing_with(vec![script], move |files| {
+                files[at] = trap.like(&files[at]);
+            });
+            let error = hostile.attach().unwrap_err();
+            assert!(
+                matches!(&error, Error::UnsafeMemory { file, .. } if *file == name),
+                "{trap:?} {name}: {error}"
+            );
+            assert_eq!(error.errno(), rustix::io::Errno::PROTO.raw_os_error());
+        }
     }
 }
 

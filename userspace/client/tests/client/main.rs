@@ -10,6 +10,7 @@ mod ending;
 mod event_fd;
 mod evicted;
 mod fake;
+mod guards;
 mod hostile;
 mod stopping;
 mod wrong_uses;

@@ -45,6 +45,12 @@ fn put__into_another_session__then_einval_and_the_buffer_comes_back() {
     let raw = buffer.into_raw();
     assert_eq!(errno(sibling.put_raw(raw)), Errno::INVAL);
     assert_eq!(errno(sibling.raw_bytes(raw)), Errno::INVAL);
+    // The other daemon gave the same numbers: session, attachment, frame and lend.
+    there.publish(1, 6);
+    let others = other.buffer_get(Timeout::NOW).unwrap();
+    assert_eq!(errno(other.put_raw(raw)), Errno::INVAL);
+    assert_eq!(other.buffers_held(), 1, "not given back under its guard");
+    drop(others);
     session.put_raw(raw).unwrap();
     assert_eq!(here.reap(), [1]);
 }

@@ -86,6 +86,7 @@ impl Attachment {
             leave(slot, plain, nested);
             label!("call.left");
             self.kick_look();
+            self.end_look();
             return Ok(taken);
         }
         let entered = Entered {
@@ -110,6 +111,7 @@ impl Attachment {
         if !already {
             self.kick_look();
         }
+        self.end_look();
         self.why_closed()
     }
 
@@ -132,10 +134,11 @@ impl Attachment {
         leave(entered.slot, entered.plain, entered.nested);
         label!("wait.left");
         self.kick_look();
+        self.end_look();
         result
     }
 
-    /// Takes the oldest ready frame, if there is one.
+    /// Takes the oldest ready frame, if there is one, and pins it.
     #[inline(always)]
     pub(super) fn pop(&self, slot: u16) -> Option<Entry> {
         let words = &self.words;
@@ -166,9 +169,10 @@ impl Attachment {
             // The head is a hint: whoever looked at this entry moves past it, and if that moves the
             // head back, the serials make the second look harmless.
             head.store(at + 1, Ordering::Release);
-            if taken.is_some() {
+            if let Some(taken) = taken {
+                self.pins.pin(taken.frame());
                 label!("take.taken");
-                return taken;
+                return Some(taken);
             }
         }
     }

@@ -5,7 +5,7 @@
 //! gates and returns `ESTALE` instead of faulting. A child made by a raw `clone` that skips
 //! `pthread_atfork` faults.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::Once;
 
 use crate::mapping::Mapping;
@@ -24,6 +24,15 @@ static TABLE: [Place; PLACES] = [const {
         len: AtomicUsize::new(0),
     }
 }; PLACES];
+
+/// Forks between the first process of the library and this one.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// Tells this process from its forked children. A process id does not: in a pid namespace of its own a
+/// child may have its parent's.
+pub(super) fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
 
 /// Enters the mapping into the table. `None` if it is full: a forked child then faults there.
 pub(super) fn protect(mapping: &Mapping) -> Option<usize> {
@@ -52,6 +61,7 @@ pub(super) fn unprotect(place: usize) {
 }
 
 unsafe extern "C" fn in_child() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
     for place in &TABLE {
         let (base, len) = (
             place.base.load(Ordering::Acquire),

@@ -2,27 +2,29 @@
 
 use std::mem::ManuallyDrop;
 
+use super::lease::Lend;
 use super::{Attachment, Deadline, Lease, Refusal};
 use crate::meta::FrameMeta;
 
-/// A frame that this process holds; given back when the guard is dropped.
+/// A frame that this process holds; given back when the guard is dropped. It pins its frame: whatever
+/// ends the session meanwhile, its bytes stay.
 #[derive(Debug)]
 pub struct Held<'a> {
     attachment: &'a Attachment,
-    lease: Lease,
+    lend: Lend,
 }
 
 impl Attachment {
-    /// [`Attachment::get`], with a guard around the lease.
+    /// Takes the oldest ready frame, with a guard around it; waits for one until `deadline`.
     ///
     /// # Errors
     /// As [`Attachment::get`].
     #[inline(always)]
     pub fn take(&self, deadline: Deadline) -> Result<Held<'_>, Refusal> {
-        let lease = self.get(deadline)?;
+        let lend = self.win(deadline)?;
         Ok(Held {
             attachment: self,
-            lease,
+            lend,
         })
     }
 }
@@ -35,24 +37,26 @@ impl<'a> Held<'a> {
 
     /// Index of the frame in the attachment's memory.
     pub fn frame(&self) -> u32 {
-        self.lease.frame
+        self.lend.frame
     }
 
     /// The frame's description.
     pub fn meta(&self) -> FrameMeta {
-        self.attachment.meta(self.lease)
+        let described = self.attachment.describe(self.lend);
+        described.expect("a guard of this attachment")
     }
 
-    /// The frame's bytes, `frame_bytes` of them. They stay as they are also after an eviction: the
+    /// The frame's bytes, `frame_bytes` of them. They stay as they are also when the session ends: the
     /// daemon takes the frame back in its books, and writes to it only when this process has let go
-    /// of the memory.
+    /// of the memory, which it does not do while the guard lives.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        let base = self.attachment.frame_base(self.lease.frame);
+        let base = self.attachment.frame_base(self.lend.frame);
         // SAFETY: the frame lies within a mapping that is never unmapped while the attachment is
-        // borrowed (a tombstone puts readable pages in its place). Until the guard gives the frame
-        // back nobody writes to it: not the daemon, which has lent it, and not this process, whose
-        // only other way to it is `bytes_mut` through an exclusive borrow of this guard.
+        // borrowed, and that stays in place while the frame is pinned, which it is as long as the
+        // guard lives. Until then its bytes are not written: not by the daemon, which has lent it and
+        // sees the words mapped, and not by this process, whose only other way to it is `bytes_mut`
+        // through an exclusive borrow of this guard.
         unsafe { std::slice::from_raw_parts(base, self.len()) }
     }
 
@@ -63,7 +67,7 @@ impl<'a> Held<'a> {
         if !self.attachment.sends {
             return None;
         }
-        let base = self.attachment.frame_base(self.lease.frame);
+        let base = self.attachment.frame_base(self.lend.frame);
         // SAFETY: as in `bytes`; the frames of a send session are mapped writable, and belong to
         // this attachment alone.
         Some(unsafe { std::slice::from_raw_parts_mut(base, self.len()) })
@@ -87,7 +91,7 @@ impl<'a> Held<'a> {
     #[inline]
     pub fn put(self) -> Result<(), Refusal> {
         let attachment = self.attachment;
-        attachment.put(self.keep())
+        attachment.give_back(self.unpinned())
     }
 
     /// Send session: gives the frame back to be sent.
@@ -96,20 +100,39 @@ impl<'a> Held<'a> {
     /// As [`Attachment::submit`].
     pub fn submit(self) -> Result<(), Refusal> {
         let attachment = self.attachment;
-        attachment.submit(self.keep())
+        attachment.hand_over(self.unpinned())
     }
 
-    /// Ends the guard without giving the frame back; the lease is the caller's to put.
+    /// Ends the guard without giving the frame back; the lease is the caller's to put. Its bytes may go
+    /// when the session ends.
     #[inline]
     pub fn keep(self) -> Lease {
-        ManuallyDrop::new(self).lease
+        let attachment = self.attachment;
+        let lend = self.unpinned();
+        attachment.end_look();
+        Lease::new(lend)
+    }
+
+    /// Ends the guard. The pin goes before the frame does: see [`Pins`](crate::pins::Pins).
+    #[inline]
+    fn unpinned(self) -> Lend {
+        let this = ManuallyDrop::new(self);
+        this.unpin();
+        this.lend
+    }
+
+    #[inline]
+    fn unpin(&self) {
+        let attachment = self.attachment;
+        attachment.pins.unpin(self.lend.frame, attachment.plain);
     }
 }
 
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
-        // What can go wrong is an eviction, and then there is nothing left to give back.
-        let _ = self.attachment.put(self.lease);
+        self.unpin();
+        // What can go wrong is an end of the session, and then there is nothing left to give back.
+        let _ = self.attachment.give_back(self.lend);
     }
 }

@@ -5,33 +5,39 @@
 
 mod call;
 mod claim;
+mod files;
 mod fork;
 mod held;
+mod lease;
+mod leaving;
 mod wait;
 mod watch;
 mod words;
 
-use core::sync::atomic::{AtomicBool, Ordering, fence};
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
 use crate::event::{Event, EventKind};
-use crate::frame_word::{FrameState, FrameTag};
+use crate::frame_word::FrameState;
 use crate::gate::is_open;
 use crate::label;
 use crate::layout::{self, Geometry};
 use crate::mapping::{Access, Mapping};
 use crate::memory::State;
 use crate::message::{Attached, KICK};
-use crate::meta::FrameMeta;
+use crate::pins::Pins;
 use crate::slot::Operation;
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::{life, sys};
 
+pub use files::MapError;
 pub use held::Held;
+pub use lease::{Lease, RawLease};
 pub use watch::Watch;
 
+use lease::Lend;
 use words::Words;
 
 /// When a call gives up.
@@ -84,24 +90,13 @@ pub enum Refusal {
     Invalid,
 }
 
-/// A frame that a caller holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// The attachment it belongs to.
-    pub attachment: u64,
-    /// Which frame.
-    pub frame: u32,
-    /// Which lend of it.
-    pub serial: u32,
-    /// The slot that took it.
-    pub slot: u16,
-}
-
 /// One attachment, mapped by a client. Shared by all threads of the process.
 #[derive(Debug)]
 pub struct Attachment {
-    words: Words,
+    // Unmapped before the words, as `leave` does it.
     frames: Mapping,
+    words: Words,
+    pins: Pins,
     session: u64,
     attachment: u64,
     sends: bool,
@@ -111,6 +106,8 @@ pub struct Attachment {
     life_value: u32,
     socket: OwnedFd,
     fork_places: [Option<usize>; 3],
+    /// The process that attached, among those that fork made of it.
+    generation: u32,
     /// Set when this process left: detached, or the session was destroyed under its hand.
     left: AtomicBool,
     this: Weak<Self>,
@@ -122,28 +119,22 @@ impl Attachment {
     /// is registered ([`sys::membarrier_register`]).
     ///
     /// # Errors
-    /// `InvalidData` if the message or the files contradict each other; else the kernel's.
+    /// If the message and the files contradict each other, if a file could be cut short under the
+    /// mapping, and what the kernel refuses.
     pub fn map(
         attached: &Attached,
         session: u64,
-        [ctl, seg, frames]: [OwnedFd; 3],
+        files: [OwnedFd; 3],
         socket: OwnedFd,
         membarrier: bool,
-    ) -> io::Result<Arc<Self>> {
-        let wrong = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
+    ) -> Result<Arc<Self>, MapError> {
+        let wrong = |what| Err(MapError::Contradiction(what));
         let geometry = attached.geometry;
         if attached.version != layout::VERSION || !geometry.is_valid() {
-            return wrong("the daemon lays out its memory in a way this library does not know");
+            return wrong("lays out its memory in a way this library does not know");
         }
-        for (file, len) in [
-            (&ctl, geometry.ctl_len()),
-            (&seg, geometry.seg_len()),
-            (&frames, geometry.frames_len()),
-        ] {
-            if rustix::fs::fstat(file)?.st_size < i64::try_from(len).unwrap_or(i64::MAX) {
-                return wrong("the daemon sent a file that is too short");
-            }
-        }
+        files::check(&files, &geometry)?;
+        let [ctl, seg, frames] = files;
         let access = if attached.sends {
             Access::ReadWrite
         } else {
@@ -161,7 +152,7 @@ impl Attachment {
             || header[1].load(Ordering::Relaxed) != session
             || header[2].load(Ordering::Relaxed) != attached.attachment
         {
-            return wrong("the daemon sent the memory of another attachment");
+            return wrong("sent the memory of another attachment");
         }
         static IDS: AtomicU64 = AtomicU64::new(1);
         let life_value = ctl
@@ -174,8 +165,9 @@ impl Attachment {
         ];
         label!("attach.protected");
         Ok(Arc::new_cyclic(|this| Self {
-            words: Words::new(ctl, seg, geometry),
             frames,
+            words: Words::new(ctl, seg, geometry),
+            pins: Pins::new(geometry.frames),
             session,
             attachment: attached.attachment,
             sends: attached.sends,
@@ -184,6 +176,7 @@ impl Attachment {
             life_value,
             socket,
             fork_places,
+            generation: fork::generation(),
             left: AtomicBool::new(false),
             this: this.clone(),
         }))
@@ -205,12 +198,19 @@ impl Attachment {
         self.words.geometry()
     }
 
-    /// Takes the oldest ready frame; waits for one until `deadline`.
+    /// Takes the oldest ready frame; waits for one until `deadline`. A lease lends out no bytes:
+    /// [`Attachment::take`] does.
     ///
     /// # Errors
     /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
     #[inline(always)]
     pub fn get(&self, deadline: Deadline) -> Result<Lease, Refusal> {
+        Ok(self.take(deadline)?.keep())
+    }
+
+    /// Takes the oldest ready frame, pinned.
+    #[inline(always)]
+    fn win(&self, deadline: Deadline) -> Result<Lend, Refusal> {
         let slot = claim::slot_of(self);
         let entry = self.call(
             Operation::Get,
@@ -220,8 +220,8 @@ impl Attachment {
             move || self.pop(slot),
             || None,
         )?;
-        Ok(Lease {
-            attachment: self.attachment,
+        Ok(Lend {
+            attachment: self.id,
             frame: entry.frame(),
             serial: entry.serial(),
             slot,
@@ -246,58 +246,8 @@ impl Attachment {
         )
     }
 
-    /// Gives a held frame back. Works also when the session is stopped.
-    ///
-    /// # Errors
-    /// [`Refusal::Already`], [`Refusal::Invalid`] or [`Refusal::Stale`]; nothing is changed then.
-    #[inline]
-    pub fn put(&self, lease: Lease) -> Result<(), Refusal> {
-        let word = self.words.frame(lease.frame);
-        let Some(word) = word.filter(|_| lease.attachment == self.attachment) else {
-            return Err(Refusal::Invalid);
-        };
-        label!("put.begun");
-        let released = word.release(lease.serial, lease.slot);
-        label!("put.released");
-        self.kick_look();
-        label!("put.done");
-        released.map_err(|found| self.why_not_released(lease, found))
-    }
-
-    #[cold]
-    fn why_not_released(&self, lease: Lease, found: FrameTag) -> Refusal {
-        if self.is_gone() || found.state() == Some(FrameState::Revoked) {
-            Refusal::Stale
-        } else if found.serial == lease.serial && found.state() != Some(FrameState::Released) {
-            // Ready, or held by another slot: it was never this caller's.
-            Refusal::Invalid
-        } else {
-            Refusal::Already
-        }
-    }
-
-    /// Send session: marks the held frame to be sent when it is put. Frames are sent in the order
-    /// of these calls.
-    pub fn submit(&self, lease: Lease) -> Result<(), Refusal> {
-        if lease.attachment != self.attachment || lease.frame >= self.geometry().frames {
-            return Err(Refusal::Invalid);
-        }
-        if !self.sends {
-            return Err(Refusal::Invalid);
-        }
-        let order = sys::bump(self.words.submitted()) + 1;
-        label!("submit.ordered");
-        self.words.metas()[lease.frame as usize].submit(order);
-        label!("submit.described");
-        self.put(lease)
-    }
-
-    /// The description of a held frame.
-    pub fn meta(&self, lease: Lease) -> FrameMeta {
-        self.words.metas()[lease.frame as usize].read()
-    }
-
-    /// The bytes of a frame, for as long as it is held: at least `frame_bytes` of them.
+    /// The bytes of a frame, for as long as it is held and the session has not ended: at least
+    /// `frame_bytes` of them.
     ///
     /// # Panics
     /// If there is no such frame.
@@ -395,44 +345,12 @@ impl Attachment {
         self.sends
     }
 
-    /// Threads of this process that are inside a call now. After [`Attachment::stop`] the number
-    /// only falls, and once it was 0 no call of this process can take a frame any more.
-    /// SYNC: light-heavy.
-    pub fn callers(&self) -> u32 {
-        if self.plain {
-            crate::sync::heavy();
-        } else {
-            fence(Ordering::SeqCst);
-        }
-        let counted = self.words.slots().iter().map(|slot| slot.read(0).count);
-        counted.fold(0, u32::saturating_add)
-    }
-
-    /// Leaves for good, after a detach or a destroy: whoever sleeps is woken, closed and zeroed
-    /// pages take the place of the shared ones, and every call from now on returns
-    /// [`Refusal::Stale`], also in threads that come late.
-    pub fn tombstone(&self) {
-        self.left.store(true, Ordering::SeqCst);
-        label!("leave.marked");
-        self.words.local_gate().stop();
-        // A sleeper in wait_started sleeps on the closed gate's value: it has to move.
-        self.words
-            .local_gate()
-            .word()
-            .fetch_add(2, Ordering::SeqCst);
-        sys::futex_wake(self.words.local_gate().word(), sys::ALL);
-        self.ring_all();
-        label!("leave.rung");
-        self.words.ctl().tombstone();
-        label!("leave.ctl_gone");
-        self.words.seg().tombstone();
-        label!("leave.seg_gone");
-        self.frames.tombstone();
-        label!("leave.frames_gone");
-    }
-
     /// The writable words, for tests that play a hostile client: any word, without the rules.
-    pub fn words(&self) -> &Mapping {
+    ///
+    /// # Safety
+    /// No guard borrows a frame whose word or slot is changed: the daemon may write to it then.
+    #[doc(hidden)]
+    pub unsafe fn words(&self) -> &Mapping {
         self.words.seg()
     }
 

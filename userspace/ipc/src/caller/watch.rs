@@ -67,6 +67,11 @@ impl AsFd for Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        if self.attachment.is_inherited() {
+            // The thread is the parent's. To join it, or to detach it, is an error here.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         self.ends.store(true, Ordering::SeqCst);
         self.attachment.ring_watch();
         if let Some(thread) = self.thread.take() {

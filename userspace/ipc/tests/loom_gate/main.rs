@@ -19,6 +19,7 @@ mod drain;
 mod frame;
 mod harness;
 mod kick;
+mod pins;
 mod pulse;
 mod revoke;
 mod sleep;

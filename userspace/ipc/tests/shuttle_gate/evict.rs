@@ -39,7 +39,7 @@ fn evict__against_those_who_take_and_put__then_reused_only_if_nobody_reads_and_a
                         match client.get(Deadline::Never) {
                             Ok(lease) => {
                                 for _ in 0..3 {
-                                    assert_eq!(first_byte(&frames, lease.frame), 1, "I1: reused");
+                                    assert_eq!(first_byte(&frames, lease.frame()), 1, "I1: reused");
                                     dawdle(8);
                                 }
                                 match client.put(lease) {

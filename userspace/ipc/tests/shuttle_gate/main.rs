@@ -18,6 +18,7 @@
 mod drain;
 mod events;
 mod evict;
+mod leave;
 mod pulses;
 mod rig;
 mod storm;

@@ -29,7 +29,8 @@ fn pulses(by_session: bool) {
     let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
     let pair = Arc::new(Pair::new(below(2) as u64, &frames));
     // One pulse before its generation wraps.
-    let gate: &Gate = pair.client.words().at(layout::SEG_GATE);
+    // SAFETY: no frame is borrowed.
+    let gate: &Gate = unsafe { pair.client.words() }.at(layout::SEG_GATE);
     gate.word().store(u32::MAX - 2, Ordering::SeqCst);
     let seen: Arc<Vec<AtomicUsize>> = Arc::new((0..CALLERS).map(|_| AtomicUsize::new(0)).collect());
     let callers: Vec<_> = (0..CALLERS)

@@ -129,28 +129,29 @@ fn client(session: &Session, process: &Process) {
         match attachment.get(deadline) {
             Ok(lease) => {
                 let me = sys::gettid();
-                process.delivered.lock().unwrap().insert(lease.frame, me);
+                process.delivered.lock().unwrap().insert(lease.frame(), me);
                 let destroyed = session.destroyed.load(Ordering::SeqCst);
                 assert!(!destroyed, "I1: a frame after the verdict");
-                let number = attachment.meta(lease).number;
+                let number = attachment.meta(&lease).number;
                 // Some hold it for long.
                 let looks = [2, 2, 2, 60][below(4)];
                 for _ in 0..looks {
-                    let found = contents(&session.frames, lease.frame);
+                    let found = contents(&session.frames, lease.frame());
                     assert_eq!(found, number, "I1: overwritten under its holder");
                     dawdle(10);
                 }
                 // From the moment of the put it is the daemon's.
-                process.delivered.lock().unwrap().remove(&lease.frame);
+                process.delivered.lock().unwrap().remove(&lease.frame());
                 let evicted = process.evicted.load(Ordering::SeqCst);
-                match attachment.put(lease) {
+                let lease = lease.into_raw();
+                match attachment.put_raw(lease) {
                     Ok(()) => assert!(!evicted, "a put after the evict"),
                     // Cut off between its get and its put.
                     Err(Refusal::Stale) if attachment.is_stopped() => {}
                     Err(other) => panic!("a held frame can be put: {other:?}"),
                 }
                 if below(4) == 0 {
-                    assert!(attachment.put(lease).is_err(), "I3: put twice");
+                    assert!(attachment.put_raw(lease).is_err(), "I3: put twice");
                 }
             }
             Err(Refusal::Again) => {

@@ -4,12 +4,13 @@ use super::Explorer;
 use super::client::{Client, ClientAt, Outcome};
 use super::evict::EvictAt;
 use super::invariant::{self, Violation};
-use super::scenario::Mutant;
+use super::look::Look;
+use super::scenario::{Handles, Mutant};
 use super::state::{FrameState, FrameWord, Lend, State};
 use crate::model::search::Steps;
 
 /// Names of the client threads in a trace.
-const NAMES: [&str; 2] = ["T0", "T1"];
+pub(super) const NAMES: [&str; 2] = ["T0", "T1"];
 
 impl Explorer {
     /// The steps of client thread `who`.
@@ -35,9 +36,10 @@ impl Explorer {
                     return Ok(());
                 }
                 me.calls_left -= 1;
-                me.barred_local = !state.local_gate.is_open();
-                me.barred_session = !state.session_gate.is_open();
-                me.slept_at_end = state.closed && state.control.evict.at == EvictAt::Done;
+                me.barred_local = !state.seen_local_gate().is_open();
+                me.barred_session = !state.seen_session_gate().is_open();
+                me.slept_at_end =
+                    state.closed && state.control.evict.at == EvictAt::Done || state.ctl_gone;
                 me.stop_overlapped = me.barred_local || me.barred_session;
                 me.at = ClientAt::Raise;
                 if !scenario.is(Mutant::IntentKept) {
@@ -52,18 +54,20 @@ impl Explorer {
                 me.at = ClientAt::LoadLocalGate;
                 // `already` doubles as "interrupted a call" until the gates are read.
                 me.already = scenario.nested_call && state.slot[slot].count > 0;
-                next.slot[slot].count += 1;
+                if !state.seg_gone {
+                    next.slot[slot].count += 1;
+                }
                 "count += 1"
             }
             ClientAt::LoadLocalGate => {
-                me.local = state.local_gate;
+                me.local = state.seen_local_gate();
                 me.at = ClientAt::LoadSessionGate;
                 "read local gate"
             }
             ClientAt::LoadSessionGate => {
                 let nested = was.already;
                 me.already = false;
-                me.session = state.session_gate;
+                me.session = state.seen_session_gate();
                 if was.local.is_open() && me.session.is_open() {
                     if was.slept_at_end {
                         return Err(Violation::NotStale);
@@ -85,11 +89,13 @@ impl Explorer {
             }
             ClientAt::Acknowledge => {
                 me.at = self.leave();
-                next.slot[slot].ack = was.session;
+                if !state.seg_gone {
+                    next.slot[slot].ack = was.session;
+                }
                 "ack = session gate"
             }
             ClientAt::LoadTail => {
-                me.tail = state.tail;
+                me.tail = state.seen_tail();
                 me.at = ClientAt::LoadHead;
                 "read tail"
             }
@@ -102,7 +108,7 @@ impl Explorer {
                 let tail = if scenario.is(Mutant::TailBeforeHead) {
                     was.tail
                 } else {
-                    state.tail
+                    state.seen_tail()
                 };
                 if was.head >= tail {
                     me.at = self.found_nothing(was, timed);
@@ -142,27 +148,36 @@ impl Explorer {
             }
             ClientAt::Take => {
                 let word = &mut next.word[usize::from(was.lend.frame)];
-                let won = *word == FrameWord::ready(was.lend.serial);
+                let won = *word == FrameWord::ready(was.lend.serial) && !state.seg_gone;
                 if won {
                     *word = FrameWord::held(was.lend.serial, slot_tag(slot));
                     me.outcome = Outcome::Taken;
                 }
                 me.at = match (scenario.is(Mutant::HeadFirst), won) {
                     (false, _) => ClientAt::AdvanceHead,
-                    (true, true) => self.end_of_pop(was),
+                    (true, true) => self.after_win(was),
                     (true, false) => self.first_of_pop(),
                 };
                 if won { "take: won" } else { "take: lost" }
             }
             ClientAt::AdvanceHead => {
                 me.at = if was.outcome == Outcome::Taken {
-                    self.end_of_pop(was)
+                    self.after_win(was)
                 } else {
                     me.lend = Lend::NONE;
                     self.first_of_pop()
                 };
                 next.head = was.head + 1;
                 "head = h + 1"
+            }
+            ClientAt::Pin => {
+                me.at = if scenario.is(Mutant::PinAfterLeave) {
+                    ClientAt::LookAtKick
+                } else {
+                    self.end_of_pop(was)
+                };
+                next.pins[usize::from(was.lend.frame)] = true;
+                "set the pin"
             }
             ClientAt::JoinBell => {
                 me.at = ClientAt::Listen;
@@ -186,9 +201,9 @@ impl Explorer {
             }
             ClientAt::CheckGates => {
                 let stopped = if scenario.is(Mutant::BitNotGen) {
-                    !state.local_gate.is_open() || !state.session_gate.is_open()
+                    !state.seen_local_gate().is_open() || !state.seen_session_gate().is_open()
                 } else {
-                    state.local_gate != was.local || state.session_gate != was.session
+                    state.seen_local_gate() != was.local || state.seen_session_gate() != was.session
                 };
                 if stopped && self.may_close() {
                     me.at = ClientAt::AskWhy;
@@ -201,7 +216,7 @@ impl Explorer {
                 "compare gates with snapshot"
             }
             ClientAt::AskWhy => {
-                me.outcome = if state.closed {
+                me.outcome = if state.seen_closed() {
                     Outcome::Stale
                 } else {
                     Outcome::Stopped
@@ -261,12 +276,13 @@ impl Explorer {
                 "waiters -= 1"
             }
             ClientAt::LookAtKickEarly => {
-                me.kick_seen = state.kick;
+                me.kick_seen = state.seen_kick();
                 me.at = ClientAt::Lower;
                 "read kick, early"
             }
             ClientAt::Lower => {
                 let bounced = was.outcome == Outcome::Stopped;
+                let pins_late = scenario.is(Mutant::PinAfterLeave);
                 me.at = if scenario.is(Mutant::KickBeforeSub) {
                     if was.kick_seen {
                         ClientAt::TakeKick
@@ -274,43 +290,64 @@ impl Explorer {
                         ClientAt::Return
                     }
                 } else if was.already || (bounced && scenario.is(Mutant::UndoNoKick)) {
-                    ClientAt::Return
+                    self.before_return(me)
+                } else if pins_late && was.outcome == Outcome::Taken {
+                    ClientAt::Pin
                 } else {
                     ClientAt::LookAtKick
                 };
-                next.slot[slot].count -= 1;
+                if !state.seg_gone {
+                    next.slot[slot].count -= 1;
+                }
                 "count -= 1"
             }
             ClientAt::LookAtKick => {
-                me.at = if state.kick {
+                me.at = if state.seen_kick() {
                     ClientAt::TakeKick
                 } else {
-                    ClientAt::Return
+                    self.before_return(me)
                 };
                 "read kick"
             }
             ClientAt::TakeKick => {
-                me.at = if state.kick {
+                me.at = if state.seen_kick() {
                     ClientAt::SendKick
                 } else {
-                    ClientAt::Return
+                    self.before_return(me)
                 };
-                next.kick = false;
+                next.kick &= state.seg_gone;
                 "swap kick to 0"
             }
             ClientAt::SendKick => {
-                me.at = ClientAt::Return;
+                me.at = self.before_return(me);
                 next.message = true;
                 "send the byte"
+            }
+            ClientAt::LookAtEnd => {
+                let action = self.look(&mut next, |state| &mut state.client[who].look)?;
+                let me = &mut next.client[who];
+                if me.look.is_over() {
+                    me.at = ClientAt::Return;
+                }
+                action
+            }
+            ClientAt::Return if state.has_pinned_handle(who) => {
+                next.pins[usize::from(was.lend.frame)] = false;
+                me.look = Look::begin();
+                me.at = ClientAt::LookAtEnd;
+                "keep the handle: clear the pin"
             }
             ClientAt::Return => {
                 // A call that bounced reads the state last.
                 let bounced = was.outcome == Outcome::Stopped && !was.waiting;
-                if bounced && state.closed {
+                if bounced && state.seen_closed() {
                     me.outcome = Outcome::Stale;
                 }
                 let stopped = me.outcome == Outcome::Stopped;
                 invariant::returned(me)?;
+                if was.outcome == Outcome::Taken && state.frames_gone && state.borrows(who) {
+                    return Err(Violation::ZeroedUnderGuard);
+                }
                 *me = Client {
                     kept: was.kept,
                     ..Client::new(was.calls_left)
@@ -332,27 +369,47 @@ impl Explorer {
                 }
                 "return"
             }
-            ClientAt::Holding => {
-                if scenario.keeps_frames && was.calls_left > 0 && was.kept == Lend::NONE {
-                    let mut kept = *state;
-                    kept.client[who] = Client {
-                        kept: was.lend,
-                        ..Client::new(was.calls_left)
-                    };
-                    steps.push(NAMES[who], "keep the frame", kept);
+            ClientAt::Holding
+                if state.has_handles(who) && scenario.handles == Handles::Forgotten =>
+            {
+                return Ok(());
+            }
+            ClientAt::Holding
+                if scenario.leaves
+                    && !state.has_handles(who)
+                    && !scenario.is(Mutant::UnpinAfterPut) =>
+            {
+                self.keep_frame(state, who, steps);
+                next.pins[usize::from(was.lend.frame)] = false;
+                me.at = ClientAt::Putting;
+                "end the guard: clear the pin"
+            }
+            ClientAt::UnpinLate => {
+                next.pins[usize::from(was.lend.frame)] = false;
+                me.lend = Lend::NONE;
+                me.at = ClientAt::LookAtKick;
+                "clear the pin, late"
+            }
+            ClientAt::Holding | ClientAt::Putting => {
+                if was.at == ClientAt::Holding {
+                    self.keep_frame(state, who, steps);
                 }
                 let word = &mut next.word[usize::from(was.lend.frame)];
-                if *word == FrameWord::held(was.lend.serial, slot_tag(slot)) {
+                let held = *word == FrameWord::held(was.lend.serial, slot_tag(slot));
+                if held && !state.seg_gone {
                     word.state = FrameState::Released;
-                } else if !state.closed {
+                } else if !state.seen_closed() {
                     return Err(Violation::PutLost);
                 }
                 me.outcome = Outcome::Open;
-                if !scenario.put_twice {
+                let unpins_late = scenario.is(Mutant::UnpinAfterPut);
+                if !scenario.put_twice && !unpins_late {
                     me.lend = Lend::NONE;
                 }
                 me.at = if scenario.is(Mutant::NoKickOnPut) {
                     ClientAt::Return
+                } else if unpins_late {
+                    ClientAt::UnpinLate
                 } else {
                     ClientAt::LookAtKick
                 };
@@ -373,18 +430,18 @@ impl Explorer {
                 "put again"
             }
             ClientAt::StartLocal => {
-                me.local = state.local_gate;
+                me.local = state.seen_local_gate();
                 me.at = ClientAt::StartSession;
                 "wait_started: read local gate"
             }
             ClientAt::StartSession => {
-                me.session = state.session_gate;
+                me.session = state.seen_session_gate();
                 me.at = ClientAt::StartState;
                 "wait_started: read session gate"
             }
             ClientAt::StartState => {
                 let runs = was.local.is_open() && was.session.is_open();
-                if state.closed || runs {
+                if state.seen_closed() || runs {
                     *me = Client {
                         kept: was.kept,
                         ..Client::new(was.calls_left)
@@ -395,9 +452,9 @@ impl Explorer {
                 "wait_started: read the state"
             }
             ClientAt::StartSleep => {
-                let moved = state.closed
-                    || state.local_gate != was.local
-                    || state.session_gate != was.session;
+                let moved = state.seen_closed()
+                    || state.seen_local_gate() != was.local
+                    || state.seen_session_gate() != was.session;
                 me.at = if moved {
                     ClientAt::StartLocal
                 } else {
@@ -414,7 +471,7 @@ impl Explorer {
 
     /// Whether the attachment may be closed for good while its process lives.
     fn may_close(&self) -> bool {
-        self.scenario.evicted || self.scenario.quarantined
+        self.scenario.evicted || self.scenario.quarantined || self.scenario.leaves
     }
 
     /// Whether a signal handler runs on thread `who`.
@@ -463,7 +520,7 @@ impl Explorer {
         }
     }
 
-    fn end_of_pop(&self, was: &Client) -> ClientAt {
+    pub(super) fn end_of_pop(&self, was: &Client) -> ClientAt {
         if was.waiting {
             self.end_of_wait()
         } else {

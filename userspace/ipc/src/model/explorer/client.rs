@@ -1,5 +1,6 @@
 //! A thread of the client: where it stands and what it remembers. Its steps are in `call`.
 
+use super::look::Look;
 use super::state::{Gate, Lend, State};
 use crate::model::pack::{Bits, choices};
 
@@ -50,6 +51,12 @@ choices! {
         Return,
         /// The application has the frame; next is put: HELD → RELEASED.
         Holding,
+        /// pop: set the pin of the frame that was won.
+        Pin,
+        /// The guard has ended, and its pin is cleared; next is put.
+        Putting,
+        /// After a slot was left or a guard has ended: does the memory go?
+        LookAtEnd,
         /// The application puts the same frame again.
         PutAgain,
         /// wait, a gate has changed: read the state.
@@ -70,6 +77,8 @@ choices! {
         PartLate,
         /// Mutant only: read the kick before the count goes down.
         LookAtKickEarly,
+        /// Mutant only: the pin is cleared after the put.
+        UnpinLate,
         /// Mutant only: claim the head before the frame.
         ClaimHead,
         /// Variant only: read tail before head.
@@ -124,6 +133,7 @@ pub(super) struct Client {
     pub(super) woken: bool,
     /// Mutant only: what [`ClientAt::LookAtKickEarly`] saw.
     pub(super) kick_seen: bool,
+    pub(super) look: Look,
     // Ghosts: what the invariants need to know, and no thread reads.
     /// A stop came while the thread slept.
     pub(super) slept_at_stop: bool,
@@ -157,6 +167,7 @@ impl Client {
             expired: false,
             woken: false,
             kick_seen: false,
+            look: Look::OVER,
             slept_at_stop: false,
             slept_at_end: false,
             stop_overlapped: false,
@@ -193,12 +204,13 @@ impl Client {
         match self.at {
             LoadHead | ReadEntry | Take | AdvanceHead | JoinBell | Listen | CheckGates
             | CheckDeadline | FutexWait | Asleep | PartBell | JoinLate | PartLate | ClaimHead
-            | LoadTail | AskWhy => true,
-            Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick | Return => {
+            | LoadTail | AskWhy | Pin => true,
+            Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick | LookAtEnd | Return => {
                 self.outcome == Outcome::Taken
             }
-            Outside | Raise | LoadLocalGate | LoadSessionGate | Acknowledge | Holding
-            | PutAgain | StartLocal | StartSession | StartState | StartSleep | StartAsleep => false,
+            Outside | Raise | LoadLocalGate | LoadSessionGate | Acknowledge | Holding | Putting
+            | UnpinLate | PutAgain | StartLocal | StartSession | StartState | StartSleep
+            | StartAsleep => false,
         }
     }
 
@@ -206,7 +218,7 @@ impl Client {
     pub(super) fn forget(&mut self) {
         use ClientAt::*;
         match self.at {
-            ReadEntry | ClaimHead | Take | AdvanceHead => {}
+            ReadEntry | ClaimHead | Take | AdvanceHead | Pin => {}
             LoadHead => {
                 self.head = 0;
                 self.lend = Lend::NONE;
@@ -223,7 +235,7 @@ impl Client {
                 self.lend = Lend::NONE;
             }
             PartBell | Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick | Return
-            | Holding | PutAgain => {
+            | Holding | Putting | UnpinLate | LookAtEnd | PutAgain => {
                 self.local = Gate(0);
                 self.session = Gate(0);
                 self.bell = 0;
@@ -261,6 +273,7 @@ impl Client {
         bits.flag(&mut self.expired);
         bits.flag(&mut self.woken);
         bits.flag(&mut self.kick_seen);
+        self.look.visit(bits);
         bits.flag(&mut self.slept_at_stop);
         bits.flag(&mut self.slept_at_end);
         bits.flag(&mut self.stop_overlapped);
@@ -275,6 +288,8 @@ pub(super) fn note_stop(state: &mut State) {
         match client.at {
             ClientAt::Outside
             | ClientAt::Holding
+            | ClientAt::Putting
+            | ClientAt::UnpinLate
             | ClientAt::PutAgain
             | ClientAt::StartLocal
             | ClientAt::StartSession

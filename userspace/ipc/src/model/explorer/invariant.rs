@@ -4,7 +4,7 @@
 use super::client::{Client, ClientAt, Outcome};
 use super::control::ControlAt;
 use super::scenario::Scenario;
-use super::state::{FRAMES, FrameState, Lend, State};
+use super::state::{CLIENTS, FRAMES, FrameState, Lend, State};
 
 /// A broken invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,14 @@ pub(super) enum Violation {
     LostStart,
     /// Something is still lent to an attachment that was evicted.
     EvictedStillLent,
+    /// I1: the bytes that a guard borrows became zeros.
+    ZeroedUnderGuard,
+    /// The bytes of a handle that is held became zeros, and the application did not end the session.
+    ZeroedHandle,
+    /// The memory of an ended attachment is kept, and nothing borrows from it.
+    NeverLetGo,
+    /// Two threads let the same memory go.
+    LetGoTwice,
 }
 
 /// Credits `lend` in the ledger.
@@ -54,9 +62,16 @@ pub(super) fn credit(state: &mut State, lend: Lend) -> Result<(), Violation> {
     if state.credited & bit != 0 {
         return Err(Violation::CreditedTwice);
     }
+    let holds = |who: &usize| {
+        if state.has_let_go() {
+            state.reads(*who, lend)
+        } else {
+            state.client[*who].has(lend)
+        }
+    };
     if !state.killed {
-        match state.client.iter().find(|client| client.has(lend)) {
-            Some(client) if client.dead => return Err(Violation::CreditedDelivered),
+        match (0..CLIENTS).find(holds) {
+            Some(who) if state.client[who].dead => return Err(Violation::CreditedDelivered),
             Some(_) => return Err(Violation::CreditedUnderHolder),
             None => {}
         }
@@ -81,13 +96,13 @@ pub(super) fn set_aside(state: &mut State, lend: Lend) -> Result<(), Violation> 
 /// Judges that what was set aside is written again.
 pub(super) fn release_aside(state: &State) -> Result<(), Violation> {
     let read = |frame: usize| {
-        let reads = |client: &Client| {
-            let lends = [client.lend, client.kept];
+        let reads = |who: usize| {
+            let lends = [state.client[who].lend, state.client[who].kept];
             lends.iter().any(|&lend| {
-                lend != Lend::NONE && usize::from(lend.frame) == frame && client.has(lend)
+                lend != Lend::NONE && usize::from(lend.frame) == frame && state.reads(who, lend)
             })
         };
-        state.aside[frame] && state.client.iter().any(reads)
+        state.aside[frame] && (0..CLIENTS).any(reads)
     };
     if !state.killed && (0..FRAMES).any(read) {
         return Err(Violation::RewrittenUnderHolder);
@@ -101,7 +116,9 @@ pub(super) fn destroy(state: &State) -> Result<(), Violation> {
         if !state.alive(who) {
             continue;
         }
-        if client.at == ClientAt::Holding || client.kept != Lend::NONE {
+        // What is left of a handle whose process has let go is no frame.
+        let holds = client.at == ClientAt::Holding || client.kept != Lend::NONE;
+        if holds && !state.has_let_go() {
             return Err(Violation::DestroyedUnderHolder);
         }
         if client.is_past_the_gates() {
@@ -140,14 +157,16 @@ pub(super) fn quiescent(scenario: &Scenario, state: &State) -> Result<(), Violat
             continue;
         }
         if client.at == ClientAt::StartAsleep
-            && (state.closed || state.local_gate.is_open() && state.session_gate.is_open())
+            && (state.seen_closed() || state.local_gate.is_open() && state.session_gate.is_open())
         {
             return Err(Violation::LostStart);
         }
         if client.at != ClientAt::Asleep {
             continue;
         }
-        if state.closed || client.local != state.local_gate || client.session != state.session_gate
+        if state.seen_closed()
+            || client.local != state.local_gate
+            || client.session != state.session_gate
         {
             return Err(Violation::LostStop);
         }

@@ -7,7 +7,7 @@
 //! table. Memory is sequentially consistent here: the plain counts and the membarrier are the
 //! subject of `store_buffer`, the orderings of loom.
 //!
-//! Not in the model: detach, attach, the daemon's death, the event bell, the rescan timer (a
+//! Not in the model: what a detach asks of the daemon, attach, the daemon's death, the event bell, the rescan timer (a
 //! backstop that would hide lost notifications), a slot claimed by two threads at once, a ring that
 //! wraps. What of this the product's own code can show under a random scheduler is in
 //! `tests/shuttle_gate`.
@@ -17,6 +17,8 @@ mod client;
 mod control;
 mod evict;
 mod invariant;
+mod leave;
+mod look;
 mod poller;
 mod reconcile;
 mod scenario;
@@ -27,8 +29,10 @@ mod tests;
 use client::Client;
 use control::Control;
 use invariant::Violation;
+use leave::Leaver;
+use look::Deferred;
 use poller::Poller;
-use scenario::Scenario;
+use scenario::{Handles, Scenario};
 use state::{CLIENTS, FRAMES, FrameWord, Gate, Lend, Loan, RING, Slot, State};
 use stopper::Stopper;
 
@@ -76,9 +80,20 @@ impl Model for Explorer {
             aside: [false; FRAMES],
             poller: Poller::new(scenario.publishes),
             control: Control::new(scenario, self.first_of_stop()),
-            client: [Client::new(scenario.calls); CLIENTS],
+            client: std::array::from_fn(|who| {
+                let calls = scenario.alone.is_none_or(|alone| alone == who);
+                Client::new(if calls { scenario.calls } else { 0 })
+            }),
             stopper: Stopper::new(scenario.local_pulses),
             killed: false,
+            leaver: Leaver::new(scenario),
+            left: false,
+            ctl_gone: false,
+            frames_gone: false,
+            seg_gone: false,
+            deferred: Deferred::Attached,
+            pins: [false; FRAMES],
+            handles: scenario.handles != Handles::None,
             succeeded: false,
         }
     }
@@ -98,12 +113,14 @@ impl Model for Explorer {
         self.poller_steps(state, steps)?;
         self.control_steps(state, steps)?;
         self.stopper_steps(state, steps);
+        self.leaver_steps(state, steps)?;
         self.death_steps(state, steps);
         self.successor_steps(state, steps);
         Ok(())
     }
 
     fn quiescent(&self, state: &State) -> Result<(), Violation> {
-        invariant::quiescent(&self.scenario, state)
+        invariant::quiescent(&self.scenario, state)?;
+        leave::quiescent(self, state)
     }
 }

@@ -79,18 +79,10 @@ impl Explorer {
         if state.control.pidfd {
             let mut next = *state;
             next.control.pidfd = false;
-            next.control.reconciled = true;
-            next.control.exit = Exit::NONE;
-            for (frame, loan) in (0u8..).zip(state.ledger) {
-                if loan.lent {
-                    invariant::credit(&mut next, loan.of(frame))?;
-                }
-            }
-            invariant::release_aside(state)?;
-            next.aside = [false; FRAMES];
-            self.look_again(state, &mut next);
+            self.settle_process(state, &mut next)?;
             steps.push(NAME, "pidfd: settle the process", next);
         }
+        self.let_go_event(state, steps)?;
         if state.control.exit.reports > 0 {
             let mut next = *state;
             next.control.exit.reports -= 1;
@@ -115,6 +107,21 @@ impl Explorer {
             self.look_again(state, &mut next);
             steps.push(NAME, "exit: read the slot", next);
         }
+        Ok(())
+    }
+
+    /// Credits all that the process had: it ended, or let go of its words.
+    pub(super) fn settle_process(&self, state: &State, next: &mut State) -> Result<(), Violation> {
+        next.control.reconciled = true;
+        next.control.exit = Exit::NONE;
+        for (frame, loan) in (0u8..).zip(state.ledger) {
+            if loan.lent {
+                invariant::credit(next, loan.of(frame))?;
+            }
+        }
+        invariant::release_aside(state)?;
+        next.aside = [false; FRAMES];
+        self.look_again(state, next);
         Ok(())
     }
 

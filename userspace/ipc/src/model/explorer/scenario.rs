@@ -31,6 +31,14 @@ pub(super) struct Scenario {
     pub(super) succeeded: bool,
     /// A caller that was told of a stop waits for the start.
     pub(super) waits_for_start: bool,
+    /// The process ends its attachment at some point.
+    pub(super) leaves: bool,
+    /// It is told of the end by an answer, instead of ending it by hand.
+    pub(super) found_out: bool,
+    /// What thread 1 has instead of guards.
+    pub(super) handles: Handles,
+    /// Only this thread calls.
+    pub(super) alone: Option<usize>,
     /// A thread may call again while it holds a frame.
     pub(super) keeps_frames: bool,
     /// Each put is tried a second time, late.
@@ -59,6 +67,10 @@ impl Scenario {
         quarantined: false,
         succeeded: false,
         waits_for_start: false,
+        leaves: false,
+        found_out: false,
+        handles: Handles::None,
+        alone: None,
         keeps_frames: false,
         put_twice: false,
         shared_slot: false,
@@ -84,6 +96,17 @@ impl Scenario {
             who
         }
     }
+}
+
+/// Raw handles, which nothing pins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handles {
+    /// There are none: each thread has guards.
+    None,
+    /// They are put.
+    Put,
+    /// They are never put.
+    Forgotten,
 }
 
 /// A step done wrongly.
@@ -165,6 +188,34 @@ pub(super) enum Mutant {
     BuryFirst,
     /// The second report of a thread's exit is settled by what the first one read.
     StaleReading,
+    /// Leave lets the memory go whatever is pinned.
+    LeaveIgnoresPins,
+    /// Leave asks the shared words instead: what is held, or was revoked.
+    LeaveAsksWords,
+    /// After an end that was found out the words are not asked.
+    FoundOutIgnoresWords,
+    /// A pin is set after the slot was left.
+    PinAfterLeave,
+    /// A pin is cleared after the frame was given back.
+    UnpinAfterPut,
+    /// A look reads the pins only before the counts.
+    PinsBeforeCallers,
+    /// Leave rings before it replaces `ctl`.
+    RingBeforeCtl,
+    /// The end is noted before `ctl` is replaced.
+    DeferBeforeCtl,
+    /// The end is noted after the look.
+    DeferAfterLook,
+    /// A caller that returns does not look.
+    NoLookOnReturn,
+    /// A call that bounced does not look.
+    NoLookOnBounce,
+    /// A guard that ends does not look.
+    NoLookOnPut,
+    /// `seg` is replaced before `frames`.
+    SegBeforeFrames,
+    /// Letting go is no compare-and-exchange.
+    LetGoNoCas,
 }
 
 impl Scenario {

@@ -3,6 +3,8 @@
 
 use super::client::Client;
 use super::control::Control;
+use super::leave::Leaver;
+use super::look::Deferred;
 use super::poller::Poller;
 use super::stopper::Stopper;
 use crate::model::pack::{Bits, Fields, choices};
@@ -30,6 +32,11 @@ impl Gate {
     /// The word after `stop`.
     pub(super) fn stopped(self) -> Self {
         Self(self.0 & !1)
+    }
+
+    /// The word after the process has left: closed, and another than any that was slept on.
+    pub(super) fn left(self) -> Self {
+        Self(self.stopped().0 + 2)
     }
 
     /// The word after `start` of a closed gate.
@@ -207,6 +214,18 @@ pub(super) struct State {
     pub(super) client: [Client; CLIENTS],
     pub(super) stopper: Stopper,
     pub(super) killed: bool,
+    /// The thread that ends the attachment, what it has set, and which of the process's mappings it
+    /// has replaced.
+    pub(super) leaver: Leaver,
+    pub(super) left: bool,
+    pub(super) ctl_gone: bool,
+    pub(super) frames_gone: bool,
+    pub(super) seg_gone: bool,
+    pub(super) deferred: Deferred,
+    /// Frames that a guard borrows, by the process's own word.
+    pub(super) pins: [bool; FRAMES],
+    /// Thread 1 has raw handles instead of guards.
+    pub(super) handles: bool,
     /// A new thread took the place of one that exited.
     pub(super) succeeded: bool,
 }
@@ -246,6 +265,16 @@ impl Fields for State {
         }
         self.stopper.visit(bits);
         bits.flag(&mut self.killed);
+        self.leaver.visit(bits);
+        bits.flag(&mut self.left);
+        bits.flag(&mut self.ctl_gone);
+        bits.flag(&mut self.frames_gone);
+        bits.flag(&mut self.seg_gone);
+        self.deferred.visit(bits);
+        for pin in &mut self.pins {
+            bits.flag(pin);
+        }
+        bits.flag(&mut self.handles);
         bits.flag(&mut self.succeeded);
     }
 }

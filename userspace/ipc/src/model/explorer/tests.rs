@@ -2,7 +2,7 @@
 
 use super::Explorer;
 use super::invariant::Violation;
-use super::scenario::{Mutant, Scenario};
+use super::scenario::{Handles, Mutant, Scenario};
 use super::state::Gate;
 use crate::model::search::explore;
 
@@ -63,6 +63,18 @@ const NO_FRAME: Scenario = Scenario {
 const NO_FRAME_ONLY: Scenario = Scenario {
     publishes: 0,
     ..FRAMES
+};
+
+/// The process ends its attachment while the session runs.
+const LEAVES: Scenario = Scenario {
+    leaves: true,
+    ..ONE_FRAME_ONLY
+};
+/// The same, with one caller that has handles, and that is evicted before or after.
+const EVICTED: Scenario = Scenario {
+    evicted: true,
+    alone: Some(1),
+    ..LEAVES
 };
 
 passing! {
@@ -133,6 +145,35 @@ passing! {
         Scenario { thread_exits: true, succeeded: true, process_killed: true, ..ONE_FRAME };
     explorer__exited_thread_succeeded_and_evicted__then_holds:
         Scenario { thread_exits: true, succeeded: true, evicted: true, ..ONE_FRAME_ONLY };
+
+    explorer__leaves_with_guards_and_callers__then_holds: LEAVES;
+    explorer__leaves_with_two_guards__then_holds: Scenario { publishes: 2, ..LEAVES };
+    explorer__leaves_and_is_destroyed__then_holds:
+        Scenario { destroyed: true, alone: Some(0), calls: 2, ..LEAVES };
+    explorer__leaves_and_is_evicted__then_holds:
+        Scenario { evicted: true, alone: Some(0), calls: 2, ..LEAVES };
+    explorer__leaves_and_is_evicted_with_frames_kept__then_holds:
+        Scenario { evicted: true, alone: Some(0), keeps_frames: true, calls: 2, publishes: 2, ..LEAVES };
+    explorer__leaves_and_is_evicted_with_a_handle_forgotten__then_holds:
+        Scenario { handles: Handles::Forgotten, ..EVICTED };
+    explorer__leaves_and_is_quarantined_with_a_handle__then_holds: Scenario {
+        destroyed: true, quarantined: true, handles: Handles::Put, alone: Some(1), ..LEAVES
+    };
+    explorer__leaves_with_a_handle__then_holds: Scenario { handles: Handles::Put, ..LEAVES };
+    explorer__finds_the_end_out_with_a_handle__then_holds:
+        Scenario { found_out: true, handles: Handles::Put, ..LEAVES };
+    explorer__finds_out_that_it_was_evicted_with_a_handle__then_holds:
+        Scenario { found_out: true, handles: Handles::Put, ..EVICTED };
+    explorer__finds_the_quarantine_out_with_a_handle__then_holds: Scenario {
+        destroyed: true, quarantined: true, found_out: true, handles: Handles::Put, alone: Some(1),
+        ..LEAVES
+    };
+    explorer__leaves_and_is_killed_at_any_step__then_holds:
+        Scenario { process_killed: true, ..LEAVES };
+    explorer__leaves_against_a_local_pulse__then_holds:
+        Scenario { local_pulses: 1, publishes: 0, ..LEAVES };
+    explorer__leaves_while_a_caller_waits_for_a_start__then_holds:
+        Scenario { waits_for_start: true, local_pulses: 1, publishes: 0, ..LEAVES };
 
     explorer__waiters_after_recheck_alone__then_survives:
         Scenario { mutant: Some(Mutant::WaitersAfterRecheck), ..ONE_FRAME_ONLY };
@@ -217,6 +258,29 @@ mutants! {
     explorer__mutant_stale_reading__then_caught:
         StaleReading in Scenario { thread_exits: true, succeeded: true, ..ONE_FRAME_ONLY }
         => BuriedAlive;
+    explorer__mutant_leave_ignores_pins__then_caught: LeaveIgnoresPins in LEAVES => ZeroedUnderGuard;
+    explorer__mutant_leave_asks_words__then_caught:
+        LeaveAsksWords in Scenario { handles: Handles::Forgotten, ..EVICTED } => NeverLetGo;
+    explorer__mutant_found_out_ignores_words__then_caught:
+        FoundOutIgnoresWords in Scenario { found_out: true, handles: Handles::Put, ..LEAVES }
+        => ZeroedHandle;
+    explorer__mutant_pin_after_leave__then_caught: PinAfterLeave in LEAVES => ZeroedUnderGuard;
+    explorer__mutant_unpin_after_put__then_caught:
+        UnpinAfterPut in Scenario { publishes: 2, ..LEAVES } => ZeroedUnderGuard;
+    explorer__mutant_pins_before_callers__then_caught:
+        PinsBeforeCallers in LEAVES => ZeroedUnderGuard;
+    explorer__mutant_ring_before_ctl__then_caught:
+        RingBeforeCtl in Scenario { local_pulses: 1, publishes: 0, ..LEAVES } => LostStop;
+    explorer__mutant_defer_before_ctl__then_caught:
+        DeferBeforeCtl in Scenario { local_pulses: 1, ..LEAVES } => ZeroedUnderGuard;
+    explorer__mutant_defer_after_look__then_caught: DeferAfterLook in LEAVES => NeverLetGo;
+    explorer__mutant_no_look_on_return__then_caught: NoLookOnReturn in LEAVES => NeverLetGo;
+    explorer__mutant_no_look_on_bounce__then_caught: NoLookOnBounce in LEAVES => NeverLetGo;
+    explorer__mutant_no_look_on_put__then_caught: NoLookOnPut in LEAVES => NeverLetGo;
+    explorer__mutant_seg_before_frames__then_caught:
+        SegBeforeFrames in Scenario { handles: Handles::Forgotten, ..EVICTED }
+        => CreditedUnderHolder;
+    explorer__mutant_let_go_no_cas__then_caught: LetGoNoCas in LEAVES => LetGoTwice;
 }
 
 /// The model's gate is the product's gate.

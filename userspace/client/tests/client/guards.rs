@@ -1,0 +1,164 @@
+//! What a guard borrows reads the same until the guard is dropped, however the session ends; and the
+//! memory goes as soon as the last guard has, so that an ended client keeps nothing of the daemon's.
+
+use std::time::Duration;
+
+use onair::{Buffer, Error, Session, Timeout};
+
+use crate::fake::{Fake, spec};
+
+/// How a session ends under a guard.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Abort,
+    EvictThenFlush,
+    EvictThenDetach,
+    QuarantineThenFlush,
+    QuarantineThenDetach,
+}
+
+const ENDS: [End; 5] = [
+    End::Abort,
+    End::EvictThenFlush,
+    End::EvictThenDetach,
+    End::QuarantineThenFlush,
+    End::QuarantineThenDetach,
+];
+
+fn is_stale<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Stale))
+}
+
+impl End {
+    fn come(self, fake: &Fake, session: &Session) {
+        match self {
+            Self::EvictThenFlush | Self::EvictThenDetach => drop(fake.world().evict(0)),
+            Self::QuarantineThenFlush | Self::QuarantineThenDetach => fake.quarantine(),
+            Self::Abort => {}
+        }
+        match self {
+            Self::Abort => drop(session.abort().unwrap()),
+            Self::EvictThenFlush | Self::QuarantineThenFlush => {
+                assert!(is_stale(session.flush(Duration::from_secs(20))));
+            }
+            Self::EvictThenDetach => assert!(is_stale(session.detach())),
+            // What the words say is held is looked at first.
+            Self::QuarantineThenDetach => {
+                let _ = session.detach();
+            }
+        }
+    }
+}
+
+fn marked<'a>(fake: &Fake, session: &'a Session, frame: u32, number: u64) -> Buffer<'a> {
+    fake.publish(frame, number);
+    session.buffer_get(Timeout::NOW).unwrap()
+}
+
+#[test]
+fn end__buffer_borrowed__then_its_bytes_stay_until_it_is_dropped_and_then_the_memory_goes() {
+    for end in ENDS {
+        for sends in [false, true] {
+            let fake = if sends {
+                Fake::sending()
+            } else {
+                Fake::receiving()
+            };
+            let session = Session::create(&fake.path, &spec()).unwrap();
+            let buffer = marked(&fake, &session, 0, 7);
+            let bytes: &[u8] = &buffer;
+            end.come(&fake, &session);
+            assert_eq!(bytes[..8], 7_u64.to_le_bytes(), "{end:?}, sends: {sends}");
+            assert!(!fake.has_words_alone(), "{end:?}: it would be written to");
+            session.start();
+            assert!(is_stale(session.buffer_get(Timeout::NEVER)), "{end:?}");
+            assert_eq!(bytes[..8], 7_u64.to_le_bytes(), "{end:?}, sends: {sends}");
+            if !matches!(end, End::QuarantineThenDetach) {
+                drop(buffer);
+                assert!(fake.has_memory_alone(), "{end:?}: the session still lives");
+            }
+        }
+    }
+}
+
+#[test]
+fn end__handle_kept__then_its_memory_goes_by_hand_and_stays_when_found_out_and_held() {
+    for end in ENDS {
+        let fake = Fake::receiving();
+        let session = Session::create(&fake.path, &spec()).unwrap();
+        let raw = marked(&fake, &session, 0, 7).into_raw();
+        end.come(&fake, &session);
+        let lets_go = match end {
+            // An evicted client that leaves must not keep its place.
+            End::Abort | End::EvictThenFlush | End::EvictThenDetach => true,
+            // Its word still says that it is held.
+            End::QuarantineThenFlush | End::QuarantineThenDetach => false,
+        };
+        assert_eq!(fake.has_memory_alone(), lets_go, "{end:?}");
+        if let End::QuarantineThenFlush = end {
+            session.put_raw(raw).unwrap();
+            assert!(fake.has_memory_alone(), "nothing is held any more");
+        }
+    }
+}
+
+#[test]
+fn detach__after_an_end_that_was_found_out__then_what_handles_hold_goes_and_a_guard_stays() {
+    let fake = Fake::receiving();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    let raw = marked(&fake, &session, 0, 7).into_raw();
+    let buffer = marked(&fake, &session, 1, 8);
+    fake.quarantine();
+    assert!(is_stale(session.flush(Duration::from_secs(20))));
+    assert!(is_stale(session.detach()));
+    assert!(!fake.has_words_alone());
+    assert_eq!(buffer[..8], 8_u64.to_le_bytes());
+    drop(buffer);
+    assert!(fake.has_memory_alone());
+    assert!(is_stale(session.put_raw(raw)));
+}
+
+#[test]
+fn abort__callers_inside_and_buffers_moved__then_the_last_lets_the_memory_go() {
+    for _ in 0..20 {
+        let fake = Fake::receiving();
+        let session = Session::create(&fake.path, &spec()).unwrap();
+        let buffers = [0, 1].map(|frame| marked(&fake, &session, frame, u64::from(frame) + 7));
+        std::thread::scope(|scope| {
+            for i in 0..4 {
+                let session = &session;
+                scope.spawn(move || match i % 2 {
+                    0 => assert!(is_stale(session.buffer_get(Timeout::NEVER))),
+                    _ => assert!(is_stale(session.event_poll(Timeout::NEVER))),
+                });
+            }
+            fake.until("all are inside", |world| {
+                world.members[0].lender.memory().users().len() == 4
+            });
+            for buffer in buffers {
+                let (fake, session) = (&fake, &session);
+                scope.spawn(move || {
+                    let number = buffer.number();
+                    while !session.is_stopped() {
+                        assert_eq!(buffer[..8], number.to_le_bytes());
+                    }
+                    assert!(!fake.has_words_alone());
+                    assert_eq!(buffer[..8], number.to_le_bytes());
+                });
+            }
+            session.abort().unwrap();
+        });
+        assert!(fake.has_memory_alone(), "the session still lives");
+    }
+}
+
+#[test]
+fn session__dropped_with_a_forgotten_guard__then_the_memory_goes() {
+    let fake = Fake::receiving();
+    let session = Session::create(&fake.path, &spec()).unwrap();
+    std::mem::forget(marked(&fake, &session, 0, 7));
+    session.abort().unwrap();
+    assert!(!fake.has_words_alone(), "it may be borrowed");
+    drop(session);
+    assert!(fake.has_memory_alone());
+}

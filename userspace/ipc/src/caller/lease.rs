@@ -1,0 +1,222 @@
+//! The right to one lend of a frame, and how it is given up.
+//!
+//! One lend has one owner: a guard that lends out the bytes ([`Held`](super::Held)), a [`Lease`], or
+//! raw handles ([`RawLease`]). Each is made from the one before by consuming it, and none can be made
+//! otherwise, so that safe code gives back no frame that it still borrows.
+
+use super::{Attachment, Refusal};
+use crate::frame_word::{FrameState, FrameTag};
+use crate::label;
+use crate::meta::FrameMeta;
+use crate::sys;
+
+/// One lend, as the process knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lend {
+    /// The attachment's number in this process. The daemon's number is not enough: two daemons may
+    /// give the same.
+    pub(super) attachment: u64,
+    pub(super) frame: u32,
+    pub(super) serial: u32,
+    pub(super) slot: u16,
+}
+
+/// A frame that this process holds and no guard borrows. It is given back by [`Attachment::put`];
+/// dropped, the frame stays held.
+///
+/// It can be given back once:
+///
+/// ```
+/// use onair_ipc::caller::{Attachment, Lease};
+/// fn once(attachment: &Attachment, lease: Lease) {
+///     let _ = attachment.put(lease);
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// use onair_ipc::caller::{Attachment, Lease};
+/// fn twice(attachment: &Attachment, lease: Lease) {
+///     let _ = attachment.put(lease);
+///     let _ = attachment.put(lease);
+/// }
+/// ```
+///
+/// It cannot be made up, nor read out of a guard:
+///
+/// ```compile_fail,E0451
+/// use onair_ipc::caller::Lease;
+/// fn forged(from: Lease) -> Lease {
+///     Lease { ..from }
+/// }
+/// ```
+///
+/// And a guard that is given back borrows nothing any more:
+///
+/// ```
+/// use onair_ipc::caller::Held;
+/// fn before(held: Held<'_>) -> u8 {
+///     let bytes = held.bytes();
+///     let first = bytes[0];
+///     let _ = held.put();
+///     first
+/// }
+/// ```
+///
+/// ```compile_fail,E0505
+/// use onair_ipc::caller::Held;
+/// fn after(held: Held<'_>) -> u8 {
+///     let bytes = held.bytes();
+///     let _ = held.put();
+///     bytes[0]
+/// }
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the frame stays held until the lease is put"]
+pub struct Lease(Lend);
+
+impl Lease {
+    pub(super) fn new(lend: Lend) -> Self {
+        Self(lend)
+    }
+
+    /// Index of the frame in the attachment's memory.
+    #[must_use]
+    pub fn frame(&self) -> u32 {
+        self.0.frame
+    }
+
+    /// Which lend of the frame.
+    #[must_use]
+    pub fn serial(&self) -> u32 {
+        self.0.serial
+    }
+
+    /// The slot of the thread that took it.
+    #[must_use]
+    pub fn slot(&self) -> u16 {
+        self.0.slot
+    }
+
+    /// The plain value that names this lend.
+    #[must_use = "the frame stays held until the handle is put"]
+    pub fn into_raw(self) -> RawLease {
+        RawLease(self.0)
+    }
+}
+
+/// The name of a lend, as a plain value that may be copied and kept: put twice, put into another
+/// attachment or used after the end, it is refused and does no harm. For bindings to languages without
+/// guards. There is no guard of a lend that has such a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawLease(Lend);
+
+impl RawLease {
+    /// Index of the frame in its attachment's memory.
+    #[must_use]
+    pub fn frame(self) -> u32 {
+        self.0.frame
+    }
+
+    /// Whether `attachment` lent it.
+    #[must_use]
+    pub fn is_of(self, attachment: &Attachment) -> bool {
+        self.0.attachment == attachment.id
+    }
+}
+
+impl Attachment {
+    /// Gives a held frame back. Works also when the session is stopped.
+    ///
+    /// # Errors
+    /// [`Refusal::Already`], [`Refusal::Invalid`] or [`Refusal::Stale`]; nothing is changed then.
+    #[inline]
+    pub fn put(&self, lease: Lease) -> Result<(), Refusal> {
+        self.give_back(lease.0)
+    }
+
+    /// Send session: marks the held frame to be sent when it is put. Frames are sent in the order
+    /// of these calls.
+    ///
+    /// # Errors
+    /// As [`Attachment::put`].
+    pub fn submit(&self, lease: Lease) -> Result<(), Refusal> {
+        self.hand_over(lease.0)
+    }
+
+    /// [`Attachment::put`] of a raw handle.
+    ///
+    /// # Errors
+    /// As [`Attachment::put`].
+    pub fn put_raw(&self, raw: RawLease) -> Result<(), Refusal> {
+        self.give_back(raw.0)
+    }
+
+    /// [`Attachment::submit`] of a raw handle.
+    ///
+    /// # Errors
+    /// As [`Attachment::put`].
+    pub fn submit_raw(&self, raw: RawLease) -> Result<(), Refusal> {
+        self.hand_over(raw.0)
+    }
+
+    /// The description of a held frame.
+    ///
+    /// # Panics
+    /// If another attachment lent it.
+    pub fn meta(&self, lease: &Lease) -> FrameMeta {
+        self.describe(lease.0).expect("a lease of this attachment")
+    }
+
+    /// The description of a raw handle's frame.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] if another attachment lent it.
+    pub fn meta_raw(&self, raw: RawLease) -> Result<FrameMeta, Refusal> {
+        self.describe(raw.0)
+    }
+
+    pub(super) fn describe(&self, lend: Lend) -> Result<FrameMeta, Refusal> {
+        if lend.attachment != self.id {
+            return Err(Refusal::Invalid);
+        }
+        Ok(self.words.metas()[lend.frame as usize].read())
+    }
+
+    #[inline]
+    pub(super) fn give_back(&self, lend: Lend) -> Result<(), Refusal> {
+        let word = self.words.frame(lend.frame);
+        let Some(word) = word.filter(|_| lend.attachment == self.id) else {
+            return Err(Refusal::Invalid);
+        };
+        label!("put.begun");
+        let released = word.release(lend.serial, lend.slot);
+        label!("put.released");
+        self.kick_look();
+        self.end_look();
+        label!("put.done");
+        released.map_err(|found| self.why_not_released(lend, found))
+    }
+
+    #[cold]
+    fn why_not_released(&self, lend: Lend, found: FrameTag) -> Refusal {
+        if self.is_gone() || found.state() == Some(FrameState::Revoked) {
+            Refusal::Stale
+        } else if found.serial == lend.serial && found.state() != Some(FrameState::Released) {
+            // Ready, or held by another slot: it was never this caller's.
+            Refusal::Invalid
+        } else {
+            Refusal::Already
+        }
+    }
+
+    pub(super) fn hand_over(&self, lend: Lend) -> Result<(), Refusal> {
+        if lend.attachment != self.id || !self.sends {
+            return Err(Refusal::Invalid);
+        }
+        let order = sys::bump(self.words.submitted()) + 1;
+        label!("submit.ordered");
+        self.words.metas()[lend.frame as usize].submit(order);
+        label!("submit.described");
+        self.give_back(lend)
+    }
+}

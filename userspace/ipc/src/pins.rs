@@ -1,0 +1,164 @@
+//! Which frames a guard of this process lends out, and when the memory of an attachment that ended
+//! may go.
+//!
+//! The shared words cannot answer that: a frame that was revoked looks the same whether a guard
+//! borrows it or an application forgot its handle. So the process keeps pins of its own, in private
+//! memory. A pin is set inside the taking call, before the call leaves its slot, and cleared before
+//! the frame is given back. [`Pins::may_let_go`] looks at pins and callers after the end; each call
+//! that returns and each guard that is dropped after it looks again, and the last one lets go.
+
+use crate::sync::{AtomicU32, Ordering, full, light};
+
+/// How a process learned that its attachment has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum End {
+    /// The application ended it: what no guard borrows goes, also under a raw handle.
+    ByHand = 1,
+    /// An answer or a hang-up told of it: what a frame word says is held stays, too.
+    FoundOut = 2,
+}
+
+const ATTACHED: u32 = 0;
+const LET_GO: u32 = 3;
+
+/// The pins of one attachment, and its end.
+#[derive(Debug)]
+pub struct Pins {
+    frames: Box<[AtomicU32]>,
+    /// [`ATTACHED`], an [`End`] whose memory is not let go yet, or [`LET_GO`].
+    deferred: AtomicU32,
+}
+
+impl Pins {
+    /// No pin on any of `frames` frames.
+    #[must_use]
+    pub fn new(frames: u32) -> Self {
+        Self {
+            frames: (0..frames).map(|_| AtomicU32::new(0)).collect(),
+            deferred: AtomicU32::new(ATTACHED),
+        }
+    }
+
+    /// Caller: a guard will borrow `frame`. After the frame is won, before the slot is left: a thread that
+    /// sees the slot left sees the pin. SYNC: pin.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    #[inline(always)]
+    pub fn pin(&self, frame: u32) {
+        self.frames[frame as usize].store(1, Ordering::Relaxed);
+    }
+
+    /// Guard: `frame` is no longer borrowed. Before the frame is given back: after it, another thread
+    /// may have pinned the frame's next lend. `plain` as in [`Slot::raise`](crate::slot::Slot::raise).
+    /// [`Pins::deferred`] is looked at after it. SYNC: pin, light-heavy.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    #[inline(always)]
+    pub fn unpin(&self, frame: u32, plain: bool) {
+        let pin = &self.frames[frame as usize];
+        if plain {
+            pin.store(0, Ordering::Release);
+            light();
+        } else {
+            pin.swap(0, Ordering::SeqCst);
+            full();
+        }
+    }
+
+    /// The end, if the memory was kept for the sake of a pin or a caller. Looked at after each
+    /// [`Pins::unpin`] and whenever a slot was left. SYNC: deferred.
+    #[inline(always)]
+    pub fn deferred(&self) -> Option<End> {
+        match self.deferred.load(Ordering::Acquire) {
+            1 => Some(End::ByHand),
+            2 => Some(End::FoundOut),
+            _ => None,
+        }
+    }
+
+    /// The attachment has ended: from now on each thread that unpins a frame or leaves a slot looks whether it
+    /// was the last. After no caller passes the gates any more, and before the look of the thread
+    /// that ends it. An end by hand replaces one that was found out. SYNC: deferred.
+    pub fn defer(&self, end: End) {
+        let before: &[u32] = match end {
+            End::ByHand => &[ATTACHED, End::FoundOut as u32],
+            End::FoundOut => &[ATTACHED],
+        };
+        for &before in before {
+            let _ = self.deferred.compare_exchange(
+                before,
+                end as u32,
+                Ordering::SeqCst,
+                Ordering::Relaxed,
+            );
+        }
+        full();
+    }
+
+    /// Whether no guard borrows a frame and no caller can still take one, after [`Pins::defer`].
+    /// `callers` counts them, after a heavy fence. Once true, it stays true. SYNC: pin, deferred.
+    pub fn may_let_go(&self, callers: impl FnOnce() -> u32) -> bool {
+        // Two threads that unpin at the same time: one of them sees that it is the last.
+        crate::sync::fence();
+        // The pins once more: a caller that was inside at the first look may have left with a frame.
+        !self.is_any() && callers() == 0 && !self.is_any()
+    }
+
+    /// Makes the calling thread the one that lets the memory go. Exactly one does, and none if the
+    /// end is another by now. SYNC: deferred.
+    #[must_use]
+    pub fn let_go(&self, end: End) -> bool {
+        self.deferred
+            .compare_exchange(end as u32, LET_GO, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Whether a guard borrows a frame.
+    fn is_any(&self) -> bool {
+        self.frames
+            .iter()
+            .any(|pin| pin.load(Ordering::Acquire) != 0)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins__ended_twice__then_by_hand_replaces_found_out_and_one_lets_go() {
+        let pins = Pins::new(2);
+        assert_eq!(pins.deferred(), None);
+        pins.defer(End::FoundOut);
+        pins.defer(End::ByHand);
+        pins.defer(End::FoundOut);
+        assert_eq!(pins.deferred(), Some(End::ByHand));
+        assert!(!pins.let_go(End::FoundOut), "another end by now");
+        assert!(pins.let_go(End::ByHand));
+        assert!(!pins.let_go(End::ByHand), "once");
+        pins.defer(End::ByHand);
+        assert_eq!(pins.deferred(), None, "let go already");
+    }
+
+    #[test]
+    fn pins__one_set_or_a_caller_inside__then_kept() {
+        for plain in [true, false] {
+            let pins = Pins::new(2);
+            pins.pin(1);
+            pins.defer(End::ByHand);
+            assert!(!pins.may_let_go(|| 0));
+            pins.unpin(1, plain);
+            assert!(!pins.may_let_go(|| 1));
+            // It leaves with a frame.
+            assert!(!pins.may_let_go(|| {
+                pins.pin(0);
+                0
+            }));
+            pins.unpin(0, plain);
+            assert!(pins.may_let_go(|| 0));
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Pins: what a guard borrows is let go only after its last read, and by exactly one thread. SYNC: pin,
+//! deferred, light-heavy.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering, fence};
+use loom::thread;
+use onair_ipc::gate::{Gate, is_open};
+use onair_ipc::pins::{End, Pins};
+use onair_ipc::slot::{Operation, Slot};
+use onair_ipc::sync::heavy;
+
+use crate::harness::{Protected, UNORDERED, holds, mutants};
+
+const KEPT: &str = "the memory is kept, and nothing borrows from it";
+
+/// An attachment, as the client's process knows it.
+struct Attachment {
+    pins: Pins,
+    slot: Slot,
+    /// The session's gate; closed for good when `ctl` is replaced.
+    gate: Gate,
+    contents: Protected,
+}
+
+impl Attachment {
+    fn new() -> Self {
+        let gate = Gate::closed();
+        gate.start();
+        Self {
+            pins: Pins::new(1),
+            slot: Slot::vacant(),
+            gate,
+            contents: Protected::new(),
+        }
+    }
+
+    fn end_look(&self) {
+        let Some(end) = self.pins.deferred() else {
+            return;
+        };
+        let callers = || {
+            heavy();
+            self.slot.read(0).count
+        };
+        if self.pins.may_let_go(callers) && self.pins.let_go(end) {
+            self.contents.write();
+        }
+    }
+
+    fn leave(&self) {
+        self.gate.stop();
+        self.pins.defer(End::ByHand);
+        self.end_look();
+    }
+
+    /// A call that takes the frame, if it passes the gate.
+    fn take(&self) -> bool {
+        self.slot.raise(Operation::Get, true);
+        let passed = is_open(self.gate.load());
+        if passed {
+            self.pins.pin(0);
+        }
+        self.slot.lower(true);
+        self.end_look();
+        passed
+    }
+
+    /// A guard's end.
+    fn drop_guard(&self) {
+        self.contents.read();
+        self.pins.unpin(0, true);
+        self.end_look();
+    }
+}
+
+#[test]
+fn leave__against_a_guard_that_is_dropped__then_let_go_once_after_its_last_read() {
+    holds(|| {
+        let shared = Attachment::new();
+        shared.pins.pin(0);
+        let shared = Arc::new(shared);
+        let other = Arc::clone(&shared);
+        let guard = thread::spawn(move || other.drop_guard());
+        shared.leave();
+        guard.join().expect("the guard ends");
+        assert_eq!(shared.pins.deferred(), None, "{KEPT}");
+    });
+}
+
+#[test]
+fn leave__against_a_call_that_takes__then_let_go_once_after_its_last_read() {
+    holds(|| {
+        let shared = Arc::new(Attachment::new());
+        let other = Arc::clone(&shared);
+        let caller = thread::spawn(move || {
+            if other.take() {
+                other.drop_guard();
+            }
+        });
+        shared.leave();
+        caller.join().expect("the caller ends");
+        assert_eq!(shared.pins.deferred(), None, "{KEPT}");
+    });
+}
+
+#[test]
+fn guards__two_dropped_after_the_end__then_one_lets_go() {
+    holds(|| {
+        let shared = Attachment {
+            pins: Pins::new(2),
+            ..Attachment::new()
+        };
+        shared.pins.pin(0);
+        shared.pins.pin(1);
+        shared.leave();
+        let shared = Arc::new(shared);
+        let other = Arc::clone(&shared);
+        let guard = thread::spawn(move || {
+            other.contents.read();
+            other.pins.unpin(1, true);
+            other.end_look();
+        });
+        shared.drop_guard();
+        guard.join().expect("the guard ends");
+        assert_eq!(shared.pins.deferred(), None, "{KEPT}");
+    });
+}
+
+/// What is wrong with a copy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spoiled {
+    Nothing,
+    UnpinRelaxed,
+    NoFenceAfterUnpin,
+    PinsReadRelaxed,
+    NoFenceBeforeLook,
+    PinAfterLeave,
+    OneLookAtPins,
+}
+
+/// The same on words whose orderings can be spoiled: pin, count, gate, deferred.
+struct Copy {
+    spoiled: Spoiled,
+    pin: AtomicU32,
+    count: AtomicU32,
+    gate: AtomicU32,
+    deferred: AtomicU32,
+    contents: Protected,
+}
+
+impl Copy {
+    fn new(spoiled: Spoiled) -> Self {
+        Self {
+            spoiled,
+            pin: AtomicU32::new(0),
+            count: AtomicU32::new(0),
+            gate: AtomicU32::new(1),
+            deferred: AtomicU32::new(0),
+            contents: Protected::new(),
+        }
+    }
+
+    fn is(&self, spoiled: Spoiled) -> bool {
+        self.spoiled == spoiled
+    }
+
+    fn is_pinned(&self) -> bool {
+        let order = if self.is(Spoiled::PinsReadRelaxed) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Acquire
+        };
+        self.pin.load(order) != 0
+    }
+
+    fn end_look(&self) {
+        if self.deferred.load(Ordering::Acquire) != 1 {
+            return;
+        }
+        if !self.is(Spoiled::NoFenceBeforeLook) {
+            fence(Ordering::SeqCst);
+        }
+        let free = !self.is_pinned()
+            && self.count.load(Ordering::Acquire) == 0
+            && (self.is(Spoiled::OneLookAtPins) || !self.is_pinned());
+        let claims = || {
+            self.deferred
+                .compare_exchange(1, 2, Ordering::AcqRel, Ordering::Relaxed)
+        };
+        if free && claims().is_ok() {
+            self.contents.write();
+        }
+    }
+
+    fn leave(&self) {
+        self.gate.store(0, Ordering::SeqCst);
+        let _ = self
+            .deferred
+            .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed);
+        self.end_look();
+    }
+
+    fn take(&self) -> bool {
+        self.count.store(1, Ordering::Release);
+        fence(Ordering::SeqCst);
+        let passed = self.gate.load(Ordering::Acquire) == 1;
+        if passed && !self.is(Spoiled::PinAfterLeave) {
+            self.pin.store(1, Ordering::Relaxed);
+        }
+        self.count.store(0, Ordering::Release);
+        if passed && self.is(Spoiled::PinAfterLeave) {
+            self.pin.store(1, Ordering::Relaxed);
+        }
+        fence(Ordering::SeqCst);
+        self.end_look();
+        passed
+    }
+
+    fn drop_guard(&self) {
+        self.contents.read();
+        let order = if self.is(Spoiled::UnpinRelaxed) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        };
+        self.pin.store(0, order);
+        if !self.is(Spoiled::NoFenceAfterUnpin) {
+            fence(Ordering::SeqCst);
+        }
+        self.end_look();
+    }
+}
+
+fn guard_against_leave(spoiled: Spoiled) {
+    let shared = Copy::new(spoiled);
+    shared.pin.store(1, Ordering::Relaxed);
+    let shared = Arc::new(shared);
+    let other = Arc::clone(&shared);
+    let guard = thread::spawn(move || other.drop_guard());
+    shared.leave();
+    guard.join().expect("the guard ends");
+    assert_eq!(shared.deferred.load(Ordering::Acquire), 2, "{KEPT}");
+}
+
+fn call_against_leave(spoiled: Spoiled) {
+    let shared = Arc::new(Copy::new(spoiled));
+    let other = Arc::clone(&shared);
+    let caller = thread::spawn(move || {
+        if other.take() {
+            other.drop_guard();
+        }
+    });
+    shared.leave();
+    caller.join().expect("the caller ends");
+    assert_eq!(shared.deferred.load(Ordering::Acquire), 2, "{KEPT}");
+}
+
+#[test]
+fn leave__copies__then_hold() {
+    holds(|| guard_against_leave(Spoiled::Nothing));
+    holds(|| call_against_leave(Spoiled::Nothing));
+}
+
+mutants! {
+    leave__mutant_unpin_relaxed__then_caught: guard_against_leave(Spoiled::UnpinRelaxed) => UNORDERED;
+    leave__mutant_pins_read_relaxed__then_caught:
+        guard_against_leave(Spoiled::PinsReadRelaxed) => UNORDERED;
+    leave__mutant_no_fence_after_unpin__then_caught:
+        guard_against_leave(Spoiled::NoFenceAfterUnpin) => KEPT;
+    leave__mutant_no_fence_before_look__then_caught:
+        guard_against_leave(Spoiled::NoFenceBeforeLook) => KEPT;
+    leave__mutant_pin_after_leave__then_caught: call_against_leave(Spoiled::PinAfterLeave) => UNORDERED;
+    leave__mutant_one_look_at_pins__then_caught:
+        call_against_leave(Spoiled::OneLookAtPins) => UNORDERED;
+}
