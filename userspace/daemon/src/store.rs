@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use onair_api::{SessionName, SessionSpec, Who};
+use onair_api::{SessionName, SessionSpec, StoppedBefore, Who};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -28,6 +28,10 @@ pub struct Kept {
     pub configured: bool,
     /// It is to run; else it is stopped.
     pub running: bool,
+    /// The stop that was asked for last, of one that is to be stopped. Absent in a file of a daemon that
+    /// did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<StoppedBefore>,
     /// The highest generation that it may have come to. It goes on from there.
     pub generation: u64,
 }
@@ -98,12 +102,21 @@ impl Store {
         is_written
     }
 
-    /// Notes that a session was started for the `generation`th time, or stopped, by somebody's wish.
-    /// `None` if there is nothing to write.
-    pub fn note(&mut self, name: &SessionName, running: bool, generation: u64) -> Option<Written> {
+    /// Notes that a requester wants a session to run, for the `generation`th time, or to be stopped, as
+    /// `stopped` says. A session that was to be stopped already keeps its first stop. `None` if there
+    /// is nothing to write.
+    pub fn note(
+        &mut self,
+        name: &SessionName,
+        stopped: Option<StoppedBefore>,
+        generation: u64,
+    ) -> Option<Written> {
         let session = self.kept.get_mut(name)?;
         let before = session.clone();
-        session.running = running;
+        if session.running || stopped.is_none() {
+            session.running = stopped.is_none();
+            session.stopped = stopped;
+        }
         session.generation = ahead(session.generation, generation);
         // SYNC: none. Who asks again has had the answer, which was sent after.
         if *session == before && !self.failed.load(Ordering::Relaxed) {
@@ -218,8 +231,17 @@ mod tests {
             owner: serde_json::from_value(owner).unwrap(),
             configured: false,
             running: true,
+            stopped: None,
             generation: 7,
         }
+    }
+
+    fn stopped(session: u64) -> Option<StoppedBefore> {
+        Some(StoppedBefore {
+            at: onair_api::Timestamp(std::time::UNIX_EPOCH),
+            session: onair_api::SessionId(session),
+            boot_id: "b007".to_owned(),
+        })
     }
 
     #[test]
@@ -229,18 +251,19 @@ mod tests {
         let (a, b) = (kept("a"), kept("b"));
         store.keep(a.clone()).blocking_recv().unwrap().unwrap();
         store.keep(b.clone()).blocking_recv().unwrap().unwrap();
-        let written = store.note(&a.spec.name, false, 8);
+        let first = stopped(1);
+        let written = store.note(&a.spec.name, first.clone(), 8);
         written.unwrap().blocking_recv().unwrap().unwrap();
-        assert!(store.note(&a.spec.name, false, 8).is_none());
+        assert!(store.note(&a.spec.name, stopped(2), 8).is_none());
         store.forget(&b.spec.name);
-        assert!(store.note(&b.spec.name, true, 9).is_none());
+        assert!(store.note(&b.spec.name, None, 9).is_none());
         close(store);
 
         let mut store = open(dir.path());
         let all: Vec<_> = store.all().cloned().collect();
         let [only] = &all[..] else { panic!("{all:?}") };
         assert!(!only.running && only.generation >= 8, "{only:?}");
-        assert_eq!(only.spec, a.spec);
+        assert_eq!((&only.spec, &only.stopped), (&a.spec, &first));
         store.settle(&a.spec.name, 9);
         close(store);
         let store = open(dir.path());
@@ -257,7 +280,7 @@ mod tests {
         std::fs::remove_dir(&folder).unwrap();
         assert!(store.keep(a.clone()).blocking_recv().unwrap().is_err());
         let stop = |store: &mut Store| {
-            let written = store.note(&a.spec.name, false, 7).unwrap();
+            let written = store.note(&a.spec.name, stopped(1), 7).unwrap();
             written.blocking_recv().unwrap()
         };
         assert!(stop(&mut store).is_err());

@@ -34,6 +34,24 @@ fn good() -> Value {
     serde_json::to_value(certificate).unwrap()
 }
 
+#[test]
+fn certificate__of_a_session_that_came_back_stopped__then_its_stop_is_shown() {
+    let mut document = good();
+    document["stopped_before"] = json!({"at": AT, "session": "6920a1c200000007",
+        "boot_id": "b006"});
+    document["steps"][0]["step"] = json!("restored");
+    let ran = Played::document(200, &document).run("certificate show cam1");
+    all_in(
+        &ran.out,
+        &[
+            "stopped before",
+            "6920a1c200000007",
+            "AFTER RESTORE",
+            "restored",
+        ],
+    );
+}
+
 /// The same, by another hand.
 fn forged() -> Value {
     let mut document = good();

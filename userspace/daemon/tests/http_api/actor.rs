@@ -566,6 +566,7 @@ fn certificate(
         deadline_ms,
         requester: caller.who.clone(),
         issued_at: Timestamp::now(),
+        stopped_before: None,
         steps: vec![Step {
             step: StepName::Destroyed,
             at: Timestamp::now(),
