@@ -22,6 +22,7 @@ pub mod shutdown;
 pub mod store;
 pub mod threads;
 pub mod timer;
+pub mod unwritten;
 pub mod waking;
 pub mod watchdog;
 pub mod witness;

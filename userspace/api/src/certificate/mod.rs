@@ -74,6 +74,20 @@ pub struct Certificate {
     /// editing; it is no signature. Absent in format 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// False in an answer that was given before the certificate was on disk: a kill of the daemon or of
+    /// the machine may lose it. Absent otherwise, and in every file; the digest does not cover it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[schema(required = false, default = true)]
+    pub durable: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_yes(it: &bool) -> bool {
+    *it
 }
 
 impl Certificate {

@@ -43,6 +43,17 @@ pub(crate) fn list(list: &CertificateList, is_search: bool) -> String {
     print(table)
 }
 
+/// What a person is told beside a certificate that is not on disk; `None` of every other.
+pub(crate) fn warning(proof: &Certificate) -> Option<String> {
+    let (name, session) = (&proof.name, proof.session);
+    (!proof.durable).then(|| {
+        format!(
+            "warning: the certificate of {name} ({session}) is not on disk yet: the daemon writes it \
+             again by itself, and `onairctl health` says when that fails. Keep this copy."
+        )
+    })
+}
+
 /// Answer of `certificate`, `certificate show` and `destroy`.
 pub(crate) fn render(proof: &Certificate) -> String {
     let head = match proof.operation {

@@ -77,6 +77,7 @@ pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Cer
         },
         disagreements: session.books.disagreements.clone(),
         digest: None,
+        durable: true,
     }
 }
 

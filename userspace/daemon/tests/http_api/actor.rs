@@ -552,6 +552,7 @@ fn certificate(
         format: Certificate::FORMAT,
         owner: None,
         digest: None,
+        durable: true,
         session: view.id,
         name: view.name.clone(),
         generation: 1,
@@ -610,6 +611,7 @@ fn health(ready: bool) -> Health {
             pollers: Vec::new(),
         },
         sessions: SessionTally::default(),
+        unwritten_certificates: 0,
     }
 }
 

@@ -118,9 +118,7 @@ impl Actor {
                 caller,
                 session,
                 reply,
-            } => {
-                let _ = reply.send(self.quarantine(&caller, &session));
-            }
+            } => self.quarantine(&caller, &session, reply),
             Action::Record {
                 caller,
                 session,

@@ -91,9 +91,15 @@ impl Actor {
         &mut self,
         caller: &Caller,
         session: &SessionRef,
-    ) -> Result<Box<Certificate>, Problem> {
-        let id = self.find(caller, session)?;
-        self.quarantine_this(id, caller.who.clone())
+        reply: Reply<Box<Certificate>>,
+    ) {
+        let found = self.find(caller, session);
+        match found.and_then(|id| self.quarantine_this(id, caller.who.clone())) {
+            Ok(certificate) => self.answer_when_durable(certificate, reply),
+            Err(problem) => {
+                let _ = reply.send(Err(problem));
+            }
+        }
     }
 
     fn quarantine_this(&mut self, id: u64, who: Who) -> Result<Box<Certificate>, Problem> {

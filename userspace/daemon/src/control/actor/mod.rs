@@ -180,6 +180,8 @@ impl Actor {
             self.services.probe.test();
             self.services.tell_probe_state();
             self.services.archive.trim();
+            self.services.archive.retry();
+            self.services.store.retry();
             self.patrol_slots();
         }
         self.feed_watchdog(now);

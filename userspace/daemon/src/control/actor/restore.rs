@@ -11,7 +11,8 @@ use super::Actor;
 use crate::control::action::{Caller, Reply};
 use crate::control::authority::Grant;
 use crate::session::{Progress, Session};
-use crate::store::{Kept, Written, ahead};
+use crate::store::{Kept, ahead};
+use crate::unwritten::Written;
 
 impl Actor {
     /// Makes the sessions of the configuration, and those that an earlier daemon was told to keep,
