@@ -46,6 +46,7 @@ mod small_disk;
 mod spec;
 pub mod storm;
 mod stranger;
+mod traced;
 mod viewer;
 mod wire;
 
@@ -78,5 +79,6 @@ pub use service_manager::ServiceManager;
 pub use small_disk::SmallDisk;
 pub use spec::{Raster, receive, send};
 pub use stranger::Stranger;
+pub use traced::{Call, Traced, in_this_order};
 pub use viewer::Viewer;
 pub use wire::Wire;

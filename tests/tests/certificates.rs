@@ -8,12 +8,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use onair_api::{Certificate, Memory, Timestamp};
-use onair_tests::{Control, Deadline, Puppet, Raster, Rig, onairctl, receive, until};
+use onair_api::{Certificate, HealthStatus, Memory, Timestamp};
+use onair_tests::{Control, Deadline, Puppet, Raster, Rig, onairctl, receive, signal, until};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 fn folder(rig: &Rig) -> PathBuf {
@@ -277,4 +279,132 @@ fn certificates__too_many_too_old_and_what_is_none__then_trimmed_and_left_alone(
         assert_eq!(fs::read(folder(&rig).join(name))?, text, "{name}");
     }
     rig.start_daemon()
+}
+
+/// The session's certificate, as the daemon gives it now.
+fn present(control: &mut Control, id: &str) -> Result<Certificate> {
+    control.get(&format!("/v1/certificates/{id}"))?.document()
+}
+
+/// Waits until the certificate is on disk and health does not name any.
+fn until_durable(control: &mut Control, id: &str) -> Result<()> {
+    until(
+        "the certificate to be on disk",
+        Deadline::seconds(30),
+        || {
+            let health = control.health()?;
+            let is_named = health.problems.iter().any(|it| it.contains(id));
+            let all_are = health.unwritten_certificates == 0 && !is_named;
+            Ok((all_are && present(control, id)?.durable).then_some(()))
+        },
+    )
+}
+
+/// Fills what is free.
+fn fill(folder: &Path) -> Result<PathBuf> {
+    let ballast = folder.join("ballast");
+    let mut file = fs::File::create(&ballast)?;
+    let full = loop {
+        if let Err(error) = file.write_all(&[1; 4096]) {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), ErrorKind::StorageFull);
+    Ok(ballast)
+}
+
+#[test]
+fn certificate__and_the_disk_is_full__then_said_named_in_health_and_written_when_there_is_space()
+-> Result<()> {
+    let mut rig = Rig::rings()?;
+    rig.stage().tmpfs("state/certificates", 1 << 20)?;
+    let folder = folder(&rig);
+    let mut control = rig.control()?;
+    for (number, name) in (0..).zip(["cam", "other", "aside"]) {
+        control.create(&receive(name, Raster::SMALL, 5000 + number))?;
+        control.stop(name)?;
+    }
+    let ballast = fill(&folder)?;
+    let ran = onairctl(&rig, "--json session destroy cam")?;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.err.contains("is not on disk"), "{ran:?}");
+    let answer = ran.json()?;
+    assert_eq!(answer["durable"], false, "{answer}");
+    let id = answer["session"].as_str().context("an id")?.to_owned();
+    // It is the certificate all the same, and gone from the names.
+    assert!(onair_api::verify(&answer)?.holds);
+    assert_eq!(control.get("/v1/sessions/cam")?.code(), "stale_session");
+    for name in ["other", "aside"] {
+        let ended = match name {
+            "other" => control.abort(name)?,
+            _ => control.quarantine(name)?,
+        };
+        assert!(!ended.durable, "{ended:?}");
+    }
+    let health = control.health()?;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    assert_eq!(health.unwritten_certificates, 3);
+    let named = |it: &&String| it.contains(&id) && it.contains("No space left");
+    let named = health.problems.iter().find(named);
+    assert!(named.is_some(), "{:?}", health.problems);
+    assert!(!present(&mut control, &id)?.durable);
+    assert!(!file(&rig, &id).exists());
+    let log = rig.daemon()?.log();
+    let line = log
+        .lines()
+        .find(|it| it.contains("cannot write a certificate"));
+    assert!(line.is_some_and(|it| it.contains(&id)), "{log}");
+
+    fs::remove_file(ballast)?;
+    until_durable(&mut control, &id)?;
+    assert!(onair_api::verify(&serde_json::from_slice(&fs::read(file(&rig, &id))?)?)?.holds);
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    assert_eq!(failing(&rig, "cam other aside")?, BTreeSet::new());
+    Ok(())
+}
+
+#[test]
+fn certificate__and_the_disk_is_full_to_the_end__then_the_end_says_which_is_lost() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    rig.stage().tmpfs("state/certificates", 1 << 20)?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.stop("cam")?;
+    fill(&folder(&rig))?;
+    let lost = control.destroy("cam")?;
+    assert!(!lost.durable);
+    signal(&mut rig, Signal::TERM)?;
+    let (status, summary) = rig.daemon_ends()?;
+    assert_ne!(status, 0, "{summary:#?}");
+    let told = serde_json::to_string(&summary)?;
+    assert!(told.contains(&lost.session.to_string()), "{told}");
+    Ok(())
+}
+
+#[test]
+fn certificate__and_the_disk_hangs__then_the_answer_comes_and_says_so_and_nothing_else_waits()
+-> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more = "[timeouts]\ndurable_ms = 200\n".into();
+    })?;
+    let stage = rig.stage();
+    let disk = stage.disk("state/certificates", stage.directory(), 32 << 20)?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.stop("cam")?;
+    let ice = disk.freeze()?;
+    let ended = control.destroy("cam")?;
+    assert!(!ended.durable);
+    let id = ended.session.to_string();
+    until("health to name the disk", Deadline::seconds(30), || {
+        let health = control.health()?;
+        let is_named = health.problems.iter().any(|it| it.contains(&id));
+        Ok((is_named && health.unwritten_certificates == 1).then_some(()))
+    })?;
+    drop(ice);
+    until_durable(&mut control, &id)?;
+    drop(control);
+    // The disk goes with the stage.
+    rig.stop_daemon()
 }

@@ -9,7 +9,7 @@ use std::fs;
 
 use anyhow::Result;
 use onair_api::{HealthStatus, SessionState, SessionView, Source};
-use onair_tests::{Deadline, Raster, Rig, receive, send, signal, until};
+use onair_tests::{Deadline, Raster, Rig, onairctl, receive, send, signal, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -71,6 +71,56 @@ fn session__persistent__then_back_after_stop_and_kill_with_a_new_id_and_later_ge
     rig.stop_daemon()?;
     rig.start_daemon()?;
     assert!(sessions(&rig)?.is_empty());
+    Ok(())
+}
+
+/// Kills the daemon amid four stopped sessions, and ends each in another way after the restart.
+#[test]
+fn session__that_came_back_stopped__then_each_ending_gives_a_certificate_that_holds() -> Result<()>
+{
+    const NAMES: [&str; 4] = ["destroyed", "aborted", "aside", "left"];
+    let mut rig = Rig::rings()?;
+    let mut before = Vec::new();
+    let mut control = rig.control()?;
+    for (port, name) in (5000..).zip(NAMES) {
+        let mut spec = receive(name, Raster::SMALL, port);
+        spec.persistent = Some(true);
+        before.push(control.create(&spec)?.id);
+        control.stop(name)?;
+        // The first stop is the one that counts.
+        control.stop(name)?;
+    }
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    let back = control.show("left")?;
+    assert_eq!(back.state, SessionState::Stopped);
+    let mut certificates = vec![
+        control.destroy("destroyed")?,
+        control.abort("aborted")?,
+        control.quarantine("aside")?,
+    ];
+    rig.stop_daemon()?;
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    certificates.push(control.get("/v1/certificates/left")?.document()?);
+    for ((certificate, name), before) in certificates.iter().zip(NAMES).zip(before) {
+        let ran = onairctl(&rig, &format!("certificate verify {name}"))?;
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let told = certificate.stopped_before.as_ref();
+        assert_eq!(told.map(|it| it.session), Some(before), "{certificate:?}");
+        assert!(ran.out.contains(&before.to_string()), "{ran:?}");
+    }
+    assert!(back.stopped_at.is_some(), "{back:?}");
+    let log = rig.daemon()?.log();
+    assert!(!log.contains("a certificate does not hold"), "{log}");
+    // What this daemon has started and stopped is its own to tell.
+    control.start("left")?;
+    control.stop("left")?;
+    let certificate = control.destroy_wait("left")?;
+    assert_eq!(certificate.stopped_before, None);
+    let ran = onairctl(&rig, "certificate verify left")?;
+    assert_eq!(ran.code, 0, "{ran:?}");
     Ok(())
 }
 

@@ -32,6 +32,9 @@ pub struct Health {
     pub dataplane: Dataplane,
     /// Sessions by state.
     pub sessions: SessionTally,
+    /// Certificates that the disk has not taken: they are in the daemon's memory only.
+    #[serde(default)]
+    pub unwritten_certificates: u64,
 }
 
 /// Health in one word.

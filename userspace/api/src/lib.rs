@@ -33,7 +33,7 @@ pub use certificate::query::CertificateQuery;
 pub use certificate::verify::{Check, Outcome, Unverifiable, Verification, verify};
 pub use certificate::{
     Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,
-    Reconciled, ReconciledCause, ReconciledWhat, Step, StepName, Versions,
+    Reconciled, ReconciledCause, ReconciledWhat, Step, StepName, StoppedBefore, Versions,
 };
 pub use config::{ActiveConfig, ConfigChange, ConfigRefusal, Reload, ReloadOutcome};
 pub use event::{Event, EventKind, EventName, NoSuchKind};

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::disk;
 use crate::shutdown::ThreadRegistry;
+use crate::unwritten::{Change, Report, Unwritten, Written};
 use crate::worker::Worker;
 
 /// Largest file that is read; the daemon's own are a tenth of it.
@@ -40,6 +41,7 @@ pub struct Archive {
     retention: Retention,
     /// Issued since the start.
     issued: Vec<(Operation, u64)>,
+    unwritten: Arc<Unwritten<SessionId>>,
     writer: Worker<Job>,
 }
 
@@ -65,6 +67,12 @@ impl Archive {
         let mut kept: Vec<Arc<Certificate>> = Vec::new();
         for entry in std::fs::read_dir(&dir)? {
             let path = entry?.path();
+            if is_own_part(&path) {
+                // A daemon was killed while it wrote it: no answer has told of it.
+                tracing::info!(path = %path.display(), "removed: a certificate that was never complete");
+                disk::remove(&path)?;
+                continue;
+            }
             match read(&path) {
                 Ok(certificate) => kept.push(Arc::new(certificate)),
                 Err(reason) => {
@@ -73,13 +81,16 @@ impl Archive {
             }
         }
         kept.sort_by_key(|certificate| certificate.issued_at);
+        let unwritten = Arc::new(Unwritten::default());
+        let own = Arc::clone(&unwritten);
         let mut archive = Self {
             sessions: kept.iter().map(|kept| kept.session).collect(),
             kept: kept.into(),
             retention,
             issued: Vec::new(),
+            unwritten,
             writer: Worker::start_in_batches(threads, "archive", BATCH, move |jobs| {
-                work(&dir, &jobs)
+                work(&dir, &own, &jobs)
             })?,
         };
         archive.trim();
@@ -89,11 +100,9 @@ impl Archive {
     /// Keeps a certificate, or the completed form of one that is kept.
     pub fn keep(&mut self, certificate: Certificate) {
         let certificate = Arc::new(certificate);
-        let job = Job::Write(Arc::clone(&certificate));
-        if self.writer.hand_in(job).is_err() {
-            tracing::error!("the archive's writer has ended: certificates stay in memory only");
-        }
-        if self.sessions.insert(certificate.session) {
+        let is_new = self.sessions.insert(certificate.session);
+        self.write(&certificate, !is_new);
+        if is_new {
             let operation = certificate.operation;
             match self.issued.iter_mut().find(|(of, _)| *of == operation) {
                 Some((_, count)) => *count += 1,
@@ -106,6 +115,54 @@ impl Archive {
             *known.expect("each of the sessions has one") = certificate;
         }
         self.trim();
+    }
+
+    /// Hears when the certificate of `session` is on disk as it stands now, or cannot be written.
+    pub fn written(&self, session: SessionId) -> Written {
+        self.unwritten.written(&session)
+    }
+
+    /// The certificate of a session, as an answer has it: with whether it is on disk.
+    pub fn present(&self, session: &SessionRef) -> Option<Certificate> {
+        let mut certificate = self.find(session)?.clone();
+        certificate.durable = self.unwritten.is_on_disk(&certificate.session);
+        Some(certificate)
+    }
+
+    /// Those that the disk did not take, or not in time; `None` if all is well.
+    pub fn unwritten(&self) -> Option<Report> {
+        self.unwritten.report(Instant::now())
+    }
+
+    /// Writes those again that failed, and whose pause is over.
+    pub fn retry(&self) {
+        self.write_again(self.unwritten.due(Instant::now()));
+    }
+
+    /// Those that are not kept any more have no file either, once the writer comes to that.
+    fn write_again(&self, sessions: Vec<SessionId>) {
+        if sessions.is_empty() {
+            return;
+        }
+        let sessions: HashSet<SessionId> = sessions.into_iter().collect();
+        let again = self.kept.iter();
+        again
+            .filter(|kept| sessions.contains(&kept.session))
+            .for_each(|certificate| self.write(certificate, true));
+    }
+
+    fn write(&self, certificate: &Arc<Certificate>, is_known: bool) {
+        let (session, now) = (certificate.session, Instant::now());
+        self.unwritten.begin(&session, is_known, now);
+        if self
+            .writer
+            .hand_in(Job::Write(Arc::clone(certificate)))
+            .is_err()
+        {
+            tracing::error!(%session, "the archive's writer has ended: the certificate stays in memory");
+            let ended = Err("its writer has ended".to_owned());
+            self.unwritten.end(&session, &ended, now);
+        }
     }
 
     /// How many were issued since the daemon started, by operation.
@@ -160,12 +217,20 @@ impl Archive {
         all.max().unwrap_or_default()
     }
 
-    /// Returns when everything is on disk, at `deadline` at the latest.
+    /// Writes those a last time that failed. Returns when everything is on disk, at `deadline` at the
+    /// latest.
     ///
     /// # Errors
     /// What is not on disk.
     pub fn close(self, deadline: Instant) -> Result<(), String> {
-        self.writer.close(deadline)
+        self.write_again(self.unwritten.failed());
+        self.writer.close(deadline)?;
+        match self.unwritten.report(Instant::now()) {
+            None => Ok(()),
+            Some(Report { count, detail }) => {
+                Err(format!("not on disk: {count} certificates ({detail})"))
+            }
+        }
     }
 }
 
@@ -186,6 +251,14 @@ enum Foreign {
     Format(#[from] Unverifiable),
     #[error("it holds the certificate of session {0}")]
     Other(SessionId),
+}
+
+/// Whether a file is one that the writer of certificates makes beside the one that it replaces.
+fn is_own_part(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let id = name.and_then(|name| name.strip_suffix(".json.part"));
+    let is_id = id.is_some_and(|id| id.parse::<SessionId>().is_ok());
+    is_id && std::fs::symlink_metadata(file).is_ok_and(|about| about.is_file())
 }
 
 /// A file of the folder. One whose digest or claims do not hold is kept as it is: whoever verifies
@@ -219,20 +292,51 @@ fn read(file: &Path) -> Result<Certificate, Foreign> {
     Ok(certificate)
 }
 
-/// Does the jobs in their order, those that write side by side at once.
-fn work(dir: &Path, jobs: &[Job]) -> Vec<Result<(), String>> {
+/// Does the jobs in their order, those that write side by side at once. A write that failed is kept in
+/// `unwritten`, and none of the failures that are counted here.
+fn work(dir: &Path, unwritten: &Unwritten<SessionId>, jobs: &[Job]) -> Vec<Result<(), String>> {
     let both_write = |a: &Job, b: &Job| matches!((a, b), (Job::Write(_), Job::Write(_)));
     let done = jobs.chunk_by(both_write).flat_map(|alike| match alike {
-        [Job::Remove(session)] => {
-            let removed = disk::remove(&path(dir, *session));
-            vec![removed.map_err(|error| error.to_string())]
+        [Job::Remove(session)] => vec![remove(dir, unwritten, *session)],
+        writes => {
+            for (job, result) in writes.iter().zip(write(dir, writes)) {
+                if let Job::Write(certificate) = job {
+                    note(dir, unwritten, certificate, &result);
+                }
+            }
+            vec![Ok(()); writes.len()]
         }
-        writes => write(dir, writes),
     });
-    let log = |error: &String| {
-        tracing::error!(error, dir = %dir.display(), "cannot update the archive");
-    };
-    done.map(|result| result.inspect_err(log)).collect()
+    done.collect()
+}
+
+fn remove(dir: &Path, unwritten: &Unwritten<SessionId>, session: SessionId) -> Result<(), String> {
+    unwritten.forget(&session);
+    disk::remove(&path(dir, session)).map_err(|error| {
+        tracing::error!(%session, %error, dir = %dir.display(), "cannot remove an old certificate");
+        error.to_string()
+    })
+}
+
+/// Notes what came of a write, and logs what an operator has to know.
+fn note(
+    dir: &Path,
+    unwritten: &Unwritten<SessionId>,
+    certificate: &Certificate,
+    result: &Result<(), String>,
+) {
+    let (session, name) = (certificate.session, &certificate.name);
+    let error = result.as_ref().err();
+    match unwritten.end(&session, result, Instant::now()) {
+        Change::None => {}
+        Change::Failed => tracing::error!(
+            %session, %name, error, dir = %dir.display(),
+            "cannot write a certificate: it stays in memory, and is written again until it is on disk"
+        ),
+        Change::Recovered(tries) => {
+            tracing::info!(%session, %name, tries, "the certificate is on disk now");
+        }
+    }
 }
 
 /// Writes certificates, of a session that has several the last form.
@@ -302,6 +406,83 @@ mod tests {
     fn listed(archive: &Archive) -> Vec<u64> {
         let list = archive.list(&CertificateQuery::default());
         list.certificates.iter().map(|it| it.session.0).collect()
+    }
+
+    /// Waits for what came of the last write of session `number`.
+    fn written(archive: &Archive, number: u64) -> Result<(), String> {
+        archive.written(SessionId(number)).blocking_recv().unwrap()
+    }
+
+    fn is_durable(archive: &Archive, number: u64) -> bool {
+        let session = SessionRef::Id(SessionId(number));
+        archive.present(&session).unwrap().durable
+    }
+
+    #[test]
+    fn certificate__that_the_disk_does_not_take__then_kept_reported_and_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut archive = open(dir.path(), FOR_EVER);
+        let folder = dir.path().join("certificates");
+        std::fs::remove_dir(&folder).unwrap();
+        for number in [1, 2, 3] {
+            archive.keep(certificate(number, Duration::ZERO));
+            assert!(written(&archive, number).is_err());
+            assert!(!is_durable(&archive, number));
+        }
+        let report = archive.unwritten().unwrap();
+        assert_eq!(report.count, 3);
+        assert!(
+            report.detail.starts_with("0000000000000001, "),
+            "{report:?}"
+        );
+        // One of them is completed meanwhile, one becomes too old.
+        let mut completed = certificate(2, Duration::ZERO);
+        completed.generation = 7;
+        completed.seal();
+        archive.keep(completed);
+        assert!(written(&archive, 2).is_err());
+        archive.retain(Retention {
+            count: 2,
+            age: None,
+        });
+        std::fs::create_dir(&folder).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while archive.unwritten().is_some() && Instant::now() < deadline {
+            archive.retry();
+            std::thread::yield_now();
+        }
+        assert!(is_durable(&archive, 2) && is_durable(&archive, 3));
+        assert_eq!(
+            names(dir.path()),
+            ["0000000000000002.json", "0000000000000003.json"]
+        );
+        close(archive);
+        let archive = open(dir.path(), FOR_EVER);
+        let found = archive.find(&SessionRef::Id(SessionId(2))).unwrap();
+        assert_eq!(found.generation, 7);
+    }
+
+    #[test]
+    fn archive__closed_with_one_that_failed__then_written_a_last_time_or_said() {
+        for is_there in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut archive = open(dir.path(), FOR_EVER);
+            let folder = dir.path().join("certificates");
+            std::fs::remove_dir(&folder).unwrap();
+            archive.keep(certificate(1, Duration::ZERO));
+            assert!(written(&archive, 1).is_err());
+            if is_there {
+                std::fs::create_dir(&folder).unwrap();
+            }
+            let closed = archive.close(Instant::now() + Duration::from_secs(30));
+            assert_eq!(closed.is_ok(), is_there, "{closed:?}");
+            if let Err(said) = closed {
+                assert!(
+                    said.contains("not on disk: 1 certificates (0000000000000001: "),
+                    "{said}"
+                );
+            }
+        }
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -376,7 +557,9 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("certificates/0000000000000002.json/x")).unwrap();
         archive.keep(certificate(2, Duration::ZERO));
         let said = archive.close(Instant::now() + Duration::from_secs(30));
-        assert!(said.unwrap_err().starts_with("1 of 2 jobs failed"));
+        let said = said.unwrap_err();
+        let expected = "not on disk: 1 certificates (0000000000000002: ";
+        assert!(said.starts_with(expected), "{said}");
     }
 
     #[test]
@@ -396,12 +579,16 @@ mod tests {
             ("0000000000000005.part", &whole[..9]),
             ("0000000000000006.json", b""),
             ("notes.txt", b"mine"),
+            ("notes.json.part", b"mine"),
         ] {
             std::fs::write(folder.join(name), text).unwrap();
         }
         std::fs::create_dir(folder.join("0000000000000007.json")).unwrap();
         std::os::unix::fs::symlink("notes.txt", folder.join("0000000000000008.json")).unwrap();
         let before = names(dir.path());
+        // Its own, of a daemon that was killed while it wrote.
+        let part = folder.join("0000000000000010.json.part");
+        std::fs::write(&part, &whole[..9]).unwrap();
         let mut archive = open(dir.path(), FOR_EVER);
         assert_eq!(listed(&archive), [1]);
         archive.keep(certificate(9, Duration::ZERO));

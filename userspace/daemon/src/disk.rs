@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 /// Writes beside, syncs, and renames: a reader finds the old file or the new one, never a part.
 ///
 /// # Errors
-/// The system's; the old file is as it was then.
+/// The system's; the old file is as it was then, unless only the folder was not synced.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    part(path, bytes)?.sync_all()?;
-    fs::rename(beside(path), path)?;
+    take_place(path, part(path, bytes))?;
     sync_folder(path)
 }
 
@@ -21,11 +20,10 @@ pub fn replace_all(folder: &Path, files: &[(PathBuf, Vec<u8>)]) -> Vec<io::Resul
         .iter()
         .map(|(path, bytes)| part(path, bytes))
         .collect();
-    let files = files.iter().zip(parts).map(|((path, _), part)| {
-        part?.sync_all()?;
-        fs::rename(beside(path), path)
-    });
-    let mut done: Vec<_> = files.collect();
+    let files = files.iter().zip(parts);
+    let mut done: Vec<_> = files
+        .map(|((path, _), part)| take_place(path, part))
+        .collect();
     if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
         for result in done.iter_mut().filter(|result| result.is_ok()) {
             *result = Err(io::Error::new(error.kind(), error.to_string()));
@@ -38,6 +36,19 @@ fn part(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = File::create(beside(path))?;
     file.write_all(bytes)?;
     Ok(file)
+}
+
+/// Has a part on disk, and then under its name. One that fails takes no space.
+fn take_place(path: &Path, part: io::Result<File>) -> io::Result<()> {
+    let done = part.and_then(|part| {
+        part.sync_all()?;
+        fs::rename(beside(path), path)
+    });
+    if done.is_err() {
+        // It may never have been made, and the next try overwrites it.
+        let _ = fs::remove_file(beside(path));
+    }
+    done
 }
 
 fn beside(path: &Path) -> PathBuf {

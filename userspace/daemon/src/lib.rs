@@ -23,6 +23,7 @@ pub mod shutdown;
 pub mod store;
 pub mod threads;
 pub mod timer;
+pub mod unwritten;
 pub mod waking;
 pub mod watchdog;
 pub mod witness;

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use onair_api::{SessionName, SessionSpec, Who};
+use onair_api::{SessionName, SessionSpec, StoppedBefore, Who};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
 use crate::disk;
 use crate::shutdown::ThreadRegistry;
+use crate::unwritten::{Change, Report, Unwritten, Written};
 use crate::worker::Worker;
 
 /// So many starts are written down ahead, so that a start need not wait for the disk.
@@ -28,25 +27,26 @@ pub struct Kept {
     pub configured: bool,
     /// It is to run; else it is stopped.
     pub running: bool,
+    /// The stop that was asked for last, of one that is to be stopped. Absent in a file of a daemon that
+    /// did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<StoppedBefore>,
     /// The highest generation that it may have come to. It goes on from there.
     pub generation: u64,
 }
-
-/// What came of the writing, once it is on disk or cannot be.
-pub type Written = oneshot::Receiver<Result<(), String>>;
 
 /// The sessions that are kept, and the thread that writes them.
 #[derive(Debug)]
 pub struct Store {
     kept: BTreeMap<SessionName, Kept>,
+    /// Those whose files are not as `kept` has them: to be written, or to be removed.
+    unwritten: Arc<Unwritten<SessionName>>,
     writer: Worker<Job>,
-    /// Something could not be written: what is kept may not be on disk.
-    failed: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 enum Job {
-    Write(Box<Kept>, Option<oneshot::Sender<Result<(), String>>>),
+    Write(Box<Kept>),
     Remove(SessionName),
 }
 
@@ -75,13 +75,17 @@ impl Store {
                 }
             }
         }
-        let failed = Arc::new(AtomicBool::new(false));
-        let own = Arc::clone(&failed);
-        let writer = Worker::start(threads, "store", move |job| work(&dir, &own, job))?;
+        let unwritten = Arc::new(Unwritten::default());
+        let own = Arc::clone(&unwritten);
+        let writer = Worker::start(threads, "store", move |job| {
+            work(&dir, &own, &job);
+            // A failure is kept in `unwritten`.
+            Ok(())
+        })?;
         Ok(Self {
             kept,
+            unwritten,
             writer,
-            failed,
         })
     }
 
@@ -92,60 +96,97 @@ impl Store {
 
     /// Keeps a session.
     pub fn keep(&mut self, session: Kept) -> Written {
-        let (written, is_written) = oneshot::channel();
-        self.write(&session, Some(written));
-        self.kept.insert(session.spec.name.clone(), session);
-        is_written
+        let name = session.spec.name.clone();
+        self.kept.insert(name.clone(), session);
+        self.bring_up_to_date(&name);
+        self.written(&name)
     }
 
-    /// Notes that a session was started for the `generation`th time, or stopped, by somebody's wish.
-    /// `None` if there is nothing to write.
-    pub fn note(&mut self, name: &SessionName, running: bool, generation: u64) -> Option<Written> {
+    /// Notes that a requester wants a session to run, for the `generation`th time, or to be stopped, as
+    /// `stopped` says. A session that was to be stopped already keeps its first stop. `None` if there
+    /// is nothing to write.
+    pub fn note(
+        &mut self,
+        name: &SessionName,
+        stopped: Option<StoppedBefore>,
+        generation: u64,
+    ) -> Option<Written> {
         let session = self.kept.get_mut(name)?;
         let before = session.clone();
-        session.running = running;
+        if session.running || stopped.is_none() {
+            session.running = stopped.is_none();
+            session.stopped = stopped;
+        }
         session.generation = ahead(session.generation, generation);
-        // SYNC: none. Who asks again has had the answer, which was sent after.
-        if *session == before && !self.failed.load(Ordering::Relaxed) {
+        if *session == before && self.unwritten.is_written(name) {
             return None;
         }
-        let session = session.clone();
-        let (written, is_written) = oneshot::channel();
-        self.write(&session, Some(written));
-        Some(is_written)
+        if *session != before || self.unwritten.has_failed(name) {
+            self.bring_up_to_date(name);
+        }
+        Some(self.written(name))
     }
 
     /// Notes the generation that a session has come to, for the last time: the daemon ends.
     pub fn settle(&mut self, name: &SessionName, generation: u64) {
         if let Some(session) = self.kept.get_mut(name) {
             session.generation = generation;
-            let session = session.clone();
-            self.write(&session, None);
+            self.bring_up_to_date(name);
         }
     }
 
     /// Forgets a session.
     pub fn forget(&mut self, name: &SessionName) {
         if self.kept.remove(name).is_some() {
-            self.send(Job::Remove(name.clone()));
+            self.bring_up_to_date(name);
         }
     }
 
-    /// Returns when everything is on disk, at `deadline` at the latest.
+    /// Hears when the file of a session is as it is to be, or cannot be: written, or gone.
+    pub fn written(&self, name: &SessionName) -> Written {
+        self.unwritten.written(name)
+    }
+
+    /// Sessions whose files are not up to date, or not in time; `None` if all is well.
+    pub fn unwritten(&self) -> Option<Report> {
+        self.unwritten.report(Instant::now())
+    }
+
+    /// Does those again that failed, and whose pause is over.
+    pub fn retry(&self) {
+        let due = self.unwritten.due(Instant::now());
+        due.iter().for_each(|name| self.bring_up_to_date(name));
+    }
+
+    /// Does those a last time that failed. Returns when everything is on disk, at `deadline` at the
+    /// latest.
     ///
     /// # Errors
     /// What is not on disk.
     pub fn close(self, deadline: Instant) -> Result<(), String> {
-        self.writer.close(deadline)
+        let failed = self.unwritten.failed();
+        failed.iter().for_each(|name| self.bring_up_to_date(name));
+        self.writer.close(deadline)?;
+        match self.unwritten.report(Instant::now()) {
+            None => Ok(()),
+            Some(Report { count, detail }) => Err(format!(
+                "not up to date: the files of {count} sessions ({detail})"
+            )),
+        }
     }
 
-    fn write(&self, session: &Kept, written: Option<oneshot::Sender<Result<(), String>>>) {
-        self.send(Job::Write(Box::new(session.clone()), written));
-    }
-
-    fn send(&self, job: Job) {
+    /// Has the file of a session written, or removed if it is not kept.
+    fn bring_up_to_date(&self, name: &SessionName) {
+        let now = Instant::now();
+        let job = match self.kept.get(name) {
+            Some(session) => Job::Write(Box::new(session.clone())),
+            None => Job::Remove(name.clone()),
+        };
+        self.unwritten.begin(name, true, now);
         if self.writer.hand_in(job).is_err() {
-            tracing::error!("the writer of sessions has ended: they do not come back");
+            tracing::error!(%name, "the writer of sessions has ended: it does not come back as it is");
+            let ended = Err("its writer has ended".to_owned());
+            self.unwritten.end(name, &ended, now);
         }
     }
 }
@@ -167,23 +208,29 @@ fn read(dir: &Path, file: &Path) -> Result<Kept, String> {
     Ok(session)
 }
 
-fn work(dir: &Path, failed: &AtomicBool, job: Job) -> Result<(), String> {
-    let done = match &job {
-        Job::Write(session, _) => serde_json::to_vec_pretty(session)
+fn work(dir: &Path, unwritten: &Unwritten<SessionName>, job: &Job) {
+    let (name, what) = match job {
+        Job::Write(session) => (&session.spec.name, "write"),
+        Job::Remove(name) => (name, "remove"),
+    };
+    let done = match job {
+        Job::Write(session) => serde_json::to_vec_pretty(session)
             .map_err(Into::into)
-            .and_then(|bytes| disk::replace(&path(dir, &session.spec.name), &bytes)),
+            .and_then(|bytes| disk::replace(&path(dir, name), &bytes)),
         Job::Remove(name) => disk::remove(&path(dir, name)),
     };
-    let done = done.map_err(|error| {
-        tracing::error!(%error, dir = %dir.display(), "cannot write a session down");
-        failed.store(true, Ordering::Relaxed);
-        error.to_string()
-    });
-    if let Job::Write(_, Some(written)) = job {
-        // Who asked may have gone.
-        let _ = written.send(done.clone());
+    let done = done.map_err(|error| error.to_string());
+    let error = done.as_ref().err();
+    match unwritten.end(name, &done, Instant::now()) {
+        Change::None => {}
+        Change::Failed => tracing::error!(
+            %name, error, dir = %dir.display(),
+            "cannot {what} the file of a session: it is tried again until it is done"
+        ),
+        Change::Recovered(tries) => {
+            tracing::info!(%name, tries, "the file of the session is up to date now");
+        }
     }
-    done
 }
 
 fn path(dir: &Path, name: &SessionName) -> PathBuf {
@@ -218,8 +265,17 @@ mod tests {
             owner: serde_json::from_value(owner).unwrap(),
             configured: false,
             running: true,
+            stopped: None,
             generation: 7,
         }
+    }
+
+    fn stopped(session: u64) -> Option<StoppedBefore> {
+        Some(StoppedBefore {
+            at: onair_api::Timestamp(std::time::UNIX_EPOCH),
+            session: onair_api::SessionId(session),
+            boot_id: "b007".to_owned(),
+        })
     }
 
     #[test]
@@ -229,18 +285,19 @@ mod tests {
         let (a, b) = (kept("a"), kept("b"));
         store.keep(a.clone()).blocking_recv().unwrap().unwrap();
         store.keep(b.clone()).blocking_recv().unwrap().unwrap();
-        let written = store.note(&a.spec.name, false, 8);
+        let first = stopped(1);
+        let written = store.note(&a.spec.name, first.clone(), 8);
         written.unwrap().blocking_recv().unwrap().unwrap();
-        assert!(store.note(&a.spec.name, false, 8).is_none());
+        assert!(store.note(&a.spec.name, stopped(2), 8).is_none());
         store.forget(&b.spec.name);
-        assert!(store.note(&b.spec.name, true, 9).is_none());
+        assert!(store.note(&b.spec.name, None, 9).is_none());
         close(store);
 
         let mut store = open(dir.path());
         let all: Vec<_> = store.all().cloned().collect();
         let [only] = &all[..] else { panic!("{all:?}") };
         assert!(!only.running && only.generation >= 8, "{only:?}");
-        assert_eq!(only.spec, a.spec);
+        assert_eq!((&only.spec, &only.stopped), (&a.spec, &first));
         store.settle(&a.spec.name, 9);
         close(store);
         let store = open(dir.path());
@@ -257,7 +314,7 @@ mod tests {
         std::fs::remove_dir(&folder).unwrap();
         assert!(store.keep(a.clone()).blocking_recv().unwrap().is_err());
         let stop = |store: &mut Store| {
-            let written = store.note(&a.spec.name, false, 7).unwrap();
+            let written = store.note(&a.spec.name, stopped(1), 7).unwrap();
             written.blocking_recv().unwrap()
         };
         assert!(stop(&mut store).is_err());
@@ -267,6 +324,35 @@ mod tests {
         let store = open(dir.path());
         assert!(!store.all().next().unwrap().running);
         close(store);
+    }
+
+    #[test]
+    fn session__whose_file_cannot_be_removed__then_said_and_removed_when_it_can_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        let a = kept("a");
+        store.keep(a.clone()).blocking_recv().unwrap().unwrap();
+        let file = dir.path().join("sessions/a.json");
+        // A folder in its place is no file that could be removed.
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        store.forget(&a.spec.name);
+        assert!(
+            store
+                .written(&a.spec.name)
+                .blocking_recv()
+                .unwrap()
+                .is_err()
+        );
+        let report = store.unwritten().unwrap();
+        assert!(
+            report.count == 1 && report.detail.starts_with("a: "),
+            "{report:?}"
+        );
+        std::fs::remove_dir(&file).unwrap();
+        std::fs::write(&file, b"as it was").unwrap();
+        close(store);
+        assert!(!file.exists(), "the last try is at the end");
     }
 
     #[test]

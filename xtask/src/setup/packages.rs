@@ -56,6 +56,10 @@ pub(crate) const PACKAGES: &[Package] = &[
     ),
     package("mount", "tests: file systems of a test's own"),
     package(
+        "strace",
+        "tests: the order of what is written, synced and answered",
+    ),
+    package(
         "e2fsprogs",
         "tests: a disk of a test's own, which hangs or fails",
     ),

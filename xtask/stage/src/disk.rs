@@ -11,6 +11,7 @@ use crate::command::{output, run};
 #[derive(Debug)]
 pub struct Disk {
     place: PathBuf,
+    image: PathBuf,
 }
 
 impl Disk {
@@ -18,6 +19,14 @@ impl Disk {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.place
+    }
+
+    /// Copies into `image` what the device has by now, and mounts that at `place`. What the file system
+    /// keeps in memory only is not in it: this is what a loss of power leaves.
+    pub(crate) fn copy_device(&self, place: &Path, image: &Path) -> Result<()> {
+        make_folder(place)?;
+        run("cp", &["--sparse=always", text(&self.image)?, text(image)?])?;
+        run("mount", &["-o", "loop", text(image)?, text(place)?])
     }
 
     /// Whoever writes to it waits from now on, until what is returned is dropped.
@@ -69,6 +78,7 @@ pub(crate) fn ext4(place: &Path, image: &Path, bytes: u64) -> Result<Disk> {
     run("mount", &["-o", "loop", text(image)?, text(place)?])?;
     Ok(Disk {
         place: place.to_owned(),
+        image: image.to_owned(),
     })
 }
 

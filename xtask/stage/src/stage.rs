@@ -164,6 +164,20 @@ impl Stage {
         disk.context("it was just mounted")
     }
 
+    /// What a loss of power at this moment leaves on `disk`, in a folder `name` of this run's: what was
+    /// written to it and not synced is missing.
+    ///
+    /// # Errors
+    /// What cp(1) and mount(8) fail with.
+    pub fn after_power_loss(&self, disk: &Disk, name: &str) -> Result<PathBuf> {
+        let place = self.directory.join(name);
+        let image = self.directory.join(format!("{name}.image"));
+        self.put_up(Thing::Mount(place.clone()), |_| {
+            disk.copy_device(&place, &image)
+        })?;
+        Ok(place)
+    }
+
     /// Raises the kernel's setting `name` (in dots) to `least`, if it is lower.
     ///
     /// # Errors

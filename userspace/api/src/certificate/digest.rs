@@ -10,10 +10,12 @@ use super::Certificate;
 
 /// Field of the document that carries the digest, and is not covered by it.
 pub const FIELD: &str = "digest";
+/// Field of an answer that says whether the document is on disk: no part of the document.
+pub const DURABLE: &str = "durable";
 /// What stands before the hexadecimal digits: the algorithm.
 const ALGORITHM: &str = "sha256:";
 
-/// The digest of `document` without its [`FIELD`]: of the canonical form, which has an object's
+/// The digest of `document` without its [`FIELD`] and [`DURABLE`]: of the canonical form, which has an object's
 /// fields in the order of their names' octets, no white space, and numbers and strings as
 /// `serde_json` writes them. Every other field counts, also one that this program does not know.
 #[must_use]
@@ -33,7 +35,7 @@ fn canonical(value: &Value, is_whole: bool, text: &mut Vec<u8>) {
         Value::Object(fields) => {
             let mut sorted: Vec<_> = fields
                 .iter()
-                .filter(|(name, _)| !is_whole || name.as_str() != FIELD)
+                .filter(|(name, _)| !is_whole || ![FIELD, DURABLE].contains(&name.as_str()))
                 .collect();
             sorted.sort_unstable_by_key(|(name, _)| name.as_str());
             text.push(b'{');
@@ -85,7 +87,7 @@ mod tests {
     #[test]
     fn digest__known_document__then_the_known_value() {
         // printf '{"a":[1,"x\\n"],"b":18446744073709551615}' | sha256sum
-        let document = json!({"b": u64::MAX, "digest": "any", "a": [1, "x\n"]});
+        let document = json!({"b": u64::MAX, "digest": "any", "durable": false, "a": [1, "x\n"]});
         assert_eq!(
             of(&document),
             "sha256:2e7f89c9ca3e527779a3b6d0ac286e70273645348be329e31d385d710b28220a"
@@ -107,6 +109,7 @@ mod tests {
             json!({"a": 2, "inner": {"digest": "counts"}, "list": [1, 2]}),
             json!({"a": "1", "inner": {"digest": "counts"}, "list": [1, 2]}),
             json!({"a": 1, "inner": {"digest": "changed"}, "list": [1, 2]}),
+            json!({"a": 1, "inner": {"digest": "counts", "durable": false}, "list": [1, 2]}),
             json!({"a": 1, "inner": {"digest": "counts"}, "list": [2, 1]}),
             json!({"a": 1, "inner": {"digest": "counts"}, "list": [1, 2], "more": null}),
         ] {

@@ -48,6 +48,10 @@ pub struct Certificate {
     pub requester: Who,
     /// When it was issued.
     pub issued_at: Timestamp,
+    /// The stop of an earlier daemon, of a session that came back stopped and was not started since.
+    /// Absent of every other session, and if the earlier daemon did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_before: Option<StoppedBefore>,
     /// Steps in the order in which they happened.
     pub steps: Vec<Step>,
     /// What each witness said at the verdict.
@@ -70,6 +74,20 @@ pub struct Certificate {
     /// editing; it is no signature. Absent in format 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// False in an answer that was given before the certificate was on disk: a kill of the daemon or of
+    /// the machine may lose it. Absent otherwise, and in every file; the digest does not cover it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[schema(required = false, default = true)]
+    pub durable: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_yes(it: &bool) -> bool {
+    *it
 }
 
 impl Certificate {
@@ -99,6 +117,17 @@ impl Certificate {
             disagreements: self.disagreements.len() as u64,
         }
     }
+}
+
+/// A stop that an earlier daemon did, as that daemon wrote it down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StoppedBefore {
+    /// When.
+    pub at: Timestamp,
+    /// The session's id in that daemon: of an earlier incarnation.
+    pub session: SessionId,
+    /// The kernel's boot id then.
+    pub boot_id: String,
 }
 
 /// What ran.
@@ -150,7 +179,7 @@ pub struct Step {
     pub at: Timestamp,
     /// When, by CLOCK_MONOTONIC, in nanoseconds.
     pub monotonic_ns: u64,
-    /// Microseconds since `stop_requested`.
+    /// Microseconds since the first step: `stop_requested`, or `restored`.
     pub since_stop_us: u64,
 }
 
@@ -160,6 +189,9 @@ pub struct Step {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum StepName {
+    /// The daemon brought the session back at its start, with its gates shut, and has not started it
+    /// since: whatever ran and stopped was an earlier daemon's.
+    Restored,
     /// Somebody asked to stop.
     StopRequested,
     /// The gates are shut and everyone who slept was woken.
@@ -185,6 +217,7 @@ pub enum StepName {
 impl std::fmt::Display for StepName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Restored => "restored",
             Self::StopRequested => "stop_requested",
             Self::GatesClosed => "gates_closed",
             Self::PollersQuiesced => "pollers_quiesced",

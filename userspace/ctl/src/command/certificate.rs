@@ -101,7 +101,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
                 Source::Daemon(_) => {}
                 _ => drop(of_file(certificate, &answer.0)?),
             }
-            super::show::<Certificate>(cli, &answer, render::certificate::render)?;
+            present(cli, &answer)?;
             Ok(DONE)
         }
         Verb::Verify { certificates } => verify_all(cli, client, certificates).await,
@@ -111,8 +111,17 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
 /// Shows the certificate of `session`.
 pub(crate) async fn show(cli: &Cli, client: &Client, session: &SessionRef) -> Result<u8, Failure> {
     let answer = Answer(Source::Daemon(session.clone()).read(client).await?);
-    super::show::<Certificate>(cli, &answer, render::certificate::render)?;
+    present(cli, &answer)?;
     Ok(DONE)
+}
+
+/// Shows a certificate, and warns if it is not on disk.
+pub(crate) fn present(cli: &Cli, answer: &Answer) -> Result<(), Failure> {
+    let proof = super::show::<Certificate>(cli, answer, render::certificate::render)?;
+    if let Some(warning) = render::certificate::warning(&proof) {
+        eprintln!("{warning}");
+    }
+    Ok(())
 }
 
 /// The certificate that stands in a file.

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use onair_api::{
-    BlockerList, Certificate, DestroyWait, Flushed, Operation, SessionList, SessionRef,
-    SessionView, Verdict,
+    BlockerList, DestroyWait, Flushed, Operation, SessionList, SessionRef, SessionView, Verdict,
 };
 
 use super::create::Create;
@@ -191,7 +190,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
             ..
         } => {
             let answer = wait::destroy(client, session, *wait).await?;
-            show::<Certificate>(cli, &answer, render::certificate::render)?;
+            certificate::present(cli, &answer)?;
         }
         Verb::Destroy {
             session, dry_run, ..
@@ -246,7 +245,7 @@ async fn end(
     }
     let path = format!("/v1/sessions/{session}/{operation}");
     let answer = client.post(&path, None).await?;
-    show::<Certificate>(cli, &answer, render::certificate::render)?;
+    certificate::present(cli, &answer)?;
     Ok(DONE)
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_api::{Certificate, CertificateList, Memory, Operation, Probe, ProbeState};
+use onair_api::{Certificate, CertificateList, Memory, Operation, Probe, ProbeState, StepName};
 
 use super::{
     ago, bytes, cell, coloured, eviction, facts, heading, human, or_dash, print, session, table,
@@ -43,6 +43,17 @@ pub(crate) fn list(list: &CertificateList, is_search: bool) -> String {
     print(table)
 }
 
+/// What a person is told beside a certificate that is not on disk; `None` of every other.
+pub(crate) fn warning(proof: &Certificate) -> Option<String> {
+    let (name, session) = (&proof.name, proof.session);
+    (!proof.durable).then(|| {
+        format!(
+            "warning: the certificate of {name} ({session}) is not on disk yet: the daemon writes it \
+             again by itself, and `onairctl health` says when that fails. Keep this copy."
+        )
+    })
+}
+
 /// Answer of `certificate`, `certificate show` and `destroy`.
 pub(crate) fn render(proof: &Certificate) -> String {
     let head = match proof.operation {
@@ -73,6 +84,15 @@ pub(crate) fn render(proof: &Certificate) -> String {
     about.add_row([cell("asked by"), cell(&proof.requester)]);
     about.add_row([cell("owner"), cell(or_dash(proof.owner.as_ref()))]);
     about.add_row([cell("generation"), cell(proof.generation)]);
+    if let Some(before) = &proof.stopped_before {
+        about.add_row([
+            cell("stopped before"),
+            cell(format!(
+                "at {}, by an earlier daemon, as session {}",
+                before.at, before.session
+            )),
+        ]);
+    }
     about.add_row([cell("probe"), probe(&proof.probe)]);
     for file in &proof.probe.files {
         about.add_row([
@@ -164,7 +184,7 @@ fn memory(memory: &Memory) -> Cell {
 }
 
 fn steps(proof: &Certificate) -> String {
-    let mut table = table(&["STEP", "AFTER STOP", "AT"]);
+    let mut table = table(&["STEP", after(proof), "AT"]);
     for step in &proof.steps {
         table.add_row([
             cell(step.step),
@@ -173,6 +193,14 @@ fn steps(proof: &Certificate) -> String {
         ]);
     }
     print(table)
+}
+
+/// What the steps are counted from.
+fn after(proof: &Certificate) -> &'static str {
+    match proof.steps.first().map(|step| step.step) {
+        Some(StepName::Restored) => "AFTER RESTORE",
+        _ => "AFTER STOP",
+    }
 }
 
 fn reconciled(proof: &Certificate) -> String {

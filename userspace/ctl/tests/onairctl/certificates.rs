@@ -34,6 +34,43 @@ fn good() -> Value {
     serde_json::to_value(certificate).unwrap()
 }
 
+#[test]
+fn certificate__that_is_not_on_disk__then_shown_with_a_warning_and_its_digest_holds() {
+    let mut answer = good();
+    answer["durable"] = json!(false);
+    for arguments in ["session destroy cam1", "--json session destroy cam1"] {
+        let ran = Played::document(200, &answer).run(arguments);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        all_in(
+            &ran.err,
+            &["warning: the certificate of cam1", "not on disk"],
+        );
+        assert!(!ran.out.contains("warning"), "{ran:?}");
+    }
+    let ran = Played::document(200, &answer).run("certificate verify cam1");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ran = Played::document(200, &good()).run("session destroy cam1");
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+}
+
+#[test]
+fn certificate__of_a_session_that_came_back_stopped__then_its_stop_is_shown() {
+    let mut document = good();
+    document["stopped_before"] = json!({"at": AT, "session": "6920a1c200000007",
+        "boot_id": "b006"});
+    document["steps"][0]["step"] = json!("restored");
+    let ran = Played::document(200, &document).run("certificate show cam1");
+    all_in(
+        &ran.out,
+        &[
+            "stopped before",
+            "6920a1c200000007",
+            "AFTER RESTORE",
+            "restored",
+        ],
+    );
+}
+
 /// The same, by another hand.
 fn forged() -> Value {
     let mut document = good();

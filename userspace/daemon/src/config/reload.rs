@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Config, ConfigError};
 
 /// Keys that are looked at whenever they are needed; every other key is read at the start.
-const LIVE: [(&str, &str); 19] = [
+const LIVE: [(&str, &str); 20] = [
     ("log", "filter"),
     ("limits", "sessions"),
     ("limits", "frame_memory_mb"),
@@ -19,6 +19,7 @@ const LIVE: [(&str, &str); 19] = [
     ("recorder", "ring_mb"),
     ("recorder", "min_free_mb"),
     ("timeouts", "quiesce_ms"),
+    ("timeouts", "durable_ms"),
     ("timeouts", "patrol_ms"),
     ("timeouts", "drain_warning_ms"),
     ("timeouts", "graceful_ms"),

@@ -29,6 +29,9 @@ pub struct Timeouts {
     pub attach_send_ms: u64,
     /// A poller handing a stopped session back.
     pub quiesce_ms: u64,
+    /// The answer that a session has ended waiting for the disk, before it says that its certificate is
+    /// not there.
+    pub durable_ms: u64,
     /// A place in the control thread's queue, or among the clients of a user that are proven.
     pub overload_ms: u64,
     /// A daemon that was killed being taken down by the kernel, before this one starts.
@@ -65,6 +68,7 @@ impl Default for Timeouts {
             prove_ms: 5000,
             attach_send_ms: 5000,
             quiesce_ms: 2000,
+            durable_ms: 2000,
             overload_ms: 2000,
             previous_ms: 10_000,
             port_busy_ms: 2000,
@@ -96,6 +100,7 @@ impl Timeouts {
             ("prove_ms", self.prove_ms, MACHINE),
             ("attach_send_ms", self.attach_send_ms, MACHINE),
             ("quiesce_ms", self.quiesce_ms, MACHINE),
+            ("durable_ms", self.durable_ms, PEOPLE),
             ("overload_ms", self.overload_ms, MACHINE),
             ("previous_ms", self.previous_ms, PEOPLE),
             ("port_busy_ms", self.port_busy_ms, PEOPLE),

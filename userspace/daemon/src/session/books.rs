@@ -2,7 +2,7 @@
 
 use onair_api::{
     Certificate, Counts, Disagreement, Eviction, Reading, Reconciled, ReconciledCause,
-    ReconciledWhat, Step, StepName, Timestamp, Who,
+    ReconciledWhat, Step, StepName, StoppedBefore, Timestamp, Who,
 };
 use onair_ipc::lender::Lender;
 use onair_ipc::sys;
@@ -14,6 +14,8 @@ const DISAGREEMENTS: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Books {
     steps: Vec<Step>,
+    /// What an earlier daemon wrote down, until this one stops the session.
+    pub(super) stopped_before: Option<StoppedBefore>,
     /// Settled for those who could not.
     pub(super) reconciled: Vec<Reconciled>,
     /// Those who were cut off.
@@ -25,9 +27,16 @@ pub(super) struct Books {
 }
 
 impl Books {
+    /// The session is back, with its gates shut: what an earlier daemon did is only told.
+    pub(super) fn restore(&mut self, stopped: Option<StoppedBefore>) {
+        self.note(StepName::Restored);
+        self.stopped_before = stopped;
+    }
+
     /// A new stop: the steps of the last one are forgotten.
     pub(super) fn begin_stop(&mut self) {
         self.steps.clear();
+        self.stopped_before = None;
         self.note(StepName::StopRequested);
     }
 
@@ -161,6 +170,19 @@ mod tests {
         assert_eq!(steps[0].since_stop_us, 0);
         books.begin_stop();
         assert_eq!(books.steps().len(), 1);
+    }
+
+    #[test]
+    fn books__restored_and_stopped__then_only_what_this_daemon_did_is_told() {
+        let mut books = Books::default();
+        books.restore(Some(StoppedBefore {
+            at: Timestamp::now(),
+            session: onair_api::SessionId(1),
+            boot_id: "b007".to_owned(),
+        }));
+        assert!(books.has(StepName::Restored) && books.stopped_before.is_some());
+        books.begin_stop();
+        assert!(!books.has(StepName::Restored) && books.stopped_before.is_none());
     }
 
     #[test]

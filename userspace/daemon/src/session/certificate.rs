@@ -64,6 +64,7 @@ pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Cer
         deadline_ms: issue.deadline_ms,
         requester: issue.requester,
         issued_at: Timestamp::now(),
+        stopped_before: session.books.stopped_before.clone(),
         steps: session.books.steps(),
         readings: issue.readings,
         reconciled: session.books.reconciled.clone(),
@@ -76,6 +77,7 @@ pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Cer
         },
         disagreements: session.books.disagreements.clone(),
         digest: None,
+        durable: true,
     }
 }
 

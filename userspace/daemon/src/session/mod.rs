@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 
 use onair_api::{
     AttachmentView, Blocker, Certificate, Direction, EventKind, Operation, Problem, ProblemCode,
-    Reconciled, SessionId, SessionSpec, SessionState, SessionView, Timestamp, Verdict, WatchedFile,
-    Who,
+    Reconciled, SessionId, SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp,
+    Verdict, WatchedFile, Who,
 };
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
@@ -225,9 +225,17 @@ impl Session {
         self.generation
     }
 
-    /// Goes on counting from `generation`: the session has lived before.
-    pub fn continue_from(&mut self, generation: u64) {
+    /// When it was stopped; `None` while it runs, and of one that never ran.
+    pub fn stopped_at(&self) -> Option<Timestamp> {
+        self.stopped_at
+    }
+
+    /// Goes on counting from `generation`: the session has lived before, and an earlier daemon stopped
+    /// it as `stopped` says.
+    pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {
         self.generation = generation;
+        self.stopped_at = stopped.as_ref().map(|stopped| stopped.at);
+        self.books.restore(stopped);
     }
 
     /// Bytes of frame memory that it takes at most.

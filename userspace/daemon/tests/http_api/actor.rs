@@ -552,6 +552,7 @@ fn certificate(
         format: Certificate::FORMAT,
         owner: None,
         digest: None,
+        durable: true,
         session: view.id,
         name: view.name.clone(),
         generation: 1,
@@ -566,6 +567,7 @@ fn certificate(
         deadline_ms,
         requester: caller.who.clone(),
         issued_at: Timestamp::now(),
+        stopped_before: None,
         steps: vec![Step {
             step: StepName::Destroyed,
             at: Timestamp::now(),
@@ -609,6 +611,7 @@ fn health(ready: bool) -> Health {
             pollers: Vec::new(),
         },
         sessions: SessionTally::default(),
+        unwritten_certificates: 0,
     }
 }
 

@@ -11,6 +11,13 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Steps of a session that was started, and has ended stopped.
 const OF_A_STOP: [StepName; 2] = [StepName::StopRequested, StepName::GatesClosed];
 
+/// Steps that a session does not take that was restored and not started since.
+const OF_A_RUN: [StepName; 3] = [
+    StepName::StopRequested,
+    StepName::GatesClosed,
+    StepName::PollersQuiesced,
+];
+
 /// What must have come before what.
 const ORDER: [(StepName, StepName); 11] = [
     (StepName::StopRequested, StepName::GatesClosed),
@@ -44,9 +51,10 @@ fn steps_of(operation: Operation) -> (&'static [StepName], &'static [StepName]) 
     }
 }
 
-pub(super) fn checks(certificate: &Certificate) -> [Check; 3] {
+pub(super) fn checks(certificate: &Certificate) -> [Check; 4] {
     [
         check("steps", steps(certificate)),
+        restored(certificate),
         check("clock", clock(certificate)),
         deadline(certificate),
     ]
@@ -62,9 +70,10 @@ pub(super) fn ended(certificate: &Certificate) -> Option<&Step> {
     step(certificate, StepName::Destroyed).or_else(|| step(certificate, StepName::Quarantined))
 }
 
-/// Whether the session was ever started: one that was not has never been stopped either.
+/// Whether the daemon that issued the certificate started the session: one that it did not start it
+/// has not stopped either.
 pub(super) fn was_started(certificate: &Certificate) -> bool {
-    certificate.generation > 0
+    certificate.generation > 0 && step(certificate, StepName::Restored).is_none()
 }
 
 fn steps(certificate: &Certificate) -> Found {
@@ -96,6 +105,16 @@ fn steps(certificate: &Certificate) -> Found {
     if was_started(certificate) && place(StepName::StopRequested) != Some(0) {
         return Err("something stands before stop_requested".to_owned());
     }
+    if place(StepName::Restored).is_some() {
+        if place(StepName::Restored) != Some(0) {
+            return Err("something stands before restored".to_owned());
+        }
+        if let Some(run) = OF_A_RUN.iter().find(|step| place(**step).is_some()) {
+            return Err(format!(
+                "restored means that this daemon did not start it, and there is {run}"
+            ));
+        }
+    }
     let end = ended(certificate).and_then(|end| place(end.step));
     let after = &certificate.steps[end.map_or(0, |end| end + 1)..];
     match after
@@ -107,6 +126,37 @@ fn steps(certificate: &Certificate) -> Found {
             "{}, each once and in order",
             certificate.steps.len()
         )),
+    }
+}
+
+/// What an earlier daemon did is told in one place, and is an earlier daemon's.
+fn restored(certificate: &Certificate) -> Check {
+    let name = "restored";
+    let is_restored = step(certificate, StepName::Restored).is_some();
+    match (&certificate.stopped_before, is_restored) {
+        (None, false) => absent(name, "all of it was this daemon's"),
+        (None, true) => check(
+            name,
+            Ok("the earlier daemon left no word of a stop".to_owned()),
+        ),
+        (Some(_), false) => check(
+            name,
+            Err("an earlier daemon stopped it, and there is no step restored".to_owned()),
+        ),
+        (Some(before), true) => {
+            let (then, now) = (before.session, certificate.session);
+            let found = if then.incarnation() < now.incarnation() {
+                Ok(format!(
+                    "stopped at {} as session {then}, by an earlier daemon",
+                    before.at
+                ))
+            } else {
+                Err(format!(
+                    "session {then} is of no daemon before that of {now}"
+                ))
+            };
+            check(name, found)
+        }
     }
 }
 

@@ -366,6 +366,65 @@ fn certificate__session_that_never_ran__then_needs_no_stop() {
     assert!(failing(&sealed(document)).contains(&"steps".to_owned()));
 }
 
+/// A session that came back stopped, and was destroyed without a start: the daemon of `6920a1c3` says
+/// what the one of `6920a1c2` wrote down.
+fn restored() -> Value {
+    let mut document = good();
+    document["steps"][0]["step"] = json!("restored");
+    for at in [2, 1] {
+        set(&mut document, &format!("/steps/{at}"), &Value::Null);
+    }
+    document["stopped_before"] = json!({"at": "2025-11-20T07:35:00Z",
+        "session": "6920a1c200000007", "boot_id": "b006"});
+    sealed(document)
+}
+
+#[test]
+fn certificate__session_that_came_back_stopped__then_the_stop_of_the_earlier_daemon_is_told() {
+    let document = restored();
+    assert_eq!(failing(&document), [""; 0]);
+    let checks = verify(&document).unwrap().checks;
+    let told = checks
+        .iter()
+        .find(|check| check.name == "restored")
+        .unwrap();
+    assert!(told.detail.contains("6920a1c200000007"), "{told:?}");
+    let mut quarantined = quarantined();
+    quarantined["steps"] = restored()["steps"].clone();
+    quarantined["steps"][1]["step"] = json!("quarantined");
+    quarantined["steps"][1]["monotonic_ns"] = json!(1_050_000);
+    quarantined["steps"][1]["since_stop_us"] = json!(50);
+    quarantined["steps"].as_array_mut().unwrap().truncate(2);
+    assert_eq!(failing(&sealed(quarantined)), [""; 0]);
+    // A daemon that did not write the stop down.
+    let mut without = restored();
+    set(&mut without, "/stopped_before", &Value::Null);
+    assert_eq!(failing(&sealed(without)), [""; 0]);
+}
+
+#[test]
+fn certificate__session_that_came_back__then_each_false_claim_is_caught_by_its_check() {
+    let mut none = good();
+    none["stopped_before"] = restored()["stopped_before"].clone();
+    assert_eq!(failing(&sealed(none)), ["restored"]);
+    let mut of_this_daemon = restored();
+    of_this_daemon["stopped_before"]["session"] = json!("6920a1c300000000");
+    assert_eq!(failing(&sealed(of_this_daemon)), ["restored"]);
+    let mut ran = good();
+    ran["steps"][1]["step"] = json!("restored");
+    assert!(failing(&sealed(ran)).contains(&"steps".to_owned()));
+    for run in ["stop_requested", "gates_closed", "pollers_quiesced"] {
+        let mut ran = restored();
+        let mut step = ran["steps"][0].clone();
+        step["step"] = json!(run);
+        ran["steps"].as_array_mut().unwrap().insert(1, step);
+        assert_eq!(failing(&sealed(ran)), ["steps"], "{run}");
+    }
+    let mut early = restored();
+    early["readings"][0]["at_monotonic_ns"] = json!(999_999);
+    assert_eq!(failing(&sealed(early)), ["slots"]);
+}
+
 #[test]
 fn certificate__of_format_1__then_readable_without_a_digest() {
     let mut document = good();

@@ -92,7 +92,8 @@ fn in_time<'a>(certificate: &Certificate, reading: &'a Reading) -> Result<&'a Re
     let shut = if was_started(certificate) {
         at(StepName::GatesClosed)
     } else {
-        at(StepName::DestroyRequested).or(Some(0))
+        let restored = at(StepName::Restored);
+        restored.or(at(StepName::DestroyRequested)).or(Some(0))
     };
     match (shut, at(StepName::Verdict).or(at(StepName::Quarantined))) {
         (Some(shut), _) if reading.at_monotonic_ns < shut => {

@@ -117,8 +117,13 @@ impl Actor {
         };
         let due: Vec<_> = self.quarantines.extract_if(.., is_due).collect();
         for (id, who, reply) in due {
-            // The requester may have gone.
-            let _ = reply.send(self.quarantine_this(id, who));
+            match self.quarantine_this(id, who) {
+                Ok(certificate) => self.answer_when_durable(certificate, reply),
+                Err(problem) => {
+                    // The requester may have gone.
+                    let _ = reply.send(Err(problem));
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use onair_api::{
 };
 
 use super::Actor;
+use crate::unwritten::Report;
 
 impl Actor {
     pub(super) fn health(&self) -> Health {
@@ -19,6 +20,7 @@ impl Actor {
             problems.push("the probe is off: certificates have no word of the kernel".into());
         }
         problems.extend(self.services.missing.iter().cloned());
+        let unwritten = self.unwritten(&mut problems);
         let required_and_blind =
             probe.mode == ProbeMode::Required && probe.state != ProbeState::Watching;
         let dataplane = self.dataplane_health(&mut problems);
@@ -43,7 +45,27 @@ impl Actor {
             probe,
             dataplane,
             sessions: self.tally(),
+            unwritten_certificates: unwritten,
         }
+    }
+
+    /// Names what the disk does not take. How many certificates that are.
+    fn unwritten(&self, problems: &mut Vec<String>) -> u64 {
+        let dir = self.services.config.state.dir.display();
+        if let Some(Report { count, detail }) = self.services.store.unwritten() {
+            problems.push(format!(
+                "the files of {count} sessions in {dir}/sessions are not up to date ({detail}): repair \
+                 the disk; the daemon tries again by itself"
+            ));
+        }
+        let Some(Report { count, detail }) = self.services.archive.unwritten() else {
+            return 0;
+        };
+        problems.push(format!(
+            "{count} certificates are not on disk in {dir}/certificates ({detail}): repair the disk; \
+             the daemon tries again by itself"
+        ));
+        count
     }
 
     pub(super) fn tally(&self) -> SessionTally {

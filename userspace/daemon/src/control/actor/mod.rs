@@ -142,6 +142,8 @@ impl Actor {
         self.services.probe.test();
         self.services.tell_probe_state();
         self.services.archive.trim();
+        self.services.archive.retry();
+        self.services.store.retry();
         for session in self.sessions.values_mut() {
             session.look_for_dead_unwatched(&mut self.services, self.exits_lost);
         }

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
-use onair_api::SessionRef;
+use onair_api::{Certificate, SessionName, SessionRef};
 
 use super::Actor;
+use crate::config::ms;
+use crate::control::action::Reply;
 use crate::session::{Progress, complete};
 
 impl Actor {
@@ -27,8 +29,45 @@ impl Actor {
             self.destroyed += 1;
         }
         if let Some((certificate, destroy)) = answer {
+            self.answer_when_durable(certificate, destroy.reply);
+        }
+    }
+
+    /// Answers the request that ended a session once its certificate is on disk, and the file of a
+    /// persistent one is gone. A disk that fails, or takes longer than `timeouts.durable_ms`, is told in
+    /// the answer. The control thread does not wait.
+    pub(super) fn answer_when_durable(
+        &self,
+        mut certificate: Box<Certificate>,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        if reply.is_closed() {
+            return;
+        }
+        let on_disk = self.on_disk(&certificate);
+        let patience = ms(self.services.config.timeouts.durable_ms);
+        tokio::task::spawn_local(async move {
+            certificate.durable = tokio::time::timeout(patience, on_disk).await == Ok(true);
             // The requester may have gone.
-            let _ = destroy.reply.send(Ok(certificate));
+            let _ = reply.send(Ok(certificate));
+        });
+    }
+
+    /// Whether the disk has all that a certificate's answer promises, when it is known.
+    fn on_disk(&self, certificate: &Certificate) -> impl Future<Output = bool> + use<> {
+        let name: &SessionName = &certificate.name;
+        let written = [
+            self.services.archive.written(certificate.session),
+            self.services.store.written(name),
+        ];
+        async move {
+            for written in written {
+                // A writer that died sends nothing.
+                if !matches!(written.await, Ok(Ok(()))) {
+                    return false;
+                }
+            }
+            true
         }
     }
 

@@ -176,9 +176,9 @@ impl Actor {
                 format!("session {} lives", self.sessions[&id].spec.name),
             ));
         }
-        if let Some(certificate) = self.services.archive.find(session) {
+        if let Some(certificate) = self.services.archive.present(session) {
             caller.require(Some(certificate.owner_uid()))?;
-            return Ok(Box::new(certificate.clone()));
+            return Ok(Box::new(certificate));
         }
         match self.find(caller, session) {
             Ok(id) => Err(Problem::new(

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use onair_api::{Problem, ProblemCode, SessionName, SessionView, Via, Who};
+use onair_api::{
+    Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via, Who,
+};
 use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::control::action::{Caller, Reply};
 use crate::control::authority::Grant;
 use crate::session::{Progress, Session};
-use crate::store::{Kept, Written, ahead};
+use crate::store::{Kept, ahead};
+use crate::unwritten::Written;
 
 impl Actor {
     /// Makes the sessions of the configuration, and those that an earlier daemon was told to keep,
@@ -36,6 +39,7 @@ impl Actor {
                 owner: before.map_or_else(this_daemon, |kept| kept.owner.clone()),
                 configured: true,
                 running: before.is_none_or(|kept| kept.running),
+                stopped: before.and_then(|kept| kept.stopped.clone()),
                 generation: before.map_or(0, |kept| kept.generation),
                 spec,
             });
@@ -64,11 +68,12 @@ impl Actor {
             }
         };
         let (running, generation) = (kept.running, kept.generation);
+        let stopped = kept.stopped.clone();
         kept.generation = ahead(generation, generation);
         // Nobody waits for it: it is made again if the daemon is killed first.
         drop(self.services.store.keep(kept));
         let progress = self.with(id, |session, services| {
-            session.continue_from(generation);
+            session.continue_from(generation, stopped);
             if running {
                 // Nobody waits for this answer.
                 session.start(services, oneshot::channel().0);
@@ -89,6 +94,7 @@ impl Actor {
             owner: session.owner.clone(),
             configured: false,
             running: true,
+            stopped: None,
             generation: ahead(0, session.generation()),
         });
         after(written, reply)
@@ -106,8 +112,13 @@ impl Actor {
             return reply;
         };
         let generation = session.generation() + u64::from(running);
+        let stopped = (!running).then(|| StoppedBefore {
+            at: session.stopped_at().unwrap_or_else(Timestamp::now),
+            session: session.id,
+            boot_id: self.services.identity.boot_id.clone(),
+        });
         let store = &mut self.services.store;
-        match store.note(&session.spec.name, running, generation) {
+        match store.note(&session.spec.name, stopped, generation) {
             Some(written) => after(written, reply),
             None => reply,
         }

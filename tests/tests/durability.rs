@@ -1,0 +1,268 @@
+//! What an answer says has happened is on disk: the order of writes, syncs, renames and answers, the
+//! daemon killed in between, and a machine that loses its power.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use onair_api::{Certificate, SessionId};
+use onair_record::{Cause, Format, Recording, Spec};
+use onair_tests::storm::{event, name};
+use onair_tests::{Control, Puppet, Raster, Rig, Stage, Traced, in_this_order, onairctl, receive};
+use serde_json::Value;
+
+const MIB: u64 = 1 << 20;
+
+/// The ways to end a session over the control socket, each with a name for the session.
+const ENDINGS: [(&str, End); 4] = [
+    ("destroyed", Control::destroy),
+    ("waited", Control::destroy_wait),
+    ("aborted", Control::abort),
+    ("aside", Control::quarantine),
+];
+
+type End = fn(&mut Control, &str) -> Result<Certificate>;
+
+fn state(rig: &Rig, name: &str) -> PathBuf {
+    rig.stage().directory().join("state").join(name)
+}
+
+/// A session that is stopped; the `number`th of its test.
+fn stopped(control: &mut Control, name: &str, number: u16, persistent: bool) -> Result<SessionId> {
+    let mut spec = receive(name, Raster::SMALL, 5000 + number);
+    spec.persistent = Some(persistent);
+    let id = control.create(&spec)?.id;
+    control.stop(name)?;
+    Ok(id)
+}
+
+/// A client that owns a session, which it has stopped.
+fn owner(rig: &Rig, name: &str, number: u16) -> Result<Puppet> {
+    let mut owner = rig.puppet()?;
+    let mut spec = receive(name, Raster::SMALL, 5000 + number);
+    spec.persistent = Some(true);
+    owner.say(format_args!("create {}", serde_json::to_value(&spec)?))?;
+    owner.say("stop")?;
+    Ok(owner)
+}
+
+#[test]
+fn endings__over_both_sockets__then_synced_and_renamed_and_synced_and_then_answered() -> Result<()>
+{
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    for (number, (name, _)) in (0..).zip(ENDINGS) {
+        stopped(&mut control, name, number, true)?;
+    }
+    let mut owners = [owner(&rig, "own", 10)?, owner(&rig, "own-aborted", 11)?];
+    let pid = rig.daemon()?.pid();
+    let traced = Traced::attach(rig.stage(), pid, &["archive", "store", "control"])?;
+    let mut ended = Vec::new();
+    for (name, end) in ENDINGS {
+        ended.push((name, end(&mut control, name)?.session));
+    }
+    for (owner, (name, how)) in owners
+        .iter_mut()
+        .zip([("own", "destroy"), ("own-aborted", "abort")])
+    {
+        let answer = owner.say(how)?;
+        let certificate = answer.pointer("/certificate").unwrap_or(&answer);
+        let certificate: Certificate = serde_json::from_value(certificate.clone())?;
+        ended.push((name, certificate.session));
+    }
+    let calls = traced.end()?;
+    for (name, id) in ended {
+        let id = id.to_string();
+        let part = format!("certificates/{id}.json.part");
+        let answer = [id.as_str(), "<socket:"];
+        in_this_order(
+            &calls,
+            &[
+                &["write(", &part],
+                &["fsync(", &part],
+                &["rename", &part],
+                &["fsync(", "/certificates>"],
+                &answer,
+            ],
+        )?;
+        let file = format!("sessions/{name}.json\"");
+        in_this_order(
+            &calls,
+            &[&["unlink", &file], &["fsync(", "/sessions>"], &answer],
+        )
+        .with_context(|| format!("the file of session {name}"))?;
+    }
+    Ok(())
+}
+
+/// What lies in the folder of certificates, each of which holds.
+fn whole(folder: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            // The file system's own.
+            continue;
+        }
+        let document: Value = serde_json::from_slice(&fs::read(&path)?)
+            .with_context(|| format!("{} is not whole", path.display()))?;
+        let checks = onair_api::verify(&document)?;
+        assert!(checks.holds, "{checks:#?}");
+        found.push(checks.session.context("a session")?);
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[test]
+fn daemon__killed_right_after_each_answer__then_its_certificate_is_there_and_the_session_is_not()
+-> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut ids = Vec::new();
+    for (number, (name, end)) in (0..).zip(ENDINGS) {
+        let mut control = rig.control()?;
+        ids.push(stopped(&mut control, name, number, true)?.to_string());
+        let certificate = end(&mut control, name)?;
+        rig.kill_daemon()?;
+        assert!(certificate.durable);
+        assert_eq!(whole(&state(&rig, "certificates"))?, ids, "{name}");
+        assert!(!state(&rig, &format!("sessions/{name}.json")).exists());
+        rig.start_daemon()?;
+    }
+    let ran = onairctl(&rig, &format!("certificate verify {}", ids.join(" ")))?;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    Ok(())
+}
+
+#[test]
+fn daemon__killed_while_a_certificate_is_written__then_the_next_one_finds_a_whole_one_or_none()
+-> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut there = Vec::new();
+    for (number, (call, nth, is_there)) in (0..).zip([
+        // Written and not synced; synced and not renamed; renamed, and the folder not synced.
+        ("fsync", 1, false),
+        ("rename", 1, false),
+        ("fsync", 2, true),
+    ]) {
+        let mut control = rig.control()?;
+        let id = stopped(&mut control, "cam", number, false)?;
+        let pid = rig.daemon()?.pid();
+        let traced = Traced::killing(rig.stage(), pid, &["archive"], call, nth)?;
+        let answer = control.destroy("cam");
+        assert!(answer.is_err(), "{call} {nth}: answered, {answer:?}");
+        traced.killed()?;
+        rig.kill_daemon()?;
+        rig.start_daemon()?;
+        if is_there {
+            there.push(id.to_string());
+        }
+        assert_eq!(whole(&state(&rig, "certificates"))?, there, "{call} {nth}");
+        let found = rig.control()?.get(&format!("/v1/certificates/{id}"))?;
+        assert_eq!(found.status == 200, is_there, "{call} {nth}: {found:?}");
+        let log = rig.daemon()?.log();
+        assert!(!log.contains("not a certificate"), "{log}");
+    }
+    Ok(())
+}
+
+#[test]
+fn machine__loses_its_power_right_after_an_answer__then_nothing_of_it_is_lost() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    rig.stop_daemon()?;
+    let disk = rig
+        .stage()
+        .disk("state", rig.stage().directory(), 64 * MIB)?;
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    let mut ids = Vec::new();
+    for (number, (name, end)) in (0..).zip(ENDINGS) {
+        ids.push(stopped(&mut control, name, number, true)?.to_string());
+        let lost = rig
+            .stage()
+            .after_power_loss(&disk, &format!("before-{name}"))?;
+        // What a create and a stop answered is there, too.
+        let file = fs::read(lost.join(format!("sessions/{name}.json")))?;
+        let kept: Value = serde_json::from_slice(&file)?;
+        assert_eq!(kept["running"], false, "{name}: {kept}");
+        end(&mut control, name)?;
+        let lost = rig
+            .stage()
+            .after_power_loss(&disk, &format!("after-{name}"))?;
+        assert_eq!(whole(&lost.join("certificates"))?, ids, "{name}");
+        assert!(!lost.join(format!("sessions/{name}.json")).exists());
+        // Of one without a file that is removed and synced beside it.
+        let name = format!("{name}-again");
+        ids.push(stopped(&mut control, &name, number, false)?.to_string());
+        end(&mut control, &name)?;
+        let lost = rig
+            .stage()
+            .after_power_loss(&disk, &format!("after-{name}"))?;
+        assert_eq!(whole(&lost.join("certificates"))?, ids, "{name}");
+    }
+    Ok(())
+}
+
+/// A recording of some events, to be finished.
+fn recording(folder: &Path) -> Result<Recording> {
+    let mut spec = Spec::new(folder, "rec".parse()?, Format::Pcapng);
+    spec.min_free_bytes = 0;
+    let recording = Recording::start(spec)?;
+    let mut producer = recording.producer(&name(0))?;
+    for number in 0..1000 {
+        assert!(producer.offer(number, 1400, &event(0, number)));
+    }
+    Ok(recording)
+}
+
+#[test]
+fn recording__finished__then_synced_and_renamed_and_its_folder_synced() -> Result<()> {
+    let stage = Stage::open("durability")?;
+    let folder = stage.directory().join("recordings");
+    let recording = recording(&folder)?;
+    let traced = Traced::attach(&stage, std::process::id(), &[])?;
+    let manifest = recording.finish(Cause::Stopped, std::time::Instant::now() + PATIENCE)?;
+    let calls = traced.end()?;
+    assert_eq!(manifest.files.len(), 1);
+    let events = format!("{}.part", folder.join(&manifest.files[0].name).display());
+    let sheet = folder.join("rec.json.new.part").display().to_string();
+    let place = format!("{}>", folder.display());
+    in_this_order(
+        &calls,
+        &[
+            &["pwrite64(", &events],
+            &["fsync(", &events],
+            &["rename", &events],
+            &["write(", &sheet],
+            &["fsync(", &sheet],
+            &["rename", &sheet],
+            &["fsync(", &place],
+        ],
+    )?;
+    stage.take_down()
+}
+
+#[test]
+fn machine__loses_its_power_right_after_a_recording_has_ended__then_all_of_it_is_there()
+-> Result<()> {
+    let stage = Stage::open("durability")?;
+    let disk = stage.disk("disk", stage.directory(), 64 * MIB)?;
+    let folder = disk.path().join("recordings");
+    let recording = recording(&folder)?;
+    let manifest = recording.finish(Cause::Stopped, std::time::Instant::now() + PATIENCE)?;
+    let lost = stage.after_power_loss(&disk, "lost")?.join("recordings");
+    for name in ["rec.json", &manifest.files[0].name] {
+        let (here, there) = (fs::read(folder.join(name))?, fs::read(lost.join(name)));
+        let there = there.with_context(|| format!("{name} is lost"))?;
+        assert!(!here.is_empty() && here == there, "{name} is not whole");
+    }
+    drop(recording);
+    stage.take_down()
+}
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

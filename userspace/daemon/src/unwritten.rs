@@ -1,0 +1,309 @@
+//! What is to be on disk and is not yet: the certificates and sessions whose files the writers have not
+//! written, or could not. Each that failed is tried again, and the pause before that doubles.
+//!
+//! What never lives here: the files, and what is to stand in them.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+/// Before the first retry.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Between two retries at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A write that takes longer is a problem of the disk.
+const SLOW: Duration = Duration::from_secs(2);
+/// Entries that a problem names.
+const NAMED: usize = 3;
+
+/// What came of the writing, once it is on disk or cannot be.
+pub type Written = oneshot::Receiver<Result<(), String>>;
+
+/// The entries that are not on disk. The owner hands writes to a thread and notes each with
+/// [`Self::begin`]; the thread notes its end with [`Self::end`]. Neither waits for the disk in here.
+#[derive(Debug)]
+pub struct Unwritten<K>(Mutex<BTreeMap<K, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    /// Since when the file is not what it is to be.
+    since: Instant,
+    /// An earlier form is on disk.
+    has_earlier: bool,
+    /// Writes that were handed in and have not ended.
+    under_way: u32,
+    /// The last write failed.
+    failure: Option<Failure>,
+    /// Each hears of the last write.
+    waiters: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    error: String,
+    /// Failed writes behind each other.
+    tries: u32,
+    retry_at: Instant,
+}
+
+/// What the end of a write changes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing that is to be told.
+    None,
+    /// The first write failed.
+    Failed,
+    /// It is on disk after so many writes that failed.
+    Recovered(u32),
+}
+
+/// What is wrong, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Entries that the disk did not take, or not in time.
+    pub count: u64,
+    /// The first of them by name, and an error.
+    pub detail: String,
+}
+
+impl<K> Default for Unwritten<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord + Clone + Display> Unwritten<K> {
+    /// A write of `key` was handed in; `is_known` if it is not the first.
+    pub fn begin(&self, key: &K, is_known: bool, now: Instant) {
+        let mut entries = self.entries();
+        let entry = entries.entry(key.clone()).or_insert_with(|| Entry {
+            since: now,
+            // Without an entry the last write has succeeded.
+            has_earlier: is_known,
+            under_way: 0,
+            failure: None,
+            waiters: Vec::new(),
+        });
+        entry.under_way += 1;
+    }
+
+    /// A write of `key` ended. Those that wait hear of it, unless a later one is under way.
+    pub fn end(&self, key: &K, result: &Result<(), String>, now: Instant) -> Change {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(key) else {
+            return Change::None;
+        };
+        entry.under_way = entry.under_way.saturating_sub(1);
+        let tries = entry.failure.take().map_or(0, |failure| failure.tries);
+        if let Err(error) = result {
+            entry.failure = Some(Failure {
+                error: error.clone(),
+                tries: tries + 1,
+                retry_at: now + pause(tries),
+            });
+        }
+        if entry.under_way == 0 {
+            for waiter in entry.waiters.drain(..) {
+                // The requester may have gone.
+                let _ = waiter.send(result.clone());
+            }
+            if result.is_ok() {
+                entries.remove(key);
+            }
+        }
+        match (result, tries) {
+            (Ok(()), 0) => Change::None,
+            (Ok(()), tries) => Change::Recovered(tries),
+            (Err(_), 0) => Change::Failed,
+            (Err(_), _) => Change::None,
+        }
+    }
+
+    /// `key` is not to be on disk any more.
+    pub fn forget(&self, key: &K) {
+        self.entries().remove(key);
+    }
+
+    /// Hears when `key` is on disk, or cannot be: at once if no write of it is under way.
+    pub fn written(&self, key: &K) -> Written {
+        let (waiter, written) = oneshot::channel();
+        let result = match self.entries().get_mut(key) {
+            None => Ok(()),
+            Some(entry) if entry.under_way > 0 => {
+                entry.waiters.push(waiter);
+                return written;
+            }
+            Some(entry) => Err(entry.failure.as_ref().map_or_else(
+                || "its writer has ended".to_owned(),
+                |failure| failure.error.clone(),
+            )),
+        };
+        // It is received by the caller, below.
+        let _ = waiter.send(result);
+        written
+    }
+
+    /// Whether `key` is on disk as it is to be.
+    pub fn is_written(&self, key: &K) -> bool {
+        !self.entries().contains_key(key)
+    }
+
+    /// Whether `key` is on disk, also in an earlier form while a later one is being written.
+    pub fn is_on_disk(&self, key: &K) -> bool {
+        let entries = self.entries();
+        let entry = entries.get(key);
+        entry.is_none_or(|entry| entry.has_earlier && entry.failure.is_none())
+    }
+
+    /// Whether the last write of `key` failed, and no other is under way.
+    pub fn has_failed(&self, key: &K) -> bool {
+        self.entries().get(key).is_some_and(Entry::has_failed)
+    }
+
+    /// Those that are to be written again now.
+    pub fn due(&self, now: Instant) -> Vec<K> {
+        let entries = self.entries();
+        let due = entries.iter().filter(|(_, entry)| {
+            let failure = entry.failure.as_ref();
+            entry.has_failed() && failure.is_none_or(|failure| failure.retry_at <= now)
+        });
+        due.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Those whose last write failed, whenever they are due.
+    pub fn failed(&self) -> Vec<K> {
+        let entries = self.entries();
+        let failed = entries.iter().filter(|(_, entry)| entry.has_failed());
+        failed.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Those that the disk did not take, or not in time; `None` if all is well.
+    pub fn report(&self, now: Instant) -> Option<Report> {
+        let entries = self.entries();
+        let is_wrong = |(_, entry): &(&K, &Entry)| {
+            entry.failure.is_some() || now.saturating_duration_since(entry.since) >= SLOW
+        };
+        let wrong: Vec<_> = entries.iter().filter(is_wrong).collect();
+        if wrong.is_empty() {
+            return None;
+        }
+        let mut names: Vec<String> = wrong
+            .iter()
+            .take(NAMED)
+            .map(|it| it.0.to_string())
+            .collect();
+        if wrong.len() > NAMED {
+            names.push("…".to_owned());
+        }
+        let error = wrong.iter().find_map(|(_, entry)| entry.failure.as_ref());
+        let error = error.map_or("the disk does not answer", |failure| &failure.error);
+        Some(Report {
+            count: wrong.len() as u64,
+            detail: format!("{}: {error}", names.join(", ")),
+        })
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<K, Entry>> {
+        // No code panics with it locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn has_failed(&self) -> bool {
+        self.under_way == 0 && self.failure.is_some()
+    }
+}
+
+/// The pause after a failed write that had so many before it.
+fn pause(tries: u32) -> Duration {
+    let factor = 1_u32.checked_shl(tries).unwrap_or(u32::MAX);
+    FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use super::*;
+
+    fn failed() -> Result<(), String> {
+        Err("no space".to_owned())
+    }
+
+    #[test]
+    fn write__under_way_and_done__then_those_that_wait_hear_of_the_last_one() {
+        let (unwritten, now) = (Unwritten::default(), Instant::now());
+        assert_eq!(unwritten.written(&1).blocking_recv().unwrap(), Ok(()));
+        unwritten.begin(&1, false, now);
+        unwritten.begin(&1, false, now);
+        let mut written = unwritten.written(&1);
+        assert_eq!(unwritten.end(&1, &failed(), now), Change::Failed);
+        assert!(written.try_recv().is_err(), "a later write is under way");
+        assert!(!unwritten.has_failed(&1));
+        assert_eq!(unwritten.end(&1, &Ok(()), now), Change::Recovered(1));
+        assert_eq!(written.blocking_recv().unwrap(), Ok(()));
+        assert!(unwritten.is_written(&1));
+    }
+
+    #[test]
+    fn write__that_fails__then_told_and_due_again_after_a_pause_that_doubles() {
+        let (unwritten, mut now) = (Unwritten::default(), Instant::now());
+        unwritten.begin(&7, false, now);
+        let written = unwritten.written(&7);
+        assert_eq!(unwritten.end(&7, &failed(), now), Change::Failed);
+        assert_eq!(written.blocking_recv().unwrap(), failed());
+        assert_eq!(unwritten.written(&7).blocking_recv().unwrap(), failed());
+        assert_eq!(unwritten.failed(), [7]);
+        let mut last = Duration::ZERO;
+        for _ in 0..40 {
+            let mut pause = Duration::ZERO;
+            while unwritten.due(now + pause).is_empty() {
+                pause += FIRST_PAUSE;
+            }
+            assert!(pause >= last && pause <= LONGEST_PAUSE, "{pause:?}");
+            (last, now) = (pause, now + pause);
+            unwritten.begin(&7, false, now);
+            assert!(unwritten.due(now).is_empty() && unwritten.failed().is_empty());
+            assert_eq!(unwritten.end(&7, &failed(), now), Change::None);
+        }
+        assert_eq!(last, LONGEST_PAUSE);
+        unwritten.forget(&7);
+        assert!(unwritten.is_written(&7) && unwritten.due(now + 2 * last).is_empty());
+    }
+
+    #[test]
+    fn write__of_a_later_form__then_on_disk_unless_it_fails() {
+        let (unwritten, now) = (Unwritten::default(), Instant::now());
+        unwritten.begin(&1, false, now);
+        // The first form is not there either.
+        unwritten.begin(&1, true, now);
+        assert!(!unwritten.is_on_disk(&1));
+        unwritten.end(&1, &Ok(()), now);
+        unwritten.end(&1, &Ok(()), now);
+        unwritten.begin(&1, true, now);
+        assert!(unwritten.is_on_disk(&1) && !unwritten.is_written(&1));
+        unwritten.end(&1, &failed(), now);
+        assert!(!unwritten.is_on_disk(&1));
+    }
+
+    #[test]
+    fn report__of_those_that_failed_or_hang__then_a_count_some_names_and_an_error() {
+        let (unwritten, now) = (Unwritten::default(), Instant::now());
+        unwritten.begin(&0, false, now);
+        assert_eq!(unwritten.report(now), None);
+        let hangs = unwritten.report(now + SLOW).unwrap();
+        assert_eq!(
+            (hangs.count, &*hangs.detail),
+            (1, "0: the disk does not answer")
+        );
+        for key in 1..=4 {
+            unwritten.begin(&key, false, now);
+            unwritten.end(&key, &failed(), now);
+        }
+        let report = unwritten.report(now).unwrap();
+        assert_eq!((report.count, &*report.detail), (4, "1, 2, 3, …: no space"));
+    }
+}
