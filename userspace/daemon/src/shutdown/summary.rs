@@ -16,6 +16,7 @@ use crate::run::Outcome;
 pub fn summary(outcome: Outcome) -> ShutdownSummary {
     let exit = exit(&outcome);
     let Outcome {
+        is_started: _,
         report,
         sessions,
         dataplane,
@@ -60,7 +61,9 @@ pub fn summary(outcome: Outcome) -> ShutdownSummary {
 fn exit(outcome: &Outcome) -> Exit {
     let report: &Report = &outcome.report;
     let sessions = outcome.sessions.as_ref();
-    if report.status.forced {
+    if !outcome.is_started {
+        Exit::StartForced
+    } else if report.status.forced {
         Exit::Forced
     } else if report.timed_out() {
         Exit::TimedOut
