@@ -1,5 +1,6 @@
 //! Starting the daemon, running it, and ending it in order.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -99,6 +100,8 @@ pub struct Outcome {
     pub dataplane: Option<dataplane::Summary>,
     /// Recordings that ran when the end began.
     pub recordings: Vec<RecordingSummary>,
+    /// The ports of each poller's thread, by its name.
+    pub pollers: BTreeMap<String, Vec<String>>,
 }
 
 /// A daemon that has been started.
@@ -138,6 +141,7 @@ pub fn run(
     ready: impl FnOnce(&Started),
 ) -> Result<Outcome, RunError> {
     let own = shutdown.clone();
+    let pollers = ports_by_poller(&config);
     let start = shutdown.run_start(move || start(config, &own));
     let (started, results) = match start.map_err(system("cannot start a thread"))? {
         Some(Ok(started)) => started,
@@ -148,6 +152,7 @@ pub fn run(
                 sessions: None,
                 dataplane: None,
                 recordings: Vec::new(),
+                pollers,
             });
         }
         Some(Err(error)) => {
@@ -164,6 +169,7 @@ pub fn run(
         sessions: results.sessions.take(),
         dataplane: results.dataplane.take(),
         recordings: results.recordings.summaries(),
+        pollers,
     })
 }
 
@@ -221,6 +227,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
             .map_err(system("cannot poll the control socket"))?;
         (http_listener, http.file, attach, metrics)
     };
+    resources.note_sockets()?;
     go_on(shutdown)?;
     let dataplane = Dataplane::start(dataplane_config(&config)?, threads).map_err(Box::new)?;
     go_on(shutdown)?;
@@ -286,6 +293,17 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
     register_recordings(shutdown, &results.recordings, finish);
     register_shelf(shutdown, &shelf, results.dataplane.clone());
     Ok((started, results))
+}
+
+/// The ports of each poller's thread, by its name.
+fn ports_by_poller(config: &Config) -> BTreeMap<String, Vec<String>> {
+    let ports_of = |poller: &str| {
+        let ports = config.port.iter().filter(|port| port.poller == poller);
+        ports.map(|port| port.name.clone()).collect()
+    };
+    let pollers = config.poller.iter();
+    let named = pollers.map(|it| (dataplane::thread_name(&it.name), ports_of(&it.name)));
+    named.collect()
 }
 
 /// What the daemon will put into the kernel and onto the disk.

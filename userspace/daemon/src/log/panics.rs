@@ -41,5 +41,11 @@ fn said(log: &Log, panic: &PanicHookInfo<'_>) -> Vec<u8> {
     if backtrace.status() == BacktraceStatus::Captured {
         fields.push(("backtrace", backtrace.to_string().into()));
     }
-    line(log.format, "ERROR", "onaird::log", "a thread panicked", &fields)
+    line(
+        log.format,
+        "ERROR",
+        "onaird::log",
+        "a thread panicked",
+        &fields,
+    )
 }

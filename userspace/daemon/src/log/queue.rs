@@ -154,7 +154,10 @@ mod tests {
         assert_eq!((text(&queue), text(&queue)), ("one".into(), "two".into()));
         queue.push(b"five".as_slice());
         queue.push(b"six".as_slice());
-        assert_eq!((text(&queue), text(&queue)), ("dropped 2".into(), "five".into()));
+        assert_eq!(
+            (text(&queue), text(&queue)),
+            ("dropped 2".into(), "five".into())
+        );
         // Nothing comes after it: it is said nevertheless.
         assert_eq!(text(&queue), "dropped 1");
         assert_eq!(queue.dropped(), 3);

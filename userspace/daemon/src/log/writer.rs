@@ -37,10 +37,13 @@ pub(super) fn start(format: LogFormat) -> io::Result<&'static Log> {
     if let Some(log) = log() {
         return Ok(log);
     }
-    let queue = Arc::new(Queue::new(MOST_BYTES, match format {
-        LogFormat::Text => |count| dropped_line(LogFormat::Text, count),
-        LogFormat::Json => |count| dropped_line(LogFormat::Json, count),
-    }));
+    let queue = Arc::new(Queue::new(
+        MOST_BYTES,
+        match format {
+            LogFormat::Text => |count| dropped_line(LogFormat::Text, count),
+            LogFormat::Json => |count| dropped_line(LogFormat::Json, count),
+        },
+    ));
     let own = Arc::clone(&queue);
     std::thread::Builder::new()
         .name("log".into())

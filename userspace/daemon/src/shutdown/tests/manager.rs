@@ -146,8 +146,10 @@ fn shutdown_mgr__each_phase_hung_in_turn__then_forced_in_its_time() {
     type Register = fn(&ShutdownCoordinator);
     let hung: [(&str, Register); 4] = [
         ("notification", |it| {
-            it.register_shutdown_notification("notification", || loop {
-                thread::park();
+            it.register_shutdown_notification("notification", || {
+                loop {
+                    thread::park();
+                }
             });
         }),
         ("waiter", |it| {
