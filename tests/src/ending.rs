@@ -86,3 +86,21 @@ pub fn holding(rig: &Rig, control: &mut Control) -> Result<Puppet> {
     client.say("hold 1")?;
     Ok(client)
 }
+
+/// What a client has not read yet, one event after the other, until there is a refusal: that.
+///
+/// # Errors
+/// When it does not answer.
+pub fn unread(client: &mut Puppet) -> Result<(Vec<String>, String)> {
+    let mut kinds = Vec::new();
+    loop {
+        let answer = client.ask("poll 0")?;
+        match answer["kind"].as_str() {
+            Some(kind) => kinds.push(kind.to_owned()),
+            None => {
+                let errno = answer["error"]["errno"].as_str();
+                return Ok((kinds, errno.unwrap_or_default().to_owned()));
+            }
+        }
+    }
+}

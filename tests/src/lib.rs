@@ -56,7 +56,7 @@ pub use company::{Company, balanced, tids};
 pub use control::{Answer, Control};
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
-pub use ending::{holding, in_order, of, shutdown_status, signal};
+pub use ending::{holding, in_order, of, shutdown_status, signal, unread};
 pub use errno::errno_name;
 pub use flow::{FlowSender, assembler, raster};
 pub use footprint::{Footprint, bpf_objects, still_there};

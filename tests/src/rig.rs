@@ -69,6 +69,17 @@ impl Rig {
     /// # Errors
     /// As [`Rig::pair`].
     pub fn rings_with(change: impl FnOnce(&mut Config)) -> Result<Self> {
+        Self::rings_as(change, |_| {})
+    }
+
+    /// As [`Rig::rings_with`], with additional settings of the daemon's command.
+    ///
+    /// # Errors
+    /// As [`Rig::pair`].
+    pub fn rings_as(
+        change: impl FnOnce(&mut Config),
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
         let mut config = Config::pair(Backend::Ring);
         change(&mut config);
         let mut rig = Self {
@@ -77,7 +88,7 @@ impl Rig {
             config,
             last_log: String::new(),
         };
-        rig.start_daemon()?;
+        rig.start_daemon_with(prepare)?;
         Ok(rig)
     }
 

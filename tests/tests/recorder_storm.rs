@@ -57,6 +57,7 @@ fn packets_by_tshark(file: &Path) -> Result<u64> {
 fn system__data_integrity__then_no_loss() -> Result<()> {
     let stage = Stage::open("storm")?;
     let mut dice = Dice::new(5);
+    let mut written = 0;
     for round in 0..rounds("ONAIR_STORM_ROUNDS", 3)? {
         let folder = stage.directory().join(format!("round{round}"));
         let mut wanted = Wanted::new(&folder);
@@ -71,6 +72,12 @@ fn system__data_integrity__then_no_loss() -> Result<()> {
         storm.signal(Signal::TERM)?;
         let outcome = storm.outcome()?;
         ensure!(outcome.is_clean, "round {round}");
+        // A recorder that takes nothing loses nothing.
+        ensure!(
+            outcome.totals.arrived > 0,
+            "round {round}: nothing was offered"
+        );
+        written += outcome.totals.written;
         check(&folder, &outcome).with_context(|| format!("round {round}, after {moment:?}"))?;
         ensure!(outcome.manifest.cause == Some(Cause::Shutdown));
         for file in &outcome.manifest.files {
@@ -90,6 +97,7 @@ fn system__data_integrity__then_no_loss() -> Result<()> {
         );
         std::fs::remove_dir_all(&folder)?;
     }
+    ensure!(written > 0, "no round recorded anything");
     stage.take_down()
 }
 

@@ -6,8 +6,10 @@
 )]
 
 use anyhow::{Context as _, Result};
-use onair_api::{CertificateList, SessionOutcome, Source};
-use onair_tests::{Deadline, Raster, Rig, Viewer, in_order, of, receive, send, signal, until};
+use onair_api::{CertificateList, SessionOutcome, SessionSummary, Source};
+use onair_tests::{
+    Deadline, Raster, Rig, Viewer, in_order, of, output, receive, send, signal, unread, until,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -30,11 +32,15 @@ fn clean_exit(by: Signal, cause: &str) -> Result<()> {
     assert!(!summary.forced);
     let ends = summary.sessions.iter().map(|it| it.outcome);
     assert!(ends.eq([SessionOutcome::Destroyed; 3]), "{summary:#?}");
+    // The session is destroyed only when they have left: each of them sees that it stops.
     for (_, result) in client.returned(4)? {
-        assert!(matches!(result.as_str(), "EAGAIN" | "ESTALE"), "{result}");
+        assert_eq!(result, "EAGAIN");
     }
-    // The event came before the calls said so.
     assert_eq!(client.errno("get 0")?, "ESTALE");
+    let (kinds, errno) = unread(&mut client)?;
+    let told = kinds.iter().filter(|kind| *kind == "Draining").count();
+    assert_eq!((told, &*errno), (1, "ESTALE"), "{kinds:?}");
+    assert_eq!(client.say("is-ending")?["ending"], true);
     Ok(())
 }
 
@@ -83,6 +89,21 @@ fn shutdown_summary__stats__then_accurate() -> Result<()> {
         port("b", "rx_packets"),
         "{summary:#?}"
     );
+    let carried = poller.traffic.as_ref().context("what it carried")?;
+    assert_eq!(carried.frames, cam.frames + source.frames, "{summary:#?}");
+    assert_eq!(carried.bytes, cam.bytes + source.bytes);
+    let dropped = |session: &SessionSummary| session.drops.values().sum::<u64>();
+    assert_eq!(
+        carried.drops.values().sum::<u64>(),
+        dropped(cam) + dropped(source)
+    );
+    let archive = rig.stage().directory().join("state/certificates");
+    for session in [cam, source] {
+        let certificate = session.certificate.as_ref().context("its certificate")?;
+        let text = std::fs::read(archive.join(certificate))?;
+        let certificate: Value = serde_json::from_slice(&text)?;
+        assert_eq!(certificate["name"], session.name.as_str());
+    }
     // The certificates, which the next daemon shows, say the same.
     assert_eq!(summary.destroyed, 2);
     rig.start_daemon()?;
@@ -164,5 +185,78 @@ fn session__with_a_duration__then_stopped_by_itself_and_goes_on_when_started() -
     assert_eq!(client.errno("get 0")?, "EAGAIN");
     control.start("short")?;
     assert_eq!(client.errno("get 0")?, "ETIMEDOUT");
+    Ok(())
+}
+
+#[test]
+fn daemon__with_a_duration__then_ends_by_itself_and_says_why() -> Result<()> {
+    let mut rig = Rig::rings_as(
+        |_| {},
+        |command| {
+            command.args(["--duration", "500ms"]);
+        },
+    )?;
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 0, "{summary:#?}");
+    in_order(&summary);
+    assert_eq!(summary.cause, "--duration of 500ms has passed");
+    Ok(())
+}
+
+#[test]
+fn daemon__with_a_duration_and_a_signal_before__then_does_not_wait_for_it() -> Result<()> {
+    let mut rig = Rig::rings_as(
+        |_| {},
+        |command| {
+            command.args(["--duration", "1h"]);
+        },
+    )?;
+    signal(&mut rig, Signal::TERM)?;
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!((status, summary.cause.as_str()), (0, "SIGTERM"));
+    in_order(&summary);
+    let timer = summary
+        .parts
+        .iter()
+        .any(|part| part.name == "duration timer");
+    assert!(timer, "{summary:#?}");
+    Ok(())
+}
+
+/// Whether an interface of the stage is promiscuous, or has an XDP program.
+fn is_touched(rig: &Rig, interface: &str) -> Result<bool> {
+    let namespace = rig.stage().namespace();
+    let show = [
+        "-json", "-details", "-n", namespace, "link", "show", interface,
+    ];
+    let all: Value = serde_json::from_str(&output("ip", &show)?)?;
+    let flags = all[0]["flags"].as_array().context("flags")?;
+    Ok(flags.iter().any(|flag| flag == "PROMISC") || !all[0]["xdp"]["prog"].is_null())
+}
+
+#[test]
+fn system__sigterm_under_af_xdp_traffic__then_clean_and_nothing_is_left_on_the_interfaces()
+-> Result<()> {
+    let mut rig = Rig::pair()?;
+    assert!(is_touched(&rig, "va")? && is_touched(&rig, "vb")?);
+    for _ in 0..2 {
+        let mut control = rig.control()?;
+        control.create(&receive("cam", Raster::SMALL, 5000))?;
+        control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+        let mut viewer = Viewer::start(&rig, "cam")?;
+        viewer.wait(20, Deadline::seconds(30))?;
+        signal(&mut rig, Signal::TERM)?;
+        let (status, summary) = rig.daemon_ends()?;
+        assert_eq!(status, 0, "{summary:#?}");
+        in_order(&summary);
+        let (cam, source) = (of(&summary, "cam")?, of(&summary, "source")?);
+        for session in [cam, source] {
+            assert_eq!(session.outcome, SessionOutcome::Destroyed);
+            assert!(session.frames >= 20 && session.packets > 0, "{summary:#?}");
+        }
+        assert!(cam.packets <= source.packets, "{summary:#?}");
+        assert!(!is_touched(&rig, "va")? && !is_touched(&rig, "vb")?);
+        rig.start_daemon()?;
+    }
     Ok(())
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_api::{CertificateList, SessionOutcome, ShutdownPhase};
 use onair_stage::Config;
 use onair_tests::{
-    Deadline, Puppet, Raster, Rig, holding, in_order, of, output, receive, shutdown_status, signal,
+    Deadline, Raster, Rig, holding, in_order, of, output, receive, shutdown_status, signal, unread,
     until,
 };
 use rustix::process::Signal;
@@ -128,21 +128,6 @@ fn users__leave_or_are_killed_while_draining__then_the_count_falls_and_all_is_cl
     Ok(())
 }
 
-/// What a client reads, one event after the other, until there is a refusal: that.
-fn read(client: &mut Puppet) -> Result<(Vec<String>, String)> {
-    let mut kinds = Vec::new();
-    loop {
-        let answer = client.ask("poll 0")?;
-        match answer["kind"].as_str() {
-            Some(kind) => kinds.push(kind.to_owned()),
-            None => {
-                let errno = answer["error"]["errno"].as_str();
-                return Ok((kinds, errno.unwrap_or_default().to_owned()));
-            }
-        }
-    }
-}
-
 #[test]
 fn draining__told_of_a_session_stopped_long_before__then_read_before_eagain_and_before_estale()
 -> Result<()> {
@@ -157,7 +142,7 @@ fn draining__told_of_a_session_stopped_long_before__then_read_before_eagain_and_
         control.stop(session)?;
     }
     for user in [&mut client, &mut idle] {
-        let (_, errno) = read(user)?;
+        let (_, errno) = unread(user)?;
         assert_eq!(errno, "EAGAIN");
         assert_eq!(user.say("is-ending")?["ending"], false);
     }
@@ -168,21 +153,83 @@ fn draining__told_of_a_session_stopped_long_before__then_read_before_eagain_and_
         || Ok((idle.errno("get 0")? == "ESTALE").then_some(())),
     )?;
     // Its session is destroyed; the other one waits for its user.
-    let (kinds, errno) = read(&mut idle)?;
+    let (kinds, errno) = unread(&mut idle)?;
     assert_eq!(
         (kinds.last().map(String::as_str), &*errno),
         (Some("Draining"), "ESTALE")
     );
-    let (kinds, errno) = read(&mut client)?;
+    let (kinds, errno) = unread(&mut client)?;
     assert_eq!(
         (kinds.last().map(String::as_str), &*errno),
         (Some("Draining"), "EAGAIN")
     );
-    let (kinds, errno) = read(&mut client)?;
+    let (kinds, errno) = unread(&mut client)?;
     assert_eq!((kinds.len(), &*errno), (0, "EAGAIN"), "it is told once");
     client.say("put-all")?;
     let (status, summary) = rig.daemon_ends()?;
     assert_eq!(status, 0, "{summary:#?}");
     in_order(&summary);
+    Ok(())
+}
+
+#[test]
+fn session__of_low_priority_and_held__then_the_others_are_destroyed_beside_it() -> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
+    })?;
+    let mut control = rig.control()?;
+    let mut client = holding(&rig, &mut control)?;
+    for (name, udp, priority) in [("idle", 5001, 60), ("used", 5002, 70), ("last", 5003, 90)] {
+        let mut spec = receive(name, Raster::SMALL, udp);
+        spec.priority = Some(priority);
+        control.create(&spec)?;
+    }
+    let mut other = rig.user("used")?;
+    // `cam` has the lowest number of all, and its user stays.
+    signal(&mut rig, Signal::TERM)?;
+    let names = |control: &mut onair_tests::Control| -> Result<Vec<String>> {
+        let list: onair_api::SessionList = control.get("/v1/sessions")?.document()?;
+        Ok(list.sessions.iter().map(|it| it.name.to_string()).collect())
+    };
+    until("only `cam` to be left", Deadline::seconds(30), || {
+        Ok((names(&mut control)? == ["cam"]).then_some(()))
+    })?;
+    assert_eq!(other.errno("get 0")?, "ESTALE");
+    assert_eq!(
+        shutdown_status(&mut control)?.phase,
+        ShutdownPhase::Draining
+    );
+    client.say("put-all")?;
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 0, "{summary:#?}");
+    in_order(&summary);
+    Ok(())
+}
+
+#[test]
+fn end__waits_for_users__then_the_log_counts_the_seconds_down() -> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more = "[timeouts]\ngraceful_ms = 2500\n".into();
+    })?;
+    let mut control = rig.control()?;
+    let mut client = holding(&rig, &mut control)?;
+    client.freeze()?;
+    signal(&mut rig, Signal::TERM)?;
+    let (status, _) = rig.daemon_ends()?;
+    assert_eq!(status, 4);
+    let log = rig.last_log();
+    // On a machine that is busy a second may be left out, but not the last one.
+    let counted = log
+        .lines()
+        .filter(|line| line.contains("shutdown: waiting"));
+    let counted: Vec<_> = counted.collect();
+    assert!((1..=2).contains(&counted.len()), "{log}");
+    for part in ["left_s=1", "parts=\"sessions\"", "sessions=1", "users=1"] {
+        assert!(
+            counted.iter().any(|line| line.contains(part)),
+            "{part}: {counted:#?}"
+        );
+    }
+    client.thaw()?;
     Ok(())
 }

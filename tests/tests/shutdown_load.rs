@@ -57,8 +57,9 @@ fn sessions__64_with_callers_and_traffic_terminated_at_random_moments__then_each
         let destroyed = destroyed.filter(|it| it.outcome == SessionOutcome::Destroyed);
         assert_eq!(destroyed.count(), 68);
         for client in &mut clients {
+            // A session is destroyed only when they have left: each sees that it stops.
             for (_, result) in client.returned(20)? {
-                assert!(matches!(result.as_str(), "EAGAIN" | "ESTALE"), "{result}");
+                assert_eq!(result, "EAGAIN");
             }
         }
         rig.start_daemon()?;

@@ -27,9 +27,7 @@ fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
         config.more = "[shutdown]\ndebounce_ms = 60000\n".into();
     })?;
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let mut client = rig.user("cam")?;
-    client.block(2)?;
+    let mut client = holding(&rig, &mut control)?;
     let pid = rig.daemon()?.pid();
     let storm = "while kill -TERM $0 2>/dev/null && kill -INT $0 2>/dev/null; do :; done";
     let mut senders = Vec::new();
@@ -40,6 +38,18 @@ fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
             .context("a sender of signals")?;
         senders.push(sender);
     }
+    until("the drain", Deadline::seconds(30), || {
+        let status = shutdown_status(&mut control)?;
+        Ok((status.phase == ShutdownPhase::Draining && status.users > 0).then_some(()))
+    })?;
+    // These land after the first one: the daemon lives, drains, and has taken each of them at the end.
+    for _ in 0..100 {
+        signal(&mut rig, Signal::TERM)?;
+        signal(&mut rig, Signal::INT)?;
+    }
+    let status = shutdown_status(&mut control)?;
+    assert!(status.phase == ShutdownPhase::Draining && !status.forced);
+    client.say("put-all")?;
     let ended = rig.daemon_ends();
     for sender in &mut senders {
         sender.wait()?;

@@ -55,7 +55,7 @@ pub use session::{
 };
 pub use shutdown::{
     PartOutcome, PartReport, PhaseTime, PortSummary, SessionOutcome, SessionSummary, ShutdownPhase,
-    ShutdownStatus, ShutdownSummary, ThreadSummary,
+    ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic,
 };
 pub use spec::{
     Depth, Direction, Flow, FlowDocument, FlowSource, FrameRate, SessionSpec, Source, SpecDocument,

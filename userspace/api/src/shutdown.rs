@@ -189,8 +189,14 @@ pub struct SessionSummary {
     pub id: SessionId,
     /// Its name.
     pub name: SessionName,
+    /// The port that its packets went over.
+    #[serde(default)]
+    pub port: String,
     /// Which way its packets went.
     pub direction: Direction,
+    /// Its certificate: a file in `certificates` of the state directory; absent if it was abandoned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
     /// What became of it.
     pub outcome: SessionOutcome,
     /// Frames that came whole, or were sent.
@@ -216,11 +222,25 @@ pub struct ThreadSummary {
     pub processed: u64,
     /// What it dropped because the shutdown had begun.
     pub dropped_by_shutdown: u64,
+    /// Of a poller and of a recording's thread: what it carried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<ThreadTraffic>,
     /// Whether it has ended.
     pub stopped: bool,
     /// What it said if it panicked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panic: Option<String>,
+}
+
+/// What a thread carried: a poller for the sessions of the summary, a recording's thread to its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ThreadTraffic {
+    /// Frames that came whole or were sent; of a recording, frames in its files (0 of packets).
+    pub frames: u64,
+    /// Their bytes: those of the RTP packets; of a recording, those that were written.
+    pub bytes: u64,
+    /// What was lost or dropped, by reason; what is 0 is left out.
+    pub drops: BTreeMap<String, u64>,
 }
 
 /// One port at the daemon's end.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use onair_api::{
     Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef, Unverifiable,
 };
+use onair_record::{Unfit, read_regular};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -237,14 +238,10 @@ impl Archive {
 /// Why a file is none of ours.
 #[derive(Debug, thiserror::Error)]
 enum Foreign {
-    #[error("it is no regular file")]
-    Kind,
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     #[error("its name is not that of a certificate (ID.json)")]
     Name,
-    #[error("it has {0} octets, more than any certificate")]
-    Size(u64),
-    #[error("it cannot be read: {0}")]
-    Read(#[from] std::io::Error),
     #[error("it holds something else, or a part: {0}")]
     Form(#[from] serde_json::Error),
     #[error(transparent)]
@@ -264,17 +261,10 @@ fn is_own_part(file: &Path) -> bool {
 /// A file of the folder. One whose digest or claims do not hold is kept as it is: whoever verifies
 /// it is told.
 fn read(file: &Path) -> Result<Certificate, Foreign> {
-    let about = std::fs::symlink_metadata(file)?;
-    if !about.is_file() {
-        return Err(Foreign::Kind);
-    }
     if file.extension().is_none_or(|extension| extension != "json") {
         return Err(Foreign::Name);
     }
-    if about.len() > MOST_OCTETS {
-        return Err(Foreign::Size(about.len()));
-    }
-    let document: Value = serde_json::from_slice(&std::fs::read(file)?)?;
+    let document: Value = serde_json::from_slice(&read_regular(file, MOST_OCTETS)?)?;
     let found = onair_api::verify(&document)?;
     let certificate = Certificate::deserialize(&document)?;
     let session = certificate.session;
@@ -362,7 +352,12 @@ fn write(dir: &Path, jobs: &[Job]) -> Vec<Result<(), String>> {
 }
 
 fn path(dir: &Path, session: SessionId) -> PathBuf {
-    dir.join(format!("{session}.json"))
+    dir.join(file_name(session))
+}
+
+/// The name of a session's certificate in the archive's folder.
+pub fn file_name(session: SessionId) -> String {
+    format!("{session}.json")
 }
 
 #[cfg(test)]

@@ -2,7 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+/// Of new files: the daemon does not trust what others can write, whatever its umask is.
+const MODE: u32 = 0o644;
 
 /// Writes beside, syncs, and renames: a reader finds the old file or the new one, never a part.
 ///
@@ -33,7 +37,23 @@ pub fn replace_all(folder: &Path, files: &[(PathBuf, Vec<u8>)]) -> Vec<io::Resul
 }
 
 fn part(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut file = File::create(beside(path))?;
+    let beside = beside(path);
+    // Never through what lies there: a link would lead elsewhere, a FIFO would wait for a reader.
+    let create = || {
+        let mut options = File::options();
+        options
+            .write(true)
+            .create_new(true)
+            .mode(MODE)
+            .open(&beside)
+    };
+    let mut file = match create() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(&beside)?;
+            create()?
+        }
+        file => file?,
+    };
     file.write_all(bytes)?;
     Ok(file)
 }
@@ -93,6 +113,27 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 #[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn file__written_where_a_fifo_or_a_link_lies__then_these_are_replaced() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("a.json"), folder.path().join("other"));
+        fs::write(&other, b"precious").unwrap();
+        mknodat(
+            CWD,
+            beside(&path),
+            FileType::Fifo,
+            Mode::RUSR | Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        replace(&path, b"one").unwrap();
+        std::os::unix::fs::symlink(&other, beside(&path)).unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read(&other).unwrap(), b"precious");
+    }
 
     #[test]
     fn file__replaced_removed_and_set_aside__then_nothing_else_is_left() {

@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use onair_api::{ShutdownPhase, ShutdownStatus};
+use onair_api::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
 use onaird::config::Config;
-use onaird::run::{Started, run};
-use onaird::shutdown::{self, Cause, Exit, ShutdownCoordinator, Signals};
+use onaird::log::{self, LogError};
+use onaird::notify;
+use onaird::run::{Outcome, RunError, Started, run};
+use onaird::shutdown::{self, Cause, Exit, ShutdownCoordinator, SignalError, Signals};
 use onaird::timer::DurationTimer;
-use onaird::{log, notify};
 use signal_hook::low_level;
 
 /// The OnAir daemon: moves ST 2110 media through DPDK and hands frames to other processes.
@@ -24,8 +25,10 @@ use signal_hook::low_level;
         onaird --config onaird.toml --check-config\n  \
         onaird --config onaird.toml --duration 90s --summary-json summary.json\n\n\
         Signals:\n  \
-        SIGTERM, SIGINT  shut down; a second one forces\n  \
-        SIGUSR1          say the state on standard error, as one line of JSON\n\n\
+        SIGTERM, SIGINT  shut down; a second one forces, also a start that hangs\n  \
+        SIGHUP           read the configuration file anew\n  \
+        SIGUSR1          say the state on standard error, as one line of JSON\n  \
+        SIGCHLD          reap orphans, as PID 1 or as a subreaper\n\n\
         Exit status:\n  \
         0  ended in order\n  \
         1  failed: it could not be started, or a part failed\n  \
@@ -33,7 +36,8 @@ use signal_hook::low_level;
         4  sessions were still in use when timeouts.graceful_ms had passed\n  \
         5  forced by a second signal\n  \
         6  the configuration does not hold\n  \
-        7  a part did not end in its time and was left behind"
+        7  a part did not end in its time and was left behind\n  \
+        8  a second signal ended a start that did not finish"
 )]
 struct Arguments {
     /// Configuration file (TOML).
@@ -55,7 +59,7 @@ fn main() -> ExitCode {
     let config = match Config::load(&arguments.config) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("onaird: {error}");
+            log::fatal(&error);
             return code(Exit::NotConfigured);
         }
     };
@@ -63,30 +67,59 @@ fn main() -> ExitCode {
         println!("{}: ok", arguments.config.display());
         return code(Exit::Clean);
     }
-    if let Err(error) = log::start(&config.log) {
-        eprintln!("onaird: {error}");
-        return code(Exit::NotConfigured);
+    let status = match log::start(&config.log) {
+        Ok(()) => serve(&arguments, config),
+        Err(error) => {
+            log::fatal(&error);
+            match error {
+                LogError::Filter(_) => Exit::NotConfigured.status(),
+                LogError::Thread(_) => Exit::Failed.status(),
+            }
+        }
+    };
+    log::flush();
+    if LEFT_BEHIND.map(Exit::status).contains(&status) {
+        // Threads that were left behind may still use what exit(3) would take down under them.
+        low_level::exit(status.into());
     }
-    serve(&arguments, config)
+    ExitCode::from(status)
 }
 
-fn serve(arguments: &Arguments, config: Config) -> ExitCode {
-    let coordinator = match ShutdownCoordinator::new(config.shutdown) {
-        Ok(coordinator) => coordinator,
+/// Statuses of an end that left threads behind.
+const LEFT_BEHIND: [Exit; 3] = [Exit::TimedOut, Exit::Forced, Exit::StartForced];
+
+/// Runs the daemon to its end: the exit status.
+fn serve(arguments: &Arguments, config: Config) -> u8 {
+    match ended(arguments, config) {
+        Ok(outcome) => say(arguments, &shutdown::summary(outcome)),
         Err(error) => {
-            tracing::error!(%error, "cannot set the shutdown up");
-            return code(Exit::Failed);
+            log::fatal(&error);
+            Exit::Failed.status()
         }
-    };
+    }
+}
+
+/// Why the daemon could not be started.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("cannot set the shutdown up: {0}")]
+    Shutdown(#[source] std::io::Error),
+    #[error(transparent)]
+    Signals(#[from] SignalError),
+    #[error("cannot start the timer of --duration: {0}")]
+    Timer(#[source] std::io::Error),
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+fn ended(arguments: &Arguments, config: Config) -> Result<Outcome, StartError> {
+    let coordinator = ShutdownCoordinator::new(config.shutdown).map_err(StartError::Shutdown)?;
     // What stays on an interface then, the next start undoes.
     let last_resort = || low_level::exit(Exit::Forced.status().into());
-    let signals = match Signals::install(&coordinator, last_resort) {
-        Ok(signals) => signals,
-        Err(error) => {
-            tracing::error!(%error, "cannot handle signals");
-            return code(Exit::Failed);
-        }
-    };
+    let signals = Signals::install(&coordinator, last_resort)?;
+    // The process ends with its handlers in force: a signal in a storm that came after they had been
+    // restored would kill it, and nobody would learn its status.
+    std::mem::forget(signals);
     coordinator.on_progress(tell_systemd);
     if let Some(duration) = arguments.duration {
         let end = coordinator.clone();
@@ -94,53 +127,35 @@ fn serve(arguments: &Arguments, config: Config) -> ExitCode {
             // It may have begun already: then this is ignored.
             let _ = end.begin(Cause::Duration(duration));
         };
-        match DurationTimer::start(duration, expired) {
-            Ok(timer) => coordinator.register_shutdown_notification("duration timer", move || {
-                timer.cancel();
-            }),
-            Err(error) => {
-                tracing::error!(%error, "cannot start the timer of --duration");
-                return code(Exit::Failed);
-            }
-        }
+        let timer = DurationTimer::start(duration, expired).map_err(StartError::Timer)?;
+        coordinator.register_shutdown_notification("duration timer", move || {
+            timer.cancel();
+        });
     }
     let ready = |_: &Started| {
         tracing::info!("ready");
         notify::tell("READY=1");
     };
-    let outcome = match run(config, &coordinator, ready) {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            tracing::error!("{error}");
-            return code(Exit::Failed);
-        }
-    };
-    let summary = shutdown::summary(outcome);
-    // One write, so that nothing comes between its lines.
-    let _ = std::io::stderr().write_all(shutdown::text(&summary).as_bytes());
-    let json = serde_json::to_string(&summary).expect("its maps have text keys");
-    tracing::info!(summary = json, "ended");
+    Ok(run(config, &coordinator, ready)?)
+}
+
+/// The last words, on standard error and where else they are wanted: the exit status.
+fn say(arguments: &Arguments, summary: &ShutdownSummary) -> u8 {
+    log::summary(summary, &shutdown::text(summary));
     if let Some(path) = &arguments.summary_json
-        && let Err(error) = write(path, &json)
+        && let Err(error) = write(path, summary)
     {
         tracing::error!(%error, path = %path.display(), "cannot write the summary");
     }
-    // The process ends with its handlers in force: a signal in a storm that came after they had been
-    // restored would kill it, and nobody would learn its status.
-    std::mem::forget(signals);
-    let left_behind = [Exit::TimedOut.status(), Exit::Forced.status()];
-    if left_behind.contains(&summary.exit_status) {
-        // Threads that were left behind may still use what exit(3) would take down under them.
-        low_level::exit(summary.exit_status.into());
-    }
-    ExitCode::from(summary.exit_status)
+    summary.exit_status
 }
 
 fn code(exit: Exit) -> ExitCode {
     ExitCode::from(exit.status())
 }
 
-fn write(path: &Path, json: &str) -> std::io::Result<()> {
+fn write(path: &Path, summary: &ShutdownSummary) -> std::io::Result<()> {
+    let json = serde_json::to_string(summary)?;
     let mut file = std::fs::File::create(path)?;
     writeln!(file, "{json}")?;
     file.sync_all()

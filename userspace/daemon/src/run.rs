@@ -1,5 +1,6 @@
 //! Starting the daemon, running it, and ending it in order.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -58,6 +59,9 @@ pub enum RunError {
     /// The death bell.
     #[error(transparent)]
     Life(#[from] LifeError),
+    /// A second signal came while it started.
+    #[error("a second signal ended the start")]
+    Interrupted,
     /// The kernel's word.
     #[error("{what}: {source}")]
     System {
@@ -87,6 +91,8 @@ mod order {
 /// How the daemon ended.
 #[derive(Debug)]
 pub struct Outcome {
+    /// Whether it was started; else a second signal ended the start.
+    pub is_started: bool,
     /// The phases and the parts.
     pub report: Report,
     /// The sessions; `None` if their owner did not come to its end.
@@ -95,6 +101,8 @@ pub struct Outcome {
     pub dataplane: Option<dataplane::Summary>,
     /// Recordings that ran when the end began.
     pub recordings: Vec<RecordingSummary>,
+    /// The ports of each poller's thread, by its name.
+    pub pollers: BTreeMap<String, Vec<String>>,
 }
 
 /// A daemon that has been started.
@@ -122,7 +130,8 @@ struct Results {
 
 /// Starts everything, serves until the shutdown begins, and ends everything. `ready` is called when
 /// both sockets listen. The calling thread does nothing else: it goes through the end, so that no
-/// part can hold that up.
+/// part can hold that up. A start that hangs is left behind after a second signal, and what it had
+/// registered until then is ended.
 ///
 /// # Errors
 /// [`RunError`] if the daemon cannot be started; what had been started is ended then. How it ended
@@ -132,9 +141,22 @@ pub fn run(
     shutdown: &ShutdownCoordinator,
     ready: impl FnOnce(&Started),
 ) -> Result<Outcome, RunError> {
-    let (started, results) = match start(config, shutdown) {
-        Ok(started) => started,
-        Err(error) => {
+    let own = shutdown.clone();
+    let pollers = ports_by_poller(&config);
+    let start = shutdown.run_start(move || start(config, &own));
+    let (started, results) = match start.map_err(system("cannot start a thread"))? {
+        Some(Ok(started)) => started,
+        None | Some(Err(RunError::Interrupted)) => {
+            return Ok(Outcome {
+                is_started: false,
+                report: shutdown.run(),
+                sessions: None,
+                dataplane: None,
+                recordings: Vec::new(),
+                pollers,
+            });
+        }
+        Some(Err(error)) => {
             shutdown.begin(Cause::StartFailed);
             shutdown.run();
             return Err(error);
@@ -143,11 +165,21 @@ pub fn run(
     ready(&started);
     let report = shutdown.run();
     Ok(Outcome {
+        is_started: true,
         report,
         sessions: results.sessions.take(),
         dataplane: results.dataplane.take(),
         recordings: results.recordings.summaries(),
+        pollers,
     })
+}
+
+/// Whether the start may go on: after a second signal it makes nothing more that would have to be undone.
+fn go_on(shutdown: &ShutdownCoordinator) -> Result<(), RunError> {
+    if shutdown.is_forced() {
+        return Err(RunError::Interrupted);
+    }
+    Ok(())
 }
 
 fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Results), RunError> {
@@ -165,10 +197,12 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
     register_resources(shutdown, Arc::clone(&resources));
     let archive = Archive::open(&config.state.dir, config.state.retention(), threads)
         .map_err(system("cannot open the archive in state.dir"))?;
+    go_on(shutdown)?;
     let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
     resources.register(things(&config))?;
     let store = Store::open(&config.state.dir, threads)
         .map_err(system("cannot open the sessions in state.dir"))?;
+    go_on(shutdown)?;
     let limbo = Limbo::open(threads).map_err(system("cannot start a thread"))?;
     let bell = DeathBell::start()?;
     let inspector = Inspector::start().map_err(system("cannot start a thread"))?;
@@ -195,9 +229,13 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
             .map_err(system("cannot poll the control socket"))?;
         (http_listener, http.file, attach, metrics)
     };
+    resources.note_sockets()?;
+    go_on(shutdown)?;
     let dataplane = Dataplane::start(dataplane_config(&config)?, threads).map_err(Box::new)?;
+    go_on(shutdown)?;
     resources.note()?;
     let (probe, events) = ProbeLink::start(&config);
+    go_on(shutdown)?;
     let authority = Authority {
         daemon_uid: rustix::process::geteuid().as_raw(),
         group,
@@ -257,6 +295,17 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
     register_recordings(shutdown, &results.recordings, finish);
     register_shelf(shutdown, &shelf, results.dataplane.clone());
     Ok((started, results))
+}
+
+/// The ports of each poller's thread, by its name.
+fn ports_by_poller(config: &Config) -> BTreeMap<String, Vec<String>> {
+    let ports_of = |poller: &str| {
+        let ports = config.port.iter().filter(|port| port.poller == poller);
+        ports.map(|port| port.name.clone()).collect()
+    };
+    let pollers = config.poller.iter();
+    let named = pollers.map(|it| (dataplane::thread_name(&it.name), ports_of(&it.name)));
+    named.collect()
 }
 
 /// What the daemon will put into the kernel and onto the disk.

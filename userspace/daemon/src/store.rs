@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onair_api::{SessionName, SessionSpec, StoppedBefore, Who};
+use onair_record::read_regular;
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
@@ -15,6 +16,8 @@ use crate::worker::Worker;
 
 /// So many starts are written down ahead, so that a start need not wait for the disk.
 const AHEAD: u64 = 256;
+/// Largest file that is read; the daemon's own have some kilobytes.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// A session as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,7 +203,7 @@ pub fn ahead(written: u64, generation: u64) -> u64 {
 }
 
 fn read(dir: &Path, file: &Path) -> Result<Kept, String> {
-    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+    let bytes = read_regular(file, MOST_BYTES).map_err(|error| error.to_string())?;
     let session: Kept = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     if path(dir, &session.spec.name) != file {
         return Err(format!("it is of session {}", session.spec.name));
@@ -379,10 +382,14 @@ mod tests {
         std::fs::write(folder.join("bad.json"), "{").unwrap();
         std::fs::copy(folder.join("good.json"), folder.join("other.json")).unwrap();
         std::fs::write(folder.join("x.json.part"), "half").unwrap();
+        // Whoever opened it to read would wait for a writer.
+        let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, folder.join("fifo.json"), fifo, mode, 0).unwrap();
         let store = open(dir.path());
         assert_eq!(store.all().count(), 1);
         assert!(folder.join("bad.json.corrupt").exists());
         assert!(folder.join("other.json.corrupt").exists());
+        assert!(folder.join("fifo.json.corrupt").symlink_metadata().is_ok());
         close(store);
     }
 }

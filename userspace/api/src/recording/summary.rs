@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    ProducerCounts, RecordedFile, RecordingCounts, RecordingId, RecordingName, RecordingState,
+    ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts, RecordingId, RecordingName,
+    RecordingState,
 };
 use crate::id::{SessionId, SessionName};
 
@@ -26,6 +27,9 @@ pub struct RecordingSummary {
     pub reason: Option<String>,
     /// Its files.
     pub files: Vec<RecordedFile>,
+    /// Its frames, of a recording of video.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<RecordedFrames>,
     /// The sums.
     pub counts: RecordingCounts,
     /// What each thread handed over.

@@ -30,6 +30,7 @@ pub use command::{Command, Errand, EventReceiver, PollerEvent};
 pub use config::{DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortSpec, Rest};
 pub use manual::ManualPoller;
 pub use plane::{Dataplane, Summary};
+pub use poller::thread_name;
 pub use receive::{ReceiveConfig, SourceFilter};
 pub use runtime::{Runtime, RuntimeError};
 pub use send::{Flushed, FrameSource, SendConfig};

@@ -25,6 +25,11 @@ pub(super) const RETRY_NS: u64 = 200_000;
 /// How often an ending poller tries to get its last events into a full queue, a millisecond apart.
 const LAST_TRIES: u32 = 1000;
 
+/// The name of the thread of the poller `name`.
+pub fn thread_name(name: &str) -> String {
+    format!("onair-{name}")
+}
+
 /// A poller's thread and what is shared with it.
 #[derive(Debug)]
 pub(super) struct PollerHandle {
@@ -47,7 +52,7 @@ impl PollerHandle {
         let system = |what| move |source| DataplaneError::System { what, source };
         let inbox = Arc::new(Inbox::new().map_err(system("make an eventfd"))?);
         let counters = Arc::new(PollerCounters::default());
-        let name = format!("onair-{}", spec.name);
+        let name = thread_name(&spec.name);
         let worker = threads.register(&name);
         let sees_packets = ports.iter().all(|port| port.receive.wait_fd().is_some());
         let poller = Poller {

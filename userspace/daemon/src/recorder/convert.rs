@@ -284,6 +284,7 @@ pub(super) fn summary(active: &Active, failure: Option<String>, is_over: bool) -
         },
         reason: failure,
         files: files(manifest.as_ref().map_or(&status.files, |it| &it.files)),
+        frames: manifest.and_then(|it| it.frames.as_ref().map(frames)),
         counts: counts(&status.totals),
         producers: producers(&status.producers),
     }

@@ -337,7 +337,7 @@ impl Live {
 }
 
 /// The name of a recording's drain thread among the daemon's workers.
-pub(super) fn worker_name(name: &RecordingName) -> String {
+pub fn worker_name(name: &RecordingName) -> String {
     format!("record {name}")
 }
 

@@ -17,7 +17,7 @@ use onair_api::RecordingView;
 
 pub use self::launch::{Launch, Launched};
 pub use self::list::{Entry, Phase, Recorder};
-pub use self::live::{About, Active, Live};
+pub use self::live::{About, Active, Live, worker_name};
 
 /// What the threads of the recorder tell the control thread.
 #[derive(Debug)]

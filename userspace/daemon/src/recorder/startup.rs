@@ -117,10 +117,6 @@ fn tell(repaired: &Repaired) {
 }
 
 fn read(path: &Path) -> std::io::Result<Manifest> {
-    let about = std::fs::symlink_metadata(path)?;
-    if !about.is_file() || about.len() > Manifest::MOST_OCTETS {
-        return Err(std::io::Error::other("no regular file, or too long"));
-    }
-    let text = std::fs::read(path)?;
+    let text = onair_record::read_regular(path, Manifest::MOST_OCTETS)?;
     Ok(serde_json::from_slice(&text)?)
 }

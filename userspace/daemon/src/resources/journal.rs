@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use onair_record::{Unfit, read_regular};
 use serde::{Deserialize, Serialize};
 
 use super::{Owner, Thing};
@@ -12,6 +13,8 @@ use crate::disk;
 
 /// The file's name in the state directory.
 pub const FILE: &str = "resources.json";
+/// Largest file that is read; the daemon's own have some kilobytes.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// What stands in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,11 +49,15 @@ impl Journal {
     /// # Errors
     /// It cannot be read.
     pub fn read(&self) -> std::io::Result<Option<Page>> {
-        let bytes = match std::fs::read(&self.path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
+        let page = match read_regular(&self.path, MOST_BYTES) {
+            Err(Unfit::System(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            Err(Unfit::System(error)) => return Err(error),
+            Err(unfit) => Err(unfit.to_string()),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
         };
-        match serde_json::from_slice(&bytes) {
+        match page {
             Ok(page) => Ok(Some(page)),
             Err(error) => {
                 let aside = disk::set_aside(&self.path)?;

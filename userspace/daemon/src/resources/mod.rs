@@ -132,8 +132,20 @@ impl Resources {
     /// # Errors
     /// [`ResourceError::System`].
     pub fn note(&self) -> Result<(), ResourceError> {
+        self.note_those(|_| true)
+    }
+
+    /// [`Self::note`] for the files of sockets: before the ports are opened, which may hang.
+    ///
+    /// # Errors
+    /// [`ResourceError::System`].
+    pub fn note_sockets(&self) -> Result<(), ResourceError> {
+        self.note_those(|thing| matches!(thing, Thing::SocketFile { .. }))
+    }
+
+    fn note_those(&self, of: impl Fn(&Thing) -> bool) -> Result<(), ResourceError> {
         let mut inner = self.inner();
-        for thing in &mut inner.page.things {
+        for thing in inner.page.things.iter_mut().filter(|it| of(it)) {
             if let Err(error) = thing.note() {
                 tracing::warn!(thing = thing.name(), error, "cannot be looked at");
             }

@@ -159,6 +159,24 @@ fn journal__that_does_not_hold__then_set_aside_and_the_daemon_starts() {
 }
 
 #[test]
+fn journal__fifo_or_writable_for_others__then_set_aside_and_the_daemon_starts() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, aside) = (
+        folder.path().join(FILE),
+        folder.path().join(format!("{FILE}.corrupt")),
+    );
+    let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
+    drop(Resources::open(folder.path(), PATIENCE).unwrap());
+    assert!(!aside.metadata().unwrap().is_file());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    drop(Resources::open(folder.path(), PATIENCE).unwrap());
+    assert!(aside.metadata().unwrap().is_file());
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o022, 0);
+}
+
+#[test]
 fn resources__path_taken_by_another__then_not_forced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use onair_api::{Blocker, Direction, SessionId, SessionName, SessionOutcome, SessionSummary};
 
 use super::Session;
+use crate::archive::file_name;
 use crate::dataplane::SessionStats;
 
 /// A session's name and counters.
@@ -14,6 +15,7 @@ pub struct Account {
     /// Its id.
     pub id: SessionId,
     name: SessionName,
+    port: String,
     direction: Direction,
     stats: Arc<SessionStats>,
 }
@@ -40,6 +42,7 @@ impl Session {
         Account {
             id: self.id,
             name: self.spec.name.clone(),
+            port: self.spec.port.clone(),
             direction: self.spec.direction,
             stats: Arc::clone(&self.stats),
         }
@@ -58,7 +61,9 @@ impl Account {
         SessionSummary {
             id: self.id,
             name: self.name.clone(),
+            port: self.port.clone(),
             direction: self.direction,
+            certificate: (outcome != SessionOutcome::Abandoned).then(|| file_name(self.id)),
             outcome,
             frames: match self.direction {
                 Direction::Receive => now.frames_complete,

@@ -15,7 +15,7 @@ use super::children::Children;
 use super::config::ShutdownConfig;
 use super::hooks::Hooks;
 use super::operations::{ActiveOperationGuard, Operations, ShuttingDown};
-use super::parts::{Limit, Notification, Part, Parts, Times, Waiting};
+use super::parts::{Limit, Part, Parts, Times, Waiting};
 use super::wakeup::Wakeup;
 use super::workers::ThreadRegistry;
 
@@ -104,15 +104,22 @@ impl Shared {
         drop(ledger);
     }
 
+    /// Sessions that still live, and their users. Relaxed: figures for people.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        (count(&self.sessions), count(&self.users))
+    }
+
     pub(super) fn status(&self) -> ShutdownStatus {
+        let (sessions, users) = self.progress();
         let ledger = self.ledger();
         ShutdownStatus {
             phase: ledger.phase,
             cause: ledger.cause.as_ref().map(ToString::to_string),
             since: ledger.since.map(|(at, _)| at),
             forced: self.is_forced(),
-            sessions: self.sessions.load(Ordering::Relaxed),
-            users: self.users.load(Ordering::Relaxed),
+            sessions,
+            users,
             operations: self.operations.open.load(Ordering::Relaxed),
             phases: ledger.phases.iter().map(|(time, _)| time.clone()).collect(),
             parts: ledger.parts.clone(),
@@ -172,16 +179,18 @@ impl ShutdownCoordinator {
     }
 
     /// Registers what is called at once when the shutdown begins (phase 1), in the order of
-    /// registration. It must not block. Lost if the shutdown has passed that phase.
+    /// registration, one after the other. It must not block: one that does is left behind after
+    /// `handler_ms`. Lost if the shutdown has passed that phase.
     pub fn register_shutdown_notification(
         &self,
         name: impl Into<String>,
         notify: impl FnOnce() + Send + 'static,
     ) {
-        self.shared.parts().notifications.push(Notification {
-            name: name.into(),
-            run: Box::new(notify),
+        let part = part(name, 0, Limit::Handler, |_| {
+            notify();
+            Ok(())
         });
+        self.shared.parts().notifications.push(part);
     }
 
     /// Registers what is waited for in phase 2, on a thread of its own: first those of the lowest
@@ -269,7 +278,7 @@ impl ShutdownCoordinator {
         self.shared.is_forced()
     }
 
-    /// How long ago every part had been told. From `debounce_ms` on a further signal forces.
+    /// How long ago the shutdown took note of its begin. From `debounce_ms` on a further signal forces.
     #[must_use]
     pub fn acknowledged(&self) -> Option<Duration> {
         self.shared.ledger().acknowledged.map(|at| at.elapsed())

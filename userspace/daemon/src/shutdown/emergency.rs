@@ -1,20 +1,55 @@
 //! What is said when nothing else can be trusted: one write(2) of words that exist already. No
-//! allocation, no lock, no log; nothing if it would wait for a reader.
+//! allocation, no lock, no queue; nothing if it would wait for a reader.
 
 use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A second signal, after the first was acknowledged.
-pub const SECOND: &str = "onaird: a second signal: nobody is waited for any longer\n";
-/// A further one.
-pub const THIRD: &str = "onaird: a further signal: ending at once, nothing more is released\n";
-/// A panic in the thread that takes signals.
-pub const PANIC: &str = "onaird: a panic while a signal was handled: shutting down\n";
+use crate::log;
 
-/// Says it on standard error, whole or not at all.
-pub fn say(words: &'static str) {
-    say_to(std::io::stderr(), words);
+/// A message in both formats of the log, with the final newline.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    text: &'static str,
+    json: &'static str,
+}
+
+/// The same message in both formats.
+macro_rules! words {
+    ($message:literal) => {
+        Words {
+            text: concat!("onaird: ", $message, "\n"),
+            json: concat!(
+                r#"{"level":"WARN","fields":{"message":""#,
+                $message,
+                r#""},"target":"onaird"}"#,
+                "\n"
+            ),
+        }
+    };
+}
+
+/// A second signal, after the first was acknowledged.
+pub const SECOND: Words = words!("a second signal: nobody is waited for any longer");
+/// A further one.
+pub const THIRD: Words = words!("a further signal: ending at once, nothing more is released");
+/// A panic in the thread that takes signals.
+pub const PANIC: Words = words!("a panic while a signal was handled: shutting down");
+
+impl Words {
+    fn now(self) -> &'static str {
+        if log::is_json() { self.json } else { self.text }
+    }
+}
+
+/// Says it on standard error at once, before what waits in the log's queue, whole or not at all.
+pub fn say(words: Words) {
+    say_to(std::io::stderr(), words.now());
+}
+
+/// Says it in the log, behind what waits there.
+pub fn log(words: Words) {
+    log::words(words.now());
 }
 
 fn say_to(place: impl AsFd, words: &'static str) {
@@ -42,7 +77,7 @@ mod tests {
         rustix::io::ioctl_fionbio(&writer, false).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            say_to(&writer, THIRD);
+            say_to(&writer, THIRD.text);
             tell.send(writer).unwrap();
         });
         let writer = told.recv_timeout(Duration::from_secs(30)).unwrap();
@@ -55,8 +90,18 @@ mod tests {
     #[test]
     fn words__said_where_somebody_reads__then_heard() {
         let (reader, writer) = std::io::pipe().unwrap();
-        say_to(&writer, THIRD);
+        say_to(&writer, THIRD.text);
         drop(writer);
-        assert_eq!(std::io::read_to_string(reader).unwrap(), THIRD);
+        assert_eq!(std::io::read_to_string(reader).unwrap(), THIRD.text);
+    }
+
+    #[test]
+    fn words__in_json__then_one_line_that_says_the_same() {
+        for words in [SECOND, THIRD, PANIC] {
+            let value: serde_json::Value = serde_json::from_str(words.json).unwrap();
+            let message = value["fields"]["message"].as_str().unwrap();
+            assert_eq!(words.text, format!("onaird: {message}\n"));
+            assert_eq!(words.json.matches('\n').count(), 1);
+        }
     }
 }

@@ -17,11 +17,13 @@ pub enum Exit {
     NotConfigured,
     /// A part did not end in its time and was left behind.
     TimedOut,
+    /// A second signal ended a start that did not finish.
+    StartForced,
 }
 
 impl Exit {
     /// Every status, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Clean,
         Self::Failed,
         Self::Arguments,
@@ -29,6 +31,7 @@ impl Exit {
         Self::Forced,
         Self::NotConfigured,
         Self::TimedOut,
+        Self::StartForced,
     ];
 
     /// The number.
@@ -42,6 +45,7 @@ impl Exit {
             Self::Forced => 5,
             Self::NotConfigured => 6,
             Self::TimedOut => 7,
+            Self::StartForced => 8,
         }
     }
 
@@ -56,6 +60,7 @@ impl Exit {
             Self::Forced => "forced by a second signal",
             Self::NotConfigured => "the configuration does not hold",
             Self::TimedOut => "a part did not end in its time and was left behind",
+            Self::StartForced => "a second signal ended a start that did not finish",
         }
     }
 }

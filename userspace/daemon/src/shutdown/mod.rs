@@ -16,6 +16,7 @@ mod cause;
 mod children;
 mod config;
 mod coordinator;
+mod countdown;
 pub mod emergency;
 mod exit;
 mod hooks;
@@ -23,6 +24,7 @@ mod operations;
 mod parts;
 mod sequence;
 mod signals;
+mod start;
 mod summary;
 #[cfg(test)]
 #[expect(non_snake_case, reason = "subject__action__then_result")]

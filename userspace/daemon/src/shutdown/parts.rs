@@ -6,15 +6,8 @@ use super::config::ShutdownConfig;
 use super::coordinator::Shared;
 use std::sync::Arc;
 
-/// What a function of phase 1 does: tell its part, without blocking.
-pub(super) type Notify = Box<dyn FnOnce() + Send>;
 /// What a function that may block does: end its part. The error is what went wrong, for people.
 pub(super) type End = Box<dyn FnOnce(&Waiting) -> Result<(), String> + Send>;
-
-pub(super) struct Notification {
-    pub(super) name: String,
-    pub(super) run: Notify,
-}
 
 /// How long a part may take to end. What the configuration says is looked up when its turn comes: it
 /// may have been reloaded since the part was registered.
@@ -45,6 +38,14 @@ pub(super) struct Times {
 }
 
 impl Times {
+    /// What of `limit` is counted down in the log: users have `graceful_ms`.
+    pub(super) fn counted(&self, limit: Limit) -> Duration {
+        match limit {
+            Limit::Graceful => self.graceful,
+            limit => self.of(limit),
+        }
+    }
+
     pub(super) fn of(&self, limit: Limit) -> Duration {
         match limit {
             Limit::Fixed(limit) => limit,
@@ -64,7 +65,8 @@ pub(super) struct Part {
 
 #[derive(Default)]
 pub(super) struct Parts {
-    pub(super) notifications: Vec<Notification>,
+    /// Of phase 1, in the order of their registration.
+    pub(super) notifications: Vec<Part>,
     pub(super) waiters: Vec<Part>,
     pub(super) servers: Vec<Part>,
     pub(super) cleanups: Vec<Part>,

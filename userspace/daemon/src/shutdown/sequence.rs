@@ -13,6 +13,7 @@ use onair_api::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatu
 
 use super::cause::Cause;
 use super::coordinator::{Shared, ShutdownCoordinator};
+use super::countdown::Countdown;
 use super::parts::{Part, Waiting};
 use super::workers::ThreadReport;
 
@@ -71,10 +72,14 @@ impl ShutdownCoordinator {
     pub fn run(&self) -> Report {
         let shared = &self.shared;
         shared.wait_begun();
+        // Before anything else, which may take its time: from now on a second signal counts.
+        shared.acknowledge();
         shared.enter(ShutdownPhase::StopAccepting);
-        shared.notify();
+        let notifications = std::mem::take(&mut shared.parts().notifications);
+        for notification in notifications {
+            shared.end_side_by_side(ShutdownPhase::StopAccepting, vec![notification]);
+        }
         shared.threads.stop_accepting();
-        shared.ledger().acknowledged = Some(Instant::now());
 
         shared.enter(ShutdownPhase::Draining);
         let waiters = std::mem::take(&mut shared.parts().waiters);
@@ -127,21 +132,9 @@ impl Shared {
         self.tell();
     }
 
-    fn notify(&self) {
-        let notifications = std::mem::take(&mut self.parts().notifications);
-        for notification in notifications {
-            let begun = Instant::now();
-            let ended = catch(|| {
-                (notification.run)();
-                Ok(())
-            });
-            self.report(
-                ShutdownPhase::StopAccepting,
-                notification.name,
-                begun,
-                ended,
-            );
-        }
+    /// Notes that the begin was seen, unless it was before.
+    pub(super) fn acknowledge(&self) {
+        self.ledger().acknowledged.get_or_insert_with(Instant::now);
     }
 
     fn end_in_order(self: &Arc<Self>, phase: ShutdownPhase, mut parts: Vec<Part>) {
@@ -158,6 +151,8 @@ impl Shared {
     fn end_side_by_side(self: &Arc<Self>, phase: ShutdownPhase, parts: Vec<Part>) {
         let mut under_way: Vec<Ending> = Vec::new();
         let times = self.times();
+        let counted = parts.iter().map(|part| times.counted(part.limit)).min();
+        let mut countdown = Countdown::new(Instant::now(), counted.unwrap_or_default());
         for part in parts {
             let begun = Instant::now();
             let number = {
@@ -193,12 +188,31 @@ impl Shared {
             }
         }
         while !under_way.is_empty() {
-            self.wait_for_some(phase, &mut under_way);
+            self.count_down(phase, &mut countdown, &under_way);
+            self.wait_for_some(phase, &countdown, &mut under_way);
         }
     }
 
+    /// Says how much time is left, and what is waited for.
+    fn count_down(&self, phase: ShutdownPhase, countdown: &mut Countdown, under_way: &[Ending]) {
+        let Some(left) = countdown.due(Instant::now()) else {
+            return;
+        };
+        let parts: Vec<&str> = under_way.iter().map(|it| &*it.name).collect();
+        let (sessions, users) = self.progress();
+        tracing::info!(
+            %phase, left_s = left.as_secs(), parts = parts.join(", "), sessions, users,
+            "shutdown: waiting"
+        );
+    }
+
     /// Takes out those that have ended or whose time is up; sleeps if there are none.
-    fn wait_for_some(&self, phase: ShutdownPhase, under_way: &mut Vec<Ending>) {
+    fn wait_for_some(
+        &self,
+        phase: ShutdownPhase,
+        countdown: &Countdown,
+        under_way: &mut Vec<Ending>,
+    ) {
         let mut ledger = self.ledger();
         let now = Instant::now();
         let finished = std::mem::take(&mut ledger.finished);
@@ -232,7 +246,7 @@ impl Shared {
             false
         });
         if reports.is_empty() {
-            let next = under_way.iter().map(until).min();
+            let next = under_way.iter().map(until).chain(countdown.next()).min();
             let sleep = next.map(|at| at.saturating_duration_since(now));
             let woken = self
                 .changed

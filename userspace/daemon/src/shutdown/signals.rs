@@ -2,7 +2,7 @@
 //!
 //! | signal | what it does |
 //! |---|---|
-//! | SIGTERM, SIGINT | begins the shutdown, if nothing else has; within `debounce_ms` of its acknowledgement further ones belong to it; after that a second one forces it, and one that comes as much later again is the last resort |
+//! | SIGTERM, SIGINT | begins the shutdown, if nothing else has; within `debounce_ms` of its acknowledgement further ones belong to it; after that a second one forces it, also while the daemon still starts, and one that comes as much later again is the last resort |
 //! | SIGHUP | [`ShutdownCoordinator::reload`] |
 //! | SIGUSR1 | [`ShutdownCoordinator::dump`], one line of JSON on standard error |
 //! | SIGCHLD | buries orphans |
@@ -13,7 +13,6 @@
 //! [`Signals::restore`]; both through [`Disposition`].
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -28,6 +27,7 @@ use signal_hook::iterator::{Handle, Signals as Incoming};
 use super::cause::Cause;
 use super::coordinator::ShutdownCoordinator;
 use super::emergency;
+use crate::log;
 
 /// The signals that are handled. Each is blocked while another one's handler runs.
 pub const HANDLED: [i32; 5] = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD];
@@ -189,7 +189,7 @@ impl Taker {
                 let acknowledged = self.shutdown.acknowledged();
                 let is_second = |since: Duration| since.min(first.elapsed()) >= debounce;
                 if acknowledged.is_some_and(is_second) && self.shutdown.force() {
-                    emergency::say(emergency::SECOND);
+                    emergency::log(emergency::SECOND);
                     self.forced = Some(Instant::now());
                 }
             }
@@ -200,11 +200,7 @@ impl Taker {
 fn run_errand(shutdown: &ShutdownCoordinator, errand: &Errand) {
     match errand {
         Errand::Reload => shutdown.reload(),
-        Errand::Dump => {
-            let line = format!("{}\n", shutdown.dump());
-            // Nobody reads it: there is nobody to tell that.
-            let _ = std::io::stderr().write_all(line.as_bytes());
-        }
+        Errand::Dump => log::state(&shutdown.dump()),
     }
 }
 

@@ -1,14 +1,16 @@
 //! The daemon's last words: what is said on standard error, and what is written as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use onair_api::{
     PartOutcome, PortSummary, RecordingCounts, RecordingState, RecordingSummary, SessionOutcome,
-    SessionSummary, ShutdownSummary, ThreadSummary,
+    SessionSummary, ShutdownSummary, ThreadSummary, ThreadTraffic,
 };
 
 use super::exit::Exit;
 use super::sequence::Report;
+use crate::recorder::worker_name;
 use crate::run::Outcome;
 
 /// Puts the summary of an outcome together.
@@ -16,13 +18,19 @@ use crate::run::Outcome;
 pub fn summary(outcome: Outcome) -> ShutdownSummary {
     let exit = exit(&outcome);
     let Outcome {
+        is_started: _,
         report,
         sessions,
         dataplane,
         recordings,
+        pollers,
     } = outcome;
     let drained = sessions.unwrap_or_default();
     let threads = report.threads.into_iter().map(|thread| ThreadSummary {
+        traffic: match pollers.get(&thread.name) {
+            Some(ports) => Some(of_poller(ports, &drained.sessions)),
+            None => of_recorder(&thread.name, &recordings),
+        },
         name: thread.name,
         processed: thread.processed,
         dropped_by_shutdown: thread.dropped_by_shutdown,
@@ -37,6 +45,7 @@ pub fn summary(outcome: Outcome) -> ShutdownSummary {
             .map(|(name, count)| (name.to_owned(), count))
             .collect(),
     });
+    let threads = threads.collect();
     ShutdownSummary {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
@@ -50,9 +59,40 @@ pub fn summary(outcome: Outcome) -> ShutdownSummary {
         sessions: drained.sessions,
         destroyed: drained.destroyed,
         recordings,
-        threads: threads.collect(),
+        threads,
         ports: ports.collect(),
         operations_refused: report.operations_refused,
+    }
+}
+
+/// What a poller carried: the sessions of its ports.
+fn of_poller(ports: &[String], sessions: &[SessionSummary]) -> ThreadTraffic {
+    let mut traffic = ThreadTraffic::default();
+    for session in sessions.iter().filter(|it| ports.contains(&it.port)) {
+        traffic.frames += session.frames;
+        traffic.bytes += session.bytes;
+        add(&mut traffic.drops, &session.drops);
+    }
+    traffic
+}
+
+/// What the thread of a recording wrote; `None` for another thread.
+fn of_recorder(thread: &str, recordings: &[RecordingSummary]) -> Option<ThreadTraffic> {
+    let mut all = recordings.iter();
+    let recording = all.find(|it| worker_name(&it.name) == thread)?;
+    let mut traffic = ThreadTraffic {
+        frames: recording.frames.map_or(0, |it| it.written),
+        bytes: recording.counts.written_bytes,
+        ..ThreadTraffic::default()
+    };
+    add(&mut traffic.drops, &recording.counts.dropped);
+    add(&mut traffic.drops, &recording.counts.lost);
+    Some(traffic)
+}
+
+fn add(sums: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
+    for (reason, count) in more {
+        *sums.entry(reason.clone()).or_default() += count;
     }
 }
 
@@ -60,7 +100,9 @@ pub fn summary(outcome: Outcome) -> ShutdownSummary {
 fn exit(outcome: &Outcome) -> Exit {
     let report: &Report = &outcome.report;
     let sessions = outcome.sessions.as_ref();
-    if report.status.forced {
+    if !outcome.is_started {
+        Exit::StartForced
+    } else if report.status.forced {
         Exit::Forced
     } else if report.timed_out() {
         Exit::TimedOut
@@ -168,6 +210,9 @@ fn write_session(text: &mut String, session: &SessionSummary) -> std::fmt::Resul
     for (reason, count) in &session.drops {
         write!(text, "  {reason} {count}")?;
     }
+    if let Some(certificate) = &session.certificate {
+        write!(text, "  certificate {certificate}")?;
+    }
     writeln!(text)
 }
 
@@ -221,6 +266,12 @@ fn write_thread(text: &mut String, thread: &ThreadSummary) -> std::fmt::Result {
         thread.processed,
         thread.dropped_by_shutdown
     )?;
+    if let Some(traffic) = &thread.traffic {
+        write!(text, "  frames {}  bytes {}", traffic.frames, traffic.bytes)?;
+        for (reason, count) in &traffic.drops {
+            write!(text, "  {reason} {count}")?;
+        }
+    }
     match &thread.panic {
         Some(panic) => writeln!(text, "  panicked: {panic}"),
         None => writeln!(text),
@@ -304,6 +355,9 @@ mod tests {
                 {"name": "sessions", "phase": "draining", "outcome": "done", "us": 12_200},
                 {"name": "probe", "phase": "cleanup", "outcome": "timed_out", "us": 5_000_000}],
             "sessions": [
+                {"id": "0000000100000004", "name": "idle", "port": "b", "direction": "send",
+                 "outcome": "destroyed", "frames": 0, "packets": 0, "bytes": 0, "drops": {},
+                 "certificate": "0000000100000004.json"},
                 {"id": "0000000100000001", "name": "cam", "direction": "receive",
                  "outcome": "abandoned", "frames": 10, "packets": 900, "bytes": 1000,
                  "drops": {"frames_dropped_stop": 1},
@@ -320,6 +374,7 @@ mod tests {
                     "dropped": {"ring_full": 10}, "written": 880, "written_bytes": 1000,
                     "pending": 10}]}],
             "threads": [{"name": "onair-p0", "processed": 905, "dropped_by_shutdown": 5,
+                "traffic": {"frames": 10, "bytes": 1000, "drops": {"frames_dropped_stop": 1}},
                 "stopped": true, "panic": "on purpose"}],
             "ports": [{"name": "b", "counters": {"rx_packets": 905, "rx_other": 0}}]
         });
@@ -331,13 +386,14 @@ mod tests {
         let expected = "\
 onaird 0.1.0 (pid 7) ended: SIGTERM, 1.23 s, exit status 7
   phases   stop_accepting 90 µs  draining 12.3 ms
-  sessions  0 destroyed, 0 evicted, 0 quarantined, 1 abandoned; 3 destroyed in all
+  sessions  1 destroyed, 0 evicted, 0 quarantined, 1 abandoned; 3 destroyed in all
+    idle                 destroyed send    frames 0  packets 0  bytes 0  certificate 0000000100000004.json
     cam                  abandoned receive frames 10  packets 900  bytes 1000  frames_dropped_stop 1
   recordings
     take2                finishing arrived 900 = accepted 890 + dropped 10  written 880  bytes 1000  ring_full 10  pending 10  files 1 of 2000 bytes
       b (onair-p0)                 arrived 900 = accepted 890 + dropped 10  written 880  bytes 1000  ring_full 10  pending 10
   threads
-    onair-p0             ended     processed 905  dropped_by_shutdown 5  panicked: on purpose
+    onair-p0             ended     processed 905  dropped_by_shutdown 5  frames 10  bytes 1000  frames_dropped_stop 1  panicked: on purpose
   port b  rx_packets 905
   parts
     sessions             done         12.2 ms  draining

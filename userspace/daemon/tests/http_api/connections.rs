@@ -113,6 +113,38 @@ async fn server__ends__then_idle_closed_and_file_gone() {
     assert!(!path.exists());
 }
 
+/// What a connection says until its end.
+async fn rest(stream: &mut tokio::net::UnixStream) -> String {
+    let mut text = String::new();
+    soon(stream.read_to_string(&mut text)).await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn server__ends_when_requests_have_arrived__then_each_is_answered_and_then_closed() {
+    let mut api = served();
+    let mut used = api.connect().await;
+    used.write_all(HEALTH).await.unwrap();
+    one(&mut used).await;
+    let mut fresh = api.connect().await;
+    // The server has accepted both: it has answered one that came later.
+    assert_eq!(api.get("/v1/health").await.status, 200);
+    // Nothing is awaited from here on: the server sees the requests and the end at once.
+    for stream in [&used, &fresh] {
+        assert_eq!(stream.try_write(HEALTH).unwrap(), HEALTH.len());
+    }
+    let mut queued = std::os::unix::net::UnixStream::connect(&api.path).unwrap();
+    std::io::Write::write_all(&mut queued, HEALTH).unwrap();
+    queued.set_nonblocking(true).unwrap();
+    let mut queued = tokio::net::UnixStream::from_std(queued).unwrap();
+    api.end();
+    for stream in [&mut used, &mut fresh, &mut queued] {
+        let answer = rest(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    }
+    api.ended().await;
+}
+
 #[tokio::test]
 async fn server__ends_during_a_wait__then_ends_within_the_farewell() {
     let limits = Limits {

@@ -1,6 +1,7 @@
 //! The files of a recording: parts that follow each other, each written in blocks, synced while it
 //! grows, and given its name when it is complete. Nobody here knows what the octets mean.
 
+pub(crate) mod careful;
 mod fault;
 mod folder;
 pub(crate) mod part;

@@ -6,9 +6,10 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
+use crate::files::careful::{Unfit, open_regular};
 use crate::files::{Sheet, UNFINISHED};
 use crate::manifest::{MANIFEST_VERSION, Manifest, Stage};
 use crate::spec::RecordName;
@@ -33,8 +34,8 @@ pub(super) enum Claimed {
 pub(super) enum NotOurs {
     #[error("another process writes it")]
     InUse,
-    #[error("it is no regular file")]
-    Kind,
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     #[error("it has {0} octets, more than any manifest")]
     Size(u64),
     #[error("it holds something else: {0}")]
@@ -61,7 +62,7 @@ impl Claim {
     pub(super) fn take(folder: &Path, stem: &RecordName) -> Result<Claimed, NotOurs> {
         let complete = Sheet::name_of(stem.as_str());
         let path = folder.join(format!("{complete}.{UNFINISHED}"));
-        let mut file = open_regular(&path)?;
+        let mut file = open_regular(&path, OFlags::RDWR)?;
         match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => return Err(NotOurs::InUse),
             result => result?,
@@ -85,7 +86,7 @@ impl Claim {
         }
         let finished = folder.join(&complete);
         if finished.symlink_metadata().is_ok() {
-            let other = parse(&mut open_regular(&finished)?)?;
+            let other = parse(&mut open_regular(&finished, OFlags::RDWR)?)?;
             if (&other.id, other.started_at) != (&manifest.id, manifest.started_at) {
                 return Err(NotOurs::Taken(complete));
             }
@@ -111,18 +112,4 @@ fn parse(file: &mut File) -> Result<Manifest, NotOurs> {
         }
         _ => Ok(serde_json::from_value(version)?),
     }
-}
-
-/// Opens what may be anything: no link is followed, nothing blocks.
-pub(super) fn open_regular(path: &Path) -> Result<File, NotOurs> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match open(path, flags, Mode::empty()) {
-        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(NotOurs::Kind),
-        file => File::from(file?),
-    };
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(NotOurs::Kind);
-    }
-    Ok(file)
 }

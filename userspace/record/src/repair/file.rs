@@ -4,15 +4,15 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::{Digest as _, Sha256};
 
+use crate::files::careful::open_regular;
 use crate::files::sum::hexadecimal;
 use crate::files::{Folder, UNFINISHED};
 use crate::manifest::{FileReport, Manifest, RepairedFile, Time};
 use crate::spec::{FormatKind, RecordName};
 
-use super::claim::open_regular;
 use super::{frames, packets};
 
 /// What a look through a file came to.
@@ -113,7 +113,7 @@ impl Found {
         let about = |reason: &dyn std::fmt::Display| {
             io::Error::other(format!("{}: {reason}", path.display()))
         };
-        let file = open_regular(&path).map_err(|reason| about(&reason))?;
+        let file = open_regular(&path, OFlags::RDWR).map_err(|reason| about(&reason))?;
         flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| about(&"another process writes it"))?;
         let known = manifest.files.iter().find(|it| {

@@ -1,8 +1,8 @@
 //! The end of all sessions: told, stopped, waited for together, destroyed.
 //!
-//! All are stopped before the first one is destroyed. They are stopped and destroyed by priority,
-//! the lowest number first: a session is not destroyed before each of a lower number is destroyed or
-//! was given up. Those of one number do not wait for each other. One deadline holds for all.
+//! All are stopped before the first one is destroyed. They are stopped, and their destroys are begun, by
+//! priority, the lowest number first. A session whose users stay holds up no other: it is waited for
+//! beside the rest, and is destroyed as its last user leaves. One deadline holds for all.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::SyncSender;
@@ -21,6 +21,11 @@ use crate::shutdown::Policy;
 
 /// Pause between two counts of the users that are left.
 const COUNT_PAUSE: Duration = Duration::from_millis(100);
+/// How long after the stop of all a session in use holds up those of a higher number: so long its
+/// callers, who were woken, may need to leave.
+const SOON: Duration = Duration::from_millis(100);
+/// How long one look at the end may stop and destroy: requests are served between two looks.
+const BUDGET: Duration = Duration::from_millis(2);
 
 /// Longest time for which the threads of clients are named on the control thread itself.
 const NAMING: Duration = Duration::from_millis(50);
@@ -92,10 +97,20 @@ impl Drained {
 pub(super) struct Ending {
     order: Drain,
     who: Who,
+    /// Those that are still to be stopped, in order.
+    to_stop: VecDeque<u64>,
+    /// When all had been stopped.
+    stopped_at: Option<Instant>,
     /// Sessions of one priority, the next ones first.
-    classes: VecDeque<Vec<u64>>,
-    /// Those that are being destroyed now.
+    classes: VecDeque<VecDeque<u64>>,
+    /// Those of the present class whose destroy is still to be begun.
+    to_destroy: VecDeque<u64>,
+    /// The others of the present class.
     current: Vec<u64>,
+    /// Those that are waited for beside the others.
+    held: Vec<u64>,
+    /// There is more to do at once.
+    is_due: bool,
     count_at: Instant,
     /// All that lived at the begin; their counters outlive them.
     accounts: Vec<Account>,
@@ -106,7 +121,12 @@ pub(super) struct Ending {
 impl Ending {
     /// When it is to be looked at again.
     pub(super) fn wake_at(&self) -> Instant {
-        self.order.deadline.min(self.count_at)
+        if self.is_due {
+            return Instant::now();
+        }
+        let soon = self.stopped_at.filter(|_| !self.current.is_empty());
+        let wake = self.order.deadline.min(self.count_at);
+        soon.map_or(wake, |at| wake.min(at + SOON))
     }
 }
 
@@ -166,8 +186,13 @@ impl Actor {
                 command: "onaird".into(),
                 via: Via::Daemon,
             },
+            to_stop: all.iter().map(|&(_, id)| id).collect(),
+            stopped_at: None,
             classes: classes.collect(),
+            to_destroy: VecDeque::new(),
             current: Vec::new(),
+            held: Vec::new(),
+            is_due: true,
             count_at: Instant::now(),
             forced: None,
             accounts: all
@@ -175,50 +200,89 @@ impl Actor {
                 .filter_map(|(_, id)| Some(self.sessions.get(id)?.account()))
                 .collect(),
         });
-        for (_, id) in all {
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.cancel_timer();
-                session.stop(&mut self.services);
-            }
-        }
-        self.end_recordings();
     }
 
-    /// Takes the end further. Whether there is nothing left to wait for: every session is destroyed,
-    /// or nothing can end those that are left.
+    /// Takes the end further, for some milliseconds at the most. Whether there is nothing left to wait
+    /// for: every session is destroyed, or nothing can end those that are left.
     pub(super) fn is_over(&mut self) -> bool {
         let Some(mut ending) = self.ending.take() else {
             return false;
         };
-        let now = Instant::now();
-        let over = loop {
-            let is_up = Instant::now() >= ending.order.deadline || self.shutdown.is_forced();
-            ending.current.retain(|id| self.sessions.contains_key(id));
-            for &id in &ending.current {
-                self.end_session(id, &ending);
-            }
-            ending.current.retain(|id| self.sessions.contains_key(id));
-            // What a blind probe holds up, nothing can end: it is not waited for.
-            let waits = |id: &u64| {
-                let session = self.sessions.get(id);
-                session.is_some_and(|it| it.state() == SessionState::Draining)
-            };
-            if !is_up && ending.current.iter().any(waits) {
-                break false;
-            }
-            match ending.classes.pop_front() {
-                Some(class) => ending.current = class,
-                None => break !self.apply_policy(&mut ending),
-            }
-        };
-        if now >= ending.count_at || over {
-            ending.count_at = now + COUNT_PAUSE;
+        let turn = Instant::now();
+        ending.is_due = false;
+        let over = self.stop_all(&mut ending, turn) && self.destroy_all(&mut ending, turn);
+        if turn >= ending.count_at || over {
+            ending.count_at = turn + COUNT_PAUSE;
             let users = self.sessions.values().map(Session::users).sum();
             let sessions = self.sessions.len() as u64;
             self.shutdown.set_progress(sessions, users);
         }
         self.ending = Some(ending);
         over
+    }
+
+    /// Stops all sessions. Whether all are stopped.
+    fn stop_all(&mut self, ending: &mut Ending, turn: Instant) -> bool {
+        while let Some(id) = ending.to_stop.pop_front() {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.cancel_timer();
+                session.stop(&mut self.services);
+            }
+            if turn.elapsed() >= BUDGET && !ending.to_stop.is_empty() {
+                ending.is_due = true;
+                return false;
+            }
+        }
+        if ending.stopped_at.is_none() {
+            ending.stopped_at = Some(Instant::now());
+            self.end_recordings();
+        }
+        true
+    }
+
+    /// Begins to destroy, class after class. Whether there is nothing left to wait for.
+    fn destroy_all(&mut self, ending: &mut Ending, turn: Instant) -> bool {
+        if turn >= ending.count_at {
+            // A destroy that a client had asked for may have given up.
+            for &id in &ending.held {
+                self.end_session(id, ending);
+            }
+        }
+        loop {
+            if let Some(id) = ending.to_destroy.pop_front() {
+                self.end_session(id, ending);
+                ending.current.push(id);
+                if turn.elapsed() >= BUDGET {
+                    ending.is_due = true;
+                    return false;
+                }
+                continue;
+            }
+            let is_up = Instant::now() >= ending.order.deadline || self.shutdown.is_forced();
+            let is_soon = ending.stopped_at.is_some_and(|at| at.elapsed() < SOON);
+            let is_draining = |id: &u64| self.is_draining(*id);
+            if !is_up && is_soon && ending.current.iter().any(is_draining) {
+                return false;
+            }
+            ending.held.append(&mut ending.current);
+            if let Some(class) = ending.classes.pop_front() {
+                ending.to_destroy = class;
+                continue;
+            }
+            ending.held.retain(|id| self.sessions.contains_key(id));
+            if !is_up && ending.held.iter().any(is_draining) {
+                return false;
+            }
+            if !self.apply_policy(ending) {
+                return true;
+            }
+        }
+    }
+
+    /// Whether a session is waited for. What a blind probe holds up, nothing can end: it is not.
+    fn is_draining(&self, id: u64) -> bool {
+        let session = self.sessions.get(&id);
+        session.is_some_and(|it| it.state() == SessionState::Draining)
     }
 
     /// Does to those that are left what `shutdown.policy` says, once. Whether there is something to

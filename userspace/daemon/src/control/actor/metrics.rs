@@ -300,6 +300,12 @@ impl Actor {
             &[],
             self.shutdown.operations_refused(),
         );
+        metrics.counter(
+            "onair_log_lines_dropped_total",
+            "Log lines that were dropped because standard error was not read.",
+            &[],
+            crate::log::dropped(),
+        );
     }
 }
 

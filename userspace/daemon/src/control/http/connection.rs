@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::Extension;
 use axum::http::header;
 use axum::response::IntoResponse;
+use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -38,8 +39,9 @@ const TOO_MANY_HEAD: Duration = Duration::from_secs(1);
 /// Pause after a failed accept, which fails again at once while descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves the control API on `listener` until `shutdown` is ready. Then it accepts no more, ends
-/// idle connections, and gives answers under way [`Limits::farewell`].
+/// Serves the control API on `listener` until `shutdown` is ready. Then it takes what has arrived by
+/// then, and no more: requests on connections, and connections in the listener's queue. It ends idle
+/// connections, and gives answers under way [`Limits::farewell`].
 pub async fn serve(
     listener: UnixListener,
     handle: ControlHandle,
@@ -57,6 +59,14 @@ pub async fn serve(
     let (ending, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
+    let begin = |stream, open: usize, connections: &mut JoinSet<()>| {
+        let (router, limits) = if open < limits.connections {
+            (router.clone(), limits)
+        } else {
+            (full.clone(), full_limits)
+        };
+        connections.spawn(of_a_peer(stream, router, limits, ending.subscribe()));
+    };
     loop {
         tokio::select! {
             biased;
@@ -67,21 +77,21 @@ pub async fn serve(
             },
             accepted = listener.accept(), if connections.len() < limits.connections + TOO_MANY => {
                 match accepted {
-                    Ok((stream, _)) => {
-                        let (router, limits) = if connections.len() < limits.connections {
-                            (router.clone(), limits)
-                        } else {
-                            (full.clone(), full_limits)
-                        };
-                        let over = ending.subscribe();
-                        connections.spawn(of_a_peer(stream, router, limits, over));
+                    Ok((stream, _)) => begin(stream, connections.len(), &mut connections),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept on the control socket");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept on the control socket");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
-            }
+        }
+    }
+    // Who waits in the listener's queue has connected before the end, and may have asked.
+    tokio::task::yield_now().await;
+    for _ in 0..limits.connections {
+        match listener.accept().now_or_never() {
+            Some(Ok((stream, _))) => begin(stream, connections.len(), &mut connections),
+            Some(Err(_)) | None => break,
         }
     }
     drop(listener);
@@ -132,10 +142,22 @@ pub(in crate::control) async fn connection(
     let end = tokio::select! {
         end = connection.as_mut() => end,
         () = over => {
+            // A request that has arrived is read first: it counts as under way then. The event loop
+            // looks at the sockets in between.
+            for _ in 0..2 {
+                tokio::task::yield_now().await;
+                if let Some(end) = connection.as_mut().now_or_never() {
+                    return ended(end);
+                }
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
+    ended(end);
+}
+
+fn ended(end: Result<(), hyper::Error>) {
     if let Err(error) = end {
         tracing::debug!(%error, "connection ended");
     }

@@ -144,7 +144,14 @@ fn shutdown_mgr__configured_anew__then_registered_parts_take_it_until_the_shutdo
 #[test]
 fn shutdown_mgr__each_phase_hung_in_turn__then_forced_in_its_time() {
     type Register = fn(&ShutdownCoordinator);
-    let hung: [(&str, Register); 3] = [
+    let hung: [(&str, Register); 4] = [
+        ("notification", |it| {
+            it.register_shutdown_notification("notification", || {
+                loop {
+                    thread::park();
+                }
+            });
+        }),
         ("waiter", |it| {
             it.register_shutdown_waiter("waiter", 50, SHORT, hang);
         }),
@@ -157,10 +164,16 @@ fn shutdown_mgr__each_phase_hung_in_turn__then_forced_in_its_time() {
             config.cleanup_ms = 50;
         });
         register(&coordinator);
+        // Who is told after it is told nevertheless.
+        let (tell, told) = std::sync::mpsc::channel();
+        coordinator.register_shutdown_notification("the one behind it", move || {
+            tell.send(()).unwrap();
+        });
         // With time enough of its own, however busy the machine is.
         let next = part("the next one", 60, PATIENCE, |_| Ok(()));
         coordinator.shared.parts().cleanups.push(next);
         let report = ended(&coordinator);
+        told.try_recv().unwrap();
         assert_eq!(names(&report, PartOutcome::TimedOut), [name]);
         assert!(names(&report, PartOutcome::Done).contains(&"the next one"));
         assert!(report.timed_out());

@@ -13,6 +13,7 @@ use super::*;
 mod flush;
 mod manager;
 mod operations;
+mod start;
 mod threads;
 
 /// No test waits longer for anything that is to happen.

@@ -1,0 +1,192 @@
+//! The log on standard error: a reader that stalls stops nothing, and with `log.format = "json"` each
+//! line is JSON.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::io::{PipeReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::ShutdownPhase;
+use onair_stage::Config;
+use onair_tests::{
+    Deadline, Raster, Rig, holding, in_order, output, program, receive, shutdown_status, signal,
+    until,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A daemon whose standard error is a pipe, and the end of that pipe which the test may read.
+fn with_a_pipe(change: impl FnOnce(&mut Config), filter: &str) -> Result<(Rig, PipeReader)> {
+    let (reader, writer) = std::io::pipe()?;
+    let rig = Rig::rings_as(change, |command| {
+        command.stderr(writer).env("ONAIR_LOG", filter);
+    })?;
+    Ok((rig, reader))
+}
+
+/// Connects, asks for the health, and reads the answer: the daemon logs one line at level debug.
+fn ask(rig: &Rig) -> Result<()> {
+    let mut stream = UnixStream::connect(Config::control_socket(rig.stage()))?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(b"GET /v1/health HTTP/1.1\r\nhost: onaird\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .context("no answer in half a minute")?;
+    ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    Ok(())
+}
+
+/// More lines than the pipe and the daemon's own queue have places for.
+const LINES: usize = 10_000;
+
+#[test]
+fn log__reader_stalls__then_all_is_answered_and_one_sigterm_ends_the_daemon() -> Result<()> {
+    let (mut rig, reader) = with_a_pipe(|_| {}, "debug")?;
+    for _ in 0..LINES {
+        ask(&rig)?;
+    }
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let mut client = rig.user("cam")?;
+    client.block(1)?;
+    ensure!(control.health()?.live);
+    signal(&mut rig, Signal::TERM)?;
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!((status, summary.exit_status), (0, 0), "{summary:#?}");
+    in_order(&summary);
+    drop(reader);
+    Ok(())
+}
+
+/// Reads a pipe to its end.
+fn read_all(mut reader: PipeReader) -> JoinHandle<std::io::Result<String>> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).map(|_| text)
+    })
+}
+
+#[test]
+fn log__reader_stalls_and_reads_again__then_what_is_missing_is_counted_and_the_end_is_whole()
+-> Result<()> {
+    let (mut rig, reader) = with_a_pipe(|_| {}, "debug")?;
+    for _ in 0..LINES {
+        ask(&rig)?;
+    }
+    let socket = Config::control_socket(rig.stage());
+    let socket = socket.to_str().context("a path in UTF-8")?;
+    let url = "http://localhost/metrics";
+    let metrics = output("curl", &["-sf", "--unix-socket", socket, url])?;
+    let counted = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("onair_log_lines_dropped_total "));
+    let counted: u64 = counted.context("the metric")?.parse()?;
+    assert!(counted > 0);
+    let text = read_all(reader);
+    signal(&mut rig, Signal::TERM)?;
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 0, "{summary:#?}");
+    let text = text.join().expect("it does not panic")?;
+    let said: u64 = text
+        .lines()
+        .filter(|line| line.contains("log lines were dropped"))
+        .filter_map(|line| line.rsplit_once("lines=")?.1.parse::<u64>().ok())
+        .sum();
+    assert!(
+        said >= counted,
+        "{said} of {counted} are said to be missing"
+    );
+    assert!(text.contains("exit status 0"), "no summary");
+    Ok(())
+}
+
+/// The lines of a log, each of which is an object.
+fn objects(text: &str) -> Result<Vec<Value>> {
+    let lines = text.lines();
+    let objects = lines.map(|line| {
+        let value: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        ensure!(value.is_object(), "{line}");
+        Ok(value)
+    });
+    objects.collect()
+}
+
+fn message(line: &Value) -> &str {
+    line["fields"]["message"].as_str().unwrap_or_default()
+}
+
+const JSON: &str = "[log]\nformat = \"json\"\n[shutdown]\ndebounce_ms = 10\n\
+    [timeouts]\ngraceful_ms = 600000\n";
+
+#[test]
+fn log__json_from_the_start_to_a_forced_end__then_each_line_is_an_object() -> Result<()> {
+    let (mut rig, reader) = with_a_pipe(|config| config.more = JSON.into(), "debug")?;
+    let text = read_all(reader);
+    let mut control = rig.control()?;
+    let mut client = holding(&rig, &mut control)?;
+    ask(&rig)?;
+    // An error: a file that cannot be parsed is not taken.
+    let file = rig.stage().directory().join("onaird.toml");
+    std::fs::write(&file, "[log]\nformat = \"neither\nnor\"\n")?;
+    signal(&mut rig, Signal::HUP)?;
+    signal(&mut rig, Signal::USR1)?;
+    client.freeze()?;
+    signal(&mut rig, Signal::TERM)?;
+    until("the drain", Deadline::seconds(30), || {
+        let status = shutdown_status(&mut control)?;
+        Ok((status.phase == ShutdownPhase::Draining && status.users > 0).then_some(()))
+    })?;
+    // Ten times the debounce.
+    std::thread::sleep(Duration::from_millis(100));
+    signal(&mut rig, Signal::TERM)?;
+    let (status, _) = rig.daemon_ends()?;
+    assert_eq!(status, 5);
+    let lines = objects(&text.join().expect("it does not panic")?)?;
+    let has = |wanted: &str| lines.iter().any(|line| message(line).contains(wanted));
+    for wanted in ["ready", "a second signal", "ended"] {
+        assert!(has(wanted), "{wanted}: {lines:#?}");
+    }
+    let is_error = |line: &Value| line["level"] == "ERROR" || line["level"] == "WARN";
+    assert!(lines.iter().any(is_error));
+    assert!(
+        lines.iter().any(|line| !line["control"].is_null()),
+        "the dump"
+    );
+    let last = lines.last().context("a line")?;
+    assert_eq!(last["fields"]["summary"]["exit_status"], 5, "{last:#}");
+    client.thaw()?;
+    Ok(())
+}
+
+#[test]
+fn log__json_and_a_start_that_fails__then_each_line_is_an_object() -> Result<()> {
+    let (mut rig, reader) = with_a_pipe(|config| config.more = JSON.into(), "off")?;
+    let text = read_all(reader);
+    // The folder is in use; and a filter that is none.
+    for (filter, status) in [("debug", 1), ("onaird=nonsense", 6)] {
+        let mut second = rig.stage().command(program("onaird")?);
+        second
+            .arg("--config")
+            .arg(rig.stage().directory().join("onaird.toml"));
+        let said = second.env("ONAIR_LOG", filter).output()?;
+        assert_eq!(said.status.code(), Some(status), "{said:?}");
+        let lines = objects(&String::from_utf8(said.stderr)?)?;
+        let last = lines.last().context("a line")?;
+        assert_eq!(last["level"], "ERROR", "{last:#}");
+    }
+    signal(&mut rig, Signal::TERM)?;
+    rig.daemon_ends()?;
+    let lines = objects(&text.join().expect("it does not panic")?)?;
+    let [summary] = &lines[..] else {
+        panic!("the filter lets nothing else through: {lines:#?}");
+    };
+    assert_eq!(summary["fields"]["summary"]["exit_status"], 0);
+    Ok(())
+}

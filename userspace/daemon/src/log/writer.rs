@@ -1,0 +1,136 @@
+//! The one thread that writes to standard error. It may wait for a reader as long as that takes.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use serde_json::Value;
+
+use super::queue::{Line, Queue};
+use super::record::line;
+use crate::config::LogFormat;
+
+/// Bytes that wait for a reader before lines are dropped.
+const MOST_BYTES: usize = 1 << 20;
+/// How long the end of the process waits for a reader.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The log of this process.
+#[derive(Debug)]
+pub(super) struct Log {
+    pub(super) format: LogFormat,
+    pub(super) queue: Arc<Queue>,
+}
+
+static LOG: OnceLock<Log> = OnceLock::new();
+
+/// The log, if it was started.
+pub(super) fn log() -> Option<&'static Log> {
+    LOG.get()
+}
+
+/// Starts the thread `log`; once in a process, the second time nothing happens.
+pub(super) fn start(format: LogFormat) -> io::Result<&'static Log> {
+    if let Some(log) = log() {
+        return Ok(log);
+    }
+    let queue = Arc::new(Queue::new(
+        MOST_BYTES,
+        match format {
+            LogFormat::Text => |count| dropped_line(LogFormat::Text, count),
+            LogFormat::Json => |count| dropped_line(LogFormat::Json, count),
+        },
+    ));
+    let own = Arc::clone(&queue);
+    std::thread::Builder::new()
+        .name("log".into())
+        .spawn(move || {
+            loop {
+                let line = own.next();
+                own.wrote(write(io::stderr(), &line).is_err());
+            }
+        })?;
+    Ok(LOG.get_or_init(|| Log { format, queue }))
+}
+
+fn dropped_line(format: LogFormat, count: u64) -> Vec<u8> {
+    let message = "log lines were dropped: standard error was not read in time";
+    let fields = [("lines", Value::from(count))];
+    line(format, "WARN", "onaird::log", message, &fields)
+}
+
+/// Writes all of it, and waits as long as that takes.
+fn write(place: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(&place, bytes) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            // Another process that shares the open file has made it so.
+            Err(Errno::AGAIN) => {
+                poll(&mut [PollFd::new(&place, PollFlags::OUT)], None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Hands a line to the writer. Without one (a test, or before the log is started) it is written here.
+pub(super) fn say(line: impl Into<Line>, always: bool) {
+    let line = line.into();
+    match log() {
+        Some(log) if always => log.queue.push_always(line),
+        Some(log) => log.queue.push(line),
+        // There is nobody to tell that it cannot be written.
+        None => drop(write(io::stderr(), &line)),
+    }
+}
+
+/// Waits until everything that was logged is written, for a second at the most: before the process ends.
+pub fn flush() {
+    if let Some(log) = log() {
+        log.queue.wait_idle(Instant::now() + PATIENCE);
+    }
+}
+
+/// Log lines that were dropped since the start because standard error was not read.
+pub fn dropped() -> u64 {
+    log().map_or(0, |log| log.queue.dropped())
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn writer__file_that_does_not_block_is_full__then_waits_and_writes_all_of_it() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        let long = vec![b'x'; 1 << 20];
+        std::thread::scope(|scope| {
+            let written = scope.spawn(|| {
+                let written = write(&writer, &long);
+                drop(writer);
+                written
+            });
+            let mut read = Vec::new();
+            reader.read_to_end(&mut read).unwrap();
+            assert_eq!(read.len(), long.len());
+            written.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn writer__nobody_reads_any_more__then_an_error_and_no_wait() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(write(&writer, b"lost"), Err(Errno::PIPE));
+    }
+}

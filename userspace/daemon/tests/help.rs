@@ -1,0 +1,33 @@
+//! What `onaird --help` and the documentation say of signals and exit statuses is what the code has.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use std::process::Command;
+
+use onaird::shutdown::{Exit, HANDLED};
+use signal_hook::low_level::signal_name;
+
+const PAGE: &str = include_str!("../../../docs/configuration.md");
+
+#[test]
+fn help__signals_and_statuses__then_each_is_in_it_and_in_the_documentation() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onaird"));
+    let said = command.arg("--help").output().unwrap();
+    let help = String::from_utf8(said.stdout).unwrap();
+    let page = PAGE.split_once("## Signals and exit status").unwrap().1;
+    for signal in HANDLED {
+        let name = signal_name(signal).unwrap();
+        assert!(help.contains(name), "{name}: {help}");
+        assert!(page.contains(name), "{name}");
+    }
+    for exit in Exit::ALL {
+        let (status, meaning) = (exit.status(), exit.meaning());
+        let line = format!("  {status}  {meaning}");
+        assert!(help.lines().any(|it| it == line), "{line}: {help}");
+        assert!(page.contains(&format!("| {status} |")), "{status}");
+    }
+}

@@ -1,0 +1,134 @@
+//! Opening what may be anything: a name in a folder that others may have written to.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+/// Write permission for others than the owner and the group.
+const WRITABLE_FOR_OTHERS: u32 = 0o002;
+
+/// Why a file is not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// It is a folder, a link, a FIFO, a socket or a device.
+    #[error("it is no regular file")]
+    Kind,
+    /// It belongs to somebody who may not tell the daemon what to do.
+    #[error("it belongs to uid {0}: chown it to root, or to the user that onaird runs as")]
+    Owner(u32),
+    /// Everybody may change it.
+    #[error("its mode is {0:03o}, writable for others: chmod o-w")]
+    Mode(u32),
+    /// It is too large.
+    #[error("it has {0} bytes, more than any file of its kind")]
+    Size(u64),
+    /// The system's error.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+impl From<Errno> for Unfit {
+    fn from(error: Errno) -> Self {
+        Self::System(error.into())
+    }
+}
+
+impl From<Unfit> for io::Error {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::System(error) => error,
+            unfit => Self::other(unfit),
+        }
+    }
+}
+
+/// Opens a regular file that belongs to root or to this process's user and that others cannot write. No
+/// link is followed, and nothing blocks, also on a FIFO.
+///
+/// # Errors
+/// [`Unfit`].
+pub fn open_regular(path: &Path, access: OFlags) -> Result<File, Unfit> {
+    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match open(path, flags, Mode::empty()) {
+        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(Unfit::Kind),
+        file => File::from(file?),
+    };
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(Unfit::Kind);
+    }
+    if about.uid() != 0 && about.uid() != geteuid().as_raw() {
+        return Err(Unfit::Owner(about.uid()));
+    }
+    if about.mode() & WRITABLE_FOR_OTHERS != 0 {
+        return Err(Unfit::Mode(about.mode() & 0o777));
+    }
+    Ok(file)
+}
+
+/// All of such a file, if it has no more than `most` bytes.
+///
+/// # Errors
+/// [`Unfit`].
+pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, Unfit> {
+    let file = open_regular(path, OFlags::RDONLY)?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        length if length > most => Err(Unfit::Size(length)),
+        _ => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+#[expect(non_snake_case, reason = "subject__action__then_result")]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use rustix::fs::{CWD, FileType, mknodat};
+
+    use super::*;
+
+    const MOST: u64 = 5;
+
+    fn read(path: &Path) -> Result<Vec<u8>, String> {
+        read_regular(path, MOST).map_err(|unfit| unfit.to_string())
+    }
+
+    #[test]
+    fn file__regular_own_and_short__then_read_and_else_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "12345").unwrap();
+        assert_eq!(read(&at("file")).unwrap(), b"12345");
+        std::fs::write(at("long"), "123456").unwrap();
+        assert!(read(&at("long")).unwrap_err().contains("6 bytes"));
+        symlink(at("file"), at("link")).unwrap();
+        mknodat(CWD, at("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        for name in ["link", "fifo", "."] {
+            assert_eq!(read(&at(name)).unwrap_err(), "it is no regular file");
+        }
+        let unfit = open_regular(&at("fifo"), OFlags::WRONLY).unwrap_err();
+        assert!(matches!(unfit, Unfit::Kind));
+        assert!(matches!(
+            read_regular(&at("none"), MOST),
+            Err(Unfit::System(error)) if error.kind() == io::ErrorKind::NotFound
+        ));
+        std::fs::set_permissions(at("file"), PermissionsExt::from_mode(0o646)).unwrap();
+        assert!(read(&at("file")).unwrap_err().contains("646"));
+    }
+
+    #[test]
+    fn file__of_another_user__then_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "1").unwrap();
+        std::os::unix::fs::chown(&path, Some(54_321), None).unwrap();
+        assert!(read(&path).unwrap_err().contains("uid 54321"));
+    }
+}
