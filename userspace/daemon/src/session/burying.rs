@@ -237,18 +237,20 @@ impl Session {
 
     /// Ends the attachments of processes that let go of the memory without dying (exec, unmap).
     pub(super) fn sweep_disconnected(&mut self, services: &mut Services) {
-        let gone: Vec<u64> = self
-            .attachments
-            .values()
-            .filter(|it| it.disconnected || self.is_quarantined())
-            .filter(|it| it.memory.is_sole_user().unwrap_or(false))
+        for number in self.let_go() {
+            self.leave(services, number, Leaving::Ended(ReconciledCause::Detached));
+        }
+    }
+
+    /// Attachments whose processes have hung up, live, and have nothing of the memory any more.
+    pub(super) fn let_go(&self) -> Vec<u64> {
+        let disconnected = |it: &&Attachment| it.disconnected || self.is_quarantined();
+        let left = self.attachments.values().filter(disconnected);
+        left.filter(|it| it.memory.is_sole_user().unwrap_or(false))
             // One that dies lets go of its memory first: its pidfd settles it.
             .filter(|it| !threads::is_process_ending(it.client.who.pid))
             .map(|it| it.number)
-            .collect();
-        for number in gone {
-            self.leave(services, number, Leaving::Ended(ReconciledCause::Detached));
-        }
+            .collect()
     }
 }
 
