@@ -93,6 +93,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Seat> 
     let welcome = Response::Welcome {
         protocol: PROTOCOL,
         daemon: "onair-bench".into(),
+        tags: false,
     };
     answer(socket, &welcome, &[])?;
     let request = next(socket)?.context("the client hung up")?;

@@ -11,9 +11,10 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use onair_api::{HealthStatus, Source};
+use onair_api::{HealthStatus, SessionState, Source, SpecDocument};
 use onair_ipc::message::{KICK, MAX_PACKET};
 use onair_ipc::site;
 use onair_tests::{
@@ -471,4 +472,157 @@ fn answers__never_read__then_nobody_else_waits() -> Result<()> {
     honest.leave()?;
     drop(deaf);
     unharmed(rig, control)
+}
+
+/// Threads that keep the processors busy until it is dropped.
+struct Load {
+    over: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start() -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let spin = |_| {
+            let over = over.clone();
+            thread::spawn(move || while !over.load(Ordering::Relaxed) {})
+        };
+        let threads = (0..4).map(spin).collect();
+        Self { over, threads }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // A loop that does nothing does not panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[test]
+fn session__dropped_and_attached_again_under_load__then_never_refused() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    // One place: its successor takes it over.
+    control.create(&SpecDocument {
+        max_attachments: Some(1),
+        ..receive("one", Raster::SMALL, 5001)
+    })?;
+    let load = Load::start();
+    for session in ["cam", "one"] {
+        let mut client = rig.puppet()?;
+        for cycle in 0..100 {
+            client
+                .say(format_args!("attach {session}"))
+                .with_context(|| format!("{session}, cycle {cycle}"))?;
+            if session == "cam" && cycle % 3 == 0 {
+                client.say("get 10000")?;
+            }
+            client.say("drop")?;
+        }
+        client.leave()?;
+    }
+    drop(load);
+    for session in ["source", "one"] {
+        control.stop(session)?;
+        control.destroy_wait(session)?;
+    }
+    unharmed(rig, control)
+}
+
+#[test]
+fn owner__aborts_while_its_destroy_waits__then_both_are_answered() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
+    let owner = onair::Client::at(Config::attach_socket(rig.stage()))
+        .create(&serde_json::from_value(spec)?)?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut holder = rig.puppet()?;
+    holder.say("attach cam")?;
+    holder.say("hold 1")?;
+    owner.stop();
+    thread::scope(|scope| -> Result<()> {
+        // Long after this test has failed.
+        let waits = scope.spawn(|| owner.destroy_wait(Duration::from_secs(600)));
+        until("the destroy to wait", Deadline::seconds(10), || {
+            let state = control.show("cam")?.state;
+            Ok((state == SessionState::Draining).then_some(()))
+        })?;
+        let certificate = owner.abort()?;
+        assert_eq!(certificate.document()["operation"], "abort");
+        let waited = waits.join().expect("it does not panic");
+        ensure!(matches!(waited, Err(onair::Error::Stale)), "{waited:?}");
+        Ok(())
+    })?;
+    ensure!(matches!(owner.abort(), Err(onair::Error::Stale)));
+    assert_eq!(holder.errno("get 0")?, "ESTALE");
+    Ok(())
+}
+
+#[test]
+fn requests__tagged_and_beside_an_abort__then_each_answered_under_its_tag() -> Result<()> {
+    let (rig, control) = scene(|_| {})?;
+    let path = Config::attach_socket(rig.stage());
+    let client = RawClient::welcomed(&path)?;
+    client.attach("cam")?;
+    // Not the owner: both are refused, each under its own tag.
+    let destroy = json!({ "type": "destroy", "wait_ms": 60_000, "tag": 7 });
+    let abort = json!({ "type": "abort", "tag": 8 });
+    for request in [&destroy, &abort] {
+        client.send(request.to_string().as_bytes())?;
+    }
+    let mut tags = Vec::new();
+    for _ in 0..2 {
+        let answer = client.hear()?.context("an answer")?;
+        assert_eq!(answer["type"], "error", "{answer}");
+        tags.push(answer["tag"].as_u64());
+    }
+    tags.sort_unstable();
+    assert_eq!(tags, [Some(7), Some(8)]);
+    let answer = client.ask(&json!({ "type": "flush", "wait_ms": 0 }))?;
+    assert_eq!(
+        (&answer["type"], &answer["tag"]),
+        (&"flushed".into(), &Value::Null)
+    );
+    drop(client);
+    unharmed(rig, control)
+}
+
+#[test]
+fn bells__slept_on_by_thousands_of_a_hostile_client__then_the_daemon_serves_others() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut hostile = rig.puppet()?;
+    hostile.say("attach cam")?;
+    // Each thread sleeps on its word 128 times.
+    hostile.say("doze 1000")?;
+    let mut honest = rig.puppet()?;
+    honest.say("attach cam")?;
+    for _ in 0..10 {
+        control.health()?;
+        honest.say("get 10000")?;
+        control.stop("cam")?;
+        control.health()?;
+        assert_eq!(honest.errno("get 10000")?, "EAGAIN");
+        control.start("cam")?;
+    }
+    let mut crowd = rig.user("cam")?;
+    control.stop("source")?;
+    crowd.say("drain")?;
+    crowd.block(300)?;
+    control.stop("cam")?;
+    for (_, result) in crowd.returned(300)? {
+        assert_eq!(result, "EAGAIN");
+    }
+    hostile.running().signal(rustix::process::Signal::KILL)?;
+    for client in [honest, crowd] {
+        client.leave()?;
+    }
+    control.destroy_wait("cam")?;
+    control.destroy_wait("source")?;
+    Ok(())
 }

@@ -11,6 +11,7 @@ use onair_ipc::{label, site, sys};
 
 use crate::connection::{Answer, Connection, unexpected};
 use crate::layout::Layout;
+use crate::line::Line;
 use crate::{Error, Session};
 
 /// The attach socket of a daemon with the default configuration.
@@ -132,6 +133,7 @@ impl Client {
         let layout = Layout::of(&attached)
             .map_err(|what| Error::Protocol(format!("the daemon describes {what}")))?;
         label!("attach.described");
+        let line = Line::new(connection.takes_tags());
         let attachment = map(&attached, id, descriptors, connection)?;
         label!("attach.done");
         Ok(Session::new(
@@ -139,6 +141,7 @@ impl Client {
             attached,
             id,
             layout,
+            line,
             self.patience,
         ))
     }

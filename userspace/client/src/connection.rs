@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use onair_ipc::label;
-use onair_ipc::message::{MAX_PACKET, Request, Response};
+use onair_ipc::message::{MAX_PACKET, Request, Response, Tag, read_response, write};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
@@ -54,14 +54,34 @@ pub(crate) fn open(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
     }
 }
 
-/// Sends `request` and waits at most `patience` for its answer.
+/// Until when something is waited for, and how long that is in all.
+pub(crate) type Until = (Option<Instant>, Duration);
+
+/// Sends `request` and waits at most `patience` for its answer, where no other request is under way.
 pub(crate) fn ask(
     socket: BorrowedFd<'_>,
     request: &Request,
     patience: Duration,
 ) -> Result<Answer, Error> {
-    let deadline = Instant::now().checked_add(patience);
-    let packet = serde_json::to_vec(request)
+    let until = (Instant::now().checked_add(patience), patience);
+    send(socket, 0, request, until)?;
+    match hear(socket, until)? {
+        (0, answer) => Ok(answer),
+        (tag, answer) => Err(Error::Protocol(format!(
+            "{:?} came as the answer to a request {tag} that was not made",
+            kind(&answer.response)
+        ))),
+    }
+}
+
+/// Sends `request`, waiting for room.
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    tag: Tag,
+    request: &Request,
+    until: Until,
+) -> Result<(), Error> {
+    let packet = write(tag, request)
         .map_err(|error| Error::Protocol(format!("a request cannot be written: {error}")))?;
     if packet.len() > MAX_PACKET {
         return Err(Error::Protocol(format!(
@@ -69,23 +89,27 @@ pub(crate) fn ask(
             packet.len()
         )));
     }
-    let expired = || Error::NoAnswer(patience);
     label!("request.begun");
     loop {
         match rustix::net::send(socket, &packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => await_event(socket, PollFlags::OUT, deadline, expired)?,
+            Err(Errno::AGAIN) => await_event(socket, PollFlags::OUT, until)?,
             // The daemon may have said why before it hung up: read on.
             Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => break,
             Err(errno) => return Err(system("send a request to the daemon", errno)),
         }
     }
     label!("request.sent");
+    Ok(())
+}
+
+/// Waits for the next answer.
+pub(crate) fn hear(socket: BorrowedFd<'_>, until: Until) -> Result<(Tag, Answer), Error> {
     let mut reset = false;
     loop {
         match receive(socket) {
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => await_event(socket, PollFlags::IN, deadline, expired)?,
+            Err(Errno::AGAIN) => await_event(socket, PollFlags::IN, until)?,
             // The daemon hung up with our request unread. The kernel says so before it gives what
             // the daemon had said, and says it once.
             Err(Errno::CONNRESET) if !reset => reset = true,
@@ -109,15 +133,14 @@ fn system(what: &'static str, errno: Errno) -> Error {
 fn await_event(
     socket: BorrowedFd<'_>,
     event: PollFlags,
-    deadline: Option<Instant>,
-    expired: impl Fn() -> Error,
+    (deadline, patience): Until,
 ) -> Result<(), Error> {
     let left = match deadline {
         None => None,
         Some(deadline) => {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(expired());
+                return Err(Error::NoAnswer(patience));
             }
             // A wait too long for a timespec is as good as none.
             Timespec::try_from(left).ok()
@@ -136,6 +159,7 @@ struct Packet {
     bytes: Vec<u8>,
     descriptors: Vec<OwnedFd>,
     cut: bool,
+    descriptors_cut: bool,
 }
 
 fn receive(socket: BorrowedFd<'_>) -> Result<Packet, Errno> {
@@ -159,26 +183,33 @@ fn receive(socket: BorrowedFd<'_>) -> Result<Packet, Errno> {
     Ok(Packet {
         bytes,
         descriptors,
-        cut: message
-            .flags
-            .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC),
+        cut: message.flags.contains(ReturnFlags::TRUNC),
+        descriptors_cut: message.flags.contains(ReturnFlags::CTRUNC),
     })
 }
 
 impl Packet {
-    fn read(self) -> Result<Answer, Error> {
+    fn read(self) -> Result<(Tag, Answer), Error> {
         if self.bytes.is_empty() {
             return Err(Error::Disconnected);
         }
-        if self.cut {
+        // Fewer than there was room for: it was this process that had none left to give.
+        if self.descriptors_cut && self.descriptors.len() <= DESCRIPTORS {
+            return Err(system(
+                "take the session's memory files: raise the limit of open files (RLIMIT_NOFILE)",
+                Errno::MFILE,
+            ));
+        }
+        if self.cut || self.descriptors_cut {
             return Err(Error::Protocol("an answer was cut off".into()));
         }
-        let response = serde_json::from_slice(&self.bytes)
+        let (tag, response) = read_response(&self.bytes)
             .map_err(|error| Error::Protocol(format!("an answer cannot be read: {error}")))?;
-        Ok(Answer {
+        let answer = Answer {
             response,
             descriptors: self.descriptors,
-        })
+        };
+        Ok((tag, answer))
     }
 }
 
@@ -201,14 +232,16 @@ pub(crate) fn kind(response: &Response) -> &'static str {
 pub(crate) struct Connection {
     socket: OwnedFd,
     patience: Duration,
+    tags: bool,
 }
 
 impl Connection {
     /// Connects and says hello.
     pub(crate) fn open(path: &Path, patience: Duration) -> Result<Self, Error> {
-        let this = Self {
+        let mut this = Self {
             socket: open(path, patience)?,
             patience,
+            tags: false,
         };
         label!("attach.connected");
         let hello = Request::Hello {
@@ -217,10 +250,15 @@ impl Connection {
             sites: onair_ipc::site::are_executed(),
         };
         match this.ask(&hello, "hello")?.response {
-            Response::Welcome { protocol, .. } if protocol == onair_ipc::message::PROTOCOL => {
+            Response::Welcome { protocol, tags, .. }
+                if protocol == onair_ipc::message::PROTOCOL =>
+            {
+                this.tags = tags;
                 Ok(this)
             }
-            Response::Welcome { protocol, daemon } => Err(Error::Protocol(format!(
+            Response::Welcome {
+                protocol, daemon, ..
+            } => Err(Error::Protocol(format!(
                 "{daemon} speaks version {protocol} of the messages, this library {}",
                 onair_ipc::message::PROTOCOL
             ))),
@@ -231,6 +269,11 @@ impl Connection {
     /// One request about `session`; a refusal is an error.
     pub(crate) fn ask(&self, request: &Request, session: &str) -> Result<Answer, Error> {
         refusal(ask(self.socket.as_fd(), request, self.patience)?, session)
+    }
+
+    /// Whether the daemon takes tagged requests.
+    pub(crate) fn takes_tags(&self) -> bool {
+        self.tags
     }
 
     /// The socket, for the attachment.

@@ -1,26 +1,16 @@
 //! What is asked on an attachment's connection: flush, and its end by detach, destroy, drop.
 
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_ipc::label;
 use onair_ipc::message::{Request, Response};
 use onair_ipc::pins::End;
 
-use crate::connection::{self, Answer, refusal, unexpected};
+use crate::connection::{Answer, refusal, unexpected};
+use crate::line::Turn;
 use crate::{Certificate, Error, Session};
-
-/// What can still be asked on the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    /// The next answer belongs to the next request.
-    Open,
-    /// An answer did not come in time and may still do so: no later one could be told from it.
-    OutOfStep,
-    /// The attachment has ended.
-    Closed,
-}
 
 /// First pause between two looks at callers that are on their way out; doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
@@ -39,7 +29,7 @@ impl Session {
     /// - [`Error::Stale`] if it had ended already, or the daemon has.
     /// - [`Error::Busy`], [`Error::NoAnswer`], [`Error::Protocol`]: the attachment stays.
     pub fn detach(&self) -> Result<(), Error> {
-        let mut line = self.line().inspect_err(|_| self.let_go_of_handles())?;
+        let turn = self.turn().inspect_err(|_| self.let_go_of_handles())?;
         let in_use = |callers| Error::InUse {
             frames: self.attachment.held(),
             callers,
@@ -54,21 +44,21 @@ impl Session {
         if callers > 0 || self.attachment.held() > 0 {
             return Err(in_use(callers));
         }
-        match self.request(&mut line, &Request::Detach {}, self.patience) {
+        match self.request(&turn, &Request::Detach {}, self.patience) {
             Ok(Answer {
                 response: Response::Detached {},
                 ..
             }) => {
-                self.leave(&mut line, End::ByHand);
+                self.leave(End::ByHand);
                 Ok(())
             }
             Ok(other) => {
-                *line = Line::OutOfStep;
+                self.line.out_of_step();
                 Err(unexpected(&other.response, "detach"))
             }
             // The daemon has ended, or it has taken the attachment back already.
             Err(Error::Disconnected | Error::Stale) => {
-                self.leave(&mut line, End::ByHand);
+                self.leave(End::ByHand);
                 Err(Error::Stale)
             }
             Err(error) => Err(error),
@@ -80,7 +70,8 @@ impl Session {
     /// were sent while it waited. Nothing is changed: the session goes on, also when the time is up. Of a
     /// stopped session and of a receive session nothing is submitted: done at once.
     ///
-    /// Other requests on this session ([`Session::detach`], [`Session::destroy`]) wait for it.
+    /// Other requests on this session ([`Session::detach`], [`Session::destroy`]) wait for it;
+    /// [`Session::abort`] does not, and ends it.
     ///
     /// # Errors
     /// - [`Error::TimedOut`] (`ETIMEDOUT`): it is not all sent yet.
@@ -89,23 +80,23 @@ impl Session {
     /// - [`Error::Refused`] (`limit_reached`, `EDQUOT`): too many flushes of the session wait.
     /// - [`Error::Stale`], [`Error::NoAnswer`], [`Error::Protocol`].
     pub fn flush(&self, wait: Duration) -> Result<u64, Error> {
-        let mut line = self.line()?;
+        let turn = self.turn()?;
         let request = Request::Flush {
             wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
         };
-        match self.request(&mut line, &request, self.patience.saturating_add(wait)) {
+        match self.request(&turn, &request, self.patience.saturating_add(wait)) {
             Ok(Answer {
                 response: Response::Flushed { frames_sent },
                 ..
             }) => Ok(frames_sent),
             Ok(other) => {
-                *line = Line::OutOfStep;
+                self.line.out_of_step();
                 Err(unexpected(&other.response, "flush"))
             }
             // Nobody is in the way: it is the time that is up.
             Err(Error::Busy(busy)) if busy.waited => Err(Error::TimedOut),
             Err(Error::Disconnected | Error::Stale) => {
-                self.leave(&mut line, End::FoundOut);
+                self.leave(End::FoundOut);
                 Err(Error::Stale)
             }
             Err(error) => Err(error),
@@ -124,7 +115,8 @@ impl Session {
         self.end(None)
     }
 
-    /// [`Session::destroy`], as soon as the last user has left, at most for `wait`.
+    /// [`Session::destroy`], as soon as the last user has left, at most for `wait`. [`Session::abort`] by
+    /// another thread ends the wait, with [`Error::Stale`].
     ///
     /// # Errors
     /// As [`Session::destroy`]; [`Error::Busy`] means that users remained when `wait` had passed.
@@ -143,72 +135,79 @@ impl Session {
     ///   in time: everybody is cut off, and the session is stopped.
     /// - [`Error::NoAnswer`], [`Error::Protocol`].
     pub fn abort(&self) -> Result<Certificate, Error> {
-        self.finish(&Request::Abort {}, "abort", Duration::ZERO)
+        if !self.is_owner() {
+            return Err(Error::NotOwner(self.name().to_owned()));
+        }
+        self.is_ours()?;
+        let turn = self.line.turn_to_abort()?;
+        self.finish(&turn, &Request::Abort {}, "abort", Duration::ZERO)
     }
 
     fn end(&self, wait: Option<Duration>) -> Result<Certificate, Error> {
         let request = Request::Destroy {
             wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         };
-        self.finish(&request, "destroy", wait.unwrap_or_default())
+        if !self.is_owner() {
+            return Err(Error::NotOwner(self.name().to_owned()));
+        }
+        let turn = self.turn()?;
+        self.finish(&turn, &request, "destroy", wait.unwrap_or_default())
     }
 
     fn finish(
         &self,
+        turn: &Turn<'_>,
         request: &Request,
         name: &'static str,
         wait: Duration,
     ) -> Result<Certificate, Error> {
-        if !self.is_owner() {
-            return Err(Error::NotOwner(self.name().to_owned()));
-        }
-        let mut line = self.line()?;
         let patience = self.patience.saturating_add(wait);
-        match self.request(&mut line, request, patience) {
+        match self.request(turn, request, patience) {
             Ok(Answer {
                 response: Response::Destroyed { certificate },
                 ..
             }) => {
-                self.leave(&mut line, End::ByHand);
+                self.leave(End::ByHand);
                 Ok(Certificate(certificate))
             }
             Ok(other) => {
-                *line = Line::OutOfStep;
+                self.line.out_of_step();
                 Err(unexpected(&other.response, name))
             }
             Err(Error::Disconnected | Error::Stale) => {
-                self.leave(&mut line, End::ByHand);
+                self.leave(End::ByHand);
                 Err(Error::Stale)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// The line, if this process may speak on it.
-    fn line(&self) -> Result<MutexGuard<'_, Line>, Error> {
-        if self.attachment.is_inherited() {
-            return Err(Error::Stale);
+    /// A forked child has no business with the connection.
+    fn is_ours(&self) -> Result<(), Error> {
+        match self.attachment.is_inherited() {
+            false => Ok(()),
+            true => Err(Error::Stale),
         }
-        let line = lock(&self.line);
-        match *line {
-            Line::Open => Ok(line),
-            Line::Closed => Err(Error::Stale),
-            Line::OutOfStep => Err(Error::Protocol(
-                "an earlier request was never answered; drop the session and attach anew".into(),
-            )),
-        }
+    }
+
+    /// The turn to ask something, if this process may.
+    fn turn(&self) -> Result<Turn<'_>, Error> {
+        self.is_ours()?;
+        self.line.turn()
     }
 
     fn request(
         &self,
-        line: &mut Line,
+        turn: &Turn<'_>,
         request: &Request,
         patience: Duration,
     ) -> Result<Answer, Error> {
-        let answer = connection::ask(self.attachment.as_fd(), request, patience)
+        let answer = self
+            .line
+            .ask(turn, self.attachment.as_fd(), request, patience)
             .and_then(|answer| refusal(answer, self.name()));
-        if let Err(Error::NoAnswer(_) | Error::Protocol(_) | Error::System { .. }) = &answer {
-            *line = Line::OutOfStep;
+        if self.line.is_to_be_let_go() {
+            self.hang_up();
         }
         answer
     }
@@ -228,16 +227,18 @@ impl Session {
         }
     }
 
-    fn leave(&self, line: &mut Line, end: End) {
-        *line = Line::Closed;
+    /// The attachment has ended. Where another request waits for its answer, that one hangs up.
+    fn leave(&self, end: End) {
         self.attachment.leave(end);
-        self.hang_up();
+        if self.line.close() {
+            self.hang_up();
+        }
         label!("leave.hung_up");
     }
 
     /// An end that was found out keeps what raw handles hold. After it, a detach does not.
     fn let_go_of_handles(&self) {
-        if !self.attachment.is_inherited() && *lock(&self.line) == Line::Closed {
+        if !self.attachment.is_inherited() && self.line.is_closed() {
             self.attachment.leave(End::ByHand);
         }
     }
@@ -262,9 +263,4 @@ impl Drop for Session {
             self.attachment.leave(End::ByHand);
         }
     }
-}
-
-/// No code panics with the line locked; if it did, the line would say what it was at.
-fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
-    line.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -35,6 +35,7 @@ mod ending;
 mod error;
 mod event_fd;
 mod layout;
+mod line;
 mod raw;
 mod session;
 mod status;

@@ -1,7 +1,7 @@
 //! An attached session: what the application calls while it runs.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::{SessionId, SessionSpec};
@@ -9,7 +9,7 @@ use onair_ipc::caller::Attachment;
 use onair_ipc::event::Event;
 use onair_ipc::message::Attached;
 
-use crate::ending::Line;
+use crate::line::Line;
 use crate::{Buffer, BufferMut, Client, Error, EventFd, Layout, PutError, Timeout};
 
 /// One attachment of this process to a session. All methods take `&self` and may be called from any
@@ -26,7 +26,7 @@ pub struct Session {
     owner: bool,
     watched: bool,
     /// Orders the requests; kicks use the socket without it.
-    pub(crate) line: Mutex<Line>,
+    pub(crate) line: Line,
     pub(crate) patience: Duration,
 }
 
@@ -36,6 +36,7 @@ impl Session {
         attached: Attached,
         id: SessionId,
         layout: Layout,
+        line: Line,
         patience: Duration,
     ) -> Self {
         Self {
@@ -45,7 +46,7 @@ impl Session {
             layout,
             owner: attached.owner,
             watched: attached.watched,
-            line: Mutex::new(Line::Open),
+            line,
             patience,
         }
     }

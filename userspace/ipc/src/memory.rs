@@ -18,6 +18,10 @@ use crate::slot::{Slot, SlotReading};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::sys;
 
+/// Sleepers that are woken for one reason. How many sleep on a word, and how often each, is the client's to
+/// say: with 8,000 threads and 128 entries of each, waking all takes 100 ms.
+const ONE: i32 = 1;
+
 /// What an attachment is, in `ctl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -116,11 +120,11 @@ impl AttachmentMemory {
         self.local_gate().start();
     }
 
-    /// Says what the attachment is, and wakes those who wait for a start: it may never come. Gates and
-    /// bells are the caller's to follow up with.
+    /// Says what the attachment is, and wakes one caller that waits for a start, which may never come:
+    /// it wakes the others. Gates and bells are the caller's to follow up with.
     pub fn set_state(&self, state: State) {
         self.state_word().store(state as u32, Ordering::SeqCst);
-        sys::futex_wake(self.state_word(), sys::ALL);
+        sys::futex_wake(self.state_word(), ONE);
     }
 
     /// The session's gate value as this attachment sees it.
@@ -133,24 +137,30 @@ impl AttachmentMemory {
         !crate::gate::is_open(self.local_gate().load())
     }
 
-    /// Opens the session's gate and wakes those who wait for a start.
+    /// Opens the session's gate and wakes one caller that waits for a start: it wakes the others.
     pub fn start(&self) {
         self.gate().start();
-        sys::futex_wake(self.gate().word(), sys::ALL);
+        sys::futex_wake(self.gate().word(), ONE);
         self.watch_bell_strike();
     }
 
-    /// Closes the session's gate and moves the bells. The sleepers are woken by
-    /// [`AttachmentMemory::wake_some`]. Order: gate, bell, wake (SYNC: gate-bell).
+    /// Closes the session's gate, moves the bells, and wakes one sleeper of each. Order: gate, bell,
+    /// wake (SYNC: gate-bell). Whoever sleeps then slept at the stop: it returns for it, and wakes the
+    /// others.
     pub fn stop(&self) {
         self.gate().stop();
         self.strike_all();
     }
 
-    /// Moves every bell, for whatever changed.
+    /// Moves every bell, for whatever changed, and wakes one sleeper of each.
     pub fn strike_all(&self) {
-        self.frame_bell().strike();
-        self.event_bell().strike();
+        let bells = [self.frame_bell(), self.event_bell()];
+        let struck = bells.map(Bell::strike);
+        for (bell, awaited) in bells.into_iter().zip(struck) {
+            if awaited {
+                sys::futex_wake(bell.word(), ONE);
+            }
+        }
         self.watch_bell_strike();
     }
 
@@ -160,8 +170,9 @@ impl AttachmentMemory {
         bells.map(Bell::waiters).into_iter().max().unwrap_or(0)
     }
 
-    /// Wakes up to `limit` sleepers of each kind, after a strike. Returns whether there may be more.
-    /// Bounded, so that the control thread can serve others between.
+    /// Wakes up to `limit` more sleepers of each kind, after a strike: they need not wait for the one
+    /// that was woken first. Returns whether there may be more. Bounded, so that the control thread can
+    /// serve others between; one thread may count as many (futex_waitv(2)).
     pub fn wake_some(&self, limit: u16) -> bool {
         let limit = i32::from(limit);
         let wake = |bell: &Bell| match bell.is_awaited() {
@@ -180,7 +191,7 @@ impl AttachmentMemory {
             sys::monotonic_ns(),
         );
         if self.event_bell().strike() {
-            sys::futex_wake(self.event_bell().word(), 1);
+            sys::futex_wake(self.event_bell().word(), ONE);
         }
         self.watch_bell_strike();
     }
@@ -292,7 +303,7 @@ impl AttachmentMemory {
     pub(crate) fn watch_bell_strike(&self) {
         let bell: &Bell = self.seg.mapping().at(layout::SEG_BELL_WATCH);
         if bell.strike() {
-            sys::futex_wake(bell.word(), sys::ALL);
+            sys::futex_wake(bell.word(), ONE);
         }
     }
 

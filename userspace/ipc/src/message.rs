@@ -1,13 +1,16 @@
 //! The messages on `attach.sock` (SOCK_SEQPACKET): one JSON object in each packet.
 //!
 //! A connection carries at most one attachment, so that its hang-up and its kicks name it. Requests
-//! are answered in order. A packet that consists of the byte [`KICK`] is no request and is not
+//! are made one at a time. One exception: `abort` may be asked for while another request of an
+//! attachment waits for its answer, or the other way round. Both are told apart by their `tag`, a number
+//! that an answer has from its request. A packet without one has tag 0. A packet that consists of the byte [`KICK`] is no request and is not
 //! answered: it says that a caller left while the session drains.
 //!
 //! Attaching takes two requests: `attach` is answered with a challenge; the client passes the token
 //! through its own probe site and says `proved`; only when the kernel's probe has reported that very
 //! token does it get the descriptors `ctl`, `seg`, `frames`, in this order (SCM_RIGHTS).
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Geometry;
@@ -18,6 +21,52 @@ pub const PROTOCOL: u32 = 2;
 pub const KICK: u8 = b'K';
 /// Longest packet, bytes. A longer one closes the connection.
 pub const MAX_PACKET: usize = 65_536;
+
+/// What an answer has from its request: 0 where none is given.
+pub type Tag = u32;
+
+#[derive(Deserialize)]
+struct Tagged {
+    tag: Option<Tag>,
+}
+
+/// A packet with `message` in it.
+///
+/// # Errors
+/// The message cannot be written as JSON.
+pub fn write(tag: Tag, message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    if tag == 0 {
+        return serde_json::to_vec(message);
+    }
+    let mut value = serde_json::to_value(message)?;
+    value["tag"] = tag.into();
+    serde_json::to_vec(&value)
+}
+
+/// The request in a packet.
+///
+/// # Errors
+/// It is not one.
+pub fn read_request(packet: &[u8]) -> serde_json::Result<(Tag, Request)> {
+    let Some(tag) = serde_json::from_slice::<Tagged>(packet)?.tag else {
+        return Ok((0, serde_json::from_slice(packet)?));
+    };
+    let mut value: serde_json::Value = serde_json::from_slice(packet)?;
+    match value.as_object_mut() {
+        Some(fields) => fields.remove("tag"),
+        None => return Err(serde_json::Error::custom("not an object")),
+    };
+    Ok((tag, serde_json::from_value(value)?))
+}
+
+/// The answer in a packet.
+///
+/// # Errors
+/// It is not one.
+pub fn read_response(packet: &[u8]) -> serde_json::Result<(Tag, Response)> {
+    let tag = serde_json::from_slice::<Tagged>(packet)?.tag;
+    Ok((tag.unwrap_or(0), serde_json::from_slice(packet)?))
+}
 
 /// From client to daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +121,9 @@ pub enum Response {
         protocol: u32,
         /// Name and version of the daemon, for people.
         daemon: String,
+        /// Whether it takes tagged requests, and so an `abort` beside another request.
+        #[serde(default)]
+        tags: bool,
     },
     /// Answer to `create`.
     Created {
@@ -159,6 +211,36 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Request>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn message__tagged__then_the_tag_comes_along_and_nothing_else_changes() {
+        for tag in [0, 1, Tag::MAX] {
+            let packet = write(tag, &Request::Abort {}).unwrap();
+            assert_eq!(read_request(&packet).unwrap(), (tag, Request::Abort {}));
+            let answer = Response::Flushed { frames_sent: 3 };
+            let packet = write(tag, &answer).unwrap();
+            assert_eq!(read_response(&packet).unwrap(), (tag, answer));
+        }
+        // As before there were tags.
+        let packet = write(0, &Request::Abort {}).unwrap();
+        assert_eq!(packet, br#"{"type":"abort"}"#);
+        for text in [
+            r#"{"type":"abort","tag":-1}"#,
+            r#"{"type":"abort","tag":"1"}"#,
+            r#"{"type":"abort","tag":1,"tag":2}"#,
+            r#"{"type":"abort","tag":1,"more":2}"#,
+            r#"[{"type":"abort","tag":1}]"#,
+            r#"{"tag":1}"#,
+            "[1]",
+            "1",
+            "",
+        ] {
+            assert!(read_request(text.as_bytes()).is_err(), "{text}");
+        }
+        let old = r#"{"type":"welcome","protocol":2,"daemon":"d"}"#;
+        let (_, welcome) = read_response(old.as_bytes()).unwrap();
+        assert!(matches!(welcome, Response::Welcome { tags: false, .. }));
     }
 
     #[test]

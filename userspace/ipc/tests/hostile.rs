@@ -9,17 +9,18 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use onair_ipc::event::EventKind;
 use onair_ipc::fence::Fence;
-use onair_ipc::layout::Geometry;
+use onair_ipc::layout::{self, Geometry};
 use onair_ipc::lender::{Found, Lender};
 use onair_ipc::mapping::{Access, Mapping};
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::slot::SlotReading;
+use onair_ipc::sys::{self, Waited};
 
 const FRAMES: u32 = 6;
 const QUOTA: u32 = 4;
@@ -92,7 +93,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
     lender.take_violation();
     assert!(lender.lent() <= lender.quota());
     let users = memory.users_at(&Fence::with_kicks(std::iter::once(&*memory)));
-    assert!(users.len() <= onair_ipc::layout::SLOTS);
+    assert!(users.len() <= layout::SLOTS);
     let calls: u64 = users.iter().map(SlotReading::calls).sum();
     assert!(calls < u64::MAX / 2);
     for slot in users {
@@ -163,4 +164,124 @@ fn seg__scribbled_and_punched_all_along__then_the_daemon_goes_on_and_others_are_
     );
     honest.publish(0, &FrameMeta::default()).unwrap();
     assert_eq!(honest.drop_oldest(), Some(0));
+}
+
+/// Threads of a hostile client, each of which sleeps on one word as often as one call allows, and again
+/// whenever it is woken. They count how often that is.
+struct Dozers {
+    word: &'static AtomicU32,
+    over: &'static AtomicBool,
+    woken: &'static AtomicU64,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+/// Entries of one `futex_waitv`.
+const TIMES: usize = 128;
+
+impl Dozers {
+    fn on(word: &'static AtomicU32, count: usize) -> Self {
+        let over: &AtomicBool = Box::leak(Box::default());
+        let woken: &AtomicU64 = Box::leak(Box::default());
+        let (tell, tids) = std::sync::mpsc::channel();
+        let threads = (0..count)
+            .map(|_| {
+                let tell = tell.clone();
+                std::thread::spawn(move || {
+                    tell.send(sys::gettid()).unwrap();
+                    while !over.load(Ordering::SeqCst) {
+                        let now = word.load(Ordering::SeqCst);
+                        let until = sys::monotonic_ns() + 100_000_000_000;
+                        let waited = sys::futex_waitv([(word, now); TIMES], until);
+                        assert_eq!(waited, Waited::Moved);
+                        woken.fetch_add(1, Ordering::SeqCst);
+                    }
+                })
+            })
+            .collect();
+        for tid in tids.iter().take(count) {
+            let path = format!("/proc/self/task/{tid}/syscall");
+            let number = format!("{} ", libc::SYS_futex_waitv);
+            while !std::fs::read_to_string(&path).unwrap().starts_with(&number) {
+                std::thread::yield_now();
+            }
+        }
+        Self {
+            word,
+            over,
+            woken,
+            threads,
+        }
+    }
+
+    /// How often one of them was woken.
+    fn end(self) -> u64 {
+        let woken = self.woken.load(Ordering::SeqCst);
+        self.over.store(true, Ordering::SeqCst);
+        for thread in self.threads {
+            while !thread.is_finished() {
+                sys::futex_wake(self.word, sys::ALL);
+                std::thread::yield_now();
+            }
+            thread.join().unwrap();
+        }
+        woken
+    }
+}
+
+#[test]
+fn words__slept_on_by_many_threads_many_times_each__then_the_daemon_wakes_one_for_each_reason() {
+    const THREADS: usize = 24;
+    let mut lender = lender(1);
+    let memory = lender.memory().clone();
+    let (ctl, seg) = memory.for_client().unwrap();
+    let geometry = memory.geometry();
+    let map = |file: std::os::fd::BorrowedFd<'_>, len, access| -> &'static Mapping {
+        Box::leak(Box::new(Mapping::new(file, len, access).unwrap()))
+    };
+    let ctl = map(ctl.as_fd(), geometry.ctl_len(), Access::ReadOnly);
+    let seg = map(seg.as_fd(), geometry.seg_len(), Access::ReadWrite);
+    let bells = [
+        layout::SEG_BELL_FRAME,
+        layout::SEG_BELL_EVENT,
+        layout::SEG_BELL_WATCH,
+    ];
+    for bell in bells {
+        // As many as it likes are said to sleep.
+        let waiters: &AtomicU32 = seg.at(bell + 4);
+        waiters.store(u32::MAX, Ordering::SeqCst);
+    }
+    let mut publish = || {
+        let _ = lender.drop_oldest();
+        lender.publish(0, &FrameMeta::default()).unwrap();
+    };
+    let mut reasons: Vec<(&str, &'static AtomicU32, Box<dyn FnMut() + '_>)> = Vec::new();
+    for bell in bells {
+        reasons.push(("stop", seg.at(bell), Box::new(|| memory.stop())));
+        reasons.push(("strike", seg.at(bell), Box::new(|| memory.strike_all())));
+    }
+    let notify = || memory.notify(EventKind::Dropped, 1);
+    reasons.push(("notify", seg.at(layout::SEG_BELL_EVENT), Box::new(notify)));
+    reasons.push(("notify", seg.at(layout::SEG_BELL_WATCH), Box::new(notify)));
+    reasons.push((
+        "start",
+        ctl.at(layout::CTL_GATE),
+        Box::new(|| memory.start()),
+    ));
+    let revoke = || memory.set_state(State::Revoked);
+    reasons.push(("state", ctl.at(layout::CTL_STATE), Box::new(revoke)));
+    reasons.push((
+        "publish",
+        seg.at(layout::SEG_BELL_WATCH),
+        Box::new(&mut publish),
+    ));
+    for (name, word, mut reason) in reasons {
+        let dozers = Dozers::on(word, THREADS);
+        let began = Instant::now();
+        reason();
+        while dozers.woken.load(Ordering::SeqCst) == 0 {
+            assert!(began.elapsed() < STUCK, "{name}: nobody woke");
+            std::thread::yield_now();
+        }
+        assert_eq!(dozers.end(), 1, "{name}");
+    }
 }

@@ -869,3 +869,75 @@ fn evicted__held_returned_and_unread__then_each_found_so_and_a_late_put_is_stale
     assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
     assert_eq!(pair.client.held(), 0);
 }
+
+/// The kernel may take the memory of a killed daemon before its robust list (out-of-memory killer,
+/// process_mrelease(2)): no life word is marked then, and all that tells of it is the connection.
+#[test]
+fn daemon__gone_without_marking_its_life_words__then_callers_are_told_by_the_connection() {
+    for stopped in [false, true] {
+        let pair = pair(false);
+        let memory = pair.lender.memory().clone();
+        if stopped {
+            memory.stop();
+        }
+        let watch = pair.client.watch().unwrap();
+        watch.clear();
+        let callers: Vec<_> = (0..4)
+            .map(|i| {
+                let client = pair.client.clone();
+                std::thread::spawn(move || match (stopped, i % 2) {
+                    (true, _) => client.wait_started(Deadline::Never).unwrap_err(),
+                    (false, 0) => client.get(Deadline::Never).map(|_| ()).unwrap_err(),
+                    (false, _) => client.poll_event(Deadline::Never).map(|_| ()).unwrap_err(),
+                })
+            })
+            .collect();
+        if !stopped {
+            until("they are inside", || memory.users().len() == 4);
+        }
+        drop(pair.socket);
+        until("they have returned", || {
+            callers.iter().all(|it| it.is_finished())
+        });
+        for caller in callers {
+            assert_eq!(caller.join().unwrap(), Refusal::Stale);
+        }
+        let mut asked = [rustix::event::PollFd::new(
+            &watch,
+            rustix::event::PollFlags::IN,
+        )];
+        let patience = rustix::event::Timespec {
+            tv_sec: 10,
+            tv_nsec: 0,
+        };
+        assert_eq!(rustix::event::poll(&mut asked, Some(&patience)).unwrap(), 1);
+        if !stopped {
+            for deadline in [Deadline::Now, Deadline::after_ms(5), Deadline::Never] {
+                assert_eq!(
+                    pair.client.get(deadline),
+                    Err(Refusal::Stale),
+                    "{deadline:?}"
+                );
+            }
+        }
+        assert_eq!(
+            pair.client.wait_started(Deadline::Never),
+            Err(Refusal::Stale)
+        );
+        assert!(pair.client.is_service_ending());
+    }
+}
+
+/// A caller that never sleeps as long as the backstop is told, too.
+#[test]
+fn daemon__gone_without_marking_its_life_words__then_a_time_out_tells_as_well() {
+    let pair = pair(false);
+    assert_eq!(
+        pair.client.get(Deadline::after_ms(5)),
+        Err(Refusal::TimedOut)
+    );
+    drop(pair.socket);
+    until("a time-out tells", || {
+        pair.client.get(Deadline::after_ms(5)) == Err(Refusal::Stale)
+    });
+}

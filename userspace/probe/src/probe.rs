@@ -179,10 +179,11 @@ impl Probe {
     }
 
     /// Counts the waits of a process in a session from now on, at `index` (below 1024, one per
-    /// living session), and tells its thread exits and execs as events.
+    /// living session), and tells its thread exits and execs as events. Where the process has another
+    /// attachment to the session, one that has hung up and is not settled yet, both stay registered.
     ///
     /// # Errors
-    /// [`ProbeError::Registered`] twice, [`ProbeError::IndexTaken`] while another session is counted
+    /// [`ProbeError::Registered`] twice for one attachment, [`ProbeError::IndexTaken`] while another session is counted
     /// there, [`ProbeError::IndexRange`], [`ProbeError::NoRoom`].
     pub fn register(
         &self,
@@ -195,14 +196,14 @@ impl Probe {
         locked(&shared.registry).register(&shared.maps, proof, session, attachment, index)
     }
 
-    /// Counts no new waits of a process in a session; those inside stay counted until they leave.
+    /// Counts no new waits under an attachment of a process; those inside stay counted until they leave.
     /// `tgid` as in the [`Proof`]. No error if it is not registered.
     ///
     /// # Errors
     /// [`ProbeError::Map`] when a map cannot be written.
-    pub fn unregister(&self, tgid: u32, session: u64) -> Result<(), ProbeError> {
+    pub fn unregister(&self, tgid: u32, session: u64, attachment: u64) -> Result<(), ProbeError> {
         let shared = &*self.shared;
-        locked(&shared.registry).unregister(&shared.maps, tgid, session)
+        locked(&shared.registry).unregister(&shared.maps, tgid, session, attachment)
     }
 
     /// Who is blocked in a session.

@@ -15,11 +15,19 @@ struct KnownClient {
     attachments: usize,
 }
 
+/// A process in a session.
+struct Registered {
+    start_boottime: u64,
+    /// Its attachments, the oldest first; waits are counted under the last. There are several while one
+    /// that has hung up is not settled yet, and the process is attached again.
+    attachments: Vec<u64>,
+}
+
 /// Registrations of this daemon.
 #[derive(Default)]
 pub(crate) struct Registry {
-    /// By session, then process: its start time.
-    sessions: BTreeMap<u64, HashMap<u32, u64>>,
+    /// By session, then process.
+    sessions: BTreeMap<u64, HashMap<u32, Registered>>,
     clients: HashMap<u32, KnownClient>,
     /// Index by session; outlives the last attachment, whose threads may still be inside.
     index_of: HashMap<u64, u32>,
@@ -27,7 +35,8 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Registers a process for a session.
+    /// Registers a process for a session. An attachment that the process has there already stays registered;
+    /// the new one takes over the counting.
     pub(crate) fn register(
         &mut self,
         maps: &Maps,
@@ -38,23 +47,30 @@ impl Registry {
     ) -> Result<(), ProbeError> {
         self.check_index(maps, session, index)?;
         let tgid = proof.tgid;
-        match self
+        let known = self
             .sessions
             .get(&session)
-            .and_then(|processes| processes.get(&tgid))
-        {
-            Some(&start) if start == proof.start_boottime => {
+            .and_then(|processes| processes.get(&tgid));
+        let lost = match known {
+            None => 0,
+            Some(known) if known.start_boottime != proof.start_boottime => {
+                // Left by a process of the same number that is dead by now.
+                for dead in known.attachments.clone() {
+                    self.unregister(maps, tgid, session, dead)?;
+                }
+                0
+            }
+            Some(known) if known.attachments.contains(&attachment) => {
                 return Err(ProbeError::Registered { tgid, session });
             }
-            // Left by a process of the same number that is dead by now.
-            Some(_) => self.unregister(maps, tgid, session)?,
-            None => {}
-        }
+            // Its threads that found no room are inside still.
+            Some(_) => lost_of(maps, tgid, session).map_err(ProbeError::map(names::ATTACHMENTS))?,
+        };
         self.add_client(maps, proof)?;
         let value = Attachment {
             attachment,
             start_boottime: proof.start_boottime,
-            lost: 0,
+            lost,
             index,
             pad: 0,
         };
@@ -72,7 +88,13 @@ impl Registry {
         self.sessions
             .entry(session)
             .or_default()
-            .insert(tgid, proof.start_boottime);
+            .entry(tgid)
+            .or_insert(Registered {
+                start_boottime: proof.start_boottime,
+                attachments: Vec::new(),
+            })
+            .attachments
+            .push(attachment);
         if let Some(before) = self.session_at.insert(index, session)
             && before != session
         {
@@ -109,25 +131,61 @@ impl Registry {
         Ok(())
     }
 
-    /// Ends the counting of new waits; those inside stay counted until they leave.
+    /// Ends the counting of new waits under an attachment; those inside stay counted until they leave.
+    /// Another attachment that the process has to the session stays registered.
     pub(crate) fn unregister(
         &mut self,
         maps: &Maps,
         tgid: u32,
         session: u64,
+        attachment: u64,
     ) -> Result<(), ProbeError> {
         let Some(processes) = self.sessions.get_mut(&session) else {
             return Ok(());
         };
-        if processes.remove(&tgid).is_none() {
+        let Some(known) = processes.get_mut(&tgid) else {
             return Ok(());
-        }
-        if processes.is_empty() {
-            self.sessions.remove(&session);
-        }
-        let removed = maps.remove_attachment(&key(tgid, session));
+        };
+        let Some(at) = known.attachments.iter().position(|&it| it == attachment) else {
+            return Ok(());
+        };
+        known.attachments.remove(at);
+        let start_boottime = known.start_boottime;
+        let changed = match known.attachments.get(at) {
+            // It was not the last: nothing is counted under it.
+            Some(_) => Ok(()),
+            None => match known.attachments.last().copied() {
+                Some(heir) => self.hand_over(maps, tgid, session, heir, start_boottime),
+                None => {
+                    processes.remove(&tgid);
+                    if processes.is_empty() {
+                        self.sessions.remove(&session);
+                    }
+                    maps.remove_attachment(&key(tgid, session))
+                }
+            },
+        };
         self.remove_client(maps, tgid)?;
-        removed.map_err(ProbeError::map(names::ATTACHMENTS))
+        changed.map_err(ProbeError::map(names::ATTACHMENTS))
+    }
+
+    /// Counts the waits of a process under `heir` from now on.
+    fn hand_over(
+        &self,
+        maps: &Maps,
+        tgid: u32,
+        session: u64,
+        heir: u64,
+        start_boottime: u64,
+    ) -> Result<(), aya::maps::MapError> {
+        let value = Attachment {
+            attachment: heir,
+            start_boottime,
+            lost: lost_of(maps, tgid, session)?,
+            index: self.index_of(session).unwrap_or_default(),
+            pad: 0,
+        };
+        maps.set_attachment(&key(tgid, session), &value)
     }
 
     fn add_client(&mut self, maps: &Maps, proof: &Proof) -> Result<(), ProbeError> {
@@ -181,12 +239,9 @@ impl Registry {
         let Some(processes) = self.sessions.get(&session) else {
             return Ok(0);
         };
-        processes.keys().try_fold(0, |lost, &tgid| {
-            Ok(lost
-                + maps
-                    .attachment(&key(tgid, session))?
-                    .map_or(0, |value| value.lost))
-        })
+        processes
+            .keys()
+            .try_fold(0, |lost, &tgid| Ok(lost + lost_of(maps, tgid, session)?))
     }
 
     /// The same over all sessions.
@@ -195,6 +250,12 @@ impl Registry {
             .keys()
             .try_fold(0, |lost, &session| Ok(lost + self.lost_in(maps, session)?))
     }
+}
+
+/// Threads of a process inside a session that found no room in the map.
+fn lost_of(maps: &Maps, tgid: u32, session: u64) -> Result<u64, aya::maps::MapError> {
+    let value = maps.attachment(&key(tgid, session))?;
+    Ok(value.map_or(0, |value| value.lost))
 }
 
 fn key(tgid: u32, session: u64) -> AttachmentKey {

@@ -190,7 +190,7 @@ fn thread__exits_outside__then_event_without_session() {
         unreachable!("matched above")
     };
     assert_eq!((tgid, session, last), (proof.tgid, 0, false));
-    probe.unregister(proof.tgid, SESSION).unwrap();
+    probe.unregister(proof.tgid, SESSION, 1).unwrap();
     client.tell("exit-outside");
     assert_eq!(events.drain(), []);
 }
@@ -479,7 +479,7 @@ fn register__twice_or_at_a_taken_index__then_refused() {
     let (_armed, second) = introduce(&probe, &mut two).unwrap();
     probe.register(&first, SESSION, 1, 0).unwrap();
     probe.register(&second, SESSION, 2, 0).unwrap();
-    let twice = probe.register(&first, SESSION, 3, 0);
+    let twice = probe.register(&first, SESSION, 1, 0);
     assert!(
         matches!(twice, Err(ProbeError::Registered { .. })),
         "{twice:?}"
@@ -497,8 +497,8 @@ fn register__twice_or_at_a_taken_index__then_refused() {
 
     // Unregistered while inside: still counted, and the index not yet free for another session.
     one.block(SESSION, 1, 1);
-    probe.unregister(first.tgid, SESSION).unwrap();
-    probe.unregister(second.tgid, SESSION).unwrap();
+    probe.unregister(first.tgid, SESSION, 1).unwrap();
+    probe.unregister(second.tgid, SESSION, 2).unwrap();
     assert_eq!(probe.reading(SESSION).unwrap().users(), 1);
     let taken = probe.register(&second, SESSION + 1, 1, 0);
     assert!(
@@ -565,4 +565,34 @@ fn probe__for_another_pid_namespace__then_numbers_are_of_that() {
     let token = probe.challenge().unwrap();
     own_site(u64::MAX, token);
     assert_eq!(probe.proof(token).unwrap().expect("answered").ns_tgid, 0);
+}
+
+#[test]
+fn register__a_successor_before_its_predecessor_is_settled__then_counted_under_it() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
+    probe.register(&proof, SESSION, 1, 0).unwrap();
+    client.block(SESSION, 1, 1);
+    probe.register(&proof, SESSION, 2, 0).unwrap();
+    client.block(SESSION, 2, 1);
+    let counted = |probe: &Probe| {
+        let blocked = probe.reading(SESSION).unwrap().blocked;
+        let mut under: Vec<u64> = blocked.iter().map(|it| it.attachment).collect();
+        under.sort_unstable();
+        under
+    };
+    assert_eq!(counted(&probe), [1, 2]);
+    // The predecessor is settled: its successor is still counted.
+    probe.unregister(proof.tgid, SESSION, 1).unwrap();
+    client.block(SESSION, 2, 1);
+    assert_eq!(counted(&probe), [1, 2, 2]);
+    probe.register(&proof, SESSION, 3, 0).unwrap();
+    // The successor leaves first.
+    probe.unregister(proof.tgid, SESSION, 3).unwrap();
+    client.block(SESSION, 2, 1);
+    assert_eq!(counted(&probe), [1, 2, 2, 2]);
+    probe.unregister(proof.tgid, SESSION, 2).unwrap();
+    client.block(SESSION, 2, 1);
+    assert_eq!(counted(&probe), [1, 2, 2, 2], "nothing new is counted");
 }

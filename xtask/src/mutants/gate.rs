@@ -36,13 +36,27 @@ mutants! {
         "self.gate().stop();\n        self.strike_all();" => "self.strike_all();\n        self.gate().stop();",
         Shuttle("pulses");
     "stop: one bell less" in "userspace/ipc/src/memory.rs":
-        "        self.event_bell().strike();\n        self.watch_bell_strike();" =>
-        "        self.watch_bell_strike();",
+        "let bells = [self.frame_bell(), self.event_bell()];\n        let struck" =>
+        "let bells = [self.frame_bell()];\n        let struck",
         Shuttle("pulses");
-    "stop: wakes one" in "userspace/ipc/src/memory.rs":
-        "true => sys::futex_wake(bell.word(), limit)," =>
-        "true => sys::futex_wake(bell.word(), limit.min(1)),",
+    "stop: wakes nobody" in "userspace/ipc/src/memory.rs":
+        "                sys::futex_wake(bell.word(), ONE);\n" => "                let _ = bell;\n",
         Shuttle("pulses");
+    "stop: who is woken wakes nobody" in "userspace/ipc/src/caller/wait.rs":
+        "            sys::futex_wake(bell.word(), sys::ALL);\n" => "            let _ = sys::ALL;\n",
+        Shuttle("pulses");
+    "stop: who is woken wakes one" in "userspace/ipc/src/caller/wait.rs":
+        "sys::futex_wake(bell.word(), sys::ALL);" => "sys::futex_wake(bell.word(), 1);",
+        Shuttle("pulses");
+    "wake-ups: all at once, by the daemon" in "userspace/ipc/src/memory.rs":
+        "const ONE: i32 = 1;" => "const ONE: i32 = i32::MAX;",
+        Words("hostile", "words__slept_on");
+    "stop: wakes as many as the client says" in "userspace/daemon/src/waking.rs":
+        "memory.sleepers().min(MOST)" => "memory.sleepers()",
+        Unit("onaird", "waking__sleepers_that_count_often");
+    "start: who is woken wakes nobody" in "userspace/ipc/src/caller/wait.rs":
+        "        sys::futex_wake(attachment.words.session_gate().word(), sys::ALL);\n" => "",
+        Shuttle("session_pulses");
     "local stop: one bell less" in "userspace/ipc/src/caller/mod.rs":
         "for bell in [self.words.frame_bell(), self.words.event_bell()] {" =>
         "for bell in [self.words.frame_bell()] {",
@@ -57,8 +71,8 @@ mutants! {
         "                (bell.word(), heard),\n",
         Shuttle("daemon__dies");
     "wait: who wakes of the daemon's death does not pass it on" in "userspace/ipc/src/caller/wait.rs":
-        "            if attachment.is_daemon_dead() {\n                wake_others(attachment);" =>
-        "            if attachment.is_daemon_dead() {",
+        "            if attachment.is_daemon_lost() {\n                wake_others(attachment);" =>
+        "            if attachment.is_daemon_lost() {",
         Shuttle("daemon__dies");
     "wait: no look at the gates before the first sleep" in "userspace/ipc/src/caller/wait.rs":
         "        loop {\n            let heard = bell.listen();\n            label!(\"wait.listened\");\n            if attachment.words.local_gate().load() != local\n                || attachment.words.session_gate().load() != session\n            {" =>

@@ -2,14 +2,20 @@
 //! nothing of the library stands in the way, and nothing here is unsafe.
 
 use std::fs::{self, File};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::Builder;
 
 use anyhow::{Context as _, Result, bail};
 use onair::Session;
-use onair_ipc::layout::{Geometry, SLOTS};
-use onair_ipc::sys::gettid;
+use onair_ipc::layout::{
+    CTL_GATE, CTL_STATE, Geometry, SEG_BELL_EVENT, SEG_BELL_FRAME, SEG_BELL_WATCH, SLOTS,
+};
+use onair_ipc::mapping::{Access, Mapping};
+use onair_ipc::sys::{futex_waitv, gettid};
 use onair_tests::Dice;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde_json::{Value, json};
@@ -48,6 +54,10 @@ impl Puppet {
                 let memory = memory()?;
                 let seed = u64::from(std::process::id()) + 1;
                 std::thread::spawn(move || riot(&memory, (begin, end), Dice::new(seed)));
+                Value::Null
+            }
+            "doze" => {
+                doze(rest.parse()?)?;
                 Value::Null
             }
             "punch" => {
@@ -124,6 +134,46 @@ fn slots(frame_bytes: usize) -> Result<u64> {
         .filter(|geometry| geometry.seg_len() as u64 == end - begin)
         .context("the mapped files have other sizes than onair_ipc::layout says")?;
     Ok(begin + geometry.seg_slots() as u64)
+}
+
+/// Threads that sleep on the words that callers sleep on, each on one as often as one call allows, and
+/// sleep again when they are woken. The bells say that very many do.
+fn doze(threads: usize) -> Result<()> {
+    const TIMES: usize = 128;
+    const STACK: usize = 64 << 10;
+    let adopt = |name: &str| -> Result<&'static Mapping> {
+        let (begin, end) = mapped(name)?;
+        let file = File::open(format!("/proc/self/map_files/{begin:x}-{end:x}"))?;
+        let len = usize::try_from(end - begin)?;
+        Ok(Box::leak(Box::new(Mapping::new(
+            file.as_fd(),
+            len,
+            Access::ReadOnly,
+        )?)))
+    };
+    let bells = [SEG_BELL_FRAME, SEG_BELL_EVENT, SEG_BELL_WATCH];
+    let (begin, _) = mapped("onair-seg")?;
+    for bell in bells {
+        memory()?.write_all_at(&[0xff; 4], begin + bell as u64 + 4)?;
+    }
+    let (ctl, seg) = (adopt("onair-ctl")?, adopt("onair-seg")?);
+    let gates = [CTL_GATE, CTL_STATE].map(|word| ctl.at::<AtomicU32>(word));
+    let words: Vec<&AtomicU32> = bells
+        .map(|bell| seg.at(bell))
+        .into_iter()
+        .chain(gates)
+        .collect();
+    for index in 0..threads {
+        let word = words[index % words.len()];
+        let sleep = move || {
+            loop {
+                let now = word.load(Ordering::Relaxed);
+                futex_waitv([(word, now); TIMES], u64::MAX);
+            }
+        };
+        Builder::new().stack_size(STACK).spawn(sleep)?;
+    }
+    Ok(())
 }
 
 /// Punches the memory file `name` away, so many times.

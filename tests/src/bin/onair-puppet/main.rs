@@ -27,7 +27,8 @@
 //! which lives on), `run N PROGRAM` (one after the other), `adopt PID` (maps what that process has of
 //! the daemon's memory), `abandon` (unmaps it).
 //!
-//! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `punch FILE N` (a hole
+//! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `doze N`
+//! (threads that sleep on all that callers sleep on, 128 times each), `punch FILE N` (a hole
 //! as large as the memory file, N times), `canary TOKEN` (answers
 //! another's challenge), `exec PROGRAM ARG…`, `riot` (writes random words all over the writable
 //! segment until it ends).
@@ -91,9 +92,8 @@ impl Puppet {
             "abort-process" | "segv" | "eat" | "fork" | "run" | "adopt" | "abandon" => {
                 self.process_command(word, rest)?
             }
-            "clear-slots" | "count-me" | "scribble" | "punch" | "canary" | "exec" | "riot" => {
-                self.hostile_command(word, rest)?
-            }
+            "clear-slots" | "count-me" | "scribble" | "doze" | "punch" | "canary" | "exec"
+            | "riot" => self.hostile_command(word, rest)?,
             _ => bail!("no such command"),
         })
     }

@@ -1,4 +1,5 @@
 use onair::{Client, Error, Session, Timeout};
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use crate::fake::{FRAME_BYTES, Fake, HEIGHT, SESSION, WIDTH, spec};
@@ -84,4 +85,32 @@ fn drop__of_one_attachment__then_the_daemon_sees_it_and_others_run_on() {
         other.buffer_get(Timeout::NOW),
         Err(Error::TimedOut)
     ));
+}
+
+/// Plays in a process of its own, whose limit of open files is lowered.
+#[test]
+fn attach__too_few_descriptors_left__then_told_so() {
+    const CHILD: &str = "ONAIR_FEW_DESCRIPTORS";
+    if let Some(path) = std::env::var_os(CHILD) {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        let free = std::fs::File::open("/dev/null").unwrap().as_raw_fd();
+        // The connection, and one of three memory files.
+        limit.current = Some(u64::try_from(free).unwrap() + 2);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        let error = Session::attach(path, "test").unwrap_err();
+        assert!(matches!(error, Error::System { .. }), "{error:?}");
+        assert_eq!(error.errno(), rustix::io::Errno::MFILE.raw_os_error());
+        assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
+        return;
+    }
+    let fake = Fake::receiving();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args([
+        "attach::attach__too_few_descriptors_left__then_told_so",
+        "--exact",
+        "--nocapture",
+    ]);
+    let out = child.env(CHILD, &fake.path).output().unwrap();
+    assert!(out.status.success(), "{out:#?}");
 }

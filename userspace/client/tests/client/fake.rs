@@ -14,7 +14,9 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{self, Geometry};
 use onair_ipc::lender::{Lender, Revoked};
 use onair_ipc::memory::{AttachmentMemory, State};
-use onair_ipc::message::{Attached, KICK, MAX_PACKET, PROTOCOL, Refused, Request, Response};
+use onair_ipc::message::{
+    Attached, KICK, MAX_PACKET, PROTOCOL, Refused, Request, Response, read_request, write,
+};
 use onair_ipc::meta::FrameMeta;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -259,19 +261,13 @@ fn converse(shared: &Shared, socket: &OwnedFd) {
             shared.changed.notify_all();
             continue;
         }
-        let request: Request = serde_json::from_slice(&buffer[..len]).unwrap();
+        let (tag, request) = read_request(&buffer[..len]).unwrap();
         let (response, files) = answer(shared, request, &mut me);
         if shared.world.lock().unwrap().is_mute {
             continue;
         }
         let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
-        if reply(
-            socket.as_fd(),
-            &serde_json::to_vec(&response).unwrap(),
-            &files,
-        )
-        .is_err()
-        {
+        if reply(socket.as_fd(), &write(tag, &response).unwrap(), &files).is_err() {
             break;
         }
     }
@@ -298,6 +294,7 @@ fn answer(shared: &Shared, request: Request, me: &mut Option<usize>) -> (Respons
             Response::Welcome {
                 protocol,
                 daemon: "fake 1".into(),
+                tags: true,
             }
         }
         Request::Create { spec } => {

@@ -73,6 +73,7 @@ fn welcome() -> (Vec<u8>, usize) {
     let welcome = Response::Welcome {
         protocol: PROTOCOL,
         daemon: "hostile 1".into(),
+        tags: false,
     };
     (bytes(&welcome), 0)
 }
@@ -95,6 +96,7 @@ fn answer__garbage_wrong_kind_or_too_long__then_eproto() {
     let later = Response::Welcome {
         protocol: PROTOCOL + 1,
         daemon: "onaird 9".into(),
+        tags: false,
     };
     assert!(protocol_error(vec![(bytes(&later), 0)]).contains("onaird 9"));
     for token in ["", "xyz", "+000000000000000", "00000000000000001"] {

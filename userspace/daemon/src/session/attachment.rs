@@ -111,7 +111,8 @@ impl Attachment {
             services.bell.unhang(place);
         }
         if let (Some(watched), Some(probe)) = (&self.watched, services.probe.probe())
-            && let Err(error) = probe.unregister(watched.proof.tgid, self.memory.session())
+            && let Err(error) =
+                probe.unregister(watched.proof.tgid, self.memory.session(), self.number)
         {
             tracing::warn!(%error, attachment = self.number, "cannot unregister from the probe");
         }

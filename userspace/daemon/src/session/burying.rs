@@ -272,6 +272,16 @@ impl Session {
     /// Ends the attachments of processes that let go of the memory without dying (exec, unmap), some of
     /// them at a time.
     pub(super) fn sweep_disconnected(&mut self, services: &mut Services) {
+        let (gone, swept) = self.let_go();
+        self.swept = swept;
+        for number in gone {
+            self.leave(services, number, Leaving::Ended(ReconciledCause::Detached));
+        }
+    }
+
+    /// Attachments whose processes have hung up, live, and have nothing of the memory any more: the next
+    /// some of them, and the last that was looked at.
+    pub(super) fn let_go(&self) -> (Vec<u64>, u64) {
         let is_apart = |it: &&Attachment| {
             (it.disconnected || self.is_quarantined()) && it.memory.is_sole_user().unwrap_or(false)
         };
@@ -279,14 +289,10 @@ impl Session {
         let next = apart.partition_point(|it| it.number <= self.swept);
         apart.rotate_left(next);
         apart.truncate(SWEEP);
-        let swept = apart.last().map(|it| it.number);
+        let swept = apart.last().map_or(0, |it| it.number);
         // One that dies lets go of its memory first: its pidfd settles it.
         apart.retain(|it| !threads::is_process_ending(it.client.who.pid));
-        let gone: Vec<u64> = apart.into_iter().map(|it| it.number).collect();
-        self.swept = swept.unwrap_or_default();
-        for number in gone {
-            self.leave(services, number, Leaving::Ended(ReconciledCause::Detached));
-        }
+        (apart.into_iter().map(|it| it.number).collect(), swept)
     }
 }
 

@@ -109,6 +109,12 @@ impl Session {
             self.answer_verdicts(services);
         }
         self.rescan.again();
+        if !self.running {
+            // The caller that a stop woke may have ended before it woke the others.
+            for attachment in self.attachments.values() {
+                services.waking.enter(&attachment.memory);
+            }
+        }
         self.sweep_disconnected(services);
         self.sweep_outcasts(services, now);
         if self.rescan.pause >= Duration::from_millis(16) {

@@ -42,7 +42,8 @@ impl Session {
         let taken = self.attachments.len() as u64
             + u64::from(self.proving)
             + self.outcasts.seats(self.spec.direction);
-        if taken >= u64::from(most) {
+        let is_full = taken >= u64::from(most);
+        if is_full && taken - self.vacated() >= u64::from(most) {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
@@ -74,6 +75,15 @@ impl Session {
             && evicted + self.departed.held() + limbo.held_from(self.id) >= LINGERING
     }
 
+    /// Attachments whose clients have hung up and let go of the memory: the next [`Session::admit`]
+    /// settles them before it takes their places. A sender that has left is sent to its end first.
+    fn vacated(&self) -> u64 {
+        match self.spec.direction {
+            Direction::Receive => self.let_go().0.len() as u64,
+            Direction::Send => 0,
+        }
+    }
+
     /// Gives a reservation back.
     pub fn unreserve(&mut self) {
         self.proving = self.proving.saturating_sub(1);
@@ -92,6 +102,8 @@ impl Session {
         watched: Option<Watched>,
     ) -> Result<(Attached, [OwnedFd; 3]), Problem> {
         self.unreserve();
+        // Before the poller is told of the new one: a place that was promised is free then.
+        self.sweep_disconnected(services);
         if self.destroy.is_some() {
             return Err(Problem::new(
                 ProblemCode::Draining,
@@ -135,7 +147,7 @@ impl Session {
             Err(error) => {
                 if let (Some(watched), Some(probe)) = (&watched, services.probe.probe()) {
                     // The registration was made just now; that it cannot be undone is logged there.
-                    let _ = probe.unregister(watched.proof.tgid, self.id.0);
+                    let _ = probe.unregister(watched.proof.tgid, self.id.0, number);
                 }
                 return Err(limit(error.to_string()));
             }

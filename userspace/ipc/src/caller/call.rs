@@ -125,7 +125,10 @@ impl Attachment {
         farewell: &mut dyn FnMut() -> Option<T>,
     ) -> Result<T, Refusal> {
         let result = if deadline == Deadline::Now {
-            Err(Refusal::TimedOut)
+            Err(match self.is_daemon_lost() {
+                true => Refusal::Stale,
+                false => Refusal::TimedOut,
+            })
         } else {
             let calls: wait::Calls<T> = (attempt, farewell);
             wait::blocked(self, bell, entered.gates, deadline.ns(), calls)

@@ -84,6 +84,10 @@ fn look_up(attachment: &Attachment) -> u16 {
 
 fn claim(attachment: &Attachment) -> Option<u16> {
     let tid = sys::gettid();
+    if tid == 0 {
+        // A slot with an owner that is not known could never be settled.
+        return None;
+    }
     let now = sys::boottime_ns();
     let slots = attachment.words.slots();
     let slot = (0..OWN_SLOTS).find(|&slot| slots[slot as usize].claim(tid, now))?;

@@ -110,6 +110,8 @@ pub struct Attachment {
     generation: u32,
     /// Set when this process left: detached, or the session was destroyed under its hand.
     left: AtomicBool,
+    /// Set when a caller found the daemon's end of the connection closed.
+    hung_up: AtomicBool,
     this: Weak<Self>,
 }
 
@@ -178,6 +180,7 @@ impl Attachment {
             fork_places,
             generation: fork::generation(),
             left: AtomicBool::new(false),
+            hung_up: AtomicBool::new(false),
             this: this.clone(),
         }))
     }
@@ -289,7 +292,7 @@ impl Attachment {
     /// before the stop that comes with it, but forgotten when as many events as the ring holds have
     /// followed.
     pub fn is_service_ending(&self) -> bool {
-        life::is_dead(self.words.life()) || self.is_drain_told(0)
+        self.is_daemon_lost() || self.is_drain_told(0)
     }
 
     /// Whether one of the events after `seen` that are still there is [`EventKind::Draining`].
@@ -425,7 +428,22 @@ impl Attachment {
     fn is_gone(&self) -> bool {
         self.left.load(Ordering::SeqCst)
             || self.words.state().load(Ordering::Acquire) != State::Open as u32
-            || self.is_daemon_dead()
+            || self.is_daemon_lost()
+    }
+
+    /// Whether the daemon is dead, by its life word or because the connection has hung up.
+    fn is_daemon_lost(&self) -> bool {
+        self.is_daemon_dead() || self.hung_up.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether the daemon still has its end of the connection. The kernel may take the memory of
+    /// a killed daemon before its robust list (out-of-memory killer, process_mrelease(2)); then nothing
+    /// but this tells its clients.
+    #[cold]
+    fn look_at_connection(&self) {
+        if sys::has_hung_up(self.socket.as_fd()) {
+            self.hung_up.store(true, Ordering::Relaxed);
+        }
     }
 
     #[inline(always)]

@@ -1,17 +1,21 @@
 //! Sleeping: the slow path of a call, between the probe's sites.
-
-use core::sync::atomic::Ordering;
+//!
+//! The daemon wakes a bounded number of sleepers, whatever it woke them for. A caller that returns
+//! because of a stop, or because of the end, wakes all others: the cost of many sleepers is their own
+//! process's. Fewer than all could be callers of a later generation, which have nothing to
+//! return for and would keep the wake-up to themselves.
 
 use super::{Attachment, Deadline, Refusal};
 use crate::bell::Bell;
 use crate::gate::is_open;
 use crate::label;
 use crate::memory::State;
+use crate::site;
+use crate::sync::AtomicU32;
 use crate::sys::{self, Waited};
-use crate::{life, site};
 
-/// Longest sleep: the backstop against what no wake-up reaches (the kernel's out-of-memory killer
-/// may take the list that wakes clients of a dead daemon).
+/// Longest sleep: the backstop against what no wake-up reaches. The kernel's out-of-memory killer may
+/// take the list that wakes clients of a dead daemon: a caller whose sleep expires looks at the socket.
 const SLICE_NS: u64 = 1_000_000_000;
 /// Longest sleep where futex_waitv is refused and only one word can be waited on.
 const FALLBACK_SLICE_NS: u64 = 50_000_000;
@@ -33,6 +37,7 @@ pub(super) fn blocked<T>(
     (attempt, farewell): Calls<'_, T>,
 ) -> Result<T, Refusal> {
     let mut result = Err(Refusal::TimedOut);
+    let mut passes_on = false;
     let mut wait = || {
         label!("wait.begun");
         bell.join();
@@ -44,10 +49,11 @@ pub(super) fn blocked<T>(
             if attachment.words.local_gate().load() != local
                 || attachment.words.session_gate().load() != session
             {
+                passes_on = true;
                 result = farewell().ok_or_else(|| attachment.why_closed());
                 break;
             }
-            if attachment.is_daemon_dead() {
+            if attachment.is_daemon_lost() {
                 wake_others(attachment);
                 result = farewell().ok_or(Refusal::Stale);
                 break;
@@ -60,23 +66,21 @@ pub(super) fn blocked<T>(
             if expired {
                 break;
             }
-            let now = sys::monotonic_ns();
-            let until = deadline_ns.min(now.saturating_add(SLICE_NS));
             let words = [
                 (bell.word(), heard),
                 (attachment.words.life(), attachment.life_value),
             ];
             label!("wait.before_sleep");
-            if sys::futex_waitv(words, until) == Waited::Unsupported {
-                let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
-                sys::futex_wait_slice(bell.word(), heard, slice);
-            }
+            sleep(attachment, words, deadline_ns);
             label!("wait.slept");
             expired = has_passed(deadline_ns);
         }
         label!("wait.before_part");
         bell.part();
         label!("wait.parted");
+        if passes_on && bell.is_awaited() {
+            sys::futex_wake(bell.word(), sys::ALL);
+        }
     };
     label!("wait.before_begin");
     site::between(attachment.session, attachment.attachment, &mut wait);
@@ -85,36 +89,67 @@ pub(super) fn blocked<T>(
 
 /// Waits until both gates are open. Takes nothing, so it is counted nowhere.
 pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(), Refusal> {
+    let result = until_started(attachment, deadline);
+    if let (true, Ok(()) | Err(Refusal::Stale)) = result {
+        // Whoever waits for a start sleeps on this word among others.
+        sys::futex_wake(attachment.words.session_gate().word(), sys::ALL);
+    }
+    result.1
+}
+
+/// Whether it slept, and what it came to.
+fn until_started(attachment: &Attachment, deadline: Deadline) -> (bool, Result<(), Refusal>) {
     let mut expired = deadline == Deadline::Now;
+    let mut slept = false;
     loop {
         let local = attachment.words.local_gate().load();
         let session = attachment.words.session_gate().load();
         if attachment.is_gone() {
             wake_others(attachment);
-            return Err(Refusal::Stale);
+            return (slept, Err(Refusal::Stale));
         }
         if is_open(local) && is_open(session) {
             label!("started.seen");
-            return Ok(());
+            return (slept, Ok(()));
         }
         if expired {
-            return Err(Refusal::TimedOut);
+            return (slept, Err(Refusal::TimedOut));
         }
-        let now = sys::monotonic_ns();
-        let until = deadline.ns().min(now.saturating_add(SLICE_NS));
         let words = [
-            (attachment.words.local_gate().word(), local),
             (attachment.words.session_gate().word(), session),
+            (attachment.words.local_gate().word(), local),
             (attachment.words.state(), State::Open as u32),
             (attachment.words.life(), attachment.life_value),
         ];
         label!("started.before_sleep");
-        if sys::futex_waitv(words, until) == Waited::Unsupported {
-            let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
-            sys::futex_wait_slice(attachment.words.session_gate().word(), session, slice);
-        }
+        sleep(attachment, words, deadline.ns());
         label!("started.slept");
+        slept = true;
         expired = has_passed(deadline.ns());
+    }
+}
+
+/// Sleeps until one of the words moves, at most until the deadline and at most for a slice. Where only
+/// one word can be slept on, that is the first. After a sleep that nothing ended it looks whether the
+/// daemon still has its end of the connection.
+pub(super) fn sleep<const N: usize>(
+    attachment: &Attachment,
+    words: [(&AtomicU32, u32); N],
+    deadline_ns: u64,
+) {
+    let now = sys::monotonic_ns();
+    let until = deadline_ns.min(now.saturating_add(SLICE_NS));
+    match sys::futex_waitv(words, until) {
+        Waited::Moved => {}
+        Waited::Expired => attachment.look_at_connection(),
+        Waited::Unsupported => {
+            let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
+            let [(first, expected), ..] = words.as_slice() else {
+                unreachable!("a caller sleeps on something");
+            };
+            sys::futex_wait_slice(first, *expected, slice);
+            attachment.look_at_connection();
+        }
     }
 }
 
@@ -123,9 +158,9 @@ fn has_passed(deadline_ns: u64) -> bool {
     deadline_ns != u64::MAX && sys::monotonic_ns() >= deadline_ns
 }
 
-/// The kernel wakes one sleeper of a dead daemon; each one that wakes passes it on.
-fn wake_others(attachment: &Attachment) {
-    if attachment.words.life().load(Ordering::Relaxed) & life::OWNER_DIED != 0 {
+/// The kernel wakes one sleeper of a dead daemon, or none; each one that wakes passes it on.
+pub(super) fn wake_others(attachment: &Attachment) {
+    if attachment.is_daemon_lost() {
         sys::futex_wake(attachment.words.life(), sys::ALL);
     }
 }

@@ -10,10 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use super::Attachment;
-use crate::{label, life, sys};
-
-const SLICE_NS: u64 = 1_000_000_000;
+use super::{Attachment, wait};
+use crate::{label, sys};
 
 /// The descriptor and its thread; both end when it is dropped.
 #[derive(Debug)]
@@ -96,16 +94,20 @@ fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: 
             (bell.word(), last),
             (attachment.words.life(), attachment.life_value),
         ];
-        sys::futex_waitv(words, sys::monotonic_ns() + SLICE_NS);
+        wait::sleep(attachment, words, u64::MAX);
         label!("watch.slept");
         let heard = bell.listen();
-        let dead = life::is_dead(attachment.words.life());
-        if heard != last || dead {
+        let lost = attachment.is_daemon_lost();
+        if heard != last || lost {
             last = heard;
             set(ready);
+            // The daemon wakes one; there may be several descriptors.
+            if bell.waiters() > 1 {
+                sys::futex_wake(bell.word(), sys::ALL);
+            }
         }
-        if dead {
-            sys::futex_wake(attachment.words.life(), sys::ALL);
+        if lost {
+            wait::wake_others(attachment);
             break;
         }
     }

@@ -10,7 +10,7 @@ use rustc_hash::FxBuildHasher;
 
 /// States one search may visit before it gives up loudly. At 50 to 70 bytes a state this bounds the
 /// memory of the whole test binary, because searches take turns.
-const STATE_LIMIT: usize = 3_000_000;
+const STATE_LIMIT: usize = 4_000_000;
 
 /// Held by the search that runs, so that the memory bound does not grow with the number of cores.
 static TURN: Mutex<()> = Mutex::new(());

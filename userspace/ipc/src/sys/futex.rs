@@ -55,16 +55,21 @@ pub fn futex_waitv<const N: usize>(words: [(&AtomicU32, u32); N], deadline_ns: u
     }
     match io::Error::last_os_error().raw_os_error() {
         Some(libc::ETIMEDOUT) => Waited::Expired,
-        Some(libc::ENOSYS | libc::EPERM) => Waited::Unsupported,
-        _ => Waited::Moved,
+        Some(libc::EAGAIN | libc::EINTR) => Waited::Moved,
+        // Whatever a filter answers, and a kernel that has no memory: it would be so again at once.
+        _ => Waited::Unsupported,
     }
 }
 
-/// Sleeps on one word for at most `slice_ns`: the fallback where futex_waitv is refused.
+/// Longest sleep where no word can be slept on.
+const BLIND_SLICE_NS: u64 = 5_000_000;
+
+/// Sleeps on one word for at most `slice_ns`: the fallback where futex_waitv is refused. Where this is
+/// refused as well, it sleeps for a moment.
 pub fn futex_wait_slice(word: &AtomicU32, expected: u32, slice_ns: u64) {
     let slice = timespec(slice_ns);
     // SAFETY: the word and the timespec live through the call.
-    unsafe {
+    let result = unsafe {
         libc::syscall(
             libc::SYS_futex,
             word.as_ptr(),
@@ -73,6 +78,13 @@ pub fn futex_wait_slice(word: &AtomicU32, expected: u32, slice_ns: u64) {
             &slice,
         )
     };
+    let error = (result < 0).then(io::Error::last_os_error);
+    match error.and_then(|error| error.raw_os_error()) {
+        None | Some(libc::ETIMEDOUT | libc::EAGAIN | libc::EINTR) => {}
+        Some(_) => std::thread::sleep(std::time::Duration::from_nanos(
+            slice_ns.min(BLIND_SLICE_NS),
+        )),
+    }
 }
 
 fn timespec(ns: u64) -> libc::timespec {

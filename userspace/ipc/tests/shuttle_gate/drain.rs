@@ -9,7 +9,7 @@ use onair_ipc::lender::Lender;
 use onair_ipc::meta::FrameMeta;
 use shuttle::thread;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn};
+use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
 
 const CALLS: usize = 2;
 /// Looks without a kick before the drain counts as left waiting for ever.
@@ -41,7 +41,7 @@ fn drain__of_a_few_callers__then_kicked_by_the_last() {
             .collect();
         dawdle(60);
         pair.memory.stop();
-        while pair.memory.wake_some(2) {}
+        wake_more(&pair.memory);
         let mut looks = 0;
         loop {
             let fence = Fence::with_kicks(std::iter::once(&*pair.memory));

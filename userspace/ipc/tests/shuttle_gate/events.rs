@@ -9,7 +9,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{EVENTS, Geometry};
 use onair_ipc::memory::State;
 
-use crate::rig::{Pair, dawdle, schedules, spawn};
+use crate::rig::{Pair, dawdle, schedules, spawn, wake_more};
 
 #[test]
 fn events__more_than_the_ring_holds__then_whole_in_order_and_the_last_is_seen() {
@@ -51,7 +51,7 @@ fn events__more_than_the_ring_holds__then_whole_in_order_and_the_last_is_seen() 
         }
         pair.memory.set_state(State::Gone);
         pair.memory.stop();
-        while pair.memory.wake_some(2) {}
+        wake_more(&pair.memory);
         for reader in readers {
             reader.join().unwrap();
         }

@@ -10,7 +10,7 @@ use onair_ipc::lender::{Found, Lender};
 use onair_ipc::memory::State;
 use onair_ipc::meta::FrameMeta;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn};
+use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
 
 const FRAMES: u32 = 2;
 
@@ -57,7 +57,7 @@ fn evict__against_those_who_take_and_put__then_reused_only_if_nobody_reads_and_a
         dawdle(25);
         pair.memory.set_state(State::Revoked);
         pair.memory.stop();
-        while pair.memory.wake_some(2) {}
+        wake_more(&pair.memory);
         lender.revoke(|taken| {
             if taken.found != Found::Held {
                 frames.write(taken.frame, 0, &[2]);

@@ -12,7 +12,7 @@ use onair_ipc::memory::State;
 use onair_ipc::{scheduled, sys};
 use shuttle::thread;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn};
+use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
 
 const CALLERS: usize = 5;
 const PULSES: usize = 3;
@@ -77,9 +77,9 @@ fn pulses(by_session: bool) {
             }
             if below(2) == 0 {
                 pair.memory.start();
-                while pair.memory.wake_some(2) {}
+                wake_more(&pair.memory);
             } else {
-                while pair.memory.wake_some(2) {}
+                wake_more(&pair.memory);
                 dawdle(40);
                 pair.memory.start();
             }
@@ -105,7 +105,7 @@ fn pulses(by_session: bool) {
 fn end(pair: &Pair) {
     pair.memory.set_state(State::Gone);
     pair.memory.stop();
-    while pair.memory.wake_some(2) {}
+    wake_more(&pair.memory);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn both_gates__pulsed_at_once_with_timers__then_again_and_nobody_is_left_asleep(
         pair.memory.stop();
         dawdle(60);
         pair.memory.start();
-        while pair.memory.wake_some(2) {}
+        wake_more(&pair.memory);
         local.join().unwrap();
         timer.join().unwrap();
         // All have gone back to sleep, or to their time-outs, before the end.

@@ -51,6 +51,14 @@ pub(crate) fn dawdle(steps: usize) {
     }
 }
 
+/// What the daemon wakes beyond the one of each kind that a stop wakes: sometimes one, sometimes none.
+/// That all wake is the callers' own doing.
+pub(crate) fn wake_more(memory: &AttachmentMemory) {
+    if below(2) == 0 {
+        memory.wake_some(1);
+    }
+}
+
 /// A thread that ends with `mortals`. Returns what `run` did, or `None` if it was killed.
 pub(crate) fn spawn<T: Send + 'static>(
     mortals: Vec<Mortal>,

@@ -17,7 +17,7 @@ use onair_ipc::slot::SlotReading;
 use onair_ipc::{sync, sys};
 use shuttle::thread;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn};
+use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
 
 /// Frames of the session: two to be filled, and the quota of each attachment.
 const FRAMES: u32 = 6;
@@ -63,7 +63,7 @@ impl Process {
     fn cut_off(&self) {
         self.pair.memory.set_state(State::Revoked);
         self.pair.memory.stop();
-        while self.pair.memory.wake_some(2) {}
+        wake_more(&self.pair.memory);
         self.evicting.store(true, Ordering::SeqCst);
     }
 
@@ -244,7 +244,7 @@ fn bury_dead_threads(session: &Session, box_: &mut Box_) {
         for slot in process.residue() {
             box_.books.reconciled += u64::from(lender.credit_dead_thread(&slot).is_some());
             process.pair.memory.bury(&slot);
-            while process.pair.memory.wake_some(64) {}
+            wake_more(&process.pair.memory);
         }
     }
 }
@@ -355,7 +355,7 @@ fn storm(deaths: bool, evicts: bool) {
                     thread.kill();
                     // A thread's exit is reported, and rung for.
                     process.pair.memory.strike_all();
-                    while process.pair.memory.wake_some(2) {}
+                    wake_more(&process.pair.memory);
                 }
             }
         })
@@ -386,7 +386,7 @@ fn storm(deaths: bool, evicts: bool) {
             process.pair.memory.stop();
         }
         for process in &session.processes {
-            while process.pair.memory.wake_some(2) {}
+            wake_more(&process.pair.memory);
         }
         quiesce.store(true, Ordering::SeqCst);
         box_ = runs.join().unwrap().expect("nobody kills the poller");
@@ -415,7 +415,7 @@ fn storm(deaths: bool, evicts: bool) {
             process.pair.memory.set_state(State::Gone);
         }
         process.pair.memory.stop();
-        while process.pair.memory.wake_some(2) {}
+        wake_more(&process.pair.memory);
     }
     for client in clients {
         client.join().unwrap();

@@ -9,7 +9,7 @@ use onair_ipc::meta::FrameMeta;
 use onair_ipc::{scheduled, sys};
 use shuttle::thread;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn};
+use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
 
 const CALLERS: usize = 4;
 const FRAMES: u32 = 3;
@@ -67,7 +67,7 @@ fn frames__lent_one_by_one_to_sleepers__then_each_is_taken() {
         timer.join().unwrap();
         pair.memory.set_state(State::Gone);
         pair.memory.stop();
-        while pair.memory.wake_some(2) {}
+        wake_more(&pair.memory);
         for caller in callers {
             caller.join().unwrap();
         }

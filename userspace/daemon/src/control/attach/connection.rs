@@ -4,9 +4,10 @@ use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use onair_ipc::message::{MAX_PACKET, Request, Response};
+use onair_ipc::message::{MAX_PACKET, Request, Response, Tag};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -67,7 +68,7 @@ pub(super) async fn serve(
     let (peer, pidfd) = match identify(&socket) {
         Ok(identity) => identity,
         Err(refused) => {
-            send(&socket, &Response::Error(refused), &[], limits.send).await;
+            send(&socket, 0, &Response::Error(refused), &[], limits.send).await;
             return;
         }
     };
@@ -146,12 +147,12 @@ async fn converse(
             Stage::Proving(proving) => Some(proving.since + limits.prove),
             _ => None,
         };
-        let request = tokio::select! {
+        let packet = tokio::select! {
             biased;
             _ = death.readable() => return (End::ProcessEnded, stage),
             () = until(answer_by), if answer_by.is_some() => {
                 let refused = refusal("probe_blind", "the challenge was not answered in time");
-                send(socket, &refused, &[], limits.send).await;
+                send(socket, 0, &refused, &[], limits.send).await;
                 return (End::HungUp, stage);
             }
             packet = receive(socket, &mut buffer) => packet,
@@ -160,78 +161,191 @@ async fn converse(
         if packets % PACKETS_A_TURN == 0 {
             tokio::task::yield_now().await;
         }
-        let request = match request {
+        let (tag, request) = match packet {
             Packet::End => return (End::HungUp, stage),
             Packet::Kick => {
-                let kick = AttachAction::Kick {
-                    connection: connection.id,
-                };
-                tell(&connection.actions, kick).await;
+                kick(connection).await;
                 continue;
             }
             Packet::Bad(why) => {
                 let refused = refusal("invalid_request", &why);
-                send(socket, &refused, &[], limits.send).await;
+                send(socket, 0, &refused, &[], limits.send).await;
                 return (End::HungUp, stage);
             }
-            Packet::Request(request) => request,
+            Packet::Request(tag, request) => (tag, request),
         };
-        let was_attached = matches!(stage, Stage::Attached);
         if let Request::Hello { library, sites, .. } = &request {
             connection.library = printable(library);
             connection.sites = *sites;
         }
-        let is_wait = matches!(
-            request,
-            Request::Destroy { wait_ms: Some(_) } | Request::Flush { .. }
-        );
-        let mut pending: Pending = Box::pin(handle(connection, stage, request));
-        // Kicks are taken while a request is answered: a destroy waits for the very callers that
-        // send them.
-        let outcome = loop {
-            tokio::select! {
-                biased;
-                _ = death.readable() => {
-                    if was_attached {
-                        // Its death settles whatever it asked for.
-                        drop(pending);
-                        return (End::ProcessEnded, Stage::Attached);
-                    }
-                    // What is under way may hold a reservation, or become an attachment.
-                    let outcome = pending.await;
-                    return (End::ProcessEnded, outcome.stage);
-                }
-                outcome = &mut pending => break outcome,
-                packet = receive(socket, &mut buffer) => match packet {
-                    Packet::Kick => {
-                        let kick = AttachAction::Kick { connection: connection.id };
-                        tell(&connection.actions, kick).await;
-                    }
-                    Packet::End if was_attached && is_wait => {
-                        // It ends with whoever asked for it.
-                        drop(pending);
-                        return (End::HungUp, Stage::Attached);
-                    }
-                    Packet::End => {
-                        let outcome = pending.await;
-                        return (End::HungUp, outcome.stage);
-                    }
-                    Packet::Bad(_) | Packet::Request(_) => {
-                        let why = "one request at a time: wait for the answer";
-                        let refused = refusal("invalid_request", why);
-                        send(socket, &refused, &[], limits.send).await;
-                        let outcome = pending.await;
-                        return (End::HungUp, outcome.stage);
-                    }
-                },
+        let answered = match stage {
+            Stage::Attached => {
+                let first = Asked::new(connection, tag, request);
+                attached(connection, socket, death, limits, &mut buffer, first).await
+            }
+            stage => {
+                let pending: Pending = Box::pin(handle(connection, stage, request));
+                attaching(connection, socket, death, limits, &mut buffer, tag, pending).await
             }
         };
-        stage = outcome.stage;
-        let descriptors: Vec<BorrowedFd> = outcome.descriptors.iter().map(AsFd::as_fd).collect();
-        if !send(socket, &outcome.response, &descriptors, limits.send).await {
-            return (End::HungUp, stage);
+        match answered {
+            Ok(next) => stage = next,
+            Err(end) => return end,
         }
     }
+}
+
+/// A request that an attachment's client has made, and that is not answered.
+struct Asked<'a> {
+    tag: Tag,
+    is_abort: bool,
+    /// It ends with whoever asked for it.
+    is_wait: bool,
+    pending: Pending<'a>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(connection: &'a Connection, tag: Tag, request: Request) -> Self {
+        Self {
+            tag,
+            is_abort: matches!(request, Request::Abort {}),
+            is_wait: matches!(
+                request,
+                Request::Destroy { wait_ms: Some(_) } | Request::Flush { .. }
+            ),
+            pending: Box::pin(handle(connection, Stage::Attached, request)),
+        }
+    }
+}
+
+/// Answers one request of an attachment, and another beside it if one of the two is an abort. What the
+/// connection is then.
+async fn attached<'a>(
+    connection: &'a Connection,
+    socket: &UnixSeqpacket,
+    death: &AsyncFd<OwnedFd>,
+    limits: Limits,
+    buffer: &mut [u8],
+    first: Asked<'a>,
+) -> Result<Stage, (End, Stage)> {
+    let mut asked = vec![first];
+    let mut stage = Stage::Attached;
+    let mut packets = 0_u32;
+    while !asked.is_empty() {
+        let packet = tokio::select! {
+            biased;
+            // Its death settles whatever it asked for.
+            _ = death.readable() => return Err((End::ProcessEnded, stage)),
+            (at, outcome) = first_answered(&mut asked) => {
+                let Asked { tag, .. } = asked.swap_remove(at);
+                if !matches!(outcome.stage, Stage::Attached) {
+                    stage = outcome.stage;
+                }
+                if !send(socket, tag, &outcome.response, &[], limits.send).await {
+                    return Err((End::HungUp, stage));
+                }
+                continue;
+            }
+            // Kicks are taken while a request is answered: a destroy waits for the very callers that
+            // send them.
+            packet = receive(socket, buffer) => packet,
+        };
+        packets += 1;
+        if packets.is_multiple_of(PACKETS_A_TURN) {
+            tokio::task::yield_now().await;
+        }
+        match packet {
+            Packet::Kick => kick(connection).await,
+            Packet::Request(tag, request)
+                if asked.len() == 1
+                    && asked[0].tag != tag
+                    && asked[0].is_abort != matches!(request, Request::Abort {}) =>
+            {
+                asked.push(Asked::new(connection, tag, request));
+            }
+            other => {
+                let has_ended = matches!(other, Packet::End);
+                if !has_ended {
+                    let why = "one request at a time: wait for the answer; \
+                               only an abort may be asked for beside another";
+                    let refused = refusal("invalid_request", why);
+                    send(socket, 0, &refused, &[], limits.send).await;
+                }
+                for Asked {
+                    is_wait, pending, ..
+                } in asked
+                {
+                    // What it only waited for ends with it.
+                    if !(has_ended && is_wait)
+                        && let Outcome {
+                            stage: Stage::Ready,
+                            ..
+                        } = pending.await
+                    {
+                        stage = Stage::Ready;
+                    }
+                }
+                return Err((End::HungUp, stage));
+            }
+        }
+    }
+    Ok(stage)
+}
+
+/// The first of them that is answered: which, and how.
+async fn first_answered(asked: &mut [Asked<'_>]) -> (usize, Outcome) {
+    std::future::poll_fn(|context| {
+        for (at, it) in asked.iter_mut().enumerate() {
+            if let Poll::Ready(outcome) = it.pending.as_mut().poll(context) {
+                return Poll::Ready((at, outcome));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Answers a request of a connection that carries no attachment. What the connection is then.
+async fn attaching(
+    connection: &Connection,
+    socket: &UnixSeqpacket,
+    death: &AsyncFd<OwnedFd>,
+    limits: Limits,
+    buffer: &mut [u8],
+    tag: Tag,
+    mut pending: Pending<'_>,
+) -> Result<Stage, (End, Stage)> {
+    // What is under way when it ends may hold a reservation, or become an attachment.
+    let outcome = loop {
+        let packet = tokio::select! {
+            biased;
+            _ = death.readable() => return Err((End::ProcessEnded, pending.await.stage)),
+            outcome = &mut pending => break outcome,
+            packet = receive(socket, buffer) => packet,
+        };
+        match packet {
+            Packet::Kick => kick(connection).await,
+            Packet::End => return Err((End::HungUp, pending.await.stage)),
+            Packet::Bad(_) | Packet::Request(..) => {
+                let why = "one request at a time: wait for the answer";
+                let refused = refusal("invalid_request", why);
+                send(socket, 0, &refused, &[], limits.send).await;
+                return Err((End::HungUp, pending.await.stage));
+            }
+        }
+    };
+    let descriptors: Vec<BorrowedFd> = outcome.descriptors.iter().map(AsFd::as_fd).collect();
+    match send(socket, tag, &outcome.response, &descriptors, limits.send).await {
+        true => Ok(outcome.stage),
+        false => Err((End::HungUp, outcome.stage)),
+    }
+}
+
+async fn kick(connection: &Connection) {
+    let kick = AttachAction::Kick {
+        connection: connection.id,
+    };
+    tell(&connection.actions, kick).await;
 }
 
 async fn until(time: Option<Instant>) {

@@ -85,6 +85,7 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
             Response::Welcome {
                 protocol: PROTOCOL,
                 daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
+                tags: true,
             },
             Stage::Ready,
         ),

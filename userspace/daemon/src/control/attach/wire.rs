@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use onair_api::Problem;
-use onair_ipc::message::{KICK, MAX_PACKET, Refused, Request, Response};
+use onair_ipc::message::{KICK, MAX_PACKET, Refused, Request, Response, Tag, read_request, write};
 use tokio_seqpacket::UnixSeqpacket;
 use tokio_seqpacket::ancillary::AncillaryMessageWriter;
 
@@ -13,7 +13,7 @@ pub(super) enum Packet {
     End,
     Kick,
     Bad(String),
-    Request(Request),
+    Request(Tag, Request),
 }
 
 pub(super) async fn receive(socket: &UnixSeqpacket, buffer: &mut [u8]) -> Packet {
@@ -23,8 +23,8 @@ pub(super) async fn receive(socket: &UnixSeqpacket, buffer: &mut [u8]) -> Packet
         Ok(info) if info.truncated() => Packet::Bad(format!("longer than {MAX_PACKET} bytes")),
         Ok(info) => match &buffer[..info.bytes_read()] {
             [KICK] => Packet::Kick,
-            bytes => match serde_json::from_slice(bytes) {
-                Ok(request) => Packet::Request(request),
+            bytes => match read_request(bytes) {
+                Ok((tag, request)) => Packet::Request(tag, request),
                 Err(error) => Packet::Bad(format!("not a request: {error}")),
             },
         },
@@ -32,21 +32,22 @@ pub(super) async fn receive(socket: &UnixSeqpacket, buffer: &mut [u8]) -> Packet
     }
 }
 
-/// Sends a response; false if the client is gone or has not taken it after `patience`.
+/// Sends a response to the request with `tag`; false if the client is gone or has not taken it after `patience`.
 pub(super) async fn send(
     socket: &UnixSeqpacket,
+    tag: Tag,
     response: &Response,
     descriptors: &[BorrowedFd<'_>],
     patience: Duration,
 ) -> bool {
-    let mut text = serde_json::to_vec(response).expect("maps have string keys");
+    let mut text = write(tag, response).expect("maps have string keys");
     if text.len() > MAX_PACKET {
         // Only lists of blockers and certificates grow so long; the control socket has them whole.
         let short = refusal(
             "internal",
             "the answer is too long for this socket: ask for it on the control socket",
         );
-        text = serde_json::to_vec(&short).expect("strings only");
+        text = write(tag, &short).expect("strings only");
     }
     let mut space = [0; 128];
     let mut ancillary = AncillaryMessageWriter::new(&mut space);

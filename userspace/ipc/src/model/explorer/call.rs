@@ -2,7 +2,7 @@
 
 use super::Explorer;
 use super::client::{Client, ClientAt, Outcome};
-use super::evict::EvictAt;
+use super::evict::{EvictAt, wake_starters};
 use super::invariant::{self, Violation};
 use super::look::Look;
 use super::scenario::{Handles, Mutant};
@@ -271,9 +271,36 @@ impl Explorer {
                 "waiters -= 1, early"
             }
             ClientAt::PartBell => {
-                me.at = self.leave();
+                let told = matches!(was.outcome, Outcome::Stopped | Outcome::Stale);
+                let passes_on = told && !scenario.is(Mutant::StopWakesOne);
                 next.waiters -= 1;
+                // Only where a thread may end between the two they are two.
+                if passes_on && scenario.thread_exits {
+                    me.at = ClientAt::PassOn;
+                } else {
+                    me.at = self.leave();
+                    me.forget();
+                    if passes_on && next.waiters > 0 {
+                        self.wake(
+                            next,
+                            true,
+                            NAMES[who],
+                            "waiters -= 1, wake the others",
+                            steps,
+                        );
+                        return Ok(());
+                    }
+                }
                 "waiters -= 1"
+            }
+            ClientAt::PassOn => {
+                me.at = self.leave();
+                me.forget();
+                if state.waiters > 0 {
+                    self.wake(next, true, NAMES[who], "wake the others", steps);
+                    return Ok(());
+                }
+                "there are no others"
             }
             ClientAt::LookAtKickEarly => {
                 me.kick_seen = state.seen_kick();
@@ -441,17 +468,23 @@ impl Explorer {
             }
             ClientAt::StartState => {
                 let runs = was.local.is_open() && was.session.is_open();
+                let passes_on = was.waiting && !scenario.is(Mutant::StartWakesOne);
                 if state.seen_closed() || runs {
                     *me = Client {
                         kept: was.kept,
                         ..Client::new(was.calls_left)
                     };
+                    // No thread ends in between: it is as good as one step.
+                    if passes_on {
+                        wake_starters(&mut next);
+                    }
                 } else {
                     me.at = ClientAt::StartSleep;
                 }
-                "wait_started: read the state"
+                "wait_started: read the state; woken and to leave, wake the others"
             }
             ClientAt::StartSleep => {
+                me.waiting = true;
                 let moved = state.seen_closed()
                     || state.seen_local_gate() != was.local
                     || state.seen_session_gate() != was.session;
@@ -567,6 +600,27 @@ impl Explorer {
                 self.end_sleep(&mut next.client[who]);
                 steps.push(actor, action, next);
             }
+        }
+    }
+
+    /// `FUTEX_WAKE` of one on the session's gate or the state by the control thread: each choice.
+    pub(super) fn wake_starter(
+        &self,
+        state: State,
+        actor: &'static str,
+        action: &'static str,
+        steps: &mut Steps<State>,
+    ) {
+        let sleeps =
+            |who: &usize| state.alive(*who) && state.client[*who].at == ClientAt::StartAsleep;
+        let sleepers: Vec<usize> = (0..state.client.len()).filter(sleeps).collect();
+        if sleepers.is_empty() {
+            steps.push(actor, action, state);
+        }
+        for who in sleepers {
+            let mut next = state;
+            next.client[who].start_over();
+            steps.push(actor, action, next);
         }
     }
 

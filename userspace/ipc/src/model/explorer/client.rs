@@ -39,6 +39,8 @@ choices! {
         Asleep,
         /// wait: waiters -= 1.
         PartBell,
+        /// wait, ended by a stop: wake all, if anybody may sleep.
+        PassOn,
         /// leave: count -= 1.
         Lower,
         /// leave, put: read the kick.
@@ -123,7 +125,7 @@ pub(super) struct Client {
     pub(super) outcome: Outcome,
     /// A frame of an earlier call that the application still holds, or none.
     pub(super) kept: Lend,
-    /// In the wait's loop: the first look found nothing.
+    /// In the wait's loop: the first look found nothing. In wait_started: it has slept.
     pub(super) waiting: bool,
     /// This stop was acknowledged by an earlier call.
     pub(super) already: bool,
@@ -204,7 +206,7 @@ impl Client {
         match self.at {
             LoadHead | ReadEntry | Take | AdvanceHead | JoinBell | Listen | CheckGates
             | CheckDeadline | FutexWait | Asleep | PartBell | JoinLate | PartLate | ClaimHead
-            | LoadTail | AskWhy | Pin => true,
+            | LoadTail | AskWhy | Pin | PassOn => true,
             Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick | LookAtEnd | Return => {
                 self.outcome == Outcome::Taken
             }
@@ -234,8 +236,8 @@ impl Client {
                 self.tail = 0;
                 self.lend = Lend::NONE;
             }
-            PartBell | Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick | Return
-            | Holding | Putting | UnpinLate | LookAtEnd | PutAgain => {
+            PartBell | PassOn | Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick
+            | Return | Holding | Putting | UnpinLate | LookAtEnd | PutAgain => {
                 self.local = Gate(0);
                 self.session = Gate(0);
                 self.bell = 0;
@@ -246,6 +248,13 @@ impl Client {
             Outside | Raise | LoadLocalGate | LoadSessionGate | Acknowledge | AskWhy
             | StartLocal | StartSession | StartState | StartSleep | StartAsleep => {}
         }
+    }
+
+    /// A wake ends the sleep in wait_started.
+    pub(super) fn start_over(&mut self) {
+        self.at = ClientAt::StartLocal;
+        self.local = Gate(0);
+        self.session = Gate(0);
     }
 
     /// A signal interrupts the sleep: the kernel will restart the wait with the old value.

@@ -3,7 +3,7 @@
 
 use super::Explorer;
 use super::client::note_stop;
-use super::evict::{Evict, wake_starters};
+use super::evict::Evict;
 use super::invariant::{self, Violation};
 use super::poller::PollerAt;
 use super::reconcile::{Exit, ExitAt};
@@ -21,12 +21,12 @@ choices! {
         CloseGate,
         /// stop: bell += 1.
         StrikeBell,
-        /// stop: wake all.
-        WakeAll,
+        /// stop: wake one. (The daemon may wake more, of a number that it chooses.)
+        WakeOne,
         /// start: the gate's next generation.
         OpenGate,
-        /// start: wake who waits for it.
-        WakeStarters,
+        /// start: wake one that waits for it.
+        WakeStarter,
         /// The poller hands its box over, between two bursts.
         TakeBox,
         /// drain: kick = 1 (and the heavy fence: see `store_buffer` and loom).
@@ -139,7 +139,7 @@ impl Explorer {
         let action = match state.control.at {
             ControlAt::CloseGate => {
                 control.at = if bell_first {
-                    ControlAt::WakeAll
+                    ControlAt::WakeOne
                 } else {
                     ControlAt::StrikeBell
                 };
@@ -151,24 +151,23 @@ impl Explorer {
                 control.at = if bell_first {
                     ControlAt::CloseGate
                 } else {
-                    ControlAt::WakeAll
+                    ControlAt::WakeOne
                 };
                 next.bell += 1;
                 "stop: bell += 1"
             }
-            ControlAt::WakeAll => {
+            ControlAt::WakeOne => {
                 control.at = if control.pulses_left > 0 {
                     ControlAt::OpenGate
                 } else {
                     ControlAt::TakeBox
                 };
-                let all = !scenario.is(Mutant::StopWakesOne);
-                self.wake(next, all, NAME, "stop: wake", steps);
+                self.wake(next, false, NAME, "stop: wake one", steps);
                 return Ok(());
             }
             ControlAt::OpenGate => {
                 control.pulses_left -= 1;
-                control.at = ControlAt::WakeStarters;
+                control.at = ControlAt::WakeStarter;
                 if !state.closed || scenario.is(Mutant::StartReopensEvicted) {
                     next.session_gate = state.session_gate.started();
                     for client in &mut next.client {
@@ -177,10 +176,10 @@ impl Explorer {
                 }
                 "start: open session gate"
             }
-            ControlAt::WakeStarters => {
+            ControlAt::WakeStarter => {
                 control.at = self.first_of_stop();
-                wake_starters(&mut next);
-                "start: wake who waits for it"
+                self.wake_starter(next, NAME, "start: wake one that waits for it", steps);
+                return Ok(());
             }
             ControlAt::TakeBox => {
                 // What was sent to the poller before is done before, and answered before.

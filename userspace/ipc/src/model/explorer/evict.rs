@@ -11,7 +11,7 @@ use super::control::NAME;
 use super::invariant::{self, Violation};
 use super::poller::PollerAt;
 use super::scenario::Mutant;
-use super::state::{FRAMES, FrameState, FrameWord, Gate, State};
+use super::state::{FRAMES, FrameState, FrameWord, State};
 use crate::model::pack::{Bits, choices};
 use crate::model::search::Steps;
 
@@ -22,14 +22,14 @@ choices! {
         Idle,
         /// The state is no longer "open".
         SetState,
-        /// wake who waits for a start.
-        WakeStarters,
+        /// wake one that waits for a start.
+        WakeStarter,
         /// Clear RUN in the session's gate, as this attachment sees it.
         CloseGate,
         /// bell += 1.
         StrikeBell,
-        /// wake all.
-        WakeAll,
+        /// wake one.
+        WakeOne,
         /// Whoever has the ledger exchanges the word of a lent frame, and credits it.
         Revoke,
         /// Mutant only: the word was read, and is written now.
@@ -110,19 +110,19 @@ impl Explorer {
                 evict.at = if scenario.is(Mutant::EvictWakesNoStarter) {
                     EvictAt::CloseGate
                 } else {
-                    EvictAt::WakeStarters
+                    EvictAt::WakeStarter
                 };
                 next.closed = true;
                 "evict: state = closed"
             }
-            EvictAt::WakeStarters => {
+            EvictAt::WakeStarter => {
                 evict.at = if after_bells {
                     self.first_of_revoke()
                 } else {
                     EvictAt::CloseGate
                 };
-                wake_starters(&mut next);
-                "evict: wake who waits for a start"
+                self.wake_starter(next, NAME, "evict: wake one that waits for a start", steps);
+                return Ok(true);
             }
             EvictAt::CloseGate => {
                 evict.at = EvictAt::StrikeBell;
@@ -136,18 +136,18 @@ impl Explorer {
             EvictAt::StrikeBell => {
                 evict.at = match scenario.mutant {
                     Some(Mutant::EvictWakesNobody) => self.first_of_revoke(),
-                    _ => EvictAt::WakeAll,
+                    _ => EvictAt::WakeOne,
                 };
                 next.bell += 1;
                 "evict: bell += 1"
             }
-            EvictAt::WakeAll => {
+            EvictAt::WakeOne => {
                 evict.at = match scenario.mutant {
                     Some(Mutant::StateAfterBells) => EvictAt::SetState,
                     Some(Mutant::RevokeBeforeGate) => EvictAt::Done,
                     _ => self.first_of_revoke(),
                 };
-                self.wake(next, true, NAME, "evict: wake all", steps);
+                self.wake(next, false, NAME, "evict: wake one", steps);
                 return Ok(true);
             }
             EvictAt::Revoke => return self.revoke_frame(state, steps).map(|()| true),
@@ -241,18 +241,16 @@ impl Explorer {
         match state.control.evict.at {
             Revoke | StoreWord => true,
             Done => !self.scenario.is(Mutant::RevokeBeforeGate),
-            Idle | SetState | WakeStarters | CloseGate | StrikeBell | WakeAll => false,
+            Idle | SetState | WakeStarter | CloseGate | StrikeBell | WakeOne => false,
         }
     }
 }
 
-/// FUTEX_WAKE on the gates, or on the state.
+/// FUTEX_WAKE of all on the gates, by their own process.
 pub(super) fn wake_starters(state: &mut State) {
     for client in &mut state.client {
         if client.at == ClientAt::StartAsleep {
-            client.at = ClientAt::StartLocal;
-            client.local = Gate(0);
-            client.session = Gate(0);
+            client.start_over();
         }
     }
 }

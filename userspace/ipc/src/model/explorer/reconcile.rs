@@ -26,8 +26,8 @@ choices! {
         Answered,
         /// The slot was emptied: bell += 1.
         StrikeBell,
-        /// wake all.
-        WakeAll,
+        /// wake one.
+        WakeOne,
     }
 }
 
@@ -161,7 +161,7 @@ impl Explorer {
         let exit = state.control.exit;
         let who = usize::from(exit.who);
         match exit.at {
-            ExitAt::Settled | ExitAt::StrikeBell | ExitAt::WakeAll => {}
+            ExitAt::Settled | ExitAt::StrikeBell | ExitAt::WakeOne => {}
             ExitAt::Asked => {
                 self.credit_exited(&mut next)?;
                 next.control.exit.at = ExitAt::Answered;
@@ -203,12 +203,12 @@ impl Explorer {
             ExitAt::Settled | ExitAt::Asked | ExitAt::Answered => return false,
             ExitAt::StrikeBell => {
                 next.bell += 1;
-                next.control.exit.at = ExitAt::WakeAll;
+                next.control.exit.at = ExitAt::WakeOne;
                 steps.push(NAME, "exit: bell += 1", next);
             }
-            ExitAt::WakeAll => {
+            ExitAt::WakeOne => {
                 next.control.exit.at = ExitAt::Settled;
-                self.wake(next, true, NAME, "exit: wake all", steps);
+                self.wake(next, false, NAME, "exit: wake one", steps);
             }
         }
         true

@@ -116,8 +116,10 @@ pub(super) enum Mutant {
     NoRecheck,
     /// The session's stop rings the bell before it closes the gate.
     BellBeforeGate,
-    /// The session's stop wakes one sleeper.
+    /// A sleeper that a stop woke does not wake the others.
     StopWakesOne,
+    /// A caller that a start woke does not wake the others that wait for it.
+    StartWakesOne,
     /// A sleeper looks at the RUN bit, not at the generation.
     BitNotGen,
     /// A leaving caller looks at the kick before it lowers its count.

@@ -187,6 +187,9 @@ mutants! {
     explorer__mutant_no_recheck__then_caught: NoRecheck in FRAMES => LostWake;
     explorer__mutant_bell_before_gate__then_caught: BellBeforeGate in BASE => LostStop;
     explorer__mutant_stop_wakes_one__then_caught: StopWakesOne in NO_FRAME => LostStop;
+    explorer__mutant_start_wakes_one__then_caught:
+        StartWakesOne in Scenario { evicted: true, waits_for_start: true, ..NO_FRAME }
+        => LostStart;
     explorer__mutant_bit_not_gen__then_caught:
         BitNotGen in Scenario { local_pulses: 1, ..NO_FRAME_ONLY } => LostStop;
     explorer__mutant_kick_before_sub__then_caught: KickBeforeSub in ONE_FRAME => LostNotification;

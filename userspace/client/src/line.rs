@@ -1,0 +1,223 @@
+//! The connection of an attachment: who may ask on it, and whose the answers are.
+//!
+//! Requests are made one at a time, in turn. An abort is made beside them, under a tag, where the daemon
+//! takes tags: it ends what the others wait for. Whoever waits for an answer and finds nobody reading
+//! reads for all.
+
+use std::os::fd::BorrowedFd;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use onair_ipc::message::{Request, Tag};
+
+use crate::Error;
+use crate::connection::{self, Answer};
+
+/// What can still be asked on the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The next answer without a tag belongs to the next request without one.
+    Open,
+    /// An answer did not come in time and may still do so: no later one could be told from it.
+    OutOfStep,
+    /// The attachment has ended.
+    Closed,
+}
+
+/// The connection's requests.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// Whether the daemon takes an abort beside another request.
+    tags: bool,
+    turn: Mutex<()>,
+    aborting: Mutex<Tag>,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    /// Tags of the requests that wait for their answers.
+    awaited: Vec<Tag>,
+    answers: Vec<(Tag, Answer)>,
+    /// One of those who wait reads.
+    is_read: bool,
+    is_disconnected: bool,
+    is_let_go: bool,
+}
+
+/// The right to make a request.
+#[derive(Debug)]
+pub(crate) enum Turn<'a> {
+    /// In turn, without a tag.
+    Ordinary(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, ()>),
+    /// Beside others.
+    Beside(MutexGuard<'a, Tag>),
+}
+
+impl Turn<'_> {
+    fn tag(&self) -> Tag {
+        match self {
+            Self::Ordinary(_) => 0,
+            Self::Beside(tag) => **tag,
+        }
+    }
+}
+
+impl Line {
+    /// A fresh connection, to a daemon that takes `tags` or not.
+    pub(crate) fn new(tags: bool) -> Self {
+        Self {
+            tags,
+            turn: Mutex::new(()),
+            aborting: Mutex::new(0),
+            inner: Mutex::new(Inner {
+                state: State::Open,
+                awaited: Vec::new(),
+                answers: Vec::new(),
+                is_read: false,
+                is_disconnected: false,
+                is_let_go: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Waits for the turn to make a request.
+    pub(crate) fn turn(&self) -> Result<Turn<'_>, Error> {
+        let turn = locked(&self.turn);
+        match self.inner().state {
+            State::Open => Ok(Turn::Ordinary(turn)),
+            State::Closed => Err(Error::Stale),
+            State::OutOfStep => Err(Error::Protocol(
+                "an earlier request was never answered; drop the session and attach anew".into(),
+            )),
+        }
+    }
+
+    /// The turn to abort: at once, but after another abort.
+    pub(crate) fn turn_to_abort(&self) -> Result<Turn<'_>, Error> {
+        if !self.tags {
+            return self.turn();
+        }
+        let mut last = locked(&self.aborting);
+        if self.inner().state == State::Closed {
+            return Err(Error::Stale);
+        }
+        *last = last.checked_add(1).unwrap_or(1);
+        Ok(Turn::Beside(last))
+    }
+
+    /// Sends `request` and waits at most `patience` for its answer.
+    pub(crate) fn ask(
+        &self,
+        turn: &Turn<'_>,
+        socket: BorrowedFd<'_>,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Answer, Error> {
+        let tag = turn.tag();
+        let deadline = Instant::now().checked_add(patience);
+        self.inner().awaited.push(tag);
+        let answer = connection::send(socket, tag, request, (deadline, patience))
+            .and_then(|()| self.hear(tag, socket, (deadline, patience)));
+        let mut inner = self.inner();
+        inner.awaited.retain(|it| *it != tag);
+        let is_lost = match &answer {
+            Err(Error::Protocol(_) | Error::System { .. }) => true,
+            // What comes late is told from others by its tag.
+            Err(Error::NoAnswer(_)) => tag == 0,
+            _ => false,
+        };
+        if is_lost && inner.state == State::Open {
+            inner.state = State::OutOfStep;
+        }
+        answer
+    }
+
+    fn hear(
+        &self,
+        tag: Tag,
+        socket: BorrowedFd<'_>,
+        until: (Option<Instant>, Duration),
+    ) -> Result<Answer, Error> {
+        let mut inner = self.inner();
+        loop {
+            if let Some(at) = inner.answers.iter().position(|(of, _)| *of == tag) {
+                return Ok(inner.answers.swap_remove(at).1);
+            }
+            if inner.is_disconnected {
+                return Err(Error::Disconnected);
+            }
+            if inner.is_read {
+                let left = match until.0 {
+                    Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                    None => Duration::MAX,
+                };
+                if left.is_zero() {
+                    return Err(Error::NoAnswer(until.1));
+                }
+                let waited = self.changed.wait_timeout(inner, left);
+                inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            inner.is_read = true;
+            drop(inner);
+            let packet = connection::hear(socket, until);
+            inner = self.inner();
+            inner.is_read = false;
+            self.changed.notify_all();
+            match packet {
+                Ok((of, answer)) if of == tag => return Ok(answer),
+                Ok((of, answer)) if inner.awaited.contains(&of) => {
+                    inner.answers.push((of, answer));
+                }
+                // Whoever asked has stopped waiting for it.
+                Ok((1.., _)) => {}
+                Ok((0, answer)) => {
+                    return Err(connection::unexpected(&answer.response, "abort"));
+                }
+                Err(error) => {
+                    inner.is_disconnected |= matches!(error, Error::Disconnected);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// An answer did not belong to its request.
+    pub(crate) fn out_of_step(&self) {
+        self.inner().state = State::OutOfStep;
+    }
+
+    /// The attachment has ended. Returns whether it is this caller's to let go of it: not as long as
+    /// another request waits for its answer, and once.
+    #[must_use]
+    pub(crate) fn close(&self) -> bool {
+        self.inner().state = State::Closed;
+        self.is_to_be_let_go()
+    }
+
+    /// Whether the attachment has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner().state == State::Closed
+    }
+
+    /// Whether the attachment has ended, nobody waits for an answer, and nobody has let go of it yet.
+    #[must_use]
+    pub(crate) fn is_to_be_let_go(&self) -> bool {
+        let mut inner = self.inner();
+        let is_due = inner.state == State::Closed && inner.awaited.is_empty();
+        is_due && !std::mem::replace(&mut inner.is_let_go, true)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        locked(&self.inner)
+    }
+}
+
+/// No code panics with one of these locked; if it did, what they guard would say what it was at.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

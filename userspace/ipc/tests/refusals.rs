@@ -1,0 +1,217 @@
+//! Callers whose process a seccomp filter forbids what they sleep with, or ask who they are with. Each test
+//! plays in a process of its own, under real filters.
+#![cfg(not(any(loom, shuttle)))]
+#![expect(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onair_ipc::caller::{Attachment, Deadline, Refusal};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::{Geometry, OWN_SLOTS, VERSION};
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::message::Attached;
+use onair_ipc::meta::FrameMeta;
+use onair_ipc::sys;
+
+/// Says that this process is the one that a test plays in.
+const CHILD: &str = "ONAIR_REFUSED";
+/// How long a caller is watched. One that sleeps uses next to nothing of it.
+const WINDOW: Duration = Duration::from_millis(600);
+/// The most that it may use of a processor meanwhile.
+const MOST: Duration = Duration::from_millis(50);
+
+/// Runs the test `name` again in a process of its own, where it is `play`.
+fn in_a_process_of_its_own(name: &str, play: impl FnOnce()) {
+    if std::env::var_os(CHILD).is_some() {
+        play();
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args([name, "--exact", "--nocapture", "--test-threads", "1"]);
+    let out = child.env(CHILD, "1").output().unwrap();
+    assert!(out.status.success(), "{out:#?}");
+}
+
+/// From now on the kernel answers the calling thread, and those that it starts, `errno` to `call`.
+fn refuse(call: libc::c_long, errno: i32) {
+    const NUMBER: u32 = 0;
+    let line = |code: u32, k: u32, jf: u8| libc::sock_filter {
+        code: u16::try_from(code).unwrap(),
+        jt: 0,
+        jf,
+        k,
+    };
+    let answer = libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap();
+    let mut lines = [
+        line(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, NUMBER, 0),
+        line(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            u32::try_from(call).unwrap(),
+            1,
+        ),
+        line(libc::BPF_RET | libc::BPF_K, answer, 0),
+        line(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+    ];
+    let program = libc::sock_fprog {
+        len: u16::try_from(lines.len()).unwrap(),
+        filter: lines.as_mut_ptr(),
+    };
+    // SAFETY: the program and its lines live through the calls.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let set = libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const program,
+        );
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    }
+}
+
+/// Time on a processor.
+fn used(clock: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid timespec for the kernel to write.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    Duration::new(
+        time.tv_sec.try_into().unwrap(),
+        time.tv_nsec.try_into().unwrap(),
+    )
+}
+
+/// A receive session's attachment, both sides of it, and the daemon's end of the connection.
+fn pair() -> (Lender, Arc<Attachment>, OwnedFd) {
+    let geometry = Geometry::new(4, 1000).unwrap();
+    let memory = Arc::new(AttachmentMemory::create(77, 5, geometry).unwrap());
+    let frames = FrameMemory::create(geometry, true).unwrap();
+    memory.open();
+    memory.start();
+    let (ctl, seg) = memory.for_client().unwrap();
+    let (ours, theirs) = rustix::net::socketpair(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::SEQPACKET,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
+    let attached = Attached {
+        session: format!("{:016x}", 77),
+        name: "test".into(),
+        attachment: 5,
+        owner: false,
+        sends: false,
+        version: VERSION,
+        geometry,
+        width: 20,
+        height: 25,
+        depth: 8,
+        rate_numerator: 60,
+        rate_denominator: 1,
+        watched: false,
+    };
+    let fds = [ctl, seg, frames.for_client().unwrap()];
+    let plain = sys::membarrier_register();
+    let client = Attachment::map(&attached, 77, fds, theirs, plain).unwrap();
+    (Lender::new(memory, 4), client, ours)
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(10), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn futex_waitv__refused_with_whatever_errno__then_callers_sleep_and_hear_of_all() {
+    in_a_process_of_its_own(
+        "futex_waitv__refused_with_whatever_errno__then_callers_sleep_and_hear_of_all",
+        || {
+            for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL] {
+                let (mut lender, client, _socket) = pair();
+                let memory = lender.memory().clone();
+                let caller = std::thread::spawn(move || {
+                    refuse(libc::SYS_futex_waitv, errno);
+                    let before = used(libc::CLOCK_THREAD_CPUTIME_ID);
+                    let first = client.get(Deadline::Never);
+                    let used = used(libc::CLOCK_THREAD_CPUTIME_ID) - before;
+                    let started = client.wait_started(Deadline::Never);
+                    (first, used, started, client.get(Deadline::Never))
+                });
+                until("the caller is inside", || memory.users().len() == 1);
+                // Not waited for: watched.
+                std::thread::sleep(WINDOW);
+                memory.stop();
+                until("the caller has left", || memory.users().is_empty());
+                memory.start();
+                lender.publish(1, &FrameMeta::default()).unwrap();
+                let (first, used, started, second) = caller.join().unwrap();
+                assert_eq!((first, started), (Err(Refusal::Again), Ok(())));
+                assert_eq!(second.unwrap().frame(), 1);
+                assert!(used < MOST, "errno {errno}: {used:?} of {WINDOW:?}");
+            }
+        },
+    );
+}
+
+#[test]
+fn futex_waitv__refused_to_a_descriptors_thread__then_it_sleeps_and_tells() {
+    in_a_process_of_its_own(
+        "futex_waitv__refused_to_a_descriptors_thread__then_it_sleeps_and_tells",
+        || {
+            let (mut lender, client, _socket) = pair();
+            // Its thread inherits the filter.
+            let watch = std::thread::spawn(move || {
+                refuse(libc::SYS_futex_waitv, libc::ENOSYS);
+                client.watch().unwrap()
+            });
+            let watch = watch.join().unwrap();
+            watch.clear();
+            let before = used(libc::CLOCK_PROCESS_CPUTIME_ID);
+            std::thread::sleep(WINDOW);
+            let used = used(libc::CLOCK_PROCESS_CPUTIME_ID) - before;
+            assert!(used < MOST, "{used:?} of {WINDOW:?}");
+            lender.publish(1, &FrameMeta::default()).unwrap();
+            let mut asked = [rustix::event::PollFd::new(
+                &watch,
+                rustix::event::PollFlags::IN,
+            )];
+            let patience = rustix::event::Timespec {
+                tv_sec: 10,
+                tv_nsec: 0,
+            };
+            assert_eq!(rustix::event::poll(&mut asked, Some(&patience)).unwrap(), 1);
+        },
+    );
+}
+
+#[test]
+fn gettid__refused__then_counted_in_the_shared_slot() {
+    in_a_process_of_its_own("gettid__refused__then_counted_in_the_shared_slot", || {
+        let (mut lender, client, _socket) = pair();
+        let caller = std::thread::spawn(move || {
+            refuse(libc::SYS_gettid, libc::EPERM);
+            let first = client.get(Deadline::Now);
+            (first, client.slot_of_caller(), client.get(Deadline::Never))
+        });
+        let memory = lender.memory().clone();
+        until("the caller is inside", || memory.users().len() == 1);
+        assert_eq!(memory.users()[0].index, OWN_SLOTS);
+        lender.publish(2, &FrameMeta::default()).unwrap();
+        let (first, slot, second) = caller.join().unwrap();
+        assert_eq!((first, slot), (Err(Refusal::TimedOut), OWN_SLOTS));
+        assert_eq!(second.unwrap().frame(), 2);
+    });
+}
