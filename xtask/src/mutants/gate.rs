@@ -201,31 +201,16 @@ mutants! {
         Shuttle("leave");
     "leave: the pins only before the callers" in "userspace/ipc/src/pins.rs":
         "!self.is_any() && callers() == 0 && !self.is_any()" => "!self.is_any() && callers() == 0",
-        Shuttle("leave");
+        Unit("onair-ipc", "pins__one_set");
     "leave: found out, and held handles are not asked" in "userspace/ipc/src/caller/leaving.rs":
         "if end == End::FoundOut && self.held() > 0 {" => "if end == End::FoundOut && self.held() > 1000 {",
         File("onair", "client", "end__handle_kept");
     "leave: by hand, and held handles are asked" in "userspace/ipc/src/caller/leaving.rs":
         "if end == End::FoundOut && self.held() > 0 {" => "if self.held() > 0 {",
         File("onair", "client", "detach__after_an_end");
-    "leave: rings before ctl is replaced" in "userspace/ipc/src/caller/leaving.rs":
-        "        self.words.ctl().tombstone();\n        label!(\"leave.ctl_gone\");\n" =>
-        "        self.ring_all();\n        self.words.ctl().tombstone();\n        if self.left.load(Ordering::SeqCst) {\n            return;\n        }\n",
-        Shuttle("leave");
-    "leave: the words before the frames" in "userspace/ipc/src/caller/leaving.rs":
-        "            self.frames.tombstone();\n            label!(\"leave.frames_gone\");\n            self.words.seg().tombstone();" =>
-        "            self.words.seg().tombstone();\n            crate::sync::AtomicU32::new(0).load(Ordering::SeqCst);\n            self.frames.tombstone();",
-        Shuttle("leave");
-    "leave: the end is noted before ctl is replaced" in "userspace/ipc/src/caller/leaving.rs":
-        "        self.close();\n" => "        self.pins.defer(end);\n        self.close();\n",
-        Shuttle("leave");
     "pin: set after the slot was left" in "userspace/ipc/src/caller/held.rs":
         "        let lend = self.win(deadline)?;\n" =>
         "        let lend = self.win(deadline)?;\n        self.pins.unpin(lend.frame, true);\n        self.end_look();\n        self.pins.pin(lend.frame);\n",
-        Shuttle("leave");
-    "pin: cleared after the frame is given back" in "userspace/ipc/src/caller/held.rs":
-        "        attachment.give_back(self.unpinned())\n" =>
-        "        let result = attachment.give_back(self.lend);\n        self.unpinned();\n        attachment.end_look();\n        result\n",
         Shuttle("leave");
     "pin: cleared relaxed" in "userspace/ipc/src/pins.rs":
         "pin.store(0, Ordering::Release);" => "pin.store(0, Ordering::Relaxed);",
