@@ -11,16 +11,18 @@ use onair_ebpf::process::SurveyError;
 use tokio::sync::oneshot;
 
 use crate::arm::{Armed, Step, arm};
+use crate::attached::Attached;
 use crate::canary::{self, Proof};
 use crate::config::ProbeConfig;
 use crate::error::{Blind, ProbeError};
 use crate::events::Events;
 use crate::health::{Health, State};
-use crate::kernel::{self, Command, Status};
+use crate::kernel::{self, Command, Status, Table};
 use crate::load::{PROGRAM_COUNT, load};
 use crate::maps::{Maps, locked};
 use crate::reading::{self, Reading};
 use crate::registry::Registry;
+use crate::share::{Owner, Usage};
 use crate::sight::Readers;
 use crate::supervisor::Supervisor;
 
@@ -36,6 +38,7 @@ struct Shared {
     registry: Mutex<Registry>,
     ring: Mutex<Option<RingBuf<MapData>>>,
     status: Arc<Status>,
+    attached: Table,
     kernel: Sender<Command>,
     supervisor: Supervisor,
     own: Mutex<Own>,
@@ -76,19 +79,20 @@ impl Probe {
         let maps = Arc::new(loaded.maps);
         let ring = RingBuf::try_from(loaded.events).map_err(ProbeError::map(names::EVENTS))?;
         let status = Arc::new(Status::default());
+        let attached = Attached::new(config.files(), config.sites());
+        let attached = Arc::new(Mutex::new(attached));
         let kernel = kernel::start(
             loaded.ebpf,
             loaded.multi,
-            config.max_files,
-            config.max_site_links,
+            Arc::clone(&attached),
             Arc::clone(&status),
         )?;
         let readers = Arc::new(Readers::new(config.sight_deadline));
         let work = {
             let kernel = kernel.clone();
-            Arc::new(move |pid, step: &Step| arm(pid, &kernel, &readers, step))
+            Arc::new(move |owner, step: &Step| arm(owner, &kernel, &readers, step))
         };
-        let supervisor = Supervisor::start(work, config.arm_deadline)?;
+        let supervisor = Supervisor::start(work, config.arm_deadline, config.looks())?;
         let own = Own {
             token: canary::challenge(&maps)?,
             armed: None,
@@ -100,6 +104,7 @@ impl Probe {
             registry: Mutex::default(),
             ring: Mutex::new(Some(ring)),
             status,
+            attached,
             kernel,
             supervisor,
             own: Mutex::new(own),
@@ -115,7 +120,7 @@ impl Probe {
         let pid = std::process::id();
         let (reply, answer) = channel();
         self.shared.supervisor.arm(
-            pid,
+            Owner::root(pid),
             Box::new(move |result| {
                 let _ = reply.send(result);
             }),
@@ -135,9 +140,19 @@ impl Probe {
             .map_err(|source| ProbeError::Blind { pid, source })
     }
 
-    /// Watches every file with sites that a process executes, and shows that its sites are armed.
+    /// Watches every file with sites that a process executes, and shows that its sites are armed, as for
+    /// a process of root.
     ///
-    /// `pid` is in this process's pid namespace. That it still is the process that was meant is the
+    /// # Errors
+    /// As [`Probe::arm_for`].
+    pub async fn arm(&self, pid: u32) -> Result<Armed, ProbeError> {
+        self.arm_for(Owner::root(pid)).await
+    }
+
+    /// Watches every file with sites that a process executes, and shows that its sites are armed. What it
+    /// takes counts as its user's.
+    ///
+    /// The pid is in this process's pid namespace. That it still is the process that was meant is the
     /// caller's to check afterwards, by a pidfd. Nothing of it runs on the caller's thread; dropping
     /// the future lets go of what was armed.
     ///
@@ -145,10 +160,10 @@ impl Probe {
     /// [`ProbeError::Deadline`] when the look at the process or the attaching did not return in
     /// time, [`ProbeError::Process`], [`ProbeError::Full`], and others as
     /// their messages say.
-    pub async fn arm(&self, pid: u32) -> Result<Armed, ProbeError> {
+    pub async fn arm_for(&self, owner: Owner) -> Result<Armed, ProbeError> {
         let (reply, answer) = oneshot::channel();
         self.shared.supervisor.arm(
-            pid,
+            owner,
             Box::new(move |result| {
                 let _ = reply.send(result);
             }),
@@ -299,6 +314,12 @@ impl Probe {
             stats: self.stats().unwrap_or_default(),
             lost: lost.unwrap_or_default(),
         }
+    }
+
+    /// What is used of each limit that users share: files, sites, looks.
+    pub fn usage(&self) -> [Usage; 3] {
+        let [files, sites] = locked(&self.shared.attached).usage();
+        [files, sites, self.shared.supervisor.usage()]
     }
 
     /// Has the thread that owns the programs do something between two commands. If it panics, the thread
