@@ -11,6 +11,7 @@ mod books;
 mod burying;
 mod certificate;
 mod convert;
+mod departed;
 mod drain;
 mod evicting;
 mod flushing;
@@ -114,6 +115,7 @@ pub struct Session {
     violators: BTreeMap<u64, Violation>,
     quarantined: bool,
     departed: Remains,
+    departures: departed::Departures,
     /// Files that were watched for its clients, also for those who have left.
     watched: Vec<WatchedFile>,
     books: Books,
@@ -189,6 +191,7 @@ impl Session {
             violators: BTreeMap::new(),
             quarantined: false,
             departed: Remains::default(),
+            departures: departed::Departures::default(),
             watched: Vec::new(),
             books: Books::default(),
             destroy: None,

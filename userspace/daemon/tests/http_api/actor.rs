@@ -609,6 +609,7 @@ fn health(ready: bool) -> Health {
             pollers: Vec::new(),
         },
         sessions: SessionTally::default(),
+        shares: Vec::new(),
     }
 }
 
@@ -623,6 +624,7 @@ pub(crate) fn root() -> Caller {
             via: Via::Daemon,
         },
         grant: onaird::control::authority::Grant::Any,
+        rank: onair_probe::share::Rank::Root,
     }
 }
 

@@ -22,6 +22,7 @@ impl Actor {
         let required_and_blind =
             probe.mode == ProbeMode::Required && probe.state != ProbeState::Watching;
         let dataplane = self.dataplane_health(&mut problems);
+        let shares = self.shares(&mut problems);
         let status = if required_and_blind {
             HealthStatus::ProbeBlind
         } else if problems.is_empty() {
@@ -43,6 +44,7 @@ impl Actor {
             probe,
             dataplane,
             sessions: self.tally(),
+            shares,
         }
     }
 

@@ -16,6 +16,7 @@ mod reload;
 mod remains;
 mod requests;
 mod restore;
+mod shares;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};

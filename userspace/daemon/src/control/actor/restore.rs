@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use onair_api::{Problem, ProblemCode, SessionName, SessionView, Via, Who};
+use onair_probe::share::Rank;
 use tokio::sync::oneshot;
 
 use super::Actor;
@@ -52,6 +53,7 @@ impl Actor {
         let caller = Caller {
             who: kept.owner.clone(),
             grant: Grant::Any,
+            rank: Rank::Root,
         };
         let name = kept.spec.name.clone();
         let id = match self.make(&caller, kept.spec.clone(), None) {

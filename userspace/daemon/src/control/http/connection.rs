@@ -6,11 +6,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use axum::http::header;
-use axum::response::IntoResponse;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use onair_api::{ProblemCode, Via};
+use onair_probe::share::{Refused, Share};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ use super::limits::Limits;
 use super::refusal::Refusal;
 use super::router::router;
 use crate::control::authority::Authority;
+use crate::control::connections::{Connections, TurnedAway};
 use crate::control::handle::ControlHandle;
 use crate::control::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
@@ -30,8 +31,7 @@ use crate::shutdown::ShutdownCoordinator;
 const HEAD_SLACK: usize = 64 * 1024;
 /// Headers of a request, likewise.
 const MOST_HEADERS: usize = 1024;
-/// Connections beyond [`Limits::connections`] that are heard only to be told so; further ones wait
-/// in the listener's queue.
+/// Connections without a place that are heard only to be told so; further ones are closed at once.
 const TOO_MANY: usize = 16;
 /// How long such a one may take over its head.
 const TOO_MANY_HEAD: Duration = Duration::from_secs(1);
@@ -45,11 +45,14 @@ pub async fn serve(
     handle: ControlHandle,
     authority: Authority,
     limits: Limits,
+    places: Connections,
     coordinator: ShutdownCoordinator,
     shutdown: impl Future<Output = ()>,
 ) {
-    let router = router(handle, authority, limits, coordinator);
-    let full = Router::new().fallback(overloaded);
+    let router = router(handle, authority.clone(), limits, coordinator);
+    let percent = limits.percent;
+    let told = Share::new("connections that are refused", "none", TOO_MANY, percent);
+    let (told, turned_away) = (Connections::new(told), TurnedAway::default());
     let full_limits = Limits {
         head: limits.head.min(TOO_MANY_HEAD),
         ..limits
@@ -65,22 +68,35 @@ pub async fn serve(
                 // Its peer sees the connection end; the others go on.
                 tracing::error!(%error, "a connection on the control socket failed");
             },
-            accepted = listener.accept(), if connections.len() < limits.connections + TOO_MANY => {
-                match accepted {
-                    Ok((stream, _)) => {
-                        let (router, limits) = if connections.len() < limits.connections {
-                            (router.clone(), limits)
-                        } else {
-                            (full.clone(), full_limits)
-                        };
-                        let over = ending.subscribe();
-                        connections.spawn(of_a_peer(stream, router, limits, over));
-                    }
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let peer = match peer_of(&stream) {
+                        Ok(peer) => peer,
+                        Err(error) => {
+                            tracing::warn!(%error, "a connection without credentials is closed");
+                            continue;
+                        }
+                    };
+                    // Who it is decides whether there is a place for it, so it is read before.
+                    let owner = authority.owner(&peer);
+                    let (place, router, limits) = match places.take(owner) {
+                        Ok(place) => (place, router.clone(), limits),
+                        Err(refused) => {
+                            turned_away.note(&refused);
+                            let Ok(place) = told.take(owner) else { continue };
+                            (place, overloaded(&refused), full_limits)
+                        }
+                    };
+                    let over = ending.subscribe();
+                    connections.spawn(async move {
+                        of_a_peer(stream, peer, router, limits, over).await;
+                        drop(place);
+                    });
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept on the control socket");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
-            }
             }
         }
     }
@@ -94,17 +110,11 @@ pub async fn serve(
 
 async fn of_a_peer(
     stream: UnixStream,
+    peer: Peer,
     router: Router,
     limits: Limits,
     ending: watch::Receiver<bool>,
 ) {
-    let peer = match peer_of(&stream) {
-        Ok(peer) => peer,
-        Err(error) => {
-            tracing::warn!(%error, "a connection without credentials is closed");
-            return;
-        }
-    };
     tracing::debug!(peer = %peer.who, "control connection");
     connection(stream, router.layer(Extension(peer)), limits, ending).await;
 }
@@ -149,11 +159,11 @@ fn peer_of(stream: &UnixStream) -> io::Result<Peer> {
     Ok(Peer::read(uid, gid, pid.unwrap_or(0), Via::Control))
 }
 
-/// What a connection that is one too many is told, whatever it asks.
-async fn overloaded() -> impl IntoResponse {
-    let refusal = Refusal::new(
-        ProblemCode::Overloaded,
-        "too many connections on the control socket",
-    );
-    ([(header::CONNECTION, "close")], refusal)
+/// What a connection without a place is told, whatever it asks.
+fn overloaded(refused: &Refused) -> Router {
+    let detail = refused.to_string();
+    Router::new().fallback(move || async move {
+        let refusal = Refusal::new(ProblemCode::Overloaded, detail);
+        ([(header::CONNECTION, "close")], refusal)
+    })
 }
