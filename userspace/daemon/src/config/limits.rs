@@ -91,8 +91,8 @@ impl Limits {
         Share::new(what, "limits.connections", limit, self.percent())
     }
 
-    /// Clients that have left a session and keep its memory. A process of root has no more of these places
-    /// than another: its memory is in the way of all the same.
+    /// Clients that have left a session and keep its memory. The share of a process holds for processes of
+    /// root, too: no privilege is needed to keep memory.
     pub fn departed_share(&self) -> Share {
         let what = "clients that left the session and keep its memory";
         let share = Share::new(what, "limits.departed", self.departed, self.percent());
