@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -36,7 +37,14 @@ impl Puppet {
     /// # Errors
     /// When it does not start.
     pub fn start_as(stage: &Stage, program: &Path) -> Result<Self> {
-        let mut command = stage.command(program);
+        Self::spawn(stage, stage.command(program))
+    }
+
+    /// As [`Puppet::start_as`], with the command's own settings, such as the user that it runs as.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn spawn(stage: &Stage, mut command: Command) -> Result<Self> {
         command.arg(Config::attach_socket(stage));
         Ok(Self {
             actor: Actor::start("onair-puppet", &mut command)?,

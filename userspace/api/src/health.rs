@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::id::SessionName;
 use crate::time::Timestamp;
 
 /// Answer of `GET /v1/health`: 200 when ready, 503 with the same body when not.
@@ -35,6 +36,38 @@ pub struct Health {
     /// Certificates that the disk has not taken: they are in the daemon's memory only.
     #[serde(default)]
     pub unwritten_certificates: u64,
+    /// Limits that users share, and what is used of them.
+    #[serde(default)]
+    pub shares: Vec<ShareUse>,
+}
+
+/// A limit that users share, and what is used of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShareUse {
+    /// What the places are.
+    #[schema(examples("connections on the attach socket"))]
+    pub what: String,
+    /// Key of the limit in the configuration.
+    #[schema(examples("limits.connections"))]
+    pub key: String,
+    /// The session, where each has such a limit: the one that is nearest to it.
+    pub session: Option<SessionName>,
+    /// Places.
+    pub limit: u64,
+    /// Places that are taken.
+    pub used: u64,
+    /// Places that only root and operators may take.
+    pub reserved: u64,
+    /// Places that one user may take, except root.
+    pub per_uid: u64,
+    /// Places that one process may take, except one of root.
+    pub per_process: u64,
+    /// The user with most of them.
+    pub greatest_uid: Option<u32>,
+    /// How many it has.
+    pub greatest: u64,
+    /// Requests for a place that were refused since the start.
+    pub refused: u64,
 }
 
 /// Health in one word.

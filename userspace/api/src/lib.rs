@@ -40,7 +40,7 @@ pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use eviction::{Eviction, EvictionCause, EvictionList};
 pub use health::{
     Dataplane, Health, HealthStatus, PollerHealth, PortHealth, Probe, ProbeMode, ProbeState,
-    SessionTally, WatchedFile, WatchedSite,
+    SessionTally, ShareUse, WatchedFile, WatchedSite,
 };
 pub use id::{SessionId, SessionName, SessionRef};
 pub use problem::{Problem, ProblemCode, ProblemPage};

@@ -39,11 +39,6 @@ impl Remains {
         (words + frames) as u64
     }
 
-    /// Attachments whose words somebody has still, by W4.
-    pub fn held(&self) -> usize {
-        self.words.iter().filter(|words| !is_free(words)).count()
-    }
-
     /// Takes out what nobody has any more, by W4.
     pub fn take_free(&mut self) -> Self {
         let words = self.words.extract_if(.., |words| is_free(words));
@@ -62,7 +57,8 @@ impl Remains {
     }
 }
 
-fn is_free(words: &AttachmentMemory) -> bool {
+/// Whether nobody has an attachment's words any more, by W4.
+pub fn is_free(words: &AttachmentMemory) -> bool {
     mapping(std::iter::once(words), std::iter::empty()).says == Says::Zero
 }
 
@@ -130,15 +126,10 @@ impl Limbo {
         });
     }
 
-    /// How many attachments that have left `session` wait, whether or not somebody has them still.
-    pub fn departed_from(&self, session: SessionId) -> usize {
+    /// The words of attachments that have left `session`, whether or not somebody has them still.
+    pub fn departed_from(&self, session: SessionId) -> impl Iterator<Item = &AttachmentMemory> {
         let parts = self.parts_of(session);
-        parts.map(|remains| remains.words.len()).sum()
-    }
-
-    /// Of these, those that somebody has still.
-    pub fn held_from(&self, session: SessionId) -> usize {
-        self.parts_of(session).map(Remains::held).sum()
+        parts.flat_map(|remains| remains.words.iter().map(|words| &**words))
     }
 
     fn parts_of(&self, session: SessionId) -> impl Iterator<Item = &Remains> {

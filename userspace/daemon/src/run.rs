@@ -14,14 +14,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, Role};
 use crate::control::actor::{Drain, Drained, Errand, Inbox, Order};
 use crate::control::attach::{self, Listener};
-use crate::control::authority::Authority;
+use crate::control::authority::{Authority, Whom};
+use crate::control::connections::Connections;
 use crate::control::handle::ControlHandle;
 use crate::control::http;
 use crate::control::metrics;
-use crate::control::socket_file::{SocketError, bind_socket, resolve_group};
+use crate::control::socket_file::{SocketError, bind_socket, resolve_group, resolve_user};
 use crate::control::thread::{ControlThread, RunningControl};
 use crate::dataplane::{
     self, Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec, Rest,
@@ -187,10 +188,9 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
         return Err(RunError::Membarrier);
     }
     sys::ignore_sigio();
-    let group = match &config.control.group {
-        Some(name) => Some(resolve_group(name)?),
-        None => None,
-    };
+    let group = config.control.group.as_deref().map(resolve_group);
+    let group = group.transpose()?;
+    let roles = roles(&config.control, group)?;
     let threads = shutdown.threads();
     let patience = Duration::from_millis(config.timeouts.previous_ms);
     let resources = Arc::new(Resources::open(&config.state.dir, patience)?);
@@ -236,17 +236,18 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
     resources.note()?;
     let (probe, events) = ProbeLink::start(&config);
     go_on(shutdown)?;
-    let authority = Authority {
-        daemon_uid: rustix::process::geteuid().as_raw(),
-        group,
-    };
+    let daemon_uid = rustix::process::geteuid().as_raw();
+    let authority = Authority::new(daemon_uid, roles);
     let patience = Duration::from_millis(config.timeouts.overload_ms);
     shutdown.configure(config.shutdown, config::ms(config.timeouts.graceful_ms));
     let (handle, actions) = ControlHandle::new(QUEUE, patience);
     let (attach_sender, attach_actions) = mpsc::channel(QUEUE);
     let (orders, inbox_orders) = mpsc::unbounded_channel();
     let limits = attach::Limits::of(&config);
+    let attach_connections = Connections::new(config.limits.attach_share());
     let http_limits = http::Limits::of(&config);
+    let http_connections = Connections::new(http_limits.share());
+    let connections = vec![attach_connections.clone(), http_connections.clone()];
     let metrics_limits = metrics::limits(&config);
     register_reload(shutdown, handle.clone(), config.file.clone());
     let on_disk = OnDisk {
@@ -266,11 +267,15 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
         .map_err(system("cannot start a thread"))?;
     let finish = config.recorder.finish();
     let (shelf, close) = (Shelf::default(), CancellationToken::new());
+    let mut services = Services::new(config, dataplane, probe, bell, on_disk, limbo, inspector);
+    services.connections = connections;
     let control = ControlThread {
         runtime,
         http: (http_listener, http_file, handle, http_limits),
+        http_connections,
         metrics: metrics.map(|listener| (listener, metrics_limits)),
         attach: (listener, attach_sender, limits),
+        attach_connections,
         authority,
         inbox: Inbox {
             actions,
@@ -278,7 +283,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
             probe: events,
             orders: inbox_orders,
         },
-        services: Services::new(config, dataplane, probe, bell, on_disk, limbo, inspector),
+        services,
         recorder,
         shelf: shelf.clone(),
         shutdown: shutdown.clone(),
@@ -306,6 +311,21 @@ fn ports_by_poller(config: &Config) -> BTreeMap<String, Vec<String>> {
     let pollers = config.poller.iter();
     let named = pollers.map(|it| (dataplane::thread_name(&it.name), ports_of(&it.name)));
     named.collect()
+}
+
+/// What the configuration lets users and groups do.
+fn roles(control: &config::Control, group: Option<u32>) -> Result<Vec<(Whom, Role)>, SocketError> {
+    let group = group.map(|gid| (Whom::Group(gid), control.group_role));
+    let mut roles: Vec<_> = group.into_iter().collect();
+    for entry in &control.role {
+        if let Some(user) = &entry.user {
+            roles.push((Whom::User(resolve_user(user)?), entry.role));
+        }
+        if let Some(group) = &entry.group {
+            roles.push((Whom::Group(resolve_group(group)?), entry.role));
+        }
+    }
+    Ok(roles)
 }
 
 /// What the daemon will put into the kernel and onto the disk.

@@ -13,6 +13,7 @@ use onair_probe::{Closing, SiteKind};
 use crate::archive::Archive;
 use crate::config::Config;
 use crate::control::actor::Brake;
+use crate::control::connections::Connections;
 use crate::control::events::Hub;
 use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use crate::file_guard::FileGuard;
@@ -102,6 +103,8 @@ pub struct Services {
     pub events: EventReceiver,
     /// Who is told what happens.
     pub hub: Hub,
+    /// The connections of both sockets, for health.
+    pub connections: Vec<Connections>,
     probe_told: (ProbeState, Option<String>),
     outbox: VecDeque<(usize, Command)>,
     dead: HashSet<usize>,
@@ -139,6 +142,7 @@ impl Services {
             bell,
             archive,
             store,
+            connections: Vec::new(),
             missing: Vec::new(),
             last_reload: None,
             limbo,

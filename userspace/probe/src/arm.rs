@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, sync_channel};
 
-use onair_ebpf::sites::Site;
+use onair_ebpf::sites::{ReadAt, Site};
 
-use crate::error::ProbeError;
+use crate::error::{Blind, ProbeError};
 use crate::kernel::Command;
+use crate::share::Owner;
 use crate::sight::Sight;
 use onair_ebpf::process::{self, SitedFile};
 
@@ -71,18 +72,33 @@ impl Step {
 }
 
 /// Arms a process on the caller's thread, which may hang in each step.
-pub(crate) fn arm(pid: u32, kernel: &Sender<Command>, step: &Step) -> Result<Armed, ProbeError> {
+pub(crate) fn arm(
+    owner: Owner,
+    kernel: &Sender<Command>,
+    step: &Step,
+) -> Result<Armed, ProbeError> {
     step.set(1);
+    let pid = owner.pid;
     let survey = process::survey(pid)?;
     let files = survey.files.iter().map(WatchedFile::of).collect();
     let sites = survey.files.iter().flat_map(|file| &file.sites);
-    let addresses = sites.map(|site| site.address).collect();
+    let addresses: Vec<u64> = sites.map(|site| site.address).collect();
+    // The kernel reads these pages when it attaches. A file system that does not answer holds up this
+    // thread, and not the one that attaches for all.
+    for &address in &addresses {
+        let read = survey.memory.read_at(&mut [0], address);
+        read.map_err(|source| ProbeError::Blind {
+            pid,
+            source: Blind::Unreadable { address, source },
+        })?;
+    }
 
     step.set(2);
     let (reply, answer) = sync_channel(1);
     kernel
         .send(Command::Watch {
             files: survey.files,
+            owner,
             reply,
         })
         .map_err(|_| ProbeError::Closed)?;

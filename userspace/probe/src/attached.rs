@@ -3,24 +3,57 @@
 //! Detaching is slow, so a file stays watched when its last client leaves and
 //! goes only when its place is needed, least recently used first.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Weak};
 
 use onair_ebpf::sites::Site;
 
 use onair_ebpf::process::FileKey;
 
+use crate::share::{Owner, Refused, Share, Usage, Used};
+
 /// Keeps a file watched while it lives.
 #[derive(Clone, Debug)]
 pub(crate) struct Hold {
-    _file: Arc<()>,
+    _holder: Arc<()>,
+}
+
+/// A process that executes a file, as long as its hold lives.
+struct Holder {
+    owner: Owner,
+    alive: Weak<()>,
 }
 
 struct Entry<Link> {
     sites: Vec<Site>,
     links: Vec<Link>,
-    held: Arc<()>,
+    holders: Vec<Holder>,
     used_at: u64,
+}
+
+impl<Link> Entry<Link> {
+    fn living(&self) -> impl Iterator<Item = Owner> {
+        let living = self.holders.iter().filter(|it| it.alive.strong_count() > 0);
+        living.map(|it| it.owner)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.living().next().is_none()
+    }
+
+    /// A hold for `owner`: the one that it has, or a new one.
+    fn hold(&mut self, owner: Owner) -> Hold {
+        self.holders.retain(|it| it.alive.strong_count() > 0);
+        let own = self.holders.iter().find(|it| it.owner == owner);
+        let holder = own.and_then(|it| it.alive.upgrade());
+        let holder = holder.unwrap_or_else(|| {
+            let holder = Arc::new(());
+            let alive = Arc::downgrade(&holder);
+            self.holders.push(Holder { owner, alive });
+            holder
+        });
+        Hold { _holder: holder }
+    }
 }
 
 /// What the table says of a file that a client executes.
@@ -34,35 +67,30 @@ pub(crate) enum Known {
     New,
 }
 
-/// Which limit is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// Of files.
-    Files,
-    /// Of sites.
-    Sites,
-}
-
 /// Links by file.
 pub(crate) struct Attached<Link> {
     files: HashMap<FileKey, Entry<Link>>,
-    max_files: usize,
-    max_sites: usize,
+    max_files: Share,
+    max_sites: Share,
+    refused: u64,
+    last: Option<(Refused, usize)>,
     turn: u64,
 }
 
 impl<Link> Attached<Link> {
-    pub(crate) fn new(max_files: usize, max_sites: usize) -> Self {
+    pub(crate) fn new(max_files: Share, max_sites: Share) -> Self {
         Self {
             files: HashMap::new(),
             max_files,
             max_sites,
+            refused: 0,
+            last: None,
             turn: 0,
         }
     }
 
     /// Looks a file up and marks it as used.
-    pub(crate) fn known(&mut self, key: FileKey, sites: &[Site]) -> Known {
+    pub(crate) fn known(&mut self, key: FileKey, sites: &[Site], owner: Owner) -> Known {
         self.turn += 1;
         let Some(entry) = self.files.get_mut(&key) else {
             return Known::New;
@@ -71,31 +99,35 @@ impl<Link> Attached<Link> {
             return Known::Changed;
         }
         entry.used_at = self.turn;
-        Known::Watched(Hold {
-            _file: Arc::clone(&entry.held),
-        })
+        Known::Watched(entry.hold(owner))
     }
 
-    /// Makes room for a file with so many sites: the links that have to go.
-    pub(crate) fn make_room(&mut self, sites: usize) -> Result<Vec<Link>, Limit> {
+    /// Makes room for a file of `owner` with so many sites: the links that have to go. Files that no
+    /// process executes any more take no place.
+    ///
+    /// # Errors
+    /// Which bound is reached; nothing is dropped then.
+    pub(crate) fn make_room(&mut self, sites: usize, owner: Owner) -> Result<Vec<Link>, Refused> {
+        if let Err(refused) = self.has_room(sites, owner) {
+            self.refused += 1;
+            self.last = Some((refused, sites));
+            return Err(refused);
+        }
         let mut idle: Vec<_> = self
             .files
             .iter()
-            .filter(|(_, entry)| Arc::strong_count(&entry.held) == 1)
+            .filter(|(_, entry)| entry.is_idle())
             .map(|(&key, entry)| (entry.used_at, key, entry.sites.len()))
             .collect();
         idle.sort_unstable();
         let (mut files, mut watched) = (self.file_count(), self.site_count());
         let mut leaving = Vec::new();
-        let mut idle = idle.into_iter();
-        while files >= self.max_files || watched + sites > self.max_sites {
-            let limit = if files >= self.max_files {
-                Limit::Files
-            } else {
-                Limit::Sites
-            };
-            // Nothing is dropped for a file that does not fit anyway.
-            let (_, key, count) = idle.next().ok_or(limit)?;
+        for (_, key, count) in idle {
+            if files < self.max_files.open_to(owner.rank)
+                && watched + sites <= self.max_sites.open_to(owner.rank)
+            {
+                break;
+            }
             leaving.push(key);
             files -= 1;
             watched -= count;
@@ -106,22 +138,84 @@ impl<Link> Attached<Link> {
             .collect())
     }
 
-    /// Adds a watched file.
-    pub(crate) fn insert(&mut self, key: FileKey, sites: Vec<Site>, links: Vec<Link>) -> Hold {
-        self.turn += 1;
-        let held = Arc::new(());
-        let hold = Hold {
-            _file: Arc::clone(&held),
+    fn has_room(&self, sites: usize, owner: Owner) -> Result<(), Refused> {
+        let (files_used, sites_used) = self.used_by(owner);
+        self.max_files.check(owner, files_used, 1)?;
+        self.max_sites.check(owner, sites_used, sites)
+    }
+
+    /// Files that are executed, and their sites, as far as they concern `owner`.
+    fn used_by(&self, owner: Owner) -> (Used, Used) {
+        let (mut files, mut sites) = (Used::default(), Used::default());
+        for entry in self.files.values() {
+            let by_uid = entry.living().any(|it| it.uid == owner.uid);
+            let by_process = entry.living().any(|it| it.pid == owner.pid);
+            for (used, places) in [(&mut files, 1), (&mut sites, entry.sites.len())] {
+                used.by_process += usize::from(by_process) * places;
+                used.by_uid += usize::from(by_uid) * places;
+                used.by_all += usize::from(!entry.is_idle()) * places;
+            }
+        }
+        (files, sites)
+    }
+
+    /// Files and sites that are in use, for health.
+    pub(crate) fn usage(&self) -> [Usage; 2] {
+        let mut by_uid: HashMap<u32, (usize, usize)> = HashMap::new();
+        let (mut files, mut sites) = (0, 0);
+        for entry in self.files.values() {
+            let uids: HashSet<u32> = entry.living().map(|it| it.uid).collect();
+            if !uids.is_empty() {
+                files += 1;
+                sites += entry.sites.len();
+            }
+            for uid in uids {
+                let has = by_uid.entry(uid).or_default();
+                *has = (has.0 + 1, has.1 + entry.sites.len());
+            }
+        }
+        let last = self.last.as_ref();
+        let standing = last.and_then(|(last, sites)| self.has_room(*sites, last.owner).err());
+        let of_this = |share: Share| standing.filter(|it| it.share == share);
+        let greatest = |places: fn((usize, usize)) -> usize| {
+            let all = by_uid.iter().map(|(uid, has)| (*uid, places(*has)));
+            all.max_by_key(|(uid, has)| (*has, *uid))
         };
-        self.files.insert(
-            key,
-            Entry {
-                sites,
-                links,
-                held,
-                used_at: self.turn,
+        [
+            Usage {
+                share: self.max_files,
+                used: files,
+                greatest: greatest(|has| has.0),
+                refused: self.refused,
+                standing: of_this(self.max_files),
             },
-        );
+            Usage {
+                share: self.max_sites,
+                used: sites,
+                greatest: greatest(|has| has.1),
+                refused: self.refused,
+                standing: of_this(self.max_sites),
+            },
+        ]
+    }
+
+    /// Adds a watched file.
+    pub(crate) fn insert(
+        &mut self,
+        key: FileKey,
+        sites: Vec<Site>,
+        links: Vec<Link>,
+        owner: Owner,
+    ) -> Hold {
+        self.turn += 1;
+        let mut entry = Entry {
+            sites,
+            links,
+            holders: Vec::new(),
+            used_at: self.turn,
+        };
+        let hold = entry.hold(owner);
+        self.files.insert(key, entry);
         hold
     }
 
@@ -139,14 +233,6 @@ impl<Link> Attached<Link> {
             .drain()
             .flat_map(|(_, entry)| entry.links)
             .collect()
-    }
-
-    pub(crate) fn max_files(&self) -> usize {
-        self.max_files
-    }
-
-    pub(crate) fn max_sites(&self) -> usize {
-        self.max_sites
     }
 
     pub(crate) fn file_count(&self) -> usize {
@@ -168,6 +254,7 @@ mod tests {
     use onair_ebpf::sites::SiteKind;
 
     use super::*;
+    use crate::share::{Bound, Percent, Rank};
 
     fn key(inode: u64) -> FileKey {
         FileKey { device: 1, inode }
@@ -186,10 +273,16 @@ mod tests {
         ]
     }
 
+    const ROOT: Owner = Owner::root(1);
+
+    fn share(limit: usize) -> Share {
+        Share::new("things", "probe.max_things", limit, Percent::NO_SHARES)
+    }
+
     fn filled() -> (Attached<u64>, Vec<Hold>) {
-        let mut table = Attached::new(3, 6);
+        let mut table = Attached::new(share(3), share(6));
         let holds = (1..=3)
-            .map(|n| table.insert(key(n), sites(n), vec![n * 10, n * 10 + 1]))
+            .map(|n| table.insert(key(n), sites(n), vec![n * 10, n * 10 + 1], ROOT))
             .collect();
         (table, holds)
     }
@@ -197,7 +290,8 @@ mod tests {
     #[test]
     fn make_room__all_held__then_refused_and_nothing_dropped() {
         let (mut table, _holds) = filled();
-        assert_eq!(table.make_room(2), Err(Limit::Files));
+        let refused = table.make_room(2, ROOT).unwrap_err();
+        assert_eq!((refused.share, refused.bound), (share(3), Bound::All));
         assert_eq!((table.file_count(), table.link_count()), (3, 6));
     }
 
@@ -205,26 +299,94 @@ mod tests {
     fn make_room__idle_ones__then_least_recently_used_goes() {
         let (mut table, mut holds) = filled();
         holds.truncate(1);
-        assert!(matches!(table.known(key(2), &sites(2)), Known::Watched(_)));
-        assert_eq!(table.make_room(2), Ok(vec![30, 31]));
-        assert!(matches!(table.known(key(3), &sites(3)), Known::New));
+        assert!(matches!(
+            table.known(key(2), &sites(2), ROOT),
+            Known::Watched(_)
+        ));
+        assert_eq!(table.make_room(2, ROOT), Ok(vec![30, 31]));
+        assert!(matches!(table.known(key(3), &sites(3), ROOT), Known::New));
     }
 
     #[test]
     fn make_room__more_sites_than_places__then_refused_and_nothing_dropped() {
         let (mut table, holds) = filled();
         drop(holds);
-        assert_eq!(table.make_room(7), Err(Limit::Sites));
+        let refused = table.make_room(7, ROOT).unwrap_err();
+        assert_eq!((refused.share, refused.bound), (share(6), Bound::All));
         assert_eq!(table.link_count(), 6);
-        assert_eq!(table.make_room(4).map(|links| links.len()), Ok(4));
+        assert_eq!(table.make_room(4, ROOT).map(|links| links.len()), Ok(4));
     }
 
     #[test]
     fn known__other_sites__then_changed() {
         let (mut table, _holds) = filled();
-        assert!(matches!(table.known(key(1), &sites(2)), Known::Changed));
-        assert!(matches!(table.known(key(1), &sites(1)), Known::Watched(_)));
+        assert!(matches!(
+            table.known(key(1), &sites(2), ROOT),
+            Known::Changed
+        ));
+        assert!(matches!(
+            table.known(key(1), &sites(1), ROOT),
+            Known::Watched(_)
+        ));
         assert_eq!(table.remove(key(1)), [10, 11]);
-        assert!(matches!(table.known(key(1), &sites(1)), Known::New));
+        assert!(matches!(table.known(key(1), &sites(1), ROOT), Known::New));
+    }
+
+    fn of(uid: u32, pid: u32) -> Owner {
+        let rank = Rank::Other;
+        Owner { uid, pid, rank }
+    }
+
+    #[test]
+    fn make_room__one_user_has_its_share__then_it_is_refused_and_others_are_not() {
+        let percent = Percent {
+            reserve: 10,
+            uid: 80,
+            process: 50,
+        };
+        let files = Share::new("files", "probe.max_files", 10, percent);
+        let sites_share = Share::new("sites", "probe.max_sites", 100, percent);
+        let mut table = Attached::new(files, sites_share);
+        let mut holds = Vec::new();
+        let mut fill = |table: &mut Attached<u64>, owner: Owner, inode: u64| {
+            let room = table.make_room(2, owner);
+            room.map(|_| holds.push(table.insert(key(inode), sites(inode), vec![inode], owner)))
+        };
+        for pid in 1..=7 {
+            fill(&mut table, of(5, pid), u64::from(pid)).unwrap();
+        }
+        let refused = fill(&mut table, of(5, 8), 8).unwrap_err();
+        assert_eq!(
+            (refused.bound, refused.used, refused.most),
+            (Bound::Uid, 7, 7)
+        );
+        assert_eq!(table.usage()[0].standing, Some(refused));
+        assert_eq!(table.usage()[0].greatest, Some((5, 7)));
+        fill(&mut table, of(6, 9), 9).unwrap();
+        fill(&mut table, of(6, 9), 10).unwrap();
+        let refused = fill(&mut table, of(7, 10), 11).unwrap_err();
+        assert_eq!(refused.bound, Bound::All);
+        fill(&mut table, ROOT, 12).unwrap();
+        // What is watched already takes no place.
+        let hold = table.known(key(9), &sites(9), of(5, 8));
+        assert!(matches!(hold, Known::Watched(_)));
+        drop(holds);
+        assert_eq!(table.usage()[0].problem(), None);
+    }
+
+    #[test]
+    fn file__held_by_two_processes_of_a_user__then_counted_once_and_until_both_are_gone() {
+        let mut table = Attached::new(share(3), share(6));
+        let first = table.insert(key(1), sites(1), vec![1], of(5, 1));
+        let Known::Watched(second) = table.known(key(1), &sites(1), of(5, 2)) else {
+            panic!("just inserted");
+        };
+        let used = table.used_by(of(5, 2)).0;
+        assert_eq!((used.by_process, used.by_uid, used.by_all), (1, 1, 1));
+        drop(first);
+        let used = table.used_by(of(5, 1)).0;
+        assert_eq!((used.by_process, used.by_uid, used.by_all), (0, 1, 1));
+        drop(second);
+        assert_eq!(table.used_by(of(5, 1)).0, Used::default());
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::share::{Percent, Share};
+
 /// Limits of a probe and the daemon's own site.
 #[derive(Clone, Copy, Debug)]
 pub struct ProbeConfig {
@@ -15,6 +17,11 @@ pub struct ProbeConfig {
     /// Sites that are watched at the same time, over all files. Without `shared_links` each holds a
     /// descriptor and makes the end of this process about 0.1 s slower.
     pub max_site_links: usize,
+    /// Looks at clients' files that go on at the same time, each on a thread of its own; those that hang
+    /// count until they return.
+    pub max_looks: usize,
+    /// What of files, sites and looks is reserved, and what one user and one process may have.
+    pub percent: Percent,
     /// Whether a file's sites share a link for each kind, where the kernel can (Linux 6.6).
     pub shared_links: bool,
     /// Longest time that arming a client may take.
@@ -36,11 +43,32 @@ impl ProbeConfig {
             max_attachments: 4096,
             max_files: 64,
             max_site_links: 256,
+            max_looks: 64,
+            percent: Percent::NO_SHARES,
             shared_links: true,
             arm_deadline: Duration::from_secs(5),
             slow: Duration::from_secs(1),
             own_site,
             daemon_pidns_inum: None,
         }
+    }
+
+    pub(crate) fn files(&self) -> Share {
+        Share::new(
+            "watched files",
+            "probe.max_files",
+            self.max_files,
+            self.percent,
+        )
+    }
+
+    pub(crate) fn sites(&self) -> Share {
+        let what = "sites in watched files";
+        Share::new(what, "probe.max_sites", self.max_site_links, self.percent)
+    }
+
+    pub(crate) fn looks(&self) -> Share {
+        let what = "looks at clients' files under way";
+        Share::new(what, "probe.max_looks", self.max_looks, self.percent)
     }
 }

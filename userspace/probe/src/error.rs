@@ -7,6 +7,8 @@ use aya::maps::MapError;
 use aya::programs::ProgramError;
 use onair_ebpf::process::SurveyError;
 
+use crate::share::Refused;
+
 /// What the least privileged process needs that can still watch clients of any user.
 const CAPABILITIES: &str = "CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
 
@@ -101,14 +103,9 @@ pub enum ProbeError {
         /// As the process maps it.
         path: String,
     },
-    /// All places are taken by files with living clients.
-    #[error("{limit} {what} are watched already and all have clients: raise the limit")]
-    Full {
-        /// `files` or `sites`.
-        what: &'static str,
-        /// As configured.
-        limit: usize,
-    },
+    /// The client, its user, or all of them have as many places as they may.
+    #[error(transparent)]
+    Full(#[from] Refused),
     /// The kernel refused to watch a site.
     #[error("site at {offset:#x} of {path} cannot be watched")]
     Attach {
@@ -132,12 +129,6 @@ pub enum ProbeError {
         step: &'static str,
         /// As configured.
         limit_ms: u128,
-    },
-    /// Too many looks at clients hang.
-    #[error("{count} looks at clients' files hang: no more is started until one returns")]
-    Stuck {
-        /// Of threads.
-        count: usize,
     },
     /// Armed, and yet the process is not seen.
     #[error("process {pid} is armed but not seen")]

@@ -16,12 +16,13 @@ use aya::Ebpf;
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope};
 use onair_ebpf::sites::Site;
 
-use crate::attached::{Attached, Hold, Known, Limit};
+use crate::attached::{Attached, Hold, Known};
 use crate::error::{ProbeError, classify};
 use crate::load::{PROGRAM_COUNT, site_program};
 use crate::maps::locked;
 use crate::modified::ModifiedFiles;
 use crate::multi::Multi;
+use crate::share::Owner;
 use onair_ebpf::process::{FileKey, SitedFile};
 
 /// Links that are dropped at the same time.
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     /// Watch these files, or say why not. Holds come in the order of the files.
     Watch {
         files: Vec<SitedFile>,
+        owner: Owner,
         reply: SyncSender<Result<Vec<Hold>, ProbeError>>,
     },
     /// The contents of a file changed: its sites may be anywhere by now.
@@ -42,9 +44,12 @@ pub(crate) enum Command {
     Close(Box<dyn FnOnce() + Send>),
 }
 
+/// The watched files. Others look at them, too: locked for no longer than a look.
+pub(crate) type Table = Arc<Mutex<Attached<Link>>>;
+
 /// What keeps sites watched, until it is dropped.
 #[expect(dead_code, reason = "they are only dropped")]
-enum Link {
+pub(crate) enum Link {
     One(UProbeLink),
     Many(OwnedFd),
 }
@@ -84,8 +89,7 @@ impl Status {
 pub(crate) fn start(
     ebpf: Ebpf,
     multi: Option<Multi>,
-    max_files: usize,
-    max_sites: usize,
+    attached: Table,
     status: Arc<Status>,
 ) -> Result<Sender<Command>, ProbeError> {
     let (commands, inbox) = channel();
@@ -104,7 +108,7 @@ pub(crate) fn start(
     let kernel = Kernel {
         ebpf,
         multi,
-        attached: Attached::new(max_files, max_sites),
+        attached,
         links,
         modified,
         status,
@@ -133,7 +137,7 @@ struct Kernel {
     ebpf: Ebpf,
     /// Without it, each site gets a link of its own.
     multi: Option<Multi>,
-    attached: Attached<Link>,
+    attached: Table,
     links: Sender<Vec<Link>>,
     modified: Option<ModifiedFiles>,
     status: Arc<Status>,
@@ -159,14 +163,19 @@ impl Kernel {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Watch { files, reply } => {
-                let holds = files.into_iter().map(|file| self.watch(file)).collect();
+            Command::Watch {
+                files,
+                owner,
+                reply,
+            } => {
+                let holds = files.into_iter().map(|file| self.watch(file, owner));
+                let holds = holds.collect();
                 self.publish();
                 // Nobody waits any more when the deadline has passed; the holds are dropped.
                 let _ = reply.send(holds);
             }
             Command::Modified(key) => {
-                let links = self.attached.remove(key);
+                let links = locked(&self.attached).remove(key);
                 self.detach(links);
                 self.publish();
             }
@@ -176,29 +185,18 @@ impl Kernel {
         }
     }
 
-    fn watch(&mut self, file: SitedFile) -> Result<Hold, ProbeError> {
-        match self.attached.known(file.key, &file.found.sites) {
+    fn watch(&mut self, file: SitedFile, owner: Owner) -> Result<Hold, ProbeError> {
+        let known = locked(&self.attached).known(file.key, &file.found.sites, owner);
+        match known {
             Known::Watched(hold) => return Ok(hold),
             Known::Changed => {
-                let links = self.attached.remove(file.key);
+                let links = locked(&self.attached).remove(file.key);
                 self.detach(links);
                 return Err(ProbeError::FileChanged { path: file.path });
             }
             Known::New => {}
         }
-        let evicted =
-            self.attached
-                .make_room(file.found.sites.len())
-                .map_err(|limit| match limit {
-                    Limit::Files => ProbeError::Full {
-                        what: "files",
-                        limit: self.attached.max_files(),
-                    },
-                    Limit::Sites => ProbeError::Full {
-                        what: "sites",
-                        limit: self.attached.max_sites(),
-                    },
-                })?;
+        let evicted = locked(&self.attached).make_room(file.found.sites.len(), owner)?;
         self.detach(evicted);
         self.status
             .set(|counts| counts.doing = Some((file.path.clone(), Instant::now())));
@@ -208,7 +206,7 @@ impl Kernel {
         if let Some(modified) = &self.modified {
             modified.add(&file.file, file.key);
         }
-        Ok(self.attached.insert(file.key, file.found.sites, links))
+        Ok(locked(&self.attached).insert(file.key, file.found.sites, links, owner))
     }
 
     fn attach_all(&mut self, file: &SitedFile) -> Result<Vec<Link>, ProbeError> {
@@ -259,14 +257,16 @@ impl Kernel {
     }
 
     fn publish(&self) {
-        let (files, links) = (self.attached.file_count(), self.attached.site_count());
+        let attached = locked(&self.attached);
+        let (files, links) = (attached.file_count(), attached.site_count());
+        drop(attached);
         self.status
             .set(|counts| (counts.files, counts.links) = (files, links));
     }
 
     /// Returns when the kernel has let go of everything.
-    fn unload(mut self, reaper: JoinHandle<()>) {
-        let links = self.attached.clear();
+    fn unload(self, reaper: JoinHandle<()>) {
+        let links = locked(&self.attached).clear();
         self.detach(links);
         self.publish();
         let Self {

@@ -22,12 +22,15 @@
     )
 )]
 
+pub mod share;
+
 mod arm;
 mod attached;
 mod canary;
 mod config;
 mod error;
 mod events;
+mod fair;
 mod health;
 mod kernel;
 mod load;

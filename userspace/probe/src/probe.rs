@@ -11,16 +11,18 @@ use onair_ebpf::process::SurveyError;
 use tokio::sync::oneshot;
 
 use crate::arm::{Armed, Step, arm};
+use crate::attached::Attached;
 use crate::canary::{self, Proof};
 use crate::config::ProbeConfig;
 use crate::error::{Blind, ProbeError};
 use crate::events::Events;
 use crate::health::{Health, State};
-use crate::kernel::{self, Command, Status};
+use crate::kernel::{self, Command, Status, Table};
 use crate::load::{PROGRAM_COUNT, load};
 use crate::maps::{Maps, locked};
 use crate::reading::{self, Reading};
 use crate::registry::Registry;
+use crate::share::{Owner, Usage};
 use crate::supervisor::Supervisor;
 
 /// A running probe. Clones share it; the last one that goes ends it in the background.
@@ -35,6 +37,7 @@ struct Shared {
     registry: Mutex<Registry>,
     ring: Mutex<Option<RingBuf<MapData>>>,
     status: Arc<Status>,
+    attached: Table,
     kernel: Sender<Command>,
     supervisor: Supervisor,
     own: Mutex<Own>,
@@ -75,18 +78,19 @@ impl Probe {
         let maps = Arc::new(loaded.maps);
         let ring = RingBuf::try_from(loaded.events).map_err(ProbeError::map(names::EVENTS))?;
         let status = Arc::new(Status::default());
+        let attached = Attached::new(config.files(), config.sites());
+        let attached = Arc::new(Mutex::new(attached));
         let kernel = kernel::start(
             loaded.ebpf,
             loaded.multi,
-            config.max_files,
-            config.max_site_links,
+            Arc::clone(&attached),
             Arc::clone(&status),
         )?;
         let work = {
             let kernel = kernel.clone();
-            Arc::new(move |pid, step: &Step| arm(pid, &kernel, step))
+            Arc::new(move |owner, step: &Step| arm(owner, &kernel, step))
         };
-        let supervisor = Supervisor::start(work, config.arm_deadline)?;
+        let supervisor = Supervisor::start(work, config.arm_deadline, config.looks())?;
         let own = Own {
             token: canary::challenge(&maps)?,
             armed: None,
@@ -98,6 +102,7 @@ impl Probe {
             registry: Mutex::default(),
             ring: Mutex::new(Some(ring)),
             status,
+            attached,
             kernel,
             supervisor,
             own: Mutex::new(own),
@@ -113,7 +118,7 @@ impl Probe {
         let pid = std::process::id();
         let (reply, answer) = channel();
         self.shared.supervisor.arm(
-            pid,
+            Owner::root(pid),
             Box::new(move |result| {
                 let _ = reply.send(result);
             }),
@@ -133,9 +138,19 @@ impl Probe {
             .map_err(|source| ProbeError::Blind { pid, source })
     }
 
-    /// Watches every file with sites that a process executes, and shows that its sites are armed.
+    /// Watches every file with sites that a process executes, and shows that its sites are armed, as for
+    /// a process of root.
     ///
-    /// `pid` is in this process's pid namespace. That it still is the process that was meant is the
+    /// # Errors
+    /// As [`Probe::arm_for`].
+    pub async fn arm(&self, pid: u32) -> Result<Armed, ProbeError> {
+        self.arm_for(Owner::root(pid)).await
+    }
+
+    /// Watches every file with sites that a process executes, and shows that its sites are armed. What it
+    /// takes counts as its user's.
+    ///
+    /// The pid is in this process's pid namespace. That it still is the process that was meant is the
     /// caller's to check afterwards, by a pidfd. Nothing of it runs on the caller's thread; dropping
     /// the future lets go of what was armed.
     ///
@@ -143,10 +158,10 @@ impl Probe {
     /// [`ProbeError::Deadline`] when the look at the process or the attaching did not return in
     /// time, [`ProbeError::Process`], [`ProbeError::Full`], and others as
     /// their messages say.
-    pub async fn arm(&self, pid: u32) -> Result<Armed, ProbeError> {
+    pub async fn arm_for(&self, owner: Owner) -> Result<Armed, ProbeError> {
         let (reply, answer) = oneshot::channel();
         self.shared.supervisor.arm(
-            pid,
+            owner,
             Box::new(move |result| {
                 let _ = reply.send(result);
             }),
@@ -298,6 +313,12 @@ impl Probe {
             stats: self.stats().unwrap_or_default(),
             lost: lost.unwrap_or_default(),
         }
+    }
+
+    /// What is used of each limit that users share: files, sites, looks.
+    pub fn usage(&self) -> [Usage; 3] {
+        let [files, sites] = locked(&self.shared.attached).usage();
+        [files, sites, self.shared.supervisor.usage()]
     }
 
     /// Has the thread that owns the programs do something between two commands. If it panics, the thread

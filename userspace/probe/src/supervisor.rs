@@ -1,68 +1,79 @@
 //! Answers every arming in time, also when the look at the client hangs.
 //!
-//! A thread that hangs cannot be ended. It is left behind and no longer counts
-//! against those that work; only when very many hang is nothing started any more.
+//! A thread that hangs cannot be ended. A look that is slow gives its worker up to the next one, and
+//! goes on beside them. Users take turns, and one whose looks are slow has one worker at a time: it
+//! keeps no other user waiting. How many looks may go on, of one user and of all, is a [`Share`].
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::arm::{Armed, Step};
 use crate::error::ProbeError;
+use crate::fair::FairQueue;
 use crate::kernel::spawn;
+use crate::maps::locked;
+use crate::share::{Owner, Share, Table, Usage};
 
-/// Clients that are looked at concurrently.
-const MAX_WORKING: usize = 4;
-/// Threads left behind before no more is started.
-const MAX_HANGING: usize = 64;
+/// Clients that are looked at concurrently, not counting looks that are slow.
+const WORKERS: usize = 4;
+/// A look that takes longer than this part of its time-out is slow.
+const SLOW: u32 = 20;
 
 /// Called once, on a thread of the probe: it must not block.
 pub(crate) type Reply = Box<dyn FnOnce(Result<Armed, ProbeError>) + Send>;
 
 enum Message {
     Arm {
-        pid: u32,
+        owner: Owner,
         reply: Reply,
     },
     Done {
-        job: u64,
+        look: u64,
         result: Option<Result<Armed, ProbeError>>,
     },
     End,
 }
 
 /// The look at a process; may hang.
-pub(crate) type Work = Arc<dyn Fn(u32, &Step) -> Result<Armed, ProbeError> + Send + Sync>;
+pub(crate) type Work = Arc<dyn Fn(Owner, &Step) -> Result<Armed, ProbeError> + Send + Sync>;
 
 /// Handle; its drop ends the thread.
 pub(crate) struct Supervisor {
     inbox: Sender<Message>,
+    looks: Arc<Mutex<Table>>,
 }
 
 impl Supervisor {
-    pub(crate) fn start(work: Work, limit: Duration) -> Result<Self, ProbeError> {
+    pub(crate) fn start(work: Work, limit: Duration, looks: Share) -> Result<Self, ProbeError> {
         let (inbox, messages) = channel();
+        let looks = Arc::new(Mutex::new(Table::new(looks)));
         let jobs = Jobs {
             work,
             limit,
             itself: inbox.clone(),
-            waiting: VecDeque::new(),
-            running: HashMap::new(),
-            hanging: 0,
+            waiting: FairQueue::default(),
+            looking: HashMap::new(),
+            looks: Arc::clone(&looks),
             next: 0,
         };
         spawn("onair-arming", move || jobs.run(&messages))?;
-        Ok(Self { inbox })
+        Ok(Self { inbox, looks })
     }
 
     /// Has a process armed.
-    pub(crate) fn arm(&self, pid: u32, reply: Reply) {
-        if let Err(refused) = self.inbox.send(Message::Arm { pid, reply })
+    pub(crate) fn arm(&self, owner: Owner, reply: Reply) {
+        if let Err(refused) = self.inbox.send(Message::Arm { owner, reply })
             && let Message::Arm { reply, .. } = refused.0
         {
             reply(Err(ProbeError::Closed));
         }
+    }
+
+    /// Looks that go on, also those that hang.
+    pub(crate) fn usage(&self) -> Usage {
+        locked(&self.looks).usage()
     }
 }
 
@@ -73,21 +84,70 @@ impl Drop for Supervisor {
     }
 }
 
+/// An arming that is not answered yet.
 struct Job {
-    pid: u32,
+    owner: Owner,
     reply: Reply,
     deadline: Instant,
     step: Arc<Step>,
+}
+
+/// A look at a client, by a thread of its own.
+struct Look {
+    owner: Owner,
+    pace: Pace,
+}
+
+enum Pace {
+    /// It has a worker until then.
+    Working { job: Job, slow_at: Instant },
+    /// It has taken longer.
+    Slow(Job),
+    /// Its job was answered by the deadline.
+    Late,
+}
+
+impl Look {
+    fn is_working(&self) -> bool {
+        matches!(self.pace, Pace::Working { .. })
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match &self.pace {
+            Pace::Working { job, slow_at } => Some(job.deadline.min(*slow_at)),
+            Pace::Slow(job) => Some(job.deadline),
+            Pace::Late => None,
+        }
+    }
+
+    /// What time makes of it: the job, if its deadline has passed.
+    fn pass(&mut self, now: Instant) -> Option<Job> {
+        if let Pace::Working { slow_at, .. } = &self.pace
+            && *slow_at <= now
+            && let Pace::Working { job, .. } = std::mem::replace(&mut self.pace, Pace::Late)
+        {
+            self.pace = Pace::Slow(job);
+        }
+        let (Pace::Working { job, .. } | Pace::Slow(job)) = &self.pace else {
+            return None;
+        };
+        if job.deadline > now {
+            return None;
+        }
+        match std::mem::replace(&mut self.pace, Pace::Late) {
+            Pace::Working { job, .. } | Pace::Slow(job) => Some(job),
+            Pace::Late => None,
+        }
+    }
 }
 
 struct Jobs {
     work: Work,
     limit: Duration,
     itself: Sender<Message>,
-    waiting: VecDeque<Job>,
-    running: HashMap<u64, Job>,
-    /// Threads whose job was answered by the deadline.
-    hanging: usize,
+    waiting: FairQueue<Job>,
+    looking: HashMap<u64, Look>,
+    looks: Arc<Mutex<Table>>,
     next: u64,
 }
 
@@ -102,98 +162,110 @@ impl Jobs {
                 }
             };
             match message {
-                Ok(Message::Arm { pid, reply }) => {
-                    let deadline = Instant::now() + self.limit;
-                    self.waiting.push_back(Job {
-                        pid,
+                Ok(Message::Arm { owner, reply }) => {
+                    let job = Job {
+                        owner,
                         reply,
-                        deadline,
+                        deadline: Instant::now() + self.limit,
                         step: Arc::default(),
-                    });
+                    };
+                    self.waiting.push(owner.uid, owner.pid, job);
                 }
-                Ok(Message::Done { job, result }) => self.finish(job, result),
+                Ok(Message::Done { look, result }) => self.finish(look, result),
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.expire(Instant::now());
         }
-        for job in self.waiting.into_iter().chain(self.running.into_values()) {
+        let looking = self.looking.into_values();
+        let asked = looking.filter_map(|look| match look.pace {
+            Pace::Working { job, .. } | Pace::Slow(job) => Some(job),
+            Pace::Late => None,
+        });
+        for job in self.waiting.extract(|_| true).into_iter().chain(asked) {
             (job.reply)(Err(ProbeError::Closed));
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.waiting
-            .iter()
-            .chain(self.running.values())
-            .map(|job| job.deadline)
-            .min()
+        let waiting = self.waiting.iter().map(|job| job.deadline);
+        let looking = self.looking.values().filter_map(Look::due);
+        waiting.chain(looking).min()
     }
 
+    /// Starts those who wait, in turns, as far as there are workers for them.
     fn start_waiting(&mut self) {
-        while self.running.len() < MAX_WORKING {
-            let Some(job) = self.waiting.pop_front() else {
+        while self.looking.values().filter(|it| it.is_working()).count() < WORKERS {
+            let looking = &self.looking;
+            // A user whose looks are slow has one worker: its next look may be as slow.
+            let may = |uid: u32| {
+                let mut own = looking.values().filter(|it| it.owner.uid == uid);
+                let is_slow = own.clone().any(|it| !it.is_working());
+                !is_slow || !own.any(Look::is_working)
+            };
+            let Some(job) = self.waiting.pop(may) else {
                 return;
             };
-            if self.hanging >= MAX_HANGING {
-                (job.reply)(Err(ProbeError::Stuck {
-                    count: self.hanging,
-                }));
-                continue;
+            self.start(job);
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        let owner = job.owner;
+        if let Err(refused) = locked(&self.looks).take(owner) {
+            (job.reply)(Err(refused.into()));
+            return;
+        }
+        self.next += 1;
+        match self.spawn(self.next, owner, Arc::clone(&job.step)) {
+            Ok(()) => {
+                let slow_at = Instant::now() + self.limit / SLOW;
+                let pace = Pace::Working { job, slow_at };
+                self.looking.insert(self.next, Look { owner, pace });
             }
-            self.next += 1;
-            match self.spawn(self.next, job.pid, Arc::clone(&job.step)) {
-                Ok(()) => {
-                    self.running.insert(self.next, job);
-                }
-                Err(error) => (job.reply)(Err(error)),
+            Err(error) => {
+                locked(&self.looks).give_back(owner);
+                (job.reply)(Err(error));
             }
         }
     }
 
-    fn spawn(&self, job: u64, pid: u32, step: Arc<Step>) -> Result<(), ProbeError> {
+    fn spawn(&self, look: u64, owner: Owner, step: Arc<Step>) -> Result<(), ProbeError> {
         let done = Done {
-            job,
+            look,
             result: None,
             supervisor: self.itself.clone(),
         };
         let work = Arc::clone(&self.work);
-        spawn("onair-arm", move || done.with(|| work(pid, &step)))?;
+        spawn("onair-arm", move || done.with(|| work(owner, &step)))?;
         Ok(())
     }
 
-    fn finish(&mut self, job: u64, result: Option<Result<Armed, ProbeError>>) {
-        match self.running.remove(&job) {
-            Some(job) => (job.reply)(result.unwrap_or(Err(ProbeError::Closed))),
-            // Answered already; what it armed is let go with the result.
-            None => self.hanging = self.hanging.saturating_sub(1),
+    fn finish(&mut self, look: u64, result: Option<Result<Armed, ProbeError>>) {
+        let Some(look) = self.looking.remove(&look) else {
+            return;
+        };
+        locked(&self.looks).give_back(look.owner);
+        match look.pace {
+            Pace::Working { job, .. } | Pace::Slow(job) => {
+                (job.reply)(result.unwrap_or(Err(ProbeError::Closed)));
+            }
+            // What it armed is let go with the result.
+            Pace::Late => {}
         }
     }
 
     fn expire(&mut self, now: Instant) {
-        let late: Vec<u64> = self
-            .running
-            .iter()
-            .filter(|(_, job)| job.deadline <= now)
-            .map(|(&id, _)| id)
-            .collect();
-        self.hanging += late.len();
-        let mut answered: Vec<Job> = late
-            .iter()
-            .filter_map(|id| self.running.remove(id))
-            .collect();
-        while self.waiting.front().is_some_and(|job| job.deadline <= now) {
-            answered.extend(self.waiting.pop_front());
-        }
+        let mut late: Vec<Job> = self.waiting.extract(|job| job.deadline <= now);
+        late.extend(self.looking.values_mut().filter_map(|look| look.pass(now)));
         for Job {
-            pid, reply, step, ..
-        } in answered
+            owner, reply, step, ..
+        } in late
         {
-            let limit_ms = self.limit.as_millis();
             reply(Err(ProbeError::Deadline {
-                pid,
+                pid: owner.pid,
                 step: step.name(),
-                limit_ms,
+                limit_ms: self.limit.as_millis(),
             }));
         }
     }
@@ -201,7 +273,7 @@ impl Jobs {
 
 /// Reports the end of a job however it ended.
 struct Done {
-    job: u64,
+    look: u64,
     result: Option<Result<Armed, ProbeError>>,
     supervisor: Sender<Message>,
 }
@@ -215,7 +287,7 @@ impl Done {
 impl Drop for Done {
     fn drop(&mut self) {
         let _ = self.supervisor.send(Message::Done {
-            job: self.job,
+            look: self.look,
             result: self.result.take(),
         });
     }
@@ -223,11 +295,12 @@ impl Drop for Done {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Condvar, Mutex, PoisonError};
+    use std::sync::{Condvar, PoisonError};
 
     use onair_ebpf::process::SurveyError;
 
     use super::*;
+    use crate::share::{Bound, Percent, Rank};
 
     /// Processes below 1000 hang until they are let go.
     #[derive(Default)]
@@ -248,25 +321,39 @@ mod tests {
         }
     }
 
+    const MOST: usize = 64;
+
     fn hanging(limit: Duration) -> (Supervisor, Arc<Gate>) {
         let gate = Arc::new(Gate::default());
         let work = {
             let gate = Arc::clone(&gate);
-            move |pid, step: &Step| {
-                if pid < 1000 {
+            move |owner: Owner, step: &Step| {
+                if owner.pid < 1000 {
                     step.set(1);
                     gate.pass();
                 }
+                let pid = owner.pid;
                 Err(ProbeError::Process(SurveyError::NoSites { pid }))
             }
         };
-        (Supervisor::start(Arc::new(work), limit).unwrap(), gate)
+        let percent = Percent {
+            reserve: 10,
+            uid: 80,
+            process: 50,
+        };
+        let looks = Share::new("looks", "probe.max_looks", MOST, percent);
+        let supervisor = Supervisor::start(Arc::new(work), limit, looks);
+        (supervisor.unwrap(), gate)
     }
 
     fn ask(supervisor: &Supervisor, pid: u32) -> Receiver<Result<Armed, ProbeError>> {
+        ask_as(supervisor, Owner::root(pid))
+    }
+
+    fn ask_as(supervisor: &Supervisor, owner: Owner) -> Receiver<Result<Armed, ProbeError>> {
         let (reply, answer) = channel();
         supervisor.arm(
-            pid,
+            owner,
             Box::new(move |result| {
                 // The test may have ended.
                 let _ = reply.send(result);
@@ -309,14 +396,66 @@ mod tests {
     fn arm__very_many_hang__then_refused_until_they_return() {
         let (supervisor, gate) = hanging(Duration::from_millis(1));
         let stuck = (0..999).find_map(|pid| match ask(&supervisor, pid).recv().unwrap() {
-            Err(ProbeError::Stuck { count }) => Some(count),
+            Err(ProbeError::Full(refused)) => Some(refused.used),
             _ => None,
         });
-        assert!(stuck.is_some_and(|count| count >= MAX_HANGING));
+        assert!(stuck.is_some_and(|count| count >= MOST));
         gate.open();
-        while let Err(ProbeError::Stuck { .. }) = ask(&supervisor, 1000).recv().unwrap() {
+        while let Err(ProbeError::Full(_)) = ask(&supervisor, 1000).recv().unwrap() {
             std::thread::yield_now();
         }
+    }
+
+    /// A user's process; below 1000 it hangs.
+    fn of(uid: u32, pid: u32) -> Owner {
+        let rank = Rank::Other;
+        Owner { uid, pid, rank }
+    }
+
+    #[test]
+    fn arm__looks_of_one_user_hang__then_others_are_looked_at_meanwhile() {
+        // Long enough that nothing here is answered by it.
+        let (supervisor, gate) = hanging(Duration::from_secs(20));
+        let hang: Vec<_> = (0..16).map(|pid| ask_as(&supervisor, of(5, pid))).collect();
+        for pid in 1000..1100 {
+            let answer = ask_as(&supervisor, of(6, pid)).recv().unwrap();
+            assert!(matches!(answer, Err(ProbeError::Process(_))), "{answer:?}");
+        }
+        let is_answered = |it: &Receiver<_>| it.try_recv().is_ok();
+        assert!(
+            !hang.iter().any(is_answered),
+            "the others were done meanwhile"
+        );
+        gate.open();
+        for answer in hang {
+            let answer = answer.recv().unwrap();
+            assert!(matches!(answer, Err(ProbeError::Process(_))), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn arm__one_user_has_its_share_of_hanging_looks__then_it_is_refused_and_others_are_not() {
+        let (supervisor, gate) = hanging(Duration::from_millis(1));
+        let refused =
+            (0..999).find_map(
+                |pid| match ask_as(&supervisor, of(5, pid)).recv().unwrap() {
+                    Err(ProbeError::Full(refused)) => Some(refused),
+                    _ => None,
+                },
+            );
+        let refused = refused.unwrap();
+        assert_eq!(
+            (refused.bound, refused.used, refused.most),
+            (Bound::Uid, 45, 45)
+        );
+        assert_eq!(supervisor.usage().standing, Some(refused));
+        let mut answers = (0..600).map(|_| ask_as(&supervisor, of(6, 1000)).recv().unwrap());
+        assert!(answers.any(|it| matches!(it, Err(ProbeError::Process(_)))));
+        gate.open();
+        while supervisor.usage().used > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(supervisor.usage().problem(), None);
     }
 
     #[test]

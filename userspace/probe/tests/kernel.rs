@@ -389,11 +389,9 @@ fn file__no_place_left__then_idle_one_goes_and_held_one_stays() {
     let full = block_on(probe.arm(of_b.pid()));
     assert!(
         matches!(
-            full,
-            Err(ProbeError::Full {
-                what: "files",
-                limit: 2
-            })
+            &full,
+            Err(ProbeError::Full(refused))
+                if refused.share.what == "watched files" && refused.share.limit == 2
         ),
         "{full:?}"
     );

@@ -74,10 +74,14 @@ pub struct Config {
     pub probe: &'static str,
     /// Whether the probe sites of a file share a link, where the kernel can.
     pub shared_links: bool,
+    /// More keys of `[probe]`, as they are.
+    pub probe_keys: String,
     /// Whether there are hugepages for it.
     pub hugepages: bool,
     /// More keys of `[state]`, as they are.
     pub state: String,
+    /// More keys of `[control]`, as they are.
+    pub control: String,
     /// More TOML, appended as it is.
     pub more: String,
 }
@@ -96,8 +100,10 @@ impl Config {
             ports: vec![port("a", "10.77.0.1/24"), port("b", "10.77.0.2/24")],
             probe: "required",
             shared_links: true,
+            probe_keys: String::new(),
             hugepages: false,
             state: String::new(),
+            control: String::new(),
             more: String::new(),
         }
     }
@@ -123,13 +129,13 @@ impl Config {
         // The last core: the first one has the interrupts and most of everybody's threads.
         let core = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
         let mut text = format!(
-            "[control]\nsocket = \"{folder}/control.sock\"\n\
+            "[control]\nsocket = \"{folder}/control.sock\"\n{}\
              [attach]\nsocket = \"{folder}/attach.sock\"\n\
              [state]\ndir = \"{folder}/state\"\n{}\
              [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {MEMORY_MB}\n\
-             [probe]\nmode = \"{}\"\nshared_links = {}\n\
+             [probe]\nmode = \"{}\"\nshared_links = {}\n{}\
              [[poller]]\nname = \"p0\"\ncore = {core}\n",
-            self.state, self.probe, self.shared_links
+            self.control, self.state, self.probe, self.shared_links, self.probe_keys
         );
         for port in &self.ports {
             let netns = if port.inside {

@@ -32,8 +32,13 @@
 //! as large as the memory file, N times), `canary TOKEN` (answers
 //! another's challenge), `exec PROGRAM ARG…`, `riot` (writes random words all over the writable
 //! segment until it ends).
+//!
+//! Crowding: `connect KIND N PATH` (N connections of KIND `seqpacket` or `stream` that say nothing),
+//! `open-connections` (how many of these the daemon has not closed), `come-and-go N NAME` (attaches and
+//! detaches N times, and keeps the descriptors; stops at the first refusal).
 #![forbid(unsafe_code)]
 
+mod crowding;
 mod dying;
 mod frames;
 mod hostile;
@@ -64,6 +69,8 @@ struct Puppet {
     eaten: Vec<Vec<u8>>,
     /// Memory files of other processes.
     adopted: Vec<Mapping>,
+    /// Places that it takes and does not use.
+    taken: crowding::Taken,
 }
 
 /// A command's result: what goes into the answer, or the library's error.
@@ -94,6 +101,7 @@ impl Puppet {
             }
             "clear-slots" | "count-me" | "scribble" | "doze" | "punch" | "canary" | "exec"
             | "riot" => self.hostile_command(word, rest)?,
+            "connect" | "open-connections" | "come-and-go" => self.crowding_command(word, rest)?,
             _ => bail!("no such command"),
         })
     }
@@ -110,6 +118,7 @@ fn main() -> Result<()> {
         crowd: threads::Crowd::default(),
         eaten: Vec::new(),
         adopted: Vec::new(),
+        taken: crowding::Taken::default(),
     };
     if listen(&mut puppet)? {
         // The leader goes; another thread goes on.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_api::{Dataplane, Health, HealthStatus, Probe, ProbeState};
+use onair_api::{Dataplane, Health, HealthStatus, Probe, ProbeState, ShareUse};
 
 use super::{ago, cell, coloured, facts, heading, human, print, printable, table};
 
@@ -54,7 +54,41 @@ pub(crate) fn render(health: &Health) -> String {
         }
     }
     text += &plane(&health.dataplane);
+    text += &shares(&health.shares);
     text
+}
+
+/// Limits that users share.
+fn shares(shares: &[ShareUse]) -> String {
+    if shares.is_empty() {
+        return String::new();
+    }
+    let mut limits = table(&[
+        "LIMIT",
+        "USED",
+        "OF",
+        "RESERVED",
+        "ONE USER",
+        "ONE PROCESS",
+        "MOST",
+        "REFUSED",
+    ]);
+    for share in shares {
+        let most = share.greatest_uid.map_or("-".to_owned(), |uid| {
+            format!("{} by uid {uid}", share.greatest)
+        });
+        limits.add_row([
+            cell(&share.key),
+            cell(share.used),
+            cell(share.limit),
+            cell(share.reserved),
+            cell(share.per_uid),
+            cell(share.per_process),
+            cell(most),
+            cell(share.refused),
+        ]);
+    }
+    format!("\n{}", print(limits))
 }
 
 fn status(health: &Health) -> Cell {

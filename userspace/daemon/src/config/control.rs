@@ -14,8 +14,50 @@ pub struct Control {
     pub socket: PathBuf,
     /// Its mode, octal.
     pub mode: String,
-    /// Its group; members may do everything but shut the daemon down.
+    /// Its group.
     pub group: Option<String>,
+    /// What the members of `group` may do.
+    pub group_role: Role,
+    /// What other users and groups may do.
+    pub role: Vec<RoleOf>,
+}
+
+/// What the processes of a user or a group may do. With several, they may do what any of them allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Everything, but what is the daemon's own: to shut it down, and to reload its configuration.
+    Operate,
+    /// See and use every session; everything else with their own sessions only.
+    Attach,
+    /// Create sessions, and everything with these; nothing with those of others.
+    Own,
+}
+
+impl Role {
+    /// As the configuration has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Operate => "operate",
+            Self::Attach => "attach",
+            Self::Own => "own",
+        }
+    }
+}
+
+/// `[[control.role]]`: exactly one of `user` and `group`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleOf {
+    /// A user, by name or number.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// A group, by name or number.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// What they may do.
+    pub role: Role,
 }
 
 impl Default for Control {
@@ -24,6 +66,8 @@ impl Default for Control {
             socket: "/run/onair/control.sock".into(),
             mode: "0660".into(),
             group: None,
+            group_role: Role::Operate,
+            role: Vec::new(),
         }
     }
 }
@@ -49,6 +93,15 @@ impl Default for Attach {
 
 impl Control {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
+        for entry in &self.role {
+            if entry.user.is_some() == entry.group.is_some() {
+                return Err(ConfigError::value(
+                    "control.role",
+                    entry.role.name(),
+                    "give a user or a group, not both",
+                ));
+            }
+        }
         check_mode("control.mode", &self.mode)
     }
 }

@@ -1,5 +1,6 @@
 //! `[limits]`.
 
+use onair_probe::share::{PROCESS_KEY, Percent, RESERVE_KEY, Share, UID_KEY};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -15,6 +16,14 @@ pub struct Limits {
     pub connections: u32,
     /// Clients of one user that are being armed and proven at a time, 1 to 1024; others wait.
     pub proving_per_uid: u32,
+    /// Clients of one session that have left it, or were evicted, and keep its memory, 2 to 1024.
+    pub departed: usize,
+    /// Part of each limit that is reserved for root and the operators, percent, 0 to 50.
+    pub reserve_percent: u32,
+    /// Part of what is not reserved that one user may have, percent, 1 to 100.
+    pub uid_percent: u32,
+    /// The same of one process.
+    pub process_percent: u32,
     /// Frame memory of all sessions together, MiB.
     pub frame_memory_mb: u64,
     /// Connections on the control socket at a time, 1 to 4096.
@@ -31,6 +40,10 @@ impl Default for Limits {
             sessions: 256,
             connections: 1024,
             proving_per_uid: 16,
+            departed: 128,
+            reserve_percent: 10,
+            uid_percent: 80,
+            process_percent: 50,
             frame_memory_mb: 4096,
             http_connections: 128,
             http_head_bytes: 8 * 1024,
@@ -44,6 +57,10 @@ impl Limits {
         within("limits.sessions", self.sessions, 1..=1024)?;
         within("limits.connections", self.connections, 1..=65_536)?;
         within("limits.proving_per_uid", self.proving_per_uid, 1..=1024)?;
+        within("limits.departed", self.departed, 2..=1024)?;
+        within(RESERVE_KEY, self.reserve_percent, 0..=50)?;
+        within(UID_KEY, self.uid_percent, 1..=100)?;
+        within(PROCESS_KEY, self.process_percent, 1..=100)?;
         within("limits.frame_memory_mb", self.frame_memory_mb, 1..=1 << 24)?;
         within("limits.http_connections", self.http_connections, 1..=4096)?;
         within(
@@ -56,5 +73,30 @@ impl Limits {
             self.http_body_bytes,
             1024..=16 << 20,
         )
+    }
+
+    /// What of each limit is reserved, and what one user and one process may have.
+    pub fn percent(&self) -> Percent {
+        Percent {
+            reserve: self.reserve_percent,
+            uid: self.uid_percent,
+            process: self.process_percent,
+        }
+    }
+
+    /// Connections on the attach socket.
+    pub fn attach_share(&self) -> Share {
+        let what = "connections on the attach socket";
+        let limit = self.connections as usize;
+        Share::new(what, "limits.connections", limit, self.percent())
+    }
+
+    /// Clients that have left a session and keep its memory. The share of a process holds for processes of
+    /// root, too: no privilege is needed to keep memory.
+    pub fn departed_share(&self) -> Share {
+        let what = "clients that left the session and keep its memory";
+        let share = Share::new(what, "limits.departed", self.departed, self.percent());
+        let any_process = self.departed * self.process_percent as usize / 100;
+        share.with_any_process(any_process.max(1))
     }
 }

@@ -23,7 +23,7 @@ use onair_api::{SessionSpec, SpecDocument};
 
 use crate::shutdown::ShutdownConfig;
 
-pub use control::{Attach, Control};
+pub use control::{Attach, Control, Role, RoleOf};
 pub use dpdk::{Dpdk, Hugepages};
 pub use error::ConfigError;
 pub use limits::Limits;
@@ -193,6 +193,26 @@ mod tests {
             ("[control]\nsocked = 1".to_owned(), "unknown field `socked`"),
             ("[control]\nmode = \"999\"".into(), "octal mode"),
             ("[probe]\nmode = \"maybe\"".into(), "required"),
+            (
+                "[[control.role]]\nrole = \"attach\"".into(),
+                "give a user or a group",
+            ),
+            (
+                "[[control.role]]\nuser = \"a\"\ngroup = \"b\"\nrole = \"own\"".into(),
+                "give a user or a group",
+            ),
+            (
+                "[control]\ngroup_role = \"all\"".into(),
+                "unknown variant `all`",
+            ),
+            (
+                "[limits]\nuid_percent = 0".into(),
+                "limits.uid_percent = 0: give 1 to 100",
+            ),
+            (
+                "[limits]\nreserve_percent = 51".into(),
+                "limits.reserve_percent = 51: give 0 to 50",
+            ),
             ("[limits]\nsessions = 0".into(), "1 to 1024"),
             (
                 "[limits]\nproving_per_uid = 0".into(),

@@ -34,7 +34,10 @@ const LIVE: [(&str, &str); 20] = [
 
 /// Why a table's keys stay as they are.
 const REASONS: [(&str, &str); 13] = [
-    ("control", "its socket is bound at the start"),
+    (
+        "control",
+        "its socket is bound at the start, and roles are read then",
+    ),
     ("attach", "its socket is bound at the start"),
     ("state", "the folder is locked from the start on"),
     ("dpdk", "DPDK is initialised once in a process"),

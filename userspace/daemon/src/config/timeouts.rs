@@ -25,6 +25,8 @@ pub struct Timeouts {
     pub probe_slow_ms: u64,
     /// A client's answer to the challenge.
     pub prove_ms: u64,
+    /// The first word of a client on the attach socket.
+    pub hello_ms: u64,
     /// A client taking what is sent to it on the attach socket.
     pub attach_send_ms: u64,
     /// A poller handing a stopped session back.
@@ -66,6 +68,7 @@ impl Default for Timeouts {
             probe_sight_ms: 250,
             probe_slow_ms: 1000,
             prove_ms: 5000,
+            hello_ms: 5000,
             attach_send_ms: 5000,
             quiesce_ms: 2000,
             durable_ms: 2000,
@@ -98,6 +101,7 @@ impl Timeouts {
             ("probe_sight_ms", self.probe_sight_ms, 1..=5000),
             ("probe_slow_ms", self.probe_slow_ms, MACHINE),
             ("prove_ms", self.prove_ms, MACHINE),
+            ("hello_ms", self.hello_ms, MACHINE),
             ("attach_send_ms", self.attach_send_ms, MACHINE),
             ("quiesce_ms", self.quiesce_ms, MACHINE),
             ("durable_ms", self.durable_ms, PEOPLE),

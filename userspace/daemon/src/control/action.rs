@@ -9,6 +9,7 @@ use onair_api::{
     RecordingSpec, RecordingView, Reload, SessionList, SessionRef, SessionSpec, SessionView,
     Verdict, Who,
 };
+use onair_probe::share::{Owner, Rank};
 use tokio::sync::oneshot;
 
 use super::authority::Grant;
@@ -28,6 +29,8 @@ pub struct Caller {
     pub who: Who,
     /// On which sessions he may do it.
     pub grant: Grant,
+    /// Which places of a table it may take.
+    pub rank: Rank,
 }
 
 impl Caller {
@@ -42,8 +45,19 @@ impl Caller {
         }
         Err(Problem::new(
             ProblemCode::Forbidden,
-            format!("{} is not the session's owner", self.who),
+            format!(
+                "{} is not the session's owner, and its role does not let it do this with the sessions \
+                 of others",
+                self.who
+            ),
         ))
+    }
+
+    /// Whose the places are that it takes.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        let (uid, pid, rank) = (self.who.uid, self.who.pid, self.rank);
+        Owner { uid, pid, rank }
     }
 }
 

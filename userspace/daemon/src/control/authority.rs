@@ -1,53 +1,72 @@
 //! Who may do what: one table for both sockets.
 //!
-//! Evict, abort and quarantine are rights of whoever may destroy.
+//! |                              | read | create | attach | end others' use, start, record | the daemon |
+//! |------------------------------|------|--------|--------|--------------------------------|------------|
+//! | root, the daemon's user      | any  | yes    | any    | any                            | yes        |
+//! | role `operate`               | any  | yes    | any    | any                            | no         |
+//! | role `attach`                | any  | no     | any    | own                            | no         |
+//! | role `own`                   | own  | yes    | own    | own                            | no         |
+//! | everyone else                | own  | no     | own    | own                            | no         |
 //!
-//! |                     | read | create | attach | stop, start, destroy | shutdown, reload |
-//! |---------------------|------|--------|--------|----------------------|------------------|
-//! | root                | any  | yes    | any    | any                  | yes              |
-//! | the daemon's user   | any  | yes    | any    | any                  | yes              |
-//! | the socket's group  | any  | yes    | any    | any                  | no               |
-//! | anybody else        | own  | no     | own    | own                  | no               |
+//! The fourth column: stop, start, flush, record, destroy, evict, abort, quarantine. The last one: shut
+//! down, reload. Roles come from `control.group_role` and `[[control.role]]`. A peer with several roles may
+//! do what any of them allows.
+
+use std::sync::Arc;
 
 use onair_api::{Problem, ProblemCode};
+use onair_probe::share::{Owner, Rank};
 
 use super::action::Caller;
 use super::peer::Peer;
+use crate::config::Role;
 
-/// Something that a peer may or may not do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Right {
-    /// See a session, its blockers, its verdict, its certificate.
-    Read,
-    /// Set up a session.
-    Create,
-    /// Use a session's frames.
-    Attach,
-    /// Stop a session.
-    Stop,
-    /// Start a session.
-    Start,
-    /// Destroy a session, with all ways to get there: evict, abort, quarantine.
-    Destroy,
-    /// Shut the daemon down.
-    Shutdown,
-    /// Have it read its configuration anew.
-    Reload,
+macro_rules! rights {
+    ($($(#[$doc:meta])* $right:ident $text:literal;)+) => {
+        /// Something that a peer may or may not do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Right { $($(#[$doc])* $right,)+ }
+
+        impl Right {
+            /// Each of them.
+            pub const ALL: &'static [Self] = &[$(Self::$right,)+];
+        }
+
+        impl std::fmt::Display for Right {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self { $(Self::$right => $text,)+ })
+            }
+        }
+    };
 }
 
-impl std::fmt::Display for Right {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Read => "read",
-            Self::Create => "create sessions",
-            Self::Attach => "attach",
-            Self::Stop => "stop",
-            Self::Start => "start",
-            Self::Destroy => "destroy",
-            Self::Shutdown => "shut the daemon down",
-            Self::Reload => "reload the configuration",
-        })
-    }
+rights! {
+    /// See a session, its blockers, its verdict, its certificate.
+    Read "read";
+    /// Set up a session.
+    Create "create sessions";
+    /// Use a session's frames.
+    Attach "attach";
+    /// Stop a session.
+    Stop "stop";
+    /// Start a session.
+    Start "start";
+    /// Wait until what was submitted is sent.
+    Flush "flush";
+    /// Start and end recordings.
+    Record "record";
+    /// Destroy a session.
+    Destroy "destroy";
+    /// Cut clients off.
+    Evict "evict clients";
+    /// Cut everyone off and destroy.
+    Abort "abort";
+    /// Set a session aside with its users.
+    Quarantine "quarantine";
+    /// Shut the daemon down.
+    Shutdown "shut the daemon down";
+    /// Have it read its configuration anew.
+    Reload "reload the configuration";
 }
 
 /// On which sessions a peer may do it.
@@ -70,38 +89,72 @@ impl Grant {
     }
 }
 
-/// The row of the table that a peer belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Master,
-    Member,
-    Stranger,
+/// To whom a role is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Whom {
+    /// A uid.
+    User(u32),
+    /// A gid, also as a supplementary group.
+    Group(u32),
 }
 
-/// The table with this daemon's uid and group filled in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Whom {
+    fn is(self, peer: &Peer) -> bool {
+        match self {
+            Self::User(uid) => peer.who.uid == uid,
+            Self::Group(gid) => peer.who.gid == gid || peer.groups.contains(&gid),
+        }
+    }
+}
+
+/// The table with this daemon's uid and roles filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// Effective uid of the daemon.
-    pub daemon_uid: u32,
-    /// The sockets' group from the configuration; `None`: nobody is a member.
-    pub group: Option<u32>,
+    daemon_uid: u32,
+    roles: Arc<[(Whom, Role)]>,
 }
 
 impl Authority {
+    /// Of a daemon with this effective uid, which gives these roles.
+    #[must_use]
+    pub fn new(daemon_uid: u32, roles: impl IntoIterator<Item = (Whom, Role)>) -> Self {
+        let roles = roles.into_iter().collect();
+        Self { daemon_uid, roles }
+    }
+
     /// On which sessions `peer` may do `right`; `None`: on none.
     #[must_use]
     pub fn grant(&self, peer: &Peer, right: Right) -> Option<Grant> {
-        use Right::{Attach, Create, Destroy, Read, Reload, Shutdown, Start, Stop};
-        match (self.role(peer), right) {
-            (Role::Master, _) => Some(Grant::Any),
-            (Role::Member, Read | Create | Attach | Stop | Start | Destroy) => Some(Grant::Any),
-            (Role::Stranger, Read | Attach | Stop | Start | Destroy) => {
-                Some(Grant::OwnedBy(peer.who.uid))
-            }
-            (Role::Member, Shutdown | Reload) | (Role::Stranger, Create | Shutdown | Reload) => {
-                None
-            }
+        if self.is_master(peer) {
+            return Some(Grant::Any);
         }
+        let own = Some(Grant::OwnedBy(peer.who.uid));
+        let of_everyone = cell(None, right, own);
+        let grants = self.roles_of(peer).map(|role| cell(Some(role), right, own));
+        // Any is more than own, and own more than none.
+        grants.fold(of_everyone, |best, next| match (best, next) {
+            (Some(Grant::Any), _) | (_, None) => best,
+            (_, next) => next,
+        })
+    }
+
+    /// Which places of a table that is shared by all `peer` may take.
+    #[must_use]
+    pub fn rank(&self, peer: &Peer) -> Rank {
+        if self.is_master(peer) {
+            Rank::Root
+        } else if self.roles_of(peer).any(|role| role == Role::Operate) {
+            Rank::Operator
+        } else {
+            Rank::Other
+        }
+    }
+
+    /// Whose the places are that `peer` takes.
+    #[must_use]
+    pub fn owner(&self, peer: &Peer) -> Owner {
+        let (uid, pid, rank) = (peer.who.uid, peer.who.pid, self.rank(peer));
+        Owner { uid, pid, rank }
     }
 
     /// The caller of a request that needs `right`; the actor then asks its grant whether it covers
@@ -114,8 +167,9 @@ impl Authority {
             Some(grant) => Ok(Caller {
                 who: peer.who.clone(),
                 grant,
+                rank: self.rank(peer),
             }),
-            None => Err(denied(peer, right)),
+            None => Err(self.denied(peer, right)),
         }
     }
 
@@ -127,27 +181,50 @@ impl Authority {
         self.admit(peer, right)
             .and_then(|caller| match caller.grant {
                 Grant::Any => Ok(caller),
-                Grant::OwnedBy(_) => Err(denied(peer, right)),
+                Grant::OwnedBy(_) => Err(self.denied(peer, right)),
             })
     }
 
-    fn role(&self, peer: &Peer) -> Role {
-        let in_group = |group| peer.who.gid == group || peer.groups.contains(&group);
-        if peer.who.uid == 0 || peer.who.uid == self.daemon_uid {
-            Role::Master
-        } else if self.group.is_some_and(in_group) {
-            Role::Member
-        } else {
-            Role::Stranger
-        }
+    fn is_master(&self, peer: &Peer) -> bool {
+        peer.who.uid == 0 || peer.who.uid == self.daemon_uid
+    }
+
+    fn roles_of<'a>(&'a self, peer: &'a Peer) -> impl Iterator<Item = Role> + 'a {
+        let own = self.roles.iter().filter(|(whom, _)| whom.is(peer));
+        own.map(|(_, role)| *role)
+    }
+
+    fn denied(&self, peer: &Peer, right: Right) -> Problem {
+        let roles: Vec<&str> = self.roles_of(peer).map(Role::name).collect();
+        let roles = match roles[..] {
+            [] => "it has no role".to_owned(),
+            _ => format!("its role is {}", roles.join(", ")),
+        };
+        Problem::new(
+            ProblemCode::Forbidden,
+            format!("{} may not {right}: {roles} (control.role)", peer.who),
+        )
     }
 }
 
-fn denied(peer: &Peer, right: Right) -> Problem {
-    Problem::new(
-        ProblemCode::Forbidden,
-        format!("{} may not {right}", peer.who),
-    )
+/// A row's cell; without a role: everyone's.
+fn cell(role: Option<Role>, right: Right, own: Option<Grant>) -> Option<Grant> {
+    use Right::{
+        Abort, Attach, Create, Destroy, Evict, Flush, Quarantine, Read, Record, Reload, Shutdown,
+        Start, Stop,
+    };
+    let any = Some(Grant::Any);
+    match (role, right) {
+        (_, Shutdown | Reload) => None,
+        (Some(Role::Operate), _) => any,
+        (Some(Role::Attach), Read | Attach) => any,
+        (Some(Role::Own), Create) => any,
+        (_, Create) => None,
+        (
+            Some(Role::Attach | Role::Own) | None,
+            Read | Attach | Stop | Start | Flush | Record | Destroy | Evict | Abort | Quarantine,
+        ) => own,
+    }
 }
 
 #[cfg(test)]
@@ -155,17 +232,6 @@ fn denied(peer: &Peer, right: Right) -> Problem {
 mod tests {
     use super::*;
     use onair_api::{Via, Who};
-
-    const RIGHTS: [Right; 8] = [
-        Right::Read,
-        Right::Create,
-        Right::Attach,
-        Right::Stop,
-        Right::Start,
-        Right::Destroy,
-        Right::Shutdown,
-        Right::Reload,
-    ];
 
     fn peer(uid: u32, gid: u32, groups: &[u32]) -> Peer {
         Peer {
@@ -180,42 +246,79 @@ mod tests {
         }
     }
 
+    const GROUP: u32 = 77;
+
+    fn table() -> Authority {
+        Authority::new(
+            500,
+            [
+                (Whom::Group(GROUP), Role::Operate),
+                (Whom::Group(78), Role::Attach),
+                (Whom::User(1001), Role::Own),
+                (Whom::User(1002), Role::Attach),
+                (Whom::User(1002), Role::Own),
+            ],
+        )
+    }
+
+    /// Every right in the order of [`Right::ALL`]: a(ny), o(wn), or -.
+    fn row(authority: &Authority, peer: &Peer) -> String {
+        let grants = Right::ALL.iter().map(|right| authority.grant(peer, *right));
+        let own = peer.who.uid;
+        grants
+            .map(|grant| match grant {
+                Some(Grant::Any) => 'a',
+                Some(Grant::OwnedBy(uid)) => {
+                    assert_eq!(uid, own);
+                    'o'
+                }
+                None => '-',
+            })
+            .collect()
+    }
+
     #[test]
     fn authority__every_role_and_right__then_as_the_table() {
-        let authority = Authority {
-            daemon_uid: 500,
-            group: Some(77),
-        };
-        let any = Some(Grant::Any);
-        let own = Some(Grant::OwnedBy(1000));
-        let table = [
-            (peer(0, 0, &[]), [any; 8]),
-            (peer(500, 500, &[]), [any; 8]),
+        // Read, create, attach; stop, start, flush, record, destroy, evict, abort, quarantine; shut down,
+        // reload.
+        for (peer, expected, rank) in [
+            (peer(0, 0, &[]), "aaa aaaaaaaa aa", Rank::Root),
+            (peer(500, 500, &[]), "aaa aaaaaaaa aa", Rank::Root),
+            (peer(1000, GROUP, &[]), "aaa aaaaaaaa --", Rank::Operator),
             (
-                peer(1000, 77, &[]),
-                [any, any, any, any, any, any, None, None],
+                peer(1000, 9, &[4, GROUP]),
+                "aaa aaaaaaaa --",
+                Rank::Operator,
             ),
-            (
-                peer(1000, 1000, &[4, 77]),
-                [any, any, any, any, any, any, None, None],
-            ),
-            (
-                peer(1000, 1000, &[4]),
-                [own, None, own, own, own, own, None, None],
-            ),
-        ];
-        for (peer, row) in table {
-            let got = RIGHTS.map(|right| authority.grant(&peer, right));
-            assert_eq!(got, row, "{peer:?}");
+            (peer(1000, 78, &[]), "a-a oooooooo --", Rank::Other),
+            (peer(1000, 9, &[78]), "a-a oooooooo --", Rank::Other),
+            (peer(1001, 9, &[]), "oao oooooooo --", Rank::Other),
+            (peer(1002, 9, &[]), "aaa oooooooo --", Rank::Other),
+            (peer(1001, 78, &[GROUP]), "aaa aaaaaaaa --", Rank::Operator),
+            (peer(1000, 9, &[4]), "o-o oooooooo --", Rank::Other),
+        ] {
+            let expected = expected.replace(' ', "");
+            assert_eq!(expected.len(), Right::ALL.len());
+            assert_eq!(row(&table(), &peer), expected, "{peer:?}");
+            assert_eq!(table().rank(&peer), rank, "{peer:?}");
         }
     }
 
     #[test]
+    fn authority__may_not__then_told_with_its_role() {
+        let stop = table().admit_all(&peer(1000, 78, &[]), Right::Stop);
+        let text = stop.unwrap_err().detail;
+        assert!(
+            text.contains("uid 1000") && text.contains("role is attach"),
+            "{text}"
+        );
+        let create = table().admit(&peer(1000, 9, &[]), Right::Create);
+        assert!(create.unwrap_err().detail.contains("no role"));
+    }
+
+    #[test]
     fn authority__no_group_configured__then_nobody_is_a_member() {
-        let authority = Authority {
-            daemon_uid: 0,
-            group: None,
-        };
+        let authority = Authority::new(0, []);
         assert_eq!(authority.grant(&peer(1000, 0, &[0]), Right::Create), None);
     }
 
@@ -224,6 +327,7 @@ mod tests {
         let caller = Caller {
             who: peer(1000, 1000, &[]).who,
             grant: Grant::OwnedBy(1000),
+            rank: Rank::Other,
         };
         assert!(caller.require(Some(1000)).is_ok());
         assert_eq!(
@@ -236,10 +340,7 @@ mod tests {
 
     #[test]
     fn authority__all_sessions_at_once__then_own_is_not_enough() {
-        let authority = Authority {
-            daemon_uid: 0,
-            group: Some(77),
-        };
+        let authority = table();
         let stranger = authority
             .admit_all(&peer(1000, 1000, &[]), Right::Read)
             .unwrap_err();

@@ -147,6 +147,20 @@ pub fn resolve_group(group: &str) -> Result<u32, SocketError> {
     }
 }
 
+/// The uid of `user`, a name or a number.
+///
+/// # Errors
+/// [`SocketError::User`] when the system knows no such user.
+pub fn resolve_user(user: &str) -> Result<u32, SocketError> {
+    if let Ok(uid) = user.parse() {
+        return Ok(uid);
+    }
+    match nix::unistd::User::from_name(user) {
+        Ok(Some(found)) => Ok(found.uid.as_raw()),
+        Ok(None) | Err(_) => Err(SocketError::User(user.to_owned())),
+    }
+}
+
 /// Why a socket cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -162,6 +176,9 @@ pub enum SocketError {
     /// An unknown group.
     #[error("group {0:?} is unknown: create it (groupadd --system {0}) or configure another")]
     Group(String),
+    /// An unknown user.
+    #[error("user {0:?} is unknown: create it (useradd --system {0}) or configure another")]
+    User(String),
     /// The system refused.
     #[error("{}: cannot {what}: {error}", path.display())]
     System {
@@ -251,5 +268,8 @@ mod tests {
             resolve_group("no such"),
             Err(SocketError::Group(_))
         ));
+        assert_eq!(resolve_user("root").unwrap(), 0);
+        assert_eq!(resolve_user("4711").unwrap(), 4711);
+        assert!(matches!(resolve_user("no such"), Err(SocketError::User(_))));
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::actor::{Actor, Inbox, Order};
 use super::attach::{self, AttachAction, Listener};
 use super::authority::Authority;
+use super::connections::Connections;
 use super::events::Hub;
 use super::handle::ControlHandle;
 use super::http;
@@ -33,10 +34,14 @@ pub struct ControlThread {
         ControlHandle,
         http::Limits,
     ),
+    /// The connections of the socket for operators.
+    pub http_connections: Connections,
     /// The socket for numbers, where one is configured.
     pub metrics: Option<(tokio::net::TcpListener, http::Limits)>,
     /// The socket for clients, and the way to the actor.
     pub attach: (Listener, mpsc::Sender<AttachAction>, attach::Limits),
+    /// The connections of the socket for clients.
+    pub attach_connections: Connections,
     /// Who may do what.
     pub authority: Authority,
     /// The actor's end of the ways to it.
@@ -97,8 +102,10 @@ impl ControlThread {
         let Self {
             runtime,
             http: (http_listener, http_file, handle, http_limits),
+            http_connections,
             metrics,
             attach: (listener, actions, limits),
+            attach_connections,
             authority,
             inbox,
             services,
@@ -121,8 +128,9 @@ impl ControlThread {
             let http = tokio::task::spawn_local(http::serve(
                 http_listener,
                 handle,
-                authority,
+                authority.clone(),
                 http_limits,
+                http_connections,
                 shutdown.clone(),
                 close.clone().cancelled_owned(),
             ));
@@ -131,6 +139,7 @@ impl ControlThread {
                 actions,
                 authority,
                 limits,
+                attach_connections,
                 shutdown.clone(),
             ));
             let hang_up = attach.abort_handle();

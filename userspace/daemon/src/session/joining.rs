@@ -8,26 +8,21 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::Attached;
+use onair_probe::share::Owner;
 
 use super::attachment::{Attachment, Client, Watched};
 use super::burying::ThreadLooks;
 use super::sites::SiteLooks;
 use super::{Place, Session, certificate, convert};
 use crate::dataplane::{AttachRefusal, Command};
-use crate::limbo::Limbo;
 use crate::services::Services;
-
-/// Clients of one session that were cut off, or left, and have not let go of its memory, beyond which
-/// nobody attaches: one that comes and goes, and keeps it all mapped, does not use up the daemon's
-/// descriptors.
-const LINGERING: usize = 64;
 
 impl Session {
     /// Whether one more client may begin to attach.
     ///
     /// # Errors
     /// `draining`, `limit_reached`.
-    pub fn reserve(&mut self, limbo: &Limbo) -> Result<(), Problem> {
+    pub fn reserve(&mut self, services: &Services, owner: Owner) -> Result<(), Problem> {
         if self.destroy.is_some() {
             return Err(Problem::new(
                 ProblemCode::Draining,
@@ -52,27 +47,13 @@ impl Session {
                 ),
             ));
         }
-        if self.lingers(limbo) {
-            return Err(Problem::new(
-                ProblemCode::LimitReached,
-                format!(
-                    "too many clients that were evicted from session {} or have left it still have \
-                     its memory mapped: end them",
-                    self.spec.name
-                ),
-            ));
-        }
+        self.check_departed(services, owner).map_err(|refused| {
+            let name = &self.spec.name;
+            let detail = format!("session {name}: {refused}");
+            Problem::new(ProblemCode::LimitReached, detail)
+        })?;
         self.proving += 1;
         Ok(())
-    }
-
-    /// Whether [`LINGERING`] clients that were cut off or have left have not let go.
-    fn lingers(&self, limbo: &Limbo) -> bool {
-        let evicted = self.outcasts.list.len();
-        let left = self.departed.words.len() + limbo.departed_from(self.id);
-        // Most of those who left have let go, and that is only not seen yet: looked at now.
-        evicted + left >= LINGERING
-            && evicted + self.departed.held() + limbo.held_from(self.id) >= LINGERING
     }
 
     /// Attachments whose clients have hung up and let go of the memory: the next [`Session::admit`]

@@ -187,6 +187,7 @@ impl Session {
 
     /// Keeps the memory of an attachment that has ended until nobody has it mapped.
     pub(super) fn part(&mut self, services: &mut Services, attachment: Attachment) {
+        self.note_departure(services, attachment.number, &attachment.client);
         self.departed.words.push(attachment.memory);
         self.departed.frames.extend(attachment.frames);
         let given_back = if self.running {

@@ -11,6 +11,7 @@ mod books;
 mod burying;
 mod certificate;
 mod convert;
+mod departed;
 mod drain;
 mod evicting;
 mod flushing;
@@ -118,6 +119,7 @@ pub struct Session {
     violators: BTreeMap<u64, Violation>,
     quarantined: bool,
     departed: Remains,
+    departures: departed::Departures,
     /// Files that were watched for its clients, also for those who have left.
     watched: Vec<WatchedFile>,
     books: Books,
@@ -201,6 +203,7 @@ impl Session {
             violators: BTreeMap::new(),
             quarantined: false,
             departed: Remains::default(),
+            departures: departed::Departures::default(),
             watched: Vec::new(),
             books: Books::default(),
             destroy: None,

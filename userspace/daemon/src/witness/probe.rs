@@ -49,6 +49,8 @@ impl ProbeLink {
             max_files: config.probe.max_files,
             max_site_links: config.probe.max_sites,
             shared_links: config.probe.shared_links,
+            max_looks: config.probe.max_looks,
+            percent: config.limits.percent(),
             max_attachments: config.probe.max_attachments,
             max_waiters: config.probe.max_blocked,
             arm_deadline: ms(config.timeouts.probe_arm_ms),

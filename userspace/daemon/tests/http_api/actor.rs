@@ -612,6 +612,7 @@ fn health(ready: bool) -> Health {
         },
         sessions: SessionTally::default(),
         unwritten_certificates: 0,
+        shares: Vec::new(),
     }
 }
 
@@ -626,6 +627,7 @@ pub(crate) fn root() -> Caller {
             via: Via::Daemon,
         },
         grant: onaird::control::authority::Grant::Any,
+        rank: onair_probe::share::Rank::Root,
     }
 }
 

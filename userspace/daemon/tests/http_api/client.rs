@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use onair_api::Problem;
 use onaird::control::authority::Authority;
+use onaird::control::connections::Connections;
 use onaird::control::handle::ControlHandle;
 use onaird::control::http::{Limits, serve};
 use onaird::control::socket_file::{SocketFile, bind_socket};
@@ -89,16 +90,14 @@ pub(crate) fn served_with(limits: Limits, prepare: impl FnOnce(&mut Actor)) -> S
     prepare(&mut actor);
     let actor = tokio::spawn(actor.run(actions));
     let (end, ended) = oneshot::channel::<()>();
-    let authority = Authority {
-        daemon_uid: 0,
-        group: None,
-    };
+    let authority = Authority::new(0, []);
     let shutdown = ShutdownCoordinator::new(ShutdownConfig::default()).unwrap();
     let server = tokio::spawn(serve(
         listener,
         handle.clone(),
         authority,
         limits,
+        Connections::new(limits.share()),
         shutdown.clone(),
         async {
             drop(ended.await);

@@ -187,7 +187,7 @@ impl Actor {
                 "the frames of senders that have left take all of limits.frame_memory_mb: end them",
             ));
         }
-        session.reserve(&self.services.limbo)?;
+        session.reserve(&self.services, caller.owner())?;
         Ok(Seat {
             session: id,
             watching,

@@ -24,6 +24,7 @@ impl Actor {
         let required_and_blind =
             probe.mode == ProbeMode::Required && probe.state != ProbeState::Watching;
         let dataplane = self.dataplane_health(&mut problems);
+        let shares = self.shares(&mut problems);
         let status = if required_and_blind {
             HealthStatus::ProbeBlind
         } else if problems.is_empty() {
@@ -46,6 +47,7 @@ impl Actor {
             dataplane,
             sessions: self.tally(),
             unwritten_certificates: unwritten,
+            shares,
         }
     }
 

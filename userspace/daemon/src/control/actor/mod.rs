@@ -19,6 +19,7 @@ mod remains;
 mod requests;
 mod restore;
 mod schedule;
+mod shares;
 mod turn;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use onair_api::{
     Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via, Who,
 };
+use onair_probe::share::Rank;
 use tokio::sync::oneshot;
 
 use super::Actor;
@@ -56,6 +57,7 @@ impl Actor {
         let caller = Caller {
             who: kept.owner.clone(),
             grant: Grant::Any,
+            rank: Rank::Root,
         };
         let name = kept.spec.name.clone();
         let id = match self.make(&caller, kept.spec.clone(), None) {

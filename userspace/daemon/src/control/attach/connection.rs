@@ -7,19 +7,21 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use onair_ipc::message::{MAX_PACKET, Request, Response, Tag};
+use onair_ipc::message::{MAX_PACKET, Request, Tag};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_seqpacket::UnixSeqpacket;
 
-use super::identify::{identify, watch};
+use super::identify::watch;
 use super::places::Places;
 use super::requests::{Connection, Outcome, Proving, Stage, handle};
+use super::silent::Silent;
 use super::wire::{Packet, receive, refusal, send};
 use super::{AttachAction, ConnectionId};
 use crate::config::{Config, ms};
 use crate::control::authority::Authority;
+use crate::control::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
 /// Packets of one client that are taken before others are served.
@@ -28,12 +30,12 @@ const PACKETS_A_TURN: u32 = 16;
 /// Limits of the attach socket and of each connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once.
-    pub connections: u32,
     /// Clients of one user that are armed and proven at once.
     pub proving_per_uid: u32,
     /// Waiting for a place among them.
     pub place: Duration,
+    /// From the connection to the hello.
+    pub hello: Duration,
     /// From the challenge to the proof.
     pub prove: Duration,
     /// The client taking what is sent to it.
@@ -45,9 +47,9 @@ impl Limits {
     pub fn of(config: &Config) -> Self {
         let (timeouts, limits) = (&config.timeouts, &config.limits);
         Self {
-            connections: limits.connections,
             proving_per_uid: limits.proving_per_uid,
             place: ms(timeouts.overload_ms),
+            hello: ms(timeouts.hello_ms),
             prove: ms(timeouts.prove_ms),
             send: ms(timeouts.attach_send_ms),
         }
@@ -56,22 +58,21 @@ impl Limits {
 
 /// Serves a client until it hangs up, and then until its attachment, if it has one, has ended: at
 /// the latest when its process is dead.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what the listener has for each of them"
+)]
 pub(super) async fn serve(
     id: ConnectionId,
     socket: UnixSeqpacket,
+    (peer, pidfd): (Peer, OwnedFd),
     actions: mpsc::Sender<AttachAction>,
     authority: Authority,
     limits: Limits,
     places: Places,
+    silent: Silent,
     shutdown: ShutdownCoordinator,
 ) {
-    let (peer, pidfd) = match identify(&socket) {
-        Ok(identity) => identity,
-        Err(refused) => {
-            send(&socket, 0, &Response::Error(refused), &[], limits.send).await;
-            return;
-        }
-    };
     let death = match watch(&pidfd) {
         Ok(death) => death,
         Err(error) => {
@@ -90,7 +91,7 @@ pub(super) async fn serve(
         library: String::new(),
         sites: false,
     };
-    let (end, stage) = converse(&mut connection, &socket, &death, limits).await;
+    let (end, stage) = converse(&mut connection, &socket, &death, limits, &silent).await;
     match (stage, end) {
         (Stage::Proving(proving), _) => release(&connection.actions, *proving).await,
         (Stage::Attached, End::ProcessEnded) => {
@@ -138,18 +139,27 @@ async fn converse(
     socket: &UnixSeqpacket,
     death: &AsyncFd<OwnedFd>,
     limits: Limits,
+    silent: &Silent,
 ) -> (End, Stage) {
     let mut stage = Stage::New;
+    let hello_by = Instant::now() + limits.hello;
     let mut buffer = vec![0; MAX_PACKET];
     let mut packets = 0;
     loop {
         let answer_by = match &stage {
+            Stage::New => Some(hello_by),
             Stage::Proving(proving) => Some(proving.since + limits.prove),
-            _ => None,
+            Stage::Ready | Stage::Attached => None,
         };
         let packet = tokio::select! {
             biased;
             _ = death.readable() => return (End::ProcessEnded, stage),
+            () = until(answer_by), if matches!(stage, Stage::New) => {
+                silent.note(&connection.peer);
+                let refused = refusal("invalid_request", "no hello came in time (timeouts.hello_ms)");
+                send(socket, 0, &refused, &[], limits.send).await;
+                return (End::HungUp, stage);
+            }
             () = until(answer_by), if answer_by.is_some() => {
                 let refused = refusal("probe_blind", "the challenge was not answered in time");
                 send(socket, 0, &refused, &[], limits.send).await;

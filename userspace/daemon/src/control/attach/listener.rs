@@ -1,9 +1,7 @@
 //! Listening on the attach socket.
 
-use std::cell::Cell;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::rc::Rc;
 use std::time::Duration;
 
 use onair_ipc::message::{Refused, Response};
@@ -13,11 +11,17 @@ use tokio::task::JoinHandle;
 use tokio_seqpacket::{UnixSeqpacket, UnixSeqpacketListener};
 
 use super::connection::{self, Limits};
+use super::identify::identify;
 use super::places::Places;
+use super::silent::Silent;
 use super::{AttachAction, ConnectionId};
 use crate::control::authority::Authority;
+use crate::control::connections::{Connections, TurnedAway};
 use crate::control::socket_file::{SocketError, SocketFile, bind_socket};
 use crate::shutdown::ShutdownCoordinator;
+
+/// Clients that are accepted before others are served.
+const ACCEPTED_A_TURN: ConnectionId = 16;
 
 /// The bound socket; its file is removed on drop.
 #[derive(Debug)]
@@ -59,11 +63,12 @@ impl Listener {
         actions: mpsc::Sender<AttachAction>,
         authority: Authority,
         limits: Limits,
+        connections: Connections,
         shutdown: ShutdownCoordinator,
     ) {
-        let open = Rc::new(Cell::new(0_u32));
+        let turned_away = TurnedAway::default();
+        let silent = Silent::default();
         let places = Places::new(limits.proving_per_uid, limits.place);
-        let most = limits.connections;
         let mut next = 1;
         loop {
             let socket = match self.socket.accept().await {
@@ -75,21 +80,45 @@ impl Listener {
                     continue;
                 }
             };
-            if open.get() >= most {
-                turn_away(socket, most).await;
-                continue;
-            }
-            open.set(open.get() + 1);
-            let (open, actions, places) = (open.clone(), actions.clone(), places.clone());
-            let shutdown = shutdown.clone();
             let id = next;
             next += 1;
+            if id % ACCEPTED_A_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+            let identity = match identify(&socket) {
+                Ok(identity) => identity,
+                Err(refused) => {
+                    turn_away(socket, refused).await;
+                    continue;
+                }
+            };
+            // Who it is decides whether there is a place for it, so it is read before.
+            let place = match connections.take(authority.owner(&identity.0)) {
+                Ok(place) => place,
+                Err(refused) => {
+                    turned_away.note(&refused);
+                    let code = "limit_reached".into();
+                    let (message, blockers) = (refused.to_string(), Vec::new());
+                    let refused = Refused {
+                        code,
+                        message,
+                        blockers,
+                    };
+                    turn_away(socket, refused).await;
+                    continue;
+                }
+            };
+            let (actions, places) = (actions.clone(), places.clone());
+            let (authority, shutdown) = (authority.clone(), shutdown.clone());
             let to_actor = actions.clone();
-            let serve = connection::serve(id, socket, actions, authority, limits, places, shutdown);
+            let silent = silent.clone();
+            let serve = connection::serve(
+                id, socket, identity, actions, authority, limits, places, silent, shutdown,
+            );
             let task = tokio::task::spawn_local(serve);
             tokio::task::spawn_local(async move {
                 served(id, task, &to_actor).await;
-                open.set(open.get() - 1);
+                drop(place);
             });
         }
     }
@@ -111,13 +140,8 @@ async fn served(id: ConnectionId, task: JoinHandle<()>, actions: &mpsc::Sender<A
     }
 }
 
-async fn turn_away(socket: UnixSeqpacket, most: u32) {
-    let refused = Response::Error(Refused {
-        code: "limit_reached".into(),
-        message: format!("{most} clients are connected, as many as limits.connections allows"),
-        blockers: Vec::new(),
-    });
-    let text = serde_json::to_vec(&refused).expect("strings only");
+async fn turn_away(socket: UnixSeqpacket, refused: Refused) {
+    let text = serde_json::to_vec(&Response::Error(refused)).expect("strings only");
     // A client that does not read is dropped all the same.
     let _ = tokio::time::timeout(Duration::from_millis(10), socket.send(&text)).await;
 }

@@ -9,6 +9,7 @@ mod identify;
 mod listener;
 mod places;
 mod requests;
+mod silent;
 mod wire;
 
 use std::convert::Infallible;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use onair_api::{Certificate, Problem, ProblemCode, SessionRef, Who};
 use onair_ipc::message::{PROTOCOL, Request, Response};
-use onair_probe::{Armed, Probe};
+use onair_probe::{Armed, Probe, ProbeError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -217,31 +217,38 @@ impl Connection {
                     since: Instant::now(),
                 })),
             )),
-            Err(reason) if required => {
+            Err(problem) if required => {
                 let session = seat.session;
                 tell(&self.actions, AttachAction::Release { session }).await;
-                Err(Problem::new(ProblemCode::ProbeBlind, reason))
+                Err(problem)
             }
-            Err(reason) => {
+            Err(problem) => {
+                let reason = problem.detail;
                 tracing::warn!(pid = self.peer.who.pid, reason, "a client is not watched");
                 Ok(self.admit(seat, None).await)
             }
         }
     }
 
-    async fn arm(&self, probe: &Probe) -> Result<(Armed, u64), String> {
+    async fn arm(&self, probe: &Probe) -> Result<(Armed, u64), Problem> {
         if !self.sites {
-            return Err(
+            return Err(Problem::new(
+                ProblemCode::ProbeBlind,
                 "the client does not execute its probe sites (it runs under Valgrind): \
-                        set probe.mode to \"preferred\" or \"off\" to let it attach"
-                    .into(),
-            );
+                        set probe.mode to \"preferred\" or \"off\" to let it attach",
+            ));
         }
-        let armed = probe
-            .arm(self.peer.who.pid)
-            .await
-            .map_err(|error| chain(&error))?;
-        let token = probe.challenge().map_err(|error| chain(&error))?;
+        let blind = |error: ProbeError| {
+            let code = match error {
+                // The probe sees; this client has its share of it.
+                ProbeError::Full(_) => ProblemCode::LimitReached,
+                _ => ProblemCode::ProbeBlind,
+            };
+            Problem::new(code, chain(&error))
+        };
+        let owner = self.authority.owner(&self.peer);
+        let armed = probe.arm_for(owner).await.map_err(blind)?;
+        let token = probe.challenge().map_err(blind)?;
         Ok((armed, token))
     }
 

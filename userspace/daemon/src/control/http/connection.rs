@@ -6,12 +6,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use axum::http::header;
-use axum::response::IntoResponse;
 use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use onair_api::{ProblemCode, Via};
+use onair_probe::share::{Refused, Share};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ use super::limits::Limits;
 use super::refusal::Refusal;
 use super::router::router;
 use crate::control::authority::Authority;
+use crate::control::connections::{Connections, TurnedAway};
 use crate::control::handle::ControlHandle;
 use crate::control::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
@@ -31,11 +32,12 @@ use crate::shutdown::ShutdownCoordinator;
 const HEAD_SLACK: usize = 64 * 1024;
 /// Headers of a request, likewise.
 const MOST_HEADERS: usize = 1024;
-/// Connections beyond [`Limits::connections`] that are heard only to be told so; further ones wait
-/// in the listener's queue.
+/// Connections without a place that are heard only to be told so; further ones are closed at once.
 const TOO_MANY: usize = 16;
 /// How long such a one may take over its head.
 const TOO_MANY_HEAD: Duration = Duration::from_secs(1);
+/// Connections that are taken from the listener's queue at the end.
+const LAST: usize = 1024;
 /// Pause after a failed accept, which fails again at once while descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,26 +49,27 @@ pub async fn serve(
     handle: ControlHandle,
     authority: Authority,
     limits: Limits,
+    places: Connections,
     coordinator: ShutdownCoordinator,
     shutdown: impl Future<Output = ()>,
 ) {
-    let router = router(handle, authority, limits, coordinator);
-    let full = Router::new().fallback(overloaded);
-    let full_limits = Limits {
-        head: limits.head.min(TOO_MANY_HEAD),
-        ..limits
+    let told = Share::new(
+        "connections that are refused",
+        "none",
+        TOO_MANY,
+        limits.percent,
+    );
+    let door = Door {
+        router: router(handle, authority.clone(), limits, coordinator),
+        authority,
+        limits,
+        places,
+        told: Connections::new(told),
+        turned_away: TurnedAway::default(),
+        ending: watch::channel(false).0,
     };
-    let (ending, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
-    let begin = |stream, open: usize, connections: &mut JoinSet<()>| {
-        let (router, limits) = if open < limits.connections {
-            (router.clone(), limits)
-        } else {
-            (full.clone(), full_limits)
-        };
-        connections.spawn(of_a_peer(stream, router, limits, ending.subscribe()));
-    };
     loop {
         tokio::select! {
             biased;
@@ -75,46 +78,83 @@ pub async fn serve(
                 // Its peer sees the connection end; the others go on.
                 tracing::error!(%error, "a connection on the control socket failed");
             },
-            accepted = listener.accept(), if connections.len() < limits.connections + TOO_MANY => {
-                match accepted {
-                    Ok((stream, _)) => begin(stream, connections.len(), &mut connections),
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept on the control socket");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => door.begin(stream, &mut connections),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept on the control socket");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
-            }
+            },
         }
     }
     // Who waits in the listener's queue has connected before the end, and may have asked.
     tokio::task::yield_now().await;
-    for _ in 0..limits.connections {
+    for _ in 0..LAST {
         match listener.accept().now_or_never() {
-            Some(Ok((stream, _))) => begin(stream, connections.len(), &mut connections),
+            Some(Ok((stream, _))) => door.begin(stream, &mut connections),
             Some(Err(_)) | None => break,
         }
     }
     drop(listener);
-    ending.send_replace(true);
+    door.ending.send_replace(true);
     let all = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(limits.farewell, all).await.is_err() {
         tracing::warn!("some answers were cut off at the end of the control socket");
     }
 }
 
+/// What decides over a new connection.
+struct Door {
+    router: Router,
+    authority: Authority,
+    limits: Limits,
+    places: Connections,
+    /// Those that have no place and are told so.
+    told: Connections,
+    turned_away: TurnedAway,
+    ending: watch::Sender<bool>,
+}
+
+impl Door {
+    fn begin(&self, stream: UnixStream, connections: &mut JoinSet<()>) {
+        let peer = match peer_of(&stream) {
+            Ok(peer) => peer,
+            Err(error) => {
+                tracing::warn!(%error, "a connection without credentials is closed");
+                return;
+            }
+        };
+        // The peer decides whether there is a place for it, so it is read before.
+        let owner = self.authority.owner(&peer);
+        let (place, router, limits) = match self.places.take(owner) {
+            Ok(place) => (place, self.router.clone(), self.limits),
+            Err(refused) => {
+                self.turned_away.note(&refused);
+                let Ok(place) = self.told.take(owner) else {
+                    return;
+                };
+                let limits = Limits {
+                    head: self.limits.head.min(TOO_MANY_HEAD),
+                    ..self.limits
+                };
+                (place, overloaded(&refused), limits)
+            }
+        };
+        let over = self.ending.subscribe();
+        connections.spawn(async move {
+            of_a_peer(stream, peer, router, limits, over).await;
+            drop(place);
+        });
+    }
+}
+
 async fn of_a_peer(
     stream: UnixStream,
+    peer: Peer,
     router: Router,
     limits: Limits,
     ending: watch::Receiver<bool>,
 ) {
-    let peer = match peer_of(&stream) {
-        Ok(peer) => peer,
-        Err(error) => {
-            tracing::warn!(%error, "a connection without credentials is closed");
-            return;
-        }
-    };
     tracing::debug!(peer = %peer.who, "control connection");
     connection(stream, router.layer(Extension(peer)), limits, ending).await;
 }
@@ -171,11 +211,11 @@ fn peer_of(stream: &UnixStream) -> io::Result<Peer> {
     Ok(Peer::read(uid, gid, pid.unwrap_or(0), Via::Control))
 }
 
-/// What a connection that is one too many is told, whatever it asks.
-async fn overloaded() -> impl IntoResponse {
-    let refusal = Refusal::new(
-        ProblemCode::Overloaded,
-        "too many connections on the control socket",
-    );
-    ([(header::CONNECTION, "close")], refusal)
+/// What a connection without a place is told, whatever it asks.
+fn overloaded(refused: &Refused) -> Router {
+    let detail = refused.to_string();
+    Router::new().fallback(move || async move {
+        let refusal = Refusal::new(ProblemCode::Overloaded, detail);
+        ([(header::CONNECTION, "close")], refusal)
+    })
 }

@@ -25,7 +25,7 @@ pub(super) async fn evict(
     WhichAttachment(session, number): WhichAttachment,
     _: NoBody,
 ) -> Result<Json<Eviction>, Refusal> {
-    let caller = api.authority.admit(&peer, Right::Destroy)?;
+    let caller = api.authority.admit(&peer, Right::Evict)?;
     Ok(Json(api.handle.evict(caller, session, number).await?))
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn evict_all(
     Which(session): Which,
     _: NoBody,
 ) -> Result<Json<EvictionList>, Refusal> {
-    let caller = api.authority.admit(&peer, Right::Destroy)?;
+    let caller = api.authority.admit(&peer, Right::Evict)?;
     Ok(Json(api.handle.evict_all(caller, session).await?))
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn abort(
     Which(session): Which,
     _: NoBody,
 ) -> Result<Json<Certificate>, Refusal> {
-    let caller = api.authority.admit(&peer, Right::Destroy)?;
+    let caller = api.authority.admit(&peer, Right::Abort)?;
     Ok(Json(*api.handle.abort(caller, session).await?))
 }
 
@@ -77,6 +77,6 @@ pub(super) async fn quarantine(
     Which(session): Which,
     _: NoBody,
 ) -> Result<Json<Certificate>, Refusal> {
-    let caller = api.authority.admit(&peer, Right::Destroy)?;
+    let caller = api.authority.admit(&peer, Right::Quarantine)?;
     Ok(Json(*api.handle.quarantine(caller, session).await?))
 }

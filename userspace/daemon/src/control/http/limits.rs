@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use onair_probe::share::{Percent, Share};
+
 use crate::config::{Config, ms};
 
 /// Limits of the control socket. Every time-out comes from the configuration.
@@ -9,6 +11,8 @@ use crate::config::{Config, ms};
 pub struct Limits {
     /// Connections at once; one more is told `overloaded` and closed.
     pub connections: usize,
+    /// What of them is reserved, and what one user and one process may have.
+    pub percent: Percent,
     /// Longest body, in bytes.
     pub body_bytes: usize,
     /// Longest head of a request (names and values of its headers, and its target), in bytes.
@@ -33,6 +37,7 @@ impl Limits {
         let (timeouts, limits) = (&config.timeouts, &config.limits);
         Self {
             connections: limits.http_connections,
+            percent: limits.percent(),
             body_bytes: limits.http_body_bytes,
             head_bytes: limits.http_head_bytes,
             head: ms(timeouts.http_head_ms),
@@ -41,6 +46,18 @@ impl Limits {
             keep_alive: ms(timeouts.http_keep_alive_ms),
             farewell: ms(timeouts.http_farewell_ms),
         }
+    }
+}
+
+impl Limits {
+    /// The connections, divided up.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        let (what, key) = (
+            "connections on the control socket",
+            "limits.http_connections",
+        );
+        Share::new(what, key, self.connections, self.percent)
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn start(
     Which(session): Which,
     Document(spec): Document<RecordingSpec>,
 ) -> Result<Response, Refusal> {
-    let caller = api.authority.admit(&peer, Right::Stop)?;
+    let caller = api.authority.admit(&peer, Right::Record)?;
     let _operation = api.shutdown.begin_operation()?;
     let errors = spec.check();
     if let Some(first) = errors.first() {
@@ -115,6 +115,6 @@ pub(super) async fn stop(
     WhichRecording(recording): WhichRecording,
     _: NoBody,
 ) -> Result<Json<RecordingView>, Refusal> {
-    let caller = api.authority.admit(&peer, Right::Stop)?;
+    let caller = api.authority.admit(&peer, Right::Record)?;
     Ok(Json(api.handle.stop_recording(caller, recording).await?))
 }

@@ -174,7 +174,7 @@ pub(super) async fn flush(
     Which(session): Which,
     Document(wait): Document<Flush>,
 ) -> Result<Json<Flushed>, Refusal> {
-    let caller = api.authority.admit(&peer, Right::Stop)?;
+    let caller = api.authority.admit(&peer, Right::Flush)?;
     let wait = longest(wait.deadline_ms)?;
     Ok(Json(api.handle.flush(caller, session, wait).await?))
 }

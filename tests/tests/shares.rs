@@ -1,0 +1,350 @@
+//! What one user or one process may take of what belongs to all: it is told when it has its share, the
+//! others go on, and health says who it is.
+#![forbid(unsafe_code)]
+#![allow(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+
+use anyhow::{Context as _, Result};
+use onair_api::{HealthStatus, RecordingState, SessionState};
+use onair_tests::{
+    Config, Control, Deadline, HangingFile, Puppet, Raster, Rig, User, receive, until,
+};
+use serde_json::{Value, json};
+
+const GROUP: u32 = 54_330;
+/// Has no right but the way to the sockets.
+const STRANGER: User = User::new(54_321, 54_321);
+/// Two members of the group.
+const GREEDY: User = User::new(54_322, GROUP);
+const OTHER: User = User::new(54_323, GROUP);
+
+fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> {
+    let rig = Rig::rings_with(|config| {
+        config.control = format!("group = \"{GROUP}\"\n");
+        change(config);
+    })?;
+    User::let_in(rig.stage())?;
+    let mut control = rig.control()?;
+    let mut spec = receive("cam", Raster::SMALL, 5000);
+    spec.max_attachments = Some(32);
+    control.create(&spec)?;
+    Ok((rig, control))
+}
+
+/// The problem in health that has all these words.
+fn problem(control: &mut Control, words: &[&str]) -> Result<String> {
+    let health = control.health()?;
+    let all = health.problems.clone();
+    let found = all
+        .into_iter()
+        .find(|it| words.iter().all(|word| it.contains(word)));
+    let found = found.with_context(|| format!("{words:?} in {:?}", health.problems))?;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    assert!(health.ready);
+    Ok(found)
+}
+
+/// Waits until health has no problem any more.
+fn well_again(control: &mut Control) -> Result<()> {
+    until("health to be well", Deadline::seconds(30), || {
+        Ok((control.health()?.status == HealthStatus::Ok).then_some(()))
+    })
+}
+
+fn logged(rig: &mut Rig, words: &[&str]) -> Result<()> {
+    until(
+        format!("{words:?} in the log"),
+        Deadline::seconds(30),
+        || {
+            let log = rig.daemon()?.log();
+            let has_all = |line: &str| words.iter().all(|word| line.contains(word));
+            Ok(log.lines().any(has_all).then_some(()))
+        },
+    )
+}
+
+#[test]
+fn files__one_user_has_as_many_as_it_gets__then_programs_of_others_and_of_root_attach() -> Result<()>
+{
+    let (rig, mut control) = scene(|config| config.probe_keys += "max_files = 8\n")?;
+    let stage = rig.stage();
+    let mut greedy: Vec<Puppet> = Vec::new();
+    let mut refusal = None;
+    for number in 0..8 {
+        let program = User::copy_of_puppet(stage, &format!("program-{number}"))?;
+        let mut client = GREEDY.puppet_as(stage, &program)?;
+        let answer = client.ask("attach cam")?;
+        if answer["error"].is_null() {
+            greedy.push(client);
+        } else {
+            refusal = Some(answer["error"].clone());
+            break;
+        }
+    }
+    let refusal = refusal.context("it got all that it asked for")?;
+    assert_eq!(refusal["errno"], "EDQUOT", "{refusal}");
+    let message = refusal["message"].as_str().unwrap_or_default();
+    for words in ["probe.max_files", "uid 54322", "5 of 5"] {
+        assert!(message.contains(words), "{words} in {message}");
+    }
+    problem(&mut control, &["probe.max_files", "uid 54322"])?;
+    // A program that is watched already takes no place.
+    greedy[0].say("detach")?;
+    greedy[0].say("attach cam")?;
+    let mut other = OTHER.puppet_as(stage, &User::copy_of_puppet(stage, "program-of-other")?)?;
+    other.say("attach cam")?;
+    let mut roots = rig.puppet()?;
+    roots.say("attach cam")?;
+    drop(greedy);
+    well_again(&mut control)
+}
+
+#[test]
+fn attach_socket__taken_by_silent_connections_of_a_stranger__then_others_attach_and_health_names_it()
+-> Result<()> {
+    let (mut rig, mut control) = scene(|config| {
+        config.more += "[limits]\nconnections = 20\n[timeouts]\nhello_ms = 600000\n";
+    })?;
+    let socket = Config::attach_socket(rig.stage());
+    let mut stranger = STRANGER.puppet(rig.stage())?;
+    stranger.say(format_args!("connect seqpacket 40 {}", socket.display()))?;
+    // It has its share, and no more.
+    until("the others to be closed", Deadline::seconds(30), || {
+        let open = stranger.say("open-connections")?["open"].as_u64();
+        Ok((open == Some(9)).then_some(()))
+    })?;
+    for user in [OTHER, User::new(0, 0)] {
+        user.puppet(rig.stage())?.say("attach cam")?;
+    }
+    let said = problem(&mut control, &["limits.connections", "uid 54321"])?;
+    assert!(said.contains("9 of 9"), "{said}");
+    logged(&mut rig, &["limits.connections", "54321"])?;
+    drop(stranger);
+    well_again(&mut control)
+}
+
+#[test]
+fn attach_socket__a_client_says_no_hello__then_closed_in_time_and_logged() -> Result<()> {
+    let (mut rig, mut control) = scene(|config| config.more += "[timeouts]\nhello_ms = 200\n")?;
+    let socket = Config::attach_socket(rig.stage());
+    let mut welcomed = rig.puppet()?;
+    welcomed.say("attach cam")?;
+    let mut stranger = STRANGER.puppet(rig.stage())?;
+    stranger.say(format_args!("connect seqpacket 5 {}", socket.display()))?;
+    until("all to be closed", Deadline::seconds(30), || {
+        let open = stranger.say("open-connections")?["open"].as_u64();
+        Ok((open == Some(0)).then_some(()))
+    })?;
+    logged(&mut rig, &["hello", "54321"])?;
+    let log = rig.daemon()?.log();
+    let lines = log.lines().filter(|line| line.contains("hello")).count();
+    assert_eq!(lines, 1, "one line for all of them:\n{log}");
+    assert_eq!(welcomed.errno("get 0")?, "ETIMEDOUT");
+    assert_eq!(control.show("cam")?.attachments.len(), 1);
+    well_again(&mut control)
+}
+
+#[test]
+fn control_socket__taken_by_silent_connections_of_a_stranger__then_root_and_the_group_are_served()
+-> Result<()> {
+    let (mut rig, mut control) = scene(|config| {
+        config.more += "[limits]\nhttp_connections = 20\n[timeouts]\nhttp_head_ms = 600000\n";
+    })?;
+    let socket = Config::control_socket(rig.stage());
+    let mut strangers = Vec::new();
+    // Two of them: each may have less than is free, together they may have all of it.
+    for uid in [54_321, 54_324] {
+        let mut stranger = User::new(uid, uid).puppet(rig.stage())?;
+        stranger.say(format_args!("connect stream 40 {}", socket.display()))?;
+        strangers.push(stranger);
+    }
+    for _ in 0..3 {
+        for user in [User::new(0, 0), OTHER] {
+            let (status, health) =
+                user.ask(rig.stage(), "GET", "/v1/health", &Default::default())?;
+            assert_eq!(status, 200, "{user:?}: {health}");
+        }
+    }
+    problem(
+        &mut control,
+        &["limits.http_connections", "18 of 18", "uid 5432"],
+    )?;
+    logged(&mut rig, &["limits.http_connections", "5432"])?;
+    drop(strangers);
+    well_again(&mut control)
+}
+
+#[test]
+fn memory__kept_by_one_process_that_comes_and_goes__then_only_it_is_refused() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    let mut greedy = GREEDY.puppet(rig.stage())?;
+    let answer = greedy.say("come-and-go 100 cam")?;
+    let refused = &answer["refused"];
+    assert_eq!(refused["code"], "limit_reached", "{answer}");
+    let message = refused["message"].as_str().context("a message")?;
+    let process = format!("process {}", greedy.pid());
+    for words in ["limits.departed", &process, "64 of 64"] {
+        assert!(message.contains(words), "{words} in {message}");
+    }
+    assert!(control.show("cam")?.attachments.is_empty());
+    problem(&mut control, &["limits.departed", "cam", "uid 54322"])?;
+    // Another process of the same user, another user, and root.
+    for user in [GREEDY, OTHER, User::new(0, 0)] {
+        user.puppet(rig.stage())?.say("attach cam")?;
+    }
+    greedy.kill()?;
+    well_again(&mut control)
+}
+
+#[test]
+fn arming__files_of_one_user_hang__then_clients_of_others_attach_meanwhile() -> Result<()> {
+    const CONNECTIONS: usize = 8;
+    // Longer than the test takes.
+    let (rig, mut control) = scene(|config| config.more += "[timeouts]\nprobe_arm_ms = 60000\n")?;
+    let stage = rig.stage();
+    let hanging = HangingFile::mount(&stage.directory().join("hanging"))?;
+    let mut slow = GREEDY.mapper(stage, &hanging.path(), "cam", CONNECTIONS)?;
+    slow.event("asked", Deadline::seconds(30))?;
+    until("a look to hang", Deadline::seconds(30), || {
+        Ok((hanging.reads() > 0).then_some(()))
+    })?;
+    let mut others = Vec::new();
+    for user in [OTHER, User::new(0, 0)] {
+        let mut client = user.puppet(stage)?;
+        client.say("attach cam")?;
+        others.push(client);
+    }
+    let answered = slow.event("answered", Deadline::seconds(0));
+    assert!(
+        answered.is_err(),
+        "the others waited for its looks: {answered:?}"
+    );
+    let health = control.health()?;
+    let looks = health.shares.iter().find(|it| it.key == "probe.max_looks");
+    let looks = looks.context("looks")?;
+    assert_eq!(looks.greatest_uid, Some(GREEDY.uid), "{looks:?}");
+    assert!(looks.used > 0, "{looks:?}");
+    drop(hanging);
+    for _ in 0..CONNECTIONS {
+        slow.event("answered", Deadline::seconds(30))?;
+    }
+    well_again(&mut control)
+}
+
+/// Every request that ends, begins or records others' use of `session`, or makes a session.
+fn changes(session: &str, attachment: u64) -> Vec<(String, Value)> {
+    let wait = json!({ "deadline_ms": 0 });
+    let of = |what: &str| format!("/v1/sessions/{session}/{what}");
+    let spec = serde_json::to_value(receive("more", Raster::SMALL, 5009)).unwrap_or_default();
+    vec![
+        (of("stop"), Value::Null),
+        (of("start"), Value::Null),
+        (of("flush"), wait.clone()),
+        (of("destroy"), Value::Null),
+        (of("destroy_wait"), wait),
+        (of("evict"), Value::Null),
+        (of(&format!("attachments/{attachment}/evict")), Value::Null),
+        (of("abort"), Value::Null),
+        (of("quarantine"), Value::Null),
+        (of("recordings"), json!({ "format": "raw" })),
+        ("/v1/recordings/ours/stop".into(), Value::Null),
+        ("/v1/sessions".into(), spec),
+        ("/v1/shutdown".into(), Value::Null),
+        ("/v1/config/reload".into(), Value::Null),
+    ]
+}
+
+#[test]
+fn roles__given_to_a_group_and_to_users__then_each_may_do_what_its_role_says() -> Result<()> {
+    const OWNER: User = User::new(54_325, 54_325);
+    let (rig, mut control) = scene(|config| {
+        config.control += "group_role = \"attach\"\n";
+        for (user, role) in [(OTHER, "operate"), (OWNER, "own")] {
+            let uid = user.uid;
+            config.control += &format!("[[control.role]]\nuser = \"{uid}\"\nrole = \"{role}\"\n");
+        }
+    })?;
+    let stage = rig.stage();
+    let mut roots = rig.puppet()?;
+    roots.say("attach cam")?;
+    roots.block(1)?;
+    let attachment = control.show("cam")?.attachments[0].attachment;
+    control.record("cam", "ours", "raw", &Value::Null)?;
+    let forbidden = |user: User, session: &str| -> Result<()> {
+        for (path, body) in changes(session, attachment) {
+            let is_create = path == "/v1/sessions";
+            if is_create && user.uid == OWNER.uid {
+                continue;
+            }
+            let (status, problem) = user.ask(stage, "POST", &path, &body)?;
+            assert_eq!(
+                (status, &problem["code"]),
+                (403, &json!("forbidden")),
+                "{path}: {problem}"
+            );
+        }
+        Ok(())
+    };
+
+    // Attach: sees and uses every session, and ends none.
+    let attach_only = GREEDY;
+    forbidden(attach_only, "cam")?;
+    assert_eq!(
+        attach_only
+            .ask(stage, "GET", "/v1/sessions/cam", &Value::Null)?
+            .0,
+        200
+    );
+    let mut client = attach_only.puppet(stage)?;
+    client.say("attach cam")?;
+    for request in ["destroy", "destroy-wait 0", "abort"] {
+        assert_eq!(client.errno(request)?, "EACCES", "{request}");
+    }
+    let spec = serde_json::to_string(&receive("more", Raster::SMALL, 5009))?;
+    assert_eq!(client.errno(format_args!("create {spec}"))?, "EACCES");
+
+    // Own: everything with its own, nothing with another's.
+    forbidden(OWNER, "cam")?;
+    assert_eq!(OWNER.puppet(stage)?.errno("attach cam")?, "EACCES");
+    let mine = serde_json::to_value(receive("mine", Raster::SMALL, 5001))?;
+    assert_eq!(OWNER.ask(stage, "POST", "/v1/sessions", &mine)?.0, 201);
+    forbidden(attach_only, "mine")?;
+    for what in ["stop", "start", "evict", "stop", "destroy"] {
+        let path = format!("/v1/sessions/mine/{what}");
+        let (status, answer) = OWNER.ask(stage, "POST", &path, &Value::Null)?;
+        assert_eq!(status, 200, "{what}: {answer}");
+    }
+
+    // Nothing of all that reached the session.
+    let cam = control.show("cam")?;
+    assert_eq!(
+        (cam.state, cam.attachments.len()),
+        (SessionState::Running, 2)
+    );
+    assert_eq!(control.recording("ours")?.state, RecordingState::Recording);
+    assert!(roots.event_now("returned").is_none());
+
+    // Operate: everything but the daemon's own.
+    for (path, body) in [
+        ("/v1/recordings/ours/stop".to_owned(), Value::Null),
+        (
+            format!("/v1/sessions/cam/attachments/{attachment}/evict"),
+            Value::Null,
+        ),
+        ("/v1/sessions/cam/stop".into(), Value::Null),
+        ("/v1/sessions/cam/abort".into(), Value::Null),
+    ] {
+        let (status, answer) = OTHER.ask(stage, "POST", &path, &body)?;
+        assert_eq!(status, 200, "{path}: {answer}");
+    }
+    for path in ["/v1/shutdown", "/v1/config/reload"] {
+        assert_eq!(
+            OTHER.ask(stage, "POST", path, &Value::Null)?.0,
+            403,
+            "{path}"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! What is used of the limits that users share, for health.
+
+use onair_api::{SessionName, ShareUse};
+use onair_probe::share::Usage;
+
+use super::Actor;
+
+impl Actor {
+    /// Each limit with what is used of it; what is wrong is added to `problems`.
+    pub(super) fn shares(&self, problems: &mut Vec<String>) -> Vec<ShareUse> {
+        let services = &self.services;
+        let connections = services.connections.iter().map(|it| it.usage());
+        let probe = services.probe.probe().into_iter();
+        let probe = probe.flat_map(onair_probe::Probe::usage);
+        let mut shares = Vec::new();
+        for usage in connections.chain(probe) {
+            problems.extend(usage.problem());
+            shares.push(document(None, &usage));
+        }
+        let departed = self.sessions.values();
+        let departed = departed.map(|session| session.departed_usage(services));
+        let departed: Vec<_> = departed.collect();
+        for (name, usage) in &departed {
+            let problem = usage.problem();
+            problems.extend(problem.map(|problem| format!("session {name}: {problem}")));
+        }
+        let fullest = departed.into_iter().max_by_key(|(_, usage)| usage.used);
+        shares.extend(fullest.map(|(name, usage)| document(Some(name), &usage)));
+        shares
+    }
+}
+
+fn document(session: Option<SessionName>, usage: &Usage) -> ShareUse {
+    let share = &usage.share;
+    let (greatest_uid, greatest) = usage.greatest.unzip();
+    ShareUse {
+        what: share.what.to_owned(),
+        key: share.key.to_owned(),
+        session,
+        limit: share.limit as u64,
+        used: usage.used as u64,
+        reserved: share.reserve as u64,
+        per_uid: share.per_uid as u64,
+        per_process: share.per_process as u64,
+        greatest_uid,
+        greatest: greatest.unwrap_or_default() as u64,
+        refused: usage.refused,
+    }
+}

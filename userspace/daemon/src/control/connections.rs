@@ -1,0 +1,67 @@
+//! The connections of a socket, divided up among users and processes.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use onair_probe::share::{Owner, Refused, Share, Table, Usage};
+
+use super::seldom::Seldom;
+
+/// The connections of one socket. Clones are of the same ones.
+#[derive(Clone, Debug)]
+pub struct Connections(Arc<Mutex<Table>>);
+
+impl Connections {
+    /// None yet, of so many.
+    #[must_use]
+    pub fn new(share: Share) -> Self {
+        Self(Arc::new(Mutex::new(Table::new(share))))
+    }
+
+    /// A place for one more of `owner`'s.
+    ///
+    /// # Errors
+    /// [`Refused`]: it has its share, or all that is open to it is taken.
+    pub fn take(&self, owner: Owner) -> Result<Connected, Refused> {
+        self.table().take(owner)?;
+        let connections = self.clone();
+        Ok(Connected { owner, connections })
+    }
+
+    /// What is used of them.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.table().usage()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of a connection. Given back on drop.
+#[derive(Debug)]
+pub struct Connected {
+    owner: Owner,
+    connections: Connections,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.connections.table().give_back(self.owner);
+    }
+}
+
+/// Says in the log that clients are turned away.
+#[derive(Debug, Default)]
+pub(super) struct TurnedAway(RefCell<Seldom>);
+
+impl TurnedAway {
+    pub(super) fn note(&self, refused: &Refused) {
+        if let Some(more) = self.0.borrow_mut().note(Instant::now()) {
+            let Owner { uid, pid, .. } = refused.owner;
+            tracing::warn!(uid, pid, more, "a connection is turned away: {refused}");
+        }
+    }
+}

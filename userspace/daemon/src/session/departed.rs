@@ -1,0 +1,103 @@
+//! Clients that have left the session, or were evicted from it, and keep its memory: each costs the daemon
+//! descriptors and address space, so how many there may be is a share of one process, of one user and of
+//! all.
+
+use std::collections::HashMap;
+
+use onair_api::SessionName;
+use onair_ipc::memory::AttachmentMemory;
+use onair_probe::share::{Owner, Refused, Share, Table, Usage};
+
+use super::Session;
+use super::attachment::Client;
+use crate::limbo::is_free;
+use crate::services::Services;
+
+/// Whose the memory is that clients have left behind.
+#[derive(Debug, Default)]
+pub(super) struct Departures {
+    /// Uid and pid, by attachment; of those who may still have it.
+    of: HashMap<u64, (u32, u32)>,
+    refused: u64,
+    last: Option<Owner>,
+}
+
+impl Session {
+    /// Notes who it was that leaves, before its memory is put aside.
+    pub(super) fn note_departure(&mut self, services: &Services, number: u64, client: &Client) {
+        let kept: Vec<u64> = self
+            .left_behind(services)
+            .map(AttachmentMemory::attachment)
+            .collect();
+        self.departures.of.retain(|number, _| kept.contains(number));
+        let who = (client.who.uid, client.who.pid);
+        self.departures.of.insert(number, who);
+    }
+
+    /// Whether one more client of `owner` may come, after all those who left.
+    pub(super) fn check_departed(
+        &mut self,
+        services: &Services,
+        owner: Owner,
+    ) -> Result<(), Refused> {
+        let share = services.config.limits.departed_share();
+        let check = |table: &Table| share.check(owner, table.used_by(owner), 1);
+        // Most of those who left have let go, and that is only not seen yet: looked at if it decides.
+        if check(&self.departed_table(services, share, |_| true)).is_ok() {
+            return Ok(());
+        }
+        let checked = check(&self.departed_table(services, share, |words| !is_free(words)));
+        if checked.is_err() {
+            self.departures.refused += 1;
+            self.departures.last = Some(owner);
+        }
+        checked
+    }
+
+    /// Who keeps its memory, for health: a few more, if nothing is wrong.
+    pub fn departed_usage(&self, services: &Services) -> (SessionName, Usage) {
+        let share = services.config.limits.departed_share();
+        let mut table = self.departed_table(services, share, |_| true);
+        let mut usage = table.usage();
+        if self.departures.last.is_some() || usage.problem().is_some() {
+            table = self.departed_table(services, share, |words| !is_free(words));
+            usage = table.usage();
+        }
+        let stands = |last: Owner| share.check(last, table.used_by(last), 1).err();
+        usage.standing = self.departures.last.and_then(stands);
+        usage.refused = self.departures.refused;
+        (self.spec.name.clone(), usage)
+    }
+
+    /// Those who left and have what `keeps` says, and those who were evicted.
+    fn departed_table(
+        &self,
+        services: &Services,
+        share: Share,
+        keeps: impl Fn(&AttachmentMemory) -> bool,
+    ) -> Table {
+        let evicted = self.outcasts.list.values().map(|it| {
+            let who = &it.attachment.client.who;
+            (who.uid, who.pid)
+        });
+        let left = self.left_behind(services).filter(|words| keeps(words));
+        let left = left.filter_map(|words| self.departures.of.get(&words.attachment()).copied());
+        let mut table = Table::new(share);
+        for (uid, pid) in evicted.chain(left) {
+            table.count(uid, pid);
+        }
+        table
+    }
+
+    fn left_behind<'a>(
+        &'a self,
+        services: &'a Services,
+    ) -> impl Iterator<Item = &'a AttachmentMemory> {
+        let in_limbo = services.limbo.departed_from(self.id);
+        self.departed
+            .words
+            .iter()
+            .map(|words| &**words)
+            .chain(in_limbo)
+    }
+}

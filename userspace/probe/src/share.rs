@@ -1,0 +1,485 @@
+//! How much of a table of places one process, one user, and all users together may have.
+//!
+//! Pure counting. A table has a limit. Some places are reserved: half of these for root and the
+//! operators, half for root alone. Of the rest one user may have a part, and one process a smaller part,
+//! so that no client takes what belongs to all.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// Key of the places that are reserved, percent of each limit.
+pub const RESERVE_KEY: &str = "limits.reserve_percent";
+/// Key of what one user may have, percent of what is not reserved.
+pub const UID_KEY: &str = "limits.uid_percent";
+/// Key of what one process may have, percent of what is not reserved.
+pub const PROCESS_KEY: &str = "limits.process_percent";
+
+/// Which places a process may take, the lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rank {
+    /// Those that are not reserved.
+    Other,
+    /// Half of the reserved ones, too.
+    Operator,
+    /// All, whatever the shares of a user and of a process are.
+    Root,
+}
+
+/// The process that a place is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// Its user.
+    pub uid: u32,
+    /// Its pid in the daemon's pid namespace; 0 if it is not visible there: then only its user counts.
+    pub pid: u32,
+    /// Which places it may take.
+    pub rank: Rank,
+}
+
+impl Owner {
+    /// A process of root.
+    #[must_use]
+    pub const fn root(pid: u32) -> Self {
+        let (uid, rank) = (0, Rank::Root);
+        Self { uid, pid, rank }
+    }
+}
+
+/// What of a table is reserved, and what one user and one process may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percent {
+    /// Of the limit.
+    pub reserve: u32,
+    /// Of what is not reserved.
+    pub uid: u32,
+    /// Of what is not reserved.
+    pub process: u32,
+}
+
+impl Percent {
+    /// Everything for everyone.
+    pub const NO_SHARES: Self = Self {
+        reserve: 0,
+        uid: 100,
+        process: 100,
+    };
+}
+
+/// A table's limit, divided up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// What the places are, plural.
+    pub what: &'static str,
+    /// Key of the limit.
+    pub key: &'static str,
+    /// Places.
+    pub limit: usize,
+    /// Of these, for root and the operators.
+    pub reserve: usize,
+    /// One user's, except root's.
+    pub per_uid: usize,
+    /// One process's, except root's.
+    pub per_process: usize,
+    /// One process's of root.
+    pub per_process_of_root: usize,
+}
+
+impl Share {
+    /// Divides `limit` places up. Each user and each process may have one place at least.
+    #[must_use]
+    pub fn new(what: &'static str, key: &'static str, limit: usize, percent: Percent) -> Self {
+        let part = |of: usize, percent: u32| of * percent as usize / 100;
+        // Rounded up; one place is for all.
+        let reserve = (limit - part(limit, 100 - percent.reserve.min(100))).min(limit.max(1) - 1);
+        let free = limit - reserve;
+        let least_one = |places: usize| places.clamp(1, free.max(1));
+        Self {
+            what,
+            key,
+            limit,
+            reserve,
+            per_uid: least_one(part(free, percent.uid)),
+            per_process: least_one(part(free, percent.process)),
+            per_process_of_root: limit,
+        }
+    }
+
+    /// The same, with what one process may have, also one of root.
+    #[must_use]
+    pub const fn with_any_process(mut self, places: usize) -> Self {
+        (self.per_process, self.per_process_of_root) = (places, places);
+        self
+    }
+
+    /// Places that processes of this rank fill together with those of lower ranks.
+    #[must_use]
+    pub const fn open_to(&self, rank: Rank) -> usize {
+        match rank {
+            Rank::Other => self.limit - self.reserve,
+            Rank::Operator => self.limit - self.reserve.div_ceil(2),
+            Rank::Root => self.limit,
+        }
+    }
+
+    /// Whether `wanted` more places are left for `owner`.
+    ///
+    /// # Errors
+    /// [`Refused`], which names the bound that is reached.
+    pub fn check(&self, owner: Owner, used: Used, wanted: usize) -> Result<(), Refused> {
+        let is_root = owner.rank == Rank::Root;
+        let per_uid = if is_root { self.limit } else { self.per_uid };
+        let per_process = if is_root {
+            self.per_process_of_root
+        } else {
+            self.per_process
+        };
+        let open = self.open_to(owner.rank);
+        let bounds = [
+            (Bound::Process, used.by_process, per_process),
+            (Bound::Uid, used.by_uid, per_uid),
+            (Bound::All, used.by_all, open),
+        ];
+        let counts = |bound, most| match bound {
+            Bound::Process => owner.pid != 0 && most < open,
+            Bound::Uid => most < open,
+            Bound::All => true,
+        };
+        let reached = bounds
+            .into_iter()
+            .filter(|(bound, _, most)| counts(*bound, *most))
+            .find(|(_, used, most)| used + wanted > *most);
+        match reached {
+            None => Ok(()),
+            Some((bound, used, most)) => Err(Refused {
+                share: *self,
+                owner,
+                bound,
+                used,
+                most,
+            }),
+        }
+    }
+}
+
+/// What is taken of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// By the process.
+    pub by_process: usize,
+    /// By all processes of its user.
+    pub by_uid: usize,
+    /// By all.
+    pub by_all: usize,
+}
+
+/// Which bound is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The process's share.
+    Process,
+    /// The user's share.
+    Uid,
+    /// All places that are open to it.
+    All,
+}
+
+/// Why a process gets no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Of which table.
+    pub share: Share,
+    /// Which process.
+    pub owner: Owner,
+    /// Which bound is reached.
+    pub bound: Bound,
+    /// Places taken, as far as that bound counts them.
+    pub used: usize,
+    /// Of so many.
+    pub most: usize,
+}
+
+impl std::error::Error for Refused {}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            share, owner, used, ..
+        } = self;
+        let (what, key, limit, most) = (share.what, share.key, share.limit, self.most);
+        let uid = owner.uid;
+        match self.bound {
+            Bound::Process => write!(
+                f,
+                "process {} of uid {uid} has {used} of {most} {what} that one process may have \
+                 ({key} = {limit}, {PROCESS_KEY}): end some of them, or raise the limit",
+                owner.pid
+            ),
+            Bound::Uid => write!(
+                f,
+                "uid {uid} has {used} of {most} {what} that one user may have ({key} = {limit}, \
+                 {UID_KEY}): end some of its processes, or raise the limit",
+            ),
+            Bound::All if owner.rank == Rank::Root => write!(
+                f,
+                "all users have {used} of {most} {what} ({key} = {limit}): end some of them, or raise \
+                 the limit"
+            ),
+            Bound::All => write!(
+                f,
+                "all users have {used} of {most} {what} that are not reserved ({key} = {limit}, \
+                 {RESERVE_KEY}), uid {uid} wants one more: end some of them, or raise the limit"
+            ),
+        }
+    }
+}
+
+/// What is used of a table, for health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The table.
+    pub share: Share,
+    /// Places taken.
+    pub used: usize,
+    /// The user with most of them, and how many.
+    pub greatest: Option<(u32, usize)>,
+    /// Processes that got no place since the start.
+    pub refused: u64,
+    /// The last of them, as long as there still is no place for it.
+    pub standing: Option<Refused>,
+}
+
+impl Usage {
+    /// What is wrong, with what to do: a process is refused, or only reserved places are left.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let greatest = self.greatest.map_or(String::new(), |(uid, most)| {
+            format!("; uid {uid} has {most} of them")
+        });
+        if let Some(refused) = &self.standing {
+            return Some(match refused.bound {
+                Bound::All => format!("{refused}{greatest}"),
+                Bound::Process | Bound::Uid => refused.to_string(),
+            });
+        }
+        let open = self.share.open_to(Rank::Other);
+        if self.used < open {
+            return None;
+        }
+        let (what, key, limit) = (self.share.what, self.share.key, self.share.limit);
+        Some(format!(
+            "{} of {limit} {what} are taken ({key}){greatest}: end some of them, or raise the limit",
+            self.used
+        ))
+    }
+}
+
+/// A table in which places are taken and given back one by one.
+#[derive(Debug)]
+pub struct Table {
+    share: Share,
+    used: usize,
+    by_uid: HashMap<u32, usize>,
+    by_process: HashMap<u32, usize>,
+    refused: u64,
+    last: Option<Refused>,
+}
+
+impl Table {
+    /// An empty one.
+    #[must_use]
+    pub fn new(share: Share) -> Self {
+        Self {
+            share,
+            used: 0,
+            by_uid: HashMap::new(),
+            by_process: HashMap::new(),
+            refused: 0,
+            last: None,
+        }
+    }
+
+    /// Takes a place for `owner`.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing is taken.
+    pub fn take(&mut self, owner: Owner) -> Result<(), Refused> {
+        let checked = self.share.check(owner, self.used_by(owner), 1);
+        if let Err(refused) = checked {
+            self.refused += 1;
+            self.last = Some(refused);
+            return Err(refused);
+        }
+        self.count(owner.uid, owner.pid);
+        Ok(())
+    }
+
+    /// Counts a place that is taken already, whatever the bounds are.
+    pub fn count(&mut self, uid: u32, pid: u32) {
+        self.used += 1;
+        *self.by_uid.entry(uid).or_default() += 1;
+        *self.by_process.entry(pid).or_default() += 1;
+    }
+
+    /// Gives back a place that was taken for `owner`.
+    pub fn give_back(&mut self, owner: Owner) {
+        self.used = self.used.saturating_sub(1);
+        release(&mut self.by_uid, owner.uid);
+        release(&mut self.by_process, owner.pid);
+    }
+
+    /// Places taken, as far as they concern `owner`.
+    #[must_use]
+    pub fn used_by(&self, owner: Owner) -> Used {
+        let count = |of: &HashMap<u32, usize>, key| of.get(&key).copied().unwrap_or_default();
+        Used {
+            by_process: count(&self.by_process, owner.pid),
+            by_uid: count(&self.by_uid, owner.uid),
+            by_all: self.used,
+        }
+    }
+
+    /// What is used of it.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let greatest = self.by_uid.iter().max_by_key(|(uid, used)| (**used, **uid));
+        let stands = |last: &Refused| {
+            let used = self.used_by(last.owner);
+            self.share.check(last.owner, used, 1).err()
+        };
+        Usage {
+            share: self.share,
+            used: self.used,
+            greatest: greatest.map(|(uid, used)| (*uid, *used)),
+            refused: self.refused,
+            standing: self.last.as_ref().and_then(stands),
+        }
+    }
+}
+
+fn release(of: &mut HashMap<u32, usize>, key: u32) {
+    if let Some(used) = of.get_mut(&key) {
+        *used -= 1;
+        if *used == 0 {
+            of.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERCENT: Percent = Percent {
+        reserve: 10,
+        uid: 80,
+        process: 50,
+    };
+
+    fn share(limit: usize) -> Share {
+        Share::new("places", "limits.places", limit, PERCENT)
+    }
+
+    fn owner(uid: u32, pid: u32, rank: Rank) -> Owner {
+        Owner { uid, pid, rank }
+    }
+
+    /// Takes places until there are none left: how many.
+    fn fill(table: &mut Table, owner: Owner) -> usize {
+        std::iter::from_fn(|| table.take(owner).ok()).count()
+    }
+
+    #[test]
+    fn share__of_any_limit__then_adds_up_and_everyone_may_have_one() {
+        for limit in 1..2000 {
+            let share = share(limit);
+            assert!(
+                share.reserve < limit && share.reserve * 10 < limit + 10,
+                "{share:?}"
+            );
+            assert!(
+                1 <= share.per_process && share.per_process <= share.per_uid,
+                "{share:?}"
+            );
+            assert!(share.per_uid <= share.open_to(Rank::Other), "{share:?}");
+            assert!(share.open_to(Rank::Other) <= share.open_to(Rank::Operator));
+            assert!(share.open_to(Rank::Operator) <= share.open_to(Rank::Root));
+        }
+        let share = share(1024);
+        assert_eq!(
+            (share.reserve, share.per_uid, share.per_process),
+            (103, 736, 460)
+        );
+    }
+
+    #[test]
+    fn share__none__then_everyone_may_have_all() {
+        let share = Share::new("places", "limits.places", 7, Percent::NO_SHARES);
+        let mut table = Table::new(share);
+        assert_eq!(fill(&mut table, owner(1, 1, Rank::Other)), 7);
+    }
+
+    #[test]
+    fn table__filled_rank_by_rank__then_each_finds_its_reserve() {
+        let mut table = Table::new(share(40));
+        // 4 are reserved.
+        assert_eq!(fill(&mut table, owner(1, 10, Rank::Other)), 18);
+        assert_eq!(fill(&mut table, owner(1, 11, Rank::Other)), 10);
+        assert_eq!(fill(&mut table, owner(2, 12, Rank::Other)), 8);
+        assert_eq!(fill(&mut table, owner(3, 13, Rank::Operator)), 2);
+        assert_eq!(fill(&mut table, Owner::root(14)), 2);
+        assert_eq!(fill(&mut table, Owner::root(15)), 0);
+    }
+
+    #[test]
+    fn table__one_process_of_root__then_it_may_have_all_where_nothing_else_is_said() {
+        assert_eq!(fill(&mut Table::new(share(40)), Owner::root(1)), 40);
+        let bounded = share(40).with_any_process(20);
+        assert_eq!(fill(&mut Table::new(bounded), Owner::root(1)), 20);
+    }
+
+    #[test]
+    fn table__process_that_is_not_visible__then_only_its_user_counts() {
+        assert_eq!(
+            fill(&mut Table::new(share(40)), owner(1, 0, Rank::Other)),
+            28
+        );
+    }
+
+    #[test]
+    fn table__given_back__then_empty_and_the_refusal_stands_no_more() {
+        let mut table = Table::new(share(40));
+        let greedy = owner(1, 10, Rank::Other);
+        assert_eq!(fill(&mut table, greedy), 18);
+        let usage = table.usage();
+        assert_eq!(
+            (usage.used, usage.refused, usage.greatest),
+            (18, 1, Some((1, 18)))
+        );
+        let problem = usage.problem().unwrap();
+        for words in [
+            "process 10 of uid 1",
+            "18 of 18",
+            "limits.places = 40",
+            PROCESS_KEY,
+        ] {
+            assert!(problem.contains(words), "{problem}");
+        }
+        table.give_back(greedy);
+        assert_eq!(table.usage().problem(), None);
+        (1..18).for_each(|_| table.give_back(greedy));
+        assert_eq!((table.usage().used, table.usage().greatest), (0, None));
+        assert!(table.by_process.is_empty());
+    }
+
+    #[test]
+    fn usage__only_reserved_places_left__then_a_problem_without_a_refusal() {
+        let mut table = Table::new(share(20));
+        for pid in 1..=18 {
+            assert_eq!(table.usage().problem(), None);
+            table.take(Owner::root(pid)).unwrap();
+        }
+        let problem = table.usage().problem().unwrap();
+        assert!(problem.contains("18 of 20 places"), "{problem}");
+        assert!(problem.contains("uid 0 has 18"), "{problem}");
+    }
+}
