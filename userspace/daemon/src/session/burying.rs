@@ -272,16 +272,6 @@ impl Session {
     /// Ends the attachments of processes that let go of the memory without dying (exec, unmap), some of
     /// them at a time.
     pub(super) fn sweep_disconnected(&mut self, services: &mut Services) {
-        let (gone, swept) = self.let_go();
-        self.swept = swept;
-        for number in gone {
-            self.leave(services, number, Leaving::Ended(ReconciledCause::Detached));
-        }
-    }
-
-    /// Attachments whose processes have hung up, live, and have nothing of the memory any more: the next
-    /// some of them, and the last that was looked at.
-    pub(super) fn let_go(&self) -> (Vec<u64>, u64) {
         let is_apart = |it: &&Attachment| {
             (it.disconnected || self.is_quarantined()) && it.memory.is_sole_user().unwrap_or(false)
         };
@@ -292,7 +282,11 @@ impl Session {
         let swept = apart.last().map_or(0, |it| it.number);
         // One that dies lets go of its memory first: its pidfd settles it.
         apart.retain(|it| !threads::is_process_ending(it.client.who.pid));
-        (apart.into_iter().map(|it| it.number).collect(), swept)
+        let gone: Vec<u64> = apart.into_iter().map(|it| it.number).collect();
+        self.swept = swept;
+        for number in gone {
+            self.leave(services, number, Leaving::Ended(ReconciledCause::Detached));
+        }
     }
 }
 

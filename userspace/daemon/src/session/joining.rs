@@ -37,8 +37,7 @@ impl Session {
         let taken = self.attachments.len() as u64
             + u64::from(self.proving)
             + self.outcasts.seats(self.spec.direction);
-        let is_full = taken >= u64::from(most);
-        if is_full && taken - self.vacated() >= u64::from(most) {
+        if taken >= u64::from(most) {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
@@ -54,15 +53,6 @@ impl Session {
         })?;
         self.proving += 1;
         Ok(())
-    }
-
-    /// Attachments whose clients have hung up and let go of the memory: the next [`Session::admit`]
-    /// settles them before it takes their places. A sender that has left is sent to its end first.
-    fn vacated(&self) -> u64 {
-        match self.spec.direction {
-            Direction::Receive => self.let_go().0.len() as u64,
-            Direction::Send => 0,
-        }
     }
 
     /// Gives a reservation back.
@@ -83,8 +73,6 @@ impl Session {
         watched: Option<Watched>,
     ) -> Result<(Attached, [OwnedFd; 3]), Problem> {
         self.unreserve();
-        // Before the poller is told of the new one: a place that was promised is free then.
-        self.sweep_disconnected(services);
         if self.destroy.is_some() {
             return Err(Problem::new(
                 ProblemCode::Draining,
