@@ -228,6 +228,9 @@ impl Dozers {
     }
 }
 
+/// A reason to wake: its name, the word that is slept on, and what gives it.
+type Reason<'a> = (&'a str, &'static AtomicU32, Box<dyn FnMut() + 'a>);
+
 #[test]
 fn words__slept_on_by_many_threads_many_times_each__then_the_daemon_wakes_one_for_each_reason() {
     const THREADS: usize = 24;
@@ -254,7 +257,7 @@ fn words__slept_on_by_many_threads_many_times_each__then_the_daemon_wakes_one_fo
         let _ = lender.drop_oldest();
         lender.publish(0, &FrameMeta::default()).unwrap();
     };
-    let mut reasons: Vec<(&str, &'static AtomicU32, Box<dyn FnMut() + '_>)> = Vec::new();
+    let mut reasons: Vec<Reason<'_>> = Vec::new();
     for bell in bells {
         reasons.push(("stop", seg.at(bell), Box::new(|| memory.stop())));
         reasons.push(("strike", seg.at(bell), Box::new(|| memory.strike_all())));
