@@ -720,23 +720,18 @@ fn get__in_the_shared_slot_bounces__then_its_stop_is_not_acknowledged() {
         assert!(slot.claim(1, 1));
     }
     claimed.store(u32::from(OWN_SLOTS), Ordering::SeqCst);
-    let client = pair.client.clone();
-    let tid = Arc::new(AtomicU32::new(0));
-    let told = tid.clone();
-    let sleeper = std::thread::spawn(move || {
-        told.store(sys::gettid(), Ordering::SeqCst);
-        client.get(Deadline::Never)
-    });
-    until("the sleeper is in futex_waitv", || sleeps(&tid));
-    // Gate and bells, but no wake-up: the slot still counts the sleeper.
+    let all = words(&pair.client)
+        .slice::<onair_ipc::slot::Slot>(layout_of_slots(), usize::from(OWN_SLOTS) + 1);
+    // Another thread is inside: a stop would wake one that sleeps.
+    let other = &all[usize::from(OWN_SLOTS)];
+    other.raise(onair_ipc::slot::Operation::Get, false);
     memory.stop();
     assert_eq!(pair.client.slot_of_caller(), OWN_SLOTS);
     assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::Again));
     let shared = memory.slots().into_iter().find(|it| it.index == OWN_SLOTS);
-    let shared = shared.expect("it counts the sleeper");
+    let shared = shared.expect("it counts the other thread");
     assert_ne!(shared.ack, memory.session_gate());
-    while memory.wake_some(64) {}
-    assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
+    other.lower(false);
 }
 
 fn layout_of_slots() -> usize {
