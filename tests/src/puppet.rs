@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -38,8 +39,16 @@ impl Puppet {
     pub fn start_as(stage: &Stage, program: &Path) -> Result<Self> {
         let mut command = stage.command(program);
         command.arg(Config::attach_socket(stage));
+        Self::of(&mut command)
+    }
+
+    /// Starts one with a command of one's own.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn of(command: &mut Command) -> Result<Self> {
         Ok(Self {
-            actor: Actor::start("onair-puppet", &mut command)?,
+            actor: Actor::start("onair-puppet", command)?,
         })
     }
 

@@ -7,8 +7,12 @@ use std::sync::mpsc::{Sender, sync_channel};
 use onair_ebpf::sites::Site;
 
 use crate::error::ProbeError;
+use crate::folder::Folder;
 use crate::kernel::Command;
-use crate::sight::{Readers, Sight};
+use crate::readers::Readers;
+use crate::sight::{Listed, Parts, Sight};
+use crate::sleepers::Bounds;
+use crate::text::SitePage;
 use onair_ebpf::process::{self, SitedFile};
 
 /// A file that is watched because a client executes it.
@@ -47,6 +51,14 @@ pub struct Armed {
     pub sight: Sight,
 }
 
+/// How an armed client is looked at from then on.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) bounds: Bounds,
+    pub(crate) listed: Arc<Listed>,
+}
+
 /// How far an arming has come, for the message when it does not end.
 #[derive(Debug, Default)]
 pub(crate) struct Step(AtomicUsize);
@@ -75,7 +87,7 @@ impl Step {
 pub(crate) fn arm(
     pid: u32,
     kernel: &Sender<Command>,
-    readers: &Arc<Readers>,
+    watch: &Watch,
     step: &Step,
 ) -> Result<Armed, ProbeError> {
     step.set(1);
@@ -83,6 +95,12 @@ pub(crate) fn arm(
     let files = survey.files.iter().map(WatchedFile::of).collect();
     let sites = survey.files.iter().flat_map(|file| &file.sites);
     let addresses = sites.map(|site| site.address).collect();
+    let pages = survey.files.iter().map(SitePage::of);
+    let pages: Vec<_> = pages
+        .collect::<std::io::Result<_>>()
+        .map_err(ProbeError::system("reading the pages with the sites"))?;
+    let folder =
+        Folder::open(pid).map_err(ProbeError::system("opening the client's /proc folder"))?;
 
     step.set(2);
     let (reply, answer) = sync_channel(1);
@@ -95,9 +113,18 @@ pub(crate) fn arm(
     let holds = answer.recv().map_err(|_| ProbeError::Closed)??;
 
     step.set(3);
-    let sight = Sight::new(survey.memory, addresses, holds, Arc::clone(readers));
+    let parts = Parts {
+        memory: survey.memory,
+        folder,
+        pages: pages.into_iter().flatten().collect(),
+        addresses,
+        holds,
+        bounds: watch.bounds,
+        listed: Arc::clone(&watch.listed),
+    };
+    let sight = Sight::new(parts, Arc::clone(&watch.readers));
     sight
-        .check_here()
+        .look()
         .map_err(|source| ProbeError::Blind { pid, source })?;
     Ok(Armed { files, sight })
 }

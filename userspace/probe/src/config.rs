@@ -19,7 +19,9 @@ pub struct ProbeConfig {
     pub shared_links: bool,
     /// Longest time that arming a client may take.
     pub arm_deadline: Duration,
-    /// Longest time that reading one client's sites may take; the caller waits for it.
+    /// Threads of a client that are looked at; one with more is not proven to be seen.
+    pub max_threads: usize,
+    /// Longest time that looking at one client's sites and threads may take; the caller waits for it.
     pub sight_deadline: Duration,
     /// Beyond this, a file to which the kernel has not attached yet makes the probe blind.
     pub slow: Duration,
@@ -40,6 +42,7 @@ impl ProbeConfig {
             max_site_links: 256,
             shared_links: true,
             arm_deadline: Duration::from_secs(5),
+            max_threads: 4096,
             sight_deadline: Duration::from_millis(250),
             slow: Duration::from_secs(1),
             own_site,

@@ -10,7 +10,7 @@ use onair_ebpf::names;
 use onair_ebpf::process::SurveyError;
 use tokio::sync::oneshot;
 
-use crate::arm::{Armed, Step, arm};
+use crate::arm::{Armed, Step, Watch, arm};
 use crate::canary::{self, Proof};
 use crate::config::ProbeConfig;
 use crate::error::{Blind, ProbeError};
@@ -19,9 +19,11 @@ use crate::health::{Health, State};
 use crate::kernel::{self, Command, Status};
 use crate::load::{PROGRAM_COUNT, load};
 use crate::maps::{Maps, locked};
+use crate::readers::Readers;
 use crate::reading::{self, Reading};
 use crate::registry::Registry;
-use crate::sight::Readers;
+use crate::sight::Listed;
+use crate::sleepers::Bounds;
 use crate::supervisor::Supervisor;
 
 /// A running probe. Clones share it; the last one that goes ends it in the background.
@@ -83,10 +85,17 @@ impl Probe {
             config.max_site_links,
             Arc::clone(&status),
         )?;
-        let readers = Arc::new(Readers::new(config.sight_deadline));
+        let watch = Watch {
+            readers: Arc::new(Readers::new(config.sight_deadline)),
+            bounds: Bounds {
+                threads: config.max_threads,
+                time: config.sight_deadline,
+            },
+            listed: listed(&maps),
+        };
         let work = {
             let kernel = kernel.clone();
-            Arc::new(move |pid, step: &Step| arm(pid, &kernel, &readers, step))
+            Arc::new(move |pid, step: &Step| arm(pid, &kernel, &watch, step))
         };
         let supervisor = Supervisor::start(work, config.arm_deadline)?;
         let own = Own {
@@ -364,6 +373,21 @@ impl Closing {
         // Without its thread it was closed before.
         self.0.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
     }
+}
+
+/// Asks the kernel's map for the threads that are blocked in a session.
+fn listed(maps: &Arc<Maps>) -> Arc<Listed> {
+    let maps = Arc::clone(maps);
+    Arc::new(move |session| {
+        let waiters = maps.waiters().map_err(|source| Blind::Map {
+            name: names::WAITERS,
+            source: Box::new(source),
+        })?;
+        let of_session = waiters
+            .into_iter()
+            .filter(|waiter| waiter.session == session);
+        Ok(of_session.map(|waiter| waiter.ns_tid).collect())
+    })
 }
 
 fn unreadable(map: &str, error: &MapError) -> String {

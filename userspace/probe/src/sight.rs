@@ -1,260 +1,208 @@
-//! Whether a client's sites are armed, read from its own memory.
+//! Whether a client is seen: its sites are armed, and none of its threads sleeps unseen.
 //!
 //! A client can map what it likes over its text, also a file whose server
-//! never answers; reading there would hang, so the read is done on a thread
+//! never answers; reading there would hang, so the look is done on a thread
 //! that can be left behind.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
 
-use onair_ebpf::sites::{BREAKPOINT, ReadAt};
+use onair_ebpf::sites::ReadAt;
+use onair_ipc::memory::BellFile;
 
 use crate::attached::Hold;
-use crate::error::{Blind, ProbeError};
-use crate::kernel::spawn;
+use crate::error::Blind;
+use crate::folder::{Folder, Mappings};
 use crate::maps::locked;
+use crate::readers::{Look, Readers, Target};
+use crate::sleepers::{Bounds, asleep_on, bells_in, unlisted};
+use crate::text::SitePage;
 
-/// Readers that may hang at the same time.
-const MAX_HANGING: usize = 64;
+/// Threads of a session that the probe lists as blocked, in this process's pid namespace.
+pub(crate) type Listed = dyn Fn(u64) -> Result<Vec<u32>, Blind> + Send + Sync;
 
-/// The sites of one process. Keeps its files watched while it lives.
+/// What a look at a client found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Threads that sleep on its bells, by their number in this process's pid namespace. The
+    /// probe lists each of them, or has seen it leave meanwhile.
+    pub asleep: Vec<u32>,
+}
+
+/// One client process in one session. Keeps its files watched while it lives.
 ///
 /// The open `/proc/PID/mem` stays with the address space of the moment it was
 /// opened, and does not keep it alive.
 pub struct Sight {
+    client: Arc<Client>,
     target: Arc<Target>,
     readers: Arc<Readers>,
+    addresses: Vec<u64>,
     _holds: Vec<Hold>,
 }
 
 impl std::fmt::Debug for Sight {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sight")
-            .field("addresses", &self.target.addresses)
+            .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
 }
 
+/// What a sight is made of.
+pub(crate) struct Parts {
+    pub(crate) memory: File,
+    pub(crate) folder: Folder,
+    pub(crate) pages: Vec<SitePage>,
+    pub(crate) addresses: Vec<u64>,
+    pub(crate) holds: Vec<Hold>,
+    pub(crate) bounds: Bounds,
+    pub(crate) listed: Arc<Listed>,
+}
+
 impl Sight {
-    pub(crate) fn new(
-        memory: File,
-        addresses: Vec<u64>,
-        holds: Vec<Hold>,
-        readers: Arc<Readers>,
-    ) -> Self {
-        let target = Target {
-            memory: Box::new(memory),
-            addresses,
-            busy: AtomicBool::new(false),
-        };
+    pub(crate) fn new(parts: Parts, readers: Arc<Readers>) -> Self {
+        let client = Arc::new(Client {
+            memory: parts.memory,
+            folder: parts.folder,
+            pages: parts.pages,
+            bounds: parts.bounds,
+            listed: parts.listed,
+            bells: OnceLock::new(),
+            latched: Mutex::new(None),
+        });
         Self {
-            target: Arc::new(target),
+            target: Arc::new(Target::new(Arc::clone(&client) as Arc<dyn Look>)),
+            client,
             readers,
-            _holds: holds,
+            addresses: parts.addresses,
+            _holds: parts.holds,
         }
     }
 
-    /// Reads the octet at each site, about 1 µs a site and a hand-over to another thread.
-    ///
-    /// # Errors
-    /// [`Blind::AddressSpaceGone`] after exec or death; [`Blind::Unarmed`] when a site holds
-    /// anything but the kernel's breakpoint; [`Blind::Hanging`] when the read did not return in the
-    /// configured time, and until it does.
-    pub fn check(&self) -> Result<(), Blind> {
-        self.readers.read(&self.target)
+    /// Has every look from now on ask for threads that sleep on these bells, too: those of the client's
+    /// attachment to `session`. The first call counts.
+    pub fn watch_bells(&self, session: u64, bells: BellFile) {
+        // An attachment has one memory all its life.
+        let _ = self.client.bells.set((session, bells));
     }
 
-    /// The same on the caller's own thread, which may hang.
-    pub(crate) fn check_here(&self) -> Result<(), Blind> {
-        self.target.read()
+    /// [`Self::look`] on another thread, at most for the configured time.
+    ///
+    /// # Errors
+    /// As [`Self::look`]; [`Blind::Hanging`] when it did not return in time, and until it does.
+    pub fn check(&self) -> Result<Seen, Blind> {
+        self.readers.look(&self.target)
+    }
+
+    /// Looks at the client: its pages with sites hold the watched file's bytes and the breakpoints, are
+    /// mapped from that file, and every thread that sleeps on its bells is listed by the probe.
+    ///
+    /// Blocks as long as the client's file systems like, so it may be called from any thread that can
+    /// be left behind; its own work is bounded by the configured threads and time. Without thousands
+    /// of threads it takes some 0.1 ms.
+    ///
+    /// # Errors
+    /// [`Blind::AddressSpaceGone`] after exec or death, which leaves no caller. [`Blind::Unlisted`] with the threads
+    /// that sleep unseen. [`Blind::Unarmed`], [`Blind::Altered`], [`Blind::Replaced`],
+    /// [`Blind::Unreadable`] by its text. After any of these but the first [`Blind::Before`]: what
+    /// the probe missed meanwhile cannot be known. [`Blind::TooManyThreads`], [`Blind::Restless`],
+    /// [`Blind::Slow`] and [`Blind::Proc`] tell of this look alone.
+    pub fn look(&self) -> Result<Seen, Blind> {
+        self.client.look()
     }
 
     /// Addresses of the sites in the process.
     pub fn addresses(&self) -> &[u64] {
-        &self.target.addresses
+        &self.addresses
     }
 }
 
-struct Target {
-    memory: Box<dyn ReadAt + Send + Sync>,
-    addresses: Vec<u64>,
-    busy: AtomicBool,
+struct Client {
+    memory: File,
+    folder: Folder,
+    pages: Vec<SitePage>,
+    bounds: Bounds,
+    listed: Arc<Listed>,
+    bells: OnceLock<(u64, BellFile)>,
+    /// The first blindness that was seen.
+    latched: Mutex<Option<String>>,
 }
 
-impl Target {
-    fn read(&self) -> Result<(), Blind> {
-        for &address in &self.addresses {
-            let mut octet = [0];
-            match self.memory.read_at(&mut octet, address) {
-                Ok(0) => return Err(Blind::AddressSpaceGone),
-                Ok(_) if octet == [BREAKPOINT] => {}
-                Ok(_) => {
-                    return Err(Blind::Unarmed {
-                        address,
-                        octet: octet[0],
-                    });
-                }
-                Err(source) => return Err(Blind::Unreadable { address, source }),
-            }
+impl Look for Client {
+    fn look(&self) -> Result<Seen, Blind> {
+        let mappings = self.folder.mappings();
+        let text = self.text(&mappings);
+        let sleepers = self.sleepers(&mappings);
+        // Last: what was read may be of the next address space, or of none.
+        if self.is_gone() {
+            return Err(Blind::AddressSpaceGone);
+        }
+        let result = match (sleepers, text) {
+            // A thread that sleeps unseen is told first, also of a client that was blind before.
+            (Err(blind @ Blind::Unlisted { .. }), _) | (_, Err(blind)) => Err(blind),
+            (sleepers, Ok(())) => sleepers,
+        };
+        self.latch(result)
+    }
+}
+
+impl Client {
+    fn text(&self, mappings: &io::Result<Mappings>) -> Result<(), Blind> {
+        for page in &self.pages {
+            page.check_bytes(&self.memory)?;
+        }
+        let mappings = known(mappings)?;
+        for page in &self.pages {
+            page.check_mapping(&self.folder, mappings)?;
         }
         Ok(())
     }
-}
 
-struct Job {
-    target: Arc<Target>,
-    reply: SyncSender<Result<(), Blind>>,
-}
-
-/// The thread that reads, replaced when it hangs.
-pub(crate) struct Readers {
-    limit: Duration,
-    hanging: Arc<AtomicUsize>,
-    current: Mutex<Option<Sender<Job>>>,
-}
-
-impl Readers {
-    pub(crate) fn new(limit: Duration) -> Self {
-        Self {
-            limit,
-            hanging: Arc::default(),
-            current: Mutex::new(None),
-        }
-    }
-
-    fn read(&self, target: &Arc<Target>) -> Result<(), Blind> {
-        let hanging = || Blind::Hanging {
-            limit_ms: self.limit.as_millis(),
+    fn sleepers(&self, mappings: &io::Result<Mappings>) -> Result<Seen, Blind> {
+        let Some((session, bells)) = self.bells.get() else {
+            return Ok(Seen::default());
         };
-        // One at a time: a queue behind a read that hangs would look as if all of them did.
-        let mut current = locked(&self.current);
-        if target.busy.swap(true, Ordering::AcqRel) {
-            return Err(hanging());
-        }
-        let (reply, answer) = sync_channel(1);
-        let job = Job {
-            target: Arc::clone(target),
-            reply,
-        };
-        let sent = self
-            .reader(&mut current)
-            .is_some_and(|reader| reader.send(job).is_ok());
-        if !sent {
-            target.busy.store(false, Ordering::Release);
-            *current = None;
-            return Err(hanging());
-        }
-        match answer.recv_timeout(self.limit) {
-            Ok(result) => result,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                // Its channel is closed with this: it ends when the read returns.
-                *current = None;
-                Err(hanging())
-            }
+        let words = bells_in(known(mappings)?, bells);
+        let asleep = asleep_on(&words, &self.folder, &self.memory, self.bounds)?;
+        let listed = || (self.listed)(*session);
+        let tids = unlisted(&asleep, &words, &self.folder, &self.memory, listed)?;
+        if tids.is_empty() {
+            Ok(Seen { asleep })
+        } else {
+            Err(Blind::Unlisted { tids })
         }
     }
 
-    fn reader<'a>(&self, current: &'a mut Option<Sender<Job>>) -> Option<&'a Sender<Job>> {
-        if current.is_none() {
-            if self.hanging.load(Ordering::Acquire) >= MAX_HANGING {
-                return None;
+    fn is_gone(&self) -> bool {
+        let page = self.pages.first().map_or(0, SitePage::address);
+        matches!(ReadAt::read_at(&self.memory, &mut [0], page), Ok(0))
+    }
+
+    /// Keeps the first blindness, and answers with it where there is none now.
+    fn latch(&self, result: Result<Seen, Blind>) -> Result<Seen, Blind> {
+        let mut latched = locked(&self.latched);
+        match (&result, &*latched) {
+            (Err(blind), None) if blind.lasts() => *latched = Some(blind.to_string()),
+            (Ok(_), Some(first)) => {
+                let first = first.clone();
+                return Err(Blind::Before { first });
             }
-            let (jobs, inbox) = channel();
-            let count = Arc::clone(&self.hanging);
-            count.fetch_add(1, Ordering::AcqRel);
-            let started: Result<_, ProbeError> = spawn("onair-sight", move || {
-                serve(&inbox);
-                count.fetch_sub(1, Ordering::AcqRel);
-            });
-            if started.is_err() {
-                self.hanging.fetch_sub(1, Ordering::AcqRel);
-                return None;
-            }
-            *current = Some(jobs);
+            _ => {}
         }
-        current.as_ref()
+        result
     }
 }
 
-fn serve(inbox: &Receiver<Job>) {
-    while let Ok(Job { target, reply }) = inbox.recv() {
-        let result = target.read();
-        target.busy.store(false, Ordering::Release);
-        // The asker may have given up.
-        let _ = reply.send(result);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    fn target(memory: impl ReadAt + Send + Sync + 'static) -> Arc<Target> {
-        let memory = Box::new(memory);
-        Arc::new(Target {
-            memory,
-            addresses: vec![1, 2],
-            busy: AtomicBool::new(false),
-        })
-    }
-
-    /// Memory that holds the same octet everywhere.
-    struct Filled(u8);
-
-    impl ReadAt for Filled {
-        fn read_at(&self, buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
-            buffer.fill(self.0);
-            Ok(buffer.len())
-        }
-    }
-
-    /// Memory that does not answer until the other end of the channel is dropped.
-    struct Silent(Mutex<Receiver<()>>);
-
-    impl ReadAt for Silent {
-        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-            let _ = locked(&self.0).recv();
-            Filled(BREAKPOINT).read_at(buffer, offset)
-        }
-    }
-
-    #[test]
-    fn read__breakpoint_nop_or_nothing__then_told_apart() {
-        let readers = Readers::new(Duration::from_secs(600));
-        readers.read(&target(Filled(BREAKPOINT))).expect("armed");
-        let nop = readers.read(&target(Filled(0x90)));
-        assert!(
-            matches!(
-                nop,
-                Err(Blind::Unarmed {
-                    address: 1,
-                    octet: 0x90
-                })
-            ),
-            "{nop:?}"
-        );
-        let gone = readers.read(&target(File::open("/dev/null").unwrap()));
-        assert!(matches!(gone, Err(Blind::AddressSpaceGone)), "{gone:?}");
-    }
-
-    #[test]
-    fn read__that_hangs__then_told_and_others_are_read() {
-        let readers = Readers::new(Duration::from_millis(20));
-        let (answer, question) = channel();
-        let silent = target(Silent(Mutex::new(question)));
-        assert!(matches!(readers.read(&silent), Err(Blind::Hanging { .. })));
-        // Not asked again while the first question is open.
-        assert!(matches!(readers.read(&silent), Err(Blind::Hanging { .. })));
-        assert_eq!(readers.hanging.load(Ordering::Acquire), 1);
-        while readers.read(&target(Filled(BREAKPOINT))).is_err() {}
-        drop(answer);
-        while readers.read(&silent).is_err() {
-            std::thread::yield_now();
-        }
+fn known(mappings: &io::Result<Mappings>) -> Result<&Mappings, Blind> {
+    let unread = |source| Blind::Proc {
+        what: "its mappings",
+        source,
+    };
+    match mappings {
+        Ok(mappings) if mappings.lines.is_empty() => Err(unread(io::ErrorKind::NotFound.into())),
+        Ok(mappings) => Ok(mappings),
+        Err(error) => Err(unread(error.kind().into())),
     }
 }

@@ -18,7 +18,10 @@ use std::time::Duration;
 use common::{
     Client, block_on, config, introduce, is_asleep, own_site, probe, program, stat, until,
 };
-use onair_probe::{Blind, Events, Probe, ProbeError, ProbeEvent, SiteKind, State, SurveyError};
+use onair_ipc::memory::BellFile;
+use onair_probe::{
+    Blind, Events, Probe, ProbeError, ProbeEvent, Seen, SiteKind, State, SurveyError,
+};
 use rustix::event::{PollFd, PollFlags, poll};
 
 const SESSION: u64 = 0x6700_0000_0000_0001;
@@ -271,6 +274,66 @@ fn sight__client_restores_its_text__then_blind() {
         matches!(blind, Err(Blind::Unarmed { octet: 0x90, .. })),
         "{blind:?}"
     );
+}
+
+#[test]
+fn sight__client_was_blind_once__then_blind_for_good() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+    client.tell("restore");
+    armed.sight.check().expect_err("disarmed");
+    client.tell("rearm");
+    let blind = armed.sight.check();
+    assert!(
+        matches!(&blind, Err(Blind::Before { first }) if first.contains("0x90")),
+        "{blind:?}"
+    );
+    client.kill();
+    assert!(matches!(armed.sight.check(), Err(Blind::AddressSpaceGone)));
+}
+
+#[test]
+fn sight__client_writes_beside_its_sites_or_maps_a_copy__then_blind() {
+    let probe = probe();
+    for (trick, expected) in [
+        ("beside", "beside the sites"),
+        ("writable", "no longer mapped"),
+        ("copy", "no longer mapped"),
+    ] {
+        let mut client = Client::start();
+        let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+        client.tell(trick);
+        let blind = armed.sight.check().expect_err(trick);
+        assert!(blind.to_string().contains(expected), "{trick}: {blind}");
+    }
+}
+
+#[test]
+fn sight__client_with_more_threads_than_are_looked_at__then_said_why() {
+    let mut config = config();
+    config.max_threads = 4;
+    let probe = Probe::start(config).unwrap();
+    let mut client = Client::start();
+    let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+    // Any file that it maps, on which no thread sleeps.
+    let file = std::fs::metadata(program()).unwrap();
+    let bells = BellFile {
+        device: file.dev(),
+        inode: file.ino(),
+        offsets: [0, 64],
+    };
+    armed.sight.watch_bells(SESSION, bells);
+    assert_eq!(armed.sight.check().expect("one thread"), Seen::default());
+    client.block(SESSION, 1, 8);
+    let unknown = armed.sight.check();
+    assert!(
+        matches!(unknown, Err(Blind::TooManyThreads { count: 9, limit: 4 })),
+        "{unknown:?}"
+    );
+    // That was this look alone.
+    client.tell("wake");
+    until("the threads to be gone", || armed.sight.check().ok());
 }
 
 #[test]

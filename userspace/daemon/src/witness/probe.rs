@@ -38,6 +38,7 @@ impl ProbeLink {
             max_attachments: config.probe.max_attachments,
             max_waiters: config.probe.max_blocked,
             arm_deadline: ms(config.timeouts.probe_arm_ms),
+            max_threads: config.probe.max_threads,
             sight_deadline: ms(config.timeouts.probe_sight_ms),
             slow: ms(config.timeouts.probe_slow_ms),
             ..ProbeConfig::new(own_site)
@@ -134,8 +135,8 @@ impl ProbeLink {
     }
 
     /// The witness's reading. Zero is only said if the daemon's own canary comes through and each
-    /// client's sites are armed at this moment; `sights` has each client's pid, with `None` for one
-    /// that is not watched. Callers of attachments that are `out`, cut off, are told and not counted.
+    /// client is seen at this moment: its sites are armed, and no thread of it sleeps on its bells.
+    /// `sights` has each client's pid, with `None` for one that is not watched. Callers of attachments that are `out`, cut off, are told and not counted.
     pub fn witness<'a>(
         &self,
         session: u64,
@@ -181,19 +182,44 @@ impl ProbeLink {
             return unproven(format!("probe_blind: {blind}"));
         }
         self.canary_at.set(Some(Timestamp::now()));
-        let mut watched = 0;
+        let (mut watched, mut asleep, mut unseen) = (0, Vec::new(), None);
         for (pid, sight) in sights {
             match sight.map(Sight::check) {
                 // Nobody runs in an address space that is gone.
-                Some(Ok(()) | Err(Blind::AddressSpaceGone)) => watched += 1,
-                Some(Err(blind)) => {
-                    return unproven(format!("probe_blind: in process {pid} {blind}"));
+                Some(Err(Blind::AddressSpaceGone)) => watched += 1,
+                // They came after the map was read.
+                Some(Ok(seen)) => {
+                    watched += 1;
+                    asleep.extend(seen.asleep);
                 }
-                None => return unproven(format!("process {pid} is not watched")),
+                // The kernel says this much without the probe, so it counts in every mode.
+                Some(Err(ref blind @ Blind::Unlisted { ref tids })) => {
+                    let detail = format!("in process {pid} {blind}{but}");
+                    return make(Says::Users, tids.len() as u64, left_out, detail);
+                }
+                Some(Err(blind)) => {
+                    unseen.get_or_insert(format!("probe_blind: in process {pid} {blind}"));
+                }
+                None => {
+                    unseen.get_or_insert(format!("process {pid} is not watched"));
+                }
+            }
+            // It is refused already, and each of the others may take its time.
+            if self.mode == ProbeMode::Required && unseen.is_some() {
+                break;
             }
         }
+        if !asleep.is_empty() {
+            let users = asleep.len() as u64;
+            let detail = format!("{} blocked{but}", some(users, "caller"));
+            return make(Says::Users, users, left_out, detail);
+        }
+        if let Some(reason) = unseen {
+            return unproven(reason);
+        }
         let watched = some(watched, "client");
-        let detail = format!("no caller blocked{but}; {watched} watched, the canary came through");
+        let detail =
+            format!("no caller blocked or asleep{but}; {watched} watched, the canary came through");
         make(Says::Zero, 0, left_out, detail)
     }
 }
