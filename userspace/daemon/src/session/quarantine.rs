@@ -65,7 +65,7 @@ impl Session {
         certificate.seal();
         services.archive.keep(certificate.clone());
         let (blockers, more) = EventKind::cut(self.blockers(services));
-        let bytes = self.remains_view().bytes();
+        let bytes = self.whole_view(&services.limbo).bytes();
         let quarantined = EventKind::Quarantined {
             bytes,
             blockers,
@@ -83,7 +83,7 @@ impl Session {
         let over = !self.is_with_a_poller()
             && self.attachments.is_empty()
             && self.outcasts.list.is_empty()
-            && self.remains_view().reading().says == Says::Zero;
+            && self.whole_view(&services.limbo).reading().says == Says::Zero;
         if !over {
             return Progress::Lives;
         }
