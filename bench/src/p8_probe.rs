@@ -63,7 +63,7 @@ fn rows(run: &Run, probe: &Probe, runtime: &tokio::runtime::Runtime) -> Result<V
         }
         armed
             .sight
-            .check()
+            .look()
             .context("the watched file is not watched")?;
     }
     let calls = run.of(3_000);
@@ -95,7 +95,7 @@ fn rows(run: &Run, probe: &Probe, runtime: &tokio::runtime::Runtime) -> Result<V
     })?;
     armed
         .sight
-        .check()
+        .look()
         .context("the watched file is not watched")?;
     let stats = probe.health().stats;
     let seen = stats.iter().find(|(name, _)| *name == Stat::Begin.name());

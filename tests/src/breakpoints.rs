@@ -59,8 +59,37 @@ impl Breakpoints {
     /// # Errors
     /// When the process is gone.
     pub fn take_away(&self) -> Result<()> {
+        self.write(NOP)
+    }
+
+    /// Puts them back where they were.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn put_back(&self) -> Result<()> {
+        self.write(BREAKPOINT)
+    }
+
+    /// Changes one byte behind the last one, and leaves them alone.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn scribble_beside(&self) -> Result<()> {
+        let beside = self.addresses.iter().max().context("a breakpoint")? + 1;
+        let mut byte = [0];
+        self.memory.read_exact_at(&mut byte, beside)?;
+        Ok(self.memory.write_all_at(&[!byte[0]], beside)?)
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn addresses(&self) -> &[u64] {
+        &self.addresses
+    }
+
+    fn write(&self, byte: u8) -> Result<()> {
         for address in &self.addresses {
-            self.memory.write_all_at(&[NOP], *address)?;
+            self.memory.write_all_at(&[byte], *address)?;
         }
         Ok(())
     }

@@ -31,6 +31,7 @@ mod hanging_file;
 mod honest;
 pub mod kill;
 mod neighbour;
+mod own_text;
 pub mod packet;
 pub mod pcapng;
 mod programs;
@@ -70,6 +71,7 @@ pub use onair_stage::{
     Backend, Config, Daemon, Deadline, Disk, Ice, MemoryLimit, Port, Running, Stage, blocked,
     cpu_time, output, threads, until,
 };
+pub use own_text::OwnText;
 pub use programs::program;
 pub use puppet::{Puppet, freeze};
 pub use raw_client::{RawClient, hello};

@@ -46,8 +46,16 @@ impl Puppet {
     /// When it does not start.
     pub fn spawn(stage: &Stage, mut command: Command) -> Result<Self> {
         command.arg(Config::attach_socket(stage));
+        Self::of(&mut command)
+    }
+
+    /// Starts one with a command of one's own.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn of(command: &mut Command) -> Result<Self> {
         Ok(Self {
-            actor: Actor::start("onair-puppet", &mut command)?,
+            actor: Actor::start("onair-puppet", command)?,
         })
     }
 

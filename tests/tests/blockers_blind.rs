@@ -5,6 +5,7 @@
     reason = "tests are named subject__action__then_result"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -12,8 +13,8 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use onair_api::{Certificate, HealthStatus, ProbeMode, ProbeState, Reading, Says, Verdict};
 use onair_tests::{
-    Backend, Breakpoints, Config, Control, Daemon, Deadline, Puppet, Raster, Rig, Stage, program,
-    receive, until,
+    Backend, Breakpoints, Config, Control, Daemon, Deadline, OwnText, Puppet, Raster, Rig, Stage,
+    program, receive, until,
 };
 
 fn probe_of(readings: &[Reading]) -> &Reading {
@@ -118,26 +119,10 @@ fn site__disarmed_by_its_process__then_nothing_is_destroyed_until_it_is_gone() -
     let mut client = rig.puppet()?;
     client.say("attach cam")?;
     Breakpoints::find(client.pid())?.take_away()?;
-    // The kernel sees none of this.
-    let tids = client.block(2)?;
-    assert_eq!(client.say("clear-slots")?["cleared"], tids.len());
+    // The probe sees none of this; the kernel's list of sleeping threads has them.
+    let tids = hide_callers(&mut client)?;
     client.freeze()?;
-    control.stop("cam")?;
-    for _ in 0..3 {
-        let refusal = control.try_destroy("cam")?;
-        assert_eq!(
-            (refusal.status, refusal.code()),
-            (503, "probe_blind"),
-            "{}",
-            refusal.json
-        );
-        let verdict: Verdict = serde_json::from_value(refusal.json["verdict"].clone())?;
-        let reading = probe_of(&verdict.readings);
-        assert_eq!(reading.says, Says::Unknown, "{reading:?}");
-        let named = format!("probe_blind: in process {}", client.pid());
-        assert!(reading.detail.contains(&named), "{reading:?}");
-        assert!(!verdict.destroyable);
-    }
+    refused_for(&mut control, &tids)?;
     client.kill()?;
     let certificate = control.destroy_wait("cam")?;
     assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
@@ -168,6 +153,114 @@ fn site__disarmed_while_it_waits__then_nothing_is_destroyed_until_it_is_gone() -
     client.leave()?;
     let certificate = control.destroy_wait("cam")?;
     assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
+    Ok(())
+}
+
+/// Two callers of `client` sleep, the kernel did not see them go to sleep, and no slot counts them.
+fn hide_callers(client: &mut Puppet) -> Result<BTreeSet<u32>> {
+    let tids = client.block(2)?;
+    assert_eq!(client.say("clear-slots")?["cleared"], tids.len());
+    Ok(tids)
+}
+
+/// The session is stopped and not destroyed, however often it is asked for: the kernel's own list of
+/// sleeping threads names the two.
+fn refused_for(control: &mut Control, tids: &BTreeSet<u32>) -> Result<()> {
+    control.stop("cam")?;
+    for _ in 0..3 {
+        let refusal = control.try_destroy("cam")?;
+        assert_eq!(refusal.code(), "busy", "{}", refusal.json);
+        let verdict: Verdict = serde_json::from_value(refusal.json["verdict"].clone())?;
+        let reading = probe_of(&verdict.readings);
+        assert_eq!(
+            (reading.says, reading.users),
+            (Says::Users, 2),
+            "{reading:?}"
+        );
+        for tid in tids {
+            assert!(reading.detail.contains(&tid.to_string()), "{reading:?}");
+        }
+        assert!(!verdict.destroyable && verdict.disagreement);
+    }
+    Ok(())
+}
+
+/// The same, of a client with nobody inside that was blind once: it counts as blind.
+fn refused_as_blind(control: &mut Control, client: &Puppet, code: &str) -> Result<()> {
+    let refusal = control.try_destroy("cam")?;
+    assert_eq!(refusal.code(), code, "{}", refusal.json);
+    let verdict: Verdict = serde_json::from_value(refusal.json["verdict"].clone())?;
+    let reading = probe_of(&verdict.readings);
+    let named = format!("probe_blind: in process {}", client.pid());
+    assert!(reading.detail.contains(&named), "{reading:?}");
+    assert_eq!(reading.says, Says::Unknown, "{reading:?}");
+    Ok(())
+}
+
+#[test]
+fn site__disarmed_while_callers_come_and_armed_again__then_they_are_named_and_it_stays_blind()
+-> Result<()> {
+    let (rig, mut control) = rig("required")?;
+    let mut client = rig.puppet()?;
+    client.say("attach cam")?;
+    let breakpoints = Breakpoints::find(client.pid())?;
+    breakpoints.take_away()?;
+    let tids = hide_callers(&mut client)?;
+    breakpoints.put_back()?;
+    client.freeze()?;
+    refused_for(&mut control, &tids)?;
+    client.thaw()?;
+    client.returned(2)?;
+    // Their slots count below zero by now, which is a user, too.
+    refused_as_blind(&mut control, &client, "busy")?;
+    client.leave()?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
+    Ok(())
+}
+
+#[test]
+fn site__on_a_copy_of_its_page_with_breakpoints_of_its_own__then_its_callers_are_named()
+-> Result<()> {
+    let (rig, mut control) = rig("required")?;
+    let (own_text, mut client) = OwnText::start(rig.stage())?;
+    client.say("attach cam")?;
+    let breakpoints = Breakpoints::find(client.pid())?;
+    own_text.copy(&mut client, &breakpoints)?;
+    let tids = hide_callers(&mut client)?;
+    client.freeze()?;
+    refused_for(&mut control, &tids)?;
+    client.kill()?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
+    Ok(())
+}
+
+#[test]
+fn site__on_a_copy_of_its_page_and_nobody_inside__then_nothing_is_destroyed_until_it_has_left()
+-> Result<()> {
+    let (rig, mut control) = rig("required")?;
+    let (own_text, mut client) = OwnText::start(rig.stage())?;
+    client.say("attach cam")?;
+    let breakpoints = Breakpoints::find(client.pid())?;
+    own_text.copy(&mut client, &breakpoints)?;
+    control.stop("cam")?;
+    refused_as_blind(&mut control, &client, "probe_blind")?;
+    client.leave()?;
+    control.destroy_wait("cam")?;
+    Ok(())
+}
+
+#[test]
+fn text__changed_beside_the_sites__then_nothing_is_destroyed_until_it_has_left() -> Result<()> {
+    let (rig, mut control) = rig("required")?;
+    let mut client = rig.puppet()?;
+    client.say("attach cam")?;
+    Breakpoints::find(client.pid())?.scribble_beside()?;
+    control.stop("cam")?;
+    refused_as_blind(&mut control, &client, "probe_blind")?;
+    client.kill()?;
+    control.destroy_wait("cam")?;
     Ok(())
 }
 

@@ -188,3 +188,27 @@ fn session__nobody_uses_it__then_quarantined_and_freed_at_once() -> Result<()> {
     control.completed(certificate.session)?;
     unlisted(&mut control, &certificate)
 }
+
+#[test]
+fn sender__left_a_running_session_and_its_files_are_mapped_still__then_the_certificate_waits_for_them()
+-> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&send("cam", Raster::SMALL, 5000, Source::Client))?;
+    let mut client = user(&rig, "cam")?;
+    let Stranger { sockets, memory } = Stranger::of(client.pid())?;
+    client.say("detach")?;
+    drop(sockets);
+    assert!(client.leave()?.success());
+    control.stop("cam")?;
+    let verdict = control.destroy_wait("cam")?;
+    let Memory::Pending { bytes, .. } = verdict.memory else {
+        panic!("a process has the files mapped: {:?}", verdict.memory);
+    };
+    let mapping = verdict.readings.iter().find(|it| it.name == "mapping");
+    assert_eq!(mapping.map(|it| it.users), Some(2), "{mapping:?}");
+    drop(memory);
+    let complete = control.completed(verdict.session)?;
+    assert!(matches!(complete.memory, Memory::Returned { bytes: all, .. } if all == bytes));
+    Ok(())
+}

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::session::Found;
 use onair_api::Blocker;
 use onair_ipc::slot::SlotReading;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -35,7 +36,7 @@ pub enum Finding {
         /// How long the look took.
         cost: Duration,
     },
-    /// Whether the probe's sites of an attachment are armed.
+    /// Whether the probe sees the client of an attachment.
     Sites {
         /// The session.
         session: u64,
@@ -43,8 +44,8 @@ pub enum Finding {
         attachment: u64,
         /// When the question was asked.
         asked_at: Instant,
-        /// Why not.
-        armed: Result<(), String>,
+        /// What was seen.
+        found: Found,
     },
     /// The users of a session by name, for its warning or its event.
     Blockers {
@@ -320,15 +321,15 @@ mod tests {
 
     /// A look whose finding carries `session`, and that runs `first`.
     fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -> Inspection {
-        let finding = |armed| {
+        let finding = |found| {
             move || Finding::Sites {
                 session,
                 attachment: 0,
                 asked_at: Instant::now(),
-                armed,
+                found,
             }
         };
-        let found = finding(Ok(()));
+        let found = finding(Found::Armed);
         Inspection {
             about,
             limit: LONG,
@@ -336,13 +337,13 @@ mod tests {
                 first();
                 found()
             }),
-            late: Box::new(finding(Err("late".into()))),
+            late: Box::new(finding(Found::Blind("late".into()))),
         }
     }
 
     fn next(findings: &mut UnboundedReceiver<Finding>) -> (u64, bool) {
         match findings.blocking_recv() {
-            Some(Finding::Sites { session, armed, .. }) => (session, armed.is_ok()),
+            Some(Finding::Sites { session, found, .. }) => (session, found == Found::Armed),
             other => panic!("{other:?}"),
         }
     }

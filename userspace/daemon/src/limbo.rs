@@ -51,6 +51,12 @@ impl Remains {
         }
     }
 
+    /// Takes others in.
+    pub fn add(&mut self, others: Self) {
+        self.words.extend(others.words);
+        self.frames.extend(others.frames);
+    }
+
     /// W4.
     pub fn reading(&self) -> Reading {
         mapping(self.words.iter().map(|words| &**words), self.frames.iter())
@@ -97,9 +103,16 @@ impl Limbo {
         })
     }
 
-    /// Gives the remains of a session back at once, if nobody has them any more: their bytes, and the
-    /// reading that allowed it. Keeps them otherwise.
-    pub fn bury(&mut self, session: SessionId, remains: Remains) -> Option<(u64, Reading)> {
+    /// Gives the remains of a session back at once, with those of the attachments that left it while it
+    /// ran, if nobody has them any more: their bytes, and the reading that allowed it. Keeps them
+    /// otherwise.
+    pub fn bury(&mut self, session: SessionId, mut remains: Remains) -> Option<(u64, Reading)> {
+        let is_part = |it: &Waiting| it.session == session && !it.is_whole;
+        let (parts, others): (Vec<_>, _) = self.waiting.drain(..).partition(is_part);
+        self.waiting = others.into();
+        for part in parts {
+            remains.add(part.remains);
+        }
         let reading = remains.reading();
         if reading.says != Says::Zero {
             self.wait(session, true, remains);
@@ -130,6 +143,16 @@ impl Limbo {
     pub fn departed_from(&self, session: SessionId) -> impl Iterator<Item = &AttachmentMemory> {
         let parts = self.parts_of(session);
         parts.flat_map(|remains| remains.words.iter().map(|words| &**words))
+    }
+
+    /// The remains of attachments that left `session` while it ran: its certificate speaks for them, too.
+    pub fn parts(&self, session: SessionId) -> Remains {
+        let mut all = Remains::default();
+        for part in self.parts_of(session) {
+            all.words.extend_from_slice(&part.words);
+            all.frames.extend_from_slice(&part.frames);
+        }
+        all
     }
 
     fn parts_of(&self, session: SessionId) -> impl Iterator<Item = &Remains> {

@@ -34,6 +34,18 @@ pub enum State {
     Revoked = 2,
 }
 
+/// The file with the bells of one attachment, as `/proc/PID/maps` names it, and where in it they are:
+/// `buffer_get` sleeps on one, `event_poll` on the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BellFile {
+    /// As stat has it.
+    pub device: u64,
+    /// As stat has it.
+    pub inode: u64,
+    /// Of the bells, in the file.
+    pub offsets: [u64; 2],
+}
+
 /// The `ctl` and `seg` files of one attachment, mapped by the daemon. Shared by the control thread
 /// (gates, slots, events) and, through the [`Lender`](crate::lender::Lender), by a poller (frame
 /// words, ready ring).
@@ -101,6 +113,19 @@ impl AttachmentMemory {
     /// What the kernel says other than "somebody has it".
     pub fn is_sole_user(&self) -> io::Result<bool> {
         Ok(self.ctl.is_sole_user()? && self.seg.is_sole_user()?)
+    }
+
+    /// Where the bells are that callers sleep on.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn bells(&self) -> io::Result<BellFile> {
+        let file = rustix::fs::fstat(&self.seg)?;
+        Ok(BellFile {
+            device: file.st_dev,
+            inode: file.st_ino,
+            offsets: [layout::SEG_BELL_FRAME, layout::SEG_BELL_EVENT].map(|at| at as u64),
+        })
     }
 
     /// The file that the client can write.

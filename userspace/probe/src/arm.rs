@@ -1,14 +1,18 @@
 //! Arming one process: look at it, watch its files, prove that its sites are armed.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, sync_channel};
 
 use onair_ebpf::sites::{ReadAt, Site};
 
 use crate::error::{Blind, ProbeError};
+use crate::folder::Folder;
 use crate::kernel::Command;
 use crate::share::Owner;
-use crate::sight::Sight;
+use crate::sight::{Listed, Parts, Sight};
+use crate::sleepers::Bounds;
+use crate::text::SitePage;
 use onair_ebpf::process::{self, SitedFile};
 
 /// A file that is watched because a client executes it.
@@ -47,6 +51,13 @@ pub struct Armed {
     pub sight: Sight,
 }
 
+/// How an armed client is looked at from then on.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    pub(crate) bounds: Bounds,
+    pub(crate) listed: Arc<Listed>,
+}
+
 /// How far an arming has come, for the message when it does not end.
 #[derive(Debug, Default)]
 pub(crate) struct Step(AtomicUsize);
@@ -75,6 +86,7 @@ impl Step {
 pub(crate) fn arm(
     owner: Owner,
     kernel: &Sender<Command>,
+    watch: &Watch,
     step: &Step,
 ) -> Result<Armed, ProbeError> {
     step.set(1);
@@ -92,6 +104,12 @@ pub(crate) fn arm(
             source: Blind::Unreadable { address, source },
         })?;
     }
+    let pages = survey.files.iter().map(SitePage::of);
+    let pages: Vec<_> = pages
+        .collect::<std::io::Result<_>>()
+        .map_err(ProbeError::system("reading the pages with the sites"))?;
+    let folder =
+        Folder::open(pid).map_err(ProbeError::system("opening the client's /proc folder"))?;
 
     step.set(2);
     let (reply, answer) = sync_channel(1);
@@ -105,9 +123,18 @@ pub(crate) fn arm(
     let holds = answer.recv().map_err(|_| ProbeError::Closed)??;
 
     step.set(3);
-    let sight = Sight::new(survey.memory, addresses, holds);
+    let parts = Parts {
+        memory: survey.memory,
+        folder,
+        pages: pages.into_iter().flatten().collect(),
+        addresses,
+        holds,
+        bounds: watch.bounds,
+        listed: Arc::clone(&watch.listed),
+    };
+    let sight = Sight::new(parts);
     sight
-        .check()
+        .look()
         .map_err(|source| ProbeError::Blind { pid, source })?;
     Ok(Armed { files, sight })
 }

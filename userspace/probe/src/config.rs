@@ -26,6 +26,10 @@ pub struct ProbeConfig {
     pub shared_links: bool,
     /// Longest time that arming a client may take.
     pub arm_deadline: Duration,
+    /// Threads of a client that are looked at; one with more is not proven to be seen.
+    pub max_threads: usize,
+    /// Longest time that looking at one client's threads may take.
+    pub look_time: Duration,
     /// Beyond this, a file to which the kernel has not attached yet makes the probe blind.
     pub slow: Duration,
     /// Passes (session, argument) through this process's own probe sites.
@@ -47,6 +51,8 @@ impl ProbeConfig {
             percent: Percent::NO_SHARES,
             shared_links: true,
             arm_deadline: Duration::from_secs(5),
+            max_threads: 4096,
+            look_time: Duration::from_millis(250),
             slow: Duration::from_secs(1),
             own_site,
             daemon_pidns_inum: None,

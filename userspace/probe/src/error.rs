@@ -262,6 +262,62 @@ pub enum Blind {
         #[source]
         source: io::Error,
     },
+    /// A byte beside the sites, on their page, is not the file's.
+    #[error(
+        "the byte at {address:#x}, beside the sites, is {octet:#04x} instead of the file's {built:#04x}: \
+         end what writes into the program's text (a debugger, another tracer)"
+    )]
+    Altered {
+        /// In the process.
+        address: u64,
+        /// What stands there.
+        octet: u8,
+        /// What the file has.
+        built: u8,
+    },
+    /// The page with the site is not the private, executable mapping of the watched file.
+    #[error("the site at {address:#x} is no longer mapped, unwritable, from the watched file")]
+    Replaced {
+        /// In the process.
+        address: u64,
+    },
+    /// Threads sleep on the session's bells, and the probe does not list them as blocked.
+    #[error("the kernel has {} asleep on the session's bells, unseen by the probe", threads(.tids))]
+    Unlisted {
+        /// In this process's pid namespace.
+        tids: Vec<u32>,
+    },
+    /// It sees now, and did not before: what it missed meanwhile cannot be known.
+    #[error("it was blind before, and counts as blind until it has left: {first}")]
+    Before {
+        /// What was seen first.
+        first: String,
+    },
+    /// The process has more threads than are looked at.
+    #[error("it has {count} threads: more than {limit} are not looked at (probe.max_threads)")]
+    TooManyThreads {
+        /// Of the process.
+        count: u64,
+        /// As configured.
+        limit: usize,
+    },
+    /// The threads could not be listed.
+    #[error("its threads come and go too fast to be listed")]
+    Restless,
+    /// Looking at every thread takes too long.
+    #[error("looking at its threads took longer than {limit_ms} ms")]
+    Slow {
+        /// As configured.
+        limit_ms: u128,
+    },
+    /// `/proc` could not be read.
+    #[error("{what} cannot be read: {source}")]
+    Proc {
+        /// What it was read for.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
     /// The daemon's own wait was not reported.
     #[error("the daemon's own canary was reported {got} times instead of once")]
     Canary {
@@ -277,4 +333,36 @@ pub enum Blind {
         #[source]
         source: Box<MapError>,
     },
+}
+
+impl Blind {
+    /// Whether callers may have been missed: then the client counts as blind until it has left.
+    pub(crate) fn lasts(&self) -> bool {
+        match self {
+            Self::Unarmed { .. }
+            | Self::Altered { .. }
+            | Self::Replaced { .. }
+            | Self::Unreadable { .. }
+            | Self::Unlisted { .. } => true,
+            Self::AddressSpaceGone
+            | Self::Before { .. }
+            | Self::TooManyThreads { .. }
+            | Self::Restless
+            | Self::Slow { .. }
+            | Self::Proc { .. }
+            | Self::Canary { .. }
+            | Self::Map { .. } => false,
+        }
+    }
+}
+
+/// Threads in words, by number; of many the first.
+fn threads(tids: &[u32]) -> String {
+    const NAMED: usize = 8;
+    let named: Vec<String> = tids.iter().take(NAMED).map(u32::to_string).collect();
+    let noun = if tids.len() == 1 { "thread" } else { "threads" };
+    match tids.len().saturating_sub(NAMED) {
+        0 => format!("{noun} {}", named.join(", ")),
+        more => format!("{noun} {} and {more} more", named.join(", ")),
+    }
 }

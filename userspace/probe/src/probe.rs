@@ -10,7 +10,7 @@ use onair_ebpf::names;
 use onair_ebpf::process::SurveyError;
 use tokio::sync::oneshot;
 
-use crate::arm::{Armed, Step, arm};
+use crate::arm::{Armed, Step, Watch, arm};
 use crate::attached::Attached;
 use crate::canary::{self, Proof};
 use crate::config::ProbeConfig;
@@ -23,6 +23,8 @@ use crate::maps::{Maps, locked};
 use crate::reading::{self, Reading};
 use crate::registry::Registry;
 use crate::share::{Owner, Usage};
+use crate::sight::Listed;
+use crate::sleepers::Bounds;
 use crate::supervisor::Supervisor;
 
 /// A running probe. Clones share it; the last one that goes ends it in the background.
@@ -86,9 +88,16 @@ impl Probe {
             Arc::clone(&attached),
             Arc::clone(&status),
         )?;
+        let watch = Watch {
+            bounds: Bounds {
+                threads: config.max_threads,
+                time: config.look_time,
+            },
+            listed: listed(&maps),
+        };
         let work = {
             let kernel = kernel.clone();
-            Arc::new(move |owner, step: &Step| arm(owner, &kernel, step))
+            Arc::new(move |owner, step: &Step| arm(owner, &kernel, &watch, step))
         };
         let supervisor = Supervisor::start(work, config.arm_deadline, config.looks())?;
         let own = Own {
@@ -384,6 +393,21 @@ impl Closing {
         // Without its thread it was closed before.
         self.0.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
     }
+}
+
+/// Asks the kernel's map for the threads that are blocked in a session.
+fn listed(maps: &Arc<Maps>) -> Arc<Listed> {
+    let maps = Arc::clone(maps);
+    Arc::new(move |session| {
+        let waiters = maps.waiters().map_err(|source| Blind::Map {
+            name: names::WAITERS,
+            source: Box::new(source),
+        })?;
+        let of_session = waiters
+            .into_iter()
+            .filter(|waiter| waiter.session == session);
+        Ok(of_session.map(|waiter| waiter.ns_tid).collect())
+    })
 }
 
 fn unreadable(map: &str, error: &MapError) -> String {

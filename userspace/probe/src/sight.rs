@@ -1,79 +1,128 @@
-//! Whether a client's sites are armed, read from its own memory.
+//! Whether a client is seen: its sites are armed, and none of its threads sleeps unseen.
 //!
 //! A client can map what it likes over its text, also a file whose server
-//! never answers: reading there hangs. The caller reads on a thread that it can
+//! never answers: reading there hangs. The caller looks on a thread that it can
 //! leave behind.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
 
-use onair_ebpf::sites::{BREAKPOINT, ReadAt};
+use onair_ebpf::sites::ReadAt;
+use onair_ipc::memory::BellFile;
 
 use crate::attached::Hold;
 use crate::error::Blind;
+use crate::folder::{Folder, Mappings};
+use crate::maps::locked;
+use crate::sleepers::{Bounds, asleep_on, bells_in, unlisted};
+use crate::text::SitePage;
 
-/// The sites of one process. Keeps its files watched while it lives.
+/// Threads of a session that the probe lists as blocked, in this process's pid namespace.
+pub(crate) type Listed = dyn Fn(u64) -> Result<Vec<u32>, Blind> + Send + Sync;
+
+/// What a look at a client found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Threads that sleep on its bells, by their number in this process's pid namespace. The
+    /// probe lists each of them, or has seen it leave meanwhile.
+    pub asleep: Vec<u32>,
+}
+
+/// One client process in one session. Keeps its files watched while it lives.
 ///
 /// The open `/proc/PID/mem` stays with the address space of the moment it was
 /// opened, and does not keep it alive.
 pub struct Sight {
-    target: Arc<Target>,
+    client: Arc<Client>,
+    addresses: Vec<u64>,
     _holds: Vec<Hold>,
 }
 
 impl std::fmt::Debug for Sight {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sight")
-            .field("addresses", &self.target.addresses)
+            .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
 }
 
+/// What a sight is made of.
+pub(crate) struct Parts {
+    pub(crate) memory: File,
+    pub(crate) folder: Folder,
+    pub(crate) pages: Vec<SitePage>,
+    pub(crate) addresses: Vec<u64>,
+    pub(crate) holds: Vec<Hold>,
+    pub(crate) bounds: Bounds,
+    pub(crate) listed: Arc<Listed>,
+}
+
 impl Sight {
-    pub(crate) fn new(memory: File, addresses: Vec<u64>, holds: Vec<Hold>) -> Self {
-        let target = Target {
-            memory: Box::new(memory),
-            addresses,
-        };
+    pub(crate) fn new(parts: Parts) -> Self {
+        let client = Arc::new(Client {
+            memory: parts.memory,
+            folder: parts.folder,
+            pages: parts.pages,
+            bounds: parts.bounds,
+            listed: parts.listed,
+            bells: OnceLock::new(),
+            latched: Mutex::new(None),
+        });
         Self {
-            target: Arc::new(target),
-            _holds: holds,
+            client,
+            addresses: parts.addresses,
+            _holds: parts.holds,
         }
     }
 
-    /// Looks at them on the caller's thread, which hangs as long as the memory of the process does.
-    ///
-    /// # Errors
-    /// As [`Looker::look`], and [`Blind::AddressSpaceGone`] after exec or death.
-    pub fn check(&self) -> Result<(), Blind> {
-        self.target.read()
+    /// Has every look from now on ask for threads that sleep on these bells, too: those of the client's
+    /// attachment to `session`. The first call counts.
+    pub fn watch_bells(&self, session: u64, bells: BellFile) {
+        // An attachment has one memory all its life.
+        let _ = self.client.bells.set((session, bells));
     }
 
-    /// What looks at them, on a thread that may hang.
+    /// What looks at the client, on a thread that may be left behind.
     #[must_use]
     pub fn looker(&self) -> Looker {
-        Looker(Arc::clone(&self.target))
+        Looker(Arc::clone(&self.client))
+    }
+
+    /// Looks at the client: its pages with sites hold the watched file's bytes and the breakpoints, are
+    /// mapped from that file, and every thread that sleeps on its bells is listed by the probe.
+    ///
+    /// Blocks as long as the client's file systems like, so it may be called from any thread that can
+    /// be left behind; its own work is bounded by the configured threads and time. Without thousands
+    /// of threads it takes some 0.1 ms.
+    ///
+    /// # Errors
+    /// [`Blind::AddressSpaceGone`] after exec or death, which leaves no caller. [`Blind::Unlisted`] with the threads
+    /// that sleep unseen. [`Blind::Unarmed`], [`Blind::Altered`], [`Blind::Replaced`],
+    /// [`Blind::Unreadable`] by its text. After any of these but the first [`Blind::Before`]: what
+    /// the probe missed meanwhile cannot be known. [`Blind::TooManyThreads`], [`Blind::Restless`],
+    /// [`Blind::Slow`] and [`Blind::Proc`] tell of this look alone.
+    pub fn look(&self) -> Result<Seen, Blind> {
+        self.client.look()
     }
 
     /// Addresses of the sites in the process.
     pub fn addresses(&self) -> &[u64] {
-        &self.target.addresses
+        &self.addresses
     }
 }
 
-/// Looks at the sites of one process.
-pub struct Looker(Arc<Target>);
+/// Looks at one client.
+pub struct Looker(Arc<Client>);
 
 impl Looker {
-    /// Reads the byte at each site, about 1 µs a site. It hangs as long as the memory of the process does:
-    /// call it on a thread that may be left behind.
+    /// As [`Sight::look`]. An address space that is gone (exec, death) is no error: no thread runs in it.
     ///
     /// # Errors
-    /// [`Blind::Unarmed`] when a site holds anything but the kernel's breakpoint, [`Blind::Unreadable`].
-    /// An address space that is gone (exec, death) is no error: no thread runs in it.
-    pub fn look(&self) -> Result<(), Blind> {
-        match self.0.read() {
-            Err(Blind::AddressSpaceGone) => Ok(()),
+    /// As [`Sight::look`], but for [`Blind::AddressSpaceGone`].
+    pub fn look(&self) -> Result<Seen, Blind> {
+        match self.0.look() {
+            Err(Blind::AddressSpaceGone) => Ok(Seen::default()),
             found => found,
         }
     }
@@ -81,70 +130,92 @@ impl Looker {
 
 impl std::fmt::Debug for Looker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Looker").field(&self.0.addresses).finish()
+        f.write_str("Looker")
     }
 }
 
-struct Target {
-    memory: Box<dyn ReadAt + Send + Sync>,
-    addresses: Vec<u64>,
+struct Client {
+    memory: File,
+    folder: Folder,
+    pages: Vec<SitePage>,
+    bounds: Bounds,
+    listed: Arc<Listed>,
+    bells: OnceLock<(u64, BellFile)>,
+    /// The first blindness that was seen.
+    latched: Mutex<Option<String>>,
 }
 
-impl Target {
-    fn read(&self) -> Result<(), Blind> {
-        for &address in &self.addresses {
-            let mut octet = [0];
-            match self.memory.read_at(&mut octet, address) {
-                Ok(0) => return Err(Blind::AddressSpaceGone),
-                Ok(_) if octet == [BREAKPOINT] => {}
-                Ok(_) => {
-                    return Err(Blind::Unarmed {
-                        address,
-                        octet: octet[0],
-                    });
-                }
-                Err(source) => return Err(Blind::Unreadable { address, source }),
-            }
+impl Client {
+    fn look(&self) -> Result<Seen, Blind> {
+        let mappings = self.folder.mappings();
+        let text = self.text(&mappings);
+        let sleepers = self.sleepers(&mappings);
+        // Last: what was read may be of the next address space, or of none.
+        if self.is_gone() {
+            return Err(Blind::AddressSpaceGone);
+        }
+        let result = match (sleepers, text) {
+            // A thread that sleeps unseen is told first, also of a client that was blind before.
+            (Err(blind @ Blind::Unlisted { .. }), _) | (_, Err(blind)) => Err(blind),
+            (sleepers, Ok(())) => sleepers,
+        };
+        self.latch(result)
+    }
+
+    fn text(&self, mappings: &io::Result<Mappings>) -> Result<(), Blind> {
+        for page in &self.pages {
+            page.check_bytes(&self.memory)?;
+        }
+        let mappings = known(mappings)?;
+        for page in &self.pages {
+            page.check_mapping(&self.folder, mappings)?;
         }
         Ok(())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    /// Memory that holds the same byte everywhere.
-    struct Filled(u8);
-
-    impl ReadAt for Filled {
-        fn read_at(&self, buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
-            buffer.fill(self.0);
-            Ok(buffer.len())
+    fn sleepers(&self, mappings: &io::Result<Mappings>) -> Result<Seen, Blind> {
+        let Some((session, bells)) = self.bells.get() else {
+            return Ok(Seen::default());
+        };
+        let words = bells_in(known(mappings)?, bells);
+        let asleep = asleep_on(&words, &self.folder, &self.memory, self.bounds)?;
+        let listed = || (self.listed)(*session);
+        let tids = unlisted(&asleep, &words, &self.folder, &self.memory, listed)?;
+        if tids.is_empty() {
+            Ok(Seen { asleep })
+        } else {
+            Err(Blind::Unlisted { tids })
         }
     }
 
-    fn read(memory: impl ReadAt + Send + Sync + 'static) -> Result<(), Blind> {
-        let memory = Box::new(memory);
-        let addresses = vec![1, 2];
-        Target { memory, addresses }.read()
+    fn is_gone(&self) -> bool {
+        let page = self.pages.first().map_or(0, SitePage::address);
+        matches!(ReadAt::read_at(&self.memory, &mut [0], page), Ok(0))
     }
 
-    #[test]
-    fn read__breakpoint_nop_or_nothing__then_told_apart() {
-        read(Filled(BREAKPOINT)).expect("armed");
-        let nop = read(Filled(0x90));
-        let expected = matches!(
-            nop,
-            Err(Blind::Unarmed {
-                address: 1,
-                octet: 0x90
-            })
-        );
-        assert!(expected, "{nop:?}");
-        let gone = read(File::open("/dev/null").unwrap());
-        assert!(matches!(gone, Err(Blind::AddressSpaceGone)), "{gone:?}");
+    /// Keeps the first blindness, and answers with it where there is none now.
+    fn latch(&self, result: Result<Seen, Blind>) -> Result<Seen, Blind> {
+        let mut latched = locked(&self.latched);
+        match (&result, &*latched) {
+            (Err(blind), None) if blind.lasts() => *latched = Some(blind.to_string()),
+            (Ok(_), Some(first)) => {
+                let first = first.clone();
+                return Err(Blind::Before { first });
+            }
+            _ => {}
+        }
+        result
+    }
+}
+
+fn known(mappings: &io::Result<Mappings>) -> Result<&Mappings, Blind> {
+    let unread = |source| Blind::Proc {
+        what: "its mappings",
+        source,
+    };
+    match mappings {
+        Ok(mappings) if mappings.lines.is_empty() => Err(unread(io::ErrorKind::NotFound.into())),
+        Ok(mappings) => Ok(mappings),
+        Err(error) => Err(unread(error.kind().into())),
     }
 }

@@ -18,7 +18,10 @@ use std::time::Duration;
 use common::{
     Client, block_on, config, introduce, is_asleep, own_site, probe, program, stat, until,
 };
-use onair_probe::{Blind, Events, Probe, ProbeError, ProbeEvent, SiteKind, State, SurveyError};
+use onair_ipc::memory::BellFile;
+use onair_probe::{
+    Blind, Events, Probe, ProbeError, ProbeEvent, Seen, SiteKind, State, SurveyError,
+};
 use rustix::event::{PollFd, PollFlags, poll};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -217,7 +220,7 @@ fn process__killed_inside__then_nothing_left() {
         ),
         (0, 0, 8)
     );
-    assert!(matches!(armed.sight.check(), Err(Blind::AddressSpaceGone)));
+    assert!(matches!(armed.sight.look(), Err(Blind::AddressSpaceGone)));
     assert!(matches!(
         block_on(probe.arm(client.pid())),
         Err(ProbeError::Process(SurveyError::Gone { .. }))
@@ -241,7 +244,7 @@ fn thread__execs_inside__then_gone_and_told() {
             }
     });
     assert_eq!(probe.reading(SESSION).unwrap().users(), 0);
-    assert!(matches!(armed.sight.check(), Err(Blind::AddressSpaceGone)));
+    assert!(matches!(armed.sight.look(), Err(Blind::AddressSpaceGone)));
     assert!(matches!(
         block_on(probe.arm(client.pid())),
         Err(ProbeError::Process(SurveyError::NoSites { .. }))
@@ -295,13 +298,73 @@ fn sight__client_restores_its_text__then_blind() {
     let mut client = Client::start();
     let (armed, _proof) = introduce(&probe, &mut client).unwrap();
     assert_eq!(armed.sight.addresses().len(), 2);
-    armed.sight.check().expect("armed");
+    armed.sight.look().expect("armed");
     client.tell("restore");
-    let blind = armed.sight.check();
+    let blind = armed.sight.look();
     assert!(
         matches!(blind, Err(Blind::Unarmed { octet: 0x90, .. })),
         "{blind:?}"
     );
+}
+
+#[test]
+fn sight__client_was_blind_once__then_blind_for_good() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+    client.tell("restore");
+    armed.sight.look().expect_err("disarmed");
+    client.tell("rearm");
+    let blind = armed.sight.look();
+    assert!(
+        matches!(&blind, Err(Blind::Before { first }) if first.contains("0x90")),
+        "{blind:?}"
+    );
+    client.kill();
+    assert!(matches!(armed.sight.look(), Err(Blind::AddressSpaceGone)));
+}
+
+#[test]
+fn sight__client_writes_beside_its_sites_or_maps_a_copy__then_blind() {
+    let probe = probe();
+    for (trick, expected) in [
+        ("beside", "beside the sites"),
+        ("writable", "no longer mapped"),
+        ("copy", "no longer mapped"),
+    ] {
+        let mut client = Client::start();
+        let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+        client.tell(trick);
+        let blind = armed.sight.look().expect_err(trick);
+        assert!(blind.to_string().contains(expected), "{trick}: {blind}");
+    }
+}
+
+#[test]
+fn sight__client_with_more_threads_than_are_looked_at__then_said_why() {
+    let mut config = config();
+    config.max_threads = 4;
+    let probe = Probe::start(config).unwrap();
+    let mut client = Client::start();
+    let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+    // Any file that it maps, on which no thread sleeps.
+    let file = std::fs::metadata(program()).unwrap();
+    let bells = BellFile {
+        device: file.dev(),
+        inode: file.ino(),
+        offsets: [0, 64],
+    };
+    armed.sight.watch_bells(SESSION, bells);
+    assert_eq!(armed.sight.look().expect("one thread"), Seen::default());
+    client.block(SESSION, 1, 8);
+    let unknown = armed.sight.look();
+    assert!(
+        matches!(unknown, Err(Blind::TooManyThreads { count: 9, limit: 4 })),
+        "{unknown:?}"
+    );
+    // That was this look alone.
+    client.tell("wake");
+    until("the threads to be gone", || armed.sight.look().ok());
 }
 
 #[test]
@@ -317,7 +380,7 @@ fn sight__leader_has_exited__then_still_seen() {
             .then_some(())
     });
     let armed = block_on(probe.arm(leader)).expect("a thread of it is alive");
-    armed.sight.check().expect("armed");
+    armed.sight.look().expect("armed");
     assert!(is_asleep(leader, tids[0]));
 }
 
@@ -395,10 +458,10 @@ fn file__no_place_left__then_idle_one_goes_and_held_one_stays() {
         ),
         "{full:?}"
     );
-    armed.sight.check().expect("kept");
+    armed.sight.look().expect("kept");
     drop(armed);
     let (armed, _) = introduce(&probe, &mut of_b).expect("the place of the idle one");
-    armed.sight.check().expect("armed");
+    armed.sight.look().expect("armed");
     assert_eq!(probe.health().files, 2);
     for path in [a, b] {
         std::fs::remove_file(path).unwrap();

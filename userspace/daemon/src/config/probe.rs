@@ -24,6 +24,8 @@ pub struct ProbeSection {
     pub max_attachments: u32,
     /// Most callers blocked at a time, over all sessions; likewise.
     pub max_blocked: u32,
+    /// Threads of a client that are looked at; one with more is not proven to be seen.
+    pub max_threads: usize,
 }
 
 impl Default for ProbeSection {
@@ -36,6 +38,7 @@ impl Default for ProbeSection {
             max_looks: 64,
             max_attachments: 4096,
             max_blocked: 16_384,
+            max_threads: 4096,
         }
     }
 }
@@ -46,6 +49,7 @@ impl ProbeSection {
         within("probe.max_sites", self.max_sites, 2..=16_384)?;
         within("probe.max_looks", self.max_looks, 4..=1024)?;
         within("probe.max_blocked", self.max_blocked, 64..=1 << 20)?;
+        within("probe.max_threads", self.max_threads, 16..=65_536)?;
         within("probe.max_attachments", self.max_attachments, 1..=65_536)?;
         if self.max_attachments >= connections {
             return Ok(());

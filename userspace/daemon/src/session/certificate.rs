@@ -72,7 +72,7 @@ pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Cer
         counts: counts(session),
         frames: convert::counters(&session.stats),
         memory: Memory::Pending {
-            bytes: session.remains_view().bytes(),
+            bytes: session.whole_view(&services.limbo).bytes(),
             held_by: session.holders().map(|it| it.client.who.pid).collect(),
         },
         disagreements: session.books.disagreements.clone(),

@@ -13,7 +13,7 @@ use super::attachment::Attachment;
 use super::{Destroy, Place, Session, certificate};
 use crate::control::action::Reply;
 use crate::inspector::Finding;
-use crate::limbo::Remains;
+use crate::limbo::{Limbo, Remains};
 use crate::services::Services;
 use crate::witness::{self, counters, ownership};
 
@@ -325,7 +325,7 @@ impl Session {
         }
         readings.push(ownership::pollers(lent.is_some()));
         if ask_probe {
-            readings.push(self.remains_view().reading());
+            readings.push(self.whole_view(&services.limbo).reading());
         }
         readings
     }
@@ -354,7 +354,14 @@ impl Session {
         Remains { words, frames }
     }
 
-    /// The same, of a session that has ended.
+    /// The same, with what attachments left behind that were given back while it ran.
+    pub(super) fn whole_view(&self, limbo: &Limbo) -> Remains {
+        let mut all = self.remains_view();
+        all.add(limbo.parts(self.id));
+        all
+    }
+
+    /// [`Self::remains_view`] of a session that has ended.
     pub(super) fn take_remains(&mut self) -> Remains {
         let remains = self.remains_view();
         self.attachments.clear();

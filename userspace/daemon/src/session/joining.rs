@@ -106,6 +106,10 @@ impl Session {
             .expect("a receive session has frames, a sender's attachment has its own");
         let (ctl, seg) = memory.for_client().map_err(system)?;
         let descriptors = [ctl, seg, frames.for_client().map_err(system)?];
+        if let Some(watched) = &watched {
+            let bells = memory.bells().map_err(system)?;
+            watched.armed.sight.watch_bells(self.id.0, bells);
+        }
         if let (Some(watched), Some(probe)) = (&watched, services.probe.probe()) {
             probe
                 .register(&watched.proof, self.id.0, number, self.index)

@@ -49,6 +49,7 @@ use self::evicting::{Outcast, Outcasts};
 use self::flushing::Flushes;
 use self::leaving::Leaving;
 pub use self::recording::Untapped;
+pub use self::sites::Found;
 use self::warnings::Warnings;
 use crate::control::action::Reply;
 use crate::control::events::Subject;

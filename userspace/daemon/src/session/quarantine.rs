@@ -64,7 +64,7 @@ impl Session {
         let mut certificate = certificate::write(self, services, issue);
         certificate.seal();
         services.archive.keep(certificate.clone());
-        let (session, bytes) = (self.id.0, self.remains_view().bytes());
+        let (session, bytes) = (self.id.0, self.whole_view(&services.limbo).bytes());
         self.name_blockers(services, move |blockers| Finding::Blockers {
             session,
             blockers,
@@ -81,7 +81,7 @@ impl Session {
         let over = !self.is_with_a_poller()
             && self.attachments.is_empty()
             && self.outcasts.list.is_empty()
-            && self.remains_view().reading().says == Says::Zero;
+            && self.whole_view(&services.limbo).reading().says == Says::Zero;
         if !over {
             return Progress::Lives;
         }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use onair_probe::{Blind, Seen};
+
 use super::Session;
 use super::attachment::Attachment;
 use crate::config::ms;
@@ -22,11 +24,45 @@ pub struct SiteLooks {
     last: Option<Look>,
 }
 
+/// What a helper thread saw of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Its sites are armed, and no thread of it sleeps on the session's bells.
+    Armed,
+    /// Threads of it sleep there that the probe lists: they came, or left, since.
+    Asleep,
+    /// Threads of it sleep there that the probe does not list.
+    Unlisted {
+        /// How many.
+        users: u64,
+        /// In words.
+        reason: String,
+    },
+    /// The probe does not see it: why.
+    Blind(String),
+}
+
+impl From<Result<Seen, Blind>> for Found {
+    fn from(seen: Result<Seen, Blind>) -> Self {
+        match seen {
+            Ok(seen) if seen.asleep.is_empty() => Self::Armed,
+            Ok(_) => Self::Asleep,
+            Err(blind) => match &blind {
+                Blind::Unlisted { tids } => Self::Unlisted {
+                    users: tids.len() as u64,
+                    reason: blind.to_string(),
+                },
+                _ => Self::Blind(blind.to_string()),
+            },
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Look {
     asked_at: Instant,
     answered_at: Instant,
-    armed: Result<(), String>,
+    found: Found,
 }
 
 impl Look {
@@ -39,8 +75,12 @@ impl SiteLooks {
     /// What a verdict at `now` may use: an answer to a question that was asked after `since`. That the
     /// sites are *not* armed counts until they may be looked at again.
     fn known(&self, since: Option<Instant>, now: Instant) -> Sites {
-        match &self.last {
-            Some(look) if look.armed.is_ok() => {
+        let Some(look) = &self.last else {
+            return Sites::Unknown;
+        };
+        let rests = now < look.rests_until();
+        match &look.found {
+            Found::Armed => {
                 let counts = since.is_none_or(|since| look.asked_at >= since);
                 if counts && now <= look.asked_at + FRESH {
                     Sites::Armed
@@ -48,9 +88,11 @@ impl SiteLooks {
                     Sites::Unknown
                 }
             }
-            Some(look) if now < look.rests_until() => {
-                Sites::Blind(look.armed.as_ref().err().cloned().unwrap_or_default())
-            }
+            Found::Unlisted { users, reason } if rests => Sites::Unlisted {
+                users: *users,
+                reason: reason.clone(),
+            },
+            Found::Blind(reason) if rests => Sites::Blind(reason.clone()),
             _ => Sites::Unknown,
         }
     }
@@ -105,13 +147,13 @@ impl Session {
     }
 
     /// A helper thread has looked at a client's sites.
-    pub fn sites_looked_at(&mut self, number: u64, asked_at: Instant, armed: Result<(), String>) {
+    pub fn sites_looked_at(&mut self, number: u64, asked_at: Instant, found: Found) {
         if let Some(attachment) = self.attachments.get_mut(&number) {
             attachment.sites.is_asked = false;
             attachment.sites.last = Some(Look {
                 asked_at,
                 answered_at: Instant::now(),
-                armed,
+                found,
             });
         }
     }
@@ -125,18 +167,18 @@ fn ask(services: &Services, session: u64, attachment: &mut Attachment, limit: Du
     let looker = watched.armed.sight.looker();
     let number = attachment.number;
     let asked_at = Instant::now();
-    let finding = move |armed| Finding::Sites {
+    let finding = move |found| Finding::Sites {
         session,
         attachment: number,
         asked_at,
-        armed,
+        found,
     };
-    let hangs = format!("reading the sites did not return in {limit:?}");
+    let hangs = format!("looking at it did not return in {limit:?}");
     services.inspector.ask(Inspection {
         about: u64::from(attachment.client.who.pid),
         limit,
-        look: Box::new(move || finding(looker.look().map_err(|blind| blind.to_string()))),
-        late: Box::new(move || finding(Err(hangs))),
+        look: Box::new(move || finding(looker.look().into())),
+        late: Box::new(move || finding(Found::Blind(hangs))),
     });
 }
 
@@ -147,11 +189,11 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn looked(asked_at: Instant, took: Duration, armed: Result<(), String>) -> SiteLooks {
+    fn looked(asked_at: Instant, took: Duration, found: Found) -> SiteLooks {
         let last = Look {
             asked_at,
             answered_at: asked_at + took,
-            armed,
+            found,
         };
         SiteLooks {
             is_asked: false,
@@ -162,7 +204,7 @@ mod tests {
     #[test]
     fn armed__asked_before_a_user_was_seen_or_long_ago__then_not_known() {
         let at = Instant::now();
-        let looks = looked(at, MS, Ok(()));
+        let looks = looked(at, MS, Found::Armed);
         assert_eq!(looks.known(None, at + MS), Sites::Armed);
         assert_eq!(looks.known(Some(at), at + MS), Sites::Armed);
         assert_eq!(looks.known(Some(at + MS), at + MS), Sites::Unknown);
@@ -174,7 +216,7 @@ mod tests {
     #[test]
     fn blind__asked_before_a_user_was_seen__then_counts_until_it_may_be_asked_again() {
         let at = Instant::now();
-        let looks = looked(at, 3 * MS, Err("b".into()));
+        let looks = looked(at, 3 * MS, Found::Blind("b".into()));
         let blind = Sites::Blind("b".into());
         assert_eq!(looks.known(Some(at + MS), at + 32 * MS), blind);
         assert_eq!(looks.known(Some(at + MS), at + 33 * MS), Sites::Unknown);

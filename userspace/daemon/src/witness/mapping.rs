@@ -26,7 +26,10 @@ pub fn mapping<'a>(
     }
     let (says, detail) = match failed {
         Some(error) => (Says::Unknown, format!("the kernel would not say: {error}")),
-        None if held == 0 => (Says::Zero, "no process has the memory".to_owned()),
+        None if held == 0 => (
+            Says::Zero,
+            "no process has the memory open or mapped".to_owned(),
+        ),
         None => (
             Says::Users,
             format!("{} open or mapped elsewhere", some(held, "memory file")),

@@ -12,9 +12,16 @@ use crate::config::{Config, ms};
 /// What is known of the probe's sites in one client's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sites {
-    /// Each holds the kernel's breakpoint.
+    /// Each holds the kernel's breakpoint, and no thread sleeps on the session's bells.
     Armed,
-    /// They do not, or cannot be read: why.
+    /// Threads sleep on the session's bells that the probe does not list.
+    Unlisted {
+        /// How many.
+        users: u64,
+        /// In words.
+        reason: String,
+    },
+    /// The probe does not see it: why.
     Blind(String),
     /// Nothing fresh: a helper thread looks.
     Unknown,
@@ -54,6 +61,8 @@ impl ProbeLink {
             max_attachments: config.probe.max_attachments,
             max_waiters: config.probe.max_blocked,
             arm_deadline: ms(config.timeouts.probe_arm_ms),
+            max_threads: config.probe.max_threads,
+            look_time: ms(config.timeouts.probe_sight_ms),
             slow: ms(config.timeouts.probe_slow_ms),
             ..ProbeConfig::new(own_site)
         };
@@ -149,8 +158,9 @@ impl ProbeLink {
     }
 
     /// The witness's reading. Zero is only said if the daemon's own canary comes through and each
-    /// client's sites are armed; `sites` has each client's pid, with what is known of it. Callers of
-    /// attachments that are `out`, cut off, are told and not counted.
+    /// client is seen: its sites are armed, and no thread of it sleeps unseen; `sites` has each client's
+    /// pid, with what is known of it. Callers of attachments that are `out`, cut off, are told and not
+    /// counted.
     pub fn witness(
         &self,
         session: u64,
@@ -196,22 +206,37 @@ impl ProbeLink {
             return unproven(format!("probe_blind: {blind}"));
         }
         self.canary_at.set(Some(Timestamp::now()));
-        let mut watched = 0;
+        let (mut watched, mut unseen, mut is_unknown) = (0, None, None);
         for (pid, sites) in sites {
             match sites {
                 Sites::Armed => watched += 1,
+                // The kernel says this much without the probe, so it counts in every mode.
+                Sites::Unlisted { users, reason } => {
+                    let detail = format!("in process {pid} {reason}{but}");
+                    return make(Says::Users, users, left_out, detail);
+                }
                 Sites::Blind(reason) => {
-                    return unproven(format!("probe_blind: in process {pid} {reason}"));
+                    unseen.get_or_insert(format!("probe_blind: in process {pid} {reason}"));
                 }
                 Sites::Unknown => {
-                    let detail = format!("the sites of process {pid} are being looked at");
-                    return make(Says::Unknown, 0, left_out, detail);
+                    is_unknown.get_or_insert(format!("process {pid} is being looked at"));
                 }
-                Sites::Unwatched => return unproven(format!("process {pid} is not watched")),
+                Sites::Unwatched => {
+                    unseen.get_or_insert(format!("process {pid} is not watched"));
+                }
             }
         }
+        // What is not known yet is no reason to refuse, nor to go on.
+        let is_refused = self.mode == ProbeMode::Required && unseen.is_some();
+        if let Some(detail) = is_unknown.filter(|_| !is_refused) {
+            return make(Says::Unknown, 0, left_out, detail);
+        }
+        if let Some(reason) = unseen {
+            return unproven(reason);
+        }
         let watched = some(watched, "client");
-        let detail = format!("no caller blocked{but}; {watched} watched, the canary came through");
+        let detail =
+            format!("no caller blocked or asleep{but}; {watched} watched, the canary came through");
         make(Says::Zero, 0, left_out, detail)
     }
 }

@@ -30,6 +30,8 @@
 			 ::"D"(session), "S"(argument) : "memory")
 
 static uint32_t word;
+// Of the breakpoints in wait_in.
+static int sites[2];
 
 // Aligned so that the whole function lies in one page.
 __attribute__((noinline, aligned(512))) static void wait_in(uint64_t session, uint64_t attachment, int really)
@@ -39,7 +41,10 @@ __attribute__((noinline, aligned(512))) static void wait_in(uint64_t session, ui
 		while (__atomic_load_n(&word, __ATOMIC_ACQUIRE) == 0)
 			syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0);
 	SITE("wait_end", session, attachment);
+	// A byte that is never executed, beside the sites.
+	__asm__ volatile("jmp 1f\nspare: .byte 0x90\n1:");
 }
+extern unsigned char spare[];
 
 struct job { uint64_t session, attachment; int number; };
 
@@ -130,8 +135,33 @@ int main(void)
 			// What a client that wants to hide would do: a nop over the breakpoint, in its own text.
 			unsigned char *text = (unsigned char *)wait_in;
 			mprotect((void *)((uintptr_t)text & ~4095ul), 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+			for (int i = 0, found = 0; i < 256 && found < 2; i++)
+				if (text[i] == 0xcc) {
+					text[i] = 0x90;
+					sites[found++] = i;
+				}
+		} else if (!strncmp(line, "rearm", 5)) {
+			// After "restore": what stood there.
+			unsigned char *text = (unsigned char *)wait_in;
 			for (int i = 0; i < 256; i++)
-				if (text[i] == 0xcc) text[i] = 0x90;
+				if (i == sites[0] || i == sites[1]) text[i] = 0xcc;
+			mprotect((void *)((uintptr_t)text & ~4095ul), 4096, PROT_READ | PROT_EXEC);
+		} else if (!strncmp(line, "beside", 6)) {
+			void *page = (void *)((uintptr_t)wait_in & ~4095ul);
+			mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+			*spare ^= 0xff;
+			mprotect(page, 4096, PROT_READ | PROT_EXEC);
+		} else if (!strncmp(line, "writable", 8)) {
+			mprotect((void *)((uintptr_t)wait_in & ~4095ul), 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+		} else if (!strncmp(line, "copy", 4)) {
+			// A page of its own, with the breakpoints in it.
+			static char bytes[4096];
+			void *page = (void *)((uintptr_t)wait_in & ~4095ul);
+			memcpy(bytes, page, 4096);
+			void *own = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			memcpy(own, bytes, 4096);
+			mprotect(own, 4096, PROT_READ | PROT_EXEC);
+			mremap(own, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, page);
 		} else if (!strncmp(line, "quit", 4)) {
 			return 0;
 		}

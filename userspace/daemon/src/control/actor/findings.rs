@@ -5,7 +5,7 @@ use onair_api::{BlockerList, Timestamp};
 use super::Actor;
 use crate::control::action::Reply;
 use crate::inspector::{Finding, Purpose};
-use crate::session::Progress;
+use crate::session::{Found, Progress};
 
 impl Actor {
     /// A helper thread has answered.
@@ -28,8 +28,8 @@ impl Actor {
                 session,
                 attachment,
                 asked_at,
-                armed,
-            } => self.sites_found(session, attachment, asked_at, armed),
+                found,
+            } => self.sites_found(session, attachment, asked_at, found),
             Finding::Blockers {
                 session,
                 blockers,
@@ -55,10 +55,10 @@ impl Actor {
         id: u64,
         attachment: u64,
         asked_at: std::time::Instant,
-        armed: Result<(), String>,
+        found: Found,
     ) {
         let progress = self.with(id, |session, services| {
-            session.sites_looked_at(attachment, asked_at, armed);
+            session.sites_looked_at(attachment, asked_at, found);
             if session.is_looking_at_sites() {
                 return Progress::Lives;
             }

@@ -1,0 +1,62 @@
+//! A client that puts a copy of its text in the place of what is watched: `own_text.c`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_stage::{Config, Deadline, Stage, until};
+use rustix::process::Signal;
+
+use crate::breakpoints::Breakpoints;
+use crate::programs::program;
+use crate::puppet::Puppet;
+
+/// What it takes to do so.
+#[derive(Debug)]
+pub struct OwnText {
+    address: PathBuf,
+}
+
+impl OwnText {
+    /// Starts such a client, which is honest so far.
+    ///
+    /// # Errors
+    /// When there is no C compiler, or the client does not start.
+    pub fn start(stage: &Stage) -> Result<(Self, Puppet)> {
+        let source = stage.directory().join("own_text.c");
+        let library = stage.directory().join("own_text.so");
+        fs::write(&source, include_str!("own_text.c"))?;
+        let compiled = Command::new("gcc")
+            .args(["-O1", "-Wall", "-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .status()
+            .context("gcc is needed")?;
+        ensure!(compiled.success(), "gcc could not compile own_text.c");
+        let address = stage.directory().join("own_text.address");
+        let mut command = stage.command(&program("onair-puppet")?);
+        command
+            .arg(Config::attach_socket(stage))
+            .env("LD_PRELOAD", &library)
+            .env("ONAIR_OWN_TEXT", &address);
+        let puppet = Puppet::of(&mut command)?;
+        Ok((Self { address }, puppet))
+    }
+
+    /// Has it copy the page with the breakpoints, which must be one.
+    ///
+    /// # Errors
+    /// When it does not, in time.
+    pub fn copy(&self, puppet: &mut Puppet, breakpoints: &Breakpoints) -> Result<()> {
+        let page = |address: &u64| address & !4095;
+        let pages: Vec<u64> = breakpoints.addresses().iter().map(page).collect();
+        for page in pages {
+            fs::write(&self.address, page.to_ne_bytes())?;
+            puppet.running().signal(Signal::USR2)?;
+            until("the text to be copied", Deadline::seconds(30), || {
+                Ok((!self.address.exists()).then_some(()))
+            })?;
+        }
+        Ok(())
+    }
+}

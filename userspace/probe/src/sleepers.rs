@@ -1,0 +1,246 @@
+//! The threads of a client that sleep on the bells of its attachment, by the kernel's own list.
+//!
+//! `/proc/PID/task/TID/syscall` says in which call a thread sleeps, and with which arguments
+//! (proc_pid_syscall(5)). A thread counts if that is a futex call on a word that is a bell of ours. The
+//! array of a `futex_waitv` lies in the client's memory and may be changed while its thread sleeps: a
+//! thread whose array has no word of ours does not count, for an application may wait for what it likes.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use onair_ebpf::sites::ReadAt;
+use onair_ipc::memory::BellFile;
+use rustix::fs::{major, minor};
+
+use crate::error::Blind;
+use crate::folder::{Folder, Mappings, Threads};
+
+/// Numbers of the calls whose first argument is the address of the word: `futex`, `futex_wait`, and
+/// `restart_syscall`, which shows the arguments of the call that goes on (`asm/unistd_64.h`).
+const ONE_WORD: [u64; 3] = [202, 455, 219];
+/// `futex_waitv`: an array, and how many are in it.
+const MANY_WORDS: u64 = 449;
+/// Words of one `futex_waitv` at most (`FUTEX_WAITV_MAX`).
+const MAX_WORDS: u64 = 128;
+/// Bytes of an entry of the array: value, address, flags.
+const ENTRY: usize = 24;
+
+/// What a look at the threads of a process is bounded by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// A process with more is not looked at.
+    pub(crate) threads: usize,
+    pub(crate) time: Duration,
+}
+
+/// Addresses of the bells in a process: one of each for each time that it maps the file.
+pub(crate) fn bells_in(mappings: &Mappings, file: &BellFile) -> Vec<u64> {
+    let (major, minor) = (major(file.device), minor(file.device));
+    let of_file = mappings
+        .lines
+        .iter()
+        .filter(|line| (line.major, line.minor, line.inode) == (major, minor, file.inode));
+    let addresses = of_file.flat_map(|line| file.offsets.map(|offset| line.address_of(offset)));
+    addresses.flatten().collect()
+}
+
+/// The threads that sleep on one of `words`.
+///
+/// # Errors
+/// [`Blind::TooManyThreads`], [`Blind::Restless`], [`Blind::Slow`], [`Blind::Proc`].
+pub(crate) fn asleep_on(
+    words: &[u64],
+    folder: &Folder,
+    memory: &(impl ReadAt + ?Sized),
+    bounds: Bounds,
+) -> Result<Vec<u32>, Blind> {
+    if words.is_empty() {
+        return Ok(Vec::new());
+    }
+    let end = Instant::now() + bounds.time;
+    let limit = bounds.threads;
+    let threads = match folder.threads(limit).map_err(unreadable)? {
+        Threads::Listed(threads) => threads,
+        Threads::TooMany(count) => return Err(Blind::TooManyThreads { count, limit }),
+        Threads::Restless => return Err(Blind::Restless),
+    };
+    let mut asleep = Vec::new();
+    for tid in threads {
+        if is_asleep_on(words, folder, memory, tid)? {
+            asleep.push(tid);
+        }
+        if Instant::now() > end {
+            let limit_ms = bounds.time.as_millis();
+            return Err(Blind::Slow { limit_ms });
+        }
+    }
+    Ok(asleep)
+}
+
+/// Of `asleep`, those that sleep on one of `words` from before `listed` is asked until after it, and that
+/// it does not list. A caller is listed from before it sleeps until after it woke, so that no honest one is
+/// among them, whatever it does meanwhile.
+///
+/// # Errors
+/// [`Blind::Proc`], and what `listed` fails with.
+pub(crate) fn unlisted(
+    asleep: &[u32],
+    words: &[u64],
+    folder: &Folder,
+    memory: &(impl ReadAt + ?Sized),
+    listed: impl FnOnce() -> Result<Vec<u32>, Blind>,
+) -> Result<Vec<u32>, Blind> {
+    let mut before = Vec::new();
+    for &tid in asleep {
+        let switches = switches(folder, tid)?;
+        if switches.is_some() && is_asleep_on(words, folder, memory, tid)? {
+            before.push((tid, switches));
+        }
+    }
+    if before.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed = listed()?;
+    let mut unlisted = Vec::new();
+    for (tid, before) in before {
+        // One that did not run since is in the same sleep.
+        if !listed.contains(&tid) && switches(folder, tid)? == before {
+            unlisted.push(tid);
+        }
+    }
+    Ok(unlisted)
+}
+
+fn is_asleep_on(
+    words: &[u64],
+    folder: &Folder,
+    memory: &(impl ReadAt + ?Sized),
+    tid: u32,
+) -> Result<bool, Blind> {
+    let call = folder.of_thread(tid, "syscall").map_err(unreadable)?;
+    let call = call.as_deref().and_then(Call::parse);
+    Ok(call.is_some_and(|call| call.waits_on(words, memory)))
+}
+
+/// How often a thread has left the processor; `None` when it has ended.
+fn switches(folder: &Folder, tid: u32) -> Result<Option<u64>, Blind> {
+    let status = folder.of_thread(tid, "status").map_err(unreadable)?;
+    let count = |line: &str| line.rsplit_once(':')?.1.trim().parse::<u64>().ok();
+    Ok(status.map(|status| {
+        let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
+        lines.filter_map(count).sum()
+    }))
+}
+
+fn unreadable(source: io::Error) -> Blind {
+    Blind::Proc {
+        what: "its threads",
+        source,
+    }
+}
+
+/// The call in which a thread sleeps: its number, and its first two arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    number: u64,
+    arguments: [u64; 2],
+}
+
+impl Call {
+    /// `None` for a thread that runs, or sleeps in no call.
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split_ascii_whitespace();
+        let number = fields.next()?.parse().ok()?;
+        let mut argument = || u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok();
+        let arguments = [argument()?, argument()?];
+        Some(Self { number, arguments })
+    }
+
+    fn waits_on(self, words: &[u64], memory: &(impl ReadAt + ?Sized)) -> bool {
+        let [first, count] = self.arguments;
+        if ONE_WORD.contains(&self.number) {
+            return words.contains(&first);
+        }
+        if self.number != MANY_WORDS || count > MAX_WORDS {
+            return false;
+        }
+        let mut array = [0; ENTRY * MAX_WORDS as usize];
+        let bytes = &mut array[..ENTRY * usize::try_from(count).unwrap_or(0)];
+        // Short where the memory ends; nothing where it is unmapped.
+        let read = memory.read_at(bytes, first).unwrap_or(0).min(bytes.len());
+        let entries = bytes[..read].chunks_exact(ENTRY);
+        let addresses = entries.filter_map(|entry| entry[8..].first_chunk());
+        addresses
+            .copied()
+            .map(u64::from_ne_bytes)
+            .any(|address| words.contains(&address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::MapLine;
+
+    struct Array(Vec<u64>);
+
+    impl ReadAt for Array {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            assert_eq!(offset, 0x7000);
+            let bytes: Vec<u8> = self.0.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            let count = bytes.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn call__of_a_sleeper__then_counted_by_its_words_alone() {
+        // Value, address, flags of each.
+        let array = Array(vec![0, 0x40, 2, 0, 0x80, 2]);
+        let waits = |line: &str, words: &[u64]| {
+            Call::parse(line).is_some_and(|call| call.waits_on(words, &array))
+        };
+        let end = "0x2 0x0 0x0 0x0 0x7ffdeadbee00 0x7f0001\n";
+        for number in ["202", "455", "219"] {
+            assert!(waits(&format!("{number} 0x40 0x80 {end}"), &[0x40]));
+            assert!(!waits(&format!("{number} 0x40 0x80 {end}"), &[0x44]));
+        }
+        assert!(waits(&format!("449 0x7000 0x2 {end}"), &[0x80]));
+        assert!(!waits(&format!("449 0x7000 0x1 {end}"), &[0x80]));
+        assert!(!waits(&format!("449 0x7000 0x2 {end}"), &[2]));
+        assert!(!waits(&format!("449 0x7000 0xffffffff {end}"), &[0x80]));
+        assert!(!waits(&format!("35 0x40 0x0 {end}"), &[0x40]));
+        for line in ["running", "-1 0x7ffd 0x7f00", "", "202 0x40", "202 40 80"] {
+            assert!(!waits(line, &[0x40]), "{line}");
+        }
+    }
+
+    #[test]
+    fn bells_in__mapped_twice_and_in_part__then_each_place() {
+        let file = BellFile {
+            device: rustix::fs::makedev(0, 1),
+            inode: 77,
+            offsets: [0x40, 0x80],
+        };
+        let line = |start, offset, inode| MapLine {
+            start,
+            end: start + 0x1000,
+            offset,
+            permissions: *b"rw-s",
+            major: 0,
+            minor: 1,
+            inode,
+        };
+        let mappings = Mappings {
+            thread: None,
+            lines: vec![
+                line(0x1000, 0, 77),
+                line(0x3000, 0, 76),
+                line(0x5000, 0x1000, 77),
+                line(0x7000, 0, 77),
+            ],
+        };
+        assert_eq!(bells_in(&mappings, &file), [0x1040, 0x1080, 0x7040, 0x7080]);
+    }
+}
