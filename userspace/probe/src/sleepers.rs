@@ -21,7 +21,7 @@ const ONE_WORD: [u64; 3] = [202, 455, 219];
 /// `futex_waitv`: an array, and how many are in it.
 const MANY_WORDS: u64 = 449;
 /// Words of one `futex_waitv` at most (`FUTEX_WAITV_MAX`).
-const MAX_WORDS: u64 = 128;
+const MAX_WORDS: usize = 128;
 /// Bytes of an entry of the array: value, address, flags.
 const ENTRY: usize = 24;
 
@@ -161,11 +161,12 @@ impl Call {
         if ONE_WORD.contains(&self.number) {
             return words.contains(&first);
         }
-        if self.number != MANY_WORDS || count > MAX_WORDS {
+        let count = usize::try_from(count).ok().filter(|it| *it <= MAX_WORDS);
+        let Some(count) = count.filter(|_| self.number == MANY_WORDS) else {
             return false;
-        }
-        let mut array = [0; ENTRY * MAX_WORDS as usize];
-        let bytes = &mut array[..ENTRY * usize::try_from(count).unwrap_or(0)];
+        };
+        let mut array = [0; ENTRY * MAX_WORDS];
+        let bytes = &mut array[..ENTRY * count];
         // Short where the memory ends; nothing where it is unmapped.
         let read = memory.read_at(bytes, first).unwrap_or(0).min(bytes.len());
         let entries = bytes[..read].chunks_exact(ENTRY);

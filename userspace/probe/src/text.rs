@@ -7,6 +7,7 @@
 //! looks up the inode and the offset, not the page.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
 
@@ -50,21 +51,19 @@ impl SitePage {
         for (address, in_file) in sites {
             let within = address % PAGE as u64;
             let (begin, offset) = (address - within, in_file.saturating_sub(within));
-            if !pages.contains_key(&begin) {
-                let page = Self {
+            let page = match pages.entry(begin) {
+                Entry::Occupied(page) => page.into_mut(),
+                Entry::Vacant(place) => place.insert(Self {
                     address: begin,
                     offset,
                     key,
                     bytes: page_of(file, offset)?,
                     sites: Vec::new(),
-                };
-                pages.insert(begin, page);
-            }
-            if let Some(page) = pages.get_mut(&begin) {
-                let at = usize::try_from(within).map_err(io::Error::other)?;
-                page.bytes[at] = BREAKPOINT;
-                page.sites.push(at);
-            }
+                }),
+            };
+            let at = usize::try_from(within).map_err(io::Error::other)?;
+            page.bytes[at] = BREAKPOINT;
+            page.sites.push(at);
         }
         Ok(pages.into_values().collect())
     }
