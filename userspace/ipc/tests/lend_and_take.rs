@@ -8,7 +8,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
@@ -269,7 +269,13 @@ fn local_stop__in_a_handler_of_the_sleeping_thread__then_it_returns_again() {
 fn get__in_a_handler_of_a_caller_that_is_inside__then_its_stop_is_not_acknowledged() {
     static CLIENT: std::sync::OnceLock<Arc<Attachment>> = std::sync::OnceLock::new();
     static BOUNCED: AtomicU32 = AtomicU32::new(0);
+    static ENTERED: AtomicBool = AtomicBool::new(false);
+    static STOPPED: AtomicBool = AtomicBool::new(false);
     extern "C" fn handler(_: libc::c_int) {
+        ENTERED.store(true, Ordering::SeqCst);
+        while !STOPPED.load(Ordering::SeqCst) {
+            core::hint::spin_loop();
+        }
         if let Some(client) = CLIENT.get() {
             let result = client.get(Deadline::Now);
             BOUNCED.store(u32::from(result == Err(Refusal::Again)), Ordering::SeqCst);
@@ -296,9 +302,7 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_its_stop_is_not_acknowledg
         result
     });
     until("the sleeper is in futex_waitv", || sleeps(&tid));
-    // Gate and bells, but no wake-up: the sleeper is still inside when its handler bounces.
     let gate = memory.session_gate();
-    memory.stop();
     // SAFETY: tgkill to a living thread of this process.
     unsafe {
         libc::syscall(
@@ -308,6 +312,10 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_its_stop_is_not_acknowledg
             libc::SIGUSR2,
         )
     };
+    // The stop comes while the handler runs: its caller is still inside, woken or not.
+    until("the handler runs", || ENTERED.load(Ordering::SeqCst));
+    memory.stop();
+    STOPPED.store(true, Ordering::SeqCst);
     until("the handler bounced", || {
         BOUNCED.load(Ordering::SeqCst) == 1
     });
