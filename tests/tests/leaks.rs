@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
     Control, Deadline, Footprint, Puppet, Raster, Rig, bpf_objects, output, receive, still_there,
     until,
@@ -18,6 +18,17 @@ use onair_tests::{
 const CYCLES: usize = 200;
 /// Caches and pools have grown by then.
 const WARM: usize = 20;
+
+/// Bytes that a process may have grown by after [`CYCLES`]: 5 KiB a cycle would show.
+const GROWTH: u64 = 1 << 20;
+
+/// Bytes of a process's own memory (`RssAnon` of proc_pid_status(5)).
+fn resident(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|it| it.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    Ok(kib.context("RssAnon")? * 1024)
+}
 
 fn cycle(control: &mut Control, client: &mut Puppet) -> Result<()> {
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -33,13 +44,15 @@ fn cycle(control: &mut Control, client: &mut Puppet) -> Result<()> {
 #[test]
 fn sessions__created_used_and_destroyed_200_times__then_daemon_and_client_hold_what_they_held()
 -> Result<()> {
-    let mut rig = Rig::rings()?;
+    // Certificates are kept in memory, as many as this.
+    let mut rig = Rig::rings_with(|config| config.state.push_str("certificates = 10\n"))?;
     let daemon = rig.daemon()?.pid();
     let mut control = rig.control()?;
     let mut client = rig.puppet()?;
     for _ in 0..WARM {
         cycle(&mut control, &mut client)?;
     }
+    let resident_before = [resident(daemon)?, resident(client.pid())?];
     let before = [Footprint::of(daemon)?, Footprint::of(client.pid())?];
     let objects = bpf_objects(daemon)?;
     for _ in 0..CYCLES {
@@ -48,6 +61,11 @@ fn sessions__created_used_and_destroyed_200_times__then_daemon_and_client_hold_w
     before[0].wait_regained(daemon)?;
     before[1].wait_regained(client.pid())?;
     assert_eq!(bpf_objects(daemon)?, objects);
+    for (pid, before) in [daemon, client.pid()].into_iter().zip(resident_before) {
+        let grown = resident(pid)?.saturating_sub(before);
+        println!("process {pid}: {before} bytes of its own, {grown} more after {CYCLES} cycles");
+        ensure!(grown <= GROWTH, "process {pid} has grown by {grown} bytes");
+    }
     Ok(())
 }
 

@@ -1,0 +1,157 @@
+//! What a signal handler may do: `stop` and `start` of a caller's process keep `errno`, allocate nothing,
+//! and make no system call that waits.
+#![cfg(not(any(loom, shuttle)))]
+#![expect(
+    non_snake_case,
+    reason = "tests are named subject__action__then_result"
+)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use onair_ipc::caller::{Attachment, Deadline, Refusal};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::{Geometry, VERSION};
+use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::message::Attached;
+use onair_ipc::sys;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+/// The system's allocator, which counts what the present thread asks of it.
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is handed on as it is; the count does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.with(|calls| calls.set(calls.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        CALLS.with(|calls| calls.set(calls.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// An attachment that runs, and the daemon's side of it.
+fn attachment() -> (Arc<AttachmentMemory>, FrameMemory, Arc<Attachment>) {
+    let geometry = Geometry::new(2, 4096).unwrap();
+    let memory = Arc::new(AttachmentMemory::create(1, 1, geometry).unwrap());
+    let frames = FrameMemory::create(geometry, true).unwrap();
+    memory.open();
+    memory.start();
+    let attached = Attached {
+        session: String::new(),
+        name: String::new(),
+        attachment: 1,
+        owner: false,
+        sends: false,
+        version: VERSION,
+        geometry,
+        width: 2,
+        height: 2,
+        depth: 8,
+        rate_numerator: 60,
+        rate_denominator: 1,
+        watched: false,
+    };
+    let (ctl, seg) = memory.for_client().unwrap();
+    let files = [ctl, seg, frames.for_client().unwrap()];
+    let socket = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+    let plain = sys::membarrier_register();
+    let client = Attachment::map(&attached, 1, files, socket, plain).unwrap();
+    (memory, frames, client)
+}
+
+/// From now on this thread may wake with futex(2), and not wait: any other use ends the process (SIGSYS).
+fn only_wakes() {
+    // FUTEX_WAKE is 1; FUTEX_PRIVATE_FLAG, 128, may be set.
+    let waits = |operation| {
+        let is_it = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, operation);
+        is_it.unwrap()
+    };
+    let rule = SeccompRule::new(vec![waits(1), waits(1 | 128)]).unwrap();
+    let filter = SeccompFilter::new(
+        [(libc::SYS_futex, vec![rule])].into(),
+        SeccompAction::Allow,
+        SeccompAction::Trap,
+        TargetArch::x86_64,
+    );
+    let filter: BpfProgram = filter.unwrap().try_into().unwrap();
+    seccompiler::apply_filter(&filter).unwrap();
+}
+
+#[test]
+fn stop_and_start__under_sleepers__then_errno_is_kept_and_nothing_is_allocated() {
+    let (_memory, _frames, client) = attachment();
+    let sleepers: Vec<_> = (0..8)
+        .map(|_| {
+            let client = Arc::clone(&client);
+            std::thread::spawn(move || client.get(Deadline::Never))
+        })
+        .collect();
+    while client.callers() < 8 {
+        std::thread::yield_now();
+    }
+    // SAFETY: the address of this thread's errno.
+    let errno = unsafe { libc::__errno_location() };
+    let before = CALLS.with(Cell::get);
+    for round in 0..1000 {
+        // SAFETY: as above.
+        unsafe { *errno = 77 };
+        client.stop();
+        // SAFETY: as above.
+        assert_eq!(unsafe { *errno }, 77, "stop, round {round}");
+        client.start();
+        // SAFETY: as above.
+        assert_eq!(unsafe { *errno }, 77, "start, round {round}");
+    }
+    assert_eq!(CALLS.with(Cell::get), before);
+    for sleeper in sleepers {
+        assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
+    }
+}
+
+/// A lock that another thread holds would make it wait.
+#[test]
+fn stop_and_start__under_sleepers__then_they_never_wait() {
+    let (_memory, _frames, client) = attachment();
+    let sleeper = {
+        let client = Arc::clone(&client);
+        std::thread::spawn(move || client.get(Deadline::Never))
+    };
+    while client.callers() < 1 {
+        std::thread::yield_now();
+    }
+    let stoppers: Vec<_> = (0..4)
+        .map(|_| {
+            let client = Arc::clone(&client);
+            std::thread::spawn(move || {
+                only_wakes();
+                for _ in 0..10_000 {
+                    client.stop();
+                    client.start();
+                }
+            })
+        })
+        .collect();
+    for stopper in stoppers {
+        stopper.join().unwrap();
+    }
+    assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
+}
