@@ -29,12 +29,13 @@ const SLOW: Duration = Duration::from_millis(5);
 /// Of 100 answers 99 come in this time.
 const P99: Duration = Duration::from_millis(100);
 /// Every kind of step, as the control thread names them.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "outbox",
     "periodic",
     "recordings",
     "memory",
     "inspections",
+    "announce",
     "ending",
     "poller_event",
     "probe_events",

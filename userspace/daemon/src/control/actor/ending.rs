@@ -27,6 +27,8 @@ const SOON: Duration = Duration::from_millis(100);
 /// How long one look at the end may stop and destroy: requests are served between two looks.
 const BUDGET: Duration = Duration::from_millis(2);
 
+/// Sessions whose clients are told in one step.
+const ANNOUNCED: usize = 64;
 /// Longest time for which the threads of clients are named on the control thread itself.
 const NAMING: Duration = Duration::from_millis(50);
 /// Longest time that the last look at memory takes that waits to be given back.
@@ -133,7 +135,7 @@ impl Ending {
 impl Actor {
     pub(super) fn order(&mut self, order: Order) {
         match order {
-            Order::Announce => self.sessions.values().for_each(Session::announce_end),
+            Order::Announce => self.announcing.extend(self.sessions.keys()),
             Order::Drain(drain) => self.begin_ending(drain),
             Order::Tell(kind) => self.services.hub.tell(None, kind),
             Order::Dump(reply) => self.dump(reply),
@@ -221,10 +223,26 @@ impl Actor {
         over
     }
 
+    /// Tells the clients of the next some sessions that the daemon ends.
+    pub(super) fn announce_some(&mut self) {
+        for _ in 0..ANNOUNCED {
+            let Some(id) = self.announcing.pop_first() else {
+                return;
+            };
+            if let Some(session) = self.sessions.get(&id) {
+                session.announce_end();
+            }
+        }
+    }
+
     /// Stops all sessions. Whether all are stopped.
     fn stop_all(&mut self, ending: &mut Ending, turn: Instant) -> bool {
         while let Some(id) = ending.to_stop.pop_front() {
             if let Some(session) = self.sessions.get_mut(&id) {
+                // Before its callers are told EAGAIN.
+                if self.announcing.remove(&id) {
+                    session.announce_end();
+                }
                 session.cancel_timer();
                 session.stop(&mut self.services);
             }

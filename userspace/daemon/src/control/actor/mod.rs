@@ -22,7 +22,7 @@ mod schedule;
 mod shares;
 mod turn;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use onair_api::{Certificate, Who};
@@ -61,6 +61,8 @@ pub struct Actor {
     free_indices: VecDeque<u32>,
     shutdown: ShutdownCoordinator,
     ending: Option<Ending>,
+    /// Sessions whose clients are still to be told that the daemon ends.
+    announcing: BTreeSet<u64>,
     /// When the next periodic check is due.
     periodic_at: Instant,
     schedule: Schedule,
@@ -100,6 +102,7 @@ impl Actor {
             destroyed: 0,
             free_indices: (0..INDICES).collect(),
             ending: None,
+            announcing: BTreeSet::new(),
             periodic_at: Instant::now(),
             schedule: Schedule::default(),
             waiting: [0; 2],

@@ -27,6 +27,8 @@ pub(super) enum Task {
     Memory,
     /// Gives up on helper threads that hang.
     Inspections,
+    /// Tells clients that the daemon ends, some sessions at a time.
+    Announce,
     /// Takes the daemon's end further.
     Ending,
     /// Looks at one session: its witnesses, its deadlines, its warnings.
@@ -42,6 +44,7 @@ impl Task {
             Self::Recordings => "recordings",
             Self::Memory => "memory",
             Self::Inspections => "inspections",
+            Self::Announce => "announce",
             Self::Ending => "ending",
             Self::Session(_) => "session",
         }

@@ -229,6 +229,7 @@ impl Actor {
             (Task::Recordings, self.recorder.wake_at()),
             (Task::Memory, self.services.limbo.wake_at()),
             (Task::Inspections, self.services.inspector.wake_at()),
+            (Task::Announce, (!self.announcing.is_empty()).then_some(now)),
             (Task::Ending, self.ending.as_ref().map(|it| it.wake_at())),
         ];
         let due = more.into_iter().filter_map(|(task, at)| Some((task, at?)));
@@ -251,6 +252,7 @@ impl Actor {
             Task::Recordings => self.watch_recordings(now),
             Task::Memory => self.sweep_limbo(now + TURN),
             Task::Inspections => self.services.inspector.expire(now),
+            Task::Announce => self.announce_some(),
             // `is_over` looks at it in each turn.
             Task::Ending => {}
             Task::Session(id) => {
