@@ -86,6 +86,7 @@ impl Session {
         }
         self.books.note(StepName::DestroyRequested);
         self.destroy = Some(destroy);
+        self.forget_sites();
         self.rescan.dead = true;
         self.rescan.begin();
         self.advance(services)
@@ -179,12 +180,14 @@ impl Session {
             self.books.note(StepName::Verdict);
             return self.finish(services, readings);
         }
-        let is_unknown = zero(witness::SLOTS) && says(witness::PROBE) == Some(Says::Unknown);
-        if !zero(witness::SLOTS) || says(witness::PROBE) == Some(Says::Users) {
+        // A destroy that does not wait for users is answered by what is seen after it was asked for.
+        let waits = deadline.is_some();
+        if says(witness::PROBE) == Some(Says::Users) || waits && !zero(witness::SLOTS) {
             self.forget_sites();
         } else {
             self.look_at_sites(services);
         }
+        let is_unknown = says(witness::PROBE) == Some(Says::Unknown);
         let now = Instant::now();
         let quiesce_over = self.quiesce_sent.is_none_or(|sent| {
             now >= sent + Duration::from_millis(services.config.timeouts.quiesce_ms)

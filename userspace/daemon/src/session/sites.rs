@@ -79,16 +79,10 @@ impl SiteLooks {
             return Sites::Unknown;
         };
         let rests = now < look.rests_until();
+        let counts = since.is_none_or(|since| look.asked_at >= since);
         match &look.found {
-            Found::Armed => {
-                let counts = since.is_none_or(|since| look.asked_at >= since);
-                if counts && now <= look.asked_at + FRESH {
-                    Sites::Armed
-                } else {
-                    Sites::Unknown
-                }
-            }
-            Found::Unlisted { users, reason } if rests => Sites::Unlisted {
+            Found::Armed if counts && now <= look.asked_at + FRESH => Sites::Armed,
+            Found::Unlisted { users, reason } if counts && rests => Sites::Unlisted {
                 users: *users,
                 reason: reason.clone(),
             },
