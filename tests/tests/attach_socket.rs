@@ -252,6 +252,10 @@ fn connections__ended_in_the_middle_of_an_attach__then_no_place_and_nothing_else
 -> Result<()> {
     let (mut rig, mut control) = scene(|_| {})?;
     let daemon = rig.daemon()?.pid();
+    // This program's own file is watched from its first attach on, and stays so.
+    let first = rig.raw_client()?;
+    first.challenged("cam")?;
+    drop(first);
     every_place(&rig, &mut control)?;
     let before = Footprint::of(daemon)?;
     let attach = json!({ "type": "attach", "session": "cam" }).to_string();
