@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, Running, Stage, until};
 use rustix::process::Signal;
 
-/// What is looked at: all that brings octets to a disk or to a socket.
+/// The system calls that are traced: those that bring bytes to a disk or to a socket.
 const CALLS: &str = "write,pwrite64,writev,sendto,sendmsg,fsync,fdatasync,rename,renameat,renameat2,\
                      unlink,unlinkat";
 

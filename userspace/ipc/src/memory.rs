@@ -170,7 +170,7 @@ impl AttachmentMemory {
     }
 
     /// Closes the session's gate, moves the bells, and wakes one sleeper of each. Order: gate, bell,
-    /// wake (SYNC: gate-bell). Whoever sleeps then slept at the stop: it returns for it, and wakes the
+    /// wake (SYNC: gate-bell). A thread that sleeps then slept at the stop: it returns for it, and wakes the
     /// others.
     pub fn stop(&self) {
         self.gate().stop();

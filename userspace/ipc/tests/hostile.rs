@@ -282,7 +282,7 @@ fn words__slept_on_by_many_threads_many_times_each__then_the_daemon_wakes_one_fo
         let began = Instant::now();
         reason();
         while dozers.woken.load(Ordering::SeqCst) == 0 {
-            assert!(began.elapsed() < STUCK, "{name}: nobody woke");
+            assert!(began.elapsed() < STUCK, "{name}: no thread woke");
             std::thread::yield_now();
         }
         assert_eq!(dozers.end(), 1, "{name}");

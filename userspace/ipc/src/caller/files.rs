@@ -1,6 +1,6 @@
 //! What a client checks of the files that the daemon sends, before it maps them.
 //!
-//! A mapping of a file that somebody can still cut short is a trap: the next access behind its new end
+//! A mapping of a file that the daemon can still truncate is a trap: the next access behind its new end
 //! is `SIGBUS`. So each file must be sealed against that, and must be ordinary shared memory: a page of
 //! a huge-page file that is not there yet may not be had when it is touched (`SIGBUS`, too).
 

@@ -91,7 +91,7 @@ pub(super) fn blocked<T>(
 pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(), Refusal> {
     let result = until_started(attachment, deadline);
     if let (true, Ok(()) | Err(Refusal::Stale)) = result {
-        // Whoever waits for a start sleeps on this word among others.
+        // A thread that waits for a start sleeps on this word among others.
         sys::futex_wake(attachment.words.session_gate().word(), sys::ALL);
     }
     result.1
