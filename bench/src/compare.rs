@@ -173,7 +173,6 @@ fn table<'a>(changes: impl Iterator<Item = &'a Change>) -> Table {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use crate::samples::Samples;
@@ -191,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn compare__the_machine_is_slower_but_not_the_ratio__then_the_same() {
+    fn compare_the_machine_is_slower_but_not_the_ratio_then_the_same() {
         let before = row(&[10.0, 10.0, 10.0], &[5.0, 5.0, 5.0]);
         let after = row(&[30.0, 30.0, 30.0], &[15.0, 15.0, 15.0]);
         assert_eq!(says(&before, &after), Says::Same);
     }
 
     #[test]
-    fn compare__ratio_moves_beyond_the_drift_of_both__then_told_which_way() {
+    fn compare_ratio_moves_beyond_the_drift_of_both_then_told_which_way() {
         let calm = row(&[10.0, 10.1, 10.0], &[10.0, 10.0, 10.0]);
         let slow = row(&[14.0, 14.1, 14.0], &[10.0, 10.0, 10.0]);
         assert_eq!(says(&calm, &slow), Says::Worse);
@@ -210,14 +209,14 @@ mod tests {
     }
 
     #[test]
-    fn compare__few_percent__then_the_same_however_calm() {
+    fn compare_few_percent_then_the_same_however_calm() {
         let before = row(&[10.0, 10.0], &[10.0, 10.0]);
         let after = row(&[10.4, 10.4], &[10.0, 10.0]);
         assert_eq!(says(&before, &after), Says::Same);
     }
 
     #[test]
-    fn compare__rows_of_one_result_only__then_new_gone_or_absent() {
+    fn compare_rows_of_one_result_only_then_new_gone_or_absent() {
         let one = row(&[10.0], &[10.0]);
         let new = changes(&[], std::slice::from_ref(&one));
         assert_eq!(new[0].says, Says::New);
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn compare__no_reference__then_by_value() {
+    fn compare_no_reference_then_by_value() {
         let of = |value: f64| {
             let samples: Samples = [value, value].into_iter().collect();
             Row::of("P14", "start", "ms", &samples)

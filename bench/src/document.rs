@@ -48,13 +48,12 @@ impl Document {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use crate::samples::Samples;
 
     #[test]
-    fn document__written_and_read__then_the_same_with_its_details() {
+    fn document_written_and_read_then_the_same_with_its_details() {
         let ours: Samples = (1..=20).map(f64::from).collect();
         let rows = vec![
             Row::of("P1", "N = 1", "µs", &ours)
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn document__without_details_or_of_something_else__then_read_or_refused() {
+    fn document_without_details_or_of_something_else_then_read_or_refused() {
         let mut json = serde_json::to_value(Document::default()).unwrap();
         json.as_object_mut().unwrap().remove("details");
         assert!(Document::parse(json.to_string().as_bytes()).is_ok());

@@ -141,7 +141,6 @@ fn all(document: &Document) -> Result<String> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use crate::machine::Machine;
@@ -153,7 +152,7 @@ mod tests {
         <!-- bench: begin -->\nold\n<!-- bench: end -->\n\nAfter.\n";
 
     #[test]
-    fn page__filled__then_own_cells_and_block_replaced_and_nothing_else() {
+    fn page_filled_then_own_cells_and_block_replaced_and_nothing_else() {
         let ours: Samples = [12.0, 12.0, 12.0].into_iter().collect();
         let row = Row::of("P1", "N = 1", "µs", &ours)
             .limit("FUTEX_WAKE", 10.0)
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn page__without_marks_or_lines__then_refused() {
+    fn page_without_marks_or_lines_then_refused() {
         let document = Document::default();
         assert!(fill("# Page\n", &document).is_err());
         assert!(fill(PAGE, &document).is_err(), "nothing was measured");

@@ -76,12 +76,11 @@ fn spin(core: usize, span: Duration) -> Result<Vec<f64>> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn noise__gaps_on_two_cores__then_share_of_both() {
+    fn noise_gaps_on_two_cores_then_share_of_both() {
         let gaps: Samples = [10_000.0, 30_000.0].into_iter().collect();
         let noise = Noise::of(&gaps, 1.0, 2);
         assert_eq!(noise.stolen_percent, 2.0);

@@ -322,7 +322,6 @@ fn bad<E: std::error::Error>(error: E) -> anyhow::Error {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use crate::samples::Samples;
@@ -335,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn plots__of_rows_with_points__then_one_svg_for_each_picture() {
+    fn plots_of_rows_with_points_then_one_svg_for_each_picture() {
         let folder = tempfile::tempdir().unwrap();
         let mut rows = vec![];
         for at in [1.0, 64.0, 1024.0] {
@@ -357,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn plots__of_rows_without_points__then_none() {
+    fn plots_of_rows_without_points_then_none() {
         let folder = tempfile::tempdir().unwrap();
         let rows = [Row::absent("P17", "not built")];
         assert!(draw(&rows, folder.path()).unwrap().is_empty());

@@ -179,7 +179,6 @@ impl Property {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use std::collections::BTreeSet;
 
@@ -188,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn properties__all__then_each_id_once_and_as_asked_for() {
+    fn properties_all_then_each_id_once_and_as_asked_for() {
         let ids: BTreeSet<_> = Property::ALL.iter().map(|it| it.id()).collect();
         assert_eq!(ids.len(), Property::ALL.len());
         assert_eq!(Property::value_variants().len(), Property::ALL.len());
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn property__absent__then_one_row_that_is_not_met() {
+    fn property_absent_then_one_row_that_is_not_met() {
         let run = Run::new(true);
         for property in Property::ALL.into_iter().filter(|it| it.absent().is_some()) {
             let rows = property.measure(&run).unwrap();

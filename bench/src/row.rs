@@ -187,7 +187,6 @@ fn spread(values: &[f64]) -> Option<f64> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn row__as_json__then_has_the_keys_that_programs_read_and_no_other() {
+    fn row_as_json_then_has_the_keys_that_programs_read_and_no_other() {
         let ours = samples(&[1.0, 2.0, 3.0]);
         let row = Row::of("P1", "N = 1", "µs", &ours)
             .beside("FUTEX_WAKE", &ours, &samples(&[1.0, 1.0, 1.0]))
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn row__absent_or_failed__then_never_met() {
+    fn row_absent_or_failed_then_never_met() {
         let absent = Row::absent("P17", "not built");
         assert_eq!((absent.met, absent.value), (None, None));
         let failed = Row::failed("P5", "no veth");
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn noise__of_the_ratio__then_not_of_what_moves_both() {
+    fn noise_of_the_ratio_then_not_of_what_moves_both() {
         let ours: Samples = (1..=20).map(f64::from).collect();
         let row = Row::of("P1", "N = 1", "µs", &ours);
         assert!(row.detail.noise.unwrap() > 0.5);

@@ -112,12 +112,11 @@ impl Ranks {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn per_mille__ranks__then_exact() {
+    fn per_mille_ranks_then_exact() {
         let samples: Samples = (1..=1000).rev().map(f64::from).collect();
         let ranks = samples.ranks();
         assert_eq!(ranks.per_mille(500), 500.0);
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn block_medians__series_that_drifts__then_shows_it() {
+    fn block_medians_series_that_drifts_then_shows_it() {
         let samples: Samples = (0..100).map(|at| f64::from(at / 50)).collect();
         let medians = samples.block_medians();
         assert_eq!(medians.len(), 10);
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn tail__of_a_thousand__then_within_the_histograms_three_figures() {
+    fn tail_of_a_thousand_then_within_the_histograms_three_figures() {
         let samples: Samples = (1..=1000).map(f64::from).collect();
         let tail = samples.tail().unwrap();
         let (share, value) = tail[6];

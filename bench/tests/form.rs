@@ -1,8 +1,4 @@
 //! The bench as a stranger runs it, on two rows that are cheap: the form of what it writes, no figure.
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -37,7 +33,7 @@ fn bench(arguments: &[&str], folder: &Path) -> Output {
 }
 
 #[test]
-fn bench__quick_on_two_properties__then_json_a_comparison_and_a_page() {
+fn bench_quick_on_two_properties_then_json_a_comparison_and_a_page() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     bench(&["--quick", "--only", "p3,P17", "--json", "a.json"], folder);
@@ -81,7 +77,7 @@ fn bench__quick_on_two_properties__then_json_a_comparison_and_a_page() {
 }
 
 #[test]
-fn bench__wrong_id_or_file__then_says_what_is_possible() {
+fn bench_wrong_id_or_file_then_says_what_is_possible() {
     let refused = Command::new(env!("CARGO_BIN_EXE_onair-bench"))
         .args(["--only", "P99"])
         .output()

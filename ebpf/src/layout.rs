@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiter__encode_and_decode__then_same() {
+    fn waiter_encode_and_decode_then_same() {
         let waiter = Waiter {
             session: 1 << 33 | 7,
             attachment: 2,
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn text__unterminated_or_not_utf8__then_still_text() {
+    fn text_unterminated_or_not_utf8_then_still_text() {
         assert_eq!(text(b"0123456789abcdef"), "0123456789abcdef");
         assert_eq!(text(b"ab\0cdefghijklmno"), "ab");
         assert_eq!(text(&[0xff; 16]).chars().count(), 16);

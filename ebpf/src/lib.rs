@@ -7,13 +7,6 @@
 //! ([`extent`]).
 
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        non_snake_case,
-        reason = "tests are named subject__action__then_result"
-    )
-)]
 
 mod elf;
 pub mod extent;
@@ -41,13 +34,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn object__embed__then_aligned_elf() {
+    fn object_embed_then_aligned_elf() {
         assert_eq!(&object()[..4], b"\x7fELF");
         assert_eq!(object().as_ptr().addr() % 8, 0);
     }
 
     #[test]
-    fn object__symbols__then_every_name_is_there() {
+    fn object_symbols_then_every_name_is_there() {
         use object::{Object, ObjectSymbol};
         let file = object::read::elf::ElfFile64::<object::Endianness>::parse(object())
             .expect("our own object");

@@ -366,7 +366,7 @@ mod tests {
     const LINE: &str = "55d0c8a00000-55d0c8a5b000 r-xp 00012000 fd:01 1311 /usr/bin/a b";
 
     #[test]
-    fn executable_mapping__of_a_file__then_numbers_and_path() {
+    fn executable_mapping_of_a_file_then_numbers_and_path() {
         let (identity, path, mapping) = executable_mapping(LINE).expect("executable");
         assert_eq!(identity, ("fd:01", "1311"));
         assert_eq!(path, "/usr/bin/a b");
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn executable_mapping__data_anonymous_or_nonsense__then_none() {
+    fn executable_mapping_data_anonymous_or_nonsense_then_none() {
         for line in [
             "55d0c8a00000-55d0c8a5b000 r--p 00012000 fd:01 1311 /usr/bin/a",
             "7ffd0000-7ffd1000 r-xp 00000000 00:00 0 [vdso]",
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn executed_files__two_mappings_of_one__then_grouped() {
+    fn executed_files_two_mappings_of_one_then_grouped() {
         let maps = format!("{LINE}\n{}", LINE.replace("55d0", "66d0"));
         let files = executed_files(1, &maps).expect("within limits");
         assert_eq!(files.len(), 1);

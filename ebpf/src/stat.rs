@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stat__index__then_its_place_in_all() {
+    fn stat_index_then_its_place_in_all() {
         for (place, stat) in Stat::ALL.into_iter().enumerate() {
             assert_eq!(usize::try_from(stat.index()), Ok(place));
         }

@@ -2,10 +2,6 @@
 
 #![forbid(unsafe_code)]
 #![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
-#![allow(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in test functions, not in their helpers"
 )]
@@ -168,7 +164,7 @@ fn offsets(found: &Found) -> Vec<(SiteKind, u64)> {
 }
 
 #[test]
-fn find__begin_and_end__then_file_offsets_and_build_id() {
+fn find_begin_and_end_then_file_offsets_and_build_id() {
     let found = Made::default().pair().find().unwrap();
     assert_eq!(
         offsets(&found),
@@ -185,7 +181,7 @@ fn find__begin_and_end__then_file_offsets_and_build_id() {
 }
 
 #[test]
-fn find__moved_base__then_corrected_by_it() {
+fn find_moved_base_then_corrected_by_it() {
     let moved = Made {
         base: Some(BASE + 0x1000),
         ..Made::default()
@@ -209,7 +205,7 @@ fn find__moved_base__then_corrected_by_it() {
 }
 
 #[test]
-fn find__ghosts__then_skipped() {
+fn find_ghosts_then_skipped() {
     // A tombstone, an address past the text, one that holds no nop.
     let ghosts = [0x16, BASE + 0x900, BASE + 0x111]
         .into_iter()
@@ -222,7 +218,7 @@ fn find__ghosts__then_skipped() {
 }
 
 #[test]
-fn find__other_programs_probes__then_none() {
+fn find_other_programs_probes_then_none() {
     let mut notes = note(
         "stapsdt\0",
         3,
@@ -243,7 +239,7 @@ fn find__other_programs_probes__then_none() {
 }
 
 #[test]
-fn find__one_kind_only__then_refused() {
+fn find_one_kind_only_then_refused() {
     let made = Made::default().note("wait_end", BASE + 0x110, 0, ARGUMENTS);
     let refused = made.find();
     assert!(
@@ -259,7 +255,7 @@ fn find__one_kind_only__then_refused() {
 }
 
 #[test]
-fn find__other_arguments__then_refused() {
+fn find_other_arguments_then_refused() {
     let made = Made::default()
         .pair()
         .note("wait_begin", BASE + 0x130, 0, "4@%edi 8@%rsi");
@@ -270,7 +266,7 @@ fn find__other_arguments__then_refused() {
 }
 
 #[test]
-fn find__too_many_sites_or_notes__then_refused() {
+fn find_too_many_sites_or_notes_then_refused() {
     let many = (0..=MAX_SITES as u64).fold(Made::default(), |made, n| {
         made.note("wait_begin", BASE + 0x110 + 2 * n, 0, ARGUMENTS)
     });
@@ -292,7 +288,7 @@ fn find__too_many_sites_or_notes__then_refused() {
 }
 
 #[test]
-fn find__not_for_this_machine__then_told() {
+fn find_not_for_this_machine_then_told() {
     assert!(matches!(find(&b"#!/bin/sh\n"[..]), Err(SiteError::NotElf)));
     assert!(matches!(find(&[][..]), Err(SiteError::NotElf)));
     for made in [
@@ -310,7 +306,7 @@ fn find__not_for_this_machine__then_told() {
 }
 
 #[test]
-fn extent__around_a_site__then_its_function() {
+fn extent_around_a_site_then_its_function() {
     let file = Made::default().pair().bytes();
     let around = |offset| extent(&file[..], offset).unwrap();
     let found = around(0x110).unwrap();
@@ -340,7 +336,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
 
     #[test]
-    fn find__damaged_file__then_no_panic_and_bounded(
+    fn find_damaged_file_then_no_panic_and_bounded(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
         words in proptest::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 0..3),
         length in any::<Option<prop::sample::Index>>(),
@@ -369,7 +365,7 @@ proptest! {
     }
 
     #[test]
-    fn find__any_octets__then_no_panic(mut file in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn find_any_octets_then_no_panic(mut file in proptest::collection::vec(any::<u8>(), 0..600)) {
         let _ = find(&file[..]);
         if file.len() > 64 {
             file[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);

@@ -8,13 +8,6 @@
 //! Each test needs root, the packages of `cargo xtask setup`, and the programs that
 //! `cargo xtask test` builds first; it fails without them.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        non_snake_case,
-        reason = "tests are named subject__action__then_result"
-    )
-)]
 
 mod breakpoints;
 mod circuit;

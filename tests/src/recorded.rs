@@ -377,7 +377,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pgroups__of_both_depths__then_as_rfc_4175() {
+    fn pgroups_of_both_depths_then_as_rfc_4175() {
         let eight = Raster::new(2, 1, 25, 8);
         assert_eq!(pgroups(&[1, 2, 3, 4], eight), [3, 1, 4, 2]);
         let ten = Raster::new(2, 1, 25, 10);

@@ -183,8 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(non_snake_case, reason = "subject__action__then_result")]
-    fn trace__with_broken_lines__then_put_together_and_ordered_by_begin_and_end() {
+    fn trace_with_broken_lines_then_put_together_and_ordered_by_begin_and_end() {
         let trace = "7 fsync(3</a> <unfinished ...>\n8 write(4</b>, \"x\", 1) = 1\n\
                      7 <... fsync resumed>) = 0\n8 fsync(5</c>) = -1 EIO (Input/output error)\n";
         let calls = calls(trace);

@@ -1,10 +1,6 @@
 //! What a hostile process can do on the attach socket: it is told what is wrong, or dropped, and
 //! nobody else waits for it, loses a place, or pays.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -79,7 +75,7 @@ fn refused(answer: &Value, code: &str) {
 }
 
 #[test]
-fn packet__that_is_no_request__then_told_and_hung_up() -> Result<()> {
+fn packet_that_is_no_request_then_told_and_hung_up() -> Result<()> {
     let (rig, control) = scene(|_| {})?;
     let path = Config::attach_socket(rig.stage());
     let deep = "[".repeat(20_000);
@@ -121,7 +117,7 @@ fn packet__that_is_no_request__then_told_and_hung_up() -> Result<()> {
 }
 
 #[test]
-fn requests__out_of_order__then_told_and_the_right_one_still_works() -> Result<()> {
+fn requests_out_of_order_then_told_and_the_right_one_still_works() -> Result<()> {
     let (rig, control) = scene(|_| {})?;
     let client = RawClient::connect(&Config::attach_socket(rig.stage()))?;
     let requests = [
@@ -179,7 +175,7 @@ fn requests__out_of_order__then_told_and_the_right_one_still_works() -> Result<(
 }
 
 #[test]
-fn requests__more_than_one_at_a_time__then_hung_up_and_no_place_is_lost() -> Result<()> {
+fn requests_more_than_one_at_a_time_then_hung_up_and_no_place_is_lost() -> Result<()> {
     let (rig, control) = scene(|config| {
         config.more += "[timeouts]\nprove_ms = 300\n";
     })?;
@@ -202,8 +198,7 @@ fn requests__more_than_one_at_a_time__then_hung_up_and_no_place_is_lost() -> Res
 }
 
 #[test]
-fn challenge__not_passed_or_passed_by_another__then_probe_blind_and_no_place_is_lost() -> Result<()>
-{
+fn challenge_not_passed_or_passed_by_another_then_probe_blind_and_no_place_is_lost() -> Result<()> {
     let (rig, control) = scene(|_| {})?;
     let client = rig.raw_client()?;
     for _ in 0..10 {
@@ -228,7 +223,7 @@ fn challenge__not_passed_or_passed_by_another__then_probe_blind_and_no_place_is_
 }
 
 #[test]
-fn challenge__never_answered__then_the_place_comes_back() -> Result<()> {
+fn challenge_never_answered_then_the_place_comes_back() -> Result<()> {
     let (rig, mut control) = scene(|config| {
         config.more += "[timeouts]\nprove_ms = 300\n";
     })?;
@@ -248,7 +243,7 @@ fn challenge__never_answered__then_the_place_comes_back() -> Result<()> {
 }
 
 #[test]
-fn connections__ended_in_the_middle_of_an_attach__then_no_place_and_nothing_else_is_lost()
+fn connections_ended_in_the_middle_of_an_attach_then_no_place_and_nothing_else_is_lost()
 -> Result<()> {
     let (mut rig, mut control) = scene(|_| {})?;
     let daemon = rig.daemon()?.pid();
@@ -285,8 +280,7 @@ fn connections__ended_in_the_middle_of_an_attach__then_no_place_and_nothing_else
 }
 
 #[test]
-fn process__attaches_and_leaves_again_and_again__then_the_daemon_keeps_nothing_of_it() -> Result<()>
-{
+fn process_attaches_and_leaves_again_and_again_then_the_daemon_keeps_nothing_of_it() -> Result<()> {
     // Fewer than the rounds: a connection that is kept would be missed.
     let (mut rig, mut control) = scene(|config| {
         config.more += "[limits]\nconnections = 30\n";
@@ -317,7 +311,7 @@ fn process__attaches_and_leaves_again_and_again__then_the_daemon_keeps_nothing_o
 }
 
 #[test]
-fn descriptors__sent_to_the_daemon__then_it_takes_none() -> Result<()> {
+fn descriptors_sent_to_the_daemon_then_it_takes_none() -> Result<()> {
     let (mut rig, control) = scene(|_| {})?;
     let daemon = rig.daemon()?.pid();
     let client = rig.raw_client()?;
@@ -339,7 +333,7 @@ fn descriptors__sent_to_the_daemon__then_it_takes_none() -> Result<()> {
 }
 
 #[test]
-fn connections__more_than_the_limit__then_turned_away_until_one_ends() -> Result<()> {
+fn connections_more_than_the_limit_then_turned_away_until_one_ends() -> Result<()> {
     const MOST: usize = 8;
     let (rig, control) = scene(|config| {
         config.more += &format!("[limits]\nconnections = {MOST}\n");
@@ -406,7 +400,7 @@ impl Flood {
 }
 
 #[test]
-fn kicks__flooded_by_many__then_everybody_else_is_served() -> Result<()> {
+fn kicks_flooded_by_many_then_everybody_else_is_served() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.create(&receive("drain", Raster::SMALL, 5001))?;
     let mut sleeper = rig.puppet()?;
@@ -457,7 +451,7 @@ fn kicks__flooded_by_many__then_everybody_else_is_served() -> Result<()> {
 }
 
 #[test]
-fn answers__never_read__then_nobody_else_waits() -> Result<()> {
+fn answers_never_read_then_nobody_else_waits() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     let deaf = (0..8)
         .map(|_| rig.raw_client())
@@ -507,7 +501,7 @@ impl Drop for Load {
 }
 
 #[test]
-fn session__dropped_and_attached_again_under_load__then_never_refused() -> Result<()> {
+fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let load = Load::start();
@@ -529,7 +523,7 @@ fn session__dropped_and_attached_again_under_load__then_never_refused() -> Resul
 }
 
 #[test]
-fn owner__aborts_while_its_destroy_waits__then_both_are_answered() -> Result<()> {
+fn owner_aborts_while_its_destroy_waits_then_both_are_answered() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
@@ -559,7 +553,7 @@ fn owner__aborts_while_its_destroy_waits__then_both_are_answered() -> Result<()>
 }
 
 #[test]
-fn requests__tagged_and_beside_an_abort__then_each_answered_under_its_tag() -> Result<()> {
+fn requests_tagged_and_beside_an_abort_then_each_answered_under_its_tag() -> Result<()> {
     let (rig, control) = scene(|_| {})?;
     let path = Config::attach_socket(rig.stage());
     let client = RawClient::welcomed(&path)?;
@@ -588,7 +582,7 @@ fn requests__tagged_and_beside_an_abort__then_each_answered_under_its_tag() -> R
 }
 
 #[test]
-fn bells__slept_on_by_thousands_of_a_hostile_client__then_the_daemon_serves_others() -> Result<()> {
+fn bells_slept_on_by_thousands_of_a_hostile_client_then_the_daemon_serves_others() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let mut hostile = rig.puppet()?;

@@ -1,10 +1,6 @@
 //! Who is blocked, said by the daemon, by the kernel and by the tool for when the daemon is wedged;
 //! and what happens when the witnesses contradict each other.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -111,13 +107,13 @@ impl Scene {
 }
 
 #[test]
-fn callers__16_in_2_processes__then_named_alike_by_daemon_kernel_and_tool() -> Result<()> {
+fn callers_16_in_2_processes_then_named_alike_by_daemon_kernel_and_tool() -> Result<()> {
     named_alike(Scene::open(true)?)
 }
 
 /// As on Linux before 6.6, which has no links for several sites.
 #[test]
-fn callers__at_sites_with_a_link_each__then_named_alike_by_daemon_kernel_and_tool() -> Result<()> {
+fn callers_at_sites_with_a_link_each_then_named_alike_by_daemon_kernel_and_tool() -> Result<()> {
     named_alike(Scene::open(false)?)
 }
 
@@ -150,7 +146,7 @@ fn named_alike(mut scene: Scene) -> Result<()> {
 }
 
 #[test]
-fn callers__come_and_go__then_the_list_follows() -> Result<()> {
+fn callers_come_and_go_then_the_list_follows() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -187,7 +183,7 @@ fn says(verdict: &Verdict, name: &str) -> Option<(Says, u64)> {
 }
 
 #[test]
-fn counter__cleared_behind_a_blocked_caller__then_nothing_is_freed_until_it_leaves() -> Result<()> {
+fn counter_cleared_behind_a_blocked_caller_then_nothing_is_freed_until_it_leaves() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;

@@ -1,9 +1,5 @@
 //! When the probe cannot see, or not everything: what is refused, and what the certificate says.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -62,7 +58,7 @@ fn through(control: &mut Control, client: &mut Puppet) -> Result<Certificate> {
 }
 
 #[test]
-fn probe__off__then_the_certificate_says_so() -> Result<()> {
+fn probe_off_then_the_certificate_says_so() -> Result<()> {
     let (rig, mut control) = rig("off")?;
     let health = control.health()?;
     assert_eq!(health.status, HealthStatus::Degraded);
@@ -80,7 +76,7 @@ fn probe__off__then_the_certificate_says_so() -> Result<()> {
 }
 
 #[test]
-fn probe__preferred_and_a_client_without_sites__then_attached_and_said() -> Result<()> {
+fn probe_preferred_and_a_client_without_sites_then_attached_and_said() -> Result<()> {
     let (rig, mut control) = rig("preferred")?;
     let mut seen = rig.puppet()?;
     assert_eq!(seen.say("attach cam")?["watched"], true);
@@ -94,7 +90,7 @@ fn probe__preferred_and_a_client_without_sites__then_attached_and_said() -> Resu
 }
 
 #[test]
-fn probe__required_and_a_client_without_sites__then_not_attached() -> Result<()> {
+fn probe_required_and_a_client_without_sites_then_not_attached() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let path = without_sites(rig.stage())?;
     // More often than there are places: what is refused leaves no reservation.
@@ -114,7 +110,7 @@ fn probe__required_and_a_client_without_sites__then_not_attached() -> Result<()>
 }
 
 #[test]
-fn site__disarmed_by_its_process__then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
+fn site_disarmed_by_its_process_then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let mut client = rig.puppet()?;
     client.say("attach cam")?;
@@ -130,7 +126,7 @@ fn site__disarmed_by_its_process__then_nothing_is_destroyed_until_it_is_gone() -
 }
 
 #[test]
-fn site__disarmed_while_it_waits__then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
+fn site_disarmed_while_it_waits_then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let mut client = rig.puppet()?;
     client.say("attach cam")?;
@@ -198,7 +194,7 @@ fn refused_as_blind(control: &mut Control, client: &Puppet, code: &str) -> Resul
 }
 
 #[test]
-fn site__disarmed_while_callers_come_and_armed_again__then_they_are_named_and_it_stays_blind()
+fn site_disarmed_while_callers_come_and_armed_again_then_they_are_named_and_it_stays_blind()
 -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let mut client = rig.puppet()?;
@@ -220,8 +216,8 @@ fn site__disarmed_while_callers_come_and_armed_again__then_they_are_named_and_it
 }
 
 #[test]
-fn site__on_a_copy_of_its_page_with_breakpoints_of_its_own__then_its_callers_are_named()
--> Result<()> {
+fn site_on_a_copy_of_its_page_with_breakpoints_of_its_own_then_its_callers_are_named() -> Result<()>
+{
     let (rig, mut control) = rig("required")?;
     let (own_text, mut client) = OwnText::start(rig.stage())?;
     client.say("attach cam")?;
@@ -237,7 +233,7 @@ fn site__on_a_copy_of_its_page_with_breakpoints_of_its_own__then_its_callers_are
 }
 
 #[test]
-fn site__on_a_copy_of_its_page_and_nobody_inside__then_nothing_is_destroyed_until_it_has_left()
+fn site_on_a_copy_of_its_page_and_nobody_inside_then_nothing_is_destroyed_until_it_has_left()
 -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let (own_text, mut client) = OwnText::start(rig.stage())?;
@@ -252,7 +248,7 @@ fn site__on_a_copy_of_its_page_and_nobody_inside__then_nothing_is_destroyed_unti
 }
 
 #[test]
-fn text__changed_beside_the_sites__then_nothing_is_destroyed_until_it_has_left() -> Result<()> {
+fn text_changed_beside_the_sites_then_nothing_is_destroyed_until_it_has_left() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let mut client = rig.puppet()?;
     client.say("attach cam")?;
@@ -297,8 +293,8 @@ impl Crippled {
 }
 
 #[test]
-fn probe__required_and_not_permitted__then_no_attach_and_no_destroy_and_health_says_why()
--> Result<()> {
+fn probe_required_and_not_permitted_then_no_attach_and_no_destroy_and_health_says_why() -> Result<()>
+{
     let crippled = Crippled::start("required")?;
     let mut control = crippled.control()?;
     let health = control.health()?;
@@ -322,7 +318,7 @@ fn probe__required_and_not_permitted__then_no_attach_and_no_destroy_and_health_s
 }
 
 #[test]
-fn probe__preferred_and_not_permitted__then_all_works_and_the_certificate_says_it() -> Result<()> {
+fn probe_preferred_and_not_permitted_then_all_works_and_the_certificate_says_it() -> Result<()> {
     let crippled = Crippled::start("preferred")?;
     let mut control = crippled.control()?;
     let health = control.health()?;

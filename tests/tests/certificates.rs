@@ -1,10 +1,6 @@
 //! Certificates of the real daemon: listed, searched and verified by the real tool, also after a
 //! restart; a tampered one is caught; what is kept is bounded, and what else lies there is not touched.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -85,7 +81,7 @@ fn edit(path: &PathBuf, change: impl FnOnce(&mut Value)) -> Result<()> {
 }
 
 #[test]
-fn certificates__of_several_operations_after_a_restart__then_found_and_verified() -> Result<()> {
+fn certificates_of_several_operations_after_a_restart_then_found_and_verified() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
     let mut ids = vec![
@@ -173,7 +169,7 @@ fn run(rig: &Rig, arguments: &str, code: i32) -> Result<Value> {
 }
 
 #[test]
-fn operations__that_wait_for_nobody_by_the_tool__then_their_certificates_hold() -> Result<()> {
+fn operations_that_wait_for_nobody_by_the_tool_then_their_certificates_hold() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     for (udp, name) in ["evicted", "aborted", "aside"].into_iter().enumerate() {
@@ -232,7 +228,7 @@ fn operations__that_wait_for_nobody_by_the_tool__then_their_certificates_hold() 
 }
 
 #[test]
-fn certificates__too_many_too_old_and_what_is_none__then_trimmed_and_left_alone() -> Result<()> {
+fn certificates_too_many_too_old_and_what_is_none_then_trimmed_and_left_alone() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
     let ids = ["one", "two", "three", "four"]
@@ -314,7 +310,7 @@ fn fill(folder: &Path) -> Result<PathBuf> {
 }
 
 #[test]
-fn certificate__and_the_disk_is_full__then_said_named_in_health_and_written_when_there_is_space()
+fn certificate_and_the_disk_is_full_then_said_named_in_health_and_written_when_there_is_space()
 -> Result<()> {
     let mut rig = Rig::rings()?;
     rig.stage().tmpfs("state/certificates", 1 << 20)?;
@@ -365,7 +361,7 @@ fn certificate__and_the_disk_is_full__then_said_named_in_health_and_written_when
 }
 
 #[test]
-fn certificate__and_the_disk_is_full_to_the_end__then_the_end_says_which_is_lost() -> Result<()> {
+fn certificate_and_the_disk_is_full_to_the_end_then_the_end_says_which_is_lost() -> Result<()> {
     let mut rig = Rig::rings()?;
     rig.stage().tmpfs("state/certificates", 1 << 20)?;
     let mut control = rig.control()?;
@@ -383,7 +379,7 @@ fn certificate__and_the_disk_is_full_to_the_end__then_the_end_says_which_is_lost
 }
 
 #[test]
-fn certificate__and_the_disk_hangs__then_the_answer_comes_and_says_so_and_nothing_else_waits()
+fn certificate_and_the_disk_hangs_then_the_answer_comes_and_says_so_and_nothing_else_waits()
 -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[timeouts]\ndurable_ms = 200\n".into();

@@ -1,9 +1,5 @@
 //! Daemon and clients in namespaces of their own, as containers and pods have them.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -63,7 +59,7 @@ fn blocked_named_and_destroyed(control: &mut Control, client: &mut Puppet, pid: 
 }
 
 #[test]
-fn client__in_another_pid_and_mount_namespace_on_overlayfs__then_seen_and_named() -> Result<()> {
+fn client_in_another_pid_and_mount_namespace_on_overlayfs_then_seen_and_named() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -104,8 +100,7 @@ fn client__in_another_pid_and_mount_namespace_on_overlayfs__then_seen_and_named(
 }
 
 #[test]
-fn daemon__as_pid_1__then_reaps_serves_its_namespace_refuses_others_and_ends_with_0() -> Result<()>
-{
+fn daemon_as_pid_1_then_reaps_serves_its_namespace_refuses_others_and_ends_with_0() -> Result<()> {
     let stage = Stage::open("test")?;
     let config = Config::pair(Backend::Ring);
     let onaird = program("onaird")?;
@@ -184,7 +179,7 @@ fn daemon__as_pid_1__then_reaps_serves_its_namespace_refuses_others_and_ends_wit
 }
 
 #[test]
-fn daemon__with_the_units_capabilities_only__then_ports_probe_and_destroy_work() -> Result<()> {
+fn daemon_with_the_units_capabilities_only_then_ports_probe_and_destroy_work() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let unit = fs::read_to_string(root.join("packaging/systemd/onaird.service"))?;
     let given = unit

@@ -1,9 +1,5 @@
 //! Nothing that a client or an operator does holds the control thread: it answers, and it ends.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::fs;
 use std::io::Write as _;
@@ -58,7 +54,7 @@ fn started_before_it_is_back(rig: &mut Rig, control: &mut Control) -> Result<(Pu
 }
 
 #[test]
-fn session__destroyed_while_a_start_waits_for_its_poller__then_refused_at_once_and_it_runs()
+fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and_it_runs()
 -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -80,7 +76,7 @@ fn session__destroyed_while_a_start_waits_for_its_poller__then_refused_at_once_a
 }
 
 #[test]
-fn client__with_thousands_of_callers_is_stopped_by_sigstop__then_health_answers() -> Result<()> {
+fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() -> Result<()> {
     const SESSIONS: u16 = 40;
     const CALLERS: usize = 128;
     let rig = Rig::rings()?;
@@ -119,7 +115,7 @@ fn only_child(pid: u32) -> Result<u32> {
 }
 
 #[test]
-fn client__with_8000_threads_in_a_pid_namespace_counts_itself_inside__then_health_answers_and_the_daemon_ends()
+fn client_with_8000_threads_in_a_pid_namespace_counts_itself_inside_then_health_answers_and_the_daemon_ends()
 -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;

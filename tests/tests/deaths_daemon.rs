@@ -1,9 +1,5 @@
 //! Daemons that are terminated or killed with callers inside.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 
@@ -12,7 +8,7 @@ use onair_api::{Certificate, CertificateList, Operation, Source};
 use onair_tests::{Deadline, Raster, Rig, blocked, receive, send, until};
 
 #[test]
-fn daemon__terminated_with_callers_inside__then_all_return_and_each_session_has_a_certificate()
+fn daemon_terminated_with_callers_inside_then_all_return_and_each_session_has_a_certificate()
 -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -55,7 +51,7 @@ fn daemon__terminated_with_callers_inside__then_all_return_and_each_session_has_
 }
 
 #[test]
-fn daemon__killed_with_callers_inside__then_all_are_told_and_the_next_one_serves_them() -> Result<()>
+fn daemon_killed_with_callers_inside_then_all_are_told_and_the_next_one_serves_them() -> Result<()>
 {
     let mut rig = Rig::rings()?;
     let mut clients = Vec::new();

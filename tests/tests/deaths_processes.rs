@@ -1,10 +1,6 @@
 //! Processes that end in whatever way, at whatever moment: what they left is settled once, by name,
 //! and the client beside them loses nothing.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
@@ -101,7 +97,7 @@ fn settled(certificate: &Certificate, pid: u32) -> Result<(ReconciledCause, u64,
 }
 
 #[test]
-fn client__dies_in_any_way_amid_frames_and_waits__then_settled_once_and_nobody_else_notices()
+fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_nobody_else_notices()
 -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut company = Company::start(&mut rig)?;
@@ -139,7 +135,7 @@ fn client__dies_in_any_way_amid_frames_and_waits__then_settled_once_and_nobody_e
 /// The number of a process that died is given to another one, which is a client, too, before the daemon
 /// has heard of either.
 #[test]
-fn process__gets_the_number_of_a_dead_one__then_its_frames_are_its_own() -> Result<()> {
+fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut company = Company::start(&mut rig)?;
     let mut first = rig.user("cam")?;
@@ -279,7 +275,7 @@ fn kill(rig: &Rig, control: &mut Control, number: u16, kill: Kill) -> Result<()>
 }
 
 #[test]
-fn client__killed_blocked_or_holding_running_or_stopped__then_reconciled_once() -> Result<()> {
+fn client_killed_blocked_or_holding_running_or_stopped_then_reconciled_once() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let mut number = 0;
@@ -298,7 +294,7 @@ fn client__killed_blocked_or_holding_running_or_stopped__then_reconciled_once() 
 }
 
 #[test]
-fn clients__killed_50_times_beside_an_honest_one__then_it_gets_every_frame_and_nothing_leaks()
+fn clients_killed_50_times_beside_an_honest_one_then_it_gets_every_frame_and_nothing_leaks()
 -> Result<()> {
     const KILLS: usize = 50;
     let mut rig = Rig::rings()?;

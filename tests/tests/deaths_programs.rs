@@ -1,10 +1,6 @@
 //! Clients that become other programs, multiply, or hand on what they have: their attachment ends when
 //! their own process does, and its memory is given back when nobody has it.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{Certificate, Memory, ReconciledCause, SessionState, Source};
@@ -28,7 +24,7 @@ fn settled_but_alive(certificate: &Certificate, pid: u32, frames: u64, slots: u6
 }
 
 #[test]
-fn thread__becomes_another_program_inside_a_call__then_the_attachment_ends_and_the_process_lives()
+fn thread_becomes_another_program_inside_a_call_then_the_attachment_ends_and_the_process_lives()
 -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -48,7 +44,7 @@ fn thread__becomes_another_program_inside_a_call__then_the_attachment_ends_and_t
 }
 
 #[test]
-fn client__forks__then_the_child_is_told_estale_and_keeps_nothing_alive() -> Result<()> {
+fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut company = Company::start(&mut rig)?;
     company
@@ -85,7 +81,7 @@ fn client__forks__then_the_child_is_told_estale_and_keeps_nothing_alive() -> Res
 }
 
 #[test]
-fn memory__mapped_by_another_process__then_kept_until_that_lets_go() -> Result<()> {
+fn memory_mapped_by_another_process_then_kept_until_that_lets_go() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut company = Company::start(&mut rig)?;
     company
@@ -115,7 +111,7 @@ fn memory__mapped_by_another_process__then_kept_until_that_lets_go() -> Result<(
 }
 
 #[test]
-fn client__comes_and_goes_while_its_memory_is_kept__then_refused_until_that_is_let_go() -> Result<()>
+fn client_comes_and_goes_while_its_memory_is_kept_then_refused_until_that_is_let_go() -> Result<()>
 {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -153,7 +149,7 @@ fn client__comes_and_goes_while_its_memory_is_kept__then_refused_until_that_is_l
 }
 
 #[test]
-fn client__becomes_another_program__then_its_attachment_ends_and_the_process_lives() -> Result<()> {
+fn client_becomes_another_program_then_its_attachment_ends_and_the_process_lives() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -179,7 +175,7 @@ fn client__becomes_another_program__then_its_attachment_ends_and_the_process_liv
 }
 
 #[test]
-fn client__killed_with_its_socket_and_memory_passed_on__then_settled_and_the_memory_kept()
+fn client_killed_with_its_socket_and_memory_passed_on_then_settled_and_the_memory_kept()
 -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;

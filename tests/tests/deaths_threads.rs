@@ -1,10 +1,6 @@
 //! Threads that end where they should not: what they left is settled once, by name, at once, and
 //! their process goes on.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -54,17 +50,17 @@ fn ended_inside_calls_of_a_running_session(probe: &'static str) -> Result<()> {
 }
 
 #[test]
-fn threads__end_inside_calls_of_a_running_session__then_each_is_credited_at_once() -> Result<()> {
+fn threads_end_inside_calls_of_a_running_session_then_each_is_credited_at_once() -> Result<()> {
     ended_inside_calls_of_a_running_session("required")
 }
 
 #[test]
-fn threads__end_inside_calls_that_no_probe_watches__then_the_patrol_finds_each() -> Result<()> {
+fn threads_end_inside_calls_that_no_probe_watches_then_the_patrol_finds_each() -> Result<()> {
     ended_inside_calls_of_a_running_session("off")
 }
 
 #[test]
-fn threads__end_while_the_session_stops_and_starts__then_each_is_settled_once() -> Result<()> {
+fn threads_end_while_the_session_stops_and_starts_then_each_is_settled_once() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -89,8 +85,8 @@ fn threads__end_while_the_session_stops_and_starts__then_each_is_settled_once() 
 }
 
 #[test]
-fn threads__end_and_their_process_with_them_or_leaves__then_each_frame_is_credited_once()
--> Result<()> {
+fn threads_end_and_their_process_with_them_or_leaves_then_each_frame_is_credited_once() -> Result<()>
+{
     let mut rig = Rig::rings()?;
     let company = Company::start(&mut rig)?;
     for round in 0..10 {
@@ -113,7 +109,7 @@ fn threads__end_and_their_process_with_them_or_leaves__then_each_frame_is_credit
 }
 
 #[test]
-fn thread__gets_the_number_of_a_dead_one__then_only_the_dead_one_is_settled() -> Result<()> {
+fn thread_gets_the_number_of_a_dead_one_then_only_the_dead_one_is_settled() -> Result<()> {
     // No probe tells of the exit, so that the patrol finds both.
     let rig = Rig::rings_with(|config| config.probe = "off")?;
     let mut control = rig.control()?;
@@ -162,7 +158,7 @@ fn thread__gets_the_number_of_a_dead_one__then_only_the_dead_one_is_settled() ->
 }
 
 #[test]
-fn leader__ends_while_other_threads_go_on__then_they_are_seen_served_and_settled() -> Result<()> {
+fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut company = Company::start(&mut rig)?;
     company
@@ -214,7 +210,7 @@ fn leader__ends_while_other_threads_go_on__then_they_are_seen_served_and_settled
 }
 
 #[test]
-fn thread__ended_inside_a_wait__then_settled_by_its_number_and_the_process_goes_on() -> Result<()> {
+fn thread_ended_inside_a_wait_then_settled_by_its_number_and_the_process_goes_on() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -262,7 +258,7 @@ fn thread__ended_inside_a_wait__then_settled_by_its_number_and_the_process_goes_
 }
 
 #[test]
-fn thread__ended_inside_a_wait_and_the_rest_frozen__then_destroy_waits_for_the_rest_alone()
+fn thread_ended_inside_a_wait_and_the_rest_frozen_then_destroy_waits_for_the_rest_alone()
 -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -303,7 +299,7 @@ fn thread__ended_inside_a_wait_and_the_rest_frozen__then_destroy_waits_for_the_r
 }
 
 #[test]
-fn thread__ended_with_a_frame__then_named_until_its_process_ends() -> Result<()> {
+fn thread_ended_with_a_frame_then_named_until_its_process_ends() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;

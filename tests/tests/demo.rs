@@ -1,9 +1,5 @@
 //! The demo, as a newcomer runs it; and what it leaves on the machine.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::fs;
 use std::path::Path;
@@ -73,7 +69,7 @@ fn left_behind(before: &Snapshot) -> Result<()> {
 }
 
 #[test]
-fn demo__as_ci_runs_it__then_every_field_is_as_it_should_be() -> Result<()> {
+fn demo_as_ci_runs_it_then_every_field_is_as_it_should_be() -> Result<()> {
     let before = Snapshot::take()?;
     let report = report_of(&["--seconds", "3", "--require", "af_xdp,probe"])?;
     for field in [
@@ -103,7 +99,7 @@ fn demo__as_ci_runs_it__then_every_field_is_as_it_should_be() -> Result<()> {
 }
 
 #[test]
-fn demo__neither_af_xdp_nor_probe__then_degraded_and_the_certificate_says_so() -> Result<()> {
+fn demo_neither_af_xdp_nor_probe_then_degraded_and_the_certificate_says_so() -> Result<()> {
     let report = report_of(&["--seconds", "1", "--without", "af_xdp,probe"])?;
     assert_eq!(report["ok"], "degraded");
     assert_eq!(report["backend"], "af_packet");
@@ -113,7 +109,7 @@ fn demo__neither_af_xdp_nor_probe__then_degraded_and_the_certificate_says_so() -
 }
 
 #[test]
-fn demo__killed_midway_and_run_again__then_nothing_is_left() -> Result<()> {
+fn demo_killed_midway_and_run_again_then_nothing_is_left() -> Result<()> {
     let before = Snapshot::take()?;
     midway()?.kill()?;
     let status = demo(&["--seconds", "1"]).status()?;
@@ -122,7 +118,7 @@ fn demo__killed_midway_and_run_again__then_nothing_is_left() -> Result<()> {
 }
 
 #[test]
-fn demo__ctrl_c_midway__then_nothing_is_left() -> Result<()> {
+fn demo_ctrl_c_midway_then_nothing_is_left() -> Result<()> {
     let before = Snapshot::take()?;
     let mut demo = midway()?;
     demo.signal(Signal::INT)?;

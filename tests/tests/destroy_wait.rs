@@ -1,9 +1,5 @@
 //! A destroy that waits ends with whoever asked for it: the session stays, stopped.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
@@ -52,7 +48,7 @@ fn lives_on(control: &mut Control, mut client: Puppet) -> Result<()> {
 }
 
 #[test]
-fn destroy_wait__connection_on_the_control_socket_closed__then_the_session_stays_stopped()
+fn destroy_wait_connection_on_the_control_socket_closed_then_the_session_stays_stopped()
 -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -71,8 +67,8 @@ fn destroy_wait__connection_on_the_control_socket_closed__then_the_session_stays
 }
 
 #[test]
-fn destroy_wait__connection_on_the_attach_socket_closed__then_the_session_stays_stopped()
--> Result<()> {
+fn destroy_wait_connection_on_the_attach_socket_closed_then_the_session_stays_stopped() -> Result<()>
+{
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     // This process makes the session, and lives on when it has closed the connection.
@@ -93,7 +89,7 @@ fn destroy_wait__connection_on_the_attach_socket_closed__then_the_session_stays_
 }
 
 #[test]
-fn destroy_wait__requester_killed__then_the_session_stays_stopped() -> Result<()> {
+fn destroy_wait_requester_killed_then_the_session_stays_stopped() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let mut owner = rig.puppet()?;

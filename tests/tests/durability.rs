@@ -1,10 +1,6 @@
 //! What an answer says has happened is on disk: the order of writes, syncs, renames and answers, the
 //! daemon killed in between, and a machine that loses its power.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,8 +48,7 @@ fn owner(rig: &Rig, name: &str, number: u16) -> Result<Puppet> {
 }
 
 #[test]
-fn endings__over_both_sockets__then_synced_and_renamed_and_synced_and_then_answered() -> Result<()>
-{
+fn endings_over_both_sockets_then_synced_and_renamed_and_synced_and_then_answered() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
     for (number, (name, _)) in (0..).zip(ENDINGS) {
@@ -120,7 +115,7 @@ fn whole(folder: &Path) -> Result<Vec<String>> {
 }
 
 #[test]
-fn daemon__killed_right_after_each_answer__then_its_certificate_is_there_and_the_session_is_not()
+fn daemon_killed_right_after_each_answer_then_its_certificate_is_there_and_the_session_is_not()
 -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut ids = Vec::new();
@@ -140,7 +135,7 @@ fn daemon__killed_right_after_each_answer__then_its_certificate_is_there_and_the
 }
 
 #[test]
-fn daemon__killed_while_a_certificate_is_written__then_the_next_one_finds_a_whole_one_or_none()
+fn daemon_killed_while_a_certificate_is_written_then_the_next_one_finds_a_whole_one_or_none()
 -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut there = Vec::new();
@@ -172,7 +167,7 @@ fn daemon__killed_while_a_certificate_is_written__then_the_next_one_finds_a_whol
 }
 
 #[test]
-fn machine__loses_its_power_right_after_an_answer__then_nothing_of_it_is_lost() -> Result<()> {
+fn machine_loses_its_power_right_after_an_answer_then_nothing_of_it_is_lost() -> Result<()> {
     let mut rig = Rig::rings()?;
     rig.stop_daemon()?;
     let disk = rig
@@ -221,7 +216,7 @@ fn recording(folder: &Path) -> Result<Recording> {
 }
 
 #[test]
-fn recording__finished__then_synced_and_renamed_and_its_folder_synced() -> Result<()> {
+fn recording_finished_then_synced_and_renamed_and_its_folder_synced() -> Result<()> {
     let stage = Stage::open("durability")?;
     let folder = stage.directory().join("recordings");
     let recording = recording(&folder)?;
@@ -248,8 +243,8 @@ fn recording__finished__then_synced_and_renamed_and_its_folder_synced() -> Resul
 }
 
 #[test]
-fn machine__loses_its_power_right_after_a_recording_has_ended__then_all_of_it_is_there()
--> Result<()> {
+fn machine_loses_its_power_right_after_a_recording_has_ended_then_all_of_it_is_there() -> Result<()>
+{
     let stage = Stage::open("durability")?;
     let disk = stage.disk("disk", stage.directory(), 64 * MIB)?;
     let folder = disk.path().join("recordings");

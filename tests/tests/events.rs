@@ -1,9 +1,5 @@
 //! What operators are told: events as they happen, warnings while a drain is blocked, and metrics.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -89,8 +85,7 @@ fn scrape(rig: &Rig) -> Result<String> {
 }
 
 #[test]
-fn drain__blocked_by_a_frozen_caller__then_warned_by_name_in_events_log_and_metrics() -> Result<()>
-{
+fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metrics() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -195,7 +190,7 @@ fn drain__blocked_by_a_frozen_caller__then_warned_by_name_in_events_log_and_metr
 }
 
 #[test]
-fn events__followed_to_the_daemons_end__then_every_phase_until_the_sockets_close() -> Result<()> {
+fn events_followed_to_the_daemons_end_then_every_phase_until_the_sockets_close() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut follower = Follower::start(&rig, "?kind=session_created,shutdown_phase")?;
     rig.control()?
@@ -215,7 +210,7 @@ fn events__followed_to_the_daemons_end__then_every_phase_until_the_sockets_close
 }
 
 #[test]
-fn events__a_reader_takes_none__then_another_misses_none() -> Result<()> {
+fn events_a_reader_takes_none_then_another_misses_none() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -262,7 +257,7 @@ fn listening(pid: u32) -> Result<Vec<String>> {
 }
 
 #[test]
-fn metrics__over_tcp__then_only_where_the_configuration_says_so() -> Result<()> {
+fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
     let mut rig = Rig::rings()?;
     let pid = rig.daemon()?.running().pid();
     assert!(listening(pid)?.is_empty(), "it listens unasked");

@@ -1,9 +1,5 @@
 //! Clients that are cut off, one by one or all at once, while others go on; sessions that are aborted.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 
@@ -91,7 +87,7 @@ fn end(control: &mut Control, viewer: &mut Viewer) -> Result<Certificate> {
 }
 
 #[test]
-fn client__frozen_with_frames_and_callers__then_evicted_and_nobody_else_loses_any() -> Result<()> {
+fn client_frozen_with_frames_and_callers_then_evicted_and_nobody_else_loses_any() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     cam(&mut control, 64, 3)?;
@@ -156,7 +152,7 @@ fn client__frozen_with_frames_and_callers__then_evicted_and_nobody_else_loses_an
 }
 
 #[test]
-fn client__evicted_frozen_and_killed__then_its_frames_are_used_again() -> Result<()> {
+fn client_evicted_frozen_and_killed_then_its_frames_are_used_again() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     cam(&mut control, 4, 1)?;
@@ -188,7 +184,7 @@ fn client__evicted_frozen_and_killed__then_its_frames_are_used_again() -> Result
 }
 
 #[test]
-fn session__destroyed_over_an_evicted_client__then_the_certificate_tells_whom_it_leaves_out()
+fn session_destroyed_over_an_evicted_client_then_the_certificate_tells_whom_it_leaves_out()
 -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -238,7 +234,7 @@ fn session__destroyed_over_an_evicted_client__then_the_certificate_tells_whom_it
 }
 
 #[test]
-fn sender__evicted_amid_its_frames__then_the_next_one_fills_the_flow_at_once() -> Result<()> {
+fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&SpecDocument {
@@ -286,7 +282,7 @@ fn sender__evicted_amid_its_frames__then_the_next_one_fills_the_flow_at_once() -
 }
 
 #[test]
-fn words__scribbled_by_their_client__then_it_is_cut_off_and_nobody_else_loses_any() -> Result<()> {
+fn words_scribbled_by_their_client_then_it_is_cut_off_and_nobody_else_loses_any() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     cam(&mut control, 64, 4)?;
@@ -321,7 +317,7 @@ fn words__scribbled_by_their_client__then_it_is_cut_off_and_nobody_else_loses_an
 }
 
 #[test]
-fn clients__that_scribble_on_all_they_can__then_evicted_and_nobody_else_loses_any() -> Result<()> {
+fn clients_that_scribble_on_all_they_can_then_evicted_and_nobody_else_loses_any() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     cam(&mut control, 64, 3)?;
@@ -353,7 +349,7 @@ fn clients__that_scribble_on_all_they_can__then_evicted_and_nobody_else_loses_an
 }
 
 #[test]
-fn session__aborted_with_callers_and_a_holder__then_destroyed_at_once_and_memory_kept() -> Result<()>
+fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_kept() -> Result<()>
 {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -397,7 +393,7 @@ fn session__aborted_with_callers_and_a_holder__then_destroyed_at_once_and_memory
 }
 
 #[test]
-fn session__aborted_by_its_owner__then_destroyed_and_by_nobody_else() -> Result<()> {
+fn session_aborted_by_its_owner_then_destroyed_and_by_nobody_else() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let mut owner = rig.puppet()?;
@@ -424,7 +420,7 @@ fn session__aborted_by_its_owner__then_destroyed_and_by_nobody_else() -> Result<
 }
 
 #[test]
-fn session__aborted_while_a_destroy_waits__then_both_are_answered() -> Result<()> {
+fn session_aborted_while_a_destroy_waits_then_both_are_answered() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -451,7 +447,7 @@ fn session__aborted_while_a_destroy_waits__then_both_are_answered() -> Result<()
 }
 
 #[test]
-fn client__evicted_and_attached_again_without_end__then_refused_until_it_lets_go() -> Result<()> {
+fn client_evicted_and_attached_again_without_end_then_refused_until_it_lets_go() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -475,7 +471,7 @@ fn client__evicted_and_attached_again_without_end__then_refused_until_it_lets_go
 }
 
 #[test]
-fn client__evicted_while_a_destroy_waits_for_it__then_destroyed() -> Result<()> {
+fn client_evicted_while_a_destroy_waits_for_it_then_destroyed() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;

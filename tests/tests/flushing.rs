@@ -1,9 +1,5 @@
 //! Flush by the client library, and what becomes of one that waits when its frames cannot be sent.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::Result;
 use onair_api::{Operation, ShutdownStatus, Source};
@@ -45,7 +41,7 @@ fn flushed(client: &mut Puppet) -> Result<Result<u64, String>> {
 }
 
 #[test]
-fn flush__by_the_client__then_all_is_sent_or_not_yet_and_the_session_goes_on() -> Result<()> {
+fn flush_by_the_client_then_all_is_sent_or_not_yet_and_the_session_goes_on() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let (mut client, _) = sender(&rig, &mut control, 60)?;
@@ -66,7 +62,7 @@ fn flush__by_the_client__then_all_is_sent_or_not_yet_and_the_session_goes_on() -
 }
 
 #[test]
-fn flush__waiting_when_its_client_is_evicted__then_told_that_frames_are_dropped() -> Result<()> {
+fn flush_waiting_when_its_client_is_evicted_then_told_that_frames_are_dropped() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let (mut client, attachment) = sender(&rig, &mut control, 1)?;
@@ -80,7 +76,7 @@ fn flush__waiting_when_its_client_is_evicted__then_told_that_frames_are_dropped(
 }
 
 #[test]
-fn flush__waiting_when_the_session_is_aborted__then_told_that_frames_are_dropped() -> Result<()> {
+fn flush_waiting_when_the_session_is_aborted_then_told_that_frames_are_dropped() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let (mut client, _) = sender(&rig, &mut control, 1)?;
@@ -93,7 +89,7 @@ fn flush__waiting_when_the_session_is_aborted__then_told_that_frames_are_dropped
 }
 
 #[test]
-fn flush__waiting_when_the_session_is_stopped_and_destroyed__then_all_was_sent() -> Result<()> {
+fn flush_waiting_when_the_session_is_stopped_and_destroyed_then_all_was_sent() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let (mut client, _) = sender(&rig, &mut control, 2)?;
@@ -106,7 +102,7 @@ fn flush__waiting_when_the_session_is_stopped_and_destroyed__then_all_was_sent()
 }
 
 #[test]
-fn flush__waiting_when_the_daemon_ends__then_answered_and_all_was_sent() -> Result<()> {
+fn flush_waiting_when_the_daemon_ends_then_answered_and_all_was_sent() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
     let (mut client, _) = sender(&rig, &mut control, 2)?;

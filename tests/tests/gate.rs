@@ -1,9 +1,5 @@
 //! Stop, start and destroy under callers in processes of their own: what every one of them is told.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -93,7 +89,7 @@ fn in_order(certificate: &Certificate) {
 }
 
 #[test]
-fn stop_start__a_thousand_times_by_the_daemon__then_each_caller_counts_each_once() -> Result<()> {
+fn stop_start_a_thousand_times_by_the_daemon_then_each_caller_counts_each_once() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     cam(&mut control)?;
@@ -110,7 +106,7 @@ fn stop_start__a_thousand_times_by_the_daemon__then_each_caller_counts_each_once
 }
 
 #[test]
-fn stop_start__a_thousand_times_by_the_client__then_each_caller_counts_each_once() -> Result<()> {
+fn stop_start_a_thousand_times_by_the_client_then_each_caller_counts_each_once() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     cam(&mut control)?;
@@ -127,7 +123,7 @@ fn stop_start__a_thousand_times_by_the_client__then_each_caller_counts_each_once
 }
 
 #[test]
-fn stop_start__while_no_caller_runs__then_each_is_told_once_of_all_of_them() -> Result<()> {
+fn stop_start_while_no_caller_runs_then_each_is_told_once_of_all_of_them() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     cam(&mut control)?;
@@ -146,7 +142,7 @@ fn stop_start__while_no_caller_runs__then_each_is_told_once_of_all_of_them() -> 
 }
 
 #[test]
-fn callers__loop_on_eagain_in_8_threads__then_destroy_completes() -> Result<()> {
+fn callers_loop_on_eagain_in_8_threads_then_destroy_completes() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     cam(&mut control)?;
@@ -228,7 +224,7 @@ fn ran_too_long(control: &mut Control, pid: u32, tids: &BTreeSet<u32>) -> Result
 }
 
 #[test]
-fn wait_started__through_a_pause__then_asleep_until_the_start_and_no_user() -> Result<()> {
+fn wait_started_through_a_pause_then_asleep_until_the_start_and_no_user() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     cam(&mut control)?;
@@ -260,7 +256,7 @@ fn wait_started__through_a_pause__then_asleep_until_the_start_and_no_user() -> R
 }
 
 #[test]
-fn buffer_get__blocked__then_asleep_all_the_while_and_signals_change_nothing() -> Result<()> {
+fn buffer_get_blocked_then_asleep_all_the_while_and_signals_change_nothing() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     cam(&mut control)?;
@@ -285,7 +281,7 @@ fn buffer_get__blocked__then_asleep_all_the_while_and_signals_change_nothing() -
 }
 
 #[test]
-fn sessions__of_two_owners__then_stop_all_join_all_destroy_all() -> Result<()> {
+fn sessions_of_two_owners_then_stop_all_join_all_destroy_all() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let mut owners = [rig.puppet()?, rig.puppet()?];
@@ -325,7 +321,7 @@ fn sessions__of_two_owners__then_stop_all_join_all_destroy_all() -> Result<()> {
 }
 
 #[test]
-fn sessions__destroyed_in_parallel__then_each_waits_for_its_own_users() -> Result<()> {
+fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<()> {
     const SESSIONS: u16 = 4;
     let rig = Rig::rings()?;
     let mut control = rig.control()?;

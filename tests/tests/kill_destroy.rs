@@ -1,10 +1,6 @@
 //! Stop and destroy over crowds of callers, and over clients that die meanwhile: who lives is told
 //! once, who died is settled once, by name.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -133,7 +129,7 @@ fn settled_within(certificate: &Certificate, dead: &BTreeSet<u32>, slots: u64) -
 }
 
 #[test]
-fn callers__64_of_4_processes_on_one_session__then_each_told_once_and_destroyed() -> Result<()> {
+fn callers_64_of_4_processes_on_one_session_then_each_told_once_and_destroyed() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&cam("cam", 0))?;
@@ -149,7 +145,7 @@ fn callers__64_of_4_processes_on_one_session__then_each_told_once_and_destroyed(
 }
 
 #[test]
-fn callers__one_on_each_of_64_sessions__then_each_told_once_and_all_destroyed() -> Result<()> {
+fn callers_one_on_each_of_64_sessions_then_each_told_once_and_all_destroyed() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let sessions: Vec<String> = (0..64).map(|number| format!("cam-{number}")).collect();
@@ -176,8 +172,7 @@ fn callers__one_on_each_of_64_sessions__then_each_told_once_and_all_destroyed() 
 }
 
 #[test]
-fn callers__of_half_of_the_processes_killed_amid_the_stop__then_the_others_told_once() -> Result<()>
-{
+fn callers_of_half_of_the_processes_killed_amid_the_stop_then_the_others_told_once() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let mut dice = seed()?;
@@ -240,7 +235,7 @@ const LEFT_BEHIND: [(&str, u64, u64); 18] = [
 ];
 
 #[test]
-fn client__killed_at_a_point_amid_destroy_wait__then_the_certificate_has_exactly_what_it_left()
+fn client_killed_at_a_point_amid_destroy_wait_then_the_certificate_has_exactly_what_it_left()
 -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -308,7 +303,7 @@ fn client__killed_at_a_point_amid_destroy_wait__then_the_certificate_has_exactly
 }
 
 #[test]
-fn clients__dying_all_along_a_destroy_wait__then_each_settled_once_and_the_books_balance()
+fn clients_dying_all_along_a_destroy_wait_then_each_settled_once_and_the_books_balance()
 -> Result<()> {
     const ROUNDS: u16 = 12;
     const AT_THE_STOP: [&str; 7] = [

@@ -4,10 +4,6 @@
 //! `ONAIR_KILL_ROUNDS=10` goes through the matrix so many times; `ONAIR_KILL_SEED=N` repeats a run,
 //! as far as the scheduler allows.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,7 +104,7 @@ fn batch(
 }
 
 #[test]
-fn labels__of_what_others_run__then_none_but_in_the_victim() -> Result<()> {
+fn labels_of_what_others_run_then_none_but_in_the_victim() -> Result<()> {
     let contains = |program: &str, label: &str| -> Result<bool> {
         let bytes = std::fs::read(program_file(program)?)?;
         let windows = &mut bytes.windows(label.len());
@@ -130,7 +126,7 @@ fn labels__of_what_others_run__then_none_but_in_the_victim() -> Result<()> {
 }
 
 #[test]
-fn clients__killed_at_each_point_and_at_any_instant__then_nobody_else_notices_and_nothing_is_left()
+fn clients_killed_at_each_point_and_at_any_instant_then_nobody_else_notices_and_nothing_is_left()
 -> Result<()> {
     let rounds = usize::try_from(setting("ONAIR_KILL_ROUNDS").unwrap_or(1))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();

@@ -1,9 +1,5 @@
 //! Nothing grows: not in the daemon, not in a client, not in the kernel.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,7 +38,7 @@ fn cycle(control: &mut Control, client: &mut Puppet) -> Result<()> {
 }
 
 #[test]
-fn sessions__created_used_and_destroyed_200_times__then_daemon_and_client_hold_what_they_held()
+fn sessions_created_used_and_destroyed_200_times_then_daemon_and_client_hold_what_they_held()
 -> Result<()> {
     // Certificates are kept in memory, as many as this.
     let mut rig = Rig::rings_with(|config| config.state.push_str("certificates = 10\n"))?;
@@ -103,7 +99,7 @@ fn files(folder: &Path) -> Result<BTreeSet<String>> {
 }
 
 #[test]
-fn daemon__started_and_stopped_5_times__then_kernel_and_disk_are_as_before() -> Result<()> {
+fn daemon_started_and_stopped_5_times_then_kernel_and_disk_are_as_before() -> Result<()> {
     let mut rig = Rig::pair()?;
     rig.stop_daemon()?;
     let before = (links(&rig)?, files(rig.stage().directory())?);

@@ -1,10 +1,6 @@
 //! The log on standard error: a reader that stalls stops nothing, and with `log.format = "json"` each
 //! line is JSON.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::io::{PipeReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -47,7 +43,7 @@ fn ask(rig: &Rig) -> Result<()> {
 const LINES: usize = 10_000;
 
 #[test]
-fn log__reader_stalls__then_all_is_answered_and_one_sigterm_ends_the_daemon() -> Result<()> {
+fn log_reader_stalls_then_all_is_answered_and_one_sigterm_ends_the_daemon() -> Result<()> {
     let (mut rig, reader) = with_a_pipe(|_| {}, "debug")?;
     for _ in 0..LINES {
         ask(&rig)?;
@@ -74,7 +70,7 @@ fn read_all(mut reader: PipeReader) -> JoinHandle<std::io::Result<String>> {
 }
 
 #[test]
-fn log__reader_stalls_and_reads_again__then_what_is_missing_is_counted_and_the_end_is_whole()
+fn log_reader_stalls_and_reads_again_then_what_is_missing_is_counted_and_the_end_is_whole()
 -> Result<()> {
     let (mut rig, reader) = with_a_pipe(|_| {}, "debug")?;
     for _ in 0..LINES {
@@ -126,7 +122,7 @@ const JSON: &str = "[log]\nformat = \"json\"\n[shutdown]\ndebounce_ms = 10\n\
     [timeouts]\ngraceful_ms = 600000\n";
 
 #[test]
-fn log__json_from_the_start_to_a_forced_end__then_each_line_is_an_object() -> Result<()> {
+fn log_json_from_the_start_to_a_forced_end_then_each_line_is_an_object() -> Result<()> {
     let (mut rig, reader) = with_a_pipe(|config| config.more = JSON.into(), "debug")?;
     let text = read_all(reader);
     let mut control = rig.control()?;
@@ -166,7 +162,7 @@ fn log__json_from_the_start_to_a_forced_end__then_each_line_is_an_object() -> Re
 }
 
 #[test]
-fn log__json_and_a_start_that_fails__then_each_line_is_an_object() -> Result<()> {
+fn log_json_and_a_start_that_fails_then_each_line_is_an_object() -> Result<()> {
     let (mut rig, reader) = with_a_pipe(|config| config.more = JSON.into(), "off")?;
     let text = read_all(reader);
     // The folder is in use; and a filter that is none.

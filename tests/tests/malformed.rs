@@ -1,9 +1,5 @@
 //! Packets that nobody should send: counted by reason, and harmful to nobody.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
@@ -102,7 +98,7 @@ impl Stranger {
 }
 
 #[test]
-fn rtp__malformed_in_each_way_amid_an_honest_flow__then_counted_by_reason_and_the_flow_is_whole()
+fn rtp_malformed_in_each_way_amid_an_honest_flow_then_counted_by_reason_and_the_flow_is_whole()
 -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut honest = Honest::start(&rig, RASTER, FRAMES, |_| {})?;
@@ -126,7 +122,7 @@ fn rtp__malformed_in_each_way_amid_an_honest_flow__then_counted_by_reason_and_th
 }
 
 #[test]
-fn rtp__twenty_thousand_random_packets_amid_an_honest_flow__then_the_flow_is_whole() -> Result<()> {
+fn rtp_twenty_thousand_random_packets_amid_an_honest_flow_then_the_flow_is_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut honest = Honest::start(&rig, RASTER, FRAMES, |_| {})?;
     honest.flows()?;
@@ -153,7 +149,7 @@ fn rtp__twenty_thousand_random_packets_amid_an_honest_flow__then_the_flow_is_who
 }
 
 #[test]
-fn rtp__well_formed_from_another_source_than_the_sessions__then_not_taken() -> Result<()> {
+fn rtp_well_formed_from_another_source_than_the_sessions_then_not_taken() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let namespace = rig.stage().namespace();
     let another = "10.77.0.8";
@@ -185,7 +181,7 @@ fn rtp__well_formed_from_another_source_than_the_sessions__then_not_taken() -> R
 }
 
 #[test]
-fn rtp__right_packets_with_octets_changed__then_all_are_counted_and_the_next_flow_is_whole()
+fn rtp_right_packets_with_octets_changed_then_all_are_counted_and_the_next_flow_is_whole()
 -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;

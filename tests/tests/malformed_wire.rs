@@ -1,9 +1,5 @@
 //! Frames that are broken below RTP, or for nobody: the flow beside them takes no harm.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::net::UdpSocket;
 
@@ -117,7 +113,7 @@ fn unclaimed(control: &mut Control) -> Result<u64> {
 }
 
 #[test]
-fn wire__broken_frames_fragments_and_an_arp_flood_amid_an_honest_flow__then_the_flow_is_whole()
+fn wire_broken_frames_fragments_and_an_arp_flood_amid_an_honest_flow_then_the_flow_is_whole()
 -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut honest = Honest::start(&rig, Raster::SMALL, FRAMES, |_| {})?;

@@ -1,9 +1,5 @@
 //! Clients that send, and clients that do not keep up.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::thread;
 
@@ -39,14 +35,14 @@ fn client_sends(rig: &Rig, raster: Raster) -> Result<()> {
 }
 
 #[test]
-fn client__sends_frames_and_leaves__then_all_arrive_in_order() -> Result<()> {
+fn client_sends_frames_and_leaves_then_all_arrive_in_order() -> Result<()> {
     let rig = Rig::pair()?;
     client_sends(&rig, Raster::new(320, 180, 60, 10))?;
     client_sends(&rig, Raster::new(640, 360, 50, 8))
 }
 
 #[test]
-fn client__submits_and_the_session_is_flushed__then_answered_when_all_is_sent() -> Result<()> {
+fn client_submits_and_the_session_is_flushed_then_answered_when_all_is_sent() -> Result<()> {
     const BATCH: u64 = 12;
     let rig = Rig::pair()?;
     // So slow that the batch takes more than a second, and is submitted long before.
@@ -94,7 +90,7 @@ fn client__submits_and_the_session_is_flushed__then_answered_when_all_is_sent() 
 }
 
 #[test]
-fn client__holds_its_whole_quota__then_it_keeps_its_frames_and_another_loses_none() -> Result<()> {
+fn client_holds_its_whole_quota_then_it_keeps_its_frames_and_another_loses_none() -> Result<()> {
     let rig = Rig::pair()?;
     let mut circuit = Circuit::start(&rig, Raster::SMALL, Source::Pattern)?;
     let slow = Session::attach(Config::attach_socket(rig.stage()), "in")?;

@@ -1,9 +1,5 @@
 //! Frames out of one port and into another: none lost, none wrong, in order.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::time::Duration;
 
@@ -46,7 +42,7 @@ fn over(backend: Backend) -> Result<()> {
 }
 
 #[test]
-fn pattern__over_af_xdp_in_two_rasters_and_depths__then_none_is_lost_or_wrong() -> Result<()> {
+fn pattern_over_af_xdp_in_two_rasters_and_depths_then_none_is_lost_or_wrong() -> Result<()> {
     let rig = Rig::pair()?;
     assert_eq!(rig.control()?.health()?.dataplane.backend, "af_xdp");
     for raster in [
@@ -61,17 +57,17 @@ fn pattern__over_af_xdp_in_two_rasters_and_depths__then_none_is_lost_or_wrong() 
 }
 
 #[test]
-fn pattern__over_af_packet__then_none_is_lost_or_wrong() -> Result<()> {
+fn pattern_over_af_packet_then_none_is_lost_or_wrong() -> Result<()> {
     over(Backend::AfPacket)
 }
 
 #[test]
-fn pattern__over_a_ring__then_none_is_lost_or_wrong() -> Result<()> {
+fn pattern_over_a_ring_then_none_is_lost_or_wrong() -> Result<()> {
     over(Backend::Ring)
 }
 
 #[test]
-fn senders__64_held_up_together__then_they_catch_up_and_none_is_lost() -> Result<()> {
+fn senders_64_held_up_together_then_they_catch_up_and_none_is_lost() -> Result<()> {
     const PAIRS: u16 = 64;
     let mut rig = Rig::with(Config::pair(Backend::AfXdp), |_| {})?;
     let mut control = rig.control()?;

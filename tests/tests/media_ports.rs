@@ -1,9 +1,5 @@
 //! Ports whose interface or namespace is taken away under a running daemon.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::Result;
 use onair_api::{HealthStatus, Source};
@@ -17,7 +13,7 @@ fn circuit(rig: &Rig) -> Result<Circuit> {
 }
 
 #[test]
-fn interface__deleted_under_its_ports__then_health_names_them_and_sessions_can_be_destroyed()
+fn interface_deleted_under_its_ports_then_health_names_them_and_sessions_can_be_destroyed()
 -> Result<()> {
     let mut rig = Rig::pair()?;
     let mut circuit = circuit(&rig)?;
@@ -67,7 +63,7 @@ fn interface__deleted_under_its_ports__then_health_names_them_and_sessions_can_b
 }
 
 #[test]
-fn namespace__loses_its_name_under_its_ports__then_frames_flow_and_a_restart_says_what_is_missing()
+fn namespace_loses_its_name_under_its_ports_then_frames_flow_and_a_restart_says_what_is_missing()
 -> Result<()> {
     let mut rig = Rig::pair()?;
     let mut circuit = circuit(&rig)?;

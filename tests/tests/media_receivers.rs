@@ -1,9 +1,5 @@
 //! Receivers that are not ours: what we send is what they get.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::Result;
 use onair_api::{Source, SpecDocument};
@@ -48,7 +44,7 @@ fn into_gstreamer(rig: &Rig, raster: Raster) -> Result<()> {
 }
 
 #[test]
-fn gstreamer__receives_our_pattern__then_each_frame_is_there_once_and_right() -> Result<()> {
+fn gstreamer_receives_our_pattern_then_each_frame_is_there_once_and_right() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     into_gstreamer(&rig, Raster::new(320, 180, 60, 10))?;
     into_gstreamer(&rig, Raster::new(640, 360, 25, 8))
@@ -96,7 +92,7 @@ fn ntsc(n: u64) -> u64 {
 }
 
 #[test]
-fn tshark__reads_our_packets__then_numbers_marks_and_times_are_as_rtp_wants_them() -> Result<()> {
+fn tshark_reads_our_packets_then_numbers_marks_and_times_are_as_rtp_wants_them() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     resolve(rig.stage(), "10.77.0.2")?;
     let raster = Raster::new(320, 180, 60, 10);

@@ -1,9 +1,5 @@
 //! Stop and start as they show on the wire.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::Result;
 use onair_api::Source;
@@ -25,7 +21,7 @@ fn served(control: &mut Control, sessions: u64) -> Result<()> {
 }
 
 #[test]
-fn sender__stopped_and_started__then_silent_from_a_frame_boundary_and_goes_on() -> Result<()> {
+fn sender_stopped_and_started_then_silent_from_a_frame_boundary_and_goes_on() -> Result<()> {
     let rig = Rig::pair()?;
     let mut circuit = Circuit::start(&rig, Raster::SMALL, Source::Pattern)?;
     // Another flow, that shows that time passes while the first is silent.
@@ -85,7 +81,7 @@ fn sender__stopped_and_started__then_silent_from_a_frame_boundary_and_goes_on() 
 }
 
 #[test]
-fn receiver__stopped_and_started_amid_frames__then_at_most_one_is_incomplete_and_says_so()
+fn receiver_stopped_and_started_amid_frames_then_at_most_one_is_incomplete_and_says_so()
 -> Result<()> {
     let rig = Rig::pair()?;
     let raster = Raster::SMALL;

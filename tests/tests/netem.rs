@@ -3,10 +3,6 @@
 //! The relay of the harness loses, doubles and delays packets, the same in each run. Where the
 //! kernel has `netem` (many have not), it does so as well.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::HashMap;
 use std::fs;
@@ -185,7 +181,7 @@ fn holds_what_it_says(seen: &Seen, bytes: &[u8], sent: &[u8]) -> Result<()> {
 }
 
 #[test]
-fn packets__delayed_by_less_than_half_a_frame__then_every_frame_is_whole() -> Result<()> {
+fn packets_delayed_by_less_than_half_a_frame_then_every_frame_is_whole() -> Result<()> {
     let (outcome, done) = through_the_relay(Disturbance {
         delayed: 200,
         depth: 40,
@@ -203,7 +199,7 @@ fn packets__delayed_by_less_than_half_a_frame__then_every_frame_is_whole() -> Re
 }
 
 #[test]
-fn packets__lost_doubled_and_delayed__then_no_frame_is_shown_as_more_than_came() -> Result<()> {
+fn packets_lost_doubled_and_delayed_then_no_frame_is_shown_as_more_than_came() -> Result<()> {
     let (outcome, done) = through_the_relay(Disturbance {
         lost: 8,
         doubled: 30,
@@ -248,7 +244,7 @@ fn netem(rig: &Rig, how: &[&str]) -> Result<bool> {
 }
 
 #[test]
-fn packets__through_netem_where_the_kernel_has_it__then_no_frame_is_shown_as_more_than_came()
+fn packets_through_netem_where_the_kernel_has_it_then_no_frame_is_shown_as_more_than_came()
 -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let client = Client::start(&rig)?;

@@ -1,9 +1,5 @@
 //! Sessions that come back when the daemon starts anew.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::fs;
 
@@ -19,7 +15,7 @@ fn sessions(rig: &Rig) -> Result<Vec<SessionView>> {
 }
 
 #[test]
-fn session__persistent__then_back_after_stop_and_kill_with_a_new_id_and_later_generation()
+fn session_persistent_then_back_after_stop_and_kill_with_a_new_id_and_later_generation()
 -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut spec = receive("cam", Raster::SMALL, 5000);
@@ -76,8 +72,7 @@ fn session__persistent__then_back_after_stop_and_kill_with_a_new_id_and_later_ge
 
 /// Kills the daemon amid four stopped sessions, and ends each in another way after the restart.
 #[test]
-fn session__that_came_back_stopped__then_each_ending_gives_a_certificate_that_holds() -> Result<()>
-{
+fn session_that_came_back_stopped_then_each_ending_gives_a_certificate_that_holds() -> Result<()> {
     const NAMES: [&str; 4] = ["destroyed", "aborted", "aside", "left"];
     let mut rig = Rig::rings()?;
     let mut before = Vec::new();
@@ -125,7 +120,7 @@ fn session__that_came_back_stopped__then_each_ending_gives_a_certificate_that_ho
 }
 
 #[test]
-fn session__persistent_and_destroyed_while_the_daemon_drains__then_back_only_if_nobody_asked()
+fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_nobody_asked()
 -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
@@ -166,7 +161,7 @@ fn session__persistent_and_destroyed_while_the_daemon_drains__then_back_only_if_
 }
 
 #[test]
-fn session__persistent_and_the_disk_takes_nothing__then_it_works_and_who_asks_is_told() -> Result<()>
+fn session_persistent_and_the_disk_takes_nothing_then_it_works_and_who_asks_is_told() -> Result<()>
 {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -190,7 +185,7 @@ fn session__persistent_and_the_disk_takes_nothing__then_it_works_and_who_asks_is
 }
 
 #[test]
-fn session__of_the_configuration__then_there_at_each_start_until_it_is_taken_out() -> Result<()> {
+fn session_of_the_configuration_then_there_at_each_start_until_it_is_taken_out() -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more += "[[session]]\nname = \"cam\"\ndirection = \"receive\"\nport = \"b\"\n\
             video = { width = 320, height = 180, frame_rate = \"60/1\", depth = 8 }\n\
@@ -213,7 +208,7 @@ fn session__of_the_configuration__then_there_at_each_start_until_it_is_taken_out
 }
 
 #[test]
-fn state__that_does_not_hold__then_set_aside_and_named_and_the_daemon_starts() -> Result<()> {
+fn state_that_does_not_hold_then_set_aside_and_named_and_the_daemon_starts() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut spec = receive("gone", Raster::SMALL, 5000);
     spec.persistent = Some(true);

@@ -1,17 +1,13 @@
 //! Clients that punch holes in the memory that they can write, for which a poller would
 //! pay with page faults: they are cut off at the first, and honest ones go on.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::{Result, ensure};
 use onair_api::Source;
 use onair_tests::{Company, Deadline, Raster, Rig, receive, send, until};
 
 #[test]
-fn client__punches_a_hole__then_cut_off_and_honest_ones_go_on() -> Result<()> {
+fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut company = Company::start(&mut rig)?;
     for (name, udp) in [("bad", 5001), ("good", 5002)] {

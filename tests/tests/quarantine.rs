@@ -1,9 +1,5 @@
 //! Sessions that are set aside with their users: the name is free, the memory is kept.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 
@@ -29,7 +25,7 @@ fn unlisted(control: &mut Control, certificate: &Certificate) -> Result<()> {
 }
 
 #[test]
-fn session__quarantined_with_a_frozen_holder__then_the_name_is_free_and_its_memory_kept_until_it_dies()
+fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory_kept_until_it_dies()
 -> Result<()> {
     // The frames of one such session are 9 MiB.
     let rig = Rig::rings_with(|config| config.more += "[limits]\nframe_memory_mb = 16\n")?;
@@ -115,7 +111,7 @@ fn session__quarantined_with_a_frozen_holder__then_the_name_is_free_and_its_memo
 }
 
 #[test]
-fn session__quarantined_and_its_user_lets_go__then_stale_everywhere_and_freed() -> Result<()> {
+fn session_quarantined_and_its_user_lets_go_then_stale_everywhere_and_freed() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -152,7 +148,7 @@ fn session__quarantined_and_its_user_lets_go__then_stale_everywhere_and_freed() 
 }
 
 #[test]
-fn session__quarantined_and_its_memory_passed_on__then_kept_for_a_stranger() -> Result<()> {
+fn session_quarantined_and_its_memory_passed_on_then_kept_for_a_stranger() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -174,7 +170,7 @@ fn session__quarantined_and_its_memory_passed_on__then_kept_for_a_stranger() -> 
 }
 
 #[test]
-fn session__nobody_uses_it__then_quarantined_and_freed_at_once() -> Result<()> {
+fn session_nobody_uses_it_then_quarantined_and_freed_at_once() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -190,7 +186,7 @@ fn session__nobody_uses_it__then_quarantined_and_freed_at_once() -> Result<()> {
 }
 
 #[test]
-fn sender__left_a_running_session_and_its_files_are_mapped_still__then_the_certificate_waits_for_them()
+fn sender_left_a_running_session_and_its_files_are_mapped_still_then_the_certificate_waits_for_them()
 -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;

@@ -1,9 +1,5 @@
 //! Recordings, read with others' tools and compared with what the sender counted and a client saw.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -97,7 +93,7 @@ fn one_file(view: &RecordingView) -> Result<std::path::PathBuf> {
 }
 
 #[test]
-fn recording__pcapng_of_both_ends__then_others_count_and_read_what_was_sent() -> Result<()> {
+fn recording_pcapng_of_both_ends_then_others_count_and_read_what_was_sent() -> Result<()> {
     let rig = rig()?;
     let raster = Raster::SMALL;
     let mut control = flow(&rig, raster)?;
@@ -186,20 +182,17 @@ fn frames_recorded(raster: Raster) -> Result<()> {
 }
 
 #[test]
-fn recording__y4m_and_raw_of_8_bits__then_ffmpeg_reads_the_frames_that_a_client_saw() -> Result<()>
-{
+fn recording_y4m_and_raw_of_8_bits_then_ffmpeg_reads_the_frames_that_a_client_saw() -> Result<()> {
     frames_recorded(Raster::SMALL)
 }
 
 #[test]
-fn recording__y4m_and_raw_of_10_bits__then_ffmpeg_reads_the_frames_that_a_client_saw() -> Result<()>
-{
+fn recording_y4m_and_raw_of_10_bits_then_ffmpeg_reads_the_frames_that_a_client_saw() -> Result<()> {
     frames_recorded(Raster::new(320, 180, 50, 10))
 }
 
 #[test]
-fn session__stopped_and_started_under_its_recording__then_all_of_both_runs_is_in_it() -> Result<()>
-{
+fn session_stopped_and_started_under_its_recording_then_all_of_both_runs_is_in_it() -> Result<()> {
     let rig = rig()?;
     let mut control = flow(&rig, Raster::SMALL)?;
     control.record("in", "long", "pcapng", &Value::Null)?;
@@ -226,7 +219,7 @@ fn session__stopped_and_started_under_its_recording__then_all_of_both_runs_is_in
 }
 
 #[test]
-fn session__destroyed_aborted_quarantined_or_its_client_evicted__then_its_recording_ends_with_it()
+fn session_destroyed_aborted_quarantined_or_its_client_evicted_then_its_recording_ends_with_it()
 -> Result<()> {
     let rig = rig()?;
     for (end, name) in [("destroy", "a"), ("abort", "b"), ("quarantine", "c")] {
@@ -267,7 +260,7 @@ fn session__destroyed_aborted_quarantined_or_its_client_evicted__then_its_record
 }
 
 #[test]
-fn recording__until_its_time_or_size__then_it_ends_by_itself_and_says_why() -> Result<()> {
+fn recording_until_its_time_or_size_then_it_ends_by_itself_and_says_why() -> Result<()> {
     let rig = rig()?;
     let mut control = flow(&rig, Raster::SMALL)?;
     go(&mut control, Raster::SMALL)?;
@@ -310,7 +303,7 @@ fn recording__until_its_time_or_size__then_it_ends_by_itself_and_says_why() -> R
 }
 
 #[test]
-fn recordings__more_than_allowed_and_names_that_are_there__then_refused_and_the_others_unharmed()
+fn recordings_more_than_allowed_and_names_that_are_there_then_refused_and_the_others_unharmed()
 -> Result<()> {
     let rig = rig_with("max_recordings = 2\n")?;
     let mut control = flow(&rig, Raster::SMALL)?;
@@ -377,7 +370,7 @@ fn recordings__more_than_allowed_and_names_that_are_there__then_refused_and_the_
 }
 
 #[test]
-fn recordings__by_a_stranger__then_forbidden_and_they_go_on() -> Result<()> {
+fn recordings_by_a_stranger_then_forbidden_and_they_go_on() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     const STRANGER: u32 = 54_321;
     let rig = rig()?;
@@ -422,7 +415,7 @@ fn recordings__by_a_stranger__then_forbidden_and_they_go_on() -> Result<()> {
 }
 
 #[test]
-fn onairctl__start_list_show_and_stop__then_tables_json_events_and_metrics_say_it() -> Result<()> {
+fn onairctl_start_list_show_and_stop_then_tables_json_events_and_metrics_say_it() -> Result<()> {
     let rig = rig()?;
     let mut control = flow(&rig, Raster::SMALL)?;
     go(&mut control, Raster::SMALL)?;

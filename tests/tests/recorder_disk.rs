@@ -1,10 +1,6 @@
 //! Disks that are full, hang or fail, and a folder that somebody removes: gaps with their counts,
 //! no harm to others, and on again when it is over.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::fs;
 use std::path::Path;
@@ -127,7 +123,7 @@ fn degraded(status: &Status, word: &str) -> bool {
 }
 
 #[test]
-fn disk__full__then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Result<()> {
+fn disk_full_then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.tmpfs("small", 32 * MIB)?;
     for min_free in [0, 8 * MIB] {
@@ -168,7 +164,7 @@ fn disk__full__then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Res
 }
 
 #[test]
-fn disk__full_to_the_end__then_the_file_opens_and_what_is_lost_is_counted() -> Result<()> {
+fn disk_full_to_the_end_then_the_file_opens_and_what_is_lost_is_counted() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.tmpfs("small", 32 * MIB)?;
     let mut taken = Taken::start(&folder, 0)?;
@@ -197,7 +193,7 @@ fn disk__full_to_the_end__then_the_file_opens_and_what_is_lost_is_counted() -> R
 }
 
 #[test]
-fn disk__full_of_a_recordings_own_file__then_that_is_removed_and_it_goes_on() -> Result<()> {
+fn disk_full_of_a_recordings_own_file_then_that_is_removed_and_it_goes_on() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.tmpfs("small", 16 * MIB)?;
     let mut taken = Taken::start(&folder, 0)?;
@@ -213,7 +209,7 @@ fn disk__full_of_a_recordings_own_file__then_that_is_removed_and_it_goes_on() ->
 }
 
 #[test]
-fn disk__full_where_a_part_begins__then_there_is_no_empty_one() -> Result<()> {
+fn disk_full_where_a_part_begins_then_there_is_no_empty_one() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.tmpfs("small", 16 * MIB)?;
     let mut spec = Spec::new(&folder, "rec".parse()?, Format::Pcapng);
@@ -235,7 +231,7 @@ fn disk__full_where_a_part_begins__then_there_is_no_empty_one() -> Result<()> {
 }
 
 #[test]
-fn disk__full_for_one__then_another_on_another_disk_loses_nothing() -> Result<()> {
+fn disk_full_for_one_then_another_on_another_disk_loses_nothing() -> Result<()> {
     let stage = Stage::open("disk")?;
     let (small, large) = (
         stage.tmpfs("small", 4 * MIB)?,
@@ -258,7 +254,7 @@ fn disk__full_for_one__then_another_on_another_disk_loses_nothing() -> Result<()
 }
 
 #[test]
-fn folder__removed_under_way__then_made_again_and_what_was_in_it_is_counted() -> Result<()> {
+fn folder_removed_under_way_then_made_again_and_what_was_in_it_is_counted() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.directory().join("recordings");
     let mut taken = Taken::start(&folder, 0)?;
@@ -291,8 +287,7 @@ fn folder__removed_under_way__then_made_again_and_what_was_in_it_is_counted() ->
 }
 
 #[test]
-fn disk__hangs__then_the_producer_does_not_wait_and_nobody_waits_longer_than_he_said() -> Result<()>
-{
+fn disk_hangs_then_the_producer_does_not_wait_and_nobody_waits_longer_than_he_said() -> Result<()> {
     let stage = Stage::open("disk")?;
     let disk = stage.disk("slow", stage.directory(), 128 * MIB)?;
     let folder = disk.path().join("recordings");
@@ -328,7 +323,7 @@ fn disk__hangs__then_the_producer_does_not_wait_and_nobody_waits_longer_than_he_
 
 /// The disk says that it has space, and what is written to it does not arrive: it lies on a full one.
 #[test]
-fn disk__fails_below__then_told_and_the_books_balance() -> Result<()> {
+fn disk_fails_below_then_told_and_the_books_balance() -> Result<()> {
     let stage = Stage::open("disk")?;
     let backing = stage.tmpfs("backing", 24 * MIB)?;
     let disk = stage.disk("broken", &backing, 256 * MIB)?;
@@ -355,7 +350,7 @@ fn disk__fails_below__then_told_and_the_books_balance() -> Result<()> {
 }
 
 #[test]
-fn file__may_not_grow__then_a_fault_and_whole_events_up_to_there() -> Result<()> {
+fn file_may_not_grow_then_a_fault_and_whole_events_up_to_there() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.directory().join("recordings");
     let mut wanted = Wanted::new(&folder);

@@ -1,9 +1,5 @@
 //! Recordings at the daemon's end, whatever ends it, and on disks that are slow, full or gone.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -123,7 +119,7 @@ fn whole(rig: &Rig, recording: &RecordingSummary) -> PathBuf {
 }
 
 #[test]
-fn daemon__terminated_at_random_moments_under_traffic__then_files_are_whole_and_the_books_exact()
+fn daemon_terminated_at_random_moments_under_traffic_then_files_are_whole_and_the_books_exact()
 -> Result<()> {
     // As many as CI has time for; more with the variable set.
     let rounds = std::env::var("ONAIR_RECORD_ROUNDS").ok();
@@ -181,7 +177,7 @@ fn daemon__terminated_at_random_moments_under_traffic__then_files_are_whole_and_
 }
 
 #[test]
-fn daemon__terminated_at_the_time_when_a_recording_ends_by_itself__then_it_ends_once_and_is_whole()
+fn daemon_terminated_at_the_time_when_a_recording_ends_by_itself_then_it_ends_once_and_is_whole()
 -> Result<()> {
     let mut dice = Dice::new(0x0d1c_e0b6);
     let mut rig = rig()?;
@@ -207,7 +203,7 @@ fn daemon__terminated_at_the_time_when_a_recording_ends_by_itself__then_it_ends_
 }
 
 #[test]
-fn daemon__killed_while_it_records__then_repaired_listed_and_others_open_it() -> Result<()> {
+fn daemon_killed_while_it_records_then_repaired_listed_and_others_open_it() -> Result<()> {
     let mut dice = Dice::new(0x04b1_11ed);
     let mut rig = rig()?;
     let rounds = 3;
@@ -259,7 +255,7 @@ fn daemon__killed_while_it_records__then_repaired_listed_and_others_open_it() ->
 }
 
 #[test]
-fn recording__whose_drain_thread_hangs__then_left_behind_in_its_time_and_repaired_by_the_next()
+fn recording_whose_drain_thread_hangs_then_left_behind_in_its_time_and_repaired_by_the_next()
 -> Result<()> {
     let mut rig = Rig::rings_with(|config| configure(config, "finish_ms = 1500\n"))?;
     let mut control = recorded(
@@ -305,7 +301,7 @@ fn recording__whose_drain_thread_hangs__then_left_behind_in_its_time_and_repaire
 }
 
 #[test]
-fn session__destroyed_while_the_drain_thread_hangs__then_not_held_up() -> Result<()> {
+fn session_destroyed_while_the_drain_thread_hangs_then_not_held_up() -> Result<()> {
     let mut rig = rig()?;
     let mut control = recorded(&rig, Raster::SMALL, &[("hung", "pcapng")])?;
     frames_come(&mut control, 5)?;
@@ -322,7 +318,7 @@ fn session__destroyed_while_the_drain_thread_hangs__then_not_held_up() -> Result
 }
 
 #[test]
-fn disk__that_does_not_answer_for_a_while__then_a_counted_gap_and_a_client_loses_no_frame()
+fn disk_that_does_not_answer_for_a_while_then_a_counted_gap_and_a_client_loses_no_frame()
 -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[recorder]\nmin_free_mb = 1\nring_mb = 1\n".into();
@@ -375,7 +371,7 @@ fn disk__that_does_not_answer_for_a_while__then_a_counted_gap_and_a_client_loses
 }
 
 #[test]
-fn disk__full__then_degraded_with_the_reason_goes_on_by_itself_and_nobody_else_is_harmed()
+fn disk_full_then_degraded_with_the_reason_goes_on_by_itself_and_nobody_else_is_harmed()
 -> Result<()> {
     let mut rig = rig()?;
     let disk = SmallDisk::mount(rig.stage(), 32)?;
@@ -442,7 +438,7 @@ fn disk__full__then_degraded_with_the_reason_goes_on_by_itself_and_nobody_else_i
 }
 
 #[test]
-fn folder__removed_under_a_recording__then_the_session_and_the_daemon_are_unharmed() -> Result<()> {
+fn folder_removed_under_a_recording_then_the_session_and_the_daemon_are_unharmed() -> Result<()> {
     let mut rig = rig()?;
     let (mut control, mut viewer) = recorded_and_seen(&rig, Raster::SMALL, "gone")?;
     viewer.wait(10, Deadline::seconds(30))?;

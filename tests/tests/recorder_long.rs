@@ -1,9 +1,5 @@
 //! A recording in many parts, as long as one likes: `cargo xtask test --slow` records for ten minutes.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::time::Duration;
 
@@ -21,7 +17,7 @@ const SNAP: u64 = 96;
 const PORT: u16 = 5004;
 
 #[test]
-fn recording__long_and_split__then_its_parts_join_without_a_gap() -> Result<()> {
+fn recording_long_and_split_then_its_parts_join_without_a_gap() -> Result<()> {
     let wanted = std::env::var("ONAIR_LONG_SECONDS").ok();
     let seconds: u64 = wanted.map_or(Ok(4), |it| it.parse())?;
     let rig = Rig::rings_with(|config| config.more = "[recorder]\nmin_free_mb = 1\n".into())?;

@@ -2,10 +2,6 @@
 //!
 //! `ONAIR_STORM_ROUNDS=50` and `ONAIR_KILL9_ROUNDS=50` for that many moments.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::path::Path;
 use std::time::Duration;
@@ -54,6 +50,7 @@ fn packets_by_tshark(file: &Path) -> Result<u64> {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn system__data_integrity__then_no_loss() -> Result<()> {
     let stage = Stage::open("storm")?;
     let mut dice = Dice::new(5);
@@ -133,7 +130,7 @@ fn repaired(folder: &Path) -> Result<Option<Manifest>> {
 }
 
 #[test]
-fn recording__killed_at_any_moment__then_repaired_and_what_is_said_fits() -> Result<()> {
+fn recording_killed_at_any_moment_then_repaired_and_what_is_said_fits() -> Result<()> {
     let stage = Stage::open("kill9")?;
     let mut dice = Dice::new(9);
     let mut most = 0;
@@ -174,7 +171,7 @@ fn recording__killed_at_any_moment__then_repaired_and_what_is_said_fits() -> Res
 }
 
 #[test]
-fn video__killed_at_any_moment__then_repaired_and_ffprobe_counts_the_frames() -> Result<()> {
+fn video_killed_at_any_moment_then_repaired_and_ffprobe_counts_the_frames() -> Result<()> {
     let stage = Stage::open("kill9")?;
     let mut dice = Dice::new(13);
     let mut most = 0;

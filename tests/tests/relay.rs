@@ -1,9 +1,5 @@
 //! The bad network of the other tests is as bad as it says, and no worse.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 #![allow(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
 
 use std::net::UdpSocket;
@@ -41,14 +37,14 @@ fn pass(disturbance: Disturbance, count: u32) -> (Vec<u32>, Done) {
 }
 
 #[test]
-fn relay__undisturbed__then_all_in_order() {
+fn relay_undisturbed_then_all_in_order() {
     let (came, done) = pass(Disturbance::default(), 1000);
     assert_eq!(came, (0..1000).collect::<Vec<_>>());
     assert_eq!(done.came, 1000);
 }
 
 #[test]
-fn relay__disturbed__then_what_it_says_is_what_comes() {
+fn relay_disturbed_then_what_it_says_is_what_comes() {
     let disturbance = Disturbance {
         lost: 50,
         doubled: 50,

@@ -1,9 +1,5 @@
 //! SIGHUP: what can change while the daemon runs changes, what cannot is named.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::fs;
 
@@ -30,7 +26,7 @@ fn hang_up(rig: &mut Rig, change: impl FnOnce(String) -> String) -> Result<Reloa
 }
 
 #[test]
-fn sighup__after_each_change_of_the_file__then_applied_refused_or_left_in_force() -> Result<()> {
+fn sighup_after_each_change_of_the_file_then_applied_refused_or_left_in_force() -> Result<()> {
     let mut rig = Rig::rings()?;
     let active = config(&rig)?;
     assert_eq!(active.active["limits"]["sessions"], 256);
@@ -102,7 +98,7 @@ fn sighup__after_each_change_of_the_file__then_applied_refused_or_left_in_force(
 }
 
 #[test]
-fn sighup__with_another_policy_and_time_for_the_end__then_the_daemon_ends_by_them() -> Result<()> {
+fn sighup_with_another_policy_and_time_for_the_end_then_the_daemon_ends_by_them() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
@@ -119,8 +115,7 @@ fn sighup__with_another_policy_and_time_for_the_end__then_the_daemon_ends_by_the
 }
 
 #[test]
-fn sighup__more_or_less_is_made_of_the_probe__then_taken_but_it_is_not_switched_off() -> Result<()>
-{
+fn sighup_more_or_less_is_made_of_the_probe_then_taken_but_it_is_not_switched_off() -> Result<()> {
     let mut rig = Rig::rings()?;
     let probe = |rig: &Rig| Ok::<_, anyhow::Error>(rig.control()?.health()?.probe.mode);
     let mode = |from: &'static str, to: &'static str| {

@@ -1,10 +1,6 @@
 //! What a daemon puts onto interfaces and disk goes with it, also when it is killed, and nothing
 //! else goes.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::{Context as _, Result};
 use onair_stage::{End, Veth};
@@ -55,7 +51,7 @@ fn on_the_cable() -> Config {
 }
 
 #[test]
-fn daemon__killed__then_the_next_one_undoes_what_it_left_and_says_so() -> Result<()> {
+fn daemon_killed_then_the_next_one_undoes_what_it_left_and_says_so() -> Result<()> {
     let mut rig = cable()?;
     let rings = rig.config().clone();
     rig.stop_daemon()?;
@@ -90,7 +86,7 @@ fn daemon__killed__then_the_next_one_undoes_what_it_left_and_says_so() -> Result
 }
 
 #[test]
-fn daemon__stopped__then_its_interfaces_are_as_their_user_had_them() -> Result<()> {
+fn daemon_stopped_then_its_interfaces_are_as_their_user_had_them() -> Result<()> {
     let mut rig = cable()?;
     rig.stop_daemon()?;
     rig.start_daemon_as(on_the_cable())?;
@@ -104,7 +100,7 @@ fn daemon__stopped__then_its_interfaces_are_as_their_user_had_them() -> Result<(
 }
 
 #[test]
-fn state_dir__of_a_living_daemon__then_another_ends_and_touches_nothing_of_it() -> Result<()> {
+fn state_dir_of_a_living_daemon_then_another_ends_and_touches_nothing_of_it() -> Result<()> {
     let mut rig = cable()?;
     rig.stop_daemon()?;
     rig.start_daemon_as(on_the_cable())?;

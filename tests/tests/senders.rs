@@ -1,9 +1,5 @@
 //! A sender that is not ours: what GStreamer sent is what a client gets, frame by frame.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::Result;
 use onair_tests::{Honest, Raster, Rig};
@@ -17,15 +13,14 @@ fn received_is_sent(rig: &Rig, raster: Raster, frames: u32) -> Result<()> {
 }
 
 #[test]
-fn gstreamer__sends_10_bits_in_two_sizes__then_each_frame_arrives_once_and_in_order() -> Result<()>
-{
+fn gstreamer_sends_10_bits_in_two_sizes_then_each_frame_arrives_once_and_in_order() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     received_is_sent(&rig, Raster::new(320, 180, 60, 10), 120)?;
     received_is_sent(&rig, Raster::new(1280, 720, 25, 10), 50)
 }
 
 #[test]
-fn gstreamer__sends_8_bits_in_two_sizes__then_each_frame_arrives_once_and_in_order() -> Result<()> {
+fn gstreamer_sends_8_bits_in_two_sizes_then_each_frame_arrives_once_and_in_order() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     received_is_sent(&rig, Raster::new(640, 360, 50, 8), 100)?;
     received_is_sent(&rig, Raster::new(1280, 720, 25, 8), 50)

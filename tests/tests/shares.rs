@@ -1,10 +1,6 @@
 //! What one user or one process may take of what belongs to all: it is told when it has its share, the
 //! others go on, and health says who it is.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::{Context as _, Result};
 use onair_api::{HealthStatus, RecordingState, SessionState};
@@ -66,7 +62,7 @@ fn logged(rig: &mut Rig, words: &[&str]) -> Result<()> {
 }
 
 #[test]
-fn files__one_user_has_as_many_as_it_gets__then_programs_of_others_and_of_root_attach() -> Result<()>
+fn files_one_user_has_as_many_as_it_gets_then_programs_of_others_and_of_root_attach() -> Result<()>
 {
     let (rig, mut control) = scene(|config| config.probe_keys += "max_files = 8\n")?;
     let stage = rig.stage();
@@ -102,7 +98,7 @@ fn files__one_user_has_as_many_as_it_gets__then_programs_of_others_and_of_root_a
 }
 
 #[test]
-fn attach_socket__taken_by_silent_connections_of_a_stranger__then_others_attach_and_health_names_it()
+fn attach_socket_taken_by_silent_connections_of_a_stranger_then_others_attach_and_health_names_it()
 -> Result<()> {
     let (mut rig, mut control) = scene(|config| {
         config.more += "[limits]\nconnections = 20\n[timeouts]\nhello_ms = 600000\n";
@@ -126,7 +122,7 @@ fn attach_socket__taken_by_silent_connections_of_a_stranger__then_others_attach_
 }
 
 #[test]
-fn attach_socket__a_client_says_no_hello__then_closed_in_time_and_logged() -> Result<()> {
+fn attach_socket_a_client_says_no_hello_then_closed_in_time_and_logged() -> Result<()> {
     let (mut rig, mut control) = scene(|config| config.more += "[timeouts]\nhello_ms = 200\n")?;
     let socket = Config::attach_socket(rig.stage());
     let mut welcomed = rig.puppet()?;
@@ -147,7 +143,7 @@ fn attach_socket__a_client_says_no_hello__then_closed_in_time_and_logged() -> Re
 }
 
 #[test]
-fn control_socket__taken_by_silent_connections_of_a_stranger__then_root_and_the_group_are_served()
+fn control_socket_taken_by_silent_connections_of_a_stranger_then_root_and_the_group_are_served()
 -> Result<()> {
     let (mut rig, mut control) = scene(|config| {
         config.more += "[limits]\nhttp_connections = 20\n[timeouts]\nhttp_head_ms = 600000\n";
@@ -177,7 +173,7 @@ fn control_socket__taken_by_silent_connections_of_a_stranger__then_root_and_the_
 }
 
 #[test]
-fn memory__kept_by_one_process_that_comes_and_goes__then_only_it_is_refused() -> Result<()> {
+fn memory_kept_by_one_process_that_comes_and_goes_then_only_it_is_refused() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     let mut greedy = GREEDY.puppet(rig.stage())?;
     let answer = greedy.say("come-and-go 100 cam")?;
@@ -199,7 +195,7 @@ fn memory__kept_by_one_process_that_comes_and_goes__then_only_it_is_refused() ->
 }
 
 #[test]
-fn arming__files_of_one_user_hang__then_clients_of_others_attach_meanwhile() -> Result<()> {
+fn arming_files_of_one_user_hang_then_clients_of_others_attach_meanwhile() -> Result<()> {
     const CONNECTIONS: usize = 8;
     // Longer than the test takes.
     let (rig, mut control) = scene(|config| config.more += "[timeouts]\nprobe_arm_ms = 60000\n")?;
@@ -257,7 +253,7 @@ fn changes(session: &str, attachment: u64) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn roles__given_to_a_group_and_to_users__then_each_may_do_what_its_role_says() -> Result<()> {
+fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> Result<()> {
     const OWNER: User = User::new(54_325, 54_325);
     let (rig, mut control) = scene(|config| {
         config.control += "group_role = \"attach\"\n";

@@ -1,9 +1,5 @@
 //! The end of the daemon: clean, in order, and told as it was.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::{Context as _, Result};
 use onair_api::{CertificateList, SessionOutcome, SessionSummary, Source};
@@ -45,16 +41,19 @@ fn clean_exit(by: Signal, cause: &str) -> Result<()> {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn system__ctrl_c__then_clean_exit() -> Result<()> {
     clean_exit(Signal::INT, "SIGINT")
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn system__sigterm__then_clean_exit() -> Result<()> {
     clean_exit(Signal::TERM, "SIGTERM")
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_summary__stats__then_accurate() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -120,6 +119,7 @@ fn shutdown_summary__stats__then_accurate() -> Result<()> {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_summary__stderr__then_visible() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -141,7 +141,7 @@ fn shutdown_summary__stderr__then_visible() -> Result<()> {
 }
 
 #[test]
-fn sessions__by_priority__then_the_lowest_number_goes_first() -> Result<()> {
+fn sessions_by_priority_then_the_lowest_number_goes_first() -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
     })?;
@@ -171,7 +171,7 @@ fn sessions__by_priority__then_the_lowest_number_goes_first() -> Result<()> {
 }
 
 #[test]
-fn session__with_a_duration__then_stopped_by_itself_and_goes_on_when_started() -> Result<()> {
+fn session_with_a_duration_then_stopped_by_itself_and_goes_on_when_started() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let mut spec = receive("short", Raster::SMALL, 5000);
@@ -189,7 +189,7 @@ fn session__with_a_duration__then_stopped_by_itself_and_goes_on_when_started() -
 }
 
 #[test]
-fn daemon__with_a_duration__then_ends_by_itself_and_says_why() -> Result<()> {
+fn daemon_with_a_duration_then_ends_by_itself_and_says_why() -> Result<()> {
     let mut rig = Rig::rings_as(
         |_| {},
         |command| {
@@ -204,7 +204,7 @@ fn daemon__with_a_duration__then_ends_by_itself_and_says_why() -> Result<()> {
 }
 
 #[test]
-fn daemon__with_a_duration_and_a_signal_before__then_does_not_wait_for_it() -> Result<()> {
+fn daemon_with_a_duration_and_a_signal_before_then_does_not_wait_for_it() -> Result<()> {
     let mut rig = Rig::rings_as(
         |_| {},
         |command| {
@@ -235,7 +235,7 @@ fn is_touched(rig: &Rig, interface: &str) -> Result<bool> {
 }
 
 #[test]
-fn system__sigterm_under_af_xdp_traffic__then_clean_and_nothing_is_left_on_the_interfaces()
+fn system_sigterm_under_af_xdp_traffic_then_clean_and_nothing_is_left_on_the_interfaces()
 -> Result<()> {
     let mut rig = Rig::pair()?;
     assert!(is_touched(&rig, "va")? && is_touched(&rig, "vb")?);

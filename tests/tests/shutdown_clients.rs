@@ -1,9 +1,5 @@
 //! The end of the daemon with clients that are told, leave, die, or do not let go.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{CertificateList, SessionOutcome, ShutdownPhase};
@@ -15,7 +11,7 @@ use onair_tests::{
 use rustix::process::Signal;
 
 #[test]
-fn policy__refuse_and_users_that_do_not_leave__then_named_and_status_4() -> Result<()> {
+fn policy_refuse_and_users_that_do_not_leave_then_named_and_status_4() -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[timeouts]\ngraceful_ms = 500\n".into();
     })?;
@@ -40,7 +36,7 @@ fn policy__refuse_and_users_that_do_not_leave__then_named_and_status_4() -> Resu
 }
 
 #[test]
-fn policy__evict_and_quarantine__then_the_daemon_ends_clean_and_says_so() -> Result<()> {
+fn policy_evict_and_quarantine_then_the_daemon_ends_clean_and_says_so() -> Result<()> {
     for (policy, outcome) in [
         ("evict", SessionOutcome::Evicted),
         ("quarantine", SessionOutcome::Quarantined),
@@ -78,8 +74,7 @@ fn policy__evict_and_quarantine__then_the_daemon_ends_clean_and_says_so() -> Res
 }
 
 #[test]
-fn users__leave_or_are_killed_while_draining__then_the_count_falls_and_all_is_clean() -> Result<()>
-{
+fn users_leave_or_are_killed_while_draining_then_the_count_falls_and_all_is_clean() -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
     })?;
@@ -129,7 +124,7 @@ fn users__leave_or_are_killed_while_draining__then_the_count_falls_and_all_is_cl
 }
 
 #[test]
-fn draining__told_of_a_session_stopped_long_before__then_read_before_eagain_and_before_estale()
+fn draining_told_of_a_session_stopped_long_before_then_read_before_eagain_and_before_estale()
 -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
@@ -173,7 +168,7 @@ fn draining__told_of_a_session_stopped_long_before__then_read_before_eagain_and_
 }
 
 #[test]
-fn session__of_low_priority_and_held__then_the_others_are_destroyed_beside_it() -> Result<()> {
+fn session_of_low_priority_and_held_then_the_others_are_destroyed_beside_it() -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
     })?;
@@ -207,7 +202,7 @@ fn session__of_low_priority_and_held__then_the_others_are_destroyed_beside_it() 
 }
 
 #[test]
-fn end__waits_for_users__then_the_log_counts_the_seconds_down() -> Result<()> {
+fn end_waits_for_users_then_the_log_counts_the_seconds_down() -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[timeouts]\ngraceful_ms = 2500\n".into();
     })?;

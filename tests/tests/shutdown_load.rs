@@ -1,9 +1,5 @@
 //! The end of the daemon under load, again and again: nothing is lost, nothing is left.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::time::Duration;
 
@@ -14,7 +10,7 @@ use onair_tests::{Dice, Footprint, Raster, Rig, in_order, receive, send, signal}
 use rustix::process::Signal;
 
 #[test]
-fn sessions__64_with_callers_and_traffic_terminated_at_random_moments__then_each_is_clean()
+fn sessions_64_with_callers_and_traffic_terminated_at_random_moments_then_each_is_clean()
 -> Result<()> {
     // As many as CI has time for; 50 with the variable set.
     let rounds = std::env::var("ONAIR_SHUTDOWN_ROUNDS")
@@ -68,6 +64,7 @@ fn sessions__64_with_callers_and_traffic_terminated_at_random_moments__then_each
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown__memory_usage__then_no_leaks() -> Result<()> {
     // More with the variable set.
     let cycles = std::env::var("ONAIR_LEAK_CYCLES")

@@ -1,9 +1,5 @@
 //! Signals of every kind, and the end on request.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -22,6 +18,7 @@ use serde_json::Value;
 const STRANGER: u32 = 54_321;
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[shutdown]\ndebounce_ms = 60000\n".into();
@@ -64,7 +61,7 @@ fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
 }
 
 #[test]
-fn signals__second_after_the_first_was_acknowledged__then_forced_with_its_status() -> Result<()> {
+fn signals_second_after_the_first_was_acknowledged_then_forced_with_its_status() -> Result<()> {
     let mut rig = Rig::rings_with(|config| {
         config.more = "[shutdown]\ndebounce_ms = 10\n[timeouts]\ngraceful_ms = 600000\n".into();
     })?;
@@ -95,7 +92,7 @@ fn signals__second_after_the_first_was_acknowledged__then_forced_with_its_status
 }
 
 #[test]
-fn signals__usr1__then_sessions_and_who_is_in_them_on_standard_error() -> Result<()> {
+fn signals_usr1_then_sessions_and_who_is_in_them_on_standard_error() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -160,7 +157,7 @@ fn open_to_all(rig: &Rig) -> Result<()> {
 }
 
 #[test]
-fn request__by_a_stranger_and_by_root__then_forbidden_and_accepted() -> Result<()> {
+fn request_by_a_stranger_and_by_root_then_forbidden_and_accepted() -> Result<()> {
     let mut rig = Rig::rings()?;
     open_to_all(&rig)?;
     let (code, problem) = curl(&rig, Some(STRANGER), "POST")?;

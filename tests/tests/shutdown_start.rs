@@ -1,9 +1,5 @@
 //! A start that hangs, and a second signal.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -35,7 +31,7 @@ impl Drop for Deaf {
 }
 
 #[test]
-fn start__hangs_in_a_device__then_a_second_signal_ends_it_with_a_status_and_a_summary() -> Result<()>
+fn start_hangs_in_a_device_then_a_second_signal_ends_it_with_a_status_and_a_summary() -> Result<()>
 {
     let stage = Stage::open("test")?;
     let name = format!("onair-deaf-{}", std::process::id());

@@ -1,9 +1,5 @@
 //! What the service manager hears: a stuck poller and a stuck control thread show.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::time::Duration;
 
@@ -15,7 +11,7 @@ const WATCHDOG: Duration = Duration::from_secs(2);
 const FED: &str = "WATCHDOG=1";
 
 #[test]
-fn watchdog__poller_or_control_thread_stands__then_not_fed_until_it_moves() -> Result<()> {
+fn watchdog_poller_or_control_thread_stands_then_not_fed_until_it_moves() -> Result<()> {
     let mut manager = None;
     let mut rig = Rig::with(Config::pair(Backend::AfXdp), |command| {
         manager = Some(ServiceManager::before(command, WATCHDOG));

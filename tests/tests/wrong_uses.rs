@@ -1,10 +1,6 @@
 //! What applications do wrong, from processes of their own: each gets a typed error, and neither
 //! the daemon nor anybody else is harmed.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeSet;
 
@@ -95,7 +91,7 @@ fn errno(answer: &Value) -> &str {
 }
 
 #[test]
-fn destroy__without_stop__then_refused_and_it_runs_on() -> Result<()> {
+fn destroy_without_stop_then_refused_and_it_runs_on() -> Result<()> {
     let mut scene = Scene::open()?;
     let mut owner = scene.owner("cam", 5000)?;
 
@@ -117,7 +113,7 @@ fn destroy__without_stop__then_refused_and_it_runs_on() -> Result<()> {
 }
 
 #[test]
-fn destroy__of_a_running_session_with_callers__then_running_and_the_blockers_named() -> Result<()> {
+fn destroy_of_a_running_session_with_callers_then_running_and_the_blockers_named() -> Result<()> {
     let mut scene = Scene::open()?;
     let mut owner = scene.owner("cam", 5000)?;
     let mut sleeper = scene.user("cam")?;
@@ -138,7 +134,7 @@ fn destroy__of_a_running_session_with_callers__then_running_and_the_blockers_nam
 }
 
 #[test]
-fn destroy__before_join__then_busy_and_the_blockers_named() -> Result<()> {
+fn destroy_before_join_then_busy_and_the_blockers_named() -> Result<()> {
     let mut scene = Scene::open()?;
     let mut owner = scene.owner("cam", 5000)?;
     let mut holder = scene.user("cam")?;
@@ -178,7 +174,7 @@ fn destroy__before_join__then_busy_and_the_blockers_named() -> Result<()> {
 }
 
 #[test]
-fn result__not_checked__then_the_next_call_says_the_same() -> Result<()> {
+fn result_not_checked_then_the_next_call_says_the_same() -> Result<()> {
     let scene = Scene::open()?;
     let mut user = scene.user("quiet")?;
     assert_eq!(user.errno("get 0")?, "ETIMEDOUT");
@@ -199,7 +195,7 @@ fn result__not_checked__then_the_next_call_says_the_same() -> Result<()> {
 }
 
 #[test]
-fn put__twice__then_already_and_nobody_elses_frame_is_put() -> Result<()> {
+fn put_twice_then_already_and_nobody_elses_frame_is_put() -> Result<()> {
     let mut scene = Scene::open()?;
     scene.control.create(&receive("cam", Raster::SMALL, 5000))?;
     let mut user = scene.user("cam")?;
@@ -218,7 +214,7 @@ fn put__twice__then_already_and_nobody_elses_frame_is_put() -> Result<()> {
 }
 
 #[test]
-fn put__into_another_session__then_refused_and_still_held() -> Result<()> {
+fn put_into_another_session_then_refused_and_still_held() -> Result<()> {
     let mut scene = Scene::open()?;
     for (name, udp) in [("one", 5000), ("two", 5001)] {
         scene.control.create(&receive(name, Raster::SMALL, udp))?;
@@ -242,7 +238,7 @@ fn put__into_another_session__then_refused_and_still_held() -> Result<()> {
 }
 
 #[test]
-fn session__used_after_destroy__then_stale_in_every_call_and_on_every_way() -> Result<()> {
+fn session_used_after_destroy_then_stale_in_every_call_and_on_every_way() -> Result<()> {
     let mut scene = Scene::open()?;
     let mut owner = scene.owner("cam", 5000)?;
     let mut user = scene.user("cam")?;
@@ -308,7 +304,7 @@ fn session__used_after_destroy__then_stale_in_every_call_and_on_every_way() -> R
 }
 
 #[test]
-fn attach__to_what_is_not_there__then_noent_and_what_was_is_stale() -> Result<()> {
+fn attach_to_what_is_not_there_then_noent_and_what_was_is_stale() -> Result<()> {
     let mut scene = Scene::open()?;
     let mut user = scene.rig.puppet()?;
     assert_eq!(user.errno("attach nobody")?, "ENOENT");
@@ -337,7 +333,7 @@ fn attach__to_what_is_not_there__then_noent_and_what_was_is_stale() -> Result<()
 }
 
 #[test]
-fn attach__twice_from_one_process__then_refused_and_the_first_goes_on() -> Result<()> {
+fn attach_twice_from_one_process_then_refused_and_the_first_goes_on() -> Result<()> {
     let mut scene = Scene::open()?;
     scene.control.create(&receive("cam", Raster::SMALL, 5000))?;
     let mut user = scene.user("cam")?;
@@ -359,7 +355,7 @@ fn attach__twice_from_one_process__then_refused_and_the_first_goes_on() -> Resul
 }
 
 #[test]
-fn detach__while_holding_or_inside__then_busy_until_it_is_put() -> Result<()> {
+fn detach_while_holding_or_inside_then_busy_until_it_is_put() -> Result<()> {
     let mut scene = Scene::open()?;
     scene.control.create(&receive("cam", Raster::SMALL, 5000))?;
     let mut user = scene.user("cam")?;
@@ -383,7 +379,7 @@ fn detach__while_holding_or_inside__then_busy_until_it_is_put() -> Result<()> {
 }
 
 #[test]
-fn destroy__by_another_than_the_owner__then_forbidden_also_without_the_library() -> Result<()> {
+fn destroy_by_another_than_the_owner_then_forbidden_also_without_the_library() -> Result<()> {
     let mut scene = Scene::open()?;
     let mut owner = scene.owner("cam", 5000)?;
     let mut user = scene.user("cam")?;

@@ -4,13 +4,6 @@
 //! machine is `onair-stage`. No product crate is linked, so that this builds before the packages
 //! that the product needs are installed.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        non_snake_case,
-        reason = "tests are named subject__action__then_result"
-    )
-)]
 
 mod bench;
 mod cargo;

@@ -1,9 +1,5 @@
 //! A stage and its end, with real namespaces and real signals. Needs root.
 #![forbid(unsafe_code)]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 #![allow(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
 
 use std::fs;
@@ -71,7 +67,7 @@ fn clean_up() -> String {
 }
 
 #[test]
-fn stage__sigterm_and_sigint__then_taken_down_and_ended_by_the_signal() {
+fn stage_sigterm_and_sigint_then_taken_down_and_ended_by_the_signal() {
     let _alone = alone();
     for signal in [Signal::TERM, Signal::INT] {
         let mut held = hold();
@@ -83,7 +79,7 @@ fn stage__sigterm_and_sigint__then_taken_down_and_ended_by_the_signal() {
 }
 
 #[test]
-fn stage__end_of_stdin__then_taken_down() {
+fn stage_end_of_stdin_then_taken_down() {
     let _alone = alone();
     let Held {
         mut running,
@@ -96,7 +92,7 @@ fn stage__end_of_stdin__then_taken_down() {
 }
 
 #[test]
-fn stage__sigkill__then_the_next_run_takes_it_down_and_says_so() {
+fn stage_sigkill_then_the_next_run_takes_it_down_and_says_so() {
     let _alone = alone();
     let mut held = hold();
     let other = hold();
@@ -116,7 +112,7 @@ fn stage__sigkill__then_the_next_run_takes_it_down_and_says_so() {
 }
 
 #[test]
-fn process_of_a_dead_run__clean_up__then_ended() {
+fn process_of_a_dead_run_clean_up_then_ended() {
     let _alone = alone();
     // The run's owner is a process that cannot be: pid 1 with another start time.
     let child = Command::new("sleep")
@@ -139,7 +135,7 @@ fn process_of_a_dead_run__clean_up__then_ended() {
 }
 
 #[test]
-fn snapshot__own_stage_up_and_down__then_it_is_named_and_then_gone() {
+fn snapshot_own_stage_up_and_down_then_it_is_named_and_then_gone() {
     let _alone = alone();
     let before = Snapshot::take().unwrap();
     let stage = Stage::open("test").unwrap();
@@ -151,7 +147,7 @@ fn snapshot__own_stage_up_and_down__then_it_is_named_and_then_gone() {
 }
 
 #[test]
-fn snapshot__stage_of_another_process__then_named_only_once_that_is_dead() {
+fn snapshot_stage_of_another_process_then_named_only_once_that_is_dead() {
     let _alone = alone();
     let before = Snapshot::take().unwrap();
     let mut held = hold();

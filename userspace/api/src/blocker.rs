@@ -161,12 +161,11 @@ pub struct BlockerList {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn blocker__in_one_line__then_who_where_how_long_and_with_what() {
+    fn blocker_in_one_line_then_who_where_how_long_and_with_what() {
         let mut blocker = Blocker {
             pid: 4711,
             tid: Some(4712),

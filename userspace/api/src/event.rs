@@ -319,12 +319,11 @@ impl FromStr for EventName {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn event__to_json_and_back__then_kind_beside_its_fields() {
+    fn event_to_json_and_back_then_kind_beside_its_fields() {
         let event = Event {
             sequence: 7,
             at: Timestamp(std::time::SystemTime::UNIX_EPOCH),
@@ -346,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn event_name__every_one__then_its_word() {
+    fn event_name_every_one_then_its_word() {
         for &name in EventName::ALL {
             assert_eq!(
                 serde_json::to_value(name).expect("a word"),

@@ -206,12 +206,11 @@ pub enum IdError {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn session_id__to_json_and_back__then_sixteen_digits() {
+    fn session_id_to_json_and_back_then_sixteen_digits() {
         let id = SessionId::new(0x6920_a1c3, 1);
         let text = serde_json::to_string(&id).unwrap();
         assert_eq!(text, "\"6920a1c300000001\"");
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn session_id__other_forms__then_refused() {
+    fn session_id_other_forms_then_refused() {
         for text in [
             "",
             "1",
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn session_name__forms__then_only_plain_ones_pass() {
+    fn session_name_forms_then_only_plain_ones_pass() {
         for text in ["a", "cam1", "0.a_b-c", &"x".repeat(63)] {
             assert!(text.parse::<SessionName>().is_ok(), "{text}");
         }
@@ -254,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn session_ref__parse__then_id_and_name_never_overlap() {
+    fn session_ref_parse_then_id_and_name_never_overlap() {
         assert!(matches!(
             "0123456789abcdef".parse(),
             Ok(SessionRef::Id(SessionId(0x0123_4567_89ab_cdef)))

@@ -242,12 +242,11 @@ impl From<ProblemCode> for ProblemPage {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn problem_code__to_json__then_its_word() {
+    fn problem_code_to_json_then_its_word() {
         for &code in ProblemCode::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
             assert!((400..600).contains(&code.status()), "{code}");
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn problem__plain__then_only_the_five_fields() {
+    fn problem_plain_then_only_the_five_fields() {
         let problem = Problem::new(ProblemCode::NoSuchSession, "no session is called \"x\"");
         let value = serde_json::to_value(&problem).unwrap();
         let mut fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();

@@ -55,12 +55,11 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn timestamp__to_json_and_back__then_same_microsecond() {
+    fn timestamp_to_json_and_back_then_same_microsecond() {
         let time = Timestamp(SystemTime::UNIX_EPOCH + Duration::from_micros(1_763_624_160_123_456));
         let text = serde_json::to_string(&time).unwrap();
         assert_eq!(text, "\"2025-11-20T07:36:00.123456Z\"");

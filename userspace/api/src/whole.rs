@@ -68,7 +68,6 @@ where
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn number__whole_in_any_writing__then_taken() {
+    fn number_whole_in_any_writing_then_taken() {
         for (text, one, two) in [
             (r#"{"one":13}"#, 13, None),
             (r#"{"one":13.0,"two":1e3}"#, 13, Some(1000)),
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn number__not_whole_or_out_of_range__then_refused() {
+    fn number_not_whole_or_out_of_range_then_refused() {
         for one in [
             "1.5",
             "-1",

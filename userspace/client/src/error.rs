@@ -252,7 +252,6 @@ fn errno_of(code: ProblemCode) -> Errno {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn refused__codes__then_typed_with_errno() {
+    fn refused_codes_then_typed_with_errno() {
         for (code, errno) in [
             ("busy", Errno::BUSY),
             ("deadline_passed", Errno::BUSY),
@@ -285,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn refused__blockers_of_a_later_version__then_counted_not_lost() {
+    fn refused_blockers_of_a_later_version_then_counted_not_lost() {
         let Error::Busy(busy) = refused("busy") else {
             panic!("busy");
         };
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn calls__refusals__then_distinct_errnos() {
+    fn calls_refusals_then_distinct_errnos() {
         let all = [
             Refusal::Again,
             Refusal::TimedOut,

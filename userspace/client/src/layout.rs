@@ -73,7 +73,6 @@ impl Layout {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use onair_ipc::layout::Geometry;
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn layout__depths__then_rfc_4175_pgroups() {
+    fn layout_depths_then_rfc_4175_pgroups() {
         let layout = Layout::of(&attached(1280, 720, 8, 1280 * 720 * 2)).unwrap();
         assert_eq!((layout.line_bytes, layout.pgroup.octets), (2560, 4));
         let layout = Layout::of(&attached(1280, 720, 10, 1280 * 720 * 5 / 2)).unwrap();
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn layout__contradictions__then_refused() {
+    fn layout_contradictions_then_refused() {
         assert!(Layout::of(&attached(1280, 720, 8, 1280 * 720)).is_err());
         assert!(Layout::of(&attached(1280, 720, 9, 1280 * 720 * 2)).is_err());
         assert!(Layout::of(&attached(1281, 720, 8, 1280 * 720 * 2)).is_err());

@@ -58,12 +58,11 @@ impl From<Duration> for Timeout {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn timeout__edges__then_now_and_never() {
+    fn timeout_edges_then_now_and_never() {
         assert_eq!(Timeout::millis(0), Timeout::NOW);
         assert_eq!(Timeout::millis(u32::MAX), Timeout::NEVER);
         assert_eq!(Timeout::NOW.deadline(), Deadline::Now);
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn timeout__some__then_absolute() {
+    fn timeout_some_then_absolute() {
         let before = sys::monotonic_ns();
         let Deadline::At(at) = Timeout::millis(5).deadline() else {
             panic!("a finite wait");

@@ -91,19 +91,18 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use clap::CommandFactory;
     use clap::error::ErrorKind;
 
     #[test]
-    fn cli__definition__then_sound() {
+    fn cli_definition_then_sound() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn cli__every_command__then_help_has_an_example() {
+    fn cli_every_command_then_help_has_an_example() {
         fn walk(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
             let help = command.get_after_help().map(ToString::to_string);
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn cli__globals_after_the_verb__then_taken() {
+    fn cli_globals_after_the_verb_then_taken() {
         let cli = Cli::try_parse_from(["onairctl", "session", "list", "--json", "--socket", "/x"])
             .unwrap();
         assert!(cli.json);
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn cli__wrong_usage__then_error() {
+    fn cli_wrong_usage_then_error() {
         let cases: &[&[&str]] = &[
             &["session", "stop"],
             &["session", "stop", "UPPER"],

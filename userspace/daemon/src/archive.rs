@@ -361,7 +361,6 @@ pub fn file_name(session: SessionId) -> String {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use onair_api::Timestamp;
@@ -414,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn certificate__that_the_disk_does_not_take__then_kept_reported_and_written_again() {
+    fn certificate_that_the_disk_does_not_take_then_kept_reported_and_written_again() {
         let dir = tempfile::tempdir().unwrap();
         let mut archive = open(dir.path(), FOR_EVER);
         let folder = dir.path().join("certificates");
@@ -458,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn archive__closed_with_one_that_failed__then_written_a_last_time_or_said() {
+    fn archive_closed_with_one_that_failed_then_written_a_last_time_or_said() {
         for is_there in [true, false] {
             let dir = tempfile::tempdir().unwrap();
             let mut archive = open(dir.path(), FOR_EVER);
@@ -490,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn archive__kept_completed_and_opened_again__then_the_last_form_newest_first() {
+    fn archive_kept_completed_and_opened_again_then_the_last_form_newest_first() {
         let dir = tempfile::tempdir().unwrap();
         let mut archive = open(dir.path(), FOR_EVER);
         archive.keep(certificate(1, Duration::from_secs(2)));
@@ -512,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn archive__too_many_or_too_old__then_the_oldest_go_from_the_disk_too() {
+    fn archive_too_many_or_too_old_then_the_oldest_go_from_the_disk_too() {
         let dir = tempfile::tempdir().unwrap();
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         let mut archive = open(dir.path(), FOR_EVER);
@@ -544,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn archive__folder_that_cannot_be_written__then_the_end_says_how_many_are_missing() {
+    fn archive_folder_that_cannot_be_written_then_the_end_says_how_many_are_missing() {
         let dir = tempfile::tempdir().unwrap();
         let mut archive = open(dir.path(), FOR_EVER);
         archive.keep(certificate(1, Duration::ZERO));
@@ -558,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn archive__foreign_and_half_written_files__then_left_alone() {
+    fn archive_foreign_and_half_written_files_then_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let mut archive = open(dir.path(), FOR_EVER);
         archive.keep(certificate(1, Duration::ZERO));

@@ -110,12 +110,11 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn file__written_where_a_fifo_or_a_link_lies__then_these_are_replaced() {
+    fn file_written_where_a_fifo_or_a_link_lies_then_these_are_replaced() {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("a.json"), folder.path().join("other"));
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn file__replaced_removed_and_set_aside__then_nothing_else_is_left() {
+    fn file_replaced_removed_and_set_aside_then_nothing_else_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         replace(&path, b"one").unwrap();

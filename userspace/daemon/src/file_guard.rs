@@ -97,7 +97,6 @@ impl Default for FileGuard {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -107,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file__written_through_its_mapping__then_nothing_and_punched__then_its_owner_once() {
+    fn file_written_through_its_mapping_then_nothing_and_punched_then_its_owner_once() {
         let mut guard = FileGuard::new();
         let files = [1, 2].map(|owner| {
             let file = Memfd::create("test", 8192, false).unwrap();

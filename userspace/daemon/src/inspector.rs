@@ -311,7 +311,6 @@ impl Queue {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -360,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn questions__of_one_process_that_is_slow__then_others_are_answered_first() {
+    fn questions_of_one_process_that_is_slow_then_others_are_answered_first() {
         let mut inspector = Inspector::start().unwrap();
         let mut findings = inspector.take_findings();
         let (hang, release, begun) = hanging();
@@ -383,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn look__that_hangs__then_given_up_and_asked_again_when_it_returned() {
+    fn look_that_hangs_then_given_up_and_asked_again_when_it_returned() {
         let mut inspector = Inspector::start().unwrap();
         let mut findings = inspector.take_findings();
         let (hang, release, begun) = hanging();
@@ -410,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn looks__of_very_many_processes_hang__then_the_next_is_answered_late_at_once() {
+    fn looks_of_very_many_processes_hang_then_the_next_is_answered_late_at_once() {
         let mut inspector = Inspector::start().unwrap();
         let mut findings = inspector.take_findings();
         let mut held = Vec::new();

@@ -241,7 +241,6 @@ fn path(dir: &Path, name: &SessionName) -> PathBuf {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn session__kept_noted_and_forgotten__then_as_it_was_after_a_restart() {
+    fn session_kept_noted_and_forgotten_then_as_it_was_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         let (a, b) = (kept("a"), kept("b"));
@@ -309,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn session__that_the_disk_does_not_take__then_said_and_written_when_asked_again() {
+    fn session_that_the_disk_does_not_take_then_said_and_written_when_asked_again() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         let a = kept("a");
@@ -330,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn session__whose_file_cannot_be_removed__then_said_and_removed_when_it_can_be() {
+    fn session_whose_file_cannot_be_removed_then_said_and_removed_when_it_can_be() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         let a = kept("a");
@@ -359,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn generation__at_every_start__then_what_is_on_disk_is_not_below() {
+    fn generation_at_every_start_then_what_is_on_disk_is_not_below() {
         let mut written = 0;
         let mut writes = 0;
         for generation in 1..=2000 {
@@ -373,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn file__that_does_not_hold__then_set_aside_and_the_rest_comes_back() {
+    fn file_that_does_not_hold_then_set_aside_and_the_rest_comes_back() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         store.keep(kept("good")).blocking_recv().unwrap().unwrap();

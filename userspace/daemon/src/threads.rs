@@ -202,7 +202,6 @@ fn printable(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use std::time::{Duration, Instant};
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn threads__of_this_process__then_this_thread_is_among_them() {
+    fn threads_of_this_process_then_this_thread_is_among_them() {
         let tid = onair_ipc::sys::gettid();
         // The kernel's listing may end early while other tests' threads come and go.
         let me = soon(|| {
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn roll__threads_of_this_process__then_only_those_that_go_on() {
+    fn roll_threads_of_this_process_then_only_those_that_go_on() {
         let roll = Roll::of(std::process::id());
         assert!(roll.ours);
         let (tid, now) = (onair_ipc::sys::gettid(), onair_ipc::sys::boottime_ns());
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn process__killed_or_gone__then_ending() {
+    fn process_killed_or_gone_then_ending() {
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
@@ -272,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn threads__of_nobody__then_none() {
+    fn threads_of_nobody_then_none() {
         assert!(of(0).is_empty());
         assert!(read(std::process::id(), 0).is_none());
     }

@@ -87,7 +87,6 @@ impl Shared {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use std::sync::mpsc::{RecvTimeoutError, channel};
 
@@ -120,6 +119,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(non_snake_case, reason = "the name that the requirements give")]
     fn timer__shutdown__then_cancelled() {
         let (shutdown, timer, expired) = timed(Duration::from_secs(3600));
         shutdown.begin(Cause::Signal(15));
@@ -131,6 +131,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(non_snake_case, reason = "the name that the requirements give")]
     fn timer__expire_during_shutdown__then_ignored() {
         let (shutdown, timer, expired) = timed(Duration::from_secs(1));
         // Long before it expires, and before anybody cancels the timer.
@@ -141,6 +142,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(non_snake_case, reason = "the name that the requirements give")]
     fn timer__cancel__then_stops_immediately() {
         let (_shutdown, timer, expired) = timed(Duration::from_secs(3600));
         assert!(timer.cancel());
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn timer__expires__then_the_daemon_is_asked_to_end() {
+    fn timer_expires_then_the_daemon_is_asked_to_end() {
         let duration = Duration::from_millis(1);
         let (shutdown, _, expired) = timed(duration);
         assert_eq!(expired.recv_timeout(PATIENCE), Ok(true));

@@ -225,7 +225,6 @@ fn pause(tries: u32) -> Duration {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn write__under_way_and_done__then_those_that_wait_hear_of_the_last_one() {
+    fn write_under_way_and_done_then_those_that_wait_hear_of_the_last_one() {
         let (unwritten, now) = (Unwritten::default(), Instant::now());
         assert_eq!(unwritten.written(&1).blocking_recv().unwrap(), Ok(()));
         unwritten.begin(&1, false, now);
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn write__that_fails__then_told_and_due_again_after_a_pause_that_doubles() {
+    fn write_that_fails_then_told_and_due_again_after_a_pause_that_doubles() {
         let (unwritten, mut now) = (Unwritten::default(), Instant::now());
         unwritten.begin(&7, false, now);
         let written = unwritten.written(&7);
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn write__of_a_later_form__then_on_disk_unless_it_fails() {
+    fn write_of_a_later_form_then_on_disk_unless_it_fails() {
         let (unwritten, now) = (Unwritten::default(), Instant::now());
         unwritten.begin(&1, false, now);
         // The first form is not there either.
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn report__of_those_that_failed_or_hang__then_a_count_some_names_and_an_error() {
+    fn report_of_those_that_failed_or_hang_then_a_count_some_names_and_an_error() {
         let (unwritten, now) = (Unwritten::default(), Instant::now());
         unwritten.begin(&0, false, now);
         assert_eq!(unwritten.report(now), None);

@@ -72,7 +72,6 @@ impl Waking {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use std::os::fd::{AsFd as _, OwnedFd};
     use std::thread::JoinHandle;
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn waking__more_than_a_chunk_in_two_attachments__then_bounded_turns_and_all() {
+    fn waking_more_than_a_chunk_in_two_attachments_then_bounded_turns_and_all() {
         let (one, other) = (attachment(1), attachment(2));
         let mut callers = sleep(&one.1, 400);
         callers.extend(sleep(&other.1, 10));
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn waking__sleepers_that_sleep_again__then_it_ends() {
+    fn waking_sleepers_that_sleep_again_then_it_ends() {
         let (memory, client) = attachment(1);
         let callers = sleep(&client, 100);
         asleep(&memory, 100);
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn waking__sleepers_that_count_often__then_bounded() {
+    fn waking_sleepers_that_count_often_then_bounded() {
         use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
         const TIMES: usize = 128;
         let (memory, _client) = attachment(1);

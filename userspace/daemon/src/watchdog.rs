@@ -65,12 +65,11 @@ impl Watchdog {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn watchdog__pollers_move_stand_or_die__then_fed_only_while_all_that_live_move() {
+    fn watchdog_pollers_move_stand_or_die_then_fed_only_while_all_that_live_move() {
         let now = Instant::now();
         let mut watchdog = Watchdog::new(Duration::from_secs(8), now);
         assert_eq!(watchdog.due(), now);

@@ -190,7 +190,6 @@ fn run<J>(
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use std::sync::Barrier;
     use std::time::Duration;
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn worker__jobs_handed_in_and_closed__then_all_are_done_in_order_and_counted() {
+    fn worker_jobs_handed_in_and_closed_then_all_are_done_in_order_and_counted() {
         let threads = ThreadRegistry::default();
         let (done, seen) = channel();
         let barrier = Arc::new(Barrier::new(2));
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn worker__jobs_that_fail_or_panic__then_the_rest_is_done_and_the_end_says_so() {
+    fn worker_jobs_that_fail_or_panic_then_the_rest_is_done_and_the_end_says_so() {
         let threads = ThreadRegistry::default();
         let (done, seen) = channel();
         let worker = Worker::start(&threads, "worker", move |job: u32| match job {
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn worker__in_batches__then_what_waits_is_done_at_once_and_each_failure_counts() {
+    fn worker_in_batches_then_what_waits_is_done_at_once_and_each_failure_counts() {
         let threads = ThreadRegistry::default();
         let (done, seen) = channel();
         let barrier = Arc::new(Barrier::new(2));
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn worker__hangs_in_a_job__then_left_behind_by_name_and_number_and_what_comes_is_dropped() {
+    fn worker_hangs_in_a_job_then_left_behind_by_name_and_number_and_what_comes_is_dropped() {
         let threads = ThreadRegistry::default();
         let (begun, has_begun) = channel();
         let worker = Worker::start(&threads, "stuck", move |_: u32| {

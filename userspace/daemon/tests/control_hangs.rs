@@ -1,10 +1,6 @@
 //! The control thread of a whole daemon hangs: the parts that wait for it are left behind, each of them.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 mod in_process;
 
@@ -15,7 +11,7 @@ use onair_api::PartOutcome;
 use onaird::shutdown::{Cause, Exit};
 
 #[test]
-fn daemon__its_control_thread_hangs__then_what_waits_for_it_is_left_behind_and_not_called_failed() {
+fn daemon_its_control_thread_hangs_then_what_waits_for_it_is_left_behind_and_not_called_failed() {
     let more = "[probe]\nmode = \"off\"\n[timeouts]\ngraceful_ms = 0\n\
         [shutdown]\nhandler_ms = 50\ncleanup_ms = 50\n";
     let daemon = InProcess::start(more, |_| ());

@@ -1,10 +1,6 @@
 //! The control thread of a whole daemon panics: what it had is released, and the process lives on.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 mod in_process;
 
@@ -13,7 +9,7 @@ use onair_api::ShutdownPhase;
 use onaird::shutdown::Exit;
 
 #[test]
-fn daemon__its_control_thread_panics__then_it_ends_names_it_and_the_process_lives() {
+fn daemon_its_control_thread_panics_then_it_ends_names_it_and_the_process_lives() {
     let daemon = InProcess::start("[probe]\nmode = \"off\"\n", |_| ());
     let pid = std::process::id();
     daemon.until("/v1/health", |it| it["pid"] == pid);

@@ -2,10 +2,6 @@
 //! the end begins. Steps of all kinds are due all the time.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 mod in_process;
 
@@ -95,7 +91,7 @@ fn health_p99(daemon: &InProcess) -> Duration {
 }
 
 #[test]
-fn control_thread__one_kind_of_step_is_slow__then_it_answers_and_the_end_begins() {
+fn control_thread_one_kind_of_step_is_slow_then_it_answers_and_the_end_begins() {
     let more = "[probe]\nmode = \"off\"\n[timeouts]\ngraceful_ms = 500\npatrol_ms = 10\n";
     let daemon = InProcess::start(more, |_| ());
     for number in 0..SESSIONS {

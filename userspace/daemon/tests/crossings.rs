@@ -1,10 +1,6 @@
 //! A whole daemon whose threads are held up, so that what happens to a session crosses.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 mod in_process;
 
@@ -38,7 +34,7 @@ fn hold_poller(daemon: &InProcess, more: usize) -> Sender<()> {
 }
 
 #[test]
-fn session__crossed_by_an_attach_a_submit_and_the_end__then_nothing_is_lost_uncounted() {
+fn session_crossed_by_an_attach_a_submit_and_the_end_then_nothing_is_lost_uncounted() {
     let more = format!(
         "[probe]\nmode = \"off\"\n[timeouts]\ngraceful_ms = {}\n[shutdown]\npolicy = \"quarantine\"\n",
         GRACE.as_millis()

@@ -3,10 +3,6 @@
 //! DPDK is initialised once in a process, so this is one test with one plane, which its scenarios
 //! go through in turn. It needs neither privilege, hugepages nor an interface.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -274,23 +270,23 @@ fn wait(stats: &SessionStats, what: &str, reached: impl Fn(&SessionStats) -> boo
 }
 
 #[test]
-fn dataplane__over_a_wire_in_one_process__then_each_scenario_holds() {
+fn dataplane_over_a_wire_in_one_process_then_each_scenario_holds() {
     let mut rig = Rig::start();
     assert_eq!(rig.plane.ports().len(), 3);
-    pattern__sent_and_received__then_each_frame_verified_and_none_lost(&mut rig);
-    session__stopped_and_started_again__then_goes_on_at_a_frame_boundary(&mut rig);
-    session__stopped_while_packets_pour_in__then_handed_back_and_no_frame_leaks(&mut rig);
-    slow_consumer__takes_nothing__then_only_its_own_frames_drop(&mut rig);
-    reader__evicted_with_frames__then_they_are_written_only_after_their_release(&mut rig);
-    thread__dead_in_a_running_session__then_credited_once_by_who_has_the_ledger(&mut rig);
-    client_source__submits_in_order__then_sent_in_order_and_underruns_counted(&mut rig);
-    client_source__flushed_while_nothing_can_be_sent__then_told_when_it_is_dropped(&mut rig);
-    datagrams__malformed__then_counted_by_reason(&mut rig);
-    sender__nobody_answers_arp__then_silent_and_handed_back(&mut rig);
-    session__cannot_start__then_refused_with_the_runtime(&mut rig);
-    poller__idle_sessions__then_sleeps(&mut rig);
-    poller__panics__then_told_and_its_sessions_come_back_and_the_others_go_on(&mut rig);
-    pollers__flushed_and_told_to_accept_no_more__then_buffers_empty_and_packets_counted(&mut rig);
+    pattern_sent_and_received_then_each_frame_verified_and_none_lost(&mut rig);
+    session_stopped_and_started_again_then_goes_on_at_a_frame_boundary(&mut rig);
+    session_stopped_while_packets_pour_in_then_handed_back_and_no_frame_leaks(&mut rig);
+    slow_consumer_takes_nothing_then_only_its_own_frames_drop(&mut rig);
+    reader_evicted_with_frames_then_they_are_written_only_after_their_release(&mut rig);
+    thread_dead_in_a_running_session_then_credited_once_by_who_has_the_ledger(&mut rig);
+    client_source_submits_in_order_then_sent_in_order_and_underruns_counted(&mut rig);
+    client_source_flushed_while_nothing_can_be_sent_then_told_when_it_is_dropped(&mut rig);
+    datagrams_malformed_then_counted_by_reason(&mut rig);
+    sender_nobody_answers_arp_then_silent_and_handed_back(&mut rig);
+    session_cannot_start_then_refused_with_the_runtime(&mut rig);
+    poller_idle_sessions_then_sleeps(&mut rig);
+    poller_panics_then_told_and_its_sessions_come_back_and_the_others_go_on(&mut rig);
+    pollers_flushed_and_told_to_accept_no_more_then_buffers_empty_and_packets_counted(&mut rig);
 
     let (runtime, _frames) = receive(99, 6000, 1);
     rig.send(Command::Start(Box::new(runtime)));
@@ -309,7 +305,7 @@ fn dataplane__over_a_wire_in_one_process__then_each_scenario_holds() {
     );
 }
 
-fn poller__panics__then_told_and_its_sessions_come_back_and_the_others_go_on(rig: &mut Rig) {
+fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_go_on(rig: &mut Rig) {
     let config = ReceiveConfig {
         port: "c".into(),
         destination: SocketAddrV4::new(Ipv4Addr::new(10, 9, 1, 2), 5004),
@@ -343,7 +339,7 @@ fn poller__panics__then_told_and_its_sessions_come_back_and_the_others_go_on(rig
     assert!(!reports[0].is_stopped);
 }
 
-fn pollers__flushed_and_told_to_accept_no_more__then_buffers_empty_and_packets_counted(
+fn pollers_flushed_and_told_to_accept_no_more_then_buffers_empty_and_packets_counted(
     rig: &mut Rig,
 ) {
     let (runtime, _frames) = receive(71, 5004, 1);
@@ -381,7 +377,7 @@ fn pollers__flushed_and_told_to_accept_no_more__then_buffers_empty_and_packets_c
     rig.stop(71);
 }
 
-fn pattern__sent_and_received__then_each_frame_verified_and_none_lost(rig: &mut Rig) {
+fn pattern_sent_and_received_then_each_frame_verified_and_none_lost(rig: &mut Rig) {
     let (mut receiver, frames) = receive(1, 5004, 2);
     let (client, lender) = rig.client(1, &frames, AMPLE, false);
     receiver.attach(lender, None).unwrap();
@@ -418,7 +414,7 @@ fn pattern__sent_and_received__then_each_frame_verified_and_none_lost(rig: &mut 
     assert_eq!(receiver.take_lenders().len(), 1);
 }
 
-fn session__stopped_and_started_again__then_goes_on_at_a_frame_boundary(rig: &mut Rig) {
+fn session_stopped_and_started_again_then_goes_on_at_a_frame_boundary(rig: &mut Rig) {
     let (mut receiver, frames) = receive(3, 5005, 1);
     let (client, lender) = rig.client(3, &frames, AMPLE, false);
     receiver.attach(lender, None).unwrap();
@@ -456,7 +452,7 @@ fn session__stopped_and_started_again__then_goes_on_at_a_frame_boundary(rig: &mu
 }
 
 /// The command to stop may come in the very turn in which packets of the session do.
-fn session__stopped_while_packets_pour_in__then_handed_back_and_no_frame_leaks(rig: &mut Rig) {
+fn session_stopped_while_packets_pour_in_then_handed_back_and_no_frame_leaks(rig: &mut Rig) {
     let (mut receiver, frames) = receive(12, 5012, 1);
     let (client, lender) = rig.client(12, &frames, AMPLE, false);
     receiver.attach(lender, None).unwrap();
@@ -484,7 +480,7 @@ fn session__stopped_while_packets_pour_in__then_handed_back_and_no_frame_leaks(r
     rig.stop(13);
 }
 
-fn slow_consumer__takes_nothing__then_only_its_own_frames_drop(rig: &mut Rig) {
+fn slow_consumer_takes_nothing_then_only_its_own_frames_drop(rig: &mut Rig) {
     let (receiver, frames) = receive(5, 5006, 2);
     let stats = Arc::clone(receiver.stats());
     let (quick, quick_lender) = rig.client(5, &frames, AMPLE, false);
@@ -542,7 +538,7 @@ fn slow_consumer__takes_nothing__then_only_its_own_frames_drop(rig: &mut Rig) {
     assert_eq!(rig.stop(5).take_lenders().len(), 1);
 }
 
-fn reader__evicted_with_frames__then_they_are_written_only_after_their_release(rig: &mut Rig) {
+fn reader_evicted_with_frames_then_they_are_written_only_after_their_release(rig: &mut Rig) {
     let (receiver, frames) = receive_into(15, 5015, 2, 2 + 2 * QUOTA);
     let (quick, quick_lender) = rig.client(15, &frames, QUOTA, false);
     let (victim, victim_lender) = rig.client(15, &frames, QUOTA, false);
@@ -615,7 +611,7 @@ fn reader__evicted_with_frames__then_they_are_written_only_after_their_release(r
     assert!(runtime.take_lenders().is_empty());
 }
 
-fn thread__dead_in_a_running_session__then_credited_once_by_who_has_the_ledger(rig: &mut Rig) {
+fn thread_dead_in_a_running_session_then_credited_once_by_who_has_the_ledger(rig: &mut Rig) {
     let credited = |rig: &mut Rig, ticket: u64| {
         rig.event("credited", |event| match event {
             PollerEvent::ThreadCredited {
@@ -682,7 +678,7 @@ fn thread__dead_in_a_running_session__then_credited_once_by_who_has_the_ledger(r
     assert_eq!(credited(rig, 5), None, "nor is the session");
 }
 
-fn client_source__submits_in_order__then_sent_in_order_and_underruns_counted(rig: &mut Rig) {
+fn client_source_submits_in_order_then_sent_in_order_and_underruns_counted(rig: &mut Rig) {
     let (mut receiver, frames) = receive(7, 5007, 1);
     let (reader, lender) = rig.client(7, &frames, AMPLE, false);
     receiver.attach(lender, None).unwrap();
@@ -771,7 +767,7 @@ fn flushed(rig: &mut Rig, of: u64) -> Flushed {
     })
 }
 
-fn client_source__flushed_while_nothing_can_be_sent__then_told_when_it_is_dropped(rig: &mut Rig) {
+fn client_source_flushed_while_nothing_can_be_sent_then_told_when_it_is_dropped(rig: &mut Rig) {
     // Nobody has that address.
     let config = send_config(5026, FrameSource::Client);
     let nobody = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 78), 5026);
@@ -819,7 +815,7 @@ fn client_source__flushed_while_nothing_can_be_sent__then_told_when_it_is_droppe
     rig.send(flush(3));
 }
 
-fn datagrams__malformed__then_counted_by_reason(rig: &mut Rig) {
+fn datagrams_malformed_then_counted_by_reason(rig: &mut Rig) {
     let (receiver, _frames) = receive(9, 5008, 1);
     let stats = Arc::clone(receiver.stats());
     rig.send(Command::Start(Box::new(receiver)));
@@ -875,7 +871,7 @@ fn reason(stats: &SessionStats, name: &str) -> u64 {
         .1
 }
 
-fn sender__nobody_answers_arp__then_silent_and_handed_back(rig: &mut Rig) {
+fn sender_nobody_answers_arp_then_silent_and_handed_back(rig: &mut Rig) {
     let nobody = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 77), 5004);
     let config = SendConfig {
         destination: nobody,
@@ -897,7 +893,7 @@ fn sender__nobody_answers_arp__then_silent_and_handed_back(rig: &mut Rig) {
     assert_eq!(stats.snapshot().packets, 0);
 }
 
-fn session__cannot_start__then_refused_with_the_runtime(rig: &mut Rig) {
+fn session_cannot_start_then_refused_with_the_runtime(rig: &mut Rig) {
     let (receiver, _frames) = receive(14, 5010, 1);
     rig.send(Command::Start(Box::new(receiver)));
     let far = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 5004);
@@ -939,7 +935,7 @@ fn session__cannot_start__then_refused_with_the_runtime(rig: &mut Rig) {
     rig.stop(14);
 }
 
-fn poller__idle_sessions__then_sleeps(rig: &mut Rig) {
+fn poller_idle_sessions_then_sleeps(rig: &mut Rig) {
     let (receiver, _frames) = receive(16, 5012, 1);
     rig.send(Command::Start(Box::new(receiver)));
     let before = rig.plane.poller_counters(0).unwrap().sleeps;

@@ -1,9 +1,5 @@
 //! Several flows on one wire, their packets mixed one by one: each finds its own session.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
@@ -100,7 +96,7 @@ fn session(flow: u16) -> (Session, Box<Runtime>) {
 }
 
 #[test]
-fn flows__mixed_in_every_burst__then_each_session_has_its_own_packets_only() {
+fn flows_mixed_in_every_burst_then_each_session_has_its_own_packets_only() {
     let eal = Eal::init(&EalConfig {
         hugepages: Hugepages::Never,
         memory_mb: 64,

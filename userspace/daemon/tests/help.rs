@@ -1,10 +1,6 @@
 //! What `onaird --help` and the documentation say of signals and exit statuses is what the code has.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::process::Command;
 
@@ -14,7 +10,7 @@ use signal_hook::low_level::signal_name;
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 
 #[test]
-fn help__signals_and_statuses__then_each_is_in_it_and_in_the_documentation() {
+fn help_signals_and_statuses_then_each_is_in_it_and_in_the_documentation() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onaird"));
     let said = command.arg("--help").output().unwrap();
     let help = String::from_utf8(said.stdout).unwrap();

@@ -1,10 +1,6 @@
 //! Panics in the log, in a process of their own: the hook is the whole process's.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::process::Command;
 
@@ -30,7 +26,7 @@ fn panic_in_a_thread() {
 }
 
 #[test]
-fn log__json_and_a_thread_panics__then_that_is_one_line_and_each_line_is_an_object() {
+fn log_json_and_a_thread_panics_then_that_is_one_line_and_each_line_is_an_object() {
     if std::env::var_os(CHILD).is_some() {
         panic_in_a_thread();
         return;

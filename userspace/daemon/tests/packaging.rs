@@ -1,5 +1,4 @@
 //! What is packaged holds against what the daemon does by default.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,7 +75,7 @@ fn longest_end() -> Duration {
 }
 
 #[test]
-fn unit__against_the_defaults__then_paths_times_and_capabilities_agree() {
+fn unit_against_the_defaults_then_paths_times_and_capabilities_agree() {
     let unit = unit();
     let config = Config::default();
     let directory = |key: &str, root: &str| PathBuf::from(root).join(&unit[key]);
@@ -116,7 +115,7 @@ fn unit__against_the_defaults__then_paths_times_and_capabilities_agree() {
 }
 
 #[test]
-fn daemonset__against_the_defaults__then_paths_times_and_capabilities_agree() {
+fn daemonset_against_the_defaults_then_paths_times_and_capabilities_agree() {
     let pod = pod();
     let config = Config::default();
     assert_eq!(pod["hostPID"], true);
@@ -158,7 +157,7 @@ fn daemonset__against_the_defaults__then_paths_times_and_capabilities_agree() {
 }
 
 #[test]
-fn configurations__packaged__then_they_hold() {
+fn configurations_packaged_then_they_hold() {
     let folder = tempfile::tempdir().unwrap();
     let all = daemonset();
     let map = all.iter().find(|it| it["kind"] == "ConfigMap").unwrap();

@@ -2,10 +2,6 @@
 //! order, as it is configured.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 mod in_process;
 
@@ -16,7 +12,7 @@ use onaird::shutdown::Exit;
 use serde_json::{Value, json};
 
 #[test]
-fn daemon__a_task_the_probe_and_a_poller_panic__then_it_serves_on_is_blind_and_drains() {
+fn daemon_a_task_the_probe_and_a_poller_panic_then_it_serves_on_is_blind_and_drains() {
     let more = "[shutdown]\non_poller_death = \"drain\"\n[timeouts]\npatrol_ms = 10\n";
     let daemon = InProcess::start(more, |_| ());
     let spec = json!({

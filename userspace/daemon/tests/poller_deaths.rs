@@ -1,10 +1,6 @@
 //! Pollers of a whole daemon panic, and it goes on without them.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 mod in_process;
 
@@ -29,7 +25,7 @@ fn spec(name: &str, port: &str) -> Value {
 }
 
 #[test]
-fn daemon__its_pollers_panic__then_their_sessions_are_stopped_and_it_serves_on() {
+fn daemon_its_pollers_panic_then_their_sessions_are_stopped_and_it_serves_on() {
     let more = "[probe]\nmode = \"off\"\n[shutdown]\non_poller_death = \"continue\"\n\
          [[poller]]\nname = \"p1\"\ncore = 0\n\
          [[port]]\nname = \"b\"\ndevice = \"ring:in-process:b\"\naddress = \"10.9.2.1/24\"\n\

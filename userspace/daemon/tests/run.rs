@@ -2,10 +2,6 @@
 //! lives on. It needs no probe.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 mod in_process;
 
@@ -23,7 +19,7 @@ fn hang(_: &Waiting) -> Result<(), String> {
 }
 
 #[test]
-fn daemon__in_process_with_a_part_that_hangs_in_each_phase__then_each_is_left_behind_and_named() {
+fn daemon_in_process_with_a_part_that_hangs_in_each_phase_then_each_is_left_behind_and_named() {
     let more = "[probe]\nmode = \"off\"\n[shutdown]\nhandler_ms = 3000\n";
     let daemon = InProcess::start(more, |coordinator| {
         coordinator.register_shutdown_waiter("hung waiter", 60, Duration::from_millis(50), hang);

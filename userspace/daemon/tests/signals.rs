@@ -3,10 +3,6 @@
 //! One at a time: what is installed here is installed once in a process.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -55,6 +51,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn signal_handler__install__then_handlers_registered() {
     let _turn = alone();
     let shutdown = coordinator(60_000);
@@ -75,6 +72,7 @@ fn signal_handler__install__then_handlers_registered() {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn signal_handler__sa_restart__then_no_eintr() {
     let _turn = alone();
     let shutdown = coordinator(60_000);
@@ -109,6 +107,7 @@ fn signal_handler__sa_restart__then_no_eintr() {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn signal_handler__restore__then_original_handlers() {
     let _turn = alone();
     let handlers = || HANDLED.map(|signal| Disposition::of(signal).unwrap().handler());
@@ -130,7 +129,7 @@ fn signal_handler__restore__then_original_handlers() {
 }
 
 #[test]
-fn signals__storm_then_a_second_and_a_third__then_one_shutdown_forced_and_last_resort() {
+fn signals_storm_then_a_second_and_a_third_then_one_shutdown_forced_and_last_resort() {
     let _turn = alone();
     let shutdown = coordinator(200);
     let third = Arc::new(AtomicUsize::new(0));
@@ -184,7 +183,7 @@ fn is_any_pending() -> bool {
 }
 
 #[test]
-fn signals__hup_usr1_and_a_panic__then_reloaded_dumped_and_survived() {
+fn signals_hup_usr1_and_a_panic_then_reloaded_dumped_and_survived() {
     let _turn = alone();
     let shutdown = coordinator(60_000);
     let (reloads, dumps) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -239,7 +238,7 @@ fn orphan() -> (Pid, std::process::ChildStdin) {
 }
 
 #[test]
-fn signals__chld__then_orphans_are_buried_and_own_children_left() {
+fn signals_chld_then_orphans_are_buried_and_own_children_left() {
     let _turn = alone();
     set_child_subreaper(Some(getpid())).unwrap();
     let shutdown = coordinator(60_000);

@@ -112,7 +112,6 @@ impl Drop for Claim {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn claim__of_a_claimed_queue__is_refused_until_it_is_given_back() {
+    fn claim_of_a_claimed_queue_is_refused_until_it_is_given_back() {
         let first = claim("0").unwrap();
         assert!(matches!(claim("0"), Err(Error::DeviceInUse { .. })));
         let other = claim("1").unwrap();

@@ -110,12 +110,11 @@ impl FromStr for Device {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn device__from_text() {
+    fn device_from_text() {
         assert_eq!(
             "ring:x:y:b".parse::<Device>().unwrap(),
             Device::Ring(RingEnd {

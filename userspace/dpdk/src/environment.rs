@@ -32,10 +32,9 @@ pub(crate) fn check() -> Result<(), Error> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     #[test]
-    fn variable__in_any_program_that_links_us__is_set() {
+    fn variable_in_any_program_that_links_us_is_set() {
         assert!(super::check().is_ok());
     }
 }

@@ -49,12 +49,11 @@ impl Interface {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn is_present__of_loopback_and_of_none() {
+    fn is_present_of_loopback_and_of_none() {
         assert!(Interface::of(1).unwrap().is_present());
         assert!(!Interface::of(0x7fff_ff00).unwrap().is_present());
         assert!(Interface::of(0).is_none());

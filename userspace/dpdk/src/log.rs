@@ -139,12 +139,11 @@ fn emit(line: &str, level: c_int) {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn captured__keeps_whole_lines_of_the_call_only() {
+    fn captured_keeps_whole_lines_of_the_call_only() {
         take("before\n", 4);
         let ((), tail) = captured(|| {
             take("PMD: one ", 4);
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn tail__of_a_flood__is_its_last_lines() {
+    fn tail_of_a_flood_is_its_last_lines() {
         let ((), tail) = captured(|| (0..100).for_each(|i| take(&format!("{i}\n"), 4)));
         assert_eq!(tail.lines().len(), TAIL);
         assert_eq!(tail.lines().last().map(String::as_str), Some("99"));

@@ -125,12 +125,11 @@ fn settled(memory_mb: u32, patience: Duration, look: impl Fn() -> Pages) -> Page
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn decide__goes_through_every_combination() {
+    fn decide_goes_through_every_combination() {
         use Hugepages::{Auto, Never, Require};
         let plain = Memory::Plain { memory_mb: 512 };
         let huge = Memory::Huge { free_mb: 512 };
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn settled__pages_come_back__then_waited_for_and_not_for_ever() {
+    fn settled_pages_come_back_then_waited_for_and_not_for_ever() {
         let looks = std::cell::Cell::new(0);
         let coming = || {
             looks.set(looks.get() + 1);
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn settled__fewer_pages_than_needed_at_all__then_looked_at_once() {
+    fn settled_fewer_pages_than_needed_at_all_then_looked_at_once() {
         let looks = std::cell::Cell::new(0);
         let few = || {
             looks.set(looks.get() + 1);
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn choose__no_memory__is_refused() {
+    fn choose_no_memory_is_refused() {
         assert!(matches!(
             Memory::choose(Hugepages::Never, 0),
             Err(Error::Invalid { .. })

@@ -66,12 +66,11 @@ pub(crate) fn run<T: Send>(
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn open__of_none__names_it() {
+    fn open_of_none_names_it() {
         let error = Namespace::open("oad-is-not-there").unwrap_err();
         assert!(error.to_string().contains("oad-is-not-there"));
         for name in ["", "..", "a/b"] {

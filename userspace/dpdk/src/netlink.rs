@@ -200,12 +200,11 @@ fn parse(body: &[u8]) -> Option<Interface> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn find__loopback_and_none__then_index_one_and_nothing() {
+    fn find_loopback_and_none_then_index_one_and_nothing() {
         let route = Route::open().unwrap();
         let lo = route.find("lo").unwrap().unwrap();
         assert_eq!(lo.index, 1);
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn answer__cut_anywhere__then_no_panic() {
+    fn answer_cut_anywhere_then_no_panic() {
         let mut xdp = Vec::new();
         put(&mut xdp, 6, &17_u32.to_ne_bytes());
         let mut body = link(4, IFF_PROMISC, 0);

@@ -1,5 +1,4 @@
 //! AF_XDP on both ends of a veth pair. Needs root.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use std::{fs, os::fd::BorrowedFd, time::Duration};
 
@@ -22,7 +21,7 @@ fn descriptors() -> usize {
 }
 
 #[test]
-fn af_xdp_ports__on_a_veth_pair__carry_everything_and_leave_the_link_clean() {
+fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
     let veth = Veth::new();
     let eal = common::eal();
     let registered = RegisteredThread::new(&eal).unwrap();

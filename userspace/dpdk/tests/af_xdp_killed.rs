@@ -1,5 +1,4 @@
 //! A process with AF_XDP ports is killed, and the next one takes over.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use std::{
     env,
@@ -18,7 +17,7 @@ const CHILD: &str = "OAD_CHILD";
 const READY: &str = "the ports are open";
 
 #[test]
-fn af_xdp_ports__of_a_killed_process__can_be_opened_at_once() {
+fn af_xdp_ports_of_a_killed_process_can_be_opened_at_once() {
     if let Some(namespace) = env::var_os(CHILD) {
         let eal = common::eal();
         let _ports = veth::open(&eal, namespace.to_str().unwrap());

@@ -1,10 +1,9 @@
 //! An argument that EAL does not know.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use onair_dpdk::{Eal, EalConfig, Error, Hugepages};
 
 #[test]
-fn eal__with_an_unknown_argument__fails_once_and_for_all() {
+fn eal_with_an_unknown_argument_fails_once_and_for_all() {
     let config = |extra: &[&str]| EalConfig {
         hugepages: Hugepages::Never,
         extra_args: extra.iter().map(|&text| text.to_owned()).collect(),

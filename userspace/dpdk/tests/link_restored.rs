@@ -1,5 +1,4 @@
 //! What killed ports leave on their interfaces is undone, and nothing else.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use std::{
     env,
@@ -19,7 +18,7 @@ const CHILD: &str = "OAD_CHILD";
 const READY: &str = "the ports are open";
 
 #[test]
-fn link__of_a_killed_port__then_put_back_as_it_was() {
+fn link_of_a_killed_port_then_put_back_as_it_was() {
     if let Some(namespace) = env::var_os(CHILD) {
         let eal = common::eal();
         let _ports = veth::open(&eal, namespace.to_str().unwrap());

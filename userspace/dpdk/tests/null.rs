@@ -1,13 +1,12 @@
 //! DPDK's own null device: all that is received is empty, all that is sent is
 //! gone.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use onair_dpdk::{Burst, Error, Port, PortConfig};
 
 mod common;
 
 #[test]
-fn null_port__bursts__go_through_its_pool() {
+fn null_port_bursts_go_through_its_pool() {
     let eal = common::eal();
     let port = Port::open(&eal, &PortConfig::new("n", "net_null3,size=900,copy=0")).unwrap();
     assert_eq!(port.driver(), "net_null");

@@ -1,5 +1,4 @@
 //! Pools run dry and recover.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use std::thread;
 
@@ -8,7 +7,7 @@ use onair_dpdk::{Burst, Error, Mbuf, Pool, RegisteredThread};
 mod common;
 
 #[test]
-fn pool__exhausted__gives_none_until_an_mbuf_is_dropped() {
+fn pool_exhausted_gives_none_until_an_mbuf_is_dropped() {
     let eal = common::eal();
     let registered = RegisteredThread::new(&eal).unwrap();
     let pool = Pool::new(&eal, "p", 256).unwrap();

@@ -1,12 +1,11 @@
 //! What DPDK refuses comes back typed, with DPDK's own text.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use onair_dpdk::{Error, Port, PortConfig};
 
 mod common;
 
 #[test]
-fn port__of_a_device_that_cannot_be__says_why() {
+fn port_of_a_device_that_cannot_be_says_why() {
     let eal = common::eal();
     let open = |config: &PortConfig| Port::open(&eal, config).unwrap_err();
 

@@ -1,12 +1,11 @@
 //! Ports come and go.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use onair_dpdk::{Burst, Port, PortConfig, RegisteredThread};
 
 mod common;
 
 #[test]
-fn ports__opened_and_closed_in_any_order__leave_nothing() {
+fn ports_opened_and_closed_in_any_order_leave_nothing() {
     let eal = common::eal();
     // With their pools in memory at once, 40 rounds would not fit.
     for round in 0..40 {

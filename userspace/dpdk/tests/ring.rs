@@ -1,5 +1,4 @@
 //! The wire inside the process.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use std::thread;
 
@@ -15,7 +14,7 @@ fn config(end: &str) -> PortConfig {
 }
 
 #[test]
-fn ring_pair__packets_both_ways__arrive_as_they_were() {
+fn ring_pair_packets_both_ways_arrive_as_they_were() {
     let eal = common::eal();
     let a = Port::open(&eal, &config("a")).unwrap();
     let b = Port::open(&eal, &config("b")).unwrap();

@@ -1,12 +1,11 @@
 //! One initialisation in a process.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use onair_dpdk::{Eal, EalConfig, Error, Hugepages};
 
 mod common;
 
 #[test]
-fn eal__initialised_again__is_refused_and_the_first_works_on() {
+fn eal_initialised_again_is_refused_and_the_first_works_on() {
     let plain = EalConfig {
         hugepages: Hugepages::Never,
         ..EalConfig::default()

@@ -169,20 +169,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frame_tag__encode_decode__then_same(serial: u32, slot: u16, state in 0u8..5) {
+        fn frame_tag_encode_decode_then_same(serial: u32, slot: u16, state in 0u8..5) {
             let tag = FrameTag { serial, slot, state };
             prop_assert_eq!(FrameTag::decode(tag.encode()), tag);
         }
 
         #[test]
-        fn frame_tag__any_word__then_decodes(word: u64) {
+        fn frame_tag_any_word_then_decodes(word: u64) {
             let tag = FrameTag::decode(word);
             prop_assert_eq!(tag.state().is_some(), tag.state < 5);
         }
     }
 
     #[test]
-    fn frame_word__released_twice__then_refused_with_the_tag_found() {
+    fn frame_word_released_twice_then_refused_with_the_tag_found() {
         let word = FrameWord::free();
         word.publish(7);
         assert!(word.take(7, 3));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn frame_word__stale_serial__then_the_new_lend_is_untouched() {
+    fn frame_word_stale_serial_then_the_new_lend_is_untouched() {
         let word = FrameWord::free();
         word.publish(1);
         assert!(word.take(1, 0));

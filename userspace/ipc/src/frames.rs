@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frame_memory__write_read__then_same_bytes_and_neighbours_untouched() {
+    fn frame_memory_write_read_then_same_bytes_and_neighbours_untouched() {
         let memory = FrameMemory::create(Geometry::new(3, 5000).unwrap(), true).unwrap();
         memory.write(1, 4990, &[7; 10]);
         let mut bytes = [0; 10];
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn frame_memory__fetch_anywhere__then_nothing_is_changed() {
+    fn frame_memory_fetch_anywhere_then_nothing_is_changed() {
         let memory = FrameMemory::create(Geometry::new(3, 5000).unwrap(), true).unwrap();
         memory.write(2, 4990, &[7; 10]);
         for (frame, offset, len) in [(2, 4990, 5000), (2, 5000, 1), (3, 0, 9), (0, usize::MAX, 9)] {
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "lie outside")]
-    fn frame_memory__write_past_the_frame__then_panics() {
+    fn frame_memory_write_past_the_frame_then_panics() {
         let memory = FrameMemory::create(Geometry::new(3, 5000).unwrap(), true).unwrap();
         memory.write(1, 4991, &[7; 10]);
     }

@@ -76,14 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gate__fresh__then_closed() {
+    fn gate_fresh_then_closed() {
         let gate = Gate::closed();
         assert!(!is_open(gate.load()));
         assert!(!gate.stop());
     }
 
     #[test]
-    fn gate__pulse__then_differs_from_every_earlier_value() {
+    fn gate_pulse_then_differs_from_every_earlier_value() {
         let gate = Gate::closed();
         let mut seen = vec![gate.load()];
         for _ in 0..100 {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn gate__wraps__then_never_closes_to_zero() {
+    fn gate_wraps_then_never_closes_to_zero() {
         let gate = Gate(AtomicU32::new(u32::MAX - 1));
         assert!(gate.start());
         gate.stop();

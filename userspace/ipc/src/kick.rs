@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kick__armed__then_taken_by_one() {
+    fn kick_armed_then_taken_by_one() {
         let kick = Kick::unarmed();
         assert!(!kick.take());
         kick.arm();

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn geometry__regions__then_disjoint_and_aligned() {
+    fn geometry_regions_then_disjoint_and_aligned() {
         for frames in [1, 2, 7, 64, MAX_FRAMES] {
             let g = Geometry::new(frames, 1_843_200).unwrap();
             assert!(g.ring_capacity().is_power_of_two());
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn geometry__impossible__then_none() {
+    fn geometry_impossible_then_none() {
         assert!(Geometry::new(0, 100).is_none());
         assert!(Geometry::new(MAX_FRAMES + 1, 100).is_none());
         assert!(Geometry::new(1, u32::MAX).is_none());

@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn credit_dead_process__twice__then_each_lend_once() {
+    fn credit_dead_process_twice_then_each_lend_once() {
         let mut lender = lender();
         lender.publish(0, &FrameMeta::default()).unwrap();
         lender.publish(2, &FrameMeta::default()).unwrap();
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn credit_dead_thread__its_frame__then_once() {
+    fn credit_dead_thread_its_frame_then_once() {
         let mut lender = lender();
         lender.publish(1, &FrameMeta::default()).unwrap();
         let dead = residue(7, 1, 1);
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn credit_dead_thread__another_won_the_frame__then_it_keeps_it() {
+    fn credit_dead_thread_another_won_the_frame_then_it_keeps_it() {
         let mut lender = lender();
         lender.publish(1, &FrameMeta::default()).unwrap();
         assert!(lender.memory.frame_words()[1].take(1, 8));
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn reap__released_under_another_serial__then_a_violation_and_not_credited() {
+    fn reap_released_under_another_serial_then_a_violation_and_not_credited() {
         let mut lender = lender();
         lender.publish(1, &FrameMeta::default()).unwrap();
         let word = &lender.memory.frame_words()[1];
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn publish__serial_wraps__then_zero_is_never_lent() {
+    fn publish_serial_wraps_then_zero_is_never_lent() {
         let mut lender = lender();
         lender.serial = u32::MAX - 1;
         for serial in [u32::MAX, 1, 2] {

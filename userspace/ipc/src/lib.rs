@@ -7,13 +7,6 @@
 //! What never lives here: sessions, policies, media formats, DPDK.
 //!
 //! The protocol, its invariants and the tests that hold them are written down in `docs/gate.md`.
-#![cfg_attr(
-    test,
-    expect(
-        non_snake_case,
-        reason = "tests are named subject__action__then_result"
-    )
-)]
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the counting of callers rests on x86-64's store order (docs/gate.md)");

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn death_bell__hang_and_unhang_in_any_order__then_list_follows() {
+    fn death_bell_hang_and_unhang_in_any_order_then_list_follows() {
         let bell = DeathBell::start().unwrap();
         let memories: Vec<_> = (0..5).map(|_| memory()).collect();
         let places: Vec<_> = memories.iter().map(|m| bell.hang(m).unwrap()).collect();

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memfd__client_description__then_not_sole_until_closed_and_unmapped() {
+    fn memfd_client_description_then_not_sole_until_closed_and_unmapped() {
         crate::sys::ignore_sigio();
         for readers_only in [true, false] {
             let memfd = Memfd::create("test", 8192, readers_only).unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn memfd__readers_only__then_no_writable_mapping_even_reopened() {
+    fn memfd_readers_only_then_no_writable_mapping_even_reopened() {
         let memfd = Memfd::create("test", 4096, true).unwrap();
         let client = memfd.for_client().unwrap();
         assert!(Mapping::new(client.as_fd(), 4096, Access::ReadWrite).is_err());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn memfd__hole_punched__then_refused_to_readers() {
+    fn memfd_hole_punched_then_refused_to_readers() {
         use rustix::fs::{FallocateFlags, fallocate};
         for readers_only in [true, false] {
             let memfd = Memfd::create("test", 8192, readers_only).unwrap();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn memfd__truncate__then_refused_by_the_seal() {
+    fn memfd_truncate_then_refused_by_the_seal() {
         let memfd = Memfd::create("test", 4096, false).unwrap();
         let client = memfd.for_client().unwrap();
         assert!(rustix::fs::ftruncate(&client, 0).is_err());

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn request__unknown_field_or_type__then_refused() {
+    fn request_unknown_field_or_type_then_refused() {
         for text in [
             r#"{"type":"attach","session":"a","more":1}"#,
             r#"{"type":"format_disk"}"#,
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn message__tagged__then_the_tag_comes_along_and_nothing_else_changes() {
+    fn message_tagged_then_the_tag_comes_along_and_nothing_else_changes() {
         for tag in [0, 1, Tag::MAX] {
             let packet = write(tag, &Request::Abort {}).unwrap();
             assert_eq!(read_request(&packet).unwrap(), (tag, Request::Abort {}));
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn request__written_and_read__then_same() {
+    fn request_written_and_read_then_same() {
         let request = Request::Destroy { wait_ms: Some(5) };
         let text = serde_json::to_string(&request).unwrap();
         assert_eq!(text, r#"{"type":"destroy","wait_ms":5}"#);

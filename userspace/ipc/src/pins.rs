@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pins__ended_twice__then_by_hand_replaces_found_out_and_one_lets_go() {
+    fn pins_ended_twice_then_by_hand_replaces_found_out_and_one_lets_go() {
         let pins = Pins::new(2);
         assert_eq!(pins.deferred(), None);
         pins.defer(End::FoundOut);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn pins__one_set_or_a_caller_inside__then_kept() {
+    fn pins_one_set_or_a_caller_inside_then_kept() {
         for plain in [true, false] {
             let pins = Pins::new(2);
             pins.pin(1);

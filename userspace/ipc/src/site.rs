@@ -98,7 +98,7 @@ fn on_valgrind() -> bool {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn site__between__then_runs_the_wait_once() {
+    fn site_between_then_runs_the_wait_once() {
         let mut runs = 0;
         super::between(1, 2, &mut || runs += 1);
         assert_eq!(runs, 1);

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slot__old_ack__then_no_longer_speaks_for_a_new_stop_or_owner() {
+    fn slot_old_ack_then_no_longer_speaks_for_a_new_stop_or_owner() {
         let slot = Slot::vacant();
         assert!(slot.claim(10, 1));
         slot.raise(Operation::Get, true);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn slot__raised_within_a_call__then_says_so() {
+    fn slot_raised_within_a_call_then_says_so() {
         for plain in [true, false] {
             let slot = Slot::vacant();
             assert_eq!(slot.raise(Operation::Get, plain), 0);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn slot__count_below_zero__then_one_call() {
+    fn slot_count_below_zero_then_one_call() {
         let slot = Slot::vacant();
         slot.lower(true);
         assert_eq!(slot.read(0).calls(), 1);
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn slot__claimed__then_nobody_else_gets_it() {
+    fn slot_claimed_then_nobody_else_gets_it() {
         let slot = Slot::vacant();
         assert!(slot.claim(10, 1));
         assert!(!slot.claim(11, 2));
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn slot__size__then_one_cache_line() {
+    fn slot_size_then_one_cache_line() {
         assert_eq!(size_of::<Slot>(), 64);
     }
 }

@@ -1,10 +1,6 @@
 //! I5: a client that writes whatever it likes over all that it can write, and punches holes into it, while
 //! the daemon's side publishes, credits, scans, settles and revokes. Arithmetic that overflows panics here.
 #![cfg(not(any(loom, shuttle)))]
-#![expect(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::os::fd::AsFd;
@@ -120,7 +116,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
 }
 
 #[test]
-fn seg__scribbled_and_punched_all_along__then_the_daemon_goes_on_and_others_are_unharmed() {
+fn seg_scribbled_and_punched_all_along_then_the_daemon_goes_on_and_others_are_unharmed() {
     let (mut hostile, mut honest) = (lender(1), lender(2));
     let memory = hostile.memory().clone();
     let (_, seg) = memory.for_client().unwrap();
@@ -232,7 +228,7 @@ impl Dozers {
 type Reason<'a> = (&'a str, &'static AtomicU32, Box<dyn FnMut() + 'a>);
 
 #[test]
-fn words__slept_on_by_many_threads_many_times_each__then_the_daemon_wakes_one_for_each_reason() {
+fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_each_reason() {
     const THREADS: usize = 24;
     let mut lender = lender(1);
     let memory = lender.memory().clone();

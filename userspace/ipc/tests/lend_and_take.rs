@@ -1,9 +1,5 @@
 //! The daemon's side and the client's side of one attachment, over real shared memory.
 #![cfg(not(any(loom, shuttle)))]
-#![expect(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -101,7 +97,7 @@ fn is_kicked(pair: &Pair) -> bool {
 }
 
 #[test]
-fn get__published__then_contents_meta_and_credit() {
+fn get_published_then_contents_meta_and_credit() {
     let mut pair = pair(false);
     for round in 0..100_u32 {
         let frame = round % FRAMES;
@@ -131,7 +127,7 @@ fn get__published__then_contents_meta_and_credit() {
 }
 
 #[test]
-fn publish__quota_used__then_refused_until_the_oldest_is_dropped() {
+fn publish_quota_used_then_refused_until_the_oldest_is_dropped() {
     let mut pair = pair(false);
     for frame in 0..4 {
         pair.lender.publish(frame, &FrameMeta::default()).unwrap();
@@ -151,7 +147,7 @@ fn publish__quota_used__then_refused_until_the_oldest_is_dropped() {
 }
 
 #[test]
-fn stop__blocked_callers__then_each_returns_again_once_per_pulse() {
+fn stop_blocked_callers_then_each_returns_again_once_per_pulse() {
     let pair = pair(false);
     let memory = pair.lender.memory().clone();
     let seen: Arc<Vec<AtomicUsize>> = Arc::new((0..8).map(|_| AtomicUsize::new(0)).collect());
@@ -193,7 +189,7 @@ fn stop__blocked_callers__then_each_returns_again_once_per_pulse() {
 }
 
 #[test]
-fn drain__last_caller_leaves__then_kicked_and_no_user() {
+fn drain_last_caller_leaves_then_kicked_and_no_user() {
     let pair = pair(false);
     let memory = pair.lender.memory().clone();
     let client = pair.client.clone();
@@ -211,7 +207,7 @@ fn drain__last_caller_leaves__then_kicked_and_no_user() {
 }
 
 #[test]
-fn put__after_stop__then_works_and_kicks() {
+fn put_after_stop_then_works_and_kicks() {
     let mut pair = pair(false);
     pair.lender.publish(2, &FrameMeta::default()).unwrap();
     let lease = pair.client.get(Deadline::Now).unwrap();
@@ -226,7 +222,7 @@ fn put__after_stop__then_works_and_kicks() {
 }
 
 #[test]
-fn local_stop__in_a_handler_of_the_sleeping_thread__then_it_returns_again() {
+fn local_stop_in_a_handler_of_the_sleeping_thread_then_it_returns_again() {
     static CLIENT: std::sync::OnceLock<Arc<Attachment>> = std::sync::OnceLock::new();
     extern "C" fn handler(_: libc::c_int) {
         if let Some(client) = CLIENT.get() {
@@ -266,7 +262,7 @@ fn local_stop__in_a_handler_of_the_sleeping_thread__then_it_returns_again() {
 }
 
 #[test]
-fn get__in_a_handler_of_a_caller_that_is_inside__then_its_stop_is_not_acknowledged() {
+fn get_in_a_handler_of_a_caller_that_is_inside_then_its_stop_is_not_acknowledged() {
     static CLIENT: std::sync::OnceLock<Arc<Attachment>> = std::sync::OnceLock::new();
     static BOUNCED: AtomicU32 = AtomicU32::new(0);
     static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -329,7 +325,7 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_its_stop_is_not_acknowledg
 }
 
 #[test]
-fn get__in_a_handler_of_a_caller_that_is_inside__then_no_intent_is_left() {
+fn get_in_a_handler_of_a_caller_that_is_inside_then_no_intent_is_left() {
     static CLIENT: std::sync::OnceLock<Arc<Attachment>> = std::sync::OnceLock::new();
     static TAKEN: AtomicU32 = AtomicU32::new(u32::MAX);
     extern "C" fn handler(_: libc::c_int) {
@@ -381,7 +377,7 @@ fn get__in_a_handler_of_a_caller_that_is_inside__then_no_intent_is_left() {
 }
 
 #[test]
-fn bury__slot_that_was_buried_and_claimed_again__then_untouched() {
+fn bury_slot_that_was_buried_and_claimed_again_then_untouched() {
     let pair = pair(false);
     let memory = pair.lender.memory().clone();
     let call = || {
@@ -408,7 +404,7 @@ fn bury__slot_that_was_buried_and_claimed_again__then_untouched() {
 }
 
 #[test]
-fn get__timeout__then_timed_out_and_not_before() {
+fn get_timeout_then_timed_out_and_not_before() {
     let pair = pair(false);
     let start = Instant::now();
     assert_eq!(
@@ -419,7 +415,7 @@ fn get__timeout__then_timed_out_and_not_before() {
 }
 
 #[test]
-fn threads__more_than_slots__then_shared_slot_and_slots_come_back() {
+fn threads_more_than_slots_then_shared_slot_and_slots_come_back() {
     let pair = pair(false);
     let memory = pair.lender.memory().clone();
     let count = usize::from(OWN_SLOTS) + 8;
@@ -442,7 +438,7 @@ fn threads__more_than_slots__then_shared_slot_and_slots_come_back() {
 }
 
 #[test]
-fn words__cleared_behind_a_blocked_caller__then_ledger_and_reap_stay_sane() {
+fn words_cleared_behind_a_blocked_caller_then_ledger_and_reap_stay_sane() {
     let mut pair = pair(false);
     pair.lender.publish(1, &FrameMeta::default()).unwrap();
     let _held = pair.client.get(Deadline::Now).unwrap();
@@ -457,7 +453,7 @@ fn words__cleared_behind_a_blocked_caller__then_ledger_and_reap_stay_sane() {
 }
 
 #[test]
-fn submit__several__then_credited_with_their_order() {
+fn submit_several_then_credited_with_their_order() {
     let mut pair = pair(true);
     for frame in 0..3 {
         pair.lender.publish(frame, &FrameMeta::default()).unwrap();
@@ -474,7 +470,7 @@ fn submit__several__then_credited_with_their_order() {
 }
 
 #[test]
-fn events__pushed__then_polled_in_order_each_once() {
+fn events_pushed_then_polled_in_order_each_once() {
     let pair = pair(false);
     let memory = pair.lender.memory();
     for argument in 0..10 {
@@ -496,7 +492,7 @@ fn events__pushed__then_polled_in_order_each_once() {
 }
 
 #[test]
-fn fork__child_calls__then_stale_and_parent_unharmed() {
+fn fork_child_calls_then_stale_and_parent_unharmed() {
     let pair = pair(false);
     pair.client.get(Deadline::Now).unwrap_err();
     // SAFETY: the child only makes calls of the library and _exit.
@@ -516,7 +512,7 @@ fn fork__child_calls__then_stale_and_parent_unharmed() {
 }
 
 #[test]
-fn fork__child_drops_a_watch_a_guard_and_the_attachment__then_no_panic_and_parent_unharmed() {
+fn fork_child_drops_a_watch_a_guard_and_the_attachment_then_no_panic_and_parent_unharmed() {
     let mut pair = pair(false);
     pair.frames.write(1, 0, &[9; 1000]);
     pair.lender.publish(1, &FrameMeta::default()).unwrap();
@@ -551,7 +547,7 @@ fn fork__child_drops_a_watch_a_guard_and_the_attachment__then_no_panic_and_paren
 }
 
 #[test]
-fn leave__late_callers__then_stale() {
+fn leave_late_callers_then_stale() {
     let pair = pair(false);
     let threads: Vec<_> = (0..4)
         .map(|_| {
@@ -575,7 +571,7 @@ fn leave__late_callers__then_stale() {
 }
 
 #[test]
-fn watch__published_and_stopped__then_readable() {
+fn watch_published_and_stopped_then_readable() {
     let mut pair = pair(false);
     let watch = pair.client.watch().unwrap();
     let readable = |ms: i64| {
@@ -606,7 +602,7 @@ fn watch__published_and_stopped__then_readable() {
 }
 
 #[test]
-fn held__dropped_kept_and_filled__then_lent_exactly_while_held() {
+fn held_dropped_kept_and_filled_then_lent_exactly_while_held() {
     let mut pair = pair(true);
     pair.lender.publish(2, &FrameMeta::default()).unwrap();
     let mut held = pair.client.take(Deadline::Now).unwrap();
@@ -631,7 +627,7 @@ fn held__dropped_kept_and_filled__then_lent_exactly_while_held() {
 }
 
 #[test]
-fn held__receive_session__then_not_writable() {
+fn held_receive_session_then_not_writable() {
     let mut pair = pair(false);
     pair.frames.write(1, 0, &[9; 1000]);
     pair.lender.publish(1, &FrameMeta::default()).unwrap();
@@ -641,7 +637,7 @@ fn held__receive_session__then_not_writable() {
 }
 
 #[test]
-fn wait_started__session_ends_while_stopped__then_stale_without_the_backstop() {
+fn wait_started_session_ends_while_stopped_then_stale_without_the_backstop() {
     // Each round would take a second if only the backstop ended it.
     let start = Instant::now();
     for _ in 0..40 {
@@ -662,7 +658,7 @@ fn wait_started__session_ends_while_stopped__then_stale_without_the_backstop() {
 }
 
 #[test]
-fn leave__sleepers_and_watch__then_all_return_at_once() {
+fn leave_sleepers_and_watch_then_all_return_at_once() {
     let pair = pair(false);
     let watch = pair.client.watch().unwrap();
     pair.client.stop();
@@ -699,7 +695,7 @@ fn intent(pair: &Pair) -> u64 {
 }
 
 #[test]
-fn get__holding_a_frame_and_looking_again__then_the_intent_does_not_name_it() {
+fn get_holding_a_frame_and_looking_again_then_the_intent_does_not_name_it() {
     let mut pair = pair(false);
     pair.lender.publish(3, &FrameMeta::default()).unwrap();
     let held = pair.client.get(Deadline::Now).unwrap();
@@ -717,7 +713,7 @@ fn get__holding_a_frame_and_looking_again__then_the_intent_does_not_name_it() {
 }
 
 #[test]
-fn get__in_the_shared_slot_bounces__then_its_stop_is_not_acknowledged() {
+fn get_in_the_shared_slot_bounces_then_its_stop_is_not_acknowledged() {
     let pair = pair(false);
     let memory = pair.lender.memory().clone();
     // All slots but the shared one are somebody's.
@@ -749,7 +745,7 @@ fn layout_of_slots() -> usize {
 /// What a client's threads and an eviction may do to the same words at the same time: whoever wins,
 /// each lend is credited once, and a frame whose put failed is one that the daemon knows to be held.
 #[test]
-fn evicted__amid_get_and_put_of_four_threads__then_each_lend_is_credited_once() {
+fn evicted_amid_get_and_put_of_four_threads_then_each_lend_is_credited_once() {
     for round in 0..300_u32 {
         let mut pair = pair(false);
         for frame in 0..4 {
@@ -824,7 +820,7 @@ fn evicted__amid_get_and_put_of_four_threads__then_each_lend_is_credited_once() 
 }
 
 #[test]
-fn evicted__hostile_words__then_taken_for_held_and_nothing_else_happens() {
+fn evicted_hostile_words_then_taken_for_held_and_nothing_else_happens() {
     let mut pair = pair(false);
     for frame in 0..4 {
         pair.lender.publish(frame, &FrameMeta::default()).unwrap();
@@ -854,7 +850,7 @@ fn evicted__hostile_words__then_taken_for_held_and_nothing_else_happens() {
 }
 
 #[test]
-fn evicted__held_returned_and_unread__then_each_found_so_and_a_late_put_is_stale() {
+fn evicted_held_returned_and_unread_then_each_found_so_and_a_late_put_is_stale() {
     let mut pair = pair(false);
     for frame in 0..3 {
         pair.lender.publish(frame, &FrameMeta::default()).unwrap();
@@ -876,7 +872,7 @@ fn evicted__held_returned_and_unread__then_each_found_so_and_a_late_put_is_stale
 /// The kernel may take the memory of a killed daemon before its robust list (out-of-memory killer,
 /// process_mrelease(2)): no life word is marked then, and all that tells of it is the connection.
 #[test]
-fn daemon__gone_without_marking_its_life_words__then_callers_are_told_by_the_connection() {
+fn daemon_gone_without_marking_its_life_words_then_callers_are_told_by_the_connection() {
     for stopped in [false, true] {
         let pair = pair(false);
         let memory = pair.lender.memory().clone();
@@ -933,7 +929,7 @@ fn daemon__gone_without_marking_its_life_words__then_callers_are_told_by_the_con
 
 /// A caller that never sleeps as long as the backstop is told, too.
 #[test]
-fn daemon__gone_without_marking_its_life_words__then_a_time_out_tells_as_well() {
+fn daemon_gone_without_marking_its_life_words_then_a_time_out_tells_as_well() {
     let pair = pair(false);
     assert_eq!(
         pair.client.get(Deadline::after_ms(5)),

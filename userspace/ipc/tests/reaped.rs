@@ -1,10 +1,6 @@
 //! A daemon whose memory the kernel takes while it dies, as the out-of-memory reaper does: its robust list
 //! may be gone before the kernel walks it. Its clients are told all the same.
 #![cfg(not(any(loom, shuttle)))]
-#![expect(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::io::{BufRead as _, BufReader};
@@ -21,7 +17,7 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
 use onair_ipc::sys;
 
-const NAME: &str = "daemon__killed_and_its_memory_reaped__then_blocked_callers_are_stale";
+const NAME: &str = "daemon_killed_and_its_memory_reaped_then_blocked_callers_are_stale";
 /// Says that this process plays the daemon.
 const DAEMON: &str = "ONAIR_PLAYED_DAEMON";
 const SESSION: u64 = 77;
@@ -107,7 +103,7 @@ fn attached() -> (Child, OwnedFd, Arc<Attachment>) {
 }
 
 #[test]
-fn daemon__killed_and_its_memory_reaped__then_blocked_callers_are_stale() {
+fn daemon_killed_and_its_memory_reaped_then_blocked_callers_are_stale() {
     if std::env::var_os(DAEMON).is_some() {
         play_the_daemon();
     }

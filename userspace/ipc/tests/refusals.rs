@@ -1,10 +1,6 @@
 //! Callers whose process a seccomp filter forbids what they sleep with, or ask who they are with. Each test
 //! plays in a process of its own, under real filters.
 #![cfg(not(any(loom, shuttle)))]
-#![expect(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::os::fd::OwnedFd;
@@ -135,9 +131,9 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 #[test]
-fn futex_waitv__refused_with_whatever_errno__then_callers_sleep_and_hear_of_all() {
+fn futex_waitv_refused_with_whatever_errno_then_callers_sleep_and_hear_of_all() {
     in_a_process_of_its_own(
-        "futex_waitv__refused_with_whatever_errno__then_callers_sleep_and_hear_of_all",
+        "futex_waitv_refused_with_whatever_errno_then_callers_sleep_and_hear_of_all",
         || {
             for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL] {
                 let (mut lender, client, _socket) = pair();
@@ -167,9 +163,9 @@ fn futex_waitv__refused_with_whatever_errno__then_callers_sleep_and_hear_of_all(
 }
 
 #[test]
-fn futex_waitv__refused_to_a_descriptors_thread__then_it_sleeps_and_tells() {
+fn futex_waitv_refused_to_a_descriptors_thread_then_it_sleeps_and_tells() {
     in_a_process_of_its_own(
-        "futex_waitv__refused_to_a_descriptors_thread__then_it_sleeps_and_tells",
+        "futex_waitv_refused_to_a_descriptors_thread_then_it_sleeps_and_tells",
         || {
             let (mut lender, client, _socket) = pair();
             // Its thread inherits the filter.
@@ -198,8 +194,8 @@ fn futex_waitv__refused_to_a_descriptors_thread__then_it_sleeps_and_tells() {
 }
 
 #[test]
-fn gettid__refused__then_counted_in_the_shared_slot() {
-    in_a_process_of_its_own("gettid__refused__then_counted_in_the_shared_slot", || {
+fn gettid_refused_then_counted_in_the_shared_slot() {
+    in_a_process_of_its_own("gettid_refused_then_counted_in_the_shared_slot", || {
         let (mut lender, client, _socket) = pair();
         let caller = std::thread::spawn(move || {
             refuse(libc::SYS_gettid, libc::EPERM);

@@ -1,10 +1,6 @@
 //! What a signal handler may do: `stop` and `start` of a caller's process keep `errno`, allocate nothing,
 //! and make no system call that waits.
 #![cfg(not(any(loom, shuttle)))]
-#![expect(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -97,7 +93,7 @@ fn only_wakes() {
 }
 
 #[test]
-fn stop_and_start__under_sleepers__then_errno_is_kept_and_nothing_is_allocated() {
+fn stop_and_start_under_sleepers_then_errno_is_kept_and_nothing_is_allocated() {
     let (_memory, _frames, client) = attachment();
     let sleepers: Vec<_> = (0..8)
         .map(|_| {
@@ -129,7 +125,7 @@ fn stop_and_start__under_sleepers__then_errno_is_kept_and_nothing_is_allocated()
 
 /// A lock that another thread holds would make it wait.
 #[test]
-fn stop_and_start__under_sleepers__then_they_never_wait() {
+fn stop_and_start_under_sleepers_then_they_never_wait() {
     let (_memory, _frames, client) = attachment();
     let sleeper = {
         let client = Arc::clone(&client);

@@ -3,10 +3,6 @@
 //! sees the other the fence is missing. Models hold that the protocol needs it; this holds that the
 //! product executes it.
 #![cfg(not(any(loom, shuttle)))]
-#![expect(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -98,7 +94,7 @@ fn missed(
 }
 
 #[test]
-fn stop__against_a_caller_that_enters__then_one_sees_the_other() {
+fn stop_against_a_caller_that_enters_then_one_sees_the_other() {
     let gate = Line(Gate::closed());
     let slot = Slot::vacant();
     gate.0.start();
@@ -123,7 +119,7 @@ fn stop__against_a_caller_that_enters__then_one_sees_the_other() {
 }
 
 #[test]
-fn drain__against_a_caller_that_leaves__then_one_sees_the_other() {
+fn drain_against_a_caller_that_leaves_then_one_sees_the_other() {
     let kick = Line(Kick::unarmed());
     let slot = Slot::vacant();
     let missed = missed(

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn request__answered__then_the_reply_goes_back_to_the_asker() {
+    fn request_answered_then_the_reply_goes_back_to_the_asker() {
         let reply = request().reply_from(ME);
         let frame = reply.to_frame();
         let (ethernet, payload) = EthernetHeader::parse(&frame).unwrap();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn message__damaged__then_rejected_by_reason() {
+    fn message_damaged_then_rejected_by_reason() {
         let frame = request().to_frame();
         let message = &frame[HEADER_OCTETS..];
         assert_eq!(ArpMessage::parse(&message[..27]), Err(ArpReject::Truncated));

@@ -81,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn set__any_ranges__then_agrees_with_a_bool_per_bit(
+        fn set_any_ranges_then_agrees_with_a_bool_per_bit(
             ranges in prop::collection::vec((0usize..300, 0usize..300, any::<bool>()), 0..20),
         ) {
             let mut words = [0u64; 5];

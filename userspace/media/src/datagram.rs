@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn flow__written__then_parses_to_the_same_ends() {
+    fn flow_written_then_parses_to_the_same_ends() {
         let mut frame = flow().to_octets(1, 3).to_vec();
         frame.extend([1, 2, 3]);
         let (ethernet, packet) = EthernetHeader::parse(&frame).unwrap();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn of_frame__each_octet_of_the_headers_at_each_value__then_what_the_layers_say() {
+    fn of_frame_each_octet_of_the_headers_at_each_value_then_what_the_layers_say() {
         let mut plain = flow().to_octets(1, 32).to_vec();
         plain.extend([0x55; 32]);
         let lengths = [0, 13, 14, 33, 34, 41, 42, 43, 73, 74, 75, 94];
@@ -202,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn of_frame__any_headers__then_what_the_layers_say(
+        fn of_frame_any_headers_then_what_the_layers_say(
             changes in prop::collection::vec((0usize..HEADER_OCTETS, any::<u8>()), 0..4),
         ) {
             let mut frame = flow().to_octets(1, 32).to_vec();
@@ -217,14 +217,14 @@ mod tests {
         }
 
         #[test]
-        fn datagram__any_bytes__then_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+        fn datagram_any_bytes_then_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
             let _ = Datagram::parse(&bytes);
             let _ = crate::arp::ArpMessage::parse(&bytes);
             let _ = crate::icmp::echo_reply(&bytes, &mut [0; 100]);
         }
 
         #[test]
-        fn datagram__one_octet_changed_and_cut__then_payload_never_exceeds_what_came(
+        fn datagram_one_octet_changed_and_cut_then_payload_never_exceeds_what_came(
             at in 0usize..60, value: u8, cut in 0usize..=60,
         ) {
             let mut packet = flow().to_octets(1, 32)[IPV4_AT..].to_vec();

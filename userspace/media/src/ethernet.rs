@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn header__written__then_parses_to_itself() {
+    fn header_written_then_parses_to_itself() {
         let header = EthernetHeader {
             destination: Mac::BROADCAST,
             source: Mac([2, 0, 0, 0, 0, 1]),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn mac__of_multicast__then_low_23_bits() {
+    fn mac_of_multicast_then_low_23_bits() {
         let mac = Mac::of_multicast(Ipv4Addr::new(239, 129, 2, 3));
         assert_eq!(mac.to_string(), "01:00:5e:01:02:03");
         assert!(mac.is_group());

@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn request__right_or_damaged__then_only_the_right_one_is_answered() {
+    fn request_right_or_damaged_then_only_the_right_one_is_answered() {
         let mut request = [8, 0, 0, 0, 1, 2, 0, 1, 9, 9, 9];
         let sum = checksum(&request);
         request[2..4].copy_from_slice(&sum.to_be_bytes());

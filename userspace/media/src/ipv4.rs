@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn header__written__then_parses_to_itself_without_padding() {
+    fn header_written_then_parses_to_itself_without_padding() {
         let mut packet = packet();
         packet.extend([0; 20]);
         assert_eq!(
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn packet__damaged__then_rejected_by_reason() {
+    fn packet_damaged_then_rejected_by_reason() {
         let cases = [
             (with(&[(0, 0x65)]), Ipv4Reject::Version(6)),
             (with(&[(0, 0x44)]), Ipv4Reject::Length),

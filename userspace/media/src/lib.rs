@@ -8,13 +8,6 @@
 //!
 //! Nothing allocates once its constructor has returned, and no input can make it panic.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        non_snake_case,
-        reason = "tests are named subject__action__then_result"
-    )
-)]
 
 pub mod arp;
 pub mod assembly;

@@ -89,7 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn schedule__a_day_of_ntsc__then_no_drift() {
+    fn schedule_a_day_of_ntsc_then_no_drift() {
         let schedule = Schedule::new(1_000, FrameRate::new(60_000, 1001).unwrap(), 1000);
         let frames = 60_000 * 86; // 86 * 1001 s
         assert_eq!(
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn schedule__one_frame__then_groups_are_spread_over_its_time() {
+    fn schedule_one_frame_then_groups_are_spread_over_its_time() {
         let schedule = Schedule::new(0, FrameRate::new(50, 1).unwrap(), 20);
         let due: Vec<_> = (0..20)
             .map(|index| schedule.due(3, index) - 60_000_000)
@@ -112,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn schedule__any_instant__then_due_packets_are_those_whose_time_has_come(
+        fn schedule_any_instant_then_due_packets_are_those_whose_time_has_come(
             num in 1u32..=120_000, den in 1000u32..=1001, packets in 1u32..5000,
             frame in 0u64..10_000_000, at in 0u64..40_000_000,
         ) {

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn frame__one_octet_changed__then_verify_fails() {
+    fn frame_one_octet_changed_then_verify_fails() {
         let mut writer = PatternWriter::new(&format(16, 4, Depth::Ten)).unwrap();
         let whole = frame(&mut writer, 77);
         assert_eq!(verify(&whole), Ok(77));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn frames__two_rows_swapped_or_next_number__then_pictures_differ() {
+    fn frames_two_rows_swapped_or_next_number_then_pictures_differ() {
         let format = format(320, 8, Depth::Eight);
         let mut writer = PatternWriter::new(&format).unwrap();
         let first = frame(&mut writer, 0);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn frame__too_small__then_an_error_names_its_size() {
+    fn frame_too_small_then_an_error_names_its_size() {
         let error = PatternWriter::new(&format(2, 5, Depth::Eight)).err();
         assert_eq!(error, Some(PatternError::TooSmall(20)));
         PatternWriter::new(&format(2, 6, Depth::Eight)).unwrap();
@@ -256,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frame__written_in_any_pieces__then_equal_to_one_piece(
+        fn frame_written_in_any_pieces_then_equal_to_one_piece(
             half_width in 1u32..40, height in 12u32..20, ten: bool, number: u64,
             pieces in prop::collection::vec(1usize..500, 1..8),
         ) {

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn header__written__then_parses_to_itself() {
+    fn header_written_then_parses_to_itself() {
         assert_eq!(
             RtpHeader::parse(&packet(&[1, 2])),
             Ok((header(), &[1u8, 2][..]))
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn packet__sources_extension_and_padding__then_only_the_payload_is_left() {
+    fn packet_sources_extension_and_padding_then_only_the_payload_is_left() {
         let mut packet = packet(&[]);
         packet[0] = 0xb2; // two sources, extension, padding
         packet.extend([0; 8]);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn packet__damaged__then_rejected_by_reason() {
+    fn packet_damaged_then_rejected_by_reason() {
         for octets in 0..HEADER_OCTETS {
             assert_eq!(
                 RtpHeader::parse(&packet(&[])[..octets]),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps__across_the_wrap__then_the_later_is_after() {
+    fn timestamps_across_the_wrap_then_the_later_is_after() {
         assert!(timestamp_after(5, u32::MAX - 5));
         assert!(!timestamp_after(u32::MAX - 5, 5));
         assert!(!timestamp_after(5, 5));
@@ -178,7 +178,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packet__any_bytes__then_no_panic_and_payload_is_inside(
+        fn packet_any_bytes_then_no_panic_and_payload_is_inside(
             bytes in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             if let Ok((_, payload)) = RtpHeader::parse(&bytes) {

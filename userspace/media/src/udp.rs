@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn header__written__then_parses_to_itself_and_cuts_what_follows() {
+    fn header_written_then_parses_to_itself_and_cuts_what_follows() {
         let header = UdpHeader {
             source: 5,
             destination: 5004,

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn format__new__then_bytes_follow_the_pgroup() {
+    fn format_new_then_bytes_follow_the_pgroup() {
         let rate = FrameRate::new(60, 1).unwrap();
         let eight = VideoFormat::new(1920, 1080, Depth::Eight, rate).unwrap();
         let ten = VideoFormat::new(1920, 1080, Depth::Ten, rate).unwrap();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn format__out_of_range__then_the_value_is_named() {
+    fn format_out_of_range_then_the_value_is_named() {
         let rate = FrameRate::new(25, 1).unwrap();
         for width in [0, 1, 3, 4097, 4098, u32::MAX] {
             assert_eq!(
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn rate__new__then_only_above_0_up_to_120() {
+    fn rate_new_then_only_above_0_up_to_120() {
         for (num, den) in [(0, 1), (1, 0), (121, 1), (120_001, 1000), (u32::MAX, 1)] {
             assert_eq!(FrameRate::new(num, den), Err(VideoError::Rate { num, den }));
         }
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn rate__parsed__then_as_written() {
+    fn rate_parsed_then_as_written() {
         assert_eq!(
             "60000/1001".parse::<FrameRate>().unwrap().to_string(),
             "60000/1001"
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn rate__1001_frames_of_ntsc__then_no_tick_is_lost() {
+    fn rate_1001_frames_of_ntsc_then_no_tick_is_lost() {
         let rate = ntsc();
         assert_eq!([0, 1, 2, 3].map(|n| rate.ticks(n)), [0, 1501, 3003, 4504]);
         // 60000 frames last exactly 1001 s, also after a year of them.
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn rate__frame_at__then_it_is_the_inverse_of_nanos() {
+    fn rate_frame_at_then_it_is_the_inverse_of_nanos() {
         for rate in [
             ntsc(),
             FrameRate::new(24, 1).unwrap(),

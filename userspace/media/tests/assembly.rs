@@ -1,9 +1,5 @@
 //! The assembler against the packetiser and against everything that a network does to packets.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 use std::collections::BTreeMap;
 
@@ -133,7 +129,7 @@ fn numbers(memory: &Memory) -> Vec<u64> {
 }
 
 #[test]
-fn frames__over_sequence_and_timestamp_wrap__then_all_whole_and_in_order() {
+fn frames_over_sequence_and_timestamp_wrap_then_all_whole_and_in_order() {
     let format = small();
     let mut sender = Sender::new(format, 60);
     sender.sequence = 0xffff - 40;
@@ -151,7 +147,7 @@ fn frames__over_sequence_and_timestamp_wrap__then_all_whole_and_in_order() {
 }
 
 #[test]
-fn frames__extended_sequence_always_0__then_wraps_are_followed() {
+fn frames_extended_sequence_always_0_then_wraps_are_followed() {
     let format = small();
     let mut sender = Sender::new(format, 60);
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
@@ -175,7 +171,7 @@ fn frames__extended_sequence_always_0__then_wraps_are_followed() {
 }
 
 #[test]
-fn frame__a_packet_lost__then_closed_incomplete_before_the_next_with_what_is_missing() {
+fn frame_a_packet_lost_then_closed_incomplete_before_the_next_with_what_is_missing() {
     let format = small();
     let mut sender = Sender::new(format, 60);
     let payload = sender.packetiser.payload_octets();
@@ -205,7 +201,7 @@ fn frame__a_packet_lost__then_closed_incomplete_before_the_next_with_what_is_mis
 }
 
 #[test]
-fn frame__nothing_more_comes__then_closed_at_the_deadline_only() {
+fn frame_nothing_more_comes_then_closed_at_the_deadline_only() {
     let format = small();
     let mut sender = Sender::new(format, 60);
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
@@ -221,7 +217,7 @@ fn frame__nothing_more_comes__then_closed_at_the_deadline_only() {
 }
 
 #[test]
-fn source__silent_for_the_timeout_amid_a_frame__then_that_is_shown_once_and_its_rest_is_late() {
+fn source_silent_for_the_timeout_amid_a_frame_then_that_is_shown_once_and_its_rest_is_late() {
     let format = format(20, 20, Depth::Ten);
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let mut sender = Sender::new(format, 60);
@@ -244,7 +240,7 @@ fn source__silent_for_the_timeout_amid_a_frame__then_that_is_shown_once_and_its_
 }
 
 #[test]
-fn source__another_ssrc__then_the_old_frame_is_closed_and_the_new_is_followed() {
+fn source_another_ssrc_then_the_old_frame_is_closed_and_the_new_is_followed() {
     let format = small();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let mut old = Sender::new(format, 60);
@@ -261,7 +257,7 @@ fn source__another_ssrc__then_the_old_frame_is_closed_and_the_new_is_followed() 
 }
 
 #[test]
-fn source__starts_anew_with_its_old_numbers__then_followed_after_the_timeout() {
+fn source_starts_anew_with_its_old_numbers_then_followed_after_the_timeout() {
     let format = small();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     for (now, _) in [(0, ()), (2 * TIMEOUT_NS, ())] {
@@ -281,7 +277,7 @@ fn source__starts_anew_with_its_old_numbers__then_followed_after_the_timeout() {
 }
 
 #[test]
-fn assembler__reset_within_a_frame__then_memory_is_given_back_and_nothing_counts_as_lost() {
+fn assembler_reset_within_a_frame_then_memory_is_given_back_and_nothing_counts_as_lost() {
     let format = small();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let mut sender = Sender::new(format, 60);
@@ -301,7 +297,7 @@ fn assembler__reset_within_a_frame__then_memory_is_given_back_and_nothing_counts
 }
 
 #[test]
-fn frame__no_memory__then_its_packets_are_counted_and_the_next_is_whole() {
+fn frame_no_memory_then_its_packets_are_counted_and_the_next_is_whole() {
     let format = small();
     let mut sender = Sender::new(format, 60);
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
@@ -325,7 +321,7 @@ fn frame__no_memory__then_its_packets_are_counted_and_the_next_is_whole() {
 }
 
 #[test]
-fn packets__malformed_each_way__then_each_is_counted_by_its_reason() {
+fn packets_malformed_each_way_then_each_is_counted_by_its_reason() {
     let format = small();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let good = Sender::new(format, 60).frame(0).remove(0);
@@ -402,7 +398,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_frame__any_order_loss_and_repetition__then_complete_exactly_if_all_came(
+    fn one_frame_any_order_loss_and_repetition_then_complete_exactly_if_all_came(
         fates in prop::collection::vec(fate(), 1..200), seed: u64, sequence: u32, ten: bool,
         half_width in 2u32..40, height in 6u32..20,
     ) {
@@ -444,7 +440,7 @@ proptest! {
     }
 
     #[test]
-    fn many_frames__shuffled_within_a_distance_with_loss__then_order_holds_and_nothing_is_faked(
+    fn many_frames_shuffled_within_a_distance_with_loss_then_order_holds_and_nothing_is_faked(
         fates in prop::collection::vec(fate(), 300), sequence: u32, timestamp: u32,
         swaps in prop::collection::vec((any::<Index>(), 1usize..12), 0..80),
     ) {
@@ -486,7 +482,7 @@ proptest! {
     }
 
     #[test]
-    fn overlapping_segments__any__then_complete_exactly_if_the_union_is_the_frame(
+    fn overlapping_segments_any_then_complete_exactly_if_the_union_is_the_frame(
         parts in prop::collection::vec((0u16..4, 0u16..6, 0u16..7), 1..40),
     ) {
         let format = format(12, 4, Depth::Ten);
@@ -517,7 +513,7 @@ proptest! {
     }
 
     #[test]
-    fn packets__mutated_and_cut__then_no_panic_and_each_counted_once(
+    fn packets_mutated_and_cut_then_no_panic_and_each_counted_once(
         mutations in prop::collection::vec((any::<Index>(), any::<Index>(), any::<u8>(), any::<Index>()), 1..60),
         noise in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..10),
     ) {
@@ -545,7 +541,7 @@ proptest! {
     }
 
     #[test]
-    fn frame__any_raster_and_packet_size__then_assembled_as_it_was_cut(
+    fn frame_any_raster_and_packet_size_then_assembled_as_it_was_cut(
         half_width in 1u32..700, height in 1u32..30, ten: bool, max in 60usize..=STANDARD_RTP_OCTETS,
         sequence: u32, timestamp: u32,
     ) {

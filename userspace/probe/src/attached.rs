@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn make_room__all_held__then_refused_and_nothing_dropped() {
+    fn make_room_all_held_then_refused_and_nothing_dropped() {
         let (mut table, _holds) = filled();
         let refused = table.make_room(2, ROOT).unwrap_err();
         assert_eq!((refused.share, refused.bound), (share(3), Bound::All));
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn make_room__idle_ones__then_least_recently_used_goes() {
+    fn make_room_idle_ones_then_least_recently_used_goes() {
         let (mut table, mut holds) = filled();
         holds.truncate(1);
         assert!(matches!(
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn make_room__more_sites_than_places__then_refused_and_nothing_dropped() {
+    fn make_room_more_sites_than_places_then_refused_and_nothing_dropped() {
         let (mut table, holds) = filled();
         drop(holds);
         let refused = table.make_room(7, ROOT).unwrap_err();
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn known__other_sites__then_changed() {
+    fn known_other_sites_then_changed() {
         let (mut table, _holds) = filled();
         assert!(matches!(
             table.known(key(1), &sites(2), ROOT),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn make_room__one_user_has_its_share__then_it_is_refused_and_others_are_not() {
+    fn make_room_one_user_has_its_share_then_it_is_refused_and_others_are_not() {
         let percent = Percent {
             reserve: 10,
             uid: 80,
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn file__held_by_two_processes_of_a_user__then_counted_once_and_until_both_are_gone() {
+    fn file_held_by_two_processes_of_a_user_then_counted_once_and_until_both_are_gone() {
         let mut table = Attached::new(share(3), share(6));
         let first = table.insert(key(1), sites(1), vec![1], of(5, 1));
         let Known::Watched(second) = table.known(key(1), &sites(1), of(5, 2)) else {

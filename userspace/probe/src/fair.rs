@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queue__one_user_asks_often__then_others_have_every_other_turn() {
+    fn queue_one_user_asks_often_then_others_have_every_other_turn() {
         let mut queue = FairQueue::default();
         for job in 0..100 {
             queue.push(1, 10 + job % 2, (1, job));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn queue__a_user_may_not__then_passed_over_and_its_turn_is_kept() {
+    fn queue_a_user_may_not_then_passed_over_and_its_turn_is_kept() {
         let mut queue = FairQueue::default();
         queue.push(1, 1, "one");
         queue.push(2, 2, "two");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn queue__jobs_are_over__then_taken_out_and_the_rest_stays() {
+    fn queue_jobs_are_over_then_taken_out_and_the_rest_stays() {
         let mut queue = FairQueue::default();
         for job in 0..10 {
             queue.push(job % 3, job % 2, job);

@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn map_line__of_a_file_or_anonymous__then_its_numbers() {
+    fn map_line_of_a_file_or_anonymous_then_its_numbers() {
         let line = "55d0c8a00000-55d0c8a5b000 r-xp 00012000 fd:01 1311 /usr/bin/a b";
         let parsed = MapLine::parse(line).expect("a line");
         assert_eq!((parsed.major, parsed.minor, parsed.inode), (0xfd, 1, 1311));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn folder__of_this_process__then_its_mappings_files_and_threads() {
+    fn folder_of_this_process_then_its_mappings_files_and_threads() {
         use std::os::unix::fs::MetadataExt as _;
         let folder = Folder::open(std::process::id()).unwrap();
         let program = std::fs::metadata("/proc/self/exe").unwrap();

@@ -14,13 +14,6 @@
 //! Nothing is pinned: all of it is gone when the process is gone.
 
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        non_snake_case,
-        reason = "tests are named subject__action__then_result"
-    )
-)]
 
 pub mod share;
 

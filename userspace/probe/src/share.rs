@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn share__of_any_limit__then_adds_up_and_everyone_may_have_one() {
+    fn share_of_any_limit_then_adds_up_and_everyone_may_have_one() {
         for limit in 1..2000 {
             let share = share(limit);
             assert!(
@@ -412,14 +412,14 @@ mod tests {
     }
 
     #[test]
-    fn share__none__then_everyone_may_have_all() {
+    fn share_none_then_everyone_may_have_all() {
         let share = Share::new("places", "limits.places", 7, Percent::NO_SHARES);
         let mut table = Table::new(share);
         assert_eq!(fill(&mut table, owner(1, 1, Rank::Other)), 7);
     }
 
     #[test]
-    fn table__filled_rank_by_rank__then_each_finds_its_reserve() {
+    fn table_filled_rank_by_rank_then_each_finds_its_reserve() {
         let mut table = Table::new(share(40));
         // 4 are reserved.
         assert_eq!(fill(&mut table, owner(1, 10, Rank::Other)), 18);
@@ -431,14 +431,14 @@ mod tests {
     }
 
     #[test]
-    fn table__one_process_of_root__then_it_may_have_all_where_nothing_else_is_said() {
+    fn table_one_process_of_root_then_it_may_have_all_where_nothing_else_is_said() {
         assert_eq!(fill(&mut Table::new(share(40)), Owner::root(1)), 40);
         let bounded = share(40).with_any_process(20);
         assert_eq!(fill(&mut Table::new(bounded), Owner::root(1)), 20);
     }
 
     #[test]
-    fn table__process_that_is_not_visible__then_only_its_user_counts() {
+    fn table_process_that_is_not_visible_then_only_its_user_counts() {
         assert_eq!(
             fill(&mut Table::new(share(40)), owner(1, 0, Rank::Other)),
             28
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn table__given_back__then_empty_and_the_refusal_stands_no_more() {
+    fn table_given_back_then_empty_and_the_refusal_stands_no_more() {
         let mut table = Table::new(share(40));
         let greedy = owner(1, 10, Rank::Other);
         assert_eq!(fill(&mut table, greedy), 18);
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn usage__only_reserved_places_left__then_a_problem_without_a_refusal() {
+    fn usage_only_reserved_places_left_then_a_problem_without_a_refusal() {
         let mut table = Table::new(share(20));
         for pid in 1..=18 {
             assert_eq!(table.usage().problem(), None);

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn call__of_a_sleeper__then_counted_by_its_words_alone() {
+    fn call_of_a_sleeper_then_counted_by_its_words_alone() {
         // Value, address, flags of each.
         let array = Array(vec![0, 0x40, 2, 0, 0x80, 2]);
         let waits = |line: &str, words: &[u64]| {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn bells_in__mapped_twice_and_in_part__then_each_place() {
+    fn bells_in_mapped_twice_and_in_part_then_each_place() {
         let file = BellFile {
             device: rustix::fs::makedev(0, 1),
             inode: 77,

@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn arm__a_look_that_hangs__then_answered_in_time_and_others_go_on() {
+    fn arm_a_look_that_hangs_then_answered_in_time_and_others_go_on() {
         let (supervisor, gate) = hanging(Duration::from_millis(50));
         for round in 0..3 {
             let hang: Vec<_> = (0..6).map(|n| ask(&supervisor, round * 10 + n)).collect();
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn arm__very_many_hang__then_refused_until_they_return() {
+    fn arm_very_many_hang_then_refused_until_they_return() {
         let (supervisor, gate) = hanging(Duration::from_millis(1));
         let stuck = (0..999).find_map(|pid| match ask(&supervisor, pid).recv().unwrap() {
             Err(ProbeError::Full(refused)) => Some(refused.used),
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn arm__looks_of_one_user_hang__then_others_are_looked_at_meanwhile() {
+    fn arm_looks_of_one_user_hang_then_others_are_looked_at_meanwhile() {
         // Long enough that nothing here is answered by it.
         let (supervisor, gate) = hanging(Duration::from_secs(20));
         let hang: Vec<_> = (0..16).map(|pid| ask_as(&supervisor, of(5, pid))).collect();
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn arm__one_user_has_its_share_of_hanging_looks__then_it_is_refused_and_others_are_not() {
+    fn arm_one_user_has_its_share_of_hanging_looks_then_it_is_refused_and_others_are_not() {
         let (supervisor, gate) = hanging(Duration::from_millis(1));
         let refused =
             (0..999).find_map(
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn supervisor__ends__then_everyone_is_answered() {
+    fn supervisor_ends_then_everyone_is_answered() {
         let (supervisor, gate) = hanging(Duration::from_secs(600));
         let asked: Vec<_> = (0..10).map(|pid| ask(&supervisor, pid)).collect();
         drop(supervisor);

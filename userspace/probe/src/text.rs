@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn site_page__of_sites_on_two_pages__then_the_files_bytes_with_their_breakpoints() {
+    fn site_page_of_sites_on_two_pages_then_the_files_bytes_with_their_breakpoints() {
         let sites = [(0x7010, 0x10), (0x7020, 0x20), (0x8005, 0x1005)];
         let pages = SitePage::new(&text(), KEY, sites.into_iter()).unwrap();
         let [first, second] = &pages[..] else {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn check_bytes__one_differs__then_told_where_and_a_site_first() {
+    fn check_bytes_one_differs_then_told_where_and_a_site_first() {
         let pages = SitePage::new(&text(), KEY, [(0x7010, 0x10)].into_iter()).unwrap();
         let with = |changes: &[(usize, u8)]| {
             let mut bytes = pages[0].bytes.clone();

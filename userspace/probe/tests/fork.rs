@@ -3,10 +3,6 @@
 
 #![forbid(unsafe_code)]
 #![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
-#![allow(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in test functions, not in their helpers"
 )]
@@ -19,7 +15,7 @@ use common::{Client, introduce, probe, stat};
 const SESSION: u64 = 0x6700_0000_0000_0001;
 
 #[test]
-fn forked_child__passes_the_sites__then_lives_and_is_not_counted() {
+fn forked_child_passes_the_sites_then_lives_and_is_not_counted() {
     let probe = probe();
     let mut client = Client::start();
     let (_armed, proof) = introduce(&probe, &mut client).unwrap();

@@ -2,10 +2,6 @@
 
 #![forbid(unsafe_code)]
 #![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
-#![allow(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in test functions, not in their helpers"
 )]
@@ -44,7 +40,7 @@ fn event(events: &mut Events, wanted: impl Fn(&ProbeEvent) -> bool) -> ProbeEven
 }
 
 #[test]
-fn caller__blocks_and_returns__then_listed_and_gone() {
+fn caller_blocks_and_returns_then_listed_and_gone() {
     let probe = probe();
     // uprobe.multi came with Linux 6.6.
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
@@ -57,7 +53,7 @@ fn caller__blocks_and_returns__then_listed_and_gone() {
 }
 
 #[test]
-fn caller__at_sites_with_a_link_each__then_listed_and_gone_alike() {
+fn caller_at_sites_with_a_link_each_then_listed_and_gone_alike() {
     let mut config = config();
     config.shared_links = false;
     let probe = Probe::start(config).unwrap();
@@ -73,7 +69,7 @@ fn caller__at_sites_with_a_link_each__then_listed_and_gone_alike() {
 
 /// Linux 6.1 loads the program for links of many sites, and refuses each such link.
 #[test]
-fn caller__on_a_kernel_that_refuses_links_of_many_sites__then_listed_and_gone_alike() {
+fn caller_on_a_kernel_that_refuses_links_of_many_sites_then_listed_and_gone_alike() {
     refuse_links_of_many_sites();
     let probe = probe();
     assert!(!probe.health().shared_links);
@@ -140,7 +136,7 @@ fn is_listed_and_gone(probe: &Probe) {
 }
 
 #[test]
-fn thread__exits_inside__then_event_and_gone() {
+fn thread_exits_inside_then_event_and_gone() {
     let probe = probe();
     let mut events = probe.events().expect("first reader");
     assert!(probe.events().is_none());
@@ -171,7 +167,7 @@ fn thread__exits_inside__then_event_and_gone() {
 }
 
 #[test]
-fn thread__exits_outside__then_event_without_session() {
+fn thread_exits_outside_then_event_without_session() {
     let probe = probe();
     let mut events = probe.events().expect("first reader");
     let mut client = Client::start();
@@ -199,7 +195,7 @@ fn thread__exits_outside__then_event_without_session() {
 }
 
 #[test]
-fn process__killed_inside__then_nothing_left() {
+fn process_killed_inside_then_nothing_left() {
     let probe = probe();
     let mut events = probe.events().expect("first reader");
     let mut client = Client::start();
@@ -228,7 +224,7 @@ fn process__killed_inside__then_nothing_left() {
 }
 
 #[test]
-fn thread__execs_inside__then_gone_and_told() {
+fn thread_execs_inside_then_gone_and_told() {
     let probe = probe();
     let mut events = probe.events().expect("first reader");
     let mut client = Client::start();
@@ -252,7 +248,7 @@ fn thread__execs_inside__then_gone_and_told() {
 }
 
 #[test]
-fn stranger__of_the_same_file__then_not_counted() {
+fn stranger_of_the_same_file_then_not_counted() {
     let probe = probe();
     let (mut client, mut stranger) = (Client::start(), Client::start());
     let (_armed, proof) = introduce(&probe, &mut client).unwrap();
@@ -271,7 +267,7 @@ fn stranger__of_the_same_file__then_not_counted() {
 }
 
 #[test]
-fn pid__of_an_earlier_process__then_refused_as_stale() {
+fn pid_of_an_earlier_process_then_refused_as_stale() {
     let probe = probe();
     let mut client = Client::start();
     let (_armed, mut proof) = introduce(&probe, &mut client).unwrap();
@@ -293,7 +289,7 @@ fn pid__of_an_earlier_process__then_refused_as_stale() {
 }
 
 #[test]
-fn sight__client_restores_its_text__then_blind() {
+fn sight_client_restores_its_text_then_blind() {
     let probe = probe();
     let mut client = Client::start();
     let (armed, _proof) = introduce(&probe, &mut client).unwrap();
@@ -308,7 +304,7 @@ fn sight__client_restores_its_text__then_blind() {
 }
 
 #[test]
-fn sight__client_was_blind_once__then_blind_for_good() {
+fn sight_client_was_blind_once_then_blind_for_good() {
     let probe = probe();
     let mut client = Client::start();
     let (armed, _proof) = introduce(&probe, &mut client).unwrap();
@@ -325,7 +321,7 @@ fn sight__client_was_blind_once__then_blind_for_good() {
 }
 
 #[test]
-fn sight__client_writes_beside_its_sites_or_maps_a_copy__then_blind() {
+fn sight_client_writes_beside_its_sites_or_maps_a_copy_then_blind() {
     let probe = probe();
     for (trick, expected) in [
         ("beside", "beside the sites"),
@@ -341,7 +337,7 @@ fn sight__client_writes_beside_its_sites_or_maps_a_copy__then_blind() {
 }
 
 #[test]
-fn sight__client_with_more_threads_than_are_looked_at__then_said_why() {
+fn sight_client_with_more_threads_than_are_looked_at_then_said_why() {
     let mut config = config();
     config.max_threads = 4;
     let probe = Probe::start(config).unwrap();
@@ -368,7 +364,7 @@ fn sight__client_with_more_threads_than_are_looked_at__then_said_why() {
 }
 
 #[test]
-fn sight__leader_has_exited__then_still_seen() {
+fn sight_leader_has_exited_then_still_seen() {
     let probe = probe();
     let mut client = Client::start();
     let tids = client.block(SESSION, 1, 1);
@@ -385,7 +381,7 @@ fn sight__leader_has_exited__then_still_seen() {
 }
 
 #[test]
-fn self_test__own_site__then_seen_until_closed() {
+fn self_test_own_site_then_seen_until_closed() {
     let probe = probe();
     probe.self_test().expect("sees itself");
     let health = probe.health();
@@ -407,7 +403,7 @@ fn self_test__own_site__then_seen_until_closed() {
 }
 
 #[test]
-fn start__site_that_is_never_executed__then_refused() {
+fn start_site_that_is_never_executed_then_refused() {
     let mut config = config();
     config.own_site = |_, _| {};
     let refused = Probe::start(config);
@@ -424,7 +420,7 @@ fn start__site_that_is_never_executed__then_refused() {
 }
 
 #[test]
-fn file__of_two_clients__then_attached_once_and_kept() {
+fn file_of_two_clients_then_attached_once_and_kept() {
     let probe = probe();
     let (mut one, mut two) = (Client::start(), Client::start());
     let first = introduce(&probe, &mut one).unwrap();
@@ -437,7 +433,7 @@ fn file__of_two_clients__then_attached_once_and_kept() {
 }
 
 #[test]
-fn file__no_place_left__then_idle_one_goes_and_held_one_stays() {
+fn file_no_place_left_then_idle_one_goes_and_held_one_stays() {
     let copy = |name: &str| {
         let path = program().with_file_name(format!("{name}-{}", std::process::id()));
         std::fs::copy(program(), &path).unwrap();
@@ -469,7 +465,7 @@ fn file__no_place_left__then_idle_one_goes_and_held_one_stays() {
 }
 
 #[test]
-fn file__overwritten_in_place__then_let_go() {
+fn file_overwritten_in_place_then_let_go() {
     let path = program().with_file_name(format!("probe-client-w-{}", std::process::id()));
     std::fs::copy(program(), &path).unwrap();
     let probe = probe();
@@ -493,7 +489,7 @@ fn file__overwritten_in_place__then_let_go() {
 }
 
 #[test]
-fn process__without_sites__then_refused() {
+fn process_without_sites_then_refused() {
     let probe = probe();
     let mut child = std::process::Command::new("sleep")
         .arg("60")
@@ -518,7 +514,7 @@ fn process__without_sites__then_refused() {
 }
 
 #[test]
-fn proof__nobody_answers__then_none_and_forgotten() {
+fn proof_nobody_answers_then_none_and_forgotten() {
     let probe = probe();
     let token = probe.challenge().unwrap();
     assert_eq!(probe.proof(token).unwrap(), None);
@@ -533,7 +529,7 @@ fn proof__nobody_answers__then_none_and_forgotten() {
 }
 
 #[test]
-fn register__twice_or_at_a_taken_index__then_refused() {
+fn register_twice_or_at_a_taken_index_then_refused() {
     let probe = probe();
     let (mut one, mut two) = (Client::start(), Client::start());
     let (_armed, first) = introduce(&probe, &mut one).unwrap();
@@ -572,7 +568,7 @@ fn register__twice_or_at_a_taken_index__then_refused() {
 }
 
 #[test]
-fn client__in_another_pid_namespace__then_all_numbers_are_told() {
+fn client_in_another_pid_namespace_then_all_numbers_are_told() {
     let probe = probe();
     let mut command = std::process::Command::new("unshare");
     command
@@ -599,7 +595,7 @@ fn client__in_another_pid_namespace__then_all_numbers_are_told() {
 }
 
 #[test]
-fn probe__for_another_pid_namespace__then_numbers_are_of_that() {
+fn probe_for_another_pid_namespace_then_numbers_are_of_that() {
     let mut command = std::process::Command::new("unshare");
     command
         .args(["--pid", "--fork", "--kill-child"])
@@ -629,7 +625,7 @@ fn probe__for_another_pid_namespace__then_numbers_are_of_that() {
 }
 
 #[test]
-fn register__a_successor_before_its_predecessor_is_settled__then_counted_under_it() {
+fn register_a_successor_before_its_predecessor_is_settled_then_counted_under_it() {
     let probe = probe();
     let mut client = Client::start();
     let (_armed, proof) = introduce(&probe, &mut client).unwrap();

@@ -2,10 +2,6 @@
 
 #![forbid(unsafe_code)]
 #![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
-#![allow(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in test functions, not in their helpers"
 )]
@@ -21,7 +17,7 @@ use onair_probe::Probe;
 const SESSION: u64 = 0x6700_0000_0000_0001;
 
 #[test]
-fn waiters__more_than_places__then_lost_until_they_leave() {
+fn waiters_more_than_places_then_lost_until_they_leave() {
     let mut config = config();
     config.max_waiters = 4;
     let probe = Probe::start(config).unwrap();
@@ -59,7 +55,7 @@ impl Drop for Done<'_> {
 }
 
 #[test]
-fn waiters__hundreds_while_others_come_and_go__then_each_is_listed_once() {
+fn waiters_hundreds_while_others_come_and_go_then_each_is_listed_once() {
     const MANY: usize = 700;
     let probe = probe();
     let (mut steady, mut restless) = (Client::start(), Client::start());

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn gate__closed_with_a_producer_inside__then_not_all_out_before_it_has_left() {
+    fn gate_closed_with_a_producer_inside_then_not_all_out_before_it_has_left() {
         let (gate, inside, outside) = (Gate::new(), account(), account());
         let visit = Visit::begin(&inside.visit, &gate);
         assert_eq!(gate.door(), Door::Open);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn gate__left_and_entered_again__then_it_is_out() {
+    fn gate_left_and_entered_again_then_it_is_out() {
         let (gate, inside) = (Gate::new(), account());
         let visit = Visit::begin(&inside.visit, &gate);
         gate.close();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn gate__fault_and_its_end__then_open_again_unless_closed_for_good() {
+    fn gate_fault_and_its_end_then_open_again_unless_closed_for_good() {
         let gate = Gate::new();
         for (door, now) in [(Door::DiskFull, Door::DiskFull), (Door::Open, Door::Open)] {
             gate.set(door);

@@ -9,14 +9,7 @@
 //!
 //! Ports, sessions and sockets never live here, and nothing here knows who the producers are.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        non_snake_case,
-        clippy::unwrap_used,
-        reason = "tests are named subject__action__then_result, and may fail"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail"))]
 
 mod books;
 mod drain;

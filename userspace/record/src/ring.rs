@@ -215,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ring__any_events_of_any_length__then_out_as_they_went_in_until_it_is_full(
+        fn ring_any_events_of_any_length_then_out_as_they_went_in_until_it_is_full(
             capacity in 64usize..400,
             script in prop::collection::vec((any::<bool>(), 0usize..120, 0usize..40, any::<bool>()), 1..200),
         ) {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn ring__event_that_is_there_in_part__then_not_given() {
+    fn ring_event_that_is_there_in_part_then_not_given() {
         let (mut writer, mut reader) = ring(100);
         let _ = writer.ring.push_entire_slice(&[1; 12]);
         assert_eq!(reader.read(usize::MAX, |_| true), 0);

@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name__any_that_could_leave_the_folder__then_refused() {
+    fn name_any_that_could_leave_the_folder_then_refused() {
         for wrong in [
             "",
             ".",
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn spec__value_out_of_range__then_named() {
+    fn spec_value_out_of_range_then_named() {
         let good = Spec::new("/tmp", "a".parse().unwrap(), Format::Pcapng);
         good.check().unwrap();
         let named = |change: fn(&mut Spec)| {

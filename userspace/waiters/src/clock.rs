@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rfc3339__known_moments__then_as_date_prints_them() {
+    fn rfc3339_known_moments_then_as_date_prints_them() {
         for (unix, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_399, "2000-02-28T23:59:59.000Z"),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn now__of_an_earlier_moment__then_both_clocks_agree() {
+    fn now_of_an_earlier_moment_then_both_clocks_agree() {
         let now = Now {
             monotonic: 10_000_000_000,
             wall: 100_000_000_000,

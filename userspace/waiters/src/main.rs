@@ -5,13 +5,6 @@
 //! daemon's probe that is still in the kernel, and from `/proc`; each row says which.
 
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        non_snake_case,
-        reason = "tests are named subject__action__then_result"
-    )
-)]
 
 mod clock;
 mod daemon;

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options__parse__then_consistent() {
+    fn options_parse_then_consistent() {
         use clap::CommandFactory;
         Options::command().debug_assert();
         let options = Options::try_parse_from(["onair-waiters", "--pid", "1", "2", "--json"]);

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_stack__of_the_waits__then_the_pointer() {
+    fn waiting_stack_of_the_waits_then_the_pointer() {
         let futex = "202 0x1 0x80 0x0 0x0 0x0 0x0 0x7ffdeadbee00 0x7f0001\n";
         assert_eq!(waiting_stack(futex), Some(0x7ffd_eadb_ee00));
         assert_eq!(

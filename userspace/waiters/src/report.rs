@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn duration__by_size__then_readable() {
+    fn duration_by_size_then_readable() {
         for (seconds, text) in [
             (0.0123, "12 ms"),
             (1.26, "1.3 s"),

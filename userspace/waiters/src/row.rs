@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn merge__several_sources__then_one_row_a_thread_of_the_best() {
+    fn merge_several_sources_then_one_row_a_thread_of_the_best() {
         let merged = merge([
             row(3, Source::Proc),
             row(2, Source::Proc),

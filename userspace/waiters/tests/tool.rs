@@ -2,10 +2,6 @@
 
 #![forbid(unsafe_code)]
 #![allow(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
-#![allow(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in test functions, not in their helpers"
 )]
@@ -52,7 +48,7 @@ fn set(tids: &[u32]) -> BTreeSet<u64> {
 }
 
 #[test]
-fn tool__callers_from_before_it_started__then_listed_from_proc() {
+fn tool_callers_from_before_it_started_then_listed_from_proc() {
     let mut client = Client::start();
     let expected = client.block(SESSION, 7, 5);
     let output = tool(&[
@@ -76,7 +72,7 @@ fn tool__callers_from_before_it_started__then_listed_from_proc() {
 }
 
 #[test]
-fn tool__callers_of_a_wedged_daemon__then_the_same_as_its_reading() {
+fn tool_callers_of_a_wedged_daemon_then_the_same_as_its_reading() {
     let probe = probe();
     let mut client = Client::start();
     let (_armed, proof) = introduce(&probe, &mut client).unwrap();
@@ -100,7 +96,7 @@ fn tool__callers_of_a_wedged_daemon__then_the_same_as_its_reading() {
 }
 
 #[test]
-fn tool__callers_that_come_while_it_looks__then_listed_by_its_own_probe() {
+fn tool_callers_that_come_while_it_looks_then_listed_by_its_own_probe() {
     let mut client = Client::start();
     let early = client.block(SESSION, 7, 1);
     let pid = client.pid().to_string();
@@ -137,7 +133,7 @@ fn tool__callers_that_come_while_it_looks__then_listed_by_its_own_probe() {
 }
 
 #[test]
-fn tool__all__then_finds_the_process_by_its_sites() {
+fn tool_all_then_finds_the_process_by_its_sites() {
     let mut client = Client::start();
     let expected = client.block(SESSION, 7, 2);
     let output = tool(&["--json", "--observe", "0"]);
@@ -150,7 +146,7 @@ fn tool__all__then_finds_the_process_by_its_sites() {
 }
 
 #[test]
-fn tool__text__then_a_table_and_wrong_use_is_told() {
+fn tool_text_then_a_table_and_wrong_use_is_told() {
     let mut client = Client::start();
     let tids = client.block(SESSION, 7, 1);
     let pid = client.pid().to_string();
@@ -186,7 +182,7 @@ fn tool__text__then_a_table_and_wrong_use_is_told() {
 }
 
 #[test]
-fn tool__threads_of_a_rust_client__then_only_those_inside_the_wait() {
+fn tool_threads_of_a_rust_client_then_only_those_inside_the_wait() {
     use std::sync::mpsc::{Receiver, channel};
     let tid = || {
         rustix::thread::gettid()

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outcome__as_json__then_true_false_or_degraded() {
+    fn outcome_as_json_then_true_false_or_degraded() {
         let outcomes = [Outcome::Ok, Outcome::Failed, Outcome::Degraded];
         assert_eq!(
             serde_json::to_string(&outcomes).unwrap(),

@@ -6,10 +6,10 @@ mutants! {
     // The verdict and the books.
     "verdict: without the probe" in "userspace/daemon/src/witness/mod.rs":
         "pollers == Says::Zero && probe_allows;" => "pollers == Says::Zero;",
-        Unit("onaird", "verdict__every_combination");
+        Unit("onaird", "verdict_every_combination");
     "verdict: without the ledger" in "userspace/daemon/src/witness/mod.rs":
         "slots == Says::Zero && ledger == Says::Zero &&" => "slots == Says::Zero &&",
-        Unit("onaird", "verdict__every_combination");
+        Unit("onaird", "verdict_every_combination");
     "death: a process is credited twice" in "userspace/ipc/src/lender.rs":
         ".drain(..)\n            .map(|entry| {\n                self.memory.frame_words()[entry.frame as usize].clear();" =>
         ".iter()\n            .map(|entry| {\n                self.memory.frame_words()[entry.frame as usize].clear();",
@@ -31,7 +31,7 @@ mutants! {
         "let _ = (local, session);\n            if !is_open(attachment.words.local_gate().load())\n                || !is_open(attachment.words.session_gate().load())",
         Shuttle("pulses");
     "gates: 1 is used, whose closed form is a fresh ack" in "userspace/ipc/src/gate.rs":
-        "        1 => 3,\n" => "", Unit("onair-ipc", "gate__wraps");
+        "        1 => 3,\n" => "", Unit("onair-ipc", "gate_wraps");
     "stop: the bells before the gate" in "userspace/ipc/src/memory.rs":
         "self.gate().stop();\n        self.strike_all();" => "self.strike_all();\n        self.gate().stop();",
         Shuttle("pulses");
@@ -50,10 +50,10 @@ mutants! {
         Shuttle("pulses");
     "wake-ups: all at once, by the daemon" in "userspace/ipc/src/memory.rs":
         "const ONE: i32 = 1;" => "const ONE: i32 = i32::MAX;",
-        Words("hostile", "words__slept_on");
+        Words("hostile", "words_slept_on");
     "stop: wakes as many as the client says" in "userspace/daemon/src/waking.rs":
         "memory.sleepers().min(MOST)" => "memory.sleepers()",
-        Unit("onaird", "waking__sleepers_that_count_often");
+        Unit("onaird", "waking_sleepers_that_count_often");
     "start: who is woken wakes nobody" in "userspace/ipc/src/caller/wait.rs":
         "        sys::futex_wake(attachment.words.session_gate().word(), sys::ALL);\n" => "",
         Shuttle("session_pulses");
@@ -69,11 +69,11 @@ mutants! {
     "wait: not on the life word" in "userspace/ipc/src/caller/wait.rs":
         "                (bell.word(), heard),\n                (attachment.words.life(), attachment.life_value),\n" =>
         "                (bell.word(), heard),\n",
-        Shuttle("daemon__dies");
+        Shuttle("daemon_dies");
     "wait: who wakes of the daemon's death does not pass it on" in "userspace/ipc/src/caller/wait.rs":
         "            if attachment.is_daemon_lost() {\n                wake_others(attachment);" =>
         "            if attachment.is_daemon_lost() {",
-        Shuttle("daemon__dies");
+        Shuttle("daemon_dies");
     "wait: no look at the gates before the first sleep" in "userspace/ipc/src/caller/wait.rs":
         "        loop {\n            let heard = bell.listen();\n            label!(\"wait.listened\");\n            if attachment.words.local_gate().load() != local\n                || attachment.words.session_gate().load() != session\n            {" =>
         "        let mut looks = 0;\n        loop {\n            let heard = bell.listen();\n            looks += 1;\n            if looks > 1\n                && (attachment.words.local_gate().load() != local\n                    || attachment.words.session_gate().load() != session)\n            {",
@@ -94,25 +94,25 @@ mutants! {
         Shuttle("local_pulses");
     "wait_started: not on the state" in "userspace/ipc/src/caller/wait.rs":
         "            (attachment.words.state(), State::Open as u32),\n" => "",
-        Words("lend_and_take", "wait_started__session_ends");
+        Words("lend_and_take", "wait_started_session_ends");
     "publish: rings for nobody" in "userspace/ipc/src/lender.rs":
         "if memory.frame_bell().strike() {" => "if memory.frame_bell().is_awaited() {",
         Shuttle("wakes");
     // The news that the service goes away.
     "farewell: not for who finds a gate closed" in "userspace/ipc/src/caller/call.rs":
         "let last = farewell();" => "let last: Option<T> = None;\n            let _ = &mut farewell;",
-        File("onair", "client", "drain__told");
+        File("onair", "client", "drain_told");
     "farewell: not for who wakes to a closed gate" in "userspace/ipc/src/caller/wait.rs":
         "result = farewell().ok_or_else(|| attachment.why_closed());" =>
         "result = Err(attachment.why_closed());",
-        File("onair", "client", "drain__told_and_the_session_stopped_at_once");
+        File("onair", "client", "drain_told_and_the_session_stopped_at_once");
     "farewell: not the descriptor's" in "userspace/ipc/src/caller/mod.rs":
         "return self.is_drain_told(words.event_head().load(Ordering::Acquire));" => "return false;",
-        File("onair", "client", "drain__told_of_a_stopped");
+        File("onair", "client", "drain_told_of_a_stopped");
     "farewell: the descriptor calls for what nobody takes" in "userspace/ipc/src/caller/mod.rs":
         "        if self.is_stopped() {\n            return self.is_drain_told" =>
         "        if self.is_gone() {\n            return self.is_drain_told",
-        File("onair", "client", "drain__told_of_a_stopped");
+        File("onair", "client", "drain_told_of_a_stopped");
     // Counting.
     "enter: no light fence" in "userspace/ipc/src/slot.rs":
         "self.count.store(count.wrapping_add(1), Ordering::Release);\n            light();" =>
@@ -138,13 +138,13 @@ mutants! {
     "slot: an old claim's acknowledgement stays" in "userspace/ipc/src/slot.rs":
         "        self.ack.store(0, Ordering::Relaxed);\n        self.intent.store(NO_INTENT, Ordering::Relaxed);\n        self.claimed_at" =>
         "        self.intent.store(NO_INTENT, Ordering::Relaxed);\n        self.claimed_at",
-        Unit("onair-ipc", "slot__old_ack");
+        Unit("onair-ipc", "slot_old_ack");
     "slot: an old acknowledgement counts for a new stop" in "userspace/ipc/src/slot.rs":
         "(shared || self.ack != gate)" => "(shared || self.ack == 0)",
-        Unit("onair-ipc", "slot__old_ack");
+        Unit("onair-ipc", "slot_old_ack");
     "slot: the shared one takes an acknowledgement" in "userspace/ipc/src/slot.rs":
         "self.count > 0 && (shared || self.ack != gate)" => "self.count > 0 && self.ack != gate",
-        Unit("onair-ipc", "slot__old_ack");
+        Unit("onair-ipc", "slot_old_ack");
     "slot: a handler acknowledges for the call that it interrupts" in "userspace/ipc/src/caller/call.rs":
         "let speaks = !nested && index != OWN_SLOTS;" => "let speaks = index != OWN_SLOTS;",
         Words("lend_and_take", "in_a_handler");
@@ -166,16 +166,16 @@ mutants! {
         Shuttle("drain");
     "kick: not after a put" in "userspace/ipc/src/caller/lease.rs":
         "        label!(\"put.released\");\n        self.kick_look();\n" => "        label!(\"put.released\");\n",
-        Words("lend_and_take", "put__after_stop");
+        Words("lend_and_take", "put_after_stop");
     "kick: taken by two" in "userspace/ipc/src/kick.rs":
         "self.0.swap(0, Ordering::SeqCst) != 0" => "self.0.load(Ordering::SeqCst) != 0",
-        Unit("onair-ipc", "kick__armed");
+        Unit("onair-ipc", "kick_armed");
     "kick: not armed for a drain" in "userspace/ipc/src/fence.rs":
         "        memories.for_each(AttachmentMemory::arm_kick);" => "        memories.for_each(drop);",
-        Words("lend_and_take", "put__after_stop");
+        Words("lend_and_take", "put_after_stop");
     "books: a frame given back is not counted" in "userspace/ipc/src/lender.rs":
         "                    *returned += 1;" => "                    let _ = &returned;",
-        Words("lend_and_take", "put__after_stop");
+        Words("lend_and_take", "put_after_stop");
     // Evict.
     "evict: the word is read, then stored" in "userspace/ipc/src/frame_word.rs":
         "        FrameTag::decode(self.0.swap(\n            FrameTag::new(serial, 0, FrameState::Revoked).encode(),\n            Ordering::AcqRel,\n        ))" =>
@@ -195,19 +195,19 @@ mutants! {
     // Leave.
     "leave: whatever is pinned" in "userspace/ipc/src/pins.rs":
         "!self.is_any() && callers() == 0 && !self.is_any()" => "callers() == 0",
-        File("onair", "client", "end__buffer_borrowed");
+        File("onair", "client", "end_buffer_borrowed");
     "leave: whoever is inside" in "userspace/ipc/src/pins.rs":
         "!self.is_any() && callers() == 0 && !self.is_any()" => "!self.is_any()",
         Shuttle("leave");
     "leave: the pins only before the callers" in "userspace/ipc/src/pins.rs":
         "!self.is_any() && callers() == 0 && !self.is_any()" => "!self.is_any() && callers() == 0",
-        Unit("onair-ipc", "pins__one_set");
+        Unit("onair-ipc", "pins_one_set");
     "leave: found out, and held handles are not asked" in "userspace/ipc/src/caller/leaving.rs":
         "if end == End::FoundOut && self.held() > 0 {" => "if end == End::FoundOut && self.held() > 1000 {",
-        File("onair", "client", "end__handle_kept");
+        File("onair", "client", "end_handle_kept");
     "leave: by hand, and held handles are asked" in "userspace/ipc/src/caller/leaving.rs":
         "if end == End::FoundOut && self.held() > 0 {" => "if self.held() > 0 {",
-        File("onair", "client", "detach__after_an_end");
+        File("onair", "client", "detach_after_an_end");
     "pin: set after the slot was left" in "userspace/ipc/src/caller/held.rs":
         "        let lend = self.win(deadline)?;\n" =>
         "        let lend = self.win(deadline)?;\n        self.pins.unpin(lend.frame, true);\n        self.end_look();\n        self.pins.pin(lend.frame);\n",
@@ -221,7 +221,7 @@ mutants! {
         Loom("leave");
     "end: a put does not look" in "userspace/ipc/src/caller/lease.rs":
         "        self.end_look();\n" => "",
-        File("onair", "client", "end__buffer_borrowed");
+        File("onair", "client", "end_buffer_borrowed");
     "end: a call that waited does not look" in "userspace/ipc/src/caller/call.rs":
         "        label!(\"wait.left\");\n        self.kick_look();\n        self.end_look();" =>
         "        label!(\"wait.left\");\n        self.kick_look();",
@@ -248,7 +248,7 @@ mutants! {
     "frame: a put of an earlier lend releases the present one" in "userspace/ipc/src/frame_word.rs":
         "    pub fn release(&self, serial: u32, slot: u16) -> Result<(), FrameTag> {\n" =>
         "    pub fn release(&self, _: u32, slot: u16) -> Result<(), FrameTag> {\n        let serial = self.load().serial;\n",
-        Unit("onair-ipc", "frame_word__stale_serial");
+        Unit("onair-ipc", "frame_word_stale_serial");
     "take: the intent of the call before stays" in "userspace/ipc/src/caller/call.rs":
         "        label!(\"call.begun\");\n        slot.intend(NO_INTENT);\n" => "",
         Words("lend_and_take", "looking_again");
@@ -259,5 +259,5 @@ mutants! {
     "reap: credits whatever serial" in "userspace/ipc/src/lender.rs":
         "Some(FrameState::Released) if tag.serial == entry.serial => {" =>
         "Some(FrameState::Released) => {",
-        Unit("onair-ipc", "reap__released");
+        Unit("onair-ipc", "reap_released");
 }

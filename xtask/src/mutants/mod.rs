@@ -229,12 +229,11 @@ fn is_noticed(copy: &Path, mutant: &Mutant) -> Result<bool> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn mutant__each__then_the_code_that_it_changes_is_there_once() {
+    fn mutant_each_then_the_code_that_it_changes_is_there_once() {
         for mutant in MUTANTS.into_iter().flatten() {
             mutant.original(root()).unwrap();
         }

@@ -15,23 +15,23 @@ mutants! {
         Unit("onaird", "shutdown_mgr__wakeup");
     "shutdown: a part that hangs is waited for" in "userspace/daemon/src/shutdown/sequence.rs":
         "if until(it) > now {" => "if until(it) + Duration::from_secs(40) > now {",
-        Unit("onaird", "shutdown_mgr__each_phase_hung");
+        Unit("onaird", "shutdown_mgr_each_phase_hung");
     "shutdown: workers are not told" in "userspace/daemon/src/shutdown/sequence.rs":
         "        shared.threads.stop_accepting();\n" => "",
         Unit("onaird", "shutdown_mgr__stop_threads");
     "shutdown: configured anew after it has begun" in "userspace/daemon/src/shutdown/coordinator.rs":
         "let in_time = !self.is_shutting_down();" => "let in_time = true;",
-        Unit("onaird", "shutdown_mgr__configured");
+        Unit("onaird", "shutdown_mgr_configured");
     "shutdown: the last phases are not told" in "userspace/daemon/src/control/thread.rs":
         "                hub.tell(None, kind);" => "                drop(kind);",
-        Unit("onaird", "events__told_after");
+        Unit("onaird", "events_told_after");
     "shutdown: a task may end unnoticed" in "userspace/daemon/src/control/thread.rs":
         "    shutdown.begin(Cause::PartEnded {\n        part: part.to_owned()," =>
         "    drop(Cause::PartEnded {\n        part: part.to_owned(),",
-        Unit("onaird", "task__panics");
+        Unit("onaird", "task_panics");
     "attach: a connection that panics has not hung up" in "userspace/daemon/src/control/attach/listener.rs":
         "if actions.send(hung_up).await.is_ok() {" => "drop(hung_up);\n    if actions.is_closed() {",
-        Unit("onaird", "connection__its_task_panics");
+        Unit("onaird", "connection_its_task_panics");
     "worker: accepts though it was told not to" in "userspace/daemon/src/shutdown/workers.rs":
         "        self.accepting.store(false, Ordering::Release);\n" => "",
         Unit("onaird", "thread_state__stop");
@@ -55,11 +55,11 @@ mutants! {
         Unit("onaird", "multi_thread__flush");
     "jobs: refused as soon as the end begins" in "userspace/daemon/src/worker.rs":
         "threads.register_to_the_end(name)" => "threads.register(name)",
-        Unit("onaird", "worker__jobs_handed_in");
+        Unit("onaird", "worker_jobs_handed_in");
     "jobs: the end does not wait for them" in "userspace/daemon/src/worker.rs":
         "guard.flush_progress(handed_in.saturating_sub(done));" => "guard.flush_progress(0);",
-        Unit("onaird", "worker__jobs_handed_in");
+        Unit("onaird", "worker_jobs_handed_in");
     "jobs: one that failed is not said" in "userspace/daemon/src/worker.rs":
         "*failed = (failed.0 + 1, reason);" => "failed.1 = reason;",
-        Unit("onaird", "worker__jobs_that_fail");
+        Unit("onaird", "worker_jobs_that_fail");
 }

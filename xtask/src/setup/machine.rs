@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn version__of_releases__then_compared_as_numbers() {
+    fn version_of_releases_then_compared_as_numbers() {
         assert_eq!(version("6.1.0-28-amd64"), Some((6, 1)));
         assert!(version("6.18.5") > version("6.2.0"));
         assert!(version("5.19.0-rc1") < Some(KERNEL));

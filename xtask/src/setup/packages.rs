@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packages__listed__then_each_once_with_a_reason() {
+    fn packages_listed_then_each_once_with_a_reason() {
         let names: BTreeSet<_> = PACKAGES.iter().map(|package| package.name).collect();
         assert_eq!(names.len(), PACKAGES.len());
         assert!(PACKAGES.iter().all(|package| package.reason.contains(": ")));

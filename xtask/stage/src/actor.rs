@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn actor__lines_out_of_order__then_none_is_lost() {
+    fn actor_lines_out_of_order_then_none_is_lost() {
         let mut cat = cat();
         cat.tell(r#"{"event":"one"}"#).unwrap();
         cat.tell(r#"{"event":"two"}"#).unwrap();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn actor__ended__then_the_error_has_what_it_said() {
+    fn actor_ended_then_the_error_has_what_it_said() {
         let mut cat = cat();
         cat.tell("not json").unwrap();
         cat.close();

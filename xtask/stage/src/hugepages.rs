@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn hugepages__others_came_and_went__then_only_ours_are_taken() {
+    fn hugepages_others_came_and_went_then_only_ours_are_taken() {
         assert_eq!(added(true).count_after(192), 128);
         assert_eq!(added(true).count_after(256), 192);
         assert_eq!(added(true).count_after(64), 0);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn hugepages__killed_while_adding__then_the_old_number() {
+    fn hugepages_killed_while_adding_then_the_old_number() {
         assert_eq!(added(false).count_after(192), 128);
         assert_eq!(added(false).count_after(150), 128);
         assert_eq!(added(false).count_after(128), 128);
@@ -150,7 +150,7 @@ mod tests {
 
     /// About one round in five finds the kernel where it keeps a page that came back.
     #[test]
-    fn hugepages__come_back_while_they_are_given_back__then_all_are_gone() {
+    fn hugepages_come_back_while_they_are_given_back_then_all_are_gone() {
         const MEGABYTES: u64 = 128;
         // Nobody else may change the number meanwhile, as in a run.
         let _folder = Folder::open().unwrap();

@@ -6,13 +6,6 @@
 //! stage. No product crate is used here, so that `xtask` can be built before the packages that the
 //! product needs are installed: of the product only its configuration is known.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        non_snake_case,
-        reason = "tests are named subject__action__then_result"
-    )
-)]
 
 mod actor;
 mod bpf;

@@ -88,7 +88,7 @@ mod tests {
     use crate::until::{Deadline, until};
 
     #[test]
-    fn threads__of_me__then_this_one_is_there() {
+    fn threads_of_me_then_this_one_is_there() {
         let me = std::process::id();
         let tid = u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
         assert!(threads(me).unwrap().contains(&tid));

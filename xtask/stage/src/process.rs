@@ -235,12 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn process_id__of_me__then_alive() {
+    fn process_id_of_me_then_alive() {
         assert!(ProcessId::me().unwrap().alive());
     }
 
     #[test]
-    fn process_id__same_pid_other_start__then_not_alive() {
+    fn process_id_same_pid_other_start_then_not_alive() {
         let me = ProcessId::me().unwrap();
         let other = ProcessId {
             start: me.start + 1,
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn process_id__signal_to_a_reused_pid__then_nothing_is_sent() {
+    fn process_id_signal_to_a_reused_pid_then_nothing_is_sent() {
         let cat = cat();
         let stranger = ProcessId {
             start: cat.id.start + 1,
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn running__killed__then_wait_end_says_so() {
+    fn running_killed_then_wait_end_says_so() {
         let mut cat = cat();
         let id = cat.id;
         assert!(
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn running__dropped__then_ended() {
+    fn running_dropped_then_ended() {
         let cat = cat();
         let id = cat.id;
         drop(cat);

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn run__written_and_read__then_the_same() {
+    fn run_written_and_read_then_the_same() {
         let run = Run::next().unwrap();
         assert_eq!(run.to_string().parse(), Ok(run));
         assert_eq!("12-x-1".parse::<Run>(), Err(()));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn run__next__then_another() {
+    fn run_next_then_another() {
         assert_ne!(Run::next().unwrap(), Run::next().unwrap());
     }
 }

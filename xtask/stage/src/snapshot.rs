@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshot__things_and_numbers_change__then_more_and_less() {
+    fn snapshot_things_and_numbers_change_then_more_and_less() {
         let difference = snapshot(&["a", "b"], 128).to(&snapshot(&["b", "c"], 0));
         assert_eq!(difference.more, ["c"]);
         assert_eq!(difference.less, ["a", "hugepages: 128, now 0"]);

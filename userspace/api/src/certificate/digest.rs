@@ -79,13 +79,12 @@ impl Certificate {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use serde_json::json;
 
     #[test]
-    fn digest__known_document__then_the_known_value() {
+    fn digest_known_document_then_the_known_value() {
         // printf '{"a":[1,"x\\n"],"b":18446744073709551615}' | sha256sum
         let document = json!({"b": u64::MAX, "digest": "any", "durable": false, "a": [1, "x\n"]});
         assert_eq!(
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn digest__fields_in_another_order__then_the_same() {
+    fn digest_fields_in_another_order_then_the_same() {
         let one: Value = serde_json::from_str(r#"{"a":{"x":1,"digest":2},"b":null}"#).unwrap();
         let two: Value =
             serde_json::from_str("{\"b\": null, \"a\": {\"digest\": 2, \"x\": 1}}").unwrap();
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn digest__any_other_field_changed__then_another() {
+    fn digest_any_other_field_changed_then_another() {
         let good = json!({"a": 1, "inner": {"digest": "counts"}, "list": [1, 2]});
         for bad in [
             json!({"a": 2, "inner": {"digest": "counts"}, "list": [1, 2]}),

@@ -169,12 +169,11 @@ pub enum RecordingError {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn recording_name__hostile_forms__then_refused() {
+    fn recording_name_hostile_forms_then_refused() {
         for text in [
             "a",
             "cam1-20261120t141500z",
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn recording_ref__parse__then_id_and_name_never_overlap() {
+    fn recording_ref_parse_then_id_and_name_never_overlap() {
         let id: RecordingRef = "0123456789abcdef".parse().unwrap();
         assert_eq!(id, RecordingRef::Id(RecordingId(0x0123_4567_89ab_cdef)));
         assert_eq!(id.to_string(), "0123456789abcdef");

@@ -157,12 +157,11 @@ impl RecordingSpec {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn recording_spec__right_and_wrong__then_each_field_named() {
+    fn recording_spec_right_and_wrong_then_each_field_named() {
         let fields = |json: &str| {
             let spec: RecordingSpec = serde_json::from_str(json).unwrap();
             let errors = spec.check();

@@ -190,7 +190,6 @@ fn check_count(count: u32, max: u32, what: &str) -> Result<u32, String> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use serde_json::{Value, json};
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn spec__minimal__then_defaults_filled_in() {
+    fn spec_minimal_then_defaults_filled_in() {
         let spec = check(good()).unwrap();
         assert_eq!((spec.quota, spec.max_attachments), (4, 4));
         assert_eq!(spec.flow.payload_type, 96);
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn spec__to_json_and_back__then_same() {
+    fn spec_to_json_and_back_then_same() {
         let mut value = good();
         value["flow"]["source"] = json!("10.77.0.1");
         value["source"] = json!("pattern");
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn spec__one_wrong_field__then_that_field_is_named() {
+    fn spec_one_wrong_field_then_that_field_is_named() {
         let cases = [
             ("/name", json!("Cam 1"), "name"),
             ("/name", json!("0123456789abcdef"), "name"),
@@ -285,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn spec__many_wrong_fields__then_all_are_named() {
+    fn spec_many_wrong_fields_then_all_are_named() {
         let mut spec = good();
         spec["name"] = json!("");
         spec["video"]["width"] = json!(3);
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn spec__receive_with_a_source__then_refused() {
+    fn spec_receive_with_a_source_then_refused() {
         let mut spec = good();
         spec["direction"] = json!("receive");
         assert_eq!(check(spec.clone()).unwrap().source, None);
@@ -310,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn spec__unknown_field__then_refused() {
+    fn spec_unknown_field_then_refused() {
         let mut spec = good();
         spec["vidoe"] = json!(1);
         let error = serde_json::from_value::<SpecDocument>(spec).unwrap_err();

@@ -200,12 +200,11 @@ impl std::str::FromStr for FrameRate {
 pub struct RateError(pub String);
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn frame_rate__parse__then_lowest_terms() {
+    fn frame_rate_parse_then_lowest_terms() {
         for (text, shown) in [
             ("60", "60/1"),
             ("60/1", "60/1"),
@@ -233,14 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn frame_rate__offset__then_does_not_drift() {
+    fn frame_rate_offset_then_does_not_drift() {
         let rate: FrameRate = "60000/1001".parse().unwrap();
         assert_eq!(rate.offset(60_000), Duration::from_secs(1001));
         assert_eq!(rate.frame_time(), Duration::from_nanos(16_683_333));
     }
 
     #[test]
-    fn video_format__frame_bytes__then_as_rfc_4175() {
+    fn video_format_frame_bytes_then_as_rfc_4175() {
         let mut format = VideoFormat {
             width: 1280,
             height: 720,

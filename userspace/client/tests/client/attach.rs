@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::fake::{FRAME_BYTES, Fake, HEIGHT, SESSION, WIDTH, spec};
 
 #[test]
-fn attach__by_name_or_id__then_described() {
+fn attach_by_name_or_id_then_described() {
     let fake = Fake::receiving();
     let client = Client::connect(&fake.path).unwrap();
     for name in ["test".to_owned(), format!("{SESSION:016x}")] {
@@ -25,7 +25,7 @@ fn attach__by_name_or_id__then_described() {
 }
 
 #[test]
-fn create__spec__then_attached_as_owner() {
+fn create_spec_then_attached_as_owner() {
     let fake = Fake::receiving();
     let session = Session::create(&fake.path, &spec()).unwrap();
     assert!(session.is_owner());
@@ -33,7 +33,7 @@ fn create__spec__then_attached_as_owner() {
 }
 
 #[test]
-fn attach__unknown_session__then_enoent_with_its_name() {
+fn attach_unknown_session_then_enoent_with_its_name() {
     let fake = Fake::receiving();
     let error = Session::attach(&fake.path, "other").unwrap_err();
     assert!(matches!(&error, Error::NoSession { name, .. } if name == "other"));
@@ -41,7 +41,7 @@ fn attach__unknown_session__then_enoent_with_its_name() {
 }
 
 #[test]
-fn attach__refusals__then_typed() {
+fn attach_refusals_then_typed() {
     let fake = Fake::receiving();
     for (code, errno) in [
         ("forbidden", rustix::io::Errno::ACCESS),
@@ -56,7 +56,7 @@ fn attach__refusals__then_typed() {
 }
 
 #[test]
-fn connect__nobody_there__then_path_and_errno() {
+fn connect_nobody_there_then_path_and_errno() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("nobody.sock");
     let error = Client::connect(&path).unwrap_err();
@@ -65,7 +65,7 @@ fn connect__nobody_there__then_path_and_errno() {
 }
 
 #[test]
-fn attach__mute_daemon__then_no_answer_in_time() {
+fn attach_mute_daemon_then_no_answer_in_time() {
     let fake = Fake::receiving();
     fake.world().is_mute = true;
     let client = Client::at(&fake.path).response_timeout(Duration::from_millis(20));
@@ -75,7 +75,7 @@ fn attach__mute_daemon__then_no_answer_in_time() {
 }
 
 #[test]
-fn drop__of_one_attachment__then_the_daemon_sees_it_and_others_run_on() {
+fn drop_of_one_attachment_then_the_daemon_sees_it_and_others_run_on() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     let other = Session::attach(&fake.path, "test").unwrap();
@@ -89,7 +89,7 @@ fn drop__of_one_attachment__then_the_daemon_sees_it_and_others_run_on() {
 
 /// Plays in a process of its own, whose limit of open files is lowered.
 #[test]
-fn attach__too_few_descriptors_left__then_told_so() {
+fn attach_too_few_descriptors_left_then_told_so() {
     const CHILD: &str = "ONAIR_FEW_DESCRIPTORS";
     if let Some(path) = std::env::var_os(CHILD) {
         use rustix::process::{Resource, getrlimit, setrlimit};
@@ -107,7 +107,7 @@ fn attach__too_few_descriptors_left__then_told_so() {
     let fake = Fake::receiving();
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     child.args([
-        "attach::attach__too_few_descriptors_left__then_told_so",
+        "attach::attach_too_few_descriptors_left_then_told_so",
         "--exact",
         "--nocapture",
     ]);

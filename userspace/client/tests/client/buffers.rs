@@ -10,7 +10,7 @@ use onair_ipc::meta::{FrameMeta, MissingRange};
 use crate::fake::{FRAME_BYTES, Fake};
 
 #[test]
-fn buffer__taken__then_bytes_and_description() {
+fn buffer_taken_then_bytes_and_description() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.publish(2, 41);
@@ -26,7 +26,7 @@ fn buffer__taken__then_bytes_and_description() {
 }
 
 #[test]
-fn buffer__incomplete__then_says_what_is_missing() {
+fn buffer_incomplete_then_says_what_is_missing() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     let mut meta = FrameMeta {
@@ -53,7 +53,7 @@ fn buffer__incomplete__then_says_what_is_missing() {
 }
 
 #[test]
-fn buffers__sixteen_threads__then_each_frame_once_and_whole() {
+fn buffers_sixteen_threads_then_each_frame_once_and_whole() {
     const COUNT: u64 = 4_000;
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
@@ -94,7 +94,7 @@ fn buffers__sixteen_threads__then_each_frame_once_and_whole() {
 }
 
 #[test]
-fn buffer__moved_to_another_thread__then_put_there() {
+fn buffer_moved_to_another_thread_then_put_there() {
     fn is_sendable<T: Send + Sync>(_: &T) {}
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
@@ -109,7 +109,7 @@ fn buffer__moved_to_another_thread__then_put_there() {
 }
 
 #[test]
-fn send__filled_and_submitted__then_sent_in_order_and_dropped_ones_are_not() {
+fn send_filled_and_submitted_then_sent_in_order_and_dropped_ones_are_not() {
     let fake = Fake::sending();
     let session = Session::attach(&fake.path, "test").unwrap();
     assert!(session.is_sender());
@@ -136,7 +136,7 @@ fn send__filled_and_submitted__then_sent_in_order_and_dropped_ones_are_not() {
 }
 
 #[test]
-fn flush__asked__then_all_sent_not_yet_or_refused_and_the_session_goes_on() {
+fn flush_asked_then_all_sent_not_yet_or_refused_and_the_session_goes_on() {
     let fake = Fake::sending();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.publish(0, 0);
@@ -158,7 +158,7 @@ fn flush__asked__then_all_sent_not_yet_or_refused_and_the_session_goes_on() {
 }
 
 #[test]
-fn events__notified__then_polled_in_order() {
+fn events_notified_then_polled_in_order() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.notify(EventKind::Dropped, 3);

@@ -26,7 +26,7 @@ fn errno(error: &Error) -> i32 {
 }
 
 #[test]
-fn drain__told_of_a_stopped_session__then_read_in_order_before_eagain() {
+fn drain_told_of_a_stopped_session_then_read_in_order_before_eagain() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.notify(EventKind::Dropped, 3);
@@ -63,7 +63,7 @@ fn drain__told_of_a_stopped_session__then_read_in_order_before_eagain() {
 }
 
 #[test]
-fn drain__told_of_a_session_that_this_process_stopped__then_read_before_eagain() {
+fn drain_told_of_a_session_that_this_process_stopped_then_read_before_eagain() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     session.stop();
@@ -73,7 +73,7 @@ fn drain__told_of_a_session_that_this_process_stopped__then_read_before_eagain()
 }
 
 #[test]
-fn drain__told_and_the_session_stopped_at_once__then_a_blocked_caller_reads_it_and_others_eagain() {
+fn drain_told_and_the_session_stopped_at_once_then_a_blocked_caller_reads_it_and_others_eagain() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     for round in 1..=50_u32 {
@@ -95,7 +95,7 @@ fn drain__told_and_the_session_stopped_at_once__then_a_blocked_caller_reads_it_a
 }
 
 #[test]
-fn drain__told_and_the_session_gone__then_read_before_estale() {
+fn drain_told_and_the_session_gone_then_read_before_estale() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.notify(EventKind::Draining, 0);

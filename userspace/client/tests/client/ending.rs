@@ -10,7 +10,7 @@ fn is_stale<T>(result: Result<T, Error>) -> bool {
 }
 
 #[test]
-fn detach__callers_waiting__then_they_leave_and_all_is_stale() {
+fn detach_callers_waiting_then_they_leave_and_all_is_stale() {
     let fake = Fake::receiving();
     let session = Arc::new(Session::attach(&fake.path, "test").unwrap());
     let callers: Vec<_> = (0..8)
@@ -44,7 +44,7 @@ fn detach__callers_waiting__then_they_leave_and_all_is_stale() {
 }
 
 #[test]
-fn detach__waiting_for_a_start__then_stale_at_once() {
+fn detach_waiting_for_a_start_then_stale_at_once() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     session.stop();
@@ -56,7 +56,7 @@ fn detach__waiting_for_a_start__then_stale_at_once() {
 }
 
 #[test]
-fn detach__buffer_held__then_busy_and_nothing_changed() {
+fn detach_buffer_held_then_busy_and_nothing_changed() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.publish(0, 1);
@@ -71,7 +71,7 @@ fn detach__buffer_held__then_busy_and_nothing_changed() {
 }
 
 #[test]
-fn detach__forgotten_guard__then_counted_as_held() {
+fn detach_forgotten_guard_then_counted_as_held() {
     let fake = Fake::receiving();
     let session = Session::create(&fake.path, &spec()).unwrap();
     fake.publish(0, 1);
@@ -93,7 +93,7 @@ fn detach__forgotten_guard__then_counted_as_held() {
 }
 
 #[test]
-fn destroy__stopped_and_unused__then_certificate_and_stale() {
+fn destroy_stopped_and_unused_then_certificate_and_stale() {
     let fake = Fake::receiving();
     let session = Session::create(&fake.path, &spec()).unwrap();
     std::thread::scope(|scope| {
@@ -114,7 +114,7 @@ fn destroy__stopped_and_unused__then_certificate_and_stale() {
 }
 
 #[test]
-fn destroy__held_by_another_attachment__then_busy_with_blockers_until_put() {
+fn destroy_held_by_another_attachment_then_busy_with_blockers_until_put() {
     let fake = Fake::receiving();
     let other = Session::attach(&fake.path, "test").unwrap();
     let owner = Session::create(&fake.path, &spec()).unwrap();
@@ -141,7 +141,7 @@ fn destroy__held_by_another_attachment__then_busy_with_blockers_until_put() {
 }
 
 #[test]
-fn destroy__many_sessions__then_all_stop_all_join_all_destroyed() {
+fn destroy_many_sessions_then_all_stop_all_join_all_destroyed() {
     let fakes: Vec<_> = (0..8).map(|_| Fake::receiving()).collect();
     let sessions: Vec<_> = fakes
         .iter()
@@ -163,7 +163,7 @@ fn destroy__many_sessions__then_all_stop_all_join_all_destroyed() {
 }
 
 #[test]
-fn daemon__does_not_answer__then_no_answer_and_later_requests_are_refused() {
+fn daemon_does_not_answer_then_no_answer_and_later_requests_are_refused() {
     let fake = Fake::receiving();
     let client = onair::Client::at(&fake.path).response_timeout(Duration::from_secs(2));
     let session = client.create(&spec()).unwrap();

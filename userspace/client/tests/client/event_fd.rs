@@ -15,7 +15,7 @@ fn is_readable(fd: &EventFd, ms: i64) -> bool {
 }
 
 #[test]
-fn event_fd__whatever_happens__then_readable_until_cleared() {
+fn event_fd_whatever_happens_then_readable_until_cleared() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     let fd = session.event_fd().unwrap();
@@ -49,7 +49,7 @@ fn event_fd__whatever_happens__then_readable_until_cleared() {
 }
 
 #[test]
-fn event_fd__outlives_its_session__then_the_daemon_gets_the_attachment_back() {
+fn event_fd_outlives_its_session_then_the_daemon_gets_the_attachment_back() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     let fd = session.event_fd().unwrap();

@@ -13,7 +13,7 @@ fn is_stale<T>(result: Result<T, Error>) -> bool {
 }
 
 #[test]
-fn evicted__in_every_call__then_stale_and_its_frame_reads_the_same() {
+fn evicted_in_every_call_then_stale_and_its_frame_reads_the_same() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     for (frame, number) in [(0, 1), (1, 2)] {
@@ -63,7 +63,7 @@ fn evicted__in_every_call__then_stale_and_its_frame_reads_the_same() {
 }
 
 #[test]
-fn evicted__waits_for_a_start__then_stale_at_once() {
+fn evicted_waits_for_a_start_then_stale_at_once() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     session.stop();
@@ -75,7 +75,7 @@ fn evicted__waits_for_a_start__then_stale_at_once() {
 }
 
 #[test]
-fn abort__with_callers_of_another__then_all_are_stale_and_only_the_owner_may() {
+fn abort_with_callers_of_another_then_all_are_stale_and_only_the_owner_may() {
     let fake = Fake::receiving();
     let other = Session::attach(&fake.path, "test").unwrap();
     let owner = Session::create(&fake.path, &spec()).unwrap();

@@ -56,7 +56,7 @@ fn marked<'a>(fake: &Fake, session: &'a Session, frame: u32, number: u64) -> Buf
 }
 
 #[test]
-fn end__buffer_borrowed__then_its_bytes_stay_until_it_is_dropped_and_then_the_memory_goes() {
+fn end_buffer_borrowed_then_its_bytes_stay_until_it_is_dropped_and_then_the_memory_goes() {
     for end in ENDS {
         for sends in [false, true] {
             let fake = if sends {
@@ -82,7 +82,7 @@ fn end__buffer_borrowed__then_its_bytes_stay_until_it_is_dropped_and_then_the_me
 }
 
 #[test]
-fn end__handle_kept__then_its_memory_goes_by_hand_and_stays_when_found_out_and_held() {
+fn end_handle_kept_then_its_memory_goes_by_hand_and_stays_when_found_out_and_held() {
     for end in ENDS {
         let fake = Fake::receiving();
         let session = Session::create(&fake.path, &spec()).unwrap();
@@ -103,7 +103,7 @@ fn end__handle_kept__then_its_memory_goes_by_hand_and_stays_when_found_out_and_h
 }
 
 #[test]
-fn detach__after_an_end_that_was_found_out__then_what_handles_hold_goes_and_a_guard_stays() {
+fn detach_after_an_end_that_was_found_out_then_what_handles_hold_goes_and_a_guard_stays() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     let raw = marked(&fake, &session, 0, 7).into_raw();
@@ -119,7 +119,7 @@ fn detach__after_an_end_that_was_found_out__then_what_handles_hold_goes_and_a_gu
 }
 
 #[test]
-fn abort__callers_inside_and_buffers_moved__then_the_last_lets_the_memory_go() {
+fn abort_callers_inside_and_buffers_moved_then_the_last_lets_the_memory_go() {
     for _ in 0..20 {
         let fake = Fake::receiving();
         let session = Session::create(&fake.path, &spec()).unwrap();
@@ -153,7 +153,7 @@ fn abort__callers_inside_and_buffers_moved__then_the_last_lets_the_memory_go() {
 }
 
 #[test]
-fn session__dropped_with_a_forgotten_guard__then_the_memory_goes() {
+fn session_dropped_with_a_forgotten_guard_then_the_memory_goes() {
     let fake = Fake::receiving();
     let session = Session::create(&fake.path, &spec()).unwrap();
     std::mem::forget(marked(&fake, &session, 0, 7));

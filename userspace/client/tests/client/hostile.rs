@@ -86,7 +86,7 @@ fn protocol_error(script: Script) -> String {
 }
 
 #[test]
-fn answer__garbage_wrong_kind_or_too_long__then_eproto() {
+fn answer_garbage_wrong_kind_or_too_long_then_eproto() {
     assert!(protocol_error(vec![(b"{".to_vec(), 0)]).contains("cannot be read"));
     assert!(protocol_error(vec![(vec![0xff; 100], 0)]).contains("cannot be read"));
     assert!(protocol_error(vec![(vec![b' '; MAX_PACKET + 1], 0)]).contains("cut off"));
@@ -108,7 +108,7 @@ fn answer__garbage_wrong_kind_or_too_long__then_eproto() {
 }
 
 #[test]
-fn attached__descriptors_missing_or_too_many__then_eproto() {
+fn attached_descriptors_missing_or_too_many_then_eproto() {
     let answer = bytes(&Response::Attached(attached(1, false, false)));
     for count in [0, 1, 2, 4, 8] {
         let what = protocol_error(vec![welcome(), (answer.clone(), count)]);
@@ -120,7 +120,7 @@ fn attached__descriptors_missing_or_too_many__then_eproto() {
 }
 
 #[test]
-fn attached__contradicts_itself_or_its_memory__then_eproto() {
+fn attached_contradicts_itself_or_its_memory_then_eproto() {
     let good = attached(1, false, false);
     let mut wrong = vec![good.clone(); 7];
     wrong[0].geometry.frame_stride = 0;
@@ -175,7 +175,7 @@ impl Trap {
 }
 
 #[test]
-fn attached__a_file_that_can_be_cut_short_or_run_out__then_refused_and_named() {
+fn attached_a_file_that_can_be_cut_short_or_run_out_then_refused_and_named() {
     let answer = bytes(&Response::Attached(attached(1, false, false)));
     for trap in [
         Trap::NoSealing,
@@ -199,7 +199,7 @@ fn attached__a_file_that_can_be_cut_short_or_run_out__then_refused_and_named() {
 }
 
 #[test]
-fn daemon__hangs_up_at_each_step__then_disconnected() {
+fn daemon_hangs_up_at_each_step_then_disconnected() {
     let challenge = Response::Challenge {
         token: "0123456789abcdef".into(),
     };
@@ -213,7 +213,7 @@ fn daemon__hangs_up_at_each_step__then_disconnected() {
 }
 
 #[test]
-fn attached__any_byte_changed__then_error_or_a_session_that_works() {
+fn attached_any_byte_changed_then_error_or_a_session_that_works() {
     let answer = bytes(&Response::Attached(attached(1, false, false)));
     let mut scripts = vec![];
     for at in 0..answer.len() {

@@ -1,6 +1,5 @@
 //! The library against a daemon of its own: a thread that speaks the messages and lends frames of
 //! real shared memory.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod attach;

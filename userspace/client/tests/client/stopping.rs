@@ -40,7 +40,7 @@ fn pulses(fake: &Fake, session: &Session, count: usize, rounds: usize, pulse: im
 }
 
 #[test]
-fn stop__pulses_of_the_daemon__then_eagain_exactly_once_each() {
+fn stop_pulses_of_the_daemon_then_eagain_exactly_once_each() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     pulses(&fake, &session, 16, 100, || {
@@ -50,7 +50,7 @@ fn stop__pulses_of_the_daemon__then_eagain_exactly_once_each() {
 }
 
 #[test]
-fn stop__pulses_of_this_process__then_eagain_exactly_once_each() {
+fn stop_pulses_of_this_process_then_eagain_exactly_once_each() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     pulses(&fake, &session, 16, 100, || {
@@ -60,7 +60,7 @@ fn stop__pulses_of_this_process__then_eagain_exactly_once_each() {
 }
 
 #[test]
-fn stop__twice_then_started__then_runs() {
+fn stop_twice_then_started_then_runs() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     session.stop();
@@ -76,7 +76,7 @@ fn stop__twice_then_started__then_runs() {
 }
 
 #[test]
-fn start__of_this_process__then_the_daemons_stop_stays() {
+fn start_of_this_process_then_the_daemons_stop_stays() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.stop();
@@ -91,7 +91,7 @@ fn start__of_this_process__then_the_daemons_stop_stays() {
 }
 
 #[test]
-fn stop__of_one_attachment__then_the_other_runs_on() {
+fn stop_of_one_attachment_then_the_other_runs_on() {
     let fake = Fake::receiving();
     let one = Session::attach(&fake.path, "test").unwrap();
     let other = Session::attach(&fake.path, "test").unwrap();
@@ -100,7 +100,7 @@ fn stop__of_one_attachment__then_the_other_runs_on() {
 }
 
 #[test]
-fn buffer__across_a_stop__then_read_and_put() {
+fn buffer_across_a_stop_then_read_and_put() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.publish(3, 9);
@@ -113,7 +113,7 @@ fn buffer__across_a_stop__then_read_and_put() {
 }
 
 #[test]
-fn stop__daemon_asked_for_a_kick__then_the_last_to_leave_sends_it() {
+fn stop_daemon_asked_for_a_kick_then_the_last_to_leave_sends_it() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     std::thread::scope(|scope| {
@@ -129,7 +129,7 @@ fn stop__daemon_asked_for_a_kick__then_the_last_to_leave_sends_it() {
 }
 
 #[test]
-fn get__timeout__then_timed_out_and_not_before() {
+fn get_timeout_then_timed_out_and_not_before() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     let start = Instant::now();

@@ -10,7 +10,7 @@ fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> Errno {
 }
 
 #[test]
-fn put__twice__then_ealready_and_credited_once() {
+fn put_twice_then_ealready_and_credited_once() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.publish(1, 5);
@@ -31,7 +31,7 @@ fn put__twice__then_ealready_and_credited_once() {
 }
 
 #[test]
-fn put__into_another_session__then_einval_and_the_buffer_comes_back() {
+fn put_into_another_session_then_einval_and_the_buffer_comes_back() {
     let (here, there) = (Fake::receiving(), Fake::receiving());
     let session = Session::attach(&here.path, "test").unwrap();
     let other = Session::attach(&there.path, "test").unwrap();
@@ -56,7 +56,7 @@ fn put__into_another_session__then_einval_and_the_buffer_comes_back() {
 }
 
 #[test]
-fn destroy__without_stop__then_einval_and_runs_on() {
+fn destroy_without_stop_then_einval_and_runs_on() {
     let fake = Fake::receiving();
     let session = Session::create(&fake.path, &spec()).unwrap();
     let error = session.destroy().unwrap_err();
@@ -66,7 +66,7 @@ fn destroy__without_stop__then_einval_and_runs_on() {
 }
 
 #[test]
-fn destroy__before_join__then_busy_and_the_caller_is_unharmed() {
+fn destroy_before_join_then_busy_and_the_caller_is_unharmed() {
     let fake = Fake::receiving();
     let session = Session::create(&fake.path, &spec()).unwrap();
     fake.publish(0, 1);
@@ -79,7 +79,7 @@ fn destroy__before_join__then_busy_and_the_caller_is_unharmed() {
 }
 
 #[test]
-fn destroy__not_the_owner__then_eacces() {
+fn destroy_not_the_owner_then_eacces() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     session.stop();
@@ -87,7 +87,7 @@ fn destroy__not_the_owner__then_eacces() {
 }
 
 #[test]
-fn handle__of_a_destroyed_session__then_estale_everywhere() {
+fn handle_of_a_destroyed_session_then_estale_everywhere() {
     let fake = Fake::receiving();
     let session = Session::create(&fake.path, &spec()).unwrap();
     fake.publish(0, 1);
@@ -107,7 +107,7 @@ fn handle__of_a_destroyed_session__then_estale_everywhere() {
 }
 
 #[test]
-fn receive_session__filled_or_submitted__then_einval() {
+fn receive_session_filled_or_submitted_then_einval() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.publish(0, 1);
@@ -119,7 +119,7 @@ fn receive_session__filled_or_submitted__then_einval() {
 }
 
 #[test]
-fn result__not_checked__then_nothing_is_lost() {
+fn result_not_checked_then_nothing_is_lost() {
     let fake = Fake::receiving();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.publish(0, 1);

@@ -181,7 +181,6 @@ fn size(text: &str) -> Result<(u32, u32), String> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use crate::args::{Cli, Noun};
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn create__few_flags__then_a_specification_that_holds() {
+    fn create_few_flags_then_a_specification_that_holds() {
         let body = create("cam1 --direction receive --port b --size 1280x720 --rate 60 --destination 10.77.0.2:5004").body().unwrap();
         assert_eq!(
             body.to_string(),
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn create__all_flags__then_all_in_the_specification() {
+    fn create_all_flags_then_all_in_the_specification() {
         let body = create("t --direction send --port a --size 64x32 --rate 30000/1001 --depth 8 --destination 10.0.0.2:1 --source-address 10.0.0.1:2 --payload-type 100 --pattern --quota 2 --max-attachments 3").body().unwrap();
         let spec: SessionSpec = serde_json::from_value(body).unwrap();
         assert_eq!(spec.source, Some(onair_api::Source::Pattern));
@@ -222,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn create__file_that_cannot_be_used__then_said() {
+    fn create_file_that_cannot_be_used_then_said() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spec.json");
         let error = create(&format!("--file {}", path.display()))
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn size__forms__then_only_two_numbers() {
+    fn size_forms_then_only_two_numbers() {
         assert_eq!(size("1280x720"), Ok((1280, 720)));
         for text in ["1280", "x", "1280x", "axb", "1280x720x1", "-1x2"] {
             assert!(size(text).is_err(), "{text}");

@@ -233,7 +233,6 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use crate::args::Noun;
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn record_start__flags__then_the_body_of_the_request() {
+    fn record_start_flags_then_the_body_of_the_request() {
         assert_eq!(
             start("cam1 --format y4m").body().to_string(),
             r#"{"format":"y4m"}"#
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn size__forms__then_bytes_or_said() {
+    fn size_forms_then_bytes_or_said() {
         for (text, bytes) in [
             ("65536", 65_536),
             ("500MB", 500_000_000),

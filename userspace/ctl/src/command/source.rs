@@ -75,12 +75,11 @@ impl Source {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn source__forms__then_told_apart_by_the_text_alone() {
+    fn source_forms_then_told_apart_by_the_text_alone() {
         for (text, file) in [
             ("cam1", false),
             ("cam1.old", false),

@@ -131,12 +131,11 @@ pub(crate) fn or_dash<T: ToString>(value: Option<T>) -> String {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn duration__for_people__then_short() {
+    fn duration_for_people_then_short() {
         for (us, text) in [
             (0, "0s"),
             (57, "57µs"),
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn text__with_terminal_commands__then_harmless() {
+    fn text_with_terminal_commands_then_harmless() {
         assert_eq!(
             printable("a\u{1b}[2Jb\u{9b}c\rd"),
             "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d"
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn table__printed__then_no_padding_at_either_end() {
+    fn table_printed_then_no_padding_at_either_end() {
         let mut table = table(&["A", "LONGER"]);
         table.add_row(["x", "y"]);
         assert_eq!(print(table), "A  LONGER\nx  y\n");

@@ -35,7 +35,7 @@ fn good() -> Value {
 }
 
 #[test]
-fn certificate__that_is_not_on_disk__then_shown_with_a_warning_and_its_digest_holds() {
+fn certificate_that_is_not_on_disk_then_shown_with_a_warning_and_its_digest_holds() {
     let mut answer = good();
     answer["durable"] = json!(false);
     for arguments in ["session destroy cam1", "--json session destroy cam1"] {
@@ -54,7 +54,7 @@ fn certificate__that_is_not_on_disk__then_shown_with_a_warning_and_its_digest_ho
 }
 
 #[test]
-fn certificate__of_a_session_that_came_back_stopped__then_its_stop_is_shown() {
+fn certificate_of_a_session_that_came_back_stopped_then_its_stop_is_shown() {
     let mut document = good();
     document["stopped_before"] = json!({"at": AT, "session": "6920a1c200000007",
         "boot_id": "b006"});
@@ -79,7 +79,7 @@ fn forged() -> Value {
 }
 
 #[test]
-fn verify__of_the_daemon__then_each_check_with_its_mark() {
+fn verify_of_the_daemon_then_each_check_with_its_mark() {
     let ran = Played::document(200, &good()).run("certificate verify cam1");
     assert_eq!(ran.code, 0, "{ran:?}");
     all_in(
@@ -105,7 +105,7 @@ fn verify__of_the_daemon__then_each_check_with_its_mark() {
 }
 
 #[test]
-fn verify__of_files__then_each_and_the_worst_exit_code() {
+fn verify_of_files_then_each_and_the_worst_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let later = json!({"format": 99});
     let mut old = good();
@@ -149,7 +149,7 @@ fn verify__of_files__then_each_and_the_worst_exit_code() {
 }
 
 #[test]
-fn verify__of_standard_input__then_checked_without_a_daemon() {
+fn verify_of_standard_input_then_checked_without_a_daemon() {
     let mut command = onairctl("certificate verify -");
     let mut child = command
         .stdin(Stdio::piped())
@@ -167,7 +167,7 @@ fn verify__of_standard_input__then_checked_without_a_daemon() {
 }
 
 #[test]
-fn show__of_a_file__then_as_the_daemons() {
+fn show_of_a_file_then_as_the_daemons() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proof.json");
     std::fs::write(&path, good().to_string()).unwrap();
@@ -183,7 +183,7 @@ fn show__of_a_file__then_as_the_daemons() {
 }
 
 #[test]
-fn show__of_abort_and_quarantine__then_says_what_it_was() {
+fn show_of_abort_and_quarantine_then_says_what_it_was() {
     let mut aborted = good();
     aborted["operation"] = json!("abort");
     aborted["evicted"] = json!([{"attachment": 7, "pid": 4711, "command": "player", "at": AT,
@@ -210,7 +210,7 @@ fn show__of_abort_and_quarantine__then_says_what_it_was() {
 }
 
 #[test]
-fn list__nothing_found__then_said_so() {
+fn list_nothing_found_then_said_so() {
     let ran = Played::document(200, &json!({"certificates": []}))
         .run("certificate list --session cam1 --since 1h");
     assert_eq!((ran.code, &*ran.out), (0, "No certificate matches.\n"));

@@ -30,7 +30,7 @@ fn forecast(view: &Value, destroyable: bool, args: &str) -> Ran {
 }
 
 #[test]
-fn dry_run__each_operation_and_state__then_0_or_4_and_nothing_is_changed() {
+fn dry_run_each_operation_and_state_then_0_or_4_and_nothing_is_changed() {
     let with = |state: &str| {
         let mut view = session();
         view["state"] = json!(state);
@@ -61,7 +61,7 @@ fn dry_run__each_operation_and_state__then_0_or_4_and_nothing_is_changed() {
 }
 
 #[test]
-fn dry_run__read__then_who_is_in_the_way_and_what_each_witness_says() {
+fn dry_run_read_then_who_is_in_the_way_and_what_each_witness_says() {
     let ran = forecast(&stopped(), false, "session destroy cam1 --dry-run");
     all_in(
         &ran.out,
@@ -82,7 +82,7 @@ fn dry_run__read__then_who_is_in_the_way_and_what_each_witness_says() {
 }
 
 #[test]
-fn evict__of_a_process__then_each_of_its_attachments_and_no_other() {
+fn evict_of_a_process_then_each_of_its_attachments_and_no_other() {
     let mut view = session();
     let mut others = vec![view["attachments"][0].clone(); 3];
     for (attachment, pid, one) in [(1, 4711, 0), (2, 4712, 1), (3, 4711, 2)] {
@@ -124,7 +124,7 @@ fn health(ready: bool) -> Value {
 }
 
 #[test]
-fn health__asked_by_an_orchestrator__then_one_line_and_the_exit_code_it_needs() {
+fn health_asked_by_an_orchestrator_then_one_line_and_the_exit_code_it_needs() {
     let ready = Played::document(200, &health(true));
     let unready = Played::document(503, &health(false));
     let ending = Played::code(ProblemCode::ShuttingDown);
@@ -171,7 +171,7 @@ fn status(phase: &str, users: u64) -> Value {
 }
 
 #[test]
-fn shutdown__asked__then_the_phase_that_began() {
+fn shutdown_asked_then_the_phase_that_began() {
     let ran = Played::document(202, &status("stop_accepting", 0)).run("shutdown");
     assert_eq!(ran.code, 0, "{ran:?}");
     all_in(&ran.out, &["phase stop_accepting: POST /v1/shutdown"]);
@@ -180,7 +180,7 @@ fn shutdown__asked__then_the_phase_that_began() {
 }
 
 #[test]
-fn shutdown__watched__then_phases_and_falling_users_until_nobody_listens() {
+fn shutdown_watched_then_phases_and_falling_users_until_nobody_listens() {
     let daemon = Played::script(&[
         ("POST /v1/shutdown", status("stop_accepting", 0)),
         ("GET /v1/shutdown", status("draining", 12)),

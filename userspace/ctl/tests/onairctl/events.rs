@@ -26,7 +26,7 @@ fn event(sequence: u64, rest: Value) -> Value {
 }
 
 #[test]
-fn events__followed__then_a_line_each_until_the_daemon_ends() {
+fn events_followed_then_a_line_each_until_the_daemon_ends() {
     let events = [
         event(
             1,
@@ -72,14 +72,14 @@ fn events__followed__then_a_line_each_until_the_daemon_ends() {
 }
 
 #[test]
-fn events__as_json__then_each_as_it_came() {
+fn events_as_json_then_each_as_it_came() {
     let events = [event(5, json!({"kind": "of_a_later_version", "x": 1}))];
     let ran = shown(&events, "--json events");
     assert_eq!(ran.out, format!("{}\n", events[0]));
 }
 
 #[test]
-fn events__filtered__then_asked_of_the_daemon() {
+fn events_filtered_then_asked_of_the_daemon() {
     let played = Played::new(Some((200, "text/event-stream", String::new())));
     played.run("events -f -s cam1 -k evicted,destroyed --kind lost --after 6b000e6b.7");
     let request = played.requests.recv().unwrap();
@@ -96,13 +96,13 @@ fn events__filtered__then_asked_of_the_daemon() {
 }
 
 #[test]
-fn events__refused__then_as_any_other_refusal() {
+fn events_refused_then_as_any_other_refusal() {
     let played = Played::code(onair_api::ProblemCode::NoSuchSession);
     assert_eq!(played.run("events --session cam9").code, 5);
 }
 
 #[test]
-fn blockers__watched__then_again_and_again_until_the_session_is_gone() {
+fn blockers_watched_then_again_and_again_until_the_session_is_gone() {
     let list = |blockers: Value| json!({"session": "6920a1c300000001", "name": "cam1", "at": AT, "blockers": blockers});
     let by_id = "GET /v1/sessions/6920a1c300000001/blockers";
     let gone = json!({"type": "/v1/problems/stale_session", "title": "gone", "status": 410,

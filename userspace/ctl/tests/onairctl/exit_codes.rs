@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::played::{Played, onairctl, ran};
 
 #[test]
-fn exit_code__each_problem__then_as_help_says() {
+fn exit_code_each_problem_then_as_help_says() {
     for &code in ProblemCode::ALL {
         let expected = match code {
             ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => 4,
@@ -35,7 +35,7 @@ fn exit_code__each_problem__then_as_help_says() {
 }
 
 #[test]
-fn exit_code__daemon_not_reachable__then_3_with_advice() {
+fn exit_code_daemon_not_reachable_then_3_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("none.sock");
     let stale = folder.path().join("stale.sock");
@@ -49,14 +49,14 @@ fn exit_code__daemon_not_reachable__then_3_with_advice() {
 }
 
 #[test]
-fn exit_code__daemon_says_nothing__then_3() {
+fn exit_code_daemon_says_nothing_then_3() {
     let ran = Played::new(None).run("--timeout 50ms session list");
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.err.contains("did not answer within 50ms"), "{ran:?}");
 }
 
 #[test]
-fn exit_code__something_else_listens__then_1() {
+fn exit_code_something_else_listens_then_1() {
     for answer in [
         (200, "text/html", "<html>"),
         (404, "text/html", "<html>"),
@@ -70,7 +70,7 @@ fn exit_code__something_else_listens__then_1() {
 }
 
 #[test]
-fn exit_code__wrong_usage__then_2() {
+fn exit_code_wrong_usage_then_2() {
     for args in [
         "",
         "session",
@@ -87,7 +87,7 @@ fn exit_code__wrong_usage__then_2() {
 }
 
 #[test]
-fn exit_code__verdict__then_4_when_a_destroy_would_not_pass() {
+fn exit_code_verdict_then_4_when_a_destroy_would_not_pass() {
     for (destroyable, code) in [(true, 0), (false, 4)] {
         let verdict = json!({"destroyable": destroyable, "disagreement": false, "reason": "r",
             "at": "2025-11-20T07:36:00Z", "readings": []});
@@ -101,7 +101,7 @@ fn exit_code__verdict__then_4_when_a_destroy_would_not_pass() {
 }
 
 #[test]
-fn output__reader_leaves__then_no_complaint() {
+fn output_reader_leaves_then_no_complaint() {
     let daemon = Played::document(200, &json!({"certificates": []}));
     let mut command = daemon.command("certificate list");
     let mut child = command
@@ -121,7 +121,7 @@ fn output__reader_leaves__then_no_complaint() {
 }
 
 #[test]
-fn help__read__then_exit_codes_and_examples_are_there() {
+fn help_read_then_exit_codes_and_examples_are_there() {
     let ran = ran(&mut onairctl("--help"));
     assert_eq!(ran.code, 0);
     for word in [

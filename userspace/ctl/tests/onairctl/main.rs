@@ -1,5 +1,4 @@
 //! The program itself, run against a daemon that is only played.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod played;

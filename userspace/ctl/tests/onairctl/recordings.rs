@@ -20,7 +20,7 @@ fn recording(state: &str) -> Value {
 }
 
 #[test]
-fn table__recordings__then_a_line_each_with_what_is_wrong() {
+fn table_recordings_then_a_line_each_with_what_is_wrong() {
     let mut degraded = recording("degraded");
     degraded["reason"] = json!("the disk has not answered for 3 s");
     let ran = Played::document(200, &json!({"recordings": [degraded]})).run("record list");
@@ -45,7 +45,7 @@ fn table__recordings__then_a_line_each_with_what_is_wrong() {
 }
 
 #[test]
-fn table__one_recording__then_files_books_and_repair() {
+fn table_one_recording_then_files_books_and_repair() {
     let mut repaired = recording("repaired");
     repaired["end"] = json!("killed");
     repaired["repair"] = json!({"at": AT, "cut_bytes": 7, "added_bytes": 40,
@@ -68,7 +68,7 @@ fn table__one_recording__then_files_books_and_repair() {
 }
 
 #[test]
-fn record_start__with_wait__then_looked_at_until_it_has_ended() {
+fn record_start_with_wait_then_looked_at_until_it_has_ended() {
     let start = "POST /v1/sessions/cam1/recordings";
     let look = "GET /v1/recordings/6920a1c300000001";
     for (last, code) in [("finished", 0), ("failed", 1)] {
@@ -87,7 +87,7 @@ fn record_start__with_wait__then_looked_at_until_it_has_ended() {
 }
 
 #[test]
-fn record_stop__not_in_time_or_failed__then_4_or_1() {
+fn record_stop_not_in_time_or_failed_then_4_or_1() {
     let late = Problem::new(ProblemCode::DeadlinePassed, "its files are not whole yet");
     assert_eq!(Played::problem(&late).run("record stop take2").code, 4);
     let failed = Played::document(200, &recording("failed")).run("record stop take2");

@@ -15,7 +15,7 @@ fn sent(args: &str) -> Request {
 }
 
 #[test]
-fn request__each_command__then_its_path() {
+fn request_each_command_then_its_path() {
     for (args, line) in [
         ("session list", "GET /v1/sessions"),
         ("s ls", "GET /v1/sessions"),
@@ -84,7 +84,7 @@ fn request__each_command__then_its_path() {
 }
 
 #[test]
-fn request__destroy_with_wait__then_the_deadline_in_milliseconds() {
+fn request_destroy_with_wait_then_the_deadline_in_milliseconds() {
     let request = sent("session destroy cam1 --wait 1m30s");
     assert_eq!(request.line, "POST /v1/sessions/cam1/destroy_wait HTTP/1.1");
     assert_eq!(request.body, r#"{"deadline_ms":90000}"#);
@@ -96,7 +96,7 @@ fn request__destroy_with_wait__then_the_deadline_in_milliseconds() {
 }
 
 #[test]
-fn request__flush__then_the_deadline_in_milliseconds_or_5_seconds() {
+fn request_flush_then_the_deadline_in_milliseconds_or_5_seconds() {
     for (args, ms) in [
         ("session flush out", 5000),
         ("session flush out --wait 250ms", 250),
@@ -108,7 +108,7 @@ fn request__flush__then_the_deadline_in_milliseconds_or_5_seconds() {
 }
 
 #[test]
-fn flush__answers__then_told_and_4_for_a_deadline() {
+fn flush_answers_then_told_and_4_for_a_deadline() {
     for (frames, words) in [
         (12, "12 frames sent in 200ms"),
         (0, "nothing was left to be sent"),
@@ -126,7 +126,7 @@ fn flush__answers__then_told_and_4_for_a_deadline() {
 }
 
 #[test]
-fn request__create_from_a_file__then_sent_as_it_is() {
+fn request_create_from_a_file_then_sent_as_it_is() {
     let daemon = Played::code(ProblemCode::InvalidRequest);
     let body = json!({"name": "cam1", "not": {"known": [1]}});
     let mut command = daemon.command("session create --file -");
@@ -148,7 +148,7 @@ fn request__create_from_a_file__then_sent_as_it_is() {
 }
 
 #[test]
-fn request__record_start__then_what_was_asked_for_in_the_body() {
+fn request_record_start_then_what_was_asked_for_in_the_body() {
     let request = sent("record start cam1 --format pcapng --duration 10s --snap-length 96 --wait");
     assert_eq!(request.line, "POST /v1/sessions/cam1/recordings HTTP/1.1");
     let body: Value = serde_json::from_str(&request.body).unwrap();

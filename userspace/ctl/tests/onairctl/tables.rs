@@ -7,7 +7,7 @@ use crate::documents::{AT, all_in, blocker, certificate, reading, session, who};
 use crate::played::Played;
 
 #[test]
-fn table__sessions__then_a_line_each_without_colours() {
+fn table_sessions_then_a_line_each_without_colours() {
     let ran = Played::document(200, &json!({"sessions": [session()]})).run("session list");
     assert_eq!(ran.code, 0, "{ran:?}");
     all_in(
@@ -28,7 +28,7 @@ fn table__sessions__then_a_line_each_without_colours() {
 }
 
 #[test]
-fn table__one_session__then_its_parts_and_nothing_a_terminal_obeys() {
+fn table_one_session_then_its_parts_and_nothing_a_terminal_obeys() {
     let ran = Played::document(200, &session()).run("session show cam1");
     all_in(
         &ran.out,
@@ -45,7 +45,7 @@ fn table__one_session__then_its_parts_and_nothing_a_terminal_obeys() {
 }
 
 #[test]
-fn json__asked_for__then_the_document_as_it_came() {
+fn json_asked_for_then_the_document_as_it_came() {
     let ran = Played::document(200, &session()).run("session show cam1 --json");
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(document, session());
@@ -57,7 +57,7 @@ fn json__asked_for__then_the_document_as_it_came() {
 }
 
 #[test]
-fn table__nothing_there__then_said_in_words() {
+fn table_nothing_there_then_said_in_words() {
     for (args, body, words) in [
         ("session list", json!({"sessions": []}), "No sessions."),
         (
@@ -78,7 +78,7 @@ fn table__nothing_there__then_said_in_words() {
 }
 
 #[test]
-fn table__blockers__then_each_by_name() {
+fn table_blockers_then_each_by_name() {
     let body =
         json!({"session": "6920a1c300000001", "name": "cam1", "at": AT, "blockers": [blocker()]});
     let ran = Played::document(200, &body).run("session blockers cam1");
@@ -116,7 +116,7 @@ fn table__blockers__then_each_by_name() {
 }
 
 #[test]
-fn table__certificate__then_witnesses_steps_and_reconciled() {
+fn table_certificate_then_witnesses_steps_and_reconciled() {
     let ran = Played::document(200, &certificate()).run("session destroy cam1 --wait 5s");
     assert_eq!(ran.code, 0, "{ran:?}");
     all_in(
@@ -139,7 +139,7 @@ fn table__certificate__then_witnesses_steps_and_reconciled() {
 }
 
 #[test]
-fn table__certificates__then_a_line_each() {
+fn table_certificates_then_a_line_each() {
     let one = json!({"session": "6920a1c300000001", "name": "cam1", "operation": "destroy",
         "requester": who(), "issued_at": AT,
         "memory": {"state": "pending", "bytes": 4096, "held_by": [4711]}, "reconciled": 1, "disagreements": 0});
@@ -151,7 +151,7 @@ fn table__certificates__then_a_line_each() {
 }
 
 #[test]
-fn table__health_not_ready__then_the_reasons_and_exit_code_1() {
+fn table_health_not_ready_then_the_reasons_and_exit_code_1() {
     let health = json!({"status": "probe_blind", "live": true, "ready": false,
         "problems": ["the probe is blind: no permission"], "version": "0.1.0", "pid": 5,
         "boot_id": "b", "started_at": AT, "uptime_ms": 65000,
@@ -179,7 +179,7 @@ fn table__health_not_ready__then_the_reasons_and_exit_code_1() {
 }
 
 #[test]
-fn problem__busy__then_blockers_witnesses_and_what_to_do() {
+fn problem_busy_then_blockers_witnesses_and_what_to_do() {
     let problem = Problem::new(ProblemCode::Busy, "1 caller is blocked")
         .with_blockers(vec![serde_json::from_value(blocker()).unwrap()])
         .with_verdict(
@@ -203,7 +203,7 @@ fn problem__busy__then_blockers_witnesses_and_what_to_do() {
 }
 
 #[test]
-fn problem__of_several_fields__then_each_on_its_line() {
+fn problem_of_several_fields_then_each_on_its_line() {
     let errors = vec![
         SpecError::new("name", "is bad"),
         SpecError::new("video.width", "is odd"),

@@ -166,7 +166,6 @@ impl Config {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use onair_api::ProbeMode;
@@ -181,14 +180,14 @@ mod tests {
         "[[poller]]\nname=\"p\"\ncore=0\n[[port]]\nname=\"a\"\ndevice=\"ring:x:a\"\n";
 
     #[test]
-    fn config__empty__then_defaults() {
+    fn config_empty_then_defaults() {
         let config = parse("").unwrap();
         assert_eq!(config.probe.mode, ProbeMode::Required);
         assert_eq!(config.timeouts.graceful_ms, 10_000);
     }
 
     #[test]
-    fn config__wrong_values__then_named_with_what_to_do() {
+    fn config_wrong_values_then_named_with_what_to_do() {
         for (text, expected) in [
             ("[control]\nsocked = 1".to_owned(), "unknown field `socked`"),
             ("[control]\nmode = \"999\"".into(), "octal mode"),
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn session_tables__right_and_wrong__then_sessions_or_named() {
+    fn session_tables_right_and_wrong_then_sessions_or_named() {
         let table = |more: &str| {
             format!(
                 "{PORT}address=\"10.0.0.1/24\"\npoller=\"p\"\n[[session]]\nname=\"cam\"\n\

@@ -185,7 +185,6 @@ fn flat(value: &Value) -> BTreeMap<String, Value> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -213,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn reload__nothing_changed__then_nothing_is_said() {
+    fn reload_nothing_changed_then_nothing_is_said() {
         let same = compared(|text| text);
         assert!(same.applied.is_empty() && same.refused.is_empty());
         assert_eq!(json(&same.config), json(&parse(BASE)));
     }
 
     #[test]
-    fn reload__live_keys__then_taken_and_the_rest_stays() {
+    fn reload_live_keys_then_taken_and_the_rest_stays() {
         let changed = compared(|text| {
             text.replace("sessions = 10", "sessions = 20") + "[log]\nfilter = \"debug\"\n"
         });
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn reload__keys_of_the_start__then_refused_with_the_reason_and_unchanged() {
+    fn reload_keys_of_the_start_then_refused_with_the_reason_and_unchanged() {
         let changed = compared(|text| {
             text.replace("core = 0", "core = 1")
                 .replace("name = \"a\"", "name = \"b\"")
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn reload__how_the_daemon_ends_and_what_is_made_of_the_probe__then_taken() {
+    fn reload_how_the_daemon_ends_and_what_is_made_of_the_probe_then_taken() {
         let changed = compared(|text| {
             text + "[timeouts]\ngraceful_ms = 1\n[probe]\nmode = \"preferred\"\n[shutdown]\n\
                     policy = \"evict\"\ncleanup_ms = 1\nhandler_ms = 2\ndebounce_ms = 3\n\
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn live_keys__each__then_a_key_of_the_configuration() {
+    fn live_keys_each_then_a_key_of_the_configuration() {
         let all = json(&Config::default());
         for (table, name) in LIVE {
             assert!(!all[table][name].is_null(), "{table}.{name}");

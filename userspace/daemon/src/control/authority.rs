@@ -228,7 +228,6 @@ fn cell(role: Option<Role>, right: Right, own: Option<Grant>) -> Option<Grant> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use onair_api::{Via, Who};
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn authority__every_role_and_right__then_as_the_table() {
+    fn authority_every_role_and_right_then_as_the_table() {
         // Read, create, attach; stop, start, flush, record, destroy, evict, abort, quarantine; shut down,
         // reload.
         for (peer, expected, rank) in [
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn authority__may_not__then_told_with_its_role() {
+    fn authority_may_not_then_told_with_its_role() {
         let stop = table().admit_all(&peer(1000, 78, &[]), Right::Stop);
         let text = stop.unwrap_err().detail;
         assert!(
@@ -317,13 +316,13 @@ mod tests {
     }
 
     #[test]
-    fn authority__no_group_configured__then_nobody_is_a_member() {
+    fn authority_no_group_configured_then_nobody_is_a_member() {
         let authority = Authority::new(0, []);
         assert_eq!(authority.grant(&peer(1000, 0, &[0]), Right::Create), None);
     }
 
     #[test]
-    fn grant__own__then_covers_only_own() {
+    fn grant_own_then_covers_only_own() {
         let caller = Caller {
             who: peer(1000, 1000, &[]).who,
             grant: Grant::OwnedBy(1000),
@@ -339,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn authority__all_sessions_at_once__then_own_is_not_enough() {
+    fn authority_all_sessions_at_once_then_own_is_not_enough() {
         let authority = table();
         let stranger = authority
             .admit_all(&peer(1000, 1000, &[]), Right::Read)

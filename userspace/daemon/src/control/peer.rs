@@ -75,32 +75,31 @@ pub fn command_of(pid: u32) -> String {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     const STATUS: &str = "Name:\tx\nUid:\t0\t1000\t0\t0\nGid:\t0\t1001\t0\t0\nGroups:\t4 77 \n";
 
     #[test]
-    fn groups__status_of_that_user__then_taken() {
+    fn groups_status_of_that_user_then_taken() {
         assert_eq!(groups_of(STATUS, 1000, 1001), Some(vec![4, 77]));
     }
 
     #[test]
-    fn groups__status_of_another_user__then_none() {
+    fn groups_status_of_another_user_then_none() {
         assert_eq!(groups_of(STATUS, 0, 1001), None);
         assert_eq!(groups_of(STATUS, 1000, 0), None);
         assert_eq!(groups_of("Uid:\tx\n", 0, 0), None);
     }
 
     #[test]
-    fn peer__of_this_process__then_named() {
+    fn peer_of_this_process_then_named() {
         let peer = Peer::read(0, 0, std::process::id(), Via::Control);
         assert!(!peer.who.command.is_empty(), "{peer:?}");
     }
 
     #[test]
-    fn peer__out_of_sight__then_nameless_without_groups() {
+    fn peer_out_of_sight_then_nameless_without_groups() {
         let peer = Peer::read(5, 5, 0, Via::Control);
         assert!(peer.who.command.is_empty() && peer.groups.is_empty());
     }

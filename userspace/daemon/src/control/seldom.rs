@@ -25,12 +25,11 @@ impl Seldom {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn line__caused_often__then_written_at_once_and_again_after_the_pause_with_a_count() {
+    fn line_caused_often_then_written_at_once_and_again_after_the_pause_with_a_count() {
         let mut line = Seldom::default();
         let start = Instant::now();
         assert_eq!(line.note(start), Some(0));

@@ -192,7 +192,6 @@ pub enum SocketError {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use std::os::unix::net::{UnixListener, UnixStream};
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn socket__bind_and_drop__then_mode_is_set_and_file_goes() {
+    fn socket_bind_and_drop_then_mode_is_set_and_file_goes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("made/control.sock");
         let bound = bind_at(&path).unwrap();
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn socket__left_by_a_killed_daemon__then_replaced() {
+    fn socket_left_by_a_killed_daemon_then_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
         drop(UnixListener::bind(&path).unwrap());
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn socket__somebody_listens__then_refused_and_left_alone() {
+    fn socket_somebody_listens_then_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
         let _living = UnixListener::bind(&path).unwrap();
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn socket__file_in_the_way__then_refused_and_left_alone() {
+    fn socket_file_in_the_way_then_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
         fs::write(&path, "precious").unwrap();
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn socket__taken_over_by_another__then_drop_leaves_it() {
+    fn socket_taken_over_by_another_then_drop_leaves_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
         let first = bind_at(&path).unwrap();
@@ -255,13 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn socket__path_too_long__then_said() {
+    fn socket_path_too_long_then_said() {
         let path = PathBuf::from(format!("/tmp/{}", "x".repeat(120)));
         assert!(matches!(bind_at(&path), Err(SocketError::Path(_))));
     }
 
     #[test]
-    fn group__by_name_and_number__then_resolved() {
+    fn group_by_name_and_number_then_resolved() {
         assert_eq!(resolve_group("root").unwrap(), 0);
         assert_eq!(resolve_group("4711").unwrap(), 4711);
         assert!(matches!(

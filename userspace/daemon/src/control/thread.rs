@@ -203,7 +203,6 @@ async fn watch(
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use crate::shutdown::ShutdownConfig;
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn task__panics_or_ends_by_itself__then_the_shutdown_begins_and_names_it() {
+    async fn task_panics_or_ends_by_itself_then_the_shutdown_begins_and_names_it() {
         let panics = tokio::spawn(async { panic!("on purpose") });
         let ends = tokio::spawn(async {});
         for (task, reason) in [(panics, "on purpose"), (ends, "it ended by itself")] {
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn task__ends_when_it_is_told_to__then_nothing_begins() {
+    async fn task_ends_when_it_is_told_to_then_nothing_begins() {
         let (shutdown, close) = (coordinator(), CancellationToken::new());
         let told = close.clone();
         let task = tokio::spawn(async move { told.cancelled().await });
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn events__told_after_the_actors_end__then_read_before_the_stream_ends() {
+    async fn events_told_after_the_actors_end_then_read_before_the_stream_ends() {
         let (orders, inbox) = mpsc::unbounded_channel();
         let close = CancellationToken::new();
         let mut hub = Hub::new(1, 1);

@@ -388,7 +388,6 @@ impl Outbox {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -406,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn events__pushed_and_taken__then_readable_exactly_while_there_are_some() {
+    fn events_pushed_and_taken_then_readable_exactly_while_there_are_some() {
         let events = Arc::new(Events::new().unwrap());
         let receiver = EventReceiver(Arc::clone(&events));
         assert!(!is_readable(&receiver));
@@ -418,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn outbox__queue_full__then_keeps_the_order_and_delivers_later() {
+    fn outbox_queue_full_then_keeps_the_order_and_delivers_later() {
         let events = Arc::new(Events::new().unwrap());
         let receiver = EventReceiver(Arc::clone(&events));
         let mut outbox = Outbox::new(events);
@@ -436,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn inbox__closed__then_commands_come_back() {
+    fn inbox_closed_then_commands_come_back() {
         let inbox = Inbox::new().unwrap();
         inbox.send(Command::Quiesce(1)).unwrap();
         inbox.close();

@@ -172,7 +172,6 @@ pub enum DataplaneError {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn port__address_on_link__then_by_prefix() {
+    fn port_address_on_link_then_by_prefix() {
         let near = Ipv4Addr::new(10, 1, 2, 200);
         let far = Ipv4Addr::new(10, 1, 3, 3);
         assert!(port(24).is_on_link(near) && !port(24).is_on_link(far));

@@ -62,7 +62,6 @@ fn key(port: usize, destination: SocketAddrV4) -> u64 {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn demux__flows_added_and_removed__then_each_finds_its_seat_only() {
+    fn demux_flows_added_and_removed_then_each_finds_its_seat_only() {
         let mut demux = Demux::default();
         for seat in 0u8..200 {
             assert!(demux.add(0, flow(seat, 5004), usize::from(seat)));

@@ -54,12 +54,11 @@ impl Idler {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn idler__each_policy__then_sleeps_only_when_adaptive_quiet_and_nothing_is_near() {
+    fn idler_each_policy_then_sleeps_only_when_adaptive_quiet_and_nothing_is_near() {
         const SPIN_NS: u64 = 20_000;
         const WAKE_NS: u64 = 60_000;
         let rest = Rest::default();

@@ -132,7 +132,6 @@ impl Neighbours {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::super::transmit::tests::Wire;
     use super::*;
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbour__nobody_answers__then_asked_quickly_then_seldom() {
+    fn neighbour_nobody_answers_then_asked_quickly_then_seldom() {
         let mut neighbours = neighbours();
         let mut wire = Wire::default();
         neighbours.join(PEERS, 0);
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbour__answers__then_known_until_its_last_user_parts() {
+    fn neighbour_answers_then_known_until_its_last_user_parts() {
         let mut neighbours = neighbours();
         neighbours.join(PEERS, 0);
         neighbours.join(PEERS, 0);
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbour__asks_for_us_or_for_another__then_only_ours_is_answered_and_nothing_learned() {
+    fn neighbour_asks_for_us_or_for_another_then_only_ours_is_answered_and_nothing_learned() {
         let mut neighbours = neighbours();
         let reply = neighbours.hear(&ArpMessage::request(PEER, PEERS, MINE), 0);
         assert_eq!(
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn group__wanted__then_mapped_without_asking() {
+    fn group_wanted_then_mapped_without_asking() {
         let mut neighbours = neighbours();
         let group = Ipv4Addr::new(239, 1, 2, 3);
         neighbours.join(group, 0);

@@ -576,5 +576,4 @@ fn random() -> Result<[u32; 3], RuntimeError> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests;

@@ -286,12 +286,11 @@ impl SessionStats {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn attachments__entered_and_left__then_places_are_used_again_from_zero() {
+    fn attachments_entered_and_left_then_places_are_used_again_from_zero() {
         let stats = SessionStats::new(2);
         assert_eq!(stats.enter(7), Some(0));
         assert_eq!(stats.enter(8), Some(1));
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshot__listed__then_each_counter_by_its_name() {
+    fn snapshot_listed_then_each_counter_by_its_name() {
         let counters = PollerCounters::default();
         counters.sleeps.add(2);
         let listed: Vec<_> = counters.snapshot().iter().collect();

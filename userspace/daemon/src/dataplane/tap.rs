@@ -98,7 +98,6 @@ fn unix_ns() -> u64 {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use std::time::{Duration, Instant};
 
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn taps__added_and_removed_amid_packets__then_each_has_what_came_while_it_was_there() {
+    fn taps_added_and_removed_amid_packets_then_each_has_what_came_while_it_was_there() {
         let folder = tempfile::tempdir().unwrap();
         let names = ["a", "b", "c"];
         let mut all: Vec<_> = names.map(|it| recording(folder.path(), it)).into();

@@ -129,7 +129,6 @@ impl Queue {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use std::time::Duration;
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn lines__more_than_there_is_room_for__then_dropped_counted_and_said_in_their_place() {
+    fn lines_more_than_there_is_room_for_then_dropped_counted_and_said_in_their_place() {
         let queue = Queue::new(4, note);
         for line in ["one", "two", "three", "four"] {
             queue.push(line.as_bytes());
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn lines__said_once__then_taken_when_there_is_no_room() {
+    fn lines_said_once_then_taken_when_there_is_no_room() {
         let queue = Queue::new(4, note);
         queue.push(b"a long line".as_slice());
         queue.push_always(b"last words".as_slice());
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn queue__waited_for__then_idle_only_when_the_last_line_is_written() {
+    fn queue_waited_for_then_idle_only_when_the_last_line_is_written() {
         let queue = Queue::new(4, note);
         assert!(queue.wait_idle(Instant::now()));
         queue.push(b"one".as_slice());

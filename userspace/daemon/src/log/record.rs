@@ -37,12 +37,11 @@ pub(super) fn line(
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn line__with_newlines_and_quotes__then_one_line_in_both_formats() {
+    fn line_with_newlines_and_quotes_then_one_line_in_both_formats() {
         let fields = [("reason", Value::from("a\n\"b\"")), ("count", 7.into())];
         for format in [LogFormat::Text, LogFormat::Json] {
             let line = line(format, "WARN", "onaird::log", "said", &fields);

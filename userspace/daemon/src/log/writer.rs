@@ -103,14 +103,13 @@ pub fn dropped() -> u64 {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use std::io::Read as _;
 
     use super::*;
 
     #[test]
-    fn writer__file_that_does_not_block_is_full__then_waits_and_writes_all_of_it() {
+    fn writer_file_that_does_not_block_is_full_then_waits_and_writes_all_of_it() {
         let (mut reader, writer) = io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         let long = vec![b'x'; 1 << 20];
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn writer__nobody_reads_any_more__then_an_error_and_no_wait() {
+    fn writer_nobody_reads_any_more_then_an_error_and_no_wait() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         assert_eq!(write(&writer, b"lost"), Err(Errno::PIPE));

@@ -93,12 +93,11 @@ fn started_ticks(pid: u32) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn owner__of_each_kind__then_its_fate() {
+    fn owner_of_each_kind_then_its_fate() {
         let me = Owner::me().unwrap();
         assert_eq!(me.fate().unwrap(), Fate::Lives);
         let fate = |change: fn(&mut Owner)| {
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn owner__killed__then_gone() {
+    fn owner_killed_then_gone() {
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()

@@ -1,5 +1,3 @@
-#![expect(non_snake_case, reason = "subject__action__then_result")]
-
 use std::fs;
 use std::os::unix::net::UnixListener;
 
@@ -19,7 +17,7 @@ fn killed(resources: Resources) {
 }
 
 #[test]
-fn state_dir__of_a_living_daemon__then_refused_and_named() {
+fn state_dir_of_a_living_daemon_then_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let first = Resources::open(folder.path(), PATIENCE).unwrap();
     let second = Resources::open(folder.path(), PATIENCE).unwrap_err();
@@ -33,7 +31,7 @@ fn state_dir__of_a_living_daemon__then_refused_and_named() {
 }
 
 #[test]
-fn incarnation__of_daemons_within_a_second__then_never_the_same() {
+fn incarnation_of_daemons_within_a_second_then_never_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let incarnations: Vec<u32> = (0..5)
         .map(|_| {
@@ -50,7 +48,7 @@ fn incarnation__of_daemons_within_a_second__then_never_the_same() {
 }
 
 #[test]
-fn socket_file__of_a_killed_daemon__then_removed_though_it_moved() {
+fn socket_file_of_a_killed_daemon_then_removed_though_it_moved() {
     let folder = tempfile::tempdir().unwrap();
     let (stale, living, own) = ("a.sock", "b.sock", "c.sock");
     let [stale, living, own] = [stale, living, own].map(|name| folder.path().join(name));
@@ -74,7 +72,7 @@ fn socket_file__of_a_killed_daemon__then_removed_though_it_moved() {
 }
 
 #[test]
-fn thing__that_cannot_be_undone__then_the_next_start_tries_again() {
+fn thing_that_cannot_be_undone_then_the_next_start_tries_again() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let path = run.join("a.sock");
@@ -108,7 +106,7 @@ fn port(promiscuous: bool, programs: &[u32]) -> Thing {
 }
 
 #[test]
-fn port__of_a_killed_daemon_that_cannot_be_undone__then_before_is_before_that_daemon() {
+fn port_of_a_killed_daemon_that_cannot_be_undone_then_before_is_before_that_daemon() {
     let folder = tempfile::tempdir().unwrap();
     let resources = Resources::open(folder.path(), PATIENCE).unwrap();
     let first = port(false, &[]);
@@ -121,7 +119,7 @@ fn port__of_a_killed_daemon_that_cannot_be_undone__then_before_is_before_that_da
 }
 
 #[test]
-fn resources__released_gently__then_nothing_is_forced() {
+fn resources_released_gently_then_nothing_is_forced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let resources = Resources::open(folder.path(), PATIENCE).unwrap();
@@ -135,7 +133,7 @@ fn resources__released_gently__then_nothing_is_forced() {
 }
 
 #[test]
-fn resources__not_released__then_forced_and_said() {
+fn resources_not_released_then_forced_and_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let resources = Resources::open(folder.path(), PATIENCE).unwrap();
@@ -148,7 +146,7 @@ fn resources__not_released__then_forced_and_said() {
 }
 
 #[test]
-fn journal__that_does_not_hold__then_set_aside_and_the_daemon_starts() {
+fn journal_that_does_not_hold_then_set_aside_and_the_daemon_starts() {
     let folder = tempfile::tempdir().unwrap();
     for text in ["", "{", "{}", "[1,2]", "\u{0}"] {
         fs::write(folder.path().join(FILE), text).unwrap();
@@ -159,7 +157,7 @@ fn journal__that_does_not_hold__then_set_aside_and_the_daemon_starts() {
 }
 
 #[test]
-fn journal__fifo_or_writable_for_others__then_set_aside_and_the_daemon_starts() {
+fn journal_fifo_or_writable_for_others_then_set_aside_and_the_daemon_starts() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let (path, aside) = (
@@ -177,7 +175,7 @@ fn journal__fifo_or_writable_for_others__then_set_aside_and_the_daemon_starts() 
 }
 
 #[test]
-fn resources__path_taken_by_another__then_not_forced() {
+fn resources_path_taken_by_another_then_not_forced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let resources = Resources::open(folder.path(), PATIENCE).unwrap();

@@ -155,12 +155,11 @@ impl Books {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn books__steps__then_each_once_and_counted_from_the_stop() {
+    fn books_steps_then_each_once_and_counted_from_the_stop() {
         let mut books = Books::default();
         books.begin_stop();
         books.note(StepName::GatesClosed);
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn books__restored_and_stopped__then_only_what_this_daemon_did_is_told() {
+    fn books_restored_and_stopped_then_only_what_this_daemon_did_is_told() {
         let mut books = Books::default();
         books.restore(Some(StoppedBefore {
             at: Timestamp::now(),
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn books__disagreement__then_noted_once_and_resolved_once() {
+    fn books_disagreement_then_noted_once_and_resolved_once() {
         let mut books = Books::default();
         assert!(books.disagree(Some((&[], "w"))));
         assert!(!books.disagree(Some((&[], "w"))));

@@ -174,7 +174,6 @@ pub(super) fn attached(session: &Session, number: u64, client: &Client, watched:
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use onair_api::SpecDocument;
@@ -207,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn addresses__of_the_port_or_its_network__then_served() {
+    fn addresses_of_the_port_or_its_network_then_served() {
         assert!(problems("receive", "10.77.0.1:5004", Some("10.9.9.9")).is_empty());
         assert!(problems("send", "10.77.0.200:5004", Some("10.77.0.1:7000")).is_empty());
     }
 
     #[test]
-    fn addresses__of_others__then_refused_by_field() {
+    fn addresses_of_others_then_refused_by_field() {
         let fields = problems("receive", "10.77.0.2:5004", None);
         assert_eq!(fields, ["flow.destination"]);
         let fields = problems("send", "10.78.0.2:5004", Some("10.77.0.9"));

@@ -392,7 +392,6 @@ impl Session {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use tokio::sync::oneshot;
@@ -411,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn outcasts__several_ask_for_the_same__then_each_is_answered_once_all_of_his_are_in() {
+    fn outcasts_several_ask_for_the_same_then_each_is_answered_once_all_of_his_are_in() {
         let mut outcasts = Outcasts::default();
         let long = Duration::from_secs(60);
         let (one, mut first) = oneshot::channel();
@@ -429,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn outcasts__nobody_to_wait_for__then_answered_at_once() {
+    fn outcasts_nobody_to_wait_for_then_answered_at_once() {
         let mut outcasts = Outcasts::default();
         let (all, mut answer) = oneshot::channel();
         outcasts.ask(BTreeSet::new(), Duration::ZERO, Answer::All(all));
@@ -437,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn outcasts__the_poller_says_nothing__then_refused_at_the_deadline() {
+    fn outcasts_the_poller_says_nothing_then_refused_at_the_deadline() {
         let mut outcasts = Outcasts::default();
         let (one, mut answer) = oneshot::channel();
         outcasts.ask(

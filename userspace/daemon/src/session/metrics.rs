@@ -192,13 +192,12 @@ impl Session {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use crate::dataplane::SessionSnapshot;
 
     #[test]
-    fn counters__every_one_of_the_pollers__then_a_metric_or_left_out_on_purpose() {
+    fn counters_every_one_of_the_pollers_then_a_metric_or_left_out_on_purpose() {
         // A sum of others, a flag, and a time.
         let left_out = ["packets_malformed", "waiting_for_arp", "last_frame_ns"];
         for (name, _) in SessionSnapshot::default().iter() {

@@ -177,7 +177,6 @@ fn ask(services: &Services, session: u64, attachment: &mut Attachment, limit: Du
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn armed__asked_before_a_user_was_seen_or_long_ago__then_not_known() {
+    fn armed_asked_before_a_user_was_seen_or_long_ago_then_not_known() {
         let at = Instant::now();
         let looks = looked(at, MS, Found::Armed);
         assert_eq!(looks.known(None, at + MS), Sites::Armed);
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn blind__asked_before_a_user_was_seen__then_counts_until_it_may_be_asked_again() {
+    fn blind_asked_before_a_user_was_seen_then_counts_until_it_may_be_asked_again() {
         let at = Instant::now();
         let looks = looked(at, 3 * MS, Found::Blind("b".into()));
         let blind = Sites::Blind("b".into());

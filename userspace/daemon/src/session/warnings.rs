@@ -123,7 +123,6 @@ fn named(blockers: &[Blocker]) -> String {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -142,21 +141,21 @@ mod tests {
     }
 
     #[test]
-    fn warnings__never_ended__then_doubling_up_to_an_hour() {
+    fn warnings_never_ended_then_doubling_up_to_an_hour() {
         let at = due(Duration::from_secs(1), 15);
         assert_eq!(at[..5], [1, 2, 4, 8, 16]);
         assert_eq!(at[11..], [2048, 4096, 7696, 11296]);
     }
 
     #[test]
-    fn warnings__first_delay_zero__then_none() {
+    fn warnings_first_delay_zero_then_none() {
         let mut warnings = Warnings::default();
         warnings.begin(Instant::now(), Duration::ZERO);
         assert_eq!(warnings.at(), None);
     }
 
     #[test]
-    fn warnings__come_late__then_those_missed_are_not_made_up_for() {
+    fn warnings_come_late_then_those_missed_are_not_made_up_for() {
         let stop = Instant::now();
         let mut warnings = Warnings::default();
         warnings.begin(stop, Duration::from_secs(1));

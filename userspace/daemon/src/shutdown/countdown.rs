@@ -56,7 +56,6 @@ fn mark_from(left: Duration) -> Option<Duration> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn countdown__of_any_length__then_each_mark_once_and_in_order() {
+    fn countdown_of_any_length_then_each_mark_once_and_in_order() {
         assert_eq!(said(Duration::from_secs(10)), [5, 4, 3, 2, 1]);
         assert_eq!(said(Duration::from_millis(3500)), [3, 2, 1]);
         let long = [120, 60, 50, 40, 30, 20, 10, 5, 4, 3, 2, 1];
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn countdown__looked_at_late__then_only_the_nearest_mark() {
+    fn countdown_looked_at_late_then_only_the_nearest_mark() {
         let now = Instant::now();
         let mut countdown = Countdown::new(now, Duration::from_secs(10));
         let late = now + Duration::from_millis(7200);

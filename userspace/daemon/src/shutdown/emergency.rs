@@ -61,7 +61,6 @@ fn say_to(place: impl AsFd, words: &'static str) {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::time::Duration;
@@ -69,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words__said_where_nobody_reads__then_left_out() {
+    fn words_said_where_nobody_reads_then_left_out() {
         let (mut reader, mut writer) = std::io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         while writer.write(&[0; 512]).is_ok() {}
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn words__said_where_somebody_reads__then_heard() {
+    fn words_said_where_somebody_reads_then_heard() {
         let (reader, writer) = std::io::pipe().unwrap();
         say_to(&writer, THIRD.text);
         drop(writer);
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn words__in_json__then_one_line_that_says_the_same() {
+    fn words_in_json_then_one_line_that_says_the_same() {
         for words in [SECOND, THIRD, PANIC] {
             let value: serde_json::Value = serde_json::from_str(words.json).unwrap();
             let message = value["fields"]["message"].as_str().unwrap();

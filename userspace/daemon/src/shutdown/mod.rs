@@ -27,7 +27,6 @@ mod signals;
 mod start;
 mod summary;
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests;
 mod wakeup;
 mod workers;

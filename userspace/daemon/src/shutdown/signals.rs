@@ -205,7 +205,6 @@ fn run_errand(shutdown: &ShutdownCoordinator, errand: &Errand) {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::super::config::ShutdownConfig;
     use super::*;
@@ -213,7 +212,7 @@ mod tests {
     const DEBOUNCE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn signals__end_that_no_signal_began__then_the_first_one_does_not_force_but_a_later_one_does() {
+    fn signals_end_that_no_signal_began_then_the_first_one_does_not_force_but_a_later_one_does() {
         let shutdown = ShutdownCoordinator::new(ShutdownConfig {
             debounce_ms: 60_000,
             ..ShutdownConfig::default()

@@ -337,7 +337,6 @@ fn time(us: u64) -> String {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use onair_api::ShutdownSummary;
 
@@ -382,6 +381,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(non_snake_case, reason = "the name that the requirements give")]
     fn shutdown_summary__print__then_correct_format() {
         let expected = "\
 onaird 0.1.0 (pid 7) ended: SIGTERM, 1.23 s, exit status 7

@@ -109,7 +109,6 @@ pub fn verdict(readings: &[Reading]) -> Finding {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use onair_api::WordOf;
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn verdict__every_combination__then_only_unanimity_destroys() {
+    fn verdict_every_combination_then_only_unanimity_destroys() {
         let mut destroyable = 0;
         for slots in ALL {
             for ledger in ALL {
@@ -161,8 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn verdict__kernel_counts_evicted_callers_that_leave__then_no_contradiction_and_not_destroyable()
-     {
+    fn verdict_kernel_counts_evicted_callers_that_leave_then_no_contradiction_and_not_destroyable()
+    {
         let with = |reading: Reading, users, left_out| Reading {
             users,
             left_out,
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn some__counts__then_in_words() {
+    fn some_counts_then_in_words() {
         assert_eq!(
             [0, 1, 2].map(|count| some(count, "caller")),
             ["no caller", "1 caller", "2 callers"]
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn verdict__a_witness_missing_or_heard_twice__then_not_destroyable() {
+    fn verdict_a_witness_missing_or_heard_twice_then_not_destroyable() {
         let all = [
             reading(Witness::W1, SLOTS, Says::Zero),
             reading(Witness::W1, LEDGER, Says::Zero),

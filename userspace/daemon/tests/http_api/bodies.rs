@@ -9,7 +9,7 @@ use crate::client::{served, served_with};
 const CREATE: &str = "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
 
 #[tokio::test]
-async fn body__not_understood__then_the_place_is_named() {
+async fn body_not_understood_then_the_place_is_named() {
     let api = served();
     let good = r#"{"name":"a","direction":"send","port":"a","video":{"width":16,"height":2,"frame_rate":"60","depth":8},"flow":{"destination":"10.0.0.1:1"}"#;
     let video = r#"{"width":16,"height":2,"frame_rate":"60","depth":8}"#;
@@ -51,7 +51,7 @@ async fn body__not_understood__then_the_place_is_named() {
 }
 
 #[tokio::test]
-async fn body__of_another_type__then_415() {
+async fn body_of_another_type_then_415() {
     let api = served();
     for kind in [
         "",
@@ -71,7 +71,7 @@ async fn body__of_another_type__then_415() {
 }
 
 #[tokio::test]
-async fn body__too_large__then_413_announced_or_not() {
+async fn body_too_large_then_413_announced_or_not() {
     let api = served();
     let json = "Content-Type: application/json\r\n";
     let announced = format!("{CREATE}{json}Content-Length: 65537\r\n\r\n");
@@ -84,7 +84,7 @@ async fn body__too_large__then_413_announced_or_not() {
 }
 
 #[tokio::test]
-async fn body__that_never_comes__then_408() {
+async fn body_that_never_comes_then_408() {
     let limits = Limits {
         body: Duration::from_millis(20),
         ..Limits::default()
@@ -95,7 +95,7 @@ async fn body__that_never_comes__then_408() {
 }
 
 #[tokio::test]
-async fn body__where_none_is_taken__then_refused() {
+async fn body_where_none_is_taken_then_refused() {
     let api = served();
     for (method, path) in [
         ("POST", "/v1/sessions/x/stop"),
@@ -111,7 +111,7 @@ async fn body__where_none_is_taken__then_refused() {
 }
 
 #[tokio::test]
-async fn path__that_is_none__then_404_with_the_way_on() {
+async fn path_that_is_none_then_404_with_the_way_on() {
     let api = served();
     for path in [
         "/",
@@ -128,7 +128,7 @@ async fn path__that_is_none__then_404_with_the_way_on() {
 }
 
 #[tokio::test]
-async fn path__session_that_cannot_be__then_400() {
+async fn path_session_that_cannot_be_then_400() {
     let api = served();
     for id in ["CAM", "%20", "%ff", "-x", "a%2Fb", &"x".repeat(64)] {
         let answer = api.get(&format!("/v1/sessions/{id}")).await;
@@ -137,7 +137,7 @@ async fn path__session_that_cannot_be__then_400() {
 }
 
 #[tokio::test]
-async fn method__not_taken__then_405_with_allow() {
+async fn method_not_taken_then_405_with_allow() {
     let api = served();
     for (method, path, allow) in [
         ("PUT", "/v1/sessions", "GET,HEAD,POST"),
@@ -152,7 +152,7 @@ async fn method__not_taken__then_405_with_allow() {
 }
 
 #[tokio::test]
-async fn query__on_any_path__then_refused() {
+async fn query_on_any_path_then_refused() {
     let api = served();
     let answer = api.ask("DELETE", "/v1/sessions/x?force=true", None).await;
     assert_eq!(answer.code(), "invalid_request");
@@ -161,7 +161,7 @@ async fn query__on_any_path__then_refused() {
 }
 
 #[tokio::test]
-async fn head__too_large__then_431() {
+async fn head_too_large_then_431() {
     let api = served();
     let long = format!(
         "GET /v1/health HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
@@ -183,7 +183,7 @@ async fn head__too_large__then_431() {
 }
 
 #[tokio::test]
-async fn bytes__that_are_no_http__then_400_and_closed() {
+async fn bytes_that_are_no_http_then_400_and_closed() {
     let api = served();
     assert_eq!(
         api.raw(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n")

@@ -30,7 +30,7 @@ async fn one(stream: &mut tokio::net::UnixStream) -> String {
 }
 
 #[tokio::test]
-async fn connection__two_requests__then_two_answers() {
+async fn connection_two_requests_then_two_answers() {
     let api = served();
     let mut stream = api.connect().await;
     for _ in 0..2 {
@@ -40,7 +40,7 @@ async fn connection__two_requests__then_two_answers() {
 }
 
 #[tokio::test]
-async fn connection__head_never_whole_or_idle__then_closed() {
+async fn connection_head_never_whole_or_idle_then_closed() {
     let limits = Limits {
         head: Duration::from_millis(20),
         ..Limits::default()
@@ -59,7 +59,7 @@ async fn connection__head_never_whole_or_idle__then_closed() {
 }
 
 #[tokio::test]
-async fn connection__takes_nothing_of_its_answers__then_closed() {
+async fn connection_takes_nothing_of_its_answers_then_closed() {
     let limits = Limits {
         write: Duration::from_millis(20),
         connections: 1,
@@ -83,7 +83,7 @@ async fn connection__takes_nothing_of_its_answers__then_closed() {
 }
 
 #[tokio::test]
-async fn connection__one_too_many__then_told_so() {
+async fn connection_one_too_many_then_told_so() {
     let limits = Limits {
         connections: 1,
         ..Limits::default()
@@ -98,7 +98,7 @@ async fn connection__one_too_many__then_told_so() {
 }
 
 #[tokio::test]
-async fn server__ends__then_idle_closed_and_file_gone() {
+async fn server_ends_then_idle_closed_and_file_gone() {
     let mut api = served();
     let mut idle = api.connect().await;
     idle.write_all(HEALTH).await.unwrap();
@@ -121,7 +121,7 @@ async fn rest(stream: &mut tokio::net::UnixStream) -> String {
 }
 
 #[tokio::test]
-async fn server__ends_when_requests_have_arrived__then_each_is_answered_and_then_closed() {
+async fn server_ends_when_requests_have_arrived_then_each_is_answered_and_then_closed() {
     let mut api = served();
     let mut used = api.connect().await;
     used.write_all(HEALTH).await.unwrap();
@@ -146,7 +146,7 @@ async fn server__ends_when_requests_have_arrived__then_each_is_answered_and_then
 }
 
 #[tokio::test]
-async fn server__ends_during_a_wait__then_ends_within_the_farewell() {
+async fn server_ends_during_a_wait_then_ends_within_the_farewell() {
     let limits = Limits {
         farewell: Duration::from_millis(20),
         ..Limits::default()

@@ -21,7 +21,7 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn openapi__read__then_every_path_answer_and_schema_is_there() {
+async fn openapi_read_then_every_path_answer_and_schema_is_there() {
     let api = served();
     let document = api.get("/v1/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");
@@ -93,7 +93,7 @@ async fn openapi__read__then_every_path_answer_and_schema_is_there() {
 }
 
 #[tokio::test]
-async fn problem__every_type__then_leads_to_its_page() {
+async fn problem_every_type_then_leads_to_its_page() {
     let api = served();
     for &code in ProblemCode::ALL {
         let page = api.get(&format!("/v1/problems/{code}")).await.json();
@@ -106,7 +106,7 @@ async fn problem__every_type__then_leads_to_its_page() {
 }
 
 #[tokio::test]
-async fn head__instead_of_get__then_the_same_without_a_body() {
+async fn head_instead_of_get_then_the_same_without_a_body() {
     let api = served();
     let answer = api.ask("HEAD", "/v1/health", None).await;
     assert_eq!((answer.status, answer.text.as_str()), (200, ""));

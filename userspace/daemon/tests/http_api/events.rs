@@ -80,7 +80,7 @@ async fn turn(api: &Served, session: &str, verb: &str) {
 }
 
 #[tokio::test]
-async fn events__of_one_session_and_kind__then_only_these_with_id_name_and_data() {
+async fn events_of_one_session_and_kind_then_only_these_with_id_name_and_data() {
     let api = served();
     create(&api, "cam1").await;
     create(&api, "cam2").await;
@@ -97,7 +97,7 @@ async fn events__of_one_session_and_kind__then_only_these_with_id_name_and_data(
 }
 
 #[tokio::test]
-async fn events__read_again_from_the_last_id__then_none_is_missing() {
+async fn events_read_again_from_the_last_id_then_none_is_missing() {
     let api = served();
     create(&api, "cam1").await;
     turn(&api, "cam1", "stop").await;
@@ -114,7 +114,7 @@ async fn events__read_again_from_the_last_id__then_none_is_missing() {
 }
 
 #[tokio::test]
-async fn events__wrong_questions__then_typed_problems() {
+async fn events_wrong_questions_then_typed_problems() {
     let api = served();
     for (query, field) in [
         ("?kind=drained", "kind"),
@@ -139,7 +139,7 @@ async fn events__wrong_questions__then_typed_problems() {
 }
 
 #[tokio::test]
-async fn events__more_readers_than_may__then_refused_and_others_are_served() {
+async fn events_more_readers_than_may_then_refused_and_others_are_served() {
     let api = served();
     let mut readers = Vec::new();
     for _ in 0..32 {
@@ -168,7 +168,7 @@ async fn events__more_readers_than_may__then_refused_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn events__a_reader_takes_nothing__then_nobody_waits_and_it_is_cut_off() {
+async fn events_a_reader_takes_nothing_then_nobody_waits_and_it_is_cut_off() {
     let limits = Limits {
         write: Duration::from_millis(200),
         ..Limits::default()
@@ -196,7 +196,7 @@ async fn events__a_reader_takes_nothing__then_nobody_waits_and_it_is_cut_off() {
 }
 
 #[tokio::test]
-async fn events__the_daemon_ends__then_the_stream_does_after_the_last_event() {
+async fn events_the_daemon_ends_then_the_stream_does_after_the_last_event() {
     let mut api = served();
     create(&api, "cam1").await;
     let mut reader = Reader::open(&api, "", "Last-Event-ID: 0\r\n").await;
@@ -208,7 +208,7 @@ async fn events__the_daemon_ends__then_the_stream_does_after_the_last_event() {
 }
 
 #[tokio::test]
-async fn events__a_stranger_follows__then_only_his_own_sessions() {
+async fn events_a_stranger_follows_then_only_his_own_sessions() {
     let api = served();
     let folder = api.path.parent().unwrap();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -11,7 +11,7 @@ async fn post(api: &Served, path: &str) -> crate::client::Answer {
 }
 
 #[tokio::test]
-async fn evict__by_number_and_all__then_each_is_told_once() {
+async fn evict_by_number_and_all_then_each_is_told_once() {
     let api = served();
     create(&api, "busy1").await;
     for (path, code) in [
@@ -38,7 +38,7 @@ async fn evict__by_number_and_all__then_each_is_told_once() {
 }
 
 #[tokio::test]
-async fn abort__running_and_in_use__then_a_certificate_at_once() {
+async fn abort_running_and_in_use_then_a_certificate_at_once() {
     let api = served();
     create(&api, "busy1").await;
     let proof = post(&api, "/v1/sessions/busy1/abort").await.json();
@@ -49,7 +49,7 @@ async fn abort__running_and_in_use__then_a_certificate_at_once() {
 }
 
 #[tokio::test]
-async fn quarantine__running_or_stopped__then_refused_or_a_certificate() {
+async fn quarantine_running_or_stopped_then_refused_or_a_certificate() {
     let api = served();
     create(&api, "busy1").await;
     let path = "/v1/sessions/busy1/quarantine";

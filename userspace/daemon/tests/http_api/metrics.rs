@@ -28,7 +28,7 @@ fn running(text: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn metrics__on_the_control_socket__then_prometheus_reads_them() {
+async fn metrics_on_the_control_socket_then_prometheus_reads_them() {
     let api = served();
     create(&api, "cam1").await;
     let answer = api.get("/metrics").await;
@@ -82,7 +82,7 @@ impl OverTcp {
 }
 
 #[tokio::test]
-async fn metrics__over_tcp__then_these_and_nothing_else() {
+async fn metrics_over_tcp_then_these_and_nothing_else() {
     let api = served();
     let tcp = OverTcp::of(&api);
     let answer = tcp.ask("GET /metrics").await;
@@ -107,7 +107,7 @@ async fn metrics__over_tcp__then_these_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn metrics__over_tcp_by_more_than_may__then_the_rest_waits_for_a_place() {
+async fn metrics_over_tcp_by_more_than_may_then_the_rest_waits_for_a_place() {
     let api = served();
     let tcp = OverTcp::of(&api);
     let mut idle = Vec::new();

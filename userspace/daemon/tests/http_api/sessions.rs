@@ -22,7 +22,7 @@ pub(crate) async fn create(api: &Served, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn session__create_and_show__then_by_id_and_by_name() {
+async fn session_create_and_show_then_by_id_and_by_name() {
     let api = served();
     let answer = api.post("/v1/sessions", &spec("cam1")).await;
     assert_eq!(answer.status, 201);
@@ -41,7 +41,7 @@ async fn session__create_and_show__then_by_id_and_by_name() {
 }
 
 #[tokio::test]
-async fn session__refused_specifications__then_each_field_is_named() {
+async fn session_refused_specifications_then_each_field_is_named() {
     let api = served();
     let mut bad = spec("Cam 1");
     bad["video"]["width"] = json!(1281);
@@ -67,7 +67,7 @@ async fn session__refused_specifications__then_each_field_is_named() {
 }
 
 #[tokio::test]
-async fn session__stop_start_destroy__then_the_certificate_remains() {
+async fn session_stop_start_destroy_then_the_certificate_remains() {
     let api = served();
     let id = create(&api, "cam1").await;
     let refused = api.post("/v1/sessions/cam1/destroy", &json!({})).await;
@@ -109,7 +109,7 @@ async fn session__stop_start_destroy__then_the_certificate_remains() {
 }
 
 #[tokio::test]
-async fn certificates__searched__then_those_that_match_newest_first() {
+async fn certificates_searched_then_those_that_match_newest_first() {
     let api = served();
     let mut ids = Vec::new();
     for name in ["cam1", "cam2", "cam1"] {
@@ -160,7 +160,7 @@ async fn certificates__searched__then_those_that_match_newest_first() {
 }
 
 #[tokio::test]
-async fn session__destroy_with_users__then_busy_names_them() {
+async fn session_destroy_with_users_then_busy_names_them() {
     let api = served();
     create(&api, "busy1").await;
     api.ask("POST", "/v1/sessions/busy1/stop", None).await;
@@ -182,7 +182,7 @@ async fn session__destroy_with_users__then_busy_names_them() {
 }
 
 #[tokio::test]
-async fn session__destroy_wait__then_certificate_with_the_deadline() {
+async fn session_destroy_wait_then_certificate_with_the_deadline() {
     let api = served();
     create(&api, "cam1").await;
     api.ask("POST", "/v1/sessions/cam1/stop", None).await;
@@ -207,7 +207,7 @@ async fn session__destroy_wait__then_certificate_with_the_deadline() {
 }
 
 #[tokio::test]
-async fn session__flush__then_what_was_sent_or_the_deadline_has_passed() {
+async fn session_flush_then_what_was_sent_or_the_deadline_has_passed() {
     let api = served();
     create(&api, "cam1").await;
     let flush = "/v1/sessions/cam1/flush";
@@ -233,7 +233,7 @@ async fn session__flush__then_what_was_sent_or_the_deadline_has_passed() {
 }
 
 #[tokio::test]
-async fn session__requester_hangs_up_during_destroy_wait__then_the_actor_sees_it() {
+async fn session_requester_hangs_up_during_destroy_wait_then_the_actor_sees_it() {
     let mut api = served();
     create(&api, "busy1").await;
     api.ask("POST", "/v1/sessions/busy1/stop", None).await;
@@ -254,7 +254,7 @@ async fn session__requester_hangs_up_during_destroy_wait__then_the_actor_sees_it
 }
 
 #[tokio::test]
-async fn session__stranger_asks__then_forbidden() {
+async fn session_stranger_asks_then_forbidden() {
     let api = served();
     let folder = api.path.parent().unwrap();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -301,7 +301,7 @@ async fn session__stranger_asks__then_forbidden() {
 }
 
 #[tokio::test]
-async fn health__not_ready__then_503_with_the_same_body() {
+async fn health_not_ready_then_503_with_the_same_body() {
     let api = served_with(Limits::default(), |actor| actor.ready = false);
     let answer = api.get("/v1/health").await;
     assert_eq!(answer.status, 503);
@@ -310,7 +310,7 @@ async fn health__not_ready__then_503_with_the_same_body() {
 }
 
 #[tokio::test]
-async fn actor__dies_over_a_request__then_shutting_down_and_no_hang() {
+async fn actor_dies_over_a_request_then_shutting_down_and_no_hang() {
     let api = served();
     let mut last = spec("cam1");
     last["port"] = json!("reply-is-dropped");

@@ -8,7 +8,7 @@ use crate::client::served;
 use crate::sessions::{create, spec};
 
 #[tokio::test]
-async fn shutdown__asked_for__then_accepted_once_and_shown() {
+async fn shutdown_asked_for_then_accepted_once_and_shown() {
     let api = served();
     let before: ShutdownStatus =
         serde_json::from_value(api.get("/v1/shutdown").await.json()).unwrap();
@@ -37,7 +37,7 @@ async fn shutdown__asked_for__then_accepted_once_and_shown() {
 }
 
 #[tokio::test]
-async fn shutdown__begun__then_what_begins_something_is_refused_and_looks_are_not() {
+async fn shutdown_begun_then_what_begins_something_is_refused_and_looks_are_not() {
     let api = served();
     create(&api, "cam1").await;
     api.shutdown.begin(Cause::Signal(15));

@@ -11,7 +11,7 @@ const STALE: &str = "counts from a stale value";
 
 /// One thread makes a call and gives its slot back; another claims it and makes a call.
 #[test]
-fn slot__claimed_from_another_thread__then_counted_once() {
+fn slot_claimed_from_another_thread_then_counted_once() {
     holds(|| {
         let slot = Slot::vacant();
         assert!(slot.claim(1, 0));
@@ -50,13 +50,13 @@ fn hand_over(vacate: Ordering, claim: Ordering) {
 }
 
 #[test]
-fn slot__copy__then_counted_once() {
+fn slot_copy_then_counted_once() {
     holds(|| hand_over(Ordering::Release, Ordering::Acquire));
 }
 
 mutants! {
-    slot__mutant_claim_relaxed__then_caught:
+    slot_mutant_claim_relaxed_then_caught:
         hand_over(Ordering::Release, Ordering::Relaxed) => STALE;
-    slot__mutant_vacate_relaxed__then_caught:
+    slot_mutant_vacate_relaxed_then_caught:
         hand_over(Ordering::Relaxed, Ordering::Acquire) => STALE;
 }

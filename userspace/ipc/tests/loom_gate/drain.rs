@@ -196,39 +196,39 @@ fn destroy_under<C: Counting>(words: C, callers: usize, calls: usize) {
 }
 
 #[test]
-fn drain__plain_count__then_never_under_a_caller() {
+fn drain_plain_count_then_never_under_a_caller() {
     holds(|| destroy_under(Real::plain(), 1, 1));
 }
 
 #[test]
-fn drain__locked_count__then_never_under_a_caller() {
+fn drain_locked_count_then_never_under_a_caller() {
     holds(|| destroy_under(Real::locked(), 1, 1));
 }
 
 #[test]
-fn drain__two_callers_in_the_shared_slot__then_never_under_either() {
+fn drain_two_callers_in_the_shared_slot_then_never_under_either() {
     holds(|| destroy_under(Real::shared(), 2, 1));
 }
 
 #[test]
-fn drain__caller_bounces_after_a_call__then_its_ack_is_enough() {
+fn drain_caller_bounces_after_a_call_then_its_ack_is_enough() {
     holds(|| destroy_under(Real::plain(), 1, 2));
 }
 
 #[test]
-fn drain__copy__then_never_under_a_caller() {
+fn drain_copy_then_never_under_a_caller() {
     holds(|| destroy_under(Copied::open(Orders::RIGHT), 1, 1));
 }
 
 #[test]
-fn drain__copy_bounces_after_a_call__then_its_ack_is_enough() {
+fn drain_copy_bounces_after_a_call_then_its_ack_is_enough() {
     holds(|| destroy_under(Copied::open(Orders::RIGHT), 1, 2));
 }
 
 /// Not a bug: the light fence of the call that bounces stands between the last access of an earlier
 /// call and the acknowledgement.
 #[test]
-fn drain__acknowledge_relaxed_alone__then_survives() {
+fn drain_acknowledge_relaxed_alone_then_survives() {
     holds(|| {
         let acknowledge = Ordering::Relaxed;
         destroy_under(
@@ -248,14 +248,14 @@ fn spoiled(orders: Orders, calls: usize) {
 }
 
 mutants! {
-    drain__mutant_no_light_fence__then_caught:
+    drain_mutant_no_light_fence_then_caught:
         spoiled(Orders { light: false, ..Orders::RIGHT }, 1) => UNORDERED;
-    drain__mutant_no_heavy_fence__then_caught:
+    drain_mutant_no_heavy_fence_then_caught:
         spoiled(Orders { heavy: false, ..Orders::RIGHT }, 1) => UNORDERED;
-    drain__mutant_leave_relaxed__then_caught:
+    drain_mutant_leave_relaxed_then_caught:
         spoiled(Orders { lower: Ordering::Relaxed, ..Orders::RIGHT }, 1) => UNORDERED;
-    drain__mutant_scan_relaxed__then_caught:
+    drain_mutant_scan_relaxed_then_caught:
         spoiled(Orders { scan: Ordering::Relaxed, ..Orders::RIGHT }, 1) => UNORDERED;
-    drain__mutant_ack_read_relaxed__then_caught:
+    drain_mutant_ack_read_relaxed_then_caught:
         spoiled(Orders { read_ack: Ordering::Relaxed, ..Orders::RIGHT }, 2) => UNORDERED;
 }

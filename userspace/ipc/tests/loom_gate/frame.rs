@@ -10,7 +10,7 @@ use crate::harness::{Protected, UNORDERED, holds, mutants};
 /// A caller takes, reads and puts a ready frame; the daemon takes it back if nobody took it, or
 /// credits it if it was put, and overwrites it.
 #[test]
-fn frame__taken_and_put__then_overwritten_after_the_last_read() {
+fn frame_taken_and_put_then_overwritten_after_the_last_read() {
     holds(|| {
         let word = FrameWord::free();
         word.publish(1);
@@ -36,7 +36,7 @@ fn frame__taken_and_put__then_overwritten_after_the_last_read() {
 
 /// Two callers want the same frame.
 #[test]
-fn frame__two_takers__then_one_has_it() {
+fn frame_two_takers_then_one_has_it() {
     holds(|| {
         let word = FrameWord::free();
         word.publish(1);
@@ -75,13 +75,13 @@ fn put_and_credit(put: Ordering, credit: Ordering) {
 }
 
 #[test]
-fn frame__copy__then_overwritten_after_the_last_read() {
+fn frame_copy_then_overwritten_after_the_last_read() {
     holds(|| put_and_credit(Ordering::SeqCst, Ordering::Acquire));
 }
 
 mutants! {
-    frame__mutant_put_relaxed__then_caught:
+    frame_mutant_put_relaxed_then_caught:
         put_and_credit(Ordering::Relaxed, Ordering::Acquire) => UNORDERED;
-    frame__mutant_credit_relaxed__then_caught:
+    frame_mutant_credit_relaxed_then_caught:
         put_and_credit(Ordering::SeqCst, Ordering::Relaxed) => UNORDERED;
 }

@@ -144,37 +144,37 @@ fn finish_while_draining<N: Notifying>(words: N) {
 }
 
 #[test]
-fn kick__plain_leave__then_not_lost() {
+fn kick_plain_leave_then_not_lost() {
     holds(|| finish_while_draining(Leave::inside(true)));
 }
 
 #[test]
-fn kick__locked_leave__then_not_lost() {
+fn kick_locked_leave_then_not_lost() {
     holds(|| finish_while_draining(Leave::inside(false)));
 }
 
 #[test]
-fn kick__put__then_not_lost() {
+fn kick_put_then_not_lost() {
     holds(|| finish_while_draining(Put::held()));
 }
 
 #[test]
-fn kick__copy_of_leave__then_not_lost() {
+fn kick_copy_of_leave_then_not_lost() {
     holds(|| finish_while_draining(Copied::new(false)));
 }
 
 #[test]
-fn kick__copy_of_put__then_not_lost() {
+fn kick_copy_of_put_then_not_lost() {
     holds(|| finish_while_draining(Copied::new(true)));
 }
 
 mutants! {
-    kick__mutant_no_fence_after_leave__then_caught:
+    kick_mutant_no_fence_after_leave_then_caught:
         finish_while_draining(Copied { client_fence: false, ..Copied::new(false) }) => LOST;
-    kick__mutant_no_fence_after_put__then_caught:
+    kick_mutant_no_fence_after_put_then_caught:
         finish_while_draining(Copied { client_fence: false, ..Copied::new(true) }) => LOST;
-    kick__mutant_no_fence_after_arm_before_leave__then_caught:
+    kick_mutant_no_fence_after_arm_before_leave_then_caught:
         finish_while_draining(Copied { daemon_fence: false, ..Copied::new(false) }) => LOST;
-    kick__mutant_no_fence_after_arm_before_put__then_caught:
+    kick_mutant_no_fence_after_arm_before_put_then_caught:
         finish_while_draining(Copied { daemon_fence: false, ..Copied::new(true) }) => LOST;
 }

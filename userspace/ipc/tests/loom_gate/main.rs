@@ -9,10 +9,6 @@
 //! RUSTFLAGS="--cfg loom" cargo test -p onair-ipc --test loom_gate --release --target-dir target/loom
 //! ```
 #![cfg(loom)]
-#![expect(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 
 mod claim;
 mod drain;

@@ -74,7 +74,7 @@ impl Attachment {
 }
 
 #[test]
-fn leave__against_a_guard_that_is_dropped__then_let_go_once_after_its_last_read() {
+fn leave_against_a_guard_that_is_dropped_then_let_go_once_after_its_last_read() {
     holds(|| {
         let shared = Attachment::new();
         shared.pins.pin(0);
@@ -88,7 +88,7 @@ fn leave__against_a_guard_that_is_dropped__then_let_go_once_after_its_last_read(
 }
 
 #[test]
-fn leave__against_a_call_that_takes__then_let_go_once_after_its_last_read() {
+fn leave_against_a_call_that_takes_then_let_go_once_after_its_last_read() {
     holds(|| {
         let shared = Arc::new(Attachment::new());
         let other = Arc::clone(&shared);
@@ -104,7 +104,7 @@ fn leave__against_a_call_that_takes__then_let_go_once_after_its_last_read() {
 }
 
 #[test]
-fn guards__two_dropped_after_the_end__then_one_lets_go() {
+fn guards_two_dropped_after_the_end_then_one_lets_go() {
     holds(|| {
         let shared = Attachment {
             pins: Pins::new(2),
@@ -256,20 +256,20 @@ fn call_against_leave(spoiled: Spoiled) {
 }
 
 #[test]
-fn leave__copies__then_hold() {
+fn leave_copies_then_hold() {
     holds(|| guard_against_leave(Spoiled::Nothing));
     holds(|| call_against_leave(Spoiled::Nothing));
 }
 
 mutants! {
-    leave__mutant_unpin_relaxed__then_caught: guard_against_leave(Spoiled::UnpinRelaxed) => UNORDERED;
-    leave__mutant_pins_read_relaxed__then_caught:
+    leave_mutant_unpin_relaxed_then_caught: guard_against_leave(Spoiled::UnpinRelaxed) => UNORDERED;
+    leave_mutant_pins_read_relaxed_then_caught:
         guard_against_leave(Spoiled::PinsReadRelaxed) => UNORDERED;
-    leave__mutant_no_fence_after_unpin__then_caught:
+    leave_mutant_no_fence_after_unpin_then_caught:
         guard_against_leave(Spoiled::NoFenceAfterUnpin) => KEPT;
-    leave__mutant_no_fence_before_look__then_caught:
+    leave_mutant_no_fence_before_look_then_caught:
         guard_against_leave(Spoiled::NoFenceBeforeLook) => KEPT;
-    leave__mutant_pin_after_leave__then_caught: call_against_leave(Spoiled::PinAfterLeave) => UNORDERED;
-    leave__mutant_one_look_at_pins__then_caught:
+    leave_mutant_pin_after_leave_then_caught: call_against_leave(Spoiled::PinAfterLeave) => UNORDERED;
+    leave_mutant_one_look_at_pins_then_caught:
         call_against_leave(Spoiled::OneLookAtPins) => UNORDERED;
 }

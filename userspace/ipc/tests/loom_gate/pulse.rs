@@ -27,7 +27,7 @@ fn two_pulses() {
 }
 
 #[test]
-fn gate__two_racing_pulses__then_changed_and_open() {
+fn gate_two_racing_pulses_then_changed_and_open() {
     holds(two_pulses);
 }
 
@@ -49,5 +49,5 @@ fn stop_bits_in_slots() {
 }
 
 mutants! {
-    gate__mutant_stop_bits_in_slots__then_caught: stop_bits_in_slots() => HALF_STOPPED;
+    gate_mutant_stop_bits_in_slots_then_caught: stop_bits_in_slots() => HALF_STOPPED;
 }

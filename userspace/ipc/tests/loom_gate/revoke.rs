@@ -14,7 +14,7 @@ const NO_REASON: &str = "closed, and the state is open";
 /// A caller takes, reads and puts a ready frame while the daemon evicts it and reuses the frame,
 /// unless it is held.
 #[test]
-fn revoke__against_take_and_put__then_reused_only_if_nobody_reads() {
+fn revoke_against_take_and_put_then_reused_only_if_nobody_reads() {
     holds(|| {
         let word = FrameWord::free();
         word.publish(1);
@@ -41,7 +41,7 @@ fn revoke__against_take_and_put__then_reused_only_if_nobody_reads() {
 
 /// The daemon closes an attachment for good; a caller finds its gate closed and asks why.
 #[test]
-fn revoke__state_before_the_gate__then_the_reason_is_seen() {
+fn revoke_state_before_the_gate_then_the_reason_is_seen() {
     holds(|| {
         let gate = Gate::closed();
         gate.start();
@@ -108,14 +108,14 @@ fn close(state_first: bool, look: Ordering) {
 }
 
 #[test]
-fn revoke__copies__then_hold() {
+fn revoke_copies_then_hold() {
     holds(|| revoke(true, Ordering::AcqRel));
     holds(|| close(true, Ordering::Acquire));
 }
 
 mutants! {
-    revoke__mutant_relaxed__then_caught: revoke(true, Ordering::Relaxed) => UNORDERED;
-    revoke__mutant_load_then_store__then_caught: revoke(false, Ordering::AcqRel) => UNORDERED;
-    revoke__mutant_state_after_the_gate__then_caught: close(false, Ordering::Acquire) => NO_REASON;
-    revoke__mutant_gate_read_relaxed__then_caught: close(true, Ordering::Relaxed) => NO_REASON;
+    revoke_mutant_relaxed_then_caught: revoke(true, Ordering::Relaxed) => UNORDERED;
+    revoke_mutant_load_then_store_then_caught: revoke(false, Ordering::AcqRel) => UNORDERED;
+    revoke_mutant_state_after_the_gate_then_caught: close(false, Ordering::Acquire) => NO_REASON;
+    revoke_mutant_gate_read_relaxed_then_caught: close(true, Ordering::Relaxed) => NO_REASON;
 }

@@ -237,29 +237,29 @@ fn wait_and_grant<R: Ringing>(words: R) {
 }
 
 #[test]
-fn bell__frame_published__then_taken_whole() {
+fn bell_frame_published_then_taken_whole() {
     holds(|| wait_and_grant(FrameBell::new()));
 }
 
 #[test]
-fn bell__stop_pulse__then_noticed() {
+fn bell_stop_pulse_then_noticed() {
     holds(|| wait_and_grant(GateBell::open()));
 }
 
 #[test]
-fn bell__copy__then_taken_whole() {
+fn bell_copy_then_taken_whole() {
     holds(|| wait_and_grant(Copied::right()));
 }
 
 mutants! {
-    bell__mutant_no_producer_fence__then_caught:
+    bell_mutant_no_producer_fence_then_caught:
         wait_and_grant(Copied { strike_fence: false, ..Copied::right() }) => ASLEEP;
-    bell__mutant_no_consumer_fence__then_caught:
+    bell_mutant_no_consumer_fence_then_caught:
         wait_and_grant(Copied { join_fence: false, ..Copied::right() }) => ASLEEP;
-    bell__mutant_no_recheck__then_caught:
+    bell_mutant_no_recheck_then_caught:
         wait_and_grant(Copied { looks_again: false, ..Copied::right() }) => ASLEEP;
-    bell__mutant_publish_relaxed__then_caught:
+    bell_mutant_publish_relaxed_then_caught:
         wait_and_grant(Copied { publish: Ordering::Relaxed, ..Copied::right() }) => UNORDERED;
-    bell__mutant_take_relaxed__then_caught:
+    bell_mutant_take_relaxed_then_caught:
         wait_and_grant(Copied { take: Ordering::Relaxed, ..Copied::right() }) => UNORDERED;
 }

@@ -16,7 +16,7 @@ const CALLS: usize = 2;
 const PATIENCE: usize = 5_000;
 
 #[test]
-fn drain__of_a_few_callers__then_kicked_by_the_last() {
+fn drain_of_a_few_callers_then_kicked_by_the_last() {
     schedules(6000, || {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
         let pair = Pair::new(below(2) as u64, &frames);

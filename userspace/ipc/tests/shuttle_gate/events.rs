@@ -12,7 +12,7 @@ use onair_ipc::memory::State;
 use crate::rig::{Pair, dawdle, schedules, spawn, wake_more};
 
 #[test]
-fn events__more_than_the_ring_holds__then_whole_in_order_and_the_last_is_seen() {
+fn events_more_than_the_ring_holds_then_whole_in_order_and_the_last_is_seen() {
     schedules(800, || {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
         let pair = Pair::new(2, &frames);

@@ -144,12 +144,12 @@ fn leaves(end: End, habits: &'static [Habit]) {
 }
 
 #[test]
-fn leave__amid_guards_of_three_threads__then_bytes_stay_and_the_last_lets_go() {
+fn leave_amid_guards_of_three_threads_then_bytes_stay_and_the_last_lets_go() {
     leaves(End::ByHand, &[Habit::Guard, Habit::Guard, Habit::Guard]);
 }
 
 #[test]
-fn leave__by_hand_with_handles__then_they_keep_nothing_and_are_not_written_under() {
+fn leave_by_hand_with_handles_then_they_keep_nothing_and_are_not_written_under() {
     leaves(
         End::ByHand,
         &[Habit::Guard, Habit::Handle, Habit::Forgotten],
@@ -157,6 +157,6 @@ fn leave__by_hand_with_handles__then_they_keep_nothing_and_are_not_written_under
 }
 
 #[test]
-fn leave__found_out_with_handles__then_the_memory_goes_with_the_last() {
+fn leave_found_out_with_handles_then_the_memory_goes_with_the_last() {
     leaves(End::FoundOut, &[Habit::Guard, Habit::Handle]);
 }

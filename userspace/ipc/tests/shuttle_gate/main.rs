@@ -9,10 +9,6 @@
 //! `ONAIR_SHUTTLE_SEED` chooses other schedules, `ONAIR_SHUTTLE_TIMES` so many times as many. A failure
 //! prints its seed.
 #![cfg(shuttle)]
-#![expect(
-    non_snake_case,
-    reason = "tests are named subject__action__then_result"
-)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod drain;

@@ -109,18 +109,18 @@ fn end(pair: &Pair) {
 }
 
 #[test]
-fn session_pulses__callers_blocked_or_about_to_be__then_each_returns_again_once() {
+fn session_pulses_callers_blocked_or_about_to_be_then_each_returns_again_once() {
     schedules(1500, || pulses(true));
 }
 
 #[test]
-fn local_pulses__callers_blocked_or_about_to_be__then_each_returns_again_once() {
+fn local_pulses_callers_blocked_or_about_to_be_then_each_returns_again_once() {
     schedules(1500, || pulses(false));
 }
 
 /// Both gates at once: `EAGAIN` at least once, at most once for each stop, and never a time-out.
 #[test]
-fn both_gates__pulsed_at_once_with_timers__then_again_and_nobody_is_left_asleep() {
+fn both_gates_pulsed_at_once_with_timers_then_again_and_nobody_is_left_asleep() {
     schedules(1500, || {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
         let pair = Arc::new(Pair::new(below(2) as u64, &frames));

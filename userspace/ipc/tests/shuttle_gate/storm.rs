@@ -432,21 +432,21 @@ fn storm(deaths: bool, evicts: bool) {
 }
 
 #[test]
-fn session__many_threads_in_random_order__then_holds() {
+fn session_many_threads_in_random_order_then_holds() {
     schedules(300, || storm(false, false));
 }
 
 #[test]
-fn session__a_thread_or_a_process_dies_at_any_step__then_holds() {
+fn session_a_thread_or_a_process_dies_at_any_step_then_holds() {
     schedules(500, || storm(true, false));
 }
 
 #[test]
-fn session__a_process_is_evicted_at_any_step__then_holds() {
+fn session_a_process_is_evicted_at_any_step_then_holds() {
     schedules(300, || storm(false, true));
 }
 
 #[test]
-fn session__evicts_and_deaths_at_any_step__then_holds() {
+fn session_evicts_and_deaths_at_any_step_then_holds() {
     schedules(300, || storm(true, true));
 }

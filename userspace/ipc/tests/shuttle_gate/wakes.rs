@@ -17,7 +17,7 @@ const ROUNDS: u32 = 5;
 
 /// Every frame that was lent comes back, whoever sleeps, times out or is late.
 #[test]
-fn frames__lent_one_by_one_to_sleepers__then_each_is_taken() {
+fn frames_lent_one_by_one_to_sleepers_then_each_is_taken() {
     schedules(1500, || {
         let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
         let pair = Pair::new(below(2) as u64, &frames);
@@ -76,7 +76,7 @@ fn frames__lent_one_by_one_to_sleepers__then_each_is_taken() {
 
 /// The kernel wakes one; each passes it on, whatever it sleeps for.
 #[test]
-fn daemon__dies__then_everybody_wakes_and_is_told() {
+fn daemon_dies_then_everybody_wakes_and_is_told() {
     schedules(1000, || {
         let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
         let pair = Pair::new(below(2) as u64, &frames);

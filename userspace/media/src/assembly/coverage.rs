@@ -111,7 +111,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn coverage__overlapping_ranges__then_complete_only_when_each_pgroup_came(
+        fn coverage_overlapping_ranges_then_complete_only_when_each_pgroup_came(
             ranges in prop::collection::vec((0usize..130, 0usize..140), 0..40),
         ) {
             let mut coverage = coverage();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn coverage__parts_of_a_pgroup__then_do_not_count() {
+    fn coverage_parts_of_a_pgroup_then_do_not_count() {
         let mut coverage = coverage();
         assert_eq!(coverage.add(1..9), 0);
         assert_eq!(coverage.add(1..10), 5);

@@ -165,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn sequence__over_the_wrap__then_goes_on_upwards() {
+    fn sequence_over_the_wrap_then_goes_on_upwards() {
         let mut sequence = Sequence::new();
         let (first, _) = sequence.receive(65_534);
         assert_eq!(sequence.receive(65_535), (first + 1, Arrival::Newest));
@@ -177,14 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn sequence__first_packet_is_0_and_an_older_follows__then_no_underflow() {
+    fn sequence_first_packet_is_0_and_an_older_follows_then_no_underflow() {
         let mut sequence = Sequence::new();
         sequence.receive(0);
         assert_eq!(sequence.receive(40_000).1, Arrival::Reordered);
     }
 
     #[test]
-    fn sequence__unsettled_for_more_than_its_window__then_what_was_lost_long_ago_is_counted_once() {
+    fn sequence_unsettled_for_more_than_its_window_then_what_was_lost_long_ago_is_counted_once() {
         let mut sequence = Sequence::new();
         let (first, _) = sequence.receive(10);
         let mut end = first + 1;
@@ -199,7 +199,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sequence__some_dropped_some_repeated__then_each_is_counted_once(
+        fn sequence_some_dropped_some_repeated_then_each_is_counted_once(
             start: u16, fate in prop::collection::vec(0u8..4, 1..3000),
         ) {
             let mut sequence = Sequence::new();

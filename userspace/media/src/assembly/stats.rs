@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons__all__then_each_has_its_own_place_and_name() {
+    fn reasons_all_then_each_has_its_own_place_and_name() {
         let mut counts = MalformedCounts::default();
         for (place, reason) in Malformed::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place);

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn packetiser__hd__then_packets_are_full() {
+    fn packetiser_hd_then_packets_are_full() {
         let packetiser =
             Packetiser::new(format(1920, 1080, Depth::Ten), STANDARD_RTP_OCTETS).unwrap();
         assert_eq!(packetiser.payload_octets(), 1425);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn packetiser__packet_size__then_limits_are_named() {
+    fn packetiser_packet_size_then_limits_are_named() {
         let format = format(16, 16, Depth::Ten);
         assert_eq!(
             Packetiser::new(format, 36).unwrap_err(),
@@ -236,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packetiser__any_raster__then_packets_tile_the_frame_within_limits(
+        fn packetiser_any_raster_then_packets_tile_the_frame_within_limits(
             half_width in 1u32..=600, height in 1u32..=40, ten: bool, max in 37usize..=2000,
         ) {
             let depth = if ten { Depth::Ten } else { Depth::Eight };

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn payload__two_lines__then_two_segments() {
+    fn payload_two_lines_then_two_segments() {
         let payload = payload(&[srd(10, 1, 4, true), srd(5, 2, 0, false)], 15);
         let format = format();
         let segments = Segments::parse(&payload, &format).unwrap();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn payload__srd_of_length_0__then_it_is_right_and_empty() {
+    fn payload_srd_of_length_0_then_it_is_right_and_empty() {
         let payload = payload(&[srd(0, 0, 0, false)], 0);
         let format = format();
         let segments: Vec<_> = Segments::parse(&payload, &format).unwrap().collect();
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn payload__damaged__then_rejected_by_reason() {
+    fn payload_damaged_then_rejected_by_reason() {
         let format = format();
         let reject = |headers: &[SrdHeader], data| {
             Segments::parse(&payload(headers, data), &format)
@@ -306,7 +306,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn payload__any_bytes__then_no_panic_and_segments_lie_in_the_frame(
+        fn payload_any_bytes_then_no_panic_and_segments_lie_in_the_frame(
             bytes in prop::collection::vec(any::<u8>(), 0..60),
         ) {
             let format = format();

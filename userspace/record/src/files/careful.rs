@@ -86,7 +86,6 @@ pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, Unfit> {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn file__regular_own_and_short__then_read_and_else_refused() {
+    fn file_regular_own_and_short_then_read_and_else_refused() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("file"), "12345").unwrap();
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn file__of_another_user__then_refused() {
+    fn file_of_another_user_then_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, "1").unwrap();

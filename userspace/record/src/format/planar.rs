@@ -74,7 +74,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frame__any_samples__then_each_in_its_plane(
+        fn frame_any_samples_then_each_in_its_plane(
             half_width in 1u32..20, height in 1u32..8, ten: bool, seed: u64,
         ) {
             let depth = if ten { Depth::Ten } else { Depth::Eight };

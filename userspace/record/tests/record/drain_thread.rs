@@ -12,6 +12,7 @@ fn sleeper() -> (tempfile::TempDir, onair_record::Recording) {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn drain_thread__shutdown_wake__then_immediate_drain() {
     let (folder, mut recording) = sleeper();
     let mut producer = recording.producer("p").unwrap();
@@ -28,7 +29,7 @@ fn drain_thread__shutdown_wake__then_immediate_drain() {
 }
 
 #[test]
-fn drain_thread__asleep__then_woken_by_a_flush_and_not_by_offers() {
+fn drain_thread_asleep_then_woken_by_a_flush_and_not_by_offers() {
     let (_folder, mut recording) = sleeper();
     let mut producer = recording.producer("p").unwrap();
     for round in 1..10 {
@@ -45,6 +46,7 @@ fn drain_thread__asleep__then_woken_by_a_flush_and_not_by_offers() {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn drain_thread__final_drain__then_all_data_written() {
     let (folder, mut recording) = start(|_| {});
     let stop = Stop::new();
@@ -93,7 +95,7 @@ fn drain_thread__final_drain__then_all_data_written() {
 }
 
 #[test]
-fn timer__expires_after_the_cut__then_ignored() {
+fn timer_expires_after_the_cut_then_ignored() {
     const DURATION: Duration = Duration::from_secs(1);
     let (_folder, recording) = loop {
         let begun = Instant::now();
@@ -110,6 +112,7 @@ fn timer__expires_after_the_cut__then_ignored() {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn drain_thread__shutdown__then_files_complete() {
     let (folder, mut recording) = start(|spec| spec.id = "r1".into());
     let mut producer = recording.producer("cam rx").unwrap();
@@ -145,7 +148,7 @@ fn drain_thread__shutdown__then_files_complete() {
 }
 
 #[test]
-fn drain_thread__deadline_before_the_end__then_late_and_asked_again_it_is_complete() {
+fn drain_thread_deadline_before_the_end_then_late_and_asked_again_it_is_complete() {
     let (_folder, mut recording) = start(|_| {});
     let mut producer = recording.producer("p").unwrap();
     for at in 0..1000 {
@@ -160,7 +163,7 @@ fn drain_thread__deadline_before_the_end__then_late_and_asked_again_it_is_comple
 }
 
 #[test]
-fn drain_thread__duration_or_size_reached__then_it_ends_by_itself_with_one_cause() {
+fn drain_thread_duration_or_size_reached_then_it_ends_by_itself_with_one_cause() {
     let (_folder, mut recording) = start(|spec| spec.duration = Some(Duration::from_millis(1)));
     recording.wait_ended(soon()).unwrap().unwrap();
     // Late: the first cause counts.
@@ -190,7 +193,7 @@ fn drain_thread__duration_or_size_reached__then_it_ends_by_itself_with_one_cause
 }
 
 #[test]
-fn recording__dropped__then_it_ends_by_itself() {
+fn recording_dropped_then_it_ends_by_itself() {
     let (folder, recording) = start(|_| {});
     let mut producer = recording.producer("p").unwrap();
     assert!(producer.offer(1, 96, &packet(0, 1)));

@@ -8,7 +8,7 @@ use onair_record::{Cause, RecordError, Recording};
 use super::rig::{capture, finish, names, number, packet, soon, spec, start};
 
 #[test]
-fn split__by_size_or_duration__then_each_event_in_one_part_and_none_longer() {
+fn split_by_size_or_duration_then_each_event_in_one_part_and_none_longer() {
     for by_size in [true, false] {
         let (folder, mut recording) = start(|spec| match by_size {
             true => spec.split_size = Some(70_000),
@@ -56,7 +56,7 @@ fn split__by_size_or_duration__then_each_event_in_one_part_and_none_longer() {
 }
 
 #[test]
-fn start__name_that_is_there__then_refused_and_nothing_is_touched() {
+fn start_name_that_is_there_then_refused_and_nothing_is_touched() {
     let folder = tempfile::tempdir().unwrap();
     for taken in ["rec.json", "rec.json.part", "rec.pcapng", "rec.pcapng.part"] {
         let path = folder.path().join(taken);
@@ -82,7 +82,7 @@ fn start__name_that_is_there__then_refused_and_nothing_is_touched() {
 }
 
 #[test]
-fn start__folder_that_cannot_be_or_has_no_space__then_refused_by_name() {
+fn start_folder_that_cannot_be_or_has_no_space_then_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), b"").unwrap();
     let error = Recording::start(spec(&folder.path().join("file/below"))).unwrap_err();
@@ -97,7 +97,7 @@ fn start__folder_that_cannot_be_or_has_no_space__then_refused_by_name() {
 }
 
 #[test]
-fn producers__come_and_go__then_each_has_its_interface_and_its_books() {
+fn producers_come_and_go_then_each_has_its_interface_and_its_books() {
     let (folder, mut recording) = start(|_| {});
     for name in 0..20u32 {
         let mut producer = recording.producer(&format!("p{name}")).unwrap();
@@ -131,7 +131,7 @@ fn producers__come_and_go__then_each_has_its_interface_and_its_books() {
 }
 
 #[test]
-fn finish__name_was_taken_meanwhile__then_nothing_is_overwritten_and_it_is_said() {
+fn finish_name_was_taken_meanwhile_then_nothing_is_overwritten_and_it_is_said() {
     let (folder, recording) = start(|_| {});
     let mut producer = recording.producer("p").unwrap();
     assert!(producer.offer(1, 96, &packet(0, 1)));

@@ -1,9 +1,8 @@
 //! Recordings through the crate's own door: real threads, real files, read by others' tools.
 #![expect(
-    non_snake_case,
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
-    reason = "tests are named subject__action__then_result, and may fail"
+    reason = "a test may fail"
 )]
 
 mod drain_thread;

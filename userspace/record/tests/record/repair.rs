@@ -111,7 +111,7 @@ fn of<'a>(image: &'a mut Image, name: &str) -> &'a mut Vec<u8> {
 }
 
 #[test]
-fn repair__of_packets_as_a_kill_leaves_them__then_all_that_was_flushed_is_there() {
+fn repair_of_packets_as_a_kill_leaves_them_then_all_that_was_flushed_is_there() {
     let (folder, manifest) = repaired(packets(), |_| {});
     let capture = capture(&folder.path().join("rec.pcapng"));
     assert_eq!(capture.packets.len(), 600);
@@ -129,7 +129,7 @@ fn repair__of_packets_as_a_kill_leaves_them__then_all_that_was_flushed_is_there(
 }
 
 #[test]
-fn repair__of_frames_as_a_kill_leaves_them__then_ffprobe_counts_them() {
+fn repair_of_frames_as_a_kill_leaves_them_then_ffprobe_counts_them() {
     let (folder, manifest) = repaired(video(), |image| {
         let bytes = of(image, "rec.y4m.part");
         bytes.truncate(bytes.len() - 1);
@@ -144,7 +144,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn repair__packets_cut_at_any_octet_or_spoiled_behind__then_what_was_whole_stays(
+    fn repair_packets_cut_at_any_octet_or_spoiled_behind_then_what_was_whole_stays(
         at in 0usize..1_000_000, tail in prop::collection::vec(any::<u8>(), 0..64), zeros in 0usize..5000,
     ) {
         let whole = packets().iter().find(|(name, _)| name == "rec.pcapng.part").unwrap().1.clone();
@@ -168,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn repair__frames_cut_at_any_octet__then_the_whole_ones_stay(at in 0usize..10_000_000) {
+    fn repair_frames_cut_at_any_octet_then_the_whole_ones_stay(at in 0usize..10_000_000) {
         let whole = video().iter().find(|(name, _)| name == "rec.y4m.part").unwrap().1.clone();
         let at = at % (whole.len() + 1);
         let line = whole.iter().position(|it| *it == b'\n').unwrap() + 1;
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn repair__cut_off_itself__then_the_next_one_comes_to_the_same(
+    fn repair_cut_off_itself_then_the_next_one_comes_to_the_same(
         at in 0usize..1_000_000, back in 0usize..400,
     ) {
         let whole = packets().iter().find(|(name, _)| name == "rec.pcapng.part").unwrap().1.clone();
@@ -203,7 +203,7 @@ proptest! {
     }
 
     #[test]
-    fn repair__manifest_of_any_octets__then_left_alone_and_no_panic(
+    fn repair_manifest_of_any_octets_then_left_alone_and_no_panic(
         at in 0usize..10_000, octet: u8, cut: bool,
     ) {
         let folder = tempfile::tempdir().unwrap();
@@ -223,7 +223,7 @@ proptest! {
 }
 
 #[test]
-fn repair__foreign_and_hostile_things__then_left_alone_and_named() {
+fn repair_foreign_and_hostile_things_then_left_alone_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let outside = tempfile::NamedTempFile::new().unwrap();
@@ -300,7 +300,7 @@ fn repair__foreign_and_hostile_things__then_left_alone_and_named() {
 }
 
 #[test]
-fn repair__while_it_is_recorded__then_left_alone() {
+fn repair_while_it_is_recorded_then_left_alone() {
     let (folder, mut recording) = start(|_| {});
     let mut producer = recording.producer("a").unwrap();
     assert!(producer.offer(1, 96, &packet(0, 1)));
@@ -315,7 +315,7 @@ fn repair__while_it_is_recorded__then_left_alone() {
 }
 
 #[test]
-fn repair__of_a_split_recording__then_complete_parts_stay_and_the_last_is_mended() {
+fn repair_of_a_split_recording_then_complete_parts_stay_and_the_last_is_mended() {
     let (folder, mut recording) = start(|spec| spec.split_size = Some(100_000));
     let mut producer = recording.producer("a").unwrap();
     for at in 0..3000 {
@@ -352,7 +352,7 @@ fn repair__of_a_split_recording__then_complete_parts_stay_and_the_last_is_mended
 }
 
 #[test]
-fn repair__beside_a_complete_file_of_the_same_name__then_that_is_never_touched() {
+fn repair_beside_a_complete_file_of_the_same_name_then_that_is_never_touched() {
     let folder = tempfile::tempdir().unwrap();
     lay_out(packets(), folder.path());
     let theirs = folder.path().join("rec.pcapng");
@@ -383,7 +383,7 @@ fn repair__beside_a_complete_file_of_the_same_name__then_that_is_never_touched()
 }
 
 #[test]
-fn repair__of_a_name_that_was_only_taken__then_it_is_free() {
+fn repair_of_a_name_that_was_only_taken_then_it_is_free() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("rec.json.part"), b"").unwrap();
     assert_eq!(

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::rig::{Stop, capture, finish, number, packet, soon, start};
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn ring_buffer__flush__then_data_preserved() {
     let (folder, mut recording) = start(|spec| spec.ring_bytes = 64 * 1024);
     let mut producers: Vec<_> = (0..4)
@@ -52,7 +53,7 @@ fn ring_buffer__flush__then_data_preserved() {
 }
 
 #[test]
-fn ring_buffer__flush_amid_producers__then_all_that_was_accepted_before_is_written() {
+fn ring_buffer_flush_amid_producers_then_all_that_was_accepted_before_is_written() {
     let (_folder, mut recording) = start(|_| {});
     let (stop, barrier) = (Stop::new(), Barrier::new(5));
     std::thread::scope(|scope| {
@@ -84,7 +85,7 @@ fn ring_buffer__flush_amid_producers__then_all_that_was_accepted_before_is_writt
 }
 
 #[test]
-fn ring_buffer__full__then_counted_and_marked_where_it_is_missing() {
+fn ring_buffer_full_then_counted_and_marked_where_it_is_missing() {
     let (folder, mut recording) = start(|spec| spec.ring_bytes = 64 * 1024);
     let mut producer = recording.producer("p").unwrap();
     let (mut kept, mut missed, mut next) = (Vec::new(), 0, 0u64);

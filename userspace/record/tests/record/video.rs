@@ -49,7 +49,7 @@ fn planes(format: &VideoFormat, pgroups: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn video__8_and_10_bits__then_ffmpeg_decodes_what_was_sent() {
+fn video_8_and_10_bits_then_ffmpeg_decodes_what_was_sent() {
     for depth in [8, 10] {
         let format = raster(depth);
         let (folder, mut recording) = start(|spec| *spec = y4m(&spec.folder, format));
@@ -106,7 +106,7 @@ fn video__8_and_10_bits__then_ffmpeg_decodes_what_was_sent() {
 }
 
 #[test]
-fn video__raw__then_the_planes_and_nothing_else() {
+fn video_raw_then_the_planes_and_nothing_else() {
     let format = raster(10);
     let (folder, mut recording) = start(|spec| {
         *spec = y4m(&spec.folder, format);
@@ -126,7 +126,7 @@ fn video__raw__then_the_planes_and_nothing_else() {
 }
 
 #[test]
-fn video__packets_missing_doubled_and_foreign__then_no_incomplete_frame_and_each_is_counted() {
+fn video_packets_missing_doubled_and_foreign_then_no_incomplete_frame_and_each_is_counted() {
     let format = raster(8);
     let (folder, mut recording) = start(|spec| *spec = y4m(&spec.folder, format));
     let mut producer = recording.producer("a").unwrap();
@@ -173,7 +173,7 @@ fn video__packets_missing_doubled_and_foreign__then_no_incomplete_frame_and_each
 }
 
 #[test]
-fn video__split__then_at_frames_and_each_part_opens() {
+fn video_split_then_at_frames_and_each_part_opens() {
     let format = raster(8);
     let frame_file_bytes = 128 * 72 * 2 + 6;
     let (folder, mut recording) = start(|spec| {

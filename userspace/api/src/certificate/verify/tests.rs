@@ -1,5 +1,4 @@
 //! A good certificate, and each way to spoil it.
-#![expect(non_snake_case, reason = "subject__action__then_result")]
 
 use serde_json::{Value, json};
 
@@ -183,12 +182,12 @@ const FORGED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn certificate__good__then_holds() {
+fn certificate_good_then_holds() {
     assert_eq!(failing(&good()), [""; 0]);
 }
 
 #[test]
-fn certificate__one_claim_forged_and_sealed_anew__then_caught_by_its_check() {
+fn certificate_one_claim_forged_and_sealed_anew_then_caught_by_its_check() {
     for (pointer, value, caught_by) in FORGED {
         let mut document = good();
         set(
@@ -205,7 +204,7 @@ fn certificate__one_claim_forged_and_sealed_anew__then_caught_by_its_check() {
 }
 
 #[test]
-fn certificate__any_value_changed__then_the_digest_shows_it() {
+fn certificate_any_value_changed_then_the_digest_shows_it() {
     fn walk(value: &Value, pointer: &str, leaves: &mut Vec<String>) {
         match value {
             Value::Object(fields) => fields
@@ -229,7 +228,7 @@ fn certificate__any_value_changed__then_the_digest_shows_it() {
 }
 
 #[test]
-fn certificate__a_field_added_or_taken_away__then_the_digest_shows_it() {
+fn certificate_a_field_added_or_taken_away_then_the_digest_shows_it() {
     let mut more = good();
     more["note"] = json!("of a later daemon");
     assert_eq!(failing(&more), ["digest"]);
@@ -244,7 +243,7 @@ fn certificate__a_field_added_or_taken_away__then_the_digest_shows_it() {
 }
 
 #[test]
-fn certificate__late__then_the_deadline_was_not_respected() {
+fn certificate_late_then_the_deadline_was_not_respected() {
     let mut document = good();
     document["deadline_ms"] = json!(0);
     assert_eq!(failing(&sealed(document.clone())), [""; 0]);
@@ -257,7 +256,7 @@ fn certificate__late__then_the_deadline_was_not_respected() {
 }
 
 #[test]
-fn certificate__probe_not_required__then_its_silence_is_allowed() {
+fn certificate_probe_not_required_then_its_silence_is_allowed() {
     for (mode, state) in [
         ("preferred", "blind"),
         ("off", "off"),
@@ -274,7 +273,7 @@ fn certificate__probe_not_required__then_its_silence_is_allowed() {
 }
 
 #[test]
-fn certificate__memory_still_held__then_holds_as_pending() {
+fn certificate_memory_still_held_then_holds_as_pending() {
     let mut document = good();
     document["memory"] = json!({"state": "pending", "bytes": 1, "held_by": [1]});
     document["readings"][4]["says"] = json!("users");
@@ -284,7 +283,7 @@ fn certificate__memory_still_held__then_holds_as_pending() {
 }
 
 #[test]
-fn certificate__callers_left_out__then_only_of_those_who_were_evicted() {
+fn certificate_callers_left_out_then_only_of_those_who_were_evicted() {
     let mut document = good();
     document["readings"][2]["left_out"] = json!(1);
     assert_eq!(failing(&sealed(document.clone())), [""; 0]);
@@ -296,7 +295,7 @@ fn certificate__callers_left_out__then_only_of_those_who_were_evicted() {
 }
 
 #[test]
-fn certificate__of_an_abort__then_only_the_probe_may_still_see_somebody() {
+fn certificate_of_an_abort_then_only_the_probe_may_still_see_somebody() {
     let mut document = good();
     document["operation"] = json!("abort");
     document["deadline_ms"] = json!(null);
@@ -336,7 +335,7 @@ fn quarantined() -> Value {
 }
 
 #[test]
-fn certificate__of_a_quarantine__then_users_are_told_and_the_memory_is_not_returned() {
+fn certificate_of_a_quarantine_then_users_are_told_and_the_memory_is_not_returned() {
     assert_eq!(failing(&quarantined()), [""; 0]);
     let mut over = quarantined();
     over["memory"] = json!({"state": "returned", "bytes": 1, "at": "2025-11-20T07:36:09Z"});
@@ -352,7 +351,7 @@ fn certificate__of_a_quarantine__then_users_are_told_and_the_memory_is_not_retur
 }
 
 #[test]
-fn certificate__session_that_never_ran__then_needs_no_stop() {
+fn certificate_session_that_never_ran_then_needs_no_stop() {
     let mut document = good();
     document["generation"] = json!(0);
     for _ in 0..3 {
@@ -380,7 +379,7 @@ fn restored() -> Value {
 }
 
 #[test]
-fn certificate__session_that_came_back_stopped__then_the_stop_of_the_earlier_daemon_is_told() {
+fn certificate_session_that_came_back_stopped_then_the_stop_of_the_earlier_daemon_is_told() {
     let document = restored();
     assert_eq!(failing(&document), [""; 0]);
     let checks = verify(&document).unwrap().checks;
@@ -403,7 +402,7 @@ fn certificate__session_that_came_back_stopped__then_the_stop_of_the_earlier_dae
 }
 
 #[test]
-fn certificate__session_that_came_back__then_each_false_claim_is_caught_by_its_check() {
+fn certificate_session_that_came_back_then_each_false_claim_is_caught_by_its_check() {
     let mut none = good();
     none["stopped_before"] = restored()["stopped_before"].clone();
     assert_eq!(failing(&sealed(none)), ["restored"]);
@@ -426,7 +425,7 @@ fn certificate__session_that_came_back__then_each_false_claim_is_caught_by_its_c
 }
 
 #[test]
-fn certificate__of_format_1__then_readable_without_a_digest() {
+fn certificate_of_format_1_then_readable_without_a_digest() {
     let mut document = good();
     document["format"] = json!(1);
     set(&mut document, "/digest", &Value::Null);
@@ -438,7 +437,7 @@ fn certificate__of_format_1__then_readable_without_a_digest() {
 }
 
 #[test]
-fn document__no_certificate_or_a_later_one__then_refused_with_what_to_do() {
+fn document_no_certificate_or_a_later_one_then_refused_with_what_to_do() {
     for document in [json!(null), json!([]), json!({}), json!({"format": "2"})] {
         assert_eq!(verify(&document), Err(Unverifiable::NotACertificate));
     }

@@ -113,7 +113,6 @@ impl Schedule {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks__due_together__then_each_runs_before_one_runs_again() {
+    fn tasks_due_together_then_each_runs_before_one_runs_again() {
         let start = Instant::now();
         let wanted = sessions(5, start);
         let mut schedule = Schedule::default();
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn task__ran_for_long__then_it_rests_ten_times_as_long_from_its_end() {
+    fn task_ran_for_long_then_it_rests_ten_times_as_long_from_its_end() {
         let start = Instant::now();
         let wanted = sessions(2, start);
         let mut schedule = Schedule::default();
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn task__that_is_always_due__then_it_takes_at_most_a_tenth_of_the_time() {
+    fn task_that_is_always_due_then_it_takes_at_most_a_tenth_of_the_time() {
         let start = Instant::now();
         let wanted = sessions(1, start);
         let (mut schedule, mut now, mut busy) = (Schedule::default(), start, Duration::ZERO);

@@ -147,12 +147,11 @@ async fn turn_away(socket: UnixSeqpacket, refused: Refused) {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn connection__its_task_panics__then_the_actor_hears_that_it_has_hung_up() {
+    async fn connection_its_task_panics_then_the_actor_hears_that_it_has_hung_up() {
         let (actions, mut actor) = mpsc::channel(1);
         let task = tokio::spawn(async { panic!("on purpose") });
         let served = tokio::spawn(async move { served(7, task, &actions).await });

@@ -84,12 +84,11 @@ impl Drop for Place {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn places__all_of_one_user_taken__then_he_is_told_and_another_is_not_kept() {
+    async fn places_all_of_one_user_taken_then_he_is_told_and_another_is_not_kept() {
         let places = Places::new(2, Duration::from_millis(20));
         let one = places.take(1000).await.unwrap();
         let two = places.take(1000).await.unwrap();
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn places__one_comes_free__then_whoever_waits_has_it() {
+    async fn places_one_comes_free_then_whoever_waits_has_it() {
         let places = Places::new(1, Duration::from_secs(600));
         let first = places.take(1).await.unwrap();
         let (second, ()) = tokio::join!(places.take(1), async {

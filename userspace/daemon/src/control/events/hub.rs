@@ -155,7 +155,6 @@ impl Drop for Hub {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use onair_api::SessionId;
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hub__tells__then_each_reader_gets_what_it_may_and_wants_in_order() {
+    async fn hub_tells_then_each_reader_gets_what_it_may_and_wants_in_order() {
         let mut hub = Hub::new(7, READERS);
         let mut all = hub.subscribe(everything(), None).expect("room");
         let own = Interest {
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reader__too_slow__then_told_how_many_it_lost_and_nobody_waits() {
+    async fn reader_too_slow_then_told_how_many_it_lost_and_nobody_waits() {
         let mut hub = Hub::new(7, READERS);
         let mut slow = hub.subscribe(everything(), None).expect("room");
         for generation in 0..WAITING as u64 + 10 {
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reader__comes_back__then_gets_what_it_missed_or_how_much_is_gone() {
+    async fn reader_comes_back_then_gets_what_it_missed_or_how_much_is_gone() {
         let mut hub = Hub::new(7, READERS);
         let after = |sequence, incarnation| {
             Some(LastSeen {
@@ -289,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readers__as_many_as_may__then_one_more_is_refused_until_one_leaves() {
+    async fn readers_as_many_as_may_then_one_more_is_refused_until_one_leaves() {
         let mut hub = Hub::new(7, READERS);
         let mut readers: Vec<_> = (0..READERS)
             .map(|_| hub.subscribe(everything(), None).expect("room"))
@@ -311,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reader__waits__then_woken_by_the_next_event() {
+    async fn reader_waits_then_woken_by_the_next_event() {
         let mut hub = Hub::new(7, READERS);
         let mut reader = hub.subscribe(everything(), None).expect("room");
         let waits = tokio::spawn(async move { reader.next().await });

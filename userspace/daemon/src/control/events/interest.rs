@@ -94,12 +94,11 @@ impl FromStr for LastSeen {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn last_seen__texts__then_ids_and_numbers_only() {
+    fn last_seen_texts_then_ids_and_numbers_only() {
         for (text, incarnation, sequence) in
             [("6b000e6b.42", Some(0x6b00_0e6b), 42), ("0", None, 0)]
         {
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn interest__session_kind_and_right__then_all_three_must_hold() {
+    fn interest_session_kind_and_right_then_all_three_must_hold() {
         let cam = Subject {
             session: SessionId(1),
             name: "cam".parse().expect("a name"),

@@ -94,13 +94,12 @@ fn float(value: u64) -> f64 {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
     use prometheus_parse::{Scrape, Value};
 
     #[test]
-    fn exposition__as_text__then_a_parser_reads_the_same_back() {
+    fn exposition_as_text_then_a_parser_reads_the_same_back() {
         let mut metrics = Exposition::default();
         for (session, count) in [("cam1", 7), ("cam2", 9)] {
             let labels = [("session", session)];

@@ -68,12 +68,11 @@ impl Flushes {
 }
 
 #[cfg(test)]
-#[expect(non_snake_case, reason = "subject__action__then_result")]
 mod tests {
     use super::*;
 
     #[test]
-    fn flushes__frames_sent_and_dropped__then_each_hears_of_its_own() {
+    fn flushes_frames_sent_and_dropped_then_each_hears_of_its_own() {
         let mut flushes = Flushes::default();
         flushes.ask(1, 3, 3);
         flushes.ask(2, 5, 5);

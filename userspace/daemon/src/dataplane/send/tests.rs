@@ -85,7 +85,7 @@ fn frames(wire: &Wire) -> Vec<(u32, u64)> {
 }
 
 #[test]
-fn pattern__frames_of_ntsc__then_timestamps_exact_and_sequence_without_gap() {
+fn pattern_frames_of_ntsc_then_timestamps_exact_and_sequence_without_gap() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     run(&mut sender, &mut wire, 9);
@@ -108,7 +108,7 @@ fn pattern__frames_of_ntsc__then_timestamps_exact_and_sequence_without_gap() {
 }
 
 #[test]
-fn pattern__one_frame__then_groups_are_spread_over_its_time() {
+fn pattern_one_frame_then_groups_are_spread_over_its_time() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     let start = sender.due_ns();
@@ -130,7 +130,7 @@ fn pattern__one_frame__then_groups_are_spread_over_its_time() {
 }
 
 #[test]
-fn port__takes_nothing_for_a_while__then_the_frame_goes_on_where_it_stopped() {
+fn port_takes_nothing_for_a_while_then_the_frame_goes_on_where_it_stopped() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire {
         room: 3,
@@ -152,7 +152,7 @@ fn port__takes_nothing_for_a_while__then_the_frame_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn poller__late_by_frames__then_they_are_missed_and_timestamps_tell() {
+fn poller_late_by_frames_then_they_are_missed_and_timestamps_tell() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     run(&mut sender, &mut wire, 1);
@@ -166,7 +166,7 @@ fn poller__late_by_frames__then_they_are_missed_and_timestamps_tell() {
 }
 
 #[test]
-fn session__stopped_within_a_frame__then_the_frame_is_finished_and_no_other_begun() {
+fn session_stopped_within_a_frame_then_the_frame_is_finished_and_no_other_begun() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     let now = sender.due_ns();
@@ -190,7 +190,7 @@ fn session__stopped_within_a_frame__then_the_frame_is_finished_and_no_other_begu
 }
 
 #[test]
-fn session__stopped_with_a_stuck_port__then_quiet_in_time_and_the_frame_is_counted() {
+fn session_stopped_with_a_stuck_port_then_quiet_in_time_and_the_frame_is_counted() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire {
         room: 1,
@@ -209,7 +209,7 @@ fn session__stopped_with_a_stuck_port__then_quiet_in_time_and_the_frame_is_count
 }
 
 #[test]
-fn neighbour__unknown__then_nothing_is_sent_and_stop_is_at_once() {
+fn neighbour_unknown_then_nothing_is_sent_and_stop_is_at_once() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     for _ in 0..5 {
@@ -222,7 +222,7 @@ fn neighbour__unknown__then_nothing_is_sent_and_stop_is_at_once() {
 }
 
 #[test]
-fn client_source__nobody_attached__then_no_underrun_is_counted() {
+fn client_source_nobody_attached_then_no_underrun_is_counted() {
     let mut sender = sender(FrameSource::Client);
     let mut wire = Wire::default();
     for _ in 0..5 {

@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_mgr__flush_request__then_buffers_empty() {
     let registry = ThreadRegistry::default();
     let worker = Worker::start(&registry, "worker");
@@ -27,7 +28,7 @@ fn shutdown_mgr__flush_request__then_buffers_empty() {
 }
 
 #[test]
-fn flush__worker_that_cannot__then_late_by_name() {
+fn flush_worker_that_cannot_then_late_by_name() {
     let registry = ThreadRegistry::default();
     let mut stuck = registry.register("stuck");
     let state = registry.threads().remove(0);
@@ -51,6 +52,7 @@ fn flush__worker_that_cannot__then_late_by_name() {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn multi_thread__flush__then_all_complete() {
     let registry = ThreadRegistry::default();
     let workers: Vec<_> = (0..16)

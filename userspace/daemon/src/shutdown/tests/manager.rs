@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_mgr__create__then_initialized() {
     let coordinator = coordinator();
     assert_eq!(coordinator.phase(), ShutdownPhase::Running);
@@ -15,6 +16,7 @@ fn shutdown_mgr__create__then_initialized() {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_mgr__trigger__then_flag_set_atomic() {
     let coordinator = coordinator();
     let barrier = Arc::new(Barrier::new(8));
@@ -39,6 +41,7 @@ fn shutdown_mgr__trigger__then_flag_set_atomic() {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_mgr__wakeup__then_fd_readable() {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let coordinator = coordinator();
@@ -54,7 +57,7 @@ fn shutdown_mgr__wakeup__then_fd_readable() {
 }
 
 #[test]
-fn shutdown_mgr__sequence__then_phases_in_order_and_nobody_stopped_before_all_are_told() {
+fn shutdown_mgr_sequence_then_phases_in_order_and_nobody_stopped_before_all_are_told() {
     let coordinator = coordinator();
     let log = Arc::new(Mutex::new(Vec::new()));
     let note = |text: &'static str| {
@@ -102,7 +105,7 @@ fn shutdown_mgr__sequence__then_phases_in_order_and_nobody_stopped_before_all_ar
 }
 
 #[test]
-fn shutdown_mgr__waiters_of_one_priority__then_side_by_side() {
+fn shutdown_mgr_waiters_of_one_priority_then_side_by_side() {
     let coordinator = coordinator();
     let barrier = Arc::new(Barrier::new(2));
     for name in ["one", "other"] {
@@ -123,7 +126,7 @@ fn hang(_: &Waiting) -> Result<(), String> {
 }
 
 #[test]
-fn shutdown_mgr__configured_anew__then_registered_parts_take_it_until_the_shutdown_begins() {
+fn shutdown_mgr_configured_anew_then_registered_parts_take_it_until_the_shutdown_begins() {
     const AN_HOUR_MS: u64 = 3_600_000;
     let coordinator = with(|config| config.cleanup_ms = AN_HOUR_MS);
     coordinator.register_cleanup("hung", 50, hang);
@@ -142,7 +145,7 @@ fn shutdown_mgr__configured_anew__then_registered_parts_take_it_until_the_shutdo
 }
 
 #[test]
-fn shutdown_mgr__each_phase_hung_in_turn__then_forced_in_its_time() {
+fn shutdown_mgr_each_phase_hung_in_turn_then_forced_in_its_time() {
     type Register = fn(&ShutdownCoordinator);
     let hung: [(&str, Register); 4] = [
         ("notification", |it| {
@@ -184,7 +187,7 @@ fn shutdown_mgr__each_phase_hung_in_turn__then_forced_in_its_time() {
 }
 
 #[test]
-fn shutdown_mgr__parts_that_panic_or_fail__then_named_and_the_rest_ends() {
+fn shutdown_mgr_parts_that_panic_or_fail_then_named_and_the_rest_ends() {
     let coordinator = coordinator();
     coordinator.register_shutdown_notification("told", || panic!("of no use"));
     coordinator.register_shutdown_waiter("waiter", 0, PATIENCE, |_| panic!("neither"));
@@ -215,7 +218,7 @@ fn forced(coordinator: &ShutdownCoordinator, has_begun: &std::sync::mpsc::Receiv
 }
 
 #[test]
-fn shutdown_mgr__forced__then_nobody_is_waited_for_any_longer() {
+fn shutdown_mgr_forced_then_nobody_is_waited_for_any_longer() {
     let coordinator = with(|config| config.force_ms = 20);
     let (begun, has_begun) = std::sync::mpsc::channel();
     coordinator.register_shutdown_waiter("deaf", 50, PATIENCE, move |_| {
@@ -230,7 +233,7 @@ fn shutdown_mgr__forced__then_nobody_is_waited_for_any_longer() {
 }
 
 #[test]
-fn shutdown_mgr__forced__then_who_complies_in_time_has_ended_in_order() {
+fn shutdown_mgr_forced_then_who_complies_in_time_has_ended_in_order() {
     // However busy the machine is.
     let coordinator = with(|config| config.force_ms = 30_000);
     let (begun, has_begun) = std::sync::mpsc::channel();
@@ -250,7 +253,7 @@ fn shutdown_mgr__forced__then_who_complies_in_time_has_ended_in_order() {
 }
 
 #[test]
-fn shutdown_mgr__forced_and_others_used_the_time_up__then_who_comes_later_has_its_own() {
+fn shutdown_mgr_forced_and_others_used_the_time_up_then_who_comes_later_has_its_own() {
     const AN_HOUR: Duration = Duration::from_secs(3600);
     // However busy the machine is.
     let coordinator = with(|config| {
@@ -270,7 +273,7 @@ fn shutdown_mgr__forced_and_others_used_the_time_up__then_who_comes_later_has_it
 }
 
 #[test]
-fn progress__told__then_listeners_hear_phases_and_users() {
+fn progress_told_then_listeners_hear_phases_and_users() {
     let coordinator = coordinator();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let own = Arc::clone(&heard);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn operations__in_flight_and_late__then_waited_for_and_refused() {
+fn operations_in_flight_and_late_then_waited_for_and_refused() {
     let coordinator = coordinator();
     let guard = coordinator.begin_operation().unwrap();
     let (released, servers) = std::sync::mpsc::channel();
@@ -30,7 +30,7 @@ fn operations__in_flight_and_late__then_waited_for_and_refused() {
 }
 
 #[test]
-fn operations__never_completed__then_named_after_the_handlers_time() {
+fn operations_never_completed_then_named_after_the_handlers_time() {
     let coordinator = with(|config| config.handler_ms = 20);
     let _guard = coordinator.begin_operation().unwrap();
     let report = ended(&coordinator);

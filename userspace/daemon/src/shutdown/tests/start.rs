@@ -24,7 +24,7 @@ fn acknowledged(coordinator: &ShutdownCoordinator) {
 }
 
 #[test]
-fn start__hangs_and_a_second_signal_comes__then_left_behind_and_what_it_registered_ends() {
+fn start_hangs_and_a_second_signal_comes_then_left_behind_and_what_it_registered_ends() {
     let (coordinator, go_on, start) = hung();
     let (tell, told) = std::sync::mpsc::channel();
     coordinator.register_cleanup("registered", 0, move |_| {
@@ -44,7 +44,7 @@ fn start__hangs_and_a_second_signal_comes__then_left_behind_and_what_it_register
 }
 
 #[test]
-fn start__over_after_the_first_signal__then_its_result() {
+fn start_over_after_the_first_signal_then_its_result() {
     let (coordinator, go_on, start) = hung();
     coordinator.begin(Cause::Signal(15));
     acknowledged(&coordinator);
@@ -54,7 +54,7 @@ fn start__over_after_the_first_signal__then_its_result() {
 }
 
 #[test]
-fn start__panics__then_the_caller_does() {
+fn start_panics_then_the_caller_does() {
     let coordinator = coordinator();
     let caller = thread::spawn(move || coordinator.run_start(|| -> u32 { panic!("on purpose") }));
     let panic = caller.join().unwrap_err();

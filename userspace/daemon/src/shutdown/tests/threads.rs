@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn thread_state__stop__then_not_accepting() {
     let registry = ThreadRegistry::default();
     let guard = registry.register("worker");
@@ -17,6 +18,7 @@ fn thread_state__stop__then_not_accepting() {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_mgr__stop_threads__then_accepting_false() {
     let coordinator = coordinator();
     let guards: Vec<_> = (0..4)
@@ -29,6 +31,7 @@ fn shutdown_mgr__stop_threads__then_accepting_false() {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn thread_registry__shutdown__then_all_threads_stop() {
     let registry = ThreadRegistry::default();
     let workers: Vec<_> = (0..8)
@@ -51,7 +54,7 @@ fn thread_registry__shutdown__then_all_threads_stop() {
 }
 
 #[test]
-fn thread_registry__worker_panics__then_stopped_and_named() {
+fn thread_registry_worker_panics_then_stopped_and_named() {
     let registry = ThreadRegistry::default();
     let guard = registry.register("worker");
     let thread = thread::spawn(move || {
@@ -64,6 +67,7 @@ fn thread_registry__worker_panics__then_stopped_and_named() {
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown__64_threads__then_under_100ms() {
     // Others use the machine, too: the best of a few is what the code takes.
     let best = (0..10).map(|_| end_64_threads()).min().unwrap();

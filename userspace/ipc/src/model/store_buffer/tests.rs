@@ -18,26 +18,26 @@ fn caught(variant: Variant, expected: Violation) {
 }
 
 #[test]
-fn store_buffer__plain_counts_and_membarrier__then_holds() {
+fn store_buffer_plain_counts_and_membarrier_then_holds() {
     passes(Variant::Base);
 }
 
 #[test]
-fn store_buffer__client_rmw_without_barrier__then_holds() {
+fn store_buffer_client_rmw_without_barrier_then_holds() {
     passes(Variant::ClientRmw);
 }
 
 #[test]
-fn store_buffer__mutant_no_barrier__then_caught() {
+fn store_buffer_mutant_no_barrier_then_caught() {
     caught(Variant::NoBarrier, Violation::DestroyedUnderCaller);
 }
 
 #[test]
-fn store_buffer__mutant_barrier_before_gate__then_caught() {
+fn store_buffer_mutant_barrier_before_gate_then_caught() {
     caught(Variant::BarrierBeforeGate, Violation::DestroyedUnderCaller);
 }
 
 #[test]
-fn store_buffer__mutant_barrier_before_arm__then_caught() {
+fn store_buffer_mutant_barrier_before_arm_then_caught() {
     caught(Variant::BarrierBeforeArm, Violation::LostNotification);
 }
