@@ -10,13 +10,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use onair_api::{HealthStatus, SessionState, Source};
 use onair_ipc::message::{KICK, MAX_PACKET};
 use onair_ipc::site;
 use onair_tests::{
     Config, Control, Deadline, Footprint, Puppet, Raster, RawClient, Rig, hello, receive, send,
     until,
 };
+use onair_types::{HealthStatus, SessionState, Source};
 use rustix::io::Errno;
 use serde_json::{Value, json};
 

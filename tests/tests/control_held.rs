@@ -8,10 +8,10 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{SessionState, Source};
 use onair_tests::{
     Config, Control, Deadline, Frozen, Puppet, Raster, Rig, program, receive, send, until,
 };
+use onair_types::{SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What an operator waits for `health` at most, of 100 requests 99.

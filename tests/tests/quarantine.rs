@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use onair_api::{
+use onair_tests::{Control, Deadline, Puppet, Raster, Rig, Stranger, receive, send, until};
+use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionList, SessionState, Source,
 };
-use onair_tests::{Control, Deadline, Puppet, Raster, Rig, Stranger, receive, send, until};
 
 fn user(rig: &Rig, session: &str) -> Result<Puppet> {
     let mut user = rig.puppet()?;
@@ -30,7 +30,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
     // The frames of one such session are 9 MiB.
     let rig = Rig::rings_with(|config| config.more += "[limits]\nframe_memory_mb = 16\n")?;
     let mut control = rig.control()?;
-    let cam = onair_api::SpecDocument {
+    let cam = onair_types::SpecDocument {
         quota: Some(20),
         max_attachments: Some(4),
         ..receive("cam", Raster::SMALL, 5000)
@@ -79,7 +79,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
     // Its memory counts: there is no room for as much again.
     let taken = control.request("POST", "/v1/sessions", &serde_json::to_value(&cam)?)?;
     assert_eq!(taken.code(), "limit_reached", "{}", taken.json);
-    control.create(&onair_api::SpecDocument {
+    control.create(&onair_types::SpecDocument {
         quota: Some(1),
         max_attachments: Some(2),
         ..cam

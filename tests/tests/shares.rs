@@ -3,10 +3,10 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
-use onair_api::{HealthStatus, RecordingState, SessionState};
 use onair_tests::{
     Config, Control, Deadline, HangingFile, Puppet, Raster, Rig, User, receive, until,
 };
+use onair_types::{HealthStatus, RecordingState, SessionState};
 use serde_json::{Value, json};
 
 const GROUP: u32 = 54_330;

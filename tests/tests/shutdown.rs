@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
-use onair_api::{CertificateList, SessionOutcome, SessionSummary, Source};
 use onair_tests::{
     Deadline, Raster, Rig, Viewer, in_order, of, output, receive, send, signal, unread, until,
 };
+use onair_types::{CertificateList, SessionOutcome, SessionSummary, Source};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -180,7 +180,7 @@ fn session_with_a_duration_then_stopped_by_itself_and_goes_on_when_started() -> 
     let mut client = rig.user("short")?;
     until("the session to stop", Deadline::seconds(30), || {
         let state = control.show("short")?.state;
-        Ok((state == onair_api::SessionState::Stopped).then_some(()))
+        Ok((state == onair_types::SessionState::Stopped).then_some(()))
     })?;
     assert_eq!(client.errno("get 0")?, "EAGAIN");
     control.start("short")?;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use onair_api::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
+use onair_types::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
 use onaird::config::Config;
 use onaird::log::{self, LogError};
 use onaird::notify;

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use onair_api::{SessionSpec, SpecDocument};
+use onair_types::{SessionSpec, SpecDocument};
 
 use crate::shutdown::ShutdownConfig;
 
@@ -168,7 +168,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_api::ProbeMode;
+    use onair_types::ProbeMode;
 
     fn parse(text: &str) -> Result<Config, String> {
         let config: Config = toml::from_str(text).map_err(|e| e.to_string())?;

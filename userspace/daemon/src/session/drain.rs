@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{
+use onair_ipc::fence::Fence;
+use onair_ipc::memory::State;
+use onair_types::{
     Certificate, EventKind, Operation, Problem, ProblemCode, Reading, Says, SessionState, StepName,
     Timestamp, Verdict,
 };
-use onair_ipc::fence::Fence;
-use onair_ipc::memory::State;
 
 use super::attachment::Attachment;
 use super::{Destroy, Place, Session, certificate};

@@ -3,12 +3,12 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use onair_api::{Direction, EventKind, Problem, ProblemCode};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::Attached;
 use onair_probe::share::Owner;
+use onair_types::{Direction, EventKind, Problem, ProblemCode};
 
 use super::attachment::{Attachment, Client, Watched};
 use super::burying::ThreadLooks;

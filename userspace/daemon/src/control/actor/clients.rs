@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{
+use onair_types::{
     Certificate, Direction, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who,
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
+use onair_types::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
 use tokio::sync::oneshot;
 
 use super::Actor;

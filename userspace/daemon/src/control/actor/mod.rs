@@ -25,8 +25,8 @@ mod turn;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use onair_api::{Certificate, Who};
 use onair_probe::Events;
+use onair_types::{Certificate, Who};
 use tokio::sync::mpsc;
 
 use super::action::{Action, Reply};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use onair_api::{Certificate, SessionName, SessionRef};
+use onair_types::{Certificate, SessionName, SessionRef};
 
 use super::Actor;
 use crate::config::ms;

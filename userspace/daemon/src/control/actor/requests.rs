@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use onair_api::{
+use onair_types::{
     Certificate, EventKind, Operation, Problem, ProblemCode, SessionId, SessionName, SessionRef,
     SessionSpec, SessionView, Who,
 };

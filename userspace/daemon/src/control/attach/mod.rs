@@ -16,8 +16,8 @@ use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use onair_api::{Certificate, Flushed, SessionRef, SessionSpec, SessionView, Who};
 use onair_ipc::message::Attached;
+use onair_types::{Certificate, Flushed, SessionRef, SessionSpec, SessionView, Who};
 use tokio::sync::oneshot;
 
 use super::action::{Caller, Reply};

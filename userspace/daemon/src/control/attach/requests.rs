@@ -4,9 +4,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_api::{Certificate, Problem, ProblemCode, SessionRef, Who};
 use onair_ipc::message::{PROTOCOL, Request, Response};
 use onair_probe::{Armed, Probe, ProbeError};
+use onair_types::{Certificate, Problem, ProblemCode, SessionRef, Who};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -186,7 +186,7 @@ impl Connection {
     async fn begin(&self, session: &str) -> Result<Outcome, Problem> {
         let caller = self.authority.admit(&self.peer, Right::Attach)?;
         let _operation = self.shutdown.begin_operation()?;
-        let session: SessionRef = session.parse().map_err(|error: onair_api::id::IdError| {
+        let session: SessionRef = session.parse().map_err(|error: onair_types::id::IdError| {
             Problem::new(ProblemCode::InvalidRequest, error.to_string())
         })?;
         // Before the seat: who stands in line keeps none of the session's.
@@ -364,7 +364,7 @@ impl Connection {
 
 /// At most as long as over the other socket.
 fn bounded(wait_ms: u64) -> Duration {
-    Duration::from_millis(wait_ms.min(onair_api::DestroyWait::MAX_MS))
+    Duration::from_millis(wait_ms.min(onair_types::DestroyWait::MAX_MS))
 }
 
 fn destroyed(certificate: &Certificate) -> Result<Response, Problem> {
