@@ -10,6 +10,7 @@ use onair_ipc::fence::Fence;
 use onair_ipc::memory::State;
 
 use super::attachment::Attachment;
+use super::leaving::Leaving;
 use super::{Destroy, Place, Session, certificate};
 use crate::control::action::Reply;
 use crate::inspector::Finding;
@@ -257,6 +258,20 @@ impl Session {
         }
     }
 
+    /// Everything else that waits is answered with the runtime, which is here before a session ends.
+    fn answer_the_rest(&mut self) {
+        for reply in self.verdicts.drain(..) {
+            let what = format!("session {} was destroyed", self.spec.name);
+            // The requester may have gone.
+            let _ = reply.send(Err(Problem::new(ProblemCode::StaleSession, what)));
+        }
+        for how in std::mem::take(&mut self.leaving).into_values() {
+            if let Leaving::Detach(reply) = how {
+                let _ = reply.send(Ok(()));
+            }
+        }
+    }
+
     fn say_verdict(&mut self, services: &Services) -> Verdict {
         let readings = self.read(services, true);
         let mut found = witness::verdict(&readings);
@@ -364,8 +379,10 @@ impl Session {
         all
     }
 
-    /// [`Self::remains_view`] of a session that has ended.
+    /// [`Self::remains_view`] of a session that has ended. Answers the requests that still wait for
+    /// something of it.
     pub(super) fn take_remains(&mut self) -> Remains {
+        self.answer_the_rest();
         let remains = self.remains_view();
         self.attachments.clear();
         self.outcasts.list.clear();
