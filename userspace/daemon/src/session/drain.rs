@@ -26,6 +26,8 @@ const FRUITLESS: u32 = 4;
 pub enum Progress {
     /// The session goes on.
     Lives,
+    /// It can be destroyed when its turn in the shutdown comes.
+    Ready,
     /// It is destroyed: its certificate, and who asked.
     Destroyed(Box<Certificate>, Destroy),
     /// It was quarantined, and its last holder is gone.
@@ -178,6 +180,9 @@ impl Session {
                 .into_iter()
                 .all(zero);
         if found.destroyable || aborts {
+            if self.destroy.as_ref().is_some_and(|it| it.waits_for_turn) {
+                return Progress::Ready;
+            }
             self.books.note(StepName::Verdict);
             return self.finish(services, readings);
         }
@@ -212,6 +217,20 @@ impl Session {
         };
         self.give_up(services, code, found.reason, readings);
         Progress::Lives
+    }
+
+    /// Its turn in the shutdown has come: destroys it, if nobody uses it.
+    pub fn end_in_turn(&mut self, services: &mut Services) -> Progress {
+        let waiting = |destroy: &&mut Destroy| destroy.waits_for_turn;
+        let Some(destroy) = self.destroy.as_mut().filter(waiting) else {
+            return Progress::Lives;
+        };
+        destroy.waits_for_turn = false;
+        let progress = self.advance(services);
+        if let Some(destroy) = &mut self.destroy {
+            destroy.waits_for_turn = true;
+        }
+        progress
     }
 
     /// Ends the wait of a requester that has closed its connection. The session stays stopped: whoever

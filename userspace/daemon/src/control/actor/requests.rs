@@ -155,6 +155,7 @@ impl Actor {
             },
             deadline: wait.map(|(deadline, _)| deadline),
             deadline_ms: wait.map(|(_, ms)| ms),
+            waits_for_turn: false,
             reply,
         };
         let progress = self.with(id, |session, services| {
