@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use onair_api::{HealthStatus, SessionState, Source};
+use onair_api::{HealthStatus, SessionState, Source, SpecDocument};
 use onair_ipc::message::{KICK, MAX_PACKET};
 use onair_ipc::site;
 use onair_tests::{
@@ -504,21 +504,52 @@ impl Drop for Load {
 fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    // One place each: the client before is settled first.
+    control.create(&SpecDocument {
+        max_attachments: Some(1),
+        ..receive("one", Raster::SMALL, 5001)
+    })?;
+    control.create(&send("sent", Raster::SMALL, 5002, Source::Client))?;
     let load = Load::start();
-    let mut client = rig.puppet()?;
-    for cycle in 0..150 {
-        client
-            .say("attach cam")
-            .with_context(|| format!("cycle {cycle}"))?;
-        if cycle % 3 == 0 {
-            client.say("get 10000")?;
+    for (session, request) in [("cam", "get 10000"), ("one", "get 0"), ("sent", "submit 1")] {
+        let mut client = rig.puppet()?;
+        for cycle in 0..100 {
+            client
+                .say(format_args!("attach {session}"))
+                .with_context(|| format!("{session}, cycle {cycle}"))?;
+            if cycle % 3 == 0 {
+                client.ask(request)?;
+            }
+            client.say("drop")?;
         }
+        client.leave()?;
+    }
+    drop(load);
+    for session in ["source", "one", "sent"] {
+        control.stop(session)?;
+        control.destroy_wait(session)?;
+    }
+    unharmed(rig, control)
+}
+
+#[test]
+fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()> {
+    // Enough for both sessions, and not for two clients' frames.
+    let (rig, mut control) = scene(|config| config.more += "[limits]\nframe_memory_mb = 8\n")?;
+    control.create(&SpecDocument {
+        quota: Some(20),
+        ..send("sent", Raster::SMALL, 5002, Source::Client)
+    })?;
+    let mut client = rig.puppet()?;
+    for cycle in 0..100 {
+        client
+            .say("attach sent")
+            .with_context(|| format!("cycle {cycle}"))?;
         client.say("drop")?;
     }
     client.leave()?;
-    drop(load);
-    control.stop("source")?;
-    control.destroy_wait("source")?;
+    control.stop("sent")?;
+    control.destroy_wait("sent")?;
     unharmed(rig, control)
 }
 
