@@ -6,11 +6,12 @@ use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use onair_api::{HealthStatus, SessionState, Source, SpecDocument};
+use onair_api::{HealthStatus, SessionState, ShutdownStatus, Source, SpecDocument};
 use onair_ipc::message::{KICK, MAX_PACKET};
 use onair_ipc::site;
 use onair_tests::{
@@ -19,6 +20,9 @@ use onair_tests::{
 };
 use rustix::io::Errno;
 use serde_json::{Value, json};
+
+/// Longer than a test takes.
+const LONG: Duration = Duration::from_secs(100);
 
 fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> {
     let rig = Rig::rings_with(change)?;
@@ -553,33 +557,86 @@ fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()
     unharmed(rig, control)
 }
 
+/// Lets another thread wait in `request`, and aborts the session of `owner` as soon as `is_waiting`. What
+/// `request` came to.
+fn aborted_beside(
+    owner: &onair::Session,
+    control: &mut Control,
+    request: impl FnOnce() -> Result<(), onair::Error> + Send,
+    mut is_waiting: impl FnMut(&mut Control) -> Result<bool>,
+) -> Result<Result<(), onair::Error>> {
+    thread::scope(|scope| {
+        let waits = scope.spawn(request);
+        until("the request to wait", Deadline::seconds(10), || {
+            Ok(is_waiting(control)?.then_some(()))
+        })?;
+        let (tell, told) = channel();
+        scope.spawn(move || tell.send(owner.abort()));
+        let aborted = told.recv_timeout(Duration::from_secs(20));
+        if aborted.is_err() {
+            // Ends what both of them wait for.
+            control.post(&format!("/v1/sessions/{}/abort", owner.id()))?;
+        }
+        let waited = waits.join().expect("it does not panic");
+        let certificate = aborted.context("the abort waits behind the other request")??;
+        assert_eq!(certificate.document()["operation"], "abort");
+        Ok(waited)
+    })
+}
+
+/// A session of this process.
+fn owned(rig: &Rig, spec: &SpecDocument) -> Result<onair::Session> {
+    let spec = serde_json::from_value(serde_json::to_value(spec)?)?;
+    Ok(onair::Client::at(Config::attach_socket(rig.stage())).create(&spec)?)
+}
+
 #[test]
 fn owner_aborts_while_its_destroy_waits_then_both_are_answered() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
-    let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
-    let owner = onair::Client::at(Config::attach_socket(rig.stage()))
-        .create(&serde_json::from_value(spec)?)?;
+    let owner = owned(&rig, &receive("cam", Raster::SMALL, 5000))?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let mut holder = rig.puppet()?;
     holder.say("attach cam")?;
     holder.say("hold 1")?;
     owner.stop();
-    thread::scope(|scope| -> Result<()> {
-        // Long after this test has failed.
-        let waits = scope.spawn(|| owner.destroy_wait(Duration::from_secs(600)));
-        until("the destroy to wait", Deadline::seconds(10), || {
-            let state = control.show("cam")?.state;
-            Ok((state == SessionState::Draining).then_some(()))
-        })?;
-        let certificate = owner.abort()?;
-        assert_eq!(certificate.document()["operation"], "abort");
-        let waited = waits.join().expect("it does not panic");
-        ensure!(matches!(waited, Err(onair::Error::Stale)), "{waited:?}");
-        Ok(())
-    })?;
+    let waited = aborted_beside(
+        &owner,
+        &mut control,
+        || owner.destroy_wait(LONG).map(drop),
+        |control| Ok(control.show("cam")?.state == SessionState::Draining),
+    )?;
+    ensure!(matches!(waited, Err(onair::Error::Stale)), "{waited:?}");
     ensure!(matches!(owner.abort(), Err(onair::Error::Stale)));
     assert_eq!(holder.errno("get 0")?, "ESTALE");
+    Ok(())
+}
+
+#[test]
+fn owner_aborts_while_its_flush_waits_then_both_are_answered() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    // A frame a second.
+    let spec = send("out", Raster::new(64, 32, 1, 8), 5000, Source::Client);
+    let owner = owned(&rig, &spec)?;
+    for _ in 0..4 {
+        owner
+            .buffer_get_mut(onair::Timeout::millis(10_000))?
+            .submit()?;
+    }
+    let waited = aborted_beside(
+        &owner,
+        &mut control,
+        || owner.flush(LONG).map(drop),
+        |control| {
+            // It counts as an operation from before the control thread is asked until it is answered.
+            let status: ShutdownStatus = control.get("/v1/shutdown")?.document()?;
+            Ok(status.operations == 2)
+        },
+    )?;
+    let waited = waited.expect_err("the frames were dropped");
+    ensure!(waited.errno() == Errno::CANCELED.raw_os_error(), "{waited}");
+    ensure!(matches!(owner.flush(LONG), Err(onair::Error::Stale)));
     Ok(())
 }
 
