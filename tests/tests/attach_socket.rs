@@ -541,7 +541,7 @@ fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()
     // Enough for both sessions, and not for two clients' frames.
     let (rig, mut control) = scene(|config| config.more += "[limits]\nframe_memory_mb = 8\n")?;
     control.create(&SpecDocument {
-        quota: Some(20),
+        quota: Some(32),
         ..send("sent", Raster::SMALL, 5002, Source::Client)
     })?;
     let mut client = rig.puppet()?;
@@ -676,7 +676,7 @@ fn bells_slept_on_by_thousands_of_a_hostile_client_then_the_daemon_serves_others
     let mut hostile = rig.puppet()?;
     hostile.say("attach cam")?;
     // Each thread sleeps on its word 128 times.
-    hostile.say("doze 1000")?;
+    hostile.say("doze 8000")?;
     let mut honest = rig.puppet()?;
     honest.say("attach cam")?;
     for _ in 0..10 {

@@ -6,8 +6,8 @@ use onair_api::{
     CertificateList, SessionList, SessionOutcome, SessionState, SessionSummary, Source,
 };
 use onair_tests::{
-    Deadline, Frozen, Raster, Rig, Viewer, in_order, of, output, receive, send, signal, unread,
-    until,
+    Control, Deadline, Frozen, Puppet, Raster, Rig, Viewer, in_order, of, output, receive, send,
+    signal, unread, until,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -176,14 +176,9 @@ fn destroyed(rig: &mut Rig) -> Result<Vec<String>> {
     Ok(issued.into_iter().map(|it| it.1).collect())
 }
 
-#[test]
-fn sessions_that_empty_together_then_the_lowest_priority_goes_first() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
-    })?;
-    let mut control = rig.control()?;
+/// Three sessions with priorities in no order of their ids, and a caller in each of a client that stands.
+fn three_in_use(rig: &Rig, control: &mut Control) -> Result<Puppet> {
     let mut client = rig.puppet()?;
-    // In no order of their ids.
     for (name, udp, priority) in [("plain", 5001, 50), ("late", 5002, 90), ("early", 5003, 10)] {
         let mut spec = receive(name, Raster::SMALL, udp);
         spec.priority = Some(priority);
@@ -192,6 +187,16 @@ fn sessions_that_empty_together_then_the_lowest_priority_goes_first() -> Result<
         client.block(1)?;
     }
     client.freeze()?;
+    Ok(client)
+}
+
+#[test]
+fn sessions_that_empty_together_then_the_lowest_priority_goes_first() -> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
+    })?;
+    let mut control = rig.control()?;
+    let client = three_in_use(&rig, &mut control)?;
     signal(&mut rig, Signal::TERM)?;
     until("all to be waited for", Deadline::seconds(30), || {
         let list: SessionList = control.get("/v1/sessions")?.document()?;
@@ -204,6 +209,22 @@ fn sessions_that_empty_together_then_the_lowest_priority_goes_first() -> Result<
     drop(frozen);
     let (status, summary) = rig.daemon_ends()?;
     assert_eq!(status, 0, "{summary:#?}");
+    assert_eq!(destroyed(&mut rig)?, ["early", "plain", "late"]);
+    Ok(())
+}
+
+#[test]
+fn sessions_evicted_together_at_the_deadline_then_the_lowest_priority_goes_first() -> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more = "[timeouts]\ngraceful_ms = 300\n[shutdown]\npolicy = \"evict\"\n".into();
+    })?;
+    let mut control = rig.control()?;
+    let client = three_in_use(&rig, &mut control)?;
+    signal(&mut rig, Signal::TERM)?;
+    let (_, summary) = rig.daemon_ends()?;
+    let mut ends = summary.sessions.iter().map(|it| it.outcome);
+    assert!(ends.all(|it| it == SessionOutcome::Evicted), "{summary:#?}");
+    client.kill()?;
     assert_eq!(destroyed(&mut rig)?, ["early", "plain", "late"]);
     Ok(())
 }
