@@ -2,12 +2,20 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use onair_tests::{Control, Deadline, Puppet, Raster, Rig, Stranger, receive, send, until};
+use anyhow::{Result, ensure};
+use onair_tests::{
+    Config, Control, Deadline, Frozen, Puppet, Raster, Rig, Stranger, receive, send, until,
+};
 use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionList, SessionState, Source,
 };
+
+/// Longer than the daemon uses what a look at a client's sites found.
+const STALE: Duration = Duration::from_millis(200);
 
 fn user(rig: &Rig, session: &str) -> Result<Puppet> {
     let mut user = rig.puppet()?;
@@ -206,5 +214,38 @@ fn sender_left_a_running_session_and_its_files_are_mapped_still_then_the_certifi
     drop(memory);
     let complete = control.completed(verdict.session)?;
     assert!(matches!(complete.memory, Memory::Returned { bytes: all, .. } if all == bytes));
+    Ok(())
+}
+
+#[test]
+fn session_is_freed_while_a_verdict_waits_for_a_look_then_it_is_answered_stale() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let client = user(&rig, "cam")?;
+    control.stop("cam")?;
+    let certificate = control.quarantine("cam")?;
+    let looked = Instant::now();
+    until("the last look to be old", Deadline::seconds(10), || {
+        Ok((looked.elapsed() > STALE).then_some(()))
+    })?;
+    // Nothing looks any more: the verdict waits.
+    let helpers = Frozen::threads(rig.daemon()?.pid(), "inspector")?;
+    ensure!(!helpers.is_empty(), "no helper thread has this name");
+    let mut operator = UnixStream::connect(Config::control_socket(rig.stage()))?;
+    let path = format!("/v1/sessions/{}/verdict", certificate.session);
+    let request = format!("GET {path} HTTP/1.1\r\nhost: onaird\r\nconnection: close\r\n\r\n");
+    operator.write_all(request.as_bytes())?;
+    // What came before them was taken before they are answered.
+    for _ in 0..3 {
+        control.health()?;
+    }
+    client.kill()?;
+    unlisted(&mut control, &certificate)?;
+    let mut answer = String::new();
+    operator.set_read_timeout(Some(Duration::from_secs(30)))?;
+    operator.read_to_string(&mut answer)?;
+    ensure!(answer.contains("\"stale_session\""), "{answer}");
+    drop(helpers);
     Ok(())
 }

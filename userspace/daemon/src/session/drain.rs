@@ -10,6 +10,7 @@ use onair_types::{
 };
 
 use super::attachment::Attachment;
+use super::leaving::Leaving;
 use super::{Destroy, Place, Session, certificate};
 use crate::control::action::Reply;
 use crate::inspector::Finding;
@@ -25,6 +26,8 @@ const FRUITLESS: u32 = 4;
 pub enum Progress {
     /// The session goes on.
     Lives,
+    /// It can be destroyed when its turn in the shutdown comes.
+    Ready,
     /// It is destroyed: its certificate, and who asked.
     Destroyed(Box<Certificate>, Destroy),
     /// It was quarantined, and its last holder is gone.
@@ -177,6 +180,9 @@ impl Session {
                 .into_iter()
                 .all(zero);
         if found.destroyable || aborts {
+            if self.destroy.as_ref().is_some_and(|it| it.waits_for_turn) {
+                return Progress::Ready;
+            }
             self.books.note(StepName::Verdict);
             return self.finish(services, readings);
         }
@@ -211,6 +217,20 @@ impl Session {
         };
         self.give_up(services, code, found.reason, readings);
         Progress::Lives
+    }
+
+    /// Its turn in the shutdown has come: destroys it, if nobody uses it.
+    pub fn end_in_turn(&mut self, services: &mut Services) -> Progress {
+        let waiting = |destroy: &&mut Destroy| destroy.waits_for_turn;
+        let Some(destroy) = self.destroy.as_mut().filter(waiting) else {
+            return Progress::Lives;
+        };
+        destroy.waits_for_turn = false;
+        let progress = self.advance(services);
+        if let Some(destroy) = &mut self.destroy {
+            destroy.waits_for_turn = true;
+        }
+        progress
     }
 
     /// Ends the wait of a requester that has closed its connection. The session stays stopped: whoever
@@ -254,6 +274,20 @@ impl Session {
         for reply in self.verdicts.drain(..) {
             // The requester may have gone.
             let _ = reply.send(Ok(verdict.clone()));
+        }
+    }
+
+    /// Everything else that waits is answered with the runtime, which is here before a session ends.
+    fn answer_the_rest(&mut self) {
+        for reply in self.verdicts.drain(..) {
+            let what = format!("session {} was destroyed", self.spec.name);
+            // The requester may have gone.
+            let _ = reply.send(Err(Problem::new(ProblemCode::StaleSession, what)));
+        }
+        for how in std::mem::take(&mut self.leaving).into_values() {
+            if let Leaving::Detach(reply) = how {
+                let _ = reply.send(Ok(()));
+            }
         }
     }
 
@@ -364,8 +398,10 @@ impl Session {
         all
     }
 
-    /// [`Self::remains_view`] of a session that has ended.
+    /// [`Self::remains_view`] of a session that has ended. Answers the requests that still wait for
+    /// something of it.
     pub(super) fn take_remains(&mut self) -> Remains {
+        self.answer_the_rest();
         let remains = self.remains_view();
         self.attachments.clear();
         self.outcasts.list.clear();

@@ -80,6 +80,8 @@ pub struct Destroy {
     pub deadline: Option<Instant>,
     /// The wait that was asked for, ms.
     pub deadline_ms: Option<u64>,
+    /// Nobody uses it: then it still waits for [`Session::end_in_turn`].
+    pub waits_for_turn: bool,
     /// Where the answer goes.
     pub reply: Reply<Box<Certificate>>,
 }

@@ -14,6 +14,11 @@ impl Actor {
     pub(super) fn follow(&mut self, id: u64, progress: Progress) {
         let answer = match progress {
             Progress::Lives => return,
+            Progress::Ready => {
+                let session = self.sessions.get(&id);
+                self.ready.extend(session.map(|it| (it.spec.priority, id)));
+                return;
+            }
             Progress::Destroyed(certificate, destroy) => Some((certificate, destroy)),
             Progress::Freed => None,
         };

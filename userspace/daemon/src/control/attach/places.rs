@@ -30,6 +30,11 @@ impl Places {
         }
     }
 
+    /// How long a client waits for what others still have.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Takes a place of `uid`'s, in the order of asking.
     pub(super) async fn take(&self, uid: u32) -> Result<Place, Problem> {
         let most = self.per_uid as usize;
