@@ -23,6 +23,7 @@ mod recording;
 mod rescan;
 mod running;
 mod sites;
+mod verdicts;
 mod warnings;
 
 use std::collections::BTreeMap;
