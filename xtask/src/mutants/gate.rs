@@ -33,11 +33,11 @@ mutants! {
     "gates: 1 is used, whose closed form is a fresh ack" in "userspace/ipc/src/gate.rs":
         "        1 => 3,\n" => "", Unit("onair-ipc", "gate_wraps");
     "stop: the bells before the gate" in "userspace/ipc/src/memory.rs":
-        "self.gate().stop();\n        self.strike_all();" => "self.strike_all();\n        self.gate().stop();",
+        "self.gate().stop();\n        self.notify_all();" => "self.notify_all();\n        self.gate().stop();",
         Shuttle("pulses");
     "stop: one bell less" in "userspace/ipc/src/memory.rs":
-        "let bells = [self.frame_bell(), self.event_bell()];\n        let struck" =>
-        "let bells = [self.frame_bell()];\n        let struck",
+        "let bells = [self.frame_ready(), self.event_ready()];\n        let struck" =>
+        "let bells = [self.frame_ready()];\n        let struck",
         Shuttle("pulses");
     "stop: wakes nobody" in "userspace/ipc/src/memory.rs":
         "                sys::futex_wake(bell.word(), ONE);\n" => "                let _ = bell;\n",
@@ -58,8 +58,8 @@ mutants! {
         "        sys::futex_wake(attachment.words.session_gate().word(), sys::ALL);\n" => "",
         Shuttle("session_pulses");
     "local stop: one bell less" in "userspace/ipc/src/caller/mod.rs":
-        "for bell in [self.words.frame_bell(), self.words.event_bell()] {" =>
-        "for bell in [self.words.frame_bell()] {",
+        "for bell in [self.words.frame_ready(), self.words.event_ready()] {" =>
+        "for bell in [self.words.frame_ready()] {",
         Shuttle("local_pulses");
     "local stop: no bell" in "userspace/ipc/src/caller/mod.rs":
         "        label!(\"stop.gate_closed\");\n        self.ring_all();\n" =>
@@ -96,20 +96,20 @@ mutants! {
         "            (attachment.words.state(), State::Open as u32),\n" => "",
         Words("lend_and_take", "wait_started_session_ends");
     "publish: rings for nobody" in "userspace/ipc/src/lender.rs":
-        "if memory.frame_bell().strike() {" => "if memory.frame_bell().is_awaited() {",
+        "if memory.frame_ready().strike() {" => "if memory.frame_ready().is_awaited() {",
         Shuttle("wakes");
     // The news that the service goes away.
-    "farewell: not for who finds a gate closed" in "userspace/ipc/src/caller/call.rs":
-        "let last = farewell();" => "let last: Option<T> = None;\n            let _ = &mut farewell;",
+    "final_event: not for who finds a gate closed" in "userspace/ipc/src/caller/call.rs":
+        "let last = final_event();" => "let last: Option<T> = None;\n            let _ = &mut final_event;",
         File("onair", "client", "drain_told");
-    "farewell: not for who wakes to a closed gate" in "userspace/ipc/src/caller/wait.rs":
-        "result = farewell().ok_or_else(|| attachment.why_closed());" =>
+    "final_event: not for who wakes to a closed gate" in "userspace/ipc/src/caller/wait.rs":
+        "result = final_event().ok_or_else(|| attachment.why_closed());" =>
         "result = Err(attachment.why_closed());",
         File("onair", "client", "drain_told_and_the_session_stopped_at_once");
-    "farewell: not the descriptor's" in "userspace/ipc/src/caller/mod.rs":
+    "final_event: not the descriptor's" in "userspace/ipc/src/caller/mod.rs":
         "return self.is_drain_told(words.event_head().load(Ordering::Acquire));" => "return false;",
         File("onair", "client", "drain_told_of_a_stopped");
-    "farewell: the descriptor calls for what nobody takes" in "userspace/ipc/src/caller/mod.rs":
+    "final_event: the descriptor calls for what nobody takes" in "userspace/ipc/src/caller/mod.rs":
         "        if self.is_stopped() {\n            return self.is_drain_told" =>
         "        if self.is_gone() {\n            return self.is_drain_told",
         File("onair", "client", "drain_told_of_a_stopped");

@@ -7,9 +7,9 @@ mod call;
 mod claim;
 mod files;
 mod fork;
-mod held;
 mod lease;
 mod leaving;
+mod loan_guard;
 mod wait;
 mod watch;
 mod words;
@@ -33,11 +33,11 @@ use crate::sync::{AtomicU32, AtomicU64};
 use crate::{life, sys};
 
 pub use files::MapError;
-pub use held::Held;
 pub use lease::{Lease, RawLease};
+pub use loan_guard::LoanGuard;
 pub use watch::Watch;
 
-use lease::Lend;
+use lease::Loan;
 use words::Words;
 
 /// When a call gives up.
@@ -213,17 +213,17 @@ impl Attachment {
 
     /// Takes the oldest ready frame, pinned.
     #[inline(always)]
-    fn win(&self, deadline: Deadline) -> Result<Lend, Refusal> {
+    fn win(&self, deadline: Deadline) -> Result<Loan, Refusal> {
         let slot = claim::slot_of(self);
         let entry = self.call(
             Operation::Get,
             slot,
             deadline,
-            Words::frame_bell,
+            Words::frame_ready,
             move || self.pop(slot),
             || None,
         )?;
-        Ok(Lend {
+        Ok(Loan {
             attachment: self.id,
             frame: entry.frame(),
             serial: entry.serial(),
@@ -243,9 +243,9 @@ impl Attachment {
             Operation::EventPoll,
             slot,
             deadline,
-            Words::event_bell,
+            Words::event_ready,
             || self.next_event(),
-            || self.farewell(),
+            || self.final_event(),
         )
     }
 
@@ -309,7 +309,7 @@ impl Attachment {
     /// An event for a caller who found a gate closed: the next one, as long as the news that the
     /// service goes away is not read.
     #[cold]
-    fn farewell(&self) -> Option<Event> {
+    fn final_event(&self) -> Option<Event> {
         let seen = self.words.event_head().load(Ordering::Acquire);
         if self.is_drain_told(seen) {
             self.next_event()
@@ -401,7 +401,7 @@ impl Attachment {
     }
 
     fn ring_all(&self) {
-        for bell in [self.words.frame_bell(), self.words.event_bell()] {
+        for bell in [self.words.frame_ready(), self.words.event_ready()] {
             if bell.strike() {
                 label!("ring.struck");
                 sys::futex_wake(bell.word(), sys::ALL);
@@ -411,8 +411,8 @@ impl Attachment {
     }
 
     fn ring_watch(&self) {
-        if self.words.watch_bell().strike() {
-            sys::futex_wake(self.words.watch_bell().word(), sys::ALL);
+        if self.words.watch_ready().strike() {
+            sys::futex_wake(self.words.watch_ready().word(), sys::ALL);
         }
     }
 

@@ -6,7 +6,7 @@
 //! return for and would keep the wake-up to themselves.
 
 use super::{Attachment, Deadline, Refusal};
-use crate::bell::Bell;
+use crate::event_count::EventCount;
 use crate::gate::is_open;
 use crate::label;
 use crate::memory::State;
@@ -31,10 +31,10 @@ pub(super) type Calls<'a, T> = (
 /// deadline; so a stop is never mistaken for a time-out, and a wake-up never dropped.
 pub(super) fn blocked<T>(
     attachment: &Attachment,
-    bell: &Bell,
+    bell: &EventCount,
     (local, session): (u32, u32),
     deadline_ns: u64,
-    (attempt, farewell): Calls<'_, T>,
+    (attempt, final_event): Calls<'_, T>,
 ) -> Result<T, Refusal> {
     let mut result = Err(Refusal::TimedOut);
     let mut passes_on = false;
@@ -50,12 +50,12 @@ pub(super) fn blocked<T>(
                 || attachment.words.session_gate().load() != session
             {
                 passes_on = true;
-                result = farewell().ok_or_else(|| attachment.why_closed());
+                result = final_event().ok_or_else(|| attachment.why_closed());
                 break;
             }
             if attachment.is_daemon_lost() {
                 wake_others(attachment);
-                result = farewell().ok_or(Refusal::Stale);
+                result = final_event().ok_or(Refusal::Stale);
                 break;
             }
             if let Some(taken) = attempt() {
