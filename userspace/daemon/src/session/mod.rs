@@ -23,6 +23,7 @@ mod rescan;
 mod running;
 mod sites;
 mod totals;
+mod verdicts;
 mod warnings;
 
 use std::collections::BTreeMap;
