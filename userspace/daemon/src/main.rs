@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use onair_api::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
+use onair_mutant::mutant;
 use onaird::config::Config;
 use onaird::log::{self, LogError};
 use onaird::notify;
@@ -121,7 +122,9 @@ fn ended(arguments: &Arguments, config: Config) -> Result<Outcome, StartError> {
     // restored would kill it, and nobody would learn its status.
     std::mem::forget(signals);
     coordinator.on_progress(tell_systemd);
-    if let Some(duration) = arguments.duration {
+    if let Some(duration) = arguments.duration
+        && !mutant!("onaird: --duration is ignored")
+    {
         let end = coordinator.clone();
         let expired = move || {
             // It may have begun already: then this is ignored.

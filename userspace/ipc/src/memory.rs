@@ -5,6 +5,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use onair_mutant::mutant;
+
 use crate::bell::Bell;
 use crate::event::{EventKind, EventRing};
 use crate::fence::Fence;
@@ -173,17 +175,25 @@ impl AttachmentMemory {
     /// wake (SYNC: gate-bell). A thread that sleeps then slept at the stop: it returns for it, and wakes the
     /// others.
     pub fn stop(&self) {
+        let early = mutant!("stop: the bells before the gate");
+        if early {
+            self.strike_all();
+        }
         self.gate().stop();
-        self.strike_all();
+        if !early {
+            self.strike_all();
+        }
     }
 
     /// Moves every bell, for whatever changed, and wakes one sleeper of each.
     pub fn strike_all(&self) {
-        let bells = [self.frame_bell(), self.event_bell()];
+        let (frame, event) = (self.frame_bell(), self.event_bell());
+        let bells = [frame, mutant!("stop: one bell less", frame, event)];
         let struck = bells.map(Bell::strike);
         for (bell, awaited) in bells.into_iter().zip(struck) {
-            if awaited {
-                sys::futex_wake(bell.word(), ONE);
+            if awaited && !mutant!("stop: wakes no caller") {
+                let count = mutant!("wake-ups: all at once, by the daemon", sys::ALL, ONE);
+                sys::futex_wake(bell.word(), count);
             }
         }
         self.watch_bell_strike();

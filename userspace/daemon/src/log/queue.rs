@@ -1,5 +1,6 @@
 //! Lines that wait for standard error, in bounded memory: whoever logs never waits.
 
+use onair_mutant::mutant;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -64,6 +65,12 @@ impl Queue {
 
     fn take(&self, line: Line, always: bool) {
         let mut inner = self.inner();
+        while mutant!("log: a full queue blocks") && !always && inner.bytes >= self.most {
+            inner = self
+                .changed
+                .wait(inner)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
         if !always && inner.bytes >= self.most {
             inner.unsaid += 1;
             inner.dropped += 1;

@@ -8,6 +8,7 @@ use onair_api::{
 };
 use onair_ipc::fence::Fence;
 use onair_ipc::memory::State;
+use onair_mutant::mutant;
 
 use super::attachment::Attachment;
 use super::{Destroy, Place, Session, certificate};
@@ -360,7 +361,9 @@ impl Session {
     /// The same, with what attachments left behind that were given back while it ran.
     pub(super) fn whole_view(&self, limbo: &Limbo) -> Remains {
         let mut all = self.remains_view();
-        all.add(limbo.parts(self.id));
+        if !mutant!("W4: leaves out what departed senders still map") {
+            all.add(limbo.parts(self.id));
+        }
         all
     }
 
@@ -402,6 +405,9 @@ impl Session {
         };
         let mut certificate = certificate::write(self, services, issue);
         let remains = self.take_remains();
+        if mutant!("session: leaks memory") {
+            std::mem::forget(vec![1_u8; 16 << 10]);
+        }
         tracing::info!(session = %self.id, name = %self.spec.name, "destroyed");
         let destroyed = EventKind::Destroyed {
             operation: destroy.operation,

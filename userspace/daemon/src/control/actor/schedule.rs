@@ -4,6 +4,7 @@
 //! another from running. A task rests ten times as long as it ran: work that a client makes expensive
 //! takes at most a tenth of the control thread.
 
+use onair_mutant::mutant;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -98,7 +99,8 @@ impl Schedule {
     /// Notes that a task ran.
     pub(super) fn ran(&mut self, task: Task, began: Instant, ended: Instant) {
         let cost = ended.saturating_duration_since(began);
-        self.rests.insert(task, ended + (cost * REST).max(SHORTEST));
+        let rest = mutant!("control: a task does not rest", Duration::ZERO, cost * REST);
+        self.rests.insert(task, ended + rest.max(SHORTEST));
         self.last = Some(task);
     }
 

@@ -1,0 +1,76 @@
+//! Mutants: faults in the product's own code, each behind a name, which a test must catch.
+//!
+//! ```
+//! # fn ring_all() {}
+//! use onair_mutant::mutant;
+//!
+//! if !mutant!("local stop: no bell") {
+//!     ring_all();
+//! }
+//! ```
+//!
+//! An ordinary build contains no mutant: [`mutant!`] is the constant `false`. A build with `--cfg mutants`
+//! (`ONAIR_BUILD_MUTANTS=1`) contains all of them, and `ONAIR_MUTANT` in the environment of the process
+//! chooses one. `cargo xtask mutants` builds and runs them; `docs/testing.md` says how to add one.
+
+/// What [`mutant!`] stands for in an ordinary build.
+#[doc(hidden)]
+pub const NEVER: bool = false;
+
+/// Whether the mutant of this name is chosen. With three arguments, a value: the second if the mutant is
+/// chosen, else the third, which is all that an ordinary build contains.
+///
+/// In a signal handler only after a first use outside: that one reads the environment, and allocates.
+#[cfg(not(mutants))]
+#[macro_export]
+macro_rules! mutant {
+    ($name:literal) => {
+        $crate::NEVER
+    };
+    ($name:literal, $wrong:expr, $right:expr) => {
+        $right
+    };
+}
+
+/// Whether the mutant of this name is chosen. With three arguments, a value: the second if the mutant is
+/// chosen, else the third.
+#[cfg(mutants)]
+#[macro_export]
+macro_rules! mutant {
+    ($name:literal) => {
+        $crate::is_chosen($name)
+    };
+    ($name:literal, $wrong:expr, $right:expr) => {
+        if $crate::is_chosen($name) {
+            $wrong
+        } else {
+            $right
+        }
+    };
+}
+
+/// Whether `ONAIR_MUTANT` is `name`. The lock is std's also under loom and shuttle, which must not see it.
+#[cfg(mutants)]
+#[doc(hidden)]
+pub fn is_chosen(name: &str) -> bool {
+    static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    let chosen = CHOSEN.get_or_init(|| std::env::var("ONAIR_MUTANT").ok());
+    chosen.as_deref() == Some(name)
+}
+
+/// Takes the lock that all mutants share: for one that locks where no lock may be taken.
+#[doc(hidden)]
+pub fn lock() -> std::sync::MutexGuard<'static, ()> {
+    static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    LOCK.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(all(test, not(mutants)))]
+mod tests {
+    #[test]
+    fn mutant_in_an_ordinary_build_is_the_constant_false() {
+        const { assert!(!mutant!("any")) };
+        assert_eq!(mutant!("any", 1, 2), 2);
+    }
+}
