@@ -1,10 +1,11 @@
 //! Files that are there whole or not at all, also when the machine loses its power.
 
-use onair_mutant::mutant;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use onair_mutant::mutant;
 
 /// Of new files: the daemon does not trust what others can write, whatever its umask is.
 const MODE: u32 = 0o644;

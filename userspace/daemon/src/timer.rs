@@ -1,9 +1,10 @@
 //! A timer that ends something, unless it is cancelled first.
 
-use onair_mutant::mutant;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
+
+use onair_mutant::mutant;
 
 /// Calls a function once, after a time, on a thread of its own. Cheap to clone.
 #[derive(Clone, Debug)]

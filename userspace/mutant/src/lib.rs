@@ -37,11 +37,12 @@ macro_rules! mutant {
 #[cfg(mutants)]
 #[macro_export]
 macro_rules! mutant {
-    ($name:literal) => {
-        $crate::is_chosen($name)
-    };
+    ($name:literal) => {{
+        static SITE: $crate::Site = $crate::Site::new($name);
+        SITE.is_chosen()
+    }};
     ($name:literal, $wrong:expr, $right:expr) => {
-        if $crate::is_chosen($name) {
+        if $crate::mutant!($name) {
             $wrong
         } else {
             $right
@@ -49,13 +50,50 @@ macro_rules! mutant {
     };
 }
 
-/// Whether `ONAIR_MUTANT` is `name`. The lock is std's also under loom and shuttle, which must not see it.
+/// One use of [`mutant!`]. After its first pass it costs one load: a test may depend on what two accesses
+/// next to it do to each other. The atomics are std's also under loom and shuttle, which must not see them.
 #[cfg(mutants)]
 #[doc(hidden)]
-pub fn is_chosen(name: &str) -> bool {
-    static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
-    let chosen = CHOSEN.get_or_init(|| std::env::var("ONAIR_MUTANT").ok());
-    chosen.as_deref() == Some(name)
+#[derive(Debug)]
+pub struct Site {
+    name: &'static str,
+    known: std::sync::atomic::AtomicU8,
+}
+
+#[cfg(mutants)]
+impl Site {
+    const CHOSEN: u8 = 1;
+    const NOT_CHOSEN: u8 = 2;
+
+    #[must_use]
+    #[expect(missing_docs, reason = "for the macro alone")]
+    pub const fn new(name: &'static str) -> Self {
+        let known = std::sync::atomic::AtomicU8::new(0);
+        Self { name, known }
+    }
+
+    #[inline(always)]
+    #[expect(missing_docs, reason = "for the macro alone")]
+    pub fn is_chosen(&self) -> bool {
+        match self.known.load(std::sync::atomic::Ordering::Relaxed) {
+            Self::NOT_CHOSEN => false,
+            Self::CHOSEN => true,
+            _ => self.find_out(),
+        }
+    }
+
+    #[cold]
+    fn find_out(&self) -> bool {
+        static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+        let chosen = CHOSEN.get_or_init(|| std::env::var("ONAIR_MUTANT").ok());
+        let known = match chosen.as_deref() == Some(self.name) {
+            true => Self::CHOSEN,
+            false => Self::NOT_CHOSEN,
+        };
+        self.known
+            .store(known, std::sync::atomic::Ordering::Relaxed);
+        known == Self::CHOSEN
+    }
 }
 
 /// Takes the lock that all mutants share: for one that locks where no lock may be taken.

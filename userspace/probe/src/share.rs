@@ -4,9 +4,10 @@
 //! operators, half for root alone. Of the rest one user may have a part, and one process a smaller part,
 //! so that no client takes what belongs to all.
 
-use onair_mutant::mutant;
 use std::collections::HashMap;
 use std::fmt;
+
+use onair_mutant::mutant;
 
 /// Key of the places that are reserved, percent of each limit.
 pub const RESERVE_KEY: &str = "limits.reserve_percent";

@@ -30,8 +30,8 @@ mutants! {
     "probe: blindness is not latched" => System("blockers_blind", "site_disarmed_while_callers_come");
     "shares: one user may take all" => Unit("onair-probe", "make_room_one_user_has_its_share");
     // The control thread and the log.
-    "control: messages have no budget" => File("onaird", "control_slow", "");
-    "control: tasks have no budget" => File("onaird", "control_slow", "");
+    "control: messages have no budget" => Unit("onaird", "source_that_is_never_empty");
+    "control: tasks have no budget" => Unit("onaird", "turn_with_more_tasks");
     "control: a task does not rest" => Unit("onaird", "task_ran_for_long");
     "log: a full queue blocks" => Unit("onaird", "lines_more_than_there_is_room_for");
 }

@@ -1,10 +1,11 @@
 //! Lines that wait for standard error, in bounded memory: whoever logs never waits.
 
-use onair_mutant::mutant;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use onair_mutant::mutant;
 
 /// A line, or several that belong together, with the final newline.
 pub(super) type Line = Cow<'static, [u8]>;

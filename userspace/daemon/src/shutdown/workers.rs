@@ -3,10 +3,11 @@
 //! A worker has a [`WorkerGuard`] of its [`ThreadState`]; the coordinator has the
 //! [`ThreadRegistry`]. On the worker's fast path there is one load for each question.
 
-use onair_mutant::mutant;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use onair_mutant::mutant;
 
 /// What a flush came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
