@@ -66,14 +66,12 @@ impl Site {
     const NOT_CHOSEN: u8 = 2;
 
     #[must_use]
-    #[expect(missing_docs, reason = "for the macro alone")]
     pub const fn new(name: &'static str) -> Self {
         let known = std::sync::atomic::AtomicU8::new(0);
         Self { name, known }
     }
 
     #[inline(always)]
-    #[expect(missing_docs, reason = "for the macro alone")]
     pub fn is_chosen(&self) -> bool {
         match self.known.load(std::sync::atomic::Ordering::Relaxed) {
             Self::NOT_CHOSEN => false,
