@@ -15,7 +15,8 @@ const CYCLES: usize = 200;
 /// Caches and pools have grown by then.
 const WARM: usize = 20;
 
-/// Bytes that a process may have grown by after [`CYCLES`]: 5 KiB a cycle would show.
+/// Bytes that a process may have grown by after [`CYCLES`]. A leak first fills what the start has left free in
+/// the heap, some MiB.
 const GROWTH: u64 = 1 << 20;
 
 fn cycle(control: &mut Control, client: &mut Puppet) -> Result<()> {

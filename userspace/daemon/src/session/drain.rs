@@ -406,7 +406,7 @@ impl Session {
         let mut certificate = certificate::write(self, services, issue);
         let remains = self.take_remains();
         if mutant!("session: leaks memory") {
-            std::mem::forget(std::hint::black_box(vec![1_u8; 16 << 10]));
+            std::mem::forget(std::hint::black_box(vec![1_u8; 64 << 10]));
         }
         tracing::info!(session = %self.id, name = %self.spec.name, "destroyed");
         let destroyed = EventKind::Destroyed {
