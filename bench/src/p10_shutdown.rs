@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{Certificate, StepName};
 use onair_ipc::sys;
 use onair_stage::Deadline;
+use onair_types::{Certificate, StepName};
 use rustix::process::Signal;
 use serde_json::json;
 

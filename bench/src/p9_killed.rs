@@ -7,8 +7,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{Certificate, ReconciledWhat};
 use onair_stage::{Deadline, until};
+use onair_types::{Certificate, ReconciledWhat};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use serde_json::{Value, json};

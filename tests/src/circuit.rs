@@ -1,8 +1,8 @@
 //! A flow out of port `a` and into port `b`, with a client that looks at every frame.
 
 use anyhow::{Result, ensure};
-use onair_api::{SessionCounters, Source, SpecDocument};
 use onair_stage::{Deadline, until};
+use onair_types::{SessionCounters, Source, SpecDocument};
 
 use crate::control::Control;
 use crate::rig::Rig;

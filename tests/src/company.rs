@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{Certificate, Source, SpecDocument};
 use onair_stage::{Deadline, until};
+use onair_types::{Certificate, Source, SpecDocument};
 
 use crate::circuit::QUOTA;
 use crate::control::Control;

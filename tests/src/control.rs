@@ -9,11 +9,11 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use onair_api::{
+use onair_stage::{Deadline, until};
+use onair_types::{
     BlockerList, Certificate, Eviction, EvictionList, Flushed, Health, Memory, SessionId,
     SessionView, SpecDocument, verify,
 };
-use onair_stage::{Deadline, until};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;

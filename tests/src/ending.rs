@@ -1,8 +1,8 @@
 //! The end of a daemon, as tests begin it and look at it.
 
 use anyhow::{Context as _, Result};
-use onair_api::{PartOutcome, SessionSummary, ShutdownPhase, ShutdownStatus, ShutdownSummary};
-use onair_api::{SessionName, Source};
+use onair_types::{PartOutcome, SessionSummary, ShutdownPhase, ShutdownStatus, ShutdownSummary};
+use onair_types::{SessionName, Source};
 use rustix::process::Signal;
 
 use crate::{Control, Puppet, Raster, Rig, receive, send};

@@ -20,15 +20,27 @@ impl Frozen {
     /// # Errors
     /// When there is none of that name, or somebody else traces it.
     pub fn thread(pid: u32, name: &str) -> Result<Self> {
-        let mut found = None;
+        let found = Self::threads(pid, name)?.pop();
+        found.with_context(|| format!("process {pid} has no thread {name}"))
+    }
+
+    /// The same with every thread of that name.
+    ///
+    /// # Errors
+    /// When another process traces one of them.
+    pub fn threads(pid: u32, name: &str) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
         for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
             let path = entry?.path();
             if fs::read_to_string(path.join("comm"))?.trim_end() == name {
-                found = path.file_name().and_then(|it| it.to_str()?.parse().ok());
+                let tid = path.file_name().and_then(|it| it.to_str()?.parse().ok());
+                all.push(Self::stop(Pid::from_raw(tid.context("a number")?))?);
             }
         }
-        let thread =
-            Pid::from_raw(found.with_context(|| format!("process {pid} has no thread {name}"))?);
+        Ok(all)
+    }
+
+    fn stop(thread: Pid) -> Result<Self> {
         ptrace::seize(thread, ptrace::Options::empty())?;
         ptrace::interrupt(thread)?;
         waitpid(thread, Some(WaitPidFlag::__WALL))?;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair_api::{RecordingList, RecordingState, RecordingView};
 use onair_stage::{Deadline, output, until};
+use onair_types::{RecordingList, RecordingState, RecordingView};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -97,7 +97,7 @@ impl Control {
 /// # Errors
 /// When that is not so.
 pub fn audited(view: &RecordingView) -> Result<()> {
-    let books = |counts: &onair_api::RecordingCounts| counts.balance() && counts.pending == 0;
+    let books = |counts: &onair_types::RecordingCounts| counts.balance() && counts.pending == 0;
     ensure!(books(&view.counts), "{view:#?}");
     ensure!(
         view.producers.iter().all(|it| books(&it.counts)),

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::ShutdownSummary;
 use onair_stage::{Backend, Config, Daemon, Deadline, End, MEMORY_MB, Stage, Veth};
+use onair_types::ShutdownSummary;
 
 use crate::control::Control;
 use crate::programs::program;

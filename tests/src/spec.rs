@@ -1,6 +1,6 @@
 //! Session specifications as the tests use them.
 
-use onair_api::{Direction, FlowDocument, Source, SpecDocument, VideoDocument};
+use onair_types::{Direction, FlowDocument, Source, SpecDocument, VideoDocument};
 
 /// Size, rate and depth of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,19 +6,23 @@ use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use onair_api::{HealthStatus, SessionState, Source};
 use onair_ipc::message::{KICK, MAX_PACKET};
 use onair_ipc::site;
 use onair_tests::{
     Config, Control, Deadline, Footprint, Puppet, Raster, RawClient, Rig, hello, receive, send,
     until,
 };
+use onair_types::{HealthStatus, SessionState, ShutdownStatus, Source, SpecDocument};
 use rustix::io::Errno;
 use serde_json::{Value, json};
+
+/// Longer than a test takes.
+const LONG: Duration = Duration::from_secs(100);
 
 fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> {
     let rig = Rig::rings_with(change)?;
@@ -504,51 +508,135 @@ impl Drop for Load {
 fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    // One place each: the client before is settled first.
+    control.create(&SpecDocument {
+        max_attachments: Some(1),
+        ..receive("one", Raster::SMALL, 5001)
+    })?;
+    control.create(&send("sent", Raster::SMALL, 5002, Source::Client))?;
     let load = Load::start();
-    let mut client = rig.puppet()?;
-    for cycle in 0..150 {
-        client
-            .say("attach cam")
-            .with_context(|| format!("cycle {cycle}"))?;
-        if cycle % 3 == 0 {
-            client.say("get 10000")?;
+    for (session, request) in [("cam", "get 10000"), ("one", "get 0"), ("sent", "submit 1")] {
+        let mut client = rig.puppet()?;
+        for cycle in 0..100 {
+            client
+                .say(format_args!("attach {session}"))
+                .with_context(|| format!("{session}, cycle {cycle}"))?;
+            if cycle % 3 == 0 {
+                client.ask(request)?;
+            }
+            client.say("drop")?;
         }
+        client.leave()?;
+    }
+    drop(load);
+    for session in ["source", "one", "sent"] {
+        control.stop(session)?;
+        control.destroy_wait(session)?;
+    }
+    unharmed(rig, control)
+}
+
+#[test]
+fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()> {
+    // Enough for both sessions, and not for two clients' frames.
+    let (rig, mut control) = scene(|config| config.more += "[limits]\nframe_memory_mb = 8\n")?;
+    control.create(&SpecDocument {
+        quota: Some(32),
+        ..send("sent", Raster::SMALL, 5002, Source::Client)
+    })?;
+    let mut client = rig.puppet()?;
+    for cycle in 0..100 {
+        client
+            .say("attach sent")
+            .with_context(|| format!("cycle {cycle}"))?;
         client.say("drop")?;
     }
     client.leave()?;
-    drop(load);
-    control.stop("source")?;
-    control.destroy_wait("source")?;
+    control.stop("sent")?;
+    control.destroy_wait("sent")?;
     unharmed(rig, control)
+}
+
+/// Lets another thread wait in `request`, and aborts the session of `owner` as soon as `is_waiting`. What
+/// `request` came to.
+fn aborted_beside(
+    owner: &onair::Session,
+    control: &mut Control,
+    request: impl FnOnce() -> Result<(), onair::Error> + Send,
+    mut is_waiting: impl FnMut(&mut Control) -> Result<bool>,
+) -> Result<Result<(), onair::Error>> {
+    thread::scope(|scope| {
+        let waits = scope.spawn(request);
+        until("the request to wait", Deadline::seconds(10), || {
+            Ok(is_waiting(control)?.then_some(()))
+        })?;
+        let (tell, told) = channel();
+        scope.spawn(move || tell.send(owner.abort()));
+        let aborted = told.recv_timeout(Duration::from_secs(20));
+        if aborted.is_err() {
+            // Ends what both of them wait for.
+            control.post(&format!("/v1/sessions/{}/abort", owner.id()))?;
+        }
+        let waited = waits.join().expect("it does not panic");
+        let certificate = aborted.context("the abort waits behind the other request")??;
+        assert_eq!(certificate.document()["operation"], "abort");
+        Ok(waited)
+    })
+}
+
+/// A session of this process.
+fn owned(rig: &Rig, spec: &SpecDocument) -> Result<onair::Session> {
+    let spec = serde_json::from_value(serde_json::to_value(spec)?)?;
+    Ok(onair::Client::at(Config::attach_socket(rig.stage())).create(&spec)?)
 }
 
 #[test]
 fn owner_aborts_while_its_destroy_waits_then_both_are_answered() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
-    let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
-    let owner = onair::Client::at(Config::attach_socket(rig.stage()))
-        .create(&serde_json::from_value(spec)?)?;
+    let owner = owned(&rig, &receive("cam", Raster::SMALL, 5000))?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let mut holder = rig.puppet()?;
     holder.say("attach cam")?;
     holder.say("hold 1")?;
     owner.stop();
-    thread::scope(|scope| -> Result<()> {
-        // Long after this test has failed.
-        let waits = scope.spawn(|| owner.destroy_wait(Duration::from_secs(600)));
-        until("the destroy to wait", Deadline::seconds(10), || {
-            let state = control.show("cam")?.state;
-            Ok((state == SessionState::Draining).then_some(()))
-        })?;
-        let certificate = owner.abort()?;
-        assert_eq!(certificate.document()["operation"], "abort");
-        let waited = waits.join().expect("it does not panic");
-        ensure!(matches!(waited, Err(onair::Error::Stale)), "{waited:?}");
-        Ok(())
-    })?;
+    let waited = aborted_beside(
+        &owner,
+        &mut control,
+        || owner.destroy_wait(LONG).map(drop),
+        |control| Ok(control.show("cam")?.state == SessionState::Draining),
+    )?;
+    ensure!(matches!(waited, Err(onair::Error::Stale)), "{waited:?}");
     ensure!(matches!(owner.abort(), Err(onair::Error::Stale)));
     assert_eq!(holder.errno("get 0")?, "ESTALE");
+    Ok(())
+}
+
+#[test]
+fn owner_aborts_while_its_flush_waits_then_both_are_answered() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    // A frame a second.
+    let spec = send("out", Raster::new(64, 32, 1, 8), 5000, Source::Client);
+    let owner = owned(&rig, &spec)?;
+    for _ in 0..4 {
+        owner
+            .buffer_get_mut(onair::Timeout::millis(10_000))?
+            .submit()?;
+    }
+    let waited = aborted_beside(
+        &owner,
+        &mut control,
+        || owner.flush(LONG).map(drop),
+        |control| {
+            // It counts as an operation from before the control thread is asked until it is answered.
+            let status: ShutdownStatus = control.get("/v1/shutdown")?.document()?;
+            Ok(status.operations == 2)
+        },
+    )?;
+    let waited = waited.expect_err("the frames were dropped");
+    ensure!(waited.errno() == Errno::CANCELED.raw_os_error(), "{waited}");
+    ensure!(matches!(owner.flush(LONG), Err(onair::Error::Stale)));
     Ok(())
 }
 
@@ -588,7 +676,7 @@ fn bells_slept_on_by_thousands_of_a_hostile_client_then_the_daemon_serves_others
     let mut hostile = rig.puppet()?;
     hostile.say("attach cam")?;
     // Each thread sleeps on its word 128 times.
-    hostile.say("doze 1000")?;
+    hostile.say("doze 8000")?;
     let mut honest = rig.puppet()?;
     honest.say("attach cam")?;
     for _ in 0..10 {

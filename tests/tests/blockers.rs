@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{BlockerKind, Certificate, Says, SessionState, Verdict, WaitsIn, Witness};
 use onair_tests::{
     Control, Deadline, Puppet, Raster, Rig, blocked, freeze, program, receive, until,
 };
+use onair_types::{BlockerKind, Certificate, Says, SessionState, Verdict, WaitsIn, Witness};
 use rustix::process::Signal;
 use serde_json::Value;
 

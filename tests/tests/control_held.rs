@@ -5,13 +5,15 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{SessionState, Source};
 use onair_tests::{
-    Config, Control, Deadline, Frozen, Puppet, Raster, Rig, program, receive, send, until,
+    Config, Control, Deadline, Frozen, HangingFile, Puppet, Raster, Rig, program, receive, send,
+    until,
 };
+use onair_types::{SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What an operator waits for `health` at most, of 100 requests 99.
@@ -114,38 +116,61 @@ fn only_child(pid: u32) -> Result<u32> {
     })
 }
 
-#[test]
-fn client_with_8000_threads_in_a_pid_namespace_counts_itself_inside_then_health_answers_and_the_daemon_ends()
--> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+/// A client with 8,000 threads, in a pid namespace of its own.
+fn crowded_client(rig: &Rig, program: &Path) -> Result<(Puppet, Pid)> {
     let inside = rig.stage().directory().join("inside");
-    let puppet = program("onair-puppet")?;
     let text = "#!/bin/sh\nexec unshare --pid --fork --kill-child ";
-    fs::write(&inside, format!("{text}{} \"$@\"\n", puppet.display()))?;
+    fs::write(&inside, format!("{text}{} \"$@\"\n", program.display()))?;
     fs::set_permissions(&inside, fs::Permissions::from_mode(0o755))?;
     let mut client = Puppet::start_as(rig.stage(), &inside)?;
-    let pid = only_child(client.pid())?;
+    let pid = i32::try_from(only_child(client.pid())?)?;
+    // Its pages of this are in memory from here on.
+    client.say("attach other")?;
+    client.say("drop")?;
     client.say("attach cam")?;
     client.say("idle 8000")?;
     client.say("count-me")?;
-    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let process = process.context("a pid")?;
-    for stopped in [false, true] {
-        if stopped {
-            kill_process(process, Signal::STOP)?;
-        }
-        control.stop("cam")?;
-        let took = health_p99(&mut control)?;
-        ensure!(took < P99, "health took {took:?}; SIGSTOP: {stopped}");
-        // Each list of blockers, each refusal, has all threads looked at.
-        for _ in 0..3 {
-            control.blockers("cam")?;
-            assert_eq!(control.try_destroy("cam")?.code(), "busy");
-        }
-        control.start("cam")?;
+    Ok((client, Pid::from_raw(pid).context("a pid")?))
+}
+
+/// Stops `cam`, has all threads of its client looked at, and starts it again. Health answers.
+fn is_served(control: &mut Control, when: &str) -> Result<()> {
+    control.stop("cam")?;
+    let took = health_p99(control)?;
+    ensure!(took < P99, "{when}: health took {took:?}");
+    // Each list of blockers, each refusal, has all threads looked at.
+    for _ in 0..3 {
+        control.blockers("cam")?;
+        assert_eq!(control.try_destroy("cam")?.code(), "busy", "{when}");
     }
+    control.start("cam")?;
+    Ok(())
+}
+
+#[test]
+fn client_with_8000_threads_in_a_pid_namespace_counts_itself_inside_and_its_program_hangs_then_health_answers_and_the_daemon_ends()
+-> Result<()> {
+    // Longer than the test takes.
+    let mut rig = Rig::rings_with(|config| config.more += "[timeouts]\nprobe_arm_ms = 60000\n")?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.create(&receive("other", Raster::SMALL, 5001))?;
+    let folder = rig.stage().directory().join("hanging");
+    let file = HangingFile::mount_program(&folder, &program("onair-puppet")?)?;
+    let (mut client, process) = crowded_client(&rig, &file.path())?;
+    is_served(&mut control, "it runs")?;
+    kill_process(process, Signal::STOP)?;
+    is_served(&mut control, "it stands")?;
+    kill_process(process, Signal::CONT)?;
+    file.hang();
+    // Has the daemon look at the file again.
+    client.tell("attach other")?;
+    until("a look to hang", Deadline::seconds(30), || {
+        Ok((file.waiting() > 0).then_some(()))
+    })?;
+    is_served(&mut control, "its file hangs")?;
+    kill_process(process, Signal::STOP)?;
+    is_served(&mut control, "it stands, and its file hangs")?;
     control.stop("cam")?;
     let begun = Instant::now();
     rig.daemon()?.running().signal(Signal::TERM)?;
@@ -158,5 +183,6 @@ fn client_with_8000_threads_in_a_pid_namespace_counts_itself_inside_then_health_
         "the end began after {took:?}"
     );
     kill_process(process, Signal::KILL)?;
+    drop(file);
     Ok(())
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use onair_api::{Certificate, CertificateList, Operation, Source};
 use onair_tests::{Deadline, Raster, Rig, blocked, receive, send, until};
+use onair_types::{Certificate, CertificateList, Operation, Source};
 
 #[test]
 fn daemon_terminated_with_callers_inside_then_all_return_and_each_session_has_a_certificate()

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{
-    BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState, Source, SpecDocument,
-};
 use onair_tests::{
     Company, Control, Deadline, Footprint, Puppet, Raster, Rig, Stranger, Viewer, balanced,
     receive, send, until,
+};
+use onair_types::{
+    BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState, Source, SpecDocument,
 };
 
 /// Enough for a puppet, and soon used up.

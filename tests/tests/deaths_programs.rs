@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{Certificate, Memory, ReconciledCause, SessionState, Source};
 use onair_tests::{Company, Puppet, Raster, Rig, Stranger, balanced, receive, send};
+use onair_types::{Certificate, Memory, ReconciledCause, SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A process that lives on left so many frames and slots, each settled once: those of threads that the

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{BlockerKind, Certificate, ReconciledCause, SessionState, Source};
 use onair_tests::{
     Company, Deadline, Raster, Rig, balanced, blocked, receive, send, threads, tids, until,
 };
+use onair_types::{BlockerKind, Certificate, ReconciledCause, SessionState, Source};
 
 /// The threads that the certificate says were settled, each once, with so many frames and slots.
 fn settled(certificate: &Certificate, pid: u32, frames: u64, slots: u64) -> Result<BTreeSet<u32>> {

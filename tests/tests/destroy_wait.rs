@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 
 use anyhow::Result;
-use onair_api::{Operation, SessionState, Source};
 use onair_stage::Config;
 use onair_tests::{Control, Deadline, Puppet, Raster, Rig, receive, send, until};
+use onair_types::{Operation, SessionState, Source};
 use serde_json::json;
 
 /// Longer than any test.

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use onair_api::{Certificate, SessionId};
 use onair_record::{Cause, Format, Recording, Spec};
 use onair_tests::storm::{event, name};
 use onair_tests::{Control, Puppet, Raster, Rig, Stage, Traced, in_this_order, onairctl, receive};
+use onair_types::{Certificate, SessionId};
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
@@ -106,7 +106,7 @@ fn whole(folder: &Path) -> Result<Vec<String>> {
         }
         let document: Value = serde_json::from_slice(&fs::read(&path)?)
             .with_context(|| format!("{} is not whole", path.display()))?;
-        let checks = onair_api::verify(&document)?;
+        let checks = onair_types::verify(&document)?;
         assert!(checks.holds, "{checks:#?}");
         found.push(checks.session.context("a session")?);
     }

@@ -8,9 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair_api::{BlockerKind, Event, EventKind, EventName, ShutdownPhase};
 use onair_stage::Actor;
 use onair_tests::{Config, Deadline, Raster, Rig, output, program, receive, until};
+use onair_types::{BlockerKind, Event, EventKind, EventName, ShutdownPhase};
 use prometheus_parse::{Scrape, Value};
 
 /// How long anything may take that is waited for.

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use onair_api::{
+use onair_ipc::layout::SEG_FRAMES;
+use onair_tests::{Control, Deadline, Puppet, Raster, Rig, Viewer, receive, send, until};
+use onair_types::{
     AttachmentState, Certificate, EvictionCause, Memory, Operation, Says, SessionState, Source,
     SpecDocument, Witness,
 };
-use onair_ipc::layout::SEG_FRAMES;
-use onair_tests::{Control, Deadline, Puppet, Raster, Rig, Viewer, receive, send, until};
 use serde_json::Value;
 
 /// A client of `session`, and its attachment.

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_api::{Operation, ShutdownStatus, Source};
 use onair_tests::{Control, Deadline, Puppet, Raster, Rig, send, until};
+use onair_types::{Operation, ShutdownStatus, Source};
 
 /// Frames in flight: at one a second they take long enough for everything that a test does meanwhile.
 const FRAMES: u64 = 4;

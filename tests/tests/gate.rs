@@ -7,10 +7,10 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use onair_api::{Certificate, Says, SessionState, Source, StepName, Witness};
 use onair_tests::{
     Control, Deadline, Puppet, Raster, Rig, blocked, cpu_time, receive, send, until,
 };
+use onair_types::{Certificate, Says, SessionState, Source, StepName, Witness};
 use serde_json::{Value, json};
 
 /// Stop→start pulses under [`CALLERS`] callers.

@@ -8,12 +8,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::ShutdownPhase;
 use onair_stage::Config;
 use onair_tests::{
     Deadline, Raster, Rig, holding, in_order, output, program, receive, shutdown_status, signal,
     until,
 };
+use onair_types::ShutdownPhase;
 use rustix::process::Signal;
 use serde_json::Value;
 

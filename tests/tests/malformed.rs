@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
-use onair_api::SessionCounters;
 use onair_tests::packet::{cut, rtp, with};
 use onair_tests::{Control, Deadline, Dice, Honest, Raster, Rig, output, receive, resolve, until};
+use onair_types::SessionCounters;
 
 const OURS: &str = "10.77.0.2";
 const RASTER: Raster = Raster::new(320, 180, 60, 8);

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_api::{HealthStatus, Source};
 use onair_stage::{End, Veth};
 use onair_tests::{Circuit, Deadline, Raster, Rig, output, until};
+use onair_types::{HealthStatus, Source};
 
 fn circuit(rig: &Rig) -> Result<Circuit> {
     let mut circuit = Circuit::start(rig, Raster::SMALL, Source::Pattern)?;

@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_api::{Source, SpecDocument};
 use onair_tests::{
     Capture, Control, Deadline, GStreamerReceiver, Raster, Rig, Seen, resolve, send, until,
 };
+use onair_types::{Source, SpecDocument};
 
 const KERNEL: &str = "10.77.0.9";
 const UDP: u16 = 5004;

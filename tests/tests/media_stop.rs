@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_api::Source;
 use onair_tests::{Circuit, Control, Deadline, Raster, Rig, Viewer, receive, send, until};
+use onair_types::Source;
 
 const PULSES: usize = 6;
 

@@ -4,8 +4,8 @@
 use std::fs;
 
 use anyhow::Result;
-use onair_api::{HealthStatus, SessionState, SessionView, Source};
 use onair_tests::{Deadline, Raster, Rig, onairctl, receive, send, signal, until};
+use onair_types::{HealthStatus, SessionState, SessionView, Source};
 use rustix::process::Signal;
 use serde_json::Value;
 

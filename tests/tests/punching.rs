@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Result, ensure};
-use onair_api::Source;
 use onair_tests::{Company, Deadline, Raster, Rig, receive, send, until};
+use onair_types::Source;
 
 #[test]
 fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {

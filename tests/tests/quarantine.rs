@@ -2,12 +2,20 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use onair_api::{
+use anyhow::{Result, ensure};
+use onair_tests::{
+    Config, Control, Deadline, Frozen, Puppet, Raster, Rig, Stranger, receive, send, until,
+};
+use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionList, SessionState, Source,
 };
-use onair_tests::{Control, Deadline, Puppet, Raster, Rig, Stranger, receive, send, until};
+
+/// Longer than the daemon uses what a look at a client's sites found.
+const STALE: Duration = Duration::from_millis(200);
 
 fn user(rig: &Rig, session: &str) -> Result<Puppet> {
     let mut user = rig.puppet()?;
@@ -30,7 +38,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
     // The frames of one such session are 9 MiB.
     let rig = Rig::rings_with(|config| config.more += "[limits]\nframe_memory_mb = 16\n")?;
     let mut control = rig.control()?;
-    let cam = onair_api::SpecDocument {
+    let cam = onair_types::SpecDocument {
         quota: Some(20),
         max_attachments: Some(4),
         ..receive("cam", Raster::SMALL, 5000)
@@ -79,7 +87,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
     // Its memory counts: there is no room for as much again.
     let taken = control.request("POST", "/v1/sessions", &serde_json::to_value(&cam)?)?;
     assert_eq!(taken.code(), "limit_reached", "{}", taken.json);
-    control.create(&onair_api::SpecDocument {
+    control.create(&onair_types::SpecDocument {
         quota: Some(1),
         max_attachments: Some(2),
         ..cam
@@ -206,5 +214,38 @@ fn sender_left_a_running_session_and_its_files_are_mapped_still_then_the_certifi
     drop(memory);
     let complete = control.completed(verdict.session)?;
     assert!(matches!(complete.memory, Memory::Returned { bytes: all, .. } if all == bytes));
+    Ok(())
+}
+
+#[test]
+fn session_is_freed_while_a_verdict_waits_for_a_look_then_it_is_answered_stale() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let client = user(&rig, "cam")?;
+    control.stop("cam")?;
+    let certificate = control.quarantine("cam")?;
+    let looked = Instant::now();
+    until("the last look to be old", Deadline::seconds(10), || {
+        Ok((looked.elapsed() > STALE).then_some(()))
+    })?;
+    // Nothing looks any more: the verdict waits.
+    let helpers = Frozen::threads(rig.daemon()?.pid(), "inspector")?;
+    ensure!(!helpers.is_empty(), "no helper thread has this name");
+    let mut operator = UnixStream::connect(Config::control_socket(rig.stage()))?;
+    let path = format!("/v1/sessions/{}/verdict", certificate.session);
+    let request = format!("GET {path} HTTP/1.1\r\nhost: onaird\r\nconnection: close\r\n\r\n");
+    operator.write_all(request.as_bytes())?;
+    // What came before them was taken before they are answered.
+    for _ in 0..3 {
+        control.health()?;
+    }
+    client.kill()?;
+    unlisted(&mut control, &certificate)?;
+    let mut answer = String::new();
+    operator.set_read_timeout(Some(Duration::from_secs(30)))?;
+    operator.read_to_string(&mut answer)?;
+    ensure!(answer.contains("\"stale_session\""), "{answer}");
+    drop(helpers);
     Ok(())
 }

@@ -5,13 +5,15 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{RecordingEnd, RecordingState, RecordingView, Says, Source, SpecDocument, Verdict};
 use onair_stage::Config;
 use onair_tests::recorded::{
     capinfos, ffmpeg, ffprobe, files, frames, payload_hash, planar_frames, tshark,
 };
 use onair_tests::{
     Control, Deadline, QUOTA, Raster, Rig, Seen, Viewer, onairctl, output, receive, send, until,
+};
+use onair_types::{
+    RecordingEnd, RecordingState, RecordingView, Says, Source, SpecDocument, Verdict,
 };
 use serde_json::{Value, json};
 

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use onair_api::{
-    PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView, ShutdownSummary,
-    Source, SpecDocument,
-};
 use onair_tests::recorded::{audited, capinfos, ffprobe, files, recordings_folder, tshark};
 use onair_tests::{
     Config, Control, Daemon, Deadline, Dice, Frozen, QUOTA, Raster, Rig, SmallDisk, Viewer,
     receive, send, until,
+};
+use onair_types::{
+    PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView, ShutdownSummary,
+    Source, SpecDocument,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ fn exact(summary: &ShutdownSummary, name: &str) -> Result<RecordingSummary> {
     assert_eq!(recording.counts.arrived, session.packets, "{summary:#?}");
     assert!(recording.counts.balance(), "{recording:#?}");
     assert_eq!(recording.counts.pending, 0, "{recording:#?}");
-    let sum = |of: fn(&onair_api::RecordingCounts) -> u64| -> u64 {
+    let sum = |of: fn(&onair_types::RecordingCounts) -> u64| -> u64 {
         recording.producers.iter().map(|it| of(&it.counts)).sum()
     };
     assert_eq!(sum(|it| it.arrived), recording.counts.arrived);

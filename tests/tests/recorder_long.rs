@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{RecordingEnd, Source};
 use onair_stage::output;
 use onair_tests::recorded::{capinfos, files};
 use onair_tests::{Deadline, Raster, Rig, receive, send, until};
+use onair_types::{RecordingEnd, Source};
 use serde_json::json;
 
 /// Of one part.

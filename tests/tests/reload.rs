@@ -4,8 +4,8 @@
 use std::fs;
 
 use anyhow::Result;
-use onair_api::{ActiveConfig, ProbeMode, Reload, ReloadOutcome, SessionOutcome};
 use onair_tests::{Deadline, Raster, Rig, holding, of, receive, signal, until};
+use onair_types::{ActiveConfig, ProbeMode, Reload, ReloadOutcome, SessionOutcome};
 use rustix::process::Signal;
 use serde_json::Value;
 

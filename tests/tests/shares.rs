@@ -3,10 +3,10 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
-use onair_api::{HealthStatus, RecordingState, SessionState};
 use onair_tests::{
     Config, Control, Deadline, HangingFile, Puppet, Raster, Rig, User, receive, until,
 };
+use onair_types::{HealthStatus, RecordingState, SessionState};
 use serde_json::{Value, json};
 
 const GROUP: u32 = 54_330;
@@ -204,7 +204,7 @@ fn arming_files_of_one_user_hang_then_clients_of_others_attach_meanwhile() -> Re
     let mut slow = GREEDY.mapper(stage, &hanging.path(), "cam", CONNECTIONS)?;
     slow.event("asked", Deadline::seconds(30))?;
     until("a look to hang", Deadline::seconds(30), || {
-        Ok((hanging.reads() > 0).then_some(()))
+        Ok((hanging.waiting() > 0).then_some(()))
     })?;
     let mut others = Vec::new();
     for user in [OTHER, User::new(0, 0)] {

@@ -2,9 +2,12 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
-use onair_api::{CertificateList, SessionOutcome, SessionSummary, Source};
 use onair_tests::{
-    Deadline, Raster, Rig, Viewer, in_order, of, output, receive, send, signal, unread, until,
+    Control, Deadline, Frozen, Puppet, Raster, Rig, Viewer, in_order, of, output, receive, send,
+    signal, unread, until,
+};
+use onair_types::{
+    CertificateList, SessionList, SessionOutcome, SessionState, SessionSummary, Source,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -156,17 +159,73 @@ fn sessions_by_priority_then_the_lowest_number_goes_first() -> Result<()> {
     assert_eq!(status, 0);
     let order: Vec<_> = summary.sessions.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(order, ["early", "plain", "late"]);
+    assert_eq!(destroyed(&mut rig)?, ["early", "plain", "late"]);
+    Ok(())
+}
+
+/// The sessions that the last daemon destroyed, in order.
+fn destroyed(rig: &mut Rig) -> Result<Vec<String>> {
     rig.start_daemon()?;
-    let mut control = rig.control()?;
-    let list: CertificateList = control.get("/v1/certificates")?.document()?;
+    let list: CertificateList = rig.control()?.get("/v1/certificates")?.document()?;
     let mut issued: Vec<_> = list
         .certificates
         .iter()
-        .map(|it| (it.issued_at, it.name.as_str()))
+        .map(|it| (it.issued_at, it.name.to_string()))
         .collect();
     issued.sort();
-    let order: Vec<_> = issued.iter().map(|it| it.1).collect();
-    assert_eq!(order, ["early", "plain", "late"]);
+    Ok(issued.into_iter().map(|it| it.1).collect())
+}
+
+/// Three sessions with priorities in no order of their ids, and a caller in each of a client that stands.
+fn three_in_use(rig: &Rig, control: &mut Control) -> Result<Puppet> {
+    let mut client = rig.puppet()?;
+    for (name, udp, priority) in [("plain", 5001, 50), ("late", 5002, 90), ("early", 5003, 10)] {
+        let mut spec = receive(name, Raster::SMALL, udp);
+        spec.priority = Some(priority);
+        control.create(&spec)?;
+        client.say(format_args!("attach {name}"))?;
+        client.block(1)?;
+    }
+    client.freeze()?;
+    Ok(client)
+}
+
+#[test]
+fn sessions_that_empty_together_then_the_lowest_priority_goes_first() -> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
+    })?;
+    let mut control = rig.control()?;
+    let client = three_in_use(&rig, &mut control)?;
+    signal(&mut rig, Signal::TERM)?;
+    until("all to be waited for", Deadline::seconds(30), || {
+        let list: SessionList = control.get("/v1/sessions")?.document()?;
+        let mut states = list.sessions.iter().map(|it| it.state);
+        Ok(states.all(|it| it == SessionState::Draining).then_some(()))
+    })?;
+    // It sees in one turn that all are empty.
+    let frozen = Frozen::thread(rig.daemon()?.pid(), "control")?;
+    client.kill()?;
+    drop(frozen);
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 0, "{summary:#?}");
+    assert_eq!(destroyed(&mut rig)?, ["early", "plain", "late"]);
+    Ok(())
+}
+
+#[test]
+fn sessions_evicted_together_at_the_deadline_then_the_lowest_priority_goes_first() -> Result<()> {
+    let mut rig = Rig::rings_with(|config| {
+        config.more = "[timeouts]\ngraceful_ms = 300\n[shutdown]\npolicy = \"evict\"\n".into();
+    })?;
+    let mut control = rig.control()?;
+    let client = three_in_use(&rig, &mut control)?;
+    signal(&mut rig, Signal::TERM)?;
+    let (_, summary) = rig.daemon_ends()?;
+    let mut ends = summary.sessions.iter().map(|it| it.outcome);
+    assert!(ends.all(|it| it == SessionOutcome::Evicted), "{summary:#?}");
+    client.kill()?;
+    assert_eq!(destroyed(&mut rig)?, ["early", "plain", "late"]);
     Ok(())
 }
 
@@ -180,7 +239,7 @@ fn session_with_a_duration_then_stopped_by_itself_and_goes_on_when_started() -> 
     let mut client = rig.user("short")?;
     until("the session to stop", Deadline::seconds(30), || {
         let state = control.show("short")?.state;
-        Ok((state == onair_api::SessionState::Stopped).then_some(()))
+        Ok((state == SessionState::Stopped).then_some(()))
     })?;
     assert_eq!(client.errno("get 0")?, "EAGAIN");
     control.start("short")?;

@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{CertificateList, SessionOutcome, ShutdownPhase};
 use onair_stage::Config;
 use onair_tests::{
     Deadline, Raster, Rig, holding, in_order, of, output, receive, shutdown_status, signal, unread,
     until,
 };
+use onair_types::{CertificateList, SessionOutcome, ShutdownPhase};
 use rustix::process::Signal;
 
 #[test]
@@ -65,8 +65,8 @@ fn policy_evict_and_quarantine_then_the_daemon_ends_clean_and_says_so() -> Resul
             .find(|it| it.name.as_str() == "cam");
         let operation = operation.context("a certificate")?.operation;
         let expected = match outcome {
-            SessionOutcome::Evicted => onair_api::Operation::Abort,
-            _ => onair_api::Operation::Quarantine,
+            SessionOutcome::Evicted => onair_types::Operation::Abort,
+            _ => onair_types::Operation::Quarantine,
         };
         assert_eq!(operation, expected);
     }
@@ -183,7 +183,7 @@ fn session_of_low_priority_and_held_then_the_others_are_destroyed_beside_it() ->
     // `cam` has the lowest number of all, and its user stays.
     signal(&mut rig, Signal::TERM)?;
     let names = |control: &mut onair_tests::Control| -> Result<Vec<String>> {
-        let list: onair_api::SessionList = control.get("/v1/sessions")?.document()?;
+        let list: onair_types::SessionList = control.get("/v1/sessions")?.document()?;
         Ok(list.sessions.iter().map(|it| it.name.to_string()).collect())
     };
     until("only `cam` to be left", Deadline::seconds(30), || {

@@ -1,6 +1,8 @@
 //! `cargo xtask lint`: what a reviewer should not have to say.
 
-use anyhow::Result;
+use std::process::Stdio;
+
+use anyhow::{Result, bail, ensure};
 
 use crate::cargo::{cargo, supervised};
 use crate::say;
@@ -33,6 +35,7 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
         "-D",
         "warnings",
     ])?;
+    refuse_in_client_library(&["sha2", "tokio", "utoipa"])?;
     if installed("deny")? {
         cargo(&["deny", "check"])?;
     }
@@ -43,13 +46,44 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Applications link the client library: it does not bring them what only the daemon needs.
+fn refuse_in_client_library(unwanted: &[&str]) -> Result<()> {
+    let tree = supervised("cargo", |command| {
+        command
+            .args([
+                "tree",
+                "--package",
+                "onair",
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+            ])
+            .args(["--format", "{lib}"])
+            .stdout(Stdio::piped());
+    })?;
+    ensure!(
+        tree.status.success(),
+        "`cargo tree` failed ({})",
+        tree.status
+    );
+    for library in String::from_utf8_lossy(&tree.stdout).lines() {
+        if unwanted.contains(&library) {
+            bail!(
+                "the client library depends on {library}: see `cargo tree --package onair --invert {library}`"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Whether there is a `cargo NAME`. They are not part of setup: each takes minutes to build.
 fn installed(name: &str) -> Result<bool> {
     let there = supervised("cargo", |command| {
         command
             .args([name, "--version"])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null());
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
     })?
     .status
     .success();

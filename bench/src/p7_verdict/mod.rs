@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use onair::{Client, SessionSpec, Timeout};
-use onair_api::StepName;
 use onair_ipc::sys;
 use onair_stage::{Deadline, until};
+use onair_types::StepName;
 
 use crate::control::Control;
 use crate::row::Row;

@@ -2,8 +2,8 @@
 //! owner of the session stops it, and destroys it as soon as they have left.
 
 use anyhow::{Context as _, Result};
-use onair_api::{Certificate, StepName};
 use onair_ipc::sys;
+use onair_types::{Certificate, StepName};
 use serde_json::json;
 
 use crate::row::Row;

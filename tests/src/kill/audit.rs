@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
-use onair_api::{Certificate, Memory, verify};
 use onair_stage::{Deadline, until};
+use onair_types::{Certificate, Memory, verify};
 use onair_victim::Ran;
 
 use crate::control::Control;

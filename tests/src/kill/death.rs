@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair_api::SpecDocument;
 use onair_stage::{Deadline, until};
+use onair_types::SpecDocument;
 use onair_victim::{Ran, Role};
 use serde_json::json;
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{Certificate, Source, SpecDocument, Verdict};
 use onair_stage::{Deadline, until};
+use onair_types::{Certificate, Source, SpecDocument, Verdict};
 use onair_victim::{Ran, Role};
 
 use crate::control::Control;

@@ -20,7 +20,7 @@ impl Certificate {
     ///
     /// # Errors
     /// If it has a form that this library does not know; [`Certificate::document`] has it then.
-    pub fn read(&self) -> Result<onair_api::Certificate, serde_json::Error> {
+    pub fn read(&self) -> Result<onair_types::Certificate, serde_json::Error> {
         serde_json::from_value(self.0.clone())
     }
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_api::{SessionId, SessionSpec};
 use onair_ipc::caller::Attachment;
 use onair_ipc::message::{Attached, Request, Response};
 use onair_ipc::{label, site, sys};
+use onair_types::{SessionId, SessionSpec};
 
 use crate::connection::{Answer, Connection, unexpected};
 use crate::layout::Layout;

@@ -52,6 +52,6 @@ pub use session::Session;
 pub use status::{Incomplete, Status};
 pub use timeout::Timeout;
 
-pub use onair_api::{Blocker, SessionId, SessionSpec};
 pub use onair_ipc::event::{Event, EventKind};
 pub use onair_ipc::meta::MissingRange;
+pub use onair_types::{Blocker, SessionId, SessionSpec};

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use onair_api::{Problem, ProblemCode};
+use onair_types::{Problem, ProblemCode};
 
 use crate::args::Cli;
 use crate::{output, render};

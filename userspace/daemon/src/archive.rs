@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_api::{
+use onair_record::{Unfit, read_regular};
+use onair_types::{
     Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef, Unverifiable,
 };
-use onair_record::{Unfit, read_regular};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -265,14 +265,14 @@ fn read(file: &Path) -> Result<Certificate, Foreign> {
         return Err(Foreign::Name);
     }
     let document: Value = serde_json::from_slice(&read_regular(file, MOST_OCTETS)?)?;
-    let found = onair_api::verify(&document)?;
+    let found = onair_types::verify(&document)?;
     let certificate = Certificate::deserialize(&document)?;
     let session = certificate.session;
     if file.file_name() != path(Path::new(""), session).file_name() {
         return Err(Foreign::Other(session));
     }
     for check in found.checks {
-        if check.outcome == onair_api::Outcome::Fails {
+        if check.outcome == onair_types::Outcome::Fails {
             tracing::warn!(
                 path = %file.display(), check = check.name, reason = check.detail,
                 "a certificate does not hold: `onairctl certificate verify` tells more"
@@ -363,7 +363,7 @@ pub fn file_name(session: SessionId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_api::Timestamp;
+    use onair_types::Timestamp;
     use serde_json::json;
     use std::time::SystemTime;
 
@@ -504,8 +504,8 @@ mod tests {
         let found = archive.find(&SessionRef::Id(SessionId(1))).unwrap();
         assert_eq!(found.generation, 7);
         let document = serde_json::to_value(found).unwrap();
-        let checks = onair_api::verify(&document).unwrap().checks;
-        assert_eq!(checks[0].outcome, onair_api::Outcome::Holds, "{checks:?}");
+        let checks = onair_types::verify(&document).unwrap().checks;
+        assert_eq!(checks[0].outcome, onair_types::Outcome::Holds, "{checks:?}");
         let by_name = SessionRef::Name("cam1".parse().unwrap());
         assert_eq!(archive.find(&by_name).unwrap().session, SessionId(2));
     }

@@ -11,8 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::session::Found;
-use onair_api::Blocker;
 use onair_ipc::slot::SlotReading;
+use onair_types::Blocker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Questions that are worked on at the same time.

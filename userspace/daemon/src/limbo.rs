@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_api::{Reading, Says, SessionId};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
+use onair_types::{Reading, Says, SessionId};
 
 use crate::shutdown::ThreadRegistry;
 use crate::witness::mapping::mapping;

@@ -1,14 +1,13 @@
 //! `onaird`: arguments, log, signals, exit status.
 #![forbid(unsafe_code)]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use onair_api::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
 use onair_mutant::mutant;
+use onair_types::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
 use onaird::config::Config;
 use onaird::log::{self, LogError};
 use onaird::notify;
@@ -41,7 +40,7 @@ use signal_hook::low_level;
         8  a second signal ended a start that did not finish"
 )]
 struct Arguments {
-    /// Configuration file (TOML).
+    /// Configuration file (TOML), a regular file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Check the configuration and exit.
@@ -50,7 +49,7 @@ struct Arguments {
     /// Shut down in order so long after the start, such as 90s or 2h.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// Write how it ended to this file, as JSON.
+    /// Write how it ended to this file, as JSON. A FIFO needs a reader: the end does not wait for one.
     #[arg(long, value_name = "FILE")]
     summary_json: Option<PathBuf>,
 }
@@ -146,7 +145,7 @@ fn ended(arguments: &Arguments, config: Config) -> Result<Outcome, StartError> {
 fn say(arguments: &Arguments, summary: &ShutdownSummary) -> u8 {
     log::summary(summary, &shutdown::text(summary));
     if let Some(path) = &arguments.summary_json
-        && let Err(error) = write(path, summary)
+        && let Err(error) = shutdown::write_json(path, summary)
     {
         tracing::error!(%error, path = %path.display(), "cannot write the summary");
     }
@@ -155,13 +154,6 @@ fn say(arguments: &Arguments, summary: &ShutdownSummary) -> u8 {
 
 fn code(exit: Exit) -> ExitCode {
     ExitCode::from(exit.status())
-}
-
-fn write(path: &Path, summary: &ShutdownSummary) -> std::io::Result<()> {
-    let json = serde_json::to_string(summary)?;
-    let mut file = std::fs::File::create(path)?;
-    writeln!(file, "{json}")?;
-    file.sync_all()
 }
 
 /// An hour: longer than any TimeoutStopSec.

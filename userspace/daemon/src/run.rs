@@ -5,10 +5,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_api::{EventKind, ProbeMode, RecordingSummary, ShutdownPhase, ShutdownStatus};
 use onair_dpdk::EalConfig;
 use onair_ipc::life::{DeathBell, LifeError};
 use onair_ipc::sys;
+use onair_types::{EventKind, ProbeMode, RecordingSummary, ShutdownPhase, ShutdownStatus};
 use rustix::net::SocketType;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

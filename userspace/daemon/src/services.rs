@@ -3,12 +3,12 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onair_api::{
+use onair_ipc::life::DeathBell;
+use onair_probe::{Closing, SiteKind};
+use onair_types::{
     EventKind, PortHealth, Probe as ProbeDocument, ProbeState, Reload, Timestamp, Versions,
     WatchedFile, WatchedSite,
 };
-use onair_ipc::life::DeathBell;
-use onair_probe::{Closing, SiteKind};
 
 use crate::archive::Archive;
 use crate::config::Config;

@@ -6,7 +6,7 @@
 mod in_process;
 
 use in_process::InProcess;
-use onair_api::{PartOutcome, ShutdownPhase};
+use onair_types::{PartOutcome, ShutdownPhase};
 use onaird::dataplane::{Command, Errand};
 use onaird::shutdown::Exit;
 use serde_json::{Value, json};

@@ -182,7 +182,7 @@ impl Dozers {
         let threads = (0..count)
             .map(|_| {
                 let tell = tell.clone();
-                std::thread::spawn(move || {
+                let sleep = move || {
                     tell.send(sys::gettid()).unwrap();
                     while !over.load(Ordering::SeqCst) {
                         let now = word.load(Ordering::SeqCst);
@@ -191,7 +191,9 @@ impl Dozers {
                         assert_eq!(waited, Waited::Moved);
                         woken.fetch_add(1, Ordering::SeqCst);
                     }
-                })
+                };
+                let small = std::thread::Builder::new().stack_size(64 << 10);
+                small.spawn(sleep).unwrap()
             })
             .collect();
         for tid in tids.iter().take(count) {
@@ -229,7 +231,7 @@ type Reason<'a> = (&'a str, &'static AtomicU32, Box<dyn FnMut() + 'a>);
 
 #[test]
 fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_each_reason() {
-    const THREADS: usize = 24;
+    const THREADS: usize = 8_000;
     let mut lender = lender(1);
     let memory = lender.memory().clone();
     let (ctl, seg) = memory.for_client().unwrap();

@@ -30,7 +30,7 @@ mod spec;
 pub use books::{Counts, Dropped, Lost, ProducerCounts};
 pub use error::{FinishError, FlushError, RecordError};
 pub use event::MAX_SNAP_LENGTH;
-pub use files::careful::{Unfit, open_regular, read_regular};
+pub use files::careful::{Unfit, open_regular, read_named, read_regular};
 pub use manifest::{
     Cause, FileReport, FrameLeftOut, Frames, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair,
     RepairedFile, Stage, Time, Video,

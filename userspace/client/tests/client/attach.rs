@@ -95,13 +95,22 @@ fn attach_too_few_descriptors_left_then_told_so() {
         use rustix::process::{Resource, getrlimit, setrlimit};
         let mut limit = getrlimit(Resource::Nofile);
         let free = std::fs::File::open("/dev/null").unwrap().as_raw_fd();
-        // The connection, and one of three memory files.
-        limit.current = Some(u64::try_from(free).unwrap() + 2);
+        // The connection, and none, one or two of the three memory files.
+        for left in 1..=3 {
+            limit.current = Some(u64::try_from(free).unwrap() + left);
+            setrlimit(Resource::Nofile, limit).unwrap();
+            let error = Session::attach(&path, "test").unwrap_err();
+            assert!(matches!(error, Error::System { .. }), "{left}: {error:?}");
+            assert_eq!(error.errno(), rustix::io::Errno::MFILE.raw_os_error());
+            let told = error.to_string();
+            assert!(told.contains("RLIMIT_NOFILE"), "{left}: {told}");
+            assert!(!told.contains("matching versions"), "{left}: {told}");
+        }
+        // Not even the connection.
+        limit.current = Some(u64::try_from(free).unwrap());
         setrlimit(Resource::Nofile, limit).unwrap();
-        let error = Session::attach(path, "test").unwrap_err();
-        assert!(matches!(error, Error::System { .. }), "{error:?}");
+        let error = Session::attach(&path, "test").unwrap_err();
         assert_eq!(error.errno(), rustix::io::Errno::MFILE.raw_os_error());
-        assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
         return;
     }
     let fake = Fake::receiving();

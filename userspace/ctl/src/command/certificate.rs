@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use clap::Subcommand;
-use onair_api::{
+use onair_types::{
     Certificate, CertificateList, Operation, SessionRef, Timestamp, Unverifiable, Verification,
     verify,
 };

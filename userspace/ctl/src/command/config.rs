@@ -1,7 +1,7 @@
 //! `onairctl config`: what is in force, and reading the file anew.
 
 use clap::{Args, Subcommand};
-use onair_api::{ActiveConfig, Reload, ReloadOutcome};
+use onair_types::{ActiveConfig, Reload, ReloadOutcome};
 
 use crate::args::Cli;
 use crate::client::Client;

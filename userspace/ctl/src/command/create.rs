@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use onair_api::SessionName;
+use onair_types::SessionName;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -186,7 +186,7 @@ mod tests {
     use crate::args::{Cli, Noun};
     use crate::command::session::Verb;
     use clap::Parser;
-    use onair_api::SessionSpec;
+    use onair_types::SessionSpec;
 
     fn create(args: &str) -> Create {
         let args = ["onairctl", "session", "create"]
@@ -212,7 +212,7 @@ mod tests {
     fn create_all_flags_then_all_in_the_specification() {
         let body = create("t --direction send --port a --size 64x32 --rate 30000/1001 --depth 8 --destination 10.0.0.2:1 --source-address 10.0.0.1:2 --payload-type 100 --pattern --quota 2 --max-attachments 3").body().unwrap();
         let spec: SessionSpec = serde_json::from_value(body).unwrap();
-        assert_eq!(spec.source, Some(onair_api::Source::Pattern));
+        assert_eq!(spec.source, Some(onair_types::Source::Pattern));
         assert_eq!(
             (spec.quota, spec.max_attachments, spec.flow.payload_type),
             (2, 3, 100)

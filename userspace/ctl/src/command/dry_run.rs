@@ -1,6 +1,6 @@
 //! What an operation would come to. Asks only; changes nothing.
 
-use onair_api::{
+use onair_types::{
     AttachmentView, Blocker, BlockerList, Operation, SessionRef, SessionState, SessionView, Verdict,
 };
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! `onairctl events`.
 
 use clap::Args;
-use onair_api::{Event, EventName, SessionRef};
+use onair_types::{Event, EventName, SessionRef};
 use serde_json::Value;
 
 use crate::args::Cli;

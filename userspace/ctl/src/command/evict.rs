@@ -1,7 +1,7 @@
 //! `onairctl session evict`.
 
 use clap::Args;
-use onair_api::{
+use onair_types::{
     AttachmentView, Eviction, EvictionList, Problem, ProblemCode, SessionRef, SessionView,
 };
 

@@ -1,7 +1,7 @@
 //! `onairctl health`.
 
 use clap::Args;
-use onair_api::{Health, ProblemCode};
+use onair_types::{Health, ProblemCode};
 
 use crate::args::Cli;
 use crate::client::Client;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use hyper::Method;
-use onair_api::{
+use onair_types::{
     RecordingFormat, RecordingList, RecordingName, RecordingRef, RecordingState, RecordingView,
     SessionRef,
 };
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
     use crate::args::Noun;
     use clap::Parser;
-    use onair_api::RecordingSpec;
+    use onair_types::RecordingSpec;
 
     fn start(args: &str) -> Start {
         let args = ["onairctl", "record", "start"]

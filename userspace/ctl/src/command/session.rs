@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use onair_api::{
+use onair_types::{
     BlockerList, DestroyWait, Flushed, Operation, SessionList, SessionRef, SessionView, Verdict,
 };
 

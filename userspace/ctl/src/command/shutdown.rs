@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use onair_api::ShutdownStatus;
+use onair_types::ShutdownStatus;
 
 use super::wait::line;
 use crate::args::Cli;
@@ -83,7 +83,7 @@ impl Told {
         if cli.json && is_new {
             output::json_line(status)?;
         } else if is_new {
-            let is_draining = status.phase == onair_api::ShutdownPhase::Draining;
+            let is_draining = status.phase == onair_types::ShutdownPhase::Draining;
             let mut text = String::new();
             for phase in status.phases.iter().skip(self.phases) {
                 text += &render::shutdown::phase(phase);

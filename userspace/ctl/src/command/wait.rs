@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use indicatif::{ProgressBar, ProgressStyle};
-use onair_api::{BlockerList, SessionRef};
+use onair_types::{BlockerList, SessionRef};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use console::Term;
-use onair_api::{BlockerList, Problem, ProblemCode, SessionRef};
+use onair_types::{BlockerList, Problem, ProblemCode, SessionRef};
 
 use crate::args::{Cli, duration};
 use crate::client::{Answer, Client};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_api::{Certificate, CertificateList, Memory, Operation, Probe, ProbeState, StepName};
+use onair_types::{Certificate, CertificateList, Memory, Operation, Probe, ProbeState, StepName};
 
 use super::{
     ago, bytes, cell, coloured, eviction, facts, heading, human, or_dash, print, session, table,

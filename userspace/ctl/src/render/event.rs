@@ -1,6 +1,6 @@
 //! What happens, one line an event.
 
-use onair_api::{Blocker, Event, EventKind};
+use onair_types::{Blocker, Event, EventKind};
 use serde_json::Value;
 
 use super::{bytes, printable};

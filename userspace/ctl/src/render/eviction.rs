@@ -1,6 +1,6 @@
 //! Clients that were cut off.
 
-use onair_api::{Eviction, EvictionList};
+use onair_types::{Eviction, EvictionList};
 
 use super::{cell, print, table};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_api::{Dataplane, Health, HealthStatus, Probe, ProbeState, ShareUse};
+use onair_types::{Dataplane, Health, HealthStatus, Probe, ProbeState, ShareUse};
 
 use super::{ago, cell, coloured, facts, heading, human, print, printable, table};
 

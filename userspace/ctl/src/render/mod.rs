@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
-use onair_api::Timestamp;
+use onair_types::Timestamp;
 
 /// A table with a head line and no frame.
 pub(crate) fn table(heads: &[&str]) -> Table {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, Color};
-use onair_api::{RecordingCounts, RecordingList, RecordingState, RecordingView};
+use onair_types::{RecordingCounts, RecordingList, RecordingState, RecordingView};
 
 use super::{bytes, cell, coloured, facts, heading, human, or_dash, print, printable, table};
 

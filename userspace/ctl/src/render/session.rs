@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_api::{
+use onair_types::{
     AttachmentView, Direction, Flushed, SessionCounters, SessionList, SessionState, SessionView,
 };
 

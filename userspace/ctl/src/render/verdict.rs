@@ -1,7 +1,7 @@
 //! What the witnesses say.
 
 use comfy_table::Color;
-use onair_api::{Reading, Says, Verdict};
+use onair_types::{Reading, Says, Verdict};
 
 use super::{cell, coloured, print, printable, table};
 

@@ -1,7 +1,7 @@
 //! What the checks of a certificate came to.
 
 use comfy_table::Color;
-use onair_api::{Outcome, Verification};
+use onair_types::{Outcome, Verification};
 
 use super::{cell, coloured, print, printable, table};
 

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
-use onair_api::ProblemCode;
+use onair_types::ProblemCode;
 use serde_json::json;
 
 use crate::played::{Played, onairctl, ran};

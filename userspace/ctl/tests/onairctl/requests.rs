@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use onair_api::ProblemCode;
+use onair_types::ProblemCode;
 use serde_json::{Value, json};
 
 use crate::played::{Played, Request};

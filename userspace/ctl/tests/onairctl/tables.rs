@@ -1,6 +1,6 @@
 //! What the program shows.
 
-use onair_api::{Problem, ProblemCode, SpecError};
+use onair_types::{Problem, ProblemCode, SpecError};
 use serde_json::{Value, json};
 
 use crate::documents::{AT, all_in, blocker, certificate, reading, session, who};

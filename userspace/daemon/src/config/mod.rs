@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use onair_api::{SessionSpec, SpecDocument};
+use onair_types::{SessionSpec, SpecDocument};
 
 use crate::shutdown::ShutdownConfig;
 
@@ -74,13 +74,21 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
 }
 
+/// Longest configuration file, bytes: 1,024 sessions with every key take less than half of it.
+const MOST_BYTES: u64 = 4 << 20;
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let bytes = onair_record::read_named(path, MOST_BYTES)?;
+    String::from_utf8(bytes).map_err(std::io::Error::other)
+}
+
 impl Config {
     /// Reads and checks a file.
     ///
     /// # Errors
     /// [`ConfigError`], which names the key and says what to give instead.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let text = read(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -168,7 +176,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_api::ProbeMode;
+    use onair_types::ProbeMode;
 
     fn parse(text: &str) -> Result<Config, String> {
         let config: Config = toml::from_str(text).map_err(|e| e.to_string())?;

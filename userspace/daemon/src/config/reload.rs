@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use onair_api::{ConfigChange, ConfigRefusal};
+use onair_types::{ConfigChange, ConfigRefusal};
 use serde_json::Value;
 
 use super::{Config, ConfigError};
@@ -274,7 +274,7 @@ mod tests {
             crate::shutdown::Policy::Evict
         );
         assert_eq!(changed.config.timeouts.graceful_ms, 1);
-        assert_eq!(changed.config.probe.mode, onair_api::ProbeMode::Preferred);
+        assert_eq!(changed.config.probe.mode, onair_types::ProbeMode::Preferred);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use onair_api::{
+use onair_probe::share::{Owner, Rank};
+use onair_types::{
     ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventName, Eviction,
     EvictionList, Flushed, Health, Problem, ProblemCode, RecordingList, RecordingRef,
     RecordingSpec, RecordingView, Reload, SessionList, SessionRef, SessionSpec, SessionView,
     Verdict, Who,
 };
-use onair_probe::share::{Owner, Rank};
 use tokio::sync::oneshot;
 
 use super::authority::Grant;

@@ -14,8 +14,8 @@
 
 use std::sync::Arc;
 
-use onair_api::{Problem, ProblemCode};
 use onair_probe::share::{Owner, Rank};
+use onair_types::{Problem, ProblemCode};
 
 use super::action::Caller;
 use super::peer::Peer;
@@ -230,7 +230,7 @@ fn cell(role: Option<Role>, right: Right, own: Option<Grant>) -> Option<Grant> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_api::{Via, Who};
+    use onair_types::{Via, Who};
 
     fn peer(uid: u32, gid: u32, groups: &[u32]) -> Peer {
         Peer {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use onair_api::{
+use onair_types::{
     ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventName, Eviction,
     EvictionList, Flushed, Health, Problem, ProblemCode, RecordingList, RecordingRef,
     RecordingSpec, RecordingView, Reload, SessionList, SessionRef, SessionSpec, SessionView,

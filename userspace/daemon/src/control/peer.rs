@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use onair_api::{Via, Who};
+use onair_types::{Via, Who};
 
 /// A connected process.
 #[derive(Clone, Debug, PartialEq, Eq)]

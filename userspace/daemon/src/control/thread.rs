@@ -213,7 +213,7 @@ async fn watch(
 mod tests {
     use super::*;
     use crate::shutdown::ShutdownConfig;
-    use onair_api::{EventKind, ShutdownPhase};
+    use onair_types::{EventKind, ShutdownPhase};
 
     fn coordinator() -> ShutdownCoordinator {
         ShutdownCoordinator::new(ShutdownConfig::default()).unwrap()

@@ -1,6 +1,6 @@
 //! Lines that do not come from `tracing`, in the form of those that do.
 
-use onair_api::Timestamp;
+use onair_types::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::config::LogFormat;

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use onair_api::{
-    Problem, ProblemCode, ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts,
-    RecordingEnd, RecordingFormat, RecordingId, RecordingRepair, RecordingState, RecordingSummary,
-    RecordingView, SessionId, Timestamp,
-};
 use onair_media::assembly::AssemblerConfig;
 use onair_record::{
     Cause, Counts, Dropped, FileReport, Format, FormatKind, Frames, Lost, Manifest, RecordError,
     RecordName, SessionLabel, Spec, Stage,
+};
+use onair_types::{
+    Problem, ProblemCode, ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts,
+    RecordingEnd, RecordingFormat, RecordingId, RecordingRepair, RecordingState, RecordingSummary,
+    RecordingView, SessionId, Timestamp,
 };
 
 use super::launch::Launch;

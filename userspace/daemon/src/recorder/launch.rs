@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use onair_api::{Problem, ProblemCode, RecordingEnd, RecordingSpec};
 use onair_media::video::VideoFormat;
 use onair_record::{Producer, Recording};
+use onair_types::{Problem, ProblemCode, RecordingEnd, RecordingSpec};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::live::{self, About, Active, Live};

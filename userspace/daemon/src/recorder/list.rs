@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use onair_api::{
+use onair_types::{
     Problem, ProblemCode, RecordingEnd, RecordingId, RecordingName, RecordingRef, RecordingState,
     RecordingView, SessionId, SessionName, SessionRef, Timestamp, Who,
 };

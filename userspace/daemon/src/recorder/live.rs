@@ -3,11 +3,11 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_api::{
+use onair_record::{FinishError, Manifest, Recording, State, Status};
+use onair_types::{
     RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingSummary, SessionId,
     SessionName,
 };
-use onair_record::{FinishError, Manifest, Recording, State, Status};
 
 use super::convert;
 use crate::shutdown::{ThreadRegistry, Waiting, WorkerGuard};

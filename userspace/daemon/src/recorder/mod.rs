@@ -13,7 +13,7 @@ mod list;
 mod live;
 mod startup;
 
-use onair_api::RecordingView;
+use onair_types::RecordingView;
 
 pub use self::launch::{Launch, Launched};
 pub use self::list::{Entry, Phase, Recorder};
@@ -27,7 +27,7 @@ pub enum News {
         /// Which.
         recording: u64,
         /// It, with its producer; or why not.
-        result: Result<Box<Launched>, Box<onair_api::Problem>>,
+        result: Result<Box<Launched>, Box<onair_types::Problem>>,
     },
     /// A recording has ended; all of it that can be is on disk.
     Ended {

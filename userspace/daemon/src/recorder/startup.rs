@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onair_api::RecordingView;
 use onair_record::{Manifest, Repaired};
+use onair_types::RecordingView;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{News, convert};

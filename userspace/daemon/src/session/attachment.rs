@@ -4,11 +4,11 @@ use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use onair_api::{AttachmentState, AttachmentView, Who};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::slot::SlotReading;
 use onair_probe::{Armed, Proof};
+use onair_types::{AttachmentState, AttachmentView, Who};
 use tokio::sync::oneshot;
 
 use super::burying::ThreadLooks;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use onair_api::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Who, Witness};
 use onair_ipc::frame_word::FrameState;
 use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::lender::Lent;
 use onair_ipc::slot::{Operation, SlotReading};
 use onair_ipc::sys;
 use onair_probe::Waiter;
+use onair_types::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Who, Witness};
 
 use super::attachment::Attachment;
 use crate::inspector::{Finding, Inspection};

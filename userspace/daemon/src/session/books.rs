@@ -1,11 +1,11 @@
 //! What a session's certificate will tell: steps, counts, what was settled for others.
 
-use onair_api::{
+use onair_ipc::lender::Lender;
+use onair_ipc::sys;
+use onair_types::{
     Certificate, Counts, Disagreement, Eviction, Reading, Reconciled, ReconciledCause,
     ReconciledWhat, Step, StepName, StoppedBefore, Timestamp, Who,
 };
-use onair_ipc::lender::Lender;
-use onair_ipc::sys;
 
 /// Disagreements that are kept, as few as [`Certificate::LISTED`] is for what was reconciled.
 const DISAGREEMENTS: usize = 8;
@@ -176,7 +176,7 @@ mod tests {
         let mut books = Books::default();
         books.restore(Some(StoppedBefore {
             at: Timestamp::now(),
-            session: onair_api::SessionId(1),
+            session: onair_types::SessionId(1),
             boot_id: "b007".to_owned(),
         }));
         assert!(books.has(StepName::Restored) && books.stopped_before.is_some());

@@ -7,9 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::ReconciledCause;
 use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::slot::SlotReading;
+use onair_types::ReconciledCause;
 
 use super::attachment::{Attachment, Exit};
 use super::leaving::Leaving;

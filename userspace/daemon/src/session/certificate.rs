@@ -1,6 +1,6 @@
 //! The certificate: what a destroy stood on.
 
-use onair_api::{
+use onair_types::{
     Certificate, Counts, EventKind, Memory, Operation, Reading, StepName, Timestamp, WatchedFile,
     Who,
 };
@@ -108,7 +108,7 @@ pub fn complete(
     reading: Reading,
 ) {
     let began = certificate.steps.first().map_or(0, |s| s.monotonic_ns);
-    certificate.steps.push(onair_api::Step {
+    certificate.steps.push(onair_types::Step {
         step: StepName::MemoryReturned,
         at: Timestamp::now(),
         monotonic_ns: reading.at_monotonic_ns,

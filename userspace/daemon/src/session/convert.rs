@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use onair_api::{
-    Depth, Direction, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
-    SpecError, SpecErrors,
-};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::message::Attached;
 use onair_media::video;
+use onair_types::{
+    Depth, Direction, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
+    SpecError, SpecErrors,
+};
 
 use super::Session;
 use super::attachment::Client;
@@ -176,7 +176,7 @@ pub(super) fn attached(session: &Session, number: u64, client: &Client, watched:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_api::SpecDocument;
+    use onair_types::SpecDocument;
     use serde_json::json;
 
     fn problems(direction: &str, destination: &str, source: Option<&str>) -> Vec<String> {

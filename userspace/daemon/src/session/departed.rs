@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 
-use onair_api::SessionName;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
+use onair_types::SessionName;
 
 use super::Session;
 use super::attachment::Client;

@@ -2,17 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{
-    Certificate, EventKind, Operation, Problem, ProblemCode, Reading, Says, SessionState, StepName,
-    Timestamp, Verdict,
-};
 use onair_ipc::fence::Fence;
 use onair_ipc::memory::State;
 use onair_mutant::mutant;
+use onair_types::{
+    Certificate, EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Timestamp,
+    Verdict,
+};
 
 use super::attachment::Attachment;
 use super::{Destroy, Place, Session, certificate};
-use crate::control::action::Reply;
 use crate::inspector::Finding;
 use crate::limbo::{Limbo, Remains};
 use crate::services::Services;
@@ -26,6 +25,8 @@ const FRUITLESS: u32 = 4;
 pub enum Progress {
     /// The session goes on.
     Lives,
+    /// It can be destroyed when its turn in the shutdown comes.
+    Ready,
     /// It is destroyed: its certificate, and who asked.
     Destroyed(Box<Certificate>, Destroy),
     /// It was quarantined, and its last holder is gone.
@@ -178,6 +179,9 @@ impl Session {
                 .into_iter()
                 .all(zero);
         if found.destroyable || aborts {
+            if self.destroy.as_ref().is_some_and(|it| it.waits_for_turn) {
+                return Progress::Ready;
+            }
             self.books.note(StepName::Verdict);
             return self.finish(services, readings);
         }
@@ -214,6 +218,20 @@ impl Session {
         Progress::Lives
     }
 
+    /// Its turn in the shutdown has come: destroys it, if nobody uses it.
+    pub fn end_in_turn(&mut self, services: &mut Services) -> Progress {
+        let waiting = |destroy: &&mut Destroy| destroy.waits_for_turn;
+        let Some(destroy) = self.destroy.as_mut().filter(waiting) else {
+            return Progress::Lives;
+        };
+        destroy.waits_for_turn = false;
+        let progress = self.advance(services);
+        if let Some(destroy) = &mut self.destroy {
+            destroy.waits_for_turn = true;
+        }
+        progress
+    }
+
     /// Ends the wait of a requester that has closed its connection. The session stays stopped: whoever
     /// leaves it now does not destroy it.
     fn end_abandoned_wait(&mut self) {
@@ -233,51 +251,6 @@ impl Session {
     /// Whether somebody is watched for who may let go without telling.
     fn awaits_somebody(&self) -> bool {
         !self.outcasts.list.is_empty() || self.attachments.values().any(|it| it.disconnected)
-    }
-
-    /// Answers what each witness says now. Nothing is changed but the kick that is armed.
-    pub fn verdict(&mut self, services: &mut Services, reply: Reply<Verdict>) {
-        self.verdicts.push(reply);
-        self.answer_verdicts(services);
-    }
-
-    /// Answers the requesters of a verdict, unless a helper thread still looks at a client's sites.
-    pub fn answer_verdicts(&mut self, services: &mut Services) {
-        if self.verdicts.is_empty() {
-            return;
-        }
-        let verdict = self.say_verdict(services);
-        let probe = verdict.readings.iter().find(|it| it.name == witness::PROBE);
-        if probe.is_some_and(|it| it.says == Says::Unknown) && self.awaits_sites() {
-            self.look_at_sites(services);
-            return;
-        }
-        for reply in self.verdicts.drain(..) {
-            // The requester may have gone.
-            let _ = reply.send(Ok(verdict.clone()));
-        }
-    }
-
-    fn say_verdict(&mut self, services: &Services) -> Verdict {
-        let readings = self.read(services, true);
-        let mut found = witness::verdict(&readings);
-        if self.running && found.disagreement {
-            // The gates are open: a caller may have come after W1 was read, and before W2 was.
-            found.disagreement = false;
-            found.reason = "a caller came while the witnesses were asked".to_owned();
-        }
-        let first = match self.state() {
-            SessionState::Running => "the session is running; ",
-            SessionState::Quarantined => "the session is quarantined; ",
-            _ => "",
-        };
-        Verdict {
-            destroyable: found.destroyable && first.is_empty(),
-            disagreement: found.disagreement,
-            reason: format!("{first}{}", found.reason),
-            at: Timestamp::now(),
-            readings,
-        }
     }
 
     fn give_up(
@@ -367,8 +340,10 @@ impl Session {
         all
     }
 
-    /// [`Self::remains_view`] of a session that has ended.
+    /// [`Self::remains_view`] of a session that has ended. Answers the requests that still wait for
+    /// something of it.
     pub(super) fn take_remains(&mut self) -> Remains {
+        self.answer_the_rest();
         let remains = self.remains_view();
         self.attachments.clear();
         self.outcasts.list.clear();

@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use onair_api::{
+use onair_ipc::memory::State;
+use onair_types::{
     AttachmentState, AttachmentView, Direction, EventKind, Eviction, EvictionCause, EvictionList,
     Problem, ProblemCode, ReconciledCause, StepName, Timestamp,
 };
-use onair_ipc::memory::State;
 
 use super::attachment::Attachment;
 use super::drain::refuse;

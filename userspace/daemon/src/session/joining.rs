@@ -3,12 +3,12 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use onair_api::{Direction, EventKind, Problem, ProblemCode};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::Attached;
 use onair_probe::share::Owner;
+use onair_types::{Direction, EventKind, Problem, ProblemCode};
 
 use super::attachment::{Attachment, Client, Watched};
 use super::burying::ThreadLooks;
@@ -29,20 +29,13 @@ impl Session {
                 format!("session {} is being destroyed", self.spec.name),
             ));
         }
-        let most = match self.spec.direction {
-            Direction::Receive => self.spec.max_attachments,
-            // Two applications cannot fill one flow.
-            Direction::Send => 1,
-        };
-        let taken = self.attachments.len() as u64
-            + u64::from(self.proving)
-            + self.outcasts.seats(self.spec.direction);
-        if taken >= u64::from(most) {
+        if self.is_full() {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
-                    "session {} has {most} attachments, as many as it allows",
-                    self.spec.name
+                    "session {} has {} attachments, as many as it allows",
+                    self.spec.name,
+                    self.most()
                 ),
             ));
         }
@@ -53,6 +46,29 @@ impl Session {
         })?;
         self.proving += 1;
         Ok(())
+    }
+
+    /// Attachments that it may have at a time.
+    fn most(&self) -> u32 {
+        match self.spec.direction {
+            Direction::Receive => self.spec.max_attachments,
+            // Two applications cannot fill one flow.
+            Direction::Send => 1,
+        }
+    }
+
+    /// Whether all its places are taken.
+    pub fn is_full(&self) -> bool {
+        let taken = self.attachments.len() as u64
+            + u64::from(self.proving)
+            + self.outcasts.seats(self.spec.direction);
+        taken >= u64::from(self.most())
+    }
+
+    /// Whether a client has left that still takes a place: until its poller has handed its ledger back, and
+    /// as long as the process has the memory.
+    pub fn is_settling(&self) -> bool {
+        !self.leaving.is_empty() || self.attachments.values().any(|it| it.disconnected)
     }
 
     /// Gives a reservation back.

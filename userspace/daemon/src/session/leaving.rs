@@ -2,10 +2,10 @@
 
 use std::convert::Infallible;
 
-use onair_api::{EventKind, Problem, ProblemCode, ReconciledCause};
 use onair_ipc::fence::Fence;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::State;
+use onair_types::{EventKind, Problem, ProblemCode, ReconciledCause};
 use tokio::sync::oneshot;
 
 use super::attachment::Attachment;

@@ -1,6 +1,6 @@
 //! What a session counts, for Prometheus.
 
-use onair_api::SessionState;
+use onair_types::SessionState;
 
 use super::Session;
 use crate::control::metrics::Exposition;

@@ -23,20 +23,21 @@ mod recording;
 mod rescan;
 mod running;
 mod sites;
+mod verdicts;
 mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_api::{
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::Geometry;
+use onair_ipc::lender::Violation;
+use onair_types::{
     AttachmentView, Blocker, Certificate, Direction, EventKind, Operation, Problem, ProblemCode,
     Reconciled, SessionId, SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp,
     Verdict, WatchedFile, Who,
 };
-use onair_ipc::frames::FrameMemory;
-use onair_ipc::layout::Geometry;
-use onair_ipc::lender::Violation;
 
 pub use self::account::Account;
 use self::attachment::Attachment;
@@ -80,6 +81,8 @@ pub struct Destroy {
     pub deadline: Option<Instant>,
     /// The wait that was asked for, ms.
     pub deadline_ms: Option<u64>,
+    /// Nobody uses it: then it still waits for [`Session::end_in_turn`].
+    pub waits_for_turn: bool,
     /// Where the answer goes.
     pub reply: Reply<Box<Certificate>>,
 }
@@ -276,7 +279,7 @@ impl Session {
 
     /// As the API shows it.
     pub fn view(&self) -> SessionView {
-        let document = onair_api::SpecDocument::from(self.spec.clone());
+        let document = onair_types::SpecDocument::from(self.spec.clone());
         SessionView {
             id: self.id,
             name: self.spec.name.clone(),

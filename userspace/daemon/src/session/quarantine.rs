@@ -1,11 +1,11 @@
 //! Setting a session aside with its users: it leaves the names, nobody gets anything of it any more,
 //! and its memory is given back when the last of those who have it is gone.
 
-use onair_api::{
+use onair_ipc::memory::State;
+use onair_types::{
     Blocker, BlockerKind, Certificate, EventKind, Operation, Problem, ProblemCode, Says, StepName,
     Who, Witness,
 };
-use onair_ipc::memory::State;
 
 use super::{Draft, Place, Progress, Session, certificate};
 use crate::inspector::{Finding, Purpose};

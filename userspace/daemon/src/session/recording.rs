@@ -1,7 +1,7 @@
 //! The session's side of its recordings: taps on their way into the runtime and out again.
 
-use onair_api::Problem;
 use onair_media::video::VideoFormat;
+use onair_types::Problem;
 
 use super::{Place, Session, convert};
 use crate::dataplane::{Command, Tap};

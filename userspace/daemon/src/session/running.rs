@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{EventKind, Problem, ProblemCode, SessionView, StepName, Timestamp};
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_mutant::mutant;
+use onair_types::{EventKind, Problem, ProblemCode, SessionView, StepName, Timestamp};
 
 use super::{Place, Session};
 use crate::control::action::Reply;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{Blocker, EventKind};
+use onair_types::{Blocker, EventKind};
 
 use super::{Session, blockers};
 use crate::inspector::{Finding, Purpose};

@@ -26,6 +26,7 @@ mod sequence;
 mod signals;
 mod start;
 mod summary;
+mod summary_file;
 #[cfg(test)]
 mod tests;
 mod wakeup;
@@ -42,5 +43,6 @@ pub use sequence::Report;
 pub(crate) use sequence::message;
 pub use signals::{HANDLED, SignalError, Signals};
 pub use summary::{summary, text};
+pub use summary_file::write_json;
 pub use wakeup::Wakeup;
 pub use workers::{Flushed, Late, ThreadRegistry, ThreadReport, ThreadState, WorkerGuard};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use onair_api::{
+use onair_types::{
     PartOutcome, PortSummary, RecordingCounts, RecordingState, RecordingSummary, SessionOutcome,
     SessionSummary, ShutdownSummary, ThreadSummary, ThreadTraffic,
 };
@@ -338,7 +338,7 @@ fn time(us: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use onair_api::ShutdownSummary;
+    use onair_types::ShutdownSummary;
 
     use super::*;
 

@@ -1,10 +1,10 @@
 //! W1: the slots, which are the clients' word, and the ledger, which is ours.
 
-use onair_api::{Reading, Says, Witness, WordOf};
 use onair_ipc::fence::Fence;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
+use onair_types::{Reading, Says, Witness, WordOf};
 
 use super::{LEDGER, SLOTS, some, without};
 

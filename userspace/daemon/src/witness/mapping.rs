@@ -1,10 +1,10 @@
 //! W4: whether any process still has the session's memory open or mapped.
 
-use onair_api::{Reading, Says, Witness, WordOf};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sys;
 use onair_mutant::mutant;
+use onair_types::{Reading, Says, Witness, WordOf};
 
 use super::{MAPPING, some};
 

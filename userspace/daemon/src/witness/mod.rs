@@ -15,8 +15,8 @@ pub mod mapping;
 pub mod ownership;
 pub mod probe;
 
-use onair_api::{Reading, Says, Witness};
 use onair_mutant::mutant;
+use onair_types::{Reading, Says, Witness};
 
 /// Name of the reading of the slots.
 pub const SLOTS: &str = "slots";
@@ -114,7 +114,7 @@ pub fn verdict(readings: &[Reading]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_api::WordOf;
+    use onair_types::WordOf;
 
     const ALL: [Says; 4] = [Says::Zero, Says::Users, Says::Unknown, Says::NotApplicable];
 

@@ -1,8 +1,8 @@
 //! W3: who has the session's runtime.
 
-use onair_api::{Reading, Says, Witness, WordOf};
 use onair_ipc::sys;
 use onair_mutant::mutant;
+use onair_types::{Reading, Says, Witness, WordOf};
 
 use super::POLLERS;
 

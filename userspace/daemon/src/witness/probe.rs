@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-use onair_api::{ProbeMode, ProbeState, Reading, Says, Timestamp, Witness, WordOf};
 use onair_ipc::{site, sys};
 use onair_probe::{Closing, Events, Probe, ProbeConfig, State, Waiter};
+use onair_types::{ProbeMode, ProbeState, Reading, Says, Timestamp, Witness, WordOf};
 
 use super::{PROBE, some, without};
 use crate::config::{Config, ms};

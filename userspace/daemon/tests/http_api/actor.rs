@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onair_api::{
+use onair_types::{
     ActiveConfig, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
     CertificateList, Counts, Dataplane, EventKind, EventName, Eviction, EvictionCause,
     EvictionList, Flushed, Health, HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode,

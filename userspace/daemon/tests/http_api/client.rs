@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use onair_api::Problem;
+use onair_types::Problem;
 use onaird::control::authority::Authority;
 use onaird::control::connections::Connections;
 use onaird::control::handle::ControlHandle;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use onair_api::ProblemCode;
+use onair_types::ProblemCode;
 use serde_json::Value;
 
 use crate::client::served;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use onair_api::Certificate;
+use onair_types::Certificate;
 use serde_json::{Value, json};
 
 use crate::actor::{name, root};
@@ -221,7 +221,7 @@ async fn session_flush_then_what_was_sent_or_the_deadline_has_passed() {
     }
     let answer = api.post(flush, &json!({"deadline_ms": 5000})).await;
     assert_eq!(answer.status, 200);
-    let flushed: onair_api::Flushed = serde_json::from_value(answer.json()).unwrap();
+    let flushed: onair_types::Flushed = serde_json::from_value(answer.json()).unwrap();
     assert_eq!((flushed.frames_sent, flushed.waited_ms), (12, 200));
     let late = api.post(flush, &json!({"deadline_ms": 0})).await;
     assert_eq!((late.status, late.code()), (409, "deadline_passed"));

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use onair_api::ShutdownSummary;
+use onair_types::ShutdownSummary;
 use onaird::config::Config;
 use onaird::run::{Started, run};
 use onaird::shutdown::{self, ShutdownCoordinator};

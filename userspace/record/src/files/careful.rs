@@ -1,6 +1,6 @@
 //! Opening what may be anything: a name in a folder that others may have written to.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -53,15 +53,7 @@ impl From<Unfit> for io::Error {
 /// # Errors
 /// [`Unfit`].
 pub fn open_regular(path: &Path, access: OFlags) -> Result<File, Unfit> {
-    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match open(path, flags, Mode::empty()) {
-        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Err(Unfit::Kind),
-        file => File::from(file?),
-    };
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(Unfit::Kind);
-    }
+    let (file, about) = open_any(path, access | OFlags::NOFOLLOW)?;
     if about.uid() != 0 && about.uid() != geteuid().as_raw() {
         return Err(Unfit::Owner(about.uid()));
     }
@@ -71,12 +63,39 @@ pub fn open_regular(path: &Path, access: OFlags) -> Result<File, Unfit> {
     Ok(file)
 }
 
-/// All of such a file, if it has no more than `most` bytes.
+/// A regular file, whoever it belongs to. Nothing blocks, also on a FIFO.
+fn open_any(path: &Path, flags: OFlags) -> Result<(File, Metadata), Unfit> {
+    let all = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match open(path, all, Mode::empty()) {
+        Err(Errno::ISDIR | Errno::NXIO) => return Err(Unfit::Kind),
+        Err(Errno::LOOP) if flags.contains(OFlags::NOFOLLOW) => return Err(Unfit::Kind),
+        file => File::from(file?),
+    };
+    let about = file.metadata()?;
+    match about.is_file() {
+        true => Ok((file, about)),
+        false => Err(Unfit::Kind),
+    }
+}
+
+/// All of a file that [`open_regular`] opens, if it has no more than `most` bytes.
 ///
 /// # Errors
 /// [`Unfit`].
 pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, Unfit> {
-    let file = open_regular(path, OFlags::RDONLY)?;
+    read(open_regular(path, OFlags::RDONLY)?, most)
+}
+
+/// All of a regular file that the operator names, if it has no more than `most` bytes. Links are followed,
+/// and it may belong to any user. Nothing blocks, also on a FIFO.
+///
+/// # Errors
+/// [`Unfit`].
+pub fn read_named(path: &Path, most: u64) -> Result<Vec<u8>, Unfit> {
+    read(open_any(path, OFlags::RDONLY)?.0, most)
+}
+
+fn read(file: File, most: u64) -> Result<Vec<u8>, Unfit> {
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 {
@@ -120,6 +139,13 @@ mod tests {
         ));
         std::fs::set_permissions(at("file"), PermissionsExt::from_mode(0o646)).unwrap();
         assert!(read(&at("file")).unwrap_err().contains("646"));
+        // What an operator names.
+        for name in ["file", "link"] {
+            assert_eq!(read_named(&at(name), MOST).unwrap(), b"12345");
+        }
+        for name in ["fifo", "."] {
+            assert!(matches!(read_named(&at(name), MOST), Err(Unfit::Kind)));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Each thing that an operator can ask over the control socket, and what is done and answered.
 
-use onair_api::{Problem, ProblemCode, SessionList};
+use onair_types::{Problem, ProblemCode, SessionList};
 
 use super::Actor;
 use crate::control::action::Action;

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{
+use onair_types::{
     Certificate, Direction, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who,
 };
 
 use super::Actor;
 use super::requests::{shutting_down, stale};
 use crate::control::action::{Caller, Reply};
-use crate::control::attach::{AttachAction, ConnectionId, Seat, Watching};
+use crate::control::attach::{AttachAction, ConnectionId, Reserved, Seat, Watching};
 use crate::session::Progress;
 
 impl Actor {
@@ -158,7 +158,7 @@ impl Actor {
         &mut self,
         caller: &Caller,
         session: &SessionRef,
-    ) -> Result<Seat, Problem> {
+    ) -> Result<Reserved, Problem> {
         if self.shutdown.is_shutting_down() {
             return Err(shutting_down());
         }
@@ -177,8 +177,7 @@ impl Actor {
             (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
             _ => Watching::Off,
         };
-        let most = self.services.config.limits.frame_memory_mb << 20;
-        let is_over = self.taken_bytes() > most;
+        let is_over = self.is_short_of(0);
         let session = self.sessions.get_mut(&id).expect("just found");
         if is_over && session.spec.direction == Direction::Send {
             // Each sender has frames of its own, and those who left may have theirs still.
@@ -187,11 +186,17 @@ impl Actor {
                 "the frames of senders that have left take all of limits.frame_memory_mb: end them",
             ));
         }
-        session.reserve(&self.services, caller.owner())?;
-        Ok(Seat {
+        if let Err(problem) = session.reserve(&self.services, caller.owner()) {
+            return if session.is_full() && session.is_settling() {
+                Ok(Reserved::NotYet(problem))
+            } else {
+                Err(problem)
+            };
+        }
+        Ok(Reserved::Seat(Seat {
             session: id,
             watching,
-        })
+        }))
     }
 
     /// The session of `connection`'s client, which was not cut off.

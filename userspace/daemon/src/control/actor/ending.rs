@@ -2,13 +2,14 @@
 //!
 //! All are stopped before the first one is destroyed. They are stopped, and their destroys are begun, by
 //! priority, the lowest number first. A session whose users stay holds up no other: it is waited for
-//! beside the rest, and is destroyed as its last user leaves. One deadline holds for all.
+//! beside the rest, and is destroyed as its last user leaves. Those whose last users are seen to leave in one
+//! turn of the control thread are destroyed by priority, too. One deadline holds for all.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use onair_api::{EventKind, Operation, SessionOutcome, SessionState, SessionSummary, Via, Who};
+use onair_types::{EventKind, Operation, SessionOutcome, SessionState, SessionSummary, Via, Who};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -171,12 +172,7 @@ impl Actor {
     fn begin_ending(&mut self, order: Drain) {
         let left = order.deadline.saturating_duration_since(Instant::now());
         tracing::info!(sessions = self.sessions.len(), ?left, "draining");
-        let mut all: Vec<(u8, u64)> = self
-            .sessions
-            .values()
-            .map(|session| (session.spec.priority, session.id.0))
-            .collect();
-        all.sort_unstable();
+        let all = self.by_priority();
         let classes = all.chunk_by(|a, b| a.0 == b.0);
         let classes = classes.map(|class| class.iter().map(|&(_, id)| id).collect());
         self.ending = Some(Ending {
@@ -202,6 +198,14 @@ impl Actor {
                 .filter_map(|(_, id)| Some(self.sessions.get(id)?.account()))
                 .collect(),
         });
+    }
+
+    /// Priority and id of each session, in the order of the end.
+    fn by_priority(&self) -> Vec<(u8, u64)> {
+        let all = self.sessions.values();
+        let mut all: Vec<_> = all.map(|it| (it.spec.priority, it.id.0)).collect();
+        all.sort_unstable();
+        all
     }
 
     /// Takes the end further, for some milliseconds at the most. Whether there is nothing left to wait
@@ -276,6 +280,10 @@ impl Actor {
                 }
                 continue;
             }
+            if !self.destroy_ready(turn) {
+                ending.is_due = true;
+                return false;
+            }
             let is_up = Instant::now() >= ending.order.deadline || self.shutdown.is_forced();
             let is_soon = ending.stopped_at.is_some_and(|at| at.elapsed() < SOON);
             let is_draining = |id: &u64| self.is_draining(*id);
@@ -297,6 +305,18 @@ impl Actor {
         }
     }
 
+    /// Destroys those that nobody uses any more, by priority. Whether all of them are destroyed.
+    fn destroy_ready(&mut self, turn: Instant) -> bool {
+        while let Some((_, id)) = self.ready.pop_first() {
+            let progress = self.with(id, Session::end_in_turn);
+            self.follow(id, progress);
+            if turn.elapsed() >= BUDGET && !self.ready.is_empty() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Whether a session is waited for. What a blind probe holds up, nothing can end: it is not.
     fn is_draining(&self, id: u64) -> bool {
         let session = self.sessions.get(&id);
@@ -316,9 +336,10 @@ impl Actor {
             let progress = self.with(id, Session::advance);
             self.follow(id, progress);
         }
-        let left: BTreeSet<u64> = self.sessions.keys().copied().collect();
+        while !self.destroy_ready(Instant::now()) {}
+        let left = self.by_priority();
         let patience = ms(self.services.config.timeouts.quiesce_ms);
-        for &id in &left {
+        for &(_, id) in &left {
             let Some(session) = self.sessions.get_mut(&id) else {
                 continue;
             };
@@ -332,8 +353,8 @@ impl Actor {
         if left.is_empty() {
             return false;
         }
-        ending.current = left.iter().copied().collect();
-        ending.forced = Some(left);
+        ending.current = left.iter().map(|&(_, id)| id).collect();
+        ending.forced = Some(ending.current.iter().copied().collect());
         ending.order.deadline = Instant::now() + patience;
         true
     }
@@ -353,6 +374,7 @@ impl Actor {
             operation: Operation::Shutdown,
             deadline: Some(ending.order.deadline),
             deadline_ms: Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+            waits_for_turn: true,
             // Nobody waits for this answer: the certificate is in the archive.
             reply: oneshot::channel().0,
         };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use onair_api::{EventName, Problem, SessionRef};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_probe::ProbeEvent;
+use onair_types::{EventName, Problem, SessionRef};
 
 use super::Actor;
 use crate::control::action::Caller;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
+use onair_types::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
 use tokio::sync::oneshot;
 
 use super::Actor;
@@ -38,7 +38,7 @@ impl Actor {
         reply: Reply<Box<Certificate>>,
     ) {
         match self.find(caller, session) {
-            Ok(id) => self.begin_abort(id, caller.who.clone(), reply),
+            Ok(id) => self.begin_abort(id, caller.who.clone(), false, reply),
             Err(problem) => {
                 let _ = reply.send(Err(problem));
             }
@@ -53,17 +53,17 @@ impl Actor {
         reply: Reply<Box<Certificate>>,
     ) {
         match self.owned_by(connection) {
-            Ok((id, _)) => self.begin_abort(id, who, reply),
+            Ok((id, _)) => self.begin_abort(id, who, false, reply),
             Err(problem) => {
                 let _ = reply.send(Err(problem));
             }
         }
     }
 
-    /// The daemon itself aborts a session.
+    /// The daemon itself aborts a session, which is destroyed when its turn comes.
     pub(super) fn abort_for_good(&mut self, id: u64, who: Who) {
         // Nobody waits for this answer: the certificate is in the archive.
-        self.begin_abort(id, who, oneshot::channel().0);
+        self.begin_abort(id, who, true, oneshot::channel().0);
     }
 
     /// The daemon itself sets a session aside, which is stopped.
@@ -73,13 +73,20 @@ impl Actor {
         }
     }
 
-    fn begin_abort(&mut self, id: u64, who: Who, reply: Reply<Box<Certificate>>) {
+    fn begin_abort(
+        &mut self,
+        id: u64,
+        who: Who,
+        waits_for_turn: bool,
+        reply: Reply<Box<Certificate>>,
+    ) {
         let patience = Duration::from_millis(self.services.config.timeouts.quiesce_ms);
         let destroy = Destroy {
             who,
             operation: Operation::Abort,
             deadline: Some(Instant::now() + patience),
             deadline_ms: None,
+            waits_for_turn,
             reply,
         };
         let progress = self.with(id, |session, services| session.abort(services, destroy));

@@ -1,6 +1,6 @@
 //! What helper threads found, and what is asked of them.
 
-use onair_api::{BlockerList, Timestamp};
+use onair_types::{BlockerList, Timestamp};
 
 use super::Actor;
 use crate::control::action::Reply;

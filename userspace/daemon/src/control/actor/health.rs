@@ -1,6 +1,6 @@
 //! How the daemon is.
 
-use onair_api::{
+use onair_types::{
     Dataplane as DataplaneDocument, Health, HealthStatus, PollerHealth, PortHealth, ProbeMode,
     ProbeState, SessionState, SessionTally,
 };

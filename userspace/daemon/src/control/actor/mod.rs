@@ -25,8 +25,8 @@ mod turn;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use onair_api::{Certificate, Who};
 use onair_probe::Events;
+use onair_types::{Certificate, Who};
 use tokio::sync::mpsc;
 
 use super::action::{Action, Reply};
@@ -61,6 +61,8 @@ pub struct Actor {
     free_indices: VecDeque<u32>,
     shutdown: ShutdownCoordinator,
     ending: Option<Ending>,
+    /// Priority and id of sessions that the end may destroy now.
+    ready: BTreeSet<(u8, u64)>,
     /// Sessions whose clients are still to be told that the daemon ends.
     announcing: BTreeSet<u64>,
     /// When the next periodic check is due.
@@ -102,6 +104,7 @@ impl Actor {
             destroyed: 0,
             free_indices: (0..INDICES).collect(),
             ending: None,
+            ready: BTreeSet::new(),
             announcing: BTreeSet::new(),
             periodic_at: Instant::now(),
             schedule: Schedule::default(),

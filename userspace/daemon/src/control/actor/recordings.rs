@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{
+use onair_types::{
     EventKind, Problem, ProblemCode, RecordingEnd, RecordingList, RecordingName, RecordingRef,
     RecordingSpec, RecordingState, RecordingView, SessionRef, Timestamp,
 };

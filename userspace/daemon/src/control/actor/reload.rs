@@ -1,6 +1,6 @@
 //! Taking what can be taken of a configuration file that was changed.
 
-use onair_api::{ActiveConfig, ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
+use onair_types::{ActiveConfig, ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
 
 use super::Actor;
 use crate::config::{Config, ms, reload};

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use onair_api::{Certificate, SessionName, SessionRef};
 use onair_mutant::mutant;
+use onair_types::{Certificate, SessionName, SessionRef};
 
 use super::Actor;
 use crate::config::ms;
@@ -15,6 +15,11 @@ impl Actor {
     pub(super) fn follow(&mut self, id: u64, progress: Progress) {
         let answer = match progress {
             Progress::Lives => return,
+            Progress::Ready => {
+                let session = self.sessions.get(&id);
+                self.ready.extend(session.map(|it| (it.spec.priority, id)));
+                return;
+            }
             Progress::Destroyed(certificate, destroy) => Some((certificate, destroy)),
             Progress::Freed => None,
         };

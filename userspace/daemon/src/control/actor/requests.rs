@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use onair_api::{
+use onair_types::{
     Certificate, EventKind, Operation, Problem, ProblemCode, SessionId, SessionName, SessionRef,
     SessionSpec, SessionView, Who,
 };
 
 use super::Actor;
+use super::schedule::TURN;
 use crate::control::action::{Caller, Reply};
 use crate::control::attach::ConnectionId;
 use crate::session::{Destroy, Progress, Session};
@@ -41,6 +42,17 @@ impl Actor {
         all.map(Session::taken_bytes).sum::<u64>() + self.services.limbo.bytes()
     }
 
+    /// Whether `wanted` bytes more of frame memory are more than the limit allows. What nobody has any
+    /// more is given back before it decides.
+    pub(super) fn is_short_of(&mut self, wanted: u64) -> bool {
+        let most = self.services.config.limits.frame_memory_mb << 20;
+        let is_short = |actor: &Self| actor.taken_bytes() + wanted > most;
+        if is_short(self) {
+            self.sweep_limbo(Instant::now() + TURN);
+        }
+        is_short(self)
+    }
+
     pub(super) fn make(
         &mut self,
         caller: &Caller,
@@ -66,9 +78,10 @@ impl Actor {
                 ),
             ));
         }
-        let taken = self.taken_bytes();
+        let most_mb = limits.frame_memory_mb;
         let wanted = Session::memory_bytes(&spec);
-        if taken + wanted > limits.frame_memory_mb << 20 {
+        if self.is_short_of(wanted) {
+            let taken = self.taken_bytes();
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
@@ -76,7 +89,7 @@ impl Actor {
                      (limits.frame_memory_mb) are taken: lower quota or max_attachments",
                     wanted.div_ceil(1 << 20),
                     taken.div_ceil(1 << 20),
-                    limits.frame_memory_mb
+                    most_mb
                 ),
             ));
         }
@@ -155,6 +168,7 @@ impl Actor {
             },
             deadline: wait.map(|(deadline, _)| deadline),
             deadline_ms: wait.map(|(_, ms)| ms),
+            waits_for_turn: false,
             reply,
         };
         let progress = self.with(id, |session, services| {

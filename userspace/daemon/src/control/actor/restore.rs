@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use onair_api::{
+use onair_probe::share::Rank;
+use onair_types::{
     Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via, Who,
 };
-use onair_probe::share::Rank;
 use tokio::sync::oneshot;
 
 use super::Actor;

@@ -1,7 +1,7 @@
 //! What is used of the limits that users share, for health.
 
-use onair_api::{SessionName, ShareUse};
 use onair_probe::share::Usage;
+use onair_types::{SessionName, ShareUse};
 
 use super::Actor;
 

@@ -2,9 +2,9 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use onair_api::Via;
 use onair_ipc::message::Refused;
 use onair_ipc::sys;
+use onair_types::Via;
 use rustix::process::{PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio_seqpacket::UnixSeqpacket;

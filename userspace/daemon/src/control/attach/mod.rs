@@ -16,8 +16,8 @@ use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use onair_api::{Certificate, Flushed, SessionRef, SessionSpec, SessionView, Who};
 use onair_ipc::message::Attached;
+use onair_types::{Certificate, Flushed, Problem, SessionRef, SessionSpec, SessionView, Who};
 use tokio::sync::oneshot;
 
 use super::action::{Caller, Reply};
@@ -49,6 +49,16 @@ pub struct Seat {
     pub watching: Watching,
 }
 
+/// The answer to who wants a seat.
+#[derive(Debug)]
+pub enum Reserved {
+    /// It is reserved.
+    Seat(Seat),
+    /// The session is full, and a client that has left it is being settled: ask again. If there is no time
+    /// for that, this is the refusal.
+    NotYet(Problem),
+}
+
 /// What the actor answers to an admitted client: the message, and `ctl`, `seg`, `frames`.
 pub type Admission = (Attached, [OwnedFd; 3]);
 
@@ -73,7 +83,7 @@ pub enum AttachAction {
         /// To what.
         session: SessionRef,
         /// The reservation.
-        reply: Reply<Seat>,
+        reply: Reply<Reserved>,
     },
     /// Give a reservation back.
     Release {

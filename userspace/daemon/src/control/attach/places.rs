@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_api::{Problem, ProblemCode};
+use onair_types::{Problem, ProblemCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 type Users = Rc<RefCell<HashMap<u32, Arc<Semaphore>>>>;
@@ -28,6 +28,11 @@ impl Places {
             patience,
             users: Users::default(),
         }
+    }
+
+    /// How long a client waits for what others still have.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Takes a place of `uid`'s, in the order of asking.

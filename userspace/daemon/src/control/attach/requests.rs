@@ -4,22 +4,26 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_api::{Certificate, Problem, ProblemCode, SessionRef, Who};
 use onair_ipc::message::{PROTOCOL, Request, Response};
 use onair_probe::{Armed, Probe, ProbeError};
+use onair_types::{Certificate, Problem, ProblemCode, SessionRef, Who};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::connection::{release, tell};
 use super::places::{Place, Places};
 use super::wire::{refusal, refuse};
-use super::{AttachAction, ConnectionId, Seat, Watching};
-use crate::control::action::Reply;
+use super::{AttachAction, ConnectionId, Reserved, Seat, Watching};
+use crate::control::action::{Caller, Reply};
 use crate::control::authority::{Authority, Right};
 use crate::control::peer::Peer;
 use crate::session::attachment::{Client, Watched};
 use crate::shutdown::ShutdownCoordinator;
 use crate::witness::probe::chain;
+
+/// First and longest pause before a seat is asked for again.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(32);
 
 /// What a connection is.
 #[derive(Debug)]
@@ -186,18 +190,10 @@ impl Connection {
     async fn begin(&self, session: &str) -> Result<Outcome, Problem> {
         let caller = self.authority.admit(&self.peer, Right::Attach)?;
         let _operation = self.shutdown.begin_operation()?;
-        let session: SessionRef = session.parse().map_err(|error: onair_api::id::IdError| {
+        let session: SessionRef = session.parse().map_err(|error: onair_types::id::IdError| {
             Problem::new(ProblemCode::InvalidRequest, error.to_string())
         })?;
-        // Before the seat: who stands in line keeps none of the session's.
-        let place = self.places.take(self.peer.who.uid).await?;
-        let seat = self
-            .ask(|reply| AttachAction::Reserve {
-                caller,
-                session,
-                reply,
-            })
-            .await?;
+        let (place, seat) = self.seat(&caller, &session).await?;
         let (probe, required) = match &seat.watching {
             Watching::Required(probe) => (probe.clone(), true),
             Watching::Preferred(probe) => (probe.clone(), false),
@@ -227,6 +223,32 @@ impl Connection {
                 tracing::warn!(pid = self.peer.who.pid, reason, "a client is not watched");
                 Ok(self.admit(seat, None).await)
             }
+        }
+    }
+
+    /// A place among those that are proven, and a seat of the session. A client that left just before may
+    /// still have the seat: this waits until it is settled, and tries again.
+    async fn seat(&self, caller: &Caller, session: &SessionRef) -> Result<(Place, Seat), Problem> {
+        let until = Instant::now() + self.places.patience();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            // Before the seat: whoever stands in line keeps none of the session's.
+            let place = self.places.take(self.peer.who.uid).await?;
+            let (caller, session) = (caller.clone(), session.clone());
+            let reserved = self
+                .ask(|reply| AttachAction::Reserve {
+                    caller,
+                    session,
+                    reply,
+                })
+                .await?;
+            match reserved {
+                Reserved::Seat(seat) => return Ok((place, seat)),
+                Reserved::NotYet(problem) if Instant::now() >= until => return Err(problem),
+                Reserved::NotYet(_) => drop(place),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 
@@ -364,7 +386,7 @@ impl Connection {
 
 /// At most as long as over the other socket.
 fn bounded(wait_ms: u64) -> Duration {
-    Duration::from_millis(wait_ms.min(onair_api::DestroyWait::MAX_MS))
+    Duration::from_millis(wait_ms.min(onair_types::DestroyWait::MAX_MS))
 }
 
 fn destroyed(certificate: &Certificate) -> Result<Response, Problem> {

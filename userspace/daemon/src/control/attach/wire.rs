@@ -3,8 +3,8 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use onair_api::Problem;
 use onair_ipc::message::{KICK, MAX_PACKET, Refused, Request, Response, Tag, read_request, write};
+use onair_types::Problem;
 use tokio_seqpacket::UnixSeqpacket;
 use tokio_seqpacket::ancillary::AncillaryMessageWriter;
 

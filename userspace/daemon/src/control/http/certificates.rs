@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
-use onair_api::{
+use onair_types::{
     Certificate, CertificateList, CertificateQuery, Operation, Problem, ProblemCode, SpecError,
 };
 use serde::Deserialize;
@@ -79,7 +79,7 @@ impl Parameters {
         Ok(CertificateQuery {
             session: one("name", self.name.as_deref(), |text| {
                 text.parse()
-                    .map_err(|e: onair_api::id::IdError| e.to_string())
+                    .map_err(|e: onair_types::id::IdError| e.to_string())
             })?,
             operation: one("operation", self.operation.as_deref(), |text| {
                 serde_json::from_value(text.into()).map_err(|e| e.to_string())

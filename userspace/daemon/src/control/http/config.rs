@@ -4,7 +4,7 @@ use std::path::Path;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use onair_api::{ActiveConfig, Reload};
+use onair_types::{ActiveConfig, Reload};
 
 use super::refusal::{OfAll, Refusal};
 use super::router::Api;

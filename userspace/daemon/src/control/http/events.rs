@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use onair_api::{Event, EventName, Problem, ProblemCode, SessionRef, SpecError};
+use onair_types::{Event, EventName, Problem, ProblemCode, SessionRef, SpecError};
 
 use super::refusal::{OfEvents, Refusal};
 use super::router::Api;

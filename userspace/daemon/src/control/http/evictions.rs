@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use onair_api::{Certificate, Eviction, EvictionList};
+use onair_types::{Certificate, Eviction, EvictionList};
 
 use super::body::NoBody;
 use super::refusal::{OfAbort, OfEvict, OfQuarantine, Refusal};

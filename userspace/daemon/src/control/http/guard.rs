@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use onair_api::ProblemCode;
+use onair_types::ProblemCode;
 
 use super::limits::Limits;
 use super::refusal::Refusal;

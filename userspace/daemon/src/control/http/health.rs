@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use onair_api::Health;
+use onair_types::Health;
 
 use super::refusal::{OfHealth, Refusal};
 use super::router::Api;
@@ -15,7 +15,7 @@ use super::router::Api;
     responses((status = 200, description = "Ready.", body = Health),
         (status = 503, description = "Not ready: the same body says why. A problem when the daemon \
             is overloaded or shutting down.",
-         content((Health = "application/json"), (onair_api::Problem = "application/problem+json"))),
+         content((Health = "application/json"), (onair_types::Problem = "application/problem+json"))),
         OfHealth))]
 pub(super) async fn show(State(api): State<Api>) -> Result<(StatusCode, Json<Health>), Refusal> {
     let health = *api.handle.health().await?;

@@ -5,7 +5,7 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use onair_api::{Problem, ProblemCode};
+use onair_types::{Problem, ProblemCode};
 
 use super::guard;
 use super::refusal::{OfAll, Refusal};

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use onair_api::{EventName, Problem};
+use onair_types::{EventName, Problem};
 use utoipa::OpenApi;
 
 use super::refusal::Plain;

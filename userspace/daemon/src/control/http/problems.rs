@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use onair_api::{ProblemCode, ProblemPage};
+use onair_types::{ProblemCode, ProblemPage};
 
 use super::refusal::{OfPage, Plain, Refusal};
 

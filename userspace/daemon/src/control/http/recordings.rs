@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use onair_api::{
+use onair_types::{
     Problem, ProblemCode, RecordingList, RecordingSpec, RecordingView, SessionRef, SpecError,
 };
 use serde::Deserialize;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use onair_api::{
+use onair_types::{
     BlockerList, Certificate, DestroyWait, Flush, Flushed, Problem, ProblemCode, SessionList,
     SessionSpec, SessionView, SpecDocument, SpecError, Verdict,
 };

@@ -5,7 +5,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
-use onair_api::ShutdownStatus;
+use onair_types::ShutdownStatus;
 
 use super::body::NoBody;
 use super::refusal::{OfShutdown, Refusal};

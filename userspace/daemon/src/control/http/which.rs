@@ -3,7 +3,7 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use onair_api::{ProblemCode, RecordingError, RecordingRef, SessionRef};
+use onair_types::{ProblemCode, RecordingError, RecordingRef, SessionRef};
 use utoipa::IntoParams;
 
 use super::refusal::Refusal;
@@ -55,7 +55,7 @@ fn invalid(detail: impl Into<String>) -> Refusal {
 
 fn session(text: &str) -> Result<SessionRef, Refusal> {
     text.parse()
-        .map_err(|error: onair_api::id::IdError| invalid(error.to_string()))
+        .map_err(|error: onair_types::id::IdError| invalid(error.to_string()))
 }
 
 fn unreadable(rejection: PathRejection) -> Refusal {

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
-use onair_api::{PartOutcome, ShutdownPhase};
+use onair_types::{PartOutcome, ShutdownPhase};
 
 use super::coordinator::part;
 use super::*;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::id::{SessionId, SessionName};
 use crate::spec::{Direction, FlowDocument, Source, VideoDocument};
@@ -12,9 +11,8 @@ use crate::who::Who;
 
 /// Where a session stands: `created → running ⇄ stopped → draining → destroyed`, or
 /// `→ quarantined → destroyed`.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {
     /// Set up, never started.
@@ -46,7 +44,8 @@ impl std::fmt::Display for SessionState {
 }
 
 /// A session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionView {
     /// Its identity.
     pub id: SessionId,
@@ -91,7 +90,8 @@ pub struct SessionView {
 }
 
 /// One client process on one session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AttachmentView {
     /// Its number, never used again in this session.
     pub attachment: u64,
@@ -117,7 +117,8 @@ pub struct AttachmentView {
 }
 
 /// Where an attachment stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AttachmentState {
     /// Admitted, but the probe has not yet proven that it sees this client.
@@ -145,7 +146,8 @@ impl std::fmt::Display for AttachmentState {
 }
 
 /// What passed through a session since it was created. Each only grows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct SessionCounters {
     /// Frames received whole.
@@ -177,7 +179,8 @@ pub struct SessionCounters {
 }
 
 /// Answer of `GET /v1/sessions`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionList {
     /// Every session that lives, oldest first.
     pub sessions: Vec<SessionView>,

@@ -1,13 +1,13 @@
 //! How the daemon is.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::id::SessionName;
 use crate::time::Timestamp;
 
 /// Answer of `GET /v1/health`: 200 when ready, 503 with the same body when not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
     /// In one word.
     pub status: HealthStatus,
@@ -42,13 +42,17 @@ pub struct Health {
 }
 
 /// A limit that users share, and what is used of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShareUse {
     /// What the places are.
-    #[schema(examples("connections on the attach socket"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(examples("connections on the attach socket"))
+    )]
     pub what: String,
     /// Key of the limit in the configuration.
-    #[schema(examples("limits.connections"))]
+    #[cfg_attr(feature = "openapi", schema(examples("limits.connections")))]
     pub key: String,
     /// The session, where each has such a limit: the one that is nearest to it.
     pub session: Option<SessionName>,
@@ -71,7 +75,8 @@ pub struct ShareUse {
 }
 
 /// Health in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
     /// All is well.
@@ -93,7 +98,8 @@ impl std::fmt::Display for HealthStatus {
 }
 
 /// What the configuration asks of the probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeMode {
     /// No attach and no destroy without it.
@@ -115,7 +121,8 @@ impl std::fmt::Display for ProbeMode {
 }
 
 /// Whether the probe sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeState {
     /// Loaded; the last canary came through.
@@ -137,7 +144,8 @@ impl std::fmt::Display for ProbeState {
 }
 
 /// The probe as it is now, or was when a certificate was issued.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Probe {
     /// What the configuration asks.
     pub mode: ProbeMode,
@@ -152,7 +160,8 @@ pub struct Probe {
 }
 
 /// A client's file with the probe's sites in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WatchedFile {
     /// Path as the client's process had it.
     pub path: String,
@@ -167,20 +176,22 @@ pub struct WatchedFile {
 }
 
 /// One probe site.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WatchedSite {
     /// Provider and name.
-    #[schema(examples("onair:wait_begin"))]
+    #[cfg_attr(feature = "openapi", schema(examples("onair:wait_begin")))]
     pub name: String,
     /// Offset in the file, in bytes.
     pub file_offset: u64,
 }
 
 /// Ports and pollers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Dataplane {
     /// Driver behind the ports, `mixed` when they differ, `none` without ports.
-    #[schema(examples("af_xdp"))]
+    #[cfg_attr(feature = "openapi", schema(examples("af_xdp")))]
     pub backend: String,
     /// Version of DPDK.
     pub dpdk: String,
@@ -193,20 +204,21 @@ pub struct Dataplane {
 }
 
 /// A port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PortHealth {
     /// Its name in the configuration.
     pub name: String,
     /// DPDK device string.
     pub device: String,
     /// Driver.
-    #[schema(examples("af_xdp"))]
+    #[cfg_attr(feature = "openapi", schema(examples("af_xdp")))]
     pub backend: String,
     /// IPv4 address and prefix length.
-    #[schema(examples("10.77.0.1/24"))]
+    #[cfg_attr(feature = "openapi", schema(examples("10.77.0.1/24")))]
     pub address: String,
     /// Ethernet address.
-    #[schema(examples("02:00:00:00:00:01"))]
+    #[cfg_attr(feature = "openapi", schema(examples("02:00:00:00:00:01")))]
     pub mac: String,
     /// The link is up.
     pub link_up: bool,
@@ -223,7 +235,8 @@ pub struct PortHealth {
 }
 
 /// A polling thread.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PollerHealth {
     /// Its name in the configuration.
     pub name: String,
@@ -238,7 +251,8 @@ pub struct PollerHealth {
 }
 
 /// Number of sessions by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct SessionTally {
     /// Never started.

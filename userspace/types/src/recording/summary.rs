@@ -1,7 +1,6 @@
 //! A recording at the daemon's end.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{
     ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts, RecordingId, RecordingName,
@@ -10,7 +9,8 @@ use super::{
 use crate::id::{SessionId, SessionName};
 
 /// One recording that ran when the daemon's end began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordingSummary {
     /// Its id.
     pub id: RecordingId,

@@ -1,17 +1,20 @@
 //! What is wrong with a specification, field by field.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// One field that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{field}: {problem}")]
 pub struct SpecError {
     /// Path of the field in the document, with dots.
-    #[schema(examples("video.width"))]
+    #[cfg_attr(feature = "openapi", schema(examples("video.width")))]
     pub field: String,
     /// The value, what is wrong with it, and what would be right.
-    #[schema(examples("1281 is odd: 4:2:2 carries pixels in pairs, give an even width"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(examples("1281 is odd: 4:2:2 carries pixels in pairs, give an even width"))
+    )]
     pub problem: String,
 }
 

@@ -1,13 +1,13 @@
 //! Cutting a client off from a session, whatever it does.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::time::Timestamp;
 
 /// An attachment that was cut off. Its calls return ESTALE, what was lent to it is the daemon's
 /// again; what it has mapped stays mapped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Eviction {
     /// The attachment's number.
     pub attachment: u64,
@@ -30,7 +30,8 @@ pub struct Eviction {
 }
 
 /// Why an attachment was cut off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EvictionCause {
     /// Somebody asked for it.
@@ -49,7 +50,8 @@ impl std::fmt::Display for EvictionCause {
 }
 
 /// Answer of `POST /v1/sessions/{id}/evict`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EvictionList {
     /// Those who were cut off by this request. Empty: nobody was attached.
     pub evicted: Vec<Eviction>,

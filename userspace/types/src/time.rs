@@ -3,14 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use utoipa::ToSchema;
 
 /// A moment of the system's wall clock (UTC), in JSON as RFC 3339 with microseconds.
 ///
 /// The wall clock may be set; where order or distance counts, a document carries the monotonic
 /// nanoseconds beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ToSchema)]
-#[schema(value_type = String, format = DateTime, examples("2025-11-20T07:36:00.123456Z"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime, examples("2025-11-20T07:36:00.123456Z")))]
 pub struct Timestamp(pub SystemTime);
 
 impl Timestamp {

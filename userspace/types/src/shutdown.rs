@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::blocker::Blocker;
 use crate::id::{SessionId, SessionName};
@@ -13,19 +12,9 @@ use crate::time::Timestamp;
 
 /// How far the daemon's end has got. It only ever goes forward.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    ToSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShutdownPhase {
     /// The daemon serves.
@@ -71,7 +60,8 @@ impl std::fmt::Display for ShutdownPhase {
 }
 
 /// When a phase began, and how long it took.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PhaseTime {
     /// Which.
     pub phase: ShutdownPhase,
@@ -83,7 +73,8 @@ pub struct PhaseTime {
 }
 
 /// What became of one part of the daemon at its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PartOutcome {
     /// It ended in order.
@@ -113,7 +104,8 @@ impl PartOutcome {
 }
 
 /// The end of one part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PartReport {
     /// Name of the part.
     pub name: String,
@@ -129,7 +121,8 @@ pub struct PartReport {
 }
 
 /// Where the daemon's end stands: `GET /v1/shutdown`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShutdownStatus {
     /// The phase.
     pub phase: ShutdownPhase,
@@ -155,7 +148,8 @@ pub struct ShutdownStatus {
 }
 
 /// What became of a session at the daemon's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionOutcome {
     /// It was destroyed: every witness said zero users. Its certificate says the rest.
@@ -183,7 +177,8 @@ impl SessionOutcome {
 }
 
 /// One session at the daemon's end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionSummary {
     /// Its id.
     pub id: SessionId,
@@ -214,7 +209,8 @@ pub struct SessionSummary {
 }
 
 /// One worker thread at the daemon's end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ThreadSummary {
     /// Its name.
     pub name: String,
@@ -233,7 +229,8 @@ pub struct ThreadSummary {
 }
 
 /// What a thread carried: a poller for the sessions of the summary, a recording's thread to its files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ThreadTraffic {
     /// Frames that came whole or were sent; of a recording, frames in its files (0 of packets).
     pub frames: u64,
@@ -244,7 +241,8 @@ pub struct ThreadTraffic {
 }
 
 /// One port at the daemon's end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PortSummary {
     /// Its name.
     pub name: String,
@@ -253,7 +251,8 @@ pub struct PortSummary {
 }
 
 /// How the daemon ended, in full: its last words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShutdownSummary {
     /// The daemon's version.
     pub version: String,

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// What became of each packet that arrived while a recording was there.
 ///
 /// *arrived = accepted + dropped* and *accepted = written + lost + pending*, always; nothing is pending
 /// once it has ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct RecordingCounts {
     /// Packets that were offered to it.
@@ -52,10 +52,11 @@ impl RecordingCounts {
 }
 
 /// The books of one producer: a polling thread that hands packets over.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProducerCounts {
     /// Its name: the port, and the polling thread.
-    #[schema(examples("b (onair-p0)"))]
+    #[cfg_attr(feature = "openapi", schema(examples("b (onair-p0)")))]
     pub name: String,
     /// Its books.
     #[serde(flatten)]

@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Number of hex digits of a [`SessionId`] in text.
 const ID_DIGITS: usize = 16;
@@ -16,9 +15,10 @@ const NAME_MAX: usize = 63;
 /// High 32 bits: the daemon's incarnation (Unix seconds at its start); low 32 bits: a counter that
 /// begins at 1. In JSON: a string of exactly 16 lower-case hex digits, because a JSON number holds
 /// only 53 bits in most readers.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(into = "String", try_from = "String")]
-#[schema(value_type = String, pattern = "^[0-9a-f]{16}$", examples("6920a1c300000001"))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[0-9a-f]{16}$", examples("6920a1c300000001")))]
 pub struct SessionId(pub u64);
 
 impl SessionId {
@@ -90,9 +90,10 @@ pub(crate) fn looks_like_name(text: &str) -> bool {
 
 /// A session's name, unique among the sessions that live: `[a-z0-9][a-z0-9._-]{0,62}`, and not
 /// sixteen hex digits, which would be an id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(into = "String", try_from = "String")]
-#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1"))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1")))]
 pub struct SessionName(String);
 
 impl SessionName {

@@ -1,24 +1,25 @@
 //! The configuration that is in force, and what came of reading the file anew.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::time::Timestamp;
 
 /// Answer of `GET /v1/config`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ActiveConfig {
     /// The file, as it was given to the daemon.
     pub file: Option<String>,
     /// Every key with the value that is in force, by table, defaults included.
-    #[schema(value_type = Object)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub active: serde_json::Value,
     /// What came of the last reload; absent if there was none.
     pub last_reload: Option<Reload>,
 }
 
 /// What came of reading the file anew (SIGHUP, or `POST /v1/config/reload`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reload {
     /// When.
     pub at: Timestamp,
@@ -33,7 +34,8 @@ pub struct Reload {
 }
 
 /// A reload in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadOutcome {
     /// All that was changed in the file is in force; also when nothing was.
@@ -55,10 +57,11 @@ impl std::fmt::Display for ReloadOutcome {
 }
 
 /// A key with another value than before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConfigChange {
     /// Table and key.
-    #[schema(examples("limits.sessions"))]
+    #[cfg_attr(feature = "openapi", schema(examples("limits.sessions")))]
     pub key: String,
     /// The value before, as JSON; `null` for none.
     pub from: String,
@@ -67,7 +70,8 @@ pub struct ConfigChange {
 }
 
 /// A change that was not made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConfigRefusal {
     /// Which.
     #[serde(flatten)]

@@ -5,13 +5,13 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::RecordingName;
 use crate::spec::SpecError;
 
 /// What is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingFormat {
     /// Each packet as it was on the wire, from the Ethernet header on, with its time: pcapng.
@@ -52,7 +52,8 @@ impl FromStr for RecordingFormat {
 }
 
 /// Body of `POST /v1/sessions/{id}/recordings`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordingSpec {
     /// What is written.
@@ -67,7 +68,7 @@ pub struct RecordingSpec {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "crate::whole::optional"
     )]
-    #[schema(minimum = 1, maximum = 31_536_000_000_u64)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_536_000_000_u64))]
     pub duration_ms: Option<u64>,
     /// It ends when its files have so many octets together. What was accepted until then is still
     /// written: what the ring holds, at the most.
@@ -76,7 +77,10 @@ pub struct RecordingSpec {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "crate::whole::optional"
     )]
-    #[schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)
+    )]
     pub size_bytes: Option<u64>,
     /// Octets that are kept of each packet, from its Ethernet header on; pcapng only. By default all.
     #[serde(
@@ -84,7 +88,7 @@ pub struct RecordingSpec {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "crate::whole::optional"
     )]
-    #[schema(minimum = 14, maximum = 65_535)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 14, maximum = 65_535))]
     pub snap_length: Option<u32>,
     /// A next file is begun before one has more octets than this.
     #[serde(
@@ -92,7 +96,10 @@ pub struct RecordingSpec {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "crate::whole::optional"
     )]
-    #[schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)
+    )]
     pub split_size_bytes: Option<u64>,
     /// A next file is begun when one covers so many milliseconds.
     #[serde(
@@ -100,7 +107,10 @@ pub struct RecordingSpec {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "crate::whole::optional"
     )]
-    #[schema(minimum = 100, maximum = 31_536_000_000_u64)]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = 100, maximum = 31_536_000_000_u64)
+    )]
     pub split_duration_ms: Option<u64>,
 }
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::blocker::Blocker;
 use crate::certificate::{Operation, Reconciled, ReconciledCause};
@@ -21,7 +20,8 @@ use crate::time::Timestamp;
 use crate::who::Who;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
     /// Its number in the daemon's life, from 1, without gaps over all events. For `lost`: the
     /// number of the last event that was lost.
@@ -41,7 +41,8 @@ pub struct Event {
 
 /// What happened, with what belongs to it. In JSON its fields stand beside the event's own, and
 /// `kind` is its [`EventName`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventKind {
     /// A session was set up.
@@ -224,8 +225,8 @@ pub enum EventKind {
 macro_rules! names {
     ($($variant:ident $word:literal)+) => {
         /// An [`EventKind`] without what belongs to it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-            ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(rename_all = "snake_case")]
         #[expect(missing_docs, reason = "each is documented at EventKind")]
         pub enum EventName { $($variant,)+ }

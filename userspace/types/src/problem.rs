@@ -1,7 +1,6 @@
 //! Every error of the API: problem details (RFC 9457) with a stable code.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::blocker::Blocker;
 use crate::spec::{SpecError, SpecErrors};
@@ -10,7 +9,8 @@ use crate::verdict::Verdict;
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $code:literal $status:literal $title:literal $advice:literal;)+) => {
         /// What went wrong, as a word that does not change.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(rename_all = "snake_case")]
         pub enum ProblemCode { $($(#[$doc])* $variant,)+ }
 
@@ -137,15 +137,16 @@ impl std::fmt::Display for ProblemCode {
 }
 
 /// An error as the API answers it: `application/problem+json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{detail} ({code})")]
 pub struct Problem {
     /// `/v1/problems/{code}`: a path on this socket that explains the code.
     #[serde(rename = "type")]
-    #[schema(value_type = String, examples("/v1/problems/busy"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, examples("/v1/problems/busy")))]
     pub kind: Box<str>,
     /// What the code means.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub title: Box<str>,
     /// HTTP status.
     pub status: u16,
@@ -218,7 +219,8 @@ impl From<SpecErrors> for Problem {
 }
 
 /// What a code means: answer of `GET /v1/problems/{code}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProblemPage {
     /// The code.
     pub code: ProblemCode,

@@ -1,7 +1,6 @@
 //! The session specification as it stands in JSON, before anything but its shape is known.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{Direction, SessionSpec, Source};
 
@@ -9,17 +8,24 @@ use super::{Direction, SessionSpec, Source};
 ///
 /// Essence: ST 2110-20 video, progressive, YCbCr-4:2:2, in the pgroup layout of RFC 4175 §4.3, over
 /// UDP/IPv4.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[schema(as = SessionSpec)]
+#[cfg_attr(feature = "openapi", schema(as = SessionSpec))]
 pub struct SpecDocument {
     /// Unique among the sessions that live: `[a-z0-9][a-z0-9._-]{0,62}`, not sixteen hex digits.
-    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1"))
+    )]
     pub name: String,
     /// Which way the packets go.
     pub direction: Direction,
     /// Name of a port in the daemon's configuration.
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("a"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("a"))
+    )]
     pub port: String,
     /// Raster, rate and depth.
     pub video: VideoDocument,
@@ -34,7 +40,7 @@ pub struct SpecDocument {
         deserialize_with = "crate::whole::optional",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(minimum = 1, maximum = 64)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64))]
     pub quota: Option<u32>,
     /// Attachments at once: 1 to 128, 4 when absent.
     #[serde(
@@ -42,7 +48,7 @@ pub struct SpecDocument {
         deserialize_with = "crate::whole::optional",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(minimum = 1, maximum = 128)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 128))]
     pub max_attachments: Option<u32>,
     /// Place in the daemon's end: 0 to 100, 50 when absent. Sessions of a lower number are stopped
     /// and destroyed before those of a higher one.
@@ -51,7 +57,7 @@ pub struct SpecDocument {
         deserialize_with = "crate::whole::optional",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(maximum = 100)]
+    #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub priority: Option<u32>,
     /// The session is stopped so many milliseconds after its creation: 1 to 31622400000. When absent
     /// it is not stopped by itself.
@@ -60,7 +66,7 @@ pub struct SpecDocument {
         deserialize_with = "crate::whole::optional",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(minimum = 1, maximum = 31_622_400_000_u64)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_622_400_000_u64))]
     pub duration_ms: Option<u64>,
     /// Comes back when the daemon starts anew, until somebody destroys it; `false` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,46 +74,66 @@ pub struct SpecDocument {
 }
 
 /// Raster, rate and depth.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[schema(as = VideoFormat)]
+#[cfg_attr(feature = "openapi", schema(as = VideoFormat))]
 pub struct VideoDocument {
     /// Pixels in a line: even, 16 to 4096.
     #[serde(deserialize_with = "crate::whole::number")]
-    #[schema(minimum = 16, maximum = 4096, multiple_of = 2, examples(1280))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = 16, maximum = 4096, multiple_of = 2, examples(1280))
+    )]
     pub width: u32,
     /// Lines in a frame: 2 to 2160.
     #[serde(deserialize_with = "crate::whole::number")]
-    #[schema(minimum = 2, maximum = 2160, examples(720))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = 2, maximum = 2160, examples(720))
+    )]
     pub height: u32,
     /// Frames a second as the exact ratio of ST 2110-20 §7.2: `60/1`, `60`, `30000/1001`.
     /// 1 to 120.
-    #[schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))
+    )]
     pub frame_rate: String,
     /// Bits a sample: 8 or 10.
     #[serde(deserialize_with = "crate::whole::number")]
-    #[schema(minimum = 8, maximum = 10, multiple_of = 2, examples(10))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = 8, maximum = 10, multiple_of = 2, examples(10))
+    )]
     pub depth: u32,
 }
 
 /// Addresses and payload type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[schema(as = Flow)]
+#[cfg_attr(feature = "openapi", schema(as = Flow))]
 pub struct FlowDocument {
     /// Where the packets go, `IPv4:port`. Receive: the port's own address.
-    #[schema(
-        pattern = "^(22[0-3]|2[01][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
-        examples("10.77.0.2:5004")
+    #[cfg_attr(
+        feature = "openapi",
+        schema(
+            pattern = "^(22[0-3]|2[01][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
+            examples("10.77.0.2:5004")
+        )
     )]
     pub destination: String,
     /// `IPv4` or `IPv4:port`. Send: the local address and UDP port (absent: the port's address, and
     /// the destination's UDP port). Receive: only packets from there are taken (absent: from
     /// anywhere).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(
-        pattern = "^(22[0-3]|2[01][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?$",
-        examples("10.77.0.1:5004")
+    #[cfg_attr(
+        feature = "openapi",
+        schema(
+            pattern = "^(22[0-3]|2[01][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?$",
+            examples("10.77.0.1:5004")
+        )
     )]
     pub source: Option<String>,
     /// RTP payload type, a dynamic one (RFC 3551 §6): 96 to 127, 96 when absent.
@@ -116,7 +142,7 @@ pub struct FlowDocument {
         deserialize_with = "crate::whole::optional",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(minimum = 96, maximum = 127)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
     pub payload_type: Option<u32>,
 }
 

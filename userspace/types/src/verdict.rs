@@ -1,14 +1,12 @@
 //! What the witnesses say, and what follows from it.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::time::Timestamp;
 
 /// One of the four independent witnesses.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Witness {
     /// Counters: every slot of every attachment is 0 and the ledger holds no lent frame.
     W1,
@@ -33,7 +31,8 @@ impl std::fmt::Display for Witness {
 }
 
 /// What a witness says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Says {
     /// It looked and saw no user.
@@ -58,7 +57,8 @@ impl std::fmt::Display for Says {
 }
 
 /// Whose word a reading is: how far it can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WordOf {
     /// Memory that the client can write.
@@ -81,12 +81,13 @@ impl std::fmt::Display for WordOf {
 
 /// One look of one witness. A witness that reads two sources (W1: the client's slots, our ledger)
 /// gives two readings, because the word is of two.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reading {
     /// Which witness looked.
     pub witness: Witness,
     /// What it looked at: `slots`, `ledger`, `probe`, `pollers`, `mapping`.
-    #[schema(examples("slots"))]
+    #[cfg_attr(feature = "openapi", schema(examples("slots")))]
     pub name: String,
     /// What it says.
     pub says: Says,
@@ -106,7 +107,8 @@ pub struct Reading {
 }
 
 /// What follows from the readings. A dry run (`GET …/verdict`) changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Verdict {
     /// A destroy would succeed now.
     pub destroyable: bool,

@@ -1,14 +1,14 @@
 //! Who keeps a session from being destroyed, by name.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::id::{SessionId, SessionName};
 use crate::time::Timestamp;
 use crate::verdict::Witness;
 
 /// One thread (or process) that uses a session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Blocker {
     /// Process id in the daemon's pid namespace.
     pub pid: u32,
@@ -79,7 +79,8 @@ impl std::fmt::Display for Blocker {
 }
 
 /// The kind of use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BlockerKind {
     /// Asleep in a wait.
@@ -111,7 +112,8 @@ impl std::fmt::Display for BlockerKind {
 }
 
 /// A client call that a thread can be in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaitsIn {
     /// `buffer_get`.
@@ -139,7 +141,8 @@ impl std::fmt::Display for WaitsIn {
 }
 
 /// A frame lent to an attachment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HeldFrame {
     /// Index of the frame in the attachment's memory, from 0.
     pub frame: u32,
@@ -148,7 +151,8 @@ pub struct HeldFrame {
 }
 
 /// Answer of `GET /v1/sessions/{id}/blockers`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BlockerList {
     /// The session.
     pub session: SessionId,

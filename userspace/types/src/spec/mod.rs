@@ -15,7 +15,6 @@ pub use flow::{Flow, FlowSource};
 pub use video::{Depth, FrameRate, VideoFormat};
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::id::SessionName;
 
@@ -37,7 +36,8 @@ pub const MAX_DURATION_MS: u64 = 366 * 24 * 3600 * 1000;
 pub const DEFAULT_PAYLOAD_TYPE: u8 = 96;
 
 /// Which way the packets go, seen from this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From the wire to clients.
@@ -56,7 +56,8 @@ impl std::fmt::Display for Direction {
 }
 
 /// Where the frames of a send session come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// From attached clients.

@@ -4,16 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::id::{SessionId, looks_like_id, looks_like_name, shorten};
 
 /// A recording's identity, in the form of a [`SessionId`]: the daemon's incarnation and a counter.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(into = "String", try_from = "String")]
-#[schema(value_type = String, pattern = "^[0-9a-f]{16}$", examples("6920a1c300000001"))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[0-9a-f]{16}$", examples("6920a1c300000001")))]
 pub struct RecordingId(pub u64);
 
 impl RecordingId {
@@ -55,9 +53,10 @@ impl FromStr for RecordingId {
 /// A recording's name, and the beginning of its files' names: `[a-z0-9][a-z0-9._-]{0,62}`, not
 /// sixteen hex digits, and without a part's number (a dot and four digits or more) at its end.
 /// Nothing in it leads out of the recorder's folder.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(into = "String", try_from = "String")]
-#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1-take2"))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1-take2")))]
 pub struct RecordingName(String);
 
 impl RecordingName {

@@ -12,7 +12,6 @@ mod summary;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 pub use self::counts::{ProducerCounts, RecordingCounts};
 pub use self::id::{RecordingError, RecordingId, RecordingName, RecordingRef};
@@ -23,9 +22,8 @@ use crate::time::Timestamp;
 use crate::who::Who;
 
 /// Where a recording stands: `starting → recording ⇄ degraded → finishing → finished`, or `→ failed`.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingState {
     /// Its file is being made.
@@ -86,7 +84,8 @@ impl fmt::Display for RecordingState {
 }
 
 /// Why a recording ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingEnd {
     /// Somebody stopped it.
@@ -128,10 +127,11 @@ impl fmt::Display for RecordingEnd {
 }
 
 /// One file of a recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordedFile {
     /// Its name, in the recorder's folder.
-    #[schema(examples("cam1.0001.pcapng"))]
+    #[cfg_attr(feature = "openapi", schema(examples("cam1.0001.pcapng")))]
     pub name: String,
     /// Its octets.
     pub bytes: u64,
@@ -143,7 +143,8 @@ pub struct RecordedFile {
 }
 
 /// Frames of a recording of video.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordedFrames {
     /// Frames in the files, each of them whole.
     pub written: u64,
@@ -152,7 +153,8 @@ pub struct RecordedFrames {
 }
 
 /// What the daemon did at its start to a recording that was cut off.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordingRepair {
     /// When.
     pub at: Timestamp,
@@ -165,7 +167,8 @@ pub struct RecordingRepair {
 }
 
 /// A recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordingView {
     /// Its identity.
     pub id: RecordingId,
@@ -216,7 +219,8 @@ pub struct RecordingView {
 }
 
 /// Answer of `GET /v1/recordings`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordingList {
     /// Recordings, oldest first: those that run, and those that have ended and are remembered.
     pub recordings: Vec<RecordingView>,

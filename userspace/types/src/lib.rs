@@ -1,9 +1,13 @@
-//! Types of the control API: what `onaird` reads and writes on `control.sock`, and `onairctl`
-//! writes and reads.
+//! Types that the daemon, its clients and its tools share: ids, names, times, the session specification,
+//! and every document of the control API.
 //!
-//! Here live documents (serde + OpenAPI) and the checks that need nothing but the document itself.
-//! What needs the daemon's state (is this port there? is that name taken?) never lives here, nor
-//! does any I/O.
+//! A type lives here with the checks that need nothing but the value itself. Checks that need the
+//! daemon's state (does this port exist? is this name taken?) and I/O live elsewhere.
+//!
+//! | feature | adds | used by |
+//! |---|---|---|
+//! | `openapi` | schemas for the API's description (utoipa) | `onaird` |
+//! | `verify` | digest and checks of a certificate (sha2) | `onaird`, `onairctl` |
 //!
 //! Requests refuse unknown fields, so that a misspelt option is an error and not a default.
 //! Answers do not: a program written against an older version keeps working when fields are added.
@@ -30,6 +34,7 @@ mod whole;
 
 pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};
 pub use certificate::query::CertificateQuery;
+#[cfg(feature = "verify")]
 pub use certificate::verify::{Check, Outcome, Unverifiable, Verification, verify};
 pub use certificate::{
     Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,

@@ -1,11 +1,12 @@
 //! The proof that a session was off air when it was destroyed.
 
+#[cfg(feature = "verify")]
 pub mod digest;
 pub mod query;
+#[cfg(feature = "verify")]
 pub mod verify;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::eviction::Eviction;
 use crate::health::Probe;
@@ -20,7 +21,8 @@ use crate::who::Who;
 ///
 /// A field that is added is left out where it is empty, or [`Certificate::FORMAT`] is raised: a
 /// certificate that was written without it must keep its digest when a later program hands it on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Certificate {
     /// Version of this document's form: [`Certificate::FORMAT`].
     pub format: u32,
@@ -70,14 +72,14 @@ pub struct Certificate {
     pub memory: Memory,
     /// Moments on the way at which the witnesses contradicted each other.
     pub disagreements: Vec<Disagreement>,
-    /// `sha256:` and the digits of [`digest::of`] all the rest. It shows accident and careless
+    /// `sha256:` and the digits of the SHA-256 of all the rest in canonical form. It shows accident and careless
     /// editing; it is no signature. Absent in format 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// False in an answer that was given before the certificate was on disk: a kill of the daemon or of
     /// the machine may lose it. Absent otherwise, and in every file; the digest does not cover it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
-    #[schema(required = false, default = true)]
+    #[cfg_attr(feature = "openapi", schema(required = false, default = true))]
     pub durable: bool,
 }
 
@@ -120,7 +122,8 @@ impl Certificate {
 }
 
 /// A stop that an earlier daemon did, as that daemon wrote it down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StoppedBefore {
     /// When.
     pub at: Timestamp,
@@ -131,7 +134,8 @@ pub struct StoppedBefore {
 }
 
 /// What ran.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Versions {
     /// Version of the daemon.
     pub onaird: String,
@@ -142,7 +146,8 @@ pub struct Versions {
 }
 
 /// The operation that destroyed a session. Policies are operations of their own, not flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// At once or not at all.
@@ -171,7 +176,8 @@ impl std::fmt::Display for Operation {
 }
 
 /// One step on the way from stop to destroyed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
     /// Which.
     pub step: StepName,
@@ -184,9 +190,8 @@ pub struct Step {
 }
 
 /// Names of the steps.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepName {
     /// The daemon brought the session back at its start, with its gates shut, and has not started it
@@ -233,7 +238,8 @@ impl std::fmt::Display for StepName {
 }
 
 /// Something that the daemon settled, exactly once, for a user who could not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reconciled {
     /// Process id of that user.
     pub pid: u32,
@@ -254,7 +260,8 @@ pub struct Reconciled {
 }
 
 /// What a user left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReconciledWhat {
     /// It was blocked in a wait.
@@ -276,7 +283,8 @@ impl std::fmt::Display for ReconciledWhat {
 }
 
 /// Why a user could not settle itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReconciledCause {
     /// Its process died.
@@ -300,7 +308,8 @@ impl std::fmt::Display for ReconciledCause {
 /// The books over the session's life. At its end `frames_lent` is the sum of `frames_returned`,
 /// `frames_reclaimed`, `frames_reconciled` and `frames_revoked`; of a session that was quarantined,
 /// once its memory is returned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Counts {
     /// Attachments ever admitted.
@@ -326,7 +335,8 @@ pub struct Counts {
 }
 
 /// Whether the session's memory came back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Memory {
     /// The kernel confirmed that nobody maps it (W4); it was given back.
@@ -364,7 +374,8 @@ impl std::fmt::Display for Memory {
 }
 
 /// A moment at which the witnesses contradicted each other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Disagreement {
     /// When it was first seen.
     pub at: Timestamp,
@@ -377,7 +388,8 @@ pub struct Disagreement {
 }
 
 /// A certificate in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateSummary {
     /// The session.
     pub session: SessionId,
@@ -398,7 +410,8 @@ pub struct CertificateSummary {
 }
 
 /// Answer of `GET /v1/certificates`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateList {
     /// Certificates that are kept, newest first.
     pub certificates: Vec<CertificateSummary>,

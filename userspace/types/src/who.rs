@@ -1,10 +1,10 @@
 //! Who asked.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// A process that asked for something, as the kernel told it (SO_PEERCRED, unix(7)).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Who {
     /// Effective user id at connect.
     pub uid: u32,
@@ -20,7 +20,8 @@ pub struct Who {
 }
 
 /// The way a request came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Via {
     /// HTTP on the control socket.
     #[serde(rename = "control.sock")]

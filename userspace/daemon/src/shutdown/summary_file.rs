@@ -1,0 +1,117 @@
+//! The summary as JSON, in a file or a pipe.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, write};
+use serde::Serialize;
+
+/// How long the reader of a pipe may take to make room.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Writes the summary to `path`, and a newline. A FIFO has a reader already, and its reader reads: the
+/// end of the daemon does not wait for it.
+///
+/// # Errors
+/// The system's; a FIFO without a reader, or whose reader leaves no room for two seconds.
+pub fn write_json(path: &Path, summary: &impl Serialize) -> io::Result<()> {
+    let mut json = serde_json::to_vec(summary)?;
+    json.push(b'\n');
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+    // Opening a FIFO waits for its reader otherwise.
+    let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match open(path, flags, Mode::from_raw_mode(0o666)) {
+        Err(Errno::NXIO) => return Err(io::Error::other("it is a FIFO without a reader")),
+        file => File::from(file?),
+    };
+    write_in_time(&file, &json, PATIENCE)?;
+    if file.metadata()?.is_file() {
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+fn write_in_time(file: &File, mut rest: &[u8], patience: Duration) -> io::Result<()> {
+    let until = Instant::now() + patience;
+    while !rest.is_empty() {
+        match write(file, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    let what = format!("its reader left no room for {patience:?}");
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+                }
+                let left = left.try_into().map_err(io::Error::other)?;
+                let mut room = [PollFd::new(file, PollFlags::OUT)];
+                match poll(&mut room, Some(&left)) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use rustix::fs::{CWD, FileType, mknodat};
+
+    use super::*;
+
+    fn fifo(folder: &Path) -> std::path::PathBuf {
+        let path = folder.join("fifo");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        path
+    }
+
+    fn reader(path: &Path) -> File {
+        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap();
+        let mut options = File::options();
+        options.read(true).custom_flags(flags).open(path).unwrap()
+    }
+
+    #[test]
+    fn summary_written_to_a_file_then_it_replaces_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("summary.json");
+        std::fs::write(&path, "longer than what comes").unwrap();
+        write_json(&path, &[1, 2]).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[1,2]\n");
+    }
+
+    #[test]
+    fn summary_written_to_a_fifo_then_its_reader_has_it_and_without_one_it_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fifo(folder.path());
+        let error = write_json(&path, &[1, 2]).unwrap_err();
+        assert_eq!(error.to_string(), "it is a FIFO without a reader");
+        let mut reader = reader(&path);
+        write_json(&path, &[1, 2]).unwrap();
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "[1,2]\n");
+    }
+
+    #[test]
+    fn summary_written_to_a_fifo_whose_reader_does_not_read_then_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fifo(folder.path());
+        let _reader = reader(&path);
+        let pipe = open(&path, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
+        // More than a pipe takes.
+        let much = vec![b'0'; 2 << 20];
+        let error = write_in_time(&pipe.into(), &much, Duration::from_millis(10)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+    }
+}
