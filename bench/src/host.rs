@@ -25,7 +25,7 @@ const WIDTH: u32 = 64;
 const HEIGHT: u32 = 8;
 
 /// The daemon's end of one attachment, opened and started.
-pub(crate) struct Seat {
+pub(crate) struct HostedAttachment {
     pub(crate) memory: Arc<AttachmentMemory>,
     /// Keeps the frames mapped.
     pub(crate) _frames: FrameMemory,
@@ -34,7 +34,7 @@ pub(crate) struct Seat {
 /// Listens until the process ends.
 pub(crate) struct Host {
     directory: tempfile::TempDir,
-    seats: Receiver<Result<Seat>>,
+    attachments: Receiver<Result<HostedAttachment>>,
 }
 
 impl Host {
@@ -52,9 +52,12 @@ impl Host {
         rustix::net::listen(&listener, 16)?;
         let geometry =
             Geometry::new(frames, WIDTH * HEIGHT * 2).context("a geometry that is possible")?;
-        let (told, seats) = sync_channel(16);
+        let (told, attachments) = sync_channel(16);
         std::thread::spawn(move || listen(&listener, geometry, &told));
-        Ok(Self { directory, seats })
+        Ok(Self {
+            directory,
+            attachments,
+        })
     }
 
     /// The attach socket.
@@ -63,8 +66,8 @@ impl Host {
     }
 
     /// The daemon's end of the next attachment.
-    pub(crate) fn seat(&self) -> Result<Seat> {
-        self.seats
+    pub(crate) fn attachment(&self) -> Result<HostedAttachment> {
+        self.attachments
             .recv_timeout(Duration::from_secs(20))
             .context("no client attached")?
     }
@@ -74,13 +77,13 @@ fn socket_in(directory: &Path) -> PathBuf {
     directory.join("attach.sock")
 }
 
-fn listen(listener: &OwnedFd, geometry: Geometry, told: &SyncSender<Result<Seat>>) {
+fn listen(listener: &OwnedFd, geometry: Geometry, told: &SyncSender<Result<HostedAttachment>>) {
     for attachment in 1.. {
         let Ok(socket) = rustix::net::accept_with(listener, SocketFlags::CLOEXEC) else {
             return;
         };
-        let seat = admit(&socket, attachment, geometry);
-        if told.send(seat).is_err() {
+        let attachment = admit(&socket, attachment, geometry);
+        if told.send(attachment).is_err() {
             return;
         }
         // The client's kicks go nowhere, but its connection stays.
@@ -88,7 +91,7 @@ fn listen(listener: &OwnedFd, geometry: Geometry, told: &SyncSender<Result<Seat>
     }
 }
 
-fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Seat> {
+fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<HostedAttachment> {
     next(socket)?;
     let welcome = Response::Welcome {
         protocol: PROTOCOL,
@@ -127,7 +130,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Seat> 
         &Response::Attached(attached),
         &[ctl, seg, frames.for_client()?],
     )?;
-    Ok(Seat {
+    Ok(HostedAttachment {
         memory,
         _frames: frames,
     })

@@ -1,5 +1,5 @@
 //! P11: the recorder's final drain, from the end's begin until file and manifest are on disk and under
-//! their names, beside `dd conv=fdatasync` of as many octets to the same disk.
+//! their names, beside `dd conv=fdatasync` of as many bytes to the same disk.
 //!
 //! The drain thread is told to sleep until it is woken, so that the rings hold all of it when the
 //! end begins. What is measured is [`Recording::finish`], whole: cut, drain, sum, fsync, rename.
@@ -17,9 +17,9 @@ use crate::samples::Samples;
 
 /// As many producers as the requirement has threads.
 const PRODUCERS: usize = 64;
-/// Octets of each ring.
+/// Bytes of each ring.
 const RING: usize = 4 << 20;
-/// Octets of a packet on the wire, and what is captured of it in the row of events.
+/// Bytes of a packet on the wire, and what is captured of it in the row of events.
 const PACKET: u32 = 1400;
 const SNAP: u32 = 96;
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -105,7 +105,7 @@ fn drain(snap_length: u32) -> Result<Drained> {
     })
 }
 
-/// Seconds that dd needs for so many octets, to the same disk, in blocks of the recorder's size.
+/// Seconds that dd needs for so many bytes, to the same disk, in blocks of the recorder's size.
 fn dd(octets: u64) -> Result<f64> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("dd");

@@ -1,5 +1,5 @@
 //! P16: a producer is stopped, a recording is flushed, a recording is on disk; each beside the bare
-//! thing: a flag that another thread sees, a write of as many octets, a write and an fsync.
+//! thing: a flag that another thread sees, a write of as many bytes, a write and an fsync.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -141,7 +141,7 @@ fn flush(run: &Run) -> Result<Row> {
         "µs",
         &ours,
     )
-    .beside("pwrite of as many octets", &ours, &bare)
+    .beside("pwrite of as many bytes", &ours, &bare)
     .pinned("nothing")
     .target("p50 ≤ 1 ms", |row| row.p50_at_most(FLUSH_US)))
 }

@@ -43,7 +43,7 @@ fn one(callers: u32, rounds: usize, run: &Run) -> Result<Row> {
     let result = (|| -> Result<_> {
         for polls in [false, true] {
             children.push(start(callers, polls, &board, &host.path())?);
-            host.seat()?;
+            host.attachment()?;
         }
         let (blocked, polling) = (children[0].id(), children[1].id());
         until("the callers asleep", Deadline::seconds(20), || {

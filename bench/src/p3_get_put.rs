@@ -99,7 +99,7 @@ fn one(variant: &str, run: &Run, here: usize, there: usize) -> Result<Row> {
     let host = Host::start(BATCH_U32)?;
     let session = Client::at(host.path()).attach("bench")?;
     let mut publisher = Publisher {
-        lender: Lender::new(host.seat()?.memory, BATCH_U32),
+        lender: Lender::new(host.attachment()?.memory, BATCH_U32),
         meta: FrameMeta::default(),
     };
     let queues = Queues {

@@ -25,7 +25,7 @@ const PATIENCE: u64 = 20;
 /// UDP ports of the two flows.
 const OURS: u16 = 5004;
 const THEIRS: u16 = 5006;
-/// What GStreamer's socket may hold, in octets: without it the kernel drops packets.
+/// What GStreamer's socket may hold, in bytes: without it the kernel drops packets.
 const BUFFER: u64 = 32 << 20;
 
 pub(crate) fn measure(run: &Run) -> Result<Row> {

@@ -45,7 +45,7 @@ const WINDOW: Duration = Duration::from_millis(200);
 const SETTLE: Duration = Duration::from_millis(50);
 const TESTPMD: &str = "dpdk-testpmd, io, both ways";
 
-/// Packets and octets at the two ports so far.
+/// Packets and bytes at the two ports so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     sent: f64,
@@ -61,7 +61,7 @@ struct Saturated {
     beside: Vec<f64>,
     /// Thousand packets a second that did not come.
     lost: f64,
-    /// Octets of a packet.
+    /// Bytes of a packet.
     octets: f64,
 }
 
@@ -105,7 +105,7 @@ impl Loop {
             let n = f64::from(u32::try_from(case.0)?);
             let name = format!("N = {} each way, {}x{}", case.0, case.1, case.2);
             let pinned = format!(
-                "poller and testpmd on core {}; {octets:.0} octets a packet here, {} there",
+                "poller and testpmd on core {}; {octets:.0} bytes a packet here, {} there",
                 self.core,
                 testpmd::OCTETS
             );

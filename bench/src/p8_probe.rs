@@ -177,7 +177,7 @@ impl Sleeper {
             .arg("--attach")
             .arg(host.path());
         let actor = Actor::start("a process with a sleeper", &mut command)?;
-        let lender = Lender::new(host.seat()?.memory, 4);
+        let lender = Lender::new(host.attachment()?.memory, 4);
         Ok(Self {
             actor,
             board,
@@ -220,7 +220,7 @@ impl GetPut {
     pub(crate) fn run(&self) -> Result<()> {
         let host = Host::start(BATCH)?;
         let session = Client::at(host.path()).attach("bench")?;
-        let mut lender = Lender::new(host.seat()?.memory, BATCH);
+        let mut lender = Lender::new(host.attachment()?.memory, BATCH);
         place::pin(*place::cores()?.first().context("no core")?)?;
         for line in std::io::stdin().lock().lines() {
             line?;

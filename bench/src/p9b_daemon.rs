@@ -22,7 +22,7 @@ use crate::stand::Stand;
 const OVER: u32 = u32::MAX;
 /// Bare wake-ups for each death.
 const WAKES: u32 = 8;
-/// A round in which the daemon dies; in the others the callers sleep on the bell.
+/// A round in which the daemon dies; in the others the callers sleep on the event count.
 const fn is_death(round: u32) -> bool {
     round.is_multiple_of(WAKES + 1)
 }
@@ -113,7 +113,7 @@ fn rounds(
     Ok((ours, reference))
 }
 
-/// Threads of `pid` that sleep on the bell.
+/// Threads of `pid` that sleep on the event count.
 fn sleeping(pid: u32) -> Result<usize> {
     let mut count = 0;
     for tid in onair_stage::threads(pid)? {

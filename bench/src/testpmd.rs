@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use onair_stage::{Deadline, Running, Stage};
 use rustix::process::Signal;
 
-/// Octets of its packets, as those of full ST 2110-20 packets.
+/// Bytes of its packets, as those of full ST 2110-20 packets.
 pub(crate) const OCTETS: u32 = 1480;
 
 /// A running dpdk-testpmd that forwards.

@@ -24,7 +24,7 @@ const NAME_WINDOW: usize = 32;
 
 /// Positioned reads; the shape of `pread`.
 pub trait ReadAt {
-    /// Reads up to `buffer.len()` octets at `offset`; 0 at the end.
+    /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end.
     ///
     /// # Errors
     /// As the source has them.
@@ -199,7 +199,7 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
         Ok(None)
     }
 
-    /// A section's octets, refused above `limit`.
+    /// A section's bytes, refused above `limit`.
     pub(crate) fn contents(
         &self,
         section: &Section,
@@ -234,7 +234,7 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
         })
     }
 
-    /// Some octets of a section, from an offset in it; `None` beyond its end.
+    /// Some bytes of a section, from an offset in it; `None` beyond its end.
     pub(crate) fn part<const N: usize>(
         &self,
         section: &Section,
@@ -248,7 +248,7 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
         Ok((read_up_to(self.file, &mut octets, offset)? == N).then_some(octets))
     }
 
-    /// One octet of the file.
+    /// One byte of the file.
     pub(crate) fn octet(&self, offset: u64) -> Result<Option<u8>, SiteError> {
         let mut octet = [0];
         Ok((read_up_to(self.file, &mut octet, offset)? == 1).then_some(octet[0]))

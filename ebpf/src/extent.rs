@@ -13,24 +13,24 @@ const POINTER: u8 = 0x1b;
 const COUNT: u8 = 0x03;
 /// `DW_EH_PE_datarel | DW_EH_PE_sdata4`: the entries.
 const TABLE: u8 = 0x3b;
-/// Octets before the table: four of encodings, the pointer, the count.
+/// Bytes before the table: four of encodings, the pointer, the count.
 const TABLE_START: u64 = 12;
-/// Octets of an entry: first address of the function, address of its description.
+/// Bytes of an entry: first address of the function, address of its description.
 const ENTRY: u64 = 8;
 
 /// How far a function reaches around a place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// Octets from its start to the place.
+    /// Bytes from its start to the place.
     pub before: u64,
-    /// Octets from the place to the start of the next function.
+    /// Bytes from the place to the start of the next function.
     pub after: u64,
 }
 
 /// The function around an offset of the file; `None` if the file does not tell.
 ///
 /// # Errors
-/// As [`crate::sites::find`]. Reads some hundred octets.
+/// As [`crate::sites::find`]. Reads some hundred bytes.
 pub fn extent<R: ReadAt + ?Sized>(file: &R, offset: u64) -> Result<Option<Extent>, SiteError> {
     let elf = Elf::read(file)?;
     let Some(address) = elf.executable_address(offset) else {

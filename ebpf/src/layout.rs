@@ -14,19 +14,19 @@ pub const BLOCKED_SLOTS: u32 = 1024;
 /// Bit in [`Event::flags`]: the process has no other thread left.
 pub const EVENT_LAST: u32 = 1;
 
-/// Size in octets of [`Waiter`] in its map.
+/// Size in bytes of [`Waiter`] in its map.
 pub const WAITER_SIZE: usize = 80;
-/// Size in octets of [`AttachmentKey`].
+/// Size in bytes of [`AttachmentKey`].
 pub const ATTACHMENT_KEY_SIZE: usize = 16;
-/// Size in octets of [`Attachment`].
+/// Size in bytes of [`Attachment`].
 pub const ATTACHMENT_SIZE: usize = 32;
-/// Size in octets of [`Client`].
+/// Size in bytes of [`Client`].
 pub const CLIENT_SIZE: usize = 8;
-/// Size in octets of [`Canary`].
+/// Size in bytes of [`Canary`].
 pub const CANARY_SIZE: usize = 48;
-/// Size in octets of [`Event`].
+/// Size in bytes of [`Event`].
 pub const EVENT_SIZE: usize = 80;
-/// Size in octets of [`Settings`].
+/// Size in bytes of [`Settings`].
 pub const SETTINGS_SIZE: usize = 8;
 
 mirror! {
@@ -186,7 +186,7 @@ pub fn waiter_key(tgid: u32, tid: u32) -> u64 {
     u64::from(tgid) << 32 | u64::from(tid)
 }
 
-/// A zero-terminated name as text; octets that are not UTF-8 are replaced.
+/// A zero-terminated name as text; bytes that are not UTF-8 are replaced.
 pub fn text(comm: &[u8; 16]) -> String {
     let end = comm
         .iter()

@@ -17,14 +17,14 @@ pub mod process;
 pub mod sites;
 mod stat;
 
-/// Loaders cast the start of the object to ELF structs, so it must lie on 8 octets.
+/// Loaders cast the start of the object to ELF structs, so it must lie on 8 bytes.
 #[repr(C, align(8))]
 struct Aligned<Bytes: ?Sized>(Bytes);
 
 static OBJECT: &Aligned<[u8]> =
     &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/waiters.bpf.o")));
 
-/// The compiled program: an ELF relocatable for the BPF machine, with BTF, 8-octet aligned.
+/// The compiled program: an ELF relocatable for the BPF machine, with BTF, 8-byte aligned.
 pub fn object() -> &'static [u8] {
     &OBJECT.0
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use crate::sites::{self, Found, Site, SiteError, SiteKind};
 
-/// Largest `/proc/PID/maps` that is read, octets: 65,530 mappings with short names.
+/// Largest `/proc/PID/maps` that is read, bytes: 65,530 mappings with short names.
 const MAX_MAPS: u64 = 16 << 20;
 /// Most files that a process may execute.
 const MAX_FILES: usize = 1024;
@@ -206,7 +206,7 @@ fn read_maps(pid: u32, path: &str) -> Result<String, SurveyError> {
         let limit = usize::try_from(MAX_MAPS).unwrap_or(usize::MAX);
         return Err(SurveyError::TooLarge {
             pid,
-            what: "octets of mappings",
+            what: "bytes of mappings",
             limit,
         });
     }

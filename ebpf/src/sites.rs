@@ -1,6 +1,6 @@
 //! The probe sites of a client, found in its ELF file.
 //!
-//! A site is a one-octet nop with a SystemTap note (section `.note.stapsdt`,
+//! A site is a one-byte nop with a SystemTap note (section `.note.stapsdt`,
 //! provider `onair`, name `wait_begin` or `wait_end`, arguments `8@%rdi 8@%rsi`).
 //! The kernel puts a breakpoint wherever it is told, so a site is believed only
 //! if its address is executable and the file holds a nop there.
@@ -10,20 +10,20 @@ use std::io;
 use crate::elf::Elf;
 pub use crate::elf::ReadAt;
 
-/// The octet at a site in the file: `nop`.
+/// The byte at a site in the file: `nop`.
 pub const NOP: u8 = 0x90;
-/// The octet at a site in the memory of a watched process: the kernel's breakpoint.
+/// The byte at a site in the memory of a watched process: the kernel's breakpoint.
 pub const BREAKPOINT: u8 = 0xcc;
 /// Provider in the notes.
 pub const PROVIDER: &str = "onair";
 /// Arguments that the BPF program reads: session and attachment.
 pub const ARGUMENTS: &str = "8@%rdi 8@%rsi";
-/// Largest note section that is read, octets.
+/// Largest note section that is read, bytes.
 pub const MAX_NOTES: u64 = 64 * 1024;
 /// Most sites in one file. One begin and one end are usual; inlining may copy them.
 pub const MAX_SITES: usize = 8;
 
-/// Largest note with a build id that is read, octets.
+/// Largest note with a build id that is read, bytes.
 const MAX_BUILD_ID: u64 = 256;
 /// Type of a stapsdt note.
 const NT_STAPSDT: u32 = 3;
@@ -51,11 +51,11 @@ pub enum SiteError {
         what: &'static str,
     },
     /// A part is larger than anything that a compiler makes.
-    #[error("{what} of {size} octets; the limit is {limit}")]
+    #[error("{what} of {size} bytes; the limit is {limit}")]
     TooLarge {
         /// Which part.
         what: &'static str,
-        /// Its size in octets.
+        /// Its size in bytes.
         size: u64,
         /// Ours.
         limit: u64,
@@ -122,7 +122,7 @@ impl SiteKind {
 pub struct Site {
     /// Which end.
     pub kind: SiteKind,
-    /// Where in the file, octets.
+    /// Where in the file, bytes.
     pub offset: u64,
 }
 
@@ -295,7 +295,7 @@ impl<'notes> Notes<'notes> {
     fn part(&mut self, size: u32) -> Option<&'notes [u8]> {
         let size = usize::try_from(size).ok()?;
         let (part, rest) = self.0.split_at_checked(size)?;
-        // Parts are padded to 4 octets; the padding of the last one may be missing.
+        // Parts are padded to 4 bytes; the padding of the last one may be missing.
         let padding = (size.next_multiple_of(4) - size).min(rest.len());
         self.0 = &rest[padding..];
         Some(part)

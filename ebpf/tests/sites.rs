@@ -15,7 +15,7 @@ use onair_ebpf::sites::{
 };
 use proptest::prelude::*;
 
-/// Virtual address of the file's first octet.
+/// Virtual address of the file's first byte.
 const BASE: u64 = 0x40_0000;
 const TEXT: usize = 0x100;
 const TEXT_SIZE: usize = 0x100;
@@ -361,7 +361,7 @@ proptest! {
                 let _ = extent(&counted, site.offset);
             }
         }
-        prop_assert!(counted.octets.get() < 1 << 20, "{} octets read", counted.octets.get());
+        prop_assert!(counted.octets.get() < 1 << 20, "{} bytes read", counted.octets.get());
     }
 
     #[test]

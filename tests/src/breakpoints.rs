@@ -54,7 +54,7 @@ impl Breakpoints {
         Ok(Self { memory, addresses })
     }
 
-    /// Puts the file's own octets there again, as the process itself could.
+    /// Puts the file's own bytes there again, as the process itself could.
     ///
     /// # Errors
     /// When the process is gone.

@@ -15,14 +15,14 @@ pub const QUOTA: u32 = 64;
 
 /// A running session `in`, a running session `out` that sends to it, and a viewer on `in`.
 #[derive(Debug)]
-pub struct Circuit {
+pub struct RelayedVideo {
     /// A connection to the daemon.
     pub control: Control,
     /// The client on `in`.
     pub viewer: Viewer,
 }
 
-impl Circuit {
+impl RelayedVideo {
     /// Starts both.
     ///
     /// # Errors

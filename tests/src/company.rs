@@ -16,7 +16,7 @@ use crate::viewer::Viewer;
 /// A running session `cam`, a running session `source` that sends to it, an honest client on `cam`,
 /// and what the daemon held then.
 #[derive(Debug)]
-pub struct Company {
+pub struct WatchedSession {
     /// A connection to the daemon.
     pub control: Control,
     viewer: Viewer,
@@ -24,7 +24,7 @@ pub struct Company {
     before: Footprint,
 }
 
-impl Company {
+impl WatchedSession {
     /// Starts both on a rig with rings.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ pub fn balanced(certificate: &Certificate, put: u64) -> Result<()> {
     Ok(())
 }
 
-/// The thread ids in an answer of a puppet.
+/// The thread ids in an answer of a test_client.
 ///
 /// # Errors
 /// When there are none.

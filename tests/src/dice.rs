@@ -24,12 +24,12 @@ impl Dice {
         usize::try_from(self.roll(end as u64)).unwrap_or_default()
     }
 
-    /// So many octets.
+    /// So many bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.octet()).collect()
     }
 
-    /// One octet.
+    /// One byte.
     pub fn octet(&mut self) -> u8 {
         self.roll(256).to_be_bytes()[7]
     }

@@ -5,7 +5,7 @@ use onair_types::{PartOutcome, SessionSummary, ShutdownPhase, ShutdownStatus, Sh
 use onair_types::{SessionName, Source};
 use rustix::process::Signal;
 
-use crate::{Control, Puppet, Raster, Rig, receive, send};
+use crate::{Control, Raster, Rig, TestClient, receive, send};
 
 /// Parts that every daemon accounts for.
 const PARTS: [&str; 11] = [
@@ -17,13 +17,13 @@ const PARTS: [&str; 11] = [
     "persistent sessions",
     "pollers and ports",
     "probe",
-    "undertaker",
+    "reclaimer",
     "control thread",
     "kernel-visible resources",
 ];
 
 /// Threads that every daemon accounts for, beside its pollers.
-const THREADS: [&str; 4] = ["archive", "store", "undertaker", "control"];
+const THREADS: [&str; 4] = ["archive", "store", "reclaimer", "control"];
 
 /// Sends the daemon a signal.
 ///
@@ -79,7 +79,7 @@ pub fn in_order(summary: &ShutdownSummary) {
 ///
 /// # Errors
 /// When there is none in time.
-pub fn holding(rig: &Rig, control: &mut Control) -> Result<Puppet> {
+pub fn holding(rig: &Rig, control: &mut Control) -> Result<TestClient> {
     control.create(&receive("cam", Raster::SMALL, 5000))?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let mut client = rig.user("cam")?;
@@ -91,7 +91,7 @@ pub fn holding(rig: &Rig, control: &mut Control) -> Result<Puppet> {
 ///
 /// # Errors
 /// When it does not answer.
-pub fn unread(client: &mut Puppet) -> Result<(Vec<String>, String)> {
+pub fn unread(client: &mut TestClient) -> Result<(Vec<String>, String)> {
     let mut kinds = Vec::new();
     loop {
         let answer = client.ask("poll 0")?;

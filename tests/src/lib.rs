@@ -1,8 +1,8 @@
 //! The harness of the whole-system tests: real processes, real sockets, real packets.
 //!
 //! A test opens a [`Rig`] (a stage, a daemon on it, a connection to its control socket), lets
-//! [`Puppet`]s use sessions from processes of their own, and compares what the daemon says with
-//! what the kernel and the puppets say. Nothing here knows the daemon's insides: it is reached as
+//! [`TestClient`]s use sessions from processes of their own, and compares what the daemon says with
+//! what the kernel and the test clients say. Nothing here knows the daemon's insides: it is reached as
 //! an operator and an application reach it.
 //!
 //! Each test needs root, the packages of `cargo xtask setup`, and the programs that
@@ -28,7 +28,6 @@ mod own_text;
 pub mod packet;
 pub mod pcapng;
 mod programs;
-mod puppet;
 mod raw_client;
 mod receiver;
 pub mod recorded;
@@ -41,14 +40,15 @@ mod small_disk;
 mod spec;
 pub mod storm;
 mod stranger;
+mod test_client;
 mod traced;
 mod user;
 mod viewer;
 mod wire;
 
 pub use breakpoints::Breakpoints;
-pub use circuit::{Circuit, QUOTA};
-pub use company::{Company, balanced, tids};
+pub use circuit::{QUOTA, RelayedVideo};
+pub use company::{WatchedSession, balanced, tids};
 pub use control::{Answer, Control};
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
@@ -66,7 +66,6 @@ pub use onair_stage::{
 };
 pub use own_text::OwnText;
 pub use programs::program;
-pub use puppet::{Puppet, freeze};
 pub use raw_client::{RawClient, hello};
 pub use receiver::{Capture, GStreamerReceiver};
 pub use relay::{Disturbance, Done, Relay};
@@ -77,6 +76,7 @@ pub use service_manager::ServiceManager;
 pub use small_disk::SmallDisk;
 pub use spec::{Raster, receive, send};
 pub use stranger::Stranger;
+pub use test_client::{TestClient, freeze};
 pub use traced::{Call, Traced, in_this_order};
 pub use user::User;
 pub use viewer::Viewer;

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::breakpoints::Breakpoints;
 use crate::programs::program;
-use crate::puppet::Puppet;
+use crate::test_client::TestClient;
 
 /// What it takes to do so.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl OwnText {
     ///
     /// # Errors
     /// When there is no C compiler, or the client does not start.
-    pub fn start(stage: &Stage) -> Result<(Self, Puppet)> {
+    pub fn start(stage: &Stage) -> Result<(Self, TestClient)> {
         let source = stage.directory().join("own_text.c");
         let library = stage.directory().join("own_text.so");
         fs::write(&source, include_str!("own_text.c"))?;
@@ -34,25 +34,25 @@ impl OwnText {
             .context("gcc is needed")?;
         ensure!(compiled.success(), "gcc could not compile own_text.c");
         let address = stage.directory().join("own_text.address");
-        let mut command = stage.command(&program("onair-puppet")?);
+        let mut command = stage.command(&program("onair-test-client")?);
         command
             .arg(Config::attach_socket(stage))
             .env("LD_PRELOAD", &library)
             .env("ONAIR_OWN_TEXT", &address);
-        let puppet = Puppet::of(&mut command)?;
-        Ok((Self { address }, puppet))
+        let test_client = TestClient::of(&mut command)?;
+        Ok((Self { address }, test_client))
     }
 
     /// Has it copy the page with the breakpoints, which must be one.
     ///
     /// # Errors
     /// When it does not, in time.
-    pub fn copy(&self, puppet: &mut Puppet, breakpoints: &Breakpoints) -> Result<()> {
+    pub fn copy(&self, test_client: &mut TestClient, breakpoints: &Breakpoints) -> Result<()> {
         let page = |address: &u64| address & !4095;
         let pages: Vec<u64> = breakpoints.addresses().iter().map(page).collect();
         for page in pages {
             fs::write(&self.address, page.to_ne_bytes())?;
-            puppet.running().signal(Signal::USR2)?;
+            test_client.running().signal(Signal::USR2)?;
             until("the text to be copied", Deadline::seconds(30), || {
                 Ok((!self.address.exists()).then_some(()))
             })?;

@@ -9,7 +9,7 @@ pub const IPV4: u16 = 0x0800;
 pub const ARP: u16 = 0x0806;
 
 /// An RTP packet of payload type 96 with these runs (RFC 4175 §4.2: length, line with field bit,
-/// offset with continuation bit) and so many octets of picture.
+/// offset with continuation bit) and so many bytes of picture.
 #[must_use]
 pub fn rtp(runs: &[[u16; 3]], octets: usize) -> Vec<u8> {
     let mut packet = vec![0x80, 96, 0, 1, 0, 0, 0, 2, 0xde, 0xad, 0xbe, 0xef, 0, 0];
@@ -18,14 +18,14 @@ pub fn rtp(runs: &[[u16; 3]], octets: usize) -> Vec<u8> {
     packet
 }
 
-/// The packet with another octet at `at`.
+/// The packet with another byte at `at`.
 #[must_use]
 pub fn with(mut packet: Vec<u8>, at: usize, octet: u8) -> Vec<u8> {
     packet[at] = octet;
     packet
 }
 
-/// The packet's first `length` octets.
+/// The packet's first `length` bytes.
 #[must_use]
 pub fn cut(mut packet: Vec<u8>, length: usize) -> Vec<u8> {
     packet.truncate(length);

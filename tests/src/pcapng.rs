@@ -25,7 +25,7 @@ pub struct Packet {
     pub interface: usize,
     /// Nanoseconds since 1970.
     pub at_ns: u64,
-    /// Octets on the wire.
+    /// Bytes on the wire.
     pub wire_len: u32,
     /// What was captured.
     pub bytes: Vec<u8>,
@@ -100,7 +100,7 @@ pub fn read(bytes: &[u8]) -> Result<Capture> {
     let mut capture = Capture::default();
     let mut at = 0;
     while at < bytes.len() {
-        let place = || format!("block at octet {at} of {}", bytes.len());
+        let place = || format!("block at byte {at} of {}", bytes.len());
         let kind = u32_at(bytes, at).with_context(place)?;
         let len = usize::try_from(u32_at(bytes, at + 4).with_context(place)?)?;
         ensure!(len >= 12 && len % 4 == 0, "{}: length {len}", place());
@@ -159,7 +159,7 @@ fn read_block(capture: &mut Capture, kind: u32, body: &[u8]) -> Result<()> {
             for (code, value) in options(&body[12..])? {
                 match code {
                     1 => interface.comments.push(text(value)?),
-                    2 | 3 => ensure!(value.len() == 8, "a time of {} octets", value.len()),
+                    2 | 3 => ensure!(value.len() == 8, "a time of {} bytes", value.len()),
                     4 => counts.0 = Some(u64_at(value, 0)?),
                     5 => counts.1 = Some(u64_at(value, 0)?),
                     8 => counts.2 = Some(u64_at(value, 0)?),

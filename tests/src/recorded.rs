@@ -114,7 +114,7 @@ pub fn audited(view: &RecordingView) -> Result<()> {
             .len();
         ensure!(
             size == file.bytes,
-            "{} has {size} octets: {file:?}",
+            "{} has {size} bytes: {file:?}",
             path.display()
         );
         sum_is(&path, file.sha256.as_deref())?;
@@ -168,7 +168,7 @@ pub fn capinfos(file: &Path) -> Result<u64> {
 pub struct Captured {
     /// Nanoseconds since 1970.
     pub at_ns: u128,
-    /// Octets on the wire.
+    /// Bytes on the wire.
     pub length: usize,
     /// What UDP carries.
     pub payload: Vec<u8>,
@@ -341,7 +341,7 @@ pub fn planar_frames(bytes: &[u8], raster: Raster) -> Result<Vec<Vec<u8>>> {
     };
     ensure!(
         bytes.len().is_multiple_of(size),
-        "{} octets in frames of {size}",
+        "{} bytes in frames of {size}",
         bytes.len()
     );
     Ok(bytes

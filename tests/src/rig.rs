@@ -8,8 +8,8 @@ use onair_types::ShutdownSummary;
 
 use crate::control::Control;
 use crate::programs::program;
-use crate::puppet::Puppet;
 use crate::raw_client::RawClient;
+use crate::test_client::TestClient;
 
 /// How long a daemon may take to be ready, and to end.
 const PATIENCE: u64 = 30;
@@ -233,16 +233,16 @@ impl Rig {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn puppet(&self) -> Result<Puppet> {
-        Puppet::start(&self.stage)
+    pub fn test_client(&self) -> Result<TestClient> {
+        TestClient::start(&self.stage)
     }
 
     /// A new client process that is attached to `session`.
     ///
     /// # Errors
     /// When it is not.
-    pub fn user(&self, session: &str) -> Result<Puppet> {
-        let mut user = self.puppet()?;
+    pub fn user(&self, session: &str) -> Result<TestClient> {
+        let mut user = self.test_client()?;
         user.say(format_args!("attach {session}"))?;
         Ok(user)
     }

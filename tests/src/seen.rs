@@ -22,7 +22,7 @@ pub struct Seen {
     /// xxh3 (seed 0) of all bytes.
     pub hash: u64,
     /// Whether the last eight bytes are the xxh3 of all before them, as in the frames of the
-    /// pattern and in those that a puppet submits.
+    /// pattern and in those that a test_client submits.
     pub checksum_right: bool,
     /// The first 16 bytes, as two numbers (little endian).
     pub head: [u64; 2],

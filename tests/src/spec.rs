@@ -32,7 +32,7 @@ impl Raster {
         }
     }
 
-    /// Bytes of a whole frame in the pgroup layout (RFC 4175 §4.3: 4 octets for two pixels of
+    /// Bytes of a whole frame in the pgroup layout (RFC 4175 §4.3: 4 bytes for two pixels of
     /// 8 bits, 5 for two of 10 bits).
     #[must_use]
     pub const fn frame_bytes(&self) -> usize {

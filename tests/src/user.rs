@@ -11,7 +11,7 @@ use onair_stage::{Actor, Config, Stage};
 use serde_json::Value;
 
 use crate::programs::program;
-use crate::puppet::Puppet;
+use crate::test_client::TestClient;
 
 /// Arguments: a file, the attach socket, a session, a number of connections, the hello.
 const MAPPER: &str = r#"
@@ -74,10 +74,10 @@ impl User {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn copy_of_puppet(stage: &Stage, name: &str) -> Result<PathBuf> {
+    pub fn copy_of_test_client(stage: &Stage, name: &str) -> Result<PathBuf> {
         let copy = stage.directory().join(name);
         if !copy.exists() {
-            fs::copy(program("onair-puppet")?, &copy)?;
+            fs::copy(program("onair-test-client")?, &copy)?;
         }
         Ok(copy)
     }
@@ -86,18 +86,21 @@ impl User {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn puppet(self, stage: &Stage) -> Result<Puppet> {
-        self.puppet_as(stage, &Self::copy_of_puppet(stage, "puppet-of-users")?)
+    pub fn test_client(self, stage: &Stage) -> Result<TestClient> {
+        self.test_client_as(
+            stage,
+            &Self::copy_of_test_client(stage, "test_client-of-users")?,
+        )
     }
 
-    /// As [`User::puppet`], with another program.
+    /// As [`User::test_client`], with another program.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn puppet_as(self, stage: &Stage, program: &Path) -> Result<Puppet> {
+    pub fn test_client_as(self, stage: &Stage, program: &Path) -> Result<TestClient> {
         let mut command = stage.command(program);
         command.uid(self.uid).gid(self.gid);
-        Puppet::spawn(stage, command)
+        TestClient::spawn(stage, command)
     }
 
     /// A process of this user that maps `file` as its code, and asks to attach to `session` on `count`

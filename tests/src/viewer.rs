@@ -4,14 +4,14 @@ use anyhow::{Context as _, Result};
 use onair_stage::{Deadline, until};
 
 use crate::control::Control;
-use crate::puppet::Puppet;
 use crate::rig::Rig;
 use crate::seen::Seen;
+use crate::test_client::TestClient;
 
-/// A puppet with one thread that takes frames until its session stops.
+/// A test_client with one thread that takes frames until its session stops.
 #[derive(Debug)]
 pub struct Viewer {
-    puppet: Puppet,
+    test_client: TestClient,
     session: String,
 }
 
@@ -21,11 +21,11 @@ impl Viewer {
     /// # Errors
     /// When it cannot attach.
     pub fn start(rig: &Rig, session: &str) -> Result<Self> {
-        let mut puppet = rig.puppet()?;
-        puppet.say(format_args!("attach {session}"))?;
-        puppet.say(format_args!("watch {}", u32::MAX))?;
+        let mut test_client = rig.test_client()?;
+        test_client.say(format_args!("attach {session}"))?;
+        test_client.say(format_args!("watch {}", u32::MAX))?;
         Ok(Self {
-            puppet,
+            test_client,
             session: session.to_owned(),
         })
     }
@@ -35,7 +35,7 @@ impl Viewer {
     /// # Errors
     /// When it does not answer.
     pub fn taken(&mut self) -> Result<u64> {
-        let answer = self.puppet.say("taken")?;
+        let answer = self.test_client.say("taken")?;
         answer["frames"].as_u64().context("frames")
     }
 
@@ -73,7 +73,7 @@ impl Viewer {
     /// # Errors
     /// When its call does not end with `EAGAIN`.
     pub fn seen(&mut self) -> Result<Vec<Seen>> {
-        let event = self.puppet.event("watched")?;
+        let event = self.test_client.event("watched")?;
         anyhow::ensure!(event["end"] == "EAGAIN", "it ended with {}", event["end"]);
         Ok(serde_json::from_value(event["frames"].clone())?)
     }

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use onair_ipc::message::{KICK, MAX_PACKET};
 use onair_ipc::site;
 use onair_tests::{
-    Config, Control, Deadline, Footprint, Puppet, Raster, RawClient, Rig, hello, receive, send,
+    Config, Control, Deadline, Footprint, Raster, RawClient, Rig, TestClient, hello, receive, send,
     until,
 };
 use onair_types::{HealthStatus, SessionState, ShutdownStatus, Source, SpecDocument};
@@ -37,7 +37,7 @@ fn unharmed(mut rig: Rig, mut control: Control) -> Result<()> {
     assert_eq!(health.status, HealthStatus::Ok, "{:?}", health.problems);
     every_place(&rig, &mut control)?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     client.say("attach cam")?;
     client.say("get 10000")?;
     control.stop("cam")?;
@@ -51,7 +51,7 @@ fn every_place(rig: &Rig, control: &mut Control) -> Result<()> {
     let most = control.show("cam")?.max_attachments;
     let mut clients = Vec::new();
     until("every place to be free", Deadline::seconds(10), || {
-        let mut client = rig.puppet()?;
+        let mut client = rig.test_client()?;
         let errno = client.errno("attach cam")?;
         match errno.as_str() {
             "" => clients.push(client),
@@ -60,7 +60,7 @@ fn every_place(rig: &Rig, control: &mut Control) -> Result<()> {
         }
         Ok((clients.len() == most as usize).then_some(()))
     })?;
-    assert_eq!(rig.puppet()?.errno("attach cam")?, "EDQUOT");
+    assert_eq!(rig.test_client()?.errno("attach cam")?, "EDQUOT");
     for client in clients {
         client.leave()?;
     }
@@ -209,7 +209,7 @@ fn challenge_not_passed_or_passed_by_another_then_probe_blind_and_no_place_is_lo
         client.challenged("cam")?;
         refused(&client.ask(&json!({ "type": "proved" }))?, "probe_blind");
     }
-    let mut accomplice = rig.puppet()?;
+    let mut accomplice = rig.test_client()?;
     accomplice.say("attach cam")?;
     for _ in 0..10 {
         let token = client.challenged("cam")?;
@@ -290,7 +290,7 @@ fn process_attaches_and_leaves_again_and_again_then_the_daemon_keeps_nothing_of_
         config.more += "[limits]\nconnections = 30\n";
     })?;
     let daemon = rig.daemon()?.pid();
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     let mut before = None;
     for round in 0..50 {
         // Without a word, with a word, and with the end of the session.
@@ -351,7 +351,7 @@ fn connections_more_than_the_limit_then_turned_away_until_one_ends() -> Result<(
         refused(&client.hear()?.context("an answer")?, "limit_reached");
         assert_eq!(client.hear()?, None);
     }
-    assert_eq!(rig.puppet()?.errno("attach cam")?, "EDQUOT");
+    assert_eq!(rig.test_client()?.errno("attach cam")?, "EDQUOT");
     open.truncate(MOST - 6);
     unharmed(rig, control)
 }
@@ -407,7 +407,7 @@ impl Flood {
 fn kicks_flooded_by_many_then_everybody_else_is_served() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.create(&receive("drain", Raster::SMALL, 5001))?;
-    let mut sleeper = rig.puppet()?;
+    let mut sleeper = rig.test_client()?;
     sleeper.say("attach drain")?;
     sleeper.block(2)?;
     // One of them is a client of the session that drains: its kicks mean something.
@@ -419,7 +419,7 @@ fn kicks_flooded_by_many_then_everybody_else_is_served() -> Result<()> {
     }
     let flood = Flood::start(clients, 4)?;
 
-    let mut honest = rig.puppet()?;
+    let mut honest = rig.test_client()?;
     honest.say("attach cam")?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     for _ in 0..20 {
@@ -465,7 +465,7 @@ fn answers_never_read_then_nobody_else_waits() -> Result<()> {
         // Until the daemon has no more room for its answers, and then takes no more requests.
         while client.send_now(request.as_bytes()).is_ok() {}
     }
-    let mut honest: Puppet = rig.puppet()?;
+    let mut honest: TestClient = rig.test_client()?;
     honest.say("attach cam")?;
     for _ in 0..20 {
         control.health()?;
@@ -516,7 +516,7 @@ fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<
     control.create(&send("sent", Raster::SMALL, 5002, Source::Client))?;
     let load = Load::start();
     for (session, request) in [("cam", "get 10000"), ("one", "get 0"), ("sent", "submit 1")] {
-        let mut client = rig.puppet()?;
+        let mut client = rig.test_client()?;
         for cycle in 0..100 {
             client
                 .say(format_args!("attach {session}"))
@@ -544,7 +544,7 @@ fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()
         quota: Some(32),
         ..send("sent", Raster::SMALL, 5002, Source::Client)
     })?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     for cycle in 0..100 {
         client
             .say("attach sent")
@@ -596,7 +596,7 @@ fn owner_aborts_while_its_destroy_waits_then_both_are_answered() -> Result<()> {
     let mut control = rig.control()?;
     let owner = owned(&rig, &receive("cam", Raster::SMALL, 5000))?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
-    let mut holder = rig.puppet()?;
+    let mut holder = rig.test_client()?;
     holder.say("attach cam")?;
     holder.say("hold 1")?;
     owner.stop();
@@ -673,11 +673,11 @@ fn requests_tagged_and_beside_an_abort_then_each_answered_under_its_tag() -> Res
 fn bells_slept_on_by_thousands_of_a_hostile_client_then_the_daemon_serves_others() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
-    let mut hostile = rig.puppet()?;
+    let mut hostile = rig.test_client()?;
     hostile.say("attach cam")?;
     // Each thread sleeps on its word 128 times.
     hostile.say("doze 8000")?;
-    let mut honest = rig.puppet()?;
+    let mut honest = rig.test_client()?;
     honest.say("attach cam")?;
     for _ in 0..10 {
         control.health()?;

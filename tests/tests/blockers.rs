@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Control, Deadline, Puppet, Raster, Rig, blocked, freeze, program, receive, until,
+    Control, Deadline, Raster, Rig, TestClient, blocked, freeze, program, receive, until,
 };
 use onair_types::{BlockerKind, Certificate, Says, SessionState, Verdict, WaitsIn, Witness};
 use rustix::process::Signal;
@@ -22,7 +22,7 @@ const CALLERS: usize = 8;
 struct Scene {
     rig: Rig,
     control: Control,
-    clients: Vec<Puppet>,
+    clients: Vec<TestClient>,
 }
 
 impl Scene {
@@ -32,7 +32,7 @@ impl Scene {
         for (name, udp) in [("one", 5000), ("two", 5001)] {
             control.create(&receive(name, Raster::SMALL, udp))?;
         }
-        let mut clients = vec![rig.puppet()?, rig.puppet()?];
+        let mut clients = vec![rig.test_client()?, rig.test_client()?];
         clients[0].say("attach one")?;
         clients[0].block(CALLERS)?;
         clients[1].say("attach one")?;
@@ -54,7 +54,7 @@ impl Scene {
             all.extend(
                 blocked(pid)?
                     .into_iter()
-                    .map(|tid| (pid, tid, "onair-puppet".into())),
+                    .map(|tid| (pid, tid, "onair-test-client".into())),
             );
         }
         Ok(all)
@@ -69,7 +69,10 @@ impl Scene {
                 assert_eq!(it.waits_in, Some(WaitsIn::BufferGet), "{it:#?}");
                 assert_eq!(it.seen_by, [Witness::W1, Witness::W2], "{it:#?}");
                 assert!(it.since.is_some() && it.blocked_for_ms.is_some(), "{it:#?}");
-                assert_eq!((it.thread.as_str(), it.held_frames.len()), ("puppet", 0));
+                assert_eq!(
+                    (it.thread.as_str(), it.held_frames.len()),
+                    ("test_client", 0)
+                );
                 let fresh = all.insert((it.pid, it.tid.context("tid")?, it.command));
                 assert!(fresh, "named twice");
             }
@@ -150,7 +153,7 @@ fn callers_come_and_go_then_the_list_follows() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     client.say("attach cam")?;
     let mut tids = BTreeSet::new();
     for count in 1..=4 {
@@ -187,7 +190,7 @@ fn counter_cleared_behind_a_blocked_caller_then_nothing_is_freed_until_it_leaves
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let mut liar = rig.puppet()?;
+    let mut liar = rig.test_client()?;
     liar.say("attach cam")?;
     let asleep = liar.block(2)?;
     assert_eq!(liar.say("clear-slots")?["cleared"], 2);

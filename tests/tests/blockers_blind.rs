@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use onair_tests::{
-    Backend, Breakpoints, Config, Control, Daemon, Deadline, OwnText, Puppet, Raster, Rig, Stage,
-    program, receive, until,
+    Backend, Breakpoints, Config, Control, Daemon, Deadline, OwnText, Raster, Rig, Stage,
+    TestClient, program, receive, until,
 };
 use onair_types::{Certificate, HealthStatus, ProbeMode, ProbeState, Reading, Says, Verdict};
 
@@ -25,27 +25,27 @@ fn rig(probe: &'static str) -> Result<(Rig, Control)> {
     Ok((rig, control))
 }
 
-/// A copy of the puppet without the notes that say where its probe sites are.
+/// A copy of the test_client without the notes that say where its probe sites are.
 fn without_sites(stage: &Stage) -> Result<PathBuf> {
     const NAME: &[u8] = b"stapsdt\0";
-    let mut text = fs::read(program("onair-puppet")?)?;
+    let mut text = fs::read(program("onair-test-client")?)?;
     let places: Vec<usize> = text
         .windows(NAME.len())
         .enumerate()
         .filter_map(|(at, window)| (window == NAME).then_some(at))
         .collect();
-    ensure!(!places.is_empty(), "the puppet has no notes");
+    ensure!(!places.is_empty(), "the test_client has no notes");
     for at in places {
         text[at] = b'S';
     }
-    let path = stage.directory().join("blind-puppet");
+    let path = stage.directory().join("blind-test_client");
     fs::write(&path, text)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     Ok(path)
 }
 
 /// Blocks, stops and destroys; the certificate.
-fn through(control: &mut Control, client: &mut Puppet) -> Result<Certificate> {
+fn through(control: &mut Control, client: &mut TestClient) -> Result<Certificate> {
     client.block(2)?;
     client.freeze()?;
     control.stop("cam")?;
@@ -66,7 +66,7 @@ fn probe_off_then_the_certificate_says_so() -> Result<()> {
         (health.probe.mode, health.probe.state),
         (ProbeMode::Off, ProbeState::Off)
     );
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     assert_eq!(client.say("attach cam")?["watched"], false);
     let certificate = through(&mut control, &mut client)?;
     assert_eq!(certificate.probe.mode, ProbeMode::Off);
@@ -78,9 +78,9 @@ fn probe_off_then_the_certificate_says_so() -> Result<()> {
 #[test]
 fn probe_preferred_and_a_client_without_sites_then_attached_and_said() -> Result<()> {
     let (rig, mut control) = rig("preferred")?;
-    let mut seen = rig.puppet()?;
+    let mut seen = rig.test_client()?;
     assert_eq!(seen.say("attach cam")?["watched"], true);
-    let mut client = Puppet::start_as(rig.stage(), &without_sites(rig.stage())?)?;
+    let mut client = TestClient::start_as(rig.stage(), &without_sites(rig.stage())?)?;
     assert_eq!(client.say("attach cam")?["watched"], false);
     let certificate = through(&mut control, &mut client)?;
     let reading = probe_of(&certificate.readings);
@@ -95,13 +95,13 @@ fn probe_required_and_a_client_without_sites_then_not_attached() -> Result<()> {
     let path = without_sites(rig.stage())?;
     // More often than there are places: what is refused leaves no reservation.
     for _ in 0..10 {
-        let mut blind = Puppet::start_as(rig.stage(), &path)?;
+        let mut blind = TestClient::start_as(rig.stage(), &path)?;
         let refused = blind.ask("attach cam")?;
         let text = refused["error"]["message"].as_str().unwrap_or_default();
         assert!(text.contains("probe_blind"), "{refused}");
         assert_eq!(refused["error"]["errno"], "EIO");
     }
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     assert_eq!(client.say("attach cam")?["watched"], true);
     let certificate = through(&mut control, &mut client)?;
     assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
@@ -112,7 +112,7 @@ fn probe_required_and_a_client_without_sites_then_not_attached() -> Result<()> {
 #[test]
 fn site_disarmed_by_its_process_then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
     let (rig, mut control) = rig("required")?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     client.say("attach cam")?;
     Breakpoints::find(client.pid())?.take_away()?;
     // The probe sees none of this; the kernel's list of sleeping threads has them.
@@ -128,7 +128,7 @@ fn site_disarmed_by_its_process_then_nothing_is_destroyed_until_it_is_gone() -> 
 #[test]
 fn site_disarmed_while_it_waits_then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
     let (rig, mut control) = rig("required")?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     client.say("attach cam")?;
     client.block(2)?;
     Breakpoints::find(client.pid())?.take_away()?;
@@ -153,7 +153,7 @@ fn site_disarmed_while_it_waits_then_nothing_is_destroyed_until_it_is_gone() -> 
 }
 
 /// Two callers of `client` sleep, the kernel did not see them go to sleep, and no slot counts them.
-fn hide_callers(client: &mut Puppet) -> Result<BTreeSet<u32>> {
+fn hide_callers(client: &mut TestClient) -> Result<BTreeSet<u32>> {
     let tids = client.block(2)?;
     assert_eq!(client.say("clear-slots")?["cleared"], tids.len());
     Ok(tids)
@@ -182,7 +182,7 @@ fn refused_for(control: &mut Control, tids: &BTreeSet<u32>) -> Result<()> {
 }
 
 /// The same, of a client with nobody inside that was blind once: it counts as blind.
-fn refused_as_blind(control: &mut Control, client: &Puppet, code: &str) -> Result<()> {
+fn refused_as_blind(control: &mut Control, client: &TestClient, code: &str) -> Result<()> {
     let refusal = control.try_destroy("cam")?;
     assert_eq!(refusal.code(), code, "{}", refusal.json);
     let verdict: Verdict = serde_json::from_value(refusal.json["verdict"].clone())?;
@@ -197,7 +197,7 @@ fn refused_as_blind(control: &mut Control, client: &Puppet, code: &str) -> Resul
 fn site_disarmed_while_callers_come_and_armed_again_then_they_are_named_and_it_stays_blind()
 -> Result<()> {
     let (rig, mut control) = rig("required")?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     client.say("attach cam")?;
     let breakpoints = Breakpoints::find(client.pid())?;
     breakpoints.take_away()?;
@@ -250,7 +250,7 @@ fn site_on_a_copy_of_its_page_and_nobody_inside_then_nothing_is_destroyed_until_
 #[test]
 fn text_changed_beside_the_sites_then_nothing_is_destroyed_until_it_has_left() -> Result<()> {
     let (rig, mut control) = rig("required")?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     client.say("attach cam")?;
     Breakpoints::find(client.pid())?.scribble_beside()?;
     control.stop("cam")?;
@@ -307,7 +307,7 @@ fn probe_required_and_not_permitted_then_no_attach_and_no_destroy_and_health_say
     assert_eq!(control.get("/v1/health")?.status, 503);
 
     control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let mut client = Puppet::start(&crippled.stage)?;
+    let mut client = TestClient::start(&crippled.stage)?;
     for _ in 0..10 {
         assert_eq!(client.errno("attach cam")?, "EIO");
     }
@@ -327,7 +327,7 @@ fn probe_preferred_and_not_permitted_then_all_works_and_the_certificate_says_it(
         (HealthStatus::Degraded, true)
     );
     control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let mut client = Puppet::start(&crippled.stage)?;
+    let mut client = TestClient::start(&crippled.stage)?;
     assert_eq!(client.say("attach cam")?["watched"], false);
     let certificate = through(&mut control, &mut client)?;
     assert_eq!(probe_of(&certificate.readings).says, Says::NotApplicable);

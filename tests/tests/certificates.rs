@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use onair_tests::{Control, Deadline, Puppet, Raster, Rig, onairctl, receive, signal, until};
+use onair_tests::{Control, Deadline, Raster, Rig, TestClient, onairctl, receive, signal, until};
 use onair_types::{Certificate, HealthStatus, Memory, Timestamp};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -154,8 +154,8 @@ fn certificates_of_several_operations_after_a_restart_then_found_and_verified() 
 }
 
 /// A client of `session` with one blocked caller.
-fn user(rig: &Rig, session: &str) -> Result<Puppet> {
-    let mut user = rig.puppet()?;
+fn user(rig: &Rig, session: &str) -> Result<TestClient> {
+    let mut user = rig.test_client()?;
     user.say(format_args!("attach {session}"))?;
     user.block(1)?;
     Ok(user)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Backend, Config, Control, Daemon, Deadline, Puppet, Raster, Rig, Stage, output, program,
+    Backend, Config, Control, Daemon, Deadline, Raster, Rig, Stage, TestClient, output, program,
     receive, until,
 };
 use onair_types::BlockerKind;
@@ -41,7 +41,11 @@ fn only_child(pid: u32) -> Result<u32> {
 
 /// Lets `client` block in a call, waits until the daemon names it as process `pid`, and sees the
 /// session destroyed.
-fn blocked_named_and_destroyed(control: &mut Control, client: &mut Puppet, pid: u32) -> Result<()> {
+fn blocked_named_and_destroyed(
+    control: &mut Control,
+    client: &mut TestClient,
+    pid: u32,
+) -> Result<()> {
     client.say("attach cam")?;
     client.say("block 2")?;
     until("the daemon to name it", Deadline::seconds(30), || {
@@ -63,20 +67,20 @@ fn client_in_another_pid_and_mount_namespace_on_overlayfs_then_seen_and_named() 
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let (stage, puppet) = (rig.stage(), program("onair-puppet")?);
+    let (stage, test_client) = (rig.stage(), program("onair-test-client")?);
     // As a container runtime does it: a root of layers, the daemon's folder bound into it.
     let inside = script(
         stage,
         "inside",
         &format!(
             "layers={0}/layers; mkdir -p $layers; mount -t tmpfs tmpfs $layers\n\
-             mkdir -p $layers/up $layers/work $layers/root; cp {1} $layers/up/onair-puppet\n\
+             mkdir -p $layers/up $layers/work $layers/root; cp {1} $layers/up/onair-test-client\n\
              mount -t overlay overlay -o lowerdir=/,upperdir=$layers/up,workdir=$layers/work $layers/root\n\
              mkdir -p $layers/root/sockets $layers/root/proc\n\
              mount --bind {0} $layers/root/sockets; mount -t proc proc $layers/root/proc\n\
-             exec chroot $layers/root /onair-puppet /sockets/attach.sock",
+             exec chroot $layers/root /onair-test-client /sockets/attach.sock",
             stage.directory().display(),
-            puppet.display(),
+            test_client.display(),
         ),
     )?;
     let container = script(
@@ -87,12 +91,12 @@ fn client_in_another_pid_and_mount_namespace_on_overlayfs_then_seen_and_named() 
             inside.display()
         ),
     )?;
-    let mut client = Puppet::start_as(stage, &container)?;
+    let mut client = TestClient::start_as(stage, &container)?;
     let pid = only_child(client.pid())?;
     // Another root, another program than the test's own.
     client.say("attach cam")?;
     let file = fs::metadata(format!("/proc/{pid}/exe"))?;
-    let own = fs::metadata(&puppet)?;
+    let own = fs::metadata(&test_client)?;
     use std::os::unix::fs::MetadataExt as _;
     assert_ne!((file.dev(), file.ino()), (own.dev(), own.ino()));
     client.say("detach")?;
@@ -135,7 +139,7 @@ fn daemon_as_pid_1_then_reaps_serves_its_namespace_refuses_others_and_ends_with_
     })?;
 
     // A process that is not in its namespace cannot be seen, and is told what to do.
-    let mut stranger = Puppet::start(&stage)?;
+    let mut stranger = TestClient::start(&stage)?;
     let refused = stranger.ask("attach cam")?;
     let message = refused["error"]["message"].as_str().unwrap_or_default();
     assert!(message.contains("hostPID: true"), "{refused}");
@@ -147,10 +151,10 @@ fn daemon_as_pid_1_then_reaps_serves_its_namespace_refuses_others_and_ends_with_
         "below",
         &format!(
             "exec nsenter --target={pid} --pid --mount unshare --pid --fork --kill-child --mount-proc {} \"$@\"",
-            program("onair-puppet")?.display()
+            program("onair-test-client")?.display()
         ),
     )?;
-    let mut client = Puppet::start_as(&stage, &below)?;
+    let mut client = TestClient::start_as(&stage, &below)?;
     // nsenter, unshare, and the client itself.
     let client_pid = only_child(only_child(client.pid())?)?;
     let status = fs::read_to_string(format!("/proc/{client_pid}/status"))?;
@@ -208,7 +212,7 @@ fn daemon_with_the_units_capabilities_only_then_ports_probe_and_destroy_work() -
     let health = control.health()?;
     assert!(health.ready, "{:?}", health.problems);
     control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     let pid = client.pid();
     blocked_named_and_destroyed(&mut control, &mut client, pid)?;
     drop(control);

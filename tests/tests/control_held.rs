@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Config, Control, Deadline, Frozen, HangingFile, Puppet, Raster, Rig, program, receive, send,
-    until,
+    Config, Control, Deadline, Frozen, HangingFile, Raster, Rig, TestClient, program, receive,
+    send, until,
 };
 use onair_types::{SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
@@ -34,10 +34,10 @@ fn health_p99(control: &mut Control) -> Result<Duration> {
 
 /// A send session `cam` with frames that wait to be sent, whose poller does not run; it was stopped and
 /// is being started.
-fn started_before_it_is_back(rig: &mut Rig, control: &mut Control) -> Result<(Puppet, Frozen)> {
+fn started_before_it_is_back(rig: &mut Rig, control: &mut Control) -> Result<(TestClient, Frozen)> {
     let raster = Raster::new(320, 180, 24, 8);
     control.create(&send("cam", raster, 5000, Source::Client))?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     client.say("attach cam")?;
     client.say("submit 2")?;
     let frozen = Frozen::thread(rig.daemon()?.pid(), "onair-p0")?;
@@ -83,7 +83,7 @@ fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() 
     const CALLERS: usize = 128;
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     for number in 0..SESSIONS {
         let name = format!("cam{number}");
         control.create(&receive(&name, Raster::SMALL, 5000 + number))?;
@@ -117,12 +117,12 @@ fn only_child(pid: u32) -> Result<u32> {
 }
 
 /// A client with 8,000 threads, in a pid namespace of its own.
-fn crowded_client(rig: &Rig, program: &Path) -> Result<(Puppet, Pid)> {
+fn crowded_client(rig: &Rig, program: &Path) -> Result<(TestClient, Pid)> {
     let inside = rig.stage().directory().join("inside");
     let text = "#!/bin/sh\nexec unshare --pid --fork --kill-child ";
     fs::write(&inside, format!("{text}{} \"$@\"\n", program.display()))?;
     fs::set_permissions(&inside, fs::Permissions::from_mode(0o755))?;
-    let mut client = Puppet::start_as(rig.stage(), &inside)?;
+    let mut client = TestClient::start_as(rig.stage(), &inside)?;
     let pid = i32::try_from(only_child(client.pid())?)?;
     // Its pages of this are in memory from here on.
     client.say("attach other")?;
@@ -156,7 +156,7 @@ fn client_with_8000_threads_in_a_pid_namespace_counts_itself_inside_and_its_prog
     control.create(&receive("cam", Raster::SMALL, 5000))?;
     control.create(&receive("other", Raster::SMALL, 5001))?;
     let folder = rig.stage().directory().join("hanging");
-    let file = HangingFile::mount_program(&folder, &program("onair-puppet")?)?;
+    let file = HangingFile::mount_program(&folder, &program("onair-test-client")?)?;
     let (mut client, process) = crowded_client(&rig, &file.path())?;
     is_served(&mut control, "it runs")?;
     kill_process(process, Signal::STOP)?;

@@ -7,14 +7,14 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Company, Control, Deadline, Footprint, Puppet, Raster, Rig, Stranger, Viewer, balanced,
-    receive, send, until,
+    Control, Deadline, Footprint, Raster, Rig, Stranger, TestClient, Viewer, WatchedSession,
+    balanced, receive, send, until,
 };
 use onair_types::{
     BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState, Source, SpecDocument,
 };
 
-/// Enough for a puppet, and soon used up.
+/// Enough for a test_client, and soon used up.
 const LIMIT: u64 = 64 << 20;
 /// What a process has that takes its time to end, in MB.
 const HUGE: usize = 768;
@@ -23,7 +23,7 @@ const HUGE: usize = 768;
 type Way = (
     &'static str,
     Option<i32>,
-    fn(&Rig, &mut Control, Puppet) -> Result<Option<i32>>,
+    fn(&Rig, &mut Control, TestClient) -> Result<Option<i32>>,
 );
 
 const WAYS: [Way; 8] = [
@@ -82,7 +82,7 @@ const WAYS: [Way; 8] = [
     ),
 ];
 
-fn ended(mut victim: Puppet, way: &str) -> Result<Option<i32>> {
+fn ended(mut victim: TestClient, way: &str) -> Result<Option<i32>> {
     victim.tell(way)?;
     Ok(victim.running().wait(Deadline::seconds(30))?.signal())
 }
@@ -100,7 +100,7 @@ fn settled(certificate: &Certificate, pid: u32) -> Result<(ReconciledCause, u64,
 fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_nobody_else_notices()
 -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = Company::start(&mut rig)?;
+    let mut company = WatchedSession::start(&mut rig)?;
     company
         .control
         .create(&receive("idle", Raster::SMALL, 5001))?;
@@ -137,7 +137,7 @@ fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_nobody_els
 #[test]
 fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = Company::start(&mut rig)?;
+    let mut company = WatchedSession::start(&mut rig)?;
     let mut first = rig.user("cam")?;
     first.say("hold 2")?;
     let pid = first.pid();
@@ -182,13 +182,13 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
 }
 
 /// A new client process with the number `pid`, which nobody has.
-fn successor(rig: &Rig, pid: u32) -> Result<Puppet> {
+fn successor(rig: &Rig, pid: u32) -> Result<TestClient> {
     for _ in 0..1000 {
         // Others start processes, too: one of them may be quicker.
         std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string())?;
-        let puppet = rig.puppet()?;
-        if puppet.pid() == pid {
-            return Ok(puppet);
+        let test_client = rig.test_client()?;
+        if test_client.pid() == pid {
+            return Ok(test_client);
         }
     }
     anyhow::bail!("no process got the number {pid}")
@@ -262,7 +262,7 @@ fn kill(rig: &Rig, control: &mut Control, number: u16, kill: Kill) -> Result<()>
             None,
             expected,
             ReconciledCause::ProcessDied,
-            "onair-puppet"
+            "onair-test-client"
         ),
     );
     assert_eq!(

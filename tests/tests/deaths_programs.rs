@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::{Company, Puppet, Raster, Rig, Stranger, balanced, receive, send};
+use onair_tests::{Raster, Rig, Stranger, TestClient, WatchedSession, balanced, receive, send};
 use onair_types::{Certificate, Memory, ReconciledCause, SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -46,7 +46,7 @@ fn thread_becomes_another_program_inside_a_call_then_the_attachment_ends_and_the
 #[test]
 fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = Company::start(&mut rig)?;
+    let mut company = WatchedSession::start(&mut rig)?;
     company
         .control
         .create(&receive("idle", Raster::SMALL, 5001))?;
@@ -83,13 +83,13 @@ fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Resul
 #[test]
 fn memory_mapped_by_another_process_then_kept_until_that_lets_go() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = Company::start(&mut rig)?;
+    let mut company = WatchedSession::start(&mut rig)?;
     company
         .control
         .create(&receive("idle", Raster::SMALL, 5001))?;
     let mut client = rig.user("idle")?;
     client.block(2)?;
-    let mut heir = rig.puppet()?;
+    let mut heir = rig.test_client()?;
     let adopted = heir.say(format_args!("adopt {}", client.pid()))?;
     assert_eq!(adopted["mappings"], 3);
     client.kill()?;
@@ -120,9 +120,9 @@ fn client_comes_and_goes_while_its_memory_is_kept_then_refused_until_that_is_let
         if !is_running {
             control.stop("cam")?;
         }
-        let mut heir = rig.puppet()?;
-        let mut client = rig.puppet()?;
-        let round = |client: &mut Puppet, heir: Option<&mut Puppet>| -> Result<String> {
+        let mut heir = rig.test_client()?;
+        let mut client = rig.test_client()?;
+        let round = |client: &mut TestClient, heir: Option<&mut TestClient>| -> Result<String> {
             let errno = client.errno("attach cam")?;
             if errno.is_empty() {
                 if let Some(heir) = heir {

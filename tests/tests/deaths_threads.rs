@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Company, Deadline, Raster, Rig, balanced, blocked, receive, send, threads, tids, until,
+    Deadline, Raster, Rig, WatchedSession, balanced, blocked, receive, send, threads, tids, until,
 };
 use onair_types::{BlockerKind, Certificate, ReconciledCause, SessionState, Source};
 
@@ -30,7 +30,7 @@ fn settled(certificate: &Certificate, pid: u32, frames: u64, slots: u64) -> Resu
 /// only if those before it are credited while the session runs.
 fn ended_inside_calls_of_a_running_session(probe: &'static str) -> Result<()> {
     let mut rig = Rig::rings_with(|config| config.probe = probe)?;
-    let mut company = Company::start(&mut rig)?;
+    let mut company = WatchedSession::start(&mut rig)?;
     let mut client = rig.user("cam")?;
     let dead = tids(&client.say("exit-taking 80")?)?;
     assert_eq!(dead.len(), 80);
@@ -88,7 +88,7 @@ fn threads_end_while_the_session_stops_and_starts_then_each_is_settled_once() ->
 fn threads_end_and_their_process_with_them_or_leaves_then_each_frame_is_credited_once() -> Result<()>
 {
     let mut rig = Rig::rings()?;
-    let company = Company::start(&mut rig)?;
+    let company = WatchedSession::start(&mut rig)?;
     for round in 0..10 {
         let mut client = rig.user("cam")?;
         client.say("exit-taking 2")?;
@@ -160,7 +160,7 @@ fn thread_gets_the_number_of_a_dead_one_then_only_the_dead_one_is_settled() -> R
 #[test]
 fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = Company::start(&mut rig)?;
+    let mut company = WatchedSession::start(&mut rig)?;
     company
         .control
         .create(&receive("idle", Raster::SMALL, 5001))?;

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use anyhow::Result;
 use onair_stage::Config;
-use onair_tests::{Control, Deadline, Puppet, Raster, Rig, receive, send, until};
+use onair_tests::{Control, Deadline, Raster, Rig, TestClient, receive, send, until};
 use onair_types::{Operation, SessionState, Source};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use serde_json::json;
 const AN_HOUR_MS: u64 = 3_600_000;
 
 /// A stopped session `cam` of which a client has a frame.
-fn held(rig: &Rig, control: &mut Control) -> Result<Puppet> {
+fn held(rig: &Rig, control: &mut Control) -> Result<TestClient> {
     control.create(&receive("cam", Raster::SMALL, 5000))?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let mut client = rig.user("cam")?;
@@ -32,7 +32,7 @@ fn wait(control: &mut Control, state: SessionState) -> Result<()> {
 }
 
 /// It is there, nobody waits for its end any more, and whoever leaves it does not destroy it.
-fn lives_on(control: &mut Control, mut client: Puppet) -> Result<()> {
+fn lives_on(control: &mut Control, mut client: TestClient) -> Result<()> {
     wait(control, SessionState::Stopped)?;
     client.say("put-all")?;
     client.leave()?;
@@ -92,7 +92,7 @@ fn destroy_wait_connection_on_the_attach_socket_closed_then_the_session_stays_st
 fn destroy_wait_requester_killed_then_the_session_stays_stopped() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
-    let mut owner = rig.puppet()?;
+    let mut owner = rig.test_client()?;
     let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
     owner.say(format_args!("create {spec}"))?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;

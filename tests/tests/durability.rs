@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use onair_record::{Cause, Format, Recording, Spec};
 use onair_tests::storm::{event, name};
-use onair_tests::{Control, Puppet, Raster, Rig, Stage, Traced, in_this_order, onairctl, receive};
+use onair_tests::{
+    Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive,
+};
 use onair_types::{Certificate, SessionId};
 use serde_json::Value;
 
@@ -38,8 +40,8 @@ fn stopped(control: &mut Control, name: &str, number: u16, persistent: bool) -> 
 }
 
 /// A client that owns a session, which it has stopped.
-fn owner(rig: &Rig, name: &str, number: u16) -> Result<Puppet> {
-    let mut owner = rig.puppet()?;
+fn owner(rig: &Rig, name: &str, number: u16) -> Result<TestClient> {
+    let mut owner = rig.test_client()?;
     let mut spec = receive(name, Raster::SMALL, 5000 + number);
     spec.persistent = Some(true);
     owner.say(format_args!("create {}", serde_json::to_value(&spec)?))?;

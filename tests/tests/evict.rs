@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use onair_ipc::layout::SEG_FRAMES;
-use onair_tests::{Control, Deadline, Puppet, Raster, Rig, Viewer, receive, send, until};
+use onair_tests::{Control, Deadline, Raster, Rig, TestClient, Viewer, receive, send, until};
 use onair_types::{
     AttachmentState, Certificate, EvictionCause, Memory, Operation, Says, SessionState, Source,
     SpecDocument, Witness,
@@ -13,8 +13,8 @@ use onair_types::{
 use serde_json::Value;
 
 /// A client of `session`, and its attachment.
-fn user(rig: &Rig, session: &str) -> Result<(Puppet, u64)> {
-    let mut user = rig.puppet()?;
+fn user(rig: &Rig, session: &str) -> Result<(TestClient, u64)> {
+    let mut user = rig.test_client()?;
     let attached = user.say(format_args!("attach {session}"))?;
     Ok((user, attached["attachment"].as_u64().context("attachment")?))
 }
@@ -42,7 +42,7 @@ fn states(control: &mut Control) -> Result<Vec<AttachmentState>> {
 }
 
 /// What each call of a client returns that was cut off.
-fn is_stale_everywhere(client: &mut Puppet) -> Result<()> {
+fn is_stale_everywhere(client: &mut TestClient) -> Result<()> {
     for call in [
         "get 0",
         "get never",
@@ -118,7 +118,7 @@ fn client_frozen_with_frames_and_callers_then_evicted_and_nobody_else_loses_any(
     // Its frames keep its seat; there is one more.
     let (mut newcomer, _) = user(&rig, "cam")?;
     newcomer.say("get 10000")?;
-    let mut other = rig.puppet()?;
+    let mut other = rig.test_client()?;
     assert_eq!(other.errno("attach cam")?, "EDQUOT");
     // More than all of the session's frames: each but those that are set aside is used again.
     let taken = viewer.taken()?;
@@ -166,7 +166,7 @@ fn client_evicted_frozen_and_killed_then_its_frames_are_used_again() -> Result<(
         let eviction = control.evict("cam", number)?;
         assert_eq!(eviction.frames_set_aside, 4);
         evicted.insert(victim.pid());
-        let mut other = rig.puppet()?;
+        let mut other = rig.test_client()?;
         assert_eq!(other.errno("attach cam")?, "EDQUOT");
         victim.kill()?;
         until("the seat to be free", Deadline::seconds(30), || {
@@ -246,7 +246,7 @@ fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> 
     let (mut first, number) = user(&rig, "studio")?;
     first.say("submit 10")?;
     first.say("hold 1")?;
-    let mut second = rig.puppet()?;
+    let mut second = rig.test_client()?;
     assert_eq!(second.errno("attach studio")?, "EDQUOT");
     first.freeze()?;
     let evicted = control.evict("studio", number)?;
@@ -396,7 +396,7 @@ fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_k
 fn session_aborted_by_its_owner_then_destroyed_and_by_nobody_else() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
-    let mut owner = rig.puppet()?;
+    let mut owner = rig.test_client()?;
     let spec = serde_json::to_string(&receive("cam", Raster::SMALL, 5000))?;
     owner.say(format_args!("create {spec}"))?;
     let (mut other, _) = user(&rig, "cam")?;
@@ -451,7 +451,7 @@ fn client_evicted_and_attached_again_without_end_then_refused_until_it_lets_go()
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     for _ in 0..64 {
         client.say("attach cam")?;
         assert_eq!(control.evict_all("cam")?.len(), 1);

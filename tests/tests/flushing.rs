@@ -2,23 +2,23 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_tests::{Control, Deadline, Puppet, Raster, Rig, send, until};
+use onair_tests::{Control, Deadline, Raster, Rig, TestClient, send, until};
 use onair_types::{Operation, ShutdownStatus, Source};
 
 /// Frames in flight: at one a second they take long enough for everything that a test does meanwhile.
 const FRAMES: u64 = 4;
 
 /// A send session at `rate` frames a second, and its client.
-fn sender(rig: &Rig, control: &mut Control, rate: u32) -> Result<(Puppet, u64)> {
+fn sender(rig: &Rig, control: &mut Control, rate: u32) -> Result<(TestClient, u64)> {
     let spec = send("out", Raster::new(64, 32, rate, 8), 5000, Source::Client);
     control.create(&spec)?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     let attached = client.say("attach out")?;
     Ok((client, attached["attachment"].as_u64().unwrap_or_default()))
 }
 
 /// Submits [`FRAMES`] and waits in a flush of them.
-fn waiting_flush(control: &mut Control, client: &mut Puppet) -> Result<()> {
+fn waiting_flush(control: &mut Control, client: &mut TestClient) -> Result<()> {
     client.say(format_args!("submit {FRAMES}"))?;
     client.tell("flush 600000")?;
     // It counts as an operation from before the control thread is asked until it is answered.
@@ -29,7 +29,7 @@ fn waiting_flush(control: &mut Control, client: &mut Puppet) -> Result<()> {
 }
 
 /// What the flush came to: frames, or an errno.
-fn flushed(client: &mut Puppet) -> Result<Result<u64, String>> {
+fn flushed(client: &mut TestClient) -> Result<Result<u64, String>> {
     let answer = client.answer("flush")?;
     Ok(match answer["frames"].as_u64() {
         Some(frames) => Ok(frames),

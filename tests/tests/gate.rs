@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair_tests::{
-    Control, Deadline, Puppet, Raster, Rig, blocked, cpu_time, receive, send, until,
+    Control, Deadline, Raster, Rig, TestClient, blocked, cpu_time, receive, send, until,
 };
 use onair_types::{Certificate, Says, SessionState, Source, StepName, Witness};
 use serde_json::{Value, json};
@@ -22,35 +22,35 @@ fn cam(control: &mut Control) -> Result<()> {
     Ok(())
 }
 
-fn user(rig: &Rig, session: &str) -> Result<Puppet> {
-    let mut user = rig.puppet()?;
+fn user(rig: &Rig, session: &str) -> Result<TestClient> {
+    let mut user = rig.test_client()?;
     user.say(format_args!("attach {session}"))?;
     Ok(user)
 }
 
 /// Threads that count the `EAGAIN`s that their waits are ended with.
 struct Counting {
-    puppet: Puppet,
+    test_client: TestClient,
     tids: BTreeSet<u32>,
 }
 
 impl Counting {
     fn start(rig: &Rig, session: &str) -> Result<Self> {
-        let mut puppet = user(rig, session)?;
-        let answer = puppet.say(format_args!("count-stops {CALLERS}"))?;
+        let mut test_client = user(rig, session)?;
+        let answer = test_client.say(format_args!("count-stops {CALLERS}"))?;
         let tids = serde_json::from_value(answer["tids"].clone())?;
-        Ok(Self { puppet, tids })
+        Ok(Self { test_client, tids })
     }
 
     /// Waits until each thread has counted `expected` and sleeps in its next wait. A count that is
     /// higher at any time is an error.
     fn settle(&mut self, expected: u64) -> Result<()> {
-        let Self { puppet, tids } = self;
+        let Self { test_client, tids } = self;
         until(
             format_args!("{CALLERS} callers with {expected} EAGAINs each, asleep again"),
             Deadline::seconds(30),
             || {
-                let answer = puppet.say("counts")?;
+                let answer = test_client.say("counts")?;
                 let counts: Vec<u64> = serde_json::from_value(answer["counts"].clone())?;
                 ensure!(
                     counts.iter().all(|count| *count <= expected),
@@ -58,7 +58,7 @@ impl Counting {
                 );
                 let all = counts.len() == CALLERS && counts.iter().all(|it| *it == expected);
                 // Counted first, then seen asleep: it sleeps in the wait after the last count.
-                Ok((all && blocked(puppet.pid())?.is_superset(tids)).then_some(()))
+                Ok((all && blocked(test_client.pid())?.is_superset(tids)).then_some(()))
             },
         )
     }
@@ -114,7 +114,7 @@ fn stop_start_a_thousand_times_by_the_client_then_each_caller_counts_each_once()
     callers.settle(0)?;
     for pulse in 1..=PULSES {
         // The start is the very next instruction: nobody has woken yet.
-        callers.puppet.say("pulse")?;
+        callers.test_client.say("pulse")?;
         callers.settle(pulse)?;
     }
     control.stop("cam")?;
@@ -130,12 +130,12 @@ fn stop_start_while_no_caller_runs_then_each_is_told_once_of_all_of_them() -> Re
     let mut callers = Counting::start(&rig, "cam")?;
     callers.settle(0)?;
     for round in 1..=10 {
-        callers.puppet.freeze()?;
+        callers.test_client.freeze()?;
         for _ in 0..round {
             control.stop("cam")?;
             control.start("cam")?;
         }
-        callers.puppet.thaw()?;
+        callers.test_client.thaw()?;
         callers.settle(round)?;
     }
     Ok(())
@@ -284,7 +284,7 @@ fn buffer_get_blocked_then_asleep_all_the_while_and_signals_change_nothing() -> 
 fn sessions_of_two_owners_then_stop_all_join_all_destroy_all() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
-    let mut owners = [rig.puppet()?, rig.puppet()?];
+    let mut owners = [rig.test_client()?, rig.test_client()?];
     for (number, owner) in owners.iter_mut().enumerate() {
         for place in 0..3 {
             let udp = 5000 + 10 * u16::try_from(number)? + place;
@@ -335,9 +335,9 @@ fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<
         frozen.freeze()?;
         slow.push(frozen);
         for _ in 0..2 {
-            let mut puppet = user(&rig, &name)?;
-            puppet.block(2)?;
-            quick.push(puppet);
+            let mut test_client = user(&rig, &name)?;
+            test_client.block(2)?;
+            quick.push(test_client);
         }
     }
     let destroys = (0..SESSIONS)
@@ -354,8 +354,8 @@ fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<
         let health = control.health()?;
         Ok((health.sessions.draining == u64::from(SESSIONS)).then_some(()))
     })?;
-    for puppet in &mut quick {
-        puppet.returned(2)?;
+    for test_client in &mut quick {
+        test_client.returned(2)?;
     }
     for number in 0..SESSIONS {
         // Those who could leave have left; the frozen ones are named.
@@ -372,8 +372,8 @@ fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<
         assert_eq!(control.blockers(&name)?.blockers.len(), 2);
         assert_eq!(control.show(&name)?.state, SessionState::Draining);
     }
-    for puppet in &mut slow {
-        puppet.thaw()?;
+    for test_client in &mut slow {
+        test_client.thaw()?;
     }
     for destroy in destroys {
         let certificate = destroy.join().map_err(|_| anyhow!("a thread panicked"))??;

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair_tests::kill::{End, Victim, audit, completed};
-use onair_tests::{Control, Deadline, Dice, Puppet, Raster, Rig, receive, send, until};
+use onair_tests::{Control, Deadline, Dice, Raster, Rig, TestClient, receive, send, until};
 use onair_types::{Certificate, ReconciledCause, SessionState, Source, SpecDocument};
-use onair_victim::{Fate, Role, Trap};
+use onair_victim::{LabelAction, Role, Trap};
 
 const RASTER: Raster = Raster::new(64, 36, 120, 8);
 
@@ -38,7 +38,7 @@ fn seed() -> Result<Dice> {
 
 /// Processes of which each has a thread or more blocked in each of its sessions.
 struct Crowd {
-    processes: Vec<Puppet>,
+    processes: Vec<TestClient>,
     callers: usize,
 }
 
@@ -46,10 +46,10 @@ impl Crowd {
     /// `threads` in each of `processes` on one session.
     fn on_one(rig: &Rig, session: &str, processes: usize, threads: usize) -> Result<Self> {
         let block = |_| {
-            let mut puppet = rig.puppet()?;
-            puppet.say(format_args!("attach {session}"))?;
-            puppet.block(threads)?;
-            Ok(puppet)
+            let mut test_client = rig.test_client()?;
+            test_client.say(format_args!("attach {session}"))?;
+            test_client.block(threads)?;
+            Ok(test_client)
         };
         Ok(Self {
             processes: (0..processes).map(block).collect::<Result<_>>()?,
@@ -60,12 +60,12 @@ impl Crowd {
     /// One on each of `sessions`, `each` sessions for a process.
     fn on_each(rig: &Rig, sessions: &[String], each: usize) -> Result<Self> {
         let block = |sessions: &[String]| {
-            let mut puppet = rig.puppet()?;
+            let mut test_client = rig.test_client()?;
             for session in sessions {
-                puppet.say(format_args!("attach {session}"))?;
-                puppet.block(1)?;
+                test_client.say(format_args!("attach {session}"))?;
+                test_client.block(1)?;
             }
-            Ok(puppet)
+            Ok(test_client)
         };
         Ok(Self {
             processes: sessions.chunks(each).map(block).collect::<Result<_>>()?,
@@ -75,15 +75,18 @@ impl Crowd {
 
     /// Every caller returns `EAGAIN`, once.
     fn all_told_once(&mut self) -> Result<()> {
-        for puppet in &mut self.processes {
+        for test_client in &mut self.processes {
             let mut told = BTreeSet::new();
-            for (tid, result) in puppet.returned(self.callers)? {
+            for (tid, result) in test_client.returned(self.callers)? {
                 ensure!(result == "EAGAIN", "thread {tid} was told {result}");
                 ensure!(told.insert(tid), "thread {tid} returned twice");
             }
             // The answer comes after all that was said before it.
-            puppet.say("is-stopped")?;
-            ensure!(puppet.event_now("returned").is_none(), "told once more");
+            test_client.say("is-stopped")?;
+            ensure!(
+                test_client.event_now("returned").is_none(),
+                "told once more"
+            );
         }
         Ok(())
     }
@@ -95,13 +98,13 @@ impl Crowd {
         stop: impl FnOnce() -> Result<T> + Send,
     ) -> Result<(T, BTreeSet<u32>)> {
         let half = self.processes.split_off(self.processes.len() / 2);
-        let dead = half.iter().map(Puppet::pid).collect();
+        let dead = half.iter().map(TestClient::pid).collect();
         let stopped = thread::scope(|scope| {
             let stopping = scope.spawn(stop);
             // No wait for anything: the kill shall meet the stop anywhere.
             thread::sleep(delay);
-            for puppet in half {
-                puppet.kill()?;
+            for test_client in half {
+                test_client.kill()?;
             }
             stopping.join().map_err(|_| anyhow!("a thread panicked"))?
         })?;
@@ -247,7 +250,7 @@ fn client_killed_at_a_point_amid_destroy_wait_then_the_certificate_has_exactly_w
             label: label.to_owned(),
             hit: 3,
             thread: None,
-            fate: Fate::Stay,
+            fate: LabelAction::Stay,
         };
         let victim = usize::from(number);
         let mut victim = Victim::start(
@@ -330,7 +333,7 @@ fn clients_dying_all_along_a_destroy_wait_then_each_settled_once_and_the_books_b
                 label: AT_THE_STOP[dice.below(AT_THE_STOP.len())].to_owned(),
                 hit: 1 + u32::try_from(dice.roll(40)).unwrap_or(0),
                 thread: None,
-                fate: Fate::Die,
+                fate: LabelAction::Die,
             });
             number += 1;
             let victim = Victim::start(rig.stage(), number, Role::Use, &[&name], 8, trap)?;

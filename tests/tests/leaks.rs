@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use onair_tests::{
-    Control, Deadline, Footprint, Puppet, Raster, Rig, bpf_objects, output, own_memory, receive,
-    still_there, until,
+    Control, Deadline, Footprint, Raster, Rig, TestClient, bpf_objects, output, own_memory,
+    receive, still_there, until,
 };
 
 const CYCLES: usize = 200;
@@ -19,7 +19,7 @@ const WARM: usize = 20;
 /// the heap, some MiB.
 const GROWTH: u64 = 1 << 20;
 
-fn cycle(control: &mut Control, client: &mut Puppet) -> Result<()> {
+fn cycle(control: &mut Control, client: &mut TestClient) -> Result<()> {
     control.create(&receive("cam", Raster::SMALL, 5000))?;
     client.say("attach cam")?;
     control.stop("cam")?;
@@ -37,7 +37,7 @@ fn sessions_created_used_and_destroyed_200_times_then_daemon_and_client_hold_wha
     let mut rig = Rig::rings_with(|config| config.state.push_str("certificates = 10\n"))?;
     let daemon = rig.daemon()?.pid();
     let mut control = rig.control()?;
-    let mut client = rig.puppet()?;
+    let mut client = rig.test_client()?;
     for _ in 0..WARM {
         cycle(&mut control, &mut client)?;
     }
@@ -99,7 +99,7 @@ fn daemon_started_and_stopped_5_times_then_kernel_and_disk_are_as_before() -> Re
     for round in 0..5 {
         rig.start_daemon()?;
         let pid = rig.daemon()?.pid();
-        let mut client = rig.puppet()?;
+        let mut client = rig.test_client()?;
         rig.control()?
             .create(&receive("cam", Raster::SMALL, 5000))?;
         client.say("attach cam")?;

@@ -5,15 +5,15 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 use onair::{Session, Timeout};
-use onair_tests::{Circuit, Config, Deadline, QUOTA, Raster, Rig, Seen, receive, send};
+use onair_tests::{Config, Deadline, QUOTA, Raster, RelayedVideo, Rig, Seen, receive, send};
 use onair_types::{Source, SpecDocument};
 
 /// Frames that the client sends.
 const FRAMES: u64 = 120;
 
 fn client_sends(rig: &Rig, raster: Raster) -> Result<()> {
-    let mut circuit = Circuit::start(rig, raster, Source::Client)?;
-    let mut source = rig.puppet()?;
+    let mut circuit = RelayedVideo::start(rig, raster, Source::Client)?;
+    let mut source = rig.test_client()?;
     source.say("attach out")?;
     source.say(format_args!("submit {FRAMES}"))?;
     // It leaves at once: what it has submitted is sent nevertheless.
@@ -53,7 +53,7 @@ fn client_submits_and_the_session_is_flushed_then_answered_when_all_is_sent() ->
         ..send("out", raster, 5004, Source::Client)
     })?;
     control.create(&receive("in", raster, 5004))?;
-    let mut source = rig.puppet()?;
+    let mut source = rig.test_client()?;
     source.say("attach out")?;
 
     source.say(format_args!("submit {BATCH}"))?;
@@ -92,7 +92,7 @@ fn client_submits_and_the_session_is_flushed_then_answered_when_all_is_sent() ->
 #[test]
 fn client_holds_its_whole_quota_then_it_keeps_its_frames_and_another_loses_none() -> Result<()> {
     let rig = Rig::pair()?;
-    let mut circuit = Circuit::start(&rig, Raster::SMALL, Source::Pattern)?;
+    let mut circuit = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     let slow = Session::attach(Config::attach_socket(rig.stage()), "in")?;
     let held = (0..QUOTA)
         .map(|_| Ok(slow.buffer_get(Timeout::millis(10_000))?))

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use onair_stage::until;
-use onair_tests::{Backend, Circuit, Config, Deadline, Raster, Rig, receive, send};
+use onair_tests::{Backend, Config, Deadline, Raster, RelayedVideo, Rig, receive, send};
 use onair_types::Source;
 use rustix::process::Signal;
 
 /// Sends the pattern until `frames` frames of it have come, and looks at each.
 fn pattern(rig: &Rig, raster: Raster, frames: u64) -> Result<()> {
-    let mut circuit = Circuit::start(rig, raster, Source::Pattern)?;
+    let mut circuit = RelayedVideo::start(rig, raster, Source::Pattern)?;
     circuit.viewer.wait(frames, Deadline::seconds(40))?;
     let (out, seen) = circuit.end().with_context(|| format!("{raster:?}"))?;
     assert!(seen.len() as u64 >= frames && out.frames_sent >= frames);

@@ -3,11 +3,11 @@
 
 use anyhow::Result;
 use onair_stage::{End, Veth};
-use onair_tests::{Circuit, Deadline, Raster, Rig, output, until};
+use onair_tests::{Deadline, Raster, RelayedVideo, Rig, output, until};
 use onair_types::{HealthStatus, Source};
 
-fn circuit(rig: &Rig) -> Result<Circuit> {
-    let mut circuit = Circuit::start(rig, Raster::SMALL, Source::Pattern)?;
+fn circuit(rig: &Rig) -> Result<RelayedVideo> {
+    let mut circuit = RelayedVideo::start(rig, Raster::SMALL, Source::Pattern)?;
     circuit.viewer.wait(20, Deadline::seconds(20))?;
     Ok(circuit)
 }

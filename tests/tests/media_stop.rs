@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_tests::{Circuit, Control, Deadline, Raster, Rig, Viewer, receive, send, until};
+use onair_tests::{Control, Deadline, Raster, RelayedVideo, Rig, Viewer, receive, send, until};
 use onair_types::Source;
 
 const PULSES: usize = 6;
@@ -23,7 +23,7 @@ fn served(control: &mut Control, sessions: u64) -> Result<()> {
 #[test]
 fn sender_stopped_and_started_then_silent_from_a_frame_boundary_and_goes_on() -> Result<()> {
     let rig = Rig::pair()?;
-    let mut circuit = Circuit::start(&rig, Raster::SMALL, Source::Pattern)?;
+    let mut circuit = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     // Another flow, that shows that time passes while the first is silent.
     circuit
         .control

@@ -27,7 +27,7 @@ fn session_persistent_then_back_after_stop_and_kill_with_a_new_id_and_later_gene
         assert!(first.persistent);
         control.stop("cam")?;
         control.start("cam")?;
-        let mut client = rig.puppet()?;
+        let mut client = rig.test_client()?;
         client.say("attach cam")?;
         (first, client)
     };

@@ -3,13 +3,13 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Result, ensure};
-use onair_tests::{Company, Deadline, Raster, Rig, receive, send, until};
+use onair_tests::{Deadline, Raster, Rig, WatchedSession, receive, send, until};
 use onair_types::Source;
 
 #[test]
 fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = Company::start(&mut rig)?;
+    let mut company = WatchedSession::start(&mut rig)?;
     for (name, udp) in [("bad", 5001), ("good", 5002)] {
         company
             .control

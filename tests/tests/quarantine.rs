@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use onair_tests::{
-    Config, Control, Deadline, Frozen, Puppet, Raster, Rig, Stranger, receive, send, until,
+    Config, Control, Deadline, Frozen, Raster, Rig, Stranger, TestClient, receive, send, until,
 };
 use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionList, SessionState, Source,
@@ -17,8 +17,8 @@ use onair_types::{
 /// Longer than the daemon uses what a look at a client's sites found.
 const STALE: Duration = Duration::from_millis(200);
 
-fn user(rig: &Rig, session: &str) -> Result<Puppet> {
-    let mut user = rig.puppet()?;
+fn user(rig: &Rig, session: &str) -> Result<TestClient> {
+    let mut user = rig.test_client()?;
     user.say(format_args!("attach {session}"))?;
     Ok(user)
 }
@@ -78,7 +78,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
         assert_eq!(answer.code(), "quarantined", "{verb}");
     }
     assert_eq!(control.health()?.sessions.quarantined, 1);
-    let mut other = rig.puppet()?;
+    let mut other = rig.test_client()?;
     assert_eq!(other.errno(format_args!("attach {id}"))?, "ESTALE");
     let blockers = control.blockers(&id)?.blockers;
     let pids: BTreeSet<u32> = blockers.iter().map(|it| it.pid).collect();

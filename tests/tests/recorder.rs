@@ -125,7 +125,7 @@ fn recording_pcapng_of_both_ends_then_others_count_and_read_what_was_sent() -> R
     let both = &into[usize::try_from(earlier)?..];
     assert_eq!(payload_hash(both), payload_hash(&out));
     assert!(into.is_sorted_by_key(|it| it.at_ns), "times go forward");
-    // What the sender counted as octets of RTP, and each frame with its number and checksum.
+    // What the sender counted as bytes of RTP, and each frame with its number and checksum.
     let octets: usize = into.iter().map(|it| it.payload.len()).sum();
     assert_eq!(octets as u64, control.show("out")?.counters.bytes);
     let lengths = into.iter().all(|it| it.length == it.payload.len() + 42);
@@ -173,7 +173,7 @@ fn frames_recorded(raster: Raster) -> Result<()> {
     assert_eq!(numbers(&shown), expected, "{raster:?}");
     let raw = planar_frames(&std::fs::read(one_file(&plain)?)?, raster)?;
     assert!(raw == shown, "raw and y4m hold the same frames");
-    // Each frame that the client saw, octet by octet: both count from 0.
+    // Each frame that the client saw, byte by byte: both count from 0.
     assert!(seen.len() >= 40);
     for frame in &seen {
         let at = usize::try_from(frame.number)?;

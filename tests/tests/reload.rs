@@ -58,7 +58,7 @@ fn sighup_after_each_change_of_the_file_then_applied_refused_or_left_in_force() 
     let two = serde_json::to_value(receive("two", Raster::SMALL, 5001))?;
     let refused = control.request("POST", "/v1/sessions", &two)?;
     assert_eq!(refused.code(), "limit_reached");
-    rig.puppet()?.say("attach one")?;
+    rig.test_client()?.say("attach one")?;
     assert_eq!(config(&rig)?.active["limits"]["sessions"], 1);
     for word in ["DEBUG", "attach.socket", "not reloaded"] {
         // The log has a thread of its own.

@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result};
 use onair_tests::{
-    Config, Control, Deadline, HangingFile, Puppet, Raster, Rig, User, receive, until,
+    Config, Control, Deadline, HangingFile, Raster, Rig, TestClient, User, receive, until,
 };
 use onair_types::{HealthStatus, RecordingState, SessionState};
 use serde_json::{Value, json};
@@ -66,11 +66,11 @@ fn files_one_user_has_as_many_as_it_gets_then_programs_of_others_and_of_root_att
 {
     let (rig, mut control) = scene(|config| config.probe_keys += "max_files = 8\n")?;
     let stage = rig.stage();
-    let mut greedy: Vec<Puppet> = Vec::new();
+    let mut greedy: Vec<TestClient> = Vec::new();
     let mut refusal = None;
     for number in 0..8 {
-        let program = User::copy_of_puppet(stage, &format!("program-{number}"))?;
-        let mut client = GREEDY.puppet_as(stage, &program)?;
+        let program = User::copy_of_test_client(stage, &format!("program-{number}"))?;
+        let mut client = GREEDY.test_client_as(stage, &program)?;
         let answer = client.ask("attach cam")?;
         if answer["error"].is_null() {
             greedy.push(client);
@@ -89,9 +89,12 @@ fn files_one_user_has_as_many_as_it_gets_then_programs_of_others_and_of_root_att
     // A program that is watched already takes no place.
     greedy[0].say("detach")?;
     greedy[0].say("attach cam")?;
-    let mut other = OTHER.puppet_as(stage, &User::copy_of_puppet(stage, "program-of-other")?)?;
+    let mut other = OTHER.test_client_as(
+        stage,
+        &User::copy_of_test_client(stage, "program-of-other")?,
+    )?;
     other.say("attach cam")?;
-    let mut roots = rig.puppet()?;
+    let mut roots = rig.test_client()?;
     roots.say("attach cam")?;
     drop(greedy);
     well_again(&mut control)
@@ -104,7 +107,7 @@ fn attach_socket_taken_by_silent_connections_of_a_stranger_then_others_attach_an
         config.more += "[limits]\nconnections = 20\n[timeouts]\nhello_ms = 600000\n";
     })?;
     let socket = Config::attach_socket(rig.stage());
-    let mut stranger = STRANGER.puppet(rig.stage())?;
+    let mut stranger = STRANGER.test_client(rig.stage())?;
     stranger.say(format_args!("connect seqpacket 40 {}", socket.display()))?;
     // It has its share, and no more.
     until("the others to be closed", Deadline::seconds(30), || {
@@ -112,7 +115,7 @@ fn attach_socket_taken_by_silent_connections_of_a_stranger_then_others_attach_an
         Ok((open == Some(9)).then_some(()))
     })?;
     for user in [OTHER, User::new(0, 0)] {
-        user.puppet(rig.stage())?.say("attach cam")?;
+        user.test_client(rig.stage())?.say("attach cam")?;
     }
     let said = problem(&mut control, &["limits.connections", "uid 54321"])?;
     assert!(said.contains("9 of 9"), "{said}");
@@ -125,9 +128,9 @@ fn attach_socket_taken_by_silent_connections_of_a_stranger_then_others_attach_an
 fn attach_socket_a_client_says_no_hello_then_closed_in_time_and_logged() -> Result<()> {
     let (mut rig, mut control) = scene(|config| config.more += "[timeouts]\nhello_ms = 200\n")?;
     let socket = Config::attach_socket(rig.stage());
-    let mut welcomed = rig.puppet()?;
+    let mut welcomed = rig.test_client()?;
     welcomed.say("attach cam")?;
-    let mut stranger = STRANGER.puppet(rig.stage())?;
+    let mut stranger = STRANGER.test_client(rig.stage())?;
     stranger.say(format_args!("connect seqpacket 5 {}", socket.display()))?;
     until("all to be closed", Deadline::seconds(30), || {
         let open = stranger.say("open-connections")?["open"].as_u64();
@@ -152,7 +155,7 @@ fn control_socket_taken_by_silent_connections_of_a_stranger_then_root_and_the_gr
     let mut strangers = Vec::new();
     // Two of them: each may have less than is free, together they may have all of it.
     for uid in [54_321, 54_324] {
-        let mut stranger = User::new(uid, uid).puppet(rig.stage())?;
+        let mut stranger = User::new(uid, uid).test_client(rig.stage())?;
         stranger.say(format_args!("connect stream 40 {}", socket.display()))?;
         strangers.push(stranger);
     }
@@ -175,7 +178,7 @@ fn control_socket_taken_by_silent_connections_of_a_stranger_then_root_and_the_gr
 #[test]
 fn memory_kept_by_one_process_that_comes_and_goes_then_only_it_is_refused() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
-    let mut greedy = GREEDY.puppet(rig.stage())?;
+    let mut greedy = GREEDY.test_client(rig.stage())?;
     let answer = greedy.say("come-and-go 100 cam")?;
     let refused = &answer["refused"];
     assert_eq!(refused["code"], "limit_reached", "{answer}");
@@ -188,7 +191,7 @@ fn memory_kept_by_one_process_that_comes_and_goes_then_only_it_is_refused() -> R
     problem(&mut control, &["limits.departed", "cam", "uid 54322"])?;
     // Another process of the same user, another user, and root.
     for user in [GREEDY, OTHER, User::new(0, 0)] {
-        user.puppet(rig.stage())?.say("attach cam")?;
+        user.test_client(rig.stage())?.say("attach cam")?;
     }
     greedy.kill()?;
     well_again(&mut control)
@@ -208,7 +211,7 @@ fn arming_files_of_one_user_hang_then_clients_of_others_attach_meanwhile() -> Re
     })?;
     let mut others = Vec::new();
     for user in [OTHER, User::new(0, 0)] {
-        let mut client = user.puppet(stage)?;
+        let mut client = user.test_client(stage)?;
         client.say("attach cam")?;
         others.push(client);
     }
@@ -263,7 +266,7 @@ fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> 
         }
     })?;
     let stage = rig.stage();
-    let mut roots = rig.puppet()?;
+    let mut roots = rig.test_client()?;
     roots.say("attach cam")?;
     roots.block(1)?;
     let attachment = control.show("cam")?.attachments[0].attachment;
@@ -293,7 +296,7 @@ fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> 
             .0,
         200
     );
-    let mut client = attach_only.puppet(stage)?;
+    let mut client = attach_only.test_client(stage)?;
     client.say("attach cam")?;
     for request in ["destroy", "destroy-wait 0", "abort"] {
         assert_eq!(client.errno(request)?, "EACCES", "{request}");
@@ -303,7 +306,7 @@ fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> 
 
     // Own: everything with its own, nothing with another's.
     forbidden(OWNER, "cam")?;
-    assert_eq!(OWNER.puppet(stage)?.errno("attach cam")?, "EACCES");
+    assert_eq!(OWNER.test_client(stage)?.errno("attach cam")?, "EACCES");
     let mine = serde_json::to_value(receive("mine", Raster::SMALL, 5001))?;
     assert_eq!(OWNER.ask(stage, "POST", "/v1/sessions", &mine)?.0, 201);
     forbidden(attach_only, "mine")?;

@@ -3,8 +3,8 @@
 
 use anyhow::{Context as _, Result};
 use onair_tests::{
-    Control, Deadline, Frozen, Puppet, Raster, Rig, Viewer, in_order, of, output, receive, send,
-    signal, unread, until,
+    Control, Deadline, Frozen, Raster, Rig, TestClient, Viewer, in_order, of, output, receive,
+    send, signal, unread, until,
 };
 use onair_types::{
     CertificateList, SessionList, SessionOutcome, SessionState, SessionSummary, Source,
@@ -177,8 +177,8 @@ fn destroyed(rig: &mut Rig) -> Result<Vec<String>> {
 }
 
 /// Three sessions with priorities in no order of their ids, and a caller in each of a client that stands.
-fn three_in_use(rig: &Rig, control: &mut Control) -> Result<Puppet> {
-    let mut client = rig.puppet()?;
+fn three_in_use(rig: &Rig, control: &mut Control) -> Result<TestClient> {
+    let mut client = rig.test_client()?;
     for (name, udp, priority) in [("plain", 5001, 50), ("late", 5002, 90), ("early", 5003, 10)] {
         let mut spec = receive(name, Raster::SMALL, udp);
         spec.priority = Some(priority);

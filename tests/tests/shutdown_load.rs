@@ -42,7 +42,7 @@ fn sessions_64_with_callers_and_traffic_terminated_at_random_moments_then_each_i
         }
         // One process for many sessions, each with a blocked caller.
         for first in [0, 20, 40] {
-            let mut client = rig.puppet()?;
+            let mut client = rig.test_client()?;
             for number in first..first + 20 {
                 client.say(format_args!("attach cam-{number}"))?;
                 client.block(1)?;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use onair_tests::{Control, Deadline, Puppet, Raster, Rig, blocked, receive, send, until};
+use onair_tests::{Control, Deadline, Raster, Rig, TestClient, blocked, receive, send, until};
 use onair_types::{BlockerKind, HealthStatus, SessionState, Source};
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 struct Scene {
     rig: Rig,
     control: Control,
-    bystander: Puppet,
+    bystander: TestClient,
     waiting: BTreeSet<u32>,
     daemon: u32,
 }
@@ -23,7 +23,7 @@ impl Scene {
         let mut rig = Rig::rings()?;
         let mut control = rig.control()?;
         control.create(&receive("quiet", Raster::SMALL, 6000))?;
-        let mut bystander = rig.puppet()?;
+        let mut bystander = rig.test_client()?;
         bystander.say("attach quiet")?;
         let waiting = bystander.block(2)?;
         let daemon = rig.daemon()?.pid();
@@ -37,8 +37,8 @@ impl Scene {
     }
 
     /// A process that has created and attached to session `name` at UDP port `udp`.
-    fn owner(&self, name: &str, udp: u16) -> Result<Puppet> {
-        let mut owner = self.rig.puppet()?;
+    fn owner(&self, name: &str, udp: u16) -> Result<TestClient> {
+        let mut owner = self.rig.test_client()?;
         let spec = serde_json::to_value(receive(name, Raster::SMALL, udp))?;
         let about = owner.say(format_args!("create {spec}"))?;
         assert_eq!(
@@ -48,8 +48,8 @@ impl Scene {
         Ok(owner)
     }
 
-    fn user(&self, session: &str) -> Result<Puppet> {
-        let mut user = self.rig.puppet()?;
+    fn user(&self, session: &str) -> Result<TestClient> {
+        let mut user = self.rig.test_client()?;
         user.say(format_args!("attach {session}"))?;
         Ok(user)
     }
@@ -155,7 +155,7 @@ fn destroy_before_join_then_busy_and_the_blockers_named() -> Result<()> {
     let by_http: Vec<onair_types::Blocker> =
         serde_json::from_value(by_control.json["blockers"].clone())?;
     for blockers in [by_library, by_http] {
-        assert!(blockers.iter().all(|it| it.command == "onair-puppet"));
+        assert!(blockers.iter().all(|it| it.command == "onair-test-client"));
         let of = |pid: u32| blockers.iter().filter(move |it| it.pid == pid);
         let tids: BTreeSet<u32> = of(sleeper.pid()).filter_map(|it| it.tid).collect();
         assert_eq!(tids, asleep, "{blockers:#?}");
@@ -219,7 +219,7 @@ fn put_into_another_session_then_refused_and_still_held() -> Result<()> {
     for (name, udp) in [("one", 5000), ("two", 5001)] {
         scene.control.create(&receive(name, Raster::SMALL, udp))?;
     }
-    let mut user = scene.rig.puppet()?;
+    let mut user = scene.rig.test_client()?;
     user.say("attach one")?;
     user.say("attach two")?;
     scene.frames_to(5000)?;
@@ -253,17 +253,17 @@ fn session_used_after_destroy_then_stale_in_every_call_and_on_every_way() -> Res
 
     // All that is left to do is to let the memory go, and that can be done.
     late.say("detach")?;
-    for puppet in [&mut owner, &mut late] {
-        assert_eq!(puppet.errno("detach")?, "ESTALE");
+    for test_client in [&mut owner, &mut late] {
+        assert_eq!(test_client.errno("detach")?, "ESTALE");
     }
-    for puppet in [&mut owner, &mut user] {
+    for test_client in [&mut owner, &mut user] {
         for call in ["get never", "poll never", "wait-started never"] {
-            assert_eq!(puppet.errno(call)?, "ESTALE", "{call}");
+            assert_eq!(test_client.errno(call)?, "ESTALE", "{call}");
         }
         // These return nothing, and harm nobody.
-        puppet.say("stop")?;
-        puppet.say("start")?;
-        assert_eq!(puppet.errno("get 0")?, "ESTALE");
+        test_client.say("stop")?;
+        test_client.say("start")?;
+        assert_eq!(test_client.errno("get 0")?, "ESTALE");
     }
     assert_eq!(owner.errno("destroy")?, "ESTALE");
     assert_eq!(user.errno("destroy")?, "EACCES");
@@ -293,11 +293,14 @@ fn session_used_after_destroy_then_stale_in_every_call_and_on_every_way() -> Res
     scene.control.create(&receive("cam", Raster::SMALL, 5001))?;
     let stale = scene.control.get(&format!("/v1/sessions/{id}"))?;
     assert_eq!((stale.status, stale.code()), (410, "stale_session"));
-    for puppet in [&mut owner, &mut user] {
-        assert_eq!(puppet.errno("get 0")?, "ESTALE");
+    for test_client in [&mut owner, &mut user] {
+        assert_eq!(test_client.errno("get 0")?, "ESTALE");
     }
     assert_eq!(
-        scene.rig.puppet()?.errno(format_args!("attach {id}"))?,
+        scene
+            .rig
+            .test_client()?
+            .errno(format_args!("attach {id}"))?,
         "ESTALE"
     );
     scene.unharmed()
@@ -306,7 +309,7 @@ fn session_used_after_destroy_then_stale_in_every_call_and_on_every_way() -> Res
 #[test]
 fn attach_to_what_is_not_there_then_noent_and_what_was_is_stale() -> Result<()> {
     let mut scene = Scene::open()?;
-    let mut user = scene.rig.puppet()?;
+    let mut user = scene.rig.test_client()?;
     assert_eq!(user.errno("attach nobody")?, "ENOENT");
     assert_eq!(user.errno("attach No/Name")?, "EPROTO");
     let id = scene.control.show("quiet")?.id.0;
@@ -347,7 +350,7 @@ fn attach_twice_from_one_process_then_refused_and_the_first_goes_on() -> Result<
     for _ in 1..scene.control.show("cam")?.max_attachments {
         others.push(scene.user("cam")?);
     }
-    assert_eq!(scene.rig.puppet()?.errno("attach cam")?, "EDQUOT");
+    assert_eq!(scene.rig.test_client()?.errno("attach cam")?, "EDQUOT");
     user.say("detach")?;
     user.say("attach cam")?;
     user.say("get 10000")?;

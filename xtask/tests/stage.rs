@@ -20,13 +20,13 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// A `cargo xtask stage` that is up.
-struct Held {
+struct HeldStage {
     running: Running,
     _stdin: ChildStdin,
     namespace: String,
 }
 
-fn hold() -> Held {
+fn hold() -> HeldStage {
     let mut child = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["stage", "--hugepages", "16"])
         .stdin(Stdio::piped())
@@ -42,7 +42,7 @@ fn hold() -> Held {
     let running = Running::new("stage", child).unwrap();
     let namespace = namespace.trim().to_owned();
     assert!(is_up(&namespace), "{namespace:?}");
-    Held {
+    HeldStage {
         running,
         _stdin: stdin,
         namespace,
@@ -81,7 +81,7 @@ fn stage_sigterm_and_sigint_then_taken_down_and_ended_by_the_signal() {
 #[test]
 fn stage_end_of_stdin_then_taken_down() {
     let _alone = alone();
-    let Held {
+    let HeldStage {
         mut running,
         _stdin: stdin,
         namespace,

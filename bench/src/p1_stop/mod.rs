@@ -1,7 +1,7 @@
 //! P1: stop → the last of N blocked callers has returned, beside the bare wake-up of N threads.
 //!
 //! The N callers are threads of other processes, asleep in `buffer_get` of the real library. The
-//! stop is what the daemon does: gate, bells, wake-ups in chunks. The reference is the least that
+//! stop is what the daemon does: gate, event counts, wake-ups in chunks. The reference is the least that
 //! any design can cost: one FUTEX_WAKE of those same N threads, asleep in FUTEX_WAIT. The two take
 //! turns, round by round.
 
@@ -98,7 +98,7 @@ fn one(crowd: Crowd, run: &Run, core: usize) -> Result<Row> {
     let board = Board::create()?;
     let mut children = vec![];
     let result = gather(crowd, &host, &board, &mut children)
-        .and_then(|seats| turns(rounds, crowd, run, core, &seats, &board, &children));
+        .and_then(|attachments| turns(rounds, crowd, run, core, &attachments, &board, &children));
     end(&board, &mut children)?;
     let (ours, reference) = result?;
     let row = Row::of("P1", crowd.name(), "µs", &ours)
@@ -125,7 +125,7 @@ fn gather(
     board: &Board,
     children: &mut Vec<Child>,
 ) -> Result<Vec<Arc<AttachmentMemory>>> {
-    let mut seats = vec![];
+    let mut attachments = vec![];
     for _ in 0..crowd.processes {
         let child = Command::new(std::env::current_exe()?)
             .args(["stop-callers", "--threads", &crowd.threads.to_string()])
@@ -137,9 +137,9 @@ fn gather(
             .spawn()
             .context("starting a process of callers")?;
         children.push(child);
-        seats.push(host.seat()?.memory);
+        attachments.push(host.attachment()?.memory);
     }
-    Ok(seats)
+    Ok(attachments)
 }
 
 /// All rounds, on a thread of its own that is pinned.
@@ -148,7 +148,7 @@ fn turns(
     crowd: Crowd,
     run: &Run,
     core: usize,
-    seats: &[Arc<AttachmentMemory>],
+    attachments: &[Arc<AttachmentMemory>],
     board: &Board,
     children: &[Child],
 ) -> Result<(Samples, Samples)> {
@@ -156,7 +156,7 @@ fn turns(
         place::pin(core)?;
         let (mut ours, mut reference) = (Samples::default(), Samples::default());
         for round in 1..=2 * u32::try_from(rounds)? {
-            let taken = turn(round, crowd.count(), seats, board, children)?;
+            let taken = turn(round, crowd.count(), attachments, board, children)?;
             if is_reference(round) {
                 reference.push(taken);
                 run.step();
@@ -174,7 +174,7 @@ fn turns(
 fn turn(
     round: u32,
     count: u32,
-    seats: &[Arc<AttachmentMemory>],
+    attachments: &[Arc<AttachmentMemory>],
     board: &Board,
     children: &[Child],
 ) -> Result<f64> {
@@ -187,18 +187,18 @@ fn turn(
         sys::futex_wake(words.bell(), sys::ALL);
     } else {
         let mut waking = Waking::default();
-        for seat in seats {
-            seat.stop();
+        for attachment in attachments {
+            attachment.stop();
         }
-        for seat in seats {
-            waking.enter(seat);
+        for attachment in attachments {
+            waking.enter(attachment);
         }
         waking.finish();
     }
     let after = words.finish(round);
     if !is_reference(round) {
-        for seat in seats {
-            seat.start();
+        for attachment in attachments {
+            attachment.start();
         }
     }
     let ns = u32::try_from(after.saturating_sub(before))?;

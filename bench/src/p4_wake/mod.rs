@@ -20,7 +20,7 @@ use onair_stage::{Deadline, until};
 pub(crate) use consumer::Consumer;
 
 use crate::board::Board;
-use crate::host::{Host, Seat};
+use crate::host::{Host, HostedAttachment};
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
@@ -86,10 +86,10 @@ fn one(variant: &str, run: &Run, here: usize, there: usize) -> Result<Vec<Row>> 
         .stdin(Stdio::null())
         .spawn()
         .context("starting the consumer")?;
-    let seat = host.seat();
+    let attachment = host.attachment();
     let result = std::thread::scope(|scope| {
         scope
-            .spawn(|| turns(rounds, run, here, &name, seat?, &board, &child))
+            .spawn(|| turns(rounds, run, here, &name, attachment?, &board, &child))
             .join()
             .unwrap_or_else(|_| Err(anyhow!("the measuring thread panicked")))
     });
@@ -119,12 +119,12 @@ fn turns(
     run: &Run,
     here: usize,
     name: &str,
-    seat: Seat,
+    attachment: HostedAttachment,
     board: &Board,
     child: &Child,
 ) -> Result<[Samples; 3]> {
     place::pin(here)?;
-    let mut lender = Lender::new(seat.memory, 4);
+    let mut lender = Lender::new(attachment.memory, 4);
     #[cfg(feature = "iceoryx2")]
     let peer = iceoryx::Notifier::open(name)?;
     #[cfg(not(feature = "iceoryx2"))]

@@ -26,7 +26,7 @@ use lane::{Kind, Lane};
 struct Costs {
     path: Vec<f64>,
     copy: Vec<f64>,
-    /// Octets of payload of a packet.
+    /// Bytes of payload of a packet.
     octets: f64,
 }
 

@@ -24,7 +24,7 @@ pub(super) fn destination(flow: usize) -> SocketAddrV4 {
     SocketAddrV4::new(ADDRESS, port)
 }
 
-/// One packet's place: which flow, which frame's memory, which octets of it, and where they lie in
+/// One packet's place: which flow, which frame's memory, which bytes of it, and where they lie in
 /// the packet.
 #[derive(Clone, Debug)]
 pub(super) struct Place {

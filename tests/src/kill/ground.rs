@@ -14,10 +14,10 @@ use crate::kill::audit::{audit, completed};
 use crate::kill::blocked::{Watchers, three_agree};
 use crate::kill::death::Death;
 use crate::kill::victim::{End, Victim};
-use crate::puppet::Puppet;
 use crate::rig::Rig;
 use crate::seen::Seen;
 use crate::spec::{Raster, receive, send};
+use crate::test_client::TestClient;
 
 /// Frames come here from first to last, and a client takes every one.
 pub(super) const FRAMES: &str = "frames";
@@ -51,10 +51,10 @@ const ROUND: Duration = Duration::from_millis(10);
 /// Sessions that live, each with an honest client but the one that victims fill.
 #[derive(Debug)]
 pub struct Ground {
-    frames: Puppet,
-    pulses: Puppet,
-    filled: Puppet,
-    sitter: Puppet,
+    frames: TestClient,
+    pulses: TestClient,
+    filled: TestClient,
+    sitter: TestClient,
 }
 
 /// What came of one ground.
@@ -91,10 +91,10 @@ impl Ground {
         }
         control.create(&send(FILL, RASTER, 5010, Source::Client))?;
         let client = |session: &str, does: &str| {
-            let mut puppet = rig.puppet()?;
-            puppet.say(format_args!("attach {session}"))?;
-            puppet.say(does)?;
-            Ok::<_, anyhow::Error>(puppet)
+            let mut test_client = rig.test_client()?;
+            test_client.say(format_args!("attach {session}"))?;
+            test_client.say(does)?;
+            Ok::<_, anyhow::Error>(test_client)
         };
         let ground = Self {
             frames: client(FRAMES, "watch-on")?,
@@ -211,7 +211,7 @@ impl Ground {
         let mut waiters: Vec<Victim> = (number..number + WAITERS)
             .map(|number| Victim::start(rig.stage(), number, Role::Wait, &BLOCKED, THREADS, None))
             .collect::<Result<_>>()?;
-        let honest = [&self.frames, &self.pulses, &self.filled, &self.sitter].map(Puppet::pid);
+        let honest = [&self.frames, &self.pulses, &self.filled, &self.sitter].map(TestClient::pid);
         let pids = |waiters: &[Victim]| -> Vec<u32> {
             let waiting = waiters.iter().map(Victim::pid);
             waiting.chain(honest).collect()
@@ -254,7 +254,7 @@ impl Ground {
 }
 
 /// Waits until an honest client has taken every frame that was lent to it.
-fn drained(control: &mut Control, session: &str, client: &mut Puppet) -> Result<()> {
+fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Result<()> {
     let mut last = (0, 0);
     until(
         format_args!("every frame of {session} to be taken"),
@@ -274,7 +274,7 @@ fn drained(control: &mut Control, session: &str, client: &mut Puppet) -> Result<
 fn ended(
     control: &mut Control,
     session: &str,
-    client: &mut Puppet,
+    client: &mut TestClient,
 ) -> Result<(Certificate, Vec<Seen>)> {
     control.stop(session)?;
     let certificate = control.destroy_wait(session)?;

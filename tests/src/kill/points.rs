@@ -1,6 +1,6 @@
 //! Where a client can be put to death: the rows of the matrix.
 
-use onair_victim::{Fate, Trap};
+use onair_victim::{LabelAction, Trap};
 
 use crate::dice::Dice;
 
@@ -73,7 +73,7 @@ impl Point {
             label: self.label.clone()?,
             hit,
             thread,
-            fate: Fate::Die,
+            fate: LabelAction::Die,
         })
     }
 }

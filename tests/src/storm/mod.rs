@@ -19,7 +19,7 @@ pub use wanted::Wanted;
 
 use crate::pcapng::Capture;
 
-/// Octets that are captured of each event.
+/// Bytes that are captured of each event.
 pub const SNAP_LENGTH: usize = 96;
 
 /// What one producer knows of itself: numbers that were accepted, from and up to (exclusive).
@@ -71,7 +71,7 @@ pub struct Outcome {
     pub us: u64,
 }
 
-/// Event `number` of producer `producer`: it says so, and each of its octets follows from that.
+/// Event `number` of producer `producer`: it says so, and each of its bytes follows from that.
 #[must_use]
 pub fn event(producer: u32, number: u64) -> [u8; SNAP_LENGTH] {
     let mut octets = [0; SNAP_LENGTH];
@@ -89,7 +89,7 @@ pub fn event(producer: u32, number: u64) -> [u8; SNAP_LENGTH] {
 /// # Errors
 /// When it is not as it was offered.
 pub fn read_event(octets: &[u8]) -> Result<(u32, u64)> {
-    ensure!(octets.len() == SNAP_LENGTH, "{} octets", octets.len());
+    ensure!(octets.len() == SNAP_LENGTH, "{} bytes", octets.len());
     let producer = u32::from_le_bytes(octets[..4].try_into()?);
     let number = u64::from_le_bytes(octets[4..12].try_into()?);
     ensure!(
@@ -139,7 +139,7 @@ pub fn captures(folder: &Path, manifest: &Manifest) -> Result<Vec<Capture>> {
     for file in &manifest.files {
         let path = folder.join(&file.name);
         let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        ensure!(bytes.len() as u64 == file.bytes, "{}: octets", file.name);
+        ensure!(bytes.len() as u64 == file.bytes, "{}: bytes", file.name);
         crate::recorded::sum_is(&path, file.sha256.as_deref())?;
         let capture = crate::pcapng::read(&bytes).with_context(|| file.name.clone())?;
         ensure!(

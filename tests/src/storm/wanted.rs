@@ -15,11 +15,11 @@ pub struct Wanted {
     pub producers: u32,
     /// Events a second, of all of them together; of video: frames.
     pub rate: u32,
-    /// Octets of each ring.
+    /// Bytes of each ring.
     pub ring_bytes: usize,
-    /// Octets that stay free.
+    /// Bytes that stay free.
     pub min_free_bytes: u64,
-    /// Octets of a part.
+    /// Bytes of a part.
     pub split_size: Option<u64>,
 }
 

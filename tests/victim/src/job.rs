@@ -52,13 +52,13 @@ pub struct Trap {
     /// Counted in this one of its threads; in all of them if there is none.
     pub thread: Option<usize>,
     /// What happens there.
-    pub fate: Fate,
+    pub fate: LabelAction,
 }
 
 /// What happens at the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum LabelAction {
     /// SIGKILL, by its own hand.
     Die,
     /// The thread writes the label to standard output and stays there.

@@ -5,4 +5,4 @@ mod books;
 mod job;
 
 pub use books::{Books, Phase, Ran};
-pub use job::{Fate, Job, Role, Trap};
+pub use job::{Job, LabelAction, Role, Trap};

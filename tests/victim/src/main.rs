@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use onair::{Client, Session};
 use onair_ipc::label;
-use onair_victim::{Books, Fate, Job, Role};
+use onair_victim::{Books, Job, LabelAction, Role};
 
 use threads::Worker;
 
@@ -34,8 +34,8 @@ fn main() -> Result<()> {
     let job: Job = serde_json::from_str(&argument)?;
     if let Some(trap) = &job.trap {
         let fate = match trap.fate {
-            Fate::Die => label::Fate::Die,
-            Fate::Stay => label::Fate::Stay,
+            LabelAction::Die => label::LabelAction::Die,
+            LabelAction::Stay => label::LabelAction::Stay,
         };
         let at = label::LABELS.iter().position(|label| *label == trap.label);
         let at = at.with_context(|| format!("no label {}", trap.label))?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use onair_ipc::caller::Held;
+use onair_ipc::caller::LoanGuard;
 
 use crate::{Error, Layout, RawBuffer, Session, Status};
 
@@ -37,12 +37,12 @@ use crate::{Error, Layout, RawBuffer, Session, Status};
 /// destroyed, and stands in the list of blockers.
 pub struct Buffer<'a> {
     session: &'a Session,
-    held: Held<'a>,
+    held: LoanGuard<'a>,
 }
 
 impl<'a> Buffer<'a> {
     #[inline]
-    pub(crate) fn new(session: &'a Session, held: Held<'a>) -> Self {
+    pub(crate) fn new(session: &'a Session, held: LoanGuard<'a>) -> Self {
         Self { session, held }
     }
 

@@ -2,10 +2,10 @@
 
 use onair_ipc::message::Attached;
 
-/// The pixel group of RFC 4175 §4.3: the smallest run of whole pixels in whole octets.
+/// The pixel group of RFC 4175 §4.3: the smallest run of whole pixels in whole bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pgroup {
-    /// Octets of one group.
+    /// Bytes of one group.
     pub octets: u32,
     /// Pixels in one group.
     pub pixels: u32,

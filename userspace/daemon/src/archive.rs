@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::disk;
 use crate::shutdown::ThreadRegistry;
-use crate::unwritten::{Change, Report, Unwritten, Written};
+use crate::unwritten::{Change, Report, Unwritten, WriteAck};
 use crate::worker::Worker;
 
 /// Largest file that is read; the daemon's own are a tenth of it.
@@ -119,7 +119,7 @@ impl Archive {
     }
 
     /// Hears when the certificate of `session` is on disk as it stands now, or cannot be written.
-    pub fn written(&self, session: SessionId) -> Written {
+    pub fn written(&self, session: SessionId) -> WriteAck {
         self.unwritten.written(&session)
     }
 

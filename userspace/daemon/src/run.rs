@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use onair_dpdk::EalConfig;
-use onair_ipc::life::{DeathBell, LifeError};
+use onair_ipc::life::{LifeError, OwnerDeathNotifier};
 use onair_ipc::sys;
 use onair_types::{EventKind, ProbeMode, RecordingSummary, ShutdownPhase, ShutdownStatus};
 use rustix::net::SocketType;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
 use crate::config::{self, Config, ConfigError, Role};
-use crate::control::actor::{Drain, Drained, Errand, Inbox, Order};
+use crate::control::actor::{ActorCommand, ActorTask, Drain, Drained, Inbox};
 use crate::control::attach::{self, Listener};
 use crate::control::authority::{Authority, Whom};
 use crate::control::connections::Connections;
@@ -28,10 +28,10 @@ use crate::dataplane::{
     self, Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec, Rest,
 };
 use crate::inspector::Inspector;
-use crate::limbo::Limbo;
+use crate::pending_reclaim::PendingReclaim;
 use crate::recorder::{Live, Recorder};
-use crate::resources::{ResourceError, Resources, Thing};
-use crate::services::{Left, OnDisk, Services, Shelf};
+use crate::resources::{Resource, ResourceError, Resources};
+use crate::services::{HandoffCell, OnDisk, Services, ShutdownHandoff};
 use crate::shutdown::{Cause, Limit, Report, ShutdownCoordinator, Waiting};
 use crate::store::Store;
 use crate::witness::probe::{ProbeLink, chain};
@@ -57,7 +57,7 @@ pub enum RunError {
     /// The state directory, or what has to be written down in it.
     #[error(transparent)]
     Resources(#[from] ResourceError),
-    /// The death bell.
+    /// The owner-death notifier.
     #[error(transparent)]
     Life(#[from] LifeError),
     /// A second signal came while it started.
@@ -84,7 +84,7 @@ mod order {
     /// Side by side: each waits for other parts of the kernel, and neither needs the other.
     pub(super) const DATAPLANE: u8 = 20;
     pub(super) const PROBE: u8 = DATAPLANE;
-    pub(super) const UNDERTAKER: u8 = 40;
+    pub(super) const RECLAIMER: u8 = 40;
     pub(super) const CONTROL: u8 = 50;
     pub(super) const RESOURCES: u8 = 60;
 }
@@ -109,23 +109,23 @@ pub struct Outcome {
 /// A daemon that has been started.
 #[derive(Clone, Debug)]
 pub struct Started {
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<ActorCommand>,
 }
 
 impl Started {
     /// Has the control thread do something between two of its turns, with all that the daemon has: this
     /// is how tests make a part of it fail. Lost once the sessions have ended.
-    pub fn on_the_control_thread(&self, errand: impl FnOnce(&mut Services) + Send + 'static) {
+    pub fn on_the_control_thread(&self, task: impl FnOnce(&mut Services) + Send + 'static) {
         // It has ended: there is nobody to do it.
-        let _ = self.orders.send(Order::Run(Errand::new(errand)));
+        let _ = self.orders.send(ActorCommand::Run(ActorTask::new(task)));
     }
 }
 
 /// Where the parts put what came of them.
 #[derive(Default)]
 struct Results {
-    sessions: Left<Drained>,
-    dataplane: Left<dataplane::Summary>,
+    sessions: HandoffCell<Drained>,
+    dataplane: HandoffCell<dataplane::Summary>,
     recordings: Live,
 }
 
@@ -203,8 +203,8 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
     let store = Store::open(&config.state.dir, threads)
         .map_err(system("cannot open the sessions in state.dir"))?;
     go_on(shutdown)?;
-    let limbo = Limbo::open(threads).map_err(system("cannot start a thread"))?;
-    let bell = DeathBell::start()?;
+    let pending_reclaim = PendingReclaim::open(threads).map_err(system("cannot start a thread"))?;
+    let bell = OwnerDeathNotifier::start()?;
     let inspector = Inspector::start().map_err(system("cannot start a thread"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -266,8 +266,16 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
         .look_through()
         .map_err(system("cannot start a thread"))?;
     let finish = config.recorder.finish();
-    let (shelf, close) = (Shelf::default(), CancellationToken::new());
-    let mut services = Services::new(config, dataplane, probe, bell, on_disk, limbo, inspector);
+    let (handoff, close) = (ShutdownHandoff::default(), CancellationToken::new());
+    let mut services = Services::new(
+        config,
+        dataplane,
+        probe,
+        bell,
+        on_disk,
+        pending_reclaim,
+        inspector,
+    );
     services.connections = connections;
     let control = ControlThread {
         runtime,
@@ -285,7 +293,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
         },
         services,
         recorder,
-        shelf: shelf.clone(),
+        handoff: handoff.clone(),
         shutdown: shutdown.clone(),
         close: close.clone(),
     };
@@ -298,7 +306,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
     register_control(shutdown, control, close);
     register_sessions(shutdown, orders, results.sessions.clone());
     register_recordings(shutdown, &results.recordings, finish);
-    register_shelf(shutdown, &shelf, results.dataplane.clone());
+    register_handoff(shutdown, &handoff, results.dataplane.clone());
     Ok((started, results))
 }
 
@@ -329,14 +337,14 @@ fn roles(control: &config::Control, group: Option<u32>) -> Result<Vec<(Whom, Rol
 }
 
 /// What the daemon will put into the kernel and onto the disk.
-fn things(config: &Config) -> Vec<Thing> {
+fn things(config: &Config) -> Vec<Resource> {
     let mut things = vec![
-        Thing::socket_file(&config.control.socket),
-        Thing::socket_file(&config.attach.socket),
+        Resource::socket_file(&config.control.socket),
+        Resource::socket_file(&config.attach.socket),
     ];
     let ports = config.port.iter();
     things.extend(
-        ports.filter_map(|port| Thing::port(&port.name, &port.device, port.netns.as_deref())),
+        ports.filter_map(|port| Resource::port(&port.name, &port.device, port.netns.as_deref())),
     );
     let mut of_process = vec!["memory of DPDK and of sessions"];
     if config.probe.mode != ProbeMode::Off {
@@ -345,7 +353,7 @@ fn things(config: &Config) -> Vec<Thing> {
     things.extend(
         of_process
             .into_iter()
-            .map(|what| Thing::OfProcess { what: what.into() }),
+            .map(|what| Resource::OfProcess { what: what.into() }),
     );
     things
 }
@@ -361,7 +369,7 @@ fn register_resources(shutdown: &ShutdownCoordinator, resources: Arc<Resources>)
     });
 }
 
-/// SIGHUP. The file is read on the thread that takes errands: it may hang.
+/// SIGHUP. The file is read on the thread that takes tasks: it may hang.
 fn register_reload(
     shutdown: &ShutdownCoordinator,
     handle: ControlHandle,
@@ -391,19 +399,19 @@ fn register_control(
 /// the graceful time-out.
 fn register_sessions(
     shutdown: &ShutdownCoordinator,
-    orders: mpsc::UnboundedSender<Order>,
-    result: Left<Drained>,
+    orders: mpsc::UnboundedSender<ActorCommand>,
+    result: HandoffCell<Drained>,
 ) {
     let announce = orders.clone();
     shutdown.register_shutdown_notification("clients", move || {
         // An actor that has ended has no clients.
-        let _ = announce.send(Order::Announce);
+        let _ = announce.send(ActorCommand::Announce);
     });
     let (dump, patience) = (orders.clone(), shutdown.config().handler());
     shutdown.register_dump("control", move || {
         let (reply, answer) = sync_channel(1);
         // An actor that has ended drops the order, and with it the reply.
-        let _ = dump.send(Order::Dump(reply));
+        let _ = dump.send(ActorCommand::Dump(reply));
         answer
             .recv_timeout(patience)
             .unwrap_or_else(|error| format!("the control thread does not answer: {error}").into())
@@ -412,7 +420,7 @@ fn register_sessions(
     let times = shutdown.clone();
     shutdown.register_shutdown_waiter("sessions", 50, Limit::Graceful, move |waiting| {
         let (reply, answer) = sync_channel(1);
-        let order = Order::Drain(Drain {
+        let order = ActorCommand::Drain(Drain {
             deadline: Instant::now() + times.graceful(),
             reply,
         });
@@ -435,7 +443,7 @@ fn register_recordings(shutdown: &ShutdownCoordinator, live: &Live, finish: Dura
 }
 
 /// Tells whoever follows the events how the end stands.
-fn events(orders: mpsc::UnboundedSender<Order>) -> impl Fn(&ShutdownStatus) + Send + Sync {
+fn events(orders: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatus) + Send + Sync {
     let last = Mutex::new(ShutdownPhase::Running);
     move |status| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -452,22 +460,26 @@ fn events(orders: mpsc::UnboundedSender<Order>) -> impl Fn(&ShutdownStatus) + Se
             }
         };
         // An actor that has ended has no more readers.
-        let _ = orders.send(Order::Tell(kind));
+        let _ = orders.send(ActorCommand::Tell(kind));
     }
 }
 
 /// What the actor had.
-fn register_shelf(shutdown: &ShutdownCoordinator, shelf: &Shelf, result: Left<dataplane::Summary>) {
+fn register_handoff(
+    shutdown: &ShutdownCoordinator,
+    handoff: &ShutdownHandoff,
+    result: HandoffCell<dataplane::Summary>,
+) {
     const KEPT: &str = "the control thread has not let go of it";
-    let archive = shelf.archive.clone();
+    let archive = handoff.archive.clone();
     shutdown.register_cleanup("certificates", order::ARCHIVE, move |waiting| {
         archive.take().ok_or(KEPT)?.close(past(waiting))
     });
-    let store = shelf.store.clone();
+    let store = handoff.store.clone();
     shutdown.register_cleanup("persistent sessions", order::STORE, move |waiting| {
         store.take().ok_or(KEPT)?.close(past(waiting))
     });
-    let dataplane = shelf.dataplane.clone();
+    let dataplane = handoff.dataplane.clone();
     let threads = shutdown.threads().clone();
     shutdown.register_cleanup("pollers and ports", order::DATAPLANE, move |waiting| {
         let dataplane = dataplane.take().ok_or(KEPT)?;
@@ -484,7 +496,7 @@ fn register_shelf(shutdown: &ShutdownCoordinator, shelf: &Shelf, result: Left<da
             flushed => flushed.map_err(|late| format!("buffers that were not empty: {late}")),
         }
     });
-    let probe = shelf.probe.clone();
+    let probe = handoff.probe.clone();
     shutdown.register_cleanup("probe", order::PROBE, move |waiting| {
         let Some(closing) = probe.take().ok_or(KEPT)? else {
             return Ok(());
@@ -495,9 +507,9 @@ fn register_shelf(shutdown: &ShutdownCoordinator, shelf: &Shelf, result: Left<da
         }
         Ok(())
     });
-    let limbo = shelf.limbo.clone();
-    shutdown.register_cleanup("undertaker", order::UNDERTAKER, move |waiting| {
-        limbo.take().ok_or(KEPT)?.close(past(waiting))
+    let pending_reclaim = handoff.pending_reclaim.clone();
+    shutdown.register_cleanup("reclaimer", order::RECLAIMER, move |waiting| {
+        pending_reclaim.take().ok_or(KEPT)?.close(past(waiting))
     });
 }
 

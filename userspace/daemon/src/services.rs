@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onair_ipc::life::DeathBell;
+use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
 use onair_types::{
     EventKind, PortHealth, Probe as ProbeDocument, ProbeState, Reload, Timestamp, Versions,
@@ -18,7 +18,7 @@ use crate::control::events::Hub;
 use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use crate::file_guard::FileGuard;
 use crate::inspector::Inspector;
-use crate::limbo::Limbo;
+use crate::pending_reclaim::PendingReclaim;
 use crate::store::Store;
 use crate::waking::Waking;
 use crate::witness::probe::ProbeLink;
@@ -80,7 +80,7 @@ pub struct Services {
     /// The probe.
     pub probe: ProbeLink,
     /// What tells clients that the daemon died.
-    pub bell: DeathBell,
+    pub bell: OwnerDeathNotifier,
     /// Certificates.
     pub archive: Archive,
     /// Sessions that come back.
@@ -90,7 +90,7 @@ pub struct Services {
     /// What came of the last reload.
     pub last_reload: Option<Reload>,
     /// Memory that waits for W4.
-    pub limbo: Limbo,
+    pub pending_reclaim: PendingReclaim,
     /// Who works on its memory with system calls.
     pub guard: FileGuard,
     /// Helper threads that look at client processes.
@@ -118,9 +118,9 @@ impl Services {
         config: Config,
         dataplane: Dataplane,
         probe: ProbeLink,
-        bell: DeathBell,
+        bell: OwnerDeathNotifier,
         on_disk: OnDisk,
-        limbo: Limbo,
+        pending_reclaim: PendingReclaim,
         inspector: Inspector,
     ) -> Self {
         let OnDisk {
@@ -145,7 +145,7 @@ impl Services {
             connections: Vec::new(),
             missing: Vec::new(),
             last_reload: None,
-            limbo,
+            pending_reclaim,
             guard: FileGuard::new(),
             inspector,
             brake: Brake::default(),
@@ -277,21 +277,21 @@ impl Services {
 
 /// A part that is left for the daemon's end, until that comes for it.
 #[derive(Debug)]
-pub struct Left<T>(Arc<Mutex<Option<T>>>);
+pub struct HandoffCell<T>(Arc<Mutex<Option<T>>>);
 
-impl<T> Clone for Left<T> {
+impl<T> Clone for HandoffCell<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T> Default for Left<T> {
+impl<T> Default for HandoffCell<T> {
     fn default() -> Self {
         Self(Arc::default())
     }
 }
 
-impl<T> Left<T> {
+impl<T> HandoffCell<T> {
     /// Leaves it.
     pub fn put(&self, part: T) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
@@ -306,20 +306,20 @@ impl<T> Left<T> {
 
 /// What the actor leaves when it has ended, part by part.
 #[derive(Clone, Debug, Default)]
-pub struct Shelf {
+pub struct ShutdownHandoff {
     /// Ports and pollers.
-    pub dataplane: Left<Dataplane>,
+    pub dataplane: HandoffCell<Dataplane>,
     /// The probe, of which the kernel lets go; `None` if there was none.
-    pub probe: Left<Option<Closing>>,
+    pub probe: HandoffCell<Option<Closing>>,
     /// Certificates.
-    pub archive: Left<Archive>,
+    pub archive: HandoffCell<Archive>,
     /// Sessions that come back.
-    pub store: Left<Store>,
+    pub store: HandoffCell<Store>,
     /// Memory that waits for W4.
-    pub limbo: Left<Limbo>,
+    pub pending_reclaim: HandoffCell<PendingReclaim>,
 }
 
-impl Shelf {
+impl ShutdownHandoff {
     /// Takes the parts apart. Those that have nothing to end are dropped, but the hub: what happens from
     /// now on is still to be told.
     pub fn put(&self, services: Services) -> Hub {
@@ -328,7 +328,7 @@ impl Shelf {
         self.dataplane.put(services.dataplane);
         self.archive.put(services.archive);
         self.store.put(services.store);
-        self.limbo.put(services.limbo);
+        self.pending_reclaim.put(services.pending_reclaim);
         services.hub
     }
 }

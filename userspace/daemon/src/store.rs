@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk;
 use crate::shutdown::ThreadRegistry;
-use crate::unwritten::{Change, Report, Unwritten, Written};
+use crate::unwritten::{Change, Report, Unwritten, WriteAck};
 use crate::worker::Worker;
 
 /// So many starts are written down ahead, so that a start need not wait for the disk.
@@ -21,7 +21,7 @@ const MOST_BYTES: u64 = 1 << 20;
 
 /// A session as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct PersistedSession {
     /// What it is made from.
     pub spec: SessionSpec,
     /// Who made it.
@@ -41,7 +41,7 @@ pub struct Kept {
 /// The sessions that are kept, and the thread that writes them.
 #[derive(Debug)]
 pub struct Store {
-    kept: BTreeMap<SessionName, Kept>,
+    kept: BTreeMap<SessionName, PersistedSession>,
     /// Those whose files are not as `kept` has them: to be written, or to be removed.
     unwritten: Arc<Unwritten<SessionName>>,
     writer: Worker<Job>,
@@ -49,7 +49,7 @@ pub struct Store {
 
 #[derive(Debug)]
 enum Job {
-    Write(Box<Kept>),
+    Write(Box<PersistedSession>),
     Remove(SessionName),
 }
 
@@ -93,12 +93,12 @@ impl Store {
     }
 
     /// All of them, by name.
-    pub fn all(&self) -> impl Iterator<Item = &Kept> {
+    pub fn all(&self) -> impl Iterator<Item = &PersistedSession> {
         self.kept.values()
     }
 
     /// Keeps a session.
-    pub fn keep(&mut self, session: Kept) -> Written {
+    pub fn keep(&mut self, session: PersistedSession) -> WriteAck {
         let name = session.spec.name.clone();
         self.kept.insert(name.clone(), session);
         self.bring_up_to_date(&name);
@@ -113,7 +113,7 @@ impl Store {
         name: &SessionName,
         stopped: Option<StoppedBefore>,
         generation: u64,
-    ) -> Option<Written> {
+    ) -> Option<WriteAck> {
         let session = self.kept.get_mut(name)?;
         let before = session.clone();
         if session.running || stopped.is_none() {
@@ -146,7 +146,7 @@ impl Store {
     }
 
     /// Hears when the file of a session is as it is to be, or cannot be: written, or gone.
-    pub fn written(&self, name: &SessionName) -> Written {
+    pub fn written(&self, name: &SessionName) -> WriteAck {
         self.unwritten.written(name)
     }
 
@@ -202,9 +202,10 @@ pub fn ahead(written: u64, generation: u64) -> u64 {
     generation.saturating_add(AHEAD)
 }
 
-fn read(dir: &Path, file: &Path) -> Result<Kept, String> {
+fn read(dir: &Path, file: &Path) -> Result<PersistedSession, String> {
     let bytes = read_regular(file, MOST_BYTES).map_err(|error| error.to_string())?;
-    let session: Kept = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let session: PersistedSession =
+        serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     if path(dir, &session.spec.name) != file {
         return Err(format!("it is of session {}", session.spec.name));
     }
@@ -253,7 +254,7 @@ mod tests {
         store.close(Instant::now() + patience).unwrap();
     }
 
-    fn kept(name: &str) -> Kept {
+    fn kept(name: &str) -> PersistedSession {
         let spec = serde_json::json!({
             "name": name, "direction": "receive", "port": "a", "persistent": true,
             "video": {"width": 64, "height": 32, "frame_rate": "60/1", "depth": 8},
@@ -262,7 +263,7 @@ mod tests {
         let owner = serde_json::json!({
             "uid": 0, "gid": 0, "pid": 1, "command": "t", "via": "control.sock",
         });
-        Kept {
+        PersistedSession {
             spec: serde_json::from_value(spec).unwrap(),
             owner: serde_json::from_value(owner).unwrap(),
             configured: false,

@@ -107,7 +107,7 @@ pub fn goes_on(pid: u32, tid: u32, own_tid: u32, boottime_ns: u64) -> bool {
 /// The threads of a process by the numbers that they call themselves by, each read when it is asked
 /// for: a process may have very many, and few of them are in a slot.
 #[derive(Debug)]
-pub struct Roll {
+pub struct ThreadList {
     pid: u32,
     /// The process is in our pid namespace, so that its numbers are ours.
     ours: bool,
@@ -115,8 +115,8 @@ pub struct Roll {
     all: OnceCell<Option<Vec<Thread>>>,
 }
 
-impl Roll {
-    /// The roll of process `pid`.
+impl ThreadList {
+    /// The thread_list of process `pid`.
     pub fn of(pid: u32) -> Self {
         let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/pid")).ok();
         let theirs = namespace(&pid.to_string());
@@ -235,21 +235,24 @@ mod tests {
 
     #[test]
     fn roll_threads_of_this_process_then_only_those_that_go_on() {
-        let roll = Roll::of(std::process::id());
-        assert!(roll.ours);
+        let thread_list = ThreadList::of(std::process::id());
+        assert!(thread_list.ours);
         let (tid, now) = (onair_ipc::sys::gettid(), onair_ipc::sys::boottime_ns());
-        assert!(roll.has(tid, now));
+        assert!(thread_list.has(tid, now));
         assert!(
-            !roll.has(tid, 0),
+            !thread_list.has(tid, 0),
             "a thread of that number, but a younger one"
         );
         let gone = std::thread::spawn(onair_ipc::sys::gettid).join().unwrap();
         // It may be on its way out still.
-        assert!(!roll.has(gone, now) || read(std::process::id(), gone).is_some());
-        assert!(!Roll::of(1).has(tid, now), "a thread of another process");
+        assert!(!thread_list.has(gone, now) || read(std::process::id(), gone).is_some());
+        assert!(
+            !ThreadList::of(1).has(tid, now),
+            "a thread of another process"
+        );
         // The threads of other tests come and go.
         let all = soon(|| every(std::process::id()));
-        let translated = Roll {
+        let translated = ThreadList {
             pid: std::process::id(),
             ours: false,
             all: OnceCell::from(Some(all)),

@@ -20,7 +20,7 @@ const SLOW: Duration = Duration::from_secs(2);
 const NAMED: usize = 3;
 
 /// What came of the writing, once it is on disk or cannot be.
-pub type Written = oneshot::Receiver<Result<(), String>>;
+pub type WriteAck = oneshot::Receiver<Result<(), String>>;
 
 /// The entries that are not on disk. The owner hands writes to a thread and notes each with
 /// [`Self::begin`]; the thread notes its end with [`Self::end`]. Neither waits for the disk in here.
@@ -128,7 +128,7 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
     }
 
     /// Hears when `key` is on disk, or cannot be: at once if no write of it is under way.
-    pub fn written(&self, key: &K) -> Written {
+    pub fn written(&self, key: &K) -> WriteAck {
         let (waiter, written) = oneshot::channel();
         let result = match self.entries().get_mut(key) {
             None => Ok(()),

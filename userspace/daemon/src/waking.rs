@@ -2,7 +2,7 @@
 //!
 //! A stop wakes one sleeper, which wakes all others ([`AttachmentMemory::stop`]). So the work of the
 //! control thread is bounded, whatever a client does with its threads. Where only few sleep they need
-//! not wait for that one: whoever closes a gate or moves a bell enters the attachment here, and as many
+//! not wait for that one: whoever closes a gate or moves an event count enters the attachment here, and as many
 //! as a client has slots of its own are woken from here too.
 
 use std::collections::VecDeque;
@@ -18,14 +18,14 @@ const CHUNK: u32 = 64;
 /// thread may sleep on a word 128 times: the bound is on what the kernel has to do.
 const MOST: u32 = OWN_SLOTS as u32;
 
-/// Attachments whose bells were moved, each with the number of those that may still sleep.
+/// Attachments whose event counts were moved, each with the number of those that may still sleep.
 #[derive(Debug, Default)]
 pub struct Waking {
     rest: VecDeque<(Arc<AttachmentMemory>, u32)>,
 }
 
 impl Waking {
-    /// Enters an attachment whose bells were moved.
+    /// Enters an attachment whose event counts were moved.
     ///
     /// As many are woken as slept at that moment, at most [`MOST`]. Without that limit a thread that
     /// wakes and sleeps again, which the kernel then counts among the woken, would keep it here for ever.
@@ -170,7 +170,7 @@ mod tests {
         let mut waking = Waking::default();
         for _ in 0..20 {
             // No gate is closed: each of them looks, and sleeps again.
-            memory.strike_all();
+            memory.notify_all();
             waking.enter(&memory);
             waking.finish();
         }

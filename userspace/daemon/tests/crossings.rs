@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use in_process::InProcess;
 use onair::{Session, Timeout};
-use onaird::dataplane::{Command, Errand};
+use onaird::dataplane::{Command, PollerTask};
 use onaird::shutdown::Cause;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_millis(200);
 fn hold_poller(daemon: &InProcess, more: usize) -> Sender<()> {
     let (go, told) = channel();
     daemon.started.on_the_control_thread(move |services| {
-        let wait = Errand::new(move || assert!(told.recv().is_err()));
+        let wait = PollerTask::new(move || assert!(told.recv().is_err()));
         services.command(0, Command::Run(wait));
         (0..more).for_each(|_| services.command(0, Command::Quiesce(0)));
     });

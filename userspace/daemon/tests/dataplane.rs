@@ -20,8 +20,8 @@ use onair_ipc::message::Attached;
 use onair_media::pattern::{PatternWriter, verify};
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onaird::dataplane::{
-    Command, Dataplane, DataplaneConfig, Errand, EventReceiver, Flushed, FrameSource, Idle,
-    PollerEvent, PollerSpec, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
+    Command, Dataplane, DataplaneConfig, EventReceiver, Flushed, FrameSource, Idle, PollerEvent,
+    PollerSpec, PollerTask, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
     StartRefusal,
 };
 use onaird::shutdown::ThreadRegistry;
@@ -319,7 +319,7 @@ fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_go_on(rig: 
     let runtime = Runtime::receive(70, config, frames).unwrap();
     let to_p1 = |command| rig.plane.send(1, command);
     to_p1(Command::Start(Box::new(runtime))).unwrap();
-    to_p1(Command::Run(Errand::new(|| panic!("on purpose")))).unwrap();
+    to_p1(Command::Run(PollerTask::new(|| panic!("on purpose")))).unwrap();
     let message = rig.event("the death", |event| match event {
         PollerEvent::Died { poller: 1, message } => Ok(message),
         other => Err(other),

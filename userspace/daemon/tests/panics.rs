@@ -7,7 +7,7 @@ mod in_process;
 
 use in_process::InProcess;
 use onair_types::{PartOutcome, ShutdownPhase};
-use onaird::dataplane::{Command, Errand};
+use onaird::dataplane::{Command, PollerTask};
 use onaird::shutdown::Exit;
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ fn daemon_a_task_the_probe_and_a_poller_panic_then_it_serves_on_is_blind_and_dra
 
     // The poller: the daemon is told to end with it, and does so in order.
     daemon.started.on_the_control_thread(|services| {
-        services.command(0, Command::Run(Errand::new(|| panic!("on purpose"))));
+        services.command(0, Command::Run(PollerTask::new(|| panic!("on purpose"))));
     });
     let coordinator = daemon.coordinator.clone();
     let summary = daemon.ended();

@@ -9,7 +9,7 @@ use std::thread;
 
 use in_process::InProcess;
 use onair::{Error, Session, Timeout};
-use onaird::dataplane::{Command, Errand};
+use onaird::dataplane::{Command, PollerTask};
 use onaird::shutdown::Cause;
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ fn daemon_its_pollers_panic_then_their_sessions_are_stopped_and_it_serves_on() {
             !it["blockers"].as_array().unwrap().is_empty()
         });
         daemon.started.on_the_control_thread(|services| {
-            services.command(0, Command::Run(Errand::new(|| panic!("on purpose"))));
+            services.command(0, Command::Run(PollerTask::new(|| panic!("on purpose"))));
         });
         daemon.until("/v1/sessions/runs", |it| it["state"] == "stopped");
         assert!(matches!(caller.join().unwrap(), Err(Error::Stopped)));
@@ -61,7 +61,7 @@ fn daemon_its_pollers_panic_then_their_sessions_are_stopped_and_it_serves_on() {
     });
     let (die, told) = channel();
     daemon.started.on_the_control_thread(move |services| {
-        let wait = Errand::new(move || {
+        let wait = PollerTask::new(move || {
             told.recv().unwrap();
             panic!("on purpose");
         });

@@ -50,7 +50,7 @@ mod xsk;
 pub use burst::Burst;
 pub use eal::{Eal, EalConfig};
 pub use error::{CloseError, Error};
-pub use link::{Left, Link, LinkState, Restored};
+pub use link::{Link, LinkState, NotRestored, Restored};
 pub use log::LogTail;
 pub use mbuf::Mbuf;
 pub use memory::{Hugepages, Memory};

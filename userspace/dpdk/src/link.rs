@@ -50,7 +50,7 @@ pub struct Restored {
 
 /// Why nothing was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Left {
+pub enum NotRestored {
     /// There is no such interface any more; what was on it went with it.
     Gone,
     /// Another OnAir uses the interface.
@@ -114,11 +114,11 @@ impl Link {
         &self,
         before: &LinkState,
         ours: Option<&[u32]>,
-    ) -> Result<Result<Restored, Left>, Error> {
+    ) -> Result<Result<Restored, NotRestored>, Error> {
         // Its name may be gone, and with it perhaps the namespace: then there is nothing to do.
         if matches!(self.namespace(), Err(Error::Namespace { source, .. }) if source.kind() == io::ErrorKind::NotFound)
         {
-            return Ok(Err(Left::Gone));
+            return Ok(Err(NotRestored::Gone));
         }
         let claimed = namespace::run(self.namespace()?.as_ref(), || match &self.queue {
             Some(queue) => Claim::on(queue, &self.device, DYING).map(Some),
@@ -126,13 +126,13 @@ impl Link {
         })?;
         let claim = match claimed {
             Ok(claim) => claim,
-            Err(Error::DeviceInUse { .. }) => return Ok(Err(Left::InUse)),
+            Err(Error::DeviceInUse { .. }) => return Ok(Err(NotRestored::InUse)),
             Err(error) => return Err(error),
         };
         let restored = self.inside(|route| {
             let others = claim::others(&self.interface, claim.as_ref())?;
             if others {
-                return Ok(Err(Left::InUse));
+                return Ok(Err(NotRestored::InUse));
             }
             self.put_back(route, before, ours)
         });
@@ -149,7 +149,7 @@ impl Link {
         &self,
         before: &LinkState,
         ours: &[u32],
-    ) -> Result<Result<Restored, Left>, Error> {
+    ) -> Result<Result<Restored, NotRestored>, Error> {
         self.inside(|route| self.put_back(route, before, Some(ours)))
     }
 
@@ -158,13 +158,13 @@ impl Link {
         route: &Route,
         before: &LinkState,
         ours: Option<&[u32]>,
-    ) -> io::Result<Result<Restored, Left>> {
+    ) -> io::Result<Result<Restored, NotRestored>> {
         let same = |found: &Interface| found.index == before.index;
         let Some(now) = route.find(&self.interface)?.filter(same) else {
-            return Ok(Err(Left::Gone));
+            return Ok(Err(NotRestored::Gone));
         };
         if namespace_inode()? != before.namespace {
-            return Ok(Err(Left::Gone));
+            return Ok(Err(NotRestored::Gone));
         }
         let mut restored = Restored::default();
         for (mode, id) in now.programs {

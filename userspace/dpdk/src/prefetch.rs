@@ -2,10 +2,10 @@
 
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
-/// Octets that the processor fetches at once.
+/// Bytes that the processor fetches at once.
 const LINE: usize = 64;
 
-/// Has the processor fetch the octets of `what`, not of what it points to, while other work is done.
+/// Has the processor fetch the bytes of `what`, not of what it points to, while other work is done.
 #[inline]
 pub fn prefetch<T>(what: &T) {
     let start: *const i8 = std::ptr::from_ref(what).cast();

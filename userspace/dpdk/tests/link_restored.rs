@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use onair_dpdk::{Left, Link, LinkState, Restored};
+use onair_dpdk::{Link, LinkState, NotRestored, Restored};
 use veth::Veth;
 
 mod common;
@@ -40,7 +40,10 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
     let during = a.state().unwrap().unwrap();
     assert!(during.promiscuous && during.programs.len() == 1);
     // Another process's is not touched while that lives.
-    assert_eq!(a.restore(&before[0], None).unwrap(), Err(Left::InUse));
+    assert_eq!(
+        a.restore(&before[0], None).unwrap(),
+        Err(NotRestored::InUse)
+    );
     assert_eq!(a.state().unwrap().unwrap(), during);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -71,12 +74,15 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
         index: before[0].index + 1,
         ..before[0].clone()
     };
-    assert_eq!(a.restore(&other, None).unwrap(), Err(Left::Gone));
+    assert_eq!(a.restore(&other, None).unwrap(), Err(NotRestored::Gone));
     veth.ip("link delete va");
-    assert_eq!(a.restore(&before[0], None).unwrap(), Err(Left::Gone));
+    assert_eq!(a.restore(&before[0], None).unwrap(), Err(NotRestored::Gone));
     let nowhere = Link::of("net_af_xdp_a,iface=va", Some("oad-is-not-there"));
     let nowhere = nowhere.unwrap().unwrap();
-    assert_eq!(nowhere.restore(&before[0], None).unwrap(), Err(Left::Gone));
+    assert_eq!(
+        nowhere.restore(&before[0], None).unwrap(),
+        Err(NotRestored::Gone)
+    );
     assert!(Link::of("ring:x:a", None).unwrap().is_none());
     let packets = Link::of("net_af_packet0,iface=eth9", None)
         .unwrap()

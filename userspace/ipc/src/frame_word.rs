@@ -1,7 +1,7 @@
 //! The word of one frame in one attachment: serial, slot and state in 64 bits.
 //!
 //! `serial:32 | slot:16 | state:8` (eight bits unused between slot and serial). Each lend carries a
-//! new serial, so a word from an earlier lend can never be mistaken for the present one, and a
+//! new serial, so a word from an earlier loan can never be mistaken for the present one, and a
 //! compare-and-exchange on the whole word is the only way that a frame changes hands.
 
 use onair_mutant::mutant;

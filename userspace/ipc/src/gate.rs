@@ -24,7 +24,7 @@ impl Gate {
     }
 
     /// Closes the gate. Wait-free, no allocation, no lock: callable from a signal handler.
-    /// Returns whether it was open. The bells must be rung after it. SYNC: gate-bell.
+    /// Returns whether it was open. The event counts must be rung after it. SYNC: gate-bell.
     #[inline]
     pub fn stop(&self) -> bool {
         let before = self.0.fetch_and(!RUN, Ordering::SeqCst);

@@ -104,7 +104,7 @@ mod armed {
     /// What happens at the label that was armed.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[repr(u32)]
-    pub enum Fate {
+    pub enum LabelAction {
         /// The process puts itself to death with SIGKILL.
         Die = 1,
         /// The thread writes the label's name and a newline to standard output, and goes no further.
@@ -148,7 +148,7 @@ mod armed {
     /// Says what happens when `label` (a position in [`LABELS`]) is reached for the `hit`-th time from
     /// now, by thread `thread` (see [`number_thread`]) or, if there is none, by any. Once in a
     /// process's life.
-    pub fn arm(label: usize, hit: u32, thread: Option<usize>, fate: Fate) {
+    pub fn arm(label: usize, hit: u32, thread: Option<usize>, fate: LabelAction) {
         PASSES.store(hit, Ordering::Relaxed);
         THREAD.store(thread.unwrap_or(NOBODY), Ordering::Relaxed);
         FATE.store(fate as u32, Ordering::Relaxed);
@@ -177,7 +177,7 @@ mod armed {
         }
         // SAFETY: system calls without memory of ours, or with the bytes of a constant.
         unsafe {
-            if FATE.load(Ordering::Relaxed) == Fate::Die as u32 {
+            if FATE.load(Ordering::Relaxed) == LabelAction::Die as u32 {
                 libc::kill(libc::getpid(), libc::SIGKILL);
             }
             let name = LABELS[label];

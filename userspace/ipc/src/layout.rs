@@ -3,7 +3,7 @@
 //! | file | daemon | client | contents |
 //! |---|---|---|---|
 //! | `ctl` | rw | ro | session gate, state, life word, tails, header, ready ring, event ring |
-//! | `seg` | rw | rw | local gate, kick, bells, heads, frame words, frame descriptions, slots |
+//! | `seg` | rw | rw | local gate, kick, event counts, heads, frame words, frame descriptions, slots |
 //! | `frames` | rw | ro (receive), rw (send) | `frames × frame_stride` bytes of essence |
 
 use serde::{Deserialize, Serialize};
@@ -46,11 +46,11 @@ pub const SEG_GATE: usize = 0;
 pub const SEG_KICK: usize = 4;
 /// `seg`: one past the highest slot ever claimed, a hint.
 pub const SEG_SLOTS_HIGH: usize = 8;
-/// `seg`: the bell of `buffer_get`.
+/// `seg`: the event count of `buffer_get`.
 pub const SEG_BELL_FRAME: usize = LINE;
-/// `seg`: the bell of `event_poll`.
+/// `seg`: the event count of `event_poll`.
 pub const SEG_BELL_EVENT: usize = 2 * LINE;
-/// `seg`: the bell of the event descriptor.
+/// `seg`: the event count of the event descriptor.
 pub const SEG_BELL_WATCH: usize = 3 * LINE;
 /// `seg`: ready-ring head, a hint.
 pub const SEG_HEAD: usize = 4 * LINE;

@@ -82,7 +82,7 @@ struct Entry {
     since_ns: u64,
 }
 
-/// Lends frames to one attachment.
+/// Loans frames to one attachment.
 #[derive(Debug)]
 pub struct Lender {
     memory: Arc<AttachmentMemory>,
@@ -137,7 +137,7 @@ impl Lender {
     }
 
     /// What is lent, and what the shared words say of it.
-    pub fn lends(&self) -> impl Iterator<Item = Lent> + '_ {
+    pub fn loans(&self) -> impl Iterator<Item = Lent> + '_ {
         self.ledger.iter().map(|entry| {
             let tag = self.memory.frame_words()[entry.frame as usize].load();
             let ours = tag.serial == entry.serial;
@@ -151,7 +151,7 @@ impl Lender {
         })
     }
 
-    /// Lends `frame`, whose contents are complete, described by `meta`, and wakes one caller.
+    /// Loans `frame`, whose contents are complete, described by `meta`, and wakes one caller.
     /// For a send session the frame is one to be filled.
     ///
     /// # Errors
@@ -184,11 +184,11 @@ impl Lender {
         // SYNC: frame-publish (the ring is a hint; the frame word carries the order).
         memory.ready_tail().store(self.tail, Ordering::Release);
         if mutant!(
-            "publish: the bell does not move",
-            memory.frame_bell().is_awaited(),
-            memory.frame_bell().strike()
+            "publish: the event count does not move",
+            memory.frame_ready().is_awaited(),
+            memory.frame_ready().strike()
         ) {
-            sys::futex_wake(memory.frame_bell().word(), 1);
+            sys::futex_wake(memory.frame_ready().word(), 1);
         }
         memory.watch_bell_strike();
         Ok(())
@@ -245,7 +245,7 @@ impl Lender {
         while self.drop_oldest().is_some() {}
     }
 
-    /// Frames ever lent, each lend counted.
+    /// Frames ever lent, each loan counted.
     pub fn published(&self) -> u64 {
         self.tail
     }
@@ -298,7 +298,7 @@ impl Lender {
     }
 
     /// Takes everything back, whoever has it: the attachment is cut off. Each word is swapped for one
-    /// that no put succeeds on, and each lend is credited once; `each` hears of it. A frame that is
+    /// that no put succeeds on, and each loan is credited once; `each` hears of it. A frame that is
     /// [`Found::Held`] may still be read by its holder.
     pub fn revoke(&mut self, mut each: impl FnMut(Revoked)) {
         for entry in &self.ledger {
@@ -378,7 +378,7 @@ mod tests {
         // The same frame under another lend, held by whoever has the slot now.
         lender.publish(1, &FrameMeta::default()).unwrap();
         assert!(lender.memory.frame_words()[1].take(2, 7));
-        assert_eq!(lender.credit_dead_thread(&dead), None, "an earlier lend");
+        assert_eq!(lender.credit_dead_thread(&dead), None, "an earlier loan");
         assert_eq!(lender.lent(), 1);
     }
 

@@ -11,7 +11,7 @@
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the counting of callers rests on x86-64's store order (docs/gate.md)");
 
-pub mod bell;
+pub mod event_count;
 pub mod frame_word;
 pub mod gate;
 pub mod kick;

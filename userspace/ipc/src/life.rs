@@ -1,6 +1,6 @@
 //! How clients learn at once that the daemon died, however it died.
 //!
-//! One thread, the death bell, does nothing but own a robust-futex list. Each attachment's life word
+//! One thread, the owner-death notifier, does nothing but own a robust-futex list. Each attachment's life word
 //! is on it; when the process dies the kernel walks the list, marks each word and wakes one sleeper
 //! on it, before it closes any descriptor. The list's nodes lie in private memory, at a fixed distance
 //! from the words, so that no client can cut it. Kernel document:
@@ -15,7 +15,7 @@ use crate::memory::AttachmentMemory;
 use crate::sync::AtomicU32;
 use crate::sys;
 
-/// Attachments that one death bell can carry: the kernel walks no more than 2048 nodes.
+/// Attachments that one owner-death notifier can carry: the kernel walks no more than 2048 nodes.
 pub const CAPACITY: usize = 2000;
 
 const PAGE: usize = 4096;
@@ -34,39 +34,39 @@ struct ListHead {
     pending: *mut Node,
 }
 
-/// The death bell: a thread, its list, and an arena of `[nodes][words]`, a page for each attachment.
+/// The owner-death notifier: a thread, its list, and an arena of `[nodes][words]`, a page for each attachment.
 #[derive(Debug)]
-pub struct DeathBell {
+pub struct OwnerDeathNotifier {
     head: *mut ListHead,
     nodes: *mut u8,
     tid: u32,
-    rope: Mutex<Rope>,
+    robust_list: Mutex<RobustList>,
 }
 
-// SAFETY: the pointers refer to memory that lives as long as the process; `rope` orders its writers.
-unsafe impl Send for DeathBell {}
+// SAFETY: the pointers refer to memory that lives as long as the process; `robust_list` orders its writers.
+unsafe impl Send for OwnerDeathNotifier {}
 // SAFETY: as above.
-unsafe impl Sync for DeathBell {}
+unsafe impl Sync for OwnerDeathNotifier {}
 
 #[derive(Debug)]
-struct Rope {
+struct RobustList {
     /// Slots on the list, from its end to its head.
     hung: Vec<usize>,
     vacant: Vec<usize>,
 }
 
-/// Why the bell cannot carry another attachment.
+/// Why the event count cannot carry another attachment.
 #[derive(Debug, thiserror::Error)]
 pub enum LifeError {
     /// All places are taken.
-    #[error("{CAPACITY} attachments hang on the death bell already; detach some")]
+    #[error("{CAPACITY} attachments hang on the owner-death notifier already; detach some")]
     Full,
     /// The kernel refused.
-    #[error("the death bell cannot be set up: {0}")]
+    #[error("the owner-death notifier cannot be set up: {0}")]
     System(#[from] io::Error),
 }
 
-impl DeathBell {
+impl OwnerDeathNotifier {
     /// Starts the thread. Its memory is kept until the process ends.
     ///
     /// # Errors
@@ -122,12 +122,12 @@ impl DeathBell {
             })?;
         let tid = tid
             .recv()
-            .map_err(|_| io::Error::other("the death-bell thread ended"))??;
+            .map_err(|_| io::Error::other("the death-event count thread ended"))??;
         Ok(Self {
             head,
             nodes,
             tid,
-            rope: Mutex::new(Rope {
+            robust_list: Mutex::new(RobustList {
                 hung: Vec::new(),
                 vacant: (0..CAPACITY).rev().collect(),
             }),
@@ -135,13 +135,16 @@ impl DeathBell {
     }
 
     /// Hangs the attachment's life word on the list. The returned place is given back with
-    /// [`DeathBell::unhang`] before the attachment's memory goes.
+    /// [`OwnerDeathNotifier::unhang`] before the attachment's memory goes.
     ///
     /// # Errors
     /// [`LifeError::Full`], or the kernel's.
     pub fn hang(&self, memory: &AttachmentMemory) -> Result<usize, LifeError> {
-        let mut rope = self.rope.lock().expect("no code panics with the rope");
-        let place = rope.vacant.pop().ok_or(LifeError::Full)?;
+        let mut robust_list = self
+            .robust_list
+            .lock()
+            .expect("no code panics with the robust_list");
+        let place = robust_list.vacant.pop().ok_or(LifeError::Full)?;
         // The file is sealed against new writable mappings, so the daemon's own one is duplicated:
         // mremap(2) with an old size of 0 does that for shared mappings.
         // SAFETY: page `place` of the arena's second half is reserved and not in use; the source is
@@ -157,7 +160,7 @@ impl DeathBell {
         };
         if mapped == libc::MAP_FAILED {
             let error = io::Error::last_os_error();
-            rope.vacant.push(place);
+            robust_list.vacant.push(place);
             return Err(error.into());
         }
         memory
@@ -171,27 +174,30 @@ impl DeathBell {
             (*node).next.store(first, Ordering::Relaxed);
             (*self.head).list.next.store(node, Ordering::Release);
         }
-        rope.hung.push(place);
+        robust_list.hung.push(place);
         Ok(place)
     }
 
     /// Takes the word off the list, so that the daemon's orderly end does not ring it.
     pub fn unhang(&self, place: usize) {
-        let mut rope = self.rope.lock().expect("no code panics with the rope");
-        let Some(at) = rope.hung.iter().position(|&hung| hung == place) else {
+        let mut robust_list = self
+            .robust_list
+            .lock()
+            .expect("no code panics with the robust_list");
+        let Some(at) = robust_list.hung.iter().position(|&hung| hung == place) else {
             return;
         };
         let node = self.node(place);
         // SAFETY: as in `hang`; one store takes the node out.
         unsafe {
             let next = (*node).next.load(Ordering::Relaxed);
-            let before = match rope.hung.get(at + 1) {
+            let before = match robust_list.hung.get(at + 1) {
                 Some(&newer) => self.node(newer),
                 None => (&raw mut (*self.head).list).cast(),
             };
             (*before).next.store(next, Ordering::Release);
         }
-        rope.hung.remove(at);
+        robust_list.hung.remove(at);
         // SAFETY: the page is ours; the reservation takes its place again.
         unsafe {
             libc::mmap(
@@ -203,7 +209,7 @@ impl DeathBell {
                 0,
             );
         }
-        rope.vacant.push(place);
+        robust_list.vacant.push(place);
     }
 
     /// The node of `place`: the futex offset before the life word in the arena's second half.
@@ -252,7 +258,7 @@ mod tests {
 
     #[test]
     fn death_bell_hang_and_unhang_in_any_order_then_list_follows() {
-        let bell = DeathBell::start().unwrap();
+        let bell = OwnerDeathNotifier::start().unwrap();
         let memories: Vec<_> = (0..5).map(|_| memory()).collect();
         let places: Vec<_> = memories.iter().map(|m| bell.hang(m).unwrap()).collect();
         let walk = || {

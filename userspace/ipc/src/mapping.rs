@@ -24,7 +24,7 @@ unsafe impl Shared for crate::sync::AtomicU64 {}
 // SAFETY: transparent over an atomic.
 unsafe impl Shared for crate::gate::Gate {}
 // SAFETY: two atomics.
-unsafe impl Shared for crate::bell::Bell {}
+unsafe impl Shared for crate::event_count::EventCount {}
 // SAFETY: transparent over an atomic.
 unsafe impl Shared for crate::kick::Kick {}
 // SAFETY: transparent over an atomic.

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use onair_mutant::mutant;
 
-use crate::bell::Bell;
 use crate::event::{EventKind, EventRing};
+use crate::event_count::EventCount;
 use crate::fence::Fence;
 use crate::frame_word::{FrameState, FrameWord};
 use crate::gate::Gate;
@@ -36,7 +36,7 @@ pub enum State {
     Revoked = 2,
 }
 
-/// The file with the bells of one attachment, as `/proc/PID/maps` names it, and where in it they are:
+/// The file with the event counts of one attachment, as `/proc/PID/maps` names it, and where in it they are:
 /// `buffer_get` sleeps on one, `event_poll` on the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BellFile {
@@ -44,7 +44,7 @@ pub struct BellFile {
     pub device: u64,
     /// As stat has it.
     pub inode: u64,
-    /// Of the bells, in the file.
+    /// Of the event counts, in the file.
     pub offsets: [u64; 2],
 }
 
@@ -117,7 +117,7 @@ impl AttachmentMemory {
         Ok(self.ctl.is_sole_user()? && self.seg.is_sole_user()?)
     }
 
-    /// Where the bells are that callers sleep on.
+    /// Where the event counts are that callers sleep on.
     ///
     /// # Errors
     /// The kernel's.
@@ -148,7 +148,7 @@ impl AttachmentMemory {
     }
 
     /// Says what the attachment is, and wakes one caller that waits for a start, which may never come:
-    /// it wakes the others. Gates and bells are the caller's to follow up with.
+    /// it wakes the others. Gates and event counts are the caller's to follow up with.
     pub fn set_state(&self, state: State) {
         self.state_word().store(state as u32, Ordering::SeqCst);
         sys::futex_wake(self.state_word(), ONE);
@@ -171,25 +171,25 @@ impl AttachmentMemory {
         self.watch_bell_strike();
     }
 
-    /// Closes the session's gate, moves the bells, and wakes one sleeper of each. Order: gate, bell,
+    /// Closes the session's gate, moves the event counts, and wakes one sleeper of each. Order: gate, event count,
     /// wake (SYNC: gate-bell). A thread that sleeps then slept at the stop: it returns for it, and wakes the
     /// others.
     pub fn stop(&self) {
-        let early = mutant!("stop: the bells before the gate");
+        let early = mutant!("stop: the event counts before the gate");
         if early {
-            self.strike_all();
+            self.notify_all();
         }
         self.gate().stop();
         if !early {
-            self.strike_all();
+            self.notify_all();
         }
     }
 
-    /// Moves every bell, for whatever changed, and wakes one sleeper of each.
-    pub fn strike_all(&self) {
-        let (frame, event) = (self.frame_bell(), self.event_bell());
-        let bells = [frame, mutant!("stop: one bell less", frame, event)];
-        let struck = bells.map(Bell::strike);
+    /// Moves every event count, for whatever changed, and wakes one sleeper of each.
+    pub fn notify_all(&self) {
+        let (frame, event) = (self.frame_ready(), self.event_ready());
+        let bells = [frame, mutant!("stop: one event count less", frame, event)];
+        let struck = bells.map(EventCount::strike);
         for (bell, awaited) in bells.into_iter().zip(struck) {
             if awaited && !mutant!("stop: wakes no caller") {
                 let count = mutant!("wake-ups: all at once, by the daemon", sys::ALL, ONE);
@@ -201,8 +201,12 @@ impl AttachmentMemory {
 
     /// Sleepers of the kind that has most, read after a strike: the client's word.
     pub fn sleepers(&self) -> u32 {
-        let bells = [self.frame_bell(), self.event_bell()];
-        bells.map(Bell::waiters).into_iter().max().unwrap_or(0)
+        let bells = [self.frame_ready(), self.event_ready()];
+        bells
+            .map(EventCount::waiters)
+            .into_iter()
+            .max()
+            .unwrap_or(0)
     }
 
     /// Wakes up to `limit` more sleepers of each kind, after a strike: they need not wait for the one
@@ -210,11 +214,11 @@ impl AttachmentMemory {
     /// serve others between; one thread may count as many (futex_waitv(2)).
     pub fn wake_some(&self, limit: u16) -> bool {
         let limit = i32::from(limit);
-        let wake = |bell: &Bell| match bell.is_awaited() {
+        let wake = |bell: &EventCount| match bell.is_awaited() {
             true => sys::futex_wake(bell.word(), limit),
             false => 0,
         };
-        let woken = wake(self.frame_bell()).max(wake(self.event_bell()));
+        let woken = wake(self.frame_ready()).max(wake(self.event_ready()));
         woken >= usize::try_from(limit).expect("not negative")
     }
 
@@ -225,8 +229,8 @@ impl AttachmentMemory {
             argument,
             sys::monotonic_ns(),
         );
-        if self.event_bell().strike() {
-            sys::futex_wake(self.event_bell().word(), ONE);
+        if self.event_ready().strike() {
+            sys::futex_wake(self.event_ready().word(), ONE);
         }
         self.watch_bell_strike();
     }
@@ -269,7 +273,7 @@ impl AttachmentMemory {
             .collect()
     }
 
-    /// Empties the slot of a dead thread, if it is still that thread's, and moves the bells, since
+    /// Empties the slot of a dead thread, if it is still that thread's, and moves the event counts, since
     /// it may have swallowed a wake-up: [`AttachmentMemory::wake_some`] is to follow. Returns
     /// whether it was: a slot that was emptied before may be another thread's by now.
     pub fn bury(&self, dead: &SlotReading) -> bool {
@@ -279,7 +283,7 @@ impl AttachmentMemory {
         let is_its = slot.read(dead.index).is_of_the_claim(dead);
         if is_its {
             slot.bury();
-            self.strike_all();
+            self.notify_all();
         }
         is_its
     }
@@ -330,19 +334,19 @@ impl AttachmentMemory {
             .slice(layout::CTL_RING, self.geometry.ring_capacity())
     }
 
-    pub(crate) fn frame_bell(&self) -> &Bell {
+    pub(crate) fn frame_ready(&self) -> &EventCount {
         self.seg.mapping().at(layout::SEG_BELL_FRAME)
     }
 
-    /// Rings the event descriptor's bell. Costs nothing while no descriptor was asked for.
+    /// Rings the event descriptor's event count. Costs nothing while no descriptor was asked for.
     pub(crate) fn watch_bell_strike(&self) {
-        let bell: &Bell = self.seg.mapping().at(layout::SEG_BELL_WATCH);
+        let bell: &EventCount = self.seg.mapping().at(layout::SEG_BELL_WATCH);
         if bell.strike() {
             sys::futex_wake(bell.word(), ONE);
         }
     }
 
-    fn event_bell(&self) -> &Bell {
+    fn event_ready(&self) -> &EventCount {
         self.seg.mapping().at(layout::SEG_BELL_EVENT)
     }
 

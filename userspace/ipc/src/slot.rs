@@ -164,7 +164,7 @@ impl Slot {
     }
 
     /// Notes which ring entry the caller is about to take: after it was seen to be ready, so that
-    /// the intent never names a lend that was delivered before.
+    /// the intent never names a loan that was delivered before.
     #[inline(always)]
     pub fn intend(&self, entry: u64) {
         self.intent.store(entry, Ordering::Relaxed);

@@ -111,7 +111,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
         memory.disarm_kick();
         memory.start();
     }
-    assert_eq!(lender.lends().count(), lender.lent());
+    assert_eq!(lender.loans().count(), lender.lent());
     credited
 }
 
@@ -136,7 +136,7 @@ fn seg_scribbled_and_punched_all_along_then_the_daemon_goes_on_and_others_are_un
             assert!(hostile.published() >= before);
             assert!(began.elapsed() < STUCK, "round {round}");
         }
-        // Evicted: each lend is taken back once, whatever its word says.
+        // Evicted: each loan is taken back once, whatever its word says.
         let lent = hostile.lent();
         memory.set_state(State::Revoked);
         memory.stop();
@@ -258,7 +258,7 @@ fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_
     let mut reasons: Vec<Reason<'_>> = Vec::new();
     for bell in bells {
         reasons.push(("stop", seg.at(bell), Box::new(|| memory.stop())));
-        reasons.push(("strike", seg.at(bell), Box::new(|| memory.strike_all())));
+        reasons.push(("strike", seg.at(bell), Box::new(|| memory.notify_all())));
     }
     let notify = || memory.notify(EventKind::Dropped, 1);
     reasons.push(("notify", seg.at(layout::SEG_BELL_EVENT), Box::new(notify)));

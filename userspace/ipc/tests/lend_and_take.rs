@@ -743,7 +743,7 @@ fn layout_of_slots() -> usize {
 }
 
 /// What a client's threads and an eviction may do to the same words at the same time: whoever wins,
-/// each lend is credited once, and a frame whose put failed is one that the daemon knows to be held.
+/// each loan is credited once, and a frame whose put failed is one that the daemon knows to be held.
 #[test]
 fn evicted_amid_get_and_put_of_four_threads_then_each_lend_is_credited_once() {
     for round in 0..300_u32 {
@@ -785,7 +785,7 @@ fn evicted_amid_get_and_put_of_four_threads_then_each_lend_is_credited_once() {
                     }
                 }
             }
-            let lent: Vec<u32> = lender.lends().map(|lent| lent.frame).collect();
+            let lent: Vec<u32> = lender.loans().map(|lent| lent.frame).collect();
             let memory = lender.memory().clone();
             memory.set_state(State::Revoked);
             memory.stop();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
-use onair_ipc::life::DeathBell;
+use onair_ipc::life::OwnerDeathNotifier;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
 use onair_ipc::sys;
@@ -31,7 +31,7 @@ fn geometry() -> Geometry {
 fn play_the_daemon() {
     let memory = AttachmentMemory::create(SESSION, 5, geometry()).unwrap();
     let frames = FrameMemory::create(geometry(), true).unwrap();
-    let bell = DeathBell::start().unwrap();
+    let bell = OwnerDeathNotifier::start().unwrap();
     bell.hang(&memory).unwrap();
     memory.open();
     memory.start();

@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 use crate::bytes::{array, u16_at};
 use crate::ethernet::{ETHERTYPE_ARP, EthernetHeader, HEADER_OCTETS, Mac};
 
-/// Octets of the message.
+/// Bytes of the message.
 pub const MESSAGE_OCTETS: usize = 28;
 
-/// Octets of a message with its Ethernet header; drivers pad it to 60.
+/// Bytes of a message with its Ethernet header; drivers pad it to 60.
 pub const FRAME_OCTETS: usize = HEADER_OCTETS + MESSAGE_OCTETS;
 
 const ETHERNET_IPV4: [u8; 6] = [0, 1, 0x08, 0x00, 6, 4];
@@ -16,7 +16,7 @@ const ETHERNET_IPV4: [u8; 6] = [0, 1, 0x08, 0x00, 6, 4];
 /// Why bytes are not a message that we understand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ArpReject {
-    /// Fewer than 28 octets.
+    /// Fewer than 28 bytes.
     #[error("ARP message is cut off")]
     Truncated,
     /// Not IPv4 over Ethernet.

@@ -6,7 +6,7 @@ use crate::ethernet::{self, ETHERTYPE_IPV4, EthernetHeader, Mac};
 use crate::ipv4::{self, Ipv4Header, Ipv4Reject, PROTOCOL_UDP};
 use crate::udp::{self, UdpHeader, UdpReject};
 
-/// Octets of Ethernet, IPv4 and UDP headers together.
+/// Bytes of Ethernet, IPv4 and UDP headers together.
 pub const HEADER_OCTETS: usize = ethernet::HEADER_OCTETS + ipv4::HEADER_OCTETS + udp::HEADER_OCTETS;
 
 /// Time to live of what we send.
@@ -105,7 +105,7 @@ pub struct FlowHeader {
 }
 
 impl FlowHeader {
-    /// The headers in front of `payload_octets` octets of payload. `identification` should differ
+    /// The headers in front of `payload_octets` bytes of payload. `identification` should differ
     /// from datagram to datagram (RFC 791 §3.2).
     #[must_use]
     pub fn to_octets(&self, identification: u16, payload_octets: usize) -> [u8; HEADER_OCTETS] {
@@ -194,7 +194,7 @@ mod tests {
                 assert_eq!(
                     found,
                     layer_by_layer(&frame),
-                    "octet {at} is {value}, of {octets}"
+                    "byte {at} is {value}, of {octets}"
                 );
             }
         }

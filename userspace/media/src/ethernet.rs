@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use crate::bytes::{array, u16_at};
 
-/// Octets of the header.
+/// Bytes of the header.
 pub const HEADER_OCTETS: usize = 14;
 
 /// EtherType of IPv4.
@@ -46,7 +46,7 @@ impl fmt::Display for Mac {
 
 /// Why bytes are not an Ethernet frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{octets} octets are too few for an Ethernet header")]
+#[error("{octets} bytes are too few for an Ethernet header")]
 pub struct TruncatedFrame {
     /// How many came.
     pub octets: usize,
@@ -67,7 +67,7 @@ impl EthernetHeader {
     /// Splits a frame into its header and what it carries (padding included).
     ///
     /// # Errors
-    /// [`TruncatedFrame`] when there are not 14 octets.
+    /// [`TruncatedFrame`] when there are not 14 bytes.
     #[inline]
     pub fn parse(frame: &[u8]) -> Result<(Self, &[u8]), TruncatedFrame> {
         let parts = || {
@@ -83,7 +83,7 @@ impl EthernetHeader {
         })
     }
 
-    /// The header as octets.
+    /// The header as bytes.
     #[must_use]
     pub fn to_octets(&self) -> [u8; HEADER_OCTETS] {
         let mut octets = [0; HEADER_OCTETS];

@@ -5,7 +5,7 @@ use crate::ipv4::checksum;
 const ECHO_REPLY: u8 = 0;
 const ECHO_REQUEST: u8 = 8;
 
-/// Writes the reply to an echo request into `reply` and answers its length in octets; `None` when
+/// Writes the reply to an echo request into `reply` and answers its length in bytes; `None` when
 /// the message is no echo request, is damaged, or does not fit.
 #[must_use]
 pub fn echo_reply(request: &[u8], reply: &mut [u8]) -> Option<usize> {

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::bytes::{array, u16_at};
 
-/// Octets of a header without options.
+/// Bytes of a header without options.
 pub const HEADER_OCTETS: usize = 20;
 
 /// Protocol number of ICMP.
@@ -20,7 +20,7 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 /// Why bytes are not an IPv4 packet that we take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Ipv4Reject {
-    /// Fewer octets than the header or its total length say.
+    /// Fewer bytes than the header or its total length say.
     #[error("IPv4 packet is cut off")]
     Truncated,
     /// Not version 4.
@@ -54,7 +54,7 @@ pub struct Ipv4Header {
 }
 
 impl Ipv4Header {
-    /// Splits a packet into its header and exactly the octets that its total length gives it:
+    /// Splits a packet into its header and exactly the bytes that its total length gives it:
     /// Ethernet's padding is cut off. The header checksum is verified: ten additions, and unlike
     /// UDP's it is complete also in what a kernel sends over veth.
     ///
@@ -94,7 +94,7 @@ impl Ipv4Header {
         Ok((header, &packet[HEADER_OCTETS..total]))
     }
 
-    /// The header in front of `payload_octets` octets, checksum filled in, "don't fragment" set.
+    /// The header in front of `payload_octets` bytes, checksum filled in, "don't fragment" set.
     /// A payload that does not fit 16 bits is a mistake of the caller and gives a header with the
     /// largest length.
     #[must_use]
@@ -120,8 +120,8 @@ impl Ipv4Header {
 #[inline]
 pub(crate) fn is_plain(header: &[u8; HEADER_OCTETS]) -> bool {
     let fragment = u16::from_be_bytes([header[6], header[7]]);
-    // In any order of octets and any width of words the sum has the same remainder by 2^16 - 1
-    // (RFC 1071 §2), and it is not 0, since the first octet is not.
+    // In any order of bytes and any width of words the sum has the same remainder by 2^16 - 1
+    // (RFC 1071 §2), and it is not 0, since the first byte is not.
     let sum: u64 = (0..HEADER_OCTETS)
         .step_by(4)
         .map(|at| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]))
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    /// Changes octets and mends the checksum, so that only the reason meant applies.
+    /// Changes bytes and mends the checksum, so that only the reason meant applies.
     fn with(changes: &[(usize, u8)]) -> Vec<u8> {
         let mut packet = packet();
         for (at, value) in changes {

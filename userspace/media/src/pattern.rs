@@ -1,8 +1,8 @@
 //! The built-in moving picture: diagonal colour bars with a frame number and a checksum in each
 //! frame, so that whoever receives it can tell that a frame is whole and which one it is.
 //!
-//! Layout: octets 0..8 are [`MAGIC`], 8..16 the frame number (little endian), the last 8 the xxh3
-//! (64 bits, seed 0, little endian) of all octets before them, and the picture is between. Every
+//! Layout: bytes 0..8 are [`MAGIC`], 8..16 the frame number (little endian), the last 8 the xxh3
+//! (64 bits, seed 0, little endian) of all bytes before them, and the picture is between. Every
 //! row differs from its neighbours, so that a row in the wrong place is a wrong checksum.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -10,16 +10,16 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use crate::bytes::array;
 use crate::video::{Depth, VideoFormat};
 
-/// First octets of every frame.
+/// First bytes of every frame.
 pub const MAGIC: [u8; 8] = *b"ONAIRPAT";
 
-/// Octets before the picture.
+/// Bytes before the picture.
 pub const HEAD_OCTETS: usize = 16;
 
-/// Octets of the checksum.
+/// Bytes of the checksum.
 pub const TAIL_OCTETS: usize = 8;
 
-/// Smallest frame that holds the pattern, in octets.
+/// Smallest frame that holds the pattern, in bytes.
 pub const MIN_FRAME_OCTETS: usize = HEAD_OCTETS + TAIL_OCTETS;
 
 /// Pgroups that the bars move from frame to frame.
@@ -40,20 +40,20 @@ const BARS: [[u8; 3]; 8] = [
 /// Why a frame is not one of the pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// Too few octets for number and checksum.
-    #[error("a frame of {0} octets cannot hold the pattern: {MIN_FRAME_OCTETS} are needed")]
+    /// Too few bytes for number and checksum.
+    #[error("a frame of {0} bytes cannot hold the pattern: {MIN_FRAME_OCTETS} are needed")]
     TooSmall(usize),
     /// It does not start with [`MAGIC`].
     #[error("the frame does not start with ONAIRPAT: it is not of the pattern source")]
     Magic,
-    /// Its octets are not those that were sent.
-    #[error("checksum of frame {number} is {found:016x}, its octets give {computed:016x}")]
+    /// Its bytes are not those that were sent.
+    #[error("checksum of frame {number} is {found:016x}, its bytes give {computed:016x}")]
     Checksum {
         /// The frame number in it, if that can be believed.
         number: u64,
         /// What stands in it.
         found: u64,
-        /// What its octets give.
+        /// What its bytes give.
         computed: u64,
     },
 }
@@ -104,13 +104,13 @@ impl PatternWriter {
         self.number
     }
 
-    /// Octets of the frame that have not been written.
+    /// Bytes of the frame that have not been written.
     #[must_use]
     pub const fn remaining(&self) -> usize {
         self.frame_bytes - self.at
     }
 
-    /// Writes the next octets of the frame to `dst`; answers how many, which is less than its
+    /// Writes the next bytes of the frame to `dst`; answers how many, which is less than its
     /// length at the end of the frame only.
     pub fn fill(&mut self, dst: &mut [u8]) -> usize {
         let wanted = dst.len().min(self.remaining());
@@ -145,7 +145,7 @@ impl PatternWriter {
         octets
     }
 
-    /// Octets by which the bars of `row` are shifted in this frame.
+    /// Bytes by which the bars of `row` are shifted in this frame.
     fn shift(&self, row: usize) -> usize {
         let pgroups = (self.line_bytes / self.pgroup) as u64;
         let shift = ((self.number % pgroups) * STEP + row as u64) % pgroups;
@@ -230,7 +230,7 @@ mod tests {
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
-            assert!(verify(&changed).is_err(), "octet {at}");
+            assert!(verify(&changed).is_err(), "byte {at}");
         }
         assert_eq!(verify(&whole[..23]), Err(PatternError::TooSmall(23)));
         assert_eq!(verify(&[0; 24]), Err(PatternError::Magic));

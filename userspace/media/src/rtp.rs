@@ -2,7 +2,7 @@
 
 use crate::bytes::u16_at;
 
-/// Octets of a header without contributing sources and without extension.
+/// Bytes of a header without contributing sources and without extension.
 pub const HEADER_OCTETS: usize = 12;
 
 const VERSION: u8 = 2;
@@ -10,14 +10,14 @@ const VERSION: u8 = 2;
 /// Why bytes are not an RTP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RtpReject {
-    /// Fewer octets than the header, its contributing sources or its extension need.
+    /// Fewer bytes than the header, its contributing sources or its extension need.
     #[error("RTP packet is cut off")]
     Truncated,
     /// Not version 2.
     #[error("RTP version {0} is not 2")]
     Version(u8),
     /// Padding that is empty or longer than the payload.
-    #[error("RTP padding of {0} octets does not fit the packet")]
+    #[error("RTP padding of {0} bytes does not fit the packet")]
     Padding(u8),
 }
 
@@ -67,7 +67,7 @@ impl RtpHeader {
         if first & 0x20 == 0 {
             return Ok((header, payload));
         }
-        // The last octet counts the padding, itself included.
+        // The last byte counts the padding, itself included.
         let padding = *payload.last().ok_or(RtpReject::Truncated)?;
         match payload.len().checked_sub(usize::from(padding)) {
             Some(kept) if padding > 0 => Ok((header, &payload[..kept])),
@@ -87,7 +87,7 @@ impl RtpHeader {
         }
     }
 
-    /// The header as octets: no contributing sources, no extension, no padding.
+    /// The header as bytes: no contributing sources, no extension, no padding.
     #[must_use]
     pub fn to_octets(&self) -> [u8; HEADER_OCTETS] {
         let mut octets = [0; HEADER_OCTETS];

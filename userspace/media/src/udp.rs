@@ -2,17 +2,17 @@
 
 use crate::bytes::u16_at;
 
-/// Octets of the header.
+/// Bytes of the header.
 pub const HEADER_OCTETS: usize = 8;
 
 /// Why bytes are not a UDP datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UdpReject {
-    /// Fewer octets than the header or its length say.
+    /// Fewer bytes than the header or its length say.
     #[error("UDP datagram is cut off")]
     Truncated,
     /// A length below that of the header.
-    #[error("UDP length is below its own header's 8 octets")]
+    #[error("UDP length is below its own header's 8 bytes")]
     Length,
 }
 
@@ -27,7 +27,7 @@ pub struct UdpHeader {
 }
 
 impl UdpHeader {
-    /// Splits the payload of an IPv4 packet into the header and exactly the octets that its length
+    /// Splits the payload of an IPv4 packet into the header and exactly the bytes that its length
     /// gives it.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl UdpHeader {
         ))
     }
 
-    /// The header in front of `payload_octets` octets. A payload that does not fit 16 bits is a
+    /// The header in front of `payload_octets` bytes. A payload that does not fit 16 bits is a
     /// mistake of the caller and gives a header with the largest length.
     #[must_use]
     pub fn to_octets(&self, payload_octets: usize) -> [u8; HEADER_OCTETS] {

@@ -51,9 +51,9 @@ pub enum VideoError {
 /// Bits of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Depth {
-    /// 8 bits: a pgroup of 4 octets, Cb Y0 Cr Y1.
+    /// 8 bits: a pgroup of 4 bytes, Cb Y0 Cr Y1.
     Eight,
-    /// 10 bits: a pgroup of 5 octets, Cb Y0 Cr Y1, most significant bit first.
+    /// 10 bits: a pgroup of 5 bytes, Cb Y0 Cr Y1, most significant bit first.
     Ten,
 }
 
@@ -67,7 +67,7 @@ impl Depth {
         }
     }
 
-    /// Octets of a pgroup, which covers two pixels (RFC 4175 §4.3).
+    /// Bytes of a pgroup, which covers two pixels (RFC 4175 §4.3).
     #[must_use]
     pub const fn pgroup_octets(self) -> usize {
         match self {
@@ -76,7 +76,7 @@ impl Depth {
         }
     }
 
-    /// Whole pgroups in so many octets. Each depth divides by a number that the compiler knows.
+    /// Whole pgroups in so many bytes. Each depth divides by a number that the compiler knows.
     #[inline]
     #[must_use]
     pub const fn pgroups(self, octets: usize) -> usize {
@@ -86,7 +86,7 @@ impl Depth {
         }
     }
 
-    /// Whether so many octets are whole pgroups.
+    /// Whether so many bytes are whole pgroups.
     #[inline]
     #[must_use]
     pub const fn is_whole(self, octets: usize) -> bool {
@@ -257,13 +257,13 @@ impl VideoFormat {
         self.rate
     }
 
-    /// Octets of one line; the layout has no padding between lines.
+    /// Bytes of one line; the layout has no padding between lines.
     #[must_use]
     pub const fn line_bytes(&self) -> usize {
         (self.width / PGROUP_PIXELS) as usize * self.depth.pgroup_octets()
     }
 
-    /// Octets of one frame, at most 22,118,400.
+    /// Bytes of one frame, at most 22,118,400.
     #[must_use]
     pub const fn frame_bytes(&self) -> usize {
         self.line_bytes() * self.height as usize

@@ -380,17 +380,17 @@ fn packets_malformed_each_way_then_each_is_counted_by_its_reason() {
 
 /// What the network does to one packet.
 #[derive(Debug, Clone, Copy)]
-enum Fate {
+enum PacketFate {
     Passes,
     Lost,
     Twice(Index),
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
+fn fate() -> impl Strategy<Value = PacketFate> {
     prop_oneof![
-        12 => Just(Fate::Passes),
-        1 => Just(Fate::Lost),
-        2 => any::<Index>().prop_map(Fate::Twice),
+        12 => Just(PacketFate::Passes),
+        1 => Just(PacketFate::Lost),
+        2 => any::<Index>().prop_map(PacketFate::Twice),
     ]
 }
 
@@ -410,13 +410,13 @@ proptest! {
         let mut lost = 0;
         for (packet, fate) in packets.iter().zip(fates.iter().cycle()) {
             match fate {
-                Fate::Lost => lost += 1,
-                Fate::Passes => arriving.push(packet.clone()),
-                Fate::Twice(_) => arriving.extend([packet.clone(), packet.clone()]),
+                PacketFate::Lost => lost += 1,
+                PacketFate::Passes => arriving.push(packet.clone()),
+                PacketFate::Twice(_) => arriving.extend([packet.clone(), packet.clone()]),
             }
         }
         for (at, fate) in fates.iter().enumerate() {
-            if let (Fate::Twice(index), false) = (fate, arriving.is_empty()) {
+            if let (PacketFate::Twice(index), false) = (fate, arriving.is_empty()) {
                 let at = at % arriving.len();
                 let other = index.index(arriving.len());
                 arriving.swap(at, other);
@@ -455,9 +455,9 @@ proptest! {
             frames.iter().enumerate().flat_map(|(number, frame)| frame.iter().map(move |p| (number, p))).enumerate()
         {
             match fates[place % fates.len()] {
-                Fate::Lost => came[number] = false,
-                Fate::Passes => arriving.push(packet),
-                Fate::Twice(_) => arriving.extend([packet, packet]),
+                PacketFate::Lost => came[number] = false,
+                PacketFate::Passes => arriving.push(packet),
+                PacketFate::Twice(_) => arriving.extend([packet, packet]),
             }
         }
         for (at, distance) in swaps {

@@ -4,7 +4,7 @@
 //! # fn ring_all() {}
 //! use onair_mutant::mutant;
 //!
-//! if !mutant!("local stop: no bell") {
+//! if !mutant!("local stop: no event count") {
 //!     ring_all();
 //! }
 //! ```

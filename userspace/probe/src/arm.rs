@@ -10,7 +10,7 @@ use crate::error::{Blind, ProbeError};
 use crate::folder::Folder;
 use crate::kernel::Command;
 use crate::share::Owner;
-use crate::sight::{Listed, Parts, Sight};
+use crate::site_checker::{Listed, Parts, SiteChecker};
 use crate::sleepers::Bounds;
 use crate::text::SitePage;
 use onair_ebpf::process::{self, SitedFile};
@@ -48,7 +48,7 @@ pub struct Armed {
     /// Files with sites that it executes, at least one.
     pub files: Vec<WatchedFile>,
     /// To see at any time that it still is armed.
-    pub sight: Sight,
+    pub sight: SiteChecker,
 }
 
 /// How an armed client is looked at from then on.
@@ -132,7 +132,7 @@ pub(crate) fn arm(
         bounds: watch.bounds,
         listed: Arc::clone(&watch.listed),
     };
-    let sight = Sight::new(parts);
+    let sight = SiteChecker::new(parts);
     sight
         .look()
         .map_err(|source| ProbeError::Blind { pid, source })?;

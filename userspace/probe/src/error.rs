@@ -281,8 +281,8 @@ pub enum Blind {
         /// In the process.
         address: u64,
     },
-    /// Threads sleep on the session's bells, and the probe does not list them as blocked.
-    #[error("the kernel has {} asleep on the session's bells, unseen by the probe", threads(.tids))]
+    /// Threads sleep on the session's event counts, and the probe does not list them as blocked.
+    #[error("the kernel has {} asleep on the session's event counts, unseen by the probe", threads(.tids))]
     Unlisted {
         /// In this process's pid namespace.
         tids: Vec<u32>,

@@ -23,7 +23,7 @@ use crate::maps::{Maps, locked};
 use crate::reading::{self, Reading};
 use crate::registry::Registry;
 use crate::share::{Owner, Usage};
-use crate::sight::Listed;
+use crate::site_checker::Listed;
 use crate::sleepers::Bounds;
 use crate::supervisor::Supervisor;
 

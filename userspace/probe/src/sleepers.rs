@@ -1,7 +1,7 @@
-//! The threads of a client that sleep on the bells of its attachment, by the kernel's own list.
+//! The threads of a client that sleep on the event counts of its attachment, by the kernel's own list.
 //!
 //! `/proc/PID/task/TID/syscall` says in which call a thread sleeps, and with which arguments
-//! (proc_pid_syscall(5)). A thread counts if that is a futex call on a word that is a bell of ours. The
+//! (proc_pid_syscall(5)). A thread counts if that is a futex call on a word that is an event count of ours. The
 //! array of a `futex_waitv` lies in the client's memory and may be changed while its thread sleeps: a
 //! thread whose array has no word of ours does not count, for an application may wait for what it likes.
 
@@ -33,7 +33,7 @@ pub(crate) struct Bounds {
     pub(crate) time: Duration,
 }
 
-/// Addresses of the bells in a process: one of each for each time that it maps the file.
+/// Addresses of the event counts in a process: one of each for each time that it maps the file.
 pub(crate) fn bells_in(mappings: &Mappings, file: &BellFile) -> Vec<u64> {
     let (major, minor) = (major(file.device), minor(file.device));
     let of_file = mappings

@@ -67,7 +67,7 @@ pub struct Counts {
     pub dropped: Dropped,
     /// Accepted events that are in a file, whole.
     pub written: u64,
-    /// Captured octets of these, without the file format's own.
+    /// Captured bytes of these, without the file format's own.
     pub written_bytes: u64,
     /// Accepted events that will be in no file.
     pub lost: Lost,
@@ -147,7 +147,7 @@ struct Outcome {
 
 /// The books of one producer as they are kept. Each counter has one writer, and is relaxed.
 #[derive(Debug)]
-pub(crate) struct Account {
+pub(crate) struct ProducerTotals {
     pub(crate) name: String,
     /// Odd while the producer is between its look at the door and the end of its work.
     pub(crate) visit: AtomicU64,
@@ -166,7 +166,7 @@ fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-impl Account {
+impl ProducerTotals {
     pub(crate) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),

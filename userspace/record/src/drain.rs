@@ -5,7 +5,7 @@
 
 mod end;
 mod flush;
-mod sheet;
+mod manifest_file;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::ring::RingReader;
 use crate::shared::Shared;
 use crate::spec::Spec;
 
-pub(crate) use sheet::first_manifest;
-use sheet::text;
+pub(crate) use manifest_file::first_manifest;
+use manifest_file::text;
 
-/// Octets that are read of one ring before another one has its turn.
+/// Bytes that are read of one ring before another one has its turn.
 const BATCH: usize = 256 * 1024;
 /// Shortest and longest sleep.
 const NAP: Duration = Duration::from_micros(100);
@@ -130,7 +130,7 @@ impl Drain {
             if let Some(before) = before {
                 self.answer_flush(flush, before, begun);
             }
-            self.keep_house();
+            self.run_periodic();
             self.rest(fill);
         }
     }
@@ -183,7 +183,7 @@ impl Drain {
         fill
     }
 
-    /// Takes the `waiting` octets of one ring. `false` over a fault.
+    /// Takes the `waiting` bytes of one ring. `false` over a fault.
     fn empty(&mut self, producer: usize, waiting: usize) -> bool {
         let mut left = waiting;
         while left > 0 {
@@ -275,7 +275,7 @@ impl Drain {
     }
 
     /// What is due by time.
-    fn keep_house(&mut self) {
+    fn run_periodic(&mut self) {
         let now = Instant::now();
         if now.duration_since(self.settled_at) >= SETTLE && self.files.fault().is_none() {
             self.settled_at = now;
@@ -321,7 +321,7 @@ impl Drain {
         progress.files.clone_from(&manifest.files);
         progress.problems.clone_from(&manifest.problems);
         drop(progress);
-        self.files.sheet(text(&manifest));
+        self.files.manifest_file(text(&manifest));
     }
 
     fn rest(&mut self, fill: usize) {

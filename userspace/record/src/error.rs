@@ -37,7 +37,7 @@ pub enum RecordError {
         source: io::Error,
     },
     /// Less is free than is to stay free.
-    #[error("{free} octets are free where {} is, and {wanted} are to stay free: make space, or lower min_free", folder.display())]
+    #[error("{free} bytes are free where {} is, and {wanted} are to stay free: make space, or lower min_free", folder.display())]
     Full {
         /// Where the files would be.
         folder: PathBuf,

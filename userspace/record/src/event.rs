@@ -1,6 +1,6 @@
 //! One event: a packet as it was captured.
 
-/// Most octets that are captured of a packet: what pcapng readers take without asking.
+/// Most bytes that are captured of a packet: what pcapng readers take without asking.
 pub const MAX_SNAP_LENGTH: u32 = 262_144;
 
 /// Events of its producer that were not recorded between an event and the one before it.
@@ -22,7 +22,7 @@ impl Missed {
 pub(crate) struct Event<'a> {
     /// When it was handed in, in nanoseconds since 1970 (UTC).
     pub(crate) at_ns: u64,
-    /// Octets that the packet had.
+    /// Bytes that the packet had.
     pub(crate) wire_len: u32,
     /// What is missing before it.
     pub(crate) missed: Missed,

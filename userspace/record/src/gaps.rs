@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::books::Account;
+use crate::books::ProducerTotals;
 use crate::event::{Event, Missed};
 use crate::manifest::{Gap, LISTED, Time};
 
@@ -54,7 +54,7 @@ impl Gaps {
     }
 
     /// No more events come: what is missing after the last one is a gap, too.
-    pub(crate) fn end(&mut self, accounts: &[Arc<Account>]) {
+    pub(crate) fn end(&mut self, accounts: &[Arc<ProducerTotals>]) {
         self.last.resize(accounts.len(), (None, Missed::default()));
         for (producer, account) in accounts.iter().enumerate() {
             let all = account.dropped();
@@ -71,7 +71,7 @@ impl Gaps {
     }
 
     /// Those that are listed, and how many more there are.
-    pub(crate) fn list(&self, accounts: &[Arc<Account>]) -> (Vec<Gap>, u64) {
+    pub(crate) fn list(&self, accounts: &[Arc<ProducerTotals>]) -> (Vec<Gap>, u64) {
         let gaps = self.listed.iter().map(|gap| Gap {
             producer: accounts[gap.producer].name.clone(),
             after: gap.after.map(Time::from_unix_ns),

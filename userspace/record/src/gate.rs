@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, compiler_fence, fence};
 
 use rustix::thread::{MembarrierCommand, membarrier};
 
-use crate::books::Account;
+use crate::books::ProducerTotals;
 
 /// What a producer finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Gate {
     /// through it has left. `rounds` is where it notes who is still inside; give the same one again.
     pub(crate) fn everybody_out(
         &self,
-        accounts: impl FnOnce() -> Vec<Arc<Account>>,
+        accounts: impl FnOnce() -> Vec<Arc<ProducerTotals>>,
         rounds: &mut Rounds,
     ) -> bool {
         debug_assert_eq!(self.door(), Door::Closed);
@@ -130,7 +130,7 @@ impl Gate {
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     begun: bool,
-    inside: Vec<(Arc<Account>, u64)>,
+    inside: Vec<(Arc<ProducerTotals>, u64)>,
 }
 
 /// A producer's stay between its look at the door and the end of its work.
@@ -161,8 +161,8 @@ impl Drop for Visit<'_> {
 mod tests {
     use super::*;
 
-    fn account() -> Arc<Account> {
-        Arc::new(Account::new("p"))
+    fn account() -> Arc<ProducerTotals> {
+        Arc::new(ProducerTotals::new("p"))
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub enum Stage {
 pub struct FileReport {
     /// Its name in the folder.
     pub name: String,
-    /// Octets.
+    /// Bytes.
     pub bytes: u64,
     /// Events that are in it; of video: packets of the frames that are in it.
     pub events: u64,
@@ -129,7 +129,7 @@ pub struct FileReport {
     /// Frames that are in it; only of video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<u64>,
-    /// SHA-256 of its octets in hexadecimal, as `sha256sum` prints it; `None` while it is written.
+    /// SHA-256 of its bytes in hexadecimal, as `sha256sum` prints it; `None` while it is written.
     pub sha256: Option<String>,
     /// Time of the first event in it.
     pub first_at: Option<Time>,
@@ -161,7 +161,7 @@ pub struct FrameLeftOut {
     pub index: u64,
     /// Its RTP timestamp.
     pub rtp_timestamp: u32,
-    /// Octets that did not come.
+    /// Bytes that did not come.
     pub bytes_missing: u64,
     /// Packets of it that came.
     pub packets: u64,
@@ -191,7 +191,7 @@ pub struct Video {
     pub rate: String,
     /// How samples lie in a frame, as FFmpeg calls it.
     pub pixel_format: String,
-    /// Octets of a frame.
+    /// Bytes of a frame.
     pub frame_bytes: u64,
 }
 
@@ -224,11 +224,11 @@ pub struct Repair {
 pub struct RepairedFile {
     /// Its name now.
     pub name: String,
-    /// Octets of it that were whole and stay as they were.
+    /// Bytes of it that were whole and stay as they were.
     pub kept_bytes: u64,
-    /// Octets at its end that were part of something, and were cut off.
+    /// Bytes at its end that were part of something, and were cut off.
     pub cut_bytes: u64,
-    /// Octets that were added, so that it opens.
+    /// Bytes that were added, so that it opens.
     pub added_bytes: u64,
     /// Events found in it; of video: frames.
     pub events: u64,
@@ -250,7 +250,7 @@ pub struct Manifest {
     /// The raster; only of video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<Video>,
-    /// Octets that were captured of each packet at most.
+    /// Bytes that were captured of each packet at most.
     pub snap_length: u32,
     /// Who recorded.
     pub application: String,
@@ -286,7 +286,7 @@ impl Manifest {
     /// Longest text that is read: that of some 400,000 files.
     pub const MOST_OCTETS: u64 = 128 << 20;
 
-    /// Octets of all files.
+    /// Bytes of all files.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()

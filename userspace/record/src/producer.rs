@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onair_mutant::mutant;
 
-use crate::books::{Account, Counts, add};
+use crate::books::{Counts, ProducerTotals, add};
 use crate::event::Missed;
 use crate::gate::{Door, Gate, Visit};
 use crate::ring::RingWriter;
@@ -14,7 +14,7 @@ use crate::ring::RingWriter;
 #[derive(Debug)]
 pub struct Producer {
     gate: Arc<Gate>,
-    account: Arc<Account>,
+    account: Arc<ProducerTotals>,
     ring: RingWriter,
     snap_length: usize,
     /// Not accepted since the last event that was.
@@ -24,7 +24,7 @@ pub struct Producer {
 impl Producer {
     pub(crate) fn new(
         gate: Arc<Gate>,
-        account: Arc<Account>,
+        account: Arc<ProducerTotals>,
         ring: RingWriter,
         snap_length: usize,
     ) -> Self {
@@ -43,8 +43,8 @@ impl Producer {
         &self.account.name
     }
 
-    /// Hands in a packet of `wire_len` octets that was there at `at_unix_ns` (nanoseconds since 1970,
-    /// UTC), of which the first octets are `bytes`: more than the snap length is cut off. `true` if
+    /// Hands in a packet of `wire_len` bytes that was there at `at_unix_ns` (nanoseconds since 1970,
+    /// UTC), of which the first bytes are `bytes`: more than the snap length is cut off. `true` if
     /// it was accepted: then it will be in a file, or counted as lost with the reason. `false` if
     /// not: that is counted, too.
     #[inline]
@@ -52,7 +52,7 @@ impl Producer {
         self.offer_parts(at_unix_ns, wire_len, bytes, &[])
     }
 
-    /// [`Self::offer`] of a packet whose octets are those of `head` and, behind them, `payload`.
+    /// [`Self::offer`] of a packet whose bytes are those of `head` and, behind them, `payload`.
     #[inline]
     pub fn offer_parts(
         &mut self,

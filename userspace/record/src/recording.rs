@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::books::{Account, Counts, ProducerCounts};
+use crate::books::{Counts, ProducerCounts, ProducerTotals};
 use crate::drain::Drain;
 use crate::error::{FinishError, FlushError, RecordError};
-use crate::files::{Files, Folder, Sheet, Summer, Syncer, first_part};
+use crate::files::{Files, Folder, ManifestFile, Summer, Syncer, first_part};
 use crate::gate::Door;
 use crate::manifest::{Cause, FileReport, Manifest, Time};
 use crate::producer::Producer;
@@ -59,7 +59,7 @@ pub struct Status {
     pub started_at: Time,
     /// Its files so far.
     pub files: Vec<FileReport>,
-    /// Octets of these, with those that wait to be written.
+    /// Bytes of these, with those that wait to be written.
     pub bytes: u64,
     /// The books of all producers together.
     pub totals: Counts,
@@ -74,7 +74,7 @@ pub struct Status {
 pub struct Flushed {
     /// Events that had been accepted when the drain thread heard of the flush.
     pub accepted: u64,
-    /// Octets that waited in the rings then.
+    /// Bytes that waited in the rings then.
     pub in_rings: u64,
     /// Events that are written now.
     pub written: u64,
@@ -137,22 +137,23 @@ impl Recording {
         let shared = Arc::new(Shared::new());
         let started_at = Time::now();
         let first = crate::drain::first_manifest(&spec, started_at);
-        let sheet_path = folder.file(&Sheet::name_of(stem));
-        let sheet = Sheet::claim(&folder, stem, &first).map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => RecordError::Exists(sheet_path.clone()),
-            _ => RecordError::Create {
-                path: sheet_path,
-                source: error,
-            },
-        })?;
+        let manifest_path = folder.file(&ManifestFile::name_of(stem));
+        let manifest_file =
+            ManifestFile::claim(&folder, stem, &first).map_err(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => RecordError::Exists(manifest_path.clone()),
+                _ => RecordError::Create {
+                    path: manifest_path,
+                    source: error,
+                },
+            })?;
         let part = match take_first(&folder, spec.format.video().is_some()) {
             Ok(part) => part,
             Err(error) => {
-                sheet.abandon();
+                manifest_file.abandon();
                 return Err(error);
             }
         };
-        let syncer = Syncer::start(stem, folder.clone(), sheet, Arc::clone(&shared));
+        let syncer = Syncer::start(stem, folder.clone(), manifest_file, Arc::clone(&shared));
         let syncer = syncer.map_err(RecordError::Thread)?;
         let files = Files::new(&spec, folder, part, (summer, syncer));
         let drain = Drain::new(&spec, started_at, Arc::clone(&shared), files, listener);
@@ -179,7 +180,8 @@ impl Recording {
     /// Where its manifest will be.
     #[must_use]
     pub fn manifest_path(&self) -> PathBuf {
-        self.folder.join(Sheet::name_of(self.spec.name.as_str()))
+        self.folder
+            .join(ManifestFile::name_of(self.spec.name.as_str()))
     }
 
     /// Another producer, called `name` in files and manifest. Its ring is made here: this allocates.
@@ -190,7 +192,7 @@ impl Recording {
         if self.shared.gate.door() == Door::Closed {
             return Err(RecordError::Ended);
         }
-        let account = Arc::new(Account::new(name));
+        let account = Arc::new(ProducerTotals::new(name));
         let (writer, reader) = ring(self.spec.ring_bytes);
         self.shared.join(Arc::clone(&account), reader);
         let snap_length = usize::try_from(self.spec.snap_length).unwrap_or(usize::MAX);

@@ -1,6 +1,6 @@
 //! The way from a producer to the drain thread: a ring of bytes with one writer and one reader.
 //!
-//! An event lies in it as a head of 16 octets (time, length on the wire, captured length), 24 more
+//! An event lies in it as a head of 16 bytes (time, length on the wire, captured length), 24 more
 //! if events are missing before it, and what was captured.
 
 use rtrb::{Consumer, RingBuffer};
@@ -46,7 +46,7 @@ pub(crate) fn ring(octets: usize) -> (RingWriter, RingReader) {
 }
 
 impl RingWriter {
-    /// Puts in an event whose captured octets are `first` and `second`; `false` if there is no place.
+    /// Puts in an event whose captured bytes are `first` and `second`; `false` if there is no place.
     #[inline]
     pub(crate) fn push(
         &mut self,
@@ -85,12 +85,12 @@ impl RingWriter {
 }
 
 impl RingReader {
-    /// Octets that wait to be read.
+    /// Bytes that wait to be read.
     pub(crate) fn waiting(&self) -> usize {
         self.ring.slots()
     }
 
-    /// All octets that it holds.
+    /// All bytes that it holds.
     pub(crate) const fn capacity(&self) -> usize {
         self.capacity
     }
@@ -101,7 +101,7 @@ impl RingReader {
     }
 
     /// Gives whole events of at most `octets`, oldest first, until `take` says `false`: that event
-    /// was the last one it took. Answers how many octets were read.
+    /// was the last one it took. Answers how many bytes were read.
     pub(crate) fn read(
         &mut self,
         octets: usize,
@@ -137,7 +137,7 @@ struct Stretch<'a> {
 }
 
 impl Stretch<'_> {
-    /// The whole event at `at` and its octets in the ring.
+    /// The whole event at `at` and its bytes in the ring.
     fn event(&mut self, at: usize) -> Option<(Event<'_>, usize)> {
         let all = self.first.len() + self.second.len();
         if all - at < HEAD {

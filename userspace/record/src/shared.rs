@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use onair_mutant::mutant;
 
-use crate::books::Account;
+use crate::books::ProducerTotals;
 use crate::gate::Gate;
 use crate::manifest::{Cause, FileReport, Manifest};
 use crate::recording::Flushed;
@@ -31,12 +31,12 @@ pub(crate) struct Shared {
     /// Number of the last flush that was asked for.
     flush_wanted: AtomicU64,
     ending: AtomicBool,
-    joining: Mutex<Vec<(Arc<Account>, RingReader)>>,
-    pub(crate) accounts: Mutex<Vec<Arc<Account>>>,
+    joining: Mutex<Vec<(Arc<ProducerTotals>, RingReader)>>,
+    pub(crate) accounts: Mutex<Vec<Arc<ProducerTotals>>>,
     pub(crate) progress: Mutex<Progress>,
     pub(crate) changed: Condvar,
     drain: OnceLock<Thread>,
-    /// Octets of all files.
+    /// Bytes of all files.
     pub(crate) bytes: AtomicU64,
     /// When the drain thread went into something that may take long, in ms since `epoch`, plus 1;
     /// 0 while it is in nothing.
@@ -79,17 +79,17 @@ impl Shared {
     }
 
     /// Enters a producer.
-    pub(crate) fn join(&self, account: Arc<Account>, ring: RingReader) {
+    pub(crate) fn join(&self, account: Arc<ProducerTotals>, ring: RingReader) {
         lock(&self.accounts).push(Arc::clone(&account));
         lock(&self.joining).push((account, ring));
         self.wake();
     }
 
-    pub(crate) fn joined(&self) -> Vec<(Arc<Account>, RingReader)> {
+    pub(crate) fn joined(&self) -> Vec<(Arc<ProducerTotals>, RingReader)> {
         std::mem::take(&mut lock(&self.joining))
     }
 
-    pub(crate) fn accounts(&self) -> Vec<Arc<Account>> {
+    pub(crate) fn accounts(&self) -> Vec<Arc<ProducerTotals>> {
         lock(&self.accounts).clone()
     }
 

@@ -11,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::error::RecordError;
 use crate::event::MAX_SNAP_LENGTH;
 
-/// Longest name of a recording, in octets.
+/// Longest name of a recording, in bytes.
 pub const MAX_NAME: usize = 100;
 
-/// Smallest ring of a producer, in octets.
+/// Smallest ring of a producer, in bytes.
 pub const MIN_RING: usize = 64 * 1024;
 
-/// Largest ring of a producer, in octets.
+/// Largest ring of a producer, in bytes.
 pub const MAX_RING: usize = 4 << 30;
 
-/// Smallest part that a recording may be split into, in octets.
+/// Smallest part that a recording may be split into, in bytes.
 pub const MIN_SPLIT: u64 = 64 * 1024;
 
 /// The name of a recording, from which its files are named. It cannot leave the folder.
@@ -174,19 +174,19 @@ pub struct Spec {
     pub session: Option<SessionLabel>,
     /// What is made of it.
     pub format: Format,
-    /// Octets that are captured of each packet, 1 to [`MAX_SNAP_LENGTH`]. For video: all that there are.
+    /// Bytes that are captured of each packet, 1 to [`MAX_SNAP_LENGTH`]. For video: all that there are.
     pub snap_length: u32,
-    /// Octets of each producer's ring, [`MIN_RING`] to [`MAX_RING`]. The memory is touched when the
+    /// Bytes of each producer's ring, [`MIN_RING`] to [`MAX_RING`]. The memory is touched when the
     /// producer is made.
     pub ring_bytes: usize,
-    /// Nothing is written that would leave less than so many octets free on the disk.
+    /// Nothing is written that would leave less than so many bytes free on the disk.
     pub min_free_bytes: u64,
     /// The recording ends by itself so long after its start.
     pub duration: Option<Duration>,
-    /// The recording ends by itself when its files have so many octets. What was accepted then is
+    /// The recording ends by itself when its files have so many bytes. What was accepted then is
     /// still written: they may become longer by what the rings held.
     pub size: Option<u64>,
-    /// A new file is begun before one becomes longer than so many octets, at least [`MIN_SPLIT`].
+    /// A new file is begun before one becomes longer than so many bytes, at least [`MIN_SPLIT`].
     /// A single frame may be longer.
     pub split_size: Option<u64>,
     /// A new file is begun when the first event of one is so long ago.

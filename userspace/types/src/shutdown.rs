@@ -198,7 +198,7 @@ pub struct SessionSummary {
     pub frames: u64,
     /// RTP packets that came, or were sent.
     pub packets: u64,
-    /// Their octets.
+    /// Their bytes.
     pub bytes: u64,
     /// What was lost or dropped, by reason; what is 0 is left out. `frames_dropped_stop` is what the
     /// stop itself dropped.

@@ -15,10 +15,10 @@ use crate::row::{Row, Source};
 
 /// System calls in which the library waits: futex, and futex_waitv.
 const WAITS: [&str; 2] = ["202", "449"];
-/// Octets of stack that are looked through, from its pointer upwards. The wait's frames take a few hundred.
+/// Bytes of stack that are looked through, from its pointer upwards. The wait's frames take a few hundred.
 const STACK: usize = 32 * 1024;
 
-/// Octets behind a site that are taken for its function where the file does not tell.
+/// Bytes behind a site that are taken for its function where the file does not tell.
 const ASSUMED: Extent = Extent {
     before: 0,
     after: 512,

@@ -56,11 +56,11 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
 
 /// An application that takes a frame and keeps it.
 fn holder(scene: &Scene<'_>) -> Result<Client> {
-    let mut holder = scene.client("onair-puppet", &[])?;
+    let mut holder = scene.client("onair-test-client", &[])?;
     holder.say("attach studio")?;
     holder.say("hold 1")?;
     say::good(format_args!(
-        "process {} (onair-puppet) has taken a frame and keeps it",
+        "process {} (onair-test-client) has taken a frame and keeps it",
         holder.pid()
     ));
     Ok(holder)

@@ -14,16 +14,16 @@ mutants! {
     "gates: read again after the check" => Shuttle("pulses");
     "gates: the bit instead of the generation" => Shuttle("pulses");
     "gates: 1 is used, which closes to a fresh acknowledgement" => Unit("onair-ipc", "gate_wraps");
-    "stop: the bells before the gate" => Shuttle("pulses");
-    "stop: one bell less" => Shuttle("pulses");
+    "stop: the event counts before the gate" => Shuttle("pulses");
+    "stop: one event count less" => Shuttle("pulses");
     "stop: wakes no caller" => Shuttle("pulses");
     "stop: a woken caller wakes no other" => Shuttle("pulses");
     "stop: a woken caller wakes one other" => Shuttle("pulses");
     "stop: wakes as many as the client says" => Unit("onaird", "waking_sleepers_that_count_often");
     "wake-ups: all at once, by the daemon" => File("onair-ipc", "hostile", "words_slept_on");
     "start: a woken caller wakes no other" => Shuttle("session_pulses");
-    "local stop: one bell less" => Shuttle("local_pulses");
-    "local stop: no bell" => Shuttle("local_pulses");
+    "local stop: one event count less" => Shuttle("local_pulses");
+    "local stop: no event count" => Shuttle("local_pulses");
     // Sleeping.
     "wait: not on the life word" => Shuttle("daemon_dies");
     "wait: the daemon's death is not passed on" => Shuttle("daemon_dies");
@@ -33,7 +33,7 @@ mutants! {
     "wait_started: not on the session's gate" => Shuttle("session_pulses");
     "wait_started: not on the local gate" => Shuttle("local_pulses");
     "wait_started: not on the state" => File("onair-ipc", "lend_and_take", "wait_started_session_ends");
-    "publish: the bell does not move" => Shuttle("wakes");
+    "publish: the event count does not move" => Shuttle("wakes");
     // The event that says that the service ends.
     "final event: not for a call that finds a gate closed" => File("onair", "client", "drain_told");
     "final event: not after a sleep" => File("onair", "client", "drain_told_and_the_session_stopped_at_once");

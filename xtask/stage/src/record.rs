@@ -26,7 +26,7 @@ pub(crate) const FOLDER: &str = "/run/onair-xtask";
 
 /// One thing that a run put up, or was about to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Thing {
+pub(crate) enum StageResource {
     /// A network namespace, by its name under `/run/netns`, with all that is in it.
     Namespace(String),
     /// A folder and all that is in it.
@@ -41,7 +41,7 @@ pub(crate) enum Thing {
     Sysctl(Sysctl),
 }
 
-impl Thing {
+impl StageResource {
     /// Takes it down. A thing that is not there, or not there any more, is no error.
     pub(crate) fn undo(&self, folder: &Folder) -> Result<()> {
         match self {
@@ -60,7 +60,7 @@ impl Thing {
     }
 }
 
-impl std::fmt::Display for Thing {
+impl std::fmt::Display for StageResource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Namespace(name) => write!(f, "network namespace {name}"),
@@ -79,7 +79,7 @@ pub(crate) struct Record {
     /// Whose it is.
     pub(crate) run: Run,
     /// In the order in which they were put up.
-    pub(crate) things: Vec<Thing>,
+    pub(crate) things: Vec<StageResource>,
 }
 
 /// The folder with the records, locked for as long as the value lives.
@@ -184,15 +184,17 @@ impl Others {
                 .extend(["onair-xtask".to_owned(), "netns".to_owned()]);
             for thing in &record.things {
                 match thing {
-                    Thing::Namespace(name) => others.names.extend([name.clone()]),
-                    Thing::Directory(path) => {
+                    StageResource::Namespace(name) => others.names.extend([name.clone()]),
+                    StageResource::Directory(path) => {
                         let name = path
                             .file_name()
                             .map(|name| name.to_string_lossy().into_owned());
                         others.names.extend(name);
                     }
-                    Thing::Hugepages(pages) => others.hugepages += pages.given(),
-                    Thing::Mount(_) | Thing::Cgroup(_) | Thing::Sysctl(_) => {}
+                    StageResource::Hugepages(pages) => others.hugepages += pages.given(),
+                    StageResource::Mount(_)
+                    | StageResource::Cgroup(_)
+                    | StageResource::Sysctl(_) => {}
                 }
             }
         }

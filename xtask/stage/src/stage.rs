@@ -16,7 +16,7 @@ use crate::hugepages::Hugepages;
 use crate::interrupt::{Guard, guard};
 use crate::leftovers::{take_down, take_down_leftovers};
 use crate::namespace::{self, Veth};
-use crate::record::{Folder, Record, Thing};
+use crate::record::{Folder, Record, StageResource};
 use crate::run::Run;
 use crate::runtime_folders;
 use crate::sysctl::Sysctl;
@@ -65,14 +65,17 @@ impl Stage {
             up,
             _interrupt: interrupt,
         };
-        stage.put_up(Thing::Directory(stage.directory.clone()), |_| {
+        stage.put_up(StageResource::Directory(stage.directory.clone()), |_| {
             std::fs::create_dir_all(&stage.directory)
                 .with_context(|| format!("making {}", stage.directory.display()))
         })?;
-        stage.put_up(Thing::Namespace(stage.namespace.clone()), |folder| {
-            runtime_folders::note(folder)?;
-            namespace::add(folder, &stage.namespace)
-        })?;
+        stage.put_up(
+            StageResource::Namespace(stage.namespace.clone()),
+            |folder| {
+                runtime_folders::note(folder)?;
+                namespace::add(folder, &stage.namespace)
+            },
+        )?;
         Ok(stage)
     }
 
@@ -115,11 +118,11 @@ impl Stage {
         };
         let record = up.record()?;
         let place = record.things.len();
-        record.things.push(Thing::Hugepages(pages.clone()));
+        record.things.push(StageResource::Hugepages(pages.clone()));
         folder.save(record)?;
         let given = pages.add()?;
         if given {
-            record.things[place] = Thing::Hugepages(pages);
+            record.things[place] = StageResource::Hugepages(pages);
         } else {
             record.things.pop();
         }
@@ -134,7 +137,7 @@ impl Stage {
     pub fn memory_limit(&self, bytes: u64) -> Result<MemoryLimit> {
         let limit = MemoryLimit::plan(&self.namespace)?;
         let folder = limit.folder().to_owned();
-        self.put_up(Thing::Cgroup(folder), |_| limit.put_up(bytes))?;
+        self.put_up(StageResource::Cgroup(folder), |_| limit.put_up(bytes))?;
         Ok(limit)
     }
 
@@ -144,7 +147,9 @@ impl Stage {
     /// What mount(8) fails with.
     pub fn tmpfs(&self, name: &str, bytes: u64) -> Result<PathBuf> {
         let place = self.directory.join(name);
-        self.put_up(Thing::Mount(place.clone()), |_| disk::tmpfs(&place, bytes))?;
+        self.put_up(StageResource::Mount(place.clone()), |_| {
+            disk::tmpfs(&place, bytes)
+        })?;
         Ok(place)
     }
 
@@ -157,7 +162,7 @@ impl Stage {
         let place = self.directory.join(name);
         let image = backing.join(format!("{name}.image"));
         let mut disk = None;
-        self.put_up(Thing::Mount(place.clone()), |_| {
+        self.put_up(StageResource::Mount(place.clone()), |_| {
             disk = Some(disk::ext4(&place, &image, bytes)?);
             Ok(())
         })?;
@@ -172,7 +177,7 @@ impl Stage {
     pub fn after_power_loss(&self, disk: &Disk, name: &str) -> Result<PathBuf> {
         let place = self.directory.join(name);
         let image = self.directory.join(format!("{name}.image"));
-        self.put_up(Thing::Mount(place.clone()), |_| {
+        self.put_up(StageResource::Mount(place.clone()), |_| {
             disk.copy_device(&place, &image)
         })?;
         Ok(place)
@@ -184,7 +189,7 @@ impl Stage {
     /// When there is no such number, or we may not set it.
     pub fn sysctl_at_least(&self, name: &str, least: u64) -> Result<()> {
         match Sysctl::plan(name, least)? {
-            Some(change) => self.put_up(Thing::Sysctl(change.clone()), |_| change.apply()),
+            Some(change) => self.put_up(StageResource::Sysctl(change.clone()), |_| change.apply()),
             None => Ok(()),
         }
     }
@@ -240,7 +245,7 @@ impl Stage {
         down(&self.up)
     }
 
-    fn put_up(&self, thing: Thing, how: impl FnOnce(&Folder) -> Result<()>) -> Result<()> {
+    fn put_up(&self, thing: StageResource, how: impl FnOnce(&Folder) -> Result<()>) -> Result<()> {
         let mut up = self.still_up()?;
         let folder = Folder::open()?;
         let record = up.record()?;

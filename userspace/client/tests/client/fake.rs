@@ -112,7 +112,7 @@ impl Fake {
         self.shared.world.lock().unwrap()
     }
 
-    /// Lends frame `frame` of the first attachment with `number` in it.
+    /// Loans frame `frame` of the first attachment with `number` in it.
     pub(crate) fn publish(&self, frame: u32, number: u64) {
         let mut world = self.world();
         let member = &mut world.members[0];

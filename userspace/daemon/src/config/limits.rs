@@ -28,9 +28,9 @@ pub struct Limits {
     pub frame_memory_mb: u64,
     /// Connections on the control socket at a time, 1 to 4096.
     pub http_connections: usize,
-    /// Longest head of a request on the control socket, octets.
+    /// Longest head of a request on the control socket, bytes.
     pub http_head_bytes: usize,
-    /// Longest body of a request on the control socket, octets.
+    /// Longest body of a request on the control socket, bytes.
     pub http_body_bytes: usize,
 }
 

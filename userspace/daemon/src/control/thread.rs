@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, LocalSet};
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Inbox, Order};
+use super::actor::{Actor, ActorCommand, Inbox};
 use super::attach::{self, AttachAction, Listener};
 use super::authority::Authority;
 use super::connections::Connections;
@@ -20,7 +20,7 @@ use super::http;
 use super::metrics;
 use super::socket_file::SocketFile;
 use crate::recorder::Recorder;
-use crate::services::{Services, Shelf};
+use crate::services::{Services, ShutdownHandoff};
 use crate::shutdown::{Cause, ShutdownCoordinator, WorkerGuard, message};
 
 /// Everything that the control thread needs.
@@ -52,7 +52,7 @@ pub struct ControlThread {
     /// The recordings; the actor owns them, too.
     pub recorder: Recorder,
     /// Where that is put when the actor has ended.
-    pub shelf: Shelf,
+    pub handoff: ShutdownHandoff,
     /// The daemon's end.
     pub shutdown: ShutdownCoordinator,
     /// Both sockets are to be closed.
@@ -111,7 +111,7 @@ impl ControlThread {
             inbox,
             services,
             recorder,
-            shelf,
+            handoff,
             shutdown,
             close,
         } = self;
@@ -147,7 +147,7 @@ impl ControlThread {
             let attach = watched("the attach socket", attach);
             let actor = Actor::new(services, recorder, shutdown.clone());
             let (services, orders) = actor.run(inbox, worker).await?;
-            let hub = shelf.put(services);
+            let hub = handoff.put(services);
             // Requests are answered until both sockets are to be closed.
             tell_to_the_end(hub, orders, &close).await;
             hang_up.abort();
@@ -164,7 +164,7 @@ impl ControlThread {
 /// with them.
 async fn tell_to_the_end(
     mut hub: Hub,
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut orders: mpsc::UnboundedReceiver<ActorCommand>,
     close: &CancellationToken,
 ) {
     loop {
@@ -172,7 +172,7 @@ async fn tell_to_the_end(
             biased;
             // There is no actor any more for anything else; the reply to a dump is dropped.
             Some(order) = orders.recv() => {
-                if let Order::Tell(kind) = order
+                if let ActorCommand::Tell(kind) = order
                     && !mutant!("shutdown: the last phases are not published")
                 {
                     hub.tell(None, kind);
@@ -257,7 +257,7 @@ mod tests {
             phase: ShutdownPhase::Cleanup,
             cause: None,
         };
-        orders.send(Order::Tell(phase.clone())).unwrap();
+        orders.send(ActorCommand::Tell(phase.clone())).unwrap();
         // Both are there at once: what was told first is heard first.
         close.cancel();
         tell_to_the_end(hub, inbox, &close).await;

@@ -66,10 +66,10 @@ pub(super) struct Attachments {
 
 impl Attachments {
     /// None yet, of `most` at a time, to whom at most `lends` frames of a common memory are lent.
-    pub(super) fn new(stats: Arc<SessionStats>, most: usize, lends: usize) -> Self {
+    pub(super) fn new(stats: Arc<SessionStats>, most: usize, loans: usize) -> Self {
         Self {
             list: Vec::with_capacity(most),
-            aside: Vec::with_capacity(lends),
+            aside: Vec::with_capacity(loans),
             stats,
             violations: Vec::with_capacity(most),
         }
@@ -197,7 +197,7 @@ impl Attachments {
         submitted
     }
 
-    /// Lends a finished frame to everybody. Who has used up his quota loses his own oldest frame
+    /// Loans a finished frame to everybody. Who has used up his quota loses his own oldest frame
     /// that nobody took, or else does not get this one; nobody else notices.
     pub(super) fn lend(&mut self, frame: u32, meta: &FrameMeta) {
         for attachment in &mut self.list {
@@ -219,7 +219,7 @@ impl Attachments {
         }
     }
 
-    /// Lends an empty frame to the client that is to fill it. Whether its quota allows it.
+    /// Loans an empty frame to the client that is to fill it. Whether its quota allows it.
     pub(super) fn offer(&mut self, at: usize, frame: u32, now_ns: u64) -> bool {
         let meta = FrameMeta {
             last_packet_ns: now_ns,

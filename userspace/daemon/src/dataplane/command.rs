@@ -24,9 +24,9 @@ const COMMANDS: usize = 1024;
 const EVENTS: usize = 4096;
 
 /// Something that a poller does between two turns.
-pub struct Errand(Box<dyn FnOnce() + Send>);
+pub struct PollerTask(Box<dyn FnOnce() + Send>);
 
-impl Errand {
+impl PollerTask {
     /// It must not block: packets wait for it. If it panics, the poller dies of it.
     pub fn new(run: impl FnOnce() + Send + 'static) -> Self {
         Self(Box::new(run))
@@ -37,9 +37,9 @@ impl Errand {
     }
 }
 
-impl std::fmt::Debug for Errand {
+impl std::fmt::Debug for PollerTask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Errand")
+        f.write_str("PollerTask")
     }
 }
 
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Errand {
 #[derive(Debug)]
 pub enum Command {
     /// Do this. Nothing follows.
-    Run(Errand),
+    Run(PollerTask),
     /// Run this session. Answered by [`PollerEvent::Refused`] if that cannot be, else not.
     Start(Box<Runtime>),
     /// Stop this session; [`PollerEvent::HandedBack`] follows, for a send session after what was
@@ -225,12 +225,12 @@ pub(super) fn bell() -> std::io::Result<OwnedFd> {
     Ok(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
 
-/// Makes the bell readable. It cannot fail but when it is readable already.
+/// Makes the event count readable. It cannot fail but when it is readable already.
 fn ring(bell: &OwnedFd) {
     let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
 }
 
-/// Makes the bell unreadable.
+/// Makes the event count unreadable.
 pub(super) fn silence(bell: &OwnedFd) {
     let mut count = [0; 8];
     let _ = rustix::io::read(bell, &mut count);

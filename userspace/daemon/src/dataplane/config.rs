@@ -94,7 +94,7 @@ pub struct PortInfo {
     pub address: (Ipv4Addr, u8),
     /// Index of its poller.
     pub poller: usize,
-    /// Largest IP packet in octets.
+    /// Largest IP packet in bytes.
     pub mtu: u16,
 }
 

@@ -29,29 +29,29 @@ impl Hasher for FlowHasher {
 /// The flows that the sessions of one poller receive.
 #[derive(Debug, Default)]
 pub(super) struct Demux {
-    seats: HashMap<u64, usize, BuildHasherDefault<FlowHasher>>,
+    entries: HashMap<u64, usize, BuildHasherDefault<FlowHasher>>,
 }
 
 impl Demux {
     /// Where the packets of a flow go; `None` for a flow of no session.
     #[inline]
-    pub(super) fn seat(&self, port: usize, destination: SocketAddrV4) -> Option<usize> {
-        self.seats.get(&key(port, destination)).copied()
+    pub(super) fn entry(&self, port: usize, destination: SocketAddrV4) -> Option<usize> {
+        self.entries.get(&key(port, destination)).copied()
     }
 
-    /// Sends a flow to `seat`; whether it was free.
-    pub(super) fn add(&mut self, port: usize, destination: SocketAddrV4, seat: usize) -> bool {
+    /// Sends a flow to `entry`; whether it was free.
+    pub(super) fn add(&mut self, port: usize, destination: SocketAddrV4, entry: usize) -> bool {
         let key = key(port, destination);
-        if self.seats.contains_key(&key) {
+        if self.entries.contains_key(&key) {
             return false;
         }
-        self.seats.insert(key, seat);
+        self.entries.insert(key, entry);
         true
     }
 
     /// Forgets a flow.
     pub(super) fn remove(&mut self, port: usize, destination: SocketAddrV4) {
-        self.seats.remove(&key(port, destination));
+        self.entries.remove(&key(port, destination));
     }
 }
 
@@ -73,17 +73,17 @@ mod tests {
     #[test]
     fn demux_flows_added_and_removed_then_each_finds_its_seat_only() {
         let mut demux = Demux::default();
-        for seat in 0u8..200 {
-            assert!(demux.add(0, flow(seat, 5004), usize::from(seat)));
+        for entry in 0u8..200 {
+            assert!(demux.add(0, flow(entry, 5004), usize::from(entry)));
         }
         assert!(!demux.add(0, flow(7, 5004), 1));
-        for seat in 0u8..200 {
-            assert_eq!(demux.seat(0, flow(seat, 5004)), Some(usize::from(seat)));
-            assert_eq!(demux.seat(0, flow(seat, 5005)), None);
-            assert_eq!(demux.seat(1, flow(seat, 5004)), None);
+        for entry in 0u8..200 {
+            assert_eq!(demux.entry(0, flow(entry, 5004)), Some(usize::from(entry)));
+            assert_eq!(demux.entry(0, flow(entry, 5005)), None);
+            assert_eq!(demux.entry(1, flow(entry, 5004)), None);
         }
-        demux.seat(0, flow(7, 5004));
+        demux.entry(0, flow(7, 5004));
         demux.remove(0, flow(7, 5004));
-        assert_eq!(demux.seat(0, flow(7, 5004)), None);
+        assert_eq!(demux.entry(0, flow(7, 5004)), None);
     }
 }

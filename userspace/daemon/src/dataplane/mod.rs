@@ -26,7 +26,7 @@ mod tap;
 mod transmit;
 
 pub use attachment::{AttachRefusal, Evicted};
-pub use command::{Command, Errand, EventReceiver, PollerEvent};
+pub use command::{Command, EventReceiver, PollerEvent, PollerTask};
 pub use config::{DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortSpec, Rest};
 pub use manual::ManualPoller;
 pub use plane::{Dataplane, Summary};

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use onair_media::arp::{ArpMessage, Operation};
 use onair_media::ethernet::Mac;
 
-use super::transmit::Outlet;
+use super::transmit::TxSink;
 
 /// Requests in quick succession, for a neighbour that is there …
 const QUICK_TRIES: u32 = 5;
@@ -94,7 +94,7 @@ impl Neighbours {
     }
 
     /// Sends the requests that are due; answers how many.
-    pub(super) fn turn(&mut self, now_ns: u64, outlet: &mut impl Outlet) -> u64 {
+    pub(super) fn turn(&mut self, now_ns: u64, sink: &mut impl TxSink) -> u64 {
         let mut sent = 0;
         for known in self
             .list
@@ -102,7 +102,7 @@ impl Neighbours {
             .filter(|known| known.ask_at_ns <= now_ns)
         {
             let frame = ArpMessage::request(self.mac, self.address, known.address).to_frame();
-            if !outlet.packet(frame.len(), |packet| packet.copy_from_slice(&frame)) {
+            if !sink.packet(frame.len(), |packet| packet.copy_from_slice(&frame)) {
                 break;
             }
             sent += 1;

@@ -226,7 +226,7 @@ impl Poller {
                         outbox.push(PollerEvent::Refused { runtime, reason });
                     }
                 }
-                Command::Run(errand) => errand.run(),
+                Command::Run(task) => task.run(),
                 Command::Quiesce(session) => sessions.quiesce(session, now_ns),
                 Command::Attach {
                     session,

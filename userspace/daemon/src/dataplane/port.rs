@@ -14,7 +14,7 @@ use onair_media::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
 use super::config::PortInfo;
 use super::neighbour::Neighbours;
 use super::stats::PortCounters;
-use super::transmit::{Outlet, Transmit};
+use super::transmit::{Transmit, TxSink};
 
 /// Packets taken from a port at once …
 pub(super) const RX_BURST: usize = 32;

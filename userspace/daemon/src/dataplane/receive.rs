@@ -61,7 +61,7 @@ impl ReceiveConfig {
 /// Of so many packets the place in the frame is fetched before they are copied there: the copies
 /// alone would wait for one after the other.
 const PAYLOADS_AHEAD: usize = 2;
-/// Octets of a full packet's payload.
+/// Bytes of a full packet's payload.
 const FULL_PAYLOAD: usize = 1_280;
 
 /// Packets into frames.
@@ -69,7 +69,7 @@ const FULL_PAYLOAD: usize = 1_280;
 pub(super) struct Receiver {
     pub(super) config: ReceiveConfig,
     assembler: Assembler<u32>,
-    pub(super) shelf: Shelf,
+    pub(super) pool: FramePool,
     pub(super) taps: Taps,
 }
 
@@ -89,7 +89,7 @@ impl Receiver {
             config.max_attachments,
             frames.count() as usize,
         );
-        let shelf = Shelf {
+        let pool = FramePool {
             frames,
             filling: [None; 2],
             next: 0,
@@ -100,7 +100,7 @@ impl Receiver {
         Self {
             config,
             assembler,
-            shelf,
+            pool,
             taps: Taps::default(),
         }
     }
@@ -110,7 +110,7 @@ impl Receiver {
     #[inline]
     pub(super) fn fetch(&self) {
         prefetch(self);
-        prefetch(&self.shelf.stats.counters);
+        prefetch(&self.pool.stats.counters);
         self.assembler.next_words().for_each(prefetch);
         self.fetch_place(0, PAYLOADS_AHEAD * FULL_PAYLOAD);
     }
@@ -121,12 +121,12 @@ impl Receiver {
             if let Some(filter) = self.config.source
                 && !filter.admits(datagram.source)
             {
-                self.shelf.stats.counters.packets_wrong_source.add(1);
+                self.pool.stats.counters.packets_wrong_source.add(1);
                 continue;
             }
             self.taps.offer(frame, now_ns);
             self.assembler
-                .push(datagram.payload, now_ns, &mut self.shelf);
+                .push(datagram.payload, now_ns, &mut self.pool);
             if at + PAYLOADS_AHEAD < packets.len() {
                 let octets = datagram.payload.len();
                 self.fetch_place((PAYLOADS_AHEAD - 1) * octets, octets);
@@ -134,18 +134,18 @@ impl Receiver {
         }
     }
 
-    /// Has the processor fetch `octets` octets of the frame under way, `ahead` of where the next
+    /// Has the processor fetch `octets` bytes of the frame under way, `ahead` of where the next
     /// packet's belong if the packets come in order.
     #[inline]
     fn fetch_place(&self, ahead: usize, octets: usize) {
         if let Some((frame, next)) = self.assembler.next_place() {
-            self.shelf.frames.fetch(frame, next + ahead, octets);
+            self.pool.frames.fetch(frame, next + ahead, octets);
         }
     }
 
     /// Closes what is overdue.
     pub(super) fn turn(&mut self, now_ns: u64) {
-        self.assembler.expire(now_ns, &mut self.shelf);
+        self.assembler.expire(now_ns, &mut self.pool);
     }
 
     /// When [`Self::turn`] has something to do.
@@ -155,15 +155,15 @@ impl Receiver {
 
     /// Shows the counters.
     pub(super) fn show(&self) {
-        self.shelf.stats.show(self.assembler.stats());
+        self.pool.stats.show(self.assembler.stats());
     }
 
     /// Drops what is under way: the session stops.
     pub(super) fn quiesce(&mut self) {
-        let shelf = &mut self.shelf;
+        let pool = &mut self.pool;
         self.assembler.reset(|frame| {
-            shelf.put_down(frame);
-            shelf.stats.counters.frames_dropped_stop.add(1);
+            pool.put_down(frame);
+            pool.stats.counters.frames_dropped_stop.add(1);
         });
         self.show();
     }
@@ -171,7 +171,7 @@ impl Receiver {
 
 /// The frames of the session, and who has them.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(super) struct FramePool {
     frames: FrameMemory,
     /// Frames that the assembler writes to.
     filling: [Option<u32>; 2],
@@ -182,7 +182,7 @@ pub(super) struct Shelf {
     stats: Arc<SessionStats>,
 }
 
-impl Shelf {
+impl FramePool {
     pub(super) fn count(&self) -> u32 {
         self.frames.count()
     }
@@ -203,7 +203,7 @@ impl Shelf {
     }
 }
 
-impl Sink for Shelf {
+impl Sink for FramePool {
     type Slot = u32;
 
     fn open(&mut self, _rtp_timestamp: u32) -> Option<u32> {
@@ -232,7 +232,7 @@ impl Sink for Shelf {
 }
 
 fn describe(number: u64, report: &FrameReport) -> FrameMeta {
-    let narrow = |value: usize| u32::try_from(value).expect("frames are smaller than 2^32 octets");
+    let narrow = |value: usize| u32::try_from(value).expect("frames are smaller than 2^32 bytes");
     let mut meta = FrameMeta {
         number,
         rtp_timestamp: report.rtp_timestamp,

@@ -16,7 +16,7 @@ use super::receive::{ReceiveConfig, Receiver};
 use super::send::{Flushed, SendConfig, Sender};
 use super::stats::SessionStats;
 use super::tap::{Tap, Taps};
-use super::transmit::Outlet;
+use super::transmit::TxSink;
 
 /// Why a runtime cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -169,7 +169,7 @@ impl Runtime {
     /// Takes an attachment out, at once; a send session drops what it had submitted.
     pub fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
         match &mut self.kind {
-            Kind::Receive(receiver) => receiver.shelf.attachments.remove(attachment),
+            Kind::Receive(receiver) => receiver.pool.attachments.remove(attachment),
             Kind::Send(sender) => sender.remove(attachment),
         }
     }
@@ -179,7 +179,7 @@ impl Runtime {
     /// held is set aside.
     pub fn evict(&mut self, attachment: u64) -> Option<Evicted> {
         match &mut self.kind {
-            Kind::Receive(receiver) => receiver.shelf.attachments.evict(attachment),
+            Kind::Receive(receiver) => receiver.pool.attachments.evict(attachment),
             Kind::Send(sender) => sender.evict(attachment),
         }
     }
@@ -246,7 +246,7 @@ impl Runtime {
     fn fits(&self, (lender, frames): &Parts) -> bool {
         let geometry = lender.memory().geometry();
         match (&self.kind, frames) {
-            (Kind::Receive(receiver), None) => geometry.frames >= receiver.shelf.count(),
+            (Kind::Receive(receiver), None) => geometry.frames >= receiver.pool.count(),
             (Kind::Send(sender), Some(frames)) => {
                 geometry.frames >= frames.count()
                     && frames.frame_bytes() as usize >= sender.config.format.frame_bytes()
@@ -257,14 +257,14 @@ impl Runtime {
 
     fn attachments(&self) -> &Attachments {
         match &self.kind {
-            Kind::Receive(receiver) => &receiver.shelf.attachments,
+            Kind::Receive(receiver) => &receiver.pool.attachments,
             Kind::Send(sender) => &sender.attachments,
         }
     }
 
     fn attachments_mut(&mut self) -> &mut Attachments {
         match &mut self.kind {
-            Kind::Receive(receiver) => &mut receiver.shelf.attachments,
+            Kind::Receive(receiver) => &mut receiver.pool.attachments,
             Kind::Send(sender) => &mut sender.attachments,
         }
     }
@@ -309,10 +309,10 @@ impl Runtime {
         }
     }
 
-    pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, outlet: &mut impl Outlet) {
+    pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, sink: &mut impl TxSink) {
         match &mut self.kind {
             Kind::Receive(receiver) => receiver.turn(now_ns),
-            Kind::Send(sender) => sender.turn(now_ns, next_hop, outlet),
+            Kind::Send(sender) => sender.turn(now_ns, next_hop, sink),
         }
     }
 
@@ -367,7 +367,7 @@ impl Runtime {
     pub(super) fn dismiss(&mut self, attachment: u64, now_ns: u64) {
         match &mut self.kind {
             Kind::Receive(receiver) => {
-                if let Some(leaving) = receiver.shelf.attachments.get_mut(attachment) {
+                if let Some(leaving) = receiver.pool.attachments.get_mut(attachment) {
                     leaving.leaves_at = Some(now_ns);
                 }
             }
@@ -381,7 +381,7 @@ impl Runtime {
     pub(super) fn departed(&mut self) -> Option<Parts> {
         match &mut self.kind {
             Kind::Receive(receiver) => {
-                let attachments = &mut receiver.shelf.attachments;
+                let attachments = &mut receiver.pool.attachments;
                 let left = attachments.iter().position(|it| it.leaves_at.is_some())?;
                 Some(attachments.take(left))
             }

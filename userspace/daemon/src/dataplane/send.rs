@@ -23,7 +23,7 @@ use super::config::PortInfo;
 use super::runtime::RuntimeError;
 use super::stats::SessionStats;
 use super::tap::Taps;
-use super::transmit::Outlet;
+use super::transmit::TxSink;
 
 /// Most packets of one session in one turn: the others' turn comes too.
 pub(super) const PACKETS_A_TURN: u32 = 32;
@@ -56,7 +56,7 @@ pub struct SendConfig {
     pub format: VideoFormat,
     /// Where frames come from.
     pub source: FrameSource,
-    /// Largest IP packet in octets; packets are no larger than ST 2110-10's standard size anyway.
+    /// Largest IP packet in bytes; packets are no larger than ST 2110-10's standard size anyway.
     pub mtu: u16,
     /// Most attachments at a time.
     pub max_attachments: usize,
@@ -285,7 +285,7 @@ impl Sender {
     }
 
     /// Sends what is due at `now_ns` to `next_hop`; `None` while that is not known.
-    pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, outlet: &mut impl Outlet) {
+    pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, sink: &mut impl TxSink) {
         let Some(schedule) = self.schedule else {
             return;
         };
@@ -316,7 +316,7 @@ impl Sender {
                     let due = schedule
                         .due_packets(slot, now_ns)
                         .min(next.saturating_add(budget));
-                    let sent = self.send(slot, next..due, content, now_ns, outlet);
+                    let sent = self.send(slot, next..due, content, now_ns, sink);
                     budget -= sent - next;
                     if sent == self.packetiser.packets() {
                         self.finish(slot, content, now_ns);
@@ -371,7 +371,7 @@ impl Sender {
         packets: std::ops::Range<u32>,
         content: Content,
         now_ns: u64,
-        outlet: &mut impl Outlet,
+        sink: &mut impl TxSink,
     ) -> u32 {
         let stream = StreamHeader {
             payload_type: self.config.payload_type,
@@ -417,7 +417,7 @@ impl Sender {
                 }
                 taps.offer(bytes, now_ns);
             };
-            if !outlet.packet(datagram::HEADER_OCTETS + size, fill) {
+            if !sink.packet(datagram::HEADER_OCTETS + size, fill) {
                 break;
             }
             *sequence = sequence.wrapping_add(1);

@@ -23,7 +23,7 @@ use super::tap::Tap;
 const SENT_A_TURN: u64 = RECEIVED_A_TURN as u64 - PACKETS_A_TURN as u64;
 
 #[derive(Debug)]
-struct Seat {
+struct SessionEntry {
     runtime: Box<Runtime>,
     port: usize,
     due_ns: u64,
@@ -35,16 +35,16 @@ struct Seat {
 /// The sessions, and which packets are whose.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    seats: Vec<Option<Seat>>,
+    entries: Vec<Option<SessionEntry>>,
     demux: Demux,
     touched: Vec<usize>,
-    /// The seat whose turn to send comes first.
+    /// The entry whose turn to send comes first.
     first: usize,
 }
 
 impl Sessions {
     pub(super) fn len(&self) -> usize {
-        self.seats.iter().flatten().count()
+        self.entries.iter().flatten().count()
     }
 
     /// Takes a session over.
@@ -54,7 +54,7 @@ impl Sessions {
         ports: &mut [PollerPort],
         now_ns: u64,
     ) -> Result<(), (StartRefusal, Box<Runtime>)> {
-        let (index, seat) = match self.admit(&runtime, ports) {
+        let (index, entry) = match self.admit(&runtime, ports) {
             Ok(places) => places,
             Err(refusal) => return Err((refusal, runtime)),
         };
@@ -64,11 +64,11 @@ impl Sessions {
         }
         runtime.resume(&port.info, now_ns);
         let due_ns = runtime.due_ns();
-        if seat == self.seats.len() {
-            self.seats.push(None);
-            self.touched.reserve(self.seats.len());
+        if entry == self.entries.len() {
+            self.entries.push(None);
+            self.touched.reserve(self.entries.len());
         }
-        self.seats[seat] = Some(Seat {
+        self.entries[entry] = Some(SessionEntry {
             runtime,
             port: index,
             due_ns,
@@ -79,15 +79,16 @@ impl Sessions {
     }
 
     fn find(&self, session: u64) -> Option<usize> {
-        let is_it = |seat: &Option<Seat>| {
-            seat.as_ref()
+        let is_it = |entry: &Option<SessionEntry>| {
+            entry
+                .as_ref()
                 .is_some_and(|it| it.runtime.session() == session)
         };
-        self.seats.iter().position(is_it)
+        self.entries.iter().position(is_it)
     }
 
-    fn find_mut(&mut self, session: u64) -> Option<&mut Seat> {
-        self.seats
+    fn find_mut(&mut self, session: u64) -> Option<&mut SessionEntry> {
+        self.entries
             .iter_mut()
             .flatten()
             .find(|it| it.runtime.session() == session)
@@ -103,10 +104,10 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         let result = match self.find_mut(session) {
-            Some(seat) => {
+            Some(entry) => {
                 // A send session lends its first frames.
-                seat.due_ns = now_ns;
-                seat.runtime.attach(lender, frames)
+                entry.due_ns = now_ns;
+                entry.runtime.attach(lender, frames)
             }
             None => Err((AttachRefusal::NoSession, lender, frames)),
         };
@@ -122,9 +123,9 @@ impl Sessions {
 
     /// Takes an attachment out, as soon as that can be.
     pub(super) fn detach(&mut self, session: u64, attachment: u64, now_ns: u64) {
-        if let Some(seat) = self.find_mut(session) {
-            seat.runtime.dismiss(attachment, now_ns);
-            seat.due_ns = now_ns;
+        if let Some(entry) = self.find_mut(session) {
+            entry.runtime.dismiss(attachment, now_ns);
+            entry.due_ns = now_ns;
         }
     }
 
@@ -136,29 +137,29 @@ impl Sessions {
         now_ns: u64,
         outbox: &mut Outbox,
     ) {
-        let Some(seat) = self.find_mut(session) else {
+        let Some(entry) = self.find_mut(session) else {
             return;
         };
         // A session that stops may have nothing left to wait for.
-        seat.due_ns = now_ns;
-        if let Some(evicted) = seat.runtime.evict(attachment) {
+        entry.due_ns = now_ns;
+        if let Some(evicted) = entry.runtime.evict(attachment) {
             outbox.push(PollerEvent::Evicted { session, evicted });
         }
     }
 
     /// Says when what is submitted to a session by now is sent.
     pub(super) fn flush(&mut self, session: u64, ticket: u64, now_ns: u64) {
-        if let Some(seat) = self.find_mut(session) {
-            seat.runtime.flush(ticket, now_ns);
+        if let Some(entry) = self.find_mut(session) {
+            entry.runtime.flush(ticket, now_ns);
             // There may be nothing to wait for.
-            seat.due_ns = now_ns;
+            entry.due_ns = now_ns;
         }
     }
 
     /// Gives back to use what was set aside for an attachment's sake.
     pub(super) fn release(&mut self, session: u64, attachment: u64) {
-        if let Some(seat) = self.find_mut(session) {
-            seat.runtime.release(|aside| aside == attachment);
+        if let Some(entry) = self.find_mut(session) {
+            entry.runtime.release(|aside| aside == attachment);
         }
     }
 
@@ -171,35 +172,35 @@ impl Sessions {
         slot: &SlotReading,
         now_ns: u64,
     ) -> Option<u64> {
-        let seat = self.find_mut(session)?;
-        let lender = seat.runtime.lender_mut(attachment)?;
+        let entry = self.find_mut(session)?;
+        let lender = entry.runtime.lender_mut(attachment)?;
         let credited = lender.credit_dead_thread(slot);
         // A send session lends the frame anew.
-        seat.due_ns = now_ns;
+        entry.due_ns = now_ns;
         Some(u64::from(credited.is_some()))
     }
 
     /// Stops a session, as soon as that can be.
     pub(super) fn quiesce(&mut self, session: u64, now_ns: u64) {
-        if let Some(seat) = self.find_mut(session) {
-            seat.runtime.quiesce(now_ns);
-            seat.quiescing = true;
-            seat.due_ns = now_ns;
+        if let Some(entry) = self.find_mut(session) {
+            entry.runtime.quiesce(now_ns);
+            entry.quiescing = true;
+            entry.due_ns = now_ns;
         }
     }
 
     /// Adds a tap.
     pub(super) fn tap(&mut self, session: u64, tap: Box<Tap>, outbox: &mut Outbox) {
         match self.find_mut(session) {
-            Some(seat) => seat.runtime.tap(tap),
+            Some(entry) => entry.runtime.tap(tap),
             None => outbox.push(PollerEvent::TapRefused { session, tap }),
         }
     }
 
     /// Takes a tap out.
     pub(super) fn untap(&mut self, session: u64, recording: u64, outbox: &mut Outbox) {
-        if let Some(seat) = self.find_mut(session)
-            && let Some(tap) = seat.runtime.untap(recording)
+        if let Some(entry) = self.find_mut(session)
+            && let Some(tap) = entry.runtime.untap(recording)
         {
             outbox.push(PollerEvent::TapBack { session, tap });
         }
@@ -212,22 +213,22 @@ impl Sessions {
         let mut nobodys = 0;
         let to = |packet: &Packet<'_>| packet.datagram.destination;
         for run in packets.chunk_by(|one, next| to(one) == to(next)) {
-            let index = self.demux.seat(port, to(&run[0]));
-            let found = index.and_then(|index| Some((index, self.seats[index].as_ref()?)));
-            let Some((index, seat)) = found else {
+            let index = self.demux.entry(port, to(&run[0]));
+            let found = index.and_then(|index| Some((index, self.entries[index].as_ref()?)));
+            let Some((index, entry)) = found else {
                 nobodys += run.len();
                 continue;
             };
-            seat.runtime.fetch();
+            entry.runtime.fetch();
             runs.push((index, run));
         }
         for (index, run) in runs {
-            let Some(seat) = &mut self.seats[index] else {
+            let Some(entry) = &mut self.entries[index] else {
                 continue;
             };
-            seat.runtime.packets(run, now_ns);
-            if !seat.touched {
-                seat.touched = true;
+            entry.runtime.packets(run, now_ns);
+            if !entry.touched {
+                entry.touched = true;
                 self.touched.push(index);
             }
         }
@@ -243,23 +244,23 @@ impl Sessions {
     ) -> bool {
         let mut worked = false;
         for index in self.touched.drain(..) {
-            if let Some(seat) = &mut self.seats[index] {
-                seat.touched = false;
-                seat.runtime.show();
+            if let Some(entry) = &mut self.entries[index] {
+                entry.touched = false;
+                entry.runtime.show();
                 // What is due now stays due: a command of this very turn may have said so.
-                if seat.due_ns > now_ns {
-                    seat.due_ns = seat.runtime.due_ns();
+                if entry.due_ns > now_ns {
+                    entry.due_ns = entry.runtime.due_ns();
                 }
-                report(&mut seat.runtime, outbox);
+                report(&mut entry.runtime, outbox);
             }
         }
         let mut sent = 0;
-        let first = self.first.min(self.seats.len());
-        for index in (first..self.seats.len()).chain(0..first) {
-            let Some(seat) = &mut self.seats[index] else {
+        let first = self.first.min(self.entries.len());
+        for index in (first..self.entries.len()).chain(0..first) {
+            let Some(entry) = &mut self.entries[index] else {
                 continue;
             };
-            if seat.due_ns > now_ns {
+            if entry.due_ns > now_ns {
                 continue;
             }
             worked = true;
@@ -268,27 +269,27 @@ impl Sessions {
                 self.first = index;
                 break;
             }
-            let port = &mut ports[seat.port];
+            let port = &mut ports[entry.port];
             let made = port.transmit.made();
-            let next_hop = seat
+            let next_hop = entry
                 .runtime
                 .sends_to()
                 .and_then(|to| port.neighbours.mac_of(*to.ip()));
-            seat.runtime.turn(now_ns, next_hop, &mut port.transmit);
+            entry.runtime.turn(now_ns, next_hop, &mut port.transmit);
             sent += port.transmit.made() - made;
-            seat.runtime.show();
-            seat.due_ns = seat.runtime.due_ns();
-            report(&mut seat.runtime, outbox);
-            if seat.runtime.has_flushed() {
+            entry.runtime.show();
+            entry.due_ns = entry.runtime.due_ns();
+            report(&mut entry.runtime, outbox);
+            if entry.runtime.has_flushed() {
                 // Its last packets may still wait here.
                 port.transmit.flush();
                 if port.transmit.is_stuck() {
-                    seat.due_ns = seat.due_ns.min(now_ns + RETRY_NS);
+                    entry.due_ns = entry.due_ns.min(now_ns + RETRY_NS);
                 } else {
-                    report_flushed(&mut seat.runtime, outbox);
+                    report_flushed(&mut entry.runtime, outbox);
                 }
             }
-            if seat.quiescing && seat.runtime.is_quiet() {
+            if entry.quiescing && entry.runtime.is_quiet() {
                 self.hand_back(index, ports, outbox);
             }
         }
@@ -297,32 +298,32 @@ impl Sessions {
 
     /// When [`Self::turn`] has something to do.
     pub(super) fn due_ns(&self) -> u64 {
-        self.seats
+        self.entries
             .iter()
             .flatten()
-            .map(|seat| seat.due_ns)
+            .map(|entry| entry.due_ns)
             .min()
             .unwrap_or(u64::MAX)
     }
 
     /// Hands every session back as it is: the poller ends.
     pub(super) fn evacuate(&mut self, ports: &mut [PollerPort], outbox: &mut Outbox) {
-        for index in 0..self.seats.len() {
+        for index in 0..self.entries.len() {
             self.hand_back(index, ports, outbox);
         }
     }
 
     fn hand_back(&mut self, index: usize, ports: &mut [PollerPort], outbox: &mut Outbox) {
-        let Some(seat) = self.seats[index].take() else {
+        let Some(entry) = self.entries[index].take() else {
             return;
         };
-        if let Some(destination) = seat.runtime.listens_to() {
-            self.demux.remove(seat.port, destination);
+        if let Some(destination) = entry.runtime.listens_to() {
+            self.demux.remove(entry.port, destination);
         }
-        if let Some(destination) = seat.runtime.sends_to() {
-            ports[seat.port].neighbours.part(*destination.ip());
+        if let Some(destination) = entry.runtime.sends_to() {
+            ports[entry.port].neighbours.part(*destination.ip());
         }
-        outbox.push(PollerEvent::HandedBack(seat.runtime));
+        outbox.push(PollerEvent::HandedBack(entry.runtime));
     }
 }
 

@@ -69,7 +69,7 @@ counters! {
     SessionSnapshot {
         /// Receive: RTP packets that came for the session. Send: packets given to the port.
         packets,
-        /// Their octets, RTP header included.
+        /// Their bytes, RTP header included.
         octets,
         /// Receive: packets whose bytes went into a frame.
         packets_accepted,
@@ -93,7 +93,7 @@ counters! {
         restarts,
         /// Receive: frames that came whole.
         frames_complete,
-        /// Receive: frames with octets missing.
+        /// Receive: frames with bytes missing.
         frames_incomplete,
         /// Receive: frames for which there was no memory.
         frames_no_buffer,
@@ -147,7 +147,7 @@ counters! {
     PortSnapshot {
         /// Packets that were taken from the port.
         rx_packets,
-        /// Their octets.
+        /// Their bytes.
         rx_octets,
         /// ARP requests that were answered.
         arp_answered,
@@ -163,7 +163,7 @@ counters! {
         rx_malformed,
         /// Packets that were given to the port.
         tx_packets,
-        /// Their octets.
+        /// Their bytes.
         tx_octets,
         /// Times that the pool had no packet to send with.
         tx_no_mbuf,

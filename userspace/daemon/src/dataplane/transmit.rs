@@ -10,8 +10,8 @@ use super::stats::PortCounters;
 const TX_BURST: usize = 64;
 
 /// Where packets to be sent go.
-pub(super) trait Outlet {
-    /// Makes a packet of `octets` octets, all of which `fill` must write, and queues it. Whether
+pub(super) trait TxSink {
+    /// Makes a packet of `octets` bytes, all of which `fill` must write, and queues it. Whether
     /// there was room; if not, `fill` is not called.
     fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool;
 }
@@ -61,7 +61,7 @@ impl Transmit {
     }
 }
 
-impl Outlet for Transmit {
+impl TxSink for Transmit {
     fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool {
         if self.burst.room() == 0 {
             self.flush();
@@ -86,7 +86,7 @@ impl Outlet for Transmit {
 pub(super) mod tests {
     use super::*;
 
-    /// An outlet that keeps what it is given, as long as it has room.
+    /// An sink that keeps what it is given, as long as it has room.
     #[derive(Debug)]
     pub(in super::super) struct Wire {
         pub(in super::super) packets: Vec<Vec<u8>>,
@@ -102,7 +102,7 @@ pub(super) mod tests {
         }
     }
 
-    impl Outlet for Wire {
+    impl TxSink for Wire {
         fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool {
             if self.packets.len() >= self.room {
                 return false;

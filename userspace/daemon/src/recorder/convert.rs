@@ -91,7 +91,7 @@ pub(super) fn end(cause: Cause) -> RecordingEnd {
     }
 }
 
-/// Books, by reason; what is 0 is left out.
+/// Audit, by reason; what is 0 is left out.
 pub(super) fn counts(counts: &Counts) -> RecordingCounts {
     // A reason that is added there has to be named here.
     let Dropped {

@@ -12,7 +12,7 @@ use onair_types::{Problem, ProblemCode, RecordingEnd, RecordingSpec};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::live::{self, About, Active, Live};
-use super::{News, convert};
+use super::{RecorderEvent, convert};
 use crate::shutdown::{ThreadRegistry, message};
 
 /// All that is needed to start a recording.
@@ -30,9 +30,9 @@ pub struct Launch {
     pub producer: String,
     /// Folder of the files.
     pub folder: PathBuf,
-    /// Octets of the ring.
+    /// Bytes of the ring.
     pub ring_bytes: usize,
-    /// Octets that stay free on the disk.
+    /// Bytes that stay free on the disk.
     pub min_free_bytes: u64,
     /// How long its end may take.
     pub patience: Duration,
@@ -57,7 +57,7 @@ impl Launch {
         live: &Live,
         threads: &ThreadRegistry,
         ready: &Arc<Mutex<()>>,
-        news: &UnboundedSender<News>,
+        news: &UnboundedSender<RecorderEvent>,
     ) -> std::io::Result<()> {
         let (live, threads) = (live.clone(), threads.clone());
         let (ready, news) = (Arc::clone(ready), news.clone());
@@ -72,9 +72,9 @@ impl Launch {
                 let started = catch_unwind(AssertUnwindSafe(|| self.start(&threads)));
                 let result = started.unwrap_or_else(|panic| Err(Box::new(broken(&*panic))));
                 live.end_start(result.as_ref().ok().map(|it| &it.active));
-                let told = news.send(News::Launched { recording, result });
+                let told = news.send(RecorderEvent::Launched { recording, result });
                 if let Err(unheard) = told
-                    && let News::Launched {
+                    && let RecorderEvent::Launched {
                         result: Ok(launched),
                         ..
                     } = unheard.0

@@ -12,7 +12,7 @@ use onair_types::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::live::{About, Active, Live, worker_name};
-use super::{News, convert, startup};
+use super::{RecorderEvent, convert, startup};
 use crate::control::action::Reply;
 use crate::control::events::Subject;
 use crate::shutdown::ThreadRegistry;
@@ -125,10 +125,10 @@ pub struct Recorder {
     /// Locked while the folder is looked through.
     pub ready: Arc<Mutex<()>>,
     /// What its threads say, for who sends it.
-    pub news: UnboundedSender<News>,
+    pub news: UnboundedSender<RecorderEvent>,
     /// When the recordings that run are looked at.
     pub look_at: Instant,
-    heard: Option<UnboundedReceiver<News>>,
+    heard: Option<UnboundedReceiver<RecorderEvent>>,
     incarnation: u32,
     counter: u32,
 }
@@ -163,7 +163,7 @@ impl Recorder {
     }
 
     /// What its threads say, for who listens; once.
-    pub fn take_heard(&mut self) -> Option<UnboundedReceiver<News>> {
+    pub fn take_heard(&mut self) -> Option<UnboundedReceiver<RecorderEvent>> {
         self.heard.take()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The control thread owns the list. Whatever may have to wait for a disk (making files, finishing
 //! them, looking through the folder at the start) is done on threads of its own, which tell the
-//! control thread by [`News`]. The daemon's end has [`Live`], which works also when the control thread
+//! control thread by [`RecorderEvent`]. The daemon's end has [`Live`], which works also when the control thread
 //! does not.
 //!
 //! How packets become files is the business of the crate `onair-record`.
@@ -21,7 +21,7 @@ pub use self::live::{About, Active, Live, worker_name};
 
 /// What the threads of the recorder tell the control thread.
 #[derive(Debug)]
-pub enum News {
+pub enum RecorderEvent {
     /// The files of a recording are made, or cannot be.
     Launched {
         /// Which.

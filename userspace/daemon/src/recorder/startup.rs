@@ -8,7 +8,7 @@ use onair_record::{Manifest, Repaired};
 use onair_types::RecordingView;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{News, convert};
+use super::{RecorderEvent, convert};
 use crate::shutdown::ThreadRegistry;
 
 /// Name of the thread that looks.
@@ -23,7 +23,7 @@ pub(super) fn look_through(
     folder: PathBuf,
     threads: &ThreadRegistry,
     ready: &Arc<Mutex<()>>,
-    news: &UnboundedSender<News>,
+    news: &UnboundedSender<RecorderEvent>,
 ) -> std::io::Result<()> {
     let (ready, news) = (Arc::clone(ready), news.clone());
     let (locked, is_locked) = std::sync::mpsc::channel();
@@ -38,7 +38,7 @@ pub(super) fn look_through(
             let views = repair(&folder);
             worker.set_processed(views.len() as u64);
             // A control thread that has ended lists nothing.
-            let _ = news.send(News::Found(views));
+            let _ = news.send(RecorderEvent::Found(views));
             drop(guard);
             drop(worker);
             workers.forget(NAME);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use onair_record::{Unfit, read_regular};
 use serde::{Deserialize, Serialize};
 
-use super::{Owner, Thing};
+use super::{Owner, Resource};
 use crate::disk;
 
 /// The file's name in the state directory.
@@ -18,16 +18,16 @@ const MOST_BYTES: u64 = 16 << 20;
 
 /// What stands in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
+pub struct JournalState {
     /// Who wrote it.
     pub owner: Owner,
     /// The high half of the session ids that it gives out; never used again.
     pub incarnation: u32,
     /// What it has made, or is about to, in this order.
-    pub things: Vec<Thing>,
+    pub things: Vec<Resource>,
     /// What daemons before it made, and it could not undo.
     #[serde(default)]
-    pub left: Vec<Thing>,
+    pub left: Vec<Resource>,
 }
 
 /// The file.
@@ -48,7 +48,7 @@ impl Journal {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn read(&self) -> std::io::Result<Option<Page>> {
+    pub fn read(&self) -> std::io::Result<Option<JournalState>> {
         let page = match read_regular(&self.path, MOST_BYTES) {
             Err(Unfit::System(error)) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(None);
@@ -75,7 +75,7 @@ impl Journal {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write(&self, page: &Page) -> std::io::Result<()> {
+    pub fn write(&self, page: &JournalState) -> std::io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(page)?;
         bytes.push(b'\n');
         disk::replace(&self.path, &bytes)

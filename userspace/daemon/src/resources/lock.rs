@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::ResourceError;
 use super::journal::Journal;
-use super::owner::{Fate, Owner};
+use super::owner::{Owner, ProcessStatus};
 
 /// Between two looks at a daemon that is still dying.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -70,7 +70,7 @@ impl StateLock {
             let page = journal.read().map_err(system("read the journal in"))?;
             let owner = page.map(|page| page.owner);
             let fate = owner.as_ref().map(Owner::fate).transpose();
-            if fate.map_err(system("read /proc for"))? == Some(Fate::Lives) {
+            if fate.map_err(system("read /proc for"))? == Some(ProcessStatus::Lives) {
                 return Err(ResourceError::InUse {
                     dir: dir.to_owned(),
                     owner: owner.expect("it lives").to_string(),
@@ -83,7 +83,7 @@ impl StateLock {
             let me = Owner::me().map_err(system("read /proc for"))?;
             let is_there = || {
                 let fate = page.owner.fate().map_err(system("read /proc for"))?;
-                Ok(page.owner != me && matches!(fate, Fate::Dying | Fate::Lives))
+                Ok(page.owner != me && matches!(fate, ProcessStatus::Dying | ProcessStatus::Lives))
             };
             while is_there()? {
                 wait(Some(&page.owner))?;

@@ -11,16 +11,16 @@
 mod journal;
 mod lock;
 mod owner;
-mod thing;
+mod resource;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub use self::journal::{FILE, Journal, Page};
+pub use self::journal::{FILE, Journal, JournalState};
 use self::lock::StateLock;
-pub use self::owner::{Fate, Owner};
-pub use self::thing::{Before, Thing};
+pub use self::owner::{Owner, ProcessStatus};
+pub use self::resource::{Before, Resource};
 
 /// Why the daemon may not begin.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ pub struct Resources(Arc<Mutex<Inner>>);
 struct Inner {
     dir: PathBuf,
     journal: Journal,
-    page: Page,
+    page: JournalState,
     _lock: StateLock,
 }
 
@@ -74,7 +74,7 @@ impl Resources {
         let journal = Journal::in_folder(dir);
         let lock = StateLock::take(dir, &journal, patience)?;
         let before = journal.read().map_err(system("read the journal in"))?;
-        let mut page = Page {
+        let mut page = JournalState {
             owner: Owner::me().map_err(system("read /proc for"))?,
             incarnation: 0,
             things: Vec::new(),
@@ -118,7 +118,10 @@ impl Resources {
     ///
     /// # Errors
     /// [`ResourceError::System`]: then it must not be made.
-    pub fn register(&self, things: impl IntoIterator<Item = Thing>) -> Result<(), ResourceError> {
+    pub fn register(
+        &self,
+        things: impl IntoIterator<Item = Resource>,
+    ) -> Result<(), ResourceError> {
         let mut inner = self.inner();
         for mut thing in things {
             inner.page.left.retain(|left| !thing.replaces(left));
@@ -140,10 +143,10 @@ impl Resources {
     /// # Errors
     /// [`ResourceError::System`].
     pub fn note_sockets(&self) -> Result<(), ResourceError> {
-        self.note_those(|thing| matches!(thing, Thing::SocketFile { .. }))
+        self.note_those(|thing| matches!(thing, Resource::SocketFile { .. }))
     }
 
-    fn note_those(&self, of: impl Fn(&Thing) -> bool) -> Result<(), ResourceError> {
+    fn note_those(&self, of: impl Fn(&Resource) -> bool) -> Result<(), ResourceError> {
         let mut inner = self.inner();
         for thing in inner.page.things.iter_mut().filter(|it| of(it)) {
             if let Err(error) = thing.note() {
@@ -155,7 +158,12 @@ impl Resources {
 
     /// What is registered, by name.
     pub fn names(&self) -> Vec<String> {
-        self.inner().page.things.iter().map(Thing::name).collect()
+        self.inner()
+            .page
+            .things
+            .iter()
+            .map(Resource::name)
+            .collect()
     }
 
     /// Undoes by force what is still there of all that is registered, the last first, and strikes
@@ -203,21 +211,21 @@ impl Inner {
 }
 
 /// Undoes what `page` names: its daemon is dead. Returns what may still be there.
-fn undo(page: Page) -> std::io::Result<Vec<Thing>> {
+fn undo(page: JournalState) -> std::io::Result<Vec<Resource>> {
     let mut things = page.left;
     things.extend(page.things);
     if things.is_empty() {
         return Ok(things);
     }
-    let after_boot = page.owner.fate()? != Fate::BeforeBoot;
+    let after_boot = page.owner.fate()? != ProcessStatus::BeforeBoot;
     let (mut undone, mut with_it, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for thing in things.into_iter().rev() {
-        if let Thing::OfProcess { what } = thing {
+        if let Resource::OfProcess { what } = thing {
             with_it.insert(0, what);
             continue;
         }
         // Files stay over a boot; nothing else does.
-        if !after_boot && !matches!(thing, Thing::SocketFile { .. }) {
+        if !after_boot && !matches!(thing, Resource::SocketFile { .. }) {
             continue;
         }
         match thing.undo() {

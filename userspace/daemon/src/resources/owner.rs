@@ -20,7 +20,7 @@ pub struct Owner {
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum ProcessStatus {
     /// It runs.
     Lives,
     /// It was killed, and the kernel still takes it down.
@@ -50,24 +50,24 @@ impl Owner {
     }
 
     /// What became of it, as seen from this process.
-    pub fn fate(&self) -> std::io::Result<Fate> {
+    pub fn fate(&self) -> std::io::Result<ProcessStatus> {
         let me = Self::me()?;
         if self.boot_id != me.boot_id {
-            return Ok(Fate::BeforeBoot);
+            return Ok(ProcessStatus::BeforeBoot);
         }
         if self.pid_namespace != me.pid_namespace {
-            return Ok(Fate::Elsewhere);
+            return Ok(ProcessStatus::Elsewhere);
         }
         if started_ticks(self.pid) != Some(self.started_ticks) {
-            return Ok(Fate::Gone);
+            return Ok(ProcessStatus::Gone);
         }
         // Its first thread may be a zombie while others still close its files.
         let threads = crate::threads::of(self.pid);
         Ok(
             match (threads.is_empty(), threads.iter().all(|it| it.is_ending)) {
-                (true, _) => Fate::Gone,
-                (false, true) => Fate::Dying,
-                (false, false) => Fate::Lives,
+                (true, _) => ProcessStatus::Gone,
+                (false, true) => ProcessStatus::Dying,
+                (false, false) => ProcessStatus::Lives,
             },
         )
     }
@@ -99,15 +99,15 @@ mod tests {
     #[test]
     fn owner_of_each_kind_then_its_fate() {
         let me = Owner::me().unwrap();
-        assert_eq!(me.fate().unwrap(), Fate::Lives);
+        assert_eq!(me.fate().unwrap(), ProcessStatus::Lives);
         let fate = |change: fn(&mut Owner)| {
             let mut other = Owner::me().unwrap();
             change(&mut other);
             other.fate().unwrap()
         };
-        assert_eq!(fate(|it| it.started_ticks += 1), Fate::Gone);
-        assert_eq!(fate(|it| it.pid_namespace += 1), Fate::Elsewhere);
-        assert_eq!(fate(|it| it.boot_id.push('0')), Fate::BeforeBoot);
+        assert_eq!(fate(|it| it.started_ticks += 1), ProcessStatus::Gone);
+        assert_eq!(fate(|it| it.pid_namespace += 1), ProcessStatus::Elsewhere);
+        assert_eq!(fate(|it| it.boot_id.push('0')), ProcessStatus::BeforeBoot);
     }
 
     #[test]
@@ -121,9 +121,9 @@ mod tests {
             started_ticks: started_ticks(child.id()).unwrap(),
             ..Owner::me().unwrap()
         };
-        assert_eq!(owner.fate().unwrap(), Fate::Lives);
+        assert_eq!(owner.fate().unwrap(), ProcessStatus::Lives);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(owner.fate().unwrap(), Fate::Gone);
+        assert_eq!(owner.fate().unwrap(), ProcessStatus::Gone);
     }
 }

@@ -56,9 +56,9 @@ fn socket_file_of_a_killed_daemon_then_removed_though_it_moved() {
     let resources = Resources::open(&state, PATIENCE).unwrap();
     resources
         .register([
-            Thing::socket_file(&stale),
-            Thing::socket_file(&living),
-            Thing::socket_file(&own),
+            Resource::socket_file(&stale),
+            Resource::socket_file(&living),
+            Resource::socket_file(&own),
         ])
         .unwrap();
     drop(UnixListener::bind(&stale).unwrap());
@@ -78,7 +78,7 @@ fn thing_that_cannot_be_undone_then_the_next_start_tries_again() {
     let path = run.join("a.sock");
     let state = folder.path().join("state");
     let resources = Resources::open(&state, PATIENCE).unwrap();
-    resources.register([Thing::socket_file(&path)]).unwrap();
+    resources.register([Resource::socket_file(&path)]).unwrap();
     killed(resources);
     // No folder: nobody can look whether the socket is there.
     fs::write(&run, "").unwrap();
@@ -95,7 +95,7 @@ fn thing_that_cannot_be_undone_then_the_next_start_tries_again() {
 }
 
 /// A port that can neither be opened nor undone, on an interface that was so before.
-fn port(promiscuous: bool, programs: &[u32]) -> Thing {
+fn port(promiscuous: bool, programs: &[u32]) -> Resource {
     let port = serde_json::json!({
         "kind": "port", "name": "a", "device": "", "netns": null, "programs": null,
         "before": {
@@ -123,7 +123,7 @@ fn resources_released_gently_then_nothing_is_forced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let resources = Resources::open(folder.path(), PATIENCE).unwrap();
-    resources.register([Thing::socket_file(&path)]).unwrap();
+    resources.register([Resource::socket_file(&path)]).unwrap();
     drop(UnixListener::bind(&path).unwrap());
     assert_eq!(resources.names(), [format!("socket {}", path.display())]);
     fs::remove_file(&path).unwrap();
@@ -137,7 +137,7 @@ fn resources_not_released_then_forced_and_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let resources = Resources::open(folder.path(), PATIENCE).unwrap();
-    resources.register([Thing::socket_file(&path)]).unwrap();
+    resources.register([Resource::socket_file(&path)]).unwrap();
     let _bound = UnixListener::bind(&path).unwrap();
     resources.note().unwrap();
     assert_eq!(resources.release(), [format!("socket {}", path.display())]);
@@ -180,7 +180,7 @@ fn resources_path_taken_by_another_then_not_forced() {
     let path = folder.path().join("a.sock");
     let resources = Resources::open(folder.path(), PATIENCE).unwrap();
     let _other = UnixListener::bind(&path).unwrap();
-    resources.register([Thing::socket_file(&path)]).unwrap();
+    resources.register([Resource::socket_file(&path)]).unwrap();
     assert!(resources.release().is_empty());
     assert!(path.exists());
 }

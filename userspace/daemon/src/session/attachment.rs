@@ -50,7 +50,7 @@ pub struct Attachment {
     pub frames: Option<FrameMemory>,
     /// The probe's part; `None` where the probe is not used.
     pub watched: Option<Watched>,
-    /// Place of its life word on the death bell.
+    /// Place of its life word on the owner-death notifier.
     pub life: Option<usize>,
     /// Its socket hung up, and its process lives: nothing more is admitted.
     pub disconnected: bool,

@@ -15,7 +15,7 @@ use onair_types::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Who, Witn
 use super::attachment::Attachment;
 use crate::inspector::{Finding, Inspection};
 use crate::services::Services;
-use crate::threads::{self, Roll, Thread};
+use crate::threads::{self, Thread, ThreadList};
 
 /// Age from which a frame that is held outside every call is said to be forgotten, ms. Nobody reads
 /// one frame for so long.
@@ -126,7 +126,7 @@ fn only_the_kernel_saw(waiter: &Waiter, now: u64, deadline: Instant) -> Blocker 
 struct Names {
     pid: u32,
     deadline: Instant,
-    roll: Roll,
+    thread_list: ThreadList,
 }
 
 impl Names {
@@ -134,14 +134,14 @@ impl Names {
         Self {
             pid,
             deadline,
-            roll: Roll::of(pid),
+            thread_list: ThreadList::of(pid),
         }
     }
 
     /// The living thread that owns a slot: its number alone may be another's by now.
     fn owner_of(&self, slot: &SlotReading) -> Option<Thread> {
         let in_time = Instant::now() < self.deadline;
-        let thread = in_time.then(|| self.roll.find(slot.owner)).flatten();
+        let thread = in_time.then(|| self.thread_list.find(slot.owner)).flatten();
         thread.filter(|thread| !thread.is_younger_than(slot.claimed_at))
     }
 
@@ -294,9 +294,9 @@ pub fn name(
 
 /// The attachment's frames that the ledger has and no shared word speaks of: its client changed the
 /// words, or a thread of it ended at the wrong moment.
-pub fn of_ledger(attachment: &Attachment, lends: impl Iterator<Item = Lent>) -> Option<Blocker> {
+pub fn of_ledger(attachment: &Attachment, loans: impl Iterator<Item = Lent>) -> Option<Blocker> {
     let now = sys::monotonic_ns();
-    let held_frames: Vec<HeldFrame> = lends
+    let held_frames: Vec<HeldFrame> = loans
         .filter(|lent| lent.state != Some(FrameState::Held))
         .map(|lent| HeldFrame {
             frame: lent.frame,

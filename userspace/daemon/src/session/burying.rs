@@ -3,7 +3,7 @@
 //! A thread that exits inside a call leaves a slot that counts it, and may have taken a frame that
 //! nobody was given. A helper thread finds out which threads are gone. The frame is credited by the
 //! owner of the ledger: here at once, or by the poller, which is asked and answers. Then its slot is
-//! emptied and the books tell of it, once.
+//! emptied and the audit tell of it, once.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::{Place, Session};
 use crate::dataplane::Command;
 use crate::inspector::{Finding, Inspection};
 use crate::services::Services;
-use crate::threads::{self, Roll};
+use crate::threads::{self, ThreadList};
 
 /// Pause before an exit is looked at again that may be its whole process's.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -32,7 +32,7 @@ const REST: u32 = 10;
 
 impl Session {
     /// A thread of `tgid` (in the first pid namespace) ended, or the process began another program.
-    /// The bells are rung: it may have swallowed the one wake-up that was another's.
+    /// The event counts are rung: it may have swallowed the one wake-up that was another's.
     pub fn thread_ended(&mut self, services: &mut Services, tgid: u32, exit: Option<Exit>) {
         for attachment in self.attachments.values_mut() {
             let is_its = attachment
@@ -42,7 +42,7 @@ impl Session {
             if !is_its {
                 continue;
             }
-            attachment.memory.strike_all();
+            attachment.memory.notify_all();
             services.waking.enter(&attachment.memory);
             if let Some(exit) = exit
                 && attachment.exits.len() < usize::from(OWN_SLOTS)
@@ -121,9 +121,9 @@ impl Session {
                 continue;
             }
             let suspects = own_users(attachment);
-            let roll = Roll::of(attachment.client.who.pid);
+            let thread_list = ThreadList::of(attachment.client.who.pid);
             ask(services, self.id.0, attachment, suspects, move |slot| {
-                !roll.has(slot.owner, slot.claimed_at)
+                !thread_list.has(slot.owner, slot.claimed_at)
             });
         }
         later
@@ -229,12 +229,12 @@ impl Session {
         }
     }
 
-    /// One that was cut off after the poller was asked is among the outcasts until the poller's answer to
+    /// One that was cut off after the poller was asked is among the evicted_clients until the poller's answer to
     /// that, which comes later.
     fn here_or_cut_off(&mut self, number: u64) -> Option<&mut Attachment> {
-        let outcast = self.outcasts.list.get_mut(&number);
-        let outcast = outcast.map(|outcast| &mut outcast.attachment);
-        self.attachments.get_mut(&number).or(outcast)
+        let evicted_client = self.evicted_clients.list.get_mut(&number);
+        let evicted_client = evicted_client.map(|evicted_client| &mut evicted_client.attachment);
+        self.attachments.get_mut(&number).or(evicted_client)
     }
 
     /// The runtime is here: what the poller was asked and did not answer it never will. The slots
@@ -259,7 +259,7 @@ impl Session {
         if buried {
             services.waking.enter(&attachment.memory);
         }
-        let settled = self.books.reconcile(
+        let settled = self.audit.reconcile(
             &who,
             Some(slot.owner),
             ReconciledCause::ThreadExited,

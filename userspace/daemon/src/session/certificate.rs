@@ -9,7 +9,7 @@ use onair_probe::Armed;
 
 use super::{Place, Session, convert};
 use crate::control::events::Subject;
-use crate::limbo::Remains;
+use crate::pending_reclaim::RetiredMemory;
 use crate::services::{Services, file_document};
 
 /// Files that a certificate names.
@@ -35,9 +35,9 @@ pub(super) struct Issue {
     pub(super) readings: Vec<Reading>,
 }
 
-/// The books' counts, with what the ledgers say that are here.
+/// The audit' counts, with what the ledgers say that are here.
 fn counts(session: &Session) -> Counts {
-    let mut counts = session.books.counts;
+    let mut counts = session.audit.counts;
     if let Place::Here(runtime) = &session.place {
         for lender in runtime.lenders() {
             counts.frames_lent += lender.published();
@@ -64,34 +64,38 @@ pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Cer
         deadline_ms: issue.deadline_ms,
         requester: issue.requester,
         issued_at: Timestamp::now(),
-        stopped_before: session.books.stopped_before.clone(),
-        steps: session.books.steps(),
+        stopped_before: session.audit.stopped_before.clone(),
+        steps: session.audit.steps(),
         readings: issue.readings,
-        reconciled: session.books.reconciled.clone(),
-        evicted: session.books.evicted.clone(),
+        reconciled: session.audit.reconciled.clone(),
+        evicted: session.audit.evicted.clone(),
         counts: counts(session),
         frames: convert::counters(&session.stats),
         memory: Memory::Pending {
-            bytes: session.whole_view(&services.limbo).bytes(),
+            bytes: session.whole_view(&services.pending_reclaim).bytes(),
             held_by: session.holders().map(|it| it.client.who.pid).collect(),
         },
-        disagreements: session.books.disagreements.clone(),
+        disagreements: session.audit.disagreements.clone(),
         digest: None,
         durable: true,
     }
 }
 
-/// Adds what the books have come to since it was issued. To be sealed.
+/// Adds what the audit have come to since it was issued. To be sealed.
 pub(super) fn settle(certificate: &mut Certificate, session: &Session) {
     certificate.counts = counts(session);
-    certificate.reconciled.clone_from(&session.books.reconciled);
-    certificate.evicted.clone_from(&session.books.evicted);
+    certificate.reconciled.clone_from(&session.audit.reconciled);
+    certificate.evicted.clone_from(&session.audit.evicted);
 }
 
 /// Gives the session's memory back if nobody has it, seals the certificate, and keeps it. One that is
 /// complete at once is sealed and written once.
-pub(super) fn conclude(certificate: &mut Certificate, services: &mut Services, remains: Remains) {
-    match services.limbo.bury(certificate.session, remains) {
+pub(super) fn conclude(
+    certificate: &mut Certificate,
+    services: &mut Services,
+    retired: RetiredMemory,
+) {
+    match services.pending_reclaim.bury(certificate.session, retired) {
         Some((bytes, reading)) => complete(certificate, services, bytes, reading),
         None => {
             certificate.seal();

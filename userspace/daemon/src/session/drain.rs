@@ -13,7 +13,7 @@ use onair_types::{
 use super::attachment::Attachment;
 use super::{Destroy, Place, Session, certificate};
 use crate::inspector::Finding;
-use crate::limbo::{Limbo, Remains};
+use crate::pending_reclaim::{PendingReclaim, RetiredMemory};
 use crate::services::Services;
 use crate::witness::{self, counters, ownership};
 
@@ -42,7 +42,7 @@ impl Session {
             self.exits_at,
             self.sites_at,
             self.warnings.at(),
-            self.outcasts.wake_at(),
+            self.evicted_clients.wake_at(),
             self.flushes.wake_at(),
             self.expires_at,
             deadline,
@@ -86,7 +86,7 @@ impl Session {
             refuse(destroy, Problem::new(ProblemCode::ProbeBlind, reason));
             return Progress::Lives;
         }
-        self.books.note(StepName::DestroyRequested);
+        self.audit.note(StepName::DestroyRequested);
         self.destroy = Some(destroy);
         self.forget_sites();
         self.rescan.dead = true;
@@ -119,7 +119,7 @@ impl Session {
             }
         }
         self.sweep_disconnected(services);
-        self.sweep_outcasts(services, now);
+        self.sweep_evicted_clients(services, now);
         if self.rescan.pause >= Duration::from_millis(16) {
             // Something holds it up: look whether the holder still exists.
             self.rescan.dead = true;
@@ -162,7 +162,7 @@ impl Session {
         if zero(witness::SLOTS) && zero(witness::LEDGER) && !found.disagreement {
             // When W1 was read, not when the others had been read, too.
             let seen = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
-            self.books.note_at(StepName::LastUserLeft, seen);
+            self.audit.note_at(StepName::LastUserLeft, seen);
             if self.destroy.is_none() && !self.awaits_somebody() {
                 self.rescan.end();
             }
@@ -182,7 +182,7 @@ impl Session {
             if self.destroy.as_ref().is_some_and(|it| it.waits_for_turn) {
                 return Progress::Ready;
             }
-            self.books.note(StepName::Verdict);
+            self.audit.note(StepName::Verdict);
             return self.finish(services, readings);
         }
         // A destroy that does not wait for users is answered by what is seen after it was asked for.
@@ -240,7 +240,7 @@ impl Session {
             destroy.operation == Operation::DestroyWait && destroy.reply.is_closed()
         };
         if let Some(destroy) = self.destroy.take_if(is_abandoned) {
-            self.books.forget(StepName::DestroyRequested);
+            self.audit.forget(StepName::DestroyRequested);
             tracing::info!(
                 session = %self.id, name = %self.spec.name, requester = %destroy.who,
                 "not destroyed: whoever waited for it has closed the connection"
@@ -250,7 +250,7 @@ impl Session {
 
     /// Whether somebody is watched for who may let go without telling.
     fn awaits_somebody(&self) -> bool {
-        !self.outcasts.list.is_empty() || self.attachments.values().any(|it| it.disconnected)
+        !self.evicted_clients.list.is_empty() || self.attachments.values().any(|it| it.disconnected)
     }
 
     fn give_up(
@@ -264,7 +264,7 @@ impl Session {
             return;
         };
         // Of an abort: those who were cut off stay so, and may stand in another's certificate.
-        self.books.forget(StepName::Evicted);
+        self.audit.forget(StepName::Evicted);
         tracing::warn!(session = %self.id, name = %self.spec.name, %code, reason, "not destroyed");
         let disagreement = witness::verdict(&readings).disagreement;
         let verdict = Verdict {
@@ -286,23 +286,23 @@ impl Session {
         let fence = Fence::with_kicks(self.attachments.values().map(|it| &*it.memory));
         self.settle();
         let lent = self.lent();
-        let outcasts = self.outcasts.list.values();
+        let evicted_clients = self.evicted_clients.list.values();
         let mut readings = vec![
             counters::slots(
                 &fence,
                 self.attachments.values().map(|it| &*it.memory),
-                outcasts.map(|it| &*it.attachment.memory),
+                evicted_clients.map(|it| &*it.attachment.memory),
             ),
             counters::ledger(lent),
         ];
         if ask_probe {
-            let is_out = |attachment| self.outcasts.list.contains_key(&attachment);
+            let is_out = |attachment| self.evicted_clients.list.contains_key(&attachment);
             let reading = services.probe.witness(self.id.0, self.sites(), is_out);
             readings.push(reading);
         }
         readings.push(ownership::pollers(lent.is_some()));
         if ask_probe {
-            readings.push(self.whole_view(&services.limbo).reading());
+            readings.push(self.whole_view(&services.pending_reclaim).reading());
         }
         readings
     }
@@ -317,46 +317,46 @@ impl Session {
 
     /// Everybody who may have memory of the session mapped.
     pub(super) fn holders(&self) -> impl Iterator<Item = &Attachment> {
-        let outcasts = self.outcasts.list.values().map(|it| &it.attachment);
-        self.attachments.values().chain(outcasts)
+        let evicted_clients = self.evicted_clients.list.values().map(|it| &it.attachment);
+        self.attachments.values().chain(evicted_clients)
     }
 
     /// Everything of the session that W4 is asked about.
-    pub(super) fn remains_view(&self) -> Remains {
-        let mut words = self.departed.words.clone();
+    pub(super) fn retired_view(&self) -> RetiredMemory {
+        let mut words = self.retired.words.clone();
         words.extend(self.holders().map(|it| it.memory.clone()));
-        let mut frames = self.departed.frames.clone();
+        let mut frames = self.retired.frames.clone();
         frames.extend(self.frames.clone());
         frames.extend(self.holders().filter_map(|it| it.frames.clone()));
-        Remains { words, frames }
+        RetiredMemory { words, frames }
     }
 
     /// The same, with what attachments left behind that were given back while it ran.
-    pub(super) fn whole_view(&self, limbo: &Limbo) -> Remains {
-        let mut all = self.remains_view();
+    pub(super) fn whole_view(&self, pending_reclaim: &PendingReclaim) -> RetiredMemory {
+        let mut all = self.retired_view();
         if !mutant!("W4: leaves out what departed senders still map") {
-            all.add(limbo.parts(self.id));
+            all.add(pending_reclaim.parts(self.id));
         }
         all
     }
 
-    /// [`Self::remains_view`] of a session that has ended. Answers the requests that still wait for
+    /// [`Self::retired_view`] of a session that has ended. Answers the requests that still wait for
     /// something of it.
-    pub(super) fn take_remains(&mut self) -> Remains {
+    pub(super) fn take_retired(&mut self) -> RetiredMemory {
         self.answer_the_rest();
-        let remains = self.remains_view();
+        let retired = self.retired_view();
         self.attachments.clear();
-        self.outcasts.list.clear();
-        self.departed = Remains::default();
+        self.evicted_clients.list.clear();
+        self.retired = RetiredMemory::default();
         self.frames = None;
-        // The runtime refers to the frames: without it they are only the remains'.
+        // The runtime refers to the frames: without it they are only the retired'.
         self.place = Place::Returning;
-        remains
+        retired
     }
 
     fn note_disagreement(&mut self, seen: Option<(&[Reading], &String)>) {
         let is_new = self
-            .books
+            .audit
             .disagree(seen.map(|(readings, note)| (readings, note.as_str())));
         if is_new {
             tracing::error!(
@@ -371,7 +371,7 @@ impl Session {
         for attachment in self.attachments.values_mut() {
             attachment.close(State::Gone, services);
         }
-        self.books.note(StepName::Destroyed);
+        self.audit.note(StepName::Destroyed);
         let issue = certificate::Issue {
             operation: destroy.operation,
             deadline_ms: destroy.deadline_ms,
@@ -379,7 +379,7 @@ impl Session {
             readings,
         };
         let mut certificate = certificate::write(self, services, issue);
-        let remains = self.take_remains();
+        let retired = self.take_retired();
         if mutant!("session: leaks memory") {
             std::mem::forget(std::hint::black_box(vec![1_u8; 64 << 10]));
         }
@@ -389,7 +389,7 @@ impl Session {
             requester: destroy.who.clone(),
         };
         self.tell(services, destroyed);
-        certificate::conclude(&mut certificate, services, remains);
+        certificate::conclude(&mut certificate, services, retired);
         Progress::Destroyed(Box::new(certificate), destroy)
     }
 

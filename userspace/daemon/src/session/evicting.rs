@@ -22,7 +22,7 @@ use crate::services::Services;
 
 /// An attachment that was cut off, until its process is dead or has let go of its words.
 #[derive(Debug)]
-pub(super) struct Outcast {
+pub(super) struct EvictedClient {
     pub(super) attachment: Attachment,
     /// Its frames are counted once they are taken back.
     eviction: Eviction,
@@ -30,7 +30,7 @@ pub(super) struct Outcast {
     is_dead: bool,
 }
 
-impl Outcast {
+impl EvictedClient {
     /// As the API shows it.
     pub(super) fn view(&self) -> AttachmentView {
         AttachmentView {
@@ -47,8 +47,8 @@ impl Outcast {
 
 /// Those who were cut off, and whoever waits to hear of it.
 #[derive(Debug, Default)]
-pub(super) struct Outcasts {
-    pub(super) list: BTreeMap<u64, Outcast>,
+pub(super) struct EvictedClients {
+    pub(super) list: BTreeMap<u64, EvictedClient>,
     requests: Vec<Request>,
 }
 
@@ -98,7 +98,7 @@ impl Answer {
     }
 }
 
-impl Outcasts {
+impl EvictedClients {
     /// Seats that they still take.
     pub(super) fn seats(&self, direction: Direction) -> u64 {
         match direction {
@@ -166,7 +166,7 @@ impl Session {
         }
         let is_there =
             self.attachments.contains_key(&number) && !self.leaving.contains_key(&number);
-        if !is_there && !self.outcasts.list.contains_key(&number) {
+        if !is_there && !self.evicted_clients.list.contains_key(&number) {
             answer.refuse(Problem::new(
                 ProblemCode::NoSuchAttachment,
                 format!(
@@ -193,11 +193,11 @@ impl Session {
             attachment.memory.set_state(State::Revoked);
         }
         self.stop(services);
-        self.books.note(StepName::DestroyRequested);
+        self.audit.note(StepName::DestroyRequested);
         for number in everybody {
             self.cut_off(services, number, EvictionCause::Requested);
         }
-        self.books.note(StepName::Evicted);
+        self.audit.note(StepName::Evicted);
         self.destroy = Some(destroy);
         self.rescan.begin();
         self.advance(services)
@@ -220,15 +220,19 @@ impl Session {
 
     /// A poller cut a client off, and took back what was lent to it.
     pub fn evicted(&mut self, services: &mut Services, evicted: Evicted) {
-        self.books.ended(&evicted.lender);
+        self.audit.ended(&evicted.lender);
         let number = evicted.lender.attachment();
         self.taken_back(services, number, evicted.revoked, evicted.set_aside);
     }
 
     /// What became of an attachment that was cut off before.
     fn eviction_of(&self, number: u64) -> Option<&Eviction> {
-        let settled = self.outcasts.list.get(&number).filter(|it| it.is_settled);
-        let gone = || self.books.evicted.iter().find(|it| it.attachment == number);
+        let settled = self
+            .evicted_clients
+            .list
+            .get(&number)
+            .filter(|it| it.is_settled);
+        let gone = || self.audit.evicted.iter().find(|it| it.attachment == number);
         settled.map(|it| &it.eviction).or_else(gone)
     }
 
@@ -241,7 +245,7 @@ impl Session {
 
     fn evict_these(&mut self, services: &mut Services, numbers: BTreeSet<u64>, answer: Answer) {
         let patience = Duration::from_millis(services.config.timeouts.quiesce_ms);
-        self.outcasts.ask(numbers.clone(), patience, answer);
+        self.evicted_clients.ask(numbers.clone(), patience, answer);
         for number in numbers {
             self.cut_off(services, number, EvictionCause::Requested);
         }
@@ -268,13 +272,13 @@ impl Session {
             frames_revoked: 0,
             frames_set_aside: 0,
         };
-        let outcast = Outcast {
+        let evicted_client = EvictedClient {
             attachment,
             eviction,
             is_settled: false,
             is_dead: false,
         };
-        self.outcasts.list.insert(number, outcast);
+        self.evicted_clients.list.insert(number, evicted_client);
         self.rescan.begin();
         match self.place {
             Place::Here(_) => self.settle_evictions(services),
@@ -291,7 +295,11 @@ impl Session {
     /// Takes back, now that the ledgers are here, what is still lent to those who were cut off, and
     /// gives back to use what is set aside for nobody any more.
     pub(super) fn settle_evictions(&mut self, services: &mut Services) {
-        let due = self.outcasts.list.iter().filter(|(_, it)| !it.is_settled);
+        let due = self
+            .evicted_clients
+            .list
+            .iter()
+            .filter(|(_, it)| !it.is_settled);
         let due: Vec<u64> = due.map(|(number, _)| *number).collect();
         for number in due {
             let Place::Here(runtime) = &mut self.place else {
@@ -304,43 +312,43 @@ impl Session {
             }
         }
         if let Place::Here(runtime) = &mut self.place {
-            runtime.release(|number| !self.outcasts.list.contains_key(&number));
+            runtime.release(|number| !self.evicted_clients.list.contains_key(&number));
         }
     }
 
     fn taken_back(&mut self, services: &mut Services, number: u64, revoked: u64, aside: u64) {
-        let Some(outcast) = self.outcasts.list.get_mut(&number) else {
+        let Some(evicted_client) = self.evicted_clients.list.get_mut(&number) else {
             return;
         };
-        outcast.is_settled = true;
-        outcast.eviction.frames_revoked = revoked;
-        outcast.eviction.frames_set_aside = aside;
-        let (eviction, is_dead) = (outcast.eviction.clone(), outcast.is_dead);
-        self.outcasts.tell(&eviction);
-        self.books.evict(eviction.clone());
+        evicted_client.is_settled = true;
+        evicted_client.eviction.frames_revoked = revoked;
+        evicted_client.eviction.frames_set_aside = aside;
+        let (eviction, is_dead) = (evicted_client.eviction.clone(), evicted_client.is_dead);
+        self.evicted_clients.tell(&eviction);
+        self.audit.evict(eviction.clone());
         self.tell(services, EventKind::Evicted { eviction });
         if is_dead {
-            self.outcast_gone(services, number, ReconciledCause::ProcessDied);
+            self.evicted_client_gone(services, number, ReconciledCause::ProcessDied);
         }
     }
 
     /// The process of one that was cut off is dead. Whether there was one.
-    pub(super) fn outcast_died(&mut self, services: &mut Services, number: u64) -> bool {
-        let Some(outcast) = self.outcasts.list.get_mut(&number) else {
+    pub(super) fn evicted_client_died(&mut self, services: &mut Services, number: u64) -> bool {
+        let Some(evicted_client) = self.evicted_clients.list.get_mut(&number) else {
             return false;
         };
-        outcast.is_dead = true;
-        if outcast.is_settled {
-            self.outcast_gone(services, number, ReconciledCause::ProcessDied);
+        evicted_client.is_dead = true;
+        if evicted_client.is_settled {
+            self.evicted_client_gone(services, number, ReconciledCause::ProcessDied);
         }
         true
     }
 
     /// Lets those go who have let go of their words, and answers whoever has waited long enough.
-    pub(super) fn sweep_outcasts(&mut self, services: &mut Services, now: Instant) {
-        self.outcasts.expire(now);
+    pub(super) fn sweep_evicted_clients(&mut self, services: &mut Services, now: Instant) {
+        self.evicted_clients.expire(now);
         let apart = self
-            .outcasts
+            .evicted_clients
             .list
             .values()
             .filter(|it| it.is_settled && it.attachment.memory.is_sole_user().unwrap_or(false));
@@ -352,16 +360,21 @@ impl Session {
         let waiters = services.probe.waiters(self.id.0);
         apart.retain(|number| waiters.iter().all(|waiter| waiter.attachment != *number));
         for number in apart {
-            self.outcast_gone(services, number, ReconciledCause::Detached);
+            self.evicted_client_gone(services, number, ReconciledCause::Detached);
         }
     }
 
     /// Nobody reads any more what was set aside for the sake of one that was cut off.
-    fn outcast_gone(&mut self, services: &mut Services, number: u64, cause: ReconciledCause) {
-        let Some(outcast) = self.outcasts.list.remove(&number) else {
+    fn evicted_client_gone(
+        &mut self,
+        services: &mut Services,
+        number: u64,
+        cause: ReconciledCause,
+    ) {
+        let Some(evicted_client) = self.evicted_clients.list.remove(&number) else {
             return;
         };
-        if outcast.eviction.frames_set_aside > 0 {
+        if evicted_client.eviction.frames_set_aside > 0 {
             match &mut self.place {
                 Place::Here(runtime) => runtime.release(|it| it == number),
                 // If it is on its way here, the frames are released when it comes.
@@ -374,10 +387,10 @@ impl Session {
                 ),
             }
         }
-        let slots = outcast.attachment.memory.slots();
+        let slots = evicted_client.attachment.memory.slots();
         let slots = slots.iter().filter(|slot| slot.count > 0).count() as u64;
-        let who = &outcast.attachment.client.who;
-        let reconciled = self.books.reconcile(who, None, cause, 0, slots);
+        let who = &evicted_client.attachment.client.who;
+        let reconciled = self.audit.reconcile(who, None, cause, 0, slots);
         self.tell_reconciled(services, reconciled);
         let gone = EventKind::ClientLeft {
             attachment: number,
@@ -387,7 +400,7 @@ impl Session {
         };
         self.tell(services, gone);
         tracing::info!(session = %self.id, attachment = number, "an evicted client is gone");
-        self.part(services, outcast.attachment);
+        self.part(services, evicted_client.attachment);
     }
 }
 
@@ -411,45 +424,45 @@ mod tests {
 
     #[test]
     fn outcasts_several_ask_for_the_same_then_each_is_answered_once_all_of_his_are_in() {
-        let mut outcasts = Outcasts::default();
+        let mut evicted_clients = EvictedClients::default();
         let long = Duration::from_secs(60);
         let (one, mut first) = oneshot::channel();
         let (all, mut second) = oneshot::channel();
-        outcasts.ask(BTreeSet::from([1]), long, Answer::One(one));
-        outcasts.ask(BTreeSet::from([1, 2]), long, Answer::All(all));
-        outcasts.tell(&eviction(1));
+        evicted_clients.ask(BTreeSet::from([1]), long, Answer::One(one));
+        evicted_clients.ask(BTreeSet::from([1, 2]), long, Answer::All(all));
+        evicted_clients.tell(&eviction(1));
         assert_eq!(first.try_recv().unwrap().unwrap().attachment, 1);
         assert!(second.try_recv().is_err());
-        outcasts.tell(&eviction(2));
+        evicted_clients.tell(&eviction(2));
         let all = second.try_recv().unwrap().unwrap().evicted;
         let numbers: Vec<u64> = all.iter().map(|it| it.attachment).collect();
         assert_eq!(numbers, [1, 2]);
-        assert!(outcasts.wake_at().is_none());
+        assert!(evicted_clients.wake_at().is_none());
     }
 
     #[test]
     fn outcasts_nobody_to_wait_for_then_answered_at_once() {
-        let mut outcasts = Outcasts::default();
+        let mut evicted_clients = EvictedClients::default();
         let (all, mut answer) = oneshot::channel();
-        outcasts.ask(BTreeSet::new(), Duration::ZERO, Answer::All(all));
+        evicted_clients.ask(BTreeSet::new(), Duration::ZERO, Answer::All(all));
         assert!(answer.try_recv().unwrap().unwrap().evicted.is_empty());
     }
 
     #[test]
     fn outcasts_the_poller_says_nothing_then_refused_at_the_deadline() {
-        let mut outcasts = Outcasts::default();
+        let mut evicted_clients = EvictedClients::default();
         let (one, mut answer) = oneshot::channel();
-        outcasts.ask(
+        evicted_clients.ask(
             BTreeSet::from([1]),
             Duration::from_secs(1),
             Answer::One(one),
         );
-        let due = outcasts.wake_at().unwrap();
-        outcasts.expire(due - Duration::from_millis(1));
+        let due = evicted_clients.wake_at().unwrap();
+        evicted_clients.expire(due - Duration::from_millis(1));
         assert!(answer.try_recv().is_err());
-        outcasts.expire(due);
+        evicted_clients.expire(due);
         let problem = answer.try_recv().unwrap().unwrap_err();
         assert_eq!(problem.code, ProblemCode::DataplaneBusy);
-        outcasts.tell(&eviction(1));
+        evicted_clients.tell(&eviction(1));
     }
 }

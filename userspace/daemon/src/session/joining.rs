@@ -39,11 +39,12 @@ impl Session {
                 ),
             ));
         }
-        self.check_departed(services, owner).map_err(|refused| {
-            let name = &self.spec.name;
-            let detail = format!("session {name}: {refused}");
-            Problem::new(ProblemCode::LimitReached, detail)
-        })?;
+        self.check_left_clients(services, owner)
+            .map_err(|refused| {
+                let name = &self.spec.name;
+                let detail = format!("session {name}: {refused}");
+                Problem::new(ProblemCode::LimitReached, detail)
+            })?;
         self.proving += 1;
         Ok(())
     }
@@ -61,7 +62,7 @@ impl Session {
     pub fn is_full(&self) -> bool {
         let taken = self.attachments.len() as u64
             + u64::from(self.proving)
-            + self.outcasts.seats(self.spec.direction);
+            + self.evicted_clients.seats(self.spec.direction);
         taken >= u64::from(self.most())
     }
 
@@ -185,7 +186,7 @@ impl Session {
         }
         let armed = attachment.watched.as_ref().map(|watched| &watched.armed);
         certificate::add_files(&mut self.watched, armed);
-        self.books.counts.attachments += 1;
+        self.audit.counts.attachments += 1;
         let who = &attachment.client.who;
         tracing::info!(
             session = %self.id, attachment = number, pid = who.pid, command = %who.command,

@@ -79,15 +79,15 @@ impl Session {
             attachment.memory.stop();
             services.waking.enter(&attachment.memory);
             self.rescan.begin();
-        } else if let Some(outcast) = self.outcasts.list.get_mut(&number) {
-            outcast.attachment.disconnected = true;
-            outcast.attachment.outlived = Some(attached);
+        } else if let Some(evicted_client) = self.evicted_clients.list.get_mut(&number) {
+            evicted_client.attachment.disconnected = true;
+            evicted_client.attachment.outlived = Some(attached);
         }
     }
 
     /// The process of an attachment is dead, so that no thread of it runs.
     pub fn process_ended(&mut self, services: &mut Services, number: u64) {
-        if self.outcast_died(services, number) {
+        if self.evicted_client_died(services, number) {
             return;
         }
         self.leave(
@@ -126,7 +126,7 @@ impl Session {
 
     /// A poller handed one attachment's lender back.
     pub fn lender_back(&mut self, services: &mut Services, number: u64, lender: Lender) {
-        self.departed_with(services, number, lender);
+        self.left_clients_with(services, number, lender);
         if let Place::Here(_) = self.place {
             self.settle_departures(services);
         }
@@ -140,12 +140,12 @@ impl Session {
                 return;
             };
             if let Some((lender, _)) = runtime.detach(number) {
-                self.departed_with(services, number, *lender);
+                self.left_clients_with(services, number, *lender);
             }
         }
     }
 
-    fn departed_with(&mut self, services: &mut Services, number: u64, mut lender: Lender) {
+    fn left_clients_with(&mut self, services: &mut Services, number: u64, mut lender: Lender) {
         let (Some(mut attachment), Some(how)) = (
             self.attachments.remove(&number),
             self.leaving.remove(&number),
@@ -153,7 +153,7 @@ impl Session {
             return;
         };
         lender.settle(|_| ());
-        self.books.ended(&lender);
+        self.audit.ended(&lender);
         let who = attachment.client.who.clone();
         let slots = attachment
             .memory
@@ -172,7 +172,7 @@ impl Session {
             }
             Leaving::Ended(cause) => cause,
         };
-        let reconciled = self.books.reconcile(&who, None, cause, frames, slots);
+        let reconciled = self.audit.reconcile(&who, None, cause, frames, slots);
         self.tell_reconciled(services, reconciled);
         let gone = EventKind::ClientLeft {
             attachment: number,
@@ -187,19 +187,19 @@ impl Session {
 
     /// Keeps the memory of an attachment that has ended until nobody has it mapped.
     pub(super) fn part(&mut self, services: &mut Services, attachment: Attachment) {
-        self.note_departure(services, attachment.number, &attachment.client);
-        self.departed.words.push(attachment.memory);
-        self.departed.frames.extend(attachment.frames);
+        self.note_left(services, attachment.number, &attachment.client);
+        self.retired.words.push(attachment.memory);
+        self.retired.frames.extend(attachment.frames);
         let given_back = if self.running {
             // Not the session's any more: it is given back by itself.
-            std::mem::take(&mut self.departed)
-        } else if self.departed.words.len() > DEPARTED {
+            std::mem::take(&mut self.retired)
+        } else if self.retired.words.len() > DEPARTED {
             // The certificate speaks for what is left.
-            self.departed.take_free()
+            self.retired.take_free()
         } else {
             return;
         };
-        services.limbo.keep(self.id, given_back);
+        services.pending_reclaim.keep(self.id, given_back);
     }
 
     /// Whether `tgid` (in the first pid namespace) is a client of this session.

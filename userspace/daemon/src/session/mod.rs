@@ -4,25 +4,25 @@
 //! poller's half of a session is the [`Runtime`], which is here exactly while no poller has it.
 //! What never lives here: sockets, HTTP, waiting.
 
-mod account;
 pub mod attachment;
+mod audit;
 pub mod blockers;
-mod books;
 mod burying;
 mod certificate;
 mod convert;
-mod departed;
 mod drain;
 mod evicting;
 mod flushing;
 mod joining;
 mod leaving;
+mod left_clients;
 mod metrics;
 mod quarantine;
 mod recording;
 mod rescan;
 mod running;
 mod sites;
+mod totals;
 mod verdicts;
 mod warnings;
 
@@ -39,24 +39,24 @@ use onair_types::{
     Verdict, WatchedFile, Who,
 };
 
-pub use self::account::Account;
 use self::attachment::Attachment;
+use self::audit::Audit;
 pub use self::blockers::Draft;
-use self::books::Books;
 pub use self::certificate::complete;
 pub use self::drain::Progress;
 pub use self::evicting::Answer;
-use self::evicting::{Outcast, Outcasts};
+use self::evicting::{EvictedClient, EvictedClients};
 use self::flushing::Flushes;
 use self::leaving::Leaving;
 pub use self::recording::Untapped;
 pub use self::sites::Found;
+pub use self::totals::SessionTotals;
 use self::warnings::Warnings;
 use crate::control::action::Reply;
 use crate::control::events::Subject;
 use crate::dataplane::{Runtime, SessionStats};
 use crate::inspector::Finding;
-use crate::limbo::Remains;
+use crate::pending_reclaim::RetiredMemory;
 use crate::services::Services;
 
 /// Where the session's runtime is.
@@ -118,15 +118,15 @@ pub struct Session {
     leaving: BTreeMap<u64, Leaving>,
     flushes: Flushes,
     /// Those who were cut off, while something of theirs is left.
-    outcasts: Outcasts,
+    evicted_clients: EvictedClients,
     /// Those whose words were found to be wrong while the ledgers are here.
     violators: BTreeMap<u64, Violation>,
     quarantined: bool,
-    departed: Remains,
-    departures: departed::Departures,
+    retired: RetiredMemory,
+    left_clients: left_clients::LeftClients,
     /// Files that were watched for its clients, also for those who have left.
     watched: Vec<WatchedFile>,
-    books: Books,
+    audit: Audit,
     destroy: Option<Destroy>,
     starts: Vec<Reply<SessionView>>,
     /// When it is stopped by itself.
@@ -203,13 +203,13 @@ impl Session {
             proving: 0,
             leaving: BTreeMap::new(),
             flushes: Flushes::default(),
-            outcasts: Outcasts::default(),
+            evicted_clients: EvictedClients::default(),
             violators: BTreeMap::new(),
             quarantined: false,
-            departed: Remains::default(),
-            departures: departed::Departures::default(),
+            retired: RetiredMemory::default(),
+            left_clients: left_clients::LeftClients::default(),
             watched: Vec::new(),
-            books: Books::default(),
+            audit: Audit::default(),
             destroy: None,
             starts: Vec::new(),
             expires_at: spec
@@ -242,7 +242,7 @@ impl Session {
     pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {
         self.generation = generation;
         self.stopped_at = stopped.as_ref().map(|stopped| stopped.at);
-        self.books.restore(stopped);
+        self.audit.restore(stopped);
     }
 
     /// Bytes of frame memory that it takes at most.
@@ -253,9 +253,9 @@ impl Session {
     /// Bytes of frame memory that it takes at most, with what evicted senders and those who left a
     /// stopped session still have.
     pub fn taken_bytes(&self) -> u64 {
-        let outcasts = self.outcasts.list.values();
-        let frames = outcasts.filter_map(|it| it.attachment.frames.as_ref());
-        let frames = frames.chain(&self.departed.frames);
+        let evicted_clients = self.evicted_clients.list.values();
+        let frames = evicted_clients.filter_map(|it| it.attachment.frames.as_ref());
+        let frames = frames.chain(&self.retired.frames);
         Self::memory_bytes(&self.spec) + frames.map(|it| it.len() as u64).sum::<u64>()
     }
 
@@ -319,12 +319,12 @@ impl Session {
     /// Its users, whose threads have no names yet.
     pub fn draft_blockers(&self, services: &Services) -> Draft {
         let mut waiters = services.probe.waiters(self.id.0);
-        waiters.retain(|waiter| !self.outcasts.list.contains_key(&waiter.attachment));
+        waiters.retain(|waiter| !self.evicted_clients.list.contains_key(&waiter.attachment));
         let mut draft = Draft::of(self.attachments.values(), waiters);
         if let (Place::Here(runtime), false) = (&self.place, self.running) {
             for lender in runtime.lenders() {
                 let attachment = self.attachments.get(&lender.attachment());
-                let held = attachment.and_then(|it| blockers::of_ledger(it, lender.lends()));
+                let held = attachment.and_then(|it| blockers::of_ledger(it, lender.loans()));
                 held.into_iter().for_each(|blocker| draft.add(blocker));
             }
         }
@@ -384,10 +384,10 @@ impl Session {
     }
 
     fn attachment_views(&self) -> Vec<AttachmentView> {
-        let outcasts = self.outcasts.list.values().map(Outcast::view);
+        let evicted_clients = self.evicted_clients.list.values().map(EvictedClient::view);
         let all = self.attachments.values();
         let all = all.map(|it| it.view(self.lent_to(it.number)));
-        all.chain(outcasts).collect()
+        all.chain(evicted_clients).collect()
     }
 
     /// The attachment that `connection` carries, also if it was cut off.

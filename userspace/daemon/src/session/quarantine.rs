@@ -54,7 +54,7 @@ impl Session {
         for attachment in self.attachments.values_mut() {
             attachment.close(State::Gone, services);
         }
-        self.books.note(StepName::Quarantined);
+        self.audit.note(StepName::Quarantined);
         let issue = certificate::Issue {
             operation: Operation::Quarantine,
             deadline_ms: None,
@@ -64,7 +64,10 @@ impl Session {
         let mut certificate = certificate::write(self, services, issue);
         certificate.seal();
         services.archive.keep(certificate.clone());
-        let (session, bytes) = (self.id.0, self.whole_view(&services.limbo).bytes());
+        let (session, bytes) = (
+            self.id.0,
+            self.whole_view(&services.pending_reclaim).bytes(),
+        );
         self.name_blockers(services, move |blockers| Finding::Blockers {
             session,
             blockers,
@@ -80,8 +83,8 @@ impl Session {
         self.settle();
         let over = !self.is_with_a_poller()
             && self.attachments.is_empty()
-            && self.outcasts.list.is_empty()
-            && self.whole_view(&services.limbo).reading().says == Says::Zero;
+            && self.evicted_clients.list.is_empty()
+            && self.whole_view(&services.pending_reclaim).reading().says == Says::Zero;
         if !over {
             return Progress::Lives;
         }
@@ -89,9 +92,9 @@ impl Session {
         match found {
             Some(mut certificate) => {
                 certificate::settle(&mut certificate, self);
-                certificate::conclude(&mut certificate, services, self.take_remains());
+                certificate::conclude(&mut certificate, services, self.take_retired());
             }
-            None => services.limbo.keep(self.id, self.take_remains()),
+            None => services.pending_reclaim.keep(self.id, self.take_retired()),
         }
         tracing::info!(session = %self.id, name = %self.spec.name, "its last holder is gone");
         Progress::Freed
@@ -136,7 +139,7 @@ impl Session {
             let told = (who.command.as_str(), it.client.library.as_str());
             draft.add(mapper(who.pid, told, Some(it.number), note));
         }
-        let is_held = || self.remains_view().reading().says != Says::Zero;
+        let is_held = || self.retired_view().reading().says != Says::Zero;
         if draft.is_empty() && is_held() {
             let note =
                 "a process that never attached has the memory: its descriptors were passed on";

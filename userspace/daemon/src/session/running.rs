@@ -28,9 +28,9 @@ impl Session {
         self.running = false;
         self.forget_sites();
         self.stopped_at = Some(Timestamp::now());
-        self.books.begin_stop();
-        self.books.counts.attachments_at_stop = self.attachments.len() as u64;
-        self.books.counts.blocked_at_stop = self
+        self.audit.begin_stop();
+        self.audit.counts.attachments_at_stop = self.attachments.len() as u64;
+        self.audit.counts.blocked_at_stop = self
             .attachments
             .values()
             .flat_map(|attachment| attachment.memory.slots())
@@ -44,7 +44,7 @@ impl Session {
         }
         // The first of them now, the others in the actor's turns.
         services.waking.turn();
-        self.books.note(StepName::GatesClosed);
+        self.audit.note(StepName::GatesClosed);
         match self.place {
             Place::Poller => {
                 self.place = Place::Returning;
@@ -52,7 +52,7 @@ impl Session {
                 services.command(self.poller, Command::Quiesce(self.id.0));
             }
             // It came back before it was stopped: its poller died, or did not take it.
-            Place::Here(_) => self.books.note(StepName::PollersQuiesced),
+            Place::Here(_) => self.audit.note(StepName::PollersQuiesced),
             Place::Returning => {}
         }
         self.rescan.begin();
@@ -60,8 +60,8 @@ impl Session {
         self.warnings.begin(Instant::now(), first);
         tracing::info!(session = %self.id, name = %self.spec.name, "stopped");
         let stopped = EventKind::SessionStopped {
-            attachments: self.books.counts.attachments_at_stop,
-            callers: self.books.counts.blocked_at_stop,
+            attachments: self.audit.counts.attachments_at_stop,
+            callers: self.audit.counts.blocked_at_stop,
         };
         self.tell(services, stopped);
     }
@@ -133,7 +133,7 @@ impl Session {
         if self.running {
             self.stop(services);
         }
-        self.books.note(StepName::PollersQuiesced);
+        self.audit.note(StepName::PollersQuiesced);
         self.try_start(services);
     }
 

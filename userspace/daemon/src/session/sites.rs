@@ -27,7 +27,7 @@ pub struct SiteLooks {
 /// What a helper thread saw of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Its sites are armed, and no thread of it sleeps on the session's bells.
+    /// Its sites are armed, and no thread of it sleeps on the session's event counts.
     Armed,
     /// Threads of it sleep there that the probe lists: they came, or left, since.
     Asleep,

@@ -17,7 +17,7 @@ pub(super) struct Hooks {
 }
 
 impl ShutdownCoordinator {
-    /// Registers what SIGHUP has done. It may block: it runs on the thread `errands`.
+    /// Registers what SIGHUP has done. It may block: it runs on the thread `tasks`.
     pub fn register_reload(
         &self,
         name: impl Into<String>,
@@ -28,7 +28,7 @@ impl ShutdownCoordinator {
     }
 
     /// Registers a part of what SIGUSR1 shows, under `name`. It may block: it runs on the thread
-    /// `errands`.
+    /// `tasks`.
     pub fn register_dump(
         &self,
         name: impl Into<String>,

@@ -57,13 +57,13 @@ pub struct Signals {
     threads: Vec<JoinHandle<()>>,
 }
 
-enum Errand {
+enum SignalTask {
     Reload,
     Dump,
 }
 
 impl Signals {
-    /// Installs the handlers and starts the threads `signals` and `errands`. `last_resort` is called
+    /// Installs the handlers and starts the threads `signals` and `tasks`. `last_resort` is called
     /// for a signal that comes after the shutdown was forced, and should end the process.
     ///
     /// # Errors
@@ -97,17 +97,17 @@ impl Signals {
             handlers.insert(signal, handler);
         }
         drop(handlers);
-        let (errands, list) = channel();
+        let (tasks, list) = channel();
         let own = shutdown.clone();
-        let thread = Builder::new().name("errands".into()).spawn(move || {
-            for errand in list {
-                run_errand(&own, &errand);
+        let thread = Builder::new().name("signal-tasks".into()).spawn(move || {
+            for task in list {
+                run_task(&own, &task);
             }
         })?;
         signals.threads.push(thread);
         let mut taker = Taker {
             shutdown: shutdown.clone(),
-            errands,
+            tasks,
             last_resort: Box::new(last_resort),
             first: None,
             forced: None,
@@ -145,7 +145,7 @@ impl Drop for Signals {
         if let Some(handle) = self.handle.take() {
             handle.close();
         }
-        // `signals` first: with it goes the way to `errands`.
+        // `signals` first: with it goes the way to `tasks`.
         for thread in self.threads.drain(..).rev() {
             // A panic of theirs was caught and said within.
             let _ = thread.join();
@@ -157,7 +157,7 @@ impl Drop for Signals {
 /// What the thread `signals` does.
 struct Taker {
     shutdown: ShutdownCoordinator,
-    errands: Sender<Errand>,
+    tasks: Sender<SignalTask>,
     last_resort: Box<dyn Fn() + Send>,
     /// When the first one came that asks for the end. The end may have begun before, by other means.
     first: Option<Instant>,
@@ -169,8 +169,8 @@ impl Taker {
         match signal {
             SIGTERM | SIGINT => self.end(signal),
             // The thread lives as long as this one.
-            SIGHUP => drop(self.errands.send(Errand::Reload)),
-            SIGUSR1 => drop(self.errands.send(Errand::Dump)),
+            SIGHUP => drop(self.tasks.send(SignalTask::Reload)),
+            SIGUSR1 => drop(self.tasks.send(SignalTask::Dump)),
             SIGCHLD => drop(self.shutdown.children().reap()),
             _ => {}
         }
@@ -203,10 +203,10 @@ impl Taker {
     }
 }
 
-fn run_errand(shutdown: &ShutdownCoordinator, errand: &Errand) {
-    match errand {
-        Errand::Reload => shutdown.reload(),
-        Errand::Dump => log::state(&shutdown.dump()),
+fn run_task(shutdown: &ShutdownCoordinator, task: &SignalTask) {
+    match task {
+        SignalTask::Reload => shutdown.reload(),
+        SignalTask::Dump => log::state(&shutdown.dump()),
     }
 }
 
@@ -240,7 +240,7 @@ mod tests {
     fn taker(shutdown: &ShutdownCoordinator) -> Taker {
         Taker {
             shutdown: shutdown.clone(),
-            errands: channel().0,
+            tasks: channel().0,
             last_resort: Box::new(|| {}),
             first: None,
             forced: None,

@@ -8,17 +8,17 @@ use onair_types::{Reading, Says, Witness, WordOf};
 
 use super::{LEDGER, SLOTS, some, without};
 
-/// Reads the slots of all attachments, as of `fence`. Calls of `outcasts`, who were cut off, are told and not counted.
+/// Reads the slots of all attachments, as of `fence`. Calls of `evicted_clients`, who were cut off, are told and not counted.
 pub fn slots<'a>(
     fence: &Fence,
     attachments: impl Iterator<Item = &'a AttachmentMemory>,
-    outcasts: impl Iterator<Item = &'a AttachmentMemory>,
+    evicted_clients: impl Iterator<Item = &'a AttachmentMemory>,
 ) -> Reading {
     let calls = |memory: &AttachmentMemory| {
         let users = memory.users_at(fence);
         users.iter().map(SlotReading::calls).sum::<u64>()
     };
-    let left_out = outcasts.map(calls).sum();
+    let left_out = evicted_clients.map(calls).sum();
     let mut users = 0_u64;
     let mut attached = 0;
     for memory in attachments {

@@ -12,9 +12,9 @@ use crate::config::{Config, ms};
 /// What is known of the probe's sites in one client's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sites {
-    /// Each holds the kernel's breakpoint, and no thread sleeps on the session's bells.
+    /// Each holds the kernel's breakpoint, and no thread sleeps on the session's event counts.
     Armed,
-    /// Threads sleep on the session's bells that the probe does not list.
+    /// Threads sleep on the session's event counts that the probe does not list.
     Unlisted {
         /// How many.
         users: u64,

@@ -148,7 +148,7 @@ async fn server_ends_when_requests_have_arrived_then_each_is_answered_and_then_c
 #[tokio::test]
 async fn server_ends_during_a_wait_then_ends_within_the_farewell() {
     let limits = Limits {
-        farewell: Duration::from_millis(20),
+        final_event: Duration::from_millis(20),
         ..Limits::default()
     };
     let mut api = served_with(limits, |_| {});

@@ -10,8 +10,8 @@ use onair_mutant::mutant;
 
 use super::words::Words;
 use super::{Attachment, Deadline, Refusal, wait};
-use crate::bell::Bell;
 use crate::event::Event;
+use crate::event_count::EventCount;
 use crate::gate::is_open;
 use crate::label;
 use crate::layout::{EVENTS, OWN_SLOTS};
@@ -56,16 +56,16 @@ fn leave(slot: &Slot, plain: bool, nested: bool) {
 
 impl Attachment {
     /// What every call does, counted in slot `index`; `attempt` takes what the call is for, and
-    /// `farewell` what is to be had even if a gate is closed.
+    /// `final_event` what is to be had even if a gate is closed.
     #[inline(always)]
     pub(super) fn call<T>(
         &self,
         operation: Operation,
         index: u16,
         deadline: Deadline,
-        bell: impl Fn(&Words) -> &Bell,
+        bell: impl Fn(&Words) -> &EventCount,
         attempt: impl Fn() -> Option<T> + Copy,
-        mut farewell: impl FnMut() -> Option<T>,
+        mut final_event: impl FnMut() -> Option<T>,
     ) -> Result<T, Refusal> {
         let words = &self.words;
         let slot = words.slot(index);
@@ -83,7 +83,7 @@ impl Attachment {
             let last = mutant!(
                 "final event: not for a call that finds a gate closed",
                 None,
-                farewell()
+                final_event()
             );
             let speaks = index != OWN_SLOTS
                 && (!nested
@@ -111,7 +111,13 @@ impl Attachment {
         };
         // A copy of its own: what the way without a wait uses need not lie in memory for this.
         let mut again = attempt;
-        self.wait(&entered, deadline, bell(words), &mut again, &mut farewell)
+        self.wait(
+            &entered,
+            deadline,
+            bell(words),
+            &mut again,
+            &mut final_event,
+        )
     }
 
     /// Leaves again: a gate is closed. `speaks` says that the slot counts this call and no other, so
@@ -134,9 +140,9 @@ impl Attachment {
         &self,
         entered: &Entered<'_>,
         deadline: Deadline,
-        bell: &Bell,
+        bell: &EventCount,
         attempt: &mut dyn FnMut() -> Option<T>,
-        farewell: &mut dyn FnMut() -> Option<T>,
+        final_event: &mut dyn FnMut() -> Option<T>,
     ) -> Result<T, Refusal> {
         let result = if deadline == Deadline::Now {
             Err(match self.is_daemon_lost() {
@@ -144,7 +150,7 @@ impl Attachment {
                 false => Refusal::TimedOut,
             })
         } else {
-            let calls: wait::Calls<T> = (attempt, farewell);
+            let calls: wait::Calls<T> = (attempt, final_event);
             wait::blocked(self, bell, entered.gates, deadline.ns(), calls)
         };
         label!("wait.ended");
@@ -178,7 +184,7 @@ impl Attachment {
             // What fell out of the ring has been withdrawn by now.
             let at = at.max(newest.saturating_sub(words.ring_len()));
             let entry = words.ring_entry(at).load(Ordering::Acquire);
-            // Look, note the intent, take: an intent noted before the look could name a lend that
+            // Look, note the intent, take: an intent noted before the look could name a loan that
             // this very thread was given earlier (the head may go back).
             let taken = NonZeroU64::new(entry).map(Entry).filter(|taken| {
                 words.frame(taken.frame()).is_some_and(|word| {

@@ -1,6 +1,6 @@
-//! The right to one lend of a frame, and how it is given up.
+//! The right to one loan of a frame, and how it is given up.
 //!
-//! One lend has one owner: a guard that lends out the bytes ([`Held`](super::Held)), a [`Lease`], or
+//! One lend has one owner: a guard that lends out the bytes ([`LoanGuard`](super::LoanGuard)), a [`Lease`], or
 //! raw handles ([`RawLease`]). Each is made from the one before by consuming it, and none can be made
 //! otherwise, so that safe code gives back no frame that it still borrows.
 
@@ -14,7 +14,7 @@ use crate::sys;
 
 /// One lend, as the process knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lend {
+pub(super) struct Loan {
     /// The attachment's number in this process. The daemon's number is not enough: two daemons may
     /// give the same.
     pub(super) attachment: u64,
@@ -55,8 +55,8 @@ pub(super) struct Lend {
 /// And a guard that is given back borrows nothing any more:
 ///
 /// ```
-/// use onair_ipc::caller::Held;
-/// fn before(held: Held<'_>) -> u8 {
+/// use onair_ipc::caller::LoanGuard;
+/// fn before(held: LoanGuard<'_>) -> u8 {
 ///     let bytes = held.bytes();
 ///     let first = bytes[0];
 ///     let _ = held.put();
@@ -65,8 +65,8 @@ pub(super) struct Lend {
 /// ```
 ///
 /// ```compile_fail,E0505
-/// use onair_ipc::caller::Held;
-/// fn after(held: Held<'_>) -> u8 {
+/// use onair_ipc::caller::LoanGuard;
+/// fn after(held: LoanGuard<'_>) -> u8 {
 ///     let bytes = held.bytes();
 ///     let _ = held.put();
 ///     bytes[0]
@@ -74,10 +74,10 @@ pub(super) struct Lend {
 /// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the frame stays held until the lease is put"]
-pub struct Lease(Lend);
+pub struct Lease(Loan);
 
 impl Lease {
-    pub(super) fn new(lend: Lend) -> Self {
+    pub(super) fn new(lend: Loan) -> Self {
         Self(lend)
     }
 
@@ -99,18 +99,18 @@ impl Lease {
         self.0.slot
     }
 
-    /// The plain value that names this lend.
+    /// The plain value that names this loan.
     #[must_use = "the frame stays held until the handle is put"]
     pub fn into_raw(self) -> RawLease {
         RawLease(self.0)
     }
 }
 
-/// The name of a lend, as a plain value that may be copied and kept: put twice, put into another
+/// The name of a loan, as a plain value that may be copied and kept: put twice, put into another
 /// attachment or used after the end, it is refused and does no harm. For bindings to languages without
-/// guards. There is no guard of a lend that has such a name.
+/// guards. There is no guard of a loan that has such a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawLease(Lend);
+pub struct RawLease(Loan);
 
 impl RawLease {
     /// Index of the frame in its attachment's memory.
@@ -177,7 +177,7 @@ impl Attachment {
         self.describe(raw.0)
     }
 
-    pub(super) fn describe(&self, lend: Lend) -> Result<FrameMeta, Refusal> {
+    pub(super) fn describe(&self, lend: Loan) -> Result<FrameMeta, Refusal> {
         if lend.attachment != self.id {
             return Err(Refusal::Invalid);
         }
@@ -185,7 +185,7 @@ impl Attachment {
     }
 
     #[inline]
-    pub(super) fn give_back(&self, lend: Lend) -> Result<(), Refusal> {
+    pub(super) fn give_back(&self, lend: Loan) -> Result<(), Refusal> {
         let word = self.words.frame(lend.frame);
         let Some(word) = word.filter(|_| lend.attachment == self.id) else {
             return Err(Refusal::Invalid);
@@ -204,7 +204,7 @@ impl Attachment {
     }
 
     #[cold]
-    fn why_not_released(&self, lend: Lend, found: FrameTag) -> Refusal {
+    fn why_not_released(&self, lend: Loan, found: FrameTag) -> Refusal {
         if self.is_gone() || found.state() == Some(FrameState::Revoked) {
             Refusal::Stale
         } else if found.serial == lend.serial && found.state() != Some(FrameState::Released) {
@@ -215,7 +215,7 @@ impl Attachment {
         }
     }
 
-    pub(super) fn hand_over(&self, lend: Lend) -> Result<(), Refusal> {
+    pub(super) fn hand_over(&self, lend: Loan) -> Result<(), Refusal> {
         if lend.attachment != self.id || !self.sends {
             return Err(Refusal::Invalid);
         }

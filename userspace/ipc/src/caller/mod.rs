@@ -7,9 +7,9 @@ mod call;
 mod claim;
 mod files;
 mod fork;
-mod held;
 mod lease;
 mod leaving;
+mod loan_guard;
 mod wait;
 mod watch;
 mod words;
@@ -35,11 +35,11 @@ use crate::sync::{AtomicU32, AtomicU64};
 use crate::{life, sys};
 
 pub use files::MapError;
-pub use held::Held;
 pub use lease::{Lease, RawLease};
+pub use loan_guard::LoanGuard;
 pub use watch::Watch;
 
-use lease::Lend;
+use lease::Loan;
 use words::Words;
 
 /// When a call gives up.
@@ -215,17 +215,17 @@ impl Attachment {
 
     /// Takes the oldest ready frame, pinned.
     #[inline(always)]
-    fn win(&self, deadline: Deadline) -> Result<Lend, Refusal> {
+    fn win(&self, deadline: Deadline) -> Result<Loan, Refusal> {
         let slot = claim::slot_of(self);
         let entry = self.call(
             Operation::Get,
             slot,
             deadline,
-            Words::frame_bell,
+            Words::frame_ready,
             move || self.pop(slot),
             || None,
         )?;
-        Ok(Lend {
+        Ok(Loan {
             attachment: self.id,
             frame: entry.frame(),
             serial: entry.serial(),
@@ -245,9 +245,9 @@ impl Attachment {
             Operation::EventPoll,
             slot,
             deadline,
-            Words::event_bell,
+            Words::event_ready,
             || self.next_event(),
-            || self.farewell(),
+            || self.final_event(),
         )
     }
 
@@ -280,7 +280,7 @@ impl Attachment {
         }
         self.words.local_gate().stop();
         label!("stop.gate_closed");
-        if !mutant!("local stop: no bell") {
+        if !mutant!("local stop: no event count") {
             self.ring_all();
         }
         label!("stop.done");
@@ -320,7 +320,7 @@ impl Attachment {
     /// An event for a caller who found a gate closed: the next one, as long as the news that the
     /// service goes away is not read.
     #[cold]
-    fn farewell(&self) -> Option<Event> {
+    fn final_event(&self) -> Option<Event> {
         let seen = self.words.event_head().load(Ordering::Acquire);
         if self.is_drain_told(seen) {
             self.next_event()
@@ -417,8 +417,11 @@ impl Attachment {
     }
 
     fn ring_all(&self) {
-        let (frame, event) = (self.words.frame_bell(), self.words.event_bell());
-        for bell in [frame, mutant!("local stop: one bell less", frame, event)] {
+        let (frame, event) = (self.words.frame_ready(), self.words.event_ready());
+        for bell in [
+            frame,
+            mutant!("local stop: one event count less", frame, event),
+        ] {
             if bell.strike() {
                 label!("ring.struck");
                 sys::futex_wake(bell.word(), sys::ALL);
@@ -428,8 +431,8 @@ impl Attachment {
     }
 
     fn ring_watch(&self) {
-        if self.words.watch_bell().strike() {
-            sys::futex_wake(self.words.watch_bell().word(), sys::ALL);
+        if self.words.watch_ready().strike() {
+            sys::futex_wake(self.words.watch_ready().word(), sys::ALL);
         }
     }
 

@@ -8,7 +8,7 @@
 use onair_mutant::mutant;
 
 use super::{Attachment, Deadline, Refusal};
-use crate::bell::Bell;
+use crate::event_count::EventCount;
 use crate::gate::is_open;
 use crate::label;
 use crate::memory::State;
@@ -33,10 +33,10 @@ pub(super) type Calls<'a, T> = (
 /// deadline; so a stop is never mistaken for a time-out, and a wake-up never dropped.
 pub(super) fn blocked<T>(
     attachment: &Attachment,
-    bell: &Bell,
+    bell: &EventCount,
     (local, session): (u32, u32),
     deadline_ns: u64,
-    (attempt, farewell): Calls<'_, T>,
+    (attempt, final_event): Calls<'_, T>,
 ) -> Result<T, Refusal> {
     let mut result = Err(Refusal::TimedOut);
     let mut passes_on = false;
@@ -61,7 +61,7 @@ pub(super) fn blocked<T>(
             );
             if is_closed && looks {
                 passes_on = true;
-                let last = mutant!("final event: not after a sleep", None, farewell());
+                let last = mutant!("final event: not after a sleep", None, final_event());
                 result = last.ok_or_else(|| attachment.why_closed());
                 break;
             }
@@ -70,7 +70,7 @@ pub(super) fn blocked<T>(
                 if !mutant!("wait: the daemon's death is not passed on") {
                     wake_others(attachment);
                 }
-                result = farewell().ok_or(Refusal::Stale);
+                result = final_event().ok_or(Refusal::Stale);
                 break;
             }
             if expired && mutant!("wait: the deadline before the frame") {

@@ -1,7 +1,7 @@
 //! A descriptor for `epoll`, fed by a small thread of the library.
 //!
 //! The daemon shares no eventfd with a client: its flags would be the client's to change. A thread
-//! that sleeps on a bell of its own writes to an eventfd that never leaves the process; it exists
+//! that sleeps on an event count of its own writes to an eventfd that never leaves the process; it exists
 //! only if the application asked for a descriptor, and is no user of the session.
 
 use std::io;
@@ -30,9 +30,9 @@ impl Watch {
         let ready = Arc::new(eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let ends = Arc::new(AtomicBool::new(false));
         // Counted as a listener before the descriptor exists, so that nothing rings unheard.
-        attachment.words.watch_bell().join();
+        attachment.words.watch_ready().join();
         label!("watch.joined");
-        let heard = attachment.words.watch_bell().listen();
+        let heard = attachment.words.watch_ready().listen();
         let thread = {
             let (ready, ends, attachment) = (ready.clone(), ends.clone(), attachment.clone());
             std::thread::Builder::new()
@@ -85,7 +85,7 @@ fn set(ready: &OwnedFd) {
 }
 
 fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: u32) {
-    let bell = attachment.words.watch_bell();
+    let bell = attachment.words.watch_ready();
     while !ends.load(Ordering::SeqCst) {
         if attachment.left.load(Ordering::SeqCst) {
             // The words are no longer shared with anybody: nothing rings them again.

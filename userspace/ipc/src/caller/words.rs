@@ -2,8 +2,8 @@
 //!
 //! Offsets are checked once, when the files are mapped; a call then only adds them up.
 
-use crate::bell::Bell;
 use crate::event::EventRing;
+use crate::event_count::EventCount;
 use crate::frame_word::FrameWord;
 use crate::gate::Gate;
 use crate::kick::Kick;
@@ -77,11 +77,11 @@ impl Words {
         /// One past the highest slot ever claimed.
         slots_high: AtomicU32 = seg SEG_SLOTS_HIGH;
         /// What `buffer_get` sleeps on.
-        frame_bell: Bell = seg SEG_BELL_FRAME;
+        frame_ready: EventCount = seg SEG_BELL_FRAME;
         /// What `event_poll` sleeps on.
-        event_bell: Bell = seg SEG_BELL_EVENT;
+        event_ready: EventCount = seg SEG_BELL_EVENT;
         /// What the event descriptor's thread sleeps on.
-        watch_bell: Bell = seg SEG_BELL_WATCH;
+        watch_ready: EventCount = seg SEG_BELL_WATCH;
         /// Entries ever taken from the ready ring, a hint.
         ready_head: AtomicU64 = seg SEG_HEAD;
         /// Events ever taken, a hint.

@@ -85,7 +85,7 @@ struct Lookup {
     flags: u64,
 }
 
-/// A hash map with keys of 8 octets and values of `V`, to be read as a whole.
+/// A hash map with keys of 8 bytes and values of `V`, to be read as a whole.
 #[derive(Debug)]
 pub struct Entries<const V: usize>(OwnedFd);
 
@@ -101,7 +101,7 @@ impl<const V: usize> Entries<V> {
             length: length(size_of::<MapInfo>())?,
             info: address(&raw mut info),
         };
-        // SAFETY: `info` outlives the call, and has as many octets as the request says.
+        // SAFETY: `info` outlives the call, and has as many bytes as the request says.
         unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &raw const request) }?;
         let is_it = info.kind == BPF_MAP_TYPE_HASH
             && info.key_size as usize == size_of::<u64>()
@@ -163,7 +163,7 @@ impl<const V: usize> Entries<V> {
     }
 }
 
-/// Loads a program that [`attach_uprobes`] attaches. `name` is cut to 15 octets.
+/// Loads a program that [`attach_uprobes`] attaches. `name` is cut to 15 bytes.
 ///
 /// # Errors
 /// `EINVAL` also where the kernel is older than 6.6; `EPERM`; the verifier's, without its words.

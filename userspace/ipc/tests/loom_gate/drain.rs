@@ -19,7 +19,7 @@ trait Counting: Send + Sync + 'static {
     fn enter(&self) -> bool;
     /// leave.
     fn leave(&self);
-    /// stop, up to the bells.
+    /// stop, up to the event counts.
     fn stop(&self);
     /// drain: the scan, from the heavy fence on.
     fn sees_user(&self) -> bool;

@@ -1,5 +1,5 @@
 //! Evict: a frame is written again only if nobody reads it, and whoever finds the gate closed finds the
-//! reason, too. SYNC: frame-release, gate-bell.
+//! reason, too. SYNC: frame-release, gate-event count.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};

@@ -1,14 +1,14 @@
-//! Bell: no caller sleeps beside a ready frame, or through a stop; and what was published before the
+//! EventCount: no caller sleeps beside a ready frame, or through a stop; and what was published before the
 //! frame word is seen by the caller that takes the frame.
 //!
-//! The caller joins the bell, listens, looks again, and sleeps on what it heard; the daemon changes
+//! The caller joins the event count, listens, looks again, and sleeps on what it heard; the daemon changes
 //! what the caller looks for, strikes, and wakes if somebody joined. SYNC: bell, frame-publish,
-//! gate-bell.
+//! gate-event count.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::thread;
-use onair_ipc::bell::Bell;
+use onair_ipc::event_count::EventCount;
 use onair_ipc::frame_word::FrameWord;
 use onair_ipc::gate::Gate;
 
@@ -20,13 +20,13 @@ trait Ringing: Send + Sync + 'static {
     fn grant(&self);
     /// Caller: looks for it. The first time it is true, the caller has it.
     fn look(&self) -> bool;
-    /// Daemon: bell += 1. Returns whether somebody may sleep.
+    /// Daemon: event count += 1. Returns whether somebody may sleep.
     fn strike(&self) -> bool;
     /// Caller: waiters += 1.
     fn join(&self);
     /// Caller: waiters -= 1.
     fn part(&self);
-    /// Caller: reads the bell.
+    /// Caller: reads the event count.
     fn listen(&self) -> u32;
     /// The word to sleep on.
     fn word(&self) -> &AtomicU32;
@@ -39,14 +39,14 @@ trait Ringing: Send + Sync + 'static {
 /// Waiting for a frame, on the crate's words.
 struct FrameBell {
     frame: FrameWord,
-    bell: Bell,
+    bell: EventCount,
 }
 
 impl FrameBell {
     fn new() -> Self {
         Self {
             frame: FrameWord::free(),
-            bell: Bell::silent(),
+            bell: EventCount::silent(),
         }
     }
 }
@@ -85,7 +85,7 @@ impl Ringing for FrameBell {
 struct GateBell {
     gate: Gate,
     snapshot: u32,
-    bell: Bell,
+    bell: EventCount,
 }
 
 impl GateBell {
@@ -96,7 +96,7 @@ impl GateBell {
         Self {
             gate,
             snapshot,
-            bell: Bell::silent(),
+            bell: EventCount::silent(),
         }
     }
 }
@@ -133,7 +133,7 @@ impl Ringing for GateBell {
     }
 }
 
-/// A frame word and a bell with orderings that can be spoiled.
+/// A frame word and an event count with orderings that can be spoiled.
 struct Copied {
     frame: AtomicU32,
     bell: AtomicU32,

@@ -1,4 +1,4 @@
-//! A whole session: a poller that lends, clients that take, check and put, stops and starts, deaths of
+//! A whole session: a poller that loans, clients that take, check and put, stops and starts, deaths of
 //! threads and of processes at any step, and at the end a drain without a rescan timer.
 
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ impl Process {
     }
 }
 
-/// What became of the lends of all attachments.
+/// What became of the loans of all attachments.
 #[derive(Default)]
 struct Books {
     returned: u64,
@@ -354,7 +354,7 @@ fn storm(deaths: bool, evicts: bool) {
                 if let Some(thread) = thread {
                     thread.kill();
                     // A thread's exit is reported, and rung for.
-                    process.pair.memory.strike_all();
+                    process.pair.memory.notify_all();
                     wake_more(&process.pair.memory);
                 }
             }
@@ -427,7 +427,7 @@ fn storm(deaths: bool, evicts: bool) {
     assert_eq!(
         lent,
         books.returned + withdrawn + books.reconciled + books.revoked,
-        "I3: each lend is credited once"
+        "I3: each loan is credited once"
     );
 }
 

@@ -114,7 +114,7 @@ impl<S: Copy> Assembler<S> {
         .into_iter()
     }
 
-    /// Where a packet that follows those before it belongs: the frame and the octet. As long as they
+    /// Where a packet that follows those before it belongs: the frame and the byte. As long as they
     /// come in order; a guess, for whoever has that fetched ahead of it.
     #[inline]
     pub fn next_place(&self) -> Option<(S, usize)> {

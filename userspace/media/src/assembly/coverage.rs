@@ -6,10 +6,10 @@ use std::ops::Range;
 use crate::bits;
 use crate::video::{Depth, VideoFormat};
 
-/// Octets of a frame that did not arrive.
+/// Bytes of a frame that did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MissingRange {
-    /// First octet.
+    /// First byte.
     pub offset: usize,
     /// How many.
     pub len: usize,
@@ -43,7 +43,7 @@ impl Coverage {
         self.covered = 0;
     }
 
-    /// Notes that the octets `range` came; answers how many of them are new. Only pgroups that lie
+    /// Notes that the bytes `range` came; answers how many of them are new. Only pgroups that lie
     /// within the range whole count, and none beyond the frame.
     #[inline]
     pub fn add(&mut self, range: Range<usize>) -> usize {
@@ -58,7 +58,7 @@ impl Coverage {
         fresh * octets
     }
 
-    /// Whether every octet came.
+    /// Whether every byte came.
     #[inline]
     #[must_use]
     pub const fn is_complete(&self) -> bool {
@@ -72,13 +72,13 @@ impl Coverage {
         &self.words[(self.covered / 64).min(last)]
     }
 
-    /// Octets that came.
+    /// Bytes that came.
     #[inline]
     pub(super) const fn covered_octets(&self) -> usize {
         self.covered * self.depth.pgroup_octets()
     }
 
-    /// Octets that did not come.
+    /// Bytes that did not come.
     #[must_use]
     pub const fn bytes_missing(&self) -> usize {
         (self.pgroups - self.covered) * self.depth.pgroup_octets()

@@ -10,9 +10,9 @@ pub const LISTED_RANGES: usize = 4;
 pub struct FrameReport {
     /// Its RTP timestamp, 90 kHz.
     pub rtp_timestamp: u32,
-    /// Every octet of it came.
+    /// Every byte of it came.
     pub complete: bool,
-    /// Octets that did not come; 0 when complete.
+    /// Bytes that did not come; 0 when complete.
     pub bytes_missing: usize,
     /// The first ranges that did not come; see [`Self::missing`].
     pub listed: [MissingRange; LISTED_RANGES],

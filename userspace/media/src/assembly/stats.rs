@@ -113,7 +113,7 @@ impl MalformedCounts {
 pub struct AssemblyStats {
     /// Packets that were pushed.
     pub packets: u64,
-    /// Their octets, RTP headers included.
+    /// Their bytes, RTP headers included.
     pub octets: u64,
     /// Packets whose bytes went into a frame.
     pub accepted: u64,
@@ -135,7 +135,7 @@ pub struct AssemblyStats {
     pub restarts: u64,
     /// Frames that were finished whole.
     pub frames_complete: u64,
-    /// Frames that were finished with octets missing.
+    /// Frames that were finished with bytes missing.
     pub frames_incomplete: u64,
     /// Frames for which there was no memory.
     pub frames_no_buffer: u64,

@@ -1,6 +1,6 @@
 //! Cutting frames into packets of equal size: the general packing mode of ST 2110-20.
 //!
-//! Packet `k` carries the octets from `k * payload` on, whichever lines they lie in, so that any
+//! Packet `k` carries the bytes from `k * payload` on, whichever lines they lie in, so that any
 //! packet is known without those before it, packets are equally long but for the last, and what a
 //! packet needs from the frame is one contiguous range.
 
@@ -12,7 +12,7 @@ use crate::video::{PGROUP_PIXELS, VideoFormat};
 use super::payload::SrdHeader;
 use super::{EXTENDED_SEQUENCE_OCTETS, MAX_SENT_SRDS, SRD_HEADER_OCTETS};
 
-/// Most octets of RTP, extended sequence number and SRD headers in front of the data.
+/// Most bytes of RTP, extended sequence number and SRD headers in front of the data.
 pub const MAX_HEADER_OCTETS: usize =
     rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + MAX_SENT_SRDS * SRD_HEADER_OCTETS;
 
@@ -20,10 +20,10 @@ pub const MAX_HEADER_OCTETS: usize =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PacketiseError {
     /// Packets too small for the headers and one pgroup.
-    #[error("RTP packets of {0} octets are too small: give at least {min}", min = MAX_HEADER_OCTETS + 5)]
+    #[error("RTP packets of {0} bytes are too small: give at least {min}", min = MAX_HEADER_OCTETS + 5)]
     TooSmall(usize),
     /// Packets beyond what UDP's length holds.
-    #[error("RTP packets of {0} octets are too large: give at most 65000")]
+    #[error("RTP packets of {0} bytes are too large: give at most 65000")]
     TooLarge(usize),
 }
 
@@ -36,7 +36,7 @@ pub struct Packetiser {
 }
 
 impl Packetiser {
-    /// For RTP packets of at most `max_octets` octets, RTP header included; see
+    /// For RTP packets of at most `max_octets` bytes, RTP header included; see
     /// [`STANDARD_RTP_OCTETS`](super::STANDARD_RTP_OCTETS).
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Packetiser {
             .max(payload(MAX_SENT_SRDS))
             .min(format.frame_bytes());
         let packets = format.frame_bytes().div_ceil(payload_octets);
-        let packets = u32::try_from(packets).expect("a frame has fewer octets than 2^32");
+        let packets = u32::try_from(packets).expect("a frame has fewer bytes than 2^32");
         Ok(Self {
             format,
             payload_octets,
@@ -80,7 +80,7 @@ impl Packetiser {
         self.packets
     }
 
-    /// Octets of the frame in every packet but the last, which may have fewer.
+    /// Bytes of the frame in every packet but the last, which may have fewer.
     #[must_use]
     pub const fn payload_octets(&self) -> usize {
         self.payload_octets
@@ -133,7 +133,7 @@ fn narrow(value: usize) -> u16 {
 /// One packet of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
-    /// Octets of the frame that it carries.
+    /// Bytes of the frame that it carries.
     pub range: Range<usize>,
     /// Last packet of the frame.
     pub marker: bool,
@@ -148,19 +148,19 @@ impl Packet {
         &self.srds[..self.count]
     }
 
-    /// Octets in front of the data: RTP header, extended sequence number, SRD headers.
+    /// Bytes in front of the data: RTP header, extended sequence number, SRD headers.
     #[must_use]
     pub const fn header_octets(&self) -> usize {
         rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + self.count * SRD_HEADER_OCTETS
     }
 
-    /// Octets of the whole RTP packet.
+    /// Bytes of the whole RTP packet.
     #[must_use]
     pub const fn octets(&self) -> usize {
         self.header_octets() + (self.range.end - self.range.start)
     }
 
-    /// Writes the headers to the front of `out` and answers how many octets they take. The marker
+    /// Writes the headers to the front of `out` and answers how many bytes they take. The marker
     /// is the packet's own; `sequence` is the 32-bit sequence number, whose high half goes into the
     /// extended one.
     ///

@@ -17,26 +17,26 @@ pub enum PayloadReject {
     /// The field bit is set: interlaced or segmented video is not carried.
     #[error("field bit is set: only progressive video is carried")]
     Interlaced,
-    /// A line that the raster does not have, or octets beyond the end of a line.
-    #[error("SRD of {octets} octets at line {line}, pixel {pixel} lies outside of the raster")]
+    /// A line that the raster does not have, or bytes beyond the end of a line.
+    #[error("SRD of {octets} bytes at line {line}, pixel {pixel} lies outside of the raster")]
     Range {
         /// Line from 0.
         line: u16,
         /// Pixel from 0.
         pixel: u16,
-        /// Octets of the SRD.
+        /// Bytes of the SRD.
         octets: u16,
     },
     /// A length or an offset that splits a pgroup.
-    #[error("SRD of {octets} octets at pixel {pixel} splits a pgroup")]
+    #[error("SRD of {octets} bytes at pixel {pixel} splits a pgroup")]
     Alignment {
         /// Pixel from 0.
         pixel: u16,
-        /// Octets of the SRD.
+        /// Bytes of the SRD.
         octets: u16,
     },
     /// The SRD lengths do not add up to what follows the headers.
-    #[error("SRD lengths add up to {announced} octets, {present} are there")]
+    #[error("SRD lengths add up to {announced} bytes, {present} are there")]
     Length {
         /// What the headers say.
         announced: usize,
@@ -48,7 +48,7 @@ pub enum PayloadReject {
 /// One sample row data header (RFC 4175 §4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SrdHeader {
-    /// Octets of this line that the packet carries.
+    /// Bytes of this line that the packet carries.
     pub octets: u16,
     /// Second field of an interlaced frame.
     pub field: bool,
@@ -61,7 +61,7 @@ pub struct SrdHeader {
 }
 
 impl SrdHeader {
-    /// Reads the header at octet `at` of a payload; `None` when it is cut off.
+    /// Reads the header at byte `at` of a payload; `None` when it is cut off.
     #[inline]
     #[must_use]
     pub fn parse(payload: &[u8], at: usize) -> Option<Self> {
@@ -77,7 +77,7 @@ impl SrdHeader {
         })
     }
 
-    /// The header as octets.
+    /// The header as bytes.
     #[must_use]
     pub fn to_octets(&self) -> [u8; SRD_HEADER_OCTETS] {
         let [a, b] = self.octets.to_be_bytes();
@@ -86,7 +86,7 @@ impl SrdHeader {
         [a, b, c, d, e, f]
     }
 
-    /// Where the SRD starts in a frame, in octets, when it lies within a line of `format`.
+    /// Where the SRD starts in a frame, in bytes, when it lies within a line of `format`.
     #[inline]
     fn place(&self, format: &VideoFormat) -> Result<usize, PayloadReject> {
         let &Self {
@@ -117,9 +117,9 @@ impl SrdHeader {
 /// Bytes of a packet and where in the frame they belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment<'a> {
-    /// First octet in the frame; a multiple of the pgroup.
+    /// First byte in the frame; a multiple of the pgroup.
     pub offset: usize,
-    /// The octets: whole pgroups, within one line. Empty in an SRD of length 0.
+    /// The bytes: whole pgroups, within one line. Empty in an SRD of length 0.
     pub bytes: &'a [u8],
 }
 
@@ -128,10 +128,10 @@ pub struct Segment<'a> {
 pub struct Segments<'a> {
     payload: &'a [u8],
     format: &'a VideoFormat,
-    /// Where the next segment belongs in the frame, and its octets: nearly every packet has only
+    /// Where the next segment belongs in the frame, and its bytes: nearly every packet has only
     /// one, which is found while the payload is checked.
     next: (usize, u16),
-    /// Where the header after that lies, and the next segment's octets.
+    /// Where the header after that lies, and the next segment's bytes.
     header: usize,
     data: usize,
     left: usize,

@@ -10,7 +10,7 @@ use crate::gate::Rounds;
 use crate::manifest::{Manifest, Stage};
 
 use super::Drain;
-use super::sheet::text;
+use super::manifest_file::text;
 
 /// Between two looks at who is still inside.
 const GLANCE: Duration = Duration::from_micros(50);
@@ -28,12 +28,12 @@ impl Drain {
             self.files.give_up();
         }
         self.gaps.end(self.files.accounts());
-        let sheet = shared.busy(|| self.files.end());
+        let manifest_file = shared.busy(|| self.files.end());
         let mut manifest = self.manifest(Stage::Complete);
         self.publish();
-        match sheet {
-            Some(sheet) => {
-                let result = shared.busy(|| sheet.finish(&text(&manifest)));
+        match manifest_file {
+            Some(manifest_file) => {
+                let result = shared.busy(|| manifest_file.finish(&text(&manifest)));
                 if let Err(error) = result {
                     let problem = format!("writing the manifest: {error}");
                     manifest.problems.push(problem);

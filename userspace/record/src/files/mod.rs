@@ -1,11 +1,11 @@
 //! The files of a recording: parts that follow each other, each written in blocks, synced while it
-//! grows, and given its name when it is complete. Nobody here knows what the octets mean.
+//! grows, and given its name when it is complete. Nobody here knows what the bytes mean.
 
 pub(crate) mod careful;
 mod fault;
 mod folder;
+mod manifest_file;
 pub(crate) mod part;
-mod sheet;
 pub(crate) mod sum;
 mod syncer;
 
@@ -14,14 +14,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::books::{Account, Loss};
+use crate::books::{Loss, ProducerTotals};
 use crate::manifest::FileReport;
 use crate::spec::Spec;
 
 pub(crate) use fault::Fault;
 pub(crate) use folder::{Folder, UNFINISHED};
+pub(crate) use manifest_file::ManifestFile;
 use part::Part;
-pub(crate) use sheet::Sheet;
 pub(crate) use sum::Summer;
 use syncer::Done;
 pub(crate) use syncer::Syncer;
@@ -43,7 +43,7 @@ pub(crate) struct Files {
     is_video: bool,
     split_size: Option<u64>,
     split_duration: Option<Duration>,
-    accounts: Vec<Arc<Account>>,
+    accounts: Vec<Arc<ProducerTotals>>,
     /// Those that are not written whole, in their order; the last one is the present one.
     parts: VecDeque<Part>,
     next_number: u32,
@@ -92,7 +92,7 @@ impl Files {
     }
 
     /// Enters a producer; its number is the next one.
-    pub(crate) fn join(&mut self, account: Arc<Account>) {
+    pub(crate) fn join(&mut self, account: Arc<ProducerTotals>) {
         self.accounts.push(account);
     }
 
@@ -100,11 +100,11 @@ impl Files {
         self.accounts.len()
     }
 
-    pub(crate) fn account(&self, producer: usize) -> &Arc<Account> {
+    pub(crate) fn account(&self, producer: usize) -> &Arc<ProducerTotals> {
         &self.accounts[producer]
     }
 
-    pub(crate) fn accounts(&self) -> &[Arc<Account>] {
+    pub(crate) fn accounts(&self) -> &[Arc<ProducerTotals>] {
         &self.accounts
     }
 
@@ -119,7 +119,7 @@ impl Files {
         self.next_number - 1
     }
 
-    /// Where the present file's next octets are put.
+    /// Where the present file's next bytes are put.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
         self.present().out()
     }
@@ -141,7 +141,7 @@ impl Files {
         self.present().mark(None, (0, 0), 0, None);
     }
 
-    /// Whether so many more octets, of an event at `at_ns`, belong into another file.
+    /// Whether so many more bytes, of an event at `at_ns`, belong into another file.
     pub(crate) fn must_split(&self, octets: usize, at_ns: u64) -> bool {
         let Some(part) = self.parts.back() else {
             return false;
@@ -174,13 +174,13 @@ impl Files {
         self.parts.push_back(Part::new(number, name, self.is_video));
     }
 
-    /// Octets of all files, with those that wait.
+    /// Bytes of all files, with those that wait.
     pub(crate) fn len(&self) -> u64 {
         let parts = self.closing.iter().chain(&self.parts);
         self.closed_bytes + parts.map(Part::len).sum::<u64>()
     }
 
-    /// Octets that wait to be written.
+    /// Bytes that wait to be written.
     pub(crate) fn waiting(&self) -> usize {
         self.parts.iter().map(Part::waiting).sum()
     }
@@ -313,8 +313,10 @@ impl Files {
                     ));
                 }
             }
-            Done::Sheet(Ok(())) => {}
-            Done::Sheet(Err(error)) => self.problem(format!("writing the manifest: {error}")),
+            Done::ManifestFile(Ok(())) => {}
+            Done::ManifestFile(Err(error)) => {
+                self.problem(format!("writing the manifest: {error}"))
+            }
             Done::Closed {
                 report,
                 summed,
@@ -393,17 +395,17 @@ impl Files {
     }
 
     /// Has the manifest of a recording that runs written, unless the syncer has enough to do.
-    pub(crate) fn sheet(&mut self, text: Vec<u8>) {
+    pub(crate) fn manifest_file(&mut self, text: Vec<u8>) {
         if let Some(syncer) = &mut self.syncer
             && syncer.open < 4
         {
-            syncer.sheet(text);
+            syncer.manifest_file(text);
         }
     }
 
     /// Ends all files, and waits until they are on disk under their names. Gives the manifest's
     /// place back.
-    pub(crate) fn end(&mut self) -> Option<Sheet> {
+    pub(crate) fn end(&mut self) -> Option<ManifestFile> {
         while let Some(part) = self.parts.pop_front() {
             self.close(part);
         }

@@ -1,4 +1,4 @@
-//! One file while it is written: octets that wait, and which events they are.
+//! One file while it is written: bytes that wait, and which events they are.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -7,16 +7,16 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use crate::books::{Account, Loss};
+use crate::books::{Loss, ProducerTotals};
 use crate::manifest::{FileReport, Time};
 
 use super::fault::Fault;
 use super::folder::Folder;
 use super::sum::block;
 
-/// Octets of a block, and what its place in the file is a multiple of.
+/// Bytes of a block, and what its place in the file is a multiple of.
 pub(crate) const BLOCK: usize = 1 << 20;
-/// Events of one producer behind each other share a mark as long as they have fewer octets.
+/// Events of one producer behind each other share a mark as long as they have fewer bytes.
 const MARK_OCTETS: u64 = 64 * 1024;
 
 /// Up to where the events of one producer lie.
@@ -24,7 +24,7 @@ const MARK_OCTETS: u64 = 64 * 1024;
 struct Mark {
     begin: u64,
     end: u64,
-    /// `None`: the format's own octets.
+    /// `None`: the format's own bytes.
     producer: Option<usize>,
     events: u64,
     frames: u64,
@@ -39,16 +39,16 @@ pub(crate) struct Part {
     pub(crate) name: String,
     file: Option<Arc<File>>,
     staged: Vec<u8>,
-    /// Octets of `staged` that are in the file.
+    /// Bytes of `staged` that are in the file.
     sent: usize,
-    /// Octets of the file.
+    /// Bytes of the file.
     offset: u64,
     /// Up to here the file is whole.
     whole: u64,
     marks: VecDeque<Mark>,
     events: u64,
     frames: u64,
-    /// Events and octets in the file, by producer.
+    /// Events and bytes in the file, by producer.
     by_producer: Vec<(u64, u64)>,
     first_at: Option<u64>,
     last_at: Option<u64>,
@@ -77,17 +77,17 @@ impl Part {
         }
     }
 
-    /// Octets that it has or will have.
+    /// Bytes that it has or will have.
     pub(crate) fn len(&self) -> u64 {
         self.offset + self.waiting() as u64
     }
 
-    /// Octets that are not in the file yet.
+    /// Bytes that are not in the file yet.
     pub(crate) fn waiting(&self) -> usize {
         self.staged.len() - self.sent
     }
 
-    /// Octets in the file.
+    /// Bytes in the file.
     pub(crate) fn in_file(&self) -> u64 {
         self.offset
     }
@@ -100,7 +100,7 @@ impl Part {
         self.file.as_ref()
     }
 
-    /// Where octets are put.
+    /// Where bytes are put.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
         &mut self.staged
     }
@@ -158,7 +158,7 @@ impl Part {
         &mut self,
         all: bool,
         folder: &Folder,
-        accounts: &[Arc<Account>],
+        accounts: &[Arc<ProducerTotals>],
     ) -> Result<(), Fault> {
         loop {
             let waiting = self.waiting();
@@ -176,7 +176,7 @@ impl Part {
         Ok(())
     }
 
-    /// The octets of `staged` that are in the file by now, for its sum; the rest moves into `spare`.
+    /// The bytes of `staged` that are in the file by now, for its sum; the rest moves into `spare`.
     pub(crate) fn take_written(&mut self, spare: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
         if self.sent == 0 {
             return None;
@@ -212,7 +212,7 @@ impl Part {
     }
 
     /// Books what is in the file now.
-    fn settle(&mut self, accounts: &[Arc<Account>]) {
+    fn settle(&mut self, accounts: &[Arc<ProducerTotals>]) {
         while let Some(mark) = self.marks.front()
             && mark.end <= self.offset
         {
@@ -234,11 +234,11 @@ impl Part {
     }
 
     /// Gives up what is not in the file: it is lost, and the file ends where it is whole. Answers to
-    /// how many octets it was cut back, if it was.
+    /// how many bytes it was cut back, if it was.
     pub(crate) fn give_up(
         &mut self,
         loss: Loss,
-        accounts: &[Arc<Account>],
+        accounts: &[Arc<ProducerTotals>],
     ) -> io::Result<Option<u64>> {
         for mark in self.marks.drain(..) {
             if let Some(producer) = mark.producer {
@@ -258,7 +258,7 @@ impl Part {
     }
 
     /// All that was in it is lost, and what waits for it. Answers how many events it had.
-    pub(crate) fn lose(mut self, loss: Loss, accounts: &[Arc<Account>]) -> u64 {
+    pub(crate) fn lose(mut self, loss: Loss, accounts: &[Arc<ProducerTotals>]) -> u64 {
         // It is not cut back: nobody relies on it any more.
         self.file = None;
         let _ = self.give_up(loss, accounts);

@@ -18,13 +18,13 @@ const WAITING: usize = 16;
 /// The sum of a file, as `sha256sum` prints it, once it is known.
 pub(crate) type Sum = Receiver<io::Result<String>>;
 
-/// What it is asked to do, in the order in which the octets are in the file.
+/// What it is asked to do, in the order in which the bytes are in the file.
 enum Job {
-    /// These are the next octets of the file.
+    /// These are the next bytes of the file.
     Add(Vec<u8>),
-    /// The file has so many octets now, and what came after them is cut off.
+    /// The file has so many bytes now, and what came after them is cut off.
     Cut(Arc<File>, u64),
-    /// The file has its sum, and the next octets are of another one.
+    /// The file has its sum, and the next bytes are of another one.
     Finish(Sender<io::Result<String>>),
 }
 
@@ -62,7 +62,7 @@ impl Summer {
         self.spare.try_recv().unwrap_or_else(|_| block())
     }
 
-    /// The file's next octets.
+    /// The file's next bytes.
     pub(crate) fn add(&self, octets: Vec<u8>) {
         self.give(Job::Add(octets));
     }
@@ -72,7 +72,7 @@ impl Summer {
         self.give(Job::Cut(Arc::clone(file), octets));
     }
 
-    /// The file is complete: its sum, when it is known. The next octets are those of another one.
+    /// The file is complete: its sum, when it is known. The next bytes are those of another one.
     pub(crate) fn finish(&self) -> Sum {
         let (sender, sum) = channel();
         self.give(Job::Finish(sender));
@@ -134,7 +134,7 @@ fn hash_of(file: &File, octets: u64) -> io::Result<Sha256> {
     Ok(hash)
 }
 
-/// Octets as `sha256sum` prints them.
+/// Bytes as `sha256sum` prints them.
 pub(crate) fn hexadecimal(octets: &[u8]) -> String {
     use std::fmt::Write as _;
     octets.iter().fold(String::new(), |mut text, octet| {

@@ -13,14 +13,14 @@ use crate::manifest::FileReport;
 use crate::shared::Shared;
 
 use super::folder::Folder;
-use super::sheet::Sheet;
+use super::manifest_file::ManifestFile;
 use super::sum::Sum;
 
 /// What it is asked to do.
 enum Job {
     Sync(Arc<File>),
     Close(Arc<File>, Box<FileReport>, Sum),
-    Sheet(Vec<u8>),
+    ManifestFile(Vec<u8>),
 }
 
 /// What has become of it.
@@ -33,14 +33,14 @@ pub(crate) enum Done {
         summed: io::Result<()>,
         result: io::Result<()>,
     },
-    Sheet(io::Result<()>),
+    ManifestFile(io::Result<()>),
 }
 
 /// The drain thread's end of it.
 pub(crate) struct Syncer {
     jobs: Option<Sender<Job>>,
     done: Receiver<Done>,
-    thread: Option<JoinHandle<Sheet>>,
+    thread: Option<JoinHandle<ManifestFile>>,
     /// Jobs that are not done.
     pub(crate) open: usize,
 }
@@ -50,14 +50,14 @@ impl Syncer {
     pub(crate) fn start(
         name: &str,
         folder: Folder,
-        sheet: Sheet,
+        manifest_file: ManifestFile,
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
         let (jobs, inbox) = channel();
         let (outbox, done) = channel();
         let thread = thread::Builder::new()
             .name(format!("sync-{name}"))
-            .spawn(move || run(&inbox, &outbox, &folder, sheet, &shared))?;
+            .spawn(move || run(&inbox, &outbox, &folder, manifest_file, &shared))?;
         Ok(Self {
             jobs: Some(jobs),
             done,
@@ -85,8 +85,8 @@ impl Syncer {
     }
 
     /// Writes the manifest of a recording that runs.
-    pub(crate) fn sheet(&mut self, text: Vec<u8>) {
-        self.give(Job::Sheet(text));
+    pub(crate) fn manifest_file(&mut self, text: Vec<u8>) {
+        self.give(Job::ManifestFile(text));
     }
 
     /// The next thing that is done, without waiting.
@@ -107,7 +107,7 @@ impl Syncer {
     }
 
     /// Ends it, and gives the manifest's place back.
-    pub(crate) fn end(mut self) -> Option<Sheet> {
+    pub(crate) fn end(mut self) -> Option<ManifestFile> {
         self.jobs = None;
         self.thread.take()?.join().ok()
     }
@@ -117,9 +117,9 @@ fn run(
     inbox: &Receiver<Job>,
     outbox: &Sender<Done>,
     folder: &Folder,
-    mut sheet: Sheet,
+    mut manifest_file: ManifestFile,
     shared: &Shared,
-) -> Sheet {
+) -> ManifestFile {
     // The file of which the disk did not take something. The kernel says so once: the fsync at its end
     // would find nothing.
     let mut failed: Option<(Arc<File>, String)> = None;
@@ -147,14 +147,14 @@ fn run(
                     result,
                 }
             }
-            Job::Sheet(text) => Done::Sheet(sheet.update(&text)),
+            Job::ManifestFile(text) => Done::ManifestFile(manifest_file.update(&text)),
         };
         if outbox.send(done).is_err() {
             break;
         }
         shared.wake();
     }
-    sheet
+    manifest_file
 }
 
 fn close(file: &File, report: &FileReport, folder: &Folder) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! What is made of events: packets in a capture file, or frames.
 //!
-//! An [`Encoder`] decides what the octets are; [`Files`] decides where they go and when a new file
+//! An [`Encoder`] decides what the bytes are; [`Files`] decides where they go and when a new file
 //! begins. An essence of another kind is another encoder.
 
 pub(crate) mod pcapng;
@@ -12,7 +12,7 @@ use crate::files::Files;
 use crate::manifest::Frames;
 use crate::spec::{Format, Spec};
 
-/// Turns events into octets of files.
+/// Turns events into bytes of files.
 pub(crate) trait Encoder: Send {
     /// A file begins: what has to stand first.
     fn begin_file(&mut self, files: &mut Files);

@@ -35,7 +35,7 @@ const ISB_IFRECV: u16 = 4;
 const ISB_IFDROP: u16 = 5;
 const ISB_USRDELIV: u16 = 8;
 
-/// Octets of an Enhanced Packet Block around the packet.
+/// Bytes of an Enhanced Packet Block around the packet.
 const PACKET_FRAME: usize = 32;
 /// More than the options of a packet can have.
 const PACKET_OPTIONS: usize = 512;

@@ -10,7 +10,7 @@ pub(crate) const fn pixel_format(depth: Depth) -> &'static str {
     }
 }
 
-/// Octets of a sample in the file.
+/// Bytes of a sample in the file.
 const fn sample_octets(depth: Depth) -> usize {
     match depth {
         Depth::Eight => 1,
@@ -18,7 +18,7 @@ const fn sample_octets(depth: Depth) -> usize {
     }
 }
 
-/// Octets of a frame in the file.
+/// Bytes of a frame in the file.
 pub(crate) const fn frame_bytes(format: &VideoFormat) -> usize {
     // Two pixels are two samples of luma and one of each colour difference.
     format.frame_pgroups() * 4 * sample_octets(format.depth())

@@ -48,20 +48,20 @@ pub(crate) struct Video {
 /// One producer's flow.
 struct Flow {
     assembler: Assembler<usize>,
-    shelf: Shelf,
+    buffer: FrameBuffer,
     /// Packets in frames that are not finished.
     under_way: u64,
 }
 
 /// The memory that frames lie in.
-struct Shelf {
+struct FrameBuffer {
     frame_bytes: usize,
     slots: Vec<Box<[u8]>>,
     free: Vec<usize>,
     finished: Vec<(usize, FrameReport)>,
 }
 
-impl Sink for Shelf {
+impl Sink for FrameBuffer {
     type Slot = usize;
 
     fn open(&mut self, _: u32) -> Option<usize> {
@@ -97,7 +97,7 @@ impl Video {
         while self.flows.len() <= producer {
             self.flows.push(Flow {
                 assembler: Assembler::new(self.config),
-                shelf: Shelf {
+                buffer: FrameBuffer {
                     frame_bytes: self.config.format.frame_bytes(),
                     slots: Vec::new(),
                     free: Vec::new(),
@@ -111,7 +111,7 @@ impl Video {
 
     /// Writes the frames of `producer` that are finished.
     fn shelve(&mut self, producer: usize, files: &mut Files) {
-        let finished = std::mem::take(&mut self.flows[producer].shelf.finished);
+        let finished = std::mem::take(&mut self.flows[producer].buffer.finished);
         for (slot, report) in finished {
             let packets = u64::from(report.packets_received);
             self.flows[producer].under_way -= packets;
@@ -122,7 +122,7 @@ impl Video {
                 files.account(producer).lose(Loss::IncompleteFrame, packets);
             }
             self.begun += 1;
-            self.flows[producer].shelf.free.push(slot);
+            self.flows[producer].buffer.free.push(slot);
         }
     }
 
@@ -134,7 +134,7 @@ impl Video {
         if self.has_lines {
             out.extend_from_slice(FRAME_LINE);
         }
-        planar::write(&format, &self.flows[producer].shelf.slots[slot], out);
+        planar::write(&format, &self.flows[producer].buffer.slots[slot], out);
         self.frames.written += 1;
         let packets = u64::from(report.packets_received);
         let bytes = format.frame_bytes() as u64;
@@ -179,13 +179,13 @@ impl Encoder for Video {
         };
         let flow = self.flow(producer);
         let before = flow.assembler.stats().accepted;
-        flow.assembler.push(packet, event.at_ns, &mut flow.shelf);
+        flow.assembler.push(packet, event.at_ns, &mut flow.buffer);
         let used = flow.assembler.stats().accepted - before;
         flow.under_way += used;
         if used == 0 {
             files.account(producer).lose(Loss::NoFrame, 1);
         }
-        if !flow.shelf.finished.is_empty() {
+        if !flow.buffer.finished.is_empty() {
             self.shelve(producer, files);
         }
     }
@@ -195,7 +195,7 @@ impl Encoder for Video {
     fn close(&mut self, files: &mut Files) {
         for producer in 0..self.flows.len() {
             let flow = &mut self.flows[producer];
-            flow.assembler.close(&mut flow.shelf);
+            flow.assembler.close(&mut flow.buffer);
             self.shelve(producer, files);
         }
     }

@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::files::careful::{Unfit, open_regular};
-use crate::files::{Sheet, UNFINISHED};
+use crate::files::{ManifestFile, UNFINISHED};
 use crate::manifest::{MANIFEST_VERSION, Manifest, Stage};
 use crate::spec::RecordName;
 
@@ -36,7 +36,7 @@ pub(super) enum NotOurs {
     InUse,
     #[error(transparent)]
     Unfit(#[from] Unfit),
-    #[error("it has {0} octets, more than any manifest")]
+    #[error("it has {0} bytes, more than any manifest")]
     Size(u64),
     #[error("it holds something else: {0}")]
     Form(#[from] serde_json::Error),
@@ -60,7 +60,7 @@ impl From<Errno> for NotOurs {
 
 impl Claim {
     pub(super) fn take(folder: &Path, stem: &RecordName) -> Result<Claimed, NotOurs> {
-        let complete = Sheet::name_of(stem.as_str());
+        let complete = ManifestFile::name_of(stem.as_str());
         let path = folder.join(format!("{complete}.{UNFINISHED}"));
         let mut file = open_regular(&path, OFlags::RDWR)?;
         match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {

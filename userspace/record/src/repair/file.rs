@@ -18,7 +18,7 @@ use super::{frames, packets};
 /// What a look through a file came to.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    /// Octets that are whole, and their sum.
+    /// Bytes that are whole, and their sum.
     pub(super) kept: u64,
     pub(super) hash: Sha256,
     /// Events by interface name; of packets only.
@@ -134,7 +134,7 @@ impl Found {
         let reader = BufReader::with_capacity(1 << 20, (&file).take(recorded));
         let says = |found: u64, cut: u64| {
             format!(
-                "onair: cut off while it was recorded, repaired at {at}: {found} found, {cut} octets of something unfinished cut off"
+                "onair: cut off while it was recorded, repaired at {at}: {found} found, {cut} bytes of something unfinished cut off"
             )
         };
         let planned_cut = plan.map_or(0, |plan| plan.cut_bytes);
@@ -183,7 +183,7 @@ impl Found {
         let is_damaged = self.is_untouched && self.cut > 0;
         is_damaged.then(|| {
             format!(
-                "{} was complete, and of it only the first {} octets are whole now: it was left as it is",
+                "{} was complete, and of it only the first {} bytes are whole now: it was left as it is",
                 self.name, self.contents.kept
             )
         })
@@ -261,7 +261,7 @@ impl Found {
     }
 }
 
-/// Reads so many octets, or tells that there are not so many.
+/// Reads so many bytes, or tells that there are not so many.
 pub(super) fn fill(reader: &mut impl Read, to: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(to) {
         Ok(()) => Ok(true),

@@ -14,7 +14,7 @@ mod verdict;
 use std::io;
 use std::path::Path;
 
-use crate::files::{Folder, Sheet, UNFINISHED};
+use crate::files::{Folder, ManifestFile, UNFINISHED};
 use crate::manifest::{Manifest, Repair, Time};
 use crate::spec::RecordName;
 
@@ -97,7 +97,7 @@ fn complete(claim: Claim, path: &Path, names: &[String]) -> io::Result<Manifest>
     let Claim { mut manifest, lock } = claim;
     let stem = manifest.name.as_str().to_owned();
     let folder = Folder::new(path, &stem, manifest.format.extension(), false, 0);
-    let mut sheet = Sheet::resume(&folder, &stem, lock);
+    let mut manifest_file = ManifestFile::resume(&folder, &stem, lock);
     let last_known = manifest.as_of;
     let before = manifest.repair.take();
     let at = before.as_ref().map_or_else(Time::now, |it| it.at);
@@ -121,13 +121,13 @@ fn complete(claim: Claim, path: &Path, names: &[String]) -> io::Result<Manifest>
         files: plans.clone(),
         says: String::new(),
     });
-    sheet.update(&text(&manifest))?;
+    manifest_file.update(&text(&manifest))?;
 
     for found in &mut found {
         found.mend(&folder)?;
     }
     verdict::write(&mut manifest, &found, plans, at, last_known);
-    sheet.finish(&text(&manifest))?;
+    manifest_file.finish(&text(&manifest))?;
     Ok(manifest)
 }
 

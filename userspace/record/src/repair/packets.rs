@@ -13,7 +13,7 @@ use super::file::{Contents, fill};
 /// No block of ours is longer: the largest packet and all its options.
 const LONGEST: usize = 262_144 + 4096;
 
-/// Looks through a file. `says` gets how many packets and octets are whole, and gives the comment.
+/// Looks through a file. `says` gets how many packets and bytes are whole, and gives the comment.
 pub(super) fn read(
     mut reader: impl Read,
     manifest: &Manifest,

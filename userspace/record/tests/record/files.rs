@@ -34,7 +34,7 @@ fn split_by_size_or_duration_then_each_event_in_one_part_and_none_longer() {
             assert_eq!(capture.packets.len() as u64, file.events);
             assert_eq!(file.by_producer.iter().sum::<u64>(), file.events);
             if by_size {
-                assert!(file.bytes <= 70_000, "{} octets", file.bytes);
+                assert!(file.bytes <= 70_000, "{} bytes", file.bytes);
             } else {
                 let times: Vec<_> = capture.packets.iter().map(|it| it.at_ns).collect();
                 assert!(times.iter().all(|at| *at < times[0] + 1_000_000));

@@ -159,7 +159,7 @@ proptest! {
         prop_assert_eq!(&bytes[..kept], &whole[..kept]);
         let read = pcapng::read(&bytes).unwrap();
         let expected = if kept == 0 { 0 } else { pcapng::read(&whole[..kept]).unwrap().packets.len() };
-        // Octets behind the cut may, by chance, complete the block that was cut.
+        // Bytes behind the cut may, by chance, complete the block that was cut.
         prop_assert!(read.packets.len() == expected || read.packets.len() == expected + 1);
         let file = &manifest.repair.unwrap().files[0];
         prop_assert_eq!(file.kept_bytes + file.cut_bytes, cut.len() as u64);

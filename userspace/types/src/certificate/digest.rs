@@ -16,7 +16,7 @@ pub const DURABLE: &str = "durable";
 const ALGORITHM: &str = "sha256:";
 
 /// The digest of `document` without its [`FIELD`] and [`DURABLE`]: of the canonical form, which has an object's
-/// fields in the order of their names' octets, no white space, and numbers and strings as
+/// fields in the order of their names' bytes, no white space, and numbers and strings as
 /// `serde_json` writes them. Every other field counts, also one that this program does not know.
 #[must_use]
 pub fn of(document: &Value) -> String {

@@ -318,7 +318,7 @@ pub struct Counts {
     pub attachments_at_stop: u64,
     /// Callers that were inside a call at the stop, as the slots counted them (the clients' word).
     pub blocked_at_stop: u64,
-    /// Frames lent, each lend counted.
+    /// Frames lent, each loan counted.
     pub frames_lent: u64,
     /// Of these, given back by their holder.
     pub frames_returned: u64,

@@ -21,7 +21,7 @@ pub struct RecordingCounts {
     pub dropped: BTreeMap<String, u64>,
     /// Of those that it took, packets that are in its files, or the frames that they make.
     pub written: u64,
-    /// Octets of these, without the file format's own.
+    /// Bytes of these, without the file format's own.
     pub written_bytes: u64,
     /// Of those that it took, packets that are in no file, by reason: `disk_full`, `disk_fault`,
     /// `removed`, `incomplete_frame`, `no_frame`, `killed`. What is 0 is left out.

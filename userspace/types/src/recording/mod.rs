@@ -133,11 +133,11 @@ pub struct RecordedFile {
     /// Its name, in the recorder's folder.
     #[cfg_attr(feature = "openapi", schema(examples("cam1.0001.pcapng")))]
     pub name: String,
-    /// Its octets.
+    /// Its bytes.
     pub bytes: u64,
     /// Packets in it, or of which its frames were made.
     pub events: u64,
-    /// SHA-256 of its octets, as `sha256sum` prints it; absent while it is written.
+    /// SHA-256 of its bytes, as `sha256sum` prints it; absent while it is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }
@@ -158,9 +158,9 @@ pub struct RecordedFrames {
 pub struct RecordingRepair {
     /// When.
     pub at: Timestamp,
-    /// Octets at the end of its files that were part of something and were cut off.
+    /// Bytes at the end of its files that were part of something and were cut off.
     pub cut_bytes: u64,
-    /// Octets that were added, so that they open.
+    /// Bytes that were added, so that they open.
     pub added_bytes: u64,
     /// What is known of it, and what is not.
     pub says: String,

@@ -70,7 +70,7 @@ pub struct RecordingSpec {
     )]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_536_000_000_u64))]
     pub duration_ms: Option<u64>,
-    /// It ends when its files have so many octets together. What was accepted until then is still
+    /// It ends when its files have so many bytes together. What was accepted until then is still
     /// written: what the ring holds, at the most.
     #[serde(
         default,
@@ -82,7 +82,7 @@ pub struct RecordingSpec {
         schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)
     )]
     pub size_bytes: Option<u64>,
-    /// Octets that are kept of each packet, from its Ethernet header on; pcapng only. By default all.
+    /// Bytes that are kept of each packet, from its Ethernet header on; pcapng only. By default all.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -90,7 +90,7 @@ pub struct RecordingSpec {
     )]
     #[cfg_attr(feature = "openapi", schema(minimum = 14, maximum = 65_535))]
     pub snap_length: Option<u32>,
-    /// A next file is begun before one has more octets than this.
+    /// A next file is begun before one has more bytes than this.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",

@@ -28,7 +28,7 @@ impl VideoFormat {
     /// Highest raster, in lines.
     pub const MAX_HEIGHT: u32 = 2160;
 
-    /// Bytes of a line in the pgroup layout (RFC 4175 §4.3): 4 octets for 2 pixels at 8 bits, 5 at
+    /// Bytes of a line in the pgroup layout (RFC 4175 §4.3): 4 bytes for 2 pixels at 8 bits, 5 at
     /// 10 bits.
     #[must_use]
     pub fn line_bytes(&self) -> u32 {
@@ -58,9 +58,9 @@ impl fmt::Display for VideoFormat {
 /// Bits a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Depth {
-    /// 8 bits: a pgroup is 4 octets.
+    /// 8 bits: a pgroup is 4 bytes.
     Eight,
-    /// 10 bits: a pgroup is 5 octets.
+    /// 10 bits: a pgroup is 5 bytes.
     Ten,
 }
 
@@ -74,7 +74,7 @@ impl Depth {
         }
     }
 
-    /// Octets of one pgroup, that is of two pixels (RFC 4175 §4.3, table 1).
+    /// Bytes of one pgroup, that is of two pixels (RFC 4175 §4.3, table 1).
     #[must_use]
     pub fn pgroup_bytes(self) -> u32 {
         match self {

@@ -35,7 +35,7 @@ impl Actor {
                 reply,
             } => match self.find(&caller, &session) {
                 Ok(id) => {
-                    let reply = self.wished(id, false, reply);
+                    let reply = self.persist_desired_state(id, false, reply);
                     let progress = self.with(id, |session, services| {
                         session.stop(services);
                         session.advance(services)
@@ -58,7 +58,7 @@ impl Actor {
                 .and_then(|id| self.not_ending(id))
             {
                 Ok(id) => {
-                    let reply = self.wished(id, true, reply);
+                    let reply = self.persist_desired_state(id, true, reply);
                     let progress = self.with(id, |session, services| {
                         session.start(services, reply);
                         Progress::Lives

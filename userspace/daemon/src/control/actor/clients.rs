@@ -9,7 +9,7 @@ use onair_types::{
 use super::Actor;
 use super::requests::{shutting_down, stale};
 use crate::control::action::{Caller, Reply};
-use crate::control::attach::{AttachAction, ConnectionId, Reserved, Seat, Watching};
+use crate::control::attach::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
 use crate::session::Progress;
 
 impl Actor {
@@ -112,7 +112,7 @@ impl Actor {
                     });
                     self.follow(id, progress);
                 }
-                self.services.limbo.sweep_soon();
+                self.services.pending_reclaim.sweep_soon();
             }
             AttachAction::ProcessEnded { connection } => {
                 if let Some((id, number)) = self.carried_by(connection) {
@@ -122,7 +122,7 @@ impl Actor {
                     });
                     self.follow(id, progress);
                 }
-                self.services.limbo.sweep_soon();
+                self.services.pending_reclaim.sweep_soon();
             }
         }
     }
@@ -193,7 +193,7 @@ impl Actor {
                 Err(problem)
             };
         }
-        Ok(Reserved::Seat(Seat {
+        Ok(Reserved::Reservation(Reservation {
             session: id,
             watching,
         }))

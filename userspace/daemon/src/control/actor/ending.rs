@@ -17,7 +17,7 @@ use super::Actor;
 use crate::config::ms;
 use crate::inspector::{Finding, Inspection};
 use crate::services::Services;
-use crate::session::{Account, Destroy, Session};
+use crate::session::{Destroy, Session, SessionTotals};
 use crate::shutdown::Policy;
 
 /// Pause between two counts of the users that are left.
@@ -39,7 +39,7 @@ const DUMP: u64 = u64::MAX;
 
 /// What the coordinator wants of the actor.
 #[derive(Debug)]
-pub enum Order {
+pub enum ActorCommand {
     /// Tell every client that the service goes away.
     Announce,
     /// Stop and destroy all sessions, and end.
@@ -49,23 +49,23 @@ pub enum Order {
     /// Say how everything is: health, and each session with its blockers.
     Dump(SyncSender<Value>),
     /// Do this between two turns.
-    Run(Errand),
+    Run(ActorTask),
 }
 
 /// Something that the control thread does between two turns. If it panics, the control thread dies of
 /// it.
-pub struct Errand(Box<dyn FnOnce(&mut Services) + Send>);
+pub struct ActorTask(Box<dyn FnOnce(&mut Services) + Send>);
 
-impl Errand {
+impl ActorTask {
     /// It must not block: every session waits for it.
     pub fn new(run: impl FnOnce(&mut Services) + Send + 'static) -> Self {
         Self(Box::new(run))
     }
 }
 
-impl std::fmt::Debug for Errand {
+impl std::fmt::Debug for ActorTask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Errand")
+        f.write_str("ActorTask")
     }
 }
 
@@ -116,7 +116,7 @@ pub(super) struct Ending {
     is_due: bool,
     count_at: Instant,
     /// All that lived at the begin; their counters outlive them.
-    accounts: Vec<Account>,
+    totals: Vec<SessionTotals>,
     /// Those to which the policy was applied, once it was.
     forced: Option<BTreeSet<u64>>,
 }
@@ -134,13 +134,13 @@ impl Ending {
 }
 
 impl Actor {
-    pub(super) fn order(&mut self, order: Order) {
+    pub(super) fn order(&mut self, order: ActorCommand) {
         match order {
-            Order::Announce => self.announcing.extend(self.sessions.keys()),
-            Order::Drain(drain) => self.begin_ending(drain),
-            Order::Tell(kind) => self.services.hub.tell(None, kind),
-            Order::Dump(reply) => self.dump(reply),
-            Order::Run(errand) => (errand.0)(&mut self.services),
+            ActorCommand::Announce => self.announcing.extend(self.sessions.keys()),
+            ActorCommand::Drain(drain) => self.begin_ending(drain),
+            ActorCommand::Tell(kind) => self.services.hub.tell(None, kind),
+            ActorCommand::Dump(reply) => self.dump(reply),
+            ActorCommand::Run(task) => (task.0)(&mut self.services),
         }
     }
 
@@ -193,9 +193,9 @@ impl Actor {
             is_due: true,
             count_at: Instant::now(),
             forced: None,
-            accounts: all
+            totals: all
                 .iter()
-                .filter_map(|(_, id)| Some(self.sessions.get(id)?.account()))
+                .filter_map(|(_, id)| Some(self.sessions.get(id)?.totals()))
                 .collect(),
         });
     }
@@ -386,30 +386,30 @@ impl Actor {
 
     /// Gives up what is left, and answers who gave the order.
     pub(super) fn end(&mut self) {
-        self.sweep_limbo(Instant::now() + SWEEP);
+        self.sweep_pending_reclaim(Instant::now() + SWEEP);
         let Some(ending) = self.ending.take() else {
             return;
         };
         let policy = self.shutdown.config().policy;
         let until = Instant::now() + NAMING;
-        let accounts = ending.accounts.iter();
-        let sessions = accounts
-            .map(|account| {
-                let id = account.id.0;
+        let totals = ending.totals.iter();
+        let sessions = totals
+            .map(|totals| {
+                let id = totals.id.0;
                 let was_forced = ending.forced.as_ref().is_some_and(|it| it.contains(&id));
                 match (self.sessions.get(&id), self.quarantined.get(&id)) {
-                    (Some(left), _) => account.close(
+                    (Some(left), _) => totals.close(
                         SessionOutcome::Abandoned,
                         left.draft_blockers(&self.services).list(until),
                     ),
-                    (None, Some(aside)) => account.close(
+                    (None, Some(aside)) => totals.close(
                         SessionOutcome::Quarantined,
                         aside.draft_blockers(&self.services).list(until),
                     ),
                     (None, None) if was_forced && policy == Policy::Evict => {
-                        account.close(SessionOutcome::Evicted, Vec::new())
+                        totals.close(SessionOutcome::Evicted, Vec::new())
                     }
-                    (None, None) => account.close(SessionOutcome::Destroyed, Vec::new()),
+                    (None, None) => totals.close(SessionOutcome::Destroyed, Vec::new()),
                 }
             })
             .collect();

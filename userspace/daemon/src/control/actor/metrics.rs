@@ -110,7 +110,7 @@ impl Actor {
                 count,
             );
         }
-        let memory = self.services.limbo.bytes();
+        let memory = self.services.pending_reclaim.bytes();
         metrics.count(
             "onair_limbo_bytes",
             "Memory of destroyed sessions and of clients that left, which somebody still maps.",
@@ -126,7 +126,7 @@ impl Actor {
         );
         metrics.count(
             "onair_frame_memory_bytes",
-            "Frame memory that sessions take, with that of the quarantined and in limbo.",
+            "Frame memory that sessions take, with that of the quarantined and in pending_reclaim.",
             &[],
             self.taken_bytes(),
         );
@@ -223,7 +223,7 @@ impl Actor {
                 ),
                 (
                     "onair_recording_bytes_total",
-                    "Octets of the recording's files.",
+                    "Bytes of the recording's files.",
                     active.status().bytes,
                 ),
             ] {

@@ -15,9 +15,9 @@ mod health;
 mod metrics;
 mod recordings;
 mod reload;
-mod remains;
 mod requests;
 mod restore;
+mod retired;
 mod schedule;
 mod shares;
 mod turn;
@@ -40,7 +40,7 @@ use crate::shutdown::{ShutdownCoordinator, WorkerGuard};
 use crate::watchdog::{Look, Watchdog};
 
 use ending::Ending;
-pub use ending::{Drain, Drained, Errand, Order};
+pub use ending::{ActorCommand, ActorTask, Drain, Drained};
 pub use schedule::Brake;
 use schedule::{Schedule, Task};
 use turn::Sources;
@@ -88,7 +88,7 @@ pub struct Inbox {
     /// The probe's events.
     pub probe: Option<Events>,
     /// From the coordinator of the daemon's end.
-    pub orders: mpsc::UnboundedReceiver<Order>,
+    pub orders: mpsc::UnboundedReceiver<ActorCommand>,
 }
 
 impl Actor {
@@ -116,7 +116,7 @@ impl Actor {
         }
     }
 
-    /// Runs until [`Order::Drain`] is done, counting in `worker` what it was asked. Returns the
+    /// Runs until [`ActorCommand::Drain`] is done, counting in `worker` what it was asked. Returns the
     /// services, to be ended, and the orders that are still to come.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl Actor {
         mut self,
         inbox: Inbox,
         worker: &WorkerGuard,
-    ) -> std::io::Result<(Services, mpsc::UnboundedReceiver<Order>)> {
+    ) -> std::io::Result<(Services, mpsc::UnboundedReceiver<ActorCommand>)> {
         let mut sources = Sources::open(&mut self, inbox)?;
         self.restore();
         loop {

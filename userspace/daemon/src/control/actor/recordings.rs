@@ -12,7 +12,7 @@ use super::requests::shutting_down;
 use crate::config::ms;
 use crate::control::action::{Caller, Reply};
 use crate::dataplane::Tap;
-use crate::recorder::{About, Entry, Launch, Launched, News, Phase};
+use crate::recorder::{About, Entry, Launch, Launched, Phase, RecorderEvent};
 use crate::session::Untapped;
 
 /// Pause between two looks at recordings that run: degraded, or at their end by themselves.
@@ -195,18 +195,18 @@ impl Actor {
     }
 
     /// What a thread of the recorder says.
-    pub(super) fn news(&mut self, news: News) {
+    pub(super) fn news(&mut self, news: RecorderEvent) {
         match news {
-            News::Launched {
+            RecorderEvent::Launched {
                 recording,
                 result: Ok(launched),
             } => self.launched(recording, *launched),
-            News::Launched {
+            RecorderEvent::Launched {
                 recording,
                 result: Err(problem),
             } => self.not_launched(recording, *problem),
-            News::Ended { recording, failure } => self.recording_over(recording, failure),
-            News::Found(views) => {
+            RecorderEvent::Ended { recording, failure } => self.recording_over(recording, failure),
+            RecorderEvent::Found(views) => {
                 views
                     .into_iter()
                     .for_each(|it| self.recorder.remember(None, it));
@@ -317,7 +317,7 @@ impl Actor {
         active.finish(why.unwrap_or(RecordingEnd::Stopped), move |failure| {
             // A control thread that has ended needs no word.
             let recording = id;
-            let _ = news.send(News::Ended { recording, failure });
+            let _ = news.send(RecorderEvent::Ended { recording, failure });
         });
     }
 

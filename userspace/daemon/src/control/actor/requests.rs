@@ -39,7 +39,7 @@ impl Actor {
     /// Frame memory of all sessions, also of those that are gone and still mapped by somebody.
     pub(super) fn taken_bytes(&self) -> u64 {
         let all = self.sessions.values().chain(self.quarantined.values());
-        all.map(Session::taken_bytes).sum::<u64>() + self.services.limbo.bytes()
+        all.map(Session::taken_bytes).sum::<u64>() + self.services.pending_reclaim.bytes()
     }
 
     /// Whether `wanted` bytes more of frame memory are more than the limit allows. What nobody has any
@@ -48,7 +48,7 @@ impl Actor {
         let most = self.services.config.limits.frame_memory_mb << 20;
         let is_short = |actor: &Self| actor.taken_bytes() + wanted > most;
         if is_short(self) {
-            self.sweep_limbo(Instant::now() + TURN);
+            self.sweep_pending_reclaim(Instant::now() + TURN);
         }
         is_short(self)
     }

@@ -12,14 +12,14 @@ use super::Actor;
 use crate::control::action::{Caller, Reply};
 use crate::control::authority::Grant;
 use crate::session::{Progress, Session};
-use crate::store::{Kept, ahead};
-use crate::unwritten::Written;
+use crate::store::{PersistedSession, ahead};
+use crate::unwritten::WriteAck;
 
 impl Actor {
     /// Makes the sessions of the configuration, and those that an earlier daemon was told to keep,
     /// before anything is asked. One that cannot be made is named in the log and in `health`.
     pub(super) fn restore(&mut self) {
-        let stored: BTreeMap<SessionName, Kept> = self
+        let stored: BTreeMap<SessionName, PersistedSession> = self
             .services
             .store
             .all()
@@ -36,7 +36,7 @@ impl Actor {
         }
         for spec in configured {
             let before = stored.get(&spec.name);
-            self.bring_back(Kept {
+            self.bring_back(PersistedSession {
                 owner: before.map_or_else(this_daemon, |kept| kept.owner.clone()),
                 configured: true,
                 running: before.is_none_or(|kept| kept.running),
@@ -45,13 +45,13 @@ impl Actor {
                 spec,
             });
         }
-        let others: Vec<Kept> = self.services.store.all().cloned().collect();
+        let others: Vec<PersistedSession> = self.services.store.all().cloned().collect();
         for kept in others.into_iter().filter(|kept| !kept.configured) {
             self.bring_back(kept);
         }
     }
 
-    fn bring_back(&mut self, mut kept: Kept) {
+    fn bring_back(&mut self, mut kept: PersistedSession) {
         // That process may be gone, and its number another's.
         kept.owner.pid = 0;
         let caller = Caller {
@@ -91,7 +91,7 @@ impl Actor {
         let Some(session) = self.sessions.get(&id).filter(|it| it.spec.persistent) else {
             return reply;
         };
-        let written = self.services.store.keep(Kept {
+        let written = self.services.store.keep(PersistedSession {
             spec: session.spec.clone(),
             owner: session.owner.clone(),
             configured: false,
@@ -104,7 +104,7 @@ impl Actor {
 
     /// Somebody wants a session to run, or not: so it comes back. The answer to him waits for the
     /// disk.
-    pub(super) fn wished(
+    pub(super) fn persist_desired_state(
         &mut self,
         id: u64,
         running: bool,
@@ -138,7 +138,7 @@ impl Actor {
 }
 
 /// Hands the answer on when something is on disk; one that pleases only then.
-fn after(written: Written, reply: Reply<SessionView>) -> Reply<SessionView> {
+fn after(written: WriteAck, reply: Reply<SessionView>) -> Reply<SessionView> {
     let (inner, answer) = oneshot::channel::<Result<SessionView, Problem>>();
     tokio::task::spawn_local(async move {
         if let Ok(answer) = answer.await {

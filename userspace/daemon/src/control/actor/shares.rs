@@ -18,7 +18,7 @@ impl Actor {
             shares.push(document(None, &usage));
         }
         let departed = self.sessions.values();
-        let departed = departed.map(|session| session.departed_usage(services));
+        let departed = departed.map(|session| session.left_clients_usage(services));
         let departed: Vec<_> = departed.collect();
         for (name, usage) in &departed {
             let problem = usage.problem();

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::schedule::{TURN, Wanted, serve_within_a_turn};
 use super::{Actor, Inbox, Task};
 use crate::inspector::Finding;
-use crate::recorder::News;
+use crate::recorder::RecorderEvent;
 use crate::session::Session;
 use crate::shutdown::WorkerGuard;
 use crate::watchdog::Watchdog;
@@ -28,7 +28,7 @@ pub(super) struct Sources {
     pollers: AsyncFd<OwnedFd>,
     probe: Option<AsyncFd<OwnedFd>>,
     guard: Option<AsyncFd<OwnedFd>>,
-    recorder: Option<UnboundedReceiver<News>>,
+    recorder: Option<UnboundedReceiver<RecorderEvent>>,
     findings: UnboundedReceiver<Finding>,
     /// Descriptors that were readable and have not been read until they were empty.
     ready: Ready,
@@ -218,7 +218,7 @@ impl Actor {
         let more = [
             (Task::Outbox, outbox),
             (Task::Recordings, self.recorder.wake_at()),
-            (Task::Memory, self.services.limbo.wake_at()),
+            (Task::Memory, self.services.pending_reclaim.wake_at()),
             (Task::Inspections, self.services.inspector.wake_at()),
             (Task::Announce, (!self.announcing.is_empty()).then_some(now)),
             (Task::Ending, self.ending.as_ref().map(|it| it.wake_at())),
@@ -241,7 +241,7 @@ impl Actor {
             }
             Task::Periodic => self.run_periodic(now),
             Task::Recordings => self.watch_recordings(now),
-            Task::Memory => self.sweep_limbo(now + TURN),
+            Task::Memory => self.sweep_pending_reclaim(now + TURN),
             Task::Inspections => self.services.inspector.expire(now),
             Task::Announce => self.announce_some(),
             // `is_over` looks at it in each turn.
@@ -263,7 +263,7 @@ fn readable(source: impl AsFd) -> std::io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(own, tokio::io::Interest::READABLE)
 }
 
-async fn hear(news: &mut Option<UnboundedReceiver<News>>) -> Option<News> {
+async fn hear(news: &mut Option<UnboundedReceiver<RecorderEvent>>) -> Option<RecorderEvent> {
     match news {
         Some(news) => news.recv().await,
         None => std::future::pending().await,

@@ -369,7 +369,7 @@ pub(super) async fn release(actions: &mpsc::Sender<AttachAction>, proving: Provi
     if let Err(error) = proving.probe.forget_challenge(proving.token) {
         tracing::warn!(%error, "cannot take a challenge back");
     }
-    let session = proving.seat.session;
+    let session = proving.reservation.session;
     tell(actions, AttachAction::Release { session }).await;
 }
 

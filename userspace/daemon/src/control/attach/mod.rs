@@ -42,18 +42,18 @@ pub enum Watching {
 
 /// A reservation of one attachment.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct Reservation {
     /// The session's id.
     pub session: u64,
     /// What the probe is to do.
     pub watching: Watching,
 }
 
-/// The answer to who wants a seat.
+/// The answer to who wants a reservation.
 #[derive(Debug)]
 pub enum Reserved {
     /// It is reserved.
-    Seat(Seat),
+    Reservation(Reservation),
     /// The session is full, and a client that has left it is being settled: ask again. If there is no time
     /// for that, this is the refusal.
     NotYet(Problem),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::connection::{release, tell};
 use super::places::{Place, Places};
 use super::wire::{refusal, refuse};
-use super::{AttachAction, ConnectionId, Reserved, Seat, Watching};
+use super::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
 use crate::control::action::{Caller, Reply};
 use crate::control::authority::{Authority, Right};
 use crate::control::peer::Peer;
@@ -21,7 +21,7 @@ use crate::session::attachment::{Client, Watched};
 use crate::shutdown::ShutdownCoordinator;
 use crate::witness::probe::chain;
 
-/// First and longest pause before a seat is asked for again.
+/// First and longest pause before a reservation is asked for again.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(32);
 
@@ -41,7 +41,7 @@ pub(super) enum Stage {
 /// A client that was given a token.
 #[derive(Debug)]
 pub(super) struct Proving {
-    pub(super) seat: Seat,
+    pub(super) reservation: Reservation,
     pub(super) probe: Probe,
     pub(super) token: u64,
     pub(super) armed: Armed,
@@ -193,11 +193,11 @@ impl Connection {
         let session: SessionRef = session.parse().map_err(|error: onair_types::id::IdError| {
             Problem::new(ProblemCode::InvalidRequest, error.to_string())
         })?;
-        let (place, seat) = self.seat(&caller, &session).await?;
-        let (probe, required) = match &seat.watching {
+        let (place, reservation) = self.reservation(&caller, &session).await?;
+        let (probe, required) = match &reservation.watching {
             Watching::Required(probe) => (probe.clone(), true),
             Watching::Preferred(probe) => (probe.clone(), false),
-            Watching::Off => return Ok(self.admit(seat, None).await),
+            Watching::Off => return Ok(self.admit(reservation, None).await),
         };
         match self.arm(&probe).await {
             Ok((armed, token)) => Ok(Outcome::plain(
@@ -205,7 +205,7 @@ impl Connection {
                     token: format!("{token:016x}"),
                 },
                 Stage::Proving(Box::new(Proving {
-                    seat,
+                    reservation,
                     probe,
                     token,
                     armed,
@@ -214,25 +214,29 @@ impl Connection {
                 })),
             )),
             Err(problem) if required => {
-                let session = seat.session;
+                let session = reservation.session;
                 tell(&self.actions, AttachAction::Release { session }).await;
                 Err(problem)
             }
             Err(problem) => {
                 let reason = problem.detail;
                 tracing::warn!(pid = self.peer.who.pid, reason, "a client is not watched");
-                Ok(self.admit(seat, None).await)
+                Ok(self.admit(reservation, None).await)
             }
         }
     }
 
-    /// A place among those that are proven, and a seat of the session. A client that left just before may
-    /// still have the seat: this waits until it is settled, and tries again.
-    async fn seat(&self, caller: &Caller, session: &SessionRef) -> Result<(Place, Seat), Problem> {
+    /// A place among those that are proven, and a reservation of the session. A client that left just before may
+    /// still have the reservation: this waits until it is settled, and tries again.
+    async fn reservation(
+        &self,
+        caller: &Caller,
+        session: &SessionRef,
+    ) -> Result<(Place, Reservation), Problem> {
         let until = Instant::now() + self.places.patience();
         let mut pause = FIRST_PAUSE;
         loop {
-            // Before the seat: whoever stands in line keeps none of the session's.
+            // Before the reservation: whoever stands in line keeps none of the session's.
             let place = self.places.take(self.peer.who.uid).await?;
             let (caller, session) = (caller.clone(), session.clone());
             let reserved = self
@@ -243,7 +247,7 @@ impl Connection {
                 })
                 .await?;
             match reserved {
-                Reserved::Seat(seat) => return Ok((place, seat)),
+                Reserved::Reservation(reservation) => return Ok((place, reservation)),
                 Reserved::NotYet(problem) if Instant::now() >= until => return Err(problem),
                 Reserved::NotYet(_) => drop(place),
             }
@@ -297,8 +301,11 @@ impl Connection {
         match proof {
             Ok(proof) => {
                 let armed = proving.armed;
-                self.admit(proving.seat, Some(Box::new(Watched { proof, armed })))
-                    .await
+                self.admit(
+                    proving.reservation,
+                    Some(Box::new(Watched { proof, armed })),
+                )
+                .await
             }
             Err(reason) => {
                 release(&self.actions, proving).await;
@@ -308,14 +315,14 @@ impl Connection {
         }
     }
 
-    async fn admit(&self, seat: Seat, watched: Option<Box<Watched>>) -> Outcome {
+    async fn admit(&self, reservation: Reservation, watched: Option<Box<Watched>>) -> Outcome {
         let client = Box::new(Client {
             who: self.who(),
             library: self.library.clone(),
             pidfd: self.pidfd.clone(),
             connection: self.id,
         });
-        let session = seat.session;
+        let session = reservation.session;
         let admitted = self
             .ask(|reply| AttachAction::Admit {
                 session,

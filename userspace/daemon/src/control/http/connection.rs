@@ -43,7 +43,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves the control API on `listener` until `shutdown` is ready. Then it takes what has arrived by
 /// then, and no more: requests on connections, and connections in the listener's queue. It ends idle
-/// connections, and gives answers under way [`Limits::farewell`].
+/// connections, and gives answers under way [`Limits::final_event`].
 pub async fn serve(
     listener: UnixListener,
     handle: ControlHandle,
@@ -98,7 +98,7 @@ pub async fn serve(
     drop(listener);
     door.ending.send_replace(true);
     let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(limits.farewell, all).await.is_err() {
+    if tokio::time::timeout(limits.final_event, all).await.is_err() {
         tracing::warn!("some answers were cut off at the end of the control socket");
     }
 }

@@ -27,7 +27,7 @@ pub struct Limits {
     /// noticed.
     pub keep_alive: Duration,
     /// At the end: answers under way may take this long.
-    pub farewell: Duration,
+    pub final_event: Duration,
 }
 
 impl Limits {
@@ -44,7 +44,7 @@ impl Limits {
             body: ms(timeouts.http_body_ms),
             write: ms(timeouts.http_write_ms),
             keep_alive: ms(timeouts.http_keep_alive_ms),
-            farewell: ms(timeouts.http_farewell_ms),
+            final_event: ms(timeouts.http_farewell_ms),
         }
     }
 }

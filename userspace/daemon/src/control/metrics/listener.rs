@@ -70,5 +70,5 @@ pub async fn serve(
     ending.send_replace(true);
     let all = async { while connections.join_next().await.is_some() {} };
     // A reader that does not end is cut off with the set.
-    let _ = tokio::time::timeout(limits.farewell, all).await;
+    let _ = tokio::time::timeout(limits.final_event, all).await;
 }

@@ -37,7 +37,7 @@ pub enum StartRefusal {
 }
 
 impl Sessions {
-    /// Its port and a free seat, with the flow entered.
+    /// Its port and a free entry, with the flow entered.
     pub(super) fn admit(
         &mut self,
         runtime: &Runtime,
@@ -51,11 +51,11 @@ impl Sessions {
             .position(|port| port.info.name == runtime.port());
         let index = index.ok_or_else(|| StartRefusal::UnknownPort(runtime.port().to_owned()))?;
         let info = &ports[index].info;
-        let seat = self
-            .seats
+        let entry = self
+            .entries
             .iter()
             .position(Option::is_none)
-            .unwrap_or(self.seats.len());
+            .unwrap_or(self.entries.len());
         if let Some(destination) = runtime.listens_to() {
             let ip = *destination.ip();
             if ip != info.address.0 && !ip.is_multicast() {
@@ -64,7 +64,7 @@ impl Sessions {
                     port: info.name.clone(),
                 });
             }
-            if !self.demux.add(index, destination, seat) {
+            if !self.demux.add(index, destination, entry) {
                 return Err(StartRefusal::FlowInUse(destination));
             }
         }
@@ -77,6 +77,6 @@ impl Sessions {
                 });
             }
         }
-        Ok((index, seat))
+        Ok((index, entry))
     }
 }

@@ -6,7 +6,7 @@ use super::evict::{EvictAt, wake_starters};
 use super::invariant::{self, Violation};
 use super::look::Look;
 use super::scenario::{Handles, Mutant};
-use super::state::{FrameState, FrameWord, Lend, State};
+use super::state::{FrameState, FrameWord, Loan, State};
 use crate::model::search::Steps;
 
 /// Names of the client threads in a trace.
@@ -43,7 +43,7 @@ impl Explorer {
                 me.stop_overlapped = me.barred_local || me.barred_session;
                 me.at = ClientAt::Raise;
                 if !scenario.is(Mutant::IntentKept) {
-                    next.slot[slot].intent = Lend::NONE;
+                    next.slot[slot].intent = Loan::NONE;
                 }
                 if scenario.nested_call && who == 1 {
                     next.client[0].interrupt();
@@ -164,7 +164,7 @@ impl Explorer {
                 me.at = if was.outcome == Outcome::Taken {
                     self.after_win(was)
                 } else {
-                    me.lend = Lend::NONE;
+                    me.lend = Loan::NONE;
                     self.first_of_pop()
                 };
                 next.head = was.head + 1;
@@ -197,7 +197,7 @@ impl Explorer {
                     late.client[who].at = ClientAt::PartBell;
                     steps.push(NAMES[who], "deadline passed after the wake", late);
                 }
-                "read bell"
+                "read event count"
             }
             ClientAt::CheckGates => {
                 let stopped = if scenario.is(Mutant::BitNotGen) {
@@ -249,7 +249,7 @@ impl Explorer {
                     "sleep"
                 } else {
                     me.at = self.after_sleep();
-                    "bell has moved"
+                    "event count has moved"
                 }
             }
             ClientAt::Asleep => {
@@ -386,11 +386,11 @@ impl Explorer {
                 } else if was.outcome == Outcome::Open && scenario.put_twice {
                     me.at = ClientAt::PutAgain;
                     me.lend = was.lend;
-                } else if was.kept != Lend::NONE && was.calls_left == 0 {
+                } else if was.kept != Loan::NONE && was.calls_left == 0 {
                     me.at = ClientAt::Holding;
                     me.outcome = Outcome::Taken;
                     me.lend = was.kept;
-                    me.kept = Lend::NONE;
+                    me.kept = Loan::NONE;
                 } else if stopped && scenario.waits_for_start {
                     me.at = ClientAt::StartLocal;
                 }
@@ -413,7 +413,7 @@ impl Explorer {
             }
             ClientAt::UnpinLate => {
                 next.pins[usize::from(was.lend.frame)] = false;
-                me.lend = Lend::NONE;
+                me.lend = Loan::NONE;
                 me.at = ClientAt::LookAtKick;
                 "clear the pin, late"
             }
@@ -431,7 +431,7 @@ impl Explorer {
                 me.outcome = Outcome::Open;
                 let unpins_late = scenario.is(Mutant::UnpinAfterPut);
                 if !scenario.put_twice && !unpins_late {
-                    me.lend = Lend::NONE;
+                    me.lend = Loan::NONE;
                 }
                 me.at = if scenario.is(Mutant::NoKickOnPut) {
                     ClientAt::Return
@@ -453,7 +453,7 @@ impl Explorer {
                     return Err(Violation::StalePutReleased);
                 }
                 me.at = ClientAt::Outside;
-                me.lend = Lend::NONE;
+                me.lend = Loan::NONE;
                 "put again"
             }
             ClientAt::StartLocal => {
@@ -544,7 +544,7 @@ impl Explorer {
         }
     }
 
-    /// Where a thread goes that was woken, or that found the bell moved.
+    /// Where a thread goes that was woken, or that found the event count moved.
     pub(super) fn after_sleep(&self) -> ClientAt {
         if self.scenario.joins_late() {
             ClientAt::PartLate
@@ -577,7 +577,7 @@ impl Explorer {
         }
     }
 
-    /// `FUTEX_WAKE` on the bell by `actor`: every sleeper, or each choice of one.
+    /// `FUTEX_WAKE` on the event count by `actor`: every sleeper, or each choice of one.
     pub(super) fn wake(
         &self,
         state: State,

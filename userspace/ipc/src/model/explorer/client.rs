@@ -1,7 +1,7 @@
 //! A thread of the client: where it stands and what it remembers. Its steps are in `call`.
 
 use super::look::Look;
-use super::state::{Gate, Lend, State};
+use super::state::{Gate, Loan, State};
 use crate::model::pack::{Bits, choices};
 
 choices! {
@@ -27,13 +27,13 @@ choices! {
         AdvanceHead,
         /// wait: waiters += 1.
         JoinBell,
-        /// wait: read the bell.
+        /// wait: read the event count.
         Listen,
         /// wait: compare the gates with the snapshot.
         CheckGates,
         /// wait: has the deadline passed?
         CheckDeadline,
-        /// wait: sleep if the bell still has the value that was read.
+        /// wait: sleep if the event count still has the value that was read.
         FutexWait,
         /// In the kernel.
         Asleep,
@@ -114,17 +114,17 @@ pub(super) struct Client {
     pub(super) local: Gate,
     /// Snapshot of the session's gate.
     pub(super) session: Gate,
-    /// The bell's value that will be slept on.
+    /// The event count's value that will be slept on.
     pub(super) bell: u8,
     /// The head that was read.
     pub(super) head: u8,
     /// Variant only: the tail that was read before the head.
     pub(super) tail: u8,
     /// The entry that was read; the frame held once [`Outcome::Taken`].
-    pub(super) lend: Lend,
+    pub(super) lend: Loan,
     pub(super) outcome: Outcome,
     /// A frame of an earlier call that the application still holds, or none.
-    pub(super) kept: Lend,
+    pub(super) kept: Loan,
     /// In the wait's loop: the first look found nothing. In wait_started: it has slept.
     pub(super) waiting: bool,
     /// This stop was acknowledged by an earlier call.
@@ -161,9 +161,9 @@ impl Client {
             bell: 0,
             head: 0,
             tail: 0,
-            lend: Lend::NONE,
+            lend: Loan::NONE,
             outcome: Outcome::Open,
-            kept: Lend::NONE,
+            kept: Loan::NONE,
             waiting: false,
             already: false,
             expired: false,
@@ -189,14 +189,14 @@ impl Client {
             } else {
                 Outcome::Open
             },
-            lend: if delivered { self.lend } else { Lend::NONE },
+            lend: if delivered { self.lend } else { Loan::NONE },
             kept: self.kept,
             ..Self::new(0)
         }
     }
 
     /// Whether the application, or this call, has the frame of `lend`.
-    pub(super) fn has(&self, lend: Lend) -> bool {
+    pub(super) fn has(&self, lend: Loan) -> bool {
         self.kept == lend || self.outcome == Outcome::Taken && self.lend == lend
     }
 
@@ -223,18 +223,18 @@ impl Client {
             ReadEntry | ClaimHead | Take | AdvanceHead | Pin => {}
             LoadHead => {
                 self.head = 0;
-                self.lend = Lend::NONE;
+                self.lend = Loan::NONE;
             }
             LoadTail | JoinBell | CheckGates | CheckDeadline | JoinLate | FutexWait | Asleep => {
                 self.head = 0;
                 self.tail = 0;
-                self.lend = Lend::NONE;
+                self.lend = Loan::NONE;
             }
             Listen | PartLate => {
                 self.bell = 0;
                 self.head = 0;
                 self.tail = 0;
-                self.lend = Lend::NONE;
+                self.lend = Loan::NONE;
             }
             PartBell | PassOn | Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick
             | Return | Holding | Putting | UnpinLate | LookAtEnd | PutAgain => {

@@ -19,8 +19,8 @@ choices! {
     ControlAt {
         /// stop: clear RUN in the session's gate.
         CloseGate,
-        /// stop: bell += 1.
-        StrikeBell,
+        /// stop: event count += 1.
+        Notify,
         /// stop: wake one. (The daemon may wake more, of a number that it chooses.)
         WakeOne,
         /// start: the gate's next generation.
@@ -97,7 +97,7 @@ impl Explorer {
     /// The first step of a stop.
     pub(super) fn first_of_stop(&self) -> ControlAt {
         if self.scenario.is(Mutant::BellBeforeGate) {
-            ControlAt::StrikeBell
+            ControlAt::Notify
         } else {
             ControlAt::CloseGate
         }
@@ -141,20 +141,20 @@ impl Explorer {
                 control.at = if bell_first {
                     ControlAt::WakeOne
                 } else {
-                    ControlAt::StrikeBell
+                    ControlAt::Notify
                 };
                 next.session_gate = state.session_gate.stopped();
                 note_stop(&mut next);
                 "stop: close session gate"
             }
-            ControlAt::StrikeBell => {
+            ControlAt::Notify => {
                 control.at = if bell_first {
                     ControlAt::CloseGate
                 } else {
                     ControlAt::WakeOne
                 };
                 next.bell += 1;
-                "stop: bell += 1"
+                "stop: event count += 1"
             }
             ControlAt::WakeOne => {
                 control.at = if control.pulses_left > 0 {

@@ -1,7 +1,7 @@
 //! Evict and quarantine: the daemon closes an attachment for good while its process lives.
 //!
 //! The state first, so that whoever finds a closed gate finds the reason, too; then the gate, the
-//! bells, the wake-ups. An evict then takes each lent frame back by exchanging its word: what a
+//! event counts, the wake-ups. An evict then takes each lent frame back by exchanging its word: what a
 //! caller held is set aside, and not written again before its process is gone. A quarantine leaves
 //! the frames where they are.
 
@@ -26,8 +26,8 @@ choices! {
         WakeStarter,
         /// Clear RUN in the session's gate, as this attachment sees it.
         CloseGate,
-        /// bell += 1.
-        StrikeBell,
+        /// event count += 1.
+        Notify,
         /// wake one.
         WakeOne,
         /// Whoever has the ledger exchanges the word of a lent frame, and credits it.
@@ -125,7 +125,7 @@ impl Explorer {
                 return Ok(true);
             }
             EvictAt::CloseGate => {
-                evict.at = EvictAt::StrikeBell;
+                evict.at = EvictAt::Notify;
                 if state.session_gate.is_open() {
                     note_end(&mut next);
                 }
@@ -133,13 +133,13 @@ impl Explorer {
                 note_stop(&mut next);
                 "evict: close session gate"
             }
-            EvictAt::StrikeBell => {
+            EvictAt::Notify => {
                 evict.at = match scenario.mutant {
                     Some(Mutant::EvictWakesNobody) => self.first_of_revoke(),
                     _ => EvictAt::WakeOne,
                 };
                 next.bell += 1;
-                "evict: bell += 1"
+                "evict: event count += 1"
             }
             EvictAt::WakeOne => {
                 evict.at = match scenario.mutant {
@@ -241,7 +241,7 @@ impl Explorer {
         match state.control.evict.at {
             Revoke | StoreWord => true,
             Done => !self.scenario.is(Mutant::RevokeBeforeGate),
-            Idle | SetState | WakeStarter | CloseGate | StrikeBell | WakeOne => false,
+            Idle | SetState | WakeStarter | CloseGate | Notify | WakeOne => false,
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::client::{Client, ClientAt, Outcome};
 use super::control::ControlAt;
 use super::scenario::Scenario;
-use super::state::{CLIENTS, FRAMES, FrameState, Lend, State};
+use super::state::{CLIENTS, FRAMES, FrameState, Loan, State};
 
 /// A broken invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) enum Violation {
     StoppedWithoutStop,
     /// A call that began after a stop, and before the start, returned a frame.
     PassedClosedGate,
-    /// I3: a lend was credited twice.
+    /// I3: a loan was credited twice.
     CreditedTwice,
     /// A caller sleeps for ever although a frame is ready.
     LostWake,
@@ -32,7 +32,7 @@ pub(super) enum Violation {
     LostStop,
     /// The drain waits for ever although nobody is inside.
     LostNotification,
-    /// A put of an earlier lend released the present one.
+    /// A put of an earlier loan released the present one.
     StalePutReleased,
     /// I1: a frame that was set aside was written again while somebody could still read it.
     RewrittenUnderHolder,
@@ -57,7 +57,7 @@ pub(super) enum Violation {
 }
 
 /// Credits `lend` in the ledger.
-pub(super) fn credit(state: &mut State, lend: Lend) -> Result<(), Violation> {
+pub(super) fn credit(state: &mut State, lend: Loan) -> Result<(), Violation> {
     let bit = 1 << (lend.serial - 1);
     if state.credited & bit != 0 {
         return Err(Violation::CreditedTwice);
@@ -82,7 +82,7 @@ pub(super) fn credit(state: &mut State, lend: Lend) -> Result<(), Violation> {
 }
 
 /// Credits `lend` in the ledger, and sets its frame aside: somebody may still read it.
-pub(super) fn set_aside(state: &mut State, lend: Lend) -> Result<(), Violation> {
+pub(super) fn set_aside(state: &mut State, lend: Loan) -> Result<(), Violation> {
     let bit = 1 << (lend.serial - 1);
     if state.credited & bit != 0 {
         return Err(Violation::CreditedTwice);
@@ -97,9 +97,9 @@ pub(super) fn set_aside(state: &mut State, lend: Lend) -> Result<(), Violation> 
 pub(super) fn release_aside(state: &State) -> Result<(), Violation> {
     let read = |frame: usize| {
         let reads = |who: usize| {
-            let lends = [state.client[who].lend, state.client[who].kept];
-            lends.iter().any(|&lend| {
-                lend != Lend::NONE && usize::from(lend.frame) == frame && state.reads(who, lend)
+            let loans = [state.client[who].lend, state.client[who].kept];
+            loans.iter().any(|&lend| {
+                lend != Loan::NONE && usize::from(lend.frame) == frame && state.reads(who, lend)
             })
         };
         state.aside[frame] && (0..CLIENTS).any(reads)
@@ -117,7 +117,7 @@ pub(super) fn destroy(state: &State) -> Result<(), Violation> {
             continue;
         }
         // What is left of a handle whose process has let go is no frame.
-        let holds = client.at == ClientAt::Holding || client.kept != Lend::NONE;
+        let holds = client.at == ClientAt::Holding || client.kept != Loan::NONE;
         if holds && !state.has_let_go() {
             return Err(Violation::DestroyedUnderHolder);
         }
@@ -181,7 +181,7 @@ pub(super) fn quiescent(scenario: &Scenario, state: &State) -> Result<(), Violat
     // A frame that was delivered to a thread which then exited belongs to its process: the drain
     // rightly waits for the process, or for evict.
     let owed = state.client.iter().any(|client| {
-        client.dead && (client.outcome == Outcome::Taken || client.kept != Lend::NONE)
+        client.dead && (client.outcome == Outcome::Taken || client.kept != Loan::NONE)
     });
     let ended = matches!(
         state.control.at,

@@ -11,7 +11,7 @@ use super::evict::wake_starters;
 use super::invariant::Violation;
 use super::look::{Deferred, Look, LookAt};
 use super::scenario::{Mutant, Scenario};
-use super::state::{FrameState, Lend, State};
+use super::state::{FrameState, Loan, State};
 use crate::model::pack::{Bits, choices};
 use crate::model::search::Steps;
 
@@ -24,8 +24,8 @@ choices! {
         CloseGate,
         /// Replace `ctl`.
         ReplaceCtl,
-        /// bell += 1.
-        StrikeBell,
+        /// event count += 1.
+        Notify,
         /// wake all, also who waits for a start.
         WakeAll,
         /// deferred = how it ended.
@@ -83,7 +83,7 @@ impl Explorer {
                 next.local_gate = state.local_gate.left();
                 note_stop(&mut next);
                 next.leaver.at = if rings_early {
-                    LeaverAt::StrikeBell
+                    LeaverAt::Notify
                 } else if defers_early {
                     LeaverAt::Defer
                 } else {
@@ -97,14 +97,14 @@ impl Explorer {
                 next.leaver.at = if rings_early {
                     LeaverAt::Defer
                 } else {
-                    LeaverAt::StrikeBell
+                    LeaverAt::Notify
                 };
                 "leave: replace ctl"
             }
-            LeaverAt::StrikeBell => {
+            LeaverAt::Notify => {
                 next.bell += 1;
                 next.leaver.at = LeaverAt::WakeAll;
-                "leave: bell += 1"
+                "leave: event count += 1"
             }
             LeaverAt::WakeAll => {
                 next.leaver.at = if rings_early {
@@ -161,7 +161,7 @@ impl Explorer {
     /// The application may keep the frame that it has, and call again.
     pub(super) fn keep_frame(&self, state: &State, who: usize, steps: &mut Steps<State>) {
         let was = &state.client[who];
-        if self.scenario.keeps_frames && was.calls_left > 0 && was.kept == Lend::NONE {
+        if self.scenario.keeps_frames && was.calls_left > 0 && was.kept == Loan::NONE {
             let mut kept = *state;
             kept.client[who] = Client {
                 kept: was.lend,

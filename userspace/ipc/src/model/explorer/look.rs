@@ -6,7 +6,7 @@ use super::Explorer;
 use super::client::{ClientAt, Outcome};
 use super::invariant::Violation;
 use super::scenario::Mutant;
-use super::state::{CLIENTS, FRAMES, FrameState, Gate, Lend, State};
+use super::state::{CLIENTS, FRAMES, FrameState, Gate, Loan, State};
 use crate::model::pack::{Bits, choices};
 
 choices! {
@@ -227,12 +227,12 @@ impl State {
     pub(super) fn borrows(&self, who: usize) -> bool {
         let client = &self.client[who];
         let taken = client.outcome == Outcome::Taken && client.at != ClientAt::Putting;
-        !self.has_handles(who) && (taken || client.kept != Lend::NONE)
+        !self.has_handles(who) && (taken || client.kept != Loan::NONE)
     }
 
     /// Whether thread `who` may still read the frame of `lend`: through a guard, or through a handle
     /// whose memory is mapped.
-    pub(super) fn reads(&self, who: usize, lend: Lend) -> bool {
+    pub(super) fn reads(&self, who: usize, lend: Loan) -> bool {
         let client = &self.client[who];
         client.has(lend)
             && client.at != ClientAt::Putting

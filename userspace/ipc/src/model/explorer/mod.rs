@@ -7,7 +7,7 @@
 //! table. Memory is sequentially consistent here: the plain counts and the membarrier are the
 //! subject of `store_buffer`, the orderings of loom.
 //!
-//! Not in the model: what a detach asks of the daemon, attach, the daemon's death, the event bell, the rescan timer (a
+//! Not in the model: what a detach asks of the daemon, attach, the daemon's death, the event event count, the rescan timer (a
 //! backstop that would hide lost notifications), a slot claimed by two threads at once, a ring that
 //! wraps. What of this the product's own code can show under a random scheduler is in
 //! `tests/shuttle_gate`.
@@ -33,7 +33,7 @@ use leave::Leaver;
 use look::Deferred;
 use poller::Poller;
 use scenario::{Handles, Scenario};
-use state::{CLIENTS, FRAMES, FrameWord, Gate, Lend, Loan, RING, Slot, State};
+use state::{CLIENTS, FRAMES, FrameWord, Gate, LedgerLine, Loan, RING, Slot, State};
 use stopper::Stopper;
 
 use super::pack::{Fields, Packed};
@@ -62,7 +62,7 @@ impl Model for Explorer {
         State {
             session_gate: Gate::OPEN,
             closed: false,
-            ring: [Lend::NONE; RING],
+            ring: [Loan::NONE; RING],
             tail: 0,
             local_gate: Gate::OPEN,
             kick: false,
@@ -72,7 +72,7 @@ impl Model for Explorer {
             word: [FrameWord::FREE; FRAMES],
             slot,
             message: false,
-            ledger: [Loan {
+            ledger: [LedgerLine {
                 lent: false,
                 serial: 0,
             }; FRAMES],

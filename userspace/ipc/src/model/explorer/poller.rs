@@ -3,7 +3,7 @@
 use super::Explorer;
 use super::invariant::{self, Violation};
 use super::scenario::Mutant;
-use super::state::{FRAMES, FrameState, FrameWord, Lend, Loan, State};
+use super::state::{FRAMES, FrameState, FrameWord, LedgerLine, Loan, State};
 use crate::model::pack::{Bits, choices};
 use crate::model::search::Steps;
 
@@ -16,18 +16,18 @@ choices! {
         Idle,
         /// publish: ring entry and tail.
         StoreEntry,
-        /// publish: bell += 1.
-        StrikeBell,
+        /// publish: event count += 1.
+        Notify,
         /// publish: read waiters.
         LookAtWaiters,
         /// publish: wake one.
         WakeOne,
-        /// Mutants only: read waiters before the bell moves.
+        /// Mutants only: read waiters before the event count moves.
         LookAtWaitersEarly,
-        /// Mutants only: bell += 1, and nobody is woken.
-        StrikeAlone,
-        /// Mutants only: bell += 1, then wake one.
-        StrikeThenWake,
+        /// Mutants only: event count += 1, and nobody is woken.
+        NotifyAlone,
+        /// Mutants only: event count += 1, then wake one.
+        NotifyThenWake,
         /// The control thread has the box.
         HandedOver,
     }
@@ -39,7 +39,7 @@ pub(super) struct Poller {
     pub(super) at: PollerAt,
     pub(super) publishes_left: u8,
     /// The lend that is being published.
-    lend: Lend,
+    lend: Loan,
 }
 
 impl Poller {
@@ -48,7 +48,7 @@ impl Poller {
         Self {
             at: PollerAt::Idle,
             publishes_left: publishes,
-            lend: Lend::NONE,
+            lend: Loan::NONE,
         }
     }
 
@@ -87,14 +87,14 @@ impl Explorer {
                     self.first_ring()
                 };
                 if early {
-                    next.poller.lend = Lend::NONE;
+                    next.poller.lend = Loan::NONE;
                 }
                 steps.push(NAME, "ring entry and tail", next);
             }
-            PollerAt::StrikeBell => {
+            PollerAt::Notify => {
                 next.bell += 1;
                 next.poller.at = PollerAt::LookAtWaiters;
-                steps.push(NAME, "bell += 1", next);
+                steps.push(NAME, "event count += 1", next);
             }
             PollerAt::LookAtWaiters => {
                 if state.waiters == 0 {
@@ -110,21 +110,21 @@ impl Explorer {
             }
             PollerAt::LookAtWaitersEarly => {
                 next.poller.at = if state.waiters == 0 {
-                    PollerAt::StrikeAlone
+                    PollerAt::NotifyAlone
                 } else {
-                    PollerAt::StrikeThenWake
+                    PollerAt::NotifyThenWake
                 };
                 steps.push(NAME, "read waiters, early", next);
             }
-            PollerAt::StrikeAlone => {
+            PollerAt::NotifyAlone => {
                 next.bell += 1;
                 next.poller = Poller::new(state.poller.publishes_left);
-                steps.push(NAME, "bell += 1, wake nobody", next);
+                steps.push(NAME, "event count += 1, wake nobody", next);
             }
-            PollerAt::StrikeThenWake => {
+            PollerAt::NotifyThenWake => {
                 next.bell += 1;
                 next.poller.at = PollerAt::WakeOne;
-                steps.push(NAME, "bell += 1", next);
+                steps.push(NAME, "event count += 1", next);
             }
             PollerAt::HandedOver => {}
         }
@@ -143,7 +143,7 @@ impl Explorer {
         if self.scenario.waiters_before_bell() {
             PollerAt::LookAtWaitersEarly
         } else {
-            PollerAt::StrikeBell
+            PollerAt::Notify
         }
     }
 
@@ -161,21 +161,21 @@ impl Explorer {
         Ok(())
     }
 
-    /// Lends a free frame, or takes back the oldest one when all are lent.
+    /// Loans a free frame, or takes back the oldest one when all are lent.
     fn lend(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
         let scenario = &self.scenario;
         let mut next = *state;
         if let Some(frame) = (0..FRAMES).find(|&frame| !state.ledger[frame].lent) {
             next.poller.publishes_left -= 1;
             let serial = scenario.publishes - next.poller.publishes_left;
-            next.ledger[frame] = Loan { lent: true, serial };
+            next.ledger[frame] = LedgerLine { lent: true, serial };
             next.word[frame] = FrameWord::ready(serial);
-            next.poller.lend = Lend {
+            next.poller.lend = Loan {
                 frame: u8::try_from(frame).expect("there are two frames"),
                 serial,
             };
             next.poller.at = if scenario.is(Mutant::WakeBeforePublish) {
-                PollerAt::StrikeBell
+                PollerAt::Notify
             } else {
                 PollerAt::StoreEntry
             };
@@ -201,10 +201,10 @@ impl Explorer {
     }
 }
 
-impl Loan {
+impl LedgerLine {
     /// The lend of `frame` that this line stands for.
-    pub(super) fn of(self, frame: u8) -> Lend {
-        Lend {
+    pub(super) fn of(self, frame: u8) -> Loan {
+        Loan {
             frame,
             serial: self.serial,
         }

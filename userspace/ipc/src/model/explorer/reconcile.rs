@@ -10,7 +10,7 @@ use super::control::{Control, ControlAt, NAME};
 use super::invariant::{self, Violation};
 use super::poller::PollerAt;
 use super::scenario::Mutant;
-use super::state::{CLIENTS, FRAMES, FrameState, FrameWord, Lend, Slot, State};
+use super::state::{CLIENTS, FRAMES, FrameState, FrameWord, Loan, Slot, State};
 use super::stopper::Stopper;
 use crate::model::pack::{Bits, choices};
 use crate::model::search::Steps;
@@ -24,8 +24,8 @@ choices! {
         Asked,
         /// Credited, or found not to be its own.
         Answered,
-        /// The slot was emptied: bell += 1.
-        StrikeBell,
+        /// The slot was emptied: event count += 1.
+        Notify,
         /// wake one.
         WakeOne,
     }
@@ -40,7 +40,7 @@ pub(super) struct Exit {
     /// What was read of the slot: whose it is, since which claim, and what it meant to take.
     who: u8,
     reclaimed: bool,
-    intent: Lend,
+    intent: Loan,
 }
 
 impl Exit {
@@ -49,7 +49,7 @@ impl Exit {
         reports: 0,
         who: 0,
         reclaimed: false,
-        intent: Lend::NONE,
+        intent: Loan::NONE,
     };
 
     #[inline(always)]
@@ -98,7 +98,7 @@ impl Explorer {
                 next.control.exit.intent = if slot.count > 0 {
                     slot.intent
                 } else {
-                    Lend::NONE
+                    Loan::NONE
                 };
                 if self.scenario.is(Mutant::BuryFirst) {
                     next.slot[who] = Slot::VACANT;
@@ -161,7 +161,7 @@ impl Explorer {
         let exit = state.control.exit;
         let who = usize::from(exit.who);
         match exit.at {
-            ExitAt::Settled | ExitAt::StrikeBell | ExitAt::WakeOne => {}
+            ExitAt::Settled | ExitAt::Notify | ExitAt::WakeOne => {}
             ExitAt::Asked => {
                 self.credit_exited(&mut next)?;
                 next.control.exit.at = ExitAt::Answered;
@@ -182,12 +182,12 @@ impl Explorer {
                 if !scenario.is(Mutant::StaleReading) {
                     next.control.exit.who = 0;
                     next.control.exit.reclaimed = false;
-                    next.control.exit.intent = Lend::NONE;
+                    next.control.exit.intent = Loan::NONE;
                 }
                 next.control.exit.at = if scenario.is(Mutant::NoRingOnThreadExit) {
                     ExitAt::Settled
                 } else {
-                    ExitAt::StrikeBell
+                    ExitAt::Notify
                 };
                 self.look_again(state, &mut next);
                 steps.push(NAME, "exit: empty its slot", next);
@@ -196,15 +196,15 @@ impl Explorer {
         Ok(())
     }
 
-    /// The bell after a thread's exit. Returns whether that is what the control thread does now.
+    /// The event count after a thread's exit. Returns whether that is what the control thread does now.
     pub(super) fn ring_for_exit(&self, state: &State, steps: &mut Steps<State>) -> bool {
         let mut next = *state;
         match state.control.exit.at {
             ExitAt::Settled | ExitAt::Asked | ExitAt::Answered => return false,
-            ExitAt::StrikeBell => {
+            ExitAt::Notify => {
                 next.bell += 1;
                 next.control.exit.at = ExitAt::WakeOne;
-                steps.push(NAME, "exit: bell += 1", next);
+                steps.push(NAME, "exit: event count += 1", next);
             }
             ExitAt::WakeOne => {
                 next.control.exit.at = ExitAt::Settled;
@@ -214,7 +214,7 @@ impl Explorer {
         true
     }
 
-    /// Credits what the exited thread took and never returned with: only if the word names the lend
+    /// Credits what the exited thread took and never returned with: only if the word names the loan
     /// that its slot intended, and that slot.
     fn credit_exited(&self, next: &mut State) -> Result<(), Violation> {
         let exit = next.control.exit;
@@ -273,7 +273,7 @@ impl Explorer {
         }
         for who in 0..CLIENTS {
             let client = &state.client[who];
-            let delivered = client.outcome == Outcome::Taken || client.kept != Lend::NONE;
+            let delivered = client.outcome == Outcome::Taken || client.kept != Loan::NONE;
             if client.dead && !state.slot[who].owned && !delivered {
                 let mut next = *state;
                 next.succeeded = true;

@@ -112,9 +112,9 @@ pub(super) enum Handles {
 /// A step done wrongly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mutant {
-    /// A caller sleeps without looking at gates and ring after it joined the bell.
+    /// A caller sleeps without looking at gates and ring after it joined the event count.
     NoRecheck,
-    /// The session's stop rings the bell before it closes the gate.
+    /// The session's stop rings the event count before it closes the gate.
     BellBeforeGate,
     /// A sleeper that a stop woke does not wake the others.
     StopWakesOne,
@@ -152,9 +152,9 @@ pub(super) enum Mutant {
     BothWaiters,
     /// The drain takes an acknowledgement of any stop for one of this stop.
     AckAnyStop,
-    /// Not a bug alone: a caller joins the bell after its last look.
+    /// Not a bug alone: a caller joins the event count after its last look.
     WaitersAfterRecheck,
-    /// Not a bug alone: the poller reads the waiters before it moves the bell.
+    /// Not a bug alone: the poller reads the waiters before it moves the event count.
     WaitersBeforeBell,
     /// Not a bug alone: pop reads the tail before the head.
     TailBeforeHead,
@@ -221,12 +221,12 @@ pub(super) enum Mutant {
 }
 
 impl Scenario {
-    /// Whether callers join the bell only after their last look.
+    /// Whether callers join the event count only after their last look.
     pub(super) fn joins_late(&self) -> bool {
         self.is(Mutant::WaitersAfterRecheck) || self.is(Mutant::BothWaiters)
     }
 
-    /// Whether the poller reads the waiters before it moves the bell.
+    /// Whether the poller reads the waiters before it moves the event count.
     pub(super) fn waiters_before_bell(&self) -> bool {
         self.is(Mutant::WaitersBeforeBell) || self.is(Mutant::BothWaiters)
     }

@@ -50,14 +50,14 @@ impl Gate {
     }
 }
 
-/// A ring entry: this frame, lent under this serial. Serial 0 is no lend.
+/// A ring entry: this frame, lent under this serial. Serial 0 is no loan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(super) struct Lend {
+pub(super) struct Loan {
     pub(super) frame: u8,
     pub(super) serial: u8,
 }
 
-impl Lend {
+impl Loan {
     /// No frame: the value of `intent` outside of a pop.
     pub(super) const NONE: Self = Self {
         frame: 0,
@@ -144,7 +144,7 @@ pub(super) struct Slot {
     /// The closed session gate that its thread bounced off, or 0.
     pub(super) ack: Gate,
     /// The ring entry that its thread is about to take.
-    pub(super) intent: Lend,
+    pub(super) intent: Loan,
 }
 
 impl Slot {
@@ -154,7 +154,7 @@ impl Slot {
         reclaimed: false,
         count: 0,
         ack: Gate(0),
-        intent: Lend::NONE,
+        intent: Loan::NONE,
     };
 
     #[inline(always)]
@@ -169,13 +169,13 @@ impl Slot {
 
 /// A line of the daemon's private ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Loan {
+pub(super) struct LedgerLine {
     pub(super) lent: bool,
-    /// Serial of the present or, when not lent, of the last lend.
+    /// Serial of the present or, when not lent, of the last loan.
     pub(super) serial: u8,
 }
 
-impl Loan {
+impl LedgerLine {
     #[inline(always)]
     fn visit(&mut self, bits: &mut impl Bits) {
         bits.flag(&mut self.lent);
@@ -190,7 +190,7 @@ pub(super) struct State {
     pub(super) session_gate: Gate,
     /// `state`: no longer open (revoked by an evict, gone by a quarantine).
     pub(super) closed: bool,
-    pub(super) ring: [Lend; RING],
+    pub(super) ring: [Loan; RING],
     pub(super) tail: u8,
     // Words that both write.
     pub(super) local_gate: Gate,
@@ -203,8 +203,8 @@ pub(super) struct State {
     /// A kick message lies in the daemon's end of the attach socket.
     pub(super) message: bool,
     // The daemon's own.
-    pub(super) ledger: [Loan; FRAMES],
-    /// Bit `serial - 1`: that lend was credited.
+    pub(super) ledger: [LedgerLine; FRAMES],
+    /// Bit `serial - 1`: that loan was credited.
     pub(super) credited: u8,
     /// Frames that were set aside: no longer lent, and not written again yet.
     pub(super) aside: [bool; FRAMES],

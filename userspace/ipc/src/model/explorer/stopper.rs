@@ -15,8 +15,8 @@ choices! {
     StopperAt {
         /// stop: clear RUN in the local gate.
         CloseGate,
-        /// stop: bell += 1.
-        StrikeBell,
+        /// stop: event count += 1.
+        Notify,
         /// stop: read waiters.
         LookAtWaiters,
         /// stop: wake all.
@@ -57,7 +57,7 @@ impl Explorer {
         self.scenario.local_in_handler
             && matches!(
                 state.stopper.at,
-                StopperAt::StrikeBell | StopperAt::LookAtWaiters | StopperAt::WakeAll
+                StopperAt::Notify | StopperAt::LookAtWaiters | StopperAt::WakeAll
             )
     }
 
@@ -78,14 +78,14 @@ impl Explorer {
                 next.stopper.at = if self.scenario.is(Mutant::HandlerNoBell) {
                     StopperAt::LookAtWaiters
                 } else {
-                    StopperAt::StrikeBell
+                    StopperAt::Notify
                 };
                 "stop: close local gate"
             }
-            StopperAt::StrikeBell => {
+            StopperAt::Notify => {
                 next.bell += 1;
                 next.stopper.at = StopperAt::LookAtWaiters;
-                "stop: bell += 1"
+                "stop: event count += 1"
             }
             StopperAt::LookAtWaiters => {
                 next.stopper.at = if state.waiters == 0 {

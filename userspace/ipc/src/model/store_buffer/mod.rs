@@ -3,7 +3,7 @@
 //!
 //! Total store order: each thread's stores leave its buffer in order, at any later moment; a locked
 //! instruction of the thread, and the daemon's [`DrainAt::Barrier`], empty it at once. The gate, the
-//! kick and the verdict are as in `explorer`; frames, bells and deaths are left out. The daemon's own
+//! kick and the verdict are as in `explorer`; frames, event counts and deaths are left out. The daemon's own
 //! stores are followed by the barrier (or are locked) and need no buffer.
 //!
 //! The argument for membarrier holds for total store order only: other architectures are refused at

@@ -13,12 +13,12 @@ use onair_ipc::sys::gettid;
 use rustix::thread::{SecureComputingMode, set_secure_computing_mode};
 use serde_json::json;
 
-use super::{Outcome, Puppet, hostile};
+use super::{Outcome, TestClient, hostile};
 
 /// What a thread that is about to end has to tell.
 type Told = Sender<(u32, Result<(), Error>)>;
 
-impl Puppet {
+impl TestClient {
     pub(crate) fn dying_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
         let session = self.session()?;
         Ok(match word {

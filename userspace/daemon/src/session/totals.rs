@@ -11,7 +11,7 @@ use crate::dataplane::SessionStats;
 
 /// A session's name and counters.
 #[derive(Debug)]
-pub struct Account {
+pub struct SessionTotals {
     /// Its id.
     pub id: SessionId,
     name: SessionName,
@@ -38,8 +38,8 @@ const DROPS: [&str; 12] = [
 
 impl Session {
     /// Its name and counters, to be closed when it has ended.
-    pub fn account(&self) -> Account {
-        Account {
+    pub fn totals(&self) -> SessionTotals {
+        SessionTotals {
             id: self.id,
             name: self.spec.name.clone(),
             port: self.spec.port.clone(),
@@ -49,7 +49,7 @@ impl Session {
     }
 }
 
-impl Account {
+impl SessionTotals {
     /// The sums; `blockers` are those who were in the way.
     pub fn close(&self, outcome: SessionOutcome, blockers: Vec<Blocker>) -> SessionSummary {
         let now = self.stats.snapshot();

@@ -1,4 +1,4 @@
-//! A bell: the word that callers sleep on, and the number of them that may be asleep.
+//! An event count: the word that callers sleep on, and the number of them that may be asleep.
 //!
 //! A sleeper raises `waiters`, reads the word, looks once more for what it waits for, and only then
 //! sleeps on the value that it read; a ringer changes what they wait for, then the word, then looks
@@ -9,13 +9,13 @@ use crate::sync::{AtomicU32, Ordering, full};
 /// A futex word and a hint of who sleeps on it.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Bell {
+pub struct EventCount {
     word: AtomicU32,
     waiters: AtomicU32,
 }
 
-impl Bell {
-    /// A bell that nobody sleeps on.
+impl EventCount {
+    /// An event count that nobody sleeps on.
     pub fn silent() -> Self {
         Self {
             word: AtomicU32::new(0),
@@ -24,7 +24,7 @@ impl Bell {
     }
 
     /// Moves the word on. Returns whether somebody may be asleep, and has to be woken with
-    /// `FUTEX_WAKE` on [`Bell::word`]. SYNC: bell.
+    /// `FUTEX_WAKE` on [`EventCount::word`]. SYNC: bell.
     #[inline]
     pub fn strike(&self) -> bool {
         self.word.fetch_add(1, Ordering::SeqCst);

@@ -11,20 +11,20 @@ use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags, fallocate, flock,
 
 use super::folder::Folder;
 
-/// Octets that a manifest has in advance, so that the last one has its place also on a disk that is
+/// Bytes that a manifest has in advance, so that the last one has its place also on a disk that is
 /// full by then.
 const RESERVED: u64 = 64 * 1024;
 
 /// The place of a manifest, and the lock on it.
 #[derive(Debug)]
-pub(crate) struct Sheet {
+pub(crate) struct ManifestFile {
     folder: Folder,
     name: String,
     /// The file that has the place, and with it the lock.
     lock: File,
 }
 
-impl Sheet {
+impl ManifestFile {
     /// The name of the manifest of the recording `stem`.
     pub(crate) fn name_of(stem: &str) -> String {
         format!("{stem}.json")

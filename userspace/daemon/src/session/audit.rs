@@ -10,9 +10,9 @@ use onair_types::{
 /// Disagreements that are kept, as few as [`Certificate::LISTED`] is for what was reconciled.
 const DISAGREEMENTS: usize = 8;
 
-/// The books of one session since its last stop (steps) and since its creation (the rest).
+/// The audit of one session since its last stop (steps) and since its creation (the rest).
 #[derive(Debug, Default)]
-pub(super) struct Books {
+pub(super) struct Audit {
     steps: Vec<Step>,
     /// What an earlier daemon wrote down, until this one stops the session.
     pub(super) stopped_before: Option<StoppedBefore>,
@@ -26,7 +26,7 @@ pub(super) struct Books {
     pub(super) counts: Counts,
 }
 
-impl Books {
+impl Audit {
     /// The session is back, with its gates shut: what an earlier daemon did is only told.
     pub(super) fn restore(&mut self, stopped: Option<StoppedBefore>) {
         self.note(StepName::Restored);
@@ -160,38 +160,38 @@ mod tests {
 
     #[test]
     fn books_steps_then_each_once_and_counted_from_the_stop() {
-        let mut books = Books::default();
-        books.begin_stop();
-        books.note(StepName::GatesClosed);
-        books.note(StepName::GatesClosed);
-        let steps = books.steps();
+        let mut audit = Audit::default();
+        audit.begin_stop();
+        audit.note(StepName::GatesClosed);
+        audit.note(StepName::GatesClosed);
+        let steps = audit.steps();
         assert_eq!(steps.len(), 2);
         assert_eq!(steps[0].since_stop_us, 0);
-        books.begin_stop();
-        assert_eq!(books.steps().len(), 1);
+        audit.begin_stop();
+        assert_eq!(audit.steps().len(), 1);
     }
 
     #[test]
     fn books_restored_and_stopped_then_only_what_this_daemon_did_is_told() {
-        let mut books = Books::default();
-        books.restore(Some(StoppedBefore {
+        let mut audit = Audit::default();
+        audit.restore(Some(StoppedBefore {
             at: Timestamp::now(),
             session: onair_types::SessionId(1),
             boot_id: "b007".to_owned(),
         }));
-        assert!(books.has(StepName::Restored) && books.stopped_before.is_some());
-        books.begin_stop();
-        assert!(!books.has(StepName::Restored) && books.stopped_before.is_none());
+        assert!(audit.has(StepName::Restored) && audit.stopped_before.is_some());
+        audit.begin_stop();
+        assert!(!audit.has(StepName::Restored) && audit.stopped_before.is_none());
     }
 
     #[test]
     fn books_disagreement_then_noted_once_and_resolved_once() {
-        let mut books = Books::default();
-        assert!(books.disagree(Some((&[], "w"))));
-        assert!(!books.disagree(Some((&[], "w"))));
-        assert!(!books.disagree(None));
-        assert!(books.disagreements[0].resolved_at.is_some());
-        assert!(books.disagree(Some((&[], "again"))));
-        assert_eq!(books.disagreements.len(), 2);
+        let mut audit = Audit::default();
+        assert!(audit.disagree(Some((&[], "w"))));
+        assert!(!audit.disagree(Some((&[], "w"))));
+        assert!(!audit.disagree(None));
+        assert!(audit.disagreements[0].resolved_at.is_some());
+        assert!(audit.disagree(Some((&[], "again"))));
+        assert_eq!(audit.disagreements.len(), 2);
     }
 }

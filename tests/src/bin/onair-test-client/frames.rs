@@ -10,9 +10,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::hostile::memory;
 use super::sessions::timeout;
-use super::{Outcome, Puppet};
+use super::{Outcome, TestClient};
 
-impl Puppet {
+impl TestClient {
     pub(crate) fn frame_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
         Ok(match word {
             "get" => {

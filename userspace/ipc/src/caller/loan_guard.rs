@@ -4,16 +4,16 @@ use std::mem::ManuallyDrop;
 
 use onair_mutant::mutant;
 
-use super::lease::Lend;
+use super::lease::Loan;
 use super::{Attachment, Deadline, Lease, Refusal};
 use crate::meta::FrameMeta;
 
 /// A frame that this process holds; given back when the guard is dropped. It pins its frame: whatever
 /// ends the session meanwhile, its bytes stay.
 #[derive(Debug)]
-pub struct Held<'a> {
+pub struct LoanGuard<'a> {
     attachment: &'a Attachment,
-    lend: Lend,
+    lend: Loan,
 }
 
 impl Attachment {
@@ -22,21 +22,21 @@ impl Attachment {
     /// # Errors
     /// As [`Attachment::get`].
     #[inline(always)]
-    pub fn take(&self, deadline: Deadline) -> Result<Held<'_>, Refusal> {
+    pub fn take(&self, deadline: Deadline) -> Result<LoanGuard<'_>, Refusal> {
         let lend = self.win(deadline)?;
         if mutant!("pin: set after the slot was left") {
             self.pins.unpin(lend.frame, true);
             self.end_look();
             self.pins.pin(lend.frame);
         }
-        Ok(Held {
+        Ok(LoanGuard {
             attachment: self,
             lend,
         })
     }
 }
 
-impl<'a> Held<'a> {
+impl<'a> LoanGuard<'a> {
     /// The attachment that lent it.
     pub fn attachment(&self) -> &'a Attachment {
         self.attachment
@@ -122,7 +122,7 @@ impl<'a> Held<'a> {
 
     /// Ends the guard. The pin goes before the frame does: see [`Pins`](crate::pins::Pins).
     #[inline]
-    fn unpinned(self) -> Lend {
+    fn unpinned(self) -> Loan {
         let this = ManuallyDrop::new(self);
         this.unpin();
         this.lend
@@ -135,7 +135,7 @@ impl<'a> Held<'a> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for LoanGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.unpin();

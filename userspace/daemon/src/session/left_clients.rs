@@ -10,12 +10,12 @@ use onair_types::SessionName;
 
 use super::Session;
 use super::attachment::Client;
-use crate::limbo::is_free;
+use crate::pending_reclaim::is_free;
 use crate::services::Services;
 
 /// Whose the memory is that clients have left behind.
 #[derive(Debug, Default)]
-pub(super) struct Departures {
+pub(super) struct LeftClients {
     /// Uid and pid, by attachment; of those who may still have it.
     of: HashMap<u64, (u32, u32)>,
     refused: u64,
@@ -24,18 +24,20 @@ pub(super) struct Departures {
 
 impl Session {
     /// Notes who it was that leaves, before its memory is put aside.
-    pub(super) fn note_departure(&mut self, services: &Services, number: u64, client: &Client) {
+    pub(super) fn note_left(&mut self, services: &Services, number: u64, client: &Client) {
         let kept: Vec<u64> = self
             .left_behind(services)
             .map(AttachmentMemory::attachment)
             .collect();
-        self.departures.of.retain(|number, _| kept.contains(number));
+        self.left_clients
+            .of
+            .retain(|number, _| kept.contains(number));
         let who = (client.who.uid, client.who.pid);
-        self.departures.of.insert(number, who);
+        self.left_clients.of.insert(number, who);
     }
 
     /// Whether one more client of `owner` may come, after all those who left.
-    pub(super) fn check_departed(
+    pub(super) fn check_left_clients(
         &mut self,
         services: &Services,
         owner: Owner,
@@ -43,45 +45,45 @@ impl Session {
         let share = services.config.limits.departed_share();
         let check = |table: &Table| share.check(owner, table.used_by(owner), 1);
         // Most of those who left have let go, and that is only not seen yet: looked at if it decides.
-        if check(&self.departed_table(services, share, |_| true)).is_ok() {
+        if check(&self.left_clients_table(services, share, |_| true)).is_ok() {
             return Ok(());
         }
-        let checked = check(&self.departed_table(services, share, |words| !is_free(words)));
+        let checked = check(&self.left_clients_table(services, share, |words| !is_free(words)));
         if checked.is_err() {
-            self.departures.refused += 1;
-            self.departures.last = Some(owner);
+            self.left_clients.refused += 1;
+            self.left_clients.last = Some(owner);
         }
         checked
     }
 
     /// Who keeps its memory, for health: a few more, if nothing is wrong.
-    pub fn departed_usage(&self, services: &Services) -> (SessionName, Usage) {
+    pub fn left_clients_usage(&self, services: &Services) -> (SessionName, Usage) {
         let share = services.config.limits.departed_share();
-        let mut table = self.departed_table(services, share, |_| true);
+        let mut table = self.left_clients_table(services, share, |_| true);
         let mut usage = table.usage();
-        if self.departures.last.is_some() || usage.problem().is_some() {
-            table = self.departed_table(services, share, |words| !is_free(words));
+        if self.left_clients.last.is_some() || usage.problem().is_some() {
+            table = self.left_clients_table(services, share, |words| !is_free(words));
             usage = table.usage();
         }
         let stands = |last: Owner| share.check(last, table.used_by(last), 1).err();
-        usage.standing = self.departures.last.and_then(stands);
-        usage.refused = self.departures.refused;
+        usage.standing = self.left_clients.last.and_then(stands);
+        usage.refused = self.left_clients.refused;
         (self.spec.name.clone(), usage)
     }
 
     /// Those who left and have what `keeps` says, and those who were evicted.
-    fn departed_table(
+    fn left_clients_table(
         &self,
         services: &Services,
         share: Share,
         keeps: impl Fn(&AttachmentMemory) -> bool,
     ) -> Table {
-        let evicted = self.outcasts.list.values().map(|it| {
+        let evicted = self.evicted_clients.list.values().map(|it| {
             let who = &it.attachment.client.who;
             (who.uid, who.pid)
         });
         let left = self.left_behind(services).filter(|words| keeps(words));
-        let left = left.filter_map(|words| self.departures.of.get(&words.attachment()).copied());
+        let left = left.filter_map(|words| self.left_clients.of.get(&words.attachment()).copied());
         let mut table = Table::new(share);
         for (uid, pid) in evicted.chain(left) {
             table.count(uid, pid);
@@ -93,11 +95,11 @@ impl Session {
         &'a self,
         services: &'a Services,
     ) -> impl Iterator<Item = &'a AttachmentMemory> {
-        let in_limbo = services.limbo.departed_from(self.id);
-        self.departed
+        let in_pending_reclaim = services.pending_reclaim.left_clients_from(self.id);
+        self.retired
             .words
             .iter()
             .map(|words| &**words)
-            .chain(in_limbo)
+            .chain(in_pending_reclaim)
     }
 }

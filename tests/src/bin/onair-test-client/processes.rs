@@ -16,9 +16,9 @@ use onair_tests::errno_name;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde_json::{Value, json};
 
-use super::{Outcome, Puppet, hostile};
+use super::{Outcome, TestClient, hostile};
 
-impl Puppet {
+impl TestClient {
     pub(crate) fn process_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
         Ok(Ok(match word {
             "abort-process" => {

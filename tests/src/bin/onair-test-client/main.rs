@@ -1,6 +1,6 @@
 //! A client process that does as it is told, right or wrong, for the tests and the demo.
 //!
-//! `onair-puppet ATTACH_SOCKET` reads a command a line from stdin and answers each with a line of
+//! `onair-test-client ATTACH_SOCKET` reads a command a line from stdin and answers each with a line of
 //! JSON: `answer` is the command's first word; `error` is there when the library returned one
 //! (`errno` by name, `message`, `blockers`). What its threads have to tell comes as lines with an
 //! `event`. It ends when stdin does, whatever its threads do.
@@ -57,8 +57,8 @@ use onair::{RawBuffer, Session};
 use onair_ipc::mapping::Mapping;
 use serde_json::Value;
 
-/// What the puppet has.
-struct Puppet {
+/// What the test_client has.
+struct TestClient {
     socket: PathBuf,
     sessions: Vec<Arc<Session>>,
     /// Position in `sessions` of the one that is used.
@@ -76,7 +76,7 @@ struct Puppet {
 /// A command's result: what goes into the answer, or the library's error.
 type Outcome = Result<Value, onair::Error>;
 
-impl Puppet {
+impl TestClient {
     fn session(&self) -> Result<&Arc<Session>> {
         self.sessions
             .get(self.used)
@@ -109,7 +109,7 @@ impl Puppet {
 
 fn main() -> Result<()> {
     let socket = std::env::args().nth(1).context("give the attach socket")?;
-    let mut puppet = Puppet {
+    let mut test_client = TestClient {
         socket: socket.into(),
         sessions: Vec::new(),
         used: 0,
@@ -120,9 +120,9 @@ fn main() -> Result<()> {
         adopted: Vec::new(),
         taken: crowding::Taken::default(),
     };
-    if listen(&mut puppet)? {
+    if listen(&mut test_client)? {
         // The leader goes; another thread goes on.
-        let other = thread::spawn(move || listen(&mut puppet).map(|_| std::process::exit(0)));
+        let other = thread::spawn(move || listen(&mut test_client).map(|_| std::process::exit(0)));
         drop(other);
         dying::end_at_the_next_system_call();
         thread::yield_now();
@@ -132,14 +132,16 @@ fn main() -> Result<()> {
 }
 
 /// Obeys until stdin ends; true if another thread is to go on.
-fn listen(puppet: &mut Puppet) -> Result<bool> {
+fn listen(test_client: &mut TestClient) -> Result<bool> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         if line == "leader-exit" {
             say::answer(&line, Ok(Value::Null));
             return Ok(true);
         }
-        let outcome = puppet.obey(&line).with_context(|| format!("`{line}`"))?;
+        let outcome = test_client
+            .obey(&line)
+            .with_context(|| format!("`{line}`"))?;
         say::answer(&line, outcome);
     }
     Ok(false)

@@ -20,14 +20,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// The memory of one session, or of one attachment that left a session.
 #[derive(Debug, Default)]
-pub struct Remains {
+pub struct RetiredMemory {
     /// Words.
     pub words: Vec<Arc<AttachmentMemory>>,
     /// Frames.
     pub frames: Vec<FrameMemory>,
 }
 
-impl Remains {
+impl RetiredMemory {
     /// How much it is at most, bytes.
     pub fn bytes(&self) -> u64 {
         let words: usize = self
@@ -73,81 +73,85 @@ struct Waiting {
     session: SessionId,
     /// All of the session: a certificate is to be completed.
     is_whole: bool,
-    remains: Remains,
+    retired: RetiredMemory,
 }
 
 /// Everything that waits, and the thread that unmaps it (11 ms for 64 MiB: not for the control
 /// thread).
 #[derive(Debug)]
-pub struct Limbo {
+pub struct PendingReclaim {
     waiting: VecDeque<Waiting>,
     /// When it is looked at next, while something waits.
     look_at: Instant,
-    undertaker: Worker<Remains>,
+    reclaimer: Worker<RetiredMemory>,
 }
 
-impl Limbo {
+impl PendingReclaim {
     /// An empty one, whose thread is one of the daemon's `threads`.
     ///
     /// # Errors
     /// The thread cannot be started.
     pub fn open(threads: &ThreadRegistry) -> std::io::Result<Self> {
-        let unmap = |remains| {
-            drop(remains);
+        let unmap = |retired| {
+            drop(retired);
             Ok(())
         };
         Ok(Self {
             waiting: VecDeque::new(),
             look_at: Instant::now(),
-            undertaker: Worker::start(threads, "undertaker", unmap)?,
+            reclaimer: Worker::start(threads, "reclaimer", unmap)?,
         })
     }
 
-    /// Gives the remains of a session back at once, with those of the attachments that left it while it
+    /// Gives the retired of a session back at once, with those of the attachments that left it while it
     /// ran, if nobody has them any more: their bytes, and the reading that allowed it. Keeps them
     /// otherwise.
-    pub fn bury(&mut self, session: SessionId, mut remains: Remains) -> Option<(u64, Reading)> {
+    pub fn bury(
+        &mut self,
+        session: SessionId,
+        mut retired: RetiredMemory,
+    ) -> Option<(u64, Reading)> {
         let is_part = |it: &Waiting| it.session == session && !it.is_whole;
         let (parts, others): (Vec<_>, _) = self.waiting.drain(..).partition(is_part);
         self.waiting = others.into();
         for part in parts {
-            remains.add(part.remains);
+            retired.add(part.retired);
         }
-        let reading = remains.reading();
+        let reading = retired.reading();
         if reading.says != Says::Zero {
-            self.wait(session, true, remains);
+            self.wait(session, true, retired);
             return None;
         }
-        let bytes = remains.bytes();
-        self.unmap(remains);
+        let bytes = retired.bytes();
+        self.unmap(retired);
         Some((bytes, reading))
     }
 
-    /// Keeps the remains of attachments that have left a session, until nobody has them any more.
-    pub fn keep(&mut self, session: SessionId, remains: Remains) {
-        self.wait(session, false, remains);
+    /// Keeps the retired of attachments that have left a session, until nobody has them any more.
+    pub fn keep(&mut self, session: SessionId, retired: RetiredMemory) {
+        self.wait(session, false, retired);
     }
 
-    fn wait(&mut self, session: SessionId, is_whole: bool, remains: Remains) {
+    fn wait(&mut self, session: SessionId, is_whole: bool, retired: RetiredMemory) {
         if self.waiting.is_empty() {
             self.look_at = Instant::now() + PAUSE;
         }
         self.waiting.push_back(Waiting {
             session,
             is_whole,
-            remains,
+            retired,
         });
     }
 
     /// The words of attachments that have left `session`, whether or not somebody has them still.
-    pub fn departed_from(&self, session: SessionId) -> impl Iterator<Item = &AttachmentMemory> {
+    pub fn left_clients_from(&self, session: SessionId) -> impl Iterator<Item = &AttachmentMemory> {
         let parts = self.parts_of(session);
-        parts.flat_map(|remains| remains.words.iter().map(|words| &**words))
+        parts.flat_map(|retired| retired.words.iter().map(|words| &**words))
     }
 
-    /// The remains of attachments that left `session` while it ran: its certificate speaks for them, too.
-    pub fn parts(&self, session: SessionId) -> Remains {
-        let mut all = Remains::default();
+    /// The retired of attachments that left `session` while it ran: its certificate speaks for them, too.
+    pub fn parts(&self, session: SessionId) -> RetiredMemory {
+        let mut all = RetiredMemory::default();
         for part in self.parts_of(session) {
             all.words.extend_from_slice(&part.words);
             all.frames.extend_from_slice(&part.frames);
@@ -155,9 +159,9 @@ impl Limbo {
         all
     }
 
-    fn parts_of(&self, session: SessionId) -> impl Iterator<Item = &Remains> {
+    fn parts_of(&self, session: SessionId) -> impl Iterator<Item = &RetiredMemory> {
         let is_part = move |it: &&Waiting| it.session == session && !it.is_whole;
-        self.waiting.iter().filter(is_part).map(|it| &it.remains)
+        self.waiting.iter().filter(is_part).map(|it| &it.retired)
     }
 
     /// When it is to be swept, if something waits.
@@ -165,9 +169,9 @@ impl Limbo {
         (!self.waiting.is_empty()).then_some(self.look_at)
     }
 
-    fn unmap(&self, remains: Remains) {
+    fn unmap(&self, retired: RetiredMemory) {
         // Without the thread it is dropped here, late but safe.
-        if let Err(rejected) = self.undertaker.hand_in(remains) {
+        if let Err(rejected) = self.reclaimer.hand_in(retired) {
             drop(rejected);
         }
     }
@@ -179,12 +183,12 @@ impl Limbo {
     /// What is not unmapped.
     pub fn close(self, deadline: Instant) -> Result<(), String> {
         drop(self.waiting);
-        self.undertaker.close(deadline)
+        self.reclaimer.close(deadline)
     }
 
     /// Bytes that wait.
     pub fn bytes(&self) -> u64 {
-        self.waiting.iter().map(|it| it.remains.bytes()).sum()
+        self.waiting.iter().map(|it| it.retired.bytes()).sum()
     }
 
     /// Gives back what no process has any more, as far as it comes until `until`: what was not looked at
@@ -196,14 +200,14 @@ impl Limbo {
             let Some(it) = self.waiting.pop_front() else {
                 break;
             };
-            let reading = it.remains.reading();
+            let reading = it.retired.reading();
             if reading.says != Says::Zero {
                 self.waiting.push_back(it);
             } else {
                 if it.is_whole {
-                    done.push((it.session, it.remains.bytes(), reading));
+                    done.push((it.session, it.retired.bytes(), reading));
                 }
-                self.unmap(it.remains);
+                self.unmap(it.retired);
             }
             if Instant::now() >= until {
                 break;

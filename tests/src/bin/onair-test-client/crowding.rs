@@ -10,7 +10,7 @@ use onair_tests::RawClient;
 use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::{Value, json};
 
-use super::{Outcome, Puppet};
+use super::{Outcome, TestClient};
 
 /// What it has taken.
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Taken {
     memory: Vec<OwnedFd>,
 }
 
-impl Puppet {
+impl TestClient {
     pub(crate) fn crowding_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
         Ok(Ok(match word {
             "connect" => {

@@ -82,8 +82,8 @@ impl Actor {
 
     /// Gives back the memory that no process has any more, as far as it comes until `until`, and completes
     /// the certificates.
-    pub(super) fn sweep_limbo(&mut self, until: Instant) {
-        for (session, bytes, reading) in self.services.limbo.sweep(until) {
+    pub(super) fn sweep_pending_reclaim(&mut self, until: Instant) {
+        for (session, bytes, reading) in self.services.pending_reclaim.sweep(until) {
             let found = self.services.archive.find(&SessionRef::Id(session));
             if let Some(mut certificate) = found.cloned() {
                 complete(&mut certificate, &mut self.services, bytes, reading);

@@ -11,7 +11,7 @@ use onair_ipc::sys::{gettid, monotonic_ns};
 use onair_tests::{Seen, errno_name};
 use serde_json::{Value, json};
 
-use super::{Outcome, Puppet, say};
+use super::{Outcome, TestClient, say};
 
 /// What the threads share with the commands.
 #[derive(Clone, Default)]
@@ -23,7 +23,7 @@ pub(crate) struct Crowd {
     taken: Arc<AtomicU64>,
 }
 
-impl Puppet {
+impl TestClient {
     pub(crate) fn thread_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
         let session = self.session()?.clone();
         let crowd = self.crowd.clone();
@@ -91,7 +91,7 @@ fn many(count: &str, work: impl Fn() + Clone + Send + 'static) -> Result<Value> 
     for _ in 0..count {
         let (work, told) = (work.clone(), told.clone());
         thread::Builder::new()
-            .name("puppet".into())
+            .name("test_client".into())
             .spawn(move || {
                 // Nobody to tell only when the main thread has ended, and then all ends.
                 let _ = told.send(gettid());

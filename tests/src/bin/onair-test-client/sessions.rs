@@ -7,9 +7,9 @@ use anyhow::{Context as _, Result, bail};
 use onair::{Client, Session, Timeout};
 use serde_json::{Value, json};
 
-use super::{Outcome, Puppet};
+use super::{Outcome, TestClient};
 
-impl Puppet {
+impl TestClient {
     pub(crate) fn session_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
         Ok(match word {
             "attach" => {

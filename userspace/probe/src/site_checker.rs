@@ -25,7 +25,7 @@ pub(crate) type Listed = dyn Fn(u64) -> Result<Vec<u32>, Blind> + Send + Sync;
 /// What a look at a client found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Threads that sleep on its bells, by their number in this process's pid namespace. The
+    /// Threads that sleep on its event counts, by their number in this process's pid namespace. The
     /// probe lists each of them, or has seen it leave meanwhile.
     pub asleep: Vec<u32>,
 }
@@ -34,15 +34,15 @@ pub struct Seen {
 ///
 /// The open `/proc/PID/mem` stays with the address space of the moment it was
 /// opened, and does not keep it alive.
-pub struct Sight {
+pub struct SiteChecker {
     client: Arc<Client>,
     addresses: Vec<u64>,
     _holds: Vec<Hold>,
 }
 
-impl std::fmt::Debug for Sight {
+impl std::fmt::Debug for SiteChecker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sight")
+        f.debug_struct("SiteChecker")
             .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
@@ -59,7 +59,7 @@ pub(crate) struct Parts {
     pub(crate) listed: Arc<Listed>,
 }
 
-impl Sight {
+impl SiteChecker {
     pub(crate) fn new(parts: Parts) -> Self {
         let client = Arc::new(Client {
             memory: parts.memory,
@@ -77,7 +77,7 @@ impl Sight {
         }
     }
 
-    /// Has every look from now on ask for threads that sleep on these bells, too: those of the client's
+    /// Has every look from now on ask for threads that sleep on these event counts, too: those of the client's
     /// attachment to `session`. The first call counts.
     pub fn watch_bells(&self, session: u64, bells: BellFile) {
         // An attachment has one memory all its life.
@@ -91,7 +91,7 @@ impl Sight {
     }
 
     /// Looks at the client: its pages with sites hold the watched file's bytes and the breakpoints, are
-    /// mapped from that file, and every thread that sleeps on its bells is listed by the probe.
+    /// mapped from that file, and every thread that sleeps on its event counts is listed by the probe.
     ///
     /// Blocks as long as the client's file systems like, so it may be called from any thread that can
     /// be left behind; its own work is bounded by the configured threads and time. Without thousands
@@ -117,10 +117,10 @@ impl Sight {
 pub struct Looker(Arc<Client>);
 
 impl Looker {
-    /// As [`Sight::look`]. An address space that is gone (exec, death) is no error: no thread runs in it.
+    /// As [`SiteChecker::look`]. An address space that is gone (exec, death) is no error: no thread runs in it.
     ///
     /// # Errors
-    /// As [`Sight::look`], but for [`Blind::AddressSpaceGone`].
+    /// As [`SiteChecker::look`], but for [`Blind::AddressSpaceGone`].
     pub fn look(&self) -> Result<Seen, Blind> {
         match self.0.look() {
             Err(Blind::AddressSpaceGone) => Ok(Seen::default()),

@@ -4,15 +4,15 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use onair_dpdk::{Left, Link, LinkState, Restored};
+use onair_dpdk::{Link, LinkState, NotRestored, Restored};
 use serde::{Deserialize, Serialize};
 
 use crate::control::socket_file;
 
-/// A thing. Written down before it is made.
+/// A thing. WriteAck down before it is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Thing {
+pub enum Resource {
     /// The file of a listening socket.
     SocketFile {
         /// Where it is.
@@ -71,7 +71,7 @@ impl From<&Before> for LinkState {
     }
 }
 
-impl Thing {
+impl Resource {
     /// The file of a socket that will be bound at `path`.
     pub fn socket_file(path: &Path) -> Self {
         Self::SocketFile {
@@ -173,8 +173,8 @@ impl Thing {
                 let restored = link.restore(&before.into(), programs.as_deref());
                 match restored.map_err(text)? {
                     Ok(restored) => Ok(self.told(&link, &restored)),
-                    Err(Left::Gone) => Ok(None),
-                    Err(Left::InUse) => {
+                    Err(NotRestored::Gone) => Ok(None),
+                    Err(NotRestored::InUse) => {
                         tracing::info!(
                             interface = link.interface(),
                             "left as it is: another OnAir uses the interface"

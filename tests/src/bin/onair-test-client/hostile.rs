@@ -20,14 +20,14 @@ use onair_tests::Dice;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde_json::{Value, json};
 
-use super::{Outcome, Puppet};
+use super::{Outcome, TestClient};
 
 /// Bytes of a slot; its count of callers is the first word (`onair_ipc::slot::Slot`).
 const SLOT_BYTES: u64 = 64;
 /// Where its owner stands: the third word.
 const SLOT_OWNER: u64 = 8;
 
-impl Puppet {
+impl TestClient {
     pub(crate) fn hostile_command(&self, word: &str, rest: &str) -> Result<Outcome> {
         Ok(Ok(match word {
             "clear-slots" => {
@@ -137,7 +137,7 @@ fn slots(frame_bytes: usize) -> Result<u64> {
 }
 
 /// Threads that sleep on the words that callers sleep on, each on one as often as one call allows, and
-/// sleep again when they are woken. The bells say that very many do.
+/// sleep again when they are woken. The event counts say that very many do.
 fn doze(threads: usize) -> Result<()> {
     const TIMES: usize = 128;
     const STACK: usize = 64 << 10;

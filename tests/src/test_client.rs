@@ -1,4 +1,4 @@
-//! A client process that does as a test says: the program `onair-puppet`.
+//! A client process that does as a test says: the program `onair-test-client`.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -13,26 +13,26 @@ use serde_json::Value;
 
 use crate::programs::program;
 
-/// How long any answer of a puppet may take.
+/// How long any answer of a test_client may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The handle on such a process. It is killed when dropped. What can be said to it stands in the
-/// documentation of `src/bin/onair-puppet.rs`.
+/// documentation of `src/bin/onair-test-client.rs`.
 #[derive(Debug)]
-pub struct Puppet {
+pub struct TestClient {
     actor: Actor,
 }
 
-impl Puppet {
+impl TestClient {
     /// Starts one that is connected to the daemon on `stage`.
     ///
     /// # Errors
     /// When it does not start.
     pub fn start(stage: &Stage) -> Result<Self> {
-        Self::start_as(stage, &program("onair-puppet")?)
+        Self::start_as(stage, &program("onair-test-client")?)
     }
 
-    /// As [`Puppet::start`], with another program than the one that was built: a copy of it.
+    /// As [`TestClient::start`], with another program than the one that was built: a copy of it.
     ///
     /// # Errors
     /// When it does not start.
@@ -40,7 +40,7 @@ impl Puppet {
         Self::spawn(stage, stage.command(program))
     }
 
-    /// As [`Puppet::start_as`], with the command's own settings, such as the user that it runs as.
+    /// As [`TestClient::start_as`], with the command's own settings, such as the user that it runs as.
     ///
     /// # Errors
     /// When it does not start.
@@ -55,7 +55,7 @@ impl Puppet {
     /// When it does not start.
     pub fn of(command: &mut Command) -> Result<Self> {
         Ok(Self {
-            actor: Actor::start("onair-puppet", command)?,
+            actor: Actor::start("onair-test-client", command)?,
         })
     }
 
@@ -78,7 +78,7 @@ impl Puppet {
         self.actor.ask(line, Deadline::after(PATIENCE))
     }
 
-    /// Says `line` and waits for no answer: [`Puppet::answer`] does.
+    /// Says `line` and waits for no answer: [`TestClient::answer`] does.
     ///
     /// # Errors
     /// When it does not listen any more.
@@ -86,7 +86,7 @@ impl Puppet {
         self.actor.tell(line)
     }
 
-    /// Waits for the answer to what was told with [`Puppet::tell`]; `word` is its first word.
+    /// Waits for the answer to what was told with [`TestClient::tell`]; `word` is its first word.
     ///
     /// # Errors
     /// When there is none in time.
