@@ -23,6 +23,17 @@ pub struct Footprint {
     pub map_entries: BTreeMap<String, usize>,
 }
 
+/// Bytes of a process's own memory (`RssAnon` of proc_pid_status(5)).
+///
+/// # Errors
+/// When it has ended.
+pub fn own_memory(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|it| it.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    Ok(kib.context("RssAnon")? * 1024)
+}
+
 impl Footprint {
     /// Of process `pid`.
     ///

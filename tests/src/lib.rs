@@ -55,7 +55,7 @@ pub use dice::Dice;
 pub use ending::{holding, in_order, of, shutdown_status, signal, unread};
 pub use errno::errno_name;
 pub use flow::{FlowSender, assembler, raster};
-pub use footprint::{Footprint, bpf_objects, still_there};
+pub use footprint::{Footprint, bpf_objects, own_memory, still_there};
 pub use frozen::Frozen;
 pub use hanging_file::HangingFile;
 pub use honest::Honest;

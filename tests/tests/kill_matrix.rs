@@ -104,7 +104,7 @@ fn batch(
 }
 
 #[test]
-fn labels_of_what_others_run_then_none_but_in_the_victim() -> Result<()> {
+fn labels_and_mutants_of_what_others_run_then_none_but_in_the_victim() -> Result<()> {
     let contains = |program: &str, label: &str| -> Result<bool> {
         let bytes = std::fs::read(program_file(program)?)?;
         let windows = &mut bytes.windows(label.len());
@@ -121,6 +121,12 @@ fn labels_of_what_others_run_then_none_but_in_the_victim() -> Result<()> {
                 "{program} was built with {label}"
             );
         }
+    }
+    for program in ["onaird", "onair-test-client"] {
+        ensure!(
+            !contains(program, "ONAIR_MUTANT")?,
+            "{program} was built with mutants"
+        );
     }
     Ok(())
 }

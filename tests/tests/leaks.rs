@@ -5,26 +5,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use onair_tests::{
-    Control, Deadline, Footprint, Raster, Rig, TestClient, bpf_objects, output, receive,
-    still_there, until,
+    Control, Deadline, Footprint, Raster, Rig, TestClient, bpf_objects, output, own_memory,
+    receive, still_there, until,
 };
 
 const CYCLES: usize = 200;
 /// Caches and pools have grown by then.
 const WARM: usize = 20;
 
-/// Bytes that a process may have grown by after [`CYCLES`]: 5 KiB a cycle would show.
+/// Bytes that a process may have grown by after [`CYCLES`]. A leak first fills what the start has left free in
+/// the heap, some MiB.
 const GROWTH: u64 = 1 << 20;
-
-/// Bytes of a process's own memory (`RssAnon` of proc_pid_status(5)).
-fn resident(pid: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:"));
-    let kib = line.and_then(|it| it.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    Ok(kib.context("RssAnon")? * 1024)
-}
 
 fn cycle(control: &mut Control, client: &mut TestClient) -> Result<()> {
     control.create(&receive("cam", Raster::SMALL, 5000))?;
@@ -48,7 +41,7 @@ fn sessions_created_used_and_destroyed_200_times_then_daemon_and_client_hold_wha
     for _ in 0..WARM {
         cycle(&mut control, &mut client)?;
     }
-    let resident_before = [resident(daemon)?, resident(client.pid())?];
+    let resident_before = [own_memory(daemon)?, own_memory(client.pid())?];
     let before = [Footprint::of(daemon)?, Footprint::of(client.pid())?];
     let objects = bpf_objects(daemon)?;
     for _ in 0..CYCLES {
@@ -58,7 +51,7 @@ fn sessions_created_used_and_destroyed_200_times_then_daemon_and_client_hold_wha
     before[1].wait_regained(client.pid())?;
     assert_eq!(bpf_objects(daemon)?, objects);
     for (pid, before) in [daemon, client.pid()].into_iter().zip(resident_before) {
-        let grown = resident(pid)?.saturating_sub(before);
+        let grown = own_memory(pid)?.saturating_sub(before);
         println!("process {pid}: {before} bytes of its own, {grown} more after {CYCLES} cycles");
         ensure!(grown <= GROWTH, "process {pid} has grown by {grown} bytes");
     }

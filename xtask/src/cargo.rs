@@ -69,11 +69,23 @@ pub(crate) fn build() -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When it fails.
 pub(crate) fn messages(arguments: &[&str]) -> Result<Vec<Value>> {
+    messages_with(arguments, &[])
+}
+
+/// Like [`messages`], with additional environment variables.
+///
+/// # Errors
+/// As [`messages`].
+pub(crate) fn messages_with(
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<Vec<Value>> {
     let line = format!("cargo {}", arguments.join(" "));
     say::command(&line);
     let done = supervised("cargo", |command| {
         command
             .args(arguments)
+            .envs(environment.iter().copied())
             .arg("--message-format=json-render-diagnostics")
             .stdout(Stdio::piped());
     })?;

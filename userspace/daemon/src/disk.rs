@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use onair_mutant::mutant;
+
 /// Of new files: the daemon does not trust what others can write, whatever its umask is.
 const MODE: u32 = 0o644;
 
@@ -28,7 +30,14 @@ pub fn replace_all(folder: &Path, files: &[(PathBuf, Vec<u8>)]) -> Vec<io::Resul
     let mut done: Vec<_> = files
         .map(|((path, _), part)| take_place(path, part))
         .collect();
-    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+    let sync = |folder: File| {
+        mutant!(
+            "disk: the folder of several files is not synced",
+            Ok(()),
+            folder.sync_all()
+        )
+    };
+    if let Err(error) = File::open(folder).and_then(sync) {
         for result in done.iter_mut().filter(|result| result.is_ok()) {
             *result = Err(io::Error::new(error.kind(), error.to_string()));
         }
@@ -61,8 +70,18 @@ fn part(path: &Path, bytes: &[u8]) -> io::Result<File> {
 /// Has a part on disk, and then under its name. One that fails takes no space.
 fn take_place(path: &Path, part: io::Result<File>) -> io::Result<()> {
     let done = part.and_then(|part| {
-        part.sync_all()?;
-        fs::rename(beside(path), path)
+        let early = mutant!("disk: renamed before it is synced");
+        if early {
+            fs::rename(beside(path), path)?;
+        }
+        if !mutant!("disk: not synced") {
+            part.sync_all()?;
+        }
+        if early {
+            Ok(())
+        } else {
+            fs::rename(beside(path), path)
+        }
     });
     if done.is_err() {
         // It may never have been made, and the next try overwrites it.
@@ -104,6 +123,7 @@ pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
 
 fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
+        Some(_) if mutant!("disk: the folder of one file is not synced") => Ok(()),
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
     }

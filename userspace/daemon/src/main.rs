@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use onair_mutant::mutant;
 use onair_types::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
 use onaird::config::Config;
 use onaird::log::{self, LogError};
@@ -120,7 +121,9 @@ fn ended(arguments: &Arguments, config: Config) -> Result<Outcome, StartError> {
     // restored would kill it, and nobody would learn its status.
     std::mem::forget(signals);
     coordinator.on_progress(tell_systemd);
-    if let Some(duration) = arguments.duration {
+    if let Some(duration) = arguments.duration
+        && !mutant!("onaird: --duration is ignored")
+    {
         let end = coordinator.clone();
         let expired = move || {
             // It may have begun already: then this is ignored.

@@ -4,6 +4,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
+use onair_mutant::mutant;
+
 /// Calls a function once, after a time, on a thread of its own. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DurationTimer(Arc<Shared>);
@@ -33,7 +35,8 @@ impl DurationTimer {
     ) -> std::io::Result<Self> {
         let timer = Self(Arc::default());
         let shared = Arc::clone(&timer.0);
-        let deadline = Instant::now().checked_add(duration);
+        let late = Duration::from_secs(mutant!("timer: expires late", 60, 0));
+        let deadline = Instant::now().checked_add(duration + late);
         Builder::new().name("duration".into()).spawn(move || {
             if shared.wait(deadline) {
                 expired();
@@ -45,7 +48,7 @@ impl DurationTimer {
     /// From here on it does not expire. Whether it had not.
     pub fn cancel(&self) -> bool {
         let mut state = self.0.lock();
-        if *state == State::Waiting {
+        if *state == State::Waiting && !mutant!("timer: not cancelled") {
             *state = State::Cancelled;
             self.0.changed.notify_all();
         }

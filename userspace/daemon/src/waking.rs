@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::memory::AttachmentMemory;
+use onair_mutant::mutant;
 
 /// Sleepers woken in one turn, some 2 µs each.
 const CHUNK: u32 = 64;
@@ -29,7 +30,11 @@ impl Waking {
     /// As many are woken as slept at that moment, at most [`MOST`]. Without that limit a thread that
     /// wakes and sleeps again, which the kernel then counts among the woken, would keep it here for ever.
     pub fn enter(&mut self, memory: &Arc<AttachmentMemory>) {
-        let sleepers = memory.sleepers().min(MOST);
+        let sleepers = mutant!(
+            "stop: wakes as many as the client says",
+            memory.sleepers(),
+            memory.sleepers().min(MOST)
+        );
         if sleepers == 0 {
             return;
         }

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
+use onair_mutant::mutant;
+
 use crate::shutdown::{ThreadRegistry, ThreadState, WorkerGuard, message};
 
 /// The thread, and the way to it. Dropping it waits for what was handed in: it is lost only if it is left
@@ -41,7 +43,10 @@ impl Tally {
 
     fn fail(&self, reason: String) {
         let mut failed = self.failed();
-        *failed = (failed.0 + 1, reason);
+        *failed = (
+            failed.0 + mutant!("jobs: a failed one is not counted", 0, 1),
+            reason,
+        );
     }
 }
 
@@ -72,7 +77,11 @@ impl<J: Send + 'static> Worker<J> {
         most: usize,
         work: impl FnMut(Vec<J>) -> Vec<Result<(), String>> + Send + 'static,
     ) -> std::io::Result<Self> {
-        let guard = threads.register_to_the_end(name);
+        let guard = mutant!(
+            "jobs: refused as soon as the shutdown begins",
+            threads.register(name),
+            threads.register_to_the_end(name)
+        );
         let state = Arc::clone(guard.state());
         let tally = Arc::new(Tally::default());
         let (jobs, list) = channel();
@@ -184,7 +193,8 @@ fn run<J>(
         if guard.is_flush_wanted() {
             // Read after that: a job that was handed in before the flush was asked for is among them.
             let handed_in = tally.handed_in.load(Ordering::Relaxed);
-            guard.flush_progress(handed_in.saturating_sub(done));
+            let left = handed_in.saturating_sub(done);
+            guard.flush_progress(mutant!("jobs: the end does not wait for them", 0, left));
         }
     }
 }

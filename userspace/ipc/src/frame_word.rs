@@ -4,6 +4,8 @@
 //! new serial, so a word from an earlier loan can never be mistaken for the present one, and a
 //! compare-and-exchange on the whole word is the only way that a frame changes hands.
 
+use onair_mutant::mutant;
+
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a frame word says of the frame.
@@ -91,16 +93,24 @@ impl FrameWord {
     /// What the word says now. SYNC: frame-release (with [`FrameWord::release`]).
     #[inline(always)]
     pub fn load(&self) -> FrameTag {
-        FrameTag::decode(self.0.load(Ordering::Acquire))
+        let order = mutant!(
+            "frame: credited relaxed",
+            Ordering::Relaxed,
+            Ordering::Acquire
+        );
+        FrameTag::decode(self.0.load(order))
     }
 
     /// Daemon: the frame's contents are complete and `serial` may be taken. SYNC: frame-publish.
     #[inline(always)]
     pub fn publish(&self, serial: u32) {
-        self.0.store(
-            FrameTag::new(serial, 0, FrameState::Ready).encode(),
-            Ordering::Release,
+        let ready = FrameTag::new(serial, 0, FrameState::Ready).encode();
+        let order = mutant!(
+            "frame: published relaxed",
+            Ordering::Relaxed,
+            Ordering::Release
         );
+        self.0.store(ready, order);
     }
 
     /// Caller: whether the frame `serial` waits to be taken. Looked at before the intent is noted.
@@ -125,9 +135,14 @@ impl FrameWord {
     /// Caller: gives back the held frame. On failure the tag that was found. SYNC: frame-release.
     #[inline(always)]
     pub fn release(&self, serial: u32, slot: u16) -> Result<(), FrameTag> {
+        let loan = mutant!(
+            "frame: a put of an earlier loan releases the present one",
+            self.load().serial,
+            serial
+        );
         let result = self.0.compare_exchange(
-            FrameTag::new(serial, slot, FrameState::Held).encode(),
-            FrameTag::new(serial, slot, FrameState::Released).encode(),
+            FrameTag::new(loan, slot, FrameState::Held).encode(),
+            FrameTag::new(loan, slot, FrameState::Released).encode(),
             Ordering::SeqCst,
             Ordering::Relaxed,
         );
@@ -137,6 +152,10 @@ impl FrameWord {
 
     /// Daemon: takes back a ready frame that nobody took.
     pub fn withdraw(&self, serial: u32) -> bool {
+        if mutant!("frame: taken back without a compare-exchange") && self.load().serial == serial {
+            self.clear();
+            return true;
+        }
         self.0
             .compare_exchange(
                 FrameTag::new(serial, 0, FrameState::Ready).encode(),
@@ -155,10 +174,18 @@ impl FrameWord {
     /// Daemon: takes the frame from an evicted attachment, whatever the word says; what it said.
     /// SYNC: frame-release (of one that was given back before).
     pub fn revoke(&self, serial: u32) -> FrameTag {
-        FrameTag::decode(self.0.swap(
-            FrameTag::new(serial, 0, FrameState::Revoked).encode(),
-            Ordering::AcqRel,
-        ))
+        let revoked = FrameTag::new(serial, 0, FrameState::Revoked).encode();
+        if mutant!("evict: the frame word is read, then stored") {
+            let found = self.load();
+            self.0.store(revoked, Ordering::Release);
+            return found;
+        }
+        let order = mutant!(
+            "evict: swapped relaxed",
+            Ordering::Relaxed,
+            Ordering::AcqRel
+        );
+        FrameTag::decode(self.0.swap(revoked, order))
     }
 }
 

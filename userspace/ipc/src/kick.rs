@@ -4,6 +4,8 @@
 //! slot, executes the light fence, and looks at the word. Whoever takes it sends one byte on the
 //! attach socket. Arming before scanning, and lowering before looking, make losing it impossible.
 
+use onair_mutant::mutant;
+
 use crate::sync::{AtomicU32, Ordering};
 
 /// The word.
@@ -30,7 +32,12 @@ impl Kick {
     /// Takes the request, if there is one: true means that this caller has to notify. SYNC: kick.
     #[inline(always)]
     pub fn take(&self) -> bool {
-        self.0.load(Ordering::Acquire) != 0 && self.0.swap(0, Ordering::SeqCst) != 0
+        self.0.load(Ordering::Acquire) != 0
+            && mutant!(
+                "kick: taken by two",
+                self.0.load(Ordering::SeqCst),
+                self.0.swap(0, Ordering::SeqCst)
+            ) != 0
     }
 }
 

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use onair_mutant::mutant;
+
 use crate::frame_word::FrameState;
 use crate::memory::AttachmentMemory;
 use crate::meta::FrameMeta;
@@ -181,7 +183,11 @@ impl Lender {
         self.tail += 1;
         // SYNC: frame-publish (the ring is a hint; the frame word carries the order).
         memory.ready_tail().store(self.tail, Ordering::Release);
-        if memory.frame_ready().strike() {
+        if mutant!(
+            "publish: the event count does not move",
+            memory.frame_ready().is_awaited(),
+            memory.frame_ready().strike()
+        ) {
             sys::futex_wake(memory.frame_ready().word(), 1);
         }
         memory.watch_bell_strike();
@@ -196,10 +202,15 @@ impl Lender {
             let word = &memory.frame_words()[entry.frame as usize];
             let tag = word.load();
             match tag.state() {
-                Some(FrameState::Released) if tag.serial == entry.serial => {
+                Some(FrameState::Released)
+                    if tag.serial == entry.serial
+                        || mutant!("reap: credits a frame with another serial") =>
+                {
                     let submitted = memory.metas()[entry.frame as usize].submitted();
                     word.clear();
-                    *returned += 1;
+                    if !mutant!("books: a returned frame is not counted") {
+                        *returned += 1;
+                    }
                     credit(Credit {
                         frame: entry.frame,
                         submitted,
@@ -260,42 +271,55 @@ impl Lender {
             .position(|entry| entry.frame == frame && entry.serial == serial)?;
         let word = &self.memory.frame_words()[frame as usize];
         let tag = word.load();
-        if tag.state() != Some(FrameState::Held) || tag.serial != serial || tag.slot != slot.index {
+        let by_this_thread = tag.slot == slot.index
+            || mutant!("death: a thread is credited with what another thread took");
+        if tag.state() != Some(FrameState::Held) || tag.serial != serial || !by_this_thread {
             return None;
         }
-        word.clear();
-        self.ledger.remove(at);
+        if !mutant!("death: a thread is credited twice") {
+            word.clear();
+            self.ledger.remove(at);
+        }
         Some(frame)
     }
 
     /// Credits everything: the process that had it is dead, so no thread of it runs. Returns the
     /// frames; a second call returns none.
     pub fn credit_dead_process(&mut self) -> Vec<u32> {
-        self.ledger
-            .drain(..)
-            .map(|entry| {
-                self.memory.frame_words()[entry.frame as usize].clear();
-                entry.frame
-            })
-            .collect()
+        let clear = |entry: &Entry| {
+            self.memory.frame_words()[entry.frame as usize].clear();
+            entry.frame
+        };
+        let frames = self.ledger.iter().map(clear).collect();
+        if !mutant!("death: a process is credited twice") {
+            self.ledger.clear();
+        }
+        frames
     }
 
     /// Takes everything back, whoever has it: the attachment is cut off. Each word is swapped for one
     /// that no put succeeds on, and each loan is credited once; `each` hears of it. A frame that is
     /// [`Found::Held`] may still be read by its holder.
     pub fn revoke(&mut self, mut each: impl FnMut(Revoked)) {
-        for entry in self.ledger.drain(..) {
+        for entry in &self.ledger {
             let tag = self.memory.frame_words()[entry.frame as usize].revoke(entry.serial);
             let found = match tag.state() {
                 Some(FrameState::Released) if tag.serial == entry.serial => Found::Returned,
                 Some(FrameState::Ready) if tag.serial == entry.serial => Found::Unread,
-                _ => Found::Held,
+                _ => mutant!(
+                    "evict: a held frame counts as unread",
+                    Found::Unread,
+                    Found::Held
+                ),
             };
             self.returned += u64::from(found == Found::Returned);
             each(Revoked {
                 frame: entry.frame,
                 found,
             });
+        }
+        if !mutant!("evict: the ledger keeps the loans") {
+            self.ledger.clear();
         }
     }
 

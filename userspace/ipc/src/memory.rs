@@ -5,6 +5,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use onair_mutant::mutant;
+
 use crate::event::{EventKind, EventRing};
 use crate::event_count::EventCount;
 use crate::fence::Fence;
@@ -173,17 +175,25 @@ impl AttachmentMemory {
     /// wake (SYNC: gate-bell). A thread that sleeps then slept at the stop: it returns for it, and wakes the
     /// others.
     pub fn stop(&self) {
+        let early = mutant!("stop: the event counts before the gate");
+        if early {
+            self.notify_all();
+        }
         self.gate().stop();
-        self.notify_all();
+        if !early {
+            self.notify_all();
+        }
     }
 
     /// Moves every event count, for whatever changed, and wakes one sleeper of each.
     pub fn notify_all(&self) {
-        let bells = [self.frame_ready(), self.event_ready()];
+        let (frame, event) = (self.frame_ready(), self.event_ready());
+        let bells = [frame, mutant!("stop: one event count less", frame, event)];
         let struck = bells.map(EventCount::strike);
         for (bell, awaited) in bells.into_iter().zip(struck) {
-            if awaited {
-                sys::futex_wake(bell.word(), ONE);
+            if awaited && !mutant!("stop: wakes no caller") {
+                let count = mutant!("wake-ups: all at once, by the daemon", sys::ALL, ONE);
+                sys::futex_wake(bell.word(), count);
             }
         }
         self.watch_bell_strike();

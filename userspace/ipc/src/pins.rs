@@ -7,6 +7,8 @@
 //! the frame is given back. [`Pins::may_let_go`] looks at pins and callers after the end; each call
 //! that returns and each guard that is dropped after it looks again, and the last one lets go.
 
+use onair_mutant::mutant;
+
 use crate::sync::{AtomicU32, Ordering, full, light};
 
 /// How a process learned that its attachment has ended.
@@ -60,8 +62,11 @@ impl Pins {
     pub fn unpin(&self, frame: u32, plain: bool) {
         let pin = &self.frames[frame as usize];
         if plain {
-            pin.store(0, Ordering::Release);
-            light();
+            let order = mutant!("pin: cleared relaxed", Ordering::Relaxed, Ordering::Release);
+            pin.store(0, order);
+            if !mutant!("pin: no light fence after it is cleared") {
+                light();
+            }
         } else {
             pin.swap(0, Ordering::SeqCst);
             full();
@@ -104,7 +109,11 @@ impl Pins {
         // Two threads that unpin at the same time: one of them sees that it is the last.
         crate::sync::fence();
         // The pins once more: a caller that was inside at the first look may have left with a frame.
-        !self.is_any() && callers() == 0 && !self.is_any()
+        let blind = mutant!("leave: although a frame is pinned");
+        let once = mutant!("leave: the pins only before the callers");
+        (blind || !self.is_any())
+            && (mutant!("leave: although a caller is inside") || callers() == 0)
+            && (blind || once || !self.is_any())
     }
 
     /// Makes the calling thread the one that lets the memory go. Exactly one does, and none if the

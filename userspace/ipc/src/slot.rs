@@ -4,6 +4,8 @@
 //! daemon pays for the order with [`heavy`](crate::sync::heavy) before it scans. The last slot of an
 //! attachment is shared by the threads that found no free one, and is counted with atomic additions.
 
+use onair_mutant::mutant;
+
 use crate::label;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, light};
 
@@ -91,16 +93,23 @@ impl Slot {
     /// Makes the slot the thread `tid`'s, if it is nobody's. An old `ack` is forgotten, so that it
     /// cannot speak for the new owner. SYNC: slot-claim.
     pub fn claim(&self, tid: u32, boottime_ns: u64) -> bool {
+        let order = mutant!(
+            "slot: claimed relaxed",
+            Ordering::Relaxed,
+            Ordering::Acquire
+        );
         if self.owner.load(Ordering::Relaxed) != 0
             || self
                 .owner
-                .compare_exchange(0, tid, Ordering::Acquire, Ordering::Relaxed)
+                .compare_exchange(0, tid, order, Ordering::Relaxed)
                 .is_err()
         {
             return false;
         }
         label!("claim.owned");
-        self.ack.store(0, Ordering::Relaxed);
+        if !mutant!("slot: the acknowledgement of an old claim stays") {
+            self.ack.store(0, Ordering::Relaxed);
+        }
         self.intent.store(NO_INTENT, Ordering::Relaxed);
         self.claimed_at.store(boottime_ns, Ordering::Relaxed);
         true
@@ -127,7 +136,9 @@ impl Slot {
             let count = self.count.load(Ordering::Relaxed);
             // Release, so that nobody finds the new count beside an older call's intent.
             self.count.store(count.wrapping_add(1), Ordering::Release);
-            light();
+            if !mutant!("enter: no light fence") {
+                light();
+            }
             count
         } else {
             let count = self.count.fetch_add(1, Ordering::SeqCst);
@@ -141,8 +152,11 @@ impl Slot {
     pub fn lower(&self, plain: bool) {
         if plain {
             let count = self.count.load(Ordering::Relaxed);
-            self.count.store(count.wrapping_sub(1), Ordering::Release);
-            light();
+            let order = mutant!("leave: relaxed", Ordering::Relaxed, Ordering::Release);
+            self.count.store(count.wrapping_sub(1), order);
+            if !mutant!("leave: no light fence") {
+                light();
+            }
         } else {
             self.count.fetch_sub(1, Ordering::SeqCst);
             crate::sync::full();
@@ -168,10 +182,16 @@ impl Slot {
 
     /// Daemon: reads the slot. SYNC: light-heavy, ack.
     pub fn read(&self, index: u16) -> SlotReading {
+        let count = mutant!("scan: relaxed", Ordering::Relaxed, Ordering::Acquire);
+        let ack = mutant!(
+            "scan: the acknowledgement relaxed",
+            Ordering::Relaxed,
+            Ordering::Acquire
+        );
         SlotReading {
             index,
-            count: self.count.load(Ordering::Acquire),
-            ack: self.ack.load(Ordering::Acquire),
+            count: self.count.load(count),
+            ack: self.ack.load(ack),
             owner: self.owner.load(Ordering::Relaxed),
             operation: Operation::from_word(self.operation.load(Ordering::Relaxed)),
             intent: self.intent.load(Ordering::Relaxed),
@@ -213,7 +233,13 @@ impl SlotReading {
     /// acknowledged that very gate can never pass it, whatever its count; the shared slot has no
     /// single thread and takes no acknowledgement.
     pub fn is_user(&self, gate: u32, shared: bool) -> bool {
-        self.count > 0 && (shared || self.ack != gate)
+        let acknowledged = mutant!(
+            "slot: an old acknowledgement counts for a new stop",
+            self.ack != 0,
+            self.ack == gate
+        );
+        let shared = shared && !mutant!("slot: the shared one takes an acknowledgement");
+        self.count > 0 && (shared || !acknowledged)
     }
 }
 

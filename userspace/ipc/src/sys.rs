@@ -3,6 +3,8 @@
 
 use std::io;
 
+use onair_mutant::mutant;
+
 use crate::sync::{AtomicU64, Ordering};
 
 pub mod bpf;
@@ -245,6 +247,9 @@ impl Disposition {
     #[must_use]
     pub fn blocking(mut self, others: &[i32]) -> Self {
         self.action.sa_flags |= libc::SA_RESTART;
+        if mutant!("signals: without SA_RESTART") {
+            self.action.sa_flags &= !libc::SA_RESTART;
+        }
         for &other in others {
             // SAFETY: the mask is this action's own. An invalid number is refused, and changes
             // nothing.

@@ -6,7 +6,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::os::unix::thread::JoinHandleExt as _;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
@@ -150,4 +152,42 @@ fn stop_and_start_under_sleepers_then_they_never_wait() {
         stopper.join().unwrap();
     }
     assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
+}
+
+/// A lock that the interrupted call holds would make it wait for ever.
+#[test]
+fn stop_in_a_handler_that_interrupts_stop_then_it_never_waits() {
+    const SIGNALS: u32 = 2000;
+    static CLIENT: OnceLock<Arc<Attachment>> = OnceLock::new();
+    static HANDLED: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn handler(_: libc::c_int) {
+        if let Some(client) = CLIENT.get() {
+            client.stop();
+            client.start();
+        }
+        HANDLED.fetch_add(1, Ordering::SeqCst);
+    }
+    let (_memory, _frames, client) = attachment();
+    CLIENT.set(Arc::clone(&client)).unwrap();
+    // SAFETY: the handler is async-signal-safe by what this test is about; SIGUSR1 is ours.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as usize;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+    }
+    let stopper = std::thread::spawn(move || {
+        only_wakes();
+        while HANDLED.load(Ordering::SeqCst) < SIGNALS {
+            client.stop();
+            client.start();
+        }
+    });
+    for number in 0..SIGNALS {
+        // SAFETY: the thread is joined below.
+        unsafe { libc::pthread_kill(stopper.as_pthread_t(), libc::SIGUSR1) };
+        while HANDLED.load(Ordering::SeqCst) == number {
+            std::thread::yield_now();
+        }
+    }
+    stopper.join().unwrap();
 }

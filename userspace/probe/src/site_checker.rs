@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use onair_ebpf::sites::ReadAt;
 use onair_ipc::memory::BellFile;
+use onair_mutant::mutant;
 
 use crate::attached::Hold;
 use crate::error::Blind;
@@ -148,8 +149,12 @@ struct Client {
 impl Client {
     fn look(&self) -> Result<Seen, Blind> {
         let mappings = self.folder.mappings();
-        let text = self.text(&mappings);
-        let sleepers = self.sleepers(&mappings);
+        let text = mutant!("probe: text is not compared", Ok(()), self.text(&mappings));
+        let sleepers = mutant!(
+            "probe: sleepers are not compared",
+            Ok(Seen::default()),
+            self.sleepers(&mappings)
+        );
         // Last: what was read may be of the next address space, or of none.
         if self.is_gone() {
             return Err(Blind::AddressSpaceGone);
@@ -197,7 +202,9 @@ impl Client {
     fn latch(&self, result: Result<Seen, Blind>) -> Result<Seen, Blind> {
         let mut latched = locked(&self.latched);
         match (&result, &*latched) {
-            (Err(blind), None) if blind.lasts() => *latched = Some(blind.to_string()),
+            (Err(blind), None) if blind.lasts() && !mutant!("probe: blindness is not latched") => {
+                *latched = Some(blind.to_string());
+            }
             (Ok(_), Some(first)) => {
                 let first = first.clone();
                 return Err(Blind::Before { first });

@@ -5,6 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use onair_mutant::mutant;
+
 use crate::books::ProducerTotals;
 use crate::gate::Gate;
 use crate::manifest::{Cause, FileReport, Manifest};
@@ -118,7 +120,9 @@ impl Shared {
         self.gate.close();
         // SYNC: record-ending. Release: the cause is there, and the door is closed.
         self.ending.store(true, Ordering::Release);
-        self.wake();
+        if !mutant!("recorder: the end does not wake the drain thread") {
+            self.wake();
+        }
         is_first
     }
 

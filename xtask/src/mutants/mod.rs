@@ -1,241 +1,171 @@
-//! `cargo xtask mutants`: breaks the gate and the daemon's end on purpose, one step at a time, and expects
-//! a test to go red.
+//! `cargo xtask mutants`: chooses one fault after the other in the product's own code, and expects a test
+//! to fail.
 //!
-//! Each mutant is one change of the product's own code, made in a copy of the tree. What passes here
-//! is a step that nothing holds. Not part of `cargo xtask test`: it builds the crate once for each.
+//! The faults stand in the code as `mutant!("name")`, and are built once for each kind of test. The table
+//! ([`gate`] and its siblings) names the test that must catch each of them. Each test runs first without a
+//! mutant: it must pass. Not part of `cargo xtask test`.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+mod build;
+mod case;
+mod daemon;
+mod gate;
+mod shutdown;
+mod table;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use crate::cargo::root;
-use crate::say;
+use anyhow::{Result, bail, ensure};
+use onair_stage::{Stage, take_down_leftovers};
+use serde::Serialize;
 
-/// Breaks the gate and the daemon's end on purpose, one step at a time, and expects a test to go red each time
+use crate::{clean_up, say, setup};
+use build::Programs;
+use case::Outcome;
+use table::{Build, Mutant, Test};
+
+/// Runs the product with one fault at a time, and expects a test to catch each
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask mutants              all of them: about half an hour on two cores
-  cargo xtask mutants ack barrier  only those with one of these in their names
-  cargo xtask mutants --list       what there is, and which test is expected to notice")]
+  cargo xtask mutants              all of them
+  cargo xtask mutants kick: loom   only those with one of these in the name or in the test
+  cargo xtask mutants --list       each mutant, and the test that must catch it
+  cargo xtask mutants --json       the results on standard output, for programs
+
+Exit status: 0 when each mutant was caught, 1 when one survived or a test fails without a mutant.")]
 pub(crate) struct Arguments {
     /// Only list them
     #[arg(long)]
     list: bool,
-    /// Only mutants that have one of these in their names
+    /// Print the results as JSON on standard output
+    #[arg(long)]
+    json: bool,
+    /// Only mutants with one of these in the name, or in the test as `--list` shows it
     filters: Vec<String>,
 }
 
-/// How a mutant is expected to be noticed.
-#[derive(Clone, Copy)]
-enum Test {
-    /// Unit tests of a package.
-    Unit(&'static str, &'static str),
-    /// An integration test of a package: its file, and a filter.
-    File(&'static str, &'static str, &'static str),
-    /// An integration test of `onair-ipc` on real shared memory: file and filter.
-    Words(&'static str, &'static str),
-    /// The crate's words under loom.
-    Loom(&'static str),
-    /// The crate's code under shuttle.
-    Shuttle(&'static str),
-}
+/// A mutant has survived when the test passes so many times: one that rests on chance, such as what two cores
+/// do at the same moment, may miss it once.
+const TRIES: u32 = 3;
 
-impl Test {
-    /// The command, without `cargo`, and the checker whose words it needs.
-    fn command(self) -> (Vec<&'static str>, Option<&'static str>) {
-        let ipc = |file, filter| vec!["test", "-p", "onair-ipc", "--test", file, "--", filter];
-        let released = |file, filter| {
-            vec![
-                "test",
-                "--release",
-                "-p",
-                "onair-ipc",
-                "--test",
-                file,
-                "--",
-                filter,
-            ]
-        };
-        match self {
-            Self::Unit(package, filter) => {
-                (vec!["test", "-p", package, "--lib", "--", filter], None)
-            }
-            Self::File(package, file, filter) => (
-                vec!["test", "-p", package, "--test", file, "--", filter],
-                None,
-            ),
-            Self::Words(file, filter) => (ipc(file, filter), None),
-            Self::Loom(filter) => (released("loom_gate", filter), Some("loom")),
-            Self::Shuttle(filter) => (released("shuttle_gate", filter), Some("shuttle")),
-        }
-    }
-}
-
-/// One change of the product.
-struct Mutant {
+/// What became of one mutant.
+#[derive(Serialize)]
+struct Row {
     name: &'static str,
-    file: &'static str,
-    /// Stands in the file exactly once.
-    from: &'static str,
-    to: &'static str,
-    test: Test,
+    test: String,
+    outcome: Outcome,
+    seconds: f64,
 }
-
-impl Mutant {
-    /// The file that it changes, as it is in `tree`. Fails if the code is no longer as it expects it.
-    fn original(&self, tree: &Path) -> Result<String> {
-        let text = fs::read_to_string(tree.join(self.file))?;
-        ensure!(
-            text.matches(self.from).count() == 1,
-            "{}: {} does not contain this once any more: {}",
-            self.name,
-            self.file,
-            self.from
-        );
-        Ok(text)
-    }
-}
-
-macro_rules! mutants {
-    ($($name:literal in $file:literal: $from:literal => $to:literal, $test:expr;)+) => {
-        pub(super) const ALL: &[$crate::mutants::Mutant] = &[$($crate::mutants::Mutant {
-            name: $name,
-            file: $file,
-            from: $from,
-            to: $to,
-            test: $test,
-        },)+];
-    };
-}
-
-mod gate;
-mod shutdown;
-
-const MUTANTS: [&[Mutant]; 2] = [gate::ALL, shutdown::ALL];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let wanted = |mutant: &&Mutant| {
         let mut filters = arguments.filters.iter();
-        arguments.filters.is_empty() || filters.any(|filter| mutant.name.contains(filter.as_str()))
+        let text = format!("{} ({})", mutant.name, mutant.test);
+        arguments.filters.is_empty() || filters.any(|filter| text.contains(filter.as_str()))
     };
-    let chosen: Vec<_> = MUTANTS.into_iter().flatten().filter(wanted).collect();
-    ensure!(!chosen.is_empty(), "no mutant has such a name; see --list");
+    let chosen: Vec<_> = table::all().filter(wanted).collect();
+    ensure!(
+        !chosen.is_empty(),
+        "no mutant has this in its name or test; see --list"
+    );
     if arguments.list {
         for mutant in chosen {
-            let (line, checker) = mutant.test.command();
-            let with = checker.map_or(String::new(), |checker| format!("--cfg {checker}: "));
-            println!(
-                "{}\n    {}: {with}cargo {}",
-                mutant.name,
-                mutant.file,
-                line.join(" ")
-            );
+            println!("{}\n    {}", mutant.name, mutant.test);
         }
         return Ok(());
     }
-    let copy = copy()?;
-    let mut survived = Vec::new();
-    for mutant in chosen {
-        if is_noticed(&copy, mutant)? {
-            say::good(format_args!("noticed: {}", mutant.name));
-        } else {
-            say::failure(format_args!("survived: {}", mutant.name));
-            survived.push(mutant.name);
+    setup::when_missing()?;
+    clean_up::report(&take_down_leftovers()?);
+    let stage = Stage::open("mutants")?;
+    let begun = Instant::now();
+    let rows = run_all(&chosen);
+    stage.take_down()?;
+    summarize(&rows?, begun.elapsed(), arguments.json)
+}
+
+/// Builds what the mutants need, then runs each test without a mutant and with each of its own.
+fn run_all(mutants: &[&Mutant]) -> Result<Vec<Row>> {
+    let mut of_build: BTreeMap<Build, BTreeMap<Test, Vec<&'static str>>> = BTreeMap::new();
+    for mutant in mutants {
+        let tests = of_build.entry(mutant.test.build()).or_default();
+        tests.entry(mutant.test).or_default().push(mutant.name);
+    }
+    let mut rows = Vec::new();
+    for (build, tests) in of_build {
+        say::step(format_args!("Mutants: {build}"));
+        let programs = Programs::build(build, tests.keys())?;
+        for (test, names) in tests {
+            rows.extend(run_test(&programs, test, &names)?);
         }
     }
-    if !survived.is_empty() {
-        bail!("no test notices: {}", survived.join("; "));
+    Ok(rows)
+}
+
+fn run_test(programs: &Programs, test: Test, names: &[&'static str]) -> Result<Vec<Row>> {
+    let program = programs.of(test)?;
+    let sound = case::run(program, test, None, case::LONGEST)?;
+    let passes = sound.outcome == Outcome::Survived && sound.tests > 0;
+    if passes {
+        say::note(format_args!(
+            "{test}: passes without a mutant ({:.1} s)",
+            sound.took.as_secs_f64()
+        ));
+    } else {
+        say::failure(format_args!(
+            "{test}: does not pass without a mutant: {}",
+            sound.log.display()
+        ));
+    }
+    let bound = sound.took * 5 + case::MARGIN;
+    let tries = if passes { TRIES } else { 0 };
+    let mut rows = Vec::new();
+    for &name in names {
+        let (mut outcome, mut took) = (Outcome::Unproven, Duration::ZERO);
+        for _ in 0..tries {
+            let done = case::run(program, test, Some(name), bound)?;
+            (outcome, took) = (done.outcome, took + done.took);
+            if outcome != Outcome::Survived {
+                break;
+            }
+        }
+        let line = format!("{outcome}: {name} ({:.1} s)", took.as_secs_f64());
+        match outcome {
+            Outcome::Caught | Outcome::Hung => say::good(line),
+            Outcome::Survived | Outcome::Unproven => say::failure(line),
+        }
+        rows.push(Row {
+            name,
+            test: test.to_string(),
+            outcome,
+            seconds: took.as_secs_f64(),
+        });
+    }
+    Ok(rows)
+}
+
+fn summarize(rows: &[Row], took: Duration, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(rows)?);
+    }
+    let count = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
+    say::step("Summary");
+    say::note(format_args!(
+        "{} mutants: {} caught, {} caught because the test hung, {} survived, {} unproven; {:.0} s",
+        rows.len(),
+        count(Outcome::Caught),
+        count(Outcome::Hung),
+        count(Outcome::Survived),
+        count(Outcome::Unproven),
+        took.as_secs_f64()
+    ));
+    let missed: Vec<_> = rows
+        .iter()
+        .filter(|row| !matches!(row.outcome, Outcome::Caught | Outcome::Hung))
+        .map(|row| row.name)
+        .collect();
+    if !missed.is_empty() {
+        bail!("no test catches: {}", missed.join("; "));
     }
     Ok(())
-}
-
-/// The tree as it is now, files that are not committed included, in a folder of its own.
-fn copy() -> Result<std::path::PathBuf> {
-    let copy = root().join("target/mutants/tree");
-    fs::create_dir_all(&copy)?;
-    let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
-        .current_dir(root())
-        .output()
-        .context("git ls-files")?;
-    for name in listed
-        .stdout
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
-        let name = std::str::from_utf8(name)?;
-        let (from, to) = (root().join(name), copy.join(name));
-        let Ok(contents) = fs::read(&from) else {
-            continue;
-        };
-        // Untouched files keep their time, so that nothing is built again for their sake.
-        if fs::read(&to).is_ok_and(|there| there == contents) {
-            continue;
-        }
-        fs::create_dir_all(to.parent().context("a file lies in a folder")?)?;
-        fs::write(&to, contents)?;
-    }
-    Ok(copy)
-}
-
-/// Makes the change, runs the test, undoes the change. Fails if the code is no longer as the mutant
-/// expects it, or if the change does not compile.
-fn is_noticed(copy: &Path, mutant: &Mutant) -> Result<bool> {
-    let file = copy.join(mutant.file);
-    let before = mutant.original(copy)?;
-    fs::write(&file, before.replacen(mutant.from, mutant.to, 1))?;
-    let (line, checker) = mutant.test.command();
-    let target = match checker {
-        Some(checker) => format!("target/mutants/{checker}"),
-        None => "target/mutants/dev".to_owned(),
-    };
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(&line)
-        .current_dir(copy)
-        .env("CARGO_TARGET_DIR", root().join(target))
-        .env("RUST_BACKTRACE", "0");
-    if let Some(checker) = checker {
-        cargo.env("RUSTFLAGS", format!("--cfg {checker}"));
-    }
-    // A mutant may sleep for ever.
-    let output = Command::new("timeout")
-        .arg("1800")
-        .arg(cargo.get_program())
-        .args(cargo.get_args())
-        .envs(
-            cargo
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .current_dir(copy)
-        .output();
-    fs::write(&file, &before)?;
-    let output = output.context("running the test")?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    let ran = said.contains("running ") && !said.contains("running 0 tests");
-    ensure!(ran, "{}: the test did not run:\n{said}", mutant.name);
-    Ok(!output.status.success())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mutant_each_then_the_code_that_it_changes_is_there_once() {
-        for mutant in MUTANTS.into_iter().flatten() {
-            mutant.original(root()).unwrap();
-        }
-    }
 }

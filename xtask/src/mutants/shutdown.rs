@@ -1,65 +1,43 @@
-//! The daemon's end: the coordinator and its workers.
+//! The shutdown of the daemon: the coordinator and its workers.
 
-use super::Test::Unit;
+use super::table::Test::{File, System, Unit};
+use super::table::mutants;
 
 mutants! {
-    "shutdown: begun from the start" in "userspace/daemon/src/shutdown/coordinator.rs":
-        "begun: AtomicBool::new(false)," => "begun: AtomicBool::new(true),",
-        Unit("onaird", "shutdown_mgr__create");
-    "shutdown: several begin it" in "userspace/daemon/src/shutdown/coordinator.rs":
-        "        if self.shared.begun.swap(true, Ordering::SeqCst) {" =>
-        "        let begun = self.shared.begun.load(Ordering::SeqCst);\n        std::thread::sleep(Duration::from_millis(50));\n        self.shared.begun.store(true, Ordering::SeqCst);\n        if begun {",
-        Unit("onaird", "shutdown_mgr__trigger");
-    "shutdown: begun without waking anybody" in "userspace/daemon/src/shutdown/coordinator.rs":
-        "        self.shared.wakeup.ring();\n" => "",
-        Unit("onaird", "shutdown_mgr__wakeup");
-    "shutdown: a part that hangs is waited for" in "userspace/daemon/src/shutdown/sequence.rs":
-        "if until(it) > now {" => "if until(it) + Duration::from_secs(40) > now {",
-        Unit("onaird", "shutdown_mgr_each_phase_hung");
-    "shutdown: workers are not told" in "userspace/daemon/src/shutdown/sequence.rs":
-        "        shared.threads.stop_accepting();\n" => "",
-        Unit("onaird", "shutdown_mgr__stop_threads");
-    "shutdown: configured anew after it has begun" in "userspace/daemon/src/shutdown/coordinator.rs":
-        "let in_time = !self.is_shutting_down();" => "let in_time = true;",
-        Unit("onaird", "shutdown_mgr_configured");
-    "shutdown: the last phases are not told" in "userspace/daemon/src/control/thread.rs":
-        "                hub.tell(None, kind);" => "                drop(kind);",
-        Unit("onaird", "events_told_after");
-    "shutdown: a task may end unnoticed" in "userspace/daemon/src/control/thread.rs":
-        "    shutdown.begin(Cause::PartEnded {\n        part: part.to_owned()," =>
-        "    drop(Cause::PartEnded {\n        part: part.to_owned(),",
-        Unit("onaird", "task_panics");
-    "attach: a connection that panics has not hung up" in "userspace/daemon/src/control/attach/listener.rs":
-        "if actions.send(hung_up).await.is_ok() {" => "drop(hung_up);\n    if actions.is_closed() {",
-        Unit("onaird", "connection_its_task_panics");
-    "worker: accepts though it was told not to" in "userspace/daemon/src/shutdown/workers.rs":
-        "        self.accepting.store(false, Ordering::Release);\n" => "",
-        Unit("onaird", "thread_state__stop");
-    "workers: one of them is not told" in "userspace/daemon/src/shutdown/workers.rs":
-        ".filter(|it| !it.to_the_end) {" => ".filter(|it| !it.to_the_end).skip(1) {",
-        Unit("onaird", "thread_registry__shutdown");
-    "workers: ended when one has" in "userspace/daemon/src/shutdown/workers.rs":
-        "self.lock().iter().all(|thread| thread.is_stopped())" =>
-        "self.lock().iter().any(|thread| thread.is_stopped())",
-        Unit("onaird", "thread_registry__shutdown");
-    "flush: done before the buffer is empty" in "userspace/daemon/src/shutdown/workers.rs":
-        "if wanted == self.flushed || left > 0 {" => "if wanted == self.flushed {",
-        Unit("onaird", "shutdown_mgr__flush_request");
-    "flush: not waited for" in "userspace/daemon/src/shutdown/workers.rs":
-        "self.wait(deadline, |it| it.flushed >= number || it.stopped);" =>
-        "self.wait(deadline, |_| true);",
-        Unit("onaird", "shutdown_mgr__flush_request");
-    "flush: one of several is asked" in "userspace/daemon/src/shutdown/workers.rs":
-        "    threads.retain(|thread| !thread.is_stopped());\n" =>
-        "    threads.retain(|thread| !thread.is_stopped());\n    threads.truncate(1);\n",
-        Unit("onaird", "multi_thread__flush");
-    "jobs: refused as soon as the end begins" in "userspace/daemon/src/worker.rs":
-        "threads.register_to_the_end(name)" => "threads.register(name)",
-        Unit("onaird", "worker_jobs_handed_in");
-    "jobs: the end does not wait for them" in "userspace/daemon/src/worker.rs":
-        "guard.flush_progress(handed_in.saturating_sub(done));" => "guard.flush_progress(0);",
-        Unit("onaird", "worker_jobs_handed_in");
-    "jobs: one that failed is not said" in "userspace/daemon/src/worker.rs":
-        "*failed = (failed.0 + 1, reason);" => "failed.1 = reason;",
-        Unit("onaird", "worker_jobs_that_fail");
+    "shutdown: begun from the start" => Unit("onaird", "shutdown_mgr__create");
+    "shutdown: begun several times" => Unit("onaird", "shutdown_mgr__trigger");
+    "shutdown: begun without waking its thread" => Unit("onaird", "shutdown_mgr__wakeup");
+    "shutdown: a part that hangs is waited for" => Unit("onaird", "shutdown_mgr_each_phase_hung");
+    "shutdown: workers are not told" => Unit("onaird", "shutdown_mgr__stop_threads");
+    "shutdown: configured anew after it has begun" => Unit("onaird", "shutdown_mgr_configured");
+    "shutdown: the last phases are not published" => Unit("onaird", "events_told_after");
+    "shutdown: a task may end unnoticed" => Unit("onaird", "task_panics");
+    "attach: a connection that panics has not hung up" => Unit("onaird", "connection_its_task_panics");
+    "worker: accepts after it was told to stop" => Unit("onaird", "thread_state__stop");
+    "workers: one of them is not told" => Unit("onaird", "thread_registry__shutdown");
+    "workers: all have ended when one has" => Unit("onaird", "thread_registry__shutdown");
+    "flush: done before the buffer is empty" => Unit("onaird", "shutdown_mgr__flush_request");
+    "flush: not waited for" => Unit("onaird", "shutdown_mgr__flush_request");
+    "flush: one of several is asked" => Unit("onaird", "multi_thread__flush");
+    "jobs: refused as soon as the shutdown begins" => Unit("onaird", "worker_jobs_handed_in");
+    "jobs: the end does not wait for them" => Unit("onaird", "worker_jobs_handed_in");
+    "jobs: a failed one is not counted" => Unit("onaird", "worker_jobs_that_fail");
+    "shutdown: a notification that hangs is waited for" => Unit("onaird", "shutdown_mgr_each_phase_hung");
+    "shutdown: clients get no draining event" => System("shutdown", "system__sigterm__then_clean_exit");
+    "onaird: --duration is ignored" => System("shutdown", "daemon_with_a_duration_then_ends");
+    "ports: not closed at the end" => System("shutdown", "system_sigterm_under_af_xdp_traffic");
+    "session: leaks memory" => System("shutdown_load", "shutdown__memory_usage__then_no_leaks");
+    // Signals.
+    "signals: a second one counts as the first" => File("onaird", "signals", "signals_storm");
+    "signals: the old handlers are not restored" => File("onaird", "signals", "signal_handler__restore");
+    "signals: without SA_RESTART" => File("onaird", "signals", "signal_handler__sa_restart");
+    // Timers.
+    "timer: an expiry during the shutdown counts" => Unit("onaird", "timer__expire_during_shutdown");
+    "timer: not cancelled" => Unit("onaird", "timer__cancel");
+    "timer: expires late" => Unit("onaird", "timer_expires_then");
+    // stop() in a signal handler.
+    "stop: says that the session is gone" => System("shutdown", "system__ctrl_c__then_clean_exit");
+    "stop: takes a lock" => File("onair-ipc", "stop_in_a_handler", "interrupts_stop");
+    "stop: allocates" => File("onair-ipc", "stop_in_a_handler", "nothing_is_allocated");
+    "stop: changes errno" => File("onair-ipc", "stop_in_a_handler", "errno_is_kept");
 }

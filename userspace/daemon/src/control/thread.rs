@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
+use onair_mutant::mutant;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, LocalSet};
@@ -170,9 +171,13 @@ async fn tell_to_the_end(
         tokio::select! {
             biased;
             // There is no actor any more for anything else; the reply to a dump is dropped.
-            Some(order) = orders.recv() => if let ActorCommand::Tell(kind) = order {
-                hub.tell(None, kind);
-            },
+            Some(order) = orders.recv() => {
+                if let ActorCommand::Tell(kind) = order
+                    && !mutant!("shutdown: the last phases are not published")
+                {
+                    hub.tell(None, kind);
+                }
+            }
             () = close.cancelled() => break,
         }
     }
@@ -196,10 +201,12 @@ async fn watch(
         Err(Err(cancelled)) => cancelled.to_string(),
     };
     tracing::error!(part, reason, "has ended before the daemon");
-    shutdown.begin(Cause::PartEnded {
-        part: part.to_owned(),
-        reason,
-    });
+    if !mutant!("shutdown: a task may end unnoticed") {
+        shutdown.begin(Cause::PartEnded {
+            part: part.to_owned(),
+            reason,
+        });
+    }
 }
 
 #[cfg(test)]

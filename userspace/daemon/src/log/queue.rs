@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use onair_mutant::mutant;
+
 /// A line, or several that belong together, with the final newline.
 pub(super) type Line = Cow<'static, [u8]>;
 
@@ -64,6 +66,12 @@ impl Queue {
 
     fn take(&self, line: Line, always: bool) {
         let mut inner = self.inner();
+        while mutant!("log: a full queue blocks") && !always && inner.bytes >= self.most {
+            inner = self
+                .changed
+                .wait(inner)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
         if !always && inner.bytes >= self.most {
             inner.unsaid += 1;
             inner.dropped += 1;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use onair_ipc::fence::Fence;
 use onair_ipc::memory::State;
+use onair_mutant::mutant;
 use onair_types::{
     Certificate, EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Timestamp,
     Verdict,
@@ -333,7 +334,9 @@ impl Session {
     /// The same, with what attachments left behind that were given back while it ran.
     pub(super) fn whole_view(&self, pending_reclaim: &PendingReclaim) -> RetiredMemory {
         let mut all = self.retired_view();
-        all.add(pending_reclaim.parts(self.id));
+        if !mutant!("W4: leaves out what departed senders still map") {
+            all.add(pending_reclaim.parts(self.id));
+        }
         all
     }
 
@@ -377,6 +380,9 @@ impl Session {
         };
         let mut certificate = certificate::write(self, services, issue);
         let retired = self.take_retired();
+        if mutant!("session: leaks memory") {
+            std::mem::forget(std::hint::black_box(vec![1_u8; 64 << 10]));
+        }
         tracing::info!(session = %self.id, name = %self.spec.name, "destroyed");
         let destroyed = EventKind::Destroyed {
             operation: destroy.operation,

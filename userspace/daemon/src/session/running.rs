@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use onair_ipc::event::EventKind as ClientEvent;
+use onair_mutant::mutant;
 use onair_types::{EventKind, Problem, ProblemCode, SessionView, StepName, Timestamp};
 
 use super::{Place, Session};
@@ -185,6 +186,9 @@ impl Session {
 
     /// Tells the clients that the service goes away, before their calls say so.
     pub fn announce_end(&self) {
+        if mutant!("shutdown: clients get no draining event") {
+            return;
+        }
         for attachment in self.attachments.values() {
             attachment.memory.notify(ClientEvent::Draining, 0);
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use onair_mutant::mutant;
 use onair_types::{PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -159,7 +160,7 @@ impl ShutdownCoordinator {
                     config,
                     graceful: config::ms(Timeouts::default().graceful_ms),
                 }),
-                begun: AtomicBool::new(false),
+                begun: AtomicBool::new(mutant!("shutdown: begun from the start")),
                 forced: AtomicBool::new(false),
                 wakeup: Wakeup::new()?,
                 begun_token: CancellationToken::new(),
@@ -239,7 +240,17 @@ impl ShutdownCoordinator {
     /// already.
     pub fn begin(&self, cause: Cause) -> bool {
         // SYNC: operations. From here on new operations are refused.
-        if self.shared.begun.swap(true, Ordering::SeqCst) {
+        let begun = mutant!(
+            "shutdown: begun several times",
+            {
+                let begun = self.is_shutting_down();
+                std::thread::sleep(Duration::from_millis(50));
+                self.shared.begun.store(true, Ordering::SeqCst);
+                begun
+            },
+            self.shared.begun.swap(true, Ordering::SeqCst)
+        );
+        if begun && !mutant!("timer: an expiry during the shutdown counts") {
             return false;
         }
         let mut ledger = self.shared.ledger();
@@ -247,7 +258,9 @@ impl ShutdownCoordinator {
         ledger.since = Some((Timestamp::now(), Instant::now()));
         drop(ledger);
         self.shared.begun_token.cancel();
-        self.shared.wakeup.ring();
+        if !mutant!("shutdown: begun without waking its thread") {
+            self.shared.wakeup.ring();
+        }
         self.shared.announce();
         true
     }
@@ -311,7 +324,8 @@ impl ShutdownCoordinator {
     /// Takes another configuration. `false` once the shutdown has begun: it goes on as it began.
     pub fn configure(&self, config: ShutdownConfig, graceful: Duration) -> bool {
         let mut times = lock(&self.shared.times);
-        let in_time = !self.is_shutting_down();
+        let in_time =
+            !self.is_shutting_down() || mutant!("shutdown: configured anew after it has begun");
         if in_time {
             *times = Times { config, graceful };
         }

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use onair_mutant::mutant;
 use onair_types::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 
 use super::cause::Cause;
@@ -79,7 +80,9 @@ impl ShutdownCoordinator {
         for notification in notifications {
             shared.end_side_by_side(ShutdownPhase::StopAccepting, vec![notification]);
         }
-        shared.threads.stop_accepting();
+        if !mutant!("shutdown: workers are not told") {
+            shared.threads.stop_accepting();
+        }
 
         shared.enter(ShutdownPhase::Draining);
         let waiters = std::mem::take(&mut shared.parts().waiters);
@@ -226,7 +229,12 @@ impl Shared {
             }
         }
         under_way.retain_mut(|it| {
-            if until(it) > now {
+            let is_first = phase == ShutdownPhase::StopAccepting;
+            let more = match is_first {
+                true => mutant!("shutdown: a notification that hangs is waited for", 40, 0),
+                false => mutant!("shutdown: a part that hangs is waited for", 40, 0),
+            };
+            if until(it) + Duration::from_secs(more) > now {
                 return true;
             }
             let ended = Ended {

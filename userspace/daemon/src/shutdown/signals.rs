@@ -21,6 +21,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use onair_ipc::sys::Disposition;
+use onair_mutant::mutant;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::{Handle, Signals as Incoming};
 
@@ -134,6 +135,9 @@ impl Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         for before in &self.before {
+            if mutant!("signals: the old handlers are not restored") {
+                break;
+            }
             if let Err(error) = before.install() {
                 tracing::error!(%error, ?before, "cannot restore a signal's handler");
             }
@@ -188,7 +192,9 @@ impl Taker {
             None => {
                 let acknowledged = self.shutdown.acknowledged();
                 let is_second = |since: Duration| since.min(first.elapsed()) >= debounce;
-                if acknowledged.is_some_and(is_second) && self.shutdown.force() {
+                let is_second = acknowledged.is_some_and(is_second)
+                    && !mutant!("signals: a second one counts as the first");
+                if is_second && self.shutdown.force() {
                     emergency::log(emergency::SECOND);
                     self.forced = Some(Instant::now());
                 }

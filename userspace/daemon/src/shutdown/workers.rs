@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use onair_mutant::mutant;
+
 /// What a flush came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flushed {
@@ -95,7 +97,9 @@ impl ThreadState {
     /// The worker takes on nothing new from its next look on; what it has, it finishes.
     pub fn stop_accepting(&self) {
         // SYNC: worker-accepting. Release: a worker that sees it sees all that was done before.
-        self.accepting.store(false, Ordering::Release);
+        if !mutant!("worker: accepts after it was told to stop") {
+            self.accepting.store(false, Ordering::Release);
+        }
     }
 
     /// Counts what was turned away because the worker takes on nothing more: by whoever has it.
@@ -135,7 +139,9 @@ impl ThreadState {
     /// # Errors
     /// [`Late`] at the deadline, or if the worker ended with something in its buffers.
     pub fn wait_flushed(&self, number: u64, deadline: Instant) -> Result<Flushed, Late> {
-        let progress = self.wait(deadline, |it| it.flushed >= number || it.stopped);
+        let progress = self.wait(deadline, |it| {
+            it.flushed >= number || it.stopped || mutant!("flush: not waited for")
+        });
         match progress.last {
             Some(flushed) if progress.flushed >= number && flushed.left == 0 => Ok(flushed),
             _ => Err(Late(vec![self.name.clone()])),
@@ -224,7 +230,8 @@ impl WorkerGuard {
     pub fn flush_progress(&mut self, left: u64) {
         // SYNC: worker-flush. What is asked for from here on is another flush.
         let wanted = self.state.flush_wanted.load(Ordering::Acquire);
-        if wanted == self.flushed || left > 0 {
+        let is_empty = left == 0 || mutant!("flush: done before the buffer is empty");
+        if wanted == self.flushed || !is_empty {
             return;
         }
         self.flushed = wanted;
@@ -294,7 +301,8 @@ impl ThreadRegistry {
 
     /// No worker takes on anything new, but those that work for the end.
     pub fn stop_accepting(&self) {
-        for thread in self.lock().iter().filter(|it| !it.to_the_end) {
+        let first = usize::from(mutant!("workers: one of them is not told"));
+        for thread in self.lock().iter().filter(|it| !it.to_the_end).skip(first) {
             thread.stop_accepting();
         }
     }
@@ -302,7 +310,12 @@ impl ThreadRegistry {
     /// Whether every worker has ended.
     #[must_use]
     pub fn all_stopped(&self) -> bool {
-        self.lock().iter().all(|thread| thread.is_stopped())
+        let threads = self.lock();
+        mutant!(
+            "workers: all have ended when one has",
+            threads.iter().any(|thread| thread.is_stopped()),
+            threads.iter().all(|thread| thread.is_stopped())
+        )
     }
 
     /// Waits until every worker has ended.
@@ -358,6 +371,9 @@ fn flush(
 ) -> Result<Vec<Flushed>, Late> {
     let deadline = Instant::now() + timeout;
     threads.retain(|thread| !thread.is_stopped());
+    if mutant!("flush: one of several is asked") {
+        threads.truncate(1);
+    }
     let numbers: Vec<u64> = threads.iter().map(|it| it.request_flush()).collect();
     wake();
     let waits = threads.iter().zip(numbers);

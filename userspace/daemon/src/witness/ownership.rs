@@ -1,6 +1,7 @@
 //! W3: who has the session's runtime.
 
 use onair_ipc::sys;
+use onair_mutant::mutant;
 use onair_types::{Reading, Says, Witness, WordOf};
 
 use super::POLLERS;
@@ -8,15 +9,16 @@ use super::POLLERS;
 /// The runtime is a box with one owner: if the control thread has it, no poller touches the
 /// session. Transmit buffers are copies in the port's own pool, so none in flight refers to it.
 pub fn pollers(handed_back: bool) -> Reading {
-    let (says, users, detail) = if handed_back {
-        (
-            Says::Zero,
-            0,
-            "the poller handed the session back; packets in flight are copies",
-        )
-    } else {
-        (Says::Users, 1, "a poller has the session")
-    };
+    let (says, users, detail) =
+        if handed_back || mutant!("W3: zero although a poller has the session") {
+            (
+                Says::Zero,
+                0,
+                "the poller handed the session back; packets in flight are copies",
+            )
+        } else {
+            (Says::Users, 1, "a poller has the session")
+        };
     Reading {
         witness: Witness::W3,
         name: POLLERS.into(),
@@ -26,5 +28,17 @@ pub fn pollers(handed_back: bool) -> Reading {
         detail: detail.into(),
         word_of: WordOf::Daemon,
         at_monotonic_ns: sys::monotonic_ns(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pollers_before_and_after_the_session_is_handed_back_then_one_user_and_none() {
+        let (before, after) = (pollers(false), pollers(true));
+        assert_eq!((before.says, before.users), (Says::Users, 1));
+        assert_eq!((after.says, after.users), (Says::Zero, 0));
     }
 }

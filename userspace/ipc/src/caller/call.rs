@@ -6,6 +6,8 @@
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering;
 
+use onair_mutant::mutant;
+
 use super::words::Words;
 use super::{Attachment, Deadline, Refusal, wait};
 use crate::event::Event;
@@ -69,15 +71,23 @@ impl Attachment {
         let slot = words.slot(index);
         let plain = self.plain && index != OWN_SLOTS;
         label!("call.begun");
-        slot.intend(NO_INTENT);
+        if !mutant!("take: the intent of the previous call stays") {
+            slot.intend(NO_INTENT);
+        }
         let nested = slot.raise(operation, plain) != 0;
         label!("call.counted");
         let local = words.local_gate().load();
         let session = words.session_gate().load();
         label!("call.gates_read");
         if !(is_open(local) && is_open(session)) || self.is_daemon_dead() {
-            let last = final_event();
-            let speaks = !nested && index != OWN_SLOTS;
+            let last = mutant!(
+                "final event: not for a call that finds a gate closed",
+                None,
+                final_event()
+            );
+            let speaks = index != OWN_SLOTS
+                && (!nested
+                    || mutant!("slot: a handler acknowledges for the call that it interrupts"));
             let refusal = self.bounce(slot, plain, session, speaks);
             return last.ok_or(refusal);
         }
@@ -93,7 +103,11 @@ impl Attachment {
             slot,
             plain,
             nested,
-            gates: (local, session),
+            gates: mutant!(
+                "gates: read again after the check",
+                (words.local_gate().load(), words.session_gate().load()),
+                (local, session)
+            ),
         };
         // A copy of its own: what the way without a wait uses need not lie in memory for this.
         let mut again = attempt;
@@ -114,7 +128,7 @@ impl Attachment {
         label!("bounce.acknowledged");
         slot.lower(plain);
         label!("bounce.left");
-        if !already {
+        if !already && !mutant!("kick: not after a refused call") {
             self.kick_look();
         }
         self.end_look();
@@ -140,10 +154,18 @@ impl Attachment {
             wait::blocked(self, bell, entered.gates, deadline.ns(), calls)
         };
         label!("wait.ended");
+        let early = mutant!("kick: looked at before the count goes down");
+        if early {
+            self.kick_look();
+        }
         leave(entered.slot, entered.plain, entered.nested);
         label!("wait.left");
-        self.kick_look();
-        self.end_look();
+        if !early && !mutant!("kick: not after a call that waited") {
+            self.kick_look();
+        }
+        if !mutant!("end: a call that waited does not look") {
+            self.end_look();
+        }
         result
     }
 
@@ -166,6 +188,9 @@ impl Attachment {
             // this very thread was given earlier (the head may go back).
             let taken = NonZeroU64::new(entry).map(Entry).filter(|taken| {
                 words.frame(taken.frame()).is_some_and(|word| {
+                    if mutant!("take: the intent is noted before the look") {
+                        words.slot(slot).intend(entry);
+                    }
                     word.is_ready(taken.serial()) && {
                         label!("take.looked");
                         words.slot(slot).intend(entry);

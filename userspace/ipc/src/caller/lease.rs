@@ -4,6 +4,8 @@
 //! raw handles ([`RawLease`]). Each is made from the one before by consuming it, and none can be made
 //! otherwise, so that safe code gives back no frame that it still borrows.
 
+use onair_mutant::mutant;
+
 use super::{Attachment, Refusal};
 use crate::frame_word::{FrameState, FrameTag};
 use crate::label;
@@ -191,8 +193,12 @@ impl Attachment {
         label!("put.begun");
         let released = word.release(lend.serial, lend.slot);
         label!("put.released");
-        self.kick_look();
-        self.end_look();
+        if !mutant!("kick: not after a put") {
+            self.kick_look();
+        }
+        if !mutant!("end: a put does not look") {
+            self.end_look();
+        }
         label!("put.done");
         released.map_err(|found| self.why_not_released(lend, found))
     }

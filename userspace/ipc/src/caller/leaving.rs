@@ -3,6 +3,8 @@
 
 use core::sync::atomic::{Ordering, fence};
 
+use onair_mutant::mutant;
+
 use super::{Attachment, fork};
 use crate::label;
 use crate::pins::End;
@@ -54,7 +56,11 @@ impl Attachment {
         if !self.pins.may_let_go(|| self.callers()) {
             return;
         }
-        if end == End::FoundOut && self.held() > 0 {
+        let asks = match end {
+            End::FoundOut => !mutant!("leave: found out, held handles keep nothing"),
+            End::ByHand => mutant!("leave: by hand, held handles keep the memory"),
+        };
+        if asks && self.held() > 0 {
             return;
         }
         if self.pins.let_go(end) {

@@ -2,6 +2,8 @@
 
 use std::mem::ManuallyDrop;
 
+use onair_mutant::mutant;
+
 use super::lease::Loan;
 use super::{Attachment, Deadline, Lease, Refusal};
 use crate::meta::FrameMeta;
@@ -22,6 +24,11 @@ impl Attachment {
     #[inline(always)]
     pub fn take(&self, deadline: Deadline) -> Result<LoanGuard<'_>, Refusal> {
         let lend = self.win(deadline)?;
+        if mutant!("pin: set after the slot was left") {
+            self.pins.unpin(lend.frame, true);
+            self.end_look();
+            self.pins.pin(lend.frame);
+        }
         Ok(LoanGuard {
             attachment: self,
             lend,

@@ -19,6 +19,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
+use onair_mutant::mutant;
+
 use crate::event::{Event, EventKind};
 use crate::frame_word::FrameState;
 use crate::gate::is_open;
@@ -269,9 +271,18 @@ impl Attachment {
     /// Stops the session for this process: every call returns [`Refusal::Again`] until
     /// [`Attachment::start`]. Wait-free, async-signal-safe, keeps errno; from any thread.
     pub fn stop(&self) {
+        let _lock = mutant!("stop: takes a lock").then(onair_mutant::lock);
+        if mutant!("stop: allocates") {
+            drop(core::hint::black_box(Box::new(0_u64)));
+        }
+        if mutant!("stop: changes errno") {
+            let _ = std::fs::metadata("/none");
+        }
         self.words.local_gate().stop();
         label!("stop.gate_closed");
-        self.ring_all();
+        if !mutant!("local stop: no event count") {
+            self.ring_all();
+        }
         label!("stop.done");
     }
 
@@ -366,8 +377,13 @@ impl Attachment {
     /// but the events up to the news that the service goes away.
     fn has_something(&self) -> bool {
         let words = &self.words;
-        if self.is_stopped() {
-            return self.is_drain_told(words.event_head().load(Ordering::Acquire));
+        if mutant!(
+            "final event: the descriptor is readable for what no call takes",
+            self.is_gone(),
+            self.is_stopped()
+        ) {
+            return self.is_drain_told(words.event_head().load(Ordering::Acquire))
+                && !mutant!("final event: the descriptor does not become readable");
         }
         words.ready_head().load(Ordering::Acquire) < words.ready_tail().load(Ordering::Acquire)
             || words.event_head().load(Ordering::Acquire) < words.events().tail()
@@ -401,7 +417,11 @@ impl Attachment {
     }
 
     fn ring_all(&self) {
-        for bell in [self.words.frame_ready(), self.words.event_ready()] {
+        let (frame, event) = (self.words.frame_ready(), self.words.event_ready());
+        for bell in [
+            frame,
+            mutant!("local stop: one event count less", frame, event),
+        ] {
             if bell.strike() {
                 label!("ring.struck");
                 sys::futex_wake(bell.word(), sys::ALL);
@@ -418,7 +438,7 @@ impl Attachment {
 
     #[cold]
     fn why_closed(&self) -> Refusal {
-        if self.is_gone() {
+        if self.is_gone() || mutant!("stop: says that the session is gone") {
             Refusal::Stale
         } else {
             Refusal::Again

@@ -5,6 +5,8 @@
 //! process's. Fewer than all could be callers of a later generation, which have nothing to
 //! return for and would keep the wake-up to themselves.
 
+use onair_mutant::mutant;
+
 use super::{Attachment, Deadline, Refusal};
 use crate::event_count::EventCount;
 use crate::gate::is_open;
@@ -43,19 +45,35 @@ pub(super) fn blocked<T>(
         bell.join();
         label!("wait.joined");
         let mut expired = false;
+        let mut looks = !mutant!("wait: no look at the gates before the first sleep");
         loop {
             let heard = bell.listen();
             label!("wait.listened");
-            if attachment.words.local_gate().load() != local
-                || attachment.words.session_gate().load() != session
-            {
-                passes_on = true;
-                result = final_event().ok_or_else(|| attachment.why_closed());
+            if expired && mutant!("wait: the deadline before the gates") {
                 break;
             }
+            let words = &attachment.words;
+            let now = (words.local_gate().load(), words.session_gate().load());
+            let is_closed = mutant!(
+                "gates: the bit instead of the generation",
+                !is_open(now.0) || !is_open(now.1),
+                now != (local, session)
+            );
+            if is_closed && looks {
+                passes_on = true;
+                let last = mutant!("final event: not after a sleep", None, final_event());
+                result = last.ok_or_else(|| attachment.why_closed());
+                break;
+            }
+            looks = true;
             if attachment.is_daemon_lost() {
-                wake_others(attachment);
+                if !mutant!("wait: the daemon's death is not passed on") {
+                    wake_others(attachment);
+                }
                 result = final_event().ok_or(Refusal::Stale);
+                break;
+            }
+            if expired && mutant!("wait: the deadline before the frame") {
                 break;
             }
             if let Some(taken) = attempt() {
@@ -66,10 +84,9 @@ pub(super) fn blocked<T>(
             if expired {
                 break;
             }
-            let words = [
-                (bell.word(), heard),
-                (attachment.words.life(), attachment.life_value),
-            ];
+            let rings = (bell.word(), heard);
+            let dies = (attachment.words.life(), attachment.life_value);
+            let words = [rings, mutant!("wait: not on the life word", rings, dies)];
             label!("wait.before_sleep");
             sleep(attachment, words, deadline_ns);
             label!("wait.slept");
@@ -78,8 +95,9 @@ pub(super) fn blocked<T>(
         label!("wait.before_part");
         bell.part();
         label!("wait.parted");
-        if passes_on && bell.is_awaited() {
-            sys::futex_wake(bell.word(), sys::ALL);
+        if passes_on && bell.is_awaited() && !mutant!("stop: a woken caller wakes no other") {
+            let count = mutant!("stop: a woken caller wakes one other", 1, sys::ALL);
+            sys::futex_wake(bell.word(), count);
         }
     };
     label!("wait.before_begin");
@@ -90,7 +108,9 @@ pub(super) fn blocked<T>(
 /// Waits until both gates are open. Takes nothing, so it is counted nowhere.
 pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(), Refusal> {
     let result = until_started(attachment, deadline);
-    if let (true, Ok(()) | Err(Refusal::Stale)) = result {
+    if let (true, Ok(()) | Err(Refusal::Stale)) = result
+        && !mutant!("start: a woken caller wakes no other")
+    {
         // A thread that waits for a start sleeps on this word among others.
         sys::futex_wake(attachment.words.session_gate().word(), sys::ALL);
     }
@@ -115,10 +135,13 @@ fn until_started(attachment: &Attachment, deadline: Deadline) -> (bool, Result<(
         if expired {
             return (slept, Err(Refusal::TimedOut));
         }
+        let for_all = (attachment.words.session_gate().word(), session);
+        let here = (attachment.words.local_gate().word(), local);
+        let state = (attachment.words.state(), State::Open as u32);
         let words = [
-            (attachment.words.session_gate().word(), session),
-            (attachment.words.local_gate().word(), local),
-            (attachment.words.state(), State::Open as u32),
+            mutant!("wait_started: not on the session's gate", here, for_all),
+            mutant!("wait_started: not on the local gate", for_all, here),
+            mutant!("wait_started: not on the state", here, state),
             (attachment.words.life(), attachment.life_value),
         ];
         label!("started.before_sleep");

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use onair_mutant::mutant;
+
 use super::{Attachment, wait};
 use crate::{label, sys};
 
@@ -65,7 +67,7 @@ impl AsFd for Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if self.attachment.is_inherited() {
+        if self.attachment.is_inherited() && !mutant!("fork: a child joins its parent's thread") {
             // The thread is the parent's. To join it, or to detach it, is an error here.
             std::mem::forget(self.thread.take());
             return;

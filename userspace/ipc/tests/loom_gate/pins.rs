@@ -126,6 +126,24 @@ fn guards_two_dropped_after_the_end_then_one_lets_go() {
     });
 }
 
+/// The count of callers comes with a fence of its own, which would hide what the pin lacks.
+#[test]
+fn leave_counts_no_callers_then_the_pin_alone_orders_the_last_read() {
+    holds(|| {
+        let shared = Attachment::new();
+        shared.pins.pin(0);
+        let shared = Arc::new(shared);
+        let other = Arc::clone(&shared);
+        let guard = thread::spawn(move || other.drop_guard());
+        shared.pins.defer(End::ByHand);
+        if shared.pins.may_let_go(|| 0) && shared.pins.let_go(End::ByHand) {
+            shared.contents.write();
+        }
+        guard.join().expect("the guard ends");
+        assert_eq!(shared.pins.deferred(), None, "{KEPT}");
+    });
+}
+
 /// What is wrong with a copy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Spoiled {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
+use onair_mutant::mutant;
+
 use crate::manifest::FileReport;
 use crate::shared::Shared;
 
@@ -156,7 +158,13 @@ fn run(
 }
 
 fn close(file: &File, report: &FileReport, folder: &Folder) -> io::Result<()> {
-    file.sync_all()?;
-    let unfinished = folder.unfinished(&report.name);
-    folder.rename(&unfinished, &folder.file(&report.name))
+    let early = mutant!("recording: renamed before it is synced");
+    let rename = || folder.rename(&folder.unfinished(&report.name), &folder.file(&report.name));
+    if early {
+        rename()?;
+    }
+    if !mutant!("recording: not synced at its end") {
+        file.sync_all()?;
+    }
+    if early { Ok(()) } else { rename() }
 }

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use onair_mutant::mutant;
+
 /// Longest time that the work of one turn takes, all tasks together. One step of a task may exceed it.
 pub(super) const TURN: Duration = Duration::from_millis(2);
 /// A task rests so many times as long as it ran, and at least [`SHORTEST`].
@@ -98,8 +100,29 @@ impl Schedule {
     /// Notes that a task ran.
     pub(super) fn ran(&mut self, task: Task, began: Instant, ended: Instant) {
         let cost = ended.saturating_duration_since(began);
-        self.rests.insert(task, ended + (cost * REST).max(SHORTEST));
+        let rest = mutant!("control: a task does not rest", Duration::ZERO, cost * REST);
+        self.rests.insert(task, ended + rest.max(SHORTEST));
         self.last = Some(task);
+    }
+
+    /// Runs the tasks that are due, until the turn's time is over.
+    pub(super) fn turn(
+        &mut self,
+        wanted: &Wanted,
+        clock: impl Fn() -> Instant,
+        mut run: impl FnMut(Task, Instant),
+    ) {
+        let began = clock();
+        let mut now = began;
+        for task in self.due(wanted, began) {
+            run(task, now);
+            let ended = clock();
+            self.ran(task, now, ended);
+            now = ended;
+            if now.duration_since(began) >= TURN && !mutant!("control: tasks have no budget") {
+                break;
+            }
+        }
     }
 
     /// When the first of the tasks may run.
@@ -112,11 +135,49 @@ impl Schedule {
     }
 }
 
+/// Repeats `serve` as long as it finds something, until the turn's time is over.
+pub(super) fn serve_within_a_turn(clock: impl Fn() -> Instant, mut serve: impl FnMut() -> bool) {
+    let end = clock() + TURN;
+    while serve() && (clock() < end || mutant!("control: messages have no budget")) {}
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn turn_with_more_tasks_than_it_has_time_for_then_the_rest_run_in_the_next_one() {
+        let now = Cell::new(Instant::now());
+        let wanted = sessions(3, now.get());
+        let mut schedule = Schedule::default();
+        let mut turns = [Vec::new(), Vec::new()];
+        for ran in &mut turns {
+            let run = |task, _| {
+                ran.push(task);
+                now.set(now.get() + MS);
+            };
+            schedule.turn(&wanted, || now.get(), run);
+        }
+        assert_eq!(turns[0], [0, 1].map(Task::Session));
+        assert_eq!(turns[1], [Task::Session(2)]);
+    }
+
+    #[test]
+    fn source_that_is_never_empty_then_served_for_one_turn() {
+        let now = Cell::new(Instant::now());
+        let mut served = 0;
+        let serve = || {
+            now.set(now.get() + MS);
+            served += 1;
+            served < 100
+        };
+        serve_within_a_turn(|| now.get(), serve);
+        assert_eq!(served, 2);
+    }
 
     fn sessions(count: u64, at: Instant) -> Wanted {
         (0..count).map(|id| (Task::Session(id), at)).collect()

@@ -11,7 +11,7 @@ use onair_probe::{Events, ProbeEvent};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::schedule::{TURN, Wanted};
+use super::schedule::{TURN, Wanted, serve_within_a_turn};
 use super::{Actor, Inbox, Task};
 use crate::inspector::Finding;
 use crate::recorder::RecorderEvent;
@@ -135,8 +135,7 @@ impl Actor {
 
     /// Serves what waits, one of each source in turns, until nothing waits or the turn's time is over.
     pub(super) fn serve(&mut self, sources: &mut Sources, worker: &WorkerGuard) {
-        let end = Instant::now() + TURN;
-        while self.serve_one_of_each(sources, worker) && Instant::now() < end {}
+        serve_within_a_turn(Instant::now, || self.serve_one_of_each(sources, worker));
         self.feed_watchdog(Instant::now());
     }
 
@@ -195,18 +194,10 @@ impl Actor {
     /// Runs the tasks that are due, in turns, until the turn's time is over.
     pub(super) fn work(&mut self) {
         self.services.waking.turn();
-        let began = Instant::now();
-        let wanted = self.wanted(began);
-        let mut now = began;
-        for task in self.schedule.due(&wanted, began) {
-            self.do_task(task, now);
-            let ended = Instant::now();
-            self.schedule.ran(task, now, ended);
-            now = ended;
-            if now.duration_since(began) >= TURN {
-                break;
-            }
-        }
+        let wanted = self.wanted(Instant::now());
+        let mut schedule = std::mem::take(&mut self.schedule);
+        schedule.turn(&wanted, Instant::now, |task, now| self.do_task(task, now));
+        self.schedule = schedule;
     }
 
     /// When the next task may run.

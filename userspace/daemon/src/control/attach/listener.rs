@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use onair_ipc::message::{Refused, Response};
+use onair_mutant::mutant;
 use rustix::net::SocketType;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -135,7 +136,9 @@ async fn served(id: ConnectionId, task: JoinHandle<()>, actions: &mpsc::Sender<A
         attached,
     };
     // An actor that has ended has taken everything back.
-    if actions.send(hung_up).await.is_ok() {
+    if !mutant!("attach: a connection that panics has not hung up")
+        && actions.send(hung_up).await.is_ok()
+    {
         let _ = ended.await;
     }
 }

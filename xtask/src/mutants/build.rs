@@ -1,0 +1,113 @@
+//! Builds the tests with all mutants in them, in a target folder of their own.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::table::{Build, Test};
+use crate::cargo::{messages_with, root};
+use crate::test::SYSTEM;
+
+/// The test programs of one build.
+pub(super) struct Programs(Vec<Program>);
+
+/// One test program.
+pub(super) struct Program {
+    package: String,
+    /// `None`: unit tests.
+    file: Option<String>,
+    pub(super) path: PathBuf,
+    /// Where cargo would run it.
+    pub(super) folder: PathBuf,
+}
+
+impl Programs {
+    /// Builds what `tests` need.
+    pub(super) fn build<'a>(build: Build, tests: impl Iterator<Item = &'a Test>) -> Result<Self> {
+        let checker = |file, flag| {
+            let line = ["test", "--no-run", "--release", "--package", "onair-ipc"];
+            messages(&[&line[..], &["--test", file]].concat(), flag)
+        };
+        let built = match build {
+            Build::Dev => messages(
+                &[
+                    "test",
+                    "--no-run",
+                    "--workspace",
+                    "--exclude",
+                    "onair-tests",
+                ],
+                "",
+            )?,
+            Build::Loom => checker("loom_gate", "--cfg loom")?,
+            Build::Shuttle => checker("shuttle_gate", "--cfg shuttle")?,
+            Build::System => {
+                let programs = ["build", "--release", "--bins"];
+                messages(&[&programs[..], &SYSTEM].concat(), "")?;
+                let mut files: Vec<_> = tests.filter_map(|test| test.parts().1).collect();
+                files.dedup();
+                let files: Vec<_> = files.iter().flat_map(|file| ["--test", file]).collect();
+                let line = ["test", "--no-run", "--release"];
+                messages(&[&line[..], &SYSTEM, &files].concat(), "")?
+            }
+        };
+        Ok(Self(built.iter().filter_map(Program::read).collect()))
+    }
+
+    /// The program of `test`.
+    ///
+    /// # Errors
+    /// If cargo made none.
+    pub(super) fn of(&self, test: Test) -> Result<&Program> {
+        let (package, file, _) = test.parts();
+        self.0
+            .iter()
+            .find(|program| program.package == package && program.file.as_deref() == file)
+            .with_context(|| format!("{test}: cargo built no such test"))
+    }
+}
+
+impl Program {
+    /// What cargo says of a test program; `None` for its other messages.
+    fn read(message: &Value) -> Option<Self> {
+        let target = &message["target"];
+        let file = match target["kind"][0].as_str()? {
+            "test" => Some(target["name"].as_str()?.to_owned()),
+            "lib" => None,
+            _ => return None,
+        };
+        if message["profile"]["test"] != true {
+            return None;
+        }
+        let manifest = Path::new(message["manifest_path"].as_str()?);
+        // path+file:///FOLDER#NAME@VERSION, without NAME where the folder has that name.
+        let (folder, version) = message["package_id"].as_str()?.split_once('#')?;
+        let package = match version.split_once('@') {
+            Some((name, _)) => name,
+            None => folder.rsplit('/').next()?,
+        };
+        Some(Self {
+            package: package.to_owned(),
+            file,
+            path: message["executable"].as_str()?.into(),
+            folder: manifest.parent()?.to_owned(),
+        })
+    }
+}
+
+/// Where mutants are built, and the output of their tests is kept.
+pub(super) fn folder() -> PathBuf {
+    root().join("target/mutants")
+}
+
+fn messages(arguments: &[&str], flag: &str) -> Result<Vec<Value>> {
+    // A checker's flag would have everything else built again.
+    let target = folder().join(flag.trim_start_matches("--cfg "));
+    let target = target.to_string_lossy();
+    let mut environment = vec![("ONAIR_BUILD_MUTANTS", "1"), ("CARGO_TARGET_DIR", &target)];
+    if !flag.is_empty() {
+        environment.push(("RUSTFLAGS", flag));
+    }
+    messages_with(arguments, &environment)
+}

@@ -1,0 +1,140 @@
+//! Which mutants there are, and the test that must catch each.
+
+use std::fmt;
+
+use super::{daemon, gate, shutdown};
+
+/// How the program of a test is built.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Build {
+    /// The `dev` profile, as in `cargo xtask test`.
+    Dev,
+    /// `onair-ipc` on loom's atomics.
+    Loom,
+    /// `onair-ipc` on shuttle's.
+    Shuttle,
+    /// The `release` profile: whole-system tests, and the programs that they start.
+    System,
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dev => "unit and integration tests",
+            Self::Loom => "loom",
+            Self::Shuttle => "shuttle",
+            Self::System => "whole-system tests",
+        })
+    }
+}
+
+/// A test that must catch a mutant. The last text of each is a filter on the names of tests.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Test {
+    /// Unit tests of a package.
+    Unit(&'static str, &'static str),
+    /// An integration test of a package: its file.
+    File(&'static str, &'static str, &'static str),
+    /// `loom_gate`.
+    Loom(&'static str),
+    /// `shuttle_gate`.
+    Shuttle(&'static str),
+    /// A file of `tests/tests`.
+    System(&'static str, &'static str),
+}
+
+impl Test {
+    pub(super) fn build(self) -> Build {
+        match self {
+            Self::Unit(..) | Self::File(..) => Build::Dev,
+            Self::Loom(_) => Build::Loom,
+            Self::Shuttle(_) => Build::Shuttle,
+            Self::System(..) => Build::System,
+        }
+    }
+
+    /// The package, the file, which is `None` for unit tests, and the filter.
+    pub(super) fn parts(self) -> (&'static str, Option<&'static str>, &'static str) {
+        match self {
+            Self::Unit(package, filter) => (package, None, filter),
+            Self::File(package, file, filter) => (package, Some(file), filter),
+            Self::Loom(filter) => ("onair-ipc", Some("loom_gate"), filter),
+            Self::Shuttle(filter) => ("onair-ipc", Some("shuttle_gate"), filter),
+            Self::System(file, filter) => ("onair-tests", Some(file), filter),
+        }
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (package, file, filter) = self.parts();
+        write!(f, "{package}, {}, {filter}", file.unwrap_or("unit tests"))
+    }
+}
+
+/// A fault in the product's code, `mutant!("name")` there.
+pub(super) struct Mutant {
+    pub(super) name: &'static str,
+    pub(super) test: Test,
+}
+
+/// A part of the table.
+macro_rules! mutants {
+    ($($name:literal => $test:expr;)+) => {
+        pub(super) const ALL: &[$crate::mutants::table::Mutant] = &[
+            $($crate::mutants::table::Mutant { name: $name, test: $test },)+
+        ];
+    };
+}
+pub(super) use mutants;
+
+/// The whole table.
+pub(super) fn all() -> impl Iterator<Item = &'static Mutant> {
+    [gate::ALL, shutdown::ALL, daemon::ALL]
+        .into_iter()
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::cargo::root;
+
+    /// Each `mutant!("name"` in the Rust files of `folder`.
+    fn names(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                names(&path, found);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let uses = text.split("mutant!(").skip(1);
+                found.extend(uses.filter_map(|rest| {
+                    let name = rest.trim_start().strip_prefix('"')?;
+                    Some(name.split('"').next()?.to_owned())
+                }));
+            }
+        }
+    }
+
+    #[test]
+    fn mutants_in_the_code_and_in_the_table_are_the_same() {
+        let mut in_code = Vec::new();
+        for package in fs::read_dir(root().join("userspace")).unwrap() {
+            let package = package.unwrap();
+            if package.file_name() != "mutant" {
+                names(&package.path(), &mut in_code);
+            }
+        }
+        in_code.sort();
+        let mut in_table: Vec<_> = all().map(|mutant| mutant.name.to_owned()).collect();
+        in_table.sort();
+        assert_eq!(in_code, in_table);
+        let once: BTreeSet<_> = in_table.iter().collect();
+        assert_eq!(once.len(), in_table.len(), "a name is there twice");
+    }
+}
