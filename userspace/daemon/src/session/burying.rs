@@ -53,7 +53,7 @@ impl Session {
                 attachment.exits.push(exit);
             }
         }
-        if !self.running {
+        if !self.lifecycle.is_running() {
             self.rescan.look_for_dead();
         }
     }
@@ -62,7 +62,7 @@ impl Session {
     pub(super) fn settle_exits(&mut self, services: &mut Services) {
         let now = Instant::now();
         self.exits_at = None;
-        let is_returning = matches!(self.place, Place::Returning);
+        let is_returning = matches!(self.lifecycle.place(), Place::Returning);
         for attachment in self.attachments.values_mut() {
             if attachment.exits.is_empty() {
                 continue;
@@ -102,7 +102,7 @@ impl Session {
     /// The same in the attachments that run and of whose threads' exits nothing else tells: those that
     /// the probe does not watch, or all if its events were lost.
     pub fn look_for_dead_unwatched(&mut self, services: &mut Services, all: bool) {
-        if self.running {
+        if self.lifecycle.is_running() {
             // The others are looked at by the next periodic check.
             let _ = self.look_for_dead_where(services, |it| all || it.watched.is_none());
         }
@@ -169,7 +169,7 @@ impl Session {
 
     fn settle_residue(&mut self, services: &mut Services, number: u64, residue: Vec<SlotReading>) {
         for slot in residue {
-            match &mut self.place {
+            match self.lifecycle.place_mut() {
                 Place::Here(runtime) => {
                     let lender = runtime.lender_mut(number);
                     let frame = lender.and_then(|lender| lender.credit_dead_thread(&slot));

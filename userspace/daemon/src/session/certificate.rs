@@ -7,7 +7,7 @@ use onair_types::{
 
 use onair_probe::Armed;
 
-use super::{Place, Session, convert};
+use super::{Session, convert};
 use crate::control::events::Subject;
 use crate::pending_reclaim::RetiredMemory;
 use crate::services::{Services, file_document};
@@ -35,10 +35,10 @@ pub(super) struct Issue {
     pub(super) readings: Vec<Reading>,
 }
 
-/// The audit' counts, with what the ledgers say that are here.
+/// The audit's counts, with what the ledgers say that are here.
 fn counts(session: &Session) -> Counts {
     let mut counts = session.audit.counts;
-    if let Place::Here(runtime) = &session.place {
+    if let Some(runtime) = session.lifecycle.runtime() {
         for lender in runtime.lenders() {
             counts.frames_lent += lender.published();
             counts.frames_returned += lender.returned();

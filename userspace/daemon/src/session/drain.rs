@@ -11,7 +11,8 @@ use onair_types::{
 };
 
 use super::attachment::Attachment;
-use super::{Destroy, Place, Session, certificate};
+use super::lifecycle::Refusal;
+use super::{Destroy, Session, certificate};
 use crate::inspector::Finding;
 use crate::pending_reclaim::{PendingReclaim, RetiredMemory};
 use crate::services::Services;
@@ -36,7 +37,10 @@ pub enum Progress {
 impl Session {
     /// When the session wants to be looked at again.
     pub fn wake_at(&self) -> Option<Instant> {
-        let deadline = self.destroy.as_ref().and_then(|destroy| destroy.deadline);
+        let deadline = self
+            .lifecycle
+            .destroy()
+            .and_then(|destroy| destroy.deadline);
         let times = [
             self.rescan.at,
             self.exits_at,
@@ -64,34 +68,47 @@ impl Session {
 
     /// Begins to destroy the session, which is stopped.
     pub fn begin_destroy(&mut self, services: &mut Services, destroy: Destroy) -> Progress {
-        if self.destroy.is_some() {
-            refuse(
-                destroy,
-                Problem::new(ProblemCode::Draining, "another destroy is under way"),
-            );
-            return Progress::Lives;
-        }
-        let name = &self.spec.name;
-        if !self.starts.is_empty() {
-            let what = format!("session {name} is being started: stop it first");
-            refuse(destroy, Problem::new(ProblemCode::Running, what));
-            return Progress::Lives;
-        }
-        if self.running {
-            let what = format!("session {name} is running: stop it first");
-            self.refuse_with_blockers(services, destroy, Problem::new(ProblemCode::Running, what));
+        if let Err(refusal) = self.lifecycle.check_destroy() {
+            let problem = self.refusal(refusal);
+            match refusal {
+                Refusal::Running => self.refuse_with_blockers(services, destroy, problem),
+                _ => refuse(destroy, problem),
+            }
             return Progress::Lives;
         }
         if let Some(reason) = services.probe.refusal() {
             refuse(destroy, Problem::new(ProblemCode::ProbeBlind, reason));
             return Progress::Lives;
         }
-        self.audit.note(StepName::DestroyRequested);
-        self.destroy = Some(destroy);
+        if !self.drain(destroy) {
+            return Progress::Lives;
+        }
         self.forget_sites();
         self.rescan.dead = true;
         self.rescan.begin();
         self.advance(services)
+    }
+
+    /// Drains it from now on; refuses `destroy` if it cannot.
+    pub(super) fn drain(&mut self, destroy: Destroy) -> bool {
+        if let Err((refusal, destroy)) = self.lifecycle.begin_destroy(destroy) {
+            refuse(destroy, self.refusal(refusal));
+            return false;
+        }
+        self.audit.note(StepName::DestroyRequested);
+        true
+    }
+
+    /// What a requester is told whom the session's state refuses.
+    pub(super) fn refusal(&self, refusal: Refusal) -> Problem {
+        let (code, what) = match refusal {
+            Refusal::Running => (ProblemCode::Running, "is running: stop it first"),
+            Refusal::Starting => (ProblemCode::Running, "is being started: stop it first"),
+            Refusal::Draining => (ProblemCode::Draining, "is being destroyed"),
+            Refusal::Quarantined => (ProblemCode::Quarantined, "is quarantined"),
+            Refusal::Destroyed => (ProblemCode::StaleSession, "was destroyed"),
+        };
+        Problem::new(code, format!("session {} {what}", self.spec.name))
     }
 
     /// Looks at the witnesses because time passed.
@@ -112,7 +129,7 @@ impl Session {
             self.answer_verdicts(services);
         }
         self.rescan.again();
-        if !self.running {
+        if !self.lifecycle.is_running() {
             // The caller that a stop woke may have ended before it woke the others.
             for attachment in self.attachments.values() {
                 services.waking.enter(&attachment.memory);
@@ -133,7 +150,7 @@ impl Session {
             return self.advance_quarantine(services);
         }
         self.settle_exits(services);
-        if self.running {
+        if self.lifecycle.is_running() {
             if !self.awaits_somebody() {
                 self.rescan.end();
             }
@@ -145,7 +162,7 @@ impl Session {
         if std::mem::take(&mut self.rescan.dead) {
             self.look_for_dead_threads(services);
         }
-        let readings = self.read(services, self.destroy.is_some());
+        let readings = self.read(services, self.lifecycle.destroy().is_some());
         self.answer_verdicts(services);
         let users = readings.iter().map(|reading| reading.users).sum();
         if users < std::mem::replace(&mut self.rescan.users, users) {
@@ -163,11 +180,12 @@ impl Session {
             // When W1 was read, not when the others had been read, too.
             let seen = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
             self.audit.note_at(StepName::LastUserLeft, seen);
-            if self.destroy.is_none() && !self.awaits_somebody() {
+            if self.lifecycle.destroy().is_none() && !self.awaits_somebody() {
                 self.rescan.end();
             }
         }
-        let asked = self.destroy.as_ref().map(|it| (it.deadline, it.operation));
+        let asked = self.lifecycle.destroy();
+        let asked = asked.map(|it| (it.deadline, it.operation));
         let Some((deadline, operation)) = asked else {
             return Progress::Lives;
         };
@@ -179,7 +197,7 @@ impl Session {
                 .into_iter()
                 .all(zero);
         if found.destroyable || aborts {
-            if self.destroy.as_ref().is_some_and(|it| it.waits_for_turn) {
+            if self.lifecycle.destroy().is_some_and(|it| it.waits_for_turn) {
                 return Progress::Ready;
             }
             self.audit.note(StepName::Verdict);
@@ -194,7 +212,7 @@ impl Session {
         }
         let is_unknown = says(witness::PROBE) == Some(Says::Unknown);
         let now = Instant::now();
-        let quiesce_over = self.quiesce_sent.is_none_or(|sent| {
+        let quiesce_over = self.lifecycle.returning_since().is_none_or(|sent| {
             now >= sent + Duration::from_millis(services.config.timeouts.quiesce_ms)
         });
         let only_the_poller = zero(witness::SLOTS) && !zero(witness::POLLERS);
@@ -221,12 +239,12 @@ impl Session {
     /// Its turn in the shutdown has come: destroys it, if nobody uses it.
     pub fn end_in_turn(&mut self, services: &mut Services) -> Progress {
         let waiting = |destroy: &&mut Destroy| destroy.waits_for_turn;
-        let Some(destroy) = self.destroy.as_mut().filter(waiting) else {
+        let Some(destroy) = self.lifecycle.destroy_mut().filter(waiting) else {
             return Progress::Lives;
         };
         destroy.waits_for_turn = false;
         let progress = self.advance(services);
-        if let Some(destroy) = &mut self.destroy {
+        if let Some(destroy) = self.lifecycle.destroy_mut() {
             destroy.waits_for_turn = true;
         }
         progress
@@ -235,11 +253,11 @@ impl Session {
     /// Ends the wait of a requester that has closed its connection. The session stays stopped: whoever
     /// leaves it now does not destroy it.
     fn end_abandoned_wait(&mut self) {
-        let is_abandoned = |destroy: &mut Destroy| {
+        let is_abandoned = self.lifecycle.destroy().is_some_and(|destroy| {
             // The daemon's own end and an abort wait for no answer.
             destroy.operation == Operation::DestroyWait && destroy.reply.is_closed()
-        };
-        if let Some(destroy) = self.destroy.take_if(is_abandoned) {
+        });
+        if is_abandoned && let Some(destroy) = self.lifecycle.withdraw_destroy() {
             self.audit.forget(StepName::DestroyRequested);
             tracing::info!(
                 session = %self.id, name = %self.spec.name, requester = %destroy.who,
@@ -260,7 +278,7 @@ impl Session {
         reason: String,
         readings: Vec<Reading>,
     ) {
-        let Some(destroy) = self.destroy.take() else {
+        let Some(destroy) = self.lifecycle.withdraw_destroy() else {
             return;
         };
         // Of an abort: those who were cut off stay so, and may stand in another's certificate.
@@ -309,9 +327,7 @@ impl Session {
 
     /// Frames that the ledgers have lent; `None` while a poller has them.
     pub(super) fn lent(&self) -> Option<u64> {
-        let Place::Here(runtime) = &self.place else {
-            return None;
-        };
+        let runtime = self.lifecycle.runtime()?;
         Some(runtime.lenders().map(|lender| lender.lent() as u64).sum())
     }
 
@@ -340,7 +356,7 @@ impl Session {
         all
     }
 
-    /// [`Self::retired_view`] of a session that has ended. Answers the requests that still wait for
+    /// [`Self::retired_view`] of a session that has ended, and no runtime refers to it any more. Answers the requests that still wait for
     /// something of it.
     pub(super) fn take_retired(&mut self) -> RetiredMemory {
         self.answer_the_rest();
@@ -349,8 +365,6 @@ impl Session {
         self.evicted_clients.list.clear();
         self.retired = RetiredMemory::default();
         self.frames = None;
-        // The runtime refers to the frames: without it they are only the retired'.
-        self.place = Place::Returning;
         retired
     }
 
@@ -367,11 +381,13 @@ impl Session {
     }
 
     fn finish(&mut self, services: &mut Services, readings: Vec<Reading>) -> Progress {
-        let destroy = self.destroy.take().expect("only called with a request");
         for attachment in self.attachments.values_mut() {
             attachment.close(State::Gone, services);
         }
         self.audit.note(StepName::Destroyed);
+        let Some(destroy) = self.lifecycle.destroy() else {
+            unreachable!("a session ends so only while it drains");
+        };
         let issue = certificate::Issue {
             operation: destroy.operation,
             deadline_ms: destroy.deadline_ms,
@@ -379,6 +395,9 @@ impl Session {
             readings,
         };
         let mut certificate = certificate::write(self, services, issue);
+        let Some(destroy) = self.lifecycle.end() else {
+            unreachable!("it drained a moment ago");
+        };
         let retired = self.take_retired();
         if mutant!("session: leaks memory") {
             std::mem::forget(std::hint::black_box(vec![1_u8; 64 << 10]));

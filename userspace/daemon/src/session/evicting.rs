@@ -181,7 +181,7 @@ impl Session {
 
     /// Cuts everybody off and destroys the session, waiting for nobody but the poller.
     pub fn abort(&mut self, services: &mut Services, destroy: Destroy) -> Progress {
-        if let Some(other) = self.destroy.take() {
+        if let Some(other) = self.lifecycle.withdraw_destroy() {
             refuse(
                 other,
                 Problem::new(ProblemCode::StaleSession, "the session is aborted"),
@@ -193,12 +193,13 @@ impl Session {
             attachment.memory.set_state(State::Revoked);
         }
         self.stop(services);
-        self.audit.note(StepName::DestroyRequested);
+        if !self.drain(destroy) {
+            return Progress::Lives;
+        }
         for number in everybody {
             self.cut_off(services, number, EvictionCause::Requested);
         }
         self.audit.note(StepName::Evicted);
-        self.destroy = Some(destroy);
         self.rescan.begin();
         self.advance(services)
     }
@@ -280,7 +281,7 @@ impl Session {
         };
         self.evicted_clients.list.insert(number, evicted_client);
         self.rescan.begin();
-        match self.place {
+        match self.lifecycle.place() {
             Place::Here(_) => self.settle_evictions(services),
             Place::Poller | Place::Returning => services.command(
                 self.poller,
@@ -302,7 +303,7 @@ impl Session {
             .filter(|(_, it)| !it.is_settled);
         let due: Vec<u64> = due.map(|(number, _)| *number).collect();
         for number in due {
-            let Place::Here(runtime) = &mut self.place else {
+            let Some(runtime) = self.lifecycle.runtime_mut() else {
                 return;
             };
             match runtime.evict(number) {
@@ -311,7 +312,7 @@ impl Session {
                 None => self.taken_back(services, number, 0, 0),
             }
         }
-        if let Place::Here(runtime) = &mut self.place {
+        if let Some(runtime) = self.lifecycle.runtime_mut() {
             runtime.release(|number| !self.evicted_clients.list.contains_key(&number));
         }
     }
@@ -375,7 +376,7 @@ impl Session {
             return;
         };
         if evicted_client.eviction.frames_set_aside > 0 {
-            match &mut self.place {
+            match self.lifecycle.place_mut() {
                 Place::Here(runtime) => runtime.release(|it| it == number),
                 // If it is on its way here, the frames are released when it comes.
                 Place::Poller | Place::Returning => services.command(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use onair_types::{Direction, Flushed, Problem, ProblemCode};
 
-use super::{Place, Session};
+use super::Session;
 use crate::control::action::Reply;
 use crate::dataplane::{self, Command};
 use crate::services::Services;
@@ -66,7 +66,7 @@ impl Session {
     /// nothing is submitted.
     pub fn flush(&mut self, services: &mut Services, wait: Duration, reply: Reply<Flushed>) {
         let asked = Instant::now();
-        if self.spec.direction == Direction::Receive || matches!(self.place, Place::Here(_)) {
+        if self.spec.direction == Direction::Receive || self.lifecycle.runtime().is_some() {
             self.answer(Some(reply), asked, 0, 0);
             return;
         }
@@ -100,7 +100,7 @@ impl Session {
 
     /// The runtime is here again: answers everybody.
     pub(super) fn settle_flushes(&mut self) {
-        let Place::Here(runtime) = &mut self.place else {
+        let Some(runtime) = self.lifecycle.runtime_mut() else {
             return;
         };
         let unsent = runtime.unsent();

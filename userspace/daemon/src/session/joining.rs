@@ -23,7 +23,7 @@ impl Session {
     /// # Errors
     /// `draining`, `limit_reached`.
     pub fn reserve(&mut self, services: &Services, owner: Owner) -> Result<(), Problem> {
-        if self.destroy.is_some() {
+        if self.lifecycle.destroy().is_some() {
             return Err(Problem::new(
                 ProblemCode::Draining,
                 format!("session {} is being destroyed", self.spec.name),
@@ -90,7 +90,7 @@ impl Session {
         watched: Option<Watched>,
     ) -> Result<(Attached, [OwnedFd; 3]), Problem> {
         self.unreserve();
-        if self.destroy.is_some() {
+        if self.lifecycle.destroy().is_some() {
             return Err(Problem::new(
                 ProblemCode::Draining,
                 format!("session {} is being destroyed", self.spec.name),
@@ -159,7 +159,7 @@ impl Session {
             threads: ThreadLooks::default(),
             sites: SiteLooks::default(),
         };
-        match &mut self.place {
+        match self.lifecycle.place_mut() {
             Place::Here(runtime) => {
                 if let Err((refused, _, _)) = runtime.attach(lender, own_frames) {
                     attachment.close(State::Gone, services);
@@ -181,7 +181,7 @@ impl Session {
             services.guard.watch(frames.file(), owner);
         }
         attachment.memory.open();
-        if self.running {
+        if self.lifecycle.is_running() {
             attachment.memory.start();
         }
         let armed = attachment.watched.as_ref().map(|watched| &watched.armed);
@@ -218,7 +218,7 @@ impl Session {
             // It was cut off meanwhile, and nothing was ever lent to it.
             return;
         }
-        let Place::Here(runtime) = &mut self.place else {
+        let Some(runtime) = self.lifecycle.runtime_mut() else {
             if reason != AttachRefusal::NoSession {
                 tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
                 return;

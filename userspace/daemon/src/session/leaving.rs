@@ -42,7 +42,7 @@ impl Session {
         services.waking.enter(&memory);
         services.waking.turn();
         if !memory.users_at(&Fence::new()).is_empty() || !memory.held().is_empty() {
-            if self.running {
+            if self.lifecycle.is_running() {
                 memory.start();
             }
             // Only its own: what other clients do is none of its business.
@@ -110,7 +110,7 @@ impl Session {
             return;
         }
         self.leaving.insert(number, how);
-        match &self.place {
+        match self.lifecycle.place() {
             Place::Here(_) => self.settle_departures(services),
             Place::Poller => services.command(
                 self.poller,
@@ -127,7 +127,7 @@ impl Session {
     /// A poller handed one attachment's lender back.
     pub fn lender_back(&mut self, services: &mut Services, number: u64, lender: Lender) {
         self.left_clients_with(services, number, lender);
-        if let Place::Here(_) = self.place {
+        if self.lifecycle.runtime().is_some() {
             self.settle_departures(services);
         }
     }
@@ -136,7 +136,7 @@ impl Session {
     pub(super) fn settle_departures(&mut self, services: &mut Services) {
         let numbers: Vec<u64> = self.leaving.keys().copied().collect();
         for number in numbers {
-            let Place::Here(runtime) = &mut self.place else {
+            let Some(runtime) = self.lifecycle.runtime_mut() else {
                 return;
             };
             if let Some((lender, _)) = runtime.detach(number) {
@@ -190,7 +190,7 @@ impl Session {
         self.note_left(services, attachment.number, &attachment.client);
         self.retired.words.push(attachment.memory);
         self.retired.frames.extend(attachment.frames);
-        let given_back = if self.running {
+        let given_back = if self.lifecycle.is_running() {
             // Not the session's any more: it is given back by itself.
             std::mem::take(&mut self.retired)
         } else if self.retired.words.len() > DEPARTED {

@@ -16,6 +16,7 @@ mod flushing;
 mod joining;
 mod leaving;
 mod left_clients;
+mod lifecycle;
 mod metrics;
 mod quarantine;
 mod recording;
@@ -48,6 +49,7 @@ pub use self::evicting::Answer;
 use self::evicting::{EvictedClient, EvictedClients};
 use self::flushing::Flushes;
 use self::leaving::Leaving;
+use self::lifecycle::{Lifecycle, Place};
 pub use self::recording::Untapped;
 pub use self::sites::Found;
 pub use self::totals::SessionTotals;
@@ -59,16 +61,8 @@ use crate::inspector::Finding;
 use crate::pending_reclaim::RetiredMemory;
 use crate::services::Services;
 
-/// Where the session's runtime is.
-#[derive(Debug)]
-enum Place {
-    /// Here: no poller touches the session (witness 3).
-    Here(Box<Runtime>),
-    /// With its poller.
-    Poller,
-    /// With its poller, which was told to hand it back.
-    Returning,
-}
+/// The session's state, with the requests that wait in it.
+type Life = Lifecycle<Box<Runtime>, Destroy, Reply<SessionView>>;
 
 /// Somebody who waits for the session to be destroyed.
 #[derive(Debug)]
@@ -105,9 +99,7 @@ pub struct Session {
     stopped_at: Option<Timestamp>,
     /// Times that it was started.
     generation: u64,
-    running: bool,
-    place: Place,
-    quiesce_sent: Option<Instant>,
+    lifecycle: Life,
     geometry: Geometry,
     /// Frames of a receive session, shared by its readers.
     frames: Option<FrameMemory>,
@@ -121,14 +113,11 @@ pub struct Session {
     evicted_clients: EvictedClients,
     /// Those whose words were found to be wrong while the ledgers are here.
     violators: BTreeMap<u64, Violation>,
-    quarantined: bool,
     retired: RetiredMemory,
     left_clients: left_clients::LeftClients,
     /// Files that were watched for its clients, also for those who have left.
     watched: Vec<WatchedFile>,
     audit: Audit,
-    destroy: Option<Destroy>,
-    starts: Vec<Reply<SessionView>>,
     /// When it is stopped by itself.
     expires_at: Option<Instant>,
     rescan: rescan::Rescan,
@@ -193,10 +182,8 @@ impl Session {
             created_at: Timestamp::now(),
             stopped_at: None,
             generation: 0,
-            running: false,
             stats: runtime.stats().clone(),
-            place: Place::Here(Box::new(runtime)),
-            quiesce_sent: None,
+            lifecycle: Lifecycle::new(Box::new(runtime)),
             geometry,
             frames,
             attachments: BTreeMap::new(),
@@ -205,13 +192,10 @@ impl Session {
             flushes: Flushes::default(),
             evicted_clients: EvictedClients::default(),
             violators: BTreeMap::new(),
-            quarantined: false,
             retired: RetiredMemory::default(),
             left_clients: left_clients::LeftClients::default(),
             watched: Vec::new(),
             audit: Audit::default(),
-            destroy: None,
-            starts: Vec::new(),
             expires_at: spec
                 .duration_ms
                 .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
@@ -266,14 +250,15 @@ impl Session {
 
     /// The state, as the API names it.
     pub fn state(&self) -> SessionState {
-        if self.quarantined {
-            return SessionState::Quarantined;
-        }
-        match (&self.destroy, self.running) {
-            (Some(_), _) => SessionState::Draining,
-            (None, true) => SessionState::Running,
-            (None, false) if self.generation == 0 => SessionState::Created,
-            (None, false) => SessionState::Stopped,
+        match &self.lifecycle {
+            Lifecycle::Running => SessionState::Running,
+            Lifecycle::Stopping { .. } | Lifecycle::Stopped { .. } if self.generation == 0 => {
+                SessionState::Created
+            }
+            Lifecycle::Stopping { .. } | Lifecycle::Stopped { .. } => SessionState::Stopped,
+            // One that has ended is in no list any more.
+            Lifecycle::Draining { .. } | Lifecycle::Destroyed => SessionState::Draining,
+            Lifecycle::Quarantined { .. } => SessionState::Quarantined,
         }
     }
 
@@ -304,12 +289,12 @@ impl Session {
 
     /// Frames that the ledger has lent to an attachment.
     fn lent_to(&self, attachment: u64) -> u64 {
-        match &self.place {
-            Place::Here(runtime) => runtime
+        match self.lifecycle.runtime() {
+            Some(runtime) => runtime
                 .lenders()
                 .find(|lender| lender.attachment() == attachment)
                 .map_or(0, |lender| lender.lent() as u64),
-            Place::Poller | Place::Returning => self
+            None => self
                 .stats
                 .attachment(attachment)
                 .map_or(0, |published| published.frames_out),
@@ -321,14 +306,14 @@ impl Session {
         let mut waiters = services.probe.waiters(self.id.0);
         waiters.retain(|waiter| !self.evicted_clients.list.contains_key(&waiter.attachment));
         let mut draft = Draft::of(self.attachments.values(), waiters);
-        if let (Place::Here(runtime), false) = (&self.place, self.running) {
+        if let Some(runtime) = self.lifecycle.runtime() {
             for lender in runtime.lenders() {
                 let attachment = self.attachments.get(&lender.attachment());
                 let held = attachment.and_then(|it| blockers::of_ledger(it, lender.loans()));
                 held.into_iter().for_each(|blocker| draft.add(blocker));
             }
         }
-        if self.quarantined {
+        if self.is_quarantined() {
             self.add_mappers(&mut draft);
         }
         draft
@@ -376,10 +361,9 @@ impl Session {
             .values()
             .map(|attachment| attachment.memory.users().len())
             .sum();
-        let holding = match &self.place {
-            Place::Here(runtime) => runtime.lenders().filter(|it| it.lent() > 0).count(),
-            Place::Poller | Place::Returning => 0,
-        };
+        let holding = self.lifecycle.runtime().map_or(0, |runtime| {
+            runtime.lenders().filter(|it| it.lent() > 0).count()
+        });
         (inside + holding) as u64
     }
 

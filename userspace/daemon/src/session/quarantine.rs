@@ -7,19 +7,20 @@ use onair_types::{
     Who, Witness,
 };
 
-use super::{Draft, Place, Progress, Session, certificate};
+use super::running::refuse_starts;
+use super::{Draft, Progress, Session, certificate};
 use crate::inspector::{Finding, Purpose};
 use crate::services::Services;
 
 impl Session {
     /// Whether it was set aside.
     pub fn is_quarantined(&self) -> bool {
-        self.quarantined
+        self.lifecycle.is_quarantined()
     }
 
     /// Whether a poller still has it, and with it its flow.
     pub fn is_with_a_poller(&self) -> bool {
-        !matches!(self.place, Place::Here(_))
+        self.lifecycle.runtime().is_none()
     }
 
     /// Closes it for good, with whoever is in it: every call returns `ESTALE`. The certificate says
@@ -32,24 +33,17 @@ impl Session {
         services: &mut Services,
         requester: Who,
     ) -> Result<Box<Certificate>, Problem> {
-        let name = &self.spec.name;
-        if self.destroy.is_some() {
-            let what = format!("session {name} is being destroyed");
-            return Err(Problem::new(ProblemCode::Draining, what));
-        }
-        if self.running {
-            let what = format!("session {name} is running: stop it first");
-            return Err(Problem::new(ProblemCode::Running, what));
-        }
-        for reply in self.starts.drain(..) {
-            // The requester may have gone.
-            let _ = reply.send(Err(Problem::new(
-                ProblemCode::Quarantined,
-                "the session was quarantined before it had started",
-            )));
-        }
+        // The witnesses are read before anything changes.
+        let checked = self.lifecycle.check_quarantine();
+        checked.map_err(|refusal| self.refusal(refusal))?;
         let readings = self.read(services, true);
-        self.quarantined = true;
+        let begun = self.lifecycle.quarantine();
+        let starts = begun.map_err(|refusal| self.refusal(refusal))?;
+        refuse_starts(
+            starts,
+            ProblemCode::Quarantined,
+            "the session was quarantined before it had started",
+        );
         self.warnings.end();
         for attachment in self.attachments.values_mut() {
             attachment.close(State::Gone, services);
@@ -88,13 +82,15 @@ impl Session {
         if !over {
             return Progress::Lives;
         }
-        let found = services.archive.find(&self.id.into()).cloned();
+        let mut found = services.archive.find(&self.id.into()).cloned();
+        if let Some(certificate) = &mut found {
+            certificate::settle(certificate, self);
+        }
+        self.lifecycle.end();
+        let retired = self.take_retired();
         match found {
-            Some(mut certificate) => {
-                certificate::settle(&mut certificate, self);
-                certificate::conclude(&mut certificate, services, self.take_retired());
-            }
-            None => services.pending_reclaim.keep(self.id, self.take_retired()),
+            Some(mut certificate) => certificate::conclude(&mut certificate, services, retired),
+            None => services.pending_reclaim.keep(self.id, retired),
         }
         tracing::info!(session = %self.id, name = %self.spec.name, "its last holder is gone");
         Progress::Freed

@@ -21,7 +21,7 @@ pub enum Untapped {
 impl Session {
     /// Hands its packets to a recording from now on; it may take a turn of its poller.
     pub fn tap(&mut self, services: &mut Services, tap: Box<Tap>) {
-        match &mut self.place {
+        match self.lifecycle.place_mut() {
             Place::Here(runtime) => runtime.tap(tap),
             // A poller that has handed it back meanwhile refuses, and this is done again.
             Place::Poller | Place::Returning => {
@@ -33,7 +33,7 @@ impl Session {
 
     /// Takes a recording's tap, if it is here. With its poller: `ask` has it given back.
     pub fn untap(&mut self, services: &mut Services, recording: u64, ask: bool) -> Untapped {
-        match &mut self.place {
+        match self.lifecycle.place_mut() {
             Place::Here(runtime) => match runtime.untap(recording) {
                 Some(tap) => Untapped::Here(tap),
                 None => Untapped::Nowhere,

@@ -6,26 +6,31 @@ use onair_ipc::event::EventKind as ClientEvent;
 use onair_mutant::mutant;
 use onair_types::{EventKind, Problem, ProblemCode, SessionView, StepName, Timestamp};
 
-use super::{Place, Session};
+use super::Session;
+use super::lifecycle::{HandBack, Start, Stop};
 use crate::control::action::Reply;
 use crate::dataplane::{Command, Runtime};
 use crate::services::Services;
 
 impl Session {
-    /// Stops it: closes every gate, wakes everybody, tells the poller to hand the runtime back.
+    /// Stops it: closes every gate, wakes every caller, tells the poller to hand the runtime back.
     /// Done already if it is stopped.
     pub fn stop(&mut self, services: &mut Services) {
-        for reply in self.starts.drain(..) {
-            // The requester may have gone.
-            let _ = reply.send(Err(Problem::new(
+        match self.lifecycle.stop(Instant::now()) {
+            Stop::Begun => {
+                self.close_gates(services);
+                services.command(self.poller, Command::Quiesce(self.id.0));
+                self.note_stopped(services);
+            }
+            Stop::Already(starts) => refuse_starts(
+                starts,
                 ProblemCode::Draining,
                 "the session was stopped before it had started",
-            )));
+            ),
         }
-        if !self.running {
-            return;
-        }
-        self.running = false;
+    }
+
+    fn close_gates(&mut self, services: &mut Services) {
         self.forget_sites();
         self.stopped_at = Some(Timestamp::now());
         self.audit.begin_stop();
@@ -45,16 +50,9 @@ impl Session {
         // The first of them now, the others in the actor's turns.
         services.waking.turn();
         self.audit.note(StepName::GatesClosed);
-        match self.place {
-            Place::Poller => {
-                self.place = Place::Returning;
-                self.quiesce_sent = Some(Instant::now());
-                services.command(self.poller, Command::Quiesce(self.id.0));
-            }
-            // It came back before it was stopped: its poller died, or did not take it.
-            Place::Here(_) => self.audit.note(StepName::PollersQuiesced),
-            Place::Returning => {}
-        }
+    }
+
+    fn note_stopped(&mut self, services: &mut Services) {
         self.rescan.begin();
         let first = Duration::from_millis(services.config.timeouts.drain_warning_ms);
         self.warnings.begin(Instant::now(), first);
@@ -68,95 +66,85 @@ impl Session {
 
     /// Starts it; the reply is sent once the poller has it. Done already if it runs.
     pub fn start(&mut self, services: &mut Services, reply: Reply<SessionView>) {
-        if self.destroy.is_some() {
-            let _ = reply.send(Err(Problem::new(
-                ProblemCode::Draining,
-                "the session is being destroyed",
-            )));
-            return;
+        match self.lifecycle.start(reply) {
+            Start::Possible(reply) => self.start_now(services, vec![reply]),
+            Start::Running(reply) => {
+                // The requester may have gone.
+                let _ = reply.send(Ok(self.view()));
+            }
+            Start::Waits => {}
+            Start::Refused(reply, refusal) => {
+                // The requester may have gone.
+                let _ = reply.send(Err(self.refusal(refusal)));
+            }
         }
-        self.starts.push(reply);
-        self.try_start(services);
     }
 
-    fn try_start(&mut self, services: &mut Services) {
-        if self.starts.is_empty() {
+    /// Hands the runtime, which is here, to its poller, and answers `replies`.
+    fn start_now(&mut self, services: &mut Services, replies: Vec<Reply<SessionView>>) {
+        if replies.is_empty() {
             return;
         }
-        if !self.running {
-            // A poller that has not handed it back yet does so soon: `handed_back` comes here again.
-            let Place::Here(_) = self.place else { return };
-            if !services.is_alive(self.poller) {
-                for reply in self.starts.drain(..) {
-                    // The requester may have gone.
-                    let _ = reply.send(Err(Problem::new(
-                        ProblemCode::DataplaneBusy,
-                        "the poller of the session's port has died: restart the daemon",
-                    )));
-                }
-                return;
-            }
-            self.settle_departures(services);
-            self.settle();
-            self.evict_violators(services);
-            let Place::Here(runtime) = std::mem::replace(&mut self.place, Place::Poller) else {
-                unreachable!("looked at above");
-            };
-            self.running = true;
-            self.generation += 1;
-            self.stopped_at = None;
-            self.warnings.end();
-            services.command(self.poller, Command::Start(runtime));
-            for attachment in self.attachments.values().filter(|it| !it.disconnected) {
-                attachment.memory.disarm_kick();
-                attachment.memory.start();
-                attachment
-                    .memory
-                    .notify(ClientEvent::Started, self.generation);
-            }
-            tracing::info!(session = %self.id, name = %self.spec.name, "started");
-            let started = EventKind::SessionStarted {
-                generation: self.generation,
-            };
-            self.tell(services, started);
+        if !services.is_alive(self.poller) {
+            let what = "the poller of the session's port has died: restart the daemon";
+            return refuse_starts(replies, ProblemCode::DataplaneBusy, what);
         }
-        for reply in std::mem::take(&mut self.starts) {
+        self.settle_departures(services);
+        self.settle();
+        self.evict_violators(services);
+        let Some(runtime) = self.lifecycle.hand_over() else {
+            unreachable!("the callers have seen that it is here");
+        };
+        self.generation += 1;
+        self.stopped_at = None;
+        self.warnings.end();
+        services.command(self.poller, Command::Start(runtime));
+        for attachment in self.attachments.values().filter(|it| !it.disconnected) {
+            attachment.memory.disarm_kick();
+            attachment.memory.start();
+            attachment
+                .memory
+                .notify(ClientEvent::Started, self.generation);
+        }
+        tracing::info!(session = %self.id, name = %self.spec.name, "started");
+        let started = EventKind::SessionStarted {
+            generation: self.generation,
+        };
+        self.tell(services, started);
+        for reply in replies {
             // The requester may have gone.
             let _ = reply.send(Ok(self.view()));
         }
     }
 
-    /// The poller handed the runtime back; of a session that runs only if the poller has died.
+    /// A poller handed the runtime back: it was told to, or did not take the session, or has died. What
+    /// the poller was told since, and what happened meanwhile, is done here.
     pub fn handed_back(&mut self, services: &mut Services, runtime: Box<Runtime>) {
-        self.take_over(services, runtime);
-        self.quiesce_sent = None;
-        if self.running {
-            self.stop(services);
-        }
-        self.audit.note(StepName::PollersQuiesced);
-        self.try_start(services);
-    }
-
-    /// What its poller was told since, and what happened meanwhile, is done here.
-    fn take_over(&mut self, services: &mut Services, runtime: Box<Runtime>) {
-        self.place = Place::Here(runtime);
+        let came = self.lifecycle.hand_back(runtime);
         self.settle_flushes();
         self.settle();
         self.forget_credits(services);
         self.settle_evictions(services);
         self.settle_departures(services);
-    }
-
-    /// A poller did not take the session: it is stopped again.
-    pub fn refused(&mut self, services: &mut Services, runtime: Box<Runtime>) {
-        self.take_over(services, runtime);
-        self.running = true;
-        self.stop(services);
+        match came {
+            HandBack::Asked(starts) => {
+                self.audit.note(StepName::PollersQuiesced);
+                self.start_now(services, starts);
+            }
+            HandBack::Unasked => {
+                self.close_gates(services);
+                self.audit.note(StepName::PollersQuiesced);
+                self.note_stopped(services);
+            }
+            HandBack::Unexpected(_) => {
+                tracing::error!(session = %self.id, name = %self.spec.name, "a second runtime came back");
+            }
+        }
     }
 
     /// Takes back what nobody took, and credits what was given back, if the ledgers are here.
     pub(super) fn settle(&mut self) {
-        let Place::Here(runtime) = &mut self.place else {
+        let Some(runtime) = self.lifecycle.runtime_mut() else {
             return;
         };
         runtime.settle();
@@ -173,7 +161,7 @@ impl Session {
             return;
         }
         self.expires_at = None;
-        if self.running {
+        if self.lifecycle.is_running() {
             tracing::info!(session = %self.id, name = %self.spec.name, "its duration has passed");
             self.stop(services);
         }
@@ -192,5 +180,12 @@ impl Session {
         for attachment in self.attachments.values() {
             attachment.memory.notify(ClientEvent::Draining, 0);
         }
+    }
+}
+
+pub(super) fn refuse_starts(starts: Vec<Reply<SessionView>>, code: ProblemCode, what: &str) {
+    for reply in starts {
+        // The requester may have gone.
+        let _ = reply.send(Err(Problem::new(code, what)));
     }
 }

@@ -49,7 +49,7 @@ impl Session {
     fn say_verdict(&mut self, services: &Services) -> Verdict {
         let readings = self.read(services, true);
         let mut found = witness::verdict(&readings);
-        if self.running && found.disagreement {
+        if self.lifecycle.is_running() && found.disagreement {
             // The gates are open: a caller may have come after W1 was read, and before W2 was.
             found.disagreement = false;
             found.reason = "a caller came while the witnesses were asked".to_owned();

@@ -74,7 +74,7 @@ impl Session {
     /// warnings.
     pub(super) fn warn_of_users(&mut self, services: &mut Services, now: Instant) {
         let draft = self.draft_blockers(services);
-        if draft.is_empty() && self.destroy.is_none() {
+        if draft.is_empty() && self.lifecycle.destroy().is_none() {
             self.warnings.end();
             return;
         }
@@ -93,7 +93,7 @@ impl Session {
     pub fn warn(&mut self, services: &mut Services, after: Duration, blockers: Vec<Blocker>) {
         tracing::warn!(
             session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
-            destroy_waits = self.destroy.is_some(), blockers = blockers.len(),
+            destroy_waits = self.lifecycle.destroy().is_some(), blockers = blockers.len(),
             "drain blocked: {}", named(&blockers)
         );
         let (blockers, more) = EventKind::cut(blockers);

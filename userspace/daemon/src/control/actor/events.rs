@@ -22,18 +22,7 @@ impl Actor {
             return false;
         };
         match event {
-            PollerEvent::HandedBack(runtime) => {
-                let id = runtime.session();
-                let progress = self.with(id, |session, services| {
-                    session.handed_back(services, runtime);
-                    Progress::Lives
-                });
-                self.follow(id, progress);
-                // Before it may be destroyed.
-                self.taps_handed_back(id);
-                let progress = self.with(id, Session::advance);
-                self.follow(id, progress);
-            }
+            PollerEvent::HandedBack(runtime) => self.handed_back(runtime),
             PollerEvent::LenderBack {
                 session,
                 attachment,
@@ -48,7 +37,7 @@ impl Actor {
             }
             PollerEvent::Refused { runtime, reason } => {
                 tracing::error!(%reason, "a poller refused a session");
-                self.start_refused(runtime);
+                self.handed_back(runtime);
             }
             PollerEvent::AttachRefused {
                 session,
@@ -108,7 +97,7 @@ impl Actor {
     pub(super) fn bounce(&mut self) {
         for command in self.services.take_bounced() {
             match command {
-                Command::Start(runtime) => self.start_refused(runtime),
+                Command::Start(runtime) => self.handed_back(runtime),
                 Command::Attach {
                     session,
                     lender,
@@ -119,14 +108,18 @@ impl Actor {
         }
     }
 
-    fn start_refused(&mut self, runtime: Box<Runtime>) {
+    /// A poller gave a session's runtime back, or did not take it.
+    fn handed_back(&mut self, runtime: Box<Runtime>) {
         let id = runtime.session();
         let progress = self.with(id, |session, services| {
-            session.refused(services, runtime);
+            session.handed_back(services, runtime);
             Progress::Lives
         });
         self.follow(id, progress);
+        // Before it may be destroyed.
         self.taps_handed_back(id);
+        let progress = self.with(id, Session::advance);
+        self.follow(id, progress);
     }
 
     fn attach_refused(

@@ -1,0 +1,390 @@
+//! The life of a session: which states there are, what exists in each, and which may follow which.
+//!
+//! Pure: it reads no clock, makes no system call and answers nobody. [`Session`](super::Session) turns
+//! requests and the pollers' events into calls of these methods, and does what they return.
+//!
+//! ```text
+//!            start                  stop                   hand_back
+//! Stopped ───────────▶ Running ───────────▶ Stopping ───────────────────▶ Stopped
+//!    │                    │                    │        (a start waits)
+//!    │                    └─ hand_back ──▶ Stopped: the poller has died, or refused it
+//!    │
+//!    ├─ begin_destroy ──▶ Draining ──────── end ────────────▶ Destroyed
+//!    │                       └─ withdraw_destroy ──▶ Stopped, or Stopping
+//!    └─ quarantine ─────▶ Quarantined ───── end ────────────▶ Destroyed
+//! ```
+//!
+//! Stopping drains and is quarantined as Stopped is. The runtime moves into the state when the poller
+//! hands it back: a session whose runtime is here is touched by no poller (witness W3).
+
+use std::time::Instant;
+
+/// The state of a session. `R` is the poller's half of it, `D` a request to destroy it, `S` a request to
+/// start it.
+#[derive(Debug)]
+pub(super) enum Lifecycle<R, D, S> {
+    /// The gates are open, and a poller has the runtime.
+    Running,
+    /// The gates are closed; the poller was told to hand the runtime back.
+    Stopping {
+        /// When it was told.
+        since: Instant,
+        /// Answered when the session runs again.
+        starts: Vec<S>,
+    },
+    /// The gates are closed, and the runtime is here. Also of a session that never ran.
+    Stopped {
+        /// Touched by no poller.
+        runtime: R,
+    },
+    /// Stopped, and destroyed as soon as no user is left.
+    Draining {
+        /// Where the runtime is.
+        custody: Custody<R>,
+        /// Who asked, and until when.
+        destroy: D,
+    },
+    /// Closed for good; its memory is given back when its last holder is gone.
+    Quarantined {
+        /// Where the runtime is.
+        custody: Custody<R>,
+    },
+    /// Nothing is left.
+    Destroyed,
+}
+
+/// Where the runtime of a session is that does not run.
+#[derive(Debug)]
+pub(super) enum Custody<R> {
+    /// Here.
+    Here(R),
+    /// With its poller, which was told to hand it back.
+    Returning {
+        /// When it was told.
+        since: Instant,
+    },
+}
+
+/// Where the runtime is, seen from outside.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place<R> {
+    /// Here.
+    Here(R),
+    /// With its poller.
+    Poller,
+    /// With its poller, which was told to hand it back; or gone with the session.
+    Returning,
+}
+
+/// Why a state does not allow what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It runs.
+    Running,
+    /// It is stopped, and a start waits for its poller.
+    Starting,
+    /// It is being destroyed.
+    Draining,
+    /// It is quarantined.
+    Quarantined,
+    /// It was destroyed.
+    Destroyed,
+}
+
+/// What a stop came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stop<S> {
+    /// It ran: the gates are to be closed, and the poller is to be told.
+    Begun,
+    /// It did not run; the starts that waited will not happen.
+    Already(Vec<S>),
+}
+
+/// What a start came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Start<S> {
+    /// The runtime is here: [`Lifecycle::hand_over`] can give it to a poller.
+    Possible(S),
+    /// It runs already.
+    Running(S),
+    /// The poller has not handed the runtime back yet: [`Lifecycle::hand_back`] returns the request.
+    Waits,
+    /// Not in this state.
+    Refused(S, Refusal),
+}
+
+/// What a hand-back came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum HandBack<R, S> {
+    /// It was told to; these starts waited for it.
+    Asked(Vec<S>),
+    /// It ran: its poller has died, or refused it. The gates are to be closed.
+    Unasked,
+    /// The runtime of a session that has one, or has ended.
+    Unexpected(R),
+}
+
+impl<R, D, S> Lifecycle<R, D, S> {
+    /// Of a new session.
+    pub(super) fn new(runtime: R) -> Self {
+        Self::Stopped { runtime }
+    }
+
+    /// Whether its gates are open.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self, Self::Running)
+    }
+
+    /// Whether it is quarantined.
+    pub(super) fn is_quarantined(&self) -> bool {
+        matches!(self, Self::Quarantined { .. })
+    }
+
+    /// The request to destroy it, while it drains.
+    pub(super) fn destroy(&self) -> Option<&D> {
+        match self {
+            Self::Draining { destroy, .. } => Some(destroy),
+            _ => None,
+        }
+    }
+
+    /// The same.
+    pub(super) fn destroy_mut(&mut self) -> Option<&mut D> {
+        match self {
+            Self::Draining { destroy, .. } => Some(destroy),
+            _ => None,
+        }
+    }
+
+    /// Where the runtime is.
+    pub(super) fn place(&self) -> Place<&R> {
+        match self {
+            Self::Running => Place::Poller,
+            Self::Stopped { runtime }
+            | Self::Draining {
+                custody: Custody::Here(runtime),
+                ..
+            }
+            | Self::Quarantined {
+                custody: Custody::Here(runtime),
+            } => Place::Here(runtime),
+            Self::Stopping { .. }
+            | Self::Draining { .. }
+            | Self::Quarantined { .. }
+            | Self::Destroyed => Place::Returning,
+        }
+    }
+
+    /// The same.
+    pub(super) fn place_mut(&mut self) -> Place<&mut R> {
+        match self {
+            Self::Running => Place::Poller,
+            Self::Stopped { runtime }
+            | Self::Draining {
+                custody: Custody::Here(runtime),
+                ..
+            }
+            | Self::Quarantined {
+                custody: Custody::Here(runtime),
+            } => Place::Here(runtime),
+            Self::Stopping { .. }
+            | Self::Draining { .. }
+            | Self::Quarantined { .. }
+            | Self::Destroyed => Place::Returning,
+        }
+    }
+
+    /// The runtime, if it is here.
+    pub(super) fn runtime(&self) -> Option<&R> {
+        match self.place() {
+            Place::Here(runtime) => Some(runtime),
+            Place::Poller | Place::Returning => None,
+        }
+    }
+
+    /// The same.
+    pub(super) fn runtime_mut(&mut self) -> Option<&mut R> {
+        match self.place_mut() {
+            Place::Here(runtime) => Some(runtime),
+            Place::Poller | Place::Returning => None,
+        }
+    }
+
+    /// Since when the runtime has been on its way back.
+    pub(super) fn returning_since(&self) -> Option<Instant> {
+        match self {
+            Self::Stopping { since, .. }
+            | Self::Draining {
+                custody: Custody::Returning { since },
+                ..
+            }
+            | Self::Quarantined {
+                custody: Custody::Returning { since },
+            } => Some(*since),
+            _ => None,
+        }
+    }
+
+    /// Ends the running. `now` is when the poller is told.
+    pub(super) fn stop(&mut self, now: Instant) -> Stop<S> {
+        match self {
+            Self::Running => {
+                *self = Self::Stopping {
+                    since: now,
+                    starts: Vec::new(),
+                };
+                Stop::Begun
+            }
+            Self::Stopping { starts, .. } => Stop::Already(std::mem::take(starts)),
+            _ => Stop::Already(Vec::new()),
+        }
+    }
+
+    /// Asks to start it.
+    pub(super) fn start(&mut self, request: S) -> Start<S> {
+        match self {
+            Self::Stopped { .. } => Start::Possible(request),
+            Self::Running => Start::Running(request),
+            Self::Stopping { starts, .. } => {
+                starts.push(request);
+                Start::Waits
+            }
+            Self::Draining { .. } => Start::Refused(request, Refusal::Draining),
+            Self::Quarantined { .. } => Start::Refused(request, Refusal::Quarantined),
+            Self::Destroyed => Start::Refused(request, Refusal::Destroyed),
+        }
+    }
+
+    /// Takes the runtime out for a poller: from here on the session runs. `None`, and no change, if it
+    /// is not stopped.
+    pub(super) fn hand_over(&mut self) -> Option<R> {
+        match std::mem::replace(self, Self::Running) {
+            Self::Stopped { runtime } => Some(runtime),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// A poller gave the runtime back.
+    pub(super) fn hand_back(&mut self, runtime: R) -> HandBack<R, S> {
+        match self {
+            Self::Running => {
+                *self = Self::Stopped { runtime };
+                HandBack::Unasked
+            }
+            Self::Stopping { starts, .. } => {
+                let starts = std::mem::take(starts);
+                *self = Self::Stopped { runtime };
+                HandBack::Asked(starts)
+            }
+            Self::Draining { custody, .. } | Self::Quarantined { custody } => match custody {
+                Custody::Here(_) => HandBack::Unexpected(runtime),
+                Custody::Returning { .. } => {
+                    *custody = Custody::Here(runtime);
+                    HandBack::Asked(Vec::new())
+                }
+            },
+            Self::Stopped { .. } | Self::Destroyed => HandBack::Unexpected(runtime),
+        }
+    }
+
+    /// Whether [`Self::begin_destroy`] would begin.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn check_destroy(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Stopping { starts, .. } if !starts.is_empty() => Err(Refusal::Starting),
+            Self::Stopping { .. } | Self::Stopped { .. } => Ok(()),
+            Self::Running => Err(Refusal::Running),
+            Self::Draining { .. } => Err(Refusal::Draining),
+            Self::Quarantined { .. } => Err(Refusal::Quarantined),
+            Self::Destroyed => Err(Refusal::Destroyed),
+        }
+    }
+
+    /// Begins to drain it.
+    ///
+    /// # Errors
+    /// As [`Self::check_destroy`]; the request comes back.
+    pub(super) fn begin_destroy(&mut self, destroy: D) -> Result<(), (Refusal, D)> {
+        if let Err(refusal) = self.check_destroy() {
+            return Err((refusal, destroy));
+        }
+        let custody = self.take_custody().expect("checked: it is stopped");
+        *self = Self::Draining { custody, destroy };
+        Ok(())
+    }
+
+    /// Ends the draining without an end of the session.
+    pub(super) fn withdraw_destroy(&mut self) -> Option<D> {
+        match std::mem::replace(self, Self::Destroyed) {
+            Self::Draining { custody, destroy } => {
+                *self = match custody {
+                    Custody::Here(runtime) => Self::Stopped { runtime },
+                    Custody::Returning { since } => Self::Stopping {
+                        since,
+                        starts: Vec::new(),
+                    },
+                };
+                Some(destroy)
+            }
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Whether [`Self::quarantine`] would close it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn check_quarantine(&self) -> Result<(), Refusal> {
+        match self.check_destroy() {
+            Err(Refusal::Starting) => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// Closes it for good. Returns the starts that will not happen.
+    ///
+    /// # Errors
+    /// As [`Self::check_quarantine`].
+    pub(super) fn quarantine(&mut self) -> Result<Vec<S>, Refusal> {
+        self.check_quarantine()?;
+        let starts = match self {
+            Self::Stopping { starts, .. } => std::mem::take(starts),
+            _ => Vec::new(),
+        };
+        let custody = self.take_custody().expect("checked: it is stopped");
+        *self = Self::Quarantined { custody };
+        Ok(starts)
+    }
+
+    /// Ends it, with its runtime. Returns the request that it ends.
+    pub(super) fn end(&mut self) -> Option<D> {
+        match std::mem::replace(self, Self::Destroyed) {
+            Self::Draining { destroy, .. } => Some(destroy),
+            _ => None,
+        }
+    }
+
+    /// Where the runtime of a stopped session is; the session is Destroyed until the caller says
+    /// otherwise.
+    fn take_custody(&mut self) -> Option<Custody<R>> {
+        match std::mem::replace(self, Self::Destroyed) {
+            Self::Stopping { since, .. } => Some(Custody::Returning { since }),
+            Self::Stopped { runtime } => Some(Custody::Here(runtime)),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
