@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 use onair_stage::Deadline;
 use onair_types::{SessionCounters, SpecDocument};
 
-use crate::circuit::QUOTA;
 use crate::control::Control;
 use crate::neighbour::resolve;
+use crate::relayed_video::QUOTA;
 use crate::rig::Rig;
 use crate::sender::{GStreamer, frame_hashes};
 use crate::spec::{Raster, receive};

@@ -10,8 +10,6 @@
 #![forbid(unsafe_code)]
 
 mod breakpoints;
-mod circuit;
-mod company;
 mod control;
 mod ctl;
 mod dice;
@@ -32,6 +30,7 @@ mod raw_client;
 mod receiver;
 pub mod recorded;
 mod relay;
+mod relayed_video;
 mod rig;
 mod seen;
 mod sender;
@@ -44,11 +43,10 @@ mod test_client;
 mod traced;
 mod user;
 mod viewer;
+mod watched_session;
 mod wire;
 
 pub use breakpoints::Breakpoints;
-pub use circuit::{QUOTA, RelayedVideo};
-pub use company::{WatchedSession, balanced, tids};
 pub use control::{Answer, Control};
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
@@ -69,6 +67,7 @@ pub use programs::program;
 pub use raw_client::{RawClient, hello};
 pub use receiver::{Capture, GStreamerReceiver};
 pub use relay::{Disturbance, Done, Relay};
+pub use relayed_video::{QUOTA, RelayedVideo};
 pub use rig::Rig;
 pub use seen::Seen;
 pub use sender::{GStreamer, frame_hashes};
@@ -80,4 +79,5 @@ pub use test_client::{TestClient, freeze};
 pub use traced::{Call, Traced, in_this_order};
 pub use user::User;
 pub use viewer::Viewer;
+pub use watched_session::{WatchedSession, balanced, tids};
 pub use wire::Wire;

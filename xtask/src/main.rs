@@ -11,6 +11,8 @@ mod clean_up;
 mod demo;
 mod lint;
 mod mutants;
+#[cfg(test)]
+mod pages;
 mod say;
 mod setup;
 mod stage;

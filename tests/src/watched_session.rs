@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, until};
 use onair_types::{Certificate, Source, SpecDocument};
 
-use crate::circuit::QUOTA;
 use crate::control::Control;
 use crate::footprint::Footprint;
+use crate::relayed_video::QUOTA;
 use crate::rig::Rig;
 use crate::spec::{Raster, receive, send};
 use crate::viewer::Viewer;
