@@ -5,12 +5,14 @@
 //! by one [`Finding`], at the latest after the limit. Questions about one process run one after the
 //! other, and processes take turns: a process with expensive questions delays its own.
 
+mod site_finding;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::session::Found;
+pub use self::site_finding::SiteFinding;
 use onair_ipc::slot::SlotReading;
 use onair_types::Blocker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -45,7 +47,7 @@ pub enum Finding {
         /// When the question was asked.
         asked_at: Instant,
         /// What was seen.
-        found: Found,
+        found: SiteFinding,
     },
     /// The users of a session by name, for its warning or its event.
     Blockers {
@@ -328,7 +330,7 @@ mod tests {
                 found,
             }
         };
-        let found = finding(Found::Armed);
+        let found = finding(SiteFinding::Armed);
         Inspection {
             about,
             limit: LONG,
@@ -336,13 +338,13 @@ mod tests {
                 first();
                 found()
             }),
-            late: Box::new(finding(Found::Blind("late".into()))),
+            late: Box::new(finding(SiteFinding::Blind("late".into()))),
         }
     }
 
     fn next(findings: &mut UnboundedReceiver<Finding>) -> (u64, bool) {
         match findings.blocking_recv() {
-            Some(Finding::Sites { session, found, .. }) => (session, found == Found::Armed),
+            Some(Finding::Sites { session, found, .. }) => (session, found == SiteFinding::Armed),
             other => panic!("{other:?}"),
         }
     }

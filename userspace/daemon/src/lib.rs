@@ -5,21 +5,30 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod authority;
+pub mod brake;
 pub mod config;
+pub mod connections;
 pub mod control;
 pub mod dataplane;
 pub mod disk;
+pub mod events;
+pub mod exposition;
 pub mod file_guard;
 pub mod inspector;
 pub mod log;
 pub mod notify;
+pub mod peer;
 pub mod pending_reclaim;
 pub mod recorder;
+pub mod reply;
 pub mod resources;
 pub mod run;
+mod seldom;
 pub mod services;
 pub mod session;
 pub mod shutdown;
+pub mod socket_file;
 pub mod store;
 pub mod threads;
 pub mod timer;

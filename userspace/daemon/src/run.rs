@@ -14,15 +14,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
+use crate::authority::{Authority, Whom};
 use crate::config::{self, Config, ConfigError, Role};
+use crate::connections::Connections;
 use crate::control::actor::{ActorCommand, ActorTask, Drain, Drained, Inbox};
 use crate::control::attach::{self, Listener};
-use crate::control::authority::{Authority, Whom};
-use crate::control::connections::Connections;
 use crate::control::handle::ControlHandle;
 use crate::control::http;
 use crate::control::metrics;
-use crate::control::socket_file::{SocketError, bind_socket, resolve_group, resolve_user};
 use crate::control::thread::{ControlThread, RunningControl};
 use crate::dataplane::{
     self, Dataplane, DataplaneConfig, DataplaneError, Idle, PollerSpec, PortSpec, Rest,
@@ -33,6 +32,7 @@ use crate::recorder::{Live, Recorder};
 use crate::resources::{Resource, ResourceError, Resources};
 use crate::services::{HandoffCell, OnDisk, Services, ShutdownHandoff};
 use crate::shutdown::{Cause, Limit, Report, ShutdownCoordinator, Waiting};
+use crate::socket_file::{SocketError, bind_socket, resolve_group, resolve_user};
 use crate::store::Store;
 use crate::witness::probe::{ProbeLink, chain};
 

@@ -11,11 +11,11 @@ use onair_types::{
 };
 
 use crate::archive::Archive;
+use crate::brake::Brake;
 use crate::config::Config;
-use crate::control::actor::Brake;
-use crate::control::connections::Connections;
-use crate::control::events::Hub;
+use crate::connections::Connections;
 use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
+use crate::events::Hub;
 use crate::file_guard::FileGuard;
 use crate::inspector::Inspector;
 use crate::pending_reclaim::PendingReclaim;

@@ -3,63 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use onair_probe::share::{Owner, Rank};
+use crate::authority::Caller;
+use crate::config::Config;
+use crate::events::{LastSeen, Subscription};
+use crate::exposition::Exposition;
+use crate::reply::Reply;
 use onair_types::{
     ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventName, Eviction,
-    EvictionList, Flushed, Health, Problem, ProblemCode, RecordingList, RecordingRef,
-    RecordingSpec, RecordingView, Reload, SessionList, SessionRef, SessionSpec, SessionView,
-    Verdict, Who,
+    EvictionList, Flushed, Health, RecordingList, RecordingRef, RecordingSpec, RecordingView,
+    Reload, SessionList, SessionRef, SessionSpec, SessionView, Verdict,
 };
-use tokio::sync::oneshot;
-
-use super::authority::Grant;
-use super::events::{LastSeen, Subscription};
-use super::metrics::Exposition;
-use crate::config::Config;
-
-/// Where the actor puts its answer. Dropped unanswered, the requester gets `internal`. A closed one
-/// (`is_closed`, `closed().await`) means that the requester has gone.
-pub type Reply<T> = oneshot::Sender<Result<T, Problem>>;
-
-/// Who asks, and how far his right reaches. The actor alone knows whose a session is, so it is the
-/// actor that calls [`Caller::require`], before anything else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// Who asks.
-    pub who: Who,
-    /// On which sessions he may do it.
-    pub grant: Grant,
-    /// Which places of a table it may take.
-    pub rank: Rank,
-}
-
-impl Caller {
-    /// Ends the request unless the grant covers a session that belongs to `owner` (a uid; `None`:
-    /// to nobody).
-    ///
-    /// # Errors
-    /// A `forbidden` problem that names the caller.
-    pub fn require(&self, owner: Option<u32>) -> Result<(), Problem> {
-        if self.grant.covers(owner) {
-            return Ok(());
-        }
-        Err(Problem::new(
-            ProblemCode::Forbidden,
-            format!(
-                "{} is not the session's owner, and its role does not let it do this with the sessions \
-                 of others",
-                self.who
-            ),
-        ))
-    }
-
-    /// Whose the places are that it takes.
-    #[must_use]
-    pub fn owner(&self) -> Owner {
-        let (uid, pid, rank) = (self.who.uid, self.who.pid, self.rank);
-        Owner { uid, pid, rank }
-    }
-}
 
 /// One request to the actor.
 #[derive(Debug)]

@@ -9,12 +9,14 @@ use onair_types::{
     RecordingSpec, RecordingView, Reload, SessionList, SessionRef, SessionSpec, SessionView,
     Verdict,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::action::{Action, Caller, Reply};
-use super::events::{LastSeen, Subscription};
-use super::metrics::Exposition;
+use super::action::Action;
+use crate::authority::Caller;
 use crate::config::Config;
+use crate::events::{LastSeen, Subscription};
+use crate::exposition::Exposition;
+use crate::reply::Reply;
 
 /// Sends actions to the actor and awaits its answers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ impl ControlHandle {
     /// The actor's own; `shutting_down` when it has gone, `overloaded` when its queue stays full,
     /// `internal` when it dropped the reply.
     pub async fn ask<T>(&self, action: impl FnOnce(Reply<T>) -> Action) -> Result<T, Problem> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::new();
         self.actions
             .send_timeout(action(reply), self.patience)
             .await
@@ -431,7 +433,7 @@ impl ControlHandle {
     /// As [`ControlHandle::reload`], from a thread that may wait; what comes of it is told in the
     /// log.
     pub fn reload_blocking(&self, loaded: Result<Box<Config>, String>) {
-        let (reply, _) = oneshot::channel();
+        let reply = Reply::unread();
         if self
             .actions
             .blocking_send(Action::Reload { loaded, reply })

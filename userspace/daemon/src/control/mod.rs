@@ -7,13 +7,7 @@
 pub mod action;
 pub mod actor;
 pub mod attach;
-pub mod authority;
-pub mod connections;
-pub mod events;
 pub mod handle;
 pub mod http;
 pub mod metrics;
-pub mod peer;
-mod seldom;
-pub mod socket_file;
 pub mod thread;

@@ -12,16 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::actor::{Actor, ActorCommand, Inbox};
 use super::attach::{self, AttachAction, Listener};
-use super::authority::Authority;
-use super::connections::Connections;
-use super::events::Hub;
 use super::handle::ControlHandle;
 use super::http;
 use super::metrics;
-use super::socket_file::SocketFile;
+use crate::authority::Authority;
+use crate::connections::Connections;
+use crate::events::Hub;
 use crate::recorder::Recorder;
 use crate::services::{Services, ShutdownHandoff};
 use crate::shutdown::{Cause, ShutdownCoordinator, WorkerGuard, message};
+use crate::socket_file::SocketFile;
 
 /// Everything that the control thread needs.
 #[derive(Debug)]
@@ -247,8 +247,8 @@ mod tests {
         let (orders, inbox) = mpsc::unbounded_channel();
         let close = CancellationToken::new();
         let mut hub = Hub::new(1, 1);
-        let everything = crate::control::events::Interest {
-            grant: crate::control::authority::Grant::Any,
+        let everything = crate::events::Interest {
+            grant: crate::authority::Grant::Any,
             session: None,
             kinds: Default::default(),
         };

@@ -13,8 +13,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::live::{About, Active, Live, worker_name};
 use super::{RecorderEvent, convert, startup};
-use crate::control::action::Reply;
-use crate::control::events::Subject;
+use crate::events::Subject;
+use crate::reply::Reply;
 use crate::shutdown::ThreadRegistry;
 
 /// Recordings that have ended and are remembered; the oldest are forgotten first. Their files stay.

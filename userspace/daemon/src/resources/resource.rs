@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use onair_dpdk::{Link, LinkState, NotRestored, Restored};
 use serde::{Deserialize, Serialize};
 
-use crate::control::socket_file;
+use crate::socket_file;
 
 /// A thing. WriteAck down before it is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -106,7 +106,7 @@ fn only_the_kernel_saw(waiter: &Waiter, now: u64, deadline: Instant) -> Blocker 
     Blocker {
         pid,
         tid: Some(tid),
-        command: crate::control::peer::command_of(pid),
+        command: crate::peer::command_of(pid),
         thread: waiter.comm.clone(),
         attachment: Some(waiter.attachment),
         client_version: String::new(),

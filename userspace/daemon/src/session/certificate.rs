@@ -8,7 +8,7 @@ use onair_types::{
 use onair_probe::Armed;
 
 use super::{Session, convert};
-use crate::control::events::Subject;
+use crate::events::Subject;
 use crate::pending_reclaim::RetiredMemory;
 use crate::services::{Services, file_document};
 

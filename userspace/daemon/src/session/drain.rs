@@ -255,7 +255,7 @@ impl Session {
     fn end_abandoned_wait(&mut self) {
         let is_abandoned = self.lifecycle.destroy().is_some_and(|destroy| {
             // The daemon's own end and an abort wait for no answer.
-            destroy.operation == Operation::DestroyWait && destroy.reply.is_closed()
+            destroy.operation == Operation::DestroyWait && destroy.reply.is_unwanted()
         });
         if is_abandoned && let Some(destroy) = self.lifecycle.withdraw_destroy() {
             self.audit.forget(StepName::DestroyRequested);
@@ -431,6 +431,5 @@ impl Session {
 }
 
 pub(super) fn refuse(destroy: Destroy, problem: Problem) {
-    // The requester may have gone.
-    let _ = destroy.reply.send(Err(problem));
+    destroy.reply.send(Err(problem));
 }

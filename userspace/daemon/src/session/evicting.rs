@@ -16,8 +16,8 @@ use onair_types::{
 use super::attachment::Attachment;
 use super::drain::refuse;
 use super::{Destroy, Place, Progress, Session};
-use crate::control::action::Reply;
 use crate::dataplane::{Command, Evicted};
+use crate::reply::Reply;
 use crate::services::Services;
 
 /// An attachment that was cut off, until its process is dead or has let go of its words.
@@ -74,12 +74,12 @@ impl Answer {
         // The requester may have gone.
         match self {
             Self::One(reply) => {
-                let _ = reply.send(done.pop().ok_or_else(|| {
+                reply.send(done.pop().ok_or_else(|| {
                     Problem::new(ProblemCode::Internal, "an eviction without a record")
                 }));
             }
             Self::All(reply) => {
-                let _ = reply.send(Ok(EvictionList { evicted: done }));
+                reply.send(Ok(EvictionList { evicted: done }));
             }
         }
     }
@@ -89,10 +89,10 @@ impl Answer {
         // The requester may have gone.
         match self {
             Self::One(reply) => {
-                let _ = reply.send(Err(problem));
+                reply.send(Err(problem));
             }
             Self::All(reply) => {
-                let _ = reply.send(Err(problem));
+                reply.send(Err(problem));
             }
         }
     }
@@ -408,7 +408,6 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::sync::oneshot;
 
     fn eviction(attachment: u64) -> Eviction {
         Eviction {
@@ -427,8 +426,8 @@ mod tests {
     fn outcasts_several_ask_for_the_same_then_each_is_answered_once_all_of_his_are_in() {
         let mut evicted_clients = EvictedClients::default();
         let long = Duration::from_secs(60);
-        let (one, mut first) = oneshot::channel();
-        let (all, mut second) = oneshot::channel();
+        let (one, mut first) = Reply::new();
+        let (all, mut second) = Reply::new();
         evicted_clients.ask(BTreeSet::from([1]), long, Answer::One(one));
         evicted_clients.ask(BTreeSet::from([1, 2]), long, Answer::All(all));
         evicted_clients.tell(&eviction(1));
@@ -444,7 +443,7 @@ mod tests {
     #[test]
     fn outcasts_nobody_to_wait_for_then_answered_at_once() {
         let mut evicted_clients = EvictedClients::default();
-        let (all, mut answer) = oneshot::channel();
+        let (all, mut answer) = Reply::new();
         evicted_clients.ask(BTreeSet::new(), Duration::ZERO, Answer::All(all));
         assert!(answer.try_recv().unwrap().unwrap().evicted.is_empty());
     }
@@ -452,7 +451,7 @@ mod tests {
     #[test]
     fn outcasts_the_poller_says_nothing_then_refused_at_the_deadline() {
         let mut evicted_clients = EvictedClients::default();
-        let (one, mut answer) = oneshot::channel();
+        let (one, mut answer) = Reply::new();
         evicted_clients.ask(
             BTreeSet::from([1]),
             Duration::from_secs(1),

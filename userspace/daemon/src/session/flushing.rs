@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use onair_types::{Direction, Flushed, Problem, ProblemCode};
 
 use super::Session;
-use crate::control::action::Reply;
 use crate::dataplane::{self, Command};
+use crate::reply::Reply;
 use crate::services::Services;
 
 /// Flushes of one session that its poller may have to remember.
@@ -45,8 +45,7 @@ impl Flushes {
     pub(super) fn expire(&mut self, now: Instant) {
         for flush in self.list.iter_mut().filter(|it| it.deadline <= now) {
             if let Some(reply) = flush.reply.take() {
-                // The requester may have gone.
-                let _ = reply.send(Err(Problem::new(
+                reply.send(Err(Problem::new(
                     ProblemCode::DeadlinePassed,
                     "what was submitted is not all sent yet; the session goes on",
                 )));
@@ -71,8 +70,7 @@ impl Session {
             return;
         }
         if self.flushes.list.len() >= MOST {
-            // The requester may have gone.
-            let _ = reply.send(Err(Problem::new(
+            reply.send(Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!("{MOST} flushes of the session are not over yet"),
             )));
@@ -140,7 +138,6 @@ impl Session {
                 waited_ms: u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX),
             })
         };
-        // The requester may have gone.
-        let _ = reply.send(answer);
+        reply.send(answer);
     }
 }

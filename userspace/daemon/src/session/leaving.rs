@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 
 use super::attachment::Attachment;
 use super::{Place, Session, blockers};
-use crate::control::action::Reply;
 use crate::dataplane::Command;
 use crate::inspector::Finding;
+use crate::reply::Reply;
 use crate::services::Services;
 
 /// So many attachments that have left a stopped session are kept for its certificate unlooked at.
@@ -31,7 +31,7 @@ impl Session {
     /// The client gives its attachment back. Refused while its callers or frames are out.
     pub fn detach(&mut self, services: &mut Services, number: u64, reply: Reply<()>) {
         let Some(attachment) = self.attachments.get(&number) else {
-            let _ = reply.send(Err(Problem::new(
+            reply.send(Err(Problem::new(
                 ProblemCode::StaleSession,
                 "the attachment was cut off",
             )));
@@ -55,8 +55,7 @@ impl Session {
                 "callers are inside, or frames are held: let them return, and put the frames back",
             );
             blockers::name(services, about, draft, move |blockers| {
-                // The requester may have gone.
-                let _ = reply.send(Err(problem.with_blockers(blockers)));
+                reply.send(Err(problem.with_blockers(blockers)));
                 Finding::Told
             });
             return;
@@ -166,8 +165,7 @@ impl Session {
         attachment.close(State::Gone, services);
         let cause = match how {
             Leaving::Detach(reply) => {
-                // The requester may have gone.
-                let _ = reply.send(Ok(()));
+                reply.send(Ok(()));
                 ReconciledCause::Detached
             }
             Leaving::Ended(cause) => cause,

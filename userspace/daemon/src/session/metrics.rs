@@ -3,7 +3,7 @@
 use onair_types::SessionState;
 
 use super::Session;
-use crate::control::metrics::Exposition;
+use crate::exposition::Exposition;
 use crate::services::Services;
 
 /// Counters of the pollers: their name there, their metric, its help.

@@ -51,14 +51,13 @@ use self::flushing::Flushes;
 use self::leaving::Leaving;
 use self::lifecycle::{Lifecycle, Place};
 pub use self::recording::Untapped;
-pub use self::sites::Found;
 pub use self::totals::SessionTotals;
 use self::warnings::Warnings;
-use crate::control::action::Reply;
-use crate::control::events::Subject;
 use crate::dataplane::{Runtime, SessionStats};
+use crate::events::Subject;
 use crate::inspector::Finding;
 use crate::pending_reclaim::RetiredMemory;
+use crate::reply::Reply;
 use crate::services::Services;
 
 /// The session's state, with the requests that wait in it.

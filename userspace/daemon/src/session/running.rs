@@ -8,8 +8,8 @@ use onair_types::{EventKind, Problem, ProblemCode, SessionView, StepName, Timest
 
 use super::Session;
 use super::lifecycle::{HandBack, Start, Stop};
-use crate::control::action::Reply;
 use crate::dataplane::{Command, Runtime};
+use crate::reply::Reply;
 use crate::services::Services;
 
 impl Session {
@@ -69,13 +69,11 @@ impl Session {
         match self.lifecycle.start(reply) {
             Start::Possible(reply) => self.start_now(services, vec![reply]),
             Start::Running(reply) => {
-                // The requester may have gone.
-                let _ = reply.send(Ok(self.view()));
+                reply.send(Ok(self.view()));
             }
             Start::Waits => {}
             Start::Refused(reply, refusal) => {
-                // The requester may have gone.
-                let _ = reply.send(Err(self.refusal(refusal)));
+                reply.send(Err(self.refusal(refusal)));
             }
         }
     }
@@ -112,8 +110,7 @@ impl Session {
         };
         self.tell(services, started);
         for reply in replies {
-            // The requester may have gone.
-            let _ = reply.send(Ok(self.view()));
+            reply.send(Ok(self.view()));
         }
     }
 
@@ -185,7 +182,6 @@ impl Session {
 
 pub(super) fn refuse_starts(starts: Vec<Reply<SessionView>>, code: ProblemCode, what: &str) {
     for reply in starts {
-        // The requester may have gone.
-        let _ = reply.send(Err(Problem::new(code, what)));
+        reply.send(Err(Problem::new(code, what)));
     }
 }

@@ -3,12 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use onair_probe::{Blind, Seen};
-
 use super::Session;
 use super::attachment::Attachment;
 use crate::config::ms;
-use crate::inspector::{Finding, Inspection};
+use crate::inspector::{Finding, Inspection, SiteFinding};
 use crate::services::Services;
 use crate::witness::probe::Sites;
 
@@ -24,45 +22,11 @@ pub struct SiteLooks {
     last: Option<Look>,
 }
 
-/// What a helper thread saw of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Its sites are armed, and no thread of it sleeps on the session's event counts.
-    Armed,
-    /// Threads of it sleep there that the probe lists: they came, or left, since.
-    Asleep,
-    /// Threads of it sleep there that the probe does not list.
-    Unlisted {
-        /// How many.
-        users: u64,
-        /// In words.
-        reason: String,
-    },
-    /// The probe does not see it: why.
-    Blind(String),
-}
-
-impl From<Result<Seen, Blind>> for Found {
-    fn from(seen: Result<Seen, Blind>) -> Self {
-        match seen {
-            Ok(seen) if seen.asleep.is_empty() => Self::Armed,
-            Ok(_) => Self::Asleep,
-            Err(blind) => match &blind {
-                Blind::Unlisted { tids } => Self::Unlisted {
-                    users: tids.len() as u64,
-                    reason: blind.to_string(),
-                },
-                _ => Self::Blind(blind.to_string()),
-            },
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Look {
     asked_at: Instant,
     answered_at: Instant,
-    found: Found,
+    found: SiteFinding,
 }
 
 impl Look {
@@ -81,12 +45,12 @@ impl SiteLooks {
         let rests = now < look.rests_until();
         let counts = since.is_none_or(|since| look.asked_at >= since);
         match &look.found {
-            Found::Armed if counts && now <= look.asked_at + FRESH => Sites::Armed,
-            Found::Unlisted { users, reason } if counts && rests => Sites::Unlisted {
+            SiteFinding::Armed if counts && now <= look.asked_at + FRESH => Sites::Armed,
+            SiteFinding::Unlisted { users, reason } if counts && rests => Sites::Unlisted {
                 users: *users,
                 reason: reason.clone(),
             },
-            Found::Blind(reason) if rests => Sites::Blind(reason.clone()),
+            SiteFinding::Blind(reason) if rests => Sites::Blind(reason.clone()),
             _ => Sites::Unknown,
         }
     }
@@ -141,7 +105,7 @@ impl Session {
     }
 
     /// A helper thread has looked at a client's sites.
-    pub fn sites_looked_at(&mut self, number: u64, asked_at: Instant, found: Found) {
+    pub fn sites_looked_at(&mut self, number: u64, asked_at: Instant, found: SiteFinding) {
         if let Some(attachment) = self.attachments.get_mut(&number) {
             attachment.sites.is_asked = false;
             attachment.sites.last = Some(Look {
@@ -172,7 +136,7 @@ fn ask(services: &Services, session: u64, attachment: &mut Attachment, limit: Du
         about: u64::from(attachment.client.who.pid),
         limit,
         look: Box::new(move || finding(looker.look().into())),
-        late: Box::new(move || finding(Found::Blind(hangs))),
+        late: Box::new(move || finding(SiteFinding::Blind(hangs))),
     });
 }
 
@@ -182,7 +146,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn looked(asked_at: Instant, took: Duration, found: Found) -> SiteLooks {
+    fn looked(asked_at: Instant, took: Duration, found: SiteFinding) -> SiteLooks {
         let last = Look {
             asked_at,
             answered_at: asked_at + took,
@@ -197,7 +161,7 @@ mod tests {
     #[test]
     fn armed_asked_before_a_user_was_seen_or_long_ago_then_not_known() {
         let at = Instant::now();
-        let looks = looked(at, MS, Found::Armed);
+        let looks = looked(at, MS, SiteFinding::Armed);
         assert_eq!(looks.known(None, at + MS), Sites::Armed);
         assert_eq!(looks.known(Some(at), at + MS), Sites::Armed);
         assert_eq!(looks.known(Some(at + MS), at + MS), Sites::Unknown);
@@ -209,7 +173,7 @@ mod tests {
     #[test]
     fn blind_asked_before_a_user_was_seen_then_counts_until_it_may_be_asked_again() {
         let at = Instant::now();
-        let looks = looked(at, 3 * MS, Found::Blind("b".into()));
+        let looks = looked(at, 3 * MS, SiteFinding::Blind("b".into()));
         let blind = Sites::Blind("b".into());
         assert_eq!(looks.known(Some(at + MS), at + 32 * MS), blind);
         assert_eq!(looks.known(Some(at + MS), at + 33 * MS), Sites::Unknown);

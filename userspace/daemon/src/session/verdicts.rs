@@ -4,7 +4,7 @@ use onair_types::{Problem, ProblemCode, Says, SessionState, Timestamp, Verdict};
 
 use super::Session;
 use super::leaving::Leaving;
-use crate::control::action::Reply;
+use crate::reply::Reply;
 use crate::services::Services;
 use crate::witness;
 
@@ -27,8 +27,7 @@ impl Session {
             return;
         }
         for reply in self.verdicts.drain(..) {
-            // The requester may have gone.
-            let _ = reply.send(Ok(verdict.clone()));
+            reply.send(Ok(verdict.clone()));
         }
     }
 
@@ -36,12 +35,11 @@ impl Session {
     pub(super) fn answer_the_rest(&mut self) {
         for reply in self.verdicts.drain(..) {
             let what = format!("session {} was destroyed", self.spec.name);
-            // The requester may have gone.
-            let _ = reply.send(Err(Problem::new(ProblemCode::StaleSession, what)));
+            reply.send(Err(Problem::new(ProblemCode::StaleSession, what)));
         }
         for how in std::mem::take(&mut self.leaving).into_values() {
             if let Leaving::Detach(reply) = how {
-                let _ = reply.send(Ok(()));
+                reply.send(Ok(()));
             }
         }
     }

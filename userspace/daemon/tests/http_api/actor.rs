@@ -1,6 +1,7 @@
 //! An actor with one session of each kind, and answers in the form of the real one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use onair_types::{
     ActiveConfig, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
@@ -12,9 +13,10 @@ use onair_types::{
     SessionTally, SessionView, SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via,
     WaitsIn, Who, Witness, WordOf,
 };
-use onaird::control::action::{Action, Caller};
-use onaird::control::events::{Hub, Interest, LastSeen, Subject, Subscription};
-use onaird::control::metrics::Exposition;
+use onaird::authority::Caller;
+use onaird::control::action::Action;
+use onaird::events::{Hub, Interest, LastSeen, Subject, Subscription};
+use onaird::exposition::Exposition;
 use tokio::sync::mpsc;
 
 /// A session that lives.
@@ -59,10 +61,10 @@ impl Actor {
                 caller,
                 spec,
                 reply,
-            } => drop(reply.send(self.create(&caller, *spec))),
+            } => reply.send(self.create(&caller, *spec)),
             Action::List { reply } => {
                 let sessions = self.sessions.iter().map(|s| s.view.clone()).collect();
-                drop(reply.send(Ok(SessionList { sessions })));
+                reply.send(Ok(SessionList { sessions }));
             }
             Action::Show {
                 caller,
@@ -70,34 +72,34 @@ impl Actor {
                 reply,
             } => {
                 let found = self.find(&caller, &session);
-                drop(reply.send(found.map(|at| self.sessions[at].view.clone())));
+                reply.send(found.map(|at| self.sessions[at].view.clone()));
             }
             Action::Stop {
                 caller,
                 session,
                 reply,
             } => {
-                drop(reply.send(self.turn(&caller, &session, SessionState::Stopped)));
+                reply.send(self.turn(&caller, &session, SessionState::Stopped));
             }
             Action::Start {
                 caller,
                 session,
                 reply,
             } => {
-                drop(reply.send(self.turn(&caller, &session, SessionState::Running)));
+                reply.send(self.turn(&caller, &session, SessionState::Running));
             }
             Action::Destroy {
                 caller,
                 session,
                 reply,
             } => {
-                drop(reply.send(self.destroy(&caller, &session, Operation::Destroy, None)));
+                reply.send(self.destroy(&caller, &session, Operation::Destroy, None));
             }
             Action::DestroyWait {
                 caller,
                 session,
                 deadline_ms,
-                mut reply,
+                reply,
                 ..
             } => {
                 let operation = Operation::DestroyWait;
@@ -105,11 +107,13 @@ impl Actor {
                     Err(problem) if problem.code == ProblemCode::Busy && deadline_ms > 0 => {
                         let hangups = self.hangups.clone();
                         tokio::spawn(async move {
-                            reply.closed().await;
+                            while !reply.is_unwanted() {
+                                tokio::time::sleep(Duration::from_millis(1)).await;
+                            }
                             hangups.send(()).expect("the test listens");
                         });
                     }
-                    result => drop(reply.send(result)),
+                    result => reply.send(result),
                 }
             }
             Action::Flush {
@@ -128,7 +132,7 @@ impl Actor {
                         waited_ms: 200,
                     })
                 });
-                drop(reply.send(flushed));
+                reply.send(flushed);
             }
             Action::Evict {
                 caller,
@@ -137,11 +141,11 @@ impl Actor {
                 reply,
             } => {
                 let evicted = self.evict(&caller, &session, Some(attachment));
-                drop(reply.send(evicted.and_then(|mut all| {
+                reply.send(evicted.and_then(|mut all| {
                     let detail = format!("no attachment {attachment}");
                     all.pop()
                         .ok_or_else(|| Problem::new(ProblemCode::NoSuchAttachment, detail))
-                })));
+                }));
             }
             Action::EvictAll {
                 caller,
@@ -149,7 +153,7 @@ impl Actor {
                 reply,
             } => {
                 let evicted = self.evict(&caller, &session, None);
-                drop(reply.send(evicted.map(|evicted| EvictionList { evicted })));
+                reply.send(evicted.map(|evicted| EvictionList { evicted }));
             }
             Action::Abort {
                 caller,
@@ -157,24 +161,24 @@ impl Actor {
                 reply,
             } => {
                 let stopped = self.turn(&caller, &session, SessionState::Stopped);
-                drop(reply.send(stopped.and_then(|_| {
+                reply.send(stopped.and_then(|_| {
                     self.evict(&caller, &session, None)?;
                     self.destroy(&caller, &session, Operation::Abort, None)
-                })));
+                }));
             }
             Action::Quarantine {
                 caller,
                 session,
                 reply,
             } => {
-                drop(reply.send(self.destroy(&caller, &session, Operation::Quarantine, None)));
+                reply.send(self.destroy(&caller, &session, Operation::Quarantine, None));
             }
             Action::Record {
                 caller,
                 session,
                 spec,
                 reply,
-            } => drop(reply.send(self.record(&caller, &session, &spec))),
+            } => reply.send(self.record(&caller, &session, &spec)),
             Action::Recordings { session, reply } => {
                 let mut recordings = self.recordings.clone();
                 recordings.retain(|it| {
@@ -183,22 +187,22 @@ impl Actor {
                         SessionRef::Name(name) => it.session_name == *name,
                     })
                 });
-                drop(reply.send(Ok(RecordingList { recordings })));
+                reply.send(Ok(RecordingList { recordings }));
             }
             Action::Recording {
                 recording, reply, ..
             } => {
                 let found = self.find_recording(&recording);
-                drop(reply.send(found.map(|at| self.recordings[at].clone())));
+                reply.send(found.map(|at| self.recordings[at].clone()));
             }
             Action::StopRecording {
                 recording, reply, ..
             } => {
                 let found = self.find_recording(&recording);
-                drop(reply.send(found.map(|at| {
+                reply.send(found.map(|at| {
                     self.recordings[at].state = RecordingState::Finished;
                     self.recordings[at].clone()
-                })));
+                }));
             }
             Action::Blockers {
                 caller,
@@ -206,35 +210,35 @@ impl Actor {
                 reply,
             } => {
                 let found = self.find(&caller, &session);
-                drop(reply.send(found.map(|at| BlockerList {
+                reply.send(found.map(|at| BlockerList {
                     session: self.sessions[at].view.id,
                     name: self.sessions[at].view.name.clone(),
                     at: Timestamp::now(),
                     blockers: vec![blocker()],
-                })));
+                }));
             }
             Action::Verdict {
                 caller,
                 session,
                 reply,
             } => {
-                drop(reply.send(self.find(&caller, &session).map(|_| busy_verdict())));
+                reply.send(self.find(&caller, &session).map(|_| busy_verdict()));
             }
             Action::Certificate { session, reply, .. } => {
                 let found = match &session {
                     SessionRef::Id(id) => self.gone.get(id).cloned(),
                     SessionRef::Name(name) => self.gone.values().find(|c| c.name == *name).cloned(),
                 };
-                drop(reply.send(found.ok_or_else(|| {
+                reply.send(found.ok_or_else(|| {
                     Problem::new(ProblemCode::CertificatePending, format!("{session} lives"))
-                })));
+                }));
             }
             Action::Certificates { query, reply } => {
                 let mut certificates = self.gone.values().rev().map(|it| &**it).collect::<Vec<_>>();
                 certificates.retain(|certificate| query.wants(certificate));
                 certificates.truncate(query.limit.unwrap_or(usize::MAX));
                 let certificates = certificates.into_iter().map(Certificate::summary).collect();
-                drop(reply.send(Ok(CertificateList { certificates })));
+                reply.send(Ok(CertificateList { certificates }));
             }
             Action::Subscribe {
                 caller,
@@ -242,7 +246,7 @@ impl Actor {
                 kinds,
                 after,
                 reply,
-            } => drop(reply.send(self.subscribe(&caller, session, kinds, after))),
+            } => reply.send(self.subscribe(&caller, session, kinds, after)),
             Action::Metrics { reply } => {
                 let mut metrics = Exposition::default();
                 let count = self.sessions.len() as u64;
@@ -252,21 +256,21 @@ impl Actor {
                     &[("state", "running")],
                     count,
                 );
-                drop(reply.send(Ok(metrics)));
+                reply.send(Ok(metrics));
             }
-            Action::Config { reply } => drop(reply.send(Ok(Box::new(ActiveConfig {
+            Action::Config { reply } => reply.send(Ok(Box::new(ActiveConfig {
                 file: None,
                 active: serde_json::json!({"limits": {"sessions": 1}}),
                 last_reload: None,
-            })))),
-            Action::Reload { loaded, reply } => drop(reply.send(Ok(Box::new(Reload {
+            }))),
+            Action::Reload { loaded, reply } => reply.send(Ok(Box::new(Reload {
                 at: Timestamp::now(),
                 outcome: ReloadOutcome::Failed,
                 error: loaded.err(),
                 applied: Vec::new(),
                 refused: Vec::new(),
-            })))),
-            Action::Health { reply } => drop(reply.send(Ok(Box::new(health(self.ready))))),
+            }))),
+            Action::Health { reply } => reply.send(Ok(Box::new(health(self.ready)))),
         }
     }
 
@@ -626,7 +630,7 @@ pub(crate) fn root() -> Caller {
             command: "init".into(),
             via: Via::Daemon,
         },
-        grant: onaird::control::authority::Grant::Any,
+        grant: onaird::authority::Grant::Any,
         rank: onair_probe::share::Rank::Root,
     }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use onair_types::Problem;
-use onaird::control::authority::Authority;
-use onaird::control::connections::Connections;
+use onaird::authority::Authority;
+use onaird::connections::Connections;
 use onaird::control::handle::ControlHandle;
 use onaird::control::http::{Limits, serve};
-use onaird::control::socket_file::{SocketFile, bind_socket};
 use onaird::shutdown::{ShutdownConfig, ShutdownCoordinator};
+use onaird::socket_file::{SocketFile, bind_socket};
 use rustix::net::SocketType;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

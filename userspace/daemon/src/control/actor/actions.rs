@@ -19,7 +19,7 @@ impl Actor {
                 let all = self.sessions.values().chain(self.quarantined.values());
                 let mut sessions: Vec<_> = all.map(Session::view).collect();
                 sessions.sort_by_key(|it| it.id);
-                let _ = reply.send(Ok(SessionList { sessions }));
+                reply.send(Ok(SessionList { sessions }));
             }
             Action::Show {
                 caller,
@@ -27,7 +27,7 @@ impl Actor {
                 reply,
             } => {
                 let found = self.find_any(&caller, &session);
-                let _ = reply.send(found.map(|id| self.any(id).view()));
+                reply.send(found.map(|id| self.any(id).view()));
             }
             Action::Stop {
                 caller,
@@ -43,10 +43,10 @@ impl Actor {
                     let view = self.sessions.get(&id).map(Session::view);
                     self.follow(id, progress);
                     let gone = || Problem::new(ProblemCode::StaleSession, "destroyed meanwhile");
-                    let _ = reply.send(view.ok_or_else(gone));
+                    reply.send(view.ok_or_else(gone));
                 }
                 Err(problem) => {
-                    let _ = reply.send(Err(problem));
+                    reply.send(Err(problem));
                 }
             },
             Action::Start {
@@ -66,7 +66,7 @@ impl Actor {
                     self.follow(id, progress);
                 }
                 Err(problem) => {
-                    let _ = reply.send(Err(problem));
+                    reply.send(Err(problem));
                 }
             },
             Action::Destroy {
@@ -95,7 +95,7 @@ impl Actor {
                     self.follow(id, progress);
                 }
                 Err(problem) => {
-                    let _ = reply.send(Err(problem));
+                    reply.send(Err(problem));
                 }
             },
             Action::Evict {
@@ -126,14 +126,14 @@ impl Actor {
                 reply,
             } => self.record(&caller, &session, *spec, reply),
             Action::Recordings { session, reply } => {
-                let _ = reply.send(Ok(self.recordings(session.as_ref())));
+                reply.send(Ok(self.recordings(session.as_ref())));
             }
             Action::Recording {
                 caller,
                 recording,
                 reply,
             } => {
-                let _ = reply.send(self.recording(&caller, &recording));
+                reply.send(self.recording(&caller, &recording));
             }
             Action::StopRecording {
                 caller,
@@ -147,7 +147,7 @@ impl Actor {
             } => match self.find_any(&caller, &session) {
                 Ok(id) => self.list_blockers(id, reply),
                 Err(problem) => {
-                    let _ = reply.send(Err(problem));
+                    reply.send(Err(problem));
                 }
             },
             Action::Verdict {
@@ -163,7 +163,7 @@ impl Actor {
                     self.follow(id, progress);
                 }
                 Err(problem) => {
-                    let _ = reply.send(Err(problem));
+                    reply.send(Err(problem));
                 }
             },
             Action::Certificate {
@@ -171,10 +171,10 @@ impl Actor {
                 session,
                 reply,
             } => {
-                let _ = reply.send(self.certificate(&caller, &session));
+                reply.send(self.certificate(&caller, &session));
             }
             Action::Certificates { query, reply } => {
-                let _ = reply.send(Ok(self.services.archive.list(&query)));
+                reply.send(Ok(self.services.archive.list(&query)));
             }
             Action::Subscribe {
                 caller,
@@ -183,19 +183,19 @@ impl Actor {
                 after,
                 reply,
             } => {
-                let _ = reply.send(self.subscribe(&caller, session, kinds, after));
+                reply.send(self.subscribe(&caller, session, kinds, after));
             }
             Action::Metrics { reply } => {
-                let _ = reply.send(Ok(self.metrics()));
+                reply.send(Ok(self.metrics()));
             }
             Action::Config { reply } => {
-                let _ = reply.send(Ok(Box::new(self.active_config())));
+                reply.send(Ok(Box::new(self.active_config())));
             }
             Action::Reload { loaded, reply } => {
-                let _ = reply.send(Ok(Box::new(self.reload(loaded))));
+                reply.send(Ok(Box::new(self.reload(loaded))));
             }
             Action::Health { reply } => {
-                let _ = reply.send(Ok(Box::new(self.health())));
+                reply.send(Ok(Box::new(self.health())));
             }
         }
     }

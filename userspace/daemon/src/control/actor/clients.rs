@@ -8,8 +8,9 @@ use onair_types::{
 
 use super::Actor;
 use super::requests::{shutting_down, stale};
-use crate::control::action::{Caller, Reply};
+use crate::authority::Caller;
 use crate::control::attach::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
+use crate::reply::Reply;
 use crate::session::Progress;
 
 impl Actor {
@@ -26,7 +27,7 @@ impl Actor {
                 session,
                 reply,
             } => {
-                let _ = reply.send(self.reserve(&caller, &session));
+                reply.send(self.reserve(&caller, &session));
             }
             AttachAction::Release { session } => {
                 if let Some(session) = self.sessions.get_mut(&session) {
@@ -51,7 +52,7 @@ impl Actor {
                     }
                     None => Err(stale(&SessionId(session).into())),
                 };
-                let _ = reply.send(admitted);
+                reply.send(admitted);
             }
             AttachAction::Detach { connection, reply } => match self.carried_by(connection) {
                 Some((id, number)) => {
@@ -63,7 +64,7 @@ impl Actor {
                 }
                 // The session was destroyed: the client's part of detaching is all that is left.
                 None => {
-                    let _ = reply.send(Ok(()));
+                    reply.send(Ok(()));
                 }
             },
             AttachAction::Flush {
@@ -80,7 +81,7 @@ impl Actor {
                 }
                 None => {
                     let gone = "the session is gone, or this client was cut off";
-                    let _ = reply.send(Err(Problem::new(ProblemCode::StaleSession, gone)));
+                    reply.send(Err(Problem::new(ProblemCode::StaleSession, gone)));
                 }
             },
             AttachAction::Destroy {
@@ -139,7 +140,7 @@ impl Actor {
         let (id, number) = match self.owned_by(connection) {
             Ok(found) => found,
             Err(problem) => {
-                let _ = reply.send(Err(problem));
+                reply.send(Err(problem));
                 return;
             }
         };

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use onair_types::{EventKind, Operation, SessionOutcome, SessionState, SessionSummary, Via, Who};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::config::ms;
 use crate::inspector::{Finding, Inspection};
+use crate::reply::Reply;
 use crate::services::Services;
 use crate::session::{Destroy, Session, SessionTotals};
 use crate::shutdown::Policy;
@@ -376,7 +376,7 @@ impl Actor {
             deadline_ms: Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
             waits_for_turn: true,
             // Nobody waits for this answer: the certificate is in the archive.
-            reply: oneshot::channel().0,
+            reply: Reply::unread(),
         };
         let progress = self.with(id, |session, services| {
             session.begin_destroy(services, destroy)

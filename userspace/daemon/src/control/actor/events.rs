@@ -8,9 +8,9 @@ use onair_probe::ProbeEvent;
 use onair_types::{EventName, Problem, SessionRef};
 
 use super::Actor;
-use crate::control::action::Caller;
-use crate::control::events::{Interest, LastSeen, Subscription};
+use crate::authority::Caller;
 use crate::dataplane::{AttachRefusal, Command, PollerEvent, Runtime};
+use crate::events::{Interest, LastSeen, Subscription};
 use crate::session::attachment::Exit;
 use crate::session::{Progress, Session};
 use crate::shutdown::{Cause, OnPollerDeath};

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use onair_types::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
-use tokio::sync::oneshot;
 
 use super::Actor;
-use crate::control::action::{Caller, Reply};
+use crate::authority::Caller;
 use crate::control::attach::ConnectionId;
+use crate::reply::Reply;
 use crate::session::{Answer, Destroy};
 
 impl Actor {
@@ -40,7 +40,7 @@ impl Actor {
         match self.find(caller, session) {
             Ok(id) => self.begin_abort(id, caller.who.clone(), false, reply),
             Err(problem) => {
-                let _ = reply.send(Err(problem));
+                reply.send(Err(problem));
             }
         }
     }
@@ -55,7 +55,7 @@ impl Actor {
         match self.owned_by(connection) {
             Ok((id, _)) => self.begin_abort(id, who, false, reply),
             Err(problem) => {
-                let _ = reply.send(Err(problem));
+                reply.send(Err(problem));
             }
         }
     }
@@ -63,7 +63,7 @@ impl Actor {
     /// The daemon itself aborts a session, which is destroyed when its turn comes.
     pub(super) fn abort_for_good(&mut self, id: u64, who: Who) {
         // Nobody waits for this answer: the certificate is in the archive.
-        self.begin_abort(id, who, true, oneshot::channel().0);
+        self.begin_abort(id, who, true, Reply::unread());
     }
 
     /// The daemon itself sets a session aside, which is stopped.
@@ -110,7 +110,7 @@ impl Actor {
                 self.quarantine_those_looked_at();
             }
             Err(problem) => {
-                let _ = reply.send(Err(problem));
+                reply.send(Err(problem));
             }
         }
     }
@@ -127,8 +127,7 @@ impl Actor {
             match self.quarantine_this(id, who) {
                 Ok(certificate) => self.answer_when_durable(certificate, reply),
                 Err(problem) => {
-                    // The requester may have gone.
-                    let _ = reply.send(Err(problem));
+                    reply.send(Err(problem));
                 }
             }
         }

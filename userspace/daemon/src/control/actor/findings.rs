@@ -3,9 +3,10 @@
 use onair_types::{BlockerList, Timestamp};
 
 use super::Actor;
-use crate::control::action::Reply;
+use crate::inspector::SiteFinding;
 use crate::inspector::{Finding, Purpose};
-use crate::session::{Found, Progress};
+use crate::reply::Reply;
+use crate::session::Progress;
 
 impl Actor {
     /// A helper thread has answered.
@@ -55,7 +56,7 @@ impl Actor {
         id: u64,
         attachment: u64,
         asked_at: std::time::Instant,
-        found: Found,
+        found: SiteFinding,
     ) {
         let progress = self.with(id, |session, services| {
             session.sites_looked_at(attachment, asked_at, found);
@@ -80,8 +81,7 @@ impl Actor {
         };
         session.name_blockers(&self.services, move |blockers| {
             list.blockers = blockers;
-            // The requester may have gone.
-            let _ = reply.send(Ok(list));
+            reply.send(Ok(list));
             Finding::Told
         });
     }

@@ -29,11 +29,12 @@ use onair_probe::Events;
 use onair_types::{Certificate, Who};
 use tokio::sync::mpsc;
 
-use super::action::{Action, Reply};
+use super::action::Action;
 use super::attach::AttachAction;
 use crate::config::ms;
 use crate::notify;
 use crate::recorder::Recorder;
+use crate::reply::Reply;
 use crate::services::Services;
 use crate::session::{Progress, Session};
 use crate::shutdown::{ShutdownCoordinator, WorkerGuard};
@@ -41,7 +42,6 @@ use crate::watchdog::{Look, Watchdog};
 
 use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
-pub use schedule::Brake;
 use schedule::{Schedule, Task};
 use turn::Sources;
 

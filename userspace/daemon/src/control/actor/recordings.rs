@@ -9,10 +9,11 @@ use onair_types::{
 
 use super::Actor;
 use super::requests::shutting_down;
+use crate::authority::Caller;
 use crate::config::ms;
-use crate::control::action::{Caller, Reply};
 use crate::dataplane::Tap;
 use crate::recorder::{About, Entry, Launch, Launched, Phase, RecorderEvent};
+use crate::reply::Reply;
 use crate::session::Untapped;
 
 /// Pause between two looks at recordings that run: degraded, or at their end by themselves.
@@ -31,7 +32,7 @@ impl Actor {
             Ok(launch) => self.launch(launch, caller, reply),
             Err(problem) => {
                 // The requester may have gone, here and below.
-                let _ = reply.send(Err(problem));
+                reply.send(Err(problem));
             }
         }
     }
@@ -140,10 +141,10 @@ impl Actor {
             reply: Some(reply), ..
         } = entry.phase
         {
-            let _ = reply.send(Err(problem.clone()));
+            reply.send(Err(problem.clone()));
         }
         for (_, stop) in entry.stops {
-            let _ = stop.send(Err(problem.clone()));
+            stop.send(Err(problem.clone()));
         }
     }
 
@@ -179,7 +180,7 @@ impl Actor {
         let id = match found {
             Ok(id) => id,
             Err(problem) => {
-                let _ = reply.send(Err(problem));
+                reply.send(Err(problem));
                 return;
             }
         };
@@ -187,7 +188,7 @@ impl Actor {
         let Some(entry) = self.recorder.list.get_mut(&id) else {
             // It has ended.
             let view = self.recorder.view(id).expect("just found");
-            let _ = reply.send(Ok(view));
+            reply.send(Ok(view));
             return;
         };
         entry.stops.push((until, reply));
@@ -243,7 +244,7 @@ impl Actor {
         if let Phase::Starting { reply, end: asked } = before {
             end = asked.or(end);
             if let (Some(reply), Some(view)) = (reply, self.recorder.view(id)) {
-                let _ = reply.send(Ok(view));
+                reply.send(Ok(view));
             }
         }
         if self.ending.is_some() {
@@ -352,7 +353,7 @@ impl Actor {
         };
         self.services.hub.tell(entry.subject(), ended);
         for (_, reply) in entry.stops {
-            let _ = reply.send(Ok(view.clone()));
+            reply.send(Ok(view.clone()));
         }
         self.recorder.remember(Some(entry.owner), view);
     }
@@ -471,7 +472,7 @@ impl Actor {
                 "recording {} takes nothing more, and its files are not whole yet",
                 entry.about.name
             );
-            let _ = reply.send(Err(Problem::new(ProblemCode::DeadlinePassed, detail)));
+            reply.send(Err(Problem::new(ProblemCode::DeadlinePassed, detail)));
         }
     }
 }

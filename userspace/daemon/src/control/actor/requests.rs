@@ -9,8 +9,9 @@ use onair_types::{
 
 use super::Actor;
 use super::schedule::TURN;
-use crate::control::action::{Caller, Reply};
+use crate::authority::Caller;
 use crate::control::attach::ConnectionId;
+use crate::reply::Reply;
 use crate::session::{Destroy, Progress, Session};
 
 impl Actor {
@@ -31,7 +32,7 @@ impl Actor {
                 self.follow(id, progress);
             }
             Err(problem) => {
-                let _ = reply.send(Err(problem));
+                reply.send(Err(problem));
             }
         }
     }
@@ -148,7 +149,7 @@ impl Actor {
         match self.find(caller, session) {
             Ok(id) => self.begin_destroy(id, caller.who.clone(), wait, reply),
             Err(problem) => {
-                let _ = reply.send(Err(problem));
+                reply.send(Err(problem));
             }
         }
     }

@@ -6,11 +6,11 @@ use onair_probe::share::Rank;
 use onair_types::{
     Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via, Who,
 };
-use tokio::sync::oneshot;
 
 use super::Actor;
-use crate::control::action::{Caller, Reply};
-use crate::control::authority::Grant;
+use crate::authority::Caller;
+use crate::authority::Grant;
+use crate::reply::Reply;
 use crate::session::{Progress, Session};
 use crate::store::{PersistedSession, ahead};
 use crate::unwritten::WriteAck;
@@ -78,7 +78,7 @@ impl Actor {
             session.continue_from(generation, stopped);
             if running {
                 // Nobody waits for this answer.
-                session.start(services, oneshot::channel().0);
+                session.start(services, Reply::unread());
             }
             Progress::Lives
         });
@@ -139,13 +139,12 @@ impl Actor {
 
 /// Hands the answer on when something is on disk; one that pleases only then.
 fn after(written: WriteAck, reply: Reply<SessionView>) -> Reply<SessionView> {
-    let (inner, answer) = oneshot::channel::<Result<SessionView, Problem>>();
+    let (inner, answer) = Reply::new();
     tokio::task::spawn_local(async move {
         if let Ok(answer) = answer.await {
             let written = written.await;
             let written = written.unwrap_or_else(|_| Err("its writer has ended".into()));
-            // The requester may have gone.
-            let _ = reply.send(answer.and_then(|view| match written {
+            reply.send(answer.and_then(|view| match written {
                 Ok(()) => Ok(view),
                 Err(error) => Err(not_kept(&view, &error)),
             }));

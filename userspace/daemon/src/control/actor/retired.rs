@@ -7,7 +7,7 @@ use onair_types::{Certificate, SessionName, SessionRef};
 
 use super::Actor;
 use crate::config::ms;
-use crate::control::action::Reply;
+use crate::reply::Reply;
 use crate::session::{Progress, complete};
 
 impl Actor {
@@ -47,15 +47,14 @@ impl Actor {
         mut certificate: Box<Certificate>,
         reply: Reply<Box<Certificate>>,
     ) {
-        if reply.is_closed() {
+        if reply.is_unwanted() {
             return;
         }
         let on_disk = self.on_disk(&certificate);
         let patience = ms(self.services.config.timeouts.durable_ms);
         tokio::task::spawn_local(async move {
             certificate.durable = tokio::time::timeout(patience, on_disk).await == Ok(true);
-            // The requester may have gone.
-            let _ = reply.send(Ok(certificate));
+            reply.send(Ok(certificate));
         });
     }
 

@@ -53,25 +53,6 @@ impl Task {
     }
 }
 
-/// Makes one kind of step slow: how tests show that it keeps nothing else from being served.
-#[derive(Debug, Default)]
-pub struct Brake(Option<(&'static str, Duration)>);
-
-impl Brake {
-    /// From now on each step of `kind` takes `longer`.
-    pub fn set(&mut self, kind: &'static str, longer: Duration) {
-        self.0 = Some((kind, longer));
-    }
-
-    pub(super) fn step(&self, kind: &str) {
-        if let Some((slow, longer)) = self.0
-            && slow == kind
-        {
-            std::thread::sleep(longer);
-        }
-    }
-}
-
 /// When each task wants to run.
 pub(super) type Wanted = BTreeMap<Task, Instant>;
 

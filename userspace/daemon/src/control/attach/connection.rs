@@ -19,9 +19,9 @@ use super::requests::{Connection, Outcome, Proving, Stage, handle};
 use super::silent::Silent;
 use super::wire::{Packet, receive, refusal, send};
 use super::{AttachAction, ConnectionId};
+use crate::authority::Authority;
 use crate::config::{Config, ms};
-use crate::control::authority::Authority;
-use crate::control::peer::Peer;
+use crate::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
 /// Packets of one client that are taken before others are served.

@@ -9,7 +9,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio_seqpacket::UnixSeqpacket;
 
-use crate::control::peer::Peer;
+use crate::peer::Peer;
 
 pub(super) fn identify(socket: &UnixSeqpacket) -> Result<(Peer, OwnedFd), Refused> {
     let failed = |what: &str| Refused {

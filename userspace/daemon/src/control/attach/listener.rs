@@ -16,10 +16,10 @@ use super::identify::identify;
 use super::places::Places;
 use super::silent::Silent;
 use super::{AttachAction, ConnectionId};
-use crate::control::authority::Authority;
-use crate::control::connections::{Connections, TurnedAway};
-use crate::control::socket_file::{SocketError, SocketFile, bind_socket};
+use crate::authority::Authority;
+use crate::connections::{Connections, TurnedAway};
 use crate::shutdown::ShutdownCoordinator;
+use crate::socket_file::{SocketError, SocketFile, bind_socket};
 
 /// Clients that are accepted before others are served.
 const ACCEPTED_A_TURN: ConnectionId = 16;

@@ -20,7 +20,8 @@ use onair_ipc::message::Attached;
 use onair_types::{Certificate, Flushed, Problem, SessionRef, SessionSpec, SessionView, Who};
 use tokio::sync::oneshot;
 
-use super::action::{Caller, Reply};
+use crate::authority::Caller;
+use crate::reply::Reply;
 use crate::session::attachment::{Client, Watched};
 
 pub use connection::Limits;

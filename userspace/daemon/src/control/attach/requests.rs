@@ -7,16 +7,17 @@ use std::time::Duration;
 use onair_ipc::message::{PROTOCOL, Request, Response};
 use onair_probe::{Armed, Probe, ProbeError};
 use onair_types::{Certificate, Problem, ProblemCode, SessionRef, Who};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::connection::{release, tell};
 use super::places::{Place, Places};
 use super::wire::{refusal, refuse};
 use super::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
-use crate::control::action::{Caller, Reply};
-use crate::control::authority::{Authority, Right};
-use crate::control::peer::Peer;
+use crate::authority::Caller;
+use crate::authority::{Authority, Right};
+use crate::peer::Peer;
+use crate::reply::Reply;
 use crate::session::attachment::{Client, Watched};
 use crate::shutdown::ShutdownCoordinator;
 use crate::witness::probe::chain;
@@ -150,7 +151,7 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
 
 impl Connection {
     async fn ask<T>(&self, action: impl FnOnce(Reply<T>) -> AttachAction) -> Result<T, Problem> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::new();
         let ends = || Problem::new(ProblemCode::ShuttingDown, "the daemon is shutting down");
         self.actions.send(action(reply)).await.map_err(|_| ends())?;
         answer.await.unwrap_or_else(|_| Err(ends()))

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::control::peer::Peer;
-use crate::control::seldom::Seldom;
+use crate::peer::Peer;
+use crate::seldom::Seldom;
 
 /// Says in the log that they are closed. Clones write the same line.
 #[derive(Clone, Debug, Default)]

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::refusal::{OfAll, OfCertificate, Refusal};
 use super::router::Api;
 use super::which::Which;
-use crate::control::authority::Right;
-use crate::control::peer::Peer;
+use crate::authority::Right;
+use crate::peer::Peer;
 
 /// Most certificates that one answer may be asked for.
 const MOST: usize = 100_000;

@@ -8,9 +8,9 @@ use onair_types::{ActiveConfig, Reload};
 
 use super::refusal::{OfAll, Refusal};
 use super::router::Api;
+use crate::authority::Right;
 use crate::config::reload::load;
-use crate::control::authority::Right;
-use crate::control::peer::Peer;
+use crate::peer::Peer;
 
 /// The configuration that is in force.
 #[utoipa::path(get, path = "/v1/config", tag = "daemon", operation_id = "show_config",

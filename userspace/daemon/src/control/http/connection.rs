@@ -21,10 +21,10 @@ use tokio_io_timeout::TimeoutStream;
 use super::limits::Limits;
 use super::refusal::Refusal;
 use super::router::router;
-use crate::control::authority::Authority;
-use crate::control::connections::{Connections, TurnedAway};
+use crate::authority::Authority;
+use crate::connections::{Connections, TurnedAway};
 use crate::control::handle::ControlHandle;
-use crate::control::peer::Peer;
+use crate::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
 /// Room for a request's head before [`Limits::head_bytes`] is looked at, so that a head somewhat

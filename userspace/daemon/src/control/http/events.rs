@@ -13,9 +13,9 @@ use onair_types::{Event, EventName, Problem, ProblemCode, SessionRef, SpecError}
 
 use super::refusal::{OfEvents, Refusal};
 use super::router::Api;
-use crate::control::authority::Right;
-use crate::control::events::{LastSeen, Subscription};
-use crate::control::peer::Peer;
+use crate::authority::Right;
+use crate::events::{LastSeen, Subscription};
+use crate::peer::Peer;
 
 /// The reader's word on where it was (HTML Standard, section 9.2.4).
 const LAST_EVENT_ID: &str = "last-event-id";

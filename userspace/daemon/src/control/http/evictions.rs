@@ -8,8 +8,8 @@ use super::body::NoBody;
 use super::refusal::{OfAbort, OfEvict, OfQuarantine, Refusal};
 use super::router::Api;
 use super::which::{OfAttachment, OfSession, Which, WhichAttachment};
-use crate::control::authority::Right;
-use crate::control::peer::Peer;
+use crate::authority::Right;
+use crate::peer::Peer;
 
 /// Cuts one client off.
 ///

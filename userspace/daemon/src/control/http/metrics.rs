@@ -10,10 +10,10 @@ use onair_types::{Problem, ProblemCode};
 use super::guard;
 use super::refusal::{OfAll, Refusal};
 use super::router::Api;
-use crate::control::authority::Right;
+use crate::authority::Right;
 use crate::control::handle::ControlHandle;
-use crate::control::metrics::Exposition;
-use crate::control::peer::Peer;
+use crate::exposition::Exposition;
+use crate::peer::Peer;
 
 /// Numbers for Prometheus, in its text format 0.0.4.
 ///

@@ -14,8 +14,8 @@ use super::body::{Document, NoBody};
 use super::refusal::{OfAll, OfRecord, OfRecording, OfRecordingStop, Refusal};
 use super::router::Api;
 use super::which::{OfRecordingPath, OfSession, Which, WhichRecording};
-use crate::control::authority::Right;
-use crate::control::peer::Peer;
+use crate::authority::Right;
+use crate::peer::Peer;
 
 /// Records a session.
 ///

@@ -14,7 +14,7 @@ use super::{
     certificates, config, events, evictions, guard, health, metrics, openapi, problems, recordings,
     sessions, shutdown,
 };
-use crate::control::authority::Authority;
+use crate::authority::Authority;
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
 
@@ -68,7 +68,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(openapi::show))
 }
 
-/// The service behind a connection. A request carries its [`crate::control::peer::Peer`] as an
+/// The service behind a connection. A request carries its [`crate::peer::Peer`] as an
 /// extension.
 pub(super) fn router(
     handle: ControlHandle,

@@ -17,8 +17,8 @@ use super::refusal::{
 };
 use super::router::Api;
 use super::which::{OfSession, Which};
-use crate::control::authority::Right;
-use crate::control::peer::Peer;
+use crate::authority::Right;
+use crate::peer::Peer;
 
 /// Every session that lives.
 #[utoipa::path(get, path = "/v1/sessions", tag = "sessions", operation_id = "list_sessions",

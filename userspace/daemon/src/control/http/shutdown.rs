@@ -10,8 +10,8 @@ use onair_types::ShutdownStatus;
 use super::body::NoBody;
 use super::refusal::{OfShutdown, Refusal};
 use super::router::Api;
-use crate::control::authority::Right;
-use crate::control::peer::Peer;
+use crate::authority::Right;
+use crate::peer::Peer;
 use crate::shutdown::{Cause, ShutdownCoordinator};
 
 /// Shuts the daemon down.

@@ -15,11 +15,10 @@
 use std::sync::Arc;
 
 use onair_probe::share::{Owner, Rank};
-use onair_types::{Problem, ProblemCode};
+use onair_types::{Problem, ProblemCode, Who};
 
-use super::action::Caller;
-use super::peer::Peer;
 use crate::config::Role;
+use crate::peer::Peer;
 
 macro_rules! rights {
     ($($(#[$doc:meta])* $right:ident $text:literal;)+) => {
@@ -67,6 +66,46 @@ rights! {
     Shutdown "shut the daemon down";
     /// Have it read its configuration anew.
     Reload "reload the configuration";
+}
+
+/// Who asks, and how far his right reaches. The actor alone knows whose a session is, so it is the
+/// actor that calls [`Caller::require`], before anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Who asks.
+    pub who: Who,
+    /// On which sessions he may do it.
+    pub grant: Grant,
+    /// Which places of a table it may take.
+    pub rank: Rank,
+}
+
+impl Caller {
+    /// Ends the request unless the grant covers a session that belongs to `owner` (a uid; `None`:
+    /// to nobody).
+    ///
+    /// # Errors
+    /// A `forbidden` problem that names the caller.
+    pub fn require(&self, owner: Option<u32>) -> Result<(), Problem> {
+        if self.grant.covers(owner) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            ProblemCode::Forbidden,
+            format!(
+                "{} is not the session's owner, and its role does not let it do this with the sessions \
+                 of others",
+                self.who
+            ),
+        ))
+    }
+
+    /// Whose the places are that it takes.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        let (uid, pid, rank) = (self.who.uid, self.who.pid, self.rank);
+        Owner { uid, pid, rank }
+    }
 }
 
 /// On which sessions a peer may do it.

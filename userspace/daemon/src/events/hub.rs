@@ -7,7 +7,7 @@ use onair_types::{Event, EventKind, EventName, Problem, ProblemCode, Timestamp};
 
 use super::interest::{Interest, LastSeen, Subject};
 use super::queue::{Sink, Subscription, queue};
-use crate::control::authority::Grant;
+use crate::authority::Grant;
 
 /// Events that are kept for readers that come back.
 const KEPT: usize = 1024;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 
-use super::seldom::Seldom;
+use crate::seldom::Seldom;
 
 /// The connections of one socket. Clones are of the same ones.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use onair_types::{EventName, SessionId, SessionName, SessionRef};
 
-use crate::control::authority::Grant;
+use crate::authority::Grant;
 
 /// The session that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
