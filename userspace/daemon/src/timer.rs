@@ -94,7 +94,8 @@ mod tests {
     use std::sync::mpsc::{RecvTimeoutError, channel};
 
     use super::*;
-    use crate::shutdown::{Cause, ShutdownConfig, ShutdownCoordinator};
+    use crate::config::ShutdownConfig;
+    use crate::shutdown::{Cause, ShutdownCoordinator};
 
     const PATIENCE: Duration = Duration::from_secs(30);
 

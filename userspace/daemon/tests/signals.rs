@@ -14,7 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use onair_ipc::sys::{self, Disposition};
-use onaird::shutdown::{Cause, HANDLED, ShutdownConfig, ShutdownCoordinator, SignalError, Signals};
+use onaird::config::ShutdownConfig;
+use onaird::shutdown::{Cause, HANDLED, ShutdownCoordinator, SignalError, Signals};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1};
 

@@ -14,7 +14,8 @@ use anyhow::{Context as _, Result};
 use onair_record::{Cause, Format, Manifest, Recording, Spec};
 use onair_tests::storm::{Outcome, SNAP_LENGTH, Wanted, name};
 use onair_tests::{assembler, raster};
-use onaird::shutdown::{ShutdownConfig, ShutdownCoordinator, Signals};
+use onaird::config::ShutdownConfig;
+use onaird::shutdown::{ShutdownCoordinator, Signals};
 
 fn main() -> Result<()> {
     let wanted = std::env::args().nth(1);

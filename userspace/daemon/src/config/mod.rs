@@ -11,6 +11,7 @@ mod port;
 mod probe;
 mod recorder;
 pub mod reload;
+mod shutdown;
 mod state;
 mod timeouts;
 
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use onair_types::{SessionSpec, SpecDocument};
 
-use crate::shutdown::ShutdownConfig;
+pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
 
 pub use control::{Attach, Control, Role, RoleOf};
 pub use dpdk::{Dpdk, Hugepages};

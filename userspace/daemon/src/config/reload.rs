@@ -269,10 +269,7 @@ mod tests {
         });
         assert!(changed.refused.is_empty(), "{:?}", changed.refused);
         assert_eq!(changed.applied.len(), 8);
-        assert_eq!(
-            changed.config.shutdown.policy,
-            crate::shutdown::Policy::Evict
-        );
+        assert_eq!(changed.config.shutdown.policy, crate::config::Policy::Evict);
         assert_eq!(changed.config.timeouts.graceful_ms, 1);
         assert_eq!(changed.config.probe.mode, onair_types::ProbeMode::Preferred);
     }

@@ -212,7 +212,7 @@ async fn watch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shutdown::ShutdownConfig;
+    use crate::config::ShutdownConfig;
     use onair_types::{EventKind, ShutdownPhase};
 
     fn coordinator() -> ShutdownCoordinator {

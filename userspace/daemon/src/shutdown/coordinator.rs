@@ -13,12 +13,12 @@ use crate::config::{self, Timeouts};
 
 use super::cause::Cause;
 use super::children::Children;
-use super::config::ShutdownConfig;
 use super::hooks::Hooks;
 use super::operations::{ActiveOperationGuard, Operations, ShuttingDown};
 use super::parts::{Limit, Part, Parts, Times, Waiting};
 use super::wakeup::Wakeup;
 use super::workers::ThreadRegistry;
+use crate::config::ShutdownConfig;
 
 /// The parts of the daemon register their ends here; [`ShutdownCoordinator::run`] goes through them
 /// when somebody has called [`ShutdownCoordinator::begin`]. Cheap to clone; it ends no process.

@@ -14,7 +14,6 @@
 
 mod cause;
 mod children;
-mod config;
 mod coordinator;
 mod countdown;
 pub mod emergency;
@@ -34,7 +33,6 @@ mod workers;
 
 pub use cause::Cause;
 pub use children::{Children, OwnChild};
-pub use config::{OnPollerDeath, Policy, ShutdownConfig};
 pub use coordinator::ShutdownCoordinator;
 pub use exit::Exit;
 pub use operations::{ActiveOperationGuard, ShuttingDown};

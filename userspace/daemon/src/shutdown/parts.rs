@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::config::ShutdownConfig;
 use super::coordinator::Shared;
+use crate::config::ShutdownConfig;
 use std::sync::Arc;
 
 /// What a function that may block does: end its part. The error is what went wrong, for people.

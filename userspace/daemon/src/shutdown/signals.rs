@@ -212,8 +212,8 @@ fn run_task(shutdown: &ShutdownCoordinator, task: &SignalTask) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::ShutdownConfig;
     use super::*;
+    use crate::config::ShutdownConfig;
 
     const DEBOUNCE: Duration = Duration::from_secs(60);
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use onair_types::Problem;
 use onaird::authority::Authority;
+use onaird::config::ShutdownConfig;
 use onaird::connections::Connections;
 use onaird::control::handle::ControlHandle;
 use onaird::control::http::{Limits, serve};
-use onaird::shutdown::{ShutdownConfig, ShutdownCoordinator};
+use onaird::shutdown::ShutdownCoordinator;
 use onaird::socket_file::{SocketFile, bind_socket};
 use rustix::net::SocketType;
 use serde_json::Value;

@@ -13,12 +13,12 @@ use onair_types::{EventKind, Operation, SessionOutcome, SessionState, SessionSum
 use serde_json::{Value, json};
 
 use super::Actor;
+use crate::config::Policy;
 use crate::config::ms;
 use crate::inspector::{Finding, Inspection};
 use crate::reply::Reply;
 use crate::services::Services;
 use crate::session::{Destroy, Session, SessionTotals};
-use crate::shutdown::Policy;
 
 /// Pause between two counts of the users that are left.
 const COUNT_PAUSE: Duration = Duration::from_millis(100);

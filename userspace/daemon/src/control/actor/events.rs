@@ -9,11 +9,12 @@ use onair_types::{EventName, Problem, SessionRef};
 
 use super::Actor;
 use crate::authority::Caller;
+use crate::config::OnPollerDeath;
 use crate::dataplane::{AttachRefusal, Command, PollerEvent, Runtime};
 use crate::events::{Interest, LastSeen, Subscription};
 use crate::session::attachment::Exit;
 use crate::session::{Progress, Session};
-use crate::shutdown::{Cause, OnPollerDeath};
+use crate::shutdown::Cause;
 
 impl Actor {
     /// Takes the next event of the pollers. Whether there was one.

@@ -1,5 +1,6 @@
 //! The coordinator and the workers, without a daemon: the process does not end.
 
+use crate::config::ShutdownConfig;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
