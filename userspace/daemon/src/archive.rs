@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use onair_record::{Unfit, read_regular};
 use onair_types::{
@@ -12,6 +12,7 @@ use onair_types::{
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::config::Retention;
 use crate::disk;
 use crate::shutdown::ThreadRegistry;
 use crate::unwritten::{Change, Report, Unwritten, WriteAck};
@@ -22,15 +23,6 @@ const MOST_OCTETS: u64 = 1 << 20;
 
 /// Files that are written at once at most.
 const BATCH: usize = 64;
-
-/// How long certificates are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// So many; the oldest go first.
-    pub count: usize,
-    /// So long after they were issued; `None`: for ever.
-    pub age: Option<Duration>,
-}
 
 /// The certificates that are kept, and the thread that writes and removes their files.
 #[derive(Debug)]
@@ -365,7 +357,7 @@ mod tests {
     use super::*;
     use onair_types::Timestamp;
     use serde_json::json;
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     const FOR_EVER: Retention = Retention {
         count: 10,

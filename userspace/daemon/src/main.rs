@@ -12,7 +12,8 @@ use onaird::config::Config;
 use onaird::log::{self, LogError};
 use onaird::notify;
 use onaird::run::{Outcome, RunError, Started, run};
-use onaird::shutdown::{self, Cause, Exit, ShutdownCoordinator, SignalError, Signals};
+use onaird::shutdown::{Cause, Exit, ShutdownCoordinator, SignalError, Signals};
+use onaird::summary;
 use onaird::timer::DurationTimer;
 use signal_hook::low_level;
 
@@ -91,7 +92,7 @@ const LEFT_BEHIND: [Exit; 3] = [Exit::TimedOut, Exit::Forced, Exit::StartForced]
 /// Runs the daemon to its end: the exit status.
 fn serve(arguments: &Arguments, config: Config) -> u8 {
     match ended(arguments, config) {
-        Ok(outcome) => say(arguments, &shutdown::summary(outcome)),
+        Ok(outcome) => say(arguments, &summary::summary(outcome)),
         Err(error) => {
             log::fatal(&error);
             Exit::Failed.status()
@@ -143,9 +144,9 @@ fn ended(arguments: &Arguments, config: Config) -> Result<Outcome, StartError> {
 
 /// The last words, on standard error and where else they are wanted: the exit status.
 fn say(arguments: &Arguments, summary: &ShutdownSummary) -> u8 {
-    log::summary(summary, &shutdown::text(summary));
+    log::summary(summary, &summary::text(summary));
     if let Some(path) = &arguments.summary_json
-        && let Err(error) = shutdown::write_json(path, summary)
+        && let Err(error) = summary::write_json(path, summary)
     {
         tracing::error!(%error, path = %path.display(), "cannot write the summary");
     }

@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use onair_mutant::mutant;
 
-use crate::shutdown::{ThreadRegistry, ThreadState, WorkerGuard, message};
+use crate::panic_text;
+use crate::shutdown::{ThreadRegistry, ThreadState, WorkerGuard};
 
 /// The thread, and the way to it. Dropping it waits for what was handed in: it is lost only if it is left
 /// behind.
@@ -182,7 +183,7 @@ fn run<J>(
                     }
                 }
                 Err(panic) => {
-                    let message = message(&*panic);
+                    let message = panic_text::of(&*panic);
                     guard.note_panic(&message);
                     (0..count).for_each(|_| tally.fail(message.clone()));
                 }

@@ -34,7 +34,7 @@ pub use poller::{Idle, Poller};
 pub use port::Port;
 pub use probe::ProbeSection;
 pub use recorder::Recorder;
-pub use state::State;
+pub use state::{Retention, State};
 pub use timeouts::Timeouts;
 pub(crate) use timeouts::ms;
 

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::error::within;
-use crate::archive::Retention;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -21,6 +20,15 @@ pub struct State {
     pub certificates: usize,
     /// Days that each is kept; 0: for ever.
     pub certificate_days: u32,
+}
+
+/// How long certificates are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// So many; the oldest go first.
+    pub count: usize,
+    /// So long after they were issued; `None`: for ever.
+    pub age: Option<Duration>,
 }
 
 impl Default for State {

@@ -18,9 +18,10 @@ use super::metrics;
 use crate::authority::Authority;
 use crate::connections::Connections;
 use crate::events::Hub;
+use crate::panic_text;
 use crate::recorder::Recorder;
 use crate::services::{Services, ShutdownHandoff};
-use crate::shutdown::{Cause, ShutdownCoordinator, WorkerGuard, message};
+use crate::shutdown::{Cause, ShutdownCoordinator, WorkerGuard};
 use crate::socket_file::SocketFile;
 
 /// Everything that the control thread needs.
@@ -84,7 +85,7 @@ impl ControlThread {
                     Ok(Ok(())) => "it ended by itself".to_owned(),
                     Ok(Err(error)) => error.to_string(),
                     Err(panic) => {
-                        let message = message(&*panic);
+                        let message = panic_text::of(&*panic);
                         guard.note_panic(&message);
                         message
                     }
@@ -197,7 +198,7 @@ async fn watch(
     }
     let reason = match ended.map_err(JoinError::try_into_panic) {
         Ok(()) => "it ended by itself".to_owned(),
-        Err(Ok(panic)) => message(&*panic),
+        Err(Ok(panic)) => panic_text::of(&*panic),
         Err(Err(cancelled)) => cancelled.to_string(),
     };
     tracing::error!(part, reason, "has ended before the daemon");

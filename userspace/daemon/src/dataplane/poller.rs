@@ -143,7 +143,7 @@ impl Poller {
         let _ = ready.send(Ok(()));
         let result = catch_unwind(AssertUnwindSafe(|| self.run()));
         if let Err(panic) = result {
-            let message = crate::shutdown::message(&*panic);
+            let message = crate::panic_text::of(&*panic);
             self.worker.note_panic(&message);
             self.outbox.push(PollerEvent::Died {
                 poller: self.index,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::record::line;
 use super::writer::Log;
-use crate::shutdown::message;
+use crate::panic_text;
 
 /// How long a thread that panics waits for its line to be written: a panic that cannot unwind ends the
 /// process right after this, and the line would be lost.
@@ -31,7 +31,7 @@ fn said(log: &Log, panic: &PanicHookInfo<'_>) -> Vec<u8> {
     let thread = std::thread::current();
     let mut fields = vec![
         ("thread", Value::from(thread.name().unwrap_or("unnamed"))),
-        ("panic", message(panic.payload()).into()),
+        ("panic", panic_text::of(panic.payload()).into()),
     ];
     if let Some(location) = panic.location() {
         fields.push(("location", location.to_string().into()));

@@ -13,7 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::live::{self, About, Active, Live};
 use super::{RecorderEvent, convert};
-use crate::shutdown::{ThreadRegistry, message};
+use crate::panic_text;
+use crate::shutdown::ThreadRegistry;
 
 /// All that is needed to start a recording.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ impl Launch {
 }
 
 fn broken(panic: &(dyn Any + Send)) -> Problem {
-    let reason = message(panic);
+    let reason = panic_text::of(panic);
     tracing::error!(reason, "starting a recording panicked");
     Problem::new(
         ProblemCode::Internal,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::coordinator::{ShutdownCoordinator, lock};
-use super::sequence::message;
+use crate::panic_text;
 
 type Reload = Arc<dyn Fn() + Send + Sync>;
 type Dump = Arc<dyn Fn() -> Value + Send + Sync>;
@@ -48,7 +48,7 @@ impl ShutdownCoordinator {
         for (name, reload) in reloads {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reload()));
             if let Err(panic) = done {
-                tracing::error!(name, panic = message(&*panic), "a reload panicked");
+                tracing::error!(name, panic = panic_text::of(&*panic), "a reload panicked");
             }
         }
     }
@@ -64,7 +64,7 @@ impl ShutdownCoordinator {
         );
         for (name, dump) in dumps {
             let part = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dump()));
-            let part = part.unwrap_or_else(|panic| Value::String(message(&*panic)));
+            let part = part.unwrap_or_else(|panic| Value::String(panic_text::of(&*panic)));
             state.insert(name, part);
         }
         Value::Object(state)

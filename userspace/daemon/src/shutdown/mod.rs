@@ -24,8 +24,6 @@ mod parts;
 mod sequence;
 mod signals;
 mod start;
-mod summary;
-mod summary_file;
 #[cfg(test)]
 mod tests;
 mod wakeup;
@@ -38,9 +36,6 @@ pub use exit::Exit;
 pub use operations::{ActiveOperationGuard, ShuttingDown};
 pub use parts::{Limit, Waiting};
 pub use sequence::Report;
-pub(crate) use sequence::message;
 pub use signals::{HANDLED, SignalError, Signals};
-pub use summary::{summary, text};
-pub use summary_file::write_json;
 pub use wakeup::Wakeup;
 pub use workers::{Flushed, Late, ThreadRegistry, ThreadReport, ThreadState, WorkerGuard};

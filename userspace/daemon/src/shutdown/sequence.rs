@@ -17,6 +17,7 @@ use super::coordinator::{Shared, ShutdownCoordinator};
 use super::countdown::Countdown;
 use super::parts::{Part, Waiting};
 use super::workers::ThreadReport;
+use crate::panic_text;
 
 /// How a part's function came back.
 #[derive(Debug)]
@@ -340,22 +341,13 @@ fn catch(run: impl FnOnce() -> Result<(), String>) -> Ended {
     let (outcome, detail) = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(())) => (PartOutcome::Done, None),
         Ok(Err(error)) => (PartOutcome::Failed, Some(error)),
-        Err(panic) => (PartOutcome::Panicked, Some(message(&*panic))),
+        Err(panic) => (PartOutcome::Panicked, Some(panic_text::of(&*panic))),
     };
     Ended {
         outcome,
         detail,
         at: Instant::now(),
     }
-}
-
-/// What a panic said.
-pub(crate) fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_else(|| "no message".to_owned())
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use onair_types::ShutdownSummary;
 use onaird::config::Config;
 use onaird::run::{Started, run};
-use onaird::shutdown::{self, ShutdownCoordinator};
+use onaird::shutdown::ShutdownCoordinator;
 use serde_json::Value;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -50,7 +50,8 @@ impl InProcess {
         let (told, end) = channel();
         thread::spawn(move || {
             let outcome = run(config, &own, |started| tell.send(started.clone()).unwrap());
-            told.send(shutdown::summary(outcome.unwrap())).unwrap();
+            told.send(onaird::summary::summary(outcome.unwrap()))
+                .unwrap();
         });
         Self {
             coordinator,

@@ -1,5 +1,9 @@
 //! The daemon's last words: what is said on standard error, and what is written as JSON.
 
+mod file;
+
+pub use file::write_json;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -8,10 +12,9 @@ use onair_types::{
     SessionSummary, ShutdownSummary, ThreadSummary, ThreadTraffic,
 };
 
-use super::exit::Exit;
-use super::sequence::Report;
 use crate::recorder::worker_name;
 use crate::run::Outcome;
+use crate::shutdown::{Exit, Report};
 
 /// Puts the summary of an outcome together.
 #[must_use]
