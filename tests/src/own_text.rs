@@ -34,7 +34,7 @@ impl OwnText {
             .context("gcc is needed")?;
         ensure!(compiled.success(), "gcc could not compile own_text.c");
         let address = stage.directory().join("own_text.address");
-        let mut command = stage.command(&program("onair-test-client")?);
+        let mut command = stage.command(&program("onair-client")?);
         command
             .arg(Config::attach_socket(stage))
             .env("LD_PRELOAD", &library)

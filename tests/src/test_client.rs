@@ -1,4 +1,4 @@
-//! A client process that does as a test says: the program `onair-test-client`.
+//! A client process that does as a test says: the program `onair-client`.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -17,7 +17,7 @@ use crate::programs::program;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The handle on such a process. It is killed when dropped. What can be said to it stands in the
-/// documentation of `src/bin/onair-test-client.rs`.
+/// documentation of `src/bin/onair-client.rs`.
 #[derive(Debug)]
 pub struct TestClient {
     actor: Actor,
@@ -29,7 +29,7 @@ impl TestClient {
     /// # Errors
     /// When it does not start.
     pub fn start(stage: &Stage) -> Result<Self> {
-        Self::start_as(stage, &program("onair-test-client")?)
+        Self::start_as(stage, &program("onair-client")?)
     }
 
     /// As [`TestClient::start`], with another program than the one that was built: a copy of it.
@@ -55,7 +55,7 @@ impl TestClient {
     /// When it does not start.
     pub fn of(command: &mut Command) -> Result<Self> {
         Ok(Self {
-            actor: Actor::start("onair-test-client", command)?,
+            actor: Actor::start("onair-client", command)?,
         })
     }
 

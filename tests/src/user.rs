@@ -77,7 +77,7 @@ impl User {
     pub fn copy_of_test_client(stage: &Stage, name: &str) -> Result<PathBuf> {
         let copy = stage.directory().join(name);
         if !copy.exists() {
-            fs::copy(program("onair-test-client")?, &copy)?;
+            fs::copy(program("onair-client")?, &copy)?;
         }
         Ok(copy)
     }

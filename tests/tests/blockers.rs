@@ -54,7 +54,7 @@ impl Scene {
             all.extend(
                 blocked(pid)?
                     .into_iter()
-                    .map(|tid| (pid, tid, "onair-test-client".into())),
+                    .map(|tid| (pid, tid, "onair-client".into())),
             );
         }
         Ok(all)

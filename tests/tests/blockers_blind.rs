@@ -28,7 +28,7 @@ fn rig(probe: &'static str) -> Result<(Rig, Control)> {
 /// A copy of the test_client without the notes that say where its probe sites are.
 fn without_sites(stage: &Stage) -> Result<PathBuf> {
     const NAME: &[u8] = b"stapsdt\0";
-    let mut text = fs::read(program("onair-test-client")?)?;
+    let mut text = fs::read(program("onair-client")?)?;
     let places: Vec<usize> = text
         .windows(NAME.len())
         .enumerate()

@@ -67,18 +67,18 @@ fn client_in_another_pid_and_mount_namespace_on_overlayfs_then_seen_and_named() 
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let (stage, test_client) = (rig.stage(), program("onair-test-client")?);
+    let (stage, test_client) = (rig.stage(), program("onair-client")?);
     // As a container runtime does it: a root of layers, the daemon's folder bound into it.
     let inside = script(
         stage,
         "inside",
         &format!(
             "layers={0}/layers; mkdir -p $layers; mount -t tmpfs tmpfs $layers\n\
-             mkdir -p $layers/up $layers/work $layers/root; cp {1} $layers/up/onair-test-client\n\
+             mkdir -p $layers/up $layers/work $layers/root; cp {1} $layers/up/onair-client\n\
              mount -t overlay overlay -o lowerdir=/,upperdir=$layers/up,workdir=$layers/work $layers/root\n\
              mkdir -p $layers/root/sockets $layers/root/proc\n\
              mount --bind {0} $layers/root/sockets; mount -t proc proc $layers/root/proc\n\
-             exec chroot $layers/root /onair-test-client /sockets/attach.sock",
+             exec chroot $layers/root /onair-client /sockets/attach.sock",
             stage.directory().display(),
             test_client.display(),
         ),
@@ -151,7 +151,7 @@ fn daemon_as_pid_1_then_reaps_serves_its_namespace_refuses_others_and_ends_with_
         "below",
         &format!(
             "exec nsenter --target={pid} --pid --mount unshare --pid --fork --kill-child --mount-proc {} \"$@\"",
-            program("onair-test-client")?.display()
+            program("onair-client")?.display()
         ),
     )?;
     let mut client = TestClient::start_as(&stage, &below)?;

@@ -156,7 +156,7 @@ fn client_with_8000_threads_in_a_pid_namespace_counts_itself_inside_and_its_prog
     control.create(&receive("cam", Raster::SMALL, 5000))?;
     control.create(&receive("other", Raster::SMALL, 5001))?;
     let folder = rig.stage().directory().join("hanging");
-    let file = HangingFile::mount_program(&folder, &program("onair-test-client")?)?;
+    let file = HangingFile::mount_program(&folder, &program("onair-client")?)?;
     let (mut client, process) = crowded_client(&rig, &file.path())?;
     is_served(&mut control, "it runs")?;
     kill_process(process, Signal::STOP)?;

@@ -262,7 +262,7 @@ fn kill(rig: &Rig, control: &mut Control, number: u16, kill: Kill) -> Result<()>
             None,
             expected,
             ReconciledCause::ProcessDied,
-            "onair-test-client"
+            "onair-client"
         ),
     );
     assert_eq!(

@@ -118,7 +118,7 @@ fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metric
             assert_eq!((it.pid, it.tid), (client.pid(), Some(tid)));
             assert_eq!(
                 (it.command.as_str(), it.thread.as_str()),
-                ("onair-test-client", "test_client")
+                ("onair-client", "test_client")
             );
             assert_eq!(it.kind, BlockerKind::Blocked);
             assert_eq!(it.kernel_state.as_deref(), Some("stopped"));
@@ -141,7 +141,7 @@ fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metric
     // 1 and 2 s after the stop, on a machine that has nothing else to do.
     assert!(warned[0] >= 1 && warned[1] > warned[0], "{warned:?}");
     let name = format!(
-        "onair-test-client {}/{tid} (test_client) blocked in buffer_get for",
+        "onair-client {}/{tid} (test_client) blocked in buffer_get for",
         client.pid()
     );
     // The log has a thread of its own.
@@ -161,7 +161,7 @@ fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metric
     assert!((value(&metrics, "onair_session_blocked_callers", cam)? - 1.0).abs() < 1e-9);
     assert!((value(&metrics, "onair_probe_state", Some("state=watching"))? - 1.0).abs() < 1e-9);
     assert!(
-        !text.contains("onair-test-client"),
+        !text.contains("onair-client"),
         "names of processes are not for metrics"
     );
 

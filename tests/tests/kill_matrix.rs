@@ -115,14 +115,14 @@ fn labels_and_mutants_of_what_others_run_then_none_but_in_the_victim() -> Result
             contains("onair-victim", label)?,
             "the victim has no {label}"
         );
-        for program in ["onaird", "onair-test-client", "onair-verify"] {
+        for program in ["onaird", "onair-client", "onair-verify"] {
             ensure!(
                 !contains(program, label)?,
                 "{program} was built with {label}"
             );
         }
     }
-    for program in ["onaird", "onair-test-client"] {
+    for program in ["onaird", "onair-client"] {
         ensure!(
             !contains(program, "ONAIR_MUTANT")?,
             "{program} was built with mutants"

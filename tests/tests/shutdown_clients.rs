@@ -28,7 +28,7 @@ fn policy_refuse_and_users_that_do_not_leave_then_named_and_status_4() -> Result
     assert_eq!(blockers, [client.pid()], "{summary:#?}");
     let source = of(&summary, "source")?;
     assert_eq!(source.outcome, SessionOutcome::Destroyed);
-    let words = format!("process {} (onair-test-client)", client.pid());
+    let words = format!("process {} (onair-client)", client.pid());
     assert!(rig.last_log().contains(&words), "{}", rig.last_log());
     client.thaw()?;
     assert_eq!(client.errno("get 0")?, "ESTALE");

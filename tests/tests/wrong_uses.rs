@@ -155,7 +155,7 @@ fn destroy_before_join_then_busy_and_the_blockers_named() -> Result<()> {
     let by_http: Vec<onair_types::Blocker> =
         serde_json::from_value(by_control.json["blockers"].clone())?;
     for blockers in [by_library, by_http] {
-        assert!(blockers.iter().all(|it| it.command == "onair-test-client"));
+        assert!(blockers.iter().all(|it| it.command == "onair-client"));
         let of = |pid: u32| blockers.iter().filter(move |it| it.pid == pid);
         let tids: BTreeSet<u32> = of(sleeper.pid()).filter_map(|it| it.tid).collect();
         assert_eq!(tids, asleep, "{blockers:#?}");

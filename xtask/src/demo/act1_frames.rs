@@ -56,11 +56,11 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
 
 /// An application that takes a frame and keeps it.
 fn holder(scene: &Scene<'_>) -> Result<Client> {
-    let mut holder = scene.client("onair-test-client", &[])?;
+    let mut holder = scene.client("onair-client", &[])?;
     holder.say("attach studio")?;
     holder.say("hold 1")?;
     say::good(format_args!(
-        "process {} (onair-test-client) has taken a frame and keeps it",
+        "process {} (onair-client) has taken a frame and keeps it",
         holder.pid()
     ));
     Ok(holder)

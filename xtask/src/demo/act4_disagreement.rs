@@ -20,7 +20,7 @@ pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
     }
     scene.create("lie", Direction::Receive, 5006)?;
     scene.ctl.tell(&["session", "start", "lie"])?;
-    let mut liar = scene.client("onair-test-client", &[])?;
+    let mut liar = scene.client("onair-client", &[])?;
     liar.say("attach lie")?;
     liar.say("block 1")?;
     liar.wait_blocked(1)?;

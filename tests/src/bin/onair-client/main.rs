@@ -1,6 +1,6 @@
 //! A client process that does as it is told, right or wrong, for the tests and the demo.
 //!
-//! `onair-test-client ATTACH_SOCKET` reads a command a line from stdin and answers each with a line of
+//! `onair-client ATTACH_SOCKET` reads a command a line from stdin and answers each with a line of
 //! JSON: `answer` is the command's first word; `error` is there when the library returned one
 //! (`errno` by name, `message`, `blockers`). What its threads have to tell comes as lines with an
 //! `event`. It ends when stdin does, whatever its threads do.
