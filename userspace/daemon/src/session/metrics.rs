@@ -1,4 +1,4 @@
-//! What a session counts, for Prometheus.
+//! A session's counters, for Prometheus.
 
 use onair_types::SessionState;
 
@@ -6,7 +6,7 @@ use super::Session;
 use crate::exposition::Exposition;
 use crate::services::Services;
 
-/// Counters of the pollers: their name there, their metric, its help.
+/// Counters of the pollers: the name there, the metric, its help.
 const COUNTERS: [(&str, &str, &str); 18] = [
     (
         "packets",
@@ -100,7 +100,7 @@ const COUNTERS: [(&str, &str, &str); 18] = [
     ),
 ];
 
-/// Counters of packets that went into no frame, and why.
+/// Counters of packets that went into no frame, with the reason.
 const DROPPED: [(&str, &str); 4] = [
     ("packets_wrong_source", "wrong_source"),
     ("packets_duplicate", "duplicate"),
@@ -109,8 +109,8 @@ const DROPPED: [(&str, &str); 4] = [
 ];
 
 impl Session {
-    /// Adds what the session counts. Its labels are name and id: a quarantined session may have
-    /// the name of another.
+    /// Adds the session's counters. The labels are name and id: a quarantined session may share its
+    /// name with another.
     pub fn measure(&self, services: &Services, metrics: &mut Exposition) {
         let id = self.id.to_string();
         let session = ("session", self.spec.name.as_str());
