@@ -138,7 +138,8 @@ impl Names {
         }
     }
 
-    /// The living thread that owns a slot: its number alone may be another's by now.
+    /// The living thread that owns a slot. The number alone is not proof: another thread may have
+    /// it now.
     fn owner_of(&self, slot: &SlotReading) -> Option<Thread> {
         let in_time = Instant::now() < self.deadline;
         let thread = in_time.then(|| self.thread_list.find(slot.owner)).flatten();
@@ -249,11 +250,11 @@ impl Client {
             blocker.held_frames = held_frames;
             if kind == BlockerKind::Exited {
                 blocker.note = Some(
-                    "forgotten: the thread that took the frames is gone; they belong to its process now"
+                    "forgotten: the thread that took the frames has ended; its process owns them now"
                         .into(),
                 );
             } else if blocker.note.is_none() && oldest.is_some_and(|age| age >= FORGOTTEN_MS) {
-                blocker.note = Some("perhaps forgotten: held for long, outside every call".into());
+                blocker.note = Some("possibly forgotten: held for a long time outside every call".into());
             }
             blockers.push(blocker);
         }
@@ -323,7 +324,7 @@ pub fn of_ledger(attachment: &Attachment, loans: impl Iterator<Item = Lent>) -> 
         held_frames,
         seen_by: vec![Witness::W1],
         note: Some(
-            "the ledger has these frames lent, and the shared memory does not say so: they come \
+            "these frames are on loan in the ledger, but not in shared memory: they come \
              back when the process ends"
                 .into(),
         ),

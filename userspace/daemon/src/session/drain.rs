@@ -261,7 +261,7 @@ impl Session {
             self.audit.forget(StepName::DestroyRequested);
             tracing::info!(
                 session = %self.id, name = %self.spec.name, requester = %destroy.who,
-                "not destroyed: whoever waited for it has closed the connection"
+                "not destroyed: the requester closed the connection"
             );
         }
     }

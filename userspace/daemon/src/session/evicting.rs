@@ -148,7 +148,7 @@ impl EvictedClients {
         for request in self.requests.extract_if(.., late) {
             request.answer.refuse(Problem::new(
                 ProblemCode::DataplaneBusy,
-                "the client is cut off, and the poller has not taken its frames back yet",
+                "the client is evicted, but the poller has not taken its frames back yet",
             ));
         }
     }
@@ -170,7 +170,7 @@ impl Session {
             answer.refuse(Problem::new(
                 ProblemCode::NoSuchAttachment,
                 format!(
-                    "session {} has no attachment {number}, or it is leaving by itself",
+                    "session {} has no attachment {number}, or the client is already leaving",
                     self.spec.name
                 ),
             ));

@@ -47,7 +47,7 @@ impl Flushes {
             if let Some(reply) = flush.reply.take() {
                 reply.send(Err(Problem::new(
                     ProblemCode::DeadlinePassed,
-                    "what was submitted is not all sent yet; the session goes on",
+                    "the deadline passed before all submitted frames were sent; the session continues",
                 )));
             }
         }
@@ -72,7 +72,7 @@ impl Session {
         if self.flushes.list.len() >= MOST {
             reply.send(Err(Problem::new(
                 ProblemCode::LimitReached,
-                format!("{MOST} flushes of the session are not over yet"),
+                format!("the session has {MOST} open flushes, the maximum: wait for one to end"),
             )));
             return;
         }
@@ -127,7 +127,7 @@ impl Session {
             Err(Problem::new(
                 ProblemCode::FramesDropped,
                 format!(
-                    "{sent} frames were sent and {dropped} dropped: their client was cut off, or \
+                    "{sent} frames were sent and {dropped} dropped: their client was evicted, or \
                      the session stopped and could not send them"
                 ),
             ))

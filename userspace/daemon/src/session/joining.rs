@@ -104,13 +104,13 @@ impl Session {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
-                    "process {} is attached to session {} already: its threads share one attachment",
+                    "process {} is already attached to session {}: its threads share one attachment",
                     client.who.pid, self.spec.name
                 ),
             ));
         }
         let limit = |what: String| Problem::new(ProblemCode::LimitReached, what);
-        let system = |error: std::io::Error| limit(format!("no memory for an attachment: {error}"));
+        let system = |error: std::io::Error| limit(format!("cannot allocate memory: {error}"));
         let memory = AttachmentMemory::create(self.id.0, number, self.geometry).map_err(system)?;
         let memory = Arc::new(memory);
         let own_frames = match self.spec.direction {
@@ -257,7 +257,7 @@ impl Session {
         };
         tracing::error!(
             session = %self.id, attachment = number, pid = attachment.client.who.pid,
-            "a client punched a hole in its memory, or wrote it with a system call: it is cut off"
+            "a client punched a hole in its memory, or wrote it with a system call: it is evicted"
         );
         self.violated(services, number);
     }

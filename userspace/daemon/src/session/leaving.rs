@@ -35,7 +35,7 @@ impl Session {
         let Some(attachment) = self.attachments.get(&number) else {
             reply.send(Err(Problem::new(
                 ProblemCode::StaleSession,
-                "the attachment was cut off",
+                "the attachment was evicted",
             )));
             return;
         };
@@ -54,7 +54,7 @@ impl Session {
             let about = u64::from(attachment.client.who.pid);
             let problem = Problem::new(
                 ProblemCode::Busy,
-                "callers are inside, or frames are held: let them return, and put the frames back",
+                "callers are inside, or frames are on loan: let the calls return and put the frames back",
             );
             blockers::name(services, about, draft, move |blockers| {
                 reply.send(Err(problem.with_blockers(blockers)));

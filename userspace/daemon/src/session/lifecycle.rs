@@ -1,6 +1,6 @@
 //! The life of a session: which states there are, what exists in each, and which may follow which.
 //!
-//! Pure: it reads no clock, makes no system call and answers nobody. [`Session`](super::Session) turns
+//! Pure: it reads no clock, makes no system call and sends no answer. [`Session`](super::Session) turns
 //! requests and the pollers' events into calls of these methods, and does what they return.
 //!
 //! ```text
@@ -14,7 +14,7 @@
 //!    └─ quarantine ─────▶ Quarantined ───── end ────────────▶ Destroyed
 //! ```
 //!
-//! Stopping drains and is quarantined as Stopped is. The runtime moves into the state when the poller
+//! A Stopping session drains and is quarantined like a Stopped one. The runtime moves into the state when the poller
 //! hands it back: a session whose runtime is here is touched by no poller (witness W3).
 
 use std::time::Instant;

@@ -164,7 +164,7 @@ impl Session {
         let no_memory = |error: std::io::Error| {
             Problem::new(
                 ProblemCode::LimitReached,
-                format!("no memory for the session's frames: {error}"),
+                format!("cannot allocate memory for the session's frames: {error}"),
             )
         };
         let frames = match spec.direction {

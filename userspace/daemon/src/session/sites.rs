@@ -131,7 +131,7 @@ fn ask(services: &Services, session: u64, attachment: &mut Attachment, limit: Du
         asked_at,
         found,
     };
-    let hangs = format!("looking at it did not return in {limit:?}");
+    let hangs = format!("reading it did not return within {limit:?}");
     services.inspector.ask(Inspection {
         about: u64::from(attachment.client.who.pid),
         limit,

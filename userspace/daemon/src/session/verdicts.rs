@@ -51,7 +51,7 @@ impl Session {
         if self.lifecycle.is_running() && found.disagreement {
             // The gates are open: a caller may have come after W1 was read and before W2 was.
             found.disagreement = false;
-            found.reason = "a caller came while the witnesses were asked".to_owned();
+            found.reason = "a caller entered while the witnesses were read".to_owned();
         }
         let first = match self.state() {
             SessionState::Running => "the session is running; ",

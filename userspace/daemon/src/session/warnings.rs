@@ -108,7 +108,7 @@ impl Session {
 
 fn named(blockers: &[Blocker]) -> String {
     if blockers.is_empty() {
-        return "nobody is named; `onairctl session verdict` says which witness does not agree"
+        return "no user is named; `onairctl session verdict` shows which witness disagrees"
             .into();
     }
     let mut names: Vec<_> = blockers

@@ -1,4 +1,4 @@
-//! What a request is about: the `{id}` of its path, and the `{attachment}`.
+//! The subject of a request: the `{id}` of its path, and the `{attachment}`.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
