@@ -25,9 +25,9 @@ use signal_hook::low_level;
         onaird --config onaird.toml --check-config\n  \
         onaird --config onaird.toml --duration 90s --summary-json summary.json\n\n\
         Signals:\n  \
-        SIGTERM, SIGINT  shut down; a second one forces, also a start that hangs\n  \
-        SIGHUP           read the configuration file anew\n  \
-        SIGUSR1          say the state on standard error, as one line of JSON\n  \
+        SIGTERM, SIGINT  shut down; a second one forces it, even during a start that hangs\n  \
+        SIGHUP           read the configuration file again\n  \
+        SIGUSR1          print the state on standard error, as one line of JSON\n  \
         SIGCHLD          reap orphans, as PID 1 or as a subreaper\n\n\
         Exit status:\n  \
         0  ended in order\n  \
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Exit statuses after which abandoned threads may remain.
+/// Exit statuses of a shutdown that abandoned threads.
 const LEFT_BEHIND: [Exit; 3] = [Exit::TimedOut, Exit::Forced, Exit::StartForced];
 
 /// Runs the daemon until it exits. Returns the exit status.

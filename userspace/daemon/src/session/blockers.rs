@@ -254,7 +254,8 @@ impl Client {
                         .into(),
                 );
             } else if blocker.note.is_none() && oldest.is_some_and(|age| age >= FORGOTTEN_MS) {
-                blocker.note = Some("possibly forgotten: held for a long time outside every call".into());
+                blocker.note =
+                    Some("possibly forgotten: held for a long time outside every call".into());
             }
             blockers.push(blocker);
         }

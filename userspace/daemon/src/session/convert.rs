@@ -40,7 +40,7 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
         Direction::Receive if destination != own => errors.push(SpecError::new(
             "flow.destination",
             format!(
-                "{destination} is not the address of port {}: a session receives only what is sent to \
+                "{destination} is not the address of port {}: a session receives what is sent to \
                  {own}",
                 port.name
             ),

@@ -57,7 +57,7 @@ impl Session {
         checked
     }
 
-    /// Who keeps its memory, for health: may count a few too many.
+    /// Clients that keep its memory, for health: may count a few too many.
     pub fn left_clients_usage(&self, services: &Services) -> (SessionName, Usage) {
         let share = services.config.limits.departed_share();
         let mut table = self.left_clients_table(services, share, |_| true);

@@ -1,7 +1,7 @@
 //! The life of a session: which states there are, what exists in each, and which may follow which.
 //!
-//! Pure: it reads no clock, makes no system call and sends no answer. [`Session`](super::Session) turns
-//! requests and the pollers' events into calls of these methods, and does what they return.
+//! Pure: it reads no clock, makes no system call and sends no answer. [`Session`](super::Session)
+//! turns requests and the pollers' events into calls of these methods, and does what they return.
 //!
 //! ```text
 //!            start                  stop                   hand_back
@@ -14,8 +14,8 @@
 //!    └─ quarantine ─────▶ Quarantined ───── end ────────────▶ Destroyed
 //! ```
 //!
-//! A Stopping session drains and is quarantined like a Stopped one. The runtime moves into the state when the poller
-//! hands it back: a session whose runtime is here is touched by no poller (witness W3).
+//! A Stopping session drains and is quarantined like a Stopped one. The runtime moves into the state
+//! when the poller hands it back: no poller touches a session whose runtime is here (witness W3).
 
 use std::time::Instant;
 

@@ -131,7 +131,8 @@ impl Session {
                 continue;
             }
             let who = &it.client.who;
-            let note = "the session is quarantined; its memory is freed when this process releases it";
+            let note =
+                "the session is quarantined; its memory is freed when this process releases it";
             let told = (who.command.as_str(), it.client.library.as_str());
             draft.add(mapper(who.pid, told, Some(it.number), note));
         }

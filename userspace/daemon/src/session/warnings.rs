@@ -108,8 +108,7 @@ impl Session {
 
 fn named(blockers: &[Blocker]) -> String {
     if blockers.is_empty() {
-        return "no user is named; `onairctl session verdict` shows which witness disagrees"
-            .into();
+        return "no user is named; `onairctl session verdict` shows which witness disagrees".into();
     }
     let mut names: Vec<_> = blockers
         .iter()

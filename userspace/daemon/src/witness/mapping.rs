@@ -28,7 +28,10 @@ pub fn mapping<'a>(
         }
     }
     let (says, detail) = match failed {
-        Some(error) => (Says::Unknown, format!("the kernel refused to answer: {error}")),
+        Some(error) => (
+            Says::Unknown,
+            format!("the kernel refused to answer: {error}"),
+        ),
         None if held == 0 => (
             Says::Zero,
             "no process has the memory open or mapped".to_owned(),

@@ -202,7 +202,10 @@ impl Actor {
                 }
                 ProbeEvent::Exec { tgid, .. } => affected.extend(self.thread_ended(tgid, None)),
                 ProbeEvent::Overrun { lost } => {
-                    tracing::warn!(lost, "probe events were lost; the daemon reads the maps again");
+                    tracing::warn!(
+                        lost,
+                        "probe events were lost; the daemon reads the maps again"
+                    );
                     self.exits_lost = true;
                     affected.extend(self.sessions.keys());
                 }

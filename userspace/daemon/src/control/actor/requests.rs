@@ -106,7 +106,10 @@ impl Actor {
             ));
         }
         let index = self.free_index().ok_or_else(|| {
-            Problem::new(ProblemCode::LimitReached, "the probe's counters have no free index")
+            Problem::new(
+                ProblemCode::LimitReached,
+                "the probe's counters have no free index",
+            )
         })?;
         self.counter += 1;
         let id = SessionId::new(self.services.identity.incarnation, self.counter);

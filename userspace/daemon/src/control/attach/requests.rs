@@ -99,7 +99,7 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
                 "protocol_mismatch",
                 &format!(
                     "the library speaks protocol {protocol}, this daemon {PROTOCOL}: \
-                     install those of one release"
+                     install both from one release"
                 ),
             ),
             Stage::New,

@@ -14,7 +14,7 @@ use super::router::{Api, routes};
     info(
         title = "OnAir control API",
         description = "A DPDK media session daemon. A session is destroyed only when counters, \
-            eBPF probe and pollers agree that nobody uses it; the proof is its certificate. \
+            eBPF probe and pollers agree that it has no users; the proof is its certificate. \
             HTTP/1.1 over a Unix socket; the peer's credentials are its rights. Every error is a \
             problem (RFC 9457) with a stable `code`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
