@@ -141,8 +141,8 @@ impl Archive {
         self.write_again(self.unwritten.due(Instant::now()));
     }
 
-    /// A certificate that is no longer stored has its file removed as well, once the writer gets to
-    /// it.
+    /// Writes the certificates of `sessions` again, except those that are no longer stored: the
+    /// writer removes their files.
     fn write_again(&self, sessions: Vec<SessionId>) {
         if sessions.is_empty() {
             return;

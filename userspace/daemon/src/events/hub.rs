@@ -113,7 +113,7 @@ impl Hub {
             };
             let oldest = self.kept.front().map_or(1, |(_, oldest)| oldest.sequence);
             if seen.saturating_add(1) < oldest {
-                // Their content is no longer known.
+                // Their kinds and sessions are no longer known.
                 lost = (oldest - 1 - seen, oldest - 1);
             }
             let missed = self.kept.iter().filter(|(about, event)| {
@@ -265,7 +265,7 @@ mod tests {
                 Some(sequence)
             );
         }
-        // An id from the future does not help either.
+        // A sequence number from the future gives no kept events.
         let mut future = hub
             .subscribe(everything(), after(u64::MAX - 1, None))
             .expect("room");

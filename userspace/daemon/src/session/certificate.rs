@@ -27,7 +27,7 @@ pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
     }
 }
 
-/// The reason and the result for which a certificate is issued.
+/// The request and the readings that a certificate records.
 pub(super) struct Issue {
     pub(super) operation: Operation,
     pub(super) deadline_ms: Option<u64>,

@@ -64,7 +64,7 @@ impl Actor {
         let id = match self.make(&caller, kept.spec.clone(), None) {
             Ok(id) => id,
             Err(problem) => {
-                let told = format!("session {name} is not restored: {problem}");
+                let told = format!("session {name} does not come back: {problem}");
                 tracing::error!("{told}");
                 self.services.missing.push(told);
                 return;
