@@ -232,7 +232,7 @@ impl Session {
         }
     }
 
-    /// A client that was evicted after the poller was asked stays in evicted_clients until the
+    /// A client that was evicted after the poller was asked stays in `evicted_clients` until the
     /// poller answers the eviction, which is later.
     fn here_or_cut_off(&mut self, number: u64) -> Option<&mut Attachment> {
         let evicted_client = self.evicted_clients.list.get_mut(&number);
