@@ -1,4 +1,4 @@
-//! Certificates: in memory for those who ask, on disk for those who ask later.
+//! Certificates: in memory for requests, on disk for later daemons.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -18,21 +18,21 @@ use crate::shutdown::ThreadRegistry;
 use crate::unwritten::{Change, Report, Unwritten, WriteAck};
 use crate::worker::Worker;
 
-/// Largest file that is read; the daemon's own are a tenth of it.
+/// Largest file that is read, in bytes; the daemon's own files have a tenth of it.
 const MOST_OCTETS: u64 = 1 << 20;
 
-/// Files that are written at once at most.
+/// Maximum number of files written at once.
 const BATCH: usize = 64;
 
-/// The certificates that are kept, and the thread that writes and removes their files.
+/// The stored certificates, and the thread that writes and removes their files.
 #[derive(Debug)]
 pub struct Archive {
     /// Oldest first.
     kept: VecDeque<Arc<Certificate>>,
-    /// The sessions of all that are kept.
+    /// The sessions of all stored certificates.
     sessions: HashSet<SessionId>,
     retention: Retention,
-    /// Issued since the start.
+    /// Number issued since the start, by operation.
     issued: Vec<(Operation, u64)>,
     unwritten: Arc<Unwritten<SessionId>>,
     writer: Worker<Job>,
@@ -45,11 +45,11 @@ enum Job {
 }
 
 impl Archive {
-    /// Reads what an earlier daemon left in `dir` and starts the writer, one of the daemon's
-    /// `threads`. A file that does not hold is left alone, and the log names it.
+    /// Reads the files that an earlier daemon left in `dir` and starts the writer, one of the
+    /// daemon's `threads`. An invalid file is left alone and named in the log.
     ///
     /// # Errors
-    /// The directory cannot be made, or the thread not be started.
+    /// The directory cannot be created, or the thread cannot be started.
     pub fn open(
         dir: &Path,
         retention: Retention,
@@ -61,15 +61,15 @@ impl Archive {
         for entry in std::fs::read_dir(&dir)? {
             let path = entry?.path();
             if is_own_part(&path) {
-                // A daemon was killed while it wrote it: no answer has told of it.
-                tracing::info!(path = %path.display(), "removed: a certificate that was never complete");
+                // A daemon was killed while it wrote the file: no answer has mentioned it.
+                tracing::info!(path = %path.display(), "removed an incomplete certificate of a killed daemon");
                 disk::remove(&path)?;
                 continue;
             }
             match read(&path) {
                 Ok(certificate) => kept.push(Arc::new(certificate)),
                 Err(reason) => {
-                    tracing::warn!(path = %path.display(), %reason, "left alone: not a certificate");
+                    tracing::warn!(path = %path.display(), %reason, "ignored a file that is not a certificate");
                 }
             }
         }
@@ -90,7 +90,7 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Keeps a certificate, or the completed form of one that is kept.
+    /// Stores a certificate, or the completed form of a stored one.
     pub fn keep(&mut self, certificate: Certificate) {
         let certificate = Arc::new(certificate);
         let is_new = self.sessions.insert(certificate.session);
@@ -110,29 +110,31 @@ impl Archive {
         self.trim();
     }
 
-    /// Hears when the certificate of `session` is on disk as it stands now, or cannot be written.
+    /// Resolves when the certificate of `session` is on disk in its current form, or cannot be
+    /// written.
     pub fn written(&self, session: SessionId) -> WriteAck {
         self.unwritten.written(&session)
     }
 
-    /// The certificate of a session, as an answer has it: with whether it is on disk.
+    /// The certificate of a session in the form of an answer, with whether it is on disk.
     pub fn present(&self, session: &SessionRef) -> Option<Certificate> {
         let mut certificate = self.find(session)?.clone();
         certificate.durable = self.unwritten.is_on_disk(&certificate.session);
         Some(certificate)
     }
 
-    /// Those that the disk did not take, or not in time; `None` if all is well.
+    /// Certificates that the disk did not take, or not in time; `None` if there are none.
     pub fn unwritten(&self) -> Option<Report> {
         self.unwritten.report(Instant::now())
     }
 
-    /// Writes those again that failed, and whose pause is over.
+    /// Writes failed certificates again whose pause is over.
     pub fn retry(&self) {
         self.write_again(self.unwritten.due(Instant::now()));
     }
 
-    /// Those that are not kept any more have no file either, once the writer comes to that.
+    /// Writes the certificates of `sessions` again, except those that are no longer stored: the
+    /// writer removes their files.
     fn write_again(&self, sessions: Vec<SessionId>) {
         if sessions.is_empty() {
             return;
@@ -158,12 +160,12 @@ impl Archive {
         }
     }
 
-    /// How many were issued since the daemon started, by operation.
+    /// Number of certificates issued since the daemon started, by operation.
     pub fn issued(&self) -> impl Iterator<Item = (Operation, u64)> {
         self.issued.iter().copied()
     }
 
-    /// The certificate of a session; by name, the last of that name.
+    /// The certificate of a session; a name means the last session of that name.
     pub fn find(&self, session: &SessionRef) -> Option<&Certificate> {
         let mut kept = self.kept.iter().rev().map(|kept| &**kept);
         match session {
@@ -173,7 +175,7 @@ impl Archive {
         }
     }
 
-    /// Those that are wanted, newest first.
+    /// The certificates that match, newest first.
     pub fn list(&self, query: &CertificateQuery) -> CertificateList {
         let all = self.kept.iter().rev().map(|kept| &**kept);
         let wanted = all.filter(|kept| query.wants(kept));
@@ -185,20 +187,20 @@ impl Archive {
         }
     }
 
-    /// Lets go of those that are too many or too old.
+    /// Removes certificates that are too many or too old.
     pub fn trim(&mut self) {
         let Retention { count, age } = self.retention;
         let is_old = |kept: &Arc<Certificate>| age.is_some_and(|age| kept.issued_at.age() > age);
         while self.kept.len() > count || self.kept.front().is_some_and(is_old) {
             if let Some(oldest) = self.kept.pop_front() {
                 self.sessions.remove(&oldest.session);
-                // A writer that has ended was logged when something was kept.
+                // A writer that has ended was logged when a certificate was stored.
                 let _ = self.writer.hand_in(Job::Remove(oldest.session));
             }
         }
     }
 
-    /// Keeps by another rule from now on.
+    /// Changes the retention rules.
     pub fn retain(&mut self, retention: Retention) {
         self.retention = retention;
         self.trim();
@@ -210,7 +212,7 @@ impl Archive {
         all.max().unwrap_or_default()
     }
 
-    /// Writes those a last time that failed. Returns when everything is on disk, at `deadline` at the
+    /// Writes the failed ones a last time. Returns when everything is on disk, at `deadline` at the
     /// latest.
     ///
     /// # Errors
@@ -227,22 +229,22 @@ impl Archive {
     }
 }
 
-/// Why a file is none of ours.
+/// Why a file is not a certificate of this archive.
 #[derive(Debug, thiserror::Error)]
 enum Foreign {
     #[error(transparent)]
     Unfit(#[from] Unfit),
-    #[error("its name is not that of a certificate (ID.json)")]
+    #[error("its name is not a certificate's name (ID.json)")]
     Name,
-    #[error("it holds something else, or a part: {0}")]
+    #[error("its content is not a complete certificate: {0}")]
     Form(#[from] serde_json::Error),
     #[error(transparent)]
     Format(#[from] Unverifiable),
-    #[error("it holds the certificate of session {0}")]
+    #[error("it contains the certificate of session {0}")]
     Other(SessionId),
 }
 
-/// Whether a file is one that the writer of certificates makes beside the one that it replaces.
+/// Whether a file is a part that the writer creates beside the file that it replaces.
 fn is_own_part(file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str());
     let id = name.and_then(|name| name.strip_suffix(".json.part"));
@@ -250,8 +252,8 @@ fn is_own_part(file: &Path) -> bool {
     is_id && std::fs::symlink_metadata(file).is_ok_and(|about| about.is_file())
 }
 
-/// A file of the folder. One whose digest or claims do not hold is kept as it is: whoever verifies
-/// it is told.
+/// Reads a file of the folder. One with a wrong digest or invalid claims is kept unchanged:
+/// verifying it shows the fault.
 fn read(file: &Path) -> Result<Certificate, Foreign> {
     if file.extension().is_none_or(|extension| extension != "json") {
         return Err(Foreign::Name);
@@ -274,8 +276,8 @@ fn read(file: &Path) -> Result<Certificate, Foreign> {
     Ok(certificate)
 }
 
-/// Does the jobs in their order, those that write side by side at once. A write that failed is kept in
-/// `unwritten`, and none of the failures that are counted here.
+/// Runs the jobs in order, and consecutive writes together. A failed write is kept in `unwritten`;
+/// it is not one of the failures counted here.
 fn work(dir: &Path, unwritten: &Unwritten<SessionId>, jobs: &[Job]) -> Vec<Result<(), String>> {
     let both_write = |a: &Job, b: &Job| matches!((a, b), (Job::Write(_), Job::Write(_)));
     let done = jobs.chunk_by(both_write).flat_map(|alike| match alike {
@@ -300,7 +302,7 @@ fn remove(dir: &Path, unwritten: &Unwritten<SessionId>, session: SessionId) -> R
     })
 }
 
-/// Notes what came of a write, and logs what an operator has to know.
+/// Records the result of a write, and logs what an operator must know.
 fn note(
     dir: &Path,
     unwritten: &Unwritten<SessionId>,
@@ -313,7 +315,7 @@ fn note(
         Change::None => {}
         Change::Failed => tracing::error!(
             %session, %name, error, dir = %dir.display(),
-            "cannot write a certificate: it stays in memory, and is written again until it is on disk"
+            "cannot write a certificate: it stays in memory, and the daemon retries until it is on disk"
         ),
         Change::Recovered(tries) => {
             tracing::info!(%session, %name, tries, "the certificate is on disk now");
@@ -321,7 +323,7 @@ fn note(
     }
 }
 
-/// Writes certificates, of a session that has several the last form.
+/// Writes certificates; of several for one session, only the last form.
 fn write(dir: &Path, jobs: &[Job]) -> Vec<Result<(), String>> {
     let certificates = jobs.iter().filter_map(|job| match job {
         Job::Write(certificate) => Some(certificate),
@@ -347,7 +349,7 @@ fn path(dir: &Path, session: SessionId) -> PathBuf {
     dir.join(file_name(session))
 }
 
-/// The name of a session's certificate in the archive's folder.
+/// File name of a session's certificate in the archive's folder.
 pub fn file_name(session: SessionId) -> String {
     format!("{session}.json")
 }
@@ -394,7 +396,7 @@ mod tests {
         list.certificates.iter().map(|it| it.session.0).collect()
     }
 
-    /// Waits for what came of the last write of session `number`.
+    /// Waits for the result of the last write of session `number`.
     fn written(archive: &Archive, number: u64) -> Result<(), String> {
         archive.written(SessionId(number)).blocking_recv().unwrap()
     }
@@ -421,7 +423,7 @@ mod tests {
             report.detail.starts_with("0000000000000001, "),
             "{report:?}"
         );
-        // One of them is completed meanwhile, one becomes too old.
+        // One of them is completed meanwhile, another becomes too old.
         let mut completed = certificate(2, Duration::ZERO);
         completed.generation = 7;
         completed.seal();
@@ -539,7 +541,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut archive = open(dir.path(), FOR_EVER);
         archive.keep(certificate(1, Duration::ZERO));
-        // Its place is taken by something that no file can replace.
+        // Something that no file can replace is in its place.
         std::fs::create_dir_all(dir.path().join("certificates/0000000000000002.json/x")).unwrap();
         archive.keep(certificate(2, Duration::ZERO));
         let said = archive.close(Instant::now() + Duration::from_secs(30));
@@ -572,7 +574,7 @@ mod tests {
         std::fs::create_dir(folder.join("0000000000000007.json")).unwrap();
         std::os::unix::fs::symlink("notes.txt", folder.join("0000000000000008.json")).unwrap();
         let before = names(dir.path());
-        // Its own, of a daemon that was killed while it wrote.
+        // The archive's own part, left by a daemon that was killed while it wrote.
         let part = folder.join("0000000000000010.json.part");
         std::fs::write(&part, &whole[..9]).unwrap();
         let mut archive = open(dir.path(), FOR_EVER);

@@ -1,4 +1,4 @@
-//! Who may do what: one table for both sockets.
+//! The rights of each peer: one table for both sockets.
 //!
 //! |                              | read | create | attach | end others' use, start, record | the daemon |
 //! |------------------------------|------|--------|--------|--------------------------------|------------|
@@ -6,11 +6,11 @@
 //! | role `operate`               | any  | yes    | any    | any                            | no         |
 //! | role `attach`                | any  | no     | any    | own                            | no         |
 //! | role `own`                   | own  | yes    | own    | own                            | no         |
-//! | everyone else                | own  | no     | own    | own                            | no         |
+//! | every other peer             | own  | no     | own    | own                            | no         |
 //!
-//! The fourth column: stop, start, flush, record, destroy, evict, abort, quarantine. The last one: shut
-//! down, reload. Roles come from `control.group_role` and `[[control.role]]`. A peer with several roles may
-//! do what any of them allows.
+//! The fourth column: stop, start, flush, record, destroy, evict, abort, quarantine. The last one:
+//! shut down, reload. Roles come from `control.group_role` and `[[control.role]]`. A peer with
+//! several roles may do what any of them allows.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ use crate::peer::Peer;
 
 macro_rules! rights {
     ($($(#[$doc:meta])* $right:ident $text:literal;)+) => {
-        /// Something that a peer may or may not do.
+        /// An action that a peer may or may not be allowed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Right { $($(#[$doc])* $right,)+ }
 
         impl Right {
-            /// Each of them.
+            /// All rights.
             pub const ALL: &'static [Self] = &[$(Self::$right,)+];
         }
 
@@ -42,7 +42,7 @@ macro_rules! rights {
 rights! {
     /// See a session, its blockers, its verdict, its certificate.
     Read "read";
-    /// Set up a session.
+    /// Create a session.
     Create "create sessions";
     /// Use a session's frames.
     Attach "attach";
@@ -56,33 +56,32 @@ rights! {
     Record "record";
     /// Destroy a session.
     Destroy "destroy";
-    /// Cut clients off.
+    /// Evict clients.
     Evict "evict clients";
-    /// Cut everyone off and destroy.
+    /// Evict all clients and destroy.
     Abort "abort";
     /// Set a session aside with its users.
     Quarantine "quarantine";
     /// Shut the daemon down.
     Shutdown "shut the daemon down";
-    /// Have it read its configuration anew.
+    /// Make the daemon read its configuration again.
     Reload "reload the configuration";
 }
 
-/// Who asks, and how far his right reaches. The actor alone knows whose a session is, so it is the
-/// actor that calls [`Caller::require`], before anything else.
+/// The requester, and the sessions that its right covers. Only the actor knows the owner of a
+/// session, so the actor calls [`Caller::require`], before anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Who asks.
+    /// The requester's identity.
     pub who: Who,
-    /// On which sessions he may do it.
+    /// The sessions on which it may do this.
     pub grant: Grant,
-    /// Which places of a table it may take.
+    /// Its rank in shared tables of places.
     pub rank: Rank,
 }
 
 impl Caller {
-    /// Ends the request unless the grant covers a session that belongs to `owner` (a uid; `None`:
-    /// to nobody).
+    /// Checks that the grant covers a session of `owner` (a uid; `None`: without an owner).
     ///
     /// # Errors
     /// A `forbidden` problem that names the caller.
@@ -100,7 +99,7 @@ impl Caller {
         ))
     }
 
-    /// Whose the places are that it takes.
+    /// The owner of the places that it takes.
     #[must_use]
     pub fn owner(&self) -> Owner {
         let (uid, pid, rank) = (self.who.uid, self.who.pid, self.rank);
@@ -108,17 +107,17 @@ impl Caller {
     }
 }
 
-/// On which sessions a peer may do it.
+/// The sessions on which a peer may use a right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Grant {
-    /// On any, and on what is no session.
+    /// Any session, and requests about no session.
     Any,
-    /// On those that belong to this uid.
+    /// Sessions that this uid owns.
     OwnedBy(u32),
 }
 
 impl Grant {
-    /// Whether a session that belongs to `owner` (a uid; `None`: to nobody) is among them.
+    /// Whether the grant covers a session of `owner` (a uid; `None`: without an owner).
     #[must_use]
     pub fn covers(self, owner: Option<u32>) -> bool {
         match self {
@@ -128,7 +127,7 @@ impl Grant {
     }
 }
 
-/// To whom a role is given.
+/// The holder of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Whom {
     /// A uid.
@@ -146,7 +145,7 @@ impl Whom {
     }
 }
 
-/// The table with this daemon's uid and roles filled in.
+/// The table, with this daemon's uid and roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     daemon_uid: u32,
@@ -154,14 +153,14 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Of a daemon with this effective uid, which gives these roles.
+    /// The table of a daemon with this effective uid and these roles.
     #[must_use]
     pub fn new(daemon_uid: u32, roles: impl IntoIterator<Item = (Whom, Role)>) -> Self {
         let roles = roles.into_iter().collect();
         Self { daemon_uid, roles }
     }
 
-    /// On which sessions `peer` may do `right`; `None`: on none.
+    /// The sessions on which `peer` may use `right`; `None`: on none.
     #[must_use]
     pub fn grant(&self, peer: &Peer, right: Right) -> Option<Grant> {
         if self.is_master(peer) {
@@ -170,14 +169,14 @@ impl Authority {
         let own = Some(Grant::OwnedBy(peer.who.uid));
         let of_everyone = cell(None, right, own);
         let grants = self.roles_of(peer).map(|role| cell(Some(role), right, own));
-        // Any is more than own, and own more than none.
+        // "Any" is more than "own", and "own" is more than none.
         grants.fold(of_everyone, |best, next| match (best, next) {
             (Some(Grant::Any), _) | (_, None) => best,
             (_, next) => next,
         })
     }
 
-    /// Which places of a table that is shared by all `peer` may take.
+    /// The rank of `peer` in shared tables of places.
     #[must_use]
     pub fn rank(&self, peer: &Peer) -> Rank {
         if self.is_master(peer) {
@@ -189,14 +188,14 @@ impl Authority {
         }
     }
 
-    /// Whose the places are that `peer` takes.
+    /// The owner of the places that `peer` takes.
     #[must_use]
     pub fn owner(&self, peer: &Peer) -> Owner {
         let (uid, pid, rank) = (peer.who.uid, peer.who.pid, self.rank(peer));
         Owner { uid, pid, rank }
     }
 
-    /// The caller of a request that needs `right`; the actor then asks its grant whether it covers
+    /// The caller of a request that needs `right`; the actor then checks whether its grant covers
     /// the session.
     ///
     /// # Errors
@@ -212,7 +211,7 @@ impl Authority {
         }
     }
 
-    /// The same for what concerns all sessions at once: nothing less than a grant on any will do.
+    /// The same for requests that concern all sessions at once: they need a grant on any session.
     ///
     /// # Errors
     /// A `forbidden` problem that names the peer and the right.
@@ -246,7 +245,7 @@ impl Authority {
     }
 }
 
-/// A row's cell; without a role: everyone's.
+/// One cell of a row; without a role, the cell of every peer.
 fn cell(role: Option<Role>, right: Right, own: Option<Grant>) -> Option<Grant> {
     use Right::{
         Abort, Attach, Create, Destroy, Evict, Flush, Quarantine, Read, Record, Reload, Shutdown,

@@ -1,18 +1,18 @@
-//! A test makes one kind of step of the control thread slow.
+//! Lets a test slow down one kind of step of the control thread.
 
 use std::time::Duration;
 
-/// Makes one kind of step slow: how tests show that it keeps nothing else from being served.
+/// Slows down one kind of step: tests show with it that the step does not block other work.
 #[derive(Debug, Default)]
 pub struct Brake(Option<(&'static str, Duration)>);
 
 impl Brake {
-    /// From now on each step of `kind` takes `longer`.
+    /// Makes each step of `kind` take `longer` from now on.
     pub fn set(&mut self, kind: &'static str, longer: Duration) {
         self.0 = Some((kind, longer));
     }
 
-    /// Takes longer if `kind` is the slow one.
+    /// Sleeps if `kind` is the slow one.
     pub fn step(&self, kind: &str) {
         if let Some((slow, longer)) = self.0
             && slow == kind

@@ -1,4 +1,4 @@
-//! The connections of a socket, divided up among users and processes.
+//! The connections of a socket, shared among users and processes.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,28 +8,28 @@ use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 
 use crate::seldom::Seldom;
 
-/// The connections of one socket. Clones are of the same ones.
+/// The connections of one socket. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Connections(Arc<Mutex<Table>>);
 
 impl Connections {
-    /// None yet, of so many.
+    /// An empty table with these limits.
     #[must_use]
     pub fn new(share: Share) -> Self {
         Self(Arc::new(Mutex::new(Table::new(share))))
     }
 
-    /// A place for one more of `owner`'s.
+    /// Takes a place for one more connection of `owner`.
     ///
     /// # Errors
-    /// [`Refused`]: it has its share, or all that is open to it is taken.
+    /// [`Refused`]: the owner has used up its share, or all places open to it are taken.
     pub fn take(&self, owner: Owner) -> Result<Connected, Refused> {
         self.table().take(owner)?;
         let connections = self.clone();
         Ok(Connected { owner, connections })
     }
 
-    /// What is used of them.
+    /// Current use of the places.
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.table().usage()
@@ -53,7 +53,7 @@ impl Drop for Connected {
     }
 }
 
-/// Says in the log that clients are turned away.
+/// Logs refused clients, at a limited rate.
 #[derive(Debug, Default)]
 pub(super) struct TurnedAway(RefCell<Seldom>);
 

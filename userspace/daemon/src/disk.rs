@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all, also when the machine loses its power.
+//! Files that exist complete or not at all, even after a power failure.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -7,20 +7,21 @@ use std::path::{Path, PathBuf};
 
 use onair_mutant::mutant;
 
-/// Of new files: the daemon does not trust what others can write, whatever its umask is.
+/// Mode of new files: other users must not be able to write them, with any umask.
 const MODE: u32 = 0o644;
 
-/// Writes beside, syncs, and renames: a reader finds the old file or the new one, never a part.
+/// Writes a part beside the file, syncs, and renames: a reader finds the old file or the new one,
+/// never a part.
 ///
 /// # Errors
-/// The system's; the old file is as it was then, unless only the folder was not synced.
+/// The system's; the old file is unchanged then, unless only the sync of the folder failed.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     take_place(path, part(path, bytes))?;
     sync_folder(path)
 }
 
-/// The same with several files of one folder at once: all are written before the first one is synced, so
-/// that the disk takes them together. Says of each what came of it.
+/// The same for several files of one folder: all are written before the first one is synced, so
+/// that the disk takes them together. Returns the result for each file.
 pub fn replace_all(folder: &Path, files: &[(PathBuf, Vec<u8>)]) -> Vec<io::Result<()>> {
     let parts: Vec<_> = files
         .iter()
@@ -47,7 +48,7 @@ pub fn replace_all(folder: &Path, files: &[(PathBuf, Vec<u8>)]) -> Vec<io::Resul
 
 fn part(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let beside = beside(path);
-    // Never through what lies there: a link would lead elsewhere, a FIFO would wait for a reader.
+    // Never through an existing entry: a link would lead elsewhere, a FIFO would wait for a reader.
     let create = || {
         let mut options = File::options();
         options
@@ -67,7 +68,7 @@ fn part(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Has a part on disk, and then under its name. One that fails takes no space.
+/// Syncs a part and renames it to its final name. A part that fails is removed.
 fn take_place(path: &Path, part: io::Result<File>) -> io::Result<()> {
     let done = part.and_then(|part| {
         let early = mutant!("disk: renamed before it is synced");
@@ -84,7 +85,7 @@ fn take_place(path: &Path, part: io::Result<File>) -> io::Result<()> {
         }
     });
     if done.is_err() {
-        // It may never have been made, and the next try overwrites it.
+        // The part may not exist; the next try overwrites it.
         let _ = fs::remove_file(beside(path));
     }
     done
@@ -96,7 +97,7 @@ fn beside(path: &Path) -> PathBuf {
     PathBuf::from(part)
 }
 
-/// Removes a file, for good; one that is not there is removed already.
+/// Removes a file durably; a missing file is no error.
 ///
 /// # Errors
 /// The system's.
@@ -108,8 +109,8 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Puts a file that does not hold aside, as `NAME.corrupt`, for somebody to look at; an earlier one
-/// is overwritten. Returns where it is.
+/// Renames an invalid file to `NAME.corrupt` for inspection; an earlier one is overwritten. Returns
+/// the new path.
 ///
 /// # Errors
 /// The system's.

@@ -1,4 +1,4 @@
-//! Metrics with their values at one moment, in Prometheus's text format.
+//! Metrics with their current values, in Prometheus's text format.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ impl Exposition {
     /// Media type of [`Exposition::text`].
     pub const MEDIA_TYPE: &'static str = TEXT_FORMAT;
 
-    /// Adds what only grows. Names end in `_total`.
+    /// Adds a counter, which only grows. Names end in `_total`.
     pub fn counter(&mut self, name: &'static str, help: &str, labels: Labels<'_>, value: u64) {
         let mut counter = Counter::default();
         counter.set_value(float(value));
@@ -27,7 +27,7 @@ impl Exposition {
         self.add(name, help, MetricType::COUNTER, metric);
     }
 
-    /// Adds what goes up and down.
+    /// Adds a gauge, which goes up and down.
     pub fn gauge(&mut self, name: &'static str, help: &str, labels: Labels<'_>, value: f64) {
         let mut gauge = Gauge::default();
         gauge.set_value(value);
@@ -36,12 +36,12 @@ impl Exposition {
         self.add(name, help, MetricType::GAUGE, metric);
     }
 
-    /// Adds a number of things that goes up and down.
+    /// Adds a gauge that counts things.
     pub fn count(&mut self, name: &'static str, help: &str, labels: Labels<'_>, value: u64) {
         self.gauge(name, help, labels, float(value));
     }
 
-    /// Adds a state: 1 for the one that holds, 0 for every other.
+    /// Adds a state: 1 for the current one, 0 for every other.
     pub fn state(
         &mut self,
         name: &'static str,
@@ -67,10 +67,10 @@ impl Exposition {
         family.mut_metric().push(metric);
     }
 
-    /// As Prometheus reads it.
+    /// The text that Prometheus reads.
     ///
     /// # Errors
-    /// A metric without a name: a fault of ours.
+    /// A metric without a name: a bug of the daemon.
     pub fn text(self) -> Result<String, prometheus::Error> {
         let families: Vec<_> = self.families.into_values().collect();
         TextEncoder::new().encode_to_string(&families)
@@ -87,7 +87,7 @@ fn labelled(labels: Labels<'_>) -> Metric {
     Metric::from_label(pairs.collect())
 }
 
-/// Prometheus has floating-point numbers only: beyond 2^53 the last digits are lost.
+/// Prometheus has only floating-point numbers: above 2^53 the last digits are lost.
 #[expect(clippy::cast_precision_loss, reason = "as Prometheus has it")]
 fn float(value: u64) -> f64 {
     value as f64

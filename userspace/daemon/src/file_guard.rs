@@ -1,10 +1,10 @@
-//! Notices the client that works on its shared memory with system calls.
+//! Detects clients that change their shared memory with system calls.
 //!
-//! A client writes to its memory through a mapping, and nothing else. With `fallocate(2)`,
-//! `madvise(2)` (`MADV_REMOVE`) or `write(2)` it could punch holes in it or fill it as often as it likes, and
-//! whoever reads there next pays with page faults. The kernel tells of each such call (inotify(7),
-//! `IN_MODIFY`), and of no store through a mapping. A watch is good for one event (`IN_ONESHOT`), so a
-//! client cannot flood the control thread, and it goes with its file.
+//! A client that follows the protocol writes to its memory only through a mapping. With
+//! `fallocate(2)`, `madvise(2)` (`MADV_REMOVE`) or `write(2)` it could punch holes in the memory or
+//! fill it repeatedly, and each reader of it would take page faults. The kernel reports each such
+//! call (inotify(7), `IN_MODIFY`), and no store through a mapping. A watch reports one event
+//! (`IN_ONESHOT`), so a client cannot flood the control thread. A watch ends with its file.
 
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 /// One attachment: the session's id, and its own number.
 pub type Owner = (u64, u64);
 
-/// The memory files that are watched, and whose they are.
+/// The watched memory files, with their owners.
 #[derive(Debug)]
 pub struct FileGuard {
     inotify: Option<OwnedFd>,
@@ -24,14 +24,15 @@ pub struct FileGuard {
 }
 
 impl FileGuard {
-    /// Watches nothing yet. Where the kernel gives no inotify instance, nothing ever, and that is logged.
+    /// Watches nothing yet. If the kernel gives no inotify instance, it never watches anything, and
+    /// logs that.
     #[must_use]
     pub fn new() -> Self {
         let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
         if let Err(error) = &inotify {
             tracing::warn!(
                 %error,
-                "clients that punch holes in their memory will not be noticed: raise fs.inotify.max_user_instances"
+                "cannot detect clients that punch holes in their memory: raise fs.inotify.max_user_instances"
             );
         }
         Self {
@@ -40,13 +41,13 @@ impl FileGuard {
         }
     }
 
-    /// What is readable when [`Self::touched`] has something to say; `None` where nothing is watched.
+    /// Readable when [`Self::touched`] has something to report; `None` if nothing is watched.
     #[must_use]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.inotify.as_ref().map(AsFd::as_fd)
     }
 
-    /// Watches `file`, which `owner` can write, from now on.
+    /// Starts watching `file`, which `owner` can write.
     pub fn watch(&mut self, file: BorrowedFd<'_>, owner: Owner) {
         let Some(inotify) = &self.inotify else {
             return;
@@ -58,12 +59,12 @@ impl FileGuard {
             }
             Err(error) => tracing::warn!(
                 %error, attachment = owner.1,
-                "if this client punches holes in its memory, it will not be noticed: raise fs.inotify.max_user_watches"
+                "cannot detect whether this client punches holes in its memory: raise fs.inotify.max_user_watches"
             ),
         }
     }
 
-    /// Those whose files were worked on with a system call since the last time.
+    /// Owners whose files were changed with a system call since the last time.
     pub fn touched(&mut self) -> Vec<Owner> {
         let mut touched = Vec::new();
         let Some(inotify) = &self.inotify else {
@@ -74,7 +75,8 @@ impl FileGuard {
         loop {
             match events.next() {
                 Ok(event) => {
-                    // Each file has one event at most, and then IGNORED; one that is gone, IGNORED only.
+                    // Each file has one event at most, then IGNORED; a file that is gone has
+                    // IGNORED only.
                     let owner = self.owners.remove(&event.wd());
                     if event.events().contains(ReadFlags::MODIFY) {
                         touched.extend(owner);
@@ -82,7 +84,7 @@ impl FileGuard {
                 }
                 Err(Errno::AGAIN) => return touched,
                 Err(error) => {
-                    tracing::error!(%error, "cannot read what was done to clients' memory");
+                    tracing::error!(%error, "cannot read the changes to clients' memory");
                     return touched;
                 }
             }
@@ -129,7 +131,7 @@ mod tests {
         rustix::io::pwrite(&client, b"x", 0).unwrap();
         assert!(guard.touched().is_empty());
         drop(client);
-        // It holds up neither witness W4 nor the memory.
+        // The watch blocks neither witness W4 nor the release of the memory.
         onair_ipc::sys::ignore_sigio();
         assert!(files.iter().all(|file| file.is_sole_user().unwrap()));
         drop(files);

@@ -1,9 +1,9 @@
-//! Helper threads that look at client processes for the control thread.
+//! Helper threads that inspect client processes for the control thread.
 //!
-//! What a client controls may take long (the list of 8,000 threads) or never return (a page of a file
-//! whose server does not answer). The control thread asks here and goes on; each question is answered
-//! by one [`Finding`], at the latest after the limit. Questions about one process run one after the
-//! other, and processes take turns: a process with expensive questions delays its own.
+//! What a client controls may take long (the list of 8,000 threads) or never return (a page of a
+//! file whose server does not answer). The control thread asks here and continues; each question
+//! gets one [`Finding`], at the latest after its limit. Questions about one process run one after
+//! the other, and processes take turns: a process with expensive questions delays only its own.
 
 mod site_finding;
 
@@ -17,66 +17,66 @@ use onair_ipc::slot::SlotReading;
 use onair_types::Blocker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Questions that are worked on at the same time.
+/// Questions in progress at the same time.
 const THREADS: usize = 4;
-/// Threads that hang before no more is started.
+/// Number of hanging threads above which no new ones start.
 const MAX_HANGING: usize = 64;
 
 /// The answer to one question.
 #[derive(Debug)]
 pub enum Finding {
-    /// Which slots of an attachment belong to threads that are gone.
+    /// The slots of an attachment that belong to threads that are gone.
     DeadThreads {
-        /// The session.
+        /// Session id.
         session: u64,
-        /// The attachment.
+        /// Attachment number.
         attachment: u64,
-        /// The slots, as they were read when the question was asked.
+        /// The slots as read when the question was asked.
         dead: Vec<SlotReading>,
-        /// The answer cannot be used: the whole process may be ending, or the look took too long.
+        /// The answer is not usable: the whole process may be ending, or the look took too long.
         again: bool,
-        /// How long the look took.
+        /// Duration of the look.
         cost: Duration,
     },
     /// Whether the probe sees the client of an attachment.
     Sites {
-        /// The session.
+        /// Session id.
         session: u64,
-        /// The attachment.
+        /// Attachment number.
         attachment: u64,
         /// When the question was asked.
         asked_at: Instant,
-        /// What was seen.
+        /// The result.
         found: SiteFinding,
     },
     /// The users of a session by name, for its warning or its event.
     Blockers {
-        /// The session.
+        /// Session id.
         session: u64,
-        /// The list.
+        /// The users.
         blockers: Vec<Blocker>,
-        /// What it is for.
+        /// The use of the list.
         purpose: Purpose,
     },
-    /// The answer went to the requester.
+    /// The helper thread has answered the requester already.
     Told,
 }
 
-/// What a list of blockers is for.
+/// The use of a list of blockers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The warning that a session still has users, so long after its stop.
+    /// A warning that a session still has users, this long after its stop.
     Warning(Duration),
-    /// The event that a session was quarantined, with so many bytes.
+    /// The event that a session was quarantined, with this number of bytes.
     Quarantined(u64),
 }
 
 /// One question about a process.
 pub struct Inspection {
-    /// Whom it is about: a process, or a session for a list of all its users. (No pid is as large as the
-    /// id of a session.)
+    /// The subject: a pid, or a session id for a list of all its users. (No pid is as large as a
+    /// session id.)
     pub about: u64,
-    /// How long the look may take.
+    /// Maximum duration of the look.
     pub limit: Duration,
     /// Runs on a helper thread.
     pub look: Box<dyn FnOnce() -> Finding + Send>,
@@ -92,7 +92,7 @@ impl fmt::Debug for Inspection {
     }
 }
 
-/// The handle, which the control thread owns. Its drop ends the threads that do not hang.
+/// The handle, owned by the control thread. Dropping it ends the threads that do not hang.
 #[derive(Debug)]
 pub struct Inspector {
     shared: Arc<Shared>,
@@ -111,11 +111,11 @@ struct Queue {
     waiting: HashMap<u64, VecDeque<Inspection>>,
     /// The processes that wait, the next one first.
     turns: VecDeque<u64>,
-    /// By the number of the thread.
+    /// Running looks, by thread number.
     running: HashMap<u64, Running>,
-    /// Processes of which a look hangs.
+    /// Processes with a look that hangs.
     hanging: HashSet<u64>,
-    /// Threads that take questions.
+    /// Number of threads that take questions.
     serving: usize,
     started: u64,
     closed: bool,
@@ -140,7 +140,7 @@ impl Inspector {
     /// Starts the threads.
     ///
     /// # Errors
-    /// The kernel's: no thread.
+    /// The kernel's: cannot create a thread.
     pub fn start() -> std::io::Result<Self> {
         let (found, findings) = unbounded_channel();
         let shared = Shared {
@@ -156,15 +156,15 @@ impl Inspector {
         })
     }
 
-    /// The answers: there is one reader.
+    /// The receiver of the findings: there is one.
     ///
     /// # Panics
-    /// The second time.
+    /// On the second call.
     pub fn take_findings(&mut self) -> UnboundedReceiver<Finding> {
         self.findings.take().expect("the actor takes it once")
     }
 
-    /// Asks. Never blocks.
+    /// Queues a question. Never blocks.
     pub fn ask(&self, inspection: Inspection) {
         let mut queue = self.shared.queue();
         if queue.hanging.contains(&inspection.about) || queue.serving == 0 {
@@ -182,15 +182,15 @@ impl Inspector {
         self.shared.changed.notify_one();
     }
 
-    /// When the first look that runs is to be given up.
+    /// When the first running look times out.
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
         let queue = self.shared.queue();
         queue.running.values().map(|running| running.until).min()
     }
 
-    /// Gives up on looks that took too long at `now`: their threads are left behind, and what else waits
-    /// for the same process is answered, too.
+    /// Gives up on looks that took too long at `now`: their threads are abandoned, and other
+    /// questions about the same process are answered as late, too.
     pub fn expire(&self, now: Instant) {
         let mut queue = self.shared.queue();
         let over = |_: &u64, running: &mut Running| running.until <= now;
@@ -232,11 +232,11 @@ impl Shared {
     }
 
     fn tell(&self, finding: Finding) {
-        // An actor that has ended asks no more.
+        // An actor that has ended needs no answer.
         let _ = self.found.send(finding);
     }
 
-    /// Starts threads in place of those that hang, unless too many do.
+    /// Starts threads to replace hanging ones, unless too many hang.
     fn start_missing(self: &Arc<Self>, queue: &mut Queue) -> std::io::Result<()> {
         while queue.serving < THREADS && queue.hanging.len() < MAX_HANGING {
             queue.started += 1;
@@ -279,7 +279,7 @@ impl Shared {
             let finding = look();
             let mut queue = self.queue();
             if queue.running.remove(&number).is_none() {
-                // It was given up. Another thread may have taken this one's place.
+                // The look timed out. Another thread may have replaced this one.
                 queue.hanging.remove(&about);
                 if queue.serving >= THREADS {
                     return;
@@ -289,14 +289,14 @@ impl Shared {
             }
             drop(queue);
             self.tell(finding);
-            // What else waits for this process.
+            // Another question may wait for this process.
             self.changed.notify_one();
         }
     }
 }
 
 impl Queue {
-    /// The next question of the next process that no other thread looks at.
+    /// The next question, of the next process that no other thread is inspecting.
     fn take(&mut self) -> Option<Inspection> {
         let is_busy = |about: &u64| self.running.values().any(|it| it.about == *about);
         let at = self.turns.iter().position(|about| !is_busy(about))?;
@@ -320,7 +320,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
 
-    /// A look whose finding carries `session`, and that runs `first`.
+    /// A look that runs `first` and whose finding carries `session`.
     fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -> Inspection {
         let finding = |found| {
             move || Finding::Sites {
@@ -349,7 +349,7 @@ mod tests {
         }
     }
 
-    /// A look that hangs until the sender is dropped, and the sign that it has begun.
+    /// A look that hangs until the sender is dropped, and a signal that it has begun.
     fn hanging() -> (impl FnOnce() + Send, Sender<()>, Receiver<()>) {
         let (release, held) = channel::<()>();
         let (tell, begun) = channel();
@@ -368,7 +368,7 @@ mod tests {
         inspector.ask(inspection(1, 1, hang));
         begun.recv().unwrap();
         for session in 2..10 {
-            // Behind the first one, however many threads are free.
+            // After the first one, even if other threads are free.
             inspector.ask(inspection(1, session, || ()));
         }
         for process in 2..50 {
@@ -415,7 +415,7 @@ mod tests {
         let mut inspector = Inspector::start().unwrap();
         let mut findings = inspector.take_findings();
         let mut held = Vec::new();
-        // Four that hang are not replaced any more.
+        // The last four that hang are not replaced any more.
         for process in 0..u64::try_from(MAX_HANGING + THREADS - 1).unwrap() {
             let (hang, release, begun) = hanging();
             inspector.ask(inspection(process, 1, hang));

@@ -26,9 +26,9 @@ use signal_hook::low_level;
         onaird --config onaird.toml --check-config\n  \
         onaird --config onaird.toml --duration 90s --summary-json summary.json\n\n\
         Signals:\n  \
-        SIGTERM, SIGINT  shut down; a second one forces, also a start that hangs\n  \
-        SIGHUP           read the configuration file anew\n  \
-        SIGUSR1          say the state on standard error, as one line of JSON\n  \
+        SIGTERM, SIGINT  shut down; a second one forces it, even during a start that hangs\n  \
+        SIGHUP           read the configuration file again\n  \
+        SIGUSR1          print the state on standard error, as one line of JSON\n  \
         SIGCHLD          reap orphans, as PID 1 or as a subreaper\n\n\
         Exit status:\n  \
         0  ended in order\n  \
@@ -47,10 +47,11 @@ struct Arguments {
     /// Check the configuration and exit.
     #[arg(long)]
     check_config: bool,
-    /// Shut down in order so long after the start, such as 90s or 2h.
+    /// Shut down in order after this time, such as 90s or 2h.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// Write how it ended to this file, as JSON. A FIFO needs a reader: the end does not wait for one.
+    /// Write the result to this file at exit, as JSON. The daemon does not wait for the reader of a
+    /// FIFO.
     #[arg(long, value_name = "FILE")]
     summary_json: Option<PathBuf>,
 }
@@ -80,16 +81,16 @@ fn main() -> ExitCode {
     };
     log::flush();
     if LEFT_BEHIND.map(Exit::status).contains(&status) {
-        // Threads that were left behind may still use what exit(3) would take down under them.
+        // Abandoned threads may still use what exit(3) would tear down.
         low_level::exit(status.into());
     }
     ExitCode::from(status)
 }
 
-/// Statuses of an end that left threads behind.
+/// Exit statuses of a shutdown that abandoned threads.
 const LEFT_BEHIND: [Exit; 3] = [Exit::TimedOut, Exit::Forced, Exit::StartForced];
 
-/// Runs the daemon to its end: the exit status.
+/// Runs the daemon until it exits. Returns the exit status.
 fn serve(arguments: &Arguments, config: Config) -> u8 {
     match ended(arguments, config) {
         Ok(outcome) => say(arguments, &summary::summary(outcome)),
@@ -100,10 +101,10 @@ fn serve(arguments: &Arguments, config: Config) -> u8 {
     }
 }
 
-/// Why the daemon could not be started.
+/// Why the daemon did not start.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
-    #[error("cannot set the shutdown up: {0}")]
+    #[error("cannot set up the shutdown: {0}")]
     Shutdown(#[source] std::io::Error),
     #[error(transparent)]
     Signals(#[from] SignalError),
@@ -115,11 +116,11 @@ enum StartError {
 
 fn ended(arguments: &Arguments, config: Config) -> Result<Outcome, StartError> {
     let coordinator = ShutdownCoordinator::new(config.shutdown).map_err(StartError::Shutdown)?;
-    // What stays on an interface then, the next start undoes.
+    // The next start cleans up what then remains on an interface.
     let last_resort = || low_level::exit(Exit::Forced.status().into());
     let signals = Signals::install(&coordinator, last_resort)?;
-    // The process ends with its handlers in force: a signal in a storm that came after they had been
-    // restored would kill it, and nobody would learn its status.
+    // The process exits with its signal handlers installed: if they were removed first, a late
+    // signal could kill it and its exit status would be lost.
     std::mem::forget(signals);
     coordinator.on_progress(tell_systemd);
     if let Some(duration) = arguments.duration
@@ -127,7 +128,7 @@ fn ended(arguments: &Arguments, config: Config) -> Result<Outcome, StartError> {
     {
         let end = coordinator.clone();
         let expired = move || {
-            // It may have begun already: then this is ignored.
+            // The shutdown may have begun already: then this has no effect.
             let _ = end.begin(Cause::Duration(duration));
         };
         let timer = DurationTimer::start(duration, expired).map_err(StartError::Timer)?;
@@ -142,7 +143,8 @@ fn ended(arguments: &Arguments, config: Config) -> Result<Outcome, StartError> {
     Ok(run(config, &coordinator, ready)?)
 }
 
-/// The last words, on standard error and where else they are wanted: the exit status.
+/// Prints the result on standard error, and writes the summary if requested. Returns the exit
+/// status.
 fn say(arguments: &Arguments, summary: &ShutdownSummary) -> u8 {
     log::summary(summary, &summary::text(summary));
     if let Some(path) = &arguments.summary_json
@@ -157,7 +159,7 @@ fn code(exit: Exit) -> ExitCode {
     ExitCode::from(exit.status())
 }
 
-/// An hour: longer than any TimeoutStopSec.
+/// One hour: longer than any usual TimeoutStopSec.
 const NEVER_US: u64 = 3_600_000_000;
 
 fn tell_systemd(status: &ShutdownStatus) {
@@ -173,8 +175,8 @@ fn tell_systemd(status: &ShutdownStatus) {
         }
         phase => format!("shutting down: {phase}"),
     };
-    // From here on the manager's patience is its own (TimeoutStopSec): nobody feeds the watchdog once
-    // the control thread has ended.
+    // From here on the service manager's TimeoutStopSec applies: the watchdog is not fed once the
+    // control thread has ended.
     notify::tell(&format!(
         "STOPPING=1\nSTATUS={text}\nWATCHDOG_USEC={NEVER_US}"
     ));

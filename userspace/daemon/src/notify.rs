@@ -1,5 +1,5 @@
-//! Words to the service manager (sd_notify(3)), without ever waiting for it: a manager that does not
-//! read must not hold up the control thread, nor the end.
+//! Messages to the service manager (sd_notify(3)), without blocking: a manager that does not read
+//! must delay neither the control thread nor the shutdown.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,8 +12,8 @@ use rustix::net::{
 /// The variable with the manager's socket.
 const VARIABLE: &str = "NOTIFY_SOCKET";
 
-/// Tells the manager, if there is one, assignments as `READY=1`, a line each. What it has no room
-/// for is lost: the next word of that kind says it again.
+/// Sends assignments such as `READY=1`, one per line, to the manager, if there is one. If its
+/// socket is full, the message is lost: the next one of that kind replaces it.
 pub fn tell(words: &str) {
     let Some(address) = std::env::var_os(VARIABLE).as_deref().and_then(address) else {
         return;
@@ -30,7 +30,7 @@ pub fn tell(words: &str) {
     });
     match sent {
         Ok(_) | Err(Errno::AGAIN) => {}
-        Err(error) => tracing::debug!(%error, words, "the service manager does not hear"),
+        Err(error) => tracing::debug!(%error, words, "cannot notify the service manager"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The process at the other end of a connection.
 
 use std::fs;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use onair_types::{Via, Who};
 /// A connected process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its credentials as the kernel told them when it connected.
+    /// Its credentials, as the kernel reports them for the time of the connect.
     pub who: Who,
     /// Its supplementary groups.
     pub groups: Arc<[u32]>,
@@ -18,8 +18,8 @@ impl Peer {
     /// The peer with these credentials (SO_PEERCRED, unix(7)), completed from `/proc/PID`.
     ///
     /// The supplementary groups count only while `/proc/PID` still shows the uid and gid of the
-    /// socket: a pid used again by another user's process adds no right. They change only with
-    /// CAP_SETGID, so a peer cannot win any by an exec in between.
+    /// socket: a pid reused by another user's process adds no right. Changing them needs
+    /// CAP_SETGID, so a peer cannot gain any with an exec in between.
     #[must_use]
     pub fn read(uid: u32, gid: u32, pid: u32, via: Via) -> Self {
         let status = match pid {
@@ -43,7 +43,7 @@ impl Peer {
     }
 }
 
-/// Supplementary groups in a `/proc/PID/status`, if it is that of (uid, gid) (proc_pid_status(5)).
+/// Supplementary groups in a `/proc/PID/status` that belongs to (uid, gid) (proc_pid_status(5)).
 fn groups_of(status: &str, uid: u32, gid: u32) -> Option<Vec<u32>> {
     let numbers = |key: &str| -> Option<Vec<u32>> {
         status
@@ -53,14 +53,14 @@ fn groups_of(status: &str, uid: u32, gid: u32) -> Option<Vec<u32>> {
             .map(|number| number.parse().ok())
             .collect()
     };
-    // Real, effective, saved, file system: the socket took the effective one.
+    // Real, effective, saved, file system: the socket has the effective id.
     let same = numbers("Uid:")?.get(1) == Some(&uid) && numbers("Gid:")?.get(1) == Some(&gid);
     same.then(|| numbers("Groups:")).flatten()
 }
 
-/// The process's `comm`, made printable, because the process chose it and it goes to terminals and
-/// logs. Not its command line: reading that touches the process's own memory, which may lie on a
-/// file system that never answers.
+/// The process's `comm`, made printable, because the process chose it and it is shown on terminals
+/// and in logs. Not its command line: reading that touches the process's own memory, which may be
+/// on a file system that never answers.
 #[must_use]
 pub fn command_of(pid: u32) -> String {
     if pid == 0 {

@@ -1,6 +1,6 @@
-//! Memory that is no session's any more and that somebody may still have mapped.
+//! Memory that no session owns any more and that a process may still have mapped.
 //!
-//! It is given back when the kernel says that nobody has it (W4), never before, and never used for
+//! It is freed when the kernel says that no process has it (W4), never before, and never reused for
 //! another session.
 
 use std::collections::VecDeque;
@@ -21,14 +21,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The memory of one session, or of one attachment that left a session.
 #[derive(Debug, Default)]
 pub struct RetiredMemory {
-    /// Words.
+    /// Shared words of attachments.
     pub words: Vec<Arc<AttachmentMemory>>,
-    /// Frames.
+    /// Frame memory.
     pub frames: Vec<FrameMemory>,
 }
 
 impl RetiredMemory {
-    /// How much it is at most, bytes.
+    /// Maximum size in bytes.
     pub fn bytes(&self) -> u64 {
         let words: usize = self
             .words
@@ -39,7 +39,7 @@ impl RetiredMemory {
         (words + frames) as u64
     }
 
-    /// Takes out what nobody has any more, by W4.
+    /// Takes out the memory that no process has any more, according to W4.
     pub fn take_free(&mut self) -> Self {
         let words = self.words.extract_if(.., |words| is_free(words));
         let frames = self.frames.extract_if(.., |frames| {
@@ -51,19 +51,19 @@ impl RetiredMemory {
         }
     }
 
-    /// Takes others in.
+    /// Adds the memory of `others`.
     pub fn add(&mut self, others: Self) {
         self.words.extend(others.words);
         self.frames.extend(others.frames);
     }
 
-    /// W4.
+    /// W4's reading of all of it.
     pub fn reading(&self) -> Reading {
         mapping(self.words.iter().map(|words| &**words), self.frames.iter())
     }
 }
 
-/// Whether nobody has an attachment's words any more, by W4.
+/// Whether no process has an attachment's words any more, according to W4.
 pub fn is_free(words: &AttachmentMemory) -> bool {
     mapping(std::iter::once(words), std::iter::empty()).says == Says::Zero
 }
@@ -71,23 +71,23 @@ pub fn is_free(words: &AttachmentMemory) -> bool {
 #[derive(Debug)]
 struct Waiting {
     session: SessionId,
-    /// All of the session: a certificate is to be completed.
+    /// It is the memory of a whole session: a certificate waits to be completed.
     is_whole: bool,
     retired: RetiredMemory,
 }
 
-/// Everything that waits, and the thread that unmaps it (11 ms for 64 MiB: not for the control
-/// thread).
+/// All memory that waits for W4, and the thread that unmaps it (11 ms for 64 MiB: too slow for the
+/// control thread).
 #[derive(Debug)]
 pub struct PendingReclaim {
     waiting: VecDeque<Waiting>,
-    /// When it is looked at next, while something waits.
+    /// When the next look is due, while something waits.
     look_at: Instant,
     reclaimer: Worker<RetiredMemory>,
 }
 
 impl PendingReclaim {
-    /// An empty one, whose thread is one of the daemon's `threads`.
+    /// An empty list; its thread is one of the daemon's `threads`.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -103,9 +103,9 @@ impl PendingReclaim {
         })
     }
 
-    /// Gives the retired of a session back at once, with those of the attachments that left it while it
-    /// ran, if nobody has them any more: their bytes, and the reading that allowed it. Keeps them
-    /// otherwise.
+    /// Frees a session's retired memory at once, with that of the attachments that left it while it
+    /// ran, if no process has it any more. Returns the bytes and the reading that allowed it. Keeps
+    /// the memory otherwise.
     pub fn bury(
         &mut self,
         session: SessionId,
@@ -127,7 +127,8 @@ impl PendingReclaim {
         Some((bytes, reading))
     }
 
-    /// Keeps the retired of attachments that have left a session, until nobody has them any more.
+    /// Keeps the retired memory of attachments that have left a session until no process has it any
+    /// more.
     pub fn keep(&mut self, session: SessionId, retired: RetiredMemory) {
         self.wait(session, false, retired);
     }
@@ -143,13 +144,14 @@ impl PendingReclaim {
         });
     }
 
-    /// The words of attachments that have left `session`, whether or not somebody has them still.
+    /// The words of attachments that have left `session`, whether or not a process still has them.
     pub fn left_clients_from(&self, session: SessionId) -> impl Iterator<Item = &AttachmentMemory> {
         let parts = self.parts_of(session);
         parts.flat_map(|retired| retired.words.iter().map(|words| &**words))
     }
 
-    /// The retired of attachments that left `session` while it ran: its certificate speaks for them, too.
+    /// The retired memory of attachments that left `session` while it ran: its certificate covers
+    /// it, too.
     pub fn parts(&self, session: SessionId) -> RetiredMemory {
         let mut all = RetiredMemory::default();
         for part in self.parts_of(session) {
@@ -164,20 +166,20 @@ impl PendingReclaim {
         self.waiting.iter().filter(is_part).map(|it| &it.retired)
     }
 
-    /// When it is to be swept, if something waits.
+    /// When the next sweep is due, if something waits.
     pub fn wake_at(&self) -> Option<Instant> {
         (!self.waiting.is_empty()).then_some(self.look_at)
     }
 
     fn unmap(&self, retired: RetiredMemory) {
-        // Without the thread it is dropped here, late but safe.
+        // Without the thread it is dropped here: slow but safe.
         if let Err(rejected) = self.reclaimer.hand_in(retired) {
             drop(rejected);
         }
     }
 
-    /// Returns when everything that nobody has is unmapped, at `deadline` at the latest. What still
-    /// waits goes with the process.
+    /// Returns when everything that no process has is unmapped, at `deadline` at the latest. What
+    /// still waits ends with the daemon's process.
     ///
     /// # Errors
     /// What is not unmapped.
@@ -191,9 +193,9 @@ impl PendingReclaim {
         self.waiting.iter().map(|it| it.retired.bytes()).sum()
     }
 
-    /// Gives back what no process has any more, as far as it comes until `until`: what was not looked at
-    /// comes first the next time. Returns the sessions of which that was the last, with the bytes and
-    /// the reading that allowed it.
+    /// Frees memory that no process has any more, until `until` at most; the next sweep begins with
+    /// what this one did not reach. Returns the sessions whose last memory it freed, with the bytes
+    /// and the reading that allowed it.
     pub fn sweep(&mut self, until: Instant) -> Vec<(SessionId, u64, Reading)> {
         let mut done = Vec::new();
         for _ in 0..self.waiting.len() {
@@ -217,7 +219,7 @@ impl PendingReclaim {
         done
     }
 
-    /// Something may have become free: it is swept next.
+    /// Makes the next sweep due now: some memory may have become free.
     pub fn sweep_soon(&mut self) {
         self.look_at = Instant::now();
     }

@@ -1,4 +1,4 @@
-//! Starting the daemon, running it, and ending it in order.
+//! Starts the daemon, runs it, and shuts it down in order.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -36,39 +36,39 @@ use crate::socket_file::{SocketError, bind_socket, resolve_group, resolve_user};
 use crate::store::Store;
 use crate::witness::probe::{ProbeLink, chain};
 
-/// Requests that may wait for the actor.
+/// Maximum number of requests in the actor's queue.
 const QUEUE: usize = 256;
 
-/// Why the daemon does not start or did not end well.
+/// Why the daemon did not start or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The configuration does not hold.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The kernel has no membarrier, without which callers cannot be counted.
     #[error("this kernel has no membarrier(GLOBAL_EXPEDITED): Linux 6.1 or later is needed")]
     Membarrier,
-    /// Ports or pollers.
+    /// A port or a poller failed.
     #[error(transparent)]
     Dataplane(#[from] Box<DataplaneError>),
-    /// A socket.
+    /// A socket failed.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The state directory, or what has to be written down in it.
+    /// The state directory, or a file in it, failed.
     #[error(transparent)]
     Resources(#[from] ResourceError),
-    /// The owner-death notifier.
+    /// The owner-death notifier failed.
     #[error(transparent)]
     Life(#[from] LifeError),
-    /// A second signal came while it started.
+    /// A second signal arrived during the start.
     #[error("a second signal ended the start")]
     Interrupted,
-    /// The kernel's word.
+    /// A system call failed.
     #[error("{what}: {source}")]
     System {
         /// What was tried.
         what: &'static str,
-        /// Why not.
+        /// The kernel's error.
         source: std::io::Error,
     },
 }
@@ -77,11 +77,12 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
     move |source| RunError::System { what, source }
 }
 
-/// In which order the parts end in phase 3, after the sockets: the lowest first. Gaps are for others.
+/// Order in which the parts end in phase 3, after the sockets: lowest first. Gaps are for
+/// additions.
 mod order {
     pub(super) const ARCHIVE: u8 = 10;
     pub(super) const STORE: u8 = 15;
-    /// Side by side: each waits for other parts of the kernel, and neither needs the other.
+    /// In parallel: each waits for other parts of the kernel, and neither needs the other.
     pub(super) const DATAPLANE: u8 = 20;
     pub(super) const PROBE: u8 = DATAPLANE;
     pub(super) const RECLAIMER: u8 = 40;
@@ -92,17 +93,17 @@ mod order {
 /// How the daemon ended.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Whether it was started; else a second signal ended the start.
+    /// Whether the start finished; else a second signal ended it.
     pub is_started: bool,
     /// The phases and the parts.
     pub report: Report,
-    /// The sessions; `None` if their owner did not come to its end.
+    /// The sessions; `None` if the actor did not finish.
     pub sessions: Option<Drained>,
-    /// Pollers and ports; `None` if they did not come to theirs.
+    /// Pollers and ports; `None` if they did not finish.
     pub dataplane: Option<dataplane::Summary>,
-    /// Recordings that ran when the end began.
+    /// Recordings that ran when the shutdown began.
     pub recordings: Vec<RecordingSummary>,
-    /// The ports of each poller's thread, by its name.
+    /// The ports of each poller's thread, by the thread's name.
     pub pollers: BTreeMap<String, Vec<String>>,
 }
 
@@ -113,15 +114,15 @@ pub struct Started {
 }
 
 impl Started {
-    /// Has the control thread do something between two of its turns, with all that the daemon has: this
-    /// is how tests make a part of it fail. Lost once the sessions have ended.
+    /// Makes the control thread run `task` between two of its turns, with access to all services:
+    /// tests use it to make parts of the daemon fail. Lost once the sessions have ended.
     pub fn on_the_control_thread(&self, task: impl FnOnce(&mut Services) + Send + 'static) {
-        // It has ended: there is nobody to do it.
+        // If the control thread has ended, the task is lost.
         let _ = self.orders.send(ActorCommand::Run(ActorTask::new(task)));
     }
 }
 
-/// Where the parts put what came of them.
+/// Where the parts put their results.
 #[derive(Default)]
 struct Results {
     sessions: HandoffCell<Drained>,
@@ -129,14 +130,14 @@ struct Results {
     recordings: Live,
 }
 
-/// Starts everything, serves until the shutdown begins, and ends everything. `ready` is called when
-/// both sockets listen. The calling thread does nothing else: it goes through the end, so that no
-/// part can hold that up. A start that hangs is left behind after a second signal, and what it had
-/// registered until then is ended.
+/// Starts everything, serves until the shutdown begins, and ends everything. Calls `ready` when
+/// both sockets listen. The calling thread does nothing but the shutdown, so that no part can delay
+/// it. After a second signal, a start that hangs is abandoned, and what it had registered until
+/// then is ended.
 ///
 /// # Errors
-/// [`RunError`] if the daemon cannot be started; what had been started is ended then. How it ended
-/// otherwise stands in the outcome.
+/// [`RunError`] if the daemon cannot start; what had been started is ended then. The outcome has
+/// the result in every other case.
 pub fn run(
     config: Config,
     shutdown: &ShutdownCoordinator,
@@ -175,7 +176,8 @@ pub fn run(
     })
 }
 
-/// Whether the start may go on: after a second signal it makes nothing more that would have to be undone.
+/// Whether the start may continue: after a second signal it creates nothing more that would have to
+/// be undone.
 fn go_on(shutdown: &ShutdownCoordinator) -> Result<(), RunError> {
     if shutdown.is_forced() {
         return Err(RunError::Interrupted);
@@ -211,7 +213,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
         .build()
         .map_err(system("cannot start the control thread's event loop"))?;
     let (http_listener, http_file, listener, metrics) = {
-        // The sockets are taken first: a second daemon ends here, before it touches a port.
+        // The sockets are taken first: a second daemon fails here, before it touches a port.
         let _inside = runtime.enter();
         let mode =
             |text: &str| u32::from_str_radix(text, 8).expect("checked with the configuration");
@@ -310,7 +312,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
     Ok((started, results))
 }
 
-/// The ports of each poller's thread, by its name.
+/// The ports of each poller's thread, by the thread's name.
 fn ports_by_poller(config: &Config) -> BTreeMap<String, Vec<String>> {
     let ports_of = |poller: &str| {
         let ports = config.port.iter().filter(|port| port.poller == poller);
@@ -321,7 +323,7 @@ fn ports_by_poller(config: &Config) -> BTreeMap<String, Vec<String>> {
     named.collect()
 }
 
-/// What the configuration lets users and groups do.
+/// The roles that the configuration gives to users and groups.
 fn roles(control: &config::Control, group: Option<u32>) -> Result<Vec<(Whom, Role)>, SocketError> {
     let group = group.map(|gid| (Whom::Group(gid), control.group_role));
     let mut roles: Vec<_> = group.into_iter().collect();
@@ -336,7 +338,7 @@ fn roles(control: &config::Control, group: Option<u32>) -> Result<Vec<(Whom, Rol
     Ok(roles)
 }
 
-/// What the daemon will put into the kernel and onto the disk.
+/// What the daemon will create in the kernel and on disk.
 fn things(config: &Config) -> Vec<Resource> {
     let mut things = vec![
         Resource::socket_file(&config.control.socket),
@@ -358,8 +360,8 @@ fn things(config: &Config) -> Vec<Resource> {
     things
 }
 
-/// Sees to it that nothing stays in the kernel or on disk, whatever way the daemon ends: also if it
-/// cannot be started.
+/// Ensures that nothing stays in the kernel or on disk, however the daemon ends, even if it cannot
+/// start.
 fn register_resources(shutdown: &ShutdownCoordinator, resources: Arc<Resources>) {
     shutdown.register_cleanup("kernel-visible resources", order::RESOURCES, move |_| {
         for forced in resources.release() {
@@ -369,7 +371,7 @@ fn register_resources(shutdown: &ShutdownCoordinator, resources: Arc<Resources>)
     });
 }
 
-/// SIGHUP. The file is read on the thread that takes tasks: it may hang.
+/// SIGHUP. The thread that runs tasks reads the file: reading may hang.
 fn register_reload(
     shutdown: &ShutdownCoordinator,
     handle: ControlHandle,
@@ -395,8 +397,8 @@ fn register_control(
     });
 }
 
-/// The clients are told; then the actor stops and destroys all sessions, and gives up by itself at
-/// the graceful time-out.
+/// Tells the clients; then the actor stops and destroys all sessions, and gives up at the graceful
+/// timeout.
 fn register_sessions(
     shutdown: &ShutdownCoordinator,
     orders: mpsc::UnboundedSender<ActorCommand>,
@@ -410,7 +412,7 @@ fn register_sessions(
     let (dump, patience) = (orders.clone(), shutdown.config().handler());
     shutdown.register_dump("control", move || {
         let (reply, answer) = sync_channel(1);
-        // An actor that has ended drops the order, and with it the reply.
+        // An actor that has ended drops the command, and the reply with it.
         let _ = dump.send(ActorCommand::Dump(reply));
         answer
             .recv_timeout(patience)
@@ -424,15 +426,15 @@ fn register_sessions(
             deadline: Instant::now() + times.graceful(),
             reply,
         });
-        // An actor that has ended drops the order, and with it the reply.
+        // An actor that has ended drops the command, and the reply with it.
         let _ = orders.send(order);
         result.put(hear(&answer, waiting)?);
         Ok(())
     });
 }
 
-/// At once none of them takes anything more. Beside the sessions, whose packets they get to the last one,
-/// they are finished; a disk that hangs keeps nothing else from its end.
+/// Recordings take no more packets at once. They are finished in parallel with the sessions, whose
+/// packets they get up to the last one; a disk that hangs delays nothing else.
 fn register_recordings(shutdown: &ShutdownCoordinator, live: &Live, finish: Duration) {
     let cut = live.clone();
     shutdown.register_shutdown_notification("recordings cut", move || cut.cut());
@@ -442,7 +444,7 @@ fn register_recordings(shutdown: &ShutdownCoordinator, live: &Live, finish: Dura
     });
 }
 
-/// Tells whoever follows the events how the end stands.
+/// Publishes the progress of the shutdown to the event readers.
 fn events(orders: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatus) + Send + Sync {
     let last = Mutex::new(ShutdownPhase::Running);
     move |status| {
@@ -459,18 +461,18 @@ fn events(orders: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatu
                 users: status.users,
             }
         };
-        // An actor that has ended has no more readers.
+        // An actor that has ended has no readers any more.
         let _ = orders.send(ActorCommand::Tell(kind));
     }
 }
 
-/// What the actor had.
+/// Ends the services that the actor owned.
 fn register_handoff(
     shutdown: &ShutdownCoordinator,
     handoff: &ShutdownHandoff,
     result: HandoffCell<dataplane::Summary>,
 ) {
-    const KEPT: &str = "the control thread has not let go of it";
+    const KEPT: &str = "the control thread has not released it";
     let archive = handoff.archive.clone();
     shutdown.register_cleanup("certificates", order::ARCHIVE, move |waiting| {
         archive.take().ok_or(KEPT)?.close(past(waiting))
@@ -490,7 +492,7 @@ fn register_handoff(
         result.put(summary.map_err(|error| chain(&error))?);
         match flushed {
             Err(late) if is_port_lost => {
-                tracing::warn!(%late, "an interface is gone, and what was to be sent there with it");
+                tracing::warn!(%late, "an interface is gone; its unsent packets are lost");
                 Ok(())
             }
             flushed => flushed.map_err(|late| format!("buffers that were not empty: {late}")),
@@ -501,9 +503,9 @@ fn register_handoff(
         let Some(closing) = probe.take().ok_or(KEPT)? else {
             return Ok(());
         };
-        // Many links without `uprobe.multi` take longer than any part is given.
+        // Many links without `uprobe.multi` take longer than the time of any part.
         if !closing.wait(Instant::now() + waiting.left() / 2) {
-            tracing::warn!("the kernel still detaches the probe: the process ends when it has");
+            tracing::warn!("the kernel is still detaching the probe: the process ends after that");
         }
         Ok(())
     });
@@ -513,7 +515,7 @@ fn register_handoff(
     });
 }
 
-/// What the control thread says to a part that waits for it.
+/// The control thread's message to a part that waits for it.
 fn hear<T>(answer: &Receiver<T>, waiting: &Waiting) -> Result<T, String> {
     let patience = past(waiting).saturating_duration_since(Instant::now());
     let heard = answer.recv_timeout(patience);
@@ -525,8 +527,8 @@ fn hear<T>(answer: &Receiver<T>, waiting: &Waiting) -> Result<T, String> {
     })
 }
 
-/// When a part gives up by itself. At its deadline the coordinator leaves it behind and says so, with
-/// a status of its own: this only keeps what was left behind from waiting for ever.
+/// The time when a part gives up. The coordinator abandons the part at its deadline and reports
+/// that with a separate status: this limit only prevents an abandoned part from waiting forever.
 fn past(waiting: &Waiting) -> Instant {
     waiting.deadline() + waiting.left().max(Duration::from_secs(1))
 }

@@ -1,11 +1,11 @@
-//! A line of the log that a client can cause as often as it likes: written at once, and then seldom.
+//! Rate limit for a log line that a client can cause: the first one at once, then one per pause.
 
 use std::time::{Duration, Instant};
 
-/// Pause from one line to the next.
+/// Pause between two lines.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// When the line may be written again, and how often it was left out.
+/// When the line may be written again, and how often it was suppressed.
 #[derive(Debug, Default)]
 pub(super) struct Seldom {
     next: Option<Instant>,
@@ -13,7 +13,7 @@ pub(super) struct Seldom {
 }
 
 impl Seldom {
-    /// Whether to write it now: how often it was left out since the last time.
+    /// Whether to write the line now: returns how often it was suppressed since the last one.
     pub(super) fn note(&mut self, now: Instant) -> Option<u64> {
         if self.next.is_some_and(|next| now < next) {
             self.left_out += 1;

@@ -1,4 +1,4 @@
-//! What every session needs of the daemon, in one place that the actor owns.
+//! The services that every session uses, in one place that the actor owns.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,21 +23,21 @@ use crate::store::Store;
 use crate::waking::Waking;
 use crate::witness::probe::ProbeLink;
 
-/// Who this daemon is.
+/// Identity of this daemon.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The high half of every session id that it gives out: Unix seconds at its start, or more.
+    /// The high half of every session id that it issues: Unix seconds at its start, or more.
     pub incarnation: u32,
     /// The kernel's boot id.
     pub boot_id: String,
-    /// What runs.
+    /// Versions of the daemon, DPDK and the kernel.
     pub versions: Versions,
-    /// When it started.
+    /// When the daemon started.
     pub started_at: Timestamp,
 }
 
 impl Identity {
-    /// Reads the rest of it from the kernel.
+    /// Reads the other fields from the kernel.
     pub fn of_this_process(incarnation: u32, dpdk: String) -> Self {
         let read = |path: &str| {
             std::fs::read_to_string(path)
@@ -57,51 +57,51 @@ impl Identity {
     }
 }
 
-/// What was found in the state directory.
+/// Content of the state directory.
 #[derive(Debug)]
 pub struct OnDisk {
-    /// Certificates.
+    /// Stored certificates.
     pub archive: Archive,
-    /// Sessions that come back.
+    /// Persisted sessions.
     pub store: Store,
     /// See [`Identity::incarnation`].
     pub incarnation: u32,
 }
 
-/// The parts.
+/// Services and shared state of the sessions.
 #[derive(Debug)]
 pub struct Services {
-    /// Configuration.
+    /// The configuration in force.
     pub config: Config,
-    /// Identity.
+    /// Identity of this daemon.
     pub identity: Identity,
     /// Ports and pollers.
     pub dataplane: Dataplane,
-    /// The probe.
+    /// The probe, or why it does not run.
     pub probe: ProbeLink,
-    /// What tells clients that the daemon died.
+    /// Tells clients that the daemon died.
     pub bell: OwnerDeathNotifier,
-    /// Certificates.
+    /// Stored certificates.
     pub archive: Archive,
-    /// Sessions that come back.
+    /// Persisted sessions.
     pub store: Store,
-    /// Those that should have come back and did not, and why.
+    /// Sessions that were not restored, with the reason.
     pub missing: Vec<String>,
-    /// What came of the last reload.
+    /// The result of the last reload.
     pub last_reload: Option<Reload>,
     /// Memory that waits for W4.
     pub pending_reclaim: PendingReclaim,
-    /// Who works on its memory with system calls.
+    /// Detects clients that change their memory with system calls.
     pub guard: FileGuard,
-    /// Helper threads that look at client processes.
+    /// Helper threads that inspect client processes.
     pub inspector: Inspector,
-    /// Makes steps of the control thread slow, in tests.
+    /// Slows down steps of the control thread, in tests.
     pub brake: Brake,
-    /// Sleepers to be woken.
+    /// Sleepers that are still to be woken.
     pub waking: Waking,
-    /// What the pollers say.
+    /// Events from the pollers.
     pub events: EventReceiver,
-    /// Who is told what happens.
+    /// Publishes events to their readers.
     pub hub: Hub,
     /// The connections of both sockets, for health.
     pub connections: Vec<Connections>,
@@ -113,7 +113,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Puts the parts together.
+    /// Combines the parts.
     pub fn new(
         config: Config,
         dataplane: Dataplane,
@@ -129,7 +129,7 @@ impl Services {
             incarnation,
         } = on_disk;
         let identity = Identity::of_this_process(incarnation, dataplane.dpdk_version());
-        // So that operators always get a connection.
+        // Leaves connections free for operators.
         let readers = (config.limits.http_connections / 4).max(1);
         Self {
             config,
@@ -157,18 +157,18 @@ impl Services {
         }
     }
 
-    /// Sends a command to a poller, behind those that found its queue full.
+    /// Sends a command to a poller, after the ones that wait because its queue was full.
     pub fn command(&mut self, poller: usize, command: Command) {
         self.outbox.push_back((poller, command));
         self.flush();
     }
 
-    /// Sends what waits. Returns whether everything is sent, and nothing has bounced.
+    /// Sends waiting commands. Returns whether everything is sent and no command has bounced.
     pub fn flush(&mut self) -> bool {
         while let Some((poller, command)) = self.outbox.pop_front() {
             match self.dataplane.send(poller, command) {
                 Ok(()) => {}
-                // Nobody will ever take it; its sessions come back by themselves.
+                // A dead poller takes no command; its sessions come back by themselves.
                 Err(rejected) if self.dead.contains(&poller) => {
                     if matches!(rejected, Command::Start(_) | Command::Attach { .. }) {
                         self.bounced.push(rejected);
@@ -183,7 +183,7 @@ impl Services {
         self.bounced.is_empty()
     }
 
-    /// Sessions and attachments that were on their way to a poller that died.
+    /// Commands for sessions and attachments that were in transit to a poller that died.
     pub fn take_bounced(&mut self) -> Vec<Command> {
         std::mem::take(&mut self.bounced)
     }
@@ -198,7 +198,7 @@ impl Services {
         self.gone.contains(port)
     }
 
-    /// Logs and remembers what concerns no session.
+    /// Logs and records events that concern no session.
     pub fn report(&mut self, event: &PollerEvent) {
         match event {
             PollerEvent::Died { poller, message } => {
@@ -217,11 +217,11 @@ impl Services {
                 self.hub
                     .tell(None, EventKind::PortGone { port: port.clone() });
             }
-            other => tracing::warn!(?other, "unexpected word of a poller"),
+            other => tracing::warn!(?other, "unexpected poller event"),
         }
     }
 
-    /// Tells whether the probe sees, if that has changed since it was last told.
+    /// Publishes whether the probe sees, if that has changed since it was last published.
     pub fn tell_probe_state(&mut self) {
         let now = self.probe.state();
         if now == self.probe_told {
@@ -275,7 +275,7 @@ impl Services {
     }
 }
 
-/// A part that is left for the daemon's end, until that comes for it.
+/// Passes one part from the actor to the shutdown.
 #[derive(Debug)]
 pub struct HandoffCell<T>(Arc<Mutex<Option<T>>>);
 
@@ -292,38 +292,38 @@ impl<T> Default for HandoffCell<T> {
 }
 
 impl<T> HandoffCell<T> {
-    /// Leaves it.
+    /// Puts the part in.
     pub fn put(&self, part: T) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
     }
 
-    /// Comes for it; `None` if it was not left.
+    /// Takes the part out; `None` if it was not put in.
     #[must_use]
     pub fn take(&self) -> Option<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// What the actor leaves when it has ended, part by part.
+/// The parts that the actor leaves to the shutdown when it has ended.
 #[derive(Clone, Debug, Default)]
 pub struct ShutdownHandoff {
     /// Ports and pollers.
     pub dataplane: HandoffCell<Dataplane>,
-    /// The probe, of which the kernel lets go; `None` if there was none.
+    /// The probe, which the kernel is detaching; `None` if there was none.
     pub probe: HandoffCell<Option<Closing>>,
-    /// Certificates.
+    /// Stored certificates.
     pub archive: HandoffCell<Archive>,
-    /// Sessions that come back.
+    /// Persisted sessions.
     pub store: HandoffCell<Store>,
     /// Memory that waits for W4.
     pub pending_reclaim: HandoffCell<PendingReclaim>,
 }
 
 impl ShutdownHandoff {
-    /// Takes the parts apart. Those that have nothing to end are dropped, but the hub: what happens from
-    /// now on is still to be told.
+    /// Distributes the parts. Parts without work at the end are dropped, except the hub: later
+    /// events are still published.
     pub fn put(&self, services: Services) -> Hub {
-        // The slowest to end, and no session needs it any more.
+        // It takes the longest to end, and no session needs it any more.
         self.probe.put(services.probe.begin_close());
         self.dataplane.put(services.dataplane);
         self.archive.put(services.archive);
@@ -333,7 +333,7 @@ impl ShutdownHandoff {
     }
 }
 
-/// DPDK's driver name as people say it.
+/// The common name of DPDK's driver.
 fn backend(driver: &str) -> String {
     driver.strip_prefix("net_").unwrap_or(driver).to_owned()
 }

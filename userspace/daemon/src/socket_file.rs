@@ -1,5 +1,5 @@
-//! A listening Unix socket's file: made with its rights before anyone can connect, taken over from
-//! a daemon that was killed, removed at the end.
+//! The file of a listening Unix socket: created with its permissions before any process can
+//! connect, taken over from a daemon that was killed, removed at the end.
 
 use std::fs;
 use std::io;
@@ -12,19 +12,19 @@ use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
 
-/// Connections that may wait to be accepted.
+/// Length of the accept queue, in connections.
 const BACKLOG: i32 = 128;
 
-/// A socket that listens, and its file.
+/// A listening socket, and its file.
 #[derive(Debug)]
 pub struct BoundSocket {
     /// The socket: non-blocking, close-on-exec.
     pub socket: OwnedFd,
-    /// Removes the file when dropped.
+    /// Removes the file on drop.
     pub file: SocketFile,
 }
 
-/// The file of a listening socket. Dropped, it removes the file if it is still the one it made.
+/// The file of a listening socket. On drop, the file is removed if it is still the same one.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -32,7 +32,7 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// Where it is.
+    /// The socket's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -44,19 +44,19 @@ impl Drop for SocketFile {
         let mine = fs::symlink_metadata(&self.path)
             .is_ok_and(|meta| (meta.dev(), meta.ino()) == self.identity);
         if mine && let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "the socket's file stays behind");
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket's file");
         }
     }
 }
 
 /// Listens at `path` with a socket of `kind` (`STREAM` or `SEQPACKET`); the file gets `mode`
-/// (permission bits) and, where given, the group `group` (a gid). `before_listen` may set options
-/// that must stand before the first connection. A missing folder is made (0755).
+/// (permission bits) and, if given, the group `group` (a gid). `before_listen` may set options that
+/// must be set before the first connection. A missing folder is created (0755).
 ///
-/// A file that a killed daemon left behind is replaced: it is a socket, and nobody listens.
+/// A file that a killed daemon left behind is replaced: a socket on which no process listens.
 ///
 /// # Errors
-/// [`SocketError`]: somebody listens there, something else is there, or the system refuses.
+/// [`SocketError`]: another process listens there, the file is not a socket, or the system refuses.
 pub fn bind_socket(
     path: &Path,
     kind: SocketType,
@@ -73,23 +73,24 @@ pub fn bind_socket(
     };
     let address = SocketAddrUnix::new(path).map_err(|_| SocketError::Path(path.to_owned()))?;
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(refused("make the folder"))?;
+        fs::create_dir_all(folder).map_err(refused("create the folder"))?;
     }
     if remove_stale(path)? {
         tracing::info!(path = %path.display(), "removed the socket of a daemon that was killed");
     }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, kind, flags, None)
-        .map_err(|e| refused("make a socket")(e.into()))?;
+        .map_err(|e| refused("create a socket")(e.into()))?;
     bind(&socket, &address).map_err(|e| refused("bind")(e.into()))?;
-    let meta = fs::symlink_metadata(path).map_err(refused("look at the file"))?;
+    let meta = fs::symlink_metadata(path).map_err(refused("read the file's status"))?;
     let file = SocketFile {
         path: path.to_owned(),
         identity: (meta.dev(), meta.ino()),
     };
-    // Nobody can connect before listen(), so nobody slips in under the file's first rights.
+    // No process can connect before listen(), so none can connect with the file's first
+    // permissions.
     if let Some(group) = group {
-        std::os::unix::fs::chown(path, None, Some(group)).map_err(refused("give the group"))?;
+        std::os::unix::fs::chown(path, None, Some(group)).map_err(refused("set the group"))?;
     }
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(refused("set the mode"))?;
     before_listen(&socket).map_err(refused("set an option"))?;
@@ -97,11 +98,11 @@ pub fn bind_socket(
     Ok(BoundSocket { socket, file })
 }
 
-/// Removes the file of a socket on which nobody listens, as a killed daemon leaves it. Whether
-/// there was one.
+/// Removes the file of a socket on which no process listens, as a killed daemon leaves it. Returns
+/// whether there was one.
 ///
 /// # Errors
-/// [`SocketError`]: somebody listens there, something else is there, or the system refuses.
+/// [`SocketError`]: another process listens there, the file is not a socket, or the system refuses.
 pub fn remove_stale(path: &Path) -> Result<bool, SocketError> {
     let system = |what: &'static str, error: io::Error| SocketError::System {
         path: path.to_owned(),
@@ -111,32 +112,32 @@ pub fn remove_stale(path: &Path) -> Result<bool, SocketError> {
     let address = SocketAddrUnix::new(path).map_err(|_| SocketError::Path(path.to_owned()))?;
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(system("look at the file", error)),
+        Err(error) => return Err(system("read the file's status", error)),
         Ok(meta) if !meta.file_type().is_socket() => {
             return Err(SocketError::NotASocket(path.to_owned()));
         }
         Ok(_) => {}
     }
-    // Non-blocking: a full backlog is a living daemon, not a reason to hang.
+    // Non-blocking: a full backlog means a living daemon, and must not hang this one.
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-        .map_err(|e| system("make a socket", e.into()))?;
+        .map_err(|e| system("create a socket", e.into()))?;
     match connect(&probe, &address) {
         Err(Errno::CONNREFUSED) => {
             fs::remove_file(path).map_err(|e| system("remove the stale file", e))?;
             Ok(true)
         }
-        // PROTOTYPE: somebody listens with another kind of socket.
+        // PROTOTYPE: another process listens with another kind of socket.
         Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(SocketError::InUse(path.to_owned())),
         Err(Errno::NOENT) => Ok(false),
-        Err(error) => Err(system("see whether somebody listens", error.into())),
+        Err(error) => Err(system("check for another listener", error.into())),
     }
 }
 
 /// The gid of `group`, a name or a number.
 ///
 /// # Errors
-/// [`SocketError::Group`] when the system knows no such group.
+/// [`SocketError::Group`] if the system knows no such group.
 pub fn resolve_group(group: &str) -> Result<u32, SocketError> {
     if let Ok(gid) = group.parse() {
         return Ok(gid);
@@ -150,7 +151,7 @@ pub fn resolve_group(group: &str) -> Result<u32, SocketError> {
 /// The uid of `user`, a name or a number.
 ///
 /// # Errors
-/// [`SocketError::User`] when the system knows no such user.
+/// [`SocketError::User`] if the system knows no such user.
 pub fn resolve_user(user: &str) -> Result<u32, SocketError> {
     if let Ok(uid) = user.parse() {
         return Ok(uid);
@@ -161,32 +162,32 @@ pub fn resolve_user(user: &str) -> Result<u32, SocketError> {
     }
 }
 
-/// Why a socket cannot be had.
+/// Why a socket is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Somebody listens.
-    #[error("{}: another daemon listens there: stop it, or configure another path", .0.display())]
+    /// Another process listens there.
+    #[error("{}: another process listens there: stop it, or configure another path", .0.display())]
     InUse(PathBuf),
-    /// Something that is no socket.
-    #[error("{}: there is a file that is no socket: move it away, or configure another path", .0.display())]
+    /// The file is not a socket.
+    #[error("{}: the file is not a socket: move it away, or configure another path", .0.display())]
     NotASocket(PathBuf),
-    /// A path that does not fit (unix(7): 107 bytes).
-    #[error("{}: no path for a socket: give one of at most 107 bytes", .0.display())]
+    /// The path is too long or empty (unix(7): 107 bytes).
+    #[error("{}: invalid path for a socket: give one of at most 107 bytes", .0.display())]
     Path(PathBuf),
-    /// An unknown group.
+    /// The group does not exist.
     #[error("group {0:?} is unknown: create it (groupadd --system {0}) or configure another")]
     Group(String),
-    /// An unknown user.
+    /// The user does not exist.
     #[error("user {0:?} is unknown: create it (useradd --system {0}) or configure another")]
     User(String),
-    /// The system refused.
+    /// A system call failed.
     #[error("{}: cannot {what}: {error}", path.display())]
     System {
         /// The socket's path.
         path: PathBuf,
         /// What was tried.
         what: &'static str,
-        /// The system's answer.
+        /// The system's error.
         error: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Sessions that come back when the daemon starts anew: `state.dir/sessions/NAME.json`.
+//! Persistent sessions, restored at the daemon's start: `state.dir/sessions/NAME.json`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,35 +14,35 @@ use crate::shutdown::ThreadRegistry;
 use crate::unwritten::{Change, Report, Unwritten, WriteAck};
 use crate::worker::Worker;
 
-/// So many starts are written down ahead, so that a start need not wait for the disk.
+/// Starts that are stored in advance, so that a start need not wait for the disk.
 const AHEAD: u64 = 256;
-/// Largest file that is read; the daemon's own have some kilobytes.
+/// Largest file that is read, in bytes; the daemon's own files have a few kilobytes.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// A session as it is kept.
+/// A session as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PersistedSession {
-    /// What it is made from.
+    /// The specification it is created from.
     pub spec: SessionSpec,
-    /// Who made it.
+    /// The user that created it.
     pub owner: Who,
-    /// It stands in the configuration: it goes when it no longer does.
+    /// It is in the configuration: it is removed when it no longer is.
     pub configured: bool,
-    /// It is to run; else it is stopped.
+    /// It must run; else it is stopped.
     pub running: bool,
-    /// The stop that was asked for last, of one that is to be stopped. Absent in a file of a daemon that
-    /// did not write it down.
+    /// The last requested stop of a session that must be stopped. Absent in files of daemons that
+    /// did not store it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<StoppedBefore>,
-    /// The highest generation that it may have come to. It goes on from there.
+    /// The highest generation that it may have reached. It continues from there.
     pub generation: u64,
 }
 
-/// The sessions that are kept, and the thread that writes them.
+/// The stored sessions, and the thread that writes them.
 #[derive(Debug)]
 pub struct Store {
     kept: BTreeMap<SessionName, PersistedSession>,
-    /// Those whose files are not as `kept` has them: to be written, or to be removed.
+    /// Sessions whose files differ from `kept`: to be written, or to be removed.
     unwritten: Arc<Unwritten<SessionName>>,
     writer: Worker<Job>,
 }
@@ -54,11 +54,11 @@ enum Job {
 }
 
 impl Store {
-    /// Reads what an earlier daemon left in `dir` and starts the writer, one of the daemon's
-    /// `threads`. A file that does not hold is set aside and named in the log.
+    /// Reads the files that an earlier daemon left in `dir` and starts the writer, one of the
+    /// daemon's `threads`. An invalid file is set aside and named in the log.
     ///
     /// # Errors
-    /// The directory cannot be made, or the thread not be started.
+    /// The directory cannot be created, or the thread cannot be started.
     pub fn open(dir: &Path, threads: &ThreadRegistry) -> std::io::Result<Self> {
         let dir = dir.join("sessions");
         std::fs::create_dir_all(&dir)?;
@@ -74,7 +74,7 @@ impl Store {
                 }
                 Err(error) => {
                     let aside = disk::set_aside(&path)?;
-                    tracing::error!(path = %aside.display(), error, "not a session: set aside");
+                    tracing::error!(path = %aside.display(), error, "set aside a file that is not a session");
                 }
             }
         }
@@ -92,12 +92,12 @@ impl Store {
         })
     }
 
-    /// All of them, by name.
+    /// All stored sessions, by name.
     pub fn all(&self) -> impl Iterator<Item = &PersistedSession> {
         self.kept.values()
     }
 
-    /// Keeps a session.
+    /// Stores a session.
     pub fn keep(&mut self, session: PersistedSession) -> WriteAck {
         let name = session.spec.name.clone();
         self.kept.insert(name.clone(), session);
@@ -105,9 +105,9 @@ impl Store {
         self.written(&name)
     }
 
-    /// Notes that a requester wants a session to run, for the `generation`th time, or to be stopped, as
-    /// `stopped` says. A session that was to be stopped already keeps its first stop. `None` if there
-    /// is nothing to write.
+    /// Records that a requester wants a session to run, for the `generation`th time, or to be
+    /// stopped, as `stopped` says. A session that already had to be stopped keeps its first stop.
+    /// `None` if there is nothing to write.
     pub fn note(
         &mut self,
         name: &SessionName,
@@ -130,7 +130,7 @@ impl Store {
         Some(self.written(name))
     }
 
-    /// Notes the generation that a session has come to, for the last time: the daemon ends.
+    /// Records the generation that a session has reached, for the last time: the daemon exits.
     pub fn settle(&mut self, name: &SessionName, generation: u64) {
         if let Some(session) = self.kept.get_mut(name) {
             session.generation = generation;
@@ -138,30 +138,30 @@ impl Store {
         }
     }
 
-    /// Forgets a session.
+    /// Removes a session.
     pub fn forget(&mut self, name: &SessionName) {
         if self.kept.remove(name).is_some() {
             self.bring_up_to_date(name);
         }
     }
 
-    /// Hears when the file of a session is as it is to be, or cannot be: written, or gone.
+    /// Resolves when the file of a session is up to date (written or removed), or cannot be.
     pub fn written(&self, name: &SessionName) -> WriteAck {
         self.unwritten.written(name)
     }
 
-    /// Sessions whose files are not up to date, or not in time; `None` if all is well.
+    /// Sessions whose files are not up to date, or not in time; `None` if there are none.
     pub fn unwritten(&self) -> Option<Report> {
         self.unwritten.report(Instant::now())
     }
 
-    /// Does those again that failed, and whose pause is over.
+    /// Retries failed writes whose pause is over.
     pub fn retry(&self) {
         let due = self.unwritten.due(Instant::now());
         due.iter().for_each(|name| self.bring_up_to_date(name));
     }
 
-    /// Does those a last time that failed. Returns when everything is on disk, at `deadline` at the
+    /// Retries failed writes a last time. Returns when everything is on disk, at `deadline` at the
     /// latest.
     ///
     /// # Errors
@@ -178,7 +178,7 @@ impl Store {
         }
     }
 
-    /// Has the file of a session written, or removed if it is not kept.
+    /// Queues the write of a session's file, or its removal if the session is not stored.
     fn bring_up_to_date(&self, name: &SessionName) {
         let now = Instant::now();
         let job = match self.kept.get(name) {
@@ -187,14 +187,14 @@ impl Store {
         };
         self.unwritten.begin(name, true, now);
         if self.writer.hand_in(job).is_err() {
-            tracing::error!(%name, "the writer of sessions has ended: it does not come back as it is");
+            tracing::error!(%name, "the writer of sessions has ended: the session's state is not stored");
             let ended = Err("its writer has ended".to_owned());
             self.unwritten.end(name, &ended, now);
         }
     }
 }
 
-/// What to write down for a session that has come to `generation`, where `written` stands.
+/// The generation to store for a session that has reached `generation`, if `written` is stored.
 pub fn ahead(written: u64, generation: u64) -> u64 {
     if generation.saturating_add(AHEAD / 2) < written {
         return written;
@@ -207,7 +207,7 @@ fn read(dir: &Path, file: &Path) -> Result<PersistedSession, String> {
     let session: PersistedSession =
         serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     if path(dir, &session.spec.name) != file {
-        return Err(format!("it is of session {}", session.spec.name));
+        return Err(format!("it contains session {}", session.spec.name));
     }
     Ok(session)
 }
@@ -229,7 +229,7 @@ fn work(dir: &Path, unwritten: &Unwritten<SessionName>, job: &Job) {
         Change::None => {}
         Change::Failed => tracing::error!(
             %name, error, dir = %dir.display(),
-            "cannot {what} the file of a session: it is tried again until it is done"
+            "cannot {what} the file of a session: the daemon retries until it succeeds"
         ),
         Change::Recovered(tries) => {
             tracing::info!(%name, tries, "the file of the session is up to date now");
@@ -336,7 +336,7 @@ mod tests {
         let a = kept("a");
         store.keep(a.clone()).blocking_recv().unwrap().unwrap();
         let file = dir.path().join("sessions/a.json");
-        // A folder in its place is no file that could be removed.
+        // A folder in its place is not a file that can be removed.
         std::fs::remove_file(&file).unwrap();
         std::fs::create_dir(&file).unwrap();
         store.forget(&a.spec.name);
@@ -364,7 +364,7 @@ mod tests {
         let mut writes = 0;
         for generation in 1..=2000 {
             let now = ahead(written, generation);
-            // What is used was written before the start that uses it.
+            // The generation in use was stored before the start that uses it.
             assert!(generation == 1 || generation <= written);
             writes += u32::from(now != written);
             written = now;
@@ -382,7 +382,7 @@ mod tests {
         std::fs::write(folder.join("bad.json"), "{").unwrap();
         std::fs::copy(folder.join("good.json"), folder.join("other.json")).unwrap();
         std::fs::write(folder.join("x.json.part"), "half").unwrap();
-        // Whoever opened it to read would wait for a writer.
+        // Opening it for reading would wait for a writer.
         let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
         rustix::fs::mknodat(rustix::fs::CWD, folder.join("fifo.json"), fifo, mode, 0).unwrap();
         let store = open(dir.path());

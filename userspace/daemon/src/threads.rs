@@ -6,48 +6,48 @@ use std::fs;
 /// One thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thread {
-    /// Its id in the daemon's pid namespace.
+    /// Thread id in the daemon's pid namespace.
     pub tid: u32,
-    /// Its id in its own pid namespace: what a client writes into its slots.
+    /// Thread id in its own pid namespace: the value that a client writes into its slots.
     pub own_tid: u32,
     /// Its name, made printable; the process chose it.
     pub name: String,
-    /// What the kernel says that it does, as `running`, `sleeping`, `stopped`.
+    /// State according to the kernel, such as `running`, `sleeping`, `stopped`.
     pub state: String,
-    /// When it started: clock ticks (1/100 s) since boot.
+    /// Start time: clock ticks (1/100 s) since boot.
     pub started_ticks: u64,
-    /// It is on its way out, or was sent a SIGKILL: it makes no further step in its program.
+    /// It is exiting, or was sent a SIGKILL: it executes no further step of its program.
     pub is_ending: bool,
     /// It has begun its exit in the kernel, so that it is not even in the middle of a last step.
     pub is_exiting: bool,
 }
 
-/// SIGKILL (9) in the masks of `/proc/PID/task/TID/status`. A group that exits sends it to each of
-/// its threads.
+/// SIGKILL (9) in the masks of `/proc/PID/task/TID/status`. A thread group that exits sends it to
+/// each of its threads.
 const KILL: u64 = 1 << 8;
 /// The kernel's PF_EXITING in field 9 of `/proc/PID/task/TID/stat`.
 const EXITING: u64 = 0x4;
-/// PF_SIGNALED, likewise: it dies of a signal, and the process with it. The one that dumps core gets no
-/// SIGKILL, and begins its own exit after the others.
+/// PF_SIGNALED in the same field: the thread dies of a signal, and the process with it. The thread
+/// that dumps core gets no SIGKILL, and begins its own exit after the others.
 const SIGNALED: u64 = 0x400;
 
-/// Longest start-time error against CLOCK_BOOTTIME: one tick of `/proc`, ns.
+/// Maximum start-time error against CLOCK_BOOTTIME: one tick of `/proc`, ns.
 const TICK_NS: u64 = 10_000_000;
 
 impl Thread {
-    /// Whether it is the one that wrote down its number and the time, and can make a further step.
+    /// Whether it is the thread that wrote this id and time, and can execute a further step.
     fn is_it(&self, own_tid: u32, boottime_ns: u64) -> bool {
         self.own_tid == own_tid && !self.is_exiting && !self.is_younger_than(boottime_ns)
     }
 
-    /// Whether the thread started after `boottime_ns`: then it is not the one that wrote that time,
-    /// though it has its number.
+    /// Whether the thread started after `boottime_ns`: then another thread with the same id wrote
+    /// that time.
     pub fn is_younger_than(&self, boottime_ns: u64) -> bool {
         self.started_ticks.saturating_mul(TICK_NS) > boottime_ns.saturating_add(TICK_NS)
     }
 }
 
-/// The living threads of process `pid`; empty when there is none.
+/// The living threads of process `pid`; empty if there is none.
 pub fn of(pid: u32) -> Vec<Thread> {
     each(pid).collect()
 }
@@ -62,12 +62,13 @@ fn numbers(pid: u32) -> impl Iterator<Item = u32> {
     tasks.filter_map(|task| task.file_name().to_str()?.parse().ok())
 }
 
-/// Times that a listing is tried.
+/// Maximum number of tries for a listing.
 const LISTINGS: u32 = 8;
 
-/// Every living thread of process `pid`; `None` when they come and go too fast to be listed. The
-/// kernel's listing ends early when the thread that it stands at ends (`next_tid` in
-/// fs/proc/base.c), so it counts only if it is as long as the process is large, before and after.
+/// Every living thread of process `pid`; `None` if threads start and end too fast for a listing.
+/// The kernel's listing ends early if the thread at its current position ends (`next_tid` in
+/// fs/proc/base.c), so it counts only if it has as many entries as the process has threads, before
+/// and after.
 fn every(pid: u32) -> Option<Vec<Thread>> {
     (0..LISTINGS).find_map(|_| {
         let count = count(pid)?;
@@ -80,7 +81,7 @@ fn every(pid: u32) -> Option<Vec<Thread>> {
     })
 }
 
-/// How many threads process `pid` has, those that are dead and still listed among them.
+/// Number of threads of process `pid`, including dead ones that are still listed.
 fn count(pid: u32) -> Option<usize> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
@@ -88,35 +89,35 @@ fn count(pid: u32) -> Option<usize> {
     count.trim().parse().ok()
 }
 
-/// Threads of which one that is not ending is looked for: a process may have very many.
+/// Threads in which the check looks for one that is not ending: a process may have very many.
 const SAMPLE: usize = 16;
 
-/// Whether process `pid` is dead or dying as a whole. A thread that ended, or a new program by
-/// exec, leaves a thread that goes on. A process of which very many threads end by themselves at the
-/// same moment may be taken for one: look again later.
+/// Whether process `pid` is dead or dying as a whole. A thread that ended, or an exec, leaves a
+/// thread that continues. A process in which very many threads end by themselves at the same moment
+/// may look as if it were dying: check again later.
 pub fn is_process_ending(pid: u32) -> bool {
     each(pid).take(SAMPLE).all(|thread| thread.is_ending)
 }
 
-/// Whether the thread `tid` of process `pid`, which calls itself `own_tid`, is the one that wrote
-/// down the time `boottime_ns`, and can make a further step.
+/// Whether the thread `tid` of process `pid`, with its own id `own_tid`, is the one that wrote the
+/// time `boottime_ns`, and can execute a further step.
 pub fn goes_on(pid: u32, tid: u32, own_tid: u32, boottime_ns: u64) -> bool {
     read(pid, tid).is_some_and(|thread| thread.is_it(own_tid, boottime_ns))
 }
 
-/// The threads of a process by the numbers that they call themselves by, each read when it is asked
-/// for: a process may have very many, and few of them are in a slot.
+/// The threads of a process by their own ids, each read on request: a process may have very many,
+/// and few of them are in a slot.
 #[derive(Debug)]
 pub struct ThreadList {
     pid: u32,
-    /// The process is in our pid namespace, so that its numbers are ours.
+    /// The process is in the daemon's pid namespace, so that its own ids are valid here.
     ours: bool,
-    /// All of them, where the numbers have to be translated; `None` if they cannot be listed.
+    /// All threads, if the ids must be translated; `None` if they cannot be listed.
     all: OnceCell<Option<Vec<Thread>>>,
 }
 
 impl ThreadList {
-    /// The thread_list of process `pid`.
+    /// The thread list of process `pid`.
     pub fn of(pid: u32) -> Self {
         let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/pid")).ok();
         let theirs = namespace(&pid.to_string());
@@ -127,7 +128,7 @@ impl ThreadList {
         }
     }
 
-    /// The living thread that calls itself `own_tid`.
+    /// The living thread with its own id `own_tid`.
     pub fn find(&self, own_tid: u32) -> Option<Thread> {
         if self.ours {
             return read(self.pid, own_tid);
@@ -136,9 +137,9 @@ impl ThreadList {
         all.iter().find(|it| it.own_tid == own_tid).cloned()
     }
 
-    /// Whether the thread `own_tid` that wrote down the time `boottime_ns` can make a further step.
-    /// A thread that has its number by now, and is younger, is another. Threads that cannot be listed
-    /// all go on: look again later.
+    /// Whether the thread `own_tid` that wrote the time `boottime_ns` can execute a further step. A
+    /// younger thread with the same id is another thread. If the threads cannot be listed, the
+    /// answer is true for all: check again later.
     pub fn has(&self, own_tid: u32, boottime_ns: u64) -> bool {
         if self.ours {
             return goes_on(self.pid, own_tid, own_tid, boottime_ns);
@@ -148,7 +149,7 @@ impl ThreadList {
     }
 }
 
-/// One thread of process `pid`, if it lives.
+/// One thread of process `pid`, if it is alive.
 pub fn read(pid: u32, tid: u32) -> Option<Thread> {
     let folder = format!("/proc/{pid}/task/{tid}");
     let status = fs::read(format!("{folder}/status")).ok()?;
@@ -159,7 +160,7 @@ pub fn read(pid: u32, tid: u32) -> Option<Thread> {
             .find_map(|line| line.strip_prefix(key))
             .map(str::trim)
     };
-    // A zombie thread is dead: it will make no further step.
+    // A zombie thread is dead: it executes no further step.
     if field("State:").is_some_and(|state| state.starts_with(['Z', 'X'])) {
         return None;
     }
@@ -188,8 +189,8 @@ pub fn read(pid: u32, tid: u32) -> Option<Thread> {
     })
 }
 
-/// The kernel's function that thread `tid` of process `pid` sleeps in; `None` when it does not sleep
-/// or the kernel does not tell (proc_pid_wchan(5)).
+/// The kernel function in which thread `tid` of process `pid` sleeps; `None` if it does not sleep
+/// or the kernel does not report it (proc_pid_wchan(5)).
 pub fn wait_channel(pid: u32, tid: u32) -> Option<String> {
     let channel = fs::read_to_string(format!("/proc/{pid}/task/{tid}/wchan")).ok()?;
     (!channel.is_empty() && channel != "0").then_some(channel)
@@ -206,7 +207,7 @@ mod tests {
     use super::*;
     use std::time::{Duration, Instant};
 
-    /// What `look` finds, sooner or later.
+    /// The result of `look`, once it finds one.
     fn soon<T>(mut look: impl FnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn threads_of_this_process_then_this_thread_is_among_them() {
         let tid = onair_ipc::sys::gettid();
-        // The kernel's listing may end early while other tests' threads come and go.
+        // The kernel's listing may end early while other tests' threads start and end.
         let me = soon(|| {
             let threads = of(std::process::id());
             threads.into_iter().find(|thread| thread.tid == tid)
@@ -244,13 +245,13 @@ mod tests {
             "a thread of that number, but a younger one"
         );
         let gone = std::thread::spawn(onair_ipc::sys::gettid).join().unwrap();
-        // It may be on its way out still.
+        // It may still be exiting.
         assert!(!thread_list.has(gone, now) || read(std::process::id(), gone).is_some());
         assert!(
             !ThreadList::of(1).has(tid, now),
             "a thread of another process"
         );
-        // The threads of other tests come and go.
+        // The threads of other tests start and end.
         let all = soon(|| every(std::process::id()));
         let translated = ThreadList {
             pid: std::process::id(),

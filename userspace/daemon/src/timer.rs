@@ -1,4 +1,4 @@
-//! A timer that ends something, unless it is cancelled first.
+//! A timer that calls a function, unless it is cancelled first.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use onair_mutant::mutant;
 
-/// Calls a function once, after a time, on a thread of its own. Cheap to clone.
+/// Calls a function once, after a time, on its own thread. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DurationTimer(Arc<Shared>);
 
@@ -25,10 +25,10 @@ enum State {
 }
 
 impl DurationTimer {
-    /// Starts it.
+    /// Starts the timer.
     ///
     /// # Errors
-    /// The kernel's: no thread.
+    /// The kernel's: cannot create a thread.
     pub fn start(
         duration: Duration,
         expired: impl FnOnce() + Send + 'static,
@@ -45,7 +45,7 @@ impl DurationTimer {
         Ok(timer)
     }
 
-    /// From here on it does not expire. Whether it had not.
+    /// Cancels the timer. Returns whether it had not expired.
     pub fn cancel(&self) -> bool {
         let mut state = self.0.lock();
         if *state == State::Waiting && !mutant!("timer: not cancelled") {
@@ -55,7 +55,7 @@ impl DurationTimer {
         *state == State::Cancelled
     }
 
-    /// Whether its time has passed before it was cancelled.
+    /// Whether its time passed before it was cancelled.
     #[must_use]
     pub fn has_expired(&self) -> bool {
         *self.0.lock() == State::Expired
@@ -64,11 +64,11 @@ impl DurationTimer {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code panics with it locked.
+        // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the time passed. A deadline beyond the clock never comes.
+    /// Waits. Returns whether the time passed; a deadline beyond the clock's range never does.
     fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.lock();
         loop {
@@ -99,7 +99,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// A coordinator that a timer ends after `duration`, as `--duration` does; and what hears of
+    /// A coordinator that a timer ends after `duration`, as `--duration` does, and a receiver for
     /// the end of the timer's thread.
     fn timed(
         duration: Duration,
@@ -128,7 +128,7 @@ mod tests {
         let (shutdown, timer, expired) = timed(Duration::from_secs(3600));
         shutdown.begin(Cause::Signal(15));
         shutdown.run();
-        // Its thread is gone, and has not called the function.
+        // Its thread is gone, and did not call the function.
         let end = expired.recv_timeout(PATIENCE);
         assert_eq!(end, Err(RecvTimeoutError::Disconnected));
         assert!(!timer.has_expired());
@@ -138,7 +138,7 @@ mod tests {
     #[expect(non_snake_case, reason = "the name that the requirements give")]
     fn timer__expire_during_shutdown__then_ignored() {
         let (shutdown, timer, expired) = timed(Duration::from_secs(1));
-        // Long before it expires, and before anybody cancels the timer.
+        // Long before it expires, and before the timer is cancelled.
         shutdown.begin(Cause::Signal(15));
         assert_eq!(expired.recv_timeout(PATIENCE), Ok(false));
         assert!(timer.has_expired() && !timer.cancel());

@@ -1,7 +1,7 @@
-//! What is to be on disk and is not yet: the certificates and sessions whose files the writers have not
-//! written, or could not. Each that failed is tried again, and the pause before that doubles.
+//! Certificates and sessions whose files are not on disk yet: not written, or the write failed.
+//! Each failed write is retried, and the pause before that doubles.
 //!
-//! What never lives here: the files, and what is to stand in them.
+//! Not here: the files, and their content.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,26 +10,26 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// Before the first retry.
+/// Pause before the first retry.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Between two retries at most.
+/// Longest pause between two retries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A write that takes longer is a problem of the disk.
+/// A write that takes longer is reported as a problem of the disk.
 const SLOW: Duration = Duration::from_secs(2);
-/// Entries that a problem names.
+/// Maximum number of entries that a problem names.
 const NAMED: usize = 3;
 
-/// What came of the writing, once it is on disk or cannot be.
+/// The result of a write, once the file is on disk or cannot be.
 pub type WriteAck = oneshot::Receiver<Result<(), String>>;
 
 /// The entries that are not on disk. The owner hands writes to a thread and notes each with
-/// [`Self::begin`]; the thread notes its end with [`Self::end`]. Neither waits for the disk in here.
+/// [`Self::begin`]; the thread notes its end with [`Self::end`]. Neither call waits for the disk.
 #[derive(Debug)]
 pub struct Unwritten<K>(Mutex<BTreeMap<K, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
-    /// Since when the file is not what it is to be.
+    /// Since when the file is not up to date.
     since: Instant,
     /// An earlier form is on disk.
     has_earlier: bool,
@@ -37,14 +37,14 @@ struct Entry {
     under_way: u32,
     /// The last write failed.
     failure: Option<Failure>,
-    /// Each hears of the last write.
+    /// Each gets the result of the last write.
     waiters: Vec<oneshot::Sender<Result<(), String>>>,
 }
 
 #[derive(Debug)]
 struct Failure {
     error: String,
-    /// Failed writes behind each other.
+    /// Consecutive failed writes.
     tries: u32,
     retry_at: Instant,
 }
@@ -52,15 +52,15 @@ struct Failure {
 /// What the end of a write changes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing that is to be told.
+    /// Nothing to report.
     None,
     /// The first write failed.
     Failed,
-    /// It is on disk after so many writes that failed.
+    /// It is on disk after this number of failed writes.
     Recovered(u32),
 }
 
-/// What is wrong, for people.
+/// A description of the problem for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Entries that the disk did not take, or not in time.
@@ -90,7 +90,7 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
         entry.under_way += 1;
     }
 
-    /// A write of `key` ended. Those that wait hear of it, unless a later one is under way.
+    /// A write of `key` ended. Waiters get the result, unless a later write is in progress.
     pub fn end(&self, key: &K, result: &Result<(), String>, now: Instant) -> Change {
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(key) else {
@@ -107,7 +107,7 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
         }
         if entry.under_way == 0 {
             for waiter in entry.waiters.drain(..) {
-                // The requester may have gone.
+                // The requester may be gone.
                 let _ = waiter.send(result.clone());
             }
             if result.is_ok() {
@@ -122,12 +122,12 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
         }
     }
 
-    /// `key` is not to be on disk any more.
+    /// Removes `key`: it must no longer be on disk.
     pub fn forget(&self, key: &K) {
         self.entries().remove(key);
     }
 
-    /// Hears when `key` is on disk, or cannot be: at once if no write of it is under way.
+    /// Resolves when `key` is on disk, or cannot be: at once if no write of it is in progress.
     pub fn written(&self, key: &K) -> WriteAck {
         let (waiter, written) = oneshot::channel();
         let result = match self.entries().get_mut(key) {
@@ -141,29 +141,30 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
                 |failure| failure.error.clone(),
             )),
         };
-        // It is received by the caller, below.
+        // The caller receives it, below.
         let _ = waiter.send(result);
         written
     }
 
-    /// Whether `key` is on disk as it is to be.
+    /// Whether `key` is on disk in its current form.
     pub fn is_written(&self, key: &K) -> bool {
         !self.entries().contains_key(key)
     }
 
-    /// Whether `key` is on disk, also in an earlier form while a later one is being written.
+    /// Whether `key` is on disk, in its current form or in an earlier one while a later one is
+    /// written.
     pub fn is_on_disk(&self, key: &K) -> bool {
         let entries = self.entries();
         let entry = entries.get(key);
         entry.is_none_or(|entry| entry.has_earlier && entry.failure.is_none())
     }
 
-    /// Whether the last write of `key` failed, and no other is under way.
+    /// Whether the last write of `key` failed and no other is in progress.
     pub fn has_failed(&self, key: &K) -> bool {
         self.entries().get(key).is_some_and(Entry::has_failed)
     }
 
-    /// Those that are to be written again now.
+    /// Entries whose retry is due.
     pub fn due(&self, now: Instant) -> Vec<K> {
         let entries = self.entries();
         let due = entries.iter().filter(|(_, entry)| {
@@ -173,14 +174,14 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
         due.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Those whose last write failed, whenever they are due.
+    /// Entries whose last write failed, due or not.
     pub fn failed(&self) -> Vec<K> {
         let entries = self.entries();
         let failed = entries.iter().filter(|(_, entry)| entry.has_failed());
         failed.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Those that the disk did not take, or not in time; `None` if all is well.
+    /// The entries that the disk did not take, or not in time; `None` if there are none.
     pub fn report(&self, now: Instant) -> Option<Report> {
         let entries = self.entries();
         let is_wrong = |(_, entry): &(&K, &Entry)| {
@@ -207,7 +208,7 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<K, Entry>> {
-        // No code panics with it locked.
+        // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -218,7 +219,7 @@ impl Entry {
     }
 }
 
-/// The pause after a failed write that had so many before it.
+/// The pause after a failed write that follows this number of failed ones.
 fn pause(tries: u32) -> Duration {
     let factor = 1_u32.checked_shl(tries).unwrap_or(u32::MAX);
     FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
@@ -277,7 +278,7 @@ mod tests {
     fn write_of_a_later_form_then_on_disk_unless_it_fails() {
         let (unwritten, now) = (Unwritten::default(), Instant::now());
         unwritten.begin(&1, false, now);
-        // The first form is not there either.
+        // The first form is not on disk either.
         unwritten.begin(&1, true, now);
         assert!(!unwritten.is_on_disk(&1));
         unwritten.end(&1, &Ok(()), now);

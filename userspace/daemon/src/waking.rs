@@ -1,9 +1,10 @@
-//! Sleepers that are woken beyond the first, some at a time, so that others are served between.
+//! Wakes sleepers after the first one, a few at a time, so that other work is served in between.
 //!
-//! A stop wakes one sleeper, which wakes all others ([`AttachmentMemory::stop`]). So the work of the
-//! control thread is bounded, whatever a client does with its threads. Where only few sleep they need
-//! not wait for that one: whoever closes a gate or moves an event count enters the attachment here, and as many
-//! as a client has slots of its own are woken from here too.
+//! A stop wakes one sleeper, which wakes all others ([`AttachmentMemory::stop`]). So the work of
+//! the control thread is bounded, whatever a client does with its threads. If only few threads
+//! sleep, they need not wait for that one: the code that closes a gate or moves an event count
+//! enters the attachment here, and the control thread also wakes as many threads as a client has
+//! slots of its own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,13 +13,13 @@ use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 
-/// Sleepers woken in one turn, some 2 µs each.
+/// Sleepers woken in one turn, about 2 µs each.
 const CHUNK: u32 = 64;
-/// Sleepers of one attachment that are woken from here at most. Its client says how many there are, and one
-/// thread may sleep on a word 128 times: the bound is on what the kernel has to do.
+/// Maximum number of sleepers of one attachment that are woken from here. The client says how many
+/// there are, and one thread may sleep on a word 128 times: the limit bounds the kernel's work.
 const MOST: u32 = OWN_SLOTS as u32;
 
-/// Attachments whose event counts were moved, each with the number of those that may still sleep.
+/// Attachments whose event counts were moved, each with the number of threads that may still sleep.
 #[derive(Debug, Default)]
 pub struct Waking {
     rest: VecDeque<(Arc<AttachmentMemory>, u32)>,
@@ -27,8 +28,9 @@ pub struct Waking {
 impl Waking {
     /// Enters an attachment whose event counts were moved.
     ///
-    /// As many are woken as slept at that moment, at most [`MOST`]. Without that limit a thread that
-    /// wakes and sleeps again, which the kernel then counts among the woken, would keep it here for ever.
+    /// Wakes as many threads as slept at that moment, at most [`MOST`]. Without that limit, a
+    /// thread that wakes and sleeps again, which the kernel then counts as woken, would keep the
+    /// attachment here forever.
     pub fn enter(&mut self, memory: &Arc<AttachmentMemory>) {
         let sleepers = mutant!(
             "stop: wakes as many as the client says",
@@ -48,7 +50,7 @@ impl Waking {
         }
     }
 
-    /// Wakes the next some. An attachment that has more goes to the end of the line.
+    /// Wakes the next few. An attachment with more sleepers goes to the end of the queue.
     pub fn turn(&mut self) {
         let mut budget = CHUNK;
         while budget > 0
@@ -63,12 +65,12 @@ impl Waking {
         }
     }
 
-    /// Whether no more are to be woken from here.
+    /// Whether no sleepers are left to wake from here.
     pub fn is_done(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Wakes the rest at once: nobody is to be served any more.
+    /// Wakes the rest at once: no other work is served any more.
     pub fn finish(&mut self) {
         while !self.is_done() {
             self.turn();
@@ -90,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    /// An attachment that runs, and its client, which is this process.
+    /// A running attachment, and its client, which is this process.
     fn attachment(number: u64) -> (Arc<AttachmentMemory>, Arc<Attachment>) {
         let geometry = Geometry::new(2, 4096).unwrap();
         let memory = Arc::new(AttachmentMemory::create(1, number, geometry).unwrap());
@@ -152,7 +154,7 @@ mod tests {
             waking.turn();
             turns += 1;
         }
-        // Those that were woken first wake the others meanwhile.
+        // Threads that were woken first wake the others meanwhile.
         assert!(
             turns <= 3,
             "64 of the one; 10 of the other and 54; 10: {turns}"
@@ -169,7 +171,7 @@ mod tests {
         asleep(&memory, 100);
         let mut waking = Waking::default();
         for _ in 0..20 {
-            // No gate is closed: each of them looks, and sleeps again.
+            // No gate is closed: each thread checks, and sleeps again.
             memory.notify_all();
             waking.enter(&memory);
             waking.finish();

@@ -1,24 +1,24 @@
-//! The service manager's watchdog (sd_watchdog_enabled(3)): it is fed by the control thread, and
-//! only when every poller has made a turn since the last time.
+//! The service manager's watchdog (sd_watchdog_enabled(3)). The control thread feeds it, and only
+//! if every poller has made a turn since the last time.
 //!
-//! A poller that sleeps makes no turn by itself for up to a second, so each is woken at every look.
-//! One that has died is told elsewhere, and is not waited for.
+//! A sleeping poller makes no turn by itself for up to a second, so each check wakes all pollers. A
+//! poller that has died is reported elsewhere, and is not waited for.
 
 use std::time::{Duration, Instant};
 
-/// Looks in one watchdog time: one late look must not end the daemon.
+/// Checks per watchdog timeout: one late check must not end the daemon.
 const LOOKS: u32 = 4;
 
-/// What follows from a look.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// All moved: the watchdog is to be fed.
+    /// All pollers made progress: feed the watchdog.
     Feed,
-    /// These pollers made no turn: it is not.
+    /// These pollers made no turn: do not feed the watchdog.
     Stuck(Vec<usize>),
 }
 
-/// When to look, and what was seen last.
+/// When to check, and the turns seen last.
 #[derive(Debug)]
 pub struct Watchdog {
     period: Duration,
@@ -27,12 +27,12 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// As the service manager asks for it; `None` if it does not.
+    /// The watchdog that the service manager asks for; `None` if it does not.
     pub fn from_environment() -> Option<Self> {
         sd_notify::watchdog_enabled().map(|time| Self::new(time, Instant::now()))
     }
 
-    /// One that bites after `time` without food.
+    /// A watchdog that expires after `time` without being fed.
     pub fn new(time: Duration, now: Instant) -> Self {
         Self {
             period: time / LOOKS,
@@ -41,13 +41,13 @@ impl Watchdog {
         }
     }
 
-    /// When the next look is due.
+    /// When the next check is due.
     pub fn due(&self) -> Instant {
         self.due
     }
 
-    /// A look: `turns` has the turns of each poller so far, `None` for one that has died. Wake the
-    /// pollers after it.
+    /// Checks `turns`, the number of turns of each poller so far, `None` for one that has died. The
+    /// caller wakes the pollers afterwards.
     pub fn look(&mut self, now: Instant, turns: Vec<Option<u64>>) -> Look {
         self.due = now + self.period;
         let before = std::mem::replace(&mut self.turns, turns);

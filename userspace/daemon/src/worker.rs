@@ -1,8 +1,8 @@
-//! A thread that does jobs one after the other, in the order in which they were handed in: what
-//! writes certificates and sessions to disk, and what unmaps memory.
+//! A thread that runs jobs one after the other, in the order in which they were handed in: it
+//! writes certificates and sessions to disk, and unmaps memory.
 //!
-//! A job that fails or panics is counted and said at the end; the next one is done all the same. A panic
-//! amid jobs that are done at once counts against each of them.
+//! A job that fails or panics is counted and reported at the end; the next one runs as usual. A
+//! panic in a batch of jobs counts against each of them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,29 +16,29 @@ use onair_mutant::mutant;
 use crate::panic_text;
 use crate::shutdown::{ThreadRegistry, ThreadState, WorkerGuard};
 
-/// The thread, and the way to it. Dropping it waits for what was handed in: it is lost only if it is left
-/// behind.
+/// The thread, and the queue to it. Dropping it waits for the jobs that were handed in: they are
+/// lost only if the thread is abandoned.
 #[derive(Debug)]
 pub struct Worker<J> {
     state: Arc<ThreadState>,
     /// A job; `None` only wakes the thread.
     jobs: Option<Sender<Option<J>>>,
     tally: Arc<Tally>,
-    /// `None` once it was left behind.
+    /// `None` once the thread was abandoned.
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread and its owner both count.
+/// Counters shared by the thread and its owner.
 #[derive(Debug, Default)]
 struct Tally {
     handed_in: AtomicU64,
-    /// How many failed, and what the last one said.
+    /// Number of failed jobs, and the last error.
     failed: Mutex<(u64, String)>,
 }
 
 impl Tally {
     fn failed(&self) -> MutexGuard<'_, (u64, String)> {
-        // No code panics with it locked.
+        // No code panics while it holds the lock.
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -52,8 +52,8 @@ impl Tally {
 }
 
 impl<J: Send + 'static> Worker<J> {
-    /// Starts thread `name`, which does `work` with each job. It is entered in `threads`, and takes on
-    /// jobs until [`Self::close`]: what the end of the others leaves behind is its work.
+    /// Starts thread `name`, which calls `work` with each job. It is registered in `threads`, and
+    /// accepts jobs until [`Self::close`]: the end of the other threads may still hand in work.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -67,8 +67,8 @@ impl<J: Send + 'static> Worker<J> {
         })
     }
 
-    /// As [`Self::start`], of a thread that does up to `most` jobs at once, those that wait for it, and says
-    /// of each what came of it.
+    /// As [`Self::start`], for a thread that runs up to `most` waiting jobs at once, and returns
+    /// the result of each.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -101,13 +101,13 @@ impl<J: Send + 'static> Worker<J> {
     /// Hands a job in. Never blocks.
     ///
     /// # Errors
-    /// The job, when none is taken on any more.
+    /// The job, if no more jobs are accepted.
     pub fn hand_in(&self, job: J) -> Result<(), J> {
         if !self.state.is_accepting() {
             self.state.count_dropped(1);
             return Err(job);
         }
-        // Relaxed: the channel orders it before the look of the thread.
+        // Relaxed: the channel orders it before the thread reads it.
         self.tally.handed_in.fetch_add(1, Ordering::Relaxed);
         match self.send(Some(job)) {
             Some(job) => Err(job),
@@ -115,15 +115,15 @@ impl<J: Send + 'static> Worker<J> {
         }
     }
 
-    /// Takes on nothing more, waits until everything that was handed in is done, and ends the thread.
-    /// At `deadline` it is left behind.
+    /// Accepts no more jobs, waits until all jobs that were handed in are done, and ends the
+    /// thread. At `deadline` the thread is abandoned.
     ///
     /// # Errors
-    /// What is not done, or failed.
+    /// The jobs that are not done, or failed.
     pub fn close(mut self, deadline: Instant) -> Result<(), String> {
         self.state.stop_accepting();
         let number = self.state.request_flush();
-        // A thread that has ended cannot be woken, and the wait says so at once.
+        // A thread that has ended cannot be woken, and the wait reports that at once.
         self.send(None);
         let flushed = self.state.wait_flushed(number, deadline);
         let handed_in = self.tally.handed_in.load(Ordering::Relaxed);
@@ -146,7 +146,7 @@ impl<J: Send + 'static> Worker<J> {
         }
     }
 
-    /// Sends it on its way; returns a job that cannot go.
+    /// Sends a job to the thread; returns a job that cannot be sent.
     fn send(&self, job: Option<J>) -> Option<J> {
         let jobs = self.jobs.as_ref().expect("it is there until the end");
         jobs.send(job).err().and_then(|returned| returned.0)
@@ -157,7 +157,7 @@ impl<J> Drop for Worker<J> {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was caught within.
+            // A panic was caught inside.
             let _ = thread.join();
         }
     }
@@ -192,7 +192,7 @@ fn run<J>(
             guard.set_processed(done);
         }
         if guard.is_flush_wanted() {
-            // Read after that: a job that was handed in before the flush was asked for is among them.
+            // Read after that: it includes every job that was handed in before the flush request.
             let handed_in = tally.handed_in.load(Ordering::Relaxed);
             let left = handed_in.saturating_sub(done);
             guard.flush_progress(mutant!("jobs: the end does not wait for them", 0, left));
@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    /// No test waits longer for anything that is to happen.
+    /// Maximum time that a test waits for an event.
     fn later() -> Instant {
         Instant::now() + Duration::from_secs(30)
     }
@@ -226,12 +226,12 @@ mod tests {
         });
         let worker = worker.unwrap();
         (0..1000).for_each(|job| worker.hand_in(job).unwrap());
-        // The end of the others does not end it: what they leave is still to be done.
+        // The end of the other threads does not end it: what they leave is still to be done.
         threads.stop_accepting();
         worker.hand_in(1000).unwrap();
         std::thread::scope(|scope| {
             let closed = scope.spawn(move || worker.close(later()));
-            // It is closed with nearly all of them still to be done.
+            // It is closed while nearly all of the jobs are still to be done.
             while threads.threads()[0].is_accepting() {
                 std::thread::yield_now();
             }
@@ -289,7 +289,7 @@ mod tests {
         (1..=9).for_each(|job| worker.hand_in(job).unwrap());
         barrier.wait();
         let said = worker.close(later()).unwrap_err();
-        // 1 and 3; all four of the batch that panicked; 9.
+        // 1 and 3; all four jobs of the batch that panicked; 9.
         assert_eq!(said, "7 of 10 jobs failed, at last: odd");
         let batches: Vec<Vec<u32>> = seen.try_iter().collect();
         assert_eq!(

@@ -22,12 +22,12 @@ pub struct State {
     pub certificate_days: u32,
 }
 
-/// How long certificates are kept.
+/// Retention rules for certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// So many; the oldest go first.
+    /// Maximum number; the oldest ones are removed first.
     pub count: usize,
-    /// So long after they were issued; `None`: for ever.
+    /// Maximum age since they were issued; `None`: no limit.
     pub age: Option<Duration>,
 }
 
@@ -42,7 +42,7 @@ impl Default for State {
 }
 
 impl State {
-    /// How long certificates are kept.
+    /// Retention rules for certificates.
     pub fn retention(&self) -> Retention {
         let days = self.certificate_days;
         Retention {

@@ -1,4 +1,4 @@
-//! What may be asked of the actor that owns the sessions; [`super::handle`] is to ask with.
+//! Requests to the actor that owns the sessions; [`super::handle`] sends them.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -17,221 +17,221 @@ use onair_types::{
 /// One request to the actor.
 #[derive(Debug)]
 pub enum Action {
-    /// Set up a session. It belongs to the caller.
+    /// Create a session. The caller's uid owns it.
     Create {
-        /// Who asks; his grant is on any session.
+        /// The requester; its grant covers any session.
         caller: Caller,
-        /// What it shall be.
+        /// The specification.
         spec: Box<SessionSpec>,
         /// The new session.
         reply: Reply<SessionView>,
     },
-    /// Every session that lives.
+    /// List all existing sessions.
     List {
         /// Sessions, oldest first.
         reply: Reply<SessionList>,
     },
-    /// One session.
+    /// Show one session.
     Show {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
         /// The session.
         reply: Reply<SessionView>,
     },
-    /// Stop. Of a stopped session: done already.
+    /// Stop a session. No effect if it is stopped.
     Stop {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
         /// The session, stopped.
         reply: Reply<SessionView>,
     },
-    /// Start. Of a running session: done already.
+    /// Start a session. No effect if it runs.
     Start {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
         /// The session, running.
         reply: Reply<SessionView>,
     },
-    /// Destroy at once or not at all.
+    /// Destroy a session now or not at all.
     Destroy {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
-        /// The proof; else `running`, `busy`, `probe_blind`, …
+        /// The certificate; else `running`, `busy`, `probe_blind`, …
         reply: Reply<Box<Certificate>>,
     },
-    /// Destroy as soon as the last user has left.
+    /// Destroy a session as soon as the last user has left.
     DestroyWait {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
         /// When to give up.
         deadline: Instant,
-        /// The wait that was asked for, in milliseconds, for the certificate.
+        /// The requested wait in milliseconds, for the certificate.
         deadline_ms: u64,
-        /// The proof; else `deadline_passed` with the blockers, `running`, …
+        /// The certificate; else `deadline_passed` with the blockers, `running`, …
         reply: Reply<Box<Certificate>>,
     },
     /// Wait until what clients have submitted is sent.
     Flush {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
-        /// How long to wait.
+        /// Maximum time to wait.
         wait: Duration,
-        /// What was sent; else `deadline_passed`, `frames_dropped`, `limit_reached`.
+        /// Frames sent; else `deadline_passed`, `frames_dropped`, `limit_reached`.
         reply: Reply<Flushed>,
     },
-    /// Cut one client off.
+    /// Evict one client.
     Evict {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Of which session.
+        /// Id or name of its session.
         session: SessionRef,
-        /// Which attachment.
+        /// The attachment's number.
         attachment: u64,
-        /// What became of it.
+        /// The result of the eviction.
         reply: Reply<Eviction>,
     },
-    /// Cut everybody off.
+    /// Evict all clients.
     EvictAll {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Of which session.
+        /// Id or name of their session.
         session: SessionRef,
-        /// What became of each.
+        /// The result of each eviction.
         reply: Reply<EvictionList>,
     },
-    /// Cut everybody off and destroy, waiting for no user.
+    /// Evict all clients and destroy the session; wait for no user.
     Abort {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
-        /// The proof; `dataplane_busy` when the poller does not hand it back.
+        /// The certificate; `dataplane_busy` if the poller does not hand the session back.
         reply: Reply<Box<Certificate>>,
     },
     /// Set a stopped session aside with its users.
     Quarantine {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
-        /// What the witnesses saw; its memory is pending.
+        /// The certificate with the witnesses' readings; its memory is pending.
         reply: Reply<Box<Certificate>>,
     },
     /// Record a session.
     Record {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
-        /// What it shall be; its fields hold.
+        /// A checked specification.
         spec: Box<RecordingSpec>,
-        /// The recording, when it takes packets.
+        /// The recording, once it takes packets.
         reply: Reply<RecordingView>,
     },
-    /// Recordings that run, and those that have ended and are remembered.
+    /// List recordings that run, and ended ones that the daemon remembers.
     Recordings {
-        /// Only of this session.
+        /// Only recordings of this session.
         session: Option<SessionRef>,
         /// Oldest first.
         reply: Reply<RecordingList>,
     },
-    /// One recording.
+    /// Show one recording.
     Recording {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which; by name: the last of that name.
+        /// Id or name; a name means the last recording of that name.
         recording: RecordingRef,
         /// The recording.
         reply: Reply<RecordingView>,
     },
     /// End a recording.
     StopRecording {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         recording: RecordingRef,
-        /// The recording, when its files are whole; else `deadline_passed`.
+        /// The recording, once its files are complete; else `deadline_passed`.
         reply: Reply<RecordingView>,
     },
-    /// Who uses a session.
+    /// List the users of a session.
     Blockers {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
-        /// Everyone who uses it.
+        /// All users of the session.
         reply: Reply<BlockerList>,
     },
-    /// What each witness says now. Changes nothing.
+    /// Read each witness now. Changes nothing.
     Verdict {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which.
+        /// Id or name.
         session: SessionRef,
-        /// What follows from it.
+        /// The verdict from these readings.
         reply: Reply<Verdict>,
     },
-    /// The certificate of a session that was destroyed.
+    /// Show the certificate of a destroyed session.
     Certificate {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which; by name: the last of that name.
+        /// Id or name; a name means the last session of that name.
         session: SessionRef,
-        /// The proof; `certificate_pending` while the session lives.
+        /// The certificate; `certificate_pending` while the session exists.
         reply: Reply<Box<Certificate>>,
     },
-    /// Certificates that are kept.
+    /// List stored certificates.
     Certificates {
-        /// Which of them.
+        /// Which certificates to list.
         query: CertificateQuery,
         /// Newest first.
         reply: Reply<CertificateList>,
     },
-    /// Follow what happens.
+    /// Follow the events.
     Subscribe {
-        /// Who asks: sees what his grant covers.
+        /// The requester; its grant decides which events it sees.
         caller: Caller,
-        /// Only this session.
+        /// Only events of this session.
         session: Option<SessionRef>,
-        /// Only these kinds; empty: all.
+        /// Only events of these kinds; empty: all kinds.
         kinds: BTreeSet<EventName>,
-        /// The last event that the reader has; `None`: only what comes from now on.
+        /// The last event that the reader has; `None`: only events from now on.
         after: Option<LastSeen>,
         /// The events; else `limit_reached`, `no_such_session`, …
         reply: Reply<Subscription>,
     },
-    /// What everything counts.
+    /// Collect all metrics.
     Metrics {
-        /// The numbers.
+        /// The metrics and their values.
         reply: Reply<Exposition>,
     },
-    /// The configuration in force.
+    /// Show the configuration in force.
     Config {
         /// The configuration.
         reply: Reply<Box<ActiveConfig>>,
     },
-    /// The configuration file was read anew.
+    /// Apply the configuration file, which was read again.
     Reload {
-        /// What stands in it, or why it does not hold.
+        /// The content of the file, or why it is invalid.
         loaded: Result<Box<Config>, String>,
-        /// What came of it.
+        /// The result of the reload.
         reply: Reply<Box<Reload>>,
     },
-    /// How the daemon is.
+    /// Show the daemon's health.
     Health {
-        /// Never a problem: what is wrong stands in it.
+        /// Never an error: the health document lists what is wrong.
         reply: Reply<Box<Health>>,
     },
 }

@@ -1,4 +1,4 @@
-//! The handle with which tasks ask the actor that owns the sessions.
+//! The handle through which tasks send requests to the actor that owns the sessions.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -26,19 +26,19 @@ pub struct ControlHandle {
 }
 
 impl ControlHandle {
-    /// A handle and the actor's end of the queue. `capacity` actions may wait (at least 1); when it
-    /// is full, a requester waits for `patience` and then gets `overloaded`.
+    /// A handle and the actor's end of the queue, which holds `capacity` actions (at least 1). If
+    /// it stays full for `patience`, the requester gets `overloaded`.
     #[must_use]
     pub fn new(capacity: usize, patience: Duration) -> (Self, mpsc::Receiver<Action>) {
         let (actions, receiver) = mpsc::channel(capacity.max(1));
         (Self { actions, patience }, receiver)
     }
 
-    /// Sends what `action` makes of a reply and awaits the answer.
+    /// Sends the action that `action` builds around a reply, and awaits the answer.
     ///
     /// # Errors
-    /// The actor's own; `shutting_down` when it has gone, `overloaded` when its queue stays full,
-    /// `internal` when it dropped the reply.
+    /// The actor's own; `shutting_down` if it is gone, `overloaded` if its queue stays full,
+    /// `internal` if it dropped the reply.
     pub async fn ask<T>(&self, action: impl FnOnce(Reply<T>) -> Action) -> Result<T, Problem> {
         let (reply, answer) = Reply::new();
         self.actions
@@ -51,11 +51,11 @@ impl ControlHandle {
                 ),
                 mpsc::error::SendTimeoutError::Timeout(_) => Problem::new(
                     ProblemCode::Overloaded,
-                    format!("no place in the control queue for {:?}", self.patience),
+                    format!("the control queue stayed full for {:?}", self.patience),
                 ),
             })?;
         answer.await.unwrap_or_else(|_| {
-            // The actor drops what waits when it ends, and only then may it drop a reply.
+            // The actor drops waiting requests only when it ends.
             Err(if self.actions.is_closed() {
                 Problem::new(
                     ProblemCode::ShuttingDown,
@@ -70,7 +70,7 @@ impl ControlHandle {
         })
     }
 
-    /// Sets up a session.
+    /// Creates a session.
     ///
     /// # Errors
     /// As the API documents for `POST /v1/sessions`.
@@ -84,7 +84,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Every session that lives.
+    /// Lists all existing sessions.
     ///
     /// # Errors
     /// Those of [`ControlHandle::ask`].
@@ -92,7 +92,7 @@ impl ControlHandle {
         self.ask(|reply| Action::List { reply }).await
     }
 
-    /// One session.
+    /// Shows one session.
     ///
     /// # Errors
     /// `no_such_session`, `stale_session`, `forbidden`.
@@ -105,7 +105,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Stops a session; of a stopped one: done already.
+    /// Stops a session; no effect if it is stopped.
     ///
     /// # Errors
     /// `no_such_session`, `stale_session`, `forbidden`, `disk_failed`.
@@ -118,7 +118,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Starts a session; of a running one: done already.
+    /// Starts a session; no effect if it runs.
     ///
     /// # Errors
     /// `no_such_session`, `stale_session`, `forbidden`, `draining`, `quarantined`,
@@ -132,7 +132,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Destroys a session at once or not at all.
+    /// Destroys a session now or not at all.
     ///
     /// # Errors
     /// `running`, `busy`, `draining`, `quarantined`, `probe_blind`, `dataplane_busy`, and those of
@@ -150,10 +150,10 @@ impl ControlHandle {
         .await
     }
 
-    /// Destroys a session as soon as the last user has left, `wait` from now at the latest.
+    /// Destroys a session as soon as the last user has left; gives up after `wait`.
     ///
     /// # Errors
-    /// `deadline_passed`, and those of [`ControlHandle::destroy`] but `busy`.
+    /// `deadline_passed`, and those of [`ControlHandle::destroy`] except `busy`.
     pub async fn destroy_wait(
         &self,
         caller: Caller,
@@ -172,8 +172,8 @@ impl ControlHandle {
         .await
     }
 
-    /// Waits until everything is sent that clients had submitted to a send session when the request
-    /// came, at most for `wait`. Nothing else is changed.
+    /// Waits, at most for `wait`, until everything is sent that clients had submitted to a send
+    /// session at the time of the request. Changes nothing else.
     ///
     /// # Errors
     /// `deadline_passed`, `frames_dropped`, `limit_reached`, and those of [`ControlHandle::stop`].
@@ -192,7 +192,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Cuts one client off.
+    /// Evicts one client.
     ///
     /// # Errors
     /// `no_such_attachment`, `quarantined`, `dataplane_busy`, and those of [`ControlHandle::stop`].
@@ -211,7 +211,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Cuts everybody off.
+    /// Evicts all clients.
     ///
     /// # Errors
     /// `quarantined`, `dataplane_busy`, and those of [`ControlHandle::stop`].
@@ -228,7 +228,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Cuts everybody off and destroys the session, waiting for no user.
+    /// Evicts all clients and destroys the session; waits for no user.
     ///
     /// # Errors
     /// `quarantined`, `dataplane_busy`, and those of [`ControlHandle::stop`].
@@ -262,7 +262,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Records a session; answered when the recording takes packets.
+    /// Records a session; answers once the recording takes packets.
     ///
     /// # Errors
     /// `limit_reached`, `name_taken`, `disk_failed`, and those of [`ControlHandle::stop`].
@@ -282,7 +282,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Recordings of a session, or all.
+    /// Lists the recordings of a session, or all.
     ///
     /// # Errors
     /// Those of [`ControlHandle::ask`].
@@ -291,7 +291,7 @@ impl ControlHandle {
             .await
     }
 
-    /// One recording.
+    /// Shows one recording.
     ///
     /// # Errors
     /// `no_such_recording`, `forbidden`.
@@ -308,7 +308,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Ends a recording; answered when its files are whole. Of one that has ended: done already.
+    /// Ends a recording; answers once its files are complete. No effect if it has ended.
     ///
     /// # Errors
     /// `no_such_recording`, `forbidden`, `deadline_passed`.
@@ -325,7 +325,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Who uses a session.
+    /// Lists the users of a session.
     ///
     /// # Errors
     /// `no_such_session`, `stale_session`, `forbidden`.
@@ -342,7 +342,7 @@ impl ControlHandle {
         .await
     }
 
-    /// What each witness says now; changes nothing.
+    /// Reads each witness now; changes nothing.
     ///
     /// # Errors
     /// `no_such_session`, `stale_session`, `forbidden`.
@@ -355,7 +355,7 @@ impl ControlHandle {
         .await
     }
 
-    /// The certificate of a session that was destroyed.
+    /// Shows the certificate of a destroyed session.
     ///
     /// # Errors
     /// `certificate_pending`, `no_such_session`, `forbidden`.
@@ -372,7 +372,7 @@ impl ControlHandle {
         .await
     }
 
-    /// Certificates that are kept.
+    /// Lists stored certificates.
     ///
     /// # Errors
     /// Those of [`ControlHandle::ask`].
@@ -381,11 +381,10 @@ impl ControlHandle {
             .await
     }
 
-    /// Follows what happens.
+    /// Follows the events.
     ///
     /// # Errors
-    /// `limit_reached`; for a session that is named: `no_such_session`, `stale_session`,
-    /// `forbidden`.
+    /// `limit_reached`; for a named session: `no_such_session`, `stale_session`, `forbidden`.
     pub async fn subscribe(
         &self,
         caller: Caller,
@@ -403,7 +402,7 @@ impl ControlHandle {
         .await
     }
 
-    /// What everything counts.
+    /// Collects all metrics.
     ///
     /// # Errors
     /// Those of [`ControlHandle::ask`].
@@ -411,7 +410,7 @@ impl ControlHandle {
         self.ask(|reply| Action::Metrics { reply }).await
     }
 
-    /// The configuration in force.
+    /// Shows the configuration in force.
     ///
     /// # Errors
     /// Those of [`ControlHandle::ask`].
@@ -419,7 +418,7 @@ impl ControlHandle {
         self.ask(|reply| Action::Config { reply }).await
     }
 
-    /// Takes what can be taken of the configuration file, which was read anew.
+    /// Applies what can be applied of the configuration file, which was read again.
     ///
     /// # Errors
     /// Those of [`ControlHandle::ask`].
@@ -430,8 +429,7 @@ impl ControlHandle {
         self.ask(|reply| Action::Reload { loaded, reply }).await
     }
 
-    /// As [`ControlHandle::reload`], from a thread that may wait; what comes of it is told in the
-    /// log.
+    /// As [`ControlHandle::reload`], from a thread that may block; the log has the result.
     pub fn reload_blocking(&self, loaded: Result<Box<Config>, String>) {
         let reply = Reply::unread();
         if self
@@ -443,7 +441,7 @@ impl ControlHandle {
         }
     }
 
-    /// How the daemon is.
+    /// Shows the daemon's health.
     ///
     /// # Errors
     /// Those of [`ControlHandle::ask`].

@@ -1,8 +1,8 @@
-//! The control thread's side of the daemon: its sockets, and the actions that they send to the
-//! one owner of all session state.
+//! The control thread's side of the daemon: its sockets, and the actions that they send to the only
+//! owner of all session state.
 //!
-//! Here live requests, who may make them, and their way to the actor. Media, packets and shared
-//! memory never live here, and nothing here may block.
+//! This module has the requests, their authorization, and their way to the actor. It never touches
+//! media, packets or shared memory, and nothing here may block.
 
 pub mod action;
 pub mod actor;

@@ -1,4 +1,4 @@
-//! The control thread: its event loop, both sockets, and the actor.
+//! The control thread: its event loop, its sockets, and the actor.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
@@ -27,53 +27,53 @@ use crate::socket_file::SocketFile;
 /// Everything that the control thread needs.
 #[derive(Debug)]
 pub struct ControlThread {
-    /// Its event loop.
+    /// The thread's event loop.
     pub runtime: Runtime,
-    /// The socket for operators, its file, and the way to the actor.
+    /// The control socket, its file, and the queue to the actor.
     pub http: (
         tokio::net::UnixListener,
         SocketFile,
         ControlHandle,
         http::Limits,
     ),
-    /// The connections of the socket for operators.
+    /// The connections of the control socket.
     pub http_connections: Connections,
-    /// The socket for numbers, where one is configured.
+    /// The metrics socket, if configured.
     pub metrics: Option<(tokio::net::TcpListener, http::Limits)>,
-    /// The socket for clients, and the way to the actor.
+    /// The attach socket, and the queue to the actor.
     pub attach: (Listener, mpsc::Sender<AttachAction>, attach::Limits),
-    /// The connections of the socket for clients.
+    /// The connections of the attach socket.
     pub attach_connections: Connections,
-    /// Who may do what.
+    /// The table of roles and rights.
     pub authority: Authority,
-    /// The actor's end of the ways to it.
+    /// The actor's inputs.
     pub inbox: Inbox,
-    /// What the actor owns while it runs.
+    /// Owned by the actor while it runs.
     pub services: Services,
     /// The recordings; the actor owns them, too.
     pub recorder: Recorder,
-    /// Where that is put when the actor has ended.
+    /// Where the services go when the actor has ended.
     pub handoff: ShutdownHandoff,
-    /// The daemon's end.
+    /// Coordinates the daemon's shutdown.
     pub shutdown: ShutdownCoordinator,
-    /// Both sockets are to be closed.
+    /// Cancelled to close the sockets.
     pub close: CancellationToken,
 }
 
-/// The thread, while it runs.
+/// The running thread.
 #[derive(Debug)]
 pub struct RunningControl {
-    /// To be joined.
+    /// For the final join.
     pub thread: JoinHandle<()>,
-    /// Hears of its end.
+    /// Receives a message when the thread ends.
     pub ended: Receiver<()>,
 }
 
 impl ControlThread {
-    /// Starts it. If it ends before it is told to, the shutdown begins.
+    /// Starts the thread. If it ends unexpectedly, the shutdown begins.
     ///
     /// # Errors
-    /// The kernel's: no thread.
+    /// The kernel's: cannot create a thread.
     pub fn start(self) -> std::io::Result<RunningControl> {
         let (tell, ended) = channel();
         let shutdown = self.shutdown.clone();
@@ -94,7 +94,7 @@ impl ControlThread {
                 if shutdown.begin(Cause::PartEnded { part, reason }) {
                     tracing::error!("the control thread has ended before the daemon");
                 }
-                // Nobody listens if it was left behind.
+                // No receiver is left if the thread was abandoned.
                 let _ = tell.send(());
             })?;
         Ok(RunningControl { thread, ended })
@@ -149,7 +149,7 @@ impl ControlThread {
             let actor = Actor::new(services, recorder, shutdown.clone());
             let (services, orders) = actor.run(inbox, worker).await?;
             let hub = handoff.put(services);
-            // Requests are answered until both sockets are to be closed.
+            // The daemon answers requests until both sockets must close.
             tell_to_the_end(hub, orders, &close).await;
             hang_up.abort();
             for task in [Some(attach), Some(http), metrics].into_iter().flatten() {
@@ -161,8 +161,8 @@ impl ControlThread {
     }
 }
 
-/// Tells who follows the events how the end goes on, until that ends the sockets, and the streams
-/// with them.
+/// Publishes the progress of the shutdown to the event readers until `close` ends the sockets, and
+/// the streams with them.
 async fn tell_to_the_end(
     mut hub: Hub,
     mut orders: mpsc::UnboundedReceiver<ActorCommand>,
@@ -171,7 +171,7 @@ async fn tell_to_the_end(
     loop {
         tokio::select! {
             biased;
-            // There is no actor any more for anything else; the reply to a dump is dropped.
+            // The actor that would handle other commands has ended; the reply to a dump is dropped.
             Some(order) = orders.recv() => {
                 if let ActorCommand::Tell(kind) = order
                     && !mutant!("shutdown: the last phases are not published")
@@ -185,7 +185,7 @@ async fn tell_to_the_end(
     hub.close();
 }
 
-/// Begins the shutdown when a task ends that the daemon cannot do without, and was not told to.
+/// Begins the shutdown if a task ends unexpectedly that the daemon cannot run without.
 async fn watch(
     part: &'static str,
     task: tokio::task::JoinHandle<()>,
@@ -259,7 +259,7 @@ mod tests {
             cause: None,
         };
         orders.send(ActorCommand::Tell(phase.clone())).unwrap();
-        // Both are there at once: what was told first is heard first.
+        // Both are ready at once: the first one sent is the first one received.
         close.cancel();
         tell_to_the_end(hub, inbox, &close).await;
         assert_eq!(

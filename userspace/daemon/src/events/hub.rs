@@ -1,4 +1,4 @@
-//! The hub: numbers, keeps and hands out.
+//! The hub: numbers, keeps and distributes events.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use super::interest::{Interest, LastSeen, Subject};
 use super::queue::{Sink, Subscription, queue};
 use crate::authority::Grant;
 
-/// Events that are kept for readers that come back.
+/// Events kept for readers that reconnect.
 const KEPT: usize = 1024;
-/// Events that wait for one reader.
+/// Events that may wait for one reader.
 const WAITING: usize = 1024;
-/// Readers for one uid that sees its own sessions only: it must not take them all.
+/// Readers per uid that sees only its own sessions: one user must not take all places.
 const OWN_READERS: usize = 4;
 
-/// Everything that happened of late, and everybody who listens.
+/// The latest events, and all readers.
 #[derive(Debug)]
 pub struct Hub {
     incarnation: u32,
@@ -29,8 +29,8 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// An empty one, of the daemon that started at `incarnation` (Unix seconds), for `most` readers
-    /// at a time.
+    /// An empty hub of the daemon that started at `incarnation` (Unix seconds), for at most `most`
+    /// readers at a time.
     #[must_use]
     pub fn new(incarnation: u32, most: usize) -> Self {
         Self {
@@ -44,8 +44,8 @@ impl Hub {
         }
     }
 
-    /// Tells everybody who may and wants to know what happened to a session (`None`: to the
-    /// daemon). Never blocks.
+    /// Publishes an event about a session (`None`: about the daemon) to all readers that may see it
+    /// and want it. Never blocks.
     pub fn tell(&mut self, about: Option<Subject>, kind: EventKind) {
         self.sequence += 1;
         let name = kind.name();
@@ -69,11 +69,11 @@ impl Hub {
         self.kept.push_back((about, event));
     }
 
-    /// A new reader. It gets what comes after this moment, or, with `after`, what is kept of what
-    /// came after that.
+    /// Adds a reader. It gets events from now on, or, with `after`, also the kept events after that
+    /// one.
     ///
     /// # Errors
-    /// `limit_reached`: as many read as may; `shutting_down`: nothing more comes.
+    /// `limit_reached`: too many readers; `shutting_down`: no more events follow.
     pub fn subscribe(
         &mut self,
         interest: Interest,
@@ -90,7 +90,7 @@ impl Hub {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
-                    "{} readers follow the events already: end one of them",
+                    "{} readers follow the events, the maximum: end one of them",
                     self.most
                 ),
             ));
@@ -100,20 +100,20 @@ impl Hub {
         {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
-                format!("{OWN_READERS} readers of this user follow the events already"),
+                format!("{OWN_READERS} readers of this user follow the events: end one of them"),
             ));
         }
         let mut replay = VecDeque::new();
         let mut lost = (0, 0);
         if let Some(after) = after {
-            // Another daemon's numbers say nothing about ours.
+            // Another daemon's numbers do not apply to this one.
             let seen = match after.incarnation {
                 Some(other) if other != self.incarnation => 0,
                 _ => after.sequence,
             };
             let oldest = self.kept.front().map_or(1, |(_, oldest)| oldest.sequence);
             if seen.saturating_add(1) < oldest {
-                // What they were about is forgotten with them.
+                // Their kinds and sessions are no longer known.
                 lost = (oldest - 1 - seen, oldest - 1);
             }
             let missed = self.kept.iter().filter(|(about, event)| {
@@ -126,7 +126,7 @@ impl Hub {
         Ok(subscription)
     }
 
-    /// Readers now.
+    /// Current number of readers.
     #[must_use]
     pub fn readers(&self) -> usize {
         self.readers
@@ -135,13 +135,13 @@ impl Hub {
             .count()
     }
 
-    /// Events of a kind that were told so far.
+    /// Events of a kind published so far.
     #[must_use]
     pub fn count(&self, kind: EventName) -> u64 {
         self.counts.get(&kind).copied().unwrap_or_default()
     }
 
-    /// The last word: every reader gets what waits for it, and then its end.
+    /// Closes the hub: every reader gets its waiting events, and then the end of its stream.
     pub fn close(&mut self) {
         self.closed = true;
         self.readers.drain(..).for_each(|reader| reader.close());
@@ -182,7 +182,7 @@ mod tests {
         EventKind::SessionStarted { generation }
     }
 
-    /// What waits now: sequence numbers, negative for so many lost.
+    /// The waiting events: sequence numbers, negative for a number of lost events.
     async fn taken(hub: &mut Hub, reader: &mut Subscription) -> Vec<i64> {
         hub.tell(subject("end-of-what-waits", 0), started(u64::MAX));
         let mut numbers = Vec::new();
@@ -255,7 +255,7 @@ mod tests {
             .subscribe(everything(), after(1, Some(7)))
             .expect("room");
         assert_eq!(taken(&mut hub, &mut back).await, [2, 3]);
-        // Another daemon's: all of this one's that are kept, also the marker above.
+        // Another daemon's id: all kept events of this daemon, including the marker above.
         let mut other = hub
             .subscribe(everything(), after(9, Some(6)))
             .expect("room");
@@ -265,7 +265,7 @@ mod tests {
                 Some(sequence)
             );
         }
-        // Not from the future either.
+        // A sequence number from the future gives no kept events.
         let mut future = hub
             .subscribe(everything(), after(u64::MAX - 1, None))
             .expect("room");

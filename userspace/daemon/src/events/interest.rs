@@ -1,4 +1,4 @@
-//! Which events somebody may and wants to see, and from where on.
+//! Which events a reader may and wants to see, and from where on.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -10,18 +10,18 @@ use crate::authority::Grant;
 /// The session that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// Its id.
+    /// The session's id.
     pub session: SessionId,
-    /// Its name.
+    /// The session's name.
     pub name: SessionName,
-    /// The uid that it belongs to.
+    /// The uid that owns the session.
     pub owner: u32,
 }
 
-/// What one reader may and wants to see.
+/// The events that one reader may and wants to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interest {
-    /// Whose sessions it may see. Events about the daemon are for [`Grant::Any`] only.
+    /// The sessions that it may see. Events about the daemon are for [`Grant::Any`] only.
     pub grant: Grant,
     /// Only events of this session (by name: of every session of this name).
     pub session: Option<SessionRef>,
@@ -46,13 +46,13 @@ impl Interest {
     }
 }
 
-/// The last event that a reader has seen: the `id` of a server-sent event, `INCARNATION.SEQUENCE`
-/// (hex, decimal), or a mere sequence number of this daemon.
+/// The last event that a reader has: the `id` of a server-sent event, `INCARNATION.SEQUENCE` (hex,
+/// decimal), or only a sequence number of this daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastSeen {
-    /// The daemon that told it; `None`: this one.
+    /// The daemon that sent it; `None`: this one.
     pub incarnation: Option<u32>,
-    /// Its number; 0: none yet.
+    /// The event's number; 0: no event yet.
     pub sequence: u64,
 }
 
@@ -65,7 +65,7 @@ impl std::fmt::Display for LastSeen {
     }
 }
 
-/// A text that is the id of no event.
+/// A text that is not the id of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("give the id of an event, as 6b000e6b.42, or a sequence number; 0 for all that are kept")]
 pub struct NoSuchId;

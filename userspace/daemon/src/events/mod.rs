@@ -1,9 +1,9 @@
-//! What happens in the daemon, told to whoever listens.
+//! The daemon's events, published to all readers.
 //!
-//! The [`Hub`] belongs to the control thread: it numbers the events, keeps the last of them, and
-//! puts each into the bounded queue of every reader that may and wants to see it. Telling never
-//! blocks. A reader that is too slow loses the oldest events of its own queue, and is told how many.
-//! HTTP never lives here.
+//! The [`Hub`] belongs to the control thread: it numbers the events, keeps the last ones, and puts
+//! each into the bounded queue of every reader that may and wants to see it. Publishing never
+//! blocks. A reader that is too slow loses the oldest events of its own queue, and is told how
+//! many. Not here: HTTP.
 
 mod hub;
 mod interest;

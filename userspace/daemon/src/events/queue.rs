@@ -1,4 +1,4 @@
-//! One reader's events that wait to be taken.
+//! One reader's queue of events.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -25,7 +25,7 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that runs under the lock can leave it half done.
+        // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -38,14 +38,14 @@ pub(super) struct Sink {
     capacity: usize,
 }
 
-/// The reader's end of a queue. Dropped, it frees its place.
+/// The reader's end of a queue. Dropping it frees its place.
 #[derive(Debug)]
 pub struct Subscription {
     shared: Arc<Shared>,
     incarnation: u32,
 }
 
-/// A queue for `capacity` events. What is replayed is put into it beyond that.
+/// A queue for `capacity` events. Replayed events do not count against that.
 pub(super) fn queue(
     interest: Interest,
     incarnation: u32,
@@ -76,12 +76,12 @@ pub(super) fn queue(
 }
 
 impl Sink {
-    /// Whether somebody still reads.
+    /// Whether the reader still exists.
     pub(super) fn is_read(&self) -> bool {
         self.shared.strong_count() > 0
     }
 
-    /// Puts an event in; the oldest one goes when there is no room.
+    /// Adds an event; without room, the oldest one is dropped.
     pub(super) fn put(&self, event: &Arc<Event>) {
         let Some(shared) = self.shared.upgrade() else {
             return;
@@ -99,7 +99,7 @@ impl Sink {
         shared.more.notify_one();
     }
 
-    /// Nothing more comes; what waits can still be taken.
+    /// No more events follow; waiting ones can still be taken.
     pub(super) fn close(&self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.lock().closed = true;
@@ -109,8 +109,8 @@ impl Sink {
 }
 
 impl Subscription {
-    /// The next event, as soon as there is one; `None` when nothing more comes. Where events were
-    /// lost, a `lost` stands in their place.
+    /// The next event, as soon as there is one; `None` at the end. A `lost` stands in for lost
+    /// events.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
         loop {
             {
@@ -132,12 +132,12 @@ impl Subscription {
                     return None;
                 }
             }
-            // A notification between the look and here is kept: there is one reader.
+            // A notification between the check and this line is kept: there is one reader.
             self.shared.more.notified().await;
         }
     }
 
-    /// Unix seconds at which the daemon started that tells the events.
+    /// Start time, in Unix seconds, of the daemon that sends the events.
     #[must_use]
     pub fn incarnation(&self) -> u32 {
         self.incarnation

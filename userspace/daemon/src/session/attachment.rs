@@ -15,70 +15,70 @@ use super::burying::ThreadLooks;
 use super::sites::SiteLooks;
 use crate::services::Services;
 
-/// The process behind an attachment.
+/// The client process of an attachment.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// Its credentials; the pid is in the daemon's pid namespace.
     pub who: Who,
-    /// What its library says it is.
+    /// Library name and version, as the client reports them.
     pub library: String,
-    /// Names the process whatever happens to its number.
+    /// Identifies the process even if its pid is reused.
     pub pidfd: Arc<OwnedFd>,
     /// The connection that carries the attachment.
     pub connection: u64,
 }
 
-/// What the probe knows of the client.
+/// The probe's data about a client.
 #[derive(Debug)]
 pub struct Watched {
     /// The kernel's identity of the process, from its canary.
     pub proof: Proof,
-    /// The files, and the sight of the process's sites.
+    /// The watched files, and the checker of the process's probe sites.
     pub armed: Armed,
 }
 
-/// An attachment.
+/// One client process attached to one session.
 #[derive(Debug)]
 pub struct Attachment {
-    /// Number, unique in the daemon's life.
+    /// Unique for the daemon's lifetime.
     pub number: u64,
-    /// Who.
+    /// The attached process.
     pub client: Client,
-    /// The shared words.
+    /// The shared memory words.
     pub memory: Arc<AttachmentMemory>,
-    /// Frames of its own (send sessions).
+    /// Frames of its own; send sessions only.
     pub frames: Option<FrameMemory>,
-    /// The probe's part; `None` where the probe is not used.
+    /// The probe's part; `None` if the probe is not used.
     pub watched: Option<Watched>,
-    /// Place of its life word on the owner-death notifier.
+    /// Index of its life word in the owner-death notifier.
     pub life: Option<usize>,
-    /// Its socket hung up, and its process lives: nothing more is admitted.
+    /// Its socket hung up, but its process is alive: it admits no further calls.
     pub disconnected: bool,
-    /// Tells, by being dropped, whoever waits for the end of a process that has hung up.
+    /// Dropping it tells the waiter that a disconnected process has ended.
     pub outlived: Option<oneshot::Sender<Infallible>>,
-    /// Kicks since the last examination that changed nothing.
+    /// Kicks since the last examination that changed something.
     pub fruitless_kicks: u32,
-    /// Slots of dead threads that the poller was asked to credit, each with the request's ticket.
+    /// Slots of dead threads that the poller was asked to credit, each with its request's ticket.
     pub crediting: Vec<(u64, SlotReading)>,
-    /// Threads with a slot that have ended, and are not settled yet.
+    /// Threads with a slot that have ended and are not settled yet.
     pub exits: Vec<Exit>,
-    /// Looks of helper threads at its threads.
+    /// State of the helper threads' looks at its threads.
     pub threads: ThreadLooks,
-    /// The same at the probe's sites in its memory.
+    /// State of the helper threads' looks at the probe's sites in its memory.
     pub sites: SiteLooks,
 }
 
-/// A thread that has ended, by the kernel's word.
+/// A thread that has ended, as the kernel reports.
 #[derive(Clone, Copy, Debug)]
 pub struct Exit {
-    /// Its id in its own pid namespace: what it wrote into its slot.
+    /// Thread id in the thread's own pid namespace: the value in its slot.
     pub own_tid: u32,
-    /// Its id in the daemon's pid namespace.
+    /// Thread id in the daemon's pid namespace.
     pub tid: u32,
 }
 
 impl Attachment {
-    /// As the API shows it, with `lent` frames in the ledger.
+    /// The attachment as the API shows it; `lent` is the ledger's count of loaned frames.
     pub fn view(&self, lent: u64) -> AttachmentView {
         let inside = self.memory.slots().iter().map(|slot| slot.calls()).sum();
         let state = if self.disconnected {
@@ -101,8 +101,8 @@ impl Attachment {
         }
     }
 
-    /// Closes it for good, saying `why`: every later call of the client returns `ESTALE`, also if the
-    /// daemon then ends. The memory stays until nobody maps it.
+    /// Closes the attachment for good with the state `why`: every later call of the client returns
+    /// `ESTALE`, even after the daemon exits. The memory stays until no process maps it.
     pub fn close(&mut self, why: State, services: &mut Services) {
         self.memory.set_state(why);
         self.memory.stop();

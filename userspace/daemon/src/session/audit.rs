@@ -1,4 +1,4 @@
-//! What a session's certificate will tell: steps, counts, what was settled for others.
+//! Collects the content of a session's certificate: steps, counts, and what was settled for others.
 
 use onair_ipc::lender::Lender;
 use onair_ipc::sys;
@@ -7,45 +7,46 @@ use onair_types::{
     ReconciledWhat, Step, StepName, StoppedBefore, Timestamp, Who,
 };
 
-/// Disagreements that are kept, as few as [`Certificate::LISTED`] is for what was reconciled.
+/// Maximum number of disagreements kept, the same as [`Certificate::LISTED`] for reconciled
+/// entries.
 const DISAGREEMENTS: usize = 8;
 
-/// The audit of one session since its last stop (steps) and since its creation (the rest).
+/// The audit of one session: steps since its last stop, the rest since its creation.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
     steps: Vec<Step>,
-    /// What an earlier daemon wrote down, until this one stops the session.
+    /// The stop that an earlier daemon recorded, until this daemon stops the session.
     pub(super) stopped_before: Option<StoppedBefore>,
-    /// Settled for those who could not.
+    /// Settled for users that could not settle it themselves.
     pub(super) reconciled: Vec<Reconciled>,
-    /// Those who were cut off.
+    /// Evicted clients.
     pub(super) evicted: Vec<Eviction>,
-    /// Moments of contradiction.
+    /// Moments at which the witnesses contradicted each other.
     pub(super) disagreements: Vec<Disagreement>,
-    /// Numbers.
+    /// Counters.
     pub(super) counts: Counts,
 }
 
 impl Audit {
-    /// The session is back, with its gates shut: what an earlier daemon did is only told.
+    /// Restores the session with its gates closed: the stop of an earlier daemon is only reported.
     pub(super) fn restore(&mut self, stopped: Option<StoppedBefore>) {
         self.note(StepName::Restored);
         self.stopped_before = stopped;
     }
 
-    /// A new stop: the steps of the last one are forgotten.
+    /// Begins a new stop: clears the steps of the last one.
     pub(super) fn begin_stop(&mut self) {
         self.steps.clear();
         self.stopped_before = None;
         self.note(StepName::StopRequested);
     }
 
-    /// Notes a step, once.
+    /// Records a step, once.
     pub(super) fn note(&mut self, step: StepName) {
         self.note_at(step, sys::monotonic_ns());
     }
 
-    /// Notes a step that happened at `monotonic_ns`, once.
+    /// Records a step that happened at `monotonic_ns`, once.
     pub(super) fn note_at(&mut self, step: StepName, monotonic_ns: u64) {
         if self.has(step) {
             return;
@@ -59,12 +60,12 @@ impl Audit {
         });
     }
 
-    /// Takes a step back that came to nothing.
+    /// Removes a step that had no result.
     pub(super) fn forget(&mut self, step: StepName) {
         self.steps.retain(|noted| noted.step != step);
     }
 
-    /// Whether a step was noted since the stop.
+    /// Whether a step was recorded since the stop.
     pub(super) fn has(&self, step: StepName) -> bool {
         self.steps.iter().any(|noted| noted.step == step)
     }
@@ -74,7 +75,7 @@ impl Audit {
         self.steps.clone()
     }
 
-    /// Notes what a user left behind that is gone; returns it, if it was anything, to be told.
+    /// Records what a user that is gone left behind; returns the record to report, if there is one.
     #[must_use]
     pub(super) fn reconcile(
         &mut self,
@@ -118,7 +119,7 @@ impl Audit {
         self.counts.frames_reclaimed += lender.withdrawn();
     }
 
-    /// Notes a client that was cut off.
+    /// Records an evicted client.
     pub(super) fn evict(&mut self, eviction: Eviction) {
         self.counts.evictions += 1;
         self.counts.frames_revoked += eviction.frames_revoked;
@@ -127,7 +128,7 @@ impl Audit {
         }
     }
 
-    /// Notes whether the witnesses contradict each other now. Returns true when that is new.
+    /// Records whether the witnesses contradict each other now. Returns true if that is new.
     pub(super) fn disagree(&mut self, readings: Option<(&[Reading], &str)>) -> bool {
         let full = self.disagreements.len() >= DISAGREEMENTS;
         let open = self

@@ -1,4 +1,4 @@
-//! Who uses a session, by name: the slots, the ledger's words and the probe put together.
+//! Lists the users of a session by name, from the slots, the ledger's words and the probe.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,20 +17,20 @@ use crate::inspector::{Finding, Inspection};
 use crate::services::Services;
 use crate::threads::{self, Thread, ThreadList};
 
-/// Age from which a frame that is held outside every call is said to be forgotten, ms. Nobody reads
-/// one frame for so long.
+/// A frame held outside every call for this long, in ms, is reported as forgotten. Reading one
+/// frame never takes so long.
 const FORGOTTEN_MS: u64 = 5000;
-/// Longest time that a list may take; threads that are not named by half of it have no name.
+/// Time limit for one list; a thread that is not named within half of it has no name.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What the shared memory, the ledger and the probe say of the users of a session. The names of the
-/// threads are still missing: to find them takes time that depends on the clients.
+/// The users of a session according to the shared memory, the ledger and the probe. Thread names
+/// are still missing: finding them takes time that depends on the clients.
 #[derive(Clone, Debug)]
 pub struct Draft {
     clients: Vec<Client>,
-    /// Callers that only the kernel saw, and those that it saw, too.
+    /// Callers that the kernel saw, including those that only the kernel saw.
     waiters: Vec<Waiter>,
-    /// Blockers that have no thread.
+    /// Blockers without a thread.
     more: Vec<Blocker>,
     now: u64,
 }
@@ -49,7 +49,7 @@ struct Client {
 }
 
 impl Draft {
-    /// Reads the shared memory of the attachments. `waiters` are the probe's.
+    /// Reads the shared memory of the attachments. `waiters` come from the probe.
     pub fn of<'a>(attachments: impl Iterator<Item = &'a Attachment>, waiters: Vec<Waiter>) -> Self {
         let now = sys::monotonic_ns();
         Self {
@@ -60,17 +60,17 @@ impl Draft {
         }
     }
 
-    /// Adds a blocker that has no thread.
+    /// Adds a blocker without a thread.
     pub fn add(&mut self, blocker: Blocker) {
         self.more.push(blocker);
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.clients.is_empty() && self.waiters.is_empty() && self.more.is_empty()
     }
 
-    /// Whether it has one of an attachment.
+    /// Whether the list has a blocker of this attachment.
     pub fn has(&self, attachment: u64) -> bool {
         let known = self.more.iter().filter_map(|it| it.attachment);
         let waiting = self.waiters.iter().map(|it| it.attachment);
@@ -81,7 +81,7 @@ impl Draft {
             .any(|it| it == attachment)
     }
 
-    /// The list, with the names of the threads that are found until `deadline`.
+    /// The list, with the thread names that are found before `deadline`.
     pub fn list(&self, deadline: Instant) -> Vec<Blocker> {
         let mut waiters = self.waiters.clone();
         let mut blockers = Vec::new();
@@ -89,7 +89,7 @@ impl Draft {
             let names = Names::of(client.who.pid, deadline);
             client.list(&names, &mut waiters, self.now, &mut blockers);
         }
-        // Callers that only the kernel saw: their slots were changed behind their back.
+        // Callers that only the kernel saw: the client changed their slots.
         let unseen = waiters
             .iter()
             .map(|it| only_the_kernel_saw(it, self.now, deadline));
@@ -138,7 +138,8 @@ impl Names {
         }
     }
 
-    /// The living thread that owns a slot: its number alone may be another's by now.
+    /// The living thread that owns a slot. The number alone is not proof: another thread may have
+    /// it now.
     fn owner_of(&self, slot: &SlotReading) -> Option<Thread> {
         let in_time = Instant::now() < self.deadline;
         let thread = in_time.then(|| self.thread_list.find(slot.owner)).flatten();
@@ -249,22 +250,23 @@ impl Client {
             blocker.held_frames = held_frames;
             if kind == BlockerKind::Exited {
                 blocker.note = Some(
-                    "forgotten: the thread that took the frames is gone; they belong to its process now"
+                    "forgotten: the thread that took the frames has ended; its process owns them now"
                         .into(),
                 );
             } else if blocker.note.is_none() && oldest.is_some_and(|age| age >= FORGOTTEN_MS) {
-                blocker.note = Some("perhaps forgotten: held for long, outside every call".into());
+                blocker.note =
+                    Some("possibly forgotten: held for a long time outside every call".into());
             }
             blockers.push(blocker);
         }
     }
 }
 
-/// What is done with a list, once.
+/// Called once with the list.
 type Then = Box<dyn FnOnce(Vec<Blocker>) -> Finding + Send>;
 
-/// Has a helper thread name the blockers of `draft`, and do `then` with the list. If it takes too long,
-/// `then` gets the list with the names that were found in time.
+/// A helper thread names the blockers of `draft`, then calls `then` with the list. After the time
+/// limit, `then` gets the list with the names found so far.
 pub fn name(
     services: &Services,
     about: u64,
@@ -272,7 +274,7 @@ pub fn name(
     then: impl FnOnce(Vec<Blocker>) -> Finding + Send + 'static,
 ) {
     let then: Then = Box::new(then);
-    // The look that comes too late finds it taken.
+    // The second of the two looks finds it taken.
     let then = Arc::new(Mutex::new(Some(then)));
     let finish = |then: &Mutex<Option<Then>>, list: Vec<Blocker>| {
         let then = then.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -287,13 +289,13 @@ pub fn name(
             let list = draft.list(until);
             finish(&then, list)
         }),
-        // Without a look at /proc.
+        // Does not read /proc.
         late: Box::new(move || finish(&late_then, late_draft.list(until))),
     });
 }
 
-/// The attachment's frames that the ledger has and no shared word speaks of: its client changed the
-/// words, or a thread of it ended at the wrong moment.
+/// Frames of the attachment that the ledger has and no shared word mentions: the client changed the
+/// words, or one of its threads ended between the two writes.
 pub fn of_ledger(attachment: &Attachment, loans: impl Iterator<Item = Lent>) -> Option<Blocker> {
     let now = sys::monotonic_ns();
     let held_frames: Vec<HeldFrame> = loans
@@ -323,7 +325,7 @@ pub fn of_ledger(attachment: &Attachment, loans: impl Iterator<Item = Lent>) -> 
         held_frames,
         seen_by: vec![Witness::W1],
         note: Some(
-            "the ledger has these frames lent, and the shared memory does not say so: they come \
+            "these frames are on loan in the ledger, but not in shared memory: they come \
              back when the process ends"
                 .into(),
         ),

@@ -1,9 +1,9 @@
-//! What is settled for threads and processes that are gone, or have let go.
+//! Settles what threads and processes left behind that ended or released their memory.
 //!
-//! A thread that exits inside a call leaves a slot that counts it, and may have taken a frame that
-//! nobody was given. A helper thread finds out which threads are gone. The frame is credited by the
-//! owner of the ledger: here at once, or by the poller, which is asked and answers. Then its slot is
-//! emptied and the audit tell of it, once.
+//! A thread that exits inside a call leaves a slot that counts it. It may also have taken a frame
+//! that no thread received. A helper thread finds out which threads are gone. The owner of the
+//! ledger credits the frame: the control thread at once, or the poller on request. Then the slot is
+//! emptied and the audit records it, once.
 
 use std::time::{Duration, Instant};
 
@@ -19,20 +19,20 @@ use crate::inspector::{Finding, Inspection};
 use crate::services::Services;
 use crate::threads::{self, ThreadList};
 
-/// Pause before an exit is looked at again that may be its whole process's.
+/// Pause before an exit is examined again that may be the exit of the whole process.
 const AGAIN: Duration = Duration::from_millis(20);
-/// A destroy that does not wait for users still waits so long for a look at threads.
+/// Time that a destroy with no wait for users still waits for a look at threads.
 const SOON: Duration = Duration::from_millis(50);
-/// Disconnected processes that one step looks at, 0.5 ms each at most.
+/// Disconnected processes examined in one step, 0.5 ms each at most.
 const SWEEP: usize = 4;
-/// Longest time that the look at a client's threads may take: those of some 20,000 threads.
+/// Time limit for the look at a client's threads: enough for about 20,000 threads.
 const LIMIT: Duration = Duration::from_secs(1);
-/// The threads of a client are left alone so many times as long as the look at them took.
+/// After a look at a client's threads, they are left alone for this many times its duration.
 const REST: u32 = 10;
 
 impl Session {
-    /// A thread of `tgid` (in the first pid namespace) ended, or the process began another program.
-    /// The event counts are rung: it may have swallowed the one wake-up that was another's.
+    /// A thread of `tgid` (in the first pid namespace) ended, or the process called exec. The event
+    /// counts are notified: the thread may have consumed the only wake-up of another thread.
     pub fn thread_ended(&mut self, services: &mut Services, tgid: u32, exit: Option<Exit>) {
         for attachment in self.attachments.values_mut() {
             let is_its = attachment
@@ -58,7 +58,7 @@ impl Session {
         }
     }
 
-    /// Has a helper thread look at the threads of which the probe said that they ended.
+    /// A helper thread examines the threads whose exits the probe reported.
     pub(super) fn settle_exits(&mut self, services: &mut Services) {
         let now = Instant::now();
         self.exits_at = None;
@@ -68,7 +68,7 @@ impl Session {
                 continue;
             }
             if is_returning {
-                // The ledger is on its way: again when it is here.
+                // The ledger is in transit: retry when it is here.
                 self.exits_at = Some(now + AGAIN);
                 continue;
             }
@@ -90,8 +90,8 @@ impl Session {
         }
     }
 
-    /// Has helper threads look for slots of dead threads in every attachment. Those that cannot be looked
-    /// at yet are looked at later.
+    /// Helper threads look for slots of dead threads in every attachment. Attachments that cannot
+    /// be examined yet are examined later.
     pub(super) fn look_for_dead_threads(&mut self, services: &mut Services) {
         if let Some(at) = self.look_for_dead_where(services, |_| true) {
             self.rescan.dead = true;
@@ -99,11 +99,11 @@ impl Session {
         }
     }
 
-    /// The same in the attachments that run and of whose threads' exits nothing else tells: those that
-    /// the probe does not watch, or all if its events were lost.
+    /// The same for running attachments whose thread exits are not reported otherwise: those that
+    /// the probe does not watch, or all if probe events were lost.
     pub fn look_for_dead_unwatched(&mut self, services: &mut Services, all: bool) {
         if self.lifecycle.is_running() {
-            // The others are looked at by the next periodic check.
+            // The next periodic check examines the others.
             let _ = self.look_for_dead_where(services, |it| all || it.watched.is_none());
         }
     }
@@ -129,12 +129,13 @@ impl Session {
         later
     }
 
-    /// A helper thread has looked: settles the slots of `dead` threads that still stand.
+    /// A helper thread has looked: settles those slots of `dead` threads that are still set.
     ///
-    /// What the slots say counts only as read now, after the look. A slot that was claimed after the
-    /// question has an owner that was not looked for. And a dead thread, read in the middle of a call that
-    /// had taken a frame, may have returned with it, given it to another thread, and ended inside its next
-    /// call: credited by the first reading, the frame would be lent again while the other thread reads it.
+    /// The slots are read now, after the look, and only this reading counts. A slot claimed after
+    /// the question has an owner that the look did not cover. A dead thread that was read in the
+    /// middle of a call with a frame taken may have returned with the frame, given it to another
+    /// thread, and ended inside its next call. Credited by the first reading, the frame would be
+    /// loaned again while the other thread reads it.
     pub fn threads_looked_at(
         &mut self,
         services: &mut Services,
@@ -150,7 +151,8 @@ impl Session {
         attachment.threads.looked(now, cost);
         let exits = std::mem::take(&mut attachment.threads.exits);
         if again {
-            // If the whole process is going, its pidfd says so, and settles it as a whole.
+            // If the whole process exits, its pidfd reports that, and the process is settled as a
+            // whole.
             attachment.exits.extend(exits);
             self.exits_at = Some(now + AGAIN);
             return;
@@ -160,7 +162,7 @@ impl Session {
         self.settle_residue(services, number, residue);
     }
 
-    /// Whether helper threads look at the clients' threads, or do so soon.
+    /// Whether helper threads look at the clients' threads, or will soon.
     pub(super) fn is_looking_at_threads(&self) -> bool {
         let soon = Instant::now() + SOON;
         let will = self.rescan.dead && self.exits_at.is_some_and(|at| at <= soon);
@@ -176,7 +178,7 @@ impl Session {
                     self.bury(services, number, &slot, u64::from(frame.is_some()));
                 }
                 Place::Poller => self.ask_for_credit(services, number, slot),
-                // The ledger is on its way: again when it is here.
+                // The ledger is in transit: retry when it is here.
                 Place::Returning => self.rescan.dead = true,
             }
         }
@@ -204,11 +206,12 @@ impl Session {
 
     /// The poller's answer to a request for credit.
     ///
-    /// Whatever overtakes the request, the frame is credited by one ledger entry and booked once. A
-    /// poller takes commands and gives events each in order, so if it had the lender, this comes
-    /// before the lender does (stop, death, detach), and the attachment is still here. If it had
-    /// not, it says so, and whoever has the ledger settles the slot: with the stopped session, or as
-    /// part of the process. A ticket that was forgotten is answered for nothing.
+    /// Whatever overtakes the request, one ledger entry credits the frame and the audit records it
+    /// once. A poller takes commands in order and sends events in order. If the poller had the
+    /// lender, this event arrives before the lender does (stop, death, detach), and the attachment
+    /// is still here. If it did not, the answer says so, and the owner of the ledger settles the
+    /// slot: with the stopped session, or as part of the process. An answer to a forgotten ticket
+    /// has no effect.
     pub fn thread_credited(
         &mut self,
         services: &mut Services,
@@ -229,16 +232,16 @@ impl Session {
         }
     }
 
-    /// One that was cut off after the poller was asked is among the evicted_clients until the poller's answer to
-    /// that, which comes later.
+    /// A client that was evicted after the poller was asked stays in `evicted_clients` until the
+    /// poller answers the eviction, which is later.
     fn here_or_cut_off(&mut self, number: u64) -> Option<&mut Attachment> {
         let evicted_client = self.evicted_clients.list.get_mut(&number);
         let evicted_client = evicted_client.map(|evicted_client| &mut evicted_client.attachment);
         self.attachments.get_mut(&number).or(evicted_client)
     }
 
-    /// The runtime is here: what the poller was asked and did not answer it never will. The slots
-    /// are still there, and are settled now.
+    /// The runtime is here: the poller will not answer the open requests. Their slots are still
+    /// set, and are settled now.
     pub(super) fn forget_credits(&mut self, services: &mut Services) {
         let mut forgotten = false;
         for attachment in self.attachments.values_mut() {
@@ -269,8 +272,8 @@ impl Session {
         self.tell_reconciled(services, settled);
     }
 
-    /// Ends the attachments of processes that let go of the memory without dying (exec, unmap), some of
-    /// them at a time.
+    /// Ends the attachments of processes that released the memory without dying (exec, unmap), a
+    /// few at a time.
     pub(super) fn sweep_disconnected(&mut self, services: &mut Services) {
         let is_apart = |it: &&Attachment| {
             (it.disconnected || self.is_quarantined()) && it.memory.is_sole_user().unwrap_or(false)
@@ -280,7 +283,7 @@ impl Session {
         apart.rotate_left(next);
         apart.truncate(SWEEP);
         let swept = apart.last().map_or(0, |it| it.number);
-        // One that dies lets go of its memory first: its pidfd settles it.
+        // A process that dies unmaps its memory first: its pidfd settles it.
         apart.retain(|it| !threads::is_process_ending(it.client.who.pid));
         let gone: Vec<u64> = apart.into_iter().map(|it| it.number).collect();
         self.swept = swept;
@@ -295,13 +298,13 @@ impl Session {
 pub struct ThreadLooks {
     is_asked: bool,
     not_before: Option<Instant>,
-    /// The exits that the question is about.
+    /// The exits that the question covers.
     exits: Vec<Exit>,
 }
 
 impl ThreadLooks {
     /// # Errors
-    /// When it may be asked again, at the earliest.
+    /// The earliest time at which it may be asked again.
     fn may_look(&self, now: Instant) -> Result<(), Instant> {
         match self.not_before {
             _ if self.is_asked => Err(now + AGAIN),
@@ -358,7 +361,7 @@ fn ask(
     });
 }
 
-/// The slots of threads of their own that count users, in order.
+/// The slots owned by one thread that count users, in order.
 fn own_users(attachment: &Attachment) -> Vec<SlotReading> {
     let mut users = attachment.memory.users();
     users.retain(|slot| slot.index != OWN_SLOTS && slot.owner != 0);

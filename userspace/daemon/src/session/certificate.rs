@@ -1,4 +1,4 @@
-//! The certificate: what a destroy stood on.
+//! The certificate: the evidence for a destroy.
 
 use onair_types::{
     Certificate, Counts, EventKind, Memory, Operation, Reading, StepName, Timestamp, WatchedFile,
@@ -12,10 +12,10 @@ use crate::events::Subject;
 use crate::pending_reclaim::RetiredMemory;
 use crate::services::{Services, file_document};
 
-/// Files that a certificate names.
+/// Maximum number of files that a certificate names.
 const FILES: usize = 64;
 
-/// Adds the files that are watched for a client, each once.
+/// Adds the files watched for a client, each once.
 pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
     for file in armed.iter().flat_map(|armed| &armed.files) {
         let known = files
@@ -27,7 +27,7 @@ pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
     }
 }
 
-/// What a certificate is issued for.
+/// The request and the readings that a certificate records.
 pub(super) struct Issue {
     pub(super) operation: Operation,
     pub(super) deadline_ms: Option<u64>,
@@ -35,7 +35,7 @@ pub(super) struct Issue {
     pub(super) readings: Vec<Reading>,
 }
 
-/// The audit's counts, with what the ledgers say that are here.
+/// The audit's counts, plus those of the ledgers that are here.
 fn counts(session: &Session) -> Counts {
     let mut counts = session.audit.counts;
     if let Some(runtime) = session.lifecycle.runtime() {
@@ -48,7 +48,7 @@ fn counts(session: &Session) -> Counts {
     counts
 }
 
-/// Writes it, unsealed.
+/// Creates the certificate, unsealed.
 pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Certificate {
     let identity = &services.identity;
     Certificate {
@@ -81,15 +81,15 @@ pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Cer
     }
 }
 
-/// Adds what the audit have come to since it was issued. To be sealed.
+/// Adds what the audit has recorded since the certificate was issued. The caller seals it.
 pub(super) fn settle(certificate: &mut Certificate, session: &Session) {
     certificate.counts = counts(session);
     certificate.reconciled.clone_from(&session.audit.reconciled);
     certificate.evicted.clone_from(&session.audit.evicted);
 }
 
-/// Gives the session's memory back if nobody has it, seals the certificate, and keeps it. One that is
-/// complete at once is sealed and written once.
+/// Frees the session's memory if no process maps it, then seals and stores the certificate. A
+/// certificate that is complete at once is sealed and written once.
 pub(super) fn conclude(
     certificate: &mut Certificate,
     services: &mut Services,
@@ -104,7 +104,8 @@ pub(super) fn conclude(
     }
 }
 
-/// Completes it, tells that, and keeps it: the kernel's reading says that nobody has the memory any more.
+/// Completes, reports and stores the certificate: the kernel reports that no process maps the
+/// memory any more.
 pub fn complete(
     certificate: &mut Certificate,
     services: &mut Services,
@@ -130,7 +131,7 @@ pub fn complete(
     let about = Subject {
         session: certificate.session,
         name: certificate.name.clone(),
-        // As for the certificate itself: whoever asked may see it.
+        // As for the certificate itself: the requester may see it.
         owner: certificate.requester.uid,
     };
     let completed = EventKind::CertificateCompleted { bytes };

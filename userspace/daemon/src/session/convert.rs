@@ -1,4 +1,4 @@
-//! From the API's words to the data plane's, and back.
+//! Converts between the API's types and the data plane's.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ use crate::dataplane::{
     FrameSource, PortInfo, ReceiveConfig, Runtime, SendConfig, SessionStats, SourceFilter,
 };
 
-/// Frames that a receive session puts together at a time.
+/// Frames that a receive session assembles at the same time.
 const UNDER_ASSEMBLY: u32 = 2;
 
-/// How the session's memory is laid out: a reader may have its whole quota without taking a frame
-/// from another one; a sender's client has its quota of frames to fill.
+/// Memory layout of the session. A reader can use its whole quota without taking a frame from
+/// another reader; a sender's client can fill its quota of frames.
 pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
     let frames = match spec.direction {
         Direction::Receive => UNDER_ASSEMBLY + spec.quota * spec.max_attachments,
@@ -31,7 +31,7 @@ pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
         .expect("a checked specification has 1 to 8194 frames of at most 23 MB")
 }
 
-/// Whether the flow's addresses can be served by the port.
+/// Whether the port can serve the flow's addresses.
 pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(), Problem> {
     let own = port.address.0;
     let destination = *spec.flow.destination.ip();

@@ -1,4 +1,4 @@
-//! From stop to destroyed: examining the witnesses until they agree.
+//! From stop to destroyed: examines the witnesses until they agree.
 
 use std::time::{Duration, Instant};
 
@@ -18,24 +18,24 @@ use crate::pending_reclaim::{PendingReclaim, RetiredMemory};
 use crate::services::Services;
 use crate::witness::{self, counters, ownership};
 
-/// Kicks that change nothing before the client's kicks are only answered once a rescan.
+/// Kicks without effect after which the client's kicks are answered only once per rescan.
 const FRUITLESS: u32 = 4;
 
-/// What an examination came to.
+/// The result of an examination.
 #[derive(Debug)]
 pub enum Progress {
-    /// The session goes on.
+    /// The session continues.
     Lives,
     /// It can be destroyed when its turn in the shutdown comes.
     Ready,
-    /// It is destroyed: its certificate, and who asked.
+    /// It is destroyed: its certificate, and the request.
     Destroyed(Box<Certificate>, Destroy),
     /// It was quarantined, and its last holder is gone.
     Freed,
 }
 
 impl Session {
-    /// When the session wants to be looked at again.
+    /// When the session must be examined again.
     pub fn wake_at(&self) -> Option<Instant> {
         let deadline = self
             .lifecycle
@@ -66,7 +66,7 @@ impl Session {
         self.advance(services)
     }
 
-    /// Begins to destroy the session, which is stopped.
+    /// Begins to destroy a stopped session.
     pub fn begin_destroy(&mut self, services: &mut Services, destroy: Destroy) -> Progress {
         if let Err(refusal) = self.lifecycle.check_destroy() {
             let problem = self.refusal(refusal);
@@ -89,7 +89,7 @@ impl Session {
         self.advance(services)
     }
 
-    /// Drains it from now on; refuses `destroy` if it cannot.
+    /// Starts draining; refuses `destroy` if the state does not allow it.
     pub(super) fn drain(&mut self, destroy: Destroy) -> bool {
         if let Err((refusal, destroy)) = self.lifecycle.begin_destroy(destroy) {
             refuse(destroy, self.refusal(refusal));
@@ -99,7 +99,7 @@ impl Session {
         true
     }
 
-    /// What a requester is told whom the session's state refuses.
+    /// The problem that tells the requester why the session's state refuses.
     pub(super) fn refusal(&self, refusal: Refusal) -> Problem {
         let (code, what) = match refusal {
             Refusal::Running => (ProblemCode::Running, "is running: stop it first"),
@@ -111,7 +111,7 @@ impl Session {
         Problem::new(code, format!("session {} {what}", self.spec.name))
     }
 
-    /// Looks at the witnesses because time passed.
+    /// Examines the witnesses because time passed.
     pub fn tick(&mut self, services: &mut Services, now: Instant) -> Progress {
         if self.wake_at().is_none_or(|at| at > now) {
             return Progress::Lives;
@@ -138,13 +138,13 @@ impl Session {
         self.sweep_disconnected(services);
         self.sweep_evicted_clients(services, now);
         if self.rescan.pause >= Duration::from_millis(16) {
-            // Something holds it up: look whether the holder still exists.
+            // Something delays it: check whether the holder still exists.
             self.rescan.dead = true;
         }
         self.advance(services)
     }
 
-    /// Looks at the witnesses, and does what follows.
+    /// Examines the witnesses and acts on the result.
     pub fn advance(&mut self, services: &mut Services) -> Progress {
         if self.is_quarantined() {
             return self.advance_quarantine(services);
@@ -177,7 +177,7 @@ impl Session {
         };
         let zero = |name: &str| says(name) == Some(Says::Zero);
         if zero(witness::SLOTS) && zero(witness::LEDGER) && !found.disagreement {
-            // When W1 was read, not when the others had been read, too.
+            // The time when W1 was read, not the time when the others had been read too.
             let seen = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
             self.audit.note_at(StepName::LastUserLeft, seen);
             if self.lifecycle.destroy().is_none() && !self.awaits_somebody() {
@@ -190,8 +190,8 @@ impl Session {
             return Progress::Lives;
         };
         self.note_disagreement(found.disagreement.then_some((&readings[..], &found.reason)));
-        // An abort waits for nobody who may be blocked: they are all cut off, and the memory that
-        // they have mapped waits for W4. What the probe says stands in the certificate.
+        // An abort does not wait for users, which may be blocked: all clients are evicted, and the
+        // memory that they map waits for W4. The certificate records the probe's reading.
         let aborts = operation == Operation::Abort
             && [witness::SLOTS, witness::LEDGER, witness::POLLERS]
                 .into_iter()
@@ -203,7 +203,7 @@ impl Session {
             self.audit.note(StepName::Verdict);
             return self.finish(services, readings);
         }
-        // A destroy that does not wait for users is answered by what is seen after it was asked for.
+        // A destroy that does not wait for users is answered with what is seen after the request.
         let waits = deadline.is_some();
         if says(witness::PROBE) == Some(Says::Users) || waits && !zero(witness::SLOTS) {
             self.forget_sites();
@@ -220,14 +220,14 @@ impl Session {
             Some(deadline) if now < deadline => return Progress::Lives,
             Some(_) if operation == Operation::Abort => ProblemCode::DataplaneBusy,
             Some(_) => ProblemCode::DeadlinePassed,
-            // The poller was told at the stop; what it takes is its, not a user's.
+            // The stop told the poller; the poller's use is not a user's.
             None if only_the_poller && !quiesce_over => return Progress::Lives,
             None if only_the_poller => ProblemCode::DataplaneBusy,
-            // Helper threads look, and answer soon.
+            // Helper threads are looking, and answer soon.
             None if self.is_looking_at_threads() => return Progress::Lives,
             None if is_unknown && self.awaits_sites() => return Progress::Lives,
             None if zero(witness::SLOTS) && zero(witness::LEDGER) && !found.disagreement => {
-                // Nobody is known to be there: it is the probe that cannot say so.
+                // No user is known: it is the probe that cannot confirm it.
                 ProblemCode::ProbeBlind
             }
             None => ProblemCode::Busy,
@@ -236,7 +236,7 @@ impl Session {
         Progress::Lives
     }
 
-    /// Its turn in the shutdown has come: destroys it, if nobody uses it.
+    /// Its turn in the shutdown has come: destroys it if it has no users.
     pub fn end_in_turn(&mut self, services: &mut Services) -> Progress {
         let waiting = |destroy: &&mut Destroy| destroy.waits_for_turn;
         let Some(destroy) = self.lifecycle.destroy_mut().filter(waiting) else {
@@ -250,23 +250,23 @@ impl Session {
         progress
     }
 
-    /// Ends the wait of a requester that has closed its connection. The session stays stopped: whoever
-    /// leaves it now does not destroy it.
+    /// Ends the wait of a requester that has closed its connection. The session stays stopped: a
+    /// client that leaves it from now on does not destroy it.
     fn end_abandoned_wait(&mut self) {
         let is_abandoned = self.lifecycle.destroy().is_some_and(|destroy| {
-            // The daemon's own end and an abort wait for no answer.
+            // The daemon's own shutdown and an abort do not wait for an answer.
             destroy.operation == Operation::DestroyWait && destroy.reply.is_unwanted()
         });
         if is_abandoned && let Some(destroy) = self.lifecycle.withdraw_destroy() {
             self.audit.forget(StepName::DestroyRequested);
             tracing::info!(
                 session = %self.id, name = %self.spec.name, requester = %destroy.who,
-                "not destroyed: whoever waited for it has closed the connection"
+                "not destroyed: the requester closed the connection"
             );
         }
     }
 
-    /// Whether somebody is watched for who may let go without telling.
+    /// Whether the drain watches a process that may release its memory without a message.
     fn awaits_somebody(&self) -> bool {
         !self.evicted_clients.list.is_empty() || self.attachments.values().any(|it| it.disconnected)
     }
@@ -281,7 +281,7 @@ impl Session {
         let Some(destroy) = self.lifecycle.withdraw_destroy() else {
             return;
         };
-        // Of an abort: those who were cut off stay so, and may stand in another's certificate.
+        // Set by an abort: evicted clients stay evicted, and may be listed in another certificate.
         self.audit.forget(StepName::Evicted);
         tracing::warn!(session = %self.id, name = %self.spec.name, %code, reason, "not destroyed");
         let disagreement = witness::verdict(&readings).disagreement;
@@ -299,7 +299,8 @@ impl Session {
     }
 
     /// Arms the kicks, makes the callers' stores visible, settles what is here, and reads the
-    /// witnesses: W1 first, so that an honest caller whom W1 does not see is not in W2 either.
+    /// witnesses: W1 first, so that a caller that follows the protocol and that W1 does not see is
+    /// not in W2 either.
     pub(super) fn read(&mut self, services: &Services, ask_probe: bool) -> Vec<Reading> {
         let fence = Fence::with_kicks(self.attachments.values().map(|it| &*it.memory));
         self.settle();
@@ -325,19 +326,19 @@ impl Session {
         readings
     }
 
-    /// Frames that the ledgers have lent; `None` while a poller has them.
+    /// Frames on loan by the ledgers; `None` while a poller has them.
     pub(super) fn lent(&self) -> Option<u64> {
         let runtime = self.lifecycle.runtime()?;
         Some(runtime.lenders().map(|lender| lender.lent() as u64).sum())
     }
 
-    /// Everybody who may have memory of the session mapped.
+    /// All attachments that may have memory of the session mapped.
     pub(super) fn holders(&self) -> impl Iterator<Item = &Attachment> {
         let evicted_clients = self.evicted_clients.list.values().map(|it| &it.attachment);
         self.attachments.values().chain(evicted_clients)
     }
 
-    /// Everything of the session that W4 is asked about.
+    /// All memory of the session that W4 is asked about.
     pub(super) fn retired_view(&self) -> RetiredMemory {
         let mut words = self.retired.words.clone();
         words.extend(self.holders().map(|it| it.memory.clone()));
@@ -347,7 +348,8 @@ impl Session {
         RetiredMemory { words, frames }
     }
 
-    /// The same, with what attachments left behind that were given back while it ran.
+    /// The same, plus memory that attachments left behind and that was handed over while the
+    /// session ran.
     pub(super) fn whole_view(&self, pending_reclaim: &PendingReclaim) -> RetiredMemory {
         let mut all = self.retired_view();
         if !mutant!("W4: leaves out what departed senders still map") {
@@ -356,8 +358,8 @@ impl Session {
         all
     }
 
-    /// [`Self::retired_view`] of a session that has ended, and no runtime refers to it any more. Answers the requests that still wait for
-    /// something of it.
+    /// [`Self::retired_view`] of a session that has ended and to which no runtime refers. Answers
+    /// the requests that still wait for the session.
     pub(super) fn take_retired(&mut self) -> RetiredMemory {
         self.answer_the_rest();
         let retired = self.retired_view();
@@ -412,7 +414,8 @@ impl Session {
         Progress::Destroyed(Box::new(certificate), destroy)
     }
 
-    /// The daemon ends with users left: every caller gets `ESTALE`, their memory stays theirs.
+    /// The daemon exits while users remain: every caller gets `ESTALE`, and the clients keep their
+    /// memory.
     pub fn abandon(&mut self, services: &mut Services) {
         for attachment in self.attachments.values_mut() {
             attachment.close(State::Gone, services);
@@ -421,7 +424,7 @@ impl Session {
 }
 
 impl Session {
-    /// Refuses, with the names of the users: a helper thread finds them, and answers.
+    /// Refuses, and lists the users: a helper thread finds them and answers.
     fn refuse_with_blockers(&self, services: &Services, destroy: Destroy, problem: Problem) {
         self.name_blockers(services, move |blockers| {
             refuse(destroy, problem.with_blockers(blockers));

@@ -1,8 +1,8 @@
-//! Cutting clients off: their calls return `ESTALE`, what was lent to them is taken back, and what
-//! they may still read stays out of use until the kernel says that they cannot.
+//! Evicts clients: their calls return `ESTALE`, their loaned frames are taken back, and frames that
+//! they can still read stay out of use until the kernel says that they cannot.
 //!
-//! Words, gates and wakes are the control thread's, and done at once. The frames are taken back by
-//! whoever has the ledger: here, or the poller, which answers.
+//! The control thread changes words and gates and sends wakes, at once. The owner of the ledger
+//! takes the frames back: the control thread, or the poller, which answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::dataplane::{Command, Evicted};
 use crate::reply::Reply;
 use crate::services::Services;
 
-/// An attachment that was cut off, until its process is dead or has let go of its words.
+/// An evicted attachment, until its process is dead or has unmapped its words.
 #[derive(Debug)]
 pub(super) struct EvictedClient {
     pub(super) attachment: Attachment,
@@ -31,7 +31,7 @@ pub(super) struct EvictedClient {
 }
 
 impl EvictedClient {
-    /// As the API shows it.
+    /// The attachment as the API shows it.
     pub(super) fn view(&self) -> AttachmentView {
         AttachmentView {
             state: AttachmentState::Revoked,
@@ -39,13 +39,13 @@ impl EvictedClient {
         }
     }
 
-    /// Whether frames are out of use for its sake, or may have to be.
+    /// Whether frames are out of use for this client, or may have to be.
     fn holds_its_seat(&self) -> bool {
         !self.is_settled || self.eviction.frames_set_aside > 0
     }
 }
 
-/// Those who were cut off, and whoever waits to hear of it.
+/// The evicted clients, and the requesters that wait for an answer.
 #[derive(Debug, Default)]
 pub(super) struct EvictedClients {
     pub(super) list: BTreeMap<u64, EvictedClient>,
@@ -60,18 +60,18 @@ struct Request {
     answer: Answer,
 }
 
-/// Where the answer to an eviction goes.
+/// Destination of the answer to an eviction.
 #[derive(Debug)]
 pub enum Answer {
-    /// One attachment was meant.
+    /// One attachment is evicted.
     One(Reply<Eviction>),
-    /// All were.
+    /// All attachments are evicted.
     All(Reply<EvictionList>),
 }
 
 impl Answer {
     fn give(self, mut done: Vec<Eviction>) {
-        // The requester may have gone.
+        // The requester may be gone.
         match self {
             Self::One(reply) => {
                 reply.send(done.pop().ok_or_else(|| {
@@ -84,9 +84,9 @@ impl Answer {
         }
     }
 
-    /// Refuses.
+    /// Answers with `problem`.
     pub fn refuse(self, problem: Problem) {
-        // The requester may have gone.
+        // The requester may be gone.
         match self {
             Self::One(reply) => {
                 reply.send(Err(problem));
@@ -99,7 +99,7 @@ impl Answer {
 }
 
 impl EvictedClients {
-    /// Seats that they still take.
+    /// Slots that they still occupy.
     pub(super) fn seats(&self, direction: Direction) -> u64 {
         match direction {
             Direction::Receive => {
@@ -111,7 +111,7 @@ impl EvictedClients {
         }
     }
 
-    /// When the first requester gives up.
+    /// When the first requester times out.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.requests.iter().map(|request| request.deadline).min()
     }
@@ -129,7 +129,7 @@ impl EvictedClients {
         });
     }
 
-    /// Tells those who wait for it.
+    /// Answers the requesters that wait for this eviction.
     fn tell(&mut self, eviction: &Eviction) {
         for request in &mut self.requests {
             if request.waits_for.remove(&eviction.attachment) {
@@ -142,20 +142,20 @@ impl EvictedClients {
         }
     }
 
-    /// Answers those whose poller took too long.
+    /// Answers the requesters whose poller took too long.
     fn expire(&mut self, now: Instant) {
         let late = |request: &mut Request| request.deadline <= now;
         for request in self.requests.extract_if(.., late) {
             request.answer.refuse(Problem::new(
                 ProblemCode::DataplaneBusy,
-                "the client is cut off, and the poller has not taken its frames back yet",
+                "the client is evicted, but the poller has not taken its frames back yet",
             ));
         }
     }
 }
 
 impl Session {
-    /// Cuts one client off, or everybody. The answer is sent when their frames are taken back.
+    /// Evicts one client, or all. The answer is sent when their frames are taken back.
     pub fn evict(&mut self, services: &mut Services, one: Option<u64>, answer: Answer) {
         let Some(number) = one else {
             return self.evict_these(services, self.evictable(), answer);
@@ -170,7 +170,7 @@ impl Session {
             answer.refuse(Problem::new(
                 ProblemCode::NoSuchAttachment,
                 format!(
-                    "session {} has no attachment {number}, or it is leaving by itself",
+                    "session {} has no attachment {number}, or the client is already leaving",
                     self.spec.name
                 ),
             ));
@@ -179,7 +179,7 @@ impl Session {
         self.evict_these(services, BTreeSet::from([number]), answer);
     }
 
-    /// Cuts everybody off and destroys the session, waiting for nobody but the poller.
+    /// Evicts all clients and destroys the session; waits only for the poller.
     pub fn abort(&mut self, services: &mut Services, destroy: Destroy) -> Progress {
         if let Some(other) = self.lifecycle.withdraw_destroy() {
             refuse(
@@ -188,7 +188,7 @@ impl Session {
             );
         }
         let everybody = self.evictable();
-        // Before the gates close: whoever wakes up then is told that it is for good.
+        // Before the gates close: a caller that wakes up then learns that the close is final.
         for attachment in everybody.iter().filter_map(|it| self.attachments.get(it)) {
             attachment.memory.set_state(State::Revoked);
         }
@@ -204,14 +204,14 @@ impl Session {
         self.advance(services)
     }
 
-    /// A client wrote words that no client following the protocol writes: it is cut off.
+    /// A client wrote words that no client that follows the protocol writes: evicts it.
     pub fn violated(&mut self, services: &mut Services, number: u64) {
         if !self.leaving.contains_key(&number) {
             self.cut_off(services, number, EvictionCause::Violation);
         }
     }
 
-    /// Cuts off those whose words were found to be wrong.
+    /// Evicts the clients whose words are invalid.
     pub(super) fn evict_violators(&mut self, services: &mut Services) {
         for (number, what) in std::mem::take(&mut self.violators) {
             tracing::error!(session = %self.id, attachment = number, ?what, "a client broke the protocol");
@@ -219,14 +219,14 @@ impl Session {
         }
     }
 
-    /// A poller cut a client off, and took back what was lent to it.
+    /// A poller evicted a client and took its loaned frames back.
     pub fn evicted(&mut self, services: &mut Services, evicted: Evicted) {
         self.audit.ended(&evicted.lender);
         let number = evicted.lender.attachment();
         self.taken_back(services, number, evicted.revoked, evicted.set_aside);
     }
 
-    /// What became of an attachment that was cut off before.
+    /// The record of an attachment that was evicted earlier.
     fn eviction_of(&self, number: u64) -> Option<&Eviction> {
         let settled = self
             .evicted_clients
@@ -237,7 +237,7 @@ impl Session {
         settled.map(|it| &it.eviction).or_else(gone)
     }
 
-    /// Those who leave by themselves are settled as such.
+    /// The attachments to evict; those that are leaving already are settled as leaving.
     fn evictable(&self) -> BTreeSet<u64> {
         let all = self.attachments.keys().copied();
         all.filter(|number| !self.leaving.contains_key(number))
@@ -293,8 +293,8 @@ impl Session {
         }
     }
 
-    /// Takes back, now that the ledgers are here, what is still lent to those who were cut off, and
-    /// gives back to use what is set aside for nobody any more.
+    /// Now that the ledgers are here, takes back what evicted clients still have on loan, and frees
+    /// frames that are no longer retained for any client.
     pub(super) fn settle_evictions(&mut self, services: &mut Services) {
         let due = self
             .evicted_clients
@@ -308,7 +308,7 @@ impl Session {
             };
             match runtime.evict(number) {
                 Some(evicted) => self.evicted(services, evicted),
-                // It never came there: nothing was lent to it.
+                // The attachment never arrived there: it has no loans.
                 None => self.taken_back(services, number, 0, 0),
             }
         }
@@ -333,7 +333,7 @@ impl Session {
         }
     }
 
-    /// The process of one that was cut off is dead. Whether there was one.
+    /// The process of an evicted client is dead. Returns whether there was one.
     pub(super) fn evicted_client_died(&mut self, services: &mut Services, number: u64) -> bool {
         let Some(evicted_client) = self.evicted_clients.list.get_mut(&number) else {
             return false;
@@ -345,7 +345,8 @@ impl Session {
         true
     }
 
-    /// Lets those go who have let go of their words, and answers whoever has waited long enough.
+    /// Removes evicted clients that have unmapped their words, and answers requesters that have
+    /// waited long enough.
     pub(super) fn sweep_evicted_clients(&mut self, services: &mut Services, now: Instant) {
         self.evicted_clients.expire(now);
         let apart = self
@@ -357,7 +358,8 @@ impl Session {
         if apart.is_empty() {
             return;
         }
-        // As long as the kernel counts a caller of it, the probe's reading has to leave that out.
+        // As long as the kernel counts a caller of it, the probe's reading must exclude that
+        // caller.
         let waiters = services.probe.waiters(self.id.0);
         apart.retain(|number| waiters.iter().all(|waiter| waiter.attachment != *number));
         for number in apart {
@@ -365,7 +367,7 @@ impl Session {
         }
     }
 
-    /// Nobody reads any more what was set aside for the sake of one that was cut off.
+    /// Frees the frames retained for an evicted client.
     fn evicted_client_gone(
         &mut self,
         services: &mut Services,
@@ -378,7 +380,7 @@ impl Session {
         if evicted_client.eviction.frames_set_aside > 0 {
             match self.lifecycle.place_mut() {
                 Place::Here(runtime) => runtime.release(|it| it == number),
-                // If it is on its way here, the frames are released when it comes.
+                // If the runtime is in transit to here, the frames are released on arrival.
                 Place::Poller | Place::Returning => services.command(
                     self.poller,
                     Command::Release {

@@ -1,7 +1,7 @@
-//! Flushes: answered once what clients had submitted to a send session is with its port.
+//! Flushes: answered once the port has what clients had submitted to a send session.
 //!
-//! The poller knows what is queued, and says when it is sent. A session that is handed back has sent
-//! or dropped it, so that answers whoever still waits.
+//! The poller knows what is queued and reports when it is sent. A session that is handed back has
+//! sent or dropped all of it, so the hand-back answers the remaining requesters.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::dataplane::{self, Command};
 use crate::reply::Reply;
 use crate::services::Services;
 
-/// Flushes of one session that its poller may have to remember.
+/// Maximum number of open flushes of one session.
 const MOST: usize = 64;
 
 /// A flush that the poller has not answered.
@@ -21,9 +21,9 @@ struct Flush {
     ticket: u64,
     asked: Instant,
     deadline: Instant,
-    /// Frames that the session had sent and dropped when it was asked for.
+    /// Frames that the session had sent and dropped at the time of the request.
     before: (u64, u64),
-    /// `None` once it was answered that the deadline has passed.
+    /// `None` once the requester has been told that the deadline passed.
     reply: Option<Reply<Flushed>>,
 }
 
@@ -35,19 +35,19 @@ pub(super) struct Flushes {
 }
 
 impl Flushes {
-    /// When the first requester gives up.
+    /// When the first requester times out.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         let waiting = self.list.iter().filter(|it| it.reply.is_some());
         waiting.map(|it| it.deadline).min()
     }
 
-    /// Answers those whose deadline has passed.
+    /// Answers the requesters whose deadline has passed.
     pub(super) fn expire(&mut self, now: Instant) {
         for flush in self.list.iter_mut().filter(|it| it.deadline <= now) {
             if let Some(reply) = flush.reply.take() {
                 reply.send(Err(Problem::new(
                     ProblemCode::DeadlinePassed,
-                    "what was submitted is not all sent yet; the session goes on",
+                    "the deadline passed before all submitted frames were sent; the session continues",
                 )));
             }
         }
@@ -60,9 +60,9 @@ impl Flushes {
 }
 
 impl Session {
-    /// Answers once everything is sent that clients have submitted by now, `wait` from now at the
-    /// latest. Of a session that its poller has not got, and of a receive session: at once, for
-    /// nothing is submitted.
+    /// Answers once everything is sent that clients have submitted by now, or after `wait` at the
+    /// latest. Answers at once for a session that is not with its poller and for a receive session:
+    /// they have nothing submitted.
     pub fn flush(&mut self, services: &mut Services, wait: Duration, reply: Reply<Flushed>) {
         let asked = Instant::now();
         if self.spec.direction == Direction::Receive || self.lifecycle.runtime().is_some() {
@@ -72,7 +72,7 @@ impl Session {
         if self.flushes.list.len() >= MOST {
             reply.send(Err(Problem::new(
                 ProblemCode::LimitReached,
-                format!("{MOST} flushes of the session are not over yet"),
+                format!("the session has {MOST} open flushes, the maximum: wait for one to end"),
             )));
             return;
         }
@@ -89,14 +89,14 @@ impl Session {
         services.command(self.poller, Command::Flush { session, ticket });
     }
 
-    /// The poller says that a flush is over.
+    /// The poller reports that a flush is over.
     pub fn flushed(&mut self, flushed: dataplane::Flushed) {
         if let Some(flush) = self.flushes.take(flushed.ticket) {
             self.answer(flush.reply, flush.asked, flushed.sent, flushed.dropped);
         }
     }
 
-    /// The runtime is here again: answers everybody.
+    /// The runtime is here again: answers all requesters.
     pub(super) fn settle_flushes(&mut self) {
         let Some(runtime) = self.lifecycle.runtime_mut() else {
             return;
@@ -106,7 +106,7 @@ impl Session {
         for flushed in over {
             self.flushed(flushed);
         }
-        // What the poller never took, because it had handed the session back, or died.
+        // Flushes that the poller never took because it had handed the session back or died.
         let (sent, dropped) = self.sent_and_dropped();
         for flush in std::mem::take(&mut self.flushes.list) {
             let sent = sent.saturating_sub(flush.before.0);
@@ -127,7 +127,7 @@ impl Session {
             Err(Problem::new(
                 ProblemCode::FramesDropped,
                 format!(
-                    "{sent} frames were sent and {dropped} dropped: their client was cut off, or \
+                    "{sent} frames were sent and {dropped} dropped: their client was evicted, or \
                      the session stopped and could not send them"
                 ),
             ))

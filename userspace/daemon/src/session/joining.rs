@@ -1,4 +1,4 @@
-//! How a client comes to a session.
+//! How a client joins a session.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Session {
         Ok(())
     }
 
-    /// Attachments that it may have at a time.
+    /// Maximum number of attachments at a time.
     fn most(&self) -> u32 {
         match self.spec.direction {
             Direction::Receive => self.spec.max_attachments,
@@ -58,7 +58,7 @@ impl Session {
         }
     }
 
-    /// Whether all its places are taken.
+    /// Whether all attachment slots are taken.
     pub fn is_full(&self) -> bool {
         let taken = self.attachments.len() as u64
             + u64::from(self.proving)
@@ -66,18 +66,18 @@ impl Session {
         taken >= u64::from(self.most())
     }
 
-    /// Whether a client has left that still takes a place: until its poller has handed its ledger back, and
-    /// as long as the process has the memory.
+    /// Whether a client has left that still occupies a slot: until its poller has handed its ledger
+    /// back, and as long as the process has the memory.
     pub fn is_settling(&self) -> bool {
         !self.leaving.is_empty() || self.attachments.values().any(|it| it.disconnected)
     }
 
-    /// Gives a reservation back.
+    /// Returns a reservation.
     pub fn unreserve(&mut self) {
         self.proving = self.proving.saturating_sub(1);
     }
 
-    /// Admits a client that holds a reservation: makes its memory, registers it with the probe,
+    /// Admits a client that has a reservation: creates its memory, registers it with the probe, and
     /// hands its lender to the runtime. Returns the message and the descriptors for it.
     ///
     /// # Errors
@@ -104,13 +104,13 @@ impl Session {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
-                    "process {} is attached to session {} already: its threads share one attachment",
+                    "process {} is already attached to session {}: its threads share one attachment",
                     client.who.pid, self.spec.name
                 ),
             ));
         }
         let limit = |what: String| Problem::new(ProblemCode::LimitReached, what);
-        let system = |error: std::io::Error| limit(format!("no memory for an attachment: {error}"));
+        let system = |error: std::io::Error| limit(format!("cannot allocate memory: {error}"));
         let memory = AttachmentMemory::create(self.id.0, number, self.geometry).map_err(system)?;
         let memory = Arc::new(memory);
         let own_frames = match self.spec.direction {
@@ -136,7 +136,7 @@ impl Session {
             Ok(place) => Some(place),
             Err(error) => {
                 if let (Some(watched), Some(probe)) = (&watched, services.probe.probe()) {
-                    // The registration was made just now; that it cannot be undone is logged there.
+                    // The registration is new; a failure to undo it is logged there.
                     let _ = probe.unregister(watched.proof.tgid, self.id.0, number);
                 }
                 return Err(limit(error.to_string()));
@@ -203,9 +203,9 @@ impl Session {
         Ok((message, descriptors))
     }
 
-    /// A poller did not take an attachment, because the session was not with it: it is added here, or
-    /// sent again where the session has gone there since. One that does not fit at all ends when its
-    /// process does.
+    /// A poller did not take an attachment because it did not have the session. The attachment is
+    /// added here, or sent again if the poller has the session since. An attachment that does not
+    /// fit at all ends when its process does.
     pub fn attach_refused(
         &mut self,
         services: &mut Services,
@@ -215,7 +215,7 @@ impl Session {
     ) {
         let number = lender.attachment();
         if !self.attachments.contains_key(&number) {
-            // It was cut off meanwhile, and nothing was ever lent to it.
+            // It was evicted meanwhile, and had no loans.
             return;
         }
         let Some(runtime) = self.lifecycle.runtime_mut() else {
@@ -231,7 +231,7 @@ impl Session {
             };
             services.command(self.poller, again);
             if self.leaving.contains_key(&number) {
-                // The one that was sent found nobody to take out.
+                // The earlier request found no attachment to remove.
                 let attachment = number;
                 services.command(
                     self.poller,
@@ -249,15 +249,15 @@ impl Session {
         self.settle_departures(services);
     }
 
-    /// A client worked on its memory with a system call, as who punches holes in it: it is cut off, for
-    /// whoever reads there pays with page faults.
+    /// A client changed its memory with a system call, for example by punching a hole. It is
+    /// evicted, because a thread that reads the memory would take page faults.
     pub fn memory_touched(&mut self, services: &mut Services, number: u64) {
         let Some(attachment) = self.attachments.get(&number) else {
             return;
         };
         tracing::error!(
             session = %self.id, attachment = number, pid = attachment.client.who.pid,
-            "a client punched a hole in its memory, or wrote it with a system call: it is cut off"
+            "a client punched a hole in its memory, or wrote it with a system call: it is evicted"
         );
         self.violated(services, number);
     }

@@ -15,25 +15,27 @@ use crate::inspector::Finding;
 use crate::reply::Reply;
 use crate::services::Services;
 
-/// So many attachments that have left a stopped session are kept for its certificate unlooked at.
+/// Number of attachments that have left a stopped session and are kept for its certificate without
+/// a check.
 const DEPARTED: usize = 32;
 
-/// Somebody who waits for a poller to hand an attachment's lender back.
+/// What waits for a poller to hand an attachment's lender back.
 #[derive(Debug)]
 pub(super) enum Leaving {
-    /// It asked to detach, and holds nothing.
+    /// The client asked to detach, and has no loaned frames.
     Detach(Reply<()>),
-    /// Its process is gone, or let go of the memory.
+    /// The process is gone, or released the memory.
     Ended(ReconciledCause),
 }
 
 impl Session {
-    /// The client gives its attachment back. Refused while its callers or frames are out.
+    /// The client gives its attachment back. Refused while its callers are inside or its frames are
+    /// on loan.
     pub fn detach(&mut self, services: &mut Services, number: u64, reply: Reply<()>) {
         let Some(attachment) = self.attachments.get(&number) else {
             reply.send(Err(Problem::new(
                 ProblemCode::StaleSession,
-                "the attachment was cut off",
+                "the attachment was evicted",
             )));
             return;
         };
@@ -45,14 +47,14 @@ impl Session {
             if self.lifecycle.is_running() {
                 memory.start();
             }
-            // Only its own: what other clients do is none of its business.
+            // Only its own callers: those of other clients do not matter here.
             let mut waiters = services.probe.waiters(self.id.0);
             waiters.retain(|waiter| waiter.attachment == number);
             let draft = blockers::Draft::of(std::iter::once(attachment), waiters);
             let about = u64::from(attachment.client.who.pid);
             let problem = Problem::new(
                 ProblemCode::Busy,
-                "callers are inside, or frames are held: let them return, and put the frames back",
+                "callers are inside, or frames are on loan: let the calls return and put the frames back",
             );
             blockers::name(services, about, draft, move |blockers| {
                 reply.send(Err(problem.with_blockers(blockers)));
@@ -64,8 +66,8 @@ impl Session {
     }
 
     /// The connection of an attachment closed. Its process may live on (fork, exec, a closed
-    /// descriptor), so nothing is taken back yet; nobody is admitted any more. `attached` is dropped
-    /// when the attachment has ended.
+    /// descriptor), so its frames are not taken back yet; it admits no further calls. `attached` is
+    /// dropped when the attachment has ended.
     pub fn hung_up(
         &mut self,
         services: &mut Services,
@@ -84,7 +86,7 @@ impl Session {
         }
     }
 
-    /// The process of an attachment is dead, so that no thread of it runs.
+    /// The process of an attachment is dead: none of its threads runs.
     pub fn process_ended(&mut self, services: &mut Services, number: u64) {
         if self.evicted_client_died(services, number) {
             return;
@@ -101,7 +103,8 @@ impl Session {
             return;
         }
         if let Some(Leaving::Detach(_)) = self.leaving.get(&number) {
-            // A client that died while it detached: the hand-back is under way, the death settles.
+            // A client that died while it detached: the hand-back is in progress, the death settles
+            // it.
             self.leaving.insert(number, how);
             return;
         }
@@ -131,7 +134,7 @@ impl Session {
         }
     }
 
-    /// Settles those who leave, as far as their lenders are here.
+    /// Settles the leaving attachments whose lenders are here.
     pub(super) fn settle_departures(&mut self, services: &mut Services) {
         let numbers: Vec<u64> = self.leaving.keys().copied().collect();
         for number in numbers {
@@ -160,7 +163,8 @@ impl Session {
             .iter()
             .filter(|slot| slot.count > 0)
             .count() as u64;
-        // Nobody of a dead process runs, and a client that detached said that it holds nothing.
+        // No thread of a dead process runs, and a client that detached reported that it holds
+        // nothing.
         let frames = lender.credit_dead_process().len() as u64;
         attachment.close(State::Gone, services);
         let cause = match how {
@@ -183,16 +187,16 @@ impl Session {
         self.part(services, attachment);
     }
 
-    /// Keeps the memory of an attachment that has ended until nobody has it mapped.
+    /// Keeps the memory of an ended attachment until no process has it mapped.
     pub(super) fn part(&mut self, services: &mut Services, attachment: Attachment) {
         self.note_left(services, attachment.number, &attachment.client);
         self.retired.words.push(attachment.memory);
         self.retired.frames.extend(attachment.frames);
         let given_back = if self.lifecycle.is_running() {
-            // Not the session's any more: it is given back by itself.
+            // The session no longer owns it: it is freed separately.
             std::mem::take(&mut self.retired)
         } else if self.retired.words.len() > DEPARTED {
-            // The certificate speaks for what is left.
+            // The certificate covers what is left.
             self.retired.take_free()
         } else {
             return;

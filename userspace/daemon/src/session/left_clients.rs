@@ -1,6 +1,6 @@
-//! Clients that have left the session, or were evicted from it, and keep its memory: each costs the daemon
-//! descriptors and address space, so how many there may be is a share of one process, of one user and of
-//! all.
+//! Clients that left the session, or were evicted from it, and keep its memory. Each costs the
+//! daemon descriptors and address space, so their number is limited per process, per user and in
+//! total.
 
 use std::collections::HashMap;
 
@@ -13,17 +13,17 @@ use super::attachment::Client;
 use crate::pending_reclaim::is_free;
 use crate::services::Services;
 
-/// Whose the memory is that clients have left behind.
+/// Owners of the memory that clients have left behind.
 #[derive(Debug, Default)]
 pub(super) struct LeftClients {
-    /// Uid and pid, by attachment; of those who may still have it.
+    /// Uid and pid by attachment, for clients that may still have the memory.
     of: HashMap<u64, (u32, u32)>,
     refused: u64,
     last: Option<Owner>,
 }
 
 impl Session {
-    /// Notes who it was that leaves, before its memory is put aside.
+    /// Records the leaving client before its memory is put aside.
     pub(super) fn note_left(&mut self, services: &Services, number: u64, client: &Client) {
         let kept: Vec<u64> = self
             .left_behind(services)
@@ -36,7 +36,7 @@ impl Session {
         self.left_clients.of.insert(number, who);
     }
 
-    /// Whether one more client of `owner` may come, after all those who left.
+    /// Whether one more client of `owner` may attach, given the clients that left.
     pub(super) fn check_left_clients(
         &mut self,
         services: &Services,
@@ -44,7 +44,8 @@ impl Session {
     ) -> Result<(), Refused> {
         let share = services.config.limits.departed_share();
         let check = |table: &Table| share.check(owner, table.used_by(owner), 1);
-        // Most of those who left have let go, and that is only not seen yet: looked at if it decides.
+        // Most clients that left have released the memory, but the daemon has not seen it yet:
+        // check only if it decides.
         if check(&self.left_clients_table(services, share, |_| true)).is_ok() {
             return Ok(());
         }
@@ -56,7 +57,7 @@ impl Session {
         checked
     }
 
-    /// Who keeps its memory, for health: a few more, if nothing is wrong.
+    /// Clients that keep its memory, for health: may count a few too many.
     pub fn left_clients_usage(&self, services: &Services) -> (SessionName, Usage) {
         let share = services.config.limits.departed_share();
         let mut table = self.left_clients_table(services, share, |_| true);
@@ -71,7 +72,7 @@ impl Session {
         (self.spec.name.clone(), usage)
     }
 
-    /// Those who left and have what `keeps` says, and those who were evicted.
+    /// Clients that left and satisfy `keeps`, plus evicted clients.
     fn left_clients_table(
         &self,
         services: &Services,

@@ -1,7 +1,7 @@
 //! The life of a session: which states there are, what exists in each, and which may follow which.
 //!
-//! Pure: it reads no clock, makes no system call and answers nobody. [`Session`](super::Session) turns
-//! requests and the pollers' events into calls of these methods, and does what they return.
+//! Pure: it reads no clock, makes no system call and sends no answer. [`Session`](super::Session)
+//! turns requests and the pollers' events into calls of these methods, and does what they return.
 //!
 //! ```text
 //!            start                  stop                   hand_back
@@ -14,53 +14,53 @@
 //!    └─ quarantine ─────▶ Quarantined ───── end ────────────▶ Destroyed
 //! ```
 //!
-//! Stopping drains and is quarantined as Stopped is. The runtime moves into the state when the poller
-//! hands it back: a session whose runtime is here is touched by no poller (witness W3).
+//! A Stopping session drains and is quarantined like a Stopped one. The runtime moves into the state
+//! when the poller hands it back: no poller touches a session whose runtime is here (witness W3).
 
 use std::time::Instant;
 
-/// The state of a session. `R` is the poller's half of it, `D` a request to destroy it, `S` a request to
-/// start it.
+/// The state of a session. `R` is the poller's half of it, `D` a request to destroy it, `S` a
+/// request to start it.
 #[derive(Debug)]
 pub(super) enum Lifecycle<R, D, S> {
     /// The gates are open, and a poller has the runtime.
     Running,
     /// The gates are closed; the poller was told to hand the runtime back.
     Stopping {
-        /// When it was told.
+        /// When the poller was told.
         since: Instant,
         /// Answered when the session runs again.
         starts: Vec<S>,
     },
-    /// The gates are closed, and the runtime is here. Also of a session that never ran.
+    /// The gates are closed, and the runtime is here; also the state of a session that never ran.
     Stopped {
-        /// Touched by no poller.
+        /// No poller touches it.
         runtime: R,
     },
     /// Stopped, and destroyed as soon as no user is left.
     Draining {
         /// Where the runtime is.
         custody: Custody<R>,
-        /// Who asked, and until when.
+        /// The request, with its deadline.
         destroy: D,
     },
-    /// Closed for good; its memory is given back when its last holder is gone.
+    /// Closed for good; its memory is freed when its last holder is gone.
     Quarantined {
         /// Where the runtime is.
         custody: Custody<R>,
     },
-    /// Nothing is left.
+    /// The session has no runtime and no request any more.
     Destroyed,
 }
 
 /// Where the runtime of a session is that does not run.
 #[derive(Debug)]
 pub(super) enum Custody<R> {
-    /// Here.
+    /// On the control thread.
     Here(R),
     /// With its poller, which was told to hand it back.
     Returning {
-        /// When it was told.
+        /// When the poller was told.
         since: Instant,
     },
 }
@@ -68,7 +68,7 @@ pub(super) enum Custody<R> {
 /// Where the runtime is, seen from outside.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Place<R> {
-    /// Here.
+    /// On the control thread.
     Here(R),
     /// With its poller.
     Poller,
@@ -76,61 +76,62 @@ pub(super) enum Place<R> {
     Returning,
 }
 
-/// Why a state does not allow what was asked for.
+/// Why a state does not allow the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It runs.
+    /// The session runs.
     Running,
-    /// It is stopped, and a start waits for its poller.
+    /// The session is stopped, and a start waits for its poller.
     Starting,
-    /// It is being destroyed.
+    /// The session is being destroyed.
     Draining,
-    /// It is quarantined.
+    /// The session is quarantined.
     Quarantined,
-    /// It was destroyed.
+    /// The session was destroyed.
     Destroyed,
 }
 
-/// What a stop came to.
+/// The result of a stop.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stop<S> {
-    /// It ran: the gates are to be closed, and the poller is to be told.
+    /// It ran: the caller closes the gates and tells the poller.
     Begun,
-    /// It did not run; the starts that waited will not happen.
+    /// It did not run; the starts that waited are cancelled.
     Already(Vec<S>),
 }
 
-/// What a start came to.
+/// The result of a start.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Start<S> {
     /// The runtime is here: [`Lifecycle::hand_over`] can give it to a poller.
     Possible(S),
-    /// It runs already.
+    /// The session runs already.
     Running(S),
-    /// The poller has not handed the runtime back yet: [`Lifecycle::hand_back`] returns the request.
+    /// The poller has not handed the runtime back yet: [`Lifecycle::hand_back`] returns the
+    /// request.
     Waits,
-    /// Not in this state.
+    /// The state does not allow it.
     Refused(S, Refusal),
 }
 
-/// What a hand-back came to.
+/// The result of a hand-back.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum HandBack<R, S> {
-    /// It was told to; these starts waited for it.
+    /// The poller was told to; these starts waited for it.
     Asked(Vec<S>),
-    /// It ran: its poller has died, or refused it. The gates are to be closed.
+    /// The session ran: its poller has died or refused it. The caller closes the gates.
     Unasked,
-    /// The runtime of a session that has one, or has ended.
+    /// The session already has a runtime, or has ended.
     Unexpected(R),
 }
 
 impl<R, D, S> Lifecycle<R, D, S> {
-    /// Of a new session.
+    /// The state of a new session: stopped.
     pub(super) fn new(runtime: R) -> Self {
         Self::Stopped { runtime }
     }
 
-    /// Whether its gates are open.
+    /// Whether the gates are open.
     pub(super) fn is_running(&self) -> bool {
         matches!(self, Self::Running)
     }
@@ -140,7 +141,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         matches!(self, Self::Quarantined { .. })
     }
 
-    /// The request to destroy it, while it drains.
+    /// The request to destroy the session, while it drains.
     pub(super) fn destroy(&self) -> Option<&D> {
         match self {
             Self::Draining { destroy, .. } => Some(destroy),
@@ -148,7 +149,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// The same.
+    /// As [`Self::destroy`], mutable.
     pub(super) fn destroy_mut(&mut self) -> Option<&mut D> {
         match self {
             Self::Draining { destroy, .. } => Some(destroy),
@@ -175,7 +176,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// The same.
+    /// As [`Self::place`], mutable.
     pub(super) fn place_mut(&mut self) -> Place<&mut R> {
         match self {
             Self::Running => Place::Poller,
@@ -202,7 +203,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// The same.
+    /// As [`Self::runtime`], mutable.
     pub(super) fn runtime_mut(&mut self) -> Option<&mut R> {
         match self.place_mut() {
             Place::Here(runtime) => Some(runtime),
@@ -210,7 +211,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// Since when the runtime has been on its way back.
+    /// When the poller was told to hand the runtime back, while that is pending.
     pub(super) fn returning_since(&self) -> Option<Instant> {
         match self {
             Self::Stopping { since, .. }
@@ -225,7 +226,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// Ends the running. `now` is when the poller is told.
+    /// Stops the session. `now` is when the poller is told.
     pub(super) fn stop(&mut self, now: Instant) -> Stop<S> {
         match self {
             Self::Running => {
@@ -240,7 +241,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// Asks to start it.
+    /// Requests a start.
     pub(super) fn start(&mut self, request: S) -> Start<S> {
         match self {
             Self::Stopped { .. } => Start::Possible(request),
@@ -255,8 +256,8 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// Takes the runtime out for a poller: from here on the session runs. `None`, and no change, if it
-    /// is not stopped.
+    /// Takes the runtime out for a poller: from here on the session runs. Returns `None` and
+    /// changes nothing if the session is not stopped.
     pub(super) fn hand_over(&mut self) -> Option<R> {
         match std::mem::replace(self, Self::Running) {
             Self::Stopped { runtime } => Some(runtime),
@@ -267,7 +268,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// A poller gave the runtime back.
+    /// A poller handed the runtime back.
     pub(super) fn hand_back(&mut self, runtime: R) -> HandBack<R, S> {
         match self {
             Self::Running => {
@@ -305,10 +306,10 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// Begins to drain it.
+    /// Starts draining.
     ///
     /// # Errors
-    /// As [`Self::check_destroy`]; the request comes back.
+    /// As [`Self::check_destroy`]; returns the request.
     pub(super) fn begin_destroy(&mut self, destroy: D) -> Result<(), (Refusal, D)> {
         if let Err(refusal) = self.check_destroy() {
             return Err((refusal, destroy));
@@ -318,7 +319,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         Ok(())
     }
 
-    /// Ends the draining without an end of the session.
+    /// Ends the draining; the session stays.
     pub(super) fn withdraw_destroy(&mut self) -> Option<D> {
         match std::mem::replace(self, Self::Destroyed) {
             Self::Draining { custody, destroy } => {
@@ -349,7 +350,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// Closes it for good. Returns the starts that will not happen.
+    /// Closes the session for good. Returns the cancelled starts.
     ///
     /// # Errors
     /// As [`Self::check_quarantine`].
@@ -364,7 +365,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
         Ok(starts)
     }
 
-    /// Ends it, with its runtime. Returns the request that it ends.
+    /// Ends the session, with its runtime. Returns the request that it completes.
     pub(super) fn end(&mut self) -> Option<D> {
         match std::mem::replace(self, Self::Destroyed) {
             Self::Draining { destroy, .. } => Some(destroy),
@@ -372,8 +373,8 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
-    /// Where the runtime of a stopped session is; the session is Destroyed until the caller says
-    /// otherwise.
+    /// Where the runtime of a stopped session is; the session is `Destroyed` until the caller sets
+    /// another state.
     fn take_custody(&mut self) -> Option<Custody<R>> {
         match std::mem::replace(self, Self::Destroyed) {
             Self::Stopping { since, .. } => Some(Custody::Returning { since }),

@@ -1,4 +1,4 @@
-//! What a session counts, for Prometheus.
+//! A session's counters, for Prometheus.
 
 use onair_types::SessionState;
 
@@ -6,17 +6,17 @@ use super::Session;
 use crate::exposition::Exposition;
 use crate::services::Services;
 
-/// Counters of the pollers: their name there, their metric, its help.
+/// Counters of the pollers: the name there, the metric, its help.
 const COUNTERS: [(&str, &str, &str); 18] = [
     (
         "packets",
         "onair_session_packets_total",
-        "RTP packets that came for the session, or were given to the port.",
+        "RTP packets received for the session, or handed to the port.",
     ),
     (
         "octets",
         "onair_session_bytes_total",
-        "Bytes of these packets, RTP header included.",
+        "Bytes in these packets, RTP header included.",
     ),
     (
         "packets_accepted",
@@ -26,62 +26,62 @@ const COUNTERS: [(&str, &str, &str); 18] = [
     (
         "packets_reordered",
         "onair_session_packets_reordered_total",
-        "Packets that came out of order and were put in their place.",
+        "Packets received out of order and placed correctly.",
     ),
     (
         "packets_lost",
         "onair_session_packets_lost_total",
-        "Sequence numbers that never came.",
+        "Sequence numbers never received.",
     ),
     (
         "ssrc_changes",
         "onair_session_ssrc_changes_total",
-        "Times that another synchronisation source took over.",
+        "Changes of the synchronisation source.",
     ),
     (
         "restarts",
         "onair_session_source_restarts_total",
-        "Times that the source started anew with other numbers.",
+        "Restarts of the source with other sequence numbers.",
     ),
     (
         "frames_complete",
         "onair_session_frames_complete_total",
-        "Frames that came whole.",
+        "Frames received complete.",
     ),
     (
         "frames_incomplete",
         "onair_session_frames_incomplete_total",
-        "Frames that came with bytes missing.",
+        "Frames received with bytes missing.",
     ),
     (
         "frames_no_buffer",
         "onair_session_frames_no_buffer_total",
-        "Frames that came while no memory was free.",
+        "Frames received while no frame memory was free.",
     ),
     (
         "frames_dropped_stop",
         "onair_session_frames_dropped_stop_total",
-        "Frames under way that were dropped because the session stopped.",
+        "Frames dropped in transit because the session stopped.",
     ),
     (
         "frames_dropped_slow",
         "onair_session_frames_dropped_slow_total",
-        "Frames not lent to an attachment, or taken back from it, because its quota was used up.",
+        "Frames not loaned to an attachment, or taken back from it, because its quota was used up.",
     ),
     (
         "frames_sent",
         "onair_session_frames_sent_total",
-        "Frames whose last packet was given to the port.",
+        "Frames whose last packet was handed to the port.",
     ),
     (
         "frames_submitted",
         "onair_session_frames_submitted_total",
-        "Frames that clients submitted to be sent.",
+        "Frames submitted by clients for sending.",
     ),
     (
         "frames_dropped_detached",
         "onair_session_frames_dropped_detached_total",
-        "Submitted frames that were dropped because their attachment left.",
+        "Submitted frames dropped because their attachment left.",
     ),
     (
         "underruns",
@@ -100,7 +100,7 @@ const COUNTERS: [(&str, &str, &str); 18] = [
     ),
 ];
 
-/// Counters of packets that went into no frame, and why.
+/// Counters of packets that went into no frame, with the reason.
 const DROPPED: [(&str, &str); 4] = [
     ("packets_wrong_source", "wrong_source"),
     ("packets_duplicate", "duplicate"),
@@ -109,8 +109,8 @@ const DROPPED: [(&str, &str); 4] = [
 ];
 
 impl Session {
-    /// Adds what the session counts. Its labels are name and id: a quarantined session may have
-    /// the name of another.
+    /// Adds the session's counters. The labels are name and id: a quarantined session may share its
+    /// name with another.
     pub fn measure(&self, services: &Services, metrics: &mut Exposition) {
         let id = self.id.to_string();
         let session = ("session", self.spec.name.as_str());
@@ -158,14 +158,14 @@ impl Session {
         let lent = self.attachments.keys().map(|number| self.lent_to(*number));
         metrics.count(
             "onair_session_frames_lent",
-            "Frames lent to clients now, by the ledger.",
+            "Frames currently on loan to clients, according to the ledger.",
             &labels,
             lent.sum(),
         );
         if let Some(Ok(blocked)) = services.probe.probe().map(|it| it.blocked(self.index)) {
             metrics.count(
                 "onair_session_blocked_callers",
-                "Callers asleep in a wait, by the kernel.",
+                "Callers asleep in a wait, according to the kernel.",
                 &labels,
                 blocked,
             );

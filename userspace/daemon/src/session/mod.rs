@@ -1,8 +1,8 @@
 //! A session: its state, its attachments, and the way from stop to destroyed.
 //!
-//! Every change of a session's state happens here, on the control thread, called by the actor. The
-//! poller's half of a session is the [`Runtime`], which is here exactly while no poller has it.
-//! What never lives here: sockets, HTTP, waiting.
+//! Every change of a session's state happens here, on the control thread; the actor calls it. The
+//! poller's half of a session is the [`Runtime`], which is here exactly while no poller has it. Not
+//! here: sockets, HTTP, waiting.
 
 pub mod attachment;
 mod audit;
@@ -63,40 +63,40 @@ use crate::services::Services;
 /// The session's state, with the requests that wait in it.
 type Life = Lifecycle<Box<Runtime>, Destroy, Reply<SessionView>>;
 
-/// Somebody who waits for the session to be destroyed.
+/// A request that waits for the session to be destroyed.
 #[derive(Debug)]
 pub struct Destroy {
-    /// Who asked.
+    /// The requester.
     pub who: Who,
-    /// Which operation.
+    /// The requested operation.
     pub operation: Operation,
     /// When to give up; `None` gives up at the first user.
     pub deadline: Option<Instant>,
-    /// The wait that was asked for, ms.
+    /// The requested wait, ms.
     pub deadline_ms: Option<u64>,
-    /// Nobody uses it: then it still waits for [`Session::end_in_turn`].
+    /// Without users, it still waits for [`Session::end_in_turn`].
     pub waits_for_turn: bool,
-    /// Where the answer goes.
+    /// Destination of the answer.
     pub reply: Reply<Box<Certificate>>,
 }
 
-/// A session.
+/// One session and everything that the daemon keeps about it.
 #[derive(Debug)]
 pub struct Session {
-    /// Its id.
+    /// Unique for the daemon's lifetime.
     pub id: SessionId,
-    /// What it was made from.
+    /// The specification it was created from.
     pub spec: SessionSpec,
-    /// Who made it.
+    /// The user that created it.
     pub owner: Who,
-    /// The connection that made it, which alone may destroy it over the attach socket.
+    /// The connection that created it: the only one that may destroy it over the attach socket.
     pub owner_connection: Option<u64>,
-    /// Its place in the probe's counters.
+    /// Its index in the probe's counters.
     pub index: u32,
     poller: usize,
     created_at: Timestamp,
     stopped_at: Option<Timestamp>,
-    /// Times that it was started.
+    /// Number of starts.
     generation: u64,
     lifecycle: Life,
     geometry: Geometry,
@@ -104,39 +104,39 @@ pub struct Session {
     frames: Option<FrameMemory>,
     stats: Arc<SessionStats>,
     attachments: BTreeMap<u64, Attachment>,
-    /// Attachments whose proof is under way.
+    /// Attachments whose proof is in progress.
     proving: u32,
     leaving: BTreeMap<u64, Leaving>,
     flushes: Flushes,
-    /// Those who were cut off, while something of theirs is left.
+    /// Evicted clients that still have something of the session.
     evicted_clients: EvictedClients,
-    /// Those whose words were found to be wrong while the ledgers are here.
+    /// Clients whose words are invalid, found while the ledgers are here.
     violators: BTreeMap<u64, Violation>,
     retired: RetiredMemory,
     left_clients: left_clients::LeftClients,
-    /// Files that were watched for its clients, also for those who have left.
+    /// Files watched for its clients, including clients that have left.
     watched: Vec<WatchedFile>,
     audit: Audit,
-    /// When it is stopped by itself.
+    /// When it stops by itself.
     expires_at: Option<Instant>,
     rescan: rescan::Rescan,
     warnings: Warnings,
-    /// When exits are looked at again that could not be settled.
+    /// When exits are examined again that could not be settled.
     exits_at: Option<Instant>,
-    /// Requests for credit so far.
+    /// Number of requests for credit so far.
     tickets: u64,
-    /// The disconnected attachment that was looked at last.
+    /// The disconnected attachment that was examined last.
     swept: u64,
-    /// When a user was last seen: sites that were looked at before prove nothing.
+    /// When a user was last seen: looks at sites before that prove nothing.
     sites_since: Option<Instant>,
-    /// When sites are looked at again that could not be yet.
+    /// When sites are looked at again that could not be looked at yet.
     sites_at: Option<Instant>,
     /// Requesters of a verdict that wait for a look at sites.
     verdicts: Vec<Reply<Verdict>>,
 }
 
 impl Session {
-    /// Creates a session, stopped. Its memory is allocated as it is used.
+    /// Creates a session, stopped. Its memory is allocated on first use.
     ///
     /// # Errors
     /// `invalid_spec`, `no_such_port`, `limit_reached` (no memory).
@@ -164,7 +164,7 @@ impl Session {
         let no_memory = |error: std::io::Error| {
             Problem::new(
                 ProblemCode::LimitReached,
-                format!("no memory for the session's frames: {error}"),
+                format!("cannot allocate memory for the session's frames: {error}"),
             )
         };
         let frames = match spec.direction {
@@ -210,30 +210,30 @@ impl Session {
         })
     }
 
-    /// Times that it was started, also before the daemon was.
+    /// Number of starts, including those under earlier daemons.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// When it was stopped; `None` while it runs, and of one that never ran.
+    /// When it was stopped; `None` while it runs, and if it never ran.
     pub fn stopped_at(&self) -> Option<Timestamp> {
         self.stopped_at
     }
 
-    /// Goes on counting from `generation`: the session has lived before, and an earlier daemon stopped
-    /// it as `stopped` says.
+    /// Continues counting from `generation`: the session existed before, and an earlier daemon
+    /// stopped it as `stopped` says.
     pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {
         self.generation = generation;
         self.stopped_at = stopped.as_ref().map(|stopped| stopped.at);
         self.audit.restore(stopped);
     }
 
-    /// Bytes of frame memory that it takes at most.
+    /// Maximum frame memory of a session with this specification, in bytes.
     pub fn memory_bytes(spec: &SessionSpec) -> u64 {
         convert::geometry(spec).frames_len() as u64
     }
 
-    /// Bytes of frame memory that it takes at most, with what evicted senders and those who left a
+    /// Maximum frame memory in bytes, including what evicted senders and clients that left a
     /// stopped session still have.
     pub fn taken_bytes(&self) -> u64 {
         let evicted_clients = self.evicted_clients.list.values();
@@ -242,7 +242,7 @@ impl Session {
         Self::memory_bytes(&self.spec) + frames.map(|it| it.len() as u64).sum::<u64>()
     }
 
-    /// Whether it has the attachment `number`, not cut off.
+    /// Whether it has the attachment `number` and did not evict it.
     pub fn has(&self, number: u64) -> bool {
         self.attachments.contains_key(&number)
     }
@@ -255,13 +255,13 @@ impl Session {
                 SessionState::Created
             }
             Lifecycle::Stopping { .. } | Lifecycle::Stopped { .. } => SessionState::Stopped,
-            // One that has ended is in no list any more.
+            // A destroyed session is in no list any more.
             Lifecycle::Draining { .. } | Lifecycle::Destroyed => SessionState::Draining,
             Lifecycle::Quarantined { .. } => SessionState::Quarantined,
         }
     }
 
-    /// As the API shows it.
+    /// The session as the API shows it.
     pub fn view(&self) -> SessionView {
         let document = onair_types::SpecDocument::from(self.spec.clone());
         SessionView {
@@ -286,7 +286,7 @@ impl Session {
         }
     }
 
-    /// Frames that the ledger has lent to an attachment.
+    /// Frames that the ledger has loaned to an attachment.
     fn lent_to(&self, attachment: u64) -> u64 {
         match self.lifecycle.runtime() {
             Some(runtime) => runtime
@@ -300,7 +300,7 @@ impl Session {
         }
     }
 
-    /// Its users, whose threads have no names yet.
+    /// Its users, still without thread names.
     pub fn draft_blockers(&self, services: &Services) -> Draft {
         let mut waiters = services.probe.waiters(self.id.0);
         waiters.retain(|waiter| !self.evicted_clients.list.contains_key(&waiter.attachment));
@@ -318,7 +318,7 @@ impl Session {
         draft
     }
 
-    /// Has a helper thread name its users, and do `then` with the list.
+    /// A helper thread names its users, then calls `then` with the list.
     pub fn name_blockers(
         &self,
         services: &Services,
@@ -327,7 +327,7 @@ impl Session {
         blockers::name(services, self.id.0, self.draft_blockers(services), then);
     }
 
-    /// The session, for those who are told of it.
+    /// The session as the subject of an event.
     pub fn subject(&self) -> Subject {
         Subject {
             session: self.id,
@@ -336,12 +336,12 @@ impl Session {
         }
     }
 
-    /// Tells that something happened to it.
+    /// Publishes an event about the session.
     fn tell(&self, services: &mut Services, kind: EventKind) {
         services.hub.tell(Some(self.subject()), kind);
     }
 
-    /// Tells what was settled for users who could not.
+    /// Publishes what was settled for users that could not settle it themselves.
     fn tell_reconciled(
         &self,
         services: &mut Services,
@@ -352,8 +352,8 @@ impl Session {
         }
     }
 
-    /// Threads that are inside a call, and attachments that hold frames. Of a session that its poller
-    /// has, only the first.
+    /// Number of threads inside a call plus attachments that hold frames. While a poller has the
+    /// session, only the threads.
     pub fn users(&self) -> u64 {
         let inside: usize = self
             .attachments
@@ -373,7 +373,7 @@ impl Session {
         all.chain(evicted_clients).collect()
     }
 
-    /// The attachment that `connection` carries, also if it was cut off.
+    /// The attachment that `connection` carries, even if it was evicted.
     pub fn attachment_of(&self, connection: u64) -> Option<u64> {
         self.holders()
             .find(|attachment| attachment.client.connection == connection)
@@ -381,7 +381,7 @@ impl Session {
     }
 
     /// Whether the owner's process has stopped the session for itself (gate.md: its stop is local
-    /// and immediate, and the daemon adopts it when it asks to destroy).
+    /// and immediate, and the daemon adopts it when the process asks to destroy).
     pub fn is_stopped_by(&self, attachment: u64) -> bool {
         self.attachments
             .get(&attachment)

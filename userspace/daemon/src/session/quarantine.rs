@@ -1,5 +1,5 @@
-//! Setting a session aside with its users: it leaves the names, nobody gets anything of it any more,
-//! and its memory is given back when the last of those who have it is gone.
+//! Sets a session aside with its users: its name becomes free, no process gets anything of it any
+//! more, and its memory is freed when the last holder is gone.
 
 use onair_ipc::memory::State;
 use onair_types::{
@@ -23,8 +23,8 @@ impl Session {
         self.lifecycle.runtime().is_none()
     }
 
-    /// Closes it for good, with whoever is in it: every call returns `ESTALE`. The certificate says
-    /// what the witnesses saw, and is completed when the memory is given back.
+    /// Closes the session for good, with its users inside: every call returns `ESTALE`. The
+    /// certificate records the witnesses' readings, and is completed when the memory is freed.
     ///
     /// # Errors
     /// `running`, `draining`.
@@ -72,7 +72,7 @@ impl Session {
         Ok(Box::new(certificate))
     }
 
-    /// Frees it if its poller has handed it back and nobody has any of its memory.
+    /// Frees it if its poller has handed it back and no process has any of its memory.
     pub(super) fn advance_quarantine(&mut self, services: &mut Services) -> Progress {
         self.settle();
         let over = !self.is_with_a_poller()
@@ -96,7 +96,7 @@ impl Session {
         Progress::Freed
     }
 
-    /// Tells that it was quarantined, with those who have its memory.
+    /// Publishes that it was quarantined, with the processes that have its memory.
     pub fn tell_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
         let (blockers, more) = EventKind::cut(blockers);
         let quarantined = EventKind::Quarantined {
@@ -107,7 +107,7 @@ impl Session {
         self.tell(services, quarantined);
     }
 
-    /// Adds those who are in nobody's way but the memory's.
+    /// Adds the processes that block only the memory.
     pub(super) fn add_mappers(&self, draft: &mut Draft) {
         let mapper = |pid, (command, version): (&str, &str), attachment, note: &str| Blocker {
             pid,
@@ -131,7 +131,8 @@ impl Session {
                 continue;
             }
             let who = &it.client.who;
-            let note = "the session is quarantined; its memory is freed when this process lets go";
+            let note =
+                "the session is quarantined; its memory is freed when this process releases it";
             let told = (who.command.as_str(), it.client.library.as_str());
             draft.add(mapper(who.pid, told, Some(it.number), note));
         }

@@ -1,4 +1,4 @@
-//! The session's side of its recordings: taps on their way into the runtime and out again.
+//! The session's side of its recordings: moves taps into the runtime and out again.
 
 use onair_media::video::VideoFormat;
 use onair_types::Problem;
@@ -7,23 +7,23 @@ use super::{Place, Session, convert};
 use crate::dataplane::{Command, Tap};
 use crate::services::Services;
 
-/// Where a tap is that was asked for.
+/// Where a requested tap is.
 #[derive(Debug)]
 pub enum Untapped {
-    /// Here: the recording gets nothing more of the session.
+    /// Here: the recording gets nothing more from the session.
     Here(Box<Tap>),
-    /// With the poller, which gives it back, or the whole runtime.
+    /// With the poller, which gives back the tap or the whole runtime.
     Awaited,
-    /// The session has none of that recording.
+    /// The session has no tap of that recording.
     Nowhere,
 }
 
 impl Session {
-    /// Hands its packets to a recording from now on; it may take a turn of its poller.
+    /// Starts handing packets to a recording; may take one turn of its poller.
     pub fn tap(&mut self, services: &mut Services, tap: Box<Tap>) {
         match self.lifecycle.place_mut() {
             Place::Here(runtime) => runtime.tap(tap),
-            // A poller that has handed it back meanwhile refuses, and this is done again.
+            // A poller that has handed the session back meanwhile refuses, and this runs again.
             Place::Poller | Place::Returning => {
                 let session = self.id.0;
                 services.command(self.poller, Command::Tap { session, tap });
@@ -31,7 +31,7 @@ impl Session {
         }
     }
 
-    /// Takes a recording's tap, if it is here. With its poller: `ask` has it given back.
+    /// Takes a recording's tap, if it is here. If the poller has it, `ask` requests it back.
     pub fn untap(&mut self, services: &mut Services, recording: u64, ask: bool) -> Untapped {
         match self.lifecycle.place_mut() {
             Place::Here(runtime) => match runtime.untap(recording) {
@@ -56,7 +56,7 @@ impl Session {
         convert::format(&self.spec)
     }
 
-    /// What hands its packets over: its port, and the polling thread of that.
+    /// The producer of its packets: its port, and that port's polling thread.
     pub fn producer(&self, services: &Services) -> String {
         let poller = services.config.poller.get(self.poller);
         let poller = poller.map_or("?", |it| it.name.as_str());

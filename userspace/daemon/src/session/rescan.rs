@@ -1,19 +1,19 @@
-//! When a session that is stopped is looked at again without a kick.
+//! When a stopped session is examined again without a kick.
 
 use std::time::{Duration, Instant};
 
-/// First and longest pause between two looks that nothing asked for: the backstop for a kick that
-/// was lost with its sender.
+/// First and longest pause between two rescans: the backstop for a kick that was lost with its
+/// sender.
 const RESCAN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
-/// When a stopped session is looked at again without being asked to.
+/// Schedule of the rescans of a stopped session.
 #[derive(Debug)]
 pub(super) struct Rescan {
     pub(super) at: Option<Instant>,
     pub(super) pause: Duration,
-    /// The next look also looks for threads that ended inside a call.
+    /// The next rescan also looks for threads that ended inside a call.
     pub(super) dead: bool,
-    /// Users at the last look.
+    /// Users at the last rescan.
     pub(super) users: u64,
 }
 
@@ -35,7 +35,7 @@ impl Rescan {
         self.at = Some(Instant::now() + self.pause);
     }
 
-    /// The next look also looks for threads that ended inside a call.
+    /// Makes the next rescan also look for threads that ended inside a call.
     pub(super) fn look_for_dead(&mut self) {
         self.dead = true;
         self.begin();

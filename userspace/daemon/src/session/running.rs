@@ -1,4 +1,4 @@
-//! Stopping and starting: the gates, and the runtime's way to a poller and back.
+//! Stop and start: the gates, and the runtime's way to a poller and back.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::services::Services;
 
 impl Session {
     /// Stops it: closes every gate, wakes every caller, tells the poller to hand the runtime back.
-    /// Done already if it is stopped.
+    /// No effect if it is stopped.
     pub fn stop(&mut self, services: &mut Services) {
         match self.lifecycle.stop(Instant::now()) {
             Stop::Begun => {
@@ -47,7 +47,7 @@ impl Session {
         for attachment in self.attachments.values() {
             services.waking.enter(&attachment.memory);
         }
-        // The first of them now, the others in the actor's turns.
+        // Wakes the first callers now, the others in the actor's turns.
         services.waking.turn();
         self.audit.note(StepName::GatesClosed);
     }
@@ -64,7 +64,7 @@ impl Session {
         self.tell(services, stopped);
     }
 
-    /// Starts it; the reply is sent once the poller has it. Done already if it runs.
+    /// Starts it; the reply is sent once the poller has it, or at once if it runs.
     pub fn start(&mut self, services: &mut Services, reply: Reply<SessionView>) {
         match self.lifecycle.start(reply) {
             Start::Possible(reply) => self.start_now(services, vec![reply]),
@@ -114,8 +114,8 @@ impl Session {
         }
     }
 
-    /// A poller handed the runtime back: it was told to, or did not take the session, or has died. What
-    /// the poller was told since, and what happened meanwhile, is done here.
+    /// A poller handed the runtime back: it was told to, it did not take the session, or it has
+    /// died. Applies the commands sent to the poller since, and what happened meanwhile.
     pub fn handed_back(&mut self, services: &mut Services, runtime: Box<Runtime>) {
         let came = self.lifecycle.hand_back(runtime);
         self.settle_flushes();
@@ -139,7 +139,8 @@ impl Session {
         }
     }
 
-    /// Takes back what nobody took, and credits what was given back, if the ledgers are here.
+    /// If the ledgers are here, takes back frames that no client took, and credits those given
+    /// back.
     pub(super) fn settle(&mut self) {
         let Some(runtime) = self.lifecycle.runtime_mut() else {
             return;
@@ -152,7 +153,7 @@ impl Session {
         }
     }
 
-    /// Stops it if its time is over.
+    /// Stops it if its duration has passed.
     pub(super) fn expire(&mut self, services: &mut Services, now: Instant) {
         if self.expires_at.is_none_or(|at| at > now) {
             return;
@@ -164,12 +165,12 @@ impl Session {
         }
     }
 
-    /// It ends otherwise: its time does not stop it any more.
+    /// Cancels the timer: it ends in another way.
     pub fn cancel_timer(&mut self) {
         self.expires_at = None;
     }
 
-    /// Tells the clients that the service goes away, before their calls say so.
+    /// Announces the shutdown to the clients, before their calls return it.
     pub fn announce_end(&self) {
         if mutant!("shutdown: clients get no draining event") {
             return;

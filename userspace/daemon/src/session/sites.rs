@@ -1,4 +1,4 @@
-//! Whether the probe's sites of each client are armed: asked of helper threads, because reading a
+//! Whether the probe's sites of each client are armed. Helper threads find out, because reading a
 //! client's memory may hang. The verdict uses the last answers, if they are fresh.
 
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use crate::inspector::{Finding, Inspection, SiteFinding};
 use crate::services::Services;
 use crate::witness::probe::Sites;
 
-/// An answer that is older counts no more.
+/// An older answer does not count.
 const FRESH: Duration = Duration::from_millis(100);
-/// A client's memory is left alone so many times as long as the look at it took.
+/// After a look at a client's memory, it is left alone for this many times the look's duration.
 const REST: u32 = 10;
 
 /// What is known of the sites of one attachment.
@@ -36,8 +36,8 @@ impl Look {
 }
 
 impl SiteLooks {
-    /// What a verdict at `now` may use: an answer to a question that was asked after `since`. That the
-    /// sites are *not* armed counts until they may be looked at again.
+    /// What a verdict at `now` may use: an answer to a question asked after `since`. An answer that
+    /// the sites are *not* armed counts until they may be looked at again.
     fn known(&self, since: Option<Instant>, now: Instant) -> Sites {
         let Some(look) = &self.last else {
             return Sites::Unknown;
@@ -57,12 +57,12 @@ impl SiteLooks {
 }
 
 impl Session {
-    /// A user was seen: answers to questions from before that do not count.
+    /// A user was seen: answers to earlier questions do not count.
     pub(super) fn forget_sites(&mut self) {
         self.sites_since = Some(Instant::now());
     }
 
-    /// What the witness is told of each client: its pid and its sites.
+    /// Pid and sites of each client, for the witness.
     pub(super) fn sites(&self) -> impl Iterator<Item = (u32, Sites)> {
         let now = Instant::now();
         self.attachments.values().map(move |it| {
@@ -74,13 +74,13 @@ impl Session {
         })
     }
 
-    /// Whether a verdict has to wait for an answer about some client's sites.
+    /// Whether a verdict must wait for an answer about some client's sites.
     pub(super) fn awaits_sites(&self) -> bool {
         self.sites()
             .any(|(_, sites)| matches!(sites, Sites::Unknown))
     }
 
-    /// Has helper threads look at the sites of those clients of which nothing fresh is known.
+    /// Helper threads look at the sites of those clients without a fresh answer.
     pub fn look_at_sites(&mut self, services: &mut Services) {
         let now = Instant::now();
         let since = self.sites_since;
@@ -99,7 +99,7 @@ impl Session {
         }
     }
 
-    /// Whether helper threads look at sites.
+    /// Whether helper threads are looking at sites.
     pub fn is_looking_at_sites(&self) -> bool {
         self.attachments.values().any(|it| it.sites.is_asked)
     }
@@ -131,7 +131,7 @@ fn ask(services: &Services, session: u64, attachment: &mut Attachment, limit: Du
         asked_at,
         found,
     };
-    let hangs = format!("looking at it did not return in {limit:?}");
+    let hangs = format!("reading it did not return within {limit:?}");
     services.inspector.ask(Inspection {
         about: u64::from(attachment.client.who.pid),
         limit,

@@ -1,4 +1,4 @@
-//! What a session carried, for the daemon's last words: it outlives the session.
+//! A session's totals for the daemon's final event: they outlive the session.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ const DROPS: [&str; 12] = [
 ];
 
 impl Session {
-    /// Its name and counters, to be closed when it has ended.
+    /// Its name and counters, closed when the session has ended.
     pub fn totals(&self) -> SessionTotals {
         SessionTotals {
             id: self.id,
@@ -50,7 +50,7 @@ impl Session {
 }
 
 impl SessionTotals {
-    /// The sums; `blockers` are those who were in the way.
+    /// The sums; `blockers` are the users that blocked the destroy.
     pub fn close(&self, outcome: SessionOutcome, blockers: Vec<Blocker>) -> SessionSummary {
         let now = self.stats.snapshot();
         let drops: BTreeMap<String, u64> = now

@@ -1,4 +1,4 @@
-//! Verdicts that are asked for, and what waits for a session that ends.
+//! Requested verdicts, and the requests that wait for a session that ends.
 
 use onair_types::{Problem, ProblemCode, Says, SessionState, Timestamp, Verdict};
 
@@ -9,13 +9,14 @@ use crate::services::Services;
 use crate::witness;
 
 impl Session {
-    /// Answers what each witness says now. Nothing is changed but the kick that is armed.
+    /// Answers with each witness's current reading. Changes nothing except that it arms the kick.
     pub fn verdict(&mut self, services: &mut Services, reply: Reply<Verdict>) {
         self.verdicts.push(reply);
         self.answer_verdicts(services);
     }
 
-    /// Answers the requesters of a verdict, unless a helper thread still looks at a client's sites.
+    /// Answers the requesters of a verdict, unless a helper thread is still looking at a client's
+    /// sites.
     pub fn answer_verdicts(&mut self, services: &mut Services) {
         if self.verdicts.is_empty() {
             return;
@@ -31,7 +32,7 @@ impl Session {
         }
     }
 
-    /// Everything else that waits is answered with the runtime, which is here before a session ends.
+    /// Answers the other waiting requests with the runtime, which is here before a session ends.
     pub(super) fn answer_the_rest(&mut self) {
         for reply in self.verdicts.drain(..) {
             let what = format!("session {} was destroyed", self.spec.name);
@@ -48,9 +49,9 @@ impl Session {
         let readings = self.read(services, true);
         let mut found = witness::verdict(&readings);
         if self.lifecycle.is_running() && found.disagreement {
-            // The gates are open: a caller may have come after W1 was read, and before W2 was.
+            // The gates are open: a caller may have come after W1 was read and before W2 was.
             found.disagreement = false;
-            found.reason = "a caller came while the witnesses were asked".to_owned();
+            found.reason = "a caller entered while the witnesses were read".to_owned();
         }
         let first = match self.state() {
             SessionState::Running => "the session is running; ",

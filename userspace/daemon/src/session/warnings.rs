@@ -1,4 +1,5 @@
-//! Warnings while a stopped session still has users: 1, 2, 4, 8, … s after the stop, with their names.
+//! Warnings while a stopped session still has users: 1, 2, 4, 8, … s after the stop, with their
+//! names.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,10 @@ use crate::services::Services;
 
 /// Longest pause between two warnings.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// Blockers that a log line names.
+/// Maximum number of blockers in one log line.
 const LOGGED: usize = 8;
 
-/// When the next warning is due.
+/// Schedule of the warnings.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
     stopped_at: Option<Instant>,
@@ -22,8 +23,7 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
-    /// The session was stopped: the first warning is due after `first`, and none at all if that is
-    /// zero.
+    /// The session was stopped: the first warning is due after `first`; zero disables the warnings.
     pub(super) fn begin(&mut self, now: Instant, first: Duration) {
         *self = Self {
             stopped_at: Some(now),
@@ -32,12 +32,12 @@ impl Warnings {
         };
     }
 
-    /// The session runs again, or nobody uses it.
+    /// The session runs again, or has no users.
     pub(super) fn end(&mut self) {
         self.next = None;
     }
 
-    /// When the next one is due.
+    /// When the next warning is due.
     pub(super) fn at(&self) -> Option<Instant> {
         self.next
     }
@@ -52,14 +52,14 @@ impl Warnings {
         self.told
     }
 
-    /// Counts a warning at `now`; the next one is due when twice as much has passed since the stop,
-    /// or the longest pause. Returns how long the stop is ago.
+    /// Counts a warning at `now`. The next one is due at twice the time since the stop, or after
+    /// the longest pause. Returns the time since the stop.
     fn tell(&mut self, now: Instant) -> Duration {
         let due = self.next.unwrap_or(now);
         let stopped_at = self.stopped_at.unwrap_or(due);
         self.told += 1;
         let pause = (due - stopped_at).min(LONGEST);
-        // Those that a sleeping machine missed are not made up for.
+        // Warnings missed while the machine slept are not sent later.
         let mut next = due + pause;
         while next <= now {
             next += pause.max(Duration::from_millis(1));
@@ -70,8 +70,8 @@ impl Warnings {
 }
 
 impl Session {
-    /// Has the users of the stopped session named; if there are none, and no destroy waits, it ends the
-    /// warnings.
+    /// A helper thread names the users of the stopped session. Without users and without a waiting
+    /// destroy, the warnings end.
     pub(super) fn warn_of_users(&mut self, services: &mut Services, now: Instant) {
         let draft = self.draft_blockers(services);
         if draft.is_empty() && self.lifecycle.destroy().is_none() {
@@ -89,7 +89,7 @@ impl Session {
         });
     }
 
-    /// The users have been named: warns of them in the log and by an event.
+    /// The users are named: warns of them in the log and by an event.
     pub fn warn(&mut self, services: &mut Services, after: Duration, blockers: Vec<Blocker>) {
         tracing::warn!(
             session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
@@ -108,8 +108,7 @@ impl Session {
 
 fn named(blockers: &[Blocker]) -> String {
     if blockers.is_empty() {
-        return "nobody is named; `onairctl session verdict` says which witness does not agree"
-            .into();
+        return "no user is named; `onairctl session verdict` shows which witness disagrees".into();
     }
     let mut names: Vec<_> = blockers
         .iter()

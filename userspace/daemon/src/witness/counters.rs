@@ -1,4 +1,4 @@
-//! W1: the slots, which are the clients' word, and the ledger, which is ours.
+//! W1: the slots, which the clients write, and the ledger, which the daemon writes.
 
 use onair_ipc::fence::Fence;
 use onair_ipc::memory::AttachmentMemory;
@@ -8,7 +8,8 @@ use onair_types::{Reading, Says, Witness, WordOf};
 
 use super::{LEDGER, SLOTS, some, without};
 
-/// Reads the slots of all attachments, as of `fence`. Calls of `evicted_clients`, who were cut off, are told and not counted.
+/// Reads the slots of all attachments, as of `fence`. Calls of `evicted_clients` are reported but
+/// not counted.
 pub fn slots<'a>(
     fence: &Fence,
     attachments: impl Iterator<Item = &'a AttachmentMemory>,
@@ -42,7 +43,7 @@ pub fn slots<'a>(
     }
 }
 
-/// Reads the ledger: `Some(frames lent)`, or `None` while a poller has it.
+/// Reads the ledger: `Some(frames on loan)`, or `None` while a poller has it.
 pub fn ledger(lent: Option<u64>) -> Reading {
     let (says, users, detail) = match lent {
         Some(0) => (Says::Zero, 0, "no frame is lent".to_owned()),

@@ -8,7 +8,8 @@ use onair_types::{Reading, Says, Witness, WordOf};
 
 use super::{MAPPING, some};
 
-/// Asks the kernel for a write lease on each file: it is granted only if nobody else has it.
+/// Asks the kernel for a write lease on each file: it grants one only if no process has the file
+/// open.
 pub fn mapping<'a>(
     words: impl Iterator<Item = &'a AttachmentMemory>,
     frames: impl Iterator<Item = &'a FrameMemory>,
@@ -27,7 +28,10 @@ pub fn mapping<'a>(
         }
     }
     let (says, detail) = match failed {
-        Some(error) => (Says::Unknown, format!("the kernel would not say: {error}")),
+        Some(error) => (
+            Says::Unknown,
+            format!("the kernel refused to answer: {error}"),
+        ),
         None if held == 0 => (
             Says::Zero,
             "no process has the memory open or mapped".to_owned(),

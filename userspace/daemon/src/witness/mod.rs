@@ -1,14 +1,14 @@
-//! The witnesses, and the verdict that follows from what they say.
+//! The witnesses, and the verdict that follows from their readings.
 //!
 //! Each witness is one file that makes one or two [`Reading`]s; the verdict is a pure function of
-//! the readings. What never lives here: the acting upon it.
+//! the readings. Not here: acting on the verdict.
 //!
-//! | witness | zero users means | whose word |
+//! | witness | zero users means | source |
 //! |---|---|---|
-//! | W1 counters | every slot of every attachment is free of users; the ledger holds no lent frame | client's; ours |
-//! | W2 probe | the kernel's map holds no blocked caller, and the probe is proven to see | kernel's |
-//! | W3 ownership | every poller handed the session's runtime back | ours |
-//! | W4 mapping | no process has the memory open or mapped (needed to free it, not to destroy) | kernel's |
+//! | W1 counters | every slot of every attachment is free of users; the ledger has no frame on loan | clients; daemon |
+//! | W2 probe | the kernel's map has no blocked caller, and the probe is proven to see | kernel |
+//! | W3 ownership | every poller handed the session's runtime back | daemon |
+//! | W4 mapping | no process has the memory open or mapped (needed to free it, not to destroy) | kernel |
 
 pub mod counters;
 pub mod mapping;
@@ -29,7 +29,7 @@ pub const POLLERS: &str = "pollers";
 /// Name of the mapping's reading.
 pub const MAPPING: &str = "mapping";
 
-/// A number of things, in words.
+/// A count with its noun, for a sentence.
 fn some(count: u64, noun: &str) -> String {
     match count {
         0 => format!("no {noun}"),
@@ -38,7 +38,7 @@ fn some(count: u64, noun: &str) -> String {
     }
 }
 
-/// What a reading leaves out: things of clients that were cut off.
+/// The part of a reading's text about evicted clients, which it does not count.
 fn without(count: u64, noun: &str) -> String {
     match count {
         0 => String::new(),
@@ -51,14 +51,14 @@ fn without(count: u64, noun: &str) -> String {
 pub struct Finding {
     /// The session may be destroyed.
     pub destroyable: bool,
-    /// The counters see nobody, and the kernel sees somebody.
+    /// The counters see no user, but the kernel sees one.
     pub disagreement: bool,
-    /// In one sentence.
+    /// One sentence.
     pub reason: String,
 }
 
-/// Judges the readings. Fails closed: a reading that is missing, unknown, or contradicts another
-/// one never lets a session be destroyed. Only the probe may be not applicable (switched off).
+/// Judges the readings. Fails closed: if a reading is missing, unknown, or contradicts another one,
+/// the session is not destroyable. Only the probe may be not applicable (switched off).
 pub fn verdict(readings: &[Reading]) -> Finding {
     let says = |name: &str| {
         let mut of_name = readings.iter().filter(|reading| reading.name == name);
@@ -73,8 +73,9 @@ pub fn verdict(readings: &[Reading]) -> Finding {
         && (ledger == Says::Zero || mutant!("verdict: without the ledger"))
         && pollers == Says::Zero
         && (probe_allows || mutant!("verdict: without the probe"));
-    // While evicted callers leave, the kernel may still count one whom it no longer names, so that it
-    // is not left out. The counters know of it, too: that is no contradiction, but not unanimous.
+    // While evicted callers leave, the kernel may still count a caller that it no longer lists by
+    // name, so that the caller is not excluded. The counters know of it, too: that is not a
+    // contradiction, but it is not unanimous.
     let sum = |name: &str, of: fn(&Reading) -> u64| {
         let of_name = readings.iter().filter(|reading| reading.name == name);
         of_name.map(of).fold(0, u64::saturating_add)
@@ -99,7 +100,7 @@ pub fn verdict(readings: &[Reading]) -> Finding {
             .map(|reading| format!("{} ({}): {}", reading.witness, reading.name, reading.detail))
             .collect();
         if against.is_empty() {
-            "a witness was not heard".to_owned()
+            "a witness has no reading".to_owned()
         } else {
             against.join("; ")
         }

@@ -1,4 +1,4 @@
-//! W3: who has the session's runtime.
+//! W3: which thread has the session's runtime.
 
 use onair_ipc::sys;
 use onair_mutant::mutant;

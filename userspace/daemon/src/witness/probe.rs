@@ -1,4 +1,4 @@
-//! W2: the callers that the kernel saw go to sleep, and whether it can be believed.
+//! W2: the callers that the kernel saw go to sleep, and whether its reading is reliable.
 
 use std::cell::Cell;
 
@@ -12,29 +12,29 @@ use crate::config::{Config, ms};
 /// What is known of the probe's sites in one client's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sites {
-    /// Each holds the kernel's breakpoint, and no thread sleeps on the session's event counts.
+    /// Each site has the kernel's breakpoint, and no thread sleeps on the session's event counts.
     Armed,
-    /// Threads sleep on the session's event counts that the probe does not list.
+    /// Threads sleep on the session's event counts, but the probe does not list them.
     Unlisted {
-        /// How many.
+        /// Number of these threads.
         users: u64,
-        /// In words.
+        /// A description for the reading.
         reason: String,
     },
-    /// The probe does not see it: why.
+    /// The probe does not see the process, with the reason.
     Blind(String),
-    /// Nothing fresh: a helper thread looks.
+    /// No fresh answer: a helper thread is looking.
     Unknown,
     /// The probe does not watch the process.
     Unwatched,
 }
 
-/// The probe as the configuration wants it and as it turned out.
+/// The probe as configured, and its actual state.
 #[derive(Debug)]
 pub struct ProbeLink {
     mode: ProbeMode,
     probe: Result<Probe, String>,
-    /// When the daemon's own canary last came through.
+    /// When the daemon's own canary last succeeded.
     canary_at: Cell<Option<Timestamp>>,
 }
 
@@ -43,8 +43,8 @@ fn own_site(session: u64, argument: u64) {
 }
 
 impl ProbeLink {
-    /// Loads the probe, unless it is switched off. A failure is kept as the reason for which the
-    /// probe is blind.
+    /// Loads the probe, unless it is switched off. A failure is kept as the reason why the probe is
+    /// blind.
     pub fn start(config: &Config) -> (Self, Option<Events>) {
         let mode = config.probe.mode;
         if mode == ProbeMode::Off {
@@ -70,13 +70,13 @@ impl ProbeLink {
             Ok(probe) => {
                 let events = probe.events();
                 let link = Self::of(mode, Ok(probe));
-                // It passed its self-test to start.
+                // It passed its self-test at the start.
                 link.canary_at.set(Some(Timestamp::now()));
                 (link, events)
             }
             Err(error) => {
                 let reason = chain(&error);
-                tracing::error!(%reason, %mode, "the probe cannot be used");
+                tracing::error!(%reason, %mode, "the probe does not work");
                 (Self::of(mode, Err(reason)), None)
             }
         }
@@ -90,7 +90,7 @@ impl ProbeLink {
         }
     }
 
-    /// Has the kernel let go of it; `None` if it never ran.
+    /// Starts detaching from the kernel; `None` if it never ran.
     pub fn begin_close(self) -> Option<Closing> {
         self.probe.ok().map(|probe| probe.begin_close())
     }
@@ -100,22 +100,22 @@ impl ProbeLink {
         if let Some(probe) = self.probe() {
             match probe.self_test() {
                 Ok(()) => self.canary_at.set(Some(Timestamp::now())),
-                Err(blind) => tracing::error!(%blind, "the probe does not see"),
+                Err(blind) => tracing::error!(%blind, "the probe is blind"),
             }
         }
     }
 
-    /// When the daemon's own canary last came through.
+    /// When the daemon's own canary last succeeded.
     pub fn canary_at(&self) -> Option<Timestamp> {
         self.canary_at.get()
     }
 
-    /// What the configuration asks.
+    /// The configured mode.
     pub fn mode(&self) -> ProbeMode {
         self.mode
     }
 
-    /// Makes more or less of what it says from now on: `Required` or `Preferred`.
+    /// Sets how strictly its readings count from now on: `Required` or `Preferred`.
     pub fn set_mode(&mut self, mode: ProbeMode) {
         self.mode = mode;
     }
@@ -125,7 +125,7 @@ impl ProbeLink {
         self.probe.as_ref().ok()
     }
 
-    /// Whether it sees, and why not.
+    /// Whether the probe sees, and why not.
     pub fn state(&self) -> (ProbeState, Option<String>) {
         match &self.probe {
             Ok(probe) => match probe.state() {
@@ -138,18 +138,18 @@ impl ProbeLink {
         }
     }
 
-    /// Whether an attach has to fail, and why: the probe is required and blind.
+    /// Whether an attach must fail, with the reason: the probe is required and blind.
     pub fn refusal(&self) -> Option<String> {
         if self.mode != ProbeMode::Required {
             return None;
         }
         match self.state() {
             (ProbeState::Watching, _) => None,
-            (_, reason) => Some(reason.unwrap_or_else(|| "not known why".into())),
+            (_, reason) => Some(reason.unwrap_or_else(|| "reason unknown".into())),
         }
     }
 
-    /// Who is blocked in `session`; for a list, so without the proof that the probe sees.
+    /// Callers blocked in `session`; for a list, so without the proof that the probe sees.
     pub fn waiters(&self, session: u64) -> Vec<Waiter> {
         self.probe()
             .and_then(|probe| probe.reading(session).ok())
@@ -157,10 +157,10 @@ impl ProbeLink {
             .unwrap_or_default()
     }
 
-    /// The witness's reading. Zero is only said if the daemon's own canary comes through and each
-    /// client is seen: its sites are armed, and no thread of it sleeps unseen; `sites` has each client's
-    /// pid, with what is known of it. Callers of attachments that are `out`, cut off, are told and not
-    /// counted.
+    /// The witness's reading. It is zero only if the daemon's own canary succeeds and the probe
+    /// sees each client: the client's sites are armed, and no thread of it sleeps unseen. `sites`
+    /// has each client's pid and the state of its sites. Callers of attachments that are `out`
+    /// (evicted) are reported but not counted.
     pub fn witness(
         &self,
         session: u64,
@@ -177,7 +177,7 @@ impl ProbeLink {
             word_of: WordOf::Kernel,
             at_monotonic_ns: sys::monotonic_ns(),
         };
-        // What is not proven is unknown where the probe is required, and said aloud elsewhere.
+        // Unproven means unknown if the probe is required; else it is only reported.
         let unproven = |reason: String| {
             let says = match self.mode {
                 ProbeMode::Required => Says::Unknown,
@@ -193,7 +193,7 @@ impl ProbeLink {
             Ok(reading) => reading,
             Err(error) => return unproven(chain(&error)),
         };
-        // Only who is listed by name is left out: whatever else was counted is a user.
+        // Only callers listed by name are excluded: every other counted caller is a user.
         let left_out = reading.blocked.iter().filter(|it| out(it.attachment));
         let left_out = left_out.count() as u64;
         let users = reading.users().saturating_sub(left_out);
@@ -210,7 +210,7 @@ impl ProbeLink {
         for (pid, sites) in sites {
             match sites {
                 Sites::Armed => watched += 1,
-                // The kernel says this much without the probe, so it counts in every mode.
+                // The kernel reports this without the probe, so it counts in every mode.
                 Sites::Unlisted { users, reason } => {
                     let detail = format!("in process {pid} {reason}{but}");
                     return make(Says::Users, users, left_out, detail);
@@ -219,14 +219,14 @@ impl ProbeLink {
                     unseen.get_or_insert(format!("probe_blind: in process {pid} {reason}"));
                 }
                 Sites::Unknown => {
-                    is_unknown.get_or_insert(format!("process {pid} is being looked at"));
+                    is_unknown.get_or_insert(format!("the check of process {pid} is not finished"));
                 }
                 Sites::Unwatched => {
                     unseen.get_or_insert(format!("process {pid} is not watched"));
                 }
             }
         }
-        // What is not known yet is no reason to refuse, nor to go on.
+        // An unknown state is no reason to refuse, and no reason to continue.
         let is_refused = self.mode == ProbeMode::Required && unseen.is_some();
         if let Some(detail) = is_unknown.filter(|_| !is_refused) {
             return make(Says::Unknown, 0, left_out, detail);
@@ -241,7 +241,7 @@ impl ProbeLink {
     }
 }
 
-/// An error with everything that it came from.
+/// An error with its chain of causes.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! Each thing that an operator can ask over the control socket, and what is done and answered.
+//! Handles each request of an operator on the control socket, and answers it.
 
 use onair_types::{Problem, ProblemCode, SessionList};
 
@@ -8,7 +8,7 @@ use crate::session::{Answer, Progress, Session};
 
 impl Actor {
     pub(super) fn action(&mut self, action: Action) {
-        // A requester that has gone needs no answer: every `send` below may fail for that reason.
+        // A requester that is gone needs no answer: every `send` below may fail for that reason.
         match action {
             Action::Create {
                 caller,

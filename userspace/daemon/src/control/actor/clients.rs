@@ -1,4 +1,4 @@
-//! What clients ask over the attach socket.
+//! Handles the requests of clients on the attach socket.
 
 use std::time::{Duration, Instant};
 
@@ -62,7 +62,7 @@ impl Actor {
                     });
                     self.follow(id, progress);
                 }
-                // The session was destroyed: the client's part of detaching is all that is left.
+                // The session was destroyed: only the client's part of detaching is left.
                 None => {
                     reply.send(Ok(()));
                 }
@@ -80,7 +80,7 @@ impl Actor {
                     self.follow(id, progress);
                 }
                 None => {
-                    let gone = "the session is gone, or this client was cut off";
+                    let gone = "the session is gone, or this client was evicted";
                     reply.send(Err(Problem::new(ProblemCode::StaleSession, gone)));
                 }
             },
@@ -128,8 +128,8 @@ impl Actor {
         }
     }
 
-    /// A client destroys the session that it made: the daemon adopts the stop that the client did
-    /// for itself, and refuses if there was none.
+    /// A client destroys the session that it created: the daemon adopts the stop that the client
+    /// did itself, and refuses if there was none.
     pub(super) fn destroy_own(
         &mut self,
         connection: ConnectionId,
@@ -164,7 +164,7 @@ impl Actor {
             return Err(shutting_down());
         }
         let id = self.find(caller, session).map_err(|problem| {
-            // A client's handle on it is stale: there is nothing that it could wait for.
+            // A client's handle on it is stale: there is nothing to wait for.
             match problem.code {
                 ProblemCode::Quarantined => stale(session),
                 _ => problem,
@@ -181,10 +181,10 @@ impl Actor {
         let is_over = self.is_short_of(0);
         let session = self.sessions.get_mut(&id).expect("just found");
         if is_over && session.spec.direction == Direction::Send {
-            // Each sender has frames of its own, and those who left may have theirs still.
+            // Each sender has its own frames, and clients that left may still have theirs.
             return Err(Problem::new(
                 ProblemCode::LimitReached,
-                "the frames of senders that have left take all of limits.frame_memory_mb: end them",
+                "senders that have left still use all of limits.frame_memory_mb: stop these processes",
             ));
         }
         if let Err(problem) = session.reserve(&self.services, caller.owner()) {
@@ -200,7 +200,7 @@ impl Actor {
         }))
     }
 
-    /// The session of `connection`'s client, which was not cut off.
+    /// The session of `connection`'s client, unless the client was evicted.
     fn attached_by(&self, connection: ConnectionId) -> Option<u64> {
         let (id, number) = self.carried_by(connection)?;
         let session = self.sessions.get(&id)?;

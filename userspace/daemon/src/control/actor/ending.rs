@@ -1,9 +1,10 @@
-//! The end of all sessions: told, stopped, waited for together, destroyed.
+//! The shutdown of all sessions: announce, stop, wait together, destroy.
 //!
-//! All are stopped before the first one is destroyed. They are stopped, and their destroys are begun, by
-//! priority, the lowest number first. A session whose users stay holds up no other: it is waited for
-//! beside the rest, and is destroyed as its last user leaves. Those whose last users are seen to leave in one
-//! turn of the control thread are destroyed by priority, too. One deadline holds for all.
+//! All sessions are stopped before the first one is destroyed. Stops and destroys begin by
+//! priority, lowest number first. A session whose users stay delays no other: the daemon waits for
+//! it beside the rest, and destroys it when its last user leaves. Sessions whose last users leave
+//! in the same turn of the control thread are destroyed by priority, too. One deadline applies to
+//! all.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::SyncSender;
@@ -20,44 +21,43 @@ use crate::reply::Reply;
 use crate::services::Services;
 use crate::session::{Destroy, Session, SessionTotals};
 
-/// Pause between two counts of the users that are left.
+/// Pause between two counts of the remaining users.
 const COUNT_PAUSE: Duration = Duration::from_millis(100);
-/// How long after the stop of all a session in use holds up those of a higher number: so long its
-/// callers, who were woken, may need to leave.
+/// Time after the last stop for which a session in use delays sessions with a higher number: its
+/// callers were woken and may need this long to leave.
 const SOON: Duration = Duration::from_millis(100);
-/// How long one look at the end may stop and destroy: requests are served between two looks.
+/// Time that one step of the shutdown may stop and destroy: requests are served between two steps.
 const BUDGET: Duration = Duration::from_millis(2);
 
 /// Sessions whose clients are told in one step.
 const ANNOUNCED: usize = 64;
-/// Longest time for which the threads of clients are named on the control thread itself.
+/// Time limit for naming client threads on the control thread itself.
 const NAMING: Duration = Duration::from_millis(50);
-/// Longest time that the last look at memory takes that waits to be given back.
+/// Time limit of the last look at memory that waits to be freed.
 const SWEEP: Duration = Duration::from_secs(1);
-/// What the look at all sessions is about: no process and no session has this number.
+/// Key of the inspection of all sessions: no process and no session has this number.
 const DUMP: u64 = u64::MAX;
 
-/// What the coordinator wants of the actor.
+/// A command from the coordinator to the actor.
 #[derive(Debug)]
 pub enum ActorCommand {
-    /// Tell every client that the service goes away.
+    /// Tell every client that the service ends.
     Announce,
-    /// Stop and destroy all sessions, and end.
+    /// Stop and destroy all sessions, then exit.
     Drain(Drain),
-    /// Tell who follows the events.
+    /// Publish an event.
     Tell(EventKind),
-    /// Say how everything is: health, and each session with its blockers.
+    /// Report health, and each session with its blockers.
     Dump(SyncSender<Value>),
-    /// Do this between two turns.
+    /// Run this between two turns.
     Run(ActorTask),
 }
 
-/// Something that the control thread does between two turns. If it panics, the control thread dies of
-/// it.
+/// A task that the control thread runs between two turns. A panic in it ends the control thread.
 pub struct ActorTask(Box<dyn FnOnce(&mut Services) + Send>);
 
 impl ActorTask {
-    /// It must not block: every session waits for it.
+    /// `run` must not block: every session waits for it.
     pub fn new(run: impl FnOnce(&mut Services) + Send + 'static) -> Self {
         Self(Box::new(run))
     }
@@ -69,60 +69,60 @@ impl std::fmt::Debug for ActorTask {
     }
 }
 
-/// The order to end.
+/// The command to shut down.
 #[derive(Debug)]
 pub struct Drain {
-    /// Until when users are waited for.
+    /// Until when the daemon waits for users.
     pub deadline: Instant,
-    /// Hears what came of it, when the actor is at its end.
+    /// Receives the result when the actor ends.
     pub reply: SyncSender<Drained>,
 }
 
-/// What came of the sessions.
+/// The result of the shutdown for the sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// Those that lived when the end began, in the order in which they were stopped.
+    /// Sessions that existed when the shutdown began, in the order of their stops.
     pub sessions: Vec<SessionSummary>,
-    /// Sessions destroyed in the daemon's life.
+    /// Sessions destroyed during the daemon's lifetime.
     pub destroyed: u64,
 }
 
 impl Drained {
-    /// Those that were still in use.
+    /// Sessions that were still in use.
     pub fn abandoned(&self) -> impl Iterator<Item = &SessionSummary> {
         let all = self.sessions.iter();
         all.filter(|it| it.outcome == SessionOutcome::Abandoned)
     }
 }
 
-/// The end, under way.
+/// The shutdown in progress.
 #[derive(Debug)]
 pub(super) struct Ending {
     order: Drain,
     who: Who,
-    /// Those that are still to be stopped, in order.
+    /// Sessions still to be stopped, in order.
     to_stop: VecDeque<u64>,
-    /// When all had been stopped.
+    /// When all sessions had been stopped.
     stopped_at: Option<Instant>,
-    /// Sessions of one priority, the next ones first.
+    /// Sessions grouped by priority, the next group first.
     classes: VecDeque<VecDeque<u64>>,
-    /// Those of the present class whose destroy is still to be begun.
+    /// Sessions of the current group whose destroy has not begun.
     to_destroy: VecDeque<u64>,
-    /// The others of the present class.
+    /// The other sessions of the current group.
     current: Vec<u64>,
-    /// Those that are waited for beside the others.
+    /// Sessions that the daemon waits for beside the others.
     held: Vec<u64>,
     /// There is more to do at once.
     is_due: bool,
     count_at: Instant,
-    /// All that lived at the begin; their counters outlive them.
+    /// Totals of all sessions that existed at the start; they outlive the sessions.
     totals: Vec<SessionTotals>,
-    /// Those to which the policy was applied, once it was.
+    /// Sessions to which the policy was applied, once it was.
     forced: Option<BTreeSet<u64>>,
 }
 
 impl Ending {
-    /// When it is to be looked at again.
+    /// When the next step is due.
     pub(super) fn wake_at(&self) -> Instant {
         if self.is_due {
             return Instant::now();
@@ -200,7 +200,7 @@ impl Actor {
         });
     }
 
-    /// Priority and id of each session, in the order of the end.
+    /// Priority and id of each session, in the order of the shutdown.
     fn by_priority(&self) -> Vec<(u8, u64)> {
         let all = self.sessions.values();
         let mut all: Vec<_> = all.map(|it| (it.spec.priority, it.id.0)).collect();
@@ -208,8 +208,8 @@ impl Actor {
         all
     }
 
-    /// Takes the end further, for some milliseconds at the most. Whether there is nothing left to wait
-    /// for: every session is destroyed, or nothing can end those that are left.
+    /// Continues the shutdown, for a few milliseconds at most. Returns whether there is nothing
+    /// left to wait for: every session is destroyed, or the remaining ones cannot be ended.
     pub(super) fn is_over(&mut self) -> bool {
         let Some(mut ending) = self.ending.take() else {
             return false;
@@ -227,7 +227,7 @@ impl Actor {
         over
     }
 
-    /// Tells the clients of the next some sessions that the daemon ends.
+    /// Tells the clients of the next few sessions that the daemon exits.
     pub(super) fn announce_some(&mut self) {
         for _ in 0..ANNOUNCED {
             let Some(id) = self.announcing.pop_first() else {
@@ -239,11 +239,11 @@ impl Actor {
         }
     }
 
-    /// Stops all sessions. Whether all are stopped.
+    /// Stops all sessions. Returns whether all are stopped.
     fn stop_all(&mut self, ending: &mut Ending, turn: Instant) -> bool {
         while let Some(id) = ending.to_stop.pop_front() {
             if let Some(session) = self.sessions.get_mut(&id) {
-                // Before its callers are told EAGAIN.
+                // Before its callers get EAGAIN.
                 if self.announcing.remove(&id) {
                     session.announce_end();
                 }
@@ -262,10 +262,10 @@ impl Actor {
         true
     }
 
-    /// Begins to destroy, class after class. Whether there is nothing left to wait for.
+    /// Begins to destroy, group by group. Returns whether there is nothing left to wait for.
     fn destroy_all(&mut self, ending: &mut Ending, turn: Instant) -> bool {
         if turn >= ending.count_at {
-            // A destroy that a client had asked for may have given up.
+            // A destroy that a client requested may have timed out.
             for &id in &ending.held {
                 self.end_session(id, ending);
             }
@@ -305,7 +305,7 @@ impl Actor {
         }
     }
 
-    /// Destroys those that nobody uses any more, by priority. Whether all of them are destroyed.
+    /// Destroys sessions without users, by priority. Returns whether all of them are destroyed.
     fn destroy_ready(&mut self, turn: Instant) -> bool {
         while let Some((_, id)) = self.ready.pop_first() {
             let progress = self.with(id, Session::end_in_turn);
@@ -317,20 +317,21 @@ impl Actor {
         true
     }
 
-    /// Whether a session is waited for. What a blind probe holds up, nothing can end: it is not.
+    /// Whether the daemon waits for a session. It does not wait for a session that a blind probe
+    /// blocks: nothing can end that one.
     fn is_draining(&self, id: u64) -> bool {
         let session = self.sessions.get(&id);
         session.is_some_and(|it| it.state() == SessionState::Draining)
     }
 
-    /// Does to those that are left what `shutdown.policy` says, once. Whether there is something to
-    /// wait for again.
+    /// Applies `shutdown.policy` to the remaining sessions, once. Returns whether there is
+    /// something to wait for again.
     fn apply_policy(&mut self, ending: &mut Ending) -> bool {
         let policy = self.shutdown.config().policy;
         if ending.forced.is_some() || self.sessions.is_empty() || self.shutdown.is_forced() {
             return false;
         }
-        // Those whose time is up give up now: their timers may come later than this.
+        // Destroys whose time is up give up now: their timers may fire after this.
         let ids: Vec<u64> = self.sessions.keys().copied().collect();
         for id in ids {
             let progress = self.with(id, Session::advance);
@@ -359,7 +360,7 @@ impl Actor {
         true
     }
 
-    /// Begins to destroy a session, unless that is under way.
+    /// Begins to destroy a session, unless that is in progress.
     fn end_session(&mut self, id: u64, ending: &Ending) {
         let idle = |session: &Session| session.state() != SessionState::Draining;
         if !self.sessions.get(&id).is_some_and(idle) {
@@ -375,7 +376,7 @@ impl Actor {
             deadline: Some(ending.order.deadline),
             deadline_ms: Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
             waits_for_turn: true,
-            // Nobody waits for this answer: the certificate is in the archive.
+            // No requester reads this answer: the certificate is in the archive.
             reply: Reply::unread(),
         };
         let progress = self.with(id, |session, services| {
@@ -384,7 +385,7 @@ impl Actor {
         self.follow(id, progress);
     }
 
-    /// Gives up what is left, and answers who gave the order.
+    /// Gives up the remaining sessions, and answers the coordinator.
     pub(super) fn end(&mut self) {
         self.sweep_pending_reclaim(Instant::now() + SWEEP);
         let Some(ending) = self.ending.take() else {
@@ -420,7 +421,7 @@ impl Actor {
             sessions,
             destroyed: self.destroyed,
         };
-        // The coordinator may have left the actor behind.
+        // The coordinator may have abandoned the actor.
         let _ = ending.order.reply.send(drained);
     }
 }

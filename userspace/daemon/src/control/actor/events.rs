@@ -1,4 +1,4 @@
-//! What the pollers and the probe say, and who follows what happens.
+//! Handles the messages of the pollers and the probe, and the readers of the events.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::session::{Progress, Session};
 use crate::shutdown::Cause;
 
 impl Actor {
-    /// Takes the next event of the pollers. Whether there was one.
+    /// Takes the next event of the pollers. Returns whether there was one.
     pub(super) fn poller_event(&mut self) -> bool {
         let Some(event) = self.services.events.pop() else {
             return false;
@@ -94,7 +94,7 @@ impl Actor {
         true
     }
 
-    /// What was on its way to a poller that died comes back.
+    /// Handles commands that were in transit to a poller that died.
     pub(super) fn bounce(&mut self) {
         for command in self.services.take_bounced() {
             match command {
@@ -117,7 +117,7 @@ impl Actor {
             Progress::Lives
         });
         self.follow(id, progress);
-        // Before it may be destroyed.
+        // Before the session may be destroyed.
         self.taps_handed_back(id);
         let progress = self.with(id, Session::advance);
         self.follow(id, progress);
@@ -137,7 +137,7 @@ impl Actor {
         self.follow(session, progress);
     }
 
-    /// A new reader of the events. The session that it names lives, or has left a certificate.
+    /// Adds a reader of the events. The session that it names exists, or has left a certificate.
     pub(super) fn subscribe(
         &mut self,
         caller: &Caller,
@@ -159,7 +159,7 @@ impl Actor {
         self.services.hub.subscribe(interest, after)
     }
 
-    /// Without a poller the daemon goes on, or ends in order, as it is configured.
+    /// Without a poller the daemon continues, or shuts down in order, as configured.
     fn poller_died(&self, event: &PollerEvent) {
         let PollerEvent::Died { poller, message } = event else {
             return;
@@ -174,7 +174,7 @@ impl Actor {
         }
     }
 
-    /// Tells the sessions of which the process is a client; which they are.
+    /// Tells the sessions that have this process as a client; returns them.
     fn thread_ended(&mut self, tgid: u32, exit: Option<Exit>) -> Vec<u64> {
         let has = |session: &&mut Session| session.has_client(tgid);
         let affected = self.sessions.values_mut().filter(has);
@@ -187,8 +187,8 @@ impl Actor {
     }
 
     pub(super) fn probe_events(&mut self, events: &[ProbeEvent]) {
-        // Each session is looked at once, after all that is told of it: hundreds of threads may end
-        // together, and a look reads every slot.
+        // Each session is examined once, after all events about it: hundreds of threads may end
+        // together, and an examination reads every slot.
         let mut affected = BTreeSet::new();
         for event in events {
             match *event {
@@ -203,7 +203,10 @@ impl Actor {
                 }
                 ProbeEvent::Exec { tgid, .. } => affected.extend(self.thread_ended(tgid, None)),
                 ProbeEvent::Overrun { lost } => {
-                    tracing::warn!(lost, "probe events were lost; the maps are read anew");
+                    tracing::warn!(
+                        lost,
+                        "probe events were lost; the daemon reads the maps again"
+                    );
                     self.exits_lost = true;
                     affected.extend(self.sessions.keys());
                 }

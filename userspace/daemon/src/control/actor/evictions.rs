@@ -1,4 +1,4 @@
-//! Ending what does not end by itself: evict, abort, quarantine.
+//! Forced ends: evict, abort, quarantine.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::reply::Reply;
 use crate::session::{Answer, Destroy};
 
 impl Actor {
-    /// Cuts `attachment` off, or everybody.
+    /// Evicts `attachment`, or all clients.
     pub(super) fn evict(
         &mut self,
         caller: &Caller,
@@ -30,7 +30,7 @@ impl Actor {
         self.follow(id, progress);
     }
 
-    /// Cuts everybody off and destroys the session at once.
+    /// Evicts all clients and destroys the session at once.
     pub(super) fn abort(
         &mut self,
         caller: &Caller,
@@ -45,7 +45,7 @@ impl Actor {
         }
     }
 
-    /// A client aborts the session that it made.
+    /// A client aborts the session that it created.
     pub(super) fn abort_own(
         &mut self,
         connection: ConnectionId,
@@ -60,13 +60,13 @@ impl Actor {
         }
     }
 
-    /// The daemon itself aborts a session, which is destroyed when its turn comes.
+    /// The daemon aborts a session, which is destroyed when its turn comes.
     pub(super) fn abort_for_good(&mut self, id: u64, who: Who) {
-        // Nobody waits for this answer: the certificate is in the archive.
+        // No requester reads this answer: the certificate is in the archive.
         self.begin_abort(id, who, true, Reply::unread());
     }
 
-    /// The daemon itself sets a session aside, which is stopped.
+    /// The daemon quarantines a stopped session.
     pub(super) fn set_aside(&mut self, id: u64, who: Who) {
         if let Err(problem) = self.quarantine_this(id, who) {
             tracing::error!(%problem, "not quarantined");
@@ -93,8 +93,9 @@ impl Actor {
         self.follow(id, progress);
     }
 
-    /// Sets a session aside with its users: its name is free. If helper threads look at its clients'
-    /// sites, their answers come first: the certificate says what the witnesses see.
+    /// Quarantines a session with its users: its name becomes free. If helper threads are looking
+    /// at its clients' sites, it waits for their answers: the certificate records what the
+    /// witnesses see.
     pub(super) fn quarantine(
         &mut self,
         caller: &Caller,
@@ -115,7 +116,7 @@ impl Actor {
         }
     }
 
-    /// Sets those aside that wait for no answer about sites any more.
+    /// Quarantines the sessions that no longer wait for an answer about sites.
     pub(super) fn quarantine_those_looked_at(&mut self) {
         let sessions = &self.sessions;
         let is_due = |(id, ..): &mut (u64, Who, Reply<Box<Certificate>>)| {
@@ -145,7 +146,7 @@ impl Actor {
             self.quarantined.insert(id, session);
         }
         self.end_recordings_of(id);
-        // Nobody may have had anything of it.
+        // Possibly no process had any of its memory.
         let progress = self.with(id, |session, services| session.advance(services));
         self.follow(id, progress);
         let completed = self
@@ -155,8 +156,8 @@ impl Actor {
         Ok(completed.cloned().map_or(certificate, Box::new))
     }
 
-    /// The session that is meant, living or quarantined, if the caller may; by name only those that
-    /// live.
+    /// The session, existing or quarantined, if the caller's grant covers it; a name finds only
+    /// existing ones.
     pub(super) fn find_any(&self, caller: &Caller, session: &SessionRef) -> Result<u64, Problem> {
         if let SessionRef::Id(id) = session
             && let Some(found) = self.quarantined.get(&id.0)

@@ -1,4 +1,4 @@
-//! What helper threads found, and what is asked of them.
+//! Findings of helper threads, and questions to them.
 
 use onair_types::{BlockerList, Timestamp};
 
@@ -9,7 +9,7 @@ use crate::reply::Reply;
 use crate::session::Progress;
 
 impl Actor {
-    /// A helper thread has answered.
+    /// Handles the answer of a helper thread.
     pub(super) fn found(&mut self, finding: Finding) {
         match finding {
             Finding::DeadThreads {
@@ -70,7 +70,7 @@ impl Actor {
         self.quarantine_those_looked_at();
     }
 
-    /// Has the users of a session named for a requester.
+    /// A helper thread names the users of a session for a requester.
     pub(super) fn list_blockers(&self, id: u64, reply: Reply<BlockerList>) {
         let session = self.any(id);
         let mut list = BlockerList {

@@ -1,4 +1,4 @@
-//! How the daemon is.
+//! The daemon's health document.
 
 use onair_types::{
     Dataplane as DataplaneDocument, Health, HealthStatus, PollerHealth, PortHealth, ProbeMode,
@@ -14,10 +14,10 @@ impl Actor {
         let mut problems = Vec::new();
         if probe.state == ProbeState::Blind {
             let reason = probe.reason.clone().unwrap_or_default();
-            problems.push(format!("the probe does not see: {reason}"));
+            problems.push(format!("the probe is blind: {reason}"));
         }
         if probe.state == ProbeState::Off {
-            problems.push("the probe is off: certificates have no word of the kernel".into());
+            problems.push("the probe is off: certificates have no reading from the kernel".into());
         }
         problems.extend(self.services.missing.iter().cloned());
         let unwritten = self.unwritten(&mut problems);
@@ -51,13 +51,13 @@ impl Actor {
         }
     }
 
-    /// Names what the disk does not take. How many certificates that are.
+    /// Lists what is not on disk. Returns the number of certificates that are not.
     fn unwritten(&self, problems: &mut Vec<String>) -> u64 {
         let dir = self.services.config.state.dir.display();
         if let Some(Report { count, detail }) = self.services.store.unwritten() {
             problems.push(format!(
                 "the files of {count} sessions in {dir}/sessions are not up to date ({detail}): repair \
-                 the disk; the daemon tries again by itself"
+                 the disk; the daemon retries"
             ));
         }
         let Some(Report { count, detail }) = self.services.archive.unwritten() else {
@@ -65,7 +65,7 @@ impl Actor {
         };
         problems.push(format!(
             "{count} certificates are not on disk in {dir}/certificates ({detail}): repair the disk; \
-             the daemon tries again by itself"
+             the daemon retries"
         ));
         count
     }

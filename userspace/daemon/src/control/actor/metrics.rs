@@ -1,4 +1,4 @@
-//! What the daemon counts, for Prometheus.
+//! The daemon's metrics, for Prometheus.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ const EVENTS: [(EventName, &str, &str); 13] = [
     (
         EventName::SessionCreated,
         "onair_sessions_created_total",
-        "Sessions set up.",
+        "Sessions created.",
     ),
     (
         EventName::Destroyed,
@@ -44,7 +44,7 @@ const EVENTS: [(EventName, &str, &str); 13] = [
     (
         EventName::Reconciled,
         "onair_reconciled_total",
-        "Users that were settled by the daemon because they could not.",
+        "Users that the daemon settled because they could not settle themselves.",
     ),
     (
         EventName::DrainBlocked,
@@ -54,7 +54,7 @@ const EVENTS: [(EventName, &str, &str); 13] = [
     (
         EventName::CertificateCompleted,
         "onair_certificates_completed_total",
-        "Certificates whose session's memory came back.",
+        "Certificates completed because the session's memory was freed.",
     ),
     (
         EventName::RecordingStarted,
@@ -64,7 +64,7 @@ const EVENTS: [(EventName, &str, &str); 13] = [
     (
         EventName::RecordingDegraded,
         "onair_recordings_degraded_total",
-        "Times that a recording could not write what arrived, by another reason than before.",
+        "Times that a recording could not write arriving packets, for a new reason.",
     ),
     (
         EventName::RecordingEnded,
@@ -79,7 +79,7 @@ const EVENTS: [(EventName, &str, &str); 13] = [
 ];
 
 impl Actor {
-    /// Every metric now.
+    /// All metrics with their current values.
     pub(super) fn metrics(&self) -> Exposition {
         let mut metrics = Exposition::default();
         self.measure_sessions(&mut metrics);
@@ -113,7 +113,7 @@ impl Actor {
         let memory = self.services.pending_reclaim.bytes();
         metrics.count(
             "onair_limbo_bytes",
-            "Memory of destroyed sessions and of clients that left, which somebody still maps.",
+            "Memory of destroyed sessions and of clients that left, still mapped by a process.",
             &[],
             memory,
         );
@@ -126,7 +126,7 @@ impl Actor {
         );
         metrics.count(
             "onair_frame_memory_bytes",
-            "Frame memory that sessions take, with that of the quarantined and in pending_reclaim.",
+            "Frame memory of sessions, also quarantined ones, and memory pending reclaim.",
             &[],
             self.taken_bytes(),
         );
@@ -151,7 +151,7 @@ impl Actor {
         let versions = &services.identity.versions;
         metrics.count(
             "onair_build_info",
-            "1, with what runs.",
+            "1, with the running versions.",
             &[
                 ("version", &versions.onaird),
                 ("dpdk", &versions.dpdk),
@@ -170,14 +170,14 @@ impl Actor {
         }
         metrics.count(
             "onair_event_readers",
-            "Readers that follow the events.",
+            "Readers of the event stream.",
             &[],
             services.hub.readers() as u64,
         );
         for (socket, waiting) in ["control", "attach"].into_iter().zip(self.waiting) {
             metrics.count(
                 "onair_control_queue_depth",
-                "Requests that wait for the control thread behind this one, by socket.",
+                "Requests that wait for the control thread after this one, by socket.",
                 &[("socket", socket)],
                 waiting as u64,
             );
@@ -194,7 +194,7 @@ impl Actor {
             let count = running.count() + ended.count();
             metrics.count(
                 "onair_recordings",
-                "Recordings by state; those that have ended as long as they are remembered.",
+                "Recordings by state; ended ones as long as the daemon remembers them.",
                 &[("state", state.as_str())],
                 count as u64,
             );
@@ -231,19 +231,19 @@ impl Actor {
             }
             metrics.count(
                 "onair_recording_packets_pending",
-                "Packets that the recording took and that are in no file yet.",
+                "Packets that the recording accepted and has not written yet.",
                 &labels,
                 counts.pending,
             );
             for (name, help, reasons) in [
                 (
                     "onair_recording_packets_dropped_total",
-                    "Packets that the recording did not take, by reason.",
+                    "Packets that the recording did not accept, by reason.",
                     &counts.dropped,
                 ),
                 (
                     "onair_recording_packets_lost_total",
-                    "Packets that the recording took and that are in no file, by reason.",
+                    "Packets that the recording accepted and did not write, by reason.",
                     &counts.lost,
                 ),
             ] {
@@ -260,12 +260,12 @@ impl Actor {
         let status = self.shutdown.status();
         metrics.state(
             "onair_shutdown_phase",
-            "Phase of the daemon's shutdown: 1 for the present one.",
+            "Phase of the daemon's shutdown: 1 for the current one.",
             ShutdownPhase::ALL.map(ShutdownPhase::as_str),
             status.phase.as_str(),
         );
         for time in &status.phases {
-            // Of the present one it is not known yet.
+            // The duration of the current phase is not known yet.
             let Some(us) = time.us else { continue };
             metrics.gauge(
                 "onair_shutdown_phase_seconds",
@@ -287,7 +287,7 @@ impl Actor {
             ),
             (
                 "onair_operations_open",
-                "Requests in flight on both sockets.",
+                "Requests in progress on both sockets.",
                 status.operations,
             ),
         ];
@@ -314,7 +314,7 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
         let labels = [("port", port.name.as_str())];
         metrics.count(
             "onair_port_up",
-            "1 while the interface under the port is there.",
+            "1 while the interface under the port exists.",
             &labels,
             u64::from(!services.is_gone(&port.name)),
         );
@@ -403,12 +403,12 @@ fn measure_pollers(services: &Services, metrics: &mut Exposition) {
         for (name, help, value) in [
             (
                 "onair_poller_turns_total",
-                "Turns of the polling loop.",
+                "Iterations of the polling loop.",
                 counted.turns,
             ),
             (
                 "onair_poller_turns_busy_total",
-                "Turns in which there was something to do.",
+                "Iterations that had work to do.",
                 counted.turns_busy,
             ),
             (
@@ -426,14 +426,14 @@ fn measure_probe(services: &Services, metrics: &mut Exposition) {
     let (state, _) = services.probe.state();
     metrics.state(
         "onair_probe_state",
-        "Whether the probe sees: 1 for the present state.",
+        "State of the probe: 1 for the current one.",
         ["watching", "blind", "off"],
         &state.to_string(),
     );
     if let Some(at) = services.probe.canary_at() {
         metrics.gauge(
             "onair_probe_canary_time_seconds",
-            "When the daemon's own canary last came through, Unix time.",
+            "When the daemon's own canary last succeeded, Unix time.",
             &[],
             unix(at),
         );

@@ -1,9 +1,9 @@
-//! The one owner of every session: takes actions, kicks, poller events and probe events, one at a
-//! time, and does what follows.
+//! The only owner of every session: takes actions, kicks, poller events and probe events, one at a
+//! time, and acts on them.
 //!
-//! Nothing here blocks. What may hang or take long (reading a client's memory, listing its threads) is
-//! done by helper threads ([`crate::inspector`]), which answer with a message. Everything else is done in
-//! short steps (`turn.rs`, `schedule.rs`).
+//! Nothing here blocks. Helper threads ([`crate::inspector`]) do what may hang or take long
+//! (reading a client's memory, listing its threads) and answer with a message. The actor does
+//! everything else in short steps (`turn.rs`, `schedule.rs`).
 
 mod actions;
 mod clients;
@@ -45,15 +45,15 @@ pub use ending::{ActorCommand, ActorTask, Drain, Drained};
 use schedule::{Schedule, Task};
 use turn::Sources;
 
-/// Places in the probe's counters: sessions that live at a time.
+/// Indices in the probe's counters: the maximum number of sessions at a time.
 const INDICES: u32 = 1024;
 
-/// The actor.
+/// Owner of all sessions; runs on the control thread.
 #[derive(Debug)]
 pub struct Actor {
     services: Services,
     sessions: BTreeMap<u64, Session>,
-    /// Those that have no name any more, until their last holder is gone.
+    /// Quarantined sessions, which have no name any more, until their last holder is gone.
     quarantined: BTreeMap<u64, Session>,
     counter: u32,
     attachments: u64,
@@ -61,24 +61,24 @@ pub struct Actor {
     free_indices: VecDeque<u32>,
     shutdown: ShutdownCoordinator,
     ending: Option<Ending>,
-    /// Priority and id of sessions that the end may destroy now.
+    /// Priority and id of sessions that the shutdown may destroy now.
     ready: BTreeSet<(u8, u64)>,
-    /// Sessions whose clients are still to be told that the daemon ends.
+    /// Sessions whose clients are still to be told that the daemon exits.
     announcing: BTreeSet<u64>,
     /// When the next periodic check is due.
     periodic_at: Instant,
     schedule: Schedule,
-    /// Requests that waited behind the present one: on the control socket, on the attach socket.
+    /// Requests that waited behind the current one: on the control socket, on the attach socket.
     waiting: [usize; 2],
     watchdog: Option<Watchdog>,
-    /// The probe's events have been lost: it did not tell of every thread that ended.
+    /// Probe events were lost: the probe did not report every thread that ended.
     exits_lost: bool,
     recorder: Recorder,
     /// Quarantines that wait for a look at the clients' sites.
     quarantines: Vec<(u64, Who, Reply<Box<Certificate>>)>,
 }
 
-/// Where actions come from.
+/// The actor's inputs.
 #[derive(Debug)]
 pub struct Inbox {
     /// From the HTTP socket.
@@ -87,7 +87,7 @@ pub struct Inbox {
     pub attach: mpsc::Receiver<AttachAction>,
     /// The probe's events.
     pub probe: Option<Events>,
-    /// From the coordinator of the daemon's end.
+    /// From the shutdown coordinator.
     pub orders: mpsc::UnboundedReceiver<ActorCommand>,
 }
 
@@ -116,8 +116,8 @@ impl Actor {
         }
     }
 
-    /// Runs until [`ActorCommand::Drain`] is done, counting in `worker` what it was asked. Returns the
-    /// services, to be ended, and the orders that are still to come.
+    /// Runs until [`ActorCommand::Drain`] is done and counts requests in `worker`. Returns the
+    /// services, to be ended, and the commands that are still to come.
     ///
     /// # Errors
     /// The kernel's, at the start: out of descriptors.
@@ -142,7 +142,7 @@ impl Actor {
         Ok((self.services, sources.into_inbox().orders))
     }
 
-    /// What is looked at once a second, whatever happens.
+    /// Checks that run once a second in any case.
     fn run_periodic(&mut self, now: Instant) {
         self.periodic_at = now + ms(self.services.config.timeouts.patrol_ms);
         self.services.dataplane.check_ports();
@@ -156,7 +156,7 @@ impl Actor {
         }
     }
 
-    /// Tells the service manager that this thread and every poller that lives move.
+    /// Tells the service manager that this thread and every living poller make progress.
     fn feed_watchdog(&mut self, now: Instant) {
         let services = &self.services;
         let Some(watchdog) = self.watchdog.as_mut().filter(|it| it.due() <= now) else {
@@ -175,7 +175,7 @@ impl Actor {
         }
     }
 
-    /// Clients' memory was worked on with system calls.
+    /// A client changed its memory with a system call.
     fn memory_touched(&mut self) {
         for (session, attachment) in self.services.guard.touched() {
             if self.sessions.contains_key(&session) {
@@ -188,13 +188,13 @@ impl Actor {
         }
     }
 
-    /// A session that was found.
+    /// A session that exists.
     fn any(&self, id: u64) -> &Session {
         let found = self.sessions.get(&id).or_else(|| self.quarantined.get(&id));
         found.expect("just found")
     }
 
-    /// Does something to a session, if it lives or is quarantined.
+    /// Calls a function with a session, if it exists or is quarantined.
     fn with(
         &mut self,
         id: u64,

@@ -1,4 +1,4 @@
-//! Recordings: started, watched and ended for whoever asks, and with their sessions.
+//! Recordings: starts, watches and ends them, on request and with their sessions.
 
 use std::time::{Duration, Instant};
 
@@ -16,11 +16,11 @@ use crate::recorder::{About, Entry, Launch, Launched, Phase, RecorderEvent};
 use crate::reply::Reply;
 use crate::session::Untapped;
 
-/// Pause between two looks at recordings that run: degraded, or at their end by themselves.
+/// Pause between two checks of running recordings: degraded, or at their own end.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 impl Actor {
-    /// Starts a recording; answered when it takes packets.
+    /// Starts a recording; answers once it takes packets.
     pub(super) fn record(
         &mut self,
         caller: &Caller,
@@ -31,7 +31,7 @@ impl Actor {
         match self.prepare(caller, session, spec) {
             Ok(launch) => self.launch(launch, caller, reply),
             Err(problem) => {
-                // The requester may have gone, here and below.
+                // The requester may be gone, here and below.
                 reply.send(Err(problem));
             }
         }
@@ -50,7 +50,7 @@ impl Actor {
         let config = &self.services.config.recorder;
         if self.recorder.list.len() >= config.max_recordings {
             let detail = format!(
-                "{} recordings run, as many as recorder.max_recordings allows",
+                "{} recordings run, the maximum of recorder.max_recordings",
                 config.max_recordings
             );
             return Err(Problem::new(ProblemCode::LimitReached, detail));
@@ -58,7 +58,7 @@ impl Actor {
         let session = &self.sessions[&id];
         let name = match &spec.name {
             Some(name) if self.recorder.has_running(name) => {
-                let detail = format!("a recording is called {name}");
+                let detail = format!("a recording named {name} exists");
                 return Err(Problem::new(ProblemCode::NameTaken, detail));
             }
             Some(name) => name.clone(),
@@ -83,12 +83,12 @@ impl Actor {
         })
     }
 
-    /// The session's name and the time, so that the files of one session lie in order.
+    /// Session name and time, so that the files of one session sort in order.
     fn default_name(&self, session: &str) -> RecordingName {
         let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
         let digits: String = now.chars().filter(char::is_ascii_digit).collect();
         let (date, time) = digits.split_at(digits.len().min(8));
-        // With the longest number of a second recording in the same second it is 63 long.
+        // With the longest number of a second recording in the same second it has 63 characters.
         let session = &session[..session.len().min(40)];
         let plain = format!("{session}-{date}t{time}z");
         let numbered = (2..).map(|number| format!("{plain}-{number}"));
@@ -166,7 +166,7 @@ impl Actor {
         Ok(self.recorder.view(id).expect("just found"))
     }
 
-    /// Ends a recording; answered when its files are whole.
+    /// Ends a recording; answers once its files are complete.
     pub(super) fn stop_recording(
         &mut self,
         caller: &Caller,
@@ -186,7 +186,7 @@ impl Actor {
         };
         let until = Instant::now() + self.services.config.recorder.finish();
         let Some(entry) = self.recorder.list.get_mut(&id) else {
-            // It has ended.
+            // It has ended already.
             let view = self.recorder.view(id).expect("just found");
             reply.send(Ok(view));
             return;
@@ -195,7 +195,7 @@ impl Actor {
         self.end_recording(id, RecordingEnd::Stopped);
     }
 
-    /// What a thread of the recorder says.
+    /// Handles an event from a thread of the recorder.
     pub(super) fn news(&mut self, news: RecorderEvent) {
         match news {
             RecorderEvent::Launched {
@@ -256,7 +256,7 @@ impl Actor {
         }
     }
 
-    /// Ends a recording: it takes nothing more from here on. The first reason counts.
+    /// Ends a recording: from here on it takes no packets. The first reason counts.
     pub(super) fn end_recording(&mut self, id: u64, why: RecordingEnd) {
         let Some(entry) = self.recorder.list.get_mut(&id) else {
             return;
@@ -277,9 +277,9 @@ impl Actor {
         self.fetch_tap(id);
     }
 
-    /// Takes the tap of a recording that is cut, if it is here, and has the rest finished then. While the
-    /// daemon ends, a tap comes back with its session, after all that this sends or receives: so the books
-    /// tell of each packet.
+    /// Takes the tap of a cut recording if it is here, and starts finishing the recording. During
+    /// shutdown a tap comes back with its session, after all that the session sends or receives, so
+    /// that the manifest counts each packet.
     fn fetch_tap(&mut self, id: u64) {
         let Some(entry) = self.recorder.list.get(&id) else {
             return;
@@ -295,7 +295,7 @@ impl Actor {
             it.untap(&mut self.services, id, ask)
         });
         match untapped {
-            // Dropped here, where memory may be given back.
+            // Dropped on this thread, which may free memory.
             Untapped::Here(tap) => {
                 drop(tap);
                 self.finish_recording(id);
@@ -316,7 +316,7 @@ impl Actor {
         entry.phase = Phase::Finishing(active.clone());
         let news = self.recorder.news.clone();
         active.finish(why.unwrap_or(RecordingEnd::Stopped), move |failure| {
-            // A control thread that has ended needs no word.
+            // A control thread that has ended needs no message.
             let recording = id;
             let _ = news.send(RecorderEvent::Ended { recording, failure });
         });
@@ -361,12 +361,12 @@ impl Actor {
     /// A tap came back from a poller.
     pub(super) fn tap_back(&mut self, tap: Box<Tap>) {
         let id = tap.recording();
-        // Dropped here, where memory may be given back.
+        // Dropped on this thread, which may free memory.
         drop(tap);
         self.finish_recording(id);
     }
 
-    /// A poller had not got the session any more: it is here, or with a poller again.
+    /// A poller no longer had the session: it is here, or with a poller again.
     pub(super) fn tap_refused(&mut self, session: u64, tap: Box<Tap>) {
         let id = tap.recording();
         let quarantined = self.quarantined.get_mut(&session);
@@ -377,7 +377,7 @@ impl Actor {
         self.fetch_tap(id);
     }
 
-    /// A session was handed back, and with it its taps.
+    /// A session was handed back, and its taps with it.
     pub(super) fn taps_handed_back(&mut self, session: u64) {
         for id in self.recorder.of_session(session) {
             if self.ending.is_some() {
@@ -387,7 +387,7 @@ impl Actor {
         }
     }
 
-    /// A session is gone, or set aside for good.
+    /// A session is gone or quarantined.
     pub(super) fn end_recordings_of(&mut self, session: u64) {
         for id in self.recorder.of_session(session) {
             self.end_recording(id, RecordingEnd::SessionEnded);
@@ -395,7 +395,7 @@ impl Actor {
         }
     }
 
-    /// The daemon ends: none of them takes anything more.
+    /// The daemon exits: no recording takes packets any more.
     pub(super) fn end_recordings(&mut self) {
         let all: Vec<u64> = self.recorder.list.keys().copied().collect();
         for id in all {
@@ -403,7 +403,7 @@ impl Actor {
         }
     }
 
-    /// Looks at what time does to recordings.
+    /// Applies timeouts and limits to recordings.
     pub(super) fn watch_recordings(&mut self, now: Instant) {
         let ids: Vec<u64> = self.recorder.list.keys().copied().collect();
         let is_look = self.recorder.look_at <= now;
@@ -411,12 +411,12 @@ impl Actor {
             self.expire_stops(id, now);
             match &self.recorder.list[&id].phase {
                 Phase::Running(_) if is_look => self.look_at_recording(id),
-                // Its word was lost with the thread that had it.
+                // Its message was lost with the thread that had it.
                 Phase::Finishing(active) if is_look && active.is_over() => {
                     let failure = active.failure();
                     self.recording_over(id, failure);
                 }
-                // Its poller does not answer: its books end with what is known.
+                // Its poller does not answer: its counts end with what is known.
                 Phase::Cut { until, .. } if *until <= now => self.finish_recording(id),
                 _ => {}
             }
@@ -426,7 +426,8 @@ impl Actor {
         }
     }
 
-    /// Tells when it is degraded and when not any more, and ends it if it has come to its end.
+    /// Publishes when it becomes degraded and when it recovers, and ends it if it has reached its
+    /// end.
     fn look_at_recording(&mut self, id: u64) {
         let Some(entry) = self.recorder.list.get_mut(&id) else {
             return;
@@ -469,7 +470,7 @@ impl Actor {
         let late = |(until, _): &mut (Instant, _)| *until <= now;
         for (_, reply) in entry.stops.extract_if(.., late) {
             let detail = format!(
-                "recording {} takes nothing more, and its files are not whole yet",
+                "recording {} has ended, but its files are not complete yet",
                 entry.about.name
             );
             reply.send(Err(Problem::new(ProblemCode::DeadlinePassed, detail)));

@@ -1,4 +1,4 @@
-//! Taking what can be taken of a configuration file that was changed.
+//! Applies those changes of the configuration file that can be applied at run time.
 
 use onair_types::{ActiveConfig, ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
 
@@ -17,7 +17,7 @@ impl Actor {
         }
     }
 
-    /// Takes what can be taken of `loaded`, the file as it is now; nothing, if it does not hold.
+    /// Applies what can be applied of `loaded`, the current file; nothing if it is invalid.
     pub(super) fn reload(&mut self, loaded: Result<Box<Config>, String>) -> Reload {
         let loaded = match self.shutdown.is_shutting_down() {
             true => Err("the daemon is shutting down".to_owned()),
@@ -28,7 +28,7 @@ impl Actor {
             Err(error) => {
                 tracing::error!(
                     error,
-                    "the configuration is not reloaded: the old one is in force"
+                    "the configuration is not reloaded: the current one stays in force"
                 );
                 Reload {
                     at: Timestamp::now(),
@@ -93,7 +93,7 @@ impl Actor {
             );
         }
         if compared.applied.is_empty() && compared.refused.is_empty() {
-            tracing::info!("the configuration was read anew: nothing has changed");
+            tracing::info!("the configuration was read again: nothing has changed");
         }
         self.services.config = compared.config;
         let retention = self.services.config.state.retention();

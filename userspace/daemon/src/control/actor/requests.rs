@@ -1,4 +1,4 @@
-//! What operators ask: creating, destroying, finding.
+//! Requests of operators: create, destroy, find.
 
 use std::time::Instant;
 
@@ -37,14 +37,14 @@ impl Actor {
         }
     }
 
-    /// Frame memory of all sessions, also of those that are gone and still mapped by somebody.
+    /// Frame memory of all sessions, including destroyed ones that a process still maps.
     pub(super) fn taken_bytes(&self) -> u64 {
         let all = self.sessions.values().chain(self.quarantined.values());
         all.map(Session::taken_bytes).sum::<u64>() + self.services.pending_reclaim.bytes()
     }
 
-    /// Whether `wanted` bytes more of frame memory are more than the limit allows. What nobody has any
-    /// more is given back before it decides.
+    /// Whether `wanted` more bytes of frame memory exceed the limit. Before it decides, it frees
+    /// memory that no process has any more.
     pub(super) fn is_short_of(&mut self, wanted: u64) -> bool {
         let most = self.services.config.limits.frame_memory_mb << 20;
         let is_short = |actor: &Self| actor.taken_bytes() + wanted > most;
@@ -66,7 +66,7 @@ impl Actor {
         if self.sessions.values().any(|it| it.spec.name == spec.name) {
             return Err(Problem::new(
                 ProblemCode::NameTaken,
-                format!("a session called {} exists", spec.name),
+                format!("a session named {} exists", spec.name),
             ));
         }
         let limits = &self.services.config.limits;
@@ -74,7 +74,7 @@ impl Actor {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
-                    "{} sessions live, as many as limits.sessions allows",
+                    "{} sessions exist, the maximum of limits.sessions",
                     limits.sessions
                 ),
             ));
@@ -87,7 +87,7 @@ impl Actor {
                 ProblemCode::LimitReached,
                 format!(
                     "the session needs {} MiB for its frames, {} of {} MiB \
-                     (limits.frame_memory_mb) are taken: lower quota or max_attachments",
+                     (limits.frame_memory_mb) are in use: lower quota or max_attachments",
                     wanted.div_ceil(1 << 20),
                     taken.div_ceil(1 << 20),
                     most_mb
@@ -100,13 +100,16 @@ impl Actor {
             return Err(Problem::new(
                 ProblemCode::InvalidSpec,
                 format!(
-                    "session {} receives {} on port {} already",
+                    "session {} already receives {} on port {}",
                     other.spec.name, spec.flow.destination, spec.port
                 ),
             ));
         }
         let index = self.free_index().ok_or_else(|| {
-            Problem::new(ProblemCode::LimitReached, "the probe has no place left")
+            Problem::new(
+                ProblemCode::LimitReached,
+                "the probe's counters have no free index",
+            )
         })?;
         self.counter += 1;
         let id = SessionId::new(self.services.identity.incarnation, self.counter);
@@ -129,8 +132,8 @@ impl Actor {
         }
     }
 
-    /// A place in the probe's counters at which nobody is counted any more: evicted callers of the
-    /// session that had it may be, as long as their process is stopped.
+    /// An index in the probe's counters that counts no caller any more. Evicted callers of its
+    /// former session may still be counted as long as their process is stopped.
     fn free_index(&mut self) -> Option<u32> {
         let probe = self.services.probe.probe();
         let is_empty =
@@ -188,7 +191,7 @@ impl Actor {
         {
             return Err(Problem::new(
                 ProblemCode::CertificatePending,
-                format!("session {} lives", self.sessions[&id].spec.name),
+                format!("session {} still exists", self.sessions[&id].spec.name),
             ));
         }
         if let Some(certificate) = self.services.archive.present(session) {
@@ -198,13 +201,13 @@ impl Actor {
         match self.find(caller, session) {
             Ok(id) => Err(Problem::new(
                 ProblemCode::CertificatePending,
-                format!("session {} lives", self.sessions[&id].spec.name),
+                format!("session {} still exists", self.sessions[&id].spec.name),
             )),
             Err(problem) => Err(problem),
         }
     }
 
-    /// The living session that is meant, if the caller may.
+    /// The existing session, if the caller's grant covers it.
     pub(super) fn find(&self, caller: &Caller, session: &SessionRef) -> Result<u64, Problem> {
         let found = match session {
             SessionRef::Id(id) => self.sessions.get(&id.0),
@@ -245,8 +248,8 @@ impl Actor {
         }
         let known = match session {
             SessionRef::Id(id) => {
-                // Ids of this daemon up to the counter were given out; those of another daemon's
-                // incarnation are some earlier daemon's.
+                // This daemon issued all ids of its incarnation up to the counter; ids of another
+                // incarnation are from an earlier daemon.
                 id.incarnation() != self.services.identity.incarnation
                     || (1..=u64::from(self.counter)).contains(&(id.0 & 0xffff_ffff))
             }

@@ -1,4 +1,4 @@
-//! Sessions that come back at the start, and what is written down for that.
+//! Restores sessions at the start, and stores what that needs.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,9 @@ use crate::store::{PersistedSession, ahead};
 use crate::unwritten::WriteAck;
 
 impl Actor {
-    /// Makes the sessions of the configuration, and those that an earlier daemon was told to keep,
-    /// before anything is asked. One that cannot be made is named in the log and in `health`.
+    /// Creates the sessions of the configuration and the persisted sessions of an earlier daemon,
+    /// before the first request. A session that cannot be created is named in the log and in
+    /// `health`.
     pub(super) fn restore(&mut self) {
         let stored: BTreeMap<SessionName, PersistedSession> = self
             .services
@@ -30,7 +31,7 @@ impl Actor {
         for kept in stored.values().filter(|kept| kept.configured) {
             let name = &kept.spec.name;
             if !configured.iter().any(|spec| spec.name == *name) {
-                tracing::info!(%name, "a session no longer stands in the configuration");
+                tracing::info!(%name, "a session is no longer in the configuration");
                 self.services.store.forget(name);
             }
         }
@@ -52,7 +53,7 @@ impl Actor {
     }
 
     fn bring_back(&mut self, mut kept: PersistedSession) {
-        // That process may be gone, and its number another's.
+        // That process may be gone, and another may have its pid.
         kept.owner.pid = 0;
         let caller = Caller {
             who: kept.owner.clone(),
@@ -72,21 +73,21 @@ impl Actor {
         let (running, generation) = (kept.running, kept.generation);
         let stopped = kept.stopped.clone();
         kept.generation = ahead(generation, generation);
-        // Nobody waits for it: it is made again if the daemon is killed first.
+        // Nothing waits for it: if the daemon is killed first, it is created again.
         drop(self.services.store.keep(kept));
         let progress = self.with(id, |session, services| {
             session.continue_from(generation, stopped);
             if running {
-                // Nobody waits for this answer.
+                // No requester reads this answer.
                 session.start(services, Reply::unread());
             }
             Progress::Lives
         });
         self.follow(id, progress);
-        tracing::info!(%name, running, "a session is back");
+        tracing::info!(%name, running, "a session is restored");
     }
 
-    /// Writes a session down that its maker wants to come back. The answer to him waits for the disk.
+    /// Persists a session whose creator asked for it. The answer waits for the disk.
     pub(super) fn keep(&mut self, id: u64, reply: Reply<SessionView>) -> Reply<SessionView> {
         let Some(session) = self.sessions.get(&id).filter(|it| it.spec.persistent) else {
             return reply;
@@ -102,8 +103,8 @@ impl Actor {
         after(written, reply)
     }
 
-    /// Somebody wants a session to run, or not: so it comes back. The answer to him waits for the
-    /// disk.
+    /// Persists that a requester wants a session to run or to be stopped, so that it is restored in
+    /// that state. The answer waits for the disk.
     pub(super) fn persist_desired_state(
         &mut self,
         id: u64,
@@ -126,7 +127,7 @@ impl Actor {
         }
     }
 
-    /// A session is gone: by somebody's wish it does not come back, by the daemon's own it does.
+    /// A session is gone: it is restored after a restart unless a user destroyed it.
     pub(super) fn gone(&mut self, session: &Session, via: Via) {
         let store = &mut self.services.store;
         if via == Via::Daemon {
@@ -137,7 +138,7 @@ impl Actor {
     }
 }
 
-/// Hands the answer on when something is on disk; one that pleases only then.
+/// Sends the answer once the write has ended. If the write failed, the answer is the error.
 fn after(written: WriteAck, reply: Reply<SessionView>) -> Reply<SessionView> {
     let (inner, answer) = Reply::new();
     tokio::task::spawn_local(async move {
@@ -156,8 +157,8 @@ fn after(written: WriteAck, reply: Reply<SessionView>) -> Reply<SessionView> {
 fn not_kept(session: &SessionView, error: &str) -> Problem {
     let (name, state) = (&session.name, session.state);
     let told = format!(
-        "session {name} is {state} and works, but cannot be written down: {error}; \
-         if the daemon is killed it does not come back so"
+        "session {name} is {state} and works, but cannot be stored: {error}; \
+         if the daemon is killed, this state is not restored"
     );
     Problem::new(ProblemCode::DiskFailed, told)
 }

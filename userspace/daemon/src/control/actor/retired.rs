@@ -1,4 +1,4 @@
-//! What is left of a session: the answer to who ended it, its place in the counters, its memory.
+//! After a session has ended: answers the requester, and releases its counter index and its memory.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::reply::Reply;
 use crate::session::{Progress, complete};
 
 impl Actor {
-    /// Takes a destroyed session out, and answers who asked.
+    /// Removes a destroyed session, and answers the requester.
     pub(super) fn follow(&mut self, id: u64, progress: Progress) {
         let answer = match progress {
             Progress::Lives => return,
@@ -30,7 +30,7 @@ impl Actor {
         // Its taps are gone with it.
         self.end_recordings_of(id);
         if let Some(session) = gone.or_else(|| self.quarantined.remove(&id)) {
-            // To the end: the kernel's counter at a place may have to run out first.
+            // At the end of the list: the kernel's count at an index may have to reach zero first.
             self.free_indices.push_back(session.index);
             self.destroyed += 1;
         }
@@ -39,9 +39,9 @@ impl Actor {
         }
     }
 
-    /// Answers the request that ended a session once its certificate is on disk, and the file of a
-    /// persistent one is gone. A disk that fails, or takes longer than `timeouts.durable_ms`, is told in
-    /// the answer. The control thread does not wait.
+    /// Answers the request that ended a session once its certificate is on disk and the file of a
+    /// persistent session is gone. If the disk fails, or takes longer than `timeouts.durable_ms`,
+    /// the answer says so. The control thread does not wait.
     pub(super) fn answer_when_durable(
         &self,
         mut certificate: Box<Certificate>,
@@ -58,7 +58,8 @@ impl Actor {
         });
     }
 
-    /// Whether the disk has all that a certificate's answer promises, when it is known.
+    /// Whether everything that a certificate's answer promises is on disk; resolves when that is
+    /// known.
     fn on_disk(&self, certificate: &Certificate) -> impl Future<Output = bool> + use<> {
         let name: &SessionName = &certificate.name;
         let written = [
@@ -70,7 +71,7 @@ impl Actor {
                 return true;
             }
             for written in written {
-                // A writer that died sends nothing.
+                // A writer that has died sends nothing.
                 if !matches!(written.await, Ok(Ok(()))) {
                     return false;
                 }
@@ -79,8 +80,8 @@ impl Actor {
         }
     }
 
-    /// Gives back the memory that no process has any more, as far as it comes until `until`, and completes
-    /// the certificates.
+    /// Frees memory that no process has any more, until `until` at most, and completes the
+    /// certificates.
     pub(super) fn sweep_pending_reclaim(&mut self, until: Instant) {
         for (session, bytes, reading) in self.services.pending_reclaim.sweep(until) {
             let found = self.services.archive.find(&SessionRef::Id(session));

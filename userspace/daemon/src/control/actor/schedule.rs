@@ -1,39 +1,39 @@
-//! Which work the control thread does next, beside what it is asked: pure, without a clock.
+//! Selects the control thread's next work besides requests: pure, without a clock.
 //!
-//! Each turn has a budget for all work together. Tasks that are due run in turns, so that none keeps
-//! another from running. A task rests ten times as long as it ran: work that a client makes expensive
-//! takes at most a tenth of the control thread.
+//! Each turn has one budget for all work. Due tasks run in rotation, so that no task blocks
+//! another. A task rests ten times as long as it ran: work that a client makes expensive takes at
+//! most a tenth of the control thread.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use onair_mutant::mutant;
 
-/// Longest time that the work of one turn takes, all tasks together. One step of a task may exceed it.
+/// Time limit for the work of one turn, all tasks together. One step of a task may exceed it.
 pub(super) const TURN: Duration = Duration::from_millis(2);
-/// A task rests so many times as long as it ran, and at least [`SHORTEST`].
+/// A task rests for this many times its run time, and at least [`SHORTEST`].
 const REST: u32 = 10;
-/// Shortest rest: a task whose time stays in the past must not run all the time.
+/// Shortest rest: a task whose due time stays in the past must not run all the time.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// A piece of work that comes again.
+/// A recurring task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Task {
-    /// Sends what waits for a poller whose queue was full.
+    /// Sends commands that wait because a poller's queue was full.
     Outbox,
-    /// Looks at ports, probe and archive, and at slots that no probe watches: once a second.
+    /// Checks ports, probe, archive, and slots that no probe watches: once a second.
     Periodic,
-    /// Looks whether recordings end.
+    /// Checks whether recordings end.
     Recordings,
-    /// Asks W4 about memory that waits to be given back.
+    /// Asks W4 about memory that waits to be freed.
     Memory,
     /// Gives up on helper threads that hang.
     Inspections,
-    /// Tells clients that the daemon ends, some sessions at a time.
+    /// Tells clients that the daemon exits, a few sessions at a time.
     Announce,
-    /// Takes the daemon's end further.
+    /// Continues the daemon's shutdown.
     Ending,
-    /// Looks at one session: its witnesses, its deadlines, its warnings.
+    /// Examines one session: its witnesses, its deadlines, its warnings.
     Session(u64),
 }
 
@@ -53,20 +53,20 @@ impl Task {
     }
 }
 
-/// When each task wants to run.
+/// When each task is due.
 pub(super) type Wanted = BTreeMap<Task, Instant>;
 
-/// What ran when.
+/// Records what ran when.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    /// Until when a task rests that ran.
+    /// Until when each task rests that has run.
     rests: BTreeMap<Task, Instant>,
     /// The task that ran last.
     last: Option<Task>,
 }
 
 impl Schedule {
-    /// The tasks that may run at `now`, the one after that which ran last first.
+    /// The tasks that may run at `now`, starting after the one that ran last.
     pub(super) fn due(&mut self, wanted: &Wanted, now: Instant) -> Vec<Task> {
         self.rests.retain(|_, until| *until > now);
         let due = wanted
@@ -78,7 +78,7 @@ impl Schedule {
         due
     }
 
-    /// Notes that a task ran.
+    /// Records that a task ran.
     pub(super) fn ran(&mut self, task: Task, began: Instant, ended: Instant) {
         let cost = ended.saturating_duration_since(began);
         let rest = mutant!("control: a task does not rest", Duration::ZERO, cost * REST);
@@ -86,7 +86,7 @@ impl Schedule {
         self.last = Some(task);
     }
 
-    /// Runs the tasks that are due, until the turn's time is over.
+    /// Runs the due tasks until the turn's time is over.
     pub(super) fn turn(
         &mut self,
         wanted: &Wanted,
@@ -116,7 +116,7 @@ impl Schedule {
     }
 }
 
-/// Repeats `serve` as long as it finds something, until the turn's time is over.
+/// Calls `serve` until it finds nothing more, or the turn's time is over.
 pub(super) fn serve_within_a_turn(clock: impl Fn() -> Instant, mut serve: impl FnMut() -> bool) {
     let end = clock() + TURN;
     while serve() && (clock() < end || mutant!("control: messages have no budget")) {}
@@ -171,7 +171,7 @@ mod tests {
         let mut schedule = Schedule::default();
         let mut ran = Vec::new();
         for turn in 0..5 {
-            // A turn that has time for one of them.
+            // A turn with time for one of them.
             let now = start + MS * 100 * turn;
             let task = schedule.due(&wanted, now)[0];
             schedule.ran(task, now, now + MS);

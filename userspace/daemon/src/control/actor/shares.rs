@@ -1,4 +1,4 @@
-//! What is used of the limits that users share, for health.
+//! Use of the limits that users share, for health.
 
 use onair_probe::share::Usage;
 use onair_types::{SessionName, ShareUse};
@@ -6,7 +6,7 @@ use onair_types::{SessionName, ShareUse};
 use super::Actor;
 
 impl Actor {
-    /// Each limit with what is used of it; what is wrong is added to `problems`.
+    /// The use of each limit; adds what is wrong to `problems`.
     pub(super) fn shares(&self, problems: &mut Vec<String>) -> Vec<ShareUse> {
         let services = &self.services;
         let connections = services.connections.iter().map(|it| it.usage());

@@ -1,8 +1,8 @@
-//! One turn of the control thread: serve what waits, do some work, let the connections run.
+//! One turn of the control thread: serve waiting messages, do some work, let the connections run.
 //!
-//! Nothing may hold a turn. Messages are served one of each source in turns, at most 2 ms of them;
-//! then the tasks that are due get 2 ms; then the connections' own tasks run, and the kernel is asked
-//! what came. A source that is never empty takes its share and no more.
+//! Nothing may block a turn. It serves messages for at most 2 ms, one of each source in rotation.
+//! Then the due tasks get 2 ms. Then the connections' own tasks run, and the kernel reports new
+//! input. A source that is never empty gets its share and no more.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -19,10 +19,10 @@ use crate::session::Session;
 use crate::shutdown::WorkerGuard;
 use crate::watchdog::Watchdog;
 
-/// Probe events that one step takes.
+/// Probe events taken in one step.
 const PROBE_EVENTS: usize = 64;
 
-/// Everything that speaks to the actor.
+/// All sources of messages to the actor.
 pub(super) struct Sources {
     inbox: Inbox,
     pollers: AsyncFd<OwnedFd>,
@@ -30,9 +30,9 @@ pub(super) struct Sources {
     guard: Option<AsyncFd<OwnedFd>>,
     recorder: Option<UnboundedReceiver<RecorderEvent>>,
     findings: UnboundedReceiver<Finding>,
-    /// Descriptors that were readable and have not been read until they were empty.
+    /// Descriptors that became readable and have not been read until empty.
     ready: Ready,
-    /// What the probe told and was not looked at yet.
+    /// Probe events that have not been handled yet.
     probe_events: Vec<ProbeEvent>,
 }
 
@@ -60,7 +60,7 @@ impl Sources {
         })
     }
 
-    /// What is left for whoever comes after the actor.
+    /// Returns the inbox to the code that runs after the actor.
     pub(super) fn into_inbox(self) -> Inbox {
         self.inbox
     }
@@ -76,8 +76,8 @@ impl Sources {
 }
 
 impl Actor {
-    /// Waits until something comes or `wake`, and serves the first that came. Whatever waits already,
-    /// the connections have run in between.
+    /// Waits until a message arrives or `wake`, and serves the first one. The connections run in
+    /// between even if messages wait already.
     ///
     /// # Errors
     /// The kernel's.
@@ -133,7 +133,8 @@ impl Actor {
         Ok(())
     }
 
-    /// Serves what waits, one of each source in turns, until nothing waits or the turn's time is over.
+    /// Serves waiting messages, one of each source in rotation, until none waits or the turn's time
+    /// is over.
     pub(super) fn serve(&mut self, sources: &mut Sources, worker: &WorkerGuard) {
         serve_within_a_turn(Instant::now, || self.serve_one_of_each(sources, worker));
         self.feed_watchdog(Instant::now());
@@ -191,7 +192,7 @@ impl Actor {
         any
     }
 
-    /// Runs the tasks that are due, in turns, until the turn's time is over.
+    /// Runs the due tasks in rotation, until the turn's time is over.
     pub(super) fn work(&mut self) {
         self.services.waking.turn();
         let wanted = self.wanted(Instant::now());
@@ -204,7 +205,7 @@ impl Actor {
     pub(super) fn wake_at(&mut self) -> Instant {
         let now = Instant::now();
         let wanted = self.wanted(now);
-        // The watchdog is no task: it is fed after the sockets were served.
+        // The watchdog is not a task: it is fed after the sockets were served.
         let watchdog = self.watchdog.as_ref().map(Watchdog::due);
         let task = self.schedule.wake_at(&wanted);
         let first = task.into_iter().chain(watchdog).min();
@@ -213,7 +214,7 @@ impl Actor {
 
     fn wanted(&mut self, now: Instant) -> Wanted {
         let mut wanted = Wanted::from([(Task::Periodic, self.periodic_at)]);
-        // It rests for a moment after each try.
+        // It rests briefly after each try.
         let outbox = (!self.services.flush()).then_some(now);
         let more = [
             (Task::Outbox, outbox),
@@ -244,7 +245,7 @@ impl Actor {
             Task::Memory => self.sweep_pending_reclaim(now + TURN),
             Task::Inspections => self.services.inspector.expire(now),
             Task::Announce => self.announce_some(),
-            // `is_over` looks at it in each turn.
+            // `is_over` handles it in each turn.
             Task::Ending => {}
             Task::Session(id) => {
                 let progress = self.with(id, |session, services| session.tick(services, now));

@@ -24,26 +24,26 @@ use crate::config::{Config, ms};
 use crate::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
-/// Packets of one client that are taken before others are served.
+/// Packets of one client served before others get a turn.
 const PACKETS_A_TURN: u32 = 16;
 
 /// Limits of the attach socket and of each connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Clients of one user that are armed and proven at once.
+    /// Clients of one user that may be armed and proven at the same time.
     pub proving_per_uid: u32,
-    /// Waiting for a place among them.
+    /// Maximum wait for a place among them.
     pub place: Duration,
     /// From the connection to the hello.
     pub hello: Duration,
     /// From the challenge to the proof.
     pub prove: Duration,
-    /// The client taking what is sent to it.
+    /// For the client to take what is sent to it.
     pub send: Duration,
 }
 
 impl Limits {
-    /// As the configuration has them.
+    /// The limits from the configuration.
     pub fn of(config: &Config) -> Self {
         let (timeouts, limits) = (&config.timeouts, &config.limits);
         Self {
@@ -102,7 +102,7 @@ pub(super) async fn serve(
             .await;
         }
         (Stage::Attached, End::HungUp) => {
-            // The socket is the least of what a living process may still have.
+            // The socket matters least of what a living process may still have.
             drop(socket);
             let (attached, ended) = oneshot::channel();
             let hung_up = AttachAction::HungUp {
@@ -112,7 +112,7 @@ pub(super) async fn serve(
             tell(&connection.actions, hung_up).await;
             let died = tokio::select! {
                 _ = ended => false,
-                // An error here means that the runtime ends, and with it the daemon.
+                // An error here means that the runtime ends, and the daemon with it.
                 died = death.readable() => died.is_ok(),
             };
             if died {
@@ -156,7 +156,7 @@ async fn converse(
             _ = death.readable() => return (End::ProcessEnded, stage),
             () = until(answer_by), if matches!(stage, Stage::New) => {
                 silent.note(&connection.peer);
-                let refused = refusal("invalid_request", "no hello came in time (timeouts.hello_ms)");
+                let refused = refusal("invalid_request", "no hello arrived in time (timeouts.hello_ms)");
                 send(socket, 0, &refused, &[], limits.send).await;
                 return (End::HungUp, stage);
             }
@@ -205,11 +205,11 @@ async fn converse(
     }
 }
 
-/// A request that an attachment's client has made, and that is not answered.
+/// A pending request of an attached client.
 struct Asked<'a> {
     tag: Tag,
     is_abort: bool,
-    /// It ends with whoever asked for it.
+    /// The request ends when its requester does.
     is_wait: bool,
     pending: Pending<'a>,
 }
@@ -228,8 +228,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Answers one request of an attachment, and another beside it if one of the two is an abort. What the
-/// connection is then.
+/// Answers one request of an attachment, and a second at the same time if one of the two is an
+/// abort. Returns the next stage of the connection.
 async fn attached<'a>(
     connection: &'a Connection,
     socket: &UnixSeqpacket,
@@ -244,7 +244,7 @@ async fn attached<'a>(
     while !asked.is_empty() {
         let packet = tokio::select! {
             biased;
-            // Its death settles whatever it asked for.
+            // The death settles all pending requests.
             _ = death.readable() => return Err((End::ProcessEnded, stage)),
             (at, outcome) = first_answered(&mut asked) => {
                 let Asked { tag, .. } = asked.swap_remove(at);
@@ -256,8 +256,8 @@ async fn attached<'a>(
                 }
                 continue;
             }
-            // Kicks are taken while a request is answered: a destroy waits for the very callers that
-            // send them.
+            // Kicks are read while a request is pending: a destroy waits for the callers that send
+            // them.
             packet = receive(socket, buffer) => packet,
         };
         packets += 1;
@@ -285,7 +285,7 @@ async fn attached<'a>(
                     is_wait, pending, ..
                 } in asked
                 {
-                    // What it only waited for ends with it.
+                    // A mere wait ends with the connection.
                     if !(has_ended && is_wait)
                         && let Outcome {
                             stage: Stage::Ready,
@@ -302,7 +302,7 @@ async fn attached<'a>(
     Ok(stage)
 }
 
-/// The first of them that is answered: which, and how.
+/// The first of them that is answered: its index and its outcome.
 async fn first_answered(asked: &mut [Asked<'_>]) -> (usize, Outcome) {
     std::future::poll_fn(|context| {
         for (at, it) in asked.iter_mut().enumerate() {
@@ -315,7 +315,8 @@ async fn first_answered(asked: &mut [Asked<'_>]) -> (usize, Outcome) {
     .await
 }
 
-/// Answers a request of a connection that carries no attachment. What the connection is then.
+/// Answers a request of a connection without an attachment. Returns the next stage of the
+/// connection.
 async fn attaching(
     connection: &Connection,
     socket: &UnixSeqpacket,
@@ -325,7 +326,8 @@ async fn attaching(
     tag: Tag,
     mut pending: Pending<'_>,
 ) -> Result<Stage, (End, Stage)> {
-    // What is under way when it ends may hold a reservation, or become an attachment.
+    // A request that is pending when the connection ends may hold a reservation, or become an
+    // attachment.
     let outcome = loop {
         let packet = tokio::select! {
             biased;
@@ -367,13 +369,13 @@ async fn until(time: Option<Instant>) {
 
 pub(super) async fn release(actions: &mpsc::Sender<AttachAction>, proving: Proving) {
     if let Err(error) = proving.probe.forget_challenge(proving.token) {
-        tracing::warn!(%error, "cannot take a challenge back");
+        tracing::warn!(%error, "cannot withdraw a challenge");
     }
     let session = proving.reservation.session;
     tell(actions, AttachAction::Release { session }).await;
 }
 
-/// Tells the actor; an actor that has ended needs telling nothing.
+/// Sends an action to the actor; an actor that has ended needs none.
 pub(super) async fn tell(actions: &mpsc::Sender<AttachAction>, action: AttachAction) {
     let _ = actions.send(action).await;
 }

@@ -1,4 +1,4 @@
-//! Who connected, and how to see it die.
+//! Identifies the connected process, and how to detect its death.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -19,7 +19,7 @@ pub(super) fn identify(socket: &UnixSeqpacket) -> Result<(Peer, OwnedFd), Refuse
     };
     let credentials = socket
         .peer_cred()
-        .map_err(|error| failed(&format!("no credentials: {error}")))?;
+        .map_err(|error| failed(&format!("cannot read the peer's credentials: {error}")))?;
     let pid = credentials
         .pid()
         .and_then(|pid| u32::try_from(pid).ok())
@@ -32,7 +32,7 @@ pub(super) fn identify(socket: &UnixSeqpacket) -> Result<(Peer, OwnedFd), Refuse
         })?;
     let by_socket = sys::peer_pidfd(borrow(socket));
     let pidfd = by_socket.or_else(|_| {
-        // Linux before 6.5: by number. The connection is fresh, so the number is still its.
+        // Linux before 6.5: by pid. The connection is new, so the pid is still valid.
         let pid = i32::try_from(pid)
             .ok()
             .and_then(rustix::process::Pid::from_raw)

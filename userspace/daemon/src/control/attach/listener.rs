@@ -1,4 +1,4 @@
-//! Listening on the attach socket.
+//! Listens on the attach socket.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::connections::{Connections, TurnedAway};
 use crate::shutdown::ShutdownCoordinator;
 use crate::socket_file::{SocketError, SocketFile, bind_socket};
 
-/// Clients that are accepted before others are served.
+/// Clients accepted before others get a turn.
 const ACCEPTED_A_TURN: ConnectionId = 16;
 
 /// The bound socket; its file is removed on drop.
@@ -32,10 +32,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds. A file left by a daemon that was killed is replaced; a living daemon's is not.
+    /// Binds. A file left by a daemon that was killed is replaced; the file of a running daemon is
+    /// not.
     ///
     /// # Errors
-    /// [`SocketError`]: somebody listens there, something else is there, or the system refuses.
+    /// [`SocketError`]: another process listens there, the file is not a socket, or the system
+    /// refuses.
     pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<Self, SocketError> {
         let bound = bind_socket(path, SocketType::SEQPACKET, mode, group, |socket| {
             if let Err(error) = onair_ipc::sys::refuse_descriptors(socket.as_fd()) {
@@ -58,7 +60,7 @@ impl Listener {
         })
     }
 
-    /// Accepts clients, each served by a task of its own, until dropped. Runs in a `LocalSet`.
+    /// Accepts clients until dropped; a task of its own serves each. Runs in a `LocalSet`.
     pub async fn serve(
         mut self,
         actions: mpsc::Sender<AttachAction>,
@@ -75,7 +77,7 @@ impl Listener {
             let socket = match self.socket.accept().await {
                 Ok(socket) => socket,
                 Err(error) => {
-                    // Out of descriptors: those who are connected are served on.
+                    // Out of descriptors: connected clients are still served.
                     tracing::warn!(%error, "cannot accept a client");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
@@ -93,7 +95,7 @@ impl Listener {
                     continue;
                 }
             };
-            // Who it is decides whether there is a place for it, so it is read before.
+            // The identity decides whether there is a place for it, so it is read first.
             let place = match connections.take(authority.owner(&identity.0)) {
                 Ok(place) => place,
                 Err(refused) => {
@@ -125,8 +127,8 @@ impl Listener {
     }
 }
 
-/// Waits for the end of a connection. One that panics is as good as hung up: its client sees the socket
-/// close, and what it has of a session is taken back once it has let go of it.
+/// Waits for the end of a connection. A connection that panics counts as hung up: its client sees
+/// the socket close, and its part of a session is taken back once it has released it.
 async fn served(id: ConnectionId, task: JoinHandle<()>, actions: &mpsc::Sender<AttachAction>) {
     let Err(error) = task.await else { return };
     tracing::error!(connection = id, %error, "a client's connection failed");
@@ -145,7 +147,7 @@ async fn served(id: ConnectionId, task: JoinHandle<()>, actions: &mpsc::Sender<A
 
 async fn turn_away(socket: UnixSeqpacket, refused: Refused) {
     let text = serde_json::to_vec(&Response::Error(refused)).expect("strings only");
-    // A client that does not read is dropped all the same.
+    // A client that does not read is dropped as well.
     let _ = tokio::time::timeout(Duration::from_millis(10), socket.send(&text)).await;
 }
 

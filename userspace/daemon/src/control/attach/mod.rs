@@ -1,6 +1,6 @@
-//! The socket for clients: SOCK_SEQPACKET, one attachment a connection.
+//! The socket for clients: SOCK_SEQPACKET, one attachment per connection.
 //!
-//! A connection task parses what its client says, does what needs waiting (arming the probe, the
+//! A connection task parses the client's requests, does what needs waiting (arming the probe, the
 //! client's answer to the challenge), and sends [`AttachAction`]s to the actor. It holds no session
 //! state. The messages are those of [`onair_ipc::message`].
 
@@ -27,15 +27,15 @@ use crate::session::attachment::{Client, Watched};
 pub use connection::Limits;
 pub use listener::Listener;
 
-/// Names one connection for the daemon's life.
+/// Identifies one connection for the daemon's lifetime.
 pub type ConnectionId = u64;
 
-/// What the probe is to do for a client that attaches.
+/// How the probe treats a client that attaches.
 #[derive(Clone, Debug)]
 pub enum Watching {
-    /// Watch it, or refuse it.
+    /// The probe watches the client, or the attach is refused.
     Required(onair_probe::Probe),
-    /// Watch it if that can be done.
+    /// The probe watches the client if possible.
     Preferred(onair_probe::Probe),
     /// The probe is not used.
     Off,
@@ -46,42 +46,42 @@ pub enum Watching {
 pub struct Reservation {
     /// The session's id.
     pub session: u64,
-    /// What the probe is to do.
+    /// How the probe treats the client.
     pub watching: Watching,
 }
 
-/// The answer to who wants a reservation.
+/// The answer to a reservation request.
 #[derive(Debug)]
 pub enum Reserved {
     /// It is reserved.
     Reservation(Reservation),
-    /// The session is full, and a client that has left it is being settled: ask again. If there is no time
-    /// for that, this is the refusal.
+    /// The session is full, and a client that has left it is being settled: the requester asks
+    /// again. If there is no time for that, this is the refusal.
     NotYet(Problem),
 }
 
-/// What the actor answers to an admitted client: the message, and `ctl`, `seg`, `frames`.
+/// The actor's answer to an admitted client: the message, and `ctl`, `seg`, `frames`.
 pub type Admission = (Attached, [OwnedFd; 3]);
 
-/// What connections ask of the actor.
+/// A request of a connection to the actor.
 #[derive(Debug)]
 pub enum AttachAction {
     /// Create a session that this connection owns.
     Create {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// Which connection.
+        /// The requesting connection.
         connection: ConnectionId,
-        /// What it shall be.
+        /// The specification.
         spec: Box<SessionSpec>,
         /// The new session.
         reply: Reply<SessionView>,
     },
     /// Reserve an attachment, before the client is proven.
     Reserve {
-        /// Who asks.
+        /// The requester and its grant.
         caller: Caller,
-        /// To what.
+        /// The session's id or name.
         session: SessionRef,
         /// The reservation.
         reply: Reply<Reserved>,
@@ -91,68 +91,68 @@ pub enum AttachAction {
         /// The session's id.
         session: u64,
     },
-    /// Make an attachment of a reservation.
+    /// Turn a reservation into an attachment.
     Admit {
         /// The session's id.
         session: u64,
-        /// The process.
+        /// The process that attaches.
         client: Box<Client>,
-        /// What the probe knows of it.
+        /// The probe's data about the process.
         watched: Option<Box<Watched>>,
-        /// What the client gets.
+        /// The message and the descriptors for the client.
         reply: Reply<Admission>,
     },
     /// Give the connection's attachment back.
     Detach {
-        /// Which connection.
+        /// The requesting connection.
         connection: ConnectionId,
-        /// Done.
+        /// Sent once the attachment is given back.
         reply: Reply<()>,
     },
     /// Wait until what was submitted to the connection's session is sent.
     Flush {
-        /// Which connection.
+        /// The requesting connection.
         connection: ConnectionId,
-        /// How long.
+        /// Maximum time to wait.
         wait: Duration,
-        /// What was sent.
+        /// Frames sent.
         reply: Reply<Flushed>,
     },
     /// Destroy the session that the connection is attached to and owns.
     Destroy {
-        /// Which connection.
+        /// The requesting connection.
         connection: ConnectionId,
-        /// Who asks.
+        /// The requester.
         who: Who,
-        /// How long to wait for users.
+        /// Maximum time to wait for users; `None` does not wait.
         wait: Option<Duration>,
-        /// The proof.
+        /// The certificate.
         reply: Reply<Box<Certificate>>,
     },
     /// Abort the session that the connection is attached to and owns.
     Abort {
-        /// Which connection.
+        /// The requesting connection.
         connection: ConnectionId,
-        /// Who asks.
+        /// The requester.
         who: Who,
-        /// The proof.
+        /// The certificate.
         reply: Reply<Box<Certificate>>,
     },
     /// A caller of the connection's attachment left while the session drains.
     Kick {
-        /// Which connection.
+        /// The connection of the attachment.
         connection: ConnectionId,
     },
     /// The connection closed; its process may live on.
     HungUp {
-        /// Which connection.
+        /// The connection that closed.
         connection: ConnectionId,
-        /// Dropped when the connection's attachment has ended: nothing more is asked of it then.
+        /// Dropped when the connection's attachment has ended: no requests follow it.
         attached: oneshot::Sender<Infallible>,
     },
     /// The process behind the connection is dead.
     ProcessEnded {
-        /// Which connection.
+        /// The connection of the dead process.
         connection: ConnectionId,
     },
 }

@@ -1,5 +1,5 @@
-//! Places for clients that are armed and proven: so many a user, so that none takes all of the
-//! probe's.
+//! Places for clients that are being armed and proven: a fixed number per user, so that one user
+//! cannot take all of the probe's.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 type Users = Rc<RefCell<HashMap<u32, Arc<Semaphore>>>>;
 
-/// The places. Clones are of the same ones.
+/// The places. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     per_uid: u32,
@@ -21,7 +21,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// `per_uid` for each user; whoever finds none waits for `patience`.
+    /// `per_uid` places for each user; a client that finds none waits for `patience`.
     pub(super) fn new(per_uid: u32, patience: Duration) -> Self {
         Self {
             per_uid,
@@ -30,12 +30,12 @@ impl Places {
         }
     }
 
-    /// How long a client waits for what others still have.
+    /// How long a client waits for a place.
     pub(super) fn patience(&self) -> Duration {
         self.patience
     }
 
-    /// Takes a place of `uid`'s, in the order of asking.
+    /// Takes a place of `uid`, in the order of requests.
     pub(super) async fn take(&self, uid: u32) -> Result<Place, Problem> {
         let most = self.per_uid as usize;
         let of_user = self
@@ -50,7 +50,7 @@ impl Places {
             permit: None,
         };
         let taken = tokio::time::timeout(self.patience, of_user.acquire_owned()).await;
-        // Nobody closes the semaphore: what is not taken is late.
+        // The semaphore is never closed: no permit means a timeout.
         place.permit = taken.ok().and_then(Result::ok);
         if place.permit.is_some() {
             return Ok(place);
@@ -59,14 +59,14 @@ impl Places {
             ProblemCode::Overloaded,
             format!(
                 "{most} clients of user {uid} are being proven, as many as limits.proving_per_uid \
-                 allows, and none was done in {:?}",
+                 allows, and none was finished within {:?}",
                 self.patience
             ),
         ))
     }
 }
 
-/// A place that is taken. Given back on drop.
+/// A taken place. Given back on drop.
 #[derive(Debug)]
 pub(super) struct Place {
     uid: u32,
@@ -78,7 +78,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.permit = None;
         let mut users = self.users.borrow_mut();
-        // One that nobody else has is not waited for either.
+        // No other client shares the semaphore, so none waits for it: its entry goes.
         if users
             .get(&self.uid)
             .is_some_and(|of_user| Arc::strong_count(of_user) == 1)

@@ -1,4 +1,4 @@
-//! What a client may ask, at which stage, and what comes of it.
+//! Which requests a client may send at which stage, and their results.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use crate::session::attachment::{Client, Watched};
 use crate::shutdown::ShutdownCoordinator;
 use crate::witness::probe::chain;
 
-/// First and longest pause before a reservation is asked for again.
+/// First and longest pause before a reservation is requested again.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(32);
 
-/// What a connection is.
+/// The stage of a connection.
 #[derive(Debug)]
 pub(super) enum Stage {
-    /// It has not said hello.
+    /// It has not sent hello.
     New,
     /// It may create and attach.
     Ready,
@@ -46,13 +46,13 @@ pub(super) struct Proving {
     pub(super) probe: Probe,
     pub(super) token: u64,
     pub(super) armed: Armed,
-    /// Among the clients of its user that are being proven.
+    /// Its place among the user's clients that are being proven.
     pub(super) _place: Place,
-    /// When the challenge was given.
+    /// When the challenge was sent.
     pub(super) since: Instant,
 }
 
-/// What handling a request came to.
+/// The result of handling a request.
 pub(super) struct Outcome {
     pub(super) response: Response,
     pub(super) descriptors: Vec<OwnedFd>,
@@ -69,7 +69,7 @@ impl Outcome {
     }
 }
 
-/// One connection, for what it asks.
+/// The context in which a connection's requests are handled.
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) peer: Peer,
@@ -82,7 +82,7 @@ pub(super) struct Connection {
     pub(super) sites: bool,
 }
 
-/// Answers a request.
+/// Handles a request.
 pub(super) async fn handle(connection: &Connection, stage: Stage, request: Request) -> Outcome {
     let _operation = connection.shutdown.count_operation();
     match (request, stage) {
@@ -99,7 +99,7 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
                 "protocol_mismatch",
                 &format!(
                     "the library speaks protocol {protocol}, this daemon {PROTOCOL}: \
-                     install those of one release"
+                     install both from one release"
                 ),
             ),
             Stage::New,
@@ -138,12 +138,12 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
                 Request::Abort {} => "abort",
             };
             let why = match &stage {
-                Stage::New => "say hello first",
+                Stage::New => "send hello first",
                 Stage::Ready => "attach first",
                 Stage::Proving(_) => "answer the challenge first",
                 Stage::Attached => "the connection carries an attachment already",
             };
-            let message = format!("{name} is out of place here: {why}");
+            let message = format!("{name} is not allowed here: {why}");
             Outcome::plain(refusal("invalid_request", &message), stage)
         }
     }
@@ -227,8 +227,9 @@ impl Connection {
         }
     }
 
-    /// A place among those that are proven, and a reservation of the session. A client that left just before may
-    /// still have the reservation: this waits until it is settled, and tries again.
+    /// Takes a place among the clients that are being proven, and a reservation of the session. A
+    /// client that left just before may still have the reservation: this waits until it is settled,
+    /// and tries again.
     async fn reservation(
         &self,
         caller: &Caller,
@@ -237,7 +238,7 @@ impl Connection {
         let until = Instant::now() + self.places.patience();
         let mut pause = FIRST_PAUSE;
         loop {
-            // Before the reservation: whoever stands in line keeps none of the session's.
+            // Before the reservation: a client that waits for a place takes no slot of the session.
             let place = self.places.take(self.peer.who.uid).await?;
             let (caller, session) = (caller.clone(), session.clone());
             let reserved = self
@@ -267,7 +268,7 @@ impl Connection {
         }
         let blind = |error: ProbeError| {
             let code = match error {
-                // The probe sees; this client has its share of it.
+                // The probe works; this client has used up its share of it.
                 ProbeError::Full(_) => ProblemCode::LimitReached,
                 _ => ProblemCode::ProbeBlind,
             };
@@ -282,7 +283,7 @@ impl Connection {
     async fn proved(&self, proving: Proving) -> Outcome {
         let proof = match proving.probe.proof(proving.token) {
             Ok(Some(proof)) => Ok(proof),
-            Ok(None) => Err("the probe has not seen the token: the site was not executed".into()),
+            Ok(None) => Err("the probe did not see the token: the site was not executed".into()),
             Err(error) => Err(chain(&error)),
         };
         let proof = proof.and_then(|proof| {
@@ -392,7 +393,7 @@ impl Connection {
     }
 }
 
-/// At most as long as over the other socket.
+/// The same maximum as on the control socket.
 fn bounded(wait_ms: u64) -> Duration {
     Duration::from_millis(wait_ms.min(onair_types::DestroyWait::MAX_MS))
 }

@@ -1,4 +1,4 @@
-//! Clients that connect and say no hello.
+//! Clients that connect and send no hello.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::peer::Peer;
 use crate::seldom::Seldom;
 
-/// Says in the log that they are closed. Clones write the same line.
+/// Logs that they are closed, at a limited rate. Clones share the limit.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Silent(Rc<RefCell<Seldom>>);
 
@@ -17,7 +17,7 @@ impl Silent {
             let (uid, pid, command) = (peer.who.uid, peer.who.pid, &peer.who.command);
             tracing::warn!(
                 uid, pid, %command, more,
-                "a client said no hello in time on the attach socket: closed"
+                "closed a connection on the attach socket: no hello arrived in time"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Packets in and out.
+//! Reads and writes packets.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use onair_types::Problem;
 use tokio_seqpacket::UnixSeqpacket;
 use tokio_seqpacket::ancillary::AncillaryMessageWriter;
 
-/// What a packet is.
+/// A packet as received.
 pub(super) enum Packet {
     End,
     Kick,
@@ -17,7 +17,7 @@ pub(super) enum Packet {
 }
 
 pub(super) async fn receive(socket: &UnixSeqpacket, buffer: &mut [u8]) -> Packet {
-    // No control buffer: descriptors that a client sends are dropped by the kernel.
+    // No control buffer: the kernel drops descriptors that a client sends.
     match socket.recv(buffer).await {
         Ok(info) if info.bytes_read() == 0 => Packet::End,
         Ok(info) if info.truncated() => Packet::Bad(format!("longer than {MAX_PACKET} bytes")),
@@ -32,7 +32,8 @@ pub(super) async fn receive(socket: &UnixSeqpacket, buffer: &mut [u8]) -> Packet
     }
 }
 
-/// Sends a response to the request with `tag`; false if the client is gone or has not taken it after `patience`.
+/// Sends a response to the request with `tag`; false if the client is gone or did not take it
+/// within `patience`.
 pub(super) async fn send(
     socket: &UnixSeqpacket,
     tag: Tag,
@@ -42,7 +43,8 @@ pub(super) async fn send(
 ) -> bool {
     let mut text = write(tag, response).expect("maps have string keys");
     if text.len() > MAX_PACKET {
-        // Only lists of blockers and certificates grow so long; the control socket has them whole.
+        // Only lists of blockers and certificates get this long; the control socket returns them in
+        // full.
         let short = refusal(
             "internal",
             "the answer is too long for this socket: ask for it on the control socket",

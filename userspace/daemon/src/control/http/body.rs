@@ -1,4 +1,4 @@
-//! Bodies of requests: JSON that is understood to the last field, or none.
+//! Request bodies: JSON with known fields only, or none.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 /// A JSON body of type `T`.
 pub(super) struct Document<T>(pub(super) T);
 
-/// No body, an empty one, or `{}`: whoever sends an option that does not exist learns of it.
+/// No body, an empty one, or `{}`: a client that sends an option that does not exist gets an error.
 pub(super) struct NoBody;
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Document<T>
@@ -55,7 +55,7 @@ where
         Err(Refusal::new(
             ProblemCode::InvalidRequest,
             format!(
-                "this request takes no body, but {} bytes came: leave them out",
+                "this request takes no body, but has {} bytes: leave them out",
                 bytes.len()
             ),
         ))
@@ -80,12 +80,12 @@ async fn read(request: Request, limits: &Limits) -> Result<Bytes, Refusal> {
     match tokio::time::timeout(limits.body, body.collect()).await {
         Err(_) => Err(Refusal::new(
             ProblemCode::RequestTimeout,
-            format!("the body was not whole after {:?}", limits.body),
+            format!("the body was not complete after {:?}", limits.body),
         )),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(error)) => Err(Refusal::new(
             ProblemCode::InvalidRequest,
-            format!("the body broke off: {error}"),
+            format!("the body ended early: {error}"),
         )),
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
     }
@@ -112,15 +112,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     match list_in(&shape) {
         None => Ok(document),
         Some(path) => {
-            let error = SpecError::new(path, "a list stands where an object belongs");
+            let error = SpecError::new(path, "expected an object, found a list");
             let problem = Problem::new(ProblemCode::InvalidRequest, error.to_string());
             Err(Refusal(problem.with_errors(vec![error])))
         }
     }
 }
 
-/// Where a list stands, if anywhere. No document has one, but serde takes a list of an object's
-/// values, in the order of the fields, for the object.
+/// Where the body has a list, if anywhere. No document has one, but serde accepts a list of an
+/// object's values, in the order of the fields, for the object.
 fn list_in(value: &Value) -> Option<String> {
     match value {
         Value::Array(_) => Some(String::new()),

@@ -1,4 +1,4 @@
-//! Certificates: one session's, and those of all that are kept that are searched for.
+//! Certificates: one session's, and searches in the stored ones.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -14,10 +14,10 @@ use super::which::Which;
 use crate::authority::Right;
 use crate::peer::Peer;
 
-/// Most certificates that one answer may be asked for.
+/// Maximum number of certificates in one answer.
 const MOST: usize = 100_000;
 
-/// The proof that a session was off air when it was destroyed.
+/// Shows the proof that a session was off air when it was destroyed.
 #[utoipa::path(get, path = "/v1/sessions/{id}/certificate", tag = "certificates",
     operation_id = "show_certificate",
     params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", description = "A session's id, or a name: the last of that name.")),
@@ -31,7 +31,7 @@ pub(super) async fn show(
     Ok(Json(*api.handle.certificate(caller, session).await?))
 }
 
-/// One certificate: the same as `GET /v1/sessions/{id}/certificate`.
+/// Shows one certificate: the same as `GET /v1/sessions/{id}/certificate`.
 #[utoipa::path(get, path = "/v1/certificates/{id}", tag = "certificates",
     operation_id = "show_kept_certificate",
     params(("id" = String, Path, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", description = "A session's id, or a name: the last of that name.")),
@@ -44,7 +44,7 @@ pub(super) async fn show_kept(
     show(state, peer, which).await
 }
 
-/// What a search may give, as it comes.
+/// The search parameters, not parsed yet.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
@@ -54,13 +54,13 @@ pub(super) struct Parameters {
     limit: Option<String>,
 }
 
-/// Certificates that are kept, or those of them that are searched for.
+/// Lists stored certificates, or those that match the search.
 #[utoipa::path(get, path = "/v1/certificates", tag = "certificates", operation_id = "list_certificates",
     params(
         ("name" = Option<String>, Query, description = "A session's name or id."),
-        ("operation" = Option<Operation>, Query, description = "By which they were destroyed."),
-        ("since" = Option<String>, Query, format = DateTime, description = "Issued then or later (RFC 3339)."),
-        ("limit" = Option<usize>, Query, minimum = 1, maximum = 100_000, description = "The newest so many."),
+        ("operation" = Option<Operation>, Query, description = "The operation that destroyed the session."),
+        ("since" = Option<String>, Query, format = DateTime, description = "Issued at this time or later (RFC 3339)."),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 100_000, description = "Maximum number; the newest ones."),
     ),
     responses((status = 200, description = "Certificates, newest first.", body = CertificateList), OfAll))]
 pub(super) async fn list(
@@ -89,13 +89,13 @@ impl Parameters {
             })?,
             limit: one("limit", self.limit.as_deref(), |text| {
                 let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-                limit.ok_or_else(|| format!("{text:?} is no limit: give 1 to {MOST}"))
+                limit.ok_or_else(|| format!("{text:?} is not a valid limit: give 1 to {MOST}"))
             })?,
         })
     }
 }
 
-/// A parameter, if it is given; named, if it cannot be understood.
+/// One parameter, parsed; the error names the parameter.
 fn one<T>(
     name: &str,
     text: Option<&str>,

@@ -12,9 +12,9 @@ use crate::authority::Right;
 use crate::config::reload::load;
 use crate::peer::Peer;
 
-/// The configuration that is in force.
+/// Shows the configuration in force.
 #[utoipa::path(get, path = "/v1/config", tag = "daemon", operation_id = "show_config",
-    responses((status = 200, description = "Every key with its value, and what came of the last reload.",
+    responses((status = 200, description = "Every key with its value, and the last reload.",
         body = ActiveConfig), OfAll))]
 pub(super) async fn show(
     State(api): State<Api>,
@@ -24,12 +24,12 @@ pub(super) async fn show(
     Ok(Json(*api.handle.config().await?))
 }
 
-/// Reads the configuration file anew, as SIGHUP does.
+/// Reads the configuration file again, as SIGHUP does.
 ///
-/// What can change while the daemon runs changes; the rest is refused, each key with the reason. A
-/// file that does not hold changes nothing.
+/// Keys that can change while the daemon runs are changed. The others are refused, each with the
+/// reason. An invalid file is rejected; the current configuration stays.
 #[utoipa::path(post, path = "/v1/config/reload", tag = "daemon", operation_id = "reload_config",
-    responses((status = 200, description = "What came of it; also when the file does not hold.",
+    responses((status = 200, description = "The result, also if the file is invalid.",
         body = Reload), OfAll))]
 pub(super) async fn reload(
     State(api): State<Api>,
@@ -37,7 +37,7 @@ pub(super) async fn reload(
 ) -> Result<Json<Reload>, Refusal> {
     api.authority.admit_all(&peer, Right::Reload)?;
     let active = api.handle.config().await?;
-    // Files may hang: not on the control thread.
+    // File access may hang: not on the control thread.
     let loaded =
         tokio::task::spawn_blocking(move || load(active.file.as_ref().map(Path::new))).await;
     let loaded = loaded.unwrap_or_else(|error| Err(error.to_string()));

@@ -1,4 +1,4 @@
-//! Connections: accepted, bounded in number and time, served, and ended in good order.
+//! Connections: accepted, limited in number and time, served, and closed in order.
 
 use std::io;
 use std::time::Duration;
@@ -27,23 +27,23 @@ use crate::control::handle::ControlHandle;
 use crate::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
-/// Room for a request's head before [`Limits::head_bytes`] is looked at, so that a head somewhat
-/// too large gets a problem and not hyper's bare 431.
+/// Room for a request's head above [`Limits::head_bytes`], so that a slightly larger head gets a
+/// problem and not hyper's bare 431.
 const HEAD_SLACK: usize = 64 * 1024;
-/// Headers of a request, likewise.
+/// Headers of a request, for the same reason.
 const MOST_HEADERS: usize = 1024;
-/// Connections without a place that are heard only to be told so; further ones are closed at once.
+/// Connections without a place that are read only to be refused; further ones are closed at once.
 const TOO_MANY: usize = 16;
-/// How long such a one may take over its head.
+/// Time that such a connection has for its head.
 const TOO_MANY_HEAD: Duration = Duration::from_secs(1);
-/// Connections that are taken from the listener's queue at the end.
+/// Connections taken from the listener's queue at the end.
 const LAST: usize = 1024;
 /// Pause after a failed accept, which fails again at once while descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves the control API on `listener` until `shutdown` is ready. Then it takes what has arrived by
-/// then, and no more: requests on connections, and connections in the listener's queue. It ends idle
-/// connections, and gives answers under way [`Limits::final_event`].
+/// Serves the control API on `listener` until `shutdown` is ready. Then it takes what has arrived
+/// by then, and no more: requests on connections, and connections in the listener's queue. It
+/// closes idle connections, and gives answers in progress [`Limits::final_event`].
 pub async fn serve(
     listener: UnixListener,
     handle: ControlHandle,
@@ -75,7 +75,7 @@ pub async fn serve(
             biased;
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => if let Err(error) = ended {
-                // Its peer sees the connection end; the others go on.
+                // Its peer sees the connection end; the others continue.
                 tracing::error!(%error, "a connection on the control socket failed");
             },
             accepted = listener.accept() => match accepted {
@@ -87,7 +87,7 @@ pub async fn serve(
             },
         }
     }
-    // Who waits in the listener's queue has connected before the end, and may have asked.
+    // A client in the listener's queue has connected before the end, and may have sent a request.
     tokio::task::yield_now().await;
     for _ in 0..LAST {
         match listener.accept().now_or_never() {
@@ -99,17 +99,17 @@ pub async fn serve(
     door.ending.send_replace(true);
     let all = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(limits.final_event, all).await.is_err() {
-        tracing::warn!("some answers were cut off at the end of the control socket");
+        tracing::warn!("the control socket closed before some answers were complete");
     }
 }
 
-/// What decides over a new connection.
+/// Decides about a new connection.
 struct Door {
     router: Router,
     authority: Authority,
     limits: Limits,
     places: Connections,
-    /// Those that have no place and are told so.
+    /// Connections without a place, which are told so.
     told: Connections,
     turned_away: TurnedAway,
     ending: watch::Sender<bool>,
@@ -124,7 +124,7 @@ impl Door {
                 return;
             }
         };
-        // The peer decides whether there is a place for it, so it is read before.
+        // The peer decides whether there is a place for it, so it is read first.
         let owner = self.authority.owner(&peer);
         let (place, router, limits) = match self.places.take(owner) {
             Ok(place) => (place, self.router.clone(), self.limits),
@@ -159,7 +159,7 @@ async fn of_a_peer(
     connection(stream, router.layer(Extension(peer)), limits, ending).await;
 }
 
-/// Serves one connection within its limits, until its end or that of `ending`.
+/// Serves one connection within its limits, until it ends or `ending` is set.
 pub(in crate::control) async fn connection(
     stream: impl AsyncRead + AsyncWrite,
     router: Router,
@@ -177,13 +177,13 @@ pub(in crate::control) async fn connection(
             .max_header_size(limits.head_bytes + HEAD_SLACK)
             .serve_connection(TokioIo::new(Box::pin(stream)), service)
     );
-    // An error means that `serve` itself is gone, which is an ending too.
+    // An error means that `serve` itself is gone, which is an end too.
     let over = async { drop(ending.wait_for(|&over| over).await) };
     let end = tokio::select! {
         end = connection.as_mut() => end,
         () = over => {
-            // A request that has arrived is read first: it counts as under way then. The event loop
-            // looks at the sockets in between.
+            // A request that has arrived is read first: it counts as in progress then. The event
+            // loop polls the sockets in between.
             for _ in 0..2 {
                 tokio::task::yield_now().await;
                 if let Some(end) = connection.as_mut().now_or_never() {
@@ -205,13 +205,13 @@ fn ended(end: Result<(), hyper::Error>) {
 
 fn peer_of(stream: &UnixStream) -> io::Result<Peer> {
     let credentials = stream.peer_cred()?;
-    // A pid that is not visible from the daemon's namespace is 0.
+    // The pid is 0 if it is not visible from the daemon's namespace.
     let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok());
     let (uid, gid) = (credentials.uid(), credentials.gid());
     Ok(Peer::read(uid, gid, pid.unwrap_or(0), Via::Control))
 }
 
-/// What a connection without a place is told, whatever it asks.
+/// The answer to every request of a connection without a place.
 fn overloaded(refused: &Refused) -> Router {
     let detail = refused.to_string();
     Router::new().fallback(move || async move {

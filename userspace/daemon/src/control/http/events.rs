@@ -17,24 +17,24 @@ use crate::authority::Right;
 use crate::events::{LastSeen, Subscription};
 use crate::peer::Peer;
 
-/// The reader's word on where it was (HTML Standard, section 9.2.4).
+/// The header with the last event that the reader has (HTML Standard, section 9.2.4).
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// What happens, as it happens.
+/// Follows the events.
 ///
 /// Server-sent events: `id`, `event` (the kind) and `data` (an `Event` in JSON, on one line). With
-/// `Last-Event-ID` also what happened since, as far as it is kept (1024 events); `0` for all of
-/// that. Whoever is not allowed to read every session sees the events of his own sessions, and
-/// none about the daemon. A reader that is too slow loses its oldest events, and gets a `lost` in
-/// their place, which has no `id`. The stream ends when the daemon does.
+/// `Last-Event-ID`, the stream starts with the later events that are still kept (up to 1024); `0`
+/// gives all of them. A reader that may not read every session gets the events of its own sessions,
+/// and none about the daemon. A reader that is too slow loses its oldest events, and gets a `lost`
+/// in their place, which has no `id`. The stream ends when the daemon does.
 #[utoipa::path(get, path = "/v1/events", tag = "daemon", operation_id = "follow_events",
     params(
         ("session" = Option<String>, Query, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$",
             description = "Only events of this session: an id or a name."),
         ("kind" = Option<Vec<EventName>>, Query, explode = true,
-            description = "Only events of these kinds; repeated, or with commas."),
+            description = "Only events of these kinds; repeat it, or separate with commas."),
         ("Last-Event-ID" = Option<String>, Header,
-            description = "`id` of the last event that was seen.")),
+            description = "`id` of the last event that the reader has.")),
     responses((status = 200, description = "Events, without end.", body = Event,
         content_type = "text/event-stream"), OfEvents))]
 pub(super) async fn follow(
@@ -56,7 +56,7 @@ pub(super) async fn follow(
         Some((message(&subscription, &event), subscription))
     });
     let comments = KeepAlive::new().interval(api.limits.keep_alive);
-    // A stream is not kept open for another request.
+    // The connection of a stream is not reused for another request.
     let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
     Ok((close, Sse::new(events).keep_alive(comments)).into_response())
 }
@@ -65,7 +65,8 @@ fn message(of: &Subscription, event: &Event) -> Result<sse::Event, Infallible> {
     let name = event.kind.name();
     let data = serde_json::to_string(event).expect("an event's maps have text keys");
     let message = sse::Event::default().event(name.as_str()).data(data);
-    // Whoever comes back after a loss asks for what it lost, too: some of it may still be kept.
+    // A reader that reconnects after a loss asks for the lost events, too: some of them may still
+    // be kept.
     Ok(if name == EventName::Lost {
         message
     } else {

@@ -1,4 +1,4 @@
-//! `/v1/sessions/{id}`: ending what does not end by itself.
+//! `/v1/sessions/{id}`: forced ends.
 
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -11,14 +11,14 @@ use super::which::{OfAttachment, OfSession, Which, WhichAttachment};
 use crate::authority::Right;
 use crate::peer::Peer;
 
-/// Cuts one client off.
+/// Evicts one client.
 ///
-/// Every call of it returns ESTALE, and what was lent to it is taken back. The session goes on. Of one
-/// that was cut off before: done already.
+/// All its calls return ESTALE, and its loaned frames are taken back. The session continues. No
+/// effect if the client was already evicted.
 #[utoipa::path(post, path = "/v1/sessions/{id}/attachments/{attachment}/evict", tag = "sessions",
     operation_id = "evict_attachment",
     params(OfAttachment),
-    responses((status = 200, description = "Cut off.", body = Eviction), OfEvict))]
+    responses((status = 200, description = "Evicted.", body = Eviction), OfEvict))]
 pub(super) async fn evict(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
@@ -29,12 +29,12 @@ pub(super) async fn evict(
     Ok(Json(api.handle.evict(caller, session, number).await?))
 }
 
-/// Cuts everybody off.
+/// Evicts all clients.
 ///
-/// The session goes on, and takes new clients.
+/// The session continues, and takes new clients.
 #[utoipa::path(post, path = "/v1/sessions/{id}/evict", tag = "sessions", operation_id = "evict_all",
     params(OfSession),
-    responses((status = 200, description = "Cut off.", body = EvictionList), OfAbort))]
+    responses((status = 200, description = "Evicted.", body = EvictionList), OfAbort))]
 pub(super) async fn evict_all(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
@@ -45,12 +45,13 @@ pub(super) async fn evict_all(
     Ok(Json(api.handle.evict_all(caller, session).await?))
 }
 
-/// Stops a session, cuts everybody off, and destroys it, waiting for no user.
+/// Stops a session, evicts all clients, and destroys the session; waits for no user.
 ///
-/// For a watchdog. It waits only for the poller to hand the session back, for `timeouts.quiesce_ms`.
+/// For a watchdog. It waits only for the poller to hand the session back, for
+/// `timeouts.quiesce_ms`.
 #[utoipa::path(post, path = "/v1/sessions/{id}/abort", tag = "sessions", operation_id = "abort_session",
     params(OfSession),
-    responses((status = 200, description = "Destroyed; the proof, with whom was cut off.",
+    responses((status = 200, description = "Destroyed; the certificate, with the evicted clients.",
         body = Certificate), OfAbort))]
 pub(super) async fn abort(
     State(api): State<Api>,
@@ -64,12 +65,13 @@ pub(super) async fn abort(
 
 /// Sets a stopped session aside with its users.
 ///
-/// Its name is free at once, and every call of its users returns ESTALE. It stays listed, by id, until
-/// nobody has its memory any more; then that is freed, and the certificate completed.
+/// Its name becomes free at once, and every call of its users returns ESTALE. It stays listed, by
+/// id, until no process has its memory any more. Then the memory is freed and the certificate
+/// completed.
 #[utoipa::path(post, path = "/v1/sessions/{id}/quarantine", tag = "sessions",
     operation_id = "quarantine_session",
     params(OfSession),
-    responses((status = 200, description = "Set aside; what the witnesses saw.", body = Certificate),
+    responses((status = 200, description = "Set aside; the certificate.", body = Certificate),
         OfQuarantine))]
 pub(super) async fn quarantine(
     State(api): State<Api>,

@@ -1,4 +1,4 @@
-//! What holds for every path: the size of the head, no query, and answers where there is no route.
+//! Rules for every path: the size of the head, no query, and answers where there is no route.
 
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
@@ -9,14 +9,14 @@ use onair_types::ProblemCode;
 use super::limits::Limits;
 use super::refusal::Refusal;
 
-/// Longest part of a target that is repeated in an answer, in characters.
+/// Longest part of a target that an answer repeats, in characters.
 const SHOWN: usize = 100;
 
-/// Paths that take a query. Each refuses what it does not know.
+/// Paths that take a query. Each refuses parameters that it does not know.
 const WITH_QUERY: [&str; 3] = ["/v1/certificates", "/v1/events", "/v1/recordings"];
 
-/// Lets a request pass whose head is small and that asks for no option by query: no path of this
-/// API that changes anything has one, and `?force=true` shall not be taken for granted silently.
+/// Passes a request on if its head is small and it has no query. No path of this API that changes
+/// anything takes one: a silent `?force=true` would look accepted.
 pub(super) async fn check(State(limits): State<Limits>, request: Request, next: Next) -> Response {
     let uri = request.uri();
     let target = uri
@@ -31,7 +31,7 @@ pub(super) async fn check(State(limits): State<Limits>, request: Request, next: 
         return Refusal::new(
             ProblemCode::HeadersTooLarge,
             format!(
-                "the request's head has {} bytes, {} are taken",
+                "the request's head has {} bytes, the maximum is {}",
                 target + headers,
                 limits.head_bytes
             ),
@@ -46,27 +46,27 @@ pub(super) async fn check(State(limits): State<Limits>, request: Request, next: 
         let query: String = query.chars().take(SHOWN).collect();
         return Refusal::new(
             ProblemCode::InvalidRequest,
-            format!("this path takes no query, but \"?{query}\" came"),
+            format!("this path takes no query, but got \"?{query}\""),
         )
         .into_response();
     }
     next.run(request).await
 }
 
-/// Answer where nothing is.
+/// Answers a request for an unknown path.
 pub(super) async fn not_found(method: Method, uri: Uri) -> Refusal {
     let path: String = uri.path().chars().take(SHOWN).collect();
     Refusal::new(
         ProblemCode::NotFound,
-        format!("nothing is at {method} {path}; GET /v1/openapi.json lists every path"),
+        format!("no such path: {method} {path}; GET /v1/openapi.json lists every path"),
     )
 }
 
-/// Answer where something is, but not for this method. The Allow header is axum's.
+/// Answers a known path with another method. axum sets the Allow header.
 pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Refusal {
     let path: String = uri.path().chars().take(SHOWN).collect();
     Refusal::new(
         ProblemCode::MethodNotAllowed,
-        format!("{path} does not take {method}; the Allow header says what it takes"),
+        format!("{path} does not support {method}; the Allow header lists its methods"),
     )
 }

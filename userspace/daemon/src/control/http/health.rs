@@ -8,12 +8,12 @@ use onair_types::Health;
 use super::refusal::{OfHealth, Refusal};
 use super::router::Api;
 
-/// How the daemon is.
+/// Shows the daemon's health.
 ///
-/// For everyone who may connect: a liveness probe needs no rights of its own.
+/// For every process that may connect: a liveness probe needs no rights of its own.
 #[utoipa::path(get, path = "/v1/health", tag = "daemon", operation_id = "show_health",
     responses((status = 200, description = "Ready.", body = Health),
-        (status = 503, description = "Not ready: the same body says why. A problem when the daemon \
+        (status = 503, description = "Not ready: the same body says why. A problem if the daemon \
             is overloaded or shutting down.",
          content((Health = "application/json"), (onair_types::Problem = "application/problem+json"))),
         OfHealth))]

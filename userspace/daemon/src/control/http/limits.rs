@@ -1,4 +1,4 @@
-//! How much of the daemon one connection, and all of them, may take.
+//! How much of the daemon one connection, and all connections, may use.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use onair_probe::share::{Percent, Share};
 
 use crate::config::{Config, ms};
 
-/// Limits of the control socket. Every time-out comes from the configuration.
+/// Limits of the control socket. All timeouts come from the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once; one more is told `overloaded` and closed.
+    /// Connections at a time; one more gets `overloaded` and is closed.
     pub connections: usize,
-    /// What of them is reserved, and what one user and one process may have.
+    /// Percentages: reserved ones, and the shares of one user and one process.
     pub percent: Percent,
     /// Longest body, in bytes.
     pub body_bytes: usize,
     /// Longest head of a request (names and values of its headers, and its target), in bytes.
     pub head_bytes: usize,
-    /// A request's head must be whole after this; an idle connection is closed after it.
+    /// Time until a request's head must be complete; an idle connection is closed after it.
     pub head: Duration,
-    /// A request's body must be whole after this.
+    /// Time until a request's body must be complete.
     pub body: Duration,
-    /// A client that takes nothing of an answer for this long is closed.
+    /// A client that reads nothing of an answer for this long is disconnected.
     pub write: Duration,
-    /// A comment is sent to a reader of events after such a pause, so that one that has gone is
-    /// noticed.
+    /// Interval at which a reader of events gets a comment, so that the daemon notices readers that
+    /// are gone.
     pub keep_alive: Duration,
-    /// At the end: answers under way may take this long.
+    /// Time for answers in progress at the shutdown.
     pub final_event: Duration,
 }
 
 impl Limits {
-    /// As the configuration has them.
+    /// The limits from the configuration.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let (timeouts, limits) = (&config.timeouts, &config.limits);
@@ -50,7 +50,7 @@ impl Limits {
 }
 
 impl Limits {
-    /// The connections, divided up.
+    /// The connections, as a share among users and processes.
     #[must_use]
     pub fn share(&self) -> Share {
         let (what, key) = (

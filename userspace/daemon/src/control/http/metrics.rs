@@ -15,9 +15,9 @@ use crate::control::handle::ControlHandle;
 use crate::exposition::Exposition;
 use crate::peer::Peer;
 
-/// Numbers for Prometheus, in its text format 0.0.4.
+/// Shows the metrics in Prometheus's text format 0.0.4.
 ///
-/// Names of sessions, ports and pollers are in them, names of processes are not.
+/// They contain names of sessions, ports and pollers, but no names of processes.
 #[utoipa::path(get, path = "/metrics", tag = "daemon", operation_id = "show_metrics",
     responses((status = 200, description = "Every metric.", body = String,
         content_type = "text/plain"), OfAll))]
@@ -29,7 +29,7 @@ pub(super) async fn show(
     text(State(api.handle)).await
 }
 
-/// Nothing but the metrics, for whoever can reach the port that the configuration names.
+/// Only the metrics, for all clients that can reach the configured port.
 pub(in crate::control) fn alone(handle: ControlHandle) -> Router {
     Router::new()
         .route("/metrics", get(text))

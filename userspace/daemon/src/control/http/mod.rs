@@ -1,9 +1,9 @@
 //! HTTP/1.1 with JSON on the control socket.
 //!
-//! Here live the connection (time-outs, limits), the routes, their bodies and their description in
-//! OpenAPI. A handler admits the peer, asks the actor and writes down the answer; it decides
-//! nothing about sessions. Every error is a problem (RFC 9457); the only exception is what is no
-//! HTTP at all, which hyper answers with a bare 400.
+//! This module has the connection (timeouts, limits), the routes, their bodies and their
+//! description in OpenAPI. A handler admits the peer, asks the actor and writes the answer; it
+//! decides nothing about sessions. Every error is a problem (RFC 9457), except for input that is
+//! not HTTP: hyper answers that with a bare 400.
 
 mod body;
 mod certificates;

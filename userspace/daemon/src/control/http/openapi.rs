@@ -14,7 +14,7 @@ use super::router::{Api, routes};
     info(
         title = "OnAir control API",
         description = "A DPDK media session daemon. A session is destroyed only when counters, \
-            eBPF probe and pollers agree that nobody uses it; the proof is its certificate. \
+            eBPF probe and pollers agree that it has no users; the proof is its certificate. \
             HTTP/1.1 over a Unix socket; the peer's credentials are its rights. Every error is a \
             problem (RFC 9457) with a stable `code`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
@@ -29,7 +29,7 @@ use super::router::{Api, routes};
 )]
 pub(super) struct Frame;
 
-/// The description of every path, as `GET /v1/openapi.json` gives it, as pretty JSON.
+/// The description of every path, as `GET /v1/openapi.json` returns it: pretty-printed JSON.
 #[must_use]
 pub fn document() -> String {
     routes()
@@ -38,7 +38,7 @@ pub fn document() -> String {
         .expect("an OpenAPI document's maps have text keys")
 }
 
-/// This description.
+/// Shows this description.
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "daemon", operation_id = "show_openapi",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object), Plain))]
 pub(super) async fn show(State(api): State<Api>) -> Response {

@@ -1,4 +1,4 @@
-//! `/v1/problems`: where the `type` of a problem leads.
+//! `/v1/problems`: the target of a problem's `type`.
 
 use axum::Json;
 use axum::extract::Path;
@@ -7,14 +7,14 @@ use onair_types::{ProblemCode, ProblemPage};
 
 use super::refusal::{OfPage, Plain, Refusal};
 
-/// Every code that a problem may carry.
+/// Lists every problem code.
 #[utoipa::path(get, path = "/v1/problems", tag = "daemon", operation_id = "list_problems",
     responses((status = 200, description = "Codes with their meaning.", body = Vec<ProblemPage>), Plain))]
 pub(super) async fn list() -> Json<Vec<ProblemPage>> {
     Json(ProblemCode::ALL.iter().map(|&code| code.into()).collect())
 }
 
-/// What one code means and what to do about it.
+/// Shows what one code means and what to do about it.
 #[utoipa::path(get, path = "/v1/problems/{code}", tag = "daemon", operation_id = "show_problem",
     params(("code" = String, Path, description = "A problem's code.")),
     responses((status = 200, description = "The code's meaning.", body = ProblemPage), OfPage))]
@@ -27,7 +27,7 @@ pub(super) async fn show(
     code.map(|&code| Json(code.into())).ok_or_else(|| {
         Refusal::new(
             ProblemCode::NotFound,
-            format!("{word:?} is no problem's code; GET /v1/problems lists them"),
+            format!("{word:?} is not a problem code; GET /v1/problems lists them"),
         )
     })
 }

@@ -19,11 +19,11 @@ use crate::peer::Peer;
 
 /// Records a session.
 ///
-/// Answered when the recording takes packets: what was there before is not in it. It goes on while the
-/// session is stopped and started, and ends when it is asked to, by its duration or size, or with its
-/// session. Its files have its name, and `.part` behind it while they are written; beside them lies a
-/// manifest, `NAME.json`. Nothing of what has ended is ever removed: that is up to whoever runs the
-/// daemon.
+/// The answer comes once the recording takes packets; earlier packets are not in it. The recording
+/// continues while the session is stopped and started. It ends on request, by its duration or size,
+/// or with its session. Its files have its name, with `.part` appended while they are written; the
+/// manifest `NAME.json` is beside them. The daemon never removes ended recordings: the operator
+/// does.
 #[utoipa::path(post, path = "/v1/sessions/{id}/recordings", tag = "recordings",
     operation_id = "start_recording",
     params(OfSession),
@@ -44,7 +44,7 @@ pub(super) async fn start(
             [_] => first.to_string(),
             many => {
                 let fields: Vec<_> = many.iter().map(|it| it.field.as_str()).collect();
-                format!("{} fields do not hold: {}", many.len(), fields.join(", "))
+                format!("{} invalid fields: {}", many.len(), fields.join(", "))
             }
         };
         let problem = Problem::new(ProblemCode::InvalidRequest, detail);
@@ -56,14 +56,14 @@ pub(super) async fn start(
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
 }
 
-/// What a list may be asked for, as it comes.
+/// The list parameters, not parsed yet.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
     session: Option<String>,
 }
 
-/// Recordings that run, and those that have ended: the newest thousand since the daemon's start, or
+/// Lists recordings that run, and ended ones: the newest thousand since the daemon's start, or
 /// found in the folder then.
 #[utoipa::path(get, path = "/v1/recordings", tag = "recordings", operation_id = "list_recordings",
     params(("session" = Option<String>, Query, description = "A session's name or id.")),
@@ -86,7 +86,7 @@ pub(super) async fn list(
     Ok(Json(api.handle.recordings(session.transpose()?).await?))
 }
 
-/// One recording.
+/// Shows one recording.
 #[utoipa::path(get, path = "/v1/recordings/{id}", tag = "recordings", operation_id = "show_recording",
     params(OfRecordingPath),
     responses((status = 200, description = "The recording.", body = RecordingView), OfRecording))]
@@ -101,9 +101,9 @@ pub(super) async fn show(
 
 /// Ends a recording.
 ///
-/// It takes nothing more at once. Answered when its files are whole and on disk, or with
-/// `deadline_passed` when that takes longer than `recorder.finish_ms`. Of one that has ended: done
-/// already.
+/// It stops taking packets at once. The answer comes once its files are complete and on disk, or is
+/// `deadline_passed` if that takes longer than `recorder.finish_ms`. No effect if the recording has
+/// ended.
 #[utoipa::path(post, path = "/v1/recordings/{id}/stop", tag = "recordings",
     operation_id = "stop_recording",
     params(OfRecordingPath),

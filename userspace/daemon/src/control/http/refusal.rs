@@ -1,4 +1,4 @@
-//! A problem as an answer, and as a documented one.
+//! Problems as answers, and their documentation.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, response};
 
 use crate::shutdown::ShuttingDown;
 
-/// A problem on its way out.
+/// A problem to send as an answer.
 #[derive(Debug)]
 pub(super) struct Refusal(pub(super) Problem);
 
@@ -42,7 +42,7 @@ impl IntoResponse for Refusal {
         let body = serde_json::to_vec(&self.0).expect("a problem's maps have text keys");
         let kind = HeaderValue::from_static(Problem::MEDIA_TYPE);
         let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
-        // The rest of such a request was not read, so nothing after it can be understood.
+        // The rest of such a request was not read, so nothing after it can be parsed.
         if matches!(
             self.0.code,
             ProblemCode::RequestTimeout | ProblemCode::TooLarge | ProblemCode::HeadersTooLarge
@@ -55,7 +55,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Documents `codes`, one response a status.
+/// Documents `codes`, one response per status.
 fn documented(codes: &[ProblemCode]) -> BTreeMap<String, RefOr<response::Response>> {
     let mut by_status: BTreeMap<u16, Vec<String>> = BTreeMap::new();
     for code in codes {
@@ -93,60 +93,60 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// Of paths that ask nobody.
+    /// Paths that need no other part of the daemon.
     Plain: InvalidRequest HeadersTooLarge;
-    /// Of a page about a code.
+    /// The page about one code.
     OfPage: InvalidRequest NotFound HeadersTooLarge;
-    /// Of what asks the actor about no session in particular.
+    /// Requests to the actor about no particular session.
     OfAll: InvalidRequest Forbidden HeadersTooLarge Overloaded ShuttingDown Internal;
-    /// Of the events.
+    /// The event stream.
     OfEvents: InvalidRequest NoSuchSession StaleSession LimitReached Forbidden HeadersTooLarge
         Overloaded ShuttingDown Internal;
-    /// Of health, which is 503 with a body of its own when the daemon is not ready.
+    /// Health, which is 503 with a body of its own if the daemon is not ready.
     OfHealth: InvalidRequest HeadersTooLarge Internal;
-    /// Of the shutdown, which asks the coordinator and not the actor.
+    /// The shutdown, which asks the coordinator and not the actor.
     OfShutdown: InvalidRequest Forbidden RequestTimeout TooLarge HeadersTooLarge;
-    /// Of a new session.
+    /// Creating a session.
     OfCreate: InvalidRequest InvalidSpec NoSuchPort NameTaken RequestTimeout TooLarge
         UnsupportedMediaType LimitReached DiskFailed Forbidden HeadersTooLarge DataplaneBusy
         Overloaded ShuttingDown Internal;
-    /// Of a look at one session.
+    /// Reading one session.
     OfLook: InvalidRequest NoSuchSession StaleSession Forbidden HeadersTooLarge Overloaded
         ShuttingDown Internal;
-    /// Of the certificate.
+    /// The certificate.
     OfCertificate: InvalidRequest NoSuchSession StaleSession CertificatePending Forbidden
         HeadersTooLarge Overloaded ShuttingDown Internal;
-    /// Of stop and start.
+    /// Stop and start.
     OfChange: InvalidRequest NoSuchSession StaleSession Draining Quarantined DiskFailed Forbidden
         RequestTimeout TooLarge HeadersTooLarge DataplaneBusy Overloaded ShuttingDown Internal;
-    /// Of destroy.
+    /// Destroy.
     OfDestroy: InvalidRequest NoSuchSession StaleSession Running Busy Draining Quarantined
         Forbidden RequestTimeout TooLarge HeadersTooLarge ProbeBlind DataplaneBusy Overloaded
         ShuttingDown Internal;
-    /// Of flush.
+    /// Flush.
     OfFlush: InvalidRequest NoSuchSession StaleSession DeadlinePassed FramesDropped Quarantined
         LimitReached Forbidden RequestTimeout TooLarge UnsupportedMediaType HeadersTooLarge
         Overloaded ShuttingDown Internal;
-    /// Of the start of a recording.
+    /// Starting a recording.
     OfRecord: InvalidRequest NoSuchSession StaleSession NameTaken DiskFailed Quarantined LimitReached
         Forbidden RequestTimeout TooLarge UnsupportedMediaType HeadersTooLarge Overloaded ShuttingDown
         Internal;
-    /// Of a look at a recording.
+    /// Reading one recording.
     OfRecording: InvalidRequest NoSuchRecording Forbidden HeadersTooLarge Overloaded ShuttingDown
         Internal;
-    /// Of the stop of a recording.
+    /// Ending a recording.
     OfRecordingStop: InvalidRequest NoSuchRecording DeadlinePassed Forbidden RequestTimeout TooLarge
         HeadersTooLarge Overloaded ShuttingDown Internal;
-    /// Of cutting one client off.
+    /// Evicting one client.
     OfEvict: InvalidRequest NoSuchSession NoSuchAttachment StaleSession Quarantined Forbidden
         RequestTimeout TooLarge HeadersTooLarge DataplaneBusy Overloaded ShuttingDown Internal;
-    /// Of cutting everybody off, and of abort.
+    /// Evicting all clients, and abort.
     OfAbort: InvalidRequest NoSuchSession StaleSession Quarantined Forbidden RequestTimeout TooLarge
         HeadersTooLarge DataplaneBusy Overloaded ShuttingDown Internal;
-    /// Of quarantine.
+    /// Quarantine.
     OfQuarantine: InvalidRequest NoSuchSession StaleSession Running Draining Quarantined Forbidden
         RequestTimeout TooLarge HeadersTooLarge Overloaded ShuttingDown Internal;
-    /// Of destroy with a deadline.
+    /// Destroy with a deadline.
     OfDestroyWait: InvalidRequest NoSuchSession StaleSession Running DeadlinePassed Draining
         Quarantined Forbidden RequestTimeout TooLarge UnsupportedMediaType HeadersTooLarge
         ProbeBlind DataplaneBusy Overloaded ShuttingDown Internal;

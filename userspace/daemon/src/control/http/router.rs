@@ -18,7 +18,7 @@ use crate::authority::Authority;
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
 
-/// What every handler has at hand.
+/// The state that every handler has.
 #[derive(Clone)]
 pub(super) struct Api {
     pub(super) handle: ControlHandle,

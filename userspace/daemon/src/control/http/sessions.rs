@@ -20,7 +20,7 @@ use super::which::{OfSession, Which};
 use crate::authority::Right;
 use crate::peer::Peer;
 
-/// Every session that lives.
+/// Lists all existing sessions.
 #[utoipa::path(get, path = "/v1/sessions", tag = "sessions", operation_id = "list_sessions",
     responses((status = 200, description = "Sessions, oldest first.", body = SessionList), OfAll))]
 pub(super) async fn list(
@@ -31,9 +31,9 @@ pub(super) async fn list(
     Ok(Json(api.handle.list().await?))
 }
 
-/// Sets up a session.
+/// Creates a session.
 ///
-/// It belongs to the caller's uid.
+/// The caller's uid owns it.
 #[utoipa::path(post, path = "/v1/sessions", tag = "sessions", operation_id = "create_session",
     request_body = SpecDocument,
     responses((status = 201, description = "The new session.", body = SessionView,
@@ -52,7 +52,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
 }
 
-/// One session.
+/// Shows one session.
 #[utoipa::path(get, path = "/v1/sessions/{id}", tag = "sessions", operation_id = "show_session",
     params(OfSession),
     responses((status = 200, description = "The session.", body = SessionView), OfLook))]
@@ -67,7 +67,7 @@ pub(super) async fn show(
 
 /// Stops a session.
 ///
-/// Calls return EAGAIN at once; buffers can still be put. Of a stopped session: done already.
+/// Calls return EAGAIN at once; buffers can still be put. No effect if the session is stopped.
 #[utoipa::path(post, path = "/v1/sessions/{id}/stop", tag = "sessions", operation_id = "stop_session",
     params(OfSession),
     responses((status = 200, description = "The session, stopped.", body = SessionView), OfChange))]
@@ -83,7 +83,7 @@ pub(super) async fn stop(
 
 /// Starts a session.
 ///
-/// Of a running session: done already.
+/// No effect if the session runs.
 #[utoipa::path(post, path = "/v1/sessions/{id}/start", tag = "sessions", operation_id = "start_session",
     params(OfSession),
     responses((status = 200, description = "The session, running.", body = SessionView), OfChange))]
@@ -98,12 +98,12 @@ pub(super) async fn start(
     Ok(Json(api.handle.start(caller, session).await?))
 }
 
-/// Destroys a session at once or not at all.
+/// Destroys a session now or not at all.
 ///
-/// Done only when every witness says that nobody uses it; else 409 with the blockers.
+/// It succeeds only if every witness sees no user; else 409 with the blockers.
 #[utoipa::path(post, path = "/v1/sessions/{id}/destroy", tag = "sessions", operation_id = "destroy_session",
     params(OfSession),
-    responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroy))]
+    responses((status = 200, description = "Destroyed; the certificate.", body = Certificate), OfDestroy))]
 pub(super) async fn destroy(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
@@ -114,10 +114,10 @@ pub(super) async fn destroy(
     Ok(Json(*api.handle.destroy(caller, session).await?))
 }
 
-/// Destroys a session at once or not at all: the same as `POST …/destroy`.
+/// Destroys a session now or not at all: the same as `POST …/destroy`.
 #[utoipa::path(delete, path = "/v1/sessions/{id}", tag = "sessions", operation_id = "delete_session",
     params(OfSession),
-    responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroy))]
+    responses((status = 200, description = "Destroyed; the certificate.", body = Certificate), OfDestroy))]
 pub(super) async fn delete(
     state: State<Api>,
     peer: Extension<Peer>,
@@ -129,13 +129,13 @@ pub(super) async fn delete(
 
 /// Destroys a session as soon as the last user has left.
 ///
-/// When the deadline passes first: 409 with the blockers, and the session stays stopped. The wait
-/// ends early when the requester closes the connection.
+/// If the deadline passes first: 409 with the blockers, and the session stays stopped. The wait
+/// ends early if the requester closes the connection.
 #[utoipa::path(post, path = "/v1/sessions/{id}/destroy_wait", tag = "sessions",
     operation_id = "destroy_session_wait",
     params(OfSession),
     request_body = DestroyWait,
-    responses((status = 200, description = "Destroyed; the proof.", body = Certificate), OfDestroyWait))]
+    responses((status = 200, description = "Destroyed; the certificate.", body = Certificate), OfDestroyWait))]
 pub(super) async fn destroy_wait(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
@@ -161,9 +161,9 @@ fn longest(deadline_ms: u64) -> Result<Duration, Refusal> {
 
 /// Waits until what clients have submitted to a send session is sent.
 ///
-/// That is what was submitted when the request came, whatever is submitted meanwhile. The session goes
-/// on, also when the deadline passes first. Of a stopped session and of a receive session nothing is
-/// submitted: done already.
+/// It covers what was submitted before the request, and nothing later. The session continues, even
+/// if the deadline passes first. A stopped session and a receive session have nothing submitted:
+/// the answer comes at once.
 #[utoipa::path(post, path = "/v1/sessions/{id}/flush", tag = "sessions", operation_id = "flush_session",
     params(OfSession),
     request_body = Flush,
@@ -179,10 +179,10 @@ pub(super) async fn flush(
     Ok(Json(api.handle.flush(caller, session, wait).await?))
 }
 
-/// Who uses a session.
+/// Lists the users of a session.
 #[utoipa::path(get, path = "/v1/sessions/{id}/blockers", tag = "sessions", operation_id = "list_blockers",
     params(OfSession),
-    responses((status = 200, description = "Everyone who uses it.", body = BlockerList), OfLook))]
+    responses((status = 200, description = "All its users.", body = BlockerList), OfLook))]
 pub(super) async fn blockers(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
@@ -192,7 +192,7 @@ pub(super) async fn blockers(
     Ok(Json(api.handle.blockers(caller, session).await?))
 }
 
-/// What each witness says now, and what follows from it.
+/// Shows each witness's current reading, and the verdict.
 ///
 /// A dry run of destroy: changes nothing.
 #[utoipa::path(get, path = "/v1/sessions/{id}/verdict", tag = "sessions", operation_id = "show_verdict",

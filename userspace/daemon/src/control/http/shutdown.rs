@@ -16,10 +16,11 @@ use crate::shutdown::{Cause, ShutdownCoordinator};
 
 /// Shuts the daemon down.
 ///
-/// For root and the daemon's user. It does what SIGTERM does: sessions are stopped, users waited for
-/// until `timeouts.graceful_ms` has passed. Asking again changes nothing, and forces nothing.
+/// For root and the daemon's user. It does the same as SIGTERM: stops the sessions, and waits for
+/// users until `timeouts.graceful_ms` has passed. A second request changes nothing, and forces
+/// nothing.
 #[utoipa::path(post, path = "/v1/shutdown", tag = "daemon", operation_id = "shut_down",
-    responses((status = 202, description = "It has begun; `GET` shows how it goes.",
+    responses((status = 202, description = "The shutdown has begun; `GET` shows its progress.",
         body = ShutdownStatus), OfShutdown))]
 pub(super) async fn begin(
     State(api): State<Api>,
@@ -31,11 +32,11 @@ pub(super) async fn begin(
     Ok((StatusCode::ACCEPTED, Json(api.shutdown.status())))
 }
 
-/// How far the daemon's end has got.
+/// Shows the progress of the shutdown.
 ///
-/// For everyone who may connect. It is answered until the socket closes, in the phase `cleanup`.
+/// For every process that may connect. Available until the socket closes, in the phase `cleanup`.
 #[utoipa::path(get, path = "/v1/shutdown", tag = "daemon", operation_id = "show_shutdown",
-    responses((status = 200, description = "The phase, what began it, and who is left.",
+    responses((status = 200, description = "The phase, the cause, and the remaining users.",
         body = ShutdownStatus), OfShutdown))]
 pub(super) async fn show(State(api): State<Api>) -> Json<ShutdownStatus> {
     Json(api.shutdown.status())

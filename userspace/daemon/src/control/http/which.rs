@@ -1,4 +1,4 @@
-//! What a request is about: the `{id}` of its path, and the `{attachment}`.
+//! The subject of a request: the `{id}` of its path, and the `{attachment}`.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
@@ -79,7 +79,7 @@ impl<S: Send + Sync> FromRequestParts<S> for WhichAttachment {
         let Path((text, number)) = path.map_err(unreadable)?;
         let number = number
             .parse()
-            .map_err(|_| invalid(format!("{number:?} is no attachment's number")))?;
+            .map_err(|_| invalid(format!("{number:?} is not an attachment's number")))?;
         Ok(Self(session(&text)?, number))
     }
 }

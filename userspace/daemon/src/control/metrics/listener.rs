@@ -1,4 +1,4 @@
-//! `GET /metrics` over TCP, where the configuration asks for it: no credentials, no other path.
+//! `GET /metrics` over TCP, if configured: no credentials, no other path.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::config::{Config, ms};
 use crate::control::handle::ControlHandle;
 use crate::control::http::{self, Limits};
 
-/// How much of the daemon everybody who can reach the port may take together.
+/// How much of the daemon all clients of the port may use together.
 pub fn limits(config: &Config) -> Limits {
     Limits {
         connections: config.metrics.connections,
@@ -27,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Listens on `address`.
 ///
 /// # Errors
-/// The kernel's: the address is taken, or is none of this machine's.
+/// The kernel's: the address is in use, or does not belong to this machine.
 pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
@@ -35,7 +35,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Serves the metrics on `listener` until `shutdown` is ready. Connections beyond the limit wait in
-/// the kernel's queue until one of those that are served ends.
+/// the kernel's queue until a served one ends.
 pub async fn serve(
     listener: TcpListener,
     handle: ControlHandle,
@@ -69,6 +69,6 @@ pub async fn serve(
     drop(listener);
     ending.send_replace(true);
     let all = async { while connections.join_next().await.is_some() {} };
-    // A reader that does not end is cut off with the set.
+    // A reader that does not finish is disconnected when the set is dropped.
     let _ = tokio::time::timeout(limits.final_event, all).await;
 }

@@ -1,8 +1,8 @@
-//! Numbers for Prometheus: what everything counts anyway, put together when somebody asks.
+//! Metrics for Prometheus: collects existing counters on request.
 //!
-//! The actor fills an [`Exposition`](crate::exposition::Exposition) from the counters that pollers, probe, sessions and the event
-//! hub keep; nothing is counted here. The control socket serves it, and a TCP socket of its own
-//! where the configuration names one.
+//! The actor fills an [`Exposition`](crate::exposition::Exposition) from the counters that pollers,
+//! probe, sessions and the event hub keep; nothing is counted here. The control socket serves it,
+//! and a separate TCP socket if the configuration names one.
 
 mod listener;
 

@@ -1,4 +1,4 @@
-//! Every sequence of events up to a depth, against a reference model that knows no runtime.
+//! Every sequence of events up to a depth, against a reference model without a runtime.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use super::{HandBack, Lifecycle, Place, Refusal, Start, Stop};
 /// Length of each sequence: 823,543 of them, in under a second.
 const DEPTH: usize = 7;
 
-/// A runtime: there is one of a session.
+/// The only runtime of a session.
 #[derive(Debug, PartialEq, Eq)]
 struct Runtime;
 
@@ -15,7 +15,7 @@ struct Runtime;
 enum Event {
     Start,
     Stop,
-    /// The poller answers: it hands back what it has.
+    /// The poller answers: it hands back the runtime that it has.
     HandBack,
     BeginDestroy,
     WithdrawDestroy,
@@ -33,7 +33,7 @@ const EVENTS: [Event; 7] = [
     Event::End,
 ];
 
-/// What an operator sees, and where the runtime is: the whole specification.
+/// The state that an operator sees and the place of the runtime: the whole specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
     Running,
@@ -51,7 +51,7 @@ struct Model {
     waiting_starts: u32,
 }
 
-/// Requests that were made, and requests that came back.
+/// Requests made, and requests returned.
 #[derive(Debug, Default)]
 struct Requests {
     starts_made: u32,
@@ -188,7 +188,7 @@ impl Subject {
         }
     }
 
-    /// Only of a session that the witnesses let go: nothing waits, and it does not run.
+    /// Only for a session that the witnesses release: nothing waits, and it does not run.
     fn end(&mut self, model: &mut Model) {
         if !matches!(model.shown, Shown::Draining | Shown::Quarantined) {
             return;
