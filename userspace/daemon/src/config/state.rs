@@ -1,4 +1,4 @@
-//! `[state]`: what is kept on disk.
+//! `[state]`: state on disk.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,11 +15,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct State {
-    /// Directory for certificates.
+    /// State directory, which holds the certificates.
     pub dir: PathBuf,
-    /// Certificates that are kept; the oldest go first.
+    /// Most certificates kept; the oldest are removed first.
     pub certificates: usize,
-    /// Days that each is kept; 0: for ever.
+    /// Days to keep a certificate; 0: no limit.
     pub certificate_days: u32,
 }
 
@@ -34,7 +34,7 @@ impl Default for State {
 }
 
 impl State {
-    /// How long certificates are kept.
+    /// Retention of certificates.
     pub fn retention(&self) -> Retention {
         let days = self.certificate_days;
         Retention {
