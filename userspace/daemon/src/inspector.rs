@@ -1,9 +1,10 @@
-//! Helper threads that look at client processes for the control thread.
+//! Helper threads that inspect client processes for the control thread.
 //!
-//! What a client controls may take long (the list of 8,000 threads) or never return (a page of a file
-//! whose server does not answer). The control thread asks here and goes on; each question is answered
-//! by one [`Finding`], at the latest after the limit. Questions about one process run one after the
-//! other, and processes take turns: a process with expensive questions delays its own.
+//! A read of what a client controls may take long (a list of 8,000 threads) or never return (a page
+//! of a file whose server does not answer). The control thread asks here and continues. Each
+//! question gets one [`Finding`], at the latest after the limit. Questions about one process run
+//! one after the other, and processes take turns: a process with expensive questions delays only
+//! its own.
 
 mod site_finding;
 
@@ -17,70 +18,71 @@ use onair_ipc::slot::SlotReading;
 use onair_types::Blocker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Questions that are worked on at the same time.
+/// Questions that run at once.
 const THREADS: usize = 4;
-/// Threads that hang before no more is started.
+/// Hanging threads from which no further thread is started.
 const MAX_HANGING: usize = 64;
 
 /// The answer to one question.
 #[derive(Debug)]
 pub enum Finding {
-    /// Which slots of an attachment belong to threads that are gone.
+    /// Slots of an attachment whose threads are dead.
     DeadThreads {
-        /// The session.
+        /// Session id.
         session: u64,
-        /// The attachment.
+        /// Attachment number.
         attachment: u64,
-        /// The slots, as they were read when the question was asked.
+        /// The slots, as read when the question was asked.
         dead: Vec<SlotReading>,
-        /// The answer cannot be used: the whole process may be ending, or the look took too long.
+        /// The answer is unusable: the process may be ending, or the inspection took too long. Ask
+        /// again.
         again: bool,
-        /// How long the look took.
+        /// Duration of the inspection.
         cost: Duration,
     },
-    /// Whether the probe sees the client of an attachment.
+    /// Whether the probe sees an attachment's client.
     Sites {
-        /// The session.
+        /// Session id.
         session: u64,
-        /// The attachment.
+        /// Attachment number.
         attachment: u64,
         /// When the question was asked.
         asked_at: Instant,
-        /// What was seen.
+        /// The result.
         found: SiteFinding,
     },
-    /// The users of a session by name, for its warning or its event.
+    /// Users of a session by name, for a warning or an event.
     Blockers {
-        /// The session.
+        /// Session id.
         session: u64,
-        /// The list.
+        /// The users.
         blockers: Vec<Blocker>,
-        /// What it is for.
+        /// What the list is for.
         purpose: Purpose,
     },
-    /// The answer went to the requester.
+    /// The answer went directly to the requester.
     Told,
 }
 
 /// What a list of blockers is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The warning that a session still has users, so long after its stop.
+    /// Warning: the session still has users, this long after its stop.
     Warning(Duration),
-    /// The event that a session was quarantined, with so many bytes.
+    /// Event: the session was quarantined, with this many bytes.
     Quarantined(u64),
 }
 
 /// One question about a process.
 pub struct Inspection {
-    /// Whom it is about: a process, or a session for a list of all its users. (No pid is as large as the
-    /// id of a session.)
+    /// Key for turns: a pid, or a session id for a list of all its users. (Session ids are larger
+    /// than any pid.)
     pub about: u64,
-    /// How long the look may take.
+    /// Time limit of the inspection.
     pub limit: Duration,
-    /// Runs on a helper thread.
+    /// The inspection. Runs on a helper thread.
     pub look: Box<dyn FnOnce() -> Finding + Send>,
-    /// The answer if the look takes too long.
+    /// The answer if the time limit passes.
     pub late: Box<dyn FnOnce() -> Finding + Send>,
 }
 
@@ -92,7 +94,7 @@ impl fmt::Debug for Inspection {
     }
 }
 
-/// The handle, which the control thread owns. Its drop ends the threads that do not hang.
+/// The handle, owned by the control thread. Drop ends the threads that do not hang.
 #[derive(Debug)]
 pub struct Inspector {
     shared: Arc<Shared>,
@@ -109,11 +111,11 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: HashMap<u64, VecDeque<Inspection>>,
-    /// The processes that wait, the next one first.
+    /// Waiting processes, next one first.
     turns: VecDeque<u64>,
-    /// By the number of the thread.
+    /// Running inspections by thread number.
     running: HashMap<u64, Running>,
-    /// Processes of which a look hangs.
+    /// Processes with a hanging inspection.
     hanging: HashSet<u64>,
     /// Threads that take questions.
     serving: usize,
@@ -156,15 +158,15 @@ impl Inspector {
         })
     }
 
-    /// The answers: there is one reader.
+    /// Returns the answers. There is one reader.
     ///
     /// # Panics
-    /// The second time.
+    /// On the second call.
     pub fn take_findings(&mut self) -> UnboundedReceiver<Finding> {
         self.findings.take().expect("the actor takes it once")
     }
 
-    /// Asks. Never blocks.
+    /// Queues a question. Never blocks.
     pub fn ask(&self, inspection: Inspection) {
         let mut queue = self.shared.queue();
         if queue.hanging.contains(&inspection.about) || queue.serving == 0 {
@@ -182,15 +184,15 @@ impl Inspector {
         self.shared.changed.notify_one();
     }
 
-    /// When the first look that runs is to be given up.
+    /// Deadline of the first running inspection.
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
         let queue = self.shared.queue();
         queue.running.values().map(|running| running.until).min()
     }
 
-    /// Gives up on looks that took too long at `now`: their threads are left behind, and what else waits
-    /// for the same process is answered, too.
+    /// Gives up inspections that are overdue at `now`: leaves their threads behind, and answers the
+    /// other questions about the same process too.
     pub fn expire(&self, now: Instant) {
         let mut queue = self.shared.queue();
         let over = |_: &u64, running: &mut Running| running.until <= now;
@@ -205,7 +207,7 @@ impl Inspector {
             queue.turns.retain(|about| *about != running.about);
         }
         if let Err(error) = self.shared.start_missing(&mut queue) {
-            tracing::error!(%error, "cannot start a thread that looks at clients");
+            tracing::error!(%error, "cannot start a thread that inspects clients");
         }
         if queue.serving == 0 {
             let waiting = std::mem::take(&mut queue.waiting);
@@ -232,11 +234,11 @@ impl Shared {
     }
 
     fn tell(&self, finding: Finding) {
-        // An actor that has ended asks no more.
+        // A send fails only if the actor has ended.
         let _ = self.found.send(finding);
     }
 
-    /// Starts threads in place of those that hang, unless too many do.
+    /// Starts threads in place of hanging ones, unless too many hang.
     fn start_missing(self: &Arc<Self>, queue: &mut Queue) -> std::io::Result<()> {
         while queue.serving < THREADS && queue.hanging.len() < MAX_HANGING {
             queue.started += 1;
@@ -279,7 +281,7 @@ impl Shared {
             let finding = look();
             let mut queue = self.queue();
             if queue.running.remove(&number).is_none() {
-                // It was given up. Another thread may have taken this one's place.
+                // The inspection was given up. Another thread may have replaced this one.
                 queue.hanging.remove(&about);
                 if queue.serving >= THREADS {
                     return;
@@ -289,14 +291,14 @@ impl Shared {
             }
             drop(queue);
             self.tell(finding);
-            // What else waits for this process.
+            // Other questions about this process may wait.
             self.changed.notify_one();
         }
     }
 }
 
 impl Queue {
-    /// The next question of the next process that no other thread looks at.
+    /// The next question of the next process without a running inspection.
     fn take(&mut self) -> Option<Inspection> {
         let is_busy = |about: &u64| self.running.values().any(|it| it.about == *about);
         let at = self.turns.iter().position(|about| !is_busy(about))?;
@@ -320,7 +322,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
 
-    /// A look whose finding carries `session`, and that runs `first`.
+    /// An inspection that runs `first` and answers with `session`.
     fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -> Inspection {
         let finding = |found| {
             move || Finding::Sites {
@@ -349,7 +351,7 @@ mod tests {
         }
     }
 
-    /// A look that hangs until the sender is dropped, and the sign that it has begun.
+    /// An inspection that hangs until the sender is dropped, and the signal that it has begun.
     fn hanging() -> (impl FnOnce() + Send, Sender<()>, Receiver<()>) {
         let (release, held) = channel::<()>();
         let (tell, begun) = channel();
@@ -368,7 +370,7 @@ mod tests {
         inspector.ask(inspection(1, 1, hang));
         begun.recv().unwrap();
         for session in 2..10 {
-            // Behind the first one, however many threads are free.
+            // Waits for the first one, even with free threads.
             inspector.ask(inspection(1, session, || ()));
         }
         for process in 2..50 {
@@ -415,7 +417,7 @@ mod tests {
         let mut inspector = Inspector::start().unwrap();
         let mut findings = inspector.take_findings();
         let mut held = Vec::new();
-        // Four that hang are not replaced any more.
+        // From here on hanging threads are not replaced.
         for process in 0..u64::try_from(MAX_HANGING + THREADS - 1).unwrap() {
             let (hang, release, begun) = hanging();
             inspector.ask(inspection(process, 1, hang));
