@@ -77,7 +77,7 @@ impl Taps {
     pub(super) fn remove(&mut self, recording: u64) -> Option<Box<Tap>> {
         let mut place = &mut self.first;
         while place.as_ref().is_some_and(|it| it.recording != recording) {
-            place = &mut place.as_mut().expect("just looked at").next;
+            place = &mut place.as_mut().expect("just checked").next;
         }
         let mut found = place.take()?;
         *place = found.next.take();

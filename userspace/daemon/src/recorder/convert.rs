@@ -227,7 +227,8 @@ pub(super) fn not_on_disk(manifest: &Manifest) -> Option<String> {
     })
 }
 
-/// View of a previous daemon's recording; `None` if its id or names are invalid for the API.
+/// View of a previous daemon's recording; `None` if its manifest names no session, or if its id or
+/// names are invalid for the API.
 pub(super) fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView> {
     let session = manifest.session.as_ref()?;
     let id: RecordingId = manifest.id.parse().ok()?;

@@ -112,6 +112,6 @@ fn name_of(options: &[u8]) -> Option<String> {
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let octets = bytes[at..]
         .first_chunk()
-        .expect("the caller looked at the length");
+        .expect("the caller checked the length");
     u32::from_le_bytes(*octets)
 }

@@ -357,7 +357,7 @@ fn repair_beside_a_complete_file_of_the_same_name_then_that_is_never_touched() {
     let folder = tempfile::tempdir().unwrap();
     lay_out(packets(), folder.path());
     let theirs = folder.path().join("rec.pcapng");
-    fs::write(&theirs, b"somebody else's, and no capture").unwrap();
+    fs::write(&theirs, b"another program's file, not a capture").unwrap();
     // The first repair writes its plan; the second one finds it.
     for _ in 0..2 {
         // A child of another test, between fork and exec, also has the file open and locked.
@@ -375,7 +375,7 @@ fn repair_beside_a_complete_file_of_the_same_name_then_that_is_never_touched() {
         );
         assert_eq!(
             fs::read(&theirs).unwrap(),
-            b"somebody else's, and no capture"
+            b"another program's file, not a capture"
         );
     }
     fs::remove_file(&theirs).unwrap();
