@@ -101,10 +101,7 @@ fn tell(repaired: &Repaired) {
             );
         }
         Repaired::Freed(name) => {
-            tracing::info!(
-                file = name,
-                "removed: its recording never began"
-            );
+            tracing::info!(file = name, "removed: its recording never began");
         }
         Repaired::LeftAlone(left) => {
             tracing::warn!(

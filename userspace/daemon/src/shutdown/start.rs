@@ -40,7 +40,9 @@ impl ShutdownCoordinator {
             if self.shared.has_begun() && ledger.acknowledged.is_none() {
                 drop(ledger);
                 self.shared.acknowledge();
-                tracing::warn!("shutdown: waiting for the start to finish; a second signal ends it");
+                tracing::warn!(
+                    "shutdown: waiting for the start to finish; a second signal ends it"
+                );
                 ledger = self.shared.ledger();
                 continue;
             }

@@ -25,7 +25,9 @@ pub fn write_json(path: &Path, summary: &impl Serialize) -> io::Result<()> {
     // Otherwise opening a FIFO waits for a reader.
     let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match open(path, flags, Mode::from_raw_mode(0o666)) {
-        Err(Errno::NXIO) => return Err(io::Error::other("the FIFO has no reader: start one first")),
+        Err(Errno::NXIO) => {
+            return Err(io::Error::other("the FIFO has no reader: start one first"));
+        }
         file => File::from(file?),
     };
     write_in_time(&file, &json, PATIENCE)?;

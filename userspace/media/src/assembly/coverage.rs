@@ -65,7 +65,7 @@ impl Coverage {
         self.covered == self.pgroups
     }
 
-    /// Index of the word for the next in-order pgroup.
+    /// The bitmap word for the next in-order pgroup.
     #[inline]
     pub(super) fn next_word(&self) -> &u64 {
         let last = self.words.len() - 1;

@@ -119,7 +119,7 @@ impl Sequence {
         end.saturating_sub(start).saturating_sub(came)
     }
 
-    /// Index of the word for the next in-order number.
+    /// The bitmap word for the next in-order number.
     #[inline]
     pub(super) fn next_word(&self) -> &u64 {
         &self.seen[place(self.highest + 1) / 64]

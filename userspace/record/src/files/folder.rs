@@ -104,8 +104,8 @@ impl Folder {
             // The kernel reports missing space at the write.
             return Ok(());
         }
-        let about =
-            fstatvfs(file.as_fd()).map_err(|error| Fault::system("reading the free space", error))?;
+        let about = fstatvfs(file.as_fd())
+            .map_err(|error| Fault::system("reading the free space", error))?;
         self.enough(about.f_bavail * about.f_frsize, octets)
     }
 

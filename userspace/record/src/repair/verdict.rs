@@ -24,10 +24,7 @@ pub(super) fn write(
                 .is_some_and(|known| known.name == file.name)
         });
         if !is_there {
-            let text = format!(
-                "{} was missing when the recording was repaired",
-                file.name
-            );
+            let text = format!("{} was missing when the recording was repaired", file.name);
             manifest.problems.push(text);
         }
     }
