@@ -1,4 +1,4 @@
-//! The daemon's last words: what is said on standard error, and what is written as JSON.
+//! Summary of the daemon's run, as text for standard error and as JSON.
 
 mod file;
 
@@ -16,7 +16,7 @@ use crate::recorder::worker_name;
 use crate::run::Outcome;
 use crate::shutdown::{Exit, Report};
 
-/// Puts the summary of an outcome together.
+/// Makes the summary of an outcome.
 #[must_use]
 pub fn summary(outcome: Outcome) -> ShutdownSummary {
     let exit = exit(&outcome);
@@ -68,7 +68,7 @@ pub fn summary(outcome: Outcome) -> ShutdownSummary {
     }
 }
 
-/// What a poller carried: the sessions of its ports.
+/// Traffic of a poller: the sum over the sessions of its ports.
 fn of_poller(ports: &[String], sessions: &[SessionSummary]) -> ThreadTraffic {
     let mut traffic = ThreadTraffic::default();
     for session in sessions.iter().filter(|it| ports.contains(&it.port)) {
@@ -79,7 +79,7 @@ fn of_poller(ports: &[String], sessions: &[SessionSummary]) -> ThreadTraffic {
     traffic
 }
 
-/// What the thread of a recording wrote; `None` for another thread.
+/// Traffic of a recording's thread; `None` for another thread.
 fn of_recorder(thread: &str, recordings: &[RecordingSummary]) -> Option<ThreadTraffic> {
     let mut all = recordings.iter();
     let recording = all.find(|it| worker_name(&it.name) == thread)?;
@@ -99,7 +99,7 @@ fn add(sums: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
     }
 }
 
-/// The status that an outcome means: the gravest first.
+/// Exit status of an outcome: the most serious problem decides.
 fn exit(outcome: &Outcome) -> Exit {
     let report: &Report = &outcome.report;
     let sessions = outcome.sessions.as_ref();
@@ -118,7 +118,7 @@ fn exit(outcome: &Outcome) -> Exit {
     }
 }
 
-/// The summary for people.
+/// The summary as text.
 #[must_use]
 pub fn text(summary: &ShutdownSummary) -> String {
     let mut text = String::new();
@@ -194,7 +194,7 @@ fn write_all(text: &mut String, summary: &ShutdownSummary) -> std::fmt::Result {
     }
     if summary.operations_refused > 0 {
         let count = summary.operations_refused;
-        writeln!(text, "  requests  {count} came too late")?;
+        writeln!(text, "  requests  {count} refused during the shutdown")?;
     }
     write_troubles(text, summary)
 }
@@ -219,7 +219,7 @@ fn write_session(text: &mut String, session: &SessionSummary) -> std::fmt::Resul
     writeln!(text)
 }
 
-/// A line for its sums, and one for each thread that handed packets over, which add up to them.
+/// A line of totals, and one for each producer; the producers add up to the totals.
 fn write_recording(text: &mut String, recording: &RecordingSummary) -> std::fmt::Result {
     let bytes: u64 = recording.files.iter().map(|it| it.bytes).sum();
     write!(
@@ -281,15 +281,15 @@ fn write_thread(text: &mut String, thread: &ThreadSummary) -> std::fmt::Result {
     }
 }
 
-/// What went wrong, and who was in the way, at the very end, where it is read.
+/// Failures, and the blocking processes, at the very end where operators read them.
 fn write_troubles(text: &mut String, summary: &ShutdownSummary) -> std::fmt::Result {
     for part in &summary.parts {
         let what = match part.outcome {
             PartOutcome::Done => continue,
             PartOutcome::Failed => "failed",
             PartOutcome::Panicked => "panicked",
-            PartOutcome::TimedOut => "did not end in its time and was left behind",
-            PartOutcome::Forced => "was left behind because a second signal came",
+            PartOutcome::TimedOut => "did not end in time and was left behind",
+            PartOutcome::Forced => "was left behind after a second signal",
         };
         writeln!(text, "  ! {} {what}", part.name)?;
     }
@@ -310,9 +310,9 @@ fn write_troubles(text: &mut String, summary: &ShutdownSummary) -> std::fmt::Res
     for session in &summary.sessions {
         let what = match session.outcome {
             SessionOutcome::Destroyed => continue,
-            SessionOutcome::Evicted => "was still in use: its users were cut off",
-            SessionOutcome::Quarantined => "was still in use: it was set aside",
-            SessionOutcome::Abandoned => "was still in use: it was left",
+            SessionOutcome::Evicted => "was still in use: its users were evicted",
+            SessionOutcome::Quarantined => "was still in use: it was quarantined",
+            SessionOutcome::Abandoned => "was still in use: it was abandoned",
         };
         writeln!(text, "  ! session {} {what}", session.name)?;
         for blocker in &session.blockers {
@@ -330,7 +330,7 @@ fn write_troubles(text: &mut String, summary: &ShutdownSummary) -> std::fmt::Res
     Ok(())
 }
 
-/// A time as people read it.
+/// A duration for humans.
 fn time(us: u64) -> String {
     match us {
         0..1000 => format!("{us} µs"),
@@ -401,10 +401,10 @@ onaird 0.1.0 (pid 7) ended: SIGTERM, 1.23 s, exit status 7
   parts
     sessions             done         12.2 ms  draining
     probe                timed_out     5.00 s  cleanup
-  requests  2 came too late
-  ! probe did not end in its time and was left behind
+  requests  2 refused during the shutdown
+  ! probe did not end in time and was left behind
   ! recording take2 was left behind: the next start repairs it
-  ! session cam was still in use: it was left
+  ! session cam was still in use: it was abandoned
       process 42 (viewer), thread 43 (main), holds 1 frames
 ";
         assert_eq!(text(&example()), expected);

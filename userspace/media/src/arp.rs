@@ -1,23 +1,23 @@
-//! ARP for IPv4 over Ethernet (RFC 826): asking for a neighbour, and answering for a port.
+//! ARP for IPv4 over Ethernet (RFC 826): requests for neighbours, replies for a port.
 
 use std::net::Ipv4Addr;
 
 use crate::bytes::{array, u16_at};
 use crate::ethernet::{ETHERTYPE_ARP, EthernetHeader, HEADER_OCTETS, Mac};
 
-/// Bytes of the message.
+/// Length of the message in bytes.
 pub const MESSAGE_OCTETS: usize = 28;
 
-/// Bytes of a message with its Ethernet header; drivers pad it to 60.
+/// Length of a message with its Ethernet header in bytes; drivers pad it to 60.
 pub const FRAME_OCTETS: usize = HEADER_OCTETS + MESSAGE_OCTETS;
 
 const ETHERNET_IPV4: [u8; 6] = [0, 1, 0x08, 0x00, 6, 4];
 
-/// Why bytes are not a message that we understand.
+/// Why bytes are not a supported ARP message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ArpReject {
     /// Fewer than 28 bytes.
-    #[error("ARP message is cut off")]
+    #[error("ARP message is truncated")]
     Truncated,
     /// Not IPv4 over Ethernet.
     #[error("ARP message is not about IPv4 over Ethernet")]
@@ -27,12 +27,12 @@ pub enum ArpReject {
     Operation(u16),
 }
 
-/// What a message does.
+/// Operation of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Asks who has the target address.
+    /// Asks for the owner of the target address.
     Request,
-    /// Says that the sender has its address.
+    /// Announces the sender's address.
     Reply,
 }
 
@@ -41,13 +41,13 @@ pub enum Operation {
 pub struct ArpMessage {
     /// Request or reply.
     pub operation: Operation,
-    /// Hardware address of who sent it.
+    /// Hardware address of the sender.
     pub sender_mac: Mac,
-    /// Its protocol address; 0.0.0.0 in a probe (RFC 5227 §1.1).
+    /// IPv4 address of the sender; 0.0.0.0 in a probe (RFC 5227 §1.1).
     pub sender: Ipv4Addr,
-    /// Whom it is for; zero in a request.
+    /// Hardware address of the target; zero in a request.
     pub target_mac: Mac,
-    /// The address that is asked for, or that asked.
+    /// Request: the address to resolve. Reply: the requester's address.
     pub target: Ipv4Addr,
 }
 
@@ -64,7 +64,7 @@ impl ArpMessage {
         }
     }
 
-    /// The reply of `mac`, which has the address that this request asks for.
+    /// The reply to this request from `mac`, which has the requested address.
     #[must_use]
     pub const fn reply_from(&self, mac: Mac) -> Self {
         Self {
@@ -76,10 +76,10 @@ impl ArpMessage {
         }
     }
 
-    /// Reads the payload of an Ethernet frame; padding after the message is ignored.
+    /// Parses the payload of an Ethernet frame. Ignores padding after the message.
     ///
     /// # Errors
-    /// [`ArpReject`] when it is cut off or not about IPv4 over Ethernet.
+    /// [`ArpReject`]: truncated, or not about IPv4 over Ethernet.
     pub fn parse(payload: &[u8]) -> Result<Self, ArpReject> {
         if payload.len() < MESSAGE_OCTETS {
             return Err(ArpReject::Truncated);
@@ -109,7 +109,7 @@ impl ArpMessage {
         })
     }
 
-    /// The message with its Ethernet header: a request goes to everybody, a reply to its target.
+    /// The message with its Ethernet header: a request is a broadcast, a reply goes to its target.
     #[must_use]
     pub fn to_frame(&self) -> [u8; FRAME_OCTETS] {
         let (operation, destination) = match self.operation {

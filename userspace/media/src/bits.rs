@@ -1,15 +1,15 @@
-//! Ranges of bits in a slice of words, a word at a time.
+//! Bit ranges in a slice of words, one word at a time.
 
 use std::ops::Range;
 
-/// Sets the bits of `range`; answers how many of them were not set before.
+/// Sets the bits of `range`. Returns how many were clear before.
 #[inline]
 pub(crate) fn set(words: &mut [u64], range: Range<usize>) -> usize {
     let mut fresh = range.len();
     for_each_word(range, |index, mask| {
         let word = &mut words[index];
         let before = *word & mask;
-        // Nearly always none: then nothing has to be counted.
+        // The usual case is zero: nothing to count.
         if before != 0 {
             fresh -= ones(before);
         }
@@ -18,7 +18,7 @@ pub(crate) fn set(words: &mut [u64], range: Range<usize>) -> usize {
     fresh
 }
 
-/// Not inlined: without an instruction for it, it is long.
+/// Not inlined: long without a popcount instruction.
 #[cold]
 #[inline(never)]
 const fn ones(word: u64) -> usize {
@@ -31,7 +31,7 @@ pub(crate) fn clear(words: &mut [u64], range: Range<usize>) {
     for_each_word(range, |index, mask| words[index] &= !mask);
 }
 
-/// How many bits of `range` are set.
+/// Number of set bits in `range`.
 #[inline]
 pub(crate) fn count(words: &[u64], range: Range<usize>) -> usize {
     let mut ones = 0;
@@ -41,7 +41,7 @@ pub(crate) fn count(words: &[u64], range: Range<usize>) -> usize {
     ones
 }
 
-/// The first bit at or after `from` and before `end` that is set (`wanted`) or clear (`!wanted`).
+/// First bit in `from..end` that is set (`wanted`) or clear (`!wanted`).
 pub(crate) fn find(words: &[u64], from: usize, end: usize, wanted: bool) -> Option<usize> {
     let mut at = from;
     while at < end {

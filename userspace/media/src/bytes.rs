@@ -1,4 +1,4 @@
-//! Big-endian fields at an offset, without a panic: `None` where the slice ends too early.
+//! Big-endian fields at an offset; `None` if the slice is too short.
 
 #[inline]
 pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

@@ -1,4 +1,4 @@
-//! A UDP datagram with all the headers above and below it, in one go.
+//! A UDP datagram with all its headers, in one step.
 
 use std::net::SocketAddrV4;
 
@@ -6,44 +6,44 @@ use crate::ethernet::{self, ETHERTYPE_IPV4, EthernetHeader, Mac};
 use crate::ipv4::{self, Ipv4Header, Ipv4Reject, PROTOCOL_UDP};
 use crate::udp::{self, UdpHeader, UdpReject};
 
-/// Bytes of Ethernet, IPv4 and UDP headers together.
+/// Bytes of the Ethernet, IPv4 and UDP headers together.
 pub const HEADER_OCTETS: usize = ethernet::HEADER_OCTETS + ipv4::HEADER_OCTETS + udp::HEADER_OCTETS;
 
-/// Time to live of what we send.
+/// Time to live of sent packets.
 pub const TTL: u8 = 64;
 
 const ETHERTYPE_AT: usize = 12;
 const IPV4_AT: usize = ethernet::HEADER_OCTETS;
 const UDP_AT: usize = IPV4_AT + ipv4::HEADER_OCTETS;
 
-/// Why the payload of an Ethernet frame of type IPv4 is no UDP datagram.
+/// Why the payload of an Ethernet frame of type IPv4 is not a UDP datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DatagramReject {
-    /// Its IPv4 header.
+    /// Invalid IPv4 header.
     #[error(transparent)]
     Ipv4(#[from] Ipv4Reject),
-    /// Its UDP header.
+    /// Invalid UDP header.
     #[error(transparent)]
     Udp(#[from] UdpReject),
-    /// It carries another protocol.
+    /// Another protocol than UDP.
     #[error("IP protocol {0} is not UDP (17)")]
     Protocol(u8),
 }
 
-/// A datagram that arrived.
+/// A received datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Datagram<'a> {
-    /// Who sent it.
+    /// Address and port of the sender.
     pub source: SocketAddrV4,
-    /// Whom it is for.
+    /// Destination address and port.
     pub destination: SocketAddrV4,
-    /// What it carries.
+    /// UDP payload.
     pub payload: &'a [u8],
 }
 
 impl<'a> Datagram<'a> {
-    /// Reads an Ethernet frame that carries what nearly all do: a whole UDP datagram over IPv4, with
-    /// nothing to object to. `None` for any other; [`Self::parse`] says what there is to object.
+    /// Fast path: parses an Ethernet frame with a complete, valid UDP datagram over IPv4. `None`
+    /// for any other frame; [`Self::parse`] returns the reason.
     #[inline]
     #[must_use]
     pub fn of_frame(frame: &'a [u8]) -> Option<Self> {
@@ -72,10 +72,10 @@ impl<'a> Datagram<'a> {
         })
     }
 
-    /// Reads an IPv4 packet.
+    /// Parses an IPv4 packet.
     ///
     /// # Errors
-    /// [`DatagramReject`], the first reason that applies.
+    /// [`DatagramReject`]: the first reason that applies.
     #[inline]
     pub fn parse(packet: &'a [u8]) -> Result<Self, DatagramReject> {
         let (ip, rest) = Ipv4Header::parse(packet)?;
@@ -91,22 +91,22 @@ impl<'a> Datagram<'a> {
     }
 }
 
-/// What the headers of a flow's datagrams have in common.
+/// Common header fields of a flow's datagrams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowHeader {
-    /// MAC address of the port that sends.
+    /// MAC address of the sending port.
     pub source_mac: Mac,
     /// MAC address of the next hop, or of the group.
     pub destination_mac: Mac,
-    /// Who sends.
+    /// Source address and port.
     pub source: SocketAddrV4,
-    /// Whom it is for.
+    /// Destination address and port.
     pub destination: SocketAddrV4,
 }
 
 impl FlowHeader {
-    /// The headers in front of `payload_octets` bytes of payload. `identification` should differ
-    /// from datagram to datagram (RFC 791 §3.2).
+    /// Headers for `payload_octets` bytes of payload. `identification` should differ between
+    /// datagrams (RFC 791 §3.2).
     #[must_use]
     pub fn to_octets(&self, identification: u16, payload_octets: usize) -> [u8; HEADER_OCTETS] {
         let ethernet = EthernetHeader {
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(Datagram::of_frame(&frame), Some(datagram));
     }
 
-    /// What the parsers of each layer make of a frame, one after the other.
+    /// The result of the parsers of each layer, one after the other.
     fn layer_by_layer(frame: &[u8]) -> Option<Datagram<'_>> {
         let (ethernet, packet) = EthernetHeader::parse(frame).ok()?;
         (ethernet.ethertype == ETHERTYPE_IPV4)

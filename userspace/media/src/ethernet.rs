@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use crate::bytes::{array, u16_at};
 
-/// Bytes of the header.
+/// Length of the header in bytes.
 pub const HEADER_OCTETS: usize = 14;
 
 /// EtherType of IPv4.
@@ -19,18 +19,17 @@ pub const ETHERTYPE_ARP: u16 = 0x0806;
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
-    /// All stations.
+    /// Broadcast address.
     pub const BROADCAST: Self = Self([0xff; 6]);
 
-    /// The group address that an IPv4 multicast address maps to: 01:00:5e and its low 23 bits
-    /// (RFC 1112 §6.4).
+    /// Group address of an IPv4 multicast address: 01:00:5e and its low 23 bits (RFC 1112 §6.4).
     #[must_use]
     pub const fn of_multicast(group: Ipv4Addr) -> Self {
         let [_, b, c, d] = group.octets();
         Self([0x01, 0x00, 0x5e, b & 0x7f, c, d])
     }
 
-    /// Whether it names more than one station.
+    /// Whether it is a group address.
     #[must_use]
     pub const fn is_group(self) -> bool {
         self.0[0] & 1 == 1
@@ -48,26 +47,26 @@ impl fmt::Display for Mac {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{octets} bytes are too few for an Ethernet header")]
 pub struct TruncatedFrame {
-    /// How many came.
+    /// Bytes in the frame.
     pub octets: usize,
 }
 
-/// The header of a frame without a VLAN tag (a tagged one shows EtherType 0x8100).
+/// Header of a frame without a VLAN tag (a tagged frame has EtherType 0x8100).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EthernetHeader {
-    /// Whom it is for.
+    /// Destination address.
     pub destination: Mac,
-    /// Who sent it.
+    /// Source address.
     pub source: Mac,
-    /// What it carries.
+    /// EtherType of the payload.
     pub ethertype: u16,
 }
 
 impl EthernetHeader {
-    /// Splits a frame into its header and what it carries (padding included).
+    /// Splits a frame into header and payload (padding included).
     ///
     /// # Errors
-    /// [`TruncatedFrame`] when there are not 14 bytes.
+    /// [`TruncatedFrame`]: fewer than 14 bytes.
     #[inline]
     pub fn parse(frame: &[u8]) -> Result<(Self, &[u8]), TruncatedFrame> {
         let parts = || {

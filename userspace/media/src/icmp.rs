@@ -1,12 +1,12 @@
-//! ICMP echo (RFC 792): a port answers `ping`, so that an operator can see that it lives.
+//! ICMP echo (RFC 792): a port answers `ping`, so that an operator can test it.
 
 use crate::ipv4::checksum;
 
 const ECHO_REPLY: u8 = 0;
 const ECHO_REQUEST: u8 = 8;
 
-/// Writes the reply to an echo request into `reply` and answers its length in bytes; `None` when
-/// the message is no echo request, is damaged, or does not fit.
+/// Writes the reply to an echo request into `reply` and returns its length in bytes. `None` if the
+/// message is not an echo request, has a bad checksum, or does not fit.
 #[must_use]
 pub fn echo_reply(request: &[u8], reply: &mut [u8]) -> Option<usize> {
     if request.len() < 8 || request[..2] != [ECHO_REQUEST, 0] || checksum(request) != 0 {

@@ -17,49 +17,49 @@ const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
 
-/// Why bytes are not an IPv4 packet that we take.
+/// Why bytes are not a supported IPv4 packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Ipv4Reject {
-    /// Fewer bytes than the header or its total length say.
-    #[error("IPv4 packet is cut off")]
+    /// Fewer bytes than the header or its total length require.
+    #[error("IPv4 packet is truncated")]
     Truncated,
     /// Not version 4.
     #[error("IP version {0} is not 4")]
     Version(u8),
-    /// Header or total length that cannot be.
+    /// Impossible header or total length.
     #[error("IPv4 lengths contradict each other")]
     Length,
-    /// Options are not taken: no sender of media uses them.
-    #[error("IPv4 options are not taken")]
+    /// Options are rejected: no media sender uses them.
+    #[error("IPv4 options are not supported: send without options")]
     Options,
     /// A fragment: media datagrams fit the MTU.
-    #[error("IPv4 fragments are not taken: make the sender keep to the MTU")]
+    #[error("IPv4 fragments are not supported: make the sender keep to the MTU")]
     Fragment,
-    /// The header's checksum does not add up.
+    /// The header checksum is wrong.
     #[error("IPv4 header checksum is wrong")]
     Checksum,
 }
 
-/// The fields of a header that we use.
+/// Header fields in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ipv4Header {
-    /// Who sent it.
+    /// Source address.
     pub source: Ipv4Addr,
-    /// Whom it is for.
+    /// Destination address.
     pub destination: Ipv4Addr,
-    /// What it carries, such as [`PROTOCOL_UDP`].
+    /// Protocol of the payload, such as [`PROTOCOL_UDP`].
     pub protocol: u8,
-    /// Hops that are left.
+    /// Time to live.
     pub ttl: u8,
 }
 
 impl Ipv4Header {
-    /// Splits a packet into its header and exactly the bytes that its total length gives it:
-    /// Ethernet's padding is cut off. The header checksum is verified: ten additions, and unlike
-    /// UDP's it is complete also in what a kernel sends over veth.
+    /// Splits a packet into its header and exactly the payload of its total length, without
+    /// Ethernet's padding. Verifies the header checksum: ten additions, and unlike UDP's it is
+    /// complete even in packets that a kernel sends over veth.
     ///
     /// # Errors
-    /// [`Ipv4Reject`], the first reason that applies.
+    /// [`Ipv4Reject`]: the first reason that applies.
     #[inline]
     pub fn parse(packet: &[u8]) -> Result<(Self, &[u8]), Ipv4Reject> {
         let first = *packet.first().ok_or(Ipv4Reject::Truncated)?;
@@ -94,9 +94,8 @@ impl Ipv4Header {
         Ok((header, &packet[HEADER_OCTETS..total]))
     }
 
-    /// The header in front of `payload_octets` bytes, checksum filled in, "don't fragment" set.
-    /// A payload that does not fit 16 bits is a mistake of the caller and gives a header with the
-    /// largest length.
+    /// Header for `payload_octets` bytes of payload, with checksum and "don't fragment". A payload
+    /// beyond 16 bits is the caller's error and gives a header with the largest length.
     #[must_use]
     pub fn to_octets(&self, identification: u16, payload_octets: usize) -> [u8; HEADER_OCTETS] {
         let total = u16::try_from(HEADER_OCTETS + payload_octets).unwrap_or(u16::MAX);
@@ -115,13 +114,13 @@ impl Ipv4Header {
     }
 }
 
-/// Whether a header has version 4, no options, no fragment's marks and its right checksum: what
-/// [`Ipv4Header::parse`] looks for one by one, but for the lengths.
+/// Whether a header has version 4, no options, no fragmentation and a correct checksum: the checks
+/// of [`Ipv4Header::parse`] except the lengths.
 #[inline]
 pub(crate) fn is_plain(header: &[u8; HEADER_OCTETS]) -> bool {
     let fragment = u16::from_be_bytes([header[6], header[7]]);
-    // In any order of bytes and any width of words the sum has the same remainder by 2^16 - 1
-    // (RFC 1071 §2), and it is not 0, since the first byte is not.
+    // In any byte order and word width the sum has the same remainder by 2^16 - 1 (RFC 1071 §2),
+    // and it is not 0, because the first byte is not 0.
     let sum: u64 = (0..HEADER_OCTETS)
         .step_by(4)
         .map(|at| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]))
@@ -132,7 +131,7 @@ pub(crate) fn is_plain(header: &[u8; HEADER_OCTETS]) -> bool {
         && sum.is_multiple_of(0xffff)
 }
 
-/// The Internet checksum (RFC 1071) of `bytes`; 0 when they hold their own right checksum.
+/// The Internet checksum (RFC 1071) of `bytes`; 0 if they include their own correct checksum.
 #[inline]
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u16 {
@@ -167,7 +166,7 @@ mod tests {
         }
     }
 
-    /// Changes bytes and mends the checksum, so that only the reason meant applies.
+    /// Changes bytes and corrects the checksum, so that only the intended reason applies.
     fn with(changes: &[(usize, u8)]) -> Vec<u8> {
         let mut packet = packet();
         for (at, value) in changes {

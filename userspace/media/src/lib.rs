@@ -1,12 +1,12 @@
 //! Essence formats and the headers below them, without I/O and without a clock.
 //!
-//! Everything here is a function of bytes and of times that the caller hands in: rasters and rates
+//! Everything here is a function of bytes and of times that the caller passes: rasters and rates
 //! ([`video`]), the headers of a datagram ([`ethernet`], [`arp`], [`ipv4`], [`udp`], [`icmp`],
-//! joined in [`datagram`]), [`rtp`] and [`st2110_20`], the putting together of frames
-//! ([`assembly`]), the built-in moving picture ([`pattern`]) and the times at which packets are due
-//! ([`pacing`]). Sockets, ports, threads and the memory that frames lie in never live here.
+//! together in [`datagram`]), [`rtp`] and [`st2110_20`], the assembly of frames ([`assembly`]), the
+//! built-in test pattern ([`pattern`]) and the pacing of packets ([`pacing`]). Sockets, ports,
+//! threads and frame memory do not belong here.
 //!
-//! Nothing allocates once its constructor has returned, and no input can make it panic.
+//! Only constructors allocate, and no input causes a panic.
 #![forbid(unsafe_code)]
 
 pub mod arp;

@@ -1,11 +1,12 @@
 //! When the packets of a send session are due: evenly over each frame's time.
 //!
-//! As the linear senders of ST 2110-21 do it, but in groups, because each burst of a driver costs a system call on AF_XDP. Every time is computed from the epoch with
-//! integers, so that rounding never adds up.
+//! Like the linear senders of ST 2110-21, but in groups, because each driver burst costs a system
+//! call on AF_XDP. Every time is computed from the epoch with integers, so that rounding errors do
+//! not add up.
 
 use crate::video::FrameRate;
 
-/// Most packets that are due at the same instant.
+/// Packets due at the same instant.
 pub const GROUP: u32 = 8;
 
 /// The schedule of one send session.
@@ -17,7 +18,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Frames of `packets` packets at `rate`; frame 0 starts at `epoch_ns` of a monotonic clock.
+    /// Schedule of frames of `packets` packets at `rate`; frame 0 starts at `epoch_ns` of a
+    /// monotonic clock.
     #[must_use]
     pub const fn new(epoch_ns: u64, rate: FrameRate, packets: u32) -> Self {
         Self {
@@ -33,14 +35,14 @@ impl Schedule {
         self.epoch_ns.saturating_add(self.rate.nanos(n))
     }
 
-    /// The frame whose time `now_ns` falls in; 0 before the epoch.
+    /// The frame whose time contains `now_ns`; 0 before the epoch.
     #[must_use]
     pub const fn frame_at(&self, now_ns: u64) -> u64 {
         self.rate.frame_at(now_ns.saturating_sub(self.epoch_ns))
     }
 
-    /// When packet `index` of frame `n` is due. The [`GROUP`] packets from a multiple of it on are
-    /// due together.
+    /// When packet `index` of frame `n` is due. Each aligned group of [`GROUP`] packets is due
+    /// together.
     #[must_use]
     pub const fn due(&self, n: u64, index: u32) -> u64 {
         let start = self.frame_start(n);
@@ -55,7 +57,7 @@ impl Schedule {
         start.saturating_add(share as u64)
     }
 
-    /// How many packets of frame `n`, from its first, are due at `now_ns`.
+    /// Number of packets of frame `n`, from its first, that are due at `now_ns`.
     #[must_use]
     pub const fn due_packets(&self, n: u64, now_ns: u64) -> u32 {
         let start = self.frame_start(n);

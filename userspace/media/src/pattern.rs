@@ -1,9 +1,9 @@
-//! The built-in moving picture: diagonal colour bars with a frame number and a checksum in each
-//! frame, so that whoever receives it can tell that a frame is whole and which one it is.
+//! The built-in test pattern: moving diagonal colour bars with a frame number and a checksum in
+//! each frame, so that a receiver can check a frame and identify it.
 //!
 //! Layout: bytes 0..8 are [`MAGIC`], 8..16 the frame number (little endian), the last 8 the xxh3
-//! (64 bits, seed 0, little endian) of all bytes before them, and the picture is between. Every
-//! row differs from its neighbours, so that a row in the wrong place is a wrong checksum.
+//! (64 bits, seed 0, little endian) of all bytes before them, and the picture is between. Every row
+//! differs from its neighbours, so that a misplaced row gives a wrong checksum.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -13,13 +13,13 @@ use crate::video::{Depth, VideoFormat};
 /// First bytes of every frame.
 pub const MAGIC: [u8; 8] = *b"ONAIRPAT";
 
-/// Bytes before the picture.
+/// Bytes before the picture: [`MAGIC`] and frame number.
 pub const HEAD_OCTETS: usize = 16;
 
 /// Bytes of the checksum.
 pub const TAIL_OCTETS: usize = 8;
 
-/// Smallest frame that holds the pattern, in bytes.
+/// Smallest frame size for the pattern, bytes.
 pub const MIN_FRAME_OCTETS: usize = HEAD_OCTETS + TAIL_OCTETS;
 
 /// Pgroups that the bars move from frame to frame.
@@ -37,28 +37,28 @@ const BARS: [[u8; 3]; 8] = [
     [16, 128, 128],
 ];
 
-/// Why a frame is not one of the pattern.
+/// Why a frame is not a valid frame of the pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// Too few bytes for number and checksum.
+    /// Too few bytes for the number and checksum.
     #[error("a frame of {0} bytes cannot hold the pattern: {MIN_FRAME_OCTETS} are needed")]
     TooSmall(usize),
     /// It does not start with [`MAGIC`].
-    #[error("the frame does not start with ONAIRPAT: it is not of the pattern source")]
+    #[error("the frame does not start with ONAIRPAT: its source is not the pattern")]
     Magic,
-    /// Its bytes are not those that were sent.
+    /// The bytes differ from those sent.
     #[error("checksum of frame {number} is {found:016x}, its bytes give {computed:016x}")]
     Checksum {
-        /// The frame number in it, if that can be believed.
+        /// The frame number in it; unreliable if that part is damaged.
         number: u64,
-        /// What stands in it.
+        /// Checksum in the frame.
         found: u64,
-        /// What its bytes give.
+        /// Checksum of its bytes.
         computed: u64,
     },
 }
 
-/// Writes the frames, a piece at a time, in order: the pieces may be the payloads of packets.
+/// Writes the frames in order, piece by piece: pieces may be packet payloads.
 pub struct PatternWriter {
     /// The row of bars, twice, so that any rotation of it is one slice.
     strip: Box<[u8]>,
@@ -71,10 +71,10 @@ pub struct PatternWriter {
 }
 
 impl PatternWriter {
-    /// A writer that stands at the start of frame 0.
+    /// A writer at the start of frame 0.
     ///
     /// # Errors
-    /// [`PatternError::TooSmall`] when the format's frame cannot hold number and checksum.
+    /// [`PatternError::TooSmall`]: the format's frame cannot hold number and checksum.
     pub fn new(format: &VideoFormat) -> Result<Self, PatternError> {
         let frame_bytes = format.frame_bytes();
         if frame_bytes < MIN_FRAME_OCTETS {
@@ -91,27 +91,27 @@ impl PatternWriter {
         })
     }
 
-    /// Goes to the start of frame `number`.
+    /// Moves to the start of frame `number`.
     pub fn start(&mut self, number: u64) {
         self.number = number;
         self.at = 0;
         self.hash.reset();
     }
 
-    /// The frame that it is in.
+    /// Number of the current frame.
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.number
     }
 
-    /// Bytes of the frame that have not been written.
+    /// Unwritten bytes of the current frame.
     #[must_use]
     pub const fn remaining(&self) -> usize {
         self.frame_bytes - self.at
     }
 
-    /// Writes the next bytes of the frame to `dst`; answers how many, which is less than its
-    /// length at the end of the frame only.
+    /// Writes the next bytes of the frame to `dst`. Returns how many; fewer than `dst.len()` only
+    /// at the end of the frame.
     pub fn fill(&mut self, dst: &mut [u8]) -> usize {
         let wanted = dst.len().min(self.remaining());
         let mut done = 0;
@@ -145,7 +145,7 @@ impl PatternWriter {
         octets
     }
 
-    /// Bytes by which the bars of `row` are shifted in this frame.
+    /// Shift of the bars in `row` of this frame, in bytes.
     fn shift(&self, row: usize) -> usize {
         let pgroups = (self.line_bytes / self.pgroup) as u64;
         let shift = ((self.number % pgroups) * STEP + row as u64) % pgroups;
@@ -178,10 +178,10 @@ fn strip(format: &VideoFormat) -> Box<[u8]> {
     strip.into_boxed_slice()
 }
 
-/// Checks a whole frame and answers its number.
+/// Checks a whole frame and returns its number.
 ///
 /// # Errors
-/// [`PatternError`], saying what is wrong.
+/// [`PatternError`]: what is wrong.
 pub fn verify(frame: &[u8]) -> Result<u64, PatternError> {
     let parts = || {
         let (body, found) = frame.split_last_chunk::<TAIL_OCTETS>()?;

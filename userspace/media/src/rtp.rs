@@ -2,7 +2,7 @@
 
 use crate::bytes::u16_at;
 
-/// Bytes of a header without contributing sources and without extension.
+/// Bytes of a header without contributing sources and extension.
 pub const HEADER_OCTETS: usize = 12;
 
 const VERSION: u8 = 2;
@@ -11,7 +11,7 @@ const VERSION: u8 = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RtpReject {
     /// Fewer bytes than the header, its contributing sources or its extension need.
-    #[error("RTP packet is cut off")]
+    #[error("RTP packet is truncated")]
     Truncated,
     /// Not version 2.
     #[error("RTP version {0} is not 2")]
@@ -37,11 +37,11 @@ pub struct RtpHeader {
 }
 
 impl RtpHeader {
-    /// Splits a packet into its header and payload; contributing sources, extension and padding
-    /// are cut off.
+    /// Splits a packet into header and payload, without contributing sources, extension and
+    /// padding.
     ///
     /// # Errors
-    /// [`RtpReject`], the first reason that applies.
+    /// [`RtpReject`]: the first reason that applies.
     #[inline]
     pub fn parse(packet: &[u8]) -> Result<(Self, &[u8]), RtpReject> {
         let first = *packet.first().ok_or(RtpReject::Truncated)?;
@@ -53,7 +53,7 @@ impl RtpHeader {
             .ok_or(RtpReject::Truncated)?;
         let header = Self::fixed(octets);
         if first == VERSION << 6 {
-            // Nearly always: nothing but the header and the payload.
+            // The usual case: only header and payload.
             return Ok((header, rest));
         }
         let contributing = usize::from(first & 0x0f);
@@ -100,7 +100,7 @@ impl RtpHeader {
     }
 }
 
-/// Whether timestamp `a` is after `b`: less than half of the circle ahead of it.
+/// Whether timestamp `a` is after `b`: ahead of it by less than half of the 32-bit range.
 #[inline]
 #[must_use]
 pub const fn timestamp_after(a: u32, b: u32) -> bool {

@@ -2,36 +2,36 @@
 
 use crate::bytes::u16_at;
 
-/// Bytes of the header.
+/// Length of the header in bytes.
 pub const HEADER_OCTETS: usize = 8;
 
 /// Why bytes are not a UDP datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UdpReject {
-    /// Fewer bytes than the header or its length say.
-    #[error("UDP datagram is cut off")]
+    /// Fewer bytes than the header or its length field require.
+    #[error("UDP datagram is truncated")]
     Truncated,
-    /// A length below that of the header.
-    #[error("UDP length is below its own header's 8 bytes")]
+    /// A length field below the header's length.
+    #[error("UDP length is below the header's 8 bytes")]
     Length,
 }
 
-/// The ports. The checksum is neither verified (a kernel sends partial ones over veth, so that
-/// nearly all would look wrong) nor sent (0, which RFC 768 allows over IPv4).
+/// The ports. The checksum is not verified (a kernel sends partial ones over veth, so nearly all
+/// would look wrong) and not sent (0, which RFC 768 allows over IPv4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UdpHeader {
-    /// Port of who sent it.
+    /// Source port.
     pub source: u16,
-    /// Port that it is for.
+    /// Destination port.
     pub destination: u16,
 }
 
 impl UdpHeader {
-    /// Splits the payload of an IPv4 packet into the header and exactly the bytes that its length
-    /// gives it.
+    /// Splits the payload of an IPv4 packet into the header and exactly the payload of its length
+    /// field.
     ///
     /// # Errors
-    /// [`UdpReject`] when it is cut off or its length is impossible.
+    /// [`UdpReject`]: truncated, or an impossible length.
     #[inline]
     pub fn parse(packet: &[u8]) -> Result<(Self, &[u8]), UdpReject> {
         let fields = || {
@@ -59,8 +59,8 @@ impl UdpHeader {
         ))
     }
 
-    /// The header in front of `payload_octets` bytes. A payload that does not fit 16 bits is a
-    /// mistake of the caller and gives a header with the largest length.
+    /// Header for `payload_octets` bytes of payload. A payload beyond 16 bits is the caller's error
+    /// and gives a header with the largest length.
     #[must_use]
     pub fn to_octets(&self, payload_octets: usize) -> [u8; HEADER_OCTETS] {
         let length = u16::try_from(HEADER_OCTETS + payload_octets).unwrap_or(u16::MAX);

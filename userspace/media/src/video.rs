@@ -1,5 +1,5 @@
-//! Rasters, sample depths and frame rates: uncompressed progressive YCbCr 4:2:2 video in the
-//! pgroup layout of RFC 4175 §4.3, as ST 2110-20 carries it.
+//! Rasters, sample depths and frame rates: uncompressed progressive YCbCr 4:2:2 video in the pgroup
+//! layout of RFC 4175 §4.3, as in ST 2110-20.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,30 +7,30 @@ use std::str::FromStr;
 /// RTP clock of video, in hertz (RFC 4175 §4.1).
 pub const RTP_CLOCK_HZ: u32 = 90_000;
 
-/// Pixels that one pgroup of 4:2:2 covers (RFC 4175 §4.3).
+/// Pixels in one pgroup of 4:2:2 (RFC 4175 §4.3).
 pub const PGROUP_PIXELS: u32 = 2;
 
-/// Widest raster, in pixels.
+/// Largest width in pixels.
 pub const MAX_WIDTH: u32 = 4096;
 
-/// Highest raster, in lines.
+/// Largest height in lines.
 pub const MAX_HEIGHT: u32 = 2160;
 
-/// Highest rate, in frames per second.
+/// Highest frame rate in frames per second.
 pub const MAX_RATE: u32 = 120;
 
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 
-/// Why a format is not one that OnAir carries.
+/// Why OnAir does not support a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VideoError {
-    /// Width out of range, or odd (a pgroup covers two pixels).
+    /// Width out of range, or odd (a pgroup has two pixels).
     #[error("width {0} is not carried: give an even number from 2 to {MAX_WIDTH}")]
     Width(u32),
     /// Height out of range.
     #[error("height {0} is not carried: give a number from 1 to {MAX_HEIGHT}")]
     Height(u32),
-    /// Depth that is neither 8 nor 10.
+    /// Depth other than 8 and 10.
     #[error("depth {0} is not carried: give 8 or 10 bits")]
     Depth(u8),
     /// Rate that is zero, has no denominator, or is above [`MAX_RATE`].
@@ -38,12 +38,12 @@ pub enum VideoError {
         "frame rate {num}/{den} is not carried: give one above 0 and up to {MAX_RATE}, such as 60000/1001"
     )]
     Rate {
-        /// Frames …
+        /// Frames in `den` seconds.
         num: u32,
-        /// … in so many seconds.
+        /// Seconds of `num` frames.
         den: u32,
     },
-    /// Text that is not `num/den`.
+    /// Text other than `num/den`.
     #[error("frame rate is not written as a fraction: give it as 60/1 or 60000/1001")]
     RateSyntax,
 }
@@ -67,7 +67,7 @@ impl Depth {
         }
     }
 
-    /// Bytes of a pgroup, which covers two pixels (RFC 4175 §4.3).
+    /// Bytes of a pgroup, which has two pixels (RFC 4175 §4.3).
     #[must_use]
     pub const fn pgroup_octets(self) -> usize {
         match self {
@@ -76,7 +76,7 @@ impl Depth {
         }
     }
 
-    /// Whole pgroups in so many bytes. Each depth divides by a number that the compiler knows.
+    /// Whole pgroups in this many bytes. Each depth divides by a constant.
     #[inline]
     #[must_use]
     pub const fn pgroups(self, octets: usize) -> usize {
@@ -86,7 +86,7 @@ impl Depth {
         }
     }
 
-    /// Whether so many bytes are whole pgroups.
+    /// Whether this many bytes are whole pgroups.
     #[inline]
     #[must_use]
     pub const fn is_whole(self, octets: usize) -> bool {
@@ -125,33 +125,33 @@ impl FrameRate {
         Ok(Self { num, den })
     }
 
-    /// Frames …
+    /// Numerator: frames in [`Self::den`] seconds.
     #[must_use]
     pub const fn num(self) -> u32 {
         self.num
     }
 
-    /// … in so many seconds.
+    /// Denominator: seconds of [`Self::num`] frames.
     #[must_use]
     pub const fn den(self) -> u32 {
         self.den
     }
 
     /// Duration of a frame in nanoseconds, rounded down. For schedules use [`Self::nanos`], which
-    /// does not add up the rounding.
+    /// does not accumulate the rounding.
     #[must_use]
     pub const fn period_ns(self) -> u64 {
         self.nanos(1)
     }
 
-    /// When frame `n` starts, in nanoseconds after frame 0; rounded down, exact for every `n` (the
+    /// Start of frame `n` in nanoseconds after frame 0, rounded down, exact for every `n` (the
     /// error never grows). Saturates after 584 years.
     #[must_use]
     pub const fn nanos(self, n: u64) -> u64 {
         self.scaled(n, NANOS_PER_SECOND)
     }
 
-    /// When frame `n` starts in ticks of the 90 kHz RTP clock after frame 0, rounded down. An RTP
+    /// Start of frame `n` in ticks of the 90 kHz RTP clock after frame 0, rounded down. An RTP
     /// timestamp is its low 32 bits added to a random start (RFC 3550 §5.1).
     #[must_use]
     pub const fn ticks(self, n: u64) -> u64 {
@@ -199,7 +199,7 @@ impl FromStr for FrameRate {
     }
 }
 
-/// What a frame is: its raster, its sample depth and how often one comes. Always valid.
+/// Raster, sample depth and frame rate of a video. Always valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct VideoFormat {
     width: u32,
@@ -212,7 +212,7 @@ impl VideoFormat {
     /// A format of `width` × `height` pixels.
     ///
     /// # Errors
-    /// [`VideoError::Width`] or [`VideoError::Height`] when it is not carried.
+    /// [`VideoError::Width`] or [`VideoError::Height`]: not supported.
     pub const fn new(
         width: u32,
         height: u32,
@@ -233,13 +233,13 @@ impl VideoFormat {
         })
     }
 
-    /// Pixels of a line: even, 2 to [`MAX_WIDTH`].
+    /// Pixels in a line: even, 2 to [`MAX_WIDTH`].
     #[must_use]
     pub const fn width(&self) -> u32 {
         self.width
     }
 
-    /// Lines of a frame: 1 to [`MAX_HEIGHT`].
+    /// Lines in a frame: 1 to [`MAX_HEIGHT`].
     #[must_use]
     pub const fn height(&self) -> u32 {
         self.height
@@ -257,7 +257,7 @@ impl VideoFormat {
         self.rate
     }
 
-    /// Bytes of one line; the layout has no padding between lines.
+    /// Bytes of one line; there is no padding between lines.
     #[must_use]
     pub const fn line_bytes(&self) -> usize {
         (self.width / PGROUP_PIXELS) as usize * self.depth.pgroup_octets()
@@ -341,7 +341,7 @@ mod tests {
     fn rate_1001_frames_of_ntsc_then_no_tick_is_lost() {
         let rate = ntsc();
         assert_eq!([0, 1, 2, 3].map(|n| rate.ticks(n)), [0, 1501, 3003, 4504]);
-        // 60000 frames last exactly 1001 s, also after a year of them.
+        // 60000 frames last exactly 1001 s, even after a year of them.
         for years in [1, 31_000] {
             assert_eq!(rate.ticks(60_000 * years), 1001 * 90_000 * years);
             assert_eq!(rate.nanos(60_000 * years), 1001 * 1_000_000_000 * years);

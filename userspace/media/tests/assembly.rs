@@ -1,4 +1,4 @@
-//! The assembler against the packetiser and against everything that a network does to packets.
+//! The assembler against the packetiser, and against all that a network does to packets.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use proptest::sample::Index;
 
 const TIMEOUT_NS: u64 = 1_000_000;
 
-/// Memory of as many frames as are opened, and what was finished.
+/// Memory for each opened frame, and the finished frames.
 struct Memory {
     frame_bytes: usize,
     room: usize,
@@ -58,7 +58,7 @@ impl Sink for Memory {
     }
 }
 
-/// A sender of frames, each packet a vector.
+/// A sender of frames; each packet is a vector.
 struct Sender {
     packetiser: Packetiser,
     writer: PatternWriter,

@@ -1,49 +1,49 @@
-//! The books of each producer: what arrived, and what became of it. They balance to the event.
+//! Counts of each producer: events that arrived, and what happened to them. They balance exactly.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-/// Why an event was not accepted: each is counted under exactly one.
+/// Why an event was not accepted. Each event counts under exactly one reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
-    /// The ring was full: the disk, or the drain thread, did not keep up.
+    /// The ring was full: the disk or the drain thread was too slow.
     pub ring_full: u64,
-    /// Less space was free than is to stay free.
+    /// Free space on the disk was below the reserve.
     pub disk_full: u64,
     /// The files could not be written for another reason.
     pub disk_fault: u64,
-    /// The recording had been told to accept no more.
+    /// The recording had stopped accepting.
     pub not_accepting: u64,
 }
 
 impl Dropped {
-    /// All of them.
+    /// Sum of all reasons.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.ring_full + self.disk_full + self.disk_fault + self.not_accepting
     }
 }
 
-/// Why an accepted event is in no file: each is counted under exactly one.
+/// Why an accepted event is in no file. Each event counts under exactly one reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
-    /// The recording ended while there was too little space.
+    /// The recording ended while free space was too low.
     pub disk_full: u64,
     /// The recording ended while the files could not be written, or an fsync failed.
     pub disk_fault: u64,
-    /// It was in a file that somebody removed while it was being written.
+    /// Its file was removed from outside while it was being written.
     pub removed: u64,
-    /// Video: a packet of a frame that did not come whole.
+    /// Video: a packet of an incomplete frame.
     pub incomplete_frame: u64,
-    /// Video: a packet that is of no frame: malformed, doubled, late, of another flow, cut short.
+    /// Video: a packet of no frame: malformed, duplicate, late, of another flow, truncated.
     pub no_frame: u64,
-    /// The daemon was gone before it was written; of a repaired recording only.
+    /// The daemon died before the event was written. Only in a repaired recording.
     pub killed: u64,
 }
 
 impl Lost {
-    /// All of them.
+    /// Sum of all reasons.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.disk_full
@@ -55,28 +55,28 @@ impl Lost {
     }
 }
 
-/// The books at one time. `arrived = accepted + dropped` and
-/// `accepted = written + lost + pending`, always; `pending` is 0 once the recording has ended.
+/// Counts at one time. Always `arrived = accepted + dropped` and `accepted = written + lost +
+/// pending`; `pending` is 0 once the recording has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Events that were offered.
+    /// Events offered.
     pub arrived: u64,
-    /// Of these, those that the ring took.
+    /// Events that the ring took.
     pub accepted: u64,
-    /// Of these, the others.
+    /// Events that the ring did not take, by reason.
     pub dropped: Dropped,
-    /// Accepted events that are in a file, whole.
+    /// Accepted events that are in a file, complete.
     pub written: u64,
-    /// Captured bytes of these, without the file format's own.
+    /// Captured bytes of the written events, without the file format's own.
     pub written_bytes: u64,
-    /// Accepted events that will be in no file.
+    /// Accepted events that are in no file, by reason.
     pub lost: Lost,
-    /// Accepted events that are under way: in the ring, in a frame, in a block.
+    /// Accepted events in the ring, in a frame, or in a block.
     pub pending: u64,
 }
 
 impl Counts {
-    /// Adds up.
+    /// Adds `other` to each count.
     pub fn add(&mut self, other: &Self) {
         self.arrived += other.arrived;
         self.accepted += other.accepted;
@@ -95,7 +95,7 @@ impl Counts {
         self.pending += other.pending;
     }
 
-    /// Whether both sums are right.
+    /// Whether both sums are correct.
     #[must_use]
     pub const fn balance(&self) -> bool {
         self.arrived == self.accepted + self.dropped.total()
@@ -103,17 +103,17 @@ impl Counts {
     }
 }
 
-/// One producer, by name.
+/// Counts of one producer, by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProducerCounts {
-    /// As it was given when the producer was made.
+    /// Name of the producer, as given when it was created.
     pub name: String,
-    /// Its books.
+    /// Its counts.
     #[serde(flatten)]
     pub counts: Counts,
 }
 
-/// What accepted events were lost to.
+/// Reasons for the loss of accepted events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
     DiskFull,
@@ -123,7 +123,7 @@ pub(crate) enum Loss {
     NoFrame,
 }
 
-/// The producer's side of the books, in cache lines of its own.
+/// Counters that the producer writes, in their own cache lines.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Tally {
@@ -134,28 +134,28 @@ pub(crate) struct Tally {
     pub(crate) not_accepting: AtomicU64,
 }
 
-/// The drain thread's side.
+/// Counters that the drain thread writes.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Outcome {
-    /// Taken out of the ring.
+    /// Events taken out of the ring.
     taken: AtomicU64,
     written: AtomicU64,
     written_bytes: AtomicU64,
     lost: [AtomicU64; 5],
 }
 
-/// The books of one producer as they are kept. Each counter has one writer, and is relaxed.
+/// Counters of one producer. Each has one writer, and all accesses are relaxed.
 #[derive(Debug)]
 pub(crate) struct ProducerTotals {
     pub(crate) name: String,
-    /// Odd while the producer is between its look at the door and the end of its work.
+    /// Odd while the producer is between its check of the door and the end of its work.
     pub(crate) visit: AtomicU64,
     pub(crate) tally: Tally,
     outcome: Outcome,
 }
 
-/// One writer: a load and a store.
+/// Call only from the one writer: a load and a store.
 #[inline]
 pub(crate) fn add(counter: &AtomicU64, more: u64) {
     let sum = counter.load(Ordering::Relaxed).wrapping_add(more);
@@ -189,7 +189,7 @@ impl ProducerTotals {
         add(&self.outcome.lost[loss as usize], events);
     }
 
-    /// What was written is no more: its file was removed.
+    /// Moves written events to lost: their file was removed.
     pub(crate) fn unwrite(&self, loss: Loss, events: u64, bytes: u64) {
         let outcome = &self.outcome;
         add(&outcome.written, events.wrapping_neg());
@@ -214,8 +214,8 @@ impl ProducerTotals {
         }
     }
 
-    /// The books now. While events flow, a counter that is read later may be some events ahead:
-    /// what was written is read first, so that nothing is ever written that was not accepted.
+    /// Current counts. While events flow, a counter that is read later may be some events ahead.
+    /// `written` is read first, so that it never exceeds `accepted`.
     pub(crate) fn counts(&self) -> Counts {
         let lost = |loss: Loss| get(&self.outcome.lost[loss as usize]);
         let written = get(&self.outcome.written);

@@ -1,7 +1,7 @@
-//! The drain thread: it sleeps, looks into every ring, and has what is there made into files.
+//! The drain thread: sleeps, reads every ring, and writes the events to files.
 //!
-//! It is never waited for by a producer. Whoever asks for a flush, the end, or has a new producer
-//! wakes it at once; else it sleeps as long as the rings let it.
+//! A producer never waits for it. A flush, the end and a new producer wake it at once; otherwise it
+//! sleeps as long as the rings allow.
 
 mod end;
 mod flush;
@@ -26,19 +26,20 @@ use crate::spec::Spec;
 pub(crate) use manifest_file::first_manifest;
 use manifest_file::text;
 
-/// Bytes that are read of one ring before another one has its turn.
+/// Most bytes read from one ring before the next ring's turn.
 const BATCH: usize = 256 * 1024;
 /// Shortest and longest sleep.
 const NAP: Duration = Duration::from_micros(100);
 const SLEEP: Duration = Duration::from_millis(20);
-/// What a ring may get at most: 10 Gb/s. It is not slept over half of the time that fills it.
+/// Highest input rate of a ring: 10 Gb/s. The thread sleeps at most half of the time that fills a
+/// ring.
 const OCTETS_PER_MS: usize = 1_250_000;
-/// What was taken is in the file after so long, also if it makes no block.
+/// Time after which taken events are written, even if they do not fill a block.
 const SETTLE: Duration = Duration::from_millis(100);
-/// Statistics, manifest, and another try over a fault.
+/// Interval of statistics, manifest, and retries after a fault.
 const TICK: Duration = Duration::from_secs(1);
 
-/// All that the drain thread has.
+/// State of the drain thread.
 pub(crate) struct Drain {
     spec: Spec,
     started_at: Time,
@@ -47,7 +48,7 @@ pub(crate) struct Drain {
     listener: Listener,
     encoder: Box<dyn Encoder>,
     files: Files,
-    /// Of each producer; `None` once it is gone and its ring empty.
+    /// Ring of each producer; `None` once the producer is gone and the ring is empty.
     rings: Vec<Option<RingReader>>,
     gaps: Gaps,
     flushed: u64,
@@ -120,7 +121,7 @@ impl Drain {
             if self.shared.is_ending() {
                 return;
             }
-            // Looked at before the rings: what was accepted before is taken.
+            // Read before the rings: events accepted before the flush are taken.
             let flush = self.shared.flush_wanted();
             self.take_in();
             let begun = Instant::now();
@@ -135,7 +136,7 @@ impl Drain {
         }
     }
 
-    /// Producers that are new.
+    /// Registers new producers.
     fn take_in(&mut self) {
         for (account, ring) in self.shared.joined() {
             let capacity = ring.capacity();
@@ -156,8 +157,8 @@ impl Drain {
         Duration::from_micros(micros as u64).clamp(NAP, SLEEP)
     }
 
-    /// Takes what is in the rings, and writes whole blocks. Answers how full the fullest was, in
-    /// sixteenths.
+    /// Takes the events in the rings and writes whole blocks. Returns the fill of the fullest ring,
+    /// in sixteenths.
     fn pass(&mut self, is_urgent: bool) -> usize {
         if self.files.fault().is_some() && !self.try_again(is_urgent) {
             return 0;
@@ -183,7 +184,7 @@ impl Drain {
         fill
     }
 
-    /// Takes the `waiting` bytes of one ring. `false` over a fault.
+    /// Takes the `waiting` bytes of one ring. `false` during a fault.
     fn empty(&mut self, producer: usize, waiting: usize) -> bool {
         let mut left = waiting;
         while left > 0 {
@@ -205,7 +206,7 @@ impl Drain {
             }
             shared.busy(|| self.files.catch_up());
             if read == 0 {
-                // Part of an event that is being put in, or one that is longer than a batch.
+                // An event still being written to the ring, or one longer than a batch.
                 if left <= BATCH {
                     return true;
                 }
@@ -216,7 +217,7 @@ impl Drain {
         true
     }
 
-    /// An event that is longer than a batch.
+    /// Takes an event longer than a batch.
     fn empty_long(&mut self, producer: usize, waiting: usize) -> bool {
         let (encoder, files, gaps) = (&mut self.encoder, &mut self.files, &mut self.gaps);
         let Some(ring) = &mut self.rings[producer] else {
@@ -233,7 +234,7 @@ impl Drain {
         self.files.pump(false)
     }
 
-    /// Over a fault: whether it is gone.
+    /// Retries after a fault. Returns whether the fault is gone.
     fn try_again(&mut self, is_urgent: bool) -> bool {
         if !is_urgent && self.tried_at.elapsed() < TICK {
             return false;
@@ -245,7 +246,7 @@ impl Drain {
         gone
     }
 
-    /// Shuts the door over a fault, and opens it when that is gone.
+    /// Shuts the door during a fault and opens it afterwards.
     fn note_fault(&mut self) {
         let text = self.files.fault().map(ToString::to_string);
         let (door, state) = match self.files.fault() {
@@ -269,12 +270,12 @@ impl Drain {
         }
     }
 
-    /// Has others see how it stands.
+    /// Publishes the current state for other threads.
     fn publish(&mut self) {
         self.shared.bytes.store(self.files.len(), Ordering::Relaxed);
     }
 
-    /// What is due by time.
+    /// Runs what is due by time.
     fn run_periodic(&mut self) {
         let now = Instant::now();
         if now.duration_since(self.settled_at) >= SETTLE && self.files.fault().is_none() {
@@ -290,7 +291,7 @@ impl Drain {
             self.tick(now);
         }
         if self.shared.gate.door() == Door::Closed {
-            // Whoever closed it ends the recording, and says why.
+            // The thread that closed it ends the recording with its own cause.
             self.ends_at = None;
             return;
         }
@@ -303,14 +304,14 @@ impl Drain {
     }
 
     fn tick(&mut self, now: Instant) {
-        // Also over a fault: what was removed may be what kept the disk full.
+        // Also during a fault: the removed file may have filled the disk.
         if self.files.replace_removed() {
             self.encoder.begin_file(&mut self.files);
         }
         if self.files.fault().is_none() {
             self.encoder.tick(&mut self.files);
         }
-        // A manifest of very many files is long: it is not written each second.
+        // A manifest of very many files is long: write it less often than each second.
         let pause = TICK * u32::try_from(self.files.count() / 1000).unwrap_or(u32::MAX);
         if now.duration_since(self.told_at) < pause {
             return;
@@ -326,7 +327,7 @@ impl Drain {
 
     fn rest(&mut self, fill: usize) {
         match fill {
-            // A quarter full: at once.
+            // A quarter full: no sleep.
             4.. => {
                 self.sleep = NAP;
                 return;

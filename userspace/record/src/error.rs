@@ -1,5 +1,5 @@
-//! What can go wrong where somebody waits for an answer. Faults of the disk while a recording runs
-//! are no errors here: they are its state.
+//! Errors that a caller gets. A disk fault during a recording is not an error here: it is the
+//! recording's state.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,67 +7,68 @@ use std::time::Duration;
 
 use crate::manifest::Manifest;
 
-/// Why a recording cannot be started, or have another producer.
+/// Why a recording cannot start, or cannot have another producer.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// A number that is out of range.
-    #[error("{what} {value} is not possible: give {least} to {most}")]
+    /// A number is out of range.
+    #[error("{what} {value} is out of range: give {least} to {most}")]
     Value {
-        /// Which.
+        /// Name of the field.
         what: &'static str,
-        /// What was given.
+        /// The given value.
         value: u64,
-        /// Least.
+        /// Smallest valid value.
         least: u64,
-        /// Most.
+        /// Largest valid value.
         most: u64,
     },
-    /// Video of which parts of packets are captured.
+    /// A video recording with truncated packets.
     #[error("frames need whole packets: leave snap_length {0} out, or record pcapng")]
     SnapVideo(u32),
-    /// A recording of that name is there, running or not.
-    #[error("{} is there already: give another name", .0.display())]
+    /// A recording with this name exists, running or ended.
+    #[error("{} already exists: give another name", .0.display())]
     Exists(PathBuf),
-    /// A file cannot be made.
-    #[error("cannot make {}: {source}; see that the folder can be written and has space", path.display())]
+    /// A file cannot be created.
+    #[error("cannot create {}: {source}; check that the folder is writable and has space", path.display())]
     Create {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// Less is free than is to stay free.
-    #[error("{free} bytes are free where {} is, and {wanted} are to stay free: make space, or lower min_free", folder.display())]
+    /// Free space is below the reserve.
+    #[error("{free} bytes are free in {}, but {wanted} must stay free: make space or lower min_free", folder.display())]
     Full {
-        /// Where the files would be.
+        /// Folder of the files.
         folder: PathBuf,
-        /// What is free.
+        /// Free bytes.
         free: u64,
-        /// What is to stay free.
+        /// Bytes that must stay free.
         wanted: u64,
     },
-    /// No thread can be started.
+    /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
     /// The recording accepts no more.
-    #[error("the recording accepts no more: start another one")]
+    #[error("the recording accepts no more packets: start another one")]
     Ended,
 }
 
 /// Why a recording is not finished.
 #[derive(Debug, thiserror::Error)]
 pub enum FinishError {
-    /// Its files are not complete yet. The drain thread goes on; ask again, or leave it behind.
+    /// Its files are incomplete at the deadline. The drain thread continues: ask again, or leave it
+    /// behind.
     #[error("not finished within {waited:?}: {doing}, {pending} events are not in a file yet")]
     Late {
-        /// How long it was waited for.
+        /// Time waited.
         waited: Duration,
         /// What the drain thread does.
         doing: String,
-        /// Events that were accepted and are neither written nor lost.
+        /// Accepted events that are neither written nor lost.
         pending: u64,
     },
-    /// The drain thread panicked. What it had written is repaired at the next start.
+    /// The drain thread panicked. The next start repairs what it had written.
     #[error("the drain thread panicked: {0}")]
     Panicked(String),
 }
@@ -75,17 +76,17 @@ pub enum FinishError {
 /// Why a flush was not completed.
 #[derive(Debug, thiserror::Error)]
 pub enum FlushError {
-    /// What had been accepted is not written yet.
+    /// Accepted events are not yet written at the deadline.
     #[error("not flushed within {waited:?}: {doing}, {pending} events are not in a file yet")]
     Late {
-        /// How long it was waited for.
+        /// Time waited.
         waited: Duration,
         /// What the drain thread does.
         doing: String,
-        /// Events that were accepted and are neither written nor lost.
+        /// Accepted events that are neither written nor lost.
         pending: u64,
     },
-    /// The recording ended; its manifest says what became of everything.
+    /// The recording ended. Its manifest has the counts of all events.
     #[error("the recording has ended")]
     Ended(Option<Box<Manifest>>),
 }

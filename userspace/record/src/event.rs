@@ -1,9 +1,9 @@
-//! One event: a packet as it was captured.
+//! One event: a captured packet.
 
-/// Most bytes that are captured of a packet: what pcapng readers take without asking.
+/// Most captured bytes of a packet: pcapng readers accept this without an option.
 pub const MAX_SNAP_LENGTH: u32 = 262_144;
 
-/// Events of its producer that were not recorded between an event and the one before it.
+/// Events of a producer that were not recorded between an event and its predecessor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Missed {
     pub(crate) ring_full: u64,
@@ -17,15 +17,15 @@ impl Missed {
     }
 }
 
-/// An event as it comes out of a ring.
+/// An event read from a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Event<'a> {
-    /// When it was handed in, in nanoseconds since 1970 (UTC).
+    /// Time of the offer, nanoseconds since 1970 (UTC).
     pub(crate) at_ns: u64,
-    /// Bytes that the packet had.
+    /// Length of the packet on the wire, bytes.
     pub(crate) wire_len: u32,
-    /// What is missing before it.
+    /// Events missing before it.
     pub(crate) missed: Missed,
-    /// What was captured, at most `wire_len` and at most the snap length.
+    /// Captured bytes, at most `wire_len` and at most the snap length.
     pub(crate) bytes: &'a [u8],
 }

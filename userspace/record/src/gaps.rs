@@ -1,4 +1,4 @@
-//! Where events are missing.
+//! Gaps: places where events are missing.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::manifest::{Gap, LISTED, Time};
 pub(crate) struct Gaps {
     listed: Vec<Listed>,
     more: u64,
-    /// Of each producer: time of its last event, and all that was missing before it.
+    /// For each producer: time of its last event, and all events missing before it.
     last: Vec<(Option<u64>, Missed)>,
 }
 
@@ -24,7 +24,7 @@ struct Listed {
 }
 
 impl Gaps {
-    /// An event comes out of a ring.
+    /// Records an event read from a ring.
     #[inline]
     pub(crate) fn event(&mut self, producer: usize, event: &Event<'_>) {
         if self.last.len() <= producer {
@@ -53,7 +53,7 @@ impl Gaps {
         });
     }
 
-    /// No more events come: what is missing after the last one is a gap, too.
+    /// No more events follow: events missing after the last one are a gap too.
     pub(crate) fn end(&mut self, accounts: &[Arc<ProducerTotals>]) {
         self.last.resize(accounts.len(), (None, Missed::default()));
         for (producer, account) in accounts.iter().enumerate() {
@@ -70,7 +70,7 @@ impl Gaps {
         }
     }
 
-    /// Those that are listed, and how many more there are.
+    /// The listed gaps, and the number of further ones.
     pub(crate) fn list(&self, accounts: &[Arc<ProducerTotals>]) -> (Vec<Gap>, u64) {
         let gaps = self.listed.iter().map(|gap| Gap {
             producer: accounts[gap.producer].name.clone(),

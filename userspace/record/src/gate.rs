@@ -1,9 +1,9 @@
-//! Whether producers may hand in events, and who is just doing so.
+//! The door: whether producers may offer events, and which are inside.
 //!
-//! The *cut* is one store: whoever looks after it is turned away. A producer may have looked before
-//! and still be putting its event into its ring, so the drain thread asks [`Gate::everybody_out`]
-//! before it believes that a ring stays empty. That costs producers two plain stores for each event
-//! and the drain thread a membarrier(2): the cost is on the rare side.
+//! The *cut* is one store: a producer that checks the door after it is refused. A producer may have
+//! checked before and still be putting its event into its ring, so the drain thread asks
+//! [`Gate::everybody_out`] before it relies on an empty ring. That costs producers two plain stores
+//! for each event and the drain thread a membarrier(2): the rare side pays.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, compiler_fence, fence};
@@ -12,16 +12,16 @@ use rustix::thread::{MembarrierCommand, membarrier};
 
 use crate::books::ProducerTotals;
 
-/// What a producer finds.
+/// State of the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
-    /// Events are taken.
+    /// Events are accepted.
     Open = 0,
-    /// The disk is full: events are counted and not taken.
+    /// The disk is full: events are counted, not accepted.
     DiskFull = 1,
-    /// Files cannot be written for another reason: the same.
+    /// The files cannot be written for another reason: events are counted, not accepted.
     DiskFault = 2,
-    /// For good.
+    /// Closed permanently.
     Closed = 3,
 }
 
@@ -40,12 +40,12 @@ impl Door {
 #[derive(Debug)]
 pub(crate) struct Gate {
     door: AtomicU8,
-    /// The kernel offers no membarrier, or a filter forbids it: producers pay for the fence.
+    /// The kernel offers no membarrier, or a filter forbids it: producers execute the fence.
     fenced: bool,
 }
 
 impl Gate {
-    /// An open one.
+    /// Creates an open door.
     pub(crate) fn new() -> Self {
         let registered = membarrier(MembarrierCommand::RegisterPrivateExpedited);
         Self {
@@ -54,20 +54,20 @@ impl Gate {
         }
     }
 
-    /// What the door says: one load.
+    /// The door's state. One load.
     #[inline]
     pub(crate) fn door(&self) -> Door {
         // SYNC: record-accepting.
         Door::from_bits(self.door.load(Ordering::Acquire))
     }
 
-    /// Nothing more is taken, for good.
+    /// Closes the door permanently.
     pub(crate) fn close(&self) {
-        // SYNC: record-accepting. Release: who is turned away sees why.
+        // SYNC: record-accepting. Release: a refused producer sees the reason.
         self.door.store(Door::Closed as u8, Ordering::Release);
     }
 
-    /// Opens the door or shuts it for a while; one that was closed for good stays closed.
+    /// Opens or shuts the door. A permanently closed door stays closed.
     pub(crate) fn set(&self, door: Door) {
         let _ = self
             .door
@@ -76,7 +76,7 @@ impl Gate {
             });
     }
 
-    /// The producer's half of the barrier: what it stored before is visible before its look at the
+    /// The producer's half of the barrier: its earlier stores are visible before it checks the
     /// door. SYNC: record-inside.
     #[inline]
     pub(crate) fn light(&self) {
@@ -87,18 +87,18 @@ impl Gate {
         }
     }
 
-    /// The drain thread's half. SYNC: record-inside.
+    /// The drain thread's half of the barrier. SYNC: record-inside.
     fn heavy(&self) {
         fence(Ordering::SeqCst);
         if !self.fenced {
-            // It was registered, so the kernel has it. Should it fail nevertheless, producers that
-            // are inside are seen when their stores arrive, some nanoseconds later.
+            // It is registered, so the kernel supports it. If it still fails, producers that are
+            // inside become visible when their stores arrive, some nanoseconds later.
             let _ = membarrier(MembarrierCommand::PrivateExpedited);
         }
     }
 
-    /// Once the door is closed: waits for nobody, but answers whether every producer that came
-    /// through it has left. `rounds` is where it notes who is still inside; give the same one again.
+    /// After the close: whether every producer that passed the door has left. Does not wait.
+    /// `rounds` notes the producers still inside; pass the same one again.
     pub(crate) fn everybody_out(
         &self,
         accounts: impl FnOnce() -> Vec<Arc<ProducerTotals>>,
@@ -108,7 +108,8 @@ impl Gate {
         if !rounds.begun {
             self.heavy();
             rounds.begun = true;
-            // Listed after the barrier: who is not in the list then has not looked at the door yet.
+            // Listed after the barrier: a producer that is not in the list has not checked the door
+            // yet.
             rounds.inside = accounts()
                 .into_iter()
                 .map(|account| {
@@ -118,7 +119,7 @@ impl Gate {
                 .filter(|(_, visit)| visit % 2 == 1)
                 .collect();
         }
-        // SYNC: record-inside. Acquire: what it put into its ring is visible.
+        // SYNC: record-inside. Acquire: what the producer put into its ring is visible.
         rounds
             .inside
             .retain(|(account, visit)| account.visit.load(Ordering::Acquire) == *visit);
@@ -126,14 +127,14 @@ impl Gate {
     }
 }
 
-/// Who was inside when the door was closed.
+/// Producers that were inside when the door was closed.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     begun: bool,
     inside: Vec<(Arc<ProducerTotals>, u64)>,
 }
 
-/// A producer's stay between its look at the door and the end of its work.
+/// A producer's visit, from its check of the door to the end of its work.
 pub(crate) struct Visit<'a> {
     word: &'a AtomicU64,
     number: u64,
@@ -152,7 +153,7 @@ impl<'a> Visit<'a> {
 impl Drop for Visit<'_> {
     #[inline]
     fn drop(&mut self) {
-        // SYNC: record-inside. Release: its event is in the ring before it has left.
+        // SYNC: record-inside. Release: the event is in the ring before the producer has left.
         self.word.store(self.number + 1, Ordering::Release);
     }
 }
@@ -178,7 +179,8 @@ mod tests {
         }
         drop(visit);
         assert!(gate.everybody_out(all, &mut rounds));
-        // Whoever comes in later finds the door closed, and is not waited for.
+        // A producer that enters later finds the door closed. The drain thread does not wait for
+        // it.
         let _late = Visit::begin(&inside.visit, &gate);
         assert_eq!(gate.door(), Door::Closed);
         assert!(gate.everybody_out(all, &mut rounds));

@@ -1,13 +1,14 @@
-//! The recorder: producers hand events in, files come out, and what was accepted is on disk.
+//! The recorder: producers offer events, the recorder writes them to files on disk.
 //!
-//! A [`Recording`] has any number of [`Producer`]s, each with a ring of its own, and one drain
-//! thread that makes files of what is in the rings. An event is one packet: its time, its length on
-//! the wire, and what was captured of it. A producer never waits: what has no place is counted, and
-//! the place where it is missing is marked in the file. After [`Recording::finish`] every event that
-//! arrived is in a file, or counted under the reason why not; the manifest beside the files says so.
-//! [`repair`] makes whole what a killed process left behind.
+//! A [`Recording`] has any number of [`Producer`]s, each with its own ring, and one drain thread
+//! that writes the rings' events to files. An event is one packet: its time, its length on the
+//! wire, and its captured bytes. A producer never waits: events that do not fit are counted, and
+//! the file marks where they are missing. After [`Recording::finish`] every event that arrived is
+//! in a file, or counted under the reason why not; the manifest beside the files lists both.
+//! [`repair`] repairs what a killed process left.
 //!
-//! Ports, sessions and sockets never live here, and nothing here knows who the producers are.
+//! Ports, sessions and sockets do not belong here, and nothing here depends on what the producers
+//! are.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail"))]
 

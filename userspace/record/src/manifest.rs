@@ -1,4 +1,4 @@
-//! What is told of a recording in a file beside it.
+//! The manifest: the description of a recording in a file beside it.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,30 +9,30 @@ use crate::books::{Counts, ProducerCounts};
 use crate::files::UNFINISHED;
 use crate::spec::{FormatKind, RecordName, SessionLabel};
 
-/// The version of the manifest's form.
+/// Version of the manifest format.
 pub const MANIFEST_VERSION: u32 = 1;
 
-/// Gaps and frames that are listed; there may be more, which are counted.
+/// Most gaps and frames in the lists; further ones are only counted.
 pub const LISTED: usize = 1000;
 
-/// A moment of the wall clock, in JSON as RFC 3339 in UTC with nanoseconds.
+/// Wall-clock time; in JSON as RFC 3339 in UTC with nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub SystemTime);
 
 impl Time {
-    /// Now.
+    /// The current time.
     #[must_use]
     pub fn now() -> Self {
         Self(SystemTime::now())
     }
 
-    /// Nanoseconds since 1970.
+    /// From nanoseconds since 1970.
     #[must_use]
     pub fn from_unix_ns(ns: u64) -> Self {
         Self(SystemTime::UNIX_EPOCH + Duration::from_nanos(ns))
     }
 
-    /// Nanoseconds since 1970; 0 before.
+    /// Nanoseconds since 1970; 0 for earlier times.
     #[must_use]
     pub fn unix_ns(self) -> u64 {
         let since = self.0.duration_since(SystemTime::UNIX_EPOCH);
@@ -60,28 +60,28 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// What ended a recording.
+/// Cause of a recording's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// Somebody asked for it.
+    /// A user stopped it.
     Stopped,
-    /// Its duration had passed.
+    /// Its duration was reached.
     DurationReached,
-    /// Its files had the size that was asked for.
+    /// Its files reached the requested size.
     SizeReached,
-    /// The session that was recorded is no more.
+    /// The recorded session ended.
     SessionEnded,
     /// The daemon shut down.
     Shutdown,
-    /// Whoever had started it let go of it.
+    /// Its owner dropped it.
     Abandoned,
-    /// The daemon was gone before it could end it: what is left was repaired.
+    /// The daemon died before it could end the recording; repair completed it.
     Killed,
 }
 
 impl Cause {
-    /// As it is written in manifests.
+    /// Name in manifests.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -102,34 +102,34 @@ impl std::fmt::Display for Cause {
     }
 }
 
-/// How far a recording is.
+/// Stage of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// It runs: the counts are those of the last second or so.
+    /// It runs: the counts are at most about a second old.
     Recording,
-    /// It has ended in order.
+    /// It ended in order.
     Complete,
-    /// It was cut off, and repaired.
+    /// It was interrupted and repaired.
     Repaired,
 }
 
 /// One file of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileReport {
-    /// Its name in the folder.
+    /// File name in the folder.
     pub name: String,
-    /// Bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Events that are in it; of video: packets of the frames that are in it.
+    /// Events in it. Video: packets of the frames in it.
     pub events: u64,
-    /// Of these, those of each producer, in the manifest's order of producers.
+    /// Events of each producer, in the manifest's order of producers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_producer: Vec<u64>,
-    /// Frames that are in it; only of video.
+    /// Frames in it. Video only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<u64>,
-    /// SHA-256 of its bytes in hexadecimal, as `sha256sum` prints it; `None` while it is written.
+    /// SHA-256 in hexadecimal, in the format of `sha256sum`; `None` while it is being written.
     pub sha256: Option<String>,
     /// Time of the first event in it.
     pub first_at: Option<Time>,
@@ -137,59 +137,59 @@ pub struct FileReport {
     pub last_at: Option<Time>,
 }
 
-/// Events of one producer that are missing between two that are there.
+/// Missing events of one producer between two recorded ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// Whose.
+    /// Name of the producer.
     pub producer: String,
-    /// Time of the last event of it before; `None` at its begin.
+    /// Time of the producer's last event before; `None` at the beginning.
     pub after: Option<Time>,
-    /// Time of the first event of it after; `None` at its end.
+    /// Time of the producer's first event after; `None` at the end.
     pub before: Option<Time>,
     /// Missing because the ring was full.
     pub ring_full: u64,
-    /// Missing because the disk was.
+    /// Missing because the disk was full.
     pub disk_full: u64,
     /// Missing because the files could not be written.
     pub disk_fault: u64,
 }
 
-/// A frame that did not come whole and was left out.
+/// An incomplete frame that was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameLeftOut {
-    /// How many frames of the flow had begun to arrive before it.
+    /// Number of frames of the flow that began to arrive before it.
     pub index: u64,
-    /// Its RTP timestamp.
+    /// RTP timestamp of the frame.
     pub rtp_timestamp: u32,
-    /// Bytes that did not come.
+    /// Bytes that did not arrive.
     pub bytes_missing: u64,
-    /// Packets of it that came.
+    /// Packets of it that arrived.
     pub packets: u64,
 }
 
-/// The frames of a video recording.
+/// Frames of a video recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frames {
-    /// In the files.
+    /// Frames in the files.
     pub written: u64,
-    /// Left out, because they did not come whole.
+    /// Frames left out because they were incomplete.
     pub incomplete: u64,
-    /// The first of these.
+    /// The first frames left out.
     pub left_out: Vec<FrameLeftOut>,
 }
 
-/// The raster of a video recording.
+/// Raster of a video recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Video {
-    /// Pixels of a line.
+    /// Pixels in a line.
     pub width: u32,
-    /// Lines.
+    /// Lines in a frame.
     pub height: u32,
     /// Bits of a sample, 8 or 10.
     pub depth: u8,
-    /// Frames a second, as a fraction.
+    /// Frames per second, as a fraction.
     pub rate: String,
-    /// How samples lie in a frame, as FFmpeg calls it.
+    /// FFmpeg's name of the pixel format.
     pub pixel_format: String,
     /// Bytes of a frame.
     pub frame_bytes: u64,
@@ -208,82 +208,82 @@ impl Video {
     }
 }
 
-/// What repair did.
+/// Result of a repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repair {
-    /// When.
+    /// Time of the repair.
     pub at: Time,
-    /// The files that were open when the daemon went.
+    /// Files that were unfinished when the daemon died.
     pub files: Vec<RepairedFile>,
-    /// For people: what is known and what is not.
+    /// For humans: what is known and what is not.
     pub says: String,
 }
 
-/// What repair did to one file.
+/// Result of the repair of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepairedFile {
-    /// Its name now.
+    /// Current file name.
     pub name: String,
-    /// Bytes of it that were whole and stay as they were.
+    /// Bytes kept unchanged.
     pub kept_bytes: u64,
-    /// Bytes at its end that were part of something, and were cut off.
+    /// Incomplete bytes removed from the end.
     pub cut_bytes: u64,
-    /// Bytes that were added, so that it opens.
+    /// Bytes added so that tools open the file.
     pub added_bytes: u64,
-    /// Events found in it; of video: frames.
+    /// Events found in it. Video: frames.
     pub events: u64,
 }
 
-/// The whole of it.
+/// The complete manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`MANIFEST_VERSION`].
     pub version: u32,
     /// The recording's id.
     pub id: String,
-    /// Its name.
+    /// Recording name.
     pub name: RecordName,
-    /// The session that it recorded.
+    /// The recorded session.
     pub session: Option<SessionLabel>,
-    /// What the files are.
+    /// File format.
     pub format: FormatKind,
-    /// The raster; only of video.
+    /// Raster. Video only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<Video>,
-    /// Bytes that were captured of each packet at most.
+    /// Most captured bytes of each packet.
     pub snap_length: u32,
-    /// Who recorded.
+    /// Program and version of the recorder.
     pub application: String,
-    /// How far it is.
+    /// Stage of the recording.
     pub stage: Stage,
-    /// When it began.
+    /// Start time.
     pub started_at: Time,
-    /// When it ended; of one that runs, or was cut off: when this was written.
+    /// End time. For a running or interrupted recording: when this was written.
     pub as_of: Time,
-    /// What ended it.
+    /// Cause of the end.
     pub cause: Option<Cause>,
-    /// Its files, in their order.
+    /// Its files, in order.
     pub files: Vec<FileReport>,
-    /// The books of all producers together.
+    /// Counts of all producers together.
     pub totals: Counts,
-    /// Those of each.
+    /// Counts of each producer.
     pub producers: Vec<ProducerCounts>,
-    /// Where events are missing, the first [`LISTED`] places.
+    /// Gaps, the first [`LISTED`].
     pub gaps: Vec<Gap>,
-    /// Further places.
+    /// Number of further gaps.
     pub gaps_more: u64,
-    /// Only of video.
+    /// Frame counts. Video only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<Frames>,
-    /// What went wrong on the way, for people.
+    /// Problems during the recording, for humans.
     pub problems: Vec<String>,
-    /// What repair did.
+    /// Result of the repair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repair: Option<Repair>,
 }
 
 impl Manifest {
-    /// Longest text that is read: that of some 400,000 files.
+    /// Longest manifest that is read, bytes: that of some 400,000 files.
     pub const MOST_OCTETS: u64 = 128 << 20;
 
     /// Bytes of all files.
@@ -292,8 +292,8 @@ impl Manifest {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
-    /// Of a recording that has ended: its files that could not be completed, because the disk did not
-    /// take them. Their events count as lost.
+    /// Files of an ended recording that the disk did not take completely. Their events count as
+    /// lost.
     pub fn unfinished(&self) -> impl Iterator<Item = &FileReport> {
         let is_open = |file: &&FileReport| file.name.rsplit('.').next() == Some(UNFINISHED);
         self.files.iter().filter(is_open)

@@ -1,4 +1,4 @@
-//! The end that the data plane has: it never blocks, allocates or enters the kernel.
+//! The data plane's end of a recording: never blocks, allocates or enters the kernel.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use crate::event::Missed;
 use crate::gate::{Door, Gate, Visit};
 use crate::ring::RingWriter;
 
-/// Hands events of one source to a recording. It belongs to one thread at a time and may be moved;
-/// when it is dropped, what it has handed in is still recorded.
+/// Offers one source's events to a recording. One thread at a time owns it; it may move. After its
+/// drop, its events are still recorded.
 #[derive(Debug)]
 pub struct Producer {
     gate: Arc<Gate>,
     account: Arc<ProducerTotals>,
     ring: RingWriter,
     snap_length: usize,
-    /// Not accepted since the last event that was.
+    /// Events not accepted since the last accepted one.
     missed: Missed,
 }
 
@@ -37,22 +37,21 @@ impl Producer {
         }
     }
 
-    /// Its name, as it stands in the files and in the manifest.
+    /// Name in the files and in the manifest.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.account.name
     }
 
-    /// Hands in a packet of `wire_len` bytes that was there at `at_unix_ns` (nanoseconds since 1970,
-    /// UTC), of which the first bytes are `bytes`: more than the snap length is cut off. `true` if
-    /// it was accepted: then it will be in a file, or counted as lost with the reason. `false` if
-    /// not: that is counted, too.
+    /// Offers a packet of `wire_len` bytes, received at `at_unix_ns` (nanoseconds since 1970, UTC).
+    /// `bytes` are its first bytes, truncated to the snap length. `true`: accepted, it will be in a
+    /// file or counted as lost with the reason. `false`: not accepted, and counted.
     #[inline]
     pub fn offer(&mut self, at_unix_ns: u64, wire_len: u32, bytes: &[u8]) -> bool {
         self.offer_parts(at_unix_ns, wire_len, bytes, &[])
     }
 
-    /// [`Self::offer`] of a packet whose bytes are those of `head` and, behind them, `payload`.
+    /// [`Self::offer`] of a packet whose bytes are `head` followed by `payload`.
     #[inline]
     pub fn offer_parts(
         &mut self,
@@ -89,14 +88,14 @@ impl Producer {
         false
     }
 
-    /// Whether an event would be taken in now if there was place in the ring: one load.
+    /// Whether an event would be accepted now if the ring had room. One load.
     #[inline]
     #[must_use]
     pub fn is_accepting(&self) -> bool {
         self.gate.door() == Door::Open
     }
 
-    /// Its books.
+    /// Its counts.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.account.counts()

@@ -1,4 +1,4 @@
-//! A recording, as whoever started it holds it.
+//! A recording, as its owner sees it.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -17,24 +17,24 @@ use crate::ring::ring;
 use crate::shared::{Shared, lock};
 use crate::spec::Spec;
 
-/// The disk is called slow when the drain thread has waited for it so long.
+/// Wait of the drain thread for the disk from which the disk is reported slow.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// How a recording is.
+/// State of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// All is well.
+    /// It records normally.
     Recording,
-    /// It runs, and does not record now, or not all: [`Status::reason`] says why.
+    /// It runs, but records nothing or not all now: see [`Status::reason`].
     Degraded,
-    /// It accepts nothing more, and what was accepted is being written.
+    /// It accepts no more, and writes what it accepted.
     Finishing,
     /// It has ended.
     Ended,
 }
 
 impl State {
-    /// As it is written.
+    /// Name of the state.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,47 +46,47 @@ impl State {
     }
 }
 
-/// A recording at one time.
+/// Snapshot of a recording.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// How it is.
+    /// Current state.
     pub state: State,
-    /// Why it is degraded, in plain words.
+    /// Why it is degraded, for humans.
     pub reason: Option<String>,
-    /// What ended it.
+    /// Cause of the end.
     pub cause: Option<Cause>,
-    /// When it began.
+    /// Start time.
     pub started_at: Time,
     /// Its files so far.
     pub files: Vec<FileReport>,
-    /// Bytes of these, with those that wait to be written.
+    /// Bytes of the files, including buffered bytes.
     pub bytes: u64,
-    /// The books of all producers together.
+    /// Counts of all producers together.
     pub totals: Counts,
-    /// Those of each.
+    /// Counts of each producer.
     pub producers: Vec<ProducerCounts>,
-    /// What went wrong on the way.
+    /// Problems so far, for humans.
     pub problems: Vec<String>,
 }
 
-/// What a flush came to.
+/// Result of a flush.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flushed {
-    /// Events that had been accepted when the drain thread heard of the flush.
+    /// Accepted events when the drain thread saw the flush.
     pub accepted: u64,
-    /// Bytes that waited in the rings then.
+    /// Bytes in the rings at that time.
     pub in_rings: u64,
-    /// Events that are written now.
+    /// Events written now.
     pub written: u64,
-    /// Events that are lost.
+    /// Events lost.
     pub lost: u64,
-    /// Video: packets of a frame that is not whole yet.
+    /// Video: packets of incomplete frames in assembly.
     pub under_way: u64,
-    /// How long the drain thread took.
+    /// Time that the drain thread took.
     pub took: Duration,
 }
 
-/// A running recording. Dropping it ends it, without waiting for that.
+/// A running recording. Drop ends it and does not wait.
 #[derive(Debug)]
 pub struct Recording {
     spec: Spec,
@@ -96,23 +96,23 @@ pub struct Recording {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Called by the drain thread when the state changes: it must not block, and not ask the recording
-/// for anything that waits.
+/// Called by the drain thread at a change of state. It must not block, and must not call a
+/// recording's method that waits.
 pub type Listener = Box<dyn Fn(State, Option<&str>) + Send>;
 
 impl Recording {
-    /// Starts one: its first file and its manifest are there when this returns.
+    /// Starts a recording. When this returns, its first file and its manifest exist.
     ///
     /// # Errors
-    /// [`RecordError`].
+    /// [`RecordError`]: invalid specification, name in use, no space, or the kernel's error.
     pub fn start(spec: Spec) -> Result<Self, RecordError> {
         Self::start_with(spec, Box::new(|_, _| {}))
     }
 
-    /// [`Self::start`], and `listener` is told of each change of the state.
+    /// [`Self::start`], with a `listener` for changes of the state.
     ///
     /// # Errors
-    /// [`RecordError`].
+    /// As [`Self::start`].
     pub fn start_with(spec: Spec, listener: Listener) -> Result<Self, RecordError> {
         spec.check()?;
         let stem = spec.name.as_str();
@@ -171,20 +171,20 @@ impl Recording {
         })
     }
 
-    /// What was asked for.
+    /// The specification.
     #[must_use]
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
 
-    /// Where its manifest will be.
+    /// Path of the final manifest.
     #[must_use]
     pub fn manifest_path(&self) -> PathBuf {
         self.folder
             .join(ManifestFile::name_of(self.spec.name.as_str()))
     }
 
-    /// Another producer, called `name` in files and manifest. Its ring is made here: this allocates.
+    /// Adds a producer, called `name` in files and manifest. Allocates its ring.
     ///
     /// # Errors
     /// [`RecordError::Ended`].
@@ -200,7 +200,7 @@ impl Recording {
         Ok(Producer::new(gate, account, writer, snap_length))
     }
 
-    /// How it is now. It waits for nothing.
+    /// Current status. Does not wait.
     #[must_use]
     pub fn status(&self) -> Status {
         let accounts = lock(&self.shared.accounts);
@@ -234,18 +234,18 @@ impl Recording {
         }
     }
 
-    /// The cut: from here on every offer is turned away and counted. It does not block. What was
-    /// accepted is written; [`Self::finish`] ends the recording.
+    /// The cut: from here on every offer is refused and counted. Does not block. Accepted events
+    /// are still written; [`Self::finish`] ends the recording.
     pub fn stop_accepting(&self) {
         self.shared.gate.close();
         self.shared.wake();
     }
 
-    /// Waits until all that was accepted before this call is in a file (handed to the system: not
-    /// until it is on disk), and says so only if the books agree.
+    /// Waits until every event accepted before this call is in a file (given to the kernel, not
+    /// synced to disk). Succeeds only if the counts prove it.
     ///
     /// # Errors
-    /// [`FlushError`].
+    /// [`FlushError`]: deadline, or the recording has ended.
     pub fn flush(&self, deadline: Instant) -> Result<Flushed, FlushError> {
         let begun = Instant::now();
         let number = self.shared.request_flush();
@@ -270,11 +270,11 @@ impl Recording {
         })
     }
 
-    /// Ends it for `cause`, unless it is ending already: the cut, all that was accepted into files,
-    /// these on disk and under their names, the manifest.
+    /// Ends the recording for `cause`, unless it is already ending: the cut, the accepted events
+    /// into files, the files synced and renamed, the manifest.
     ///
     /// # Errors
-    /// [`FinishError`]. After [`FinishError::Late`] it goes on: ask again, or drop it.
+    /// [`FinishError`]. After [`FinishError::Late`] the end continues: call again, or drop it.
     pub fn finish(&self, cause: Cause, deadline: Instant) -> Result<Manifest, FinishError> {
         let begun = Instant::now();
         self.shared.begin_end(cause);
@@ -285,7 +285,7 @@ impl Recording {
                 drop(progress);
                 let thread = lock(&self.thread).take();
                 if let Some(thread) = thread {
-                    // It has told its outcome, a panic, too, and does nothing more.
+                    // The thread has sent its result, also after a panic, and does nothing more.
                     let _ = thread.join();
                 }
                 result
@@ -302,7 +302,7 @@ impl Recording {
         }
     }
 
-    /// Waits until it has ended by itself, or was ended; `None` at the deadline.
+    /// Waits until it has ended; `None` at the deadline.
     #[must_use]
     pub fn wait_ended(&self, deadline: Instant) -> Option<Result<Manifest, FinishError>> {
         let progress = self.shared.wait(deadline, |it| it.ended.is_some());
@@ -313,8 +313,8 @@ impl Recording {
     fn doing(&self, fault: &Option<String>) -> String {
         match (fault, self.shared.busy_for()) {
             (Some(fault), _) => fault.clone(),
-            (None, Some(busy)) => format!("it has been waiting for the disk for {busy:?}"),
-            (None, None) => "it is under way".to_owned(),
+            (None, Some(busy)) => format!("waiting for the disk for {busy:?}"),
+            (None, None) => "in progress".to_owned(),
         }
     }
 }
@@ -340,7 +340,7 @@ fn take_first(folder: &Folder, is_video: bool) -> Result<crate::files::part::Par
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        // The drain thread ends by itself; whoever wants to know how, calls `finish`.
+        // The drain thread ends by itself. Call `finish` to get the result.
         self.shared.begin_end(Cause::Abandoned);
     }
 }

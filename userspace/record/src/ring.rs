@@ -1,7 +1,7 @@
-//! The way from a producer to the drain thread: a ring of bytes with one writer and one reader.
+//! The queue from a producer to the drain thread: a ring of bytes with one writer and one reader.
 //!
-//! An event lies in it as a head of 16 bytes (time, length on the wire, captured length), 24 more
-//! if events are missing before it, and what was captured.
+//! An event has a head of 16 bytes (time, length on the wire, captured length), 24 more bytes if
+//! events are missing before it, and its captured bytes.
 
 use rtrb::{Consumer, RingBuffer};
 
@@ -9,7 +9,7 @@ use crate::event::{Event, Missed};
 
 const HEAD: usize = 16;
 const HEAD_WITH_GAP: usize = HEAD + 24;
-/// In the word of the captured length: something is missing before the event.
+/// Flag in the captured length: events are missing before this one.
 const GAP: u32 = 1 << 31;
 
 /// The writer's end.
@@ -23,11 +23,11 @@ pub(crate) struct RingWriter {
 pub(crate) struct RingReader {
     ring: Consumer<u8>,
     capacity: usize,
-    /// An event that lies across the ring's end is put together here.
+    /// Buffer for an event that wraps around the ring's end.
     joined: Vec<u8>,
 }
 
-/// A ring of `octets`. Its memory is touched here, so that the writer causes no page fault.
+/// Creates a ring of `octets` bytes. Touches its memory, so that the writer causes no page fault.
 pub(crate) fn ring(octets: usize) -> (RingWriter, RingReader) {
     let (mut writer, mut reader) = RingBuffer::new(octets);
     if let Ok(chunk) = writer.write_chunk(octets) {
@@ -46,7 +46,7 @@ pub(crate) fn ring(octets: usize) -> (RingWriter, RingReader) {
 }
 
 impl RingWriter {
-    /// Puts in an event whose captured bytes are `first` and `second`; `false` if there is no place.
+    /// Puts in an event with the captured bytes `first` and `second`; `false` if there is no room.
     #[inline]
     pub(crate) fn push(
         &mut self,
@@ -72,11 +72,12 @@ impl RingWriter {
         head[8..12].copy_from_slice(&wire_len.to_le_bytes());
         head[12..16].copy_from_slice(&word.to_le_bytes());
         let octets = head_len + captured;
-        // The reader's position is looked at only when what is known of it is not enough.
+        // Reads the reader's position only if the cached one is not enough.
         if self.ring.cached_slots() < octets && self.ring.slots() < octets {
             return false;
         }
-        // The reader takes no event before all of it is there. There is place, so nothing fails.
+        // The reader takes an event only when all of it is there. There is room, so this cannot
+        // fail.
         let _ = self.ring.push_entire_slice(&head[..head_len]);
         let _ = self.ring.push_entire_slice(first);
         let _ = self.ring.push_entire_slice(second);
@@ -85,23 +86,23 @@ impl RingWriter {
 }
 
 impl RingReader {
-    /// Bytes that wait to be read.
+    /// Bytes to read.
     pub(crate) fn waiting(&self) -> usize {
         self.ring.slots()
     }
 
-    /// All bytes that it holds.
+    /// Size in bytes.
     pub(crate) const fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Whether its writer is gone.
+    /// Whether the writer is gone.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.ring.is_abandoned()
     }
 
-    /// Gives whole events of at most `octets`, oldest first, until `take` says `false`: that event
-    /// was the last one it took. Answers how many bytes were read.
+    /// Passes whole events of at most `octets` bytes, oldest first, until `take` returns `false`:
+    /// that event was the last one taken. Returns the bytes read.
     pub(crate) fn read(
         &mut self,
         octets: usize,
@@ -129,7 +130,7 @@ impl RingReader {
     }
 }
 
-/// What is read of the ring, in its two halves.
+/// A range of the ring, in its two halves.
 struct Stretch<'a> {
     first: &'a [u8],
     second: &'a [u8],
@@ -137,7 +138,7 @@ struct Stretch<'a> {
 }
 
 impl Stretch<'_> {
-    /// The whole event at `at` and its bytes in the ring.
+    /// The complete event at `at`, and its bytes in the ring.
     fn event(&mut self, at: usize) -> Option<(Event<'_>, usize)> {
         let all = self.first.len() + self.second.len();
         if all - at < HEAD {

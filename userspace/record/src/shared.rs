@@ -1,4 +1,4 @@
-//! What the drain thread and everybody else share.
+//! State shared by the drain thread and the other threads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,7 +13,7 @@ use crate::manifest::{Cause, FileReport, Manifest};
 use crate::recording::Flushed;
 use crate::ring::RingReader;
 
-/// How it stands, as the drain thread says it.
+/// State that the drain thread publishes.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) flushed: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) gate: Arc<Gate>,
-    /// Number of the last flush that was asked for.
+    /// Number of the last requested flush.
     flush_wanted: AtomicU64,
     ending: AtomicBool,
     joining: Mutex<Vec<(Arc<ProducerTotals>, RingReader)>>,
@@ -38,13 +38,13 @@ pub(crate) struct Shared {
     drain: OnceLock<Thread>,
     /// Bytes of all files.
     pub(crate) bytes: AtomicU64,
-    /// When the drain thread went into something that may take long, in ms since `epoch`, plus 1;
-    /// 0 while it is in nothing.
+    /// When the drain thread began an operation that may take long, in ms since `epoch`, plus 1; 0
+    /// if there is none.
     busy: AtomicU64,
     epoch: Instant,
 }
 
-/// No code panics with one of these locked.
+/// No code panics while it holds one of these locks.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -78,7 +78,7 @@ impl Shared {
         }
     }
 
-    /// Enters a producer.
+    /// Registers a producer.
     pub(crate) fn join(&self, account: Arc<ProducerTotals>, ring: RingReader) {
         lock(&self.accounts).push(Arc::clone(&account));
         lock(&self.joining).push((account, ring));
@@ -97,9 +97,9 @@ impl Shared {
         lock(&self.progress)
     }
 
-    /// Asks for a flush and wakes the drain thread.
+    /// Requests a flush and wakes the drain thread.
     pub(crate) fn request_flush(&self) -> u64 {
-        // SYNC: record-flush. Release: what was accepted before is flushed.
+        // SYNC: record-flush. Release: the flush covers what was accepted before.
         let number = self.flush_wanted.fetch_add(1, Ordering::Release) + 1;
         self.wake();
         number
@@ -110,15 +110,15 @@ impl Shared {
         self.flush_wanted.load(Ordering::Acquire)
     }
 
-    /// Ends the recording: nothing more is accepted, and the drain thread finishes. The first cause
-    /// counts; `false` if there was one already.
+    /// Ends the recording: closes the door, and the drain thread finishes. The first cause counts;
+    /// `false` if there was one already.
     pub(crate) fn begin_end(&self, cause: Cause) -> bool {
         let mut progress = self.progress();
         let is_first = progress.cause.is_none();
         progress.cause.get_or_insert(cause);
         drop(progress);
         self.gate.close();
-        // SYNC: record-ending. Release: the cause is there, and the door is closed.
+        // SYNC: record-ending. Release: the cause is set and the door is closed.
         self.ending.store(true, Ordering::Release);
         if !mutant!("recorder: the end does not wake the drain thread") {
             self.wake();
@@ -131,7 +131,7 @@ impl Shared {
         self.ending.load(Ordering::Acquire)
     }
 
-    /// Waits until `done`, at most until `deadline`.
+    /// Waits until `done` or `deadline`.
     pub(crate) fn wait(
         &self,
         deadline: Instant,
@@ -148,7 +148,7 @@ impl Shared {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Runs what may take long, so that others can say how long it does.
+    /// Runs an operation that may take long, so that other threads can report its duration.
     pub(crate) fn busy<T>(&self, work: impl FnOnce() -> T) -> T {
         self.busy.store(self.now_ms() + 1, Ordering::Relaxed);
         let result = work();

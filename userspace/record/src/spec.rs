@@ -1,4 +1,4 @@
-//! What is asked for: a recording, before it is one.
+//! Specification of a recording.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,12 +23,12 @@ pub const MAX_RING: usize = 4 << 30;
 /// Smallest part that a recording may be split into, in bytes.
 pub const MIN_SPLIT: u64 = 64 * 1024;
 
-/// The name of a recording, from which its files are named. It cannot leave the folder.
+/// Name of a recording and base of its file names. It cannot leave the folder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RecordName(String);
 
-/// Why a text is no name of a recording.
+/// Why a text is not a valid recording name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "give 1 to {MAX_NAME} letters, digits, dots, hyphens and underscores (ASCII), the first one a letter or a digit, and no dot with four digits or more at the end: that is how parts are numbered"
@@ -36,7 +36,7 @@ pub struct RecordName(String);
 pub struct BadName;
 
 impl RecordName {
-    /// The text.
+    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -82,20 +82,20 @@ impl fmt::Display for RecordName {
     }
 }
 
-/// What a file holds.
+/// Format of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FormatKind {
     /// Packets with their times (draft-ietf-opsawg-pcapng).
     Pcapng,
-    /// Whole frames, planar 4:2:2, each behind a line `FRAME` (YUV4MPEG2).
+    /// Complete frames, planar 4:2:2, each after a line `FRAME` (YUV4MPEG2).
     Y4m,
-    /// Whole frames, planar 4:2:2, with nothing between them.
+    /// Complete frames, planar 4:2:2, with no headers.
     Raw,
 }
 
 impl FormatKind {
-    /// The ending of its files' names, without the dot.
+    /// File extension, without the dot.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
@@ -105,7 +105,7 @@ impl FormatKind {
         }
     }
 
-    /// As it is written in requests and manifests.
+    /// Name in requests and manifests.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -122,19 +122,19 @@ impl fmt::Display for FormatKind {
     }
 }
 
-/// What is made of the packets.
+/// What to make of the packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// They are written as they are.
+    /// Write them unchanged.
     Pcapng,
-    /// Frames are put together from them, and written as YUV4MPEG2.
+    /// Assemble frames, write YUV4MPEG2.
     Y4m(AssemblerConfig),
-    /// Frames are put together from them, and written planar, without any header.
+    /// Assemble frames, write them planar without headers.
     Raw(AssemblerConfig),
 }
 
 impl Format {
-    /// Without the essence.
+    /// The format without the essence.
     #[must_use]
     pub const fn kind(&self) -> FormatKind {
         match self {
@@ -152,54 +152,54 @@ impl Format {
     }
 }
 
-/// The session that is recorded, as its manifest names it.
+/// The recorded session, as the manifest names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionLabel {
-    /// Its id.
+    /// Session id.
     pub id: String,
-    /// Its name.
+    /// Session name.
     pub name: String,
 }
 
-/// A recording as it is asked for. [`Spec::new`] has the defaults.
+/// Specification of a recording. [`Spec::new`] has the defaults.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// Where its files go; it is made if it is not there.
+    /// Folder of the files; created if it does not exist.
     pub folder: PathBuf,
-    /// What they are called.
+    /// Name of the recording.
     pub name: RecordName,
-    /// An id for the manifest; free text.
+    /// Id in the manifest; free text.
     pub id: String,
-    /// What is recorded.
+    /// The recorded session.
     pub session: Option<SessionLabel>,
-    /// What is made of it.
+    /// What to make of the packets.
     pub format: Format,
-    /// Bytes that are captured of each packet, 1 to [`MAX_SNAP_LENGTH`]. For video: all that there are.
+    /// Most captured bytes of each packet, 1 to [`MAX_SNAP_LENGTH`]. Video needs whole packets.
     pub snap_length: u32,
-    /// Bytes of each producer's ring, [`MIN_RING`] to [`MAX_RING`]. The memory is touched when the
-    /// producer is made.
+    /// Size of each producer's ring in bytes, [`MIN_RING`] to [`MAX_RING`]. The memory is touched
+    /// when the producer is created.
     pub ring_bytes: usize,
-    /// Nothing is written that would leave less than so many bytes free on the disk.
+    /// Bytes to leave free on the disk: below this the recorder does not write.
     pub min_free_bytes: u64,
-    /// The recording ends by itself so long after its start.
+    /// The recording ends this long after its start.
     pub duration: Option<Duration>,
-    /// The recording ends by itself when its files have so many bytes. What was accepted then is
-    /// still written: they may become longer by what the rings held.
+    /// The recording ends when its files have this many bytes. Events accepted by then are still
+    /// written: the files may become longer by the content of the rings.
     pub size: Option<u64>,
-    /// A new file is begun before one becomes longer than so many bytes, at least [`MIN_SPLIT`].
-    /// A single frame may be longer.
+    /// Starts a new file before one becomes longer than this many bytes, at least [`MIN_SPLIT`]. A
+    /// single frame may be longer.
     pub split_size: Option<u64>,
-    /// A new file is begun when the first event of one is so long ago.
+    /// Starts a new file this long after the first event of the current one.
     pub split_duration: Option<Duration>,
-    /// How long the drain thread may sleep while nobody wakes it. `None`: half of the time in which
-    /// 10 Gb/s fill the smallest ring, and at most 20 ms.
+    /// Longest sleep of the drain thread. `None`: half of the time in which 10 Gb/s fill the
+    /// smallest ring, at most 20 ms.
     pub sleep: Option<Duration>,
-    /// Who records, as the files name it: program and version.
+    /// Program and version of the recorder, for the files.
     pub application: String,
 }
 
 impl Spec {
-    /// With all defaults: whole packets, a ring of 16 MiB, 256 MiB free, no end, no splitting.
+    /// Defaults: whole packets, a ring of 16 MiB, 256 MiB free, no end, no splitting.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, name: RecordName, format: Format) -> Self {
         Self {
@@ -220,10 +220,10 @@ impl Spec {
         }
     }
 
-    /// Whether it holds; [`crate::Recording::start`] asks this, too.
+    /// Checks the values. [`crate::Recording::start`] calls this too.
     ///
     /// # Errors
-    /// [`RecordError::Value`], naming the first that does not.
+    /// [`RecordError::Value`] for the first invalid value.
     pub fn check(&self) -> Result<(), RecordError> {
         let within = |what, value: u64, least: u64, most: u64| {
             if (least..=most).contains(&value) {
@@ -253,7 +253,7 @@ impl Spec {
         }
         let seconds =
             |it: Option<Duration>| it.map(|it| it.as_millis().try_into().unwrap_or(u64::MAX));
-        // A hundred years in milliseconds: deadlines stay within what the clock can say.
+        // A hundred years in milliseconds: deadlines stay within the range of the clock.
         const LONGEST: u64 = 100 * 366 * 86_400_000;
         for (what, value, least, most) in [
             ("duration_ms", seconds(self.duration), 1, LONGEST),

@@ -126,12 +126,18 @@ fn files(others: &BTreeSet<String>) -> Vec<String> {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let known = prefixes.iter().any(|prefix| name.starts_with(prefix));
-            if known && !others.contains(&name) {
-                lines.push(format!("file {}", folder.join(name).display()));
+            if known && !others.contains(&name) && !is_libxdp_folder(&entry.path()) {
+                lines.push(format!("file {}", entry.path().display()));
             }
         }
     }
     lines
+}
+
+/// libxdp makes this folder for the programs that it pins, and leaves it, empty, to the next user.
+fn is_libxdp_folder(path: &Path) -> bool {
+    path == Path::new("/sys/fs/bpf/xdp")
+        && fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 #[cfg(test)]

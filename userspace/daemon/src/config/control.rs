@@ -1,4 +1,4 @@
-//! `[control]` and `[attach]`: the two sockets.
+//! `[control]` and `[attach]`: the control socket and the attach socket.
 
 use std::path::PathBuf;
 
@@ -12,30 +12,31 @@ use super::ConfigError;
 pub struct Control {
     /// Path of the HTTP socket.
     pub socket: PathBuf,
-    /// Its mode, octal.
+    /// File mode of the socket, octal.
     pub mode: String,
-    /// Its group.
+    /// Group of the socket.
     pub group: Option<String>,
-    /// What the members of `group` may do.
+    /// Role of the members of `group`.
     pub group_role: Role,
-    /// What other users and groups may do.
+    /// Roles of other users and groups.
     pub role: Vec<RoleOf>,
 }
 
-/// What the processes of a user or a group may do. With several, they may do what any of them allows.
+/// Role of a user's or a group's processes. With several roles, a process may do what any of them
+/// allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Everything, but what is the daemon's own: to shut it down, and to reload its configuration.
+    /// May do everything except shut the daemon down and reload its configuration.
     Operate,
-    /// See and use every session; everything else with their own sessions only.
+    /// May see and use every session; may change only its own.
     Attach,
-    /// Create sessions, and everything with these; nothing with those of others.
+    /// May create sessions and do everything with them; nothing with sessions of others.
     Own,
 }
 
 impl Role {
-    /// As the configuration has it.
+    /// The name in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -56,7 +57,7 @@ pub struct RoleOf {
     /// A group, by name or number.
     #[serde(default)]
     pub group: Option<String>,
-    /// What they may do.
+    /// The role.
     pub role: Role,
 }
 
@@ -78,7 +79,7 @@ impl Default for Control {
 pub struct Attach {
     /// Path of the SOCK_SEQPACKET socket.
     pub socket: PathBuf,
-    /// Its mode, octal.
+    /// File mode of the socket, octal.
     pub mode: String,
 }
 
@@ -112,7 +113,7 @@ impl Attach {
             return Err(ConfigError::value(
                 "attach.socket",
                 self.socket.display(),
-                "give a path of its own; control.socket has this one",
+                "give another path: control.socket uses this one",
             ));
         }
         check_mode("attach.mode", &self.mode)
@@ -126,6 +127,6 @@ fn check_mode(key: &str, mode: &str) -> Result<(), ConfigError> {
     Err(ConfigError::value(
         key,
         mode,
-        "give an octal mode, as \"0660\"",
+        "give an octal mode, such as \"0660\"",
     ))
 }

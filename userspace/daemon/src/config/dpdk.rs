@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Whether hugepages are used.
+/// Whether DPDK uses hugepages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hugepages {
-    /// If enough are free at the start.
+    /// Use them if enough are free at the start.
     #[default]
     Auto,
-    /// Or the daemon does not start.
+    /// Use them, or fail to start.
     Require,
-    /// No.
+    /// Do not use them.
     Never,
 }
 
@@ -19,13 +19,13 @@ pub enum Hugepages {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dpdk {
-    /// Hugepages.
+    /// Hugepage use.
     pub hugepages: Hugepages,
-    /// Memory without hugepages, MiB.
+    /// Memory without hugepages, in MiB.
     pub memory_mb: u32,
     /// Probe PCI devices.
     pub pci: bool,
-    /// Further arguments for the EAL.
+    /// Further EAL arguments.
     pub extra_args: Vec<String>,
 }
 

@@ -1,42 +1,42 @@
-//! Why a configuration does not hold.
+//! Why a configuration is invalid.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-/// Why a configuration does not hold.
+/// Why a configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// It is no TOML, or has a key or a type that it should not have.
+    /// The file is not TOML, or has an unknown key or a wrong type.
     #[error("{path}: {source}")]
     Parse {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Where and why.
+        /// Position and reason.
         source: Box<toml::de::Error>,
     },
-    /// A value does not hold.
+    /// A value is invalid.
     #[error("{key} = {value}: {problem}")]
     Value {
-        /// Key, with its table.
+        /// The key, with its table.
         key: String,
-        /// What was given.
+        /// The value in the file.
         value: String,
-        /// What is wrong and what to give instead.
+        /// What is wrong, and which values are valid.
         problem: String,
     },
 }
 
 impl ConfigError {
-    /// The value of `key` (with its table) does not hold; `problem` says what to give instead.
+    /// Invalid value of `key` (with its table). `problem` says which values are valid.
     pub fn value(key: impl Into<String>, value: impl Display, problem: impl Into<String>) -> Self {
         Self::Value {
             key: key.into(),
@@ -46,10 +46,10 @@ impl ConfigError {
     }
 }
 
-/// Holds if `value` is within `range`.
+/// Checks that `value` is within `range`.
 ///
 /// # Errors
-/// [`ConfigError::Value`], which names the range.
+/// [`ConfigError::Value`] with the valid range.
 pub(super) fn within<T: PartialOrd + Display>(
     key: &str,
     value: T,

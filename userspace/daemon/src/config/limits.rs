@@ -10,27 +10,28 @@ use super::error::within;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Sessions at a time, 1 to 1024.
+    /// Most sessions, 1 to 1024.
     pub sessions: u32,
-    /// Connections on the attach socket at a time, 1 to 65,536.
+    /// Most connections on the attach socket, 1 to 65,536.
     pub connections: u32,
-    /// Clients of one user that are being armed and proven at a time, 1 to 1024; others wait.
+    /// Most clients of one user in arming and proof at once, 1 to 1024; others wait.
     pub proving_per_uid: u32,
-    /// Clients of one session that have left it, or were evicted, and keep its memory, 2 to 1024.
+    /// Most clients that have left one session, or were evicted, and still keep its memory, 2 to
+    /// 1024.
     pub departed: usize,
-    /// Part of each limit that is reserved for root and the operators, percent, 0 to 50.
+    /// Part of each limit reserved for root and the operators, percent, 0 to 50.
     pub reserve_percent: u32,
-    /// Part of what is not reserved that one user may have, percent, 1 to 100.
+    /// Part of the rest that one user may have, percent, 1 to 100.
     pub uid_percent: u32,
-    /// The same of one process.
+    /// Part of the rest that one process may have, percent, 1 to 100.
     pub process_percent: u32,
-    /// Frame memory of all sessions together, MiB.
+    /// Frame memory of all sessions, MiB.
     pub frame_memory_mb: u64,
-    /// Connections on the control socket at a time, 1 to 4096.
+    /// Most connections on the control socket, 1 to 4096.
     pub http_connections: usize,
-    /// Longest head of a request on the control socket, bytes.
+    /// Longest request head on the control socket, bytes.
     pub http_head_bytes: usize,
-    /// Longest body of a request on the control socket, bytes.
+    /// Longest request body on the control socket, bytes.
     pub http_body_bytes: usize,
 }
 
@@ -75,7 +76,7 @@ impl Limits {
         )
     }
 
-    /// What of each limit is reserved, and what one user and one process may have.
+    /// Reserved part of each limit, and the parts of one user and one process.
     pub fn percent(&self) -> Percent {
         Percent {
             reserve: self.reserve_percent,
@@ -84,15 +85,15 @@ impl Limits {
         }
     }
 
-    /// Connections on the attach socket.
+    /// Limit of connections on the attach socket.
     pub fn attach_share(&self) -> Share {
         let what = "connections on the attach socket";
         let limit = self.connections as usize;
         Share::new(what, "limits.connections", limit, self.percent())
     }
 
-    /// Clients that have left a session and keep its memory. The share of a process holds for processes of
-    /// root, too: no privilege is needed to keep memory.
+    /// Limit of clients that have left a session and still keep its memory. Root's processes have
+    /// the process share too: keeping memory needs no privilege.
     pub fn departed_share(&self) -> Share {
         let what = "clients that left the session and keep its memory";
         let share = Share::new(what, "limits.departed", self.departed, self.percent());

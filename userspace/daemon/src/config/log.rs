@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Form of the log lines.
+/// Format of the log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for humans.
     #[default]
     Text,
-    /// For programs, one object a line.
+    /// One JSON object a line.
     Json,
 }
 
@@ -17,9 +17,9 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// Form.
+    /// Line format.
     pub format: LogFormat,
-    /// Filter, as `info` or `info,dpdk=debug`; the variable ONAIR_LOG overrides it.
+    /// Filter, such as `info` or `info,dpdk=debug`. The variable ONAIR_LOG overrides it.
     pub filter: String,
 }
 

@@ -11,9 +11,9 @@ use super::error::within;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Metrics {
-    /// Where `GET /metrics` is served over TCP, without credentials; absent: nowhere.
+    /// TCP address that serves `GET /metrics` without credentials; absent: off.
     pub listen: Option<SocketAddr>,
-    /// Connections there at a time; others wait.
+    /// Most connections at once; others wait.
     pub connections: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The configuration file: TOML, every limit and time-out in it. One file a section.
+//! The configuration file (TOML): every limit and time-out. One source file a section.
 
 mod control;
 mod dpdk;
@@ -42,14 +42,14 @@ pub(crate) use timeouts::ms;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The file that it was read from.
+    /// File that it was read from.
     #[serde(skip)]
     pub file: Option<PathBuf>,
-    /// The socket for operators.
+    /// The control socket.
     pub control: Control,
-    /// The socket for clients.
+    /// The attach socket.
     pub attach: Attach,
-    /// What is kept on disk.
+    /// State on disk.
     pub state: State,
     /// DPDK.
     pub dpdk: Dpdk,
@@ -57,7 +57,7 @@ pub struct Config {
     pub poller: Vec<Poller>,
     /// Ports.
     pub port: Vec<Port>,
-    /// Sessions that are made at the start.
+    /// Sessions created at every start.
     pub session: Vec<SpecDocument>,
     /// The eBPF probe.
     pub probe: ProbeSection,
@@ -71,11 +71,11 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Limits.
     pub limits: Limits,
-    /// The daemon's end.
+    /// Shutdown.
     pub shutdown: ShutdownConfig,
 }
 
-/// Longest configuration file, bytes: 1,024 sessions with every key take less than half of it.
+/// Longest configuration file, bytes: 1,024 sessions with every key need less than half.
 const MOST_BYTES: u64 = 4 << 20;
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -87,7 +87,7 @@ impl Config {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// [`ConfigError`], which names the key and says what to give instead.
+    /// [`ConfigError`]: the key, and which values are valid.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
@@ -102,15 +102,15 @@ impl Config {
         Ok(config)
     }
 
-    /// Which poller serves a port, by position.
+    /// Index of the poller that serves a port.
     pub fn poller_of(&self, port: &Port) -> Option<usize> {
         self.poller.iter().position(|p| p.name == port.poller)
     }
 
-    /// The sessions that are made at the start; they come back at every start.
+    /// Sessions created at every start.
     ///
     /// # Errors
-    /// [`ConfigError::Value`], for the first field that does not hold.
+    /// [`ConfigError::Value`] for the first invalid field.
     pub fn sessions(&self) -> Result<Vec<SessionSpec>, ConfigError> {
         let mut names = HashSet::new();
         let sessions = self.session.iter().map(|document| {
@@ -258,7 +258,7 @@ mod tests {
             ("[recorder]\nfinish_ms = 0".into(), "1 to 600000"),
             (
                 "[recorder]\nfolder = \"recordings\"".into(),
-                "recorder.folder = recordings: give a path from the root on",
+                "recorder.folder = recordings: give an absolute path",
             ),
             ("[state]\ncertificate_days = 40000".into(), "0 to 36500"),
             (

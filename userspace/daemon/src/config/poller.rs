@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::error::within;
 
-/// What a poller does with nothing to do.
+/// What an idle poller does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Idle {
-    /// Spins for a moment, then sleeps until the next packet is due or comes.
+    /// Spins for a moment, then sleeps until a packet is due or arrives.
     #[default]
     Adaptive,
-    /// Spins.
+    /// Always spins.
     Busy,
 }
 
@@ -20,20 +20,21 @@ pub enum Idle {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Poller {
-    /// Name.
+    /// Name of the poller.
     pub name: String,
-    /// CPU to pin it to.
+    /// CPU to pin the thread to.
     pub core: usize,
     /// Idle policy.
     #[serde(default)]
     pub idle: Idle,
-    /// An adaptive one spins so long after the last packet, µs.
+    /// Adaptive: time to spin after the last packet, µs.
     #[serde(default = "spin_us")]
     pub spin_us: u64,
-    /// What is due sooner than twice this is waited for by spinning, µs: it takes so long to wake up.
+    /// Adaptive: wake-up time, µs. The poller spins, not sleeps, for work due sooner than twice
+    /// this.
     #[serde(default = "wake_us")]
     pub wake_us: u64,
-    /// Longest sleep where no descriptor tells of packets, µs.
+    /// Adaptive: longest sleep if no descriptor reports packets, µs.
     #[serde(default = "nap_us")]
     pub nap_us: u64,
 }

@@ -10,16 +10,16 @@ use super::ConfigError;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
-    /// Name, by which sessions refer to it.
+    /// Name that sessions use.
     pub name: String,
     /// DPDK device string, or `ring:NAME:a` / `ring:NAME:b` for the ends of an in-process ring.
     pub device: String,
-    /// Network namespace (a name under /run/netns) in which the device is opened.
+    /// Network namespace (a name under /run/netns) that contains the device.
     #[serde(default)]
     pub netns: Option<String>,
     /// IPv4 address and prefix length.
     pub address: String,
-    /// Poller that serves it.
+    /// Name of the poller that serves it.
     pub poller: String,
 }
 
@@ -27,7 +27,7 @@ impl Port {
     /// Address and prefix length.
     ///
     /// # Errors
-    /// [`ConfigError::Value`].
+    /// [`ConfigError::Value`]: not an address with a prefix length.
     pub fn ipv4(&self) -> Result<(Ipv4Addr, u8), ConfigError> {
         let parsed = self.address.split_once('/').and_then(|(address, prefix)| {
             let prefix: u8 = prefix.parse().ok()?;
@@ -36,7 +36,7 @@ impl Port {
         parsed.ok_or_else(|| ConfigError::Value {
             key: format!("port.{}.address", self.name),
             value: self.address.clone(),
-            problem: "give an IPv4 address with a prefix length, as 10.77.0.1/24".into(),
+            problem: "give an IPv4 address with a prefix length, such as 10.77.0.1/24".into(),
         })
     }
 }

@@ -10,21 +10,23 @@ use super::error::within;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProbeSection {
-    /// Whether no attach and no destroy passes without it.
+    /// Whether attach and destroy require the probe.
     pub mode: ProbeMode,
-    /// Most files of clients watched at a time.
+    /// Most client files watched at once.
     pub max_files: usize,
-    /// Most sites watched at a time, over all files.
+    /// Most sites watched at once, over all files.
     pub max_sites: usize,
-    /// Whether the sites of a file share a link, where the kernel has such links (Linux 6.6).
+    /// Whether the sites of a file share a link, if the kernel supports it (Linux 6.6).
     pub shared_links: bool,
-    /// Most looks at clients' files under way at a time, also those that hang.
+    /// Most concurrent inspections of client files, including those that hang.
     pub max_looks: usize,
-    /// Most attachments watched at a time; the kernel reserves memory for them at the start.
+    /// Most attachments watched at once. The kernel reserves memory for them at the start.
     pub max_attachments: u32,
-    /// Most callers blocked at a time, over all sessions; likewise.
+    /// Most callers blocked at once, over all sessions. The kernel reserves memory for them at the
+    /// start.
     pub max_blocked: u32,
-    /// Threads of a client that are looked at; one with more is not proven to be seen.
+    /// Most threads of a client that the probe checks. A client with more threads is not proven
+    /// visible.
     pub max_threads: usize,
 }
 

@@ -12,15 +12,15 @@ use super::error::within;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recorder {
-    /// Folder of the files; absent: `recordings` in `state.dir`.
+    /// Folder of the recordings; absent: `recordings` in `state.dir`.
     pub folder: Option<PathBuf>,
-    /// Recordings that run at a time, 0 to 64. 0: none.
+    /// Most concurrent recordings, 0 to 64. 0: none.
     pub max_recordings: usize,
-    /// MiB that each of them may have in memory on the way to the disk, 1 to 16,384.
+    /// Ring memory of each recording, 1 to 16,384 MiB.
     pub ring_mb: u64,
-    /// MiB that stay free on the disk: below this nothing is written.
+    /// MiB to leave free on the disk: below this the recorder does not write.
     pub min_free_mb: u64,
-    /// Milliseconds that a recording may take to bring what it has to the disk when it ends.
+    /// Milliseconds to write out a recording at its end.
     pub finish_ms: u64,
 }
 
@@ -37,7 +37,7 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Folder of the files.
+    /// Folder of the recordings.
     #[must_use]
     pub fn folder(&self, state: &Path) -> PathBuf {
         self.folder
@@ -45,7 +45,7 @@ impl Recorder {
             .unwrap_or_else(|| state.join("recordings"))
     }
 
-    /// [`Self::finish_ms`].
+    /// [`Self::finish_ms`] as a duration.
     #[must_use]
     pub fn finish(&self) -> Duration {
         Duration::from_millis(self.finish_ms)
@@ -55,7 +55,7 @@ impl Recorder {
         if let Some(folder) = &self.folder
             && !folder.is_absolute()
         {
-            let problem = "give a path from the root on";
+            let problem = "give an absolute path";
             return Err(ConfigError::value(
                 "recorder.folder",
                 folder.display(),

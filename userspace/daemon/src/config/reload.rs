@@ -1,4 +1,4 @@
-//! What of a changed file can be taken while the daemon runs.
+//! Which changes of the configuration file apply to a running daemon.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Config, ConfigError};
 
-/// Keys that are looked at whenever they are needed; every other key is read at the start.
+/// Keys that the daemon reads whenever it needs them. It reads every other key at the start.
 const LIVE: [(&str, &str); 20] = [
     ("log", "filter"),
     ("limits", "sessions"),
@@ -32,50 +32,50 @@ const LIVE: [(&str, &str); 20] = [
     ("shutdown", "on_poller_death"),
 ];
 
-/// Why a table's keys stay as they are.
+/// Why a table's keys need a restart.
 const REASONS: [(&str, &str); 13] = [
     (
         "control",
-        "its socket is bound at the start, and roles are read then",
+        "roles are read and the socket is bound at the start",
     ),
-    ("attach", "its socket is bound at the start"),
-    ("state", "the folder is locked from the start on"),
+    ("attach", "the socket is bound at the start"),
+    ("state", "the folder is locked at the start"),
     ("dpdk", "DPDK is initialised once in a process"),
     (
         "recorder",
-        "the folder is looked through at the start, and the end is timed then",
+        "the folder is scanned and the time-out of the end is set at the start",
     ),
     ("poller", "pollers are started and pinned at the start"),
     ("port", "ports are opened at the start"),
     ("probe", "the probe is loaded at the start"),
     (
         "session",
-        "sessions of the file are made at the start: use `onairctl session` now",
+        "sessions of the file are created at the start: use `onairctl session` now",
     ),
     ("log", "the log is opened at the start"),
-    ("metrics", "its socket is bound at the start"),
-    ("limits", "places are laid out at the start"),
+    ("metrics", "the socket is bound at the start"),
+    ("limits", "tables are laid out at the start"),
     (
         "timeouts",
-        "sockets and probe are given it when they are opened",
+        "sockets and the probe read it when they are opened",
     ),
 ];
 
-/// The differences of two configurations.
+/// Result of a comparison of two configurations.
 #[derive(Debug)]
 pub struct Comparison {
-    /// The one to be in force from now on.
+    /// The new active configuration.
     pub config: Config,
-    /// In what it differs from the one before.
+    /// Changes that apply.
     pub applied: Vec<ConfigChange>,
-    /// In what it does not, though the file does.
+    /// Changes of the file that do not apply.
     pub refused: Vec<ConfigRefusal>,
 }
 
-/// Compares the configuration in force with the file's.
+/// Compares the active configuration with the file's.
 ///
 /// # Errors
-/// [`ConfigError`] when the two together do not hold.
+/// [`ConfigError`]: the merged configuration is invalid.
 pub fn compare(active: &Config, wanted: &Config) -> Result<Comparison, ConfigError> {
     let mut merged = json(active);
     let target = json(wanted);
@@ -120,24 +120,24 @@ pub fn compare(active: &Config, wanted: &Config) -> Result<Comparison, ConfigErr
     })
 }
 
-/// Whether the probe would have to be loaded or unloaded: that is done at the start only. How much is
-/// made of what it says may change.
+/// Whether the change would load or unload the probe: the daemon does that only at the start. How
+/// strictly it uses the probe's reports may change.
 fn is_probe_switched(key: &str, from: Option<&Value>, to: Option<&Value>) -> bool {
     let is_off = |mode: Option<&Value>| mode.is_none_or(|mode| mode == "off");
     key == "probe.mode" && (is_off(from) || is_off(to))
 }
 
-/// Reads the file anew.
+/// Reads the file again.
 ///
 /// # Errors
-/// Why it does not hold.
+/// Why the file is invalid.
 pub fn load(file: Option<&Path>) -> Result<Box<Config>, String> {
     let file = file.ok_or("the daemon was started without a file")?;
     let config = Config::load(file).map_err(|error| error.to_string())?;
     Ok(Box::new(config))
 }
 
-/// Every key with its value, by table.
+/// Every key and value, by table.
 pub fn json(config: &Config) -> Value {
     serde_json::to_value(config).expect("plain values with text as keys")
 }
@@ -145,11 +145,11 @@ pub fn json(config: &Config) -> Value {
 fn reason(key: &str) -> String {
     let table = key.split('.').next().unwrap_or_default();
     let known = REASONS.iter().find(|(name, _)| *name == table);
-    let why = known.map_or("it is read at the start only", |(_, why)| *why);
+    let why = known.map_or("it is read only at the start", |(_, why)| *why);
     format!("{why}; restart the daemon for it")
 }
 
-/// By key with its tables; those of a list by the name of each.
+/// Values by full key. List entries are keyed by their name.
 fn flat(value: &Value) -> BTreeMap<String, Value> {
     fn walk(key: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
         let below = |name: &str| {

@@ -6,45 +6,46 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
-/// What becomes of a session that is still in use when the graceful time-out has passed.
+/// What happens to a session that is still in use after the graceful time-out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
-    /// It is named, and abandoned: exit status 4.
+    /// Report it and abandon it: exit status 4.
     #[default]
     Refuse,
-    /// Its users are cut off, and it is destroyed.
+    /// Evict its users and destroy it.
     Evict,
-    /// It is set aside with its users; its memory goes when they do.
+    /// Quarantine it with its users; its memory is freed when they leave.
     Quarantine,
 }
 
-/// What the daemon does when a poller has panicked.
+/// What the daemon does after a panic of a poller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPollerDeath {
-    /// It goes on with the others; the poller's sessions are stopped.
+    /// Continue with the other pollers; stop the poller's sessions.
     #[default]
     Continue,
-    /// It shuts down in order.
+    /// Shut down in order.
     Drain,
 }
 
-/// `[shutdown]`, times in milliseconds. How long users may take to leave is `timeouts.graceful_ms`.
+/// `[shutdown]`, times in milliseconds. `timeouts.graceful_ms` limits how long users may take to
+/// leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShutdownConfig {
-    /// What becomes of sessions that are still in use.
+    /// What happens to sessions that are still in use.
     pub policy: Policy,
-    /// Sockets, threads, ports and probe may take to end, each.
+    /// Time-out of each socket, thread, port and the probe to end.
     pub cleanup_ms: u64,
-    /// Requests that are being answered may take.
+    /// Time-out of requests in flight.
     pub handler_ms: u64,
-    /// A signal that comes so soon after the first one belongs to it; a later one forces.
+    /// A signal this soon after the first counts as the same one; a later one forces.
     pub debounce_ms: u64,
-    /// What was forced may take to comply before it is left behind, each part.
+    /// Time-out of each part after a forced shutdown; then it is left behind.
     pub force_ms: u64,
-    /// Whether the daemon goes on without a poller that has panicked.
+    /// What to do after a panic of a poller.
     pub on_poller_death: OnPollerDeath,
 }
 
@@ -65,10 +66,10 @@ impl Default for ShutdownConfig {
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
 impl ShutdownConfig {
-    /// Whether it holds.
+    /// Checks the values.
     ///
     /// # Errors
-    /// [`ConfigError::Value`].
+    /// [`ConfigError::Value`] for the first invalid value.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         for (key, value) in [
             ("cleanup_ms", self.cleanup_ms),
@@ -77,7 +78,7 @@ impl ShutdownConfig {
             ("force_ms", self.force_ms),
         ] {
             if value > DAY_MS {
-                let problem = "give at most a day, 86400000";
+                let problem = "give at most one day, 86400000";
                 let key = format!("shutdown.{key}");
                 return Err(ConfigError::value(key, value, problem));
             }
@@ -85,25 +86,25 @@ impl ShutdownConfig {
         Ok(())
     }
 
-    /// [`Self::cleanup_ms`].
+    /// [`Self::cleanup_ms`] as a duration.
     #[must_use]
     pub fn cleanup(&self) -> Duration {
         Duration::from_millis(self.cleanup_ms)
     }
 
-    /// [`Self::handler_ms`].
+    /// [`Self::handler_ms`] as a duration.
     #[must_use]
     pub fn handler(&self) -> Duration {
         Duration::from_millis(self.handler_ms)
     }
 
-    /// [`Self::debounce_ms`].
+    /// [`Self::debounce_ms`] as a duration.
     #[must_use]
     pub fn debounce(&self) -> Duration {
         Duration::from_millis(self.debounce_ms)
     }
 
-    /// [`Self::force_ms`].
+    /// [`Self::force_ms`] as a duration.
     #[must_use]
     pub fn force(&self) -> Duration {
         Duration::from_millis(self.force_ms)

@@ -8,56 +8,56 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::error::within;
 
-/// Ten minutes: longer than anybody waits for a machine.
+/// Ten minutes, ms: the most for a wait for a machine.
 const MACHINE: RangeInclusive<u64> = 1..=600_000;
-/// A day: people.
+/// A day, ms: the most for a wait for people.
 const PEOPLE: RangeInclusive<u64> = 0..=86_400_000;
 
-/// `[timeouts]`, all in milliseconds.
+/// `[timeouts]`, all in milliseconds. Each entry names what the daemon waits for.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// Arming the probe in a client's files.
+    /// Arming of the probe in a client's files.
     pub probe_arm_ms: u64,
-    /// Reading one client's sites; the control thread waits for it.
+    /// Reading of one client's sites; the control thread waits for it.
     pub probe_sight_ms: u64,
-    /// The kernel attaching to one file, before the probe is said to be blind.
+    /// Attaching to one file by the kernel. After it the probe is reported blind.
     pub probe_slow_ms: u64,
     /// A client's answer to the challenge.
     pub prove_ms: u64,
-    /// The first word of a client on the attach socket.
+    /// A client's first message on the attach socket.
     pub hello_ms: u64,
-    /// A client taking what is sent to it on the attach socket.
+    /// A client's reading of what is sent to it on the attach socket.
     pub attach_send_ms: u64,
-    /// A poller handing a stopped session back.
+    /// A poller's hand-back of a stopped session.
     pub quiesce_ms: u64,
-    /// The answer that a session has ended waiting for the disk, before it says that its certificate is
-    /// not there.
+    /// Writing of a certificate to disk. After it, the answer to a destroy says that the
+    /// certificate is not yet there.
     pub durable_ms: u64,
-    /// A place in the control thread's queue, or among the clients of a user that are proven.
+    /// A free place in the control thread's queue, or among a user's clients in proof.
     pub overload_ms: u64,
-    /// A daemon that was killed being taken down by the kernel, before this one starts.
+    /// The kernel's teardown of a killed previous daemon, before this one starts.
     pub previous_ms: u64,
-    /// A port's queue being given free by whoever had it before.
+    /// A previous owner's release of a port's queue.
     pub port_busy_ms: u64,
-    /// A request's head on the control socket, and the pause between two requests.
+    /// A request head on the control socket, and the pause between two requests.
     pub http_head_ms: u64,
-    /// A request's head on `metrics.listen`.
+    /// A request head on `metrics.listen`.
     pub metrics_head_ms: u64,
-    /// A request's body.
+    /// A request body.
     pub http_body_ms: u64,
-    /// A reader of an answer taking some of it.
+    /// A reader's next read of an answer.
     pub http_write_ms: u64,
-    /// From one comment to a reader of events to the next.
+    /// Interval of comments on the event stream.
     pub http_keep_alive_ms: u64,
-    /// Answers that are under way when the control socket ends.
+    /// Pending answers when the control socket closes.
     pub http_farewell_ms: u64,
-    /// From one look at what nobody tells of to the next: ports, probe, old certificates.
+    /// Interval of the periodic check of ports, probe and old certificates.
     pub patrol_ms: u64,
-    /// From a stop to the first warning that there are users left; the next ones at twice, four
+    /// Delay from a stop to the first warning about remaining users. The next follow at twice, four
     /// times, … as much. 0: none.
     pub drain_warning_ms: u64,
-    /// Users leaving when the daemon shuts down.
+    /// Users' leaving during a shutdown.
     pub graceful_ms: u64,
 }
 
@@ -88,7 +88,7 @@ impl Default for Timeouts {
     }
 }
 
-/// A value of the file as a duration.
+/// Milliseconds of the file as a duration.
 pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }

@@ -1,4 +1,4 @@
-//! The attachments of one session, as the session's runtime has them.
+//! Attachments of one session, held in the session's runtime.
 
 use std::sync::Arc;
 
@@ -8,64 +8,63 @@ use onair_ipc::meta::FrameMeta;
 
 use super::stats::{AttachmentCounters, SessionStats};
 
-/// Why an attachment cannot be one of the session.
+/// Why an attachment cannot be added to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AttachRefusal {
-    /// As many as the session allows are there.
-    #[error("the session has as many attachments as it allows")]
+    /// The session is at its limit.
+    #[error("the session is at its limit of attachments")]
     Full,
-    /// It is there already.
+    /// The attachment is already there.
     #[error("attachment {0} is there already")]
     Twice(u64),
-    /// Its words or frames are not laid out for this session.
+    /// Its shared memory has another layout than this session's frames.
     #[error("the attachment's memory is not laid out for this session's frames")]
     Geometry,
-    /// The session is not with this poller.
+    /// This poller does not run the session.
     #[error("the session is not running on this poller")]
     NoSession,
 }
 
-/// An attachment that was cut off.
+/// An evicted attachment.
 #[derive(Debug)]
 pub struct Evicted {
-    /// Its lender, whose ledger is empty.
+    /// Its lender. The ledger is empty.
     pub lender: Box<Lender>,
-    /// Send: its frames.
+    /// Send: the client's frames.
     pub frames: Option<FrameMemory>,
-    /// Frames that were taken back from it: those that it held, and those that it had not read.
+    /// Frames revoked: loaned frames, and frames that the client had not yet taken.
     pub revoked: u64,
-    /// Of these, frames of a receive session that it held. They stay out of use until
+    /// Receive: revoked frames that the client held. They stay out of use until
     /// [`Runtime::release`](super::Runtime::release).
     pub set_aside: u64,
 }
 
-/// What the control thread hands in and gets back.
+/// What the control thread passes in and gets back: the lender and, for send, the client's frames.
 pub(super) type Parts = (Box<Lender>, Option<FrameMemory>);
 
 /// One attachment.
 #[derive(Debug)]
 pub(super) struct Attachment {
     pub(super) lender: Box<Lender>,
-    /// Send: the frames that this client fills.
+    /// Send: frames that this client fills.
     pub(super) frames: Option<FrameMemory>,
     place: usize,
-    /// Send: no more is lent, and at this time what is still queued is dropped.
+    /// Send: nothing more is loaned. At this time the sender drops what is still queued.
     pub(super) leaves_at: Option<u64>,
 }
 
-/// All of a session.
+/// All attachments of one session.
 #[derive(Debug)]
 pub(super) struct Attachments {
     list: Vec<Attachment>,
     stats: Arc<SessionStats>,
     violations: Vec<(u64, Violation)>,
-    /// Frames of the common memory that attachments held when they were cut off: the attachment and
-    /// the frame.
+    /// Shared frames that evicted attachments held: attachment and frame.
     aside: Vec<(u64, u32)>,
 }
 
 impl Attachments {
-    /// None yet, of `most` at a time, to whom at most `lends` frames of a common memory are lent.
+    /// Starts empty. At most `most` attachments; at most `loans` shared frames loaned to each.
     pub(super) fn new(stats: Arc<SessionStats>, most: usize, loans: usize) -> Self {
         Self {
             list: Vec::with_capacity(most),
@@ -106,8 +105,7 @@ impl Attachments {
         (gone.lender, gone.frames)
     }
 
-    /// Takes an attachment out and everything back that is lent to it. What it held of the common
-    /// memory is set aside.
+    /// Removes an attachment and revokes its loans. Shared frames that it held are set aside.
     pub(super) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
         let (mut lender, frames) = self.remove(attachment)?;
         let (mut revoked, before) = (0, self.aside.len());
@@ -125,7 +123,8 @@ impl Attachments {
         })
     }
 
-    /// Gives the frames back to use that are set aside for attachments of which `is_over` says so.
+    /// Puts frames back into use if `is_over` is true for the attachment that they are set aside
+    /// for.
     pub(super) fn release(&mut self, is_over: impl Fn(u64) -> bool) {
         self.aside.retain(|(attachment, _)| !is_over(*attachment));
     }
@@ -154,13 +153,13 @@ impl Attachments {
         self.list.len()
     }
 
-    /// Whether somebody has `frame` of the session's common memory, or may still read it.
+    /// Whether a client holds `frame` of the shared memory, or may still read it.
     pub(super) fn have(&self, frame: u32) -> bool {
         self.list.iter().any(|it| it.lender.has(frame))
             || self.aside.iter().any(|(_, aside)| *aside == frame)
     }
 
-    /// Credits what came back, everywhere.
+    /// Credits returned frames of all attachments.
     pub(super) fn reap(&mut self) {
         for attachment in &mut self.list {
             attachment.lender.reap(|_| {});
@@ -170,8 +169,8 @@ impl Attachments {
         }
     }
 
-    /// Credits what came back from the attachment at `at`, telling `submitted` of the frames that
-    /// its client wants to be sent, in no order.
+    /// Credits frames returned by the attachment at `at`. Calls `submitted`, in no order, for each
+    /// frame that the client submitted.
     pub(super) fn reap_submitted(&mut self, at: usize, mut submitted: impl FnMut(u64, u32)) {
         let attachment = &mut self.list[at];
         let counters = self.stats.at(attachment.place);
@@ -186,8 +185,8 @@ impl Attachments {
         note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
     }
 
-    /// Takes back what nobody took, and credits what was given back, everywhere. How many frames
-    /// clients submitted, as they say.
+    /// Revokes untaken frames and credits returned ones, for all attachments. Returns how many
+    /// frames the clients claim to have submitted.
     pub(super) fn settle(&mut self) -> u64 {
         let mut submitted = 0;
         for attachment in &mut self.list {
@@ -197,8 +196,8 @@ impl Attachments {
         submitted
     }
 
-    /// Loans a finished frame to everybody. Who has used up his quota loses his own oldest frame
-    /// that nobody took, or else does not get this one; nobody else notices.
+    /// Loans a finished frame to every attachment. An attachment at its quota loses its oldest
+    /// untaken frame; without one it does not get this frame. Other attachments are not affected.
     pub(super) fn lend(&mut self, frame: u32, meta: &FrameMeta) {
         for attachment in &mut self.list {
             let counters = self.stats.at(attachment.place);
@@ -219,7 +218,7 @@ impl Attachments {
         }
     }
 
-    /// Loans an empty frame to the client that is to fill it. Whether its quota allows it.
+    /// Loans an empty frame to the client that fills it. False if the quota does not allow it.
     pub(super) fn offer(&mut self, at: usize, frame: u32, now_ns: u64) -> bool {
         let meta = FrameMeta {
             last_packet_ns: now_ns,
@@ -244,7 +243,7 @@ impl Attachments {
 fn note_violation(stats: &SessionStats, list: &mut Vec<(u64, Violation)>, lender: &mut Lender) {
     if let Some(violation) = lender.take_violation() {
         stats.counters.violations.add(1);
-        // A hostile client repeats itself: one report of it at a time is enough.
+        // A hostile client repeats itself: one report at a time is enough.
         if list.len() < list.capacity() {
             list.push((lender.attachment(), violation));
         }

@@ -1,5 +1,5 @@
-//! What the control thread tells a poller, and what it hears back: two bounded queues without
-//! locks, each with an eventfd for whoever sleeps.
+//! Messages between the control thread and a poller: two bounded lock-free queues, each with an
+//! eventfd that wakes a sleeping receiver.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,16 +18,16 @@ use super::send::Flushed;
 use super::sessions::StartRefusal;
 use super::tap::Tap;
 
-/// Commands that may wait for one poller.
+/// Capacity of one poller's command queue.
 const COMMANDS: usize = 1024;
-/// Events that may wait for the control thread, of all pollers.
+/// Capacity of the event queue, shared by all pollers.
 const EVENTS: usize = 4096;
 
-/// Something that a poller does between two turns.
+/// A task that a poller runs between two turns.
 pub struct PollerTask(Box<dyn FnOnce() + Send>);
 
 impl PollerTask {
-    /// It must not block: packets wait for it. If it panics, the poller dies of it.
+    /// Runs on the poller: must not block, because packets wait. A panic ends the poller.
     pub fn new(run: impl FnOnce() + Send + 'static) -> Self {
         Self(Box::new(run))
     }
@@ -43,180 +43,180 @@ impl std::fmt::Debug for PollerTask {
     }
 }
 
-/// What a poller is told.
+/// A command to a poller.
 #[derive(Debug)]
 pub enum Command {
-    /// Do this. Nothing follows.
+    /// Run a task. No event follows.
     Run(PollerTask),
-    /// Run this session. Answered by [`PollerEvent::Refused`] if that cannot be, else not.
+    /// Run this session. On failure [`PollerEvent::Refused`] follows, else no event.
     Start(Box<Runtime>),
-    /// Stop this session; [`PollerEvent::HandedBack`] follows, for a send session after what was
-    /// submitted is sent. Nothing follows if the poller has not got it.
+    /// Stop this session. [`PollerEvent::HandedBack`] follows; for a send session, after the
+    /// submitted frames are sent. If the poller does not have the session, no event follows.
     Quiesce(u64),
     /// Add an attachment to a session.
     Attach {
-        /// Which session.
+        /// Session id.
         session: u64,
-        /// Its lender.
+        /// The attachment's lender.
         lender: Box<Lender>,
-        /// Send: the frames that the client fills.
+        /// Send: frames that the client fills.
         frames: Option<FrameMemory>,
     },
-    /// Take an attachment out of a session; [`PollerEvent::LenderBack`] follows, for a send session
-    /// after what it submitted is sent. If the session was handed back meanwhile, the lender came
-    /// with it, and nothing follows.
+    /// Remove an attachment. [`PollerEvent::LenderBack`] follows; for a send session, after its
+    /// submitted frames are sent. If the session was handed back meanwhile, the lender went with it
+    /// and no event follows.
     Detach {
-        /// Which session.
+        /// Session id.
         session: u64,
-        /// Which attachment.
+        /// Attachment number.
         attachment: u64,
     },
-    /// Cut an attachment of a session off at once; [`PollerEvent::Evicted`] follows. If the session
-    /// was handed back meanwhile, the lender came with it, and nothing follows.
+    /// Evict an attachment at once. [`PollerEvent::Evicted`] follows. If the session was handed
+    /// back meanwhile, the lender went with it and no event follows.
     Evict {
-        /// Which session.
+        /// Session id.
         session: u64,
-        /// Which attachment.
+        /// Attachment number.
         attachment: u64,
     },
-    /// Give the frames back to use that were set aside when this attachment was cut off. Nothing
-    /// follows.
+    /// Reuse the frames that were set aside when this attachment was evicted. No event follows.
     Release {
-        /// Which session.
+        /// Session id.
         session: u64,
-        /// Which attachment.
+        /// Attachment number.
         attachment: u64,
     },
-    /// Say when what is submitted to a send session by now is sent; [`PollerEvent::Flushed`] follows
-    /// then. If the session is handed back first, that comes instead.
+    /// Report when the frames submitted so far are sent: [`PollerEvent::Flushed`] follows then. If
+    /// the session is handed back first, only that event follows.
     Flush {
-        /// Which session.
+        /// Session id.
         session: u64,
-        /// Names the request.
+        /// Identifies the request.
         ticket: u64,
     },
-    /// Hand the session's packets to this recording, too. Answered by [`PollerEvent::TapRefused`] if the
-    /// session is not here, else not.
+    /// Copy the session's packets to this recording. If the poller does not have the session,
+    /// [`PollerEvent::TapRefused`] follows, else no event.
     Tap {
-        /// Which session.
+        /// Session id.
         session: u64,
-        /// The way into the recording.
+        /// Handle of the recording.
         tap: Box<Tap>,
     },
-    /// Hand them to this recording no longer; [`PollerEvent::TapBack`] follows. If the session was
-    /// handed back meanwhile, the tap came with it, and nothing follows.
+    /// Remove this recording's tap. [`PollerEvent::TapBack`] follows. If the session was handed
+    /// back meanwhile, the tap went with it and no event follows.
     Untap {
-        /// Which session.
+        /// Session id.
         session: u64,
-        /// Which recording.
+        /// Recording id.
         recording: u64,
     },
-    /// Credit what a dead thread had taken inside its call; [`PollerEvent::ThreadCredited`] follows.
+    /// Credit what a dead thread took inside its call. [`PollerEvent::ThreadCredited`] follows.
     CreditThread {
-        /// Which session.
+        /// Session id.
         session: u64,
-        /// Which attachment.
+        /// Attachment number.
         attachment: u64,
-        /// Names the request.
+        /// Identifies the request.
         ticket: u64,
-        /// The thread's slot as it left it.
+        /// The thread's slot as the thread left it.
         slot: SlotReading,
     },
 }
 
-/// What a poller says.
+/// An event from a poller.
 #[derive(Debug)]
 pub enum PollerEvent {
-    /// No poller touches this session any more; its lenders come with it.
+    /// The poller no longer touches this session. The lenders come with it.
     HandedBack(Box<Runtime>),
-    /// An attachment was taken out.
+    /// An attachment was removed.
     LenderBack {
-        /// Of which session.
+        /// Session id.
         session: u64,
-        /// Which attachment.
+        /// Attachment number.
         attachment: u64,
         /// Its lender, with its ledger.
         lender: Box<Lender>,
-        /// Send: its frames.
+        /// Send: the client's frames.
         frames: Option<FrameMemory>,
     },
-    /// An attachment was cut off.
+    /// An attachment was evicted.
     Evicted {
-        /// Of which session.
+        /// Session id.
         session: u64,
-        /// It, and what became of its frames.
+        /// The attachment, and what happened to its frames.
         evicted: Evicted,
     },
     /// The session was not started.
     Refused {
-        /// As it was handed in.
+        /// The runtime, unchanged.
         runtime: Box<Runtime>,
-        /// Why.
+        /// The reason.
         reason: StartRefusal,
     },
     /// The attachment was not added.
     AttachRefused {
-        /// Of which session.
+        /// Session id.
         session: u64,
-        /// As it was handed in.
+        /// The lender, unchanged.
         lender: Box<Lender>,
-        /// As they were handed in.
+        /// The frames, unchanged.
         frames: Option<FrameMemory>,
-        /// Why.
+        /// The reason.
         reason: AttachRefusal,
     },
-    /// Answers [`Command::CreditThread`], before the event that takes the lender to the control
-    /// thread, or after it with `None`.
+    /// Answers [`Command::CreditThread`]. Sent before the event that returns the lender to the
+    /// control thread, or after it with `None`.
     ThreadCredited {
-        /// Of which session.
+        /// Session id.
         session: u64,
-        /// Of which attachment.
+        /// Attachment number.
         attachment: u64,
-        /// Which request this answers.
+        /// The request that this answers.
         ticket: u64,
-        /// Frames credited; `None` if the poller has not got that lender, and did nothing.
+        /// Frames credited. `None`: the poller does not have that lender and did nothing.
         frames: Option<u64>,
     },
-    /// What had been submitted to a session at a [`Command::Flush`] is with the port.
+    /// The port has taken what was submitted to a session before a [`Command::Flush`].
     Flushed {
-        /// Which session.
+        /// Session id.
         session: u64,
-        /// What became of it.
+        /// What happened to the frames.
         flushed: Flushed,
     },
-    /// A tap was taken out of a session.
+    /// A tap was removed from a session.
     TapBack {
-        /// Of which session.
+        /// Session id.
         session: u64,
-        /// It.
+        /// The tap.
         tap: Box<Tap>,
     },
-    /// A tap was not added: the poller has not got the session.
+    /// A tap was not added: the poller does not have the session.
     TapRefused {
-        /// Which session.
+        /// Session id.
         session: u64,
-        /// As it was handed in.
+        /// The tap, unchanged.
         tap: Box<Tap>,
     },
-    /// A client wrote what no client following the protocol can have written.
+    /// A client wrote a value that a correct client cannot write.
     Violation {
-        /// Of which session.
+        /// Session id.
         session: u64,
-        /// Which attachment.
+        /// Attachment number.
         attachment: u64,
-        /// What.
+        /// The violation.
         what: Violation,
     },
-    /// The interface under a port is gone: nothing arrives and nothing is sent any more.
+    /// The interface under a port is gone: the port neither receives nor sends.
     PortGone {
         /// The port's name.
         port: String,
     },
-    /// A poller panicked. Its sessions follow as [`PollerEvent::HandedBack`], and it takes no more.
+    /// A poller panicked. Its sessions follow as [`PollerEvent::HandedBack`]. It takes no more
+    /// commands.
     Died {
         /// Index of the poller.
         poller: usize,
-        /// What it said.
+        /// The panic message.
         message: String,
     },
 }
@@ -225,12 +225,12 @@ pub(super) fn bell() -> std::io::Result<OwnedFd> {
     Ok(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
 
-/// Makes the event count readable. It cannot fail but when it is readable already.
+/// Makes the eventfd readable. The write fails only if the eventfd is readable already.
 fn ring(bell: &OwnedFd) {
     let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
 }
 
-/// Makes the event count unreadable.
+/// Makes the eventfd unreadable.
 pub(super) fn silence(bell: &OwnedFd) {
     let mut count = [0; 8];
     let _ = rustix::io::read(bell, &mut count);
@@ -242,7 +242,7 @@ pub(super) struct Inbox {
     queue: ArrayQueue<Command>,
     pub(super) bell: OwnedFd,
     stop: AtomicBool,
-    /// The poller takes no more.
+    /// The poller takes no more commands.
     closed: AtomicBool,
 }
 
@@ -256,10 +256,10 @@ impl Inbox {
         })
     }
 
-    /// Control thread: `Err` gives the command back if the queue is full or the poller has ended.
+    /// Control thread. `Err` returns the command: the queue is full or the poller has ended.
     pub(super) fn send(&self, command: Command) -> Result<(), Command> {
         // SYNC: inbox-closed. SeqCst on both sides: either the poller's last look at the queue sees
-        // the command, or this side sees that it has closed and takes the command out again.
+        // the command, or this side sees that the inbox is closed and takes the command out again.
         if self.closed.load(Ordering::SeqCst) {
             return Err(command);
         }
@@ -273,19 +273,19 @@ impl Inbox {
         Ok(())
     }
 
-    /// Commands that wait.
+    /// Commands in the queue.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len()
     }
 
-    /// Wakes the poller: one that sleeps makes a turn.
+    /// Wakes the poller: a sleeping poller makes one turn.
     pub(super) fn wake(&self) {
         ring(&self.bell);
     }
 
-    /// Control thread: the poller ends after this turn.
+    /// Control thread: the poller ends after its current turn.
     pub(super) fn stop(&self) {
-        // SYNC: inbox-stop. Release: what was sent before is taken before.
+        // SYNC: inbox-stop. Release: the poller takes commands sent before this.
         self.stop.store(true, Ordering::Release);
         ring(&self.bell);
     }
@@ -299,14 +299,14 @@ impl Inbox {
         self.queue.pop()
     }
 
-    /// Poller: whatever is sent from now on comes back to its sender.
+    /// Poller: from now on, `send` returns every command to its sender.
     pub(super) fn close(&self) {
         // SYNC: inbox-closed.
         self.closed.store(true, Ordering::SeqCst);
     }
 }
 
-/// Events of all pollers.
+/// Event queue of all pollers.
 #[derive(Debug)]
 pub(super) struct Events {
     queue: ArrayQueue<PollerEvent>,
@@ -321,7 +321,7 @@ impl Events {
         })
     }
 
-    /// `Err` gives the event back if the queue is full.
+    /// `Err` returns the event: the queue is full.
     pub(super) fn push(&self, event: PollerEvent) -> Result<(), PollerEvent> {
         self.queue.push(event)?;
         ring(&self.bell);
@@ -329,8 +329,8 @@ impl Events {
     }
 }
 
-/// The control thread's end of the events. Its descriptor is readable while events are queued;
-/// take them until there is none, which makes it unreadable.
+/// The control thread's end of the event queue. Its descriptor is readable while events are queued.
+/// Take events until none is left: that makes it unreadable.
 #[derive(Debug, Clone)]
 pub struct EventReceiver(pub(super) Arc<Events>);
 
@@ -341,7 +341,7 @@ impl EventReceiver {
         let events = &self.0;
         events.queue.pop().or_else(|| {
             silence(&events.bell);
-            // One may have come between the look and the silence.
+            // An event may have arrived between the look and the silence.
             let event = events.queue.pop()?;
             ring(&events.bell);
             Some(event)
@@ -355,7 +355,7 @@ impl AsFd for EventReceiver {
     }
 }
 
-/// A poller's end of the events. What does not fit into the queue waits here.
+/// A poller's end of the event queue. Events that do not fit wait here.
 #[derive(Debug)]
 pub(super) struct Outbox {
     events: Arc<Events>,
@@ -375,7 +375,7 @@ impl Outbox {
         self.flush();
     }
 
-    /// Whether everything is out.
+    /// Whether every event is in the queue.
     pub(super) fn flush(&mut self) -> bool {
         while let Some(event) = self.waiting.pop_front() {
             if let Err(event) = self.events.push(event) {

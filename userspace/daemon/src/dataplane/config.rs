@@ -1,20 +1,20 @@
-//! What the dataplane is made of, and why it cannot be.
+//! Configuration of the dataplane, and why it is rejected.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use onair_dpdk::EalConfig;
 
-/// Everything that the dataplane needs to know at its start; it does not change after.
+/// Configuration of the dataplane. It does not change after the start.
 #[derive(Debug, Clone)]
 pub struct DataplaneConfig {
-    /// DPDK's own configuration.
+    /// EAL arguments.
     pub eal: EalConfig,
-    /// The ports, all of which are opened.
+    /// The ports. All are opened.
     pub ports: Vec<PortSpec>,
-    /// The polling threads, all of which are started.
+    /// The polling threads. All are started.
     pub pollers: Vec<PollerSpec>,
-    /// How long a port's queue may still be busy with whoever had it before.
+    /// How long to wait for a previous owner to release a port's queue.
     pub port_busy: Duration,
 }
 
@@ -25,9 +25,9 @@ pub struct PortSpec {
     pub name: String,
     /// Device string, see [`onair_dpdk::PortConfig::device`].
     pub device: String,
-    /// Network namespace under `/run/netns` that the interface is in.
+    /// Network namespace under `/run/netns` that contains the interface.
     pub netns: Option<String>,
-    /// The port's IPv4 address and the length of its network's prefix, 0 to 32.
+    /// IPv4 address and prefix length of the port, 0 to 32.
     pub address: (Ipv4Addr, u8),
     /// Index of its poller in [`DataplaneConfig::pollers`].
     pub poller: usize,
@@ -36,24 +36,24 @@ pub struct PortSpec {
 /// A polling thread to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollerSpec {
-    /// Name, of which the thread shows the first nine bytes.
+    /// Name. The thread's name has its first nine bytes.
     pub name: String,
-    /// CPU that it is pinned to.
+    /// CPU that the thread is pinned to.
     pub core: usize,
-    /// What it does when there is nothing to do.
+    /// What it does when idle.
     pub idle: Idle,
-    /// How an adaptive one rests.
+    /// How an adaptive poller rests.
     pub rest: Rest,
 }
 
-/// How an adaptive poller rests when there is nothing to do.
+/// How an idle adaptive poller rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rest {
-    /// So long it spins after the last thing it did: packets come in trains.
+    /// Time to spin after the last work: packets come in trains.
     pub spin: Duration,
-    /// Waking up takes so long; a due time that is nearer is waited for by spinning.
+    /// Time that a wake-up takes. The poller spins, not sleeps, until a due time that is nearer.
     pub wake: Duration,
-    /// Longest sleep where no descriptor tells of packets.
+    /// Longest sleep if no descriptor reports packets.
     pub nap: Duration,
 }
 
@@ -67,13 +67,13 @@ impl Default for Rest {
     }
 }
 
-/// What a poller does when there is nothing to do.
+/// What an idle poller does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Idle {
     /// Spins for some microseconds, then sleeps until a packet, a command or a due time.
     #[default]
     Adaptive,
-    /// Spins always: the core is at 100 %.
+    /// Always spins: the core is at 100 %.
     Busy,
 }
 
@@ -86,7 +86,7 @@ pub struct PortInfo {
     pub device: String,
     /// Namespace in the configuration.
     pub netns: Option<String>,
-    /// DPDK's name of the driver.
+    /// DPDK's driver name.
     pub driver: String,
     /// Ethernet address.
     pub mac: [u8; 6],
@@ -99,7 +99,7 @@ pub struct PortInfo {
 }
 
 impl PortInfo {
-    /// Whether `address` is in the port's own network, so that it can be asked for with ARP.
+    /// Whether `address` is in the port's own network, so that ARP can resolve it.
     #[must_use]
     pub fn is_on_link(&self, address: Ipv4Addr) -> bool {
         let (own, prefix) = self.address;
@@ -110,63 +110,63 @@ impl PortInfo {
     }
 }
 
-/// Why the dataplane did not start, or did not end cleanly.
+/// Why the dataplane did not start or stop cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum DataplaneError {
-    /// Two ports of one name.
-    #[error("two ports are named {0:?}: give each a name of its own")]
+    /// Two ports have the same name.
+    #[error("two ports are named {0:?}: give each its own name")]
     PortTwice(String),
-    /// A port without a poller.
+    /// A port names a poller that does not exist.
     #[error("port {port:?} names poller {poller}, but there are {pollers}")]
     UnknownPoller {
-        /// The port.
+        /// The port's name.
         port: String,
-        /// The index.
+        /// The poller's index.
         poller: usize,
-        /// How many there are.
+        /// Number of pollers.
         pollers: usize,
     },
-    /// A prefix that is none.
+    /// A prefix length is out of range.
     #[error("port {port:?} has the prefix length {prefix}: give one from 0 to 32")]
     Prefix {
-        /// The port.
+        /// The port's name.
         port: String,
-        /// The length.
+        /// The prefix length.
         prefix: u8,
     },
-    /// DPDK did not start, or did not end.
+    /// DPDK did not start or stop.
     #[error(transparent)]
     Eal(onair_dpdk::Error),
     /// A port did not open.
     #[error("port {port:?}: {source}")]
     Port {
-        /// The port.
+        /// The port's name.
         port: String,
-        /// Why.
+        /// DPDK's error.
         source: onair_dpdk::Error,
     },
     /// A port did not close.
     #[error("port {port:?} did not close: {source}")]
     Close {
-        /// The port.
+        /// The port's name.
         port: String,
-        /// Why.
+        /// DPDK's error.
         source: onair_dpdk::CloseError,
     },
     /// A poller did not start.
     #[error("poller {poller:?} did not start: {reason}")]
     Poller {
-        /// The poller.
+        /// The poller's name.
         poller: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The kernel gave no descriptor or thread.
+    /// A system call failed.
     #[error("cannot {what}: {source}")]
     System {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// The kernel's answer.
+        /// The kernel's error.
         source: std::io::Error,
     },
 }

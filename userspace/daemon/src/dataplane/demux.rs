@@ -1,10 +1,11 @@
-//! From a datagram's destination to the session that it is for.
+//! Finds the session of a datagram by its destination.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddrV4;
 
-/// Multiplies, which is enough: who may choose destinations is who may create sessions.
+/// Hashes by multiplication. That is enough: only clients that may create sessions choose
+/// destinations.
 #[derive(Debug, Default)]
 struct FlowHasher(u64);
 
@@ -26,20 +27,20 @@ impl Hasher for FlowHasher {
     }
 }
 
-/// The flows that the sessions of one poller receive.
+/// The flows that one poller's sessions receive.
 #[derive(Debug, Default)]
 pub(super) struct Demux {
     entries: HashMap<u64, usize, BuildHasherDefault<FlowHasher>>,
 }
 
 impl Demux {
-    /// Where the packets of a flow go; `None` for a flow of no session.
+    /// The entry of a flow; `None` if no session receives it.
     #[inline]
     pub(super) fn entry(&self, port: usize, destination: SocketAddrV4) -> Option<usize> {
         self.entries.get(&key(port, destination)).copied()
     }
 
-    /// Sends a flow to `entry`; whether it was free.
+    /// Routes a flow to `entry`. False if the flow is taken.
     pub(super) fn add(&mut self, port: usize, destination: SocketAddrV4, entry: usize) -> bool {
         let key = key(port, destination);
         if self.entries.contains_key(&key) {
@@ -49,7 +50,7 @@ impl Demux {
         true
     }
 
-    /// Forgets a flow.
+    /// Removes a flow.
     pub(super) fn remove(&mut self, port: usize, destination: SocketAddrV4) {
         self.entries.remove(&key(port, destination));
     }

@@ -1,10 +1,10 @@
-//! What a poller does when a turn found nothing to do.
+//! What a poller does after an idle turn.
 
 use std::time::Duration;
 
 use super::config::{Idle, Rest};
 
-/// Longest sleep: a backstop.
+/// Longest sleep: a backstop in case a wake-up is lost.
 const LONGEST_SLEEP_NS: u64 = 1_000_000_000;
 
 /// Decides between spinning and sleeping.
@@ -32,12 +32,12 @@ impl Idler {
         }
     }
 
-    /// The turn at `now_ns` did something.
+    /// The turn at `now_ns` had work.
     pub(super) const fn worked(&mut self, now_ns: u64) {
         self.worked_at_ns = now_ns;
     }
 
-    /// How many nanoseconds to sleep when the next thing is due at `due_ns`; `None`: go on.
+    /// Nanoseconds to sleep if the next work is due at `due_ns`; `None`: do not sleep.
     pub(super) fn sleep_ns(&self, now_ns: u64, due_ns: u64) -> Option<u64> {
         let quiet = now_ns.saturating_sub(self.worked_at_ns);
         let left = due_ns.saturating_sub(now_ns);

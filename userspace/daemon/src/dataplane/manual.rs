@@ -10,8 +10,8 @@ use super::poller::{Poller, monotonic_ns};
 use super::port::PollerPort;
 use crate::shutdown::ThreadRegistry;
 
-/// A poller whose turns its owner makes, on its own thread, as a polling thread makes them: for
-/// whoever measures what a turn costs. The thread should be an
+/// A poller without a thread: its owner calls each turn, and the turn does what a polling thread
+/// does. For benchmarks of a turn. The calling thread should be an
 /// [`onair_dpdk::RegisteredThread`].
 pub struct ManualPoller {
     poller: Poller,
@@ -20,10 +20,10 @@ pub struct ManualPoller {
 }
 
 impl ManualPoller {
-    /// A poller of these ports, without sessions.
+    /// A poller of these ports, with no sessions.
     ///
     /// # Errors
-    /// [`DataplaneError::System`]: out of descriptors.
+    /// [`DataplaneError::System`]: no descriptors left.
     pub fn new(
         ports: Vec<(PortInfo, RxQueue, TxQueue)>,
         threads: &ThreadRegistry,
@@ -51,27 +51,27 @@ impl ManualPoller {
         })
     }
 
-    /// Tells it to do something in its next turn.
+    /// Queues a command for the next turn.
     ///
     /// # Errors
-    /// The command, if too many wait.
+    /// Returns the command if the queue is full.
     pub fn send(&self, command: Command) -> Result<(), Command> {
         self.inbox.send(command)
     }
 
-    /// What it has to say.
+    /// The next event.
     #[must_use]
     pub fn events(&self) -> EventReceiver {
         EventReceiver(Arc::clone(&self.events))
     }
 
-    /// One turn: commands, up to 256 packets of each port, what is due. Whether there was something
-    /// to do.
+    /// Runs one turn: commands, up to 256 packets of each port, and what is due. Returns whether it
+    /// had work.
     pub fn turn(&mut self) -> bool {
         self.poller.turn(monotonic_ns())
     }
 
-    /// Packets that it took from its ports and gave to them, so far.
+    /// Packets received from and given to its ports so far.
     #[must_use]
     pub fn packets(&self) -> u64 {
         self.poller.packets()

@@ -1,10 +1,10 @@
 //! Ports, the pinned threads that poll them, and the session runtimes that those threads own while
 //! a session runs.
 //!
-//! A [`Runtime`] is moved to a poller with a [`Command`] and comes back with a [`PollerEvent`]:
-//! having it back is the proof that no poller touches the session (witness 3). Per packet there is
-//! no allocation, lock, system call, log or clock read. Sockets, requests, policy and the state of
-//! sessions never live here.
+//! A [`Runtime`] moves to a poller with a [`Command`] and comes back with a [`PollerEvent`]: when
+//! the control thread has it, no poller touches the session (witness 3). The packet path does not
+//! allocate, lock, log, read a clock or make a system call. Sockets, requests, policy and session
+//! state do not belong here.
 
 mod attachment;
 mod command;

@@ -1,4 +1,4 @@
-//! Hardware addresses of those that a port sends to (ARP, RFC 826).
+//! Hardware addresses of the hosts that a port sends to (ARP, RFC 826).
 
 use std::net::Ipv4Addr;
 
@@ -7,12 +7,12 @@ use onair_media::ethernet::Mac;
 
 use super::transmit::TxSink;
 
-/// Requests in quick succession, for a neighbour that is there …
+/// Quick requests, for a neighbour that is up.
 const QUICK_TRIES: u32 = 5;
 const QUICK_NS: u64 = 200_000_000;
-/// … then seldom, for one that may come up later.
+/// Interval after that, for a neighbour that may come up later.
 const SLOW_NS: u64 = 2_000_000_000;
-/// A neighbour that is known is asked again now and then: its card may have been replaced.
+/// Interval of requests for a known neighbour: its network card may have been replaced.
 const REFRESH_NS: u64 = 30_000_000_000;
 
 #[derive(Debug)]
@@ -24,8 +24,8 @@ struct Neighbour {
     ask_at_ns: u64,
 }
 
-/// The neighbours that running sessions of a port send to, and no others: what strangers say about
-/// other addresses is not remembered.
+/// Neighbours that a port's running sessions send to. ARP messages about other addresses are
+/// ignored.
 #[derive(Debug)]
 pub(super) struct Neighbours {
     mac: Mac,
@@ -42,7 +42,7 @@ impl Neighbours {
         }
     }
 
-    /// Starts asking for `address`, for one more user.
+    /// Starts resolving `address`, for one more user.
     pub(super) fn join(&mut self, address: Ipv4Addr, now_ns: u64) {
         if address.is_multicast() {
             return;
@@ -62,7 +62,7 @@ impl Neighbours {
         }
     }
 
-    /// One user less.
+    /// Removes one user of `address`.
     pub(super) fn part(&mut self, address: Ipv4Addr) {
         if let Some(known) = self.find(address) {
             known.users -= 1;
@@ -70,7 +70,7 @@ impl Neighbours {
         self.list.retain(|known| known.users > 0);
     }
 
-    /// Where packets to `address` go; `None` while nobody answered.
+    /// Hardware address of `address`; `None` until a neighbour answers.
     pub(super) fn mac_of(&self, address: Ipv4Addr) -> Option<Mac> {
         if address.is_multicast() {
             return Some(Mac::of_multicast(address));
@@ -78,7 +78,7 @@ impl Neighbours {
         self.list.iter().find(|known| known.address == address)?.mac
     }
 
-    /// Takes an ARP message that arrived; answers the reply to send, if it asks for our address.
+    /// Handles an ARP message. Returns the reply to send if the message asks for our address.
     pub(super) fn hear(&mut self, message: &ArpMessage, now_ns: u64) -> Option<ArpMessage> {
         let own = self.mac;
         if message.sender_mac != own
@@ -93,7 +93,7 @@ impl Neighbours {
         asks_for_us.then(|| message.reply_from(own))
     }
 
-    /// Sends the requests that are due; answers how many.
+    /// Sends the requests that are due. Returns how many.
     pub(super) fn turn(&mut self, now_ns: u64, sink: &mut impl TxSink) -> u64 {
         let mut sent = 0;
         for known in self
@@ -117,7 +117,7 @@ impl Neighbours {
         sent
     }
 
-    /// When [`Self::turn`] has something to do.
+    /// When [`Self::turn`] next has work.
     pub(super) fn due_ns(&self) -> u64 {
         self.list
             .iter()

@@ -1,4 +1,4 @@
-//! The dataplane as the control thread has it.
+//! The dataplane as the control thread sees it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use super::port::PollerPort;
 use super::stats::{PollerSnapshot, PortCounters, PortSnapshot};
 use crate::shutdown::{Late, ThreadRegistry};
 
-/// Ports and pollers, from their start to their end.
+/// Ports and pollers, from start to shutdown.
 ///
-/// Dropping it ends the pollers and closes the ports; [`Dataplane::shutdown`] also says how that
-/// went.
+/// Drop stops the pollers and closes the ports. [`Dataplane::shutdown`] also returns errors and
+/// totals.
 #[derive(Debug)]
 pub struct Dataplane {
-    // In the order in which they must go.
+    // Fields drop in this order.
     pollers: Vec<PollerHandle>,
     ports: Vec<OpenPort>,
     infos: Vec<PortInfo>,
@@ -36,7 +36,7 @@ struct OpenPort {
     told_gone: AtomicBool,
 }
 
-/// What was counted from start to end.
+/// Totals from start to shutdown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// Each poller, in the order of the configuration.
@@ -46,11 +46,11 @@ pub struct Summary {
 }
 
 impl Dataplane {
-    /// Initialises DPDK, opens every port, starts every poller. It blocks for some 30 ms for each
-    /// AF_XDP port. Once in a process's life, see [`Eal::init`].
+    /// Initialises DPDK, opens the ports, starts the pollers. Blocks for some 30 ms for each AF_XDP
+    /// port. Call once in a process's life, see [`Eal::init`].
     ///
     /// # Errors
-    /// [`DataplaneError`]; ports that were opened are closed then, and pollers ended.
+    /// [`DataplaneError`]. Ports are then closed and pollers stopped.
     pub fn start(
         config: DataplaneConfig,
         threads: &ThreadRegistry,
@@ -111,33 +111,33 @@ impl Dataplane {
         text.strip_prefix("DPDK ").unwrap_or(&text).to_owned()
     }
 
-    /// Whether DPDK's memory is in hugepages.
+    /// Whether DPDK uses hugepages.
     #[must_use]
     pub fn has_hugepages(&self) -> bool {
         let memory = self.eal.as_ref().map(|eal| eal.memory());
         matches!(memory, Some(Memory::Huge { .. }))
     }
 
-    /// The driver's counters of port `name`: a few system calls.
+    /// The driver's counters of port `name`. Makes a few system calls.
     #[must_use]
     pub fn port_stats(&self, name: &str) -> Option<PortStats> {
         Some(self.find(name)?.port.stats())
     }
 
-    /// What its poller counted at port `name`.
+    /// The poller's counters of port `name`.
     #[must_use]
     pub fn port_counters(&self, name: &str) -> Option<PortSnapshot> {
         Some(self.find(name)?.counters.snapshot())
     }
 
-    /// What poller `index` counted.
+    /// Counters of poller `index`.
     #[must_use]
     pub fn poller_counters(&self, index: usize) -> Option<PollerSnapshot> {
         Some(self.pollers.get(index)?.counters.snapshot())
     }
 
-    /// Turns that each poller has made so far, and wakes those that sleep, so that each that works
-    /// makes one more.
+    /// Turns made so far by each poller. Wakes sleeping pollers, so that each working poller makes
+    /// one more turn.
     pub fn turns(&self) -> Vec<u64> {
         let turns = |poller: &PollerHandle| {
             let turns = poller.counters.snapshot().turns;
@@ -147,8 +147,8 @@ impl Dataplane {
         self.pollers.iter().map(turns).collect()
     }
 
-    /// Looks whether the interface under each port still exists, one system call each, and queues
-    /// [`PollerEvent::PortGone`] once for each that does not. No driver says so by itself.
+    /// Checks whether the interface under each port still exists, with one system call a port.
+    /// Queues [`PollerEvent::PortGone`] once for each missing interface: no driver reports it.
     pub fn check_ports(&self) {
         for open in &self.ports {
             if open.port.is_present() || open.told_gone.load(Ordering::Relaxed) {
@@ -160,10 +160,10 @@ impl Dataplane {
         }
     }
 
-    /// Tells poller `poller` to do something, and wakes it.
+    /// Sends a command to poller `poller` and wakes it.
     ///
     /// # Errors
-    /// The command, if there is no such poller, it has died, or too many commands wait for it.
+    /// Returns the command: there is no such poller, the poller has died, or its queue is full.
     pub fn send(&self, poller: usize, command: Command) -> Result<(), Command> {
         match self.pollers.get(poller) {
             Some(handle) => handle.inbox.send(command),
@@ -171,33 +171,33 @@ impl Dataplane {
         }
     }
 
-    /// The events of all pollers. They can be taken also after the end.
+    /// The event queue of all pollers. It stays readable after shutdown.
     #[must_use]
     pub fn events(&self) -> EventReceiver {
         EventReceiver(Arc::clone(&self.events))
     }
 
-    /// Has each poller empty its buffers onto the wire, and waits for that.
+    /// Tells each poller to transmit its buffers, and waits.
     ///
     /// # Errors
-    /// [`Late`]: those whose buffers were not empty after `timeout`.
+    /// [`Late`]: the pollers whose buffers were not empty after `timeout`.
     pub fn flush(&self, threads: &ThreadRegistry, timeout: Duration) -> Result<(), Late> {
         let wake = || self.pollers.iter().for_each(|poller| poller.inbox.wake());
         let names = self.pollers.iter().map(|poller| poller.name.as_str());
         threads.flush(names, timeout, wake).map(drop)
     }
 
-    /// Whether the interface under a port is gone: what waits for it can never be sent.
+    /// Whether the interface under a port is gone: packets queued for it cannot be sent.
     #[must_use]
     pub fn has_lost_a_port(&self) -> bool {
         self.ports.iter().any(|open| !open.port.is_present())
     }
 
-    /// Ends the pollers, closes the ports, cleans DPDK up. Sessions that still run are handed back
-    /// as they are: take them from the events. It blocks for some 10 ms for each AF_XDP port.
+    /// Stops the pollers, closes the ports, cleans up DPDK. Running sessions come back unchanged as
+    /// events. Blocks for some 10 ms for each AF_XDP port.
     ///
     /// # Errors
-    /// The first thing that went wrong; what can be done is done nevertheless.
+    /// The first failure. The remaining steps still run.
     pub fn shutdown(mut self) -> Result<Summary, DataplaneError> {
         self.end_pollers();
         let summary = Summary {
@@ -275,7 +275,7 @@ impl OpenPort {
     }
 }
 
-/// What can be known to be wrong before DPDK is asked, which it can be only once.
+/// Checks the configuration before DPDK starts: DPDK starts only once in a process.
 fn check(config: &DataplaneConfig) -> Result<(), DataplaneError> {
     let mut names = HashSet::new();
     for port in &config.ports {

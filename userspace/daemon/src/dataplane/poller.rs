@@ -1,4 +1,5 @@
-//! A polling thread: pinned, nice, and the only owner of its ports' queues and of its sessions.
+//! A polling thread: pinned, at a raised priority, and the only owner of its ports' queues and
+//! sessions.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
@@ -18,19 +19,19 @@ use super::sessions::Sessions;
 use super::stats::PollerCounters;
 use crate::shutdown::{ThreadRegistry, WorkerGuard};
 
-/// Commands that are taken in one turn: packets come too.
+/// Most commands handled in one turn: packets must not wait for a long queue.
 const COMMANDS_A_TURN: usize = 16;
-/// A port that takes no packets is tried again after so long.
+/// Retry interval for a port that takes no packets, in nanoseconds.
 pub(super) const RETRY_NS: u64 = 200_000;
-/// How often an ending poller tries to get its last events into a full queue, a millisecond apart.
+/// Attempts of an ending poller to put its last events into a full queue, one millisecond apart.
 const LAST_TRIES: u32 = 1000;
 
-/// The name of the thread of the poller `name`.
+/// Name of the thread of poller `name`.
 pub fn thread_name(name: &str) -> String {
     format!("onair-{name}")
 }
 
-/// A poller's thread and what is shared with it.
+/// A poller's thread, and what the control thread shares with it.
 #[derive(Debug)]
 pub(super) struct PollerHandle {
     pub(super) inbox: Arc<Inbox>,
@@ -40,7 +41,7 @@ pub(super) struct PollerHandle {
 }
 
 impl PollerHandle {
-    /// Starts poller number `index` on `ports`; returns once it runs.
+    /// Starts poller `index` on `ports`. Returns once it runs.
     pub(super) fn start(
         eal: &Arc<Eal>,
         index: usize,
@@ -83,7 +84,7 @@ impl PollerHandle {
             Ok(Err(reason)) => reason,
             Err(_) => "its thread ended".to_owned(),
         };
-        // It has said why it ends, or panicked and said that on standard error.
+        // The thread has reported why it ends, or its panic is on standard error.
         let _ = thread.join();
         Err(DataplaneError::Poller {
             poller: spec.name.clone(),
@@ -91,10 +92,10 @@ impl PollerHandle {
         })
     }
 
-    /// Waits for the poller to end, which it does after [`Inbox::stop`].
+    /// Waits for the poller to end after [`Inbox::stop`].
     pub(super) fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // A panic was caught within, and told as an event.
+            // A panic was caught in the thread and reported as an event.
             let _ = thread.join();
         }
     }
@@ -112,7 +113,7 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    /// One without a thread, which never rests; see [`super::ManualPoller`].
+    /// A poller without a thread; it never rests. See [`super::ManualPoller`].
     pub(super) fn without_thread(
         ports: Vec<PollerPort>,
         inbox: Arc<Inbox>,
@@ -135,7 +136,7 @@ impl Poller {
         let registered = match prepare(eal, core) {
             Ok(registered) => registered,
             Err(reason) => {
-                // The other side waits for exactly this.
+                // The starting thread waits for this message.
                 let _ = ready.send(Err(reason));
                 return;
             }
@@ -151,7 +152,7 @@ impl Poller {
             });
         }
         self.end();
-        // The queues and their packets go before DPDK forgets the thread and its cache.
+        // Free the queues and their packets before DPDK unregisters the thread and frees its cache.
         drop(self);
         drop(registered);
     }
@@ -170,7 +171,7 @@ impl Poller {
         }
     }
 
-    /// Does what there is to do at `now_ns`; whether there was something.
+    /// Runs one turn at `now_ns`. Returns whether it had work.
     pub(super) fn turn(&mut self, now_ns: u64) -> bool {
         let mut worked = self.obey(now_ns);
         let accepting = self.worker.is_accepting();
@@ -206,7 +207,7 @@ impl Poller {
         worked
     }
 
-    /// Takes commands; whether there were any.
+    /// Handles commands. Returns whether there were any.
     fn obey(&mut self, now_ns: u64) -> bool {
         let mut obeyed = false;
         for _ in 0..COMMANDS_A_TURN {
@@ -278,7 +279,7 @@ impl Poller {
         obeyed
     }
 
-    /// Packets that were taken from its ports and given to them.
+    /// Packets received from and given to its ports.
     pub(super) fn packets(&self) -> u64 {
         let counted = self.ports.iter().map(|port| {
             let counters = &port.counters;
@@ -287,7 +288,7 @@ impl Poller {
         counted.sum()
     }
 
-    /// What waits in its buffers: commands, packets that the ports have not taken, events.
+    /// Items in its buffers: commands, packets that the ports have not taken, events.
     fn backlog(&mut self) -> u64 {
         let stuck = self.ports.iter().filter(|port| port.transmit.is_stuck());
         let packets = stuck.count() as u64;
@@ -318,7 +319,7 @@ impl Poller {
         neighbours.fold(self.sessions.due_ns().min(retry), u64::min)
     }
 
-    /// Sleeps until a packet, a command, or the time is up.
+    /// Sleeps until a packet or a command arrives, or the time is up.
     fn sleep(&self, ns: u64) {
         let waits = self.ports.iter().filter_map(|port| port.receive.wait_fd());
         let mut fds: Vec<_> = waits
@@ -327,14 +328,14 @@ impl Poller {
         fds.push(PollFd::new(&self.inbox.bell, PollFlags::IN));
         let timeout = Duration::from_nanos(ns);
         let timeout = Timespec::try_from(timeout).expect("at most a second");
-        // An error is a signal: the next turn looks at everything anyway.
+        // An error is a signal: the next turn checks everything anyway.
         let _ = poll(&mut fds, Some(&timeout));
         if fds.last().is_some_and(|bell| !bell.revents().is_empty()) {
             silence(&self.inbox.bell);
         }
     }
 
-    /// Gives back everything that it has and was sent.
+    /// Hands back its sessions and queued commands.
     pub(super) fn end(&mut self) {
         self.inbox.close();
         let now_ns = monotonic_ns();
@@ -349,7 +350,7 @@ impl Poller {
             thread::sleep(Duration::from_millis(1));
         }
         tracing::error!(
-            "poller {} could not say all: nobody takes its events",
+            "poller {} lost its last events: the event queue stayed full",
             self.index
         );
     }
@@ -358,7 +359,7 @@ impl Poller {
 fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, String> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
         return Err(format!(
-            "cannot be pinned to core {core}: choose one that the process may use"
+            "cannot pin to core {core}: choose a core that the process may use"
         ));
     }
     priority::raise(core);

@@ -1,4 +1,4 @@
-//! A port as its poller uses it: what arrives is sorted, what is asked of the port is answered.
+//! A port as its poller uses it: sorts received packets, answers ARP and echo requests.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -16,24 +16,23 @@ use super::neighbour::Neighbours;
 use super::stats::PortCounters;
 use super::transmit::{Transmit, TxSink};
 
-/// Packets taken from a port at once …
+/// Packets taken from a port in one burst.
 pub(super) const RX_BURST: usize = 32;
-/// … and how often in one turn, while there are as many. More than the sessions send in a turn: a
-/// poller that was held up must not send faster than it receives, or what it sends to itself over
-/// a loop is lost.
+/// Most bursts of one port in a turn. More than the sessions send in a turn: a delayed poller must
+/// not send faster than it receives, or packets that it sends to itself over a loop are lost.
 pub(super) const RX_BURSTS_A_TURN: usize = 8;
-/// Packets of a port that are taken in one turn at most.
+/// Most packets taken from one port in a turn.
 pub(super) const RECEIVED_A_TURN: usize = RX_BURST * RX_BURSTS_A_TURN;
-/// How many packets ahead the headers are fetched.
+/// How many packets ahead the poller prefetches headers.
 const PREFETCH: usize = 4;
-/// A datagram that arrived, and the frame that it came in.
+/// A received datagram, and the Ethernet frame that carried it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packet<'a> {
     pub(super) datagram: Datagram<'a>,
     pub(super) frame: &'a [u8],
 }
 
-/// Both halves, and who is behind the wire.
+/// Both halves of the port, and its neighbours.
 #[derive(Debug)]
 pub(super) struct PollerPort {
     pub(super) info: PortInfo,
@@ -61,8 +60,8 @@ impl PollerPort {
         }
     }
 
-    /// Takes what arrived and hands the datagrams, a burst at a time, to `deliver`, which answers how
-    /// many of them were for nobody. Answers whether anything arrived.
+    /// Receives packets and passes the datagrams, a burst at a time, to `deliver`, which returns
+    /// how many have no session. Returns whether anything arrived.
     pub(super) fn poll(
         &mut self,
         now_ns: u64,
@@ -116,7 +115,7 @@ impl PollerPort {
     }
 }
 
-/// What sorting a packet may touch.
+/// The parts of a port that sorting a packet uses.
 struct Side<'a> {
     mac: Mac,
     address: Ipv4Addr,
@@ -126,7 +125,7 @@ struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// Answers and counts what is for the port itself or for nobody.
+    /// Answers requests to the port itself, and counts packets without a session.
     #[inline(never)]
     fn sort<'a>(&mut self, frame: &'a [u8], now_ns: u64) -> Option<Datagram<'a>> {
         let Ok((header, payload)) = EthernetHeader::parse(frame) else {

@@ -1,10 +1,10 @@
-//! A poller's claim on its core.
+//! Priority of a poller on its core.
 //!
-//! A nice value of -20, never SCHED_FIFO, which the kernel throttles and then runs tens of
-//! milliseconds late. Where the kernel groups processes by session (`sched_autogroup_enabled`,
-//! sched(7)), nice values count only within the group: beside somebody else's compiler in another
-//! session a poller at -20 gets half of the core. So the group is raised as well, but only when it
-//! is the daemon's own, for others of the session would be raised with it.
+//! A nice value of -20, not SCHED_FIFO: the kernel throttles SCHED_FIFO and then runs it tens of
+//! milliseconds late. If the kernel groups processes by session (`sched_autogroup_enabled`,
+//! sched(7)), nice values count only within the group: beside a compiler in another session a
+//! poller at -20 gets half of the core. So the group's priority is raised too, but only if the
+//! group is the daemon's own: else other processes of the session would be raised with it.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,13 +15,13 @@ use rustix::thread::set_current_timer_slack;
 
 const NICEST: i32 = -20;
 const AUTOGROUP: &str = "/proc/self/autogroup";
-/// Slack of time-outs in nanoseconds; the default of 50 µs is a group of packets.
+/// Timer slack in nanoseconds. The default of 50 µs is a group of packets.
 const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
 
-/// Raises the calling thread, which polls on `core`. What is refused is logged: the poller works
-/// without, late when others want the core.
+/// Raises the priority of the calling thread, which polls on `core`. Failures are logged: the
+/// poller then works, but runs late when other processes use the core.
 pub(super) fn raise(core: usize) {
-    // Linux applies it to the calling thread alone.
+    // Linux sets the value of the calling thread only.
     if let Err(error) = setpriority_process(None, NICEST) {
         tracing::warn!("poller on core {core} keeps its nice value: {error}");
     }
@@ -34,9 +34,9 @@ pub(super) fn raise(core: usize) {
     }
     match fs::write(AUTOGROUP, NICEST.to_string()) {
         Ok(()) => {}
-        // A kernel without groups.
+        // The kernel has no autogroups.
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        // The kernel takes one change in a tenth of a second: another poller's was the same.
+        // The kernel allows one change in 100 ms: another poller has just made the same one.
         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
         Err(error) => tracing::warn!("{AUTOGROUP} stays as it is: {error}"),
     }

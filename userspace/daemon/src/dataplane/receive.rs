@@ -1,4 +1,4 @@
-//! The runtime of a receive session: packets into frames, frames to every attachment.
+//! Runtime of a receive session: assembles packets into frames, loans frames to every attachment.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use super::port::Packet;
 use super::stats::SessionStats;
 use super::tap::Taps;
 
-/// Whose packets a session takes.
+/// The source that a session accepts packets from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceFilter {
-    /// The sender's address.
+    /// The sender's IPv4 address.
     pub address: Ipv4Addr,
-    /// The sender's UDP port; `None` is any.
+    /// The sender's UDP port; `None` accepts any.
     pub port: Option<u16>,
 }
 
@@ -29,42 +29,41 @@ impl SourceFilter {
     }
 }
 
-/// What a receive session takes.
+/// Configuration of a receive session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiveConfig {
-    /// Name of the port that it listens on.
+    /// Name of the port that receives the flow.
     pub port: String,
     /// The flow's destination: the port's address or a multicast group, and the UDP port.
     pub destination: SocketAddrV4,
-    /// Whose packets it takes; `None` is anybody's.
+    /// Accepted source; `None` accepts any.
     pub source: Option<SourceFilter>,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
-    /// Raster, depth and rate.
+    /// Raster, bit depth and frame rate.
     pub format: VideoFormat,
-    /// A frame of which nothing came for so many nanoseconds is closed incomplete; see
-    /// [`ReceiveConfig::default_timeout_ns`].
+    /// Nanoseconds without a packet after which a frame is closed as incomplete; see
     pub timeout_ns: u64,
-    /// Most attachments at a time.
+    /// Most attachments at once.
     pub max_attachments: usize,
 }
 
 impl ReceiveConfig {
-    /// Three frames' time, and no less than 100 ms: the network may hold packets back, and frames
-    /// that follow close those before them sooner.
+    /// Three frame times, at least 100 ms: the network may delay packets, and later frames close
+    /// earlier ones sooner.
     #[must_use]
     pub fn default_timeout_ns(format: &VideoFormat) -> u64 {
         format.rate().nanos(3).max(100_000_000)
     }
 }
 
-/// Of so many packets the place in the frame is fetched before they are copied there: the copies
-/// alone would wait for one after the other.
+/// How many packets ahead the poller prefetches the destination in the frame. Without it each copy
+/// waits for memory.
 const PAYLOADS_AHEAD: usize = 2;
-/// Bytes of a full packet's payload.
+/// Payload bytes of a full packet.
 const FULL_PAYLOAD: usize = 1_280;
 
-/// Packets into frames.
+/// Assembles packets into frames.
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) config: ReceiveConfig,
@@ -105,8 +104,8 @@ impl Receiver {
         }
     }
 
-    /// Has the processor fetch what the next packets will touch: with many sessions, what one of
-    /// them needs is no longer in its cache when its turn comes.
+    /// Prefetches what the next packets touch: with many sessions, the data of one session has left
+    /// the cache by its next turn.
     #[inline]
     pub(super) fn fetch(&self) {
         prefetch(self);
@@ -115,7 +114,7 @@ impl Receiver {
         self.fetch_place(0, PAYLOADS_AHEAD * FULL_PAYLOAD);
     }
 
-    /// Takes packets of the flow.
+    /// Handles packets of the flow.
     pub(super) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
         for (at, Packet { datagram, frame }) in packets.iter().enumerate() {
             if let Some(filter) = self.config.source
@@ -134,8 +133,8 @@ impl Receiver {
         }
     }
 
-    /// Has the processor fetch `octets` bytes of the frame under way, `ahead` of where the next
-    /// packet's belong if the packets come in order.
+    /// Prefetches `octets` bytes of the current frame, `ahead` bytes after the place of the next
+    /// in-order packet.
     #[inline]
     fn fetch_place(&self, ahead: usize, octets: usize) {
         if let Some((frame, next)) = self.assembler.next_place() {
@@ -143,22 +142,22 @@ impl Receiver {
         }
     }
 
-    /// Closes what is overdue.
+    /// Closes overdue frames.
     pub(super) fn turn(&mut self, now_ns: u64) {
         self.assembler.expire(now_ns, &mut self.pool);
     }
 
-    /// When [`Self::turn`] has something to do.
+    /// When [`Self::turn`] next has work.
     pub(super) fn due_ns(&self) -> u64 {
         self.assembler.deadline().unwrap_or(u64::MAX)
     }
 
-    /// Shows the counters.
+    /// Publishes the counters.
     pub(super) fn show(&self) {
         self.pool.stats.show(self.assembler.stats());
     }
 
-    /// Drops what is under way: the session stops.
+    /// Drops frames under assembly: the session stops.
     pub(super) fn quiesce(&mut self) {
         let pool = &mut self.pool;
         self.assembler.reset(|frame| {
@@ -169,13 +168,13 @@ impl Receiver {
     }
 }
 
-/// The frames of the session, and who has them.
+/// The session's frames, and which attachments hold them.
 #[derive(Debug)]
 pub(super) struct FramePool {
     frames: FrameMemory,
-    /// Frames that the assembler writes to.
+    /// Frames that the assembler fills.
     filling: [Option<u32>; 2],
-    /// Where the search for a free frame starts: the one that was free the longest.
+    /// Where the search for a free frame starts: the frame that was free the longest.
     next: u32,
     number: u64,
     pub(super) attachments: Attachments,

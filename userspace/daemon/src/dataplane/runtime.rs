@@ -1,4 +1,4 @@
-//! One session as a poller runs it: it is moved there, and moved back.
+//! The poller's half of one session. It moves to the poller and back.
 
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -18,34 +18,35 @@ use super::stats::SessionStats;
 use super::tap::{Tap, Taps};
 use super::transmit::TxSink;
 
-/// Why a runtime cannot be made.
+/// Why a runtime cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
-    /// The memory's frames are smaller than the format's.
-    #[error("the memory has frames of {have} bytes, the format needs {need}")]
+    /// The memory's frames are smaller than the format needs.
+    #[error("the memory has frames of {have} bytes, but the format needs {need}")]
     FrameBytes {
-        /// Bytes of a frame of the memory.
+        /// Frame size of the memory in bytes.
         have: usize,
-        /// Bytes of a frame of the format.
+        /// Frame size of the format in bytes.
         need: usize,
     },
-    /// Two frames are put together at a time.
-    #[error("the memory has {0} frames: give 2, and the quota of each attachment")]
+    /// The assembler fills two frames at once.
+    #[error("the memory has {0} frames: give 2 plus the quota of each attachment")]
     FrameCount(u32),
-    /// The format cannot be cut into packets of the port's MTU.
+    /// The format does not fit packets of the port's MTU.
     #[error(transparent)]
     Packets(#[from] PacketiseError),
-    /// The format cannot carry the pattern.
+    /// The pattern does not fit the format.
     #[error(transparent)]
     Pattern(#[from] PatternError),
-    /// The kernel gave no random numbers.
+    /// The kernel returned no random numbers.
     #[error("cannot get random numbers: {0}")]
     Random(std::io::Error),
 }
 
 /// A session's half of the dataplane, with its lenders and their ledgers.
 ///
-/// While the control thread has it, nobody else touches the session; the methods here are for then.
+/// While the control thread has it, no other thread touches the session. The public methods are for
+/// that time.
 #[derive(Debug)]
 pub struct Runtime {
     session: u64,
@@ -60,11 +61,11 @@ enum Kind {
 }
 
 impl Runtime {
-    /// A receive session that puts frames together in `frames`, which should have two and the
-    /// quota of every attachment, so that there is always a free one.
+    /// Creates a receive session that assembles into `frames`. Give two frames plus the quota of
+    /// each attachment, so that one is always free.
     ///
     /// # Errors
-    /// [`RuntimeError`] when the memory is too small.
+    /// [`RuntimeError`]: the memory is too small.
     pub fn receive(
         session: u64,
         config: ReceiveConfig,
@@ -86,10 +87,10 @@ impl Runtime {
         })
     }
 
-    /// A send session.
+    /// Creates a send session.
     ///
     /// # Errors
-    /// [`RuntimeError`] when the format fits neither the MTU nor the pattern.
+    /// [`RuntimeError`]: the format does not fit the MTU or the pattern.
     pub fn send(session: u64, config: SendConfig) -> Result<Self, RuntimeError> {
         let stats = Arc::new(SessionStats::new(config.max_attachments));
         let sender = Sender::new(config, Arc::clone(&stats))?;
@@ -100,19 +101,19 @@ impl Runtime {
         })
     }
 
-    /// The session's id.
+    /// The session id.
     #[must_use]
     pub const fn session(&self) -> u64 {
         self.session
     }
 
-    /// The counters, which stay readable while a poller has the runtime.
+    /// The counters. They stay readable while a poller has the runtime.
     #[must_use]
     pub const fn stats(&self) -> &Arc<SessionStats> {
         &self.stats
     }
 
-    /// Name of the port that it uses.
+    /// Name of the port that the session uses.
     #[must_use]
     pub fn port(&self) -> &str {
         match &self.kind {
@@ -121,18 +122,18 @@ impl Runtime {
         }
     }
 
-    /// The lenders, in the order of attaching.
+    /// The lenders, in attach order.
     pub fn lenders(&self) -> impl Iterator<Item = &Lender> {
         self.attachments().iter().map(|it| &*it.lender)
     }
 
-    /// The lenders, to settle what is lent.
+    /// The lenders, to settle loans.
     pub fn lenders_mut(&mut self) -> impl Iterator<Item = &mut Lender> {
         self.attachments_mut().iter_mut().map(|it| &mut *it.lender)
     }
 
-    /// Takes back what nobody took, and credits what was given back. Frames that were submitted to a
-    /// send session since its stop are dropped.
+    /// Revokes untaken frames and credits returned ones. Drops frames submitted to a send session
+    /// since its stop.
     pub fn settle(&mut self) {
         let submitted = self.attachments_mut().settle();
         if let Kind::Send(_) = self.kind {
@@ -148,10 +149,10 @@ impl Runtime {
             .map(|it| &mut *it.lender)
     }
 
-    /// Adds an attachment; `frames` are its own, for a send session.
+    /// Adds an attachment. `frames` are the client's own, for a send session.
     ///
     /// # Errors
-    /// [`AttachRefusal`], with what was handed in.
+    /// [`AttachRefusal`], with the lender and the frames.
     pub fn attach(
         &mut self,
         lender: Box<Lender>,
@@ -166,7 +167,7 @@ impl Runtime {
         result.map_err(|(refusal, (lender, frames))| (refusal, lender, frames))
     }
 
-    /// Takes an attachment out, at once; a send session drops what it had submitted.
+    /// Removes an attachment at once. A send session drops what it had submitted.
     pub fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
         match &mut self.kind {
             Kind::Receive(receiver) => receiver.pool.attachments.remove(attachment),
@@ -174,9 +175,8 @@ impl Runtime {
         }
     }
 
-    /// Cuts an attachment off, at once: it is taken out, and so is everything back that is lent to
-    /// it, whoever has it. A send session drops what it had submitted; of a receive session, what it
-    /// held is set aside.
+    /// Evicts an attachment at once: removes it and revokes its loans. A send session drops what
+    /// the client had submitted; a receive session sets aside the frames that it held.
     pub fn evict(&mut self, attachment: u64) -> Option<Evicted> {
         match &mut self.kind {
             Kind::Receive(receiver) => receiver.pool.attachments.evict(attachment),
@@ -184,13 +184,13 @@ impl Runtime {
         }
     }
 
-    /// Gives the frames back to use that are set aside for attachments of which `is_over` says so:
-    /// nobody can be reading them any more.
+    /// Puts frames back into use if `is_over` is true for the attachment that they are set aside
+    /// for: no process can read them any more.
     pub fn release(&mut self, is_over: impl Fn(u64) -> bool) {
         self.attachments_mut().release(is_over);
     }
 
-    /// A flush that is over: to be asked again, as long as there is one.
+    /// The next completed flush. Call until it returns `None`.
     pub fn flushed(&mut self) -> Option<Flushed> {
         match &mut self.kind {
             Kind::Receive(_) => None,
@@ -198,8 +198,8 @@ impl Runtime {
         }
     }
 
-    /// Frames that were submitted to a send session and neither sent nor dropped, as far as the
-    /// poller has seen them.
+    /// Frames submitted to a send session that are neither sent nor dropped, as far as the poller
+    /// has collected them.
     #[must_use]
     pub fn unsent(&self) -> u64 {
         match &self.kind {
@@ -208,18 +208,18 @@ impl Runtime {
         }
     }
 
-    /// Hands its packets to a recording from now on: those that it receives and takes, or those that it
-    /// gives to its port.
+    /// Adds a tap. The recording gets the packets that the session accepts, or those that it gives
+    /// to its port.
     pub fn tap(&mut self, tap: Box<Tap>) {
         self.taps_mut().add(tap);
     }
 
-    /// Hands them to this recording no longer.
+    /// Removes the tap of this recording.
     pub fn untap(&mut self, recording: u64) -> Option<Box<Tap>> {
         self.taps_mut().remove(recording)
     }
 
-    /// The recordings that have its packets.
+    /// Ids of the recordings with a tap.
     pub fn recordings(&self) -> impl Iterator<Item = u64> {
         let taps = match &self.kind {
             Kind::Receive(receiver) => &receiver.taps,
@@ -235,7 +235,7 @@ impl Runtime {
         }
     }
 
-    /// Takes every attachment out.
+    /// Removes every attachment.
     pub fn take_lenders(&mut self) -> Vec<(Box<Lender>, Option<FrameMemory>)> {
         let all: Vec<_> = self.lenders().map(Lender::attachment).collect();
         all.into_iter()
@@ -270,9 +270,9 @@ impl Runtime {
     }
 }
 
-/// What its poller does with it.
+/// Methods for the poller.
 impl Runtime {
-    /// The destination that it receives, if it does.
+    /// The destination that a receive session receives.
     pub(super) fn listens_to(&self) -> Option<SocketAddrV4> {
         match &self.kind {
             Kind::Receive(receiver) => Some(receiver.config.destination),
@@ -280,7 +280,7 @@ impl Runtime {
         }
     }
 
-    /// The destination that it sends to, if it does.
+    /// The destination that a send session sends to.
     pub(super) fn sends_to(&self) -> Option<SocketAddrV4> {
         match &self.kind {
             Kind::Receive(_) => None,
@@ -294,7 +294,7 @@ impl Runtime {
         }
     }
 
-    /// Has the processor fetch what [`Self::packets`] will touch.
+    /// Prefetches what [`Self::packets`] will touch.
     #[inline]
     pub(super) fn fetch(&self) {
         if let Kind::Receive(receiver) = &self.kind {
@@ -302,7 +302,7 @@ impl Runtime {
         }
     }
 
-    /// Takes packets of the flow that it receives.
+    /// Handles packets of the received flow.
     pub(super) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
         if let Kind::Receive(receiver) = &mut self.kind {
             receiver.packets(packets, now_ns);
@@ -316,7 +316,7 @@ impl Runtime {
         }
     }
 
-    /// Shows the counters that are not shown at once.
+    /// Publishes the counters that are not published at once.
     pub(super) fn show(&self) {
         if let Kind::Receive(receiver) = &self.kind {
             receiver.show();
@@ -330,7 +330,7 @@ impl Runtime {
         }
     }
 
-    /// The session stops.
+    /// Stops the session.
     pub(super) fn quiesce(&mut self, now_ns: u64) {
         match &mut self.kind {
             Kind::Receive(receiver) => receiver.quiesce(),
@@ -338,15 +338,14 @@ impl Runtime {
         }
     }
 
-    /// Somebody wants to hear when what is submitted by now is sent. Nothing is submitted to a
-    /// receive session.
+    /// Starts a flush of the frames submitted so far. A receive session has none.
     pub(super) fn flush(&mut self, ticket: u64, now_ns: u64) {
         if let Kind::Send(sender) = &mut self.kind {
             sender.flush(ticket, now_ns);
         }
     }
 
-    /// Whether [`Self::flushed`] has something to say.
+    /// Whether [`Self::flushed`] has a result.
     pub(super) fn has_flushed(&self) -> bool {
         match &self.kind {
             Kind::Receive(_) => false,
@@ -354,7 +353,7 @@ impl Runtime {
         }
     }
 
-    /// Whether, after [`Self::quiesce`], nothing is under way.
+    /// Whether, after [`Self::quiesce`], no frame is pending.
     pub(super) fn is_quiet(&self) -> bool {
         match &self.kind {
             Kind::Receive(_) => true,
@@ -362,7 +361,7 @@ impl Runtime {
         }
     }
 
-    /// An attachment leaves; it comes with [`Self::departed`], now or when what it submitted is
+    /// Removes an attachment. [`Self::departed`] returns it, now or when its submitted frames are
     /// sent.
     pub(super) fn dismiss(&mut self, attachment: u64, now_ns: u64) {
         match &mut self.kind {
@@ -377,7 +376,7 @@ impl Runtime {
         }
     }
 
-    /// The next attachment that has left.
+    /// The next removed attachment.
     pub(super) fn departed(&mut self) -> Option<Parts> {
         match &mut self.kind {
             Kind::Receive(receiver) => {

@@ -1,5 +1,5 @@
-//! The runtime of a send session: frames from the pattern or from clients into packets, spread over
-//! each frame's time.
+//! Runtime of a send session: packetises frames of the pattern or of clients, and paces packets
+//! over each frame's time.
 
 mod flush;
 
@@ -25,49 +25,49 @@ use super::stats::SessionStats;
 use super::tap::Taps;
 use super::transmit::TxSink;
 
-/// Most packets of one session in one turn: the others' turn comes too.
+/// Most packets of one session in a turn: other sessions must get their turn.
 pub(super) const PACKETS_A_TURN: u32 = 32;
-/// A port that took nothing is tried again after so long.
+/// Retry interval for a port that took nothing, in nanoseconds.
 const RETRY_NS: u64 = 200_000;
-/// A session that starts sends its first frame after so long.
+/// Delay of a session's first frame after its start, in nanoseconds.
 const LEAD_NS: u64 = 1_000_000;
 
-/// Where the frames of a send session come from.
+/// Source of a send session's frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameSource {
-    /// From attached clients.
+    /// Attached clients.
     Client,
     /// The built-in pattern of [`onair_media::pattern`].
     Pattern,
 }
 
-/// What a send session sends.
+/// Configuration of a send session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendConfig {
-    /// Name of the port that it sends from, with the port's address as source.
+    /// Name of the port that it sends from. The source address is the port's.
     pub port: String,
-    /// UDP port that it sends from.
+    /// Source UDP port.
     pub source_port: u16,
-    /// Whom it sends to: a neighbour or a multicast group, and the UDP port.
+    /// Destination: a neighbour or a multicast group, and the UDP port.
     pub destination: SocketAddrV4,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
-    /// Raster, depth and rate.
+    /// Raster, bit depth and frame rate.
     pub format: VideoFormat,
-    /// Where frames come from.
+    /// Source of the frames.
     pub source: FrameSource,
-    /// Largest IP packet in bytes; packets are no larger than ST 2110-10's standard size anyway.
+    /// Largest IP packet in bytes. Packets never exceed ST 2110-10's standard size.
     pub mtu: u16,
-    /// Most attachments at a time.
+    /// Most attachments at once.
     pub max_attachments: usize,
 }
 
-/// A frame that a client wants to be sent.
+/// A frame that a client submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Submitted {
     attachment: u64,
     frame: u32,
-    /// How many were collected before it.
+    /// Its number in the order of collection.
     number: u64,
 }
 
@@ -79,9 +79,9 @@ enum Content {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The frame time `slot` is the next to be tried.
+    /// Frame time `slot` is tried next.
     Waiting { slot: u64 },
-    /// Packet `next` of the frame in `slot` is the next to go.
+    /// Packet `next` of the frame in `slot` goes next.
     Sending {
         slot: u64,
         next: u32,
@@ -89,20 +89,20 @@ enum Phase {
     },
 }
 
-/// Frames into packets.
+/// Packetises frames.
 pub(super) struct Sender {
     pub(super) config: SendConfig,
     packetiser: Packetiser,
     pattern: Option<PatternWriter>,
     pattern_frames: u64,
-    /// Set at the first start and kept, so that timestamps go on across a pause.
+    /// Set at the first start and kept, so that timestamps continue after a pause.
     schedule: Option<Schedule>,
     phase: Phase,
     queue: VecDeque<Submitted>,
-    /// Frames that clients have submitted so far.
+    /// Client frames collected so far.
     collected: u64,
     flushes: Flushes,
-    /// Of one client, while they are sorted by his order.
+    /// Frames of one client, while they are sorted into its submission order.
     fresh: Vec<(u64, u32)>,
     pub(super) attachments: Attachments,
     flow: FlowHeader,
@@ -110,9 +110,9 @@ pub(super) struct Sender {
     timestamp_base: u32,
     sequence: u32,
     identification: u16,
-    /// The session stops: nothing new is begun, and at this time all is dropped.
+    /// The session stops: no new frame starts; at this time everything is dropped.
     quiet_at: Option<u64>,
-    /// When to look again, where that is not a frame's or a packet's time.
+    /// When to check again, if that is not a frame's or a packet's time.
     retry_ns: Option<u64>,
     stats: Arc<SessionStats>,
     pub(super) taps: Taps,
@@ -136,7 +136,7 @@ impl Sender {
             FrameSource::Pattern => Some(PatternWriter::new(&config.format)?),
             FrameSource::Client => None,
         };
-        // RFC 3550 §5.1: the start of each of them is random.
+        // RFC 3550 §5.1: each starts at a random value.
         let [ssrc, timestamp_base, sequence] = random()?;
         let nobody = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, config.source_port);
         Ok(Self {
@@ -168,7 +168,7 @@ impl Sender {
         })
     }
 
-    /// The session starts, on `port`: with the next whole frame time.
+    /// Starts the session on `port`, at the next whole frame time.
     pub(super) fn resume(&mut self, port: &PortInfo, now_ns: u64) {
         let (rate, packets) = (self.config.format.rate(), self.packetiser.packets());
         let slot = match &self.schedule {
@@ -185,8 +185,8 @@ impl Sender {
         self.collect(now_ns);
     }
 
-    /// The session stops: the frame under way and those submitted are sent, for as long as that
-    /// should take and two frames more.
+    /// Stops the session. The current frame and the submitted ones are still sent; the limit is the
+    /// time that they need plus two frames.
     pub(super) fn quiesce(&mut self, now_ns: u64) {
         if self.quiet_at.is_none() {
             self.collect(now_ns);
@@ -202,35 +202,35 @@ impl Sender {
             && matches!(self.phase, Phase::Waiting { .. })
     }
 
-    /// Somebody wants to hear, by [`Self::flushed`], when what is submitted by now is sent.
+    /// Starts a flush of the frames submitted so far. [`Self::flushed`] returns its result.
     pub(super) fn flush(&mut self, ticket: u64, now_ns: u64) {
         self.collect(now_ns);
         self.flushes.ask(ticket, self.collected, self.unsent());
     }
 
-    /// Whether [`Self::flushed`] has something to say.
+    /// Whether [`Self::flushed`] has a result.
     pub(super) fn has_flushed(&self) -> bool {
         self.flushes.is_over(self.oldest())
     }
 
-    /// A flush that is over.
+    /// The next completed flush.
     pub(super) fn flushed(&mut self) -> Option<Flushed> {
         self.flushes.take(self.oldest())
     }
 
-    /// Frames of clients that are collected and neither sent nor dropped.
+    /// Collected client frames that are neither sent nor dropped.
     pub(super) fn unsent(&self) -> u64 {
         self.queue.len() as u64 + u64::from(self.under_way().is_some())
     }
 
-    /// The lowest number of what is not sent.
+    /// Lowest number of an unsent frame.
     fn oldest(&self) -> u64 {
         let first = self.under_way().or_else(|| self.queue.front().copied());
         first.map_or(self.collected, |it| it.number)
     }
 
-    /// Attachment `attachment` leaves: what it submitted is sent, then it is among the
-    /// [`Self::departed`]. Whether it is there.
+    /// Detaches `attachment`: once its submitted frames are sent, [`Self::departed`] returns it.
+    /// False if there is no such attachment.
     pub(super) fn dismiss(&mut self, attachment: u64, now_ns: u64) -> bool {
         self.collect(now_ns);
         let leaves_at = self.patience(now_ns);
@@ -244,7 +244,7 @@ impl Sender {
         }
     }
 
-    /// An attachment that left and of which nothing is to be sent any more.
+    /// The next detached attachment without unsent frames.
     pub(super) fn departed(&mut self) -> Option<Parts> {
         let left = self
             .attachments
@@ -253,19 +253,19 @@ impl Sender {
         Some(self.attachments.take(left))
     }
 
-    /// The control thread, which owns the runtime, takes an attachment out.
+    /// Removes an attachment while the control thread owns the runtime.
     pub(super) fn remove(&mut self, attachment: u64) -> Option<Parts> {
         self.drop_work_of(attachment);
         self.attachments.remove(attachment)
     }
 
-    /// Cuts an attachment off: what it submitted is dropped, also amid a frame.
+    /// Evicts an attachment: drops what it submitted, also in the middle of a frame.
     pub(super) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
         self.drop_work_of(attachment);
         self.attachments.evict(attachment)
     }
 
-    /// When [`Self::turn`] has something to do.
+    /// When [`Self::turn`] next has work.
     pub(super) fn due_ns(&self) -> u64 {
         let Some(schedule) = &self.schedule else {
             return u64::MAX;
@@ -284,7 +284,7 @@ impl Sender {
         })
     }
 
-    /// Sends what is due at `now_ns` to `next_hop`; `None` while that is not known.
+    /// Sends what is due at `now_ns` to `next_hop`; `None` until that address is known.
     pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, sink: &mut impl TxSink) {
         let Some(schedule) = self.schedule else {
             return;
@@ -364,7 +364,7 @@ impl Sender {
         };
     }
 
-    /// Sends packets from the first of `packets` on; answers the first that did not go.
+    /// Sends packets from the first of `packets` on. Returns the first that was not sent.
     fn send(
         &mut self,
         slot: u64,
@@ -444,14 +444,14 @@ impl Sender {
         self.collect(now_ns);
     }
 
-    /// The slot's RTP timestamp: the low 32 bits of the exact tick.
+    /// RTP timestamp of the slot: the low 32 bits of the exact tick.
     fn timestamp(&self, slot: u64) -> u32 {
         let [.., a, b, c, d] = self.config.format.rate().ticks(slot).to_be_bytes();
         self.timestamp_base
             .wrapping_add(u32::from_be_bytes([a, b, c, d]))
     }
 
-    /// Takes what clients submitted and, unless it is over, lends them what is free.
+    /// Collects submitted frames and, unless the session stops, loans free frames to the clients.
     fn collect(&mut self, now_ns: u64) {
         for at in 0..self.attachments.len() {
             let (attachments, fresh) = (&mut self.attachments, &mut self.fresh);
@@ -511,12 +511,12 @@ impl Sender {
             || self.queue.iter().any(|it| it.attachment == attachment)
     }
 
-    /// Time enough to send what is queued.
+    /// Deadline that allows time to send what is queued.
     fn patience(&self, now_ns: u64) -> u64 {
         now_ns.saturating_add(self.config.format.rate().nanos(self.queue.len() as u64 + 3))
     }
 
-    /// Drops what could not be sent before its session stopped or its client left.
+    /// Drops frames that were not sent before the session's or the client's deadline.
     fn give_up(&mut self, now_ns: u64, next_hop: Option<Mac>) {
         if self
             .quiet_at
@@ -533,7 +533,7 @@ impl Sender {
         }
     }
 
-    /// An attachment whose time to leave has passed while something of it was to be sent.
+    /// A detached attachment with unsent frames whose deadline has passed.
     fn overdue(&self, now_ns: u64) -> Option<u64> {
         self.attachments.iter().find_map(|it| {
             let attachment = it.lender.attachment();

@@ -1,4 +1,4 @@
-//! The sessions that one poller runs.
+//! Sessions that one poller runs.
 
 mod admission;
 
@@ -17,9 +17,9 @@ use super::runtime::Runtime;
 use super::send::PACKETS_A_TURN;
 use super::tap::Tap;
 
-/// After so many packets the other sessions' turn to send comes in the next turn of the poller. A
-/// poller that was held up has every session behind; all of them together must not send faster
-/// than it receives, or what they send to it over a loop is lost.
+/// After this many packets, the other sessions send in the poller's next turn. In a delayed poller
+/// every session is behind; together they must not send faster than the poller receives, or packets
+/// that it sends to itself over a loop are lost.
 const SENT_A_TURN: u64 = RECEIVED_A_TURN as u64 - PACKETS_A_TURN as u64;
 
 #[derive(Debug)]
@@ -27,18 +27,18 @@ struct SessionEntry {
     runtime: Box<Runtime>,
     port: usize,
     due_ns: u64,
-    /// Something came for it in this turn.
+    /// A packet arrived for it in this turn.
     touched: bool,
     quiescing: bool,
 }
 
-/// The sessions, and which packets are whose.
+/// The sessions, and the flows that they receive.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     entries: Vec<Option<SessionEntry>>,
     demux: Demux,
     touched: Vec<usize>,
-    /// The entry whose turn to send comes first.
+    /// The entry that sends first.
     first: usize,
 }
 
@@ -47,7 +47,7 @@ impl Sessions {
         self.entries.iter().flatten().count()
     }
 
-    /// Takes a session over.
+    /// Starts a session.
     pub(super) fn start(
         &mut self,
         mut runtime: Box<Runtime>,
@@ -105,7 +105,7 @@ impl Sessions {
     ) {
         let result = match self.find_mut(session) {
             Some(entry) => {
-                // A send session lends its first frames.
+                // A send session loans its first frames.
                 entry.due_ns = now_ns;
                 entry.runtime.attach(lender, frames)
             }
@@ -121,7 +121,7 @@ impl Sessions {
         }
     }
 
-    /// Takes an attachment out, as soon as that can be.
+    /// Removes an attachment, as soon as possible.
     pub(super) fn detach(&mut self, session: u64, attachment: u64, now_ns: u64) {
         if let Some(entry) = self.find_mut(session) {
             entry.runtime.dismiss(attachment, now_ns);
@@ -129,7 +129,7 @@ impl Sessions {
         }
     }
 
-    /// Cuts an attachment off.
+    /// Evicts an attachment.
     pub(super) fn evict(
         &mut self,
         session: u64,
@@ -140,14 +140,14 @@ impl Sessions {
         let Some(entry) = self.find_mut(session) else {
             return;
         };
-        // A session that stops may have nothing left to wait for.
+        // A stopping session may have nothing left to wait for.
         entry.due_ns = now_ns;
         if let Some(evicted) = entry.runtime.evict(attachment) {
             outbox.push(PollerEvent::Evicted { session, evicted });
         }
     }
 
-    /// Says when what is submitted to a session by now is sent.
+    /// Starts a flush of what is submitted to a session so far.
     pub(super) fn flush(&mut self, session: u64, ticket: u64, now_ns: u64) {
         if let Some(entry) = self.find_mut(session) {
             entry.runtime.flush(ticket, now_ns);
@@ -156,15 +156,15 @@ impl Sessions {
         }
     }
 
-    /// Gives back to use what was set aside for an attachment's sake.
+    /// Puts frames back into use that were set aside for an evicted attachment.
     pub(super) fn release(&mut self, session: u64, attachment: u64) {
         if let Some(entry) = self.find_mut(session) {
             entry.runtime.release(|aside| aside == attachment);
         }
     }
 
-    /// Credits what a dead thread had taken inside its call: how many frames. `None` if its lender
-    /// is not here.
+    /// Credits what a dead thread took inside its call. Returns the number of frames; `None` if the
+    /// lender is not here.
     pub(super) fn credit_thread(
         &mut self,
         session: u64,
@@ -175,12 +175,12 @@ impl Sessions {
         let entry = self.find_mut(session)?;
         let lender = entry.runtime.lender_mut(attachment)?;
         let credited = lender.credit_dead_thread(slot);
-        // A send session lends the frame anew.
+        // A send session loans the frame again.
         entry.due_ns = now_ns;
         Some(u64::from(credited.is_some()))
     }
 
-    /// Stops a session, as soon as that can be.
+    /// Stops a session, as soon as possible.
     pub(super) fn quiesce(&mut self, session: u64, now_ns: u64) {
         if let Some(entry) = self.find_mut(session) {
             entry.runtime.quiesce(now_ns);
@@ -197,7 +197,7 @@ impl Sessions {
         }
     }
 
-    /// Takes a tap out.
+    /// Removes a tap.
     pub(super) fn untap(&mut self, session: u64, recording: u64, outbox: &mut Outbox) {
         if let Some(entry) = self.find_mut(session)
             && let Some(tap) = entry.runtime.untap(recording)
@@ -206,8 +206,8 @@ impl Sessions {
         }
     }
 
-    /// Hands packets that came at `port` to the sessions that they are for: those of one flow that
-    /// came in a row together. Answers how many were for nobody.
+    /// Delivers packets received at `port` to their sessions; consecutive packets of one flow go
+    /// together. Returns how many have no session.
     pub(super) fn deliver(&mut self, port: usize, packets: &[Packet<'_>], now_ns: u64) -> usize {
         let mut runs = ArrayVec::<_, RX_BURST>::new();
         let mut nobodys = 0;
@@ -235,7 +235,7 @@ impl Sessions {
         nobodys
     }
 
-    /// Does what is due everywhere. Whether there was something.
+    /// Does what is due in every session. Returns whether there was work.
     pub(super) fn turn(
         &mut self,
         now_ns: u64,
@@ -247,7 +247,7 @@ impl Sessions {
             if let Some(entry) = &mut self.entries[index] {
                 entry.touched = false;
                 entry.runtime.show();
-                // What is due now stays due: a command of this very turn may have said so.
+                // What is due now stays due: a command of this turn may have set it.
                 if entry.due_ns > now_ns {
                     entry.due_ns = entry.runtime.due_ns();
                 }
@@ -281,7 +281,7 @@ impl Sessions {
             entry.due_ns = entry.runtime.due_ns();
             report(&mut entry.runtime, outbox);
             if entry.runtime.has_flushed() {
-                // Its last packets may still wait here.
+                // Its last packets may still be in this buffer.
                 port.transmit.flush();
                 if port.transmit.is_stuck() {
                     entry.due_ns = entry.due_ns.min(now_ns + RETRY_NS);
@@ -296,7 +296,7 @@ impl Sessions {
         worked
     }
 
-    /// When [`Self::turn`] has something to do.
+    /// When [`Self::turn`] next has work.
     pub(super) fn due_ns(&self) -> u64 {
         self.entries
             .iter()
@@ -306,7 +306,7 @@ impl Sessions {
             .unwrap_or(u64::MAX)
     }
 
-    /// Hands every session back as it is: the poller ends.
+    /// Hands every session back unchanged: the poller ends.
     pub(super) fn evacuate(&mut self, ports: &mut [PollerPort], outbox: &mut Outbox) {
         for index in 0..self.entries.len() {
             self.hand_back(index, ports, outbox);
@@ -334,7 +334,7 @@ fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {
     }
 }
 
-/// Passes on what a session has to say.
+/// Passes on the session's violations and results.
 fn report(runtime: &mut Runtime, outbox: &mut Outbox) {
     let session = runtime.session();
     for (attachment, what) in runtime.violations() {

@@ -1,18 +1,19 @@
 //! Counters that a poller writes and the control thread reads.
 //!
-//! Each has one writer at a time, whoever owns the runtime or the port, so that counting is a load
-//! and a store. Relaxed throughout: they order nothing, and a reader may see one before another.
+//! Each counter has one writer at a time, the owner of the runtime or the port, so an increment is
+//! a load and a store. All accesses are relaxed: they order nothing, and a reader may see one
+//! before another.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use onair_media::assembly::{AssemblyStats, Malformed, MalformedCounts};
 
-/// A number that one thread writes at a time.
+/// A counter that one thread writes at a time.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);
 
 impl Counter {
-    /// The number now.
+    /// The current value.
     pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -21,13 +22,13 @@ impl Counter {
         self.0.store(value, Ordering::Relaxed);
     }
 
-    /// Only by the one writer: not atomic as a whole.
+    /// Call only from the one writer: not atomic as a whole.
     pub(super) fn add(&self, more: u64) {
         self.set(self.get().wrapping_add(more));
     }
 }
 
-/// The counters of one thing, and what they read at one time.
+/// Defines a set of counters and its snapshot.
 macro_rules! counters {
     (
         $(#[$live_doc:meta])* $live:ident, $(#[$snapshot_doc:meta])* $snapshot:ident {
@@ -47,14 +48,14 @@ macro_rules! counters {
         }
 
         impl $live {
-            /// What they read now.
+            /// The current values.
             pub(super) fn snapshot(&self) -> $snapshot {
                 $snapshot { $($name: self.$name.get(),)+ }
             }
         }
 
         impl $snapshot {
-            /// Each counter by name.
+            /// Counter names and values.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)+].into_iter()
             }
@@ -65,59 +66,59 @@ macro_rules! counters {
 counters! {
     /// Counters of one session.
     SessionCounters,
-    /// Counters of one session at one time.
+    /// Snapshot of one session's counters.
     SessionSnapshot {
-        /// Receive: RTP packets that came for the session. Send: packets given to the port.
+        /// Receive: RTP packets of the session. Send: packets given to the port.
         packets,
         /// Their bytes, RTP header included.
         octets,
         /// Receive: packets whose bytes went into a frame.
         packets_accepted,
-        /// Receive: packets that were not of this flow and format, for any reason.
+        /// Receive: packets that do not match the flow and format, for any reason.
         packets_malformed,
-        /// Receive: packets from another source than the session's filter allows.
+        /// Receive: packets from a source that the session's filter rejects.
         packets_wrong_source,
-        /// Receive: packets that had come before.
+        /// Receive: packets that had already arrived.
         packets_duplicate,
-        /// Receive: packets of a frame that was closed already.
+        /// Receive: packets of a frame that was already closed.
         packets_late,
-        /// Receive: packets of a frame for which there was no memory.
+        /// Receive: packets of a frame without memory.
         packets_no_buffer,
         /// Receive: packets after one with a higher sequence number.
         packets_reordered,
-        /// Receive: sequence numbers that never came.
+        /// Receive: sequence numbers that did not arrive.
         packets_lost,
-        /// Receive: times that another synchronisation source took over.
+        /// Receive: changes of the synchronisation source.
         ssrc_changes,
-        /// Receive: times that the source started anew with other numbers.
+        /// Receive: restarts of the source with new sequence numbers.
         restarts,
-        /// Receive: frames that came whole.
+        /// Receive: complete frames.
         frames_complete,
         /// Receive: frames with bytes missing.
         frames_incomplete,
-        /// Receive: frames for which there was no memory.
+        /// Receive: frames without memory.
         frames_no_buffer,
-        /// Frames under way or submitted that were dropped because the session stopped: receive
-        /// those half assembled, send those that could not go out in time, or came after the stop.
+        /// Frames dropped because the session stopped. Receive: half assembled. Send: not sent in
+        /// time, or submitted after the stop.
         frames_dropped_stop,
-        /// Receive: frames not lent to an attachment, or taken back from it, because its quota was
-        /// used up; one for each attachment.
+        /// Receive: frames not loaned to an attachment, or revoked from it, because its quota was
+        /// used up. One for each attachment.
         frames_dropped_slow,
         /// Send: frames whose last packet was given to the port.
         frames_sent,
         /// Send: frames that clients submitted.
         frames_submitted,
-        /// Send: submitted frames that were dropped because their attachment left.
+        /// Send: submitted frames dropped because their attachment left.
         frames_dropped_detached,
-        /// Send: frame times at which an attached client had no frame ready; nothing was sent.
+        /// Send: frame times without a ready client frame; nothing was sent.
         underruns,
-        /// Send: frame times that passed while the poller or the port was behind.
+        /// Send: frame times missed because the poller or the port was behind.
         slots_missed,
-        /// Send: 1 while the receiver's hardware address is not known, so that nothing is sent.
+        /// Send: 1 while the receiver's hardware address is unknown; nothing is sent.
         waiting_for_arp,
-        /// When the last frame was finished: CLOCK_MONOTONIC, ns; 0 before the first.
+        /// Time of the last finished frame: CLOCK_MONOTONIC, ns; 0 before the first.
         last_frame_ns,
-        /// Words in shared memory that no client following the protocol can have written.
+        /// Values in shared memory that a correct client cannot write.
         violations,
     }
 }
@@ -125,49 +126,49 @@ counters! {
 counters! {
     /// Counters of one attachment.
     AttachmentCounters,
-    /// Counters of one attachment at one time.
+    /// Snapshot of one attachment's counters.
     AttachmentSnapshot {
         /// The attachment's number.
         attachment,
-        /// Frames lent to it.
+        /// Frames loaned to it.
         frames_lent,
-        /// Frames that are lent to it now.
+        /// Frames loaned to it now.
         frames_out,
-        /// Frames that it did not get, or lost again untaken, because its quota was used up.
+        /// Frames not loaned, or revoked untaken, because its quota was used up.
         frames_dropped_slow,
-        /// Frames that it submitted to be sent.
+        /// Frames that it submitted.
         frames_submitted,
     }
 }
 
 counters! {
-    /// Counters of what a poller does at one port, beside the driver's own.
+    /// Counters of one poller at one port, besides the driver's own.
     PortCounters,
-    /// Counters of one port at one time.
+    /// Snapshot of one port's counters.
     PortSnapshot {
-        /// Packets that were taken from the port.
+        /// Packets received.
         rx_packets,
         /// Their bytes.
         rx_octets,
-        /// ARP requests that were answered.
+        /// ARP requests answered.
         arp_answered,
-        /// ARP requests that were sent.
+        /// ARP requests sent.
         arp_sent,
-        /// Echo requests that were answered.
+        /// Echo requests answered.
         echo_answered,
-        /// Datagrams that belong to no running session.
+        /// Datagrams without a running session.
         rx_no_session,
         /// Packets of other protocols.
         rx_other,
         /// Packets with a broken or unusable header below RTP (fragments, options, lengths).
         rx_malformed,
-        /// Packets that were given to the port.
+        /// Packets sent.
         tx_packets,
         /// Their bytes.
         tx_octets,
-        /// Times that the pool had no packet to send with.
+        /// Times that the pool had no free packet buffer.
         tx_no_mbuf,
-        /// Times that the port took fewer packets than were offered.
+        /// Times that the port took fewer packets than offered.
         tx_full,
     }
 }
@@ -175,21 +176,20 @@ counters! {
 counters! {
     /// Counters of one poller.
     PollerCounters,
-    /// Counters of one poller at one time.
+    /// Snapshot of one poller's counters.
     PollerSnapshot {
         /// Turns of its loop.
         turns,
-        /// Turns in which there was something to do.
+        /// Turns with work.
         turns_busy,
-        /// Times that it slept.
+        /// Times that the poller slept.
         sleeps,
         /// Runtimes that it owns.
         sessions,
     }
 }
 
-/// What became of a session's packets and frames. Shared by its runtime, wherever that is, and the
-/// control thread.
+/// Counters of a session's packets and frames. Shared by its runtime and the control thread.
 #[derive(Debug)]
 pub struct SessionStats {
     pub(super) counters: SessionCounters,
@@ -208,7 +208,7 @@ impl SessionStats {
         }
     }
 
-    /// The session's counters now.
+    /// The session's current counters.
     #[must_use]
     pub fn snapshot(&self) -> SessionSnapshot {
         self.counters.snapshot()
@@ -221,7 +221,7 @@ impl SessionStats {
             .zip(self.malformed.iter().map(Counter::get))
     }
 
-    /// The counters of `attachment`, while it is attached.
+    /// Counters of `attachment`; `None` if it is not attached.
     #[must_use]
     pub fn attachment(&self, attachment: u64) -> Option<AttachmentSnapshot> {
         let counters = self
@@ -231,7 +231,7 @@ impl SessionStats {
         Some(counters.snapshot())
     }
 
-    /// A free place for `attachment`; `None` beyond as many as the session allows.
+    /// Reserves an entry for `attachment`; `None` at the session's limit.
     pub(super) fn enter(&self, attachment: u64) -> Option<usize> {
         let place = self
             .attachments
@@ -254,7 +254,7 @@ impl SessionStats {
         &self.attachments[place]
     }
 
-    /// Shows what the assembler counted.
+    /// Publishes the assembler's counters.
     pub(super) fn show(&self, stats: &AssemblyStats) {
         let counters = &self.counters;
         counters.packets.set(stats.packets);

@@ -1,13 +1,13 @@
-//! Taps: where a session's packets are handed to its recordings.
+//! Taps give a session's packets to its recordings.
 //!
-//! A session without a recording pays one branch a packet. With one, a packet is copied into the ring
-//! of the recording's producer, which neither blocks, allocates nor enters the kernel; what finds no
-//! place there is counted by the producer.
+//! A session without a recording pays one branch a packet. With a recording, the poller copies each
+//! packet into the ring of the recording's producer. The copy does not block, allocate or enter the
+//! kernel. The producer counts packets that do not fit.
 
 use onair_record::Producer;
 use rustix::time::{ClockId, clock_gettime};
 
-/// A session's way into one recording. It is made and dropped by the control thread, and moved to the
+/// A session's handle of one recording. The control thread creates and drops it; it moves to the
 /// session's runtime and back.
 #[derive(Debug)]
 pub struct Tap {
@@ -17,7 +17,7 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// The tap of `recording`.
+    /// Creates the tap of `recording`.
     #[must_use]
     pub fn new(recording: u64, producer: Producer) -> Box<Self> {
         Box::new(Self {
@@ -27,18 +27,18 @@ impl Tap {
         })
     }
 
-    /// Whose it is.
+    /// The recording's id.
     #[must_use]
     pub fn recording(&self) -> u64 {
         self.recording
     }
 }
 
-/// The taps of one session: a list that is linked through them, so that adding one needs no memory.
+/// The taps of one session: an intrusive list, so that adding one allocates nothing.
 #[derive(Debug, Default)]
 pub(super) struct Taps {
     first: Option<Box<Tap>>,
-    /// The turn of which `unix_ns` is the time.
+    /// The turn that `unix_ns` belongs to.
     turn_ns: u64,
     unix_ns: u64,
 }
@@ -62,7 +62,7 @@ impl Taps {
         let octets = u32::try_from(packet.len()).unwrap_or(u32::MAX);
         let mut next = self.first.as_deref_mut();
         while let Some(tap) = next {
-            // What is not taken the producer counts.
+            // The producer counts what does not fit.
             let _ = tap.producer.offer(self.unix_ns, octets, packet);
             next = tap.next.as_deref_mut();
         }
@@ -73,18 +73,18 @@ impl Taps {
         self.first = Some(tap);
     }
 
-    /// Takes the tap of `recording` out.
+    /// Removes the tap of `recording`.
     pub(super) fn remove(&mut self, recording: u64) -> Option<Box<Tap>> {
         let mut place = &mut self.first;
         while place.as_ref().is_some_and(|it| it.recording != recording) {
-            place = &mut place.as_mut().expect("just looked at").next;
+            place = &mut place.as_mut().expect("just checked").next;
         }
         let mut found = place.take()?;
         *place = found.next.take();
         Some(found)
     }
 
-    /// Whose there are.
+    /// Ids of the recordings.
     pub(super) fn recordings(&self) -> impl Iterator<Item = u64> {
         let taps = std::iter::successors(self.first.as_deref(), |tap| tap.next.as_deref());
         taps.map(|tap| tap.recording)
@@ -134,7 +134,7 @@ mod tests {
             offer(&mut taps, 10);
         }
         assert!(taps.remove(7).is_none());
-        // The one in the middle, the first one in the list, the last one.
+        // Remove the middle one, the first, the last.
         let mut left = vec![0, 2];
         drop(taps.remove(1).unwrap());
         offer(&mut taps, 10);

@@ -1,4 +1,4 @@
-//! The sending half of a port.
+//! The transmit half of a port.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use onair_dpdk::{Burst, TxQueue};
 
 use super::stats::PortCounters;
 
-/// Most packets given to a port at once: a veth has room for 256.
+/// Most packets in one burst: a veth has room for 256.
 const TX_BURST: usize = 64;
 
-/// Where packets to be sent go.
+/// Destination of packets to send.
 pub(super) trait TxSink {
-    /// Makes a packet of `octets` bytes, all of which `fill` must write, and queues it. Whether
-    /// there was room; if not, `fill` is not called.
+    /// Queues a packet of `octets` bytes, all of which `fill` must write. If there is no room,
+    /// returns false and does not call `fill`.
     fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool;
 }
 
-/// Packets on their way to a port.
+/// Packets queued for a port.
 #[derive(Debug)]
 pub(super) struct Transmit {
     queue: TxQueue,
@@ -35,12 +35,12 @@ impl Transmit {
         }
     }
 
-    /// Packets made so far.
+    /// Packets queued so far.
     pub(super) fn made(&self) -> u64 {
         self.made
     }
 
-    /// Gives what is queued to the port. What it does not take stays, in order.
+    /// Gives queued packets to the port. Packets that it does not take stay, in order.
     pub(super) fn flush(&mut self) {
         if self.burst.is_empty() {
             return;
@@ -86,7 +86,7 @@ impl TxSink for Transmit {
 pub(super) mod tests {
     use super::*;
 
-    /// An sink that keeps what it is given, as long as it has room.
+    /// A sink that keeps what it is given, until it is full.
     #[derive(Debug)]
     pub(in super::super) struct Wire {
         pub(in super::super) packets: Vec<Vec<u8>>,

@@ -1,22 +1,22 @@
-//! What a helper thread saw of the probe's sites in a client.
+//! Result of a helper thread's inspection of a client's probe sites.
 
 use onair_probe::{Blind, Seen};
 
-/// What a helper thread saw of a client.
+/// Result of an inspection of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SiteFinding {
-    /// Its sites are armed, and no thread of it sleeps on the session's event counts.
+    /// The sites are armed, and no thread of the client sleeps on the session's event counts.
     Armed,
-    /// Threads of it sleep there that the probe lists: they came, or left, since.
+    /// Threads sleep there, and the probe lists them: they came or left since.
     Asleep,
-    /// Threads of it sleep there that the probe does not list.
+    /// Threads sleep there that the probe does not list.
     Unlisted {
-        /// How many.
+        /// Number of these threads.
         users: u64,
-        /// In words.
+        /// The reason as text.
         reason: String,
     },
-    /// The probe does not see it: why.
+    /// The probe does not see the client. The reason.
     Blind(String),
 }
 

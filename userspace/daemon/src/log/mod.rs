@@ -1,9 +1,9 @@
-//! The log on standard error, and its filter, which can be changed while the daemon runs.
+//! The log on standard error, and its filter, which can change while the daemon runs.
 //!
-//! Every line goes through a bounded [queue](queue) to the one thread that writes: a reader that stalls
-//! stops nobody else. What finds no room is dropped and counted, and a line says so. With
-//! `log.format = "json"` each line is one object, whatever it comes from. Nothing here decides what is
-//! logged.
+//! Every line goes through a bounded [queue](queue) to one writer thread: a stalled reader blocks
+//! no other thread. Lines that do not fit are dropped and counted, and a log line reports the
+//! count. With `log.format = "json"` each line is one object, whatever its source. This module does
+//! not decide what is logged.
 
 mod panics;
 mod queue;
@@ -26,43 +26,43 @@ use crate::config::{Log, LogFormat};
 use queue::Queue;
 pub use writer::{dropped, flush};
 
-/// The variable that overrides `log.filter`.
+/// Environment variable that overrides `log.filter`.
 const VARIABLE: &str = "ONAIR_LOG";
 
-/// Like the log itself, one for the process.
+/// One for the process, like the log itself.
 static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
 
-/// Why the filter stays as it is.
+/// Why the filter was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    /// It is none.
+    /// The filter is invalid.
     #[error("log.filter = {filter:?}: {source}")]
     Parse {
-        /// As it was given.
+        /// The given filter.
         filter: String,
-        /// Why not.
+        /// The parser's error.
         source: ParseError,
     },
-    /// The environment has the last word.
+    /// The environment variable is set.
     #[error("the variable {VARIABLE} overrides it")]
     Overridden,
 }
 
-/// Why there is no log.
+/// Why the log did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The filter is none.
+    /// The filter is invalid.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// The kernel gives no thread.
-    #[error("cannot start the thread that writes the log: {0}")]
+    /// The kernel did not start a thread.
+    #[error("cannot start the log's writer thread: {0}")]
     Thread(#[from] io::Error),
 }
 
-/// Starts the log, and has panics go into it; once in a process.
+/// Starts the log and routes panics into it. Once in a process.
 ///
 /// # Errors
-/// [`LogError`].
+/// [`LogError`]: bad filter, or no thread.
 pub fn start(config: &Log) -> Result<(), LogError> {
     let log = writer::start(config.format)?;
     panics::install(log);
@@ -70,7 +70,7 @@ pub fn start(config: &Log) -> Result<(), LogError> {
     let (filter, handle) = reload::Layer::new(parse(&text)?);
     let layer = fmt::layer()
         .with_ansi(io::stderr().is_terminal())
-        // It would write its own errors to standard error, and wait for its reader.
+        // It would write its own errors to standard error and block on the reader.
         .log_internal_errors(false)
         .with_writer(ToQueue(Arc::clone(&log.queue)));
     let registry = tracing_subscriber::registry().with(filter);
@@ -78,12 +78,12 @@ pub fn start(config: &Log) -> Result<(), LogError> {
         LogFormat::Text => registry.with(layer).init(),
         LogFormat::Json => registry.with(layer.json()).init(),
     }
-    // A second one is refused above, by a panic.
+    // A second call panics above.
     let _ = FILTER.set(handle);
     Ok(())
 }
 
-/// Hands each line that is written to it to the queue.
+/// Puts each written line into the queue.
 #[derive(Clone, Debug)]
 struct ToQueue(Arc<Queue>);
 
@@ -106,7 +106,7 @@ impl MakeWriter<'_> for ToQueue {
     }
 }
 
-/// Says why the daemon cannot go on, whatever the filter is, and before there is one.
+/// Reports a fatal error, with any filter and before the log starts.
 pub fn fatal(error: &dyn std::fmt::Display) {
     let line = match writer::log() {
         Some(log) => record::line(log.format, "ERROR", "onaird", &error.to_string(), &[]),
@@ -115,7 +115,7 @@ pub fn fatal(error: &dyn std::fmt::Display) {
     writer::say(line, true);
 }
 
-/// Says how the daemon ended, whatever the filter is: `text` for people, or the summary as an object.
+/// Reports how the daemon ended, with any filter: `text` for humans, or the summary as an object.
 pub fn summary(summary: &ShutdownSummary, text: &str) {
     let value = serde_json::to_value(summary).expect("its maps have text keys");
     if is_json() {
@@ -128,25 +128,25 @@ pub fn summary(summary: &ShutdownSummary, text: &str) {
     }
 }
 
-/// Says the daemon's state: one line of JSON in either format.
+/// Writes the daemon's state: one line of JSON in either format.
 pub fn state(state: &Value) {
     writer::say(format!("{state}\n").into_bytes(), false);
 }
 
-/// Says a line that exists already, with its newline.
+/// Writes a prepared line, with its newline.
 pub(crate) fn words(line: &'static str) {
     writer::say(line.as_bytes(), true);
 }
 
-/// Whether each line is to be JSON.
+/// Whether the log is JSON.
 pub(crate) fn is_json() -> bool {
     writer::log().is_some_and(|log| log.format == LogFormat::Json)
 }
 
-/// Changes the filter from now on.
+/// Changes the filter.
 ///
 /// # Errors
-/// [`FilterError`]; the filter stays as it was.
+/// [`FilterError`]: the old filter stays.
 pub fn set_filter(text: &str) -> Result<(), FilterError> {
     let filter = parse(text)?;
     if std::env::var_os(VARIABLE).is_some() {
@@ -155,7 +155,7 @@ pub fn set_filter(text: &str) -> Result<(), FilterError> {
     if let Some(handle) = FILTER.get()
         && let Err(error) = handle.reload(filter)
     {
-        tracing::error!(%error, "the log's filter cannot be changed");
+        tracing::error!(%error, "cannot change the log filter");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a panic says, as a line of the log.
+//! Panics as log lines.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
@@ -10,15 +10,15 @@ use super::record::line;
 use super::writer::Log;
 use crate::panic_text;
 
-/// How long a thread that panics waits for its line to be written: a panic that cannot unwind ends the
-/// process right after this, and the line would be lost.
+/// How long a panicking thread waits until its line is written: a panic that cannot unwind ends the
+/// process right after, and the line would be lost.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Panics go into the log from now on.
+/// Routes panics into the log.
 pub(super) fn install(log: &'static Log) {
     std::panic::set_hook(Box::new(move |panic| {
         let line = said(log, panic);
-        // A reader that stalls is not waited for again and again.
+        // If the reader is stalled, do not wait at every panic.
         let waits = log.queue.is_idle();
         log.queue.push(line);
         if waits {
@@ -36,7 +36,7 @@ fn said(log: &Log, panic: &PanicHookInfo<'_>) -> Vec<u8> {
     if let Some(location) = panic.location() {
         fields.push(("location", location.to_string().into()));
     }
-    // Only if RUST_BACKTRACE asks for it.
+    // Captures only if RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
         fields.push(("backtrace", backtrace.to_string().into()));

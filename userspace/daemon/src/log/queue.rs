@@ -1,4 +1,4 @@
-//! Lines that wait for standard error, in bounded memory: whoever logs never waits.
+//! Bounded queue of log lines: a thread that logs never waits.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use onair_mutant::mutant;
 
-/// A line, or several that belong together, with the final newline.
+/// One line, or several that belong together, with the final newline.
 pub(super) type Line = Cow<'static, [u8]>;
 
-/// The queue between all threads and the one that writes.
+/// The queue between all threads and the writer.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// A line is taken while fewer bytes than this wait.
+    /// Bytes in the queue from which further lines are dropped.
     most: usize,
-    /// The line that says how many were dropped.
+    /// Makes the line that reports dropped lines.
     note: fn(u64) -> Vec<u8>,
     inner: Mutex<Inner>,
     changed: Condvar,
@@ -25,11 +25,11 @@ pub(super) struct Queue {
 struct Inner {
     lines: VecDeque<Line>,
     bytes: usize,
-    /// The writer has taken a line and is not done with it.
+    /// The writer has taken a line and has not finished it.
     is_writing: bool,
-    /// Dropped since the last note.
+    /// Lines dropped since the last report.
     unsaid: u64,
-    /// Dropped since the start.
+    /// Lines dropped since the start.
     dropped: u64,
 }
 
@@ -54,12 +54,12 @@ impl Queue {
         }
     }
 
-    /// Takes a line, or drops and counts it if there is no room.
+    /// Queues a line, or drops and counts it if the queue is full.
     pub(super) fn push(&self, line: impl Into<Line>) {
         self.take(line.into(), false);
     }
 
-    /// Takes a line even if there is no room: for the few that are said once in a process's life.
+    /// Queues a line even if the queue is full: for the few lines written once in a process's life.
     pub(super) fn push_always(&self, line: impl Into<Line>) {
         self.take(line.into(), true);
     }
@@ -77,7 +77,7 @@ impl Queue {
             inner.dropped += 1;
             return;
         }
-        // In the place where they are missing.
+        // At the place where the lines are missing.
         match std::mem::take(&mut inner.unsaid) {
             0 => {}
             count => inner.add((self.note)(count).into()),
@@ -87,7 +87,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits for the next line; for the writer, which says [`Self::wrote`] when it is done with it.
+    /// Writer: waits for the next line. The writer calls [`Self::wrote`] when it has finished it.
     pub(super) fn next(&self) -> Line {
         let mut inner = self
             .changed
@@ -102,7 +102,7 @@ impl Queue {
         (self.note)(count).into()
     }
 
-    /// The last line of [`Self::next`] is written, or `lost`: standard error takes nothing any more.
+    /// The last line of [`Self::next`] is written, or `lost` because standard error failed.
     pub(super) fn wrote(&self, lost: bool) {
         let mut inner = self.inner();
         inner.is_writing = false;
@@ -111,7 +111,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits until everything is written, until `deadline` at the latest. Whether it is.
+    /// Waits until everything is written or `deadline`. Returns whether it is.
     pub(super) fn wait_idle(&self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let waited = self
@@ -120,18 +120,18 @@ impl Queue {
         waited.unwrap_or_else(PoisonError::into_inner).0.is_idle()
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty and the writer idle.
     pub(super) fn is_idle(&self) -> bool {
         self.inner().is_idle()
     }
 
-    /// Lines that were dropped since the start.
+    /// Lines dropped since the start.
     pub(super) fn dropped(&self) -> u64 {
         self.inner().dropped
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        // Each change is made as a whole: it is in order also after a panic.
+        // Each change is complete before a panic could happen: the data is valid.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -165,7 +165,7 @@ mod tests {
             (text(&queue), text(&queue)),
             ("dropped 2".into(), "five".into())
         );
-        // Nothing comes after it: it is said nevertheless.
+        // No line follows: the count is reported nevertheless.
         assert_eq!(text(&queue), "dropped 1");
         assert_eq!(queue.dropped(), 3);
         assert!(queue.is_idle());

@@ -1,12 +1,12 @@
-//! Lines that do not come from `tracing`, in the form of those that do.
+//! Lines that do not come from `tracing`, in the same format.
 
 use onair_types::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::config::LogFormat;
 
-/// One line with its newline. In the text format a string stands as in Rust's source, so that a newline
-/// in it does not break the line.
+/// One line with its newline. The text format escapes strings as in Rust's source, so that a
+/// newline in a string does not break the line.
 pub(super) fn line(
     format: LogFormat,
     level: &str,

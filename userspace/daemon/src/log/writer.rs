@@ -1,4 +1,4 @@
-//! The one thread that writes to standard error. It may wait for a reader as long as that takes.
+//! The only thread that writes to standard error. It may block on the reader without limit.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -13,9 +13,9 @@ use super::queue::{Line, Queue};
 use super::record::line;
 use crate::config::LogFormat;
 
-/// Bytes that wait for a reader before lines are dropped.
+/// Most bytes in the queue; further lines are dropped.
 const MOST_BYTES: usize = 1 << 20;
-/// How long the end of the process waits for a reader.
+/// How long the process waits for the reader at its end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The log of this process.
@@ -27,12 +27,12 @@ pub(super) struct Log {
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// The log, if it was started.
+/// The log, if it is started.
 pub(super) fn log() -> Option<&'static Log> {
     LOG.get()
 }
 
-/// Starts the thread `log`; once in a process, the second time nothing happens.
+/// Starts the thread `log`. Once in a process; a second call does nothing.
 pub(super) fn start(format: LogFormat) -> io::Result<&'static Log> {
     if let Some(log) = log() {
         return Ok(log);
@@ -62,14 +62,14 @@ fn dropped_line(format: LogFormat, count: u64) -> Vec<u8> {
     line(format, "WARN", "onaird::log", message, &fields)
 }
 
-/// Writes all of it, and waits as long as that takes.
+/// Writes all bytes. Blocks without limit.
 fn write(place: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(&place, bytes) {
             Ok(0) => return Err(Errno::IO),
             Ok(count) => bytes = &bytes[count..],
             Err(Errno::INTR) => {}
-            // Another process that shares the open file has made it so.
+            // Another process that shares the open file has made it nonblocking.
             Err(Errno::AGAIN) => {
                 poll(&mut [PollFd::new(&place, PollFlags::OUT)], None)?;
             }
@@ -79,25 +79,25 @@ fn write(place: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Hands a line to the writer. Without one (a test, or before the log is started) it is written here.
+/// Queues a line. Without a writer (in a test, or before the log starts) writes it here.
 pub(super) fn say(line: impl Into<Line>, always: bool) {
     let line = line.into();
     match log() {
         Some(log) if always => log.queue.push_always(line),
         Some(log) => log.queue.push(line),
-        // There is nobody to tell that it cannot be written.
+        // A write error cannot be reported.
         None => drop(write(io::stderr(), &line)),
     }
 }
 
-/// Waits until everything that was logged is written, for a second at the most: before the process ends.
+/// Waits until all logged lines are written, at most one second. Call before the process ends.
 pub fn flush() {
     if let Some(log) = log() {
         log.queue.wait_idle(Instant::now() + PATIENCE);
     }
 }
 
-/// Log lines that were dropped since the start because standard error was not read.
+/// Log lines dropped since the start because standard error was not read.
 pub fn dropped() -> u64 {
     log().map_or(0, |log| log.queue.dropped())
 }

@@ -1,4 +1,4 @@
-//! From the API's words to those of `onair-record`, and back.
+//! Conversion between the API's types and those of `onair-record`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ use super::list::Entry;
 use super::live::Active;
 use crate::dataplane::ReceiveConfig;
 
-/// What the recorder is asked for; the problem with it, if the recorder does not take its name.
+/// The specification for the recorder; a [`Problem`] if the recorder rejects the name.
 pub(super) fn spec(launch: &Launch) -> Result<Spec, Problem> {
     let wanted = &launch.spec;
     let assembly = AssemblerConfig {
@@ -55,7 +55,7 @@ pub(super) fn spec(launch: &Launch) -> Result<Spec, Problem> {
     Ok(spec)
 }
 
-/// Why it was not started, for whoever asked.
+/// The answer to a start that failed.
 pub(super) fn problem(error: &RecordError) -> Problem {
     let code = match error {
         RecordError::Value { .. } | RecordError::SnapVideo(_) => ProblemCode::InvalidRequest,
@@ -65,7 +65,7 @@ pub(super) fn problem(error: &RecordError) -> Problem {
     Problem::new(code, error.to_string())
 }
 
-/// Why it ends, for the files.
+/// Cause of the end, for the manifest.
 pub(super) fn cause(end: RecordingEnd) -> Cause {
     match end {
         RecordingEnd::Stopped => Cause::Stopped,
@@ -78,7 +78,7 @@ pub(super) fn cause(end: RecordingEnd) -> Cause {
     }
 }
 
-/// Why it ended, from the files.
+/// Cause of the end, from the manifest.
 pub(super) fn end(cause: Cause) -> RecordingEnd {
     match cause {
         Cause::Stopped => RecordingEnd::Stopped,
@@ -91,9 +91,9 @@ pub(super) fn end(cause: Cause) -> RecordingEnd {
     }
 }
 
-/// Audit, by reason; what is 0 is left out.
+/// Counts by reason. Zero counts are left out.
 pub(super) fn counts(counts: &Counts) -> RecordingCounts {
-    // A reason that is added there has to be named here.
+    // No `..`: a new reason must be named here.
     let Dropped {
         ring_full,
         disk_full,
@@ -163,7 +163,7 @@ fn frames(frames: &Frames) -> RecordedFrames {
     }
 }
 
-/// A recording that runs, is being finished, or has just ended.
+/// View of a recording that runs, finishes, or has just ended.
 pub(super) fn view(entry: &Entry, folder: &Path) -> RecordingView {
     let about = &entry.about;
     let mut view = RecordingView {
@@ -218,16 +218,17 @@ fn fill(view: &mut RecordingView, manifest: &Manifest) {
     });
 }
 
-/// What the disk did not take of a recording that has ended.
+/// What the disk did not take of an ended recording.
 pub(super) fn not_on_disk(manifest: &Manifest) -> Option<String> {
     let names: Vec<_> = manifest.unfinished().map(|it| it.name.as_str()).collect();
     (!names.is_empty()).then(|| {
         let names = names.join(", ");
-        format!("the disk failed: not completed {names}; what was in it counts as lost")
+        format!("the disk failed: {names} not completed; events in these files count as lost")
     })
 }
 
-/// A recording of an earlier daemon; `None` if this daemon's API cannot name it.
+/// View of a previous daemon's recording; `None` if its manifest names no session, or if its id or
+/// names are invalid for the API.
 pub(super) fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView> {
     let session = manifest.session.as_ref()?;
     let id: RecordingId = manifest.id.parse().ok()?;
@@ -266,8 +267,8 @@ pub(super) fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView>
     Some(view)
 }
 
-/// As the daemon's last words show it. Producers may have counted on after the files were finished: their
-/// books are those of now.
+/// Entry in the shutdown summary. Producers may have counted on after the files were finished:
+/// their counts are the current ones.
 pub(super) fn summary(active: &Active, failure: Option<String>, is_over: bool) -> RecordingSummary {
     let status = active.status();
     let manifest = active.manifest();

@@ -1,4 +1,4 @@
-//! Starting a recording: its files are made and its ring's memory is touched on a thread of its own.
+//! Starts a recording: a separate thread creates its files and touches its ring's memory.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,40 +16,40 @@ use super::{RecorderEvent, convert};
 use crate::panic_text;
 use crate::shutdown::ThreadRegistry;
 
-/// All that is needed to start a recording.
+/// Parameters of a start.
 #[derive(Debug)]
 pub struct Launch {
-    /// Which it is.
+    /// Identity of the recording.
     pub about: About,
-    /// What was asked for.
+    /// The requested specification.
     pub spec: RecordingSpec,
-    /// The session's video.
+    /// The session's video format.
     pub video: VideoFormat,
-    /// The session's payload type.
+    /// The session's RTP payload type.
     pub payload_type: u8,
-    /// What hands the packets over: the port, and the polling thread.
+    /// Name of the producer: the port and the polling thread.
     pub producer: String,
-    /// Folder of the files.
+    /// Folder of the recordings.
     pub folder: PathBuf,
-    /// Bytes of the ring.
+    /// Ring size in bytes.
     pub ring_bytes: usize,
-    /// Bytes that stay free on the disk.
+    /// Bytes to leave free on the disk.
     pub min_free_bytes: u64,
-    /// How long its end may take.
+    /// Time limit of its end.
     pub patience: Duration,
 }
 
-/// A recording that has just begun.
+/// A started recording.
 #[derive(Debug)]
 pub struct Launched {
-    /// It.
+    /// The recording.
     pub active: Arc<Active>,
-    /// Where packets are handed over.
+    /// Where the poller offers packets.
     pub producer: Producer,
 }
 
 impl Launch {
-    /// Starts it on a thread of its own, when `ready` is unlocked: the folder is looked through then.
+    /// Starts it on a separate thread once `ready` is unlocked, after the scan of the folder.
     ///
     /// # Errors
     /// No thread.
@@ -69,7 +69,7 @@ impl Launch {
             .spawn(move || {
                 drop(ready.lock().unwrap_or_else(PoisonError::into_inner));
                 let recording = self.about.id.0;
-                // Whoever asked is answered, whatever happens in there.
+                // The requester gets an answer, also after a panic.
                 let started = catch_unwind(AssertUnwindSafe(|| self.start(&threads)));
                 let result = started.unwrap_or_else(|panic| Err(Box::new(broken(&*panic))));
                 live.end_start(result.as_ref().ok().map(|it| &it.active));
@@ -105,9 +105,9 @@ impl Launch {
 
 fn broken(panic: &(dyn Any + Send)) -> Problem {
     let reason = panic_text::of(panic);
-    tracing::error!(reason, "starting a recording panicked");
+    tracing::error!(reason, "the start of a recording panicked");
     Problem::new(
         ProblemCode::Internal,
-        format!("starting it failed: {reason}"),
+        format!("the start of the recording failed: {reason}"),
     )
 }

@@ -1,4 +1,4 @@
-//! The recordings that the control thread knows.
+//! Recordings that the control thread knows.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,66 +17,67 @@ use crate::events::Subject;
 use crate::reply::Reply;
 use crate::shutdown::ThreadRegistry;
 
-/// Recordings that have ended and are remembered; the oldest are forgotten first. Their files stay.
+/// Ended recordings kept in the list. The oldest are forgotten first; their files stay.
 const REMEMBERED: usize = 1000;
 
-/// Where a recording stands, for the control thread.
+/// Phase of a recording, for the control thread.
 #[derive(Debug)]
 pub enum Phase {
-    /// Its files are being made.
+    /// Its files are being created.
     Starting {
-        /// Who waits for that.
+        /// Requester that waits for the start.
         reply: Option<Reply<RecordingView>>,
-        /// Why it ends as soon as they are made.
+        /// Cause to end it once the files exist.
         end: Option<RecordingEnd>,
     },
-    /// It takes packets.
+    /// It accepts packets.
     Running(Arc<Active>),
-    /// It takes nothing more, and its session's tap is awaited, so that its books are final.
+    /// It accepts no more. The control thread waits for the session's tap, so that the counts are
+    /// final.
     Cut {
-        /// It.
+        /// The recording.
         active: Arc<Active>,
-        /// Until when.
+        /// Deadline for the tap.
         until: Instant,
     },
-    /// The rest is on its way to the disk.
+    /// The rest is being written to disk.
     Finishing(Arc<Active>),
 }
 
 /// A recording that has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// The uid whose session it recorded; `None`: of an earlier daemon.
+    /// Uid of the recorded session's owner; `None`: a previous daemon's recording.
     pub owner: Option<u32>,
-    /// As the API shows it.
+    /// View for the API.
     pub view: RecordingView,
 }
 
 /// A recording that has not ended.
 #[derive(Debug)]
 pub struct Entry {
-    /// Which it is.
+    /// Identity of the recording.
     pub about: About,
-    /// Who started it.
+    /// The requester that started it.
     pub starter: Who,
-    /// The uid whose session it records.
+    /// Uid of the recorded session's owner.
     pub owner: u32,
-    /// When it began.
+    /// Start time.
     pub started_at: Timestamp,
-    /// When it took the last packet.
+    /// When it stopped accepting packets.
     pub ended_at: Option<Timestamp>,
-    /// Why it ends.
+    /// Cause of the end.
     pub end: Option<RecordingEnd>,
-    /// What kept it from writing when it was last looked at.
+    /// What kept it from writing at the last check.
     pub reason: Option<String>,
-    /// Who waits for its end, and until when.
+    /// Requesters that wait for the end, with deadlines.
     pub stops: Vec<(Instant, Reply<RecordingView>)>,
-    /// Where it stands.
+    /// Current phase.
     pub phase: Phase,
 }
 
 impl Entry {
-    /// The recording, while there is one.
+    /// The recording, once it exists.
     #[must_use]
     pub fn active(&self) -> Option<&Arc<Active>> {
         match &self.phase {
@@ -87,7 +88,7 @@ impl Entry {
         }
     }
 
-    /// Its state.
+    /// Its API state.
     #[must_use]
     pub fn state(&self) -> RecordingState {
         match &self.phase {
@@ -98,7 +99,7 @@ impl Entry {
         }
     }
 
-    /// Those who are told of it: who may see its session.
+    /// Audience of its events: the users that may see its session.
     #[must_use]
     pub fn subject(&self) -> Option<Subject> {
         Some(Subject {
@@ -109,24 +110,24 @@ impl Entry {
     }
 }
 
-/// The recordings of the control thread, and what it needs to start and to end them.
+/// Recordings of the control thread, and what it needs to start and end them.
 #[derive(Debug)]
 pub struct Recorder {
-    /// Those that have not ended, by id: each takes one of the places of `recorder.max_recordings`.
+    /// Recordings that have not ended, by id. Each counts towards `recorder.max_recordings`.
     pub list: BTreeMap<u64, Entry>,
-    /// Those that have ended and are remembered, by id.
+    /// Ended recordings still in the list, by id.
     pub ended: BTreeMap<u64, Ended>,
-    /// Those that the daemon's end sees.
+    /// The recordings that the shutdown sees.
     pub live: Live,
-    /// The daemon's workers.
+    /// The daemon's worker threads.
     pub threads: ThreadRegistry,
-    /// Folder of the files.
+    /// Folder of the recordings.
     pub folder: PathBuf,
-    /// Locked while the folder is looked through.
+    /// Locked during the scan of the folder.
     pub ready: Arc<Mutex<()>>,
-    /// What its threads say, for who sends it.
+    /// Sender of recorder events, for the recorder's threads.
     pub news: UnboundedSender<RecorderEvent>,
-    /// When the recordings that run are looked at.
+    /// When to check the running recordings next.
     pub look_at: Instant,
     heard: Option<UnboundedReceiver<RecorderEvent>>,
     incarnation: u32,
@@ -134,7 +135,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// One without recordings.
+    /// Creates an empty list.
     #[must_use]
     pub fn new(folder: PathBuf, live: Live, threads: ThreadRegistry, incarnation: u32) -> Self {
         let (news, heard) = unbounded_channel();
@@ -153,7 +154,7 @@ impl Recorder {
         }
     }
 
-    /// Has the folder looked through; recordings that are started meanwhile wait for it.
+    /// Scans the folder. Recordings started meanwhile wait for the scan.
     ///
     /// # Errors
     /// No thread.
@@ -162,30 +163,31 @@ impl Recorder {
         startup::look_through(folder, &self.threads, &self.ready, &self.news)
     }
 
-    /// What its threads say, for who listens; once.
+    /// Receiver of the recorder events. Returns it once.
     pub fn take_heard(&mut self) -> Option<UnboundedReceiver<RecorderEvent>> {
         self.heard.take()
     }
 
-    /// An id that none had.
+    /// A new, unused id.
     pub fn next_id(&mut self) -> RecordingId {
         self.counter += 1;
         RecordingId::new(self.incarnation, self.counter)
     }
 
-    /// Whether one that has not ended has this name.
+    /// Whether a recording with this name has not ended.
     #[must_use]
     pub fn has_running(&self, name: &RecordingName) -> bool {
         self.list.values().any(|it| it.about.name == *name)
     }
 
-    /// Whether one that is known has this name.
+    /// Whether the list has a recording with this name.
     #[must_use]
     pub fn has(&self, name: &RecordingName) -> bool {
         self.has_running(name) || self.ended.values().any(|it| it.view.name == *name)
     }
 
-    /// The id of the recording that is meant, and whose session it is of: by name the last one.
+    /// Resolves a reference to an id and the owner of the recorded session. A name means the last
+    /// recording with that name.
     ///
     /// # Errors
     /// `no_such_recording`.
@@ -209,12 +211,12 @@ impl Recorder {
         found.ok_or_else(|| {
             Problem::new(
                 ProblemCode::NoSuchRecording,
-                format!("no recording is called {recording}"),
+                format!("there is no recording {recording}"),
             )
         })
     }
 
-    /// Recordings of `session`, or all, oldest first.
+    /// Recordings of `session`, or all; oldest first.
     #[must_use]
     pub fn views(&self, session: Option<&SessionRef>) -> Vec<RecordingView> {
         let is_meant = |id: SessionId, name: &SessionName| match session {
@@ -232,7 +234,7 @@ impl Recorder {
         views
     }
 
-    /// One, as the API shows it.
+    /// View of one recording.
     #[must_use]
     pub fn view(&self, id: u64) -> Option<RecordingView> {
         let running = self.list.get(&id);
@@ -240,7 +242,7 @@ impl Recorder {
         running.or_else(|| Some(self.ended.get(&id)?.view.clone()))
     }
 
-    /// Live recordings of a session, by id.
+    /// Ids of a session's recordings that have not ended.
     #[must_use]
     pub fn of_session(&self, session: u64) -> Vec<u64> {
         let all = self.list.iter();
@@ -249,14 +251,14 @@ impl Recorder {
             .collect()
     }
 
-    /// One has ended: the daemon's end need not know of it, unless that has begun.
+    /// Removes an ended recording from the shutdown's list, unless the shutdown has begun.
     pub fn settle(&self, active: &Arc<Active>) {
         if self.live.settle(active) {
             self.threads.forget(&worker_name(&active.about.name));
         }
     }
 
-    /// Remembers one that has ended, or was found; the oldest of too many is forgotten. Their files stay.
+    /// Adds an ended or found recording. Above the limit the oldest is forgotten; its files stay.
     pub fn remember(&mut self, owner: Option<u32>, view: RecordingView) {
         self.ended.insert(view.id.0, Ended { owner, view });
         if self.ended.len() > REMEMBERED {
@@ -267,7 +269,7 @@ impl Recorder {
         }
     }
 
-    /// When the control thread has something to do for a recording without being asked.
+    /// When the control thread next has to check a recording.
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
         let times = self.list.values().flat_map(|entry| {

@@ -1,4 +1,4 @@
-//! The recordings that run or are being finished, as the daemon's end sees them.
+//! Running and finishing recordings, as the shutdown sees them.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,40 +12,40 @@ use onair_types::{
 use super::convert;
 use crate::shutdown::{ThreadRegistry, Waiting, WorkerGuard};
 
-/// Pause between two looks of the daemon's end, should a word be lost.
+/// Poll interval of the shutdown, in case a wake-up is lost.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Of which session a recording is, and how it is called.
+/// Identity of a recording and its session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
-    /// Its id.
+    /// Recording id.
     pub id: RecordingId,
-    /// Its name.
+    /// Recording name.
     pub name: RecordingName,
-    /// Its session.
+    /// Session id.
     pub session: SessionId,
-    /// That session's name.
+    /// Session name.
     pub session_name: SessionName,
-    /// What is written.
+    /// File format.
     pub format: RecordingFormat,
 }
 
-/// A look at a recording that runs.
+/// Result of a check of a running recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// What keeps it from writing all that arrives.
+    /// What keeps it from recording every packet.
     pub reason: Option<String>,
-    /// Why it takes nothing more.
+    /// Why it accepts no more.
     pub end: Option<RecordingEnd>,
 }
 
-/// One recording, shared by the control thread, the thread that finishes it, and the daemon's end.
+/// One recording, shared by the control thread, the thread that finishes it, and the shutdown.
 #[derive(Debug)]
 pub struct Active {
-    /// Which it is.
+    /// Identity of the recording.
     pub about: About,
     recording: Recording,
-    /// After so long it is told that its end takes long.
+    /// Time after which a slow end is logged.
     patience: Duration,
     end: Mutex<End>,
     changed: Condvar,
@@ -55,7 +55,7 @@ pub struct Active {
 struct End {
     begun: bool,
     result: Option<Result<Manifest, String>>,
-    /// Its drain thread, in the registry.
+    /// Its drain thread in the registry.
     worker: Option<WorkerGuard>,
 }
 
@@ -79,20 +79,20 @@ impl Active {
         })
     }
 
-    /// How it is: some loads and a short lock.
+    /// Current status. Some loads and a short lock.
     #[must_use]
     pub fn status(&self) -> Status {
         self.recording.status()
     }
 
-    /// What keeps it from writing now, and why it has come to its end by itself, if it has.
+    /// What keeps it from writing now, and its cause of end if it ended by itself.
     #[must_use]
     pub fn look(&self) -> Look {
         let status = self.recording.status();
         let end = match (status.state, status.cause) {
             (State::Recording | State::Degraded, _) | (State::Finishing, None) => None,
             (_, Some(cause)) => Some(convert::end(cause)),
-            // Its drain thread panicked: how it is finished tells.
+            // Its drain thread panicked: `finish` reports the reason.
             (State::Ended, None) => Some(RecordingEnd::Abandoned),
         };
         Look {
@@ -101,19 +101,19 @@ impl Active {
         }
     }
 
-    /// The cut: it takes nothing more from here on. It does not block.
+    /// The cut: it accepts no more from here on. Does not block.
     pub fn stop_accepting(&self) {
         self.recording.stop_accepting();
     }
 
-    /// What it left, once it has ended in order.
+    /// Its manifest, once it has ended in order.
     #[must_use]
     pub fn manifest(&self) -> Option<Manifest> {
         self.end().result.as_ref()?.as_ref().ok().cloned()
     }
 
-    /// Has it finished on a thread of its own, unless that is under way already. `tell` hears what went
-    /// wrong, if something did, when that is over.
+    /// Finishes it on a separate thread, unless that has begun. Calls `tell` at the end, with the
+    /// error if there was one.
     pub fn finish(
         self: &Arc<Self>,
         why: RecordingEnd,
@@ -128,18 +128,18 @@ impl Active {
             .name("record-end".into())
             .spawn(move || tell(it.finish_here(why)));
         if let Err(error) = spawned {
-            self.over(Err(format!("no thread to finish it on: {error}")));
+            self.over(Err(format!("cannot start a thread to finish it: {error}")));
         }
     }
 
     fn finish_here(&self, why: RecordingEnd) -> Option<String> {
-        // A disk that hangs holds up nobody else: this thread waits as long as that takes, and is left
-        // behind at the daemon's end.
+        // A hanging disk blocks no other thread: this one waits without limit, and the shutdown
+        // leaves it behind.
         let result = loop {
             let deadline = Instant::now() + self.patience;
             match self.recording.finish(convert::cause(why), deadline) {
                 Err(late @ FinishError::Late { .. }) => {
-                    tracing::warn!(recording = %self.about.name, %late, "not finished yet");
+                    tracing::warn!(recording = %self.about.name, %late, "recording is not finished yet");
                 }
                 result => break result.map_err(|error| error.to_string()),
             }
@@ -157,7 +157,7 @@ impl Active {
                 );
             }
             Err(error) => {
-                tracing::error!(recording = %name, session = %session_name, error, "not finished");
+                tracing::error!(recording = %name, session = %session_name, error, "recording is not finished");
             }
         }
         self.over(result);
@@ -185,13 +185,13 @@ impl Active {
         self.end().begun
     }
 
-    /// Whether it is finished, or never will be.
+    /// Whether it is finished or has failed.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.end().result.is_some()
     }
 
-    /// Why it is not finished and never will be, or not all on disk.
+    /// Why it failed, or is not all on disk.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         match self.end().result.as_ref()? {
@@ -211,18 +211,18 @@ impl Active {
     }
 
     fn end(&self) -> MutexGuard<'_, End> {
-        // No code panics with it locked.
+        // No code panics while it holds this lock.
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As the summary of the daemon's end shows it. Its producers may have counted on after its files
-    /// were finished.
+    /// Entry in the shutdown summary. Its producers may have counted on after its files were
+    /// finished.
     fn summary(&self) -> RecordingSummary {
         convert::summary(self, self.failure(), self.is_over())
     }
 }
 
-/// Every recording that runs or is being finished. Cheap to clone.
+/// Every running or finishing recording. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Live(Arc<Shared>);
 
@@ -235,26 +235,26 @@ struct Shared {
 #[derive(Debug, Default)]
 struct All {
     list: Vec<Arc<Active>>,
-    /// Recordings whose files are being made.
+    /// Recordings whose files are being created.
     starting: usize,
-    /// The daemon ends: none takes anything any more.
+    /// The daemon shuts down: no recording accepts packets.
     is_cut: bool,
 }
 
 impl Live {
-    /// Phase 1 of the daemon's end: none of them takes anything any more. It does not block.
+    /// Phase 1 of the shutdown: stops all recordings from accepting. Does not block.
     pub fn cut(&self) {
         let mut all = self.all();
         all.is_cut = true;
         all.list.iter().for_each(|it| it.stop_accepting());
     }
 
-    /// A recording's files are going to be made.
+    /// A recording's files are about to be created.
     pub(super) fn begin_start(&self) {
         self.all().starting += 1;
     }
 
-    /// They were, or could not be.
+    /// The files exist, or could not be created.
     pub(super) fn end_start(&self, started: Option<&Arc<Active>>) {
         let mut all = self.all();
         all.starting -= 1;
@@ -268,8 +268,7 @@ impl Live {
         self.0.changed.notify_all();
     }
 
-    /// One has ended: nobody asks for it any more but the daemon's end, if that has begun. Whether it is
-    /// forgotten.
+    /// Removes an ended recording, unless the shutdown has begun. Returns whether it was removed.
     pub fn settle(&self, active: &Arc<Active>) -> bool {
         let mut all = self.all();
         if !all.is_cut {
@@ -278,9 +277,9 @@ impl Live {
         !all.is_cut
     }
 
-    /// Phase 2 of the daemon's end: returns when each is finished. The control thread begins with that
-    /// as it gets the sessions' taps back; those with which it has not begun in half of the time are
-    /// finished without.
+    /// Phase 2 of the shutdown: returns when each recording is finished. The control thread
+    /// finishes each recording as it gets the session's tap back. After half of the time this
+    /// finishes the remaining ones without their taps.
     pub fn finish_all(&self, waiting: &Waiting) -> Result<(), String> {
         let begin_at = Instant::now() + waiting.left() / 2;
         loop {
@@ -304,11 +303,11 @@ impl Live {
             };
             if Instant::now() >= begin_at || waiting.is_forced() {
                 for active in open.iter().filter(|it| !it.is_begun()) {
-                    tracing::warn!(recording = %active.about.name, "its packets are not handed back");
+                    tracing::warn!(recording = %active.about.name, "the poller has not returned the recording's tap");
                     active.finish(RecordingEnd::Shutdown, drop);
                 }
             }
-            // Whoever waits for this has a deadline of his own.
+            // The wait of each caller has its own deadline.
             first.wait_over(Instant::now() + LOOK_AGAIN);
         }
         let list = self.all().list.clone();
@@ -323,7 +322,7 @@ impl Live {
         Err(failed.join("; "))
     }
 
-    /// Those that ran when the daemon's end began, as its summary shows them.
+    /// Summary entries of the recordings that ran when the shutdown began.
     #[must_use]
     pub fn summaries(&self) -> Vec<RecordingSummary> {
         let list = self.all().list.clone();
@@ -331,17 +330,17 @@ impl Live {
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
-        // No code panics with it locked.
+        // No code panics while it holds this lock.
         self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The name of a recording's drain thread among the daemon's workers.
+/// Name of a recording's drain thread in the registry.
 pub fn worker_name(name: &RecordingName) -> String {
     format!("record {name}")
 }
 
-/// Enters the drain thread of a recording among the daemon's workers.
+/// Registers a recording's drain thread.
 pub(super) fn worker(threads: &ThreadRegistry, name: &RecordingName) -> WorkerGuard {
     threads.register(&worker_name(name))
 }

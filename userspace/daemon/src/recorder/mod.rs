@@ -1,11 +1,10 @@
-//! Recordings as the daemon has them: who they belong to, how they start, how they end.
+//! The daemon's recordings: owners, start, end.
 //!
-//! The control thread owns the list. Whatever may have to wait for a disk (making files, finishing
-//! them, looking through the folder at the start) is done on threads of its own, which tell the
-//! control thread by [`RecorderEvent`]. The daemon's end has [`Live`], which works also when the control thread
-//! does not.
+//! The control thread owns the list. Work that may wait for a disk (creating files, finishing them,
+//! scanning the folder at the start) runs on separate threads, which send a [`RecorderEvent`] to
+//! the control thread. The shutdown has [`Live`], which works also without the control thread.
 //!
-//! How packets become files is the business of the crate `onair-record`.
+//! The crate `onair-record` makes files of packets.
 
 mod convert;
 mod launch;
@@ -19,23 +18,23 @@ pub use self::launch::{Launch, Launched};
 pub use self::list::{Entry, Phase, Recorder};
 pub use self::live::{About, Active, Live, worker_name};
 
-/// What the threads of the recorder tell the control thread.
+/// Events from the recorder's threads to the control thread.
 #[derive(Debug)]
 pub enum RecorderEvent {
-    /// The files of a recording are made, or cannot be.
+    /// The files of a recording exist, or could not be created.
     Launched {
-        /// Which.
+        /// Recording id.
         recording: u64,
-        /// It, with its producer; or why not.
+        /// The recording with its producer, or the error.
         result: Result<Box<Launched>, Box<onair_types::Problem>>,
     },
-    /// A recording has ended; all of it that can be is on disk.
+    /// A recording has ended; its files are on disk as far as possible.
     Ended {
-        /// Which.
+        /// Recording id.
         recording: u64,
-        /// What went wrong.
+        /// The error, if any.
         failure: Option<String>,
     },
-    /// Recordings of earlier daemons were found in the folder, and repaired where that was needed.
+    /// Previous daemons' recordings in the folder, repaired if needed.
     Found(Vec<RecordingView>),
 }

@@ -1,5 +1,5 @@
-//! What lies in the folder when the daemon starts: recordings that were cut off are repaired, and those
-//! of earlier daemons are listed.
+//! Scan of the folder at the start: repairs interrupted recordings and lists those of previous
+//! daemons.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +11,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{RecorderEvent, convert};
 use crate::shutdown::ThreadRegistry;
 
-/// Name of the thread that looks.
+/// Name of the thread.
 const NAME: &str = "record-look";
 
-/// Looks through `folder` on a thread of its own: it may be large, or on a disk that hangs. `ready` is
-/// locked meanwhile; when this returns, it is.
+/// Scans `folder` on a separate thread: the folder may be large, or on a disk that hangs. `ready`
+/// stays locked during the scan; it is locked when this returns.
 ///
 /// # Errors
 /// No thread.
@@ -33,37 +33,37 @@ pub(super) fn look_through(
         .name(NAME.into())
         .spawn(move || {
             let guard = ready.lock().unwrap_or_else(PoisonError::into_inner);
-            // Whoever started this waits for exactly that.
+            // The caller waits for this message.
             let _ = locked.send(());
             let views = repair(&folder);
             worker.set_processed(views.len() as u64);
-            // A control thread that has ended lists nothing.
+            // The control thread has ended: no receiver.
             let _ = news.send(RecorderEvent::Found(views));
             drop(guard);
             drop(worker);
             workers.forget(NAME);
         })?;
-    // It can only have panicked, and then nothing is locked.
+    // An error means that the thread panicked, and then nothing is locked.
     let _ = is_locked.recv();
     Ok(())
 }
 
-/// Repairs what was cut off, and gives all recordings that are there. What is no recording is left
-/// alone, and named in the log.
+/// Repairs interrupted recordings and returns all. Leaves other files unchanged and logs their
+/// names.
 fn repair(folder: &Path) -> Vec<RecordingView> {
     match onair_record::repair(folder) {
         Ok(all) => all.iter().for_each(tell),
         Err(error) => {
-            tracing::warn!(folder = %folder.display(), %error, "cannot look for recordings");
+            tracing::warn!(folder = %folder.display(), %error, "cannot repair recordings");
             return Vec::new();
         }
     }
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        // It is made with the first recording.
+        // The first recording creates the folder.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => {
-            tracing::warn!(folder = %folder.display(), %error, "cannot look for recordings");
+            tracing::warn!(folder = %folder.display(), %error, "cannot list recordings");
             return Vec::new();
         }
     };
@@ -73,12 +73,12 @@ fn repair(folder: &Path) -> Vec<RecordingView> {
         Ok(manifest) => {
             let view = convert::found(&manifest, folder);
             if view.is_none() {
-                tracing::info!(path = %path.display(), "not listed: it is of no session of ours");
+                tracing::info!(path = %path.display(), "not listed: the manifest names no session of onaird");
             }
             view
         }
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "no manifest of a recording: left alone");
+            tracing::warn!(path = %path.display(), %error, "not a recording's manifest: file left unchanged");
             None
         }
     });
@@ -101,16 +101,13 @@ fn tell(repaired: &Repaired) {
             );
         }
         Repaired::Freed(name) => {
-            tracing::info!(
-                file = name,
-                "removed: the recording that it was to be never began"
-            );
+            tracing::info!(file = name, "removed: its recording never began");
         }
         Repaired::LeftAlone(left) => {
             tracing::warn!(
                 file = left.name,
                 reason = left.reason,
-                "left alone in the recorder's folder"
+                "file in the recorder's folder left unchanged"
             );
         }
     }

@@ -1,7 +1,8 @@
-//! What a daemon has put into the kernel and onto the disk, written down before it is made.
+//! Journal of what a daemon puts into the kernel and onto the disk, written before the resource is
+//! created.
 //!
-//! One file, replaced as a whole: it is written some six times in a daemon's life. It stays after a
-//! clean end, without things, for the incarnation that stands in it.
+//! One file, replaced as a whole: it is written some six times in a daemon's life. It remains after
+//! a clean shutdown, without resources, because it holds the incarnation.
 
 use std::path::{Path, PathBuf};
 
@@ -11,43 +12,43 @@ use serde::{Deserialize, Serialize};
 use super::{Owner, Resource};
 use crate::disk;
 
-/// The file's name in the state directory.
+/// File name in the state directory.
 pub const FILE: &str = "resources.json";
-/// Largest file that is read; the daemon's own have some kilobytes.
+/// Largest file that is read; the daemon writes some kilobytes.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// What stands in it.
+/// Contents of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalState {
-    /// Who wrote it.
+    /// The daemon that wrote it.
     pub owner: Owner,
-    /// The high half of the session ids that it gives out; never used again.
+    /// High half of the session ids that this daemon gives out; never used again.
     pub incarnation: u32,
-    /// What it has made, or is about to, in this order.
+    /// Resources that it has created or is about to create, in this order.
     pub things: Vec<Resource>,
-    /// What daemons before it made, and it could not undo.
+    /// Resources of previous daemons that it could not undo.
     #[serde(default)]
     pub left: Vec<Resource>,
 }
 
-/// The file.
+/// The journal's file.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
 }
 
 impl Journal {
-    /// In the state directory `dir`.
+    /// The journal in the state directory `dir`.
     pub fn in_folder(dir: &Path) -> Self {
         Self {
             path: dir.join(FILE),
         }
     }
 
-    /// What an earlier daemon wrote. A file that does not hold is set aside and named in the log.
+    /// Reads what a previous daemon wrote. An invalid file is renamed and logged.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The file cannot be read.
     pub fn read(&self) -> std::io::Result<Option<JournalState>> {
         let page = match read_regular(&self.path, MOST_BYTES) {
             Err(Unfit::System(error)) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -63,18 +64,18 @@ impl Journal {
                 let aside = disk::set_aside(&self.path)?;
                 tracing::error!(
                     path = %aside.display(), %error,
-                    "the journal of resources does not hold: if a daemon was killed, look by hand \
-                     for XDP programs and promiscuous mode that it left on its interfaces"
+                    "invalid journal of resources: if a daemon was killed, check its interfaces by \
+                     hand for leftover XDP programs and promiscuous mode"
                 );
                 Ok(None)
             }
         }
     }
 
-    /// Writes it, whole or not at all, and onto the disk.
+    /// Writes it atomically and syncs it to disk.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn write(&self, page: &JournalState) -> std::io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(page)?;
         bytes.push(b'\n');

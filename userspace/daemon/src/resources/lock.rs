@@ -1,5 +1,5 @@
-//! One daemon a state directory: who has the lock of the folder may write in it, and may undo what
-//! the journal names.
+//! One daemon a state directory: the daemon that has the folder's lock may write in the folder, and
+//! may undo what the journal names.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,19 +12,19 @@ use super::ResourceError;
 use super::journal::Journal;
 use super::owner::{Owner, ProcessStatus};
 
-/// Between two looks at a daemon that is still dying.
+/// Interval between two checks of a dying daemon.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The lock, which ends with the process.
+/// The lock. It ends with the process.
 #[derive(Debug)]
 pub(super) struct StateLock {
     _folder: File,
 }
 
 impl StateLock {
-    /// Makes the folder if need be and takes its lock. Waits up to `patience` for a daemon that was
-    /// killed and that the kernel still takes down (75 to 145 ms for each of its BPF links), not at
-    /// all for one that runs.
+    /// Creates the folder if needed and locks it. Waits up to `patience` for a killed daemon that
+    /// the kernel still takes down (75 to 145 ms for each of its BPF links). Does not wait for a
+    /// running one.
     pub(super) fn take(
         dir: &Path,
         journal: &Journal,
@@ -38,7 +38,7 @@ impl StateLock {
             }
         };
         std::fs::create_dir_all(dir).map_err(system("make the folder"))?;
-        // The folder itself: no lock file is left over.
+        // Lock the folder itself: no lock file is left over.
         let folder = File::open(dir).map_err(system("open the folder"))?;
         let begin = Instant::now();
         let mut told = false;
@@ -55,7 +55,7 @@ impl StateLock {
                 told = true;
                 tracing::info!(
                     owner = owner.map(|it| it.pid),
-                    "waiting for the end of the daemon before"
+                    "waiting for the previous daemon to exit"
                 );
             }
             std::thread::sleep(PAUSE);
@@ -78,7 +78,8 @@ impl StateLock {
             }
             wait(owner.as_ref())?;
         }
-        // Its files are closed one after the other: the lock may go before its sockets and links.
+        // The kernel closes its files one after the other: the lock may be free before its sockets
+        // and links.
         if let Some(page) = journal.read().map_err(system("read the journal in"))? {
             let me = Owner::me().map_err(system("read /proc for"))?;
             let is_there = || {

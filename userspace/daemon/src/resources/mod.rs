@@ -1,12 +1,12 @@
-//! What this process puts into the kernel and onto the disk, by name: each thing is written down
-//! before it is made, and struck out when it is gone.
+//! What this process puts into the kernel and onto the disk. Each resource is written to the
+//! journal before it is created, and removed from it when it is gone.
 //!
-//! Its owner releases a thing gently: a port is closed by the dataplane, a socket's file goes with
-//! its socket. What is still there then, or when that took too long, is undone here by force. And
-//! what a daemon left that was killed is undone by the next one, as the journal names it, never
-//! what another daemon has, nor what was there before.
+//! Its owner releases a resource in the normal way: the dataplane closes a port, a socket's file
+//! goes with its socket. What remains after that, or after its time-out, is undone here by force.
+//! The next daemon undoes what a killed daemon left, as the journal names it. It never touches what
+//! another daemon has, or what existed before.
 //!
-//! What never lives here: policy, sessions, anything of DPDK.
+//! Policy, sessions and DPDK objects do not belong here.
 
 mod journal;
 mod lock;
@@ -22,30 +22,31 @@ use self::lock::StateLock;
 pub use self::owner::{Owner, ProcessStatus};
 pub use self::resource::{Before, Resource};
 
-/// Why the daemon may not begin.
+/// Why the daemon may not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ResourceError {
-    /// Another daemon has the state directory.
-    #[error("{owner} uses state.dir {}: stop it, or configure another folder", dir.display())]
+    /// Another daemon uses the state directory.
+    #[error("{owner} uses state.dir {}: stop it, or configure another directory", dir.display())]
     InUse {
-        /// The folder.
+        /// The state directory.
         dir: PathBuf,
-        /// Who has it.
+        /// The other daemon.
         owner: String,
     },
-    /// The system refused.
+    /// A system call failed.
     #[error("cannot {what} {}: {error}", path.display())]
     System {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// The system's answer.
+        /// The kernel's error.
         error: std::io::Error,
     },
 }
 
-/// What the process has in the kernel and on disk. Cheap to clone; any thread may release by force.
+/// This process's resources in the kernel and on disk. Cheap to clone; any thread may release by
+/// force.
 #[derive(Clone, Debug)]
 pub struct Resources(Arc<Mutex<Inner>>);
 
@@ -58,11 +59,11 @@ struct Inner {
 }
 
 impl Resources {
-    /// Takes the state directory for this process and undoes what the daemon before left, if it was
-    /// killed; waits up to `patience` for it to be gone.
+    /// Takes the state directory for this process and undoes what a killed previous daemon left.
+    /// Waits up to `patience` until that daemon is gone.
     ///
     /// # Errors
-    /// [`ResourceError`]: another daemon lives on the folder, or it cannot be used.
+    /// [`ResourceError`]: another daemon uses the folder, or the folder is unusable.
     pub fn open(dir: &Path, patience: Duration) -> Result<Self, ResourceError> {
         let system = |what| {
             move |error| ResourceError::System {
@@ -96,8 +97,8 @@ impl Resources {
     }
 
     /// Begins an incarnation, the high half of the session ids that this daemon gives out: Unix
-    /// seconds, or more. No daemon on this state directory has used it before; `newest` is the
-    /// highest that is known from elsewhere.
+    /// seconds, or more. No daemon on this state directory has used it before. `newest` is the
+    /// highest one known from elsewhere.
     ///
     /// # Errors
     /// [`ResourceError::System`].
@@ -107,17 +108,17 @@ impl Resources {
         let now = now.map_or(0, |now| now.as_secs() & 0xffff_ffff);
         let now = u32::try_from(now).expect("32 bits");
         let mut inner = self.inner();
-        // Two daemons within a second, or a clock that was set back: still no id twice.
+        // Two daemons within a second, or a clock set back: ids stay unique.
         let used = inner.page.incarnation.max(newest);
         inner.page.incarnation = now.max(used.saturating_add(1));
         inner.save()?;
         Ok(inner.page.incarnation)
     }
 
-    /// Writes down what is about to be made. Returns when it is on disk.
+    /// Writes a resource to the journal before it is created. Returns when the journal is on disk.
     ///
     /// # Errors
-    /// [`ResourceError::System`]: then it must not be made.
+    /// [`ResourceError::System`]: do not create the resource.
     pub fn register(
         &self,
         things: impl IntoIterator<Item = Resource>,
@@ -130,7 +131,7 @@ impl Resources {
         inner.save()
     }
 
-    /// Looks at what has been made, and writes down by what to know it again.
+    /// Records the identity of the created resources, to recognise them later.
     ///
     /// # Errors
     /// [`ResourceError::System`].
@@ -138,7 +139,7 @@ impl Resources {
         self.note_those(|_| true)
     }
 
-    /// [`Self::note`] for the files of sockets: before the ports are opened, which may hang.
+    /// [`Self::note`] for socket files: before the ports are opened, which may hang.
     ///
     /// # Errors
     /// [`ResourceError::System`].
@@ -150,13 +151,13 @@ impl Resources {
         let mut inner = self.inner();
         for thing in inner.page.things.iter_mut().filter(|it| of(it)) {
             if let Err(error) = thing.note() {
-                tracing::warn!(thing = thing.name(), error, "cannot be looked at");
+                tracing::warn!(thing = thing.name(), error, "cannot inspect the resource");
             }
         }
         inner.save()
     }
 
-    /// What is registered, by name.
+    /// Names of the registered resources.
     pub fn names(&self) -> Vec<String> {
         self.inner()
             .page
@@ -166,9 +167,9 @@ impl Resources {
             .collect()
     }
 
-    /// Undoes by force what is still there of all that is registered, the last first, and strikes
-    /// it out. Nothing is there if each was released gently before. Returns what had to be forced,
-    /// a line each. It blocks for some milliseconds and never waits for another thread of this
+    /// Undoes by force the registered resources that still exist, last first, and removes them from
+    /// the journal. If each was released before, there is nothing to do. Returns what was undone by
+    /// force, one line each. Blocks for some milliseconds; never waits for another thread of this
     /// process that hangs.
     pub fn release(&self) -> Vec<String> {
         let mut inner = self.inner();
@@ -187,8 +188,8 @@ impl Resources {
             }
         }
         if let Err(error) = inner.save() {
-            // What is gone is written down as there: the next start finds nothing to undo.
-            tracing::error!(%error, "the journal of resources is not up to date");
+            // The journal lists resources that are gone: the next start finds nothing to undo.
+            tracing::error!(%error, "cannot write the journal of resources: it is out of date");
         }
         forced
     }
@@ -210,7 +211,7 @@ impl Inner {
     }
 }
 
-/// Undoes what `page` names: its daemon is dead. Returns what may still be there.
+/// Undoes the resources of a dead daemon's `page`. Returns those that may remain.
 fn undo(page: JournalState) -> std::io::Result<Vec<Resource>> {
     let mut things = page.left;
     things.extend(page.things);
@@ -224,7 +225,7 @@ fn undo(page: JournalState) -> std::io::Result<Vec<Resource>> {
             with_it.insert(0, what);
             continue;
         }
-        // Files stay over a boot; nothing else does.
+        // Files survive a reboot; kernel resources do not.
         if !after_boot && !matches!(thing, Resource::SocketFile { .. }) {
             continue;
         }
@@ -234,7 +235,7 @@ fn undo(page: JournalState) -> std::io::Result<Vec<Resource>> {
                 tracing::error!(
                     thing = thing.name(),
                     error,
-                    "what a daemon before left may still be there: the next start tries again"
+                    "cannot undo what a previous daemon left: the next start tries again"
                 );
                 left.insert(0, thing);
             }

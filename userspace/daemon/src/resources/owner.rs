@@ -1,4 +1,4 @@
-//! A daemon by what names it beyond doubt: a pid alone is used again.
+//! Unique identity of a daemon: the kernel reuses pids.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 /// A process of this or of an earlier boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// Its pid, in its own pid namespace.
+    /// Pid in its own pid namespace.
     pub pid: u32,
-    /// When it started, clock ticks since boot (field 22 of proc_pid_stat(5)).
+    /// Start time in clock ticks since boot (field 22 of proc_pid_stat(5)).
     pub started_ticks: u64,
     /// Inode of its pid namespace.
     pub pid_namespace: u64,
@@ -18,18 +18,18 @@ pub struct Owner {
     pub boot_id: String,
 }
 
-/// What became of it.
+/// Status of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessStatus {
     /// It runs.
     Lives,
     /// It was killed, and the kernel still takes it down.
     Dying,
-    /// It is gone, with all that goes with a process.
+    /// It is gone, with everything that ends with a process.
     Gone,
-    /// It is or was in another pid namespace: not to be seen from here.
+    /// It is or was in another pid namespace: not visible from here.
     Elsewhere,
-    /// The machine was started anew since: nothing of it is in the kernel.
+    /// The machine has rebooted: the kernel has nothing of it.
     BeforeBoot,
 }
 
@@ -37,10 +37,10 @@ impl Owner {
     /// This process.
     ///
     /// # Errors
-    /// Without `/proc`.
+    /// `/proc` is not readable.
     pub fn me() -> std::io::Result<Self> {
         let pid = std::process::id();
-        let no_stat = || std::io::Error::other("/proc/self/stat cannot be read: mount /proc");
+        let no_stat = || std::io::Error::other("cannot read /proc/self/stat: mount /proc");
         Ok(Self {
             pid,
             started_ticks: started_ticks(pid).ok_or_else(no_stat)?,
@@ -49,7 +49,7 @@ impl Owner {
         })
     }
 
-    /// What became of it, as seen from this process.
+    /// Status, as seen from this process.
     pub fn fate(&self) -> std::io::Result<ProcessStatus> {
         let me = Self::me()?;
         if self.boot_id != me.boot_id {
@@ -61,7 +61,7 @@ impl Owner {
         if started_ticks(self.pid) != Some(self.started_ticks) {
             return Ok(ProcessStatus::Gone);
         }
-        // Its first thread may be a zombie while others still close its files.
+        // The first thread may be a zombie while others still close the process's files.
         let threads = crate::threads::of(self.pid);
         Ok(
             match (threads.is_empty(), threads.iter().all(|it| it.is_ending)) {
@@ -87,7 +87,7 @@ fn boot_id() -> std::io::Result<String> {
 fn started_ticks(pid: u32) -> Option<u64> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    // The name may contain anything, so count from its closing bracket, which ends field 2.
+    // The name may contain any byte, so count from its closing bracket, which ends field 2.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     fields.nth(22 - 3)?.parse().ok()
 }

@@ -1,5 +1,5 @@
-//! One thing that the kernel or the disk keeps for the daemon, and how it is undone without the
-//! daemon that made it.
+//! One resource that the kernel or the disk keeps for the daemon, and how another process undoes
+//! it.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -9,38 +9,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::socket_file;
 
-/// A thing. WriteAck down before it is made.
+/// A resource. Write it to the journal before it is created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Resource {
-    /// The file of a listening socket.
+    /// File of a listening socket.
     SocketFile {
-        /// Where it is.
+        /// Path of the file.
         path: PathBuf,
-        /// Its device and inode; `None` until they are known.
+        /// Device and inode; `None` until they are known.
         identity: Option<(u64, u64)>,
     },
-    /// What a port puts on the interface beneath it.
+    /// What a port puts on its interface.
     Port {
         /// The port's name.
         name: String,
-        /// Its DPDK device string.
+        /// The port's DPDK device string.
         device: String,
-        /// The namespace that it is in.
+        /// Network namespace of the interface.
         netns: Option<String>,
-        /// The interface as it was before.
+        /// State of the interface before.
         before: Before,
-        /// Ids of the XDP programs that the port put there; `None` until they are known.
+        /// Ids of the XDP programs that the port attached; `None` until they are known.
         programs: Option<Vec<u32>>,
     },
-    /// What the kernel takes back when the process has ended, and not before.
+    /// What the kernel takes back at the end of the process, and not before.
     OfProcess {
-        /// What it is.
+        /// Description.
         what: String,
     },
 }
 
-/// An interface before a port was opened on it.
+/// State of an interface before a port was opened on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
     namespace: u64,
@@ -72,7 +72,7 @@ impl From<&Before> for LinkState {
 }
 
 impl Resource {
-    /// The file of a socket that will be bound at `path`.
+    /// File of a socket that will be bound at `path`.
     pub fn socket_file(path: &Path) -> Self {
         Self::SocketFile {
             path: path.to_owned(),
@@ -80,8 +80,8 @@ impl Resource {
         }
     }
 
-    /// What a port will put on its interface; `None` for a port without one, and for one that
-    /// cannot be opened: that is said when it is.
+    /// What a port will put on its interface; `None` if it has no interface or cannot be opened.
+    /// Opening the port reports that error.
     pub fn port(name: &str, device: &str, netns: Option<&str>) -> Option<Self> {
         let link = Link::of(device, netns).ok()??;
         let before = link.state().ok()??;
@@ -94,7 +94,7 @@ impl Resource {
         })
     }
 
-    /// By what it is called in the log.
+    /// Name in the log.
     pub fn name(&self) -> String {
         match self {
             Self::SocketFile { path, .. } => format!("socket {}", path.display()),
@@ -103,8 +103,8 @@ impl Resource {
         }
     }
 
-    /// Whether it is on the interface on which a dead daemon `left` something. Then what was before
-    /// that daemon is what was before it, too.
+    /// Whether this resource is on the interface on which a dead daemon `left` something. If so, it
+    /// takes over the state from before that daemon.
     pub fn replaces(&mut self, left: &Self) -> bool {
         match (self, left) {
             (Self::Port { before, .. }, Self::Port { before: first, .. })
@@ -117,10 +117,10 @@ impl Resource {
         }
     }
 
-    /// Looks at what has been made, to know it again.
+    /// Records the identity of the created resource, to recognise it later.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's error.
     pub fn note(&mut self) -> Result<(), String> {
         match self {
             Self::SocketFile { path, identity } => *identity = identity_of(path),
@@ -145,16 +145,16 @@ impl Resource {
         Ok(())
     }
 
-    /// Undoes what a daemon left that is dead. Says what was undone, nothing if there was nothing.
+    /// Undoes a resource of a dead daemon. Returns what was undone; `None` if there was nothing.
     ///
     /// # Errors
-    /// Why it is still there.
+    /// Why the resource remains.
     pub fn undo(&self) -> Result<Option<String>, String> {
         match self {
             Self::SocketFile { path, .. } => match socket_file::remove_stale(path) {
                 Ok(true) => Ok(Some(self.name())),
                 Ok(false) => Ok(None),
-                // Another daemon's by now, or somebody's own file.
+                // It belongs to another daemon now, or to another program.
                 Err(
                     socket_file::SocketError::InUse(_) | socket_file::SocketError::NotASocket(_),
                 ) => Ok(None),
@@ -177,7 +177,7 @@ impl Resource {
                     Err(NotRestored::InUse) => {
                         tracing::info!(
                             interface = link.interface(),
-                            "left as it is: another OnAir uses the interface"
+                            "interface left unchanged: another OnAir uses it"
                         );
                         Ok(None)
                     }
@@ -187,10 +187,10 @@ impl Resource {
         }
     }
 
-    /// Undoes what is still there of this process's own after it was released gently, or instead.
+    /// Undoes by force what remains of this process's own resource, released before or not.
     ///
     /// # Errors
-    /// Why it is still there.
+    /// Why the resource remains.
     pub fn force(&self) -> Result<Option<String>, String> {
         match self {
             Self::SocketFile { path, identity }

@@ -5,7 +5,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// As a daemon leaves the folder that is killed.
+/// Leaves the folder as a killed daemon does.
 fn killed(resources: Resources) {
     let (dir, mut page) = {
         let inner = resources.inner();
@@ -80,7 +80,7 @@ fn thing_that_cannot_be_undone_then_the_next_start_tries_again() {
     let resources = Resources::open(&state, PATIENCE).unwrap();
     resources.register([Resource::socket_file(&path)]).unwrap();
     killed(resources);
-    // No folder: nobody can look whether the socket is there.
+    // Without the folder the socket cannot be checked.
     fs::write(&run, "").unwrap();
     let next = Resources::open(&state, PATIENCE).unwrap();
     next.note().unwrap();
@@ -94,7 +94,7 @@ fn thing_that_cannot_be_undone_then_the_next_start_tries_again() {
     assert!(!path.exists());
 }
 
-/// A port that can neither be opened nor undone, on an interface that was so before.
+/// A port that can neither be opened nor undone, with this state of the interface before.
 fn port(promiscuous: bool, programs: &[u32]) -> Resource {
     let port = serde_json::json!({
         "kind": "port", "name": "a", "device": "", "netns": null, "programs": null,

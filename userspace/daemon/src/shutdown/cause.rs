@@ -1,4 +1,4 @@
-//! Why the daemon ends.
+//! Why the daemon shuts down.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use signal_hook::low_level::signal_name;
 /// What began the shutdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// A signal.
+    /// A signal number.
     Signal(i32),
     /// `POST /v1/shutdown`.
     Request(Who),
-    /// `--duration` has passed.
+    /// `--duration` has expired.
     Duration(Duration),
-    /// A part that the daemon cannot do without has ended.
+    /// A required part of the daemon has ended.
     PartEnded {
-        /// Which.
+        /// The part's name.
         part: String,
-        /// What it said.
+        /// The part's error.
         reason: String,
     },
-    /// The daemon could not be started: what had been started ends again.
+    /// The start failed: the daemon stops the parts already started.
     StartFailed,
 }
 
 impl Cause {
-    /// Whether the daemon failed, rather than was asked to end.
+    /// Whether the daemon failed, and was not asked to end.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         matches!(self, Self::PartEnded { .. } | Self::StartFailed)

@@ -1,5 +1,5 @@
-//! Children that are nobody's: as PID 1, or as a subreaper, the daemon inherits orphans and buries
-//! them. Children that the daemon itself waits for are left to it.
+//! Orphans: as PID 1, or as a subreaper, the daemon inherits them and reaps them. It does not reap
+//! children that one of its own threads waits for.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use super::coordinator::lock;
 
-/// The children that the daemon itself waits for. Cheap to clone.
+/// The children that the daemon's own threads wait for. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Children(Arc<Mutex<BTreeSet<i32>>>);
 
@@ -18,11 +18,11 @@ pub struct Children(Arc<Mutex<BTreeSet<i32>>>);
 pub struct OwnChild(Children, i32);
 
 impl Children {
-    /// Starts a child with `spawn`, which gives its pid, and owns it: it cannot be buried between
-    /// the two.
+    /// Starts a child with `spawn`, which returns its pid, and registers it. The child cannot be
+    /// reaped between the two.
     ///
     /// # Errors
-    /// Those of `spawn`.
+    /// The error of `spawn`.
     pub fn spawning<T>(
         &self,
         spawn: impl FnOnce() -> std::io::Result<(T, u32)>,
@@ -34,12 +34,12 @@ impl Children {
         Ok((child, OwnChild(self.clone(), pid)))
     }
 
-    /// Buries every dead child that nobody owns; how many those were. Never blocks.
+    /// Reaps every dead child without an owner. Returns how many. Never blocks.
     pub fn reap(&self) -> usize {
         let is_reaper = rustix::process::getpid().is_init()
             || rustix::process::child_subreaper().is_ok_and(|it| it.is_some());
         if !is_reaper {
-            // Then every child is one that the daemon started.
+            // Then the daemon started every child.
             return 0;
         }
         let own = lock(&self.0);
@@ -51,7 +51,7 @@ impl Children {
                 return buried;
             };
             if own.contains(&pid.as_raw()) {
-                // It hides those behind it.
+                // The owned child hides those behind it.
                 return buried + bury_each(&own);
             }
             if !bury(pid) {
@@ -62,7 +62,7 @@ impl Children {
     }
 }
 
-/// Looks at each child by itself: every process whose parent this one is (proc_pid_stat(5)).
+/// Checks each child alone: every process whose parent is this one (proc_pid_stat(5)).
 fn bury_each(own: &BTreeSet<i32>) -> usize {
     let Ok(processes) = std::fs::read_dir("/proc") else {
         return 0;
@@ -72,7 +72,7 @@ fn bury_each(own: &BTreeSet<i32>) -> usize {
         let pid: i32 = process.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read(process.path().join("stat")).ok()?;
         let stat = String::from_utf8_lossy(&stat).into_owned();
-        // The name may contain anything, so count from its closing bracket, which ends field 2.
+        // The name may contain any byte, so count from its closing bracket, which ends field 2.
         let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
         (parent == me).then_some(pid)
     });
@@ -80,12 +80,12 @@ fn bury_each(own: &BTreeSet<i32>) -> usize {
     others.filter(|&pid| bury(Pid::from_raw(pid))).count()
 }
 
-/// Buries one child, if it is dead.
+/// Reaps one child if it is dead.
 fn bury(pid: Pid) -> bool {
     let buried = waitpid(pid, Some(WaitPidFlag::WNOHANG));
     let is_buried = buried.is_ok_and(|status| status != WaitStatus::StillAlive);
     if is_buried {
-        tracing::debug!(%pid, "an orphan is buried");
+        tracing::debug!(%pid, "reaped an orphan");
     }
     is_buried
 }

@@ -1,4 +1,4 @@
-//! The handle that every part of the daemon has.
+//! The shutdown handle that every part of the daemon has.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,8 +20,8 @@ use super::wakeup::Wakeup;
 use super::workers::ThreadRegistry;
 use crate::config::ShutdownConfig;
 
-/// The parts of the daemon register their ends here; [`ShutdownCoordinator::run`] goes through them
-/// when somebody has called [`ShutdownCoordinator::begin`]. Cheap to clone; it ends no process.
+/// Each part of the daemon registers how to end it. [`ShutdownCoordinator::run`] runs these when
+/// [`ShutdownCoordinator::begin`] is called. Cheap to clone. It does not end the process.
 #[derive(Clone, Debug)]
 pub struct ShutdownCoordinator {
     pub(super) shared: Arc<Shared>,
@@ -43,13 +43,13 @@ pub(super) struct Shared {
     pub(super) hooks: Mutex<Hooks>,
     children: Children,
     pub(super) ledger: Mutex<Ledger>,
-    /// Something in the ledger, or the number of operations, has changed.
+    /// The ledger, or the number of operations, has changed.
     pub(super) changed: Condvar,
 }
 
 type Listener = Arc<dyn Fn(&ShutdownStatus) + Send + Sync>;
 
-/// What has happened.
+/// Progress of the shutdown.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) phase: ShutdownPhase,
@@ -59,7 +59,7 @@ pub(super) struct Ledger {
     pub(super) forced_at: Option<Instant>,
     pub(super) phases: Vec<(PhaseTime, Instant)>,
     pub(super) parts: Vec<PartReport>,
-    /// Parts that have ended and are not reported yet, by their number.
+    /// Parts that have ended and are not reported yet, with their numbers.
     pub(super) finished: Vec<(u64, super::sequence::Ended)>,
     pub(super) next_part: u64,
 }
@@ -97,15 +97,15 @@ impl Shared {
         lock(&self.parts)
     }
 
-    /// Wakes whoever waits for the ledger.
+    /// Wakes the threads that wait for the ledger.
     pub(super) fn announce(&self) {
-        // Locked, so that nobody is between its look and its sleep.
+        // Lock it, so that no thread is between its check and its sleep.
         let ledger = self.ledger();
         self.changed.notify_all();
         drop(ledger);
     }
 
-    /// Sessions that still live, and their users. Relaxed: figures for people.
+    /// Live sessions and their users. Relaxed: display only.
     pub(super) fn progress(&self) -> (u64, u64) {
         let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
         (count(&self.sessions), count(&self.users))
@@ -127,7 +127,7 @@ impl Shared {
         }
     }
 
-    /// Tells the listeners how it stands.
+    /// Reports the current status to the listeners.
     pub(super) fn tell(&self) {
         let listeners = lock(&self.listeners).clone();
         if listeners.is_empty() {
@@ -137,22 +137,22 @@ impl Shared {
         for listener in listeners {
             let told = std::panic::AssertUnwindSafe(|| listener(&status));
             if std::panic::catch_unwind(told).is_err() {
-                tracing::error!("a listener of the shutdown panicked; it goes on");
+                tracing::error!("a shutdown listener panicked; the shutdown continues");
             }
         }
     }
 }
 
-/// No code of ours panics with one of these locked, and what they guard holds if it did.
+/// No code panics while it holds one of these locks, and the guarded data would stay valid.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ShutdownCoordinator {
-    /// A coordinator with which nothing is registered.
+    /// A coordinator without registrations.
     ///
     /// # Errors
-    /// The kernel's: out of descriptors.
+    /// The kernel's: no descriptors left.
     pub fn new(config: ShutdownConfig) -> std::io::Result<Self> {
         Ok(Self {
             shared: Arc::new(Shared {
@@ -179,9 +179,9 @@ impl ShutdownCoordinator {
         })
     }
 
-    /// Registers what is called at once when the shutdown begins (phase 1), in the order of
-    /// registration, one after the other. It must not block: one that does is left behind after
-    /// `handler_ms`. Lost if the shutdown has passed that phase.
+    /// Registers a function to call when the shutdown begins (phase 1). They run one after the
+    /// other, in the order of registration. It must not block: one that does is left behind after
+    /// `handler_ms`. Not called if the shutdown has passed that phase.
     pub fn register_shutdown_notification(
         &self,
         name: impl Into<String>,
@@ -194,9 +194,8 @@ impl ShutdownCoordinator {
         self.shared.parts().notifications.push(part);
     }
 
-    /// Registers what is waited for in phase 2, on a thread of its own: first those of the lowest
-    /// `priority`, those of one priority side by side. What takes longer than `limit` is named and
-    /// left behind.
+    /// Registers a function to run in phase 2, on its own thread: lowest `priority` first, equal
+    /// priorities in parallel. One that takes longer than `limit` is reported and left behind.
     pub fn register_shutdown_waiter(
         &self,
         name: impl Into<String>,
@@ -208,8 +207,8 @@ impl ShutdownCoordinator {
         self.shared.parts().waiters.push(part);
     }
 
-    /// Registers what closes a listening server at the begin of phase 3, all of them side by side,
-    /// each within `handler_ms`.
+    /// Registers a function that closes a listening server at the start of phase 3. All run in
+    /// parallel, each within `handler_ms`.
     pub fn register_server_shutdown(
         &self,
         name: impl Into<String>,
@@ -219,7 +218,7 @@ impl ShutdownCoordinator {
         self.shared.parts().servers.push(part);
     }
 
-    /// Registers what releases what a part has, after the servers are closed: as
+    /// Registers a function that releases a part's resources after the servers are closed. As
     /// [`Self::register_shutdown_waiter`], each within `cleanup_ms`.
     pub fn register_cleanup(
         &self,
@@ -231,13 +230,13 @@ impl ShutdownCoordinator {
         self.shared.parts().cleanups.push(part);
     }
 
-    /// Has `listener` called with each change of phase and of the users left. It must not block.
+    /// Calls `listener` at each change of phase or of the remaining users. It must not block.
     pub fn on_progress(&self, listener: impl Fn(&ShutdownStatus) + Send + Sync + 'static) {
         lock(&self.shared.listeners).push(Arc::new(listener));
     }
 
-    /// Begins the shutdown, and wakes [`Self::run`]. The first one counts: `false` if it has begun
-    /// already.
+    /// Begins the shutdown and wakes [`Self::run`]. The first call decides the cause; later calls
+    /// return `false`.
     pub fn begin(&self, cause: Cause) -> bool {
         // SYNC: operations. From here on new operations are refused.
         let begun = mutant!(
@@ -265,10 +264,11 @@ impl ShutdownCoordinator {
         true
     }
 
-    /// Cuts the shutdown short: no part is waited for longer than `force_ms`. `false` before
-    /// [`Self::begin`], and from the second time on.
+    /// Forces the shutdown: no part gets more than `force_ms`. Returns `false` before
+    /// [`Self::begin`] and from the second call on.
     pub fn force(&self) -> bool {
-        // SYNC: shutdown-forced. AcqRel: one of several wins, and who sees it sees what came before.
+        // SYNC: shutdown-forced. AcqRel: one of several calls wins, and a thread that sees it sees
+        // what came before.
         if !self.is_shutting_down() || self.shared.forced.swap(true, Ordering::AcqRel) {
             return false;
         }
@@ -279,37 +279,38 @@ impl ShutdownCoordinator {
         true
     }
 
-    /// Whether the shutdown has begun: one load.
+    /// Whether the shutdown has begun. One load.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {
         self.shared.has_begun()
     }
 
-    /// Whether it was cut short.
+    /// Whether the shutdown was forced.
     #[must_use]
     pub fn is_forced(&self) -> bool {
         self.shared.is_forced()
     }
 
-    /// How long ago the shutdown took note of its begin. From `debounce_ms` on a further signal forces.
+    /// Time since the shutdown acknowledged its begin. From `debounce_ms` on a further signal
+    /// forces.
     #[must_use]
     pub fn acknowledged(&self) -> Option<Duration> {
         self.shared.ledger().acknowledged.map(|at| at.elapsed())
     }
 
-    /// The phase.
+    /// The current phase.
     #[must_use]
     pub fn phase(&self) -> ShutdownPhase {
         self.shared.ledger().phase
     }
 
-    /// How it stands.
+    /// The current status.
     #[must_use]
     pub fn status(&self) -> ShutdownStatus {
         self.shared.status()
     }
 
-    /// The configuration in force.
+    /// The active configuration.
     #[must_use]
     pub fn config(&self) -> ShutdownConfig {
         self.shared.times().config
@@ -321,7 +322,7 @@ impl ShutdownCoordinator {
         self.shared.times().graceful
     }
 
-    /// Takes another configuration. `false` once the shutdown has begun: it goes on as it began.
+    /// Replaces the configuration. `false` once the shutdown has begun: it keeps its configuration.
     pub fn configure(&self, config: ShutdownConfig, graceful: Duration) -> bool {
         let mut times = lock(&self.shared.times);
         let in_time =
@@ -332,13 +333,13 @@ impl ShutdownCoordinator {
         in_time
     }
 
-    /// Cancelled when the shutdown begins: for tasks.
+    /// Cancelled when the shutdown begins. For async tasks.
     #[must_use]
     pub fn token(&self) -> CancellationToken {
         self.shared.begun_token.clone()
     }
 
-    /// Cancelled when the shutdown is forced: for tasks.
+    /// Cancelled when the shutdown is forced. For async tasks.
     #[must_use]
     pub fn forced_token(&self) -> CancellationToken {
         self.shared.forced_token.clone()
@@ -350,13 +351,13 @@ impl ShutdownCoordinator {
         &self.shared.threads
     }
 
-    /// The children that the daemon itself waits for.
+    /// The children that the daemon's own threads wait for.
     #[must_use]
     pub fn children(&self) -> &Children {
         &self.shared.children
     }
 
-    /// Begins an operation that is counted until the guard is dropped.
+    /// Begins an operation. It is in flight until the guard is dropped.
     ///
     /// # Errors
     /// [`ShuttingDown`] once the shutdown has begun.
@@ -364,8 +365,8 @@ impl ShutdownCoordinator {
         ActiveOperationGuard::enter(&self.shared)
     }
 
-    /// Counts an operation that is allowed also while the daemon shuts down: one that only looks, or
-    /// that helps it to end.
+    /// Counts an operation that is allowed during a shutdown: one that only reads, or that helps
+    /// the shutdown.
     #[must_use]
     pub fn count_operation(&self) -> ActiveOperationGuard {
         ActiveOperationGuard::count(&self.shared)
@@ -377,13 +378,13 @@ impl ShutdownCoordinator {
         self.shared.operations.open.load(Ordering::SeqCst)
     }
 
-    /// Operations that were refused because the shutdown had begun.
+    /// Operations refused because the shutdown had begun.
     #[must_use]
     pub fn operations_refused(&self) -> u64 {
         self.shared.operations.refused.load(Ordering::Relaxed)
     }
 
-    /// Says how many sessions live and how many users they have. Relaxed: figures for people.
+    /// Sets the number of live sessions and their users. Relaxed: display only.
     pub fn set_progress(&self, sessions: u64, users: u64) {
         let before = (
             self.shared.sessions.swap(sessions, Ordering::Relaxed),
@@ -395,7 +396,7 @@ impl ShutdownCoordinator {
     }
 }
 
-/// Its descriptor is readable from the begin of the shutdown on.
+/// The descriptor becomes readable when the shutdown begins.
 impl AsFd for ShutdownCoordinator {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.shared.wakeup.as_fd()
@@ -418,7 +419,7 @@ pub(super) fn part(
 
 impl Shared {
     pub(super) fn wait_begun(&self) {
-        // An error can only be a broken descriptor, and then there is nothing to wait for.
+        // The only possible error is a bad descriptor, and then there is nothing to wait for.
         let _ = self.wakeup.wait(None);
     }
 }

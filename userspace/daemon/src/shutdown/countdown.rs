@@ -1,21 +1,21 @@
-//! When to say how much time is left: each minute, in the last minute each ten seconds, and each of the
-//! last five seconds.
+//! When to report the time left: every minute, every ten seconds in the last minute, every second
+//! in the last five.
 
 use std::time::{Duration, Instant};
 
 /// Seconds of the last minute.
 const LAST: [u64; 10] = [50, 40, 30, 20, 10, 5, 4, 3, 2, 1];
 
-/// A countdown to one moment.
+/// A countdown to one deadline.
 #[derive(Debug)]
 pub(super) struct Countdown {
     zero: Instant,
-    /// What is left when it is said the next time; `None` when it has been said for the last time.
+    /// Time left at the next report; `None` after the last report.
     mark: Option<Duration>,
 }
 
 impl Countdown {
-    /// To `span` after `now`.
+    /// Ends at `span` after `now`.
     pub(super) fn new(now: Instant, span: Duration) -> Self {
         Self {
             zero: now + span,
@@ -23,16 +23,16 @@ impl Countdown {
         }
     }
 
-    /// When there is something to say the next time.
+    /// Time of the next report.
     pub(super) fn next(&self) -> Option<Instant> {
         self.mark.map(|mark| self.zero - mark)
     }
 
-    /// What is left, if that is to be said now; marks that have passed since are left out.
+    /// Time left, if a report is due now. Skips missed reports.
     pub(super) fn due(&mut self, now: Instant) -> Option<Duration> {
         let left = self.zero.saturating_duration_since(now);
         let mark = self.mark.filter(|mark| left <= *mark)?;
-        // The nearest one that was reached.
+        // The nearest mark that was reached.
         let reached = mark_from(left).unwrap_or(mark);
         self.mark = mark_below(reached);
         Some(reached)
@@ -44,12 +44,12 @@ fn marks(span: Duration) -> impl Iterator<Item = Duration> {
     minutes.chain(LAST).map(Duration::from_secs)
 }
 
-/// The largest mark below `span`.
+/// Largest mark below `span`.
 fn mark_below(span: Duration) -> Option<Duration> {
     marks(span).find(|mark| *mark < span)
 }
 
-/// The smallest mark from `left` on.
+/// Smallest mark from `left` on.
 fn mark_from(left: Duration) -> Option<Duration> {
     let longer = left + Duration::from_secs(60);
     marks(longer).filter(|mark| *mark >= left).last()

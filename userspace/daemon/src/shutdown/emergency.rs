@@ -1,5 +1,5 @@
-//! What is said when nothing else can be trusted: one write(2) of words that exist already. No
-//! allocation, no lock, no queue; nothing if it would wait for a reader.
+//! Messages for when no other code can be trusted: one write(2) of prepared text. It does not
+//! allocate, lock or queue, and writes nothing if the write would block.
 
 use std::os::fd::AsFd;
 
@@ -7,14 +7,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::log;
 
-/// A message in both formats of the log, with the final newline.
+/// A message in both log formats, with the final newline.
 #[derive(Clone, Copy, Debug)]
 pub struct Words {
     text: &'static str,
     json: &'static str,
 }
 
-/// The same message in both formats.
+/// Makes a message in both formats.
 macro_rules! words {
     ($message:literal) => {
         Words {
@@ -30,11 +30,11 @@ macro_rules! words {
 }
 
 /// A second signal, after the first was acknowledged.
-pub const SECOND: Words = words!("a second signal: nobody is waited for any longer");
-/// A further one.
-pub const THIRD: Words = words!("a further signal: ending at once, nothing more is released");
-/// A panic in the thread that takes signals.
-pub const PANIC: Words = words!("a panic while a signal was handled: shutting down");
+pub const SECOND: Words = words!("second signal: forcing the shutdown");
+/// A further signal.
+pub const THIRD: Words = words!("further signal: exiting at once without cleanup");
+/// A panic in the signal thread.
+pub const PANIC: Words = words!("panic in the signal thread: shutting down");
 
 impl Words {
     fn now(self) -> &'static str {
@@ -42,12 +42,12 @@ impl Words {
     }
 }
 
-/// Says it on standard error at once, before what waits in the log's queue, whole or not at all.
+/// Writes to standard error at once, before the lines in the log's queue, whole or not at all.
 pub fn say(words: Words) {
     say_to(std::io::stderr(), words.now());
 }
 
-/// Says it in the log, behind what waits there.
+/// Writes to the log, after the lines in its queue.
 pub fn log(words: Words) {
     log::words(words.now());
 }
@@ -55,7 +55,7 @@ pub fn log(words: Words) {
 fn say_to(place: impl AsFd, words: &'static str) {
     let mut fds = [PollFd::new(&place, PollFlags::OUT)];
     if poll(&mut fds, Some(&Timespec::default())) == Ok(1) {
-        // Nobody reads it: there is nobody to tell that.
+        // The reader has gone or does not read. There is no other place to report that.
         let _ = rustix::io::write(&place, words.as_bytes());
     }
 }
@@ -72,7 +72,7 @@ mod tests {
         let (mut reader, mut writer) = std::io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         while writer.write(&[0; 512]).is_ok() {}
-        // From here on who writes waits.
+        // From here on a writer blocks.
         rustix::io::ioctl_fionbio(&writer, false).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {

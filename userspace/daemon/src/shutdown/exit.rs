@@ -1,23 +1,23 @@
 //! Exit statuses of `onaird`, in one table.
 
-/// Why the process exits with which status. docs/configuration.md has the same table.
+/// Exit status and its reason. docs/configuration.md has the same table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Ended in order.
     Clean,
-    /// It could not be started, or something failed at its end.
+    /// The start failed, or a part failed.
     Failed,
     /// Wrong arguments (clap's own status).
     Arguments,
-    /// Sessions were still in use when the graceful time-out had passed.
+    /// Sessions were still in use after the graceful time-out.
     InUse,
     /// Forced by a second signal.
     Forced,
-    /// The configuration does not hold (LSB: not configured).
+    /// Invalid configuration (LSB: not configured).
     NotConfigured,
-    /// A part did not end in its time and was left behind.
+    /// A part did not end in time and was left behind.
     TimedOut,
-    /// A second signal ended a start that did not finish.
+    /// A second signal ended an unfinished start.
     StartForced,
 }
 
@@ -34,7 +34,7 @@ impl Exit {
         Self::StartForced,
     ];
 
-    /// The number.
+    /// The status number.
     #[must_use]
     pub const fn status(self) -> u8 {
         match self {
@@ -49,7 +49,7 @@ impl Exit {
         }
     }
 
-    /// What it means, for `--help`.
+    /// The meaning, for `--help`.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {

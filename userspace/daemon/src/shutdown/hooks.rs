@@ -1,4 +1,4 @@
-//! What SIGHUP and SIGUSR1 do, as the parts of the daemon register it.
+//! Actions of SIGHUP and SIGUSR1. The parts of the daemon register them.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) struct Hooks {
 }
 
 impl ShutdownCoordinator {
-    /// Registers what SIGHUP has done. It may block: it runs on the thread `tasks`.
+    /// Registers an action for SIGHUP. It may block: it runs on the thread `tasks`.
     pub fn register_reload(
         &self,
         name: impl Into<String>,
@@ -27,7 +27,7 @@ impl ShutdownCoordinator {
         hooks.reloads.push((name.into(), Arc::new(reload)));
     }
 
-    /// Registers a part of what SIGUSR1 shows, under `name`. It may block: it runs on the thread
+    /// Registers a part of SIGUSR1's output under `name`. It may block: it runs on the thread
     /// `tasks`.
     pub fn register_dump(
         &self,
@@ -38,10 +38,10 @@ impl ShutdownCoordinator {
         hooks.dumps.push((name.into(), Arc::new(dump)));
     }
 
-    /// Does what SIGHUP does.
+    /// Runs the actions of SIGHUP.
     pub fn reload(&self) {
         if self.is_shutting_down() {
-            tracing::warn!("SIGHUP: the daemon is shutting down, nothing is reloaded");
+            tracing::warn!("SIGHUP ignored: the daemon is shutting down");
             return;
         }
         let reloads = lock(&self.shared.hooks).reloads.clone();
@@ -53,7 +53,7 @@ impl ShutdownCoordinator {
         }
     }
 
-    /// What SIGUSR1 shows: every part's state, by name, and how the shutdown stands.
+    /// Output of SIGUSR1: every part's state by name, and the status of the shutdown.
     #[must_use]
     pub fn dump(&self) -> Value {
         let dumps = lock(&self.shared.hooks).dumps.clone();

@@ -1,15 +1,15 @@
-//! The daemon's end, in one place.
+//! Shutdown of the daemon.
 //!
-//! Every part registers its end with the [`ShutdownCoordinator`], and [`ShutdownCoordinator::run`]
-//! goes through them, phase by phase, each with a time-out. Nothing depends on code that happens to
-//! stand behind a main loop, and nothing here ends the process: `main` does, with the status that
+//! Every part registers how to end it with the [`ShutdownCoordinator`].
+//! [`ShutdownCoordinator::run`] runs these phase by phase, each with a time-out. No cleanup depends
+//! on code after a main loop. Nothing here ends the process: `main` does, with the exit status that
 //! follows from the [`Report`].
 //!
-//! | phase | what happens | who |
+//! | phase | what happens | registered as |
 //! |---|---|---|
-//! | STOP_ACCEPTING | every part is told; requests that begin something get 503; no worker takes on anything new | notifications |
-//! | DRAINING | sessions are stopped, users waited for, sessions destroyed | waiters, by priority |
-//! | CLEANUP | listening sockets close, requests in flight are answered; threads, ports, EAL, probe end | servers, then cleanups by priority |
+//! | STOP_ACCEPTING | every part is notified; requests that begin something get 503; workers accept no new work | notifications |
+//! | DRAINING | sessions are stopped; the daemon waits for their users and destroys the sessions | waiters, by priority |
+//! | CLEANUP | listening sockets close, requests in flight are answered; threads, ports, EAL and probe end | servers, then cleanups by priority |
 //! | SHUTDOWN | the summary | |
 
 mod cause;

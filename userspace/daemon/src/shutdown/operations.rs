@@ -1,4 +1,4 @@
-//! Requests that are being answered, counted by guards.
+//! Requests in flight, counted by guards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,8 +7,8 @@ use onair_types::{Problem, ProblemCode};
 
 use super::coordinator::Shared;
 
-/// The daemon shuts down: the operation is not begun. HTTP 503 `shutting_down`, `ESHUTDOWN` in the
-/// client library.
+/// The daemon is shutting down and refuses the operation. HTTP 503 `shutting_down`, `ESHUTDOWN` in
+/// the client library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the daemon is shutting down")]
 pub struct ShuttingDown;

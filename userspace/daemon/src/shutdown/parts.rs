@@ -1,4 +1,4 @@
-//! What the parts of the daemon register.
+//! Registrations of the parts of the daemon.
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +6,16 @@ use super::coordinator::Shared;
 use crate::config::ShutdownConfig;
 use std::sync::Arc;
 
-/// What a function that may block does: end its part. The error is what went wrong, for people.
+/// Ends a part; may block. The error is text for humans.
 pub(super) type End = Box<dyn FnOnce(&Waiting) -> Result<(), String> + Send>;
 
-/// How long a part may take to end. What the configuration says is looked up when its turn comes: it
-/// may have been reloaded since the part was registered.
+/// Time-out of a part. A configured value is read when the part's turn comes: a reload may have
+/// changed it since the registration.
 #[derive(Clone, Copy, Debug)]
 pub enum Limit {
-    /// So long.
+    /// A fixed time.
     Fixed(Duration),
-    /// `timeouts.graceful_ms`, and `shutdown.handler_ms` for what it takes beyond that.
+    /// `timeouts.graceful_ms`, plus `shutdown.handler_ms`.
     Graceful,
     /// `shutdown.handler_ms`.
     Handler,
@@ -29,7 +29,7 @@ impl From<Duration> for Limit {
     }
 }
 
-/// What of the configuration bounds the end.
+/// The configured limits of the shutdown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     pub(super) config: ShutdownConfig,
@@ -38,7 +38,7 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// What of `limit` is counted down in the log: users have `graceful_ms`.
+    /// The part of `limit` that the log counts down: users have `graceful_ms`.
     pub(super) fn counted(&self, limit: Limit) -> Duration {
         match limit {
             Limit::Graceful => self.graceful,
@@ -65,7 +65,7 @@ pub(super) struct Part {
 
 #[derive(Default)]
 pub(super) struct Parts {
-    /// Of phase 1, in the order of their registration.
+    /// Phase 1, in the order of registration.
     pub(super) notifications: Vec<Part>,
     pub(super) waiters: Vec<Part>,
     pub(super) servers: Vec<Part>,
@@ -80,13 +80,13 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// When it is left behind.
+    /// When the part is left behind.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// How long it has.
+    /// Time given to the part.
     #[must_use]
     pub fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())

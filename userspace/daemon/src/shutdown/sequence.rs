@@ -1,8 +1,8 @@
-//! The sequence itself: RUNNING → STOP_ACCEPTING → DRAINING → CLEANUP → SHUTDOWN.
+//! The sequence: RUNNING → STOP_ACCEPTING → DRAINING → CLEANUP → SHUTDOWN.
 //!
-//! Two-phase: not before every part has been told (phase 1 is the prepare) is the first one stopped
-//! (phases 2 and 3 are the commit). It runs on the thread that calls [`ShutdownCoordinator::run`],
-//! and each part's end on a thread of its own, so that none of them can hold up the sequence.
+//! Two phases: every part is notified (phase 1, prepare) before the first one is stopped (phases 2
+//! and 3, commit). The sequence runs on the thread that calls [`ShutdownCoordinator::run`], and
+//! each part ends on its own thread, so that no part can block the sequence.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
@@ -19,7 +19,7 @@ use super::parts::{Part, Waiting};
 use super::workers::ThreadReport;
 use crate::panic_text;
 
-/// How a part's function came back.
+/// How a part's function returned.
 #[derive(Debug)]
 pub(super) struct Ended {
     outcome: PartOutcome,
@@ -27,29 +27,29 @@ pub(super) struct Ended {
     at: Instant,
 }
 
-/// How the shutdown went.
+/// Result of the shutdown.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What began it.
     pub cause: Cause,
     /// Phases, parts, and whether it was forced.
     pub status: ShutdownStatus,
-    /// From the begin to the end.
+    /// Time from begin to end.
     pub took: Duration,
     /// The worker threads.
     pub threads: Vec<ThreadReport>,
-    /// Operations that were refused because they came too late.
+    /// Operations refused because the shutdown had begun.
     pub operations_refused: u64,
 }
 
 impl Report {
-    /// Parts that did not end in order, in the order of their ends.
+    /// Parts that did not end in order, by time of their end.
     pub fn troubled(&self) -> impl Iterator<Item = &PartReport> {
         let parts = self.status.parts.iter();
         parts.filter(|part| part.outcome != PartOutcome::Done)
     }
 
-    /// Whether some part was left behind because its time was up.
+    /// Whether a part timed out and was left behind.
     #[must_use]
     pub fn timed_out(&self) -> bool {
         self.troubled()
@@ -57,7 +57,7 @@ impl Report {
     }
 }
 
-/// A part whose end is under way.
+/// A part that is ending.
 struct Ending {
     number: u64,
     name: String,
@@ -66,15 +66,15 @@ struct Ending {
 }
 
 impl ShutdownCoordinator {
-    /// Waits for [`Self::begin`], ends every part that is registered, and says how that went. Call
-    /// it once, on a thread that has nothing else to do.
+    /// Waits for [`Self::begin`], ends every registered part, and reports the result. Call it once,
+    /// on a thread with no other work.
     ///
-    /// It takes no longer than the time-outs of the parts; a part that hangs is left behind on its
+    /// Takes no longer than the time-outs of the parts. A part that hangs is left behind on its
     /// thread, which ends with the process.
     pub fn run(&self) -> Report {
         let shared = &self.shared;
         shared.wait_begun();
-        // Before anything else, which may take its time: from now on a second signal counts.
+        // First, because later steps take time: from now on a second signal counts.
         shared.acknowledge();
         shared.enter(ShutdownPhase::StopAccepting);
         let notifications = std::mem::take(&mut shared.parts().notifications);
@@ -115,7 +115,7 @@ impl Shared {
     fn enter(&self, phase: ShutdownPhase) {
         let now = Instant::now();
         let mut ledger = self.ledger();
-        // The first phase begins when the shutdown was asked for, not when this thread woke.
+        // The first phase begins with the request, not when this thread wakes.
         let began = match (phase, ledger.since) {
             (ShutdownPhase::StopAccepting, Some((at, began))) => (at, began),
             _ => (Timestamp::now(), now),
@@ -136,7 +136,7 @@ impl Shared {
         self.tell();
     }
 
-    /// Notes that the begin was seen, unless it was before.
+    /// Records that the begin was seen, once.
     pub(super) fn acknowledge(&self) {
         self.ledger().acknowledged.get_or_insert_with(Instant::now);
     }
@@ -185,7 +185,7 @@ impl Shared {
             if let Err(error) = spawned {
                 let ended = Ended {
                     outcome: PartOutcome::Failed,
-                    detail: Some(format!("no thread to end it on: {error}")),
+                    detail: Some(format!("cannot start a thread to end it: {error}")),
                     at: Instant::now(),
                 };
                 self.ledger().finished.push((number, ended));
@@ -197,7 +197,7 @@ impl Shared {
         }
     }
 
-    /// Says how much time is left, and what is waited for.
+    /// Logs the time left, and what the shutdown waits for.
     fn count_down(&self, phase: ShutdownPhase, countdown: &mut Countdown, under_way: &[Ending]) {
         let Some(left) = countdown.due(Instant::now()) else {
             return;
@@ -210,7 +210,7 @@ impl Shared {
         );
     }
 
-    /// Takes out those that have ended or whose time is up; sleeps if there are none.
+    /// Removes parts that have ended or timed out; sleeps if there are none.
     fn wait_for_some(
         &self,
         phase: ShutdownPhase,
@@ -224,7 +224,7 @@ impl Shared {
         let until = |it: &Ending| self.until(it.begun, it.deadline, forced_at);
         let mut reports = Vec::new();
         for (number, ended) in finished {
-            // One that was left behind before is not under way any more.
+            // A part that was left behind before is no longer in the list.
             if let Some(place) = under_way.iter().position(|it| it.number == number) {
                 reports.push((under_way.remove(place), ended));
             }
@@ -269,13 +269,13 @@ impl Shared {
         }
     }
 
-    /// Until when a part is waited for. Once forced each has `force_ms`, whatever others took.
+    /// Deadline of a part. Once forced each part has `force_ms`, independent of other parts.
     fn until(&self, begun: Instant, deadline: Instant, forced_at: Option<Instant>) -> Instant {
         let force = self.times().config.force();
         forced_at.map_or(deadline, |at| deadline.min(at.max(begun) + force))
     }
 
-    /// Waits for the requests that are being answered.
+    /// Waits for the requests in flight.
     fn complete_operations(&self) {
         let begun = Instant::now();
         let deadline = begun + self.times().config.handler();

@@ -1,16 +1,16 @@
-//! Signals: what each does, and the thread that does it.
+//! Signals: the action of each, and the thread that runs it.
 //!
 //! | signal | what it does |
 //! |---|---|
-//! | SIGTERM, SIGINT | begins the shutdown, if nothing else has; within `debounce_ms` of its acknowledgement further ones belong to it; after that a second one forces it, also while the daemon still starts, and one that comes as much later again is the last resort |
+//! | SIGTERM, SIGINT | begins the shutdown. Signals within `debounce_ms` of its acknowledgement count as the same one. A later one forces the shutdown, also while the daemon still starts. One that comes another `debounce_ms` later is the last resort |
 //! | SIGHUP | [`ShutdownCoordinator::reload`] |
 //! | SIGUSR1 | [`ShutdownCoordinator::dump`], one line of JSON on standard error |
-//! | SIGCHLD | buries orphans |
+//! | SIGCHLD | reaps orphans |
 //!
-//! The handlers are signal-hook's: they note the signal and write to a pipe, without allocation or
-//! lock. It installs them with `SA_RESTART`, but with an empty mask, and for good. So they are
-//! installed anew with each other's signals blocked, and what was in force before is put back by
-//! [`Signals::restore`]; both through [`Disposition`].
+//! The handlers are signal-hook's: they record the signal and write to a pipe, and do not allocate
+//! or lock. signal-hook installs them permanently, with `SA_RESTART` but an empty mask. So this
+//! module installs them again with each other's signals blocked, and [`Signals::restore`] puts the
+//! previous dispositions back; both through [`Disposition`].
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,21 +35,21 @@ pub const HANDLED: [i32; 5] = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD];
 
 /// One installation in a process.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
-/// signal-hook installs a handler once in a process's life: this is how it looked then.
+/// signal-hook installs a handler only once in a process's life: the disposition that it set.
 static HANDLERS: Mutex<BTreeMap<i32, Disposition>> = Mutex::new(BTreeMap::new());
 
 /// Why signals are not handled.
 #[derive(Debug, thiserror::Error)]
 pub enum SignalError {
-    /// This process handles them already.
-    #[error("this process handles its signals already: restore them first")]
+    /// This process already handles its signals.
+    #[error("signal handlers are already installed: restore them first")]
     Installed,
     /// The kernel refused.
     #[error("cannot handle signals: {0}")]
     System(#[from] std::io::Error),
 }
 
-/// The handlers, until [`Self::restore`]. Dropping it restores, too.
+/// Installed handlers, until [`Self::restore`] or drop.
 #[derive(Debug)]
 pub struct Signals {
     before: Vec<Disposition>,
@@ -64,19 +64,19 @@ enum SignalTask {
 
 impl Signals {
     /// Installs the handlers and starts the threads `signals` and `tasks`. `last_resort` is called
-    /// for a signal that comes after the shutdown was forced, and should end the process.
+    /// for a signal after the forced shutdown; it should end the process.
     ///
     /// # Errors
-    /// [`SignalError`].
+    /// [`SignalError`]: installed already, or the kernel's error.
     pub fn install(
         shutdown: &ShutdownCoordinator,
         last_resort: impl Fn() + Send + 'static,
     ) -> Result<Self, SignalError> {
-        // SYNC: none. The swap alone decides; what the winner does is its own.
+        // SYNC: none. The swap alone decides; the winner's work is its own.
         if INSTALLED.swap(true, Ordering::AcqRel) {
             return Err(SignalError::Installed);
         }
-        // From here on dropping it puts everything back.
+        // From here on drop restores everything.
         let mut signals = Self {
             before: Vec::new(),
             handle: None,
@@ -113,7 +113,7 @@ impl Signals {
             forced: None,
         };
         let thread = Builder::new().name("signals".into()).spawn(move || {
-            // Orphans that ended before the handler was there: nobody is told of them again.
+            // Orphans that ended before the handler existed: no signal reports them again.
             let _ = taker.shutdown.children().reap();
             for signal in incoming.forever() {
                 if catch_unwind(AssertUnwindSafe(|| taker.take(signal))).is_err() {
@@ -126,7 +126,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Puts back what was in force before, and joins the threads.
+    /// Restores the previous handlers and joins the threads.
     pub fn restore(self) {
         drop(self);
     }
@@ -145,21 +145,22 @@ impl Drop for Signals {
         if let Some(handle) = self.handle.take() {
             handle.close();
         }
-        // `signals` first: with it goes the way to `tasks`.
+        // `signals` first: it owns the channel to `tasks`.
         for thread in self.threads.drain(..).rev() {
-            // A panic of theirs was caught and said within.
+            // The thread caught and reported its panic.
             let _ = thread.join();
         }
         INSTALLED.store(false, Ordering::Release);
     }
 }
 
-/// What the thread `signals` does.
+/// The work of the thread `signals`.
 struct Taker {
     shutdown: ShutdownCoordinator,
     tasks: Sender<SignalTask>,
     last_resort: Box<dyn Fn() + Send>,
-    /// When the first one came that asks for the end. The end may have begun before, by other means.
+    /// Time of the first termination signal. The shutdown may have begun earlier for another
+    /// reason.
     first: Option<Instant>,
     forced: Option<Instant>,
 }

@@ -7,15 +7,16 @@ use std::thread::Builder;
 use super::coordinator::{ShutdownCoordinator, lock};
 
 impl ShutdownCoordinator {
-    /// Has `start` run on a thread of its own, and waits for what comes of it. `None` if the shutdown was
-    /// forced first: then the thread is left behind. A shutdown that begins meanwhile is acknowledged,
-    /// so that a second signal forces it; without one `start` is waited for.
+    /// Runs `start` on its own thread and waits for its result. Returns `None` if the shutdown was
+    /// forced first: the thread is then left behind. A shutdown that begins meanwhile is
+    /// acknowledged, so that a second signal forces it; without a second signal this waits for
+    /// `start`.
     ///
     /// # Errors
     /// The kernel's: no thread.
     ///
     /// # Panics
-    /// As `start` does.
+    /// If `start` panics.
     pub fn run_start<T: Send + 'static>(
         &self,
         start: impl FnOnce() -> T + Send + 'static,
@@ -39,7 +40,9 @@ impl ShutdownCoordinator {
             if self.shared.has_begun() && ledger.acknowledged.is_none() {
                 drop(ledger);
                 self.shared.acknowledge();
-                tracing::warn!("shutdown: the start is waited for; a second signal ends it");
+                tracing::warn!(
+                    "shutdown: waiting for the start to finish; a second signal ends it"
+                );
                 ledger = self.shared.ledger();
                 continue;
             }

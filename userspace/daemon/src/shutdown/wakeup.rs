@@ -1,4 +1,4 @@
-//! A descriptor that becomes readable once, and stays so.
+//! A descriptor that becomes readable once and stays readable.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
-/// An eventfd that is rung and never silenced: any number of threads and event loops may wait on it.
+/// An eventfd that is written and never read: any number of threads and event loops may wait on it.
 #[derive(Debug)]
 pub struct Wakeup(OwnedFd);
 
 impl Wakeup {
-    /// One that is not rung.
+    /// Creates it unreadable.
     ///
     /// # Errors
-    /// The kernel's: out of descriptors.
+    /// The kernel's: no descriptors left.
     pub fn new() -> std::io::Result<Self> {
         Ok(Self(eventfd(
             0,
@@ -22,19 +22,19 @@ impl Wakeup {
         )?))
     }
 
-    /// Makes it readable: one write(2), so it is safe in a signal handler.
+    /// Makes it readable. One write(2), so it is safe in a signal handler.
     pub fn ring(&self) {
-        // It can only fail when it is readable already.
+        // It can fail only when the descriptor is readable already.
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
-    /// Whether it was rung.
+    /// Whether it is readable.
     #[must_use]
     pub fn is_rung(&self) -> bool {
         self.wait(Some(Duration::ZERO))
     }
 
-    /// Waits until it is rung, at most for `timeout` (`None`: for ever). Whether it was.
+    /// Waits until it is readable, at most `timeout` (`None`: no limit). Returns whether it is.
     #[must_use]
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -46,7 +46,7 @@ impl Wakeup {
                 Ok(0) => return false,
                 Ok(_) => return true,
                 Err(Errno::INTR) => {}
-                // Only a broken descriptor: waiting on it would never end.
+                // Only a bad descriptor: waiting on it would never end.
                 Err(_) => return true,
             }
         }

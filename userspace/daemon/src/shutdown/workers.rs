@@ -1,7 +1,7 @@
-//! The daemon's own threads as its end sees them: an accepting flag, counters, flush, stop.
+//! The daemon's worker threads as the shutdown sees them: accepting flag, counters, flush, stop.
 //!
 //! A worker has a [`WorkerGuard`] of its [`ThreadState`]; the coordinator has the
-//! [`ThreadRegistry`]. On the worker's fast path there is one load for each question.
+//! [`ThreadRegistry`]. Each query on the worker's fast path is one load.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use onair_mutant::mutant;
 
-/// What a flush came to.
+/// Result of a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flushed {
-    /// What the worker had processed when its buffers were empty.
+    /// Items that the worker had processed when its buffers were empty.
     pub processed: u64,
-    /// What was left in its buffers; 0 unless it ended before they were empty.
+    /// Items left in its buffers; 0 unless the worker ended first.
     pub left: u64,
 }
 
-/// Workers that did not do in time what they were asked to.
+/// Workers that missed a deadline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not in time: {}", .0.join(", "))]
 pub struct Late(
@@ -26,33 +26,33 @@ pub struct Late(
     pub Vec<String>,
 );
 
-/// One worker thread at one time.
+/// Status of one worker thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadReport {
     /// Name of the thread.
     pub name: String,
-    /// What it processed: packets, jobs.
+    /// Items processed: packets, jobs.
     pub processed: u64,
-    /// What it dropped because the shutdown had begun.
+    /// Items dropped because the shutdown had begun.
     pub dropped_by_shutdown: u64,
     /// Whether it takes on new work.
     pub is_accepting: bool,
     /// Whether it has ended.
     pub is_stopped: bool,
-    /// What it said if it panicked.
+    /// The panic's message, if it panicked.
     pub panic: Option<String>,
 }
 
-/// What a worker thread and the coordinator share.
+/// Shared by a worker thread and the coordinator.
 #[derive(Debug)]
 pub struct ThreadState {
     name: String,
-    /// It works for the end of the others, until its own.
+    /// It works for the other parts' shutdown, until its own.
     to_the_end: bool,
     accepting: AtomicBool,
     processed: AtomicU64,
     dropped: AtomicU64,
-    /// Number of the last flush that was asked for.
+    /// Number of the last requested flush.
     flush_wanted: AtomicU64,
     progress: Mutex<Progress>,
     changed: Condvar,
@@ -86,7 +86,7 @@ impl ThreadState {
         &self.name
     }
 
-    /// Whether the worker takes on new work: one load.
+    /// Whether the worker accepts new work. One load.
     #[inline]
     #[must_use]
     pub fn is_accepting(&self) -> bool {
@@ -94,20 +94,21 @@ impl ThreadState {
         self.accepting.load(Ordering::Acquire)
     }
 
-    /// The worker takes on nothing new from its next look on; what it has, it finishes.
+    /// The worker accepts no new work from its next check on. It finishes what it has.
     pub fn stop_accepting(&self) {
-        // SYNC: worker-accepting. Release: a worker that sees it sees all that was done before.
+        // SYNC: worker-accepting. Release: a worker that sees the flag sees everything done before.
         if !mutant!("worker: accepts after it was told to stop") {
             self.accepting.store(false, Ordering::Release);
         }
     }
 
-    /// Counts what was turned away because the worker takes on nothing more: by whoever has it.
+    /// Counts items refused because the worker accepts no more. The thread that has the items calls
+    /// it.
     pub fn count_dropped(&self, more: u64) {
         self.dropped.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// What it processed and dropped because of the shutdown, and how it is.
+    /// Counters and status.
     #[must_use]
     pub fn report(&self) -> ThreadReport {
         let progress = self.progress();
@@ -127,17 +128,17 @@ impl ThreadState {
         self.progress().stopped
     }
 
-    /// Asks the worker to empty its buffers; [`Self::wait_flushed`] waits for it. The caller wakes
-    /// a worker that sleeps.
+    /// Asks the worker to empty its buffers; [`Self::wait_flushed`] waits for it. The caller must
+    /// wake a sleeping worker.
     pub fn request_flush(&self) -> u64 {
-        // SYNC: worker-flush. Release: what was handed in before is flushed.
+        // SYNC: worker-flush. Release: the flush covers what was handed in before.
         self.flush_wanted.fetch_add(1, Ordering::Release) + 1
     }
 
     /// Waits until flush `number` is done.
     ///
     /// # Errors
-    /// [`Late`] at the deadline, or if the worker ended with something in its buffers.
+    /// [`Late`]: the deadline has passed, or the worker ended with items in its buffers.
     pub fn wait_flushed(&self, number: u64, deadline: Instant) -> Result<Flushed, Late> {
         let progress = self.wait(deadline, |it| {
             it.flushed >= number || it.stopped || mutant!("flush: not waited for")
@@ -151,7 +152,7 @@ impl ThreadState {
     /// Waits until the thread has ended.
     ///
     /// # Errors
-    /// [`Late`] at the deadline.
+    /// [`Late`]: the deadline has passed.
     pub fn wait_stopped(&self, deadline: Instant) -> Result<(), Late> {
         if self.wait(deadline, |it| it.stopped).stopped {
             Ok(())
@@ -174,12 +175,13 @@ impl ThreadState {
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        // No code panics with it locked.
+        // No code panics while it holds this lock.
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The worker's hold on its [`ThreadState`]: it is stopped when this is dropped, also by a panic.
+/// The worker's handle of its [`ThreadState`]. Drop marks the worker as stopped, also after a
+/// panic.
 #[derive(Debug)]
 pub struct WorkerGuard {
     state: Arc<ThreadState>,
@@ -187,38 +189,38 @@ pub struct WorkerGuard {
 }
 
 impl WorkerGuard {
-    /// What it shares with the coordinator.
+    /// The state shared with the coordinator.
     #[must_use]
     pub fn state(&self) -> &Arc<ThreadState> {
         &self.state
     }
 
-    /// Whether to take on new work: one load.
+    /// Whether to accept new work. One load.
     #[inline]
     #[must_use]
     pub fn is_accepting(&self) -> bool {
         self.state.is_accepting()
     }
 
-    /// Counts what was processed. One writer: a load and a store.
+    /// Counts processed items. One writer: a load and a store.
     #[inline]
     pub fn count_processed(&self, more: u64) {
         add(&self.state.processed, more);
     }
 
-    /// What was processed, where that is counted elsewhere.
+    /// Sets the processed count, if another counter keeps it.
     #[inline]
     pub fn set_processed(&self, total: u64) {
         self.state.processed.store(total, Ordering::Relaxed);
     }
 
-    /// Counts what was dropped because the shutdown had begun.
+    /// Counts items dropped because the shutdown had begun.
     #[inline]
     pub fn count_dropped(&self, more: u64) {
         add(&self.state.dropped, more);
     }
 
-    /// Whether a flush is asked for: one load.
+    /// Whether a flush is requested. One load.
     #[inline]
     #[must_use]
     pub fn is_flush_wanted(&self) -> bool {
@@ -226,9 +228,9 @@ impl WorkerGuard {
         self.state.flush_wanted.load(Ordering::Acquire) != self.flushed
     }
 
-    /// The flush that was asked for, if any, has `left` in the buffers now; with 0 it is done.
+    /// Reports that `left` items of a requested flush remain; with 0 the flush is done.
     pub fn flush_progress(&mut self, left: u64) {
-        // SYNC: worker-flush. What is asked for from here on is another flush.
+        // SYNC: worker-flush. A request from here on is another flush.
         let wanted = self.state.flush_wanted.load(Ordering::Acquire);
         let is_empty = left == 0 || mutant!("flush: done before the buffer is empty");
         if wanted == self.flushed || !is_empty {
@@ -242,7 +244,7 @@ impl WorkerGuard {
         self.state.changed.notify_all();
     }
 
-    /// The worker caught a panic of its own.
+    /// Records a panic that the worker caught.
     pub fn note_panic(&self, message: &str) {
         self.state.progress().panic = Some(message.to_owned());
     }
@@ -258,7 +260,7 @@ impl Drop for WorkerGuard {
         self.state.stop_accepting();
         let mut progress = self.state.progress();
         if std::thread::panicking() && progress.panic.is_none() {
-            progress.panic = Some("it panicked".to_owned());
+            progress.panic = Some("the thread panicked".to_owned());
         }
         progress.stopped = true;
         self.state.changed.notify_all();
@@ -270,13 +272,13 @@ impl Drop for WorkerGuard {
 pub struct ThreadRegistry(Arc<Mutex<Vec<Arc<ThreadState>>>>);
 
 impl ThreadRegistry {
-    /// Enters a worker; the guard goes to its thread.
+    /// Registers a worker; its thread takes the guard.
     pub fn register(&self, name: &str) -> WorkerGuard {
         self.enter(ThreadState::new(name, false))
     }
 
-    /// Enters a worker that has work to do for the end of the others: it takes on new work until its
-    /// owner says otherwise, not only until [`Self::stop_accepting`].
+    /// Registers a worker that works for the other parts' shutdown: it accepts new work until its
+    /// owner stops it, not only until [`Self::stop_accepting`].
     pub fn register_to_the_end(&self, name: &str) -> WorkerGuard {
         self.enter(ThreadState::new(name, true))
     }
@@ -287,19 +289,19 @@ impl ThreadRegistry {
         WorkerGuard { state, flushed: 0 }
     }
 
-    /// Forgets workers of this name that have ended: they are not the daemon's end's business.
+    /// Forgets ended workers of this name: the shutdown does not report them.
     pub fn forget(&self, name: &str) {
         self.lock()
             .retain(|thread| thread.name() != name || !thread.is_stopped());
     }
 
-    /// The workers, in the order of their registration.
+    /// The workers, in the order of registration.
     #[must_use]
     pub fn threads(&self) -> Vec<Arc<ThreadState>> {
         self.lock().clone()
     }
 
-    /// No worker takes on anything new, but those that work for the end.
+    /// Stops new work in all workers but those that work for the shutdown.
     pub fn stop_accepting(&self) {
         let first = usize::from(mutant!("workers: one of them is not told"));
         for thread in self.lock().iter().filter(|it| !it.to_the_end).skip(first) {
@@ -321,17 +323,17 @@ impl ThreadRegistry {
     /// Waits until every worker has ended.
     ///
     /// # Errors
-    /// [`Late`] with those that have not after `timeout`.
+    /// [`Late`]: the workers that still run after `timeout`.
     pub fn wait_all_stopped(&self, timeout: Duration) -> Result<(), Late> {
         let deadline = Instant::now() + timeout;
         collect(self.threads().iter().map(|it| it.wait_stopped(deadline))).map(drop)
     }
 
-    /// Asks every worker that lives to empty its buffers, calls `wake` so that none of them sleeps
-    /// on, and waits for all of them.
+    /// Asks every live worker to empty its buffers, calls `wake` so that none of them sleeps, and
+    /// waits for all.
     ///
     /// # Errors
-    /// [`Late`] with those whose buffers are not empty after `timeout`.
+    /// [`Late`]: the workers whose buffers are not empty after `timeout`.
     pub fn flush_all(&self, timeout: Duration, wake: impl FnOnce()) -> Result<Vec<Flushed>, Late> {
         flush(self.threads(), timeout, wake)
     }
@@ -352,14 +354,14 @@ impl ThreadRegistry {
         flush(threads, timeout, wake)
     }
 
-    /// Every worker's counters.
+    /// The counters of every worker.
     #[must_use]
     pub fn reports(&self) -> Vec<ThreadReport> {
         self.lock().iter().map(|thread| thread.report()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<ThreadState>>> {
-        // No code panics with it locked.
+        // No code panics while it holds this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -380,7 +382,7 @@ fn flush(
     collect(waits.map(|(thread, number)| thread.wait_flushed(number, deadline)))
 }
 
-/// All results, or everyone who was late.
+/// All results, or the names of all late workers.
 fn collect<T>(results: impl Iterator<Item = Result<T, Late>>) -> Result<Vec<T>, Late> {
     let mut late = Vec::new();
     let mut done = Vec::new();

@@ -1,4 +1,4 @@
-//! The summary as JSON, in a file or a pipe.
+//! The summary as JSON, in a file or a FIFO.
 
 use std::fs::File;
 use std::io;
@@ -10,22 +10,24 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, write};
 use serde::Serialize;
 
-/// How long the reader of a pipe may take to make room.
+/// How long to wait for a FIFO's reader.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Writes the summary to `path`, and a newline. A FIFO has a reader already, and its reader reads: the
-/// end of the daemon does not wait for it.
+/// Writes the summary and a newline to `path`. A FIFO must already have a reader that reads: the
+/// shutdown does not wait for one.
 ///
 /// # Errors
-/// The system's; a FIFO without a reader, or whose reader leaves no room for two seconds.
+/// The kernel's; a FIFO without a reader; a reader that takes nothing for two seconds.
 pub fn write_json(path: &Path, summary: &impl Serialize) -> io::Result<()> {
     let mut json = serde_json::to_vec(summary)?;
     json.push(b'\n');
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-    // Opening a FIFO waits for its reader otherwise.
+    // Otherwise opening a FIFO waits for a reader.
     let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match open(path, flags, Mode::from_raw_mode(0o666)) {
-        Err(Errno::NXIO) => return Err(io::Error::other("it is a FIFO without a reader")),
+        Err(Errno::NXIO) => {
+            return Err(io::Error::other("the FIFO has no reader: start one first"));
+        }
         file => File::from(file?),
     };
     write_in_time(&file, &json, PATIENCE)?;
@@ -44,7 +46,7 @@ fn write_in_time(file: &File, mut rest: &[u8], patience: Duration) -> io::Result
             Err(Errno::AGAIN) => {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    let what = format!("its reader left no room for {patience:?}");
+                    let what = format!("the FIFO's reader took nothing for {patience:?}");
                     return Err(io::Error::new(io::ErrorKind::TimedOut, what));
                 }
                 let left = left.try_into().map_err(io::Error::other)?;
@@ -95,7 +97,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = fifo(folder.path());
         let error = write_json(&path, &[1, 2]).unwrap_err();
-        assert_eq!(error.to_string(), "it is a FIFO without a reader");
+        assert_eq!(error.to_string(), "the FIFO has no reader: start one first");
         let mut reader = reader(&path);
         write_json(&path, &[1, 2]).unwrap();
         let mut text = String::new();
@@ -109,7 +111,7 @@ mod tests {
         let path = fifo(folder.path());
         let _reader = reader(&path);
         let pipe = open(&path, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
-        // More than a pipe takes.
+        // More than a pipe holds.
         let much = vec![b'0'; 2 << 20];
         let error = write_in_time(&pipe.into(), &much, Duration::from_millis(10)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");

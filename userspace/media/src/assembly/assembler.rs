@@ -1,4 +1,4 @@
-//! From packets to frames.
+//! Assembles packets into frames.
 
 use crate::rtp::{RtpHeader, timestamp_after};
 use crate::st2110_20::Segments;
@@ -10,31 +10,31 @@ use super::report::Sink;
 use super::sequence::{Arrival, Sequence};
 use super::stats::{AssemblyStats, Malformed};
 
-/// Packets in a row that fit no frame before the source is believed to have started anew.
+/// Consecutive packets that fit no frame from which the source counts as restarted.
 const STRAYS_BEFORE_RESTART: u32 = 16;
 
-/// What an assembler takes.
+/// Configuration of an assembler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AssemblerConfig {
-    /// Raster, depth and rate.
+    /// Raster, bit depth and frame rate.
     pub format: VideoFormat,
-    /// RTP payload type, 0 to 127; others are counted as malformed.
+    /// RTP payload type, 0 to 127. Packets of other types count as malformed.
     pub payload_type: u8,
-    /// A frame of which nothing came for so many nanoseconds is closed incomplete. Also how long
-    /// nothing may fit before a source whose numbers fell back is taken to have started anew.
+    /// Nanoseconds without a packet after which a frame is closed incomplete. Also the time without
+    /// a fitting packet after which a source with lower numbers counts as restarted.
     pub timeout_ns: u64,
 }
 
-/// Puts the frames of one flow together. Its memory is taken when it is made.
+/// Assembles the frames of one flow. Allocates only in its constructor.
 #[derive(Debug)]
 pub struct Assembler<S> {
     config: AssemblerConfig,
-    /// Under way, the older first; the first `active` are in use.
+    /// Frames in assembly, oldest first; the first `active` are in use.
     frames: [Frame<S>; 2],
     active: usize,
     ssrc: Option<u32>,
     sequence: Sequence,
-    /// Timestamp of the last frame that was closed, and the number after its highest packet.
+    /// Timestamp of the last closed frame, and the sequence number after its highest packet.
     closed: Option<(u32, u64)>,
     strays: u32,
     last_fit_ns: u64,
@@ -42,7 +42,7 @@ pub struct Assembler<S> {
 }
 
 impl<S: Copy> Assembler<S> {
-    /// An assembler that has seen nothing.
+    /// An assembler in its initial state.
     #[must_use]
     pub fn new(config: AssemblerConfig) -> Self {
         let coverage = Coverage::new(&config.format);
@@ -59,32 +59,32 @@ impl<S: Copy> Assembler<S> {
         }
     }
 
-    /// What it takes.
+    /// The configuration.
     #[must_use]
     pub const fn config(&self) -> &AssemblerConfig {
         &self.config
     }
 
-    /// What became of everything so far.
+    /// Counters since the constructor.
     #[must_use]
     pub const fn stats(&self) -> &AssemblyStats {
         &self.stats
     }
 
-    /// Frames under way, at most two.
+    /// Frames in assembly, at most two.
     #[must_use]
     pub const fn under_way(&self) -> usize {
         self.active
     }
 
-    /// The synchronisation source that is followed, once a packet came.
+    /// The current synchronisation source, after the first packet.
     #[must_use]
     pub const fn ssrc(&self) -> Option<u32> {
         self.ssrc
     }
 
-    /// Takes the RTP packet `packet`, which came at `now_ns` of a monotonic clock. Nothing of a
-    /// malformed packet is used, not even its synchronisation source.
+    /// Handles the RTP packet `packet`, received at `now_ns` of a monotonic clock. Uses nothing of
+    /// a malformed packet, not even its synchronisation source.
     #[inline]
     pub fn push(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         self.stats.packets += 1;
@@ -103,8 +103,7 @@ impl<S: Copy> Assembler<S> {
         }
     }
 
-    /// The words of its bitmaps that a packet which follows those before it is noted in: for whoever
-    /// has them fetched ahead of it.
+    /// The bitmap words that the next in-order packet will change. For prefetching.
     #[inline]
     pub fn next_words(&self) -> impl Iterator<Item = &u64> {
         [
@@ -114,16 +113,15 @@ impl<S: Copy> Assembler<S> {
         .into_iter()
     }
 
-    /// Where a packet that follows those before it belongs: the frame and the byte. As long as they
-    /// come in order; a guess, for whoever has that fetched ahead of it.
+    /// Frame and byte offset of the next in-order packet. A guess, for prefetching.
     #[inline]
     pub fn next_place(&self) -> Option<(S, usize)> {
         let frame = self.frames[..self.active].first()?;
         Some((frame.slot?, frame.coverage.covered_octets()))
     }
 
-    /// When [`Self::expire`] has something to do, in nanoseconds of the clock of `push`; `None`
-    /// while no frame is under way.
+    /// When [`Self::expire`] next has work, in nanoseconds of the clock of `push`; `None` if no
+    /// frame is in assembly.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
         let last = self.frames[..self.active]
@@ -133,7 +131,7 @@ impl<S: Copy> Assembler<S> {
         Some(last.saturating_add(self.config.timeout_ns))
     }
 
-    /// Closes the frames of which nothing came for the time-out, and those before them.
+    /// Closes the frames without a packet for the time-out, and those before them.
     pub fn expire(&mut self, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         let overdue = |frame: &Frame<S>| {
             now_ns >= frame.last_packet_ns.saturating_add(self.config.timeout_ns)
@@ -144,15 +142,15 @@ impl<S: Copy> Assembler<S> {
         }
     }
 
-    /// Closes what is under way: the stream is over, or the session is taken away.
+    /// Closes the frames in assembly: the stream has ended, or the session is removed.
     pub fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
         while self.active > 0 {
             self.close_oldest(sink);
         }
     }
 
-    /// Forgets what is under way and everything about the source, for the session pauses: `discard`
-    /// gets the memory of each unfinished frame. The counters stay.
+    /// Forgets the frames in assembly and the source, because the session pauses. `discard` gets
+    /// the memory of each unfinished frame. The counters stay.
     pub fn reset(&mut self, mut discard: impl FnMut(S)) {
         for frame in &self.frames[..self.active] {
             frame.slot.into_iter().for_each(&mut discard);
@@ -239,12 +237,11 @@ impl<S: Copy> Assembler<S> {
         }
     }
 
-    /// Neither this packet nor those before it fit anything, for the time-out: the numbers of the
-    /// source fell back.
+    /// For the time-out no packet has fit any frame: the numbers of the source fell back.
     #[inline]
     fn has_restarted(&self, rtp: &RtpHeader, now_ns: u64) -> bool {
         let stray = || {
-            // The rest of the frame that was closed last is late, and no new start.
+            // Packets of the last closed frame are late; they are not a restart.
             let passed =
                 |(closed, _)| rtp.timestamp != closed && !timestamp_after(rtp.timestamp, closed);
             self.sequence.has(rtp.sequence) || self.closed.is_some_and(passed)
@@ -269,7 +266,7 @@ impl<S: Copy> Assembler<S> {
             .position(|frame| frame.timestamp == timestamp)
     }
 
-    /// Begins the frame of `timestamp` at its place in time; `None` when that has passed.
+    /// Opens the frame of `timestamp` in order; `None` if its place in the order has passed.
     #[inline(never)]
     fn open(
         &mut self,
@@ -325,7 +322,7 @@ impl<S: Copy> Assembler<S> {
         sink.finish(slot, &report);
     }
 
-    /// Numbers that are missing within a frame and, where its neighbours are known, at its edges.
+    /// Missing sequence numbers within a frame and, if its neighbours are known, at its edges.
     fn lost_around(&self, frame: &Frame<S>, next: Option<u64>) -> u64 {
         let start = self
             .closed

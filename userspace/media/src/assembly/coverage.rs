@@ -1,17 +1,17 @@
-//! Which pgroups of a frame have arrived: one bit each, so that no overlap, repetition or clever
-//! lengths can make an incomplete frame look complete.
+//! Arrived pgroups of a frame, one bit each: no overlap, repetition or crafted length makes an
+//! incomplete frame look complete.
 
 use std::ops::Range;
 
 use crate::bits;
 use crate::video::{Depth, VideoFormat};
 
-/// Bytes of a frame that did not arrive.
+/// A range of bytes of a frame that did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MissingRange {
-    /// First byte.
+    /// Offset of the first byte.
     pub offset: usize,
-    /// How many.
+    /// Length in bytes.
     pub len: usize,
 }
 
@@ -25,7 +25,7 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Nothing of a frame of `format`.
+    /// An empty bitmap for a frame of `format`.
     #[must_use]
     pub fn new(format: &VideoFormat) -> Self {
         let pgroups = format.frame_pgroups();
@@ -37,14 +37,14 @@ impl Coverage {
         }
     }
 
-    /// Forgets all.
+    /// Clears the bitmap.
     pub fn clear(&mut self) {
         self.words.fill(0);
         self.covered = 0;
     }
 
-    /// Notes that the bytes `range` came; answers how many of them are new. Only pgroups that lie
-    /// within the range whole count, and none beyond the frame.
+    /// Marks the bytes `range` as arrived. Returns how many of them are new. Counts only pgroups
+    /// that lie completely in the range and in the frame.
     #[inline]
     pub fn add(&mut self, range: Range<usize>) -> usize {
         let octets = self.depth.pgroup_octets();
@@ -58,33 +58,33 @@ impl Coverage {
         fresh * octets
     }
 
-    /// Whether every byte came.
+    /// Whether every byte arrived.
     #[inline]
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.covered == self.pgroups
     }
 
-    /// Where the next pgroup is noted, when those before it came in order.
+    /// The bitmap word for the next in-order pgroup.
     #[inline]
     pub(super) fn next_word(&self) -> &u64 {
         let last = self.words.len() - 1;
         &self.words[(self.covered / 64).min(last)]
     }
 
-    /// Bytes that came.
+    /// Bytes that arrived.
     #[inline]
     pub(super) const fn covered_octets(&self) -> usize {
         self.covered * self.depth.pgroup_octets()
     }
 
-    /// Bytes that did not come.
+    /// Bytes that did not arrive.
     #[must_use]
     pub const fn bytes_missing(&self) -> usize {
         (self.pgroups - self.covered) * self.depth.pgroup_octets()
     }
 
-    /// The ranges that did not come, in order.
+    /// Ranges that did not arrive, in order.
     pub fn missing(&self) -> impl Iterator<Item = MissingRange> {
         let mut at = 0;
         std::iter::from_fn(move || {

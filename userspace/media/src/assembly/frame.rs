@@ -1,16 +1,16 @@
-//! One frame under way.
+//! One frame in assembly.
 
 use crate::rtp::RtpHeader;
 
 use super::coverage::{Coverage, MissingRange};
 use super::report::{FrameReport, LISTED_RANGES};
 
-/// What is known of a frame of which at least one packet came. Its bitmap is reused by the next.
+/// State of a frame with at least one packet. The next frame reuses its bitmap.
 #[derive(Debug)]
 pub(super) struct Frame<S> {
     pub(super) coverage: Coverage,
     pub(super) timestamp: u32,
-    /// `None`: there was no memory for it.
+    /// `None`: there was no memory for the frame.
     pub(super) slot: Option<S>,
     /// Lowest and highest unwrapped sequence number.
     pub(super) lowest: u64,

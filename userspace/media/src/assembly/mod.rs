@@ -1,7 +1,7 @@
-//! Putting frames together from packets that come out of order, twice, or not at all.
+//! Assembly of frames from packets that arrive out of order, twice, or never.
 //!
-//! The [`Assembler`] keeps two frames under way and says what became of each; the bytes go straight
-//! to a [`Sink`], which owns the memory. Clocks, ports and the hand-over to clients never live here.
+//! The [`Assembler`] keeps two frames in assembly and reports each. The bytes go directly to a
+//! [`Sink`], which owns the memory. Clocks, ports and the hand-over to clients do not belong here.
 
 mod assembler;
 mod coverage;

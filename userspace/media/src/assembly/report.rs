@@ -1,8 +1,8 @@
-//! What is said about a frame when it is finished, and to whom.
+//! Report of a finished frame, and its receiver.
 
 use super::coverage::MissingRange;
 
-/// Ranges that a report lists; there may be more.
+/// Most ranges in a report; there may be more.
 pub const LISTED_RANGES: usize = 4;
 
 /// A finished frame.
@@ -10,55 +10,55 @@ pub const LISTED_RANGES: usize = 4;
 pub struct FrameReport {
     /// Its RTP timestamp, 90 kHz.
     pub rtp_timestamp: u32,
-    /// Every byte of it came.
+    /// Whether every byte arrived.
     pub complete: bool,
-    /// Bytes that did not come; 0 when complete.
+    /// Bytes that did not arrive; 0 if complete.
     pub bytes_missing: usize,
-    /// The first ranges that did not come; see [`Self::missing`].
+    /// First ranges that did not arrive; see [`Self::missing`].
     pub listed: [MissingRange; LISTED_RANGES],
-    /// How many of [`Self::listed`] are in use.
+    /// Number of entries of [`Self::listed`] in use.
     pub listed_count: usize,
-    /// Different packets of it that came.
+    /// Different packets of it that arrived.
     pub packets_received: u32,
-    /// Sequence numbers that are missing between the first and the last packet that may be its own;
-    /// 0 when complete. Where the packets at an edge were lost, whose they were is a guess.
+    /// Missing sequence numbers between the first and the last packet that may belong to it; 0 if
+    /// complete. If packets at an edge were lost, their frame is a guess.
     pub packets_lost: u32,
-    /// Packets of it that came again while it was under way.
+    /// Packets that arrived again during assembly.
     pub duplicates: u32,
     /// When its first packet was pushed, in nanoseconds of the caller's clock.
     pub first_packet_ns: u64,
-    /// When its last packet was pushed.
+    /// When its last packet was pushed, in nanoseconds of the caller's clock.
     pub last_packet_ns: u64,
-    /// The packet with the marker came.
+    /// Whether the packet with the marker arrived.
     pub marker_seen: bool,
 }
 
 impl FrameReport {
-    /// The first ranges that did not come.
+    /// First ranges that did not arrive.
     #[must_use]
     pub fn missing(&self) -> &[MissingRange] {
         &self.listed[..self.listed_count]
     }
 
-    /// Packets that the frame would have had: those that came and those that were lost.
+    /// Packets that the frame should have had: arrived and lost.
     #[must_use]
     pub const fn packets_expected(&self) -> u32 {
         self.packets_received.saturating_add(self.packets_lost)
     }
 }
 
-/// Where the bytes of frames go: whoever owns the memory.
+/// Destination of the frames' bytes: owns the memory.
 pub trait Sink {
-    /// Names the memory of one frame between `open` and `finish`.
+    /// Handle of one frame's memory between `open` and `finish`.
     type Slot: Copy;
 
-    /// Memory for a new frame, or `None` when there is none; then the frame's packets are counted
-    /// and skipped.
+    /// Memory for a new frame. With `None` the frame's packets are counted and skipped.
     fn open(&mut self, rtp_timestamp: u32) -> Option<Self::Slot>;
 
-    /// Bytes at `offset` of the frame; `offset + bytes.len()` is at most the format's frame bytes.
+    /// Writes bytes at `offset` of the frame; `offset + bytes.len()` is at most the format's frame
+    /// size.
     fn write(&mut self, slot: Self::Slot, offset: usize, bytes: &[u8]);
 
-    /// No more will be written to `slot`. Frames are finished in the order of their timestamps.
+    /// Nothing more is written to `slot`. Frames finish in the order of their timestamps.
     fn finish(&mut self, slot: Self::Slot, report: &FrameReport);
 }

@@ -1,19 +1,19 @@
-//! The 16-bit RTP sequence number as a line: what came, what came twice, what never came.
+//! The 16-bit RTP sequence number, unwrapped: packets that arrived, arrived twice, never arrived.
 //!
-//! Only the 16 bits of the RTP header are used, for GStreamer leaves the extended ones 0.
+//! Uses only the 16 bits of the RTP header, because GStreamer sends 0 in the extended ones.
 
 use crate::bits;
 
-/// Numbers that are remembered: the whole circle.
+/// Remembered numbers: the whole 16-bit range.
 const WINDOW: u64 = 1 << 16;
 
-/// Of the bitmap: a bit for each number.
+/// Words of the bitmap: a bit for each number.
 const WORDS: usize = 1 << 10;
 
-/// Where a packet stands among those before it.
+/// Position of a packet relative to earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// The highest so far; there may be a gap before it.
+    /// The highest so far; numbers before it may be missing.
     Newest,
     /// Below the highest, and not seen before.
     Reordered,
@@ -21,15 +21,15 @@ pub(super) enum Arrival {
     Duplicate,
 }
 
-/// The numbers of one synchronisation source.
+/// Sequence numbers of one synchronisation source.
 #[derive(Debug, Clone)]
 pub(super) struct Sequence {
     seen: Box<[u64; WORDS]>,
-    /// Unwrapped; starts one circle up, so that what came before the first packet is above 0.
+    /// Unwrapped. The first packet gets 2^16 plus its number: packets sent before it stay above 0.
     highest: u64,
-    /// Up to here, exclusive, what is missing has been counted as lost.
+    /// Missing numbers below this are counted as lost.
     settled: u64,
-    /// Lost numbers that left the window before they were asked for.
+    /// Lost numbers that left the window before they were counted.
     overdue: u64,
     started: bool,
 }
@@ -45,13 +45,13 @@ impl Sequence {
         }
     }
 
-    /// Forgets all: the next packet is the first of a new source.
+    /// Forgets everything: the next packet is the first of a new source.
     pub(super) fn restart(&mut self) {
         self.seen.fill(0);
         self.started = false;
     }
 
-    /// Notes a packet; answers its unwrapped number.
+    /// Records a packet. Returns its unwrapped number.
     #[inline]
     pub(super) fn receive(&mut self, number: u16) -> (u64, Arrival) {
         if !self.started {
@@ -67,7 +67,7 @@ impl Sequence {
             .cast_signed();
         let unwrapped = self.highest.saturating_add_signed(i64::from(ahead));
         if ahead == 1 && self.settled + WINDOW > unwrapped {
-            // Nearly always: one more, and nothing leaves the window uncounted.
+            // The usual case: the next number, and nothing leaves the window uncounted.
             self.highest = unwrapped;
             let (word, bit) = (place(unwrapped) / 64, place(unwrapped) % 64);
             self.seen[word] |= 1 << bit;
@@ -76,7 +76,7 @@ impl Sequence {
         self.receive_other(unwrapped, ahead)
     }
 
-    /// A packet that is not the one after the highest so far.
+    /// A packet other than the next in-order one.
     #[inline(never)]
     fn receive_other(&mut self, unwrapped: u64, ahead: i16) -> (u64, Arrival) {
         if ahead <= 0 {
@@ -98,7 +98,7 @@ impl Sequence {
         (unwrapped, Arrival::Newest)
     }
 
-    /// Numbers below `end`, above what was settled before, that did not come; each is counted once.
+    /// Missing numbers below `end` that were not counted before.
     pub(super) fn settle(&mut self, end: u64) -> u64 {
         let end = end.min(self.highest + 1);
         let mut missing = std::mem::take(&mut self.overdue);
@@ -109,7 +109,7 @@ impl Sequence {
         missing
     }
 
-    /// How many numbers of `start..end` did not come, as far back as is remembered.
+    /// Missing numbers in `start..end`, as far as remembered.
     pub(super) fn missing(&self, start: u64, end: u64) -> u64 {
         let start = start.max((self.highest + 1).saturating_sub(WINDOW));
         let mut came = 0;
@@ -119,19 +119,19 @@ impl Sequence {
         end.saturating_sub(start).saturating_sub(came)
     }
 
-    /// Where the number after the highest is noted.
+    /// The bitmap word for the next in-order number.
     #[inline]
     pub(super) fn next_word(&self) -> &u64 {
         &self.seen[place(self.highest + 1) / 64]
     }
 
-    /// Whether a packet of this number would be a duplicate.
+    /// Whether a packet with this number would be a duplicate.
     pub(super) fn has(&self, number: u16) -> bool {
         let bit = usize::from(number);
         self.started && bits::count(&*self.seen, bit..bit + 1) == 1
     }
 
-    /// Whether it was not marked before.
+    /// Whether it was unmarked before.
     #[inline]
     fn mark(&mut self, number: u64) -> bool {
         let bit = place(number);
@@ -144,7 +144,7 @@ fn place(number: u64) -> usize {
     usize::from(u16::try_from(number % WINDOW).expect("below 2^16"))
 }
 
-/// The bits of `start..end`, at most one circle, as one range or two.
+/// Bit ranges of `start..end`, at most the whole window: one range, or two after a wrap.
 #[inline]
 fn for_each_half(start: u64, end: u64, mut visit: impl FnMut(std::ops::Range<usize>)) {
     if start >= end {

@@ -1,28 +1,28 @@
-//! What became of the packets and frames of a receive session, by reason.
+//! Counters of the packets and frames of a receive session, by reason.
 
 use crate::rtp::RtpReject;
 use crate::st2110_20::PayloadReject;
 
-/// Why a packet was not one of the flow: each is counted under exactly one.
+/// Why a packet is malformed. Each packet counts under exactly one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Malformed {
-    /// Cut off within its headers.
+    /// Truncated within its headers.
     Truncated,
     /// RTP version other than 2.
     BadVersion,
-    /// RTP padding that does not fit.
+    /// RTP padding longer than the payload, or empty.
     BadPadding,
     /// Another payload type than the session's.
     BadPayloadType,
-    /// More SRD headers than are read.
+    /// More SRD headers than supported.
     TooManySrds,
     /// Field bit set: interlaced.
     Interlaced,
-    /// An SRD outside of the raster.
+    /// An SRD outside the raster.
     BadSrdRange,
     /// An SRD that splits a pgroup.
     BadPgroupAlignment,
-    /// SRD lengths that do not add up to the payload.
+    /// SRD lengths that do not match the payload.
     BadLength,
 }
 
@@ -40,7 +40,7 @@ impl Malformed {
         Self::BadLength,
     ];
 
-    /// The reason as it stands in statistics and metrics.
+    /// Name in statistics and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl From<PayloadReject> for Malformed {
     }
 }
 
-/// Packets by reason.
+/// Malformed packets by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MalformedCounts([u64; Malformed::ALL.len()]);
 
@@ -107,37 +107,37 @@ impl MalformedCounts {
     }
 }
 
-/// Counters since the assembler was made. Every packet is in exactly one of `accepted`,
+/// Counters since the assembler was created. Every packet counts in exactly one of `accepted`,
 /// `malformed`, `duplicate`, `late` and `no_buffer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AssemblyStats {
-    /// Packets that were pushed.
+    /// Packets pushed.
     pub packets: u64,
-    /// Their bytes, RTP headers included.
+    /// Bytes of these, RTP headers included.
     pub octets: u64,
     /// Packets whose bytes went into a frame.
     pub accepted: u64,
-    /// Packets that were not of this flow and format.
+    /// Packets that do not match the flow and format.
     pub malformed: MalformedCounts,
-    /// Packets whose sequence number had come before.
+    /// Packets whose sequence number had already arrived.
     pub duplicate: u64,
-    /// Packets of a frame that was closed already.
+    /// Packets of a frame that was already closed.
     pub late: u64,
-    /// Packets of a frame for which there was no memory.
+    /// Packets of a frame without memory.
     pub no_buffer: u64,
-    /// Packets that came after one with a higher sequence number (also counted elsewhere).
+    /// Packets after one with a higher sequence number (also counted elsewhere).
     pub reordered: u64,
-    /// Sequence numbers that had not come when their frame was closed.
+    /// Sequence numbers missing when their frame was closed.
     pub lost: u64,
-    /// Times that another synchronisation source took over.
+    /// Changes of the synchronisation source.
     pub ssrc_changes: u64,
-    /// Times that the same source started anew with other numbers.
+    /// Restarts of the same source with new sequence numbers.
     pub restarts: u64,
-    /// Frames that were finished whole.
+    /// Frames finished complete.
     pub frames_complete: u64,
-    /// Frames that were finished with bytes missing.
+    /// Frames finished incomplete.
     pub frames_incomplete: u64,
-    /// Frames for which there was no memory.
+    /// Frames without memory.
     pub frames_no_buffer: u64,
 }
 

@@ -1,8 +1,8 @@
-//! Cutting frames into packets of equal size: the general packing mode of ST 2110-20.
+//! Splits frames into packets of equal size: the general packing mode of ST 2110-20.
 //!
-//! Packet `k` carries the bytes from `k * payload` on, whichever lines they lie in, so that any
-//! packet is known without those before it, packets are equally long but for the last, and what a
-//! packet needs from the frame is one contiguous range.
+//! Packet `k` carries the bytes from `k * payload` on, across line boundaries. So any packet can be
+//! computed without those before it, all packets except the last are equally long, and a packet
+//! needs one contiguous range of the frame.
 
 use std::ops::Range;
 
@@ -12,22 +12,22 @@ use crate::video::{PGROUP_PIXELS, VideoFormat};
 use super::payload::SrdHeader;
 use super::{EXTENDED_SEQUENCE_OCTETS, MAX_SENT_SRDS, SRD_HEADER_OCTETS};
 
-/// Most bytes of RTP, extended sequence number and SRD headers in front of the data.
+/// Most bytes of RTP header, extended sequence number and SRD headers before the data.
 pub const MAX_HEADER_OCTETS: usize =
     rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + MAX_SENT_SRDS * SRD_HEADER_OCTETS;
 
-/// Why a format cannot be cut.
+/// Why a format cannot be packetised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PacketiseError {
     /// Packets too small for the headers and one pgroup.
     #[error("RTP packets of {0} bytes are too small: give at least {min}", min = MAX_HEADER_OCTETS + 5)]
     TooSmall(usize),
-    /// Packets beyond what UDP's length holds.
+    /// Packets above UDP's length limit.
     #[error("RTP packets of {0} bytes are too large: give at most 65000")]
     TooLarge(usize),
 }
 
-/// Cuts frames of one format.
+/// Packetises frames of one format.
 #[derive(Debug, Clone, Copy)]
 pub struct Packetiser {
     format: VideoFormat,
@@ -36,11 +36,11 @@ pub struct Packetiser {
 }
 
 impl Packetiser {
-    /// For RTP packets of at most `max_octets` bytes, RTP header included; see
+    /// Creates a packetiser for RTP packets of at most `max_octets` bytes, RTP header included; see
     /// [`STANDARD_RTP_OCTETS`](super::STANDARD_RTP_OCTETS).
     ///
     /// # Errors
-    /// [`PacketiseError`] when `max_octets` is too small or too large.
+    /// [`PacketiseError`]: `max_octets` is too small or too large.
     pub fn new(format: VideoFormat, max_octets: usize) -> Result<Self, PacketiseError> {
         let pgroup = format.depth().pgroup_octets();
         if max_octets < MAX_HEADER_OCTETS + pgroup {
@@ -49,8 +49,8 @@ impl Packetiser {
         if max_octets > 65_000 {
             return Err(PacketiseError::TooLarge(max_octets));
         }
-        // With n SRDs a packet may reach over n lines wherever it starts, if it is no longer than
-        // n - 1 lines and one pgroup.
+        // With n SRDs a packet may span n lines from any start, if it is at most as long as n - 1
+        // lines and one pgroup.
         let payload = |srds: usize| {
             let headers = rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + srds * SRD_HEADER_OCTETS;
             let room = (max_octets - headers) / pgroup * pgroup;
@@ -68,25 +68,25 @@ impl Packetiser {
         })
     }
 
-    /// What it cuts.
+    /// The format.
     #[must_use]
     pub const fn format(&self) -> &VideoFormat {
         &self.format
     }
 
-    /// Packets of every frame.
+    /// Packets in every frame.
     #[must_use]
     pub const fn packets(&self) -> u32 {
         self.packets
     }
 
-    /// Bytes of the frame in every packet but the last, which may have fewer.
+    /// Frame bytes in every packet; the last packet may have fewer.
     #[must_use]
     pub const fn payload_octets(&self) -> usize {
         self.payload_octets
     }
 
-    /// Packet `index` of a frame, from 0; `None` at [`Self::packets`] and beyond.
+    /// Packet `index` of a frame, from 0; `None` from [`Self::packets`] on.
     #[must_use]
     pub fn packet(&self, index: u32) -> Option<Packet> {
         if index >= self.packets {
@@ -133,39 +133,39 @@ fn narrow(value: usize) -> u16 {
 /// One packet of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
-    /// Bytes of the frame that it carries.
+    /// Range of the frame's bytes that it carries.
     pub range: Range<usize>,
-    /// Last packet of the frame.
+    /// Whether it is the last packet of the frame.
     pub marker: bool,
     srds: [SrdHeader; MAX_SENT_SRDS],
     count: usize,
 }
 
 impl Packet {
-    /// Its SRD headers, one to three.
+    /// The SRD headers, one to three.
     #[must_use]
     pub fn srds(&self) -> &[SrdHeader] {
         &self.srds[..self.count]
     }
 
-    /// Bytes in front of the data: RTP header, extended sequence number, SRD headers.
+    /// Bytes before the data: RTP header, extended sequence number, SRD headers.
     #[must_use]
     pub const fn header_octets(&self) -> usize {
         rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + self.count * SRD_HEADER_OCTETS
     }
 
-    /// Bytes of the whole RTP packet.
+    /// Length of the whole RTP packet in bytes.
     #[must_use]
     pub const fn octets(&self) -> usize {
         self.header_octets() + (self.range.end - self.range.start)
     }
 
-    /// Writes the headers to the front of `out` and answers how many bytes they take. The marker
-    /// is the packet's own; `sequence` is the 32-bit sequence number, whose high half goes into the
+    /// Writes the headers to the start of `out` and returns their length in bytes. The marker is
+    /// the packet's own; `sequence` is the 32-bit sequence number, whose high half goes into the
     /// extended one.
     ///
     /// # Panics
-    /// When `out` is shorter than [`Self::header_octets`].
+    /// If `out` is shorter than [`Self::header_octets`].
     pub fn write_headers(&self, stream: &StreamHeader, sequence: u32, out: &mut [u8]) -> usize {
         let [a, b, c, d] = sequence.to_be_bytes();
         let rtp = RtpHeader {
@@ -187,7 +187,7 @@ impl Packet {
     }
 }
 
-/// What the RTP headers of a frame's packets have in common.
+/// Common RTP header fields of a frame's packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamHeader {
     /// Payload type, 0 to 127.

@@ -1,24 +1,24 @@
-//! Reading a payload: every header is checked against the raster before a byte of it is used.
+//! Parses a payload: every header is checked against the raster before any byte is used.
 
 use crate::bytes::u16_at;
 use crate::video::{PGROUP_PIXELS, VideoFormat};
 
 use super::{EXTENDED_SEQUENCE_OCTETS, MAX_READ_SRDS, SRD_HEADER_OCTETS};
 
-/// Why a payload is not one of this format. A packet is rejected whole, for the first reason.
+/// Why a payload does not match the format. The whole packet is rejected, for the first reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadReject {
-    /// Cut off within its headers.
-    #[error("ST 2110-20 headers are cut off")]
+    /// Truncated within its headers.
+    #[error("ST 2110-20 headers are truncated")]
     Truncated,
     /// More than [`MAX_READ_SRDS`] SRD headers.
     #[error("more than {MAX_READ_SRDS} SRD headers in a packet")]
     TooManySrds,
-    /// The field bit is set: interlaced or segmented video is not carried.
-    #[error("field bit is set: only progressive video is carried")]
+    /// The field bit is set: interlaced and segmented video are not supported.
+    #[error("field bit is set: only progressive video is supported")]
     Interlaced,
-    /// A line that the raster does not have, or bytes beyond the end of a line.
-    #[error("SRD of {octets} bytes at line {line}, pixel {pixel} lies outside of the raster")]
+    /// A line outside the raster, or bytes beyond the end of a line.
+    #[error("SRD of {octets} bytes at line {line}, pixel {pixel} lies outside the raster")]
     Range {
         /// Line from 0.
         line: u16,
@@ -35,12 +35,12 @@ pub enum PayloadReject {
         /// Bytes of the SRD.
         octets: u16,
     },
-    /// The SRD lengths do not add up to what follows the headers.
-    #[error("SRD lengths add up to {announced} bytes, {present} are there")]
+    /// The SRD lengths do not match the bytes after the headers.
+    #[error("SRD lengths add up to {announced} bytes, but the packet has {present}")]
     Length {
-        /// What the headers say.
+        /// Bytes according to the headers.
         announced: usize,
-        /// What the packet has.
+        /// Bytes in the packet.
         present: usize,
     },
 }
@@ -48,20 +48,20 @@ pub enum PayloadReject {
 /// One sample row data header (RFC 4175 §4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SrdHeader {
-    /// Bytes of this line that the packet carries.
+    /// Bytes of this line in the packet.
     pub octets: u16,
     /// Second field of an interlaced frame.
     pub field: bool,
     /// Line from 0, 15 bits.
     pub line: u16,
-    /// Another SRD header follows.
+    /// Whether another SRD header follows.
     pub continuation: bool,
     /// First pixel from 0, 15 bits.
     pub pixel: u16,
 }
 
 impl SrdHeader {
-    /// Reads the header at byte `at` of a payload; `None` when it is cut off.
+    /// Parses the header at byte `at` of a payload; `None` if it is truncated.
     #[inline]
     #[must_use]
     pub fn parse(payload: &[u8], at: usize) -> Option<Self> {
@@ -86,7 +86,7 @@ impl SrdHeader {
         [a, b, c, d, e, f]
     }
 
-    /// Where the SRD starts in a frame, in bytes, when it lies within a line of `format`.
+    /// Offset of the SRD in a frame, in bytes. An error if it is not within a line of `format`.
     #[inline]
     fn place(&self, format: &VideoFormat) -> Result<usize, PayloadReject> {
         let &Self {
@@ -114,24 +114,24 @@ impl SrdHeader {
     }
 }
 
-/// Bytes of a packet and where in the frame they belong.
+/// Bytes of a packet, and their place in the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment<'a> {
-    /// First byte in the frame; a multiple of the pgroup.
+    /// Offset of the first byte in the frame; a multiple of the pgroup.
     pub offset: usize,
-    /// The bytes: whole pgroups, within one line. Empty in an SRD of length 0.
+    /// The bytes: whole pgroups within one line. Empty for an SRD of length 0.
     pub bytes: &'a [u8],
 }
 
-/// The segments of a payload that was found right as a whole.
+/// Segments of a valid payload.
 #[derive(Debug, Clone)]
 pub struct Segments<'a> {
     payload: &'a [u8],
     format: &'a VideoFormat,
-    /// Where the next segment belongs in the frame, and its bytes: nearly every packet has only
-    /// one, which is found while the payload is checked.
+    /// Offset of the next segment in the frame, and its length. Nearly every packet has only one
+    /// segment, found during the check.
     next: (usize, u16),
-    /// Where the header after that lies, and the next segment's bytes.
+    /// Offset of the header after that, and offset of the next segment's bytes.
     header: usize,
     data: usize,
     left: usize,
@@ -141,7 +141,7 @@ impl<'a> Segments<'a> {
     /// Checks the payload of an RTP packet against `format`.
     ///
     /// # Errors
-    /// [`PayloadReject`]: nothing of such a packet may be used.
+    /// [`PayloadReject`]: use nothing of such a packet.
     #[inline]
     pub fn parse(payload: &'a [u8], format: &'a VideoFormat) -> Result<Self, PayloadReject> {
         let first =
@@ -176,7 +176,7 @@ impl<'a> Segments<'a> {
         })
     }
 
-    /// High 16 bits of the sequence number. GStreamer sends 0 always: do not rely on it.
+    /// High 16 bits of the sequence number. GStreamer always sends 0: do not rely on it.
     #[must_use]
     pub fn extended_sequence(&self) -> u16 {
         u16_at(self.payload, 0).expect("it was there when the payload was checked")

@@ -1,4 +1,4 @@
-//! The end: the final drain, and the files on disk.
+//! The end: the final drain, and the sync of the files to disk.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,11 +12,11 @@ use crate::manifest::{Manifest, Stage};
 use super::Drain;
 use super::manifest_file::text;
 
-/// Between two looks at who is still inside.
+/// Interval between two checks for producers still inside.
 const GLANCE: Duration = Duration::from_micros(50);
 
 impl Drain {
-    /// Everything that was accepted into files, and these on disk.
+    /// Writes every accepted event to the files and syncs them to disk.
     pub(super) fn finish(&mut self) -> Manifest {
         if !mutant!("recorder: does not drain at the end") {
             self.final_drain();
@@ -41,18 +41,18 @@ impl Drain {
             }
             None => manifest
                 .problems
-                .push("the thread that writes the manifest has failed".to_owned()),
+                .push("the manifest's writer thread has failed".to_owned()),
         }
         manifest
     }
 
-    /// Takes all that was accepted: until every producer that had come through the door has left,
-    /// and nothing is in any ring.
+    /// Takes every accepted event: until each producer that passed the door has left, and every
+    /// ring is empty.
     fn final_drain(&mut self) {
         let mut rounds = Rounds::default();
         let shared = Arc::clone(&self.shared);
         loop {
-            // Before the rings: who has left by now has put in all it will.
+            // Checked before the rings: a producer that has left has put its events into its ring.
             let out = shared.gate.everybody_out(|| shared.accounts(), &mut rounds);
             self.take_in();
             self.pass(true);

@@ -1,4 +1,4 @@
-//! A flush: all that was accepted before it is in a file, and the books say so.
+//! A flush: every event accepted before it is in a file, as the counts prove.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,14 +7,14 @@ use crate::recording::Flushed;
 
 use super::Drain;
 
-/// How it stood when the flush was heard of.
+/// Counts when the drain thread saw the flush.
 pub(super) struct Snapshot {
     accepted: Vec<u64>,
     in_rings: u64,
 }
 
 impl Drain {
-    /// What has been accepted, and what waits in the rings.
+    /// Accepted events, and bytes in the rings.
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
             accepted: self
@@ -32,7 +32,7 @@ impl Drain {
         }
     }
 
-    /// Says that a flush is done, if the books say so.
+    /// Completes a flush if the counts prove it.
     pub(super) fn answer_flush(&mut self, number: u64, before: Snapshot, begun: Instant) {
         let shared = Arc::clone(&self.shared);
         if !shared.busy(|| self.files.pump(true)) {
@@ -54,7 +54,7 @@ impl Drain {
             let under_way = self.encoder.under_way(producer);
             let settled = counts.written + counts.lost.total();
             if account.taken() < accepted || settled + under_way != account.taken() {
-                // Not all of it: the next turn tries again, until whoever asked waits no longer.
+                // Incomplete: the next turn tries again, until the requester's deadline.
                 return;
             }
             flushed.written += counts.written;

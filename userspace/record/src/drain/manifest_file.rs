@@ -1,4 +1,4 @@
-//! The manifest as the drain thread knows it.
+//! The manifest as the drain thread writes it.
 
 use crate::books::Counts;
 use crate::manifest::{MANIFEST_VERSION, Manifest, Stage, Time, Video};
@@ -58,7 +58,7 @@ pub(super) fn text(manifest: &Manifest) -> Vec<u8> {
     text
 }
 
-/// The manifest of a recording that begins.
+/// The manifest of a starting recording.
 pub(crate) fn first_manifest(spec: &Spec, started_at: Time) -> Vec<u8> {
     text(&blank(spec, started_at))
 }

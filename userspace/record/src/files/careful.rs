@@ -1,4 +1,4 @@
-//! Opening what may be anything: a name in a folder that others may have written to.
+//! Safe opening of files in a folder that other users may have written to.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// Write permission for others than the owner and the group.
+/// Write permission for users other than the owner and the group.
 const WRITABLE_FOR_OTHERS: u32 = 0o002;
 
 /// Why a file is not opened.
@@ -18,16 +18,16 @@ pub enum Unfit {
     /// It is a folder, a link, a FIFO, a socket or a device.
     #[error("it is no regular file")]
     Kind,
-    /// It belongs to somebody who may not tell the daemon what to do.
-    #[error("it belongs to uid {0}: chown it to root, or to the user that onaird runs as")]
+    /// It belongs to a user other than root and the daemon's.
+    #[error("it belongs to uid {0}: chown it to root or to the user that runs onaird")]
     Owner(u32),
-    /// Everybody may change it.
+    /// Other users may change it.
     #[error("its mode is {0:03o}, writable for others: chmod o-w")]
     Mode(u32),
     /// It is too large.
     #[error("it has {0} bytes, more than any file of its kind")]
     Size(u64),
-    /// The system's error.
+    /// The kernel's error.
     #[error("{0}")]
     System(#[from] io::Error),
 }
@@ -47,11 +47,11 @@ impl From<Unfit> for io::Error {
     }
 }
 
-/// Opens a regular file that belongs to root or to this process's user and that others cannot write. No
-/// link is followed, and nothing blocks, also on a FIFO.
+/// Opens a regular file that belongs to root or this process's user and that other users cannot
+/// write. Does not follow links or block, even on a FIFO.
 ///
 /// # Errors
-/// [`Unfit`].
+/// [`Unfit`]: the file is unsafe, or the kernel's error.
 pub fn open_regular(path: &Path, access: OFlags) -> Result<File, Unfit> {
     let (file, about) = open_any(path, access | OFlags::NOFOLLOW)?;
     if about.uid() != 0 && about.uid() != geteuid().as_raw() {
@@ -63,7 +63,7 @@ pub fn open_regular(path: &Path, access: OFlags) -> Result<File, Unfit> {
     Ok(file)
 }
 
-/// A regular file, whoever it belongs to. Nothing blocks, also on a FIFO.
+/// Opens a regular file of any owner. Does not block, even on a FIFO.
 fn open_any(path: &Path, flags: OFlags) -> Result<(File, Metadata), Unfit> {
     let all = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match open(path, all, Mode::empty()) {
@@ -78,19 +78,19 @@ fn open_any(path: &Path, flags: OFlags) -> Result<(File, Metadata), Unfit> {
     }
 }
 
-/// All of a file that [`open_regular`] opens, if it has no more than `most` bytes.
+/// Reads a file as [`open_regular`] does, if it has at most `most` bytes.
 ///
 /// # Errors
-/// [`Unfit`].
+/// [`Unfit`]: the file is unsafe or too large, or the kernel's error.
 pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, Unfit> {
     read(open_regular(path, OFlags::RDONLY)?, most)
 }
 
-/// All of a regular file that the operator names, if it has no more than `most` bytes. Links are followed,
-/// and it may belong to any user. Nothing blocks, also on a FIFO.
+/// Reads a regular file that the operator names, if it has at most `most` bytes. Follows links, and
+/// accepts any owner. Does not block, even on a FIFO.
 ///
 /// # Errors
-/// [`Unfit`].
+/// [`Unfit`]: not a regular file or too large, or the kernel's error.
 pub fn read_named(path: &Path, most: u64) -> Result<Vec<u8>, Unfit> {
     read(open_any(path, OFlags::RDONLY)?.0, most)
 }
@@ -139,7 +139,7 @@ mod tests {
         ));
         std::fs::set_permissions(at("file"), PermissionsExt::from_mode(0o646)).unwrap();
         assert!(read(&at("file")).unwrap_err().contains("646"));
-        // What an operator names.
+        // Names that an operator gives.
         for name in ["file", "link"] {
             assert_eq!(read_named(&at(name), MOST).unwrap(), b"12345");
         }

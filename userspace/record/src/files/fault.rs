@@ -1,4 +1,4 @@
-//! What keeps a recording from its files, while it lasts.
+//! Faults that stop a recording from writing its files.
 
 use std::io;
 
@@ -10,14 +10,14 @@ use crate::gate::Door;
 /// Why nothing can be written now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
-    /// The guard: less would stay free than is asked for.
+    /// A write would leave less free space than the reserve.
     #[error(
         "the disk has {} MiB free and {} MiB are to stay free: make space; it goes on by itself",
         free >> 20,
         wanted >> 20
     )]
     Low { free: u64, wanted: u64 },
-    /// The system says so.
+    /// A system call failed.
     #[error("{what}: {source}; it is tried again each second")]
     System { what: String, source: io::Error },
 }
@@ -30,7 +30,7 @@ impl Fault {
         }
     }
 
-    /// Whether it is for want of space.
+    /// Whether the cause is missing space.
     pub(crate) fn is_full(&self) -> bool {
         match self {
             Self::Low { .. } => true,
@@ -43,7 +43,7 @@ impl Fault {
         }
     }
 
-    /// What producers find while it lasts.
+    /// Door state for producers during the fault.
     pub(crate) fn door(&self) -> Door {
         if self.is_full() {
             Door::DiskFull
@@ -52,7 +52,7 @@ impl Fault {
         }
     }
 
-    /// What is lost to it if the recording ends while it lasts.
+    /// Loss reason if the recording ends during the fault.
     pub(crate) fn loss(&self) -> Loss {
         if self.is_full() {
             Loss::DiskFull

@@ -1,4 +1,4 @@
-//! The folder of a recording: names of files, space, and renames that do not overwrite.
+//! Folder of a recording: file names, free space, and renames that do not overwrite.
 
 use std::fs::File;
 use std::io;
@@ -12,10 +12,10 @@ use rustix::io::Errno;
 
 use super::fault::Fault;
 
-/// What a file is called until it is complete.
+/// Suffix of a file until it is complete.
 pub(crate) const UNFINISHED: &str = "part";
 
-/// Where the files of one recording are.
+/// The folder of one recording's files.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
@@ -46,13 +46,13 @@ impl Folder {
         &self.path
     }
 
-    /// Makes it, if it is not there.
+    /// Creates the folder if it does not exist.
     pub(crate) fn make(&self) -> io::Result<()> {
         std::fs::create_dir_all(&self.path)
     }
 
-    /// The name of part `number`, from 1. One that is not split has a number from its second part
-    /// on, which it only has if its first one was removed.
+    /// Name of part `number`, from 1. An unsplit recording has numbers only from its second part
+    /// on; it has one only if its first file was removed.
     pub(crate) fn part_name(&self, number: u32) -> String {
         if number == 1 && !self.is_split {
             format!("{}.{}", self.stem, self.extension)
@@ -65,12 +65,12 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// Where a file is until it is complete.
+    /// Path of a file until it is complete.
     pub(crate) fn unfinished(&self, name: &str) -> PathBuf {
         self.path.join(format!("{name}.{UNFINISHED}"))
     }
 
-    /// A new file, locked, so that nobody takes it for one that was left behind.
+    /// Creates a file and locks it, so that repair does not take it.
     pub(crate) fn create(&self, path: &Path) -> io::Result<File> {
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -79,11 +79,12 @@ impl Folder {
         Ok(file)
     }
 
-    /// Gives a finished file its name, unless something of that name is there.
+    /// Gives a finished file its name. Fails if the name exists.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let here = rustix::fs::CWD;
         match renameat_with(here, from, here, to, RenameFlags::NOREPLACE) {
-            // Not every file system can: then somebody may be between the look and the rename.
+            // Not every file system supports it: then another process may create the name between
+            // the check and the rename.
             Err(Errno::INVAL | Errno::NOSYS) => match to.symlink_metadata() {
                 Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
                 Err(_) => std::fs::rename(from, to),
@@ -92,23 +93,23 @@ impl Folder {
         }
     }
 
-    /// Has the names on disk.
+    /// Syncs the folder: the names are on disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
 
-    /// Whether `octets` more may be written to `file`.
+    /// Whether `octets` more bytes may be written to `file`.
     pub(crate) fn has_place(&self, file: &File, octets: usize) -> Result<(), Fault> {
         if self.min_free == 0 {
-            // The system says it when there is none.
+            // The kernel reports missing space at the write.
             return Ok(());
         }
-        let about =
-            fstatvfs(file.as_fd()).map_err(|error| Fault::system("asking for space", error))?;
+        let about = fstatvfs(file.as_fd())
+            .map_err(|error| Fault::system("reading the free space", error))?;
         self.enough(about.f_bavail * about.f_frsize, octets)
     }
 
-    /// The same, of the folder itself: what is free.
+    /// Free bytes of the folder's file system.
     pub(crate) fn free(&self) -> io::Result<u64> {
         let about = statvfs(&self.path)?;
         Ok(about.f_bavail * about.f_frsize)

@@ -1,5 +1,5 @@
-//! The manifest's file. While the recording runs it is `NAME.json.part`, locked, so that repair
-//! leaves it alone as long as its writer lives; then `NAME.json`.
+//! The manifest's file. During the recording it is `NAME.json.part`, locked, so that repair leaves
+//! it unchanged while its writer lives; afterwards it is `NAME.json`.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -11,26 +11,26 @@ use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags, fallocate, flock,
 
 use super::folder::Folder;
 
-/// Bytes that a manifest has in advance, so that the last one has its place also on a disk that is
-/// full by then.
+/// Bytes reserved for a manifest, so that the last one can be written even if the disk is full by
+/// then.
 const RESERVED: u64 = 64 * 1024;
 
-/// The place of a manifest, and the lock on it.
+/// The reserved name of a manifest, and its lock.
 #[derive(Debug)]
 pub(crate) struct ManifestFile {
     folder: Folder,
     name: String,
-    /// The file that has the place, and with it the lock.
+    /// The file with this name; it holds the lock.
     lock: File,
 }
 
 impl ManifestFile {
-    /// The name of the manifest of the recording `stem`.
+    /// File name of the manifest of the recording `stem`.
     pub(crate) fn name_of(stem: &str) -> String {
         format!("{stem}.json")
     }
 
-    /// Takes the place; `AlreadyExists` if a recording of that name is there, running or not.
+    /// Reserves the name. `AlreadyExists` if a recording with this name exists, running or ended.
     pub(crate) fn claim(folder: &Folder, stem: &str, text: &[u8]) -> io::Result<Self> {
         let name = Self::name_of(stem);
         if folder.file(&name).symlink_metadata().is_ok() {
@@ -46,7 +46,7 @@ impl ManifestFile {
         })
     }
 
-    /// One that is there already, with its lock.
+    /// Takes over an existing manifest with its lock.
     pub(crate) fn resume(folder: &Folder, stem: &str, lock: File) -> Self {
         Self {
             folder: folder.clone(),
@@ -59,7 +59,7 @@ impl ManifestFile {
         self.folder.unfinished(&format!("{}.new", self.name))
     }
 
-    /// Writes `text` beside, locked, and on disk.
+    /// Writes `text` to a second file, locked and synced.
     fn prepare(&self, text: &[u8]) -> io::Result<File> {
         self.folder.make()?;
         let path = self.beside();
@@ -70,7 +70,7 @@ impl ManifestFile {
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(open(&path, flags, Mode::from_raw_mode(0o640))?);
-        // Before it takes the place: that is never seen without its lock.
+        // Lock it before the rename: the name must never be visible unlocked.
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         file.write_all(text)?;
         if !mutant!("recording: its manifest is not synced") {
@@ -79,7 +79,7 @@ impl ManifestFile {
         Ok(file)
     }
 
-    /// Replaces what stands there, in one step.
+    /// Replaces the manifest atomically.
     pub(crate) fn update(&mut self, text: &[u8]) -> io::Result<()> {
         let file = self.prepare(text)?;
         reserve(&file);
@@ -88,7 +88,7 @@ impl ManifestFile {
         Ok(())
     }
 
-    /// Writes the last one under its name, for good, and gives the place up.
+    /// Writes the final manifest under its final name and releases the reserved name.
     pub(crate) fn finish(self, text: &[u8]) -> io::Result<()> {
         let complete = self.folder.file(&self.name);
         let unfinished = self.folder.unfinished(&self.name);
@@ -101,7 +101,7 @@ impl ManifestFile {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                // What is left of the other one takes space that is needed now.
+                // Remains of the second file take space that is needed now.
                 let _ = std::fs::remove_file(self.beside());
                 self.write_in_place(text)?;
                 self.folder.rename(&unfinished, &complete)?;
@@ -114,21 +114,21 @@ impl ManifestFile {
         self.folder.sync()
     }
 
-    /// Over the one that has the place, in what was reserved for it.
+    /// Overwrites the file with the lock, in its reserved space.
     fn write_in_place(&self, text: &[u8]) -> io::Result<()> {
         self.lock.write_all_at(text, 0)?;
         self.lock.set_len(text.len() as u64)?;
         self.lock.sync_all()
     }
 
-    /// Nothing was recorded: the place is given up.
+    /// Nothing was recorded: releases the name.
     pub(crate) fn abandon(self) {
-        // It is told of already that the recording did not start.
+        // The failed start is already reported.
         let _ = std::fs::remove_file(self.folder.unfinished(&self.name));
     }
 }
 
-/// Where the file system cannot reserve, the manifest takes its chance.
+/// If the file system cannot reserve space, a later write may fail.
 fn reserve(file: &File) {
     let _ = fallocate(file, FallocateFlags::KEEP_SIZE, 0, RESERVED);
 }

@@ -1,5 +1,5 @@
-//! The files of a recording: parts that follow each other, each written in blocks, synced while it
-//! grows, and given its name when it is complete. Nobody here knows what the bytes mean.
+//! Files of a recording: consecutive parts, each written in blocks, synced while it grows, and
+//! renamed when it is complete. This module does not interpret the bytes.
 
 pub(crate) mod careful;
 mod fault;
@@ -26,15 +26,16 @@ pub(crate) use sum::Summer;
 use syncer::Done;
 pub(crate) use syncer::Syncer;
 
-/// So much is written before the disk is asked to have it: what an fsync at the end may find.
+/// Bytes written between two syncs; also the most that the fsync at the end has to write.
 const SYNC_OCTETS: u64 = 8 << 20;
-/// So much may be written and not on disk; then the drain thread waits for the disk.
+/// Most unsynced bytes; above it the drain thread waits for the disk.
 const MAX_UNSYNCED: u64 = 256 << 20;
-/// What the end of a file needs for each producer, at most.
+/// Most bytes at the end of a file for each producer.
 const END_OCTETS: u64 = 512;
-/// So many finished files may wait for the disk, each with a descriptor; then the drain thread waits.
+/// Most finished files that wait for the disk, each with a descriptor; above it the drain thread
+/// waits.
 const MAX_CLOSING: usize = 64;
-/// Problems that are kept.
+/// Most problems kept.
 const MAX_PROBLEMS: usize = 100;
 
 /// The files of one recording.
@@ -44,17 +45,17 @@ pub(crate) struct Files {
     split_size: Option<u64>,
     split_duration: Option<Duration>,
     accounts: Vec<Arc<ProducerTotals>>,
-    /// Those that are not written whole, in their order; the last one is the present one.
+    /// Parts not completely written, in order; the last one is the current one.
     parts: VecDeque<Part>,
     next_number: u32,
-    /// Those that the syncer ends.
+    /// Parts that the syncer completes.
     closing: VecDeque<Part>,
     closed: Vec<FileReport>,
     closed_bytes: u64,
     summer: Summer,
     syncer: Option<Syncer>,
     fault: Option<Fault>,
-    /// The recording ends, and this is what is lost.
+    /// The recording ends during a fault; unwritten events are lost for this reason.
     giving_up: Option<Loss>,
     unsynced: u64,
     syncing: u64,
@@ -91,7 +92,7 @@ impl Files {
         }
     }
 
-    /// Enters a producer; its number is the next one.
+    /// Registers a producer under the next number.
     pub(crate) fn join(&mut self, account: Arc<ProducerTotals>) {
         self.accounts.push(account);
     }
@@ -114,40 +115,40 @@ impl Files {
             .expect("there is always a present part")
     }
 
-    /// The number of the present file, from 1.
+    /// Number of the current file, from 1.
     pub(crate) fn part_number(&self) -> u32 {
         self.next_number - 1
     }
 
-    /// Where the present file's next bytes are put.
+    /// Buffer for the current file's next bytes.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
         self.present().out()
     }
 
-    /// What was put in since the last mark is an event of `producer`.
+    /// Marks the bytes since the last mark as events of `producer`.
     pub(crate) fn mark(&mut self, producer: usize, events: u64, bytes: u64, at_ns: u64) {
         self.present()
             .mark(Some(producer), (events, 0), bytes, Some(at_ns));
     }
 
-    /// What was put in since the last mark is a frame, of so many packets of `producer`.
+    /// Marks the bytes since the last mark as a frame made of `packets` packets of `producer`.
     pub(crate) fn mark_frame(&mut self, producer: usize, packets: u64, bytes: u64, at_ns: u64) {
         self.present()
             .mark(Some(producer), (packets, 1), bytes, Some(at_ns));
     }
 
-    /// What was put in since the last mark is the format's own.
+    /// Marks the bytes since the last mark as the format's own.
     pub(crate) fn mark_own(&mut self) {
         self.present().mark(None, (0, 0), 0, None);
     }
 
-    /// Whether so many more bytes, of an event at `at_ns`, belong into another file.
+    /// Whether `octets` more bytes, of an event at `at_ns`, belong in another file.
     pub(crate) fn must_split(&self, octets: usize, at_ns: u64) -> bool {
         let Some(part) = self.parts.back() else {
             return false;
         };
         let Some(first) = part.first_event_ns() else {
-            // A file has one event at least, however long that is.
+            // A file has at least one event, however long.
             return false;
         };
         let is_long = self.split_size.is_some_and(|most| {
@@ -160,13 +161,13 @@ impl Files {
         is_long || is_old
     }
 
-    /// Begins another file. What waits for the one before is written first.
+    /// Starts another file. Buffered bytes of the previous file are written first.
     pub(crate) fn next_part(&mut self) {
         let is_taken = |number: &u32| {
             let file = self.folder.file(&self.folder.part_name(*number));
             file.symlink_metadata().is_ok()
         };
-        // Files of somebody else are left alone, and their numbers left out.
+        // Leaves foreign files unchanged and skips their numbers.
         let mut numbers = self.next_number..;
         let number = numbers.find(|it| !is_taken(it)).unwrap_or(u32::MAX);
         self.next_number = number + 1;
@@ -174,13 +175,13 @@ impl Files {
         self.parts.push_back(Part::new(number, name, self.is_video));
     }
 
-    /// Bytes of all files, with those that wait.
+    /// Bytes of all files, including buffered bytes.
     pub(crate) fn len(&self) -> u64 {
         let parts = self.closing.iter().chain(&self.parts);
         self.closed_bytes + parts.map(Part::len).sum::<u64>()
     }
 
-    /// Bytes that wait to be written.
+    /// Buffered bytes.
     pub(crate) fn waiting(&self) -> usize {
         self.parts.iter().map(Part::waiting).sum()
     }
@@ -189,7 +190,7 @@ impl Files {
         self.fault.as_ref()
     }
 
-    /// Writes whole blocks, or with `all` everything. `false` while there is a fault.
+    /// Writes whole blocks, or with `all` everything. `false` during a fault.
     pub(crate) fn pump(&mut self, all: bool) -> bool {
         if let Some(loss) = self.giving_up {
             self.drop_waiting(loss);
@@ -217,7 +218,7 @@ impl Files {
         let before = part.in_file();
         let result = part.write(all, &self.folder, &self.accounts);
         self.unsynced += part.in_file() - before;
-        // Also over a fault: some of it may be in the file.
+        // Also during a fault: some of it may be in the file.
         if let Some(octets) = part.take_written(|| self.summer.spare()) {
             self.summer.add(octets);
         }
@@ -225,7 +226,7 @@ impl Files {
         result
     }
 
-    /// What waits will be in no file.
+    /// Drops the buffered bytes: they will be in no file.
     fn drop_waiting(&mut self, loss: Loss) {
         for part in &mut self.parts {
             match (part.give_up(loss, &self.accounts), part.file()) {
@@ -239,12 +240,12 @@ impl Files {
         }
     }
 
-    /// From now on nothing is written: the recording ends over a fault.
+    /// Stops writing: the recording ends during a fault.
     pub(crate) fn give_up(&mut self) {
         if self.giving_up.is_none()
             && let Some(fault) = &self.fault
         {
-            let text = format!("ended while this kept it from writing: {fault}");
+            let text = format!("ended during a fault: {fault}");
             self.giving_up = Some(fault.loss());
             self.problem(text);
             self.pump(true);
@@ -257,7 +258,7 @@ impl Files {
         };
         let sum = self.summer.finish();
         if part.number > 1 && part.in_file() == 0 {
-            // It was made, and then there was no space: an empty file would open in no tool.
+            // It was created, and then there was no space: no tool opens an empty file.
             if let Err(error) = std::fs::remove_file(self.folder.unfinished(&part.name)) {
                 self.problem(format!("removing the empty {}: {error}", part.name));
             }
@@ -268,20 +269,20 @@ impl Files {
         self.closing.push_back(part);
     }
 
-    /// Takes note of what the syncer has done.
+    /// Handles the syncer's results.
     pub(crate) fn collect(&mut self) {
         while let Some(done) = self.syncer.as_mut().and_then(Syncer::poll) {
             self.done(done);
         }
     }
 
-    /// Waits for the disk until it has not too much before it.
+    /// Waits until the disk has fewer unsynced bytes.
     pub(crate) fn catch_up(&mut self) {
         while self.unsynced >= MAX_UNSYNCED || self.closing.len() >= MAX_CLOSING {
             self.ask_sync();
             match self.syncer.as_mut().and_then(Syncer::wait) {
                 Some(done) => self.done(done),
-                // There is no file that could be synced.
+                // There is no file to sync.
                 None => {
                     self.unsynced = 0;
                     return;
@@ -309,7 +310,7 @@ impl Files {
                 self.syncing = 0;
                 if let Err(error) = result {
                     self.problem(format!(
-                        "fdatasync: {error}: what was written before may not be on disk, and counts as lost when the file ends"
+                        "fdatasync: {error}: earlier writes may not be on disk and count as lost when the file ends"
                     ));
                 }
             }
@@ -358,22 +359,22 @@ impl Files {
         self.closed.push(report);
     }
 
-    /// How many files there are.
+    /// Number of files.
     pub(crate) fn count(&self) -> usize {
         self.closed.len() + self.closing.len() + self.parts.len()
     }
 
-    /// Whether the present file was removed by somebody: then another one is begun, and the
-    /// encoder has to begin it.
+    /// If the current file was removed from outside, starts another one and returns true: the
+    /// encoder must then begin it.
     pub(crate) fn replace_removed(&mut self) -> bool {
-        // Those behind the first one have no file yet.
+        // Later parts have no file yet.
         if !self.parts.front().is_some_and(Part::is_removed) {
             return false;
         }
         if let Some(part) = self.parts.pop_front() {
             self.note_removed(part);
         }
-        // Nobody wants the sum of what is no more.
+        // The removed file needs no sum.
         self.summer.finish();
         let was_present = self.parts.is_empty();
         if was_present {
@@ -386,7 +387,7 @@ impl Files {
         let name = part.name.clone();
         let events = part.lose(Loss::Removed, &self.accounts);
         self.problem(format!(
-            "{name} was removed by somebody else while it was written, with {events} events"
+            "{name} was removed from outside while onaird wrote it, with {events} events"
         ));
     }
 
@@ -394,7 +395,7 @@ impl Files {
         note(&mut self.problems, &mut self.problems_more, text);
     }
 
-    /// Has the manifest of a recording that runs written, unless the syncer has enough to do.
+    /// Writes the manifest of a running recording, unless the syncer is busy.
     pub(crate) fn manifest_file(&mut self, text: Vec<u8>) {
         if let Some(syncer) = &mut self.syncer
             && syncer.open < 4
@@ -403,8 +404,8 @@ impl Files {
         }
     }
 
-    /// Ends all files, and waits until they are on disk under their names. Gives the manifest's
-    /// place back.
+    /// Completes all files: waits until they are on disk under their names. Returns the manifest
+    /// file.
     pub(crate) fn end(&mut self) -> Option<ManifestFile> {
         while let Some(part) = self.parts.pop_front() {
             self.close(part);
@@ -415,7 +416,7 @@ impl Files {
         self.syncer.take().and_then(Syncer::end)
     }
 
-    /// All files, in their order.
+    /// All files, in order.
     pub(crate) fn reports(&self) -> Vec<FileReport> {
         let open = self.closing.iter().chain(&self.parts);
         let open = open.filter(|part| part.file().is_some());
@@ -439,7 +440,7 @@ fn note(problems: &mut Vec<String>, more: &mut u64, text: String) {
     }
 }
 
-/// The first part, made at once, so that whoever starts the recording learns of a fault.
+/// Creates the first part at once, so that the requester of the recording gets the error.
 pub(crate) fn first_part(folder: &Folder, is_video: bool) -> Result<Part, Fault> {
     let mut part = Part::new(1, folder.part_name(1), is_video);
     part.open(folder)?;

@@ -1,4 +1,4 @@
-//! One file while it is written: bytes that wait, and which events they are.
+//! One file in progress: buffered bytes, and the events that they belong to.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,12 +14,12 @@ use super::fault::Fault;
 use super::folder::Folder;
 use super::sum::block;
 
-/// Bytes of a block, and what its place in the file is a multiple of.
+/// Block size and alignment in the file, bytes.
 pub(crate) const BLOCK: usize = 1 << 20;
-/// Events of one producer behind each other share a mark as long as they have fewer bytes.
+/// Consecutive events of one producer share a mark up to this many bytes.
 const MARK_OCTETS: u64 = 64 * 1024;
 
-/// Up to where the events of one producer lie.
+/// End of one producer's consecutive bytes.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     begin: u64,
@@ -32,7 +32,7 @@ struct Mark {
     last_at: u64,
 }
 
-/// A file that is written.
+/// A file that is being written.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) number: u32,
@@ -41,9 +41,9 @@ pub(crate) struct Part {
     staged: Vec<u8>,
     /// Bytes of `staged` that are in the file.
     sent: usize,
-    /// Bytes of the file.
+    /// Bytes in the file.
     offset: u64,
-    /// Up to here the file is whole.
+    /// Length up to which the file has only complete events.
     whole: u64,
     marks: VecDeque<Mark>,
     events: u64,
@@ -77,12 +77,12 @@ impl Part {
         }
     }
 
-    /// Bytes that it has or will have.
+    /// Bytes of the file, including buffered bytes.
     pub(crate) fn len(&self) -> u64 {
         self.offset + self.waiting() as u64
     }
 
-    /// Bytes that are not in the file yet.
+    /// Buffered bytes.
     pub(crate) fn waiting(&self) -> usize {
         self.staged.len() - self.sent
     }
@@ -100,12 +100,12 @@ impl Part {
         self.file.as_ref()
     }
 
-    /// Where bytes are put.
+    /// Buffer for the next bytes.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
         &mut self.staged
     }
 
-    /// What was put in since the last mark are `events` of `producer`, or the format's own.
+    /// Marks the bytes since the last mark as `events` of `producer`, or as the format's own.
     pub(crate) fn mark(
         &mut self,
         producer: Option<usize>,
@@ -141,11 +141,11 @@ impl Part {
         });
     }
 
-    /// Makes the file, if it is not there.
+    /// Creates the file if it does not exist.
     pub(crate) fn open(&mut self, folder: &Folder) -> Result<&Arc<File>, Fault> {
         if self.file.is_none() {
             let path = folder.unfinished(&self.name);
-            let failed = |error| Fault::system(format!("making {}", path.display()), error);
+            let failed = |error| Fault::system(format!("creating {}", path.display()), error);
             folder.make().map_err(failed)?;
             let file = folder.create(&path).map_err(failed)?;
             self.file = Some(Arc::new(file));
@@ -169,14 +169,14 @@ impl Part {
                 _ => break,
             };
             let result = self.write_some(octets, folder);
-            // Also what was written of a block that failed then.
+            // Also after a failure: counts what was written of the block.
             self.settle(accounts);
             result?;
         }
         Ok(())
     }
 
-    /// The bytes of `staged` that are in the file by now, for its sum; the rest moves into `spare`.
+    /// Takes the bytes of `staged` that are in the file, for its sum; the rest moves into `spare`.
     pub(crate) fn take_written(&mut self, spare: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
         if self.sent == 0 {
             return None;
@@ -211,7 +211,7 @@ impl Part {
         Ok(())
     }
 
-    /// Books what is in the file now.
+    /// Updates the counts with what is in the file.
     fn settle(&mut self, accounts: &[Arc<ProducerTotals>]) {
         while let Some(mark) = self.marks.front()
             && mark.end <= self.offset
@@ -233,8 +233,8 @@ impl Part {
         }
     }
 
-    /// Gives up what is not in the file: it is lost, and the file ends where it is whole. Answers to
-    /// how many bytes it was cut back, if it was.
+    /// Gives up the buffered bytes: they are lost, and the file is truncated to complete events.
+    /// Returns the new length if it was truncated.
     pub(crate) fn give_up(
         &mut self,
         loss: Loss,
@@ -257,9 +257,9 @@ impl Part {
         }
     }
 
-    /// All that was in it is lost, and what waits for it. Answers how many events it had.
+    /// Counts everything in the file and its buffer as lost. Returns the number of events.
     pub(crate) fn lose(mut self, loss: Loss, accounts: &[Arc<ProducerTotals>]) -> u64 {
-        // It is not cut back: nobody relies on it any more.
+        // Not truncated: no reader relies on it.
         self.file = None;
         let _ = self.give_up(loss, accounts);
         for (producer, (events, bytes)) in self.by_producer.iter().enumerate() {
@@ -268,18 +268,18 @@ impl Part {
         self.events
     }
 
-    /// Nothing is to come any more: its memory is free.
+    /// No bytes follow: frees the buffer.
     pub(crate) fn seal(&mut self) {
         self.staged = Vec::new();
     }
 
-    /// Whether somebody removed its file.
+    /// Whether the file was removed from outside.
     pub(crate) fn is_removed(&self) -> bool {
         let links = |file: &Arc<File>| rustix::fs::fstat(file.as_fd()).map(|about| about.st_nlink);
         self.file.as_ref().is_some_and(|file| links(file) == Ok(0))
     }
 
-    /// What is known of it; its sum is not.
+    /// Report of the file, without its sum.
     pub(crate) fn report(&self) -> FileReport {
         FileReport {
             name: self.name.clone(),

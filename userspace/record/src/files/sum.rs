@@ -1,5 +1,5 @@
-//! The thread that takes the SHA-256 of a file while it is written, so that the drain thread need
-//! not: the sum takes longer than the writing.
+//! A thread that computes the SHA-256 of a file while the drain thread writes it: the sum takes
+//! longer than the writing.
 
 use std::fs::File;
 use std::io;
@@ -12,23 +12,23 @@ use sha2::{Digest as _, Sha256};
 
 use super::part::BLOCK;
 
-/// Blocks that may wait for it; then the drain thread waits.
+/// Most blocks in its queue; above it the drain thread waits.
 const WAITING: usize = 16;
 
-/// The sum of a file, as `sha256sum` prints it, once it is known.
+/// SHA-256 of a file in the format of `sha256sum`; received once it is known.
 pub(crate) type Sum = Receiver<io::Result<String>>;
 
-/// What it is asked to do, in the order in which the bytes are in the file.
+/// Jobs, in the order of the bytes in the file.
 enum Job {
-    /// These are the next bytes of the file.
+    /// The next bytes of the file.
     Add(Vec<u8>),
-    /// The file has so many bytes now, and what came after them is cut off.
+    /// The file was truncated to this many bytes.
     Cut(Arc<File>, u64),
-    /// The file has its sum, and the next bytes are of another one.
+    /// The file is complete: send its sum. The next bytes belong to another file.
     Finish(Sender<io::Result<String>>),
 }
 
-/// The drain thread's end of it.
+/// The drain thread's handle.
 pub(crate) struct Summer {
     jobs: Option<SyncSender<Job>>,
     spare: Receiver<Vec<u8>>,
@@ -36,7 +36,7 @@ pub(crate) struct Summer {
 }
 
 impl Summer {
-    /// Starts it.
+    /// Starts the thread.
     pub(crate) fn start(name: &str) -> io::Result<Self> {
         let (jobs, inbox) = sync_channel(WAITING);
         let (used, spare) = channel();
@@ -52,27 +52,27 @@ impl Summer {
 
     fn give(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
-            // Who asks for the sum learns that the thread has failed.
+            // The receiver of the sum gets the thread's failure.
             let _ = jobs.send(job);
         }
     }
 
-    /// An empty block, used before if there is one.
+    /// An empty block, reused if possible.
     pub(crate) fn spare(&self) -> Vec<u8> {
         self.spare.try_recv().unwrap_or_else(|_| block())
     }
 
-    /// The file's next bytes.
+    /// Adds the file's next bytes.
     pub(crate) fn add(&self, octets: Vec<u8>) {
         self.give(Job::Add(octets));
     }
 
-    /// The file is cut back to `octets`.
+    /// The file was truncated to `octets` bytes.
     pub(crate) fn cut(&self, file: &Arc<File>, octets: u64) {
         self.give(Job::Cut(Arc::clone(file), octets));
     }
 
-    /// The file is complete: its sum, when it is known. The next bytes are those of another one.
+    /// The file is complete. Returns its sum once known. The next bytes belong to another file.
     pub(crate) fn finish(&self) -> Sum {
         let (sender, sum) = channel();
         self.give(Job::Finish(sender));
@@ -84,13 +84,13 @@ impl Drop for Summer {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // If it has failed, those who asked for a sum have been told.
+            // If it failed, the receivers of sums have been told.
             let _ = thread.join();
         }
     }
 }
 
-/// An empty block, with place for what is put in behind its end before it is written.
+/// An empty block, with room for bytes added after its end before it is written.
 pub(crate) fn block() -> Vec<u8> {
     Vec::with_capacity(BLOCK + BLOCK / 2)
 }
@@ -107,7 +107,7 @@ fn run(inbox: &Receiver<Job>, used: &Sender<Vec<u8>>) {
                 // The drain thread may have ended.
                 let _ = used.send(octets);
             }
-            // What was cut off is in the sum; this is the one case where the file is read again.
+            // The sum includes the removed bytes: only in this case the file is read again.
             Job::Cut(file, octets) => hash = hash_of(&file, octets),
             Job::Finish(sum) => {
                 let hash = std::mem::replace(&mut hash, Ok(Sha256::new()));
@@ -117,7 +117,7 @@ fn run(inbox: &Receiver<Job>, used: &Sender<Vec<u8>>) {
     }
 }
 
-/// The SHA-256 of the first `octets` of a file.
+/// SHA-256 of the first `octets` bytes of a file.
 fn hash_of(file: &File, octets: u64) -> io::Result<Sha256> {
     let mut hash = Sha256::new();
     let mut block = vec![0; BLOCK];
@@ -134,7 +134,7 @@ fn hash_of(file: &File, octets: u64) -> io::Result<Sha256> {
     Ok(hash)
 }
 
-/// Bytes as `sha256sum` prints them.
+/// Hexadecimal bytes in the format of `sha256sum`.
 pub(crate) fn hexadecimal(octets: &[u8]) -> String {
     use std::fmt::Write as _;
     octets.iter().fold(String::new(), |mut text, octet| {

@@ -1,5 +1,5 @@
-//! The thread that waits for the disk, so that the drain thread need not: fdatasync while a file
-//! grows, so that little is left for its end; the end of finished files; manifests.
+//! A thread that waits for the disk in place of the drain thread: fdatasync while a file grows, so
+//! that little remains at its end; completion of files; manifests.
 
 use std::fs::File;
 use std::io;
@@ -16,18 +16,18 @@ use super::folder::Folder;
 use super::manifest_file::ManifestFile;
 use super::sum::Sum;
 
-/// What it is asked to do.
+/// Jobs.
 enum Job {
     Sync(Arc<File>),
     Close(Arc<File>, Box<FileReport>, Sum),
     ManifestFile(Vec<u8>),
 }
 
-/// What has become of it.
+/// Results.
 #[derive(Debug)]
 pub(crate) enum Done {
     Synced(io::Result<()>),
-    /// `summed`: whether its sum is known.
+    /// `summed`: whether the sum is known.
     Closed {
         report: Box<FileReport>,
         summed: io::Result<()>,
@@ -36,17 +36,17 @@ pub(crate) enum Done {
     ManifestFile(io::Result<()>),
 }
 
-/// The drain thread's end of it.
+/// The drain thread's handle.
 pub(crate) struct Syncer {
     jobs: Option<Sender<Job>>,
     done: Receiver<Done>,
     thread: Option<JoinHandle<ManifestFile>>,
-    /// Jobs that are not done.
+    /// Unfinished jobs.
     pub(crate) open: usize,
 }
 
 impl Syncer {
-    /// Starts it. It wakes the drain thread whenever something is done.
+    /// Starts the thread. It wakes the drain thread after each job.
     pub(crate) fn start(
         name: &str,
         folder: Folder,
@@ -74,29 +74,29 @@ impl Syncer {
         }
     }
 
-    /// Has what is in the file on disk.
+    /// Syncs what is in the file to disk.
     pub(crate) fn sync(&mut self, file: &Arc<File>) {
         self.give(Job::Sync(Arc::clone(file)));
     }
 
-    /// Has a finished file on disk, under its name.
+    /// Syncs a finished file and renames it.
     pub(crate) fn close(&mut self, file: Arc<File>, report: FileReport, sum: Sum) {
         self.give(Job::Close(file, Box::new(report), sum));
     }
 
-    /// Writes the manifest of a recording that runs.
+    /// Writes the manifest of a running recording.
     pub(crate) fn manifest_file(&mut self, text: Vec<u8>) {
         self.give(Job::ManifestFile(text));
     }
 
-    /// The next thing that is done, without waiting.
+    /// The next result, without waiting.
     pub(crate) fn poll(&mut self) -> Option<Done> {
         let done = self.done.try_recv().ok()?;
         self.open -= 1;
         Some(done)
     }
 
-    /// The next thing that is done, waited for; `None` once there is nothing to do.
+    /// Waits for the next result; `None` if there is no job.
     pub(crate) fn wait(&mut self) -> Option<Done> {
         if self.open == 0 {
             return None;
@@ -106,7 +106,7 @@ impl Syncer {
         done.ok()
     }
 
-    /// Ends it, and gives the manifest's place back.
+    /// Ends the thread and returns the manifest file.
     pub(crate) fn end(mut self) -> Option<ManifestFile> {
         self.jobs = None;
         self.thread.take()?.join().ok()
@@ -120,8 +120,8 @@ fn run(
     mut manifest_file: ManifestFile,
     shared: &Shared,
 ) -> ManifestFile {
-    // The file of which the disk did not take something. The kernel says so once: the fsync at its end
-    // would find nothing.
+    // The last file with a failed sync. The kernel reports the failure once: the fsync at the
+    // file's end would succeed.
     let mut failed: Option<(Arc<File>, String)> = None;
     for job in inbox {
         let done = match job {
@@ -138,7 +138,7 @@ fn run(
                     Some((_, reason)) => Err(io::Error::other(reason)),
                     None => close(&file, &report, folder),
                 };
-                let failed = |_| Err(io::Error::other("the thread that takes it has failed"));
+                let failed = |_| Err(io::Error::other("the thread that computes it has failed"));
                 let sum = sum.recv().unwrap_or_else(failed);
                 let summed = sum.map(|it| report.sha256 = Some(it));
                 Done::Closed {

@@ -1,7 +1,7 @@
-//! What is made of events: packets in a capture file, or frames.
+//! Encoders: events become packets in a capture file, or frames.
 //!
-//! An [`Encoder`] decides what the bytes are; [`Files`] decides where they go and when a new file
-//! begins. An essence of another kind is another encoder.
+//! An [`Encoder`] determines the bytes; [`Files`] determines where they go and when a new file
+//! begins. Another essence needs another encoder.
 
 pub(crate) mod pcapng;
 pub(crate) mod planar;
@@ -14,34 +14,34 @@ use crate::spec::{Format, Spec};
 
 /// Turns events into bytes of files.
 pub(crate) trait Encoder: Send {
-    /// A file begins: what has to stand first.
+    /// Begins a file: writes its header.
     fn begin_file(&mut self, files: &mut Files);
 
-    /// An event of producer number `producer`.
+    /// Handles an event of producer number `producer`.
     fn event(&mut self, producer: usize, event: &Event<'_>, files: &mut Files);
 
-    /// About once a second.
+    /// Called about once a second.
     fn tick(&mut self, files: &mut Files);
 
-    /// No more events come: what is under way is finished.
+    /// No more events follow: completes pending work.
     fn close(&mut self, files: &mut Files);
 
-    /// A file ends: what has to stand last.
+    /// Ends a file: writes its trailer.
     fn end_file(&mut self, files: &mut Files);
 
-    /// Events of `producer` that were taken and are not decided yet.
+    /// Taken events of `producer` that are neither written nor lost yet.
     fn under_way(&self, producer: usize) -> u64 {
         let _ = producer;
         0
     }
 
-    /// The frames so far, of an encoder that makes frames.
+    /// Frame counts, of a frame encoder.
     fn frames(&self) -> Option<&Frames> {
         None
     }
 }
 
-/// Begins a new file if `octets` of an event at `at_ns` have no place in this one any more.
+/// Starts a new file if `octets` bytes of an event at `at_ns` do not belong in the current one.
 pub(crate) fn make_place(
     encoder: &mut (impl Encoder + ?Sized),
     files: &mut Files,

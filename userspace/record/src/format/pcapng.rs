@@ -1,9 +1,9 @@
-//! Packets as draft-ietf-opsawg-pcapng has them, with times in nanoseconds.
+//! Packets in pcapng (draft-ietf-opsawg-pcapng), with times in nanoseconds.
 //!
 //! Section Header Block; then, for each producer, an Interface Description Block before its first
 //! packet; Enhanced Packet Blocks; Interface Statistics Blocks about once a second and at the end.
-//! A packet before which others are missing carries their number as `epb_dropcount`, and the reason
-//! as a comment. All is little endian.
+//! A packet after missing ones carries their number as `epb_dropcount`, and the reason as a
+//! comment. Everything is little endian.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -35,12 +35,12 @@ const ISB_IFRECV: u16 = 4;
 const ISB_IFDROP: u16 = 5;
 const ISB_USRDELIV: u16 = 8;
 
-/// Bytes of an Enhanced Packet Block around the packet.
+/// Bytes of an Enhanced Packet Block without the packet.
 const PACKET_FRAME: usize = 32;
-/// More than the options of a packet can have.
+/// Upper limit of the options of a packet, bytes.
 const PACKET_OPTIONS: usize = 512;
 
-/// The encoder.
+/// The pcapng encoder.
 pub(crate) struct Pcapng {
     hardware: String,
     system: String,
@@ -48,10 +48,10 @@ pub(crate) struct Pcapng {
     comment: String,
     snap_length: u32,
     started: Time,
-    /// Each producer's interface in the present file.
+    /// Interface number of each producer in the current file.
     interfaces: Vec<Option<u32>>,
     next: u32,
-    /// What each producer's last statistics said, so that the same is not said again.
+    /// Last statistics of each producer, to skip repeats.
     told: Vec<(u64, u64)>,
 }
 
@@ -77,7 +77,7 @@ impl Pcapng {
         }
     }
 
-    /// The number of a producer's interface in the present file; described now if it is not yet.
+    /// A producer's interface number in the current file. Writes the description on first use.
     fn interface(&mut self, producer: usize, files: &mut Files) -> u32 {
         if self.interfaces.len() <= producer {
             self.interfaces.resize(producer + 1, None);
@@ -112,7 +112,7 @@ impl Pcapng {
             }
             block.option(ISB_IFRECV, &received.to_le_bytes());
             block.option(ISB_IFDROP, &dropped.to_le_bytes());
-            // What came through, also what is on its way to the disk still.
+            // Accepted events, including those not yet on disk.
             block.option(ISB_USRDELIV, &counts.accepted.to_le_bytes());
             if last && dropped > 0 {
                 let text = format!(
@@ -175,7 +175,7 @@ impl Encoder for Pcapng {
     }
 }
 
-/// A block that is being written: its length is put in at the end.
+/// A block in progress: its length is filled in at the end.
 pub(crate) struct Block<'a> {
     out: &'a mut Vec<u8>,
     start: usize,
@@ -203,7 +203,7 @@ impl<'a> Block<'a> {
         self.out.resize(self.start + len, 0);
     }
 
-    /// An option; what is too long for one is cut off.
+    /// Adds an option. A value that is too long is truncated.
     pub(crate) fn option(&mut self, code: u16, value: &[u8]) {
         let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
         self.has_options = true;
@@ -229,7 +229,7 @@ pub(crate) fn section_block(out: &mut Vec<u8>, texts: &[(u16, &str)]) {
     block.bytes(&BYTE_ORDER.to_le_bytes());
     block.bytes(&1u16.to_le_bytes());
     block.bytes(&0u16.to_le_bytes());
-    // The section's length: not said.
+    // The section's length: unspecified.
     block.bytes(&u64::MAX.to_le_bytes());
     for (code, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
         block.option(*code, text.as_bytes());
@@ -247,7 +247,7 @@ pub(crate) fn interface_block(out: &mut Vec<u8>, name: &str, snap_length: u32) {
     block.end();
 }
 
-/// A time as blocks have it: the upper half first.
+/// A time in the order of the block fields: upper half first.
 fn split_time(ns: u64) -> [u8; 8] {
     ns.rotate_left(32).to_le_bytes()
 }
@@ -295,7 +295,7 @@ pub(crate) fn statistics_block(
     block.end();
 }
 
-/// What repair adds for each interface: how many packets were found, and what is to be said.
+/// Statistics that repair adds for each interface: packets found, and a comment.
 pub(crate) fn repair_statistics(
     out: &mut Vec<u8>,
     interface: u32,

@@ -1,8 +1,8 @@
-//! Frames as files have them: three planes of 4:2:2, from the pgroups of RFC 4175.
+//! Frames in files: three planes of 4:2:2, from the pgroups of RFC 4175.
 
 use onair_media::video::{Depth, VideoFormat};
 
-/// How FFmpeg calls what is written.
+/// FFmpeg's name of the pixel format.
 pub(crate) const fn pixel_format(depth: Depth) -> &'static str {
     match depth {
         Depth::Eight => "yuv422p",
@@ -20,7 +20,7 @@ const fn sample_octets(depth: Depth) -> usize {
 
 /// Bytes of a frame in the file.
 pub(crate) const fn frame_bytes(format: &VideoFormat) -> usize {
-    // Two pixels are two samples of luma and one of each colour difference.
+    // Two pixels have two luma samples and one of each colour difference.
     format.frame_pgroups() * 4 * sample_octets(format.depth())
 }
 
@@ -93,7 +93,7 @@ mod tests {
                 luma.extend([y0, y1]);
                 blue.push(cb);
                 red.push(cr);
-                // The bits one after the other, as RFC 4175 draws them.
+                // The bits in sequence, as RFC 4175 draws them.
                 let word = [cb, y0, cr, y1].iter().fold(0u64, |word, it| word << depth.bits() | u64::from(*it));
                 packed.extend(&word.to_be_bytes()[8 - depth.pgroup_octets()..]);
             }

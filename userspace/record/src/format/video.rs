@@ -1,7 +1,7 @@
-//! Whole frames, as YUV4MPEG2 or with nothing around them.
+//! Complete frames, as YUV4MPEG2 or raw.
 //!
-//! The packets are put together here, in memory of the drain thread. A frame that did not come
-//! whole is left out, and listed.
+//! The drain thread assembles the packets in its own memory. Incomplete frames are left out and
+//! listed.
 
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_media::datagram::Datagram;
@@ -15,17 +15,17 @@ use crate::manifest::{FrameLeftOut, Frames, LISTED};
 
 use super::{Encoder, make_place, planar};
 
-/// What stands before each frame of YUV4MPEG2.
+/// Header of each YUV4MPEG2 frame.
 pub(crate) const FRAME_LINE: &[u8] = b"FRAME\n";
 
-/// The first line of a YUV4MPEG2 file.
+/// First line of a YUV4MPEG2 file.
 pub(crate) fn stream_line(format: &VideoFormat) -> String {
     let rate = format.rate();
     let layout = match format.depth() {
         Depth::Eight => "C422",
         Depth::Ten => "C422p10 XYSCSS=422P10",
     };
-    // Square samples, progressive, levels of BT.709.
+    // Square samples, progressive, BT.709 levels.
     format!(
         "YUV4MPEG2 W{} H{} F{}:{} Ip A1:1 {layout} XCOLORRANGE=LIMITED\n",
         format.width(),
@@ -35,11 +35,11 @@ pub(crate) fn stream_line(format: &VideoFormat) -> String {
     )
 }
 
-/// The encoder.
+/// The video encoder.
 pub(crate) struct Video {
     config: AssemblerConfig,
     has_lines: bool,
-    /// Of each producer.
+    /// Flow of each producer.
     flows: Vec<Flow>,
     frames: Frames,
     begun: u64,
@@ -49,11 +49,11 @@ pub(crate) struct Video {
 struct Flow {
     assembler: Assembler<usize>,
     buffer: FrameBuffer,
-    /// Packets in frames that are not finished.
+    /// Packets in unfinished frames.
     under_way: u64,
 }
 
-/// The memory that frames lie in.
+/// Memory of the frames in assembly.
 struct FrameBuffer {
     frame_bytes: usize,
     slots: Vec<Box<[u8]>>,
@@ -109,7 +109,7 @@ impl Video {
         &mut self.flows[producer]
     }
 
-    /// Writes the frames of `producer` that are finished.
+    /// Writes the finished frames of `producer`.
     fn shelve(&mut self, producer: usize, files: &mut Files) {
         let finished = std::mem::take(&mut self.flows[producer].buffer.finished);
         for (slot, report) in finished {
@@ -154,7 +154,7 @@ impl Video {
     }
 }
 
-/// The RTP packet in an Ethernet frame; `None` if there is none, or not all of it.
+/// The RTP packet in an Ethernet frame; `None` if there is none or it is truncated.
 fn rtp<'a>(event: &Event<'a>) -> Option<&'a [u8]> {
     let (ethernet, packet) = EthernetHeader::parse(event.bytes).ok()?;
     if ethernet.ethertype != ETHERTYPE_IPV4 {

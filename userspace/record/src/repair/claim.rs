@@ -1,4 +1,4 @@
-//! The manifest of a recording that was cut off, read with care and locked.
+//! The manifest of an interrupted recording, opened safely and locked.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -14,22 +14,23 @@ use crate::files::{ManifestFile, UNFINISHED};
 use crate::manifest::{MANIFEST_VERSION, Manifest, Stage};
 use crate::spec::RecordName;
 
-/// The manifest of a recording that was cut off. As long as this is there, nobody else repairs it.
+/// The manifest of an interrupted recording. While this exists, no other process repairs the
+/// recording.
 pub(super) struct Claim {
     pub(super) manifest: Manifest,
     pub(super) lock: File,
 }
 
-/// What a manifest of a running recording turned out to be.
+/// What the manifest of a running recording contained.
 pub(super) enum Claimed {
     Cut(Box<Claim>),
-    /// It never had a word: removed.
+    /// Nothing: removed.
     Empty(String),
-    /// It was completed, and only this was left: removed.
+    /// The recording was complete and only this file was left: removed.
     Complete,
 }
 
-/// Why it is left alone.
+/// Why repair leaves it unchanged.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotOurs {
     #[error("another process writes it")]
@@ -40,13 +41,13 @@ pub(super) enum NotOurs {
     Size(u64),
     #[error("it holds something else: {0}")]
     Form(#[from] serde_json::Error),
-    #[error("its version is {0}, and {MANIFEST_VERSION} is known here")]
+    #[error("its version is {0}, but this onaird reads {MANIFEST_VERSION}")]
     Version(u32),
-    #[error("it speaks of a recording called {0}")]
+    #[error("it belongs to a recording named {0}")]
     Name(RecordName),
     #[error("it says that the recording has ended")]
     Ended,
-    #[error("there is a {0} already, and it is another recording's")]
+    #[error("{0} already exists and belongs to another recording")]
     Taken(String),
     #[error("{0}")]
     Read(#[from] io::Error),
@@ -67,7 +68,7 @@ impl Claim {
             Err(Errno::WOULDBLOCK) => return Err(NotOurs::InUse),
             result => result?,
         }
-        // Its writer may have put another one into its place before it was locked here.
+        // Its writer may have replaced it before this process locked it.
         let (own, there) = (file.metadata()?, path.symlink_metadata()?);
         if (own.dev(), own.ino()) != (there.dev(), there.ino()) {
             return Err(NotOurs::InUse);
@@ -77,7 +78,7 @@ impl Claim {
             return Ok(Claimed::Empty(stem.to_string()));
         }
         let manifest = parse(&mut file)?;
-        // Named by somebody else, it would lead to another's files.
+        // If another process renamed it, it would lead to another recording's files.
         if manifest.name != *stem {
             return Err(NotOurs::Name(manifest.name));
         }

@@ -1,4 +1,4 @@
-//! One file of a recording that was cut off.
+//! One file of an interrupted recording.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
@@ -15,18 +15,18 @@ use crate::spec::{FormatKind, RecordName};
 
 use super::{frames, packets};
 
-/// What a look through a file came to.
+/// Result of reading a file.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    /// Bytes that are whole, and their sum.
+    /// Length of the complete part in bytes, and its sum.
     pub(super) kept: u64,
     pub(super) hash: Sha256,
-    /// Events by interface name; of packets only.
+    /// Events by interface name. Packets only.
     pub(super) events: Vec<(String, u64)>,
     pub(super) frames: Option<u64>,
     pub(super) first_at: Option<u64>,
     pub(super) last_at: Option<u64>,
-    /// What makes it open.
+    /// Bytes to append so that tools open it.
     pub(super) addition: Vec<u8>,
 }
 
@@ -35,27 +35,27 @@ impl Contents {
         self.events.iter().map(|(_, count)| count).sum()
     }
 
-    /// Takes what is whole.
+    /// Adds complete bytes.
     pub(super) fn keep(&mut self, octets: &[u8]) {
         self.hash.update(octets);
         self.kept += octets.len() as u64;
     }
 }
 
-/// A file that was found.
+/// A file in the folder.
 pub(super) struct Found {
     pub(super) name: String,
     is_open: bool,
-    /// As the manifest knew it, if it did.
+    /// Its entry in the manifest, if any.
     pub(super) known: Option<FileReport>,
     file: File,
     pub(super) contents: Contents,
     pub(super) cut: u64,
-    /// It was complete, and is as it was.
+    /// It was complete and is unchanged.
     pub(super) is_untouched: bool,
 }
 
-/// The files of `manifest` among `names`: number, name, and whether it is unfinished.
+/// Files of `manifest` among `names`: number, name, and whether it is unfinished.
 pub(super) fn of_recording(manifest: &Manifest, names: &[String]) -> Vec<(u32, String, bool)> {
     let stem = manifest.name.as_str();
     let kind = manifest.format.extension();
@@ -73,7 +73,7 @@ pub(super) fn of_recording(manifest: &Manifest, names: &[String]) -> Vec<(u32, S
     files
 }
 
-/// The recording's name, the part's number, and whether it is unfinished, of a file's name.
+/// Parses a file name: the recording's name, the part's number, and whether it is unfinished.
 pub(super) fn parse(name: &str) -> Option<(String, u32, bool)> {
     let (name, is_open) = match name.strip_suffix(&format!(".{UNFINISHED}")) {
         Some(name) => (name, true),
@@ -98,7 +98,7 @@ pub(super) fn parse(name: &str) -> Option<(String, u32, bool)> {
 }
 
 impl Found {
-    /// Looks through it; nothing is changed. `plan` is what an earlier repair wrote down.
+    /// Reads it; changes nothing. `plan` is what an earlier repair planned.
     pub(super) fn look(
         folder: &Folder,
         manifest: &Manifest,
@@ -126,7 +126,7 @@ impl Found {
         {
             return Ok(Self::complete(manifest, known, file));
         }
-        // What an earlier repair added is not part of what was recorded.
+        // What an earlier repair appended was not recorded.
         let recorded = match plan {
             Some(plan) => len.min(plan.kept_bytes),
             None => len,
@@ -134,7 +134,7 @@ impl Found {
         let reader = BufReader::with_capacity(1 << 20, (&file).take(recorded));
         let says = |found: u64, cut: u64| {
             format!(
-                "onair: cut off while it was recorded, repaired at {at}: {found} found, {cut} bytes of something unfinished cut off"
+                "onair: recording interrupted, repaired at {at}: {found} found, {cut} incomplete bytes removed"
             )
         };
         let planned_cut = plan.map_or(0, |plan| plan.cut_bytes);
@@ -158,7 +158,7 @@ impl Found {
         })
     }
 
-    /// One that was complete before, and known: it is not read again.
+    /// A file that was complete and is in the manifest: it is not read again.
     fn complete(manifest: &Manifest, known: &FileReport, file: File) -> Self {
         let names = manifest.producers.iter().map(|it| it.name.clone());
         let contents = Contents {
@@ -178,18 +178,18 @@ impl Found {
         }
     }
 
-    /// What is wrong with one that was complete, and is left as it is.
+    /// Problem of a complete file that is left unchanged.
     pub(super) fn trouble(&self) -> Option<String> {
         let is_damaged = self.is_untouched && self.cut > 0;
         is_damaged.then(|| {
             format!(
-                "{} was complete, and of it only the first {} bytes are whole now: it was left as it is",
+                "{} was complete, but now only its first {} bytes are valid: file left unchanged",
                 self.name, self.contents.kept
             )
         })
     }
 
-    /// What is to be done with it; `None` for one that is complete.
+    /// The planned repair; `None` for a complete file.
     pub(super) fn plan(&self) -> Option<RepairedFile> {
         if self.is_untouched {
             return None;
@@ -206,7 +206,7 @@ impl Found {
         })
     }
 
-    /// Does it. Cut off in here, it does the same again at the next start.
+    /// Repairs it. If interrupted, the next start does the same again.
     pub(super) fn mend(&mut self, folder: &Folder) -> io::Result<()> {
         if self.is_untouched {
             return Ok(());
@@ -223,14 +223,14 @@ impl Found {
         Ok(())
     }
 
-    /// As the manifest tells of it.
+    /// Its entry in the manifest.
     pub(super) fn report(&self) -> FileReport {
         let contents = &self.contents;
         if let Some(known) = &self.known
             && self.is_untouched
             && known.sha256.is_some()
         {
-            // Whoever checks its sum learns whether it is still the same.
+            // A check of the sum shows whether it is unchanged.
             return known.clone();
         }
         let added = match self.is_untouched {
@@ -239,7 +239,7 @@ impl Found {
         };
         let known = self.known.as_ref();
         let events = match contents.frames {
-            // How many packets a frame had does not stand in the file.
+            // The file does not store how many packets a frame had.
             Some(frames) => known
                 .filter(|it| it.frames.is_some_and(|known| known <= frames))
                 .map_or(0, |it| it.events),
@@ -261,7 +261,7 @@ impl Found {
     }
 }
 
-/// Reads so many bytes, or tells that there are not so many.
+/// Reads `to.len()` bytes; false if there are fewer.
 pub(super) fn fill(reader: &mut impl Read, to: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(to) {
         Ok(()) => Ok(true),

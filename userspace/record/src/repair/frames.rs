@@ -1,4 +1,4 @@
-//! What is whole in a file of frames.
+//! Finds the complete frames of a file.
 
 use std::io::{self, Read};
 
@@ -15,7 +15,7 @@ pub(super) fn read(mut reader: impl Read, manifest: &Manifest) -> io::Result<Con
     let bad = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
     let video = manifest.video.as_ref();
     let video = video.ok_or_else(|| bad("its manifest has no raster".to_owned()))?;
-    let format = format(video).ok_or_else(|| bad(format!("no such raster: {video:?}")))?;
+    let format = format(video).ok_or_else(|| bad(format!("unsupported raster: {video:?}")))?;
     let mut contents = Contents {
         frames: Some(0),
         ..Contents::default()

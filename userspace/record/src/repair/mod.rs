@@ -1,9 +1,9 @@
-//! What a killed process left behind, made whole.
+//! Repair of what a killed process left.
 //!
-//! A recording that was cut off has a manifest `NAME.json.part` that nobody has locked. Its
-//! unfinished files are cut back to what is whole in them, get what makes them open, and their
-//! names; then the manifest is completed. What is to be done is written down first, so that repair
-//! itself may be cut off and run again. Whatever is not surely ours is left alone, and named.
+//! An interrupted recording has an unlocked manifest `NAME.json.part`. Repair truncates its
+//! unfinished files to their complete part, appends what tools need to open them, and renames them;
+//! then it completes the manifest. It writes its plan down first, so that an interrupted repair can
+//! run again. Files that are not surely this recorder's are left unchanged and reported.
 
 mod claim;
 mod file;
@@ -21,31 +21,31 @@ use crate::spec::RecordName;
 use claim::{Claim, Claimed};
 use file::Found;
 
-/// What was found.
+/// What repair found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Repaired {
-    /// A recording that was cut off: its files open now, and its manifest says what is missing.
+    /// An interrupted recording: its files open now, and its manifest says what is missing.
     Repaired(Box<Manifest>),
-    /// A name that was taken for a recording that never began: it is free again.
+    /// A name reserved for a recording that never began: it is free again.
     Freed(String),
-    /// Something that looks like one, and was left alone.
+    /// A file that looks like a recording's, left unchanged.
     LeftAlone(LeftAlone),
 }
 
-/// What was left alone, and why.
+/// A file left unchanged, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftAlone {
     /// Its name in the folder.
     pub name: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// Makes whole what killed processes left in `folder`. What a living process writes there is
-/// recognised by its lock.
+/// Repairs what killed processes left in `folder`. A lock shows which files a living process
+/// writes.
 ///
 /// # Errors
-/// The folder cannot be read. One that is not there has nothing to repair.
+/// The folder cannot be read. A missing folder is not an error.
 pub fn repair(folder: &Path) -> io::Result<Vec<Repaired>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -53,7 +53,7 @@ pub fn repair(folder: &Path) -> io::Result<Vec<Repaired>> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        // A name that is no text is none of ours.
+        // This recorder's names are UTF-8.
         if let Ok(name) = entry?.file_name().into_string() {
             names.push(name);
         }
@@ -70,14 +70,14 @@ pub fn repair(folder: &Path) -> io::Result<Vec<Repaired>> {
     Ok(all)
 }
 
-/// The recording `stem`.
+/// Repairs the recording `stem`.
 fn one(path: &Path, stem: &str, name: &str, names: &[String]) -> Option<Repaired> {
     let left = |reason: String| {
         let name = name.to_owned();
         Some(Repaired::LeftAlone(LeftAlone { name, reason }))
     };
     let Ok(stem) = stem.parse::<RecordName>() else {
-        return left("its name is not that of a recording".to_owned());
+        return left("its name is not a recording's name".to_owned());
     };
     let claim = match Claim::take(path, &stem) {
         Ok(Claimed::Cut(claim)) => claim,
@@ -88,7 +88,7 @@ fn one(path: &Path, stem: &str, name: &str, names: &[String]) -> Option<Repaired
     match complete(*claim, path, names) {
         Ok(manifest) => Some(Repaired::Repaired(Box::new(manifest))),
         Err(error) => left(format!(
-            "repair failed, and is tried at the next start: {error}"
+            "repair failed: {error}; the next start tries again"
         )),
     }
 }
@@ -103,11 +103,11 @@ fn complete(claim: Claim, path: &Path, names: &[String]) -> io::Result<Manifest>
     let at = before.as_ref().map_or_else(Time::now, |it| it.at);
     let planned = before.map(|it| it.files).unwrap_or_default();
 
-    // What there is, and what is to be done: nothing is changed yet.
+    // Collect the files and the plan: nothing is changed yet.
     let mut found = Vec::new();
     let files = file::of_recording(&manifest, names);
     for (_, name, is_open) in &files {
-        // A complete file beside an unfinished one of its name is somebody else's.
+        // A complete file beside an unfinished one with its name is foreign.
         let has_unfinished = files.iter().any(|(_, other, open)| *open && other == name);
         if has_unfinished && !is_open {
             continue;
@@ -137,7 +137,7 @@ fn text(manifest: &Manifest) -> Vec<u8> {
     text
 }
 
-/// Unfinished files of packets or frames that no manifest speaks for.
+/// Unfinished files of packets or frames without a manifest.
 fn orphans(folder: &Path, names: &[String]) -> Vec<Repaired> {
     let has_manifest = |stem: &str| {
         let name = folder.join(format!("{stem}.json.{UNFINISHED}"));
@@ -152,7 +152,7 @@ fn orphans(folder: &Path, names: &[String]) -> Vec<Repaired> {
         if is_there && !has_manifest(&stem) {
             all.push(Repaired::LeftAlone(LeftAlone {
                 name: name.clone(),
-                reason: format!("there is no {stem}.json.{UNFINISHED} that speaks for it"),
+                reason: format!("its manifest {stem}.json.{UNFINISHED} is missing"),
             }));
         }
     }

@@ -1,5 +1,5 @@
-//! What is whole in a file of packets: blocks as this recorder writes them, up to the first that is
-//! not.
+//! Finds the complete packets of a file: blocks as this recorder writes them, up to the first other
+//! one.
 
 use std::io::{self, Read};
 
@@ -10,10 +10,11 @@ use crate::manifest::{Manifest, Time};
 
 use super::file::{Contents, fill};
 
-/// No block of ours is longer: the largest packet and all its options.
+/// Longest block of this recorder: the largest packet and all its options.
 const LONGEST: usize = 262_144 + 4096;
 
-/// Looks through a file. `says` gets how many packets and bytes are whole, and gives the comment.
+/// Reads a file. Calls `says` with the number of complete packets and bytes; it returns the
+/// comment.
 pub(super) fn read(
     mut reader: impl Read,
     manifest: &Manifest,
@@ -46,7 +47,7 @@ pub(super) fn read(
     Ok(contents)
 }
 
-/// The next block, whole, and its type.
+/// The next complete block and its type.
 fn next(reader: &mut impl Read, block: &mut Vec<u8>) -> io::Result<Option<u32>> {
     block.resize(8, 0);
     if !fill(reader, block)? {
@@ -66,7 +67,7 @@ fn next(reader: &mut impl Read, block: &mut Vec<u8>) -> io::Result<Option<u32>> 
     Ok(Some(kind))
 }
 
-/// Notes what is in a block; `false` if it is none of ours.
+/// Evaluates a block; `false` if this recorder did not write it.
 fn take(contents: &mut Contents, kind: u32, block: &[u8]) -> bool {
     let body = &block[8..block.len() - 4];
     let interface = |body: &[u8]| usize::try_from(u32_at(body, 0)).unwrap_or(usize::MAX);
@@ -98,7 +99,7 @@ fn take(contents: &mut Contents, kind: u32, block: &[u8]) -> bool {
     }
 }
 
-/// `if_name`, which stands first.
+/// `if_name`, the first option.
 fn name_of(options: &[u8]) -> Option<String> {
     let len = usize::from(u16::from_le_bytes(*options.get(2..)?.first_chunk()?));
     if *options.first_chunk::<2>()? != 2u16.to_le_bytes() {
@@ -111,6 +112,6 @@ fn name_of(options: &[u8]) -> Option<String> {
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let octets = bytes[at..]
         .first_chunk()
-        .expect("the caller looked at the length");
+        .expect("the caller checked the length");
     u32::from_le_bytes(*octets)
 }

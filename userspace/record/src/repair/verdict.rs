@@ -1,4 +1,4 @@
-//! What the manifest of a repaired recording says: what is known, and what is not.
+//! Statement in the manifest of a repaired recording: what is known, and what is not.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,10 +24,7 @@ pub(super) fn write(
                 .is_some_and(|known| known.name == file.name)
         });
         if !is_there {
-            let text = format!(
-                "{} was not there when the recording was repaired",
-                file.name
-            );
+            let text = format!("{} was missing when the recording was repaired", file.name);
             manifest.problems.push(text);
         }
     }
@@ -50,7 +47,7 @@ pub(super) fn write(
     // Writing to a String does not fail.
     let _ = write!(
         says,
-        ", {cut} octets of something unfinished were cut off. The last known counts are of \
+        ", {cut} incomplete bytes were removed. The last known counts are of \
          {last_known}: at least {} arrived, {} accepted, {} dropped. What came after that, and how \
          much of it was lost, is not known.",
         known.arrived,
@@ -60,7 +57,7 @@ pub(super) fn write(
     manifest.repair = Some(Repair { at, files, says });
 }
 
-/// The books: what arrived as last known, what is written as found, and the difference is lost.
+/// The counts: arrived as last known, written as found; the difference is lost.
 fn settle(manifest: &mut Manifest, found: &[Found]) {
     if manifest.format == FormatKind::Pcapng {
         let mut written: BTreeMap<&str, u64> = BTreeMap::new();
@@ -82,7 +79,7 @@ fn settle(manifest: &mut Manifest, found: &[Found]) {
             });
         }
         for producer in &mut manifest.producers {
-            // Producers of one name share what is found under it: the first has it.
+            // Producers with the same name share what is found under it: the first one gets it.
             let found = written.remove(producer.name.as_str()).unwrap_or_default();
             producer.counts.written = found;
         }

@@ -6,7 +6,7 @@ use onair_record::{Cause, FinishError, RecordError, Stage, State};
 
 use super::rig::{Stop, capture, finish, names, number, packet, soon, start};
 
-/// One that sleeps for an hour if nobody wakes it.
+/// A recording whose drain thread sleeps for an hour unless it is woken.
 fn sleeper() -> (tempfile::TempDir, onair_record::Recording) {
     start(|spec| spec.sleep = Some(Duration::from_secs(3600)))
 }
@@ -16,7 +16,7 @@ fn sleeper() -> (tempfile::TempDir, onair_record::Recording) {
 fn drain_thread__shutdown_wake__then_immediate_drain() {
     let (folder, mut recording) = sleeper();
     let mut producer = recording.producer("p").unwrap();
-    // Asleep, with nothing before it.
+    // Asleep, with nothing to do.
     recording.flush(soon()).unwrap();
     for at in 0..1000 {
         assert!(producer.offer(at, 96, &packet(0, at)));
@@ -35,7 +35,7 @@ fn drain_thread_asleep_then_woken_by_a_flush_and_not_by_offers() {
     for round in 1..10 {
         recording.flush(soon()).unwrap();
         assert!(producer.offer(round, 96, &packet(0, round)));
-        // A producer wakes nobody.
+        // A producer does not wake the drain thread.
         assert_eq!(recording.status().totals.pending, 1);
         assert_eq!(recording.flush(soon()).unwrap().written, round);
     }
@@ -75,7 +75,7 @@ fn drain_thread__final_drain__then_all_data_written() {
         while recording.status().totals.accepted < 100_000 {
             std::thread::yield_now();
         }
-        // The cut comes in the middle of it; they go on for a while.
+        // The cut comes during their work; they continue for a while.
         recording.stop_accepting();
         let manifest = finish(&mut recording);
         assert_eq!(manifest.totals.lost.total(), 0);
@@ -101,7 +101,7 @@ fn timer_expires_after_the_cut_then_ignored() {
         let begun = Instant::now();
         let started = start(|spec| spec.duration = Some(DURATION));
         started.1.stop_accepting();
-        // On a machine that stood still meanwhile it may have been the first.
+        // If the machine stood still meanwhile, it may have been the first.
         if begun.elapsed() < DURATION {
             break started;
         }
@@ -141,7 +141,7 @@ fn drain_thread__shutdown__then_files_complete() {
         Some((Some(5000), Some(0), Some(5000)))
     );
     assert!(capture.section[&1].contains("recording rec"));
-    // Asked again, it says the same; more is not taken.
+    // A second call returns the same, and nothing more is accepted.
     assert_eq!(finish(&mut recording), manifest);
     assert!(!producer.offer(0, 1, &[0]));
     assert!(matches!(recording.producer("p"), Err(RecordError::Ended)));
@@ -166,7 +166,7 @@ fn drain_thread_deadline_before_the_end_then_late_and_asked_again_it_is_complete
 fn drain_thread_duration_or_size_reached_then_it_ends_by_itself_with_one_cause() {
     let (_folder, mut recording) = start(|spec| spec.duration = Some(Duration::from_millis(1)));
     recording.wait_ended(soon()).unwrap().unwrap();
-    // Late: the first cause counts.
+    // Too late: the first cause counts.
     let manifest = finish(&mut recording);
     assert_eq!(manifest.cause, Some(Cause::DurationReached));
     assert_eq!(recording.status().cause, Some(Cause::DurationReached));
@@ -186,7 +186,7 @@ fn drain_thread_duration_or_size_reached_then_it_ends_by_itself_with_one_cause()
     assert_eq!(manifest.cause, Some(Cause::SizeReached));
     assert!(manifest.bytes() >= 100_000);
     assert_eq!(manifest.totals.lost.total(), 0);
-    // What came after the manifest was written is counted, too.
+    // Offers after the manifest was written are counted too.
     let totals = recording.status().totals;
     assert_eq!((totals.arrived, totals.balance()), (at, true));
     assert_eq!(totals.accepted, manifest.totals.accepted);

@@ -1,4 +1,4 @@
-//! Parts, names, and what is asked for wrongly.
+//! Parts, names, and invalid specifications.
 
 use std::fs;
 use std::time::Duration;
@@ -104,7 +104,7 @@ fn producers_come_and_go_then_each_has_its_interface_and_its_books() {
         for at in 0..u64::from(name) {
             assert!(producer.offer(at, 96, &packet(name, at)));
         }
-        // Dropped with its events in the ring.
+        // Drop with its events in the ring.
     }
     let manifest = finish(&mut recording);
     let capture = capture(&folder.path().join("rec.pcapng"));

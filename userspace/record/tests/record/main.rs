@@ -1,4 +1,4 @@
-//! Recordings through the crate's own door: real threads, real files, read by others' tools.
+//! Recordings through the crate's public API: real threads and files, read by independent tools.
 #![expect(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
@@ -12,7 +12,7 @@ mod rig;
 mod ring_buffer;
 mod video;
 
-// The same sender and the same reader are used by whole-system tests.
+// Whole-system tests use the same sender and reader.
 #[path = "../../../../tests/src/flow.rs"]
 #[expect(unreachable_pub, reason = "it is the library's elsewhere")]
 mod flow;

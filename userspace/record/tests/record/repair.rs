@@ -1,4 +1,4 @@
-//! What is left when a process is gone, cut at any place.
+//! Repair of what a killed process left, cut at any place.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::flow::{FlowSender, raster};
 use super::pcapng;
 use super::rig::{capture, check_sum, finish, names, packet, run, soon, start, y4m};
 
-/// The files of a folder, as they are at a moment of a recording that runs.
+/// The files of a folder at one moment of a running recording.
 type Image = Vec<(String, Vec<u8>)>;
 
 fn image(folder: &Path) -> Image {
@@ -48,7 +48,7 @@ fn packets() -> &'static Image {
     })
 }
 
-/// What a kill leaves of a recording of video of four frames.
+/// What a kill leaves of a video recording of four frames.
 fn video() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
     IMAGE.get_or_init(|| {
@@ -65,7 +65,8 @@ fn video() -> &'static Image {
     })
 }
 
-/// Repairs what `change` makes of `image`, checks the manifest, and that nothing is done twice.
+/// Repairs `image` after `change`, checks the manifest, and checks that a second repair does
+/// nothing.
 fn repaired(image: &Image, change: impl FnOnce(&mut Image)) -> (tempfile::TempDir, Manifest) {
     let folder = tempfile::tempdir().unwrap();
     let mut image = image.clone();
@@ -152,14 +153,14 @@ proptest! {
         let ends = pcapng::read(&whole).unwrap().block_ends;
         let kept = ends.iter().copied().filter(|end| *end <= at).max().unwrap_or(0);
         let mut cut = whole[..at].to_vec();
-        // What a file system may leave behind after the power is gone.
+        // What a file system may leave after a power failure.
         cut.extend(if at % 2 == 0 { tail } else { vec![0; zeros] });
         let (folder, manifest) = repaired(packets(), |image| of(image, "rec.pcapng.part").clone_from(&cut));
         let bytes = fs::read(folder.path().join("rec.pcapng")).unwrap();
         prop_assert_eq!(&bytes[..kept], &whole[..kept]);
         let read = pcapng::read(&bytes).unwrap();
         let expected = if kept == 0 { 0 } else { pcapng::read(&whole[..kept]).unwrap().packets.len() };
-        // Bytes behind the cut may, by chance, complete the block that was cut.
+        // By chance, bytes after the cut may complete the truncated block.
         prop_assert!(read.packets.len() == expected || read.packets.len() == expected + 1);
         let file = &manifest.repair.unwrap().files[0];
         prop_assert_eq!(file.kept_bytes + file.cut_bytes, cut.len() as u64);
@@ -189,7 +190,7 @@ proptest! {
         let (folder, manifest) = repaired(packets(), |image| of(image, "rec.pcapng.part").truncate(at));
         let bytes = fs::read(folder.path().join("rec.pcapng")).unwrap();
         let kept = usize::try_from(manifest.repair.as_ref().unwrap().files[0].kept_bytes).unwrap();
-        // As it is when the first repair had written down what it would do, and some of it was done.
+        // As if the first repair had written its plan and done part of it.
         let mut planned = manifest.clone();
         planned.stage = Stage::Recording;
         planned.cause = None;
@@ -356,10 +357,10 @@ fn repair_beside_a_complete_file_of_the_same_name_then_that_is_never_touched() {
     let folder = tempfile::tempdir().unwrap();
     lay_out(packets(), folder.path());
     let theirs = folder.path().join("rec.pcapng");
-    fs::write(&theirs, b"somebody else's, and no capture").unwrap();
-    // The first repair writes its plan down; the second one finds it.
+    fs::write(&theirs, b"another program's file, not a capture").unwrap();
+    // The first repair writes its plan; the second one finds it.
     for _ in 0..2 {
-        // Between the fork and the exec of another test's child, that has the file open and locked, too.
+        // A child of another test, between fork and exec, also has the file open and locked.
         let is_locked = |it: &Repaired| matches!(it, Repaired::LeftAlone(it) if it.reason.contains("another process"));
         let found = loop {
             let found = repair(folder.path()).unwrap();
@@ -374,7 +375,7 @@ fn repair_beside_a_complete_file_of_the_same_name_then_that_is_never_touched() {
         );
         assert_eq!(
             fs::read(&theirs).unwrap(),
-            b"somebody else's, and no capture"
+            b"another program's file, not a capture"
         );
     }
     fs::remove_file(&theirs).unwrap();

@@ -1,4 +1,4 @@
-//! What the tests have in common.
+//! Helpers of the tests.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use super::flow::assembler;
 use super::pcapng::{self, Capture};
 
-/// No test waits longer for anything that is to happen.
+/// Deadline of any wait in a test.
 pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
-/// A recording of packets called `rec`, with small rings.
+/// A packet recording named `rec`, with small rings.
 pub(crate) fn spec(folder: &Path) -> Spec {
     let mut spec = Spec::new(folder, "rec".parse().unwrap(), Format::Pcapng);
     spec.ring_bytes = 1 << 20;
@@ -26,7 +26,7 @@ pub(crate) fn spec(folder: &Path) -> Spec {
     spec
 }
 
-/// A recording of video called `rec`.
+/// A video recording named `rec`.
 pub(crate) fn y4m(folder: &Path, format: VideoFormat) -> Spec {
     let format = Format::Y4m(assembler(format));
     let mut spec = Spec::new(folder, "rec".parse().unwrap(), format);
@@ -55,7 +55,7 @@ impl Stop {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Set when what is returned is dropped.
+    /// Sets the flag when the returned guard is dropped.
     pub(crate) fn guard(&self) -> impl Drop + '_ {
         struct Guard<'a>(&'a AtomicBool);
         impl Drop for Guard<'_> {
@@ -67,7 +67,7 @@ impl Stop {
     }
 }
 
-/// Packet `number` of producer `producer`: it says so itself.
+/// Packet `number` of producer `producer`; its bytes contain both.
 pub(crate) fn packet(producer: u32, number: u64) -> [u8; 96] {
     let mut packet = [0x55; 96];
     packet[..4].copy_from_slice(&producer.to_le_bytes());
@@ -83,7 +83,7 @@ pub(crate) fn number(packet: &[u8]) -> (u32, u64) {
     )
 }
 
-/// Ends it, and checks that the books balance and that nothing is left of its unfinished files.
+/// Ends it, checks that the counts balance and that no unfinished file is left.
 pub(crate) fn finish(recording: &mut Recording) -> Manifest {
     let manifest = recording.finish(Cause::Stopped, soon()).unwrap();
     assert!(manifest.totals.balance(), "{:?}", manifest.totals);
@@ -121,7 +121,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// By another's tool.
+/// Checks the sum with an independent tool.
 pub(crate) fn check_sum(file: &Path, expected: &str) {
     let said = run("sha256sum", &[&file.to_string_lossy()]);
     assert_eq!(
@@ -143,7 +143,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// A file of packets, read strictly, and counted by tshark.
+/// Reads a packet file strictly; tshark counts it too.
 pub(crate) fn capture(file: &Path) -> Capture {
     let capture = pcapng::read(&std::fs::read(file).unwrap()).unwrap();
     let path = file.to_string_lossy();

@@ -14,7 +14,7 @@ fn ring_buffer__flush__then_data_preserved() {
         .collect();
     let mut accepted = 0;
     for round in 0..20 {
-        // More than a ring holds, in all, and never more than one at a time.
+        // More in all than a ring holds, but never at one time.
         for (name, producer) in (0u32..).zip(&mut producers) {
             for at in 0..100 {
                 let number = round * 100 + at;
@@ -34,7 +34,7 @@ fn ring_buffer__flush__then_data_preserved() {
             (accepted, 0)
         );
     }
-    // What a flush has written is in the file now, before its end.
+    // A flush has written it to the file before the end.
     let unfinished = folder.path().join("rec.pcapng.part");
     let early = super::pcapng::read(&std::fs::read(unfinished).unwrap()).unwrap();
     assert_eq!(early.packets.len(), 8000);
@@ -89,7 +89,7 @@ fn ring_buffer_full_then_counted_and_marked_where_it_is_missing() {
     let (folder, mut recording) = start(|spec| spec.ring_bytes = 64 * 1024);
     let mut producer = recording.producer("p").unwrap();
     let (mut kept, mut missed, mut next) = (Vec::new(), 0, 0u64);
-    // Until the drain thread was too slow once, and has made place again.
+    // Until the drain thread was too slow once and has made room again.
     while missed == 0 || kept.last() != Some(&(next - 1)) {
         if producer.offer(next, 96, &packet(0, next)) {
             kept.push(next);
@@ -111,7 +111,7 @@ fn ring_buffer_full_then_counted_and_marked_where_it_is_missing() {
     assert_eq!(numbers, kept);
     let mut expected = 0;
     for packet in &capture.packets {
-        // Each gap has its length and its reason where it is.
+        // Each gap has its length and reason in its place.
         assert_eq!(packet.dropped, number(&packet.bytes).1 - expected);
         assert_eq!(packet.comments.len(), usize::from(packet.dropped > 0));
         expected = number(&packet.bytes).1 + 1;

@@ -1,4 +1,4 @@
-//! Frames: what is in the files is what was sent, and FFmpeg reads it.
+//! Frames: the files have what was sent, and FFmpeg reads it.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub(crate) fn frames_by_ffprobe(file: &Path) -> u64 {
     run("ffprobe", &arguments).trim().parse().unwrap()
 }
 
-/// The planes of a frame, by a way of its own: bit by bit.
+/// The planes of a frame, computed independently bit by bit.
 fn planes(format: &VideoFormat, pgroups: &[u8]) -> Vec<u8> {
     let bits = usize::from(format.depth().bits());
     let sample = |number: usize| {
@@ -87,7 +87,7 @@ fn video_8_and_10_bits_then_ffmpeg_decodes_what_was_sent() {
             run("ffprobe", &shown).trim(),
             format!("128,72,{pixels},60000/1001")
         );
-        // As FFmpeg reads them, sample by sample.
+        // FFmpeg's output, sample by sample.
         let raw = folder.path().join("decoded");
         let decode = [
             "-v",
@@ -149,7 +149,7 @@ fn video_packets_missing_doubled_and_foreign_then_no_incomplete_frame_and_each_i
             }
             index += 1;
         });
-        // An ARP request, and a packet that was cut short.
+        // An ARP request, and a truncated packet.
         assert!(producer.offer(1, 60, &[0xff; 60]));
         offered += 1;
     }

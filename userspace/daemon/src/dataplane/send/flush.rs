@@ -1,37 +1,37 @@
-//! Flushes of a sender: who wants to hear when what was submitted is sent.
+//! Flushes of a sender: report when the frames submitted so far are sent.
 //!
-//! Frames are numbered as they are collected and leave the queue in that order, so a flush is over
-//! when the oldest frame that is left came after it.
+//! Frames are numbered in the order of collection and leave the queue in that order. A flush is
+//! over when the oldest unsent frame was collected after it.
 
 use std::collections::VecDeque;
 
-/// What became of the frames that were waiting when a flush was asked for.
+/// What happened to the frames that were pending when the flush started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flushed {
-    /// Names the request.
+    /// Identifies the request.
     pub ticket: u64,
     /// Frames sent since.
     pub sent: u64,
-    /// Frames dropped since: their client was cut off or the session stopped.
+    /// Frames dropped since: the client was evicted or the session stopped.
     pub dropped: u64,
 }
 
 #[derive(Debug)]
 struct Flush {
     ticket: u64,
-    /// It is about frames of lower numbers.
+    /// Covers frames with lower numbers.
     below: u64,
-    /// Frames that waited.
+    /// Frames that were pending.
     waited: u64,
     sent: u64,
 }
 
-/// The flushes that are not over, oldest first. Whoever asks bounds their number.
+/// Pending flushes, oldest first. The requester bounds their number.
 #[derive(Debug, Default)]
 pub(super) struct Flushes(VecDeque<Flush>);
 
 impl Flushes {
-    /// Asks for `waiting` frames, all of numbers below `below`.
+    /// Starts a flush of `waiting` frames, all numbered below `below`.
     pub(super) fn ask(&mut self, ticket: u64, below: u64, waiting: u64) {
         self.0.push_back(Flush {
             ticket,
@@ -41,19 +41,20 @@ impl Flushes {
         });
     }
 
-    /// Frame `number` is sent.
+    /// Records that frame `number` is sent.
     pub(super) fn sent(&mut self, number: u64) {
         for flush in self.0.iter_mut().filter(|it| number < it.below) {
             flush.sent += 1;
         }
     }
 
-    /// Whether one is over: `oldest` is the lowest number that is left, or else the next one.
+    /// Whether the first flush is over. `oldest` is the lowest unsent number, or the next number to
+    /// be given.
     pub(super) fn is_over(&self, oldest: u64) -> bool {
         self.0.front().is_some_and(|flush| flush.below <= oldest)
     }
 
-    /// Takes the first one out, if it is over.
+    /// Removes the first flush if it is over.
     pub(super) fn take(&mut self, oldest: u64) -> Option<Flushed> {
         if !self.is_over(oldest) {
             return None;

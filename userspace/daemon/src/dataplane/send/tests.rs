@@ -45,7 +45,7 @@ fn sender(source: FrameSource) -> Sender {
     sender
 }
 
-/// Goes from due time to due time until `frames` are sent; answers when the last packet went.
+/// Steps from due time to due time until `frames` are sent. Returns when the last packet was sent.
 fn run(sender: &mut Sender, wire: &mut Wire, frames: u64) -> u64 {
     let goal = sender.stats.snapshot().frames_sent + frames;
     loop {
@@ -68,7 +68,7 @@ fn rtp(packet: &[u8]) -> (RtpHeader, &[u8]) {
     RtpHeader::parse(datagram.payload).unwrap()
 }
 
-/// The frames on a wire: timestamp and number.
+/// Timestamp and number of each frame on the wire.
 fn frames(wire: &Wire) -> Vec<(u32, u64)> {
     let mut frames = Vec::new();
     let mut bytes = vec![0; format().frame_bytes()];
@@ -178,7 +178,7 @@ fn session_stopped_within_a_frame_then_the_frame_is_finished_and_no_other_begun(
     assert_eq!(sender.due_ns(), u64::MAX);
     sender.turn(ended + 1_000_000_000, Some(PEER), &mut wire);
     assert_eq!(frames(&wire).len(), 1);
-    // Started again it goes on with a whole frame, at a frame's time of the same clock.
+    // After a restart it continues with a whole frame, at a frame time of the same clock.
     sender.resume(&port(), ended + 1_000_000_000);
     let schedule = sender.schedule.unwrap();
     assert_eq!(

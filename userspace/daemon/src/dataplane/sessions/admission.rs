@@ -1,4 +1,4 @@
-//! Whether a session can start at a poller, and where.
+//! Whether a session can start on a poller, and in which entry.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -6,38 +6,38 @@ use super::super::port::PollerPort;
 use super::super::runtime::Runtime;
 use super::Sessions;
 
-/// Why a session does not start.
+/// Why a session cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartRefusal {
-    /// The poller has no port of that name.
+    /// The poller has no port with this name.
     #[error("poller has no port {0:?}")]
     UnknownPort(String),
-    /// The poller runs it already.
-    #[error("session {0:016x} runs already")]
+    /// The poller already runs this session.
+    #[error("session {0:016x} is already running")]
     Twice(u64),
     /// Another session receives this flow.
     #[error("another session of the port receives {0}")]
     FlowInUse(SocketAddrV4),
-    /// Nothing for that destination arrives at the port.
+    /// Packets to this destination do not reach the port.
     #[error("{destination} is neither the address of port {port:?} nor a multicast group")]
     NotOurs {
         /// The flow's destination.
         destination: Ipv4Addr,
-        /// The port.
+        /// Name of the port.
         port: String,
     },
-    /// The port cannot ask for the destination's hardware address.
+    /// ARP on this port cannot resolve the destination.
     #[error("{destination} is neither in the network of port {port:?} nor a multicast group")]
     NotOnLink {
         /// The flow's destination.
         destination: Ipv4Addr,
-        /// The port.
+        /// Name of the port.
         port: String,
     },
 }
 
 impl Sessions {
-    /// Its port and a free entry, with the flow entered.
+    /// The session's port and a free entry. The flow is added.
     pub(super) fn admit(
         &mut self,
         runtime: &Runtime,

@@ -1,4 +1,4 @@
-//! Workers that are asked to empty their buffers.
+//! Workers that empty their buffers on request.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn shutdown_mgr__flush_request__then_buffers_empty() {
     let worker = Worker::start(&registry, "worker");
     let stands = worker.taken.lock().unwrap();
     (0..1000).for_each(|number| worker.queue.push(number).unwrap());
-    // It is asked while its buffer is full: it goes on when it has been.
+    // The request comes while the buffer is full; then the worker continues.
     let go_on = || {
         assert!(!worker.queue.is_empty());
         drop(stands);
@@ -43,7 +43,8 @@ fn flush_worker_that_cannot_then_late_by_name() {
     assert!(state.wait_flushed(number, Instant::now()).is_ok());
     let again = state.request_flush();
     drop(stuck);
-    // It ended without: that is no flush, and nobody waits out the time.
+    // The worker ended with a full buffer: that is no flush, and the caller does not wait for the
+    // time-out.
     assert!(
         state
             .wait_flushed(again, Instant::now() + PATIENCE)

@@ -1,4 +1,4 @@
-//! The sequence: begun, told, in order, hung, failing, forced.
+//! The sequence: begun, notified, in order, hung, failing, forced.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn shutdown_mgr__trigger__then_flag_set_atomic() {
             thread::spawn(move || {
                 barrier.wait();
                 let first = coordinator.begin(Cause::Signal(number));
-                // Whoever was first: from here on everybody sees it.
+                // Whichever was first: from here on every thread sees it.
                 assert!(coordinator.is_shutting_down());
                 first.then_some(number)
             })
@@ -111,7 +111,7 @@ fn shutdown_mgr_waiters_of_one_priority_then_side_by_side() {
     for name in ["one", "other"] {
         let barrier = Arc::clone(&barrier);
         coordinator.register_shutdown_waiter(name, 50, PATIENCE, move |_| {
-            // One alone would never come past here.
+            // One thread alone would block here.
             barrier.wait();
             Ok(())
         });
@@ -167,12 +167,12 @@ fn shutdown_mgr_each_phase_hung_in_turn_then_forced_in_its_time() {
             config.cleanup_ms = 50;
         });
         register(&coordinator);
-        // Who is told after it is told nevertheless.
+        // The next notification is still called.
         let (tell, told) = std::sync::mpsc::channel();
         coordinator.register_shutdown_notification("the one behind it", move || {
             tell.send(()).unwrap();
         });
-        // With time enough of its own, however busy the machine is.
+        // With enough time of its own, however busy the machine is.
         let next = part("the next one", 60, PATIENCE, |_| Ok(()));
         coordinator.shared.parts().cleanups.push(next);
         let report = ended(&coordinator);
@@ -204,7 +204,7 @@ fn shutdown_mgr_parts_that_panic_or_fail_then_named_and_the_rest_ends() {
     );
 }
 
-/// Forces `coordinator` as soon as the waiter that tells `has_begun` is waited for.
+/// Forces `coordinator` as soon as it waits for the waiter that signals `has_begun`.
 fn forced(coordinator: &ShutdownCoordinator, has_begun: &std::sync::mpsc::Receiver<()>) -> Report {
     coordinator.begin(Cause::Signal(15));
     let runs = {

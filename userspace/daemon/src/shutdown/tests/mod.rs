@@ -17,7 +17,7 @@ mod operations;
 mod start;
 mod threads;
 
-/// No test waits longer for anything that is to happen.
+/// The longest wait of any test.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Time-out of a part that hangs.
 const SHORT: Duration = Duration::from_millis(50);
@@ -46,7 +46,7 @@ fn names(report: &Report, outcome: PartOutcome) -> Vec<&str> {
         .collect()
 }
 
-/// A thread that takes numbers from a queue of its own, one at a time. It stands while somebody has
+/// A thread that takes numbers from its own queue, one at a time. It blocks while a test has
 /// `taken` locked.
 struct Worker {
     queue: Arc<ArrayQueue<u64>>,
@@ -55,7 +55,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// It ends once it accepts no more and has nothing left.
+    /// It ends once it does not accept and its queue is empty.
     fn start(registry: &ThreadRegistry, name: &str) -> Self {
         let queue = Arc::new(ArrayQueue::<u64>::new(4096));
         let taken = Arc::new(Mutex::new(Vec::new()));
@@ -63,7 +63,7 @@ impl Worker {
         let (own, out) = (Arc::clone(&queue), Arc::clone(&taken));
         let thread = thread::spawn(move || {
             loop {
-                // Looked at before the queue: what was queued before the flag is taken.
+                // Read before the queue: it takes what was queued before the flag.
                 let accepting = guard.is_accepting();
                 match own.pop() {
                     Some(number) => {

@@ -1,8 +1,8 @@
-//! A start that hangs, fails, or is not over when the end begins.
+//! A start that hangs, fails, or is unfinished when the shutdown begins.
 
 use super::*;
 
-/// Begins a start that waits for what is returned, on a coordinator of its own.
+/// Begins a start that waits for the returned sender, on its own coordinator.
 fn hung() -> (
     ShutdownCoordinator,
     std::sync::mpsc::Sender<u32>,

@@ -69,7 +69,7 @@ fn thread_registry_worker_panics_then_stopped_and_named() {
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown__64_threads__then_under_100ms() {
-    // Others use the machine, too: the best of a few is what the code takes.
+    // Other processes use the machine too: the best of a few runs is the cost of the code.
     let best = (0..10).map(|_| end_64_threads()).min().unwrap();
     assert!(best < Duration::from_millis(100), "{best:?}");
 }
