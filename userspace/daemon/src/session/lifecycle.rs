@@ -19,6 +19,8 @@
 
 use std::time::Instant;
 
+use onair_mutant::mutant;
+
 /// The state of a session. `R` is the poller's half of it, `D` a request to destroy it, `S` a
 /// request to start it.
 #[derive(Debug)]
@@ -236,7 +238,11 @@ impl<R, D, S> Lifecycle<R, D, S> {
                 };
                 Stop::Begun
             }
-            Self::Stopping { starts, .. } => Stop::Already(std::mem::take(starts)),
+            Self::Stopping { starts, .. } => Stop::Already(mutant!(
+                "lifecycle: a stop leaves the starts that wait",
+                Vec::new(),
+                std::mem::take(starts)
+            )),
             _ => Stop::Already(Vec::new()),
         }
     }
@@ -281,8 +287,10 @@ impl<R, D, S> Lifecycle<R, D, S> {
                 HandBack::Asked(starts)
             }
             Self::Draining { custody, .. } | Self::Quarantined { custody } => match custody {
-                Custody::Here(_) => HandBack::Unexpected(runtime),
-                Custody::Returning { .. } => {
+                Custody::Here(_) if !mutant!("lifecycle: a second runtime replaces the first") => {
+                    HandBack::Unexpected(runtime)
+                }
+                _ => {
                     *custody = Custody::Here(runtime);
                     HandBack::Asked(Vec::new())
                 }
@@ -297,7 +305,11 @@ impl<R, D, S> Lifecycle<R, D, S> {
     /// Why not.
     pub(super) fn check_destroy(&self) -> Result<(), Refusal> {
         match self {
-            Self::Stopping { starts, .. } if !starts.is_empty() => Err(Refusal::Starting),
+            Self::Stopping { starts, .. }
+                if !starts.is_empty() && !mutant!("lifecycle: drains although a start waits") =>
+            {
+                Err(Refusal::Starting)
+            }
             Self::Stopping { .. } | Self::Stopped { .. } => Ok(()),
             Self::Running => Err(Refusal::Running),
             Self::Draining { .. } => Err(Refusal::Draining),
