@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use onair_ipc::sys;
-use onaird::shutdown::{ShutdownConfig, ShutdownCoordinator, Signals};
+use onaird::config::ShutdownConfig;
+use onaird::shutdown::{ShutdownCoordinator, Signals};
 use signal_hook::consts::{SIGTERM, SIGUSR2};
 
 use crate::place;
