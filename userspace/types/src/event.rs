@@ -187,7 +187,7 @@ pub enum EventKind {
         /// Its panic message.
         message: String,
     },
-    /// The interface under a port is gone.
+    /// The interface of a port disappeared.
     PortGone {
         /// The port's name in the configuration.
         port: String,

@@ -85,7 +85,7 @@ impl std::fmt::Display for WordOf {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reading {
-    /// Which witness looked.
+    /// The witness.
     pub witness: Witness,
     /// Its source: `slots`, `ledger`, `probe`, `pollers`, `mapping`.
     #[cfg_attr(feature = "openapi", schema(examples("slots")))]

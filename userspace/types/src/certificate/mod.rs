@@ -396,7 +396,7 @@ pub struct CertificateSummary {
     pub session: SessionId,
     /// Its name.
     pub name: SessionName,
-    /// Which operation destroyed it.
+    /// The operation that destroyed it.
     pub operation: Operation,
     /// The requester.
     pub requester: Who,
