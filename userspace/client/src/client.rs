@@ -130,8 +130,9 @@ impl Client {
             .session
             .parse()
             .map_err(|error| Error::Protocol(format!("{error}")))?;
-        let layout = Layout::of(&attached)
-            .map_err(|what| Error::Protocol(format!("invalid description of the session: {what}")))?;
+        let layout = Layout::of(&attached).map_err(|what| {
+            Error::Protocol(format!("invalid description of the session: {what}"))
+        })?;
         label!("attach.described");
         let line = Line::new(connection.takes_tags());
         let attachment = map(&attached, id, descriptors, connection)?;

@@ -74,7 +74,9 @@ fn advice(error: &std::io::Error) -> &'static str {
         std::io::ErrorKind::ConnectionRefused => {
             "no process listens on it (the daemon was killed); start onaird"
         }
-        std::io::ErrorKind::PermissionDenied => "run this as root or as a member of the socket's group",
+        std::io::ErrorKind::PermissionDenied => {
+            "run this as root or as a member of the socket's group"
+        }
         _ => "check that the path is onaird's control socket",
     }
 }

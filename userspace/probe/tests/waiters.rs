@@ -1,4 +1,5 @@
-//! The list of who is blocked: more than there is room for, and more than the kernel tells at once.
+//! The list of blocked callers: with more callers than the map has room for, and more than the
+//! kernel returns at once.
 
 #![forbid(unsafe_code)]
 #![allow(

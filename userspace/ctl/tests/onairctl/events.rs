@@ -117,7 +117,9 @@ fn blockers_watched_then_again_and_again_until_the_session_is_gone() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(ran.out.matches("4712").count(), 2, "{}", ran.out);
     assert_eq!(
-        ran.out.matches("cam1 (6920a1c300000001) has no user").count(),
+        ran.out
+            .matches("cam1 (6920a1c300000001) has no user")
+            .count(),
         1,
         "{}",
         ran.out

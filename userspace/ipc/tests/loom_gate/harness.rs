@@ -108,7 +108,11 @@ impl Futex {
     pub(crate) fn wait(&self, word: &AtomicU32, value: u32) {
         let queue = self.queue.lock().expect("no code panics with the lock");
         if word.load(Ordering::SeqCst) == value {
-            drop(self.woken.wait(queue).expect("no code panics with the lock"));
+            drop(
+                self.woken
+                    .wait(queue)
+                    .expect("no code panics with the lock"),
+            );
         }
     }
 

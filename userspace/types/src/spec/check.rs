@@ -169,7 +169,9 @@ fn check_payload_type(number: u32) -> Result<u8, String> {
     u8::try_from(number)
         .ok()
         .filter(|n| (96..=127).contains(n))
-        .ok_or_else(|| format!("{number} is not a dynamic payload type (RFC 3551 §6): give 96 to 127"))
+        .ok_or_else(|| {
+            format!("{number} is not a dynamic payload type (RFC 3551 §6): give 96 to 127")
+        })
 }
 
 fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<Source>, String> {

@@ -197,7 +197,9 @@ fn deadline(certificate: &Certificate) -> Check {
         (Operation::Destroy, None, _) => absent(name, "none: at once or not at all"),
         (Operation::Destroy, Some(ms), _) => check(
             name,
-            Err(format!("destroy waits for no user, and {ms} ms are allowed")),
+            Err(format!(
+                "destroy waits for no user, and {ms} ms are allowed"
+            )),
         ),
         (Operation::DestroyWait, None, _) => check(
             name,
