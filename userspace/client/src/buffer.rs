@@ -12,7 +12,7 @@ use crate::{Error, Layout, RawBuffer, Session, Status};
 ///
 /// Its bytes do not change until then, also if the session ends meanwhile ([`Session::abort`],
 /// eviction, the daemon's death): the memory stays until the last buffer is dropped. A returned
-/// buffer lends out no borrow:
+/// buffer permits no further borrow:
 ///
 /// ```
 /// # use onair::{Buffer, Session};

@@ -15,7 +15,7 @@ pub(crate) enum Kind {
     XdpSocket { inode: u64 },
     /// The program that steers packets to the socket.
     XdpProgram { id: u32 },
-    /// A BPF map, perhaps of that program.
+    /// A BPF map, possibly of that program.
     Map { id: u32 },
 }
 
@@ -80,7 +80,7 @@ impl Descriptor {
     /// Closes it, unless its number now belongs to another file. Returns whether it did.
     ///
     /// # Safety
-    /// No code uses the descriptor any more, and no other code closes it.
+    /// No code uses the descriptor, and no other code closes it.
     pub(crate) unsafe fn close_if_same(self) -> bool {
         let same = Self::of(self.fd).as_ref() == Some(&self);
         if same {

@@ -67,7 +67,7 @@ pub enum Error {
         code: i32,
         /// DPDK's text for the code.
         reason: String,
-        /// What DPDK and libxdp logged during the call.
+        /// DPDK's and libxdp's log lines during the call.
         log: LogTail,
     },
 

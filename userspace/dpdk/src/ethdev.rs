@@ -102,7 +102,7 @@ impl Ethdev {
         self.interface_index
     }
 
-    /// The AF_XDP socket, to sleep on and to ask.
+    /// The AF_XDP socket, for sleeping and statistics.
     pub(crate) fn xsk(&self) -> Option<BorrowedFd<'_>> {
         // SAFETY: while `self` is borrowed, no code shuts it.
         self.xsk.as_ref().and_then(|xsk| unsafe { xsk.socket() })

@@ -39,7 +39,7 @@ pub enum ProbeEvent {
         /// Process in the daemon's pid namespace; 0 = not visible there.
         ns_tgid: u32,
     },
-    /// Events were lost: read the sessions anew.
+    /// The ring overflowed: read the sessions again.
     Overrun {
         /// Number of lost events.
         lost: u64,

@@ -142,7 +142,7 @@ impl std::fmt::Display for WaitsIn {
     }
 }
 
-/// A frame lent to an attachment.
+/// A frame on loan to an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HeldFrame {

@@ -170,7 +170,7 @@ fn read(path: &Path) -> Result<Value, Failure> {
     };
     let text = text.map_err(|error| Failure::Input(format!("cannot read {shown}: {error}")))?;
     serde_json::from_str(&text)
-        .map_err(|error| Failure::Input(format!("{shown} holds no JSON document: {error}")))
+        .map_err(|error| Failure::Input(format!("{shown} is not a JSON document: {error}")))
 }
 
 fn size(text: &str) -> Result<(u32, u32), String> {
@@ -232,7 +232,7 @@ mod tests {
         let error = create(&format!("--file {}", path.display()))
             .body()
             .unwrap_err();
-        assert!(error.to_string().contains("no JSON"), "{error}");
+        assert!(error.to_string().contains("not a JSON"), "{error}");
         assert_eq!(error.code(), crate::failure::USAGE);
     }
 

@@ -127,7 +127,7 @@ fn verify_of_files_then_each_and_the_worst_exit_code() {
         (&["good.json", "forged.json"], 6, &["is invalid"]),
         (&["forged.json", "later.json"], 6, &["is invalid"]),
         (&["later.json"], 2, &["its format is 99", "knows 1 to 2"]),
-        (&["part.json"], 2, &["holds no JSON document"]),
+        (&["part.json"], 2, &["is not a JSON document"]),
         (&["other.json"], 2, &["not a certificate"]),
         (&["good.json", "missing.json"], 2, &["cannot read", "holds"]),
     ] {

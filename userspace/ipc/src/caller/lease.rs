@@ -52,7 +52,7 @@ pub(super) struct Loan {
 /// }
 /// ```
 ///
-/// A returned guard lends out no borrow:
+/// A returned guard permits no further borrow:
 ///
 /// ```
 /// use onair_ipc::caller::LoanGuard;

@@ -1,6 +1,5 @@
 //! Ends a process's use of an attachment: the gates close at once, and the memory is released when
 //! no guard borrows it. `docs/gate.md` has the rules, under *detach*.
-//! borrows it any more. The rules are in `docs/gate.md`, under *detach*.
 
 use core::sync::atomic::{Ordering, fence};
 

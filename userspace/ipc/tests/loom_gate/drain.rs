@@ -228,7 +228,6 @@ fn drain_copy_bounces_after_a_call_then_its_ack_is_enough() {
 
 /// Not a bug: the light fence of the bouncing call is between the last access of an earlier call
 /// and the acknowledgement.
-/// call and the acknowledgement.
 #[test]
 fn drain_acknowledge_relaxed_alone_then_survives() {
     holds(|| {

@@ -1,5 +1,5 @@
-//! L2: a drain that waits for kicks alone ends, whoever leaves last, and however: a call that
-//! returns, a call that was woken, a call that bounces.
+//! L2: a drain that waits for kicks alone ends, in each way that the last caller can leave: a call
+//! that returns, a call that was woken, a call that bounces.
 
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::fence::Fence;
