@@ -16,8 +16,8 @@ use crate::{Burst, Eal, Error, Mbuf, eal::Alive, log};
 
 /// A pool of mbufs of 2048 bytes, in one piece of memory.
 ///
-/// Each mbuf is in the pool (in its ring or in a registered thread's cache),
-/// with a driver, or held by this program. A dropped pool keeps its memory until all its mbufs are back.
+/// Each mbuf is in the pool (in its ring or in a registered thread's cache), with a driver, or held
+/// by this program. A dropped pool keeps its memory until all its mbufs are back.
 #[derive(Debug)]
 pub struct Pool {
     raw: NonNull<rte_mempool>,

@@ -117,8 +117,8 @@ impl Drop for Pair {
 
 fn ring(name: &str, device: &str) -> Result<NonNull<rte_ring>, Error> {
     let name = CString::new(name).expect("no NUL");
-    // SAFETY: EAL is up, for ports are opened with an `Eal`. The default mode
-    // allows several threads on each side, of which there is one.
+    // SAFETY: EAL is initialised, because opening a port needs an `Eal`. The default mode allows
+    // several threads on each side; there is one.
     let create = || unsafe { dpdk_sys::rte_ring_create(name.as_ptr(), PLACES, -1, 0) };
     let (raw, log) = log::captured(create);
     NonNull::new(raw).ok_or_else(|| {

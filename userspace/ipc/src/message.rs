@@ -1,14 +1,15 @@
 //! The messages on `attach.sock` (SOCK_SEQPACKET): one JSON object in each packet.
 //!
-//! A connection carries at most one attachment, so that its hang-up and its kicks name it. Requests
-//! are made one at a time. One exception: `abort` may be asked for while another request of an
-//! attachment waits for its answer, or the other way round. Both are told apart by their `tag`, a number
-//! that an answer has from its request. A packet without one has tag 0. A packet that consists of the byte [`KICK`] is no request and is not
-//! answered: it says that a caller left while the session drains.
+//! A connection has at most one attachment, so that its hang-up and its kicks identify it. A client
+//! sends one request at a time. One exception: it may send `abort` while another request waits for
+//! its answer, or the other way round. The `tag`, a number that an answer copies from its request,
+//! distinguishes the two. A packet without a tag has tag 0. A packet with the single byte [`KICK`]
+//! is not a request and gets no answer: it reports that a caller left while the session drains.
 //!
-//! Attaching takes two requests: `attach` is answered with a challenge; the client passes the token
-//! through its own probe site and says `proved`; only when the kernel's probe has reported that very
-//! token does it get the descriptors `ctl`, `seg`, `frames`, in this order (SCM_RIGHTS).
+//! Attaching takes two requests. The daemon answers `attach` with a challenge. The client passes
+//! the token through its own probe site and sends `proved`. Only after the kernel's probe has
+//! reported that very token does the daemon send the descriptors `ctl`, `seg`, `frames`, in this
+//! order (SCM_RIGHTS).
 
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};

@@ -46,7 +46,7 @@ fn waiters_more_than_places_then_lost_until_they_leave() {
     assert_eq!(probe.reading(SESSION).unwrap().lost, 0);
 }
 
-/// Ends the threads that look at the flag, also when a test fails.
+/// Ends the threads that check the flag, also when a test fails.
 struct Done<'a>(&'a AtomicBool);
 
 impl Drop for Done<'_> {

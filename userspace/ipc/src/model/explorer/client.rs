@@ -19,7 +19,7 @@ choices! {
         Acknowledge,
         /// pop: read head.
         LoadHead,
-        /// pop: read tail and entry, look at the frame word; note the intent if it is READY.
+        /// pop: read tail and entry, check the frame word; note the intent if it is READY.
         ReadEntry,
         /// pop: READY → HELD.
         Take,
