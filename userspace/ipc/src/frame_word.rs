@@ -133,8 +133,8 @@ impl FrameWord {
             .is_ok()
     }
 
-    /// Caller: returns the held frame. On failure it yields the tag that it found. SYNC:
-    /// frame-release.
+    /// Caller: returns the held frame. On failure it yields the tag that it found.
+    /// SYNC: frame-release.
     #[inline(always)]
     pub fn release(&self, serial: u32, slot: u16) -> Result<(), FrameTag> {
         let loan = mutant!(

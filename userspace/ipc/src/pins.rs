@@ -54,8 +54,8 @@ impl Pins {
 
     /// Guard: `frame` is no longer borrowed. Call it before the frame is returned: after the
     /// return, another thread may have pinned the frame's next loan. `plain` as in
-    /// [`Slot::raise`](crate::slot::Slot::raise). Check [`Pins::deferred`] after it. SYNC: pin,
-    /// light-heavy.
+    /// [`Slot::raise`](crate::slot::Slot::raise). Check [`Pins::deferred`] after it.
+    /// SYNC: pin, light-heavy.
     ///
     /// # Panics
     /// If the frame does not exist.
@@ -87,8 +87,8 @@ impl Pins {
 
     /// The attachment has ended: from now on each thread that unpins a frame or leaves a slot
     /// checks whether it was the last. Call it when no caller can pass the gates, and before the
-    /// ending thread's own check. An end by hand replaces an end that was found out. SYNC:
-    /// deferred.
+    /// ending thread's own check. An end by hand replaces an end that was found out.
+    /// SYNC: deferred.
     pub fn defer(&self, end: End) {
         let before: &[u32] = match end {
             End::ByHand => &[ATTACHED, End::FoundOut as u32],

@@ -2,8 +2,8 @@
 //! frame sees everything that was published before the frame word.
 //!
 //! The caller joins the event count, listens, checks again, and sleeps on the value that it read.
-//! The daemon changes the condition, notifies, and wakes if a caller has joined. SYNC: bell,
-//! frame-publish, gate-event count.
+//! The daemon changes the condition, notifies, and wakes if a caller has joined.
+//! SYNC: bell, frame-publish, gate-event count.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
