@@ -1,4 +1,4 @@
-//! Takes frames of a session from four threads until Ctrl-C: `receive SESSION`.
+//! Gets frames of a session in four threads until Ctrl-C: `receive SESSION`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +16,7 @@ fn take(session: &Session, whole: &AtomicU64) -> Result<(), Error> {
                     eprintln!("frame {}: {what:?}", buffer.number());
                 }
             },
-            // Stopped: wait it out. A loop that asks again at once would keep a processor busy.
+            // Stopped: wait for the start. A loop that retries at once would keep a processor busy.
             Err(Error::Stopped) => session.wait_started(Timeout::NEVER)?,
             Err(error) => return Err(error),
         }

@@ -18,7 +18,7 @@ fn fill(session: &Session) -> Result<(), Error> {
                 buffer.submit()?;
                 frame += 1;
             }
-            // Our own stop: the frames that were submitted are still sent.
+            // This process stopped the session: the submitted frames are still sent.
             Err(Error::Stopped) => return Ok(()),
             Err(error) => return Err(error),
         }

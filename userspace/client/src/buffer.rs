@@ -1,4 +1,4 @@
-//! A buffer: a frame that this process holds, as a guard.
+//! A buffer: a guard of a frame that this process holds.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -7,12 +7,12 @@ use onair_ipc::caller::LoanGuard;
 
 use crate::{Error, Layout, RawBuffer, Session, Status};
 
-/// A frame that this process holds: its bytes, and what is known of it. Dropping it gives the frame
-/// back. It may move to another thread.
+/// A frame that this process holds: its bytes and its metadata. Dropping it returns the frame. It
+/// may move to another thread.
 ///
-/// Its bytes stay as they are until then, also when the session ends meanwhile, in whatever way
-/// ([`Session::abort`], eviction, the daemon's death): the memory goes with the last buffer. Given
-/// back, it borrows nothing any more:
+/// Its bytes do not change until then, also if the session ends meanwhile ([`Session::abort`],
+/// eviction, the daemon's death): the memory stays until the last buffer is dropped. A returned
+/// buffer permits no further borrow:
 ///
 /// ```
 /// # use onair::{Buffer, Session};
@@ -33,8 +33,8 @@ use crate::{Error, Layout, RawBuffer, Session, Status};
 /// }
 /// ```
 ///
-/// A guard that is forgotten (`mem::forget`) stays counted as held: it keeps the session from being
-/// destroyed, and stands in the list of blockers.
+/// A forgotten guard (`mem::forget`) stays counted as held: it keeps the session from being
+/// destroyed, and appears in the list of blockers.
 pub struct Buffer<'a> {
     session: &'a Session,
     held: LoanGuard<'a>,
@@ -46,20 +46,20 @@ impl<'a> Buffer<'a> {
         Self { session, held }
     }
 
-    /// The session that lent it.
+    /// The session that loaned it.
     #[must_use]
     pub fn session(&self) -> &'a Session {
         self.session
     }
 
-    /// How the bytes lie.
+    /// Layout of the bytes.
     #[must_use]
     pub fn layout(&self) -> &'a Layout {
         self.session.layout()
     }
 
-    /// Count of frames since the session was created, from 0. A gap: frames that this attachment
-    /// did not get, because it held its quota.
+    /// Number of the frame since the session's creation, from 0. A gap means frames that this
+    /// attachment did not get, because it held its quota.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.held.meta().number
@@ -71,19 +71,19 @@ impl<'a> Buffer<'a> {
         self.held.meta().rtp_timestamp
     }
 
-    /// When the first packet was taken from the port: CLOCK_MONOTONIC, ns.
+    /// When the poller took the first packet from the port: CLOCK_MONOTONIC, ns.
     #[must_use]
     pub fn first_packet_ns(&self) -> u64 {
         self.held.meta().first_packet_ns
     }
 
-    /// When the last packet was taken from the port: CLOCK_MONOTONIC, ns.
+    /// When the poller took the last packet from the port: CLOCK_MONOTONIC, ns.
     #[must_use]
     pub fn last_packet_ns(&self) -> u64 {
         self.held.meta().last_packet_ns
     }
 
-    /// Packets that brought something.
+    /// Packets that contributed data.
     #[must_use]
     pub fn packets(&self) -> u32 {
         self.held.meta().packets
@@ -95,7 +95,7 @@ impl<'a> Buffer<'a> {
         Status::from(&self.held.meta())
     }
 
-    /// Send session: the frame, to be filled. A buffer of a receive session comes back.
+    /// Send session: the frame, writable. A buffer of a receive session is returned as the error.
     ///
     /// # Errors
     /// The buffer, if its session receives.
@@ -107,16 +107,16 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// Gives the frame back and says whether that was in order; dropping the buffer does not say.
+    /// Returns the frame and reports whether that worked; dropping the buffer does not report it.
     ///
     /// # Errors
-    /// [`Error::Stale`] if the session took it back meanwhile.
+    /// [`Error::Stale`] if the session took it back.
     pub fn put(self) -> Result<(), Error> {
         Ok(self.held.put()?)
     }
 
-    /// Ends the guard: the frame stays held until the handle is put with
-    /// [`Session::put_raw`]. For bindings to languages without guards.
+    /// Dissolves the guard: the frame stays held until the handle is put with [`Session::put_raw`].
+    /// For bindings to languages without guards.
     #[must_use = "the frame stays held until the handle is put"]
     pub fn into_raw(self) -> RawBuffer {
         RawBuffer::new(self.session.id(), self.held.keep().into_raw())
@@ -162,28 +162,28 @@ impl fmt::Debug for Buffer<'_> {
     }
 }
 
-/// A frame of a send session, to be filled and submitted. Dropping it gives the frame back unsent.
+/// A frame of a send session, to fill and submit. Dropping it returns the frame unsent.
 #[derive(Debug)]
 pub struct BufferMut<'a>(Buffer<'a>);
 
 impl<'a> BufferMut<'a> {
-    /// Hands the frame over to be sent. Frames are sent in the order of these calls. After
-    /// [`Session::stop`] of this process, too. Once the session itself is stopped the frame is taken
-    /// back unsent: it is counted among those that were submitted, and those that the stop dropped.
+    /// Submits the frame. The daemon sends frames in the order of these calls, also after
+    /// [`Session::stop`] of this process. If the session itself is stopped, the daemon takes the
+    /// frame back unsent, and counts it as submitted and as dropped by the stop.
     ///
     /// # Errors
-    /// [`Error::Stale`] if the session is gone, with the frame.
+    /// [`Error::Stale`] if the session is gone, and the frame with it.
     pub fn submit(self) -> Result<(), Error> {
         Ok(self.0.held.submit()?)
     }
 
-    /// The buffer, to be put back unsent or turned into a raw handle.
+    /// The buffer, to put back unsent or to turn into a raw handle.
     #[must_use]
     pub fn into_buffer(self) -> Buffer<'a> {
         self.0
     }
 
-    /// How the bytes shall lie.
+    /// Layout of the bytes.
     #[must_use]
     pub fn layout(&self) -> &'a Layout {
         self.0.layout()
@@ -209,11 +209,11 @@ impl DerefMut for BufferMut<'_> {
     }
 }
 
-/// A buffer was not put.
+/// A buffer that was not put.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct PutError<'a> {
-    /// Why: [`Error::NotHeld`] (another session's) or [`Error::Stale`].
+    /// The cause: [`Error::NotHeld`] (another session's) or [`Error::Stale`].
     pub error: Error,
     /// The buffer, if it is still held.
     pub buffer: Option<Buffer<'a>>,

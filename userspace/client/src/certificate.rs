@@ -3,23 +3,23 @@
 use std::fmt;
 
 /// The proof that a session was off air when it was destroyed, as the daemon issued it: the
-/// document of `GET /v1/sessions/{id}/certificate`. Its memory part is completed later, when this
-/// process has let the memory go.
+/// document of `GET /v1/sessions/{id}/certificate`. The daemon completes its memory part later,
+/// after this process has released the memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Certificate(pub(crate) serde_json::Value);
 
 impl Certificate {
-    /// The document as it came. It is kept even when a newer daemon writes it in a form that this
+    /// The document as received. It is kept even if a newer daemon wrote it in a format that this
     /// library does not know, because the session is gone in any case.
     #[must_use]
     pub fn document(&self) -> &serde_json::Value {
         &self.0
     }
 
-    /// The document with types.
+    /// The document, typed.
     ///
     /// # Errors
-    /// If it has a form that this library does not know; [`Certificate::document`] has it then.
+    /// If this library does not know its format; [`Certificate::document`] still returns it.
     pub fn read(&self) -> Result<onair_types::Certificate, serde_json::Error> {
         serde_json::from_value(self.0.clone())
     }

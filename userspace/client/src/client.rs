@@ -1,4 +1,4 @@
-//! Where the daemon is, and the way to a session.
+//! Connections to the daemon.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::{Error, Session};
 
 /// The attach socket of a daemon with the default configuration.
 pub const DEFAULT_SOCKET: &str = "/run/onair/attach.sock";
-/// Environment variable that names another attach socket.
+/// Environment variable with the path of another attach socket.
 pub const SOCKET_VARIABLE: &str = "ONAIR_ATTACH";
-/// How long the daemon may take to answer a request, unless told otherwise. Attaching includes the
-/// probe's arming of this process's files.
+/// Default time for the daemon to answer a request. Attaching includes the time in which the probe
+/// arms this process's files.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where the daemon is, and how patient to be with it. Holds no connection: each attachment has one
-/// of its own.
+/// The daemon's socket and the time-out of requests. It has no connection: each attachment has its
+/// own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     path: PathBuf,
@@ -31,7 +31,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// The daemon at the attach socket `path`; nothing is asked of it yet.
+    /// The daemon at the attach socket `path`. This call sends no request.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -47,17 +47,17 @@ impl Client {
         Self::at(path.map_or_else(|| PathBuf::from(DEFAULT_SOCKET), PathBuf::from))
     }
 
-    /// The daemon at the attach socket `path`, which must answer.
+    /// The daemon at the attach socket `path`. This call checks that it answers.
     ///
     /// # Errors
-    /// [`Error::NoDaemon`], [`Error::NoAnswer`], [`Error::Protocol`] if its version is another.
+    /// [`Error::NoDaemon`], [`Error::NoAnswer`], [`Error::Protocol`] if it speaks another version.
     pub fn connect(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let client = Self::at(path);
         client.open()?;
         Ok(client)
     }
 
-    /// How long the daemon may take to answer a request (30 s unless set). Not a limit of
+    /// Sets the time for the daemon to answer a request (default 30 s). It does not limit
     /// `buffer_get` and the other calls that wait in shared memory.
     #[must_use]
     pub fn response_timeout(mut self, patience: Duration) -> Self {
@@ -71,7 +71,7 @@ impl Client {
         &self.path
     }
 
-    /// Attaches this process to a living session, by name or id.
+    /// Attaches this process to a live session, by name or id.
     ///
     /// # Errors
     /// [`Error::NoSession`], [`Error::Stale`] (an id of the past), [`Error::Refused`] (not allowed,
@@ -81,18 +81,18 @@ impl Client {
         self.attach_on(self.open()?, session)
     }
 
-    /// Creates a session that this process owns, and attaches to it. The owner may end it itself:
+    /// Creates a session that this process owns, and attaches to it. The owner may end the session:
     /// [`Session::stop`], join its callers, [`Session::destroy`].
     ///
     /// # Errors
     /// [`Error::Refused`] (`invalid_spec`, `name_taken`, `no_such_port`, `limit_reached`, …), and
-    /// those of [`Client::attach`]. If attaching fails the session stays, and is the daemon's
-    /// administrator's to destroy.
+    /// those of [`Client::attach`]. If attaching fails the session stays; the daemon's
+    /// administrator may destroy it.
     pub fn create(&self, spec: &SessionSpec) -> Result<Session, Error> {
         let name = spec.name.as_str();
         let connection = self.open()?;
         let spec = serde_json::to_value(spec)
-            .map_err(|error| Error::Protocol(format!("a spec cannot be written: {error}")))?;
+            .map_err(|error| Error::Protocol(format!("cannot write the specification: {error}")))?;
         let answer = connection.ask(&Request::Create { spec }, name)?;
         match answer.response {
             Response::Created { session } => {
@@ -130,8 +130,9 @@ impl Client {
             .session
             .parse()
             .map_err(|error| Error::Protocol(format!("{error}")))?;
-        let layout = Layout::of(&attached)
-            .map_err(|what| Error::Protocol(format!("the daemon describes {what}")))?;
+        let layout = Layout::of(&attached).map_err(|what| {
+            Error::Protocol(format!("invalid description of the session: {what}"))
+        })?;
         label!("attach.described");
         let line = Line::new(connection.takes_tags());
         let attachment = map(&attached, id, descriptors, connection)?;
@@ -172,7 +173,7 @@ fn map(
             "{count} descriptors came with the attachment instead of 3"
         )));
     };
-    // Again for each attachment: a child of fork has to register for itself.
+    // For each attachment: a forked child has to register itself.
     label!("attach.before_register");
     let membarrier = sys::membarrier_register();
     label!("attach.registered");

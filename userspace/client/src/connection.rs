@@ -1,4 +1,4 @@
-//! One request, one answer, on the attach socket; never on the way of a get or a put.
+//! Requests and answers on the attach socket. Get and put do not use them.
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -20,14 +20,14 @@ use crate::Error;
 /// Descriptors that the daemon sends with its answer to `proved`: `ctl`, `seg`, `frames`.
 const DESCRIPTORS: usize = 3;
 
-/// An answer, with what came along.
+/// An answer with its descriptors.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) response: Response,
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
-/// Connects to the daemon at `path`, waiting at most `patience` for a place in its queue.
+/// Connects to the daemon at `path`, waiting at most `patience` for a place in its backlog.
 pub(crate) fn open(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
     let failed = |source: Errno| Error::NoDaemon {
         path: path.to_owned(),
@@ -54,10 +54,11 @@ pub(crate) fn open(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
     }
 }
 
-/// Until when something is waited for, and how long that is in all.
+/// End of a wait, and its total length.
 pub(crate) type Until = (Option<Instant>, Duration);
 
-/// Sends `request` and waits at most `patience` for its answer, where no other request is under way.
+/// Sends `request` and waits at most `patience` for its answer. No other request may be in
+/// progress.
 pub(crate) fn ask(
     socket: BorrowedFd<'_>,
     request: &Request,
@@ -74,7 +75,7 @@ pub(crate) fn ask(
     }
 }
 
-/// Sends `request`, waiting for room.
+/// Sends `request`; waits for room in the socket.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
     tag: Tag,
@@ -82,7 +83,7 @@ pub(crate) fn send(
     until: Until,
 ) -> Result<(), Error> {
     let packet = write(tag, request)
-        .map_err(|error| Error::Protocol(format!("a request cannot be written: {error}")))?;
+        .map_err(|error| Error::Protocol(format!("cannot write a request: {error}")))?;
     if packet.len() > MAX_PACKET {
         return Err(Error::Protocol(format!(
             "a request of {} bytes is longer than the {MAX_PACKET} that fit into a packet",
@@ -94,7 +95,7 @@ pub(crate) fn send(
         match rustix::net::send(socket, &packet, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => await_event(socket, PollFlags::OUT, until)?,
-            // The daemon may have said why before it hung up: read on.
+            // The daemon may have sent the reason before it hung up: read on.
             Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => break,
             Err(errno) => return Err(system("send a request to the daemon", errno)),
         }
@@ -110,8 +111,8 @@ pub(crate) fn hear(socket: BorrowedFd<'_>, until: Until) -> Result<(Tag, Answer)
         match receive(socket) {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => await_event(socket, PollFlags::IN, until)?,
-            // The daemon hung up with our request unread. The kernel says so before it gives what
-            // the daemon had said, and says it once.
+            // The daemon hung up and left our request unread. The kernel reports that once, and
+            // before the daemon's last answers.
             Err(Errno::CONNRESET) if !reset => reset = true,
             Err(Errno::CONNRESET) => return Err(Error::Disconnected),
             Err(errno) => return Err(system("receive the daemon's answer", errno)),
@@ -142,7 +143,7 @@ fn await_event(
             if left.is_zero() {
                 return Err(Error::NoAnswer(patience));
             }
-            // A wait too long for a timespec is as good as none.
+            // A wait too long for a timespec is unlimited.
             Timespec::try_from(left).ok()
         }
     };
@@ -164,7 +165,7 @@ struct Packet {
 
 fn receive(socket: BorrowedFd<'_>) -> Result<Packet, Errno> {
     let mut bytes = vec![0; MAX_PACKET];
-    // Room for one more than we take, so that too many are noticed.
+    // Space for one more descriptor than expected, to detect too many.
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS + 1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let message = rustix::net::recvmsg(
@@ -193,7 +194,7 @@ impl Packet {
         if self.bytes.is_empty() {
             return Err(Error::Disconnected);
         }
-        // Fewer than there was room for: it was this process that had none left to give.
+        // Fewer descriptors than the space allows: this process reached its limit.
         if self.descriptors_cut && self.descriptors.len() <= DESCRIPTORS {
             return Err(system(
                 "take the session's memory files: raise the limit of open files (RLIMIT_NOFILE)",
@@ -201,10 +202,10 @@ impl Packet {
             ));
         }
         if self.cut || self.descriptors_cut {
-            return Err(Error::Protocol("an answer was cut off".into()));
+            return Err(Error::Protocol("an answer was truncated".into()));
         }
         let (tag, response) = read_response(&self.bytes)
-            .map_err(|error| Error::Protocol(format!("an answer cannot be read: {error}")))?;
+            .map_err(|error| Error::Protocol(format!("cannot read an answer: {error}")))?;
         let answer = Answer {
             response,
             descriptors: self.descriptors,
@@ -213,7 +214,7 @@ impl Packet {
     }
 }
 
-/// What kind of answer it was, for the message about an unexpected one.
+/// Kind of an answer, for the message about an unexpected one.
 pub(crate) fn kind(response: &Response) -> &'static str {
     match response {
         Response::Welcome { .. } => "welcome",
@@ -227,7 +228,7 @@ pub(crate) fn kind(response: &Response) -> &'static str {
     }
 }
 
-/// A conversation before there is an attachment.
+/// A connection before there is an attachment.
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: OwnedFd,
@@ -266,12 +267,12 @@ impl Connection {
         }
     }
 
-    /// One request about `session`; a refusal is an error.
+    /// Sends one request about `session`; a refusal is an error.
     pub(crate) fn ask(&self, request: &Request, session: &str) -> Result<Answer, Error> {
         refusal(ask(self.socket.as_fd(), request, self.patience)?, session)
     }
 
-    /// Whether the daemon takes tagged requests.
+    /// Whether the daemon supports tagged requests.
     pub(crate) fn takes_tags(&self) -> bool {
         self.tags
     }

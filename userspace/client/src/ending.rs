@@ -1,4 +1,4 @@
-//! What is asked on an attachment's connection: flush, and its end by detach, destroy, drop.
+//! Requests on an attachment's connection: flush, and the end by detach, destroy, abort, drop.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -12,21 +12,21 @@ use crate::connection::{Answer, refusal, unexpected};
 use crate::line::Turn;
 use crate::{Certificate, Error, Session};
 
-/// First pause between two looks at callers that are on their way out; doubles up to the last.
+/// First pause between two checks of callers that are leaving; it doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
 const LAST_PAUSE: Duration = Duration::from_millis(5);
 
 impl Session {
-    /// Gives the attachment back. Stops the session for this process, lets its callers leave, and
-    /// takes the shared memory out of reach; from then on every call returns [`Error::Stale`], in
-    /// every thread. What a [`Buffer`](crate::Buffer) of an ended session borrows stays until it is
-    /// dropped.
+    /// Ends the attachment. Stops the session for this process, lets its callers leave, and unmaps
+    /// the shared memory; after that every call returns [`Error::Stale`], in every thread. The
+    /// memory that a [`Buffer`](crate::Buffer) of an ended session borrows stays until the buffer
+    /// is dropped.
     ///
     /// # Errors
-    /// - [`Error::InUse`] (`EBUSY`) while buffers are held, or if callers do not leave. The
-    ///   attachment stays; if no buffer was held at the call, it is stopped for this process
-    ///   ([`Session::start`] undoes it).
-    /// - [`Error::Stale`] if it had ended already, or the daemon has.
+    /// - [`Error::InUse`] (`EBUSY`) while this process holds buffers, or if callers do not leave.
+    ///   The attachment stays. If it held no buffer at the call, the session is stopped for this
+    ///   process ([`Session::start`] undoes that).
+    /// - [`Error::Stale`] if the attachment or the daemon had already ended.
     /// - [`Error::Busy`], [`Error::NoAnswer`], [`Error::Protocol`]: the attachment stays.
     pub fn detach(&self) -> Result<(), Error> {
         let turn = self.turn().inspect_err(|_| self.let_go_of_handles())?;
@@ -56,7 +56,7 @@ impl Session {
                 self.line.out_of_step();
                 Err(unexpected(&other.response, "detach"))
             }
-            // The daemon has ended, or it has taken the attachment back already.
+            // The daemon has ended, or it has already taken the attachment back.
             Err(Error::Disconnected | Error::Stale) => {
                 self.leave(End::ByHand);
                 Err(Error::Stale)
@@ -65,19 +65,21 @@ impl Session {
         }
     }
 
-    /// Waits until everything is sent that this process and other clients have submitted to the session
-    /// so far, at most for `wait`; what is submitted meanwhile is not waited for. Returns how many frames
-    /// were sent while it waited. Nothing is changed: the session goes on, also when the time is up. Of a
-    /// stopped session and of a receive session nothing is submitted: done at once.
+    /// Waits at most `wait` until the frames that this process and other clients have submitted so
+    /// far are sent. It does not wait for frames submitted during the call. Returns the number of
+    /// frames sent while it waited. It changes nothing: the session continues, also after a
+    /// time-out. A stopped session and a receive session have no submitted frames: the call returns
+    /// at once.
     ///
-    /// Other requests on this session ([`Session::detach`], [`Session::destroy`]) wait for it;
-    /// [`Session::abort`] does not, and ends it.
+    /// Other requests on this session ([`Session::detach`], [`Session::destroy`]) wait for it.
+    /// [`Session::abort`] does not wait; it ends the flush.
     ///
     /// # Errors
-    /// - [`Error::TimedOut`] (`ETIMEDOUT`): it is not all sent yet.
-    /// - [`Error::Refused`] (`frames_dropped`, `ECANCELED`): some of it will not be sent, because its
-    ///   client was cut off, or the session stopped and could not send it.
-    /// - [`Error::Refused`] (`limit_reached`, `EDQUOT`): too many flushes of the session wait.
+    /// - [`Error::TimedOut`] (`ETIMEDOUT`): some frames are not sent yet.
+    /// - [`Error::Refused`] (`frames_dropped`, `ECANCELED`): some frames will not be sent, because
+    ///   the daemon evicted their client, or the session stopped and could not send them.
+    /// - [`Error::Refused`] (`limit_reached`, `EDQUOT`): too many flushes of the session are
+    ///   waiting.
     /// - [`Error::Stale`], [`Error::NoAnswer`], [`Error::Protocol`].
     pub fn flush(&self, wait: Duration) -> Result<u64, Error> {
         let turn = self.turn()?;
@@ -93,7 +95,7 @@ impl Session {
                 self.line.out_of_step();
                 Err(unexpected(&other.response, "flush"))
             }
-            // Nobody is in the way: it is the time that is up.
+            // A flush has no blockers: `Busy` means that the time passed.
             Err(Error::Busy(busy)) if busy.waited => Err(Error::TimedOut),
             Err(Error::Disconnected | Error::Stale) => {
                 self.leave(End::FoundOut);
@@ -103,36 +105,36 @@ impl Session {
         }
     }
 
-    /// Destroys the session, which this process created and has stopped, if nobody uses it; waits
-    /// for nobody. From then on every call returns [`Error::Stale`].
+    /// Destroys the session, which this process created and has stopped, if it has no user. It does
+    /// not wait. After that every call returns [`Error::Stale`].
     ///
     /// # Errors
-    /// - [`Error::Busy`] (`EBUSY`) with the blockers if it has users: those that the counters, the
-    ///   probe or the ledger of lent buffers know of, in any process. Nothing changed.
+    /// - [`Error::Busy`] (`EBUSY`) with the blockers if the session has users: those that the
+    ///   counters, the probe or the ledger of loaned buffers know, in any process. Nothing changed.
     /// - [`Error::NotStopped`] (`EINVAL`), [`Error::NotOwner`] (`EACCES`), [`Error::Stale`].
     /// - [`Error::Refused`] (`probe_blind`, …), [`Error::NoAnswer`], [`Error::Protocol`].
     pub fn destroy(&self) -> Result<Certificate, Error> {
         self.end(None)
     }
 
-    /// [`Session::destroy`], as soon as the last user has left, at most for `wait`. [`Session::abort`] by
-    /// another thread ends the wait, with [`Error::Stale`].
+    /// As [`Session::destroy`], but waits at most `wait` for the last user to leave.
+    /// [`Session::abort`] by another thread ends the wait, with [`Error::Stale`].
     ///
     /// # Errors
-    /// As [`Session::destroy`]; [`Error::Busy`] means that users remained when `wait` had passed.
+    /// As [`Session::destroy`]; [`Error::Busy`] means that there were still users after `wait`.
     pub fn destroy_wait(&self, wait: Duration) -> Result<Certificate, Error> {
         self.end(Some(wait))
     }
 
-    /// Ends the session, which this process created, whoever uses it: stops it, cuts every client off,
-    /// this process too, and destroys it. It waits for no user. From then on every call returns
-    /// [`Error::Stale`], in every process. What a [`Buffer`](crate::Buffer) borrows stays readable until
-    /// it is dropped, in this process too.
+    /// Ends the session, which this process created, despite its users: stops it, evicts every
+    /// client including this process, and destroys it. It waits for no user. After that every call
+    /// returns [`Error::Stale`], in every process. The memory that a [`Buffer`](crate::Buffer)
+    /// borrows stays readable until the buffer is dropped, in this process too.
     ///
     /// # Errors
     /// - [`Error::NotOwner`] (`EACCES`), [`Error::Stale`].
-    /// - [`Error::Refused`] (`dataplane_busy`) if the daemon's poller does not hand the session back
-    ///   in time: everybody is cut off, and the session is stopped.
+    /// - [`Error::Refused`] (`dataplane_busy`) if the daemon's poller does not hand the session
+    ///   back in time: all clients are evicted, and the session is stopped.
     /// - [`Error::NoAnswer`], [`Error::Protocol`].
     pub fn abort(&self) -> Result<Certificate, Error> {
         if !self.is_owner() {
@@ -182,7 +184,7 @@ impl Session {
         }
     }
 
-    /// A forked child has no business with the connection.
+    /// A forked child must not use the connection.
     fn is_ours(&self) -> Result<(), Error> {
         match self.attachment.is_inherited() {
             false => Ok(()),
@@ -190,7 +192,7 @@ impl Session {
         }
     }
 
-    /// The turn to ask something, if this process may.
+    /// The right to send a request, if this process may.
     fn turn(&self) -> Result<Turn<'_>, Error> {
         self.is_ours()?;
         self.line.turn()
@@ -212,7 +214,7 @@ impl Session {
         answer
     }
 
-    /// Waits until every caller of this process has left; how many have not.
+    /// Waits until every caller of this process has left; returns how many have not.
     fn callers_left(&self) -> u32 {
         let deadline = Instant::now().checked_add(self.patience);
         let mut pause = FIRST_PAUSE;
@@ -221,13 +223,14 @@ impl Session {
             if callers == 0 || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return callers;
             }
-            // They were woken and hold nothing: they leave within their next few instructions.
+            // The callers were woken and hold nothing: they leave within their next few
+            // instructions.
             std::thread::sleep(pause);
             pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 
-    /// The attachment has ended. Where another request waits for its answer, that one hangs up.
+    /// Ends the attachment. If another request waits for its answer, that request hangs up.
     fn leave(&self, end: End) {
         self.attachment.leave(end);
         if self.line.close() {
@@ -236,16 +239,17 @@ impl Session {
         label!("leave.hung_up");
     }
 
-    /// An end that was found out keeps what raw handles hold. After it, a detach does not.
+    /// After an end that the client discovered, the memory that raw handles hold stays mapped.
+    /// After a detach it does not.
     fn let_go_of_handles(&self) {
         if !self.attachment.is_inherited() && self.line.is_closed() {
             self.attachment.leave(End::ByHand);
         }
     }
 
-    /// Ends the connection, also while an [`EventFd`](crate::EventFd) keeps its descriptor.
+    /// Closes the connection, also while an [`EventFd`](crate::EventFd) keeps its descriptor.
     fn hang_up(&self) {
-        // It may have been hung up already.
+        // The connection may already be closed.
         let _ = rustix::net::shutdown(self.attachment.as_fd(), rustix::net::Shutdown::Both);
     }
 }
@@ -259,7 +263,7 @@ impl Drop for Session {
         self.hang_up();
         label!("drop.hung_up");
         if Arc::strong_count(&self.attachment) > 1 {
-            // An event descriptor outlives the session: let the memory go in spite of it.
+            // An event descriptor outlives the session: release the memory nevertheless.
             self.attachment.leave(End::ByHand);
         }
     }

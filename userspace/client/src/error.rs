@@ -1,4 +1,4 @@
-//! What can go wrong, with errno equivalents.
+//! Errors with their errno equivalents.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,30 +9,30 @@ use onair_ipc::message::Refused;
 use onair_types::{Blocker, ProblemCode};
 use rustix::io::Errno;
 
-/// What can go wrong.
+/// Errors of the library.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// `EAGAIN`: the session is stopped, or was stopped while the call waited.
     #[error("the session is stopped; wait_started() waits until it runs again")]
     Stopped,
-    /// `ETIMEDOUT`: nothing came in time.
-    #[error("nothing came in time; call again to wait longer")]
+    /// `ETIMEDOUT`: nothing arrived in time.
+    #[error("nothing arrived in time; call again to wait longer")]
     TimedOut,
     /// `ESTALE`: the session, the attachment or the daemon is gone.
     #[error(
         "the session is gone (destroyed, evicted, detached, forked, or the daemon ended); drop it \
-         and attach anew"
+         and attach again"
     )]
     Stale,
     /// `EALREADY`: the buffer was put before.
-    #[error("the buffer was put already; forget the handle")]
+    #[error("the buffer was already put; discard the handle")]
     AlreadyPut,
-    /// `EINVAL`: the buffer is not one that this session lent.
-    #[error("the buffer is not one that this session lent; put it into the session it came from")]
+    /// `EINVAL`: this session did not loan the buffer.
+    #[error("this session did not loan the buffer; put it into its own session")]
     NotHeld,
     /// `EINVAL`: frames of a receive session cannot be filled or submitted.
-    #[error("session {0:?} receives; only a send session takes frames to be sent")]
+    #[error("session {0:?} receives; use a send session to submit frames")]
     NotASender(String),
     /// `EBUSY`: this process holds buffers or is inside calls, so it cannot detach.
     #[error(
@@ -49,87 +49,87 @@ pub enum Error {
     #[error(transparent)]
     Busy(Box<Busy>),
     /// `EINVAL`: the session was not stopped before destroy.
-    #[error("session {0:?} runs; call stop() and join its callers before destroy()")]
+    #[error("session {0:?} is running; call stop() and join its callers before destroy()")]
     NotStopped(String),
     /// `EACCES`: this process did not create the session, so it may not destroy it.
     #[error(
         "session {0:?} was not created by this process; its owner, or onairctl, may destroy it"
     )]
     NotOwner(String),
-    /// `ENOENT`: there is no such session.
+    /// `ENOENT`: no such session.
     #[error("there is no session {name:?}: {message}")]
     NoSession {
-        /// What was asked for.
+        /// The requested name or id.
         name: String,
-        /// The daemon's words.
+        /// The daemon's message.
         message: String,
     },
-    /// `ESHUTDOWN`: the daemon is going away.
+    /// `ESHUTDOWN`: the daemon is shutting down.
     #[error("the daemon is shutting down: {0}")]
     ShuttingDown(String),
-    /// The daemon refused for another reason; the errno follows the code.
+    /// The daemon refused for another reason; the code determines the errno.
     #[error("{message} ({code})")]
     Refused {
         /// The stable code of the control API.
         code: String,
-        /// The daemon's words.
+        /// The daemon's message.
         message: String,
     },
     /// The errno of the connect: no daemon answers at the socket.
-    #[error("no daemon answers at {}: {source}; is onaird running, and may this user reach it?", path.display())]
+    #[error("no daemon answers at {}: {source}; start onaird, and check that this user may use the socket", path.display())]
     NoDaemon {
         /// The socket.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// `ETIMEDOUT`: the daemon took a request and did not answer it.
+    /// `ETIMEDOUT`: the daemon did not answer a request.
     #[error("the daemon did not answer within {0:?}; it may be overloaded or wedged")]
     NoAnswer(Duration),
     /// `ESTALE`: the daemon closed the connection.
-    #[error("the daemon closed the connection; attach anew")]
+    #[error("the daemon closed the connection; attach again")]
     Disconnected,
-    /// `EPROTO`: the daemon sent something that this library does not understand.
+    /// `EPROTO`: the daemon sent a message that this library does not understand.
     #[error("the daemon and this library do not understand each other: {0}; use matching versions")]
     Protocol(String),
-    /// `EPROTO`: the daemon sent memory that could be taken away under this process, which would be
-    /// killed then.
+    /// `EPROTO`: the daemon sent memory that it could truncate. An access would then kill this
+    /// process.
     #[error(
         "the daemon's file {file:?} {why}, so it could kill this process; attach to an onaird that \
          you trust"
     )]
     UnsafeMemory {
-        /// Which file of the attachment.
+        /// The file.
         file: &'static str,
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The kernel refused something; its errno.
+    /// The kernel refused an operation; its errno.
     #[error("cannot {what}: {source}")]
     System {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// Who keeps a session from being destroyed.
+/// Users that keep a session from being destroyed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Busy {
-    /// The daemon's words.
+    /// The daemon's message.
     pub message: String,
-    /// Who uses the session.
+    /// Users of the session.
     pub blockers: Vec<Blocker>,
-    /// Blockers that a newer daemon described in a way that this library does not know.
+    /// Blockers from a newer daemon that this library cannot read.
     pub unreadable: usize,
-    /// Whether a wait for them had been allowed, and passed.
+    /// Whether the call waited for them until its time passed.
     pub waited: bool,
 }
 
 impl Error {
-    /// The errno that C programs get for this, positive.
+    /// The errno that C programs get, positive.
     #[must_use]
     pub fn errno(&self) -> i32 {
         let errno = match self {
@@ -151,7 +151,7 @@ impl Error {
         errno.raw_os_error()
     }
 
-    /// The error for the daemon's answer to a request about `session`.
+    /// The error for the daemon's refusal of a request about `session`.
     pub(crate) fn refused(refused: Refused, session: &str) -> Self {
         let Refused {
             code,
@@ -227,7 +227,7 @@ fn known(code: &str) -> Option<ProblemCode> {
         .find(|known| known.as_str() == code)
 }
 
-/// The table of docs: control API code → errno.
+/// Control API code → errno, as in the docs.
 fn errno_of(code: ProblemCode) -> Errno {
     match code {
         ProblemCode::InvalidSpec => Errno::INVAL,

@@ -4,17 +4,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use onair_ipc::caller::Watch;
 
-/// A descriptor that is readable when a call might return something. In the loop:
+/// A descriptor that is readable when a call might have a result. In the loop:
 ///
 /// 1. wait until it is readable,
 /// 2. [`EventFd::clear`],
-/// 3. `buffer_get` and `event_poll` with [`Timeout::NOW`](crate::Timeout::NOW) until they have
-///    nothing more.
+/// 3. `buffer_get` and `event_poll` with [`Timeout::NOW`](crate::Timeout::NOW) until both time out.
 ///
-/// Clearing before looking is what loses nothing. It is readable at once, so that the first look is
-/// made. After the end it stays readable, and the calls say `ESTALE`.
+/// Clear before you check: this order loses no event. The descriptor starts readable, so that the
+/// loop checks once. After the end of the session it stays readable, and the calls return `ESTALE`.
 ///
-/// It may outlive its session, but then has nothing more to tell. Dropping it joins its thread.
+/// It may outlive its session, but then reports nothing more. Dropping it joins its thread.
 #[derive(Debug)]
 pub struct EventFd(Watch);
 
@@ -23,8 +22,8 @@ impl EventFd {
         Self(watch)
     }
 
-    /// Makes the descriptor unreadable, unless there is something to be taken. Before looking,
-    /// never after.
+    /// Makes the descriptor unreadable, unless a call would have a result. Call it before you
+    /// check, never after.
     pub fn clear(&self) {
         self.0.clear();
     }

@@ -1,4 +1,4 @@
-//! How the bytes of a frame lie.
+//! Layout of a frame's bytes.
 
 use onair_ipc::message::Attached;
 
@@ -11,7 +11,7 @@ pub struct Pgroup {
     pub pixels: u32,
 }
 
-/// How the bytes of a frame lie: one plane of YCbCr-4:2:2, progressive, line after line without
+/// Layout of a frame's bytes: one plane of YCbCr-4:2:2, progressive, line after line without
 /// padding, in the pgroup order of RFC 4175 §4.3 (Cb Y0 Cr Y1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -36,7 +36,7 @@ impl Layout {
         self.line_bytes as usize * self.height as usize
     }
 
-    /// What the daemon described, if it agrees with itself.
+    /// The layout that the daemon described, if it is consistent.
     pub(crate) fn of(attached: &Attached) -> Result<Self, String> {
         let (width, height, depth) = (attached.width, attached.height, attached.depth);
         // Four samples (Cb Y Cr Y) for two pixels.

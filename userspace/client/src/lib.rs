@@ -1,5 +1,5 @@
-//! Client library of OnAir: attach to a session of the daemon, take frames out of shared memory and
-//! give them back, stop, and end a session that this process created.
+//! Client library of OnAir: attach to a session of the daemon, get frames from shared memory and
+//! put them back, stop, and end a session that this process created.
 //!
 //! ```no_run
 //! use onair::{Client, Error, Timeout};
@@ -8,7 +8,7 @@
 //! loop {
 //!     match session.buffer_get(Timeout::NEVER) {
 //!         Ok(buffer) => println!("frame {}: {} bytes", buffer.number(), buffer.len()),
-//!         // Stopped: wait it out instead of asking again and again.
+//!         // Stopped: wait for the start instead of polling.
 //!         Err(Error::Stopped) => session.wait_started(Timeout::NEVER)?,
 //!         Err(error) => return Err(error),
 //!     }
@@ -17,14 +17,14 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! - A [`Session`] is used by any number of threads at once, through `&Session` or `Arc<Session>`.
-//! - A call that finds a frame makes no system call; one that does not sleeps without using a
+//! - Any number of threads may use a [`Session`] at once, through `&Session` or `Arc<Session>`.
+//! - A call that finds a frame makes no system call. A call that finds none sleeps without using a
 //!   processor. The library has no time-outs of its own on these calls: the caller decides.
 //! - Every error has an errno equivalent, [`Error::errno`].
-//! - After `fork` the child's copies answer `ESTALE`; it attaches anew if it wants frames. A child
-//!   made by a raw `clone(2)` that skips `pthread_atfork` faults instead.
+//! - After `fork` the child's copies return `ESTALE`; the child attaches again if it needs frames.
+//!   A child made by a raw `clone(2)` that skips `pthread_atfork` faults instead.
 //!
-//! Never here: HTTP, DPDK, and unsafe code; the words in shared memory are crate `onair-ipc`'s.
+//! Not in this crate: HTTP, DPDK, and unsafe code. Crate `onair-ipc` handles the shared memory.
 #![forbid(unsafe_code)]
 
 mod buffer;

@@ -1,8 +1,8 @@
-//! The connection of an attachment: who may ask on it, and whose the answers are.
+//! The connection of an attachment: the order of its requests, and the routing of its answers.
 //!
-//! Requests are made one at a time, in turn. An abort is made beside them, under a tag, where the daemon
-//! takes tags: it ends what the others wait for. Whoever waits for an answer and finds nobody reading
-//! reads for all.
+//! Requests are sent one at a time, in turn. An abort is sent beside them, under a tag, if the
+//! daemon supports tags: it ends the operation that the others wait for. One of the waiting threads
+//! reads for all: a thread that waits for an answer and finds no reader becomes the reader.
 
 use std::os::fd::BorrowedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,21 +13,21 @@ use onair_ipc::message::{Request, Tag};
 use crate::Error;
 use crate::connection::{self, Answer};
 
-/// What can still be asked on the connection.
+/// Which requests the connection still allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// The next answer without a tag belongs to the next request without one.
+    /// The next untagged answer belongs to the next untagged request.
     Open,
-    /// An answer did not come in time and may still do so: no later one could be told from it.
+    /// An answer is late and may still arrive: a later answer could not be told from it.
     OutOfStep,
     /// The attachment has ended.
     Closed,
 }
 
-/// The connection's requests.
+/// State of the connection's requests.
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// Whether the daemon takes an abort beside another request.
+    /// Whether the daemon supports an abort beside another request.
     tags: bool,
     turn: Mutex<()>,
     aborting: Mutex<Tag>,
@@ -41,13 +41,13 @@ struct Inner {
     /// Tags of the requests that wait for their answers.
     awaited: Vec<Tag>,
     answers: Vec<(Tag, Answer)>,
-    /// One of those who wait reads.
+    /// One of the waiting threads is the reader.
     is_read: bool,
     is_disconnected: bool,
     is_let_go: bool,
 }
 
-/// The right to make a request.
+/// The right to send a request.
 #[derive(Debug)]
 pub(crate) enum Turn<'a> {
     /// In turn, without a tag.
@@ -66,7 +66,7 @@ impl Turn<'_> {
 }
 
 impl Line {
-    /// A fresh connection, to a daemon that takes `tags` or not.
+    /// A fresh connection; `tags`: whether the daemon supports tags.
     pub(crate) fn new(tags: bool) -> Self {
         Self {
             tags,
@@ -91,12 +91,12 @@ impl Line {
             State::Open => Ok(Turn::Ordinary(turn)),
             State::Closed => Err(Error::Stale),
             State::OutOfStep => Err(Error::Protocol(
-                "an earlier request was never answered; drop the session and attach anew".into(),
+                "an earlier request was never answered; drop the session and attach again".into(),
             )),
         }
     }
 
-    /// The turn to abort: at once, but after another abort.
+    /// The turn to abort: at once, unless another abort is in progress.
     pub(crate) fn turn_to_abort(&self) -> Result<Turn<'_>, Error> {
         if !self.tags {
             return self.turn();
@@ -126,7 +126,7 @@ impl Line {
         inner.awaited.retain(|it| *it != tag);
         let is_lost = match &answer {
             Err(Error::Protocol(_) | Error::System { .. }) => true,
-            // What comes late is told from others by its tag.
+            // Its tag identifies a late answer.
             Err(Error::NoAnswer(_)) => tag == 0,
             _ => false,
         };
@@ -173,7 +173,7 @@ impl Line {
                 Ok((of, answer)) if inner.awaited.contains(&of) => {
                     inner.answers.push((of, answer));
                 }
-                // Whoever asked has stopped waiting for it.
+                // The requester no longer waits for it.
                 Ok((1.., _)) => {}
                 Ok((0, answer)) => {
                     return Err(connection::unexpected(&answer.response, "abort"));
@@ -191,8 +191,8 @@ impl Line {
         self.inner().state = State::OutOfStep;
     }
 
-    /// The attachment has ended. Returns whether it is this caller's to let go of it: not as long as
-    /// another request waits for its answer, and once.
+    /// Marks the attachment as ended. Returns true exactly once, to the caller that must release
+    /// it; never while another request waits for its answer.
     #[must_use]
     pub(crate) fn close(&self) -> bool {
         self.inner().state = State::Closed;
@@ -204,7 +204,8 @@ impl Line {
         self.inner().state == State::Closed
     }
 
-    /// Whether the attachment has ended, nobody waits for an answer, and nobody has let go of it yet.
+    /// Whether the attachment has ended, no thread waits for an answer, and no thread has released
+    /// it yet.
     #[must_use]
     pub(crate) fn is_to_be_let_go(&self) -> bool {
         let mut inner = self.inner();
@@ -217,7 +218,8 @@ impl Line {
     }
 }
 
-/// No code panics with one of these locked; if it did, what they guard would say what it was at.
+/// No code panics while it holds one of these locks; after a panic the guarded state would still be
+/// valid.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

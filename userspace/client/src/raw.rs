@@ -7,8 +7,8 @@ use onair_types::SessionId;
 
 use crate::{Error, Session, Status};
 
-/// A held frame as a plain value that may be copied and kept: put twice, put into another session or
-/// used after the end, it is refused with a typed error and does no harm.
+/// A held frame as a plain value that may be copied and kept. If it is put twice, put into another
+/// session or used after the end, the call returns a typed error and does no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawBuffer {
     session: SessionId,
@@ -20,7 +20,7 @@ impl RawBuffer {
         Self { session, lease }
     }
 
-    /// Id of the session that lent it.
+    /// Id of the session that loaned it.
     #[must_use]
     pub fn session(&self) -> SessionId {
         self.session
@@ -34,7 +34,7 @@ impl RawBuffer {
 }
 
 impl Session {
-    /// Gives the frame of a raw handle back.
+    /// Returns the frame of a raw handle.
     ///
     /// # Errors
     /// [`Error::AlreadyPut`] (`EALREADY`) the second time, [`Error::NotHeld`] (`EINVAL`) for a handle
@@ -43,7 +43,7 @@ impl Session {
         Ok(self.attachment.put_raw(raw.lease)?)
     }
 
-    /// Send session: hands the frame of a raw handle over to be sent.
+    /// Send session: submits the frame of a raw handle.
     ///
     /// # Errors
     /// As [`Session::put_raw`]; [`Error::NotASender`] (`EINVAL`) in a receive session.
@@ -56,9 +56,9 @@ impl Session {
     }
 
     /// Address and length in bytes of a raw handle's frame. The memory may be read, and in a send
-    /// session written, until the handle is put. It is zeros once this process has ended the session
-    /// ([`Session::detach`], [`Session::destroy`], [`Session::abort`]): a [`Buffer`](crate::Buffer) keeps
-    /// its bytes, a handle does not.
+    /// session written, until the handle is put. It reads as zeros once this process has ended the
+    /// session ([`Session::detach`], [`Session::destroy`], [`Session::abort`]): a
+    /// [`Buffer`](crate::Buffer) keeps its bytes, a handle does not.
     ///
     /// # Errors
     /// [`Error::NotHeld`] for a handle of another session or attachment.

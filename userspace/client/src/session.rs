@@ -1,4 +1,4 @@
-//! An attached session: what the application calls while it runs.
+//! An attached session: the calls of a running application.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use onair_types::{SessionId, SessionSpec};
 use crate::line::Line;
 use crate::{Buffer, BufferMut, Client, Error, EventFd, Layout, PutError, Timeout};
 
-/// One attachment of this process to a session. All methods take `&self` and may be called from any
-/// number of threads at once.
+/// One attachment of this process to a session. All methods take `&self`; any number of threads may
+/// call them at once.
 ///
-/// Dropping it closes the connection and lets the memory go, without blocking; the daemon takes the
-/// attachment back. [`Session::detach`] does the same and says whether it was in order.
+/// Dropping it closes the connection and releases the memory, without blocking; the daemon takes
+/// the attachment back. [`Session::detach`] does the same and reports errors.
 #[derive(Debug)]
 pub struct Session {
     pub(crate) attachment: Arc<Attachment>,
@@ -25,7 +25,7 @@ pub struct Session {
     layout: Layout,
     owner: bool,
     watched: bool,
-    /// Orders the requests; kicks use the socket without it.
+    /// Orders the requests. Kicks use the socket without it.
     pub(crate) line: Line,
     pub(crate) patience: Duration,
 }
@@ -51,8 +51,8 @@ impl Session {
         }
     }
 
-    /// Attaches to a living session, by name or id, of the daemon at the attach socket `path`:
-    /// short for [`Client::attach`].
+    /// Attaches to a live session, by name or id, of the daemon at the attach socket `path`: short
+    /// for [`Client::attach`].
     ///
     /// # Errors
     /// As [`Client::attach`].
@@ -68,7 +68,7 @@ impl Session {
         Client::at(path).create(spec)
     }
 
-    /// The session's id: never used again, so a kept one cannot mean another session.
+    /// The session's id. It is never reused, so a stored id cannot mean another session.
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.id
@@ -80,13 +80,13 @@ impl Session {
         &self.name
     }
 
-    /// Number of this attachment, unique in the daemon's life: what the list of blockers shows.
+    /// Number of this attachment, unique since the daemon's start. The list of blockers shows it.
     #[must_use]
     pub fn attachment(&self) -> u64 {
         self.attachment.attachment()
     }
 
-    /// How the bytes of each frame lie.
+    /// Layout of each frame's bytes.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -104,20 +104,20 @@ impl Session {
         self.owner
     }
 
-    /// Whether the daemon's probe watches this process. Not under Valgrind, nor where the daemon
+    /// Whether the daemon's probe watches this process. False under Valgrind, and if the daemon
     /// runs with the probe off.
     #[must_use]
     pub fn is_watched(&self) -> bool {
         self.watched
     }
 
-    /// Takes the oldest ready frame; waits for one at most for `timeout`. In a send session: a free
-    /// frame, to be filled through [`Session::buffer_get_mut`].
+    /// Gets the oldest ready frame; waits at most `timeout` for one. In a send session: a free
+    /// frame; [`Session::buffer_get_mut`] returns it writable.
     ///
     /// # Errors
-    /// [`Error::Stopped`] (`EAGAIN`) if the session is stopped, or a stop came while it waited, even
-    /// if a start followed; each stop is told to each waiting caller exactly once. Do not loop on
-    /// it: call [`Session::wait_started`].
+    /// [`Error::Stopped`] (`EAGAIN`) if the session is stopped, or if a stop came during the wait,
+    /// even if a start followed. Each stop is reported to each waiting caller exactly once. Do not
+    /// retry in a loop: call [`Session::wait_started`].
     /// [`Error::TimedOut`] (`ETIMEDOUT`), [`Error::Stale`] (`ESTALE`). Never `EINTR`.
     #[inline(always)]
     pub fn buffer_get(&self, timeout: Timeout) -> Result<Buffer<'_>, Error> {
@@ -127,8 +127,7 @@ impl Session {
         }
     }
 
-    /// Send session: takes a free frame to be filled and submitted; waits for one at most for
-    /// `timeout`.
+    /// Send session: gets a free frame to fill and submit; waits at most `timeout` for one.
     ///
     /// # Errors
     /// As [`Session::buffer_get`]; [`Error::NotASender`] (`EINVAL`) in a receive session.
@@ -141,17 +140,17 @@ impl Session {
             .map_err(|_| Error::NotASender(self.name.clone()))
     }
 
-    /// Gives a buffer back; works when the session is stopped, too. Dropping the buffer does the
+    /// Returns a buffer; works while the session is stopped, too. Dropping the buffer does the
     /// same.
     ///
     /// # Errors
-    /// `EINVAL` if the buffer came from another session: it comes back in the error, untouched.
-    /// `ESTALE` if the session is gone, with the buffer.
+    /// `EINVAL` if the buffer belongs to another session: the error contains it, untouched.
+    /// `ESTALE` if the session is gone, and the buffer with it.
     pub fn buffer_put<'b>(&self, buffer: Buffer<'b>) -> Result<(), PutError<'b>> {
         buffer.put_into(self)
     }
 
-    /// Takes the next event; waits for one at most for `timeout`.
+    /// Gets the next event; waits at most `timeout` for one.
     ///
     /// # Errors
     /// As [`Session::buffer_get`].
@@ -159,37 +158,37 @@ impl Session {
         Ok(self.attachment.poll_event(timeout.deadline())?)
     }
 
-    /// Stops the session for this process: `buffer_get` and `event_poll` return
-    /// [`Error::Stopped`] from now on, and those that wait wake up and return it.
+    /// Stops the session for this process: from now on `buffer_get` and `event_poll` return
+    /// [`Error::Stopped`], and waiting callers wake up and return it.
     ///
-    /// May be called from any thread and from a signal handler: no allocation, no lock, bounded
-    /// work, `errno` is kept. Of a stopped session: done already.
+    /// Any thread and any signal handler may call it: no allocation, no lock, bounded work, `errno`
+    /// is preserved. Does nothing if the session is stopped.
     pub fn stop(&self) {
         self.attachment.stop();
     }
 
-    /// Undoes [`Session::stop`]. A stop of the session itself, by the daemon, stays in force. May be
-    /// called wherever `stop` may.
+    /// Undoes [`Session::stop`]. It does not undo a stop of the session itself by the daemon. It
+    /// may be called wherever `stop` may.
     pub fn start(&self) {
         self.attachment.start();
     }
 
-    /// Whether a stop, of this process or of the session itself, is in force.
+    /// Whether the session is stopped, by this process or by the daemon.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.attachment.is_stopped()
     }
 
-    /// Whether the service itself goes away, rather than this session alone: the daemon has
-    /// announced its shutdown, or has died. True before calls return `EAGAIN` for it, and still
-    /// after they return `ESTALE`. No system call.
+    /// Whether the daemon, rather than this session alone, is ending: the daemon has announced its
+    /// shutdown, or has died. True before calls return `EAGAIN` because of it, and still true after
+    /// they return `ESTALE`. No system call.
     #[must_use]
     pub fn is_service_ending(&self) -> bool {
         self.attachment.is_service_ending()
     }
 
-    /// Waits until the session runs, at most for `timeout`. The caller uses no processor and does
-    /// not count as a user meanwhile.
+    /// Waits at most `timeout` until the session runs. During the wait the caller uses no processor
+    /// and does not count as a user.
     ///
     /// # Errors
     /// [`Error::TimedOut`], [`Error::Stale`].
@@ -197,9 +196,9 @@ impl Session {
         Ok(self.attachment.wait_started(timeout.deadline())?)
     }
 
-    /// A descriptor that becomes readable when a call might return something: a frame, an event, a
-    /// stop, a start, the end. For `poll`, `epoll` and what is built on them. A small thread of the
-    /// library feeds it, until it is dropped.
+    /// A descriptor that becomes readable when a call might have a result: a frame, an event, a
+    /// stop, a start, the end. For `poll`, `epoll` and event loops. A small thread of the library
+    /// signals it, until it is dropped.
     ///
     /// # Errors
     /// [`Error::System`]: out of descriptors or threads.
@@ -213,7 +212,7 @@ impl Session {
         }
     }
 
-    /// Buffers that this process holds now, forgotten guards included.
+    /// Buffers that this process holds, forgotten guards included.
     #[must_use]
     pub fn buffers_held(&self) -> usize {
         self.attachment.held()

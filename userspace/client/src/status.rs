@@ -1,4 +1,4 @@
-//! Whether a frame is whole.
+//! Completeness of a frame.
 
 use onair_ipc::meta::{FrameMeta, MissingRange};
 
@@ -7,23 +7,23 @@ use onair_ipc::meta::{FrameMeta, MissingRange};
 pub enum Status {
     /// Every byte arrived.
     Complete,
-    /// Some did not; where they are missing, the frame holds what was there before.
+    /// Some bytes did not arrive; there the frame has its previous contents.
     Incomplete(Incomplete),
 }
 
-/// What is missing of a frame.
+/// Missing parts of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incomplete {
     /// Bytes that never arrived.
     pub bytes_missing: u32,
-    /// Packets that the sequence numbers say are missing.
+    /// Missing packets, by sequence number.
     pub packets_lost: u32,
     ranges: [MissingRange; onair_ipc::meta::MISSING_RANGES],
 }
 
 impl Incomplete {
-    /// The first of the missing runs. Their lengths add up to [`Incomplete::bytes_missing`] unless
-    /// there are more runs than are named.
+    /// The first missing ranges. Their lengths add up to [`Incomplete::bytes_missing`] unless there
+    /// are more ranges than listed.
     pub fn ranges(&self) -> impl Iterator<Item = MissingRange> + '_ {
         self.ranges.iter().copied().filter(|range| range.len > 0)
     }

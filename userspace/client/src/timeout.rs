@@ -1,12 +1,12 @@
-//! How long a call may wait.
+//! Time limits of calls.
 
 use std::time::Duration;
 
 use onair_ipc::caller::Deadline;
 use onair_ipc::sys;
 
-/// How long a call may wait. It becomes an absolute time on CLOCK_MONOTONIC when the call begins,
-/// so that signals that arrive meanwhile do not stretch it.
+/// Time limit of a call. The call converts it to an absolute CLOCK_MONOTONIC time at its start, so
+/// that signals do not extend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(Kind);
 
@@ -17,9 +17,9 @@ enum Kind {
 }
 
 impl Timeout {
-    /// Does not wait at all: the call never blocks.
+    /// Does not wait: the call never blocks.
     pub const NOW: Self = Self(Kind::After(Duration::ZERO));
-    /// Waits for as long as it takes.
+    /// Waits without a limit.
     pub const NEVER: Self = Self(Kind::Never);
 
     /// Waits for at most `ms` milliseconds; 0 is [`Timeout::NOW`], `u32::MAX` is

@@ -7,10 +7,10 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{certificate, completions, config, events, health, record, session, shutdown};
 
-/// Sees and steers the sessions of onaird.
+/// Inspect and control onaird sessions
 ///
-/// A session is destroyed only when counters, eBPF probe and pollers agree that nobody uses it. The
-/// proof is its certificate.
+/// The daemon destroys a session only when the counters, the eBPF probe and the pollers agree that
+/// it has no user. The session's certificate is the proof.
 #[derive(Debug, Parser)]
 #[command(
     name = "onairctl",
@@ -29,12 +29,12 @@ Examples:
 
 Exit codes:
   0  done
-  1  refused or failed (also: health of a daemon that is not ready)
-  2  wrong usage, or a file that cannot be read
+  1  refused or failed (also: health, if the daemon is not ready)
+  2  wrong usage, or an unreadable file
   3  the daemon cannot be reached or does not answer
-  4  the session is in use (also: verdict and --dry-run of what would be refused)
+  4  the session is in use (also: verdict and --dry-run, if the operation would be refused)
   5  no such session, attachment or recording, or it is gone
-  6  a certificate does not hold"
+  6  a certificate is invalid"
 )]
 pub(crate) struct Cli {
     /// Control socket of the daemon
@@ -51,7 +51,7 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Give up when the daemon does not answer for this long (beyond a --wait)
+    /// Fail if the daemon does not answer within this time (a --wait is added to it)
     #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
 
@@ -59,32 +59,32 @@ pub(crate) struct Cli {
     pub(crate) noun: Noun,
 }
 
-/// What a command is about.
+/// Nouns of the command line.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Noun {
-    /// Sessions: create, look at, stop, start, destroy
+    /// Create, inspect, stop, start and destroy sessions
     #[command(subcommand, visible_alias = "s")]
     Session(session::Verb),
-    /// Recordings: a session's packets or frames on disk
+    /// Record a session's packets or frames to disk
     #[command(subcommand, visible_alias = "rec")]
     Record(record::Verb),
-    /// Certificates of sessions that were destroyed
+    /// List, show and verify certificates of destroyed sessions
     #[command(subcommand, visible_alias = "cert")]
     Certificate(certificate::Verb),
-    /// What happens, as it happens
+    /// Follow events as they happen
     Events(events::Events),
-    /// The configuration: what is in force, reading the file anew
+    /// Show the active configuration or reload the file
     #[command(subcommand)]
     Config(config::Verb),
-    /// How the daemon is
+    /// Show the daemon's health and readiness
     Health(health::Show),
-    /// End the daemon in order
+    /// Shut the daemon down in order
     Shutdown(shutdown::Shutdown),
-    /// Completions for a shell, on standard output
+    /// Print a completion script for a shell
     Completions(completions::Completions),
 }
 
-/// Reads a duration as people write it: `500ms`, `5s`, `1m30s`.
+/// Parses a duration with a unit: `500ms`, `5s`, `1m30s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("{error}: write it as 500ms, 5s or 1m30s"))

@@ -18,20 +18,20 @@ use crate::args::Cli;
 use crate::failure::Failure;
 use crate::stream::Stream;
 
-/// A way to the daemon.
+/// A client of the control socket.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     socket: PathBuf,
     patience: Duration,
 }
 
-/// What the daemon answered: the document as it came, whose fields stay in their order and are kept
-/// even when this program does not know them.
+/// The daemon's answer. The document keeps its field order and the fields that this program does
+/// not know.
 #[derive(Debug)]
 pub(crate) struct Answer(pub(crate) Value);
 
 impl Answer {
-    /// The document as the type that this program knows.
+    /// The document, as the type that this program knows.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         T::deserialize(&self.0).map_err(|error| Failure::Alien(error.to_string()))
     }
@@ -67,12 +67,12 @@ impl Client {
             .unwrap_or_else(|_| Err(self.no_answer(patience)))
     }
 
-    /// Follows the server-sent events at `path`, from after the event `after`.
+    /// Follows the server-sent events at `path`, starting after the event `after`.
     pub(crate) async fn follow(&self, path: &str, after: Option<&str>) -> Result<Stream, Failure> {
         let mut headers = HeaderMap::new();
         if let Some(after) = after {
             let id = HeaderValue::from_str(after);
-            let id = id.map_err(|_| Failure::Input(format!("{after:?} is no event's id")))?;
+            let id = id.map_err(|_| Failure::Input(format!("{after:?} is not an event id")))?;
             headers.insert("last-event-id", id);
         }
         let head = self.request(Method::GET, path, None, headers);
@@ -104,7 +104,7 @@ impl Client {
         }
     }
 
-    /// What follows when a stream of events came to its end.
+    /// The failure that reports the end of an event stream.
     pub(crate) fn ended(&self) -> Failure {
         Failure::Ended {
             socket: self.socket.clone(),
@@ -142,7 +142,7 @@ impl Client {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;
-        // It drives the exchange and ends with it; its error comes out of the request, too.
+        // This task drives the exchange and ends with it. The request also returns its error.
         tokio::spawn(connection);
         let mut request = Request::builder()
             .method(method)
@@ -174,7 +174,7 @@ fn understand(status: StatusCode, is_problem: bool, bytes: &[u8]) -> Result<Answ
         let problem = serde_json::from_slice(bytes).map_err(|e| alien(&e))?;
         return Err(Failure::Refused(problem));
     }
-    // Health that is not ready is 503 with a document.
+    // Health of a daemon that is not ready is 503 with a document.
     if !status.is_success() && status != StatusCode::SERVICE_UNAVAILABLE {
         return Err(alien(&"an error without a problem document"));
     }

@@ -1,4 +1,4 @@
-//! How a command ends.
+//! Failures of a command and their exit codes.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use onair_types::{Problem, ProblemCode};
 use crate::args::Cli;
 use crate::{output, render};
 
-/// Done.
+/// Success.
 pub(crate) const DONE: u8 = 0;
 /// Refused or failed.
 pub(crate) const REFUSED: u8 = 1;
@@ -22,21 +22,21 @@ pub(crate) const BUSY: u8 = 4;
 /// No such session or recording, or it is gone.
 pub(crate) const ABSENT: u8 = 5;
 
-/// A certificate does not hold.
+/// A certificate is invalid.
 pub(crate) const FORGED: u8 = 6;
 
-/// Why a command did not do what was asked.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Nobody is at the socket.
+    /// The connection to the socket failed.
     #[error("cannot reach the daemon at {}: {error}: {}", socket.display(), advice(error))]
     Unreachable {
         socket: PathBuf,
         error: std::io::Error,
     },
-    /// Somebody is there and does not answer.
+    /// The daemon accepted the connection and did not answer in time.
     #[error(
-        "the daemon at {} did not answer within {}: look at its log, or give a longer --timeout",
+        "the daemon at {} did not answer within {}: read its log, or set a longer --timeout",
         socket.display(),
         render::human(*patience)
     )]
@@ -47,21 +47,21 @@ pub(crate) enum Failure {
         socket: PathBuf,
         error: hyper::Error,
     },
-    /// The events came to their end.
+    /// The event stream ended.
     #[error("the daemon at {} has ended, and the events with it", socket.display())]
     Ended { socket: PathBuf },
-    /// The daemon said no.
+    /// The daemon refused the request.
     #[error("{0}")]
     Refused(Box<Problem>),
-    /// The answer is none that this program understands.
+    /// The answer does not match this API.
     #[error(
-        "the answer is none of this API's ({0}): is it onaird of this version that listens there?"
+        "the answer does not match this API ({0}): check that onaird of this version listens on the socket"
     )]
     Alien(String),
-    /// A file that cannot be used.
+    /// An input file is unusable.
     #[error("{0}")]
     Input(String),
-    /// Standard output is gone.
+    /// Writing to standard output failed.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -69,18 +69,20 @@ pub(crate) enum Failure {
 fn advice(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::NotFound => {
-            "start onaird, or name its socket with --socket or ONAIR_SOCKET"
+            "start onaird, or give its socket with --socket or ONAIR_SOCKET"
         }
         std::io::ErrorKind::ConnectionRefused => {
-            "nobody listens there (a daemon was killed); start onaird"
+            "no process listens on it (the daemon was killed); start onaird"
         }
-        std::io::ErrorKind::PermissionDenied => "ask as root or as a member of the socket's group",
-        _ => "is it the control socket of onaird?",
+        std::io::ErrorKind::PermissionDenied => {
+            "run this as root or as a member of the socket's group"
+        }
+        _ => "check that the path is onaird's control socket",
     }
 }
 
 impl Failure {
-    /// The exit code that stands for it.
+    /// The exit code of this failure.
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Unreachable { .. }
@@ -101,29 +103,30 @@ impl Failure {
         }
     }
 
-    /// Says what went wrong on standard error; with `--json` the problem itself goes to standard
-    /// output. Returns the exit code.
+    /// Prints the failure to standard error. With `--json` a problem also goes to standard output
+    /// as JSON. Returns the exit code.
     pub(crate) fn report(&self, cli: &Cli) -> u8 {
         if let Self::Output(error) = self
             && error.kind() == std::io::ErrorKind::BrokenPipe
         {
-            // `… | head`: the reader has enough.
+            // `… | head`: the reader closed the pipe.
             return DONE;
         }
         let text = match self {
             Self::Refused(problem) if cli.json => {
-                // The exit code says it already when nobody reads standard output.
+                // The exit code reports the problem if standard output is closed.
                 drop(output::json(problem.as_ref()));
                 format!("onairctl: {}\n", render::printable(&problem.to_string()))
             }
             Self::Refused(problem) => {
-                // What follows goes to standard error, which may be a terminal when output is not.
+                // This text goes to standard error, which may be a terminal when standard output is
+                // not.
                 console::set_colors_enabled(console::colors_enabled_stderr());
                 render::problem::render(problem)
             }
             other => format!("onairctl: {}\n", render::printable(&other.to_string())),
         };
-        // Nothing is left to be told when standard error is gone too.
+        // If standard error is closed, there is no channel left.
         drop(std::io::stderr().write_all(text.as_bytes()));
         self.code()
     }

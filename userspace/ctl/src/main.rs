@@ -1,7 +1,7 @@
 //! `onairctl`: the command line of the control socket.
 //!
-//! Here live arguments, requests and tables. What a session is, and whether it may be destroyed, is
-//! the daemon's business; this program asks and shows.
+//! This program parses arguments, sends requests and prints the answers. The daemon decides what a
+//! session is and whether it may be destroyed.
 #![forbid(unsafe_code)]
 
 mod args;

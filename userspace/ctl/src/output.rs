@@ -1,10 +1,10 @@
-//! Standard output, whose reader may leave at any time.
+//! Standard output. Its reader may close it at any time.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// Writes `text` as it is.
+/// Writes `text` unchanged.
 pub(crate) fn text(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;

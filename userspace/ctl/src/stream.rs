@@ -8,12 +8,13 @@ use hyper::body::Incoming;
 use crate::client::Client;
 use crate::failure::Failure;
 
-/// The daemon sends a comment every 15 s: after three of them it is taken for hung.
+/// The daemon sends a comment every 15 s. After three missed comments this program reports it as
+/// hung.
 const SILENCE: Duration = Duration::from_secs(45);
-/// Longest line that is taken; the daemon's are far shorter.
+/// Longest accepted line, in bytes. The daemon's are far shorter.
 const LINE: usize = 1 << 20;
 
-/// A stream that lasts until the daemon ends it.
+/// An event stream; it lasts until the daemon ends it.
 #[derive(Debug)]
 pub(crate) struct Stream {
     client: Client,
@@ -30,7 +31,7 @@ impl Stream {
         }
     }
 
-    /// The next event's data, on one line; the stream's end is a failure.
+    /// The next event's data, on one line. The end of the stream is a failure.
     pub(crate) async fn next(&mut self) -> Result<String, Failure> {
         loop {
             let line = self.line().await?;
@@ -47,7 +48,7 @@ impl Stream {
                 return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
             }
             if self.buffer.len() > LINE {
-                return Err(Failure::Alien("an endless line".into()));
+                return Err(Failure::Alien("a line of more than 1 MiB".into()));
             }
             let frame = tokio::time::timeout(SILENCE, self.body.frame()).await;
             match frame.map_err(|_| self.client.no_answer(SILENCE))? {

@@ -1,4 +1,4 @@
-//! The packets that go to or come from a queue at once.
+//! Bursts: the packets that a queue sends or receives in one call.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -10,8 +10,8 @@ use dpdk_sys::rte_mbuf;
 
 use crate::Mbuf;
 
-/// A buffer of up to [`Burst::CAPACITY`] packets, in order. Made once and used
-/// for every burst.
+/// A buffer of up to [`Burst::CAPACITY`] packets, in order. Create it once and reuse it for every
+/// burst.
 ///
 /// It dereferences to the packets as a slice.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub struct Burst {
 }
 
 impl Burst {
-    /// As many as a queue is ever given at once. A veth pair behind AF_XDP has
-    /// 256 places and loses packets of bursts of that size.
+    /// Largest burst. A veth pair behind AF_XDP has 256 places and loses packets of bursts of that
+    /// size.
     pub const CAPACITY: usize = 128;
 
     /// An empty buffer.
@@ -40,7 +40,7 @@ impl Burst {
         }
     }
 
-    /// How many more fit.
+    /// Free places.
     #[inline]
     #[must_use]
     pub fn room(&self) -> usize {
@@ -50,7 +50,7 @@ impl Burst {
     /// Adds a packet at the end.
     ///
     /// # Errors
-    /// Gives the packet back if there is no room.
+    /// Returns the packet if there is no room.
     #[inline]
     pub fn push(&mut self, mbuf: Mbuf) -> Result<(), Mbuf> {
         if self.room() == 0 {
@@ -60,31 +60,31 @@ impl Burst {
         Ok(())
     }
 
-    /// Takes the last packet out.
+    /// Removes the last packet.
     #[inline]
     pub fn pop(&mut self) -> Option<Mbuf> {
         self.mbufs.pop()
     }
 
-    /// Takes all packets out, in order.
+    /// Removes all packets, in order.
     pub fn drain(&mut self) -> impl Iterator<Item = Mbuf> {
         self.mbufs.drain(..)
     }
 
-    /// Frees all packets, cheaper than one by one.
+    /// Frees all packets, faster than one by one.
     #[inline]
     pub fn clear(&mut self) {
         let count = self.mbufs.len();
         let raw = self.raw();
-        // SAFETY: no element is left to be dropped; the release below is
-        // their end. They are held, for each was an `Mbuf`.
+        // SAFETY: no element is left to be dropped; the release below ends them. Each was an
+        // `Mbuf`, so they are held.
         unsafe {
             self.mbufs.set_len(0);
             dpdk_sys::onair_mbuf_release(raw, Self::count(count).into());
         }
     }
 
-    /// The packets as DPDK takes them: `Mbuf` is a transparent pointer.
+    /// The packets in DPDK's form: `Mbuf` is a transparent pointer.
     #[inline]
     fn raw(&mut self) -> *mut *mut rte_mbuf {
         self.mbufs.as_mut_ptr().cast()
@@ -96,12 +96,12 @@ impl Burst {
         u16::try_from(count).expect("at most CAPACITY")
     }
 
-    /// Lets `fill` write up to so many mbufs after the last one and return how
-    /// many it wrote.
+    /// Lets `fill` write up to this many mbufs after the last one; `fill` returns how many it
+    /// wrote.
     ///
     /// # Safety
-    /// `fill` writes as many pointers as it returns, at most as many as it was
-    /// given room for; each is an mbuf that nothing else owns and that is held.
+    /// `fill` writes as many pointers as it returns, at most as many as it was given room for; each
+    /// is an mbuf that no other code owns and that is held.
     #[inline]
     pub(crate) unsafe fn fill(
         &mut self,
@@ -118,11 +118,10 @@ impl Burst {
         written
     }
 
-    /// Lets `take` take mbufs from the front and return how many it took.
+    /// Lets `take` take mbufs from the front; it returns how many it took.
     ///
     /// # Safety
-    /// `take` becomes the owner of as many as it returns, at most as many as
-    /// it was offered.
+    /// `take` becomes the owner of as many as it returns, at most as many as it was offered.
     #[inline]
     pub(crate) unsafe fn take(
         &mut self,

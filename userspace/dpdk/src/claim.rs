@@ -1,9 +1,9 @@
-//! Who may open an AF_XDP queue.
+//! Exclusive claims on AF_XDP queues.
 //!
-//! When the driver fails to open a queue because it is in use, it takes the
-//! XDP program off the interface on its way out, and the port that uses the
-//! queue goes deaf without a word. So nothing is tried before it is known that
-//! no OnAir, in this process or another, has the queue.
+//! If the driver cannot open a queue because it is in use, it removes the XDP program from the
+//! interface when it gives up. The port that uses the queue then receives nothing, without an
+//! error. So a port is opened only after a check that no OnAir, in this process or another, has the
+//! queue.
 
 use std::{
     collections::BTreeSet,
@@ -21,20 +21,19 @@ use rustix::{
 
 use crate::{Error, device::XdpQueue};
 
-/// Between two tries.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The claims of this process.
 static MINE: Mutex<BTreeSet<Key>> = Mutex::new(BTreeSet::new());
 
-/// The inode of the network namespace, and the claim's name in it.
+/// Inode of the network namespace, and the claim's name in it.
 type Key = (u64, String);
 
 /// The right to one AF_XDP queue, for as long as it lives.
 ///
-/// To other processes it is an abstract Unix address, which belongs to the
-/// network namespace, as interfaces do, and which ends with its process
-/// (unix(7), network_namespaces(7)).
+/// For other processes it is an abstract Unix address, which belongs to the network namespace, as
+/// interfaces do, and which ends with its process (unix(7), network_namespaces(7)).
 #[derive(Debug)]
 pub(crate) struct Claim {
     key: Key,
@@ -42,9 +41,9 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Claims a queue in the calling thread's namespace. Waits up to `patience`
-    /// for another process (a daemon that was killed keeps its sockets until the
-    /// kernel has taken its probes down), not at all for this one.
+    /// Claims a queue in the calling thread's namespace. Waits up to `patience` for another process
+    /// (a killed daemon keeps its sockets until the kernel has removed its probes), but not for
+    /// this process.
     pub(crate) fn on(queue: &XdpQueue, device: &str, patience: Duration) -> Result<Self, Error> {
         let in_use = || Error::DeviceInUse {
             device: device.to_owned(),
@@ -62,7 +61,7 @@ impl Claim {
         let name = format!("onair/af_xdp/{}/{}", queue.interface, queue.start);
         let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(failed)?;
         let key = (namespace, name);
-        // Held during the wait, too: ports are opened one at a time anyway.
+        // Also held during the wait: ports are opened one at a time.
         let mut mine = MINE.lock().unwrap_or_else(PoisonError::into_inner);
         if mine.contains(&key) {
             return Err(in_use());
@@ -91,8 +90,8 @@ impl Claim {
     }
 }
 
-/// Whether somebody else, in this process or another, has a claim on a queue of `interface` in the
-/// calling thread's namespace. Abstract addresses stand in `/proc/net/unix` (proc(5)).
+/// Whether another owner, in this process or another, has a claim on a queue of `interface` in the
+/// calling thread's namespace. `/proc/net/unix` lists abstract addresses (proc(5)).
 pub(crate) fn others(interface: &str, own: Option<&Claim>) -> io::Result<bool> {
     let prefix = format!("@onair/af_xdp/{interface}/");
     let own = own.map(|claim| format!("@{}", claim.key.1));

@@ -1,5 +1,5 @@
-//! Descriptors of this process that others opened, told apart for good: a
-//! number may be another file's a moment later, a kernel's id never is.
+//! Descriptors of this process that the driver opened, identified by the kernel's ids: a
+//! descriptor's number may soon belong to another file, an id never does.
 
 use std::{
     ffi::{c_int, c_long},
@@ -8,18 +8,18 @@ use std::{
     str::FromStr,
 };
 
-/// What an AF_XDP port needs of the kernel.
+/// Kernel objects of an AF_XDP port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Its socket.
     XdpSocket { inode: u64 },
     /// The program that steers packets to the socket.
     XdpProgram { id: u32 },
-    /// A BPF map, perhaps of that program.
+    /// A BPF map, possibly of that program.
     Map { id: u32 },
 }
 
-/// A descriptor's number and what it was when it was looked at.
+/// A descriptor's number, and its kind at the time of the listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Descriptor {
     fd: RawFd,
@@ -27,7 +27,7 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
-    /// All of this process that are of some [`Kind`].
+    /// All descriptors of this process with some [`Kind`].
     pub(crate) fn all() -> Vec<Self> {
         let entries = fs::read_dir("/proc/self/fd")
             .into_iter()
@@ -69,7 +69,7 @@ impl Descriptor {
         self.kind
     }
 
-    /// The ids of the maps that it uses, if it is a program.
+    /// The ids of its maps, if it is a program.
     pub(crate) fn maps_of_program(&self) -> Vec<u32> {
         match self.kind {
             Kind::XdpProgram { .. } => map_ids(self.fd),
@@ -77,10 +77,10 @@ impl Descriptor {
         }
     }
 
-    /// Closes it, unless its number is another's by now. Whether it did.
+    /// Closes it, unless its number now belongs to another file. Returns whether it did.
     ///
     /// # Safety
-    /// Nobody uses the descriptor any more, and nobody else closes it.
+    /// No code uses the descriptor, and no other code closes it.
     pub(crate) unsafe fn close_if_same(self) -> bool {
         let same = Self::of(self.fd).as_ref() == Some(&self);
         if same {
@@ -102,8 +102,8 @@ fn described<T: FromStr>(fd: RawFd, key: &str) -> Option<T> {
 fn is_xdp(fd: RawFd) -> bool {
     let mut domain: c_int = 0;
     let mut length: libc::socklen_t = 4;
-    // SAFETY: writes at most `length` bytes into `domain`. Of a descriptor
-    // that is no socket, or gone meanwhile, it only returns an error.
+    // SAFETY: writes at most `length` bytes into `domain`. For a descriptor that is not a socket,
+    // or no longer exists, it only returns an error.
     let code = unsafe {
         libc::getsockopt(
             fd,
@@ -141,7 +141,7 @@ struct InfoRequest {
     info: u64,
 }
 
-/// The maps that a program uses (bpf(2)); none if the kernel does not say.
+/// The maps that a program uses (bpf(2)); none if the kernel does not report them.
 fn map_ids(program: RawFd) -> Vec<u32> {
     const BPF_OBJ_GET_INFO_BY_FD: c_long = 15;
     let mut ids = [0u32; 16];

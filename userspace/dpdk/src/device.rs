@@ -4,29 +4,29 @@ use std::{ffi::CString, str::FromStr};
 
 use crate::Error;
 
-/// What a port's `device` names.
+/// A parsed `device` of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Device {
     /// `ring:NAME:a` or `ring:NAME:b`: one end of an in-process wire.
     Ring(RingEnd),
-    /// Anything else: for DPDK as it is, for example `net_af_xdp0,iface=va` or
+    /// Anything else, passed to DPDK unchanged, for example `net_af_xdp0,iface=va` or
     /// `0000:3b:00.0`.
     Dpdk {
         /// The whole string.
         arguments: CString,
-        /// Up to the first comma: what DPDK calls the port.
+        /// The part up to the first comma: DPDK's name of the port.
         name: CString,
-        /// The queue of the kernel's that it takes for itself.
+        /// The kernel queue that the port takes for itself.
         xdp: Option<XdpQueue>,
     },
 }
 
-/// What an AF_XDP port takes for itself.
+/// The queue that an AF_XDP port takes for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct XdpQueue {
     /// The interface's name.
     pub(crate) interface: String,
-    /// The first queue, as it was written.
+    /// The first queue, as text.
     pub(crate) start: String,
 }
 
@@ -42,7 +42,7 @@ impl XdpQueue {
 }
 
 impl Device {
-    /// The interface of an AF_PACKET device, which is made promiscuous.
+    /// The interface of an AF_PACKET device, which becomes promiscuous.
     pub(crate) fn packet_interface(text: &str) -> Option<String> {
         let is_packet = text.trim_start().starts_with("net_af_packet");
         is_packet.then(|| value(text, "iface"))?
@@ -63,7 +63,7 @@ pub(crate) struct RingEnd {
     pub(crate) end: End,
 }
 
-/// Which end. What `A` sends, `B` receives, and the other way round.
+/// The end. `B` receives what `A` sends, and the other way round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     A,

@@ -14,18 +14,18 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::{Error, Hugepages, Memory, environment, log, mempool};
 
-/// What EAL is told.
+/// Configuration of EAL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EalConfig {
-    /// Which pages to use.
+    /// Page size policy.
     pub hugepages: Hugepages,
-    /// MiB of memory for all ports together, 1 or more. So many hugepages must
-    /// be free for them to be used; of plain pages so many are reserved.
+    /// Memory for all ports together, in MiB, at least 1. EAL uses hugepages only if this much is
+    /// free; of plain pages it reserves this much.
     pub memory_mb: u32,
     /// Whether PCI devices bound to a DPDK driver may be used.
     pub pci: bool,
-    /// Appended to EAL's arguments as they are. What EAL does not understand
-    /// makes it print its usage on standard output and fail.
+    /// Appended to EAL's arguments unchanged. An unknown argument makes EAL print its usage on
+    /// standard output and fail.
     pub extra_args: Vec<String>,
 }
 
@@ -40,10 +40,10 @@ impl Default for EalConfig {
     }
 }
 
-/// DPDK, initialised. Ports, pools and registered threads are made from it.
+/// Initialised DPDK. Ports, pools and registered threads need it.
 ///
-/// Dropping it does nothing: the process's end gives everything back. See
-/// [`Eal::cleanup`] for an orderly end.
+/// Dropping it does nothing: the end of the process frees everything. See [`Eal::cleanup`] for an
+/// orderly end.
 #[derive(Debug)]
 pub struct Eal {
     alive: Arc<Alive>,
@@ -57,16 +57,15 @@ pub(crate) struct Alive(());
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 
 impl Eal {
-    /// Initialises DPDK, once in a process's life: also after a failure of
-    /// DPDK's there is no second attempt.
+    /// Initialises DPDK, once in a process: there is no second attempt, also after a failure of
+    /// DPDK.
     ///
-    /// The calling thread's affinity stays as it is, and EAL may use the CPUs
-    /// that are in it: call it before anything is pinned.
+    /// The calling thread's affinity stays unchanged, and EAL may use its CPUs: call this before
+    /// any thread is pinned.
     ///
     /// # Errors
-    /// [`Error::AlreadyInitialised`], [`Error::Hugepages`], [`Error::Invalid`],
-    /// [`Error::Version`], [`Error::Environment`] before DPDK is asked; what
-    /// DPDK says as [`Error::Dpdk`].
+    /// [`Error::AlreadyInitialised`], [`Error::Hugepages`], [`Error::Invalid`], [`Error::Version`],
+    /// [`Error::Environment`] before DPDK is called; DPDK's errors as [`Error::Dpdk`].
     pub fn init(config: &EalConfig) -> Result<Self, Error> {
         environment::check()?;
         check_version()?;
@@ -76,8 +75,8 @@ impl Eal {
             return Err(Error::AlreadyInitialised);
         }
         log::tap_dpdk();
-        // EAL pins the calling thread to the main lcore for good, and all that
-        // it spawns inherit that: give it a thread to ruin.
+        // EAL pins the calling thread to the main lcore for good, and its new threads inherit that:
+        // call it on a thread of its own.
         thread::Builder::new()
             .name("onair-eal".into())
             .spawn(move || init_here(arguments))
@@ -92,25 +91,24 @@ impl Eal {
         })
     }
 
-    /// Which pages were chosen.
+    /// The pages in use.
     #[must_use]
     pub fn memory(&self) -> Memory {
         self.memory
     }
 
-    /// What DPDK calls itself, for example `DPDK 22.11.11`.
+    /// DPDK's version text, for example `DPDK 22.11.11`.
     #[must_use]
     pub fn version(&self) -> String {
         version()
     }
 
-    /// Gives DPDK's memory and threads back. It does not close ports: each
-    /// must have been closed.
+    /// Frees DPDK's memory and threads. It does not close ports: close each port first.
     ///
     /// # Errors
-    /// [`Error::InUse`] while a port, a pool, an [`Mbuf`](crate::Mbuf) or a
-    /// registered thread exists; nothing is done then, and the end of the
-    /// process cleans up. [`Error::Dpdk`] if DPDK fails.
+    /// [`Error::InUse`] while a port, a pool, an [`Mbuf`](crate::Mbuf) or a registered thread
+    /// exists; the call then does nothing, and the end of the process cleans up. [`Error::Dpdk`] if
+    /// DPDK fails.
     pub fn cleanup(mut self) -> Result<(), Error> {
         mempool::sweep();
         if Arc::get_mut(&mut self.alive).is_none() {
@@ -137,8 +135,8 @@ fn version() -> String {
     text.to_string_lossy().into_owned()
 }
 
-/// Structures may change between DPDK's yearly ABI versions; a library of
-/// another one would have another soname, unless someone links it by hand.
+/// Structures may change between DPDK's yearly ABI versions. A library of another version has
+/// another soname, unless it is linked by hand.
 fn check_version() -> Result<(), Error> {
     // SAFETY: both return constants.
     let running = unsafe { (dpdk_sys::rte_version_year(), dpdk_sys::rte_version_month()) };
@@ -157,8 +155,8 @@ fn arguments(config: &EalConfig, memory: Memory) -> Result<Vec<CString>, Error> 
     let mut arguments: Vec<String> = [
         "onair",
         "--no-telemetry",
-        // As root without an IOMMU, EAL would choose physical addresses, and a
-        // pool would be in many pieces.
+        // As root without an IOMMU, EAL would choose physical addresses, and a pool would be
+        // fragmented.
         "--iova-mode=va",
         "--lcores",
         &lcores()?,
@@ -191,8 +189,8 @@ fn arguments(config: &EalConfig, memory: Memory) -> Result<Vec<CString>, Error> 
         .collect()
 }
 
-/// One lcore that may run on every CPU of this thread: EAL starts no worker
-/// threads then, and does not push its interrupt thread beside a poller.
+/// One lcore that may run on every CPU of this thread: EAL then starts no worker threads, and does
+/// not put its interrupt thread beside a poller.
 fn lcores() -> Result<String, Error> {
     let allowed = sched_getaffinity(None).map_err(|e| Error::Thread(e.into()))?;
     let cpus: Vec<String> = (0..CpuSet::MAX_CPU)

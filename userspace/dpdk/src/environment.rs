@@ -1,9 +1,8 @@
 //! The environment variable that the AF_XDP driver's library reads.
 //!
-//! libxdp loads a dispatcher program in front of ours unless
-//! `LIBXDP_SKIP_DISPATCHER` is set. With the dispatcher, an interface whose
-//! daemon was killed refuses the next one once; without it, the next one takes
-//! the old program over. So it is always set.
+//! libxdp loads a dispatcher program before ours unless `LIBXDP_SKIP_DISPATCHER` is set. With the
+//! dispatcher, the interface of a killed daemon refuses the next daemon once; without it, the next
+//! daemon replaces the old program. So the variable is always set.
 
 use std::env;
 
@@ -11,19 +10,19 @@ use crate::Error;
 
 const VARIABLE: &str = "LIBXDP_SKIP_DISPATCHER";
 
-/// Runs before `main`. Changing the environment is sound only while no other
-/// thread can read it, and by the time a test or an async runtime calls us,
-/// others run. Whoever sets the variable himself is left alone.
+/// Runs before `main`. Changing the environment is sound only while no other thread can read it,
+/// and when a test or an async runtime calls this crate, other threads run. A value set by the user
+/// stays.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = skip_dispatcher;
 
 extern "C" fn skip_dispatcher() {
-    // SAFETY: constructors run in the only thread there is.
+    // SAFETY: constructors run in the only thread.
     unsafe { libc::setenv(c"LIBXDP_SKIP_DISPATCHER".as_ptr(), c"1".as_ptr(), 0) };
 }
 
-/// That the constructor has run: a linker may be told to drop it.
+/// Checks that the constructor has run: a linker may be told to drop it.
 pub(crate) fn check() -> Result<(), Error> {
     match env::var_os(VARIABLE) {
         Some(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! What can go wrong between OnAir and DPDK.
+//! Errors of this crate.
 
 use std::{
     ffi::{CStr, c_int},
@@ -7,23 +7,23 @@ use std::{
 
 use crate::{LogTail, Port, ethdev::RX_SETUP};
 
-/// A failure of DPDK, or of what has to be right before DPDK is asked.
+/// A failure of DPDK, or of a check before DPDK is called.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A second initialisation in one process, whether the first one succeeded
-    /// or not: EAL keeps its options and parts of its state.
+    /// A second initialisation in one process, whether or not the first one succeeded: EAL keeps
+    /// its options and parts of its state.
     #[error(
-        "DPDK was initialised before in this process and can be initialised only once: restart the process"
+        "DPDK was already initialised in this process and can be initialised only once: restart the process"
     )]
     AlreadyInitialised,
 
-    /// The program runs with another DPDK than it was built with.
-    #[error("built for DPDK {built} but {running:?} is loaded: build again on this machine")]
+    /// The loaded DPDK differs from the one of the build.
+    #[error("built for DPDK {built} but {running:?} is loaded: rebuild on this machine")]
     Version {
         /// Year and month of the headers.
         built: String,
-        /// What the loaded library calls itself.
+        /// Version text of the loaded library.
         running: String,
     },
 
@@ -36,43 +36,42 @@ pub enum Error {
 
     /// Too few free hugepages with [`Hugepages::Require`](crate::Hugepages::Require).
     #[error(
-        "{free_mb} MB of hugepages are free and memory_mb = {needed_mb} are required: raise /proc/sys/vm/nr_hugepages, lower memory_mb, or set hugepages = \"auto\""
+        "{free_mb} MB of hugepages are free, and memory_mb = {needed_mb} is required: raise /proc/sys/vm/nr_hugepages, lower memory_mb, or set hugepages = \"auto\""
     )]
     Hugepages {
         /// The configured amount in MiB.
         needed_mb: u32,
-        /// What the kernel has free, in MiB.
+        /// Free hugepages, in MiB.
         free_mb: u64,
     },
 
-    /// A configured value that DPDK is not even asked about.
+    /// A configured value that is invalid before DPDK is called.
     #[error("{what} {value:?} is not valid: {expected}")]
     Invalid {
-        /// Which value.
+        /// Name of the value.
         what: &'static str,
         /// The value.
         value: String,
-        /// What it should be.
+        /// Valid values.
         expected: &'static str,
     },
 
-    /// DPDK refused; its own lines say why, for its return codes seldom do.
+    /// DPDK refused. Its log lines give the cause, its return codes seldom do.
     #[error("cannot {operation} {subject}: {reason} (code {code}){log}")]
     Dpdk {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         operation: &'static str,
-        /// On what: a device string, a pool's name.
+        /// Its object: a device string, a pool's name.
         subject: String,
-        /// The return code, a negative errno in general.
+        /// The return code, in general a negative errno.
         code: i32,
         /// DPDK's text for the code.
         reason: String,
-        /// What DPDK and libxdp logged during the call.
+        /// DPDK's and libxdp's log lines during the call.
         log: LogTail,
     },
 
-    /// The pool lies in several pieces of memory, which the AF_XDP driver
-    /// cannot use.
+    /// The pool has several pieces of memory, which the AF_XDP driver cannot use.
     #[error(
         "pool {name:?} of {mbufs} mbufs lies in {chunks} pieces of memory instead of 1: use fewer mbufs or more memory"
     )]
@@ -81,12 +80,11 @@ pub enum Error {
         name: String,
         /// Its size in mbufs.
         mbufs: u32,
-        /// In how many pieces it lies.
+        /// Number of pieces.
         chunks: u32,
     },
 
-    /// Another port, of this process or another OnAir, has the device or its
-    /// AF_XDP queue.
+    /// Another port, in this process or another OnAir, has the device or its AF_XDP queue.
     #[error(
         "device {device:?} or its queue is in use by another port: give each port a device of its own, or stop the other daemon"
     )]
@@ -95,48 +93,47 @@ pub enum Error {
         device: String,
     },
 
-    /// It cannot be made sure that nobody else uses the AF_XDP queue.
+    /// A check that no other process uses the AF_XDP queue failed.
     #[error("cannot claim {device:?}: {source}")]
     Claim {
         /// The device string.
         device: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         source: io::Error,
     },
 
-    /// The namespace does not exist or may not be entered.
+    /// The namespace does not exist or must not be entered.
     #[error("cannot enter network namespace {name:?}: {source}; `ip netns list` shows which exist")]
     Namespace {
         /// Its name under `/run/netns`.
         name: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         source: io::Error,
     },
 
-    /// The kernel does not say what is on an interface, or does not change it.
+    /// The kernel refused to describe or change an interface.
     #[error("interface {interface:?}: {source}")]
     Link {
         /// Its name.
         interface: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         source: io::Error,
     },
 
-    /// No thread could be started.
+    /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
 
     /// Ports, pools or registered threads still exist.
     #[error("{users} ports, pools or registered threads still use DPDK: close them first")]
     InUse {
-        /// How many.
+        /// Number of users.
         users: usize,
     },
 }
 
 impl Error {
-    /// Whether it is what an AF_XDP queue that is still busy looks like; DPDK
-    /// gives no code of its own for that.
+    /// Whether the error is that of a busy AF_XDP queue; DPDK has no code for it.
     pub(crate) fn is_busy(&self) -> bool {
         matches!(self, Self::Dpdk { operation, .. } if *operation == RX_SETUP)
     }
@@ -147,8 +144,8 @@ impl Error {
         code: c_int,
         log: LogTail,
     ) -> Self {
-        // SAFETY: rte_strerror takes any number and returns a text that stays
-        // valid at least until this thread's next call.
+        // SAFETY: rte_strerror takes any number and returns a text that stays valid at least until
+        // this thread's next call.
         let reason = unsafe { CStr::from_ptr(dpdk_sys::rte_strerror(code.saturating_abs())) };
         Self::Dpdk {
             operation,
@@ -160,10 +157,10 @@ impl Error {
     }
 }
 
-/// Why [`Port::close`] did not close, or not cleanly.
+/// Why [`Port::close`] failed, or closed with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum CloseError {
-    /// A queue is still out, perhaps with a poller. The port is as it was.
+    /// A queue is still taken, possibly by a poller. The port is unchanged.
     #[error("a queue of port {:?} is still in use: take it back from its poller first", .0.name())]
     QueuesInUse(Box<Port>),
     /// The port is closed, but a step of closing it failed.

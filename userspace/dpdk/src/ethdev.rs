@@ -1,7 +1,6 @@
-//! DPDK's side of a port: attach, set up, start, and all of that backwards.
+//! DPDK's side of a port: attach, set up, start, and the reverse.
 //!
-//! Everything here runs in the thread that stands in the port's network
-//! namespace, one port at a time.
+//! All of it runs in a thread in the port's network namespace, for one port at a time.
 
 use std::{
     ffi::{CStr, c_int},
@@ -20,12 +19,12 @@ use crate::{
     xsk::Xsk,
 };
 
-/// The step that fails when an AF_XDP queue is still busy.
+/// The step that fails if an AF_XDP queue is still busy.
 pub(crate) const RX_SETUP: &str = "set up the receive queue of";
 
 const AF_XDP: &str = "net_af_xdp";
 
-/// A port of DPDK's that is ours. Dropping it shuts it.
+/// A DPDK port that this process owns. Dropping it shuts it.
 #[derive(Debug)]
 pub(crate) struct Ethdev {
     pub(crate) id: u16,
@@ -45,15 +44,14 @@ enum State {
     Shut,
 }
 
-// SAFETY: a device is not bound to a thread; the pointer is used by whoever
-// owns the Ethdev, one at a time.
+// SAFETY: a device is not bound to a thread; only the owner of the Ethdev uses the pointer, one at
+// a time.
 unsafe impl Send for Ethdev {}
 // SAFETY: shared references only read plain fields.
 unsafe impl Sync for Ethdev {}
 
 impl Ethdev {
-    /// Lets DPDK make or find the port. `is_ours` tells which ports have an
-    /// owner in this process.
+    /// Lets DPDK create or find the port. `is_ours`: whether a port has an owner in this process.
     pub(crate) fn attach(
         device: &Device,
         subject: &str,
@@ -104,13 +102,13 @@ impl Ethdev {
         self.interface_index
     }
 
-    /// The AF_XDP socket, to sleep on and to ask.
+    /// The AF_XDP socket, for sleeping and statistics.
     pub(crate) fn xsk(&self) -> Option<BorrowedFd<'_>> {
-        // SAFETY: as long as `self` is borrowed, nobody shuts it.
+        // SAFETY: while `self` is borrowed, no code shuts it.
         self.xsk.as_ref().and_then(|xsk| unsafe { xsk.socket() })
     }
 
-    /// The NUMA node it is on, -1 if that does not matter.
+    /// The port's NUMA node, -1 if it has none.
     pub(crate) fn node(&self) -> c_int {
         // SAFETY: a number of a port that exists.
         unsafe { dpdk_sys::rte_eth_dev_socket_id(self.id) }
@@ -124,8 +122,8 @@ impl Ethdev {
         Ok(info)
     }
 
-    /// One receive and one transmit queue, then start. After an error the port
-    /// can only be dropped: drivers do not take a second set-up.
+    /// Sets up one receive and one transmit queue, then starts. After an error the port can only be
+    /// dropped: drivers do not support a second set-up.
     pub(crate) fn start(&mut self, pool: &Pool, mut rx: u16, mut tx: u16) -> Result<(), Error> {
         let id = self.id;
         let conf = rte_eth_conf::default();
@@ -159,8 +157,8 @@ impl Ethdev {
         let call = || unsafe { dpdk_sys::rte_eth_dev_start(id) };
         self.check("start", log::captured(call))?;
         self.state = State::Started;
-        // Multicast arrives without it on a veth only. Drivers that cannot do
-        // it (null, ring) need not.
+        // Without it only a veth receives multicast. Drivers that do not support it (null, ring) do
+        // not need it.
         // SAFETY: a started port.
         let (code, _) = log::captured(|| unsafe { dpdk_sys::rte_eth_promiscuous_enable(id) });
         if code != 0 {
@@ -177,7 +175,7 @@ impl Ethdev {
         (code == 0 && mac.addr_bytes != [0; 6]).then_some(mac.addr_bytes)
     }
 
-    /// The largest IP packet in bytes.
+    /// The MTU: the largest IP packet, in bytes.
     pub(crate) fn mtu(&self) -> Result<u16, Error> {
         let mut mtu = 0;
         // SAFETY: writes the number.
@@ -186,8 +184,8 @@ impl Ethdev {
         Ok(mtu)
     }
 
-    /// Stops, closes and removes the port. Goes through all steps whatever
-    /// fails, and returns the first failure.
+    /// Stops, closes and removes the port. Continues after a failed step, and returns the first
+    /// failure.
     pub(crate) fn shut(&mut self) -> Result<(), Error> {
         let id = self.id;
         let mut result = Ok(());
@@ -196,11 +194,10 @@ impl Ethdev {
             return result;
         }
         if before == State::Started {
-            // Closing does not clear it, and it would stay on the interface.
+            // Closing does not clear it: it would stay on the interface.
             // SAFETY: a started port.
             log::captured(|| unsafe { dpdk_sys::rte_eth_promiscuous_disable(id) });
-            // SAFETY: a started port, whose queues nobody uses (`Port` sees to
-            // it).
+            // SAFETY: a started port, whose queues no thread uses (`Port` ensures that).
             let call = || unsafe { dpdk_sys::rte_eth_dev_stop(id) };
             result = result.and(self.check("stop", log::captured(call)));
         }
@@ -252,13 +249,13 @@ fn probe(
         (code == 0).then_some(id)
     };
     match find() {
-        // Probing it again would fail and take the port away from its owner.
+        // Probing it again would fail and remove the port from its owner.
         Some(id) if is_ours(id) => {
             return Err(Error::DeviceInUse {
                 device: subject.to_owned(),
             });
         }
-        // PCI devices are found at initialisation, before anyone asks for them.
+        // EAL finds PCI devices at its initialisation, before a port needs them.
         Some(id) => return Ok(id),
         None => {}
     }

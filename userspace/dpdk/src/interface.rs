@@ -14,14 +14,13 @@ use rustix::{
 #[derive(Debug)]
 pub(crate) struct Interface {
     index: NonZeroU32,
-    /// A socket made in the namespace asks in it from any thread.
+    /// A socket keeps its namespace, whichever thread uses it.
     socket: OwnedFd,
 }
 
 impl Interface {
-    /// The interface `index` of the calling thread's namespace. `None` for
-    /// index 0, which DPDK gives to ports without one, and when no socket can
-    /// be had to ask about it.
+    /// The interface `index` of the calling thread's namespace. `None` for index 0, which DPDK
+    /// gives to ports without an interface, and if no socket can be created.
     pub(crate) fn of(index: u32) -> Option<Self> {
         let index = NonZeroU32::new(index)?;
         let socket = socket_with(
@@ -40,8 +39,8 @@ impl Interface {
         self.index
     }
 
-    /// Whether it is still in its namespace. The driver does not notice when
-    /// it is deleted: nothing arrives any more, and that is all.
+    /// Whether it is still in its namespace. The driver does not notice when it is deleted: it only
+    /// stops receiving.
     pub(crate) fn is_present(&self) -> bool {
         let name = netdevice::index_to_name_inlined(self.socket.as_fd(), self.index.get());
         !matches!(name, Err(Errno::NODEV | Errno::NXIO))

@@ -1,9 +1,8 @@
 //! Safe DPDK: EAL, mempool, mbuf, port, queue, burst, statistics.
 //!
-//! Here lives everything that knows DPDK's calling rules: which thread, which
-//! order, which driver does what differently. What never lives here: packet
-//! formats, sessions, policy. Nothing on the path of a burst allocates, locks,
-//! logs, reads a clock or enters the kernel beyond what the driver does.
+//! This crate contains DPDK's calling rules: threads, order, and differences of drivers. Not in
+//! this crate: packet formats, sessions, policy. The path of a burst does not allocate, lock, log,
+//! read a clock or enter the kernel beyond what the driver does.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,8 +1,8 @@
-//! What a port does to the kernel's interface beneath it, and how to undo it without DPDK.
+//! Changes of a port to the kernel's interface beneath it, and their removal without DPDK.
 //!
-//! A process that is killed leaves its XDP program and promiscuous mode on the interface. Who
-//! writes down what was there before ([`Link::state`]) can put it back later ([`Link::restore`]),
-//! also from another process.
+//! A killed process leaves its XDP program and promiscuous mode on the interface. A process that
+//! stored the earlier state ([`Link::state`]) can restore it later ([`Link::restore`]), also from
+//! another process.
 
 use std::{fs, io, os::unix::fs::MetadataExt, time::Duration};
 
@@ -14,10 +14,11 @@ use crate::{
     netlink::{Interface, Route},
 };
 
-/// How long a process that is dying may keep its queue. The daemon has waited for the process itself.
+/// How long a dying process may keep its queue. The daemon has already waited for the process
+/// itself.
 const DYING: Duration = Duration::from_secs(2);
 
-/// The interface that a device string names.
+/// The interface of a device string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     device: String,
@@ -26,39 +27,39 @@ pub struct Link {
     queue: Option<XdpQueue>,
 }
 
-/// An interface as it is, or was.
+/// State of an interface, present or earlier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkState {
-    /// The inode of its network namespace; used again for another one, later.
+    /// The inode of its network namespace; the kernel may reuse it later.
     pub namespace: u64,
-    /// The kernel's index in that namespace; not used again.
+    /// The kernel's index in that namespace; not reused.
     pub index: u32,
     /// Whether it is promiscuous.
     pub promiscuous: bool,
-    /// Ids of the XDP programs on it; not used again while the kernel runs.
+    /// Ids of the XDP programs on it; not reused while the kernel runs.
     pub programs: Vec<u32>,
 }
 
-/// What was done to an interface.
+/// Changes made to an interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// Ids of the XDP programs that were taken off.
+    /// Ids of the removed XDP programs.
     pub programs: Vec<u32>,
-    /// What promiscuous mode was set to, if it was.
+    /// New value of promiscuous mode, if it changed.
     pub promiscuous: Option<bool>,
 }
 
-/// Why nothing was done.
+/// Why nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotRestored {
-    /// There is no such interface any more; what was on it went with it.
+    /// The interface no longer exists, and its state is gone with it.
     Gone,
     /// Another OnAir uses the interface.
     InUse,
 }
 
 impl Link {
-    /// The interface of a port's device; `None` for a device that leaves nothing on one.
+    /// The interface of a port's device; `None` if the device changes no interface.
     ///
     /// # Errors
     /// [`Error::Invalid`].
@@ -84,7 +85,7 @@ impl Link {
         &self.interface
     }
 
-    /// The interface as it is now; `None` when there is none. Some system calls, in a thread of
+    /// The present state; `None` if there is no such interface. Some system calls, in a thread of
     /// its own.
     ///
     /// # Errors
@@ -103,9 +104,9 @@ impl Link {
         })
     }
 
-    /// Puts the interface back to what it was `before` a process that is dead opened its port.
-    /// Of the XDP programs only those of `ours` go; all that were not there before, if `None`: it is
-    /// not known what the process had come to. Waits up to two seconds for the queue of a process
+    /// Restores the state `before` a process, which is dead, opened its port. Of the XDP programs
+    /// it removes only those in `ours`, or, if `ours` is `None` (the progress of the process is
+    /// unknown), all that were not there before. Waits up to two seconds for the queue of a process
     /// that is still dying.
     ///
     /// # Errors
@@ -115,7 +116,7 @@ impl Link {
         before: &LinkState,
         ours: Option<&[u32]>,
     ) -> Result<Result<Restored, NotRestored>, Error> {
-        // Its name may be gone, and with it perhaps the namespace: then there is nothing to do.
+        // The name, and possibly the namespace, may be gone: then there is nothing to restore.
         if matches!(self.namespace(), Err(Error::Namespace { source, .. }) if source.kind() == io::ErrorKind::NotFound)
         {
             return Ok(Err(NotRestored::Gone));
@@ -140,8 +141,8 @@ impl Link {
         restored
     }
 
-    /// As [`Link::restore`], for a port of this process, whose claims stay as they are: before it
-    /// ends without closing its ports, or after it has closed them.
+    /// As [`Link::restore`], for a port of this process, whose claims stay: before it ends without
+    /// closing its ports, or after it has closed them.
     ///
     /// # Errors
     /// As [`Link::state`].

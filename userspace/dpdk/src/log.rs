@@ -1,6 +1,5 @@
-//! DPDK's log, and that of the libraries under its AF_XDP driver, goes to
-//! `tracing` (target `dpdk`), and each thread keeps its last lines so that an
-//! error can carry them.
+//! Sends the log of DPDK, and of the libraries under its AF_XDP driver, to `tracing` (target
+//! `dpdk`). Each thread keeps its last lines, so that an error can include them.
 
 use std::{
     cell::RefCell,
@@ -9,7 +8,7 @@ use std::{
     fmt, slice,
 };
 
-/// How many lines a thread keeps.
+/// Lines that a thread keeps.
 const TAIL: usize = 16;
 
 /// The lines that DPDK and its libraries logged in one thread during one call.
@@ -24,7 +23,7 @@ impl LogTail {
     }
 }
 
-/// `: line; line`, or nothing when there is none.
+/// `: line; line`, or nothing if there are none.
 impl fmt::Display for LogTail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, line) in self.0.iter().enumerate() {
@@ -37,9 +36,9 @@ impl fmt::Display for LogTail {
 #[derive(Default)]
 struct Recent {
     lines: VecDeque<String>,
-    /// DPDK may write one line in several pieces.
+    /// Start of a line: DPDK may write one line in several pieces.
     unfinished: String,
-    /// Whether failure is expected and not worth more than debug level.
+    /// Whether failure is expected, so that its lines have debug level.
     is_trial: bool,
 }
 
@@ -47,7 +46,7 @@ thread_local! {
     static RECENT: RefCell<Recent> = RefCell::default();
 }
 
-/// Runs `call` and returns what was logged in this thread meanwhile.
+/// Runs `call` and returns this thread's log lines during it.
 pub(crate) fn captured<T>(call: impl FnOnce() -> T) -> (T, LogTail) {
     RECENT.with_borrow_mut(|recent| recent.lines.clear());
     let value = call();
@@ -55,8 +54,8 @@ pub(crate) fn captured<T>(call: impl FnOnce() -> T) -> (T, LogTail) {
     (value, LogTail(lines))
 }
 
-/// Runs `call`, whose lines in this thread are of interest only if it fails for
-/// good: then the error carries them.
+/// Runs `call`. Its lines in this thread matter only if it fails finally: the error then includes
+/// them.
 pub(crate) fn trial<T>(call: impl FnOnce() -> T) -> T {
     RECENT.with_borrow_mut(|recent| recent.is_trial = true);
     let value = call();
@@ -64,8 +63,7 @@ pub(crate) fn trial<T>(call: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Makes DPDK log into this module. Before `rte_eal_init`, so that its lines
-/// are caught too.
+/// Redirects DPDK's log to this module. Before `rte_eal_init`, to include its lines.
 pub(crate) fn tap_dpdk() {
     // SAFETY: `dpdk_line` is a sink as the shim expects it: it reads `length`
     // bytes and does not unwind.
@@ -75,8 +73,8 @@ pub(crate) fn tap_dpdk() {
     }
 }
 
-/// Makes libxdp and libbpf log into this module. After `rte_eal_init`, which
-/// loads them as part of a driver.
+/// Redirects the logs of libxdp and libbpf to this module. After `rte_eal_init`, which loads them
+/// as part of a driver.
 pub(crate) fn tap_libraries() {
     // SAFETY: as above.
     unsafe { dpdk_sys::onair_hook_library_logs(Some(library_line)) };
@@ -91,8 +89,8 @@ unsafe extern "C" fn dpdk_line(level: c_int, text: *const c_char, length: usize)
 unsafe extern "C" fn library_line(level: c_int, text: *const c_char, length: usize) {
     // SAFETY: the shim passes `length` readable bytes.
     let bytes = unsafe { slice::from_raw_parts(text.cast::<u8>(), length) };
-    // The driver tries several ways and says itself if none worked: even these
-    // libraries' warnings are details.
+    // The driver tries several ways and reports if none worked: even these libraries' warnings are
+    // details.
     take(
         &String::from_utf8_lossy(bytes),
         if level == 0 { 7 } else { 8 },
@@ -100,9 +98,9 @@ unsafe extern "C" fn library_line(level: c_int, text: *const c_char, length: usi
 }
 
 fn take(text: &str, level: c_int) {
-    // A thread may log while its thread-locals are already gone.
+    // A thread may log after its thread-locals are gone.
     let _ = RECENT.try_with(|recent| {
-        // Also not when a subscriber's own work makes DPDK log.
+        // A subscriber may itself make DPDK log.
         let Ok(mut recent) = recent.try_borrow_mut() else {
             return;
         };

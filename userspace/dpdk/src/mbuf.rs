@@ -9,21 +9,19 @@ use std::{
 
 use dpdk_sys::rte_mbuf;
 
-/// A packet in memory of a [`Pool`](crate::Pool); dropping it gives it back.
+/// A packet in memory of a [`Pool`](crate::Pool); dropping it frees it.
 ///
-/// It is linear: one piece of memory. Ports are configured so that no packet
-/// is received in several, and the AF_XDP driver would send others wrongly.
+/// It is linear: one piece of memory. Ports are configured to receive no packet in several pieces,
+/// and the AF_XDP driver would send such packets wrongly.
 #[repr(transparent)]
 pub struct Mbuf(NonNull<rte_mbuf>);
 
-// SAFETY: an mbuf is plain memory with one owner; its pool's free list takes
-// it back from any thread.
+// SAFETY: an mbuf is plain memory with one owner; any thread may return it to its pool's free list.
 unsafe impl Send for Mbuf {}
 
 impl Mbuf {
     /// # Safety
-    /// `raw` is an allocated mbuf that nothing else owns, and its pool counts
-    /// it as held.
+    /// `raw` is an allocated mbuf that no other code owns, and its pool counts it as held.
     pub(crate) unsafe fn from_raw(raw: NonNull<rte_mbuf>) -> Self {
         Self(raw)
     }
@@ -63,14 +61,14 @@ impl Mbuf {
         usize::from(self.field::<u16>(dpdk_sys::ONAIR_MBUF_DATA_LEN))
     }
 
-    /// Whether there is no byte in it, as after allocation.
+    /// Whether the packet has no byte, as after allocation.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The packet, from its Ethernet header on.
+    /// The packet's bytes, Ethernet header included.
     #[inline]
     #[must_use]
     pub fn data(&self) -> &[u8] {
@@ -80,8 +78,8 @@ impl Mbuf {
         unsafe { slice::from_raw_parts(self.start(), self.len()) }
     }
 
-    /// Has the processor fetch the packet's first 128 bytes, its headers: to be called some packets
-    /// before they are read.
+    /// Prefetches the packet's first 128 bytes, its headers: call it some packets before they are
+    /// read.
     #[inline]
     pub fn prefetch(&self) {
         let start = self.start();
@@ -92,7 +90,7 @@ impl Mbuf {
         }
     }
 
-    /// The packet, to be changed in place.
+    /// The packet's bytes, writable.
     #[inline]
     #[must_use]
     pub fn data_mut(&mut self) -> &mut [u8] {
@@ -100,7 +98,7 @@ impl Mbuf {
         unsafe { slice::from_raw_parts_mut(self.start(), self.len()) }
     }
 
-    /// How many bytes can still be appended.
+    /// Free bytes after the packet.
     #[inline]
     #[must_use]
     pub fn tailroom(&self) -> usize {
@@ -109,9 +107,8 @@ impl Mbuf {
         room.saturating_sub(offset + self.len())
     }
 
-    /// Lengthens the packet by `length` bytes and returns those, or `None` if
-    /// they do not fit. They hold whatever was there: write every one, or
-    /// parts of old packets go out.
+    /// Lengthens the packet by `length` bytes and returns those, or `None` if they do not fit. They
+    /// have their previous contents: write every byte, or parts of old packets are sent.
     #[inline]
     #[must_use]
     pub fn append(&mut self, length: usize) -> Option<&mut [u8]> {
@@ -125,7 +122,7 @@ impl Mbuf {
         Some(&mut self.data_mut()[old..])
     }
 
-    /// Which pool it is from, and whether it is in one piece.
+    /// Its pool, and whether it is in one piece.
     #[inline]
     pub(crate) fn is_linear_of(&self, pool: *mut dpdk_sys::rte_mempool) -> bool {
         self.field::<*mut dpdk_sys::rte_mempool>(dpdk_sys::ONAIR_MBUF_POOL) == pool

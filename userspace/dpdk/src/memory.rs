@@ -1,17 +1,17 @@
-//! Where DPDK's memory comes from: hugepages, or plain pages.
+//! Source of DPDK's memory: hugepages, or plain pages.
 //!
-//! EAL can be initialised once, and a failed attempt cannot be repeated, so
-//! the choice is made before it is asked.
+//! EAL can be initialised only once, and a failed attempt cannot be repeated, so this module
+//! chooses before EAL starts.
 
 use std::time::{Duration, Instant};
 use std::{fs, path::Path, thread};
 
 use crate::Error;
 
-/// Pages that a process had given to AF_XDP come back some time after its end: a daemon that is
-/// started anew at once waits so long for them.
+/// The kernel returns pages that a process gave to AF_XDP some time after its end: a daemon that
+/// starts right after another waits this long for them.
 const SETTLE: Duration = Duration::from_secs(1);
-/// Between two looks. The kernel tells nobody when a page comes back.
+/// Pause between two checks. The kernel does not notify when a page comes back.
 const GLANCE: Duration = Duration::from_millis(5);
 
 /// Which pages DPDK may use.
@@ -20,16 +20,16 @@ pub enum Hugepages {
     /// Hugepages if enough are free, plain pages otherwise.
     #[default]
     Auto,
-    /// Hugepages, or no start.
+    /// Hugepages only; otherwise the start fails.
     Require,
     /// Plain pages. Pure mbuf work is about four times slower; AF_XDP works.
     Never,
 }
 
-/// The pages that DPDK uses.
+/// The pages in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Memory {
-    /// Hugepages, taken as they are needed.
+    /// Hugepages, allocated when needed.
     Huge {
         /// MiB that were free at the start.
         free_mb: u64,
@@ -73,12 +73,12 @@ impl Memory {
     }
 }
 
-/// MiB of hugepages of every size. `/proc/meminfo` would tell of one size only.
+/// Hugepages of every size, in MiB. `/proc/meminfo` shows one size only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Pages {
-    /// Those that there are.
+    /// Total.
     all_mb: u64,
-    /// Those that are free and not promised to others.
+    /// Free, without reserved ones.
     free_mb: u64,
 }
 
@@ -109,8 +109,8 @@ impl Pages {
     }
 }
 
-/// The pages once enough are free, or at the end of `patience`. Where there are too few of them at
-/// all, nobody can give any back, and nothing is waited for.
+/// The pages once enough are free, or at the end of `patience`. If the total is too small, waiting
+/// cannot help, and it does not wait.
 fn settled(memory_mb: u32, patience: Duration, look: impl Fn() -> Pages) -> Pages {
     let end = Instant::now() + patience;
     let needed = u64::from(memory_mb);

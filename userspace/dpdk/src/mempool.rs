@@ -1,4 +1,4 @@
-//! The memory that packets live in.
+//! Packet memory.
 
 use std::{
     ffi::CString,
@@ -16,17 +16,16 @@ use crate::{Burst, Eal, Error, Mbuf, eal::Alive, log};
 
 /// A pool of mbufs of 2048 bytes, in one piece of memory.
 ///
-/// Each mbuf is in the pool (in its ring or in a registered thread's cache),
-/// with a driver, or held by this program. A pool that is dropped while
-/// mbufs are elsewhere keeps its memory until they are back.
+/// Each mbuf is in the pool (in its ring or in a registered thread's cache), with a driver, or held
+/// by this program. A dropped pool keeps its memory until all its mbufs are back.
 #[derive(Debug)]
 pub struct Pool {
     raw: NonNull<rte_mempool>,
     /// The word in the pool's private area that counts held mbufs.
     held: NonNull<u64>,
     size: u32,
-    /// Whether a closed driver may have swallowed mbufs for good, so that the
-    /// pool never gets full again (AF_XDP: those in its fill ring).
+    /// Whether a closed driver may keep mbufs for good, so that the pool never fills again (AF_XDP:
+    /// those in its fill ring).
     driver_swallows: bool,
     alive: Arc<Alive>,
 }
@@ -36,18 +35,18 @@ unsafe impl Send for Pool {}
 // SAFETY: as above.
 unsafe impl Sync for Pool {}
 
-/// Pools that nobody owns any more, but whose mbufs are not all back.
+/// Pools without an owner whose mbufs are not all back.
 static PARKED: Mutex<Vec<Pool>> = Mutex::new(Vec::new());
 
 impl Pool {
-    /// How long a pool's name may be: DPDK derives others from it.
+    /// Longest pool name, in bytes: DPDK derives other names from it.
     const LONGEST_NAME: usize = 22;
 
-    /// Makes a pool of `mbufs` mbufs (about 2.3 KiB each).
+    /// Creates a pool of `mbufs` mbufs (about 2.3 KiB each).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bad name, [`Error::Dpdk`] when there is no
-    /// memory or the name is taken, [`Error::PoolScattered`].
+    /// [`Error::Invalid`] for a bad name, [`Error::Dpdk`] if there is no memory or the name is
+    /// taken, [`Error::PoolScattered`].
     pub fn new(eal: &Eal, name: &str, mbufs: u32) -> Result<Self, Error> {
         Self::on_node(eal, name, mbufs, -1)
     }
@@ -64,8 +63,8 @@ impl Pool {
             return Err(invalid());
         }
         let c_name = CString::new(name).map_err(|_| invalid())?;
-        // DPDK wants at least one and a half caches in a pool, and at most 512
-        // in a cache; eight caches leave something for everybody.
+        // DPDK requires at least one and a half caches in a pool, and at most 512 mbufs in a cache;
+        // with eight caches every thread gets some.
         let cache = (mbufs / 8).min(256);
         let room = u16::try_from(dpdk_sys::RTE_MBUF_DEFAULT_BUF_SIZE).expect("2176");
         // SAFETY: EAL is up, `eal` proves it; the name is copied.
@@ -98,22 +97,21 @@ impl Pool {
         }
     }
 
-    /// How many mbufs there are in all.
+    /// Number of mbufs in total.
     #[must_use]
     pub fn size(&self) -> u32 {
         self.size
     }
 
-    /// How many are in the pool. Walks the caches of all threads: for
-    /// statistics, not for each burst.
+    /// Mbufs in the pool. Walks the caches of all threads: for statistics, not for each burst.
     #[must_use]
     pub fn available(&self) -> u32 {
         // SAFETY: a live pool.
         unsafe { dpdk_sys::rte_mempool_avail_count(self.raw.as_ptr()) }
     }
 
-    /// How many this program holds, as [`Mbuf`]s or in [`Burst`]s. The rest of
-    /// those that are not available are with a driver.
+    /// Mbufs that this program holds, as [`Mbuf`]s or in [`Burst`]s. The others that are not
+    /// available are with a driver.
     #[must_use]
     pub fn held(&self) -> u64 {
         // SYNC: pool-held. Acquire: what was freed before the count fell is
@@ -121,7 +119,7 @@ impl Pool {
         self.held_word().load(Ordering::Acquire)
     }
 
-    /// An empty packet, or `None` when the pool is exhausted.
+    /// An empty packet, or `None` if the pool is exhausted.
     #[must_use]
     pub fn alloc(&self) -> Option<Mbuf> {
         let mut raw = std::ptr::null_mut();
@@ -135,8 +133,8 @@ impl Pool {
         NonNull::new(raw).map(|raw| unsafe { Mbuf::from_raw(raw) })
     }
 
-    /// Adds `count` empty packets to `burst`: all, or none when the pool has
-    /// not so many or the burst no room for them. Whether it did.
+    /// Adds `count` empty packets to `burst`: all, or none if the pool or the burst has too little
+    /// room. Returns whether it did.
     #[must_use]
     pub fn alloc_bulk(&self, burst: &mut Burst, count: usize) -> bool {
         let Ok(wanted) = u16::try_from(count.min(Burst::CAPACITY + 1)) else {
@@ -164,7 +162,7 @@ impl Pool {
         self.raw.as_ptr()
     }
 
-    /// That closing the driver may leave mbufs missing.
+    /// Marks that closing the driver may leave mbufs missing.
     pub(crate) fn expect_swallowed(&mut self) {
         self.driver_swallows = true;
     }
@@ -190,7 +188,7 @@ impl Pool {
         self.held_word().fetch_sub(count, Ordering::Release);
     }
 
-    /// Whether nothing can touch its memory any more.
+    /// Whether no code can touch its memory.
     fn is_idle(&self) -> bool {
         self.held() == 0 && (self.driver_swallows || self.available() == self.size)
     }

@@ -1,4 +1,4 @@
-//! Network namespaces, entered only by threads made for one piece of work.
+//! Network namespaces. Only threads made for one task enter them.
 
 use std::{fs::File, io, os::fd::AsFd, path::Path, thread};
 
@@ -6,8 +6,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::Error;
 
-/// A named network namespace. It stays the same one also when its name is
-/// given to another or taken away.
+/// A named network namespace. It stays the same one, even if its name is removed or given to
+/// another.
 #[derive(Debug)]
 pub(crate) struct Namespace {
     name: String,
@@ -46,8 +46,8 @@ impl Namespace {
     }
 }
 
-/// Runs `work` in a thread of its own, in `namespace` if there is one, and
-/// waits for it. No other thread of the process changes its namespace.
+/// Runs `work` in its own thread, in `namespace` if there is one, and waits for it. No other thread
+/// of the process changes its namespace.
 pub(crate) fn run<T: Send>(
     namespace: Option<&Namespace>,
     work: impl FnOnce() -> T + Send,

@@ -1,5 +1,5 @@
-//! What rtnetlink(7) says of an interface and does to it: whether it is promiscuous, and which XDP
-//! programs are on it. In the network namespace of the thread that opens the socket.
+//! Reads and changes an interface through rtnetlink(7): promiscuous mode, and XDP programs. In the
+//! network namespace of the thread that opens the socket.
 
 use std::{io, os::fd::OwnedFd};
 
@@ -26,7 +26,7 @@ const IFF_PROMISC: u32 = 0x100;
 const HEADER: usize = 16;
 const LINK: usize = 16;
 const ATTRIBUTE: usize = 4;
-/// An answer about one interface is smaller (rtnetlink(7)).
+/// Larger than any answer about one interface (rtnetlink(7)).
 const ANSWER: usize = 64 << 10;
 
 /// How an XDP program is attached.
@@ -56,13 +56,13 @@ impl Mode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface {
     pub(crate) index: u32,
-    /// Set by an administrator or a program, not for the while of a capture.
+    /// Set by an administrator or a program, not temporarily by a capture.
     pub(crate) promiscuous: bool,
     /// The XDP programs on it, by id.
     pub(crate) programs: Vec<(Mode, u32)>,
 }
 
-/// A socket to ask.
+/// A netlink socket.
 #[derive(Debug)]
 pub(crate) struct Route(OwnedFd);
 
@@ -78,7 +78,7 @@ impl Route {
         Ok(Self(socket))
     }
 
-    /// The interface `name`; `None` when there is none.
+    /// The interface `name`; `None` if there is none.
     pub(crate) fn find(&self, name: &str) -> io::Result<Option<Interface>> {
         let mut text = name.as_bytes().to_vec();
         text.push(0);
@@ -100,7 +100,7 @@ impl Route {
             .map(drop)
     }
 
-    /// Takes the XDP program off that is attached in `mode`.
+    /// Removes the XDP program that is attached in `mode`.
     pub(crate) fn detach(&self, index: u32, mode: Mode) -> io::Result<()> {
         let mut xdp = Vec::new();
         put(&mut xdp, IFLA_XDP_FD, &(-1_i32).to_ne_bytes());

@@ -23,27 +23,27 @@ use crate::{
     queue::Shared,
 };
 
-/// What a port is made of.
+/// Configuration of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortConfig {
-    /// The name in our own log and errors.
+    /// The port's name in OnAir's log and errors.
     pub name: String,
-    /// `ring:NAME:a` and `ring:NAME:b` are the two ends of a wire in this
-    /// process; anything else is given to DPDK as it is, for example
-    /// `net_af_xdp0,iface=va`, `net_af_packet0,iface=va`, `0000:3b:00.0`.
+    /// `ring:NAME:a` and `ring:NAME:b` are the two ends of a wire in this process; anything else is
+    /// passed to DPDK unchanged, for example `net_af_xdp0,iface=va`, `net_af_packet0,iface=va`,
+    /// `0000:3b:00.0`.
     pub device: String,
-    /// The network namespace (under `/run/netns`) that the device's interface
-    /// is in. Only the thread that opens or closes the port enters it.
+    /// The network namespace (under `/run/netns`) of the device's interface. Only the thread that
+    /// opens or closes the port enters it.
     pub netns: Option<String>,
-    /// Places in the receive ring. AF_XDP loses packets with less than 2048.
+    /// Places in the receive ring. With fewer than 2048, AF_XDP loses packets.
     pub rx_descriptors: u16,
     /// Places in the transmit ring.
     pub tx_descriptors: u16,
-    /// Mbufs in the port's pool, for both directions. AF_XDP keeps 2048 of
-    /// them to receive into, and as many again can be on their way out.
+    /// Mbufs in the port's pool, for both directions. AF_XDP keeps 2048 of them for receiving, and
+    /// as many again can be in transmission.
     pub mbufs: u32,
-    /// How long its AF_XDP queue may still be busy: the kernel frees it some
-    /// time after its socket was closed, by us or by a daemon that was killed.
+    /// How long its AF_XDP queue may stay busy: the kernel frees it some time after its socket is
+    /// closed, by this process or by the end of a killed daemon.
     pub busy: Duration,
 }
 
@@ -63,10 +63,10 @@ impl PortConfig {
     }
 }
 
-/// A port that is open and started.
+/// An open and started port.
 ///
-/// Dropping it closes it as [`Port::close`] does, with errors in the log only.
-/// If a queue is still out then, the port stays open until the process ends.
+/// Dropping it closes it as [`Port::close`] does, with errors in the log only. If a queue is still
+/// taken, the port stays open until the process ends.
 #[derive(Debug)]
 pub struct Port {
     /// `None` only after closing.
@@ -77,27 +77,27 @@ pub struct Port {
     interface: Option<Interface>,
     mac: [u8; 6],
     mtu: u16,
-    /// Mbufs that the driver took when the port was opened and keeps.
+    /// Mbufs that the driver took when the port was opened, and keeps.
     driver_reserve: u32,
 }
 
-/// The numbers of the ports that have an owner; locked while one is opened or
-/// closed. Opening finds the AF_XDP socket by what is new in the process.
+/// The numbers of the ports that have an owner; locked while a port is opened or closed. Opening
+/// finds the AF_XDP socket among the new descriptors of the process.
 static OPEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// Between two attempts at a queue that is busy.
+/// Pause between two attempts at a busy queue.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 impl Port {
     /// Opens a device and starts it.
     ///
-    /// It blocks: some 30 ms for AF_XDP, and for up to [`PortConfig::busy`], twice,
-    /// when its queue is still busy from a port or daemon that just ended.
+    /// It blocks: some 30 ms for AF_XDP, and for up to [`PortConfig::busy`], twice, if its queue is
+    /// still busy from a port or daemon that just ended.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Namespace`], [`Error::DeviceInUse`],
-    /// [`Error::Claim`], [`Error::PoolScattered`], and what DPDK says as [`Error::Dpdk`]. Nothing
-    /// of the port is left then.
+    /// [`Error::Invalid`], [`Error::Namespace`], [`Error::DeviceInUse`], [`Error::Claim`],
+    /// [`Error::PoolScattered`], and DPDK's errors as [`Error::Dpdk`]. The port then leaves nothing
+    /// behind.
     pub fn open(eal: &Eal, config: &PortConfig) -> Result<Self, Error> {
         let device: Device = config.device.parse()?;
         let namespace = config.netns.as_deref().map(Namespace::open).transpose()?;
@@ -140,34 +140,34 @@ impl Port {
         self.shared().ethdev.driver()
     }
 
-    /// The port's Ethernet address. Where the driver has none (ring), one that
-    /// is made from the device string.
+    /// The port's Ethernet address. If the driver has none (ring), an address made from the device
+    /// string.
     #[must_use]
     pub fn mac(&self) -> [u8; 6] {
         self.mac
     }
 
-    /// The largest IP packet in bytes, as it was when the port was opened.
+    /// The largest IP packet, in bytes, at the time of the open.
     #[must_use]
     pub fn mtu(&self) -> u16 {
         self.mtu
     }
 
-    /// How many packets to send at once at most.
+    /// Most packets to send at once.
     #[must_use]
     pub fn max_tx_burst(&self) -> usize {
         Burst::CAPACITY
     }
 
-    /// The pool that the port receives into and sends from.
+    /// The pool for received and sent packets.
     #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.shared().pool
     }
 
-    /// How many mbufs the driver has beyond those it keeps to receive into:
-    /// what is on its way out, and what arrived and was not yet taken. Exact
-    /// when no queue is in use; [`TxQueue::reclaim`] first.
+    /// Mbufs that the driver has beyond those it keeps for receiving: packets in transmission, and
+    /// received packets that were not taken. Exact if no queue is in use; call [`TxQueue::reclaim`]
+    /// first.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         let pool = self.pool();
@@ -175,13 +175,13 @@ impl Port {
         u64::from(pool.size()).saturating_sub(elsewhere)
     }
 
-    /// The receive queue, unless it is out.
+    /// The receive queue, unless it is taken.
     #[must_use]
     pub fn rx_queue(&self) -> Option<RxQueue> {
         RxQueue::take(self.shared())
     }
 
-    /// The transmit queue, unless it is out.
+    /// The transmit queue, unless it is taken.
     #[must_use]
     pub fn tx_queue(&self) -> Option<TxQueue> {
         TxQueue::take(self.shared())
@@ -193,28 +193,27 @@ impl Port {
         self.interface.as_ref().map(Interface::index)
     }
 
-    /// Whether the interface under the port still exists; always for a port
-    /// without one. One system call. If not, nothing arrives and nothing is
-    /// sent any more, and the driver does not say so.
+    /// Whether the interface under the port still exists; always true for a port without one. One
+    /// system call. Without the interface the port receives and sends nothing, and the driver does
+    /// not report it.
     #[must_use]
     pub fn is_present(&self) -> bool {
         self.interface.as_ref().is_none_or(Interface::is_present)
     }
 
-    /// Whether the link is up, as far as the driver knows.
+    /// Whether the link is up, as the driver reports it.
     #[must_use]
     pub fn is_link_up(&self) -> bool {
         // SAFETY: an open port.
         unsafe { dpdk_sys::onair_link_up(self.shared().ethdev.id) == 1 }
     }
 
-    /// The counters. From any thread; a few system calls.
+    /// The counters. Any thread may call it; a few system calls.
     #[must_use]
     pub fn stats(&self) -> PortStats {
         let ethdev = &self.shared().ethdev;
         let mut stats = dpdk_sys::rte_eth_stats::default();
-        // SAFETY: writes the structure. Where a driver cannot count, it stays
-        // zero.
+        // SAFETY: writes the structure. A driver without counters leaves it zero.
         unsafe { dpdk_sys::rte_eth_stats_get(ethdev.id, &raw mut stats) };
         PortStats {
             xdp: ethdev.xsk().and_then(XdpStats::read),
@@ -224,14 +223,12 @@ impl Port {
 
     /// Stops the port and gives the device back. Drop its queues first.
     ///
-    /// It blocks for some 10 ms for AF_XDP. The XDP program leaves the
-    /// interface with the port, and with it every other port on the same
-    /// interface goes deaf.
+    /// It blocks for some 10 ms for AF_XDP. The XDP program leaves the interface with the port:
+    /// every other port on the same interface then stops receiving.
     ///
     /// # Errors
-    /// [`CloseError::QueuesInUse`] gives the port back as it is;
-    /// [`CloseError::Failed`] if a step failed, with the port closed as far as
-    /// it goes.
+    /// [`CloseError::QueuesInUse`] returns the port unchanged; [`CloseError::Failed`] if a step
+    /// failed: the port is closed as far as possible.
     pub fn close(mut self) -> Result<(), CloseError> {
         match self.close_in_place() {
             None => Err(CloseError::QueuesInUse(Box::new(self))),
@@ -239,7 +236,7 @@ impl Port {
         }
     }
 
-    /// `None` if a queue is out.
+    /// Closes the port; `None` if a queue is taken.
     fn close_in_place(&mut self) -> Option<Result<(), Error>> {
         let Some(shared) = self.shared.take() else {
             return Some(Ok(()));
@@ -254,8 +251,8 @@ impl Port {
         let mut open = operations();
         let id = shared.ethdev.id;
         let result = namespace::run(self.namespace.as_ref(), || shared.ethdev.shut());
-        // Without the thread or the namespace it is shut right here; the
-        // driver then leaves what it did to the interface.
+        // Without the thread or the namespace the port is shut here; the driver then leaves its
+        // changes on the interface.
         let result = result.and_then(|result| result);
         drop(shared);
         open.remove(&id);
@@ -276,7 +273,7 @@ impl Drop for Port {
                     port = self.name,
                     "dropped while a queue is in use: it stays open until the process ends"
                 );
-                // The queues must not be left with a freed pool.
+                // The queues must not use a freed pool.
                 mem::forget(self.shared.take());
             }
         }
@@ -290,7 +287,7 @@ struct Opened {
     mtu: u16,
 }
 
-/// In the port's namespace.
+/// Opens the port, in its namespace.
 fn open_here(
     eal: &Eal,
     config: &PortConfig,
@@ -328,8 +325,8 @@ fn open_here(
     })
 }
 
-/// One attempt, from the beginning and with a new pool: what a failed one
-/// leaves of either cannot be used.
+/// One attempt, from the beginning and with a new pool: after a failed attempt neither the port nor
+/// the pool is usable.
 fn start(
     eal: &Eal,
     config: &PortConfig,

@@ -1,11 +1,11 @@
-//! Telling the processor what will be read soon.
+//! Prefetch hints.
 
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
-/// Bytes that the processor fetches at once.
+/// Cache line, in bytes.
 const LINE: usize = 64;
 
-/// Has the processor fetch the bytes of `what`, not of what it points to, while other work is done.
+/// Prefetches the bytes of `what`, not of what it points to.
 #[inline]
 pub fn prefetch<T>(what: &T) {
     let start: *const i8 = std::ptr::from_ref(what).cast();

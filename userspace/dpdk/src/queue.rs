@@ -13,8 +13,8 @@ use std::{
 
 use crate::{Burst, Mbuf, Pool, claim::Claim, ethdev::Ethdev};
 
-/// What a port and its queues share. In this order: the device goes before
-/// what it uses.
+/// State shared by a port and its queues. The order of the fields matters: the device is dropped
+/// before what it uses.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) ethdev: Ethdev,
@@ -36,19 +36,19 @@ impl Shared {
     }
 }
 
-/// Takes a queue. SYNC: queue-owner. Acquire: what the last owner did to the
-/// driver's queue is seen by this one.
+/// Takes a queue. SYNC: queue-owner. Acquire: this owner sees what the last owner did to the
+/// driver's queue.
 fn take(out: &AtomicBool) -> Option<()> {
     (!out.swap(true, Ordering::Acquire)).then_some(())
 }
 
-/// Gives a queue back. SYNC: queue-owner. Release: the other side of `take`.
+/// Returns a queue. SYNC: queue-owner. Release: the other side of `take`.
 fn give_back(out: &AtomicBool) {
     out.store(false, Ordering::Release);
 }
 
-/// The receive queue of a port. One exists at a time; dropping it gives it
-/// back to the port. It may move to another thread but not be shared.
+/// The receive queue of a port. One exists at a time; dropping it returns it to the port. It may
+/// move to another thread but not be shared.
 #[derive(Debug)]
 pub struct RxQueue {
     shared: Arc<Shared>,
@@ -64,12 +64,11 @@ impl RxQueue {
         })
     }
 
-    /// Adds packets that have arrived at the end of `burst`, as many as it has
-    /// room for, and returns how many. It does not wait.
+    /// Appends received packets to `burst`, as many as it has room for, and returns their number.
+    /// It does not wait.
     ///
-    /// Packets that arrived before the port was opened may come first. With the
-    /// pool exhausted nothing comes any more:
-    /// [`rx_no_mbuf`](crate::PortStats::rx_no_mbuf) counts that.
+    /// The first packets may have arrived before the port was opened. With an exhausted pool
+    /// nothing is received: [`rx_no_mbuf`](crate::PortStats::rx_no_mbuf) counts that.
     #[inline]
     pub fn burst(&mut self, burst: &mut Burst) -> usize {
         let shared = &*self.shared;
@@ -93,9 +92,8 @@ impl RxQueue {
         unsafe { burst.fill(receive) }
     }
 
-    /// A descriptor that gets readable when packets arrive, for AF_XDP. Other
-    /// drivers have none: sleep for a short time instead. It does not get
-    /// ready when the interface is deleted.
+    /// A descriptor that becomes readable when packets arrive, for AF_XDP. Other drivers have none:
+    /// sleep for a short time instead. It does not become readable when the interface is deleted.
     #[must_use]
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         self.shared.ethdev.xsk()
@@ -108,8 +106,8 @@ impl Drop for RxQueue {
     }
 }
 
-/// The transmit queue of a port. One exists at a time; dropping it gives it
-/// back to the port. It may move to another thread but not be shared.
+/// The transmit queue of a port. One exists at a time; dropping it returns it to the port. It may
+/// move to another thread but not be shared.
 #[derive(Debug)]
 pub struct TxQueue {
     shared: Arc<Shared>,
@@ -125,12 +123,12 @@ impl TxQueue {
         })
     }
 
-    /// Sends packets from the front of `burst` and returns how many; those
-    /// that did not fit stay in it, in order.
+    /// Sends packets from the front of `burst` and returns their number; unsent packets stay in it,
+    /// in order.
     ///
     /// # Panics
-    /// If a packet is not from this port's own pool: AF_XDP would copy it, and
-    /// its pool could go while it is on its way.
+    /// If a packet is not from this port's own pool: AF_XDP would copy it, and its pool could be
+    /// freed during transmission.
     #[inline]
     pub fn burst(&mut self, burst: &mut Burst) -> usize {
         let shared = &*self.shared;
@@ -156,39 +154,35 @@ impl TxQueue {
         unsafe { burst.take(send) }
     }
 
-    /// Takes packets that are sent back into the pool. Bursts do that as well;
-    /// without traffic nothing else does.
+    /// Returns sent packets to the pool. Bursts do that as well; without traffic nothing else does.
     pub fn reclaim(&mut self) {
         let id = self.shared.ethdev.id;
         if self.shared.ethdev.is_af_xdp() {
-            // SAFETY: as in `burst`; the driver looks at its completion ring
-            // first, and at no mbuf.
+            // SAFETY: as in `burst`; the driver reads its completion ring first, and no mbuf.
             unsafe { dpdk_sys::onair_tx_burst(id, 0, ptr::null_mut(), 0) };
         } else {
-            // Drivers that cannot do it have nothing in flight, or leave it to
-            // bursts.
+            // Drivers without this function have nothing in flight, or reclaim in bursts.
             // SAFETY: as in `burst`.
             unsafe { dpdk_sys::rte_eth_tx_done_cleanup(id, 0, 0) };
         }
     }
 
-    /// An empty packet of this port's pool, or `None` when it is exhausted.
+    /// An empty packet of this port's pool, or `None` if it is exhausted.
     #[inline]
     #[must_use]
     pub fn alloc(&mut self) -> Option<Mbuf> {
         self.shared.pool.alloc()
     }
 
-    /// Adds `count` empty packets of this port's pool to `burst`: all, or none
-    /// when the pool has not so many or the burst no room. Whether it did.
+    /// Adds `count` empty packets of this port's pool to `burst`: all, or none if the pool or the
+    /// burst has too little room. Returns whether it did.
     #[inline]
     #[must_use]
     pub fn alloc_bulk(&mut self, burst: &mut Burst, count: usize) -> bool {
         self.shared.pool.alloc_bulk(burst, count)
     }
 
-    /// The descriptor of [`RxQueue::wait_fd`]: it gets writable when there is
-    /// room to send.
+    /// The descriptor of [`RxQueue::wait_fd`]: it becomes writable when there is room to send.
     #[must_use]
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         self.shared.ethdev.xsk()

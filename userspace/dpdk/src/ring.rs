@@ -15,13 +15,13 @@ use crate::{
     log,
 };
 
-/// Packets that fit into one direction, less one.
+/// Places in one direction; one stays empty.
 const PLACES: u32 = 2048;
 
-/// The rings of one pair, and which ends are open.
+/// The rings of one pair, and its open ends.
 struct Pair {
     serial: u32,
-    /// What A sends, then what B sends.
+    /// Packets sent by A, then packets sent by B.
     rings: [NonNull<rte_ring>; 2],
     open: [bool; 2],
 }
@@ -31,8 +31,8 @@ unsafe impl Send for Pair {}
 
 static PAIRS: Mutex<BTreeMap<String, Pair>> = Mutex::new(BTreeMap::new());
 
-/// Makes the port of one end, and the rings if this is the first of the two.
-/// Returns the port's number.
+/// Creates the port of one end, and the rings if it is the first of the two. Returns the port's
+/// number.
 pub(crate) fn attach(end: &RingEnd, device: &str) -> Result<u16, Error> {
     let mut pairs = PAIRS.lock().unwrap_or_else(PoisonError::into_inner);
     if !pairs.contains_key(&end.pair) {
@@ -54,8 +54,8 @@ pub(crate) fn attach(end: &RingEnd, device: &str) -> Result<u16, Error> {
     result
 }
 
-/// Forgets one end, whose port is closed; the last takes the rings along, and
-/// what is still in them goes back to its pools.
+/// Removes one end, whose port is closed. The last end frees the rings, and their packets return to
+/// their pools.
 pub(crate) fn detach(end: &RingEnd) {
     let mut pairs = PAIRS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pair) = pairs.get_mut(&end.pair) {
@@ -74,7 +74,7 @@ impl Pair {
     fn new(serial: u32, device: &str) -> Result<Self, Error> {
         let first = ring(&format!("onair{serial}a"), device)?;
         let second = ring(&format!("onair{serial}b"), device).inspect_err(|_| {
-            // SAFETY: made above, used by nobody.
+            // SAFETY: created above, and not used yet.
             unsafe { dpdk_sys::rte_ring_free(first.as_ptr()) };
         })?;
         Ok(Self {
@@ -103,8 +103,8 @@ impl Pair {
 impl Drop for Pair {
     fn drop(&mut self) {
         for ring in self.rings {
-            // SAFETY: no end is open, so nobody else uses the rings, and what
-            // is in them has no owner.
+            // SAFETY: no end is open, so no other code uses the rings, and their packets have no
+            // owner.
             unsafe {
                 while let Some(mbuf) = NonNull::new(dpdk_sys::onair_ring_take(ring.as_ptr())) {
                     dpdk_sys::onair_mbuf_free(mbuf.as_ptr());
@@ -117,8 +117,8 @@ impl Drop for Pair {
 
 fn ring(name: &str, device: &str) -> Result<NonNull<rte_ring>, Error> {
     let name = CString::new(name).expect("no NUL");
-    // SAFETY: EAL is up, for ports are opened with an `Eal`. The default mode
-    // allows several threads on each side, of which there is one.
+    // SAFETY: EAL is initialised, because opening a port needs an `Eal`. The default mode allows
+    // several threads on each side; there is one.
     let create = || unsafe { dpdk_sys::rte_ring_create(name.as_ptr(), PLACES, -1, 0) };
     let (raw, log) = log::captured(create);
     NonNull::new(raw).ok_or_else(|| {

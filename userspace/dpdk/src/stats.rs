@@ -1,4 +1,4 @@
-//! What a port counted.
+//! Counters of a port.
 
 use std::os::fd::BorrowedFd;
 
@@ -11,16 +11,16 @@ pub struct PortStats {
     pub rx_packets: u64,
     /// Their bytes.
     pub rx_bytes: u64,
-    /// Packets given to the device. That is no proof of arrival: on a veth
-    /// pair a loss is in the peer's counters only.
+    /// Packets given to the device. They may still be lost: on a veth pair only the peer's counters
+    /// show a loss.
     pub tx_packets: u64,
     /// Their bytes.
     pub tx_bytes: u64,
-    /// Received packets for which the device had no room.
+    /// Received packets that the device dropped for lack of room.
     pub rx_missed: u64,
     /// Received packets with errors.
     pub rx_errors: u64,
-    /// Packets that could not be sent.
+    /// Packets that were not sent because of an error.
     pub tx_errors: u64,
     /// How often the driver found the pool exhausted.
     pub rx_no_mbuf: u64,
@@ -33,8 +33,7 @@ pub struct PortStats {
 /// (before 5.9) to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct XdpStats {
-    /// Dropped for another reason than those below. This is all that the
-    /// driver shows, as `rx_missed`.
+    /// Dropped for a reason not listed below. The driver shows only this one, as `rx_missed`.
     pub rx_dropped: u64,
     /// Descriptors in the fill ring that the kernel refused.
     pub rx_invalid: u64,
@@ -49,7 +48,7 @@ pub struct XdpStats {
 }
 
 impl XdpStats {
-    /// Reads the socket's counters; `None` if it is none.
+    /// Reads the socket's counters; `None` if it is not an AF_XDP socket.
     pub(crate) fn read(socket: BorrowedFd<'_>) -> Option<Self> {
         let read = sockopt::xdp_statistics(socket).ok()?;
         Some(Self {

@@ -1,12 +1,12 @@
-//! The AF_XDP socket behind a port: the driver keeps it to itself, but one can
-//! sleep on it, and it counts what the driver does not.
+//! The AF_XDP socket behind a port. The driver does not expose it, but a poller can sleep on it,
+//! and it counts what the driver does not.
 
 use std::os::fd::{BorrowedFd, RawFd};
 
 use crate::descriptor::{Descriptor, Kind};
 
-/// What the driver opened for one port: the socket, unless that failed, and
-/// its program with a map.
+/// Descriptors that the driver opened for one port: the socket, unless that failed, and its program
+/// with a map.
 #[derive(Debug)]
 pub(crate) struct Xsk {
     socket: Option<RawFd>,
@@ -14,8 +14,8 @@ pub(crate) struct Xsk {
 }
 
 impl Xsk {
-    /// What the driver opened since `before` was taken ([`Descriptor::all`]).
-    /// To be asked while no other port is being opened or closed.
+    /// Descriptors that the driver opened since `before` ([`Descriptor::all`]). Call it while no
+    /// other port is being opened or closed.
     pub(crate) fn opened_since(before: &[Descriptor]) -> Self {
         let all = driver_opened_since(before);
         let is_socket = |found: &&Descriptor| matches!(found.kind(), Kind::XdpSocket { .. });
@@ -23,14 +23,12 @@ impl Xsk {
         Self { socket, all }
     }
 
-    /// Closes what the driver has left open, also what it opened to close the
-    /// port, since `before_close` was taken. Call it after `rte_eth_dev_close`
-    /// only. Returns how many it were.
+    /// Closes the descriptors that the driver has left open, also those that it opened to close the
+    /// port, since `before_close`. Call it only after `rte_eth_dev_close`. Returns their number.
     ///
-    /// The driver of DPDK 22.11.5 to 22.11.11 never closes its socket, and the
-    /// interface's queue stays busy until the process ends; nor two
-    /// descriptors of its program, nor a map of that. With a driver that does,
-    /// nothing happens here.
+    /// The driver of DPDK 22.11.5 to 22.11.11 never closes its socket, so the interface's queue
+    /// stays busy until the process ends. It also leaves two descriptors of its program and a map
+    /// of it open. With a fixed driver this does nothing.
     pub(crate) fn reap(self, before_close: &[Descriptor]) -> usize {
         let later = driver_opened_since(before_close);
         let count = |descriptor: Descriptor| {
@@ -40,7 +38,7 @@ impl Xsk {
         self.all.into_iter().chain(later).map(count).sum()
     }
 
-    /// The socket, to sleep on.
+    /// The socket, for sleeping.
     ///
     /// # Safety
     /// The port that opened it stays open for as long as the result is used.
@@ -50,8 +48,8 @@ impl Xsk {
     }
 }
 
-/// Others load BPF programs meanwhile, the probe for example, but none for XDP.
-/// A map is the driver's if such a program uses it.
+/// Other code loads BPF programs meanwhile, for example the probe, but none for XDP. A map is the
+/// driver's if such a program uses it.
 fn driver_opened_since(before: &[Descriptor]) -> Vec<Descriptor> {
     let mut new = Descriptor::all();
     new.retain(|descriptor| !before.contains(descriptor));

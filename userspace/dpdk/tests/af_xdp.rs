@@ -52,7 +52,7 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
     assert_eq!((a.pool().held(), b.pool().held()), (0, 0));
     assert_eq!(a.in_flight(), 0);
 
-    // The descriptor wakes when something comes, and only then.
+    // The descriptor becomes readable when a packet arrives, and only then.
     assert!(!is_ready(rx.wait_fd().unwrap(), Duration::ZERO));
     let mut one = Burst::new();
     let mut packet = tx.alloc().unwrap();
@@ -63,7 +63,7 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
     assert_eq!(rx.burst(&mut one), 1);
     one.clear();
 
-    // A second port on the same queue is refused, and the first still hears.
+    // A second port on the same queue is refused, and the first still receives.
     let second = PortConfig {
         device: "net_af_xdp_c,iface=vb".into(),
         ..veth::config(&veth.namespace, "b")
@@ -89,7 +89,7 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
     assert_eq!(descriptors(), before, "nothing is left open");
     veth.assert_clean();
 
-    // The interface goes under the port.
+    // The interface under the port is deleted.
     let (a, b) = veth.open(&eal);
     veth.ip("link del va");
     assert!(!a.is_present() && !b.is_present());

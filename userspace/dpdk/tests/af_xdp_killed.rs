@@ -12,7 +12,7 @@ use veth::{Veth, exchange};
 mod common;
 mod veth;
 
-/// Tells the child that it is one, and in which namespace.
+/// Marks the child process, and names its namespace.
 const CHILD: &str = "OAD_CHILD";
 const READY: &str = "the ports are open";
 
@@ -22,7 +22,7 @@ fn af_xdp_ports_of_a_killed_process_can_be_opened_at_once() {
         let eal = common::eal();
         let _ports = veth::open(&eal, namespace.to_str().unwrap());
         println!("\n{READY}");
-        // Until the parent is gone, if it does not kill us.
+        // Until the parent exits, if it does not kill this process.
         let _ = stdin().read_to_end(&mut Vec::new());
         return;
     }
@@ -40,7 +40,7 @@ fn af_xdp_ports_of_a_killed_process_can_be_opened_at_once() {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap() == READY), "the child failed");
         if round == 0 {
-            // Another process's queue is not touched while that lives.
+            // The queue of a live process is not touched.
             let refused = Port::open(&eal, &veth::config(&veth.namespace, "a"));
             assert!(
                 matches!(refused, Err(Error::DeviceInUse { .. })),

@@ -1,4 +1,4 @@
-//! What killed ports leave on their interfaces is undone, and nothing else.
+//! Restores what killed ports leave on their interfaces, and nothing else.
 
 use std::{
     env,
@@ -13,7 +13,7 @@ mod common;
 #[expect(dead_code, reason = "the other tests exchange packets")]
 mod veth;
 
-/// Tells the child that it is one, and in which namespace.
+/// Marks the child process, and names its namespace.
 const CHILD: &str = "OAD_CHILD";
 const READY: &str = "the ports are open";
 
@@ -23,7 +23,7 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
         let eal = common::eal();
         let _ports = veth::open(&eal, namespace.to_str().unwrap());
         println!("\n{READY}");
-        // Until the parent is gone, if it does not kill us.
+        // Until the parent exits, if it does not kill this process.
         let _ = stdin().read_to_end(&mut Vec::new());
         return;
     }
@@ -31,7 +31,7 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
     let veth = Veth::new();
     let link = |device: &str| Link::of(device, Some(&veth.namespace)).unwrap().unwrap();
     let (a, b) = (link("net_af_xdp_a,iface=va"), link("net_af_xdp_b,iface=vb"));
-    // One of the user's own.
+    // A program of the user.
     veth.ip("link set vb promisc on");
     let before = [a.state().unwrap().unwrap(), b.state().unwrap().unwrap()];
     assert!(!before[0].promiscuous && before[1].promiscuous);
@@ -39,7 +39,7 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
     let mut child = start(&veth);
     let during = a.state().unwrap().unwrap();
     assert!(during.promiscuous && during.programs.len() == 1);
-    // Another process's is not touched while that lives.
+    // The programs of a live process are not touched.
     assert_eq!(
         a.restore(&before[0], None).unwrap(),
         Err(NotRestored::InUse)
@@ -49,7 +49,7 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
     child.wait().unwrap();
     assert_eq!(a.state().unwrap().unwrap(), during, "left behind");
 
-    // Not what another has put there: it has another id.
+    // Not a program of another process: it has another id.
     let strange = [during.programs[0] + 1000];
     let done = a.restore(&before[0], Some(&strange)).unwrap().unwrap();
     assert_eq!(done.programs, []);
@@ -59,7 +59,7 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
         promiscuous: None,
     };
     assert_eq!(done, Ok(expected));
-    // It is not known what was made; what is there and was not is.
+    // The progress is unknown: programs that were not there before are removed.
     let done = b.restore(&before[1], None).unwrap().unwrap();
     assert_eq!((done.programs.len(), done.promiscuous), (1, None));
     assert_eq!(a.state().unwrap().unwrap(), before[0]);
@@ -69,7 +69,7 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
         Ok(Restored::default())
     );
 
-    // Another interface of the same name, and none.
+    // Another interface of the same name, and no interface.
     let other = LinkState {
         index: before[0].index + 1,
         ..before[0].clone()

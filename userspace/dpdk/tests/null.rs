@@ -1,5 +1,4 @@
-//! DPDK's own null device: all that is received is empty, all that is sent is
-//! gone.
+//! DPDK's null device: it receives empty packets, and drops sent ones.
 
 use onair_dpdk::{Burst, Error, Port, PortConfig};
 

@@ -39,7 +39,7 @@ fn pool_exhausted_gives_none_until_an_mbuf_is_dropped() {
     let fresh = pool.alloc().unwrap();
     assert!(fresh.is_empty(), "of an mbuf used before");
 
-    // Freed by a thread that DPDK does not know.
+    // Freed by a thread that is not registered with DPDK.
     thread::spawn(move || drop((fresh, all))).join().unwrap();
     assert_eq!((pool.available(), pool.held()), (256, 0));
 
@@ -49,7 +49,7 @@ fn pool_exhausted_gives_none_until_an_mbuf_is_dropped() {
     drop((given_back, burst));
     assert_eq!((pool.available(), pool.held()), (256, 0));
 
-    // A pool that goes before its mbufs keeps their memory.
+    // A pool dropped before its mbufs keeps their memory.
     let mut late = pool.alloc().unwrap();
     late.append(64).unwrap().fill(5);
     drop(pool);

@@ -1,4 +1,4 @@
-//! What DPDK refuses comes back typed, with DPDK's own text.
+//! Errors of DPDK are typed, and include DPDK's own text.
 
 use onair_dpdk::{Error, Port, PortConfig};
 
@@ -46,7 +46,7 @@ fn port_of_a_device_that_cannot_be_says_why() {
         Error::Invalid { .. }
     ));
 
-    // None of them left anything behind.
+    // No failed attempt left anything behind.
     let port = Port::open(&eal, &PortConfig::new("p", "net_null0")).unwrap();
     port.close().unwrap();
     eal.cleanup().unwrap();

@@ -1,4 +1,4 @@
-//! Ports come and go.
+//! Ports are opened and closed repeatedly.
 
 use onair_dpdk::{Burst, Port, PortConfig, RegisteredThread};
 
@@ -7,7 +7,7 @@ mod common;
 #[test]
 fn ports_opened_and_closed_in_any_order_leave_nothing() {
     let eal = common::eal();
-    // With their pools in memory at once, 40 rounds would not fit.
+    // With all their pools in memory at once, 40 rounds would not fit.
     for round in 0..40 {
         let config = |end| PortConfig {
             mbufs: 8192,
@@ -15,7 +15,7 @@ fn ports_opened_and_closed_in_any_order_leave_nothing() {
         };
         let a = Port::open(&eal, &config("a")).unwrap();
         let b = Port::open(&eal, &config("b")).unwrap();
-        // Some stay on the wire.
+        // Some packets stay on the wire.
         let mut tx = a.tx_queue().unwrap();
         let mut burst = Burst::new();
         assert!(tx.alloc_bulk(&mut burst, 100));

@@ -90,7 +90,7 @@ fn ring_pair_packets_both_ways_arrive_as_they_were() {
     assert_eq!(a.in_flight(), 0);
     assert_eq!(a.pool().available(), 4096);
 
-    // A queue that is out keeps the port open, and it goes on working.
+    // A taken queue keeps the port open and working.
     let Err(CloseError::QueuesInUse(a)) = a.close() else {
         panic!("closed under a queue")
     };
@@ -99,7 +99,7 @@ fn ring_pair_packets_both_ways_arrive_as_they_were() {
     let mut one = Burst::new();
     one.push(packet).unwrap();
     assert_eq!(tx.burst(&mut one), 1);
-    // On the wire, from a pool whose port goes: it must stay readable.
+    // On the wire, from a pool whose port is closed: the packet must stay readable.
     drop((tx, rx_a));
     a.close().unwrap();
     assert_eq!(rx_b.burst(&mut received), 1);

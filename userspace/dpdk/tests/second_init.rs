@@ -10,7 +10,7 @@ fn eal_initialised_again_is_refused_and_the_first_works_on() {
         hugepages: Hugepages::Never,
         ..EalConfig::default()
     };
-    // Refused before DPDK is asked, so these do not count.
+    // Refused before DPDK is called, so these do not count.
     let nul = EalConfig {
         extra_args: vec!["--a\0b".into()],
         ..plain.clone()

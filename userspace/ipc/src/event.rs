@@ -1,19 +1,19 @@
-//! What `event_poll` returns, and the ring it comes through.
+//! Results of `event_poll`, and the ring that carries them.
 
 use crate::layout::{CTL_EVENT_TAIL, EVENT_BYTES, EVENTS, Geometry};
 use crate::mapping::Mapping;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Something that an attachment is told about its session.
+/// A notice to an attachment about its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// The session runs (again).
     Started,
-    /// The service is going away; get ready to leave.
+    /// The daemon is shutting down; the client should leave.
     Draining,
     /// `argument` frames were dropped because this attachment was slow.
     Dropped,
-    /// Something that this version of the library does not know.
+    /// A kind that this version of the library does not know.
     Other(u64),
 }
 
@@ -40,17 +40,17 @@ impl EventKind {
 /// One event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Position in the attachment's history, from 1. A gap says that events were missed.
+    /// Position in the attachment's history, from 1. A gap means missed events.
     pub sequence: u64,
     /// What happened.
     pub kind: EventKind,
-    /// What it is about; see [`EventKind`].
+    /// Number that belongs to the kind; see [`EventKind`].
     pub argument: u64,
-    /// When: CLOCK_MONOTONIC, ns.
+    /// Time of the event: CLOCK_MONOTONIC, ns.
     pub at_ns: u64,
 }
 
-/// The event ring in `ctl`: written by the control thread only.
+/// The event ring in `ctl`. Only the control thread writes it.
 pub(crate) struct EventRing<'a> {
     tail: &'a AtomicU64,
     entries: &'a [AtomicU64],
@@ -76,8 +76,8 @@ impl<'a> EventRing<'a> {
         &self.entries[slot * WORDS..][..WORDS]
     }
 
-    /// Daemon: appends an event. The sequence is written last, and cleared first, so that a reader
-    /// that was overtaken notices. SYNC: event.
+    /// Daemon: appends an event. It clears the sequence first and writes it last, so that an
+    /// overtaken reader notices. SYNC: event.
     pub(crate) fn push(&self, kind: EventKind, argument: u64, at_ns: u64) {
         let sequence = self.tail.load(Ordering::Relaxed) + 1;
         let entry = self.entry(sequence);
@@ -90,7 +90,7 @@ impl<'a> EventRing<'a> {
         self.tail.store(sequence, Ordering::Release);
     }
 
-    /// Client: the event `sequence`, or `None` if it was overwritten meanwhile. SYNC: event.
+    /// Client: the event `sequence`, or `None` if it has been overwritten. SYNC: event.
     pub(crate) fn read(&self, sequence: u64) -> Option<Event> {
         let entry = self.entry(sequence);
         if entry[0].load(Ordering::Acquire) != sequence {

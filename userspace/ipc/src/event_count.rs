@@ -1,12 +1,12 @@
-//! An event count: the word that callers sleep on, and the number of them that may be asleep.
+//! An event count: the word that callers sleep on, and the number of possible sleepers.
 //!
-//! A sleeper raises `waiters`, reads the word, looks once more for what it waits for, and only then
-//! sleeps on the value that it read; a ringer changes what they wait for, then the word, then looks
-//! at `waiters`. Both words are hints: a client that forges them harms its own callers only.
+//! A sleeper increments `waiters`, reads the word, checks its condition again, and then sleeps on
+//! the value that it read. A notifier changes the condition, then the word, then reads `waiters`.
+//! Both words are hints: a client that forges them harms its own callers only.
 
 use crate::sync::{AtomicU32, Ordering, full};
 
-/// A futex word and a hint of who sleeps on it.
+/// A futex word and a hint of its sleepers.
 #[repr(C)]
 #[derive(Debug)]
 pub struct EventCount {
@@ -15,7 +15,7 @@ pub struct EventCount {
 }
 
 impl EventCount {
-    /// An event count that nobody sleeps on.
+    /// An event count without sleepers.
     pub fn silent() -> Self {
         Self {
             word: AtomicU32::new(0),
@@ -23,8 +23,8 @@ impl EventCount {
         }
     }
 
-    /// Moves the word on. Returns whether somebody may be asleep, and has to be woken with
-    /// `FUTEX_WAKE` on [`EventCount::word`]. SYNC: bell.
+    /// Changes the word. Returns whether a caller may be asleep and must be woken with `FUTEX_WAKE`
+    /// on [`EventCount::word`]. SYNC: bell.
     #[inline]
     pub fn strike(&self) -> bool {
         self.word.fetch_add(1, Ordering::SeqCst);
@@ -32,31 +32,31 @@ impl EventCount {
         self.is_awaited()
     }
 
-    /// Whether somebody may be asleep. After a strike it only tells of those who may have missed it:
-    /// whoever joins later finds what it was struck for. SYNC: bell.
+    /// Whether a caller may be asleep. After a notification it covers only callers that may have
+    /// missed it: a caller that joins later finds the changed condition. SYNC: bell.
     #[inline]
     pub fn is_awaited(&self) -> bool {
         self.waiters() != 0
     }
 
-    /// How many may be asleep. SYNC: bell.
+    /// Number of possible sleepers. SYNC: bell.
     #[inline]
     pub fn waiters(&self) -> u32 {
         self.waiters.load(Ordering::SeqCst)
     }
 
-    /// Says that a caller is about to sleep. SYNC: bell.
+    /// Announces that a caller is about to sleep. SYNC: bell.
     pub fn join(&self) {
         self.waiters.fetch_add(1, Ordering::SeqCst);
         full();
     }
 
-    /// Says that it no longer is.
+    /// Withdraws the announcement.
     pub fn part(&self) {
         self.waiters.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// The value to sleep on; read before the last look at what is waited for. SYNC: bell.
+    /// The value to sleep on; read it before the last check of the condition. SYNC: bell.
     pub fn listen(&self) -> u32 {
         self.word.load(Ordering::SeqCst)
     }

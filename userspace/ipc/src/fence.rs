@@ -1,19 +1,19 @@
-//! The proof that a count of callers may decide something.
+//! The proof that a count of callers is valid for a decision.
 
 use onair_mutant::mutant;
 
 use crate::memory::AttachmentMemory;
 use crate::sync;
 
-/// A heavy fence that was executed: each store that a caller made before it is visible. Only with one is
-/// there a count of users that a verdict may rest on ([`AttachmentMemory::users_at`]), so that neither
-/// the fence nor the kick can be left out of a drain.
+/// A heavy fence that was executed: each store that a caller made before it is visible. A verdict
+/// may rest only on a count of users taken with one ([`AttachmentMemory::users_at`]), so that a
+/// drain cannot omit the fence or the kick.
 #[derive(Debug)]
 pub struct Fence(());
 
 impl Fence {
-    /// Arms the kicks of `memories`, then executes the fence: a caller that the count still sees, kicks
-    /// when it leaves. SYNC: kick, light-heavy.
+    /// Arms the kicks of `memories`, then executes the fence: a caller that the count still sees
+    /// will kick when it leaves. SYNC: kick, light-heavy.
     #[must_use]
     pub fn with_kicks<'a>(memories: impl Iterator<Item = &'a AttachmentMemory>) -> Self {
         if !mutant!("kick: not armed for a drain") {
@@ -22,7 +22,7 @@ impl Fence {
         Self::new()
     }
 
-    /// Executes the fence, for a count after which nobody waits. SYNC: light-heavy.
+    /// Executes the fence, for a count that no drain waits on. SYNC: light-heavy.
     #[expect(
         clippy::new_without_default,
         reason = "it costs 10 µs on every processor"

@@ -1,24 +1,24 @@
 //! The word of one frame in one attachment: serial, slot and state in 64 bits.
 //!
-//! `serial:32 | slot:16 | state:8` (eight bits unused between slot and serial). Each lend carries a
-//! new serial, so a word from an earlier loan can never be mistaken for the present one, and a
-//! compare-and-exchange on the whole word is the only way that a frame changes hands.
+//! `serial:32 | slot:16 | state:8` (eight bits unused between slot and serial). Each loan has a new
+//! serial, so a word from an earlier loan cannot be mistaken for the present one. A frame changes
+//! hands only by a compare-and-exchange on the whole word.
 
 use onair_mutant::mutant;
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// What a frame word says of the frame.
+/// State of a frame, as its word shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FrameState {
-    /// Not lent.
+    /// Not on loan.
     Free = 0,
-    /// Lent, and waiting for a caller to take it.
+    /// On loan; no caller has taken it yet.
     Ready = 1,
     /// Taken by a caller.
     Held = 2,
-    /// Given back by the caller, not yet credited by the daemon.
+    /// Returned by the caller, not yet credited by the daemon.
     Released = 3,
     /// Taken back by the daemon from an evicted attachment.
     Revoked = 4,
@@ -27,7 +27,7 @@ pub enum FrameState {
 /// The parts of a frame word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameTag {
-    /// The lend that the word belongs to; 0 is never lent.
+    /// Serial of the loan; 0 is never used.
     pub serial: u32,
     /// The slot of the caller that took the frame; 0 while it is ready.
     pub slot: u16,
@@ -52,7 +52,7 @@ impl FrameTag {
         u64::from(self.serial) << 32 | u64::from(self.slot) << 8 | u64::from(self.state)
     }
 
-    /// The tag in a word. Total: each word has one, hostile ones too.
+    /// The tag in a word. Total: every word has one, hostile words too.
     #[inline(always)]
     #[expect(
         clippy::cast_possible_truncation,
@@ -66,7 +66,7 @@ impl FrameTag {
         }
     }
 
-    /// The state, or `None` for a byte that the protocol does not know.
+    /// The state, or `None` for an unknown byte.
     pub fn state(self) -> Option<FrameState> {
         Some(match self.state {
             0 => FrameState::Free,
@@ -90,7 +90,7 @@ impl FrameWord {
         Self(AtomicU64::new(0))
     }
 
-    /// What the word says now. SYNC: frame-release (with [`FrameWord::release`]).
+    /// The current tag. SYNC: frame-release (with [`FrameWord::release`]).
     #[inline(always)]
     pub fn load(&self) -> FrameTag {
         let order = mutant!(
@@ -113,7 +113,8 @@ impl FrameWord {
         self.0.store(ready, order);
     }
 
-    /// Caller: whether the frame `serial` waits to be taken. Looked at before the intent is noted.
+    /// Caller: whether the frame `serial` is ready. The caller checks this before it notes the
+    /// intent.
     #[inline(always)]
     pub fn is_ready(&self, serial: u32) -> bool {
         self.0.load(Ordering::Relaxed) == FrameTag::new(serial, 0, FrameState::Ready).encode()
@@ -132,7 +133,8 @@ impl FrameWord {
             .is_ok()
     }
 
-    /// Caller: gives back the held frame. On failure the tag that was found. SYNC: frame-release.
+    /// Caller: returns the held frame. On failure it yields the tag that it found.
+    /// SYNC: frame-release.
     #[inline(always)]
     pub fn release(&self, serial: u32, slot: u16) -> Result<(), FrameTag> {
         let loan = mutant!(
@@ -150,7 +152,7 @@ impl FrameWord {
         result.map(|_| ()).map_err(FrameTag::decode)
     }
 
-    /// Daemon: takes back a ready frame that nobody took.
+    /// Daemon: takes back a ready frame that no caller has taken.
     pub fn withdraw(&self, serial: u32) -> bool {
         if mutant!("frame: taken back without a compare-exchange") && self.load().serial == serial {
             self.clear();
@@ -171,8 +173,8 @@ impl FrameWord {
         self.0.store(0, Ordering::Release);
     }
 
-    /// Daemon: takes the frame from an evicted attachment, whatever the word says; what it said.
-    /// SYNC: frame-release (of one that was given back before).
+    /// Daemon: takes the frame from an evicted attachment, whatever the word says. Returns the
+    /// previous tag. SYNC: frame-release (if the frame had been returned).
     pub fn revoke(&self, serial: u32) -> FrameTag {
         let revoked = FrameTag::new(serial, 0, FrameState::Revoked).encode();
         if mutant!("evict: the frame word is read, then stored") {

@@ -1,4 +1,4 @@
-//! Frame memory, as the daemon uses it.
+//! Frame memory, on the daemon's side.
 
 use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::layout::Geometry;
 use crate::memfd::Memfd;
 
-/// Bytes that the processor fetches at once.
+/// Cache line, in bytes.
 const LINE: usize = 64;
 
 /// The frames of a receive session, or of one attachment of a send session. Clones refer to the
@@ -42,12 +42,12 @@ impl FrameMemory {
         self.geometry.frame_bytes
     }
 
-    /// The layout it was made with.
+    /// The layout.
     pub fn geometry(&self) -> Geometry {
         self.geometry
     }
 
-    /// Bytes of memory it takes at most.
+    /// Size of the memory, in bytes.
     pub fn len(&self) -> usize {
         self.geometry.frames_len()
     }
@@ -60,12 +60,12 @@ impl FrameMemory {
     /// Copies `bytes` into frame `frame` at `offset`.
     ///
     /// # Panics
-    /// If they do not lie within the frame: the caller has checked what came from the wire.
+    /// If they do not lie within the frame: the caller must check offsets from the wire.
     #[inline]
     pub fn write(&self, frame: u32, offset: usize, bytes: &[u8]) {
         let at = self.checked(frame, offset, bytes.len());
-        // SAFETY: in bounds of the mapping; a client that reads meanwhile sees a mix of old and
-        // new bytes, which is its own business.
+        // SAFETY: in bounds of the mapping; a client that reads at the same time sees a mix of old
+        // and new bytes, which harms that client only.
         unsafe {
             self.memfd
                 .mapping()
@@ -76,9 +76,9 @@ impl FrameMemory {
         }
     }
 
-    /// Has the processor fetch up to `len` bytes of frame `frame` from `offset` on, which will be
-    /// written soon: a write waits for what it replaces, and few can wait at a time. Only a hint,
-    /// for whatever part of that lies within the frame.
+    /// Prefetches up to `len` bytes of frame `frame` from `offset` on for a later write. A write
+    /// waits for the line that it replaces, and the processor has few such waits in parallel. A
+    /// hint only, for the part that lies within the frame.
     #[inline]
     pub fn fetch(&self, frame: u32, offset: usize, len: usize) {
         let end = offset
@@ -96,15 +96,15 @@ impl FrameMemory {
         }
     }
 
-    /// Copies from frame `frame` at `offset` into `bytes`. A client may be writing meanwhile; what
-    /// is read then is some mix, never memory outside of the frame.
+    /// Copies from frame `frame` at `offset` into `bytes`. If a client writes at the same time, the
+    /// result is a mix, but never memory outside of the frame.
     ///
     /// # Panics
     /// If the range does not lie within the frame.
     #[inline]
     pub fn read(&self, frame: u32, offset: usize, bytes: &mut [u8]) {
         let at = self.checked(frame, offset, bytes.len());
-        // SAFETY: in bounds of the mapping, and `bytes` is ours alone.
+        // SAFETY: in bounds of the mapping, and no other thread uses `bytes`.
         unsafe {
             self.memfd
                 .mapping()
@@ -127,7 +127,7 @@ impl FrameMemory {
         self.geometry.frame_offset(frame) + offset
     }
 
-    /// A description for a client.
+    /// Opens a file description for a client.
     ///
     /// # Errors
     /// Out of descriptors; `/proc` not mounted.
@@ -135,7 +135,7 @@ impl FrameMemory {
         self.memfd.for_client()
     }
 
-    /// Its file.
+    /// The memory file.
     pub fn file(&self) -> BorrowedFd<'_> {
         self.memfd.as_fd()
     }
@@ -143,7 +143,7 @@ impl FrameMemory {
     /// Witness W4; see [`Memfd::is_sole_user`].
     ///
     /// # Errors
-    /// What the kernel says other than "somebody has it".
+    /// The kernel's errors other than "another user exists".
     pub fn is_sole_user(&self) -> io::Result<bool> {
         self.memfd.is_sole_user()
     }

@@ -1,9 +1,9 @@
 //! The gate: one word for each stopper, which is also its generation.
 //!
 //! Bit 0 is RUN; a running gate is `2g + 1`. Stopping clears the bit, starting moves to the next
-//! generation, so `gate != snapshot` holds exactly when a stop happened since the snapshot: a
-//! stop→start pulse cannot be lost, nor seen twice, nor be seen by a later call.
-//! Zero is closed: fresh, punched and tombstoned pages refuse everybody.
+//! generation, so `gate != snapshot` is true exactly when a stop happened since the snapshot: a
+//! caller cannot miss a stop→start pulse, nor see it twice, and a later call does not see it. Zero
+//! is closed: fresh, punched and tombstoned pages refuse every caller.
 
 use onair_mutant::mutant;
 
@@ -23,8 +23,8 @@ impl Gate {
         Self(AtomicU32::new(0))
     }
 
-    /// Closes the gate. Wait-free, no allocation, no lock: callable from a signal handler.
-    /// Returns whether it was open. The event counts must be rung after it. SYNC: gate-bell.
+    /// Closes the gate. Wait-free, no allocation, no lock: callable from a signal handler. Returns
+    /// whether it was open. Notify the event counts after it. SYNC: gate-bell.
     #[inline]
     pub fn stop(&self) -> bool {
         let before = self.0.fetch_and(!RUN, Ordering::SeqCst);
@@ -32,8 +32,8 @@ impl Gate {
         before & RUN != 0
     }
 
-    /// Opens a closed gate at its next generation. Returns false if it was open, or if somebody
-    /// else opened it at the same moment.
+    /// Opens a closed gate at its next generation. Returns false if it was open, or if another
+    /// thread opened it at the same moment.
     pub fn start(&self) -> bool {
         let now = self.0.load(Ordering::SeqCst);
         if now & RUN != 0 {
@@ -44,7 +44,7 @@ impl Gate {
             .is_ok()
     }
 
-    /// The word as it is now. SYNC: gate-bell.
+    /// The current value. SYNC: gate-bell.
     #[inline(always)]
     pub fn load(&self) -> u32 {
         self.0.load(Ordering::Acquire)
@@ -58,8 +58,8 @@ impl Gate {
 
 /// The open value that follows the closed value `closed`.
 ///
-/// The value 1 is never used: its closed form would be 0, which is what a freshly claimed slot
-/// carries as `ack`, and a caller inside would then look acknowledged.
+/// The value 1 is never used: its closed form would be 0, which is the `ack` of a freshly claimed
+/// slot, and a caller inside would then look acknowledged.
 fn next(closed: u32) -> u32 {
     match closed.wrapping_add(3) {
         1 if !mutant!("gates: 1 is used, which closes to a fresh acknowledgement") => 3,

@@ -1,14 +1,15 @@
 //! The one-shot notification from the last caller to the draining daemon.
 //!
-//! The daemon arms the word, executes the heavy fence, and scans; a caller that leaves lowers its
-//! slot, executes the light fence, and looks at the word. Whoever takes it sends one byte on the
-//! attach socket. Arming before scanning, and lowering before looking, make losing it impossible.
+//! The daemon arms the word, executes the heavy fence, and scans. A caller that leaves lowers its
+//! slot, executes the light fence, and reads the word. The caller that takes the request sends one
+//! byte on the attach socket. Because the daemon arms before it scans, and a caller lowers before
+//! it reads, no notification is lost.
 
 use onair_mutant::mutant;
 
 use crate::sync::{AtomicU32, Ordering};
 
-/// The word.
+/// A request for one notification.
 #[repr(transparent)]
 #[derive(Debug)]
 pub struct Kick(AtomicU32);
@@ -19,7 +20,7 @@ impl Kick {
         Self(AtomicU32::new(0))
     }
 
-    /// Asks for one notification. SYNC: kick.
+    /// Requests one notification. SYNC: kick.
     pub fn arm(&self) {
         self.0.store(1, Ordering::SeqCst);
     }
@@ -29,7 +30,7 @@ impl Kick {
         self.0.store(0, Ordering::SeqCst);
     }
 
-    /// Takes the request, if there is one: true means that this caller has to notify. SYNC: kick.
+    /// Takes the request, if there is one: true means that this caller must notify. SYNC: kick.
     #[inline(always)]
     pub fn take(&self) -> bool {
         self.0.load(Ordering::Acquire) != 0

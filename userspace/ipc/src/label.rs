@@ -1,16 +1,16 @@
-//! Points in a client's calls at which a test puts its process to death.
+//! Points in a client's calls at which a test kills the process.
 //!
-//! Compiled in by the feature `labels` alone, which nothing but the victim of the kill matrix
-//! (`tests/victim`) is built with. Without it `label!` expands to nothing.
+//! Only the feature `labels` compiles them in, and only the victim of the kill matrix
+//! (`tests/victim`) enables it. Without it `label!` expands to nothing.
 
-/// Marks a point in a call: `label!("take.taken")`. The name must stand in `LABELS`.
+/// Marks a point in a call: `label!("take.taken")`. The name must be in `LABELS`.
 #[cfg(not(feature = "labels"))]
 #[macro_export]
 macro_rules! label {
     ($name:literal) => {};
 }
 
-/// Marks a point in a call: `label!("take.taken")`. The name must stand in [`LABELS`].
+/// Marks a point in a call: `label!("take.taken")`. The name must be in [`LABELS`].
 #[cfg(feature = "labels")]
 #[macro_export]
 macro_rules! label {
@@ -101,13 +101,13 @@ mod armed {
         "drop.hung_up",
     ];
 
-    /// What happens at the label that was armed.
+    /// Action at the armed label.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[repr(u32)]
     pub enum LabelAction {
-        /// The process puts itself to death with SIGKILL.
+        /// The process kills itself with SIGKILL.
         Die = 1,
-        /// The thread writes the label's name and a newline to standard output, and goes no further.
+        /// The thread writes the label's name and a newline to standard output, and stops there.
         Stay = 2,
     }
 
@@ -115,7 +115,7 @@ mod armed {
     static LABEL: AtomicUsize = AtomicUsize::new(NOBODY);
     static THREAD: AtomicUsize = AtomicUsize::new(NOBODY);
     static FATE: AtomicU32 = AtomicU32::new(0);
-    /// Times that the label is still to be passed.
+    /// Remaining passes of the armed label.
     static PASSES: AtomicU32 = AtomicU32::new(0);
 
     std::thread_local! {
@@ -124,7 +124,7 @@ mod armed {
 
     /// Position of a label in [`LABELS`].
     ///
-    /// # Panics
+    /// If no label has that name: at compile time, in `label!`.
     /// If there is none of that name: at compile time, in `label!`.
     pub const fn index(name: &str) -> usize {
         let mut at = 0;
@@ -145,9 +145,9 @@ mod armed {
         at == a.len() && at == b.len()
     }
 
-    /// Says what happens when `label` (a position in [`LABELS`]) is reached for the `hit`-th time from
-    /// now, by thread `thread` (see [`number_thread`]) or, if there is none, by any. Once in a
-    /// process's life.
+    /// Sets the action for the `hit`-th time from now that thread `thread` (see [`number_thread`]),
+    /// or any thread if there is none, reaches `label` (a position in [`LABELS`]). Once per
+    /// process.
     pub fn arm(label: usize, hit: u32, thread: Option<usize>, fate: LabelAction) {
         PASSES.store(hit, Ordering::Relaxed);
         THREAD.store(thread.unwrap_or(NOBODY), Ordering::Relaxed);
@@ -160,7 +160,7 @@ mod armed {
         NUMBER.set(number);
     }
 
-    /// What `label!` does.
+    /// The expansion of `label!`.
     #[inline]
     pub fn reach(label: usize) {
         if LABEL.load(Ordering::Acquire) == label {
@@ -175,7 +175,7 @@ mod armed {
         if !chosen || PASSES.fetch_sub(1, Ordering::Relaxed) != 1 {
             return;
         }
-        // SAFETY: system calls without memory of ours, or with the bytes of a constant.
+        // SAFETY: the system calls take no memory of ours, or only the bytes of a constant.
         unsafe {
             if FATE.load(Ordering::Relaxed) == LabelAction::Die as u32 {
                 libc::kill(libc::getpid(), libc::SIGKILL);

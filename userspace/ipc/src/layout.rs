@@ -1,4 +1,4 @@
-//! Where each word lies. Offsets only; both sides compute them from the same [`Geometry`].
+//! Position of each word. Offsets only; both sides compute them from the same [`Geometry`].
 //!
 //! | file | daemon | client | contents |
 //! |---|---|---|---|
@@ -8,12 +8,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Version of the contract; a client with another one is refused.
+/// Version of the contract; the client refuses another one.
 pub const VERSION: u32 = 1;
 /// "ONAIRctl", the first word of the header in `ctl`.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"ONAIRctl");
 
-/// Threads of one attachment that are counted in slots of their own; more share the last slot.
+/// Threads of one attachment that have their own slots; further threads share the last slot.
 pub const OWN_SLOTS: u16 = 128;
 /// All slots of an attachment; the last one is shared.
 pub const SLOTS: usize = OWN_SLOTS as usize + 1;
@@ -27,7 +27,7 @@ const PAGE: usize = 4096;
 
 /// `ctl`: session gate.
 pub const CTL_GATE: usize = 0;
-/// `ctl`: what the attachment is, see [`State`](crate::memory::State).
+/// `ctl`: state of the attachment, see [`State`](crate::memory::State).
 pub const CTL_STATE: usize = 4;
 /// `ctl`: the life word, a robust futex that the kernel marks when the daemon dies.
 pub const CTL_LIFE: usize = 8;
@@ -64,7 +64,7 @@ pub const SEG_FRAMES: usize = PAGE;
 /// Bytes of one event-ring entry: sequence, kind, argument, time.
 pub const EVENT_BYTES: usize = 32;
 
-/// The sizes that the layout of one attachment follows from.
+/// The sizes that determine the layout of one attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Geometry {
@@ -91,7 +91,7 @@ impl Geometry {
         })
     }
 
-    /// Whether the values agree with each other: what a client checks of a message.
+    /// Whether the values are consistent: a client checks them in a message.
     pub fn is_valid(&self) -> bool {
         Self::new(self.frames, self.frame_bytes) == Some(*self)
     }
@@ -131,7 +131,7 @@ impl Geometry {
         self.frames as usize * self.frame_stride as usize
     }
 
-    /// `frames`: where frame `frame` begins.
+    /// `frames`: offset of frame `frame`.
     pub fn frame_offset(&self, frame: u32) -> usize {
         frame as usize * self.frame_stride as usize
     }

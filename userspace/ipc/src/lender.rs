@@ -1,8 +1,8 @@
-//! The daemon's side of lending frames to one attachment, with the ledger of what is lent.
+//! The daemon's side of loans to one attachment, with the ledger of the loans.
 //!
-//! The ledger is the daemon's own memory: a frame is lent from the publication of its word until it
-//! is credited here, whatever the shared words say. It has one owner at a time: a poller while the
-//! session runs, the control thread after the hand-back.
+//! The ledger is the daemon's own memory: a frame is on loan from the publication of its word until
+//! it is credited here, whatever the shared words say. The ledger has one owner at a time: a poller
+//! while the session runs, the control thread after the hand-back.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,63 +15,63 @@ use crate::meta::FrameMeta;
 use crate::slot::SlotReading;
 use crate::sys;
 
-/// Why a frame was not lent.
+/// Why a frame was not loaned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the attachment has its whole quota of frames lent")]
 pub struct QuotaUsed;
 
-/// A frame that came back.
+/// A returned frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credit {
-    /// Which frame.
+    /// Index of the frame.
     pub frame: u32,
-    /// Send sessions: the client submitted it, in this order (the client's word); `None` means that
-    /// it came back unused.
+    /// Send sessions: the client submitted it, in this order (the client writes the number);
+    /// `None`: it was returned unused.
     pub submitted: Option<u64>,
 }
 
-/// A word that no caller following the protocol can have written.
+/// A word that no conforming caller can have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which frame.
+    /// Index of the frame.
     pub frame: u32,
-    /// The word that was found.
+    /// The word.
     pub word: u64,
 }
 
-/// A frame that is lent now.
+/// A frame on loan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lent {
-    /// Which frame.
+    /// Index of the frame.
     pub frame: u32,
-    /// Under which serial.
+    /// Serial of the loan.
     pub serial: u32,
-    /// What its word says: the client's word.
+    /// State in its word, which the client can write.
     pub state: Option<FrameState>,
     /// Slot of the holder, while held.
     pub slot: u16,
-    /// Since when: CLOCK_MONOTONIC, ns.
+    /// Time of the loan: CLOCK_MONOTONIC, ns.
     pub since_ns: u64,
 }
 
-/// A frame that was lent to an attachment that is cut off.
+/// A frame that was on loan to an evicted attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revoked {
-    /// Which frame.
+    /// Index of the frame.
     pub frame: u32,
-    /// How it was found, by the client's word.
+    /// State in its word, which the client can write.
     pub found: Found,
 }
 
-/// How a frame was found when it was taken back.
+/// State of a frame when the daemon took it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Given back already.
+    /// Already returned.
     Returned,
-    /// Taken by no caller.
+    /// No caller had taken it.
     Unread,
-    /// Held; or its word says what no caller following the protocol can have written. Somebody may
-    /// be reading it.
+    /// Held, or its word has a value that no conforming caller can have written. A thread may be
+    /// reading it.
     Held,
 }
 
@@ -96,7 +96,7 @@ pub struct Lender {
 }
 
 impl Lender {
-    /// A lender with an empty ledger that lends at most `quota` frames at a time.
+    /// A lender with an empty ledger. It has at most `quota` frames on loan at a time.
     pub fn new(memory: Arc<AttachmentMemory>, quota: u32) -> Self {
         let quota = quota.min(memory.geometry().frames) as usize;
         Self {
@@ -116,27 +116,27 @@ impl Lender {
         self.memory.attachment()
     }
 
-    /// The attachment's words.
+    /// The attachment's shared memory.
     pub fn memory(&self) -> &Arc<AttachmentMemory> {
         &self.memory
     }
 
-    /// Most frames lent at a time.
+    /// Most frames on loan at a time.
     pub fn quota(&self) -> usize {
         self.quota
     }
 
-    /// Frames lent now.
+    /// Frames on loan.
     pub fn lent(&self) -> usize {
         self.ledger.len()
     }
 
-    /// Whether `frame` is lent to this attachment.
+    /// Whether `frame` is on loan to this attachment.
     pub fn has(&self, frame: u32) -> bool {
         self.ledger.iter().any(|entry| entry.frame == frame)
     }
 
-    /// What is lent, and what the shared words say of it.
+    /// The frames on loan, with the state in their words.
     pub fn loans(&self) -> impl Iterator<Item = Lent> + '_ {
         self.ledger.iter().map(|entry| {
             let tag = self.memory.frame_words()[entry.frame as usize].load();
@@ -151,20 +151,20 @@ impl Lender {
         })
     }
 
-    /// Loans `frame`, whose contents are complete, described by `meta`, and wakes one caller.
-    /// For a send session the frame is one to be filled.
+    /// Loans `frame`, whose contents are complete, described by `meta`, and wakes one caller. In a
+    /// send session the frame is empty, for the client to fill.
     ///
     /// # Errors
-    /// [`QuotaUsed`] if as many frames as allowed are lent.
+    /// [`QuotaUsed`] if the quota is used up.
     ///
     /// # Panics
-    /// If the frame is lent to this attachment already, or does not exist: a fault of the caller.
+    /// If the frame is already on loan to this attachment, or does not exist: a bug of the caller.
     pub fn publish(&mut self, frame: u32, meta: &FrameMeta) -> Result<(), QuotaUsed> {
         assert!(!self.has(frame), "frame {frame} is lent already");
         if self.ledger.len() >= self.quota {
             return Err(QuotaUsed);
         }
-        // Serial 0 is never lent: it is what zeroed words carry.
+        // Serial 0 is never used: zeroed words have it.
         self.serial = self.serial.checked_add(1).unwrap_or(1);
         self.ledger.push(Entry {
             frame,
@@ -194,7 +194,7 @@ impl Lender {
         Ok(())
     }
 
-    /// Credits the frames that callers gave back, each exactly once. SYNC: frame-release.
+    /// Credits the returned frames, each exactly once. SYNC: frame-release.
     pub fn reap(&mut self, mut credit: impl FnMut(Credit)) {
         let memory = &self.memory;
         let (returned, violation) = (&mut self.returned, &mut self.violation);
@@ -229,39 +229,41 @@ impl Lender {
         });
     }
 
-    /// Takes back the oldest frame that no caller has taken yet. `None` if all of them are held.
+    /// Takes back the oldest frame that no caller has taken. `None` if all are held.
     pub fn drop_oldest(&mut self) -> Option<u32> {
         let oldest = self.ledger.iter().position(|entry| {
             self.memory.frame_words()[entry.frame as usize].withdraw(entry.serial)
         })?;
         self.withdrawn += 1;
-        // The ledger is in the order of lending, so the first that can be withdrawn is the oldest.
+        // The ledger is in the order of the loans, so the first frame that can be withdrawn is the
+        // oldest.
         Some(self.ledger.remove(oldest).frame)
     }
 
-    /// After a stop: credits what was given back, and takes back every frame that nobody took.
+    /// After a stop: credits the returned frames, and takes back every frame that no caller has
+    /// taken.
     pub fn settle(&mut self, credit: impl FnMut(Credit)) {
         self.reap(credit);
         while self.drop_oldest().is_some() {}
     }
 
-    /// Frames ever lent, each loan counted.
+    /// Loans so far.
     pub fn published(&self) -> u64 {
         self.tail
     }
 
-    /// Of these, given back by who had taken them.
+    /// Of these, returned by a caller that had taken them.
     pub fn returned(&self) -> u64 {
         self.returned
     }
 
-    /// Of these, taken back before anybody took them.
+    /// Of these, taken back before a caller took them.
     pub fn withdrawn(&self) -> u64 {
         self.withdrawn
     }
 
-    /// Credits the frame that a dead thread had taken inside its call: only if the word names the
-    /// very lend that its slot intended, and that slot. Returns the frame.
+    /// Credits the frame that a dead thread had taken inside its call, but only if the word names
+    /// exactly the loan that its slot intended, and that slot. Returns the frame.
     pub fn credit_dead_thread(&mut self, slot: &SlotReading) -> Option<u32> {
         let frame = u32::try_from(slot.intent & 0xffff_ffff).expect("32 bits");
         let serial = u32::try_from(slot.intent >> 32).expect("32 bits");
@@ -283,8 +285,8 @@ impl Lender {
         Some(frame)
     }
 
-    /// Credits everything: the process that had it is dead, so no thread of it runs. Returns the
-    /// frames; a second call returns none.
+    /// Credits all loans: the process is dead, so no thread of it runs. Returns the frames; a
+    /// second call returns none.
     pub fn credit_dead_process(&mut self) -> Vec<u32> {
         let clear = |entry: &Entry| {
             self.memory.frame_words()[entry.frame as usize].clear();
@@ -297,9 +299,9 @@ impl Lender {
         frames
     }
 
-    /// Takes everything back, whoever has it: the attachment is cut off. Each word is swapped for one
-    /// that no put succeeds on, and each loan is credited once; `each` hears of it. A frame that is
-    /// [`Found::Held`] may still be read by its holder.
+    /// Takes all loans back from an evicted attachment. It swaps each word for one on which no put
+    /// succeeds, credits each loan once, and reports it to `each`. The holder may still read a
+    /// frame that is [`Found::Held`].
     pub fn revoke(&mut self, mut each: impl FnMut(Revoked)) {
         for entry in &self.ledger {
             let tag = self.memory.frame_words()[entry.frame as usize].revoke(entry.serial);
@@ -341,7 +343,7 @@ mod tests {
         Lender::new(Arc::new(memory), 3)
     }
 
-    /// What the daemon reads of the slot `index` of a thread that was about to take `entry`.
+    /// The daemon's reading of the slot `index` of a thread that was about to take `entry`.
     fn residue(index: u16, frame: u32, serial: u32) -> SlotReading {
         SlotReading {
             index,
@@ -375,7 +377,7 @@ mod tests {
         assert_eq!(lender.credit_dead_thread(&dead), Some(1));
         assert_eq!(lender.credit_dead_thread(&dead), None, "twice");
         assert_eq!(lender.lent(), 0);
-        // The same frame under another lend, held by whoever has the slot now.
+        // The same frame on another loan, held by the present owner of the slot.
         lender.publish(1, &FrameMeta::default()).unwrap();
         assert!(lender.memory.frame_words()[1].take(2, 7));
         assert_eq!(lender.credit_dead_thread(&dead), None, "an earlier loan");
@@ -389,7 +391,7 @@ mod tests {
         assert!(lender.memory.frame_words()[1].take(1, 8));
         assert_eq!(lender.credit_dead_thread(&residue(7, 1, 1)), None);
         assert_eq!(lender.lent(), 1);
-        // What a client forges about frames that there are not is nobody's.
+        // A forged intent for a frame that does not exist credits nothing.
         assert_eq!(lender.credit_dead_thread(&residue(8, 99, 1)), None);
         assert_eq!(
             lender.credit_dead_thread(&residue(8, u32::MAX, u32::MAX)),

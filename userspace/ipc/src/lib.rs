@@ -1,12 +1,12 @@
 //! The contract between the daemon and its clients: words in shared memory, the gate that stops and
-//! counts callers, the ledger of lent frames, and the messages on `attach.sock`.
+//! counts callers, the ledger of loaned frames, and the messages on `attach.sock`.
 //!
-//! Everything here is about two processes that share memory and do not trust each other. The
-//! daemon's side ([`memory`], [`lender`], [`frames`], [`life`]) treats each word that a client can
-//! write as hostile; the client's side ([`caller`]) only trusts pages that it cannot write.
-//! What never lives here: sessions, policies, media formats, DPDK.
+//! This crate is about two processes that share memory and do not trust each other. The daemon's
+//! side ([`memory`], [`lender`], [`frames`], [`life`]) treats each word that a client can write as
+//! hostile. The client's side ([`caller`]) only trusts pages that it cannot write. Not in this
+//! crate: sessions, policies, media formats, DPDK.
 //!
-//! The protocol, its invariants and the tests that hold them are written down in `docs/gate.md`.
+//! `docs/gate.md` describes the protocol, its invariants and the tests of them.
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the counting of callers rests on x86-64's store order (docs/gate.md)");

@@ -1,9 +1,9 @@
-//! How clients learn at once that the daemon died, however it died.
+//! Notifies clients at once when the daemon dies, however it dies.
 //!
-//! One thread, the owner-death notifier, does nothing but own a robust-futex list. Each attachment's life word
-//! is on it; when the process dies the kernel walks the list, marks each word and wakes one sleeper
-//! on it, before it closes any descriptor. The list's nodes lie in private memory, at a fixed distance
-//! from the words, so that no client can cut it. Kernel document:
+//! One thread, the owner-death notifier, only owns a robust-futex list. Each attachment's life word
+//! is on it. When the process dies the kernel walks the list, marks each word and wakes one sleeper
+//! on it, before it closes any descriptor. The list's nodes are in private memory, at a fixed
+//! distance from the words, so that no client can break the list. Kernel document:
 //! `Documentation/locking/robust-futex-ABI.rst`.
 
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -15,7 +15,7 @@ use crate::memory::AttachmentMemory;
 use crate::sync::AtomicU32;
 use crate::sys;
 
-/// Attachments that one owner-death notifier can carry: the kernel walks no more than 2048 nodes.
+/// Most attachments on one owner-death notifier: the kernel walks no more than 2048 nodes.
 pub const CAPACITY: usize = 2000;
 
 const PAGE: usize = 4096;
@@ -55,19 +55,19 @@ struct RobustList {
     vacant: Vec<usize>,
 }
 
-/// Why the event count cannot carry another attachment.
+/// Why the notifier cannot take another attachment.
 #[derive(Debug, thiserror::Error)]
 pub enum LifeError {
-    /// All places are taken.
-    #[error("{CAPACITY} attachments hang on the owner-death notifier already; detach some")]
+    /// All places are used.
+    #[error("{CAPACITY} attachments are already on the owner-death notifier; detach some")]
     Full,
     /// The kernel refused.
-    #[error("the owner-death notifier cannot be set up: {0}")]
+    #[error("cannot set up the owner-death notifier: {0}")]
     System(#[from] io::Error),
 }
 
 impl OwnerDeathNotifier {
-    /// Starts the thread. Its memory is kept until the process ends.
+    /// Starts the thread. Its memory stays until the process ends.
     ///
     /// # Errors
     /// The kernel's: no memory, no thread.
@@ -104,7 +104,7 @@ impl OwnerDeathNotifier {
             .name("death-bell".into())
             .spawn(move || {
                 // SAFETY: the head lives as long as the process. This thread uses no robust mutex,
-                // so nobody misses the list that libc had registered.
+                // so replacing the list that libc had registered harms no one.
                 let set = unsafe {
                     libc::syscall(libc::SYS_set_robust_list, address, size_of::<ListHead>())
                 };
@@ -134,7 +134,7 @@ impl OwnerDeathNotifier {
         })
     }
 
-    /// Hangs the attachment's life word on the list. The returned place is given back with
+    /// Adds the attachment's life word to the list. Free the returned place with
     /// [`OwnerDeathNotifier::unhang`] before the attachment's memory goes.
     ///
     /// # Errors
@@ -178,7 +178,7 @@ impl OwnerDeathNotifier {
         Ok(place)
     }
 
-    /// Takes the word off the list, so that the daemon's orderly end does not ring it.
+    /// Removes the word from the list, so that the daemon's orderly exit does not mark it.
     pub fn unhang(&self, place: usize) {
         let mut robust_list = self
             .robust_list
@@ -198,7 +198,7 @@ impl OwnerDeathNotifier {
             (*before).next.store(next, Ordering::Release);
         }
         robust_list.hung.remove(at);
-        // SAFETY: the page is ours; the reservation takes its place again.
+        // SAFETY: the page is ours; the reservation replaces it.
         unsafe {
             libc::mmap(
                 self.nodes.add((CAPACITY + place) * PAGE).cast(),
@@ -241,7 +241,7 @@ fn reserve(len: usize) -> io::Result<*mut u8> {
     Ok(base.cast())
 }
 
-/// Whether a life word says that the daemon died.
+/// Whether a life word shows that the daemon died.
 #[inline(always)]
 pub fn is_dead(word: &AtomicU32) -> bool {
     word.load(Ordering::Acquire) & OWNER_DIED != 0

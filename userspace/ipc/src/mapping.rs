@@ -4,11 +4,11 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
-/// Marks types of which every bit pattern is a valid value and which are only accessed atomically,
-/// so that a reference into memory that another process writes is sound.
+/// Marks types for which every bit pattern is valid and which are only accessed atomically, so that
+/// a reference into memory that another process writes is sound.
 ///
 /// # Safety
-/// The type consists of atomics (and of nothing else, not even padding that is read).
+/// The type consists of atomics only, without padding that is read.
 pub unsafe trait Shared {}
 
 // SAFETY: an atomic.
@@ -32,7 +32,7 @@ unsafe impl Shared for crate::frame_word::FrameWord {}
 // SAFETY: atomics only, no padding.
 unsafe impl Shared for crate::slot::Slot {}
 
-/// Whether the process may write through a mapping.
+/// Access of the process through a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Reads only.
@@ -104,9 +104,8 @@ impl Mapping {
 
     /// A reference to the `T` at `offset`.
     ///
-    /// # Panics
-    /// If it does not lie within the mapping, aligned: offsets are computed by
-    /// [`layout`](crate::layout), never taken from another process.
+    /// If it does not lie within the mapping, aligned: [`layout`](crate::layout) computes the
+    /// offsets; they never come from another process.
     #[inline(always)]
     pub fn at<T: Shared>(&self, offset: usize) -> &T {
         assert!(
@@ -118,7 +117,7 @@ impl Mapping {
         unsafe { &*self.base.as_ptr().add(offset).cast::<T>() }
     }
 
-    /// [`Mapping::at`] without its check, for offsets that were checked once.
+    /// [`Mapping::at`] without its check, for offsets that are already checked.
     ///
     /// # Safety
     /// A `T` lies at `offset`, aligned and within the mapping.
@@ -147,7 +146,7 @@ impl Mapping {
         unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(offset).cast::<T>(), count) }
     }
 
-    /// Puts zeroed private pages in the mapping's place: a thread that still looks finds closed
+    /// Replaces the mapping by zeroed private pages: a thread that still reads it finds closed
     /// gates instead of a fault. Async-signal-safe.
     pub(crate) fn tombstone(&self) {
         // SAFETY: replaces pages of this very mapping; every typed access to it is atomic, and

@@ -1,8 +1,9 @@
-//! Sealed memory files, handed out as descriptions that the daemon does not share.
+//! Sealed memory files, given to clients as file descriptions of their own.
 //!
-//! A client never gets a duplicate of the daemon's descriptor: it gets a description of its own,
-//! reopened through `/proc/self/fd`. Then its `fcntl` changes nothing of ours, and the kernel's
-//! lease test ([`Memfd::is_sole_user`]) can tell whether anybody still has the memory open or mapped.
+//! A client never gets a duplicate of the daemon's descriptor. It gets its own description,
+//! reopened through `/proc/self/fd`. Its `fcntl` then changes nothing of the daemon's, and the
+//! kernel's lease test ([`Memfd::is_sole_user`]) can tell whether another process still has the
+//! memory open or mapped.
 
 use std::ffi::CString;
 use std::io;
@@ -19,10 +20,10 @@ pub struct Memfd {
 }
 
 impl Memfd {
-    /// Creates a memory file of `len` bytes, zeroed, whose length nobody can change.
+    /// Creates a zeroed memory file of `len` bytes. No process can change its length.
     ///
-    /// With `readers_only` no other process can ever map it writable, not even by reopening the
-    /// descriptor that it was given (`F_SEAL_FUTURE_WRITE`).
+    /// With `readers_only` no other process can ever map it writable, not even by reopening its
+    /// descriptor (`F_SEAL_FUTURE_WRITE`).
     ///
     /// # Errors
     /// The kernel's: out of memory or descriptors; `/proc` not mounted.
@@ -35,11 +36,11 @@ impl Memfd {
         if made < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: a new descriptor that nobody else owns.
+        // SAFETY: a new descriptor that no other code owns.
         let made = unsafe { OwnedFd::from_raw_fd(made) };
         rustix::fs::ftruncate(&made, len as u64)?;
-        // The description that memfd_create returns is not counted by the lease test: reopen, and
-        // let it go.
+        // The lease test does not count the description that memfd_create returns: reopen the file,
+        // and close the first description.
         let file = reopen(made.as_fd(), Access::ReadWrite)?;
         drop(made);
         let mapping = Mapping::new(file.as_fd(), len, Access::ReadWrite)?;
@@ -60,7 +61,7 @@ impl Memfd {
         &self.mapping
     }
 
-    /// A description of its own for a client: read-only if the file is for readers only.
+    /// Opens a description for a client: read-only if the file is for readers only.
     ///
     /// # Errors
     /// Out of descriptors; `/proc` not mounted.
@@ -73,12 +74,12 @@ impl Memfd {
         reopen(self.file.as_fd(), access)
     }
 
-    /// The kernel's word (witness W4): true if no other process and no other description has the
-    /// memory open or mapped. It takes a write lease, which is granted only then, and returns it
-    /// at once. fcntl(2), `F_SETLEASE`. SIGIO must be ignored.
+    /// The kernel's answer for witness W4: true if no other process and no other description has
+    /// the memory open or mapped. It takes a write lease, which the kernel grants only then, and
+    /// returns it at once. fcntl(2), `F_SETLEASE`. The process must ignore SIGIO.
     ///
     /// # Errors
-    /// What the kernel says other than "somebody has it".
+    /// The kernel's errors other than "another user exists".
     pub fn is_sole_user(&self) -> io::Result<bool> {
         let set = |lease: libc::c_int| {
             // SAFETY: fcntl with an int argument.

@@ -1,6 +1,7 @@
-//! One attachment's words, as the daemon uses them.
+//! One attachment's shared words, on the daemon's side.
 //!
-//! Everything in `seg` is hostile: it is read once, bounded, and never followed as an address.
+//! Everything in `seg` is hostile: the daemon reads a word once, bounds it, and never follows it as
+//! an address.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,31 +21,31 @@ use crate::slot::{Slot, SlotReading};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::sys;
 
-/// Sleepers that are woken for one reason. How many sleep on a word, and how often each, is the client's to
-/// say: with 8,000 threads and 128 entries of each, waking all takes 100 ms.
+/// Sleepers woken for one reason. The client decides how many threads sleep on a word, and how
+/// often each: with 8,000 threads and 128 entries of each, waking all takes 100 ms.
 const ONE: i32 = 1;
 
-/// What an attachment is, in `ctl`.
+/// State of an attachment, in `ctl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum State {
-    /// The session or the daemon is gone. Zero, so that punched and tombstoned pages say it.
+    /// The session or the daemon is gone. Zero, so that punched and tombstoned pages show it.
     Gone = 0,
     /// In use.
     Open = 1,
-    /// Evicted; the session goes on without it.
+    /// Evicted; the session continues without it.
     Revoked = 2,
 }
 
-/// The file with the event counts of one attachment, as `/proc/PID/maps` names it, and where in it they are:
+/// The file with the event counts of one attachment, as in `/proc/PID/maps`, and their offsets:
 /// `buffer_get` sleeps on one, `event_poll` on the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BellFile {
-    /// As stat has it.
+    /// Device number, as in stat.
     pub device: u64,
-    /// As stat has it.
+    /// Inode number, as in stat.
     pub inode: u64,
-    /// Of the event counts, in the file.
+    /// Offsets of the event counts in the file, in bytes.
     pub offsets: [u64; 2],
 }
 
@@ -75,7 +76,7 @@ impl AttachmentMemory {
         header[3].store(u64::from(geometry.frames), relaxed);
         header[4].store(u64::from(geometry.frame_stride), relaxed);
         header[0].store(layout::MAGIC, relaxed);
-        // The version is written last: a reader that finds it finds the rest.
+        // The version is written last: a reader that finds it also finds the rest.
         header[5].store(u64::from(layout::VERSION), Ordering::Release);
         Ok(Self {
             session,
@@ -91,7 +92,7 @@ impl AttachmentMemory {
         self.session
     }
 
-    /// The attachment's number, unique in the daemon's life.
+    /// The attachment's number, unique since the daemon's start.
     pub fn attachment(&self) -> u64 {
         self.attachment
     }
@@ -101,7 +102,7 @@ impl AttachmentMemory {
         self.geometry
     }
 
-    /// Descriptions for the client: `ctl` (read-only) and `seg` (read-write).
+    /// Opens descriptions for the client: `ctl` (read-only) and `seg` (read-write).
     ///
     /// # Errors
     /// Out of descriptors; `/proc` not mounted.
@@ -109,15 +110,15 @@ impl AttachmentMemory {
         Ok((self.ctl.for_client()?, self.seg.for_client()?))
     }
 
-    /// Witness W4 for the words themselves; see [`Memfd::is_sole_user`].
+    /// Witness W4 for the words; see [`Memfd::is_sole_user`].
     ///
     /// # Errors
-    /// What the kernel says other than "somebody has it".
+    /// The kernel's errors other than "another user exists".
     pub fn is_sole_user(&self) -> io::Result<bool> {
         Ok(self.ctl.is_sole_user()? && self.seg.is_sole_user()?)
     }
 
-    /// Where the event counts are that callers sleep on.
+    /// Position of the event counts that callers sleep on.
     ///
     /// # Errors
     /// The kernel's.
@@ -139,16 +140,17 @@ impl AttachmentMemory {
         &self.ctl
     }
 
-    /// Opens the attachment for its client: the state, and the client's own gate. The session's
-    /// gate is opened by [`AttachmentMemory::start`] if the session runs.
+    /// Opens the attachment for its client: the state, and the client's own gate.
+    /// [`AttachmentMemory::start`] opens the session's gate if the session runs.
     pub fn open(&self) {
         self.state_word()
             .store(State::Open as u32, Ordering::SeqCst);
         self.local_gate().start();
     }
 
-    /// Says what the attachment is, and wakes one caller that waits for a start, which may never come:
-    /// it wakes the others. Gates and event counts are the caller's to follow up with.
+    /// Sets the state, and wakes one caller that waits for a start, because the start may never
+    /// come; that caller wakes the others. The caller of this method handles gates and event
+    /// counts.
     pub fn set_state(&self, state: State) {
         self.state_word().store(state as u32, Ordering::SeqCst);
         sys::futex_wake(self.state_word(), ONE);
@@ -159,21 +161,22 @@ impl AttachmentMemory {
         self.gate().load()
     }
 
-    /// Whether the client stopped the session for itself: the client's word.
+    /// Whether the client stopped the session for itself (the client writes this word).
     pub fn is_locally_stopped(&self) -> bool {
         !crate::gate::is_open(self.local_gate().load())
     }
 
-    /// Opens the session's gate and wakes one caller that waits for a start: it wakes the others.
+    /// Opens the session's gate and wakes one caller that waits for a start; that caller wakes the
+    /// others.
     pub fn start(&self) {
         self.gate().start();
         sys::futex_wake(self.gate().word(), ONE);
         self.watch_bell_strike();
     }
 
-    /// Closes the session's gate, moves the event counts, and wakes one sleeper of each. Order: gate, event count,
-    /// wake (SYNC: gate-bell). A thread that sleeps then slept at the stop: it returns for it, and wakes the
-    /// others.
+    /// Closes the session's gate, changes the event counts, and wakes one sleeper of each. Order:
+    /// gate, event count, wake (SYNC: gate-bell). The woken thread slept at the stop: it returns
+    /// because of it, and wakes the others.
     pub fn stop(&self) {
         let early = mutant!("stop: the event counts before the gate");
         if early {
@@ -185,7 +188,7 @@ impl AttachmentMemory {
         }
     }
 
-    /// Moves every event count, for whatever changed, and wakes one sleeper of each.
+    /// Changes every event count, whatever the reason, and wakes one sleeper of each.
     pub fn notify_all(&self) {
         let (frame, event) = (self.frame_ready(), self.event_ready());
         let bells = [frame, mutant!("stop: one event count less", frame, event)];
@@ -199,7 +202,7 @@ impl AttachmentMemory {
         self.watch_bell_strike();
     }
 
-    /// Sleepers of the kind that has most, read after a strike: the client's word.
+    /// Sleepers on the word with the most, read after a notification (the client writes the words).
     pub fn sleepers(&self) -> u32 {
         let bells = [self.frame_ready(), self.event_ready()];
         bells
@@ -209,9 +212,9 @@ impl AttachmentMemory {
             .unwrap_or(0)
     }
 
-    /// Wakes up to `limit` more sleepers of each kind, after a strike: they need not wait for the one
-    /// that was woken first. Returns whether there may be more. Bounded, so that the control thread can
-    /// serve others between; one thread may count as many (futex_waitv(2)).
+    /// Wakes up to `limit` more sleepers of each kind, after a notification, so that they need not
+    /// wait for the first one. Returns whether there may be more. Bounded, so that the control
+    /// thread can serve others in between; one thread may count as many (futex_waitv(2)).
     pub fn wake_some(&self, limit: u16) -> bool {
         let limit = i32::from(limit);
         let wake = |bell: &EventCount| match bell.is_awaited() {
@@ -222,7 +225,7 @@ impl AttachmentMemory {
         woken >= usize::try_from(limit).expect("not negative")
     }
 
-    /// Appends an event for the client and rings for it. Control thread only.
+    /// Appends an event for the client and notifies it. Control thread only.
     pub fn notify(&self, kind: EventKind, argument: u64) {
         EventRing::new(self.ctl.mapping(), &self.geometry).push(
             kind,
@@ -235,7 +238,7 @@ impl AttachmentMemory {
         self.watch_bell_strike();
     }
 
-    /// Asks the next caller that leaves for a kick; followed by the heavy fence and a scan.
+    /// Requests a kick from the next caller that leaves; the heavy fence and a scan must follow.
     pub fn arm_kick(&self) {
         self.kick().arm();
     }
@@ -245,7 +248,7 @@ impl AttachmentMemory {
         self.kick().disarm();
     }
 
-    /// Reads the slots that are owned or counted. The client's word.
+    /// Reads the slots that are owned or counted (the client writes them).
     pub fn slots(&self) -> Vec<SlotReading> {
         let high: &AtomicU32 = self.seg.mapping().at(layout::SEG_SLOTS_HIGH);
         let high = (high.load(Ordering::Relaxed) as usize).min(OWN_SLOTS as usize);
@@ -257,14 +260,13 @@ impl AttachmentMemory {
             .collect()
     }
 
-    /// The slots that counted a user when `fence` was executed, or count one since: W1's half that is
-    /// the client's word.
+    /// The slots that counted a user when `fence` was executed, or count one since: the half of W1
+    /// that the client can write.
     pub fn users_at(&self, _: &Fence) -> Vec<SlotReading> {
         self.users()
     }
 
-    /// The slots that seem to count a user, to be shown. What decides anything takes
-    /// [`Self::users_at`].
+    /// The slots that seem to count a user, for display. A decision needs [`Self::users_at`].
     pub fn users(&self) -> Vec<SlotReading> {
         let gate = self.session_gate();
         self.slots()
@@ -273,13 +275,14 @@ impl AttachmentMemory {
             .collect()
     }
 
-    /// Empties the slot of a dead thread, if it is still that thread's, and moves the event counts, since
-    /// it may have swallowed a wake-up: [`AttachmentMemory::wake_some`] is to follow. Returns
-    /// whether it was: a slot that was emptied before may be another thread's by now.
+    /// Empties the slot of a dead thread, if it still belongs to that thread, and changes the event
+    /// counts, because the thread may have swallowed a wake-up: call
+    /// [`AttachmentMemory::wake_some`] next. Returns whether it emptied the slot: after an earlier
+    /// call the slot may belong to another thread.
     pub fn bury(&self, dead: &SlotReading) -> bool {
         let slot = &self.slot_words()[dead.index as usize];
-        // No thread of an honest client claims or gives back a slot that has an owner: between the
-        // look and the stores nothing happens to it.
+        // No thread of a conforming client claims or frees a slot that has an owner: nothing
+        // changes the slot between the check and the stores.
         let is_its = slot.read(dead.index).is_of_the_claim(dead);
         if is_its {
             slot.bury();
@@ -288,7 +291,7 @@ impl AttachmentMemory {
         is_its
     }
 
-    /// Frames that the words say are held, with serial and slot. The client's word.
+    /// Frames that the words show as held, with serial and slot (the client writes the words).
     pub fn held(&self) -> Vec<(u32, u32, u16)> {
         self.frame_words()
             .iter()
@@ -300,10 +303,10 @@ impl AttachmentMemory {
             .collect()
     }
 
-    /// When the frame was last lent: CLOCK_MONOTONIC, ns. The words are the client's to change.
+    /// Time of the frame's last loan: CLOCK_MONOTONIC, ns. The client can change the words.
     ///
     /// # Panics
-    /// If there is no such frame.
+    /// If the frame does not exist.
     pub fn lent_since(&self, frame: u32) -> u64 {
         self.metas()[frame as usize].read().last_packet_ns
     }
@@ -338,7 +341,7 @@ impl AttachmentMemory {
         self.seg.mapping().at(layout::SEG_BELL_FRAME)
     }
 
-    /// Rings the event descriptor's event count. Costs nothing while no descriptor was asked for.
+    /// Notifies the event descriptor's event count. Costs nothing while there is no descriptor.
     pub(crate) fn watch_bell_strike(&self) {
         let bell: &EventCount = self.seg.mapping().at(layout::SEG_BELL_WATCH);
         if bell.strike() {

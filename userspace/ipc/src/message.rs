@@ -1,14 +1,15 @@
 //! The messages on `attach.sock` (SOCK_SEQPACKET): one JSON object in each packet.
 //!
-//! A connection carries at most one attachment, so that its hang-up and its kicks name it. Requests
-//! are made one at a time. One exception: `abort` may be asked for while another request of an
-//! attachment waits for its answer, or the other way round. Both are told apart by their `tag`, a number
-//! that an answer has from its request. A packet without one has tag 0. A packet that consists of the byte [`KICK`] is no request and is not
-//! answered: it says that a caller left while the session drains.
+//! A connection has at most one attachment, so that its hang-up and its kicks identify it. A client
+//! sends one request at a time. One exception: it may send `abort` while another request waits for
+//! its answer, or the other way round. The `tag`, a number that an answer copies from its request,
+//! distinguishes the two. A packet without a tag has tag 0. A packet with the single byte [`KICK`]
+//! is not a request and gets no answer: it reports that a caller left while the session drains.
 //!
-//! Attaching takes two requests: `attach` is answered with a challenge; the client passes the token
-//! through its own probe site and says `proved`; only when the kernel's probe has reported that very
-//! token does it get the descriptors `ctl`, `seg`, `frames`, in this order (SCM_RIGHTS).
+//! Attaching takes two requests. The daemon answers `attach` with a challenge. The client passes
+//! the token through its own probe site and sends `proved`. Only after the kernel's probe has
+//! reported that very token does the daemon send the descriptors `ctl`, `seg`, `frames`, in this
+//! order (SCM_RIGHTS).
 
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub const KICK: u8 = b'K';
 /// Longest packet, bytes. A longer one closes the connection.
 pub const MAX_PACKET: usize = 65_536;
 
-/// What an answer has from its request: 0 where none is given.
+/// Tag of an answer, copied from its request: 0 if there is none.
 pub type Tag = u32;
 
 #[derive(Deserialize)]
@@ -30,7 +31,7 @@ struct Tagged {
     tag: Option<Tag>,
 }
 
-/// A packet with `message` in it.
+/// Writes `message` as a packet.
 ///
 /// # Errors
 /// The message cannot be written as JSON.
@@ -43,10 +44,10 @@ pub fn write(tag: Tag, message: &impl Serialize) -> serde_json::Result<Vec<u8>> 
     serde_json::to_vec(&value)
 }
 
-/// The request in a packet.
+/// Parses the request in a packet.
 ///
 /// # Errors
-/// It is not one.
+/// The packet is not a request.
 pub fn read_request(packet: &[u8]) -> serde_json::Result<(Tag, Request)> {
     let Some(tag) = serde_json::from_slice::<Tagged>(packet)?.tag else {
         return Ok((0, serde_json::from_slice(packet)?));
@@ -59,16 +60,16 @@ pub fn read_request(packet: &[u8]) -> serde_json::Result<(Tag, Request)> {
     Ok((tag, serde_json::from_value(value)?))
 }
 
-/// The answer in a packet.
+/// Parses the answer in a packet.
 ///
 /// # Errors
-/// It is not one.
+/// The packet is not an answer.
 pub fn read_response(packet: &[u8]) -> serde_json::Result<(Tag, Response)> {
     let tag = serde_json::from_slice::<Tagged>(packet)?.tag;
     Ok((tag.unwrap_or(0), serde_json::from_slice(packet)?))
 }
 
-/// From client to daemon.
+/// Messages from client to daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
@@ -86,16 +87,16 @@ pub enum Request {
         /// As in `POST /v1/sessions`.
         spec: serde_json::Value,
     },
-    /// Begins to attach.
+    /// Starts to attach.
     Attach {
         /// Session name or id.
         session: String,
     },
-    /// The token of the challenge has been passed through the site.
+    /// Reports that the client passed the token of the challenge through the site.
     Proved {},
-    /// Gives the attachment back; refused while its callers or frames are out.
+    /// Ends the attachment; refused while its callers or frames are out.
     Detach {},
-    /// Waits until everything is sent that clients have submitted to the attached session so far.
+    /// Waits until the frames that clients have submitted to the attached session so far are sent.
     Flush {
         /// How long to wait, ms.
         wait_ms: u64,
@@ -106,12 +107,12 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait_ms: Option<u64>,
     },
-    /// Aborts the attached session, which this process owns: cuts everybody off, this process too,
+    /// Aborts the attached session, which this process owns: evicts every client, this process too,
     /// and destroys it.
     Abort {},
 }
 
-/// From daemon to client.
+/// Messages from daemon to client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Response {
@@ -121,7 +122,7 @@ pub enum Response {
         protocol: u32,
         /// Name and version of the daemon, for people.
         daemon: String,
-        /// Whether it takes tagged requests, and so an `abort` beside another request.
+        /// Whether it supports tagged requests, and so an `abort` beside another request.
         #[serde(default)]
         tags: bool,
     },
@@ -130,7 +131,7 @@ pub enum Response {
         /// Session id, 16 hex digits.
         session: String,
     },
-    /// Answer to `attach`: pass the token through the site, then say `proved`.
+    /// Answer to `attach`: pass the token through the site, then send `proved`.
     Challenge {
         /// The token, 16 hex digits.
         token: String,
@@ -141,7 +142,7 @@ pub enum Response {
     Detached {},
     /// Answer to `flush`.
     Flushed {
-        /// Frames that were sent while it waited.
+        /// Frames sent during the wait.
         frames_sent: u64,
     },
     /// Answer to `destroy` and `abort`.
@@ -153,7 +154,7 @@ pub enum Response {
     Error(Refused),
 }
 
-/// What a client needs to use its attachment.
+/// Description of an attachment for its client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attached {
     /// Session id, 16 hex digits.
@@ -184,14 +185,14 @@ pub struct Attached {
     pub watched: bool,
 }
 
-/// Why a request was refused.
+/// Refusal of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refused {
     /// Stable code, as in the control API's problem documents.
     pub code: String,
-    /// For people: what is wrong, and what to do.
+    /// For people: cause and advice.
     pub message: String,
-    /// With `busy`: who uses the session, as in `GET /v1/sessions/{id}/blockers`.
+    /// With `busy`: the session's users, as in `GET /v1/sessions/{id}/blockers`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<serde_json::Value>,
 }
@@ -222,7 +223,7 @@ mod tests {
             let packet = write(tag, &answer).unwrap();
             assert_eq!(read_response(&packet).unwrap(), (tag, answer));
         }
-        // As before there were tags.
+        // A message without a tag is as it was before tags existed.
         let packet = write(0, &Request::Abort {}).unwrap();
         assert_eq!(packet, br#"{"type":"abort"}"#);
         for text in [

@@ -1,14 +1,14 @@
-//! The description of a frame: time stamps, and what is missing.
+//! The description of a frame: time stamps and missing bytes.
 
 use crate::mapping::Shared;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Bytes of one description in `seg`.
 pub const META_BYTES: usize = 128;
-/// Ranges of missing bytes that a description names; there may be more.
+/// Most missing ranges in a description; there may be more in the frame.
 pub const MISSING_RANGES: usize = 4;
 
-/// A run of bytes of the frame that never arrived; what is there instead is old.
+/// A range of bytes that never arrived; the frame has its previous contents there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MissingRange {
     /// First byte.
@@ -17,24 +17,24 @@ pub struct MissingRange {
     pub len: u32,
 }
 
-/// What the daemon says of a frame that it lends to a reader.
+/// The daemon's description of a frame that it loans to a reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameMeta {
-    /// Count of frames since the session was created, from 0; gaps are frames not lent here.
+    /// Number of the frame since the session's creation, from 0; gaps are frames not loaned here.
     pub number: u64,
     /// RTP timestamp (90 kHz for video, RFC 4175 §4.1).
     pub rtp_timestamp: u32,
-    /// When the first packet was taken from the port: CLOCK_MONOTONIC, ns.
+    /// When the poller took the first packet from the port: CLOCK_MONOTONIC, ns.
     pub first_packet_ns: u64,
-    /// When the last packet was taken from the port: CLOCK_MONOTONIC, ns.
+    /// When the poller took the last packet from the port: CLOCK_MONOTONIC, ns.
     pub last_packet_ns: u64,
-    /// Packets that brought something.
+    /// Packets that contributed data.
     pub packets: u32,
-    /// Packets that the sequence numbers say are missing.
+    /// Missing packets, by sequence number.
     pub packets_lost: u32,
     /// Bytes that never arrived; 0 exactly when the frame is complete.
     pub bytes_missing: u32,
-    /// The first of the missing runs; unused entries are empty.
+    /// The first missing ranges; unused entries are empty.
     pub missing: [MissingRange; MISSING_RANGES],
 }
 
@@ -45,7 +45,7 @@ impl FrameMeta {
     }
 }
 
-/// The description in shared memory. For a send session only `order` is used, by the client.
+/// The description in shared memory. In a send session only the client uses it, and only `order`.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct MetaWords {
@@ -66,7 +66,7 @@ const _: () = assert!(size_of::<MetaWords>() == META_BYTES);
 unsafe impl Shared for MetaWords {}
 
 impl MetaWords {
-    /// Daemon: writes the description; made visible by the publication of the frame word.
+    /// Daemon: writes the description. The publication of the frame word makes it visible.
     pub fn write(&self, meta: &FrameMeta) {
         let relaxed = Ordering::Relaxed;
         self.number.store(meta.number, relaxed);
@@ -106,12 +106,12 @@ impl MetaWords {
         }
     }
 
-    /// Client: marks the frame as submitted, `order`-th (from 1); 0 gives it back unsent.
+    /// Client: marks the frame as submitted, as number `order` (from 1); 0 returns it unsent.
     pub fn submit(&self, order: u64) {
         self.order.store(order, Ordering::Relaxed);
     }
 
-    /// Daemon: the order in which the client says that it submitted the frame.
+    /// Daemon: the order in which the client submitted the frame, as the client wrote it.
     pub fn submitted(&self) -> Option<u64> {
         match self.order.load(Ordering::Relaxed) {
             0 => None,

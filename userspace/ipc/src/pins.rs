@@ -1,23 +1,23 @@
-//! Which frames a guard of this process lends out, and when the memory of an attachment that ended
-//! may go.
+//! Frames that guards of this process borrow, and the release of an ended attachment's memory.
 //!
-//! The shared words cannot answer that: a frame that was revoked looks the same whether a guard
-//! borrows it or an application forgot its handle. So the process keeps pins of its own, in private
-//! memory. A pin is set inside the taking call, before the call leaves its slot, and cleared before
-//! the frame is given back. [`Pins::may_let_go`] looks at pins and callers after the end; each call
-//! that returns and each guard that is dropped after it looks again, and the last one lets go.
+//! The shared words cannot tell: a revoked frame looks the same whether a guard borrows it or an
+//! application forgot its handle. So the process keeps pins in private memory. The taking call sets
+//! a pin before it leaves its slot, and the guard clears it before it returns the frame.
+//! [`Pins::may_let_go`] checks pins and callers after the end. Each later call that returns and
+//! each later guard that is dropped checks again, and the last one releases the memory.
 
 use onair_mutant::mutant;
 
 use crate::sync::{AtomicU32, Ordering, full, light};
 
-/// How a process learned that its attachment has ended.
+/// How the attachment ended for this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum End {
-    /// The application ended it: what no guard borrows goes, also under a raw handle.
+    /// The application ended it: memory that no guard borrows is released, even if a raw handle
+    /// names it.
     ByHand = 1,
-    /// An answer or a hang-up told of it: what a frame word says is held stays, too.
+    /// An answer or a hang-up reported it: frames that the frame words show as held stay, too.
     FoundOut = 2,
 }
 
@@ -28,7 +28,7 @@ const LET_GO: u32 = 3;
 #[derive(Debug)]
 pub struct Pins {
     frames: Box<[AtomicU32]>,
-    /// [`ATTACHED`], an [`End`] whose memory is not let go yet, or [`LET_GO`].
+    /// [`ATTACHED`], an [`End`] whose memory is not yet released, or [`LET_GO`].
     deferred: AtomicU32,
 }
 
@@ -42,22 +42,23 @@ impl Pins {
         }
     }
 
-    /// Caller: a guard will borrow `frame`. After the frame is won, before the slot is left: a thread that
-    /// sees the slot left sees the pin. SYNC: pin.
+    /// Caller: a guard will borrow `frame`. Call it after the frame is taken and before the slot is
+    /// left: a thread that sees the slot left sees the pin. SYNC: pin.
     ///
     /// # Panics
-    /// If there is no such frame.
+    /// If the frame does not exist.
     #[inline(always)]
     pub fn pin(&self, frame: u32) {
         self.frames[frame as usize].store(1, Ordering::Relaxed);
     }
 
-    /// Guard: `frame` is no longer borrowed. Before the frame is given back: after it, another thread
-    /// may have pinned the frame's next lend. `plain` as in [`Slot::raise`](crate::slot::Slot::raise).
-    /// [`Pins::deferred`] is looked at after it. SYNC: pin, light-heavy.
+    /// Guard: `frame` is no longer borrowed. Call it before the frame is returned: after the
+    /// return, another thread may have pinned the frame's next loan. `plain` as in
+    /// [`Slot::raise`](crate::slot::Slot::raise). Check [`Pins::deferred`] after it.
+    /// SYNC: pin, light-heavy.
     ///
     /// # Panics
-    /// If there is no such frame.
+    /// If the frame does not exist.
     #[inline(always)]
     pub fn unpin(&self, frame: u32, plain: bool) {
         let pin = &self.frames[frame as usize];
@@ -73,8 +74,8 @@ impl Pins {
         }
     }
 
-    /// The end, if the memory was kept for the sake of a pin or a caller. Looked at after each
-    /// [`Pins::unpin`] and whenever a slot was left. SYNC: deferred.
+    /// The end, if a pin or a caller still keeps the memory. Check it after each [`Pins::unpin`]
+    /// and after each slot that is left. SYNC: deferred.
     #[inline(always)]
     pub fn deferred(&self) -> Option<End> {
         match self.deferred.load(Ordering::Acquire) {
@@ -84,9 +85,10 @@ impl Pins {
         }
     }
 
-    /// The attachment has ended: from now on each thread that unpins a frame or leaves a slot looks whether it
-    /// was the last. After no caller passes the gates any more, and before the look of the thread
-    /// that ends it. An end by hand replaces one that was found out. SYNC: deferred.
+    /// The attachment has ended: from now on each thread that unpins a frame or leaves a slot
+    /// checks whether it was the last. Call it when no caller can pass the gates, and before the
+    /// ending thread's own check. An end by hand replaces an end that was found out.
+    /// SYNC: deferred.
     pub fn defer(&self, end: End) {
         let before: &[u32] = match end {
             End::ByHand => &[ATTACHED, End::FoundOut as u32],
@@ -106,9 +108,10 @@ impl Pins {
     /// Whether no guard borrows a frame and no caller can still take one, after [`Pins::defer`].
     /// `callers` counts them, after a heavy fence. Once true, it stays true. SYNC: pin, deferred.
     pub fn may_let_go(&self, callers: impl FnOnce() -> u32) -> bool {
-        // Two threads that unpin at the same time: one of them sees that it is the last.
+        // If two threads unpin at the same time, one of them sees that it is the last.
         crate::sync::fence();
-        // The pins once more: a caller that was inside at the first look may have left with a frame.
+        // Check the pins again: a caller that was inside at the first check may have left with a
+        // frame.
         let blind = mutant!("leave: although a frame is pinned");
         let once = mutant!("leave: the pins only before the callers");
         (blind || !self.is_any())
@@ -116,8 +119,8 @@ impl Pins {
             && (blind || once || !self.is_any())
     }
 
-    /// Makes the calling thread the one that lets the memory go. Exactly one does, and none if the
-    /// end is another by now. SYNC: deferred.
+    /// Chooses the calling thread to release the memory. Exactly one thread is chosen, and none if
+    /// the end has changed. SYNC: deferred.
     #[must_use]
     pub fn let_go(&self, end: End) -> bool {
         self.deferred
@@ -161,7 +164,7 @@ mod tests {
             assert!(!pins.may_let_go(|| 0));
             pins.unpin(1, plain);
             assert!(!pins.may_let_go(|| 1));
-            // It leaves with a frame.
+            // The caller leaves with a frame.
             assert!(!pins.may_let_go(|| {
                 pins.pin(0);
                 0

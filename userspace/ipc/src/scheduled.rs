@@ -1,10 +1,10 @@
-//! The words and the kernel's part under the scheduler of `shuttle` (`--cfg shuttle`): the product's
-//! own code runs in it, one step at a time, in random order, with deaths between any two steps.
+//! The words and the kernel's part under the scheduler of `shuttle` (`--cfg shuttle`): it runs the
+//! product's own code one step at a time, in random order, with deaths between any two steps.
 //!
-//! Every access to a shared word is a choice of the scheduler. Futexes are played here: who sleeps is
-//! only woken by a `FUTEX_WAKE` on the same word of the same file, never by a backstop, so a lost
-//! wake-up is a deadlock, which shuttle reports. Memory is sequentially consistent.
-//! What never lives here: anything that is compiled into the product.
+//! Every access to a shared word is a choice of the scheduler. This module simulates futexes: only
+//! a `FUTEX_WAKE` on the same word of the same file wakes a sleeper, never a backstop, so a lost
+//! wake-up is a deadlock, which shuttle reports. Memory is sequentially consistent. No code of this
+//! module is compiled into the product.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,11 +19,11 @@ use crate::life::OWNER_DIED;
 use crate::memory::AttachmentMemory;
 use crate::sys::Waited;
 
-/// What a killed thread unwinds with.
+/// Unwind payload of a killed thread.
 #[derive(Debug)]
 pub struct Killed;
 
-/// A process, or a thread alone, that can be killed.
+/// A process, or a single thread, that can be killed.
 #[derive(Clone, Debug, Default)]
 pub struct Mortal(Arc<AtomicBool>);
 
@@ -35,7 +35,7 @@ struct Sleeper {
     moved: Condvar,
 }
 
-/// A word, whatever mapping it is seen through: the file, and where in it.
+/// Identity of a word in every mapping: the file, and the offset.
 type Key = (u64, usize);
 
 #[derive(Default)]
@@ -43,7 +43,7 @@ struct Machine {
     mappings: Vec<(usize, usize, u64)>,
     asleep: Vec<(Vec<Key>, Arc<Sleeper>)>,
     mortals: BTreeMap<usize, Vec<Mortal>>,
-    /// Tasks that were killed, and unwind or have unwound.
+    /// Killed tasks, unwinding or unwound.
     gone: BTreeSet<usize>,
 }
 
@@ -53,7 +53,7 @@ thread_local! {
     static CLOCK: Cell<u64> = const { Cell::new(1) };
 }
 
-/// Forgets the execution before: call it first in each.
+/// Resets the state. Call it first in each execution.
 pub fn boot() {
     MACHINE.with(|machine| *machine.borrow_mut() = Machine::default());
     CLOCK.set(1);
@@ -64,7 +64,7 @@ fn me() -> usize {
 }
 
 impl Mortal {
-    /// The calling task is part of it: it ends when it is killed.
+    /// Adds the calling task to it: the task ends when it is killed.
     pub fn join(&self) {
         MACHINE.with(|machine| {
             let mut machine = machine.borrow_mut();
@@ -72,7 +72,7 @@ impl Mortal {
         });
     }
 
-    /// The calling task has made its last step: it can no longer be killed.
+    /// The calling task has made its last step and can no longer be killed.
     pub fn outlive() {
         MACHINE.with(|machine| machine.borrow_mut().mortals.remove(&me()));
     }
@@ -103,12 +103,12 @@ fn is_dead(task: usize) -> bool {
     })
 }
 
-/// A step that does nothing: somebody else may run, and the caller may die.
+/// A step without effect: another task may run, and the caller may die.
 pub fn give_way() {
     may_step();
 }
 
-/// Before a step: somebody else may run, and the caller may die. Returns whether it may make the
+/// Before a step: another task may run, and the caller may die. Returns whether it may make the
 /// step; a destructor of a killed task may not.
 fn may_step() -> bool {
     let dies = || is_dead(me());
@@ -138,7 +138,7 @@ macro_rules! words {
                     Self(core::sync::atomic::$name::new(value))
                 }
 
-                /// Where it is.
+                /// Its address.
                 pub const fn as_ptr(&self) -> *mut $value {
                     self.0.as_ptr()
                 }
@@ -246,12 +246,12 @@ fn key(word: &AtomicU32) -> Key {
     })
 }
 
-/// CLOCK_MONOTONIC and CLOCK_BOOTTIME, ns: stands still until [`advance`].
+/// CLOCK_MONOTONIC and CLOCK_BOOTTIME, ns: constant until [`advance`].
 pub(crate) fn now_ns() -> u64 {
     CLOCK.get()
 }
 
-/// Lets time pass, and timers fire.
+/// Advances the time and fires timers.
 pub fn advance(ns: u64) {
     CLOCK.set(CLOCK.get() + ns);
     let now = CLOCK.get();
@@ -265,12 +265,12 @@ pub fn advance(ns: u64) {
     );
 }
 
-/// The calling task's id, as a thread's.
+/// The calling task's id, as a thread id.
 pub(crate) fn gettid() -> u32 {
     u32::try_from(me()).expect("few tasks") + 1
 }
 
-/// Tasks that sleep on a futex now, by the ids that [`gettid`](crate::sys::gettid) gives them.
+/// Tasks that sleep on a futex, by the ids that [`gettid`](crate::sys::gettid) returns.
 pub fn asleep() -> Vec<u32> {
     MACHINE.with(|machine| {
         let machine = machine.borrow();
@@ -281,7 +281,7 @@ pub fn asleep() -> Vec<u32> {
     })
 }
 
-/// `FUTEX_WAKE`. Which of the sleepers wake is the scheduler's choice.
+/// `FUTEX_WAKE`. The scheduler chooses which sleepers wake.
 pub(crate) fn futex_wake(word: &AtomicU32, count: i32) -> usize {
     if !may_step() {
         return 0;
@@ -306,7 +306,7 @@ fn wake(mut whom: impl FnMut(&[Key], &Sleeper) -> bool, count: usize) -> usize {
         }
     });
     for sleeper in &chosen {
-        *sleeper.woken.lock().expect("nobody panics with it") = true;
+        *sleeper.woken.lock().expect("no code panics with it") = true;
         sleeper.moved.notify_one();
     }
     chosen.len()
@@ -336,9 +336,9 @@ pub(crate) fn futex_waitv<const N: usize>(
     });
     let keys = words.iter().map(|(word, _)| key(word)).collect();
     MACHINE.with(|machine| machine.borrow_mut().asleep.push((keys, sleeper.clone())));
-    let mut woken = sleeper.woken.lock().expect("nobody panics with it");
+    let mut woken = sleeper.woken.lock().expect("no code panics with it");
     while !*woken {
-        woken = sleeper.moved.wait(woken).expect("nobody panics with it");
+        woken = sleeper.moved.wait(woken).expect("no code panics with it");
     }
     drop(woken);
     may_step();
@@ -349,5 +349,5 @@ pub(crate) fn futex_waitv<const N: usize>(
     }
 }
 
-/// `FUTEX_WAIT`: there is no need to play it, since [`futex_waitv`] is always there.
+/// `FUTEX_WAIT`: not simulated, because [`futex_waitv`] is always available here.
 pub(crate) fn futex_wait_slice(_: &AtomicU32, _: u32, _: u64) {}

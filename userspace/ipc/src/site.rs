@@ -1,9 +1,9 @@
 //! The two probe sites: `onair:wait_begin(session, attachment)` and `onair:wait_end`.
 //!
-//! Each is a one-byte `nop` with a note in `.note.stapsdt` that says where it is, so that the daemon
-//! finds it in whatever file the library was linked into, and attaches a uprobe there. One byte,
-//! because kernels rewrite a five-byte nop into a call whose target a forked child does not have.
-//! Format of the note: SystemTap's `UserSpaceProbeImplementation`, as `sys/sdt.h` writes it.
+//! Each is a one-byte `nop` with a note in `.note.stapsdt` that gives its position, so that the
+//! daemon finds it in any file that the library is linked into, and attaches a uprobe there. One
+//! byte, because kernels rewrite a five-byte nop into a call whose target a forked child does not
+//! have. Format of the note: SystemTap's `UserSpaceProbeImplementation`, as `sys/sdt.h` writes it.
 
 use core::arch::asm;
 use std::sync::OnceLock;
@@ -47,7 +47,7 @@ macro_rules! site {
     };
 }
 
-/// Runs `wait` between the two sites. The only function that contains them.
+/// Runs `wait` between the two sites. No other function contains them.
 ///
 /// `wait` must not panic: the kernel would count the thread as waiting until it ends.
 #[inline(never)]
@@ -62,13 +62,13 @@ pub fn between(session: u64, attachment: u64, wait: &mut dyn FnMut()) {
     }
 }
 
-/// Passes `token` through the site: shows the probe that this very process and file are watched.
+/// Passes `token` through the site, as a proof to the probe that it watches this process and file.
 pub fn canary(token: u64) {
     between(CANARY_SESSION, token, &mut || {});
 }
 
 /// Whether this process executes its sites. Valgrind translates the kernel's breakpoint byte and
-/// kills the process, so under Valgrind they are skipped, and the library says so when it attaches.
+/// kills the process, so the library skips them under Valgrind, and reports that when it attaches.
 pub fn are_executed() -> bool {
     static EXECUTED: OnceLock<bool> = OnceLock::new();
     *EXECUTED.get_or_init(|| !on_valgrind())

@@ -1,22 +1,22 @@
-//! A slot: where one thread of a client is counted while it is inside a call.
+//! A slot counts one thread of a client while it is inside a call.
 //!
-//! The thread that owns a slot is the only one that writes `count`, so plain stores are enough; the
-//! daemon pays for the order with [`heavy`](crate::sync::heavy) before it scans. The last slot of an
-//! attachment is shared by the threads that found no free one, and is counted with atomic additions.
+//! Only the thread that owns a slot writes `count`, so plain stores are enough; the daemon pays for
+//! the order with [`heavy`](crate::sync::heavy) before it scans. The last slot of an attachment is
+//! shared by the threads that found no free one; they count with atomic additions.
 
 use onair_mutant::mutant;
 
 use crate::label;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, light};
 
-/// No frame is meant to be taken.
+/// The caller intends to take no frame.
 pub const NO_INTENT: u64 = u64::MAX;
 
-/// What a thread inside a call is doing, for those who read the list of blockers.
+/// The operation of a thread inside a call, for the list of blockers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Operation {
-    /// Nothing that was recorded.
+    /// None was recorded.
     None = 0,
     /// `buffer_get`.
     Get = 1,
@@ -57,27 +57,27 @@ pub struct Slot {
     _spare: [AtomicU64; 4],
 }
 
-/// What the daemon read from a slot. Each value is the client's word.
+/// The daemon's reading of a slot. The client writes all its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotReading {
     /// Position in the attachment.
     pub index: u16,
     /// Calls in progress.
     pub count: u32,
-    /// The closed gate value that the owner last bounced off.
+    /// The closed gate value that last refused the owner.
     pub ack: u32,
-    /// Thread id in the client's pid namespace; 0 is nobody, or the shared slot.
+    /// Thread id in the client's pid namespace; 0: no owner, or the shared slot.
     pub owner: u32,
-    /// What it is doing.
+    /// Current operation.
     pub operation: Operation,
-    /// Ring entry (`serial << 32 | frame`) that it was about to take, or [`NO_INTENT`].
+    /// Ring entry (`serial << 32 | frame`) that the owner was about to take, or [`NO_INTENT`].
     pub intent: u64,
-    /// When the slot was claimed: CLOCK_BOOTTIME, ns.
+    /// Time of the claim: CLOCK_BOOTTIME, ns.
     pub claimed_at: u64,
 }
 
 impl Slot {
-    /// A slot that nobody owns.
+    /// A slot without an owner.
     pub fn vacant() -> Self {
         Self {
             count: AtomicU32::new(0),
@@ -90,8 +90,8 @@ impl Slot {
         }
     }
 
-    /// Makes the slot the thread `tid`'s, if it is nobody's. An old `ack` is forgotten, so that it
-    /// cannot speak for the new owner. SYNC: slot-claim.
+    /// Assigns the slot to the thread `tid`, if it has no owner. It clears an old `ack`, so that it
+    /// cannot count for the new owner. SYNC: slot-claim.
     pub fn claim(&self, tid: u32, boottime_ns: u64) -> bool {
         let order = mutant!(
             "slot: claimed relaxed",
@@ -115,18 +115,18 @@ impl Slot {
         true
     }
 
-    /// Gives the slot back; its owner is outside every call. SYNC: slot-claim.
+    /// Frees the slot; its owner is outside every call. SYNC: slot-claim.
     pub fn vacate(&self) {
         self.owner.store(0, Ordering::Release);
     }
 
-    /// Who owns it: a thread id, or 0.
+    /// The owner's thread id, or 0.
     pub fn owner(&self) -> u32 {
         self.owner.load(Ordering::Relaxed)
     }
 
     /// Counts the caller in, and returns how many calls were in progress in this slot before: more
-    /// than none means that a signal handler calls, inside a call of its own thread. With `plain`
+    /// than zero means that a signal handler calls, inside a call of its own thread. With `plain`
     /// the slot must be the calling thread's own and its process registered for membarrier. The
     /// intent is noted before it, the gates are read after it. SYNC: light-heavy.
     #[inline(always)]
@@ -134,7 +134,7 @@ impl Slot {
         self.operation.store(operation as u32, Ordering::Relaxed);
         if plain {
             let count = self.count.load(Ordering::Relaxed);
-            // Release, so that nobody finds the new count beside an older call's intent.
+            // Release, so that no reader finds the new count beside an older call's intent.
             self.count.store(count.wrapping_add(1), Ordering::Release);
             if !mutant!("enter: no light fence") {
                 light();
@@ -147,7 +147,7 @@ impl Slot {
         }
     }
 
-    /// Counts the caller out; the kick is looked at after it. SYNC: light-heavy.
+    /// Counts the caller out; the kick is read after it. SYNC: light-heavy.
     #[inline(always)]
     pub fn lower(&self, plain: bool) {
         if plain {
@@ -163,15 +163,15 @@ impl Slot {
         }
     }
 
-    /// Notes which ring entry the caller is about to take: after it was seen to be ready, so that
-    /// the intent never names a loan that was delivered before.
+    /// Notes which ring entry the caller is about to take, after the caller saw that it is ready,
+    /// so that the intent never names a loan that was delivered before.
     #[inline(always)]
     pub fn intend(&self, entry: u64) {
         self.intent.store(entry, Ordering::Relaxed);
     }
 
-    /// Says that the owner saw the closed session gate `gate` and will never pass it; not for a
-    /// call inside another one, which may have passed. Returns whether it had said so already.
+    /// Records that the owner saw the closed session gate `gate` and will never pass it. Not for a
+    /// call inside another one, which may have passed. Returns whether it was already recorded.
     /// SYNC: ack.
     #[inline(always)]
     pub fn acknowledge(&self, gate: u32) -> bool {
@@ -208,12 +208,12 @@ impl Slot {
     }
 }
 
-/// More calls in progress than any slot counts: the word was changed behind its owner's back, and
-/// went below zero when the owner left.
+/// More calls in progress than any slot counts: another writer changed the word, and it went below
+/// zero when the owner left.
 const ABSURD: u32 = 1 << 31;
 
 impl SlotReading {
-    /// Calls in progress, for a sum: a count that cannot be is one.
+    /// Calls in progress, for a sum: an impossible count is one.
     pub fn calls(&self) -> u64 {
         if self.count >= ABSURD {
             1
@@ -222,7 +222,7 @@ impl SlotReading {
         }
     }
 
-    /// Whether both were read while one and the same thread had the slot.
+    /// Whether the same thread owned the slot at both readings.
     pub fn is_of_the_claim(&self, other: &Self) -> bool {
         self.index == other.index
             && self.owner == other.owner
@@ -230,8 +230,8 @@ impl SlotReading {
     }
 
     /// Whether the slot counts a user of a session whose closed gate is `gate`. A thread that
-    /// acknowledged that very gate can never pass it, whatever its count; the shared slot has no
-    /// single thread and takes no acknowledgement.
+    /// acknowledged that very gate can never pass it, whatever its count. The shared slot has no
+    /// single thread, so its acknowledgement does not count.
     pub fn is_user(&self, gate: u32, shared: bool) -> bool {
         let acknowledged = mutant!(
             "slot: an old acknowledgement counts for a new stop",

@@ -1,8 +1,8 @@
-//! Atomics, exchanged for loom's under `--cfg loom` and for those of a random scheduler under
-//! `--cfg shuttle`, and the asymmetric fence pair.
+//! Atomics, replaced by loom's under `--cfg loom` and by those of a random scheduler under `--cfg
+//! shuttle`, and the asymmetric fence pair.
 //!
-//! A caller pays nothing to be counted: it stores its slot plainly and calls [`light`], which only
-//! holds the compiler. The daemon pays when it drains: [`heavy`] makes every processor that runs a
+//! Counting costs a caller nothing: it stores its slot plainly and calls [`light`], which only
+//! stops the compiler. The daemon pays when it drains: [`heavy`] makes every processor that runs a
 //! registered client execute a full barrier (membarrier(2), `GLOBAL_EXPEDITED`).
 
 #[cfg(shuttle)]
@@ -37,7 +37,7 @@ pub fn heavy() {
     loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
-/// A full fence, on this processor alone.
+/// A full fence, on this processor only.
 pub fn fence() {
     #[cfg(not(loom))]
     core::sync::atomic::fence(Ordering::SeqCst);

@@ -1,5 +1,5 @@
-//! The system calls that no crate offers whole: the gate's futexes, membarrier and clocks, the daemon's
-//! signals and BPF.
+//! System calls that no crate wraps completely: the gate's futexes, membarrier and clocks, the
+//! daemon's signals and BPF.
 
 use std::io;
 
@@ -11,8 +11,8 @@ pub mod bpf;
 #[cfg(not(shuttle))]
 mod futex;
 
-/// Registers this process for the daemon's membarrier, so that its callers may be counted with
-/// plain stores. False where the kernel or a seccomp filter refuses; callers then use atomic adds.
+/// Registers this process for the daemon's membarrier, so that plain stores may count its callers.
+/// False if the kernel or a seccomp filter refuses; callers then use atomic adds.
 pub fn membarrier_register() -> bool {
     // SAFETY: membarrier takes no pointers.
     unsafe {
@@ -28,8 +28,8 @@ pub fn membarrier_register() -> bool {
 /// A full barrier on every processor that runs a registered process.
 ///
 /// # Panics
-/// Where the kernel has no membarrier: then plain counting would be unsound. The daemon checks at
-/// its start with [`membarrier_supported`].
+/// If the kernel has no membarrier: plain counting would be unsound. The daemon checks this at its
+/// start with [`membarrier_supported`].
 pub fn membarrier_global() {
     // SAFETY: membarrier takes no pointers.
     let done = unsafe {
@@ -67,7 +67,7 @@ fn clock_ns(clock: libc::clockid_t) -> u64 {
         + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
-/// CLOCK_MONOTONIC, ns: every duration and deadline of the project.
+/// CLOCK_MONOTONIC, ns: the clock of every duration and deadline of the project.
 pub fn monotonic_ns() -> u64 {
     clock_ns(libc::CLOCK_MONOTONIC)
 }
@@ -77,8 +77,8 @@ pub fn boottime_ns() -> u64 {
     clock_ns(libc::CLOCK_BOOTTIME)
 }
 
-/// The calling thread's id in its pid namespace; 0, which no thread has, where a seccomp filter refuses
-/// to tell.
+/// The calling thread's id in its pid namespace; 0, which no thread has, if a seccomp filter
+/// refuses the call.
 pub fn gettid() -> u32 {
     #[cfg(shuttle)]
     return crate::scheduled::gettid();
@@ -98,34 +98,34 @@ pub(crate) use crate::scheduled::{futex_wait_slice, futex_waitv, futex_wake};
 #[cfg(not(shuttle))]
 pub use futex::{futex_wait_slice, futex_waitv, futex_wake};
 
-/// Everyone, for [`futex_wake`].
+/// All sleepers, for [`futex_wake`].
 pub const ALL: i32 = i32::MAX;
 
-/// Why a wait on futexes ended. All of them are to be followed by a look at what is waited for.
+/// Why a wait on futexes ended. After each of them the caller must check its condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waited {
     /// Woken, or a word had changed already, or a signal came.
     Moved,
     /// The deadline passed.
     Expired,
-    /// futex_waitv is not there (kernel < 5.16), is forbidden (seccomp, with whatever errno), or failed.
+    /// futex_waitv is missing (kernel < 5.16), forbidden (seccomp, with any errno), or failed.
     Unsupported,
 }
 
-/// Whether the other end of a connection is closed. Asks without waiting, takes nothing from the
-/// socket, is async-signal-safe, and leaves errno alone.
+/// Whether the other end of a connection is closed. It does not wait, takes nothing from the
+/// socket, is async-signal-safe, and preserves errno.
 pub fn has_hung_up(socket: std::os::fd::BorrowedFd<'_>) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
     let mut asked = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];
-    // A poll that fails, as under a seccomp filter, says nothing.
+    // A failed poll, as under a seccomp filter, tells nothing.
     poll(&mut asked, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
         && asked[0].revents().intersects(closed)
 }
 
-/// Sets a socket option that libc has no name for yet: the peer may then send no descriptors to
-/// sockets accepted from this listener (`SO_PASSRIGHTS` = 0, Linux 6.16). A hostile descriptor can
-/// otherwise hold the receiver in `close` for as long as its sender likes.
+/// Sets a socket option that libc does not name yet: the peer may then send no descriptors to
+/// sockets accepted from this listener (`SO_PASSRIGHTS` = 0, Linux 6.16). Otherwise a hostile
+/// descriptor can hold the receiver in `close` for as long as its sender likes.
 pub fn refuse_descriptors(socket: std::os::fd::BorrowedFd<'_>) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     const SO_PASSRIGHTS: libc::c_int = 83;
@@ -147,11 +147,11 @@ pub fn refuse_descriptors(socket: std::os::fd::BorrowedFd<'_>) -> io::Result<()>
     }
 }
 
-/// A pidfd for the process that connected `socket` (`SO_PEERPIDFD`, Linux 6.5), which names that
-/// process whatever happens to its number.
+/// A pidfd for the process that connected `socket` (`SO_PEERPIDFD`, Linux 6.5). It names that
+/// process even if its pid is reused.
 ///
 /// # Errors
-/// `ENOPROTOOPT` on older kernels: open one by the number of `SO_PEERCRED` then.
+/// `ENOPROTOOPT` on older kernels: open a pidfd by the pid of `SO_PEERCRED` instead.
 pub fn peer_pidfd(socket: std::os::fd::BorrowedFd<'_>) -> io::Result<std::os::fd::OwnedFd> {
     use std::os::fd::{AsRawFd, FromRawFd};
     const SO_PEERPIDFD: libc::c_int = 77;
@@ -170,19 +170,20 @@ pub fn peer_pidfd(socket: std::os::fd::BorrowedFd<'_>) -> io::Result<std::os::fd
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: a new descriptor that nobody else owns.
+    // SAFETY: a new descriptor that no other code owns.
     Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(pidfd) })
 }
 
-/// Ignores SIGIO, which the kernel sends to the holder of a lease that somebody breaks, and whose
-/// default action ends the process. Part of the daemon's start, before the first
+/// Ignores SIGIO, which the kernel sends to the holder of a lease that another process breaks, and
+/// whose default action ends the process. Part of the daemon's start, before the first
 /// [`is_sole_user`](crate::memfd::Memfd::is_sole_user).
 pub fn ignore_sigio() {
     // SAFETY: SIG_IGN is a valid disposition for SIGIO.
     unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
 }
 
-/// Gives `signal` a handler that does nothing: the least that a delivered signal costs, for measurements.
+/// Gives `signal` a handler that does nothing: the minimal cost of a delivered signal, for
+/// measurements.
 ///
 /// # Errors
 /// `EINVAL` for a signal that cannot be handled.
@@ -206,10 +207,10 @@ pub(crate) fn bump(word: &AtomicU64) -> u64 {
     word.fetch_add(1, Ordering::Relaxed)
 }
 
-/// How a signal is handled, as sigaction(2) says: read, changed, and put in force again.
+/// A signal's disposition, as in sigaction(2): read, changed, and installed again.
 ///
-/// There is no way to make one but to read what is in force, so that putting it in force installs
-/// nothing but a handler that this process had already.
+/// It can only be made by reading the present one, so that installing it installs only a handler
+/// that this process already had.
 #[derive(Clone, Copy)]
 pub struct Disposition {
     signal: i32,
@@ -227,10 +228,10 @@ impl std::fmt::Debug for Disposition {
 }
 
 impl Disposition {
-    /// The one in force.
+    /// The present disposition.
     ///
     /// # Errors
-    /// `EINVAL`: there is no such signal.
+    /// `EINVAL`: no such signal.
     pub fn of(signal: i32) -> io::Result<Self> {
         // SAFETY: a sigaction of zeroes is a valid one; the kernel writes it.
         let mut action = unsafe { core::mem::zeroed::<libc::sigaction>() };
@@ -242,8 +243,8 @@ impl Disposition {
         Ok(Self { signal, action })
     }
 
-    /// The same handler, with calls that it interrupts restarted (`SA_RESTART`), and with `others`
-    /// blocked while it runs.
+    /// The same handler, with interrupted calls restarted (`SA_RESTART`), and with `others` blocked
+    /// while it runs.
     #[must_use]
     pub fn blocking(mut self, others: &[i32]) -> Self {
         self.action.sa_flags |= libc::SA_RESTART;
@@ -258,8 +259,8 @@ impl Disposition {
         self
     }
 
-    /// Puts it in force. The code of the handler must not have been unloaded since it was read;
-    /// the project unloads none.
+    /// Installs it. The code of the handler must not have been unloaded since it was read; the
+    /// project unloads none.
     ///
     /// # Errors
     /// The kernel's.

@@ -1,5 +1,6 @@
-//! I5: a client that writes whatever it likes over all that it can write, and punches holes into it, while
-//! the daemon's side publishes, credits, scans, settles and revokes. Arithmetic that overflows panics here.
+//! I5: a client that writes arbitrary values over all its writable memory, and punches holes into
+//! it, while the daemon's side publishes, credits, scans, settles and revokes. Arithmetic overflow
+//! panics here.
 #![cfg(not(any(loom, shuttle)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -21,7 +22,7 @@ use onair_ipc::sys::{self, Waited};
 const FRAMES: u32 = 6;
 const QUOTA: u32 = 4;
 const ROUNDS: u64 = 60_000;
-/// Longest that one round of bounded work may take on a machine that does other things as well.
+/// Longest time of one round of bounded work on a machine with other load.
 const STUCK: Duration = Duration::from_secs(20);
 
 fn lender(number: u64) -> Lender {
@@ -51,7 +52,7 @@ fn scribble(seg: &Mapping, over: &AtomicBool, seed: u64) {
     while !over.load(Ordering::Relaxed) {
         for _ in 0..256 {
             let at = usize::try_from(dice.roll() % words.len() as u64).unwrap();
-            // What looks right is worse than what is random.
+            // Plausible values do more harm than random ones.
             let value = match dice.roll() % 6 {
                 0 => dice.roll(),
                 1 => 0,
@@ -74,7 +75,7 @@ fn scribble(seg: &Mapping, over: &AtomicBool, seed: u64) {
     }
 }
 
-/// All that the daemon does with one attachment, in any order.
+/// All daemon operations on one attachment, in any order.
 fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
     let memory = lender.memory().clone();
     let mut credited = 0;
@@ -105,7 +106,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
     memory.notify(EventKind::Dropped, dice.roll());
     if dice.roll().is_multiple_of(16) {
         memory.stop();
-        // Bounded by who really sleeps, not by what the words say.
+        // Bounded by the real sleepers, not by the words.
         while memory.wake_some(64) {}
         lender.settle(|_| credited += 1);
         memory.disarm_kick();
@@ -162,8 +163,8 @@ fn seg_scribbled_and_punched_all_along_then_the_daemon_goes_on_and_others_are_un
     assert_eq!(honest.drop_oldest(), Some(0));
 }
 
-/// Threads of a hostile client, each of which sleeps on one word as often as one call allows, and again
-/// whenever it is woken. They count how often that is.
+/// Threads of a hostile client. Each sleeps on one word as often as one call allows, and again
+/// after each wake-up. They count the wake-ups.
 struct Dozers {
     word: &'static AtomicU32,
     over: &'static AtomicBool,
@@ -211,7 +212,7 @@ impl Dozers {
         }
     }
 
-    /// How often one of them was woken.
+    /// Total number of wake-ups.
     fn end(self) -> u64 {
         let woken = self.woken.load(Ordering::SeqCst);
         self.over.store(true, Ordering::SeqCst);
@@ -226,7 +227,7 @@ impl Dozers {
     }
 }
 
-/// A reason to wake: its name, the word that is slept on, and what gives it.
+/// A reason to wake: its name, the word that callers sleep on, and the operation.
 type Reason<'a> = (&'a str, &'static AtomicU32, Box<dyn FnMut() + 'a>);
 
 #[test]
@@ -247,7 +248,7 @@ fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_
         layout::SEG_BELL_WATCH,
     ];
     for bell in bells {
-        // As many as it likes are said to sleep.
+        // The client may claim any number of sleepers.
         let waiters: &AtomicU32 = seg.at(bell + 4);
         waiters.store(u32::MAX, Ordering::SeqCst);
     }

@@ -78,7 +78,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Whether the thread of this process that told its id is in futex_waitv.
+/// Whether the thread of this process with the reported id is in futex_waitv.
 fn sleeps(tid: &AtomicU32) -> bool {
     let tid = tid.load(Ordering::SeqCst);
     std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))
@@ -231,7 +231,7 @@ fn local_stop_in_a_handler_of_the_sleeping_thread_then_it_returns_again() {
     }
     let pair = pair(false);
     CLIENT.set(pair.client.clone()).unwrap();
-    // SAFETY: the handler is async-signal-safe by what this test is about; SIGUSR1 is ours.
+    // SAFETY: the handler is async-signal-safe, which this test checks; SIGUSR1 is ours.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;
@@ -289,7 +289,7 @@ fn get_in_a_handler_of_a_caller_that_is_inside_then_its_stop_is_not_acknowledged
     let client = pair.client.clone();
     let tid = Arc::new(AtomicU32::new(0));
     let told = tid.clone();
-    // It keeps its slot until the slot was read.
+    // The thread keeps its slot until the test has read it.
     let (go, read) = std::sync::mpsc::channel::<()>();
     let sleeper = std::thread::spawn(move || {
         told.store(sys::gettid(), Ordering::SeqCst);
@@ -308,7 +308,7 @@ fn get_in_a_handler_of_a_caller_that_is_inside_then_its_stop_is_not_acknowledged
             libc::SIGUSR2,
         )
     };
-    // The stop comes while the handler runs: its caller is still inside, woken or not.
+    // The stop happens while the handler runs: its caller is still inside, woken or not.
     until("the handler runs", || ENTERED.load(Ordering::SeqCst));
     memory.stop();
     STOPPED.store(true, Ordering::SeqCst);
@@ -350,8 +350,8 @@ fn get_in_a_handler_of_a_caller_that_is_inside_then_no_intent_is_left() {
         client.get(Deadline::Never)
     });
     until("the sleeper is in futex_waitv", || sleeps(&tid));
-    // A frame comes and its one wake-up is another's: the sleeper is still inside when its handler
-    // takes the frame, and gives it to whom it likes.
+    // A frame arrives and its one wake-up goes to another caller: the sleeper is still inside when
+    // its handler takes the frame, and hands it on.
     let decoy = words(&pair.client).at::<AtomicU32>(layout::SEG_BELL_FRAME + 4);
     let waiters = decoy.swap(0, Ordering::SeqCst);
     pair.lender.publish(3, &FrameMeta::default()).unwrap();
@@ -367,7 +367,7 @@ fn get_in_a_handler_of_a_caller_that_is_inside_then_no_intent_is_left() {
     };
     until("the handler took it", || TAKEN.load(Ordering::SeqCst) == 3);
     until("the sleeper sleeps again", || sleeps(&tid));
-    // If its thread ended now, the frame would be the process's, not the dead call's.
+    // If its thread ended now, the frame would belong to the process, not to the dead call.
     let slots = memory.slots();
     let inside = slots.iter().find(|slot| slot.count == 1).unwrap();
     assert_eq!(pair.lender.credit_dead_thread(inside), None);
@@ -387,7 +387,7 @@ fn bury_slot_that_was_buried_and_claimed_again_then_untouched() {
     let first = call();
     until("the caller is inside", || memory.users().len() == 1);
     let seen = memory.users()[0];
-    // Played: the thread lives, and its slot is emptied as if it were dead.
+    // Simulated: the thread lives, and its slot is emptied as if it were dead.
     assert!(memory.bury(&seen));
     assert!(!memory.bury(&seen), "once");
     let second = call();
@@ -447,7 +447,7 @@ fn words_cleared_behind_a_blocked_caller_then_ledger_and_reap_stay_sane() {
         words[1].store(hostile, Ordering::SeqCst);
         pair.lender.reap(|_| ());
     }
-    // `1 << 32 | 3` was RELEASED under the right serial: that is a put. All others were not.
+    // `1 << 32 | 3` was RELEASED under the right serial: that is a put. The others were not.
     assert_eq!(pair.lender.lent(), 0);
     assert!(pair.lender.take_violation().is_some());
 }
@@ -687,7 +687,7 @@ fn leave_sleepers_and_watch_then_all_return_at_once() {
     assert_eq!(pair.client.callers(), 0);
 }
 
-/// What the slot of this thread says that it is about to take.
+/// The intent in this thread's slot.
 fn intent(pair: &Pair) -> u64 {
     let slot = pair.client.slot_of_caller();
     let slots = pair.lender.memory().slots();
@@ -700,12 +700,13 @@ fn get_holding_a_frame_and_looking_again_then_the_intent_does_not_name_it() {
     pair.lender.publish(3, &FrameMeta::default()).unwrap();
     let held = pair.client.get(Deadline::Now).unwrap();
     assert_eq!(intent(&pair), u64::from(held.serial()) << 32 | 3);
-    // The head goes back, as it may: the entry of the frame that is held is looked at again.
+    // The head may go back: the entry of the held frame is checked again.
     let head: &AtomicU64 = words(&pair.client).at(layout::SEG_HEAD);
     head.store(0, Ordering::SeqCst);
     assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
     assert_eq!(head.load(Ordering::SeqCst), 1);
-    // Else the exit of this thread inside the call would take the delivered frame from it.
+    // Otherwise the exit of this thread inside the call would take the delivered frame from the
+    // process.
     assert_eq!(intent(&pair), onair_ipc::slot::NO_INTENT);
     assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
     assert_eq!(intent(&pair), onair_ipc::slot::NO_INTENT);
@@ -716,7 +717,7 @@ fn get_holding_a_frame_and_looking_again_then_the_intent_does_not_name_it() {
 fn get_in_the_shared_slot_bounces_then_its_stop_is_not_acknowledged() {
     let pair = pair(false);
     let memory = pair.lender.memory().clone();
-    // All slots but the shared one are somebody's.
+    // All slots but the shared one have an owner.
     let claimed: &AtomicU32 = words(&pair.client).at(layout::SEG_SLOTS_HIGH);
     let slots = words(&pair.client)
         .slice::<onair_ipc::slot::Slot>(layout_of_slots(), usize::from(OWN_SLOTS));
@@ -742,8 +743,8 @@ fn layout_of_slots() -> usize {
     Geometry::new(FRAMES, 1000).unwrap().seg_slots()
 }
 
-/// What a client's threads and an eviction may do to the same words at the same time: whoever wins,
-/// each loan is credited once, and a frame whose put failed is one that the daemon knows to be held.
+/// A client's threads and an eviction change the same words at the same time: in every outcome each
+/// loan is credited once, and a frame whose put failed is one that the daemon knows to be held.
 #[test]
 fn evicted_amid_get_and_put_of_four_threads_then_each_lend_is_credited_once() {
     for round in 0..300_u32 {
@@ -830,7 +831,8 @@ fn evicted_hostile_words_then_taken_for_held_and_nothing_else_happens() {
         let word: &AtomicU64 = words.at(layout::SEG_FRAMES + frame * 8);
         word
     };
-    // Nothing, an unknown state, another lend's return, and a return under the right serial.
+    // Nothing, an unknown state, a return under another serial, and a return under the right
+    // serial.
     for (frame, value) in [
         (0, 0),
         (1, 1 << 32 | 0xff),
@@ -862,7 +864,7 @@ fn evicted_held_returned_and_unread_then_each_found_so_and_a_late_put_is_stale()
     pair.lender.revoke(|it| taken.push((it.frame, it.found)));
     let expected = [(0, Found::Held), (1, Found::Returned), (2, Found::Unread)];
     assert_eq!(taken, expected);
-    // The gates are open: it is the word alone that refuses.
+    // The gates are open: only the word refuses.
     assert_eq!(pair.client.put(held), Err(Refusal::Stale));
     assert_eq!(pair.client.put_raw(returned), Err(Refusal::Stale));
     assert_eq!(pair.client.get(Deadline::Now), Err(Refusal::TimedOut));
@@ -870,7 +872,7 @@ fn evicted_held_returned_and_unread_then_each_found_so_and_a_late_put_is_stale()
 }
 
 /// The kernel may take the memory of a killed daemon before its robust list (out-of-memory killer,
-/// process_mrelease(2)): no life word is marked then, and all that tells of it is the connection.
+/// process_mrelease(2)): then no life word is marked, and only the connection shows it.
 #[test]
 fn daemon_gone_without_marking_its_life_words_then_callers_are_told_by_the_connection() {
     for stopped in [false, true] {
@@ -927,7 +929,7 @@ fn daemon_gone_without_marking_its_life_words_then_callers_are_told_by_the_conne
     }
 }
 
-/// A caller that never sleeps as long as the backstop is told, too.
+/// A caller that never sleeps as long as the backstop is notified, too.
 #[test]
 fn daemon_gone_without_marking_its_life_words_then_a_time_out_tells_as_well() {
     let pair = pair(false);

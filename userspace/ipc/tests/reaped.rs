@@ -1,5 +1,5 @@
-//! A daemon whose memory the kernel takes while it dies, as the out-of-memory reaper does: its robust list
-//! may be gone before the kernel walks it. Its clients are told all the same.
+//! A daemon whose memory the kernel takes while it dies, as the out-of-memory reaper does: its
+//! robust list may be gone before the kernel walks it. Its clients are notified nevertheless.
 #![cfg(not(any(loom, shuttle)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -18,7 +18,7 @@ use onair_ipc::message::Attached;
 use onair_ipc::sys;
 
 const NAME: &str = "daemon_killed_and_its_memory_reaped_then_blocked_callers_are_stale";
-/// Says that this process plays the daemon.
+/// Marks this process as the daemon.
 const DAEMON: &str = "ONAIR_PLAYED_DAEMON";
 const SESSION: u64 = 77;
 const CALLERS: usize = 4;
@@ -27,7 +27,7 @@ fn geometry() -> Geometry {
     Geometry::new(4, 1000).unwrap()
 }
 
-/// Tells the numbers of the descriptors that a client is to have, and waits to be killed.
+/// Prints the numbers of the client's descriptors, and waits to be killed.
 fn play_the_daemon() {
     let memory = AttachmentMemory::create(SESSION, 5, geometry()).unwrap();
     let frames = FrameMemory::create(geometry(), true).unwrap();
@@ -59,11 +59,11 @@ fn system_call(number: libc::c_long, arguments: [libc::c_long; 3]) -> libc::c_lo
 
 fn descriptor(number: libc::c_long) -> OwnedFd {
     assert!(number >= 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: a new descriptor, as the kernel has just said.
+    // SAFETY: a new descriptor, as the kernel has just reported.
     unsafe { OwnedFd::from_raw_fd(RawFd::try_from(number).unwrap()) }
 }
 
-/// A client of a process that plays the daemon, and a descriptor of that process.
+/// A client of a process that acts as the daemon, and a descriptor of that process.
 fn attached() -> (Child, OwnedFd, Arc<Attachment>) {
     let mut daemon = Command::new(std::env::current_exe().unwrap())
         .args([NAME, "--exact", "--nocapture", "--test-threads", "1"])
@@ -107,7 +107,7 @@ fn daemon_killed_and_its_memory_reaped_then_blocked_callers_are_stale() {
     if std::env::var_os(DAEMON).is_some() {
         play_the_daemon();
     }
-    // Sometimes the robust list is walked in time.
+    // In some runs the kernel walks the robust list in time.
     for _ in 0..4 {
         let (mut daemon, process, client) = attached();
         let (tell, tids) = std::sync::mpsc::channel();
@@ -128,7 +128,7 @@ fn daemon_killed_and_its_memory_reaped_then_blocked_callers_are_stale() {
             }
         }
         daemon.kill().unwrap();
-        // Refused once the process is gone: then there is nothing left to take.
+        // Refused if the process is gone: then there is no memory left to take.
         system_call(
             libc::SYS_process_mrelease,
             [process.as_raw_fd().into(), 0, 0],

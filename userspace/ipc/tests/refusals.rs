@@ -1,5 +1,5 @@
-//! Callers whose process a seccomp filter forbids what they sleep with, or ask who they are with. Each test
-//! plays in a process of its own, under real filters.
+//! Callers under a seccomp filter that forbids the system calls for sleeping, or gettid. Each test
+//! runs in a child process, under real filters.
 #![cfg(not(any(loom, shuttle)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -17,14 +17,14 @@ use onair_ipc::message::Attached;
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::sys;
 
-/// Says that this process is the one that a test plays in.
+/// Marks the child process of a test.
 const CHILD: &str = "ONAIR_REFUSED";
-/// How long a caller is watched. One that sleeps uses next to nothing of it.
+/// Observation time of a caller. A sleeping caller uses almost no processor time.
 const WINDOW: Duration = Duration::from_millis(600);
-/// The most that it may use of a processor meanwhile.
+/// Most processor time during the observation.
 const MOST: Duration = Duration::from_millis(50);
 
-/// Runs the test `name` again in a process of its own, where it is `play`.
+/// Runs the test `name` again in a child process, where it is `play`.
 fn in_a_process_of_its_own(name: &str, play: impl FnOnce()) {
     if std::env::var_os(CHILD).is_some() {
         play();
@@ -36,7 +36,7 @@ fn in_a_process_of_its_own(name: &str, play: impl FnOnce()) {
     assert!(out.status.success(), "{out:#?}");
 }
 
-/// From now on the kernel answers the calling thread, and those that it starts, `errno` to `call`.
+/// From now on the kernel returns `errno` for `call` to the calling thread and its new threads.
 fn refuse(call: libc::c_long, errno: i32) {
     const NUMBER: u32 = 0;
     let line = |code: u32, k: u32, jf: u8| libc::sock_filter {
@@ -86,7 +86,7 @@ fn used(clock: libc::clockid_t) -> Duration {
     )
 }
 
-/// A receive session's attachment, both sides of it, and the daemon's end of the connection.
+/// A receive session's attachment, both sides, and the daemon's end of the connection.
 fn pair() -> (Lender, Arc<Attachment>, OwnedFd) {
     let geometry = Geometry::new(4, 1000).unwrap();
     let memory = Arc::new(AttachmentMemory::create(77, 5, geometry).unwrap());
@@ -147,7 +147,7 @@ fn futex_waitv_refused_with_whatever_errno_then_callers_sleep_and_hear_of_all() 
                     (first, used, started, client.get(Deadline::Never))
                 });
                 until("the caller is inside", || memory.users().len() == 1);
-                // Not waited for: watched.
+                // The test observes the thread and does not join it.
                 std::thread::sleep(WINDOW);
                 memory.stop();
                 until("the caller has left", || memory.users().is_empty());

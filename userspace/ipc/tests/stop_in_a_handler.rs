@@ -1,5 +1,5 @@
-//! What a signal handler may do: `stop` and `start` of a caller's process keep `errno`, allocate nothing,
-//! and make no system call that waits.
+//! A signal handler may call `stop` and `start` of a caller's process: they preserve `errno`,
+//! allocate nothing, and make no system call that waits.
 #![cfg(not(any(loom, shuttle)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -21,7 +21,7 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
-/// The system's allocator, which counts what the present thread asks of it.
+/// The system's allocator, which counts the present thread's allocations.
 struct Counting;
 
 thread_local! {
@@ -76,7 +76,8 @@ fn attachment() -> (Arc<AttachmentMemory>, FrameMemory, Arc<Attachment>) {
     (memory, frames, client)
 }
 
-/// From now on this thread may wake with futex(2), and not wait: any other use ends the process (SIGSYS).
+/// From now on this thread may wake with futex(2), but not wait: any other use ends the process
+/// (SIGSYS).
 fn only_wakes() {
     // FUTEX_WAKE is 1; FUTEX_PRIVATE_FLAG, 128, may be set.
     let waits = |operation| {
@@ -169,7 +170,7 @@ fn stop_in_a_handler_that_interrupts_stop_then_it_never_waits() {
     }
     let (_memory, _frames, client) = attachment();
     CLIENT.set(Arc::clone(&client)).unwrap();
-    // SAFETY: the handler is async-signal-safe by what this test is about; SIGUSR1 is ours.
+    // SAFETY: the handler is async-signal-safe, which this test checks; SIGUSR1 is ours.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;

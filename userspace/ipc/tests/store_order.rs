@@ -1,7 +1,7 @@
-//! The asymmetric barrier on the machine itself: a caller counts itself with plain stores and looks at
-//! the gate, the daemon closes the gate, executes the heavy fence and looks at the count. If neither
-//! sees the other the fence is missing. Models hold that the protocol needs it; this holds that the
-//! product executes it.
+//! The asymmetric barrier on the machine itself: a caller counts itself with plain stores and reads
+//! the gate; the daemon closes the gate, executes the heavy fence and reads the count. If neither
+//! sees the other, the fence is missing. The models prove that the protocol needs it; this test
+//! proves that the product executes it.
 #![cfg(not(any(loom, shuttle)))]
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -13,17 +13,17 @@ use onair_ipc::kick::Kick;
 use onair_ipc::slot::{Operation, Slot};
 use onair_ipc::{sync, sys};
 
-/// Rounds at most, and time at most: each has a membarrier, and needs both cores at once.
+/// Most rounds and longest time: each round has a membarrier, and needs both cores at once.
 const ROUNDS: u64 = 50_000;
 const TIME: Duration = Duration::from_secs(4);
-/// The tests take turns: together they would not meet.
+/// The tests take turns: run together they would miss their rendezvous.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// A word alone in its line, as in the layout.
 #[repr(align(64))]
 struct Line<T>(T);
 
-/// Both sides make their step of round `n` at the same moment, as near as two cores can.
+/// Synchronises both sides at round `n`, as closely as two cores can.
 struct Meeting {
     ours: Line<AtomicU64>,
     theirs: Line<AtomicU64>,
@@ -43,7 +43,7 @@ impl Meeting {
         let mut spins = 0_u32;
         while other.load(Ordering::SeqCst) < round {
             spins += 1;
-            // With fewer cores than threads the other needs this one.
+            // With fewer cores than threads the other thread needs this one.
             if spins.is_multiple_of(4096) {
                 std::thread::yield_now();
             } else {
@@ -53,7 +53,7 @@ impl Meeting {
     }
 }
 
-/// Rounds in which neither side saw the other, of `caller` against `daemon`.
+/// Rounds in which neither side saw the other, for `caller` against `daemon`.
 fn missed(
     prepare: impl Fn() + Sync,
     caller: impl Fn() -> bool + Sync,

@@ -1,4 +1,4 @@
-//! Arming one process: look at it, watch its files, prove that its sites are armed.
+//! Arms one process: inspects it, watches its files, proves that its sites are armed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,18 +15,18 @@ use crate::sleepers::Bounds;
 use crate::text::SitePage;
 use onair_ebpf::process::{self, SitedFile};
 
-/// A file that is watched because a client executes it.
+/// A watched file, which a client executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchedFile {
-    /// As the process maps it; for people, it may be gone or lie in another mount namespace.
+    /// Path in the process; for people, since it may be gone or lie in another mount namespace.
     pub path: String,
     /// Inode number, which each waiter from this file carries.
     pub inode: u64,
-    /// Device number, as stat has it.
+    /// Device number, as in stat.
     pub device: u64,
     /// GNU build id, hexadecimal.
     pub build_id: Option<String>,
-    /// Its sites: at least one at which a wait begins, and one at which it ends.
+    /// Its sites: at least one where a wait begins, and one where it ends.
     pub sites: Vec<Site>,
 }
 
@@ -47,18 +47,18 @@ impl WatchedFile {
 pub struct Armed {
     /// Files with sites that it executes, at least one.
     pub files: Vec<WatchedFile>,
-    /// To see at any time that it still is armed.
+    /// Checks at any time that it is still armed.
     pub sight: SiteChecker,
 }
 
-/// How an armed client is looked at from then on.
+/// How later checks of an armed client work.
 #[derive(Clone)]
 pub(crate) struct Watch {
     pub(crate) bounds: Bounds,
     pub(crate) listed: Arc<Listed>,
 }
 
-/// How far an arming has come, for the message when it does not end.
+/// Progress of an arming, for the message of a time-out.
 #[derive(Debug, Default)]
 pub(crate) struct Step(AtomicUsize);
 
@@ -95,8 +95,8 @@ pub(crate) fn arm(
     let files = survey.files.iter().map(WatchedFile::of).collect();
     let sites = survey.files.iter().flat_map(|file| &file.sites);
     let addresses: Vec<u64> = sites.map(|site| site.address).collect();
-    // The kernel reads these pages when it attaches. A file system that does not answer holds up this
-    // thread, and not the one that attaches for all.
+    // The kernel reads these pages when it attaches. A file system that does not answer then blocks
+    // this thread, and not the one that attaches for all clients.
     for &address in &addresses {
         let read = survey.memory.read_at(&mut [0], address);
         read.map_err(|source| ProbeError::Blind {

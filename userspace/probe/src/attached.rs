@@ -1,7 +1,7 @@
-//! The table of watched files: which links belong to which file, and who still needs it.
+//! The table of watched files: the links of each file, and its users.
 //!
-//! Detaching is slow, so a file stays watched when its last client leaves and
-//! goes only when its place is needed, least recently used first.
+//! Detaching is slow, so a file stays watched when its last client leaves. It is dropped only when
+//! its place is needed, least recently used first.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -41,7 +41,7 @@ impl<Link> Entry<Link> {
         self.living().next().is_none()
     }
 
-    /// A hold for `owner`: the one that it has, or a new one.
+    /// A hold for `owner`: the present one, or a new one.
     fn hold(&mut self, owner: Owner) -> Hold {
         self.holders.retain(|it| it.alive.strong_count() > 0);
         let own = self.holders.iter().find(|it| it.owner == owner);
@@ -56,12 +56,12 @@ impl<Link> Entry<Link> {
     }
 }
 
-/// What the table says of a file that a client executes.
+/// Table entry of a file that a client executes.
 #[derive(Debug)]
 pub(crate) enum Known {
     /// Watched already.
     Watched(Hold),
-    /// Watched, but its sites were elsewhere then.
+    /// Watched, but its sites have moved.
     Changed,
     /// Not watched.
     New,
@@ -102,11 +102,11 @@ impl<Link> Attached<Link> {
         Known::Watched(entry.hold(owner))
     }
 
-    /// Makes room for a file of `owner` with so many sites: the links that have to go. Files that no
-    /// process executes any more take no place.
+    /// Makes room for a file of `owner` with this many sites, and returns the links to drop. Files
+    /// that no process executes occupy no place.
     ///
     /// # Errors
-    /// Which bound is reached; nothing is dropped then.
+    /// The bound that is reached; the call then drops nothing.
     pub(crate) fn make_room(&mut self, sites: usize, owner: Owner) -> Result<Vec<Link>, Refused> {
         if let Err(refused) = self.has_room(sites, owner) {
             self.refused += 1;
@@ -144,7 +144,7 @@ impl<Link> Attached<Link> {
         self.max_sites.check(owner, sites_used, sites)
     }
 
-    /// Files that are executed, and their sites, as far as they concern `owner`.
+    /// Files in use, and their sites, as far as they count for `owner`.
     fn used_by(&self, owner: Owner) -> (Used, Used) {
         let (mut files, mut sites) = (Used::default(), Used::default());
         for entry in self.files.values() {
@@ -219,7 +219,7 @@ impl<Link> Attached<Link> {
         hold
     }
 
-    /// Takes a file out: its links.
+    /// Removes a file and returns its links.
     pub(crate) fn remove(&mut self, key: FileKey) -> Vec<Link> {
         self.files
             .remove(&key)
@@ -227,7 +227,7 @@ impl<Link> Attached<Link> {
             .unwrap_or_default()
     }
 
-    /// Takes all files out.
+    /// Removes all files.
     pub(crate) fn clear(&mut self) -> Vec<Link> {
         self.files
             .drain()
@@ -367,7 +367,7 @@ mod tests {
         let refused = fill(&mut table, of(7, 10), 11).unwrap_err();
         assert_eq!(refused.bound, Bound::All);
         fill(&mut table, ROOT, 12).unwrap();
-        // What is watched already takes no place.
+        // A file that is already watched takes no place.
         let hold = table.known(key(9), &sites(9), of(5, 8));
         assert!(matches!(hold, Known::Watched(_)));
         drop(holds);

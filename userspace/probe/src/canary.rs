@@ -1,4 +1,5 @@
-//! Tokens that come back through a site: who passed, and that the chain works.
+//! Tokens that come back through a site. They identify the process that passed it, and prove that
+//! the probe works.
 
 use onair_ebpf::layout::{CANARY_SESSION, Canary};
 use onair_ebpf::names;
@@ -10,10 +11,10 @@ use crate::maps::{Maps, is_full};
 /// Entries of the map `canaries`.
 const MAX_CANARIES: u32 = 1024;
 
-/// Who passed a token through a site, by the kernel's word.
+/// The thread that passed a token through a site, as the kernel reported it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// Process, first pid namespace: the key under which it is counted.
+    /// Process, first pid namespace: the key of its count.
     pub tgid: u32,
     /// Thread, first pid namespace.
     pub tid: u32,
@@ -21,7 +22,7 @@ pub struct Proof {
     pub ns_tgid: u32,
     /// Thread in the daemon's pid namespace; 0 = not visible there.
     pub ns_tid: u32,
-    /// Thread as gettid() tells it.
+    /// Thread, as gettid() returns it.
     pub own_tid: u32,
     /// Start of the process, CLOCK_BOOTTIME, ns.
     pub start_boottime: u64,
@@ -43,7 +44,7 @@ impl Proof {
     }
 }
 
-/// Lets a random token come through.
+/// Arms a random token.
 pub(crate) fn challenge(maps: &Maps) -> Result<u64, ProbeError> {
     let token = random()?;
     maps.arm_canary(token).map_err(|error| {
@@ -59,7 +60,7 @@ pub(crate) fn challenge(maps: &Maps) -> Result<u64, ProbeError> {
     Ok(token)
 }
 
-/// What the token brought back, once.
+/// The proof behind a token, once.
 pub(crate) fn proof(maps: &Maps, token: u64) -> Result<Option<Proof>, ProbeError> {
     let canary = maps
         .canary(token)
@@ -71,7 +72,7 @@ pub(crate) fn proof(maps: &Maps, token: u64) -> Result<Option<Proof>, ProbeError
     Ok(proof)
 }
 
-/// Takes the token back.
+/// Disarms a token.
 pub(crate) fn forget(maps: &Maps, token: u64) -> Result<(), ProbeError> {
     maps.remove_canary(token)
         .map_err(ProbeError::map(names::CANARIES))
@@ -88,7 +89,7 @@ pub(crate) fn test(maps: &Maps, token: u64, own_site: fn(u64, u64)) -> Result<()
     };
     let before = hits()?;
     own_site(CANARY_SESSION, token);
-    // More than one: the same file under two identities, attached twice; harmless.
+    // More than one hit: the same file under two identities, attached twice; harmless.
     match hits()?.saturating_sub(before) {
         0 => Err(Blind::Canary { got: 0 }),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! What a probe is started with.
+//! Configuration of a probe.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use crate::share::{Percent, Share};
 /// Limits of a probe and the daemon's own site.
 #[derive(Clone, Copy, Debug)]
 pub struct ProbeConfig {
-    /// Threads that can be blocked at the same time, over all sessions. At least the sum of all
-    /// user slots that are handed out: beyond it waits are counted as lost and no verdict passes.
+    /// Most threads blocked at the same time, over all sessions. At least the sum of all user
+    /// slots: beyond it waits are counted as lost and no verdict passes.
     pub max_waiters: u32,
-    /// Attachments, and client processes, that are registered at the same time.
+    /// Most attachments, and most client processes, registered at the same time.
     pub max_attachments: u32,
-    /// Client files that are watched at the same time.
+    /// Most client files watched at the same time.
     pub max_files: usize,
-    /// Sites that are watched at the same time, over all files. Without `shared_links` each holds a
-    /// descriptor and makes the end of this process about 0.1 s slower.
+    /// Most sites watched at the same time, over all files. Without `shared_links` each holds a
+    /// descriptor and makes the exit of this process about 0.1 s slower.
     pub max_site_links: usize,
-    /// Looks at clients' files that go on at the same time, each on a thread of its own; those that hang
-    /// count until they return.
+    /// Most concurrent checks of clients' files, each on its own thread. A hanging check counts
+    /// until it returns.
     pub max_looks: usize,
-    /// What of files, sites and looks is reserved, and what one user and one process may have.
+    /// Reserved parts of files, sites and checks, and the shares of one user and one process.
     pub percent: Percent,
-    /// Whether a file's sites share a link for each kind, where the kernel can (Linux 6.6).
+    /// Whether a file's sites share one link for each kind, if the kernel supports it (Linux 6.6).
     pub shared_links: bool,
-    /// Longest time that arming a client may take.
+    /// Longest time to arm a client.
     pub arm_deadline: Duration,
-    /// Threads of a client that are looked at; one with more is not proven to be seen.
+    /// Most threads of a client; a client with more is not proven to be seen.
     pub max_threads: usize,
-    /// Longest time that looking at one client's threads may take.
+    /// Longest time to check one client's threads.
     pub look_time: Duration,
-    /// Beyond this, a file to which the kernel has not attached yet makes the probe blind.
+    /// If attaching to a file takes longer, the probe is blind.
     pub slow: Duration,
     /// Passes (session, argument) through this process's own probe sites.
     pub own_site: fn(session: u64, argument: u64),

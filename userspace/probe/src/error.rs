@@ -1,4 +1,4 @@
-//! Why the probe cannot do something, and why it cannot see.
+//! Errors of the probe, and reasons for blindness.
 
 use std::io;
 
@@ -9,10 +9,10 @@ use onair_ebpf::process::SurveyError;
 
 use crate::share::Refused;
 
-/// What the least privileged process needs that can still watch clients of any user.
+/// Capabilities of the least privileged process that can watch clients of any user.
 const CAPABILITIES: &str = "CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
 
-/// Why a file's sites cannot share a link: each gets one of its own then.
+/// Why a file's sites cannot share a link: each then gets its own.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unlinked {
     #[error("the BPF object cannot be parsed")]
@@ -34,7 +34,7 @@ pub(crate) enum Unlinked {
 /// An operation of the probe that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The kernel refused for want of privilege.
+    /// The kernel refused for lack of privilege.
     #[error(
         "{what} is not permitted: run as root or with {CAPABILITIES}, \
          or run without the probe ([probe] mode = \"off\")"
@@ -42,7 +42,7 @@ pub enum ProbeError {
     NotPermitted {
         /// The operation.
         what: String,
-        /// What the kernel or the loader said.
+        /// The error of the kernel or the loader.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -58,14 +58,14 @@ pub enum ProbeError {
     /// A program was refused or could not be attached to its tracepoint.
     #[error("BPF program {name} could not be loaded (kernel 6.1 or later is needed)")]
     Program {
-        /// In the object.
+        /// Its name in the object.
         name: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<ProgramError>,
     },
-    /// The object is not the one that this code was built with.
-    #[error("the BPF object has no usable {name}: this is a fault of the build")]
+    /// The object does not match this code.
+    #[error("the BPF object has no usable {name}: this is a bug of the build")]
     Object {
         /// The program or map.
         name: &'static str,
@@ -73,23 +73,25 @@ pub enum ProbeError {
     /// A map could not be read or written.
     #[error("BPF map {name}")]
     Map {
-        /// In the object.
+        /// Its name in the object.
         name: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<MapError>,
     },
-    /// A thread could not be started, or a file of our own not be opened.
+    /// A thread could not be started, or a file of this process could not be opened.
     #[error("{what}")]
     System {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// This process cannot watch itself, so it could not prove that it watches others.
-    #[error("the daemon's own probe sites cannot be armed: was the binary stripped of its notes?")]
+    /// This process cannot watch itself, so it cannot prove that it watches others.
+    #[error(
+        "the daemon's own probe sites cannot be armed: check that the binary still has its notes (not stripped)"
+    )]
     OwnSites(#[source] Box<ProbeError>),
     /// The process cannot be watched.
     #[error(transparent)]
@@ -100,75 +102,75 @@ pub enum ProbeError {
          and replace files by renaming"
     )]
     FileChanged {
-        /// As the process maps it.
+        /// Path in the process.
         path: String,
     },
-    /// The client, its user, or all of them have as many places as they may.
+    /// The client, its user, or all users together have reached their share.
     #[error(transparent)]
     Full(#[from] Refused),
     /// The kernel refused to watch a site.
     #[error("site at {offset:#x} of {path} cannot be watched")]
     Attach {
-        /// As the process maps it.
+        /// Path in the process.
         path: String,
-        /// In the file.
+        /// Offset in the file, in bytes.
         offset: u64,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Not done in time.
+    /// The arming did not finish in time.
     #[error(
         "arming process {pid} took longer than {limit_ms} ms ({step}): \
          its files may lie on a file system that does not answer"
     )]
     Deadline {
-        /// As asked for.
+        /// The requested process.
         pid: u32,
-        /// Where it was.
+        /// Its progress.
         step: &'static str,
-        /// As configured.
+        /// The configured limit.
         limit_ms: u128,
     },
-    /// Armed, and yet the process is not seen.
+    /// Armed, but the process is not seen.
     #[error("process {pid} is armed but not seen")]
     Blind {
-        /// As asked for.
+        /// The requested process.
         pid: u32,
-        /// Why.
+        /// The cause.
         #[source]
         source: Blind,
     },
     /// The index does not exist.
     #[error("session index {index} is not below {limit}")]
     IndexRange {
-        /// As given.
+        /// The requested index.
         index: u32,
-        /// Of the map.
+        /// Size of the map.
         limit: u32,
     },
-    /// Two sessions would be counted in one place.
+    /// Two sessions would share one count.
     #[error("session index {index} belongs to session {owner:016x}")]
     IndexTaken {
-        /// As given.
+        /// The requested index.
         index: u32,
-        /// Who has it.
+        /// Session that owns the index.
         owner: u64,
     },
-    /// One process, one session: one attachment.
+    /// A process has at most one attachment to a session.
     #[error("process {tgid} is already registered for session {session:016x}")]
     Registered {
-        /// First pid namespace.
+        /// Process, first pid namespace.
         tgid: u32,
-        /// As given.
+        /// The session.
         session: u64,
     },
-    /// No more room in the kernel.
+    /// A kernel map is full.
     #[error("{what}: all {limit} places are taken")]
     NoRoom {
-        /// What there is no room for.
+        /// Kind of the entries.
         what: &'static str,
-        /// Of the map.
+        /// Size of the map.
         limit: u32,
     },
     /// The probe was closed.
@@ -202,7 +204,7 @@ impl From<SurveyError> for ProbeError {
     }
 }
 
-/// An error with all that it came from.
+/// An error with its chain of causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |text, source| {
@@ -210,7 +212,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     })
 }
 
-/// Tells want of privilege from all else.
+/// Separates lack of privilege from other errors.
 pub(crate) fn classify<E: std::error::Error + Send + Sync + 'static>(
     what: impl Into<String>,
     error: E,
@@ -226,7 +228,7 @@ pub(crate) fn classify<E: std::error::Error + Send + Sync + 'static>(
     }
 }
 
-/// Whether an error came from want of privilege, however deep it lies.
+/// Whether lack of privilege caused an error, at any depth.
 fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -239,46 +241,46 @@ fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Why the probe does not see, now.
+/// Why the probe does not see, at present.
 #[derive(Debug, thiserror::Error)]
 pub enum Blind {
-    /// A site of the process does not hold the kernel's breakpoint.
+    /// A site of the process lacks the kernel's breakpoint.
     #[error("the site at {address:#x} holds {octet:#04x} instead of a breakpoint")]
     Unarmed {
-        /// In the process.
+        /// Address in the process.
         address: u64,
-        /// What stands there. 0x90 is the bare nop.
+        /// The byte at the site. 0x90 is the bare nop.
         octet: u8,
     },
-    /// Exec or death: nobody runs in that address space any more.
+    /// Exec or death: no thread runs in that address space.
     #[error("the address space is gone (exec or exit)")]
     AddressSpaceGone,
     /// The page with the site is no longer mapped or cannot be read.
     #[error("the site at {address:#x} cannot be read")]
     Unreadable {
-        /// In the process.
+        /// Address in the process.
         address: u64,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// A byte beside the sites, on their page, is not the file's.
+    /// A byte beside the sites, on their page, differs from the file's.
     #[error(
         "the byte at {address:#x}, beside the sites, is {octet:#04x} instead of the file's {built:#04x}: \
-         end what writes into the program's text (a debugger, another tracer)"
+         stop the program that writes into this text (a debugger, another tracer)"
     )]
     Altered {
-        /// In the process.
+        /// Address in the process.
         address: u64,
-        /// What stands there.
+        /// The byte in the process.
         octet: u8,
-        /// What the file has.
+        /// The byte in the file.
         built: u8,
     },
     /// The page with the site is not the private, executable mapping of the watched file.
     #[error("the site at {address:#x} is no longer mapped, unwritable, from the watched file")]
     Replaced {
-        /// In the process.
+        /// Address in the process.
         address: u64,
     },
     /// Threads sleep on the session's event counts, and the probe does not list them as blocked.
@@ -287,49 +289,49 @@ pub enum Blind {
         /// In this process's pid namespace.
         tids: Vec<u32>,
     },
-    /// It sees now, and did not before: what it missed meanwhile cannot be known.
-    #[error("it was blind before, and counts as blind until it has left: {first}")]
+    /// It sees now, and did not before: it may have missed callers meanwhile.
+    #[error("it was blind before, and counts as blind until the client has left: {first}")]
     Before {
-        /// What was seen first.
+        /// The first blindness.
         first: String,
     },
-    /// The process has more threads than are looked at.
-    #[error("it has {count} threads: more than {limit} are not looked at (probe.max_threads)")]
+    /// The process has more threads than the limit.
+    #[error("it has {count} threads, more than the {limit} of probe.max_threads")]
     TooManyThreads {
-        /// Of the process.
+        /// Threads of the process.
         count: u64,
-        /// As configured.
+        /// The configured limit.
         limit: usize,
     },
     /// The threads could not be listed.
-    #[error("its threads come and go too fast to be listed")]
+    #[error("its threads start and end too fast to be listed")]
     Restless,
-    /// Looking at every thread takes too long.
-    #[error("looking at its threads took longer than {limit_ms} ms")]
+    /// The check of every thread takes too long.
+    #[error("the check of its threads took longer than {limit_ms} ms")]
     Slow {
-        /// As configured.
+        /// The configured limit.
         limit_ms: u128,
     },
     /// `/proc` could not be read.
     #[error("{what} cannot be read: {source}")]
     Proc {
-        /// What it was read for.
+        /// Purpose of the read.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The daemon's own wait was not reported.
     #[error("the daemon's own canary was reported {got} times instead of once")]
     Canary {
-        /// Reports.
+        /// Number of reports.
         got: u64,
     },
     /// A map could not be read.
     #[error("BPF map {name} cannot be read")]
     Map {
-        /// In the object.
+        /// Its name in the object.
         name: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<MapError>,
     },
@@ -356,7 +358,7 @@ impl Blind {
     }
 }
 
-/// Threads in words, by number; of many the first.
+/// A list of threads, by number; of many only the first.
 fn threads(tids: &[u32]) -> String {
     const NAMED: usize = 8;
     let named: Vec<String> = tids.iter().take(NAMED).map(u32::to_string).collect();

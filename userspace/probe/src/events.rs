@@ -1,6 +1,6 @@
 //! The ring of events: thread exits and execs of clients.
 //!
-//! Only a hint: when it overran, who waits is read anew from the maps.
+//! Only a hint: after an overrun the reader reads the blocked callers again from the maps.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use onair_ebpf::layout::{EVENT_LAST, Event, EventKind, Stat};
 
 use crate::maps::Maps;
 
-/// Something that happened to a registered process.
+/// An event of a registered process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeEvent {
-    /// A thread ended, inside a wait or elsewhere. Also told of every thread that an exec ends.
+    /// A thread ended, inside a wait or elsewhere. Also sent for every thread that an exec ends.
     Exit {
         /// Process, first pid namespace.
         tgid: u32,
@@ -23,13 +23,13 @@ pub enum ProbeEvent {
         ns_tgid: u32,
         /// Thread in the daemon's pid namespace; 0 = not visible there.
         ns_tid: u32,
-        /// Thread as gettid() told it.
+        /// Thread, as gettid() returned it.
         own_tid: u32,
-        /// Session in which it was blocked; 0 = it was not.
+        /// Session in which it was blocked; 0: none.
         session: u64,
         /// Attachment through which it was blocked.
         attachment: u64,
-        /// No thread of the process is left. Two that end together may both say so.
+        /// No thread of the process is left. Two threads that end together may both report it.
         last: bool,
     },
     /// The process replaced its image: its attachments are dead although the pid lives.
@@ -39,14 +39,14 @@ pub enum ProbeEvent {
         /// Process in the daemon's pid namespace; 0 = not visible there.
         ns_tgid: u32,
     },
-    /// Events were lost: read the sessions anew.
+    /// The ring overflowed: read the sessions again.
     Overrun {
-        /// How many.
+        /// Number of lost events.
         lost: u64,
     },
 }
 
-/// The reading end of the ring. Its descriptor is readable when there is something to drain.
+/// The reading end of the ring. Its descriptor is readable when the ring has events.
 pub struct Events {
     ring: RingBuf<MapData>,
     maps: Arc<Maps>,
@@ -68,14 +68,14 @@ impl Events {
         }
     }
 
-    /// Takes everything that is there. The kernel wakes the descriptor again only after the ring
-    /// was emptied, so this always empties it.
+    /// Takes all events. The kernel wakes the descriptor again only after the ring was emptied, so
+    /// this always empties it.
     pub fn drain(&mut self) -> Vec<ProbeEvent> {
         let mut events = Vec::new();
         while let Some(item) = self.ring.next() {
             events.extend(Event::from_slice(&item).as_ref().and_then(decode));
         }
-        // After the ring: an overrun found now was before what the next drain finds.
+        // After the ring: an overrun found now happened before the events of the next drain.
         if let Ok(overruns) = self.maps.stat(Stat::RingFull)
             && overruns > self.overruns
         {

@@ -1,5 +1,5 @@
-//! A queue in which users take turns, and the processes of a user among themselves: one that asks often
-//! waits behind itself, not before others.
+//! A queue in which users take turns, and the processes of a user among themselves: a process that
+//! asks often waits behind its own requests, not before others.
 
 use std::collections::VecDeque;
 
@@ -24,7 +24,7 @@ impl<K, V> Default for Turns<K, V> {
     }
 }
 
-/// Jobs that wait, by uid, then by pid, in the order of asking.
+/// Waiting jobs, by uid, then by pid, in the order of arrival.
 #[derive(Debug)]
 pub(crate) struct FairQueue<T> {
     users: Turns<u32, Turns<u32, VecDeque<T>>>,
@@ -44,7 +44,7 @@ impl<T> FairQueue<T> {
         self.users.entry(uid).entry(pid).push_back(job);
     }
 
-    /// Takes the next job of the first user in turn that `may` have one now.
+    /// Takes the next job of the first user in turn that `may` have one.
     pub(crate) fn pop(&mut self, may: impl Fn(u32) -> bool) -> Option<T> {
         let at = self.users.0.iter().position(|(uid, _)| may(*uid))?;
         let (uid, mut processes) = self.users.0.remove(at)?;
@@ -65,7 +65,7 @@ impl<T> FairQueue<T> {
         processes.flat_map(|(_, jobs)| jobs)
     }
 
-    /// Takes out every job that `is_over`.
+    /// Removes every job that `is_over`.
     pub(crate) fn extract(&mut self, is_over: impl Fn(&T) -> bool) -> Vec<T> {
         let mut over = Vec::new();
         for (_, processes) in &mut self.users.0 {

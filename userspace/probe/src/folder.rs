@@ -1,7 +1,7 @@
 //! A client's folder under `/proc`.
 //!
-//! It is opened once and stays with the process: when the process has ended, reading fails, whatever
-//! process has its number by then. Reading may hang where the client's own memory or files do.
+//! It is opened once and stays with the process: after the process has ended, reading fails, even
+//! if another process has its number. Reading may hang in the client's own memory or files.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -11,11 +11,11 @@ use onair_ebpf::process::FileKey;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, StatxFlags, fstat, makedev, openat, statx};
 use rustix::io::Errno;
 
-/// Largest `maps` that is read, bytes: 65,530 mappings with short names.
+/// Most bytes read of `maps`: 65,530 mappings with short names.
 const MAX_MAPS: u64 = 16 << 20;
-/// Listings of threads that come and go, before it is given up.
+/// Most listings while threads start and end.
 const LISTINGS: usize = 16;
-/// Longest file under `task/TID` that is read, bytes.
+/// Most bytes read of a file under `task/TID`.
 const MAX_TASK: u64 = 16 << 10;
 
 /// One line of `/proc/PID/maps`, proc_pid_maps(5).
@@ -23,13 +23,13 @@ const MAX_TASK: u64 = 16 << 10;
 pub(crate) struct MapLine {
     pub(crate) start: u64,
     pub(crate) end: u64,
-    /// Of the start, in the file.
+    /// Offset of the start in the file.
     pub(crate) offset: u64,
-    /// `rwxp`, with `-` for what is not allowed.
+    /// `rwxp`, with `-` for a missing permission.
     pub(crate) permissions: [u8; 4],
     pub(crate) major: u32,
     pub(crate) minor: u32,
-    /// 0: no file.
+    /// Inode number; 0: no file.
     pub(crate) inode: u64,
 }
 
@@ -53,7 +53,7 @@ impl MapLine {
         })
     }
 
-    /// Where an offset of the file is in the process, if this mapping has it.
+    /// Address of an offset of the file, if this mapping contains it.
     pub(crate) fn address_of(&self, offset: u64) -> Option<u64> {
         let address = self.start.checked_add(offset.checked_sub(self.offset)?)?;
         (address < self.end).then_some(address)
@@ -112,7 +112,7 @@ impl Folder {
     }
 
     /// The mappings, read through a thread that still has the address space: the leader may have
-    /// exited before the others. None are left after the end of the process.
+    /// exited before the others. Empty after the end of the process.
     pub(crate) fn mappings(&self) -> io::Result<Mappings> {
         let parse = |text: String| text.lines().filter_map(MapLine::parse).collect();
         let lines: Vec<MapLine> = match self.read("maps", MAX_MAPS) {
@@ -139,7 +139,7 @@ impl Folder {
         Ok(Mappings { thread, lines })
     }
 
-    /// The file behind a mapping, which is not opened; `None` when the mapping is gone.
+    /// The file behind a mapping, without opening it; `None` if the mapping is gone.
     pub(crate) fn file_of(&self, of: &Mappings, line: &MapLine) -> io::Result<Option<FileKey>> {
         let name = format!("map_files/{:x}-{:x}", line.start, line.end);
         let flags = OFlags::PATH | OFlags::CLOEXEC;
@@ -153,7 +153,7 @@ impl Folder {
             Err(Errno::NOENT | Errno::SRCH) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        // What the kernel knows of it is enough: a server of a file system is not asked.
+        // The kernel's cached attributes are enough: do not ask the server of a file system.
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         let found = statx(&file, "", flags, StatxFlags::INO)?;
         Ok(Some(FileKey {
@@ -162,8 +162,8 @@ impl Folder {
         }))
     }
 
-    /// Every thread, unless there are more than `limit`. The kernel's listing ends early when the thread
-    /// that it stands at ends, so it is repeated until it is as long as the process is large.
+    /// Every thread, unless there are more than `limit`. The kernel's listing ends early if its
+    /// current thread ends, so it is repeated until its length matches the process.
     pub(crate) fn threads(&self, limit: usize) -> io::Result<Threads> {
         for _ in 0..LISTINGS {
             let tasks = self.file("task")?;

@@ -1,46 +1,46 @@
-//! What the probe says of itself.
+//! State and numbers of the probe.
 
-/// Whether the probe can be believed.
+/// Whether the probe is trustworthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// The last self-test passed and nothing hangs.
     Watching,
-    /// It cannot be believed.
+    /// It is not trustworthy.
     Blind {
-        /// For people.
+        /// The cause, for people.
         reason: String,
     },
-    /// There is no probe. Never said by a probe; for those who run without.
+    /// There is no probe. A probe never reports it; a daemon without a probe does.
     Off,
 }
 
 /// Numbers and state of the probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// Whether it can be believed.
+    /// Whether it is trustworthy.
     pub state: State,
     /// Programs in the kernel.
     pub programs: usize,
-    /// Sites that are watched.
+    /// Watched sites.
     pub links: usize,
-    /// Links that are being let go in the background.
+    /// Links being dropped in the background.
     pub detaching: usize,
-    /// Whether the sites of a file share a link for each kind (`uprobe.multi`), not one each.
+    /// Whether the sites of a file share one link for each kind (`uprobe.multi`).
     pub shared_links: bool,
-    /// Files that are watched.
+    /// Watched files.
     pub files: usize,
-    /// Threads that are blocked, over all sessions.
+    /// Blocked threads, over all sessions.
     pub waiters: usize,
     /// Counters of the programs, by name.
     pub stats: Vec<(&'static str, u64)>,
-    /// Events that found no room in the ring.
+    /// Events lost because the ring was full.
     pub ring_overruns: u64,
-    /// Threads that are blocked and found no room in the map, now.
+    /// Blocked threads that are missing from the full map, at present.
     pub lost: u64,
 }
 
 impl Health {
-    /// Of a daemon that runs without a probe.
+    /// For a daemon without a probe.
     pub fn off() -> Self {
         Self {
             state: State::Off,

@@ -1,8 +1,8 @@
 //! The thread that owns programs and links, and the one that drops links.
 //!
-//! Attaching takes 5–16 ms and takes the memory lock of every process that
-//! maps the file; detaching takes 24 ms a link, side by side 40–75 ms for four. Where each site has a
-//! link of its own, it takes 90–145 ms a site, one after the other (all seen on Linux 6.18).
+//! Attaching takes 5–16 ms and takes the memory lock of every process that maps the file. Detaching
+//! takes 24 ms a link, or 40–75 ms for four in parallel. If each site has its own link, it takes
+//! 90–145 ms a site, one after the other (all measured on Linux 6.18).
 
 use std::any::Any;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -25,53 +25,53 @@ use crate::multi::Multi;
 use crate::share::Owner;
 use onair_ebpf::process::{FileKey, SitedFile};
 
-/// Links that are dropped at the same time.
+/// Links dropped in parallel.
 const SIDE_BY_SIDE: usize = 16;
 
-/// What the thread is asked for.
+/// Commands to the thread.
 pub(crate) enum Command {
-    /// Watch these files, or say why not. Holds come in the order of the files.
+    /// Watch these files, or report why not. Holds come in the order of the files.
     Watch {
         files: Vec<SitedFile>,
         owner: Owner,
         reply: SyncSender<Result<Vec<Hold>, ProbeError>>,
     },
-    /// The contents of a file changed: its sites may be anywhere by now.
+    /// The contents of a file changed: its sites may have moved.
     Modified(FileKey),
-    /// Do this.
+    /// Run this.
     Run(Box<dyn FnOnce() + Send>),
-    /// Detach everything, unload, do this, and end.
+    /// Detach everything, unload, run this, and end.
     Close(Box<dyn FnOnce() + Send>),
 }
 
-/// The watched files. Others look at them, too: locked for no longer than a look.
+/// The watched files. Other threads read them, too: hold the lock only for a read.
 pub(crate) type Table = Arc<Mutex<Attached<Link>>>;
 
-/// What keeps sites watched, until it is dropped.
+/// Keeps sites watched until it is dropped.
 #[expect(dead_code, reason = "they are only dropped")]
 pub(crate) enum Link {
     One(UProbeLink),
     Many(OwnedFd),
 }
 
-/// What others may know of the thread without asking it.
+/// State of the thread that others may read without a command.
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     counts: Mutex<Counts>,
 }
 
-/// Numbers of what the kernel holds for us.
+/// Numbers of the kernel objects.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) programs: usize,
     pub(crate) files: usize,
     pub(crate) links: usize,
     pub(crate) detaching: usize,
-    /// Whether a file's sites share a link for each kind.
+    /// Whether a file's sites share one link for each kind.
     pub(crate) shared_links: bool,
-    /// What the thread does now, and since when.
+    /// Current work of the thread, and its start.
     pub(crate) doing: Option<(String, Instant)>,
-    /// What it said if it panicked.
+    /// Its panic message.
     pub(crate) panic: Option<String>,
 }
 
@@ -135,7 +135,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
 
 struct Kernel {
     ebpf: Ebpf,
-    /// Without it, each site gets a link of its own.
+    /// Without it, each site gets its own link.
     multi: Option<Multi>,
     attached: Table,
     links: Sender<Vec<Link>>,
@@ -152,7 +152,7 @@ impl Kernel {
                 return;
             }
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.obey(command))) {
-                // Said before anything is let go: from here on it is blind.
+                // Set before anything is dropped: from here on the probe is blind.
                 self.status
                     .set(|counts| counts.panic = Some(message(&*panic)));
                 break;
@@ -171,7 +171,7 @@ impl Kernel {
                 let holds = files.into_iter().map(|file| self.watch(file, owner));
                 let holds = holds.collect();
                 self.publish();
-                // Nobody waits any more when the deadline has passed; the holds are dropped.
+                // After the deadline the requester no longer waits; the holds are dropped.
                 let _ = reply.send(holds);
             }
             Command::Modified(key) => {
@@ -180,7 +180,7 @@ impl Kernel {
                 self.publish();
             }
             Command::Run(errand) => errand(),
-            // It is the end, and taken before.
+            // The end is handled before.
             Command::Close(_) => {}
         }
     }
@@ -210,7 +210,7 @@ impl Kernel {
     }
 
     fn attach_all(&mut self, file: &SitedFile) -> Result<Vec<Link>, ProbeError> {
-        // The descriptor that was read: a path could name another file by now.
+        // The descriptor that was read: the path may name another file by now.
         let path = format!("/proc/self/fd/{}", file.file.as_raw_fd());
         if let Some(multi) = &self.multi {
             let links = multi.attach(&path, &file.found.sites, file.key.inode);
@@ -264,7 +264,7 @@ impl Kernel {
             .set(|counts| (counts.files, counts.links) = (files, links));
     }
 
-    /// Returns when the kernel has let go of everything.
+    /// Returns when the kernel has dropped everything.
     fn unload(self, reaper: JoinHandle<()>) {
         let links = locked(&self.attached).clear();
         self.detach(links);
@@ -277,9 +277,9 @@ impl Kernel {
             status,
             ..
         } = self;
-        // What is linked stays until its link has gone.
+        // Linked programs stay until their links are gone.
         drop((links, modified, multi, ebpf));
-        // A panic there has been reported by its thread.
+        // The panicking thread has reported its panic.
         let _ = reaper.join();
         status.set(|counts| counts.programs = 0);
     }
@@ -301,7 +301,7 @@ fn refused(
     })
 }
 
-/// Drops links side by side: the kernel has each wait for the same things.
+/// Drops links in parallel: they wait in the kernel for the same grace periods.
 fn drop_links(leaving: &Receiver<Vec<Link>>, status: &Status) {
     let end = |link: Link| {
         drop(link);
@@ -315,7 +315,7 @@ fn drop_links(leaving: &Receiver<Vec<Link>>, status: &Status) {
                     let spawned = thread::Builder::new()
                         .name("onair-detach".to_owned())
                         .spawn_scoped(scope, move || end(link));
-                    // Without a thread the link goes here, with what would have been its work.
+                    // Without a thread the link is dropped here, with the closure that owned it.
                     if spawned.is_err() {
                         status.set(|counts| counts.detaching -= 1);
                     }

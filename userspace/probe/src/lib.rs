@@ -1,17 +1,16 @@
 //! The probe thread: loads the BPF program with aya, arms clients' files, proves that it can see.
 //!
-//! What lives here: the owner of the kernel objects ([`kernel`](self)), the
-//! bounded look at a client's address space, the registration of those who may
-//! be counted, and the reading of who is blocked. What never does: session
-//! state, policies and verdicts; those are the daemon's.
+//! In this crate: the owner of the kernel objects ([`kernel`](self)), the bounded check of a
+//! client's address space, the registration of the processes that may be counted, and the reading
+//! of blocked callers. Not in this crate: session state, policies and verdicts; those are the
+//! daemon's.
 //!
-//! Threads. Attaching takes milliseconds, detaching a tenth of a second per
-//! site, and a client's file may lie on a file system that never answers. So
-//! one thread owns programs and links, another drops links, each client is
-//! looked at by a thread of its own, and a supervisor answers when a deadline
-//! passes. The maps are read and written straight from the caller's thread.
+//! Threads. Attaching takes milliseconds, detaching a tenth of a second per site, and a client's
+//! file may lie on a file system that never answers. So one thread owns programs and links, another
+//! drops links, each client is checked by its own thread, and a supervisor answers when a deadline
+//! passes. The maps are read and written directly from the caller's thread.
 //!
-//! Nothing is pinned: all of it is gone when the process is gone.
+//! Nothing is pinned: the kernel removes all of it when the process ends.
 
 #![forbid(unsafe_code)]
 

@@ -12,10 +12,10 @@ use crate::error::{ProbeError, classify};
 use crate::maps::Maps;
 use crate::multi::Multi;
 
-/// Programs that are loaded: two for the sites, two on tracepoints.
+/// Number of programs: two for the sites, two on tracepoints.
 pub(crate) const PROGRAM_COUNT: usize = names::PROGRAMS.len();
 
-/// What came out of the loading: the owner of programs and links, and the maps.
+/// Result of the load: the owner of programs and links, and the maps.
 pub(crate) struct Loaded {
     pub(crate) ebpf: Ebpf,
     /// The programs of the sites, unless they are in `ebpf`.
@@ -42,7 +42,7 @@ pub(crate) fn load(config: &ProbeConfig) -> Result<Loaded, ProbeError> {
         .map_max_entries(names::WAITERS, config.max_waiters)
         .map_max_entries(names::ATTACHMENTS, config.max_attachments)
         .map_max_entries(names::CLIENTS, config.max_attachments)
-        // The marks of lost waits live in the threads; only the programs read them.
+        // The marks of lost waits are in the threads' storage; only the programs read them.
         .allow_unsupported_maps()
         .load(onair_ebpf::object())
         .map_err(|error| {

@@ -1,7 +1,7 @@
 //! The maps, shared by every thread that holds the handle.
 //!
-//! aya asks for `&mut` to write although the kernel does not: a mutex around
-//! those that are written. No one holds it over more than one system call.
+//! aya needs `&mut` for writes although the kernel does not: a mutex guards the written maps. No
+//! code holds it over more than one system call.
 
 use std::os::fd::AsFd as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -65,7 +65,7 @@ impl Maps {
         self.max_attachments
     }
 
-    /// Every waiter that was there during the whole walk, each once.
+    /// Every waiter that existed during the whole walk, each once.
     pub(crate) fn waiters(&self) -> Result<Vec<Waiter>, MapError> {
         let mut found = self.waiters.read()?;
         found.sort_unstable_by_key(|(thread, _)| *thread);
@@ -73,7 +73,7 @@ impl Maps {
         Ok(waiters.collect())
     }
 
-    /// Number of threads that are blocked, over all sessions.
+    /// Number of blocked threads, over all sessions.
     pub(crate) fn waiter_count(&self) -> Result<usize, MapError> {
         self.waiters().map(|waiters| waiters.len())
     }
@@ -88,7 +88,7 @@ impl Maps {
         self.stats.get(&stat.index(), 0)
     }
 
-    /// Lets a process be counted for a session.
+    /// Starts the counting of a process for a session.
     pub(crate) fn set_attachment(
         &self,
         key: &AttachmentKey,
@@ -97,7 +97,7 @@ impl Maps {
         locked(&self.attachments).insert(key.to_bytes(), value.to_bytes(), ANY)
     }
 
-    /// What stands for a process and a session.
+    /// The entry of a process and a session.
     pub(crate) fn attachment(&self, key: &AttachmentKey) -> Result<Option<Attachment>, MapError> {
         let bytes = present(locked(&self.attachments).get(&key.to_bytes(), 0))?;
         Ok(bytes.map(|bytes| Attachment::from_bytes(&bytes)))
@@ -108,28 +108,28 @@ impl Maps {
         gone(locked(&self.attachments).remove(&key.to_bytes()))
     }
 
-    /// Has the thread exits and execs of a process told.
+    /// Enables events for thread exits and execs of a process.
     pub(crate) fn set_client(&self, tgid: u32, client: Client) -> Result<(), MapError> {
         locked(&self.clients).insert(tgid, client.to_bytes(), ANY)
     }
 
-    /// Ends that.
+    /// Disables them.
     pub(crate) fn remove_client(&self, tgid: u32) -> Result<(), MapError> {
         gone(locked(&self.clients).remove(&tgid))
     }
 
-    /// Lets a token come through.
+    /// Arms a token.
     pub(crate) fn arm_canary(&self, token: u64) -> Result<(), MapError> {
         locked(&self.canaries).insert(token, Canary::default().to_bytes(), ANY)
     }
 
-    /// What a token brought back.
+    /// The proof behind a token.
     pub(crate) fn canary(&self, token: u64) -> Result<Option<Canary>, MapError> {
         let bytes = present(locked(&self.canaries).get(&token, 0))?;
         Ok(bytes.map(|bytes| Canary::from_bytes(&bytes)))
     }
 
-    /// Takes a token back.
+    /// Disarms a token.
     pub(crate) fn remove_canary(&self, token: u64) -> Result<(), MapError> {
         gone(locked(&self.canaries).remove(&token))
     }

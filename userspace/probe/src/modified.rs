@@ -1,9 +1,9 @@
 //! Notices that a watched file is written to.
 //!
-//! The kernel keeps the breakpoint at an offset of the file, whatever stands
-//! there. A new program copied over an old one, in place, would get breakpoints
-//! in the middle of its instructions: so the file is let go at the first write.
-//! While it is executed it cannot be written (ETXTBSY), shared libraries apart.
+//! The kernel keeps the breakpoint at an offset of the file, whatever its contents. A new program
+//! copied over an old one, in place, would get breakpoints in the middle of its instructions: so
+//! the probe drops the file at the first write. While a file is executed it cannot be written
+//! (ETXTBSY), shared libraries excepted.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,11 +21,11 @@ use crate::kernel::{Command, spawn};
 use crate::maps::locked;
 use onair_ebpf::process::FileKey;
 
-/// Watches files for writes; ends with its drop.
+/// Watches files for writes; ends when dropped.
 pub(crate) struct ModifiedFiles {
     inotify: Arc<OwnedFd>,
     keys: Arc<Mutex<HashMap<i32, FileKey>>>,
-    /// Its hang-up ends the thread.
+    /// Closing it ends the thread.
     _alive: OwnedFd,
 }
 
@@ -51,7 +51,7 @@ impl ModifiedFiles {
         })
     }
 
-    /// Watches one more. A file system without inotify is no reason to refuse a client.
+    /// Watches one more. A file system without inotify does not refuse a client.
     pub(crate) fn add(&self, file: &File, key: FileKey) {
         let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
         let mut keys = locked(&self.keys);
@@ -101,7 +101,7 @@ impl Watch {
                 locked(&self.keys).get(&watch).copied()
             };
             if let Some(key) = key {
-                // One write is enough; the end of the watch is told by IGNORED.
+                // One write is enough; IGNORED reports the end of the watch.
                 let _ = inotify::remove_watch(&self.inotify, watch);
                 let _ = commands.send(Command::Modified(key));
             }

@@ -1,9 +1,9 @@
-//! The programs of the sites, loaded once more for links that have many sites (`uprobe.multi`).
+//! The programs of the sites, loaded again for links with many sites (`uprobe.multi`).
 //!
-//! A link of its own for each site costs its end 0.1 s, one after the other: the kernel waits for several
-//! grace periods with a lock held. One link for a file's sites costs a quarter of that, and links end
-//! side by side. aya 0.14 cannot load such programs: its parser prepares the instructions, and the
-//! system calls are ours.
+//! If each site has its own link, dropping costs 0.1 s a link, one after the other: the kernel
+//! waits for several grace periods with a lock held. One link for a file's sites costs a quarter of
+//! that, and links are dropped in parallel. aya 0.14 cannot load such programs: its parser prepares
+//! the instructions, and this module makes the system calls.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
@@ -30,7 +30,7 @@ impl Multi {
     /// Loads them, with the maps that `ebpf` still has.
     ///
     /// # Errors
-    /// [`Unlinked`], also where the kernel is older than 6.6.
+    /// [`Unlinked`], also if the kernel is older than 6.6.
     pub(crate) fn load(ebpf: &Ebpf) -> Result<Self, Unlinked> {
         let descriptors: HashMap<&str, RawFd> = ebpf
             .maps()
@@ -71,7 +71,7 @@ impl Multi {
     /// Links for all `sites` of the file at `path`, one for each kind: all or none.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's errors.
     pub(crate) fn attach(
         &self,
         path: &str,
@@ -99,7 +99,7 @@ fn loaded(name: &str, license: &CStr, function: &Function) -> Result<OwnedFd, Un
     Ok(bpf::load_uprobe(name, license, &instructions)?)
 }
 
-/// An instruction as the kernel takes it (`struct bpf_insn`).
+/// An instruction in the kernel's form (`struct bpf_insn`).
 fn word(instruction: &bpf_insn) -> u64 {
     let [o0, o1] = instruction.off.to_ne_bytes();
     let [i0, i1, i2, i3] = instruction.imm.to_ne_bytes();

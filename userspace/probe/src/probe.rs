@@ -27,7 +27,7 @@ use crate::site_checker::Listed;
 use crate::sleepers::Bounds;
 use crate::supervisor::Supervisor;
 
-/// A running probe. Clones share it; the last one that goes ends it in the background.
+/// A running probe. Clones share it; dropping the last one ends it in the background.
 #[derive(Clone)]
 pub struct Probe {
     shared: Arc<Shared>,
@@ -47,7 +47,7 @@ struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Nobody waits for the end; it has ended already if it was closed.
+        // No thread waits for the end; a closed probe has already ended.
         let _ = self.kernel.send(Command::Close(Box::new(|| {})));
     }
 }
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Probe {
 }
 
 impl Probe {
-    /// Loads the programs, arms this process's own sites and sees its own canary. Blocks for some
+    /// Loads the programs, arms this process's own sites and checks its own canary. Blocks for some
     /// tens of milliseconds.
     ///
     /// # Errors
@@ -147,8 +147,8 @@ impl Probe {
             .map_err(|source| ProbeError::Blind { pid, source })
     }
 
-    /// Watches every file with sites that a process executes, and shows that its sites are armed, as for
-    /// a process of root.
+    /// Watches every file with sites that a process executes, and proves that its sites are armed,
+    /// as for a process of root.
     ///
     /// # Errors
     /// As [`Probe::arm_for`].
@@ -156,17 +156,16 @@ impl Probe {
         self.arm_for(Owner::root(pid)).await
     }
 
-    /// Watches every file with sites that a process executes, and shows that its sites are armed. What it
-    /// takes counts as its user's.
+    /// Watches every file with sites that a process executes, and proves that its sites are armed.
+    /// The places count for the process's user.
     ///
-    /// The pid is in this process's pid namespace. That it still is the process that was meant is the
-    /// caller's to check afterwards, by a pidfd. Nothing of it runs on the caller's thread; dropping
-    /// the future lets go of what was armed.
+    /// The pid is in this process's pid namespace. The caller must check afterwards, by a pidfd,
+    /// that it still is the intended process. None of the work runs on the caller's thread;
+    /// dropping the future releases what was armed.
     ///
     /// # Errors
-    /// [`ProbeError::Deadline`] when the look at the process or the attaching did not return in
-    /// time, [`ProbeError::Process`], [`ProbeError::Full`], and others as
-    /// their messages say.
+    /// [`ProbeError::Deadline`] if the check of the process or the attaching did not return in
+    /// time, [`ProbeError::Process`], [`ProbeError::Full`], and others, see their messages.
     pub async fn arm_for(&self, owner: Owner) -> Result<Armed, ProbeError> {
         let (reply, answer) = oneshot::channel();
         self.shared.supervisor.arm(
@@ -178,15 +177,15 @@ impl Probe {
         answer.await.unwrap_or(Err(ProbeError::Closed))
     }
 
-    /// A random token that a client shall pass through its site.
+    /// A random token for a client to pass through its site.
     ///
     /// # Errors
-    /// [`ProbeError::NoRoom`] while too many are unanswered.
+    /// [`ProbeError::NoRoom`] if too many tokens are unanswered.
     pub fn challenge(&self) -> Result<u64, ProbeError> {
         canary::challenge(&self.shared.maps)
     }
 
-    /// Who passed the token through a site first. Takes the token back when somebody did.
+    /// The first thread that passed the token through a site. Disarms the token if there is one.
     ///
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be read.
@@ -194,7 +193,7 @@ impl Probe {
         canary::proof(&self.shared.maps, token)
     }
 
-    /// Takes a token back that nobody answered.
+    /// Disarms an unanswered token.
     ///
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be written.
@@ -202,13 +201,13 @@ impl Probe {
         canary::forget(&self.shared.maps, token)
     }
 
-    /// Counts the waits of a process in a session from now on, at `index` (below 1024, one per
-    /// living session), and tells its thread exits and execs as events. Where the process has another
-    /// attachment to the session, one that has hung up and is not settled yet, both stay registered.
+    /// Counts the waits of a process in a session from now on, at `index` (below 1024, one per live
+    /// session), and reports its thread exits and execs as events. If the process has another
+    /// attachment to the session, which has hung up and is not settled yet, both stay registered.
     ///
     /// # Errors
-    /// [`ProbeError::Registered`] twice for one attachment, [`ProbeError::IndexTaken`] while another session is counted
-    /// there, [`ProbeError::IndexRange`], [`ProbeError::NoRoom`].
+    /// [`ProbeError::Registered`] twice for one attachment, [`ProbeError::IndexTaken`] while
+    /// another session uses the index, [`ProbeError::IndexRange`], [`ProbeError::NoRoom`].
     pub fn register(
         &self,
         proof: &Proof,
@@ -230,7 +229,7 @@ impl Probe {
         locked(&shared.registry).unregister(&shared.maps, tgid, session, attachment)
     }
 
-    /// Who is blocked in a session.
+    /// Blocked callers of a session.
     ///
     /// # Errors
     /// [`ProbeError::Map`] when a map cannot be read.
@@ -242,7 +241,7 @@ impl Probe {
     /// Passes a canary through this process's own site, on the caller's thread (a few µs).
     ///
     /// # Errors
-    /// [`Blind::Canary`] when the programs did not report it.
+    /// [`Blind::Canary`] if the programs did not report it.
     pub fn self_test(&self) -> Result<(), Blind> {
         let shared = &*self.shared;
         let mut own = locked(&shared.own);
@@ -251,7 +250,7 @@ impl Probe {
         result
     }
 
-    /// The programs' own count of callers that are blocked at a session's place, without their names.
+    /// The programs' own count of blocked callers at a session's index, without their names.
     ///
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be read.
@@ -260,7 +259,7 @@ impl Probe {
         blocked.map_err(ProbeError::map(names::BLOCKED))
     }
 
-    /// Whether it sees, as far as that can be said without reading every waiter.
+    /// Whether it sees, as far as it can tell without reading every waiter.
     pub fn state(&self) -> State {
         let shared = &*self.shared;
         let counts = shared.status.get();
@@ -269,7 +268,7 @@ impl Probe {
             || (counts.programs < PROGRAM_COUNT).then(|| "the probe is closed".to_owned());
         let unloaded = counts.panic.map(died).or_else(unloaded);
         let own = locked(&shared.own).blind.clone();
-        // One of them stands for all: it is one array, read with one system call each.
+        // One map stands for all: it is an array, and a read takes one system call.
         let stat = || self.shared.maps.stat(Stat::Begin);
         let unreadable = || stat().err().map(|e| unreadable(names::STATS, &e));
         let slow = || {
@@ -292,7 +291,7 @@ impl Probe {
             .collect()
     }
 
-    /// What the probe says of itself. Reads every waiter: for a display, not for a loop.
+    /// State and numbers. Reads every waiter: for a display, not for a loop.
     pub fn health(&self) -> Health {
         let shared = &*self.shared;
         let counts = shared.status.get();
@@ -324,20 +323,20 @@ impl Probe {
         }
     }
 
-    /// What is used of each limit that users share: files, sites, looks.
+    /// Use of each limit that users share: files, sites, checks.
     pub fn usage(&self) -> [Usage; 3] {
         let [files, sites] = locked(&self.shared.attached).usage();
         [files, sites, self.shared.supervisor.usage()]
     }
 
-    /// Has the thread that owns the programs do something between two commands. If it panics, the thread
-    /// dies of it, and the probe is blind.
+    /// Runs a closure on the thread that owns the programs, between two commands. If it panics, the
+    /// thread dies and the probe is blind.
     pub fn on_its_thread(&self, errand: impl FnOnce() + Send + 'static) {
-        // A probe that is closed has no thread.
+        // A closed probe has no thread.
         let _ = self.shared.kernel.send(Command::Run(Box::new(errand)));
     }
 
-    /// The ring of events; `None` after the first call, there is one reader.
+    /// The ring of events; `None` after the first call: there is one reader.
     pub fn events(&self) -> Option<Events> {
         let ring = locked(&self.shared.ring).take()?;
         Some(Events::new(ring, Arc::clone(&self.shared.maps)))
@@ -352,16 +351,16 @@ impl Probe {
             .unwrap_or_default()
     }
 
-    /// Detaches everything and unloads the programs; returns when the kernel has let go, after some
-    /// 0.05 s (without shared links 0.1 s a site). Afterwards arming fails and the self-test is blind.
-    /// Without it the kernel does the same at the end of the process.
+    /// Detaches everything and unloads the programs; returns when the kernel has dropped them,
+    /// after some 0.05 s (without shared links 0.1 s a site). Afterwards arming fails and the
+    /// self-test is blind. Without this call the kernel does the same at the end of the process.
     pub async fn close(&self) {
         let (reply, done) = oneshot::channel();
         self.unload(move || {
-            // Nobody may wait any more.
+            // The requester may have gone.
             let _ = reply.send(());
         });
-        // Closed by somebody else meanwhile.
+        // Another clone has closed it meanwhile.
         let _ = done.await;
     }
 
@@ -369,7 +368,7 @@ impl Probe {
     pub fn begin_close(&self) -> Closing {
         let (reply, done) = channel();
         self.unload(move || {
-            // Nobody may wait any more.
+            // The requester may have gone.
             let _ = reply.send(());
         });
         Closing(done)
@@ -377,17 +376,17 @@ impl Probe {
 
     fn unload(&self, done: impl FnOnce() + Send + 'static) {
         locked(&self.shared.own).armed = None;
-        // Without the thread `done` is dropped, and whoever waits sees that.
+        // Without the thread `done` is dropped, and the waiting thread sees that.
         let _ = self.shared.kernel.send(Command::Close(Box::new(done)));
     }
 }
 
-/// A probe that the kernel lets go of.
+/// A probe that is closing.
 #[derive(Debug)]
 pub struct Closing(Receiver<()>);
 
 impl Closing {
-    /// Waits for it. Whether it has by `deadline`; if not, it goes on.
+    /// Waits for the end. Returns whether it came by `deadline`; if not, the closing continues.
     pub fn wait(self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         // Without its thread it was closed before.
@@ -395,7 +394,7 @@ impl Closing {
     }
 }
 
-/// Asks the kernel's map for the threads that are blocked in a session.
+/// Reads the blocked threads of a session from the kernel's map.
 fn listed(maps: &Arc<Maps>) -> Arc<Listed> {
     let maps = Arc::clone(maps);
     Arc::new(move |session| {

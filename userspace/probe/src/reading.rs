@@ -1,4 +1,4 @@
-//! Who is blocked in a session, by the kernel's word.
+//! Blocked callers of a session, as the kernel reports them.
 
 use onair_ebpf::layout;
 use onair_ebpf::names;
@@ -8,7 +8,7 @@ use crate::error::ProbeError;
 use crate::maps::Maps;
 use crate::registry::Registry;
 
-/// Reads before a list that keeps differing from the counter is returned as it is.
+/// Most reads of a list that differs from the counter, before it is returned unchanged.
 const ATTEMPTS: usize = 4;
 
 /// A thread between the two sites.
@@ -22,15 +22,16 @@ pub struct Waiter {
     pub ns_tgid: u32,
     /// Thread in the daemon's pid namespace; 0 = not visible there.
     pub ns_tid: u32,
-    /// Thread as gettid() tells it, which is what it writes into its slot.
+    /// Thread, as gettid() returns it; the thread writes it into its slot.
     pub own_tid: u32,
     /// Attachment, as registered.
     pub attachment: u64,
     /// Session.
     pub session: u64,
-    /// CLOCK_MONOTONIC at the begin of the wait, ns.
+    /// Start of the wait: CLOCK_MONOTONIC, ns.
     pub since: u64,
-    /// Start of the thread, CLOCK_BOOTTIME, ns: tells it from a later one of the same number.
+    /// Start of the thread, CLOCK_BOOTTIME, ns: distinguishes it from a later one of the same
+    /// number.
     pub start_boottime: u64,
     /// Name of the thread.
     pub comm: String,
@@ -56,21 +57,22 @@ impl From<layout::Waiter> for Waiter {
     }
 }
 
-/// What the probe says of a session.
+/// The probe's reading of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Threads that are blocked.
+    /// Blocked threads.
     pub blocked: Vec<Waiter>,
-    /// Threads that are blocked and found no room in the map: above 0 the list is not complete.
+    /// Blocked threads missing from the full map: above 0 the list is incomplete.
     pub lost: u64,
-    /// The programs' own count. Raised before a thread is listed and lowered after: never too low.
+    /// The programs' own count. Incremented before a thread is listed and decremented after: never
+    /// too low.
     pub counter: u64,
-    /// CLOCK_MONOTONIC of the reading, ns.
+    /// Time of the reading: CLOCK_MONOTONIC, ns.
     pub at: u64,
 }
 
 impl Reading {
-    /// Users that must be assumed: list, counter and lost ones, whatever is more.
+    /// Users to assume: the maximum of the list with the lost threads, and the counter.
     pub fn users(&self) -> u64 {
         self.counter
             .max(self.blocked.len() as u64)
@@ -78,7 +80,7 @@ impl Reading {
     }
 }
 
-/// Reads the list until the counter before and after it agrees with it, a few times at most.
+/// Reads the list until the counter before and after it matches, a few times at most.
 pub(crate) fn read(maps: &Maps, registry: &Registry, session: u64) -> Result<Reading, ProbeError> {
     let index = registry.index_of(session);
     let counter = || match index {

@@ -1,4 +1,4 @@
-//! Who may be counted: the user-space side of the maps `attachments` and `clients`.
+//! Processes that may be counted: the user-space side of the maps `attachments` and `clients`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +18,7 @@ struct KnownClient {
 /// A process in a session.
 struct Registered {
     start_boottime: u64,
-    /// Its attachments, the oldest first; waits are counted under the last. There are several while one
+    /// Its attachments, the oldest first; waits count for the last one. There are several while one
     /// that has hung up is not settled yet, and the process is attached again.
     attachments: Vec<u64>,
 }
@@ -29,14 +29,14 @@ pub(crate) struct Registry {
     /// By session, then process.
     sessions: BTreeMap<u64, HashMap<u32, Registered>>,
     clients: HashMap<u32, KnownClient>,
-    /// Index by session; outlives the last attachment, whose threads may still be inside.
+    /// Index by session. It outlives the last attachment, whose threads may still be inside.
     index_of: HashMap<u64, u32>,
     session_at: HashMap<u32, u64>,
 }
 
 impl Registry {
-    /// Registers a process for a session. An attachment that the process has there already stays registered;
-    /// the new one takes over the counting.
+    /// Registers a process for a session. A present attachment of the process stays registered; the
+    /// new one takes over the counting.
     pub(crate) fn register(
         &mut self,
         maps: &Maps,
@@ -54,7 +54,7 @@ impl Registry {
         let lost = match known {
             None => 0,
             Some(known) if known.start_boottime != proof.start_boottime => {
-                // Left by a process of the same number that is dead by now.
+                // Left behind by a dead process with the same number.
                 for dead in known.attachments.clone() {
                     self.unregister(maps, tgid, session, dead)?;
                 }
@@ -63,7 +63,7 @@ impl Registry {
             Some(known) if known.attachments.contains(&attachment) => {
                 return Err(ProbeError::Registered { tgid, session });
             }
-            // Its threads that found no room are inside still.
+            // Its lost threads are still inside.
             Some(_) => lost_of(maps, tgid, session).map_err(ProbeError::map(names::ATTACHMENTS))?,
         };
         self.add_client(maps, proof)?;
@@ -131,8 +131,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Ends the counting of new waits under an attachment; those inside stay counted until they leave.
-    /// Another attachment that the process has to the session stays registered.
+    /// Stops counting new waits under an attachment; waits in progress stay counted until they end.
+    /// Another attachment of the process to the session stays registered.
     pub(crate) fn unregister(
         &mut self,
         maps: &Maps,
@@ -152,7 +152,7 @@ impl Registry {
         known.attachments.remove(at);
         let start_boottime = known.start_boottime;
         let changed = match known.attachments.get(at) {
-            // It was not the last: nothing is counted under it.
+            // It was not the last attachment: no wait is counted under it.
             Some(_) => Ok(()),
             None => match known.attachments.last().copied() {
                 Some(heir) => self.hand_over(maps, tgid, session, heir, start_boottime),
@@ -191,7 +191,8 @@ impl Registry {
     fn add_client(&mut self, maps: &Maps, proof: &Proof) -> Result<(), ProbeError> {
         let start_boottime = proof.start_boottime;
         let client = self.clients.get(&proof.tgid).copied();
-        // A process of the same number that is dead by now: from here on the living one is told of.
+        // The entry belongs to a dead process with the same number: from here on events are for the
+        // living one.
         if client.is_none_or(|client| client.start_boottime != start_boottime) {
             maps.set_client(proof.tgid, Client { start_boottime })
                 .map_err(|error| {
@@ -229,12 +230,12 @@ impl Registry {
             .map_err(ProbeError::map(names::CLIENTS))
     }
 
-    /// Where a session is counted, if it ever had an attachment.
+    /// Index of a session, if it ever had an attachment.
     pub(crate) fn index_of(&self, session: u64) -> Option<u32> {
         self.index_of.get(&session).copied()
     }
 
-    /// Threads inside a session that found no room in the map.
+    /// Threads inside a session that are missing from the full map.
     pub(crate) fn lost_in(&self, maps: &Maps, session: u64) -> Result<u64, aya::maps::MapError> {
         let Some(processes) = self.sessions.get(&session) else {
             return Ok(0);
@@ -252,7 +253,7 @@ impl Registry {
     }
 }
 
-/// Threads of a process inside a session that found no room in the map.
+/// Threads of a process inside a session that are missing from the full map.
 fn lost_of(maps: &Maps, tgid: u32, session: u64) -> Result<u64, aya::maps::MapError> {
     let value = maps.attachment(&key(tgid, session))?;
     Ok(value.map_or(0, |value| value.lost))

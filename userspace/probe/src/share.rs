@@ -1,40 +1,41 @@
-//! How much of a table of places one process, one user, and all users together may have.
+//! Shares of a limited table: for one process, for one user, and for all users together.
 //!
 //! Pure counting. A table has a limit. Some places are reserved: half of these for root and the
-//! operators, half for root alone. Of the rest one user may have a part, and one process a smaller part,
-//! so that no client takes what belongs to all.
+//! operators, half for root alone. Of the rest one user may have a part, and one process a smaller
+//! part, so that no client takes everything.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use onair_mutant::mutant;
 
-/// Key of the places that are reserved, percent of each limit.
+/// Key of the reserved places, percent of each limit.
 pub const RESERVE_KEY: &str = "limits.reserve_percent";
-/// Key of what one user may have, percent of what is not reserved.
+/// Key of one user's share, percent of the unreserved places.
 pub const UID_KEY: &str = "limits.uid_percent";
-/// Key of what one process may have, percent of what is not reserved.
+/// Key of one process's share, percent of the unreserved places.
 pub const PROCESS_KEY: &str = "limits.process_percent";
 
-/// Which places a process may take, the lowest first.
+/// Places open to a process, the lowest rank first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
-    /// Those that are not reserved.
+    /// Unreserved places.
     Other,
-    /// Half of the reserved ones, too.
+    /// Half of the reserved places, too.
     Operator,
-    /// All, whatever the shares of a user and of a process are.
+    /// All places, without the shares of a user and of a process.
     Root,
 }
 
-/// The process that a place is for.
+/// The process that needs a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// Its user.
     pub uid: u32,
-    /// Its pid in the daemon's pid namespace; 0 if it is not visible there: then only its user counts.
+    /// Its pid in the daemon's pid namespace; 0 if it is not visible there: then only its user
+    /// counts.
     pub pid: u32,
-    /// Which places it may take.
+    /// Its rank.
     pub rank: Rank,
 }
 
@@ -47,19 +48,19 @@ impl Owner {
     }
 }
 
-/// What of a table is reserved, and what one user and one process may have.
+/// Reserved part of a table, and the shares of one user and one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Percent {
-    /// Of the limit.
+    /// Percent of the limit.
     pub reserve: u32,
-    /// Of what is not reserved.
+    /// Percent of the unreserved places.
     pub uid: u32,
-    /// Of what is not reserved.
+    /// Percent of the unreserved places.
     pub process: u32,
 }
 
 impl Percent {
-    /// Everything for everyone.
+    /// No reservation and no shares.
     pub const NO_SHARES: Self = Self {
         reserve: 0,
         uid: 100,
@@ -67,31 +68,31 @@ impl Percent {
     };
 }
 
-/// A table's limit, divided up.
+/// A table's limit with its shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// What the places are, plural.
+    /// What the places are, in plural.
     pub what: &'static str,
-    /// Key of the limit.
+    /// Key of the limit in the configuration.
     pub key: &'static str,
-    /// Places.
+    /// Number of places.
     pub limit: usize,
     /// Of these, for root and the operators.
     pub reserve: usize,
-    /// One user's, except root's.
+    /// Share of one user, except root.
     pub per_uid: usize,
-    /// One process's, except root's.
+    /// Share of one process, except a process of root.
     pub per_process: usize,
-    /// One process's of root.
+    /// Share of one process of root.
     pub per_process_of_root: usize,
 }
 
 impl Share {
-    /// Divides `limit` places up. Each user and each process may have one place at least.
+    /// Divides `limit` places. Each user and each process may have at least one.
     #[must_use]
     pub fn new(what: &'static str, key: &'static str, limit: usize, percent: Percent) -> Self {
         let part = |of: usize, percent: u32| of * percent as usize / 100;
-        // Rounded up; one place is for all.
+        // Rounded up; at least one place is unreserved.
         let reserve = (limit - part(limit, 100 - percent.reserve.min(100))).min(limit.max(1) - 1);
         let free = limit - reserve;
         let least_one = |places: usize| places.clamp(1, free.max(1));
@@ -106,14 +107,14 @@ impl Share {
         }
     }
 
-    /// The same, with what one process may have, also one of root.
+    /// The same, with another share of one process, also of root.
     #[must_use]
     pub const fn with_any_process(mut self, places: usize) -> Self {
         (self.per_process, self.per_process_of_root) = (places, places);
         self
     }
 
-    /// Places that processes of this rank fill together with those of lower ranks.
+    /// Places that processes of this rank and of lower ranks may fill together.
     #[must_use]
     pub const fn open_to(&self, rank: Rank) -> usize {
         match rank {
@@ -123,10 +124,10 @@ impl Share {
         }
     }
 
-    /// Whether `wanted` more places are left for `owner`.
+    /// Whether `wanted` more places are free for `owner`.
     ///
     /// # Errors
-    /// [`Refused`], which names the bound that is reached.
+    /// [`Refused`], with the bound that is reached.
     pub fn check(&self, owner: Owner, used: Used, wanted: usize) -> Result<(), Refused> {
         let is_root = owner.rank == Rank::Root;
         let all = is_root || mutant!("shares: one user may take all");
@@ -164,7 +165,7 @@ impl Share {
     }
 }
 
-/// What is taken of a table.
+/// Used places of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
     /// By the process.
@@ -175,29 +176,29 @@ pub struct Used {
     pub by_all: usize,
 }
 
-/// Which bound is reached.
+/// The bound that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// The process's share.
     Process,
     /// The user's share.
     Uid,
-    /// All places that are open to it.
+    /// All places open to it.
     All,
 }
 
 /// Why a process gets no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Of which table.
+    /// The table.
     pub share: Share,
-    /// Which process.
+    /// The process.
     pub owner: Owner,
-    /// Which bound is reached.
+    /// The bound.
     pub bound: Bound,
-    /// Places taken, as far as that bound counts them.
+    /// Used places, as that bound counts them.
     pub used: usize,
-    /// Of so many.
+    /// Limit of that bound.
     pub most: usize,
 }
 
@@ -236,23 +237,23 @@ impl fmt::Display for Refused {
     }
 }
 
-/// What is used of a table, for health.
+/// Use of a table, for health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// The table.
     pub share: Share,
-    /// Places taken.
+    /// Used places.
     pub used: usize,
-    /// The user with most of them, and how many.
+    /// The user with the most places, and their number.
     pub greatest: Option<(u32, usize)>,
-    /// Processes that got no place since the start.
+    /// Refused processes since the start.
     pub refused: u64,
-    /// The last of them, as long as there still is no place for it.
+    /// The last refused process, as long as there still is no place for it.
     pub standing: Option<Refused>,
 }
 
 impl Usage {
-    /// What is wrong, with what to do: a process is refused, or only reserved places are left.
+    /// The problem with advice: a process is refused, or only reserved places are left.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         let greatest = self.greatest.map_or(String::new(), |(uid, most)| {
@@ -276,7 +277,7 @@ impl Usage {
     }
 }
 
-/// A table in which places are taken and given back one by one.
+/// A table in which places are taken and freed one by one.
 #[derive(Debug)]
 pub struct Table {
     share: Share,
@@ -304,7 +305,7 @@ impl Table {
     /// Takes a place for `owner`.
     ///
     /// # Errors
-    /// [`Refused`]; nothing is taken.
+    /// [`Refused`]; the call then takes nothing.
     pub fn take(&mut self, owner: Owner) -> Result<(), Refused> {
         let checked = self.share.check(owner, self.used_by(owner), 1);
         if let Err(refused) = checked {
@@ -316,21 +317,21 @@ impl Table {
         Ok(())
     }
 
-    /// Counts a place that is taken already, whatever the bounds are.
+    /// Counts a place that is already taken, without checking the bounds.
     pub fn count(&mut self, uid: u32, pid: u32) {
         self.used += 1;
         *self.by_uid.entry(uid).or_default() += 1;
         *self.by_process.entry(pid).or_default() += 1;
     }
 
-    /// Gives back a place that was taken for `owner`.
+    /// Frees a place that was taken for `owner`.
     pub fn give_back(&mut self, owner: Owner) {
         self.used = self.used.saturating_sub(1);
         release(&mut self.by_uid, owner.uid);
         release(&mut self.by_process, owner.pid);
     }
 
-    /// Places taken, as far as they concern `owner`.
+    /// Used places, as far as they count for `owner`.
     #[must_use]
     pub fn used_by(&self, owner: Owner) -> Used {
         let count = |of: &HashMap<u32, usize>, key| of.get(&key).copied().unwrap_or_default();
@@ -341,7 +342,7 @@ impl Table {
         }
     }
 
-    /// What is used of it.
+    /// Its use.
     #[must_use]
     pub fn usage(&self) -> Usage {
         let greatest = self.by_uid.iter().max_by_key(|(uid, used)| (**used, **uid));
@@ -386,7 +387,7 @@ mod tests {
         Owner { uid, pid, rank }
     }
 
-    /// Takes places until there are none left: how many.
+    /// Takes places until none is left; returns their number.
     fn fill(table: &mut Table, owner: Owner) -> usize {
         std::iter::from_fn(|| table.take(owner).ok()).count()
     }

@@ -1,8 +1,7 @@
-//! Whether a client is seen: its sites are armed, and none of its threads sleeps unseen.
+//! Checks that a client is seen: its sites are armed, and none of its threads sleeps unseen.
 //!
-//! A client can map what it likes over its text, also a file whose server
-//! never answers: reading there hangs. The caller looks on a thread that it can
-//! leave behind.
+//! A client can map anything over its text, also a file whose server never answers: reading there
+//! hangs. The caller checks on a thread that it can leave behind.
 
 use std::fs::File;
 use std::io;
@@ -22,7 +21,7 @@ use crate::text::SitePage;
 /// Threads of a session that the probe lists as blocked, in this process's pid namespace.
 pub(crate) type Listed = dyn Fn(u64) -> Result<Vec<u32>, Blind> + Send + Sync;
 
-/// What a look at a client found.
+/// Result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Threads that sleep on its event counts, by their number in this process's pid namespace. The
@@ -30,10 +29,10 @@ pub struct Seen {
     pub asleep: Vec<u32>,
 }
 
-/// One client process in one session. Keeps its files watched while it lives.
+/// One client process in one session. It keeps the process's files watched while it lives.
 ///
-/// The open `/proc/PID/mem` stays with the address space of the moment it was
-/// opened, and does not keep it alive.
+/// The open `/proc/PID/mem` refers to the address space at the time of the open, and does not keep
+/// it alive.
 pub struct SiteChecker {
     client: Arc<Client>,
     addresses: Vec<u64>,
@@ -48,7 +47,7 @@ impl std::fmt::Debug for SiteChecker {
     }
 }
 
-/// What a sight is made of.
+/// Parts of a checker.
 pub(crate) struct Parts {
     pub(crate) memory: File,
     pub(crate) folder: Folder,
@@ -84,25 +83,25 @@ impl SiteChecker {
         let _ = self.client.bells.set((session, bells));
     }
 
-    /// What looks at the client, on a thread that may be left behind.
+    /// A checker for a thread that may be left behind.
     #[must_use]
     pub fn looker(&self) -> Looker {
         Looker(Arc::clone(&self.client))
     }
 
-    /// Looks at the client: its pages with sites hold the watched file's bytes and the breakpoints, are
-    /// mapped from that file, and every thread that sleeps on its event counts is listed by the probe.
+    /// Checks the client: its pages with sites have the watched file's bytes and the breakpoints,
+    /// are mapped from that file, and the probe lists every thread that sleeps on its event counts.
     ///
-    /// Blocks as long as the client's file systems like, so it may be called from any thread that can
-    /// be left behind; its own work is bounded by the configured threads and time. Without thousands
+    /// Blocks as long as the client's file systems do, so call it only from a thread that can be
+    /// left behind. Its own work is bounded by the configured threads and time. Without thousands
     /// of threads it takes some 0.1 ms.
     ///
     /// # Errors
-    /// [`Blind::AddressSpaceGone`] after exec or death, which leaves no caller. [`Blind::Unlisted`] with the threads
-    /// that sleep unseen. [`Blind::Unarmed`], [`Blind::Altered`], [`Blind::Replaced`],
-    /// [`Blind::Unreadable`] by its text. After any of these but the first [`Blind::Before`]: what
-    /// the probe missed meanwhile cannot be known. [`Blind::TooManyThreads`], [`Blind::Restless`],
-    /// [`Blind::Slow`] and [`Blind::Proc`] tell of this look alone.
+    /// [`Blind::AddressSpaceGone`] after exec or death, which leaves no caller. [`Blind::Unlisted`]
+    /// with the threads that sleep unseen. [`Blind::Unarmed`], [`Blind::Altered`],
+    /// [`Blind::Replaced`], [`Blind::Unreadable`] by its text. After any of these but the first
+    /// [`Blind::Before`]: the probe may have missed callers meanwhile. [`Blind::TooManyThreads`],
+    /// [`Blind::Restless`], [`Blind::Slow`] and [`Blind::Proc`] are about this check alone.
     pub fn look(&self) -> Result<Seen, Blind> {
         self.client.look()
     }
@@ -113,7 +112,7 @@ impl SiteChecker {
     }
 }
 
-/// Looks at one client.
+/// A check of one client.
 pub struct Looker(Arc<Client>);
 
 impl Looker {
@@ -142,7 +141,7 @@ struct Client {
     bounds: Bounds,
     listed: Arc<Listed>,
     bells: OnceLock<(u64, BellFile)>,
-    /// The first blindness that was seen.
+    /// The first blindness.
     latched: Mutex<Option<String>>,
 }
 
@@ -155,12 +154,12 @@ impl Client {
             Ok(Seen::default()),
             self.sleepers(&mappings)
         );
-        // Last: what was read may be of the next address space, or of none.
+        // Last: the text may belong to the next address space, or to none.
         if self.is_gone() {
             return Err(Blind::AddressSpaceGone);
         }
         let result = match (sleepers, text) {
-            // A thread that sleeps unseen is told first, also of a client that was blind before.
+            // Report a thread that sleeps unseen first, also for a client that was blind before.
             (Err(blind @ Blind::Unlisted { .. }), _) | (_, Err(blind)) => Err(blind),
             (sleepers, Ok(())) => sleepers,
         };
@@ -198,7 +197,7 @@ impl Client {
         matches!(ReadAt::read_at(&self.memory, &mut [0], page), Ok(0))
     }
 
-    /// Keeps the first blindness, and answers with it where there is none now.
+    /// Stores the first blindness, and returns it if there is none now.
     fn latch(&self, result: Result<Seen, Blind>) -> Result<Seen, Blind> {
         let mut latched = locked(&self.latched);
         match (&result, &*latched) {

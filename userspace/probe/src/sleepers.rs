@@ -1,9 +1,11 @@
-//! The threads of a client that sleep on the event counts of its attachment, by the kernel's own list.
+//! The threads of a client that sleep on the event counts of its attachment, from the kernel's own
+//! list.
 //!
-//! `/proc/PID/task/TID/syscall` says in which call a thread sleeps, and with which arguments
-//! (proc_pid_syscall(5)). A thread counts if that is a futex call on a word that is an event count of ours. The
-//! array of a `futex_waitv` lies in the client's memory and may be changed while its thread sleeps: a
-//! thread whose array has no word of ours does not count, for an application may wait for what it likes.
+//! `/proc/PID/task/TID/syscall` shows the call in which a thread sleeps, and its arguments
+//! (proc_pid_syscall(5)). A thread counts if that is a futex call on one of our event counts. The
+//! array of a `futex_waitv` is in the client's memory and may change while its thread sleeps: a
+//! thread whose array has no word of ours does not count, because an application may wait for other
+//! things.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -18,22 +20,22 @@ use crate::folder::{Folder, Mappings, Threads};
 /// Numbers of the calls whose first argument is the address of the word: `futex`, `futex_wait`, and
 /// `restart_syscall`, which shows the arguments of the call that goes on (`asm/unistd_64.h`).
 const ONE_WORD: [u64; 3] = [202, 455, 219];
-/// `futex_waitv`: an array, and how many are in it.
+/// `futex_waitv`: an array, and its length.
 const MANY_WORDS: u64 = 449;
 /// Words of one `futex_waitv` at most (`FUTEX_WAITV_MAX`).
 const MAX_WORDS: usize = 128;
 /// Bytes of an entry of the array: value, address, flags.
 const ENTRY: usize = 24;
 
-/// What a look at the threads of a process is bounded by.
+/// Bounds of a check of a process's threads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// A process with more is not looked at.
+    /// Most threads of a process.
     pub(crate) threads: usize,
     pub(crate) time: Duration,
 }
 
-/// Addresses of the event counts in a process: one of each for each time that it maps the file.
+/// Addresses of the event counts in a process: one of each for each mapping of the file.
 pub(crate) fn bells_in(mappings: &Mappings, file: &BellFile) -> Vec<u64> {
     let (major, minor) = (major(file.device), minor(file.device));
     let of_file = mappings
@@ -77,12 +79,12 @@ pub(crate) fn asleep_on(
     Ok(asleep)
 }
 
-/// Of `asleep`, those that sleep on one of `words` from before `listed` is asked until after it, and that
-/// it does not list. A caller is listed from before it sleeps until after it woke, so that no honest one is
-/// among them, whatever it does meanwhile.
+/// Of `asleep`, the threads that sleep on one of `words` from before the call of `listed` until
+/// after it, and that it does not list. The probe lists a caller from before it sleeps until after
+/// it wakes, so that no conforming caller is among them.
 ///
 /// # Errors
-/// [`Blind::Proc`], and what `listed` fails with.
+/// [`Blind::Proc`], and the errors of `listed`.
 pub(crate) fn unlisted(
     asleep: &[u32],
     words: &[u64],
@@ -103,7 +105,7 @@ pub(crate) fn unlisted(
     let listed = listed()?;
     let mut unlisted = Vec::new();
     for (tid, before) in before {
-        // One that did not run since is in the same sleep.
+        // A thread that did not run since is in the same sleep.
         if !listed.contains(&tid) && switches(folder, tid)? == before {
             unlisted.push(tid);
         }
@@ -122,7 +124,7 @@ fn is_asleep_on(
     Ok(call.is_some_and(|call| call.waits_on(words, memory)))
 }
 
-/// How often a thread has left the processor; `None` when it has ended.
+/// Context switches of a thread; `None` if it has ended.
 fn switches(folder: &Folder, tid: u32) -> Result<Option<u64>, Blind> {
     let status = folder.of_thread(tid, "status").map_err(unreadable)?;
     let count = |line: &str| line.rsplit_once(':')?.1.trim().parse::<u64>().ok();
@@ -167,7 +169,7 @@ impl Call {
         };
         let mut array = [0; ENTRY * MAX_WORDS];
         let bytes = &mut array[..ENTRY * count];
-        // Short where the memory ends; nothing where it is unmapped.
+        // Short at the end of the memory; empty if it is unmapped.
         let read = memory.read_at(bytes, first).unwrap_or(0).min(bytes.len());
         let entries = bytes[..read].chunks_exact(ENTRY);
         let addresses = entries.filter_map(|entry| entry[8..].first_chunk());

@@ -1,8 +1,9 @@
-//! Answers every arming in time, also when the look at the client hangs.
+//! Answers every arming in time, even if the check of the client hangs.
 //!
-//! A thread that hangs cannot be ended. A look that is slow gives its worker up to the next one, and
-//! goes on beside them. Users take turns, and one whose looks are slow has one worker at a time: it
-//! keeps no other user waiting. How many looks may go on, of one user and of all, is a [`Share`].
+//! A hanging thread cannot be ended. A slow check gives its worker to the next one, and continues
+//! beside the workers. Users take turns, and a user with slow checks has one worker at a time, so
+//! that it does not delay other users. A [`Share`] limits the checks in progress, of one user and
+//! of all.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -16,12 +17,12 @@ use crate::kernel::spawn;
 use crate::maps::locked;
 use crate::share::{Owner, Share, Table, Usage};
 
-/// Clients that are looked at concurrently, not counting looks that are slow.
+/// Clients checked concurrently, not counting slow checks.
 const WORKERS: usize = 4;
-/// A look that takes longer than this part of its time-out is slow.
+/// A check that takes longer than this part of its time-out is slow.
 const SLOW: u32 = 20;
 
-/// Called once, on a thread of the probe: it must not block.
+/// Called once, on a thread of the probe; it must not block.
 pub(crate) type Reply = Box<dyn FnOnce(Result<Armed, ProbeError>) + Send>;
 
 enum Message {
@@ -36,10 +37,10 @@ enum Message {
     End,
 }
 
-/// The look at a process; may hang.
+/// The check of a process; may hang.
 pub(crate) type Work = Arc<dyn Fn(Owner, &Step) -> Result<Armed, ProbeError> + Send + Sync>;
 
-/// Handle; its drop ends the thread.
+/// Handle; dropping it ends the thread.
 pub(crate) struct Supervisor {
     inbox: Sender<Message>,
     looks: Arc<Mutex<Table>>,
@@ -62,7 +63,7 @@ impl Supervisor {
         Ok(Self { inbox, looks })
     }
 
-    /// Has a process armed.
+    /// Arms a process.
     pub(crate) fn arm(&self, owner: Owner, reply: Reply) {
         if let Err(refused) = self.inbox.send(Message::Arm { owner, reply })
             && let Message::Arm { reply, .. } = refused.0
@@ -71,7 +72,7 @@ impl Supervisor {
         }
     }
 
-    /// Looks that go on, also those that hang.
+    /// Checks in progress, including hanging ones.
     pub(crate) fn usage(&self) -> Usage {
         locked(&self.looks).usage()
     }
@@ -79,12 +80,12 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        // It has ended by itself otherwise.
+        // The thread may already have ended.
         let _ = self.inbox.send(Message::End);
     }
 }
 
-/// An arming that is not answered yet.
+/// An unanswered arming.
 struct Job {
     owner: Owner,
     reply: Reply,
@@ -92,7 +93,7 @@ struct Job {
     step: Arc<Step>,
 }
 
-/// A look at a client, by a thread of its own.
+/// A check of a client, on its own thread.
 struct Look {
     owner: Owner,
     pace: Pace,
@@ -103,7 +104,7 @@ enum Pace {
     Working { job: Job, slow_at: Instant },
     /// It has taken longer.
     Slow(Job),
-    /// Its job was answered by the deadline.
+    /// Its job was answered at the deadline.
     Late,
 }
 
@@ -120,7 +121,7 @@ impl Look {
         }
     }
 
-    /// What time makes of it: the job, if its deadline has passed.
+    /// Applies the passing of time. Returns the job if its deadline has passed.
     fn pass(&mut self, now: Instant) -> Option<Job> {
         if let Pace::Working { slow_at, .. } = &self.pace
             && *slow_at <= now
@@ -193,11 +194,11 @@ impl Jobs {
         waiting.chain(looking).min()
     }
 
-    /// Starts those who wait, in turns, as far as there are workers for them.
+    /// Starts waiting jobs, in turns, while there are workers.
     fn start_waiting(&mut self) {
         while self.looking.values().filter(|it| it.is_working()).count() < WORKERS {
             let looking = &self.looking;
-            // A user whose looks are slow has one worker: its next look may be as slow.
+            // A user with slow checks has one worker: its next check may be as slow.
             let may = |uid: u32| {
                 let mut own = looking.values().filter(|it| it.owner.uid == uid);
                 let is_slow = own.clone().any(|it| !it.is_working());
@@ -250,7 +251,7 @@ impl Jobs {
             Pace::Working { job, .. } | Pace::Slow(job) => {
                 (job.reply)(result.unwrap_or(Err(ProbeError::Closed)));
             }
-            // What it armed is let go with the result.
+            // What it armed is released with the result.
             Pace::Late => {}
         }
     }
@@ -271,7 +272,7 @@ impl Jobs {
     }
 }
 
-/// Reports the end of a job however it ended.
+/// Reports the end of a job, however it ends.
 struct Done {
     look: u64,
     result: Option<Result<Armed, ProbeError>>,
@@ -302,7 +303,7 @@ mod tests {
     use super::*;
     use crate::share::{Bound, Percent, Rank};
 
-    /// Processes below 1000 hang until they are let go.
+    /// Processes below 1000 hang until the gate opens.
     #[derive(Default)]
     struct Gate {
         open: Mutex<bool>,
@@ -374,8 +375,8 @@ mod tests {
                     "{answer:?}"
                 );
             }
-            // On a slow machine its time may be up before it has begun; those that hang for ever would
-            // have it so for ever.
+            // On a slow machine the time may pass before it has begun; jobs that hang for ever
+            // would then fill the queue for ever.
             let other = (0..600).map(|_| ask(&supervisor, 1000).recv().unwrap());
             let other = other
                 .into_iter()
@@ -414,7 +415,7 @@ mod tests {
 
     #[test]
     fn arm_looks_of_one_user_hang_then_others_are_looked_at_meanwhile() {
-        // Long enough that nothing here is answered by it.
+        // Long enough that no job here reaches it.
         let (supervisor, gate) = hanging(Duration::from_secs(20));
         let hang: Vec<_> = (0..16).map(|pid| ask_as(&supervisor, of(5, pid))).collect();
         for pid in 1000..1100 {

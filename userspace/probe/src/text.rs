@@ -1,10 +1,10 @@
-//! The pages with a client's probe sites, compared with the file that is watched.
+//! The pages with a client's probe sites, compared with the watched file.
 //!
-//! A breakpoint makes a private copy of its page, and a client that overwrites the page, or maps a copy of its
-//! own there, makes one, too: the kernel does not tell them apart (pagemap, smaps). What can be told: the
-//! mapping, whose inode must be the watched one, and the bytes. A breakpoint that the client wrote by
-//! itself, into a private mapping of the watched file, is as good as the kernel's: the kernel
-//! looks up the inode and the offset, not the page.
+//! A breakpoint makes a private copy of its page. A client that overwrites the page, or maps its
+//! own copy there, makes one, too: the kernel does not distinguish them (pagemap, smaps). The check
+//! can tell the mapping, whose inode must be the watched one, and the bytes. A breakpoint that the
+//! client itself wrote into a private mapping of the watched file works like the kernel's: the
+//! kernel looks up the inode and the offset, not the page.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -20,18 +20,18 @@ use crate::folder::{Folder, Mappings, has_ended};
 /// Bytes of a page.
 const PAGE: usize = 4096;
 
-/// A page with sites, as it has to be.
+/// Required contents of a page with sites.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SitePage {
-    /// Where it begins in the process.
+    /// Its address in the process.
     address: u64,
-    /// And in the file.
+    /// Its offset in the file.
     offset: u64,
-    /// Of the watched file.
+    /// The watched file.
     key: FileKey,
-    /// The file's, with a breakpoint at each site.
+    /// The file's bytes, with a breakpoint at each site.
     bytes: Vec<u8>,
-    /// Where in it the sites are.
+    /// Positions of the sites in it.
     sites: Vec<usize>,
 }
 
@@ -68,7 +68,7 @@ impl SitePage {
         Ok(pages.into_values().collect())
     }
 
-    /// Compares the process's bytes with what they have to be.
+    /// Compares the process's bytes with the required ones.
     ///
     /// # Errors
     /// See [`Blind`].
@@ -94,7 +94,7 @@ impl SitePage {
                 }
             }
         };
-        // A missing breakpoint says more than what stands around it.
+        // A missing breakpoint is more informative than the bytes around it.
         let mut places = self.sites.iter().copied().chain(0..PAGE);
         places.find(differs).map_or(Ok(()), |at| Err(blind(at)))
     }
@@ -126,7 +126,7 @@ impl SitePage {
         }
     }
 
-    /// Where it begins in the process.
+    /// Its address in the process.
     pub(crate) fn address(&self) -> u64 {
         self.address
     }
@@ -167,7 +167,7 @@ mod tests {
         inode: 2,
     };
 
-    /// Memory that holds these bytes from an address on.
+    /// Memory with these bytes from an address on.
     struct Bytes(u64, Vec<u8>);
 
     impl ReadAt for Bytes {

@@ -1,5 +1,5 @@
-//! What a probe counts of calls that are nobody's. In a program of its own: those of the other tests,
-//! whose probes watch the same files and try their own sites, would be counted, too.
+//! Calls of a process that is not a client, as a probe counts them. In its own program: the probes
+//! of other tests watch the same files and try their own sites, and would count too.
 
 #![forbid(unsafe_code)]
 #![allow(

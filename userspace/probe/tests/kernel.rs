@@ -26,7 +26,7 @@ use seccompiler::{
 
 const SESSION: u64 = 0x6700_0000_0000_0001;
 
-/// Drains until an event is what is looked for.
+/// Drains until the expected event arrives.
 fn event(events: &mut Events, wanted: impl Fn(&ProbeEvent) -> bool) -> ProbeEvent {
     until("an event", || {
         let mut ready = [PollFd::new(events, PollFlags::IN)];
@@ -76,8 +76,9 @@ fn caller_on_a_kernel_that_refuses_links_of_many_sites_then_listed_and_gone_alik
     is_listed_and_gone(&probe);
 }
 
-/// From now on the kernel refuses what only [`onair_ipc::sys::bpf::attach_uprobes`] asks for, to this
-/// thread and to the threads and processes that it starts: `BPF_LINK_CREATE` with 64 bytes.
+/// From now on the kernel refuses to this thread, and to the threads and processes that it starts,
+/// the request that only [`onair_ipc::sys::bpf::attach_uprobes`] makes: `BPF_LINK_CREATE` with 64
+/// bytes.
 fn refuse_links_of_many_sites() {
     const BPF_LINK_CREATE: u64 = 28;
     let equals = |argument, value| {
@@ -281,7 +282,7 @@ fn pid_of_an_earlier_process_then_refused_as_stale() {
         ),
         (0, 1)
     );
-    // The living one takes the number over, without an unregister in between.
+    // The living process takes the number over, without an unregister in between.
     proof.start_boottime += 1;
     probe.register(&proof, SESSION, 1, 0).unwrap();
     client.block(SESSION, 1, 1);
@@ -358,7 +359,7 @@ fn sight_client_with_more_threads_than_are_looked_at_then_said_why() {
         matches!(unknown, Err(Blind::TooManyThreads { count: 9, limit: 4 })),
         "{unknown:?}"
     );
-    // That was this look alone.
+    // That was about this check alone.
     client.tell("wake");
     until("the threads to be gone", || armed.sight.look().ok());
 }

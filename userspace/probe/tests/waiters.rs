@@ -1,4 +1,5 @@
-//! The list of who is blocked: more than there is room for, and more than the kernel tells at once.
+//! The list of blocked callers: with more callers than the map has room for, and more than the
+//! kernel returns at once.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -45,7 +46,7 @@ fn waiters_more_than_places_then_lost_until_they_leave() {
     assert_eq!(probe.reading(SESSION).unwrap().lost, 0);
 }
 
-/// Ends the threads that look at the flag, also when a test fails.
+/// Ends the threads that check the flag, also when a test fails.
 struct Done<'a>(&'a AtomicBool);
 
 impl Drop for Done<'_> {

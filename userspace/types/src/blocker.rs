@@ -1,4 +1,4 @@
-//! Who keeps a session from being destroyed, by name.
+//! Users that keep a session from being destroyed, by name.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,8 @@ use crate::verdict::Witness;
 pub struct Blocker {
     /// Process id in the daemon's pid namespace.
     pub pid: u32,
-    /// Thread id there; absent when the use is the process's and no thread can be named.
+    /// Thread id in the daemon's pid namespace; absent if the use belongs to the process and no
+    /// thread can be named.
     pub tid: Option<u32>,
     /// The process's command name. Chosen by the process.
     pub command: String,
@@ -20,34 +21,35 @@ pub struct Blocker {
     pub thread: String,
     /// Number of the attachment through which it uses the session; absent when unknown.
     pub attachment: Option<u64>,
-    /// Version of the client library, as the client says; empty when unknown.
+    /// Version of the client library, as the client reports it; empty when unknown.
     #[serde(default)]
     pub client_version: String,
-    /// What kind of use.
+    /// Kind of use.
     pub kind: BlockerKind,
-    /// Since when, where that is known.
+    /// Start of the use, if known.
     pub since: Option<Timestamp>,
-    /// How long, in milliseconds, where that is known.
+    /// Duration of the use, in milliseconds, if known.
     pub blocked_for_ms: Option<u64>,
-    /// The call that it is in; absent for a mere holder.
+    /// The call that the thread is in; absent for a mere holder.
     pub waits_in: Option<WaitsIn>,
-    /// What the kernel says that the thread does (`State` in `/proc/PID/task/TID/status`), as
-    /// `running`, `sleeping`, `disk sleep`, `stopped`; absent when no thread can be named.
+    /// State of the thread, from the kernel (`State` in `/proc/PID/task/TID/status`), as `running`,
+    /// `sleeping`, `disk sleep`, `stopped`; absent when no thread can be named.
     #[serde(default)]
     pub kernel_state: Option<String>,
-    /// The kernel's function that it sleeps in (`/proc/PID/task/TID/wchan`), where the kernel tells.
+    /// Kernel function that the thread sleeps in (`/proc/PID/task/TID/wchan`), if the kernel shows
+    /// it.
     #[serde(default)]
     pub wait_channel: Option<String>,
-    /// Frames that it holds.
+    /// Frames that the thread or process holds.
     pub held_frames: Vec<HeldFrame>,
-    /// Witnesses that saw it.
+    /// Witnesses that saw the use.
     pub seen_by: Vec<Witness>,
-    /// What else is known or can be done, in one sentence.
+    /// More information or advice, in one sentence.
     pub note: Option<String>,
 }
 
-/// In one line, for logs: who, in which call, since when, with which frames. The names were chosen
-/// by the process and are shown as they are.
+/// One line for logs: process and thread, call, duration, frames. The process chose the names; they
+/// are printed unchanged.
 impl std::fmt::Display for Blocker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let seconds = |ms: u64| format!("{}.{} s", ms / 1000, ms % 1000 / 100);
@@ -78,7 +80,7 @@ impl std::fmt::Display for Blocker {
     }
 }
 
-/// The kind of use.
+/// Kind of a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -91,10 +93,10 @@ pub enum BlockerKind {
     Holding,
     /// Counted in a slot that names no thread (the shared overflow slot).
     Unattributed,
-    /// A thread that exited and left frames behind; they belong to its process.
+    /// A thread that exited and left frames behind. The frames belong to its process.
     Exited,
-    /// A process that has the session's memory open or mapped and does nothing with it. In the way of
-    /// nothing but giving that memory back.
+    /// A process that has the session's memory open or mapped and does not use it. It only delays
+    /// the return of that memory.
     Mapping,
 }
 
@@ -124,7 +126,7 @@ pub enum WaitsIn {
     EventPoll,
     /// `wait_started`.
     WaitStarted,
-    /// The slot's word for it is none that we know (it is the client's word).
+    /// The slot names a call that the daemon does not know (the client writes the slot).
     Unknown,
 }
 
@@ -140,13 +142,13 @@ impl std::fmt::Display for WaitsIn {
     }
 }
 
-/// A frame lent to an attachment.
+/// A frame on loan to an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HeldFrame {
     /// Index of the frame in the attachment's memory, from 0.
     pub frame: u32,
-    /// How long it has been lent, in milliseconds.
+    /// Time since the loan, in milliseconds.
     pub age_ms: u64,
 }
 
@@ -158,9 +160,9 @@ pub struct BlockerList {
     pub session: SessionId,
     /// Its name.
     pub name: SessionName,
-    /// When the list was made.
+    /// When the daemon made the list.
     pub at: Timestamp,
-    /// Everyone who uses the session. Empty: nobody does.
+    /// All users of the session; empty if there are none.
     pub blockers: Vec<Blocker>,
 }
 

@@ -1,4 +1,4 @@
-//! The configuration that is in force, and what came of reading the file anew.
+//! The active configuration, and results of reloads.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,41 +8,41 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ActiveConfig {
-    /// The file, as it was given to the daemon.
+    /// Path of the file, as given to the daemon.
     pub file: Option<String>,
-    /// Every key with the value that is in force, by table, defaults included.
+    /// Every key with its active value, by table, defaults included.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub active: serde_json::Value,
-    /// What came of the last reload; absent if there was none.
+    /// Result of the last reload; absent if there was none.
     pub last_reload: Option<Reload>,
 }
 
-/// What came of reading the file anew (SIGHUP, or `POST /v1/config/reload`).
+/// Result of a reload (SIGHUP, or `POST /v1/config/reload`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reload {
-    /// When.
+    /// When the daemon read the file.
     pub at: Timestamp,
-    /// In one word.
+    /// Summary of the result.
     pub outcome: ReloadOutcome,
-    /// Why nothing was taken, for `failed`: the old configuration is in force.
+    /// For `failed`: why the daemon rejected the file. The old configuration stays active.
     pub error: Option<String>,
-    /// What has changed.
+    /// Keys that the daemon changed.
     pub applied: Vec<ConfigChange>,
-    /// What stays as it was.
+    /// Keys that the daemon did not change.
     pub refused: Vec<ConfigRefusal>,
 }
 
-/// A reload in one word.
+/// Summary of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadOutcome {
-    /// All that was changed in the file is in force; also when nothing was.
+    /// Every change in the file is active; also used if there was none.
     Applied,
-    /// Some of it needs a new start.
+    /// Some changes need a restart of the daemon.
     Partly,
-    /// The file does not hold: nothing of it was taken.
+    /// The file is invalid; the current configuration stays.
     Failed,
 }
 
@@ -60,7 +60,7 @@ impl std::fmt::Display for ReloadOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConfigChange {
-    /// Table and key.
+    /// Table and key, joined with a dot.
     #[cfg_attr(feature = "openapi", schema(examples("limits.sessions")))]
     pub key: String,
     /// The value before, as JSON; `null` for none.
@@ -69,13 +69,13 @@ pub struct ConfigChange {
     pub to: String,
 }
 
-/// A change that was not made.
+/// A change that the daemon refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConfigRefusal {
-    /// Which.
+    /// The key and both values.
     #[serde(flatten)]
     pub change: ConfigChange,
-    /// Why not, and what to do.
+    /// Why the daemon refused it, and what to do.
     pub reason: String,
 }

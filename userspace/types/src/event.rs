@@ -1,4 +1,4 @@
-//! What happens in the daemon, as `GET /v1/events` tells it.
+//! Events of the daemon, as `GET /v1/events` sends them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,42 +19,42 @@ use crate::spec::Direction;
 use crate::time::Timestamp;
 use crate::who::Who;
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
-    /// Its number in the daemon's life, from 1, without gaps over all events. For `lost`: the
-    /// number of the last event that was lost.
+    /// Number of the event since the daemon's start, from 1, without gaps over all events. For
+    /// `lost`: the number of the last lost event.
     pub sequence: u64,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// The session that it is about; absent when it is about the daemon.
+    /// The session; absent if the event is about the daemon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
-    /// Its name.
+    /// The session's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<SessionName>,
-    /// What happened.
+    /// Kind of the event, with its fields.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-/// What happened, with what belongs to it. In JSON its fields stand beside the event's own, and
-/// `kind` is its [`EventName`].
+/// Kind of an event, with its fields. In JSON the fields are beside the event's own, and `kind` is
+/// the [`EventName`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventKind {
-    /// A session was set up.
+    /// A session was created.
     SessionCreated {
-        /// Which way its packets go.
+        /// Direction of its packets.
         direction: Direction,
         /// Its port.
         port: String,
-        /// Who made it.
+        /// The process that created it.
         owner: Who,
     },
-    /// A session runs.
+    /// A session was started.
     SessionStarted {
         /// How many times it has been started, this time included.
         generation: u64,
@@ -74,7 +74,7 @@ pub enum EventKind {
         pid: u32,
         /// The process's command name. Chosen by the process.
         command: String,
-        /// Version of its client library, as it says.
+        /// Version of its client library, as the client reports it.
         client_version: String,
     },
     /// An attachment ended.
@@ -85,72 +85,73 @@ pub enum EventKind {
         pid: u32,
         /// The process's command name. Chosen by the process.
         command: String,
-        /// How.
+        /// Why the attachment ended.
         cause: ReconciledCause,
     },
-    /// A stopped session still has users: told 1, 2, 4, 8, … s after the stop.
+    /// A stopped session still has users. Sent 1, 2, 4, 8, … s after the stop.
     DrainBlocked {
         /// Seconds since the stop, rounded down.
         after_s: u64,
-        /// Who uses it, the first [`EventKind::NAMED`].
+        /// Users of the session, the first [`EventKind::NAMED`].
         blockers: Vec<Blocker>,
-        /// How many more there are.
+        /// Number of further users.
         #[serde(default)]
         more: u64,
     },
-    /// The daemon settled what somebody left behind.
+    /// The daemon settled what a user left behind.
     Reconciled {
-        /// What, of whom, and why.
+        /// What was settled, for which user, and why.
         reconciled: Reconciled,
     },
     /// An attachment was evicted.
     Evicted {
-        /// Whose, and what was taken from it.
+        /// The attachment, and the frames that the daemon took back.
         eviction: Eviction,
     },
-    /// A session left the names; its memory is kept until the last holder is gone.
+    /// A session was quarantined: its name is free, and its memory stays until the last holder is
+    /// gone.
     Quarantined {
-        /// Bytes that are kept.
+        /// Size of the memory, in bytes.
         bytes: u64,
-        /// Who holds it, the first [`EventKind::NAMED`].
+        /// Holders of the memory, the first [`EventKind::NAMED`].
         blockers: Vec<Blocker>,
-        /// How many more there are.
+        /// Number of further holders.
         #[serde(default)]
         more: u64,
     },
-    /// A session was destroyed; its certificate can be asked for.
+    /// A session was destroyed; its certificate is available.
     Destroyed {
-        /// By which operation.
+        /// The operation that destroyed it.
         operation: Operation,
-        /// Who asked.
+        /// The process that requested it.
         requester: Who,
     },
     /// The last memory of a destroyed session came back: its certificate is complete.
     CertificateCompleted {
-        /// Bytes that were given back.
+        /// Returned bytes.
         bytes: u64,
     },
-    /// A recording takes packets.
+    /// A recording accepts packets.
     RecordingStarted {
         /// Its id.
         recording: RecordingId,
-        /// Its name. In the event's own `name` stands the session's.
+        /// Its name. The event's own `name` is the session's.
         recording_name: RecordingName,
-        /// What is written.
+        /// File format.
         format: RecordingFormat,
-        /// Who started it.
+        /// The process that started it.
         requester: Who,
     },
-    /// A recording cannot write all that arrives; what is not written is counted.
+    /// A recording cannot write all packets; it counts the packets that it does not write.
     RecordingDegraded {
         /// Its id.
         recording: RecordingId,
         /// Its name.
         recording_name: RecordingName,
-        /// What keeps it, in plain words.
+        /// The cause, for people.
         reason: String,
     },
-    /// A recording that was degraded writes all that arrives again.
+    /// A degraded recording writes all packets again.
     RecordingResumed {
         /// Its id.
         recording: RecordingId,
@@ -165,66 +166,66 @@ pub enum EventKind {
         recording_name: RecordingName,
         /// `finished`, or `failed`.
         state: RecordingState,
-        /// Why.
+        /// Why it ended.
         end: RecordingEnd,
-        /// What went wrong, for `failed`.
+        /// The cause, for `failed`.
         reason: Option<String>,
-        /// Its books.
+        /// Its counts.
         counts: RecordingCounts,
     },
-    /// The probe sees again, or does not.
+    /// The probe became able or unable to see callers.
     ProbeState {
-        /// Whether it sees.
+        /// The new state.
         state: ProbeState,
-        /// Why not, when it does not.
+        /// The cause, if the probe does not see.
         reason: Option<String>,
     },
     /// A polling thread died; its sessions are stopped.
     PollerDied {
         /// Its name in the configuration.
         poller: String,
-        /// Its last words.
+        /// Its panic message.
         message: String,
     },
-    /// The interface under a port is gone.
+    /// The interface of a port disappeared.
     PortGone {
         /// The port's name in the configuration.
         port: String,
     },
-    /// The configuration file was read anew.
+    /// The daemon read the configuration file again.
     ConfigReloaded {
-        /// In one word.
+        /// Summary of the result.
         outcome: ReloadOutcome,
-        /// Keys that have changed.
+        /// Keys that changed.
         applied: Vec<String>,
-        /// Keys that stay as they were: `GET /v1/config` says why.
+        /// Keys that did not change: `GET /v1/config` gives the reasons.
         refused: Vec<String>,
     },
-    /// The daemon's shutdown came to its next phase.
+    /// The shutdown entered its next phase.
     ShutdownPhase {
-        /// Which.
+        /// The phase.
         phase: ShutdownPhase,
-        /// What began the shutdown.
+        /// The cause of the shutdown.
         cause: Option<String>,
     },
     /// Sessions and users that the shutdown waits for.
     ShutdownProgress {
-        /// Sessions that are not destroyed yet.
+        /// Sessions that are not destroyed.
         sessions: u64,
-        /// Users of them.
+        /// Users of those sessions.
         users: u64,
     },
-    /// This reader was too slow, or comes back too late: events are missing here.
+    /// This reader was too slow, or reconnected too late: events are missing here.
     Lost {
-        /// How many of those that it would have got. For a reader that comes back too late: how many
-        /// of all, since what they were about is forgotten with them.
+        /// Number of missing events that match this reader's filter. For a late reconnect: number
+        /// of all missing events, because the daemon no longer knows their sessions.
         count: u64,
     },
 }
 
 macro_rules! names {
     ($($variant:ident $word:literal)+) => {
-        /// An [`EventKind`] without what belongs to it.
+        /// The name of an [`EventKind`], without its fields.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(rename_all = "snake_case")]
@@ -243,7 +244,7 @@ macro_rules! names {
         }
 
         impl EventKind {
-            /// Which kind it is.
+            /// The name of this kind.
             #[must_use]
             pub fn name(&self) -> EventName {
                 match self { $(Self::$variant { .. } => EventName::$variant,)+ }
@@ -278,10 +279,10 @@ names! {
 }
 
 impl EventKind {
-    /// Blockers that an event names at most, so that one event stays small.
+    /// Most blockers in one event. It keeps an event small.
     pub const NAMED: usize = 32;
 
-    /// The first [`EventKind::NAMED`] blockers, and how many more there are.
+    /// The first [`EventKind::NAMED`] blockers, and the number of the others.
     #[must_use]
     pub fn cut(mut blockers: Vec<Blocker>) -> (Vec<Blocker>, u64) {
         let more = blockers.len().saturating_sub(Self::NAMED) as u64;
@@ -296,9 +297,9 @@ impl fmt::Display for EventName {
     }
 }
 
-/// A text that is no [`EventName`].
+/// A text that is not an [`EventName`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no event is of kind {given:?}: give one of {}", known())]
+#[error("{given:?} is not a kind of event: give one of {}", known())]
 pub struct NoSuchKind {
     given: String,
 }

@@ -1,11 +1,11 @@
-//! Cutting a client off from a session, whatever it does.
+//! Evictions of clients from a session.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// An attachment that was cut off. Its calls return ESTALE, what was lent to it is the daemon's
-/// again; what it has mapped stays mapped.
+/// An evicted attachment. Its calls return ESTALE. The daemon takes its loaned frames back. Its
+/// mappings stay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Eviction {
@@ -15,28 +15,29 @@ pub struct Eviction {
     pub pid: u32,
     /// The process's command name. Chosen by the process.
     pub command: String,
-    /// When it was cut off.
+    /// When the daemon evicted it.
     pub at: Timestamp,
-    /// Why.
+    /// Why the daemon evicted it.
     pub cause: EvictionCause,
-    /// Threads that were inside a call then, as its slots counted them (the client's word). They
-    /// were woken; a stopped process returns from them when it goes on.
+    /// Threads inside a call at that time, as the client's slots counted them. The daemon woke
+    /// them. A frozen process returns from the calls when it continues.
     pub callers_inside: u64,
-    /// Frames that were lent to it then and were taken back.
+    /// Loaned frames that the daemon took back.
     pub frames_revoked: u64,
-    /// Of these, frames of a receive session that it held. They are not used again before the kernel
-    /// says that the client has let go of its words, or is dead: nobody writes under a reader.
+    /// Of these, frames of a receive session that the client held. The daemon reuses them only
+    /// after the kernel reports that the client has released its words or is dead: the daemon never
+    /// writes under a reader.
     pub frames_set_aside: u64,
 }
 
-/// Why an attachment was cut off.
+/// Why the daemon evicted an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EvictionCause {
-    /// Somebody asked for it.
+    /// An operator requested it.
     Requested,
-    /// It wrote words into the shared memory that no client following the protocol writes.
+    /// The client wrote values into the shared memory that no conforming client writes.
     Violation,
 }
 
@@ -53,6 +54,6 @@ impl std::fmt::Display for EvictionCause {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EvictionList {
-    /// Those who were cut off by this request. Empty: nobody was attached.
+    /// Attachments that this request evicted; empty if there were none.
     pub evicted: Vec<Eviction>,
 }

@@ -1,4 +1,4 @@
-//! How the daemon is.
+//! Health of the daemon.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +9,13 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
-    /// In one word.
+    /// Summary.
     pub status: HealthStatus,
-    /// The control thread answers. Always true in an answer; false is no answer.
+    /// The control thread answers. True in every answer; without an answer it is false.
     pub live: bool,
     /// Sessions can be created, attached to and destroyed.
     pub ready: bool,
-    /// What is not as it should be, each in one sentence with what to do. Empty when `ok`.
+    /// Problems, each in one sentence with what to do. Empty when `ok`.
     pub problems: Vec<String>,
     /// Version of onaird.
     pub version: String,
@@ -33,19 +33,19 @@ pub struct Health {
     pub dataplane: Dataplane,
     /// Sessions by state.
     pub sessions: SessionTally,
-    /// Certificates that the disk has not taken: they are in the daemon's memory only.
+    /// Certificates that are in the daemon's memory only, because the disk did not accept them.
     #[serde(default)]
     pub unwritten_certificates: u64,
-    /// Limits that users share, and what is used of them.
+    /// Limits that users share, with their use.
     #[serde(default)]
     pub shares: Vec<ShareUse>,
 }
 
-/// A limit that users share, and what is used of it.
+/// A limit that users share, with its use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShareUse {
-    /// What the places are.
+    /// What the limit counts.
     #[cfg_attr(
         feature = "openapi",
         schema(examples("connections on the attach socket"))
@@ -54,36 +54,36 @@ pub struct ShareUse {
     /// Key of the limit in the configuration.
     #[cfg_attr(feature = "openapi", schema(examples("limits.connections")))]
     pub key: String,
-    /// The session, where each has such a limit: the one that is nearest to it.
+    /// For a limit of each session: the session nearest to it.
     pub session: Option<SessionName>,
-    /// Places.
+    /// Number of places.
     pub limit: u64,
-    /// Places that are taken.
+    /// Used places.
     pub used: u64,
-    /// Places that only root and operators may take.
+    /// Places reserved for root and operators.
     pub reserved: u64,
-    /// Places that one user may take, except root.
+    /// Most places for one user, except root.
     pub per_uid: u64,
-    /// Places that one process may take, except one of root.
+    /// Most places for one process, except a process of root.
     pub per_process: u64,
-    /// The user with most of them.
+    /// The user with the most places.
     pub greatest_uid: Option<u32>,
-    /// How many it has.
+    /// Places of that user.
     pub greatest: u64,
     /// Requests for a place that were refused since the start.
     pub refused: u64,
 }
 
-/// Health in one word.
+/// Summary of the health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
-    /// All is well.
+    /// No problem.
     Ok,
-    /// It works, with less than was asked for; `problems` says what.
+    /// The daemon works with fewer features than configured; `problems` lists them.
     Degraded,
-    /// The probe is required and cannot be proven to see: no attach and no destroy passes.
+    /// The probe is required and not proven to see. The daemon refuses attaches and destroys.
     ProbeBlind,
 }
 
@@ -97,16 +97,16 @@ impl std::fmt::Display for HealthStatus {
     }
 }
 
-/// What the configuration asks of the probe.
+/// What the configuration requires of the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeMode {
-    /// No attach and no destroy without it.
+    /// Without it the daemon refuses attaches and destroys.
     Required,
-    /// Used when it works, said loudly when not.
+    /// Used if it works. If not, health and log say so.
     Preferred,
-    /// Not used; every certificate says so.
+    /// Not used; every certificate records that.
     Off,
 }
 
@@ -125,11 +125,11 @@ impl std::fmt::Display for ProbeMode {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeState {
-    /// Loaded; the last canary came through.
+    /// Loaded, and the last canary returned.
     Watching,
-    /// It should see and cannot be proven to; the reason stands beside it.
+    /// Not proven to see; `reason` gives the cause.
     Blind,
-    /// Switched off.
+    /// Disabled.
     Off,
 }
 
@@ -143,35 +143,35 @@ impl std::fmt::Display for ProbeState {
     }
 }
 
-/// The probe as it is now, or was when a certificate was issued.
+/// State of the probe, now or when a certificate was issued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Probe {
-    /// What the configuration asks.
+    /// What the configuration requires.
     pub mode: ProbeMode,
     /// Whether it sees.
     pub state: ProbeState,
-    /// Why not, when it does not.
+    /// Why it does not see; absent if it sees.
     pub reason: Option<String>,
-    /// When the daemon's own canary last came through.
+    /// When the daemon's own canary last returned.
     pub canary_at: Option<Timestamp>,
-    /// Files of clients that it is attached to.
+    /// Client files that the probe is attached to.
     pub files: Vec<WatchedFile>,
 }
 
-/// A client's file with the probe's sites in it.
+/// A client's file with probe sites.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WatchedFile {
-    /// Path as the client's process had it.
+    /// Path in the client's process.
     pub path: String,
     /// Device number of the file system (st_dev).
     pub device: u64,
     /// Inode number.
     pub inode: u64,
-    /// GNU build id as hex digits, when the file carries one.
+    /// GNU build id as hex digits, if the file has one.
     pub build_id: Option<String>,
-    /// Sites found and armed.
+    /// Sites that were found and armed.
     pub sites: Vec<WatchedSite>,
 }
 
@@ -242,7 +242,7 @@ pub struct PollerHealth {
     pub name: String,
     /// CPU that it is pinned to.
     pub core: u32,
-    /// What it does with nothing to do: `adaptive` or `busy`.
+    /// Behaviour without packets: `adaptive` or `busy`.
     pub idle: String,
     /// It answered the last command in time.
     pub alive: bool,

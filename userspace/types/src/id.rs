@@ -1,4 +1,4 @@
-//! How a session is called: its id, which is never used again, and its name, which may be.
+//! Session ids, which are never reused, and session names, which may be.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ const ID_DIGITS: usize = 16;
 /// Longest [`SessionName`], in bytes.
 const NAME_MAX: usize = 63;
 
-/// A session's identity, never used again: not by a later session, not by a later daemon.
+/// A session's identity. No later session and no later daemon reuses it.
 ///
 /// High 32 bits: the daemon's incarnation (Unix seconds at its start); low 32 bits: a counter that
 /// begins at 1. In JSON: a string of exactly 16 lower-case hex digits, because a JSON number holds
@@ -29,8 +29,8 @@ impl SessionId {
         Self((u64::from(incarnation) << 32) | u64::from(counter))
     }
 
-    /// Unix seconds at which the daemon started that gave out this id. Another daemon's
-    /// incarnation means that the handle is stale.
+    /// Unix seconds at the start of the daemon that issued this id. Another daemon's incarnation
+    /// means that the handle is stale.
     #[must_use]
     pub fn incarnation(self) -> u32 {
         u32::try_from(self.0 >> 32).expect("a u64 shifted right by 32 fits 32 bits")
@@ -78,7 +78,7 @@ pub(crate) fn looks_like_id(text: &str) -> bool {
     text.len() == ID_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether it has the form of a name, of a session or a recording: nothing in it leads out of a folder.
+/// Whether it has the form of a session or recording name. Such a name never leads out of a folder.
 pub(crate) fn looks_like_name(text: &str) -> bool {
     let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let rest = |b: u8| first(b) || matches!(b, b'.' | b'_' | b'-');
@@ -88,8 +88,8 @@ pub(crate) fn looks_like_name(text: &str) -> bool {
         && bytes.iter().all(|&b| rest(b))
 }
 
-/// A session's name, unique among the sessions that live: `[a-z0-9][a-z0-9._-]{0,62}`, and not
-/// sixteen hex digits, which would be an id.
+/// A session's name, unique among the live sessions: `[a-z0-9][a-z0-9._-]{0,62}`, and not sixteen
+/// hex digits, which would be an id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(into = "String", try_from = "String")]
@@ -136,12 +136,12 @@ impl FromStr for SessionName {
     }
 }
 
-/// What a path of the API may carry: an id or a name. The two never overlap.
+/// A session in a path of the API: an id or a name. The two never overlap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SessionRef {
     /// Sixteen hex digits.
     Id(SessionId),
-    /// Anything else that is a name.
+    /// Any other valid name.
     Name(SessionName),
 }
 
@@ -172,7 +172,7 @@ impl From<SessionId> for SessionRef {
     }
 }
 
-/// Keeps a message readable when somebody sends a kilobyte as a name.
+/// Keeps a message readable if a client sends a kilobyte as a name.
 pub(crate) fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
     if text.chars().count() <= SHOWN {
@@ -183,19 +183,19 @@ pub(crate) fn shorten(text: &str) -> String {
     short
 }
 
-/// A text that names no session.
+/// A text that is not a session id or name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Not sixteen lower-case hex digits.
-    #[error("{0:?} is no session id: give sixteen lower-case hex digits")]
+    #[error("{0:?} is not a session id: give sixteen lower-case hex digits")]
     Id(String),
     /// Not in the form of a name.
     #[error(
-        "{0:?} is no session name: give 1 to 63 of a-z, 0-9, '.', '_', '-', \
+        "{0:?} is not a session name: give 1 to 63 of a-z, 0-9, '.', '_', '-', \
          beginning with a letter or digit"
     )]
     Name(String),
-    /// A name that could be mistaken for an id.
+    /// A name that could be confused with an id.
     #[error("{0:?} has the form of a session id and cannot be a name: choose another")]
     NameIsId(String),
     /// Neither an id nor a name.

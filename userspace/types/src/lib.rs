@@ -9,8 +9,8 @@
 //! | `openapi` | schemas for the API's description (utoipa) | `onaird` |
 //! | `verify` | digest and checks of a certificate (sha2) | `onaird`, `onairctl` |
 //!
-//! Requests refuse unknown fields, so that a misspelt option is an error and not a default.
-//! Answers do not: a program written against an older version keeps working when fields are added.
+//! Requests refuse unknown fields, so that a misspelt option is an error and not a default. Answers
+//! accept them: a program written against an older version keeps working when fields are added.
 #![forbid(unsafe_code)]
 
 pub mod blocker;

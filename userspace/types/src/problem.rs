@@ -1,4 +1,4 @@
-//! Every error of the API: problem details (RFC 9457) with a stable code.
+//! Errors of the API: problem details (RFC 9457) with a stable code.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::verdict::Verdict;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $code:literal $status:literal $title:literal $advice:literal;)+) => {
-        /// What went wrong, as a word that does not change.
+        /// Stable code of an error.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(rename_all = "snake_case")]
@@ -18,19 +18,19 @@ macro_rules! codes {
             /// Every code, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The word.
+            /// The code as text.
             #[must_use]
             pub fn as_str(self) -> &'static str { match self { $(Self::$variant => $code,)+ } }
 
-            /// HTTP status that it is answered with.
+            /// HTTP status of the answer.
             #[must_use]
             pub fn status(self) -> u16 { match self { $(Self::$variant => $status,)+ } }
 
-            /// What it means, in a few words that do not change.
+            /// Title: stable, a few words.
             #[must_use]
             pub fn title(self) -> &'static str { match self { $(Self::$variant => $title,)+ } }
 
-            /// What to do about it.
+            /// What to do.
             #[must_use]
             pub fn advice(self) -> &'static str { match self { $(Self::$variant => $advice,)+ } }
         }
@@ -38,37 +38,37 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The request is not what the API takes (not JSON, a missing, unknown or mistyped field).
-    InvalidRequest "invalid_request" 400 "The request cannot be understood"
+    /// The request does not match the API (not JSON, a missing, unknown or mistyped field).
+    InvalidRequest "invalid_request" 400 "The request does not match the API"
         "Compare the request with GET /v1/openapi.json.";
-    /// A session specification whose fields do not hold; `errors` names each.
-    InvalidSpec "invalid_spec" 422 "The session specification does not hold"
+    /// A session specification with invalid fields; `errors` names each.
+    InvalidSpec "invalid_spec" 422 "Invalid session specification"
         "Correct the fields named in `errors`.";
     /// Nothing at this path.
-    NotFound "not_found" 404 "Nothing is at this path"
+    NotFound "not_found" 404 "No such path"
         "GET /v1/openapi.json lists every path.";
-    /// This path does not take this method.
-    MethodNotAllowed "method_not_allowed" 405 "The path does not take this method"
-        "The Allow header and GET /v1/openapi.json say which it takes.";
+    /// The path does not support this method.
+    MethodNotAllowed "method_not_allowed" 405 "The path does not support this method"
+        "The Allow header and GET /v1/openapi.json list the supported methods.";
     /// The body did not arrive in time.
     RequestTimeout "request_timeout" 408 "The request did not arrive in time"
         "Send the whole request without a pause.";
-    /// The body is larger than the API takes.
+    /// The body is larger than the limit.
     TooLarge "too_large" 413 "The request's body is too large"
         "Send at most 64 KiB.";
-    /// The body is not said to be JSON.
+    /// The content type is not JSON.
     UnsupportedMediaType "unsupported_media_type" 415 "The request's body is not JSON"
         "Send Content-Type: application/json.";
-    /// The headers are larger than the API takes.
+    /// The headers are larger than the limit.
     HeadersTooLarge "headers_too_large" 431 "The request's headers are too large"
         "Send at most 8 KiB of headers.";
-    /// No session of that name, nor was there one of that id.
+    /// No session has that name, and no session had that id.
     NoSuchSession "no_such_session" 404 "No such session"
-        "`onairctl session list` shows those that live.";
-    /// The id is of a session that is gone (destroyed, or an earlier daemon's).
+        "`onairctl session list` lists the live sessions.";
+    /// The session of this id is gone (destroyed, or of an earlier daemon).
     StaleSession "stale_session" 410 "The session is gone"
-        "Create it again; `onairctl session certificate ID` shows how it ended.";
-    /// The session has no attachment of that number, or has it no more.
+        "Create it again; `onairctl session certificate ID` shows its certificate.";
+    /// The session has no attachment of that number, or no longer has it.
     NoSuchAttachment "no_such_attachment" 404 "No such attachment"
         "`onairctl session show` lists the attachments with their numbers.";
     /// No port of that name.
@@ -76,56 +76,56 @@ codes! {
         "`onairctl health` lists the ports; they are set in the daemon's configuration.";
     /// No recording of that id or name.
     NoSuchRecording "no_such_recording" 404 "No such recording"
-        "`onairctl record list` shows those that run, and those that have ended.";
-    /// A living session has that name, or a recording has.
+        "`onairctl record list` lists the running and the ended recordings.";
+    /// A live session or a recording has that name.
     NameTaken "name_taken" 409 "The name is taken"
-        "Choose another name, or end what has it.";
-    /// The files of a recording cannot be made, or were not finished; or a session works, and cannot be
-    /// written down.
-    DiskFailed "disk_failed" 507 "The disk does not take it"
-        "See that recorder.folder, for a session state.dir, exists, may be written to and has space.";
+        "Choose another name, or end the session or recording that has it.";
+    /// The files of a recording cannot be created or were not finished; or a session works and the
+    /// daemon cannot save it.
+    DiskFailed "disk_failed" 507 "The disk refused the write"
+        "Check that recorder.folder (for a session: state.dir) exists, is writable and has space.";
     /// The session has users; `blockers` and `verdict` name them.
     Busy "busy" 409 "The session is in use"
         "End or wait for the blockers; `onairctl session destroy --wait 5s` waits for them.";
-    /// A destroy of a session that runs.
+    /// A destroy of a running session.
     Running "running" 409 "The session is running"
         "Stop it first: `onairctl session stop`.";
-    /// The session is being destroyed and takes no other operation.
+    /// The session is being destroyed and accepts no other operation.
     Draining "draining" 409 "The session is being destroyed"
-        "Wait for the destroy that is under way.";
-    /// The session was set aside with its users, and takes no operation any more.
+        "Wait for the current destroy.";
+    /// The session was set aside with its users, and accepts no operation.
     Quarantined "quarantined" 409 "The session is quarantined"
         "It is freed when its last holder exits; `onairctl session blockers` names it.";
     /// The deadline passed first. A destroy: there are still users, and the session stays stopped.
-    /// A flush: not all is sent, and the session goes on. The stop of a recording: it takes nothing more,
-    /// and its files are not whole yet.
+    /// A flush: frames are unsent, and the session continues. The stop of a recording: it accepts
+    /// no packet, and its files are not complete yet.
     DeadlinePassed "deadline_passed" 409 "The deadline passed first"
-        "Wait longer; a destroy names its blockers and leaves the session stopped, a flush changes nothing, a recording is finished as soon as the disk lets it.";
-    /// A flush: some of what was submitted will never be sent.
-    FramesDropped "frames_dropped" 409 "Frames that were submitted are dropped"
+        "Wait longer; a destroy names its blockers and leaves the session stopped, a flush changes nothing, a recording finishes as soon as the disk allows it.";
+    /// A flush: some submitted frames will not be sent.
+    FramesDropped "frames_dropped" 409 "Submitted frames were dropped"
         "Submit them again; the session's counters say how many were dropped and why.";
-    /// The session is not destroyed, so there is no certificate yet.
-    CertificatePending "certificate_pending" 409 "There is no certificate yet"
+    /// The session is not destroyed, so it has no certificate.
+    CertificatePending "certificate_pending" 409 "No certificate yet"
         "Destroy the session first.";
-    /// Peer credentials do not allow it.
+    /// The peer's credentials do not permit the request.
     Forbidden "forbidden" 403 "Not allowed"
-        "Ask as root, as the daemon's user, as a member of the socket's group or as the session's owner.";
-    /// A limit of the daemon or its configuration is reached.
+        "Send the request as root, as the daemon's user, as a member of the socket's group or as the session's owner.";
+    /// A limit of the daemon or of its configuration is reached.
     LimitReached "limit_reached" 429 "A limit is reached"
         "Destroy what is no longer needed, or raise the limit.";
-    /// The probe is required and cannot be proven to see.
-    ProbeBlind "probe_blind" 503 "The probe cannot be proven to see"
-        "`onairctl health` says why; nothing is attached or destroyed until it sees again.";
+    /// The probe is required and not proven to see.
+    ProbeBlind "probe_blind" 503 "The probe is not proven to see"
+        "`onairctl health` gives the cause; the daemon refuses attaches and destroys until the probe sees again.";
     /// A poller did not answer in time, or its command queue is full.
     DataplaneBusy "dataplane_busy" 503 "The data plane did not answer in time"
         "Try again; `onairctl health` shows the pollers.";
-    /// The daemon is overloaded with requests.
-    Overloaded "overloaded" 503 "Too many requests wait"
+    /// The daemon has too many requests.
+    Overloaded "overloaded" 503 "Too many requests are waiting"
         "Try again shortly.";
     /// The daemon is shutting down.
     ShuttingDown "shutting_down" 503 "The daemon is shutting down"
-        "Try again once it has been started again.";
-    /// A fault of ours.
+        "Try again after the daemon has restarted.";
+    /// A bug of the daemon.
     Internal "internal" 500 "The daemon failed"
         "Report it with the daemon's log.";
 }
@@ -136,31 +136,31 @@ impl std::fmt::Display for ProblemCode {
     }
 }
 
-/// An error as the API answers it: `application/problem+json`.
+/// An error answer of the API: `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{detail} ({code})")]
 pub struct Problem {
-    /// `/v1/problems/{code}`: a path on this socket that explains the code.
+    /// `/v1/problems/{code}`: a path on this socket that describes the code.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "openapi", schema(value_type = String, examples("/v1/problems/busy")))]
     pub kind: Box<str>,
-    /// What the code means.
+    /// Title of the code.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub title: Box<str>,
     /// HTTP status.
     pub status: u16,
-    /// What happened this time, with the values.
+    /// What happened, with the values.
     pub detail: String,
     /// The stable code.
     pub code: ProblemCode,
-    /// Who uses the session (`busy`, `deadline_passed`, `quarantined`).
+    /// Users of the session (`busy`, `deadline_passed`, `quarantined`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
     /// What each witness said (with `blockers`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Box<Verdict>>,
-    /// Fields that do not hold (`invalid_spec`, `invalid_request`).
+    /// Invalid fields (`invalid_spec`, `invalid_request`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<SpecError>,
 }
@@ -183,21 +183,21 @@ impl Problem {
         }
     }
 
-    /// Names those who are in the way.
+    /// Adds the blockers.
     #[must_use]
     pub fn with_blockers(mut self, blockers: Vec<Blocker>) -> Self {
         self.blockers = blockers;
         self
     }
 
-    /// Adds what each witness said.
+    /// Adds the readings of the witnesses.
     #[must_use]
     pub fn with_verdict(mut self, verdict: Verdict) -> Self {
         self.verdict = Some(Box::new(verdict));
         self
     }
 
-    /// Adds the fields that do not hold.
+    /// Adds the invalid fields.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<SpecError>) -> Self {
         self.errors = errors;
@@ -211,24 +211,24 @@ impl From<SpecErrors> for Problem {
             [one] => one.to_string(),
             many => {
                 let fields: Vec<_> = many.iter().map(|error| error.field.as_str()).collect();
-                format!("{} fields do not hold: {}", many.len(), fields.join(", "))
+                format!("{} invalid fields: {}", many.len(), fields.join(", "))
             }
         };
         Self::new(ProblemCode::InvalidSpec, detail).with_errors(errors.0)
     }
 }
 
-/// What a code means: answer of `GET /v1/problems/{code}`.
+/// Description of a code: answer of `GET /v1/problems/{code}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProblemPage {
     /// The code.
     pub code: ProblemCode,
-    /// HTTP status that it is answered with.
+    /// HTTP status of the answer.
     pub status: u16,
-    /// What it means.
+    /// Title.
     pub title: String,
-    /// What to do about it.
+    /// What to do.
     pub advice: String,
 }
 

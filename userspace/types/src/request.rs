@@ -1,4 +1,4 @@
-//! Bodies of requests that are no session, and the answer of a flush.
+//! Request bodies other than specifications, and the answer of a flush.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +9,8 @@ use crate::id::SessionId;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DestroyWait {
-    /// How long to wait for the users to leave, in milliseconds from the request's arrival:
-    /// 0 to 86,400,000 (a day). 0 looks once.
+    /// How long to wait for the users to leave, in milliseconds from the request's arrival: 0 to
+    /// 86,400,000 (a day). 0 checks once.
     #[serde(deserialize_with = "crate::whole::number")]
     #[cfg_attr(
         feature = "openapi",
@@ -24,8 +24,9 @@ pub struct DestroyWait {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Flush {
-    /// How long to wait until what was submitted is sent, in milliseconds from the request's arrival:
-    /// 0 to 86,400,000 (a day). 0 is too short for a session that sends: its poller has to answer.
+    /// How long to wait for the submitted frames, in milliseconds from the request's arrival: 0 to
+    /// 86,400,000 (a day). 0 is too short for a running send session, because its poller has to
+    /// answer.
     #[serde(deserialize_with = "crate::whole::number")]
     #[cfg_attr(
         feature = "openapi",
@@ -34,20 +35,20 @@ pub struct Flush {
     pub deadline_ms: u64,
 }
 
-/// Answer of `POST /v1/sessions/{id}/flush`: everything is sent that clients had submitted when the
-/// request came.
+/// Answer of `POST /v1/sessions/{id}/flush`: every frame that clients submitted before the request
+/// is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Flushed {
     /// The session's id.
     pub session: SessionId,
-    /// Frames of these that were sent after the request came.
+    /// Of these frames, those sent after the request arrived.
     pub frames_sent: u64,
-    /// How long that took, in milliseconds.
+    /// Duration of the wait, in milliseconds.
     pub waited_ms: u64,
 }
 
 impl DestroyWait {
-    /// Longest wait that may be asked for, in milliseconds: a day.
+    /// Longest wait, in milliseconds: a day.
     pub const MAX_MS: u64 = 86_400_000;
 }

@@ -1,4 +1,4 @@
-//! A session as the daemon shows it.
+//! A session, as the API shows it.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::spec::{Direction, FlowDocument, Source, VideoDocument};
 use crate::time::Timestamp;
 use crate::who::Who;
 
-/// Where a session stands: `created → running ⇄ stopped → draining → destroyed`, or
-/// `→ quarantined → destroyed`.
+/// State of a session: `created → running ⇄ stopped → draining → destroyed`, or `→ quarantined →
+/// destroyed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {
-    /// Set up, never started.
+    /// Never started.
     Created,
     /// Packets flow; calls block and return frames.
     Running,
@@ -25,8 +25,8 @@ pub enum SessionState {
     Draining,
     /// Gone; the certificate remains.
     Destroyed,
-    /// Set aside with its users: it has no name any more, and nothing is freed until the last holder
-    /// is gone.
+    /// Set aside with its users: its name is free, and its memory stays until the last holder is
+    /// gone.
     Quarantined,
 }
 
@@ -51,41 +51,41 @@ pub struct SessionView {
     pub id: SessionId,
     /// Its name.
     pub name: SessionName,
-    /// Which way the packets go.
+    /// Direction of the packets.
     pub direction: Direction,
     /// Name of its port.
     pub port: String,
-    /// Raster, rate and depth.
+    /// Picture size, rate and depth.
     pub video: VideoDocument,
     /// Addresses and payload type.
     pub flow: FlowDocument,
-    /// Where the frames of a send session come from; absent for a receive session.
+    /// Source of the frames of a send session; absent for a receive session.
     pub source: Option<Source>,
-    /// Frames that an attachment may have lent at once.
+    /// Frames that one attachment may hold on loan at a time.
     pub quota: u32,
-    /// Attachments that it admits at once.
+    /// Attachments at a time.
     pub max_attachments: u32,
-    /// Place in the daemon's end, 0 to 100: those of a lower number go before it.
+    /// Shutdown priority, 0 to 100, lowest first.
     #[serde(default = "default_priority")]
     pub priority: u32,
-    /// It is stopped so many milliseconds after its creation.
+    /// The daemon stops the session this many milliseconds after its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// Comes back when the daemon starts anew.
+    /// Restored when the daemon restarts, unless a user destroyed it.
     #[serde(default)]
     pub persistent: bool,
-    /// Where it stands.
+    /// State of the session.
     pub state: SessionState,
-    /// Who created it. Its uid may stop, start and destroy it; absent when nobody but the daemon's
-    /// own users may.
+    /// The process that created it. Processes of its uid may stop, start and destroy the session;
+    /// absent if only the daemon's own users may.
     pub owner: Option<Who>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last stopped; absent while it is running or was never started.
     pub stopped_at: Option<Timestamp>,
-    /// The processes on it.
+    /// Attached processes.
     pub attachments: Vec<AttachmentView>,
-    /// What passed through it since it was created.
+    /// Traffic since the session's creation.
     pub counters: SessionCounters,
 }
 
@@ -93,7 +93,7 @@ pub struct SessionView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AttachmentView {
-    /// Its number, never used again in this session.
+    /// Its number. The session never reuses it.
     pub attachment: u64,
     /// Process id in the daemon's pid namespace.
     pub pid: u32,
@@ -101,22 +101,22 @@ pub struct AttachmentView {
     pub command: String,
     /// Effective user id at connect.
     pub uid: u32,
-    /// Version of the client library, as the client says.
+    /// Version of the client library, as the client reports it.
     pub client_version: String,
-    /// Frames that are lent to it now, by the daemon's ledger: ready for it, held by it, or given
-    /// back and not credited yet; of one that was cut off, frames that are set aside for its sake.
-    /// While the session runs, as its poller last published it.
+    /// Loaned frames, by the daemon's ledger: ready for the client, held by it, or returned and not
+    /// credited yet; for an evicted client, its set-aside frames. While the session runs, the
+    /// number that its poller last published.
     pub lent: u64,
-    /// Of these, frames that it holds (the client's word).
+    /// Of these, frames that the client holds (the client reports this).
     #[serde(default)]
     pub held: u64,
-    /// Threads inside a call now (the client's slots).
+    /// Threads inside a call (the client's slots).
     pub threads_inside: u64,
-    /// Where it stands.
+    /// State of the attachment.
     pub state: AttachmentState,
 }
 
-/// Where an attachment stands.
+/// State of an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -125,11 +125,11 @@ pub enum AttachmentState {
     Proving,
     /// In use.
     Attached,
-    /// It stopped for itself.
+    /// The client stopped itself.
     Stopped,
-    /// Its socket is closed, its process is not known to be dead: nothing is lent to it any more.
+    /// The socket is closed and the process is not known to be dead. The daemon loans it no frame.
     Disconnected,
-    /// Cut off: it broke the contract or was evicted.
+    /// Evicted: it broke the protocol, or an operator evicted it.
     Revoked,
 }
 
@@ -145,36 +145,36 @@ impl std::fmt::Display for AttachmentState {
     }
 }
 
-/// What passed through a session since it was created. Each only grows.
+/// Traffic of a session since its creation. Each counter only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct SessionCounters {
-    /// Frames received whole.
+    /// Frames received complete.
     pub frames_complete: u64,
-    /// Frames received with something missing; never shown as whole.
+    /// Frames received incomplete; never shown as complete.
     pub frames_incomplete: u64,
-    /// Frames whose last packet was given to the port.
+    /// Frames whose last packet was handed to the port.
     pub frames_sent: u64,
     /// Packets of this flow received or sent.
     pub packets: u64,
     /// Bytes of RTP payload in them.
     pub bytes: u64,
-    /// Packets that never came, by sequence number.
+    /// Packets that never arrived, by sequence number.
     pub packets_lost: u64,
-    /// Packets that came twice.
+    /// Packets that arrived twice.
     pub packets_duplicate: u64,
-    /// Packets that came after their frame was closed.
+    /// Packets that arrived after their frame was closed.
     pub packets_late: u64,
-    /// Packets that came out of order and were put in their place.
+    /// Packets that arrived out of order and were put in their place.
     pub packets_reordered: u64,
-    /// Packets that were not taken, by reason.
+    /// Rejected packets, by reason.
     pub packets_malformed: BTreeMap<String, u64>,
-    /// Frames that came while no free buffer was left.
+    /// Frames that arrived while no buffer was free.
     pub frames_no_buffer: u64,
-    /// Frame times at which a sender had nothing to send.
+    /// Frame times at which a sender had no frame to send.
     pub underruns: u64,
-    /// Frames taken back unread from a client that was too slow.
+    /// Unread frames taken back from a client that was too slow.
     pub frames_dropped_slow: u64,
 }
 
@@ -182,7 +182,7 @@ pub struct SessionCounters {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionList {
-    /// Every session that lives, oldest first.
+    /// Every live session, oldest first.
     pub sessions: Vec<SessionView>,
 }
 

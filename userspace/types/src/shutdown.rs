@@ -1,4 +1,4 @@
-//! The daemon's end: where it stands while it happens, and what became of everything.
+//! Shutdown of the daemon: its progress and its summary.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use crate::recording::RecordingSummary;
 use crate::spec::Direction;
 use crate::time::Timestamp;
 
-/// How far the daemon's end has got. It only ever goes forward.
+/// Phase of the shutdown. It only moves forward.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShutdownPhase {
-    /// The daemon serves.
+    /// The daemon runs.
     #[default]
     Running,
-    /// Every part is told; nothing new is begun.
+    /// The daemon notifies every part and starts no new work.
     StopAccepting,
-    /// Sessions are stopped, users are waited for, sessions are destroyed.
+    /// The daemon stops the sessions, waits for users and destroys the sessions.
     Draining,
     /// Sockets, threads, ports and the probe end.
     Cleanup,
-    /// Nothing is left but to say how it went.
+    /// Only the summary remains.
     Shutdown,
 }
 
@@ -40,7 +40,7 @@ impl ShutdownPhase {
         Self::Shutdown,
     ];
 
-    /// The word of the API.
+    /// The phase as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -63,34 +63,34 @@ impl std::fmt::Display for ShutdownPhase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PhaseTime {
-    /// Which.
+    /// The phase.
     pub phase: ShutdownPhase,
     /// When it began.
     pub at: Timestamp,
-    /// How long it took, µs; absent while it lasts.
+    /// Its duration, µs; absent while it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub us: Option<u64>,
 }
 
-/// What became of one part of the daemon at its end.
+/// How one part of the daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PartOutcome {
     /// It ended in order.
     Done,
-    /// It ended and said what went wrong.
+    /// It ended with an error.
     Failed,
-    /// It panicked; the end went on without it.
+    /// It panicked; the shutdown continued without it.
     Panicked,
-    /// Its time was up; it was left behind.
+    /// Its time passed; the shutdown continued without it.
     TimedOut,
-    /// It was left behind because a second signal came.
+    /// A second signal arrived; the shutdown continued without it.
     Forced,
 }
 
 impl PartOutcome {
-    /// The word of the API.
+    /// The outcome as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -109,62 +109,62 @@ impl PartOutcome {
 pub struct PartReport {
     /// Name of the part.
     pub name: String,
-    /// In which phase it ended.
+    /// Phase in which it ended.
     pub phase: ShutdownPhase,
-    /// How.
+    /// How it ended.
     pub outcome: PartOutcome,
-    /// How long it took, µs.
+    /// Duration, µs.
     pub us: u64,
-    /// What it said of it.
+    /// Its own report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
-/// Where the daemon's end stands: `GET /v1/shutdown`.
+/// Progress of the shutdown: `GET /v1/shutdown`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShutdownStatus {
     /// The phase.
     pub phase: ShutdownPhase,
-    /// What began it; absent while the daemon runs.
+    /// The cause; absent while the daemon runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// When it began; absent while the daemon runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// Whether a second signal or request has cut it short.
+    /// Whether a second signal or request shortened it.
     pub forced: bool,
     /// Sessions that still live. Counted while draining, else 0.
     pub sessions: u64,
     /// Users of those sessions: threads inside a call, and clients that hold frames. Counted while
     /// draining, else 0.
     pub users: u64,
-    /// Requests that are being answered, this one included.
+    /// Requests in progress, this one included.
     pub operations: u64,
-    /// Each phase that was entered, in order.
+    /// Entered phases, in order.
     pub phases: Vec<PhaseTime>,
-    /// Each part that has ended, in order.
+    /// Ended parts, in order.
     pub parts: Vec<PartReport>,
 }
 
-/// What became of a session at the daemon's end.
+/// How a session ended at the shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionOutcome {
-    /// It was destroyed: every witness said zero users. Its certificate says the rest.
+    /// Destroyed: every witness reported zero users. Its certificate has the details.
     Destroyed,
-    /// Its users were cut off, and it was destroyed: `shutdown.policy = "evict"`.
+    /// Its clients were evicted, and it was destroyed: `shutdown.policy = "evict"`.
     Evicted,
-    /// It was set aside with its users: `shutdown.policy = "quarantine"`. Its certificate says that its
-    /// memory is pending; that goes when they do.
+    /// Set aside with its users: `shutdown.policy = "quarantine"`. Its certificate reports the
+    /// memory as pending; the memory is freed when the users exit.
     Quarantined,
-    /// It was still in use. Its users were told that it is gone, their memory stays theirs.
+    /// Still in use. Its users were notified, and their memory stays mapped.
     Abandoned,
 }
 
 impl SessionOutcome {
-    /// The word of the API.
+    /// The outcome as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -176,7 +176,7 @@ impl SessionOutcome {
     }
 }
 
-/// One session at the daemon's end.
+/// One session at the shutdown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionSummary {
@@ -184,63 +184,64 @@ pub struct SessionSummary {
     pub id: SessionId,
     /// Its name.
     pub name: SessionName,
-    /// The port that its packets went over.
+    /// The port of its packets.
     #[serde(default)]
     pub port: String,
-    /// Which way its packets went.
+    /// Direction of its packets.
     pub direction: Direction,
     /// Its certificate: a file in `certificates` of the state directory; absent if it was abandoned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
-    /// What became of it.
+    /// How it ended.
     pub outcome: SessionOutcome,
-    /// Frames that came whole, or were sent.
+    /// Complete frames received, or frames sent.
     pub frames: u64,
-    /// RTP packets that came, or were sent.
+    /// RTP packets received or sent.
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// What was lost or dropped, by reason; what is 0 is left out. `frames_dropped_stop` is what the
-    /// stop itself dropped.
+    /// Losses and drops, by reason, without zeros. `frames_dropped_stop` counts those of the stop
+    /// itself.
     pub drops: BTreeMap<String, u64>,
-    /// Who was in the way, if it was abandoned.
+    /// Its users, if it was abandoned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
 }
 
-/// One worker thread at the daemon's end.
+/// One worker thread at the shutdown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ThreadSummary {
     /// Its name.
     pub name: String,
-    /// What it processed: packets, jobs.
+    /// Processed packets or jobs.
     pub processed: u64,
-    /// What it dropped because the shutdown had begun.
+    /// Items dropped because the shutdown had begun.
     pub dropped_by_shutdown: u64,
-    /// Of a poller and of a recording's thread: what it carried.
+    /// Of a poller and of a recording's thread: its traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<ThreadTraffic>,
-    /// Whether it has ended.
+    /// Whether the thread has ended.
     pub stopped: bool,
-    /// What it said if it panicked.
+    /// Its panic message, if it panicked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panic: Option<String>,
 }
 
-/// What a thread carried: a poller for the sessions of the summary, a recording's thread to its files.
+/// Traffic of a thread: a poller's for the sessions of the summary, a recording thread's to its
+/// files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ThreadTraffic {
-    /// Frames that came whole or were sent; of a recording, frames in its files (0 of packets).
+    /// Frames received complete or sent; for a recording, frames in its files (0 for packets).
     pub frames: u64,
-    /// Their bytes: those of the RTP packets; of a recording, those that were written.
+    /// Bytes of the RTP packets; for a recording, written bytes.
     pub bytes: u64,
-    /// What was lost or dropped, by reason; what is 0 is left out.
+    /// Losses and drops, by reason, without zeros.
     pub drops: BTreeMap<String, u64>,
 }
 
-/// One port at the daemon's end.
+/// One port at the shutdown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PortSummary {
@@ -250,7 +251,7 @@ pub struct PortSummary {
     pub counters: BTreeMap<String, u64>,
 }
 
-/// How the daemon ended, in full: its last words.
+/// Summary of the shutdown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShutdownSummary {
@@ -258,23 +259,23 @@ pub struct ShutdownSummary {
     pub version: String,
     /// Its pid.
     pub pid: u32,
-    /// What began its end.
+    /// The cause.
     pub cause: String,
-    /// When that was.
+    /// When it began.
     pub since: Option<Timestamp>,
-    /// How long it took, µs.
+    /// Duration, µs.
     pub us: u64,
-    /// Whether a second signal cut it short.
+    /// Whether a second signal shortened it.
     pub forced: bool,
-    /// The status that the process exits with.
+    /// Exit status of the process.
     pub exit_status: u8,
     /// Each phase and its time.
     pub phases: Vec<PhaseTime>,
     /// Each part and how it ended.
     pub parts: Vec<PartReport>,
-    /// Sessions that lived when it began.
+    /// Sessions that were live when it began.
     pub sessions: Vec<SessionSummary>,
-    /// Sessions destroyed in the daemon's life, at its end included; each has a certificate.
+    /// Sessions destroyed since the daemon's start, shutdown included; each has a certificate.
     pub destroyed: u64,
     /// Recordings that ran when it began.
     #[serde(default)]
@@ -283,6 +284,6 @@ pub struct ShutdownSummary {
     pub threads: Vec<ThreadSummary>,
     /// Ports.
     pub ports: Vec<PortSummary>,
-    /// Requests that came too late.
+    /// Requests refused because the shutdown had begun.
     pub operations_refused: u64,
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment of the system's wall clock (UTC), in JSON as RFC 3339 with microseconds.
 ///
-/// The wall clock may be set; where order or distance counts, a document carries the monotonic
-/// nanoseconds beside it.
+/// The wall clock may be set. Where order or distance counts, a document also has the monotonic
+/// nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime, examples("2025-11-20T07:36:00.123456Z")))]
@@ -20,7 +20,7 @@ impl Timestamp {
         Self(SystemTime::now())
     }
 
-    /// How long ago this was; zero when it lies in the future (a clock that was set back).
+    /// Time since then; zero if it is in the future (a clock that was set back).
     #[must_use]
     pub fn age(self) -> Duration {
         self.0.elapsed().unwrap_or_default()
@@ -50,7 +50,7 @@ impl<'de> Deserialize<'de> for Timestamp {
         let text = String::deserialize(deserializer)?;
         humantime::parse_rfc3339(&text)
             .map(Self)
-            .map_err(|e| serde::de::Error::custom(format!("{text:?} is no RFC 3339 time: {e}")))
+            .map_err(|e| serde::de::Error::custom(format!("{text:?} is not an RFC 3339 time: {e}")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the witnesses say, and what follows from it.
+//! Readings of the witnesses, and the verdict.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,14 +8,15 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Witness {
-    /// Counters: every slot of every attachment is 0 and the ledger holds no lent frame.
+    /// Counters: every slot of every attachment is 0 and the ledger has no loaned frame.
     W1,
-    /// Probe: the kernel's map holds no blocked caller, and the probe is proven to see.
+    /// Probe: the kernel's map has no blocked caller, and the probe is proven to see.
     W2,
-    /// Ownership: every poller handed the session's runtime back, no transmit buffer in flight.
+    /// Ownership: every poller handed the session's runtime back, and no transmit buffer is in
+    /// flight.
     W3,
-    /// Mapping: no other process has the session's memory open or mapped. Needed to give memory
-    /// back, not to destroy.
+    /// Mapping: no other process has the session's memory open or mapped. Required to return
+    /// memory, not to destroy.
     W4,
 }
 
@@ -30,18 +31,18 @@ impl std::fmt::Display for Witness {
     }
 }
 
-/// What a witness says.
+/// Result of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Says {
-    /// It looked and saw no user.
+    /// No user.
     Zero,
-    /// It looked and saw users.
+    /// Users.
     Users,
-    /// It could not look. Counts as users: witnesses fail closed.
+    /// The witness could not look. Counts as users: witnesses fail closed.
     Unknown,
-    /// It has nothing to look at (the probe is switched off; no memory was ever handed out).
+    /// There is no source to read (the probe is off; no memory was ever handed out).
     NotApplicable,
 }
 
@@ -56,14 +57,14 @@ impl std::fmt::Display for Says {
     }
 }
 
-/// Whose word a reading is: how far it can be trusted.
+/// Writer of the source that a reading is based on. It tells how far to trust the reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WordOf {
     /// Memory that the client can write.
     Client,
-    /// The daemon's private books.
+    /// The daemon's private ledger and state.
     Daemon,
     /// The kernel.
     Kernel,
@@ -79,45 +80,46 @@ impl std::fmt::Display for WordOf {
     }
 }
 
-/// One look of one witness. A witness that reads two sources (W1: the client's slots, our ledger)
-/// gives two readings, because the word is of two.
+/// One reading of one witness. A witness with two sources (W1: the client's slots, the daemon's
+/// ledger) gives two readings, because the sources have different writers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reading {
-    /// Which witness looked.
+    /// The witness.
     pub witness: Witness,
-    /// What it looked at: `slots`, `ledger`, `probe`, `pollers`, `mapping`.
+    /// Its source: `slots`, `ledger`, `probe`, `pollers`, `mapping`.
     #[cfg_attr(feature = "openapi", schema(examples("slots")))]
     pub name: String,
-    /// What it says.
+    /// Result.
     pub says: Says,
-    /// Users that it saw: callers for slots and probe, frames for the ledger, pollers for
-    /// pollers, holders for mapping. 0 unless `says` is `users`.
+    /// Users that it saw: callers for slots and probe, frames for the ledger, pollers for pollers,
+    /// holders for mapping. 0 unless `says` is `users`.
     pub users: u64,
-    /// Users that it saw and does not count: blocked callers of clients that were cut off. Such a
-    /// client has nothing of the session but the memory that it maps, which W4 watches over.
+    /// Users that it saw and does not count: blocked callers of evicted clients. Such a client only
+    /// maps the session's memory, and W4 watches that.
     #[serde(default)]
     pub left_out: u64,
-    /// The same for people, with the names behind the number.
+    /// The same for people, with the names of the users.
     pub detail: String,
-    /// Whose word it is.
+    /// Writer of the source.
     pub word_of: WordOf,
-    /// When it looked: CLOCK_MONOTONIC, in nanoseconds.
+    /// Time of the reading: CLOCK_MONOTONIC, in nanoseconds.
     pub at_monotonic_ns: u64,
 }
 
-/// What follows from the readings. A dry run (`GET …/verdict`) changes nothing.
+/// The verdict on the readings. A dry run (`GET …/verdict`) changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Verdict {
     /// A destroy would succeed now.
     pub destroyable: bool,
-    /// The witnesses contradict each other (W1 says zero, W2 sees callers). Nothing is freed.
+    /// The witnesses contradict each other (W1 says zero, W2 sees callers). The daemon frees
+    /// nothing.
     pub disagreement: bool,
     /// Why, in one sentence.
     pub reason: String,
-    /// When it was reached.
+    /// Time of the verdict.
     pub at: Timestamp,
-    /// Every reading that it stands on.
+    /// The readings behind it.
     pub readings: Vec<Reading>,
 }

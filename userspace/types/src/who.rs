@@ -1,8 +1,8 @@
-//! Who asked.
+//! Requesters.
 
 use serde::{Deserialize, Serialize};
 
-/// A process that asked for something, as the kernel told it (SO_PEERCRED, unix(7)).
+/// A process that sent a request, as the kernel identified it (SO_PEERCRED, unix(7)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Who {
@@ -10,16 +10,16 @@ pub struct Who {
     pub uid: u32,
     /// Effective group id at connect.
     pub gid: u32,
-    /// Process id in the daemon's pid namespace; 0 when the process is not visible from there.
+    /// Process id in the daemon's pid namespace; 0 if the process is not visible there.
     pub pid: u32,
-    /// Its `/proc/PID/comm` (15 bytes at most), read when the connection was accepted. Empty when
-    /// it could not be read. The process chose it: it is for people, never for a decision.
+    /// Its `/proc/PID/comm` (15 bytes at most), read when the connection was accepted. Empty if it
+    /// could not be read. The process chose it: it is for people, never for a decision.
     pub command: String,
-    /// The way it came.
+    /// Channel of the request.
     pub via: Via,
 }
 
-/// The way a request came.
+/// Channel of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Via {

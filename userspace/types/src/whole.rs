@@ -19,7 +19,7 @@ impl<N: TryFrom<u64>> Visitor<'_> for Whole<N> {
         N::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
     }
 
-    /// TOML has no other.
+    /// TOML integers arrive here: TOML has no unsigned type.
     fn visit_i64<E: Error>(self, number: i64) -> Result<N, E> {
         match u64::try_from(number) {
             Ok(number) => self.visit_u64(number),
@@ -28,7 +28,7 @@ impl<N: TryFrom<u64>> Visitor<'_> for Whole<N> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<N, E> {
-        // Beyond 2^53 a float no longer tells one whole number from the next.
+        // Beyond 2^53 a float cannot distinguish neighbouring whole numbers.
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if number.fract() != 0.0 || !(0.0..=EXACT).contains(&number) {
             return Err(E::invalid_type(Unexpected::Float(number), &self));

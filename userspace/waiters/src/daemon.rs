@@ -1,6 +1,5 @@
-//! The map of a daemon's own probe. The programs that fill it run in the callers,
-//! so it stays right while the daemon hangs, and it knows the waits from before
-//! we came.
+//! The map of a daemon's own probe. The programs that fill it run in the callers, so it stays right
+//! while the daemon hangs, and it includes waits from before this tool started.
 
 use anyhow::{Context, Result};
 use libbpf_rs::query::MapInfoIter;
@@ -28,7 +27,7 @@ pub(crate) fn waiters(own: Option<u32>) -> Result<Vec<Waiter>> {
     Ok(found)
 }
 
-/// The name and the sizes could be another program's by chance; its numbers would not fit.
+/// The name and the sizes could match another program's by chance; its numbers would not.
 fn is_plausible(waiter: &Waiter) -> bool {
     waiter.since != 0 && waiter.ns_tgid != 0 && waiter_key(waiter.tgid, waiter.tid) != 0
 }

@@ -1,4 +1,4 @@
-//! A probe of our own, loaded with libbpf: the same object in another process.
+//! The tool's own probe, loaded with libbpf: the same object in another process.
 
 use std::collections::HashSet;
 use std::os::fd::AsRawFd;
@@ -9,7 +9,7 @@ use onair_ebpf::layout::{Client, Settings, Waiter};
 use onair_ebpf::names;
 use onair_ebpf::process::{FileKey, SitedFile, own_pid_namespace};
 
-/// Programs, maps and links; the kernel lets go of them when this process ends.
+/// Programs, maps and links; the kernel drops them when this process ends.
 pub(crate) struct Kernel {
     object: Object,
     links: Vec<Link>,
@@ -19,9 +19,9 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Loads the object such that every session of a known process counts.
+    /// Loads the object so that it counts every session of a known process.
     pub(crate) fn load() -> Result<Self> {
-        // libbpf writes to stderr by itself; its errors come back to us anyway.
+        // libbpf writes to stderr on its own; its errors are also returned.
         libbpf_rs::set_print(None);
         let pidns_inum = own_pid_namespace().context("/proc/self/ns/pid")?;
         let settings = Settings {
@@ -79,7 +79,7 @@ impl Kernel {
             if self.files.contains(&file.key) {
                 continue;
             }
-            // The descriptor that was read: a path could name another file by now.
+            // The descriptor that was read: the path may name another file by now.
             let target = format!("/proc/self/fd/{}", file.file.as_raw_fd());
             for site in &file.found.sites {
                 let options = UprobeOpts {
@@ -98,12 +98,12 @@ impl Kernel {
         Ok(())
     }
 
-    /// Who began to wait since we look, and has not returned.
+    /// Callers that began to wait since the tool watches, and have not returned.
     pub(crate) fn waiters(&self) -> Result<Vec<Waiter>> {
         entries(&self.waiters)
     }
 
-    /// Number of our map of waiters, to tell it from a daemon's.
+    /// Id of this tool's map of waiters, to distinguish it from a daemon's.
     pub(crate) fn waiters_id(&self) -> Result<u32> {
         Ok(self.waiters.info().context(names::WAITERS)?.info.id)
     }
@@ -112,7 +112,7 @@ impl Kernel {
 /// Every entry of a map of waiters.
 pub(crate) fn entries(map: &MapHandle) -> Result<Vec<Waiter>> {
     let mut found = std::collections::BTreeMap::new();
-    // The walk starts anew where its place was deleted: under churn it could go on for ever.
+    // The walk restarts if its current entry is deleted: under churn it could continue for ever.
     let most = map.max_entries() as usize * 4 + 64;
     for key in map.keys().take(most) {
         let value = map.lookup(&key, MapFlags::ANY).context(names::WAITERS)?;

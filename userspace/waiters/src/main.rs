@@ -1,8 +1,8 @@
 //! Lists callers blocked in `buffer_get`, even when the daemon is wedged.
 //!
-//! It asks neither the daemon nor its sockets. What it shows comes from a probe
-//! of its own (the same BPF object, loaded with libbpf), from the map of any
-//! daemon's probe that is still in the kernel, and from `/proc`; each row says which.
+//! It uses neither the daemon nor its sockets. Its data come from its own probe (the same BPF
+//! object, loaded with libbpf), from the map of any daemon's probe that is still in the kernel, and
+//! from `/proc`; each row names its source.
 
 #![forbid(unsafe_code)]
 

@@ -6,50 +6,51 @@ use clap::Parser;
 
 /// List callers blocked in buffer_get, even when onaird is wedged
 ///
-/// Needs root or CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; without them it lists what
+/// Needs root, or CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. Without them it lists what
 /// /proc shows of your own processes.
 #[derive(Clone, Debug, Parser)]
 #[command(
     version,
     after_help = "\
 Examples:
-  onair-waiters                      every caller in every process that maps a file with onair sites
-  onair-waiters --pid 4711 4712      only of these processes
-  onair-waiters --watch 2            again every 2 seconds, until interrupted
+  onair-waiters                      list callers in every process that maps a file with onair sites
+  onair-waiters --pid 4711 4712      list only these processes
+  onair-waiters --watch 2            list again every 2 seconds, until interrupted
   onair-waiters --json | jq '.waiters[] | select(.source == \"proc\")'
 
 Sources of a row:
   probe   this program's own probe saw the wait begin
-  onaird  the map of a daemon's probe, which works while the daemon does not
-  proc    asleep in futex since before we looked, inside the library's wait (by its stack);
-          session and duration are not known
+  onaird  the map of a daemon's probe, which works even if the daemon hangs
+  proc    asleep in futex since before the tool started, inside the library's wait (by its stack);
+          session and duration are unknown
 
 Exit codes:
   0  the list is complete
-  1  nothing could be listed
+  1  the list failed
   2  wrong usage
-  3  the list may be incomplete: the probe could not be loaded, or a process not be looked at"
+  3  the list may be incomplete: the probe could not be loaded, or a process could not be inspected"
 )]
 pub(crate) struct Options {
-    /// Only these processes
+    /// List only these processes
     #[arg(long, value_name = "PID", num_args = 1.., conflicts_with = "all")]
     pub(crate) pid: Vec<u32>,
-    /// All processes that map a file with onair sites (the default)
+    /// List all processes that map a file with onair sites (the default)
     #[arg(long)]
     pub(crate) all: bool,
-    /// JSON on stdout: one document, with --watch one a line
+    /// Print JSON on stdout: one document; with --watch one per line
     #[arg(long)]
     pub(crate) json: bool,
-    /// List once and end (the default)
+    /// List once and exit (the default)
     #[arg(long, conflicts_with = "watch")]
     pub(crate) once: bool,
-    /// List again every so many seconds, until interrupted
+    /// List again after this many seconds, until interrupted
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) watch: Option<Duration>,
-    /// How long to look before the (first) list: those who call again meanwhile are listed in full
+    /// Observe this long before the first list: callers that call again meanwhile are listed in
+    /// full
     #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds)]
     pub(crate) observe: Duration,
-    /// Load no probe; list only what others' probes and /proc show
+    /// Load no probe; list only what /proc and the probes of daemons show
     #[arg(long)]
     pub(crate) no_probe: bool,
 }

@@ -1,8 +1,8 @@
-//! What `/proc` shows: threads that sleep inside the library's wait.
+//! Data from `/proc`: threads that sleep inside the library's wait.
 //!
-//! A futex call alone says little: a thread may wait for a lock or for another
-//! thread's end. Those in the library's wait have on their stack an address to
-//! return to in the function that contains the two sites.
+//! A futex call alone is not enough: the thread may wait for a lock or for another thread's end. A
+//! thread in the library's wait has on its stack a return address in the function that contains the
+//! two sites.
 
 use std::fs;
 use std::ops::Range;
@@ -15,10 +15,10 @@ use crate::row::{Row, Source};
 
 /// System calls in which the library waits: futex, and futex_waitv.
 const WAITS: [&str; 2] = ["202", "449"];
-/// Bytes of stack that are looked through, from its pointer upwards. The wait's frames take a few hundred.
+/// Bytes of stack to search, from its pointer upwards. The wait's frames take a few hundred.
 const STACK: usize = 32 * 1024;
 
-/// Bytes behind a site that are taken for its function where the file does not tell.
+/// Bytes behind a site that count as its function if the file has no size for it.
 const ASSUMED: Extent = Extent {
     before: 0,
     after: 512,
@@ -38,7 +38,7 @@ pub(crate) fn functions(file: &SitedFile) -> Vec<Range<u64>> {
         .collect()
 }
 
-/// Callers of a process that are blocked now.
+/// Callers of a process that are blocked at present.
 pub(crate) fn blocked(pid: u32, survey: &Survey) -> Vec<Row> {
     let functions: Vec<_> = survey.files.iter().flat_map(functions).collect();
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
@@ -68,7 +68,7 @@ fn is_waiting(pid: u32, tid: u32, survey: &Survey, functions: &[Range<u64>]) -> 
         return false;
     };
     let mut stack = vec![0; STACK];
-    // Short where the stack ends.
+    // Short at the end of the stack.
     let Ok(count) = survey.memory.read_at(&mut stack, pointer) else {
         return false;
     };
@@ -78,8 +78,8 @@ fn is_waiting(pid: u32, tid: u32, survey: &Survey, functions: &[Range<u64>]) -> 
         .any(|word| functions.iter().any(|function| function.contains(&word)))
 }
 
-/// `number arguments… stack-pointer program-counter` of a sleeping thread: the pointer, if it sleeps
-/// in a call in which the library waits.
+/// Parses `number arguments… stack-pointer program-counter` of a sleeping thread. Returns the stack
+/// pointer, if it sleeps in a call in which the library waits.
 fn waiting_stack(call: &str) -> Option<u64> {
     let mut fields = call.split_ascii_whitespace();
     if !WAITS.contains(&fields.next()?) {
@@ -89,14 +89,14 @@ fn waiting_stack(call: &str) -> Option<u64> {
     u64::from_str_radix(pointer.strip_prefix("0x")?, 16).ok()
 }
 
-/// Name of a process; empty when it is gone.
+/// Name of a process; empty if it is gone.
 pub(crate) fn command(pid: u32) -> String {
     name(&format!("/proc/{pid}/comm"))
 }
 
 fn name(path: &str) -> String {
     let bytes = fs::read(path).unwrap_or_default();
-    // Names may hold control characters, which a terminal would obey.
+    // Names may contain control characters, which a terminal would interpret.
     String::from_utf8_lossy(&bytes)
         .trim_end_matches('\n')
         .chars()

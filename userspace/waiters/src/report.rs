@@ -11,11 +11,11 @@ use crate::row::Row;
 /// One listing.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    /// When, RFC 3339, UTC.
+    /// Time of the list, RFC 3339, UTC.
     pub(crate) at: String,
-    /// Whether a probe of ours looked, too.
+    /// Whether the tool's own probe contributed.
     pub(crate) probe: bool,
-    /// Processes that were looked at.
+    /// Inspected processes.
     pub(crate) processes: usize,
     /// Blocked callers, by pid and tid.
     pub(crate) waiters: Vec<Row>,
@@ -24,11 +24,11 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// For people.
+    /// The list as text for people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let (count, processes) = (self.waiters.len(), self.processes);
-        // A String takes everything.
+        // Writing to a String cannot fail.
         let _ = writeln!(
             text,
             "{}  {count} blocked in {processes} processes",
@@ -77,7 +77,7 @@ impl Report {
     }
 }
 
-/// Seconds with as many digits as one can use.
+/// Seconds with useful precision.
 fn duration(seconds: f64) -> String {
     match seconds {
         _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),

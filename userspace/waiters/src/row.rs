@@ -1,4 +1,4 @@
-//! One blocked caller, and the merging of what several sources say.
+//! One blocked caller, and the merging of several sources.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::clock::Now;
 
-/// Who says that a caller is blocked. The first is believed before the next.
+/// Source of a row. Earlier ones take precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Source {
-    /// Our own probe.
+    /// The tool's own probe.
     Probe,
     /// The map of a daemon's probe.
     Onaird,
@@ -29,7 +29,7 @@ impl Source {
     }
 }
 
-/// A blocked caller. `None` where the source does not know.
+/// A blocked caller. `None` if the source does not know.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Row {
     pub(crate) pid: u32,
@@ -46,7 +46,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Of a map's entry.
+    /// A row for a map's entry.
     pub(crate) fn of(waiter: &Waiter, source: Source, now: Now) -> Self {
         Self {
             pid: waiter.ns_tgid,
@@ -62,7 +62,7 @@ impl Row {
     }
 }
 
-/// One row a thread, of the most believed source.
+/// One row a thread, from the source with the highest precedence.
 pub(crate) fn merge(rows: impl IntoIterator<Item = Row>) -> Vec<Row> {
     let mut best: BTreeMap<(u32, u32), Row> = BTreeMap::new();
     for row in rows {

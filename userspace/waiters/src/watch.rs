@@ -16,18 +16,18 @@ use crate::report::Report;
 use crate::row::{Row, Source, merge};
 use crate::{daemon, proc};
 
-/// Longest time for the look at one process: its files may lie on a file system that does not answer.
+/// Longest time to inspect one process: its files may lie on a file system that does not answer.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Processes that could not be looked at, said one by one.
+/// Most failed processes that are listed individually.
 const MOST_SAID: usize = 4;
 
-/// How much the list can be trusted.
+/// Completeness of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// All of it was seen.
+    /// All was inspected.
     Complete,
-    /// Something could not be seen.
+    /// Something could not be inspected.
     Incomplete,
 }
 
@@ -39,7 +39,7 @@ struct Watcher {
     no_probe: bool,
 }
 
-/// Lists once or for ever.
+/// Lists once or repeatedly.
 pub(crate) fn run(options: &Options) -> Result<Outcome> {
     let mut watcher = Watcher {
         pids: options.pid.clone(),
@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
                 watcher.no_probe = true;
                 watcher
                     .missing
-                    .push(format!("no probe of our own (run as root): {error:#}"));
+                    .push(format!("cannot load the probe (run as root): {error:#}"));
             }
         }
     }
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
 }
 
 impl Watcher {
-    /// Finds the processes and watches those that are new.
+    /// Finds the processes and watches the new ones.
     fn look(&mut self) -> Result<()> {
         let named = !self.pids.is_empty();
         let pids = if named {
@@ -147,7 +147,7 @@ impl Watcher {
                         .filter(|waiter| self.is_wanted(waiter.ns_tgid))
                         .map(|waiter| Row::of(waiter, source, now)),
                 ),
-                // Without privileges there is nothing of a daemon to be seen; that was said already.
+                // Without privileges no daemon's map is visible; that was reported already.
                 Err(_) if self.no_probe => {}
                 Err(error) => missing.push(format!("{}: {error:#}", source.name())),
             }
@@ -162,7 +162,7 @@ impl Watcher {
     }
 }
 
-/// Why a process was not looked at.
+/// Why a process was not inspected.
 enum Look {
     Survey(SurveyError),
     Hangs(u32),
@@ -180,14 +180,17 @@ impl std::fmt::Display for Look {
                 }
                 Ok(())
             }
-            Self::Hangs(pid) => write!(f, "the look at process {pid} did not return in {LOOK:?}"),
+            Self::Hangs(pid) => write!(
+                f,
+                "the inspection of process {pid} did not return in {LOOK:?}"
+            ),
         }
     }
 }
 
 fn survey_in_time(pid: u32) -> Result<Survey, Look> {
     let (reply, answer) = channel();
-    // Left behind when it hangs; it ends with this process.
+    // A hanging thread is left behind; it ends with this process.
     let started = thread::Builder::new().spawn(move || reply.send(survey(pid)));
     if let Err(source) = started {
         return Err(Look::Survey(SurveyError::Read {

@@ -140,7 +140,7 @@ fn tool_all_then_finds_the_process_by_its_sites() {
     let listing: Value = serde_json::from_slice(&output.stdout).unwrap();
     let all = tids(rows(&listing));
     assert!(set(&expected).is_subset(&all), "{listing}");
-    // A machine may have processes that not even root can look at.
+    // A machine may have processes that not even root can inspect.
     let complete = listing["missing"].as_array().unwrap().is_empty();
     assert_eq!(output.status.code(), Some(if complete { 0 } else { 3 }));
 }

@@ -87,7 +87,7 @@ fn drop_of_one_attachment_then_the_daemon_sees_it_and_others_run_on() {
     ));
 }
 
-/// Plays in a process of its own, whose limit of open files is lowered.
+/// Runs in a child process with a lowered limit of open files.
 #[test]
 fn attach_too_few_descriptors_left_then_told_so() {
     const CHILD: &str = "ONAIR_FEW_DESCRIPTORS";
@@ -106,7 +106,7 @@ fn attach_too_few_descriptors_left_then_told_so() {
             assert!(told.contains("RLIMIT_NOFILE"), "{left}: {told}");
             assert!(!told.contains("matching versions"), "{left}: {told}");
         }
-        // Not even the connection.
+        // No descriptor is left, not even for the connection.
         limit.current = Some(u64::try_from(free).unwrap());
         setrlimit(Resource::Nofile, limit).unwrap();
         let error = Session::attach(&path, "test").unwrap_err();

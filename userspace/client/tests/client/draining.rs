@@ -1,4 +1,4 @@
-//! The service goes away: what a client reads of it before its calls are refused.
+//! The daemon shuts down: what a client reads before its calls are refused.
 
 use onair::{Error, EventFd, EventKind, Session, Timeout};
 use onair_ipc::memory::State;
@@ -6,7 +6,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::fake::Fake;
 
-/// The next event's kind; the errno of a refusal.
+/// The next event's kind, or the errno of a refusal.
 fn polled(session: &Session) -> Result<EventKind, i32> {
     let event = session.event_poll(Timeout::NEVER);
     event.map(|event| event.kind).map_err(|error| error.errno())
@@ -31,13 +31,13 @@ fn drain_told_of_a_stopped_session_then_read_in_order_before_eagain() {
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.notify(EventKind::Dropped, 3);
     fake.stop();
-    // Nothing but the end is worth the words of a session that is stopped.
+    // In a stopped session only the end is reported.
     assert_eq!(polled(&session), Err(errno(&Error::Stopped)));
     let watch = session.event_fd().unwrap();
     fake.publish(0, 1);
     fake.until("what came before the news is cleared", |_| {
         watch.clear();
-        // A frame and an event that nobody takes any more are no reason to look.
+        // A frame and an event that no caller may take do not make the descriptor readable.
         !readable(&watch, Timespec::default())
     });
     fake.notify(EventKind::Draining, 0);

@@ -1,4 +1,4 @@
-//! A client that is cut off.
+//! An evicted client.
 
 use std::os::fd::AsFd;
 

@@ -1,4 +1,4 @@
-//! A daemon with one session, as far as a client can tell.
+//! A test daemon with one session, as a client sees it.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -53,7 +53,7 @@ pub(crate) struct World {
     pub(crate) created: bool,
     /// Credits that came back submitted: attachment, frame, order.
     pub(crate) submitted: Vec<(u64, u32, u64)>,
-    /// Answers nothing any more.
+    /// Whether it has stopped answering.
     pub(crate) is_mute: bool,
     /// Refuses each request with this code.
     pub(crate) refuses: Option<&'static str>,
@@ -124,7 +124,7 @@ impl Fake {
         member.lender.publish(frame, &meta).unwrap();
     }
 
-    /// Credits what came back to the first attachment; the frames.
+    /// Credits the frames that the first attachment returned, and returns them.
     pub(crate) fn reap(&self) -> Vec<u32> {
         self.world().reap(0)
     }
@@ -151,8 +151,8 @@ impl Fake {
         self.world().users()
     }
 
-    /// Whether no client has the words of the first attachment open or mapped: then the daemon writes
-    /// to the frames that it set aside.
+    /// Whether no client has the shared words of the first attachment open or mapped. The daemon
+    /// then writes to the frames that it set aside.
     pub(crate) fn has_words_alone(&self) -> bool {
         onair_ipc::sys::ignore_sigio();
         let world = self.world();
@@ -165,8 +165,8 @@ impl Fake {
         self.has_words_alone() && self.world().members[0].frames.is_sole_user().unwrap()
     }
 
-    /// Ends the session for the first attachment without asking for what it holds, as a quarantine
-    /// does.
+    /// Ends the session for the first attachment without asking for its held frames, as a
+    /// quarantine does.
     pub(crate) fn quarantine(&self) {
         let mut world = self.world();
         world.members[0].is_quarantined = true;
@@ -189,7 +189,7 @@ impl Fake {
 impl Drop for Fake {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::SeqCst);
-        // Lets the accepting thread look.
+        // Gives the accepting thread time to run.
         let _ = connect(&self.path);
     }
 }
@@ -215,7 +215,7 @@ impl World {
         }
     }
 
-    /// What was found of each frame.
+    /// The result for each frame.
     pub(crate) fn evict(&mut self, member: usize) -> Vec<Revoked> {
         let member = &mut self.members[member];
         let memory = member.lender.memory();
@@ -236,7 +236,7 @@ impl World {
             .sum()
     }
 
-    /// Whether nobody is inside and nothing is lent, after a stop.
+    /// Whether no caller is inside and no frame is on loan, after a stop.
     fn is_unused(&mut self) -> bool {
         let fence = Fence::with_kicks(self.members.iter().map(|it| &**it.lender.memory()));
         for member in 0..self.members.len() {
@@ -472,7 +472,7 @@ pub(crate) fn reply(
     )
 }
 
-/// Receives one packet; `None` when the peer hung up.
+/// Receives one packet; `None` if the peer hung up.
 pub(crate) fn packet(socket: BorrowedFd<'_>) -> Option<Vec<u8>> {
     let mut bytes = vec![0; MAX_PACKET];
     let received = rustix::net::recvmsg(
@@ -490,7 +490,7 @@ pub(crate) fn packet(socket: BorrowedFd<'_>) -> Option<Vec<u8>> {
     }
 }
 
-/// A checked spec of the session.
+/// A checked specification of the session.
 pub(crate) fn spec() -> onair::SessionSpec {
     serde_json::from_value(serde_json::json!({
         "name": "test", "direction": "receive", "port": "b",

@@ -1,5 +1,6 @@
-//! What a guard borrows reads the same until the guard is dropped, however the session ends; and the
-//! memory goes as soon as the last guard has, so that an ended client keeps nothing of the daemon's.
+//! The memory that a guard borrows stays the same until the guard is dropped, however the session
+//! ends. The memory is released with the last guard, so that an ended client keeps none of the
+//! daemon's.
 
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ impl End {
                 assert!(is_stale(session.flush(Duration::from_secs(20))));
             }
             Self::EvictThenDetach => assert!(is_stale(session.detach())),
-            // What the words say is held is looked at first.
+            // The client checks first which frames the shared memory shows as held.
             Self::QuarantineThenDetach => {
                 let _ = session.detach();
             }
@@ -89,9 +90,9 @@ fn end_handle_kept_then_its_memory_goes_by_hand_and_stays_when_found_out_and_hel
         let raw = marked(&fake, &session, 0, 7).into_raw();
         end.come(&fake, &session);
         let lets_go = match end {
-            // An evicted client that leaves must not keep its place.
+            // An evicted client that leaves must free its slot.
             End::Abort | End::EvictThenFlush | End::EvictThenDetach => true,
-            // Its word still says that it is held.
+            // Its shared memory still shows the frame as held.
             End::QuarantineThenFlush | End::QuarantineThenDetach => false,
         };
         assert_eq!(fake.has_memory_alone(), lets_go, "{end:?}");

@@ -1,4 +1,4 @@
-//! A daemon of another version, or something that only looks like one.
+//! A daemon of another version, or a program that only resembles one.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use onair_ipc::message::{MAX_PACKET, PROTOCOL, Response};
 
 use crate::fake::{FRAME_BYTES, FRAMES, SESSION, attached, listen, packet, reply};
 
-/// What it says to each packet, in order, on each connection.
+/// Scripted answers to each packet, in order, for each connection.
 type Script = Vec<(Vec<u8>, usize)>;
 
 struct Hostile {
@@ -20,12 +20,12 @@ struct Hostile {
 }
 
 impl Hostile {
-    /// Plays each script on a connection of its own.
+    /// Plays each script on its own connection.
     fn playing(scripts: Vec<Script>) -> Self {
         Self::playing_with(scripts, |_| {})
     }
 
-    /// The same, after `spoil` had its way with the files that it sends.
+    /// As `play`, after `spoil` changed the files that it sends.
     fn playing_with(
         scripts: Vec<Script>,
         spoil: impl Fn(&mut [OwnedFd; 3]) + Send + 'static,
@@ -87,9 +87,9 @@ fn protocol_error(script: Script) -> String {
 
 #[test]
 fn answer_garbage_wrong_kind_or_too_long_then_eproto() {
-    assert!(protocol_error(vec![(b"{".to_vec(), 0)]).contains("cannot be read"));
-    assert!(protocol_error(vec![(vec![0xff; 100], 0)]).contains("cannot be read"));
-    assert!(protocol_error(vec![(vec![b' '; MAX_PACKET + 1], 0)]).contains("cut off"));
+    assert!(protocol_error(vec![(b"{".to_vec(), 0)]).contains("cannot read"));
+    assert!(protocol_error(vec![(vec![0xff; 100], 0)]).contains("cannot read"));
+    assert!(protocol_error(vec![(vec![b' '; MAX_PACKET + 1], 0)]).contains("truncated"));
     let detached = bytes(&Response::Detached {});
     assert!(protocol_error(vec![(detached.clone(), 0)]).contains("detached"));
     assert!(protocol_error(vec![welcome(), (detached, 3)]).contains("detached"));
@@ -113,7 +113,7 @@ fn attached_descriptors_missing_or_too_many_then_eproto() {
     for count in [0, 1, 2, 4, 8] {
         let what = protocol_error(vec![welcome(), (answer.clone(), count)]);
         assert!(
-            what.contains("descriptors") || what.contains("cut"),
+            what.contains("descriptors") || what.contains("truncated"),
             "{what}"
         );
     }
@@ -136,7 +136,7 @@ fn attached_contradicts_itself_or_its_memory_then_eproto() {
     }
 }
 
-/// What a file can be that its maker may cut short, or that may run out.
+/// Files whose maker can truncate them, or that can run out of space.
 #[derive(Clone, Copy, Debug)]
 enum Trap {
     NoSealing,
@@ -227,7 +227,7 @@ fn attached_any_byte_changed_then_error_or_a_session_that_works() {
     let hostile = Hostile::playing(scripts);
     for _ in 0..count {
         if let Ok(session) = hostile.attach() {
-            // Its gates were never opened.
+            // The daemon never opened its gates.
             assert!(matches!(
                 session.buffer_get(Timeout::NOW),
                 Err(Error::Stale)

@@ -1,5 +1,5 @@
-//! The library against a daemon of its own: a thread that speaks the messages and lends frames of
-//! real shared memory.
+//! The library against a test daemon: a thread that speaks the protocol and loans frames of real
+//! shared memory.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod attach;

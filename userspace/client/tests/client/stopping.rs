@@ -5,7 +5,7 @@ use onair::{Error, Session, Timeout};
 
 use crate::fake::Fake;
 
-/// `count` threads that wait for frames without end and count how often they were told to stop.
+/// Starts `count` threads that wait for frames in a loop and count the stops that they see.
 fn pulses(fake: &Fake, session: &Session, count: usize, rounds: usize, pulse: impl Fn()) {
     let told: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
     let over = std::sync::atomic::AtomicBool::new(false);

@@ -22,7 +22,7 @@ fn put_twice_then_ealready_and_credited_once() {
     assert_eq!(errno(session.put_raw(raw)), Errno::ALREADY);
     assert_eq!(fake.reap(), [1]);
     assert_eq!(errno(session.put_raw(raw)), Errno::ALREADY);
-    // The same frame, lent again: the old handle must not release it.
+    // The same frame, loaned again: the old handle must not release it.
     fake.publish(1, 6);
     let again = session.buffer_get(Timeout::NOW).unwrap();
     assert_eq!(errno(session.put_raw(raw)), Errno::ALREADY);
@@ -45,7 +45,7 @@ fn put_into_another_session_then_einval_and_the_buffer_comes_back() {
     let raw = buffer.into_raw();
     assert_eq!(errno(sibling.put_raw(raw)), Errno::INVAL);
     assert_eq!(errno(sibling.raw_bytes(raw)), Errno::INVAL);
-    // The other daemon gave the same numbers: session, attachment, frame and lend.
+    // The other daemon issued the same numbers: session, attachment, frame and loan.
     there.publish(1, 6);
     let others = other.buffer_get(Timeout::NOW).unwrap();
     assert_eq!(errno(other.put_raw(raw)), Errno::INVAL);

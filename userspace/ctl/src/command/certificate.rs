@@ -16,10 +16,10 @@ use crate::client::{Answer, Client};
 use crate::failure::{DONE, FORGED, Failure};
 use crate::{output, render};
 
-/// What to do with certificates.
+/// Verbs of `certificate`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Certificates that are kept, newest first
+    /// List the stored certificates, newest first
     #[command(
         visible_alias = "ls",
         after_help = "\
@@ -30,43 +30,43 @@ Examples:
   onairctl --json certificate list | jq '.certificates[] | select(.disagreements > 0)'"
     )]
     List {
-        /// Only of this session: id or name
+        /// Only certificates of this session: id or name
         #[arg(long, value_name = "NAME")]
         session: Option<SessionRef>,
-        /// Only of this operation: destroy, destroy_wait, shutdown, abort, quarantine
+        /// Only certificates of this operation: destroy, destroy_wait, shutdown, abort, quarantine
         #[arg(long, value_name = "OPERATION", value_parser = operation)]
         operation: Option<Operation>,
-        /// Only issued since: 90s, 1h, 7days (ago), or 2026-01-31T12:00:00Z
+        /// Only certificates issued since: 90s, 1h, 7days (ago), or 2026-01-31T12:00:00Z
         #[arg(long, value_name = "AGO|TIME", value_parser = since)]
         since: Option<Timestamp>,
-        /// Only the newest so many
+        /// At most this many, newest first
         #[arg(long, value_name = "NUMBER")]
         limit: Option<usize>,
     },
-    /// One session's certificate, from the daemon or from a file
+    /// Show one certificate, from the daemon or from a file
     #[command(after_help = "\
 Examples:
   onairctl certificate show cam1
   onairctl --json certificate show 6920a1c300000001 > proof.json
   onairctl certificate show proof.json")]
     Show {
-        /// Session's id or name (the last session of that name), a file (with / or .json), or -
+        /// Session id or name (the last session of that name), a file (with / or .json), or -
         certificate: Source,
     },
-    /// Check certificates: their digest, and their claims against each other
+    /// Verify certificates: the digest, and the claims against each other
     #[command(after_help = "\
-Nothing is believed of what the daemon concluded: the steps, the witnesses' readings and the books
-must bear the conclusion themselves. The digest shows accident and careless editing. It is no
-signature: whoever can write the file can make one that fits.
+This command does not trust the daemon's conclusion: the steps, the readings of the witnesses and
+the totals must support it. The digest detects accidents and careless edits. It is not a signature:
+a process that can write the file can also write a matching digest.
 
-Exit code 0: all hold; 6: one does not; 2: a file is no certificate, or one of a later format.
+Exit code 0: all are valid; 6: one is invalid; 2: a file is not a certificate, or has a later format.
 
 Examples:
   onairctl certificate verify cam1
   onairctl certificate verify /var/lib/onair/certificates/*.json
   onairctl --json certificate show cam1 | onairctl certificate verify -")]
     Verify {
-        /// Session's id or name (the last session of that name), a file (with / or .json), or -
+        /// Session id or name (the last session of that name), a file (with / or .json), or -
         #[arg(required = true)]
         certificates: Vec<Source>,
     },
@@ -108,14 +108,14 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
     }
 }
 
-/// Shows the certificate of `session`.
+/// Prints the certificate of `session`.
 pub(crate) async fn show(cli: &Cli, client: &Client, session: &SessionRef) -> Result<u8, Failure> {
     let answer = Answer(Source::Daemon(session.clone()).read(client).await?);
     present(cli, &answer)?;
     Ok(DONE)
 }
 
-/// Shows a certificate, and warns if it is not on disk.
+/// Prints a certificate, and a warning if it is not on disk.
 pub(crate) fn present(cli: &Cli, answer: &Answer) -> Result<(), Failure> {
     let proof = super::show::<Certificate>(cli, answer, render::certificate::render)?;
     if let Some(warning) = render::certificate::warning(&proof) {
@@ -124,14 +124,14 @@ pub(crate) fn present(cli: &Cli, answer: &Answer) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The certificate that stands in a file.
+/// Reads the certificate in a file.
 fn of_file(source: &Source, document: &Value) -> Result<Certificate, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::Input(format!("{source}: {error}"));
     verify(document).map_err(|error| wrong(&error))?;
     Certificate::deserialize(document).map_err(|error| wrong(&error))
 }
 
-/// Checks each; one that cannot be read does not keep the others from it.
+/// Checks each certificate. An unreadable one does not stop the others.
 async fn verify_all(cli: &Cli, client: &Client, sources: &[Source]) -> Result<u8, Failure> {
     let mut results = Vec::new();
     for source in sources {

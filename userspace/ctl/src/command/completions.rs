@@ -7,13 +7,13 @@ use crate::args::Cli;
 use crate::failure::{DONE, Failure};
 use crate::output;
 
-/// Which shell.
+/// Arguments of `completions`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   onairctl completions bash > /etc/bash_completion.d/onairctl")]
 pub(crate) struct Completions {
-    /// Shell to complete for
+    /// Shell that reads the script
     shell: Shell,
 }
 

@@ -1,4 +1,4 @@
-//! `onairctl config`: what is in force, and reading the file anew.
+//! `onairctl config`: the active configuration and reloads.
 
 use clap::{Args, Subcommand};
 use onair_types::{ActiveConfig, Reload, ReloadOutcome};
@@ -8,16 +8,16 @@ use crate::client::Client;
 use crate::failure::{DONE, Failure, REFUSED};
 use crate::render;
 
-/// What to do with the configuration.
+/// Verbs of `config`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Every key with the value that is in force, and what came of the last reload
+    /// Show every active key with its value, and the result of the last reload
     Show(Show),
-    /// Read the file anew, as SIGHUP does
+    /// Read the file again, as SIGHUP does
     Reload(Again),
 }
 
-/// Nothing to say.
+/// Without arguments.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,11 +25,12 @@ Examples:
   onairctl --json config show | jq .active.limits")]
 pub(crate) struct Show {}
 
-/// Nothing to say.
+/// Without arguments.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What can change while the daemon runs changes; the rest is named with the reason. A file that does
-not hold changes nothing. Exit code 1 unless all of it was taken.
+The daemon applies the keys that can change at run time. It lists each other changed key with the
+reason. An invalid file is rejected; the current configuration stays. Exit code 1 unless the daemon
+applied every change.
 
 Examples:
   onaird --config /etc/onair/onaird.toml --check-config && onairctl config reload")]

@@ -26,18 +26,18 @@ A file holds the body of POST /v1/sessions:
    \"video\": {\"width\": 1280, \"height\": 720, \"frame_rate\": \"60/1\", \"depth\": 10},
    \"flow\": {\"destination\": \"10.77.0.2:5004\"}}")]
 pub(crate) struct Create {
-    /// Unique among the sessions that live: 1 to 63 of a-z, 0-9, '.', '_', '-'
+    /// Unique among the live sessions: 1 to 63 of a-z, 0-9, '.', '_', '-'
     #[arg(required_unless_present = "file")]
     name: Option<SessionName>,
 
-    /// Take everything from a JSON file; - is standard input
+    /// Read the whole specification from a JSON file; - is standard input
     #[arg(long, short, value_name = "PATH", conflicts_with_all = [
         "name", "direction", "port", "size", "rate", "depth", "destination", "source_address",
         "payload_type", "pattern", "quota", "max_attachments",
         "priority", "duration", "persistent"])]
     file: Option<PathBuf>,
 
-    /// Which way the packets go, seen from the daemon's host
+    /// Direction of the packets, seen from the daemon's host
     #[arg(long, required_unless_present = "file")]
     direction: Option<Way>,
 
@@ -45,7 +45,7 @@ pub(crate) struct Create {
     #[arg(long, required_unless_present = "file")]
     port: Option<String>,
 
-    /// Raster: pixels by lines, up to 4096x2160
+    /// Picture size: width by height in pixels, up to 4096x2160
     #[arg(long, value_name = "WIDTHxHEIGHT", required_unless_present = "file", value_parser = size)]
     size: Option<(u32, u32)>,
 
@@ -57,11 +57,11 @@ pub(crate) struct Create {
     #[arg(long, value_name = "BITS", default_value_t = 10)]
     depth: u32,
 
-    /// Where the packets go; receive: the port's own address
+    /// Destination of the packets; receive: the port's own address
     #[arg(long, value_name = "IPv4:PORT", required_unless_present = "file")]
     destination: Option<String>,
 
-    /// Send: local address and UDP port. Receive: take packets from there only
+    /// Send: local address and UDP port. Receive: accept packets from this source only
     #[arg(long, value_name = "IPv4[:PORT]")]
     source_address: Option<String>,
 
@@ -73,28 +73,28 @@ pub(crate) struct Create {
     #[arg(long)]
     pattern: bool,
 
-    /// Frames that an attachment may have lent at once
+    /// Frames that one attachment may hold on loan at a time
     #[arg(long, value_name = "FRAMES")]
     quota: Option<u32>,
 
-    /// Attachments at once
+    /// Attachments at a time
     #[arg(long, value_name = "NUMBER")]
     max_attachments: Option<u32>,
 
-    /// Place in the daemon's end, 0 to 100: lower numbers go first
+    /// Shutdown priority, 0 to 100, lowest first
     #[arg(long, value_name = "NUMBER")]
     priority: Option<u32>,
 
-    /// Stop the session so long after its creation, such as 90s or 2h
+    /// Stop the session this long after its creation, such as 90s or 2h
     #[arg(long, value_name = "TIME")]
     duration: Option<humantime::Duration>,
 
-    /// Bring it back when the daemon starts anew, until it is destroyed
+    /// Restore the session when the daemon restarts, unless a user destroyed it
     #[arg(long)]
     persistent: bool,
 }
 
-/// A direction as a flag.
+/// A direction, as a flag.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Way {
     /// From the wire to clients
@@ -104,7 +104,7 @@ enum Way {
 }
 
 impl Create {
-    /// The body to send. Whether it holds is for the daemon to say.
+    /// The request body. The daemon validates it.
     pub(crate) fn body(&self) -> Result<Value, Failure> {
         if let Some(path) = &self.file {
             return read(path);
@@ -155,7 +155,7 @@ impl Create {
     }
 }
 
-/// Milliseconds, no fewer than were asked for.
+/// Milliseconds, rounded up.
 fn whole_ms(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
@@ -170,7 +170,7 @@ fn read(path: &Path) -> Result<Value, Failure> {
     };
     let text = text.map_err(|error| Failure::Input(format!("cannot read {shown}: {error}")))?;
     serde_json::from_str(&text)
-        .map_err(|error| Failure::Input(format!("{shown} holds no JSON document: {error}")))
+        .map_err(|error| Failure::Input(format!("{shown} is not a JSON document: {error}")))
 }
 
 fn size(text: &str) -> Result<(u32, u32), String> {
@@ -232,7 +232,7 @@ mod tests {
         let error = create(&format!("--file {}", path.display()))
             .body()
             .unwrap_err();
-        assert!(error.to_string().contains("no JSON"), "{error}");
+        assert!(error.to_string().contains("not a JSON"), "{error}");
         assert_eq!(error.code(), crate::failure::USAGE);
     }
 

@@ -1,4 +1,4 @@
-//! What an operation would come to. Asks only; changes nothing.
+//! `--dry-run`: forecasts an operation. It only sends GET requests.
 
 use onair_types::{
     AttachmentView, Blocker, BlockerList, Operation, SessionRef, SessionState, SessionView, Verdict,
@@ -10,37 +10,37 @@ use crate::client::Client;
 use crate::failure::{BUSY, DONE, Failure};
 use crate::{output, render};
 
-/// What would be done.
+/// The operation to forecast.
 #[derive(Debug)]
 pub(crate) enum Wanted {
-    /// This operation.
+    /// An operation that ends the session.
     End(Operation),
-    /// These attachments cut off.
+    /// Evict these attachments.
     Evict(Vec<AttachmentView>),
 }
 
-/// What would come of it.
+/// The forecast.
 #[derive(Debug, Serialize)]
 pub(crate) struct Forecast {
     /// The session's name.
     pub(crate) session: String,
     /// The operation.
     pub(crate) operation: String,
-    /// It would be done.
+    /// Whether the operation would pass.
     pub(crate) would_pass: bool,
-    /// Why, or why not.
+    /// Why it would pass or be refused.
     pub(crate) reason: String,
-    /// The session's state now.
+    /// The session's current state.
     pub(crate) state: SessionState,
-    /// Attachments that would be cut off.
+    /// Attachments that would be evicted.
     pub(crate) evicts: Vec<u64>,
-    /// What each witness says now.
+    /// The current reading of each witness.
     pub(crate) verdict: Verdict,
-    /// Who uses the session now.
+    /// Current users of the session.
     pub(crate) blockers: Vec<Blocker>,
 }
 
-/// Shows what would come of it. Exit code 0: it would pass; 4: it would not.
+/// Prints the forecast. Exit code 0: the operation would pass; 4: it would be refused.
 pub(crate) async fn run(
     cli: &Cli,
     client: &Client,
@@ -80,11 +80,11 @@ fn forecast(
             Err(format!("the session is {}", view.state))
         }
         (Wanted::End(Operation::Abort), _) => Ok("an abort waits for no user".to_owned()),
-        (Wanted::Evict(_), _) => Ok("an eviction waits for nobody".to_owned()),
+        (Wanted::Evict(_), _) => Ok("an eviction waits for no client".to_owned()),
         (_, SessionState::Running) => Err("the session is running: stop it first".to_owned()),
         (_, SessionState::Draining) => Err("another destroy is under way".to_owned()),
         (Wanted::End(Operation::Quarantine), _) => {
-            Ok("it is set aside with whoever uses it".to_owned())
+            Ok("the session is set aside with its users".to_owned())
         }
         (Wanted::End(_), _) if verdict.destroyable => Ok(verdict.reason.clone()),
         (Wanted::End(_), _) => Err(verdict.reason.clone()),

@@ -9,12 +9,12 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::{output, render};
 
-/// What to follow.
+/// Filters and starting point.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-One line an event, until Ctrl-C or until the daemon ends (exit code 3). With --json each line is the
-event's JSON. A `lost` says that this program was too slow, or came back too late, and how many events
-are missing there.
+Prints one line per event, until Ctrl-C or until the daemon ends (exit code 3). With --json each line
+is the event's JSON. A `lost` event means that this program was too slow, or reconnected too late. It
+counts the missing events.
 
 Examples:
   onairctl events
@@ -24,13 +24,14 @@ pub(crate) struct Events {
     /// Only events of this session: an id or a name
     #[arg(long, short, value_name = "SESSION")]
     session: Option<SessionRef>,
-    /// Only events of these kinds, as drain_blocked,evicted
+    /// Only events of these kinds, such as drain_blocked,evicted
     #[arg(long, short, value_name = "KIND", value_delimiter = ',')]
     kind: Vec<EventName>,
-    /// Begin after this event (its number, or its id with the daemon's); 0: with the oldest that is kept
+    /// Start after this event (its number, or its id with the daemon's); 0: start with the oldest
+    /// kept event
     #[arg(long, value_name = "ID")]
     after: Option<String>,
-    /// Follow what comes; that is what it does anyway
+    /// Follow new events; this is the default
     #[arg(long, short)]
     follow: bool,
 }
@@ -53,7 +54,7 @@ impl Events {
                 output::json_line(&event)?;
                 continue;
             }
-            // A kind of a later version is shown by its name.
+            // A later version may send kinds that this program does not know: it prints their name.
             let line = match serde_json::from_value::<Event>(event.clone()) {
                 Ok(event) => render::event::line(&event),
                 Err(_) => render::event::unknown(&event),

@@ -11,13 +11,13 @@ use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::{output, render};
 
-/// Whom to cut off.
+/// Clients to evict.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-For the client: each of its calls, also one that sleeps, returns ESTALE at once and for ever; what it
-has mapped stays mapped, so nothing it reads faults; what was lent to it is the daemon's again. It may
-attach again. A frame that it was reading is not used again before it has let go or is dead. It works
-on running and on stopped sessions, and also on a client that is frozen (SIGSTOP).
+For the client: each of its calls returns ESTALE at once and for ever, also a call that sleeps. Its
+mappings stay, so its reads do not fault. The daemon takes its loaned frames back. The client may attach
+again. A frame that the client was reading is not reused until the client releases it or exits. An
+eviction works on running and on stopped sessions, and on frozen clients (SIGSTOP).
 
 Examples:
   onairctl session show cam1                     # attachments with their numbers
@@ -25,13 +25,13 @@ Examples:
   onairctl session evict cam1 --pid 4711
   onairctl session evict cam1 --all --dry-run")]
 pub(crate) struct Evict {
-    /// Session's id or name
+    /// Session id or name
     session: SessionRef,
 
     #[command(flatten)]
     whom: Whom,
 
-    /// Say what would come of it (exit code 0: it would pass, 4: not); change nothing
+    /// Forecast the result and change nothing (exit code 0: it would pass; 4: it would be refused)
     #[arg(long)]
     dry_run: bool,
 }
@@ -39,15 +39,15 @@ pub(crate) struct Evict {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Whom {
-    /// The attachment of this number
+    /// Evict the attachment with this number
     #[arg(long, value_name = "NUMBER")]
     attachment: Option<u64>,
 
-    /// Every attachment of this process
+    /// Evict every attachment of this process
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
 
-    /// Every attachment
+    /// Evict every attachment
     #[arg(long)]
     all: bool,
 }
@@ -91,7 +91,7 @@ impl Evict {
         Ok(DONE)
     }
 
-    /// Those who are meant: all of none are none, but one who is named must be there.
+    /// The selected attachments. `--all` may select none; a named attachment or process must exist.
     async fn chosen(&self, client: &Client) -> Result<Vec<AttachmentView>, Failure> {
         let path = format!("/v1/sessions/{}", self.session);
         let view: SessionView = client.get(&path).await?.read()?;

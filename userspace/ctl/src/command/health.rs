@@ -8,24 +8,24 @@ use crate::client::Client;
 use crate::failure::{DONE, Failure, REFUSED};
 use crate::{output, render};
 
-/// What to look at.
+/// Which part of the health to print.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit code 0: ready; 1: not ready; 3: no answer.
---live, for a liveness probe: 0 when the control thread answers, ready or not; 3 when it does not
-within --timeout (1 when it says that it cannot).
---ready, for a readiness probe: 0 when sessions can be created, attached to and destroyed, also with
-less than was asked for (`degraded`); 1 when not, with the reasons; 3 without an answer.
+--live, for a liveness probe: 0 if the control thread answers, ready or not; 3 if it does not answer
+within --timeout (1 if the daemon reports that it cannot).
+--ready, for a readiness probe: 0 if sessions can be created, attached to and destroyed, also with fewer
+features than configured (`degraded`); 1 if not, with the reasons; 3 without an answer.
 
 Examples:
   onairctl health
   onairctl --timeout 2s health --live
   onairctl --json health | jq .probe")]
 pub(crate) struct Show {
-    /// One line: whether the daemon answers
+    /// Print one line: whether the daemon answers
     #[arg(long, conflicts_with = "ready")]
     live: bool,
-    /// One line: whether the daemon takes sessions and clients
+    /// Print one line: whether the daemon accepts sessions and clients
     #[arg(long)]
     ready: bool,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Show {
 impl Show {
     pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
         let answer = match client.get("/v1/health").await {
-            // It answers, and says that it goes away.
+            // The daemon answers, and reports that it is shutting down.
             Err(Failure::Refused(problem))
                 if self.live && problem.code == ProblemCode::ShuttingDown =>
             {

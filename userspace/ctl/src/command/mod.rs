@@ -1,4 +1,4 @@
-//! Commands, one noun a file: arguments, requests and what follows from the answer.
+//! Commands, one noun a file: arguments, requests, exit codes.
 
 pub(crate) mod certificate;
 pub(crate) mod completions;
@@ -22,7 +22,7 @@ use crate::client::{Answer, Client};
 use crate::failure::Failure;
 use crate::output;
 
-/// Does what was asked. Returns the exit code.
+/// Runs the command. Returns the exit code.
 pub(crate) async fn run(cli: &Cli) -> Result<u8, Failure> {
     let client = Client::new(cli);
     match &cli.noun {
@@ -37,7 +37,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<u8, Failure> {
     }
 }
 
-/// Shows an answer as JSON or as what `render` makes of it, and hands the document on.
+/// Prints an answer, as JSON or through `render`, and returns the document.
 fn show<T: DeserializeOwned>(
     cli: &Cli,
     answer: &Answer,

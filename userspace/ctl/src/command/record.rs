@@ -16,34 +16,36 @@ use crate::client::{Answer, Client};
 use crate::failure::{DONE, Failure, REFUSED};
 use crate::render;
 
-/// Longest `recorder.finish_ms`: the daemon answers a stop within that.
+/// Longest `recorder.finish_ms`, after which the daemon answers a stop.
 const FINISH: Duration = Duration::from_secs(600);
-/// Pause between two looks at a recording that is waited for.
+/// Pause between two polls of a recording.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// What to do with recordings.
+/// Verbs of `record`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Record a session
     Start(Box<Start>),
-    /// End a recording; it answers when its files are whole. Of one that has ended: done already
+    /// End a recording and wait until its files are complete. Does nothing if it has ended
     #[command(after_help = "\
-It takes nothing more at once. Exit code 0: its files are whole and on disk; 1: it failed; 4: they are
-not whole yet after recorder.finish_ms, `onairctl record show` says when they are.
+The recording accepts no packet after this. Exit code 0: its files are complete and on disk; 1: it
+failed; 4: the files are not complete after recorder.finish_ms. `onairctl record show` then reports when
+they are.
 
 Examples:
   onairctl record stop cam1-take2
   onairctl --json record stop 6920a1c300000001 | jq .counts")]
     Stop {
-        /// Recording's id or name
+        /// Recording id or name
         recording: RecordingRef,
     },
-    /// Recordings that run, and those that have ended
+    /// List the recordings, running and ended
     #[command(
         visible_alias = "ls",
         after_help = "\
-What has ended stays in the list until the daemon has a thousand newer ones; those that it finds in its
-folder at its start are in it, too. It removes no file: that is up to you.
+An ended recording stays in the list until the daemon has a thousand newer ones. The list includes the
+recordings that the daemon found in its folder when it started. The daemon removes no file: the operator
+does.
 
 Examples:
   onairctl record list
@@ -55,13 +57,13 @@ Examples:
         #[arg(long, value_name = "NAME")]
         session: Option<SessionRef>,
     },
-    /// One recording: its files and its books
+    /// Show one recording: its files and its counts
     #[command(after_help = "\
 Examples:
   onairctl record show cam1-take2
   onairctl --json record show cam1-take2 | jq -r '.files[].name'")]
     Show {
-        /// Recording's id, or a name: the last of that name
+        /// Recording id, or a name: the last recording of that name
         recording: RecordingRef,
     },
 }
@@ -69,10 +71,11 @@ Examples:
 /// A recording's specification.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It answers when the recording takes packets; with --wait when it has ended (exit code 0: its files are
-whole; 1: it failed). Ctrl-C ends the wait, and the recording goes on. It ends by `onairctl record stop`,
-by --duration or --size, with its session, and with the daemon. pcapng has each packet as it was on the
-wire; y4m and raw have whole frames, and leave out those of which something is missing.
+Returns when the recording accepts packets; with --wait, when it has ended (exit code 0: its files are
+complete; 1: it failed). Ctrl-C ends the wait; the recording continues. `onairctl record stop`,
+--duration, --size, the end of the session and the end of the daemon each end a recording. pcapng files
+have each packet as it was on the wire. y4m and raw files have complete frames; incomplete frames are
+left out.
 
 Examples:
   onairctl record start cam1 --format pcapng
@@ -81,45 +84,45 @@ Examples:
   onairctl record start cam1 --format pcapng --split-size 1GiB --split-duration 10m
   ffplay /var/lib/onair/recordings/cam1-take2.y4m")]
 pub(crate) struct Start {
-    /// Session's id or name
+    /// Session id or name
     session: SessionRef,
 
-    /// What is written: pcapng (packets), y4m or raw (frames)
+    /// File format: pcapng (packets), y4m or raw (frames)
     #[arg(long, short)]
     format: RecordingFormat,
 
-    /// Name of the recording and its files: 1 to 63 of a-z, 0-9, '.', '_', '-'. By default the session's
-    /// name and the time
+    /// Name of the recording and its files: 1 to 63 of a-z, 0-9, '.', '_', '-'. The default is the
+    /// session's name and the time
     #[arg(long)]
     name: Option<RecordingName>,
 
-    /// End it after so long, such as 90s or 2h
+    /// End the recording after this time, such as 90s or 2h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
 
-    /// End it when its files have so many bytes, such as 500MB or 2GiB
+    /// End the recording when its files have this many bytes, such as 500MB or 2GiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     size: Option<u64>,
 
-    /// Keep so many bytes of each packet, from its Ethernet header on (pcapng)
+    /// Keep this many bytes of each packet, Ethernet header included (pcapng)
     #[arg(long, value_name = "BYTES", visible_alias = "snaplen")]
     snap_length: Option<u32>,
 
-    /// Begin a next file before one has more than so many bytes
+    /// Start a new file before the current one exceeds this size
     #[arg(long, value_name = "SIZE", value_parser = size)]
     split_size: Option<u64>,
 
-    /// Begin a next file every so long
+    /// Start a new file after this time
     #[arg(long, value_name = "TIME", value_parser = duration)]
     split_duration: Option<Duration>,
 
-    /// Wait until it has ended
+    /// Wait until the recording has ended
     #[arg(long)]
     wait: bool,
 }
 
 impl Start {
-    /// The body to send. Whether it holds is for the daemon to say.
+    /// The request body. The daemon validates it.
     fn body(&self) -> Value {
         let mut body = json!({ "format": self.format });
         let mut put = |key: &str, value: Option<Value>| {
@@ -178,7 +181,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
     Ok(DONE)
 }
 
-/// Looks at a recording until it has ended, with a line that says how it goes.
+/// Polls a recording until it has ended, and shows its progress on one line.
 async fn until_over(client: &Client, begun: Answer) -> Result<Answer, Failure> {
     let mut answer = begun;
     let bar = wait::line();
@@ -205,12 +208,12 @@ fn code(view: &RecordingView) -> u8 {
     }
 }
 
-/// Milliseconds, no fewer than were asked for.
+/// Milliseconds, rounded up.
 fn whole_ms(duration: Duration) -> Value {
     json!(u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
 
-/// Reads a size as people write it: `65536`, `500MB`, `2GiB`.
+/// Parses a size in bytes: `65536`, `500MB`, `2GiB`.
 fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 9] = [
         ("", 1),

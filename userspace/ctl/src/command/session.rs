@@ -16,12 +16,12 @@ use crate::client::Client;
 use crate::failure::{BUSY, DONE, Failure};
 use crate::render;
 
-/// What to do with sessions.
+/// Verbs of `session`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Set up a session
+    /// Create a session
     Create(Box<Create>),
-    /// Every session that lives
+    /// List the live sessions
     #[command(
         visible_alias = "ls",
         after_help = "\
@@ -30,105 +30,107 @@ Examples:
   onairctl --json session list | jq -r '.sessions[] | select(.state == \"running\") | .name'"
     )]
     List,
-    /// One session, its attachments and its counters
+    /// Show one session, its attachments and its counters
     #[command(after_help = "\
 Example:
   onairctl session show cam1")]
     Show {
-        /// Session's id or name
+        /// Session id or name
         session: SessionRef,
     },
-    /// Stop a session: its callers return EAGAIN at once. Of a stopped one: done already
+    /// Stop a session: its callers return EAGAIN at once. Does nothing if it is stopped
     #[command(after_help = "\
 Example:
   onairctl session stop cam1")]
     Stop {
-        /// Session's id or name
+        /// Session id or name
         session: SessionRef,
     },
-    /// Start a session, or start it again. Of a running one: done already
+    /// Start a session, or restart it. Does nothing if it is running
     #[command(after_help = "\
 Example:
   onairctl session start cam1")]
     Start {
-        /// Session's id or name
+        /// Session id or name
         session: SessionRef,
     },
-    /// Wait until what clients have submitted to a send session is sent
+    /// Wait until the frames that clients submitted to a send session are sent
     #[command(after_help = "\
-That is what was submitted when it was asked; the session goes on. Exit code 4: the time was over
-first, nothing is changed. Exit code 1: frames were dropped, for their client was cut off or the
-session was stopped and could not send them. A stopped session and a receive session have nothing to
-send: done already.
+The command waits for the frames that were submitted before it; the session continues. Exit code 4: the
+time passed first; nothing changed. Exit code 1: frames were dropped, because the daemon evicted their
+client, or because the session stopped and could not send them. A stopped session and a receive session
+have no frames to send: the command returns at once.
 
 Examples:
   onairctl session flush out
   onairctl session flush out --wait 500ms && onairctl session stop out")]
     Flush {
-        /// Session's id or name
+        /// Session id or name
         session: SessionRef,
         /// Wait at most this long: 500ms, 5s, 1m30s
         #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = longest)]
         wait: Duration,
     },
-    /// Destroy a stopped session, at once or not at all, and print its certificate
+    /// Destroy a stopped session now or not at all, and print its certificate
     #[command(after_help = "\
-Without --wait a session in use is left as it is (exit code 4, with the blockers). With --wait it is
-destroyed as soon as the last user leaves. Ctrl-C ends the wait and leaves the session stopped.
+Without --wait, a session in use stays unchanged (exit code 4, with the blockers). With --wait, the
+daemon destroys it as soon as the last user leaves. Ctrl-C ends the wait; the session stays stopped.
 
 Examples:
   onairctl session stop cam1 && onairctl session destroy cam1
   onairctl session destroy cam1 --wait 5s
   onairctl session destroy cam1 --dry-run")]
     Destroy {
-        /// Session's id or name
+        /// Session id or name
         session: SessionRef,
         /// Wait for the users to leave, at most this long: 500ms, 5s, 1m30s
         #[arg(long, value_name = "DURATION", value_parser = longest)]
         wait: Option<Duration>,
-        /// Say what would come of it (exit code 0: it would pass, 4: not); change nothing
+        /// Forecast the result and change nothing (exit code 0: it would pass; 4: it would be
+        /// refused)
         #[arg(long, conflicts_with = "wait")]
         dry_run: bool,
     },
-    /// Cut clients off from a session: their calls return ESTALE
+    /// Evict clients from a session: their calls return ESTALE
     Evict(Evict),
-    /// Set a stopped session aside with its users; its name is free at once
+    /// Set a stopped session aside with its users and free its name
     #[command(after_help = "\
-For clients: every call returns ESTALE, what they have mapped stays mapped. The session leaves the
-names, so that another can have its name; by its id it is still shown, with its holders named by
-`session blockers`, until the last of them is gone. Then its memory is freed and its certificate is
-completed.
+For clients: every call returns ESTALE; their mappings stay. Another session can take the name. By its
+id the session is still shown, and `session blockers` lists its holders, until the last of them exits or
+releases the memory. The daemon then frees the memory and completes the certificate.
 
 Examples:
   onairctl session stop cam1 && onairctl session quarantine cam1
   onairctl session quarantine cam1 --dry-run")]
     Quarantine {
-        /// Session's id or name
+        /// Session id or name
         session: SessionRef,
-        /// Say what would come of it (exit code 0: it would pass, 4: not); change nothing
+        /// Forecast the result and change nothing (exit code 0: it would pass; 4: it would be
+        /// refused)
         #[arg(long)]
         dry_run: bool,
     },
-    /// Stop, cut everybody off and destroy at once, waiting for no user: for a watchdog
+    /// Stop a session, evict its clients and destroy it at once, for a watchdog
     #[command(after_help = "\
-For clients: every call returns ESTALE, what they have mapped stays mapped and shows nobody else's
-frames. Works on a running session too. The certificate says who was cut off, and is completed when
-the kernel says that nobody has the memory.
+The daemon waits for no user. For clients: every call returns ESTALE; their mappings stay and never show
+frames of another session. An abort works on a running session too. The certificate lists the evicted
+clients. The daemon completes it when the kernel reports that no process has the memory.
 
 Examples:
   onairctl session abort cam1
   onairctl session abort cam1 --dry-run")]
     Abort {
-        /// Session's id or name
+        /// Session id or name
         session: SessionRef,
-        /// Say what would come of it (exit code 0: it would pass, 4: not); change nothing
+        /// Forecast the result and change nothing (exit code 0: it would pass; 4: it would be
+        /// refused)
         #[arg(long)]
         dry_run: bool,
     },
-    /// Who uses a session: process, thread, since when, in which call, with which frames
+    /// List the users of a session: process, thread, since when, in which call, with which frames
     #[command(after_help = "\
-With --watch it is asked again every second, or as often as is said, until the session is destroyed
-(exit code 0). On a terminal each list takes the place of the last one; with --json each is one line.
+With --watch the command asks again every second, or at the given interval, until the session is
+destroyed (exit code 0). On a terminal each list replaces the previous one; with --json each is one line.
 
 Examples:
   onairctl session blockers cam1
@@ -136,30 +138,30 @@ Examples:
   onairctl session blockers cam1 --watch=250ms
   onairctl --json session blockers cam1 | jq -r '.blockers[].pid' | sort -u")]
     Blockers {
-        /// Session's id or name
+        /// Session id or name
         session: SessionRef,
-        /// Again and again until the session is destroyed
+        /// Repeat until the session is destroyed
         #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true,
             default_missing_value = "1s", value_parser = watch::interval)]
         watch: Option<Duration>,
     },
-    /// What each witness says now, and whether a destroy would pass; changes nothing
+    /// Show what each witness reports now, and whether a destroy would pass; changes nothing
     #[command(after_help = "\
 Exit code 0: a destroy would pass; 4: it would not.
 
 Example:
   onairctl session verdict cam1")]
     Verdict {
-        /// Session's id or name
+        /// Session id or name
         session: SessionRef,
     },
-    /// The certificate of a session that was destroyed
+    /// Show the certificate of a destroyed session
     #[command(after_help = "\
 Examples:
   onairctl session certificate cam1
   onairctl --json session certificate 6920a1c300000001 > proof.json")]
     Certificate {
-        /// Session's id, or a name: the last session of that name
+        /// Session id, or a name: the last session of that name
         session: SessionRef,
     },
 }
@@ -232,7 +234,7 @@ async fn turn(cli: &Cli, client: &Client, session: &SessionRef, verb: &str) -> R
     Ok(())
 }
 
-/// Ends a session at once, or says what would come of it.
+/// Ends a session at once, or prints the forecast of a dry run.
 async fn end(
     cli: &Cli,
     client: &Client,
@@ -252,7 +254,7 @@ async fn end(
 fn longest(text: &str) -> Result<Duration, String> {
     let wait = duration(text)?;
     if wait > Duration::from_millis(DestroyWait::MAX_MS) {
-        return Err("a day (24h) is the longest wait".to_owned());
+        return Err("the longest wait is a day (24h)".to_owned());
     }
     Ok(wait)
 }

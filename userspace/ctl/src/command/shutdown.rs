@@ -12,24 +12,24 @@ use crate::failure::{DONE, Failure};
 use crate::render::falling::Falling;
 use crate::{output, render};
 
-/// How often it is asked how far the end has got: without users that is over in some 0.1 s.
+/// Poll interval. A shutdown without users takes about 0.1 s.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// How to end the daemon.
+/// Arguments of `shutdown`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Sessions are stopped, and destroyed as their last users leave, until timeouts.graceful_ms has passed.
-Clients get the event `draining` before their calls return EAGAIN. Who may: root and the daemon's user.
-A daemon that systemd restarts comes back: use `systemctl stop onaird` there.
+The daemon stops the sessions, and destroys each when its last user leaves, until timeouts.graceful_ms
+has passed. Clients get the event `draining` before their calls return EAGAIN. Root and the daemon's
+user may run this command. If systemd restarts the daemon, use `systemctl stop onaird`.
 
-With --watch each phase is a line, and so is each number of users that are left, until nobody listens
-on the socket any more. How it went stands in the daemon's summary (its log) and its exit status.
+With --watch the command prints a line for each phase and for each number of remaining users, until the
+socket has no listener. The daemon's summary (in its log) and its exit status report the result.
 
 Examples:
   onairctl shutdown
   onairctl shutdown --watch")]
 pub(crate) struct Shutdown {
-    /// Follow it until the daemon is gone
+    /// Follow the shutdown until the daemon has ended
     #[arg(long)]
     watch: bool,
 }
@@ -52,7 +52,7 @@ impl Shutdown {
                     bar.suspend(|| told.tell(cli, &status))?;
                     bar.set_message(told.users.to_string());
                 }
-                // That nobody answers any more is what is waited for.
+                // The wait ends when the daemon no longer answers.
                 Err(Failure::Unreachable { .. } | Failure::Broken { .. }) => break,
                 Err(other) => return Err(other),
             }
@@ -60,13 +60,13 @@ impl Shutdown {
         }
         bar.finish_and_clear();
         if !cli.json {
-            output::text("the daemon takes no more requests\n")?;
+            output::text("the daemon no longer answers\n")?;
         }
         Ok(DONE)
     }
 }
 
-/// What has been told already.
+/// What has been printed so far.
 #[derive(Debug, Default)]
 struct Told {
     phases: usize,
@@ -75,7 +75,7 @@ struct Told {
 }
 
 impl Told {
-    /// Tells what is new: with `--json` the whole status, one object a line.
+    /// Prints what is new; with `--json` the whole status, one object a line.
     fn tell(&mut self, cli: &Cli, status: &ShutdownStatus) -> Result<(), Failure> {
         let fewer = self.users.now(status.users);
         let (phases, parts) = (status.phases.len(), status.parts.len());

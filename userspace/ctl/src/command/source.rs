@@ -1,4 +1,4 @@
-//! Where a certificate comes from.
+//! Sources of a certificate.
 
 use std::fmt;
 use std::io::Read as _;
@@ -12,11 +12,11 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::failure::Failure;
 
-/// A certificate that is meant. The form alone decides: a name never depends on which files lie
-/// about.
+/// A source named on the command line. Only the form of the text decides: the meaning of a name
+/// never depends on which files exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The daemon's, of this session.
+    /// The daemon's certificate of this session.
     Daemon(SessionRef),
     /// A file: its path has a `/` or ends with `.json`.
     File(PathBuf),
@@ -53,7 +53,7 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// The document.
+    /// Reads the document.
     pub(crate) async fn read(&self, client: &Client) -> Result<Value, Failure> {
         let bytes = match self {
             Self::Daemon(session) => {
@@ -70,7 +70,7 @@ impl Source {
         let bytes =
             bytes.map_err(|error| Failure::Input(format!("cannot read {self}: {error}")))?;
         serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::Input(format!("{self} holds no JSON document: {error}")))
+            .map_err(|error| Failure::Input(format!("{self} is not a JSON document: {error}")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Waiting: for the users of a session, and showing for whom; for what they submitted.
+//! Waits with a progress line: for a session's users to leave, and for submitted frames.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::failure::Failure;
 use crate::render;
 use crate::render::falling::Falling;
 
-/// How often it is asked who is still there.
+/// Poll interval of the progress line.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// A line that moves. Draws nothing unless standard error is a terminal.
+/// A progress line. Draws nothing unless standard error is a terminal.
 pub(crate) fn line() -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_style(
         ProgressStyle::with_template("{spinner} {msg} [{elapsed}]")
@@ -25,7 +25,7 @@ pub(crate) fn line() -> ProgressBar {
     bar
 }
 
-/// Waits until what was submitted to `session` is sent, within `wait`.
+/// Waits at most `wait` until the frames submitted to `session` are sent.
 pub(crate) async fn flush(
     client: &Client,
     session: &SessionRef,
@@ -40,7 +40,7 @@ fn body(wait: Duration) -> Value {
     json!({"deadline_ms": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)})
 }
 
-/// Destroys `session` as soon as its last user has left, within `wait`.
+/// Destroys `session` as soon as its last user leaves, within `wait`.
 pub(crate) async fn destroy(
     client: &Client,
     session: &SessionRef,
@@ -57,7 +57,7 @@ pub(crate) async fn destroy(
     let watching = async {
         let mut users = Falling::default();
         loop {
-            // The wait itself reports what is wrong; this is only the picture beside it.
+            // The request reports errors; this loop only feeds the progress line.
             if let Ok(answer) = client
                 .get(&format!("/v1/sessions/{session}/blockers"))
                 .await

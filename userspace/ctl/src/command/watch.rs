@@ -10,10 +10,10 @@ use crate::client::{Answer, Client};
 use crate::failure::{DONE, Failure};
 use crate::{output, render};
 
-/// Shortest pause between two looks.
+/// Shortest `--watch` interval.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// Shows who uses a session again and again, until it is destroyed.
+/// Prints the users of a session repeatedly, until the session is destroyed.
 pub(crate) async fn blockers(
     cli: &Cli,
     client: &Client,
@@ -34,7 +34,7 @@ pub(crate) async fn blockers(
             Err(failure) => return Err(failure),
         };
         let list: BlockerList = answer.read()?;
-        // Another session may take the name.
+        // By id: another session may take the name.
         path = format!("/v1/sessions/{}/blockers", list.session);
         picture(cli, &answer, &list, first)?;
         first = false;
@@ -49,7 +49,7 @@ fn is_gone(problem: &Problem) -> bool {
     )
 }
 
-/// On a terminal in the place of the last one, elsewhere below it.
+/// On a terminal replaces the previous list; elsewhere appends.
 fn picture(cli: &Cli, answer: &Answer, list: &BlockerList, first: bool) -> Result<(), Failure> {
     if cli.json {
         return Ok(output::json_line(&answer.0)?);
@@ -66,11 +66,11 @@ fn picture(cli: &Cli, answer: &Answer, list: &BlockerList, first: bool) -> Resul
     Ok(())
 }
 
-/// Reads `--watch=INTERVAL`.
+/// Parses `--watch=INTERVAL`.
 pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let pause = duration(text)?;
     if pause < SHORTEST {
-        return Err("100ms is the shortest interval".to_owned());
+        return Err("the shortest interval is 100ms".to_owned());
     }
     Ok(pause)
 }

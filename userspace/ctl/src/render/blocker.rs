@@ -1,4 +1,4 @@
-//! Who uses a session.
+//! Users of a session.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use super::{cell, coloured, human, or_dash, print, table};
 /// Answer of `blockers`.
 pub(crate) fn list(list: &BlockerList) -> String {
     if list.blockers.is_empty() {
-        return format!("Nobody uses {} ({}).\n", list.name, list.session);
+        return format!("{} ({}) has no user.\n", list.name, list.session);
     }
     rows(&list.blockers)
 }
 
-/// One line for a wait.
+/// Text of a progress line.
 pub(crate) fn line(list: &BlockerList) -> String {
     let Some(first) = list.blockers.first() else {
-        return format!("waiting for {}: nobody uses it any more", list.name);
+        return format!("waiting for {}: it has no user", list.name);
     };
     let thread = first.tid.unwrap_or(first.pid);
     let who = format!("{} {}/{thread} ({})", first.command, first.pid, first.kind);
@@ -76,7 +76,7 @@ pub(crate) fn rows(blockers: &[Blocker]) -> String {
     print(table)
 }
 
-/// What else is known: the note, and the kernel's word on a thread that is busy or stands still.
+/// The note, and the kernel's state of a thread that is inside a call or stopped.
 fn note(blocker: &Blocker) -> String {
     let state = blocker.kernel_state.as_deref().filter(|state| {
         blocker.kind == BlockerKind::Inside || matches!(*state, "stopped" | "tracing stop")

@@ -16,7 +16,7 @@ pub(crate) fn list(list: &CertificateList, is_search: bool) -> String {
         return "No certificate matches.\n".to_owned();
     }
     if list.certificates.is_empty() {
-        return "No certificates: nothing was destroyed yet.\n".to_owned();
+        return "No certificates: no session was destroyed yet.\n".to_owned();
     }
     let mut table = table(&[
         "SESSION",
@@ -43,13 +43,13 @@ pub(crate) fn list(list: &CertificateList, is_search: bool) -> String {
     print(table)
 }
 
-/// What a person is told beside a certificate that is not on disk; `None` of every other.
+/// A warning if the certificate is not on disk; otherwise `None`.
 pub(crate) fn warning(proof: &Certificate) -> Option<String> {
     let (name, session) = (&proof.name, proof.session);
     (!proof.durable).then(|| {
         format!(
-            "warning: the certificate of {name} ({session}) is not on disk yet: the daemon writes it \
-             again by itself, and `onairctl health` says when that fails. Keep this copy."
+            "warning: the certificate of {name} ({session}) is not on disk yet: the daemon tries \
+             again, and `onairctl health` reports a failure. Keep this copy."
         )
     })
 }
@@ -60,7 +60,7 @@ pub(crate) fn render(proof: &Certificate) -> String {
         Operation::Destroy | Operation::DestroyWait | Operation::Shutdown => {
             "was off air when it was destroyed"
         }
-        Operation::Abort => "was aborted: everybody was cut off, and it was destroyed",
+        Operation::Abort => "was aborted: all clients were evicted, and the session was destroyed",
         Operation::Quarantine => "was set aside with its users",
     };
     let mut text = format!(
@@ -168,7 +168,7 @@ fn memory(memory: &Memory) -> Cell {
         } => {
             let holders: Vec<_> = held_by.iter().map(ToString::to_string).collect();
             let holders = if holders.is_empty() {
-                "somebody".to_owned()
+                "an unknown process".to_owned()
             } else {
                 holders.join(", ")
             };
@@ -195,7 +195,7 @@ fn steps(proof: &Certificate) -> String {
     print(table)
 }
 
-/// What the steps are counted from.
+/// The step at which the count of time starts.
 fn after(proof: &Certificate) -> &'static str {
     match proof.steps.first().map(|step| step.step) {
         Some(StepName::Restored) => "AFTER RESTORE",
@@ -205,7 +205,7 @@ fn after(proof: &Certificate) -> &'static str {
 
 fn reconciled(proof: &Certificate) -> String {
     if proof.reconciled.is_empty() {
-        return "nothing: everyone left by himself\n".to_owned();
+        return "nothing: every client left on its own\n".to_owned();
     }
     let mut table = table(&[
         "PID",

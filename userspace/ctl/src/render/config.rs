@@ -16,7 +16,7 @@ pub(crate) fn active(config: &ActiveConfig) -> String {
     let last = last.map(|it| format!("{}, {}", it.outcome, ago(Some(it.at))));
     all.add_row([cell("last reload"), cell(or_dash(last))]);
     let mut text = print(all);
-    text += &heading("In force:");
+    text += &heading("Active:");
     let mut keys = table(&["KEY", "VALUE"]);
     walk(String::new(), &config.active, &mut |key, value| {
         keys.add_row([cell(printable(key)), cell(printable(&value.to_string()))]);
@@ -33,14 +33,14 @@ pub(crate) fn active(config: &ActiveConfig) -> String {
 pub(crate) fn reload(reload: &Reload) -> String {
     if let Some(error) = &reload.error {
         return format!(
-            "the file does not hold, nothing of it was taken: {}\n",
+            "the file is invalid; the current configuration stays: {}\n",
             printable(error)
         );
     }
     if reload.applied.is_empty() && reload.refused.is_empty() {
-        return "nothing has changed\n".to_owned();
+        return "no changes\n".to_owned();
     }
-    let mut rows = table(&["KEY", "FROM", "TO", "TAKEN", "REASON"]);
+    let mut rows = table(&["KEY", "FROM", "TO", "APPLIED", "REASON"]);
     for change in &reload.applied {
         let [key, from, to] = [&change.key, &change.from, &change.to].map(|it| printable(it));
         rows.add_row([cell(key), cell(from), cell(to), cell("yes"), cell("-")]);
@@ -54,7 +54,7 @@ pub(crate) fn reload(reload: &Reload) -> String {
     print(rows)
 }
 
-/// Every value that is no table, with its key.
+/// Calls `tell` with every value that is not a table, and its key.
 fn walk(key: String, value: &Value, tell: &mut impl FnMut(&str, &Value)) {
     let below = |name: &str| match key.is_empty() {
         true => name.to_owned(),

@@ -1,4 +1,4 @@
-//! What happens, one line an event.
+//! Events, one line each.
 
 use onair_types::{Blocker, Event, EventKind};
 use serde_json::Value;
@@ -133,7 +133,7 @@ fn what(kind: &EventKind) -> String {
             applied,
             refused,
         } => format!(
-            "{outcome}; changed: {}; as before: {}",
+            "{outcome}; changed: {}; unchanged: {}",
             or_none(applied),
             or_none(refused)
         ),
@@ -157,7 +157,7 @@ fn names(blockers: &[Blocker], more: u64) -> String {
         names.push(format!("and {more} more"));
     }
     if names.is_empty() {
-        names.push("nobody is named".into());
+        names.push("no client is named".into());
     }
     names.join("; ")
 }

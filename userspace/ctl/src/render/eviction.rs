@@ -1,4 +1,4 @@
-//! Clients that were cut off.
+//! Evicted clients.
 
 use onair_types::{Eviction, EvictionList};
 
@@ -7,7 +7,7 @@ use super::{cell, print, table};
 /// Answer of `session evict`.
 pub(crate) fn list(list: &EvictionList) -> String {
     if list.evicted.is_empty() {
-        return "Nobody was attached.\n".to_owned();
+        return "No client was attached.\n".to_owned();
     }
     rows(&list.evicted)
 }

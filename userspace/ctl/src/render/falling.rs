@@ -1,18 +1,18 @@
-//! A number of users that falls.
+//! A decreasing number of users.
 
 use std::fmt;
 
-/// Numbers that are shown at most, the first one and the last ones.
+/// Most numbers shown: the first one and the last ones.
 const SHOWN: usize = 6;
 
-/// The numbers that were seen, each once: `12 … 3 … 0 users`.
+/// The numbers seen so far, each once: `12 … 3 … 0 users`.
 #[derive(Debug, Default)]
 pub(crate) struct Falling {
     seen: Vec<u64>,
 }
 
 impl Falling {
-    /// So many are left now. Returns whether that is another number than before.
+    /// Records the number of users left. Returns whether it changed.
     pub(crate) fn now(&mut self, users: u64) -> bool {
         if self.seen.last() == Some(&users) {
             return false;

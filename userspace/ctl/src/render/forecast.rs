@@ -1,4 +1,4 @@
-//! What an operation would come to.
+//! Forecasts of `--dry-run`.
 
 use super::{blocker, heading, printable, verdict};
 use crate::command::dry_run::Forecast;
@@ -19,7 +19,7 @@ pub(crate) fn render(forecast: &Forecast) -> String {
     );
     if !forecast.evicts.is_empty() {
         let numbers: Vec<_> = forecast.evicts.iter().map(ToString::to_string).collect();
-        text += &format!("It would cut off attachment {}.\n", numbers.join(", "));
+        text += &format!("It would evict attachment {}.\n", numbers.join(", "));
     }
     if !forecast.blockers.is_empty() {
         text += &heading("Users:");

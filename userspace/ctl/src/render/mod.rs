@@ -1,7 +1,7 @@
-//! Documents as people read them: tables, short durations, and colours where there is a terminal.
+//! Documents for people: tables, short durations, and colours on a terminal.
 //!
-//! Names of processes and threads were chosen by those processes; nothing goes to a terminal that
-//! did not pass [`printable`].
+//! Processes choose the names of processes and threads. Such text reaches a terminal only through
+//! [`printable`].
 
 pub(crate) mod blocker;
 pub(crate) mod certificate;
@@ -24,7 +24,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use onair_types::Timestamp;
 
-/// A table with a head line and no frame.
+/// A table with a header line and without a frame.
 pub(crate) fn table(heads: &[&str]) -> Table {
     let mut table = bare();
     table.set_header(
@@ -42,7 +42,7 @@ pub(crate) fn facts() -> Table {
 
 fn bare() -> Table {
     let mut table = Table::new();
-    // Lines are for `grep` and `awk` as well: a narrow terminal wraps them, we do not.
+    // The lines also feed `grep` and `awk`: a narrow terminal may wrap them, this program does not.
     table
         .load_preset(NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
@@ -67,12 +67,12 @@ pub(crate) fn print(mut table: Table) -> String {
     text
 }
 
-/// A cell with text that somebody else may have chosen.
+/// A cell. Its text may come from another process.
 pub(crate) fn cell(text: impl ToString) -> Cell {
     Cell::new(printable(&text.to_string()))
 }
 
-/// The same, coloured.
+/// A coloured cell.
 pub(crate) fn coloured(text: impl ToString, colour: Color) -> Cell {
     cell(text).fg(colour)
 }
@@ -82,7 +82,7 @@ pub(crate) fn heading(text: &str) -> String {
     format!("\n{}\n", console::style(text).bold())
 }
 
-/// `text` without what a terminal would obey.
+/// `text` without characters that control a terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| {

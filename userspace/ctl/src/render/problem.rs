@@ -1,4 +1,4 @@
-//! A refusal: what happened, its code, who is in the way, what to do.
+//! A problem: what happened, its code, the users in the way, what to do.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use onair_types::Problem;
 
 use super::{blocker, heading, printable, verdict};
 
-/// The problem for standard error.
+/// The text for standard error.
 pub(crate) fn render(problem: &Problem) -> String {
     let mut text = format!(
         "{} {} [{}]\n",
@@ -14,7 +14,7 @@ pub(crate) fn render(problem: &Problem) -> String {
         printable(&problem.detail),
         problem.code
     );
-    // One error stands in the detail already.
+    // The detail already contains a single error.
     if problem.errors.len() > 1 {
         for error in &problem.errors {
             let line = printable(&error.to_string());

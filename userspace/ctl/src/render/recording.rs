@@ -112,7 +112,7 @@ pub(crate) fn one(view: &RecordingView) -> String {
         text += &format!("{}\n", printable(&repair.says));
     }
     if !view.problems.is_empty() {
-        text += &heading("What went wrong:");
+        text += &heading("Problems:");
         for problem in &view.problems {
             text += &format!("  {}\n", printable(problem));
         }
@@ -142,12 +142,12 @@ fn books(view: &RecordingView) -> String {
     let mut text = print(books);
     if let Some(frames) = &view.frames {
         text += &format!(
-            "{} whole frames written, {} incomplete ones left out\n",
+            "{} whole frames written, {} incomplete frames left out\n",
             frames.written, frames.incomplete
         );
     }
     if view.gaps > 0 {
-        text += &format!("{} gaps: the manifest has their places\n", view.gaps);
+        text += &format!("{} gaps: the manifest lists their positions\n", view.gaps);
     }
     text
 }
@@ -163,7 +163,7 @@ fn with_reasons(total: u64, reasons: &BTreeMap<String, u64>) -> String {
     format!("{total} ({})", reasons.join(", "))
 }
 
-/// How a recording goes, in a line.
+/// The state and counts of a recording, on one line.
 pub(crate) fn line(view: &RecordingView) -> String {
     let counts = &view.counts;
     let reason = view.reason.as_ref().map(|it| format!(": {it}"));

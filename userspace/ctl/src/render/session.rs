@@ -44,7 +44,7 @@ fn flow(view: &SessionView) -> String {
 /// Answer of `list`.
 pub(crate) fn list(list: &SessionList) -> String {
     if list.sessions.is_empty() {
-        return "No sessions. `onairctl session create --help` shows how to set one up.\n"
+        return "No sessions. `onairctl session create --help` shows how to create one.\n"
             .to_owned();
     }
     let mut table = table(&[
@@ -93,7 +93,7 @@ pub(crate) fn turned(view: &SessionView) -> String {
 pub(crate) fn flushed(flushed: &Flushed) -> String {
     let took = human(Duration::from_millis(flushed.waited_ms));
     let frames = match flushed.frames_sent {
-        0 => "nothing was left to be sent".to_owned(),
+        0 => "no frame was waiting".to_owned(),
         1 => format!("1 frame sent in {took}"),
         many => format!("{many} frames sent in {took}"),
     };
@@ -162,7 +162,7 @@ fn attachments(list: &[AttachmentView]) -> String {
     print(table)
 }
 
-/// Counters that counted something; frames and packets always.
+/// Nonzero counters; frames and packets always.
 pub(crate) fn counters(counters: &SessionCounters) -> String {
     let mut table = facts();
     let always = [("packets", counters.packets)];

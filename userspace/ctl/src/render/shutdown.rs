@@ -1,4 +1,4 @@
-//! The daemon's end.
+//! The daemon's shutdown.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) fn phase(phase: &PhaseTime) -> String {
     format!("{}  {}\n", phase.at, console::style(phase.phase).bold())
 }
 
-/// Who is left.
+/// The number of users left.
 pub(crate) fn users(status: &ShutdownStatus) -> String {
     let users = match status.users {
         1 => "1 user".to_owned(),

@@ -1,4 +1,4 @@
-//! What the witnesses say.
+//! Readings of the witnesses.
 
 use comfy_table::Color;
 use onair_types::{Reading, Says, Verdict};

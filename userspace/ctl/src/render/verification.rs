@@ -1,4 +1,4 @@
-//! What the checks of a certificate came to.
+//! Results of the checks of a certificate.
 
 use comfy_table::Color;
 use onair_types::{Outcome, Verification};
@@ -8,9 +8,9 @@ use super::{cell, coloured, print, printable, table};
 /// Answer of `certificate verify` for one certificate.
 pub(crate) fn render(source: &str, found: &Verification) -> String {
     let word = if found.holds {
-        console::style("holds").green().bold()
+        console::style("is valid").green().bold()
     } else {
-        console::style("does not hold").red().bold()
+        console::style("is invalid").red().bold()
     };
     let of = match (&found.name, &found.session) {
         (Some(name), Some(session)) => format!("{name} ({session})"),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::documents::{AT, all_in, who};
 use crate::played::{Played, onairctl, ran};
 
-/// One that holds.
+/// A valid certificate.
 fn good() -> Value {
     let step = |name: &str, us: u64| json!({"step": name, "at": AT, "monotonic_ns": us * 1000, "since_stop_us": us});
     let reading = |witness: &str, name: &str, word_of: &str, us: u64| {
@@ -71,7 +71,7 @@ fn certificate_of_a_session_that_came_back_stopped_then_its_stop_is_shown() {
     );
 }
 
-/// The same, by another hand.
+/// The certificate of `good`, edited by another program.
 fn forged() -> Value {
     let mut document = good();
     document["counts"]["frames_lent"] = json!(1);
@@ -85,7 +85,7 @@ fn verify_of_the_daemon_then_each_check_with_its_mark() {
     all_in(
         &ran.out,
         &[
-            "cam1: certificate cam1 (6920a1c300000001) holds",
+            "cam1: certificate cam1 (6920a1c300000001) is valid",
             "digest         ✓  sha256:",
             "steps          ✓  8, each once and in order",
             "slots          ✓",
@@ -97,7 +97,7 @@ fn verify_of_the_daemon_then_each_check_with_its_mark() {
     all_in(
         &ran.out,
         &[
-            "does not hold",
+            "is invalid",
             "digest         ✗  it says \"sha256:",
             "frames         ✗  1 lent, and 0 returned",
         ],
@@ -124,11 +124,11 @@ fn verify_of_files_then_each_and_the_worst_exit_code() {
     for (files, code, words) in [
         (&["good.json"][..], 0, &["holds"][..]),
         (&["old.json"], 0, &["no digest: format 1 had none"]),
-        (&["good.json", "forged.json"], 6, &["does not hold"]),
-        (&["forged.json", "later.json"], 6, &["does not hold"]),
+        (&["good.json", "forged.json"], 6, &["is invalid"]),
+        (&["forged.json", "later.json"], 6, &["is invalid"]),
         (&["later.json"], 2, &["its format is 99", "knows 1 to 2"]),
-        (&["part.json"], 2, &["holds no JSON document"]),
-        (&["other.json"], 2, &["it is no certificate"]),
+        (&["part.json"], 2, &["is not a JSON document"]),
+        (&["other.json"], 2, &["not a certificate"]),
         (&["good.json", "missing.json"], 2, &["cannot read", "holds"]),
     ] {
         let mut command = onairctl("certificate verify");

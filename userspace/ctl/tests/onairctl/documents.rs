@@ -1,4 +1,4 @@
-//! Documents as a daemon would write them.
+//! Documents as a daemon writes them.
 
 use serde_json::{Value, json};
 

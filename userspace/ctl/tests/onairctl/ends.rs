@@ -12,7 +12,7 @@ fn stopped() -> Value {
     view
 }
 
-/// What `args` makes of a session, and of what its witnesses say.
+/// Runs `args` against a daemon with this session and this verdict.
 fn forecast(view: &Value, destroyable: bool, args: &str) -> Ran {
     let verdict = json!({"destroyable": destroyable, "disagreement": false,
         "reason": "W1 (ledger): 1 frame lent", "at": AT, "readings": [reading()]});
@@ -111,7 +111,7 @@ fn evict_of_a_process_then_each_of_its_attachments_and_no_other() {
     );
     let nobody = Played::document(200, &json!({"evicted": []}));
     let ran = nobody.run("session evict cam1 --all");
-    assert_eq!((ran.code, &*ran.out), (0, "Nobody was attached.\n"));
+    assert_eq!((ran.code, &*ran.out), (0, "No client was attached.\n"));
 }
 
 fn health(ready: bool) -> Value {
@@ -214,7 +214,7 @@ fn shutdown_watched_then_phases_and_falling_users_until_nobody_listens() {
             "3 users in 2 sessions",
             "cleanup",
             "sessions done in 1.5ms",
-            "the daemon takes no more requests",
+            "the daemon no longer answers",
         ]
     );
 }

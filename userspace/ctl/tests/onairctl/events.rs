@@ -7,7 +7,7 @@ use crate::played::{Played, Ran};
 
 const AT: &str = "2026-11-20T09:10:08.157000Z";
 
-/// What `args` shows of these events, after which the daemon ends.
+/// The output of `args` for these events, after which the daemon ends.
 fn shown(events: &[Value], args: &str) -> Ran {
     let body = events.iter().map(|event| {
         let kind = event["kind"].as_str().unwrap();
@@ -117,7 +117,9 @@ fn blockers_watched_then_again_and_again_until_the_session_is_gone() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(ran.out.matches("4712").count(), 2, "{}", ran.out);
     assert_eq!(
-        ran.out.matches("Nobody uses cam1").count(),
+        ran.out
+            .matches("cam1 (6920a1c300000001) has no user")
+            .count(),
         1,
         "{}",
         ran.out
@@ -127,7 +129,7 @@ fn blockers_watched_then_again_and_again_until_the_session_is_gone() {
         !ran.out.contains('\u{1b}'),
         "redrawn where there is no terminal"
     );
-    // One that was never there is an error.
+    // A session that never existed is an error.
     let none = Played::code(onair_types::ProblemCode::NoSuchSession);
     assert_eq!(none.run("session blockers cam1 --watch").code, 5);
     let ran = none.run("session blockers cam1 --watch=1ms");

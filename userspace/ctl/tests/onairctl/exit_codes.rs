@@ -40,7 +40,7 @@ fn exit_code_daemon_not_reachable_then_3_with_advice() {
     let nowhere = folder.path().join("none.sock");
     let stale = folder.path().join("stale.sock");
     drop(UnixListener::bind(&stale).unwrap());
-    for (socket, advice) in [(nowhere, "start onaird"), (stale, "nobody listens")] {
+    for (socket, advice) in [(nowhere, "start onaird"), (stale, "no process listens")] {
         let ran = ran(onairctl("health --socket").arg(&socket));
         assert_eq!(ran.code, 3, "{ran:?}");
         assert!(ran.err.contains(advice), "{ran:?}");
@@ -65,7 +65,7 @@ fn exit_code_something_else_listens_then_1() {
         let (status, kind, body) = answer;
         let ran = Played::new(Some((status, kind, body.to_owned()))).run("session list");
         assert_eq!(ran.code, 1, "{ran:?}");
-        assert!(ran.err.contains("none of this API's"), "{ran:?}");
+        assert!(ran.err.contains("does not match this API"), "{ran:?}");
     }
 }
 
@@ -128,7 +128,7 @@ fn help_read_then_exit_codes_and_examples_are_there() {
         "Examples:",
         "Exit codes:",
         "  4  the session is in use",
-        "  6  a certificate does not hold",
+        "  6  a certificate is invalid",
         "ONAIR_SOCKET",
     ] {
         assert!(ran.out.contains(word), "{word}: {}", ran.out);

@@ -1,4 +1,4 @@
-//! The program itself, run against a daemon that is only played.
+//! Runs the program against a scripted daemon.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod played;

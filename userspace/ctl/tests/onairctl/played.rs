@@ -1,4 +1,4 @@
-//! A daemon that gives prepared answers, and the program run against it.
+//! A daemon with scripted answers, and runs of the program against it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,7 +10,7 @@ use std::thread;
 use onair_types::{Problem, ProblemCode};
 use serde_json::Value;
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) line: String,
@@ -21,14 +21,14 @@ pub(crate) struct Request {
 /// Status, media type, body.
 pub(crate) type Answer = (u16, &'static str, String);
 
-/// A daemon that gives prepared answers, and keeps the requests.
+/// A daemon with scripted answers. It keeps the requests.
 pub(crate) struct Played {
     pub(crate) socket: PathBuf,
     pub(crate) requests: mpsc::Receiver<Request>,
     _folder: tempfile::TempDir,
 }
 
-/// What the program did.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -37,14 +37,14 @@ pub(crate) struct Ran {
 }
 
 impl Played {
-    /// Answers every request with `answer`; `None`: reads it and says nothing.
+    /// Answers every request with `answer`. With `None` it reads the request and sends no answer.
     pub(crate) fn new(answer: Option<Answer>) -> Self {
         Self::answering(move |_| answer.clone())
     }
 
-    /// Answers each request line (`GET /v1/…`) with the document beside it, the last one as often as
-    /// it is asked, earlier ones of the same line once; any other line with a problem. A document that
-    /// is a problem is one.
+    /// Answers each request line (`GET /v1/…`) with the document beside it. Of several documents
+    /// for one line it sends each once, and repeats the last one. It answers any other line with a
+    /// problem. A document that is a problem is sent as a problem.
     pub(crate) fn script(answers: &[(&str, Value)]) -> Self {
         let mut answers: Vec<(String, String)> = answers
             .iter()
@@ -76,7 +76,7 @@ impl Played {
         let socket = folder.path().join("control.sock");
         let listener = UnixListener::bind(&socket).unwrap();
         let (sender, requests) = mpsc::channel();
-        // It ends with the test's process: nothing in it holds anything.
+        // The thread ends with the test's process and owns no resource.
         thread::spawn(move || {
             let mut silent = Vec::new();
             for stream in listener.incoming() {
@@ -138,7 +138,7 @@ pub(crate) fn onairctl(args: &str) -> Command {
     command
 }
 
-/// Runs it to its end.
+/// Runs the program until it exits.
 pub(crate) fn ran(command: &mut Command) -> Ran {
     let Output {
         status,

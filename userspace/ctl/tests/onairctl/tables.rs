@@ -1,4 +1,4 @@
-//! What the program shows.
+//! What the program prints.
 
 use onair_types::{Problem, ProblemCode, SpecError};
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ fn table_nothing_there_then_said_in_words() {
         (
             "session blockers cam1",
             json!({"session": "6920a1c300000001", "name": "cam1", "at": AT, "blockers": []}),
-            "Nobody uses cam1",
+            "has no user",
         ),
     ] {
         let ran = Played::document(200, &body).run(args);

@@ -1,5 +1,5 @@
-//! What every test that initialises DPDK needs: it can be initialised once in
-//! a process, so each such test is a file of its own.
+//! Common part of the tests that initialise DPDK: it can be initialised once in a process, so each
+//! such test is its own file.
 
 use onair_dpdk::{Eal, EalConfig, Hugepages, Memory};
 

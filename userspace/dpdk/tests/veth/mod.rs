@@ -1,4 +1,4 @@
-//! A veth pair in a network namespace of the test's own, and traffic over it.
+//! A veth pair in the test's own network namespace, and traffic over it.
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
 use std::{
@@ -9,10 +9,10 @@ use std::{
 use onair_dpdk::{Burst, Eal, Port, PortConfig, RxQueue, TxQueue};
 
 pub(crate) const LENGTH: usize = 1400;
-/// For events that are due at once, on a machine that may be busy.
+/// Time limit for events that are due at once, on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A namespace with a veth pair `va`, `vb`; gone when dropped, also by a panic.
+/// A namespace with a veth pair `va`, `vb`; dropped also by a panic.
 pub(crate) struct Veth {
     pub(crate) namespace: String,
 }
@@ -23,7 +23,7 @@ impl Veth {
             namespace: format!("oad-{}", process::id()),
         };
         run(&["netns", "add", &veth.namespace]);
-        // The kernel's own packets would be on the wire too.
+        // The kernel's own packets would also be on the wire.
         let quiet = "f=/proc/sys/net/ipv6/conf/default/disable_ipv6; test ! -e $f || echo 1 > $f";
         run(&["netns", "exec", &veth.namespace, "sh", "-c", quiet]);
         veth.ip("link set lo up");
@@ -39,7 +39,7 @@ impl Veth {
         run(&all)
     }
 
-    /// As they are without a port: no XDP program, not promiscuous.
+    /// The state without a port: no XDP program, not promiscuous.
     pub(crate) fn assert_clean(&self) {
         let shown = self.ip("-details link show");
         assert!(!shown.contains("xdp"), "{shown}");

@@ -1,7 +1,7 @@
-//! What every call does: enter, take, wait if there is nothing, leave.
+//! The steps of every call: enter, take, wait if there is nothing to take, leave.
 //!
-//! The way of a call that finds a frame is inlined into the application; what it rarely needs is
-//! kept out of line.
+//! The path of a call that finds a frame is inlined into the application; the rare paths are out of
+//! line.
 
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use crate::label;
 use crate::layout::{EVENTS, OWN_SLOTS};
 use crate::slot::{NO_INTENT, Operation, Slot};
 
-/// An entry of the ready ring, which is never 0: it passes through a call in one register.
+/// A nonzero entry of the ready ring: it passes through a call in one register.
 #[derive(Clone, Copy)]
 pub(super) struct Entry(NonZeroU64);
 
@@ -37,15 +37,15 @@ impl Entry {
 struct Entered<'a> {
     slot: &'a Slot,
     plain: bool,
-    /// It is a call inside another one of its thread.
+    /// Whether it is a call inside another one of its thread.
     nested: bool,
-    /// The gates as it passed them: local, session.
+    /// The gates as the caller passed them: local, session.
     gates: (u32, u32),
 }
 
 /// Counts the caller out. A call in a signal handler leaves no intent behind: its thread may end in
 /// the call that it interrupted, which is still counted, and the frame that the intent names was
-/// delivered. What the outer call itself has taken by then stays with the process.
+/// delivered. A frame that the outer call has already taken stays with the process.
 #[inline(always)]
 fn leave(slot: &Slot, plain: bool, nested: bool) {
     if nested {
@@ -55,8 +55,8 @@ fn leave(slot: &Slot, plain: bool, nested: bool) {
 }
 
 impl Attachment {
-    /// What every call does, counted in slot `index`; `attempt` takes what the call is for, and
-    /// `final_event` what is to be had even if a gate is closed.
+    /// The steps of every call, counted in slot `index`. `attempt` takes a frame or an event;
+    /// `final_event` takes an event that is available even if a gate is closed.
     #[inline(always)]
     pub(super) fn call<T>(
         &self,
@@ -109,7 +109,7 @@ impl Attachment {
                 (local, session)
             ),
         };
-        // A copy of its own: what the way without a wait uses need not lie in memory for this.
+        // A copy, so that the path without a wait can keep its own in registers.
         let mut again = attempt;
         self.wait(
             &entered,
@@ -120,8 +120,8 @@ impl Attachment {
         )
     }
 
-    /// Leaves again: a gate is closed. `speaks` says that the slot counts this call and no other, so
-    /// that it may acknowledge the stop. SYNC: ack.
+    /// Leaves because a gate is closed. `speaks`: the slot counts only this call, so that it may
+    /// acknowledge the stop. SYNC: ack.
     #[cold]
     fn bounce(&self, slot: &Slot, plain: bool, session: u32, speaks: bool) -> Refusal {
         let already = !is_open(session) && speaks && slot.acknowledge(session);
@@ -175,16 +175,16 @@ impl Attachment {
         let words = &self.words;
         let head = words.ready_head();
         loop {
-            // The head first: a frame that was ready all along is then never missed.
+            // Read the head first: the call then never misses a frame that was ready all along.
             let at = head.load(Ordering::Acquire);
             let newest = words.ready_tail().load(Ordering::Acquire);
             if at >= newest {
                 return None;
             }
-            // What fell out of the ring has been withdrawn by now.
+            // Entries that fell out of the ring have already been withdrawn.
             let at = at.max(newest.saturating_sub(words.ring_len()));
             let entry = words.ring_entry(at).load(Ordering::Acquire);
-            // Look, note the intent, take: an intent noted before the look could name a loan that
+            // Check, note the intent, take: an intent noted before the check could name a loan that
             // this very thread was given earlier (the head may go back).
             let taken = NonZeroU64::new(entry).map(Entry).filter(|taken| {
                 words.frame(taken.frame()).is_some_and(|word| {
@@ -200,8 +200,8 @@ impl Attachment {
                 })
             });
             label!("take.tried");
-            // The head is a hint: whoever looked at this entry moves past it, and if that moves the
-            // head back, the serials make the second look harmless.
+            // The head is a hint: a thread that checked this entry moves past it. If that moves the
+            // head back, the serials make the second check harmless.
             head.store(at + 1, Ordering::Release);
             if let Some(taken) = taken {
                 self.pins.pin(taken.frame());

@@ -1,4 +1,4 @@
-//! Which slot a thread is counted in: claimed at its first call, given back when it ends.
+//! The slot of each thread: claimed at its first call, freed when the thread ends.
 
 use core::cell::{Cell, RefCell};
 use core::sync::atomic::Ordering;
@@ -37,7 +37,7 @@ use shuttle::thread_local;
 
 thread_local! {
     static CLAIMS: Claims = const { Claims(RefCell::new(Vec::new())) };
-    /// The attachment and slot of the last call: what most calls need.
+    /// The attachment and slot of the last call: most calls need only these.
     static LAST: Cell<(u64, u16)> = const { Cell::new((0, 0)) };
 }
 
@@ -85,7 +85,7 @@ fn look_up(attachment: &Attachment) -> u16 {
 fn claim(attachment: &Attachment) -> Option<u16> {
     let tid = sys::gettid();
     if tid == 0 {
-        // A slot with an owner that is not known could never be settled.
+        // A slot with an unknown owner could never be settled.
         return None;
     }
     let now = sys::boottime_ns();

@@ -1,8 +1,9 @@
-//! What a client checks of the files that the daemon sends, before it maps them.
+//! A client's checks of the files that the daemon sends, before it maps them.
 //!
-//! A mapping of a file that the daemon can still truncate is a trap: the next access behind its new end
-//! is `SIGBUS`. So each file must be sealed against that, and must be ordinary shared memory: a page of
-//! a huge-page file that is not there yet may not be had when it is touched (`SIGBUS`, too).
+//! A mapping of a file that the daemon can still truncate is dangerous: the next access behind its
+//! new end is `SIGBUS`. So each file must be sealed against that, and must be ordinary shared
+//! memory: a missing page of a huge-page file may be unavailable at the first access (`SIGBUS`,
+//! too).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,18 +17,18 @@ use crate::layout::Geometry;
 /// Why an attachment was not mapped.
 #[derive(Debug, thiserror::Error)]
 pub enum MapError {
-    /// The message and the files contradict each other.
+    /// The message and the files are inconsistent.
     #[error("the daemon {0}")]
     Contradiction(&'static str),
-    /// The process would be killed if the daemon liked.
+    /// The daemon could kill the process through the file.
     #[error("the daemon's file {file:?} {why}")]
     Unsafe {
-        /// Which of `ctl`, `seg` and `frames`.
+        /// `ctl`, `seg` or `frames`.
         file: &'static str,
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The kernel refused something.
+    /// The kernel refused an operation.
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -41,7 +42,7 @@ pub(super) fn check(files: &[OwnedFd; 3], geometry: &Geometry) -> Result<(), Map
     ];
     for ((file, name), len) in files.iter().zip(["ctl", "seg", "frames"]).zip(lens) {
         let unsafe_because = |why| Err(MapError::Unsafe { file: name, why });
-        // The seal before the length: sealed, it stays as long as it is seen to be.
+        // Check the seal before the length: with the seal, the length cannot change.
         let seals = match fcntl_get_seals(file) {
             // A file that cannot be sealed.
             Err(Errno::INVAL) => SealFlags::empty(),

@@ -1,4 +1,4 @@
-//! What a forked child finds in the place of the shared memory.
+//! Replaces the shared memory in a forked child.
 //!
 //! The mappings are not inherited (`MADV_DONTFORK`): a child that kept them would be a user that no
 //! witness counts. Zeroed private pages take their place, so that a call in the child finds closed
@@ -25,16 +25,16 @@ static TABLE: [Place; PLACES] = [const {
     }
 }; PLACES];
 
-/// Forks between the first process of the library and this one.
+/// Number of forks between the first process of the library and this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Tells this process from its forked children. A process id does not: in a pid namespace of its own a
-/// child may have its parent's.
+/// Distinguishes this process from its forked children. A process id does not: in its own pid
+/// namespace a child may have its parent's.
 pub(super) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Enters the mapping into the table. `None` if it is full: a forked child then faults there.
+/// Adds the mapping to the table. `None` if the table is full: a forked child then faults there.
 pub(super) fn protect(mapping: &Mapping) -> Option<usize> {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
@@ -54,7 +54,7 @@ pub(super) fn protect(mapping: &Mapping) -> Option<usize> {
     })
 }
 
-/// Takes it out again, before it is unmapped.
+/// Removes the mapping from the table, before it is unmapped.
 pub(super) fn unprotect(place: usize) {
     TABLE[place].len.store(0, Ordering::Release);
     TABLE[place].base.store(0, Ordering::Release);
@@ -70,8 +70,8 @@ unsafe extern "C" fn in_child() {
         if base == 0 || len == 0 {
             continue;
         }
-        // SAFETY: the range was the parent's mapping and is a hole in the child; nothing else can
-        // have taken it, since this runs before fork returns.
+        // SAFETY: the range was the parent's mapping and is a hole in the child; no other mapping
+        // can have taken it, since this runs before fork returns.
         unsafe {
             libc::mmap(
                 base as *mut libc::c_void,

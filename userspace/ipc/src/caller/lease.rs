@@ -1,8 +1,8 @@
-//! The right to one loan of a frame, and how it is given up.
+//! The right to one loan of a frame, and its return.
 //!
-//! One lend has one owner: a guard that lends out the bytes ([`LoanGuard`](super::LoanGuard)), a [`Lease`], or
-//! raw handles ([`RawLease`]). Each is made from the one before by consuming it, and none can be made
-//! otherwise, so that safe code gives back no frame that it still borrows.
+//! One loan has one owner: a guard that lends out the bytes ([`LoanGuard`](super::LoanGuard)), a
+//! [`Lease`], or raw handles ([`RawLease`]). Each consumes the one before, and there is no other
+//! way to make one, so that safe code returns no frame that it still borrows.
 
 use onair_mutant::mutant;
 
@@ -12,21 +12,21 @@ use crate::label;
 use crate::meta::FrameMeta;
 use crate::sys;
 
-/// One lend, as the process knows it.
+/// One loan, on the client's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Loan {
     /// The attachment's number in this process. The daemon's number is not enough: two daemons may
-    /// give the same.
+    /// use the same.
     pub(super) attachment: u64,
     pub(super) frame: u32,
     pub(super) serial: u32,
     pub(super) slot: u16,
 }
 
-/// A frame that this process holds and no guard borrows. It is given back by [`Attachment::put`];
-/// dropped, the frame stays held.
+/// A frame that this process holds and no guard borrows. [`Attachment::put`] returns it; a dropped
+/// lease leaves the frame held.
 ///
-/// It can be given back once:
+/// It can be returned once:
 ///
 /// ```
 /// use onair_ipc::caller::{Attachment, Lease};
@@ -43,7 +43,7 @@ pub(super) struct Loan {
 /// }
 /// ```
 ///
-/// It cannot be made up, nor read out of a guard:
+/// Safe code cannot construct it, nor read it out of a guard:
 ///
 /// ```compile_fail,E0451
 /// use onair_ipc::caller::Lease;
@@ -52,7 +52,7 @@ pub(super) struct Loan {
 /// }
 /// ```
 ///
-/// And a guard that is given back borrows nothing any more:
+/// A returned guard permits no further borrow:
 ///
 /// ```
 /// use onair_ipc::caller::LoanGuard;
@@ -87,7 +87,7 @@ impl Lease {
         self.0.frame
     }
 
-    /// Which lend of the frame.
+    /// Serial of the loan.
     #[must_use]
     pub fn serial(&self) -> u32 {
         self.0.serial
@@ -99,16 +99,16 @@ impl Lease {
         self.0.slot
     }
 
-    /// The plain value that names this loan.
+    /// The raw handle of this loan.
     #[must_use = "the frame stays held until the handle is put"]
     pub fn into_raw(self) -> RawLease {
         RawLease(self.0)
     }
 }
 
-/// The name of a loan, as a plain value that may be copied and kept: put twice, put into another
-/// attachment or used after the end, it is refused and does no harm. For bindings to languages without
-/// guards. There is no guard of a loan that has such a name.
+/// The name of a loan, as a plain value that may be copied and kept. If it is put twice, put into
+/// another attachment or used after the end, the call refuses it and does no harm. For bindings to
+/// languages without guards. A loan with such a name has no guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawLease(Loan);
 
@@ -119,7 +119,7 @@ impl RawLease {
         self.0.frame
     }
 
-    /// Whether `attachment` lent it.
+    /// Whether `attachment` loaned it.
     #[must_use]
     pub fn is_of(self, attachment: &Attachment) -> bool {
         self.0.attachment == attachment.id
@@ -127,17 +127,18 @@ impl RawLease {
 }
 
 impl Attachment {
-    /// Gives a held frame back. Works also when the session is stopped.
+    /// Returns a held frame. Works also when the session is stopped.
     ///
     /// # Errors
-    /// [`Refusal::Already`], [`Refusal::Invalid`] or [`Refusal::Stale`]; nothing is changed then.
+    /// [`Refusal::Already`], [`Refusal::Invalid`] or [`Refusal::Stale`]; the call then changes
+    /// nothing.
     #[inline]
     pub fn put(&self, lease: Lease) -> Result<(), Refusal> {
         self.give_back(lease.0)
     }
 
-    /// Send session: marks the held frame to be sent when it is put. Frames are sent in the order
-    /// of these calls.
+    /// Send session: marks the held frame for sending when it is put. The daemon sends frames in
+    /// the order of these calls.
     ///
     /// # Errors
     /// As [`Attachment::put`].
@@ -164,7 +165,7 @@ impl Attachment {
     /// The description of a held frame.
     ///
     /// # Panics
-    /// If another attachment lent it.
+    /// If another attachment loaned it.
     pub fn meta(&self, lease: &Lease) -> FrameMeta {
         self.describe(lease.0).expect("a lease of this attachment")
     }
@@ -172,7 +173,7 @@ impl Attachment {
     /// The description of a raw handle's frame.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] if another attachment lent it.
+    /// [`Refusal::Invalid`] if another attachment loaned it.
     pub fn meta_raw(&self, raw: RawLease) -> Result<FrameMeta, Refusal> {
         self.describe(raw.0)
     }

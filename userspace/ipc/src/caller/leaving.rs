@@ -1,5 +1,5 @@
-//! How a process leaves an attachment: the way in closes at once, and the memory goes when no guard
-//! borrows it any more. The rules are in `docs/gate.md`, under *detach*.
+//! Ends a process's use of an attachment: the gates close at once, and the memory is released when
+//! no guard borrows it. `docs/gate.md` has the rules, under *detach*.
 
 use core::sync::atomic::{Ordering, fence};
 
@@ -11,14 +11,14 @@ use crate::pins::End;
 use crate::sys;
 
 impl Attachment {
-    /// Leaves for good, after a detach, a destroy, or another end. Each sleeper is woken, and every
-    /// call from now on returns [`Refusal::Stale`](super::Refusal::Stale), also in threads that come
-    /// late. Closed and zeroed pages take the place of the shared ones: of `ctl` at once, of the
-    /// others when no guard borrows a frame and no caller is inside. Until then the daemon sees the
-    /// words mapped, and writes to no frame that was held.
+    /// Leaves for good, after a detach, a destroy, or another end. It wakes each sleeper. From now
+    /// on every call returns [`Refusal::Stale`](super::Refusal::Stale), also in threads that call
+    /// later. Closed and zeroed pages replace the shared ones: `ctl` at once, the others when no
+    /// guard borrows a frame and no caller is inside. Until then the daemon sees the words mapped,
+    /// and writes to no frame that was held.
     pub fn leave(&self, end: End) {
         self.close();
-        // No caller passes the gates any more: the session's is on a page of zeros.
+        // No caller can pass the gates now: the session's is on a page of zeros.
         self.pins.defer(end);
         label!("leave.deferred");
         self.end_look();
@@ -28,22 +28,22 @@ impl Attachment {
         self.left.store(true, Ordering::SeqCst);
         label!("leave.marked");
         self.words.local_gate().stop();
-        // A sleeper in wait_started sleeps on the closed gate's value: it has to move.
+        // A sleeper in wait_started sleeps on the closed gate's value: the value has to change.
         self.words
             .local_gate()
             .word()
             .fetch_add(2, Ordering::SeqCst);
         self.words.ctl().tombstone();
         label!("leave.ctl_gone");
-        // Rung after it: until then a start of another thread could open the way in again, and whoever
-        // came in would sleep on.
+        // Wake again after it: until then a start by another thread could open the gate again, and
+        // a caller that entered would sleep on.
         sys::futex_wake(self.words.local_gate().word(), sys::ALL);
         self.ring_all();
         label!("leave.rung");
     }
 
-    /// After a slot was left, or a pin or a frame word was cleared: whether this was the last one
-    /// that the memory was kept for. SYNC: deferred.
+    /// After a slot was left, or a pin or a frame word was cleared: checks whether it was the last
+    /// one that kept the memory. SYNC: deferred.
     #[inline(always)]
     pub(super) fn end_look(&self) {
         if let Some(end) = self.pins.deferred() {
@@ -64,8 +64,8 @@ impl Attachment {
             return;
         }
         if self.pins.let_go(end) {
-            // The frames first: the daemon writes to a frame that was held as soon as it sees that
-            // the words are not mapped.
+            // The frames first: the daemon writes to a frame that was held as soon as it sees the
+            // words unmapped.
             self.frames.tombstone();
             label!("leave.frames_gone");
             self.words.seg().tombstone();
@@ -73,9 +73,8 @@ impl Attachment {
         }
     }
 
-    /// Threads of this process that are inside a call now. After [`Attachment::stop`] the number
-    /// only falls, and once it was 0 no call of this process can take a frame any more.
-    /// SYNC: light-heavy.
+    /// Threads of this process inside a call. After [`Attachment::stop`] the number only decreases,
+    /// and after it was 0 no call of this process can take a frame. SYNC: light-heavy.
     pub fn callers(&self) -> u32 {
         if self.plain {
             crate::sync::heavy();
@@ -86,8 +85,8 @@ impl Attachment {
         counted.fold(0, u32::saturating_add)
     }
 
-    /// Whether this process inherited the attachment by a fork: its memory and its threads stayed with
-    /// the parent, and the connection is the parent's.
+    /// Whether this process inherited the attachment by a fork: its memory, its threads and its
+    /// connection belong to the parent.
     pub fn is_inherited(&self) -> bool {
         self.generation != fork::generation()
     }

@@ -1,4 +1,4 @@
-//! A held frame as a guard: its bytes are reachable for as long as the lease lasts, and no longer.
+//! A guard of a held frame: its bytes are accessible exactly as long as the lease lasts.
 
 use std::mem::ManuallyDrop;
 
@@ -8,8 +8,8 @@ use super::lease::Loan;
 use super::{Attachment, Deadline, Lease, Refusal};
 use crate::meta::FrameMeta;
 
-/// A frame that this process holds; given back when the guard is dropped. It pins its frame: whatever
-/// ends the session meanwhile, its bytes stay.
+/// A frame that this process holds. Dropping the guard returns it. The guard pins its frame: its
+/// bytes stay, however the session ends.
 #[derive(Debug)]
 pub struct LoanGuard<'a> {
     attachment: &'a Attachment,
@@ -17,7 +17,7 @@ pub struct LoanGuard<'a> {
 }
 
 impl Attachment {
-    /// Takes the oldest ready frame, with a guard around it; waits for one until `deadline`.
+    /// Takes the oldest ready frame with a guard; waits for one until `deadline`.
     ///
     /// # Errors
     /// As [`Attachment::get`].
@@ -37,7 +37,7 @@ impl Attachment {
 }
 
 impl<'a> LoanGuard<'a> {
-    /// The attachment that lent it.
+    /// The attachment that loaned it.
     pub fn attachment(&self) -> &'a Attachment {
         self.attachment
     }
@@ -53,22 +53,21 @@ impl<'a> LoanGuard<'a> {
         described.expect("a guard of this attachment")
     }
 
-    /// The frame's bytes, `frame_bytes` of them. They stay as they are also when the session ends: the
-    /// daemon takes the frame back in its books, and writes to it only when this process has let go
-    /// of the memory, which it does not do while the guard lives.
+    /// The frame's bytes, `frame_bytes` of them. They do not change when the session ends: the
+    /// daemon takes the frame back in its ledger, and writes to it only after this process has
+    /// released the memory, which it does not do while the guard lives.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         let base = self.attachment.frame_base(self.lend.frame);
         // SAFETY: the frame lies within a mapping that is never unmapped while the attachment is
         // borrowed, and that stays in place while the frame is pinned, which it is as long as the
-        // guard lives. Until then its bytes are not written: not by the daemon, which has lent it and
-        // sees the words mapped, and not by this process, whose only other way to it is `bytes_mut`
-        // through an exclusive borrow of this guard.
+        // guard lives. Until then its bytes are not written: not by the daemon, which has it on
+        // loan and sees the words mapped, and not by this process, whose only other access is
+        // `bytes_mut` through an exclusive borrow of this guard.
         unsafe { std::slice::from_raw_parts(base, self.len()) }
     }
 
-    /// The frame's bytes, to be filled. `None` in a receive session, whose frames are mapped
-    /// read-only.
+    /// The frame's bytes, writable. `None` in a receive session, whose frames are mapped read-only.
     #[inline]
     pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
         if !self.attachment.sends {
@@ -91,17 +90,17 @@ impl<'a> LoanGuard<'a> {
         self.len() == 0
     }
 
-    /// Gives the frame back. The guard's drop does the same and drops the result.
+    /// Returns the frame. The guard's drop does the same and ignores the result.
     ///
     /// # Errors
-    /// As [`Attachment::put`]; the frame is no longer this process's in each case.
+    /// As [`Attachment::put`]; in each case this process no longer holds the frame.
     #[inline]
     pub fn put(self) -> Result<(), Refusal> {
         let attachment = self.attachment;
         attachment.give_back(self.unpinned())
     }
 
-    /// Send session: gives the frame back to be sent.
+    /// Send session: submits the frame.
     ///
     /// # Errors
     /// As [`Attachment::submit`].
@@ -110,8 +109,8 @@ impl<'a> LoanGuard<'a> {
         attachment.hand_over(self.unpinned())
     }
 
-    /// Ends the guard without giving the frame back; the lease is the caller's to put. Its bytes may go
-    /// when the session ends.
+    /// Dissolves the guard without returning the frame; the caller must put the lease. The memory
+    /// of the bytes may be released when the session ends.
     #[inline]
     pub fn keep(self) -> Lease {
         let attachment = self.attachment;
@@ -120,7 +119,8 @@ impl<'a> LoanGuard<'a> {
         Lease::new(lend)
     }
 
-    /// Ends the guard. The pin goes before the frame does: see [`Pins`](crate::pins::Pins).
+    /// Ends the guard. It clears the pin before it returns the frame: see
+    /// [`Pins`](crate::pins::Pins).
     #[inline]
     fn unpinned(self) -> Loan {
         let this = ManuallyDrop::new(self);
@@ -139,7 +139,7 @@ impl Drop for LoanGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.unpin();
-        // What can go wrong is an end of the session, and then there is nothing left to give back.
+        // This fails only if the session has ended, and then there is nothing to return.
         let _ = self.attachment.give_back(self.lend);
     }
 }

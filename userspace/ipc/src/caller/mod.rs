@@ -1,7 +1,7 @@
 //! The client's side of an attachment: enter, take, wait, leave, put, stop.
 //!
-//! Nothing here allocates or locks on the way of a call; a call that finds a frame makes no system
-//! call. The rules that make it safe to stop and destroy under it are in `docs/gate.md`.
+//! A call neither allocates nor locks; a call that finds a frame makes no system call.
+//! `docs/gate.md` has the rules that make it safe to stop and destroy a session during a call.
 
 mod call;
 mod claim;
@@ -42,10 +42,10 @@ pub use watch::Watch;
 use lease::Loan;
 use words::Words;
 
-/// When a call gives up.
+/// Time limit of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
-    /// At once: the call never blocks.
+    /// Immediately: the call never blocks.
     Now,
     /// At this CLOCK_MONOTONIC time, ns.
     At(u64),
@@ -78,24 +78,24 @@ pub enum Refusal {
     /// `EAGAIN`: the session is stopped, or was stopped while the call waited.
     #[error("the session is stopped; wait_started() waits for it to run again")]
     Again,
-    /// `ETIMEDOUT`: nothing came in time.
-    #[error("nothing came in time")]
+    /// `ETIMEDOUT`: nothing arrived in time.
+    #[error("nothing arrived in time")]
     TimedOut,
     /// `ESTALE`: the session, the attachment or the daemon is gone.
     #[error("the session is gone (destroyed, evicted, detached, or the daemon ended)")]
     Stale,
-    /// `EALREADY`: the frame was put already.
-    #[error("the frame was put already")]
+    /// `EALREADY`: the frame was put before.
+    #[error("the frame was already put")]
     Already,
-    /// `EINVAL`: the frame is not one that this attachment holds.
-    #[error("the frame is not one that this attachment holds")]
+    /// `EINVAL`: this attachment does not hold the frame.
+    #[error("this attachment does not hold the frame")]
     Invalid,
 }
 
 /// One attachment, mapped by a client. Shared by all threads of the process.
 #[derive(Debug)]
 pub struct Attachment {
-    // Unmapped before the words, as `leave` does it.
+    // Unmapped before the words, in the order of `leave`.
     frames: Mapping,
     words: Words,
     pins: Pins,
@@ -103,14 +103,14 @@ pub struct Attachment {
     attachment: u64,
     sends: bool,
     plain: bool,
-    /// Tells attachments of this process apart, also those whose memory is gone.
+    /// Distinguishes attachments of this process, also those whose memory is released.
     id: u64,
     life_value: u32,
     socket: OwnedFd,
     fork_places: [Option<usize>; 3],
-    /// The process that attached, among those that fork made of it.
+    /// Fork generation of the process that attached.
     generation: u32,
-    /// Set when this process left: detached, or the session was destroyed under its hand.
+    /// Set when this process left: it detached or destroyed the session.
     left: AtomicBool,
     /// Set when a caller found the daemon's end of the connection closed.
     hung_up: AtomicBool,
@@ -118,13 +118,13 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Maps the three files that the daemon sent, and opens the attachment for callers.
-    /// `socket` is the attachment's connection, for kicks. `membarrier` says whether this process
-    /// is registered ([`sys::membarrier_register`]).
+    /// Maps the three files that the daemon sent, and opens the attachment for callers. `socket` is
+    /// the attachment's connection, for kicks. `membarrier`: whether this process is registered
+    /// ([`sys::membarrier_register`]).
     ///
     /// # Errors
-    /// If the message and the files contradict each other, if a file could be cut short under the
-    /// mapping, and what the kernel refuses.
+    /// If the message and the files are inconsistent, if the daemon could truncate a file under the
+    /// mapping, and the kernel's errors.
     pub fn map(
         attached: &Attached,
         session: u64,
@@ -203,8 +203,8 @@ impl Attachment {
         self.words.geometry()
     }
 
-    /// Takes the oldest ready frame; waits for one until `deadline`. A lease lends out no bytes:
-    /// [`Attachment::take`] does.
+    /// Takes the oldest ready frame; waits for one until `deadline`. A lease gives no access to the
+    /// bytes: [`Attachment::take`] does.
     ///
     /// # Errors
     /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
@@ -233,9 +233,9 @@ impl Attachment {
         })
     }
 
-    /// Takes the next event; waits for one until `deadline`. Once [`EventKind::Draining`] has been
-    /// told, what was told until then is to be had also of a session that is stopped or gone, before
-    /// the refusal.
+    /// Takes the next event; waits for one until `deadline`. After [`EventKind::Draining`] was
+    /// sent, the call returns the events up to it also if the session is stopped or gone, before it
+    /// refuses.
     ///
     /// # Errors
     /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
@@ -251,11 +251,11 @@ impl Attachment {
         )
     }
 
-    /// The bytes of a frame, for as long as it is held and the session has not ended: at least
-    /// `frame_bytes` of them.
+    /// The bytes of a frame, at least `frame_bytes` of them, valid while it is held and the session
+    /// has not ended.
     ///
     /// # Panics
-    /// If there is no such frame.
+    /// If the frame does not exist.
     #[inline]
     pub fn frame_base(&self, frame: u32) -> *mut u8 {
         assert!(frame < self.geometry().frames, "no frame {frame}");
@@ -269,7 +269,8 @@ impl Attachment {
     }
 
     /// Stops the session for this process: every call returns [`Refusal::Again`] until
-    /// [`Attachment::start`]. Wait-free, async-signal-safe, keeps errno; from any thread.
+    /// [`Attachment::start`]. Wait-free, async-signal-safe, preserves errno; any thread may call
+    /// it.
     pub fn stop(&self) {
         let _lock = mutant!("stop: takes a lock").then(onair_mutant::lock);
         if mutant!("stop: allocates") {
@@ -286,7 +287,7 @@ impl Attachment {
         label!("stop.done");
     }
 
-    /// Undoes [`Attachment::stop`]; the session's own stop stays.
+    /// Undoes [`Attachment::stop`], but not the session's own stop.
     pub fn start(&self) {
         self.words.local_gate().start();
         label!("start.gate_open");
@@ -294,19 +295,20 @@ impl Attachment {
         self.ring_watch();
     }
 
-    /// Whether a stop, of this process or of the session, is in force.
+    /// Whether this process or the daemon has stopped the session.
     pub fn is_stopped(&self) -> bool {
         !is_open(self.words.local_gate().load()) || !is_open(self.words.session_gate().load())
     }
 
-    /// Whether the daemon has said that it goes away, or has died. Stays true after the end. Said
-    /// before the stop that comes with it, but forgotten when as many events as the ring holds have
-    /// followed.
+    /// Whether the daemon has announced its shutdown, or has died. Stays true after the end. The
+    /// announcement precedes the stop that comes with it, but is lost when as many events as the
+    /// ring has entries have followed.
     pub fn is_service_ending(&self) -> bool {
         self.is_daemon_lost() || self.is_drain_told(0)
     }
 
-    /// Whether one of the events after `seen` that are still there is [`EventKind::Draining`].
+    /// Whether one of the events after `seen` that are still in the ring is
+    /// [`EventKind::Draining`].
     fn is_drain_told(&self, seen: u64) -> bool {
         let events = self.words.events();
         let last = events.tail();
@@ -317,8 +319,8 @@ impl Attachment {
             .any(|event| event.kind == EventKind::Draining)
     }
 
-    /// An event for a caller who found a gate closed: the next one, as long as the news that the
-    /// service goes away is not read.
+    /// An event for a caller that found a gate closed: the next one, until the announcement of the
+    /// shutdown is read.
     #[cold]
     fn final_event(&self) -> Option<Event> {
         let seen = self.words.event_head().load(Ordering::Acquire);
@@ -337,7 +339,7 @@ impl Attachment {
         wait::for_start(self, deadline)
     }
 
-    /// A descriptor that becomes readable when a call might return something, for `epoll`.
+    /// A descriptor that becomes readable when a call might have a result, for `epoll`.
     ///
     /// # Errors
     /// The kernel's: out of descriptors or threads.
@@ -345,7 +347,7 @@ impl Attachment {
         Watch::start(self)
     }
 
-    /// Frames that this process holds now.
+    /// Frames that this process holds.
     pub fn held(&self) -> usize {
         self.words
             .frames()
@@ -359,22 +361,22 @@ impl Attachment {
         self.sends
     }
 
-    /// The writable words, for tests that play a hostile client: any word, without the rules.
+    /// The writable words, for tests of a hostile client: any word, without the rules.
     ///
     /// # Safety
-    /// No guard borrows a frame whose word or slot is changed: the daemon may write to it then.
+    /// No guard borrows a frame whose word or slot is changed: the daemon may then write to it.
     #[doc(hidden)]
     pub unsafe fn words(&self) -> &Mapping {
         self.words.seg()
     }
 
-    /// The slot that the calling thread is counted in.
+    /// The slot of the calling thread.
     pub fn slot_of_caller(&self) -> u16 {
         claim::slot_of(self)
     }
 
-    /// Whether something is there for a caller to take. Of what is left when a gate closes nothing is,
-    /// but the events up to the news that the service goes away.
+    /// Whether a caller can take something. When a gate is closed it can take only the events up to
+    /// the announcement of the shutdown.
     fn has_something(&self) -> bool {
         let words = &self.words;
         if mutant!(
@@ -389,7 +391,7 @@ impl Attachment {
             || words.event_head().load(Ordering::Acquire) < words.events().tail()
     }
 
-    /// Sends the kick if the daemon asked for one. A full socket means that one is pending.
+    /// Sends the kick if the daemon requested one. A full socket means that one is pending.
     #[inline(always)]
     fn kick_look(&self) {
         if self.words.kick().take() {
@@ -451,14 +453,14 @@ impl Attachment {
             || self.is_daemon_lost()
     }
 
-    /// Whether the daemon is dead, by its life word or because the connection has hung up.
+    /// Whether the daemon is dead, by its life word or by the hang-up of the connection.
     fn is_daemon_lost(&self) -> bool {
         self.is_daemon_dead() || self.hung_up.load(Ordering::Relaxed)
     }
 
-    /// Looks whether the daemon still has its end of the connection. The kernel may take the memory of
-    /// a killed daemon before its robust list (out-of-memory killer, process_mrelease(2)); then nothing
-    /// but this tells its clients.
+    /// Checks whether the daemon still has its end of the connection. The kernel may take the
+    /// memory of a killed daemon before its robust list (out-of-memory killer,
+    /// process_mrelease(2)); then only this check notifies its clients.
     #[cold]
     fn look_at_connection(&self) {
         if sys::has_hung_up(self.socket.as_fd()) {

@@ -1,9 +1,9 @@
 //! Sleeping: the slow path of a call, between the probe's sites.
 //!
-//! The daemon wakes a bounded number of sleepers, whatever it woke them for. A caller that returns
-//! because of a stop, or because of the end, wakes all others: the cost of many sleepers is their own
-//! process's. Fewer than all could be callers of a later generation, which have nothing to
-//! return for and would keep the wake-up to themselves.
+//! The daemon wakes a bounded number of sleepers, whatever the reason. A caller that returns
+//! because of a stop or an end wakes all others: the client's own process pays for its sleepers. If
+//! it woke fewer, those could be callers of a later generation, which do not return and would
+//! swallow the wake-up.
 
 use onair_mutant::mutant;
 
@@ -16,21 +16,22 @@ use crate::site;
 use crate::sync::AtomicU32;
 use crate::sys::{self, Waited};
 
-/// Longest sleep: the backstop against what no wake-up reaches. The kernel's out-of-memory killer may
-/// take the list that wakes clients of a dead daemon: a caller whose sleep expires looks at the socket.
+/// Longest sleep: the backstop if a wake-up does not arrive. The kernel's out-of-memory killer may
+/// take the list that wakes clients of a dead daemon: a caller whose sleep expires checks the
+/// socket.
 const SLICE_NS: u64 = 1_000_000_000;
-/// Longest sleep where futex_waitv is refused and only one word can be waited on.
+/// Longest sleep if futex_waitv is refused and a caller can wait on one word only.
 const FALLBACK_SLICE_NS: u64 = 50_000_000;
 
-/// What a call takes: what it is for, and what it may take though a gate is closed.
+/// What a call takes: its result, and an event that it may take although a gate is closed.
 pub(super) type Calls<'a, T> = (
     &'a mut dyn FnMut() -> Option<T>,
     &'a mut dyn FnMut() -> Option<T>,
 );
 
-/// Waits until `attempt` yields something, one of the gates leaves `(local, session)`, the daemon
-/// dies, or the absolute deadline passes. After whatever ends a sleep the order is: gates, attempt,
-/// deadline; so a stop is never mistaken for a time-out, and a wake-up never dropped.
+/// Waits until `attempt` yields a result, one of the gates leaves `(local, session)`, the daemon
+/// dies, or the absolute deadline passes. After each sleep the order is: gates, attempt, deadline.
+/// So a stop is never mistaken for a time-out, and no wake-up is dropped.
 pub(super) fn blocked<T>(
     attachment: &Attachment,
     bell: &EventCount,
@@ -105,19 +106,19 @@ pub(super) fn blocked<T>(
     result
 }
 
-/// Waits until both gates are open. Takes nothing, so it is counted nowhere.
+/// Waits until both gates are open. It takes nothing, so no slot counts it.
 pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(), Refusal> {
     let result = until_started(attachment, deadline);
     if let (true, Ok(()) | Err(Refusal::Stale)) = result
         && !mutant!("start: a woken caller wakes no other")
     {
-        // A thread that waits for a start sleeps on this word among others.
+        // A thread that waits for a start also sleeps on this word.
         sys::futex_wake(attachment.words.session_gate().word(), sys::ALL);
     }
     result.1
 }
 
-/// Whether it slept, and what it came to.
+/// Whether it slept, and its result.
 fn until_started(attachment: &Attachment, deadline: Deadline) -> (bool, Result<(), Refusal>) {
     let mut expired = deadline == Deadline::Now;
     let mut slept = false;
@@ -152,9 +153,9 @@ fn until_started(attachment: &Attachment, deadline: Deadline) -> (bool, Result<(
     }
 }
 
-/// Sleeps until one of the words moves, at most until the deadline and at most for a slice. Where only
-/// one word can be slept on, that is the first. After a sleep that nothing ended it looks whether the
-/// daemon still has its end of the connection.
+/// Sleeps until one of the words changes, at most until the deadline and at most for a slice. If it
+/// can sleep on one word only, it uses the first. After a sleep that no wake-up ended it checks
+/// whether the daemon still has its end of the connection.
 pub(super) fn sleep<const N: usize>(
     attachment: &Attachment,
     words: [(&AtomicU32, u32); N],
@@ -176,12 +177,13 @@ pub(super) fn sleep<const N: usize>(
     }
 }
 
-/// Whether the deadline has passed. Who waits for ever does not look at the clock when it is woken.
+/// Whether the deadline has passed. A caller without a limit does not read the clock when it is
+/// woken.
 fn has_passed(deadline_ns: u64) -> bool {
     deadline_ns != u64::MAX && sys::monotonic_ns() >= deadline_ns
 }
 
-/// The kernel wakes one sleeper of a dead daemon, or none; each one that wakes passes it on.
+/// The kernel wakes one sleeper of a dead daemon, or none; each woken one wakes the others.
 pub(super) fn wake_others(attachment: &Attachment) {
     if attachment.is_daemon_lost() {
         sys::futex_wake(attachment.words.life(), sys::ALL);

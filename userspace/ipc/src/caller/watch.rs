@@ -1,8 +1,8 @@
-//! A descriptor for `epoll`, fed by a small thread of the library.
+//! A descriptor for `epoll`, signalled by a small thread of the library.
 //!
-//! The daemon shares no eventfd with a client: its flags would be the client's to change. A thread
-//! that sleeps on an event count of its own writes to an eventfd that never leaves the process; it exists
-//! only if the application asked for a descriptor, and is no user of the session.
+//! The daemon shares no eventfd with a client, because the client could change its flags. A thread
+//! that sleeps on its own event count writes to an eventfd that never leaves the process. The
+//! thread exists only if the application asked for a descriptor, and is not a user of the session.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,7 +29,7 @@ impl Watch {
         use rustix::event::{EventfdFlags, eventfd};
         let ready = Arc::new(eventfd(1, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let ends = Arc::new(AtomicBool::new(false));
-        // Counted as a listener before the descriptor exists, so that nothing rings unheard.
+        // Counted as a listener before the descriptor exists, so that no notification is missed.
         attachment.words.watch_ready().join();
         label!("watch.joined");
         let heard = attachment.words.watch_ready().listen();
@@ -47,11 +47,11 @@ impl Watch {
         })
     }
 
-    /// Makes the descriptor unreadable until something new happens. Call it before looking
+    /// Makes the descriptor unreadable until something new happens. Call it before you check
     /// (`buffer_get` with a time-out of 0), never after.
     pub fn clear(&self) {
         let mut count = [0; 8];
-        // Empty already is as good as emptied now.
+        // An already empty eventfd is fine.
         let _ = rustix::io::read(&*self.ready, &mut count);
         if self.attachment.has_something() || self.attachment.is_gone() {
             set(&self.ready);
@@ -68,7 +68,7 @@ impl AsFd for Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if self.attachment.is_inherited() && !mutant!("fork: a child joins its parent's thread") {
-            // The thread is the parent's. To join it, or to detach it, is an error here.
+            // The thread is the parent's. Joining or detaching it is an error here.
             std::mem::forget(self.thread.take());
             return;
         }
@@ -88,7 +88,7 @@ fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: 
     let bell = attachment.words.watch_ready();
     while !ends.load(Ordering::SeqCst) {
         if attachment.left.load(Ordering::SeqCst) {
-            // The words are no longer shared with anybody: nothing rings them again.
+            // The words are no longer shared: no process notifies them again.
             set(ready);
             break;
         }
@@ -103,7 +103,7 @@ fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: 
         if heard != last || lost {
             last = heard;
             set(ready);
-            // The daemon wakes one; there may be several descriptors.
+            // The daemon wakes one thread; there may be several descriptors.
             if bell.waiters() > 1 {
                 sys::futex_wake(bell.word(), sys::ALL);
             }

@@ -1,6 +1,6 @@
-//! The words of one attachment, where the layout has them.
+//! The words of one attachment, at their offsets in the layout.
 //!
-//! Offsets are checked once, when the files are mapped; a call then only adds them up.
+//! Offsets are checked once, when the files are mapped; a call then only adds them.
 
 use crate::event::EventRing;
 use crate::event_count::EventCount;
@@ -46,7 +46,7 @@ macro_rules! heads {
 
 impl Words {
     /// # Panics
-    /// If the mappings are shorter than the geometry says: their caller has mapped them so.
+    /// If the mappings are shorter than the geometry: the caller must map them in full.
     pub(super) fn new(ctl: Mapping, seg: Mapping, geometry: Geometry) -> Self {
         assert!(geometry.is_valid());
         assert!(ctl.len() >= geometry.ctl_len() && seg.len() >= geometry.seg_len());
@@ -62,7 +62,7 @@ impl Words {
     }
 
     heads! {
-        /// What the attachment is.
+        /// State of the attachment.
         state: AtomicU32 = ctl CTL_STATE;
         /// The session's gate.
         session_gate: Gate = ctl CTL_GATE;
@@ -76,11 +76,11 @@ impl Words {
         kick: Kick = seg SEG_KICK;
         /// One past the highest slot ever claimed.
         slots_high: AtomicU32 = seg SEG_SLOTS_HIGH;
-        /// What `buffer_get` sleeps on.
+        /// `buffer_get` sleeps on it.
         frame_ready: EventCount = seg SEG_BELL_FRAME;
-        /// What `event_poll` sleeps on.
+        /// `event_poll` sleeps on it.
         event_ready: EventCount = seg SEG_BELL_EVENT;
-        /// What the event descriptor's thread sleeps on.
+        /// The event descriptor's thread sleeps on it.
         watch_ready: EventCount = seg SEG_BELL_WATCH;
         /// Entries ever taken from the ready ring, a hint.
         ready_head: AtomicU64 = seg SEG_HEAD;
@@ -100,12 +100,12 @@ impl Words {
     #[inline(always)]
     pub(super) fn ring_entry(&self, at: u64) -> &AtomicU64 {
         let slot = usize::try_from(at & self.ring_mask).expect("64-bit");
-        // SAFETY: the mask keeps the slot within the ring, and the ring lies within `ctl`, which is
-        // as long as the geometry says.
+        // SAFETY: the mask keeps the slot within the ring, and the ring lies within `ctl`, whose
+        // length the geometry gives.
         unsafe { self.ctl.at_unchecked(layout::CTL_RING + slot * 8) }
     }
 
-    /// The word of `frame`; `None` if there is no such frame.
+    /// The word of `frame`; `None` if the frame does not exist.
     #[inline(always)]
     pub(super) fn frame(&self, frame: u32) -> Option<&FrameWord> {
         if frame >= self.geometry.frames {
@@ -120,7 +120,7 @@ impl Words {
 
     /// Slot `index`.
     ///
-    /// # Panics
+    /// If the slot does not exist.
     /// If there is no such slot.
     #[inline(always)]
     pub(super) fn slot(&self, index: u16) -> &Slot {
@@ -154,7 +154,7 @@ impl Words {
         EventRing::new(&self.ctl, &self.geometry)
     }
 
-    /// The sizes that the layout follows from.
+    /// The sizes that determine the layout.
     #[inline(always)]
     pub(super) fn geometry(&self) -> Geometry {
         self.geometry

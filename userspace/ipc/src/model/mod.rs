@@ -1,12 +1,12 @@
-//! Models of the gate that are checked by running every interleaving.
+//! Models of the gate. The search runs every interleaving of them.
 //!
-//! * [`explorer`]: the whole protocol with every step an atomic one (sequentially consistent),
-//!   deaths at any step.
-//! * [`store_buffer`]: what is left of it when the callers' counts are plain stores on x86-64.
+//! * [`explorer`]: the whole protocol with atomic steps (sequentially consistent), and deaths at
+//!   any step.
+//! * [`store_buffer`]: the part that changes when the callers' counts are plain stores on x86-64.
 //! * [`search`]: the breadth-first search that both use.
 //!
-//! Orderings of the real words are checked by loom, in `tests/loom_*.rs`. Nothing here is product
-//! code, and nothing here opens a file, maps memory or sleeps.
+//! Loom checks the orderings of the real words, in `tests/loom_*.rs`. This module is not product
+//! code: it opens no file, maps no memory and does not sleep.
 
 mod explorer;
 mod pack;

@@ -1,7 +1,7 @@
 //! Packing of model states: one description of the fields, used in both directions.
 //!
-//! Everything is inlined: widths are constants, so that each field becomes a shift and a mask. This
-//! is where a search spends its time.
+//! Everything is inlined: widths are constants, so that each field becomes a shift and a mask. A
+//! search spends most of its time here.
 
 /// Width of a packed state in 64-bit words.
 pub(super) const WORDS: usize = 4;
@@ -9,9 +9,9 @@ pub(super) const WORDS: usize = 4;
 /// A packed state.
 pub(super) type Packed = [u64; WORDS];
 
-/// Something whose fields are visited in a fixed order, each with its width.
+/// A type whose fields are visited in a fixed order, each with its width.
 pub(super) trait Fields: Sized {
-    /// Visits every field. A field that is not visited is not remembered.
+    /// Visits every field. A field that is not visited is not stored.
     fn visit(&mut self, bits: &mut impl Bits);
 
     /// The packed form.
@@ -44,7 +44,7 @@ pub(super) trait Bits {
         *value = number == 1;
     }
 
-    /// One of `all`, in which `value` stands at position `code`.
+    /// One of `all`; `code` is the position of `value`.
     #[inline(always)]
     fn choice<T: Copy>(&mut self, value: &mut T, code: u8, all: &[T], width: u32) {
         let mut number = code;

@@ -1,4 +1,4 @@
-//! Breadth-first search over every state that a model can reach, with the shortest way to a fault.
+//! Breadth-first search over every reachable state of a model, with the shortest path to a fault.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Display};
@@ -8,19 +8,19 @@ use std::sync::{Mutex, PoisonError};
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
-/// States one search may visit before it gives up loudly. At 50 to 70 bytes a state this bounds the
-/// memory of the whole test binary, because searches take turns.
+/// Most states of one search; beyond it the search panics. At 50 to 70 bytes a state this bounds
+/// the memory of the whole test binary, because searches take turns.
 const STATE_LIMIT: usize = 4_000_000;
 
-/// Held by the search that runs, so that the memory bound does not grow with the number of cores.
+/// Held by the running search, so that the memory bound does not grow with the number of cores.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// One atomic step: who takes it, and what it does.
+/// One atomic step: its thread, and its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// The thread that takes the step.
     pub(super) actor: &'static str,
-    /// What the step does.
+    /// Effect of the step.
     pub(super) action: &'static str,
 }
 
@@ -34,24 +34,24 @@ impl Display for Step {
 pub(super) trait Model {
     /// What the search hands to the model.
     type State: Copy + PartialEq;
-    /// The same in as few bytes as possible; what the search remembers.
+    /// The same in as few bytes as possible; the search stores this form.
     type Packed: Copy + Eq + Hash;
-    /// What can be wrong with a state.
+    /// Faults of a state.
     type Violation: Copy + Debug + PartialEq;
 
-    /// Where the search begins.
+    /// The initial state.
     fn initial(&self) -> Self::State;
     /// Packs a state. Different states have different packings.
     fn pack(&self, state: &Self::State) -> Self::Packed;
     /// The inverse of [`Model::pack`].
     fn unpack(&self, packed: &Self::Packed) -> Self::State;
-    /// Adds every step that is possible in `state`, and where it leads.
+    /// Adds every possible step in `state`, with its successor.
     fn successors(
         &self,
         state: &Self::State,
         steps: &mut Steps<Self::State>,
     ) -> Result<(), Self::Violation>;
-    /// Judges a state that nobody will leave unless somebody dies.
+    /// Checks a state that only deaths leave.
     fn quiescent(&self, state: &Self::State) -> Result<(), Self::Violation>;
 }
 
@@ -70,16 +70,16 @@ impl<S> Steps<S> {
         self.next.push((Step { actor, action }, state));
     }
 
-    /// A death: it may happen, but nobody may count on it.
+    /// A death: it may happen, but no thread may rely on it.
     pub(super) fn push_death(&mut self, actor: &'static str, action: &'static str, state: S) {
         self.next.push((Step { actor, action }, state));
     }
 }
 
-/// A fault and the shortest way to it.
+/// A fault and the shortest path to it.
 #[derive(Debug)]
 pub(super) struct Fault<V> {
-    /// What is wrong.
+    /// The fault.
     pub(super) violation: V,
     /// The steps from the initial state.
     pub(super) trace: Vec<Step>,
@@ -95,7 +95,7 @@ impl<V: Debug> Display for Fault<V> {
     }
 }
 
-/// How a search ended.
+/// Result of a search.
 #[derive(Debug)]
 pub(super) struct Outcome<V> {
     /// States visited.

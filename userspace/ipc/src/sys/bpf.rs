@@ -1,8 +1,8 @@
-//! The system calls on BPF that aya does not offer (bpf(2)): a program, and a link, for many uprobes at
-//! once (`BPF_TRACE_UPROBE_MULTI`, Linux 6.6), and many entries of a map at once
+//! BPF system calls that aya does not offer (bpf(2)): a program, and a link, for many uprobes at
+//! once (`BPF_TRACE_UPROBE_MULTI`, Linux 6.6), and reading many entries of a map at once
 //! (`BPF_MAP_LOOKUP_BATCH`, Linux 5.6).
 //!
-//! What a program may do, the kernel's verifier decides when it is loaded.
+//! The kernel's verifier decides at load time what a program may do.
 
 use std::ffi::{CStr, c_long};
 use std::io;
@@ -16,10 +16,10 @@ const BPF_PROG_TYPE_KPROBE: u32 = 2;
 const BPF_TRACE_UPROBE_MULTI: u32 = 48;
 const BPF_MAP_TYPE_HASH: u32 = 1;
 
-/// Entries that are read at once at first.
+/// Initial number of entries read at once.
 const ROOM: usize = 256;
 
-/// `union bpf_attr`, of `BPF_PROG_LOAD`, as far as it is used.
+/// `union bpf_attr`, of `BPF_PROG_LOAD`: the used fields.
 #[derive(Default)]
 #[repr(C)]
 struct Load {
@@ -85,15 +85,15 @@ struct Lookup {
     flags: u64,
 }
 
-/// A hash map with keys of 8 bytes and values of `V`, to be read as a whole.
+/// A hash map with keys of 8 bytes and values of `V`, read as a whole.
 #[derive(Debug)]
 pub struct Entries<const V: usize>(OwnedFd);
 
 impl<const V: usize> Entries<V> {
-    /// Of the map behind a descriptor.
+    /// The map behind a descriptor.
     ///
     /// # Errors
-    /// `EINVAL` for a map of another form, or what is none; the kernel's.
+    /// `EINVAL` for a map of another form, or a descriptor of no map; the kernel's errors.
     pub fn of(map: BorrowedFd<'_>) -> io::Result<Self> {
         let mut info = MapInfo::default();
         let request = Ask {
@@ -112,8 +112,8 @@ impl<const V: usize> Entries<V> {
         Ok(Self(map.try_clone_to_owned()?))
     }
 
-    /// Keys and values, in no order. The kernel goes bucket by bucket, each with its lock held: what is
-    /// there all along is read, and once, whatever comes and goes meanwhile.
+    /// Keys and values, in no order. The kernel goes bucket by bucket and holds each bucket's lock:
+    /// entries that exist during the whole walk are read exactly once, whatever else changes.
     ///
     /// # Errors
     /// The kernel's.
@@ -121,7 +121,7 @@ impl<const V: usize> Entries<V> {
         let mut found = Vec::new();
         let mut keys = vec![0; ROOM];
         let mut values = vec![[0; V]; ROOM];
-        // The bucket from which on the next are read.
+        // The bucket at which the next read starts.
         let mut from: Option<u32> = None;
         loop {
             let mut next = 0_u32;
@@ -142,7 +142,7 @@ impl<const V: usize> Entries<V> {
                 Ok(_) => false,
                 Err(error) => match error.raw_os_error() {
                     Some(libc::ENOENT) => true,
-                    // One bucket has more than there is room for.
+                    // One bucket has more entries than the buffer.
                     Some(libc::ENOSPC) => {
                         let room = keys.len() * 2;
                         keys.resize(room, 0);
@@ -163,10 +163,11 @@ impl<const V: usize> Entries<V> {
     }
 }
 
-/// Loads a program that [`attach_uprobes`] attaches. `name` is cut to 15 bytes.
+/// Loads a program for [`attach_uprobes`]. `name` is truncated to 15 bytes.
 ///
 /// # Errors
-/// `EINVAL` also where the kernel is older than 6.6; `EPERM`; the verifier's, without its words.
+/// `EINVAL` also if the kernel is older than 6.6; `EPERM`; the verifier's errors, without its
+/// messages.
 pub fn load_uprobe(name: &str, license: &CStr, instructions: &[u64]) -> io::Result<OwnedFd> {
     let mut request = Load {
         kind: BPF_PROG_TYPE_KPROBE,
@@ -185,8 +186,8 @@ pub fn load_uprobe(name: &str, license: &CStr, instructions: &[u64]) -> io::Resu
     unsafe { descriptor(BPF_PROG_LOAD, &request) }
 }
 
-/// Attaches a program to sites of one file: to all, or to none. Each is an offset in the file and the
-/// cookie that the program gets there. The link is gone with its descriptor.
+/// Attaches a program to sites of one file: to all, or to none. Each site is an offset in the file
+/// and the cookie that the program gets there. Closing the descriptor removes the link.
 ///
 /// # Errors
 /// The kernel's.
@@ -209,15 +210,15 @@ pub fn attach_uprobes(
     unsafe { descriptor(BPF_LINK_CREATE, &request) }
 }
 
-/// Whether the kernel links a program that [`load_uprobe`] loaded: it is Linux 6.6 or newer, and has
-/// the perf events and uprobes that such links need.
+/// Whether the kernel links a program that [`load_uprobe`] loaded: Linux 6.6 or newer, with the
+/// perf events and uprobes that such links need.
 ///
 /// Older kernels load the program, because they ignore its attach type, and refuse every link with
-/// `EINVAL`. A folder has no sites: a kernel that knows such links refuses it with `EBADF`
+/// `EINVAL`. A directory has no sites: a kernel that supports such links refuses it with `EBADF`
 /// (`bpf_uprobe_multi_link_attach` in kernel/trace/bpf_trace.c).
 ///
 /// # Errors
-/// Every other refusal of the kernel.
+/// Every other error of the kernel.
 pub fn links_uprobes(program: BorrowedFd<'_>) -> io::Result<bool> {
     match attach_uprobes(program, c"/", &[(0, 0)]) {
         Ok(_) => Ok(true),
@@ -230,19 +231,20 @@ pub fn links_uprobes(program: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// # Safety
-/// `request` is what `command` reads, its pointers hold as the command takes them, and the command gives a
-/// descriptor.
+/// `request` is the form that `command` reads, its pointers are valid for the command, and the
+/// command returns a descriptor.
 unsafe fn descriptor<R>(command: c_long, request: &R) -> io::Result<OwnedFd> {
     // SAFETY: the caller's promise.
     let made = unsafe { bpf(command, std::ptr::from_ref(request)) }?;
-    // SAFETY: a new descriptor that nobody else owns.
+    // SAFETY: a new descriptor that no other code owns.
     Ok(unsafe { OwnedFd::from_raw_fd(made) })
 }
 
 /// # Safety
-/// `request` is what `command` reads and writes, and its pointers hold as the command takes them.
+/// `request` is the form that `command` reads and writes, and its pointers are valid for the
+/// command.
 unsafe fn bpf<R>(command: c_long, request: *const R) -> io::Result<i32> {
-    // SAFETY: the caller's promise; the kernel takes so many bytes.
+    // SAFETY: the caller's promise; the size of the request is passed along.
     let done = unsafe { libc::syscall(libc::SYS_bpf, command, request, size_of::<R>()) };
     match i32::try_from(done) {
         Ok(done) if done >= 0 => Ok(done),

@@ -1,4 +1,4 @@
-//! Sleeping on words, and waking who sleeps on them.
+//! Sleeps on words, and wake-ups.
 
 use std::io;
 
@@ -56,15 +56,15 @@ pub fn futex_waitv<const N: usize>(words: [(&AtomicU32, u32); N], deadline_ns: u
     match io::Error::last_os_error().raw_os_error() {
         Some(libc::ETIMEDOUT) => Waited::Expired,
         Some(libc::EAGAIN | libc::EINTR) => Waited::Moved,
-        // Whatever a filter answers, and a kernel that has no memory: it would be so again at once.
+        // A seccomp filter's error, or a kernel out of memory: a retry would fail again at once.
         _ => Waited::Unsupported,
     }
 }
 
-/// Longest sleep where no word can be slept on.
+/// Longest sleep if no word can be slept on.
 const BLIND_SLICE_NS: u64 = 5_000_000;
 
-/// Sleeps on one word for at most `slice_ns`: the fallback where futex_waitv is refused. Where this is
+/// Sleeps on one word for at most `slice_ns`: the fallback if futex_waitv is refused. If this is
 /// refused as well, it sleeps for a moment.
 pub fn futex_wait_slice(word: &AtomicU32, expected: u32, slice_ns: u64) {
     let slice = timespec(slice_ns);

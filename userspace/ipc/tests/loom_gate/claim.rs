@@ -1,4 +1,4 @@
-//! Slot: a thread that claims a slot counts from where the last owner left it. SYNC: slot-claim.
+//! Slot: a thread that claims a slot continues its last owner's count. SYNC: slot-claim.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +9,7 @@ use crate::harness::{holds, mutants};
 
 const STALE: &str = "counts from a stale value";
 
-/// One thread makes a call and gives its slot back; another claims it and makes a call.
+/// One thread makes a call and frees its slot; another claims it and makes a call.
 #[test]
 fn slot_claimed_from_another_thread_then_counted_once() {
     holds(|| {

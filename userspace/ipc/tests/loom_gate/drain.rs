@@ -1,8 +1,9 @@
-//! Gate and slot: nothing is destroyed under a caller that passed the gate.
+//! Gate and slot: the daemon destroys nothing under a caller that passed the gate.
 //!
 //! The caller counts itself and then reads the gate; the drain closes the gate and then reads the
-//! count. SYNC: light-heavy (who sees whom), the release of the count (the caller's last access is
-//! before the destruction), ack (the same for a caller that is bounced again and again).
+//! count. SYNC: light-heavy (one of them sees the other), the release of the count (the caller's
+//! last access is before the destruction), ack (the same for a caller that bounces again and
+//! again).
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
@@ -13,7 +14,7 @@ use onair_ipc::sync::heavy;
 
 use crate::harness::{Protected, UNORDERED, holds, mutants};
 
-/// The steps of `docs/gate.md` that this is about.
+/// The steps of `docs/gate.md` in this test.
 trait Counting: Send + Sync + 'static {
     /// enter: returns whether the gate was open; bounces and acknowledges otherwise.
     fn enter(&self) -> bool;
@@ -89,7 +90,7 @@ impl Counting for Real {
     }
 }
 
-/// How a copy differs from the protocol.
+/// The copy's deviation from the protocol.
 #[derive(Clone, Copy)]
 struct Orders {
     light: bool,
@@ -111,7 +112,7 @@ impl Orders {
     };
 }
 
-/// The same words, with orderings that can be spoiled.
+/// The same words, with orderings that a test can weaken.
 struct Copied {
     gate: AtomicU32,
     count: AtomicU32,
@@ -225,8 +226,8 @@ fn drain_copy_bounces_after_a_call_then_its_ack_is_enough() {
     holds(|| destroy_under(Copied::open(Orders::RIGHT), 1, 2));
 }
 
-/// Not a bug: the light fence of the call that bounces stands between the last access of an earlier
-/// call and the acknowledgement.
+/// Not a bug: the light fence of the bouncing call is between the last access of an earlier call
+/// and the acknowledgement.
 #[test]
 fn drain_acknowledge_relaxed_alone_then_survives() {
     holds(|| {
@@ -242,7 +243,7 @@ fn drain_acknowledge_relaxed_alone_then_survives() {
     });
 }
 
-/// A copy that differs from the protocol, under one caller that makes `calls` calls.
+/// A copy that deviates from the protocol, under one caller that makes `calls` calls.
 fn spoiled(orders: Orders, calls: usize) {
     destroy_under(Copied::open(orders), 1, calls);
 }

@@ -1,4 +1,4 @@
-//! Frame word: a frame is the daemon's again only after the caller's last access.
+//! Frame word: the daemon gets a frame back only after the caller's last access.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -7,7 +7,7 @@ use onair_ipc::frame_word::{FrameState, FrameWord};
 
 use crate::harness::{Protected, UNORDERED, holds, mutants};
 
-/// A caller takes, reads and puts a ready frame; the daemon takes it back if nobody took it, or
+/// A caller takes, reads and puts a ready frame. The daemon takes it back if no caller took it, or
 /// credits it if it was put, and overwrites it.
 #[test]
 fn frame_taken_and_put_then_overwritten_after_the_last_read() {
@@ -34,7 +34,7 @@ fn frame_taken_and_put_then_overwritten_after_the_last_read() {
     });
 }
 
-/// Two callers want the same frame.
+/// Two callers compete for the same frame.
 #[test]
 fn frame_two_takers_then_one_has_it() {
     holds(|| {
@@ -45,7 +45,7 @@ fn frame_two_takers_then_one_has_it() {
         let take = |(word, contents): &(FrameWord, Protected), slot| {
             let won = word.take(1, slot);
             if won {
-                // A frame to be filled is written by whoever took it.
+                // The caller that took an empty frame writes it.
                 contents.write();
             }
             won
@@ -57,7 +57,7 @@ fn frame_two_takers_then_one_has_it() {
     });
 }
 
-/// put and credit with an ordering that can be spoiled.
+/// put and credit with an ordering that a test can weaken.
 fn put_and_credit(put: Ordering, credit: Ordering) {
     let shared = Arc::new((AtomicU32::new(2), Protected::new()));
     let client = Arc::clone(&shared);

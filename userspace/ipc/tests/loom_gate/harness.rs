@@ -10,12 +10,12 @@ use loom::sync::{Condvar, Mutex};
 /// Most preemptions in one execution.
 const PREEMPTIONS: usize = 5;
 
-/// Set in the process that runs one spoiled model.
+/// Set in the process that runs one weakened model.
 const SPOILED: &str = "ONAIR_LOOM_SPOILED";
 
-/// What loom says of an access that is not ordered after a conflicting one.
+/// Loom's message for an access that is not ordered after a conflicting one.
 pub(crate) const UNORDERED: &str = "Causality violation";
-/// What loom says when every thread waits.
+/// Loom's message when every thread waits.
 pub(crate) const ASLEEP: &str = "deadlock";
 
 /// Runs every execution of `model`.
@@ -28,7 +28,7 @@ pub(crate) fn holds(model: impl Fn() + Send + Sync + 'static) {
 /// Expects an execution of `model` that fails with `message`.
 ///
 /// A failing model may abort the process (loom unwinds through its own threads when all of them
-/// wait), so the test `name` runs itself again in a process of its own.
+/// wait), so the test `name` runs itself again in a child process.
 pub(crate) fn fails(name: &str, message: &str, model: impl Fn() + Send + Sync + 'static) {
     if env::var_os(SPOILED).is_some() {
         holds(model);
@@ -54,7 +54,7 @@ pub(crate) fn fails(name: &str, message: &str, model: impl Fn() + Send + Sync + 
     );
 }
 
-/// One test for each spoiled model.
+/// One test for each weakened model.
 macro_rules! mutants {
     ($($name:ident: $model:expr => $message:expr;)+) => {
         $(#[test]
@@ -69,7 +69,7 @@ macro_rules! mutants {
 }
 pub(crate) use mutants;
 
-/// Memory that the protocol has to protect: loom fails the model when two accesses, one of them a
+/// Memory that the protocol must protect: loom fails the model if two accesses, one of them a
 /// write, are not ordered.
 pub(crate) struct Protected(UnsafeCell<()>);
 
@@ -106,15 +106,19 @@ impl Futex {
 
     /// `FUTEX_WAIT`: sleeps if the word still has the value.
     pub(crate) fn wait(&self, word: &AtomicU32, value: u32) {
-        let queue = self.queue.lock().expect("nobody panics with the lock");
+        let queue = self.queue.lock().expect("no code panics with the lock");
         if word.load(Ordering::SeqCst) == value {
-            drop(self.woken.wait(queue).expect("nobody panics with the lock"));
+            drop(
+                self.woken
+                    .wait(queue)
+                    .expect("no code panics with the lock"),
+            );
         }
     }
 
     /// `FUTEX_WAKE`, of the only sleeper.
     pub(crate) fn wake(&self) {
-        let _queue = self.queue.lock().expect("nobody panics with the lock");
+        let _queue = self.queue.lock().expect("no code panics with the lock");
         self.woken.notify_one();
     }
 }

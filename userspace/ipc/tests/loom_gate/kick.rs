@@ -1,7 +1,7 @@
 //! Kick: the drain does not wait for ever for a caller that left, or for a frame that was put.
 //!
-//! The client lowers its count (or releases the frame) and then looks at the kick; the drain arms
-//! the kick and then scans. SYNC: kick.
+//! The client lowers its count (or releases the frame) and then reads the kick; the drain arms the
+//! kick and then scans. SYNC: kick.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
@@ -17,7 +17,7 @@ const LOST: &str = "lost notification";
 
 /// The two steps on either side.
 trait Notifying: Send + Sync + 'static {
-    /// leave or put, with the look at the kick. Returns whether a byte is to be sent.
+    /// leave or put, then the read of the kick. Returns whether to send a byte.
     fn finish(&self) -> bool;
     /// drain: arms the kick and scans. Returns whether the client was seen to have finished.
     fn arm_and_scan(&self) -> bool;
@@ -88,7 +88,7 @@ impl Notifying for Put {
     }
 }
 
-/// Either of them, with fences that can be left out.
+/// Either of them, with fences that a test can omit.
 struct Copied {
     /// The count, or the frame: 1 while the client is not finished.
     busy: AtomicU32,

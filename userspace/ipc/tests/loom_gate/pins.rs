@@ -1,5 +1,5 @@
-//! Pins: what a guard borrows is let go only after its last read, and by exactly one thread. SYNC: pin,
-//! deferred, light-heavy.
+//! Pins: memory that a guard borrows is released only after the guard's last read, and by exactly
+//! one thread. SYNC: pin, deferred, light-heavy.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
@@ -13,7 +13,7 @@ use crate::harness::{Protected, UNORDERED, holds, mutants};
 
 const KEPT: &str = "the memory is kept, and nothing borrows from it";
 
-/// An attachment, as the client's process knows it.
+/// An attachment, on the client's side.
 struct Attachment {
     pins: Pins,
     slot: Slot,
@@ -126,7 +126,7 @@ fn guards_two_dropped_after_the_end_then_one_lets_go() {
     });
 }
 
-/// The count of callers comes with a fence of its own, which would hide what the pin lacks.
+/// The count of callers has its own fence, which would hide a missing one of the pin.
 #[test]
 fn leave_counts_no_callers_then_the_pin_alone_orders_the_last_read() {
     holds(|| {
@@ -144,7 +144,7 @@ fn leave_counts_no_callers_then_the_pin_alone_orders_the_last_read() {
     });
 }
 
-/// What is wrong with a copy.
+/// The fault of a copy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Spoiled {
     Nothing,
@@ -156,7 +156,7 @@ enum Spoiled {
     OneLookAtPins,
 }
 
-/// The same on words whose orderings can be spoiled: pin, count, gate, deferred.
+/// The same on words whose orderings a test can weaken: pin, count, gate, deferred.
 struct Copy {
     spoiled: Spoiled,
     pin: AtomicU32,

@@ -1,4 +1,4 @@
-//! Gate words alone: a pulse cannot be lost, and the gate never stays half stopped.
+//! Gate words alone: no pulse is lost, and the gate never stays half stopped.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -31,7 +31,7 @@ fn gate_two_racing_pulses_then_changed_and_open() {
     holds(two_pulses);
 }
 
-/// The design that the gate word replaced: a STOP bit in each slot, and a stop that races a start.
+/// The design before the gate word: a STOP bit in each slot, and a stop that races a start.
 fn stop_bits_in_slots() {
     let slots = Arc::new([AtomicU32::new(1), AtomicU32::new(1)]);
     let other = Arc::clone(&slots);

@@ -1,5 +1,5 @@
-//! Evict: a frame is written again only if nobody reads it, and whoever finds the gate closed finds the
-//! reason, too. SYNC: frame-release, gate-event count.
+//! Evict: the daemon writes a frame again only if no thread reads it, and a caller that finds the
+//! gate closed finds the reason, too. SYNC: frame-release, gate-event count.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -39,7 +39,7 @@ fn revoke_against_take_and_put_then_reused_only_if_nobody_reads() {
     });
 }
 
-/// The daemon closes an attachment for good; a caller finds its gate closed and asks why.
+/// The daemon closes an attachment for good; a caller finds its gate closed and reads the reason.
 #[test]
 fn revoke_state_before_the_gate_then_the_reason_is_seen() {
     holds(|| {
@@ -60,7 +60,7 @@ fn revoke_state_before_the_gate_then_the_reason_is_seen() {
     });
 }
 
-/// The same on words whose orderings can be spoiled.
+/// The same on words whose orderings a test can weaken.
 fn revoke(exchange: bool, order: Ordering) {
     let shared = Arc::new((AtomicU32::new(1), Protected::new()));
     let client = Arc::clone(&shared);
@@ -86,7 +86,7 @@ fn revoke(exchange: bool, order: Ordering) {
     caller.join().expect("the caller returns");
 }
 
-/// The same: the state, the gate, and the look at both.
+/// The same: the state, the gate, and the read of both.
 fn close(state_first: bool, look: Ordering) {
     let shared = Arc::new((AtomicU32::new(3), AtomicU32::new(1)));
     let client = Arc::clone(&shared);

@@ -1,9 +1,9 @@
-//! EventCount: no caller sleeps beside a ready frame, or through a stop; and what was published before the
-//! frame word is seen by the caller that takes the frame.
+//! EventCount: no caller sleeps beside a ready frame, or through a stop. The caller that takes a
+//! frame sees everything that was published before the frame word.
 //!
-//! The caller joins the event count, listens, looks again, and sleeps on what it heard; the daemon changes
-//! what the caller looks for, strikes, and wakes if somebody joined. SYNC: bell, frame-publish,
-//! gate-event count.
+//! The caller joins the event count, listens, checks again, and sleeps on the value that it read.
+//! The daemon changes the condition, notifies, and wakes if a caller has joined.
+//! SYNC: bell, frame-publish, gate-event count.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
@@ -14,13 +14,13 @@ use onair_ipc::gate::Gate;
 
 use crate::harness::{ASLEEP, Futex, Protected, UNORDERED, holds, mutants};
 
-/// What a sleeper and its waker do to the words.
+/// The operations of a sleeper and its waker on the words.
 trait Ringing: Send + Sync + 'static {
-    /// Daemon: makes true what the caller waits for.
+    /// Daemon: makes the caller's condition true.
     fn grant(&self);
-    /// Caller: looks for it. The first time it is true, the caller has it.
+    /// Caller: checks the condition. At the first true result the caller has it.
     fn look(&self) -> bool;
-    /// Daemon: event count += 1. Returns whether somebody may sleep.
+    /// Daemon: event count += 1. Returns whether a caller may be asleep.
     fn strike(&self) -> bool;
     /// Caller: waiters += 1.
     fn join(&self);
@@ -30,7 +30,7 @@ trait Ringing: Send + Sync + 'static {
     fn listen(&self) -> u32;
     /// The word to sleep on.
     fn word(&self) -> &AtomicU32;
-    /// Whether the caller looks again before it sleeps.
+    /// Whether the caller checks again before it sleeps.
     fn looks_again(&self) -> bool {
         true
     }
@@ -133,7 +133,7 @@ impl Ringing for GateBell {
     }
 }
 
-/// A frame word and an event count with orderings that can be spoiled.
+/// A frame word and an event count with orderings that a test can weaken.
 struct Copied {
     frame: AtomicU32,
     bell: AtomicU32,
@@ -205,7 +205,7 @@ impl Ringing for Copied {
     }
 }
 
-/// A caller waits; the daemon writes the frame, grants, strikes, wakes.
+/// A caller waits; the daemon writes the frame, grants, notifies, wakes.
 fn wait_and_grant<R: Ringing>(words: R) {
     let shared = Arc::new((words, Futex::new(), Protected::new()));
     let client = Arc::clone(&shared);

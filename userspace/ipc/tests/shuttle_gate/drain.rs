@@ -1,5 +1,5 @@
-//! L2: a drain that waits for kicks alone comes to its end, whoever is the last to leave, and how: a call
-//! that returns, one that was woken, one that bounces.
+//! L2: a drain that waits for kicks alone ends, in each way that the last caller can leave: a call
+//! that returns, a call that was woken, a call that bounces.
 
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::fence::Fence;
@@ -12,7 +12,7 @@ use shuttle::thread;
 use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
 
 const CALLS: usize = 2;
-/// Looks without a kick before the drain counts as left waiting for ever.
+/// Scans without a kick before the drain counts as waiting for ever.
 const PATIENCE: usize = 5_000;
 
 #[test]

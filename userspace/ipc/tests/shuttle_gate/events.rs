@@ -1,4 +1,5 @@
-//! The event ring: written over while it is read, each event whole, in order, at most once.
+//! The event ring, overwritten while a client reads it: each event complete, in order, at most
+//! once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! I1, I2: an evict against a few callers, in every order that matters: what is not set aside can be
-//! written again at once, and everybody is told `ESTALE`.
+//! I1, I2: an evict against a few callers, in every relevant order: a frame that is not set aside
+//! can be written again at once, and every caller gets `ESTALE`.
 
 use std::sync::Arc;
 

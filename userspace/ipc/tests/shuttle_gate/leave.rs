@@ -1,5 +1,5 @@
-//! I1: a process ends its attachment while its threads take, read and give back. What a guard borrows
-//! stays, no caller sleeps on, and the last guard or caller lets the memory go.
+//! I1: a process ends its attachment while its threads take, read and return frames. Borrowed bytes
+//! stay, no caller sleeps on, and the last guard or caller releases the memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +17,12 @@ use shuttle::thread;
 use crate::rig::{Pair, below, dawdle, schedules, spawn};
 
 const FRAMES: u32 = 2;
-/// In each frame that is lent.
+/// Content of each loaned frame.
 const LENT: u8 = 1;
-/// In each frame once no process has the words.
+/// Content of each frame after no process has the words.
 const REUSED: u8 = 2;
 
-/// What a caller does with what it takes.
+/// How a caller handles a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Habit {
     /// A guard, dropped or put.
@@ -33,7 +33,7 @@ enum Habit {
     Forgotten,
 }
 
-/// Takes and gives back until the attachment has ended.
+/// Takes and returns frames until the attachment has ended.
 fn caller(client: &Attachment, habit: Habit) {
     loop {
         let deadline = [Deadline::Now, Deadline::Never, Deadline::Never][below(3)];
@@ -70,7 +70,7 @@ fn caller(client: &Attachment, habit: Habit) {
     }
 }
 
-/// The daemon: lends what comes back, and maybe evicts the client.
+/// The daemon: loans returned frames again, and may evict the client.
 fn lend(pair: &Pair, frames: &FrameMemory, over: &AtomicBool, evicts: bool) {
     let mut lender = Lender::new(pair.memory.clone(), FRAMES);
     let mut turns = below(40);

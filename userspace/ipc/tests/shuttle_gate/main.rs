@@ -1,13 +1,13 @@
-//! The gate's own code under a random scheduler: long schedules of many threads, with deaths between
-//! any two steps. What the explorer has to leave out of its exhaustive search is here: more threads,
+//! The gate's own code under a random scheduler: long schedules of many threads, with deaths
+//! between any two steps. It covers what the explorer's exhaustive search leaves out: more threads,
 //! more frames than the ring holds, several attachments, events, gates that wrap.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg shuttle" cargo test -p onair-ipc --test shuttle_gate --release --target-dir target/shuttle
 //! ```
 //!
-//! `ONAIR_SHUTTLE_SEED` chooses other schedules, `ONAIR_SHUTTLE_TIMES` so many times as many. A failure
-//! prints its seed.
+//! `ONAIR_SHUTTLE_SEED` chooses other schedules, `ONAIR_SHUTTLE_TIMES` multiplies their number. A
+//! failure prints its seed.
 #![cfg(shuttle)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 

@@ -1,5 +1,5 @@
-//! I2: every caller that is blocked at a stop returns `EAGAIN` exactly once, whoever stops, also when
-//! the gate's generation wraps. No backstop helps: a lost wake-up is a deadlock.
+//! I2: every caller that is blocked at a stop returns `EAGAIN` exactly once, whichever side stops,
+//! also when the gate's generation wraps. There is no backstop: a lost wake-up is a deadlock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,14 +17,14 @@ use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
 const CALLERS: usize = 5;
 const PULSES: usize = 3;
 
-/// Waits until so many tasks sleep on futexes.
+/// Waits until this many tasks sleep on futexes.
 fn until_asleep(count: usize) {
     while scheduled::asleep().len() < count {
         thread::yield_now();
     }
 }
 
-/// Callers of frames and of events, pulsed by the session or by their own process.
+/// Callers of frames and of events; the session or their own process pulses.
 fn pulses(by_session: bool) {
     let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
     let pair = Arc::new(Pair::new(below(2) as u64, &frames));
@@ -38,7 +38,8 @@ fn pulses(by_session: bool) {
             let (client, seen) = (pair.client.clone(), seen.clone());
             spawn(vec![], move || {
                 loop {
-                    // The last one polls events; some have a time-out, which never beats a stop.
+                    // The last one polls events; some have a time-out, which never wins over a
+                    // stop.
                     let deadline = match i % 2 {
                         0 => Deadline::Never,
                         _ => Deadline::At(sys::monotonic_ns() + 100),
@@ -61,7 +62,7 @@ fn pulses(by_session: bool) {
         })
         .collect();
     for pulse in 1..=PULSES {
-        // All are in their calls, whether they sleep already or not: a stop must reach them.
+        // All are in their calls, asleep or not: a stop must reach them.
         while pair.memory.users().len() < CALLERS {
             thread::yield_now();
         }
@@ -175,7 +176,7 @@ fn both_gates_pulsed_at_once_with_timers_then_again_and_nobody_is_left_asleep() 
         wake_more(&pair.memory);
         local.join().unwrap();
         timer.join().unwrap();
-        // All have gone back to sleep, or to their time-outs, before the end.
+        // All have returned to sleep, or have timed out, before the end.
         dawdle(200);
         over.store(true, Ordering::SeqCst);
         end(&pair);

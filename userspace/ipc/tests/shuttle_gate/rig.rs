@@ -1,4 +1,4 @@
-//! Running schedules, and what the tests have in common: an attachment whose both sides are here.
+//! Runs schedules; common parts of the tests: an attachment with both sides in this process.
 
 use std::env;
 use std::os::fd::OwnedFd;
@@ -16,14 +16,14 @@ use shuttle::scheduler::RandomScheduler;
 use shuttle::thread::{self, JoinHandle};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
-/// Steps after which a schedule is taken for one that never ends.
+/// Steps after which a schedule counts as endless.
 const STEPS: usize = 400_000;
 
 fn setting(name: &str, otherwise: u64) -> u64 {
     env::var(name).map_or(otherwise, |value| value.parse().unwrap())
 }
 
-/// Runs so many random schedules of `play`.
+/// Runs this many random schedules of `play`.
 pub(crate) fn schedules(count: usize, play: impl Fn() + Send + Sync + 'static) {
     let mut config = Config::new();
     config.stack_size = 1 << 18;
@@ -44,15 +44,15 @@ pub(crate) fn below(limit: usize) -> usize {
     shuttle::rand::thread_rng().gen_range(0..limit)
 }
 
-/// Lets others run for a while.
+/// Lets other tasks run for a while.
 pub(crate) fn dawdle(steps: usize) {
     for _ in 0..below(steps.max(1)) {
         scheduled::give_way();
     }
 }
 
-/// What the daemon wakes beyond the one of each kind that a stop wakes: sometimes one, sometimes none.
-/// That all wake is the callers' own doing.
+/// The daemon's wakes beyond the one of each kind at a stop: sometimes one, sometimes none. The
+/// callers themselves wake the others.
 pub(crate) fn wake_more(memory: &AttachmentMemory) {
     if below(2) == 0 {
         memory.wake_some(1);
@@ -128,7 +128,7 @@ impl Pair {
         }
     }
 
-    /// Whether a kick came; takes it.
+    /// Whether a kick arrived; consumes it.
     pub(crate) fn is_kicked(&self) -> bool {
         let mut byte = [0; 8];
         rustix::net::recv(&self.socket, &mut byte, rustix::net::RecvFlags::DONTWAIT).is_ok()

@@ -1,5 +1,5 @@
-//! A whole session: a poller that loans, clients that take, check and put, stops and starts, deaths of
-//! threads and of processes at any step, and at the end a drain without a rescan timer.
+//! A whole session: a poller that loans, clients that take, check and put, stops and starts, deaths
+//! of threads and of processes at any step, and at the end a drain without a rescan timer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use shuttle::thread;
 
 use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
 
-/// Frames of the session: two to be filled, and the quota of each attachment.
+/// Frames of the session: two to fill, and the quota of each attachment.
 const FRAMES: u32 = 6;
 const QUOTA: u32 = 2;
 /// More than the ready ring has entries.
 const PUBLISHES: u64 = 60;
 const PROCESSES: usize = 2;
 const THREADS: usize = 3;
-/// Looks of a drain that nobody kicks before it counts as left waiting for ever.
+/// Scans of a drain without a kick before it counts as waiting for ever.
 const PATIENCE: usize = 5_000;
-/// Written over every frame once the verdict was given.
+/// Written over every frame after the verdict.
 const DEAD: u64 = 0xdead_dead;
 
 /// One client process.
@@ -37,15 +37,15 @@ struct Process {
     mortal: Mortal,
     /// Its threads, which may be killed alone, by thread id.
     threads: Mutex<BTreeMap<u32, Mortal>>,
-    /// Frames that were delivered: by frame, whose they are. A ghost: the daemon cannot see it.
+    /// Delivered frames, with their owner. A ghost: the daemon cannot see it.
     delivered: Mutex<BTreeMap<u32, u32>>,
     settled: AtomicBool,
-    /// Asked to be evicted, by the control thread; what it can see is closed already.
+    /// The control thread has requested its evict; the client already sees its gate closed.
     evicting: AtomicBool,
     evicted: AtomicBool,
 }
 
-// No lock of these is ever held across a step: the whole schedule runs on one thread.
+// No lock is ever held across a step: the whole schedule runs on one thread.
 impl Process {
     /// Threads that were killed alone.
     fn dead(&self) -> Vec<u32> {
@@ -54,12 +54,12 @@ impl Process {
         dead.map(|(tid, _)| *tid).collect()
     }
 
-    /// Whether nothing is lent to it any more, or ever again.
+    /// Whether it has no loan, and gets none.
     fn is_gone(&self) -> bool {
         self.settled.load(Ordering::SeqCst) || self.evicted.load(Ordering::SeqCst)
     }
 
-    /// The control thread's part of an evict: what its callers see.
+    /// The control thread's part of an evict: the part that its callers see.
     fn cut_off(&self) {
         self.pair.memory.set_state(State::Revoked);
         self.pair.memory.stop();
@@ -75,7 +75,8 @@ impl Process {
         users
     }
 
-    /// Whether a frame was delivered to a thread that then ended: before its call returned, or after.
+    /// Whether a frame was delivered to a thread that then ended: before its call returned, or
+    /// after.
     fn has_orphan(&self) -> bool {
         let dead = self.dead();
         let held = self.pair.memory.held();
@@ -88,7 +89,7 @@ impl Process {
     }
 }
 
-/// What became of the loans of all attachments.
+/// Totals of the loans of all attachments.
 #[derive(Default)]
 struct Books {
     returned: u64,
@@ -96,10 +97,10 @@ struct Books {
     revoked: u64,
 }
 
-/// The poller's box: what is handed back at a stop.
+/// The poller's box, handed back at a stop.
 struct Box_ {
     lenders: Vec<Lender>,
-    /// Frames that an evicted process held: whose, and which.
+    /// Frames that an evicted process held, with their owner.
     aside: Vec<(usize, u32)>,
     books: Books,
     number: u64,
@@ -133,20 +134,20 @@ fn client(session: &Session, process: &Process) {
                 let destroyed = session.destroyed.load(Ordering::SeqCst);
                 assert!(!destroyed, "I1: a frame after the verdict");
                 let number = attachment.meta(&lease).number;
-                // Some hold it for long.
+                // Some threads hold it for long.
                 let looks = [2, 2, 2, 60][below(4)];
                 for _ in 0..looks {
                     let found = contents(&session.frames, lease.frame());
                     assert_eq!(found, number, "I1: overwritten under its holder");
                     dawdle(10);
                 }
-                // From the moment of the put it is the daemon's.
+                // From the put on it belongs to the daemon.
                 process.delivered.lock().unwrap().remove(&lease.frame());
                 let evicted = process.evicted.load(Ordering::SeqCst);
                 let lease = lease.into_raw();
                 match attachment.put_raw(lease) {
                     Ok(()) => assert!(!evicted, "a put after the evict"),
-                    // Cut off between its get and its put.
+                    // Evicted between its get and its put.
                     Err(Refusal::Stale) if attachment.is_stopped() => {}
                     Err(other) => panic!("a held frame can be put: {other:?}"),
                 }
@@ -164,7 +165,7 @@ fn client(session: &Session, process: &Process) {
     }
 }
 
-/// The poller, until it is told to hand the box back.
+/// The poller, until the control thread asks for the box.
 fn poller(session: &Session, mut box_: Box_, quiesce: &AtomicBool) -> Box_ {
     while !quiesce.load(Ordering::SeqCst) {
         for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
@@ -181,7 +182,7 @@ fn poller(session: &Session, mut box_: Box_, quiesce: &AtomicBool) -> Box_ {
     box_
 }
 
-/// Fills a frame that nobody has and lends it to each living process.
+/// Fills a free frame and loans it to each live process.
 fn lend(session: &Session, box_: &mut Box_) {
     let aside = |frame: u32| box_.aside.iter().any(|(_, aside)| *aside == frame);
     let free =
@@ -209,7 +210,8 @@ fn lend(session: &Session, box_: &mut Box_) {
     }
 }
 
-/// The part of an evict that whoever has the ledger does. What a living process held is set aside.
+/// The part of an evict that the owner of the ledger does. Frames that a live process held are set
+/// aside.
 fn revoke(session: &Session, box_: &mut Box_) {
     for (number, process) in session.processes.iter().enumerate() {
         let asked = process.evicting.load(Ordering::SeqCst);
@@ -230,7 +232,7 @@ fn revoke(session: &Session, box_: &mut Box_) {
     box_.aside.retain(|(number, _)| !dead(*number));
 }
 
-/// E1: a killed process is settled once, by whoever has its lender.
+/// E1: a killed process is settled once, by the owner of its lender.
 fn settle_process(lender: &mut Lender, process: &Process, books: &mut Books) {
     if process.mortal.is_dead() && !process.settled.swap(true, Ordering::SeqCst) {
         lender.reap(|_| books.returned += 1);
@@ -238,7 +240,7 @@ fn settle_process(lender: &mut Lender, process: &Process, books: &mut Books) {
     }
 }
 
-/// Credits what threads left behind that ended inside a call.
+/// Credits the frames of threads that ended inside a call.
 fn bury_dead_threads(session: &Session, box_: &mut Box_) {
     for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
         for slot in process.residue() {
@@ -249,7 +251,7 @@ fn bury_dead_threads(session: &Session, box_: &mut Box_) {
     }
 }
 
-/// Until no witness sees a user: as `session/drain.rs` does it, without its rescan timer.
+/// Until no witness sees a user: as in `session/drain.rs`, without its rescan timer.
 fn drain(session: &Session, box_: &mut Box_) {
     let mut fruitless = 0;
     let mut reported = 0;
@@ -276,14 +278,15 @@ fn drain(session: &Session, box_: &mut Box_) {
             return;
         }
         loop {
-            // An exit of a thread is reported: it may have left without its look at the kick.
+            // A thread's exit is reported: it may have left without its read of the kick.
             let dead: usize = session.processes.iter().map(|it| it.dead().len()).sum();
             let died = std::mem::replace(&mut reported, dead) != dead
                 || living().any(|process| process.mortal.is_dead());
             if living().any(|process| process.pair.is_kicked()) || died {
                 break;
             }
-            // What was delivered to a thread that then ended is its process's: that is ended.
+            // A frame delivered to a thread that then ended belongs to its process: the test ends
+            // the process.
             if fruitless > PATIENCE / 10 {
                 for process in living().filter(|process| process.has_orphan()) {
                     process.mortal.kill();
@@ -353,7 +356,7 @@ fn storm(deaths: bool, evicts: bool) {
                 let thread = process.threads.lock().unwrap().values().nth(nth).cloned();
                 if let Some(thread) = thread {
                     thread.kill();
-                    // A thread's exit is reported, and rung for.
+                    // A thread's exit is reported, and the daemon notifies.
                     process.pair.memory.notify_all();
                     wake_more(&process.pair.memory);
                 }
@@ -377,7 +380,7 @@ fn storm(deaths: bool, evicts: bool) {
             spawn(vec![], move || poller(&session, box_, &quiesce))
         };
         if evicts && below(2) == 0 {
-            // While there is much to lend still, so that what is taken back is used again.
+            // While there is much left to loan, so that frames that were taken back are used again.
             dawdle(600);
             session.processes[below(PROCESSES)].cut_off();
         }
@@ -389,7 +392,7 @@ fn storm(deaths: bool, evicts: bool) {
             wake_more(&process.pair.memory);
         }
         quiesce.store(true, Ordering::SeqCst);
-        box_ = runs.join().unwrap().expect("nobody kills the poller");
+        box_ = runs.join().unwrap().expect("the poller is never killed");
         for lender in &mut box_.lenders {
             lender.settle(|_| box_.books.returned += 1);
         }
@@ -405,7 +408,7 @@ fn storm(deaths: bool, evicts: bool) {
     }
     drain(&session, &mut box_);
     session.destroyed.store(true, Ordering::SeqCst);
-    // What is set aside waits for the kernel's word, also when the session is destroyed.
+    // Set-aside frames wait for the kernel's answer, also when the session is destroyed.
     let aside = |frame: &u32| box_.aside.iter().any(|(_, aside)| aside == frame);
     for frame in (0..FRAMES).filter(|frame| !aside(frame)) {
         session.frames.write(frame, 0, &DEAD.to_le_bytes());

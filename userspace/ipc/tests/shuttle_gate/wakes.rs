@@ -1,4 +1,4 @@
-//! L1: nobody sleeps beside a ready frame; and nobody sleeps on when the daemon is dead.
+//! L1: no caller sleeps beside a ready frame, and no caller sleeps on after the daemon's death.
 
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
@@ -15,13 +15,13 @@ const CALLERS: usize = 4;
 const FRAMES: u32 = 3;
 const ROUNDS: u32 = 5;
 
-/// Every frame that was lent comes back, whoever sleeps, times out or is late.
+/// Every loaned frame comes back, whichever caller sleeps, times out or is late.
 #[test]
 fn frames_lent_one_by_one_to_sleepers_then_each_is_taken() {
     schedules(1500, || {
         let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
         let pair = Pair::new(below(2) as u64, &frames);
-        // Alone, a caller has nobody who takes what it missed.
+        // A single caller has no other that takes what it missed.
         let count = 1 + below(CALLERS);
         let callers: Vec<_> = (0..count)
             .map(|i| {
@@ -37,7 +37,8 @@ fn frames_lent_one_by_one_to_sleepers_then_each_is_taken() {
                         };
                         match client.get(deadline) {
                             Ok(lease) => client.put(lease).unwrap(),
-                            // It does not come back: another must take what it was woken for.
+                            // It does not come back: another must take the frame that it was woken
+                            // for.
                             Err(Refusal::TimedOut) if count > 1 && below(2) == 0 => return,
                             Err(Refusal::TimedOut) => late = true,
                             Err(Refusal::Stale) => return,
@@ -74,7 +75,7 @@ fn frames_lent_one_by_one_to_sleepers_then_each_is_taken() {
     });
 }
 
-/// The kernel wakes one; each passes it on, whatever it sleeps for.
+/// The kernel wakes one caller; each wakes the others, whatever it sleeps for.
 #[test]
 fn daemon_dies_then_everybody_wakes_and_is_told() {
     schedules(1000, || {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use onair_probe::{Armed, Probe, ProbeConfig, ProbeError, Proof};
 
-/// Longest time that anything in these tests may take.
+/// Longest wait in these tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The sites of the test program itself.
@@ -120,7 +120,7 @@ impl Client {
         line.trim_end().to_owned()
     }
 
-    /// Sends a line, leaves the answer.
+    /// Sends a line without reading the answer.
     #[allow(
         dead_code,
         reason = "not every test program that includes this module calls it"
@@ -129,13 +129,13 @@ impl Client {
         writeln!(self.input, "{command}").expect("client's input");
     }
 
-    /// Sends a line, returns the line that it answers.
+    /// Sends a line and returns the answer.
     pub(crate) fn tell(&mut self, command: &str) -> String {
         writeln!(self.input, "{command}").expect("client's input");
         self.line()
     }
 
-    /// Has so many threads block; returns when the kernel says that all sleep.
+    /// Blocks this many threads; returns when the kernel reports that all sleep.
     pub(crate) fn block(&mut self, session: u64, attachment: u64, count: usize) -> Vec<u32> {
         writeln!(self.input, "block {session} {attachment} {count}").expect("client's input");
         let tids: Vec<u32> = (0..count)

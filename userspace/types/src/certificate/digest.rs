@@ -1,23 +1,24 @@
 //! The digest of a certificate: SHA-256 of its canonical JSON.
 //!
-//! It shows accident and careless editing. It is no signature: whoever can write the file can
-//! compute it anew.
+//! It detects accidents and careless edits. It is not a signature: a process that can write the
+//! file can compute a new digest.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Certificate;
 
-/// Field of the document that carries the digest, and is not covered by it.
+/// Field of the document that carries the digest. The digest does not cover it.
 pub const FIELD: &str = "digest";
-/// Field of an answer that says whether the document is on disk: no part of the document.
+/// Field of an answer that tells whether the document is on disk. It is not part of the document.
 pub const DURABLE: &str = "durable";
-/// What stands before the hexadecimal digits: the algorithm.
+/// Algorithm prefix of the hexadecimal digits.
 const ALGORITHM: &str = "sha256:";
 
-/// The digest of `document` without its [`FIELD`] and [`DURABLE`]: of the canonical form, which has an object's
-/// fields in the order of their names' bytes, no white space, and numbers and strings as
-/// `serde_json` writes them. Every other field counts, also one that this program does not know.
+/// The digest of `document` without its [`FIELD`] and [`DURABLE`], over the canonical form: an
+/// object's fields in the order of their names' bytes, no white space, numbers and strings as
+/// `serde_json` writes them. It covers every other field, also fields that this program does not
+/// know.
 #[must_use]
 pub fn of(document: &Value) -> String {
     let mut text = Vec::new();
@@ -68,7 +69,8 @@ fn written(value: &impl serde::Serialize, text: &mut Vec<u8>) {
 }
 
 impl Certificate {
-    /// Writes the digest of all the rest into it. To be done last, and again after each change.
+    /// Writes the digest of the other fields into the certificate. Call it last, and again after
+    /// each change.
     ///
     /// # Panics
     /// Never: a certificate's maps have text keys.

@@ -16,68 +16,69 @@ use crate::time::Timestamp;
 use crate::verdict::Reading;
 use crate::who::Who;
 
-/// What one destroy stood on. Written once; only `memory` (with the step, the reading and the digest
-/// that go with it) is completed later.
+/// The proof behind one destroy. Written once; only `memory` (with its step, reading and digest) is
+/// completed later.
 ///
-/// A field that is added is left out where it is empty, or [`Certificate::FORMAT`] is raised: a
-/// certificate that was written without it must keep its digest when a later program hands it on.
+/// A new field is left out if it is empty; otherwise [`Certificate::FORMAT`] is raised. An old
+/// certificate must keep its digest when a later program passes it on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Certificate {
-    /// Version of this document's form: [`Certificate::FORMAT`].
+    /// Version of the document's format: [`Certificate::FORMAT`].
     pub format: u32,
     /// The session.
     pub session: SessionId,
     /// Its name.
     pub name: SessionName,
-    /// Who made the session, and may see this. Absent in format 1: who asked may.
+    /// The owner of the session, which may read the certificate. Absent in format 1, where the
+    /// requester may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Who>,
-    /// Generation of its gate when it was destroyed: how many times it had been started.
+    /// Generation of its gate at the destroy: how many times the session had been started.
     pub generation: u64,
     /// The kernel's boot id (`/proc/sys/kernel/random/boot_id`): monotonic times of two
-    /// certificates compare only under one boot id.
+    /// certificates are comparable only under one boot id.
     pub boot_id: String,
-    /// What ran.
+    /// Versions of the software.
     pub versions: Versions,
     /// The probe at the verdict, with the files that it watched for this session.
     pub probe: Probe,
-    /// Which operation, that is which policy, destroyed it.
+    /// The operation (the destroy policy) that destroyed it.
     pub operation: Operation,
-    /// The wait that the request allowed, in milliseconds; absent when it allowed none.
+    /// The wait that the request allowed, in milliseconds; absent if it allowed none.
     pub deadline_ms: Option<u64>,
     /// Who asked.
     pub requester: Who,
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// The stop of an earlier daemon, of a session that came back stopped and was not started since.
-    /// Absent of every other session, and if the earlier daemon did not write it down.
+    /// The stop by an earlier daemon, for a session that was restored stopped and not started
+    /// since. Absent for every other session, and if the earlier daemon did not record the stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_before: Option<StoppedBefore>,
-    /// Steps in the order in which they happened.
+    /// Steps, in order.
     pub steps: Vec<Step>,
-    /// What each witness said at the verdict.
+    /// Readings of the witnesses at the verdict.
     pub readings: Vec<Reading>,
-    /// What the daemon settled for those who could not do it themselves; the first 200.
+    /// What the daemon settled for users that could not; the first 200.
     pub reconciled: Vec<Reconciled>,
-    /// Clients that were cut off over the session's whole life; the first 200. The readings leave
-    /// them out, and say whom.
+    /// Clients evicted over the session's whole life; the first 200. The readings leave them out,
+    /// and say which.
     #[serde(default)]
     pub evicted: Vec<Eviction>,
-    /// Numbers of the books over the session's whole life.
+    /// Totals over the session's whole life.
     pub counts: Counts,
-    /// What passed through it.
+    /// Traffic.
     pub frames: SessionCounters,
-    /// Whether the memory came back.
+    /// Whether the memory was returned.
     pub memory: Memory,
-    /// Moments on the way at which the witnesses contradicted each other.
+    /// Times at which the witnesses contradicted each other.
     pub disagreements: Vec<Disagreement>,
-    /// `sha256:` and the digits of the SHA-256 of all the rest in canonical form. It shows accident and careless
-    /// editing; it is no signature. Absent in format 1.
+    /// `sha256:` and the digits of the SHA-256 of the other fields in canonical form. It detects
+    /// accidents and careless edits; it is not a signature. Absent in format 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// False in an answer that was given before the certificate was on disk: a kill of the daemon or of
-    /// the machine may lose it. Absent otherwise, and in every file; the digest does not cover it.
+    /// False in an answer sent before the certificate was on disk: a kill of the daemon or of the
+    /// machine may lose it. Absent otherwise, and in every file; the digest does not cover it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     #[cfg_attr(feature = "openapi", schema(required = false, default = true))]
     pub durable: bool,
@@ -93,13 +94,13 @@ fn is_yes(it: &bool) -> bool {
 }
 
 impl Certificate {
-    /// The present [`Certificate::format`]. Format 1 had no digest and no owner.
+    /// Current [`Certificate::format`]. Format 1 had no digest and no owner.
     pub const FORMAT: u32 = 2;
-    /// Entries of [`Certificate::reconciled`] at most: clients that die for ever do not fill the
-    /// daemon's memory, and the certificate fits into a packet of the attach socket.
+    /// Most entries of [`Certificate::reconciled`]. Clients that die again and again cannot fill
+    /// the daemon's memory, and the certificate fits into a packet of the attach socket.
     pub const LISTED: usize = 200;
 
-    /// User id of whom it belongs to: the session's owner.
+    /// User id of the session's owner.
     #[must_use]
     pub fn owner_uid(&self) -> u32 {
         self.owner.as_ref().unwrap_or(&self.requester).uid
@@ -121,19 +122,19 @@ impl Certificate {
     }
 }
 
-/// A stop that an earlier daemon did, as that daemon wrote it down.
+/// A stop by an earlier daemon, as that daemon recorded it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StoppedBefore {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// The session's id in that daemon: of an earlier incarnation.
+    /// The session's id in that daemon, from its incarnation.
     pub session: SessionId,
-    /// The kernel's boot id then.
+    /// The kernel's boot id at that time.
     pub boot_id: String,
 }
 
-/// What ran.
+/// Versions of the software.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Versions {
@@ -145,21 +146,21 @@ pub struct Versions {
     pub kernel: String,
 }
 
-/// The operation that destroyed a session. Policies are operations of their own, not flags.
+/// The operation that destroyed a session. Each policy is an operation, not a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// At once or not at all.
+    /// Now or not at all.
     Destroy,
     /// As soon as the last user has left, until a deadline.
     DestroyWait,
     /// The daemon's own shutdown.
     Shutdown,
-    /// At once, for a watchdog: everybody was cut off first, and no user was waited for.
+    /// At once, for a watchdog: the clients were evicted first, and the daemon waited for no user.
     Abort,
-    /// Set aside with its users: it left the names, and its memory is freed when the last of them is
-    /// gone. The readings say whom it had.
+    /// Set aside with its users: its name is free, and its memory is freed when the last of them is
+    /// gone. The readings list its users.
     Quarantine,
 }
 
@@ -179,11 +180,11 @@ impl std::fmt::Display for Operation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
-    /// Which.
+    /// Name of the step.
     pub step: StepName,
-    /// When, by the wall clock.
+    /// Time, by the wall clock.
     pub at: Timestamp,
-    /// When, by CLOCK_MONOTONIC, in nanoseconds.
+    /// Time, by CLOCK_MONOTONIC, in nanoseconds.
     pub monotonic_ns: u64,
     /// Microseconds since the first step: `stop_requested`, or `restored`.
     pub since_stop_us: u64,
@@ -194,18 +195,18 @@ pub struct Step {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepName {
-    /// The daemon brought the session back at its start, with its gates shut, and has not started it
-    /// since: whatever ran and stopped was an earlier daemon's.
+    /// The daemon restored the session at its start, with its gates closed, and has not started it
+    /// since. An earlier daemon ran and stopped it.
     Restored,
-    /// Somebody asked to stop.
+    /// A requester asked to stop.
     StopRequested,
-    /// The gates are shut and everyone who slept was woken.
+    /// The gates are closed and every sleeping caller was woken.
     GatesClosed,
     /// Every poller handed the session's runtime back.
     PollersQuiesced,
-    /// Somebody asked to destroy.
+    /// A requester asked to destroy.
     DestroyRequested,
-    /// Everybody was cut off (an abort).
+    /// The clients were evicted (an abort).
     Evicted,
     /// The last user left.
     LastUserLeft,
@@ -215,7 +216,7 @@ pub enum StepName {
     Quarantined,
     /// The session is gone.
     Destroyed,
-    /// No process maps its memory any more; it was given back.
+    /// No process maps its memory, and the memory was returned.
     MemoryReturned,
 }
 
@@ -237,25 +238,25 @@ impl std::fmt::Display for StepName {
     }
 }
 
-/// Something that the daemon settled, exactly once, for a user who could not.
+/// State that the daemon settled, exactly once, for a user that could not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reconciled {
     /// Process id of that user.
     pub pid: u32,
-    /// Its thread, where one is known.
+    /// Its thread, if known.
     pub tid: Option<u32>,
     /// Its command name.
     pub command: String,
     /// What it left behind.
     pub what: ReconciledWhat,
-    /// Frames that were credited.
+    /// Credited frames.
     pub frames: u64,
-    /// Slots that were cleared.
+    /// Cleared slots.
     pub slots: u64,
-    /// Why it could not do it itself.
+    /// Why the user could not settle it.
     pub cause: ReconciledCause,
-    /// When it was settled.
+    /// When the daemon settled it.
     pub at: Timestamp,
 }
 
@@ -282,7 +283,7 @@ impl std::fmt::Display for ReconciledWhat {
     }
 }
 
-/// Why a user could not settle itself.
+/// Why a user could not settle its own state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -291,7 +292,7 @@ pub enum ReconciledCause {
     ProcessDied,
     /// Its thread exited.
     ThreadExited,
-    /// Its process let go of the session (exec, unmap, closed socket).
+    /// Its process released the session (exec, unmap, closed socket).
     Detached,
 }
 
@@ -305,60 +306,60 @@ impl std::fmt::Display for ReconciledCause {
     }
 }
 
-/// The books over the session's life. At its end `frames_lent` is the sum of `frames_returned`,
-/// `frames_reclaimed`, `frames_reconciled` and `frames_revoked`; of a session that was quarantined,
-/// once its memory is returned.
+/// Totals over the session's life. At its end `frames_lent` is the sum of `frames_returned`,
+/// `frames_reclaimed`, `frames_reconciled` and `frames_revoked`; for a quarantined session, once
+/// its memory is returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Counts {
-    /// Attachments ever admitted.
+    /// Attachments over the session's life.
     pub attachments: u64,
     /// Attachments at the stop.
     pub attachments_at_stop: u64,
-    /// Callers that were inside a call at the stop, as the slots counted them (the clients' word).
+    /// Callers inside a call at the stop, as the clients' slots counted them.
     pub blocked_at_stop: u64,
-    /// Frames lent, each loan counted.
+    /// Loans of frames.
     pub frames_lent: u64,
-    /// Of these, given back by their holder.
+    /// Of these, returned by their holder.
     pub frames_returned: u64,
     /// Of these, taken back unread.
     pub frames_reclaimed: u64,
-    /// Of these, credited for a holder that could not give them back.
+    /// Of these, credited for a holder that could not return them.
     pub frames_reconciled: u64,
-    /// Of these, taken back from clients that were cut off.
+    /// Of these, taken back from evicted clients.
     pub frames_revoked: u64,
-    /// Entries that `evicted` has, or would have: it lists the first 200.
+    /// Number of evictions; `evicted` lists the first 200.
     pub evictions: u64,
-    /// Entries that `reconciled` has, or would have: it lists the first 200.
+    /// Number of reconciliations; `reconciled` lists the first 200.
     pub reconciliations: u64,
 }
 
-/// Whether the session's memory came back.
+/// Whether the session's memory was returned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Memory {
-    /// The kernel confirmed that nobody maps it (W4); it was given back.
+    /// The kernel confirmed that no process maps it (W4); it was returned.
     Returned {
-        /// How much, in bytes.
+        /// Size, in bytes.
         bytes: u64,
-        /// When.
+        /// When it was returned.
         at: Timestamp,
     },
-    /// Somebody still has it open or mapped. It is kept aside and cannot show another session's
-    /// frames.
+    /// A process still has it open or mapped. The daemon does not reuse it, so it cannot show
+    /// another session's frames.
     Pending {
-        /// How much, in bytes.
+        /// Size, in bytes.
         bytes: u64,
-        /// Processes that still hold it, as far as they are known.
+        /// Processes that still hold it, as far as known.
         held_by: Vec<u32>,
     },
-    /// The kernel would not say.
+    /// The kernel did not answer.
     Unverified {
-        /// How much, in bytes.
+        /// Size, in bytes.
         bytes: u64,
-        /// Why.
+        /// The cause.
         reason: String,
     },
 }
@@ -373,7 +374,7 @@ impl std::fmt::Display for Memory {
     }
 }
 
-/// A moment at which the witnesses contradicted each other.
+/// A time at which the witnesses contradicted each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Disagreement {
@@ -381,9 +382,9 @@ pub struct Disagreement {
     pub at: Timestamp,
     /// When they agreed again; absent when they never did.
     pub resolved_at: Option<Timestamp>,
-    /// What each said.
+    /// The readings.
     pub readings: Vec<Reading>,
-    /// What it was, in one sentence.
+    /// Description, in one sentence.
     pub note: String,
 }
 
@@ -395,17 +396,17 @@ pub struct CertificateSummary {
     pub session: SessionId,
     /// Its name.
     pub name: SessionName,
-    /// Which operation destroyed it.
+    /// The operation that destroyed it.
     pub operation: Operation,
-    /// Who asked.
+    /// The requester.
     pub requester: Who,
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// Whether the memory came back.
+    /// Whether the memory was returned.
     pub memory: Memory,
-    /// How many things were reconciled.
+    /// Number of reconciliations.
     pub reconciled: u64,
-    /// How many disagreements were seen on the way.
+    /// Number of disagreements.
     pub disagreements: u64,
 }
 
@@ -413,6 +414,6 @@ pub struct CertificateSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateList {
-    /// Certificates that are kept, newest first.
+    /// Stored certificates, newest first.
     pub certificates: Vec<CertificateSummary>,
 }

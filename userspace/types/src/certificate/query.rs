@@ -1,24 +1,24 @@
-//! Which certificates of those that are kept are wanted.
+//! Searches among the stored certificates.
 
 use super::{Certificate, Operation};
 use crate::id::SessionRef;
 use crate::time::Timestamp;
 
-/// A search: a certificate is wanted when everything that is given holds for it.
+/// A search. A certificate matches if it meets every given criterion.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateQuery {
-    /// Of this session: an id, or a name (every session of that name).
+    /// Only this session: an id, or a name (every session of that name).
     pub session: Option<SessionRef>,
-    /// Of this operation.
+    /// Only this operation.
     pub operation: Option<Operation>,
-    /// Issued then or later.
+    /// Only issued then or later.
     pub since: Option<Timestamp>,
-    /// The newest so many of them.
+    /// At most this many, newest first.
     pub limit: Option<usize>,
 }
 
 impl CertificateQuery {
-    /// Whether a certificate is one of those that are wanted, the limit aside.
+    /// Whether a certificate matches, the limit aside.
     #[must_use]
     pub fn wants(&self, certificate: &Certificate) -> bool {
         let of_session = self.session.as_ref().is_none_or(|session| match session {

@@ -1,4 +1,5 @@
-//! How a recording is called: its id, which is never used again, and its name, which its files have.
+//! Recording ids, which are never reused, and recording names, which are the stem of the file
+//! names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -50,9 +51,9 @@ impl FromStr for RecordingId {
     }
 }
 
-/// A recording's name, and the beginning of its files' names: `[a-z0-9][a-z0-9._-]{0,62}`, not
-/// sixteen hex digits, and without a part's number (a dot and four digits or more) at its end.
-/// Nothing in it leads out of the recorder's folder.
+/// A recording's name, and the start of its files' names: `[a-z0-9][a-z0-9._-]{0,62}`, not sixteen
+/// hex digits, and without a part number (a dot and four digits or more) at its end. Such a name
+/// never leads out of the recorder's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(into = "String", try_from = "String")]
@@ -102,18 +103,18 @@ impl FromStr for RecordingName {
     }
 }
 
-/// Whether it ends as the parts of a recording do that was split: `NAME.0001`.
+/// Whether it ends like a part of a split recording: `NAME.0001`.
 fn looks_like_part(text: &str) -> bool {
     text.rsplit_once('.')
         .is_some_and(|(_, end)| end.len() >= 4 && end.bytes().all(|it| it.is_ascii_digit()))
 }
 
-/// What a path of the API may carry: an id or a name. The two never overlap.
+/// A recording in a path of the API: an id or a name. The two never overlap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RecordingRef {
     /// Sixteen hex digits.
     Id(RecordingId),
-    /// Anything else that is a name: the last recording of that name.
+    /// Any other valid name: the last recording of that name.
     Name(RecordingName),
 }
 
@@ -138,22 +139,22 @@ impl FromStr for RecordingRef {
     }
 }
 
-/// A text that names no recording.
+/// A text that is not a recording id or name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordingError {
     /// Not sixteen lower-case hex digits.
-    #[error("{0:?} is no recording's id: give sixteen lower-case hex digits")]
+    #[error("{0:?} is not a recording id: give sixteen lower-case hex digits")]
     Id(String),
     /// Not in the form of a name.
     #[error(
-        "{0:?} is no recording's name: give 1 to 63 of a-z, 0-9, '.', '_', '-', beginning with a \
+        "{0:?} is not a recording name: give 1 to 63 of a-z, 0-9, '.', '_', '-', beginning with a \
          letter or digit"
     )]
     Name(String),
-    /// A name that could be mistaken for an id.
+    /// A name that could be confused with an id.
     #[error("{0:?} has the form of an id and cannot be a name: choose another")]
     NameIsId(String),
-    /// A name that could be mistaken for a part of another recording.
+    /// A name that could be confused with a part of another recording.
     #[error(
         "{0:?} ends like a part of a split recording (a dot and four digits or more): choose \
          another name"

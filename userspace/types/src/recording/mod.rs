@@ -1,8 +1,8 @@
-//! Recordings: what is asked for, and what the daemon shows of them.
+//! Recordings: their specifications, and their state as the API shows it.
 //!
-//! A recording takes each packet of one session to disk, from its start until it is stopped, its time
-//! or size is reached, or its session ends. Its books are exact, for each producer and in all:
-//! *arrived = accepted + dropped*, and once it has ended *accepted = written + lost*.
+//! A recording writes each packet of one session to disk, from its start until it is stopped, its
+//! duration or size is reached, or its session ends. Its counts are exact, for each producer and in
+//! total: *arrived = accepted + dropped*, and after the end *accepted = written + lost*.
 
 mod counts;
 mod id;
@@ -21,26 +21,26 @@ use crate::id::{SessionId, SessionName};
 use crate::time::Timestamp;
 use crate::who::Who;
 
-/// Where a recording stands: `starting → recording ⇄ degraded → finishing → finished`, or `→ failed`.
+/// State of a recording: `starting → recording ⇄ degraded → finishing → finished`, or `→ failed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingState {
-    /// Its file is being made.
+    /// The daemon creates its file.
     Starting,
-    /// What arrives is written.
+    /// It writes all packets.
     Recording,
-    /// Something keeps it from writing all that arrives: `reason` says what. What is not written is
-    /// counted. It goes on by itself when it can.
+    /// It cannot write all packets; `reason` gives the cause. It counts the packets that it does
+    /// not write, and recovers on its own.
     Degraded,
-    /// It takes nothing more; the rest is on its way to the disk.
+    /// It accepts no packet; it writes the rest to disk.
     Finishing,
-    /// Its files are whole and on disk.
+    /// Its files are complete and on disk.
     Finished,
-    /// It ended and its files are not whole, or nobody knows: `reason` says why.
+    /// It ended and its files are incomplete or of unknown state; `reason` gives the cause.
     Failed,
-    /// The daemon died while it ran. Its files were made to open at the next start; `repair` says
-    /// what was cut off.
+    /// The daemon died while it ran. The next daemon made its files readable; `repair` says what
+    /// was removed.
     Repaired,
 }
 
@@ -56,7 +56,7 @@ impl RecordingState {
         Self::Repaired,
     ];
 
-    /// The word of the API.
+    /// The state as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl RecordingState {
         }
     }
 
-    /// Whether nothing changes any more.
+    /// Whether the state is final.
     #[must_use]
     pub fn is_over(self) -> bool {
         matches!(self, Self::Finished | Self::Failed | Self::Repaired)
@@ -88,24 +88,24 @@ impl fmt::Display for RecordingState {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingEnd {
-    /// Somebody stopped it.
+    /// A requester stopped it.
     Stopped,
-    /// Its duration had passed.
+    /// Its duration passed.
     DurationReached,
-    /// Its files had the size that was asked for.
+    /// Its files reached the requested size.
     SizeReached,
     /// Its session was destroyed, aborted or quarantined.
     SessionEnded,
     /// The daemon shut down.
     Shutdown,
-    /// Nothing had it any more.
+    /// Its last user in the daemon dropped it.
     Abandoned,
     /// The daemon died.
     Killed,
 }
 
 impl RecordingEnd {
-    /// The word of the API.
+    /// The reason as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -135,9 +135,9 @@ pub struct RecordedFile {
     pub name: String,
     /// Its bytes.
     pub bytes: u64,
-    /// Packets in it, or of which its frames were made.
+    /// Packets in it, or in its frames.
     pub events: u64,
-    /// SHA-256 of its bytes, as `sha256sum` prints it; absent while it is written.
+    /// SHA-256 of its bytes, as `sha256sum` prints it; absent while the recording writes to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }
@@ -146,23 +146,23 @@ pub struct RecordedFile {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordedFrames {
-    /// Frames in the files, each of them whole.
+    /// Complete frames in the files.
     pub written: u64,
-    /// Frames that were left out because something of them was missing.
+    /// Incomplete frames, left out of the files.
     pub incomplete: u64,
 }
 
-/// What the daemon did at its start to a recording that was cut off.
+/// Repair of an interrupted recording, done when the daemon started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordingRepair {
-    /// When.
+    /// When the daemon repaired it.
     pub at: Timestamp,
-    /// Bytes at the end of its files that were part of something and were cut off.
+    /// Bytes of incomplete data removed from the end of its files.
     pub cut_bytes: u64,
-    /// Bytes that were added, so that they open.
+    /// Bytes added to make the files readable.
     pub added_bytes: u64,
-    /// What is known of it, and what is not.
+    /// What is known of the recording, and what is not.
     pub says: String,
 }
 
@@ -178,42 +178,42 @@ pub struct RecordingView {
     pub session: SessionId,
     /// That session's name.
     pub session_name: SessionName,
-    /// What is written.
+    /// File format.
     pub format: RecordingFormat,
-    /// Where it stands.
+    /// State of the recording.
     pub state: RecordingState,
-    /// What is wrong, in plain words, for `degraded` and `failed`.
+    /// The cause, for people, for `degraded` and `failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Why it ends or has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<RecordingEnd>,
-    /// Who started it; absent for one of an earlier daemon.
+    /// The process that started it; absent for a recording of an earlier daemon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Who>,
-    /// When it began to take packets.
+    /// When it began to accept packets.
     pub started_at: Timestamp,
-    /// When it took the last one; absent while it takes more.
+    /// When it accepted the last packet; absent while it accepts packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// Folder of its files.
     pub folder: String,
     /// Its files, in order.
     pub files: Vec<RecordedFile>,
-    /// Its books.
+    /// Its counts.
     pub counts: RecordingCounts,
-    /// The same for each producer.
+    /// Counts of each producer.
     pub producers: Vec<ProducerCounts>,
-    /// Places where packets are missing between two that are there.
+    /// Number of gaps: missing packets between two written ones.
     #[serde(default)]
     pub gaps: u64,
-    /// What went wrong on the way, in plain words.
+    /// Problems so far, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// Of a recording of video.
+    /// Frames of a recording of video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<RecordedFrames>,
-    /// Of one that the daemon repaired.
+    /// The repair, if the daemon repaired it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repair: Option<RecordingRepair>,
 }
@@ -222,6 +222,6 @@ pub struct RecordingView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordingList {
-    /// Recordings, oldest first: those that run, and those that have ended and are remembered.
+    /// Recordings, oldest first: the running ones, and the ended ones in the daemon's list.
     pub recordings: Vec<RecordingView>,
 }

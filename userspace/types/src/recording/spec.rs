@@ -1,4 +1,4 @@
-//! What a recording shall be.
+//! Specification of a recording.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::RecordingName;
 use crate::spec::SpecError;
 
-/// What is written.
+/// File format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingFormat {
-    /// Each packet as it was on the wire, from the Ethernet header on, with its time: pcapng.
+    /// Each packet as it was on the wire, Ethernet header included, with its time: pcapng.
     Pcapng,
-    /// Whole frames as YUV4MPEG2, planar 4:2:2.
+    /// Complete frames as YUV4MPEG2, planar 4:2:2.
     Y4m,
-    /// Whole frames, planar 4:2:2, one after the other without any header.
+    /// Complete frames, planar 4:2:2, one after the other without headers.
     Raw,
 }
 
@@ -26,7 +26,7 @@ impl RecordingFormat {
     /// Every format.
     pub const ALL: [Self; 3] = [Self::Pcapng, Self::Y4m, Self::Raw];
 
-    /// The word of the API.
+    /// The format as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,13 +56,13 @@ impl FromStr for RecordingFormat {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordingSpec {
-    /// What is written.
+    /// File format.
     pub format: RecordingFormat,
-    /// Its name, and the beginning of its files' names. No file of that name may be there. By default
+    /// Its name, and the start of its files' names. No file of that name may exist. The default is
     /// the session's name and the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<RecordingName>,
-    /// It ends so many milliseconds after its start.
+    /// It ends this many milliseconds after its start.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -70,8 +70,8 @@ pub struct RecordingSpec {
     )]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_536_000_000_u64))]
     pub duration_ms: Option<u64>,
-    /// It ends when its files have so many bytes together. What was accepted until then is still
-    /// written: what the ring holds, at the most.
+    /// It ends when its files have this many bytes in total. It still writes the packets that it
+    /// has accepted: at most what the ring holds.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -82,7 +82,7 @@ pub struct RecordingSpec {
         schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)
     )]
     pub size_bytes: Option<u64>,
-    /// Bytes that are kept of each packet, from its Ethernet header on; pcapng only. By default all.
+    /// Kept bytes of each packet, Ethernet header included; pcapng only. All by default.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -90,7 +90,7 @@ pub struct RecordingSpec {
     )]
     #[cfg_attr(feature = "openapi", schema(minimum = 14, maximum = 65_535))]
     pub snap_length: Option<u32>,
-    /// A next file is begun before one has more bytes than this.
+    /// The recording starts a new file before one exceeds this size, in bytes.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -101,7 +101,7 @@ pub struct RecordingSpec {
         schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)
     )]
     pub split_size_bytes: Option<u64>,
-    /// A next file is begun when one covers so many milliseconds.
+    /// The recording starts a new file when one covers this many milliseconds.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -114,13 +114,13 @@ pub struct RecordingSpec {
     pub split_duration_ms: Option<u64>,
 }
 
-/// A year.
+/// A year, in milliseconds.
 const LONGEST_MS: u64 = 365 * 24 * 3600 * 1000;
-/// A pebibyte.
+/// A pebibyte, in bytes.
 const LARGEST: u64 = 1 << 50;
 
 impl RecordingSpec {
-    /// One of this format that is stopped by hand.
+    /// A recording of this format without limits.
     #[must_use]
     pub fn new(format: RecordingFormat) -> Self {
         Self {
@@ -134,7 +134,7 @@ impl RecordingSpec {
         }
     }
 
-    /// Fields that do not hold; empty if all do.
+    /// Invalid fields; empty if there are none.
     #[must_use]
     pub fn check(&self) -> Vec<SpecError> {
         let mut errors = Vec::new();
@@ -157,7 +157,7 @@ impl RecordingSpec {
         );
         if self.snap_length.is_some() && self.format != RecordingFormat::Pcapng {
             let problem = format!(
-                "frames are made of whole packets: leave it out, or record {}",
+                "a frame needs complete packets: leave it out, or record {}",
                 RecordingFormat::Pcapng
             );
             errors.push(SpecError::new("snap_length", problem));

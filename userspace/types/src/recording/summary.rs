@@ -1,4 +1,4 @@
-//! A recording at the daemon's end.
+//! A recording at the daemon's shutdown.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::id::{SessionId, SessionName};
 
-/// One recording that ran when the daemon's end began.
+/// One recording that ran when the shutdown began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordingSummary {
@@ -20,18 +20,18 @@ pub struct RecordingSummary {
     pub session: SessionId,
     /// That session's name.
     pub session_name: SessionName,
-    /// What became of it: `finished`, `failed`, or `finishing` if it was left behind.
+    /// How it ended: `finished`, `failed`, or `finishing` if the shutdown did not wait for it.
     pub state: RecordingState,
-    /// What went wrong, in plain words.
+    /// The cause of a failure, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Its files.
     pub files: Vec<RecordedFile>,
-    /// Its frames, of a recording of video.
+    /// Its frames, if it records video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<RecordedFrames>,
-    /// The sums.
+    /// Its totals.
     pub counts: RecordingCounts,
-    /// What each thread handed over.
+    /// Counts of each producer.
     pub producers: Vec<ProducerCounts>,
 }

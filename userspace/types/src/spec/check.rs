@@ -1,4 +1,4 @@
-//! From the document to the checked specification: every wrong field is named.
+//! Converts a document to the checked specification and reports every invalid field.
 
 use super::flow::{Flow, parse_destination, parse_source};
 use super::video::{Depth, FrameRate, VideoFormat};
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::id::SessionName;
 
-/// Collects problems while the walk goes on.
+/// Collects problems.
 #[derive(Default)]
 struct Problems(Vec<SpecError>);
 
@@ -111,7 +111,7 @@ fn check_priority(priority: Option<u32>) -> Result<u8, String> {
 
 fn check_duration(ms: Option<u64>) -> Result<Option<u64>, String> {
     match ms {
-        Some(0) => Err("0 is no duration: give 1 or more milliseconds, or leave it out".into()),
+        Some(0) => Err("0 is not a duration: give 1 or more milliseconds, or leave it out".into()),
         Some(ms) if ms > MAX_DURATION_MS => Err(format!(
             "{ms} is out of range: give 1 to {MAX_DURATION_MS} milliseconds"
         )),
@@ -124,7 +124,7 @@ fn check_port(port: String) -> Result<String, String> {
     if port.is_empty() || port.len() > 63 || !port.bytes().all(plain) {
         let shown: String = port.chars().take(60).collect();
         return Err(format!(
-            "{shown:?} is no port name: give the name of a [[port]] in the daemon's configuration \
+            "{shown:?} is not a port name: give the name of a [[port]] in the daemon's configuration \
              (GET /v1/health lists them)"
         ));
     }
@@ -162,14 +162,16 @@ fn check_height(height: u32) -> Result<u32, String> {
 
 fn check_depth(bits: u32) -> Result<Depth, String> {
     Depth::from_bits(bits)
-        .ok_or_else(|| format!("{bits} bits a sample are not carried: give 8 or 10"))
+        .ok_or_else(|| format!("{bits} bits a sample are not supported: give 8 or 10"))
 }
 
 fn check_payload_type(number: u32) -> Result<u8, String> {
     u8::try_from(number)
         .ok()
         .filter(|n| (96..=127).contains(n))
-        .ok_or_else(|| format!("{number} is no dynamic payload type (RFC 3551 §6): give 96 to 127"))
+        .ok_or_else(|| {
+            format!("{number} is not a dynamic payload type (RFC 3551 §6): give 96 to 127")
+        })
 }
 
 fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<Source>, String> {
@@ -177,7 +179,7 @@ fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<S
         (Direction::Send, source) => Ok(Some(source.unwrap_or(Source::Client))),
         (Direction::Receive, None) => Ok(None),
         (Direction::Receive, Some(source)) => Err(format!(
-            "\"{source}\" given, but a receive session takes its frames from the wire: leave it out"
+            "a receive session gets its frames from the wire, not from \"{source}\": leave it out"
         )),
     }
 }

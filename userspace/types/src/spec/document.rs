@@ -1,4 +1,4 @@
-//! The session specification as it stands in JSON, before anything but its shape is known.
+//! The session specification as JSON. Only its shape is checked.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +13,13 @@ use super::{Direction, SessionSpec, Source};
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = SessionSpec))]
 pub struct SpecDocument {
-    /// Unique among the sessions that live: `[a-z0-9][a-z0-9._-]{0,62}`, not sixteen hex digits.
+    /// Unique among the live sessions: `[a-z0-9][a-z0-9._-]{0,62}`, not sixteen hex digits.
     #[cfg_attr(
         feature = "openapi",
         schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1"))
     )]
     pub name: String,
-    /// Which way the packets go.
+    /// Direction of the packets.
     pub direction: Direction,
     /// Name of a port in the daemon's configuration.
     #[cfg_attr(
@@ -27,14 +27,14 @@ pub struct SpecDocument {
         schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("a"))
     )]
     pub port: String,
-    /// Raster, rate and depth.
+    /// Picture size, rate and depth.
     pub video: VideoDocument,
     /// Addresses and payload type.
     pub flow: FlowDocument,
-    /// Send only, where the frames come from; `client` when absent.
+    /// Send only: source of the frames; `client` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
-    /// Frames that an attachment may have lent at once: 1 to 64, 4 when absent.
+    /// Frames that one attachment may hold on loan at a time: 1 to 64, 4 when absent.
     #[serde(
         default,
         deserialize_with = "crate::whole::optional",
@@ -42,7 +42,7 @@ pub struct SpecDocument {
     )]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64))]
     pub quota: Option<u32>,
-    /// Attachments at once: 1 to 128, 4 when absent.
+    /// Attachments at a time: 1 to 128, 4 when absent.
     #[serde(
         default,
         deserialize_with = "crate::whole::optional",
@@ -50,8 +50,8 @@ pub struct SpecDocument {
     )]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 128))]
     pub max_attachments: Option<u32>,
-    /// Place in the daemon's end: 0 to 100, 50 when absent. Sessions of a lower number are stopped
-    /// and destroyed before those of a higher one.
+    /// Shutdown priority: 0 to 100, 50 when absent. The daemon stops and destroys sessions with a
+    /// lower number first.
     #[serde(
         default,
         deserialize_with = "crate::whole::optional",
@@ -59,8 +59,8 @@ pub struct SpecDocument {
     )]
     #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub priority: Option<u32>,
-    /// The session is stopped so many milliseconds after its creation: 1 to 31622400000. When absent
-    /// it is not stopped by itself.
+    /// The daemon stops the session this many milliseconds after its creation: 1 to 31622400000.
+    /// When absent, the daemon does not stop it.
     #[serde(
         default,
         deserialize_with = "crate::whole::optional",
@@ -68,12 +68,13 @@ pub struct SpecDocument {
     )]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_622_400_000_u64))]
     pub duration_ms: Option<u64>,
-    /// Comes back when the daemon starts anew, until somebody destroys it; `false` when absent.
+    /// Restore the session when the daemon restarts, unless a user destroyed it; `false` when
+    /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistent: Option<bool>,
 }
 
-/// Raster, rate and depth.
+/// Picture size, rate and depth.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -115,7 +116,7 @@ pub struct VideoDocument {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = Flow))]
 pub struct FlowDocument {
-    /// Where the packets go, `IPv4:port`. Receive: the port's own address.
+    /// Destination of the packets, `IPv4:port`. Receive: the port's own address.
     #[cfg_attr(
         feature = "openapi",
         schema(
@@ -125,8 +126,8 @@ pub struct FlowDocument {
     )]
     pub destination: String,
     /// `IPv4` or `IPv4:port`. Send: the local address and UDP port (absent: the port's address, and
-    /// the destination's UDP port). Receive: only packets from there are taken (absent: from
-    /// anywhere).
+    /// the destination's UDP port). Receive: accept packets from this source only (absent: from any
+    /// source).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "openapi",
@@ -136,7 +137,7 @@ pub struct FlowDocument {
         )
     )]
     pub source: Option<String>,
-    /// RTP payload type, a dynamic one (RFC 3551 §6): 96 to 127, 96 when absent.
+    /// RTP payload type, from the dynamic range (RFC 3551 §6): 96 to 127, 96 when absent.
     #[serde(
         default,
         deserialize_with = "crate::whole::optional",

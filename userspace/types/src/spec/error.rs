@@ -1,8 +1,8 @@
-//! What is wrong with a specification, field by field.
+//! Errors of a specification, by field.
 
 use serde::{Deserialize, Serialize};
 
-/// One field that does not hold.
+/// One invalid field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{field}: {problem}")]
@@ -10,7 +10,7 @@ pub struct SpecError {
     /// Path of the field in the document, with dots.
     #[cfg_attr(feature = "openapi", schema(examples("video.width")))]
     pub field: String,
-    /// The value, what is wrong with it, and what would be right.
+    /// The value, what is wrong with it, and a valid value.
     #[cfg_attr(
         feature = "openapi",
         schema(examples("1281 is odd: 4:2:2 carries pixels in pairs, give an even width"))
@@ -28,7 +28,7 @@ impl SpecError {
     }
 }
 
-/// Every field of a specification that does not hold; never empty.
+/// All invalid fields of a specification; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecErrors(pub Vec<SpecError>);
 

@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 /// Addresses and payload type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
-    /// Where the packets go: a unicast address, a UDP port other than 0.
+    /// Destination of the packets: a unicast address, a UDP port other than 0.
     pub destination: SocketAddrV4,
-    /// Where they come from. Send: the local address and UDP port, `None` for the port's address
-    /// and the destination's UDP port. Receive: a filter, `None` for anybody.
+    /// Source of the packets. Send: the local address and UDP port, `None` for the port's address
+    /// and the destination's UDP port. Receive: a filter, `None` for any source.
     pub source: Option<FlowSource>,
     /// RTP payload type: 96 to 127.
     pub payload_type: u8,
@@ -33,11 +33,11 @@ impl fmt::Display for FlowSource {
     }
 }
 
-/// Reads `IPv4:port`.
+/// Parses `IPv4:port`.
 pub(super) fn parse_destination(text: &str) -> Result<SocketAddrV4, String> {
     let Ok(socket) = text.parse::<SocketAddrV4>() else {
         return Err(format!(
-            "{:?} is no IPv4 address with a UDP port: give it as 10.77.0.2:5004",
+            "{:?} is not an IPv4 address with a UDP port: write it as 10.77.0.2:5004",
             shown(text)
         ));
     };
@@ -50,7 +50,7 @@ pub(super) fn parse_destination(text: &str) -> Result<SocketAddrV4, String> {
     Ok(socket)
 }
 
-/// Reads `IPv4` or `IPv4:port`.
+/// Parses `IPv4` or `IPv4:port`.
 pub(super) fn parse_source(text: &str) -> Result<FlowSource, String> {
     if let Ok(address) = text.parse::<Ipv4Addr>() {
         unicast(address)?;

@@ -1,7 +1,7 @@
-//! What a session shall be: the document as it is sent, and the same thing checked.
+//! The session specification: the document as received, and the checked form.
 //!
-//! [`SpecDocument`] takes anything of the right shape; [`SessionSpec`] exists only when every
-//! field holds. The step between them names every wrong field, not only the first.
+//! [`SpecDocument`] accepts anything of the right shape. [`SessionSpec`] exists only if every field
+//! is valid. The conversion reports every invalid field, not only the first.
 
 mod check;
 mod document;
@@ -18,13 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::SessionName;
 
-/// Frames that an attachment may have lent at once when the request does not say.
+/// Default of [`SessionSpec::quota`], in frames.
 pub const DEFAULT_QUOTA: u32 = 4;
-/// Highest quota that may be asked for, in frames.
+/// Highest quota, in frames.
 pub const MAX_QUOTA: u32 = 64;
-/// Attachments that a session admits at once when the request does not say.
+/// Default of [`SessionSpec::max_attachments`].
 pub const DEFAULT_ATTACHMENTS: u32 = 4;
-/// Highest number of attachments that may be asked for.
+/// Highest number of attachments.
 pub const MAX_ATTACHMENTS: u32 = 128;
 /// Highest [`SessionSpec::priority`].
 pub const MAX_PRIORITY: u8 = 100;
@@ -32,10 +32,10 @@ pub const MAX_PRIORITY: u8 = 100;
 pub const DEFAULT_PRIORITY: u8 = 50;
 /// Longest [`SessionSpec::duration_ms`]: a year of 366 days.
 pub const MAX_DURATION_MS: u64 = 366 * 24 * 3600 * 1000;
-/// RTP payload type when the request does not say: the first of the dynamic ones.
+/// Default RTP payload type: the first of the dynamic range.
 pub const DEFAULT_PAYLOAD_TYPE: u8 = 96;
 
-/// Which way the packets go, seen from this host.
+/// Direction of the packets, seen from this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -55,7 +55,7 @@ impl std::fmt::Display for Direction {
     }
 }
 
-/// Where the frames of a send session come from.
+/// Source of the frames of a send session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -76,31 +76,31 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// A session's specification, checked. Reads from and writes to JSON as [`SpecDocument`].
+/// A checked session specification. In JSON it is a [`SpecDocument`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "SpecDocument", try_from = "SpecDocument")]
 pub struct SessionSpec {
     /// Its name.
     pub name: SessionName,
-    /// Which way the packets go.
+    /// Direction of the packets.
     pub direction: Direction,
     /// Name of the port in the daemon's configuration: 1 to 63 of `[A-Za-z0-9._-]`.
     pub port: String,
-    /// Raster, rate and depth.
+    /// Picture size, rate and depth.
     pub video: VideoFormat,
     /// Addresses and payload type.
     pub flow: Flow,
     /// `Some` for a send session, `None` for a receive session.
     pub source: Option<Source>,
-    /// Frames that an attachment may have lent at once: 1 to [`MAX_QUOTA`].
+    /// Frames that one attachment may hold on loan at a time: 1 to [`MAX_QUOTA`].
     pub quota: u32,
-    /// Attachments at once: 1 to [`MAX_ATTACHMENTS`].
+    /// Attachments at a time: 1 to [`MAX_ATTACHMENTS`].
     pub max_attachments: u32,
-    /// Place in the daemon's end, 0 to [`MAX_PRIORITY`]: those of a lower number are stopped and
-    /// destroyed before it.
+    /// Shutdown priority, 0 to [`MAX_PRIORITY`]: the daemon stops and destroys lower numbers first.
     pub priority: u8,
-    /// It is stopped so many milliseconds after its creation; `None`: never by itself.
+    /// The daemon stops the session this many milliseconds after its creation; `None`: the daemon
+    /// does not stop it.
     pub duration_ms: Option<u64>,
-    /// Comes back when the daemon starts anew, until somebody destroys it.
+    /// Restored when the daemon restarts, unless a user destroyed it.
     pub persistent: bool,
 }

@@ -1,10 +1,10 @@
-//! Raster, rate and depth of progressive 4:2:2 video.
+//! Picture size, rate and depth of progressive 4:2:2 video.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Raster, rate and depth. YCbCr-4:2:2, progressive.
+/// Picture size, rate and depth. YCbCr-4:2:2, progressive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VideoFormat {
     /// Pixels in a line: even, [`VideoFormat::MIN_WIDTH`] to [`VideoFormat::MAX_WIDTH`].
@@ -18,14 +18,14 @@ pub struct VideoFormat {
 }
 
 impl VideoFormat {
-    /// Narrowest raster, in pixels. The pattern's 24 bytes of number and checksum fit any frame
-    /// from here on.
+    /// Smallest width, in pixels. From here on, the pattern's 24 bytes of number and checksum fit
+    /// any frame.
     pub const MIN_WIDTH: u32 = 16;
-    /// Widest raster, in pixels.
+    /// Largest width, in pixels.
     pub const MAX_WIDTH: u32 = 4096;
-    /// Lowest raster, in lines.
+    /// Smallest height, in lines.
     pub const MIN_HEIGHT: u32 = 2;
-    /// Highest raster, in lines.
+    /// Largest height, in lines.
     pub const MAX_HEIGHT: u32 = 2160;
 
     /// Bytes of a line in the pgroup layout (RFC 4175 §4.3): 4 bytes for 2 pixels at 8 bits, 5 at
@@ -65,7 +65,7 @@ pub enum Depth {
 }
 
 impl Depth {
-    /// 8 or 10.
+    /// The number of bits: 8 or 10.
     #[must_use]
     pub fn bits(self) -> u32 {
         match self {
@@ -83,7 +83,7 @@ impl Depth {
         }
     }
 
-    /// The depth of this many bits, if there is one.
+    /// The depth with this many bits, if there is one.
     #[must_use]
     pub fn from_bits(bits: u32) -> Option<Self> {
         match bits {
@@ -110,7 +110,7 @@ impl FrameRate {
     /// The rate `numerator / denominator`, in lowest terms.
     ///
     /// # Errors
-    /// [`RateError`] when it is not 1 to 120 frames a second.
+    /// [`RateError`] if the rate is not 1 to 120 frames a second.
     pub fn new(numerator: u32, denominator: u32) -> Result<Self, RateError> {
         let wrong = || RateError(format!("{numerator}/{denominator}"));
         if numerator > Self::MAX_TERM || denominator > Self::MAX_TERM {
@@ -130,20 +130,20 @@ impl FrameRate {
         })
     }
 
-    /// Above the line, in lowest terms.
+    /// Numerator, in lowest terms.
     #[must_use]
     pub fn numerator(self) -> u32 {
         self.numerator.get()
     }
 
-    /// Below the line, in lowest terms.
+    /// Denominator, in lowest terms.
     #[must_use]
     pub fn denominator(self) -> u32 {
         self.denominator.get()
     }
 
-    /// Time of one frame, rounded down to a nanosecond. Count frames with
-    /// [`FrameRate::offset`] instead of adding this up, or it drifts.
+    /// Duration of one frame, rounded down to a nanosecond. Use [`FrameRate::offset`] instead of
+    /// adding this up: a sum drifts.
     #[must_use]
     pub fn frame_time(self) -> Duration {
         self.offset(1)
@@ -191,10 +191,10 @@ impl std::str::FromStr for FrameRate {
     }
 }
 
-/// A text that is no frame rate.
+/// A text that is not a frame rate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no frame rate: give 1 to 120 frames a second as 60/1, 60 or 30000/1001 \
+    "{0:?} is not a frame rate: give 1 to 120 frames a second as 60/1, 60 or 30000/1001 \
      (59.94 is 60000/1001)"
 )]
 pub struct RateError(pub String);

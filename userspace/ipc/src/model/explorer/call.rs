@@ -126,7 +126,7 @@ impl Explorer {
                     } else {
                         ClientAt::AdvanceHead
                     };
-                    // Only the settling of a thread's exit reads it.
+                    // Only the settlement of a thread's exit reads it.
                     if scenario.thread_exits && (ready || scenario.is(Mutant::IntendBeforeLook)) {
                         next.slot[slot].intent = entry;
                     }
@@ -274,7 +274,7 @@ impl Explorer {
                 let told = matches!(was.outcome, Outcome::Stopped | Outcome::Stale);
                 let passes_on = told && !scenario.is(Mutant::StopWakesOne);
                 next.waiters -= 1;
-                // Only where a thread may end between the two they are two.
+                // They are two steps only if a thread may end between them.
                 if passes_on && scenario.thread_exits {
                     me.at = ClientAt::PassOn;
                 } else {
@@ -474,7 +474,7 @@ impl Explorer {
                         kept: was.kept,
                         ..Client::new(was.calls_left)
                     };
-                    // No thread ends in between: it is as good as one step.
+                    // No thread ends in between: it counts as one step.
                     if passes_on {
                         wake_starters(&mut next);
                     }
@@ -544,7 +544,7 @@ impl Explorer {
         }
     }
 
-    /// Where a thread goes that was woken, or that found the event count moved.
+    /// The next step of a thread that was woken, or that found the event count changed.
     pub(super) fn after_sleep(&self) -> ClientAt {
         if self.scenario.joins_late() {
             ClientAt::PartLate

@@ -1,4 +1,4 @@
-//! A thread of the client: where it stands and what it remembers. Its steps are in `call`.
+//! A thread of the client: its position and its memory. Its steps are in `call`.
 
 use super::look::Look;
 use super::state::{Gate, Loan, State};
@@ -19,7 +19,7 @@ choices! {
         Acknowledge,
         /// pop: read head.
         LoadHead,
-        /// pop: read tail and entry, look at the frame word; note the intent if it is READY.
+        /// pop: read tail and entry, check the frame word; note the intent if it is READY.
         ReadEntry,
         /// pop: READY → HELD.
         Take,
@@ -39,7 +39,7 @@ choices! {
         Asleep,
         /// wait: waiters -= 1.
         PartBell,
-        /// wait, ended by a stop: wake all, if anybody may sleep.
+        /// wait, ended by a stop: wake all, if a caller may be asleep.
         PassOn,
         /// leave: count -= 1.
         Lower,
@@ -57,7 +57,7 @@ choices! {
         Pin,
         /// The guard has ended, and its pin is cleared; next is put.
         Putting,
-        /// After a slot was left or a guard has ended: does the memory go?
+        /// After a slot was left or a guard has ended: check whether to release the memory.
         LookAtEnd,
         /// The application puts the same frame again.
         PutAgain,
@@ -89,9 +89,9 @@ choices! {
 }
 
 choices! {
-    /// What a call will return.
+    /// Future result of a call.
     Outcome {
-        /// Not known yet, or no call.
+        /// Not known, or no call.
         Open,
         /// A frame: [`Client::lend`].
         Taken,
@@ -114,7 +114,7 @@ pub(super) struct Client {
     pub(super) local: Gate,
     /// Snapshot of the session's gate.
     pub(super) session: Gate,
-    /// The event count's value that will be slept on.
+    /// The event count's value to sleep on.
     pub(super) bell: u8,
     /// The head that was read.
     pub(super) head: u8,
@@ -125,7 +125,7 @@ pub(super) struct Client {
     pub(super) outcome: Outcome,
     /// A frame of an earlier call that the application still holds, or none.
     pub(super) kept: Loan,
-    /// In the wait's loop: the first look found nothing. In wait_started: it has slept.
+    /// In the wait's loop: the first check found nothing. In wait_started: it has slept.
     pub(super) waiting: bool,
     /// This stop was acknowledged by an earlier call.
     pub(super) already: bool,
@@ -136,7 +136,7 @@ pub(super) struct Client {
     /// Mutant only: what [`ClientAt::LookAtKickEarly`] saw.
     pub(super) kick_seen: bool,
     pub(super) look: Look,
-    // Ghosts: what the invariants need to know, and no thread reads.
+    // Ghosts: the invariants use them, and no thread reads them.
     /// A stop came while the thread slept.
     pub(super) slept_at_stop: bool,
     /// The attachment was closed for good when the call began, or while the thread slept.
@@ -150,7 +150,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A thread in the application, with so many calls to make.
+    /// A thread in the application, with this many calls to make.
     pub(super) fn new(calls: u8) -> Self {
         Self {
             at: ClientAt::Outside,
@@ -178,8 +178,8 @@ impl Client {
         }
     }
 
-    /// What is left of a thread that exits: the frames that had been delivered to it. `inside` says
-    /// whether its slot still counts the call, whose frame was then not delivered.
+    /// The rest of a thread that exits: the frames that were delivered to it. `inside`: its slot
+    /// still counts the call, whose frame was then not delivered.
     pub(super) fn exited(&self, inside: bool) -> Self {
         let delivered = self.outcome == Outcome::Taken && !inside;
         Self {
@@ -216,7 +216,8 @@ impl Client {
         }
     }
 
-    /// Resets what the thread will not read again: states that differ in nothing else are one.
+    /// Resets the fields that the thread will not read again, so that states that differ only in
+    /// them are one state.
     pub(super) fn forget(&mut self) {
         use ClientAt::*;
         match self.at {

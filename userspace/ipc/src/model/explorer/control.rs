@@ -1,5 +1,5 @@
-//! The control thread: stops and starts the session, drains it, destroys it. What it does about
-//! deaths is in `reconcile`, evict and quarantine in `evict`.
+//! The control thread: stops and starts the session, drains it, destroys it. Its reaction to deaths
+//! is in `reconcile`, evict and quarantine are in `evict`.
 
 use super::Explorer;
 use super::client::note_stop;
@@ -21,7 +21,7 @@ choices! {
         CloseGate,
         /// stop: event count += 1.
         Notify,
-        /// stop: wake one. (The daemon may wake more, of a number that it chooses.)
+        /// stop: wake one. (The daemon may wake more, up to a bound of its choice.)
         WakeOne,
         /// start: the gate's next generation.
         OpenGate,
@@ -41,7 +41,7 @@ choices! {
         Decide,
         /// The verdict was given.
         Destroyed,
-        /// Set aside as it is: no verdict.
+        /// The session is set aside with its users: no verdict.
         Quarantined,
     }
 }
@@ -51,9 +51,9 @@ choices! {
 pub(super) struct Control {
     pub(super) at: ControlAt,
     pulses_left: u8,
-    /// The frame or slot that the drain has come to.
+    /// The frame or slot that the drain has reached.
     index: u8,
-    /// This pass of the drain saw a user, or a frame still lent.
+    /// This pass of the drain saw a user, or a frame on loan.
     pub(super) user_seen: bool,
     /// The exit of a thread that is being settled.
     pub(super) exit: Exit,
@@ -66,7 +66,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// A control thread with all of the scenario ahead.
+    /// A control thread at the start of the scenario.
     pub(super) fn new(scenario: &Scenario, first: ControlAt) -> Self {
         Self {
             at: first,
@@ -182,7 +182,7 @@ impl Explorer {
                 return Ok(());
             }
             ControlAt::TakeBox => {
-                // What was sent to the poller before is done before, and answered before.
+                // Earlier commands to the poller are done and answered first.
                 let asked = matches!(state.control.exit.at, ExitAt::Asked | ExitAt::Answered);
                 if state.poller.at != PollerAt::Idle || asked {
                     return Ok(());
@@ -237,7 +237,7 @@ impl Explorer {
                     invariant::destroy(state)?;
                 }
                 control.at = ControlAt::Destroyed;
-                "drain: nobody is left: destroyed"
+                "drain: no user is left: destroyed"
             }
             ControlAt::Destroyed | ControlAt::Quarantined => return Ok(()),
         };

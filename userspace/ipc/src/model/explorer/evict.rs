@@ -1,9 +1,9 @@
 //! Evict and quarantine: the daemon closes an attachment for good while its process lives.
 //!
-//! The state first, so that whoever finds a closed gate finds the reason, too; then the gate, the
-//! event counts, the wake-ups. An evict then takes each lent frame back by exchanging its word: what a
-//! caller held is set aside, and not written again before its process is gone. A quarantine leaves
-//! the frames where they are.
+//! The state changes first, so that a caller that finds a closed gate also finds the reason; then
+//! the gate, the event counts, the wake-ups. An evict then takes each loaned frame back by
+//! exchanging its word: a frame that a caller held is set aside, and not written again before its
+//! process is gone. A quarantine does not touch the frames.
 
 use super::Explorer;
 use super::client::{ClientAt, note_stop};
@@ -18,7 +18,7 @@ use crate::model::search::Steps;
 choices! {
     /// The next step of the evict, or of the quarantine.
     EvictAt {
-        /// Nobody asks for it, or not yet.
+        /// Not requested, or not yet.
         Idle,
         /// The state is no longer "open".
         SetState,
@@ -30,11 +30,11 @@ choices! {
         Notify,
         /// wake one.
         WakeOne,
-        /// Whoever has the ledger exchanges the word of a lent frame, and credits it.
+        /// The owner of the ledger exchanges the word of a loaned frame, and credits it.
         Revoke,
-        /// Mutant only: the word was read, and is written now.
+        /// Mutant only: the word was read in an earlier step, and is written now.
         StoreWord,
-        /// Nothing is lent here any more, or ever again.
+        /// The attachment has no loan, and gets none.
         Done,
     }
 }
@@ -43,16 +43,16 @@ choices! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Evict {
     pub(super) at: EvictAt,
-    /// Somebody will ask for it.
+    /// An evict will be requested.
     asked: bool,
-    /// The frame that it has come to.
+    /// The frame that it has reached.
     frame: u8,
-    /// Mutant only: what was read of its word.
+    /// Mutant only: the value read from its word.
     found: FrameState,
 }
 
 impl Evict {
-    /// Nothing yet; `asked` says whether it will come.
+    /// Not begun; `asked`: it will be requested.
     pub(super) fn new(asked: bool) -> Self {
         Self {
             at: EvictAt::Idle,
@@ -94,7 +94,7 @@ impl Explorer {
         }
     }
 
-    /// The steps of an evict or a quarantine. Returns whether that is what the control thread does.
+    /// The steps of an evict or a quarantine. Returns whether the control thread is in one.
     pub(super) fn evict_steps(
         &self,
         state: &State,
@@ -168,7 +168,7 @@ impl Explorer {
         }
     }
 
-    /// Whoever has the ledger takes one frame back, between two bursts.
+    /// The owner of the ledger takes one frame back, between two bursts.
     fn revoke_frame(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
         if !matches!(state.poller.at, PollerAt::Idle | PollerAt::HandedOver) {
             return Ok(());
@@ -192,7 +192,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// Credits the frame that the evict has come to, whose word said `found`.
+    /// Credits the frame that the evict has reached, whose word said `found`.
     fn take_back(&self, next: &mut State, found: FrameState) -> Result<(), Violation> {
         let scenario = &self.scenario;
         let frame = next.control.evict.frame;
@@ -230,12 +230,12 @@ impl Explorer {
         Ok(())
     }
 
-    /// Whether nothing of this attachment counts any more: neither its slots nor its frames.
+    /// Whether the attachment counts no user: neither in its slots nor by its frames.
     pub(super) fn is_evicted(&self, state: &State) -> bool {
         self.scenario.evicted && state.control.evict.at == EvictAt::Done
     }
 
-    /// Whether the poller leaves the attachment alone: its lender is being emptied, or gone.
+    /// Whether the poller skips the attachment: its lender is being emptied, or gone.
     pub(super) fn is_revoking(&self, state: &State) -> bool {
         use EvictAt::*;
         match state.control.evict.at {

@@ -1,5 +1,5 @@
-//! The invariants of `docs/gate.md`, checked at the steps that could break them and in every state
-//! that nobody will leave.
+//! The invariants of `docs/gate.md`, checked at the steps that could break them and in every final
+//! state.
 
 use super::client::{Client, ClientAt, Outcome};
 use super::control::ControlAt;
@@ -11,8 +11,8 @@ use super::state::{CLIENTS, FRAMES, FrameState, Loan, State};
 pub(super) enum Violation {
     /// I1a: a frame was credited while a living thread held it.
     CreditedUnderHolder,
-    /// I1a, H9: a frame was credited that had been delivered to a thread which then exited: it
-    /// belongs to the process, which lives.
+    /// I1a, H9: a frame was credited although it had been delivered to a thread which then exited.
+    /// It belongs to the process, which lives.
     CreditedDelivered,
     /// I1b: the session was destroyed while a thread that had passed the gates was inside.
     DestroyedUnderCaller,
@@ -26,33 +26,33 @@ pub(super) enum Violation {
     PassedClosedGate,
     /// I3: a loan was credited twice.
     CreditedTwice,
-    /// A caller sleeps for ever although a frame is ready.
+    /// A caller sleeps for ever beside a ready frame.
     LostWake,
     /// A caller sleeps for ever although a gate has changed.
     LostStop,
-    /// The drain waits for ever although nobody is inside.
+    /// The drain waits for ever although no caller is inside.
     LostNotification,
     /// A put of an earlier loan released the present one.
     StalePutReleased,
-    /// I1: a frame that was set aside was written again while somebody could still read it.
+    /// I1: a set-aside frame was written again while a thread could still read it.
     RewrittenUnderHolder,
     /// I1: the slot of a living thread was emptied.
     BuriedAlive,
-    /// I2: a caller of an attachment that was closed for good was told of a stop, or got a frame.
+    /// I2: a caller of an attachment that was closed for good got `EAGAIN`, or a frame.
     NotStale,
-    /// A put of a held frame failed although nobody had revoked it.
+    /// A put of a held frame failed although the frame had not been revoked.
     PutLost,
-    /// Somebody waits for a start for ever.
+    /// A caller waits for a start for ever.
     LostStart,
-    /// Something is still lent to an attachment that was evicted.
+    /// An evicted attachment still has a loan.
     EvictedStillLent,
     /// I1: the bytes that a guard borrows became zeros.
     ZeroedUnderGuard,
-    /// The bytes of a handle that is held became zeros, and the application did not end the session.
+    /// The bytes of a held handle became zeros, and the application did not end the session.
     ZeroedHandle,
-    /// The memory of an ended attachment is kept, and nothing borrows from it.
+    /// The memory of an ended attachment is kept although nothing borrows it.
     NeverLetGo,
-    /// Two threads let the same memory go.
+    /// Two threads released the same memory.
     LetGoTwice,
 }
 
@@ -81,7 +81,7 @@ pub(super) fn credit(state: &mut State, lend: Loan) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Credits `lend` in the ledger, and sets its frame aside: somebody may still read it.
+/// Credits `lend` in the ledger, and sets its frame aside, because a thread may still read it.
 pub(super) fn set_aside(state: &mut State, lend: Loan) -> Result<(), Violation> {
     let bit = 1 << (lend.serial - 1);
     if state.credited & bit != 0 {
@@ -93,7 +93,7 @@ pub(super) fn set_aside(state: &mut State, lend: Loan) -> Result<(), Violation> 
     Ok(())
 }
 
-/// Judges that what was set aside is written again.
+/// Checks a new write to set-aside frames.
 pub(super) fn release_aside(state: &State) -> Result<(), Violation> {
     let read = |frame: usize| {
         let reads = |who: usize| {
@@ -110,13 +110,13 @@ pub(super) fn release_aside(state: &State) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Judges the verdict "no user is left".
+/// Checks the verdict "no user is left".
 pub(super) fn destroy(state: &State) -> Result<(), Violation> {
     for (who, client) in state.client.iter().enumerate() {
         if !state.alive(who) {
             continue;
         }
-        // What is left of a handle whose process has let go is no frame.
+        // A handle whose process has released the memory counts as no frame.
         let holds = client.at == ClientAt::Holding || client.kept != Loan::NONE;
         if holds && !state.has_let_go() {
             return Err(Violation::DestroyedUnderHolder);
@@ -128,7 +128,7 @@ pub(super) fn destroy(state: &State) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Judges what a call returns.
+/// Checks the result of a call.
 pub(super) fn returned(client: &Client) -> Result<(), Violation> {
     match client.outcome {
         Outcome::Stopped | Outcome::Taken | Outcome::TimedOut if client.slept_at_end => {
@@ -145,7 +145,7 @@ pub(super) fn returned(client: &Client) -> Result<(), Violation> {
     }
 }
 
-/// Judges a state in which no step is possible but deaths.
+/// Checks a state in which only deaths are possible.
 pub(super) fn quiescent(scenario: &Scenario, state: &State) -> Result<(), Violation> {
     let ready = state
         .ledger
@@ -179,7 +179,7 @@ pub(super) fn quiescent(scenario: &Scenario, state: &State) -> Result<(), Violat
         return Err(Violation::EvictedStillLent);
     }
     // A frame that was delivered to a thread which then exited belongs to its process: the drain
-    // rightly waits for the process, or for evict.
+    // correctly waits for the process, or for an evict.
     let owed = state.client.iter().any(|client| {
         client.dead && (client.outcome == Outcome::Taken || client.kept != Loan::NONE)
     });

@@ -1,8 +1,8 @@
 //! Leave: the client process ends its attachment while guards borrow frames and callers are inside.
 //!
-//! The leaver closes the way in and looks whether anything keeps the memory. Every caller that
-//! returns and every guard that ends after that looks again, in the same way ([`Look`]), and the last
-//! one lets the memory go. Thread 1 may have raw handles instead of guards: nothing pins those.
+//! The leaving thread closes the gates and checks whether the memory is still in use. Every caller
+//! that returns and every guard that ends after that makes the same check ([`Look`]), and the last
+//! one releases the memory. Thread 1 may have raw handles instead of guards: nothing pins those.
 
 use super::Explorer;
 use super::call::NAMES;
@@ -20,17 +20,17 @@ const NAME: &str = "leaver";
 choices! {
     /// The next step of the thread that ends the attachment.
     LeaverAt {
-        /// Nothing ends it, or not yet: `left`, close the local gate and move it.
+        /// Not requested, or not yet; next: `left`, close the local gate and change it.
         CloseGate,
         /// Replace `ctl`.
         ReplaceCtl,
         /// event count += 1.
         Notify,
-        /// wake all, also who waits for a start.
+        /// wake all, also those that wait for a start.
         WakeAll,
         /// deferred = how it ended.
         Defer,
-        /// The look.
+        /// The check.
         Look,
         /// It has left.
         Done,
@@ -158,7 +158,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// The application may keep the frame that it has, and call again.
+    /// The application may keep its frame, and call again.
     pub(super) fn keep_frame(&self, state: &State, who: usize, steps: &mut Steps<State>) {
         let was = &state.client[who];
         if self.scenario.keeps_frames && was.calls_left > 0 && was.kept == Loan::NONE {
@@ -171,7 +171,7 @@ impl Explorer {
         }
     }
 
-    /// After a frame was won: its pin, where there is an end to be told from.
+    /// After a frame was won: its pin, if the scenario has an end that depends on it.
     pub(super) fn after_win(&self, was: &Client) -> ClientAt {
         if self.scenario.leaves && !self.scenario.is(Mutant::PinAfterLeave) {
             ClientAt::Pin
@@ -180,7 +180,7 @@ impl Explorer {
         }
     }
 
-    /// After a call or a put: the look whether the memory goes.
+    /// After a call or a put: the check whether to release the memory.
     pub(super) fn before_return(&self, me: &mut Client) -> ClientAt {
         let skips = match me.outcome {
             Outcome::Open => self.scenario.is(Mutant::NoLookOnPut),
@@ -194,7 +194,7 @@ impl Explorer {
         ClientAt::LookAtEnd
     }
 
-    /// E2: the client's process let go of its words. What it still had is settled.
+    /// E2: the client's process unmapped its words. The daemon settles what it still had.
     pub(super) fn let_go_event(
         &self,
         state: &State,
@@ -210,7 +210,7 @@ impl Explorer {
     }
 }
 
-/// Judges a state that no step leaves: what an ended attachment keeps.
+/// Checks a final state: what an ended attachment keeps.
 pub(super) fn quiescent(explorer: &Explorer, state: &State) -> Result<(), Violation> {
     let ended = matches!(state.deferred, Deferred::ByHand | Deferred::FoundOut);
     let died = state.killed || state.client.iter().any(|client| client.dead);

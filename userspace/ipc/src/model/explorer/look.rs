@@ -1,5 +1,5 @@
-//! The look at what keeps the memory of an attachment that has ended: the leaver's, and that of every
-//! caller that returns and every guard that ends after it. And what the client's process sees in its
+//! The check whether the memory of an ended attachment is still in use: by the leaving thread, and
+//! by every caller that returns and every guard that ends after it. Also the client's view of its
 //! mappings.
 
 use super::Explorer;
@@ -10,23 +10,23 @@ use super::state::{CLIENTS, FRAMES, FrameState, Gate, Loan, State};
 use crate::model::pack::{Bits, choices};
 
 choices! {
-    /// What is known of the attachment's end in the client process.
+    /// How the attachment ended for the client process.
     Deferred {
         /// It has not ended.
         Attached,
         /// The application ended it.
         ByHand,
-        /// An answer told of it.
+        /// An answer reported it.
         FoundOut,
-        /// The memory was let go.
+        /// The memory was released.
         LetGo,
     }
 }
 
 choices! {
-    /// The next step of a look at what keeps the memory.
+    /// The next step of a check whether the memory is in use.
     LookAt {
-        /// Nothing, or not begun.
+        /// None, or not begun.
         Over,
         /// Read `deferred`.
         Deferred,
@@ -34,22 +34,23 @@ choices! {
         Pins,
         /// Read the count of a slot.
         Callers,
-        /// Read the pins again. No pin is set any more, so that they can be read in one step.
+        /// Read the pins again. No thread sets a pin at this point, so one step reads them all.
         PinsAgain,
-        /// After an end that was found out: read the frame words. None becomes HELD any more.
+        /// After an end that was found out: read the frame words. At this point no word becomes
+        /// HELD.
         Words,
-        /// Exchange `deferred` for "let go", and replace `frames`.
+        /// Exchange `deferred` for "released", and replace `frames`.
         Frames,
         /// Replace `seg`.
         Seg,
     }
 }
 
-/// A look at what keeps the memory.
+/// A check whether the memory is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Look {
     pub(super) at: LookAt,
-    /// Whether it has come to the second slot.
+    /// Whether it has reached the second slot.
     pub(super) second: bool,
     pub(super) end: Deferred,
 }
@@ -81,7 +82,7 @@ impl Look {
 }
 
 impl Explorer {
-    /// One step of a look at what keeps the memory: `mine` is the looking thread's.
+    /// One step of a check; `mine` is the checking thread's.
     pub(super) fn look(
         &self,
         next: &mut State,
@@ -109,7 +110,7 @@ impl Explorer {
                 "look: read the pins"
             }
             LookAt::Callers => {
-                // On a page of zeros no thread is counted.
+                // A page of zeros counts no thread.
                 let slot = next.slot[usize::from(look.second)];
                 if slot.count > 0 && !next.seg_gone {
                     look.at = LookAt::Over;
@@ -193,7 +194,7 @@ impl Explorer {
         }
     }
 
-    /// The frames read zeros from now on.
+    /// From now on the frames read as zeros.
     fn replace_frames(&self, next: &mut State) -> Result<(), Violation> {
         if next.frames_gone {
             return Err(Violation::LetGoTwice);
@@ -239,19 +240,19 @@ impl State {
             && !(self.has_handles(who) && self.frames_gone)
     }
 
-    /// Whether thread `who` is about to return a handle of which the pin is set still.
+    /// Whether thread `who` is about to return a handle whose pin is still set.
     pub(super) fn has_pinned_handle(&self, who: usize) -> bool {
         let client = &self.client[who];
         let taken = client.outcome == Outcome::Taken && self.has_handles(who);
         taken && self.pins[usize::from(client.lend.frame)]
     }
 
-    /// Whether the client's process has let go of its words.
+    /// Whether the client's process has unmapped its words.
     pub(super) fn has_let_go(&self) -> bool {
         self.ctl_gone && self.seg_gone
     }
 
-    // What the client finds in its mappings: zeros where a page was replaced.
+    // The client's view of its mappings: zeros where a page was replaced.
 
     /// The client's own gate.
     pub(super) fn seen_local_gate(&self) -> Gate {

@@ -1,16 +1,16 @@
 //! The exhaustive explorer of the gate: two client threads, a local stopper, the poller and the
 //! control thread, in every order, with a death at any step.
 //!
-//! Each step below is one atomic action on shared words, or several of which only the first or the
-//! last can be seen by others. The program counters ([`client::ClientAt`], [`poller::PollerAt`],
-//! [`control::ControlAt`], [`stopper::StopperAt`]) name the protocol's steps; `docs/gate.md` has the
-//! table. Memory is sequentially consistent here: the plain counts and the membarrier are the
-//! subject of `store_buffer`, the orderings of loom.
+//! Each step below is one atomic action on shared words, or several of which other threads can see
+//! only the first or the last. The program counters ([`client::ClientAt`], [`poller::PollerAt`],
+//! [`control::ControlAt`], [`stopper::StopperAt`]) name the protocol's steps; `docs/gate.md` has
+//! the table. Memory is sequentially consistent here: `store_buffer` covers the plain counts and
+//! the membarrier, loom covers the orderings.
 //!
-//! Not in the model: what a detach asks of the daemon, attach, the daemon's death, the event event count, the rescan timer (a
-//! backstop that would hide lost notifications), a slot claimed by two threads at once, a ring that
-//! wraps. What of this the product's own code can show under a random scheduler is in
-//! `tests/shuttle_gate`.
+//! Not in the model: the daemon's part of a detach, attach, the daemon's death, the event count of
+//! events, the rescan timer (a backstop that would hide lost notifications), a slot claimed by two
+//! threads at once, a ring that wraps. `tests/shuttle_gate` covers those that the product's own
+//! code can show under a random scheduler.
 
 mod call;
 mod client;

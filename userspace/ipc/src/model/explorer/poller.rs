@@ -1,4 +1,4 @@
-//! The poller: publishes frames, credits what came back, takes back the oldest when it has none.
+//! The poller: publishes frames, credits returned ones, takes back the oldest when it has none.
 
 use super::Explorer;
 use super::invariant::{self, Violation};
@@ -24,7 +24,7 @@ choices! {
         WakeOne,
         /// Mutants only: read waiters before the event count moves.
         LookAtWaitersEarly,
-        /// Mutants only: event count += 1, and nobody is woken.
+        /// Mutants only: event count += 1, without a wake.
         NotifyAlone,
         /// Mutants only: event count += 1, then wake one.
         NotifyThenWake,
@@ -38,12 +38,12 @@ choices! {
 pub(super) struct Poller {
     pub(super) at: PollerAt,
     pub(super) publishes_left: u8,
-    /// The lend that is being published.
+    /// The loan that is being published.
     lend: Loan,
 }
 
 impl Poller {
-    /// An idle poller with so many frames to publish.
+    /// An idle poller with this many frames to publish.
     pub(super) fn new(publishes: u8) -> Self {
         Self {
             at: PollerAt::Idle,
@@ -119,7 +119,7 @@ impl Explorer {
             PollerAt::NotifyAlone => {
                 next.bell += 1;
                 next.poller = Poller::new(state.poller.publishes_left);
-                steps.push(NAME, "event count += 1, wake nobody", next);
+                steps.push(NAME, "event count += 1, no wake", next);
             }
             PollerAt::NotifyThenWake => {
                 next.bell += 1;
@@ -161,7 +161,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// Loans a free frame, or takes back the oldest one when all are lent.
+    /// Loans a free frame, or takes back the oldest one when all are on loan.
     fn lend(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
         let scenario = &self.scenario;
         let mut next = *state;
@@ -202,7 +202,7 @@ impl Explorer {
 }
 
 impl LedgerLine {
-    /// The lend of `frame` that this line stands for.
+    /// The loan of `frame` in this line.
     pub(super) fn of(self, frame: u8) -> Loan {
         Loan {
             frame,

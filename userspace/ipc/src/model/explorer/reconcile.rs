@@ -1,8 +1,8 @@
-//! What the daemon does about deaths: it credits what an exited thread left behind, empties its
-//! slot and rings; and it credits everything of a process that was killed.
+//! The daemon's reaction to deaths: it credits what an exited thread left behind, empties its slot
+//! and notifies; and it credits everything of a process that was killed.
 //!
-//! A dead thread's slot is read by the control thread, its frame is credited by whoever has the
-//! ledger, and only then is the slot emptied, so that nobody can claim it in between.
+//! The control thread reads a dead thread's slot, the owner of the ledger credits its frame, and
+//! only then is the slot emptied, so that no thread can claim it in between.
 
 use super::Explorer;
 use super::client::{Client, ClientAt, Outcome};
@@ -16,13 +16,13 @@ use crate::model::pack::{Bits, choices};
 use crate::model::search::Steps;
 
 choices! {
-    /// Where the reconciliation of an exited thread stands.
+    /// State of the reconciliation of an exited thread.
     ExitAt {
-        /// Nothing is under way.
+        /// None in progress.
         Settled,
-        /// The slot was read; its frame is to be credited by whoever has the ledger.
+        /// The slot was read; the owner of the ledger has to credit its frame.
         Asked,
-        /// Credited, or found not to be its own.
+        /// Credited, or found to belong to another thread.
         Answered,
         /// The slot was emptied: event count += 1.
         Notify,
@@ -35,9 +35,9 @@ choices! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exit {
     pub(super) at: ExitAt,
-    /// Reports of the exit still to come: the probe's, and the look into `task/`.
+    /// Reports of the exit still to come: the probe's, and the scan of `task/`.
     pub(super) reports: u8,
-    /// What was read of the slot: whose it is, since which claim, and what it meant to take.
+    /// Contents of the slot: its owner, its claim, and its intent.
     who: u8,
     reclaimed: bool,
     intent: Loan,
@@ -63,8 +63,8 @@ impl Exit {
 }
 
 impl Explorer {
-    /// Deaths, handled while the control thread is between two turns of its own work and the
-    /// poller, if it has the ledger, between two bursts.
+    /// Deaths. They are handled while the control thread is between two turns of its own work and
+    /// the poller, if it has the ledger, is between two bursts.
     pub(super) fn event_steps(
         &self,
         state: &State,
@@ -110,7 +110,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// Credits all that the process had: it ended, or let go of its words.
+    /// Credits all frames of the process: it ended, or unmapped its words.
     pub(super) fn settle_process(&self, state: &State, next: &mut State) -> Result<(), Violation> {
         next.control.reconciled = true;
         next.control.exit = Exit::NONE;
@@ -142,14 +142,14 @@ impl Explorer {
         control.at == ControlAt::Decide && control.user_seen
     }
 
-    /// An event was handled: a drain that waited looks at the witnesses again.
+    /// An event was handled: a waiting drain reads the witnesses again.
     pub(super) fn look_again(&self, state: &State, next: &mut State) {
         if self.waits(&state.control) {
             self.begin_pass(next);
         }
     }
 
-    /// Credit and bury, in this order.
+    /// Credit, then empty the slot, in this order.
     fn exit_steps(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
         let scenario = &self.scenario;
         // The poller credits between two bursts of its own, the control thread between two turns.
@@ -174,7 +174,7 @@ impl Explorer {
                     if state.alive(who) {
                         return Err(Violation::BuriedAlive);
                     }
-                    // The mutant leaves the slot as it is: the next report finds it again.
+                    // The mutant leaves the slot unchanged: the next report finds it again.
                     if !scenario.is(Mutant::CreditTwice) {
                         next.slot[who] = Slot::VACANT;
                     }
@@ -196,7 +196,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// The event count after a thread's exit. Returns whether that is what the control thread does now.
+    /// The event count after a thread's exit. Returns whether the control thread is in this step.
     pub(super) fn ring_for_exit(&self, state: &State, steps: &mut Steps<State>) -> bool {
         let mut next = *state;
         match state.control.exit.at {
@@ -214,8 +214,8 @@ impl Explorer {
         true
     }
 
-    /// Credits what the exited thread took and never returned with: only if the word names the loan
-    /// that its slot intended, and that slot.
+    /// Credits the frame that the exited thread took and did not return with, but only if the word
+    /// names the loan that its slot intended, and that slot.
     fn credit_exited(&self, next: &mut State) -> Result<(), Violation> {
         let exit = next.control.exit;
         if exit.intent.serial == 0 {
@@ -237,8 +237,8 @@ impl Explorer {
         Ok(())
     }
 
-    /// Deaths of the client process and of its threads. What the dead kept for themselves is
-    /// forgotten: nobody can see it, and states that differ in nothing else are one.
+    /// Deaths of the client process and of its threads. The private state of the dead is reset: no
+    /// thread can see it, and states that differ only in it are one state.
     pub(super) fn death_steps(&self, state: &State, steps: &mut Steps<State>) {
         if self.scenario.process_killed && !state.killed {
             let mut next = *state;
@@ -252,7 +252,7 @@ impl Explorer {
         if !self.scenario.thread_exits || state.killed || one_died {
             return;
         }
-        // Who is succeeded is the first: the other would be its mirror image.
+        // The first thread is the one that is replaced: the other case is its mirror image.
         let mortals = if self.scenario.succeeded { 1 } else { CLIENTS };
         for who in 0..mortals {
             let handler = who == 0 && self.handler_runs(state);

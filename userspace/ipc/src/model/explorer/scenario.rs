@@ -1,9 +1,9 @@
-//! What a run of the explorer contains, and which step is deliberately wrong.
+//! The contents of a run of the explorer, and its deliberate fault.
 
-/// Bounds of one exploration, and the faults that may strike.
+/// Bounds of one exploration, and its possible faults.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scenario {
-    /// The step that is done wrongly, if any.
+    /// The faulty step, if any.
     pub(super) mutant: Option<Mutant>,
     /// Calls that each client thread makes.
     pub(super) calls: u8,
@@ -29,13 +29,13 @@ pub(super) struct Scenario {
     pub(super) quarantined: bool,
     /// A new thread claims the slot of the one that exited, and makes a call.
     pub(super) succeeded: bool,
-    /// A caller that was told of a stop waits for the start.
+    /// A caller that got `EAGAIN` waits for the start.
     pub(super) waits_for_start: bool,
     /// The process ends its attachment at some point.
     pub(super) leaves: bool,
-    /// It is told of the end by an answer, instead of ending it by hand.
+    /// An answer reports the end, instead of an end by hand.
     pub(super) found_out: bool,
-    /// What thread 1 has instead of guards.
+    /// Thread 1 has this instead of guards.
     pub(super) handles: Handles,
     /// Only this thread calls.
     pub(super) alone: Option<usize>,
@@ -45,8 +45,8 @@ pub(super) struct Scenario {
     pub(super) put_twice: bool,
     /// Both threads are counted in the shared slot.
     pub(super) shared_slot: bool,
-    /// "Thread 1" is a signal handler of thread 0 that makes a call: it runs on thread 0's slot, and
-    /// thread 0 stands still while it does.
+    /// "Thread 1" is a signal handler of thread 0 that makes a call: it runs on thread 0's slot,
+    /// and thread 0 is suspended during it.
     pub(super) nested_call: bool,
 }
 
@@ -77,13 +77,13 @@ impl Scenario {
         nested_call: false,
     };
 
-    /// The same, but nobody stops the session: only frames and wakes.
+    /// The same without a stop of the session: only frames and wakes.
     pub(super) const FRAMES: Self = Self {
         destroyed: false,
         ..Self::BASE
     };
 
-    /// Whether `mutant` is the step that is done wrongly.
+    /// Whether `mutant` is the faulty step.
     pub(super) fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }
@@ -98,10 +98,10 @@ impl Scenario {
     }
 }
 
-/// Raw handles, which nothing pins.
+/// Raw handles, which no pin protects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Handles {
-    /// There are none: each thread has guards.
+    /// None: each thread has guards.
     None,
     /// They are put.
     Put,
@@ -109,124 +109,124 @@ pub(super) enum Handles {
     Forgotten,
 }
 
-/// A step done wrongly.
+/// A faulty step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mutant {
-    /// A caller sleeps without looking at gates and ring after it joined the event count.
+    /// A caller sleeps without checking gates and ring after it joined the event count.
     NoRecheck,
-    /// The session's stop rings the event count before it closes the gate.
+    /// The session's stop changes the event count before it closes the gate.
     BellBeforeGate,
     /// A sleeper that a stop woke does not wake the others.
     StopWakesOne,
     /// A caller that a start woke does not wake the others that wait for it.
     StartWakesOne,
-    /// A sleeper looks at the RUN bit, not at the generation.
+    /// A sleeper checks the RUN bit, not the generation.
     BitNotGen,
-    /// A leaving caller looks at the kick before it lowers its count.
+    /// A leaving caller reads the kick before it lowers its count.
     KickBeforeSub,
     /// The drain arms the kick after its scan.
     ArmAfterScan,
-    /// A bounced call does not look at the kick.
+    /// A bounced call does not read the kick.
     UndoNoKick,
-    /// `put` does not look at the kick.
+    /// `put` does not read the kick.
     NoKickOnPut,
     /// The poller takes back the oldest frame without a compare-and-exchange.
     ReclaimNoCas,
     /// A caller claims the head before it takes the frame.
     HeadFirst,
-    /// The reconciliation of an exited thread does not ring.
+    /// The reconciliation of an exited thread does not notify.
     NoRingOnThreadExit,
-    /// A caller that was woken past its deadline returns without a look.
+    /// A caller that was woken past its deadline returns without a check.
     TimeoutDropsWake,
-    /// A caller whose timer fired returns without a look.
+    /// A caller whose timer fired returns without a check.
     TimeoutBeatsStop,
-    /// An exited thread's slot stays its own, and each report of the exit is credited.
+    /// An exited thread's slot stays owned, and each report of the exit is credited.
     CreditTwice,
-    /// The frame that an exited thread meant to take is credited whoever holds it.
+    /// The frame that an exited thread intended to take is credited although another may hold it.
     CreditNoTag,
-    /// The stop in a signal handler does not change the word that is slept on.
+    /// The stop in a signal handler does not change the word that callers sleep on.
     HandlerNoBell,
-    /// The poller rings and wakes before the entry is in the ring.
+    /// The poller notifies and wakes before the entry is in the ring.
     WakeBeforePublish,
     /// [`Mutant::WaitersAfterRecheck`] and [`Mutant::WaitersBeforeBell`] together.
     BothWaiters,
-    /// The drain takes an acknowledgement of any stop for one of this stop.
+    /// The drain accepts an acknowledgement of any stop.
     AckAnyStop,
-    /// Not a bug alone: a caller joins the event count after its last look.
+    /// Not a bug alone: a caller joins the event count after its last check.
     WaitersAfterRecheck,
-    /// Not a bug alone: the poller reads the waiters before it moves the event count.
+    /// Not a bug alone: the poller reads the waiters before it changes the event count.
     WaitersBeforeBell,
     /// Not a bug alone: pop reads the tail before the head.
     TailBeforeHead,
-    /// A call leaves the intent of the call before in the slot.
+    /// A call leaves the intent of the previous call in the slot.
     IntentKept,
-    /// pop notes its intent before it has seen the frame word READY.
+    /// pop notes its intent before it sees the frame word READY.
     IntendBeforeLook,
-    /// `put` looks at the state of the word only.
+    /// `put` checks only the state of the word.
     PutIgnoresSerial,
     /// The shared slot is acknowledged like a thread's own.
     AckOnSharedSlot,
     /// A call in a signal handler acknowledges for the call that it interrupted.
     AckWhenNested,
-    /// An evict rings and wakes before it changes the state.
+    /// An evict notifies and wakes before it changes the state.
     StateAfterBells,
-    /// An evict takes the frames back before it closes the gate, and the poller lends on.
+    /// An evict takes the frames back before it closes the gate, and the poller continues to lend.
     RevokeBeforeGate,
     /// An evict reads a frame's word and then stores it.
     RevokeNoSwap,
     /// A frame that was held when it was revoked is written again at once.
     ReuseHeld,
-    /// What was set aside is written again when the evict is done.
+    /// A set-aside frame is written again when the evict is done.
     AsideReleasedEarly,
-    /// The evict leaves the lends in the ledger, for the death of the process to credit.
+    /// The evict leaves the loans in the ledger, for the death of the process to credit.
     CreditAtEvictAndEnd,
     /// An evict does not wake callers.
     EvictWakesNobody,
-    /// An evict does not wake those who wait for a start.
+    /// An evict does not wake callers that wait for a start.
     EvictWakesNoStarter,
     /// A start of the session opens the gate of an evicted attachment, too.
     StartReopensEvicted,
     /// A dead thread's slot is emptied before its frame is credited.
     BuryFirst,
-    /// The second report of a thread's exit is settled by what the first one read.
+    /// The second report of a thread's exit is settled with the data of the first one.
     StaleReading,
-    /// Leave lets the memory go whatever is pinned.
+    /// Leave releases the memory despite pins.
     LeaveIgnoresPins,
-    /// Leave asks the shared words instead: what is held, or was revoked.
+    /// Leave checks the shared words instead: frames that are held, or were revoked.
     LeaveAsksWords,
-    /// After an end that was found out the words are not asked.
+    /// After an end that was found out the words are not checked.
     FoundOutIgnoresWords,
     /// A pin is set after the slot was left.
     PinAfterLeave,
-    /// A pin is cleared after the frame was given back.
+    /// A pin is cleared after the frame was returned.
     UnpinAfterPut,
-    /// A look reads the pins only before the counts.
+    /// A check reads the pins only before the counts.
     PinsBeforeCallers,
-    /// Leave rings before it replaces `ctl`.
+    /// Leave wakes before it replaces `ctl`.
     RingBeforeCtl,
     /// The end is noted before `ctl` is replaced.
     DeferBeforeCtl,
-    /// The end is noted after the look.
+    /// The end is noted after the check.
     DeferAfterLook,
-    /// A caller that returns does not look.
+    /// A caller that returns does not check.
     NoLookOnReturn,
-    /// A call that bounced does not look.
+    /// A call that bounced does not check.
     NoLookOnBounce,
-    /// A guard that ends does not look.
+    /// A guard that ends does not check.
     NoLookOnPut,
     /// `seg` is replaced before `frames`.
     SegBeforeFrames,
-    /// Letting go is no compare-and-exchange.
+    /// The release is not a compare-and-exchange.
     LetGoNoCas,
 }
 
 impl Scenario {
-    /// Whether callers join the event count only after their last look.
+    /// Whether callers join the event count only after their last check.
     pub(super) fn joins_late(&self) -> bool {
         self.is(Mutant::WaitersAfterRecheck) || self.is(Mutant::BothWaiters)
     }
 
-    /// Whether the poller reads the waiters before it moves the event count.
+    /// Whether the poller reads the waiters before it changes the event count.
     pub(super) fn waiters_before_bell(&self) -> bool {
         self.is(Mutant::WaitersBeforeBell) || self.is(Mutant::BothWaiters)
     }

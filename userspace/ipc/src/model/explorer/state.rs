@@ -1,5 +1,5 @@
-//! What the explorer remembers: the shared words, what each process keeps for itself, and where
-//! each thread stands.
+//! State of the explorer: the shared words, the private state of each process, and the position of
+//! each thread.
 
 use super::client::Client;
 use super::control::Control;
@@ -24,7 +24,7 @@ impl Gate {
     /// The gate of a session that was started once.
     pub(super) const OPEN: Self = Self(3);
 
-    /// Whether callers are let in.
+    /// Whether callers may enter.
     pub(super) fn is_open(self) -> bool {
         self.0 & 1 == 1
     }
@@ -34,7 +34,8 @@ impl Gate {
         Self(self.0 & !1)
     }
 
-    /// The word after the process has left: closed, and another than any that was slept on.
+    /// The word after the process has left: closed, and different from every word that a caller
+    /// slept on.
     pub(super) fn left(self) -> Self {
         Self(self.stopped().0 + 2)
     }
@@ -50,7 +51,7 @@ impl Gate {
     }
 }
 
-/// A ring entry: this frame, lent under this serial. Serial 0 is no loan.
+/// A ring entry: this frame, on loan under this serial. Serial 0 is no loan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Loan {
     pub(super) frame: u8,
@@ -91,14 +92,14 @@ pub(super) struct FrameWord {
 }
 
 impl FrameWord {
-    /// What the daemon's `clear` and `withdraw` leave.
+    /// The word after the daemon's `clear` and `withdraw`.
     pub(super) const FREE: Self = Self {
         state: FrameState::Free,
         serial: 0,
         slot: 0,
     };
 
-    /// What `publish` stores.
+    /// The word after `publish`.
     pub(super) fn ready(serial: u8) -> Self {
         Self {
             state: FrameState::Ready,
@@ -107,7 +108,7 @@ impl FrameWord {
         }
     }
 
-    /// What `take` stores.
+    /// The word after `take`.
     pub(super) fn held(serial: u8, slot: u8) -> Self {
         Self {
             state: FrameState::Held,
@@ -116,7 +117,7 @@ impl FrameWord {
         }
     }
 
-    /// What `revoke` leaves.
+    /// The word after `revoke`.
     pub(super) fn revoked(serial: u8) -> Self {
         Self {
             state: FrameState::Revoked,
@@ -138,17 +139,17 @@ impl FrameWord {
 pub(super) struct Slot {
     /// Whether its thread still owns it.
     pub(super) owned: bool,
-    /// `claimed_at`: whether it was claimed by the second thread that had it.
+    /// `claimed_at`: whether its second thread claimed it.
     pub(super) reclaimed: bool,
     pub(super) count: u8,
-    /// The closed session gate that its thread bounced off, or 0.
+    /// The closed session gate that refused its thread, or 0.
     pub(super) ack: Gate,
     /// The ring entry that its thread is about to take.
     pub(super) intent: Loan,
 }
 
 impl Slot {
-    /// What `bury` leaves.
+    /// The slot after `bury`.
     pub(super) const VACANT: Self = Self {
         owned: false,
         reclaimed: false,
@@ -171,7 +172,7 @@ impl Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LedgerLine {
     pub(super) lent: bool,
-    /// Serial of the present or, when not lent, of the last loan.
+    /// Serial of the present loan or, without one, of the last loan.
     pub(super) serial: u8,
 }
 
@@ -200,21 +201,21 @@ pub(super) struct State {
     pub(super) head: u8,
     pub(super) word: [FrameWord; FRAMES],
     pub(super) slot: [Slot; CLIENTS],
-    /// A kick message lies in the daemon's end of the attach socket.
+    /// A kick message is in the daemon's end of the attach socket.
     pub(super) message: bool,
     // The daemon's own.
     pub(super) ledger: [LedgerLine; FRAMES],
     /// Bit `serial - 1`: that loan was credited.
     pub(super) credited: u8,
-    /// Frames that were set aside: no longer lent, and not written again yet.
+    /// Set-aside frames: no longer on loan, and not written again yet.
     pub(super) aside: [bool; FRAMES],
     pub(super) poller: Poller,
     pub(super) control: Control,
-    // The client process's own.
+    // Private to the client process.
     pub(super) client: [Client; CLIENTS],
     pub(super) stopper: Stopper,
     pub(super) killed: bool,
-    /// The thread that ends the attachment, what it has set, and which of the process's mappings it
+    /// The thread that ends the attachment, its settings, and the mappings of the process that it
     /// has replaced.
     pub(super) leaver: Leaver,
     pub(super) left: bool,
@@ -222,11 +223,11 @@ pub(super) struct State {
     pub(super) frames_gone: bool,
     pub(super) seg_gone: bool,
     pub(super) deferred: Deferred,
-    /// Frames that a guard borrows, by the process's own word.
+    /// Frames that a guard borrows, by the process's own pins.
     pub(super) pins: [bool; FRAMES],
     /// Thread 1 has raw handles instead of guards.
     pub(super) handles: bool,
-    /// A new thread took the place of one that exited.
+    /// A new thread replaced one that exited.
     pub(super) succeeded: bool,
 }
 
@@ -280,7 +281,7 @@ impl Fields for State {
 }
 
 impl State {
-    /// Whether thread `who` still runs.
+    /// Whether thread `who` runs.
     pub(super) fn alive(&self, who: usize) -> bool {
         !self.killed && !self.client[who].dead
     }

@@ -23,7 +23,7 @@ choices! {
         WakeAll,
         /// start: the gate's next generation.
         OpenGate,
-        /// start: wake who waits for it.
+        /// start: wake those that wait for it.
         WakeStarters,
     }
 }
@@ -36,7 +36,7 @@ pub(super) struct Stopper {
 }
 
 impl Stopper {
-    /// A stopper with so many stop→start pulses to make.
+    /// A stopper with this many stop→start pulses to make.
     pub(super) fn new(pulses: u8) -> Self {
         Self {
             at: StopperAt::CloseGate,
@@ -52,7 +52,7 @@ impl Stopper {
 }
 
 impl Explorer {
-    /// Whether thread 0 stands still because the stopper is a handler on it, and runs.
+    /// Whether thread 0 is suspended because the stopper runs as a handler on it.
     pub(super) fn handler_runs(&self, state: &State) -> bool {
         self.scenario.local_in_handler
             && matches!(

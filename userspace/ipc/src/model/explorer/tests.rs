@@ -1,4 +1,4 @@
-//! What passes, and what must be caught.
+//! Scenarios that must pass, and mutants that must be caught.
 
 use super::Explorer;
 use super::invariant::Violation;
@@ -26,7 +26,7 @@ fn caught(mutant: Mutant, scenario: Scenario, expected: Violation) {
     assert_eq!(fault.violation, expected, "{fault}");
 }
 
-/// One `#[test]` for each scenario that has to pass.
+/// One `#[test]` for each scenario that must pass.
 macro_rules! passing {
     ($($name:ident: $scenario:expr;)+) => {
         $(#[test]
@@ -36,7 +36,7 @@ macro_rules! passing {
     };
 }
 
-/// One `#[test]` for each mutant that has to be caught.
+/// One `#[test]` for each mutant that must be caught.
 macro_rules! mutants {
     ($($name:ident: $mutant:ident in $scenario:expr => $violation:ident;)+) => {
         $(#[test]
@@ -70,7 +70,7 @@ const LEAVES: Scenario = Scenario {
     leaves: true,
     ..ONE_FRAME_ONLY
 };
-/// The same, with one caller that has handles, and that is evicted before or after.
+/// The same, with one caller that has handles and is evicted before or after.
 const EVICTED: Scenario = Scenario {
     evicted: true,
     alone: Some(1),

@@ -1,13 +1,13 @@
 //! The asymmetric slots on x86-64: the callers' counts are plain stores that wait in a store buffer,
 //! and the drain pays with membarrier(2).
 //!
-//! Total store order: each thread's stores leave its buffer in order, at any later moment; a locked
-//! instruction of the thread, and the daemon's [`DrainAt::Barrier`], empty it at once. The gate, the
-//! kick and the verdict are as in `explorer`; frames, event counts and deaths are left out. The daemon's own
-//! stores are followed by the barrier (or are locked) and need no buffer.
+//! Total store order: each thread's stores leave its buffer in order, at any later moment. A locked
+//! instruction of the thread, and the daemon's [`DrainAt::Barrier`], empty the buffer at once. The
+//! gate, the kick and the verdict are as in `explorer`; frames, event counts and deaths are left
+//! out. The daemon's own stores are followed by the barrier (or are locked) and need no buffer.
 //!
-//! The argument for membarrier holds for total store order only: other architectures are refused at
-//! compile time.
+//! The argument for membarrier is valid for total store order only: the crate does not compile for
+//! other architectures.
 
 mod state;
 mod tests;
@@ -20,7 +20,7 @@ use super::search::{Model, Steps};
 /// Calls that each thread makes.
 const CALLS: u8 = 2;
 
-/// What is done otherwise than the protocol says.
+/// Deviation from the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Variant {
     /// The protocol with plain counts.
@@ -40,7 +40,7 @@ enum Variant {
 enum Violation {
     /// I1: destroyed while a thread that had passed the gate was inside.
     DestroyedUnderCaller,
-    /// The drain waits for ever although nobody is inside.
+    /// The drain waits for ever although no caller is inside.
     LostNotification,
 }
 
@@ -163,7 +163,7 @@ impl StoreBuffer {
         }
     }
 
-    /// What follows each step of the drain: this is where the variants differ.
+    /// The step after each step of the drain: the variants differ here.
     fn after(&self, at: DrainAt) -> DrainAt {
         use DrainAt::*;
         match (self.variant, at) {
@@ -222,7 +222,7 @@ impl StoreBuffer {
                     return Err(Violation::DestroyedUnderCaller);
                 }
                 next.drain = DrainAt::Destroyed;
-                "nobody is left: destroyed"
+                "no user is left: destroyed"
             }
             DrainAt::Destroyed => return Ok(()),
         };

@@ -1,4 +1,4 @@
-//! What the store-buffer model remembers.
+//! State of the store-buffer model.
 
 use crate::model::pack::{Bits, Fields, choices};
 
@@ -36,7 +36,7 @@ choices! {
         Barrier,
         /// drain: read the count of a slot.
         ReadCount,
-        /// drain: nobody was seen: verdict. Otherwise wait for the byte.
+        /// drain: no user was seen: verdict. Otherwise wait for the byte.
         Decide,
         /// The verdict was given.
         Destroyed,
@@ -48,13 +48,13 @@ choices! {
 pub(super) struct Caller {
     pub(super) at: CallerAt,
     pub(super) calls_left: u8,
-    /// Oldest first; only the first [`Caller::pending`] are meant.
+    /// Oldest first; only the first [`Caller::pending`] are valid.
     buffer: [u8; BUFFER],
     pending: u8,
 }
 
 impl Caller {
-    /// A thread in the application, with so many calls to make.
+    /// A thread in the application, with this many calls to make.
     pub(super) fn new(calls: u8) -> Self {
         Self {
             at: CallerAt::Outside,
@@ -91,13 +91,13 @@ impl Caller {
 pub(super) struct State {
     pub(super) stopped: bool,
     pub(super) kick: bool,
-    /// The byte lies in the daemon's end of the socket.
+    /// The byte is in the daemon's end of the socket.
     pub(super) message: bool,
-    /// The counts as memory has them.
+    /// The counts in memory.
     pub(super) count: [u8; CALLERS],
     pub(super) caller: [Caller; CALLERS],
     pub(super) drain: DrainAt,
-    /// The slot that the scan has come to.
+    /// The slot that the scan has reached.
     pub(super) index: u8,
     /// The scan saw a count above 0.
     pub(super) user_seen: bool,

@@ -1,4 +1,4 @@
-//! What passes, and what must be caught.
+//! Variants that must pass, and mutants that must be caught.
 
 use super::{StoreBuffer, Variant, Violation};
 use crate::model::search::explore;

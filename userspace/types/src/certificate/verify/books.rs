@@ -1,4 +1,4 @@
-//! The sums.
+//! Checks of the totals.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,8 @@ fn frames(certificate: &Certificate) -> Found {
     }
 }
 
-/// A list against its totals. A list that is shorter than its total was cut: it has the first.
+/// Checks a list against its totals. A list shorter than its total was truncated: it has the first
+/// entries.
 fn list(frames: impl ExactSizeIterator<Item = u64>, entries: u64, total: u64) -> Found {
     let listed = frames.len() as u64;
     if listed != entries.min(Certificate::LISTED as u64) {

@@ -1,24 +1,24 @@
-//! The course from stop to destroyed: which steps, in which order, and by when.
+//! Checks of the steps from stop to destroyed: which, in which order, and by when.
 
 use std::time::Duration;
 
 use super::{Check, Found, absent, check};
 use crate::certificate::{Certificate, Operation, Step, StepName};
 
-/// How much later than the deadline a verdict may come: the last look begins when it passes.
+/// Tolerance of a verdict after the deadline: the last reading starts when the deadline passes.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Steps of a session that was started, and has ended stopped.
+/// Steps of a session that was started and then stopped.
 const OF_A_STOP: [StepName; 2] = [StepName::StopRequested, StepName::GatesClosed];
 
-/// Steps that a session does not take that was restored and not started since.
+/// Steps that a restored session does not take before a start.
 const OF_A_RUN: [StepName; 3] = [
     StepName::StopRequested,
     StepName::GatesClosed,
     StepName::PollersQuiesced,
 ];
 
-/// What must have come before what.
+/// Pairs of steps: the first must precede the second.
 const ORDER: [(StepName, StepName); 11] = [
     (StepName::StopRequested, StepName::GatesClosed),
     (StepName::GatesClosed, StepName::PollersQuiesced),
@@ -33,7 +33,7 @@ const ORDER: [(StepName, StepName); 11] = [
     (StepName::Verdict, StepName::Destroyed),
 ];
 
-/// Steps that an operation takes, and steps that it does not.
+/// Steps that an operation must have, and steps that it must not have.
 fn steps_of(operation: Operation) -> (&'static [StepName], &'static [StepName]) {
     use StepName::{DestroyRequested, Destroyed, Evicted, LastUserLeft, Quarantined, Verdict};
     match operation {
@@ -41,12 +41,12 @@ fn steps_of(operation: Operation) -> (&'static [StepName], &'static [StepName]) 
             &[DestroyRequested, LastUserLeft, Verdict, Destroyed],
             &[Evicted, Quarantined],
         ),
-        // The probe may still see those who were cut off: then nobody says that they have left.
+        // The probe may still see evicted callers: then there is no step `last_user_left`.
         Operation::Abort => (
             &[DestroyRequested, Evicted, Verdict, Destroyed],
             &[Quarantined],
         ),
-        // No verdict and no end: its users are in it.
+        // No verdict and no destroy: the session still has users.
         Operation::Quarantine => (&[Quarantined], &[Evicted, Verdict, Destroyed]),
     }
 }
@@ -65,13 +65,13 @@ pub(super) fn step(certificate: &Certificate, name: StepName) -> Option<&Step> {
     certificate.steps.iter().find(|step| step.step == name)
 }
 
-/// The step with which the session was over for its users.
+/// The step that ended the session for its users.
 pub(super) fn ended(certificate: &Certificate) -> Option<&Step> {
     step(certificate, StepName::Destroyed).or_else(|| step(certificate, StepName::Quarantined))
 }
 
-/// Whether the daemon that issued the certificate started the session: one that it did not start it
-/// has not stopped either.
+/// Whether the daemon that issued the certificate started the session. A daemon that did not start
+/// it did not stop it either.
 pub(super) fn was_started(certificate: &Certificate) -> bool {
     certificate.generation > 0 && step(certificate, StepName::Restored).is_none()
 }
@@ -129,7 +129,7 @@ fn steps(certificate: &Certificate) -> Found {
     }
 }
 
-/// What an earlier daemon did is told in one place, and is an earlier daemon's.
+/// `stopped_before` is in one place only, and from an earlier daemon.
 fn restored(certificate: &Certificate) -> Check {
     let name = "restored";
     let is_restored = step(certificate, StepName::Restored).is_some();
@@ -160,8 +160,8 @@ fn restored(certificate: &Certificate) -> Check {
     }
 }
 
-/// All times are of one boot: the monotonic clock must not go back, and both figures of a step must
-/// say the same.
+/// All times belong to one boot: the monotonic clock must not go back, and both figures of a step
+/// must agree.
 fn clock(certificate: &Certificate) -> Found {
     if certificate.boot_id.is_empty() {
         return Err("there is no boot id".to_owned());
@@ -197,7 +197,9 @@ fn deadline(certificate: &Certificate) -> Check {
         (Operation::Destroy, None, _) => absent(name, "none: at once or not at all"),
         (Operation::Destroy, Some(ms), _) => check(
             name,
-            Err(format!("destroy waits for nobody, and {ms} ms are allowed")),
+            Err(format!(
+                "destroy waits for no user, and {ms} ms are allowed"
+            )),
         ),
         (Operation::DestroyWait, None, _) => check(
             name,
@@ -209,7 +211,7 @@ fn deadline(certificate: &Certificate) -> Check {
         (Operation::Quarantine, Some(ms), _) => check(
             name,
             Err(format!(
-                "a quarantine waits for nobody, and {ms} ms are allowed"
+                "a quarantine waits for no user, and {ms} ms are allowed"
             )),
         ),
         (_, Some(_), None) => check(name, Err("the steps do not tell the wait".to_owned())),

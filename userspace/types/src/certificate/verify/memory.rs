@@ -1,4 +1,4 @@
-//! Whether the memory came back, and only when the kernel said that nobody has it.
+//! Checks that the memory was returned only after the kernel reported no holder.
 
 use super::course::{ended, step};
 use super::witnesses::{one, whose};
@@ -16,9 +16,10 @@ fn memory(certificate: &Certificate) -> Found {
         .and_then(|reading| whose(reading, Witness::W4, WordOf::Kernel))
         .map_err(|error| format!("W4: {error}"))?;
     if mapping.left_out > 0 {
-        return Err("W4 leaves somebody out: it may leave out nobody".to_owned());
+        return Err("W4 leaves a user out; it must not".to_owned());
     }
-    // At the verdict W4 is only told: memory comes back on a look after the end.
+    // At the verdict the reading of W4 is for information: memory is returned after a reading
+    // behind the destroy.
     let looked_after =
         ended(certificate).is_some_and(|end| mapping.at_monotonic_ns >= end.monotonic_ns);
     match (&certificate.memory, mapping.says, returned) {

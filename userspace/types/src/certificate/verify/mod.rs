@@ -1,8 +1,8 @@
-//! Whether a certificate holds: its claims against each other, without belief in the conclusion that
-//! its issuer drew from them.
+//! Verifies a certificate: checks its claims against each other, without trust in its issuer's
+//! conclusion.
 //!
-//! Each check is one file's function over the document; what a claim is worth (was the kernel really
-//! asked?) no reader of a document can say. The digest shows accident and careless editing only.
+//! Each check is a function over the document. A document cannot prove its claims (was the kernel
+//! really asked?). The digest detects accidents and careless edits only.
 
 mod books;
 mod course;
@@ -20,49 +20,49 @@ use crate::who::Via;
 /// First [`Certificate::format`] that has a digest.
 const FIRST_WITH_DIGEST: u32 = 2;
 
-/// What a check came to.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// What is claimed holds.
+    /// The claim is valid.
     Holds,
-    /// It does not.
+    /// The claim is wrong.
     Fails,
-    /// The certificate claims nothing of the kind.
+    /// The certificate has no such claim.
     Absent,
 }
 
-/// One check and what it came to.
+/// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// A word that does not change: `digest`, `steps`, `slots`, …
+    /// Stable name: `digest`, `steps`, `slots`, …
     pub name: String,
-    /// What it came to.
+    /// Result.
     pub outcome: Outcome,
-    /// Why, for people.
+    /// Reason, for people.
     pub detail: String,
 }
 
-/// What the checks of one certificate came to.
+/// Results of all checks of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
-    /// The session, as far as it can be read.
+    /// The session, if it could be read.
     pub session: Option<String>,
-    /// Its name, likewise.
+    /// Its name, if it could be read.
     pub name: Option<String>,
-    /// No check failed.
+    /// Whether no check failed.
     pub holds: bool,
     /// Every check.
     pub checks: Vec<Check>,
 }
 
-/// Why a document cannot be checked.
+/// Why a document cannot be verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unverifiable {
-    /// It is something else.
-    #[error("it is no certificate: it has no number `format`")]
+    /// It is not a certificate.
+    #[error("not a certificate: it has no number `format`")]
     NotACertificate,
-    /// It is of a form that this program does not know.
+    /// It has a format that this program does not know.
     #[error(
         "its format is {found}, and this program knows 1 to {}: use the one that was installed with \
          the daemon that wrote it",
@@ -74,11 +74,11 @@ pub enum Unverifiable {
     },
 }
 
-/// Checks a certificate, given as the document that it came as: fields that this program does not
-/// know count for the digest.
+/// Verifies a certificate, given as the received document: the digest also covers fields that this
+/// program does not know.
 ///
 /// # Errors
-/// [`Unverifiable`]: it is no certificate, or one of a later format.
+/// [`Unverifiable`]: not a certificate, or one of a later format.
 pub fn verify(document: &Value) -> Result<Verification, Unverifiable> {
     let format = document
         .get("format")
@@ -107,7 +107,7 @@ pub fn verify(document: &Value) -> Result<Verification, Unverifiable> {
     })
 }
 
-/// A claim that holds, with what holds; or what is wrong with it.
+/// What makes a claim valid, or what is wrong with it.
 type Found = Result<String, String>;
 
 fn check(name: &str, found: Found) -> Check {
@@ -154,7 +154,7 @@ fn digest_check(document: &Value, format: u64) -> Check {
     }
 }
 
-/// Who asked: the daemon itself shuts sessions down, and nobody else does.
+/// Checks the requester: the daemon, and only the daemon, requests a shutdown.
 fn requester(certificate: &Certificate) -> Check {
     let who = &certificate.requester;
     let is_daemon = who.via == Via::Daemon;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// One that a daemon could have written: two readers, of which one died with two frames.
+/// A certificate that a daemon could have written: two readers, one of which died with two frames.
 fn good() -> Value {
     let at = "2025-11-20T07:36:00.123456Z";
     let who = json!({"uid": 0, "gid": 0, "pid": 77, "command": "onairctl", "via": "control.sock"});
@@ -58,7 +58,7 @@ fn failing(document: &Value) -> Vec<String> {
     failing
 }
 
-/// Sets what `pointer` points at, which must be there and different; null takes it away.
+/// Sets the value at `pointer`, which must exist and be different; null removes it.
 fn set(document: &mut Value, pointer: &str, value: &Value) {
     let place = document.pointer_mut(pointer).expect(pointer);
     assert_ne!(place, value, "{pointer}");
@@ -74,7 +74,7 @@ fn set(document: &mut Value, pointer: &str, value: &Value) {
     }
 }
 
-/// What each forgery, sealed anew with a digest that fits, is caught by.
+/// The check that catches each forgery, resealed with a matching digest.
 const FORGED: &[(&str, &str, &str)] = &[
     // Witnesses.
     ("/readings/0", "null", "slots"),
@@ -314,7 +314,7 @@ fn certificate_of_an_abort_then_only_the_probe_may_still_see_somebody() {
     assert_eq!(failing(&sealed(document)), ["steps"]);
 }
 
-/// A session that was set aside with a caller, and whose memory is still held.
+/// A session that was set aside with a caller; its memory is still held.
 fn quarantined() -> Value {
     let mut document = good();
     document["operation"] = json!("quarantine");
@@ -365,8 +365,8 @@ fn certificate_session_that_never_ran_then_needs_no_stop() {
     assert!(failing(&sealed(document)).contains(&"steps".to_owned()));
 }
 
-/// A session that came back stopped, and was destroyed without a start: the daemon of `6920a1c3` says
-/// what the one of `6920a1c2` wrote down.
+/// A session that was restored stopped, and destroyed without a start: the daemon of `6920a1c3`
+/// reports what the daemon of `6920a1c2` recorded.
 fn restored() -> Value {
     let mut document = good();
     document["steps"][0]["step"] = json!("restored");

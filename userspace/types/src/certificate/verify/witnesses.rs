@@ -1,4 +1,4 @@
-//! What each witness said, and when, and whether it could know.
+//! Checks of the readings: what each witness reported, when, and whether it could know.
 
 use super::course::{step, was_started};
 use super::{Check, Found, check};
@@ -6,7 +6,7 @@ use crate::certificate::{Certificate, Operation, StepName};
 use crate::health::{ProbeMode, ProbeState};
 use crate::verdict::{Reading, Says, Witness, WordOf};
 
-/// The readings that a destroy stands on: name, witness, whose word.
+/// The readings that a destroy requires: name, witness, writer of the source.
 const NEEDED: [(&str, Witness, WordOf); 4] = [
     ("slots", Witness::W1, WordOf::Client),
     ("ledger", Witness::W1, WordOf::Daemon),
@@ -21,9 +21,10 @@ pub(super) fn checks(certificate: &Certificate) -> Vec<Check> {
             .and_then(|reading| in_time(certificate, reading))
             .and_then(|reading| nobody_hidden(certificate, reading))
             .and_then(|reading| match certificate.operation {
-                // Whatever they saw is only told: it was set aside with its users.
+                // The readings are for information: the session was set aside with its users.
                 Operation::Quarantine => Ok(told(reading)),
-                // Everybody was cut off; callers that the kernel still sees are not waited for.
+                // The clients were evicted; an abort does not wait for callers that the kernel
+                // still sees.
                 Operation::Abort if witness == Witness::W2 => Ok(told(reading)),
                 _ => no_user(certificate, reading),
             });
@@ -35,7 +36,7 @@ pub(super) fn checks(certificate: &Certificate) -> Vec<Check> {
     all
 }
 
-/// The reading of this name, of which there must be one.
+/// The reading of this name; there must be exactly one.
 pub(super) fn one<'a>(certificate: &'a Certificate, name: &str) -> Result<&'a Reading, String> {
     let mut of_name = certificate.readings.iter().filter(|it| it.name == name);
     match (of_name.next(), of_name.next()) {
@@ -45,7 +46,7 @@ pub(super) fn one<'a>(certificate: &'a Certificate, name: &str) -> Result<&'a Re
     }
 }
 
-/// The number beside the word.
+/// The number must match the result.
 fn consistent(reading: &Reading) -> Result<&Reading, String> {
     match (reading.says, reading.users) {
         (Says::Users, 0) => Err("it says users, and counts none".to_owned()),
@@ -72,7 +73,7 @@ fn told(reading: &Reading) -> String {
     format!("told only, it says {}: {}", reading.says, reading.detail)
 }
 
-/// Users are left out only of those who were cut off, and W4 leaves out nobody.
+/// Only evicted users may be left out, and W4 must leave out no user.
 fn nobody_hidden<'a>(
     certificate: &Certificate,
     reading: &'a Reading,
@@ -81,12 +82,12 @@ fn nobody_hidden<'a>(
         return Ok(reading);
     }
     Err(format!(
-        "{} users are left out, and nobody was evicted",
+        "{} users are left out, and no client was evicted",
         reading.left_out
     ))
 }
 
-/// Between the shut gates and the verdict (or the quarantine).
+/// The reading must be between the closed gates and the verdict (or the quarantine).
 fn in_time<'a>(certificate: &Certificate, reading: &'a Reading) -> Result<&'a Reading, String> {
     let at = |name| step(certificate, name).map(|step| step.monotonic_ns);
     let shut = if was_started(certificate) {
@@ -131,7 +132,7 @@ fn no_user(certificate: &Certificate, reading: &Reading) -> Found {
     }
 }
 
-/// Readings that no destroy needs must not speak against it either.
+/// Readings that a destroy does not require must not contradict it.
 fn others(certificate: &Certificate) -> Found {
     let known = |name: &str| name == "mapping" || NEEDED.iter().any(|(it, ..)| *it == name);
     let mut others = certificate.readings.iter().filter(|it| !known(&it.name));
@@ -142,7 +143,7 @@ fn others(certificate: &Certificate) -> Found {
     }
 }
 
-/// Each was one, and was over before the verdict.
+/// Each was a disagreement by its readings, and was resolved before the verdict.
 fn disagreements(certificate: &Certificate) -> Found {
     let verdict = step(certificate, StepName::Verdict).map(|step| step.at);
     let may_stay = matches!(
