@@ -12,9 +12,11 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use self::site_finding::SiteFinding;
-use onair_ipc::slot::SlotReading;
+pub use self::site_finding::site_finding;
+use onair_session::Event;
 use onair_types::Blocker;
+
+use crate::dataplane::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Questions in progress at the same time.
@@ -25,29 +27,12 @@ const MAX_HANGING: usize = 64;
 /// The answer to one question.
 #[derive(Debug)]
 pub enum Finding {
-    /// The slots of an attachment that belong to threads that are gone.
-    DeadThreads {
+    /// What the session's core asked.
+    Core {
         /// Session id.
         session: u64,
-        /// Attachment number.
-        attachment: u64,
-        /// The slots as read when the question was asked.
-        dead: Vec<SlotReading>,
-        /// The answer is not usable: the whole process may be ending, or the look took too long.
-        again: bool,
-        /// Duration of the look.
-        cost: Duration,
-    },
-    /// Whether the probe sees the client of an attachment.
-    Sites {
-        /// Session id.
-        session: u64,
-        /// Attachment number.
-        attachment: u64,
-        /// When the question was asked.
-        asked_at: Instant,
-        /// The result.
-        found: SiteFinding,
+        /// The answer.
+        event: Box<Event<Runtime>>,
     },
     /// The users of a session by name, for its warning or its event.
     Blockers {
@@ -316,6 +301,8 @@ impl Queue {
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
+    use onair_session::SiteFinding;
+
     use super::*;
 
     const LONG: Duration = Duration::from_secs(600);
@@ -323,11 +310,13 @@ mod tests {
     /// A look that runs `first` and whose finding carries `session`.
     fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -> Inspection {
         let finding = |found| {
-            move || Finding::Sites {
+            move || Finding::Core {
                 session,
-                attachment: 0,
-                asked_at: Instant::now(),
-                found,
+                event: Box::new(Event::SitesLookedAt {
+                    attachment: 0,
+                    asked_at: Instant::now(),
+                    found,
+                }),
             }
         };
         let found = finding(SiteFinding::Armed);
@@ -344,7 +333,10 @@ mod tests {
 
     fn next(findings: &mut UnboundedReceiver<Finding>) -> (u64, bool) {
         match findings.blocking_recv() {
-            Some(Finding::Sites { session, found, .. }) => (session, found == SiteFinding::Armed),
+            Some(Finding::Core { session, event }) => match *event {
+                Event::SitesLookedAt { found, .. } => (session, found == SiteFinding::Armed),
+                other => panic!("{other:?}"),
+            },
             other => panic!("{other:?}"),
         }
     }

@@ -22,7 +22,6 @@ pub mod panic_text;
 pub mod peer;
 pub mod pending_reclaim;
 pub mod recorder;
-pub mod reply;
 pub mod resources;
 pub mod run;
 mod seldom;

@@ -4,69 +4,18 @@
 //! another session.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
+use onair_session::RetiredMemory;
 use onair_types::{Reading, Says, SessionId};
 
 use crate::shutdown::ThreadRegistry;
-use crate::witness::mapping::mapping;
+use crate::witness::mapping;
 use crate::worker::Worker;
 
 /// Pause between two looks at memory that waits for W4.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// The memory of one session, or of one attachment that left a session.
-#[derive(Debug, Default)]
-pub struct RetiredMemory {
-    /// Shared words of attachments.
-    pub words: Vec<Arc<AttachmentMemory>>,
-    /// Frame memory.
-    pub frames: Vec<FrameMemory>,
-}
-
-impl RetiredMemory {
-    /// Maximum size in bytes.
-    pub fn bytes(&self) -> u64 {
-        let words: usize = self
-            .words
-            .iter()
-            .map(|words| words.geometry().ctl_len() + words.geometry().seg_len())
-            .sum();
-        let frames: usize = self.frames.iter().map(FrameMemory::len).sum();
-        (words + frames) as u64
-    }
-
-    /// Takes out the memory that no process has any more, according to W4.
-    pub fn take_free(&mut self) -> Self {
-        let words = self.words.extract_if(.., |words| is_free(words));
-        let frames = self.frames.extract_if(.., |frames| {
-            mapping(std::iter::empty(), std::iter::once(&*frames)).says == Says::Zero
-        });
-        Self {
-            words: words.collect(),
-            frames: frames.collect(),
-        }
-    }
-
-    /// Adds the memory of `others`.
-    pub fn add(&mut self, others: Self) {
-        self.words.extend(others.words);
-        self.frames.extend(others.frames);
-    }
-
-    /// W4's reading of all of it.
-    pub fn reading(&self) -> Reading {
-        mapping(self.words.iter().map(|words| &**words), self.frames.iter())
-    }
-}
-
-/// Whether no process has an attachment's words any more, according to W4.
-pub fn is_free(words: &AttachmentMemory) -> bool {
-    mapping(std::iter::once(words), std::iter::empty()).says == Says::Zero
-}
 
 #[derive(Debug)]
 struct Waiting {
@@ -117,7 +66,7 @@ impl PendingReclaim {
         for part in parts {
             retired.add(part.retired);
         }
-        let reading = retired.reading();
+        let reading = mapping::of(&retired);
         if reading.says != Says::Zero {
             self.wait(session, true, retired);
             return None;
@@ -202,7 +151,7 @@ impl PendingReclaim {
             let Some(it) = self.waiting.pop_front() else {
                 break;
             };
-            let reading = it.retired.reading();
+            let reading = mapping::of(&it.retired);
             if reading.says != Says::Zero {
                 self.waiting.push_back(it);
             } else {

@@ -197,6 +197,11 @@ mod tests {
         let word: &AtomicU32 = words.at(layout::SEG_BELL_FRAME);
         let waiters: &AtomicU32 = words.at(layout::SEG_BELL_FRAME + 4);
         waiters.store(u32::MAX, Ordering::SeqCst);
+        let mut waking = Waking::default();
+        memory.stop();
+        waking.enter(&memory);
+        assert_eq!(waking.rest[0].1, MOST, "whatever the client says");
+        memory.start();
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {

@@ -19,10 +19,10 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
 use onair_media::pattern::{PatternWriter, verify};
 use onair_media::video::{Depth, FrameRate, VideoFormat};
+use onair_session::{Flushed, Runtime as _};
 use onaird::dataplane::{
-    Command, Dataplane, DataplaneConfig, EventReceiver, Flushed, FrameSource, Idle, PollerEvent,
-    PollerSpec, PollerTask, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
-    StartRefusal,
+    Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, PollerEvent, PollerSpec,
+    PollerTask, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats, StartRefusal,
 };
 use onaird::shutdown::ThreadRegistry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -94,12 +94,16 @@ impl Site {
     }
 }
 
-/// Takes the lock that all mutants share: for one that locks where no lock may be taken.
+/// Takes the lock that all mutants share: for one that locks where no lock may be taken. It is held
+/// while another thread runs, so that it does not depend on luck whether somebody meets it.
 #[doc(hidden)]
 pub fn lock() -> std::sync::MutexGuard<'static, ()> {
     static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    LOCK.lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    let guard = LOCK
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    std::thread::yield_now();
+    guard
 }
 
 #[cfg(all(test, not(mutants)))]

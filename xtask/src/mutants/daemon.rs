@@ -5,13 +5,13 @@ use super::table::mutants;
 
 mutants! {
     // Witnesses.
-    "W3: zero although a poller has the session" => Unit("onaird", "pollers_before_and_after");
+    "W3: zero although a poller has the session" => Unit("onair-session", "pollers_before_and_after");
     "W4: always zero" => Unit("onaird", "mapping_of_words_that_a_client_has_open");
     "W4: leaves out what departed senders still map" => System("quarantine", "sender_left_a_running_session");
     // The states of a session.
-    "lifecycle: a stop leaves the starts that wait" => Unit("onaird", "lifecycle_every_sequence");
-    "lifecycle: drains although a start waits" => Unit("onaird", "lifecycle_every_sequence");
-    "lifecycle: a second runtime replaces the first" => Unit("onaird", "lifecycle_every_sequence");
+    "lifecycle: a stop leaves the starts that wait" => Unit("onair-session", "lifecycle_every_sequence");
+    "lifecycle: drains although a start waits" => Unit("onair-session", "lifecycle_every_sequence");
+    "lifecycle: a second runtime replaces the first" => Unit("onair-session", "lifecycle_every_sequence");
     // What is on disk.
     "disk: not synced" => System("durability", "endings_over_both_sockets");
     "disk: renamed before it is synced" => System("durability", "endings_over_both_sockets");

@@ -5,8 +5,8 @@ use super::table::mutants;
 
 mutants! {
     // The verdict and the ledger.
-    "verdict: without the probe" => Unit("onaird", "verdict_every_combination");
-    "verdict: without the ledger" => Unit("onaird", "verdict_every_combination");
+    "verdict: without the probe" => Unit("onair-session", "verdict_every_combination");
+    "verdict: without the ledger" => Unit("onair-session", "verdict_every_combination");
     "death: a process is credited twice" => Unit("onair-ipc", "credit_dead_process");
     "death: a thread is credited twice" => Unit("onair-ipc", "credit_dead_thread");
     "death: a thread is credited with what another thread took" => Unit("onair-ipc", "credit_dead_thread");

@@ -7,7 +7,7 @@ use crate::authority::Caller;
 use crate::config::Config;
 use crate::events::{LastSeen, Subscription};
 use crate::exposition::Exposition;
-use crate::reply::Reply;
+use onair_session::Reply;
 use onair_types::{
     ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventName, Eviction,
     EvictionList, Flushed, Health, RecordingList, RecordingRef, RecordingSpec, RecordingView,

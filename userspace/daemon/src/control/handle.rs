@@ -16,7 +16,7 @@ use crate::authority::Caller;
 use crate::config::Config;
 use crate::events::{LastSeen, Subscription};
 use crate::exposition::Exposition;
-use crate::reply::Reply;
+use onair_session::Reply;
 
 /// Sends actions to the actor and awaits its answers. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -5,39 +5,9 @@ use std::sync::Arc;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Found, Lender, Violation};
 use onair_ipc::meta::FrameMeta;
+use onair_session::{AttachRefusal, Evicted};
 
 use super::stats::{AttachmentCounters, SessionStats};
-
-/// Why an attachment cannot be added to a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AttachRefusal {
-    /// The session is at its limit.
-    #[error("the session is at its limit of attachments")]
-    Full,
-    /// The attachment is already there.
-    #[error("attachment {0} is there already")]
-    Twice(u64),
-    /// Its shared memory has another layout than this session's frames.
-    #[error("the attachment's memory is not laid out for this session's frames")]
-    Geometry,
-    /// This poller does not run the session.
-    #[error("the session is not running on this poller")]
-    NoSession,
-}
-
-/// An evicted attachment.
-#[derive(Debug)]
-pub struct Evicted {
-    /// Its lender. The ledger is empty.
-    pub lender: Box<Lender>,
-    /// Send: the client's frames.
-    pub frames: Option<FrameMemory>,
-    /// Frames revoked: loaned frames, and frames that the client had not yet taken.
-    pub revoked: u64,
-    /// Receive: revoked frames that the client held. They stay out of use until
-    /// [`Runtime::release`](super::Runtime::release).
-    pub set_aside: u64,
-}
 
 /// What the control thread passes in and gets back: the lender and, for send, the client's frames.
 pub(super) type Parts = (Box<Lender>, Option<FrameMemory>);

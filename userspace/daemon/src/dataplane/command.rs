@@ -10,11 +10,10 @@ use crossbeam_queue::ArrayQueue;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_ipc::slot::SlotReading;
+use onair_session::{AttachRefusal, Evicted, Flushed};
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::attachment::{AttachRefusal, Evicted};
 use super::runtime::Runtime;
-use super::send::Flushed;
 use super::sessions::StartRefusal;
 use super::tap::Tap;
 

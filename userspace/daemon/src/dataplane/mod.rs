@@ -25,7 +25,6 @@ mod stats;
 mod tap;
 mod transmit;
 
-pub use attachment::{AttachRefusal, Evicted};
 pub use command::{Command, EventReceiver, PollerEvent, PollerTask};
 pub use config::{DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortSpec, Rest};
 pub use manual::ManualPoller;
@@ -33,7 +32,7 @@ pub use plane::{Dataplane, Summary};
 pub use poller::thread_name;
 pub use receive::{ReceiveConfig, SourceFilter};
 pub use runtime::{Runtime, RuntimeError};
-pub use send::{Flushed, FrameSource, SendConfig};
+pub use send::{FrameSource, SendConfig};
 pub use sessions::StartRefusal;
 pub use stats::{AttachmentSnapshot, PollerSnapshot, PortSnapshot, SessionSnapshot, SessionStats};
 pub use tap::Tap;

@@ -9,11 +9,13 @@ use onair_media::ethernet::Mac;
 use onair_media::pattern::PatternError;
 use onair_media::st2110_20::PacketiseError;
 
-use super::attachment::{AttachRefusal, Attachments, Evicted, Parts};
+use onair_session::{AttachRefusal, Evicted, Flushed, Runtime as _};
+
+use super::attachment::{Attachments, Parts};
 use super::config::PortInfo;
 use super::port::Packet;
 use super::receive::{ReceiveConfig, Receiver};
-use super::send::{Flushed, SendConfig, Sender};
+use super::send::{SendConfig, Sender};
 use super::stats::SessionStats;
 use super::tap::{Tap, Taps};
 use super::transmit::TxSink;
@@ -122,90 +124,11 @@ impl Runtime {
         }
     }
 
-    /// The lenders, in attach order.
-    pub fn lenders(&self) -> impl Iterator<Item = &Lender> {
-        self.attachments().iter().map(|it| &*it.lender)
-    }
-
-    /// The lenders, to settle loans.
-    pub fn lenders_mut(&mut self) -> impl Iterator<Item = &mut Lender> {
-        self.attachments_mut().iter_mut().map(|it| &mut *it.lender)
-    }
-
-    /// Revokes untaken frames and credits returned ones. Drops frames submitted to a send session
-    /// since its stop.
-    pub fn settle(&mut self) {
-        let submitted = self.attachments_mut().settle();
-        if let Kind::Send(_) = self.kind {
-            self.stats.counters.frames_submitted.add(submitted);
-            self.stats.counters.frames_dropped_stop.add(submitted);
-        }
-    }
-
     /// The lender of `attachment`.
     pub fn lender_mut(&mut self, attachment: u64) -> Option<&mut Lender> {
         self.attachments_mut()
             .get_mut(attachment)
             .map(|it| &mut *it.lender)
-    }
-
-    /// Adds an attachment. `frames` are the client's own, for a send session.
-    ///
-    /// # Errors
-    /// [`AttachRefusal`], with the lender and the frames.
-    pub fn attach(
-        &mut self,
-        lender: Box<Lender>,
-        frames: Option<FrameMemory>,
-    ) -> Result<(), (AttachRefusal, Box<Lender>, Option<FrameMemory>)> {
-        let parts = (lender, frames);
-        let result = if self.fits(&parts) {
-            self.attachments_mut().add(parts)
-        } else {
-            Err((AttachRefusal::Geometry, parts))
-        };
-        result.map_err(|(refusal, (lender, frames))| (refusal, lender, frames))
-    }
-
-    /// Removes an attachment at once. A send session drops what it had submitted.
-    pub fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
-        match &mut self.kind {
-            Kind::Receive(receiver) => receiver.pool.attachments.remove(attachment),
-            Kind::Send(sender) => sender.remove(attachment),
-        }
-    }
-
-    /// Evicts an attachment at once: removes it and revokes its loans. A send session drops what
-    /// the client had submitted; a receive session sets aside the frames that it held.
-    pub fn evict(&mut self, attachment: u64) -> Option<Evicted> {
-        match &mut self.kind {
-            Kind::Receive(receiver) => receiver.pool.attachments.evict(attachment),
-            Kind::Send(sender) => sender.evict(attachment),
-        }
-    }
-
-    /// Puts frames back into use if `is_over` is true for the attachment that they are set aside
-    /// for: no process can read them any more.
-    pub fn release(&mut self, is_over: impl Fn(u64) -> bool) {
-        self.attachments_mut().release(is_over);
-    }
-
-    /// The next completed flush. Call until it returns `None`.
-    pub fn flushed(&mut self) -> Option<Flushed> {
-        match &mut self.kind {
-            Kind::Receive(_) => None,
-            Kind::Send(sender) => sender.flushed(),
-        }
-    }
-
-    /// Frames submitted to a send session that are neither sent nor dropped, as far as the poller
-    /// has collected them.
-    #[must_use]
-    pub fn unsent(&self) -> u64 {
-        match &self.kind {
-            Kind::Receive(_) => 0,
-            Kind::Send(sender) => sender.unsent(),
-        }
     }
 
     /// Adds a tap. The recording gets the packets that the session accepts, or those that it gives
@@ -266,6 +189,70 @@ impl Runtime {
         match &mut self.kind {
             Kind::Receive(receiver) => &mut receiver.pool.attachments,
             Kind::Send(sender) => &mut sender.attachments,
+        }
+    }
+}
+
+impl onair_session::Runtime for Runtime {
+    fn lenders(&self) -> impl Iterator<Item = &Lender> {
+        self.attachments().iter().map(|it| &*it.lender)
+    }
+
+    fn lenders_mut(&mut self) -> impl Iterator<Item = &mut Lender> {
+        self.attachments_mut().iter_mut().map(|it| &mut *it.lender)
+    }
+
+    fn settle(&mut self) {
+        let submitted = self.attachments_mut().settle();
+        if let Kind::Send(_) = self.kind {
+            self.stats.counters.frames_submitted.add(submitted);
+            self.stats.counters.frames_dropped_stop.add(submitted);
+        }
+    }
+
+    fn attach(
+        &mut self,
+        lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+    ) -> Result<(), (AttachRefusal, Box<Lender>, Option<FrameMemory>)> {
+        let parts = (lender, frames);
+        let result = if self.fits(&parts) {
+            self.attachments_mut().add(parts)
+        } else {
+            Err((AttachRefusal::Geometry, parts))
+        };
+        result.map_err(|(refusal, (lender, frames))| (refusal, lender, frames))
+    }
+
+    fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.pool.attachments.remove(attachment),
+            Kind::Send(sender) => sender.remove(attachment),
+        }
+    }
+
+    fn evict(&mut self, attachment: u64) -> Option<Evicted> {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.pool.attachments.evict(attachment),
+            Kind::Send(sender) => sender.evict(attachment),
+        }
+    }
+
+    fn release(&mut self, is_over: impl Fn(u64) -> bool) {
+        self.attachments_mut().release(is_over);
+    }
+
+    fn flushed(&mut self) -> Option<Flushed> {
+        match &mut self.kind {
+            Kind::Receive(_) => None,
+            Kind::Send(sender) => sender.flushed(),
+        }
+    }
+
+    fn unsent(&self) -> u64 {
+        match &self.kind {
+            Kind::Receive(_) => 0,
+            Kind::Send(sender) => sender.unsent(),
         }
     }
 }

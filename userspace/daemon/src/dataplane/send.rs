@@ -15,10 +15,10 @@ use onair_media::st2110_20::packetiser::StreamHeader;
 use onair_media::st2110_20::{Packetiser, STANDARD_RTP_OCTETS};
 use onair_media::video::VideoFormat;
 use onair_media::{ipv4, udp};
+use onair_session::{Evicted, Flushed};
 
-pub use self::flush::Flushed;
 use self::flush::Flushes;
-use super::attachment::{Attachments, Evicted, Parts};
+use super::attachment::{Attachments, Parts};
 use super::config::PortInfo;
 use super::runtime::RuntimeError;
 use super::stats::SessionStats;

@@ -8,7 +8,6 @@ use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
 
 pub use self::admission::StartRefusal;
-use super::attachment::AttachRefusal;
 use super::command::{Outbox, PollerEvent};
 use super::demux::Demux;
 use super::poller::RETRY_NS;
@@ -16,6 +15,7 @@ use super::port::{Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
 use super::runtime::Runtime;
 use super::send::PACKETS_A_TURN;
 use super::tap::Tap;
+use onair_session::{AttachRefusal, Runtime as _};
 
 /// After this many packets, the other sessions send in the poller's next turn. In a delayed poller
 /// every session is behind; together they must not send faster than the poller receives, or packets

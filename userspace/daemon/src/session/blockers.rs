@@ -10,9 +10,9 @@ use onair_ipc::lender::Lent;
 use onair_ipc::slot::{Operation, SlotReading};
 use onair_ipc::sys;
 use onair_probe::Waiter;
+use onair_session::Attachment;
 use onair_types::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Who, Witness};
 
-use super::attachment::Attachment;
 use crate::inspector::{Finding, Inspection};
 use crate::services::Services;
 use crate::threads::{self, Thread, ThreadList};
@@ -50,10 +50,17 @@ struct Client {
 
 impl Draft {
     /// Reads the shared memory of the attachments. `waiters` come from the probe.
-    pub fn of<'a>(attachments: impl Iterator<Item = &'a Attachment>, waiters: Vec<Waiter>) -> Self {
+    ///
+    /// Each attachment comes with its client's library.
+    pub fn of<'a>(
+        attachments: impl Iterator<Item = (&'a Attachment, &'a str)>,
+        waiters: Vec<Waiter>,
+    ) -> Self {
         let now = sys::monotonic_ns();
         Self {
-            clients: attachments.filter_map(|it| Client::of(it, now)).collect(),
+            clients: attachments
+                .filter_map(|(it, library)| Client::of(it, library, now))
+                .collect(),
             waiters,
             more: Vec::new(),
             now,
@@ -153,7 +160,7 @@ impl Names {
 }
 
 impl Client {
-    fn of(attachment: &Attachment, now: u64) -> Option<Self> {
+    fn of(attachment: &Attachment, library: &str, now: u64) -> Option<Self> {
         let memory = &attachment.memory;
         let slots = memory.slots();
         let mut held: BTreeMap<u16, Vec<HeldFrame>> = BTreeMap::new();
@@ -174,8 +181,8 @@ impl Client {
         }
         Some(Self {
             attachment: attachment.number,
-            who: attachment.client.who.clone(),
-            library: attachment.client.library.clone(),
+            who: attachment.who.clone(),
+            library: library.to_owned(),
             disconnected: attachment.disconnected,
             counted,
             slots,
@@ -296,7 +303,11 @@ pub fn name(
 
 /// Frames of the attachment that the ledger has and no shared word mentions: the client changed the
 /// words, or one of its threads ended between the two writes.
-pub fn of_ledger(attachment: &Attachment, loans: impl Iterator<Item = Lent>) -> Option<Blocker> {
+pub fn of_ledger(
+    attachment: &Attachment,
+    library: &str,
+    loans: impl Iterator<Item = Lent>,
+) -> Option<Blocker> {
     let now = sys::monotonic_ns();
     let held_frames: Vec<HeldFrame> = loans
         .filter(|lent| lent.state != Some(FrameState::Held))
@@ -308,14 +319,14 @@ pub fn of_ledger(attachment: &Attachment, loans: impl Iterator<Item = Lent>) -> 
     if held_frames.is_empty() {
         return None;
     }
-    let who = &attachment.client.who;
+    let who = &attachment.who;
     Some(Blocker {
         pid: who.pid,
         tid: None,
         command: who.command.clone(),
         thread: String::new(),
         attachment: Some(attachment.number),
-        client_version: attachment.client.library.clone(),
+        client_version: library.to_owned(),
         kind: BlockerKind::Holding,
         since: None,
         blocked_for_ms: None,

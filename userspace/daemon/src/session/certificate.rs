@@ -1,15 +1,11 @@
-//! The certificate: the evidence for a destroy.
-
-use onair_types::{
-    Certificate, Counts, EventKind, Memory, Operation, Reading, StepName, Timestamp, WatchedFile,
-    Who,
-};
+//! The certificate: the core's evidence for a destroy, with what the daemon knows.
 
 use onair_probe::Armed;
+use onair_session::{Evidence, RetiredMemory};
+use onair_types::{Certificate, EventKind, Memory, Reading, StepName, Timestamp, WatchedFile};
 
 use super::{Session, convert};
 use crate::events::Subject;
-use crate::pending_reclaim::RetiredMemory;
 use crate::services::{Services, file_document};
 
 /// Maximum number of files that a certificate names.
@@ -27,65 +23,38 @@ pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
     }
 }
 
-/// The request and the readings that a certificate records.
-pub(super) struct Issue {
-    pub(super) operation: Operation,
-    pub(super) deadline_ms: Option<u64>,
-    pub(super) requester: Who,
-    pub(super) readings: Vec<Reading>,
-}
-
-/// The audit's counts, plus those of the ledgers that are here.
-fn counts(session: &Session) -> Counts {
-    let mut counts = session.audit.counts;
-    if let Some(runtime) = session.lifecycle.runtime() {
-        for lender in runtime.lenders() {
-            counts.frames_lent += lender.published();
-            counts.frames_returned += lender.returned();
-            counts.frames_reclaimed += lender.withdrawn();
-        }
-    }
-    counts
-}
-
 /// Creates the certificate, unsealed.
-pub(super) fn write(session: &Session, services: &Services, issue: Issue) -> Certificate {
+pub(super) fn write(session: &Session, services: &Services, evidence: Evidence) -> Certificate {
     let identity = &services.identity;
+    let left = services.pending_reclaim.parts(session.id).bytes();
     Certificate {
         format: Certificate::FORMAT,
         session: session.id,
         name: session.spec.name.clone(),
         owner: Some(session.owner.clone()),
-        generation: session.generation,
+        generation: evidence.generation,
         boot_id: identity.boot_id.clone(),
         versions: identity.versions.clone(),
         probe: services.probe_document(session.watched.clone()),
-        operation: issue.operation,
-        deadline_ms: issue.deadline_ms,
-        requester: issue.requester,
+        operation: evidence.operation,
+        deadline_ms: evidence.deadline_ms,
+        requester: evidence.requester,
         issued_at: Timestamp::now(),
-        stopped_before: session.audit.stopped_before.clone(),
-        steps: session.audit.steps(),
-        readings: issue.readings,
-        reconciled: session.audit.reconciled.clone(),
-        evicted: session.audit.evicted.clone(),
-        counts: counts(session),
+        stopped_before: evidence.stopped_before,
+        steps: evidence.steps,
+        readings: evidence.readings,
+        reconciled: evidence.reconciled,
+        evicted: evidence.evicted,
+        counts: evidence.counts,
         frames: convert::counters(&session.stats),
         memory: Memory::Pending {
-            bytes: session.whole_view(&services.pending_reclaim).bytes(),
-            held_by: session.holders().map(|it| it.client.who.pid).collect(),
+            bytes: evidence.bytes + left,
+            held_by: evidence.held_by,
         },
-        disagreements: session.audit.disagreements.clone(),
+        disagreements: evidence.disagreements,
         digest: None,
         durable: true,
     }
-}
-
-/// Adds what the audit has recorded since the certificate was issued. The caller seals it.
-pub(super) fn settle(certificate: &mut Certificate, session: &Session) {
-    certificate.counts = counts(session);
-    certificate.reconciled.clone_from(&session.audit.reconciled);
-    certificate.evicted.clone_from(&session.audit.evicted);
 }
 
 /// Frees the session's memory if no process maps it, then seals and stores the certificate. A

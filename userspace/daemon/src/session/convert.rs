@@ -12,7 +12,7 @@ use onair_types::{
 };
 
 use super::Session;
-use super::attachment::Client;
+use super::attachment::Connected;
 use crate::dataplane::{
     FrameSource, PortInfo, ReceiveConfig, Runtime, SendConfig, SessionStats, SourceFilter,
 };
@@ -154,13 +154,13 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
     }
 }
 
-pub(super) fn attached(session: &Session, number: u64, client: &Client, watched: bool) -> Attached {
+pub(super) fn attached(session: &Session, number: u64, connected: &Connected) -> Attached {
     let video = &session.spec.video;
     Attached {
         session: session.id.to_string(),
         name: session.spec.name.to_string(),
         attachment: number,
-        owner: session.owner_connection == Some(client.connection),
+        owner: session.owner_connection == Some(connected.client.connection),
         sends: session.spec.direction == Direction::Send,
         version: VERSION,
         geometry: session.geometry,
@@ -169,7 +169,7 @@ pub(super) fn attached(session: &Session, number: u64, client: &Client, watched:
         depth: video.depth.bits(),
         rate_numerator: video.frame_rate.numerator(),
         rate_denominator: video.frame_rate.denominator(),
-        watched,
+        watched: connected.watched.is_some(),
     }
 }
 

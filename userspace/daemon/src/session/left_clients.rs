@@ -10,8 +10,8 @@ use onair_types::SessionName;
 
 use super::Session;
 use super::attachment::Client;
-use crate::pending_reclaim::is_free;
 use crate::services::Services;
+use crate::witness::mapping::is_free;
 
 /// Owners of the memory that clients have left behind.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(super) struct LeftClients {
 }
 
 impl Session {
-    /// Records the leaving client before its memory is put aside.
+    /// Records a client that has left; its memory is put aside already.
     pub(super) fn note_left(&mut self, services: &Services, number: u64, client: &Client) {
         let kept: Vec<u64> = self
             .left_behind(services)
@@ -79,8 +79,8 @@ impl Session {
         share: Share,
         keeps: impl Fn(&AttachmentMemory) -> bool,
     ) -> Table {
-        let evicted = self.evicted_clients.list.values().map(|it| {
-            let who = &it.attachment.client.who;
+        let evicted = self.core.evicted_clients().map(|it| {
+            let who = &it.attachment.who;
             (who.uid, who.pid)
         });
         let left = self.left_behind(services).filter(|words| keeps(words));
@@ -97,7 +97,8 @@ impl Session {
         services: &'a Services,
     ) -> impl Iterator<Item = &'a AttachmentMemory> {
         let in_pending_reclaim = services.pending_reclaim.left_clients_from(self.id);
-        self.retired
+        self.core
+            .retired()
             .words
             .iter()
             .map(|words| &**words)

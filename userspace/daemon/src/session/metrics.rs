@@ -153,9 +153,9 @@ impl Session {
             "onair_session_attachments",
             "Processes attached.",
             &labels,
-            self.attachments.len() as u64,
+            self.core.attachments().count() as u64,
         );
-        let lent = self.attachments.keys().map(|number| self.lent_to(*number));
+        let lent = self.core.attachments().map(|it| self.lent_to(it.number));
         metrics.count(
             "onair_session_frames_lent",
             "Frames currently on loan to clients, according to the ledger.",
@@ -174,14 +174,15 @@ impl Session {
     }
 
     fn measure_drain(&self, metrics: &mut Exposition, labels: &[(&'static str, &str)]) {
+        let (told, is_blocked) = self.core.warnings();
         let stopped = matches!(self.state(), SessionState::Stopped | SessionState::Draining);
         metrics.count(
             "onair_session_drain_warnings",
             "Warnings since the last stop that the session still has users.",
             labels,
-            if stopped { self.warnings.told() } else { 0 },
+            if stopped { told } else { 0 },
         );
-        let blocked = self.stopped_at.filter(|_| self.warnings.blocked());
+        let blocked = self.core.stopped_at().filter(|_| is_blocked);
         metrics.gauge(
             "onair_session_drain_blocked_seconds",
             "Time since the stop, while a warning stands; else 0.",

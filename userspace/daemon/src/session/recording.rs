@@ -1,9 +1,10 @@
 //! The session's side of its recordings: moves taps into the runtime and out again.
 
 use onair_media::video::VideoFormat;
+use onair_session::Place;
 use onair_types::Problem;
 
-use super::{Place, Session, convert};
+use super::{Session, convert};
 use crate::dataplane::{Command, Tap};
 use crate::services::Services;
 
@@ -21,7 +22,7 @@ pub enum Untapped {
 impl Session {
     /// Starts handing packets to a recording; may take one turn of its poller.
     pub fn tap(&mut self, services: &mut Services, tap: Box<Tap>) {
-        match self.lifecycle.place_mut() {
+        match self.core.place() {
             Place::Here(runtime) => runtime.tap(tap),
             // A poller that has handed the session back meanwhile refuses, and this runs again.
             Place::Poller | Place::Returning => {
@@ -33,7 +34,7 @@ impl Session {
 
     /// Takes a recording's tap, if it is here. If the poller has it, `ask` requests it back.
     pub fn untap(&mut self, services: &mut Services, recording: u64, ask: bool) -> Untapped {
-        match self.lifecycle.place_mut() {
+        match self.core.place() {
             Place::Here(runtime) => match runtime.untap(recording) {
                 Some(tap) => Untapped::Here(tap),
                 None => Untapped::Nowhere,

@@ -4,9 +4,9 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sys;
 use onair_mutant::mutant;
+use onair_session::RetiredMemory;
+use onair_session::witness::{MAPPING, some};
 use onair_types::{Reading, Says, Witness, WordOf};
-
-use super::{MAPPING, some};
 
 /// Asks the kernel for a write lease on each file: it grants one only if no process has the file
 /// open.
@@ -51,6 +51,24 @@ pub fn mapping<'a>(
         word_of: WordOf::Kernel,
         at_monotonic_ns: sys::monotonic_ns(),
     }
+}
+
+/// W4's reading of all of this memory.
+pub fn of(retired: &RetiredMemory) -> Reading {
+    mapping(
+        retired.words.iter().map(|words| &**words),
+        retired.frames.iter(),
+    )
+}
+
+/// Whether no process has an attachment's words any more, according to W4.
+pub fn is_free(words: &AttachmentMemory) -> bool {
+    mapping(std::iter::once(words), std::iter::empty()).says == Says::Zero
+}
+
+/// The same of frames.
+pub fn are_free(frames: &FrameMemory) -> bool {
+    mapping(std::iter::empty(), std::iter::once(frames)).says == Says::Zero
 }
 
 #[cfg(test)]

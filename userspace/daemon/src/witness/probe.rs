@@ -4,30 +4,11 @@ use std::cell::Cell;
 
 use onair_ipc::{site, sys};
 use onair_probe::{Closing, Events, Probe, ProbeConfig, State, Waiter};
+use onair_session::Sites;
+use onair_session::witness::{PROBE, some, without};
 use onair_types::{ProbeMode, ProbeState, Reading, Says, Timestamp, Witness, WordOf};
 
-use super::{PROBE, some, without};
 use crate::config::{Config, ms};
-
-/// What is known of the probe's sites in one client's process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sites {
-    /// Each site has the kernel's breakpoint, and no thread sleeps on the session's event counts.
-    Armed,
-    /// Threads sleep on the session's event counts, but the probe does not list them.
-    Unlisted {
-        /// Number of these threads.
-        users: u64,
-        /// A description for the reading.
-        reason: String,
-    },
-    /// The probe does not see the process, with the reason.
-    Blind(String),
-    /// No fresh answer: a helper thread is looking.
-    Unknown,
-    /// The probe does not watch the process.
-    Unwatched,
-}
 
 /// The probe as configured, and its actual state.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! Handles each request of an operator on the control socket, and answers it.
 
+use onair_session::{Answer, Event};
 use onair_types::{Problem, ProblemCode, SessionList};
 
 use super::Actor;
 use crate::control::action::Action;
-use crate::session::{Answer, Progress, Session};
+use crate::session::Session;
 
 impl Actor {
     pub(super) fn action(&mut self, action: Action) {
@@ -36,12 +37,9 @@ impl Actor {
             } => match self.find(&caller, &session) {
                 Ok(id) => {
                     let reply = self.persist_desired_state(id, false, reply);
-                    let progress = self.with(id, |session, services| {
-                        session.stop(services);
-                        session.advance(services)
-                    });
+                    self.handle(id, Event::Stop);
                     let view = self.sessions.get(&id).map(Session::view);
-                    self.follow(id, progress);
+                    self.handle(id, Event::Examine);
                     let gone = || Problem::new(ProblemCode::StaleSession, "destroyed meanwhile");
                     reply.send(view.ok_or_else(gone));
                 }
@@ -59,11 +57,7 @@ impl Actor {
             {
                 Ok(id) => {
                     let reply = self.persist_desired_state(id, true, reply);
-                    let progress = self.with(id, |session, services| {
-                        session.start(services, reply);
-                        Progress::Lives
-                    });
-                    self.follow(id, progress);
+                    self.handle(id, Event::Start(reply));
                 }
                 Err(problem) => {
                     reply.send(Err(problem));
@@ -87,13 +81,7 @@ impl Actor {
                 wait,
                 reply,
             } => match self.find(&caller, &session) {
-                Ok(id) => {
-                    let progress = self.with(id, |session, services| {
-                        session.flush(services, wait, reply);
-                        Progress::Lives
-                    });
-                    self.follow(id, progress);
-                }
+                Ok(id) => self.handle(id, Event::Flush(wait, reply)),
                 Err(problem) => {
                     reply.send(Err(problem));
                 }
@@ -155,13 +143,7 @@ impl Actor {
                 session,
                 reply,
             } => match self.find_any(&caller, &session) {
-                Ok(id) => {
-                    let progress = self.with(id, |session, services| {
-                        session.verdict(services, reply);
-                        Progress::Lives
-                    });
-                    self.follow(id, progress);
-                }
+                Ok(id) => self.handle(id, Event::Verdict(reply)),
                 Err(problem) => {
                     reply.send(Err(problem));
                 }

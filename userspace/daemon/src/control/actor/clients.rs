@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use onair_session::Event;
 use onair_types::{
     Certificate, Direction, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who,
 };
@@ -10,8 +11,7 @@ use super::Actor;
 use super::requests::{shutting_down, stale};
 use crate::authority::Caller;
 use crate::control::attach::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
-use crate::reply::Reply;
-use crate::session::Progress;
+use onair_session::Reply;
 
 impl Actor {
     pub(super) fn attach_action(&mut self, action: AttachAction) {
@@ -55,13 +55,7 @@ impl Actor {
                 reply.send(admitted);
             }
             AttachAction::Detach { connection, reply } => match self.carried_by(connection) {
-                Some((id, number)) => {
-                    let progress = self.with(id, |session, services| {
-                        session.detach(services, number, reply);
-                        session.advance(services)
-                    });
-                    self.follow(id, progress);
-                }
+                Some((id, number)) => self.handle(id, Event::Detach(number, reply)),
                 // The session was destroyed: only the client's part of detaching is left.
                 None => {
                     reply.send(Ok(()));
@@ -72,13 +66,7 @@ impl Actor {
                 wait,
                 reply,
             } => match self.attached_by(connection) {
-                Some(id) => {
-                    let progress = self.with(id, |session, services| {
-                        session.flush(services, wait, reply);
-                        Progress::Lives
-                    });
-                    self.follow(id, progress);
-                }
+                Some(id) => self.handle(id, Event::Flush(wait, reply)),
                 None => {
                     let gone = "the session is gone, or this client was evicted";
                     reply.send(Err(Problem::new(ProblemCode::StaleSession, gone)));
@@ -97,9 +85,7 @@ impl Actor {
             } => self.abort_own(connection, who, reply),
             AttachAction::Kick { connection } => {
                 if let Some((id, number)) = self.carried_by(connection) {
-                    let progress =
-                        self.with(id, |session, services| session.kicked(services, number));
-                    self.follow(id, progress);
+                    self.handle(id, Event::Kicked(number));
                 }
             }
             AttachAction::HungUp {
@@ -107,21 +93,16 @@ impl Actor {
                 attached,
             } => {
                 if let Some((id, number)) = self.carried_by(connection) {
-                    let progress = self.with(id, |session, services| {
-                        session.hung_up(services, number, attached);
-                        session.advance(services)
-                    });
-                    self.follow(id, progress);
+                    if let Some((session, _)) = self.with(id) {
+                        session.note_hung_up(number, attached);
+                    }
+                    self.handle(id, Event::HungUp(number));
                 }
                 self.services.pending_reclaim.sweep_soon();
             }
             AttachAction::ProcessEnded { connection } => {
                 if let Some((id, number)) = self.carried_by(connection) {
-                    let progress = self.with(id, |session, services| {
-                        session.process_ended(services, number);
-                        session.advance(services)
-                    });
-                    self.follow(id, progress);
+                    self.handle(id, Event::ProcessEnded(number));
                 }
                 self.services.pending_reclaim.sweep_soon();
             }
@@ -144,9 +125,8 @@ impl Actor {
                 return;
             }
         };
-        let session = self.sessions.get_mut(&id).expect("just found");
-        if session.is_stopped_by(number) {
-            session.stop(&mut self.services);
+        if self.any(id).is_stopped_by(number) {
+            self.handle(id, Event::Stop);
         }
         let wait = wait.map(|wait| {
             let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -188,7 +168,7 @@ impl Actor {
             ));
         }
         if let Err(problem) = session.reserve(&self.services, caller.owner()) {
-            return if session.is_full() && session.is_settling() {
+            return if session.is_full() && session.core.is_settling() {
                 Ok(Reserved::NotYet(problem))
             } else {
                 Err(problem)

@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
+use onair_session::{Destroy, Event};
 use onair_types::{EventKind, Operation, SessionOutcome, SessionState, SessionSummary, Via, Who};
 use serde_json::{Value, json};
 
@@ -17,9 +18,9 @@ use super::Actor;
 use crate::config::Policy;
 use crate::config::ms;
 use crate::inspector::{Finding, Inspection};
-use crate::reply::Reply;
 use crate::services::Services;
-use crate::session::{Destroy, Session, SessionTotals};
+use crate::session::{Session, SessionTotals};
+use onair_session::Reply;
 
 /// Pause between two counts of the remaining users.
 const COUNT_PAUSE: Duration = Duration::from_millis(100);
@@ -219,7 +220,7 @@ impl Actor {
         let over = self.stop_all(&mut ending, turn) && self.destroy_all(&mut ending, turn);
         if turn >= ending.count_at || over {
             ending.count_at = turn + COUNT_PAUSE;
-            let users = self.sessions.values().map(Session::users).sum();
+            let users = self.sessions.values().map(|it| it.core.users()).sum();
             let sessions = self.sessions.len() as u64;
             self.shutdown.set_progress(sessions, users);
         }
@@ -247,8 +248,9 @@ impl Actor {
                 if self.announcing.remove(&id) {
                     session.announce_end();
                 }
-                session.cancel_timer();
-                session.stop(&mut self.services);
+                session.core.cancel_timer();
+                // It is examined when its destroy begins.
+                let _ = session.handle(&mut self.services, Event::Stop);
             }
             if turn.elapsed() >= BUDGET && !ending.to_stop.is_empty() {
                 ending.is_due = true;
@@ -308,8 +310,7 @@ impl Actor {
     /// Destroys sessions without users, by priority. Returns whether all of them are destroyed.
     fn destroy_ready(&mut self, turn: Instant) -> bool {
         while let Some((_, id)) = self.ready.pop_first() {
-            let progress = self.with(id, Session::end_in_turn);
-            self.follow(id, progress);
+            self.handle(id, Event::EndInTurn);
             if turn.elapsed() >= BUDGET && !self.ready.is_empty() {
                 return false;
             }
@@ -334,8 +335,7 @@ impl Actor {
         // Destroys whose time is up give up now: their timers may fire after this.
         let ids: Vec<u64> = self.sessions.keys().copied().collect();
         for id in ids {
-            let progress = self.with(id, Session::advance);
-            self.follow(id, progress);
+            self.handle(id, Event::Examine);
         }
         while !self.destroy_ready(Instant::now()) {}
         let left = self.by_priority();
@@ -379,10 +379,7 @@ impl Actor {
             // No requester reads this answer: the certificate is in the archive.
             reply: Reply::unread(),
         };
-        let progress = self.with(id, |session, services| {
-            session.begin_destroy(services, destroy)
-        });
-        self.follow(id, progress);
+        self.handle(id, Event::Destroy(destroy));
     }
 
     /// Gives up the remaining sessions, and answers the coordinator.
@@ -415,7 +412,7 @@ impl Actor {
             })
             .collect();
         for session in self.sessions.values_mut() {
-            session.abandon(&mut self.services);
+            let _ = session.handle(&mut self.services, Event::Abandon);
         }
         let drained = Drained {
             sessions,

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_probe::ProbeEvent;
+use onair_session::{AttachRefusal, Event, Exit};
 use onair_types::{EventName, Problem, SessionRef};
 
 use super::Actor;
 use crate::authority::Caller;
 use crate::config::OnPollerDeath;
-use crate::dataplane::{AttachRefusal, Command, PollerEvent, Runtime};
+use crate::dataplane::{Command, PollerEvent, Runtime};
 use crate::events::{Interest, LastSeen, Subscription};
-use crate::session::attachment::Exit;
-use crate::session::{Progress, Session};
+use crate::session::Session;
 use crate::shutdown::Cause;
 
 impl Actor {
@@ -25,17 +25,8 @@ impl Actor {
         match event {
             PollerEvent::HandedBack(runtime) => self.handed_back(runtime),
             PollerEvent::LenderBack {
-                session,
-                attachment,
-                lender,
-                ..
-            } => {
-                let progress = self.with(session, |session, services| {
-                    session.lender_back(services, attachment, *lender);
-                    session.advance(services)
-                });
-                self.follow(session, progress);
-            }
+                session, lender, ..
+            } => self.handle(session, Event::LenderBack(lender)),
             PollerEvent::Refused { runtime, reason } => {
                 tracing::error!(%reason, "a poller refused a session");
                 self.handed_back(runtime);
@@ -52,25 +43,13 @@ impl Actor {
                 what,
             } => {
                 tracing::error!(session, attachment, ?what, "a client broke the protocol");
-                let progress = self.with(session, |session, services| {
-                    session.violated(services, attachment);
-                    session.advance(services)
-                });
-                self.follow(session, progress);
+                self.handle(session, Event::Violated(attachment));
             }
             PollerEvent::Evicted { session, evicted } => {
-                let progress = self.with(session, |session, services| {
-                    session.evicted(services, evicted);
-                    session.advance(services)
-                });
-                self.follow(session, progress);
+                self.handle(session, Event::Evicted(evicted));
             }
             PollerEvent::Flushed { session, flushed } => {
-                let progress = self.with(session, |session, _| {
-                    session.flushed(flushed);
-                    Progress::Lives
-                });
-                self.follow(session, progress);
+                self.handle(session, Event::Flushed(flushed));
             }
             PollerEvent::TapBack { tap, .. } => self.tap_back(tap),
             PollerEvent::TapRefused { session, tap } => self.tap_refused(session, tap),
@@ -80,11 +59,12 @@ impl Actor {
                 ticket,
                 frames,
             } => {
-                let progress = self.with(session, |session, services| {
-                    session.thread_credited(services, attachment, ticket, frames);
-                    Progress::Lives
-                });
-                self.follow(session, progress);
+                let credited = Event::ThreadCredited {
+                    attachment,
+                    ticket,
+                    frames,
+                };
+                self.handle(session, credited);
             }
             other => {
                 self.services.report(&other);
@@ -112,15 +92,10 @@ impl Actor {
     /// A poller gave a session's runtime back, or did not take it.
     fn handed_back(&mut self, runtime: Box<Runtime>) {
         let id = runtime.session();
-        let progress = self.with(id, |session, services| {
-            session.handed_back(services, runtime);
-            Progress::Lives
-        });
-        self.follow(id, progress);
+        self.handle(id, Event::HandedBack(runtime));
         // Before the session may be destroyed.
         self.taps_handed_back(id);
-        let progress = self.with(id, Session::advance);
-        self.follow(id, progress);
+        self.handle(id, Event::Examine);
     }
 
     fn attach_refused(
@@ -130,11 +105,12 @@ impl Actor {
         frames: Option<FrameMemory>,
         reason: AttachRefusal,
     ) {
-        let progress = self.with(session, |session, services| {
-            session.attach_refused(services, lender, frames, reason);
-            Progress::Lives
-        });
-        self.follow(session, progress);
+        let refused = Event::AttachRefused {
+            lender,
+            frames,
+            reason,
+        };
+        self.handle(session, refused);
     }
 
     /// Adds a reader of the events. The session that it names exists, or has left a certificate.
@@ -176,14 +152,13 @@ impl Actor {
 
     /// Tells the sessions that have this process as a client; returns them.
     fn thread_ended(&mut self, tgid: u32, exit: Option<Exit>) -> Vec<u64> {
-        let has = |session: &&mut Session| session.has_client(tgid);
-        let affected = self.sessions.values_mut().filter(has);
+        let has = |session: &&Session| session.core.has_client(tgid);
+        let affected = self.sessions.values().filter(has);
+        let affected: Vec<u64> = affected.map(|session| session.id.0).collect();
+        for &id in &affected {
+            self.handle(id, Event::ThreadEnded { tgid, exit });
+        }
         affected
-            .map(|session| {
-                session.thread_ended(&mut self.services, tgid, exit);
-                session.id.0
-            })
-            .collect()
     }
 
     pub(super) fn probe_events(&mut self, events: &[ProbeEvent]) {
@@ -213,8 +188,7 @@ impl Actor {
             }
         }
         for id in affected {
-            let progress = self.with(id, Session::advance);
-            self.follow(id, progress);
+            self.handle(id, Event::Examine);
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use onair_session::{Answer, Destroy, Event};
 use onair_types::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
 
 use super::Actor;
 use crate::authority::Caller;
 use crate::control::attach::ConnectionId;
-use crate::reply::Reply;
-use crate::session::{Answer, Destroy};
+use crate::session::Progress;
+use onair_session::Reply;
 
 impl Actor {
     /// Evicts `attachment`, or all clients.
@@ -23,11 +24,7 @@ impl Actor {
             Ok(id) => id,
             Err(problem) => return answer.refuse(problem),
         };
-        let progress = self.with(id, |session, services| {
-            session.evict(services, attachment, answer);
-            session.advance(services)
-        });
-        self.follow(id, progress);
+        self.handle(id, Event::Evict(attachment, answer));
     }
 
     /// Evicts all clients and destroys the session at once.
@@ -89,8 +86,7 @@ impl Actor {
             waits_for_turn,
             reply,
         };
-        let progress = self.with(id, |session, services| session.abort(services, destroy));
-        self.follow(id, progress);
+        self.handle(id, Event::Abort(destroy));
     }
 
     /// Quarantines a session with its users: its name becomes free. If helper threads are looking
@@ -104,9 +100,7 @@ impl Actor {
     ) {
         match self.find(caller, session) {
             Ok(id) => {
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.look_at_sites(&mut self.services);
-                }
+                self.handle(id, Event::LookAtSites);
                 self.quarantines.push((id, caller.who.clone(), reply));
                 self.quarantine_those_looked_at();
             }
@@ -121,7 +115,7 @@ impl Actor {
         let sessions = &self.sessions;
         let is_due = |(id, ..): &mut (u64, Who, Reply<Box<Certificate>>)| {
             let session = sessions.get(id);
-            session.is_none_or(|session| !session.is_looking_at_sites())
+            session.is_none_or(|session| !session.core.is_looking_at_sites())
         };
         let due: Vec<_> = self.quarantines.extract_if(.., is_due).collect();
         for (id, who, reply) in due {
@@ -140,15 +134,20 @@ impl Actor {
             return Err(Problem::new(ProblemCode::StaleSession, gone));
         };
         let via = who.via;
-        let certificate = session.quarantine(&mut self.services, who)?;
+        session.core.check_quarantine()?;
+        let Progress::Quarantined(certificate) =
+            session.handle(&mut self.services, Event::Quarantine(who))
+        else {
+            let what = "the session was not quarantined";
+            return Err(Problem::new(ProblemCode::Internal, what));
+        };
         if let Some(session) = self.sessions.remove(&id) {
             self.gone(&session, via);
             self.quarantined.insert(id, session);
         }
         self.end_recordings_of(id);
         // Possibly no process had any of its memory.
-        let progress = self.with(id, |session, services| session.advance(services));
-        self.follow(id, progress);
+        self.handle(id, Event::Examine);
         let completed = self
             .services
             .archive

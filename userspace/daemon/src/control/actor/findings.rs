@@ -3,71 +3,34 @@
 use onair_types::{BlockerList, Timestamp};
 
 use super::Actor;
-use crate::inspector::SiteFinding;
 use crate::inspector::{Finding, Purpose};
-use crate::reply::Reply;
-use crate::session::Progress;
+use onair_session::Reply;
 
 impl Actor {
     /// Handles the answer of a helper thread.
     pub(super) fn found(&mut self, finding: Finding) {
         match finding {
-            Finding::DeadThreads {
-                session,
-                attachment,
-                dead,
-                again,
-                cost,
-            } => {
-                let progress = self.with(session, |session, services| {
-                    session.threads_looked_at(services, attachment, &dead, again, cost);
-                    session.advance(services)
-                });
-                self.follow(session, progress);
+            Finding::Core { session, event } => {
+                self.handle(session, *event);
+                self.quarantine_those_looked_at();
             }
-            Finding::Sites {
-                session,
-                attachment,
-                asked_at,
-                found,
-            } => self.sites_found(session, attachment, asked_at, found),
             Finding::Blockers {
                 session,
                 blockers,
                 purpose,
             } => {
-                let progress = self.with(session, |session, services| {
-                    match purpose {
-                        Purpose::Warning(after) => session.warn(services, after, blockers),
-                        Purpose::Quarantined(bytes) => {
-                            session.tell_quarantined(services, bytes, blockers);
-                        }
+                let Some((session, services)) = self.with(session) else {
+                    return;
+                };
+                match purpose {
+                    Purpose::Warning(after) => session.warn(services, after, blockers),
+                    Purpose::Quarantined(bytes) => {
+                        session.tell_quarantined(services, bytes, blockers);
                     }
-                    Progress::Lives
-                });
-                self.follow(session, progress);
+                }
             }
             Finding::Told => {}
         }
-    }
-
-    fn sites_found(
-        &mut self,
-        id: u64,
-        attachment: u64,
-        asked_at: std::time::Instant,
-        found: SiteFinding,
-    ) {
-        let progress = self.with(id, |session, services| {
-            session.sites_looked_at(attachment, asked_at, found);
-            if session.is_looking_at_sites() {
-                return Progress::Lives;
-            }
-            session.answer_verdicts(services);
-            session.advance(services)
-        });
-        self.follow(id, progress);
-        self.quarantine_those_looked_at();
     }
 
     /// A helper thread names the users of a session for a requester.

@@ -26,19 +26,21 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use onair_probe::Events;
+use onair_session::Event;
 use onair_types::{Certificate, Who};
 use tokio::sync::mpsc;
 
 use super::action::Action;
 use super::attach::AttachAction;
 use crate::config::ms;
+use crate::dataplane::Runtime;
 use crate::notify;
 use crate::recorder::Recorder;
-use crate::reply::Reply;
 use crate::services::Services;
-use crate::session::{Progress, Session};
+use crate::session::Session;
 use crate::shutdown::{ShutdownCoordinator, WorkerGuard};
 use crate::watchdog::{Look, Watchdog};
+use onair_session::Reply;
 
 use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
@@ -152,7 +154,9 @@ impl Actor {
         self.services.archive.retry();
         self.services.store.retry();
         for session in self.sessions.values_mut() {
-            session.look_for_dead_unwatched(&mut self.services, self.exits_lost);
+            let all = self.exits_lost;
+            // It only asks helper threads.
+            let _ = session.handle(&mut self.services, Event::LookForDead { all });
         }
     }
 
@@ -179,11 +183,7 @@ impl Actor {
     fn memory_touched(&mut self) {
         for (session, attachment) in self.services.guard.touched() {
             if self.sessions.contains_key(&session) {
-                let progress = self.with(session, |session, services| {
-                    session.memory_touched(services, attachment);
-                    Progress::Lives
-                });
-                self.follow(session, progress);
+                self.handle(session, Event::MemoryTouched(attachment));
             }
         }
     }
@@ -194,17 +194,18 @@ impl Actor {
         found.expect("just found")
     }
 
-    /// Calls a function with a session, if it exists or is quarantined.
-    fn with(
-        &mut self,
-        id: u64,
-        act: impl FnOnce(&mut Session, &mut Services) -> Progress,
-    ) -> Progress {
-        let quarantined = &mut self.quarantined;
+    /// A session, if it exists or is quarantined, with the services.
+    fn with(&mut self, id: u64) -> Option<(&mut Session, &mut Services)> {
         let found = self.sessions.get_mut(&id);
-        match found.or_else(|| quarantined.get_mut(&id)) {
-            Some(session) => act(session, &mut self.services),
-            None => Progress::Lives,
+        let found = found.or_else(|| self.quarantined.get_mut(&id))?;
+        Some((found, &mut self.services))
+    }
+
+    /// Gives an event to a session, if it exists or is quarantined, and does what follows.
+    fn handle(&mut self, id: u64, event: Event<Runtime>) {
+        if let Some((session, services)) = self.with(id) {
+            let progress = session.handle(services, event);
+            self.follow(id, progress);
         }
     }
 }

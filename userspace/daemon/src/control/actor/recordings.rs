@@ -13,8 +13,8 @@ use crate::authority::Caller;
 use crate::config::ms;
 use crate::dataplane::Tap;
 use crate::recorder::{About, Entry, Launch, Launched, Phase, RecorderEvent};
-use crate::reply::Reply;
 use crate::session::Untapped;
+use onair_session::Reply;
 
 /// Pause between two checks of running recordings: degraded, or at their own end.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);

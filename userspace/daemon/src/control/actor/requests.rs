@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use onair_session::{Destroy, Event};
 use onair_types::{
     Certificate, EventKind, Operation, Problem, ProblemCode, SessionId, SessionName, SessionRef,
     SessionSpec, SessionView, Who,
@@ -11,8 +12,8 @@ use super::Actor;
 use super::schedule::TURN;
 use crate::authority::Caller;
 use crate::control::attach::ConnectionId;
-use crate::reply::Reply;
-use crate::session::{Destroy, Progress, Session};
+use crate::session::Session;
+use onair_session::Reply;
 
 impl Actor {
     pub(super) fn create(
@@ -25,11 +26,7 @@ impl Actor {
         match self.make(caller, spec, connection) {
             Ok(id) => {
                 let reply = self.keep(id, reply);
-                let progress = self.with(id, |session, services| {
-                    session.start(services, reply);
-                    Progress::Lives
-                });
-                self.follow(id, progress);
+                self.handle(id, Event::Start(reply));
             }
             Err(problem) => {
                 reply.send(Err(problem));
@@ -175,10 +172,7 @@ impl Actor {
             waits_for_turn: false,
             reply,
         };
-        let progress = self.with(id, |session, services| {
-            session.begin_destroy(services, destroy)
-        });
-        self.follow(id, progress);
+        self.handle(id, Event::Destroy(destroy));
     }
 
     pub(super) fn certificate(

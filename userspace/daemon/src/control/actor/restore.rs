@@ -10,10 +10,10 @@ use onair_types::{
 use super::Actor;
 use crate::authority::Caller;
 use crate::authority::Grant;
-use crate::reply::Reply;
-use crate::session::{Progress, Session};
+use crate::session::Session;
 use crate::store::{PersistedSession, ahead};
 use crate::unwritten::WriteAck;
+use onair_session::{Event, Reply};
 
 impl Actor {
     /// Creates the sessions of the configuration and the persisted sessions of an earlier daemon,
@@ -75,15 +75,13 @@ impl Actor {
         kept.generation = ahead(generation, generation);
         // Nothing waits for it: if the daemon is killed first, it is created again.
         drop(self.services.store.keep(kept));
-        let progress = self.with(id, |session, services| {
+        if let Some((session, _)) = self.with(id) {
             session.continue_from(generation, stopped);
-            if running {
-                // No requester reads this answer.
-                session.start(services, Reply::unread());
-            }
-            Progress::Lives
-        });
-        self.follow(id, progress);
+        }
+        if running {
+            // No requester reads this answer.
+            self.handle(id, Event::Start(Reply::unread()));
+        }
         tracing::info!(%name, running, "a session is restored");
     }
 
@@ -98,7 +96,7 @@ impl Actor {
             configured: false,
             running: true,
             stopped: None,
-            generation: ahead(0, session.generation()),
+            generation: ahead(0, session.core.generation()),
         });
         after(written, reply)
     }
@@ -114,9 +112,9 @@ impl Actor {
         let Some(session) = self.sessions.get(&id) else {
             return reply;
         };
-        let generation = session.generation() + u64::from(running);
+        let generation = session.core.generation() + u64::from(running);
         let stopped = (!running).then(|| StoppedBefore {
-            at: session.stopped_at().unwrap_or_else(Timestamp::now),
+            at: session.core.stopped_at().unwrap_or_else(Timestamp::now),
             session: session.id,
             boot_id: self.services.identity.boot_id.clone(),
         });
@@ -131,7 +129,7 @@ impl Actor {
     pub(super) fn gone(&mut self, session: &Session, via: Via) {
         let store = &mut self.services.store;
         if via == Via::Daemon {
-            store.settle(&session.spec.name, session.generation());
+            store.settle(&session.spec.name, session.core.generation());
         } else {
             store.forget(&session.spec.name);
         }

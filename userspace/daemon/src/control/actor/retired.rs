@@ -7,14 +7,15 @@ use onair_types::{Certificate, SessionName, SessionRef};
 
 use super::Actor;
 use crate::config::ms;
-use crate::reply::Reply;
 use crate::session::{Progress, complete};
+use onair_session::Reply;
 
 impl Actor {
     /// Removes a destroyed session, and answers the requester.
     pub(super) fn follow(&mut self, id: u64, progress: Progress) {
         let answer = match progress {
-            Progress::Lives => return,
+            // The caller that asked for these does what follows.
+            Progress::Lives | Progress::NotAdmitted(_) | Progress::Quarantined(_) => return,
             Progress::Ready => {
                 let session = self.sessions.get(&id);
                 self.ready.extend(session.map(|it| (it.spec.priority, id)));

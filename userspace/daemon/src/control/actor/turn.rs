@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use onair_probe::{Events, ProbeEvent};
+use onair_session::Event;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -15,7 +16,6 @@ use super::schedule::{TURN, Wanted, serve_within_a_turn};
 use super::{Actor, Inbox, Task};
 use crate::inspector::Finding;
 use crate::recorder::RecorderEvent;
-use crate::session::Session;
 use crate::shutdown::WorkerGuard;
 use crate::watchdog::Watchdog;
 
@@ -227,8 +227,7 @@ impl Actor {
         let due = more.into_iter().filter_map(|(task, at)| Some((task, at?)));
         wanted.extend(due);
         let sessions = self.sessions.values().chain(self.quarantined.values());
-        let sessions =
-            sessions.filter_map(|it| Some((Task::Session(it.id.0), Session::wake_at(it)?)));
+        let sessions = sessions.filter_map(|it| Some((Task::Session(it.id.0), it.core.wake_at()?)));
         wanted.extend(sessions);
         wanted
     }
@@ -247,10 +246,7 @@ impl Actor {
             Task::Announce => self.announce_some(),
             // `is_over` handles it in each turn.
             Task::Ending => {}
-            Task::Session(id) => {
-                let progress = self.with(id, |session, services| session.tick(services, now));
-                self.follow(id, progress);
-            }
+            Task::Session(id) => self.handle(id, Event::Tick),
         }
     }
 }

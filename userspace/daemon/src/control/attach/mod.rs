@@ -21,8 +21,8 @@ use onair_types::{Certificate, Flushed, Problem, SessionRef, SessionSpec, Sessio
 use tokio::sync::oneshot;
 
 use crate::authority::Caller;
-use crate::reply::Reply;
 use crate::session::attachment::{Client, Watched};
+use onair_session::Reply;
 
 pub use connection::Limits;
 pub use listener::Listener;

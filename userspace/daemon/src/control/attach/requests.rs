@@ -17,10 +17,10 @@ use super::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
 use crate::authority::Caller;
 use crate::authority::{Authority, Right};
 use crate::peer::Peer;
-use crate::reply::Reply;
 use crate::session::attachment::{Client, Watched};
 use crate::shutdown::ShutdownCoordinator;
 use crate::witness::probe::chain;
+use onair_session::Reply;
 
 /// First and longest pause before a reservation is requested again.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);

@@ -5,16 +5,7 @@
 
 use std::collections::VecDeque;
 
-/// What happened to the frames that were pending when the flush started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flushed {
-    /// Identifies the request.
-    pub ticket: u64,
-    /// Frames sent since.
-    pub sent: u64,
-    /// Frames dropped since: the client was evicted or the session stopped.
-    pub dropped: u64,
-}
+use onair_session::Flushed;
 
 #[derive(Debug)]
 struct Flush {

@@ -1,11 +1,12 @@
 //! Collects the content of a session's certificate: steps, counts, and what was settled for others.
 
 use onair_ipc::lender::Lender;
-use onair_ipc::sys;
 use onair_types::{
     Certificate, Counts, Disagreement, Eviction, Reading, Reconciled, ReconciledCause,
-    ReconciledWhat, Step, StepName, StoppedBefore, Timestamp, Who,
+    ReconciledWhat, Step, StepName, StoppedBefore, Who,
 };
+
+use crate::view::Moment;
 
 /// Maximum number of disagreements kept, the same as [`Certificate::LISTED`] for reconciled
 /// entries.
@@ -13,77 +14,74 @@ const DISAGREEMENTS: usize = 8;
 
 /// The audit of one session: steps since its last stop, the rest since its creation.
 #[derive(Debug, Default)]
-pub(super) struct Audit {
+pub(crate) struct Audit {
     steps: Vec<Step>,
     /// The stop that an earlier daemon recorded, until this daemon stops the session.
-    pub(super) stopped_before: Option<StoppedBefore>,
+    pub(crate) stopped_before: Option<StoppedBefore>,
     /// Settled for users that could not settle it themselves.
-    pub(super) reconciled: Vec<Reconciled>,
+    pub(crate) reconciled: Vec<Reconciled>,
     /// Evicted clients.
-    pub(super) evicted: Vec<Eviction>,
+    pub(crate) evicted: Vec<Eviction>,
     /// Moments at which the witnesses contradicted each other.
-    pub(super) disagreements: Vec<Disagreement>,
+    pub(crate) disagreements: Vec<Disagreement>,
     /// Counters.
-    pub(super) counts: Counts,
+    pub(crate) counts: Counts,
 }
 
 impl Audit {
     /// Restores the session with its gates closed: the stop of an earlier daemon is only reported.
-    pub(super) fn restore(&mut self, stopped: Option<StoppedBefore>) {
-        self.note(StepName::Restored);
+    pub(crate) fn restore(&mut self, stopped: Option<StoppedBefore>, now: Moment) {
+        self.note(StepName::Restored, now);
         self.stopped_before = stopped;
     }
 
     /// Begins a new stop: clears the steps of the last one.
-    pub(super) fn begin_stop(&mut self) {
+    pub(crate) fn begin_stop(&mut self, now: Moment) {
         self.steps.clear();
         self.stopped_before = None;
-        self.note(StepName::StopRequested);
+        self.note(StepName::StopRequested, now);
     }
 
     /// Records a step, once.
-    pub(super) fn note(&mut self, step: StepName) {
-        self.note_at(step, sys::monotonic_ns());
-    }
-
-    /// Records a step that happened at `monotonic_ns`, once.
-    pub(super) fn note_at(&mut self, step: StepName, monotonic_ns: u64) {
+    pub(crate) fn note(&mut self, step: StepName, now: Moment) {
         if self.has(step) {
             return;
         }
+        let monotonic_ns = now.monotonic_ns;
         let began = self.steps.first().map_or(monotonic_ns, |s| s.monotonic_ns);
         self.steps.push(Step {
             step,
-            at: Timestamp::now(),
+            at: now.wall,
             monotonic_ns,
             since_stop_us: monotonic_ns.saturating_sub(began) / 1000,
         });
     }
 
     /// Removes a step that had no result.
-    pub(super) fn forget(&mut self, step: StepName) {
+    pub(crate) fn forget(&mut self, step: StepName) {
         self.steps.retain(|noted| noted.step != step);
     }
 
     /// Whether a step was recorded since the stop.
-    pub(super) fn has(&self, step: StepName) -> bool {
+    pub(crate) fn has(&self, step: StepName) -> bool {
         self.steps.iter().any(|noted| noted.step == step)
     }
 
     /// The steps so far.
-    pub(super) fn steps(&self) -> Vec<Step> {
+    pub(crate) fn steps(&self) -> Vec<Step> {
         self.steps.clone()
     }
 
     /// Records what a user that is gone left behind; returns the record to report, if there is one.
     #[must_use]
-    pub(super) fn reconcile(
+    pub(crate) fn reconcile(
         &mut self,
         who: &Who,
         tid: Option<u32>,
         cause: ReconciledCause,
         frames: u64,
         slots: u64,
+        now: Moment,
     ) -> Option<Reconciled> {
         if frames == 0 && slots == 0 {
             return None;
@@ -104,7 +102,7 @@ impl Audit {
             frames,
             slots,
             cause,
-            at: Timestamp::now(),
+            at: now.wall,
         };
         if self.reconciled.len() < Certificate::LISTED {
             self.reconciled.push(reconciled.clone());
@@ -113,14 +111,14 @@ impl Audit {
     }
 
     /// Adds the ledger of an attachment that has ended.
-    pub(super) fn ended(&mut self, lender: &Lender) {
+    pub(crate) fn ended(&mut self, lender: &Lender) {
         self.counts.frames_lent += lender.published();
         self.counts.frames_returned += lender.returned();
         self.counts.frames_reclaimed += lender.withdrawn();
     }
 
     /// Records an evicted client.
-    pub(super) fn evict(&mut self, eviction: Eviction) {
+    pub(crate) fn evict(&mut self, eviction: Eviction) {
         self.counts.evictions += 1;
         self.counts.frames_revoked += eviction.frames_revoked;
         if self.evicted.len() < Certificate::LISTED {
@@ -129,7 +127,7 @@ impl Audit {
     }
 
     /// Records whether the witnesses contradict each other now. Returns true if that is new.
-    pub(super) fn disagree(&mut self, readings: Option<(&[Reading], &str)>) -> bool {
+    pub(crate) fn disagree(&mut self, readings: Option<(&[Reading], &str)>, now: Moment) -> bool {
         let full = self.disagreements.len() >= DISAGREEMENTS;
         let open = self
             .disagreements
@@ -139,7 +137,7 @@ impl Audit {
             (None, Some(_)) if full => false,
             (None, Some((readings, note))) => {
                 self.disagreements.push(Disagreement {
-                    at: Timestamp::now(),
+                    at: now.wall,
                     resolved_at: None,
                     readings: readings.to_vec(),
                     note: note.to_owned(),
@@ -147,7 +145,7 @@ impl Audit {
                 true
             }
             (Some(open), None) => {
-                open.resolved_at = Some(Timestamp::now());
+                open.resolved_at = Some(now.wall);
                 false
             }
             _ => false,
@@ -157,42 +155,57 @@ impl Audit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use onair_types::Timestamp;
+
     use super::*;
 
+    fn now() -> Moment {
+        Moment {
+            instant: Instant::now(),
+            wall: Timestamp::now(),
+            monotonic_ns: 7,
+        }
+    }
+
     #[test]
-    fn books_steps_then_each_once_and_counted_from_the_stop() {
+    fn audit_notes_each_step_once_and_counted_from_the_stop() {
         let mut audit = Audit::default();
-        audit.begin_stop();
-        audit.note(StepName::GatesClosed);
-        audit.note(StepName::GatesClosed);
+        audit.begin_stop(now());
+        audit.note(StepName::GatesClosed, now());
+        audit.note(StepName::GatesClosed, now());
         let steps = audit.steps();
         assert_eq!(steps.len(), 2);
         assert_eq!(steps[0].since_stop_us, 0);
-        audit.begin_stop();
+        audit.begin_stop(now());
         assert_eq!(audit.steps().len(), 1);
     }
 
     #[test]
-    fn books_restored_and_stopped_then_only_what_this_daemon_did_is_told() {
+    fn audit_of_a_restored_and_stopped_session_tells_what_this_daemon_did() {
         let mut audit = Audit::default();
-        audit.restore(Some(StoppedBefore {
-            at: Timestamp::now(),
-            session: onair_types::SessionId(1),
-            boot_id: "b007".to_owned(),
-        }));
+        audit.restore(
+            Some(StoppedBefore {
+                at: Timestamp::now(),
+                session: onair_types::SessionId(1),
+                boot_id: "b007".to_owned(),
+            }),
+            now(),
+        );
         assert!(audit.has(StepName::Restored) && audit.stopped_before.is_some());
-        audit.begin_stop();
+        audit.begin_stop(now());
         assert!(!audit.has(StepName::Restored) && audit.stopped_before.is_none());
     }
 
     #[test]
-    fn books_disagreement_then_noted_once_and_resolved_once() {
+    fn audit_notes_a_disagreement_once_and_resolves_it_once() {
         let mut audit = Audit::default();
-        assert!(audit.disagree(Some((&[], "w"))));
-        assert!(!audit.disagree(Some((&[], "w"))));
-        assert!(!audit.disagree(None));
+        assert!(audit.disagree(Some((&[], "w")), now()));
+        assert!(!audit.disagree(Some((&[], "w")), now()));
+        assert!(!audit.disagree(None, now()));
         assert!(audit.disagreements[0].resolved_at.is_some());
-        assert!(audit.disagree(Some((&[], "again"))));
+        assert!(audit.disagree(Some((&[], "again")), now()));
         assert_eq!(audit.disagreements.len(), 2);
     }
 }

@@ -1,22 +1,17 @@
-//! Warnings while a stopped session still has users: 1, 2, 4, 8, … s after the stop, with their
-//! names.
+//! When to warn that a stopped session still has users: 1, 2, 4, 8, … s after the stop.
 
 use std::time::{Duration, Instant};
 
-use onair_types::{Blocker, EventKind};
-
-use super::{Session, blockers};
-use crate::inspector::{Finding, Purpose};
-use crate::services::Services;
+use crate::effect::{Effect, Named};
+use crate::runtime::Runtime;
+use crate::session_core::{SessionCore, Turn};
 
 /// Longest pause between two warnings.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// Maximum number of blockers in one log line.
-const LOGGED: usize = 8;
 
 /// Schedule of the warnings.
 #[derive(Debug, Default)]
-pub(super) struct Warnings {
+pub(crate) struct Warnings {
     stopped_at: Option<Instant>,
     next: Option<Instant>,
     told: u64,
@@ -24,7 +19,7 @@ pub(super) struct Warnings {
 
 impl Warnings {
     /// The session was stopped: the first warning is due after `first`; zero disables the warnings.
-    pub(super) fn begin(&mut self, now: Instant, first: Duration) {
+    pub(crate) fn begin(&mut self, now: Instant, first: Duration) {
         *self = Self {
             stopped_at: Some(now),
             next: (!first.is_zero()).then(|| now + first),
@@ -33,22 +28,22 @@ impl Warnings {
     }
 
     /// The session runs again, or has no users.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.next = None;
     }
 
     /// When the next warning is due.
-    pub(super) fn at(&self) -> Option<Instant> {
+    pub(crate) fn at(&self) -> Option<Instant> {
         self.next
     }
 
     /// Whether users were found at the last look, and none has been missed since.
-    pub(super) fn blocked(&self) -> bool {
+    pub(crate) fn blocked(&self) -> bool {
         self.told > 0 && self.next.is_some()
     }
 
     /// Warnings since the last stop.
-    pub(super) fn told(&self) -> u64 {
+    pub(crate) fn told(&self) -> u64 {
         self.told
     }
 
@@ -69,56 +64,17 @@ impl Warnings {
     }
 }
 
-impl Session {
-    /// A helper thread names the users of the stopped session. Without users and without a waiting
+impl<R: Runtime> SessionCore<R> {
+    /// The users of the stopped session are to be named. Without users and without a waiting
     /// destroy, the warnings end.
-    pub(super) fn warn_of_users(&mut self, services: &mut Services, now: Instant) {
-        let draft = self.draft_blockers(services);
-        if draft.is_empty() && self.lifecycle.destroy().is_none() {
+    pub(crate) fn warn_of_users(&mut self, turn: &mut Turn<'_, R>, now: Instant) {
+        if !self.is_used(turn.view) && self.lifecycle.destroy().is_none() {
             self.warnings.end();
             return;
         }
         let after = self.warnings.tell(now);
-        let session = self.id.0;
-        blockers::name(services, session, draft, move |blockers| {
-            Finding::Blockers {
-                session,
-                blockers,
-                purpose: Purpose::Warning(after),
-            }
-        });
+        turn.effects.push(Effect::NameUsers(Named::Warning(after)));
     }
-
-    /// The users are named: warns of them in the log and by an event.
-    pub fn warn(&mut self, services: &mut Services, after: Duration, blockers: Vec<Blocker>) {
-        tracing::warn!(
-            session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
-            destroy_waits = self.lifecycle.destroy().is_some(), blockers = blockers.len(),
-            "drain blocked: {}", named(&blockers)
-        );
-        let (blockers, more) = EventKind::cut(blockers);
-        let blocked = EventKind::DrainBlocked {
-            after_s: after.as_secs(),
-            blockers,
-            more,
-        };
-        self.tell(services, blocked);
-    }
-}
-
-fn named(blockers: &[Blocker]) -> String {
-    if blockers.is_empty() {
-        return "no user is named; `onairctl session verdict` shows which witness disagrees".into();
-    }
-    let mut names: Vec<_> = blockers
-        .iter()
-        .take(LOGGED)
-        .map(Blocker::to_string)
-        .collect();
-    if blockers.len() > LOGGED {
-        names.push(format!("and {} more", blockers.len() - LOGGED));
-    }
-    names.join("; ")
 }
 
 #[cfg(test)]

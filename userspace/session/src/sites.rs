@@ -3,12 +3,47 @@
 
 use std::time::{Duration, Instant};
 
-use super::Session;
-use super::attachment::Attachment;
-use crate::config::ms;
-use crate::inspector::{Finding, Inspection, SiteFinding};
-use crate::services::Services;
-use crate::witness::probe::Sites;
+use crate::effect::{Effect, SiteQuestion};
+use crate::runtime::Runtime;
+use crate::session_core::{SessionCore, Turn};
+
+/// What is known of the probe's sites in one client's process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sites {
+    /// Each site has the kernel's breakpoint, and no thread sleeps on the session's event counts.
+    Armed,
+    /// Threads sleep on the session's event counts, but the probe does not list them.
+    Unlisted {
+        /// Number of these threads.
+        users: u64,
+        /// A description for the reading.
+        reason: String,
+    },
+    /// The probe does not see the process, with the reason.
+    Blind(String),
+    /// No fresh answer: a helper thread is looking.
+    Unknown,
+    /// The probe does not watch the process.
+    Unwatched,
+}
+
+/// Result of an inspection of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SiteFinding {
+    /// The sites are armed, and no thread of the client sleeps on the session's event counts.
+    Armed,
+    /// Threads sleep there, and the probe lists them: they came or left since.
+    Asleep,
+    /// Threads sleep there that the probe does not list.
+    Unlisted {
+        /// Number of these threads.
+        users: u64,
+        /// The reason as text.
+        reason: String,
+    },
+    /// The probe does not see the client. The reason.
+    Blind(String),
+}
 
 /// An older answer does not count.
 const FRESH: Duration = Duration::from_millis(100);
@@ -17,7 +52,7 @@ const REST: u32 = 10;
 
 /// What is known of the sites of one attachment.
 #[derive(Debug, Default)]
-pub struct SiteLooks {
+pub(crate) struct SiteLooks {
     is_asked: bool,
     last: Option<Look>,
 }
@@ -56,36 +91,35 @@ impl SiteLooks {
     }
 }
 
-impl Session {
+impl<R: Runtime> SessionCore<R> {
     /// A user was seen: answers to earlier questions do not count.
-    pub(super) fn forget_sites(&mut self) {
-        self.sites_since = Some(Instant::now());
+    pub(crate) fn forget_sites(&mut self, turn: &Turn<'_, R>) {
+        self.sites_since = Some(turn.now().instant);
     }
 
     /// Pid and sites of each client, for the witness.
-    pub(super) fn sites(&self) -> impl Iterator<Item = (u32, Sites)> {
-        let now = Instant::now();
+    pub(crate) fn sites(&self, now: Instant) -> impl Iterator<Item = (u32, Sites)> {
         self.attachments.values().map(move |it| {
             let sites = match it.watched {
                 Some(_) => it.sites.known(self.sites_since, now),
                 None => Sites::Unwatched,
             };
-            (it.client.who.pid, sites)
+            (it.who.pid, sites)
         })
     }
 
     /// Whether a verdict must wait for an answer about some client's sites.
-    pub(super) fn awaits_sites(&self) -> bool {
-        self.sites()
+    pub(crate) fn awaits_sites(&self, now: Instant) -> bool {
+        self.sites(now)
             .any(|(_, sites)| matches!(sites, Sites::Unknown))
     }
 
     /// Helper threads look at the sites of those clients without a fresh answer.
-    pub fn look_at_sites(&mut self, services: &mut Services) {
-        let now = Instant::now();
+    pub(crate) fn look_at_sites(&mut self, turn: &mut Turn<'_, R>) {
+        let now = turn.now().instant;
         let since = self.sites_since;
-        let limit = ms(services.config.timeouts.probe_sight_ms);
-        for attachment in self.attachments.values_mut() {
+        let watched = |it: &&mut crate::Attachment| it.watched.is_some();
+        for attachment in self.attachments.values_mut().filter(watched) {
             let rests = attachment.sites.last.as_ref().map(Look::rests_until);
             let is_known = !matches!(attachment.sites.known(since, now), Sites::Unknown);
             if is_known || attachment.sites.is_asked {
@@ -95,49 +129,38 @@ impl Session {
                 self.sites_at = Some(self.sites_at.map_or(until, |at| at.min(until)));
                 continue;
             }
-            ask(services, self.id.0, attachment, limit);
+            attachment.sites.is_asked = true;
+            turn.effects.push(Effect::LookAtSites(SiteQuestion {
+                attachment: attachment.number,
+                pid: attachment.who.pid,
+                asked_at: now,
+            }));
         }
     }
 
     /// Whether helper threads are looking at sites.
+    #[must_use]
     pub fn is_looking_at_sites(&self) -> bool {
         self.attachments.values().any(|it| it.sites.is_asked)
     }
 
     /// A helper thread has looked at a client's sites.
-    pub fn sites_looked_at(&mut self, number: u64, asked_at: Instant, found: SiteFinding) {
+    pub(crate) fn sites_looked_at(
+        &mut self,
+        turn: &Turn<'_, R>,
+        number: u64,
+        asked_at: Instant,
+        found: SiteFinding,
+    ) {
         if let Some(attachment) = self.attachments.get_mut(&number) {
             attachment.sites.is_asked = false;
             attachment.sites.last = Some(Look {
                 asked_at,
-                answered_at: Instant::now(),
+                answered_at: turn.now().instant,
                 found,
             });
         }
     }
-}
-
-fn ask(services: &Services, session: u64, attachment: &mut Attachment, limit: Duration) {
-    let Some(watched) = &attachment.watched else {
-        return;
-    };
-    attachment.sites.is_asked = true;
-    let looker = watched.armed.sight.looker();
-    let number = attachment.number;
-    let asked_at = Instant::now();
-    let finding = move |found| Finding::Sites {
-        session,
-        attachment: number,
-        asked_at,
-        found,
-    };
-    let hangs = format!("reading it did not return within {limit:?}");
-    services.inspector.ask(Inspection {
-        about: u64::from(attachment.client.who.pid),
-        limit,
-        look: Box::new(move || finding(looker.look().into())),
-        late: Box::new(move || finding(SiteFinding::Blind(hangs))),
-    });
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The life of a session: which states there are, what exists in each, and which may follow which.
 //!
-//! Pure: it reads no clock, makes no system call and sends no answer. [`Session`](super::Session)
-//! turns requests and the pollers' events into calls of these methods, and does what they return.
+//! [`SessionCore`](crate::SessionCore) turns events into calls of these methods, and does what they
+//! return.
 //!
 //! ```text
 //!            start                  stop                   hand_back
@@ -24,7 +24,7 @@ use onair_mutant::mutant;
 /// The state of a session. `R` is the poller's half of it, `D` a request to destroy it, `S` a
 /// request to start it.
 #[derive(Debug)]
-pub(super) enum Lifecycle<R, D, S> {
+pub(crate) enum Lifecycle<R, D, S> {
     /// The gates are open, and a poller has the runtime.
     Running,
     /// The gates are closed; the poller was told to hand the runtime back.
@@ -57,7 +57,7 @@ pub(super) enum Lifecycle<R, D, S> {
 
 /// Where the runtime of a session is that does not run.
 #[derive(Debug)]
-pub(super) enum Custody<R> {
+pub(crate) enum Custody<R> {
     /// On the control thread.
     Here(R),
     /// With its poller, which was told to hand it back.
@@ -69,7 +69,7 @@ pub(super) enum Custody<R> {
 
 /// Where the runtime is, seen from outside.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place<R> {
+pub enum Place<R> {
     /// On the control thread.
     Here(R),
     /// With its poller.
@@ -80,7 +80,7 @@ pub(super) enum Place<R> {
 
 /// Why a state does not allow the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// The session runs.
     Running,
     /// The session is stopped, and a start waits for its poller.
@@ -95,7 +95,7 @@ pub(super) enum Refusal {
 
 /// The result of a stop.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Stop<S> {
+pub(crate) enum Stop<S> {
     /// It ran: the caller closes the gates and tells the poller.
     Begun,
     /// It did not run; the starts that waited are cancelled.
@@ -104,7 +104,7 @@ pub(super) enum Stop<S> {
 
 /// The result of a start.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Start<S> {
+pub(crate) enum Start<S> {
     /// The runtime is here: [`Lifecycle::hand_over`] can give it to a poller.
     Possible(S),
     /// The session runs already.
@@ -118,7 +118,7 @@ pub(super) enum Start<S> {
 
 /// The result of a hand-back.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum HandBack<R, S> {
+pub(crate) enum HandBack<R, S> {
     /// The poller was told to; these starts waited for it.
     Asked(Vec<S>),
     /// The session ran: its poller has died or refused it. The caller closes the gates.
@@ -129,22 +129,22 @@ pub(super) enum HandBack<R, S> {
 
 impl<R, D, S> Lifecycle<R, D, S> {
     /// The state of a new session: stopped.
-    pub(super) fn new(runtime: R) -> Self {
+    pub(crate) fn new(runtime: R) -> Self {
         Self::Stopped { runtime }
     }
 
     /// Whether the gates are open.
-    pub(super) fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         matches!(self, Self::Running)
     }
 
     /// Whether it is quarantined.
-    pub(super) fn is_quarantined(&self) -> bool {
+    pub(crate) fn is_quarantined(&self) -> bool {
         matches!(self, Self::Quarantined { .. })
     }
 
     /// The request to destroy the session, while it drains.
-    pub(super) fn destroy(&self) -> Option<&D> {
+    pub(crate) fn destroy(&self) -> Option<&D> {
         match self {
             Self::Draining { destroy, .. } => Some(destroy),
             _ => None,
@@ -152,7 +152,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     }
 
     /// As [`Self::destroy`], mutable.
-    pub(super) fn destroy_mut(&mut self) -> Option<&mut D> {
+    pub(crate) fn destroy_mut(&mut self) -> Option<&mut D> {
         match self {
             Self::Draining { destroy, .. } => Some(destroy),
             _ => None,
@@ -160,26 +160,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     }
 
     /// Where the runtime is.
-    pub(super) fn place(&self) -> Place<&R> {
-        match self {
-            Self::Running => Place::Poller,
-            Self::Stopped { runtime }
-            | Self::Draining {
-                custody: Custody::Here(runtime),
-                ..
-            }
-            | Self::Quarantined {
-                custody: Custody::Here(runtime),
-            } => Place::Here(runtime),
-            Self::Stopping { .. }
-            | Self::Draining { .. }
-            | Self::Quarantined { .. }
-            | Self::Destroyed => Place::Returning,
-        }
-    }
-
-    /// As [`Self::place`], mutable.
-    pub(super) fn place_mut(&mut self) -> Place<&mut R> {
+    pub(crate) fn place(&mut self) -> Place<&mut R> {
         match self {
             Self::Running => Place::Poller,
             Self::Stopped { runtime }
@@ -198,23 +179,30 @@ impl<R, D, S> Lifecycle<R, D, S> {
     }
 
     /// The runtime, if it is here.
-    pub(super) fn runtime(&self) -> Option<&R> {
+    pub(crate) fn runtime(&self) -> Option<&R> {
+        match self {
+            Self::Stopped { runtime }
+            | Self::Draining {
+                custody: Custody::Here(runtime),
+                ..
+            }
+            | Self::Quarantined {
+                custody: Custody::Here(runtime),
+            } => Some(runtime),
+            _ => None,
+        }
+    }
+
+    /// As [`Self::runtime`], mutable.
+    pub(crate) fn runtime_mut(&mut self) -> Option<&mut R> {
         match self.place() {
             Place::Here(runtime) => Some(runtime),
             Place::Poller | Place::Returning => None,
         }
     }
 
-    /// As [`Self::runtime`], mutable.
-    pub(super) fn runtime_mut(&mut self) -> Option<&mut R> {
-        match self.place_mut() {
-            Place::Here(runtime) => Some(runtime),
-            Place::Poller | Place::Returning => None,
-        }
-    }
-
     /// When the poller was told to hand the runtime back, while that is pending.
-    pub(super) fn returning_since(&self) -> Option<Instant> {
+    pub(crate) fn returning_since(&self) -> Option<Instant> {
         match self {
             Self::Stopping { since, .. }
             | Self::Draining {
@@ -229,7 +217,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     }
 
     /// Stops the session. `now` is when the poller is told.
-    pub(super) fn stop(&mut self, now: Instant) -> Stop<S> {
+    pub(crate) fn stop(&mut self, now: Instant) -> Stop<S> {
         match self {
             Self::Running => {
                 *self = Self::Stopping {
@@ -248,7 +236,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     }
 
     /// Requests a start.
-    pub(super) fn start(&mut self, request: S) -> Start<S> {
+    pub(crate) fn start(&mut self, request: S) -> Start<S> {
         match self {
             Self::Stopped { .. } => Start::Possible(request),
             Self::Running => Start::Running(request),
@@ -264,7 +252,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
 
     /// Takes the runtime out for a poller: from here on the session runs. Returns `None` and
     /// changes nothing if the session is not stopped.
-    pub(super) fn hand_over(&mut self) -> Option<R> {
+    pub(crate) fn hand_over(&mut self) -> Option<R> {
         match std::mem::replace(self, Self::Running) {
             Self::Stopped { runtime } => Some(runtime),
             other => {
@@ -275,7 +263,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     }
 
     /// A poller handed the runtime back.
-    pub(super) fn hand_back(&mut self, runtime: R) -> HandBack<R, S> {
+    pub(crate) fn hand_back(&mut self, runtime: R) -> HandBack<R, S> {
         match self {
             Self::Running => {
                 *self = Self::Stopped { runtime };
@@ -303,7 +291,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     ///
     /// # Errors
     /// Why not.
-    pub(super) fn check_destroy(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_destroy(&self) -> Result<(), Refusal> {
         match self {
             Self::Stopping { starts, .. }
                 if !starts.is_empty() && !mutant!("lifecycle: drains although a start waits") =>
@@ -322,7 +310,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     ///
     /// # Errors
     /// As [`Self::check_destroy`]; returns the request.
-    pub(super) fn begin_destroy(&mut self, destroy: D) -> Result<(), (Refusal, D)> {
+    pub(crate) fn begin_destroy(&mut self, destroy: D) -> Result<(), (Refusal, D)> {
         if let Err(refusal) = self.check_destroy() {
             return Err((refusal, destroy));
         }
@@ -332,7 +320,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     }
 
     /// Ends the draining; the session stays.
-    pub(super) fn withdraw_destroy(&mut self) -> Option<D> {
+    pub(crate) fn withdraw_destroy(&mut self) -> Option<D> {
         match std::mem::replace(self, Self::Destroyed) {
             Self::Draining { custody, destroy } => {
                 *self = match custody {
@@ -355,7 +343,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     ///
     /// # Errors
     /// Why not.
-    pub(super) fn check_quarantine(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_quarantine(&self) -> Result<(), Refusal> {
         match self.check_destroy() {
             Err(Refusal::Starting) => Ok(()),
             checked => checked,
@@ -366,7 +354,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     ///
     /// # Errors
     /// As [`Self::check_quarantine`].
-    pub(super) fn quarantine(&mut self) -> Result<Vec<S>, Refusal> {
+    pub(crate) fn quarantine(&mut self) -> Result<Vec<S>, Refusal> {
         self.check_quarantine()?;
         let starts = match self {
             Self::Stopping { starts, .. } => std::mem::take(starts),
@@ -378,7 +366,7 @@ impl<R, D, S> Lifecycle<R, D, S> {
     }
 
     /// Ends the session, with its runtime. Returns the request that it completes.
-    pub(super) fn end(&mut self) -> Option<D> {
+    pub(crate) fn end(&mut self) -> Option<D> {
         match std::mem::replace(self, Self::Destroyed) {
             Self::Draining { destroy, .. } => Some(destroy),
             _ => None,

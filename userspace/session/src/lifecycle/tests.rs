@@ -199,7 +199,7 @@ impl Subject {
         self.requests.destroys_back += u32::from(ended.is_some());
     }
 
-    fn check(&self, model: &Model) {
+    fn check(&mut self, model: &Model) {
         let shown = match &self.life {
             Lifecycle::Running => Shown::Running,
             Lifecycle::Stopping { .. } | Lifecycle::Stopped { .. } => Shown::Stopped,

@@ -11,13 +11,12 @@ use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::slot::SlotReading;
 use onair_types::ReconciledCause;
 
-use super::attachment::{Attachment, Exit};
-use super::leaving::Leaving;
-use super::{Place, Session};
-use crate::dataplane::Command;
-use crate::inspector::{Finding, Inspection};
-use crate::services::Services;
-use crate::threads::{self, ThreadList};
+use crate::attachment::{Attachment, Exit};
+use crate::effect::{Effect, Effects, Order, ThreadQuestion};
+use crate::leaving::Leaving;
+use crate::lifecycle::Place;
+use crate::runtime::Runtime;
+use crate::session_core::{SessionCore, Turn};
 
 /// Pause before an exit is examined again that may be the exit of the whole process.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -30,20 +29,16 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// After a look at a client's threads, they are left alone for this many times its duration.
 const REST: u32 = 10;
 
-impl Session {
+impl<R: Runtime> SessionCore<R> {
     /// A thread of `tgid` (in the first pid namespace) ended, or the process called exec. The event
     /// counts are notified: the thread may have consumed the only wake-up of another thread.
-    pub fn thread_ended(&mut self, services: &mut Services, tgid: u32, exit: Option<Exit>) {
+    pub(crate) fn thread_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exit: Option<Exit>) {
         for attachment in self.attachments.values_mut() {
-            let is_its = attachment
-                .watched
-                .as_ref()
-                .is_some_and(|watched| watched.proof.tgid == tgid);
-            if !is_its {
+            if attachment.watched != Some(tgid) {
                 continue;
             }
             attachment.memory.notify_all();
-            services.waking.enter(&attachment.memory);
+            turn.effects.wake(&attachment.memory);
             if let Some(exit) = exit
                 && attachment.exits.len() < usize::from(OWN_SLOTS)
                 && own_users(attachment)
@@ -54,13 +49,13 @@ impl Session {
             }
         }
         if !self.lifecycle.is_running() {
-            self.rescan.look_for_dead();
+            self.rescan.look_for_dead(turn.now().instant);
         }
     }
 
     /// A helper thread examines the threads whose exits the probe reported.
-    pub(super) fn settle_exits(&mut self, services: &mut Services) {
-        let now = Instant::now();
+    pub(crate) fn settle_exits(&mut self, turn: &mut Turn<'_, R>) {
+        let now = turn.now().instant;
         self.exits_at = None;
         let is_returning = matches!(self.lifecycle.place(), Place::Returning);
         for attachment in self.attachments.values_mut() {
@@ -79,21 +74,14 @@ impl Session {
             let exits = std::mem::take(&mut attachment.exits);
             let mut suspects = own_users(attachment);
             suspects.retain(|it| exits.iter().any(|exit| exit.own_tid == it.owner));
-            attachment.threads.exits.clone_from(&exits);
-            let pid = attachment.client.who.pid;
-            ask(services, self.id.0, attachment, suspects, move |slot| {
-                exits.iter().any(|exit| {
-                    exit.own_tid == slot.owner
-                        && !threads::goes_on(pid, exit.tid, slot.owner, slot.claimed_at)
-                })
-            });
+            ask(&mut turn.effects, attachment, suspects, Some(exits));
         }
     }
 
     /// Helper threads look for slots of dead threads in every attachment. Attachments that cannot
     /// be examined yet are examined later.
-    pub(super) fn look_for_dead_threads(&mut self, services: &mut Services) {
-        if let Some(at) = self.look_for_dead_where(services, |_| true) {
+    pub(crate) fn look_for_dead_threads(&mut self, turn: &mut Turn<'_, R>) {
+        if let Some(at) = self.look_for_dead_where(turn, |_| true) {
             self.rescan.dead = true;
             self.exits_at = Some(self.exits_at.map_or(at, |other| other.min(at)));
         }
@@ -101,19 +89,19 @@ impl Session {
 
     /// The same for running attachments whose thread exits are not reported otherwise: those that
     /// the probe does not watch, or all if probe events were lost.
-    pub fn look_for_dead_unwatched(&mut self, services: &mut Services, all: bool) {
+    pub(crate) fn look_for_dead_unwatched(&mut self, turn: &mut Turn<'_, R>, all: bool) {
         if self.lifecycle.is_running() {
             // The next periodic check examines the others.
-            let _ = self.look_for_dead_where(services, |it| all || it.watched.is_none());
+            let _ = self.look_for_dead_where(turn, |it| all || it.watched.is_none());
         }
     }
 
     fn look_for_dead_where(
         &mut self,
-        services: &mut Services,
+        turn: &mut Turn<'_, R>,
         wanted: impl Fn(&Attachment) -> bool,
     ) -> Option<Instant> {
-        let now = Instant::now();
+        let now = turn.now().instant;
         let mut later: Option<Instant> = None;
         for attachment in self.attachments.values_mut().filter(|it| wanted(it)) {
             if let Err(at) = attachment.threads.may_look(now) {
@@ -121,10 +109,7 @@ impl Session {
                 continue;
             }
             let suspects = own_users(attachment);
-            let thread_list = ThreadList::of(attachment.client.who.pid);
-            ask(services, self.id.0, attachment, suspects, move |slot| {
-                !thread_list.has(slot.owner, slot.claimed_at)
-            });
+            ask(&mut turn.effects, attachment, suspects, None);
         }
         later
     }
@@ -136,9 +121,9 @@ impl Session {
     /// middle of a call with a frame taken may have returned with the frame, given it to another
     /// thread, and ended inside its next call. Credited by the first reading, the frame would be
     /// loaned again while the other thread reads it.
-    pub fn threads_looked_at(
+    pub(crate) fn threads_looked_at(
         &mut self,
-        services: &mut Services,
+        turn: &mut Turn<'_, R>,
         number: u64,
         dead: &[SlotReading],
         again: bool,
@@ -147,7 +132,7 @@ impl Session {
         let Some(attachment) = self.attachments.get_mut(&number) else {
             return;
         };
-        let now = Instant::now();
+        let now = turn.now().instant;
         attachment.threads.looked(now, cost);
         let exits = std::mem::take(&mut attachment.threads.exits);
         if again {
@@ -159,32 +144,32 @@ impl Session {
         }
         let mut residue = own_users(attachment);
         residue.retain(|now| dead.iter().any(|slot| slot.is_of_the_claim(now)));
-        self.settle_residue(services, number, residue);
+        self.settle_residue(turn, number, residue);
     }
 
     /// Whether helper threads look at the clients' threads, or will soon.
-    pub(super) fn is_looking_at_threads(&self) -> bool {
-        let soon = Instant::now() + SOON;
+    pub(crate) fn is_looking_at_threads(&self, now: Instant) -> bool {
+        let soon = now + SOON;
         let will = self.rescan.dead && self.exits_at.is_some_and(|at| at <= soon);
         will || self.attachments.values().any(|it| it.threads.is_asked)
     }
 
-    fn settle_residue(&mut self, services: &mut Services, number: u64, residue: Vec<SlotReading>) {
+    fn settle_residue(&mut self, turn: &mut Turn<'_, R>, number: u64, residue: Vec<SlotReading>) {
         for slot in residue {
-            match self.lifecycle.place_mut() {
+            match self.lifecycle.place() {
                 Place::Here(runtime) => {
-                    let lender = runtime.lender_mut(number);
+                    let lender = runtime.lenders_mut().find(|it| it.attachment() == number);
                     let frame = lender.and_then(|lender| lender.credit_dead_thread(&slot));
-                    self.bury(services, number, &slot, u64::from(frame.is_some()));
+                    self.bury(turn, number, &slot, u64::from(frame.is_some()));
                 }
-                Place::Poller => self.ask_for_credit(services, number, slot),
+                Place::Poller => self.ask_for_credit(turn, number, slot),
                 // The ledger is in transit: retry when it is here.
                 Place::Returning => self.rescan.dead = true,
             }
         }
     }
 
-    fn ask_for_credit(&mut self, services: &mut Services, number: u64, slot: SlotReading) {
+    fn ask_for_credit(&mut self, turn: &mut Turn<'_, R>, number: u64, slot: SlotReading) {
         let Some(attachment) = self.attachments.get_mut(&number) else {
             return;
         };
@@ -195,13 +180,11 @@ impl Session {
         self.tickets += 1;
         let ticket = self.tickets;
         attachment.crediting.push((ticket, slot));
-        let command = Command::CreditThread {
-            session: self.id.0,
+        turn.effects.poller(Order::CreditThread {
             attachment: number,
             ticket,
             slot,
-        };
-        services.command(self.poller, command);
+        });
     }
 
     /// The poller's answer to a request for credit.
@@ -212,9 +195,9 @@ impl Session {
     /// is still here. If it did not, the answer says so, and the owner of the ledger settles the
     /// slot: with the stopped session, or as part of the process. An answer to a forgotten ticket
     /// has no effect.
-    pub fn thread_credited(
+    pub(crate) fn thread_credited(
         &mut self,
-        services: &mut Services,
+        turn: &mut Turn<'_, R>,
         number: u64,
         ticket: u64,
         frames: Option<u64>,
@@ -228,7 +211,7 @@ impl Session {
         };
         let (_, slot) = attachment.crediting.swap_remove(at);
         if let Some(frames) = frames {
-            self.bury(services, number, &slot, frames);
+            self.bury(turn, number, &slot, frames);
         }
     }
 
@@ -242,25 +225,25 @@ impl Session {
 
     /// The runtime is here: the poller will not answer the open requests. Their slots are still
     /// set, and are settled now.
-    pub(super) fn forget_credits(&mut self, services: &mut Services) {
+    pub(crate) fn forget_credits(&mut self, turn: &mut Turn<'_, R>) {
         let mut forgotten = false;
         for attachment in self.attachments.values_mut() {
             forgotten |= !attachment.crediting.is_empty();
             attachment.crediting.clear();
         }
         if forgotten || std::mem::take(&mut self.rescan.dead) {
-            self.look_for_dead_threads(services);
+            self.look_for_dead_threads(turn);
         }
     }
 
-    fn bury(&mut self, services: &mut Services, number: u64, slot: &SlotReading, frames: u64) {
+    fn bury(&mut self, turn: &mut Turn<'_, R>, number: u64, slot: &SlotReading, frames: u64) {
         let Some(attachment) = self.here_or_cut_off(number) else {
             return;
         };
-        let who = attachment.client.who.clone();
+        let who = attachment.who.clone();
         let buried = attachment.memory.bury(slot);
         if buried {
-            services.waking.enter(&attachment.memory);
+            turn.effects.wake(&attachment.memory);
         }
         let settled = self.audit.reconcile(
             &who,
@@ -268,15 +251,16 @@ impl Session {
             ReconciledCause::ThreadExited,
             frames,
             u64::from(buried),
+            turn.now(),
         );
-        self.tell_reconciled(services, settled);
+        Self::tell_reconciled(turn, settled);
     }
 
     /// Ends the attachments of processes that released the memory without dying (exec, unmap), a
     /// few at a time.
-    pub(super) fn sweep_disconnected(&mut self, services: &mut Services) {
+    pub(crate) fn sweep_disconnected(&mut self, turn: &mut Turn<'_, R>) {
         let is_apart = |it: &&Attachment| {
-            (it.disconnected || self.is_quarantined()) && it.memory.is_sole_user().unwrap_or(false)
+            (it.disconnected || self.is_quarantined()) && turn.view.is_released(&it.memory)
         };
         let mut apart: Vec<&Attachment> = self.attachments.values().filter(is_apart).collect();
         let next = apart.partition_point(|it| it.number <= self.swept);
@@ -284,18 +268,18 @@ impl Session {
         apart.truncate(SWEEP);
         let swept = apart.last().map_or(0, |it| it.number);
         // A process that dies unmaps its memory first: its pidfd settles it.
-        apart.retain(|it| !threads::is_process_ending(it.client.who.pid));
+        apart.retain(|it| !turn.view.is_process_ending(it.who.pid));
         let gone: Vec<u64> = apart.into_iter().map(|it| it.number).collect();
         self.swept = swept;
         for number in gone {
-            self.leave(services, number, Leaving::Ended(ReconciledCause::Detached));
+            self.leave(turn, number, Leaving::Ended(ReconciledCause::Detached));
         }
     }
 }
 
 /// When the threads of an attachment may be looked at, and what was asked.
 #[derive(Debug, Default)]
-pub struct ThreadLooks {
+pub(crate) struct ThreadLooks {
     is_asked: bool,
     not_before: Option<Instant>,
     /// The exits that the question covers.
@@ -319,46 +303,26 @@ impl ThreadLooks {
     }
 }
 
-/// Asks which of `suspects` are dead, if there are any.
-fn ask(
-    services: &Services,
-    session: u64,
+/// Asks which of `suspects` are dead, if there are any; `exits` are the threads to ask about.
+fn ask<R>(
+    effects: &mut Effects<R>,
     attachment: &mut Attachment,
     suspects: Vec<SlotReading>,
-    is_dead: impl Fn(&SlotReading) -> bool + Send + 'static,
+    exits: Option<Vec<Exit>>,
 ) {
     if suspects.is_empty() {
         attachment.threads.exits.clear();
         return;
     }
     attachment.threads.is_asked = true;
-    let (number, pid) = (attachment.number, attachment.client.who.pid);
-    let look = move || {
-        let began = Instant::now();
-        let mut dead = suspects;
-        dead.retain(is_dead);
-        let again = !dead.is_empty() && threads::is_process_ending(pid);
-        Finding::DeadThreads {
-            session,
-            attachment: number,
-            dead,
-            again,
-            cost: began.elapsed(),
-        }
-    };
-    let late = move || Finding::DeadThreads {
-        session,
-        attachment: number,
-        dead: Vec::new(),
-        again: true,
-        cost: LIMIT,
-    };
-    services.inspector.ask(Inspection {
-        about: u64::from(pid),
+    attachment.threads.exits = exits.clone().unwrap_or_default();
+    effects.push(Effect::LookAtThreads(ThreadQuestion {
+        attachment: attachment.number,
+        pid: attachment.who.pid,
+        suspects,
+        exits,
         limit: LIMIT,
-        look: Box::new(look),
-        late: Box::new(late),
-    });
+    }));
 }
 
 /// The slots owned by one thread that count users, in order.

@@ -5,50 +5,45 @@
 //! takes the frames back: the control thread, or the poller, which answers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use onair_ipc::memory::State;
 use onair_types::{
-    AttachmentState, AttachmentView, Direction, EventKind, Eviction, EvictionCause, EvictionList,
-    Problem, ProblemCode, ReconciledCause, StepName, Timestamp,
+    Direction, EventKind, Eviction, EvictionCause, EvictionList, Problem, ProblemCode,
+    ReconciledCause, StepName,
 };
 
-use super::attachment::Attachment;
-use super::drain::refuse;
-use super::{Destroy, Place, Progress, Session};
-use crate::dataplane::{Command, Evicted};
+use crate::attachment::Attachment;
+use crate::drain::refuse;
+use crate::effect::Order;
+use crate::event::Destroy;
+use crate::lifecycle::Place;
 use crate::reply::Reply;
-use crate::services::Services;
+use crate::runtime::{Evicted, Runtime};
+use crate::session_core::{SessionCore, Turn};
 
 /// An evicted attachment, until its process is dead or has unmapped its words.
 #[derive(Debug)]
-pub(super) struct EvictedClient {
-    pub(super) attachment: Attachment,
+pub struct EvictedClient {
+    /// The attachment.
+    pub attachment: Attachment,
     /// Its frames are counted once they are taken back.
-    eviction: Eviction,
+    pub eviction: Eviction,
     is_settled: bool,
     is_dead: bool,
 }
 
 impl EvictedClient {
-    /// The attachment as the API shows it.
-    pub(super) fn view(&self) -> AttachmentView {
-        AttachmentView {
-            state: AttachmentState::Revoked,
-            ..self.attachment.view(self.eviction.frames_set_aside)
-        }
-    }
-
     /// Whether frames are out of use for this client, or may have to be.
-    fn holds_its_seat(&self) -> bool {
+    fn holds_its_place(&self) -> bool {
         !self.is_settled || self.eviction.frames_set_aside > 0
     }
 }
 
 /// The evicted clients, and the requesters that wait for an answer.
 #[derive(Debug, Default)]
-pub(super) struct EvictedClients {
-    pub(super) list: BTreeMap<u64, EvictedClient>,
+pub(crate) struct EvictedClients {
+    pub(crate) list: BTreeMap<u64, EvictedClient>,
     requests: Vec<Request>,
 }
 
@@ -71,40 +66,32 @@ pub enum Answer {
 
 impl Answer {
     fn give(self, mut done: Vec<Eviction>) {
-        // The requester may be gone.
         match self {
             Self::One(reply) => {
                 reply.send(done.pop().ok_or_else(|| {
                     Problem::new(ProblemCode::Internal, "an eviction without a record")
                 }));
             }
-            Self::All(reply) => {
-                reply.send(Ok(EvictionList { evicted: done }));
-            }
+            Self::All(reply) => reply.send(Ok(EvictionList { evicted: done })),
         }
     }
 
     /// Answers with `problem`.
     pub fn refuse(self, problem: Problem) {
-        // The requester may be gone.
         match self {
-            Self::One(reply) => {
-                reply.send(Err(problem));
-            }
-            Self::All(reply) => {
-                reply.send(Err(problem));
-            }
+            Self::One(reply) => reply.send(Err(problem)),
+            Self::All(reply) => reply.send(Err(problem)),
         }
     }
 }
 
 impl EvictedClients {
-    /// Slots that they still occupy.
-    pub(super) fn seats(&self, direction: Direction) -> u64 {
+    /// Places for attachments that they still take.
+    pub(crate) fn places(&self, direction: Direction) -> u64 {
         match direction {
             Direction::Receive => {
-                let seated = self.list.values().filter(|it| it.holds_its_seat());
-                seated.count() as u64
+                let placed = self.list.values().filter(|it| it.holds_its_place());
+                placed.count() as u64
             }
             // A sender's frames are its own, and leave with it.
             Direction::Send => 0,
@@ -112,11 +99,11 @@ impl EvictedClients {
     }
 
     /// When the first requester times out.
-    pub(super) fn wake_at(&self) -> Option<Instant> {
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
         self.requests.iter().map(|request| request.deadline).min()
     }
 
-    fn ask(&mut self, waits_for: BTreeSet<u64>, patience: Duration, answer: Answer) {
+    fn ask(&mut self, waits_for: BTreeSet<u64>, deadline: Instant, answer: Answer) {
         if waits_for.is_empty() {
             answer.give(Vec::new());
             return;
@@ -124,7 +111,7 @@ impl EvictedClients {
         self.requests.push(Request {
             waits_for,
             done: Vec::new(),
-            deadline: Instant::now() + patience,
+            deadline,
             answer,
         });
     }
@@ -154,11 +141,11 @@ impl EvictedClients {
     }
 }
 
-impl Session {
+impl<R: Runtime> SessionCore<R> {
     /// Evicts one client, or all. The answer is sent when their frames are taken back.
-    pub fn evict(&mut self, services: &mut Services, one: Option<u64>, answer: Answer) {
+    pub(crate) fn evict(&mut self, turn: &mut Turn<'_, R>, one: Option<u64>, answer: Answer) {
         let Some(number) = one else {
-            return self.evict_these(services, self.evictable(), answer);
+            return self.evict_these(turn, self.evictable(), answer);
         };
         if let Some(done) = self.eviction_of(number) {
             answer.give(vec![done.clone()]);
@@ -171,16 +158,16 @@ impl Session {
                 ProblemCode::NoSuchAttachment,
                 format!(
                     "session {} has no attachment {number}, or the client is already leaving",
-                    self.spec.name
+                    self.name
                 ),
             ));
             return;
         }
-        self.evict_these(services, BTreeSet::from([number]), answer);
+        self.evict_these(turn, BTreeSet::from([number]), answer);
     }
 
     /// Evicts all clients and destroys the session; waits only for the poller.
-    pub fn abort(&mut self, services: &mut Services, destroy: Destroy) -> Progress {
+    pub(crate) fn abort(&mut self, turn: &mut Turn<'_, R>, destroy: Destroy) {
         if let Some(other) = self.lifecycle.withdraw_destroy() {
             refuse(
                 other,
@@ -192,38 +179,38 @@ impl Session {
         for attachment in everybody.iter().filter_map(|it| self.attachments.get(it)) {
             attachment.memory.set_state(State::Revoked);
         }
-        self.stop(services);
-        if !self.drain(destroy) {
-            return Progress::Lives;
+        self.stop(turn);
+        if !self.drain(turn, destroy) {
+            return;
         }
         for number in everybody {
-            self.cut_off(services, number, EvictionCause::Requested);
+            self.cut_off(turn, number, EvictionCause::Requested);
         }
-        self.audit.note(StepName::Evicted);
-        self.rescan.begin();
-        self.advance(services)
+        self.audit.note(StepName::Evicted, turn.now());
+        self.rescan.begin(turn.now().instant);
+        self.advance(turn);
     }
 
     /// A client wrote words that no client that follows the protocol writes: evicts it.
-    pub fn violated(&mut self, services: &mut Services, number: u64) {
+    pub(crate) fn violated(&mut self, turn: &mut Turn<'_, R>, number: u64) {
         if !self.leaving.contains_key(&number) {
-            self.cut_off(services, number, EvictionCause::Violation);
+            self.cut_off(turn, number, EvictionCause::Violation);
         }
     }
 
     /// Evicts the clients whose words are invalid.
-    pub(super) fn evict_violators(&mut self, services: &mut Services) {
+    pub(crate) fn evict_violators(&mut self, turn: &mut Turn<'_, R>) {
         for (number, what) in std::mem::take(&mut self.violators) {
             tracing::error!(session = %self.id, attachment = number, ?what, "a client broke the protocol");
-            self.violated(services, number);
+            self.violated(turn, number);
         }
     }
 
     /// A poller evicted a client and took its loaned frames back.
-    pub fn evicted(&mut self, services: &mut Services, evicted: Evicted) {
+    pub(crate) fn evicted(&mut self, turn: &mut Turn<'_, R>, evicted: Evicted) {
         self.audit.ended(&evicted.lender);
         let number = evicted.lender.attachment();
-        self.taken_back(services, number, evicted.revoked, evicted.set_aside);
+        self.taken_back(turn, number, evicted.revoked, evicted.set_aside);
     }
 
     /// The record of an attachment that was evicted earlier.
@@ -244,21 +231,21 @@ impl Session {
             .collect()
     }
 
-    fn evict_these(&mut self, services: &mut Services, numbers: BTreeSet<u64>, answer: Answer) {
-        let patience = Duration::from_millis(services.config.timeouts.quiesce_ms);
-        self.evicted_clients.ask(numbers.clone(), patience, answer);
+    fn evict_these(&mut self, turn: &mut Turn<'_, R>, numbers: BTreeSet<u64>, answer: Answer) {
+        let deadline = turn.now().instant + turn.view.timeouts().quiesce;
+        self.evicted_clients.ask(numbers.clone(), deadline, answer);
         for number in numbers {
-            self.cut_off(services, number, EvictionCause::Requested);
+            self.cut_off(turn, number, EvictionCause::Requested);
         }
     }
 
-    fn cut_off(&mut self, services: &mut Services, number: u64, cause: EvictionCause) {
-        let Some(mut attachment) = self.attachments.remove(&number) else {
+    fn cut_off(&mut self, turn: &mut Turn<'_, R>, number: u64, cause: EvictionCause) {
+        let Some(attachment) = self.attachments.remove(&number) else {
             return;
         };
         let inside = attachment.memory.slots();
-        attachment.close(State::Revoked, services);
-        let who = &attachment.client.who;
+        attachment.close(State::Revoked, &mut turn.effects);
+        let who = &attachment.who;
         tracing::warn!(
             session = %self.id, attachment = number, pid = who.pid, command = %who.command, %cause,
             "evicted"
@@ -267,7 +254,7 @@ impl Session {
             attachment: number,
             pid: who.pid,
             command: who.command.clone(),
-            at: Timestamp::now(),
+            at: turn.now().wall,
             cause,
             callers_inside: inside.iter().map(|slot| slot.calls()).sum(),
             frames_revoked: 0,
@@ -280,22 +267,16 @@ impl Session {
             is_dead: false,
         };
         self.evicted_clients.list.insert(number, evicted_client);
-        self.rescan.begin();
+        self.rescan.begin(turn.now().instant);
         match self.lifecycle.place() {
-            Place::Here(_) => self.settle_evictions(services),
-            Place::Poller | Place::Returning => services.command(
-                self.poller,
-                Command::Evict {
-                    session: self.id.0,
-                    attachment: number,
-                },
-            ),
+            Place::Here(_) => self.settle_evictions(turn),
+            Place::Poller | Place::Returning => turn.effects.poller(Order::Evict(number)),
         }
     }
 
     /// Now that the ledgers are here, takes back what evicted clients still have on loan, and frees
     /// frames that are no longer retained for any client.
-    pub(super) fn settle_evictions(&mut self, services: &mut Services) {
+    pub(crate) fn settle_evictions(&mut self, turn: &mut Turn<'_, R>) {
         let due = self
             .evicted_clients
             .list
@@ -307,9 +288,9 @@ impl Session {
                 return;
             };
             match runtime.evict(number) {
-                Some(evicted) => self.evicted(services, evicted),
+                Some(evicted) => self.evicted(turn, evicted),
                 // The attachment never arrived there: it has no loans.
-                None => self.taken_back(services, number, 0, 0),
+                None => self.taken_back(turn, number, 0, 0),
             }
         }
         if let Some(runtime) = self.lifecycle.runtime_mut() {
@@ -317,7 +298,7 @@ impl Session {
         }
     }
 
-    fn taken_back(&mut self, services: &mut Services, number: u64, revoked: u64, aside: u64) {
+    fn taken_back(&mut self, turn: &mut Turn<'_, R>, number: u64, revoked: u64, aside: u64) {
         let Some(evicted_client) = self.evicted_clients.list.get_mut(&number) else {
             return;
         };
@@ -327,88 +308,81 @@ impl Session {
         let (eviction, is_dead) = (evicted_client.eviction.clone(), evicted_client.is_dead);
         self.evicted_clients.tell(&eviction);
         self.audit.evict(eviction.clone());
-        self.tell(services, EventKind::Evicted { eviction });
+        turn.effects.tell(EventKind::Evicted { eviction });
         if is_dead {
-            self.evicted_client_gone(services, number, ReconciledCause::ProcessDied);
+            self.evicted_client_gone(turn, number, ReconciledCause::ProcessDied);
         }
     }
 
     /// The process of an evicted client is dead. Returns whether there was one.
-    pub(super) fn evicted_client_died(&mut self, services: &mut Services, number: u64) -> bool {
+    pub(crate) fn evicted_client_died(&mut self, turn: &mut Turn<'_, R>, number: u64) -> bool {
         let Some(evicted_client) = self.evicted_clients.list.get_mut(&number) else {
             return false;
         };
         evicted_client.is_dead = true;
         if evicted_client.is_settled {
-            self.evicted_client_gone(services, number, ReconciledCause::ProcessDied);
+            self.evicted_client_gone(turn, number, ReconciledCause::ProcessDied);
         }
         true
     }
 
     /// Removes evicted clients that have unmapped their words, and answers requesters that have
     /// waited long enough.
-    pub(super) fn sweep_evicted_clients(&mut self, services: &mut Services, now: Instant) {
+    pub(crate) fn sweep_evicted_clients(&mut self, turn: &mut Turn<'_, R>, now: Instant) {
         self.evicted_clients.expire(now);
         let apart = self
             .evicted_clients
             .list
             .values()
-            .filter(|it| it.is_settled && it.attachment.memory.is_sole_user().unwrap_or(false));
+            .filter(|it| it.is_settled && turn.view.is_released(&it.attachment.memory));
         let mut apart: Vec<u64> = apart.map(|it| it.eviction.attachment).collect();
         if apart.is_empty() {
             return;
         }
         // As long as the kernel counts a caller of it, the probe's reading must exclude that
         // caller.
-        let waiters = services.probe.waiters(self.id.0);
-        apart.retain(|number| waiters.iter().all(|waiter| waiter.attachment != *number));
+        let blocked = turn.view.blocked();
+        apart.retain(|number| !blocked.contains(number));
         for number in apart {
-            self.evicted_client_gone(services, number, ReconciledCause::Detached);
+            self.evicted_client_gone(turn, number, ReconciledCause::Detached);
         }
     }
 
     /// Frees the frames retained for an evicted client.
-    fn evicted_client_gone(
-        &mut self,
-        services: &mut Services,
-        number: u64,
-        cause: ReconciledCause,
-    ) {
+    fn evicted_client_gone(&mut self, turn: &mut Turn<'_, R>, number: u64, cause: ReconciledCause) {
         let Some(evicted_client) = self.evicted_clients.list.remove(&number) else {
             return;
         };
         if evicted_client.eviction.frames_set_aside > 0 {
-            match self.lifecycle.place_mut() {
+            match self.lifecycle.place() {
                 Place::Here(runtime) => runtime.release(|it| it == number),
                 // If the runtime is in transit to here, the frames are released on arrival.
-                Place::Poller | Place::Returning => services.command(
-                    self.poller,
-                    Command::Release {
-                        session: self.id.0,
-                        attachment: number,
-                    },
-                ),
+                Place::Poller | Place::Returning => turn.effects.poller(Order::Release(number)),
             }
         }
         let slots = evicted_client.attachment.memory.slots();
         let slots = slots.iter().filter(|slot| slot.count > 0).count() as u64;
-        let who = &evicted_client.attachment.client.who;
-        let reconciled = self.audit.reconcile(who, None, cause, 0, slots);
-        self.tell_reconciled(services, reconciled);
+        let who = &evicted_client.attachment.who;
+        let reconciled = self.audit.reconcile(who, None, cause, 0, slots, turn.now());
+        Self::tell_reconciled(turn, reconciled);
         let gone = EventKind::ClientLeft {
             attachment: number,
             pid: who.pid,
             command: who.command.clone(),
             cause,
         };
-        self.tell(services, gone);
+        turn.effects.tell(gone);
         tracing::info!(session = %self.id, attachment = number, "an evicted client is gone");
-        self.part(services, evicted_client.attachment);
+        self.part(turn, evicted_client.attachment);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use onair_types::Timestamp;
+
     use super::*;
 
     fn eviction(attachment: u64) -> Eviction {
@@ -425,9 +399,9 @@ mod tests {
     }
 
     #[test]
-    fn outcasts_several_ask_for_the_same_then_each_is_answered_once_all_of_his_are_in() {
+    fn requests_for_the_same_eviction_are_answered_when_all_of_theirs_are_in() {
         let mut evicted_clients = EvictedClients::default();
-        let long = Duration::from_secs(60);
+        let long = Instant::now() + Duration::from_secs(60);
         let (one, mut first) = Reply::new();
         let (all, mut second) = Reply::new();
         evicted_clients.ask(BTreeSet::from([1]), long, Answer::One(one));
@@ -443,20 +417,20 @@ mod tests {
     }
 
     #[test]
-    fn outcasts_nobody_to_wait_for_then_answered_at_once() {
+    fn request_without_a_client_is_answered_at_once() {
         let mut evicted_clients = EvictedClients::default();
         let (all, mut answer) = Reply::new();
-        evicted_clients.ask(BTreeSet::new(), Duration::ZERO, Answer::All(all));
+        evicted_clients.ask(BTreeSet::new(), Instant::now(), Answer::All(all));
         assert!(answer.try_recv().unwrap().unwrap().evicted.is_empty());
     }
 
     #[test]
-    fn outcasts_the_poller_says_nothing_then_refused_at_the_deadline() {
+    fn request_that_the_poller_does_not_answer_is_refused_at_the_deadline() {
         let mut evicted_clients = EvictedClients::default();
         let (one, mut answer) = Reply::new();
         evicted_clients.ask(
             BTreeSet::from([1]),
-            Duration::from_secs(1),
+            Instant::now() + Duration::from_secs(1),
             Answer::One(one),
         );
         let due = evicted_clients.wake_at().unwrap();

@@ -1,26 +1,24 @@
 //! Stop and start: the gates, and the runtime's way to a poller and back.
 
-use std::time::{Duration, Instant};
-
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_mutant::mutant;
-use onair_types::{EventKind, Problem, ProblemCode, SessionView, StepName, Timestamp};
+use onair_types::{EventKind, Problem, ProblemCode, SessionView, StepName};
 
-use super::Session;
-use super::lifecycle::{HandBack, Start, Stop};
-use crate::dataplane::{Command, Runtime};
+use crate::effect::{Effect, Order};
+use crate::lifecycle::{HandBack, Start, Stop};
 use crate::reply::Reply;
-use crate::services::Services;
+use crate::runtime::Runtime;
+use crate::session_core::{SessionCore, Turn};
 
-impl Session {
+impl<R: Runtime> SessionCore<R> {
     /// Stops it: closes every gate, wakes every caller, tells the poller to hand the runtime back.
     /// No effect if it is stopped.
-    pub fn stop(&mut self, services: &mut Services) {
-        match self.lifecycle.stop(Instant::now()) {
+    pub(crate) fn stop(&mut self, turn: &mut Turn<'_, R>) {
+        match self.lifecycle.stop(turn.now().instant) {
             Stop::Begun => {
-                self.close_gates(services);
-                services.command(self.poller, Command::Quiesce(self.id.0));
-                self.note_stopped(services);
+                self.close_gates(turn);
+                turn.effects.poller(Order::Quiesce);
+                self.note_stopped(turn);
             }
             Stop::Already(starts) => refuse_starts(
                 starts,
@@ -30,10 +28,10 @@ impl Session {
         }
     }
 
-    fn close_gates(&mut self, services: &mut Services) {
-        self.forget_sites();
-        self.stopped_at = Some(Timestamp::now());
-        self.audit.begin_stop();
+    fn close_gates(&mut self, turn: &mut Turn<'_, R>) {
+        self.forget_sites(turn);
+        self.stopped_at = Some(turn.now().wall);
+        self.audit.begin_stop(turn.now());
         self.audit.counts.attachments_at_stop = self.attachments.len() as u64;
         self.audit.counts.blocked_at_stop = self
             .attachments
@@ -45,32 +43,30 @@ impl Session {
             attachment.memory.stop();
         }
         for attachment in self.attachments.values() {
-            services.waking.enter(&attachment.memory);
+            turn.effects.wake(&attachment.memory);
         }
         // Wakes the first callers now, the others in the actor's turns.
-        services.waking.turn();
-        self.audit.note(StepName::GatesClosed);
+        turn.effects.push(Effect::WakeNow);
+        self.audit.note(StepName::GatesClosed, turn.now());
     }
 
-    fn note_stopped(&mut self, services: &mut Services) {
-        self.rescan.begin();
-        let first = Duration::from_millis(services.config.timeouts.drain_warning_ms);
-        self.warnings.begin(Instant::now(), first);
-        tracing::info!(session = %self.id, name = %self.spec.name, "stopped");
+    fn note_stopped(&mut self, turn: &mut Turn<'_, R>) {
+        let now = turn.now().instant;
+        self.rescan.begin(now);
+        self.warnings.begin(now, turn.view.timeouts().drain_warning);
+        tracing::info!(session = %self.id, name = %self.name, "stopped");
         let stopped = EventKind::SessionStopped {
             attachments: self.audit.counts.attachments_at_stop,
             callers: self.audit.counts.blocked_at_stop,
         };
-        self.tell(services, stopped);
+        turn.effects.tell(stopped);
     }
 
     /// Starts it; the reply is sent once the poller has it, or at once if it runs.
-    pub fn start(&mut self, services: &mut Services, reply: Reply<SessionView>) {
+    pub(crate) fn start(&mut self, turn: &mut Turn<'_, R>, reply: Reply<SessionView>) {
         match self.lifecycle.start(reply) {
-            Start::Possible(reply) => self.start_now(services, vec![reply]),
-            Start::Running(reply) => {
-                reply.send(Ok(self.view()));
-            }
+            Start::Possible(reply) => self.start_now(turn, vec![reply]),
+            Start::Running(reply) => turn.effects.push(Effect::Started(vec![reply])),
             Start::Waits => {}
             Start::Refused(reply, refusal) => {
                 reply.send(Err(self.refusal(refusal)));
@@ -79,24 +75,24 @@ impl Session {
     }
 
     /// Hands the runtime, which is here, to its poller, and answers `replies`.
-    fn start_now(&mut self, services: &mut Services, replies: Vec<Reply<SessionView>>) {
+    fn start_now(&mut self, turn: &mut Turn<'_, R>, replies: Vec<Reply<SessionView>>) {
         if replies.is_empty() {
             return;
         }
-        if !services.is_alive(self.poller) {
+        if !turn.view.poller_is_alive() {
             let what = "the poller of the session's port has died: restart the daemon";
             return refuse_starts(replies, ProblemCode::DataplaneBusy, what);
         }
-        self.settle_departures(services);
+        self.settle_departures(turn);
         self.settle();
-        self.evict_violators(services);
+        self.evict_violators(turn);
         let Some(runtime) = self.lifecycle.hand_over() else {
             unreachable!("the callers have seen that it is here");
         };
         self.generation += 1;
         self.stopped_at = None;
         self.warnings.end();
-        services.command(self.poller, Command::Start(runtime));
+        turn.effects.poller(Order::Start(runtime));
         for attachment in self.attachments.values().filter(|it| !it.disconnected) {
             attachment.memory.disarm_kick();
             attachment.memory.start();
@@ -104,44 +100,42 @@ impl Session {
                 .memory
                 .notify(ClientEvent::Started, self.generation);
         }
-        tracing::info!(session = %self.id, name = %self.spec.name, "started");
+        tracing::info!(session = %self.id, name = %self.name, "started");
         let started = EventKind::SessionStarted {
             generation: self.generation,
         };
-        self.tell(services, started);
-        for reply in replies {
-            reply.send(Ok(self.view()));
-        }
+        turn.effects.tell(started);
+        turn.effects.push(Effect::Started(replies));
     }
 
     /// A poller handed the runtime back: it was told to, it did not take the session, or it has
     /// died. Applies the commands sent to the poller since, and what happened meanwhile.
-    pub fn handed_back(&mut self, services: &mut Services, runtime: Box<Runtime>) {
+    pub(crate) fn handed_back(&mut self, turn: &mut Turn<'_, R>, runtime: Box<R>) {
         let came = self.lifecycle.hand_back(runtime);
-        self.settle_flushes();
+        self.settle_flushes(turn);
         self.settle();
-        self.forget_credits(services);
-        self.settle_evictions(services);
-        self.settle_departures(services);
+        self.forget_credits(turn);
+        self.settle_evictions(turn);
+        self.settle_departures(turn);
         match came {
             HandBack::Asked(starts) => {
-                self.audit.note(StepName::PollersQuiesced);
-                self.start_now(services, starts);
+                self.audit.note(StepName::PollersQuiesced, turn.now());
+                self.start_now(turn, starts);
             }
             HandBack::Unasked => {
-                self.close_gates(services);
-                self.audit.note(StepName::PollersQuiesced);
-                self.note_stopped(services);
+                self.close_gates(turn);
+                self.audit.note(StepName::PollersQuiesced, turn.now());
+                self.note_stopped(turn);
             }
             HandBack::Unexpected(_) => {
-                tracing::error!(session = %self.id, name = %self.spec.name, "a second runtime came back");
+                tracing::error!(session = %self.id, name = %self.name, "a second runtime came back");
             }
         }
     }
 
     /// If the ledgers are here, takes back frames that no client took, and credits those given
     /// back.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let Some(runtime) = self.lifecycle.runtime_mut() else {
             return;
         };
@@ -154,20 +148,15 @@ impl Session {
     }
 
     /// Stops it if its duration has passed.
-    pub(super) fn expire(&mut self, services: &mut Services, now: Instant) {
-        if self.expires_at.is_none_or(|at| at > now) {
+    pub(crate) fn expire(&mut self, turn: &mut Turn<'_, R>) {
+        if self.expires_at.is_none_or(|at| at > turn.now().instant) {
             return;
         }
         self.expires_at = None;
         if self.lifecycle.is_running() {
-            tracing::info!(session = %self.id, name = %self.spec.name, "its duration has passed");
-            self.stop(services);
+            tracing::info!(session = %self.id, name = %self.name, "its duration has passed");
+            self.stop(turn);
         }
-    }
-
-    /// Cancels the timer: it ends in another way.
-    pub fn cancel_timer(&mut self) {
-        self.expires_at = None;
     }
 
     /// Announces the shutdown to the clients, before their calls return it.
@@ -181,7 +170,7 @@ impl Session {
     }
 }
 
-pub(super) fn refuse_starts(starts: Vec<Reply<SessionView>>, code: ProblemCode, what: &str) {
+pub(crate) fn refuse_starts(starts: Vec<Reply<SessionView>>, code: ProblemCode, what: &str) {
     for reply in starts {
         reply.send(Err(Problem::new(code, what)));
     }

@@ -3,17 +3,17 @@
 use onair_ipc::fence::Fence;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
-use onair_ipc::sys;
 use onair_types::{Reading, Says, Witness, WordOf};
 
 use super::{LEDGER, SLOTS, some, without};
 
 /// Reads the slots of all attachments, as of `fence`. Calls of `evicted_clients` are reported but
-/// not counted.
+/// not counted. `now_ns` is asked after the last slot.
 pub fn slots<'a>(
     fence: &Fence,
     attachments: impl Iterator<Item = &'a AttachmentMemory>,
     evicted_clients: impl Iterator<Item = &'a AttachmentMemory>,
+    now_ns: impl FnOnce() -> u64,
 ) -> Reading {
     let calls = |memory: &AttachmentMemory| {
         let users = memory.users_at(fence);
@@ -39,12 +39,12 @@ pub fn slots<'a>(
             without(left_out, "call")
         ),
         word_of: WordOf::Client,
-        at_monotonic_ns: sys::monotonic_ns(),
+        at_monotonic_ns: now_ns(),
     }
 }
 
 /// Reads the ledger: `Some(frames on loan)`, or `None` while a poller has it.
-pub fn ledger(lent: Option<u64>) -> Reading {
+pub fn ledger(lent: Option<u64>, now_ns: u64) -> Reading {
     let (says, users, detail) = match lent {
         Some(0) => (Says::Zero, 0, "no frame is lent".to_owned()),
         Some(lent) => (Says::Users, lent, format!("{} lent", some(lent, "frame"))),
@@ -58,6 +58,6 @@ pub fn ledger(lent: Option<u64>) -> Reading {
         left_out: 0,
         detail,
         word_of: WordOf::Daemon,
-        at_monotonic_ns: sys::monotonic_ns(),
+        at_monotonic_ns: now_ns,
     }
 }

@@ -1,6 +1,5 @@
 //! W3: which thread has the session's runtime.
 
-use onair_ipc::sys;
 use onair_mutant::mutant;
 use onair_types::{Reading, Says, Witness, WordOf};
 
@@ -8,7 +7,7 @@ use super::POLLERS;
 
 /// The runtime is a box with one owner: if the control thread has it, no poller touches the
 /// session. Transmit buffers are copies in the port's own pool, so none in flight refers to it.
-pub fn pollers(handed_back: bool) -> Reading {
+pub fn pollers(handed_back: bool, now_ns: u64) -> Reading {
     let (says, users, detail) =
         if handed_back || mutant!("W3: zero although a poller has the session") {
             (
@@ -27,7 +26,7 @@ pub fn pollers(handed_back: bool) -> Reading {
         left_out: 0,
         detail: detail.into(),
         word_of: WordOf::Daemon,
-        at_monotonic_ns: sys::monotonic_ns(),
+        at_monotonic_ns: now_ns,
     }
 }
 
@@ -37,7 +36,7 @@ mod tests {
 
     #[test]
     fn pollers_before_and_after_the_session_is_handed_back_then_one_user_and_none() {
-        let (before, after) = (pollers(false), pollers(true));
+        let (before, after) = (pollers(false, 1), pollers(true, 2));
         assert_eq!((before.says, before.users), (Says::Users, 1));
         assert_eq!((after.says, after.users), (Says::Zero, 0));
     }

@@ -1,30 +1,24 @@
 //! Requested verdicts, and the requests that wait for a session that ends.
 
-use onair_types::{Problem, ProblemCode, Says, SessionState, Timestamp, Verdict};
+use onair_types::{Problem, ProblemCode, Says, SessionState, Verdict};
 
-use super::Session;
-use super::leaving::Leaving;
-use crate::reply::Reply;
-use crate::services::Services;
+use crate::leaving::Leaving;
+use crate::runtime::Runtime;
+use crate::session_core::{SessionCore, Turn};
 use crate::witness;
 
-impl Session {
-    /// Answers with each witness's current reading. Changes nothing except that it arms the kick.
-    pub fn verdict(&mut self, services: &mut Services, reply: Reply<Verdict>) {
-        self.verdicts.push(reply);
-        self.answer_verdicts(services);
-    }
-
+impl<R: Runtime> SessionCore<R> {
     /// Answers the requesters of a verdict, unless a helper thread is still looking at a client's
     /// sites.
-    pub fn answer_verdicts(&mut self, services: &mut Services) {
+    pub(crate) fn answer_verdicts(&mut self, turn: &mut Turn<'_, R>) {
         if self.verdicts.is_empty() {
             return;
         }
-        let verdict = self.say_verdict(services);
+        let verdict = self.say_verdict(turn);
         let probe = verdict.readings.iter().find(|it| it.name == witness::PROBE);
-        if probe.is_some_and(|it| it.says == Says::Unknown) && self.awaits_sites() {
-            self.look_at_sites(services);
+        if probe.is_some_and(|it| it.says == Says::Unknown) && self.awaits_sites(turn.now().instant)
+        {
+            self.look_at_sites(turn);
             return;
         }
         for reply in self.verdicts.drain(..) {
@@ -33,9 +27,9 @@ impl Session {
     }
 
     /// Answers the other waiting requests with the runtime, which is here before a session ends.
-    pub(super) fn answer_the_rest(&mut self) {
+    pub(crate) fn answer_the_rest(&mut self) {
         for reply in self.verdicts.drain(..) {
-            let what = format!("session {} was destroyed", self.spec.name);
+            let what = format!("session {} was destroyed", self.name);
             reply.send(Err(Problem::new(ProblemCode::StaleSession, what)));
         }
         for how in std::mem::take(&mut self.leaving).into_values() {
@@ -45,8 +39,8 @@ impl Session {
         }
     }
 
-    fn say_verdict(&mut self, services: &Services) -> Verdict {
-        let readings = self.read(services, true);
+    fn say_verdict(&mut self, turn: &Turn<'_, R>) -> Verdict {
+        let readings = self.read(turn, true);
         let mut found = witness::verdict(&readings);
         if self.lifecycle.is_running() && found.disagreement {
             // The gates are open: a caller may have come after W1 was read and before W2 was.
@@ -62,7 +56,7 @@ impl Session {
             destroyable: found.destroyable && first.is_empty(),
             disagreement: found.disagreement,
             reason: format!("{first}{}", found.reason),
-            at: Timestamp::now(),
+            at: turn.now().wall,
             readings,
         }
     }

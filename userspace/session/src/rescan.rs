@@ -8,13 +8,13 @@ const RESCAN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 
 /// Schedule of the rescans of a stopped session.
 #[derive(Debug)]
-pub(super) struct Rescan {
-    pub(super) at: Option<Instant>,
-    pub(super) pause: Duration,
+pub(crate) struct Rescan {
+    pub(crate) at: Option<Instant>,
+    pub(crate) pause: Duration,
     /// The next rescan also looks for threads that ended inside a call.
-    pub(super) dead: bool,
+    pub(crate) dead: bool,
     /// Users at the last rescan.
-    pub(super) users: u64,
+    pub(crate) users: u64,
 }
 
 impl Default for Rescan {
@@ -30,23 +30,23 @@ impl Default for Rescan {
 
 impl Rescan {
     /// Starts over with the shortest pause.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self, now: Instant) {
         self.pause = RESCAN.0;
-        self.at = Some(Instant::now() + self.pause);
+        self.at = Some(now + self.pause);
     }
 
     /// Makes the next rescan also look for threads that ended inside a call.
-    pub(super) fn look_for_dead(&mut self) {
+    pub(crate) fn look_for_dead(&mut self, now: Instant) {
         self.dead = true;
-        self.begin();
+        self.begin(now);
     }
 
-    pub(super) fn again(&mut self) {
+    pub(crate) fn again(&mut self, now: Instant) {
         self.pause = (self.pause * 2).min(RESCAN.1);
-        self.at = Some(Instant::now() + self.pause);
+        self.at = Some(now + self.pause);
     }
 
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.at = None;
     }
 }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use onair_types::{Direction, Flushed, Problem, ProblemCode};
 
-use super::Session;
-use crate::dataplane::{self, Command};
+use crate::effect::Order;
 use crate::reply::Reply;
-use crate::services::Services;
+use crate::runtime::{self, Runtime};
+use crate::session_core::{SessionCore, Turn};
 
 /// Maximum number of open flushes of one session.
 const MOST: usize = 64;
@@ -29,20 +29,20 @@ struct Flush {
 
 /// The flushes of one session.
 #[derive(Debug, Default)]
-pub(super) struct Flushes {
+pub(crate) struct Flushes {
     list: Vec<Flush>,
     tickets: u64,
 }
 
 impl Flushes {
     /// When the first requester times out.
-    pub(super) fn wake_at(&self) -> Option<Instant> {
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
         let waiting = self.list.iter().filter(|it| it.reply.is_some());
         waiting.map(|it| it.deadline).min()
     }
 
     /// Answers the requesters whose deadline has passed.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Instant) {
         for flush in self.list.iter_mut().filter(|it| it.deadline <= now) {
             if let Some(reply) = flush.reply.take() {
                 reply.send(Err(Problem::new(
@@ -59,14 +59,14 @@ impl Flushes {
     }
 }
 
-impl Session {
+impl<R: Runtime> SessionCore<R> {
     /// Answers once everything is sent that clients have submitted by now, or after `wait` at the
     /// latest. Answers at once for a session that is not with its poller and for a receive session:
     /// they have nothing submitted.
-    pub fn flush(&mut self, services: &mut Services, wait: Duration, reply: Reply<Flushed>) {
-        let asked = Instant::now();
-        if self.spec.direction == Direction::Receive || self.lifecycle.runtime().is_some() {
-            self.answer(Some(reply), asked, 0, 0);
+    pub(crate) fn flush(&mut self, turn: &mut Turn<'_, R>, wait: Duration, reply: Reply<Flushed>) {
+        let asked = turn.now().instant;
+        if self.direction == Direction::Receive || self.lifecycle.runtime().is_some() {
+            self.answer(turn, Some(reply), asked, (0, 0));
             return;
         }
         if self.flushes.list.len() >= MOST {
@@ -82,46 +82,46 @@ impl Session {
             ticket,
             asked,
             deadline: asked + wait,
-            before: self.sent_and_dropped(),
+            before: turn.view.sent_and_dropped(),
             reply: Some(reply),
         });
-        let session = self.id.0;
-        services.command(self.poller, Command::Flush { session, ticket });
+        turn.effects.poller(Order::Flush { ticket });
     }
 
     /// The poller reports that a flush is over.
-    pub fn flushed(&mut self, flushed: dataplane::Flushed) {
+    pub(crate) fn flushed(&mut self, turn: &Turn<'_, R>, flushed: runtime::Flushed) {
         if let Some(flush) = self.flushes.take(flushed.ticket) {
-            self.answer(flush.reply, flush.asked, flushed.sent, flushed.dropped);
+            let happened = (flushed.sent, flushed.dropped);
+            self.answer(turn, flush.reply, flush.asked, happened);
         }
     }
 
     /// The runtime is here again: answers all requesters.
-    pub(super) fn settle_flushes(&mut self) {
+    pub(crate) fn settle_flushes(&mut self, turn: &Turn<'_, R>) {
         let Some(runtime) = self.lifecycle.runtime_mut() else {
             return;
         };
         let unsent = runtime.unsent();
         let over: Vec<_> = std::iter::from_fn(|| runtime.flushed()).collect();
         for flushed in over {
-            self.flushed(flushed);
+            self.flushed(turn, flushed);
         }
         // Flushes that the poller never took because it had handed the session back or died.
-        let (sent, dropped) = self.sent_and_dropped();
+        let (sent, dropped) = turn.view.sent_and_dropped();
         for flush in std::mem::take(&mut self.flushes.list) {
             let sent = sent.saturating_sub(flush.before.0);
             let dropped = dropped.saturating_sub(flush.before.1);
-            self.answer(flush.reply, flush.asked, sent, dropped + unsent);
+            self.answer(turn, flush.reply, flush.asked, (sent, dropped + unsent));
         }
     }
 
-    fn sent_and_dropped(&self) -> (u64, u64) {
-        let counted = self.stats.snapshot();
-        let dropped = counted.frames_dropped_stop + counted.frames_dropped_detached;
-        (counted.frames_sent, dropped)
-    }
-
-    fn answer(&self, reply: Option<Reply<Flushed>>, asked: Instant, sent: u64, dropped: u64) {
+    fn answer(
+        &self,
+        turn: &Turn<'_, R>,
+        reply: Option<Reply<Flushed>>,
+        asked: Instant,
+        (sent, dropped): (u64, u64),
+    ) {
         let Some(reply) = reply else { return };
         let answer = if dropped > 0 {
             Err(Problem::new(
@@ -132,10 +132,11 @@ impl Session {
                 ),
             ))
         } else {
+            let waited = turn.now().instant - asked;
             Ok(Flushed {
                 session: self.id,
                 frames_sent: sent,
-                waited_ms: u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX),
+                waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
             })
         };
         reply.send(answer);

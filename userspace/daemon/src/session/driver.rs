@@ -1,0 +1,313 @@
+//! Drives the session's core: shows it what it asks for, and does what its effects say.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::slot::SlotReading;
+use onair_ipc::sys;
+use onair_mutant::mutant;
+use onair_session::{
+    AttachRefusal, Destroy, Effect, Event, Moment, Order, RetiredMemory, SiteFinding, SiteQuestion,
+    Sites, ThreadQuestion, Timeouts, View,
+};
+use onair_types::{Certificate, Reading, SessionId, Timestamp};
+
+use super::{Session, certificate};
+use crate::config::ms;
+use crate::dataplane::{Command, Runtime, SessionStats};
+use crate::inspector::{Finding, Inspection, site_finding};
+use crate::services::Services;
+use crate::threads::{self, ThreadList};
+use crate::witness::mapping;
+
+/// What an event came to.
+#[derive(Debug)]
+pub enum Progress {
+    /// The session continues.
+    Lives,
+    /// The client was not attached.
+    NotAdmitted(AttachRefusal),
+    /// It can be destroyed when its turn in the shutdown comes.
+    Ready,
+    /// It is quarantined: its certificate, so far.
+    Quarantined(Box<Certificate>),
+    /// It is destroyed: its certificate, and the request.
+    Destroyed(Box<Certificate>, Destroy),
+    /// It was quarantined, and its last holder is gone.
+    Freed,
+}
+
+impl Session {
+    /// Handles an event, and does what follows from it.
+    pub fn handle(&mut self, services: &mut Services, event: Event<Runtime>) -> Progress {
+        let seen = Seen {
+            services,
+            session: self.id,
+            poller: self.poller,
+            stats: &self.stats,
+        };
+        let effects = self.core.handle(event, &seen);
+        let mut progress = Progress::Lives;
+        for effect in effects {
+            if let Some(news) = self.execute(services, effect) {
+                progress = news;
+            }
+        }
+        progress
+    }
+
+    fn execute(&mut self, services: &mut Services, effect: Effect<Runtime>) -> Option<Progress> {
+        match effect {
+            Effect::Poller(order) => services.command(self.poller, command(self.id.0, order)),
+            Effect::Wake(memory) => services.waking.enter(&memory),
+            Effect::WakeNow => services.waking.turn(),
+            Effect::Closed(number) => {
+                if let Some(connected) = self.connected.get_mut(&number) {
+                    connected.close(services, self.id.0, number);
+                }
+            }
+            Effect::Left(number) => {
+                if let Some(connected) = self.connected.remove(&number) {
+                    self.note_left(services, number, &connected.client);
+                }
+            }
+            Effect::NotAdmitted(reason) => return Some(Progress::NotAdmitted(reason)),
+            Effect::LookAtThreads(question) => look_at_threads(services, self.id.0, question),
+            Effect::LookAtSites(question) => self.ask_for_sites(services, question),
+            Effect::NameUsers(named) => self.name_users(services, named),
+            Effect::Tell(kind) => self.tell(services, kind),
+            Effect::Started(replies) => {
+                for reply in replies {
+                    reply.send(Ok(self.view()));
+                }
+            }
+            Effect::Keep(memory) => services.pending_reclaim.keep(self.id, memory),
+            Effect::Ready => return Some(Progress::Ready),
+            Effect::Quarantined(evidence) => {
+                let mut certificate = certificate::write(self, services, *evidence);
+                certificate.seal();
+                services.archive.keep(certificate.clone());
+                return Some(Progress::Quarantined(Box::new(certificate)));
+            }
+            Effect::Destroyed {
+                evidence,
+                retired,
+                destroy,
+            } => {
+                let mut certificate = certificate::write(self, services, *evidence);
+                certificate::conclude(&mut certificate, services, retired);
+                self.connected.clear();
+                return Some(Progress::Destroyed(Box::new(certificate), destroy));
+            }
+            Effect::Freed {
+                counts,
+                reconciled,
+                evicted,
+                retired,
+            } => {
+                let found = services.archive.find(&self.id.into()).cloned();
+                match found {
+                    Some(mut certificate) => {
+                        certificate.counts = counts;
+                        certificate.reconciled = reconciled;
+                        certificate.evicted = evicted;
+                        certificate::conclude(&mut certificate, services, retired);
+                    }
+                    None => services.pending_reclaim.keep(self.id, retired),
+                }
+                self.connected.clear();
+                return Some(Progress::Freed);
+            }
+        }
+        None
+    }
+
+    fn ask_for_sites(&self, services: &Services, question: SiteQuestion) {
+        let SiteQuestion {
+            attachment,
+            pid,
+            asked_at,
+        } = question;
+        let connected = self.connected.get(&attachment);
+        let Some(watched) = connected.and_then(|it| it.watched.as_ref()) else {
+            return;
+        };
+        let looker = watched.armed.sight.looker();
+        let session = self.id.0;
+        let finding = move |found| Finding::Core {
+            session,
+            event: Box::new(Event::SitesLookedAt {
+                attachment,
+                asked_at,
+                found,
+            }),
+        };
+        let limit = ms(services.config.timeouts.probe_sight_ms);
+        let hangs = format!("reading it did not return within {limit:?}");
+        services.inspector.ask(Inspection {
+            about: u64::from(pid),
+            limit,
+            look: Box::new(move || finding(site_finding(looker.look()))),
+            late: Box::new(move || finding(SiteFinding::Blind(hangs))),
+        });
+    }
+}
+
+/// A helper thread finds out which slots belong to threads that are gone.
+fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) {
+    let ThreadQuestion {
+        attachment,
+        pid,
+        suspects,
+        exits,
+        limit,
+    } = question;
+    let finding = move |dead, again, cost| Finding::Core {
+        session,
+        event: Box::new(Event::ThreadsLookedAt {
+            attachment,
+            dead,
+            again,
+            cost,
+        }),
+    };
+    let look = move || {
+        let began = Instant::now();
+        let thread_list = ThreadList::of(pid);
+        let is_dead = |slot: &SlotReading| match &exits {
+            None => !thread_list.has(slot.owner, slot.claimed_at),
+            Some(exits) => exits.iter().any(|exit| {
+                exit.own_tid == slot.owner
+                    && !threads::goes_on(pid, exit.tid, slot.owner, slot.claimed_at)
+            }),
+        };
+        let mut dead = suspects;
+        dead.retain(is_dead);
+        let again = !dead.is_empty() && threads::is_process_ending(pid);
+        finding(dead, again, began.elapsed())
+    };
+    services.inspector.ask(Inspection {
+        about: u64::from(pid),
+        limit,
+        look: Box::new(look),
+        late: Box::new(move || finding(Vec::new(), true, limit)),
+    });
+}
+
+fn command(session: u64, order: Order<Runtime>) -> Command {
+    match order {
+        Order::Start(runtime) => Command::Start(runtime),
+        Order::Quiesce => Command::Quiesce(session),
+        Order::Attach { lender, frames } => Command::Attach {
+            session,
+            lender,
+            frames,
+        },
+        Order::Detach(attachment) => Command::Detach {
+            session,
+            attachment,
+        },
+        Order::Evict(attachment) => Command::Evict {
+            session,
+            attachment,
+        },
+        Order::Release(attachment) => Command::Release {
+            session,
+            attachment,
+        },
+        Order::CreditThread {
+            attachment,
+            ticket,
+            slot,
+        } => Command::CreditThread {
+            session,
+            attachment,
+            ticket,
+            slot,
+        },
+        Order::Flush { ticket } => Command::Flush { session, ticket },
+    }
+}
+
+/// The moment on each clock.
+pub(super) fn now() -> Moment {
+    Moment {
+        instant: Instant::now(),
+        wall: Timestamp::now(),
+        monotonic_ns: sys::monotonic_ns(),
+    }
+}
+
+/// What the core of one session sees.
+struct Seen<'a> {
+    services: &'a Services,
+    session: SessionId,
+    poller: usize,
+    stats: &'a Arc<SessionStats>,
+}
+
+impl View for Seen<'_> {
+    fn now(&self) -> Moment {
+        now()
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        let timeouts = &self.services.config.timeouts;
+        Timeouts {
+            quiesce: ms(timeouts.quiesce_ms),
+            drain_warning: ms(timeouts.drain_warning_ms),
+        }
+    }
+
+    fn poller_is_alive(&self) -> bool {
+        self.services.is_alive(self.poller)
+    }
+
+    fn sent_and_dropped(&self) -> (u64, u64) {
+        let counted = self.stats.snapshot();
+        let dropped = counted.frames_dropped_stop + counted.frames_dropped_detached;
+        (counted.frames_sent, dropped)
+    }
+
+    fn probe_refusal(&self) -> Option<String> {
+        self.services.probe.refusal()
+    }
+
+    fn probe(
+        &self,
+        clients: &mut dyn Iterator<Item = (u32, Sites)>,
+        out: &dyn Fn(u64) -> bool,
+    ) -> Reading {
+        self.services.probe.witness(self.session.0, clients, out)
+    }
+
+    fn blocked(&self) -> Vec<u64> {
+        let waiters = self.services.probe.waiters(self.session.0);
+        waiters.iter().map(|waiter| waiter.attachment).collect()
+    }
+
+    fn mapping(&self, memory: &RetiredMemory) -> Reading {
+        let mut all = if mutant!("W4: leaves out what departed senders still map") {
+            RetiredMemory::default()
+        } else {
+            self.services.pending_reclaim.parts(self.session)
+        };
+        all.words.extend_from_slice(&memory.words);
+        all.frames.extend_from_slice(&memory.frames);
+        mapping::of(&all)
+    }
+
+    fn is_released(&self, words: &AttachmentMemory) -> bool {
+        mapping::is_free(words)
+    }
+
+    fn are_released(&self, frames: &FrameMemory) -> bool {
+        mapping::are_free(frames)
+    }
+
+    fn is_process_ending(&self, pid: u32) -> bool {
+        threads::is_process_ending(pid)
+    }
+}

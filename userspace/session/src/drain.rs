@@ -1,0 +1,407 @@
+//! From stop to destroyed: examines the witnesses until they agree.
+
+use std::time::Duration;
+
+use onair_ipc::fence::Fence;
+use onair_ipc::memory::State;
+use onair_mutant::mutant;
+use onair_types::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
+
+use crate::effect::{Effect, Named};
+use crate::event::Destroy;
+use crate::evidence::Issue;
+use crate::lifecycle::Refusal;
+use crate::retired::RetiredMemory;
+use crate::runtime::Runtime;
+use crate::session_core::{SessionCore, Turn};
+use crate::witness::{self, counters, ownership};
+
+/// Kicks without effect after which the client's kicks are answered only once per rescan.
+const FRUITLESS: u32 = 4;
+
+impl<R: Runtime> SessionCore<R> {
+    /// A caller of `attachment` left while the session drains.
+    pub(crate) fn kicked(&mut self, turn: &mut Turn<'_, R>, attachment: u64) {
+        let Some(kicker) = self.attachments.get_mut(&attachment) else {
+            return;
+        };
+        if kicker.fruitless_kicks >= FRUITLESS {
+            return;
+        }
+        kicker.fruitless_kicks += 1;
+        self.advance(turn);
+    }
+
+    /// Begins to destroy a stopped session.
+    pub(crate) fn begin_destroy(&mut self, turn: &mut Turn<'_, R>, destroy: Destroy) {
+        if let Err(refusal) = self.lifecycle.check_destroy() {
+            let problem = self.refusal(refusal);
+            match refusal {
+                Refusal::Running => refuse_with_users(turn, destroy, problem),
+                _ => refuse(destroy, problem),
+            }
+            return;
+        }
+        if let Some(reason) = turn.view.probe_refusal() {
+            refuse(destroy, Problem::new(ProblemCode::ProbeBlind, reason));
+            return;
+        }
+        if !self.drain(turn, destroy) {
+            return;
+        }
+        self.forget_sites(turn);
+        self.rescan.look_for_dead(turn.now().instant);
+        self.advance(turn);
+    }
+
+    /// Starts draining; refuses `destroy` if the state does not allow it.
+    pub(crate) fn drain(&mut self, turn: &Turn<'_, R>, destroy: Destroy) -> bool {
+        if let Err((refusal, destroy)) = self.lifecycle.begin_destroy(destroy) {
+            refuse(destroy, self.refusal(refusal));
+            return false;
+        }
+        self.audit.note(StepName::DestroyRequested, turn.now());
+        true
+    }
+
+    /// Examines the witnesses because time passed.
+    pub(crate) fn tick(&mut self, turn: &mut Turn<'_, R>) {
+        let now = turn.now().instant;
+        if self.wake_at().is_none_or(|at| at > now) {
+            return;
+        }
+        self.expire(turn);
+        self.flushes.expire(now);
+        if self.warnings.at().is_some_and(|at| at <= now) {
+            self.warn_of_users(turn, now);
+        }
+        for attachment in self.attachments.values_mut() {
+            attachment.fruitless_kicks = 0;
+        }
+        if self.sites_at.is_some_and(|at| at <= now) {
+            self.sites_at = None;
+            self.answer_verdicts(turn);
+        }
+        self.rescan.again(now);
+        if !self.lifecycle.is_running() {
+            // The caller that a stop woke may have ended before it woke the others.
+            for attachment in self.attachments.values() {
+                turn.effects.wake(&attachment.memory);
+            }
+        }
+        self.sweep_disconnected(turn);
+        self.sweep_evicted_clients(turn, now);
+        if self.rescan.pause >= Duration::from_millis(16) {
+            // Something delays it: check whether the holder still exists.
+            self.rescan.dead = true;
+        }
+        self.advance(turn);
+    }
+
+    /// Examines the witnesses and acts on the result.
+    pub(crate) fn advance(&mut self, turn: &mut Turn<'_, R>) {
+        if self.is_quarantined() {
+            return self.advance_quarantine(turn);
+        }
+        self.settle_exits(turn);
+        if self.lifecycle.is_running() {
+            if !self.awaits_somebody() {
+                self.rescan.end();
+            }
+            return;
+        }
+        self.end_abandoned_wait();
+        self.settle();
+        self.evict_violators(turn);
+        if std::mem::take(&mut self.rescan.dead) {
+            self.look_for_dead_threads(turn);
+        }
+        let readings = self.read(turn, self.lifecycle.destroy().is_some());
+        self.answer_verdicts(turn);
+        let users = readings.iter().map(|reading| reading.users).sum();
+        if users < std::mem::replace(&mut self.rescan.users, users) {
+            for attachment in self.attachments.values_mut() {
+                attachment.fruitless_kicks = 0;
+            }
+        }
+        let found = witness::verdict(&readings);
+        let seen = Seen::of(&readings);
+        if seen.no_caller_or_loan() && !found.disagreement {
+            // The time when W1 was read, not the time when the others had been read too.
+            let mut then = turn.now();
+            then.monotonic_ns = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
+            self.audit.note(StepName::LastUserLeft, then);
+            if self.lifecycle.destroy().is_none() && !self.awaits_somebody() {
+                self.rescan.end();
+            }
+        }
+        if self.lifecycle.destroy().is_some() {
+            self.decide(turn, readings, seen, found);
+        }
+    }
+
+    /// Destroys the session, gives up, or waits.
+    fn decide(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        readings: Vec<Reading>,
+        seen: Seen,
+        found: witness::Finding,
+    ) {
+        let Some(destroy) = self.lifecycle.destroy() else {
+            return;
+        };
+        let (operation, deadline) = (destroy.operation, destroy.deadline);
+        let waits_for_turn = destroy.waits_for_turn;
+        self.note_disagreement(
+            turn,
+            found.disagreement.then_some((&readings[..], &found.reason)),
+        );
+        // An abort does not wait for users, which may be blocked: all clients are evicted, and the
+        // memory that they map waits for W4. The certificate records the probe's reading.
+        let aborts =
+            operation == Operation::Abort && seen.no_caller_or_loan() && seen.pollers == Says::Zero;
+        if found.destroyable || aborts {
+            if waits_for_turn {
+                turn.effects.push(Effect::Ready);
+                return;
+            }
+            self.audit.note(StepName::Verdict, turn.now());
+            return self.finish(turn, readings);
+        }
+        // A destroy that does not wait for users is answered with what is seen after the request.
+        if seen.probe == Says::Users || deadline.is_some() && seen.slots != Says::Zero {
+            self.forget_sites(turn);
+        } else {
+            self.look_at_sites(turn);
+        }
+        let now = turn.now().instant;
+        let code = match deadline {
+            Some(deadline) if now < deadline => return,
+            Some(_) if operation == Operation::Abort => ProblemCode::DataplaneBusy,
+            Some(_) => ProblemCode::DeadlinePassed,
+            None => match self.refuses_now(turn, seen, found.disagreement) {
+                Some(code) => code,
+                None => return,
+            },
+        };
+        self.give_up(turn, code, found.reason, readings);
+    }
+
+    /// Why a destroy that does not wait is refused now; `None` if an answer is on its way without
+    /// which that cannot be said.
+    fn refuses_now(
+        &self,
+        turn: &Turn<'_, R>,
+        seen: Seen,
+        disagreement: bool,
+    ) -> Option<ProblemCode> {
+        let now = turn.now().instant;
+        if seen.slots == Says::Zero && seen.pollers != Says::Zero {
+            // The stop told the poller; the poller's use is not a user's.
+            let quiesce = turn.view.timeouts().quiesce;
+            let since = self.lifecycle.returning_since();
+            let is_over = since.is_none_or(|sent| now >= sent + quiesce);
+            return is_over.then_some(ProblemCode::DataplaneBusy);
+        }
+        let awaits_helpers = self.is_looking_at_threads(now)
+            || seen.probe == Says::Unknown && self.awaits_sites(now);
+        if awaits_helpers {
+            return None;
+        }
+        if seen.no_caller_or_loan() && !disagreement {
+            // No user is known: it is the probe that cannot confirm it.
+            return Some(ProblemCode::ProbeBlind);
+        }
+        Some(ProblemCode::Busy)
+    }
+
+    /// Its turn in the shutdown has come: destroys it if it has no users.
+    pub(crate) fn end_in_turn(&mut self, turn: &mut Turn<'_, R>) {
+        let waiting = |destroy: &&mut Destroy| destroy.waits_for_turn;
+        let Some(destroy) = self.lifecycle.destroy_mut().filter(waiting) else {
+            return;
+        };
+        destroy.waits_for_turn = false;
+        self.advance(turn);
+        if let Some(destroy) = self.lifecycle.destroy_mut() {
+            destroy.waits_for_turn = true;
+        }
+    }
+
+    /// Ends the wait of a requester that has closed its connection. The session stays stopped: a
+    /// client that leaves it from now on does not destroy it.
+    fn end_abandoned_wait(&mut self) {
+        let is_abandoned = self.lifecycle.destroy().is_some_and(|destroy| {
+            // The daemon's own shutdown and an abort do not wait for an answer.
+            destroy.operation == Operation::DestroyWait && destroy.reply.is_unwanted()
+        });
+        if is_abandoned && let Some(destroy) = self.lifecycle.withdraw_destroy() {
+            self.audit.forget(StepName::DestroyRequested);
+            tracing::info!(
+                session = %self.id, name = %self.name, requester = %destroy.who,
+                "not destroyed: the requester closed the connection"
+            );
+        }
+    }
+
+    /// Whether the drain watches a process that may release its memory without a message.
+    fn awaits_somebody(&self) -> bool {
+        !self.evicted_clients.list.is_empty() || self.attachments.values().any(|it| it.disconnected)
+    }
+
+    fn give_up(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        code: ProblemCode,
+        reason: String,
+        readings: Vec<Reading>,
+    ) {
+        let Some(destroy) = self.lifecycle.withdraw_destroy() else {
+            return;
+        };
+        // Set by an abort: evicted clients stay evicted, and may be listed in another certificate.
+        self.audit.forget(StepName::Evicted);
+        tracing::warn!(session = %self.id, name = %self.name, %code, reason, "not destroyed");
+        let disagreement = witness::verdict(&readings).disagreement;
+        let verdict = Verdict {
+            destroyable: false,
+            disagreement,
+            reason: reason.clone(),
+            at: turn.now().wall,
+            readings,
+        };
+        let name = &self.name;
+        let problem = Problem::new(code, format!("session {name} is not destroyed: {reason}"))
+            .with_verdict(verdict);
+        refuse_with_users(turn, destroy, problem);
+    }
+
+    /// Arms the kicks, makes the callers' stores visible, settles what is here, and reads the
+    /// witnesses: W1 first, so that a caller that follows the protocol and that W1 does not see is
+    /// not in W2 either.
+    pub(crate) fn read(&mut self, turn: &Turn<'_, R>, ask_probe: bool) -> Vec<Reading> {
+        let fence = Fence::with_kicks(self.attachments.values().map(|it| &*it.memory));
+        self.settle();
+        let lent = self.lent();
+        let now_ns = || turn.now().monotonic_ns;
+        let evicted_clients = self.evicted_clients.list.values();
+        let mut readings = vec![
+            counters::slots(
+                &fence,
+                self.attachments.values().map(|it| &*it.memory),
+                evicted_clients.map(|it| &*it.attachment.memory),
+                now_ns,
+            ),
+            counters::ledger(lent, now_ns()),
+        ];
+        if ask_probe {
+            let is_out = |attachment| self.is_evicted(attachment);
+            let mut sites = self.sites(turn.now().instant);
+            readings.push(turn.view.probe(&mut sites, &is_out));
+        }
+        readings.push(ownership::pollers(lent.is_some(), now_ns()));
+        if ask_probe {
+            readings.push(turn.view.mapping(&self.memory()));
+        }
+        readings
+    }
+
+    /// All memory of a session that has ended and to which no runtime refers. Answers the requests
+    /// that still wait for the session.
+    pub(crate) fn take_memory(&mut self) -> RetiredMemory {
+        self.answer_the_rest();
+        let memory = self.memory();
+        self.attachments.clear();
+        self.evicted_clients.list.clear();
+        self.retired = RetiredMemory::default();
+        self.frames = None;
+        memory
+    }
+
+    fn note_disagreement(&mut self, turn: &Turn<'_, R>, seen: Option<(&[Reading], &String)>) {
+        let seen = seen.map(|(readings, note)| (readings, note.as_str()));
+        if self.audit.disagree(seen, turn.now()) {
+            tracing::error!(
+                session = %self.id, name = %self.name,
+                "the witnesses contradict each other; nothing is freed"
+            );
+        }
+    }
+
+    fn finish(&mut self, turn: &mut Turn<'_, R>, readings: Vec<Reading>) {
+        self.close_all(turn);
+        self.audit.note(StepName::Destroyed, turn.now());
+        let Some(destroy) = self.lifecycle.destroy() else {
+            unreachable!("a session ends so only while it drains");
+        };
+        let evidence = self.evidence(Issue {
+            operation: destroy.operation,
+            deadline_ms: destroy.deadline_ms,
+            requester: destroy.who.clone(),
+            readings,
+        });
+        let Some(destroy) = self.lifecycle.end() else {
+            unreachable!("it drained a moment ago");
+        };
+        let retired = self.take_memory();
+        if mutant!("session: leaks memory") {
+            std::mem::forget(std::hint::black_box(vec![1_u8; 64 << 10]));
+        }
+        tracing::info!(session = %self.id, name = %self.name, "destroyed");
+        turn.effects.tell(EventKind::Destroyed {
+            operation: destroy.operation,
+            requester: destroy.who.clone(),
+        });
+        turn.effects.push(Effect::Destroyed {
+            evidence,
+            retired,
+            destroy,
+        });
+    }
+
+    /// Every caller gets `ESTALE` from now on; the clients keep their memory.
+    pub(crate) fn close_all(&self, turn: &mut Turn<'_, R>) {
+        for attachment in self.attachments.values() {
+            attachment.close(State::Gone, &mut turn.effects);
+        }
+    }
+}
+
+/// What each witness says.
+#[derive(Clone, Copy)]
+struct Seen {
+    slots: Says,
+    ledger: Says,
+    probe: Says,
+    pollers: Says,
+}
+
+impl Seen {
+    fn of(readings: &[Reading]) -> Self {
+        let says = |name: &str| {
+            let reading = readings.iter().find(|reading| reading.name == name);
+            reading.map_or(Says::NotApplicable, |reading| reading.says)
+        };
+        Self {
+            slots: says(witness::SLOTS),
+            ledger: says(witness::LEDGER),
+            probe: says(witness::PROBE),
+            pollers: says(witness::POLLERS),
+        }
+    }
+
+    fn no_caller_or_loan(self) -> bool {
+        self.slots == Says::Zero && self.ledger == Says::Zero
+    }
+}
+
+/// Refuses with the list of the users, when a helper thread has named them.
+fn refuse_with_users<R>(turn: &mut Turn<'_, R>, destroy: Destroy, problem: Problem) {
+    let named = Named::Refusal(Box::new(destroy), Box::new(problem));
+    turn.effects.push(Effect::NameUsers(named));
+}
+
+pub(crate) fn refuse(destroy: Destroy, problem: Problem) {
+    destroy.reply.send(Err(problem));
+}

@@ -1,0 +1,438 @@
+//! The core of one session: everything that decides about its state, its clients and its end.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::{Lender, Violation};
+use onair_types::{
+    Direction, EventKind, Problem, ProblemCode, Reading, Reconciled, Says, SessionId, SessionName,
+    SessionState, StoppedBefore, Timestamp, Verdict,
+};
+
+use crate::attachment::Attachment;
+use crate::audit::Audit;
+use crate::effect::{Effect, Effects};
+use crate::event::{Destroy, Event};
+use crate::evicting::{EvictedClient, EvictedClients};
+use crate::flushing::Flushes;
+use crate::leaving::Leaving;
+use crate::lifecycle::{Lifecycle, Place, Refusal};
+use crate::reply::Reply;
+use crate::rescan::Rescan;
+use crate::retired::RetiredMemory;
+use crate::runtime::Runtime;
+use crate::view::{Moment, View};
+use crate::warnings::Warnings;
+
+/// The core of one session. `R` is the poller's half of it.
+#[derive(Debug)]
+pub struct SessionCore<R> {
+    pub(crate) id: SessionId,
+    pub(crate) name: SessionName,
+    pub(crate) direction: Direction,
+    pub(crate) stopped_at: Option<Timestamp>,
+    /// Number of starts.
+    pub(crate) generation: u64,
+    pub(crate) lifecycle: Lifecycle<Box<R>, Destroy, Reply<onair_types::SessionView>>,
+    /// Frames of a receive session, shared by its readers.
+    pub(crate) frames: Option<FrameMemory>,
+    pub(crate) attachments: BTreeMap<u64, Attachment>,
+    pub(crate) leaving: BTreeMap<u64, Leaving>,
+    pub(crate) flushes: Flushes,
+    /// Evicted clients that still have something of the session.
+    pub(crate) evicted_clients: EvictedClients,
+    /// Clients whose words are invalid, found while the ledgers are here.
+    pub(crate) violators: BTreeMap<u64, Violation>,
+    pub(crate) retired: RetiredMemory,
+    pub(crate) audit: Audit,
+    /// When it stops by itself.
+    pub(crate) expires_at: Option<Instant>,
+    pub(crate) rescan: Rescan,
+    pub(crate) warnings: Warnings,
+    /// When exits are examined again that could not be settled.
+    pub(crate) exits_at: Option<Instant>,
+    /// Number of requests for credit so far.
+    pub(crate) tickets: u64,
+    /// The disconnected attachment that was examined last.
+    pub(crate) swept: u64,
+    /// When a user was last seen: looks at sites before that prove nothing.
+    pub(crate) sites_since: Option<Instant>,
+    /// When sites are looked at again that could not be looked at yet.
+    pub(crate) sites_at: Option<Instant>,
+    /// Requesters of a verdict that wait for a look at sites.
+    pub(crate) verdicts: Vec<Reply<Verdict>>,
+}
+
+/// One event being handled: what is seen, and what is to be done.
+pub(crate) struct Turn<'a, R> {
+    pub(crate) view: &'a dyn View,
+    pub(crate) effects: Effects<R>,
+}
+
+impl<R> Turn<'_, R> {
+    pub(crate) fn now(&self) -> Moment {
+        self.view.now()
+    }
+}
+
+impl<R: Runtime> SessionCore<R> {
+    /// A stopped session with `runtime`. A receive session has `frames`. It stops by itself at
+    /// `expires_at`.
+    pub fn new(
+        id: SessionId,
+        name: SessionName,
+        direction: Direction,
+        runtime: Box<R>,
+        frames: Option<FrameMemory>,
+        expires_at: Option<Instant>,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            direction,
+            stopped_at: None,
+            generation: 0,
+            lifecycle: Lifecycle::new(runtime),
+            frames,
+            attachments: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            flushes: Flushes::default(),
+            evicted_clients: EvictedClients::default(),
+            violators: BTreeMap::new(),
+            retired: RetiredMemory::default(),
+            audit: Audit::default(),
+            expires_at,
+            rescan: Rescan::default(),
+            warnings: Warnings::default(),
+            exits_at: None,
+            tickets: 0,
+            swept: 0,
+            sites_since: None,
+            sites_at: None,
+            verdicts: Vec::new(),
+        }
+    }
+
+    /// Handles an event. The driver executes the effects before the next one.
+    #[must_use]
+    pub fn handle(&mut self, event: Event<R>, view: &dyn View) -> Vec<Effect<R>> {
+        let mut turn = Turn {
+            view,
+            effects: Effects::default(),
+        };
+        self.dispatch(event, &mut turn);
+        turn.effects.into_list()
+    }
+
+    fn dispatch(&mut self, event: Event<R>, turn: &mut Turn<'_, R>) {
+        match event {
+            Event::Start(reply) => self.start(turn, reply),
+            Event::Stop => self.stop(turn),
+            Event::Destroy(destroy) => self.begin_destroy(turn, destroy),
+            Event::Abort(destroy) => self.abort(turn, destroy),
+            Event::Quarantine(requester) => self.quarantine(turn, requester),
+            Event::Evict(one, answer) => {
+                self.evict(turn, one, answer);
+                self.advance(turn);
+            }
+            Event::Verdict(reply) => {
+                self.verdicts.push(reply);
+                self.answer_verdicts(turn);
+            }
+            Event::Flush(wait, reply) => self.flush(turn, wait, reply),
+            Event::EndInTurn => self.end_in_turn(turn),
+            Event::Abandon => self.close_all(turn),
+            Event::Admit(admission) => self.admit(turn, *admission),
+            Event::Kicked(number) => self.kicked(turn, number),
+            Event::Detach(number, reply) => {
+                self.detach(turn, number, reply);
+                self.advance(turn);
+            }
+            Event::HungUp(number) => {
+                self.hung_up(turn, number);
+                self.advance(turn);
+            }
+            Event::ProcessEnded(number) => {
+                self.process_ended(turn, number);
+                self.advance(turn);
+            }
+            Event::MemoryTouched(number) => self.memory_touched(turn, number),
+            Event::Violated(number) => {
+                self.violated(turn, number);
+                self.advance(turn);
+            }
+            Event::ThreadEnded { tgid, exit } => self.thread_ended(turn, tgid, exit),
+            Event::LookForDead { all } => self.look_for_dead_unwatched(turn, all),
+            Event::HandedBack(runtime) => self.handed_back(turn, runtime),
+            Event::LenderBack(lender) => {
+                self.lender_back(turn, *lender);
+                self.advance(turn);
+            }
+            Event::AttachRefused {
+                lender,
+                frames,
+                reason,
+            } => self.attach_refused(turn, lender, frames, reason),
+            Event::Evicted(evicted) => {
+                self.evicted(turn, evicted);
+                self.advance(turn);
+            }
+            Event::ThreadCredited {
+                attachment,
+                ticket,
+                frames,
+            } => self.thread_credited(turn, attachment, ticket, frames),
+            Event::Flushed(flushed) => self.flushed(turn, flushed),
+            Event::ThreadsLookedAt {
+                attachment,
+                dead,
+                again,
+                cost,
+            } => {
+                self.threads_looked_at(turn, attachment, &dead, again, cost);
+                self.advance(turn);
+            }
+            Event::SitesLookedAt {
+                attachment,
+                asked_at,
+                found,
+            } => {
+                self.sites_looked_at(turn, attachment, asked_at, found);
+                if !self.is_looking_at_sites() {
+                    self.answer_verdicts(turn);
+                    self.advance(turn);
+                }
+            }
+            Event::LookAtSites => self.look_at_sites(turn),
+            Event::Examine => self.advance(turn),
+            Event::Tick => self.tick(turn),
+        }
+    }
+
+    /// When the session must get [`Event::Tick`].
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Instant> {
+        let deadline = self
+            .lifecycle
+            .destroy()
+            .and_then(|destroy| destroy.deadline);
+        let times = [
+            self.rescan.at,
+            self.exits_at,
+            self.sites_at,
+            self.warnings.at(),
+            self.evicted_clients.wake_at(),
+            self.flushes.wake_at(),
+            self.expires_at,
+            deadline,
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    /// The problem that tells the requester why the session's state refuses.
+    pub(crate) fn refusal(&self, refusal: Refusal) -> Problem {
+        let (code, what) = match refusal {
+            Refusal::Running => (ProblemCode::Running, "is running: stop it first"),
+            Refusal::Starting => (ProblemCode::Running, "is being started: stop it first"),
+            Refusal::Draining => (ProblemCode::Draining, "is being destroyed"),
+            Refusal::Quarantined => (ProblemCode::Quarantined, "is quarantined"),
+            Refusal::Destroyed => (ProblemCode::StaleSession, "was destroyed"),
+        };
+        Problem::new(code, format!("session {} {what}", self.name))
+    }
+
+    /// Publishes what was settled for users that could not settle it themselves.
+    pub(crate) fn tell_reconciled(
+        turn: &mut Turn<'_, R>,
+        settled: impl IntoIterator<Item = Reconciled>,
+    ) {
+        for reconciled in settled {
+            turn.effects.tell(EventKind::Reconciled { reconciled });
+        }
+    }
+}
+
+/// Reads; nothing here changes the session.
+impl<R: Runtime> SessionCore<R> {
+    /// Number of starts, including those under earlier daemons.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// When it was stopped; `None` while it runs, and if it never ran.
+    #[must_use]
+    pub fn stopped_at(&self) -> Option<Timestamp> {
+        self.stopped_at
+    }
+
+    /// The state, as the API names it.
+    #[must_use]
+    pub fn state(&self) -> SessionState {
+        match &self.lifecycle {
+            Lifecycle::Running => SessionState::Running,
+            Lifecycle::Stopping { .. } | Lifecycle::Stopped { .. } if self.generation == 0 => {
+                SessionState::Created
+            }
+            Lifecycle::Stopping { .. } | Lifecycle::Stopped { .. } => SessionState::Stopped,
+            // A destroyed session is in no list any more.
+            Lifecycle::Draining { .. } | Lifecycle::Destroyed => SessionState::Draining,
+            Lifecycle::Quarantined { .. } => SessionState::Quarantined,
+        }
+    }
+
+    /// Whether it was quarantined.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.lifecycle.is_quarantined()
+    }
+
+    /// Whether it waits to be destroyed.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.lifecycle.destroy().is_some()
+    }
+
+    /// Where the runtime is.
+    #[must_use]
+    pub fn place(&mut self) -> Place<&mut R> {
+        match self.lifecycle.place() {
+            Place::Here(runtime) => Place::Here(runtime),
+            Place::Poller => Place::Poller,
+            Place::Returning => Place::Returning,
+        }
+    }
+
+    /// The runtime, if it is here.
+    #[must_use]
+    pub fn runtime(&self) -> Option<&R> {
+        self.lifecycle.runtime().map(|runtime| &**runtime)
+    }
+
+    /// The attachments, without evicted ones.
+    pub fn attachments(&self) -> impl Iterator<Item = &Attachment> {
+        self.attachments.values()
+    }
+
+    /// The attachment `number`, unless it was evicted.
+    #[must_use]
+    pub fn attachment(&self, number: u64) -> Option<&Attachment> {
+        self.attachments.get(&number)
+    }
+
+    /// Evicted clients that still have something of the session.
+    pub fn evicted_clients(&self) -> impl Iterator<Item = &EvictedClient> {
+        self.evicted_clients.list.values()
+    }
+
+    /// Whether this attachment was evicted and still has something of the session.
+    #[must_use]
+    pub fn is_evicted(&self, number: u64) -> bool {
+        self.evicted_clients.list.contains_key(&number)
+    }
+
+    /// All attachments that may have memory of the session mapped.
+    pub fn holders(&self) -> impl Iterator<Item = &Attachment> {
+        let evicted = self.evicted_clients.list.values().map(|it| &it.attachment);
+        self.attachments.values().chain(evicted)
+    }
+
+    /// Words of clients that left while the session was stopped.
+    #[must_use]
+    pub fn retired(&self) -> &RetiredMemory {
+        &self.retired
+    }
+
+    /// Number of places that its clients take, of `max_attachments`.
+    #[must_use]
+    pub fn places_taken(&self) -> u64 {
+        self.attachments.len() as u64 + self.evicted_clients.places(self.direction)
+    }
+
+    /// Whether a client has left that still takes a place: until its poller has handed its ledger
+    /// back, and as long as the process has the memory.
+    #[must_use]
+    pub fn is_settling(&self) -> bool {
+        !self.leaving.is_empty() || self.attachments.values().any(|it| it.disconnected)
+    }
+
+    /// Whether the kernel process `tgid` (in the first pid namespace) is a client.
+    #[must_use]
+    pub fn has_client(&self, tgid: u32) -> bool {
+        let mut watched = self.attachments.values().map(|it| it.watched);
+        watched.any(|it| it == Some(tgid))
+    }
+
+    /// Number of threads inside a call plus attachments that hold frames. While a poller has the
+    /// session, only the threads.
+    #[must_use]
+    pub fn users(&self) -> u64 {
+        let all = self.attachments.values();
+        let inside: usize = all.map(|it| it.memory.users().len()).sum();
+        let lenders = self.runtime().into_iter().flat_map(Runtime::lenders);
+        (inside + lenders.filter(|it| it.lent() > 0).count()) as u64
+    }
+
+    /// Size of all its memory, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory().bytes()
+    }
+
+    /// Whether `mapping`, W4, finds a process that has some of its memory.
+    pub fn is_mapped(&self, mapping: impl FnOnce(&RetiredMemory) -> Reading) -> bool {
+        mapping(&self.memory()).says != Says::Zero
+    }
+
+    /// Warnings since the last stop, and whether users block the session now.
+    #[must_use]
+    pub fn warnings(&self) -> (u64, bool) {
+        (self.warnings.told(), self.warnings.blocked())
+    }
+
+    /// Frames on loan by the ledgers; `None` while a poller has them.
+    pub(crate) fn lent(&self) -> Option<u64> {
+        let lenders = self.runtime()?.lenders();
+        Some(lenders.map(|lender| lender.lent() as u64).sum())
+    }
+
+    /// All memory of the session that W4 is asked about.
+    pub(crate) fn memory(&self) -> RetiredMemory {
+        let mut words = self.retired.words.clone();
+        words.extend(self.holders().map(|it| it.memory.clone()));
+        let mut frames = self.retired.frames.clone();
+        frames.extend(self.frames.clone());
+        frames.extend(self.holders().filter_map(|it| it.frames.clone()));
+        RetiredMemory { words, frames }
+    }
+
+    /// Whether somebody uses it, according to the slots, the loans, the ledger, or the kernel.
+    pub(crate) fn is_used(&self, view: &dyn View) -> bool {
+        let counts =
+            |it: &Attachment| !it.memory.users().is_empty() || !it.memory.held().is_empty();
+        let is_lent = |lender: &Lender| lender.lent() > 0;
+        self.attachments.values().any(counts)
+            || view
+                .blocked()
+                .iter()
+                .any(|number| !self.is_evicted(*number))
+            || self.runtime().is_some_and(|it| it.lenders().any(is_lent))
+    }
+}
+
+/// Settings.
+impl<R: Runtime> SessionCore<R> {
+    /// Continues counting from `generation`: the session existed before, and an earlier daemon
+    /// stopped it as `stopped` says.
+    pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>, now: Moment) {
+        self.generation = generation;
+        self.stopped_at = stopped.as_ref().map(|stopped| stopped.at);
+        self.audit.restore(stopped, now);
+    }
+
+    /// Cancels the timer: the session ends in another way.
+    pub fn cancel_timer(&mut self) {
+        self.expires_at = None;
+    }
+}
