@@ -45,6 +45,19 @@ pub(crate) const SYSTEM: [&str; 8] = [
     "--package",
     "onair-tests",
 ];
+/// The tests on loom's words.
+pub(crate) const LOOM: [&str; 4] = ["--package", "onair-ipc", "--test", "loom_gate"];
+/// The tests on shuttle's words.
+pub(crate) const SHUTTLE: [&str; 8] = [
+    "--package",
+    "onair-ipc",
+    "--test",
+    "shuttle_gate",
+    "--package",
+    "onair-session",
+    "--test",
+    "shuttle_drain",
+];
 /// Tests with this in their names search millions of states: they have a step of their own.
 const MODELS: &str = "model::";
 /// What `--slow` has the whole-system tests do.
@@ -107,9 +120,9 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     if !arguments.fast {
         times.step("Model checks: interleavings", || models(&filters))?;
         if all {
-            times.step("Model checks: orderings (loom)", || words("loom"))?;
+            times.step("Model checks: orderings (loom)", || words("loom", &LOOM))?;
             times.step("Model checks: long schedules (shuttle)", || {
-                words("shuttle")
+                words("shuttle", &SHUTTLE)
             })?;
         }
     }
@@ -239,22 +252,11 @@ fn system_tests() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The gate on the words of a checker, `loom` or `shuttle`. In a target folder of its own: the flag
-/// would otherwise rebuild everything twice.
-fn words(checker: &str) -> Result<()> {
+/// The gate on the words of a checker, `loom` or `shuttle`, and the session's core on it. In a target
+/// folder of its own: the flag would otherwise rebuild everything twice.
+fn words(checker: &str, tests: &[&str]) -> Result<()> {
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
     let target = format!("{target}/{checker}");
-    cargo_with(
-        &[
-            "test",
-            "--release",
-            "--package",
-            "onair-ipc",
-            "--test",
-            &format!("{checker}_gate"),
-            "--target-dir",
-            &target,
-        ],
-        &[("RUSTFLAGS", &format!("--cfg {checker}"))],
-    )
+    let line = [&["test", "--release", "--target-dir", &target], tests].concat();
+    cargo_with(&line, &[("RUSTFLAGS", &format!("--cfg {checker}"))])
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::slot::SlotReading;
+use onair_mutant::mutant;
 use onair_types::ReconciledCause;
 
 use crate::attachment::{Attachment, Exit};
@@ -34,7 +35,8 @@ impl<R: Runtime> SessionCore<R> {
     /// counts are notified: the thread may have consumed the only wake-up of another thread.
     pub(crate) fn thread_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exit: Option<Exit>) {
         for attachment in self.attachments.values_mut() {
-            if attachment.watched != Some(tgid) {
+            if attachment.watched != Some(tgid) || mutant!("drain: a thread's end changes nothing")
+            {
                 continue;
             }
             attachment.memory.notify_all();
@@ -48,7 +50,7 @@ impl<R: Runtime> SessionCore<R> {
                 attachment.exits.push(exit);
             }
         }
-        if !self.lifecycle.is_running() {
+        if !self.lifecycle.is_running() && !mutant!("drain: a thread's end changes nothing") {
             self.rescan.look_for_dead(turn.now().instant);
         }
     }

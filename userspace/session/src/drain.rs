@@ -25,7 +25,7 @@ impl<R: Runtime> SessionCore<R> {
         let Some(kicker) = self.attachments.get_mut(&attachment) else {
             return;
         };
-        if kicker.fruitless_kicks >= FRUITLESS {
+        if kicker.fruitless_kicks >= FRUITLESS || mutant!("drain: a kick changes nothing") {
             return;
         }
         kicker.fruitless_kicks += 1;
@@ -281,7 +281,8 @@ impl<R: Runtime> SessionCore<R> {
     /// witnesses: W1 first, so that a caller that follows the protocol and that W1 does not see is
     /// not in W2 either.
     pub(crate) fn read(&mut self, turn: &Turn<'_, R>, ask_probe: bool) -> Vec<Reading> {
-        let fence = Fence::with_kicks(self.attachments.values().map(|it| &*it.memory));
+        let memories = self.attachments.values().map(|it| &*it.memory);
+        let fence = Fence::with_kicks(memories.filter(|_| !mutant!("drain: arms no kick")));
         self.settle();
         let lent = self.lent();
         let now_ns = || turn.now().monotonic_ns;

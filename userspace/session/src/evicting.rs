@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use onair_ipc::memory::State;
+use onair_mutant::mutant;
 use onair_types::{
     Direction, EventKind, Eviction, EvictionCause, EvictionList, Problem, ProblemCode,
     ReconciledCause, StepName,
@@ -270,6 +271,7 @@ impl<R: Runtime> SessionCore<R> {
         self.rescan.begin(turn.now().instant);
         match self.lifecycle.place() {
             Place::Here(_) => self.settle_evictions(turn),
+            Place::Poller | Place::Returning if mutant!("evict: the poller is not told") => {}
             Place::Poller | Place::Returning => turn.effects.poller(Order::Evict(number)),
         }
     }

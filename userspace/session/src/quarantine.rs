@@ -1,6 +1,7 @@
 //! Sets a session aside with its users: its name becomes free, no process gets anything of it any
 //! more, and its memory is freed when the last holder is gone.
 
+use onair_mutant::mutant;
 use onair_types::{Operation, Problem, ProblemCode, Says, StepName, Who};
 
 use crate::effect::{Effect, Named};
@@ -54,9 +55,11 @@ impl<R: Runtime> SessionCore<R> {
     pub(crate) fn advance_quarantine(&mut self, turn: &mut Turn<'_, R>) {
         self.settle();
         let is_over = self.runtime().is_some()
-            && self.attachments.is_empty()
+            && (self.attachments.is_empty()
+                || mutant!("quarantine: freed while a process has the memory"))
             && self.evicted_clients.list.is_empty()
-            && turn.view.mapping(&self.memory()).says == Says::Zero;
+            && (turn.view.mapping(&self.memory()).says == Says::Zero
+                || mutant!("quarantine: freed while a process has the memory"));
         if !is_over {
             return;
         }

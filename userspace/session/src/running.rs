@@ -39,8 +39,9 @@ impl<R: Runtime> SessionCore<R> {
             .flat_map(|attachment| attachment.memory.slots())
             .map(|slot| slot.calls())
             .sum();
-        for attachment in self.attachments.values() {
+        for attachment in self.attachments.values_mut() {
             attachment.memory.stop();
+            attachment.fruitless_kicks = 0;
         }
         for attachment in self.attachments.values() {
             turn.effects.wake(&attachment.memory);
@@ -115,8 +116,12 @@ impl<R: Runtime> SessionCore<R> {
         self.settle_flushes(turn);
         self.settle();
         self.forget_credits(turn);
-        self.settle_evictions(turn);
-        self.settle_departures(turn);
+        if !mutant!("hand-back: evictions are not settled") {
+            self.settle_evictions(turn);
+        }
+        if !mutant!("hand-back: departures are not settled") {
+            self.settle_departures(turn);
+        }
         match came {
             HandBack::Asked(starts) => {
                 self.audit.note(StepName::PollersQuiesced, turn.now());

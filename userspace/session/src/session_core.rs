@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
+use onair_mutant::mutant;
 use onair_types::{
     Direction, EventKind, Problem, ProblemCode, Reading, Reconciled, Says, SessionId, SessionName,
-    SessionState, StoppedBefore, Timestamp, Verdict,
+    SessionState, Step, StoppedBefore, Timestamp, Verdict,
 };
 
 use crate::attachment::Attachment;
@@ -335,6 +336,8 @@ impl<R: Runtime> SessionCore<R> {
     /// All attachments that may have memory of the session mapped.
     pub fn holders(&self) -> impl Iterator<Item = &Attachment> {
         let evicted = self.evicted_clients.list.values().map(|it| &it.attachment);
+        let evicted =
+            evicted.filter(|_| !mutant!("destroy: memory of evicted clients is left out"));
         self.attachments.values().chain(evicted)
     }
 
@@ -383,6 +386,12 @@ impl<R: Runtime> SessionCore<R> {
     /// Whether `mapping`, W4, finds a process that has some of its memory.
     pub fn is_mapped(&self, mapping: impl FnOnce(&RetiredMemory) -> Reading) -> bool {
         mapping(&self.memory()).says != Says::Zero
+    }
+
+    /// The steps since the last stop.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        self.audit.steps()
     }
 
     /// Warnings since the last stop, and whether users block the session now.

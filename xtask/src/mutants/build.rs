@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::table::{Build, Test};
 use crate::cargo::{messages_with, root};
-use crate::test::SYSTEM;
+use crate::test::{LOOM, SHUTTLE, SYSTEM};
 
 /// The test programs of one build.
 pub(super) struct Programs(Vec<Program>);
@@ -25,10 +25,8 @@ pub(super) struct Program {
 impl Programs {
     /// Builds what `tests` need.
     pub(super) fn build<'a>(build: Build, tests: impl Iterator<Item = &'a Test>) -> Result<Self> {
-        let checker = |file, flag| {
-            let line = ["test", "--no-run", "--release", "--package", "onair-ipc"];
-            messages(&[&line[..], &["--test", file]].concat(), flag)
-        };
+        let checker =
+            |of: &[&str], flag| messages(&[&["test", "--no-run", "--release"], of].concat(), flag);
         let built = match build {
             Build::Dev => messages(
                 &[
@@ -40,8 +38,8 @@ impl Programs {
                 ],
                 "",
             )?,
-            Build::Loom => checker("loom_gate", "--cfg loom")?,
-            Build::Shuttle => checker("shuttle_gate", "--cfg shuttle")?,
+            Build::Loom => checker(&LOOM, "--cfg loom")?,
+            Build::Shuttle => checker(&SHUTTLE, "--cfg shuttle")?,
             Build::System => {
                 let programs = ["build", "--release", "--bins"];
                 messages(&[&programs[..], &SYSTEM].concat(), "")?;

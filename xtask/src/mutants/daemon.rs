@@ -1,6 +1,6 @@
 //! The daemon while it runs: witnesses, disk, recorder, probe, control thread.
 
-use super::table::Test::{File, System, Unit};
+use super::table::Test::{Drain, File, System, Unit};
 use super::table::mutants;
 
 mutants! {
@@ -12,6 +12,15 @@ mutants! {
     "lifecycle: a stop leaves the starts that wait" => Unit("onair-session", "lifecycle_every_sequence");
     "lifecycle: drains although a start waits" => Unit("onair-session", "lifecycle_every_sequence");
     "lifecycle: a second runtime replaces the first" => Unit("onair-session", "lifecycle_every_sequence");
+    // The session's core.
+    "drain: arms no kick" => Drain("drain_with_callers");
+    "drain: a kick changes nothing" => Drain("drain_with_callers");
+    "drain: a thread's end changes nothing" => Drain("drain_with_callers");
+    "evict: the poller is not told" => Drain("after_everybody_was_evicted");
+    "hand-back: evictions are not settled" => Drain("after_everybody_was_evicted");
+    "hand-back: departures are not settled" => Drain("drain_with_callers");
+    "destroy: memory of evicted clients is left out" => Drain("abort_under_callers");
+    "quarantine: freed while a process has the memory" => Drain("quarantine_under_callers");
     // What is on disk.
     "disk: not synced" => System("durability", "endings_over_both_sockets");
     "disk: renamed before it is synced" => System("durability", "endings_over_both_sockets");

@@ -11,7 +11,7 @@ pub(super) enum Build {
     Dev,
     /// `onair-ipc` on loom's atomics.
     Loom,
-    /// `onair-ipc` on shuttle's.
+    /// `onair-ipc` and `onair-session` on shuttle's.
     Shuttle,
     /// The `release` profile: whole-system tests, and the programs that they start.
     System,
@@ -39,6 +39,8 @@ pub(super) enum Test {
     Loom(&'static str),
     /// `shuttle_gate`.
     Shuttle(&'static str),
+    /// `shuttle_drain`.
+    Drain(&'static str),
     /// A file of `tests/tests`.
     System(&'static str, &'static str),
 }
@@ -48,7 +50,7 @@ impl Test {
         match self {
             Self::Unit(..) | Self::File(..) => Build::Dev,
             Self::Loom(_) => Build::Loom,
-            Self::Shuttle(_) => Build::Shuttle,
+            Self::Shuttle(_) | Self::Drain(_) => Build::Shuttle,
             Self::System(..) => Build::System,
         }
     }
@@ -60,6 +62,7 @@ impl Test {
             Self::File(package, file, filter) => (package, Some(file), filter),
             Self::Loom(filter) => ("onair-ipc", Some("loom_gate"), filter),
             Self::Shuttle(filter) => ("onair-ipc", Some("shuttle_gate"), filter),
+            Self::Drain(filter) => ("onair-session", Some("shuttle_drain"), filter),
             Self::System(file, filter) => ("onair-tests", Some(file), filter),
         }
     }

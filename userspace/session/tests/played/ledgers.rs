@@ -1,0 +1,100 @@
+//! The poller's half of a session, as tests play it: lenders, and frames set aside.
+
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::{Found, Lender};
+use onair_ipc::meta::FrameMeta;
+use onair_session::{AttachRefusal, Evicted, Flushed, Runtime};
+
+/// The lenders of a receive session with a few frames.
+#[derive(Debug, Default)]
+pub(crate) struct Ledgers {
+    lenders: Vec<Box<Lender>>,
+    /// Attachment and frame.
+    aside: Vec<(u64, u32)>,
+}
+
+impl Ledgers {
+    /// Loans the frame to every attachment that has room for it, if nobody has it.
+    pub(crate) fn publish(&mut self, frame: u32) {
+        let is_aside = self.aside.iter().any(|(_, aside)| *aside == frame);
+        if is_aside || self.lenders.iter().any(|it| it.has(frame)) {
+            return;
+        }
+        for lender in &mut self.lenders {
+            // A client that is slow gets nothing.
+            let _ = lender.publish(frame, &FrameMeta::default());
+        }
+    }
+
+    /// Credits what was given back.
+    pub(crate) fn reap(&mut self) {
+        for lender in &mut self.lenders {
+            lender.reap(|_| ());
+        }
+    }
+
+    /// The lender of an attachment.
+    pub(crate) fn lender(&mut self, attachment: u64) -> Option<&mut Lender> {
+        self.lenders_mut().find(|it| it.attachment() == attachment)
+    }
+}
+
+impl Runtime for Ledgers {
+    fn lenders(&self) -> impl Iterator<Item = &Lender> {
+        self.lenders.iter().map(|it| &**it)
+    }
+
+    fn lenders_mut(&mut self) -> impl Iterator<Item = &mut Lender> {
+        self.lenders.iter_mut().map(|it| &mut **it)
+    }
+
+    fn settle(&mut self) {
+        for lender in &mut self.lenders {
+            lender.settle(|_| ());
+        }
+    }
+
+    fn attach(
+        &mut self,
+        lender: Box<Lender>,
+        _: Option<FrameMemory>,
+    ) -> Result<(), (AttachRefusal, Box<Lender>, Option<FrameMemory>)> {
+        self.lenders.push(lender);
+        Ok(())
+    }
+
+    fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
+        let mut all = self.lenders.iter();
+        let at = all.position(|it| it.attachment() == attachment)?;
+        Some((self.lenders.remove(at), None))
+    }
+
+    fn evict(&mut self, attachment: u64) -> Option<Evicted> {
+        let (mut lender, frames) = self.detach(attachment)?;
+        let (mut revoked, before) = (0, self.aside.len());
+        lender.revoke(|taken| {
+            revoked += u64::from(taken.found != Found::Returned);
+            if taken.found == Found::Held {
+                self.aside.push((attachment, taken.frame));
+            }
+        });
+        Some(Evicted {
+            lender,
+            frames,
+            revoked,
+            set_aside: (self.aside.len() - before) as u64,
+        })
+    }
+
+    fn release(&mut self, is_over: impl Fn(u64) -> bool) {
+        self.aside.retain(|(attachment, _)| !is_over(*attachment));
+    }
+
+    fn flushed(&mut self) -> Option<Flushed> {
+        None
+    }
+
+    fn unsent(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,376 @@
+//! The core with one real attachment, a poller and a driver, played step by step.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onair_ipc::caller::{Deadline, Lease};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::Geometry;
+use onair_ipc::memory::AttachmentMemory;
+use onair_session::{
+    Admission, Answer, Destroy, Effect, Event, Moment, Order, Reply, RetiredMemory, Runtime as _,
+    SessionCore, SiteFinding, Sites, Timeouts, View, witness,
+};
+use onair_types::{
+    Counts, Direction, Operation, Reading, Says, SessionId, SessionName, SessionState, Timestamp,
+    Via, Who, Witness, WordOf,
+};
+
+use crate::Step;
+use crate::ledgers::Ledgers;
+use crate::model::Shown;
+use crate::rig::{Pair, SESSION};
+
+const CLIENT: u64 = 1;
+/// Longer than every time limit.
+const LATE: Duration = Duration::from_secs(10);
+
+/// One session with one client.
+pub(crate) struct Site {
+    core: SessionCore<Ledgers>,
+    seen: Seen,
+    pair: Pair,
+    lease: Option<Lease>,
+    orders: VecDeque<Order<Ledgers>>,
+    /// The runtime, while the poller has it.
+    runtime: Option<Box<Ledgers>>,
+    given_back: Vec<u64>,
+    end: Option<Shown>,
+    counts: Option<Counts>,
+}
+
+/// What the core sees.
+struct Seen {
+    now: Instant,
+    is_dead: bool,
+}
+
+fn who(pid: u32) -> Who {
+    Who {
+        uid: 0,
+        gid: 0,
+        pid,
+        command: "test".into(),
+        via: Via::Control,
+    }
+}
+
+impl Site {
+    /// A running session, which its poller has.
+    pub(crate) fn new() -> Self {
+        let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
+        let pair = Pair::new(CLIENT, false, &frames, true);
+        pair.memory.stop();
+        let core = SessionCore::new(
+            SessionId(SESSION),
+            SessionName::try_from("test".to_owned()).unwrap(),
+            Direction::Receive,
+            Box::new(Ledgers::default()),
+            Some(frames),
+            None,
+        );
+        let memory = Arc::clone(&pair.memory);
+        let mut site = Self {
+            core,
+            seen: Seen {
+                now: Instant::now(),
+                is_dead: false,
+            },
+            pair,
+            lease: None,
+            orders: VecDeque::new(),
+            runtime: None,
+            given_back: Vec::new(),
+            end: None,
+            counts: None,
+        };
+        site.handle(Event::Admit(Box::new(Admission {
+            number: CLIENT,
+            who: who(2),
+            memory,
+            frames: None,
+            watched: Some(2),
+            quota: 1,
+        })));
+        site.handle(Event::Start(Reply::unread()));
+        site.step(Step::Poller);
+        site
+    }
+
+    /// What can be seen of it.
+    pub(crate) fn shown(&self) -> Shown {
+        if let Some(end) = self.end {
+            return end;
+        }
+        match self.core.state() {
+            SessionState::Running => Shown::Running,
+            SessionState::Created | SessionState::Stopped => Shown::Stopped,
+            SessionState::Draining => Shown::Draining,
+            SessionState::Quarantined => Shown::Quarantined,
+        }
+    }
+
+    pub(crate) fn step(&mut self, step: Step) {
+        if self.end.is_some() {
+            return;
+        }
+        match step {
+            Step::Start => self.handle(Event::Start(Reply::unread())),
+            Step::Stop => {
+                self.handle(Event::Stop);
+                self.handle(Event::Examine);
+            }
+            Step::Destroy => self.destroy(Operation::Destroy, None),
+            Step::DestroyWait => self.destroy(Operation::DestroyWait, Some(2)),
+            Step::Abort => {
+                let destroy = self.request(Operation::Abort, Some(5));
+                self.handle(Event::Abort(destroy));
+            }
+            Step::Quarantine => self.handle(Event::Quarantine(who(1))),
+            Step::Evict => {
+                let (reply, _) = Reply::new();
+                self.handle(Event::Evict(None, Answer::All(reply)));
+            }
+            Step::Take => self.take(),
+            Step::Put => {
+                if let Some(lease) = self.lease.take()
+                    && !self.seen.is_dead
+                {
+                    // Evicted clients put nothing back.
+                    let _ = self.pair.client.put(lease);
+                }
+            }
+            Step::Die => self.die(),
+            Step::Poller => self.poll(),
+            Step::Late => {
+                self.seen.now += LATE;
+                self.handle(Event::Tick);
+            }
+        }
+        while self.end.is_none() && self.pair.is_kicked() {
+            self.handle(Event::Kicked(CLIENT));
+        }
+    }
+
+    /// At the end of each sequence.
+    pub(crate) fn check_the_end(&self) {
+        assert!(self.end.is_some(), "it goes on");
+        assert_eq!(self.given_back, [CLIENT], "each memory is given back once");
+        let counts = self.counts.unwrap();
+        let settled = counts.frames_returned
+            + counts.frames_reclaimed
+            + counts.frames_reconciled
+            + counts.frames_revoked;
+        assert_eq!(counts.frames_lent, settled, "no frame is lost: {counts:?}");
+    }
+
+    fn request(&self, operation: Operation, seconds: Option<u64>) -> Destroy {
+        let (reply, awaited) = Reply::new();
+        // A requester that has gone would end its wait.
+        std::mem::forget(awaited);
+        Destroy {
+            who: who(1),
+            operation,
+            deadline: seconds.map(|it| self.seen.now + Duration::from_secs(it)),
+            deadline_ms: seconds.map(|it| it * 1000),
+            waits_for_turn: false,
+            reply,
+        }
+    }
+
+    fn destroy(&mut self, operation: Operation, seconds: Option<u64>) {
+        let destroy = self.request(operation, seconds);
+        self.handle(Event::Destroy(destroy));
+    }
+
+    fn take(&mut self) {
+        if self.seen.is_dead || self.lease.is_some() {
+            return;
+        }
+        self.poll();
+        if let Some(runtime) = &mut self.runtime {
+            runtime.reap();
+            runtime.publish(0);
+        }
+        self.lease = self.pair.client.get(Deadline::Now).ok();
+    }
+
+    fn die(&mut self) {
+        if !std::mem::replace(&mut self.seen.is_dead, true) {
+            if let Some(lease) = self.lease.take() {
+                // The frame stays as it is.
+                let _ = lease.into_raw();
+            }
+            self.handle(Event::HungUp(CLIENT));
+            self.handle(Event::ProcessEnded(CLIENT));
+        }
+    }
+
+    /// The poller does all that it was told.
+    fn poll(&mut self) {
+        while let Some(order) = self.orders.pop_front() {
+            let event = match order {
+                Order::Start(runtime) => {
+                    self.runtime = Some(runtime);
+                    continue;
+                }
+                Order::Quiesce => self.runtime.take().map(Event::HandedBack),
+                Order::Detach(number) => {
+                    let detached = self.runtime.as_mut().and_then(|it| it.detach(number));
+                    detached.map(|(lender, _)| Event::LenderBack(lender))
+                }
+                Order::Evict(number) => {
+                    let evicted = self.runtime.as_mut().and_then(|it| it.evict(number));
+                    evicted.map(Event::Evicted)
+                }
+                Order::Release(number) => {
+                    if let Some(runtime) = &mut self.runtime {
+                        runtime.release(|it| it == number);
+                    }
+                    continue;
+                }
+                other => panic!("not played: {other:?}"),
+            };
+            if let Some(event) = event {
+                let is_handed_back = matches!(event, Event::HandedBack(_));
+                self.handle(event);
+                if is_handed_back {
+                    self.handle(Event::Examine);
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event<Ledgers>) {
+        let effects = self.core.handle(event, &self.seen);
+        for effect in effects {
+            self.execute(effect);
+        }
+    }
+
+    fn execute(&mut self, effect: Effect<Ledgers>) {
+        match effect {
+            Effect::Poller(order) => self.orders.push_back(order),
+            Effect::LookAtThreads(question) => {
+                let again = self.seen.is_dead;
+                self.handle(Event::ThreadsLookedAt {
+                    attachment: question.attachment,
+                    dead: Vec::new(),
+                    again,
+                    cost: Duration::ZERO,
+                });
+            }
+            Effect::LookAtSites(question) => self.handle(Event::SitesLookedAt {
+                attachment: question.attachment,
+                asked_at: question.asked_at,
+                found: SiteFinding::Armed,
+            }),
+            Effect::Keep(memory) => self.give_back(&memory),
+            Effect::Destroyed {
+                evidence,
+                retired,
+                destroy,
+            } => {
+                assert_eq!(evidence.operation, destroy.operation);
+                self.give_back(&retired);
+                self.counts = Some(evidence.counts);
+                self.end(Shown::Destroyed(destroy.operation));
+            }
+            Effect::Freed {
+                counts, retired, ..
+            } => {
+                self.give_back(&retired);
+                self.counts = Some(counts);
+                self.end(Shown::Freed);
+            }
+            Effect::NotAdmitted(reason) => panic!("{reason}"),
+            _ => {}
+        }
+    }
+
+    fn give_back(&mut self, memory: &RetiredMemory) {
+        let words = memory.words.iter().map(|words| words.attachment());
+        self.given_back.extend(words);
+    }
+
+    fn end(&mut self, end: Shown) {
+        assert!(self.end.is_none(), "it ended twice");
+        self.end = Some(end);
+    }
+}
+
+impl View for Seen {
+    fn now(&self) -> Moment {
+        Moment {
+            instant: self.now,
+            wall: Timestamp(std::time::UNIX_EPOCH),
+            monotonic_ns: 1,
+        }
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            quiesce: Duration::from_secs(5),
+            drain_warning: Duration::ZERO,
+        }
+    }
+
+    fn poller_is_alive(&self) -> bool {
+        true
+    }
+
+    fn sent_and_dropped(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn probe_refusal(&self) -> Option<String> {
+        None
+    }
+
+    fn probe(
+        &self,
+        clients: &mut dyn Iterator<Item = (u32, Sites)>,
+        _: &dyn Fn(u64) -> bool,
+    ) -> Reading {
+        let mut all = clients.map(|(_, sites)| sites);
+        let is_unknown = all.any(|sites| sites != Sites::Armed);
+        let says = if is_unknown { Says::Unknown } else { Says::Zero };
+        reading(Witness::W2, witness::PROBE, says)
+    }
+
+    fn blocked(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    fn mapping(&self, memory: &RetiredMemory) -> Reading {
+        let is_held = !memory.words.is_empty() && !self.is_dead;
+        let says = if is_held { Says::Users } else { Says::Zero };
+        reading(Witness::W4, witness::MAPPING, says)
+    }
+
+    fn is_released(&self, _: &AttachmentMemory) -> bool {
+        self.is_dead
+    }
+
+    fn are_released(&self, _: &FrameMemory) -> bool {
+        self.is_dead
+    }
+
+    fn is_process_ending(&self, _: u32) -> bool {
+        false
+    }
+}
+
+fn reading(witness: Witness, name: &str, says: Says) -> Reading {
+    Reading {
+        witness,
+        name: name.into(),
+        says,
+        users: u64::from(says == Says::Users),
+        left_out: 0,
+        detail: String::new(),
+        word_of: WordOf::Kernel,
+        at_monotonic_ns: 1,
+    }
+}

@@ -1,0 +1,171 @@
+//! The core of a session, with real callers and the real words, under a random scheduler: start,
+//! stop, destroy, abort, evict and quarantine, with deaths of threads and processes between any two
+//! steps. No timer ever fires unless a test says so: a kick that is not armed, a death that nobody
+//! looks into, or an order that is forgotten shows as a session that never ends.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg shuttle" cargo test -p onair-session --test shuttle_drain --release --target-dir target/shuttle
+//! ```
+//!
+//! `ONAIR_SHUTTLE_SEED` and `ONAIR_SHUTTLE_TIMES` as for the gate's schedules.
+#![cfg(shuttle)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+#[path = "../played/ledgers.rs"]
+mod ledgers;
+mod plant;
+#[path = "../../../ipc/tests/shuttle_gate/rig.rs"]
+mod rig;
+
+use std::time::Duration;
+
+use onair_session::{Answer, Destroy, Event, Reply};
+use onair_types::{Operation, Says, StepName, Via, Who};
+
+use self::plant::{End, Plant};
+use self::rig::{below, schedules};
+
+fn operator() -> Who {
+    Who {
+        uid: 0,
+        gid: 0,
+        pid: 1,
+        command: "test".into(),
+        via: Via::Control,
+    }
+}
+
+fn destroy(operation: Operation) -> Destroy {
+    Destroy {
+        who: operator(),
+        operation,
+        // The clock stands still.
+        deadline: Some(plant::epoch() + Duration::from_secs(1)),
+        deadline_ms: Some(1000),
+        waits_for_turn: false,
+        reply: Reply::unread(),
+    }
+}
+
+/// A session whose destroy waits ends by itself, once the last user has left or died.
+#[test]
+fn drain_with_callers_that_leave_and_die_ends_without_a_timer() {
+    schedules(1500, || {
+        let mut plant = Plant::with_clients(1 + below(2), 1 + below(2));
+        plant.run_for(below(60));
+        plant.stop();
+        let kills = below(3);
+        for _ in 0..kills {
+            plant.run_for(below(20));
+            plant.kill_something();
+        }
+        // `DestroyWait` gives up when its requester has gone, `Shutdown` never.
+        plant.handle(Event::Destroy(destroy(Operation::Shutdown)));
+        for _ in 0..below(3) {
+            plant.run_for(below(60));
+            plant.kill_something();
+        }
+        let End::Destroyed(evidence) = plant.run_until_over() else {
+            panic!("it was not quarantined");
+        };
+        assert!(
+            evidence
+                .readings
+                .iter()
+                .all(|it| it.says == Says::Zero || it.name == "mapping")
+        );
+        assert!(evidence.disagreements.is_empty(), "{evidence:?}");
+        plant.check(&evidence);
+    });
+}
+
+/// An abort waits for no user, whatever the callers do.
+#[test]
+fn abort_under_callers_ends_without_a_timer() {
+    schedules(1000, || {
+        let mut plant = Plant::with_clients(1 + below(2), 1 + below(2));
+        plant.run_for(below(60));
+        if below(2) == 0 {
+            plant.stop();
+            plant.run_for(below(20));
+        }
+        if below(3) == 0 {
+            plant.kill_something();
+        }
+        plant.handle(Event::Abort(destroy(Operation::Abort)));
+        let End::Destroyed(evidence) = plant.run_until_over() else {
+            panic!("it was not quarantined");
+        };
+        assert_eq!(evidence.operation, Operation::Abort);
+        plant.check(&evidence);
+    });
+}
+
+/// Evicted clients hold nothing up, and are in the evidence.
+#[test]
+fn drain_after_everybody_was_evicted_ends_without_a_timer() {
+    schedules(1000, || {
+        let mut plant = Plant::with_clients(1 + below(2), 1 + below(2));
+        let clients = plant.clients();
+        plant.run_for(below(60));
+        let (reply, mut answer) = Reply::new();
+        let mut early = None;
+        if below(2) == 0 {
+            plant.handle(Event::Evict(None, Answer::All(reply)));
+            // The poller takes the frames back.
+            early = Some(plant.run_until(|| answer.try_recv().ok()));
+            plant.stop();
+        } else {
+            plant.stop();
+            plant.run_for(below(20));
+            plant.handle(Event::Evict(None, Answer::All(reply)));
+        }
+        plant.handle(Event::Destroy(destroy(Operation::Shutdown)));
+        let End::Destroyed(evidence) = plant.run_until_over() else {
+            panic!("it was not quarantined");
+        };
+        assert_eq!(evidence.evicted.len(), clients);
+        let answered = early.unwrap_or_else(|| answer.try_recv().unwrap());
+        assert_eq!(answered.unwrap().evicted.len(), clients);
+        plant.check(&evidence);
+    });
+}
+
+/// A quarantined session ends when its last holder is gone; only that needs a look without a
+/// message.
+#[test]
+fn quarantine_under_callers_frees_once_when_the_last_holder_is_gone() {
+    schedules(600, || {
+        let mut plant = Plant::with_clients(1 + below(2), 1);
+        plant.run_for(below(60));
+        plant.stop();
+        plant.run_for(below(40));
+        plant.handle(Event::Quarantine(operator()));
+        let mut steps = plant.steps();
+        assert_eq!(steps.pop(), Some(StepName::Quarantined));
+        plant.run_for(200);
+        plant.kill_everybody();
+        assert!(matches!(plant.run_until_over(), End::Freed));
+    });
+}
+
+/// A start that waits for the poller runs the session again; nobody sleeps through it.
+#[test]
+fn stop_and_start_again_then_the_drain_ends_without_a_timer() {
+    schedules(1000, || {
+        let mut plant = Plant::with_clients(1, 1 + below(2));
+        for _ in 0..1 + below(2) {
+            plant.run_for(below(40));
+            plant.stop();
+            plant.run_for(below(10));
+            plant.start();
+        }
+        plant.run_for(below(40));
+        plant.stop();
+        plant.handle(Event::Destroy(destroy(Operation::Shutdown)));
+        let End::Destroyed(evidence) = plant.run_until_over() else {
+            panic!("it was not quarantined");
+        };
+        plant.check(&evidence);
+    });
+}
