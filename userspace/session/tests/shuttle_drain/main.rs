@@ -54,15 +54,14 @@ fn drain_with_callers_that_leave_and_die_ends_without_a_timer() {
         let mut plant = Plant::with_clients(1 + below(2), 1 + below(2));
         plant.run_for(below(60));
         plant.stop();
-        let kills = below(3);
-        for _ in 0..kills {
-            plant.run_for(below(20));
+        for _ in 0..below(3) {
+            plant.run_for(below([2, 20][below(2)]));
             plant.kill_something();
         }
         // `DestroyWait` gives up when its requester has gone, `Shutdown` never.
         plant.handle(Event::Destroy(destroy(Operation::Shutdown)));
         for _ in 0..below(3) {
-            plant.run_for(below(60));
+            plant.run_for(below([4, 60][below(2)]));
             plant.kill_something();
         }
         let End::Destroyed(evidence) = plant.run_until_over() else {

@@ -205,7 +205,7 @@ impl Plant {
     pub(crate) fn kill_something(&self) {
         let process = &self.processes[below(self.processes.len())];
         let threads: Vec<_> = process.threads.lock().unwrap().values().cloned().collect();
-        match threads.get(below(threads.len() + 1)) {
+        match threads.get(below(2 * threads.len().max(1))) {
             Some(thread) => thread.kill(),
             None => process.mortal.kill(),
         }
@@ -522,7 +522,9 @@ fn poller(wire: &Mutex<Wire>) {
         }
         if let Some(runtime) = &mut runtime {
             runtime.reap();
-            runtime.publish(u32::try_from(below(FRAMES as usize)).unwrap());
+            // Seldom, so that callers sleep.
+            let frame = below(4 * FRAMES as usize);
+            runtime.publish(frame);
         }
     }
 }
