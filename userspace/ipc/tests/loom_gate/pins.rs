@@ -154,6 +154,8 @@ enum Spoiled {
     NoFenceBeforeLook,
     PinAfterLeave,
     OneLookAtPins,
+    UnpinAfterPut,
+    DeferBeforeGate,
 }
 
 /// The same on words whose orderings a test can weaken: pin, count, gate, deferred.
@@ -163,6 +165,8 @@ struct Copy {
     count: AtomicU32,
     gate: AtomicU32,
     deferred: AtomicU32,
+    /// The frame word: 1 while a guard holds the frame.
+    word: AtomicU32,
     contents: Protected,
 }
 
@@ -174,6 +178,7 @@ impl Copy {
             count: AtomicU32::new(0),
             gate: AtomicU32::new(1),
             deferred: AtomicU32::new(0),
+            word: AtomicU32::new(0),
             contents: Protected::new(),
         }
     }
@@ -211,17 +216,31 @@ impl Copy {
     }
 
     fn leave(&self) {
+        let defer = || {
+            let _ = self
+                .deferred
+                .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed);
+        };
+        if self.is(Spoiled::DeferBeforeGate) {
+            defer();
+        }
         self.gate.store(0, Ordering::SeqCst);
-        let _ = self
-            .deferred
-            .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed);
+        defer();
         self.end_look();
     }
 
+    /// A call that takes the frame, if it passes the gate and no guard holds it. The daemon's
+    /// credit and its next loan are one step with the take.
     fn take(&self) -> bool {
         self.count.store(1, Ordering::Release);
         fence(Ordering::SeqCst);
-        let passed = self.gate.load(Ordering::Acquire) == 1;
+        let wins = || {
+            let won = self
+                .word
+                .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed);
+            won.is_ok()
+        };
+        let passed = self.gate.load(Ordering::Acquire) == 1 && wins();
         if passed && !self.is(Spoiled::PinAfterLeave) {
             self.pin.store(1, Ordering::Relaxed);
         }
@@ -236,6 +255,10 @@ impl Copy {
 
     fn drop_guard(&self) {
         self.contents.read();
+        let late = self.is(Spoiled::UnpinAfterPut);
+        if late {
+            self.word.store(0, Ordering::Release);
+        }
         let order = if self.is(Spoiled::UnpinRelaxed) {
             Ordering::Relaxed
         } else {
@@ -244,6 +267,9 @@ impl Copy {
         self.pin.store(0, order);
         if !self.is(Spoiled::NoFenceAfterUnpin) {
             fence(Ordering::SeqCst);
+        }
+        if !late {
+            self.word.store(0, Ordering::Release);
         }
         self.end_look();
     }
@@ -273,10 +299,30 @@ fn call_against_leave(spoiled: Spoiled) {
     assert_eq!(shared.deferred.load(Ordering::Acquire), 2, "{KEPT}");
 }
 
+/// A guard returns its frame, and a call takes the next loan of it.
+fn two_guards_against_leave(spoiled: Spoiled) {
+    let shared = Copy::new(spoiled);
+    shared.pin.store(1, Ordering::Relaxed);
+    shared.word.store(1, Ordering::Relaxed);
+    let shared = Arc::new(shared);
+    let [first, second] = [Arc::clone(&shared), Arc::clone(&shared)];
+    let guard = thread::spawn(move || first.drop_guard());
+    let caller = thread::spawn(move || {
+        if second.take() {
+            second.drop_guard();
+        }
+    });
+    shared.leave();
+    guard.join().expect("the guard ends");
+    caller.join().expect("the caller ends");
+    assert_eq!(shared.deferred.load(Ordering::Acquire), 2, "{KEPT}");
+}
+
 #[test]
 fn leave_copies_then_hold() {
     holds(|| guard_against_leave(Spoiled::Nothing));
     holds(|| call_against_leave(Spoiled::Nothing));
+    holds(|| two_guards_against_leave(Spoiled::Nothing));
 }
 
 mutants! {
@@ -290,4 +336,8 @@ mutants! {
     leave_mutant_pin_after_leave_then_caught: call_against_leave(Spoiled::PinAfterLeave) => UNORDERED;
     leave_mutant_one_look_at_pins_then_caught:
         call_against_leave(Spoiled::OneLookAtPins) => UNORDERED;
+    leave_mutant_unpin_after_put_then_caught:
+        two_guards_against_leave(Spoiled::UnpinAfterPut) => UNORDERED;
+    leave_mutant_defer_before_gate_then_caught:
+        two_guards_against_leave(Spoiled::DeferBeforeGate) => UNORDERED;
 }

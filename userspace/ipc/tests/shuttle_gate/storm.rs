@@ -17,7 +17,8 @@ use onair_ipc::slot::SlotReading;
 use onair_ipc::{sync, sys};
 use shuttle::thread;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
+use crate::rig::Pair;
+use crate::schedules::{below, dawdle, pair, schedules, spawn, wake_more};
 
 /// Frames of the session: two to fill, and the quota of each attachment.
 const FRAMES: u32 = 6;
@@ -307,7 +308,7 @@ fn storm(deaths: bool, evicts: bool) {
     let processes = (0..PROCESSES)
         .map(|number| {
             Arc::new(Process {
-                pair: Pair::new(number as u64, &frames),
+                pair: pair(number as u64, &frames),
                 mortal: Mortal::default(),
                 threads: Mutex::default(),
                 delivered: Mutex::default(),
