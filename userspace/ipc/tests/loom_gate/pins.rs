@@ -9,7 +9,7 @@ use onair_ipc::pins::{End, Pins};
 use onair_ipc::slot::{Operation, Slot};
 use onair_ipc::sync::heavy;
 
-use crate::harness::{Protected, UNORDERED, holds, mutants};
+use crate::harness::{Protected, UNORDERED, beside, holds, mutants};
 
 const KEPT: &str = "the memory is kept, and nothing borrows from it";
 
@@ -78,11 +78,7 @@ fn leave_against_a_guard_that_is_dropped_then_let_go_once_after_its_last_read() 
     holds(|| {
         let shared = Attachment::new();
         shared.pins.pin(0);
-        let shared = Arc::new(shared);
-        let other = Arc::clone(&shared);
-        let guard = thread::spawn(move || other.drop_guard());
-        shared.leave();
-        guard.join().expect("the guard ends");
+        let shared = beside(shared, Attachment::drop_guard, Attachment::leave);
         assert_eq!(shared.pins.deferred(), None, "{KEPT}");
     });
 }
@@ -90,15 +86,12 @@ fn leave_against_a_guard_that_is_dropped_then_let_go_once_after_its_last_read() 
 #[test]
 fn leave_against_a_call_that_takes_then_let_go_once_after_its_last_read() {
     holds(|| {
-        let shared = Arc::new(Attachment::new());
-        let other = Arc::clone(&shared);
-        let caller = thread::spawn(move || {
-            if other.take() {
-                other.drop_guard();
+        let caller = |shared: &Attachment| {
+            if shared.take() {
+                shared.drop_guard();
             }
-        });
-        shared.leave();
-        caller.join().expect("the caller ends");
+        };
+        let shared = beside(Attachment::new(), caller, Attachment::leave);
         assert_eq!(shared.pins.deferred(), None, "{KEPT}");
     });
 }
@@ -113,15 +106,12 @@ fn guards_two_dropped_after_the_end_then_one_lets_go() {
         shared.pins.pin(0);
         shared.pins.pin(1);
         shared.leave();
-        let shared = Arc::new(shared);
-        let other = Arc::clone(&shared);
-        let guard = thread::spawn(move || {
-            other.contents.read();
-            other.pins.unpin(1, true);
-            other.end_look();
-        });
-        shared.drop_guard();
-        guard.join().expect("the guard ends");
+        let second = |shared: &Attachment| {
+            shared.contents.read();
+            shared.pins.unpin(1, true);
+            shared.end_look();
+        };
+        let shared = beside(shared, second, Attachment::drop_guard);
         assert_eq!(shared.pins.deferred(), None, "{KEPT}");
     });
 }
@@ -132,14 +122,12 @@ fn leave_counts_no_callers_then_the_pin_alone_orders_the_last_read() {
     holds(|| {
         let shared = Attachment::new();
         shared.pins.pin(0);
-        let shared = Arc::new(shared);
-        let other = Arc::clone(&shared);
-        let guard = thread::spawn(move || other.drop_guard());
-        shared.pins.defer(End::ByHand);
-        if shared.pins.may_let_go(|| 0) && shared.pins.let_go(End::ByHand) {
-            shared.contents.write();
-        }
-        guard.join().expect("the guard ends");
+        let shared = beside(shared, Attachment::drop_guard, |shared| {
+            shared.pins.defer(End::ByHand);
+            if shared.pins.may_let_go(|| 0) && shared.pins.let_go(End::ByHand) {
+                shared.contents.write();
+            }
+        });
         assert_eq!(shared.pins.deferred(), None, "{KEPT}");
     });
 }
@@ -273,29 +261,23 @@ impl Copy {
         }
         self.end_look();
     }
+
+    fn take_and_drop(&self) {
+        if self.take() {
+            self.drop_guard();
+        }
+    }
 }
 
 fn guard_against_leave(spoiled: Spoiled) {
     let shared = Copy::new(spoiled);
     shared.pin.store(1, Ordering::Relaxed);
-    let shared = Arc::new(shared);
-    let other = Arc::clone(&shared);
-    let guard = thread::spawn(move || other.drop_guard());
-    shared.leave();
-    guard.join().expect("the guard ends");
+    let shared = beside(shared, Copy::drop_guard, Copy::leave);
     assert_eq!(shared.deferred.load(Ordering::Acquire), 2, "{KEPT}");
 }
 
 fn call_against_leave(spoiled: Spoiled) {
-    let shared = Arc::new(Copy::new(spoiled));
-    let other = Arc::clone(&shared);
-    let caller = thread::spawn(move || {
-        if other.take() {
-            other.drop_guard();
-        }
-    });
-    shared.leave();
-    caller.join().expect("the caller ends");
+    let shared = beside(Copy::new(spoiled), Copy::take_and_drop, Copy::leave);
     assert_eq!(shared.deferred.load(Ordering::Acquire), 2, "{KEPT}");
 }
 
@@ -307,11 +289,7 @@ fn two_guards_against_leave(spoiled: Spoiled) {
     let shared = Arc::new(shared);
     let [first, second] = [Arc::clone(&shared), Arc::clone(&shared)];
     let guard = thread::spawn(move || first.drop_guard());
-    let caller = thread::spawn(move || {
-        if second.take() {
-            second.drop_guard();
-        }
-    });
+    let caller = thread::spawn(move || second.take_and_drop());
     shared.leave();
     guard.join().expect("the guard ends");
     caller.join().expect("the caller ends");

@@ -224,6 +224,11 @@ fn leave_by_hand_with_handles_then_they_keep_nothing_and_are_not_written_under()
 }
 
 #[test]
+fn leave_by_hand_with_handles_of_one_frame_then_not_written_under() {
+    leaves(End::ByHand, &[Habit::Handle, Habit::Forgotten], SHORT);
+}
+
+#[test]
 fn leave_found_out_with_handles_then_the_memory_goes_with_the_last() {
     leaves(End::FoundOut, &[Habit::Guard, Habit::Handle], LONG);
 }

@@ -157,8 +157,7 @@ impl Explorer {
     fn read_entry(&self, now: &State, who: usize, next: &mut State) -> Move {
         let scenario = &self.scenario;
         let (was, me) = (&now.client[who], &mut next.client[who]);
-        let early = self.is(Mutant::TailBeforeHead);
-        let tail = if early { was.tail } else { now.tail };
+        let tail = self.either(Mutant::TailBeforeHead, was.tail, now.tail);
         if was.head >= tail {
             me.at = self.found_nothing(was, scenario.timed && who == 0);
             me.waiting = true;
@@ -286,23 +285,16 @@ impl Explorer {
         if !scenario.put_twice {
             me.lend = Loan::NONE;
         }
-        let silent = self.is(Mutant::NoKickOnPut);
-        me.at = if silent { Return } else { LookAtKick };
+        me.at = self.either(Mutant::NoKickOnPut, Return, LookAtKick);
         Ok(Move::Step("put"))
     }
 
     pub(super) fn first_of_pop(&self) -> ClientAt {
-        match self.is(Mutant::TailBeforeHead) {
-            true => LoadTail,
-            false => LoadHead,
-        }
+        self.either(Mutant::TailBeforeHead, LoadTail, LoadHead)
     }
 
     pub(super) fn first_of_leave(&self) -> ClientAt {
-        match self.is(Mutant::KickBeforeSub) {
-            true => LookAtKickEarly,
-            false => Lower,
-        }
+        self.either(Mutant::KickBeforeSub, LookAtKickEarly, Lower)
     }
 
     fn end_of_pop(&self, was: &Client) -> ClientAt {

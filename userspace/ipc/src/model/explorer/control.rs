@@ -36,18 +36,12 @@ plain! {
 impl Explorer {
     /// The first step of a stop.
     pub(super) fn first_of_stop(&self) -> ControlAt {
-        match self.is(Mutant::CountBeforeGate) {
-            true => Notify,
-            false => CloseGate,
-        }
+        self.either(Mutant::CountBeforeGate, Notify, CloseGate)
     }
 
     /// The first step of a pass of the drain.
     fn first_of_pass(&self) -> ControlAt {
-        match self.is(Mutant::ArmAfterScan) {
-            true => Settle,
-            false => ArmKick,
-        }
+        self.either(Mutant::ArmAfterScan, Settle, ArmKick)
     }
 
     pub(super) fn control(
@@ -74,17 +68,16 @@ impl Explorer {
 
     /// stop, start.
     fn pulse(&self, now: &State, next: &mut State) -> Move {
-        let count_first = self.is(Mutant::CountBeforeGate);
         let (at, moved) = match now.control.at {
             CloseGate => {
                 next.session_gate = now.session_gate.stopped();
                 next.note_stop();
-                let at = if count_first { WakeOne } else { Notify };
+                let at = self.either(Mutant::CountBeforeGate, WakeOne, Notify);
                 (at, Move::Step("stop: close session gate"))
             }
             Notify => {
                 next.event_count += 1;
-                let at = if count_first { CloseGate } else { WakeOne };
+                let at = self.either(Mutant::CountBeforeGate, CloseGate, WakeOne);
                 (at, Move::Step("stop: event count += 1"))
             }
             WakeOne => {
@@ -135,8 +128,7 @@ impl Explorer {
         let action = match now.control.at {
             // And the heavy fence: see `store_buffer` and loom.
             ArmKick => {
-                let last = self.is(Mutant::ArmAfterScan);
-                control.at = if last { Decide } else { Settle };
+                control.at = self.either(Mutant::ArmAfterScan, Decide, Settle);
                 next.kick = true;
                 "drain: arm the kick"
             }

@@ -120,12 +120,8 @@ impl Explorer {
                 ..Exit::default()
             };
         }
-        let silent = self.is(Mutant::ExitNotifiesNot);
-        next.control.exit.at = if silent {
-            ExitAt::Settled
-        } else {
-            ExitAt::Notify
-        };
+        next.control.exit.at =
+            self.either(Mutant::ExitNotifiesNot, ExitAt::Settled, ExitAt::Notify);
         self.look_again(now, &mut next);
         steps.push(CONTROL, "exit: empty its slot", next);
         Ok(())

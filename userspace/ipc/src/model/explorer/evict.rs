@@ -61,14 +61,13 @@ impl Explorer {
         let (at, moved) = match now.control.evict.at {
             SetState => {
                 next.closed = true;
-                let blind = mutant == Some(Mutant::EvictWakesNoStarter);
-                let at = if blind { CloseGate } else { WakeStarter };
+                let at = self.either(Mutant::EvictWakesNoStarter, CloseGate, WakeStarter);
                 (at, Move::Step("evict: state = closed"))
             }
             WakeStarter => {
-                let late = mutant == Some(Mutant::StateAfterCounts);
+                let at = self.either(Mutant::StateAfterCounts, revoke, CloseGate);
                 let moved = Move::Wake(Whom::OneStarter, "evict: wake one that waits for a start");
-                (if late { revoke } else { CloseGate }, moved)
+                (at, moved)
             }
             CloseGate => {
                 // Ghosts: the attachment was just closed for good.
@@ -83,8 +82,7 @@ impl Explorer {
             }
             Notify => {
                 next.event_count += 1;
-                let silent = mutant == Some(Mutant::EvictWakesNone);
-                let at = if silent { revoke } else { WakeOne };
+                let at = self.either(Mutant::EvictWakesNone, revoke, WakeOne);
                 (at, Move::Step("evict: event count += 1"))
             }
             WakeOne => {

@@ -140,6 +140,11 @@ impl Explorer {
         self.scenario.mutant == Some(mutant)
     }
 
+    /// `wrong` if `mutant` is the faulty step, else `right`.
+    fn either<T>(&self, mutant: Mutant, wrong: T, right: T) -> T {
+        if self.is(mutant) { wrong } else { right }
+    }
+
     /// Enters a thread's step, whose effect is `next`.
     fn push(&self, actor: &'static str, moved: Move, next: State, steps: &mut Steps<State>) {
         let (whom, action) = match moved {

@@ -116,8 +116,7 @@ impl Explorer {
             next.ledger[frame] = LedgerLine { lent: true, serial };
             next.word[frame] = FrameWord::new(FrameState::Ready, serial, 0);
             next.poller.lend = next.loan(frame);
-            let early = self.is(Mutant::WakeBeforePublish);
-            next.poller.at = if early { Notify } else { StoreEntry };
+            next.poller.at = self.either(Mutant::WakeBeforePublish, Notify, StoreEntry);
             return Ok(Move::Step("lend a frame: word = READY"));
         }
         let oldest = (0..FRAMES)

@@ -29,8 +29,7 @@ impl Explorer {
                 if in_handler {
                     next.client[0].interrupt();
                 }
-                let silent = self.is(Mutant::HandlerNotifiesNot);
-                let at = if silent { LookAtWaiters } else { Notify };
+                let at = self.either(Mutant::HandlerNotifiesNot, LookAtWaiters, Notify);
                 (at, Move::Step("stop: close local gate"))
             }
             Notify => {

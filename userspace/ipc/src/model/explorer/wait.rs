@@ -36,11 +36,7 @@ impl Explorer {
             CheckGates => {
                 let open = now.local_gate.is_open() && now.session_gate.is_open();
                 let same = now.local_gate == was.local && now.session_gate == was.session;
-                let passes = if self.is(Mutant::BitNotGen) {
-                    open
-                } else {
-                    same
-                };
+                let passes = self.either(Mutant::BitNotGen, open, same);
                 let at = if passes {
                     self.first_of_pop()
                 } else if self.scenario.evicted || self.scenario.quarantined {
@@ -172,18 +168,16 @@ impl Explorer {
     }
 
     fn before_sleep(&self) -> ClientAt {
-        match self.joins_late() {
-            true => JoinLate,
-            false => FutexWait,
+        if self.joins_late() {
+            JoinLate
+        } else {
+            FutexWait
         }
     }
 
     /// The next step of a thread that was woken, or that found the event count changed.
     fn after_sleep(&self) -> ClientAt {
-        match self.joins_late() {
-            true => PartLate,
-            false => Listen,
-        }
+        if self.joins_late() { PartLate } else { Listen }
     }
 
     pub(super) fn end_of_wait(&self) -> ClientAt {
