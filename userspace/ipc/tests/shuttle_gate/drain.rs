@@ -12,7 +12,7 @@ use shuttle::thread;
 use crate::schedules::{below, dawdle, pair, schedules, spawn, wake_more};
 
 const CALLS: usize = 2;
-/// Scans without a kick before the drain counts as waiting for ever.
+/// Scans without a kick before the drain counts as waiting forever.
 const PATIENCE: usize = 5_000;
 
 #[test]

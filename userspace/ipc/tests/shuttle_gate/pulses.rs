@@ -122,7 +122,7 @@ fn local_pulses_callers_blocked_or_about_to_be_then_each_returns_again_once() {
 
 /// Both gates at once: `EAGAIN` at least once, at most once for each stop, and never a time-out.
 #[test]
-fn both_gates_pulsed_at_once_with_timers_then_again_and_nobody_is_left_asleep() {
+fn both_gates_pulsed_at_once_with_timers_then_again_and_no_caller_is_left_asleep() {
     schedules(1500, || {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
         let pair = Arc::new(pair(below(2) as u64, &frames));

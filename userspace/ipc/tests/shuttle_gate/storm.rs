@@ -27,7 +27,7 @@ const QUOTA: u32 = 2;
 const PUBLISHES: u64 = 60;
 const PROCESSES: usize = 2;
 const THREADS: usize = 3;
-/// Scans of a drain without a kick before it counts as waiting for ever.
+/// Scans of a drain without a kick before it counts as waiting forever.
 const PATIENCE: usize = 5_000;
 /// Written over every frame after the verdict.
 const DEAD: u64 = 0xdead_dead;

@@ -77,7 +77,7 @@ fn frames_lent_one_by_one_to_sleepers_then_each_is_taken() {
 
 /// The kernel wakes one caller; each wakes the others, whatever it sleeps for.
 #[test]
-fn daemon_dies_then_everybody_wakes_and_is_told() {
+fn daemon_dies_then_each_caller_wakes_and_is_told() {
     schedules(1000, || {
         let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
         let pair = pair(below(2) as u64, &frames);

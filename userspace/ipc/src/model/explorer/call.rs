@@ -51,7 +51,7 @@ impl Explorer {
                 me.calls_left -= 1;
                 me.barred_local = !now.local_gate.is_open();
                 me.barred_session = !now.session_gate.is_open();
-                me.slept_at_end = now.closed && now.control.evict.at == EvictAt::Done;
+                me.slept_at_end = now.closed && now.control.evict.done;
                 me.stop_overlapped = me.barred_local || me.barred_session;
                 me.at = Raise;
                 if !self.is(Mutant::IntentKept) {

@@ -5,11 +5,10 @@ use super::*;
 use ControlAt::*;
 
 plain! {
-    /// The next step of the control thread: stop; start, and wake one that waits for it; take the
-    /// poller's box; drain; the session is destroyed, or set aside with its users.
+    /// The next step of the control thread: stop and start; take the poller's box; drain; the
+    /// session is destroyed, or set aside with its users.
     enum ControlAt {
-        CloseGate, Notify, WakeOne,
-        OpenGate, WakeStarter,
+        Pulse,
         TakeBox,
         ArmKick, Settle, ReadCount, ReadAck, Decide,
         Destroyed, Quarantined,
@@ -17,6 +16,8 @@ plain! {
 
     struct Control {
         at: ControlAt,
+        /// Its place in [`Explorer::session_pulse`].
+        step: usize,
         pulses_left: u8,
         /// The frame or slot that the drain has reached.
         index: usize,
@@ -34,11 +35,6 @@ plain! {
 }
 
 impl Explorer {
-    /// The first step of a stop.
-    pub(super) fn first_of_stop(&self) -> ControlAt {
-        self.either(Mutant::CountBeforeGate, Notify, CloseGate)
-    }
-
     /// The first step of a pass of the drain.
     fn first_of_pass(&self) -> ControlAt {
         self.either(Mutant::ArmAfterScan, Settle, ArmKick)
@@ -50,8 +46,8 @@ impl Explorer {
         next: &mut State,
         steps: &mut Steps<State>,
     ) -> Result<Move, Violation> {
-        if now.control.evict.is_in_progress() {
-            return self.evict(now, next);
+        if let Some(at) = now.control.evict.at {
+            return self.evict(at, now, next);
         }
         if matches!(now.control.exit.at, ExitAt::Notify | ExitAt::WakeOne) {
             return Ok(self.notify_exit(now, next));
@@ -60,48 +56,23 @@ impl Explorer {
         self.settle_deaths(now, steps)?;
         match now.control.at {
             _ if !self.scenario.destroyed => Ok(Move::Blocked),
-            CloseGate | Notify | WakeOne | OpenGate | WakeStarter => Ok(self.pulse(now, next)),
+            Pulse => Ok(self.pulse(now, next)),
             TakeBox => Ok(self.take_box(now, next)),
             _ => self.drain(now, next),
         }
     }
 
-    /// stop, start.
+    /// stop, start; the last stop is followed by the drain.
     fn pulse(&self, now: &State, next: &mut State) -> Move {
-        let (at, moved) = match now.control.at {
-            CloseGate => {
-                next.session_gate = now.session_gate.stopped();
-                next.note_stop();
-                let at = self.either(Mutant::CountBeforeGate, WakeOne, Notify);
-                (at, Move::Step("stop: close session gate"))
-            }
-            Notify => {
-                next.event_count += 1;
-                let at = self.either(Mutant::CountBeforeGate, CloseGate, WakeOne);
-                (at, Move::Step("stop: event count += 1"))
-            }
-            WakeOne => {
-                let again = now.control.pulses_left > 0;
-                // The daemon may wake more, up to a bound of its choice.
-                let at = if again { OpenGate } else { TakeBox };
-                (at, Move::Wake(Whom::One, "stop: wake one"))
-            }
-            OpenGate => {
-                next.control.pulses_left -= 1;
-                if !now.closed || self.is(Mutant::StartReopensEvicted) {
-                    next.session_gate = now.session_gate.started();
-                    for client in &mut next.client {
-                        client.barred_session = false;
-                    }
-                }
-                (WakeStarter, Move::Step("start: open session gate"))
-            }
-            _ => {
-                let moved = Move::Wake(Whom::OneStarter, "start: wake one that waits for it");
-                (self.first_of_stop(), moved)
-            }
-        };
-        next.control.at = at;
+        let (table, at) = (self.session_pulse(), now.control.step);
+        let (moved, after) = self.take_step(table, at, now, next);
+        let control = &mut next.control;
+        control.step = after.unwrap_or(0);
+        control.pulses_left -= u8::from(after.is_none());
+        if table[at] == Op::WakeOne && control.pulses_left == 0 {
+            control.at = TakeBox;
+            control.step = 0;
+        }
         moved
     }
 
@@ -109,13 +80,13 @@ impl Explorer {
     fn take_box(&self, now: &State, next: &mut State) -> Move {
         // Earlier commands to the poller are done and answered first.
         let asked = matches!(now.control.exit.at, ExitAt::Asked | ExitAt::Answered);
-        if now.poller.at != PollerAt::Idle || asked {
+        if now.poller.at.is_some() || asked {
             return Move::Blocked;
         }
-        next.poller.at = PollerAt::HandedOver;
+        next.poller.handed_over = true;
         if self.scenario.quarantined {
             next.control.at = Quarantined;
-            next.control.evict.at = self.first_of_evict();
+            next.control.evict.at = Some(0);
         } else {
             next.control.at = self.first_of_pass();
         }
@@ -208,10 +179,10 @@ impl Explorer {
     /// Whether an event can be handled now: the control thread is between two turns of its own work
     /// and the poller, if it has the ledger, is between two bursts.
     pub(super) fn is_between(&self, now: &State) -> bool {
-        let at = now.control.at;
-        let turns = matches!(at, OpenGate | TakeBox | Quarantined) || at == self.first_of_stop();
-        let polls = !matches!(now.poller.at, PollerAt::Idle | PollerAt::HandedOver);
-        !polls && (turns || self.waits(now))
+        let (at, op) = (now.control.at, self.session_pulse()[now.control.step]);
+        let pulses = at == Pulse && (now.control.step == 0 || op == Op::OpenSession);
+        let turns = pulses || matches!(at, TakeBox | Quarantined);
+        now.poller.at.is_none() && (turns || self.waits(now))
     }
 
     /// Whether the drain waits for an event.

@@ -31,11 +31,12 @@ impl Explorer {
         steps: &mut Steps<State>,
     ) -> Result<(), Violation> {
         let between = self.is_between(now);
+        let polls = now.poller.at.is_none() && !now.poller.handed_over;
         let exit = now.control.exit;
         if exit.at != ExitAt::Settled {
             // The poller credits between two bursts of its own, the control thread between two
             // turns.
-            if between || exit.at == ExitAt::Asked && now.poller.at == PollerAt::Idle {
+            if between || exit.at == ExitAt::Asked && polls {
                 self.settle_exit(now, steps)?;
             }
             return Ok(());

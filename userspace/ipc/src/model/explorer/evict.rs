@@ -6,27 +6,18 @@
 //! process is gone. A quarantine does not touch the frames.
 
 use super::*;
-use EvictAt::*;
 
 plain! {
-    /// The next step of the evict, or of the quarantine. `StoreWord` is of a mutant only: the word
-    /// was read in an earlier step, and is written now.
-    enum EvictAt { Idle, SetState, WakeStarter, CloseGate, Notify, WakeOne, Revoke, StoreWord, Done, }
-
     struct Evict {
-        at: EvictAt,
+        /// Its place in [`Explorer::closing`].
+        at: Option<usize>,
         /// It will be requested.
         asked: bool,
+        done: bool,
         /// The frame that it has reached.
         frame: usize,
-        /// Mutant only: the value read from its word.
-        found: FrameState,
-    }
-}
-
-impl Evict {
-    pub(super) fn is_in_progress(&self) -> bool {
-        !matches!(self.at, Idle | Done)
+        /// Mutant only: the value of its word, read in an earlier step.
+        found: Option<FrameState>,
     }
 }
 
@@ -36,76 +27,41 @@ impl Explorer {
         if now.control.evict.asked && !now.control.reconciled && self.is_between(now) {
             let mut next = *now;
             next.control.evict.asked = false;
-            next.control.evict.at = self.first_of_evict();
+            next.control.evict.at = Some(0);
             self.look_again(now, &mut next);
             steps.push(CONTROL, "evict: asked", next);
         }
     }
 
-    /// The first step of an evict or a quarantine.
-    pub(super) fn first_of_evict(&self) -> EvictAt {
-        match self.scenario.mutant {
-            Some(Mutant::StateAfterCounts) => CloseGate,
-            Some(Mutant::RevokeBeforeGate) => Revoke,
-            _ => SetState,
+    pub(super) fn evict(
+        &self,
+        at: usize,
+        now: &State,
+        next: &mut State,
+    ) -> Result<Move, Violation> {
+        let table = self.closing();
+        if table[at] == Op::Revoke {
+            return self.revoke(now, next);
         }
-    }
-
-    pub(super) fn evict(&self, now: &State, next: &mut State) -> Result<Move, Violation> {
-        let revoke = if self.scenario.quarantined {
-            Done
-        } else {
-            Revoke
-        };
-        let mutant = self.scenario.mutant;
-        let (at, moved) = match now.control.evict.at {
-            SetState => {
-                next.closed = true;
-                let at = self.either(Mutant::EvictWakesNoStarter, CloseGate, WakeStarter);
-                (at, Move::Step("evict: state = closed"))
+        // Ghosts: the attachment is closed for good.
+        if table[at] == Op::CloseSession && now.session_gate.is_open() {
+            for client in &mut next.client {
+                client.slept_at_end |= client.is_asleep();
             }
-            WakeStarter => {
-                let at = self.either(Mutant::StateAfterCounts, revoke, CloseGate);
-                let moved = Move::Wake(Whom::OneStarter, "evict: wake one that waits for a start");
-                (at, moved)
-            }
-            CloseGate => {
-                // Ghosts: the attachment was just closed for good.
-                if now.session_gate.is_open() {
-                    for client in &mut next.client {
-                        client.slept_at_end |= client.is_asleep();
-                    }
-                }
-                next.session_gate = now.session_gate.stopped();
-                next.note_stop();
-                (Notify, Move::Step("evict: close session gate"))
-            }
-            Notify => {
-                next.event_count += 1;
-                let at = self.either(Mutant::EvictWakesNone, revoke, WakeOne);
-                (at, Move::Step("evict: event count += 1"))
-            }
-            WakeOne => {
-                let at = match mutant {
-                    Some(Mutant::StateAfterCounts) => SetState,
-                    Some(Mutant::RevokeBeforeGate) => Done,
-                    _ => revoke,
-                };
-                (at, Move::Wake(Whom::One, "evict: wake one"))
-            }
-            Revoke => return self.revoke(now, next),
-            _ => {
-                self.take_back(next, now.control.evict.found)?;
-                return Ok(Move::Step("evict: store REVOKED"));
-            }
-        };
-        next.control.evict.at = at;
+        }
+        let (moved, after) = self.take_step(table, at, now, next);
+        next.control.evict.at = after;
+        next.control.evict.done = after.is_none();
         Ok(moved)
     }
 
     /// The owner of the ledger takes one frame back, between two bursts.
     fn revoke(&self, now: &State, next: &mut State) -> Result<Move, Violation> {
-        if !matches!(now.poller.at, PollerAt::Idle | PollerAt::HandedOver) {
+        if let Some(found) = now.control.evict.found {
+            self.take_back(next, found)?;
+            return Ok(Move::Step("evict: store REVOKED"));
+        }
+        if now.poller.at.is_some() {
             return Ok(Move::Blocked);
         }
         let frame = now.control.evict.frame;
@@ -115,8 +71,7 @@ impl Explorer {
         }
         let found = now.word[frame].state;
         if self.is(Mutant::RevokeNoSwap) {
-            next.control.evict.found = found;
-            next.control.evict.at = StoreWord;
+            next.control.evict.found = Some(found);
             return Ok(Move::Step("evict: read a word"));
         }
         self.take_back(next, found)?;
@@ -139,14 +94,15 @@ impl Explorer {
 
     fn next_frame(&self, next: &mut State) -> Result<(), Violation> {
         let evict = &mut next.control.evict;
-        evict.found = FrameState::default();
+        evict.found = None;
         evict.frame = (evict.frame + 1) % FRAMES;
-        evict.at = match (evict.frame, self.is(Mutant::RevokeBeforeGate)) {
-            (0, true) => SetState,
-            (0, false) => Done,
-            _ => Revoke,
-        };
-        if evict.frame == 0 && self.is(Mutant::AsideReleasedEarly) {
+        if evict.frame > 0 {
+            return Ok(());
+        }
+        let after = evict.at.map(|at| at + 1);
+        evict.at = after.filter(|&at| at < self.closing().len());
+        evict.done = evict.at.is_none();
+        if self.is(Mutant::AsideReleasedEarly) {
             release_aside(next)?;
         }
         Ok(())
@@ -154,14 +110,13 @@ impl Explorer {
 
     /// Whether the attachment counts no user: neither in its slots nor by its frames.
     pub(super) fn is_evicted(&self, now: &State) -> bool {
-        self.scenario.evicted && now.control.evict.at == Done
+        self.scenario.evicted && now.control.evict.done
     }
 
     /// Whether the poller skips the attachment: its lender is being emptied, or gone.
     pub(super) fn is_revoking(&self, now: &State) -> bool {
-        match now.control.evict.at {
-            Done => !self.is(Mutant::RevokeBeforeGate),
-            at => matches!(at, Revoke | StoreWord),
-        }
+        let evict = &now.control.evict;
+        let revokes = evict.at.is_some_and(|at| self.closing()[at] == Op::Revoke);
+        revokes || evict.done && !self.is(Mutant::RevokeBeforeGate)
     }
 }

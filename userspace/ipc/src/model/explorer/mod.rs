@@ -2,9 +2,8 @@
 //! control thread, in every order, with a death at any step.
 //!
 //! Each step below is one atomic action on shared words, or several of which other threads can see
-//! only the first or the last. The positions ([`client::ClientAt`], [`poller::PollerAt`],
-//! [`control::ControlAt`], [`stopper::StopperAt`]) name the protocol's steps; `docs/gate.md` has
-//! the table. Memory is sequentially consistent here: `store_buffer` covers the plain counts and
+//! only the first or the last. The positions ([`client::ClientAt`], [`control::ControlAt`]) and the
+//! tables in [`steps`] name the protocol's steps; `docs/gate.md` lists them. Memory is sequentially consistent here: `store_buffer` covers the plain counts and
 //! the membarrier, loom covers the orderings.
 //!
 //! Not in the model: attach, a process that leaves, the daemon's death, the event count of events,
@@ -22,6 +21,7 @@ mod mutants;
 mod poller;
 mod scenario;
 mod state;
+mod steps;
 mod stopper;
 mod tests;
 mod wait;
@@ -29,12 +29,13 @@ mod wait;
 use client::{Client, ClientAt, Outcome};
 use control::{Control, ControlAt};
 use deaths::{Exit, ExitAt};
-use evict::{Evict, EvictAt};
+use evict::Evict;
 use invariant::{Violation, check_destroy, check_return, credit, release_aside, set_aside};
 use mutants::Mutant;
-use poller::{Poller, PollerAt};
+use poller::Poller;
 use scenario::{BASE, Scenario};
 use state::{CLIENTS, FRAMES, FrameState, FrameWord, Gate, LedgerLine, Loan, RING, Slot, State};
+use steps::Op;
 use stopper::Stopper;
 
 use super::plain;
@@ -92,7 +93,6 @@ impl Model for Explorer {
                 ..Poller::default()
             },
             control: Control {
-                at: self.first_of_stop(),
                 pulses_left: scenario.session_pulses,
                 evict: Evict {
                     asked: scenario.evicted,

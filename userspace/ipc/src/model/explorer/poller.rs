@@ -1,23 +1,17 @@
 //! The poller: publishes frames, credits returned ones, takes back the oldest when it has none.
 
 use super::*;
-use PollerAt::*;
 
 plain! {
-    /// The next step of the poller. `Idle` is between two bursts: it may lend, credit, take back, or
-    /// hand its box over. Then publish: entry and tail, event count, waiters, wake. Mutants only:
-    /// the three that read the waiters before the event count moves.
-    enum PollerAt {
-        Idle, StoreEntry, Notify, LookAtWaiters, WakeOne,
-        LookAtWaitersEarly, NotifyAlone, NotifyThenWake,
-        HandedOver,
-    }
-
     struct Poller {
-        at: PollerAt,
+        /// Its place in [`Explorer::publish`]. `None` between two bursts: it may lend, credit, take
+        /// back, or hand its box over.
+        at: Option<usize>,
         publishes_left: u8,
         /// The loan that is being published.
         lend: Loan,
+        /// The control thread has its box.
+        handed_over: bool,
     }
 }
 
@@ -28,73 +22,22 @@ impl Explorer {
         next: &mut State,
         steps: &mut Steps<State>,
     ) -> Result<Move, Violation> {
-        let early = self.is(Mutant::WakeBeforePublish);
-        let reads_early = self.is(Mutant::WaitersBeforeCount) || self.is(Mutant::BothWaiters);
-        let publishes_left = now.poller.publishes_left;
-        let done = Poller {
-            publishes_left,
-            ..Poller::default()
-        };
-        let published = match early {
-            true => Poller {
-                at: StoreEntry,
-                ..now.poller
-            },
-            false => done,
-        };
-        Ok(match now.poller.at {
-            Idle if self.is_revoking(now) => Move::Blocked,
-            Idle => {
-                self.credit_released(now, steps)?;
-                if publishes_left > 0 && !now.control.reconciled {
-                    return self.lend(now, next);
-                }
-                Move::Blocked
+        if let Some(at) = now.poller.at {
+            let (moved, after) = self.take_step(self.publish(), at, now, next);
+            next.poller.at = after;
+            if after.is_none() {
+                next.poller.lend = Loan::NONE;
             }
-            StoreEntry => {
-                next.ring[usize::from(now.tail)] = now.poller.lend;
-                next.tail += 1;
-                match (early, reads_early) {
-                    (true, _) => next.poller = done,
-                    (_, true) => next.poller.at = LookAtWaitersEarly,
-                    _ => next.poller.at = Notify,
-                }
-                Move::Step("ring entry and tail")
-            }
-            Notify => {
-                next.event_count += 1;
-                next.poller.at = LookAtWaiters;
-                Move::Step("event count += 1")
-            }
-            LookAtWaiters => {
-                if now.waiters == 0 {
-                    next.poller = published;
-                } else {
-                    next.poller.at = WakeOne;
-                }
-                Move::Step("read waiters")
-            }
-            WakeOne => {
-                next.poller = published;
-                Move::Wake(Whom::One, "wake one")
-            }
-            LookAtWaitersEarly => {
-                let asleep = now.waiters > 0;
-                next.poller.at = if asleep { NotifyThenWake } else { NotifyAlone };
-                Move::Step("read waiters, early")
-            }
-            NotifyAlone => {
-                next.event_count += 1;
-                next.poller = done;
-                Move::Step("event count += 1, no wake")
-            }
-            NotifyThenWake => {
-                next.event_count += 1;
-                next.poller.at = WakeOne;
-                Move::Step("event count += 1")
-            }
-            HandedOver => Move::Blocked,
-        })
+            return Ok(moved);
+        }
+        if now.poller.handed_over || self.is_revoking(now) {
+            return Ok(Move::Blocked);
+        }
+        self.credit_released(now, steps)?;
+        if now.poller.publishes_left == 0 || now.control.reconciled {
+            return Ok(Move::Blocked);
+        }
+        self.lend(now, next)
     }
 
     /// Credits each frame whose word says RELEASED under the ledger's serial.
@@ -116,7 +59,7 @@ impl Explorer {
             next.ledger[frame] = LedgerLine { lent: true, serial };
             next.word[frame] = FrameWord::new(FrameState::Ready, serial, 0);
             next.poller.lend = next.loan(frame);
-            next.poller.at = self.either(Mutant::WakeBeforePublish, Notify, StoreEntry);
+            next.poller.at = Some(0);
             return Ok(Move::Step("lend a frame: word = READY"));
         }
         let oldest = (0..FRAMES)
