@@ -111,15 +111,15 @@ mod armed {
         Stay = 2,
     }
 
-    const NOBODY: usize = usize::MAX;
-    static LABEL: AtomicUsize = AtomicUsize::new(NOBODY);
-    static THREAD: AtomicUsize = AtomicUsize::new(NOBODY);
+    const UNSET: usize = usize::MAX;
+    static LABEL: AtomicUsize = AtomicUsize::new(UNSET);
+    static THREAD: AtomicUsize = AtomicUsize::new(UNSET);
     static FATE: AtomicU32 = AtomicU32::new(0);
     /// Remaining passes of the armed label.
     static PASSES: AtomicU32 = AtomicU32::new(0);
 
     std::thread_local! {
-        static NUMBER: Cell<usize> = const { Cell::new(NOBODY) };
+        static NUMBER: Cell<usize> = const { Cell::new(UNSET) };
     }
 
     /// Position of a label in [`LABELS`].
@@ -150,7 +150,7 @@ mod armed {
     /// process.
     pub fn arm(label: usize, hit: u32, thread: Option<usize>, fate: LabelAction) {
         PASSES.store(hit, Ordering::Relaxed);
-        THREAD.store(thread.unwrap_or(NOBODY), Ordering::Relaxed);
+        THREAD.store(thread.unwrap_or(UNSET), Ordering::Relaxed);
         FATE.store(fate as u32, Ordering::Relaxed);
         LABEL.store(label, Ordering::Release);
     }
@@ -171,7 +171,7 @@ mod armed {
     #[cold]
     fn reached(label: usize) {
         let thread = THREAD.load(Ordering::Relaxed);
-        let chosen = thread == NOBODY || thread == NUMBER.get();
+        let chosen = thread == UNSET || thread == NUMBER.get();
         if !chosen || PASSES.fetch_sub(1, Ordering::Relaxed) != 1 {
             return;
         }

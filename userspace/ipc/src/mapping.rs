@@ -149,6 +149,8 @@ impl Mapping {
     /// Replaces the mapping by zeroed private pages: a thread that still reads it finds closed
     /// gates instead of a fault. Async-signal-safe.
     pub(crate) fn tombstone(&self) {
+        #[cfg(shuttle)]
+        crate::scheduled::give_way();
         // SAFETY: replaces pages of this very mapping; every typed access to it is atomic, and
         // zero is a valid value of every word.
         let replaced = unsafe {

@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn slot_claimed_then_nobody_else_gets_it() {
+    fn slot_claimed_then_no_other_thread_gets_it() {
         let slot = Slot::vacant();
         assert!(slot.claim(10, 1));
         assert!(!slot.claim(11, 2));

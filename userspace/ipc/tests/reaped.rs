@@ -3,24 +3,24 @@
 #![cfg(not(any(loom, shuttle)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod rig;
+
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use onair_ipc::caller::{Attachment, Deadline, Refusal};
+use onair_ipc::caller::{Attachment, Refusal};
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::layout::{Geometry, VERSION};
+use onair_ipc::layout::Geometry;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::Attached;
 use onair_ipc::sys;
 
+use rig::SESSION;
+use rig::threads::{Sleeper, again, is_child};
+
 const NAME: &str = "daemon_killed_and_its_memory_reaped_then_blocked_callers_are_stale";
-/// Marks this process as the daemon.
-const DAEMON: &str = "ONAIR_PLAYED_DAEMON";
-const SESSION: u64 = 77;
 const CALLERS: usize = 4;
 
 fn geometry() -> Geometry {
@@ -37,13 +37,7 @@ fn play_the_daemon() {
     memory.start();
     let (ctl, seg) = memory.for_client().unwrap();
     let frames = frames.for_client().unwrap();
-    let (_ours, theirs) = rustix::net::socketpair(
-        rustix::net::AddressFamily::UNIX,
-        rustix::net::SocketType::SEQPACKET,
-        rustix::net::SocketFlags::CLOEXEC,
-        None,
-    )
-    .unwrap();
+    let (_ours, theirs) = rig::connection();
     let numbers = [&ctl, &seg, &frames, &theirs].map(|it| it.as_raw_fd().to_string());
     println!("\ndescriptors {}", numbers.join(" "));
     loop {
@@ -65,12 +59,7 @@ fn descriptor(number: libc::c_long) -> OwnedFd {
 
 /// A client of a process that acts as the daemon, and a descriptor of that process.
 fn attached() -> (Child, OwnedFd, Arc<Attachment>) {
-    let mut daemon = Command::new(std::env::current_exe().unwrap())
-        .args([NAME, "--exact", "--nocapture", "--test-threads", "1"])
-        .env(DAEMON, "1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut daemon = again(NAME).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(daemon.stdout.take().unwrap()).lines();
     let told = lines.find_map(|line| Some(line.unwrap().strip_prefix("descriptors ")?.to_owned()));
     let told = told.unwrap();
@@ -82,21 +71,7 @@ fn attached() -> (Child, OwnedFd, Arc<Attachment>) {
     });
     let [ctl, seg, frames, socket] = std::array::from_fn(|_| files.next().unwrap());
     drop(files);
-    let about = Attached {
-        session: format!("{SESSION:016x}"),
-        name: "test".into(),
-        attachment: 5,
-        owner: false,
-        sends: false,
-        version: VERSION,
-        geometry: geometry(),
-        width: 20,
-        height: 25,
-        depth: 8,
-        rate_numerator: 60,
-        rate_denominator: 1,
-        watched: false,
-    };
+    let about = rig::attached(5, false, geometry());
     let plain = sys::membarrier_register();
     let client = Attachment::map(&about, SESSION, [ctl, seg, frames], socket, plain).unwrap();
     (daemon, process, client)
@@ -104,29 +79,13 @@ fn attached() -> (Child, OwnedFd, Arc<Attachment>) {
 
 #[test]
 fn daemon_killed_and_its_memory_reaped_then_blocked_callers_are_stale() {
-    if std::env::var_os(DAEMON).is_some() {
+    if is_child() {
         play_the_daemon();
     }
     // In some runs the kernel walks the robust list in time.
     for _ in 0..4 {
         let (mut daemon, process, client) = attached();
-        let (tell, tids) = std::sync::mpsc::channel();
-        let callers: Vec<_> = (0..CALLERS)
-            .map(|_| {
-                let (client, tell) = (client.clone(), tell.clone());
-                std::thread::spawn(move || {
-                    tell.send(sys::gettid()).unwrap();
-                    client.get(Deadline::Never)
-                })
-            })
-            .collect();
-        for tid in tids.iter().take(CALLERS) {
-            let path = format!("/proc/self/task/{tid}/syscall");
-            let asleep = format!("{} ", libc::SYS_futex_waitv);
-            while !std::fs::read_to_string(&path).unwrap().starts_with(&asleep) {
-                std::thread::yield_now();
-            }
-        }
+        let callers = [(); CALLERS].map(|()| Sleeper::<()>::call(&client));
         daemon.kill().unwrap();
         // Refused if the process is gone: then there is no memory left to take.
         system_call(
@@ -134,13 +93,9 @@ fn daemon_killed_and_its_memory_reaped_then_blocked_callers_are_stale() {
             [process.as_raw_fd().into(), 0, 0],
         );
         daemon.wait().unwrap();
-        let start = Instant::now();
-        while !callers.iter().all(|it| it.is_finished()) {
-            assert!(start.elapsed() < Duration::from_secs(20), "left asleep");
-            std::thread::yield_now();
-        }
         for caller in callers {
-            assert_eq!(caller.join().unwrap(), Err(Refusal::Stale));
+            caller.until_done();
+            assert_eq!(caller.join(), Err(Refusal::Stale));
         }
     }
 }

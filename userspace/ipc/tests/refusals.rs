@@ -3,22 +3,16 @@
 #![cfg(not(any(loom, shuttle)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::os::fd::OwnedFd;
-use std::process::Command;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+mod rig;
 
-use onair_ipc::caller::{Attachment, Deadline, Refusal};
-use onair_ipc::frames::FrameMemory;
-use onair_ipc::layout::{Geometry, OWN_SLOTS, VERSION};
-use onair_ipc::lender::Lender;
-use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::Attached;
-use onair_ipc::meta::FrameMeta;
-use onair_ipc::sys;
+use std::time::Duration;
 
-/// Marks the child process of a test.
-const CHILD: &str = "ONAIR_REFUSED";
+use onair_ipc::caller::{Deadline, Refusal};
+use onair_ipc::layout::OWN_SLOTS;
+
+use rig::Session;
+use rig::threads::{again, is_child, is_readable, until};
+
 /// Observation time of a caller. A sleeping caller uses almost no processor time.
 const WINDOW: Duration = Duration::from_millis(600);
 /// Most processor time during the observation.
@@ -26,13 +20,11 @@ const MOST: Duration = Duration::from_millis(50);
 
 /// Runs the test `name` again in a child process, where it is `play`.
 fn in_a_process_of_its_own(name: &str, play: impl FnOnce()) {
-    if std::env::var_os(CHILD).is_some() {
+    if is_child() {
         play();
         return;
     }
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args([name, "--exact", "--nocapture", "--test-threads", "1"]);
-    let out = child.env(CHILD, "1").output().unwrap();
+    let out = again(name).output().unwrap();
     assert!(out.status.success(), "{out:#?}");
 }
 
@@ -86,58 +78,15 @@ fn used(clock: libc::clockid_t) -> Duration {
     )
 }
 
-/// A receive session's attachment, both sides, and the daemon's end of the connection.
-fn pair() -> (Lender, Arc<Attachment>, OwnedFd) {
-    let geometry = Geometry::new(4, 1000).unwrap();
-    let memory = Arc::new(AttachmentMemory::create(77, 5, geometry).unwrap());
-    let frames = FrameMemory::create(geometry, true).unwrap();
-    memory.open();
-    memory.start();
-    let (ctl, seg) = memory.for_client().unwrap();
-    let (ours, theirs) = rustix::net::socketpair(
-        rustix::net::AddressFamily::UNIX,
-        rustix::net::SocketType::SEQPACKET,
-        rustix::net::SocketFlags::CLOEXEC,
-        None,
-    )
-    .unwrap();
-    let attached = Attached {
-        session: format!("{:016x}", 77),
-        name: "test".into(),
-        attachment: 5,
-        owner: false,
-        sends: false,
-        version: VERSION,
-        geometry,
-        width: 20,
-        height: 25,
-        depth: 8,
-        rate_numerator: 60,
-        rate_denominator: 1,
-        watched: false,
-    };
-    let fds = [ctl, seg, frames.for_client().unwrap()];
-    let plain = sys::membarrier_register();
-    let client = Attachment::map(&attached, 77, fds, theirs, plain).unwrap();
-    (Lender::new(memory, 4), client, ours)
-}
-
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(10), "{what}");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn futex_waitv_refused_with_whatever_errno_then_callers_sleep_and_hear_of_all() {
     in_a_process_of_its_own(
         "futex_waitv_refused_with_whatever_errno_then_callers_sleep_and_hear_of_all",
         || {
             for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL] {
-                let (mut lender, client, _socket) = pair();
-                let memory = lender.memory().clone();
+                let mut session = Session::receiving();
+                let client = session.client.clone();
+                let memory = session.memory.clone();
                 let caller = std::thread::spawn(move || {
                     refuse(libc::SYS_futex_waitv, errno);
                     let before = used(libc::CLOCK_THREAD_CPUTIME_ID);
@@ -152,7 +101,7 @@ fn futex_waitv_refused_with_whatever_errno_then_callers_sleep_and_hear_of_all() 
                 memory.stop();
                 until("the caller has left", || memory.users().is_empty());
                 memory.start();
-                lender.publish(1, &FrameMeta::default()).unwrap();
+                session.publish([1]);
                 let (first, used, started, second) = caller.join().unwrap();
                 assert_eq!((first, started), (Err(Refusal::Again), Ok(())));
                 assert_eq!(second.unwrap().frame(), 1);
@@ -167,7 +116,8 @@ fn futex_waitv_refused_to_a_descriptors_thread_then_it_sleeps_and_tells() {
     in_a_process_of_its_own(
         "futex_waitv_refused_to_a_descriptors_thread_then_it_sleeps_and_tells",
         || {
-            let (mut lender, client, _socket) = pair();
+            let mut session = Session::receiving();
+            let client = session.client.clone();
             // Its thread inherits the filter.
             let watch = std::thread::spawn(move || {
                 refuse(libc::SYS_futex_waitv, libc::ENOSYS);
@@ -179,16 +129,8 @@ fn futex_waitv_refused_to_a_descriptors_thread_then_it_sleeps_and_tells() {
             std::thread::sleep(WINDOW);
             let used = used(libc::CLOCK_PROCESS_CPUTIME_ID) - before;
             assert!(used < MOST, "{used:?} of {WINDOW:?}");
-            lender.publish(1, &FrameMeta::default()).unwrap();
-            let mut asked = [rustix::event::PollFd::new(
-                &watch,
-                rustix::event::PollFlags::IN,
-            )];
-            let patience = rustix::event::Timespec {
-                tv_sec: 10,
-                tv_nsec: 0,
-            };
-            assert_eq!(rustix::event::poll(&mut asked, Some(&patience)).unwrap(), 1);
+            session.publish([1]);
+            assert!(is_readable(&watch, Duration::from_secs(10)));
         },
     );
 }
@@ -196,16 +138,17 @@ fn futex_waitv_refused_to_a_descriptors_thread_then_it_sleeps_and_tells() {
 #[test]
 fn gettid_refused_then_counted_in_the_shared_slot() {
     in_a_process_of_its_own("gettid_refused_then_counted_in_the_shared_slot", || {
-        let (mut lender, client, _socket) = pair();
+        let mut session = Session::receiving();
+        let client = session.client.clone();
         let caller = std::thread::spawn(move || {
             refuse(libc::SYS_gettid, libc::EPERM);
             let first = client.get(Deadline::Now);
             (first, client.slot_of_caller(), client.get(Deadline::Never))
         });
-        let memory = lender.memory().clone();
+        let memory = session.memory.clone();
         until("the caller is inside", || memory.users().len() == 1);
         assert_eq!(memory.users()[0].index, OWN_SLOTS);
-        lender.publish(2, &FrameMeta::default()).unwrap();
+        session.publish([2]);
         let (first, slot, second) = caller.join().unwrap();
         assert_eq!((first, slot), (Err(Refusal::TimedOut), OWN_SLOTS));
         assert_eq!(second.unwrap().frame(), 2);

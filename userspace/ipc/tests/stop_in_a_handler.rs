@@ -3,23 +3,22 @@
 #![cfg(not(any(loom, shuttle)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod rig;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
 use std::os::unix::thread::JoinHandleExt as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use onair_ipc::caller::{Attachment, Deadline, Refusal};
-use onair_ipc::frames::FrameMemory;
-use onair_ipc::layout::{Geometry, VERSION};
-use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::Attached;
-use onair_ipc::sys;
+use onair_ipc::caller::Attachment;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
 };
+
+use rig::Session;
+use rig::threads::{callers, join_stopped, on_signal, until};
 
 /// The system's allocator, which counts the present thread's allocations.
 struct Counting;
@@ -46,36 +45,6 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// An attachment that runs, and the daemon's side of it.
-fn attachment() -> (Arc<AttachmentMemory>, FrameMemory, Arc<Attachment>) {
-    let geometry = Geometry::new(2, 4096).unwrap();
-    let memory = Arc::new(AttachmentMemory::create(1, 1, geometry).unwrap());
-    let frames = FrameMemory::create(geometry, true).unwrap();
-    memory.open();
-    memory.start();
-    let attached = Attached {
-        session: String::new(),
-        name: String::new(),
-        attachment: 1,
-        owner: false,
-        sends: false,
-        version: VERSION,
-        geometry,
-        width: 2,
-        height: 2,
-        depth: 8,
-        rate_numerator: 60,
-        rate_denominator: 1,
-        watched: false,
-    };
-    let (ctl, seg) = memory.for_client().unwrap();
-    let files = [ctl, seg, frames.for_client().unwrap()];
-    let socket = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
-    let plain = sys::membarrier_register();
-    let client = Attachment::map(&attached, 1, files, socket, plain).unwrap();
-    (memory, frames, client)
-}
-
 /// From now on this thread may wake with futex(2), but not wait: any other use ends the process
 /// (SIGSYS).
 fn only_wakes() {
@@ -97,16 +66,10 @@ fn only_wakes() {
 
 #[test]
 fn stop_and_start_under_sleepers_then_errno_is_kept_and_nothing_is_allocated() {
-    let (_memory, _frames, client) = attachment();
-    let sleepers: Vec<_> = (0..8)
-        .map(|_| {
-            let client = Arc::clone(&client);
-            std::thread::spawn(move || client.get(Deadline::Never))
-        })
-        .collect();
-    while client.callers() < 8 {
-        std::thread::yield_now();
-    }
+    let session = Session::receiving();
+    let client = session.client.clone();
+    let sleepers = callers(&client, 8);
+    until("all are inside", || client.callers() == 8);
     // SAFETY: the address of this thread's errno.
     let errno = unsafe { libc::__errno_location() };
     let before = CALLS.with(Cell::get);
@@ -121,22 +84,16 @@ fn stop_and_start_under_sleepers_then_errno_is_kept_and_nothing_is_allocated() {
         assert_eq!(unsafe { *errno }, 77, "start, round {round}");
     }
     assert_eq!(CALLS.with(Cell::get), before);
-    for sleeper in sleepers {
-        assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
-    }
+    join_stopped(sleepers);
 }
 
 /// A lock that another thread holds would make it wait.
 #[test]
 fn stop_and_start_under_sleepers_then_they_never_wait() {
-    let (_memory, _frames, client) = attachment();
-    let sleeper = {
-        let client = Arc::clone(&client);
-        std::thread::spawn(move || client.get(Deadline::Never))
-    };
-    while client.callers() < 1 {
-        std::thread::yield_now();
-    }
+    let session = Session::receiving();
+    let client = session.client.clone();
+    let sleeper = callers(&client, 1);
+    until("it is inside", || client.callers() == 1);
     let stoppers: Vec<_> = (0..4)
         .map(|_| {
             let client = Arc::clone(&client);
@@ -152,30 +109,26 @@ fn stop_and_start_under_sleepers_then_they_never_wait() {
     for stopper in stoppers {
         stopper.join().unwrap();
     }
-    assert_eq!(sleeper.join().unwrap(), Err(Refusal::Again));
+    join_stopped(sleeper);
 }
 
-/// A lock that the interrupted call holds would make it wait for ever.
+/// A lock that the interrupted call holds would make it wait forever.
 #[test]
 fn stop_in_a_handler_that_interrupts_stop_then_it_never_waits() {
     const SIGNALS: u32 = 2000;
     static CLIENT: OnceLock<Arc<Attachment>> = OnceLock::new();
     static HANDLED: AtomicU32 = AtomicU32::new(0);
-    extern "C" fn handler(_: libc::c_int) {
+    extern "C" fn handler(_: i32) {
         if let Some(client) = CLIENT.get() {
             client.stop();
             client.start();
         }
         HANDLED.fetch_add(1, Ordering::SeqCst);
     }
-    let (_memory, _frames, client) = attachment();
+    let session = Session::receiving();
+    let client = session.client.clone();
     CLIENT.set(Arc::clone(&client)).unwrap();
-    // SAFETY: the handler is async-signal-safe, which this test checks; SIGUSR1 is ours.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler as *const () as usize;
-        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
-    }
+    on_signal(libc::SIGUSR1, 0, handler);
     let stopper = std::thread::spawn(move || {
         only_wakes();
         while HANDLED.load(Ordering::SeqCst) < SIGNALS {

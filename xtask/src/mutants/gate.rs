@@ -72,11 +72,16 @@ mutants! {
     "leave: the pins only before the callers" => Unit("onair-ipc", "pins_one_set");
     "leave: found out, held handles keep nothing" => File("onair", "client", "end_handle_kept");
     "leave: by hand, held handles keep the memory" => File("onair", "client", "detach_after_an_end");
+    "leave: wakes before the session's gate is replaced" => Shuttle("leave_against_a_stop");
+    "leave: the check comes before the end is noted" => Shuttle("leave");
+    "leave: the words go before the frames" => Shuttle("leave_by_hand");
+    "leave: each thread that checks releases the memory" => Unit("onair-ipc", "pins_ended_twice");
     "pin: set after the slot was left" => Shuttle("leave");
     "pin: cleared relaxed" => Loom("leave");
     "pin: no light fence after it is cleared" => Loom("leave");
     "end: a put does not look" => File("onair", "client", "end_buffer_borrowed");
     "end: a call that waited does not look" => Shuttle("leave");
+    "end: a refused call does not look" => Shuttle("leave");
     "files: no seal is asked for" => File("onair", "client", "a_file_that_can_be_cut_short");
     "fork: a child joins its parent's thread" => File("onair-ipc", "lend_and_take", "child_drops_a_watch");
     // Frame words.

@@ -131,7 +131,9 @@ impl Attachment {
         if !already && !mutant!("kick: not after a refused call") {
             self.kick_look();
         }
-        self.end_look();
+        if !mutant!("end: a refused call does not look") {
+            self.end_look();
+        }
         self.why_closed()
     }
 

@@ -19,9 +19,13 @@ impl Attachment {
     pub fn leave(&self, end: End) {
         self.close();
         // No caller can pass the gates now: the session's is on a page of zeros.
+        let early = mutant!("leave: the check comes before the end is noted");
+        let kept = early && !self.pins.may_let_go(|| self.callers());
         self.pins.defer(end);
         label!("leave.deferred");
-        self.end_look();
+        if !kept {
+            self.end_look();
+        }
     }
 
     fn close(&self) {
@@ -33,12 +37,19 @@ impl Attachment {
             .local_gate()
             .word()
             .fetch_add(2, Ordering::SeqCst);
+        let early = mutant!("leave: wakes before the session's gate is replaced");
+        if early {
+            sys::futex_wake(self.words.local_gate().word(), sys::ALL);
+            self.ring_all();
+        }
         self.words.ctl().tombstone();
         label!("leave.ctl_gone");
         // Wake again after it: until then a start by another thread could open the gate again, and
         // a caller that entered would sleep on.
-        sys::futex_wake(self.words.local_gate().word(), sys::ALL);
-        self.ring_all();
+        if !early {
+            sys::futex_wake(self.words.local_gate().word(), sys::ALL);
+            self.ring_all();
+        }
         label!("leave.rung");
     }
 
@@ -66,6 +77,9 @@ impl Attachment {
         if self.pins.let_go(end) {
             // The frames first: the daemon writes to a frame that was held as soon as it sees the
             // words unmapped.
+            if mutant!("leave: the words go before the frames") {
+                self.words.seg().tombstone();
+            }
             self.frames.tombstone();
             label!("leave.frames_gone");
             self.words.seg().tombstone();

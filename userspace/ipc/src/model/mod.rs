@@ -5,10 +5,34 @@
 //! * [`store_buffer`]: the part that changes when the callers' counts are plain stores on x86-64.
 //! * [`search`]: the breadth-first search that both use.
 //!
-//! Loom checks the orderings of the real words, in `tests/loom_*.rs`. This module is not product
-//! code: it opens no file, maps no memory and does not sleep.
+//! Loom checks the orderings of the real words in `tests/loom_gate`, shuttle the real code in
+//! `tests/shuttle_gate`; `docs/gate.md` says which property is proved where. This module is not
+//! product code: it opens no file, maps no memory and does not sleep.
 
 mod explorer;
-mod pack;
 mod search;
 mod store_buffer;
+
+/// Declares what a state consists of: enums, whose first variant is the initial one, and records.
+/// A search copies, compares and hashes them.
+macro_rules! plain {
+    () => {};
+    ($(#[$meta:meta])* enum $name:ident { $($variant:ident,)+ } $($rest:tt)*) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub(super) enum $name {
+            #[default]
+            $($variant,)+
+        }
+        $crate::model::plain! { $($rest)* }
+    };
+    ($(#[$meta:meta])* struct $name:ident { $($(#[$about:meta])* $field:ident: $type:ty,)+ } $($rest:tt)*) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        pub(super) struct $name {
+            $($(#[$about])* pub(super) $field: $type,)+
+        }
+        $crate::model::plain! { $($rest)* }
+    };
+}
+use plain;

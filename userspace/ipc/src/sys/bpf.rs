@@ -178,8 +178,8 @@ pub fn load_uprobe(name: &str, license: &CStr, instructions: &[u64]) -> io::Resu
         ..Load::default()
     };
     let kept = request.name.len() - 1;
-    for (place, octet) in request.name.iter_mut().zip(name.bytes().take(kept)) {
-        *place = octet;
+    for (place, byte) in request.name.iter_mut().zip(name.bytes().take(kept)) {
+        *place = byte;
     }
     // SAFETY: all pointers in the request are to slices that outlive the call, with their lengths; the
     // license ends with a zero. The kernel only reads them.

@@ -1,11 +1,9 @@
 //! Slot: a thread that claims a slot continues its last owner's count. SYNC: slot-claim.
 
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
-use loom::thread;
 use onair_ipc::slot::{Operation, Slot};
 
-use crate::harness::{holds, mutants};
+use crate::harness::{beside, holds, mutants};
 
 const STALE: &str = "counts from a stale value";
 
@@ -15,38 +13,33 @@ fn slot_claimed_from_another_thread_then_counted_once() {
     holds(|| {
         let slot = Slot::vacant();
         assert!(slot.claim(1, 0));
-        let slot = Arc::new(slot);
-        let first = Arc::clone(&slot);
-        let owner = thread::spawn(move || {
-            first.raise(Operation::Get, true);
-            first.lower(true);
-            first.vacate();
-        });
-        if slot.claim(2, 0) {
+        let owner = |slot: &Slot| {
             slot.raise(Operation::Get, true);
-            assert_eq!(slot.read(0).count, 1, "{STALE}");
-        }
-        owner.join().expect("the owner ends");
+            slot.lower(true);
+            slot.vacate();
+        };
+        beside(slot, owner, |slot| {
+            if slot.claim(2, 0) {
+                slot.raise(Operation::Get, true);
+                assert_eq!(slot.read(0).count, 1, "{STALE}");
+            }
+        });
     });
 }
 
 fn hand_over(vacate: Ordering, claim: Ordering) {
-    let shared = Arc::new((AtomicU32::new(1), AtomicU32::new(0)));
-    let first = Arc::clone(&shared);
-    let thread = thread::spawn(move || {
-        let (owner, count) = &*first;
+    let shared = (AtomicU32::new(1), AtomicU32::new(0));
+    let first = move |(owner, count): &(AtomicU32, AtomicU32)| {
         count.store(1, Ordering::Relaxed);
         count.store(0, Ordering::Release);
         owner.store(0, vacate);
+    };
+    beside(shared, first, |(owner, count)| {
+        let claimed = owner.compare_exchange(0, 2, claim, Ordering::Relaxed);
+        if claimed.is_ok() {
+            assert_eq!(count.load(Ordering::Relaxed), 0, "{STALE}");
+        }
     });
-    let (owner, count) = &*shared;
-    if owner
-        .compare_exchange(0, 2, claim, Ordering::Relaxed)
-        .is_ok()
-    {
-        assert_eq!(count.load(Ordering::Relaxed), 0, "{STALE}");
-    }
-    thread.join().expect("the owner ends");
 }
 
 #[test]

@@ -5,32 +5,27 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 use onair_ipc::frame_word::{FrameState, FrameWord};
 
-use crate::harness::{Protected, UNORDERED, holds, mutants};
+use crate::harness::{Protected, UNORDERED, beside, holds, lent_frame, mutants};
 
 /// A caller takes, reads and puts a ready frame. The daemon takes it back if no caller took it, or
 /// credits it if it was put, and overwrites it.
 #[test]
 fn frame_taken_and_put_then_overwritten_after_the_last_read() {
     holds(|| {
-        let word = FrameWord::free();
-        word.publish(1);
-        let shared = Arc::new((word, Protected::new()));
-        let client = Arc::clone(&shared);
-        let caller = thread::spawn(move || {
-            let (word, contents) = &*client;
+        let caller = |(word, contents): &(FrameWord, Protected)| {
             if word.take(1, 0) {
                 contents.read();
                 word.release(1, 0).expect("the frame is held");
             }
+        };
+        beside(lent_frame(), caller, |(word, contents)| {
+            if word.withdraw(1) {
+                contents.write();
+            } else if word.load().state() == Some(FrameState::Released) {
+                contents.write();
+                word.clear();
+            }
         });
-        let (word, contents) = &*shared;
-        if word.withdraw(1) {
-            contents.write();
-        } else if word.load().state() == Some(FrameState::Released) {
-            contents.write();
-            word.clear();
-        }
-        caller.join().expect("the caller returns");
     });
 }
 
@@ -38,9 +33,7 @@ fn frame_taken_and_put_then_overwritten_after_the_last_read() {
 #[test]
 fn frame_two_takers_then_one_has_it() {
     holds(|| {
-        let word = FrameWord::free();
-        word.publish(1);
-        let shared = Arc::new((word, Protected::new()));
+        let shared = Arc::new(lent_frame());
         let other = Arc::clone(&shared);
         let take = |(word, contents): &(FrameWord, Protected), slot| {
             let won = word.take(1, slot);
@@ -59,19 +52,17 @@ fn frame_two_takers_then_one_has_it() {
 
 /// put and credit with an ordering that a test can weaken.
 fn put_and_credit(put: Ordering, credit: Ordering) {
-    let shared = Arc::new((AtomicU32::new(2), Protected::new()));
-    let client = Arc::clone(&shared);
-    let caller = thread::spawn(move || {
-        let (word, contents) = &*client;
+    let shared = (AtomicU32::new(2), Protected::new());
+    let caller = move |(word, contents): &(AtomicU32, Protected)| {
         contents.read();
-        word.compare_exchange(2, 3, put, Ordering::Relaxed)
-            .expect("the frame is held");
+        let released = word.compare_exchange(2, 3, put, Ordering::Relaxed);
+        released.expect("the frame is held");
+    };
+    beside(shared, caller, |(word, contents)| {
+        if word.load(credit) == 3 {
+            contents.write();
+        }
     });
-    let (word, contents) = &*shared;
-    if word.load(credit) == 3 {
-        contents.write();
-    }
-    caller.join().expect("the caller returns");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32, Ordering};
-use loom::sync::{Condvar, Mutex};
+use loom::sync::{Arc, Condvar, Mutex};
+use onair_ipc::frame_word::FrameWord;
 
 /// Most preemptions in one execution.
 const PREEMPTIONS: usize = 5;
@@ -23,6 +24,20 @@ pub(crate) fn holds(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(PREEMPTIONS);
     builder.check(model);
+}
+
+/// Runs `other` in a thread beside `this`, on the words that they share. Returns the words.
+pub(crate) fn beside<S: Send + Sync + 'static>(
+    shared: S,
+    other: impl FnOnce(&S) + Send + 'static,
+    this: impl FnOnce(&S),
+) -> Arc<S> {
+    let shared = Arc::new(shared);
+    let theirs = Arc::clone(&shared);
+    let thread = loom::thread::spawn(move || other(&theirs));
+    this(&shared);
+    thread.join().expect("the other thread returns");
+    shared
 }
 
 /// Expects an execution of `model` that fails with `message`.
@@ -88,6 +103,13 @@ impl Protected {
     pub(crate) fn write(&self) {
         self.0.with_mut(|_| ());
     }
+}
+
+/// A frame that is on loan under serial 1 and that no caller has taken, and its contents.
+pub(crate) fn lent_frame() -> (FrameWord, Protected) {
+    let word = FrameWord::free();
+    word.publish(1);
+    (word, Protected::new())
 }
 
 /// The kernel's side of a futex word.

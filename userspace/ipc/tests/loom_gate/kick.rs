@@ -1,4 +1,4 @@
-//! Kick: the drain does not wait for ever for a caller that left, or for a frame that was put.
+//! Kick: the drain does not wait forever for a caller that left, or for a frame that was put.
 //!
 //! The client lowers its count (or releases the frame) and then reads the kick; the drain arms the
 //! kick and then scans. SYNC: kick.

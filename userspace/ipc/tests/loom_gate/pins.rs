@@ -9,7 +9,7 @@ use onair_ipc::pins::{End, Pins};
 use onair_ipc::slot::{Operation, Slot};
 use onair_ipc::sync::heavy;
 
-use crate::harness::{Protected, UNORDERED, holds, mutants};
+use crate::harness::{Protected, UNORDERED, beside, holds, mutants};
 
 const KEPT: &str = "the memory is kept, and nothing borrows from it";
 
@@ -78,11 +78,7 @@ fn leave_against_a_guard_that_is_dropped_then_let_go_once_after_its_last_read() 
     holds(|| {
         let shared = Attachment::new();
         shared.pins.pin(0);
-        let shared = Arc::new(shared);
-        let other = Arc::clone(&shared);
-        let guard = thread::spawn(move || other.drop_guard());
-        shared.leave();
-        guard.join().expect("the guard ends");
+        let shared = beside(shared, Attachment::drop_guard, Attachment::leave);
         assert_eq!(shared.pins.deferred(), None, "{KEPT}");
     });
 }
@@ -90,15 +86,12 @@ fn leave_against_a_guard_that_is_dropped_then_let_go_once_after_its_last_read() 
 #[test]
 fn leave_against_a_call_that_takes_then_let_go_once_after_its_last_read() {
     holds(|| {
-        let shared = Arc::new(Attachment::new());
-        let other = Arc::clone(&shared);
-        let caller = thread::spawn(move || {
-            if other.take() {
-                other.drop_guard();
+        let caller = |shared: &Attachment| {
+            if shared.take() {
+                shared.drop_guard();
             }
-        });
-        shared.leave();
-        caller.join().expect("the caller ends");
+        };
+        let shared = beside(Attachment::new(), caller, Attachment::leave);
         assert_eq!(shared.pins.deferred(), None, "{KEPT}");
     });
 }
@@ -113,15 +106,12 @@ fn guards_two_dropped_after_the_end_then_one_lets_go() {
         shared.pins.pin(0);
         shared.pins.pin(1);
         shared.leave();
-        let shared = Arc::new(shared);
-        let other = Arc::clone(&shared);
-        let guard = thread::spawn(move || {
-            other.contents.read();
-            other.pins.unpin(1, true);
-            other.end_look();
-        });
-        shared.drop_guard();
-        guard.join().expect("the guard ends");
+        let second = |shared: &Attachment| {
+            shared.contents.read();
+            shared.pins.unpin(1, true);
+            shared.end_look();
+        };
+        let shared = beside(shared, second, Attachment::drop_guard);
         assert_eq!(shared.pins.deferred(), None, "{KEPT}");
     });
 }
@@ -132,14 +122,12 @@ fn leave_counts_no_callers_then_the_pin_alone_orders_the_last_read() {
     holds(|| {
         let shared = Attachment::new();
         shared.pins.pin(0);
-        let shared = Arc::new(shared);
-        let other = Arc::clone(&shared);
-        let guard = thread::spawn(move || other.drop_guard());
-        shared.pins.defer(End::ByHand);
-        if shared.pins.may_let_go(|| 0) && shared.pins.let_go(End::ByHand) {
-            shared.contents.write();
-        }
-        guard.join().expect("the guard ends");
+        let shared = beside(shared, Attachment::drop_guard, |shared| {
+            shared.pins.defer(End::ByHand);
+            if shared.pins.may_let_go(|| 0) && shared.pins.let_go(End::ByHand) {
+                shared.contents.write();
+            }
+        });
         assert_eq!(shared.pins.deferred(), None, "{KEPT}");
     });
 }
@@ -154,6 +142,8 @@ enum Spoiled {
     NoFenceBeforeLook,
     PinAfterLeave,
     OneLookAtPins,
+    UnpinAfterPut,
+    DeferBeforeGate,
 }
 
 /// The same on words whose orderings a test can weaken: pin, count, gate, deferred.
@@ -163,6 +153,8 @@ struct Copy {
     count: AtomicU32,
     gate: AtomicU32,
     deferred: AtomicU32,
+    /// The frame word: 1 while a guard holds the frame.
+    word: AtomicU32,
     contents: Protected,
 }
 
@@ -174,6 +166,7 @@ impl Copy {
             count: AtomicU32::new(0),
             gate: AtomicU32::new(1),
             deferred: AtomicU32::new(0),
+            word: AtomicU32::new(0),
             contents: Protected::new(),
         }
     }
@@ -211,17 +204,31 @@ impl Copy {
     }
 
     fn leave(&self) {
+        let defer = || {
+            let _ = self
+                .deferred
+                .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed);
+        };
+        if self.is(Spoiled::DeferBeforeGate) {
+            defer();
+        }
         self.gate.store(0, Ordering::SeqCst);
-        let _ = self
-            .deferred
-            .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed);
+        defer();
         self.end_look();
     }
 
+    /// A call that takes the frame, if it passes the gate and no guard holds it. The daemon's
+    /// credit and its next loan are one step with the take.
     fn take(&self) -> bool {
         self.count.store(1, Ordering::Release);
         fence(Ordering::SeqCst);
-        let passed = self.gate.load(Ordering::Acquire) == 1;
+        let wins = || {
+            let won = self
+                .word
+                .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed);
+            won.is_ok()
+        };
+        let passed = self.gate.load(Ordering::Acquire) == 1 && wins();
         if passed && !self.is(Spoiled::PinAfterLeave) {
             self.pin.store(1, Ordering::Relaxed);
         }
@@ -236,6 +243,10 @@ impl Copy {
 
     fn drop_guard(&self) {
         self.contents.read();
+        let late = self.is(Spoiled::UnpinAfterPut);
+        if late {
+            self.word.store(0, Ordering::Release);
+        }
         let order = if self.is(Spoiled::UnpinRelaxed) {
             Ordering::Relaxed
         } else {
@@ -245,30 +256,42 @@ impl Copy {
         if !self.is(Spoiled::NoFenceAfterUnpin) {
             fence(Ordering::SeqCst);
         }
+        if !late {
+            self.word.store(0, Ordering::Release);
+        }
         self.end_look();
+    }
+
+    fn take_and_drop(&self) {
+        if self.take() {
+            self.drop_guard();
+        }
     }
 }
 
 fn guard_against_leave(spoiled: Spoiled) {
     let shared = Copy::new(spoiled);
     shared.pin.store(1, Ordering::Relaxed);
-    let shared = Arc::new(shared);
-    let other = Arc::clone(&shared);
-    let guard = thread::spawn(move || other.drop_guard());
-    shared.leave();
-    guard.join().expect("the guard ends");
+    let shared = beside(shared, Copy::drop_guard, Copy::leave);
     assert_eq!(shared.deferred.load(Ordering::Acquire), 2, "{KEPT}");
 }
 
 fn call_against_leave(spoiled: Spoiled) {
-    let shared = Arc::new(Copy::new(spoiled));
-    let other = Arc::clone(&shared);
-    let caller = thread::spawn(move || {
-        if other.take() {
-            other.drop_guard();
-        }
-    });
+    let shared = beside(Copy::new(spoiled), Copy::take_and_drop, Copy::leave);
+    assert_eq!(shared.deferred.load(Ordering::Acquire), 2, "{KEPT}");
+}
+
+/// A guard returns its frame, and a call takes the next loan of it.
+fn two_guards_against_leave(spoiled: Spoiled) {
+    let shared = Copy::new(spoiled);
+    shared.pin.store(1, Ordering::Relaxed);
+    shared.word.store(1, Ordering::Relaxed);
+    let shared = Arc::new(shared);
+    let [first, second] = [Arc::clone(&shared), Arc::clone(&shared)];
+    let guard = thread::spawn(move || first.drop_guard());
+    let caller = thread::spawn(move || second.take_and_drop());
     shared.leave();
+    guard.join().expect("the guard ends");
     caller.join().expect("the caller ends");
     assert_eq!(shared.deferred.load(Ordering::Acquire), 2, "{KEPT}");
 }
@@ -277,6 +300,7 @@ fn call_against_leave(spoiled: Spoiled) {
 fn leave_copies_then_hold() {
     holds(|| guard_against_leave(Spoiled::Nothing));
     holds(|| call_against_leave(Spoiled::Nothing));
+    holds(|| two_guards_against_leave(Spoiled::Nothing));
 }
 
 mutants! {
@@ -290,4 +314,8 @@ mutants! {
     leave_mutant_pin_after_leave_then_caught: call_against_leave(Spoiled::PinAfterLeave) => UNORDERED;
     leave_mutant_one_look_at_pins_then_caught:
         call_against_leave(Spoiled::OneLookAtPins) => UNORDERED;
+    leave_mutant_unpin_after_put_then_caught:
+        two_guards_against_leave(Spoiled::UnpinAfterPut) => UNORDERED;
+    leave_mutant_defer_before_gate_then_caught:
+        two_guards_against_leave(Spoiled::DeferBeforeGate) => UNORDERED;
 }

@@ -1,27 +1,22 @@
 //! Gate words alone: no pulse is lost, and the gate never stays half stopped.
 
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
-use loom::thread;
 use onair_ipc::gate::{Gate, is_open};
 
-use crate::harness::{holds, mutants};
+use crate::harness::{beside, holds, mutants};
 
-const HALF_STOPPED: &str = "half stopped for ever";
+const HALF_STOPPED: &str = "half stopped forever";
 
 /// Two threads stop and start the same gate.
 fn two_pulses() {
-    let gate = Arc::new(Gate::closed());
+    let gate = Gate::closed();
     gate.start();
     let snapshot = gate.load();
-    let other = Arc::clone(&gate);
     let pulse = |gate: &Gate| {
         gate.stop();
         gate.start();
     };
-    let thread = thread::spawn(move || pulse(&other));
-    pulse(&gate);
-    thread.join().expect("a pulse returns");
+    let gate = beside(gate, pulse, pulse);
     assert!(gate.load() != snapshot, "the pulses were lost");
     assert!(is_open(gate.load()), "the gate was left stopped");
 }
@@ -33,17 +28,17 @@ fn gate_two_racing_pulses_then_changed_and_open() {
 
 /// The design before the gate word: a STOP bit in each slot, and a stop that races a start.
 fn stop_bits_in_slots() {
-    let slots = Arc::new([AtomicU32::new(1), AtomicU32::new(1)]);
-    let other = Arc::clone(&slots);
-    let stopper = thread::spawn(move || {
-        for slot in other.iter() {
+    let slots = [AtomicU32::new(1), AtomicU32::new(1)];
+    let stop = |slots: &[AtomicU32; 2]| {
+        for slot in slots {
             slot.fetch_or(1, Ordering::SeqCst);
         }
+    };
+    let slots = beside(slots, stop, |slots| {
+        for slot in slots {
+            slot.fetch_and(!1, Ordering::SeqCst);
+        }
     });
-    for slot in slots.iter() {
-        slot.fetch_and(!1, Ordering::SeqCst);
-    }
-    stopper.join().expect("the stop returns");
     let [first, second] = [0, 1].map(|slot: usize| slots[slot].load(Ordering::SeqCst));
     assert_eq!(first, second, "{HALF_STOPPED}");
 }

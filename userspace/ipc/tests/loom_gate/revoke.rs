@@ -1,40 +1,34 @@
 //! Evict: the daemon writes a frame again only if no thread reads it, and a caller that finds the
 //! gate closed finds the reason, too. SYNC: frame-release, gate-event count.
 
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
-use loom::thread;
 use onair_ipc::frame_word::{FrameState, FrameWord};
 use onair_ipc::gate::{Gate, is_open};
 
-use crate::harness::{Protected, UNORDERED, holds, mutants};
+use crate::harness::{Protected, UNORDERED, beside, holds, lent_frame, mutants};
 
 const NO_REASON: &str = "closed, and the state is open";
 
 /// A caller takes, reads and puts a ready frame while the daemon evicts it and reuses the frame,
 /// unless it is held.
 #[test]
-fn revoke_against_take_and_put_then_reused_only_if_nobody_reads() {
+fn revoke_against_take_and_put_then_reused_only_if_no_caller_reads() {
     holds(|| {
-        let word = FrameWord::free();
-        word.publish(1);
-        let shared = Arc::new((word, Protected::new()));
-        let client = Arc::clone(&shared);
-        let caller = thread::spawn(move || {
-            let (word, contents) = &*client;
+        let caller = |(word, contents): &(FrameWord, Protected)| {
             if word.take(1, 0) {
                 contents.read();
                 if let Err(found) = word.release(1, 0) {
                     assert_eq!(found.state(), Some(FrameState::Revoked), "a late put");
                 }
             }
+        };
+        let shared = beside(lent_frame(), caller, |(word, contents)| {
+            let found = word.revoke(1);
+            if found.state() != Some(FrameState::Held) {
+                contents.write();
+            }
         });
-        let (word, contents) = &*shared;
-        let found = word.revoke(1);
-        if found.state() != Some(FrameState::Held) {
-            contents.write();
-        }
-        caller.join().expect("the caller returns");
+        let (word, _) = &*shared;
         assert_eq!(word.load().state(), Some(FrameState::Revoked));
     });
 }
@@ -45,66 +39,59 @@ fn revoke_state_before_the_gate_then_the_reason_is_seen() {
     holds(|| {
         let gate = Gate::closed();
         gate.start();
-        let shared = Arc::new((gate, AtomicU32::new(1)));
-        let client = Arc::clone(&shared);
-        let caller = thread::spawn(move || {
-            let (gate, state) = &*client;
+        let caller = |(gate, state): &(Gate, AtomicU32)| {
             if !is_open(gate.load()) {
                 assert_eq!(state.load(Ordering::Acquire), 2, "{NO_REASON}");
             }
+        };
+        beside((gate, AtomicU32::new(1)), caller, |(gate, state)| {
+            state.store(2, Ordering::SeqCst);
+            gate.stop();
         });
-        let (gate, state) = &*shared;
-        state.store(2, Ordering::SeqCst);
-        gate.stop();
-        caller.join().expect("the caller returns");
     });
 }
 
 /// The same on words whose orderings a test can weaken.
 fn revoke(exchange: bool, order: Ordering) {
-    let shared = Arc::new((AtomicU32::new(1), Protected::new()));
-    let client = Arc::clone(&shared);
-    let caller = thread::spawn(move || {
-        let (word, contents) = &*client;
+    let shared = (AtomicU32::new(1), Protected::new());
+    let caller = |(word, contents): &(AtomicU32, Protected)| {
         let taken = word.compare_exchange(1, 2, Ordering::AcqRel, Ordering::Relaxed);
         if taken.is_ok() {
             contents.read();
             let _ = word.compare_exchange(2, 3, Ordering::SeqCst, Ordering::Relaxed);
         }
-    });
-    let (word, contents) = &*shared;
-    let found = if exchange {
-        word.swap(4, order)
-    } else {
-        let found = word.load(Ordering::Acquire);
-        word.store(4, Ordering::Release);
-        found
     };
-    if found != 2 {
-        contents.write();
-    }
-    caller.join().expect("the caller returns");
+    beside(shared, caller, |(word, contents)| {
+        let found = if exchange {
+            word.swap(4, order)
+        } else {
+            let found = word.load(Ordering::Acquire);
+            word.store(4, Ordering::Release);
+            found
+        };
+        if found != 2 {
+            contents.write();
+        }
+    });
 }
 
 /// The same: the state, the gate, and the read of both.
 fn close(state_first: bool, look: Ordering) {
-    let shared = Arc::new((AtomicU32::new(3), AtomicU32::new(1)));
-    let client = Arc::clone(&shared);
-    let caller = thread::spawn(move || {
-        let (gate, state) = &*client;
+    let shared = (AtomicU32::new(3), AtomicU32::new(1));
+    let caller = move |(gate, state): &(AtomicU32, AtomicU32)| {
         if gate.load(look) & 1 == 0 {
             assert_eq!(state.load(Ordering::Acquire), 2, "{NO_REASON}");
         }
+    };
+    beside(shared, caller, |(gate, state)| {
+        if state_first {
+            state.store(2, Ordering::SeqCst);
+        }
+        gate.fetch_and(!1, Ordering::SeqCst);
+        if !state_first {
+            state.store(2, Ordering::SeqCst);
+        }
     });
-    let (gate, state) = &*shared;
-    if state_first {
-        state.store(2, Ordering::SeqCst);
-    }
-    gate.fetch_and(!1, Ordering::SeqCst);
-    if !state_first {
-        state.store(2, Ordering::SeqCst);
-    }
-    caller.join().expect("the caller returns");
 }
 
 #[test]

@@ -5,14 +5,12 @@
 //! The daemon changes the condition, notifies, and wakes if a caller has joined.
 //! SYNC: bell, frame-publish, gate-event count.
 
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
-use loom::thread;
 use onair_ipc::event_count::EventCount;
 use onair_ipc::frame_word::FrameWord;
 use onair_ipc::gate::Gate;
 
-use crate::harness::{ASLEEP, Futex, Protected, UNORDERED, holds, mutants};
+use crate::harness::{ASLEEP, Futex, Protected, UNORDERED, beside, holds, mutants};
 
 /// The operations of a sleeper and its waker on the words.
 trait Ringing: Send + Sync + 'static {
@@ -36,100 +34,79 @@ trait Ringing: Send + Sync + 'static {
     }
 }
 
-/// Waiting for a frame, on the crate's words.
-struct FrameBell {
-    frame: FrameWord,
-    bell: EventCount,
+/// What a caller waits for.
+trait Condition: Send + Sync + 'static {
+    /// Daemon: makes it true.
+    fn grant(&self);
+    /// Caller: checks it.
+    fn look(&self) -> bool;
 }
 
-impl FrameBell {
-    fn new() -> Self {
+impl Condition for FrameWord {
+    fn grant(&self) {
+        self.publish(1);
+    }
+
+    fn look(&self) -> bool {
+        self.take(1, 0)
+    }
+}
+
+/// A gate, and its word before a whole pulse: the caller must notice it although the gate is open
+/// again.
+impl Condition for (Gate, u32) {
+    fn grant(&self) {
+        self.0.stop();
+        self.0.start();
+    }
+
+    fn look(&self) -> bool {
+        self.0.load() != self.1
+    }
+}
+
+/// Waiting on the crate's words.
+struct Real<C> {
+    condition: C,
+    count: EventCount,
+}
+
+impl<C> Real<C> {
+    fn new(condition: C) -> Self {
         Self {
-            frame: FrameWord::free(),
-            bell: EventCount::silent(),
+            condition,
+            count: EventCount::silent(),
         }
     }
 }
 
-impl Ringing for FrameBell {
+impl<C: Condition> Ringing for Real<C> {
     fn grant(&self) {
-        self.frame.publish(1);
+        self.condition.grant();
     }
 
     fn look(&self) -> bool {
-        self.frame.take(1, 0)
+        self.condition.look()
     }
 
     fn strike(&self) -> bool {
-        self.bell.strike()
+        self.count.strike()
     }
 
     fn join(&self) {
-        self.bell.join();
+        self.count.join();
     }
 
     fn part(&self) {
-        self.bell.part();
+        self.count.part();
     }
 
     fn listen(&self) -> u32 {
-        self.bell.listen()
+        self.count.listen()
     }
 
     fn word(&self) -> &AtomicU32 {
-        self.bell.word()
-    }
-}
-
-/// Waiting until a stop, on the crate's words.
-struct GateBell {
-    gate: Gate,
-    snapshot: u32,
-    bell: EventCount,
-}
-
-impl GateBell {
-    fn open() -> Self {
-        let gate = Gate::closed();
-        gate.start();
-        let snapshot = gate.load();
-        Self {
-            gate,
-            snapshot,
-            bell: EventCount::silent(),
-        }
-    }
-}
-
-impl Ringing for GateBell {
-    /// A whole pulse: the caller must notice it although the gate is open again.
-    fn grant(&self) {
-        self.gate.stop();
-        self.gate.start();
-    }
-
-    fn look(&self) -> bool {
-        self.gate.load() != self.snapshot
-    }
-
-    fn strike(&self) -> bool {
-        self.bell.strike()
-    }
-
-    fn join(&self) {
-        self.bell.join();
-    }
-
-    fn part(&self) {
-        self.bell.part();
-    }
-
-    fn listen(&self) -> u32 {
-        self.bell.listen()
-    }
-
-    fn word(&self) -> &AtomicU32 {
-        self.bell.word()
+        self.count.word()
     }
 }
 
@@ -207,10 +184,8 @@ impl Ringing for Copied {
 
 /// A caller waits; the daemon writes the frame, grants, notifies, wakes.
 fn wait_and_grant<R: Ringing>(words: R) {
-    let shared = Arc::new((words, Futex::new(), Protected::new()));
-    let client = Arc::clone(&shared);
-    let caller = thread::spawn(move || {
-        let (words, futex, contents) = &*client;
+    let shared = (words, Futex::new(), Protected::new());
+    let caller = |(words, futex, contents): &(R, Futex, Protected)| {
         if !words.look() {
             words.join();
             loop {
@@ -226,24 +201,29 @@ fn wait_and_grant<R: Ringing>(words: R) {
             words.part();
         }
         contents.read();
+    };
+    beside(shared, caller, |(words, futex, contents)| {
+        contents.write();
+        words.grant();
+        if words.strike() {
+            futex.wake();
+        }
     });
-    let (words, futex, contents) = &*shared;
-    contents.write();
-    words.grant();
-    if words.strike() {
-        futex.wake();
-    }
-    caller.join().expect("the caller returns");
 }
 
 #[test]
 fn bell_frame_published_then_taken_whole() {
-    holds(|| wait_and_grant(FrameBell::new()));
+    holds(|| wait_and_grant(Real::new(FrameWord::free())));
 }
 
 #[test]
 fn bell_stop_pulse_then_noticed() {
-    holds(|| wait_and_grant(GateBell::open()));
+    holds(|| {
+        let gate = Gate::closed();
+        gate.start();
+        let before = gate.load();
+        wait_and_grant(Real::new((gate, before)));
+    });
 }
 
 #[test]

@@ -9,17 +9,17 @@ use onair_ipc::lender::Lender;
 use onair_ipc::meta::FrameMeta;
 use shuttle::thread;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
+use crate::schedules::{below, dawdle, pair, schedules, spawn, wake_more};
 
 const CALLS: usize = 2;
-/// Scans without a kick before the drain counts as waiting for ever.
+/// Scans without a kick before the drain counts as waiting forever.
 const PATIENCE: usize = 5_000;
 
 #[test]
 fn drain_of_a_few_callers_then_kicked_by_the_last() {
     schedules(6000, || {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
-        let pair = Pair::new(below(2) as u64, &frames);
+        let pair = pair(below(2) as u64, &frames);
         let mut lender = Lender::new(pair.memory.clone(), 1);
         if below(2) == 0 {
             lender.publish(0, &FrameMeta::default()).unwrap();

@@ -10,13 +10,13 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{EVENTS, Geometry};
 use onair_ipc::memory::State;
 
-use crate::rig::{Pair, dawdle, schedules, spawn, wake_more};
+use crate::schedules::{dawdle, pair, schedules, spawn, wake_more};
 
 #[test]
 fn events_more_than_the_ring_holds_then_whole_in_order_and_the_last_is_seen() {
     schedules(800, || {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
-        let pair = Pair::new(2, &frames);
+        let pair = pair(2, &frames);
         let newest = Arc::new(AtomicU64::new(0));
         let readers: Vec<_> = (0..2)
             .map(|_| {

@@ -10,7 +10,7 @@ use onair_ipc::lender::{Found, Lender};
 use onair_ipc::memory::State;
 use onair_ipc::meta::FrameMeta;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
+use crate::schedules::{below, dawdle, pair, schedules, spawn, wake_more};
 
 const FRAMES: u32 = 2;
 
@@ -21,11 +21,11 @@ fn first_byte(frames: &FrameMemory, frame: u32) -> u8 {
 }
 
 #[test]
-fn evict_against_those_who_take_and_put_then_reused_only_if_nobody_reads_and_all_are_told() {
+fn evict_against_callers_that_take_and_put_then_reused_only_if_none_reads_and_each_is_told() {
     schedules(6000, || {
         let geometry = Geometry::new(FRAMES, 100).unwrap();
         let frames = Arc::new(FrameMemory::create(geometry, true).unwrap());
-        let pair = Pair::new(below(2) as u64, &frames);
+        let pair = pair(below(2) as u64, &frames);
         let mut lender = Lender::new(pair.memory.clone(), FRAMES);
         for frame in 0..FRAMES {
             frames.write(frame, 0, &[1]);

@@ -16,6 +16,8 @@ mod events;
 mod evict;
 mod leave;
 mod pulses;
+#[path = "../rig/mod.rs"]
 mod rig;
+mod schedules;
 mod storm;
 mod wakes;

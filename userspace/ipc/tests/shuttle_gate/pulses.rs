@@ -12,7 +12,8 @@ use onair_ipc::memory::State;
 use onair_ipc::{scheduled, sys};
 use shuttle::thread;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
+use crate::rig::Pair;
+use crate::schedules::{below, dawdle, pair, schedules, spawn, wake_more};
 
 const CALLERS: usize = 5;
 const PULSES: usize = 3;
@@ -27,7 +28,7 @@ fn until_asleep(count: usize) {
 /// Callers of frames and of events; the session or their own process pulses.
 fn pulses(by_session: bool) {
     let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
-    let pair = Arc::new(Pair::new(below(2) as u64, &frames));
+    let pair = Arc::new(pair(below(2) as u64, &frames));
     // One pulse before its generation wraps.
     // SAFETY: no frame is borrowed.
     let gate: &Gate = unsafe { pair.client.words() }.at(layout::SEG_GATE);
@@ -121,10 +122,10 @@ fn local_pulses_callers_blocked_or_about_to_be_then_each_returns_again_once() {
 
 /// Both gates at once: `EAGAIN` at least once, at most once for each stop, and never a time-out.
 #[test]
-fn both_gates_pulsed_at_once_with_timers_then_again_and_nobody_is_left_asleep() {
+fn both_gates_pulsed_at_once_with_timers_then_again_and_no_caller_is_left_asleep() {
     schedules(1500, || {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
-        let pair = Arc::new(Pair::new(below(2) as u64, &frames));
+        let pair = Arc::new(pair(below(2) as u64, &frames));
         let over = Arc::new(AtomicBool::new(false));
         let callers: Vec<_> = (0..CALLERS)
             .map(|i| {

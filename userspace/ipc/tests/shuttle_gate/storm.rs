@@ -17,7 +17,8 @@ use onair_ipc::slot::SlotReading;
 use onair_ipc::{sync, sys};
 use shuttle::thread;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
+use crate::rig::Pair;
+use crate::schedules::{below, dawdle, pair, schedules, spawn, wake_more};
 
 /// Frames of the session: two to fill, and the quota of each attachment.
 const FRAMES: u32 = 6;
@@ -26,7 +27,7 @@ const QUOTA: u32 = 2;
 const PUBLISHES: u64 = 60;
 const PROCESSES: usize = 2;
 const THREADS: usize = 3;
-/// Scans of a drain without a kick before it counts as waiting for ever.
+/// Scans of a drain without a kick before it counts as waiting forever.
 const PATIENCE: usize = 5_000;
 /// Written over every frame after the verdict.
 const DEAD: u64 = 0xdead_dead;
@@ -307,7 +308,7 @@ fn storm(deaths: bool, evicts: bool) {
     let processes = (0..PROCESSES)
         .map(|number| {
             Arc::new(Process {
-                pair: Pair::new(number as u64, &frames),
+                pair: pair(number as u64, &frames),
                 mortal: Mortal::default(),
                 threads: Mutex::default(),
                 delivered: Mutex::default(),

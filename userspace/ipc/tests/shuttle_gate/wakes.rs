@@ -9,7 +9,7 @@ use onair_ipc::meta::FrameMeta;
 use onair_ipc::{scheduled, sys};
 use shuttle::thread;
 
-use crate::rig::{Pair, below, dawdle, schedules, spawn, wake_more};
+use crate::schedules::{below, dawdle, pair, schedules, spawn, wake_more};
 
 const CALLERS: usize = 4;
 const FRAMES: u32 = 3;
@@ -20,7 +20,7 @@ const ROUNDS: u32 = 5;
 fn frames_lent_one_by_one_to_sleepers_then_each_is_taken() {
     schedules(1500, || {
         let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
-        let pair = Pair::new(below(2) as u64, &frames);
+        let pair = pair(below(2) as u64, &frames);
         // A single caller has no other that takes what it missed.
         let count = 1 + below(CALLERS);
         let callers: Vec<_> = (0..count)
@@ -77,10 +77,10 @@ fn frames_lent_one_by_one_to_sleepers_then_each_is_taken() {
 
 /// The kernel wakes one caller; each wakes the others, whatever it sleeps for.
 #[test]
-fn daemon_dies_then_everybody_wakes_and_is_told() {
+fn daemon_dies_then_each_caller_wakes_and_is_told() {
     schedules(1000, || {
         let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
-        let pair = Pair::new(below(2) as u64, &frames);
+        let pair = pair(below(2) as u64, &frames);
         let stopped = below(2) == 0;
         if stopped {
             pair.memory.stop();

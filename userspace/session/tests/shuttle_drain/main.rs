@@ -14,8 +14,11 @@
 #[path = "../played/ledgers.rs"]
 mod ledgers;
 mod plant;
-#[path = "../../../ipc/tests/shuttle_gate/rig.rs"]
+#[path = "../../../ipc/tests/rig/mod.rs"]
 mod rig;
+#[path = "../../../ipc/tests/shuttle_gate/schedules.rs"]
+#[expect(dead_code, reason = "the gate's tests use all of it")]
+mod schedules;
 
 use std::time::Duration;
 
@@ -23,7 +26,7 @@ use onair_session::{Answer, Destroy, Event, Reply};
 use onair_types::{Operation, Says, StepName, Via, Who};
 
 use self::plant::{End, Plant};
-use self::rig::{below, schedules};
+use self::schedules::{below, schedules};
 
 fn operator() -> Who {
     Who {

@@ -22,7 +22,8 @@ use onair_types::{
 use shuttle::thread::{self, JoinHandle};
 
 use crate::ledgers::Ledgers;
-use crate::rig::{Pair, below, dawdle, spawn, wake_more};
+use crate::rig::Pair;
+use crate::schedules::{below, dawdle, spawn, wake_more};
 
 const FRAMES: u32 = 4;
 const QUOTA: u32 = 2;
@@ -139,7 +140,7 @@ impl Plant {
         };
         for number in 1..=processes as u64 {
             let process = Arc::new(Process {
-                pair: Pair::new(number, &plant.frames),
+                pair: Pair::new(number, false, &plant.frames, number.is_multiple_of(2)),
                 mortal: Mortal::default(),
                 threads: Mutex::default(),
                 delivered: Mutex::default(),
@@ -523,8 +524,10 @@ fn poller(wire: &Mutex<Wire>) {
         if let Some(runtime) = &mut runtime {
             runtime.reap();
             // Seldom, so that callers sleep.
-            let frame = below(4 * FRAMES as usize);
-            runtime.publish(frame);
+            let frame = u32::try_from(below(4 * FRAMES as usize)).unwrap();
+            if frame < FRAMES {
+                runtime.publish(frame);
+            }
         }
     }
 }

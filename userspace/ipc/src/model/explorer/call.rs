@@ -1,48 +1,60 @@
-//! The steps of a client thread: enter, pop, wait, leave, put.
+//! The steps of a client thread: enter, pop, leave, put. Waiting is in `wait`.
 
-use super::Explorer;
-use super::client::{Client, ClientAt, Outcome};
-use super::evict::{EvictAt, wake_starters};
-use super::invariant::{self, Violation};
-use super::look::Look;
-use super::scenario::{Handles, Mutant};
-use super::state::{FrameState, FrameWord, Loan, State};
-use crate::model::search::Steps;
-
-/// Names of the client threads in a trace.
-pub(super) const NAMES: [&str; 2] = ["T0", "T1"];
+use super::*;
+use ClientAt::*;
 
 impl Explorer {
-    /// The steps of client thread `who`.
-    pub(super) fn client_steps(
+    pub(super) fn client(
         &self,
-        state: &State,
+        now: &State,
         who: usize,
+        next: &mut State,
         steps: &mut Steps<State>,
-    ) -> Result<(), Violation> {
-        if !state.alive(who) || self.stands_still(state, who) {
-            return Ok(());
+    ) -> Result<Move, Violation> {
+        if !now.alive(who) || self.stands_still(now, who) {
+            return Ok(Move::Blocked);
         }
-        let scenario = &self.scenario;
-        let timed = scenario.timed && who == 0;
-        let slot = scenario.slot_of(who);
-        let mut next = *state;
-        let me = &mut next.client[who];
-        let was = &state.client[who];
+        let moved = match now.client[who].at {
+            Outside | Raise | LoadLocalGate | LoadSessionGate | Acknowledge => {
+                self.enter(now, who, next)?
+            }
+            LoadTail | LoadHead | ReadEntry | ClaimHead | Take | AdvanceHead => {
+                self.pop(now, who, next)
+            }
+            Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick => {
+                self.leave(now, who, next)
+            }
+            Return => self.come_back(now, who, next)?,
+            Holding | PutAgain => self.put(now, who, next, steps)?,
+            StartLocal | StartSession | StartState | StartSleep | StartAsleep => {
+                self.wait_started(now, who, next)
+            }
+            _ => self.wait(now, who, next, steps),
+        };
+        next.client[who].forget();
+        Ok(moved)
+    }
 
-        let action = match was.at {
-            ClientAt::Outside => {
-                if was.calls_left == 0 {
-                    return Ok(());
-                }
+    /// Whether a signal handler runs on thread `who`.
+    fn stands_still(&self, now: &State, who: usize) -> bool {
+        let nested = self.scenario.nested_call && now.client[1].at != Outside;
+        who == 0 && (self.handler_runs(now) || nested)
+    }
+
+    fn enter(&self, now: &State, who: usize, next: &mut State) -> Result<Move, Violation> {
+        let scenario = &self.scenario;
+        let slot = scenario.slot_of(who);
+        let (was, me) = (&now.client[who], &mut next.client[who]);
+        Ok(Move::Step(match was.at {
+            Outside if was.calls_left == 0 => return Ok(Move::Blocked),
+            Outside => {
                 me.calls_left -= 1;
-                me.barred_local = !state.seen_local_gate().is_open();
-                me.barred_session = !state.seen_session_gate().is_open();
-                me.slept_at_end =
-                    state.closed && state.control.evict.at == EvictAt::Done || state.ctl_gone;
+                me.barred_local = !now.local_gate.is_open();
+                me.barred_session = !now.session_gate.is_open();
+                me.slept_at_end = now.closed && now.control.evict.done;
                 me.stop_overlapped = me.barred_local || me.barred_session;
-                me.at = ClientAt::Raise;
-                if !scenario.is(Mutant::IntentKept) {
+                me.at = Raise;
+                if !self.is(Mutant::IntentKept) {
                     next.slot[slot].intent = Loan::NONE;
                 }
                 if scenario.nested_call && who == 1 {
@@ -50,24 +62,20 @@ impl Explorer {
                 }
                 "begin a call, intent = none"
             }
-            ClientAt::Raise => {
-                me.at = ClientAt::LoadLocalGate;
-                // `already` doubles as "interrupted a call" until the gates are read.
-                me.already = scenario.nested_call && state.slot[slot].count > 0;
-                if !state.seg_gone {
-                    next.slot[slot].count += 1;
-                }
+            Raise => {
+                me.at = LoadLocalGate;
+                me.already = scenario.nested_call && now.slot[slot].count > 0;
+                next.slot[slot].count += 1;
                 "count += 1"
             }
-            ClientAt::LoadLocalGate => {
-                me.local = state.seen_local_gate();
-                me.at = ClientAt::LoadSessionGate;
+            LoadLocalGate => {
+                me.local = now.local_gate;
+                me.at = LoadSessionGate;
                 "read local gate"
             }
-            ClientAt::LoadSessionGate => {
-                let nested = was.already;
+            LoadSessionGate => {
                 me.already = false;
-                me.session = state.seen_session_gate();
+                me.session = now.session_gate;
                 if was.local.is_open() && me.session.is_open() {
                     if was.slept_at_end {
                         return Err(Violation::NotStale);
@@ -75,94 +83,66 @@ impl Explorer {
                     me.at = self.first_of_pop();
                 } else {
                     me.outcome = Outcome::Stopped;
-                    let acknowledges = (!scenario.shared_slot
-                        || scenario.is(Mutant::AckOnSharedSlot))
-                        && (!nested || scenario.is(Mutant::AckWhenNested));
+                    let acknowledges = (!scenario.shared_slot || self.is(Mutant::AckOnSharedSlot))
+                        && (!was.already || self.is(Mutant::AckWhenNested));
                     if me.session.is_open() || !acknowledges {
-                        me.at = self.leave();
+                        me.at = self.first_of_leave();
                     } else {
-                        me.already = state.slot[slot].ack == me.session;
-                        me.at = ClientAt::Acknowledge;
+                        me.already = now.slot[slot].ack == me.session;
+                        me.at = Acknowledge;
                     }
                 }
                 "read session gate"
             }
-            ClientAt::Acknowledge => {
-                me.at = self.leave();
-                if !state.seg_gone {
-                    next.slot[slot].ack = was.session;
-                }
+            _ => {
+                me.at = self.first_of_leave();
+                next.slot[slot].ack = was.session;
                 "ack = session gate"
             }
-            ClientAt::LoadTail => {
-                me.tail = state.seen_tail();
-                me.at = ClientAt::LoadHead;
+        }))
+    }
+
+    fn pop(&self, now: &State, who: usize, next: &mut State) -> Move {
+        let slot = self.scenario.slot_of(who);
+        let (was, me) = (&now.client[who], &mut next.client[who]);
+        Move::Step(match was.at {
+            LoadTail => {
+                me.tail = now.tail;
+                me.at = LoadHead;
                 "read tail"
             }
-            ClientAt::LoadHead => {
-                me.head = state.head;
-                me.at = ClientAt::ReadEntry;
+            LoadHead => {
+                me.head = now.head;
+                me.at = ReadEntry;
                 "read head"
             }
-            ClientAt::ReadEntry => {
-                let tail = if scenario.is(Mutant::TailBeforeHead) {
-                    was.tail
-                } else {
-                    state.seen_tail()
-                };
-                if was.head >= tail {
-                    me.at = self.found_nothing(was, timed);
-                    me.waiting = true;
-                    "ring is empty"
-                } else {
-                    let entry = state.ring[usize::from(was.head)];
-                    let ready =
-                        state.word[usize::from(entry.frame)] == FrameWord::ready(entry.serial);
-                    me.lend = entry;
-                    me.at = if scenario.is(Mutant::HeadFirst) {
-                        ClientAt::ClaimHead
-                    } else if ready {
-                        ClientAt::Take
-                    } else {
-                        ClientAt::AdvanceHead
-                    };
-                    // Only the settlement of a thread's exit reads it.
-                    if scenario.thread_exits && (ready || scenario.is(Mutant::IntendBeforeLook)) {
-                        next.slot[slot].intent = entry;
-                    }
-                    if ready {
-                        "entry is ready, intent = entry"
-                    } else {
-                        "entry is not ready"
-                    }
-                }
-            }
-            ClientAt::ClaimHead => {
-                if state.head == was.head {
-                    me.at = ClientAt::Take;
+            ReadEntry => return self.read_entry(now, who, next),
+            ClaimHead => {
+                if now.head == was.head {
+                    me.at = Take;
                     next.head = was.head + 1;
                 } else {
                     me.at = self.first_of_pop();
                 }
                 "claim head"
             }
-            ClientAt::Take => {
-                let word = &mut next.word[usize::from(was.lend.frame)];
-                let won = *word == FrameWord::ready(was.lend.serial) && !state.seg_gone;
+            Take => {
+                let (word, serial) = (&mut next.word[was.lend.at()], was.lend.serial);
+                let won = *word == FrameWord::new(FrameState::Ready, serial, 0);
                 if won {
-                    *word = FrameWord::held(was.lend.serial, slot_tag(slot));
+                    *word = FrameWord::new(FrameState::Held, serial, tag(slot));
                     me.outcome = Outcome::Taken;
                 }
-                me.at = match (scenario.is(Mutant::HeadFirst), won) {
-                    (false, _) => ClientAt::AdvanceHead,
-                    (true, true) => self.after_win(was),
+                me.at = match (self.is(Mutant::HeadFirst), won) {
+                    (false, _) => AdvanceHead,
+                    (true, true) => self.end_of_pop(was),
                     (true, false) => self.first_of_pop(),
                 };
                 if won { "take: won" } else { "take: lost" }
             }
-            ClientAt::AdvanceHead => {
+            _ => {
                 me.at = if was.outcome == Outcome::Taken {
-                    self.after_win(was)
+                    self.end_of_pop(was)
                 } else {
                     me.lend = Loan::NONE;
                     self.first_of_pop()
@@ -170,468 +150,161 @@ impl Explorer {
                 next.head = was.head + 1;
                 "head = h + 1"
             }
-            ClientAt::Pin => {
-                me.at = if scenario.is(Mutant::PinAfterLeave) {
-                    ClientAt::LookAtKick
-                } else {
-                    self.end_of_pop(was)
-                };
-                next.pins[usize::from(was.lend.frame)] = true;
-                "set the pin"
-            }
-            ClientAt::JoinBell => {
-                me.at = ClientAt::Listen;
-                next.waiters += 1;
-                "waiters += 1"
-            }
-            ClientAt::Listen => {
-                me.bell = state.bell;
-                me.at = if scenario.is(Mutant::NoRecheck) && !was.woken {
-                    ClientAt::FutexWait
-                } else {
-                    ClientAt::CheckGates
-                };
-                if scenario.is(Mutant::TimeoutDropsWake) && was.woken && timed {
-                    let mut late = *state;
-                    late.client[who].outcome = Outcome::TimedOut;
-                    late.client[who].at = ClientAt::PartBell;
-                    steps.push(NAMES[who], "deadline passed after the wake", late);
-                }
-                "read event count"
-            }
-            ClientAt::CheckGates => {
-                let stopped = if scenario.is(Mutant::BitNotGen) {
-                    !state.seen_local_gate().is_open() || !state.seen_session_gate().is_open()
-                } else {
-                    state.seen_local_gate() != was.local || state.seen_session_gate() != was.session
-                };
-                if stopped && self.may_close() {
-                    me.at = ClientAt::AskWhy;
-                } else if stopped {
-                    me.outcome = Outcome::Stopped;
-                    me.at = self.end_of_wait();
-                } else {
-                    me.at = self.first_of_pop();
-                }
-                "compare gates with snapshot"
-            }
-            ClientAt::AskWhy => {
-                me.outcome = if state.seen_closed() {
-                    Outcome::Stale
-                } else {
-                    Outcome::Stopped
-                };
-                me.at = self.end_of_wait();
-                "read the state"
-            }
-            ClientAt::CheckDeadline => {
-                if was.expired {
-                    me.outcome = Outcome::TimedOut;
-                    me.at = self.end_of_wait();
-                    "deadline has passed"
-                } else {
-                    let mut late = *state;
-                    late.client[who].outcome = Outcome::TimedOut;
-                    late.client[who].at = self.end_of_wait();
-                    steps.push(NAMES[who], "deadline passes", late);
-                    me.at = self.before_sleep();
-                    "deadline is ahead"
-                }
-            }
-            ClientAt::JoinLate => {
-                me.at = ClientAt::FutexWait;
-                next.waiters += 1;
-                "waiters += 1, late"
-            }
-            ClientAt::FutexWait => {
-                if state.bell == was.bell {
-                    me.at = ClientAt::Asleep;
-                    "sleep"
-                } else {
-                    me.at = self.after_sleep();
-                    "event count has moved"
-                }
-            }
-            ClientAt::Asleep => {
-                if !timed {
-                    return Ok(());
-                }
-                me.expired = true;
-                if scenario.is(Mutant::TimeoutBeatsStop) {
-                    me.outcome = Outcome::TimedOut;
-                    me.at = self.end_of_wait();
-                } else {
-                    me.at = self.after_sleep();
-                }
-                "timer fires"
-            }
-            ClientAt::PartLate => {
-                me.at = ClientAt::Listen;
-                next.waiters -= 1;
-                "waiters -= 1, early"
-            }
-            ClientAt::PartBell => {
-                let told = matches!(was.outcome, Outcome::Stopped | Outcome::Stale);
-                let passes_on = told && !scenario.is(Mutant::StopWakesOne);
-                next.waiters -= 1;
-                // They are two steps only if a thread may end between them.
-                if passes_on && scenario.thread_exits {
-                    me.at = ClientAt::PassOn;
-                } else {
-                    me.at = self.leave();
-                    me.forget();
-                    if passes_on && next.waiters > 0 {
-                        self.wake(
-                            next,
-                            true,
-                            NAMES[who],
-                            "waiters -= 1, wake the others",
-                            steps,
-                        );
-                        return Ok(());
-                    }
-                }
-                "waiters -= 1"
-            }
-            ClientAt::PassOn => {
-                me.at = self.leave();
-                me.forget();
-                if state.waiters > 0 {
-                    self.wake(next, true, NAMES[who], "wake the others", steps);
-                    return Ok(());
-                }
-                "there are no others"
-            }
-            ClientAt::LookAtKickEarly => {
-                me.kick_seen = state.seen_kick();
-                me.at = ClientAt::Lower;
-                "read kick, early"
-            }
-            ClientAt::Lower => {
-                let bounced = was.outcome == Outcome::Stopped;
-                let pins_late = scenario.is(Mutant::PinAfterLeave);
-                me.at = if scenario.is(Mutant::KickBeforeSub) {
-                    if was.kick_seen {
-                        ClientAt::TakeKick
-                    } else {
-                        ClientAt::Return
-                    }
-                } else if was.already || (bounced && scenario.is(Mutant::UndoNoKick)) {
-                    self.before_return(me)
-                } else if pins_late && was.outcome == Outcome::Taken {
-                    ClientAt::Pin
-                } else {
-                    ClientAt::LookAtKick
-                };
-                if !state.seg_gone {
-                    next.slot[slot].count -= 1;
-                }
-                "count -= 1"
-            }
-            ClientAt::LookAtKick => {
-                me.at = if state.seen_kick() {
-                    ClientAt::TakeKick
-                } else {
-                    self.before_return(me)
-                };
-                "read kick"
-            }
-            ClientAt::TakeKick => {
-                me.at = if state.seen_kick() {
-                    ClientAt::SendKick
-                } else {
-                    self.before_return(me)
-                };
-                next.kick &= state.seg_gone;
-                "swap kick to 0"
-            }
-            ClientAt::SendKick => {
-                me.at = self.before_return(me);
-                next.message = true;
-                "send the byte"
-            }
-            ClientAt::LookAtEnd => {
-                let action = self.look(&mut next, |state| &mut state.client[who].look)?;
-                let me = &mut next.client[who];
-                if me.look.is_over() {
-                    me.at = ClientAt::Return;
-                }
-                action
-            }
-            ClientAt::Return if state.has_pinned_handle(who) => {
-                next.pins[usize::from(was.lend.frame)] = false;
-                me.look = Look::begin();
-                me.at = ClientAt::LookAtEnd;
-                "keep the handle: clear the pin"
-            }
-            ClientAt::Return => {
-                // A call that bounced reads the state last.
-                let bounced = was.outcome == Outcome::Stopped && !was.waiting;
-                if bounced && state.seen_closed() {
-                    me.outcome = Outcome::Stale;
-                }
-                let stopped = me.outcome == Outcome::Stopped;
-                invariant::returned(me)?;
-                if was.outcome == Outcome::Taken && state.frames_gone && state.borrows(who) {
-                    return Err(Violation::ZeroedUnderGuard);
-                }
-                *me = Client {
-                    kept: was.kept,
-                    ..Client::new(was.calls_left)
-                };
-                if was.outcome == Outcome::Taken {
-                    me.at = ClientAt::Holding;
-                    me.outcome = Outcome::Taken;
-                    me.lend = was.lend;
-                } else if was.outcome == Outcome::Open && scenario.put_twice {
-                    me.at = ClientAt::PutAgain;
-                    me.lend = was.lend;
-                } else if was.kept != Loan::NONE && was.calls_left == 0 {
-                    me.at = ClientAt::Holding;
-                    me.outcome = Outcome::Taken;
-                    me.lend = was.kept;
-                    me.kept = Loan::NONE;
-                } else if stopped && scenario.waits_for_start {
-                    me.at = ClientAt::StartLocal;
-                }
-                "return"
-            }
-            ClientAt::Holding
-                if state.has_handles(who) && scenario.handles == Handles::Forgotten =>
-            {
-                return Ok(());
-            }
-            ClientAt::Holding
-                if scenario.leaves
-                    && !state.has_handles(who)
-                    && !scenario.is(Mutant::UnpinAfterPut) =>
-            {
-                self.keep_frame(state, who, steps);
-                next.pins[usize::from(was.lend.frame)] = false;
-                me.at = ClientAt::Putting;
-                "end the guard: clear the pin"
-            }
-            ClientAt::UnpinLate => {
-                next.pins[usize::from(was.lend.frame)] = false;
-                me.lend = Loan::NONE;
-                me.at = ClientAt::LookAtKick;
-                "clear the pin, late"
-            }
-            ClientAt::Holding | ClientAt::Putting => {
-                if was.at == ClientAt::Holding {
-                    self.keep_frame(state, who, steps);
-                }
-                let word = &mut next.word[usize::from(was.lend.frame)];
-                let held = *word == FrameWord::held(was.lend.serial, slot_tag(slot));
-                if held && !state.seg_gone {
-                    word.state = FrameState::Released;
-                } else if !state.seen_closed() {
-                    return Err(Violation::PutLost);
-                }
-                me.outcome = Outcome::Open;
-                let unpins_late = scenario.is(Mutant::UnpinAfterPut);
-                if !scenario.put_twice && !unpins_late {
-                    me.lend = Loan::NONE;
-                }
-                me.at = if scenario.is(Mutant::NoKickOnPut) {
-                    ClientAt::Return
-                } else if unpins_late {
-                    ClientAt::UnpinLate
-                } else {
-                    ClientAt::LookAtKick
-                };
-                "put"
-            }
-            ClientAt::PutAgain => {
-                let word = &state.word[usize::from(was.lend.frame)];
-                let released = if scenario.is(Mutant::PutIgnoresSerial) {
-                    word.state == FrameState::Held
-                } else {
-                    *word == FrameWord::held(was.lend.serial, slot_tag(slot))
-                };
-                if released {
-                    return Err(Violation::StalePutReleased);
-                }
-                me.at = ClientAt::Outside;
-                me.lend = Loan::NONE;
-                "put again"
-            }
-            ClientAt::StartLocal => {
-                me.local = state.seen_local_gate();
-                me.at = ClientAt::StartSession;
-                "wait_started: read local gate"
-            }
-            ClientAt::StartSession => {
-                me.session = state.seen_session_gate();
-                me.at = ClientAt::StartState;
-                "wait_started: read session gate"
-            }
-            ClientAt::StartState => {
-                let runs = was.local.is_open() && was.session.is_open();
-                let passes_on = was.waiting && !scenario.is(Mutant::StartWakesOne);
-                if state.seen_closed() || runs {
-                    *me = Client {
-                        kept: was.kept,
-                        ..Client::new(was.calls_left)
-                    };
-                    // No thread ends in between: it counts as one step.
-                    if passes_on {
-                        wake_starters(&mut next);
-                    }
-                } else {
-                    me.at = ClientAt::StartSleep;
-                }
-                "wait_started: read the state; woken and to leave, wake the others"
-            }
-            ClientAt::StartSleep => {
-                me.waiting = true;
-                let moved = state.seen_closed()
-                    || state.seen_local_gate() != was.local
-                    || state.seen_session_gate() != was.session;
-                me.at = if moved {
-                    ClientAt::StartLocal
-                } else {
-                    ClientAt::StartAsleep
-                };
-                "wait_started: sleep"
-            }
-            ClientAt::StartAsleep => return Ok(()),
+        })
+    }
+
+    /// pop: reads tail and entry, checks the frame word, and notes the intent if it is READY.
+    fn read_entry(&self, now: &State, who: usize, next: &mut State) -> Move {
+        let scenario = &self.scenario;
+        let (was, me) = (&now.client[who], &mut next.client[who]);
+        let tail = self.either(Mutant::TailBeforeHead, was.tail, now.tail);
+        if was.head >= tail {
+            me.at = self.found_nothing(was, scenario.timed && who == 0);
+            me.waiting = true;
+            return Move::Step("ring is empty");
+        }
+        let entry = now.ring[usize::from(was.head)];
+        let ready = now.word[entry.at()] == FrameWord::new(FrameState::Ready, entry.serial, 0);
+        me.lend = entry;
+        me.at = if self.is(Mutant::HeadFirst) {
+            ClaimHead
+        } else if ready {
+            Take
+        } else {
+            AdvanceHead
         };
-        next.client[who].forget();
-        steps.push(NAMES[who], action, next);
-        Ok(())
-    }
-
-    /// Whether the attachment may be closed for good while its process lives.
-    fn may_close(&self) -> bool {
-        self.scenario.evicted || self.scenario.quarantined || self.scenario.leaves
-    }
-
-    /// Whether a signal handler runs on thread `who`.
-    fn stands_still(&self, state: &State, who: usize) -> bool {
-        who == 0
-            && (self.handler_runs(state)
-                || self.scenario.nested_call && state.client[1].at != ClientAt::Outside)
-    }
-
-    fn first_of_pop(&self) -> ClientAt {
-        if self.scenario.is(Mutant::TailBeforeHead) {
-            ClientAt::LoadTail
-        } else {
-            ClientAt::LoadHead
+        // Only the settlement of a thread's exit reads it.
+        if scenario.thread_exits && (ready || self.is(Mutant::IntendBeforeLook)) {
+            next.slot[scenario.slot_of(who)].intent = entry;
         }
+        Move::Step(match ready {
+            true => "entry is ready, intent = entry",
+            false => "entry is not ready",
+        })
     }
 
-    fn found_nothing(&self, was: &Client, timed: bool) -> ClientAt {
-        if !was.waiting {
-            if self.scenario.joins_late() {
-                ClientAt::Listen
-            } else {
-                ClientAt::JoinBell
+    fn leave(&self, now: &State, who: usize, next: &mut State) -> Move {
+        let (was, me) = (&now.client[who], &mut next.client[who]);
+        let bounced = was.outcome == Outcome::Stopped;
+        let (at, action) = match was.at {
+            LookAtKickEarly => {
+                me.kick_seen = now.kick;
+                (Lower, "read kick, early")
             }
-        } else if timed {
-            ClientAt::CheckDeadline
-        } else {
-            self.before_sleep()
-        }
+            Lower => {
+                next.slot[self.scenario.slot_of(who)].count -= 1;
+                let at = if self.is(Mutant::KickBeforeSub) {
+                    if was.kick_seen { TakeKick } else { Return }
+                } else if was.already || bounced && self.is(Mutant::UndoNoKick) {
+                    Return
+                } else {
+                    LookAtKick
+                };
+                (at, "count -= 1")
+            }
+            LookAtKick if now.kick => (TakeKick, "read kick"),
+            LookAtKick => (Return, "read kick"),
+            TakeKick => {
+                next.kick = false;
+                let at = if now.kick { SendKick } else { Return };
+                (at, "swap kick to 0")
+            }
+            _ => {
+                next.message = true;
+                (Return, "send the byte")
+            }
+        };
+        next.client[who].at = at;
+        Move::Step(action)
     }
 
-    fn before_sleep(&self) -> ClientAt {
-        if self.scenario.joins_late() {
-            ClientAt::JoinLate
-        } else {
-            ClientAt::FutexWait
+    /// Back to the application, after a call or a put.
+    fn come_back(&self, now: &State, who: usize, next: &mut State) -> Result<Move, Violation> {
+        let (was, me) = (&now.client[who], &mut next.client[who]);
+        // A call that bounced reads the state last.
+        if was.outcome == Outcome::Stopped && !was.waiting && now.closed {
+            me.outcome = Outcome::Stale;
         }
+        let stopped = me.outcome == Outcome::Stopped;
+        check_return(me)?;
+        *me = was.returned();
+        if was.outcome == Outcome::Taken {
+            me.at = Holding;
+            me.outcome = Outcome::Taken;
+            me.lend = was.lend;
+        } else if was.outcome == Outcome::Open && self.scenario.put_twice {
+            me.at = PutAgain;
+            me.lend = was.lend;
+        } else if was.kept != Loan::NONE && was.calls_left == 0 {
+            me.at = Holding;
+            me.outcome = Outcome::Taken;
+            me.lend = was.kept;
+            me.kept = Loan::NONE;
+        } else if stopped && self.scenario.waits_for_start {
+            me.at = StartLocal;
+        }
+        Ok(Move::Step("return"))
     }
 
-    /// The next step of a thread that was woken, or that found the event count changed.
-    pub(super) fn after_sleep(&self) -> ClientAt {
-        if self.scenario.joins_late() {
-            ClientAt::PartLate
-        } else {
-            ClientAt::Listen
-        }
-    }
-
-    pub(super) fn end_of_pop(&self, was: &Client) -> ClientAt {
-        if was.waiting {
-            self.end_of_wait()
-        } else {
-            self.leave()
-        }
-    }
-
-    fn end_of_wait(&self) -> ClientAt {
-        if self.scenario.joins_late() {
-            self.leave()
-        } else {
-            ClientAt::PartBell
-        }
-    }
-
-    fn leave(&self) -> ClientAt {
-        if self.scenario.is(Mutant::KickBeforeSub) {
-            ClientAt::LookAtKickEarly
-        } else {
-            ClientAt::Lower
-        }
-    }
-
-    /// `FUTEX_WAKE` on the event count by `actor`: every sleeper, or each choice of one.
-    pub(super) fn wake(
+    fn put(
         &self,
-        state: State,
-        all: bool,
-        actor: &'static str,
-        action: &'static str,
+        now: &State,
+        who: usize,
+        next: &mut State,
         steps: &mut Steps<State>,
-    ) {
-        let sleeps = |who: &usize| state.alive(*who) && state.client[*who].at == ClientAt::Asleep;
-        let sleepers = (0..state.client.len()).filter(sleeps);
-        if all || sleepers.clone().next().is_none() {
-            let mut next = state;
-            for who in sleepers {
-                self.end_sleep(&mut next.client[who]);
+    ) -> Result<Move, Violation> {
+        let scenario = &self.scenario;
+        let (was, me) = (&now.client[who], &mut next.client[who]);
+        let word = &mut next.word[was.lend.at()];
+        let slot = tag(scenario.slot_of(who));
+        let held = *word == FrameWord::new(FrameState::Held, was.lend.serial, slot);
+        if was.at == PutAgain {
+            let blind = self.is(Mutant::PutIgnoresSerial) && word.state == FrameState::Held;
+            if held || blind {
+                return Err(Violation::StalePutReleased);
             }
-            steps.push(actor, action, next);
-        } else {
-            for who in sleepers {
-                let mut next = state;
-                self.end_sleep(&mut next.client[who]);
-                steps.push(actor, action, next);
-            }
+            me.at = Outside;
+            me.lend = Loan::NONE;
+            return Ok(Move::Step("put again"));
         }
+        // The application may keep its frame, and call again.
+        if scenario.keeps_frames && was.calls_left > 0 && was.kept == Loan::NONE {
+            let mut kept = *now;
+            kept.client[who] = Client {
+                kept: was.lend,
+                ..Client::new(was.calls_left)
+            };
+            steps.push(NAMES[who], "keep the frame", kept);
+        }
+        if held {
+            word.state = FrameState::Released;
+        } else if !now.closed {
+            return Err(Violation::PutLost);
+        }
+        me.outcome = Outcome::Open;
+        if !scenario.put_twice {
+            me.lend = Loan::NONE;
+        }
+        me.at = self.either(Mutant::NoKickOnPut, Return, LookAtKick);
+        Ok(Move::Step("put"))
     }
 
-    /// `FUTEX_WAKE` of one on the session's gate or the state by the control thread: each choice.
-    pub(super) fn wake_starter(
-        &self,
-        state: State,
-        actor: &'static str,
-        action: &'static str,
-        steps: &mut Steps<State>,
-    ) {
-        let sleeps =
-            |who: &usize| state.alive(*who) && state.client[*who].at == ClientAt::StartAsleep;
-        let sleepers: Vec<usize> = (0..state.client.len()).filter(sleeps).collect();
-        if sleepers.is_empty() {
-            steps.push(actor, action, state);
-        }
-        for who in sleepers {
-            let mut next = state;
-            next.client[who].start_over();
-            steps.push(actor, action, next);
-        }
+    pub(super) fn first_of_pop(&self) -> ClientAt {
+        self.either(Mutant::TailBeforeHead, LoadTail, LoadHead)
     }
 
-    fn end_sleep(&self, client: &mut Client) {
-        client.at = self.after_sleep();
-        client.forget();
-        client.woken =
-            self.scenario.is(Mutant::NoRecheck) || self.scenario.is(Mutant::TimeoutDropsWake);
+    pub(super) fn first_of_leave(&self) -> ClientAt {
+        self.either(Mutant::KickBeforeSub, LookAtKickEarly, Lower)
+    }
+
+    fn end_of_pop(&self, was: &Client) -> ClientAt {
+        match was.waiting {
+            true => self.end_of_wait(),
+            false => self.first_of_leave(),
+        }
     }
 }
 
-fn slot_tag(slot: usize) -> u8 {
+fn tag(slot: usize) -> u8 {
     u8::try_from(slot).expect("there are two slots")
 }

@@ -1,293 +1,199 @@
 //! The control thread: stops and starts the session, drains it, destroys it. Its reaction to deaths
-//! is in `reconcile`, evict and quarantine are in `evict`.
+//! is in `deaths`; evict and quarantine are in `evict`.
 
-use super::Explorer;
-use super::client::note_stop;
-use super::evict::Evict;
-use super::invariant::{self, Violation};
-use super::poller::PollerAt;
-use super::reconcile::{Exit, ExitAt};
-use super::scenario::{Mutant, Scenario};
-use super::state::{CLIENTS, FRAMES, FrameState, FrameWord, State};
-use crate::model::pack::{Bits, choices};
-use crate::model::search::Steps;
+use super::*;
+use ControlAt::*;
 
-pub(super) const NAME: &str = "control";
-
-choices! {
-    /// The next step of the control thread.
-    ControlAt {
-        /// stop: clear RUN in the session's gate.
-        CloseGate,
-        /// stop: event count += 1.
-        Notify,
-        /// stop: wake one. (The daemon may wake more, up to a bound of its choice.)
-        WakeOne,
-        /// start: the gate's next generation.
-        OpenGate,
-        /// start: wake one that waits for it.
-        WakeStarter,
-        /// The poller hands its box over, between two bursts.
+plain! {
+    /// The next step of the control thread: stop and start; take the poller's box; drain; the
+    /// session is destroyed, or set aside with its users.
+    enum ControlAt {
+        Pulse,
         TakeBox,
-        /// drain: kick = 1 (and the heavy fence: see `store_buffer` and loom).
-        ArmKick,
-        /// drain: READY → FREE by compare-and-exchange, RELEASED credited.
-        Settle,
-        /// drain: read the count of a slot.
-        ReadCount,
-        /// drain: read the acknowledgement of a slot whose count was not 0.
-        ReadAck,
-        /// drain: no user was seen: verdict. Otherwise wait for an event.
-        Decide,
-        /// The verdict was given.
-        Destroyed,
-        /// The session is set aside with its users: no verdict.
-        Quarantined,
-    }
-}
-
-/// The control thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Control {
-    pub(super) at: ControlAt,
-    pulses_left: u8,
-    /// The frame or slot that the drain has reached.
-    index: u8,
-    /// This pass of the drain saw a user, or a frame on loan.
-    pub(super) user_seen: bool,
-    /// The exit of a thread that is being settled.
-    pub(super) exit: Exit,
-    /// The evict, or the quarantine.
-    pub(super) evict: Evict,
-    /// The process's pidfd is readable and was not handled.
-    pub(super) pidfd: bool,
-    /// The process's end was settled.
-    pub(super) reconciled: bool,
-}
-
-impl Control {
-    /// A control thread at the start of the scenario.
-    pub(super) fn new(scenario: &Scenario, first: ControlAt) -> Self {
-        Self {
-            at: first,
-            pulses_left: scenario.session_pulses,
-            index: 0,
-            user_seen: false,
-            exit: Exit::NONE,
-            evict: Evict::new(scenario.evicted),
-            pidfd: false,
-            reconciled: false,
-        }
+        ArmKick, Settle, ReadCount, ReadAck, Decide,
+        Destroyed, Quarantined,
     }
 
-    #[inline(always)]
-    pub(super) fn visit(&mut self, bits: &mut impl Bits) {
-        self.at.visit(bits);
-        bits.number(&mut self.pulses_left, 2);
-        bits.number(&mut self.index, 2);
-        bits.flag(&mut self.user_seen);
-        self.exit.visit(bits);
-        self.evict.visit(bits);
-        bits.flag(&mut self.pidfd);
-        bits.flag(&mut self.reconciled);
+    struct Control {
+        at: ControlAt,
+        /// Its place in [`Explorer::session_pulse`].
+        step: usize,
+        pulses_left: u8,
+        /// The frame or slot that the drain has reached.
+        index: usize,
+        /// This pass of the drain saw a user, or a frame on loan.
+        user_seen: bool,
+        /// The exit of a thread that is being settled.
+        exit: Exit,
+        /// The evict, or the quarantine.
+        evict: Evict,
+        /// The process's pidfd is readable and was not handled.
+        pidfd: bool,
+        /// The process's end was settled.
+        reconciled: bool,
     }
 }
 
 impl Explorer {
-    /// The first step of a stop.
-    pub(super) fn first_of_stop(&self) -> ControlAt {
-        if self.scenario.is(Mutant::BellBeforeGate) {
-            ControlAt::Notify
-        } else {
-            ControlAt::CloseGate
-        }
-    }
-
     /// The first step of a pass of the drain.
     fn first_of_pass(&self) -> ControlAt {
-        if self.scenario.is(Mutant::ArmAfterScan) {
-            ControlAt::Settle
-        } else {
-            ControlAt::ArmKick
-        }
+        self.either(Mutant::ArmAfterScan, Settle, ArmKick)
     }
 
-    /// The steps of the control thread.
-    pub(super) fn control_steps(
+    pub(super) fn control(
         &self,
-        state: &State,
+        now: &State,
+        next: &mut State,
         steps: &mut Steps<State>,
-    ) -> Result<(), Violation> {
-        if self.evict_steps(state, steps)? || self.ring_for_exit(state, steps) {
-            return Ok(());
+    ) -> Result<Move, Violation> {
+        if let Some(at) = now.control.evict.at {
+            return self.evict(at, now, next);
         }
-        self.ask_to_evict(state, steps);
-        self.event_steps(state, steps)?;
-        if self.scenario.destroyed {
-            self.destroy_steps(state, steps)?;
+        if matches!(now.control.exit.at, ExitAt::Notify | ExitAt::WakeOne) {
+            return Ok(self.notify_exit(now, next));
         }
-        Ok(())
+        self.ask_to_evict(now, steps);
+        self.settle_deaths(now, steps)?;
+        match now.control.at {
+            _ if !self.scenario.destroyed => Ok(Move::Blocked),
+            Pulse => Ok(self.pulse(now, next)),
+            TakeBox => Ok(self.take_box(now, next)),
+            _ => self.drain(now, next),
+        }
     }
 
-    /// Stop, drain, destroy.
-    fn destroy_steps(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
-        let scenario = &self.scenario;
-        let bell_first = scenario.is(Mutant::BellBeforeGate);
-        let arm_last = scenario.is(Mutant::ArmAfterScan);
-        let mut next = *state;
+    /// stop, start; the last stop is followed by the drain.
+    fn pulse(&self, now: &State, next: &mut State) -> Move {
+        let (table, at) = (self.session_pulse(), now.control.step);
+        let (moved, after) = self.take_step(table, at, now, next);
         let control = &mut next.control;
-        let action = match state.control.at {
-            ControlAt::CloseGate => {
-                control.at = if bell_first {
-                    ControlAt::WakeOne
-                } else {
-                    ControlAt::Notify
-                };
-                next.session_gate = state.session_gate.stopped();
-                note_stop(&mut next);
-                "stop: close session gate"
-            }
-            ControlAt::Notify => {
-                control.at = if bell_first {
-                    ControlAt::CloseGate
-                } else {
-                    ControlAt::WakeOne
-                };
-                next.bell += 1;
-                "stop: event count += 1"
-            }
-            ControlAt::WakeOne => {
-                control.at = if control.pulses_left > 0 {
-                    ControlAt::OpenGate
-                } else {
-                    ControlAt::TakeBox
-                };
-                self.wake(next, false, NAME, "stop: wake one", steps);
-                return Ok(());
-            }
-            ControlAt::OpenGate => {
-                control.pulses_left -= 1;
-                control.at = ControlAt::WakeStarter;
-                if !state.closed || scenario.is(Mutant::StartReopensEvicted) {
-                    next.session_gate = state.session_gate.started();
-                    for client in &mut next.client {
-                        client.barred_session = false;
-                    }
-                }
-                "start: open session gate"
-            }
-            ControlAt::WakeStarter => {
-                control.at = self.first_of_stop();
-                self.wake_starter(next, NAME, "start: wake one that waits for it", steps);
-                return Ok(());
-            }
-            ControlAt::TakeBox => {
-                // Earlier commands to the poller are done and answered first.
-                let asked = matches!(state.control.exit.at, ExitAt::Asked | ExitAt::Answered);
-                if state.poller.at != PollerAt::Idle || asked {
-                    return Ok(());
-                }
-                next.poller.at = PollerAt::HandedOver;
-                if scenario.quarantined {
-                    control.at = ControlAt::Quarantined;
-                    control.evict.at = self.first_of_evict();
-                } else {
-                    control.at = self.first_of_pass();
-                }
-                "take the poller's box"
-            }
-            ControlAt::ArmKick => {
-                control.at = if arm_last {
-                    ControlAt::Decide
-                } else {
-                    ControlAt::Settle
-                };
+        control.step = after.unwrap_or(0);
+        control.pulses_left -= u8::from(after.is_none());
+        if table[at] == Op::WakeOne && control.pulses_left == 0 {
+            control.at = TakeBox;
+            control.step = 0;
+        }
+        moved
+    }
+
+    /// The poller hands its box over, between two bursts.
+    fn take_box(&self, now: &State, next: &mut State) -> Move {
+        // Earlier commands to the poller are done and answered first.
+        let asked = matches!(now.control.exit.at, ExitAt::Asked | ExitAt::Answered);
+        if now.poller.at.is_some() || asked {
+            return Move::Blocked;
+        }
+        next.poller.handed_over = true;
+        if self.scenario.quarantined {
+            next.control.at = Quarantined;
+            next.control.evict.at = Some(0);
+        } else {
+            next.control.at = self.first_of_pass();
+        }
+        Move::Step("take the poller's box")
+    }
+
+    fn drain(&self, now: &State, next: &mut State) -> Result<Move, Violation> {
+        let control = &mut next.control;
+        let slot = now.slot[now.control.index.min(CLIENTS - 1)];
+        let action = match now.control.at {
+            // And the heavy fence: see `store_buffer` and loom.
+            ArmKick => {
+                control.at = self.either(Mutant::ArmAfterScan, Decide, Settle);
                 next.kick = true;
                 "drain: arm the kick"
             }
-            ControlAt::Settle => return self.settle_frame(state, steps),
-            ControlAt::ReadCount => {
-                let counts = !control.reconciled && !self.is_evicted(state);
-                if state.slot[usize::from(control.index)].count > 0 && counts {
-                    control.at = ControlAt::ReadAck;
+            Settle => {
+                self.settle_frame(now, next)?;
+                "drain: settle a frame"
+            }
+            ReadCount => {
+                let counts = !control.reconciled && !self.is_evicted(now);
+                if slot.count > 0 && counts {
+                    control.at = ReadAck;
                 } else {
                     self.next_slot(control);
                 }
                 "drain: read a count"
             }
-            ControlAt::ReadAck => {
-                let ack = state.slot[usize::from(control.index)].ack;
-                let honoured = !scenario.shared_slot || scenario.is(Mutant::AckOnSharedSlot);
-                let acked = honoured
-                    && (ack == state.session_gate || scenario.is(Mutant::AckAnyStop) && ack.0 != 0);
-                control.user_seen |= !acked;
+            ReadAck => {
+                let of_this = slot.ack == now.session_gate;
+                let of_any = slot.ack.word != 0 && self.is(Mutant::AckAnyStop);
+                let honoured = !self.scenario.shared_slot || self.is(Mutant::AckOnSharedSlot);
+                control.user_seen |= !(honoured && (of_this || of_any));
                 self.next_slot(control);
                 "drain: read an acknowledgement"
             }
-            ControlAt::Decide if state.control.user_seen => {
-                if !state.message {
-                    return Ok(());
+            Decide if control.user_seen => {
+                if !now.message {
+                    return Ok(Move::Blocked);
                 }
                 next.message = false;
-                self.begin_pass(&mut next);
+                self.begin_pass(next);
                 "drain: kicked"
             }
-            ControlAt::Decide => {
-                if !self.is_evicted(state) {
-                    invariant::destroy(state)?;
+            Decide => {
+                if !self.is_evicted(now) {
+                    check_destroy(now)?;
                 }
-                control.at = ControlAt::Destroyed;
+                control.at = Destroyed;
                 "drain: no user is left: destroyed"
             }
-            ControlAt::Destroyed | ControlAt::Quarantined => return Ok(()),
+            _ => return Ok(Move::Blocked),
         };
-        steps.push(NAME, action, next);
-        Ok(())
+        Ok(Move::Step(action))
     }
 
-    pub(super) fn begin_pass(&self, next: &mut State) {
+    fn begin_pass(&self, next: &mut State) {
         next.control.user_seen = false;
         next.control.index = 0;
         next.control.at = self.first_of_pass();
     }
 
     fn next_slot(&self, control: &mut Control) {
-        control.index += 1;
-        control.at = ControlAt::ReadCount;
-        if usize::from(control.index) == CLIENTS {
-            control.index = 0;
-            control.at = if self.scenario.is(Mutant::ArmAfterScan) {
-                ControlAt::ArmKick
-            } else {
-                ControlAt::Decide
-            };
-        }
+        control.index = (control.index + 1) % CLIENTS;
+        control.at = match (control.index, self.is(Mutant::ArmAfterScan)) {
+            (0, true) => ArmKick,
+            (0, false) => Decide,
+            _ => ReadCount,
+        };
     }
 
-    /// drain: one frame of the box.
-    fn settle_frame(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
-        let mut next = *state;
-        let frame = state.control.index;
-        let (loan, word) = (
-            state.ledger[usize::from(frame)],
-            state.word[usize::from(frame)],
-        );
-        if loan.lent {
-            let unused = word == FrameWord::ready(loan.serial);
-            let returned = word.state == FrameState::Released && word.serial == loan.serial;
-            if unused || returned {
-                next.word[usize::from(frame)] = FrameWord::FREE;
-                invariant::credit(&mut next, loan.of(frame))?;
-            } else {
-                next.control.user_seen = true;
-            }
+    /// drain: one frame of the box. READY → FREE by compare-and-exchange, RELEASED credited.
+    fn settle_frame(&self, now: &State, next: &mut State) -> Result<(), Violation> {
+        let frame = now.control.index;
+        let is = |state| now.is_lent_and(frame, state);
+        if is(FrameState::Ready) || is(FrameState::Released) {
+            next.word[frame] = FrameWord::default();
+            credit(next, now.loan(frame))?;
+        } else if now.ledger[frame].lent {
+            next.control.user_seen = true;
         }
-        next.control.index += 1;
-        if usize::from(next.control.index) == FRAMES {
-            next.control.index = 0;
-            next.control.at = ControlAt::ReadCount;
+        next.control.index = (frame + 1) % FRAMES;
+        if next.control.index == 0 {
+            next.control.at = ReadCount;
         }
-        steps.push(NAME, "drain: settle a frame", next);
         Ok(())
+    }
+
+    /// Whether an event can be handled now: the control thread is between two turns of its own work
+    /// and the poller, if it has the ledger, is between two bursts.
+    pub(super) fn is_between(&self, now: &State) -> bool {
+        let (at, op) = (now.control.at, self.session_pulse()[now.control.step]);
+        let pulses = at == Pulse && (now.control.step == 0 || op == Op::OpenSession);
+        let turns = pulses || matches!(at, TakeBox | Quarantined);
+        now.poller.at.is_none() && (turns || self.waits(now))
+    }
+
+    /// Whether the drain waits for an event.
+    fn waits(&self, now: &State) -> bool {
+        now.control.at == Decide && now.control.user_seen
+    }
+
+    /// An event was handled: a waiting drain reads the witnesses again.
+    pub(super) fn look_again(&self, now: &State, next: &mut State) {
+        if self.waits(now) {
+            self.begin_pass(next);
+        }
     }
 }

@@ -5,259 +5,118 @@
 //! exchanging its word: a frame that a caller held is set aside, and not written again before its
 //! process is gone. A quarantine does not touch the frames.
 
-use super::Explorer;
-use super::client::{ClientAt, note_stop};
-use super::control::NAME;
-use super::invariant::{self, Violation};
-use super::poller::PollerAt;
-use super::scenario::Mutant;
-use super::state::{FRAMES, FrameState, FrameWord, State};
-use crate::model::pack::{Bits, choices};
-use crate::model::search::Steps;
+use super::*;
 
-choices! {
-    /// The next step of the evict, or of the quarantine.
-    EvictAt {
-        /// Not requested, or not yet.
-        Idle,
-        /// The state is no longer "open".
-        SetState,
-        /// wake one that waits for a start.
-        WakeStarter,
-        /// Clear RUN in the session's gate, as this attachment sees it.
-        CloseGate,
-        /// event count += 1.
-        Notify,
-        /// wake one.
-        WakeOne,
-        /// The owner of the ledger exchanges the word of a loaned frame, and credits it.
-        Revoke,
-        /// Mutant only: the word was read in an earlier step, and is written now.
-        StoreWord,
-        /// The attachment has no loan, and gets none.
-        Done,
-    }
-}
-
-/// An evict, or a quarantine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Evict {
-    pub(super) at: EvictAt,
-    /// An evict will be requested.
-    asked: bool,
-    /// The frame that it has reached.
-    frame: u8,
-    /// Mutant only: the value read from its word.
-    found: FrameState,
-}
-
-impl Evict {
-    /// Not begun; `asked`: it will be requested.
-    pub(super) fn new(asked: bool) -> Self {
-        Self {
-            at: EvictAt::Idle,
-            asked,
-            frame: 0,
-            found: FrameState::Free,
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn visit(&mut self, bits: &mut impl Bits) {
-        self.at.visit(bits);
-        bits.flag(&mut self.asked);
-        bits.number(&mut self.frame, 2);
-        self.found.visit(bits);
+plain! {
+    struct Evict {
+        /// Its place in [`Explorer::closing`].
+        at: Option<usize>,
+        /// It will be requested.
+        asked: bool,
+        done: bool,
+        /// The frame that it has reached.
+        frame: usize,
+        /// Mutant only: the value of its word, read in an earlier step.
+        found: Option<FrameState>,
     }
 }
 
 impl Explorer {
     /// Begins an evict between two turns of the control thread.
-    pub(super) fn ask_to_evict(&self, state: &State, steps: &mut Steps<State>) {
-        if state.control.evict.asked && !state.control.reconciled && self.is_between(state) {
-            let mut next = *state;
+    pub(super) fn ask_to_evict(&self, now: &State, steps: &mut Steps<State>) {
+        if now.control.evict.asked && !now.control.reconciled && self.is_between(now) {
+            let mut next = *now;
             next.control.evict.asked = false;
-            next.control.evict.at = self.first_of_evict();
-            self.look_again(state, &mut next);
-            steps.push(NAME, "evict: asked", next);
+            next.control.evict.at = Some(0);
+            self.look_again(now, &mut next);
+            steps.push(CONTROL, "evict: asked", next);
         }
     }
 
-    /// The first step of an evict or a quarantine.
-    pub(super) fn first_of_evict(&self) -> EvictAt {
-        if self.scenario.is(Mutant::StateAfterBells) {
-            EvictAt::CloseGate
-        } else if self.scenario.is(Mutant::RevokeBeforeGate) {
-            EvictAt::Revoke
-        } else {
-            EvictAt::SetState
-        }
-    }
-
-    /// The steps of an evict or a quarantine. Returns whether the control thread is in one.
-    pub(super) fn evict_steps(
+    pub(super) fn evict(
         &self,
-        state: &State,
-        steps: &mut Steps<State>,
-    ) -> Result<bool, Violation> {
-        let scenario = &self.scenario;
-        let mut next = *state;
-        let after_bells = scenario.is(Mutant::StateAfterBells);
-        let evict = &mut next.control.evict;
-        let action = match state.control.evict.at {
-            EvictAt::Idle | EvictAt::Done => return Ok(false),
-            EvictAt::SetState => {
-                evict.at = if scenario.is(Mutant::EvictWakesNoStarter) {
-                    EvictAt::CloseGate
-                } else {
-                    EvictAt::WakeStarter
-                };
-                next.closed = true;
-                "evict: state = closed"
-            }
-            EvictAt::WakeStarter => {
-                evict.at = if after_bells {
-                    self.first_of_revoke()
-                } else {
-                    EvictAt::CloseGate
-                };
-                self.wake_starter(next, NAME, "evict: wake one that waits for a start", steps);
-                return Ok(true);
-            }
-            EvictAt::CloseGate => {
-                evict.at = EvictAt::Notify;
-                if state.session_gate.is_open() {
-                    note_end(&mut next);
-                }
-                next.session_gate = state.session_gate.stopped();
-                note_stop(&mut next);
-                "evict: close session gate"
-            }
-            EvictAt::Notify => {
-                evict.at = match scenario.mutant {
-                    Some(Mutant::EvictWakesNobody) => self.first_of_revoke(),
-                    _ => EvictAt::WakeOne,
-                };
-                next.bell += 1;
-                "evict: event count += 1"
-            }
-            EvictAt::WakeOne => {
-                evict.at = match scenario.mutant {
-                    Some(Mutant::StateAfterBells) => EvictAt::SetState,
-                    Some(Mutant::RevokeBeforeGate) => EvictAt::Done,
-                    _ => self.first_of_revoke(),
-                };
-                self.wake(next, false, NAME, "evict: wake one", steps);
-                return Ok(true);
-            }
-            EvictAt::Revoke => return self.revoke_frame(state, steps).map(|()| true),
-            EvictAt::StoreWord => {
-                self.take_back(&mut next, state.control.evict.found)?;
-                "evict: store REVOKED"
-            }
-        };
-        steps.push(NAME, action, next);
-        Ok(true)
-    }
-
-    fn first_of_revoke(&self) -> EvictAt {
-        if self.scenario.quarantined {
-            EvictAt::Done
-        } else {
-            EvictAt::Revoke
+        at: usize,
+        now: &State,
+        next: &mut State,
+    ) -> Result<Move, Violation> {
+        let table = self.closing();
+        if table[at] == Op::Revoke {
+            return self.revoke(now, next);
         }
+        // Ghosts: the attachment is closed for good.
+        if table[at] == Op::CloseSession && now.session_gate.is_open() {
+            for client in &mut next.client {
+                client.slept_at_end |= client.is_asleep();
+            }
+        }
+        let (moved, after) = self.take_step(table, at, now, next);
+        next.control.evict.at = after;
+        next.control.evict.done = after.is_none();
+        Ok(moved)
     }
 
     /// The owner of the ledger takes one frame back, between two bursts.
-    fn revoke_frame(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
-        if !matches!(state.poller.at, PollerAt::Idle | PollerAt::HandedOver) {
-            return Ok(());
+    fn revoke(&self, now: &State, next: &mut State) -> Result<Move, Violation> {
+        if let Some(found) = now.control.evict.found {
+            self.take_back(next, found)?;
+            return Ok(Move::Step("evict: store REVOKED"));
         }
-        let mut next = *state;
-        let frame = usize::from(state.control.evict.frame);
-        if !state.ledger[frame].lent {
-            self.next_frame(&mut next)?;
-            steps.push(NAME, "evict: a frame is not lent", next);
-            return Ok(());
+        if now.poller.at.is_some() {
+            return Ok(Move::Blocked);
         }
-        let found = state.word[frame].state;
-        if self.scenario.is(Mutant::RevokeNoSwap) {
-            next.control.evict.found = found;
-            next.control.evict.at = EvictAt::StoreWord;
-            steps.push(NAME, "evict: read a word", next);
-            return Ok(());
+        let frame = now.control.evict.frame;
+        if !now.ledger[frame].lent {
+            self.next_frame(next)?;
+            return Ok(Move::Step("evict: a frame is not lent"));
         }
-        self.take_back(&mut next, found)?;
-        steps.push(NAME, "evict: swap a word to REVOKED", next);
-        Ok(())
+        let found = now.word[frame].state;
+        if self.is(Mutant::RevokeNoSwap) {
+            next.control.evict.found = Some(found);
+            return Ok(Move::Step("evict: read a word"));
+        }
+        self.take_back(next, found)?;
+        Ok(Move::Step("evict: swap a word to REVOKED"))
     }
 
     /// Credits the frame that the evict has reached, whose word said `found`.
     fn take_back(&self, next: &mut State, found: FrameState) -> Result<(), Violation> {
-        let scenario = &self.scenario;
-        let frame = next.control.evict.frame;
-        let at = usize::from(frame);
-        let loan = next.ledger[at];
-        next.word[at] = FrameWord::revoked(loan.serial);
-        let held = found == FrameState::Held && !scenario.is(Mutant::ReuseHeld);
-        if held {
-            invariant::set_aside(next, loan.of(frame))?;
+        let at = next.control.evict.frame;
+        let loan = next.loan(at);
+        next.word[at] = FrameWord::new(FrameState::Revoked, loan.serial, 0);
+        if found == FrameState::Held && !self.is(Mutant::ReuseHeld) {
+            set_aside(next, loan)?;
         } else {
-            invariant::credit(next, loan.of(frame))?;
+            credit(next, loan)?;
         }
-        if scenario.is(Mutant::CreditAtEvictAndEnd) {
-            next.ledger[at].lent = true;
-        }
+        next.ledger[at].lent = self.is(Mutant::CreditAtEvictAndEnd);
         self.next_frame(next)
     }
 
     fn next_frame(&self, next: &mut State) -> Result<(), Violation> {
         let evict = &mut next.control.evict;
-        evict.found = FrameState::Free;
-        evict.frame += 1;
-        evict.at = EvictAt::Revoke;
-        if usize::from(evict.frame) == FRAMES {
-            evict.frame = 0;
-            evict.at = if self.scenario.is(Mutant::RevokeBeforeGate) {
-                EvictAt::SetState
-            } else {
-                EvictAt::Done
-            };
-            if self.scenario.is(Mutant::AsideReleasedEarly) {
-                invariant::release_aside(next)?;
-            }
+        evict.found = None;
+        evict.frame = (evict.frame + 1) % FRAMES;
+        if evict.frame > 0 {
+            return Ok(());
+        }
+        let after = evict.at.map(|at| at + 1);
+        evict.at = after.filter(|&at| at < self.closing().len());
+        evict.done = evict.at.is_none();
+        if self.is(Mutant::AsideReleasedEarly) {
+            release_aside(next)?;
         }
         Ok(())
     }
 
     /// Whether the attachment counts no user: neither in its slots nor by its frames.
-    pub(super) fn is_evicted(&self, state: &State) -> bool {
-        self.scenario.evicted && state.control.evict.at == EvictAt::Done
+    pub(super) fn is_evicted(&self, now: &State) -> bool {
+        self.scenario.evicted && now.control.evict.done
     }
 
     /// Whether the poller skips the attachment: its lender is being emptied, or gone.
-    pub(super) fn is_revoking(&self, state: &State) -> bool {
-        use EvictAt::*;
-        match state.control.evict.at {
-            Revoke | StoreWord => true,
-            Done => !self.scenario.is(Mutant::RevokeBeforeGate),
-            Idle | SetState | WakeStarter | CloseGate | Notify | WakeOne => false,
-        }
-    }
-}
-
-/// FUTEX_WAKE of all on the gates, by their own process.
-pub(super) fn wake_starters(state: &mut State) {
-    for client in &mut state.client {
-        if client.at == ClientAt::StartAsleep {
-            client.start_over();
-        }
-    }
-}
-
-/// Ghosts: the attachment was just closed for good.
-fn note_end(state: &mut State) {
-    for client in &mut state.client {
-        client.slept_at_end |= client.at == ClientAt::Asleep;
+    pub(super) fn is_revoking(&self, now: &State) -> bool {
+        let evict = &now.control.evict;
+        let revokes = evict.at.is_some_and(|at| self.closing()[at] == Op::Revoke);
+        revokes || evict.done && !self.is(Mutant::RevokeBeforeGate)
     }
 }

@@ -2,125 +2,177 @@
 //! control thread, in every order, with a death at any step.
 //!
 //! Each step below is one atomic action on shared words, or several of which other threads can see
-//! only the first or the last. The program counters ([`client::ClientAt`], [`poller::PollerAt`],
-//! [`control::ControlAt`], [`stopper::StopperAt`]) name the protocol's steps; `docs/gate.md` has
-//! the table. Memory is sequentially consistent here: `store_buffer` covers the plain counts and
+//! only the first or the last. The positions ([`client::ClientAt`], [`control::ControlAt`]) and the
+//! tables in [`steps`] name the protocol's steps; `docs/gate.md` lists them. Memory is sequentially consistent here: `store_buffer` covers the plain counts and
 //! the membarrier, loom covers the orderings.
 //!
-//! Not in the model: the daemon's part of a detach, attach, the daemon's death, the event count of
-//! events, the rescan timer (a backstop that would hide lost notifications), a slot claimed by two
-//! threads at once, a ring that wraps. `tests/shuttle_gate` covers those that the product's own
-//! code can show under a random scheduler.
+//! Not in the model: attach, a process that leaves, the daemon's death, the event count of events,
+//! the rescan timer (a backstop that would hide lost notifications), a slot claimed by two threads
+//! at once, a ring that wraps. `tests/shuttle_gate` covers those that the product's own code can
+//! show under a random scheduler.
 
 mod call;
 mod client;
 mod control;
+mod deaths;
 mod evict;
 mod invariant;
-mod leave;
-mod look;
+mod mutants;
 mod poller;
-mod reconcile;
 mod scenario;
 mod state;
+mod steps;
 mod stopper;
 mod tests;
+mod wait;
 
-use client::Client;
-use control::Control;
-use invariant::Violation;
-use leave::Leaver;
-use look::Deferred;
+use client::{Client, ClientAt, Outcome};
+use control::{Control, ControlAt};
+use deaths::{Exit, ExitAt};
+use evict::Evict;
+use invariant::{Violation, check_destroy, check_return, credit, release_aside, set_aside};
+use mutants::Mutant;
 use poller::Poller;
-use scenario::{Handles, Scenario};
-use state::{CLIENTS, FRAMES, FrameWord, Gate, LedgerLine, Loan, RING, Slot, State};
+use scenario::{BASE, Scenario};
+use state::{CLIENTS, FRAMES, FrameState, FrameWord, Gate, LedgerLine, Loan, RING, Slot, State};
+use steps::Op;
 use stopper::Stopper;
 
-use super::pack::{Fields, Packed};
-use super::search::{Model, Steps};
+use super::plain;
+use super::search::{Model, Steps, is_caught, passes};
+
+/// Names of the actors in a trace.
+const NAMES: [&str; CLIENTS] = ["T0", "T1"];
+const POLLER: &str = "poller";
+const CONTROL: &str = "control";
 
 /// The gate in one scenario.
 struct Explorer {
     scenario: Scenario,
 }
 
+/// What a thread does, with its effect for a trace.
+enum Move {
+    /// Nothing: it waits, or has ended.
+    Blocked,
+    Step(&'static str),
+    /// A step with a `FUTEX_WAKE`.
+    Wake(Whom, &'static str),
+}
+
+/// The sleepers that a wake ends: on the event count, or on gates and state (starters).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    /// Each choice of one is a successor.
+    One,
+    All,
+    OneStarter,
+    AllStarters,
+}
+
 impl Model for Explorer {
     type State = State;
-    type Packed = Packed;
     type Violation = Violation;
 
     fn initial(&self) -> State {
         let scenario = &self.scenario;
+        let publishes_left = scenario.publishes;
         assert!(
-            usize::from(scenario.publishes) <= RING,
+            usize::from(publishes_left) <= RING,
             "the ring does not wrap in the model"
         );
-        let mut slot = [Slot::VACANT; CLIENTS];
-        for (who, slot) in slot.iter_mut().enumerate() {
-            slot.owned = scenario.slot_of(who) == who && !scenario.shared_slot;
-        }
         State {
             session_gate: Gate::OPEN,
-            closed: false,
-            ring: [Loan::NONE; RING],
-            tail: 0,
             local_gate: Gate::OPEN,
-            kick: false,
-            bell: 0,
-            waiters: 0,
-            head: 0,
-            word: [FrameWord::FREE; FRAMES],
-            slot,
-            message: false,
-            ledger: [LedgerLine {
-                lent: false,
-                serial: 0,
-            }; FRAMES],
-            credited: 0,
-            aside: [false; FRAMES],
-            poller: Poller::new(scenario.publishes),
-            control: Control::new(scenario, self.first_of_stop()),
-            client: std::array::from_fn(|who| {
-                let calls = scenario.alone.is_none_or(|alone| alone == who);
-                Client::new(if calls { scenario.calls } else { 0 })
+            slot: std::array::from_fn(|who| Slot {
+                owned: scenario.slot_of(who) == who && !scenario.shared_slot,
+                ..Slot::default()
             }),
-            stopper: Stopper::new(scenario.local_pulses),
-            killed: false,
-            leaver: Leaver::new(scenario),
-            left: false,
-            ctl_gone: false,
-            frames_gone: false,
-            seg_gone: false,
-            deferred: Deferred::Attached,
-            pins: [false; FRAMES],
-            handles: scenario.handles != Handles::None,
-            succeeded: false,
+            poller: Poller {
+                publishes_left,
+                ..Poller::default()
+            },
+            control: Control {
+                pulses_left: scenario.session_pulses,
+                evict: Evict {
+                    asked: scenario.evicted,
+                    ..Evict::default()
+                },
+                ..Control::default()
+            },
+            client: [Client::new(scenario.calls); CLIENTS],
+            stopper: Stopper {
+                pulses_left: scenario.local_pulses,
+                ..Stopper::default()
+            },
+            ..State::default()
         }
     }
 
-    fn pack(&self, state: &State) -> Packed {
-        Fields::pack(*state)
-    }
-
-    fn unpack(&self, packed: &Packed) -> State {
-        Fields::unpack(self.initial(), packed)
-    }
-
-    fn successors(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
-        for who in 0..CLIENTS {
-            self.client_steps(state, who, steps)?;
+    fn successors(&self, now: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
+        for (who, name) in NAMES.into_iter().enumerate() {
+            let mut next = *now;
+            let moved = self.client(now, who, &mut next, steps)?;
+            self.push(name, moved, next, steps);
         }
-        self.poller_steps(state, steps)?;
-        self.control_steps(state, steps)?;
-        self.stopper_steps(state, steps);
-        self.leaver_steps(state, steps)?;
-        self.death_steps(state, steps);
-        self.successor_steps(state, steps);
+        let mut next = *now;
+        let moved = self.poller(now, &mut next, steps)?;
+        self.push(POLLER, moved, next, steps);
+        let mut next = *now;
+        let moved = self.control(now, &mut next, steps)?;
+        self.push(CONTROL, moved, next, steps);
+        let mut next = *now;
+        let moved = self.stopper(now, &mut next);
+        self.push("stopper", moved, next, steps);
+        self.deaths(now, steps);
+        self.succession(now, steps);
         Ok(())
     }
 
     fn quiescent(&self, state: &State) -> Result<(), Violation> {
-        invariant::quiescent(&self.scenario, state)?;
-        leave::quiescent(self, state)
+        invariant::check_final(self, state)
+    }
+}
+
+impl Explorer {
+    /// Whether `mutant` is the faulty step.
+    fn is(&self, mutant: Mutant) -> bool {
+        self.scenario.mutant == Some(mutant)
+    }
+
+    /// `wrong` if `mutant` is the faulty step, else `right`.
+    fn either<T>(&self, mutant: Mutant, wrong: T, right: T) -> T {
+        if self.is(mutant) { wrong } else { right }
+    }
+
+    /// Enters a thread's step, whose effect is `next`.
+    fn push(&self, actor: &'static str, moved: Move, next: State, steps: &mut Steps<State>) {
+        let (whom, action) = match moved {
+            Move::Blocked => return,
+            Move::Step(action) => return steps.push(actor, action, next),
+            Move::Wake(whom, action) => (whom, action),
+        };
+        let place = match whom {
+            Whom::One | Whom::All => ClientAt::Asleep,
+            Whom::OneStarter | Whom::AllStarters => ClientAt::StartAsleep,
+        };
+        let sleeps = |who: &usize| next.alive(*who) && next.client[*who].at == place;
+        let wake = |state: &mut State, who: usize| match place {
+            ClientAt::Asleep => self.end_sleep(&mut state.client[who]),
+            _ => state.client[who].start_over(),
+        };
+        let all = matches!(whom, Whom::All | Whom::AllStarters);
+        if all || !(0..CLIENTS).any(|who| sleeps(&who)) {
+            let mut woken = next;
+            (0..CLIENTS)
+                .filter(sleeps)
+                .for_each(|who| wake(&mut woken, who));
+            return steps.push(actor, action, woken);
+        }
+        for who in (0..CLIENTS).filter(sleeps) {
+            let mut woken = next;
+            wake(&mut woken, who);
+            steps.push(actor, action, woken);
+        }
     }
 }

@@ -1,20 +1,17 @@
-//! Runs schedules; common parts of the tests: an attachment with both sides in this process.
+//! Runs schedules of the client's and the daemon's threads.
 
 use std::env;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 
-use onair_ipc::caller::Attachment;
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::layout;
 use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::Attached;
 use onair_ipc::scheduled::{self, Killed, Mortal};
 use shuttle::rand::Rng;
 use shuttle::scheduler::RandomScheduler;
 use shuttle::thread::{self, JoinHandle};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+
+use crate::rig::Pair;
 
 /// Steps after which a schedule counts as endless.
 const STEPS: usize = 400_000;
@@ -79,58 +76,8 @@ pub(crate) fn spawn<T: Send + 'static>(
     })
 }
 
-/// One attachment: the daemon's side and the client's.
-pub(crate) struct Pair {
-    pub(crate) memory: Arc<AttachmentMemory>,
-    pub(crate) client: Arc<Attachment>,
-    /// The daemon's end of the connection.
-    pub(crate) socket: OwnedFd,
-}
-
-impl Pair {
-    /// Attachment `number` of a receive session with `frames`, open and started.
-    pub(crate) fn new(number: u64, frames: &FrameMemory) -> Self {
-        let geometry = frames.geometry();
-        let memory = Arc::new(AttachmentMemory::create(77, number, geometry).unwrap());
-        memory.open();
-        memory.start();
-        let (ctl, seg) = memory.for_client().unwrap();
-        let (socket, theirs) = rustix::net::socketpair(
-            rustix::net::AddressFamily::UNIX,
-            rustix::net::SocketType::SEQPACKET,
-            rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK,
-            None,
-        )
-        .unwrap();
-        let attached = Attached {
-            session: format!("{:016x}", 77),
-            name: "test".into(),
-            attachment: number,
-            owner: false,
-            sends: false,
-            version: layout::VERSION,
-            geometry,
-            width: 20,
-            height: 25,
-            depth: 8,
-            rate_numerator: 60,
-            rate_denominator: 1,
-            watched: false,
-        };
-        let fds = [ctl, seg, frames.for_client().unwrap()];
-        // Every other attachment counts with atomic additions.
-        let plain = number.is_multiple_of(2);
-        let client = Attachment::map(&attached, 77, fds, theirs, plain).unwrap();
-        Self {
-            memory,
-            client,
-            socket,
-        }
-    }
-
-    /// Whether a kick arrived; consumes it.
-    pub(crate) fn is_kicked(&self) -> bool {
-        let mut byte = [0; 8];
-        rustix::net::recv(&self.socket, &mut byte, rustix::net::RecvFlags::DONTWAIT).is_ok()
-    }
+/// Attachment `number` of a receive session with `frames`. Every other one counts with atomic
+/// additions.
+pub(crate) fn pair(number: u64, frames: &FrameMemory) -> Pair {
+    Pair::new(number, false, frames, number.is_multiple_of(2))
 }

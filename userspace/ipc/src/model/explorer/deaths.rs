@@ -1,0 +1,208 @@
+//! Deaths, and the daemon's reaction: it credits what an exited thread left behind, empties its slot
+//! and notifies; and it credits everything of a process that was killed.
+//!
+//! The control thread reads a dead thread's slot, the owner of the ledger credits its frame, and
+//! only then is the slot emptied, so that no thread can claim it in between.
+
+use super::*;
+
+plain! {
+    /// The reconciliation of an exited thread: none; the slot was read and the owner of the ledger
+    /// has to credit its frame; credited, or found to belong to another thread; the slot was
+    /// emptied, and the event count has to move; wake one.
+    enum ExitAt { Settled, Asked, Answered, Notify, WakeOne, }
+
+    struct Exit {
+        at: ExitAt,
+        /// Reports of the exit still to come: the probe's, and the scan of `task/`.
+        reports: u8,
+        /// Contents of the slot: its owner, its claim, and its intent.
+        who: usize,
+        reclaimed: bool,
+        intent: Loan,
+    }
+}
+
+impl Explorer {
+    /// Settles what died.
+    pub(super) fn settle_deaths(
+        &self,
+        now: &State,
+        steps: &mut Steps<State>,
+    ) -> Result<(), Violation> {
+        let between = self.is_between(now);
+        let polls = now.poller.at.is_none() && !now.poller.handed_over;
+        let exit = now.control.exit;
+        if exit.at != ExitAt::Settled {
+            // The poller credits between two bursts of its own, the control thread between two
+            // turns.
+            if between || exit.at == ExitAt::Asked && polls {
+                self.settle_exit(now, steps)?;
+            }
+            return Ok(());
+        }
+        if between && now.control.pidfd {
+            let mut next = *now;
+            next.control.pidfd = false;
+            self.settle_process(now, &mut next)?;
+            steps.push(CONTROL, "pidfd: settle the process", next);
+        }
+        if between && exit.reports > 0 {
+            let mut next = *now;
+            self.read_slot(now, &mut next);
+            self.look_again(now, &mut next);
+            steps.push(CONTROL, "exit: read the slot", next);
+        }
+        Ok(())
+    }
+
+    /// Credits all frames of the process: it ended.
+    fn settle_process(&self, now: &State, next: &mut State) -> Result<(), Violation> {
+        next.control.reconciled = true;
+        next.control.exit = Exit::default();
+        for frame in (0..FRAMES).filter(|&frame| now.ledger[frame].lent) {
+            credit(next, now.loan(frame))?;
+        }
+        release_aside(now)?;
+        next.aside = [false; FRAMES];
+        self.look_again(now, next);
+        Ok(())
+    }
+
+    fn read_slot(&self, now: &State, next: &mut State) {
+        let exit = &mut next.control.exit;
+        exit.reports -= 1;
+        if self.is(Mutant::StaleReading) && exit.reports == 0 {
+            exit.at = ExitAt::Asked;
+            return;
+        }
+        let dead = (0..CLIENTS).find(|&who| now.client[who].dead && now.slot[who].owned);
+        let Some(who) = dead else {
+            return;
+        };
+        let slot = now.slot[who];
+        exit.at = ExitAt::Asked;
+        exit.who = who;
+        exit.reclaimed = slot.reclaimed;
+        exit.intent = if slot.count > 0 {
+            slot.intent
+        } else {
+            Loan::NONE
+        };
+        if self.is(Mutant::ReclaimFirst) {
+            next.slot[who] = Slot::default();
+        }
+    }
+
+    /// Credit, then empty the slot, in this order.
+    fn settle_exit(&self, now: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
+        let mut next = *now;
+        if now.control.exit.at == ExitAt::Asked {
+            self.credit_exited(&mut next)?;
+            next.control.exit.at = ExitAt::Answered;
+            steps.push(CONTROL, "exit: credit its frame", next);
+            return Ok(());
+        }
+        let exit = now.control.exit;
+        let slot = now.slot[exit.who];
+        let stale = self.is(Mutant::StaleReading);
+        if slot.owned && (stale || slot.reclaimed == exit.reclaimed) {
+            if now.alive(exit.who) {
+                return Err(Violation::ReclaimedAlive);
+            }
+            // The mutant leaves the slot unchanged: the next report finds it again.
+            if !self.is(Mutant::CreditTwice) {
+                next.slot[exit.who] = Slot::default();
+            }
+        }
+        if !stale {
+            next.control.exit = Exit {
+                reports: exit.reports,
+                ..Exit::default()
+            };
+        }
+        next.control.exit.at =
+            self.either(Mutant::ExitNotifiesNot, ExitAt::Settled, ExitAt::Notify);
+        self.look_again(now, &mut next);
+        steps.push(CONTROL, "exit: empty its slot", next);
+        Ok(())
+    }
+
+    /// The event count after a thread's exit.
+    pub(super) fn notify_exit(&self, now: &State, next: &mut State) -> Move {
+        if now.control.exit.at == ExitAt::WakeOne {
+            next.control.exit.at = ExitAt::Settled;
+            return Move::Wake(Whom::One, "exit: wake one");
+        }
+        next.event_count += 1;
+        next.control.exit.at = ExitAt::WakeOne;
+        Move::Step("exit: event count += 1")
+    }
+
+    /// Credits the frame that the exited thread took and did not return with, but only if the word
+    /// names the loan that its slot intended, and that slot.
+    fn credit_exited(&self, next: &mut State) -> Result<(), Violation> {
+        let exit = next.control.exit;
+        let frame = exit.intent.at();
+        if exit.intent.serial == 0 || next.ledger[frame].serial != exit.intent.serial {
+            return Ok(());
+        }
+        let here = usize::from(next.word[frame].slot) == exit.who;
+        let its_own =
+            next.is_lent_and(frame, FrameState::Held) && (here || self.is(Mutant::CreditNoTag));
+        if its_own || self.is(Mutant::CreditTwice) {
+            next.word[frame] = FrameWord::default();
+            credit(next, exit.intent)?;
+        }
+        Ok(())
+    }
+
+    /// Deaths of the client process and of its threads. The private state of the dead is reset: no
+    /// thread can see it, and states that differ only in it are one state.
+    pub(super) fn deaths(&self, now: &State, steps: &mut Steps<State>) {
+        if self.scenario.process_killed && !now.killed {
+            let mut next = *now;
+            next.killed = true;
+            next.client = Default::default();
+            next.stopper = Stopper::default();
+            next.control.pidfd = true;
+            steps.push_death("SIGKILL", next);
+        }
+        let one_died = now.succeeded || now.client.iter().any(|client| client.dead);
+        if !self.scenario.thread_exits || now.killed || one_died {
+            return;
+        }
+        // The first thread is the one that is replaced: the other case is its mirror image.
+        let mortals = if self.scenario.succeeded { 1 } else { CLIENTS };
+        for who in 0..mortals {
+            let handler = who == 0 && self.handler_runs(now);
+            if now.client[who].at != ClientAt::Outside && !handler {
+                let mut next = *now;
+                next.client[who] = now.client[who].exited(now.slot[who].count > 0);
+                next.control.exit.reports = 2;
+                steps.push_death(["T0 exits alone", "T1 exits alone"][who], next);
+            }
+        }
+    }
+
+    /// A new thread claims the slot that an exited one left, and makes a call.
+    pub(super) fn succession(&self, now: &State, steps: &mut Steps<State>) {
+        if !self.scenario.succeeded || now.killed || now.succeeded {
+            return;
+        }
+        for (who, name) in NAMES.into_iter().enumerate() {
+            let client = &now.client[who];
+            if client.dead && !now.slot[who].owned && !client.has_any() {
+                let mut next = *now;
+                next.succeeded = true;
+                next.client[who] = Client::new(1);
+                next.slot[who] = Slot {
+                    owned: true,
+                    reclaimed: true,
+                    ..Slot::default()
+                };
+                steps.push(name, "a new thread claims the slot", next);
+            }
+        }
+    }
+}

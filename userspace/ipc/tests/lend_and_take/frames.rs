@@ -1,0 +1,172 @@
+//! Frames: published, taken, returned, submitted.
+
+use std::sync::atomic::Ordering;
+
+use onair_ipc::caller::{Deadline, Refusal};
+use onair_ipc::fence::Fence;
+use onair_ipc::layout;
+use onair_ipc::lender::QuotaUsed;
+use onair_ipc::meta::FrameMeta;
+use onair_ipc::slot::NO_INTENT;
+
+use crate::rig::Session;
+use crate::{frame_word, words};
+
+#[test]
+fn get_published_then_contents_meta_and_credit() {
+    let mut session = Session::receiving();
+    let client = session.client.clone();
+    for round in 0..100_u32 {
+        let frame = round % 6;
+        session.frames.write(frame, 3, &round.to_le_bytes());
+        let meta = FrameMeta {
+            number: round.into(),
+            bytes_missing: round % 2,
+            ..FrameMeta::default()
+        };
+        session.lender.publish(frame, &meta).unwrap();
+        let lease = client.get(Deadline::Now).unwrap();
+        assert_eq!(lease.frame(), frame);
+        assert_eq!(client.meta(&lease), meta);
+        let lease = lease.into_raw();
+        assert_eq!(client.meta_raw(lease), Ok(meta));
+        // SAFETY: the frame is held, and lies within the mapping.
+        let seen = unsafe { std::slice::from_raw_parts(client.frame_base(frame).add(3), 4) };
+        assert_eq!(seen, round.to_le_bytes());
+        client.put_raw(lease).unwrap();
+        assert_eq!(client.put_raw(lease), Err(Refusal::Already));
+        let mut credited = vec![];
+        session.lender.reap(|credit| credited.push(credit.frame));
+        assert_eq!(credited, [frame]);
+        assert_eq!(client.put_raw(lease), Err(Refusal::Already));
+    }
+    assert_eq!(client.get(Deadline::Now), Err(Refusal::TimedOut));
+}
+
+#[test]
+fn publish_quota_used_then_refused_until_the_oldest_is_dropped() {
+    let mut session = Session::receiving();
+    session.publish(0..4);
+    let more = session.lender.publish(4, &FrameMeta::default());
+    assert_eq!(more, Err(QuotaUsed));
+    let held = session.client.get(Deadline::Now).unwrap();
+    assert_eq!(held.frame(), 0);
+    assert_eq!(session.lender.drop_oldest(), Some(1), "0 is held");
+    session.publish([4]);
+    for expected in [2, 3, 4] {
+        let lease = session.client.get(Deadline::Now).unwrap();
+        assert_eq!(lease.frame(), expected);
+    }
+    assert_eq!(session.lender.drop_oldest(), None, "all are held");
+}
+
+#[test]
+fn put_after_stop_then_works_and_kicks() {
+    let mut session = Session::receiving();
+    session.publish([2]);
+    let lease = session.client.get(Deadline::Now).unwrap();
+    session.memory.stop();
+    let _ = Fence::with_kicks(std::iter::once(&*session.memory));
+    session.lender.settle(|_| ());
+    let counts = |session: &Session| (session.lender.lent(), session.lender.returned());
+    assert_eq!(counts(&session), (1, 0), "held");
+    session.client.put(lease).unwrap();
+    assert!(session.pair.is_kicked());
+    session.lender.settle(|_| ());
+    assert_eq!(counts(&session), (0, 1));
+}
+
+#[test]
+fn words_cleared_behind_a_blocked_caller_then_ledger_and_reap_stay_sane() {
+    let mut session = Session::receiving();
+    session.publish([1]);
+    let client = session.client.clone();
+    let _held = client.get(Deadline::Now).unwrap();
+    for hostile in [0, u64::MAX, 0xff, 1 << 32 | 3, 2 << 32 | 3] {
+        frame_word(&client, 1).store(hostile, Ordering::SeqCst);
+        session.lender.reap(|_| ());
+    }
+    // `1 << 32 | 3` was RELEASED under the right serial: that is a put. The others were not.
+    assert_eq!(session.lender.lent(), 0);
+    assert!(session.lender.take_violation().is_some());
+}
+
+#[test]
+fn submit_several_then_credited_with_their_order() {
+    let mut session = Session::sending();
+    session.publish(0..3);
+    let client = session.client.clone();
+    let [first, second, third] = [(); 3].map(|()| client.get(Deadline::Now).unwrap());
+    client.submit(third).unwrap();
+    client.submit(first).unwrap();
+    client.put(second).unwrap();
+    let mut order = vec![];
+    let credits = |credit: onair_ipc::lender::Credit| order.push((credit.frame, credit.submitted));
+    session.lender.reap(credits);
+    order.sort_unstable();
+    assert_eq!(order, [(0, Some(2)), (1, None), (2, Some(1))]);
+}
+
+#[test]
+fn guard_dropped_kept_or_submitted_then_on_loan_exactly_while_held() {
+    let mut session = Session::sending();
+    let client = session.client.clone();
+    session.publish([2]);
+    let mut held = client.take(Deadline::Now).unwrap();
+    assert_eq!((held.len(), held.frame()), (1000, 2));
+    held.bytes_mut().unwrap().fill(7);
+    assert_eq!(client.held(), 1);
+    held.submit().unwrap();
+    let mut seen = [0; 1000];
+    session.frames.read(2, 0, &mut seen);
+    assert_eq!(seen, [7; 1000]);
+    let is_first = |credit: onair_ipc::lender::Credit| assert_eq!(credit.submitted, Some(1));
+    session.lender.reap(is_first);
+
+    session.publish([3]);
+    let lease = client.take(Deadline::Now).unwrap().keep();
+    assert_eq!(client.held(), 1);
+    client.put(lease).unwrap();
+    session.lender.reap(|_| ());
+    session.publish([4]);
+    drop(client.take(Deadline::Now).unwrap());
+    assert_eq!(client.held(), 0);
+}
+
+#[test]
+fn guard_in_a_receive_session_then_not_writable() {
+    let mut session = Session::receiving();
+    session.frames.write(1, 0, &[9; 1000]);
+    session.publish([1]);
+    let mut held = session.client.take(Deadline::Now).unwrap();
+    assert!(held.bytes_mut().is_none());
+    assert_eq!(held.bytes(), [9; 1000]);
+}
+
+/// The intent in this thread's slot.
+fn intent(session: &Session) -> u64 {
+    let index = session.client.slot_of_caller();
+    let slots = session.memory.slots();
+    let slot = slots.iter().find(|slot| slot.index == index);
+    slot.unwrap().intent
+}
+
+#[test]
+fn get_holding_a_frame_and_looking_again_then_the_intent_does_not_name_it() {
+    let mut session = Session::receiving();
+    session.publish([3]);
+    let client = session.client.clone();
+    let held = client.get(Deadline::Now).unwrap();
+    assert_eq!(intent(&session), u64::from(held.serial()) << 32 | 3);
+    // The head may go back: the entry of the held frame is checked again.
+    let head: &std::sync::atomic::AtomicU64 = words(&client).at(layout::SEG_HEAD);
+    head.store(0, Ordering::SeqCst);
+    assert_eq!(client.get(Deadline::Now), Err(Refusal::TimedOut));
+    assert_eq!(head.load(Ordering::SeqCst), 1);
+    // Otherwise the exit of this thread inside the call would take the delivered frame from the
+    // process.
+    assert_eq!(intent(&session), NO_INTENT);
+    assert_eq!(client.get(Deadline::Now), Err(Refusal::TimedOut));
+    assert_eq!(intent(&session), NO_INTENT);
+    client.put(held).unwrap();
+}

@@ -1,0 +1,9 @@
+//! What the tests of the gate share: an attachment with both sides in this process, and threads of
+//! its client.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+mod pair;
+#[cfg(not(shuttle))]
+pub(crate) mod threads;
+
+pub(crate) use pair::*;
