@@ -29,7 +29,8 @@ pub enum Event<R> {
     /// Evict all clients and destroy the session; wait only for the poller.
     Abort(Destroy),
     /// Close the session for good with its users inside. Check
-    /// [`SessionCore::check_quarantine`](crate::SessionCore::check_quarantine) first.
+    /// [`SessionCore::check_quarantine`](crate::SessionCore::check_quarantine) first;
+    /// [`Event::Examine`] follows, because no process may have any of its memory.
     Quarantine(Who),
     /// Evict one client, or all. Answered when their frames are taken back.
     Evict(Option<u64>, Answer),

@@ -32,11 +32,6 @@ impl Ledgers {
             lender.reap(|_| ());
         }
     }
-
-    /// The lender of an attachment.
-    pub(crate) fn lender(&mut self, attachment: u64) -> Option<&mut Lender> {
-        self.lenders_mut().find(|it| it.attachment() == attachment)
-    }
 }
 
 impl Runtime for Ledgers {

@@ -7,7 +7,7 @@
 #[path = "../played/ledgers.rs"]
 mod ledgers;
 mod model;
-#[path = "../../../ipc/tests/rig/mod.rs"]
+#[path = "../../../ipc/tests/rig/pair.rs"]
 mod rig;
 mod site;
 

@@ -30,6 +30,8 @@ pub(crate) struct Model {
     shown: Shown,
     /// No poller has the session.
     is_here: bool,
+    /// The poller takes longer than it may to hand the session back.
+    is_overdue: bool,
     start_waits: bool,
     /// The request that waits for the end.
     destroy: Option<Operation>,
@@ -44,6 +46,7 @@ impl Model {
         Self {
             shown: Shown::Running,
             is_here: false,
+            is_overdue: false,
             start_waits: false,
             destroy: None,
             client: Client::Attached,
@@ -96,7 +99,12 @@ impl Model {
                 }
             }
             // A destroy that waits gives up.
-            Step::Late if self.shown == Shown::Draining => self.give_up(),
+            Step::Late => {
+                self.is_overdue = self.shown != Shown::Running && !self.is_here;
+                if self.shown == Shown::Draining {
+                    self.give_up();
+                }
+            }
             _ => {}
         }
         self.look();
@@ -105,6 +113,7 @@ impl Model {
     fn run(&mut self) {
         self.shown = Shown::Running;
         self.is_here = false;
+        self.is_overdue = false;
     }
 
     /// Evicted clients are no users.
@@ -132,8 +141,8 @@ impl Model {
             Some(operation) if self.is_here && !self.holds => {
                 self.shown = Shown::Destroyed(operation);
             }
-            // It waits for the poller, and for nobody else.
-            Some(Operation::Destroy) if self.is_here => self.give_up(),
+            // It waits for the poller, while that may take its time, and for no user.
+            Some(Operation::Destroy) if self.is_here || self.is_overdue => self.give_up(),
             _ => {}
         }
         let is_free = self.is_here && self.client == Client::Dead;

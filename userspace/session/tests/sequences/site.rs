@@ -106,7 +106,7 @@ impl Site {
         match self.core.state() {
             SessionState::Running => Shown::Running,
             SessionState::Created | SessionState::Stopped => Shown::Stopped,
-            SessionState::Draining => Shown::Draining,
+            SessionState::Draining | SessionState::Destroyed => Shown::Draining,
             SessionState::Quarantined => Shown::Quarantined,
         }
     }
@@ -127,7 +127,11 @@ impl Site {
                 let destroy = self.request(Operation::Abort, Some(5));
                 self.handle(Event::Abort(destroy));
             }
-            Step::Quarantine => self.handle(Event::Quarantine(who(1))),
+            Step::Quarantine => {
+                self.handle(Event::Quarantine(who(1)));
+                // Possibly no process had any of its memory.
+                self.handle(Event::Examine);
+            }
             Step::Evict => {
                 let (reply, _) = Reply::new();
                 self.handle(Event::Evict(None, Answer::All(reply)));
@@ -185,7 +189,7 @@ impl Site {
     }
 
     fn take(&mut self) {
-        if self.seen.is_dead || self.lease.is_some() {
+        if self.seen.is_dead || self.lease.is_some() || self.shown() != Shown::Running {
             return;
         }
         self.poll();

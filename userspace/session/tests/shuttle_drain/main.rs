@@ -14,7 +14,7 @@
 #[path = "../played/ledgers.rs"]
 mod ledgers;
 mod plant;
-#[path = "../../../ipc/tests/rig/mod.rs"]
+#[path = "../../../ipc/tests/rig/pair.rs"]
 mod rig;
 #[path = "../../../ipc/tests/shuttle_gate/schedules.rs"]
 #[expect(dead_code, reason = "the gate's tests use all of it")]

@@ -508,7 +508,8 @@ fn poller(wire: &Mutex<Wire>) {
                 ticket,
                 slot,
             }) => {
-                let lender = runtime.as_mut().and_then(|it| it.lender(attachment));
+                let mut lenders = runtime.iter_mut().flat_map(|it| it.lenders_mut());
+                let lender = lenders.find(|it| it.attachment() == attachment);
                 let credited = lender.map(|it| u64::from(it.credit_dead_thread(&slot).is_some()));
                 Some(Event::ThreadCredited {
                     attachment,
