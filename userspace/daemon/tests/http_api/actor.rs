@@ -354,7 +354,7 @@ impl Actor {
         let interest = Interest {
             grant: caller.grant,
             session: query.session,
-            kinds: query.kinds,
+            kinds: query.kinds.into_iter().collect(),
         };
         self.hub.subscribe(interest, after)
     }

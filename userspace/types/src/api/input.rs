@@ -1,6 +1,5 @@
 //! What a request carries besides its subject: a JSON body or a query.
 
-use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
 
 use serde::de::DeserializeOwned;
@@ -239,7 +238,7 @@ pub struct EventQuery {
     /// Only events of this session.
     pub session: Option<SessionRef>,
     /// Only events of these kinds; empty: all kinds.
-    pub kinds: BTreeSet<EventName>,
+    pub kinds: Vec<EventName>,
 }
 
 /// The query of `GET /v1/events`, not parsed yet: a key may come more than once.
@@ -288,7 +287,7 @@ impl Input for EventQuery {
                     for kind in value.split(',') {
                         let named = kind.parse::<EventName>();
                         let named = named.map_err(|e| wrong("kind", e.to_string()))?;
-                        wanted.kinds.insert(named);
+                        wanted.kinds.push(named);
                     }
                 }
                 other => {

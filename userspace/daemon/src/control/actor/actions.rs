@@ -59,7 +59,10 @@ impl Actor {
                 query,
                 after,
                 reply,
-            } => reply.send(self.subscribe(&caller, query.session, query.kinds, after)),
+            } => {
+                let kinds = query.kinds.into_iter().collect();
+                reply.send(self.subscribe(&caller, query.session, kinds, after));
+            }
             Action::Metrics { reply } => reply.send(Ok(self.metrics())),
             Action::ShowConfig(it) => it.reply.send(Ok(self.active_config())),
             Action::Reload { loaded, reply } => reply.send(Ok(self.reload(loaded))),
