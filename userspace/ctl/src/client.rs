@@ -1,5 +1,6 @@
 //! HTTP/1.1 over the control socket: one connection a request.
 
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use onair_types::Problem;
+use onair_types::api::{self, ApiOperation, EventQuery, FollowEvents, Input, Sent};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -25,15 +27,22 @@ pub(crate) struct Client {
     patience: Duration,
 }
 
-/// The daemon's answer. The document keeps its field order and the fields that this program does
-/// not know.
+/// A document of type `T`. It keeps its field order and the fields that this program does not know.
 #[derive(Debug)]
-pub(crate) struct Answer(pub(crate) Value);
+pub(crate) struct Answer<T> {
+    pub(crate) value: Value,
+    kind: PhantomData<fn() -> T>,
+}
 
-impl Answer {
+impl<T: DeserializeOwned> Answer<T> {
+    pub(crate) fn new(value: Value) -> Self {
+        let kind = PhantomData;
+        Self { value, kind }
+    }
+
     /// The document, as the type that this program knows.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        T::deserialize(&self.0).map_err(|error| Failure::Alien(error.to_string()))
+    pub(crate) fn read(&self) -> Result<T, Failure> {
+        T::deserialize(&self.value).map_err(|error| Failure::Alien(error.to_string()))
     }
 }
 
@@ -45,37 +54,48 @@ impl Client {
         }
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Result<Answer, Failure> {
-        self.send(Method::GET, path, None, Duration::ZERO).await
-    }
-
-    pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
-        self.send(Method::POST, path, body, Duration::ZERO).await
-    }
-
-    /// Sends a request that may take `extra` longer than others.
-    pub(crate) async fn send(
+    /// Requests an operation on `target`.
+    pub(crate) async fn call<O: ApiOperation>(
         &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        extra: Duration,
-    ) -> Result<Answer, Failure> {
-        let patience = self.patience.saturating_add(extra);
-        tokio::time::timeout(patience, self.exchange(method, path, body))
-            .await
-            .unwrap_or_else(|_| Err(self.no_answer(patience)))
+        target: &O::Target,
+        input: &O::Input,
+    ) -> Result<Answer<O::Document>, Failure> {
+        self.send::<O>(target, input.sent(), Duration::ZERO).await
     }
 
-    /// Follows the server-sent events at `path`, starting after the event `after`.
-    pub(crate) async fn follow(&self, path: &str, after: Option<&str>) -> Result<Stream, Failure> {
+    /// Requests an operation that may take `extra` longer than others. The daemon checks `input`.
+    pub(crate) async fn send<O: ApiOperation>(
+        &self,
+        target: &O::Target,
+        input: Sent,
+        extra: Duration,
+    ) -> Result<Answer<O::Document>, Failure> {
+        let patience = self.patience.saturating_add(extra);
+        let exchange = async {
+            let response = self.request::<O>(target, input, HeaderMap::new()).await?;
+            let (status, is_problem) = (response.status(), is_problem(&response));
+            let body = response.into_body().collect().await;
+            let bytes = body.map_err(|e| self.broken(e))?.to_bytes();
+            understand(status, is_problem, &bytes)
+        };
+        let answer = tokio::time::timeout(patience, exchange).await;
+        let value = answer.unwrap_or_else(|_| Err(self.no_answer(patience)));
+        Ok(Answer::new(value?))
+    }
+
+    /// Follows the server-sent events, starting after the event `after`.
+    pub(crate) async fn follow(
+        &self,
+        query: &EventQuery,
+        after: Option<&str>,
+    ) -> Result<Stream, Failure> {
         let mut headers = HeaderMap::new();
         if let Some(after) = after {
             let id = HeaderValue::from_str(after);
             let id = id.map_err(|_| Failure::Input(format!("{after:?} is not an event id")))?;
             headers.insert("last-event-id", id);
         }
-        let head = self.request(Method::GET, path, None, headers);
+        let head = self.request::<FollowEvents>(&(), query.sent(), headers);
         let response = tokio::time::timeout(self.patience, head).await;
         let response = response.map_err(|_| self.no_answer(self.patience))??;
         let (status, is_problem) = (response.status(), is_problem(&response));
@@ -111,26 +131,18 @@ impl Client {
         }
     }
 
-    async fn exchange(
+    async fn request<O: ApiOperation>(
         &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Answer, Failure> {
-        let response = self.request(method, path, body, HeaderMap::new()).await?;
-        let (status, is_problem) = (response.status(), is_problem(&response));
-        let body = response.into_body().collect().await;
-        let bytes = body.map_err(|e| self.broken(e))?.to_bytes();
-        understand(status, is_problem, &bytes)
-    }
-
-    async fn request(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
+        target: &O::Target,
+        input: Sent,
         headers: HeaderMap,
     ) -> Result<Response<Incoming>, Failure> {
+        let method = match O::ENTRY.method {
+            api::Method::Get => Method::GET,
+            api::Method::Post => Method::POST,
+            api::Method::Delete => Method::DELETE,
+        };
+        let (body, query) = input.parts();
         let broken = |error| self.broken(error);
         let stream =
             UnixStream::connect(&self.socket)
@@ -146,13 +158,13 @@ impl Client {
         tokio::spawn(connection);
         let mut request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(O::path(target) + &query)
             .header(header::HOST, "localhost")
             .header(header::CONNECTION, "close");
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let body = body.map(Value::to_string).unwrap_or_default();
+        let body = body.map(|it| it.to_string()).unwrap_or_default();
         let request = request
             .body(Full::new(Bytes::from(body)))
             .expect("paths are made of fixed words, ids and names");
@@ -168,7 +180,7 @@ fn is_problem(response: &Response<Incoming>) -> bool {
     kind.is_some_and(|kind| kind.as_bytes() == Problem::MEDIA_TYPE.as_bytes())
 }
 
-fn understand(status: StatusCode, is_problem: bool, bytes: &[u8]) -> Result<Answer, Failure> {
+fn understand(status: StatusCode, is_problem: bool, bytes: &[u8]) -> Result<Value, Failure> {
     let alien = |error: &dyn std::fmt::Display| Failure::Alien(format!("HTTP {status}: {error}"));
     if is_problem {
         let problem = serde_json::from_slice(bytes).map_err(|e| alien(&e))?;
@@ -178,7 +190,5 @@ fn understand(status: StatusCode, is_problem: bool, bytes: &[u8]) -> Result<Answ
     if !status.is_success() && status != StatusCode::SERVICE_UNAVAILABLE {
         return Err(alien(&"an error without a problem document"));
     }
-    serde_json::from_slice(bytes)
-        .map(Answer)
-        .map_err(|e| alien(&e))
+    serde_json::from_slice(bytes).map_err(|e| alien(&e))
 }

@@ -15,58 +15,11 @@
 use std::sync::Arc;
 
 use onair_probe::share::{Owner, Rank};
+use onair_types::api::{Access, Right};
 use onair_types::{Problem, ProblemCode, Who};
 
 use crate::config::Role;
 use crate::peer::Peer;
-
-macro_rules! rights {
-    ($($(#[$doc:meta])* $right:ident $text:literal;)+) => {
-        /// An action that a peer may or may not be allowed.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Right { $($(#[$doc])* $right,)+ }
-
-        impl Right {
-            /// All rights.
-            pub const ALL: &'static [Self] = &[$(Self::$right,)+];
-        }
-
-        impl std::fmt::Display for Right {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(match self { $(Self::$right => $text,)+ })
-            }
-        }
-    };
-}
-
-rights! {
-    /// See a session, its blockers, its verdict, its certificate.
-    Read "read";
-    /// Create a session.
-    Create "create sessions";
-    /// Use a session's frames.
-    Attach "attach";
-    /// Stop a session.
-    Stop "stop";
-    /// Start a session.
-    Start "start";
-    /// Wait until what was submitted is sent.
-    Flush "flush";
-    /// Start and end recordings.
-    Record "record";
-    /// Destroy a session.
-    Destroy "destroy";
-    /// Evict clients.
-    Evict "evict clients";
-    /// Evict all clients and destroy.
-    Abort "abort";
-    /// Set a session aside with its users.
-    Quarantine "quarantine";
-    /// Shut the daemon down.
-    Shutdown "shut the daemon down";
-    /// Make the daemon read its configuration again.
-    Reload "reload the configuration";
-}
 
 /// The requester, and the sessions that its right covers. Only the actor knows the owner of a
 /// session, so the actor calls [`Caller::require`], before anything else.
@@ -195,32 +148,26 @@ impl Authority {
         Owner { uid, pid, rank }
     }
 
-    /// The caller of a request that needs `right`; the actor then checks whether its grant covers
-    /// the session.
+    /// The caller of a request that needs `access`. If that depends on the session, the actor then
+    /// checks whether the caller's grant covers it.
     ///
     /// # Errors
     /// A `forbidden` problem that names the peer and the right.
-    pub fn admit(&self, peer: &Peer, right: Right) -> Result<Caller, Problem> {
-        match self.grant(peer, right) {
-            Some(grant) => Ok(Caller {
-                who: peer.who.clone(),
-                grant,
-                rank: self.rank(peer),
-            }),
-            None => Err(self.denied(peer, right)),
-        }
-    }
-
-    /// The same for requests that concern all sessions at once: they need a grant on any session.
-    ///
-    /// # Errors
-    /// A `forbidden` problem that names the peer and the right.
-    pub fn admit_all(&self, peer: &Peer, right: Right) -> Result<Caller, Problem> {
-        self.admit(peer, right)
-            .and_then(|caller| match caller.grant {
-                Grant::Any => Ok(caller),
-                Grant::OwnedBy(_) => Err(self.denied(peer, right)),
-            })
+    pub fn admit(&self, peer: &Peer, access: Access) -> Result<Caller, Problem> {
+        let own = Grant::OwnedBy(peer.who.uid);
+        let granted = match access {
+            Access::Everyone => Ok(own),
+            Access::ThisSession(right) => self.grant(peer, right).ok_or(right),
+            Access::AnySession(right) => self
+                .grant(peer, right)
+                .filter(|grant| *grant == Grant::Any)
+                .ok_or(right),
+        };
+        Ok(Caller {
+            grant: granted.map_err(|right| self.denied(peer, right))?,
+            who: peer.who.clone(),
+            rank: self.rank(peer),
+        })
     }
 
     fn is_master(&self, peer: &Peer) -> bool {
@@ -343,13 +290,13 @@ mod tests {
 
     #[test]
     fn authority_may_not_then_told_with_its_role() {
-        let stop = table().admit_all(&peer(1000, 78, &[]), Right::Stop);
+        let stop = table().admit(&peer(1000, 78, &[]), Access::AnySession(Right::Stop));
         let text = stop.unwrap_err().detail;
         assert!(
             text.contains("uid 1000") && text.contains("role is attach"),
             "{text}"
         );
-        let create = table().admit(&peer(1000, 9, &[]), Right::Create);
+        let create = table().admit(&peer(1000, 9, &[]), Access::ThisSession(Right::Create));
         assert!(create.unwrap_err().detail.contains("no role"));
     }
 
@@ -379,13 +326,13 @@ mod tests {
     fn authority_all_sessions_at_once_then_own_is_not_enough() {
         let authority = table();
         let stranger = authority
-            .admit_all(&peer(1000, 1000, &[]), Right::Read)
+            .admit(&peer(1000, 1000, &[]), Access::AnySession(Right::Read))
             .unwrap_err();
         assert_eq!(stranger.code, ProblemCode::Forbidden);
         assert!(stranger.detail.contains("uid 1000"), "{}", stranger.detail);
         assert!(
             authority
-                .admit_all(&peer(1000, 77, &[]), Right::Read)
+                .admit(&peer(1000, 77, &[]), Access::AnySession(Right::Read))
                 .is_ok()
         );
     }

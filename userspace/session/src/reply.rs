@@ -30,6 +30,18 @@ impl<T> Reply<T> {
         let _ = self.0.send(answer);
     }
 
+    /// The value with the reply that is still to be sent. If there is a problem instead, it is the
+    /// answer.
+    pub fn or_refuse<V>(self, found: Result<V, Problem>) -> Option<(V, Self)> {
+        match found {
+            Ok(value) => Some((value, self)),
+            Err(problem) => {
+                self.send(Err(problem));
+                None
+            }
+        }
+    }
+
     /// Whether the requester is gone, or never wanted an answer.
     #[must_use]
     pub fn is_unwanted(&self) -> bool {

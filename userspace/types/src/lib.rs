@@ -13,6 +13,7 @@
 //! accept them: a program written against an older version keeps working when fields are added.
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod blocker;
 pub mod certificate;
 pub mod config;

@@ -197,6 +197,19 @@ impl Problem {
         self
     }
 
+    /// A problem with these invalid fields, at least one.
+    #[must_use]
+    pub fn of_fields(code: ProblemCode, errors: Vec<SpecError>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] => one.to_string(),
+            many => {
+                let fields: Vec<_> = many.iter().map(|error| error.field.as_str()).collect();
+                format!("{} invalid fields: {}", many.len(), fields.join(", "))
+            }
+        };
+        Self::new(code, detail).with_errors(errors)
+    }
+
     /// Adds the invalid fields.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<SpecError>) -> Self {
@@ -207,14 +220,13 @@ impl Problem {
 
 impl From<SpecErrors> for Problem {
     fn from(errors: SpecErrors) -> Self {
-        let detail = match errors.0.as_slice() {
-            [one] => one.to_string(),
-            many => {
-                let fields: Vec<_> = many.iter().map(|error| error.field.as_str()).collect();
-                format!("{} invalid fields: {}", many.len(), fields.join(", "))
-            }
-        };
-        Self::new(ProblemCode::InvalidSpec, detail).with_errors(errors.0)
+        Self::of_fields(ProblemCode::InvalidSpec, errors.0)
+    }
+}
+
+impl From<SpecError> for Problem {
+    fn from(error: SpecError) -> Self {
+        Self::of_fields(ProblemCode::InvalidRequest, vec![error])
     }
 }
 

@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use clap::Subcommand;
+use onair_types::api::{ListCertificates, ShowCertificate};
 use onair_types::{
-    Certificate, CertificateList, Operation, SessionRef, Timestamp, Unverifiable, Verification,
+    Certificate, CertificateQuery, Operation, SessionRef, Timestamp, Unverifiable, Verification,
     verify,
 };
 use serde::Deserialize as _;
@@ -80,26 +81,24 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
             since,
             limit,
         } => {
-            let given = [
-                session.as_ref().map(|it| format!("name={it}")),
-                operation.map(|it| format!("operation={it}")),
-                since.map(|it| format!("since={it}")),
-                limit.map(|it| format!("limit={it}")),
-            ];
-            let query: Vec<_> = given.into_iter().flatten().collect();
-            let mark = if query.is_empty() { "" } else { "?" };
-            let path = format!("/v1/certificates{mark}{}", query.join("&"));
-            let answer = client.get(&path).await?;
-            let render =
-                |list: &CertificateList| render::certificate::list(list, !query.is_empty());
-            super::show::<CertificateList>(cli, &answer, render)?;
+            let query = CertificateQuery {
+                session: session.clone(),
+                operation: *operation,
+                since: *since,
+                limit: *limit,
+            };
+            let answer = client.call::<ListCertificates>(&(), &query).await?;
+            let is_search = query != CertificateQuery::default();
+            super::show(cli, &answer, |list| {
+                render::certificate::list(list, is_search)
+            })?;
             Ok(DONE)
         }
         Verb::Show { certificate } => {
-            let answer = Answer(certificate.read(client).await?);
+            let answer = Answer::new(certificate.read(client).await?);
             match certificate {
                 Source::Daemon(_) => {}
-                _ => drop(of_file(certificate, &answer.0)?),
+                _ => drop(of_file(certificate, &answer.value)?),
             }
             present(cli, &answer)?;
             Ok(DONE)
@@ -110,14 +109,14 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
 
 /// Prints the certificate of `session`.
 pub(crate) async fn show(cli: &Cli, client: &Client, session: &SessionRef) -> Result<u8, Failure> {
-    let answer = Answer(Source::Daemon(session.clone()).read(client).await?);
+    let answer = client.call::<ShowCertificate>(session, &()).await?;
     present(cli, &answer)?;
     Ok(DONE)
 }
 
 /// Prints a certificate, and a warning if it is not on disk.
-pub(crate) fn present(cli: &Cli, answer: &Answer) -> Result<(), Failure> {
-    let proof = super::show::<Certificate>(cli, answer, render::certificate::render)?;
+pub(crate) fn present(cli: &Cli, answer: &Answer<Certificate>) -> Result<(), Failure> {
+    let proof = super::show(cli, answer, render::certificate::render)?;
     if let Some(warning) = render::certificate::warning(&proof) {
         eprintln!("{warning}");
     }

@@ -1,7 +1,8 @@
 //! `onairctl config`: the active configuration and reloads.
 
 use clap::{Args, Subcommand};
-use onair_types::{ActiveConfig, Reload, ReloadOutcome};
+use onair_types::ReloadOutcome;
+use onair_types::api::{ReloadConfig, ShowConfig};
 
 use crate::args::Cli;
 use crate::client::Client;
@@ -39,13 +40,13 @@ pub(crate) struct Again {}
 pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, Failure> {
     match verb {
         Verb::Show(_) => {
-            let answer = client.get("/v1/config").await?;
-            super::show::<ActiveConfig>(cli, &answer, render::config::active)?;
+            let answer = client.call::<ShowConfig>(&(), &()).await?;
+            super::show(cli, &answer, render::config::active)?;
             Ok(DONE)
         }
         Verb::Reload(_) => {
-            let answer = client.post("/v1/config/reload", None).await?;
-            let reload = super::show::<Reload>(cli, &answer, render::config::reload)?;
+            let answer = client.call::<ReloadConfig>(&(), &()).await?;
+            let reload = super::show(cli, &answer, render::config::reload)?;
             Ok(match reload.outcome {
                 ReloadOutcome::Applied => DONE,
                 ReloadOutcome::Partly | ReloadOutcome::Failed => REFUSED,

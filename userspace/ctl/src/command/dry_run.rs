@@ -1,7 +1,8 @@
 //! `--dry-run`: forecasts an operation. It only sends GET requests.
 
+use onair_types::api::{ListBlockers, ShowSession, ShowVerdict};
 use onair_types::{
-    AttachmentView, Blocker, BlockerList, Operation, SessionRef, SessionState, SessionView, Verdict,
+    AttachmentView, Blocker, Operation, SessionRef, SessionState, SessionView, Verdict,
 };
 use serde::Serialize;
 
@@ -47,10 +48,9 @@ pub(crate) async fn run(
     session: &SessionRef,
     wanted: Wanted,
 ) -> Result<u8, Failure> {
-    let path = format!("/v1/sessions/{session}");
-    let view: SessionView = client.get(&path).await?.read()?;
-    let verdict: Verdict = client.get(&format!("{path}/verdict")).await?.read()?;
-    let blockers: BlockerList = client.get(&format!("{path}/blockers")).await?.read()?;
+    let view = client.call::<ShowSession>(session, &()).await?.read()?;
+    let verdict = client.call::<ShowVerdict>(session, &()).await?.read()?;
+    let blockers = client.call::<ListBlockers>(session, &()).await?.read()?;
     let forecast = forecast(view, wanted, verdict, blockers.blockers);
     if cli.json {
         output::json(&forecast)?;

@@ -1,6 +1,7 @@
 //! `onairctl events`.
 
 use clap::Args;
+use onair_types::api::EventQuery;
 use onair_types::{Event, EventName, SessionRef};
 use serde_json::Value;
 
@@ -38,14 +39,11 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
-        let session = self.session.iter().map(|it| format!("session={it}"));
-        let kinds = self.kind.iter().map(|it| format!("kind={it}"));
-        let query: Vec<String> = session.chain(kinds).collect();
-        let path = match query.join("&") {
-            none if none.is_empty() => "/v1/events".to_owned(),
-            query => format!("/v1/events?{query}"),
+        let query = EventQuery {
+            session: self.session.clone(),
+            kinds: self.kind.clone(),
         };
-        let mut stream = client.follow(&path, self.after.as_deref()).await?;
+        let mut stream = client.follow(&query, self.after.as_deref()).await?;
         loop {
             let data = stream.next().await?;
             let event: Value =

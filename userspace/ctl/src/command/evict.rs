@@ -1,9 +1,8 @@
 //! `onairctl session evict`.
 
 use clap::Args;
-use onair_types::{
-    AttachmentView, Eviction, EvictionList, Problem, ProblemCode, SessionRef, SessionView,
-};
+use onair_types::api::{EvictAll, EvictAttachment, ShowSession};
+use onair_types::{AttachmentView, Eviction, EvictionList, Problem, ProblemCode, SessionRef};
 
 use super::dry_run::{self, Wanted};
 use crate::args::Cli;
@@ -64,20 +63,19 @@ impl Evict {
             let some = self.chosen(client).await?;
             return dry_run::run(cli, client, &self.session, Wanted::Evict(some)).await;
         }
-        let path = format!("/v1/sessions/{}", self.session);
         let evicted = match &self.whom {
             Whom { all: true, .. } => {
-                let answer = client.post(&format!("{path}/evict"), None).await?;
-                answer.read::<EvictionList>()?.evicted
+                let answer = client.call::<EvictAll>(&self.session, &()).await?;
+                answer.read()?.evicted
             }
             Whom {
                 attachment: Some(number),
                 ..
-            } => vec![evict(client, &path, *number).await?],
+            } => vec![self.evict(client, *number).await?],
             Whom { .. } => {
                 let mut evicted = Vec::new();
                 for one in self.chosen(client).await? {
-                    evicted.push(evict(client, &path, one.attachment).await?);
+                    evicted.push(self.evict(client, one.attachment).await?);
                 }
                 evicted
             }
@@ -93,8 +91,10 @@ impl Evict {
 
     /// The selected attachments. `--all` may select none; a named attachment or process must exist.
     async fn chosen(&self, client: &Client) -> Result<Vec<AttachmentView>, Failure> {
-        let path = format!("/v1/sessions/{}", self.session);
-        let view: SessionView = client.get(&path).await?.read()?;
+        let view = client
+            .call::<ShowSession>(&self.session, &())
+            .await?
+            .read()?;
         let mut some = view.attachments;
         some.retain(|one| self.whom.means(one));
         if some.is_empty() && !self.whom.all {
@@ -108,9 +108,9 @@ impl Evict {
         }
         Ok(some)
     }
-}
 
-async fn evict(client: &Client, path: &str, number: u64) -> Result<Eviction, Failure> {
-    let path = format!("{path}/attachments/{number}/evict");
-    client.post(&path, None).await?.read()
+    async fn evict(&self, client: &Client, attachment: u64) -> Result<Eviction, Failure> {
+        let target = (self.session.clone(), attachment);
+        client.call::<EvictAttachment>(&target, &()).await?.read()
+    }
 }

@@ -1,6 +1,7 @@
 //! `onairctl health`.
 
 use clap::Args;
+use onair_types::api::ShowHealth;
 use onair_types::{Health, ProblemCode};
 
 use crate::args::Cli;
@@ -32,7 +33,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
-        let answer = match client.get("/v1/health").await {
+        let answer = match client.call::<ShowHealth>(&(), &()).await {
             // The daemon answers, and reports that it is shutting down.
             Err(Failure::Refused(problem))
                 if self.live && problem.code == ProblemCode::ShuttingDown =>
@@ -44,10 +45,10 @@ impl Show {
         };
         let short = self.live || self.ready;
         if cli.json || !short {
-            let health: Health = super::show(cli, &answer, render::health::render)?;
+            let health = super::show(cli, &answer, render::health::render)?;
             return Ok(self.code(&health));
         }
-        let health: Health = answer.read()?;
+        let health = answer.read()?;
         let word = match (self.live, health.ready) {
             (true, _) => "live",
             (false, true) => "ready",

@@ -40,12 +40,12 @@ pub(crate) async fn run(cli: &Cli) -> Result<u8, Failure> {
 /// Prints an answer, as JSON or through `render`, and returns the document.
 fn show<T: DeserializeOwned>(
     cli: &Cli,
-    answer: &Answer,
+    answer: &Answer<T>,
     render: impl FnOnce(&T) -> String,
 ) -> Result<T, Failure> {
     let document = answer.read()?;
     if cli.json {
-        output::json(&answer.0)?;
+        output::json(&answer.value)?;
     } else {
         output::text(&render(&document))?;
     }

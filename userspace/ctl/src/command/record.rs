@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use hyper::Method;
+use onair_types::api::{
+    Input as _, ListRecordings, RecordingQuery, ShowRecording, StartRecording, StopRecording,
+};
 use onair_types::{
-    RecordingFormat, RecordingList, RecordingName, RecordingRef, RecordingState, RecordingView,
+    RecordingFormat, RecordingName, RecordingRef, RecordingSpec, RecordingState, RecordingView,
     SessionRef,
 };
-use serde_json::{Value, json};
 
 use super::{show, wait};
 use crate::args::{Cli, duration};
@@ -122,35 +123,29 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// The request body. The daemon validates it.
-    fn body(&self) -> Value {
-        let mut body = json!({ "format": self.format });
-        let mut put = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                body[key] = value;
-            }
-        };
-        put("name", self.name.as_ref().map(|it| json!(it)));
-        put("duration_ms", self.duration.map(whole_ms));
-        put("size_bytes", self.size.map(|it| json!(it)));
-        put("snap_length", self.snap_length.map(|it| json!(it)));
-        put("split_size_bytes", self.split_size.map(|it| json!(it)));
-        put("split_duration_ms", self.split_duration.map(whole_ms));
-        body
+    /// The specification. The daemon checks it.
+    fn spec(&self) -> Box<RecordingSpec> {
+        Box::new(RecordingSpec {
+            format: self.format,
+            name: self.name.clone(),
+            duration_ms: self.duration.map(whole_ms),
+            size_bytes: self.size,
+            snap_length: self.snap_length,
+            split_size_bytes: self.split_size,
+            split_duration_ms: self.split_duration.map(whole_ms),
+        })
     }
 
     async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
-        let path = format!("/v1/sessions/{}/recordings", self.session);
-        let body = self.body();
-        let begun = client
-            .send(Method::POST, &path, Some(&body), FINISH)
-            .await?;
+        let body = self.spec().sent();
+        let begun = client.send::<StartRecording>(&self.session, body, FINISH);
+        let begun = begun.await?;
         if !self.wait {
-            show::<RecordingView>(cli, &begun, render::recording::one)?;
+            show(cli, &begun, render::recording::one)?;
             return Ok(DONE);
         }
         let ended = until_over(client, begun).await?;
-        let view = show::<RecordingView>(cli, &ended, render::recording::one)?;
+        let view = show(cli, &ended, render::recording::one)?;
         Ok(code(&view))
     }
 }
@@ -159,40 +154,47 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
     match verb {
         Verb::Start(start) => return start.run(cli, client).await,
         Verb::Stop { recording } => {
-            let path = format!("/v1/recordings/{recording}/stop");
             let bar = wait::line();
             bar.set_message(format!("finishing {recording}"));
-            let ended = client.send(Method::POST, &path, None, FINISH).await;
+            let ended = client
+                .send::<StopRecording>(recording, ().sent(), FINISH)
+                .await;
             bar.finish_and_clear();
-            let view = show::<RecordingView>(cli, &ended?, render::recording::one)?;
+            let view = show(cli, &ended?, render::recording::one)?;
             return Ok(code(&view));
         }
         Verb::List { session } => {
-            let query = session.as_ref().map(|it| format!("?session={it}"));
-            let path = format!("/v1/recordings{}", query.unwrap_or_default());
-            let answer = client.get(&path).await?;
-            show::<RecordingList>(cli, &answer, render::recording::list)?;
+            let session = session.clone();
+            let query = RecordingQuery { session };
+            let answer = client.call::<ListRecordings>(&(), &query).await?;
+            show(cli, &answer, render::recording::list)?;
         }
         Verb::Show { recording } => {
-            let answer = client.get(&format!("/v1/recordings/{recording}")).await?;
-            show::<RecordingView>(cli, &answer, render::recording::one)?;
+            let answer = client.call::<ShowRecording>(recording, &()).await?;
+            show(cli, &answer, render::recording::one)?;
         }
     }
     Ok(DONE)
 }
 
 /// Polls a recording until it has ended, and shows its progress on one line.
-async fn until_over(client: &Client, begun: Answer) -> Result<Answer, Failure> {
+async fn until_over(
+    client: &Client,
+    begun: Answer<RecordingView>,
+) -> Result<Answer<RecordingView>, Failure> {
     let mut answer = begun;
     let bar = wait::line();
     let result = loop {
-        let view: RecordingView = answer.read()?;
+        let view = answer.read()?;
         if view.state.is_over() {
             break Ok(answer);
         }
         bar.set_message(render::recording::line(&view));
         tokio::time::sleep(LOOK_AGAIN).await;
-        match client.get(&format!("/v1/recordings/{}", view.id)).await {
+        match client
+            .call::<ShowRecording>(&RecordingRef::Id(view.id), &())
+            .await
+        {
             Ok(next) => answer = next,
             Err(failure) => break Err(failure),
         }
@@ -209,8 +211,8 @@ fn code(view: &RecordingView) -> u8 {
 }
 
 /// Milliseconds, rounded up.
-fn whole_ms(duration: Duration) -> Value {
-    json!(u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Parses a size in bytes: `65536`, `500MB`, `2GiB`.
@@ -240,7 +242,6 @@ mod tests {
     use super::*;
     use crate::args::Noun;
     use clap::Parser;
-    use onair_types::RecordingSpec;
 
     fn start(args: &str) -> Start {
         let args = ["onairctl", "record", "start"]
@@ -254,21 +255,15 @@ mod tests {
 
     #[test]
     fn record_start_flags_then_the_body_of_the_request() {
+        let body = |args: &str| serde_json::to_string(&start(args).spec()).unwrap();
+        assert_eq!(body("cam1 --format y4m"), r#"{"format":"y4m"}"#);
+        let all = "cam1 -f pcapng --name take2 --duration 1m30s --size 20GB --snaplen 96 \
+             --split-size 1GiB --split-duration 10m";
         assert_eq!(
-            start("cam1 --format y4m").body().to_string(),
-            r#"{"format":"y4m"}"#
-        );
-        let body = start(
-            "cam1 -f pcapng --name take2 --duration 1m30s --size 20GB --snaplen 96 \
-             --split-size 1GiB --split-duration 10m",
-        )
-        .body();
-        assert_eq!(
-            body.to_string(),
+            body(all),
             r#"{"format":"pcapng","name":"take2","duration_ms":90000,"size_bytes":20000000000,"snap_length":96,"split_size_bytes":1073741824,"split_duration_ms":600000}"#
         );
-        let spec: RecordingSpec = serde_json::from_value(body).unwrap();
-        assert!(spec.check().is_empty());
+        assert!(start(all).spec().check().is_empty());
     }
 
     #[test]

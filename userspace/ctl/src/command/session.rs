@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use onair_types::{
-    BlockerList, DestroyWait, Flushed, Operation, SessionList, SessionRef, SessionView, Verdict,
+use onair_types::api::{
+    AbortSession, ApiOperation, CreateSession, DestroySession, ListBlockers, ListSessions,
+    QuarantineSession, Sent, ShowSession, ShowVerdict, StartSession, StopSession,
 };
+use onair_types::{Certificate, DestroyWait, Operation, SessionRef, SessionView};
 
 use super::create::Create;
 use super::dry_run::{self, Wanted};
@@ -169,22 +171,23 @@ Examples:
 pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, Failure> {
     match verb {
         Verb::Create(create) => {
-            let answer = client.post("/v1/sessions", Some(&create.body()?)).await?;
-            show::<SessionView>(cli, &answer, render::session::one)?;
+            let body = Sent::Body(create.body()?);
+            let created = client.send::<CreateSession>(&(), body, Duration::ZERO);
+            show(cli, &created.await?, render::session::one)?;
         }
         Verb::List => {
-            let answer = client.get("/v1/sessions").await?;
-            show::<SessionList>(cli, &answer, render::session::list)?;
+            let answer = client.call::<ListSessions>(&(), &()).await?;
+            show(cli, &answer, render::session::list)?;
         }
         Verb::Show { session } => {
-            let answer = client.get(&format!("/v1/sessions/{session}")).await?;
-            show::<SessionView>(cli, &answer, render::session::one)?;
+            let answer = client.call::<ShowSession>(session, &()).await?;
+            show(cli, &answer, render::session::one)?;
         }
-        Verb::Stop { session } => turn(cli, client, session, "stop").await?,
-        Verb::Start { session } => turn(cli, client, session, "start").await?,
+        Verb::Stop { session } => turn::<StopSession>(cli, client, session).await?,
+        Verb::Start { session } => turn::<StartSession>(cli, client, session).await?,
         Verb::Flush { session, wait } => {
             let answer = wait::flush(client, session, *wait).await?;
-            show::<Flushed>(cli, &answer, render::session::flushed)?;
+            show(cli, &answer, render::session::flushed)?;
         }
         Verb::Destroy {
             session,
@@ -196,12 +199,27 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
         }
         Verb::Destroy {
             session, dry_run, ..
-        } => return end(cli, client, session, Operation::Destroy, *dry_run).await,
+        } => {
+            return end::<DestroySession>(
+                cli,
+                client,
+                session,
+                forecast(Operation::Destroy, *dry_run),
+            )
+            .await;
+        }
         Verb::Quarantine { session, dry_run } => {
-            return end(cli, client, session, Operation::Quarantine, *dry_run).await;
+            return end::<QuarantineSession>(
+                cli,
+                client,
+                session,
+                forecast(Operation::Quarantine, *dry_run),
+            )
+            .await;
         }
         Verb::Abort { session, dry_run } => {
-            return end(cli, client, session, Operation::Abort, *dry_run).await;
+            return end::<AbortSession>(cli, client, session, forecast(Operation::Abort, *dry_run))
+                .await;
         }
         Verb::Evict(evict) => return evict.run(cli, client).await,
         Verb::Blockers {
@@ -209,16 +227,12 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
             watch: Some(pause),
         } => return watch::blockers(cli, client, session, *pause).await,
         Verb::Blockers { session, .. } => {
-            let answer = client
-                .get(&format!("/v1/sessions/{session}/blockers"))
-                .await?;
-            show::<BlockerList>(cli, &answer, render::blocker::list)?;
+            let answer = client.call::<ListBlockers>(session, &()).await?;
+            show(cli, &answer, render::blocker::list)?;
         }
         Verb::Verdict { session } => {
-            let answer = client
-                .get(&format!("/v1/sessions/{session}/verdict"))
-                .await?;
-            let verdict: Verdict = show(cli, &answer, render::verdict::render)?;
+            let answer = client.call::<ShowVerdict>(session, &()).await?;
+            let verdict = show(cli, &answer, render::verdict::render)?;
             return Ok(if verdict.destroyable { DONE } else { BUSY });
         }
         Verb::Certificate { session } => return certificate::show(cli, client, session).await,
@@ -226,29 +240,36 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
     Ok(DONE)
 }
 
-async fn turn(cli: &Cli, client: &Client, session: &SessionRef, verb: &str) -> Result<(), Failure> {
-    let answer = client
-        .post(&format!("/v1/sessions/{session}/{verb}"), None)
-        .await?;
-    show::<SessionView>(cli, &answer, render::session::turned)?;
+async fn turn<O>(cli: &Cli, client: &Client, session: &SessionRef) -> Result<(), Failure>
+where
+    O: ApiOperation<Target = SessionRef, Input = (), Document = SessionView>,
+{
+    let answer = client.call::<O>(session, &()).await?;
+    show(cli, &answer, render::session::turned)?;
     Ok(())
 }
 
 /// Ends a session at once, or prints the forecast of a dry run.
-async fn end(
+async fn end<O>(
     cli: &Cli,
     client: &Client,
     session: &SessionRef,
-    operation: Operation,
-    is_dry: bool,
-) -> Result<u8, Failure> {
-    if is_dry {
-        return dry_run::run(cli, client, session, Wanted::End(operation)).await;
+    dry_run: Option<Wanted>,
+) -> Result<u8, Failure>
+where
+    O: ApiOperation<Target = SessionRef, Input = (), Document = Certificate>,
+{
+    if let Some(wanted) = dry_run {
+        return dry_run::run(cli, client, session, wanted).await;
     }
-    let path = format!("/v1/sessions/{session}/{operation}");
-    let answer = client.post(&path, None).await?;
+    let answer = client.call::<O>(session, &()).await?;
     certificate::present(cli, &answer)?;
     Ok(DONE)
+}
+
+/// What a dry run forecasts.
+fn forecast(operation: Operation, is_dry: bool) -> Option<Wanted> {
+    is_dry.then_some(Wanted::End(operation))
 }
 
 fn longest(text: &str) -> Result<Duration, String> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use onair_types::ShutdownStatus;
+use onair_types::api::{ShowShutdown, ShutDown};
 
 use super::wait::line;
 use crate::args::Cli;
@@ -36,17 +37,17 @@ pub(crate) struct Shutdown {
 
 impl Shutdown {
     pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
-        let answer = client.post("/v1/shutdown", None).await?;
-        let status: ShutdownStatus = answer.read()?;
+        let answer = client.call::<ShutDown>(&(), &()).await?;
+        let status = answer.read()?;
         if !self.watch {
-            super::show::<ShutdownStatus>(cli, &answer, render::shutdown::begun)?;
+            super::show(cli, &answer, render::shutdown::begun)?;
             return Ok(DONE);
         }
         let mut told = Told::default();
         told.tell(cli, &status)?;
         let bar = line();
         loop {
-            match client.get("/v1/shutdown").await {
+            match client.call::<ShowShutdown>(&(), &()).await {
                 Ok(answer) => {
                     let status = answer.read()?;
                     bar.suspend(|| told.tell(cli, &status))?;

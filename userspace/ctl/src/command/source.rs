@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use onair_types::SessionRef;
+use onair_types::api::ShowCertificate;
 use onair_types::id::IdError;
 use serde_json::Value;
 
@@ -57,8 +58,8 @@ impl Source {
     pub(crate) async fn read(&self, client: &Client) -> Result<Value, Failure> {
         let bytes = match self {
             Self::Daemon(session) => {
-                let path = format!("/v1/sessions/{session}/certificate");
-                return client.get(&path).await.map(|answer| answer.0);
+                let answer = client.call::<ShowCertificate>(session, &()).await;
+                return answer.map(|answer| answer.value);
             }
             Self::File(path) => std::fs::read(path),
             Self::Input => {

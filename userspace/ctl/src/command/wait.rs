@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use hyper::Method;
 use indicatif::{ProgressBar, ProgressStyle};
-use onair_types::{BlockerList, SessionRef};
-use serde_json::{Value, json};
+use onair_types::api::{DestroySessionWait, FlushSession, Input as _, ListBlockers};
+use onair_types::{Certificate, DestroyWait, Flush, Flushed, SessionRef};
 
 use crate::client::{Answer, Client};
 use crate::failure::Failure;
@@ -30,14 +29,14 @@ pub(crate) async fn flush(
     client: &Client,
     session: &SessionRef,
     wait: Duration,
-) -> Result<Answer, Failure> {
-    let path = format!("/v1/sessions/{session}/flush");
-    let body = body(wait);
-    client.send(Method::POST, &path, Some(&body), wait).await
+) -> Result<Answer<Flushed>, Failure> {
+    let deadline_ms = whole_ms(wait);
+    let body = Flush { deadline_ms }.sent();
+    client.send::<FlushSession>(session, body, wait).await
 }
 
-fn body(wait: Duration) -> Value {
-    json!({"deadline_ms": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)})
+fn whole_ms(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Destroys `session` as soon as its last user leaves, within `wait`.
@@ -45,10 +44,10 @@ pub(crate) async fn destroy(
     client: &Client,
     session: &SessionRef,
     wait: Duration,
-) -> Result<Answer, Failure> {
-    let path = format!("/v1/sessions/{session}/destroy_wait");
-    let body = body(wait);
-    let destroyed = client.send(Method::POST, &path, Some(&body), wait);
+) -> Result<Answer<Certificate>, Failure> {
+    let deadline_ms = whole_ms(wait);
+    let body = DestroyWait { deadline_ms }.sent();
+    let destroyed = client.send::<DestroySessionWait>(session, body, wait);
     let bar = line();
     bar.set_message(format!(
         "waiting for the users of {session}, at most {}",
@@ -58,10 +57,8 @@ pub(crate) async fn destroy(
         let mut users = Falling::default();
         loop {
             // The request reports errors; this loop only feeds the progress line.
-            if let Ok(answer) = client
-                .get(&format!("/v1/sessions/{session}/blockers"))
-                .await
-                && let Ok(list) = answer.read::<BlockerList>()
+            if let Ok(answer) = client.call::<ListBlockers>(session, &()).await
+                && let Ok(list) = answer.read()
             {
                 users.now(list.blockers.len() as u64);
                 bar.set_message(format!("{users}: {}", render::blocker::line(&list)));

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use console::Term;
+use onair_types::api::ListBlockers;
 use onair_types::{BlockerList, Problem, ProblemCode, SessionRef};
+use serde_json::Value;
 
 use crate::args::{Cli, duration};
-use crate::client::{Answer, Client};
+use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::{output, render};
 
@@ -20,10 +22,10 @@ pub(crate) async fn blockers(
     session: &SessionRef,
     pause: Duration,
 ) -> Result<u8, Failure> {
-    let mut path = format!("/v1/sessions/{session}/blockers");
+    let mut target = session.clone();
     let mut first = true;
     loop {
-        let answer = match client.get(&path).await {
+        let answer = match client.call::<ListBlockers>(&target, &()).await {
             Ok(answer) => answer,
             Err(Failure::Refused(problem)) if !first && is_gone(&problem) => {
                 if !cli.json {
@@ -33,10 +35,10 @@ pub(crate) async fn blockers(
             }
             Err(failure) => return Err(failure),
         };
-        let list: BlockerList = answer.read()?;
+        let list = answer.read()?;
         // By id: another session may take the name.
-        path = format!("/v1/sessions/{}/blockers", list.session);
-        picture(cli, &answer, &list, first)?;
+        target = list.session.into();
+        picture(cli, &answer.value, &list, first)?;
         first = false;
         tokio::time::sleep(pause).await;
     }
@@ -50,9 +52,9 @@ fn is_gone(problem: &Problem) -> bool {
 }
 
 /// On a terminal replaces the previous list; elsewhere appends.
-fn picture(cli: &Cli, answer: &Answer, list: &BlockerList, first: bool) -> Result<(), Failure> {
+fn picture(cli: &Cli, answer: &Value, list: &BlockerList, first: bool) -> Result<(), Failure> {
     if cli.json {
-        return Ok(output::json_line(&answer.0)?);
+        return Ok(output::json_line(answer)?);
     }
     let terminal = Term::stdout();
     let text = format!("{}\n{}", list.at, render::blocker::list(list));

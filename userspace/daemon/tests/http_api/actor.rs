@@ -1,20 +1,20 @@
 //! An actor with one session of each kind, and answers in the form of the real one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use onair_types::api::{DestroySessionWait, EventQuery};
 use onair_types::{
     ActiveConfig, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
-    CertificateList, Counts, Dataplane, EventKind, EventName, Eviction, EvictionCause,
-    EvictionList, Flushed, Health, HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode,
-    ProbeState, Problem, ProblemCode, Reading, RecordingCounts, RecordingId, RecordingList,
-    RecordingRef, RecordingSpec, RecordingState, RecordingView, Reload, ReloadOutcome, Says,
-    SessionCounters, SessionId, SessionList, SessionName, SessionRef, SessionSpec, SessionState,
-    SessionTally, SessionView, SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via,
-    WaitsIn, Who, Witness, WordOf,
+    CertificateList, Counts, Dataplane, EventKind, Eviction, EvictionCause, EvictionList, Flushed,
+    Health, HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode, ProbeState, Problem,
+    ProblemCode, Reading, RecordingCounts, RecordingId, RecordingList, RecordingRef, RecordingSpec,
+    RecordingState, RecordingView, Reload, ReloadOutcome, Says, SessionCounters, SessionId,
+    SessionList, SessionName, SessionRef, SessionSpec, SessionState, SessionTally, SessionView,
+    SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via, WaitsIn, Who, Witness, WordOf,
 };
 use onaird::authority::Caller;
-use onaird::control::action::Action;
+use onaird::control::action::{Action, Asked};
 use onaird::events::{Hub, Interest, LastSeen, Subject, Subscription};
 use onaird::exposition::Exposition;
 use tokio::sync::mpsc;
@@ -55,75 +55,33 @@ impl Actor {
     }
 
     fn answer(&mut self, action: Action) {
-        // A requester that went away is no failure of the actor.
         match action {
-            Action::Create {
-                caller,
-                spec,
-                reply,
-            } => reply.send(self.create(&caller, *spec)),
-            Action::List { reply } => {
+            Action::CreateSession(it) => it.reply.send(self.create(&it.caller, *it.input)),
+            Action::ListSessions(it) => {
                 let sessions = self.sessions.iter().map(|s| s.view.clone()).collect();
-                reply.send(Ok(SessionList { sessions }));
+                it.reply.send(Ok(SessionList { sessions }));
             }
-            Action::Show {
-                caller,
-                session,
-                reply,
-            } => {
-                let found = self.find(&caller, &session);
-                reply.send(found.map(|at| self.sessions[at].view.clone()));
+            Action::ShowSession(it) => {
+                let found = self.find(&it.caller, &it.target);
+                it.reply
+                    .send(found.map(|at| self.sessions[at].view.clone()));
             }
-            Action::Stop {
-                caller,
-                session,
-                reply,
-            } => {
-                reply.send(self.turn(&caller, &session, SessionState::Stopped));
+            Action::StopSession(it) => {
+                let stopped = self.turn(&it.caller, &it.target, SessionState::Stopped);
+                it.reply.send(stopped);
             }
-            Action::Start {
-                caller,
-                session,
-                reply,
-            } => {
-                reply.send(self.turn(&caller, &session, SessionState::Running));
+            Action::StartSession(it) => {
+                let running = self.turn(&it.caller, &it.target, SessionState::Running);
+                it.reply.send(running);
             }
-            Action::Destroy {
-                caller,
-                session,
-                reply,
-            } => {
-                reply.send(self.destroy(&caller, &session, Operation::Destroy, None));
+            Action::DestroySession(it) => {
+                let destroyed = self.destroy(&it.caller, &it.target, Operation::Destroy, None);
+                it.reply.send(destroyed);
             }
-            Action::DestroyWait {
-                caller,
-                session,
-                deadline_ms,
-                reply,
-                ..
-            } => {
-                let operation = Operation::DestroyWait;
-                match self.destroy(&caller, &session, operation, Some(deadline_ms)) {
-                    Err(problem) if problem.code == ProblemCode::Busy && deadline_ms > 0 => {
-                        let hangups = self.hangups.clone();
-                        tokio::spawn(async move {
-                            while !reply.is_unwanted() {
-                                tokio::time::sleep(Duration::from_millis(1)).await;
-                            }
-                            hangups.send(()).expect("the test listens");
-                        });
-                    }
-                    result => reply.send(result),
-                }
-            }
-            Action::Flush {
-                caller,
-                session,
-                wait,
-                reply,
-            } => {
-                let flushed = self.find(&caller, &session).and_then(|at| {
-                    if wait.is_zero() {
+            Action::DestroySessionWait(it) => self.destroy_wait(it),
+            Action::FlushSession(it) => {
+                let flushed = self.find(&it.caller, &it.target).and_then(|at| {
+                    if it.input.deadline_ms == 0 {
                         return Err(Problem::new(ProblemCode::DeadlinePassed, "not all is sent"));
                     }
                     Ok(Flushed {
@@ -132,121 +90,84 @@ impl Actor {
                         waited_ms: 200,
                     })
                 });
-                reply.send(flushed);
+                it.reply.send(flushed);
             }
-            Action::Evict {
-                caller,
-                session,
-                attachment,
-                reply,
-            } => {
-                let evicted = self.evict(&caller, &session, Some(attachment));
-                reply.send(evicted.and_then(|mut all| {
+            Action::EvictAttachment(it) => {
+                let (session, attachment) = it.target;
+                let evicted = self.evict(&it.caller, &session, Some(attachment));
+                it.reply.send(evicted.and_then(|mut all| {
                     let detail = format!("no attachment {attachment}");
                     all.pop()
                         .ok_or_else(|| Problem::new(ProblemCode::NoSuchAttachment, detail))
                 }));
             }
-            Action::EvictAll {
-                caller,
-                session,
-                reply,
-            } => {
-                let evicted = self.evict(&caller, &session, None);
-                reply.send(evicted.map(|evicted| EvictionList { evicted }));
+            Action::EvictAll(it) => {
+                let evicted = self.evict(&it.caller, &it.target, None);
+                it.reply
+                    .send(evicted.map(|evicted| EvictionList { evicted }));
             }
-            Action::Abort {
-                caller,
-                session,
-                reply,
-            } => {
-                let stopped = self.turn(&caller, &session, SessionState::Stopped);
-                reply.send(stopped.and_then(|_| {
-                    self.evict(&caller, &session, None)?;
-                    self.destroy(&caller, &session, Operation::Abort, None)
+            Action::AbortSession(it) => {
+                let stopped = self.turn(&it.caller, &it.target, SessionState::Stopped);
+                it.reply.send(stopped.and_then(|_| {
+                    self.evict(&it.caller, &it.target, None)?;
+                    self.destroy(&it.caller, &it.target, Operation::Abort, None)
                 }));
             }
-            Action::Quarantine {
-                caller,
-                session,
-                reply,
-            } => {
-                reply.send(self.destroy(&caller, &session, Operation::Quarantine, None));
+            Action::QuarantineSession(it) => {
+                let proof = self.destroy(&it.caller, &it.target, Operation::Quarantine, None);
+                it.reply.send(proof);
             }
-            Action::Record {
-                caller,
-                session,
-                spec,
-                reply,
-            } => reply.send(self.record(&caller, &session, &spec)),
-            Action::Recordings { session, reply } => {
+            Action::StartRecording(it) => {
+                it.reply
+                    .send(self.record(&it.caller, &it.target, &it.input));
+            }
+            Action::ListRecordings(it) => {
                 let mut recordings = self.recordings.clone();
-                recordings.retain(|it| {
-                    session.as_ref().is_none_or(|session| match session {
-                        SessionRef::Id(id) => it.session == *id,
-                        SessionRef::Name(name) => it.session_name == *name,
-                    })
+                recordings.retain(|recording| match &it.input.session {
+                    None => true,
+                    Some(SessionRef::Id(id)) => recording.session == *id,
+                    Some(SessionRef::Name(name)) => recording.session_name == *name,
                 });
-                reply.send(Ok(RecordingList { recordings }));
+                it.reply.send(Ok(RecordingList { recordings }));
             }
-            Action::Recording {
-                recording, reply, ..
-            } => {
-                let found = self.find_recording(&recording);
-                reply.send(found.map(|at| self.recordings[at].clone()));
+            Action::ShowRecording(it) => {
+                let found = self.find_recording(&it.target);
+                it.reply.send(found.map(|at| self.recordings[at].clone()));
             }
-            Action::StopRecording {
-                recording, reply, ..
-            } => {
-                let found = self.find_recording(&recording);
-                reply.send(found.map(|at| {
+            Action::StopRecording(it) => {
+                let found = self.find_recording(&it.target);
+                it.reply.send(found.map(|at| {
                     self.recordings[at].state = RecordingState::Finished;
                     self.recordings[at].clone()
                 }));
             }
-            Action::Blockers {
-                caller,
-                session,
-                reply,
-            } => {
-                let found = self.find(&caller, &session);
-                reply.send(found.map(|at| BlockerList {
+            Action::ListBlockers(it) => {
+                let found = self.find(&it.caller, &it.target);
+                it.reply.send(found.map(|at| BlockerList {
                     session: self.sessions[at].view.id,
                     name: self.sessions[at].view.name.clone(),
                     at: Timestamp::now(),
                     blockers: vec![blocker()],
                 }));
             }
-            Action::Verdict {
-                caller,
-                session,
-                reply,
-            } => {
-                reply.send(self.find(&caller, &session).map(|_| busy_verdict()));
+            Action::ShowVerdict(it) => {
+                let found = self.find(&it.caller, &it.target);
+                it.reply.send(found.map(|_| busy_verdict()));
             }
-            Action::Certificate { session, reply, .. } => {
-                let found = match &session {
-                    SessionRef::Id(id) => self.gone.get(id).cloned(),
-                    SessionRef::Name(name) => self.gone.values().find(|c| c.name == *name).cloned(),
-                };
-                reply.send(found.ok_or_else(|| {
-                    Problem::new(ProblemCode::CertificatePending, format!("{session} lives"))
-                }));
-            }
-            Action::Certificates { query, reply } => {
+            Action::ShowCertificate(it) => it.reply.send(self.certificate(&it.target)),
+            Action::ListCertificates(it) => {
                 let mut certificates = self.gone.values().rev().map(|it| &**it).collect::<Vec<_>>();
-                certificates.retain(|certificate| query.wants(certificate));
-                certificates.truncate(query.limit.unwrap_or(usize::MAX));
+                certificates.retain(|certificate| it.input.wants(certificate));
+                certificates.truncate(it.input.limit.unwrap_or(usize::MAX));
                 let certificates = certificates.into_iter().map(Certificate::summary).collect();
-                reply.send(Ok(CertificateList { certificates }));
+                it.reply.send(Ok(CertificateList { certificates }));
             }
             Action::Subscribe {
                 caller,
-                session,
-                kinds,
+                query,
                 after,
                 reply,
-            } => reply.send(self.subscribe(&caller, session, kinds, after)),
+            } => reply.send(self.subscribe(&caller, query, after)),
             Action::Metrics { reply } => {
                 let mut metrics = Exposition::default();
                 let count = self.sessions.len() as u64;
@@ -258,20 +179,48 @@ impl Actor {
                 );
                 reply.send(Ok(metrics));
             }
-            Action::Config { reply } => reply.send(Ok(Box::new(ActiveConfig {
+            Action::ShowConfig(it) => it.reply.send(Ok(ActiveConfig {
                 file: None,
                 active: serde_json::json!({"limits": {"sessions": 1}}),
                 last_reload: None,
-            }))),
-            Action::Reload { loaded, reply } => reply.send(Ok(Box::new(Reload {
+            })),
+            Action::Reload { loaded, reply } => reply.send(Ok(Reload {
                 at: Timestamp::now(),
                 outcome: ReloadOutcome::Failed,
                 error: loaded.err(),
                 applied: Vec::new(),
                 refused: Vec::new(),
-            }))),
-            Action::Health { reply } => reply.send(Ok(Box::new(health(self.ready)))),
+            })),
+            Action::ShowHealth(it) => it.reply.send(Ok(health(self.ready))),
         }
+    }
+
+    /// A wait for users that never leave ends with the requester.
+    fn destroy_wait(&mut self, asked: Asked<DestroySessionWait>) {
+        let (reply, deadline_ms) = (asked.reply, asked.input.deadline_ms);
+        let operation = Operation::DestroyWait;
+        match self.destroy(&asked.caller, &asked.target, operation, Some(deadline_ms)) {
+            Err(problem) if problem.code == ProblemCode::Busy && deadline_ms > 0 => {
+                let hangups = self.hangups.clone();
+                tokio::spawn(async move {
+                    while !reply.is_unwanted() {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    hangups.send(()).expect("the test listens");
+                });
+            }
+            result => reply.send(result),
+        }
+    }
+
+    fn certificate(&self, session: &SessionRef) -> Result<Box<Certificate>, Problem> {
+        let found = match session {
+            SessionRef::Id(id) => self.gone.get(id),
+            SessionRef::Name(name) => self.gone.values().find(|c| c.name == *name),
+        };
+        let pending = ProblemCode::CertificatePending;
+        let lives = || Problem::new(pending, format!("{session} lives"));
+        found.cloned().ok_or_else(lives)
     }
 
     fn create(&mut self, caller: &Caller, spec: SessionSpec) -> Result<SessionView, Problem> {
@@ -396,17 +345,16 @@ impl Actor {
     fn subscribe(
         &mut self,
         caller: &Caller,
-        session: Option<SessionRef>,
-        kinds: BTreeSet<EventName>,
+        query: EventQuery,
         after: Option<LastSeen>,
     ) -> Result<Subscription, Problem> {
-        if let Some(session) = &session {
+        if let Some(session) = &query.session {
             self.find(caller, session)?;
         }
         let interest = Interest {
             grant: caller.grant,
-            session,
-            kinds,
+            session: query.session,
+            kinds: query.kinds.into_iter().collect(),
         };
         self.hub.subscribe(interest, after)
     }

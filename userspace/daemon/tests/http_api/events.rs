@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use onair_types::api::CreateSession;
 use onair_types::{Event, EventKind, EventName};
 use onaird::control::http::Limits;
 use serde_json::{Value, json};
@@ -216,7 +217,8 @@ async fn events_a_stranger_follows_then_only_his_own_sessions() {
     let mut owner = crate::actor::root();
     (owner.who.uid, owner.who.gid) = (65534, 65534);
     let document = serde_json::from_value(spec("his")).unwrap();
-    api.handle.create(owner, document).await.unwrap();
+    let created = api.handle.ask::<CreateSession>(owner, (), document);
+    created.await.unwrap();
     turn(&api, "roots", "stop").await;
     turn(&api, "his", "start").await;
     let curl = |path: &str| {

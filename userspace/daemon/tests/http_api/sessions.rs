@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use onair_types::Certificate;
+use onair_types::api::CreateSession;
 use serde_json::{Value, json};
 
 use crate::actor::{name, root};
@@ -259,7 +260,8 @@ async fn session_stranger_asks_then_forbidden() {
     let folder = api.path.parent().unwrap();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     let document = serde_json::from_value(spec("cam1")).unwrap();
-    api.handle.create(root(), document).await.unwrap();
+    let created = api.handle.ask::<CreateSession>(root(), (), document);
+    created.await.unwrap();
     let as_nobody = |method: &'static str, path: &'static str| {
         let mut curl = std::process::Command::new("curl");
         curl.args(["-s", "-X", method, "--unix-socket"])

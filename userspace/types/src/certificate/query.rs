@@ -18,6 +18,9 @@ pub struct CertificateQuery {
 }
 
 impl CertificateQuery {
+    /// Maximum number of certificates in one answer.
+    pub const MOST: usize = 100_000;
+
     /// Whether a certificate matches, the limit aside.
     #[must_use]
     pub fn wants(&self, certificate: &Certificate) -> bool {

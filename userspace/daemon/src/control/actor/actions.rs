@@ -1,184 +1,126 @@
 //! Handles each request of an operator on the control socket, and answers it.
 
+use std::time::Duration;
+
 use onair_session::{Answer, Event};
+use onair_types::api::{FlushSession, ListBlockers, ShowVerdict, StartSession, StopSession};
 use onair_types::{Problem, ProblemCode, SessionList};
 
 use super::Actor;
-use crate::control::action::Action;
+use crate::control::action::{Action, Asked};
 use crate::session::Session;
 
 impl Actor {
     pub(super) fn action(&mut self, action: Action) {
-        // A requester that is gone needs no answer: every `send` below may fail for that reason.
         match action {
-            Action::Create {
-                caller,
-                spec,
-                reply,
-            } => self.create(&caller, *spec, None, reply),
-            Action::List { reply } => {
-                let all = self.sessions.values().chain(self.quarantined.values());
-                let mut sessions: Vec<_> = all.map(Session::view).collect();
-                sessions.sort_by_key(|it| it.id);
-                reply.send(Ok(SessionList { sessions }));
+            Action::ListSessions(it) => it.reply.send(Ok(self.list())),
+            Action::CreateSession(it) => self.create(&it.caller, *it.input, None, it.reply),
+            Action::ShowSession(it) => {
+                let found = self.find_any(&it.caller, &it.target);
+                it.reply.send(found.map(|id| self.any(id).view()));
             }
-            Action::Show {
-                caller,
-                session,
-                reply,
-            } => {
-                let found = self.find_any(&caller, &session);
-                reply.send(found.map(|id| self.any(id).view()));
+            Action::StopSession(it) => self.stop(it),
+            Action::StartSession(it) => self.start(it),
+            Action::DestroySession(it) => self.destroy(&it.caller, &it.target, None, it.reply),
+            Action::DestroySessionWait(it) => {
+                let ms = it.input.deadline_ms;
+                let wait = Some((it.at + Duration::from_millis(ms), ms));
+                self.destroy(&it.caller, &it.target, wait, it.reply);
             }
-            Action::Stop {
-                caller,
-                session,
-                reply,
-            } => match self.find(&caller, &session) {
-                Ok(id) => {
-                    let reply = self.persist_desired_state(id, false, reply);
-                    self.handle(id, Event::Stop);
-                    let view = self.sessions.get(&id).map(Session::view);
-                    self.handle(id, Event::Examine);
-                    let gone = || Problem::new(ProblemCode::StaleSession, "destroyed meanwhile");
-                    reply.send(view.ok_or_else(gone));
-                }
-                Err(problem) => {
-                    reply.send(Err(problem));
-                }
-            },
-            Action::Start {
-                caller,
-                session,
-                reply,
-            } => match self
-                .find(&caller, &session)
-                .and_then(|id| self.not_ending(id))
-            {
-                Ok(id) => {
-                    let reply = self.persist_desired_state(id, true, reply);
-                    self.handle(id, Event::Start(reply));
-                }
-                Err(problem) => {
-                    reply.send(Err(problem));
-                }
-            },
-            Action::Destroy {
-                caller,
-                session,
-                reply,
-            } => self.destroy(&caller, &session, None, reply),
-            Action::DestroyWait {
-                caller,
-                session,
-                deadline,
-                deadline_ms,
-                reply,
-            } => self.destroy(&caller, &session, Some((deadline, deadline_ms)), reply),
-            Action::Flush {
-                caller,
-                session,
-                wait,
-                reply,
-            } => match self.find(&caller, &session) {
-                Ok(id) => self.handle(id, Event::Flush(wait, reply)),
-                Err(problem) => {
-                    reply.send(Err(problem));
-                }
-            },
-            Action::Evict {
-                caller,
-                session,
-                attachment,
-                reply,
-            } => self.evict(&caller, &session, Some(attachment), Answer::One(reply)),
-            Action::EvictAll {
-                caller,
-                session,
-                reply,
-            } => self.evict(&caller, &session, None, Answer::All(reply)),
-            Action::Abort {
-                caller,
-                session,
-                reply,
-            } => self.abort(&caller, &session, reply),
-            Action::Quarantine {
-                caller,
-                session,
-                reply,
-            } => self.quarantine(&caller, &session, reply),
-            Action::Record {
-                caller,
-                session,
-                spec,
-                reply,
-            } => self.record(&caller, &session, *spec, reply),
-            Action::Recordings { session, reply } => {
-                reply.send(Ok(self.recordings(session.as_ref())));
+            Action::FlushSession(it) => self.flush(it),
+            Action::EvictAttachment(it) => {
+                let (session, attachment) = it.target;
+                let answer = Answer::One(it.reply);
+                self.evict(&it.caller, &session, Some(attachment), answer);
             }
-            Action::Recording {
-                caller,
-                recording,
-                reply,
-            } => {
-                reply.send(self.recording(&caller, &recording));
+            Action::EvictAll(it) => {
+                self.evict(&it.caller, &it.target, None, Answer::All(it.reply));
             }
-            Action::StopRecording {
-                caller,
-                recording,
-                reply,
-            } => self.stop_recording(&caller, &recording, reply),
-            Action::Blockers {
-                caller,
-                session,
-                reply,
-            } => match self.find_any(&caller, &session) {
-                Ok(id) => self.list_blockers(id, reply),
-                Err(problem) => {
-                    reply.send(Err(problem));
-                }
-            },
-            Action::Verdict {
-                caller,
-                session,
-                reply,
-            } => match self.find_any(&caller, &session) {
-                Ok(id) => self.handle(id, Event::Verdict(reply)),
-                Err(problem) => {
-                    reply.send(Err(problem));
-                }
-            },
-            Action::Certificate {
-                caller,
-                session,
-                reply,
-            } => {
-                reply.send(self.certificate(&caller, &session));
+            Action::AbortSession(it) => self.abort(&it.caller, &it.target, it.reply),
+            Action::QuarantineSession(it) => self.quarantine(&it.caller, &it.target, it.reply),
+            Action::ListBlockers(it) => self.blockers(it),
+            Action::ShowVerdict(it) => self.verdict(it),
+            Action::StartRecording(it) => {
+                self.record(&it.caller, &it.target, *it.input, it.reply);
             }
-            Action::Certificates { query, reply } => {
-                reply.send(Ok(self.services.archive.list(&query)));
+            Action::ListRecordings(it) => {
+                it.reply
+                    .send(Ok(self.recordings(it.input.session.as_ref())));
+            }
+            Action::ShowRecording(it) => it.reply.send(self.recording(&it.caller, &it.target)),
+            Action::StopRecording(it) => self.stop_recording(&it.caller, &it.target, it.reply),
+            Action::ShowCertificate(it) => {
+                it.reply.send(self.certificate(&it.caller, &it.target));
+            }
+            Action::ListCertificates(it) => {
+                it.reply.send(Ok(self.services.archive.list(&it.input)));
             }
             Action::Subscribe {
                 caller,
-                session,
-                kinds,
+                query,
                 after,
                 reply,
             } => {
-                reply.send(self.subscribe(&caller, session, kinds, after));
+                let kinds = query.kinds.into_iter().collect();
+                reply.send(self.subscribe(&caller, query.session, kinds, after));
             }
-            Action::Metrics { reply } => {
-                reply.send(Ok(self.metrics()));
-            }
-            Action::Config { reply } => {
-                reply.send(Ok(Box::new(self.active_config())));
-            }
-            Action::Reload { loaded, reply } => {
-                reply.send(Ok(Box::new(self.reload(loaded))));
-            }
-            Action::Health { reply } => {
-                reply.send(Ok(Box::new(self.health())));
-            }
+            Action::Metrics { reply } => reply.send(Ok(self.metrics())),
+            Action::ShowConfig(it) => it.reply.send(Ok(self.active_config())),
+            Action::Reload { loaded, reply } => reply.send(Ok(self.reload(loaded))),
+            Action::ShowHealth(it) => it.reply.send(Ok(self.health())),
+        }
+    }
+
+    fn list(&self) -> SessionList {
+        let all = self.sessions.values().chain(self.quarantined.values());
+        let mut sessions: Vec<_> = all.map(Session::view).collect();
+        sessions.sort_by_key(|it| it.id);
+        SessionList { sessions }
+    }
+
+    fn stop(&mut self, asked: Asked<StopSession>) {
+        let found = self.find(&asked.caller, &asked.target);
+        let Some((id, reply)) = asked.reply.or_refuse(found) else {
+            return;
+        };
+        let reply = self.persist_desired_state(id, false, reply);
+        self.handle(id, Event::Stop);
+        let view = self.sessions.get(&id).map(Session::view);
+        self.handle(id, Event::Examine);
+        let gone = || Problem::new(ProblemCode::StaleSession, "destroyed meanwhile");
+        reply.send(view.ok_or_else(gone));
+    }
+
+    fn start(&mut self, asked: Asked<StartSession>) {
+        let found = self.find(&asked.caller, &asked.target);
+        let found = found.and_then(|id| self.not_ending(id));
+        let Some((id, reply)) = asked.reply.or_refuse(found) else {
+            return;
+        };
+        let reply = self.persist_desired_state(id, true, reply);
+        self.handle(id, Event::Start(reply));
+    }
+
+    fn flush(&mut self, asked: Asked<FlushSession>) {
+        let found = self.find(&asked.caller, &asked.target);
+        let Some((id, reply)) = asked.reply.or_refuse(found) else {
+            return;
+        };
+        let wait = Duration::from_millis(asked.input.deadline_ms);
+        self.handle(id, Event::Flush(wait, reply));
+    }
+
+    fn blockers(&self, asked: Asked<ListBlockers>) {
+        let found = self.find_any(&asked.caller, &asked.target);
+        if let Some((id, reply)) = asked.reply.or_refuse(found) {
+            self.list_blockers(id, reply);
+        }
+    }
+
+    fn verdict(&mut self, asked: Asked<ShowVerdict>) {
+        let found = self.find_any(&asked.caller, &asked.target);
+        if let Some((id, reply)) = asked.reply.or_refuse(found) {
+            self.handle(id, Event::Verdict(reply));
         }
     }
 }

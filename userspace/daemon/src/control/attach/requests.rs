@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use onair_ipc::message::{PROTOCOL, Request, Response};
 use onair_probe::{Armed, Probe, ProbeError};
+use onair_types::api::{Access, Right};
 use onair_types::{Certificate, Problem, ProblemCode, SessionRef, Who};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -14,8 +15,7 @@ use super::connection::{release, tell};
 use super::places::{Place, Places};
 use super::wire::{refusal, refuse};
 use super::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
-use crate::authority::Caller;
-use crate::authority::{Authority, Right};
+use crate::authority::{Authority, Caller};
 use crate::peer::Peer;
 use crate::session::attachment::{Client, Watched};
 use crate::shutdown::ShutdownCoordinator;
@@ -162,7 +162,9 @@ impl Connection {
     }
 
     async fn create(&self, spec: serde_json::Value) -> Result<Response, Problem> {
-        let caller = self.authority.admit(&self.peer, Right::Create)?;
+        let caller = self
+            .authority
+            .admit(&self.peer, Access::ThisSession(Right::Create))?;
         let _operation = self.shutdown.begin_operation()?;
         let spec = serde_json::from_value(spec)
             .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))?;
@@ -189,7 +191,9 @@ impl Connection {
     }
 
     async fn begin(&self, session: &str) -> Result<Outcome, Problem> {
-        let caller = self.authority.admit(&self.peer, Right::Attach)?;
+        let caller = self
+            .authority
+            .admit(&self.peer, Access::ThisSession(Right::Attach))?;
         let _operation = self.shutdown.begin_operation()?;
         let session: SessionRef = session.parse().map_err(|error: onair_types::id::IdError| {
             Problem::new(ProblemCode::InvalidRequest, error.to_string())

@@ -1,7 +1,6 @@
 //! Request bodies: JSON with known fields only, or none.
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use onair_types::{Problem, ProblemCode, SpecError};
@@ -11,72 +10,54 @@ use serde_json::Value;
 use super::limits::Limits;
 use super::refusal::Refusal;
 
-/// A JSON body of type `T`.
-pub(super) struct Document<T>(pub(super) T);
+/// A JSON body.
+pub(super) async fn document<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &Limits,
+) -> Result<T, Refusal> {
+    if !is_json(headers) {
+        return Err(Refusal::new(
+            ProblemCode::UnsupportedMediaType,
+            format!(
+                "the body's type is {}: send application/json",
+                shown_type(headers)
+            ),
+        ));
+    }
+    parse(&read(headers, body, limits).await?)
+}
 
 /// No body, an empty one, or `{}`: a client that sends an option that does not exist gets an error.
-pub(super) struct NoBody;
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Document<T>
-where
-    Limits: axum::extract::FromRef<S>,
-{
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        if !is_json(request.headers()) {
-            return Err(Refusal::new(
-                ProblemCode::UnsupportedMediaType,
-                format!(
-                    "the body's type is {}: send application/json",
-                    shown_type(request.headers())
-                ),
-            ));
-        }
-        let limits = <Limits as axum::extract::FromRef<S>>::from_ref(state);
-        let bytes = read(request, &limits).await?;
-        parse(&bytes).map(Self)
+pub(super) async fn none(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<(), Refusal> {
+    let bytes = read(headers, body, limits).await?;
+    let text = bytes.trim_ascii();
+    if text.is_empty() || text == b"{}" {
+        return Ok(());
     }
+    Err(Refusal::new(
+        ProblemCode::InvalidRequest,
+        format!(
+            "this request takes no body, but has {} bytes: leave them out",
+            bytes.len()
+        ),
+    ))
 }
 
-impl<S: Send + Sync> FromRequest<S> for NoBody
-where
-    Limits: axum::extract::FromRef<S>,
-{
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let limits = <Limits as axum::extract::FromRef<S>>::from_ref(state);
-        let bytes = read(request, &limits).await?;
-        let text = bytes.trim_ascii();
-        if text.is_empty() || text == b"{}" {
-            return Ok(Self);
-        }
-        Err(Refusal::new(
-            ProblemCode::InvalidRequest,
-            format!(
-                "this request takes no body, but has {} bytes: leave them out",
-                bytes.len()
-            ),
-        ))
-    }
-}
-
-async fn read(request: Request, limits: &Limits) -> Result<Bytes, Refusal> {
+async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
     let too_large = || {
         Refusal::new(
             ProblemCode::TooLarge,
             format!("the body is longer than {} bytes", limits.body_bytes),
         )
     };
-    let announced = request
-        .headers()
+    let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limits.body_bytes as u64) {
         return Err(too_large());
     }
-    let body = Limited::new(request.into_body(), limits.body_bytes);
+    let body = Limited::new(body, limits.body_bytes);
     match tokio::time::timeout(limits.body, body.collect()).await {
         Err(_) => Err(Refusal::new(
             ProblemCode::RequestTimeout,

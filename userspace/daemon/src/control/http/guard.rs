@@ -5,6 +5,7 @@ use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use onair_types::ProblemCode;
+use onair_types::api::{ApiOperation as _, FollowEvents, ListCertificates, ListRecordings};
 
 use super::limits::Limits;
 use super::refusal::Refusal;
@@ -13,7 +14,11 @@ use super::refusal::Refusal;
 const SHOWN: usize = 100;
 
 /// Paths that take a query. Each refuses parameters that it does not know.
-const WITH_QUERY: [&str; 3] = ["/v1/certificates", "/v1/events", "/v1/recordings"];
+const WITH_QUERY: [&str; 3] = [
+    ListCertificates::ENTRY.path,
+    FollowEvents::ENTRY.path,
+    ListRecordings::ENTRY.path,
+];
 
 /// Passes a request on if its head is small and it has no query. No path of this API that changes
 /// anything takes one: a silent `?force=true` would look accepted.

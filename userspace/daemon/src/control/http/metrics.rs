@@ -1,31 +1,26 @@
 //! `/metrics`.
 
 use axum::Router;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use onair_types::api::ShowMetrics;
 use onair_types::{Problem, ProblemCode};
 
+use super::admitted::Admitted;
 use super::guard;
-use super::refusal::{OfAll, Refusal};
+use super::refusal::Refusal;
 use super::router::Api;
-use crate::authority::Right;
+use crate::control::action::Action;
 use crate::control::handle::ControlHandle;
 use crate::exposition::Exposition;
-use crate::peer::Peer;
 
-/// Shows the metrics in Prometheus's text format 0.0.4.
-///
-/// They contain names of sessions, ports and pollers, but no names of processes.
-#[utoipa::path(get, path = "/metrics", tag = "daemon", operation_id = "show_metrics",
-    responses((status = 200, description = "Every metric.", body = String,
-        content_type = "text/plain"), OfAll))]
+/// The metrics, for peers with the right.
 pub(super) async fn show(
     State(api): State<Api>,
-    Extension(peer): Extension<Peer>,
+    _: Admitted<ShowMetrics>,
 ) -> Result<Response, Refusal> {
-    api.authority.admit_all(&peer, Right::Read)?;
     text(State(api.handle)).await
 }
 
@@ -39,7 +34,8 @@ pub(in crate::control) fn alone(handle: ControlHandle) -> Router {
 }
 
 async fn text(State(handle): State<ControlHandle>) -> Result<Response, Refusal> {
-    let text = handle.metrics().await?.text();
+    let metrics = handle.send(|reply| Action::Metrics { reply }).await?;
+    let text = metrics.text();
     let text = text.map_err(|e| Problem::new(ProblemCode::Internal, e.to_string()))?;
     let kind = HeaderValue::from_static(Exposition::MEDIA_TYPE);
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

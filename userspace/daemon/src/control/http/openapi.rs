@@ -1,15 +1,24 @@
-//! The API's own description: OpenAPI 3.1.
+//! The API's own description, OpenAPI 3.1, from the declarations of the operations.
 
-use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
-use onair_types::{EventName, Problem};
-use utoipa::OpenApi;
+use std::collections::BTreeMap;
 
-use super::refusal::Plain;
-use super::router::{Api, routes};
+use onair_types::api::{
+    ApiOperation, Described, Entry, Input, Kind, Method, Parameter, Place, Shape, Target,
+};
+use onair_types::{EventName, Problem, ProblemCode};
+use utoipa::OpenApi as _;
+use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{
+    Array, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type,
+};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, HttpMethod, Ref, RefOr, Required, Response, ResponseBuilder,
+};
 
-#[derive(OpenApi)]
+use super::router::routes;
+
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "OnAir control API",
@@ -27,21 +36,151 @@ use super::router::{Api, routes};
     ),
     components(schemas(Problem, EventName))
 )]
-pub(super) struct Frame;
+struct Frame;
+
+/// The description without operations.
+pub(super) fn frame() -> utoipa::openapi::OpenApi {
+    Frame::openapi()
+}
 
 /// The description of every path, as `GET /v1/openapi.json` returns it: pretty-printed JSON.
 #[must_use]
 pub fn document() -> String {
-    routes()
-        .into_openapi()
-        .to_pretty_json()
-        .expect("an OpenAPI document's maps have text keys")
+    let document = routes().document.to_pretty_json();
+    document.expect("an OpenAPI document's maps have text keys")
 }
 
-/// Shows this description.
-#[utoipa::path(get, path = "/v1/openapi.json", tag = "daemon", operation_id = "show_openapi",
-    responses((status = 200, description = "OpenAPI 3.1.", body = Object), Plain))]
-pub(super) async fn show(State(api): State<Api>) -> Response {
-    let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json)], api.openapi.clone()).into_response()
+/// Adds the operation to the description.
+pub(super) fn describe<O: ApiOperation>(document: &mut utoipa::openapi::OpenApi) {
+    let entry = O::ENTRY;
+    let schemas = &mut document.components.get_or_insert_default().schemas;
+    let mut operation = OperationBuilder::new()
+        .tag(entry.tag)
+        .operation_id(Some(entry.id()));
+    let lines: Vec<_> = entry.docs.iter().map(|line| line.trim()).collect();
+    let mut lines = lines.splitn(2, |line| line.is_empty());
+    let mut text = || lines.next().map(|lines| lines.join("\n"));
+    operation = operation.summary(text()).description(text());
+    let variables = entry.variables.unwrap_or(O::Target::VARIABLES);
+    for it in variables.iter().chain(O::Input::PARAMETERS) {
+        operation = operation.parameter(parameter(it));
+    }
+    if O::Input::IS_BODY {
+        let schema = register::<<O::Input as Input>::Document>(schemas);
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let body = RequestBodyBuilder::new()
+            .content("application/json", content)
+            .required(Some(Required::True));
+        operation = operation.request_body(Some(body.build()));
+    }
+    let answer = match entry.shape {
+        Shape::Document => register::<O::Document>(schemas),
+        Shape::List => Array::new(register::<O::Document>(schemas)).into(),
+        Shape::Object => Object::new().into(),
+        Shape::Text => Object::with_type(Type::String).into(),
+    };
+    operation = operation.response(entry.status.to_string(), success(&entry, answer.clone()));
+    let errors = entry.all_errors(O::Target::ERRORS, O::Input::IS_BODY);
+    for (status, response) in failures(&errors) {
+        operation = operation.response(status.to_string(), response);
+    }
+    if let Some(meaning) = entry.not_ready {
+        let response = ResponseBuilder::new()
+            .description(meaning)
+            .content(
+                entry.media_type,
+                ContentBuilder::new().schema(Some(answer)).build(),
+            )
+            .content(Problem::MEDIA_TYPE, problem());
+        operation = operation.response("503", response);
+    }
+    let method = match entry.method {
+        Method::Get => HttpMethod::Get,
+        Method::Post => HttpMethod::Post,
+        Method::Delete => HttpMethod::Delete,
+    };
+    let paths = &mut document.paths;
+    paths.add_path_operation(entry.path, vec![method], operation);
+}
+
+/// Adds the schema of `T`, and those that it refers to. Returns a reference to it.
+fn register<T: Described>(schemas: &mut BTreeMap<String, RefOr<Schema>>) -> RefOr<Schema> {
+    let name = T::name();
+    let mut found = vec![(name.to_string(), T::schema())];
+    T::schemas(&mut found);
+    schemas.extend(found);
+    Ref::from_schema_name(name).into()
+}
+
+fn parameter(it: &Parameter) -> utoipa::openapi::path::Parameter {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let whole = || ObjectBuilder::new().schema_type(Type::Integer);
+    let schema: RefOr<Schema> = match it.kind {
+        Kind::Name => text().pattern(Some("^[a-z0-9][a-z0-9._-]{0,62}$")).into(),
+        Kind::Number => whole()
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(0))
+            .into(),
+        Kind::UpTo(most) => whole().minimum(Some(1)).maximum(Some(most)).into(),
+        Kind::Time => text()
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .into(),
+        Kind::Text => text().into(),
+        Kind::TextOrNull => ObjectBuilder::new()
+            .schema_type(
+                [Type::String, Type::Null]
+                    .into_iter()
+                    .collect::<utoipa::openapi::schema::SchemaType>(),
+            )
+            .into(),
+        Kind::Schema(name) => Ref::from_schema_name(name).into(),
+        Kind::Schemas(name) => Array::new(Ref::from_schema_name(name)).into(),
+    };
+    let (place, required) = match it.place {
+        Place::Path => (ParameterIn::Path, Required::True),
+        Place::Query => (ParameterIn::Query, Required::False),
+        Place::Header => (ParameterIn::Header, Required::False),
+    };
+    ParameterBuilder::new()
+        .name(it.name)
+        .parameter_in(place)
+        .required(required)
+        .description(Some(it.description))
+        .explode(matches!(it.kind, Kind::Schemas(_)).then_some(true))
+        .schema(Some(schema))
+        .build()
+}
+
+fn success(entry: &Entry, answer: RefOr<Schema>) -> Response {
+    let mut response = ResponseBuilder::new().description(entry.success).content(
+        entry.media_type,
+        ContentBuilder::new().schema(Some(answer)).build(),
+    );
+    if entry.status == 201 {
+        let location = HeaderBuilder::new()
+            .schema(Some(Object::with_type(Type::String)))
+            .description(Some("Its path."));
+        response = response.header("Location", location.build());
+    }
+    response.build()
+}
+
+fn problem() -> utoipa::openapi::Content {
+    let schema = Ref::from_schema_name(<Problem as Described>::name());
+    ContentBuilder::new().schema(Some(schema)).build()
+}
+
+/// One response per status of `codes`.
+fn failures(codes: &[ProblemCode]) -> impl Iterator<Item = (u16, Response)> {
+    let mut by_status: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for code in codes {
+        let line = format!("`{code}`: {}.", code.title());
+        by_status.entry(code.status()).or_default().push(line);
+    }
+    by_status.into_iter().map(|(status, lines)| {
+        let response = ResponseBuilder::new()
+            .description(lines.join(" "))
+            .content(Problem::MEDIA_TYPE, problem());
+        (status, response.build())
+    })
 }

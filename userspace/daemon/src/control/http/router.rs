@@ -1,20 +1,27 @@
 //! Paths and the handlers behind them.
 
-use axum::Router;
 use axum::body::Bytes;
-use axum::extract::FromRef;
+use axum::extract::State;
+use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
-
-use super::limits::Limits;
-use super::openapi::{Frame, document};
-use super::{
-    certificates, config, events, evictions, guard, health, metrics, openapi, problems, recordings,
-    sessions, shutdown,
+use axum::routing::{MethodFilter, on};
+use axum::{Json, Router};
+use onair_types::api::{
+    AbortSession, ApiOperation, CreateSession, DeleteSession, DestroySession, DestroySessionWait,
+    EvictAll, EvictAttachment, FlushSession, FollowEvents, ListBlockers, ListCertificates,
+    ListProblems, ListRecordings, ListSessions, Method, QuarantineSession, ReloadConfig,
+    ShowCertificate, ShowConfig, ShowHealth, ShowKeptCertificate, ShowMetrics, ShowOpenapi,
+    ShowProblem, ShowRecording, ShowSession, ShowShutdown, ShowVerdict, ShutDown, StartRecording,
+    StartSession, StopRecording, StopSession,
 };
+use utoipa::openapi::OpenApi;
+
+use super::admitted::Admitted;
+use super::limits::Limits;
+use super::refusal::Refusal;
+use super::{answers, config, events, guard, metrics, openapi, shutdown};
 use crate::authority::Authority;
+use crate::control::action::{Action, Asked};
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
 
@@ -28,44 +35,82 @@ pub(super) struct Api {
     pub(super) openapi: Bytes,
 }
 
-impl FromRef<Api> for Limits {
-    fn from_ref(api: &Api) -> Self {
-        api.limits
+/// Operations with their handlers, and their description.
+pub(super) struct Routes {
+    router: Router<Api>,
+    pub(super) document: OpenApi,
+}
+
+impl Routes {
+    /// Adds an operation and its handler.
+    fn serve<O: ApiOperation, T: 'static>(mut self, handler: impl Handler<T, Api>) -> Self {
+        openapi::describe::<O>(&mut self.document);
+        let method = match O::ENTRY.method {
+            Method::Get => MethodFilter::GET,
+            Method::Post => MethodFilter::POST,
+            Method::Delete => MethodFilter::DELETE,
+        };
+        self.router = self.router.route(O::ENTRY.path, on(method, handler));
+        self
+    }
+
+    /// Adds an operation that the actor answers with a document.
+    fn ask<O: ApiOperation>(self) -> Self
+    where
+        Action: From<Asked<O>>,
+    {
+        self.ask_as::<O, O>()
+    }
+
+    /// Adds an operation that is a second name of `A`.
+    fn ask_as<O, A>(self) -> Self
+    where
+        O: ApiOperation,
+        A: ApiOperation<Target = O::Target, Input = O::Input>,
+        Action: From<Asked<A>>,
+    {
+        self.serve::<O, _>(async |State(api): State<Api>, admitted: Admitted<O>| {
+            Ok::<_, Refusal>(Json(admitted.ask::<A>(&api).await?))
+        })
     }
 }
 
-/// Every path with its documentation.
-pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(Frame::openapi())
-        .routes(routes!(sessions::list, sessions::create))
-        .routes(routes!(sessions::show, sessions::delete))
-        .routes(routes!(sessions::stop))
-        .routes(routes!(sessions::start))
-        .routes(routes!(sessions::destroy))
-        .routes(routes!(sessions::destroy_wait))
-        .routes(routes!(sessions::flush))
-        .routes(routes!(evictions::evict))
-        .routes(routes!(evictions::evict_all))
-        .routes(routes!(evictions::abort))
-        .routes(routes!(evictions::quarantine))
-        .routes(routes!(sessions::blockers))
-        .routes(routes!(sessions::verdict))
-        .routes(routes!(recordings::start))
-        .routes(routes!(recordings::list))
-        .routes(routes!(recordings::show))
-        .routes(routes!(recordings::stop))
-        .routes(routes!(certificates::show))
-        .routes(routes!(certificates::list))
-        .routes(routes!(events::follow))
-        .routes(routes!(certificates::show_kept))
-        .routes(routes!(health::show))
-        .routes(routes!(metrics::show))
-        .routes(routes!(shutdown::show, shutdown::begin))
-        .routes(routes!(config::show))
-        .routes(routes!(config::reload))
-        .routes(routes!(problems::list))
-        .routes(routes!(problems::show))
-        .routes(routes!(openapi::show))
+/// Every operation.
+pub(super) fn routes() -> Routes {
+    let (router, document) = (Router::new(), openapi::frame());
+    Routes { router, document }
+        .ask::<ListSessions>()
+        .serve::<CreateSession, _>(answers::session)
+        .ask::<ShowSession>()
+        .ask::<StopSession>()
+        .ask::<StartSession>()
+        .ask::<DestroySession>()
+        .ask_as::<DeleteSession, DestroySession>()
+        .ask::<DestroySessionWait>()
+        .ask::<FlushSession>()
+        .ask::<EvictAttachment>()
+        .ask::<EvictAll>()
+        .ask::<AbortSession>()
+        .ask::<QuarantineSession>()
+        .ask::<ListBlockers>()
+        .ask::<ShowVerdict>()
+        .serve::<StartRecording, _>(answers::recording)
+        .ask::<ListRecordings>()
+        .ask::<ShowRecording>()
+        .ask::<StopRecording>()
+        .ask::<ShowCertificate>()
+        .ask_as::<ShowKeptCertificate, ShowCertificate>()
+        .ask::<ListCertificates>()
+        .serve::<FollowEvents, _>(events::follow)
+        .serve::<ShowHealth, _>(answers::health)
+        .serve::<ShowMetrics, _>(metrics::show)
+        .serve::<ShowShutdown, _>(shutdown::show)
+        .serve::<ShutDown, _>(shutdown::begin)
+        .ask::<ShowConfig>()
+        .serve::<ReloadConfig, _>(config::reload)
+        .serve::<ListProblems, _>(answers::problems)
+        .serve::<ShowProblem, _>(answers::problem)
+        .serve::<ShowOpenapi, _>(answers::openapi)
 }
 
 /// The service behind a connection. A request carries its [`crate::peer::Peer`] as an
@@ -81,10 +126,10 @@ pub(super) fn router(
         authority,
         limits,
         shutdown: shutdown.clone(),
-        openapi: document().into(),
+        openapi: openapi::document().into(),
     };
-    let (router, _) = routes().split_for_parts();
-    router
+    routes()
+        .router
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)
         .layer(from_fn_with_state(limits, guard::check))

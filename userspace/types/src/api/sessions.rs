@@ -1,0 +1,118 @@
+//! Operations on sessions.
+
+use super::entry::{any, delete, get, post, this};
+use super::{Right, operations};
+use crate::problem::ProblemCode::{
+    Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FramesDropped, InvalidSpec,
+    LimitReached, NameTaken, NoSuchAttachment, NoSuchPort, ProbeBlind, Quarantined, Running,
+};
+use crate::{
+    BlockerList, Certificate, DestroyWait, Eviction, EvictionList, Flush, Flushed, SessionList,
+    SessionRef, SessionSpec, SessionView, Verdict,
+};
+
+operations! { "sessions":
+    /// Lists all existing sessions.
+    ListSessions((), ()) -> SessionList:
+        get("/v1/sessions", any(Right::Read)).answers("Sessions, oldest first.");
+
+    /// Creates a session.
+    ///
+    /// The caller's uid owns it.
+    CreateSession((), Box<SessionSpec>) -> SessionView:
+        post("/v1/sessions", any(Right::Create)).creates().answers("The new session.")
+            .fails(&[InvalidSpec, NoSuchPort, NameTaken, LimitReached, DiskFailed, DataplaneBusy]);
+
+    /// Shows one session.
+    ShowSession(SessionRef, ()) -> SessionView:
+        get("/v1/sessions/{id}", this(Right::Read)).answers("The session.");
+
+    /// Stops a session.
+    ///
+    /// Calls return EAGAIN at once; buffers can still be put. No effect if the session is stopped.
+    StopSession(SessionRef, ()) -> SessionView:
+        post("/v1/sessions/{id}/stop", this(Right::Stop)).answers("The session, stopped.")
+            .fails(&[Draining, Quarantined, DiskFailed, DataplaneBusy]);
+
+    /// Starts a session.
+    ///
+    /// No effect if the session runs.
+    StartSession(SessionRef, ()) -> SessionView:
+        post("/v1/sessions/{id}/start", this(Right::Start)).refused_in_shutdown()
+            .answers("The session, running.")
+            .fails(&[Draining, Quarantined, DiskFailed, DataplaneBusy]);
+
+    /// Destroys a session now or not at all.
+    ///
+    /// It succeeds only if every witness sees no user; else 409 with the blockers.
+    DestroySession(SessionRef, ()) -> Certificate as Box<Certificate>:
+        post("/v1/sessions/{id}/destroy", this(Right::Destroy))
+            .answers("Destroyed; the certificate.")
+            .fails(&[Running, Busy, Draining, Quarantined, ProbeBlind, DataplaneBusy]);
+
+    /// Destroys a session now or not at all: the same as `POST …/destroy`.
+    DeleteSession(SessionRef, ()) -> Certificate as Box<Certificate>:
+        delete("/v1/sessions/{id}", this(Right::Destroy)).answers("Destroyed; the certificate.")
+            .fails(&[Running, Busy, Draining, Quarantined, ProbeBlind, DataplaneBusy]);
+
+    /// Destroys a session as soon as the last user has left.
+    ///
+    /// If the deadline passes first: 409 with the blockers, and the session stays stopped. The wait
+    /// ends early if the requester closes the connection.
+    DestroySessionWait(SessionRef, DestroyWait) -> Certificate as Box<Certificate>:
+        post("/v1/sessions/{id}/destroy_wait", this(Right::Destroy))
+            .answers("Destroyed; the certificate.")
+            .fails(&[Running, DeadlinePassed, Draining, Quarantined, ProbeBlind, DataplaneBusy]);
+
+    /// Waits until what clients have submitted to a send session is sent.
+    ///
+    /// It covers what was submitted before the request, and nothing later. The session continues, even
+    /// if the deadline passes first. A stopped session and a receive session have nothing submitted:
+    /// the answer comes at once.
+    FlushSession(SessionRef, Flush) -> Flushed:
+        post("/v1/sessions/{id}/flush", this(Right::Flush)).answers("All sent.")
+            .fails(&[DeadlinePassed, FramesDropped, Quarantined, LimitReached]);
+
+    /// Evicts one client.
+    ///
+    /// All its calls return ESTALE, and its loaned frames are taken back. The session continues. No
+    /// effect if the client was already evicted.
+    EvictAttachment((SessionRef, u64), ()) -> Eviction:
+        post("/v1/sessions/{id}/attachments/{attachment}/evict", this(Right::Evict))
+            .answers("Evicted.").fails(&[NoSuchAttachment, Quarantined, DataplaneBusy]);
+
+    /// Evicts all clients.
+    ///
+    /// The session continues, and takes new clients.
+    EvictAll(SessionRef, ()) -> EvictionList:
+        post("/v1/sessions/{id}/evict", this(Right::Evict)).answers("Evicted.")
+            .fails(&[Quarantined, DataplaneBusy]);
+
+    /// Stops a session, evicts all clients, and destroys the session; waits for no user.
+    ///
+    /// For a watchdog. It waits only for the poller to hand the session back, for
+    /// `timeouts.quiesce_ms`.
+    AbortSession(SessionRef, ()) -> Certificate as Box<Certificate>:
+        post("/v1/sessions/{id}/abort", this(Right::Abort))
+            .answers("Destroyed; the certificate, with the evicted clients.")
+            .fails(&[Quarantined, DataplaneBusy]);
+
+    /// Sets a stopped session aside with its users.
+    ///
+    /// Its name becomes free at once, and every call of its users returns ESTALE. It stays listed, by
+    /// id, until no process has its memory any more. Then the memory is freed and the certificate
+    /// completed.
+    QuarantineSession(SessionRef, ()) -> Certificate as Box<Certificate>:
+        post("/v1/sessions/{id}/quarantine", this(Right::Quarantine))
+            .answers("Set aside; the certificate.").fails(&[Running, Draining, Quarantined]);
+
+    /// Lists the users of a session.
+    ListBlockers(SessionRef, ()) -> BlockerList:
+        get("/v1/sessions/{id}/blockers", this(Right::Read)).answers("All its users.");
+
+    /// Shows each witness's current reading, and the verdict.
+    ///
+    /// A dry run of destroy: changes nothing.
+    ShowVerdict(SessionRef, ()) -> Verdict:
+        get("/v1/sessions/{id}/verdict", this(Right::Read)).answers("The verdict.");
+}
