@@ -339,7 +339,11 @@ impl View for Seen {
     ) -> Reading {
         let mut all = clients.map(|(_, sites)| sites);
         let is_unknown = all.any(|sites| sites != Sites::Armed);
-        let says = if is_unknown { Says::Unknown } else { Says::Zero };
+        let says = if is_unknown {
+            Says::Unknown
+        } else {
+            Says::Zero
+        };
         reading(Witness::W2, witness::PROBE, says)
     }
 

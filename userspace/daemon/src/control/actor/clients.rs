@@ -118,12 +118,8 @@ impl Actor {
         wait: Option<Duration>,
         reply: Reply<Box<Certificate>>,
     ) {
-        let (id, number) = match self.owned_by(connection) {
-            Ok(found) => found,
-            Err(problem) => {
-                reply.send(Err(problem));
-                return;
-            }
+        let Some(((id, number), reply)) = reply.or_refuse(self.owned_by(connection)) else {
+            return;
         };
         if self.any(id).is_stopped_by(number) {
             self.handle(id, Event::Stop);

@@ -34,11 +34,8 @@ impl Actor {
         session: &SessionRef,
         reply: Reply<Box<Certificate>>,
     ) {
-        match self.find(caller, session) {
-            Ok(id) => self.begin_abort(id, caller.who.clone(), false, reply),
-            Err(problem) => {
-                reply.send(Err(problem));
-            }
+        if let Some((id, reply)) = reply.or_refuse(self.find(caller, session)) {
+            self.begin_abort(id, caller.who.clone(), false, reply);
         }
     }
 
@@ -49,11 +46,8 @@ impl Actor {
         who: Who,
         reply: Reply<Box<Certificate>>,
     ) {
-        match self.owned_by(connection) {
-            Ok((id, _)) => self.begin_abort(id, who, false, reply),
-            Err(problem) => {
-                reply.send(Err(problem));
-            }
+        if let Some(((id, _), reply)) = reply.or_refuse(self.owned_by(connection)) {
+            self.begin_abort(id, who, false, reply);
         }
     }
 
@@ -98,15 +92,10 @@ impl Actor {
         session: &SessionRef,
         reply: Reply<Box<Certificate>>,
     ) {
-        match self.find(caller, session) {
-            Ok(id) => {
-                self.handle(id, Event::LookAtSites);
-                self.quarantines.push((id, caller.who.clone(), reply));
-                self.quarantine_those_looked_at();
-            }
-            Err(problem) => {
-                reply.send(Err(problem));
-            }
+        if let Some((id, reply)) = reply.or_refuse(self.find(caller, session)) {
+            self.handle(id, Event::LookAtSites);
+            self.quarantines.push((id, caller.who.clone(), reply));
+            self.quarantine_those_looked_at();
         }
     }
 
@@ -119,11 +108,8 @@ impl Actor {
         };
         let due: Vec<_> = self.quarantines.extract_if(.., is_due).collect();
         for (id, who, reply) in due {
-            match self.quarantine_this(id, who) {
-                Ok(certificate) => self.answer_when_durable(certificate, reply),
-                Err(problem) => {
-                    reply.send(Err(problem));
-                }
+            if let Some((certificate, reply)) = reply.or_refuse(self.quarantine_this(id, who)) {
+                self.answer_when_durable(certificate, reply);
             }
         }
     }

@@ -28,12 +28,9 @@ impl Actor {
         spec: RecordingSpec,
         reply: Reply<RecordingView>,
     ) {
-        match self.prepare(caller, session, spec) {
-            Ok(launch) => self.launch(launch, caller, reply),
-            Err(problem) => {
-                // The requester may be gone, here and below.
-                reply.send(Err(problem));
-            }
+        let prepared = self.prepare(caller, session, spec);
+        if let Some((launch, reply)) = reply.or_refuse(prepared) {
+            self.launch(launch, caller, reply);
         }
     }
 
@@ -177,12 +174,8 @@ impl Actor {
             caller.require(owner)?;
             Ok(id)
         });
-        let id = match found {
-            Ok(id) => id,
-            Err(problem) => {
-                reply.send(Err(problem));
-                return;
-            }
+        let Some((id, reply)) = reply.or_refuse(found) else {
+            return;
         };
         let until = Instant::now() + self.services.config.recorder.finish();
         let Some(entry) = self.recorder.list.get_mut(&id) else {

@@ -23,14 +23,10 @@ impl Actor {
         connection: Option<ConnectionId>,
         reply: Reply<SessionView>,
     ) {
-        match self.make(caller, spec, connection) {
-            Ok(id) => {
-                let reply = self.keep(id, reply);
-                self.handle(id, Event::Start(reply));
-            }
-            Err(problem) => {
-                reply.send(Err(problem));
-            }
+        let made = self.make(caller, spec, connection);
+        if let Some((id, reply)) = reply.or_refuse(made) {
+            let reply = self.keep(id, reply);
+            self.handle(id, Event::Start(reply));
         }
     }
 
@@ -146,11 +142,8 @@ impl Actor {
         wait: Option<(Instant, u64)>,
         reply: Reply<Box<Certificate>>,
     ) {
-        match self.find(caller, session) {
-            Ok(id) => self.begin_destroy(id, caller.who.clone(), wait, reply),
-            Err(problem) => {
-                reply.send(Err(problem));
-            }
+        if let Some((id, reply)) = reply.or_refuse(self.find(caller, session)) {
+            self.begin_destroy(id, caller.who.clone(), wait, reply);
         }
     }
 
