@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use onair_types::Certificate;
 use serde_json::{Value, json};
 
-use crate::actor::{name, root};
 use crate::client::{Served, served, served_with, soon};
+use crate::documents::{name, root};
 use onaird::control::http::Limits;
 
 pub(crate) fn spec(name: &str) -> Value {
