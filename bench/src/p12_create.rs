@@ -8,11 +8,11 @@ use onair_ipc::sys;
 use onair_stage::{Deadline, until};
 use serde_json::{Value, json};
 
-use crate::control::Control;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::Samples;
 use crate::stand::Stand;
+use onair_stage::Http;
 
 const LIMIT_US: f64 = 200.0;
 const TRIP: &str = "GET of the same session";
@@ -73,7 +73,7 @@ fn spec() -> Value {
     })
 }
 
-fn one(control: &mut Control, times: &mut Times) -> Result<()> {
+fn one(control: &mut Http, times: &mut Times) -> Result<()> {
     let spec = spec();
     let begin = sys::monotonic_ns();
     let session = control.must_with("POST", "/v1/sessions", &spec)?;

@@ -15,13 +15,13 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, until};
 use serde_json::{Value, json};
 
-use crate::control::Control;
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::Samples;
 use crate::stand::Stand;
 use crate::testpmd::{self, Testpmd};
+use onair_stage::Http;
 
 /// `N` sessions of `WIDTH x HEIGHT`, `DEPTH`, at `RATE`: together more than a core can do.
 type Case = (usize, u32, u32, u32, &'static str);
@@ -66,7 +66,7 @@ struct Saturated {
 }
 
 struct Loop {
-    control: Control,
+    control: Http,
     core: usize,
     windows: usize,
 }
@@ -261,8 +261,9 @@ impl Loop {
             std::thread::sleep(Duration::from_millis(50));
             for path in &paths {
                 until("a session destroyed", Deadline::seconds(20), || {
-                    let (status, _) = self.control.ask("POST", &format!("{path}/destroy"))?;
-                    Ok((status == 200).then_some(()))
+                    let path = format!("{path}/destroy");
+                    let answer = self.control.request("POST", &path, &Value::Null)?;
+                    Ok((answer.status == 200).then_some(()))
                 })?;
             }
         }

@@ -1,13 +1,12 @@
 //! A real daemon to measure, on a stage of its own.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use onair::Client;
-use onair_stage::{Backend, Config, Daemon, Deadline, End, MEMORY_MB, Stage, Veth};
+use onair_stage::{Backend, Config, Daemon, Deadline, End, Http, MEMORY_MB, Stage, Veth};
 use rustix::process::Signal;
-
-use crate::control::Control;
 
 const PATIENCE: u64 = 30;
 
@@ -80,8 +79,11 @@ impl Stand {
         daemon.running().signal(signal)
     }
 
-    pub(crate) fn control(&self) -> Result<Control> {
-        Control::connect(&Config::control_socket(&self.stage))
+    pub(crate) fn control(&self) -> Result<Http> {
+        Http::connect(
+            &Config::control_socket(&self.stage),
+            Duration::from_secs(120),
+        )
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -47,7 +47,7 @@ mod watched_session;
 mod wire;
 
 pub use breakpoints::Breakpoints;
-pub use control::{Answer, Control};
+pub use control::Control;
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
 pub use ending::{holding, in_order, of, shutdown_status, signal, unread};
@@ -59,8 +59,8 @@ pub use hanging_file::HangingFile;
 pub use honest::Honest;
 pub use neighbour::resolve;
 pub use onair_stage::{
-    Backend, Config, Daemon, Deadline, Disk, Ice, MemoryLimit, Port, Running, Stage, blocked,
-    cpu_time, output, threads, until,
+    Answer, Backend, Config, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, Running, Stage,
+    blocked, cpu_time, output, threads, until,
 };
 pub use own_text::OwnText;
 pub use programs::program;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair_stage::{Deadline, output, until};
+use onair_stage::{Answer, Deadline, output, until};
 use onair_types::{RecordingList, RecordingState, RecordingView};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::control::{Answer, Control};
+use crate::control::Control;
 use crate::rig::Rig;
 use crate::spec::Raster;
 

@@ -2,19 +2,17 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Config, Control, Deadline, Frozen, HangingFile, Raster, Rig, TestClient, program, receive,
-    send, until,
+    Control, Deadline, Frozen, HangingFile, Raster, Rig, TestClient, program, receive, send, until,
 };
 use onair_types::{SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// What an operator waits for `health` at most, of 100 requests 99.
 const P99: Duration = Duration::from_millis(100);
@@ -42,10 +40,8 @@ fn started_before_it_is_back(rig: &mut Rig, control: &mut Control) -> Result<(Te
     client.say("submit 2")?;
     let frozen = Frozen::thread(rig.daemon()?.pid(), "onair-p0")?;
     control.stop("cam")?;
-    let mut operator = UnixStream::connect(Config::control_socket(rig.stage()))?;
-    operator.write_all(
-        b"POST /v1/sessions/cam/start HTTP/1.1\r\nhost: onaird\r\ncontent-length: 0\r\n\r\n",
-    )?;
+    let mut operator = rig.control()?.into_http();
+    operator.send("POST", "/v1/sessions/cam/start", &Value::Null)?;
     // What came before them was taken before they are answered.
     for _ in 0..3 {
         control.health()?;

@@ -1,11 +1,7 @@
 //! A destroy that waits ends with whoever asked for it: the session stays, stopped.
 #![forbid(unsafe_code)]
 
-use std::io::Write as _;
-use std::os::unix::net::UnixStream;
-
 use anyhow::Result;
-use onair_stage::Config;
 use onair_tests::{Control, Deadline, Raster, Rig, TestClient, receive, send, until};
 use onair_types::{Operation, SessionState, Source};
 use serde_json::json;
@@ -53,14 +49,9 @@ fn destroy_wait_connection_on_the_control_socket_closed_then_the_session_stays_s
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     let client = held(&rig, &mut control)?;
-    let mut operator = UnixStream::connect(Config::control_socket(rig.stage()))?;
-    let body = json!({ "deadline_ms": AN_HOUR_MS }).to_string();
-    write!(
-        operator,
-        "POST /v1/sessions/cam/destroy_wait HTTP/1.1\r\nhost: onaird\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
+    let mut operator = rig.control()?.into_http();
+    let wait_an_hour = json!({ "deadline_ms": AN_HOUR_MS });
+    operator.send("POST", "/v1/sessions/cam/destroy_wait", &wait_an_hour)?;
     wait(&mut control, SessionState::Draining)?;
     drop(operator);
     lives_on(&mut control, client)

@@ -2,8 +2,7 @@
 //! line is JSON.
 #![forbid(unsafe_code)]
 
-use std::io::{PipeReader, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+use std::io::{PipeReader, Read as _};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,14 +27,8 @@ fn with_a_pipe(change: impl FnOnce(&mut Config), filter: &str) -> Result<(Rig, P
 
 /// Connects, asks for the health, and reads the answer: the daemon logs one line at level debug.
 fn ask(rig: &Rig) -> Result<()> {
-    let mut stream = UnixStream::connect(Config::control_socket(rig.stage()))?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    stream.write_all(b"GET /v1/health HTTP/1.1\r\nhost: onaird\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .context("no answer in half a minute")?;
-    ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let answer = rig.control()?.get("/v1/health")?;
+    ensure!(answer.status == 200, "{answer:?}");
     Ok(())
 }
 

@@ -1,18 +1,17 @@
-//! Sessions that are set aside with their users: the name is free, the memory is kept.
+//! Quarantined sessions with users: the name is free, the memory is kept.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use onair_tests::{
-    Config, Control, Deadline, Frozen, Raster, Rig, Stranger, TestClient, receive, send, until,
+    Control, Deadline, Frozen, Raster, Rig, Stranger, TestClient, receive, send, until,
 };
 use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionList, SessionState, Source,
 };
+use serde_json::Value;
 
 /// Longer than the daemon uses what a look at a client's sites found.
 const STALE: Duration = Duration::from_millis(200);
@@ -232,20 +231,17 @@ fn session_is_freed_while_a_verdict_waits_for_a_look_then_it_is_answered_stale()
     // Nothing looks any more: the verdict waits.
     let helpers = Frozen::threads(rig.daemon()?.pid(), "inspector")?;
     ensure!(!helpers.is_empty(), "no helper thread has this name");
-    let mut operator = UnixStream::connect(Config::control_socket(rig.stage()))?;
+    let mut operator = rig.control()?.into_http();
     let path = format!("/v1/sessions/{}/verdict", certificate.session);
-    let request = format!("GET {path} HTTP/1.1\r\nhost: onaird\r\nconnection: close\r\n\r\n");
-    operator.write_all(request.as_bytes())?;
+    operator.send("GET", &path, &Value::Null)?;
     // What came before them was taken before they are answered.
     for _ in 0..3 {
         control.health()?;
     }
     client.kill()?;
     unlisted(&mut control, &certificate)?;
-    let mut answer = String::new();
-    operator.set_read_timeout(Some(Duration::from_secs(30)))?;
-    operator.read_to_string(&mut answer)?;
-    ensure!(answer.contains("\"stale_session\""), "{answer}");
+    let answer = operator.answer()?;
+    ensure!(answer.code() == "stale_session", "{answer:?}");
     drop(helpers);
     Ok(())
 }
