@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_record::{
-    Cause, Counts, FinishError, FlushError, Format, Manifest, Producer, RecordError, Recording,
-    Spec, State, Status,
+    Counts, FinishError, FlushError, Format, Manifest, Producer, RecordError, Recording, Spec,
+    State, Status,
 };
 use onair_tests::storm::{Storm, Wanted, captures, event, name, numbers, read_event};
 use onair_tests::{Deadline, Stage, output, until};
+use onair_types::RecordingEnd;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -76,7 +77,7 @@ impl Taken {
     }
 
     fn finish(&mut self) -> Result<Manifest> {
-        let manifest = self.recording.finish(Cause::Stopped, soon())?;
+        let manifest = self.recording.finish(RecordingEnd::Stopped, soon())?;
         let totals = manifest.totals;
         ensure!(totals.balance() && totals.pending == 0, "{totals:?}");
         ensure!(totals.arrived == self.offered, "{totals:?}");
@@ -308,7 +309,7 @@ fn disk_hangs_then_the_producer_does_not_wait_and_nobody_waits_longer_than_he_sa
     }
     match taken
         .recording
-        .finish(Cause::Stopped, now + Duration::from_millis(20))
+        .finish(RecordingEnd::Stopped, now + Duration::from_millis(20))
     {
         Err(FinishError::Late { pending, .. }) => ensure!(pending > 0),
         other => anyhow::bail!("{other:?}"),

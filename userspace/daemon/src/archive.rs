@@ -165,12 +165,11 @@ impl Archive {
 
     /// The certificate of a session; a name means the last session of that name.
     pub fn find(&self, session: &SessionRef) -> Option<&Certificate> {
-        let mut kept = self.kept.iter().rev().map(|kept| &**kept);
-        match session {
-            SessionRef::Id(id) if !self.sessions.contains(id) => None,
-            SessionRef::Id(id) => kept.find(|kept| kept.session == *id),
-            SessionRef::Name(name) => kept.find(|kept| kept.name == *name),
+        if matches!(session, SessionRef::Id(id) if !self.sessions.contains(id)) {
+            return None;
         }
+        let mut kept = self.kept.iter().rev().map(|kept| &**kept);
+        kept.find(|kept| session.names(kept.session, &kept.name))
     }
 
     /// The certificates that match, newest first.

@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use onair_types::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 

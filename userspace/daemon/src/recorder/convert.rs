@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use onair_media::assembly::AssemblerConfig;
 use onair_record::{
-    Cause, Counts, Dropped, FileReport, Format, FormatKind, Frames, Lost, Manifest, RecordError,
-    RecordName, SessionLabel, Spec, Stage,
+    Counts, Dropped, FileReport, Format, Frames, Lost, Manifest, RecordError, RecordName,
+    SessionLabel, Spec, Stage,
 };
 use onair_types::{
     Problem, ProblemCode, ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts,
-    RecordingEnd, RecordingFormat, RecordingId, RecordingRepair, RecordingState, RecordingSummary,
-    RecordingView, SessionId, Timestamp,
+    RecordingFormat, RecordingId, RecordingRepair, RecordingState, RecordingSummary, RecordingView,
+    SessionId, Timestamp,
 };
 
 use super::launch::Launch;
@@ -63,32 +63,6 @@ pub(super) fn problem(error: &RecordError) -> Problem {
         _ => ProblemCode::DiskFailed,
     };
     Problem::new(code, error.to_string())
-}
-
-/// Cause of the end, for the manifest.
-pub(super) fn cause(end: RecordingEnd) -> Cause {
-    match end {
-        RecordingEnd::Stopped => Cause::Stopped,
-        RecordingEnd::DurationReached => Cause::DurationReached,
-        RecordingEnd::SizeReached => Cause::SizeReached,
-        RecordingEnd::SessionEnded => Cause::SessionEnded,
-        RecordingEnd::Shutdown => Cause::Shutdown,
-        RecordingEnd::Abandoned => Cause::Abandoned,
-        RecordingEnd::Killed => Cause::Killed,
-    }
-}
-
-/// Cause of the end, from the manifest.
-pub(super) fn end(cause: Cause) -> RecordingEnd {
-    match cause {
-        Cause::Stopped => RecordingEnd::Stopped,
-        Cause::DurationReached => RecordingEnd::DurationReached,
-        Cause::SizeReached => RecordingEnd::SizeReached,
-        Cause::SessionEnded => RecordingEnd::SessionEnded,
-        Cause::Shutdown => RecordingEnd::Shutdown,
-        Cause::Abandoned => RecordingEnd::Abandoned,
-        Cause::Killed => RecordingEnd::Killed,
-    }
 }
 
 /// Counts by reason. Zero counts are left out.
@@ -203,7 +177,7 @@ pub(super) fn view(entry: &Entry, folder: &Path) -> RecordingView {
 }
 
 fn fill(view: &mut RecordingView, manifest: &Manifest) {
-    view.end = manifest.cause.map(end).or(view.end);
+    view.end = manifest.cause.or(view.end);
     view.files = files(&manifest.files);
     view.counts = counts(&manifest.totals);
     view.producers = producers(&manifest.producers);
@@ -239,11 +213,7 @@ pub(super) fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView>
         name: manifest.name.as_str().parse().ok()?,
         session: session_id,
         session_name: session.name.parse().ok()?,
-        format: match manifest.format {
-            FormatKind::Pcapng => RecordingFormat::Pcapng,
-            FormatKind::Y4m => RecordingFormat::Y4m,
-            FormatKind::Raw => RecordingFormat::Raw,
-        },
+        format: manifest.format,
         state: match (manifest.stage, &reason) {
             (Stage::Complete, None) => RecordingState::Finished,
             (Stage::Repaired, _) => RecordingState::Repaired,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onair_dpdk::EalConfig;
 use onair_types::ProbeMode;
 
 use crate::authority::Whom;
@@ -97,16 +96,7 @@ pub(super) fn dataplane_config(config: &Config) -> Result<DataplaneConfig, Confi
         })
         .collect();
     Ok(DataplaneConfig {
-        eal: EalConfig {
-            hugepages: match config.dpdk.hugepages {
-                config::Hugepages::Auto => onair_dpdk::Hugepages::Auto,
-                config::Hugepages::Require => onair_dpdk::Hugepages::Require,
-                config::Hugepages::Never => onair_dpdk::Hugepages::Never,
-            },
-            memory_mb: config.dpdk.memory_mb,
-            pci: config.dpdk.pci,
-            extra_args: config.dpdk.extra_args.clone(),
-        },
+        eal: config.dpdk.clone(),
         ports,
         pollers,
         port_busy: config::ms(config.timeouts.port_busy_ms),

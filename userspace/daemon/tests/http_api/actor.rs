@@ -181,10 +181,8 @@ impl Actor {
             Action::Recordings { session, reply } => {
                 let mut recordings = self.recordings.clone();
                 recordings.retain(|it| {
-                    session.as_ref().is_none_or(|session| match session {
-                        SessionRef::Id(id) => it.session == *id,
-                        SessionRef::Name(name) => it.session_name == *name,
-                    })
+                    let wanted = session.as_ref();
+                    wanted.is_none_or(|wanted| wanted.names(it.session, &it.session_name))
                 });
                 reply.send(Ok(RecordingList { recordings }));
             }
@@ -224,11 +222,9 @@ impl Actor {
                 reply.send(self.find(&caller, &session).map(|_| busy_verdict()));
             }
             Action::Certificate { session, reply, .. } => {
-                let found = match &session {
-                    SessionRef::Id(id) => self.gone.get(id).cloned(),
-                    SessionRef::Name(name) => self.gone.values().find(|c| c.name == *name).cloned(),
-                };
-                reply.send(found.ok_or_else(|| {
+                let mut gone = self.gone.values();
+                let found = gone.find(|it| session.names(it.session, &it.name));
+                reply.send(found.cloned().ok_or_else(|| {
                     Problem::new(ProblemCode::CertificatePending, format!("{session} lives"))
                 }));
             }
@@ -321,10 +317,8 @@ impl Actor {
     }
 
     fn find(&self, caller: &Caller, session: &SessionRef) -> Result<usize, Problem> {
-        let at = self.sessions.iter().position(|s| match session {
-            SessionRef::Id(id) => s.view.id == *id,
-            SessionRef::Name(name) => s.view.name == *name,
-        });
+        let mut sessions = self.sessions.iter();
+        let at = sessions.position(|it| session.names(it.view.id, &it.view.name));
         let Some(at) = at else {
             let code = match session {
                 SessionRef::Id(id) if self.gone.contains_key(id) => ProblemCode::StaleSession,
@@ -375,10 +369,8 @@ impl Actor {
     }
 
     fn find_recording(&self, recording: &RecordingRef) -> Result<usize, Problem> {
-        let at = self.recordings.iter().position(|it| match recording {
-            RecordingRef::Id(id) => it.id == *id,
-            RecordingRef::Name(name) => it.name == *name,
-        });
+        let mut recordings = self.recordings.iter();
+        let at = recordings.position(|it| recording.names(it.id, &it.name));
         at.ok_or_else(|| Problem::new(ProblemCode::NoSuchRecording, "it is not here"))
     }
 
