@@ -5,7 +5,7 @@
 
 use anyhow::{Context as _, Result};
 use onair_ipc::sys;
-use onair_stage::{Deadline, until};
+use onair_stage::wait_for;
 use serde_json::{Value, json};
 
 use crate::row::Row;
@@ -84,9 +84,9 @@ fn one(control: &mut Http, times: &mut Times) -> Result<()> {
     control.must("GET", &path)?;
     times.look.push(since(begin)?);
     control.must("POST", &format!("{path}/stop"))?;
-    until("the poller's hand-back", Deadline::seconds(10), || {
+    wait_for("the poller's hand-back", 10, || {
         let verdict = control.must("GET", &format!("{path}/verdict"))?;
-        Ok((verdict["destroyable"] == true).then_some(()))
+        Ok(verdict["destroyable"] == true)
     })?;
     let begin = sys::monotonic_ns();
     control.must("POST", &format!("{path}/destroy"))?;

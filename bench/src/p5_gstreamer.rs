@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, Running, cpu_time, run as execute, threads, until};
+use onair_stage::{Running, cpu_time, run as execute, threads, wait_for};
 use serde_json::{Value, json};
 
 use crate::place;
@@ -113,11 +113,11 @@ fn turn(
     ensure!(begin.elapsed() >= window, "the clock goes back");
     let (mut sent_now, mut came_now) = (0.0, -1.0);
     // A sender that was stopped finishes its frame; then what is on the wire arrives.
-    until("the last packets", Deadline::seconds(PATIENCE), || {
+    wait_for("the last packets", PATIENCE, || {
         let before = (sent_now, came_now);
         std::thread::sleep(Duration::from_millis(50));
         (sent_now, came_now) = (packets(control, sender)?, received(control)?);
-        Ok((before == (sent_now, came_now)).then_some(()))
+        Ok(before == (sent_now, came_now))
     })?;
     let cpu = used()?.saturating_sub(cpu).as_secs_f64() * 1e9;
     let (sent, came) = (sent_now - sent, came_now - came);
@@ -175,9 +175,9 @@ fn gstreamer(stand: &Stand) -> Result<Running> {
         .context("starting gst-launch-1.0: `cargo xtask setup` installs it")?;
     let mut running = Running::new("gst-launch-1.0", child)?;
     let pid = running.pid();
-    until("GStreamer to listen", Deadline::seconds(PATIENCE), || {
+    wait_for("GStreamer to listen", PATIENCE, || {
         ensure!(running.ended()?.is_none(), "gst-launch-1.0 has ended");
-        Ok(drops(pid).is_ok().then_some(()))
+        Ok(drops(pid).is_ok())
     })?;
     Ok(running)
 }

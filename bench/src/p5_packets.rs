@@ -12,7 +12,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, until};
+use onair_stage::wait_for;
 use serde_json::{Value, json};
 
 use crate::place;
@@ -260,10 +260,10 @@ impl Loop {
             // What is on the wire arrives before the receivers stop.
             std::thread::sleep(Duration::from_millis(50));
             for path in &paths {
-                until("a session destroyed", Deadline::seconds(20), || {
+                wait_for("a session destroyed", 20, || {
                     let path = format!("{path}/destroy");
                     let answer = self.control.request("POST", &path, &Value::Null)?;
-                    Ok((answer.status == 200).then_some(()))
+                    Ok(answer.status == 200)
                 })?;
             }
         }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context as _, Result, bail};
 use onair::{Client, Error, Timeout};
 use onair_ipc::sys;
-use onair_stage::{Deadline, until};
+use onair_stage::wait_for;
 use serde_json::json;
 
 use crate::board::{self, Board};
@@ -82,15 +82,15 @@ fn rounds(
             stand.control()?.must_with("POST", "/v1/sessions", &spec)?;
         }
         words.start(round);
-        until("all callers asleep", Deadline::seconds(60), || {
+        wait_for("all callers asleep", 60, || {
             if words.ready() != round {
-                return Ok(None);
+                return Ok(false);
             }
             let asleep = match is_death(round) {
                 true => onair_stage::blocked(child.id())?.len(),
                 false => sleeping(child.id())?,
             };
-            Ok((asleep == count as usize).then_some(()))
+            Ok(asleep == count as usize)
         })?;
         let before = sys::monotonic_ns();
         if is_death(round) {

@@ -75,6 +75,20 @@ pub fn in_order(summary: &ShutdownSummary) {
     }
 }
 
+/// Waits for the end of the daemon, which must be in order, with status 0.
+///
+/// # Errors
+/// As [`Rig::daemon_ends`].
+///
+/// # Panics
+/// Another status, or as [`in_order`].
+pub fn ended_in_order(rig: &mut Rig) -> Result<ShutdownSummary> {
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 0, "{summary:#?}");
+    in_order(&summary);
+    Ok(summary)
+}
+
 /// A client that holds a frame of the session `cam`, which it gets from `source`.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, threads, until};
+use onair_stage::{threads, wait_for};
 use serde_json::Value;
 
 /// Counts that must come back to what they were.
@@ -61,9 +61,9 @@ impl Footprint {
     /// When it does not come down to it: the message has both.
     pub fn wait_regained(&self, pid: u32) -> Result<()> {
         let mut now = Self::default();
-        until("it to come down", Deadline::seconds(10), || {
+        wait_for("it to come down", 10, || {
             now = Self::of(pid)?;
-            Ok(now.is_within(self).then_some(()))
+            Ok(now.is_within(self))
         })
         .with_context(|| format!("process {pid} holds {now:?}, and held {self:?}"))
     }

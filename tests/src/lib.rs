@@ -50,7 +50,7 @@ pub use breakpoints::Breakpoints;
 pub use control::Control;
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
-pub use ending::{holding, in_order, of, shutdown_status, signal, unread};
+pub use ending::{ended_in_order, holding, in_order, of, shutdown_status, signal, unread};
 pub use errno::errno_name;
 pub use flow::{FlowSender, assembler, raster};
 pub use footprint::{Footprint, bpf_objects, own_memory, still_there};
@@ -60,7 +60,7 @@ pub use honest::Honest;
 pub use neighbour::resolve;
 pub use onair_stage::{
     Answer, Backend, Config, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, Running, Stage,
-    blocked, cpu_time, output, threads, until,
+    blocked, cpu_time, output, threads, until, wait_for,
 };
 pub use own_text::OwnText;
 pub use programs::program;

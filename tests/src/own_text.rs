@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Config, Deadline, Stage, until};
+use onair_stage::{Config, Stage, wait_for};
 use rustix::process::Signal;
 
 use crate::breakpoints::Breakpoints;
@@ -53,9 +53,7 @@ impl OwnText {
         for page in pages {
             fs::write(&self.address, page.to_ne_bytes())?;
             test_client.running().signal(Signal::USR2)?;
-            until("the text to be copied", Deadline::seconds(30), || {
-                Ok((!self.address.exists()).then_some(()))
-            })?;
+            wait_for("the text to be copied", 30, || Ok(!self.address.exists()))?;
         }
         Ok(())
     }

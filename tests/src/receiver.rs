@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, Running, Stage, output, until};
+use onair_stage::{Deadline, Running, Stage, output, wait_for};
 use rustix::process::Signal;
 
 use crate::spec::Raster;
@@ -52,9 +52,9 @@ impl GStreamerReceiver {
         // udp(7): the local address and port in hexadecimal.
         let entry = format!(":{port:04X} ");
         let table = format!("/proc/{}/net/udp", running.pid());
-        until("GStreamer to listen", Deadline::seconds(PATIENCE), || {
+        wait_for("GStreamer to listen", PATIENCE, || {
             ensure!(running.ended()?.is_none(), "gst-launch-1.0 has ended");
-            Ok(fs::read_to_string(&table)?.contains(&entry).then_some(()))
+            Ok(fs::read_to_string(&table)?.contains(&entry))
         })?;
         Ok(Self { running, file })
     }
@@ -67,14 +67,10 @@ impl GStreamerReceiver {
     pub fn finish(mut self, frames: u64, frame_bytes: usize) -> Result<Vec<u8>> {
         let wanted = frames * frame_bytes as u64;
         let mut size = 0;
-        until(
-            "GStreamer to write the frames",
-            Deadline::seconds(PATIENCE),
-            || {
-                size = self.file.metadata().map_or(0, |about| about.len());
-                Ok((size >= wanted).then_some(()))
-            },
-        )
+        wait_for("GStreamer to write the frames", PATIENCE, || {
+            size = self.file.metadata().map_or(0, |about| about.len());
+            Ok(size >= wanted)
+        })
         .with_context(|| format!("{size} of {wanted} bytes"))?;
         self.running.signal(Signal::INT)?;
         self.running.wait(Deadline::seconds(PATIENCE))?;
@@ -108,12 +104,9 @@ impl Capture {
             .context("starting tshark")?;
         let mut running = Running::new("tshark", child)?;
         // The file's first block is written once the interface is open.
-        until("tshark to capture", Deadline::seconds(PATIENCE), || {
+        wait_for("tshark to capture", PATIENCE, || {
             ensure!(running.ended()?.is_none(), "tshark has ended");
-            Ok(file
-                .metadata()
-                .is_ok_and(|about| about.len() > 0)
-                .then_some(()))
+            Ok(file.metadata().is_ok_and(|about| about.len() > 0))
         })?;
         Ok(Self { running, file })
     }

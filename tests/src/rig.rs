@@ -9,6 +9,7 @@ use onair_types::ShutdownSummary;
 use crate::control::Control;
 use crate::programs::program;
 use crate::raw_client::RawClient;
+use crate::spec::{Raster, receive};
 use crate::test_client::TestClient;
 
 /// How long a daemon may take to be ready, and to end.
@@ -64,12 +65,40 @@ impl Rig {
         Self::rings_with(|_| {})
     }
 
+    /// As [`Rig::rings`], with a connection to the control socket.
+    ///
+    /// # Errors
+    /// As [`Rig::pair`].
+    pub fn with_control() -> Result<(Self, Control)> {
+        let rig = Self::rings()?;
+        let control = rig.control()?;
+        Ok((rig, control))
+    }
+
+    /// As [`Rig::with_control`], with a session `cam` that receives small frames at UDP port 5000.
+    ///
+    /// # Errors
+    /// As [`Rig::pair`].
+    pub fn with_cam() -> Result<(Self, Control)> {
+        let (rig, mut control) = Self::with_control()?;
+        control.create(&receive("cam", Raster::SMALL, 5000))?;
+        Ok((rig, control))
+    }
+
     /// As [`Rig::rings`], with changes to the configuration.
     ///
     /// # Errors
     /// As [`Rig::pair`].
     pub fn rings_with(change: impl FnOnce(&mut Config)) -> Result<Self> {
         Self::rings_as(change, |_| {})
+    }
+
+    /// As [`Rig::rings`], with `more` at the end of the configuration, as TOML.
+    ///
+    /// # Errors
+    /// As [`Rig::pair`].
+    pub fn rings_and(more: impl Into<String>) -> Result<Self> {
+        Self::rings_with(|config| config.more = more.into())
     }
 
     /// As [`Rig::rings_with`], with additional settings of the daemon's command.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, Running, Stage, until};
+use onair_stage::{Deadline, Running, Stage, wait_for};
 use rustix::process::Signal;
 
 /// The system calls that are traced: those that bring bytes to a disk or to a socket.
@@ -72,12 +72,12 @@ impl Traced {
         let child = child.context("strace: is it installed? `cargo xtask setup` installs it")?;
         let strace = Running::new("strace", child)?;
         let tracer = format!("TracerPid:\t{}", strace.pid());
-        until("strace to be attached", Deadline::seconds(30), || {
+        wait_for("strace to be attached", 30, || {
             let is_traced = |thread: &u32| {
                 let status = fs::read_to_string(format!("/proc/{pid}/task/{thread}/status"));
                 status.is_ok_and(|status| status.lines().any(|line| line == tracer))
             };
-            Ok(threads.iter().all(is_traced).then_some(()))
+            Ok(threads.iter().all(is_traced))
         })?;
         Ok(Self { strace, output })
     }

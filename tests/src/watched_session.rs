@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, until};
+use onair_stage::{Deadline, wait_for};
 use onair_types::{Certificate, Source, SpecDocument};
 
 use crate::control::Control;
@@ -53,9 +53,9 @@ impl WatchedSession {
     /// # Errors
     /// When others stay.
     pub fn alone(&mut self) -> Result<()> {
-        until("the others to be settled", Deadline::seconds(30), || {
+        wait_for("the others to be settled", 30, || {
             let view = self.control.show("cam")?;
-            Ok((view.attachments.len() == 1).then_some(()))
+            Ok(view.attachments.len() == 1)
         })
     }
 
@@ -104,12 +104,12 @@ impl Control {
     /// # Errors
     /// When somebody stays.
     pub fn deserted(&mut self, session: &str) -> Result<()> {
-        until(
+        wait_for(
             format_args!("the attachments of {session} to end"),
-            Deadline::seconds(30),
+            30,
             || {
                 let view = self.show(session)?;
-                Ok(view.attachments.is_empty().then_some(()))
+                Ok(view.attachments.is_empty())
             },
         )
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use onair_tests::{
     Backend, Breakpoints, Config, Control, Daemon, Deadline, OwnText, Raster, Rig, Stage,
-    TestClient, program, receive, until,
+    TestClient, program, receive, wait_for,
 };
 use onair_types::{Certificate, HealthStatus, ProbeMode, ProbeState, Reading, Says, Verdict};
 
@@ -135,8 +135,8 @@ fn site_disarmed_while_it_waits_then_nothing_is_destroyed_until_it_is_gone() -> 
     control.stop("cam")?;
     // They leave, and the kernel does not see it: the witnesses contradict each other.
     client.returned(2)?;
-    until("the threads to end", Deadline::seconds(10), || {
-        Ok((onair_tests::threads(client.pid())?.len() == 1).then_some(()))
+    wait_for("the threads to end", 10, || {
+        Ok(onair_tests::threads(client.pid())?.len() == 1)
     })?;
     // Threads that end are taken out by the kernel; what is left is what cannot be proven.
     let refusal = control.try_destroy("cam")?;

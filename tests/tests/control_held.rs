@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
     Control, Deadline, Frozen, HangingFile, Raster, Rig, TestClient, program, receive, send, until,
+    wait_for,
 };
 use onair_types::{SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
@@ -54,8 +55,7 @@ fn started_before_it_is_back(rig: &mut Rig, control: &mut Control) -> Result<(Te
 #[test]
 fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and_it_runs()
 -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     let (client, frozen) = started_before_it_is_back(&mut rig, &mut control)?;
     let wait = serde_json::json!({ "deadline_ms": 4000 });
     let refusal = control.request("POST", "/v1/sessions/cam/destroy_wait", &wait)?;
@@ -63,8 +63,8 @@ fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and
     let refusal = control.try_destroy("cam")?;
     assert_eq!((refusal.status, refusal.code()), (409, "running"));
     drop(frozen);
-    until("the session to run", Deadline::seconds(20), || {
-        Ok((control.show("cam")?.state == SessionState::Running).then_some(()))
+    wait_for("the session to run", 20, || {
+        Ok(control.show("cam")?.state == SessionState::Running)
     })?;
     assert!(health_p99(&mut control)? < P99);
     control.stop("cam")?;
@@ -77,8 +77,7 @@ fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and
 fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() -> Result<()> {
     const SESSIONS: u16 = 40;
     const CALLERS: usize = 128;
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut client = rig.test_client()?;
     for number in 0..SESSIONS {
         let name = format!("cam{number}");
@@ -161,18 +160,14 @@ fn client_with_8000_threads_in_a_pid_namespace_counts_itself_inside_and_its_prog
     file.hang();
     // Has the daemon look at the file again.
     client.tell("attach other")?;
-    until("a look to hang", Deadline::seconds(30), || {
-        Ok((file.waiting() > 0).then_some(()))
-    })?;
+    wait_for("a look to hang", 30, || Ok(file.waiting() > 0))?;
     is_served(&mut control, "its file hangs")?;
     kill_process(process, Signal::STOP)?;
     is_served(&mut control, "it stands, and its file hangs")?;
     control.stop("cam")?;
     let begun = Instant::now();
     rig.daemon()?.running().signal(Signal::TERM)?;
-    until("the end to begin", Deadline::seconds(20), || {
-        Ok((!control.health()?.ready).then_some(()))
-    })?;
+    wait_for("the end to begin", 20, || Ok(!control.health()?.ready))?;
     let took = begun.elapsed();
     ensure!(
         took < Duration::from_secs(1),

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_tests::{Control, Deadline, Raster, Rig, TestClient, receive, send, until};
+use onair_tests::{Control, Raster, Rig, TestClient, receive, send, wait_for};
 use onair_types::{Operation, SessionState, Source};
 use serde_json::json;
 
@@ -20,11 +20,9 @@ fn held(rig: &Rig, control: &mut Control) -> Result<TestClient> {
 }
 
 fn wait(control: &mut Control, state: SessionState) -> Result<()> {
-    until(
-        format_args!("cam to be {state}"),
-        Deadline::seconds(30),
-        || Ok((control.show("cam")?.state == state).then_some(())),
-    )
+    wait_for(format_args!("cam to be {state}"), 30, || {
+        Ok(control.show("cam")?.state == state)
+    })
 }
 
 /// It is there, nobody waits for its end any more, and whoever leaves it does not destroy it.
@@ -32,8 +30,8 @@ fn lives_on(control: &mut Control, mut client: TestClient) -> Result<()> {
     wait(control, SessionState::Stopped)?;
     client.say("put-all")?;
     client.leave()?;
-    until("the client to be gone", Deadline::seconds(30), || {
-        Ok((control.show("cam")?.attachments.is_empty()).then_some(()))
+    wait_for("the client to be gone", 30, || {
+        Ok(control.show("cam")?.attachments.is_empty())
     })?;
     assert_eq!(control.show("cam")?.state, SessionState::Stopped);
     control.start("cam")?;
@@ -46,8 +44,7 @@ fn lives_on(control: &mut Control, mut client: TestClient) -> Result<()> {
 #[test]
 fn destroy_wait_connection_on_the_control_socket_closed_then_the_session_stays_stopped()
 -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let client = held(&rig, &mut control)?;
     let mut operator = rig.control()?.into_http();
     let wait_an_hour = json!({ "deadline_ms": AN_HOUR_MS });
@@ -60,8 +57,7 @@ fn destroy_wait_connection_on_the_control_socket_closed_then_the_session_stays_s
 #[test]
 fn destroy_wait_connection_on_the_attach_socket_closed_then_the_session_stays_stopped() -> Result<()>
 {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     // This process makes the session, and lives on when it has closed the connection.
     let owner = rig.raw_client()?;
     let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
@@ -81,8 +77,7 @@ fn destroy_wait_connection_on_the_attach_socket_closed_then_the_session_stays_st
 
 #[test]
 fn destroy_wait_requester_killed_then_the_session_stays_stopped() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut owner = rig.test_client()?;
     let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
     owner.say(format_args!("create {spec}"))?;

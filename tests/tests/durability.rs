@@ -52,8 +52,7 @@ fn owner(rig: &Rig, name: &str, number: u16) -> Result<TestClient> {
 
 #[test]
 fn endings_over_both_sockets_then_synced_and_renamed_and_synced_and_then_answered() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     for (number, (name, _)) in (0..).zip(ENDINGS) {
         stopped(&mut control, name, number, true)?;
     }

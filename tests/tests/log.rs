@@ -9,8 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
 use onair_tests::{
-    Deadline, Raster, Rig, holding, in_order, output, program, receive, shutdown_status, signal,
-    until,
+    Raster, Rig, holding, in_order, output, program, receive, shutdown_status, signal, wait_for,
 };
 use onair_types::ShutdownPhase;
 use rustix::process::Signal;
@@ -128,9 +127,9 @@ fn log_json_from_the_start_to_a_forced_end_then_each_line_is_an_object() -> Resu
     signal(&mut rig, Signal::USR1)?;
     client.freeze()?;
     signal(&mut rig, Signal::TERM)?;
-    until("the drain", Deadline::seconds(30), || {
+    wait_for("the drain", 30, || {
         let status = shutdown_status(&mut control)?;
-        Ok((status.phase == ShutdownPhase::Draining && status.users > 0).then_some(()))
+        Ok(status.phase == ShutdownPhase::Draining && status.users > 0)
     })?;
     // Ten times the debounce.
     std::thread::sleep(Duration::from_millis(100));

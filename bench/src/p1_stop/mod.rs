@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sys;
-use onair_stage::{Deadline, until};
+use onair_stage::{Deadline, until, wait_for};
 use onaird::waking::Waking;
 
 pub(crate) use callers::Callers;
@@ -207,12 +207,12 @@ fn turn(
 
 /// Waits until `count` threads of the children sleep where this round's sleepers sleep.
 fn asleep(round: u32, count: u32, children: &[Child]) -> Result<()> {
-    until("all callers asleep", Deadline::seconds(60), || {
+    wait_for("all callers asleep", 60, || {
         let mut sleeping = 0;
         for child in children {
             sleeping += asleep_in(round, child.id())?;
         }
-        Ok((sleeping == count).then_some(()))
+        Ok(sleeping == count)
     })
 }
 

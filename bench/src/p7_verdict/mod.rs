@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use onair::{Client, SessionSpec, Timeout};
 use onair_ipc::sys;
-use onair_stage::{Deadline, until};
+use onair_stage::wait_for;
 use onair_types::StepName;
 
 use crate::row::Row;
@@ -103,9 +103,9 @@ fn one(client: &Client, spec: &SessionSpec, control: &mut Http, times: &mut Time
             let certificate = session.destroy_wait(WAIT);
             (sys::monotonic_ns(), certificate)
         });
-        until("the destroy waiting", Deadline::seconds(10), || {
+        wait_for("the destroy waiting", 10, || {
             let view = control.must("GET", &path)?;
-            Ok((view["state"] == "draining").then_some(()))
+            Ok(view["state"] == "draining")
         })?;
         let left = sys::monotonic_ns();
         drop(buffer);

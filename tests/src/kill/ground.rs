@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, until};
+use onair_stage::{Deadline, wait_for};
 use onair_types::{Certificate, Source, SpecDocument, Verdict};
 use onair_victim::{Ran, Role};
 
@@ -256,15 +256,15 @@ impl Ground {
 /// Waits until an honest client has taken every frame that was lent to it.
 fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Result<()> {
     let mut last = (0, 0);
-    until(
+    wait_for(
         format_args!("every frame of {session} to be taken"),
-        Deadline::seconds(PATIENCE),
+        PATIENCE,
         || {
             let counters = control.show(session)?.counters;
             let lent = counters.frames_complete + counters.frames_incomplete;
             let taken = client.say("taken")?["frames"].as_u64().context("frames")?;
             last = (lent, taken);
-            Ok((lent == taken).then_some(()))
+            Ok(lent == taken)
         },
     )
     .with_context(|| format!("lent and taken: {last:?}"))

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::{Config, Control, Deadline, Raster, RawClient, Rig, receive, send, until};
+use onair_tests::{Config, Control, Raster, RawClient, Rig, receive, send, wait_for};
 use onair_types::{SessionState, ShutdownStatus, Source, SpecDocument};
 use rustix::io::Errno;
 use serde_json::{Value, json};
@@ -25,9 +25,7 @@ fn aborted_beside(
 ) -> Result<Result<(), onair::Error>> {
     thread::scope(|scope| {
         let waits = scope.spawn(request);
-        until("the request to wait", Deadline::seconds(10), || {
-            Ok(is_waiting(control)?.then_some(()))
-        })?;
+        wait_for("the request to wait", 10, || is_waiting(control))?;
         let (tell, told) = channel();
         scope.spawn(move || tell.send(owner.abort()));
         let aborted = told.recv_timeout(Duration::from_secs(20));
@@ -50,8 +48,7 @@ fn owned(rig: &Rig, spec: &SpecDocument) -> Result<onair::Session> {
 
 #[test]
 fn owner_aborts_while_its_destroy_waits_then_both_are_answered() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let owner = owned(&rig, &receive("cam", Raster::SMALL, 5000))?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let mut holder = rig.test_client()?;
@@ -72,8 +69,7 @@ fn owner_aborts_while_its_destroy_waits_then_both_are_answered() -> Result<()> {
 
 #[test]
 fn owner_aborts_while_its_flush_waits_then_both_are_answered() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     // A frame a second.
     let spec = send("out", Raster::new(64, 32, 1, 8), 5000, Source::Client);
     let owner = owned(&rig, &spec)?;

@@ -1,7 +1,7 @@
 //! A daemon with a session `cam`, and what must still be true of both at the end of a test.
 
 use anyhow::{Result, anyhow};
-use onair_tests::{Config, Control, Deadline, Raster, Rig, receive, send, until};
+use onair_tests::{Config, Control, Raster, Rig, receive, send, wait_for};
 use onair_types::{HealthStatus, Source};
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub(crate) fn unharmed(mut rig: Rig, mut control: Control) -> Result<()> {
 pub(crate) fn every_place(rig: &Rig, control: &mut Control) -> Result<()> {
     let most = control.show("cam")?.max_attachments;
     let mut clients = Vec::new();
-    until("every place to be free", Deadline::seconds(10), || {
+    wait_for("every place to be free", 10, || {
         let mut client = rig.test_client()?;
         let errno = client.errno("attach cam")?;
         match errno.as_str() {
@@ -39,14 +39,14 @@ pub(crate) fn every_place(rig: &Rig, control: &mut Control) -> Result<()> {
             "EDQUOT" if clients.len() < most as usize => {}
             other => return Err(anyhow!("attach: {other}")),
         }
-        Ok((clients.len() == most as usize).then_some(()))
+        Ok(clients.len() == most as usize)
     })?;
     assert_eq!(rig.test_client()?.errno("attach cam")?, "EDQUOT");
     for client in clients {
         client.leave()?;
     }
-    until("all to be gone", Deadline::seconds(10), || {
-        Ok(control.show("cam")?.attachments.is_empty().then_some(()))
+    wait_for("all to be gone", 10, || {
+        Ok(control.show("cam")?.attachments.is_empty())
     })
 }
 

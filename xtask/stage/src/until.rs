@@ -70,3 +70,17 @@ pub fn until<T>(
         pause = (pause * 2).min(Duration::from_millis(20));
     }
 }
+
+/// Waits until `look` gives true, for `seconds` at the most; see [`until`].
+///
+/// # Errors
+/// As [`until`].
+pub fn wait_for(
+    what: impl Display,
+    seconds: u64,
+    mut look: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    until(what, Deadline::seconds(seconds), || {
+        Ok(look()?.then_some(()))
+    })
+}

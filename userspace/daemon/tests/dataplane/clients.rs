@@ -13,19 +13,11 @@ pub(crate) fn slow_consumer_takes_nothing_then_only_its_own_frames_drop(rig: &mu
     let stats = Arc::clone(receiver.stats());
     let (quick, quick_lender) = rig.client(5, &frames, AMPLE, false);
     let (slow, slow_lender) = rig.client(5, &frames, QUOTA, false);
-    rig.send(Command::Start(Box::new(receiver)));
+    rig.start(receiver);
     for lender in [quick_lender, slow_lender] {
-        rig.send(Command::Attach {
-            session: 5,
-            lender,
-            frames: None,
-        });
+        rig.attach(5, lender, None);
     }
-    rig.send(Command::Start(Box::new(send(
-        6,
-        5006,
-        FrameSource::Pattern,
-    ))));
+    rig.start(send(6, 5006, FrameSource::Pattern));
 
     // Takes its whole quota and holds it: what it holds must not change under it.
     let held: Vec<_> = (0..QUOTA).map(|_| slow.get().unwrap()).collect();
@@ -54,12 +46,7 @@ pub(crate) fn slow_consumer_takes_nothing_then_only_its_own_frames_drop(rig: &mu
         session: 5,
         attachment: slow.memory.attachment(),
     });
-    let lender = rig.event("lender back", |event| match event {
-        PollerEvent::LenderBack {
-            session: 5, lender, ..
-        } => Ok(lender),
-        other => Err(other),
-    });
+    let lender = rig.lender_back(5);
     assert_eq!(lender.attachment(), slow.memory.attachment());
     quick.number(&frames);
     rig.stop(6);
@@ -73,19 +60,11 @@ pub(crate) fn reader_evicted_with_frames_then_they_are_written_only_after_their_
     let (quick, quick_lender) = rig.client(15, &frames, QUOTA, false);
     let (victim, victim_lender) = rig.client(15, &frames, QUOTA, false);
     let number = victim.memory.attachment();
-    rig.send(Command::Start(Box::new(receiver)));
+    rig.start(receiver);
     for lender in [quick_lender, victim_lender] {
-        rig.send(Command::Attach {
-            session: 15,
-            lender,
-            frames: None,
-        });
+        rig.attach(15, lender, None);
     }
-    rig.send(Command::Start(Box::new(send(
-        16,
-        5015,
-        FrameSource::Pattern,
-    ))));
+    rig.start(send(16, 5015, FrameSource::Pattern));
     let picture = |lease: &RawLease| {
         let mut bytes = vec![0; format().frame_bytes()];
         frames.read(lease.frame(), 0, &mut bytes);
@@ -155,17 +134,9 @@ pub(crate) fn thread_dead_in_a_running_session_then_credited_once_by_who_has_the
     let (receiver, frames) = receive(24, 5024, 1);
     let (client, lender) = rig.client(24, &frames, AMPLE, false);
     let attachment = client.memory.attachment();
-    rig.send(Command::Start(Box::new(receiver)));
-    rig.send(Command::Attach {
-        session: 24,
-        lender,
-        frames: None,
-    });
-    rig.send(Command::Start(Box::new(send(
-        25,
-        5024,
-        FrameSource::Pattern,
-    ))));
+    rig.start(receiver);
+    rig.attach(24, lender, None);
+    rig.start(send(25, 5024, FrameSource::Pattern));
     // Played: the thread that took the frame lives, and is told of as dead.
     let dead = |client: &Client| {
         let slot = client.get().unwrap().slot();
@@ -190,14 +161,7 @@ pub(crate) fn thread_dead_in_a_running_session_then_credited_once_by_who_has_the
         attachment,
     });
     rig.send(request(3, slot));
-    let mut lender = rig.event("lender back", |event| match event {
-        PollerEvent::LenderBack {
-            session: 24,
-            lender,
-            ..
-        } => Ok(lender),
-        other => Err(other),
-    });
+    let mut lender = rig.lender_back(24);
     let by_poller = credited(rig, 3);
     lender.settle(|_| ());
     let rest = lender.credit_dead_process().len() as u64;

@@ -11,13 +11,13 @@ mod pollers;
 mod receiving;
 mod sending;
 
-use onaird::dataplane::{Command, PollerEvent};
+use onaird::dataplane::PollerEvent;
 
 use crate::rig::{Rig, receive};
 
 #[test]
 fn dataplane_over_a_wire_in_one_process_then_each_scenario_holds() {
-    let mut rig = Rig::start();
+    let mut rig = Rig::open();
     assert_eq!(rig.plane.ports().len(), 3);
     receiving::pattern_sent_and_received_then_each_frame_verified_and_none_lost(&mut rig);
     receiving::session_stopped_and_started_again_then_goes_on_at_a_frame_boundary(&mut rig);
@@ -37,7 +37,7 @@ fn dataplane_over_a_wire_in_one_process_then_each_scenario_holds() {
     );
 
     let (runtime, _frames) = receive(99, 6000, 1);
-    rig.send(Command::Start(Box::new(runtime)));
+    rig.start(runtime);
     let events = rig.plane.events();
     let summary = rig.plane.shutdown().unwrap();
     assert!(

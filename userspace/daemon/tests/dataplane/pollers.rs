@@ -52,12 +52,8 @@ pub(crate) fn pollers_flushed_and_told_to_accept_no_more_then_buffers_empty_and_
 ) {
     let (runtime, _frames) = receive(71, 5004, 1);
     let stats = Arc::clone(runtime.stats());
-    rig.send(Command::Start(Box::new(runtime)));
-    rig.send(Command::Start(Box::new(send(
-        72,
-        5004,
-        FrameSource::Pattern,
-    ))));
+    rig.start(runtime);
+    rig.start(send(72, 5004, FrameSource::Pattern));
     wait(&stats, "some packets", |it| it.snapshot().packets > 0);
     // The dead one has no buffers any more.
     rig.plane.flush(&rig.threads, PATIENCE).unwrap();
@@ -87,7 +83,7 @@ pub(crate) fn pollers_flushed_and_told_to_accept_no_more_then_buffers_empty_and_
 
 pub(crate) fn session_cannot_start_then_refused_with_the_runtime(rig: &mut Rig) {
     let (receiver, _frames) = receive(14, 5010, 1);
-    rig.send(Command::Start(Box::new(receiver)));
+    rig.start(receiver);
     let far = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 5004);
     let far = SendConfig {
         destination: far,
@@ -117,7 +113,7 @@ pub(crate) fn session_cannot_start_then_refused_with_the_runtime(rig: &mut Rig) 
     ];
     for (runtime, expected) in refusals {
         let session = runtime.session();
-        rig.send(Command::Start(Box::new(runtime)));
+        rig.start(runtime);
         let (runtime, reason) = rig.event("refused", |event| match event {
             PollerEvent::Refused { runtime, reason } => Ok((runtime, reason)),
             other => Err(other),
@@ -129,7 +125,7 @@ pub(crate) fn session_cannot_start_then_refused_with_the_runtime(rig: &mut Rig) 
 
 pub(crate) fn poller_idle_sessions_then_sleeps(rig: &mut Rig) {
     let (receiver, _frames) = receive(16, 5012, 1);
-    rig.send(Command::Start(Box::new(receiver)));
+    rig.start(receiver);
     let before = rig.plane.poller_counters(0).unwrap().sleeps;
     let deadline = Instant::now() + PATIENCE;
     while rig.plane.poller_counters(0).unwrap().sleeps < before + 20 {

@@ -15,8 +15,8 @@ pub(crate) fn pattern_sent_and_received_then_each_frame_verified_and_none_lost(r
     let received = Arc::clone(receiver.stats());
     let sender = send(2, 5004, FrameSource::Pattern);
     let sent = Arc::clone(sender.stats());
-    rig.send(Command::Start(Box::new(receiver)));
-    rig.send(Command::Start(Box::new(sender)));
+    rig.start(receiver);
+    rig.start(sender);
 
     for expected in 0..130 {
         assert_eq!(client.number(&frames), expected);
@@ -91,11 +91,7 @@ pub(crate) fn session_stopped_while_packets_pour_in_then_handed_back_and_no_fram
     receiver.attach(lender, None).unwrap();
     let stats = Arc::clone(receiver.stats());
     let mut receiver = Box::new(receiver);
-    rig.send(Command::Start(Box::new(send(
-        13,
-        5012,
-        FrameSource::Pattern,
-    ))));
+    rig.start(send(13, 5012, FrameSource::Pattern));
     for _ in 0..300 {
         let before = stats.snapshot().packets;
         rig.send(Command::Start(receiver));
@@ -116,15 +112,13 @@ pub(crate) fn session_stopped_while_packets_pour_in_then_handed_back_and_no_fram
 pub(crate) fn datagrams_malformed_then_counted_by_reason(rig: &mut Rig) {
     let (receiver, _frames) = receive(9, 5008, 1);
     let stats = Arc::clone(receiver.stats());
-    rig.send(Command::Start(Box::new(receiver)));
+    rig.start(receiver);
     // Another payload type, and a raster that does not fit: nothing of it may pass.
     let wrong_type = SendConfig {
         payload_type: 97,
         ..send_config(5008, FrameSource::Pattern)
     };
-    rig.send(Command::Start(Box::new(
-        Runtime::send(10, wrong_type).unwrap(),
-    )));
+    rig.start(Runtime::send(10, wrong_type).unwrap());
     wait(&stats, "bad payload type", |it| {
         reason(it, "bad_payload_type") > 0
     });
@@ -135,7 +129,7 @@ pub(crate) fn datagrams_malformed_then_counted_by_reason(rig: &mut Rig) {
         format: taller,
         ..send_config(5008, FrameSource::Pattern)
     };
-    rig.send(Command::Start(Box::new(Runtime::send(11, taller).unwrap())));
+    rig.start(Runtime::send(11, taller).unwrap());
     wait(&stats, "bad range", |it| reason(it, "bad_srd_range") > 0);
     rig.stop(11);
     rig.stop(9);
@@ -148,11 +142,7 @@ pub(crate) fn datagrams_malformed_then_counted_by_reason(rig: &mut Rig) {
         by_reason + others + counted.packets_no_buffer
     );
     // Nobody listens any more: the port counts what still comes.
-    rig.send(Command::Start(Box::new(send(
-        12,
-        5008,
-        FrameSource::Pattern,
-    ))));
+    rig.start(send(12, 5008, FrameSource::Pattern));
     let deadline = Instant::now() + PATIENCE;
     while rig.plane.port_counters("b").unwrap().rx_no_session == 0 {
         assert!(Instant::now() < deadline);

@@ -59,7 +59,7 @@ pub(crate) struct Client {
 }
 
 impl Rig {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn open() -> Self {
         let port = |name: &str, address, wire: &str, poller| PortSpec {
             name: name.into(),
             device: format!("ring:{wire}"),
@@ -133,6 +133,27 @@ impl Rig {
                 .unwrap();
             }
         }
+    }
+
+    pub(crate) fn start(&self, runtime: Runtime) {
+        self.send(Command::Start(Box::new(runtime)));
+    }
+
+    pub(crate) fn attach(&self, session: u64, lender: Box<Lender>, frames: Option<FrameMemory>) {
+        self.send(Command::Attach {
+            session,
+            lender,
+            frames,
+        });
+    }
+
+    pub(crate) fn lender_back(&mut self, of: u64) -> Box<Lender> {
+        self.event("lender back", |event| match event {
+            PollerEvent::LenderBack {
+                session, lender, ..
+            } if session == of => Ok(lender),
+            other => Err(other),
+        })
     }
 
     pub(crate) fn handed_back(&mut self, session: u64) -> Box<Runtime> {

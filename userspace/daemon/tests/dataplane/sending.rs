@@ -19,17 +19,13 @@ pub(crate) fn client_source_submits_in_order_then_sent_in_order_and_underruns_co
     let (mut receiver, frames) = receive(7, 5007, 1);
     let (reader, lender) = rig.client(7, &frames, AMPLE, false);
     receiver.attach(lender, None).unwrap();
-    rig.send(Command::Start(Box::new(receiver)));
+    rig.start(receiver);
     let sender = send(8, 5007, FrameSource::Client);
     let stats = Arc::clone(sender.stats());
-    rig.send(Command::Start(Box::new(sender)));
+    rig.start(sender);
     let own = FrameMemory::create(geometry(QUOTA + 1), false).unwrap();
     let (writer, lender) = rig.client(8, &own, QUOTA, true);
-    rig.send(Command::Attach {
-        session: 8,
-        lender,
-        frames: Some(own.clone()),
-    });
+    rig.attach(8, lender, Some(own.clone()));
 
     let mut pattern = PatternWriter::new(&format()).unwrap();
     let mut submit = |number: u64, leases: Vec<Lease>| {
@@ -107,15 +103,11 @@ pub(crate) fn client_source_flushed_while_nothing_can_be_sent_then_told_when_it_
         destination: nobody,
         ..config
     };
-    rig.send(Command::Start(Box::new(Runtime::send(26, config).unwrap())));
+    rig.start(Runtime::send(26, config).unwrap());
     let own = FrameMemory::create(geometry(QUOTA + 1), false).unwrap();
     let attach = |rig: &mut Rig| {
         let (writer, lender) = rig.client(26, &own, QUOTA, true);
-        rig.send(Command::Attach {
-            session: 26,
-            lender,
-            frames: Some(own.clone()),
-        });
+        rig.attach(26, lender, Some(own.clone()));
         for _ in 0..QUOTA {
             let lease = writer.get().unwrap();
             writer.caller.submit(lease).unwrap();
@@ -156,7 +148,7 @@ pub(crate) fn sender_nobody_answers_arp_then_silent_and_handed_back(rig: &mut Ri
     let runtime = Runtime::send(13, config).unwrap();
     let stats = Arc::clone(runtime.stats());
     let asked = rig.plane.port_counters("a").unwrap().arp_sent;
-    rig.send(Command::Start(Box::new(runtime)));
+    rig.start(runtime);
     wait(&stats, "waiting for ARP", |it| {
         it.snapshot().waiting_for_arp == 1
     });

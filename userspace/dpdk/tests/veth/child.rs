@@ -1,4 +1,5 @@
 //! A process that holds ports until it is killed.
+#![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
 use std::{
     env,
