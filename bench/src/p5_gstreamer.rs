@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Running, cpu_time, run as execute, threads, wait_for};
+use onair_stage::{Running, cpu_time, run as execute, threads, threads_named, wait_for};
 use serde_json::{Value, json};
 
 use crate::place;
@@ -149,11 +149,7 @@ fn packets(control: &mut Http, name: &str) -> Result<f64> {
 }
 
 fn thread_of(pid: u32, name: &str) -> Result<u32> {
-    let is_it = |tid: &u32| {
-        let path = format!("/proc/{pid}/task/{tid}/comm");
-        fs::read_to_string(path).is_ok_and(|it| it.trim() == name)
-    };
-    let found = threads(pid)?.into_iter().find(is_it);
+    let found = threads_named(pid, name)?.pop_first();
     found.with_context(|| format!("the daemon has no thread {name}"))
 }
 

@@ -115,19 +115,12 @@ fn rounds(
 
 /// Threads of `pid` that sleep on the event count.
 fn sleeping(pid: u32) -> Result<usize> {
-    let mut count = 0;
-    for tid in onair_stage::threads(pid)? {
-        let path = format!("/proc/{pid}/task/{tid}/syscall");
-        let line = std::fs::read_to_string(&path).with_context(|| path)?;
-        let mut words = line.split_ascii_whitespace();
-        let is_futex = words.next() == Some("202");
-        let address = words
-            .next()
-            .and_then(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok());
-        let on_bell = address.is_some_and(|address| address % 4096 == board::BELL as u64);
-        count += usize::from(is_futex && on_bell);
-    }
-    Ok(count)
+    let calls = onair_stage::calls(pid)?;
+    let on_bell = |argument: u64| argument % 4096 == board::BELL as u64;
+    let sleeping = calls
+        .iter()
+        .filter(|it| it.1 == onair_stage::FUTEX && on_bell(it.2));
+    Ok(sleeping.count())
 }
 
 /// The process of the callers.

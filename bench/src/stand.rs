@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use onair::Client;
-use onair_stage::{Backend, Config, Daemon, Deadline, End, Http, MEMORY_MB, Stage, Veth};
+use onair_stage::{Backend, Config, Daemon, Deadline, Http, MEMORY_MB, Stage, Veth};
 use rustix::process::Signal;
 
 const PATIENCE: u64 = 30;
@@ -38,15 +38,7 @@ impl Stand {
     pub(crate) fn cables(change: impl FnOnce(&mut Config)) -> Result<Self> {
         let stage = Stage::open("bench")?;
         for (a, b) in [("va", "vb"), ("ta", "tb")] {
-            let end = |name| End {
-                name,
-                address: None,
-            };
-            stage.veth(&Veth {
-                a: end(a),
-                b: end(b),
-                mtu: 1500,
-            })?;
+            stage.veth(&Veth::bare(a, b))?;
         }
         let mut config = Config::pair(Backend::AfXdp);
         // As much again for the program beside it.

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use onair_stage::{Answer, Deadline, Http, until};
+use onair_stage::{Answer, Deadline, Http, until, wait_for};
 use onair_types::{
     BlockerList, Certificate, Eviction, EvictionList, Flushed, Health, Memory, SessionId,
-    SessionView, SpecDocument, verify,
+    SessionState, SessionView, SpecDocument, verify,
 };
 use serde_json::{Value, json};
 
@@ -210,5 +210,30 @@ impl Control {
     pub fn destroy_wait(&mut self, session: &str) -> Result<Certificate> {
         let wait = json!({ "deadline_ms": 10_000 });
         self.on(session, "destroy_wait", &wait)?.document()
+    }
+
+    /// Waits until no client is attached to a session.
+    ///
+    /// # Errors
+    /// A client stays for half a minute.
+    pub fn deserted(&mut self, session: &str) -> Result<()> {
+        wait_for(
+            format_args!("the attachments of {session} to end"),
+            30,
+            || {
+                let view = self.show(session)?;
+                Ok(view.attachments.is_empty())
+            },
+        )
+    }
+
+    /// Waits until a session has this state.
+    ///
+    /// # Errors
+    /// Not within half a minute.
+    pub fn await_state(&mut self, session: &str, state: SessionState) -> Result<()> {
+        wait_for(format_args!("{session} to be {state}"), 30, || {
+            Ok(self.show(session)?.state == state)
+        })
     }
 }

@@ -5,7 +5,7 @@ use onair_types::{PartOutcome, SessionSummary, ShutdownPhase, ShutdownStatus, Sh
 use onair_types::{SessionName, Source};
 use rustix::process::Signal;
 
-use crate::{Control, Raster, Rig, TestClient, receive, send};
+use crate::{Control, Raster, Rig, TestClient, receive, send, wait_for};
 
 /// Parts that every daemon accounts for.
 const PARTS: [&str; 11] = [
@@ -39,6 +39,17 @@ pub fn signal(rig: &mut Rig, signal: Signal) -> Result<()> {
 /// When the daemon does not say.
 pub fn shutdown_status(control: &mut Control) -> Result<ShutdownStatus> {
     control.get("/v1/shutdown")?.document()
+}
+
+/// Waits until the daemon drains sessions that have users.
+///
+/// # Errors
+/// Not within half a minute.
+pub fn await_drain(control: &mut Control) -> Result<()> {
+    wait_for("the drain", 30, || {
+        let status = shutdown_status(control)?;
+        Ok(status.phase == ShutdownPhase::Draining && status.users > 0)
+    })
 }
 
 /// What became of the session of this name.

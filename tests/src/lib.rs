@@ -50,7 +50,9 @@ pub use breakpoints::Breakpoints;
 pub use control::Control;
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
-pub use ending::{ended_in_order, holding, in_order, of, shutdown_status, signal, unread};
+pub use ending::{
+    await_drain, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,
+};
 pub use errno::errno_name;
 pub use flow::{FlowSender, assembler, raster};
 pub use footprint::{Footprint, bpf_objects, own_memory, still_there};
@@ -60,7 +62,7 @@ pub use honest::Honest;
 pub use neighbour::resolve;
 pub use onair_stage::{
     Answer, Backend, Config, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, Running, Stage,
-    blocked, cpu_time, output, threads, until, wait_for,
+    blocked, children, cpu_time, output, threads, until, wait_for,
 };
 pub use own_text::OwnText;
 pub use programs::program;
@@ -75,7 +77,7 @@ pub use service_manager::ServiceManager;
 pub use small_disk::SmallDisk;
 pub use spec::{Raster, receive, send};
 pub use stranger::Stranger;
-pub use test_client::{TestClient, freeze};
+pub use test_client::{TestClient, freeze, only_child};
 pub use traced::{Call, Traced, in_this_order};
 pub use user::User;
 pub use viewer::Viewer;

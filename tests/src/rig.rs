@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Backend, Config, Daemon, Deadline, End, MEMORY_MB, Stage, Veth};
+use onair_stage::{Backend, Config, Daemon, Deadline, MEMORY_MB, Stage, Veth};
 use onair_types::ShutdownSummary;
 
 use crate::control::Control;
@@ -135,17 +135,9 @@ impl Rig {
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self> {
         let stage = Stage::open("test")?;
-        stage.veth(&Veth {
-            a: End {
-                name: "va",
-                address: kernel,
-            },
-            b: End {
-                name: "vb",
-                address: None,
-            },
-            mtu: 1500,
-        })?;
+        let mut cable = Veth::bare("va", "vb");
+        cable.a.address = kernel;
+        stage.veth(&cable)?;
         config.hugepages = stage.hugepages(MEMORY_MB)?;
         let mut rig = Self {
             daemon: None,

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Actor, Config, Deadline, Running, Stage, blocked, threads, until};
+use onair_stage::{Actor, Config, Deadline, Running, Stage, blocked, children, threads, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -234,4 +234,16 @@ pub fn freeze(process: &mut Running) -> Result<()> {
             Ok(Some(()))
         },
     )
+}
+
+/// The one child of a program that runs another one in a namespace.
+///
+/// # Errors
+/// It has none after 20 seconds, or several.
+pub fn only_child(pid: u32) -> Result<u32> {
+    until("it to fork", Deadline::seconds(20), || {
+        let all = children(pid)?;
+        ensure!(all.len() < 2, "process {pid} has children {all:?}");
+        Ok(all.first().copied())
+    })
 }

@@ -98,23 +98,6 @@ impl WatchedSession {
     }
 }
 
-impl Control {
-    /// Waits until nobody is attached to a session.
-    ///
-    /// # Errors
-    /// When somebody stays.
-    pub fn deserted(&mut self, session: &str) -> Result<()> {
-        wait_for(
-            format_args!("the attachments of {session} to end"),
-            30,
-            || {
-                let view = self.show(session)?;
-                Ok(view.attachments.is_empty())
-            },
-        )
-    }
-}
-
 /// Each lend came back in one way, and once; at least `put` were put.
 ///
 /// # Errors

@@ -57,6 +57,17 @@ fn through(control: &mut Control, client: &mut TestClient) -> Result<Certificate
     control.destroy_wait("cam")
 }
 
+/// Callers of `client` sleep unseen by the probe: nothing is destroyed until it is gone.
+fn refused_while_hidden(control: &mut Control, mut client: TestClient) -> Result<()> {
+    let tids = hide_callers(&mut client)?;
+    client.freeze()?;
+    refused_for(control, &tids)?;
+    client.kill()?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
+    Ok(())
+}
+
 #[test]
 fn probe_off_then_the_certificate_says_so() -> Result<()> {
     let (rig, mut control) = rig("off")?;
@@ -116,13 +127,7 @@ fn site_disarmed_by_its_process_then_nothing_is_destroyed_until_it_is_gone() -> 
     client.say("attach cam")?;
     Breakpoints::find(client.pid())?.take_away()?;
     // The probe sees none of this; the kernel's list of sleeping threads has them.
-    let tids = hide_callers(&mut client)?;
-    client.freeze()?;
-    refused_for(&mut control, &tids)?;
-    client.kill()?;
-    let certificate = control.destroy_wait("cam")?;
-    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
-    Ok(())
+    refused_while_hidden(&mut control, client)
 }
 
 #[test]
@@ -223,13 +228,7 @@ fn site_on_a_copy_of_its_page_with_breakpoints_of_its_own_then_its_callers_are_n
     client.say("attach cam")?;
     let breakpoints = Breakpoints::find(client.pid())?;
     own_text.copy(&mut client, &breakpoints)?;
-    let tids = hide_callers(&mut client)?;
-    client.freeze()?;
-    refused_for(&mut control, &tids)?;
-    client.kill()?;
-    let certificate = control.destroy_wait("cam")?;
-    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
-    Ok(())
+    refused_while_hidden(&mut control, client)
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use onair_tests::{
-    Backend, Config, Control, Daemon, Deadline, Raster, Rig, Stage, TestClient, output, program,
-    receive, until, wait_for,
+    Backend, Config, Control, Daemon, Deadline, Raster, Rig, Stage, TestClient, children,
+    only_child, output, program, receive, until, wait_for,
 };
 use onair_types::BlockerKind;
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,24 +19,6 @@ fn script(stage: &Stage, name: &str, text: &str) -> Result<PathBuf> {
     fs::write(&path, format!("#!/bin/sh\nset -e\n{text}\n"))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     Ok(path)
-}
-
-/// The children of process `pid`, zombies among them.
-fn children(pid: u32) -> Result<Vec<u32>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    Ok(text
-        .split_whitespace()
-        .filter_map(|it| it.parse().ok())
-        .collect())
-}
-
-/// The one child of a program that runs another one in a namespace.
-fn only_child(pid: u32) -> Result<u32> {
-    until("it to fork", Deadline::seconds(20), || {
-        let all = children(pid)?;
-        ensure!(all.len() < 2, "process {pid} has children {all:?}");
-        Ok(all.first().copied())
-    })
 }
 
 /// Lets `client` block in a call, waits until the daemon names it as process `pid`, and sees the

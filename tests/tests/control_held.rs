@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Control, Deadline, Frozen, HangingFile, Raster, Rig, TestClient, program, receive, send, until,
+    Control, Frozen, HangingFile, Raster, Rig, TestClient, only_child, program, receive, send,
     wait_for,
 };
 use onair_types::{SessionState, Source};
@@ -63,9 +63,7 @@ fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and
     let refusal = control.try_destroy("cam")?;
     assert_eq!((refusal.status, refusal.code()), (409, "running"));
     drop(frozen);
-    wait_for("the session to run", 20, || {
-        Ok(control.show("cam")?.state == SessionState::Running)
-    })?;
+    control.await_state("cam", SessionState::Running)?;
     assert!(health_p99(&mut control)? < P99);
     control.stop("cam")?;
     client.leave()?;
@@ -98,17 +96,6 @@ fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() 
         control.destroy_wait(&format!("cam{number}"))?;
     }
     Ok(())
-}
-
-/// The one child of process `pid`.
-fn only_child(pid: u32) -> Result<u32> {
-    until("it to fork", Deadline::seconds(20), || {
-        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        Ok(text
-            .split_whitespace()
-            .next()
-            .and_then(|it| it.parse().ok()))
-    })
 }
 
 /// A client with 8,000 threads, in a pid namespace of its own.

@@ -49,6 +49,13 @@ fn ended_inside_calls_of_a_running_session(probe: &'static str) -> Result<()> {
     Ok(())
 }
 
+/// These threads were settled, and no other.
+fn assert_settled(certificate: &Certificate, dead: &BTreeSet<u32>) {
+    let settled = certificate.reconciled.iter().filter_map(|it| it.tid);
+    let settled: BTreeSet<u32> = settled.collect();
+    assert_eq!(settled, *dead, "{:#?}", certificate.reconciled);
+}
+
 #[test]
 fn threads_end_inside_calls_of_a_running_session_then_each_is_credited_at_once() -> Result<()> {
     ended_inside_calls_of_a_running_session("required")
@@ -236,12 +243,7 @@ fn thread_ended_inside_a_wait_then_settled_by_its_number_and_the_process_goes_on
         );
     }
     let certificate = control.destroy_wait("cam")?;
-    let settled: BTreeSet<u32> = certificate
-        .reconciled
-        .iter()
-        .filter_map(|it| it.tid)
-        .collect();
-    assert_eq!(settled, dead, "{:#?}", certificate.reconciled);
+    assert_settled(&certificate, &dead);
     assert_eq!(certificate.reconciled.len(), 3);
     for it in &certificate.reconciled {
         assert_eq!(
@@ -274,17 +276,10 @@ fn thread_ended_inside_a_wait_and_the_rest_frozen_then_destroy_waits_for_the_res
         let left: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
         Ok(left == asleep && blockers.len() == 1)
     })?;
-    wait_for("the destroy to wait", 10, || {
-        Ok(control.show("cam")?.state == SessionState::Draining)
-    })?;
+    control.await_state("cam", SessionState::Draining)?;
     client.thaw()?;
     let certificate = destroy.join().map_err(|_| anyhow::anyhow!("panic"))??;
-    let settled: BTreeSet<u32> = certificate
-        .reconciled
-        .iter()
-        .filter_map(|it| it.tid)
-        .collect();
-    assert_eq!(settled, dead, "{:#?}", certificate.reconciled);
+    assert_settled(&certificate, &dead);
     Ok(())
 }
 

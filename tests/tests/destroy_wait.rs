@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_tests::{Control, Raster, Rig, TestClient, receive, send, wait_for};
+use onair_tests::{Control, Raster, Rig, TestClient, receive, send};
 use onair_types::{Operation, SessionState, Source};
 use serde_json::json;
 
@@ -19,20 +19,12 @@ fn held(rig: &Rig, control: &mut Control) -> Result<TestClient> {
     Ok(client)
 }
 
-fn wait(control: &mut Control, state: SessionState) -> Result<()> {
-    wait_for(format_args!("cam to be {state}"), 30, || {
-        Ok(control.show("cam")?.state == state)
-    })
-}
-
 /// It is there, nobody waits for its end any more, and whoever leaves it does not destroy it.
 fn lives_on(control: &mut Control, mut client: TestClient) -> Result<()> {
-    wait(control, SessionState::Stopped)?;
+    control.await_state("cam", SessionState::Stopped)?;
     client.say("put-all")?;
     client.leave()?;
-    wait_for("the client to be gone", 30, || {
-        Ok(control.show("cam")?.attachments.is_empty())
-    })?;
+    control.deserted("cam")?;
     assert_eq!(control.show("cam")?.state, SessionState::Stopped);
     control.start("cam")?;
     control.stop("cam")?;
@@ -49,7 +41,7 @@ fn destroy_wait_connection_on_the_control_socket_closed_then_the_session_stays_s
     let mut operator = rig.control()?.into_http();
     let wait_an_hour = json!({ "deadline_ms": AN_HOUR_MS });
     operator.send("POST", "/v1/sessions/cam/destroy_wait", &wait_an_hour)?;
-    wait(&mut control, SessionState::Draining)?;
+    control.await_state("cam", SessionState::Draining)?;
     drop(operator);
     lives_on(&mut control, client)
 }
@@ -70,7 +62,7 @@ fn destroy_wait_connection_on_the_attach_socket_closed_then_the_session_stays_st
     control.stop("cam")?;
     let request = json!({ "type": "destroy", "wait_ms": AN_HOUR_MS });
     owner.send(request.to_string().as_bytes())?;
-    wait(&mut control, SessionState::Draining)?;
+    control.await_state("cam", SessionState::Draining)?;
     drop(owner);
     lives_on(&mut control, client)
 }
@@ -86,7 +78,7 @@ fn destroy_wait_requester_killed_then_the_session_stays_stopped() -> Result<()> 
     client.say("hold 1")?;
     control.stop("cam")?;
     owner.tell(format_args!("destroy-wait {AN_HOUR_MS}"))?;
-    wait(&mut control, SessionState::Draining)?;
+    control.await_state("cam", SessionState::Draining)?;
     owner.kill()?;
     lives_on(&mut control, client)
 }

@@ -422,9 +422,7 @@ fn session_aborted_while_a_destroy_waits_then_both_are_answered() -> Result<()> 
         let wait = serde_json::json!({ "deadline_ms": 60_000 });
         other.request("POST", "/v1/sessions/cam/destroy_wait", &wait)
     });
-    wait_for("the destroy to wait", 30, || {
-        Ok(control.show("cam")?.state == SessionState::Draining)
-    })?;
+    control.await_state("cam", SessionState::Draining)?;
     let certificate = control.abort("cam")?;
     assert_eq!(certificate.operation, Operation::Abort);
     let refusal = waits.join().map_err(|_| anyhow::anyhow!("panic"))??;
@@ -466,9 +464,7 @@ fn client_evicted_while_a_destroy_waits_for_it_then_destroyed() -> Result<()> {
     control.stop("cam")?;
     let mut other = rig.control()?;
     let waits = std::thread::spawn(move || other.destroy_wait("cam"));
-    wait_for("the destroy to wait", 30, || {
-        Ok(control.show("cam")?.state == SessionState::Draining)
-    })?;
+    control.await_state("cam", SessionState::Draining)?;
     let evicted = control.evict("cam", number)?;
     assert_eq!(evicted.callers_inside, 2);
     let certificate = waits.join().map_err(|_| anyhow::anyhow!("panic"))??;

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair_tests::kill::{End, Victim, audit, completed};
-use onair_tests::{
-    Control, Deadline, Dice, Raster, Rig, TestClient, receive, send, until, wait_for,
-};
+use onair_tests::{Control, Deadline, Dice, Raster, Rig, TestClient, receive, send, until};
 use onair_types::{Certificate, ReconciledCause, SessionState, Source, SpecDocument};
 use onair_victim::{LabelAction, Role, Trap};
 
@@ -265,10 +263,7 @@ fn client_killed_at_a_point_amid_destroy_wait_then_the_certificate_has_exactly_w
         let session = name.clone();
         let destroying = thread::spawn(move || other.destroy_wait(&session));
         if (slots, frames) != (0, 0) {
-            wait_for("the destroy to wait", 30, || {
-                let state = control.show(&name)?.state;
-                Ok(state == SessionState::Draining)
-            })?;
+            control.await_state(&name, SessionState::Draining)?;
             victim.kill()?;
         }
         let destroyed = destroying.join().map_err(|_| anyhow!("panic"))?;

@@ -8,10 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
-use onair_tests::{
-    Raster, Rig, holding, in_order, output, program, receive, shutdown_status, signal, wait_for,
-};
-use onair_types::ShutdownPhase;
+use onair_tests::{Raster, Rig, await_drain, holding, in_order, output, program, receive, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -127,10 +124,7 @@ fn log_json_from_the_start_to_a_forced_end_then_each_line_is_an_object() -> Resu
     signal(&mut rig, Signal::USR1)?;
     client.freeze()?;
     signal(&mut rig, Signal::TERM)?;
-    wait_for("the drain", 30, || {
-        let status = shutdown_status(&mut control)?;
-        Ok(status.phase == ShutdownPhase::Draining && status.users > 0)
-    })?;
+    await_drain(&mut control)?;
     // Ten times the debounce.
     std::thread::sleep(Duration::from_millis(100));
     signal(&mut rig, Signal::TERM)?;

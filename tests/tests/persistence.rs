@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::Result;
-use onair_tests::{Raster, Rig, onairctl, receive, send, signal, wait_for};
+use onair_tests::{Raster, Rig, onairctl, receive, send, signal};
 use onair_types::{HealthStatus, SessionState, SessionView, Source};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -140,10 +140,7 @@ fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_no
     let mut client = rig.user("held")?;
     client.say("hold 1")?;
     signal(&mut rig, Signal::TERM)?;
-    wait_for("the daemon to drain", 30, || {
-        let state = control.show("held")?.state;
-        Ok(state == SessionState::Draining)
-    })?;
+    control.await_state("held", SessionState::Draining)?;
     control.destroy_wait("destroyed")?;
     control.quarantine("quarantined")?;
     control.abort("held")?;

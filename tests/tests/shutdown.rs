@@ -225,10 +225,7 @@ fn session_with_a_duration_then_stopped_by_itself_and_goes_on_when_started() -> 
     spec.duration_ms = Some(200);
     control.create(&spec)?;
     let mut client = rig.user("short")?;
-    wait_for("the session to stop", 30, || {
-        let state = control.show("short")?.state;
-        Ok(state == SessionState::Stopped)
-    })?;
+    control.await_state("short", SessionState::Stopped)?;
     assert_eq!(client.errno("get 0")?, "EAGAIN");
     control.start("short")?;
     assert_eq!(client.errno("get 0")?, "ETIMEDOUT");

@@ -8,8 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
 use onair_tests::{
-    Deadline, Rig, ended_in_order, holding, in_order, shutdown_status, signal,
-    until, wait_for,
+    Deadline, Rig, await_drain, ended_in_order, holding, in_order, shutdown_status, signal, until,
 };
 use onair_types::{SessionOutcome, ShutdownPhase};
 use rustix::process::Signal;
@@ -34,10 +33,7 @@ fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
             .context("a sender of signals")?;
         senders.push(sender);
     }
-    wait_for("the drain", 30, || {
-        let status = shutdown_status(&mut control)?;
-        Ok(status.phase == ShutdownPhase::Draining && status.users > 0)
-    })?;
+    await_drain(&mut control)?;
     // These land after the first one: the daemon lives, drains, and has taken each of them at the end.
     for _ in 0..100 {
         signal(&mut rig, Signal::TERM)?;
@@ -67,10 +63,7 @@ fn signals_second_after_the_first_was_acknowledged_then_forced_with_its_status()
     let mut client = holding(&rig, &mut control)?;
     client.freeze()?;
     signal(&mut rig, Signal::TERM)?;
-    wait_for("the drain", 30, || {
-        let status = shutdown_status(&mut control)?;
-        Ok(status.phase == ShutdownPhase::Draining && status.users > 0)
-    })?;
+    await_drain(&mut control)?;
     // The acknowledgement came before the drain; this is ten times the debounce.
     std::thread::sleep(Duration::from_millis(100));
     signal(&mut rig, Signal::TERM)?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use onair_ipc::site;
-use onair_tests::{Config, Footprint, Raster, RawClient, receive, wait_for};
+use onair_tests::{Config, Footprint, Raster, RawClient, receive};
 use serde_json::json;
 
 use crate::scene::{every_place, refused, scene, unharmed};
@@ -81,9 +81,7 @@ fn connections_ended_in_the_middle_of_an_attach_then_no_place_and_nothing_else_i
             }
         }
     }
-    wait_for("all to be gone", 10, || {
-        Ok(control.show("cam")?.attachments.is_empty())
-    })?;
+    control.deserted("cam")?;
     every_place(&rig, &mut control)?;
     before.wait_regained(daemon)?;
     unharmed(rig, control)
@@ -103,9 +101,7 @@ fn process_attaches_and_leaves_again_and_again_then_the_daemon_keeps_nothing_of_
         for end in ["drop", "detach"] {
             client.say("attach cam")?;
             client.say(end)?;
-            wait_for("its attachment to end", 10, || {
-                Ok(control.show("cam")?.attachments.is_empty())
-            })?;
+            control.deserted("cam")?;
         }
         let spec = serde_json::to_value(receive("own", Raster::SMALL, 5001))?;
         client.say(format_args!("create {spec}"))?;

@@ -45,9 +45,7 @@ pub(crate) fn every_place(rig: &Rig, control: &mut Control) -> Result<()> {
     for client in clients {
         client.leave()?;
     }
-    wait_for("all to be gone", 10, || {
-        Ok(control.show("cam")?.attachments.is_empty())
-    })
+    control.deserted("cam")
 }
 
 pub(crate) fn refused(answer: &Value, code: &str) {

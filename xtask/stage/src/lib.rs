@@ -39,7 +39,7 @@ pub use http::{Answer, Http};
 pub use interrupt::{Guard, guard};
 pub use leftovers::{end_run, take_down_leftovers};
 pub use namespace::{End, Veth};
-pub use oracle::{blocked, cpu_time, threads};
+pub use oracle::{FUTEX, FUTEX_WAITV, blocked, calls, children, cpu_time, threads, threads_named};
 pub use process::{ProcessId, Running};
 pub use run::{RUN_VARIABLE, Run};
 pub use snapshot::{Difference, Snapshot};

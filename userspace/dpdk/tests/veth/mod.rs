@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use onair_dpdk::{Burst, Eal, Port, PortConfig, RxQueue, TxQueue};
-use onair_stage::{End, Stage, output};
+use onair_stage::{Stage, output};
 
 pub(crate) const LENGTH: usize = 1400;
 /// Time limit for events that are due at once, on a busy machine.
@@ -18,16 +18,7 @@ pub(crate) struct Veth {
 impl Veth {
     pub(crate) fn new() -> Self {
         let stage = Stage::open("dpdk").unwrap();
-        let end = |name| End {
-            name,
-            address: None,
-        };
-        let cable = onair_stage::Veth {
-            a: end("va"),
-            b: end("vb"),
-            mtu: 1500,
-        };
-        stage.veth(&cable).unwrap();
+        stage.veth(&onair_stage::Veth::bare("va", "vb")).unwrap();
         Self {
             namespace: stage.namespace().to_owned(),
             _stage: stage,

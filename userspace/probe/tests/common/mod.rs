@@ -143,8 +143,12 @@ pub(crate) fn is_asleep(pid: u32, tid: u32) -> bool {
 /// Arms a client, sees its canary.
 pub(crate) fn introduce(probe: &Probe, client: &mut Client) -> Result<(Armed, Proof), ProbeError> {
     let armed = block_on(probe.arm(client.pid()))?;
+    Ok((armed, prove(probe, client)?))
+}
+
+/// Sees the canary of an armed client.
+pub(crate) fn prove(probe: &Probe, client: &mut Client) -> Result<Proof, ProbeError> {
     let token = probe.challenge()?;
     client.tell(&format!("canary {token}"));
-    let proof = probe.proof(token)?.expect("the canary comes through");
-    Ok((armed, proof))
+    Ok(probe.proof(token)?.expect("the canary comes through"))
 }

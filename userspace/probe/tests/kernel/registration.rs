@@ -6,8 +6,20 @@ use onair_probe::{Probe, ProbeError};
 
 use crate::SESSION;
 use crate::common::{
-    Client, block_on, config, introduce, is_asleep, own_site, probe, program, stat, until,
+    Client, block_on, config, introduce, is_asleep, own_site, probe, program, prove, stat, until,
 };
+
+/// A client in a pid namespace of its own, and its pid here.
+fn in_a_pid_namespace() -> (Client, u32) {
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args(["--pid", "--fork", "--kill-child"])
+        .arg(program());
+    let client = Client::run(&mut command);
+    let outer = client.pid();
+    let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap();
+    (client, children.trim().parse().expect("one child"))
+}
 
 #[test]
 fn stranger_of_the_same_file_then_not_counted() {
@@ -107,22 +119,10 @@ fn register_twice_or_at_a_taken_index_then_refused() {
 #[test]
 fn client_in_another_pid_namespace_then_all_numbers_are_told() {
     let probe = probe();
-    let mut command = std::process::Command::new("unshare");
-    command
-        .args(["--pid", "--fork", "--kill-child"])
-        .arg(program());
-    let mut client = Client::run(&mut command);
-    let outer = client.pid();
-    let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap();
-    let pid: u32 = children.trim().parse().expect("one child");
+    let (mut client, pid) = in_a_pid_namespace();
 
     let _armed = block_on(probe.arm(pid)).unwrap();
-    let token = probe.challenge().unwrap();
-    client.tell(&format!("canary {token}"));
-    let proof = probe
-        .proof(token)
-        .unwrap()
-        .expect("the canary comes through");
+    let proof = prove(&probe, &mut client).unwrap();
     assert_eq!((proof.ns_tgid, proof.own_tid), (pid, 1));
     probe.register(&proof, SESSION, 1, 0).unwrap();
     client.tell_only(&format!("block {SESSION} 1 1"));
@@ -133,14 +133,7 @@ fn client_in_another_pid_namespace_then_all_numbers_are_told() {
 
 #[test]
 fn probe_for_another_pid_namespace_then_numbers_are_of_that() {
-    let mut command = std::process::Command::new("unshare");
-    command
-        .args(["--pid", "--fork", "--kill-child"])
-        .arg(program());
-    let mut client = Client::run(&mut command);
-    let outer = client.pid();
-    let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap();
-    let pid: u32 = children.trim().parse().expect("one child");
+    let (mut client, pid) = in_a_pid_namespace();
     let namespace = std::fs::metadata(format!("/proc/{pid}/ns/pid")).unwrap();
 
     // As if the daemon ran in the client's namespace.
@@ -148,12 +141,7 @@ fn probe_for_another_pid_namespace_then_numbers_are_of_that() {
     config.daemon_pidns_inum = Some(namespace.ino().try_into().unwrap());
     let probe = Probe::start(config).unwrap();
     let _armed = block_on(probe.arm(pid)).unwrap();
-    let token = probe.challenge().unwrap();
-    client.tell(&format!("canary {token}"));
-    let proof = probe
-        .proof(token)
-        .unwrap()
-        .expect("the canary comes through");
+    let proof = prove(&probe, &mut client).unwrap();
     assert_eq!((proof.ns_tgid, proof.ns_tid, proof.own_tid), (1, 1, 1));
     // This process is not visible from there.
     let token = probe.challenge().unwrap();
