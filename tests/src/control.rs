@@ -20,9 +20,6 @@ pub struct Control(Http);
 
 impl Control {
     /// Connects to `socket`.
-    ///
-    /// # Errors
-    /// No process listens there.
     pub fn connect(socket: &Path) -> Result<Self> {
         Ok(Self(Http::connect(socket, LIMIT)?))
     }
@@ -47,67 +44,43 @@ impl Control {
     }
 
     /// `GET path`.
-    ///
-    /// # Errors
-    /// As [`Control::request`].
     pub fn get(&mut self, path: &str) -> Result<Answer> {
         self.request("GET", path, &Value::Null)
     }
 
     /// `POST path` without a body.
-    ///
-    /// # Errors
-    /// As [`Control::request`].
     pub fn post(&mut self, path: &str) -> Result<Answer> {
         self.request("POST", path, &Value::Null)
     }
 
     /// How the daemon is. It answers 503 when it is not ready; that is no error here.
-    ///
-    /// # Errors
-    /// As [`Control::request`].
     pub fn health(&mut self) -> Result<Health> {
         let answer = self.get("/v1/health")?;
         Ok(serde_json::from_value(answer.json)?)
     }
 
     /// Creates a session.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn create(&mut self, spec: &SpecDocument) -> Result<SessionView> {
         self.request("POST", "/v1/sessions", &serde_json::to_value(spec)?)?
             .document()
     }
 
     /// Shows a session.
-    ///
-    /// # Errors
-    /// When there is none of that name.
     pub fn show(&mut self, session: &str) -> Result<SessionView> {
         self.get(&format!("/v1/sessions/{session}"))?.document()
     }
 
     /// Starts a session.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn start(&mut self, session: &str) -> Result<SessionView> {
         self.on(session, "start", &Value::Null)?.document()
     }
 
     /// Stops a session.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn stop(&mut self, session: &str) -> Result<SessionView> {
         self.on(session, "stop", &Value::Null)?.document()
     }
 
     /// Waits until what was submitted to a session is sent, or the answer is a refusal.
-    ///
-    /// # Errors
-    /// As [`Control::request`].
     pub fn try_flush(&mut self, session: &str, deadline_ms: u64) -> Result<Answer> {
         self.on(session, "flush", &json!({ "deadline_ms": deadline_ms }))
     }
@@ -121,43 +94,28 @@ impl Control {
     }
 
     /// Evicts one client, or the answer is a refusal.
-    ///
-    /// # Errors
-    /// As [`Control::request`].
     pub fn try_evict(&mut self, session: &str, attachment: u64) -> Result<Answer> {
         let operation = format!("attachments/{attachment}/evict");
         self.on(session, &operation, &Value::Null)
     }
 
     /// Evicts one client.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn evict(&mut self, session: &str, attachment: u64) -> Result<Eviction> {
         self.try_evict(session, attachment)?.document()
     }
 
     /// Evicts all clients.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn evict_all(&mut self, session: &str) -> Result<Vec<Eviction>> {
         let list: EvictionList = self.on(session, "evict", &Value::Null)?.document()?;
         Ok(list.evicted)
     }
 
     /// Evicts all clients and destroys the session.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn abort(&mut self, session: &str) -> Result<Certificate> {
         self.on(session, "abort", &Value::Null)?.document()
     }
 
     /// Quarantines a stopped session with its users.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn quarantine(&mut self, session: &str) -> Result<Certificate> {
         self.on(session, "quarantine", &Value::Null)?.document()
     }
@@ -179,34 +137,22 @@ impl Control {
     }
 
     /// Who uses a session.
-    ///
-    /// # Errors
-    /// When there is none of that name.
     pub fn blockers(&mut self, session: &str) -> Result<BlockerList> {
         self.get(&format!("/v1/sessions/{session}/blockers"))?
             .document()
     }
 
     /// Destroys a session now; the answer may be a refusal.
-    ///
-    /// # Errors
-    /// As [`Control::request`].
     pub fn try_destroy(&mut self, session: &str) -> Result<Answer> {
         self.on(session, "destroy", &Value::Null)
     }
 
     /// Destroys a session now.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn destroy(&mut self, session: &str) -> Result<Certificate> {
         self.try_destroy(session)?.document()
     }
 
     /// Destroys a session as soon as its last user has left, within ten seconds.
-    ///
-    /// # Errors
-    /// A user has not left by then.
     pub fn destroy_wait(&mut self, session: &str) -> Result<Certificate> {
         let wait = json!({ "deadline_ms": 10_000 });
         self.on(session, "destroy_wait", &wait)?.document()

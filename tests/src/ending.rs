@@ -26,17 +26,11 @@ const PARTS: [&str; 11] = [
 const THREADS: [&str; 4] = ["archive", "store", "reclaimer", "control"];
 
 /// Sends the daemon a signal.
-///
-/// # Errors
-/// When it does not run.
 pub fn signal(rig: &mut Rig, signal: Signal) -> Result<()> {
     rig.daemon()?.running().signal(signal)
 }
 
 /// How far the end has got.
-///
-/// # Errors
-/// When the daemon does not say.
 pub fn shutdown_status(control: &mut Control) -> Result<ShutdownStatus> {
     control.get("/v1/shutdown")?.document()
 }
@@ -53,9 +47,6 @@ pub fn await_drain(control: &mut Control) -> Result<()> {
 }
 
 /// What became of the session of this name.
-///
-/// # Errors
-/// When the summary does not have it.
 pub fn of<'a>(summary: &'a ShutdownSummary, name: &str) -> Result<&'a SessionSummary> {
     let mut sessions = summary.sessions.iter();
     let name: SessionName = name.parse()?;
@@ -88,9 +79,6 @@ pub fn in_order(summary: &ShutdownSummary) {
 
 /// Waits for the end of the daemon, which must be in order, with status 0.
 ///
-/// # Errors
-/// As [`Rig::daemon_ends`].
-///
 /// # Panics
 /// Another status, or as [`in_order`].
 pub fn ended_in_order(rig: &mut Rig) -> Result<ShutdownSummary> {
@@ -101,9 +89,6 @@ pub fn ended_in_order(rig: &mut Rig) -> Result<ShutdownSummary> {
 }
 
 /// A client that holds a frame of the session `cam`, which it gets from `source`.
-///
-/// # Errors
-/// When there is none in time.
 pub fn holding(rig: &Rig, control: &mut Control) -> Result<TestClient> {
     control.create(&receive("cam", Raster::SMALL, 5000))?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
@@ -113,9 +98,6 @@ pub fn holding(rig: &Rig, control: &mut Control) -> Result<TestClient> {
 }
 
 /// What a client has not read yet, one event after the other, until there is a refusal: that.
-///
-/// # Errors
-/// When it does not answer.
 pub fn unread(client: &mut TestClient) -> Result<(Vec<String>, String)> {
     let mut kinds = Vec::new();
     loop {

@@ -15,18 +15,12 @@ pub struct Frozen {
 impl Frozen {
     /// Stops the thread of process `pid` that is called `name`, by ptrace(2). To be used on one
     /// thread of the test only.
-    ///
-    /// # Errors
-    /// When there is none of that name, or somebody else traces it.
     pub fn thread(pid: u32, name: &str) -> Result<Self> {
         let found = Self::threads(pid, name)?.pop();
         found.with_context(|| format!("process {pid} has no thread {name}"))
     }
 
     /// The same with every thread of that name.
-    ///
-    /// # Errors
-    /// When another process traces one of them.
     pub fn threads(pid: u32, name: &str) -> Result<Vec<Self>> {
         let named = threads_named(pid, name)?.into_iter();
         named

@@ -5,6 +5,8 @@
 //! what the kernel and the test clients say. Nothing here knows the daemon's insides: it is reached as
 //! an operator and an application reach it.
 //!
+//! A helper that returns a `Result` fails if what it is called for does not happen, or not in time.
+//!
 //! Each test needs root, the packages of `cargo xtask setup`, and the programs that
 //! `cargo xtask test` builds first; it fails without them.
 #![forbid(unsafe_code)]

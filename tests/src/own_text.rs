@@ -20,9 +20,6 @@ pub struct OwnText {
 
 impl OwnText {
     /// Starts such a client, which is honest so far.
-    ///
-    /// # Errors
-    /// When there is no C compiler, or the client does not start.
     pub fn start(stage: &Stage) -> Result<(Self, TestClient)> {
         let source = stage.directory().join("own_text.c");
         let library = stage.directory().join("own_text.so");
@@ -44,9 +41,6 @@ impl OwnText {
     }
 
     /// Has it copy the page with the breakpoints, which must be one.
-    ///
-    /// # Errors
-    /// When it does not, in time.
     pub fn copy(&self, test_client: &mut TestClient, breakpoints: &Breakpoints) -> Result<()> {
         let page = |address: &u64| address & !4095;
         let pages: Vec<u64> = breakpoints.addresses().iter().map(page).collect();

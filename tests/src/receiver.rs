@@ -23,9 +23,6 @@ pub struct GStreamerReceiver {
 
 impl GStreamerReceiver {
     /// Listens at UDP port `port` inside the stage's namespace; returns once it does.
-    ///
-    /// # Errors
-    /// When it does not.
     pub fn start(stage: &Stage, raster: Raster, payload_type: u8, port: u16) -> Result<Self> {
         // Its buffer holds some seconds.
         stage.sysctl_at_least("net.core.rmem_max", 64 << 20)?;
@@ -61,9 +58,6 @@ impl GStreamerReceiver {
 
     /// Waits until it has written `frames` frames of `frame_bytes`, ends it, and gives all that
     /// it wrote.
-    ///
-    /// # Errors
-    /// When it has not, in time.
     pub fn finish(mut self, frames: u64, frame_bytes: usize) -> Result<Vec<u8>> {
         let wanted = frames * frame_bytes as u64;
         let mut size = 0;
@@ -88,9 +82,6 @@ pub struct Capture {
 impl Capture {
     /// Starts to keep the UDP packets that pass `interface` inside the stage's namespace; returns
     /// once it does.
-    ///
-    /// # Errors
-    /// When it does not.
     pub fn start(stage: &Stage, interface: &str) -> Result<Self> {
         let file = stage.directory().join("capture.pcapng");
         let child = stage
@@ -113,9 +104,6 @@ impl Capture {
 
     /// Ends it, and gives these fields of each packet to UDP port `port`, dissected as RTP. The
     /// last packets that passed may not be among them.
-    ///
-    /// # Errors
-    /// When it does not end, or does not know a field.
     pub fn finish(mut self, port: u16, fields: &[&str]) -> Result<Vec<Vec<String>>> {
         self.running.signal(Signal::INT)?;
         self.running.wait(Deadline::seconds(PATIENCE))?;

@@ -24,9 +24,6 @@ pub struct RelayedVideo {
 
 impl RelayedVideo {
     /// Starts both.
-    ///
-    /// # Errors
-    /// When one is refused.
     pub fn start(rig: &Rig, raster: Raster, source: Source) -> Result<Self> {
         let mut control = rig.control()?;
         control.create(&SpecDocument {
@@ -41,9 +38,6 @@ impl RelayedVideo {
     }
 
     /// Waits until `in` has received every packet that `out` has sent by now.
-    ///
-    /// # Errors
-    /// When it does not, in time.
     pub fn settle(&mut self) -> Result<()> {
         let sent = self.control.show("out")?.counters.packets;
         wait_for("what was sent to be received", 20, || {
@@ -54,9 +48,6 @@ impl RelayedVideo {
 
     /// Stops and destroys both. The final counts of `out`, of which nothing was lost on the way,
     /// and what the viewer saw of all that.
-    ///
-    /// # Errors
-    /// When a client other than the viewer has not left, and when something was lost.
     pub fn end(mut self) -> Result<(SessionCounters, Vec<Seen>)> {
         self.control.stop("out")?;
         let out = self.control.destroy_wait("out")?.frames;

@@ -20,9 +20,6 @@ pub struct ServiceManager {
 impl ServiceManager {
     /// Stands between `command`, a daemon about to be started, and the socket that it would tell;
     /// asks it to feed a watchdog within `watchdog`.
-    ///
-    /// # Errors
-    /// The system's.
     pub fn before(command: &mut Command, watchdog: Duration) -> Result<Self> {
         let own = format!("onair-manager-{}-{:p}", std::process::id(), command);
         let address = SocketAddr::from_abstract_name(&own)?;

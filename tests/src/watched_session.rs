@@ -26,9 +26,6 @@ pub struct WatchedSession {
 
 impl WatchedSession {
     /// Starts both on a rig with rings.
-    ///
-    /// # Errors
-    /// When one is refused, or no frame comes.
     pub fn start(rig: &mut Rig) -> Result<Self> {
         let daemon = rig.daemon()?.pid();
         let mut control = rig.control()?;
@@ -49,9 +46,6 @@ impl WatchedSession {
     }
 
     /// Waits until the honest client is the only one on `cam`.
-    ///
-    /// # Errors
-    /// When others stay.
     pub fn alone(&mut self) -> Result<()> {
         wait_for("the others to be settled", 30, || {
             let view = self.control.show("cam")?;
@@ -62,9 +56,6 @@ impl WatchedSession {
     /// Waits until the honest client is the only one, and the daemon holds no more than before the
     /// others came. Then ends both sessions. The honest client must have been shown every frame, each
     /// once and right. Gives the certificate of `cam`, once its memory is given back.
-    ///
-    /// # Errors
-    /// When something was lost, was credited twice or not at all, or was kept.
     pub fn end(mut self) -> Result<Certificate> {
         self.alone()?;
         self.before.wait_regained(self.daemon)?;
@@ -99,9 +90,6 @@ impl WatchedSession {
 }
 
 /// Each lend came back in one way, and once; at least `put` were put.
-///
-/// # Errors
-/// When the books say otherwise.
 pub fn balanced(certificate: &Certificate, put: u64) -> Result<()> {
     let counts = certificate.counts;
     let back = counts.frames_returned
@@ -121,9 +109,6 @@ pub fn balanced(certificate: &Certificate, put: u64) -> Result<()> {
 }
 
 /// The thread ids in an answer of a test_client.
-///
-/// # Errors
-/// When there are none.
 pub fn tids(answer: &serde_json::Value) -> Result<BTreeSet<u32>> {
     serde_json::from_value(answer["tids"].clone()).context("tids")
 }

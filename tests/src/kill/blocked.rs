@@ -23,9 +23,6 @@ pub struct Watchers(Actor);
 
 impl Watchers {
     /// Starts it.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn start(stage: &Stage) -> Result<Self> {
         let mut command = stage.command(&program("onair-waiters")?);
         command
@@ -64,9 +61,6 @@ fn thread(row: &Value) -> Option<(u32, u32)> {
 }
 
 /// The threads of `pids` that sleep in `futex_waitv`, says `/proc`.
-///
-/// # Errors
-/// When one of the processes is gone.
 pub fn asleep(pids: &[u32]) -> Result<Threads> {
     let mut all = Threads::new();
     for &pid in pids {
@@ -77,9 +71,6 @@ pub fn asleep(pids: &[u32]) -> Result<Threads> {
 
 /// Waits until `count` threads of `pids` are asleep, and the kernel's probe in the daemon and
 /// `onair-waiters` say the same of `sessions`: exactly those. Gives the sources of the tool.
-///
-/// # Errors
-/// When they do not agree in time.
 pub fn three_agree(
     control: &mut Control,
     tool: &mut Watchers,

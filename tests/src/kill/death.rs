@@ -51,9 +51,6 @@ pub struct Killer<'a> {
 
 impl<'a> Killer<'a> {
     /// One with a connection of its own.
-    ///
-    /// # Errors
-    /// When the daemon does not listen.
     pub fn new(rig: &'a Rig, fill: &'a Mutex<()>) -> Result<Self> {
         Ok(Self {
             rig,
@@ -64,9 +61,6 @@ impl<'a> Killer<'a> {
 
     /// Puts a victim to death at `point`, and waits until the daemon has settled it. `number` tells
     /// it apart from all others.
-    ///
-    /// # Errors
-    /// When it does not come to its point, or is not settled in time, or not rightly.
     pub fn kill(&mut self, point: &Point, number: usize, dice: &mut Dice) -> Result<Death> {
         let seat = (point.place == Place::Fill)
             .then(|| self.fill.lock().unwrap_or_else(PoisonError::into_inner));

@@ -72,9 +72,6 @@ pub struct Outcome {
 
 impl Ground {
     /// Creates the sessions and starts the honest clients.
-    ///
-    /// # Errors
-    /// When one is refused.
     pub fn open(rig: &Rig, control: &mut Control) -> Result<Self> {
         let many = |name, udp| SpecDocument {
             quota: Some(QUOTA),
@@ -110,9 +107,6 @@ impl Ground {
 
     /// Stops and starts the session of pulses, and asks for verdicts, which arms the kicks of
     /// callers that leave; until `ends`.
-    ///
-    /// # Errors
-    /// When the daemon refuses, or says that its witnesses contradict each other.
     pub fn disturb(control: &mut Control, ends: &AtomicBool) -> Result<()> {
         let mut round = 0_usize;
         while !ends.load(Ordering::SeqCst) {
@@ -135,9 +129,6 @@ impl Ground {
     /// nothing that an honest client should have is missing, and what the dead left behind was
     /// settled once. `deaths` are all that were on this ground; the first number of victims to come
     /// is `number`.
-    ///
-    /// # Errors
-    /// When that is not so.
     pub fn close(
         mut self,
         rig: &Rig,

@@ -147,9 +147,6 @@ impl Http {
     }
 
     /// The document of a request that must succeed.
-    ///
-    /// # Errors
-    /// As [`Self::must`].
     pub fn must_with(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let answer = self.request(method, path, body)?;
         answer

@@ -52,9 +52,6 @@ fn count(pid: u32) -> Result<usize> {
 }
 
 /// The threads of process `pid` of this name.
-///
-/// # Errors
-/// As [`threads`].
 pub fn threads_named(pid: u32, name: &str) -> Result<BTreeSet<u32>> {
     let mut all = threads(pid)?;
     all.retain(|tid| {
@@ -77,9 +74,6 @@ pub fn children(pid: u32) -> Result<Vec<u32>> {
 
 /// The threads of process `pid` that sleep in a system call at this moment: tid, number of the call
 /// (`asm/unistd_64.h`), first argument (proc_pid_syscall(5)).
-///
-/// # Errors
-/// As [`threads`].
 pub fn calls(pid: u32) -> Result<Vec<(u32, u32, u64)>> {
     let mut calls = Vec::new();
     for tid in threads(pid)? {
@@ -101,9 +95,6 @@ pub fn calls(pid: u32) -> Result<Vec<(u32, u32, u64)>> {
 
 /// The threads of process `pid` that sleep in `futex_waitv` at this moment. Nothing else in our
 /// programs uses that call.
-///
-/// # Errors
-/// As [`threads`].
 pub fn blocked(pid: u32) -> Result<BTreeSet<u32>> {
     let calls = calls(pid)?.into_iter();
     let blocked = calls.filter(|(_, number, _)| *number == FUTEX_WAITV);

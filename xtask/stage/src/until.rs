@@ -50,9 +50,6 @@ impl Deadline {
 
 /// Asks `look` again and again until it gives `Some`, less often the longer it takes (1–20 ms):
 /// for state in `/proc` and in other processes for which there is no event.
-///
-/// # Errors
-/// What `look` fails with, and a message that names `what` when `deadline` passes first.
 pub fn until<T>(
     what: impl Display,
     deadline: Deadline,
@@ -72,9 +69,6 @@ pub fn until<T>(
 }
 
 /// Waits until `look` gives true, for `seconds` at the most; see [`until`].
-///
-/// # Errors
-/// As [`until`].
 pub fn wait_for(
     what: impl Display,
     seconds: u64,
