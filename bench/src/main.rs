@@ -7,7 +7,6 @@
 
 mod board;
 mod compare;
-mod control;
 mod document;
 mod host;
 mod machine;

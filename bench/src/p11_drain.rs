@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_record::{Cause, Format, MAX_SNAP_LENGTH, Recording, Spec};
+use onair_record::{Format, MAX_SNAP_LENGTH, Recording, Spec};
+use onair_types::RecordingEnd;
 
 use crate::row::Row;
 use crate::run::Run;
@@ -94,7 +95,7 @@ fn drain(snap_length: u32) -> Result<Drained> {
         accepted += at;
     }
     let begun = Instant::now();
-    let manifest = recording.finish(Cause::Shutdown, begun + PATIENCE)?;
+    let manifest = recording.finish(RecordingEnd::Shutdown, begun + PATIENCE)?;
     let seconds = begun.elapsed().as_secs_f64();
     ensure!(manifest.totals.written == accepted, "{:?}", manifest.totals);
     ensure!(manifest.problems.is_empty(), "{:?}", manifest.problems);

@@ -5,14 +5,14 @@
 
 use anyhow::{Context as _, Result};
 use onair_ipc::sys;
-use onair_stage::{Deadline, until};
+use onair_stage::wait_for;
 use serde_json::{Value, json};
 
-use crate::control::Control;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::Samples;
 use crate::stand::Stand;
+use onair_stage::Http;
 
 const LIMIT_US: f64 = 200.0;
 const TRIP: &str = "GET of the same session";
@@ -73,7 +73,7 @@ fn spec() -> Value {
     })
 }
 
-fn one(control: &mut Control, times: &mut Times) -> Result<()> {
+fn one(control: &mut Http, times: &mut Times) -> Result<()> {
     let spec = spec();
     let begin = sys::monotonic_ns();
     let session = control.must_with("POST", "/v1/sessions", &spec)?;
@@ -84,9 +84,9 @@ fn one(control: &mut Control, times: &mut Times) -> Result<()> {
     control.must("GET", &path)?;
     times.look.push(since(begin)?);
     control.must("POST", &format!("{path}/stop"))?;
-    until("the poller's hand-back", Deadline::seconds(10), || {
+    wait_for("the poller's hand-back", 10, || {
         let verdict = control.must("GET", &format!("{path}/verdict"))?;
-        Ok((verdict["destroyable"] == true).then_some(()))
+        Ok(verdict["destroyable"] == true)
     })?;
     let begin = sys::monotonic_ns();
     control.must("POST", &format!("{path}/destroy"))?;

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use onair_record::{Cause, Format, Producer, Recording, Spec};
+use onair_record::{Format, Producer, Recording, Spec};
+use onair_types::RecordingEnd;
 
 use crate::row::Row;
 use crate::run::Run;
@@ -70,7 +71,7 @@ fn stop(run: &Run) -> Result<Row> {
         ));
         drop(producer);
         // Before the folder goes: a recording that ends later would make it again.
-        recording.finish(Cause::Stopped, Instant::now() + PATIENCE)?;
+        recording.finish(RecordingEnd::Stopped, Instant::now() + PATIENCE)?;
         run.step();
     }
     Ok(Row::of("P16", "thread stop", "µs", &ours)
@@ -133,7 +134,7 @@ fn flush(run: &Run) -> Result<Row> {
         offset += octets as u64;
         run.step();
     }
-    let manifest = recording.finish(Cause::Stopped, Instant::now() + PATIENCE)?;
+    let manifest = recording.finish(RecordingEnd::Stopped, Instant::now() + PATIENCE)?;
     ensure!(manifest.totals.written == rounds as u64 * EVENTS * PRODUCERS as u64);
     Ok(Row::of(
         "P16",
@@ -173,7 +174,7 @@ fn fsync(run: &Run) -> Result<Row> {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }
         let begun = Instant::now();
-        let manifest = recording.finish(Cause::Shutdown, begun + PATIENCE)?;
+        let manifest = recording.finish(RecordingEnd::Shutdown, begun + PATIENCE)?;
         ours.push(begun.elapsed().as_secs_f64() * 1e3);
         ensure!(
             manifest.totals.dropped.ring_full == 0,

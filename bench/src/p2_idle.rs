@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use onair::{Client, Error, Session, Timeout};
-use onair_stage::{Deadline, cpu_time, until};
+use onair_stage::{cpu_time, wait_for};
 
 use crate::board::{self, Board};
 use crate::host::Host;
@@ -46,9 +46,9 @@ fn one(callers: u32, rounds: usize, run: &Run) -> Result<Row> {
             host.attachment()?;
         }
         let (blocked, polling) = (children[0].id(), children[1].id());
-        until("the callers asleep", Deadline::seconds(20), || {
+        wait_for("the callers asleep", 20, || {
             let asleep = onair_stage::blocked(blocked)?.len();
-            Ok((asleep == callers as usize).then_some(()))
+            Ok(asleep == callers as usize)
         })?;
         let (mut ours, mut reference) = (Samples::default(), Samples::default());
         for round in 0..u32::try_from(rounds)? {

@@ -11,15 +11,15 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, Running, cpu_time, run as execute, threads, until};
+use onair_stage::{Running, cpu_time, run as execute, threads, threads_named, wait_for};
 use serde_json::{Value, json};
 
-use crate::control::Control;
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::Samples;
 use crate::stand::Stand;
+use onair_stage::Http;
 
 const PATIENCE: u64 = 20;
 /// UDP ports of the two flows.
@@ -70,14 +70,14 @@ fn row(run: &Run, stand: &mut Stand) -> Result<Row> {
     let rounds = run.of(10).max(3);
     run.case("receiving 1280x720p60, beside GStreamer", rounds);
     for _ in 0..rounds {
-        let receiver = |control: &mut Control| packets(control, "in");
+        let receiver = |control: &mut Http| packets(control, "in");
         let mine = || cpu_time(daemon, poller);
         let (cost, came, sent) = turn(&mut control, "out", window, &mine, &receiver)?;
         ours.push(cost);
         lost += sent - came;
         let pid = gstreamer.pid();
         let before = drops(pid)?;
-        let receiver = |control: &mut Control| Ok(packets(control, "beside")? - drops(pid)?);
+        let receiver = |control: &mut Http| Ok(packets(control, "beside")? - drops(pid)?);
         let all = || threads(pid)?.into_iter().map(|it| cpu_time(pid, it)).sum();
         let (cost, ..) = turn(&mut control, "beside", window, &all, &receiver)?;
         theirs.push(cost);
@@ -98,11 +98,11 @@ fn row(run: &Run, stand: &mut Stand) -> Result<Row> {
 /// Has `sender` send for a while. Processor time of the receiver for each packet that came, in
 /// nanoseconds; how many came and were sent.
 fn turn(
-    control: &mut Control,
+    control: &mut Http,
     sender: &str,
     window: Duration,
     used: &dyn Fn() -> Result<Duration>,
-    received: &dyn Fn(&mut Control) -> Result<f64>,
+    received: &dyn Fn(&mut Http) -> Result<f64>,
 ) -> Result<(f64, f64, f64)> {
     let (sent, came) = (packets(control, sender)?, received(control)?);
     let cpu = used()?;
@@ -113,11 +113,11 @@ fn turn(
     ensure!(begin.elapsed() >= window, "the clock goes back");
     let (mut sent_now, mut came_now) = (0.0, -1.0);
     // A sender that was stopped finishes its frame; then what is on the wire arrives.
-    until("the last packets", Deadline::seconds(PATIENCE), || {
+    wait_for("the last packets", PATIENCE, || {
         let before = (sent_now, came_now);
         std::thread::sleep(Duration::from_millis(50));
         (sent_now, came_now) = (packets(control, sender)?, received(control)?);
-        Ok((before == (sent_now, came_now)).then_some(()))
+        Ok(before == (sent_now, came_now))
     })?;
     let cpu = used()?.saturating_sub(cpu).as_secs_f64() * 1e9;
     let (sent, came) = (sent_now - sent, came_now - came);
@@ -125,14 +125,7 @@ fn turn(
     Ok((cpu / came, came, sent))
 }
 
-fn create(
-    control: &mut Control,
-    name: &str,
-    way: &str,
-    port: &str,
-    to: &str,
-    udp: u16,
-) -> Result<()> {
+fn create(control: &mut Http, name: &str, way: &str, port: &str, to: &str, udp: u16) -> Result<()> {
     let mut spec = json!({
         "name": name, "direction": way, "port": port,
         "video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 8},
@@ -144,23 +137,19 @@ fn create(
     control.must_with("POST", "/v1/sessions", &spec).map(drop)
 }
 
-fn stop(control: &mut Control, name: &str) -> Result<()> {
+fn stop(control: &mut Http, name: &str) -> Result<()> {
     let path = format!("/v1/sessions/{name}/stop");
     control.must("POST", &path).map(drop)
 }
 
-fn packets(control: &mut Control, name: &str) -> Result<f64> {
+fn packets(control: &mut Http, name: &str) -> Result<f64> {
     let view: Value = control.must("GET", &format!("/v1/sessions/{name}"))?;
     let packets = view["counters"]["packets"].as_f64();
     packets.with_context(|| format!("no packets in {view}"))
 }
 
 fn thread_of(pid: u32, name: &str) -> Result<u32> {
-    let is_it = |tid: &u32| {
-        let path = format!("/proc/{pid}/task/{tid}/comm");
-        fs::read_to_string(path).is_ok_and(|it| it.trim() == name)
-    };
-    let found = threads(pid)?.into_iter().find(is_it);
+    let found = threads_named(pid, name)?.pop_first();
     found.with_context(|| format!("the daemon has no thread {name}"))
 }
 
@@ -182,9 +171,9 @@ fn gstreamer(stand: &Stand) -> Result<Running> {
         .context("starting gst-launch-1.0: `cargo xtask setup` installs it")?;
     let mut running = Running::new("gst-launch-1.0", child)?;
     let pid = running.pid();
-    until("GStreamer to listen", Deadline::seconds(PATIENCE), || {
+    wait_for("GStreamer to listen", PATIENCE, || {
         ensure!(running.ended()?.is_none(), "gst-launch-1.0 has ended");
-        Ok(drops(pid).is_ok().then_some(()))
+        Ok(drops(pid).is_ok())
     })?;
     Ok(running)
 }

@@ -12,16 +12,16 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, until};
+use onair_stage::wait_for;
 use serde_json::{Value, json};
 
-use crate::control::Control;
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::Samples;
 use crate::stand::Stand;
 use crate::testpmd::{self, Testpmd};
+use onair_stage::Http;
 
 /// `N` sessions of `WIDTH x HEIGHT`, `DEPTH`, at `RATE`: together more than a core can do.
 type Case = (usize, u32, u32, u32, &'static str);
@@ -66,7 +66,7 @@ struct Saturated {
 }
 
 struct Loop {
-    control: Control,
+    control: Http,
     core: usize,
     windows: usize,
 }
@@ -260,9 +260,10 @@ impl Loop {
             // What is on the wire arrives before the receivers stop.
             std::thread::sleep(Duration::from_millis(50));
             for path in &paths {
-                until("a session destroyed", Deadline::seconds(20), || {
-                    let (status, _) = self.control.ask("POST", &format!("{path}/destroy"))?;
-                    Ok((status == 200).then_some(()))
+                wait_for("a session destroyed", 20, || {
+                    let path = format!("{path}/destroy");
+                    let answer = self.control.request("POST", &path, &Value::Null)?;
+                    Ok(answer.status == 200)
                 })?;
             }
         }

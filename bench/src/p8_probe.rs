@@ -15,7 +15,7 @@ use onair_ipc::lender::Lender;
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::{site, sys};
 use onair_probe::{Armed, Probe, ProbeConfig, Proof};
-use onair_stage::{Actor, Deadline, cpu_time, until};
+use onair_stage::{Actor, Deadline, cpu_time, wait_for};
 
 use crate::board::{self, Board};
 use crate::host::{Host, SESSION};
@@ -193,17 +193,17 @@ impl Sleeper {
         self.round += 1;
         let (words, pid) = (self.board.words(), self.actor.pid());
         words.start(self.round);
-        until("the caller asleep", Deadline::seconds(20), || {
+        wait_for("the caller asleep", 20, || {
             let asleep = words.ready() == self.round && !onair_stage::blocked(pid)?.is_empty();
-            Ok(asleep.then_some(()))
+            Ok(asleep)
         })?;
         let before = sys::monotonic_ns();
         let lent = self.lender.publish(0, &FrameMeta::default());
         ensure!(lent.is_ok(), "the frame did not come back");
         let ns = words.finish(self.round).saturating_sub(before);
-        until("the frame back", Deadline::seconds(20), || {
+        wait_for("the frame back", 20, || {
             self.lender.reap(|_| ());
-            Ok((self.lender.lent() == 0).then_some(()))
+            Ok(self.lender.lent() == 0)
         })?;
         let after = cpu_time(pid, pid)?;
         let us = f64::from(u32::try_from(ns)?) / 1_000.0;

@@ -7,7 +7,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, until};
+use onair_stage::wait_for;
 use onair_types::{Certificate, ReconciledWhat};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -71,9 +71,9 @@ fn one(stand: &Stand, run: &Run, ours: &mut Samples, reference: &mut Samples) ->
         reference.push((wall_ns() - begin) / 1e3);
         deaths.push((pid, begin));
         drop(user);
-        until("the client to be gone", Deadline::seconds(10), || {
+        wait_for("the client to be gone", 10, || {
             let view: Value = control.must("GET", &path)?;
-            Ok((view["attachments"] == 0 || view["attachments"] == json!([])).then_some(()))
+            Ok(view["attachments"] == 0 || view["attachments"] == json!([]))
         })?;
         run.step();
     }

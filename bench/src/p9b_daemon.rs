@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context as _, Result, bail};
 use onair::{Client, Error, Timeout};
 use onair_ipc::sys;
-use onair_stage::{Deadline, until};
+use onair_stage::wait_for;
 use serde_json::json;
 
 use crate::board::{self, Board};
@@ -82,15 +82,15 @@ fn rounds(
             stand.control()?.must_with("POST", "/v1/sessions", &spec)?;
         }
         words.start(round);
-        until("all callers asleep", Deadline::seconds(60), || {
+        wait_for("all callers asleep", 60, || {
             if words.ready() != round {
-                return Ok(None);
+                return Ok(false);
             }
             let asleep = match is_death(round) {
                 true => onair_stage::blocked(child.id())?.len(),
                 false => sleeping(child.id())?,
             };
-            Ok((asleep == count as usize).then_some(()))
+            Ok(asleep == count as usize)
         })?;
         let before = sys::monotonic_ns();
         if is_death(round) {
@@ -115,19 +115,12 @@ fn rounds(
 
 /// Threads of `pid` that sleep on the event count.
 fn sleeping(pid: u32) -> Result<usize> {
-    let mut count = 0;
-    for tid in onair_stage::threads(pid)? {
-        let path = format!("/proc/{pid}/task/{tid}/syscall");
-        let line = std::fs::read_to_string(&path).with_context(|| path)?;
-        let mut words = line.split_ascii_whitespace();
-        let is_futex = words.next() == Some("202");
-        let address = words
-            .next()
-            .and_then(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok());
-        let on_bell = address.is_some_and(|address| address % 4096 == board::BELL as u64);
-        count += usize::from(is_futex && on_bell);
-    }
-    Ok(count)
+    let calls = onair_stage::calls(pid)?;
+    let on_bell = |argument: u64| argument % 4096 == board::BELL as u64;
+    let sleeping = calls
+        .iter()
+        .filter(|it| it.1 == onair_stage::FUTEX && on_bell(it.2));
+    Ok(sleeping.count())
 }
 
 /// The process of the callers.

@@ -27,77 +27,62 @@ const PARTS: [RGBColor; 7] = [
 pub(crate) fn draw(rows: &[Row], folder: &Path) -> Result<Vec<String>> {
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     let mut drawn = vec![];
-    let mut keep = |name: &str, picture: &dyn Fn(&Path) -> Result<bool>| -> Result<()> {
+    let mut keep = |name: &str, draw: &dyn Fn(&Path) -> Result<bool>| -> Result<()> {
         let name = format!("{name}.svg");
-        if picture(&folder.join(&name)).with_context(|| name.clone())? {
+        if draw(&folder.join(&name)).with_context(|| name.clone())? {
             drawn.push(name);
         }
         Ok(())
     };
-    keep("stop", &|path| {
-        let picture = Picture {
-            title: "Stop → the last of N blocked callers has returned",
-            across: "blocked callers",
-            up: "µs",
-            log: true,
-        };
-        let lines = [
-            Line::of("p99", TAIL, curve(rows, "stop", |row| row.p99)),
-            Line::of("p50", OURS, curve(rows, "stop", |row| row.p50)),
-            Line::of(
-                "limit: one FUTEX_WAKE of N threads, p50",
-                LIMIT,
-                curve(rows, "stop", |row| row.reference),
-            ),
-        ];
-        picture.draw(path, &lines)
-    })?;
-    keep("idle", &|path| {
-        let picture = Picture {
-            title: "Processor that N blocked callers use, all together",
-            across: "callers",
-            up: "% of a core",
-            log: true,
-        };
-        let lines = [
-            Line::of(
-                "blocked in buffer_get",
-                OURS,
-                curve(rows, "idle", |row| row.value),
-            ),
-            Line::of(
-                "polling each 100 µs",
-                LIMIT,
-                curve(rows, "idle", |row| row.reference),
-            ),
-        ];
-        picture.draw(path, &lines)
-    })?;
-    keep("sessions", &|path| {
-        let picture = Picture {
-            title: "Packets sent and received on one core, and lost, with N sessions",
-            across: "sessions in each direction",
-            up: "thousand packets a second",
-            log: false,
-        };
-        let lines = [
-            Line::of("rate", OURS, curve(rows, "sessions", |row| row.value)),
-            Line::of(
-                "lost",
-                PARTS[5],
-                curve(rows, "sessions lost", |row| row.value),
-            ),
-            Line::of(
-                "dpdk-testpmd",
-                LIMIT,
-                curve(rows, "sessions", |row| row.reference),
-            ),
-        ];
-        picture.draw(path, &lines)
-    })?;
+    for picture in &PICTURES {
+        keep(picture.name, &|path| picture.draw(path, rows))?;
+    }
     keep("certificate", &|path| stack(path, rows))?;
     Ok(drawn)
 }
+
+const PICTURES: [Picture; 3] = [
+    Picture {
+        name: "stop",
+        title: "Stop → the last of N blocked callers has returned",
+        across: "blocked callers",
+        up: "µs",
+        log: true,
+        lines: &[
+            ("p99", TAIL, "stop", |row| row.p99),
+            ("p50", OURS, "stop", |row| row.p50),
+            (
+                "limit: one FUTEX_WAKE of N threads, p50",
+                LIMIT,
+                "stop",
+                |row| row.reference,
+            ),
+        ],
+    },
+    Picture {
+        name: "idle",
+        title: "Processor that N blocked callers use, all together",
+        across: "callers",
+        up: "% of a core",
+        log: true,
+        lines: &[
+            ("blocked in buffer_get", OURS, "idle", |row| row.value),
+            ("polling each 100 µs", LIMIT, "idle", |row| row.reference),
+        ],
+    },
+    Picture {
+        name: "sessions",
+        title: "Packets sent and received on one core, and lost, with N sessions",
+        across: "sessions in each direction",
+        up: "thousand packets a second",
+        log: false,
+        lines: &[
+            ("rate", OURS, "sessions", |row| row.value),
+            ("lost", PARTS[5], "sessions lost", |row| row.value),
+            ("dpdk-testpmd", LIMIT, "sessions", |row| row.reference),
+        ],
+    },
+];
 
 /// The points of one curve, from left to right.
 fn curve(rows: &[Row], name: &str, figure: impl Fn(&Row) -> Option<f64>) -> Vec<(f64, f64)> {
@@ -110,28 +95,23 @@ fn curve(rows: &[Row], name: &str, figure: impl Fn(&Row) -> Option<f64>) -> Vec<
     points
 }
 
-struct Line {
-    name: &'static str,
-    colour: RGBColor,
-    points: Vec<(f64, f64)>,
-}
-
-impl Line {
-    fn of(name: &'static str, colour: RGBColor, points: Vec<(f64, f64)>) -> Self {
-        Self {
-            name,
-            colour,
-            points,
-        }
-    }
-}
+/// Legend, colour, name of the curve, and the figure that it shows.
+type Line = (
+    &'static str,
+    RGBColor,
+    &'static str,
+    fn(&Row) -> Option<f64>,
+);
 
 struct Picture {
+    /// Of its file.
+    name: &'static str,
     title: &'static str,
     across: &'static str,
     up: &'static str,
     /// Each step upwards is ten times as much.
     log: bool,
+    lines: &'static [Line],
 }
 
 /// A step to the right is twice as many.
@@ -149,8 +129,12 @@ impl Picture {
     }
 
     /// Whether there was something to draw.
-    fn draw(&self, path: &Path, lines: &[Line]) -> Result<bool> {
-        let points = || lines.iter().flat_map(|line| &line.points);
+    fn draw(&self, path: &Path, rows: &[Row]) -> Result<bool> {
+        let lines = self.lines.iter();
+        let lines =
+            lines.map(|&(name, colour, of, figure)| (name, colour, curve(rows, of, figure)));
+        let lines: Vec<_> = lines.collect();
+        let points = || lines.iter().flat_map(|(_, _, points)| points);
         if points().count() == 0 {
             return Ok(false);
         }
@@ -191,21 +175,18 @@ impl Picture {
             .label_style(("sans-serif", 14))
             .draw()
             .map_err(bad)?;
-        for line in lines {
-            let style = line.colour.stroke_width(2);
-            let placed: Vec<_> = line
-                .points
+        for (name, colour, points) in &lines {
+            let style = colour.stroke_width(2);
+            let placed: Vec<_> = points
                 .iter()
                 .map(|point| (right(point.0), self.up(point.1)))
                 .collect();
             chart
                 .draw_series(LineSeries::new(placed.iter().copied(), style))
                 .map_err(bad)?
-                .label(line.name)
+                .label(*name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
-            let dots = placed
-                .iter()
-                .map(|at| Circle::new(*at, 3, line.colour.filled()));
+            let dots = placed.iter().map(|at| Circle::new(*at, 3, colour.filled()));
             chart.draw_series(dots).map_err(bad)?;
         }
         legend(&mut chart)?;

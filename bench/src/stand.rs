@@ -1,13 +1,12 @@
 //! A real daemon to measure, on a stage of its own.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use onair::Client;
-use onair_stage::{Backend, Config, Daemon, Deadline, End, MEMORY_MB, Stage, Veth};
+use onair_stage::{Backend, Config, Daemon, Deadline, Http, MEMORY_MB, Stage, Veth};
 use rustix::process::Signal;
-
-use crate::control::Control;
 
 const PATIENCE: u64 = 30;
 
@@ -39,15 +38,7 @@ impl Stand {
     pub(crate) fn cables(change: impl FnOnce(&mut Config)) -> Result<Self> {
         let stage = Stage::open("bench")?;
         for (a, b) in [("va", "vb"), ("ta", "tb")] {
-            let end = |name| End {
-                name,
-                address: None,
-            };
-            stage.veth(&Veth {
-                a: end(a),
-                b: end(b),
-                mtu: 1500,
-            })?;
+            stage.veth(&Veth::bare(a, b))?;
         }
         let mut config = Config::pair(Backend::AfXdp);
         // As much again for the program beside it.
@@ -80,8 +71,11 @@ impl Stand {
         daemon.running().signal(signal)
     }
 
-    pub(crate) fn control(&self) -> Result<Control> {
-        Control::connect(&Config::control_socket(&self.stage))
+    pub(crate) fn control(&self) -> Result<Http> {
+        Http::connect(
+            &Config::control_socket(&self.stage),
+            Duration::from_secs(120),
+        )
     }
 
     pub(crate) fn client(&self) -> Client {

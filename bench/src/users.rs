@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use onair::{Client, Error, Timeout};
-use onair_stage::{Actor, Deadline, Stage, until};
+use onair_stage::{Actor, Deadline, Stage, wait_for};
 
 /// A process of users. It says "ready" when all of it is as it was asked for, and lives until its
 /// standard input ends or it is killed.
@@ -54,8 +54,8 @@ pub(crate) fn start(
     actor.event("ready", Deadline::seconds(60))?;
     let all = wanted.blocked as usize * sessions.len();
     let pid = actor.pid();
-    until("the users to be blocked", Deadline::seconds(60), || {
-        Ok((onair_stage::blocked(pid)?.len() == all).then_some(()))
+    wait_for("the users to be blocked", 60, || {
+        Ok(onair_stage::blocked(pid)?.len() == all)
     })?;
     Ok(actor)
 }

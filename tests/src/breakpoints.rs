@@ -18,9 +18,6 @@ pub struct Breakpoints {
 
 impl Breakpoints {
     /// Finds them: where the program's memory differs from its file in just this way.
-    ///
-    /// # Errors
-    /// When there are none, or the process is gone.
     pub fn find(pid: u32) -> Result<Self> {
         let memory = File::options()
             .read(true)
@@ -55,25 +52,16 @@ impl Breakpoints {
     }
 
     /// Puts the file's own bytes there again, as the process itself could.
-    ///
-    /// # Errors
-    /// When the process is gone.
     pub fn take_away(&self) -> Result<()> {
         self.write(NOP)
     }
 
     /// Puts them back where they were.
-    ///
-    /// # Errors
-    /// When the process is gone.
     pub fn put_back(&self) -> Result<()> {
         self.write(BREAKPOINT)
     }
 
     /// Changes one byte behind the last one, and leaves them alone.
-    ///
-    /// # Errors
-    /// When the process is gone.
     pub fn scribble_beside(&self) -> Result<()> {
         let beside = self.addresses.iter().max().context("a breakpoint")? + 1;
         let mut byte = [0];

@@ -22,9 +22,6 @@ pub struct Ran {
 
 impl Ran {
     /// Its standard output as JSON.
-    ///
-    /// # Errors
-    /// When it is none.
     pub fn json(&self) -> Result<Value> {
         serde_json::from_str(&self.out).with_context(|| format!("no JSON: {self:?}"))
     }

@@ -5,7 +5,7 @@ use onair_types::{PartOutcome, SessionSummary, ShutdownPhase, ShutdownStatus, Sh
 use onair_types::{SessionName, Source};
 use rustix::process::Signal;
 
-use crate::{Control, Raster, Rig, TestClient, receive, send};
+use crate::{Control, Raster, Rig, TestClient, receive, send, wait_for};
 
 /// Parts that every daemon accounts for.
 const PARTS: [&str; 11] = [
@@ -26,25 +26,27 @@ const PARTS: [&str; 11] = [
 const THREADS: [&str; 4] = ["archive", "store", "reclaimer", "control"];
 
 /// Sends the daemon a signal.
-///
-/// # Errors
-/// When it does not run.
 pub fn signal(rig: &mut Rig, signal: Signal) -> Result<()> {
     rig.daemon()?.running().signal(signal)
 }
 
 /// How far the end has got.
-///
-/// # Errors
-/// When the daemon does not say.
 pub fn shutdown_status(control: &mut Control) -> Result<ShutdownStatus> {
     control.get("/v1/shutdown")?.document()
 }
 
-/// What became of the session of this name.
+/// Waits until the daemon drains sessions that have users.
 ///
 /// # Errors
-/// When the summary does not have it.
+/// Not within half a minute.
+pub fn await_drain(control: &mut Control) -> Result<()> {
+    wait_for("the drain", 30, || {
+        let status = shutdown_status(control)?;
+        Ok(status.phase == ShutdownPhase::Draining && status.users > 0)
+    })
+}
+
+/// What became of the session of this name.
 pub fn of<'a>(summary: &'a ShutdownSummary, name: &str) -> Result<&'a SessionSummary> {
     let mut sessions = summary.sessions.iter();
     let name: SessionName = name.parse()?;
@@ -75,10 +77,18 @@ pub fn in_order(summary: &ShutdownSummary) {
     }
 }
 
-/// A client that holds a frame of the session `cam`, which it gets from `source`.
+/// Waits for the end of the daemon, which must be in order, with status 0.
 ///
-/// # Errors
-/// When there is none in time.
+/// # Panics
+/// Another status, or as [`in_order`].
+pub fn ended_in_order(rig: &mut Rig) -> Result<ShutdownSummary> {
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!(status, 0, "{summary:#?}");
+    in_order(&summary);
+    Ok(summary)
+}
+
+/// A client that holds a frame of the session `cam`, which it gets from `source`.
 pub fn holding(rig: &Rig, control: &mut Control) -> Result<TestClient> {
     control.create(&receive("cam", Raster::SMALL, 5000))?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
@@ -88,9 +98,6 @@ pub fn holding(rig: &Rig, control: &mut Control) -> Result<TestClient> {
 }
 
 /// What a client has not read yet, one event after the other, until there is a refusal: that.
-///
-/// # Errors
-/// When it does not answer.
 pub fn unread(client: &mut TestClient) -> Result<(Vec<String>, String)> {
     let mut kinds = Vec::new();
     loop {

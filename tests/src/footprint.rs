@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, threads, until};
+use onair_stage::{threads, wait_for};
 use serde_json::Value;
 
 /// Counts that must come back to what they were.
@@ -24,9 +24,6 @@ pub struct Footprint {
 }
 
 /// Bytes of a process's own memory (`RssAnon` of proc_pid_status(5)).
-///
-/// # Errors
-/// When it has ended.
 pub fn own_memory(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:"));
@@ -36,9 +33,6 @@ pub fn own_memory(pid: u32) -> Result<u64> {
 
 impl Footprint {
     /// Of process `pid`.
-    ///
-    /// # Errors
-    /// When it has ended, or `bpftool` does not work.
     pub fn of(pid: u32) -> Result<Self> {
         let mut found = Self::default();
         for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
@@ -56,14 +50,11 @@ impl Footprint {
     }
 
     /// Waits until process `pid` holds no more than this.
-    ///
-    /// # Errors
-    /// When it does not come down to it: the message has both.
     pub fn wait_regained(&self, pid: u32) -> Result<()> {
         let mut now = Self::default();
-        until("it to come down", Deadline::seconds(10), || {
+        wait_for("it to come down", 10, || {
             now = Self::of(pid)?;
-            Ok(now.is_within(self).then_some(()))
+            Ok(now.is_within(self))
         })
         .with_context(|| format!("process {pid} holds {now:?}, and held {self:?}"))
     }
@@ -81,9 +72,6 @@ impl Footprint {
 }
 
 /// The BPF objects that process `pid` has open, by kind (`prog`, `map`, `link`) and id.
-///
-/// # Errors
-/// When it has ended.
 pub fn bpf_objects(pid: u32) -> Result<BTreeSet<(&'static str, u32)>> {
     let mut found = BTreeSet::new();
     for file in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {

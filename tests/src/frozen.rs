@@ -1,11 +1,10 @@
 //! One thread of a process, stopped: SIGSTOP would stop them all.
 
-use std::fs;
-
 use anyhow::{Context as _, Result};
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use onair_stage::threads_named;
 
 /// A thread that does not run, until this is dropped or the test ends.
 #[derive(Debug)]
@@ -16,28 +15,17 @@ pub struct Frozen {
 impl Frozen {
     /// Stops the thread of process `pid` that is called `name`, by ptrace(2). To be used on one
     /// thread of the test only.
-    ///
-    /// # Errors
-    /// When there is none of that name, or somebody else traces it.
     pub fn thread(pid: u32, name: &str) -> Result<Self> {
         let found = Self::threads(pid, name)?.pop();
         found.with_context(|| format!("process {pid} has no thread {name}"))
     }
 
     /// The same with every thread of that name.
-    ///
-    /// # Errors
-    /// When another process traces one of them.
     pub fn threads(pid: u32, name: &str) -> Result<Vec<Self>> {
-        let mut all = Vec::new();
-        for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
-            let path = entry?.path();
-            if fs::read_to_string(path.join("comm"))?.trim_end() == name {
-                let tid = path.file_name().and_then(|it| it.to_str()?.parse().ok());
-                all.push(Self::stop(Pid::from_raw(tid.context("a number")?))?);
-            }
-        }
-        Ok(all)
+        let named = threads_named(pid, name)?.into_iter();
+        named
+            .map(|tid| Self::stop(Pid::from_raw(i32::try_from(tid)?)))
+            .collect()
     }
 
     fn stop(thread: Pid) -> Result<Self> {

@@ -60,9 +60,6 @@ impl HangingFile {
     }
 
     /// The same with a copy of `program`, which can be run. It hangs when told to.
-    ///
-    /// # Errors
-    /// As [`HangingFile::mount`], and when the program cannot be read.
     pub fn mount_program(folder: &Path, program: &Path) -> Result<Self> {
         Self::serve(folder, Some(fs::read(program)?))
     }

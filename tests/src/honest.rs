@@ -31,9 +31,6 @@ impl Honest {
 
     /// Starts a flow of `frames` frames on a rig that stands beside the kernel. `adapt` may change
     /// the session's specification.
-    ///
-    /// # Errors
-    /// When a part of it does not start, or ARP is not answered, or wrongly.
     pub fn start(
         rig: &Rig,
         raster: Raster,
@@ -61,26 +58,17 @@ impl Honest {
     }
 
     /// Waits until the first frames have come.
-    ///
-    /// # Errors
-    /// When they do not.
     pub fn flows(&mut self) -> Result<()> {
         self.viewer.wait(3, Deadline::seconds(20))
     }
 
     /// Whether GStreamer has sent all.
-    ///
-    /// # Errors
-    /// What waitpid(2) fails with.
     pub fn is_sent(&mut self) -> Result<bool> {
         self.sender.ended()
     }
 
     /// Waits for all frames, and destroys the session. Its final counts, once each frame has been
     /// found to be the one that was sent, in order and once.
-    ///
-    /// # Errors
-    /// When that is not so: the message has the counts and what was wrong.
     pub fn finish(mut self) -> Result<SessionCounters> {
         let raster = self.raster;
         let file = self.sender.finish(Deadline::seconds(60))?;

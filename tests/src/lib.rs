@@ -5,6 +5,8 @@
 //! what the kernel and the test clients say. Nothing here knows the daemon's insides: it is reached as
 //! an operator and an application reach it.
 //!
+//! A helper that returns a `Result` fails if what it is called for does not happen, or not in time.
+//!
 //! Each test needs root, the packages of `cargo xtask setup`, and the programs that
 //! `cargo xtask test` builds first; it fails without them.
 #![forbid(unsafe_code)]
@@ -47,10 +49,12 @@ mod watched_session;
 mod wire;
 
 pub use breakpoints::Breakpoints;
-pub use control::{Answer, Control};
+pub use control::Control;
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
-pub use ending::{holding, in_order, of, shutdown_status, signal, unread};
+pub use ending::{
+    await_drain, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,
+};
 pub use errno::errno_name;
 pub use flow::{FlowSender, assembler, raster};
 pub use footprint::{Footprint, bpf_objects, own_memory, still_there};
@@ -59,8 +63,8 @@ pub use hanging_file::HangingFile;
 pub use honest::Honest;
 pub use neighbour::resolve;
 pub use onair_stage::{
-    Backend, Config, Daemon, Deadline, Disk, Ice, MemoryLimit, Port, Running, Stage, blocked,
-    cpu_time, output, threads, until,
+    Answer, Backend, Config, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, Running, Stage,
+    blocked, children, cpu_time, output, threads, until, wait_for,
 };
 pub use own_text::OwnText;
 pub use programs::program;
@@ -75,7 +79,7 @@ pub use service_manager::ServiceManager;
 pub use small_disk::SmallDisk;
 pub use spec::{Raster, receive, send};
 pub use stranger::Stranger;
-pub use test_client::{TestClient, freeze};
+pub use test_client::{TestClient, freeze, only_child};
 pub use traced::{Call, Traced, in_this_order};
 pub use user::User;
 pub use viewer::Viewer;

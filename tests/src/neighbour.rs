@@ -8,9 +8,6 @@ use onair_stage::{Deadline, Stage, output, until};
 /// Lets the kernel's stack inside the stage's namespace find the hardware address of `address`,
 /// and gives it as `ip` writes it. Without that, the kernel asks when the first frame is sent, and
 /// drops the frame's beginning meanwhile: it keeps 208 KB for an address that it does not know.
-///
-/// # Errors
-/// When nobody answers, or somebody has told the kernel beforehand.
 pub fn resolve(stage: &Stage, address: &str) -> Result<String> {
     stage.inside(|| {
         let socket = UdpSocket::bind("0.0.0.0:0")?;

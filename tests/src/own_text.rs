@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Config, Deadline, Stage, until};
+use onair_stage::{Config, Stage, wait_for};
 use rustix::process::Signal;
 
 use crate::breakpoints::Breakpoints;
@@ -20,9 +20,6 @@ pub struct OwnText {
 
 impl OwnText {
     /// Starts such a client, which is honest so far.
-    ///
-    /// # Errors
-    /// When there is no C compiler, or the client does not start.
     pub fn start(stage: &Stage) -> Result<(Self, TestClient)> {
         let source = stage.directory().join("own_text.c");
         let library = stage.directory().join("own_text.so");
@@ -44,18 +41,13 @@ impl OwnText {
     }
 
     /// Has it copy the page with the breakpoints, which must be one.
-    ///
-    /// # Errors
-    /// When it does not, in time.
     pub fn copy(&self, test_client: &mut TestClient, breakpoints: &Breakpoints) -> Result<()> {
         let page = |address: &u64| address & !4095;
         let pages: Vec<u64> = breakpoints.addresses().iter().map(page).collect();
         for page in pages {
             fs::write(&self.address, page.to_ne_bytes())?;
             test_client.running().signal(Signal::USR2)?;
-            until("the text to be copied", Deadline::seconds(30), || {
-                Ok((!self.address.exists()).then_some(()))
-            })?;
+            wait_for("the text to be copied", 30, || Ok(!self.address.exists()))?;
         }
         Ok(())
     }

@@ -93,9 +93,6 @@ fn text(value: &[u8]) -> Result<String> {
 }
 
 /// Reads a whole file.
-///
-/// # Errors
-/// When anything in it is not as the draft has it, with the place.
 pub fn read(bytes: &[u8]) -> Result<Capture> {
     let mut capture = Capture::default();
     let mut at = 0;

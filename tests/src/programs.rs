@@ -5,9 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 
 /// The program `name` of this workspace, built in the profile of the running test.
-///
-/// # Errors
-/// When it has not been built.
 pub fn program(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe().context("the test's own program")?;
     // A test runs as target/PROFILE/deps/NAME-HASH, a program as target/PROFILE/NAME.

@@ -27,9 +27,6 @@ pub struct RawClient {
 
 impl RawClient {
     /// Connects to `path`, and says nothing.
-    ///
-    /// # Errors
-    /// When nobody listens there.
     pub fn connect(path: &Path) -> Result<Self> {
         let kind = SocketType::SEQPACKET;
         let socket =
@@ -43,9 +40,6 @@ impl RawClient {
     }
 
     /// Connects, and says hello as the library does.
-    ///
-    /// # Errors
-    /// When the daemon does not welcome it.
     pub fn welcomed(path: &Path) -> Result<Self> {
         let client = Self::connect(path)?;
         let answer = client.ask(&hello())?;
@@ -56,26 +50,17 @@ impl RawClient {
     }
 
     /// Sends a packet.
-    ///
-    /// # Errors
-    /// The kernel's: `PIPE` when the daemon has closed the connection.
     pub fn send(&self, packet: &[u8]) -> Result<(), Errno> {
         retry_on_intr(|| rustix::net::send(&self.socket, packet, SendFlags::NOSIGNAL)).map(drop)
     }
 
     /// Sends a packet if the daemon has room for it.
-    ///
-    /// # Errors
-    /// The kernel's: `AGAIN` when it has not.
     pub fn send_now(&self, packet: &[u8]) -> Result<(), Errno> {
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         rustix::net::send(&self.socket, packet, flags).map(drop)
     }
 
     /// Sends a packet together with a descriptor.
-    ///
-    /// # Errors
-    /// The kernel's: `PERM` when the daemon takes no descriptors (Linux 6.16).
     pub fn send_with(&self, packet: &[u8], descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -97,9 +82,6 @@ impl RawClient {
     }
 
     /// As [`RawClient::hear`], with the descriptors that came along.
-    ///
-    /// # Errors
-    /// As [`RawClient::hear`].
     pub fn hear_with_descriptors(&self) -> Result<Option<(Value, Vec<OwnedFd>)>> {
         let mut bytes = vec![0; MAX_PACKET];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
@@ -140,9 +122,6 @@ impl RawClient {
     }
 
     /// Says `request` and gives the answer.
-    ///
-    /// # Errors
-    /// As [`RawClient::hear`], and when the daemon closes the connection instead.
     pub fn ask(&self, request: &Value) -> Result<Value> {
         self.send(request.to_string().as_bytes())
             .with_context(|| format!("sending {request}"))?;
@@ -151,9 +130,6 @@ impl RawClient {
     }
 
     /// Begins to attach to `session`; gives the token of the challenge.
-    ///
-    /// # Errors
-    /// When it is not challenged.
     pub fn challenged(&self, session: &str) -> Result<u64> {
         let answer = self.ask(&json!({ "type": "attach", "session": session }))?;
         let token = answer["token"]
@@ -163,9 +139,6 @@ impl RawClient {
     }
 
     /// Attaches this process to `session`, and maps nothing of what it is given.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn attach(&self, session: &str) -> Result<Value> {
         site::canary(self.challenged(session)?);
         let answer = self.ask(&json!({ "type": "proved" }))?;

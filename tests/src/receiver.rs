@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, Running, Stage, output, until};
+use onair_stage::{Deadline, Running, Stage, output, wait_for};
 use rustix::process::Signal;
 
 use crate::spec::Raster;
@@ -23,9 +23,6 @@ pub struct GStreamerReceiver {
 
 impl GStreamerReceiver {
     /// Listens at UDP port `port` inside the stage's namespace; returns once it does.
-    ///
-    /// # Errors
-    /// When it does not.
     pub fn start(stage: &Stage, raster: Raster, payload_type: u8, port: u16) -> Result<Self> {
         // Its buffer holds some seconds.
         stage.sysctl_at_least("net.core.rmem_max", 64 << 20)?;
@@ -52,29 +49,22 @@ impl GStreamerReceiver {
         // udp(7): the local address and port in hexadecimal.
         let entry = format!(":{port:04X} ");
         let table = format!("/proc/{}/net/udp", running.pid());
-        until("GStreamer to listen", Deadline::seconds(PATIENCE), || {
+        wait_for("GStreamer to listen", PATIENCE, || {
             ensure!(running.ended()?.is_none(), "gst-launch-1.0 has ended");
-            Ok(fs::read_to_string(&table)?.contains(&entry).then_some(()))
+            Ok(fs::read_to_string(&table)?.contains(&entry))
         })?;
         Ok(Self { running, file })
     }
 
     /// Waits until it has written `frames` frames of `frame_bytes`, ends it, and gives all that
     /// it wrote.
-    ///
-    /// # Errors
-    /// When it has not, in time.
     pub fn finish(mut self, frames: u64, frame_bytes: usize) -> Result<Vec<u8>> {
         let wanted = frames * frame_bytes as u64;
         let mut size = 0;
-        until(
-            "GStreamer to write the frames",
-            Deadline::seconds(PATIENCE),
-            || {
-                size = self.file.metadata().map_or(0, |about| about.len());
-                Ok((size >= wanted).then_some(()))
-            },
-        )
+        wait_for("GStreamer to write the frames", PATIENCE, || {
+            size = self.file.metadata().map_or(0, |about| about.len());
+            Ok(size >= wanted)
+        })
         .with_context(|| format!("{size} of {wanted} bytes"))?;
         self.running.signal(Signal::INT)?;
         self.running.wait(Deadline::seconds(PATIENCE))?;
@@ -92,9 +82,6 @@ pub struct Capture {
 impl Capture {
     /// Starts to keep the UDP packets that pass `interface` inside the stage's namespace; returns
     /// once it does.
-    ///
-    /// # Errors
-    /// When it does not.
     pub fn start(stage: &Stage, interface: &str) -> Result<Self> {
         let file = stage.directory().join("capture.pcapng");
         let child = stage
@@ -108,21 +95,15 @@ impl Capture {
             .context("starting tshark")?;
         let mut running = Running::new("tshark", child)?;
         // The file's first block is written once the interface is open.
-        until("tshark to capture", Deadline::seconds(PATIENCE), || {
+        wait_for("tshark to capture", PATIENCE, || {
             ensure!(running.ended()?.is_none(), "tshark has ended");
-            Ok(file
-                .metadata()
-                .is_ok_and(|about| about.len() > 0)
-                .then_some(()))
+            Ok(file.metadata().is_ok_and(|about| about.len() > 0))
         })?;
         Ok(Self { running, file })
     }
 
     /// Ends it, and gives these fields of each packet to UDP port `port`, dissected as RTP. The
     /// last packets that passed may not be among them.
-    ///
-    /// # Errors
-    /// When it does not end, or does not know a field.
     pub fn finish(mut self, port: u16, fields: &[&str]) -> Result<Vec<Vec<String>>> {
         self.running.signal(Signal::INT)?;
         self.running.wait(Deadline::seconds(PATIENCE))?;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair_stage::{Deadline, output, until};
+use onair_stage::{Answer, Deadline, output, until};
 use onair_types::{RecordingList, RecordingState, RecordingView};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::control::{Answer, Control};
+use crate::control::Control;
 use crate::rig::Rig;
 use crate::spec::Raster;
 
@@ -22,17 +22,11 @@ pub fn recordings_folder(rig: &Rig) -> PathBuf {
 
 impl Control {
     /// Records a session, or the answer is a refusal.
-    ///
-    /// # Errors
-    /// As [`Control::request`].
     pub fn try_record(&mut self, session: &str, spec: &Value) -> Result<Answer> {
         self.request("POST", &format!("/v1/sessions/{session}/recordings"), spec)
     }
 
     /// Records a session as `name`; `more` are further fields.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn record(
         &mut self,
         session: &str,
@@ -48,26 +42,17 @@ impl Control {
     }
 
     /// Shows a recording.
-    ///
-    /// # Errors
-    /// When there is none of that name.
     pub fn recording(&mut self, name: &str) -> Result<RecordingView> {
         self.get(&format!("/v1/recordings/{name}"))?.document()
     }
 
     /// Every recording that the daemon knows.
-    ///
-    /// # Errors
-    /// When it is refused.
     pub fn recordings(&mut self) -> Result<Vec<RecordingView>> {
         let list: RecordingList = self.get("/v1/recordings")?.document()?;
         Ok(list.recordings)
     }
 
     /// Ends a recording: its files are whole then, and its books balance.
-    ///
-    /// # Errors
-    /// When it is not so.
     pub fn stop_recording(&mut self, name: &str) -> Result<RecordingView> {
         let view: RecordingView = self
             .post(&format!("/v1/recordings/{name}/stop"))?
@@ -93,9 +78,6 @@ impl Control {
 
 /// The sums of a recording that has ended are exact, of each producer and of all, and its files are there
 /// under their names, whole: their sizes and checksums are those that are told.
-///
-/// # Errors
-/// When that is not so.
 pub fn audited(view: &RecordingView) -> Result<()> {
     let books = |counts: &onair_types::RecordingCounts| counts.balance() && counts.pending == 0;
     ensure!(books(&view.counts), "{view:#?}");
@@ -132,9 +114,6 @@ pub fn audited(view: &RecordingView) -> Result<()> {
 }
 
 /// Compares a file with the SHA-256 that is told of it, by another's tool.
-///
-/// # Errors
-/// When they do not agree.
 pub fn sum_is(file: &Path, told: Option<&str>) -> Result<()> {
     let sum = output("sha256sum", &[text(file)?])?;
     let told = told.context("no checksum")?;
@@ -154,9 +133,6 @@ fn text(path: &Path) -> Result<&str> {
 }
 
 /// Packets in a file, as capinfos counts them.
-///
-/// # Errors
-/// When it does not take the file for whole.
 pub fn capinfos(file: &Path) -> Result<u64> {
     let table = output("capinfos", &["-M", "-T", "-r", "-c", text(file)?])?;
     let count = table.trim().rsplit('\t').next().context("two columns")?;
@@ -175,9 +151,6 @@ pub struct Captured {
 }
 
 /// The packets of a file, as tshark reads them.
-///
-/// # Errors
-/// When it does not take the file for whole, or one is no UDP.
 pub fn tshark(file: &Path) -> Result<Vec<Captured>> {
     let fields = [
         "-n",
@@ -226,9 +199,6 @@ pub fn payload_hash(packets: &[Captured]) -> u64 {
 
 /// The frames that these packets make, each in the pgroup layout, by RTP timestamp in order: put together
 /// here by hand (RFC 4175 §4.3), so that the product does not judge itself.
-///
-/// # Errors
-/// When a header lies outside of the raster.
 pub fn frames(packets: &[Captured], raster: Raster) -> Result<Vec<Vec<u8>>> {
     let (pgroup, line_bytes) = match raster.depth {
         8 => (4, raster.width as usize * 2),
@@ -278,9 +248,6 @@ pub fn frames(packets: &[Captured], raster: Raster) -> Result<Vec<Vec<u8>>> {
 
 /// What ffprobe says of the first stream of a file: width, height, pixel format, rate, and how many frames
 /// it reads.
-///
-/// # Errors
-/// When it does not take the file.
 pub fn ffprobe(file: &Path) -> Result<Value> {
     let entries = "stream=width,height,pix_fmt,r_frame_rate,nb_read_frames";
     let line = [
@@ -301,9 +268,6 @@ pub fn ffprobe(file: &Path) -> Result<Value> {
 
 /// The frames of a video file, as ffmpeg decodes them, each put into the pgroup layout that a client sees.
 /// `before` are arguments before the input.
-///
-/// # Errors
-/// When ffmpeg does not take the file, or it ends amid a frame.
 pub fn ffmpeg(file: &Path, raster: Raster, before: &[&str]) -> Result<Vec<Vec<u8>>> {
     let format = if raster.depth == 8 {
         "yuv422p"
@@ -329,9 +293,6 @@ pub fn ffmpeg(file: &Path, raster: Raster, before: &[&str]) -> Result<Vec<Vec<u8
 }
 
 /// Planar frames one after the other, each put into the pgroup layout.
-///
-/// # Errors
-/// When there is no whole number of them.
 pub fn planar_frames(bytes: &[u8], raster: Raster) -> Result<Vec<Vec<u8>>> {
     let samples = (raster.width * raster.height * 2) as usize;
     let size = if raster.depth == 8 {

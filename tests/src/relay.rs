@@ -54,9 +54,6 @@ pub struct Relay {
 
 impl Relay {
     /// Starts a relay to `destination`.
-    ///
-    /// # Errors
-    /// When its sockets cannot be opened.
     pub fn start(stage: &Stage, destination: SocketAddr, disturbance: Disturbance) -> Result<Self> {
         let (entrance, exit) = stage.inside(|| {
             let entrance = UdpSocket::bind("127.0.0.1:0")?;
@@ -92,9 +89,6 @@ impl Relay {
     }
 
     /// Ends it once no packet has come for a moment, and says what it has done.
-    ///
-    /// # Errors
-    /// When it could not pass a packet on.
     pub fn finish(self) -> Result<Done> {
         self.end.store(true, Ordering::Relaxed);
         self.thread

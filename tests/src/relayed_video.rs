@@ -1,7 +1,7 @@
 //! A flow out of port `a` and into port `b`, with a client that looks at every frame.
 
 use anyhow::{Result, ensure};
-use onair_stage::{Deadline, until};
+use onair_stage::{Deadline, wait_for};
 use onair_types::{SessionCounters, Source, SpecDocument};
 
 use crate::control::Control;
@@ -24,9 +24,6 @@ pub struct RelayedVideo {
 
 impl RelayedVideo {
     /// Starts both.
-    ///
-    /// # Errors
-    /// When one is refused.
     pub fn start(rig: &Rig, raster: Raster, source: Source) -> Result<Self> {
         let mut control = rig.control()?;
         control.create(&SpecDocument {
@@ -41,37 +38,23 @@ impl RelayedVideo {
     }
 
     /// Waits until `in` has received every packet that `out` has sent by now.
-    ///
-    /// # Errors
-    /// When it does not, in time.
     pub fn settle(&mut self) -> Result<()> {
         let sent = self.control.show("out")?.counters.packets;
-        until(
-            "what was sent to be received",
-            Deadline::seconds(20),
-            || {
-                let received = self.control.show("in")?.counters.packets;
-                Ok((received >= sent).then_some(()))
-            },
-        )
+        wait_for("what was sent to be received", 20, || {
+            let received = self.control.show("in")?.counters.packets;
+            Ok(received >= sent)
+        })
     }
 
     /// Stops and destroys both. The final counts of `out`, of which nothing was lost on the way,
     /// and what the viewer saw of all that.
-    ///
-    /// # Errors
-    /// When a client other than the viewer has not left, and when something was lost.
     pub fn end(mut self) -> Result<(SessionCounters, Vec<Seen>)> {
         self.control.stop("out")?;
         let out = self.control.destroy_wait("out")?.frames;
-        until(
-            "what was sent to be received",
-            Deadline::seconds(20),
-            || {
-                let received = self.control.show("in")?.counters.packets;
-                Ok((received >= out.packets).then_some(()))
-            },
-        )?;
+        wait_for("what was sent to be received", 20, || {
+            let received = self.control.show("in")?.counters.packets;
+            Ok(received >= out.packets)
+        })?;
         let seen = self
             .viewer
             .finish(&mut self.control, Deadline::seconds(20))?;

@@ -3,12 +3,13 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Backend, Config, Daemon, Deadline, End, MEMORY_MB, Stage, Veth};
+use onair_stage::{Backend, Config, Daemon, Deadline, MEMORY_MB, Stage, Veth};
 use onair_types::ShutdownSummary;
 
 use crate::control::Control;
 use crate::programs::program;
 use crate::raw_client::RawClient;
+use crate::spec::{Raster, receive};
 use crate::test_client::TestClient;
 
 /// How long a daemon may take to be ready, and to end.
@@ -37,9 +38,6 @@ impl Rig {
 
     /// One port `b` (10.77.0.2, AF_XDP), whose cable ends at the kernel's own stack (10.77.0.9):
     /// for senders that are not ours, inside the stage's namespace.
-    ///
-    /// # Errors
-    /// As [`Rig::pair`].
     pub fn beside_the_kernel() -> Result<Self> {
         let mut config = Config::pair(Backend::AfXdp);
         config.ports.retain(|port| port.name == "b");
@@ -48,34 +46,41 @@ impl Rig {
 
     /// As [`Rig::pair`], with a configuration of one's own and additional settings of the daemon's
     /// command (environment, arguments).
-    ///
-    /// # Errors
-    /// As [`Rig::pair`].
     pub fn with(config: Config, prepare: impl FnOnce(&mut Command)) -> Result<Self> {
         Self::put_up(config, None, prepare)
     }
 
     /// Two ports `a` and `b` at the ends of a wire inside the daemon: no interface and no hugepage
     /// is needed, for tests that are not about packets.
-    ///
-    /// # Errors
-    /// As [`Rig::pair`].
     pub fn rings() -> Result<Self> {
         Self::rings_with(|_| {})
     }
 
+    /// As [`Rig::rings`], with a connection to the control socket.
+    pub fn with_control() -> Result<(Self, Control)> {
+        let rig = Self::rings()?;
+        let control = rig.control()?;
+        Ok((rig, control))
+    }
+
+    /// As [`Rig::with_control`], with a session `cam` that receives small frames at UDP port 5000.
+    pub fn with_cam() -> Result<(Self, Control)> {
+        let (rig, mut control) = Self::with_control()?;
+        control.create(&receive("cam", Raster::SMALL, 5000))?;
+        Ok((rig, control))
+    }
+
     /// As [`Rig::rings`], with changes to the configuration.
-    ///
-    /// # Errors
-    /// As [`Rig::pair`].
     pub fn rings_with(change: impl FnOnce(&mut Config)) -> Result<Self> {
         Self::rings_as(change, |_| {})
     }
 
+    /// As [`Rig::rings`], with `more` at the end of the configuration, as TOML.
+    pub fn rings_and(more: impl Into<String>) -> Result<Self> {
+        Self::rings_with(|config| config.more = more.into())
+    }
+
     /// As [`Rig::rings_with`], with additional settings of the daemon's command.
-    ///
-    /// # Errors
-    /// As [`Rig::pair`].
     pub fn rings_as(
         change: impl FnOnce(&mut Config),
         prepare: impl FnOnce(&mut Command),
@@ -93,9 +98,6 @@ impl Rig {
     }
 
     /// A new connection to the attach socket that says hello and nothing else.
-    ///
-    /// # Errors
-    /// When it is not welcomed.
     pub fn raw_client(&self) -> Result<RawClient> {
         RawClient::welcomed(&Config::attach_socket(&self.stage))
     }
@@ -106,17 +108,9 @@ impl Rig {
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self> {
         let stage = Stage::open("test")?;
-        stage.veth(&Veth {
-            a: End {
-                name: "va",
-                address: kernel,
-            },
-            b: End {
-                name: "vb",
-                address: None,
-            },
-            mtu: 1500,
-        })?;
+        let mut cable = Veth::bare("va", "vb");
+        cable.a.address = kernel;
+        stage.veth(&cable)?;
         config.hugepages = stage.hugepages(MEMORY_MB)?;
         let mut rig = Self {
             daemon: None,
@@ -137,9 +131,6 @@ impl Rig {
     }
 
     /// As [`Rig::start_daemon`], with another configuration from now on.
-    ///
-    /// # Errors
-    /// As [`Rig::start_daemon`].
     pub fn start_daemon_as(&mut self, config: Config) -> Result<()> {
         self.config = config;
         self.start_daemon()
@@ -198,9 +189,6 @@ impl Rig {
     }
 
     /// Kills the daemon with SIGKILL.
-    ///
-    /// # Errors
-    /// When it does not run.
     pub fn kill_daemon(&mut self) -> Result<()> {
         let mut daemon = self.daemon.take().context("the daemon does not run")?;
         daemon.running().kill()?;
@@ -208,9 +196,6 @@ impl Rig {
     }
 
     /// The daemon.
-    ///
-    /// # Errors
-    /// When it has been stopped.
     pub fn daemon(&mut self) -> Result<&mut Daemon> {
         self.daemon.as_mut().context("the daemon does not run")
     }
@@ -222,25 +207,16 @@ impl Rig {
     }
 
     /// A new connection to the daemon's control socket.
-    ///
-    /// # Errors
-    /// When nobody listens.
     pub fn control(&self) -> Result<Control> {
         Control::connect(&Config::control_socket(&self.stage))
     }
 
     /// A new client process that does as it is told, connected to the attach socket.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn test_client(&self) -> Result<TestClient> {
         TestClient::start(&self.stage)
     }
 
     /// A new client process that is attached to `session`.
-    ///
-    /// # Errors
-    /// When it is not.
     pub fn user(&self, session: &str) -> Result<TestClient> {
         let mut user = self.test_client()?;
         user.say(format_args!("attach {session}"))?;

@@ -22,9 +22,6 @@ impl GStreamer {
     /// the stage's namespace, each frame's packets in one burst as GStreamer does, and writes the
     /// same frames to a file. GStreamer pads lines to four bytes in the file, not on the wire: with
     /// 10 bits let the width be a multiple of 8.
-    ///
-    /// # Errors
-    /// When GStreamer does not start.
     pub fn start(
         stage: &Stage,
         raster: Raster,
@@ -59,17 +56,11 @@ impl GStreamer {
     }
 
     /// Whether all is sent.
-    ///
-    /// # Errors
-    /// What waitpid(2) fails with.
     pub fn ended(&mut self) -> Result<bool> {
         Ok(self.running.ended()?.is_some())
     }
 
     /// Waits until all is sent, and gives the file with the frames one after the other.
-    ///
-    /// # Errors
-    /// When it fails, or `deadline` passes first.
     pub fn finish(mut self, deadline: Deadline) -> Result<PathBuf> {
         let status = self.running.wait(deadline)?;
         ensure!(status.success(), "gst-launch-1.0 failed ({status})");
@@ -78,9 +69,6 @@ impl GStreamer {
 }
 
 /// The hash (xxh3, seed 0) of each frame of `frame_bytes` in `file`, in order.
-///
-/// # Errors
-/// When the file cannot be read, or ends within a frame.
 pub fn frame_hashes(file: &Path, frame_bytes: usize) -> Result<Vec<u64>> {
     let size = file
         .metadata()

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use onair_stage::{Deadline, until};
+use onair_stage::{Deadline, until, wait_for};
 
 /// Hears what a daemon tells, and hands it on to whoever started that.
 #[derive(Debug)]
@@ -20,9 +20,6 @@ pub struct ServiceManager {
 impl ServiceManager {
     /// Stands between `command`, a daemon about to be started, and the socket that it would tell;
     /// asks it to feed a watchdog within `watchdog`.
-    ///
-    /// # Errors
-    /// The system's.
     pub fn before(command: &mut Command, watchdog: Duration) -> Result<Self> {
         let own = format!("onair-manager-{}-{:p}", std::process::id(), command);
         let address = SocketAddr::from_abstract_name(&own)?;
@@ -80,14 +77,10 @@ impl ServiceManager {
     /// When it goes on being told for half a minute.
     pub fn wait_silent(&self, word: &str, time: Duration) -> Result<()> {
         let begin = Instant::now();
-        until(
-            format_args!("no {word} for {time:?}"),
-            Deadline::seconds(30),
-            || {
-                let last = self.list(word).last().map_or(begin, |(at, _)| *at);
-                Ok((last.max(begin).elapsed() >= time).then_some(()))
-            },
-        )
+        wait_for(format_args!("no {word} for {time:?}"), 30, || {
+            let last = self.list(word).last().map_or(begin, |(at, _)| *at);
+            Ok(last.max(begin).elapsed() >= time)
+        })
     }
 
     fn list(&self, word: &str) -> Vec<(Instant, String)> {

@@ -11,9 +11,6 @@ pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// One of so many MiB.
-    ///
-    /// # Errors
-    /// When it cannot be mounted.
     pub fn mount(stage: &Stage, megabytes: u32) -> Result<Self> {
         let folder = stage.directory().join("disk");
         std::fs::create_dir_all(&folder)?;

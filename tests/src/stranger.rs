@@ -17,9 +17,6 @@ pub struct Stranger {
 
 impl Stranger {
     /// Takes them from process `pid`, which goes on having them.
-    ///
-    /// # Errors
-    /// When the process is gone, or we may not.
     pub fn of(pid: u32) -> Result<Self> {
         let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let process = pidfd_open(number.context("a pid")?, PidfdFlags::empty())?;

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Actor, Config, Deadline, Running, Stage, blocked, threads, until};
+use onair_stage::{Actor, Config, Deadline, Running, Stage, blocked, children, threads, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -25,34 +25,22 @@ pub struct TestClient {
 
 impl TestClient {
     /// Starts one that is connected to the daemon on `stage`.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn start(stage: &Stage) -> Result<Self> {
         Self::start_as(stage, &program("onair-client")?)
     }
 
     /// As [`TestClient::start`], with another program than the one that was built: a copy of it.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn start_as(stage: &Stage, program: &Path) -> Result<Self> {
         Self::spawn(stage, stage.command(program))
     }
 
     /// As [`TestClient::start_as`], with the command's own settings, such as the user that it runs as.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn spawn(stage: &Stage, mut command: Command) -> Result<Self> {
         command.arg(Config::attach_socket(stage));
         Self::of(&mut command)
     }
 
     /// Starts one with a command of one's own.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn of(command: &mut Command) -> Result<Self> {
         Ok(Self {
             actor: Actor::start("onair-client", command)?,
@@ -71,25 +59,16 @@ impl TestClient {
     }
 
     /// Says `line` and gives the answer, which may be an error that the client library returned.
-    ///
-    /// # Errors
-    /// When there is no answer.
     pub fn ask(&mut self, line: impl Display) -> Result<Value> {
         self.actor.ask(line, Deadline::after(PATIENCE))
     }
 
     /// Says `line` and waits for no answer: [`TestClient::answer`] does.
-    ///
-    /// # Errors
-    /// When it does not listen any more.
     pub fn tell(&mut self, line: impl Display) -> Result<()> {
         self.actor.tell(line)
     }
 
     /// Waits for the answer to what was told with [`TestClient::tell`]; `word` is its first word.
-    ///
-    /// # Errors
-    /// When there is none in time.
     pub fn answer(&mut self, word: &str) -> Result<Value> {
         self.actor.hear(
             format_args!("the answer to `{word}`"),
@@ -99,9 +78,6 @@ impl TestClient {
     }
 
     /// Says `line`, and gives the name of the error that the library returned: empty for none.
-    ///
-    /// # Errors
-    /// When there is no answer.
     pub fn errno(&mut self, line: impl Display) -> Result<String> {
         let answer = self.ask(line)?;
         Ok(answer["error"]["errno"]
@@ -111,25 +87,16 @@ impl TestClient {
     }
 
     /// Stops the whole process with SIGSTOP, and waits until it stands.
-    ///
-    /// # Errors
-    /// When it does not, in time.
     pub fn freeze(&mut self) -> Result<()> {
         freeze(self.actor.running())
     }
 
     /// Lets a frozen process go on.
-    ///
-    /// # Errors
-    /// What kill(2) fails with.
     pub fn thaw(&mut self) -> Result<()> {
         self.actor.running().signal(Signal::CONT)
     }
 
     /// Says `line`, which must succeed.
-    ///
-    /// # Errors
-    /// When there is no answer, or the answer has an error.
     pub fn say(&mut self, line: impl Display) -> Result<Value> {
         let line = line.to_string();
         let answer = self.ask(&line)?;
@@ -142,9 +109,6 @@ impl TestClient {
     }
 
     /// Waits for the next line with this `"event"`.
-    ///
-    /// # Errors
-    /// When there is none in time.
     pub fn event(&mut self, event: &str) -> Result<Value> {
         self.actor.event(event, Deadline::after(PATIENCE))
     }
@@ -158,9 +122,6 @@ impl TestClient {
 
     /// Starts `count` threads that each call `buffer_get` without a time-out until it returns an
     /// error, and gives their tids once the kernel says that all of them sleep.
-    ///
-    /// # Errors
-    /// When they do not, in time.
     pub fn block(&mut self, count: usize) -> Result<BTreeSet<u32>> {
         let answer = self.say(format_args!("block {count}"))?;
         let tids: BTreeSet<u32> = serde_json::from_value(answer["tids"].clone())
@@ -179,9 +140,6 @@ impl TestClient {
     }
 
     /// Waits until `count` threads have told what their call returned; by tid.
-    ///
-    /// # Errors
-    /// When they do not, in time.
     pub fn returned(&mut self, count: usize) -> Result<Vec<(u32, String)>> {
         (0..count)
             .map(|_| {
@@ -197,17 +155,11 @@ impl TestClient {
     }
 
     /// SIGKILL, and waits until it is gone.
-    ///
-    /// # Errors
-    /// What kill(2) and waitpid(2) fail with.
     pub fn kill(mut self) -> Result<()> {
         self.actor.running().kill().map(drop)
     }
 
     /// Lets it end by itself, and gives what is left to read of its exit.
-    ///
-    /// # Errors
-    /// When it does not end in time.
     pub fn leave(mut self) -> Result<std::process::ExitStatus> {
         self.actor.close();
         self.actor.running().wait(Deadline::after(PATIENCE))
@@ -215,9 +167,6 @@ impl TestClient {
 }
 
 /// Stops a process with SIGSTOP, and waits until all of its threads stand.
-///
-/// # Errors
-/// When they do not, in time.
 pub fn freeze(process: &mut Running) -> Result<()> {
     process.signal(Signal::STOP)?;
     let pid = process.pid();
@@ -234,4 +183,16 @@ pub fn freeze(process: &mut Running) -> Result<()> {
             Ok(Some(()))
         },
     )
+}
+
+/// The one child of a program that runs another one in a namespace.
+///
+/// # Errors
+/// It has none after 20 seconds, or several.
+pub fn only_child(pid: u32) -> Result<u32> {
+    until("it to fork", Deadline::seconds(20), || {
+        let all = children(pid)?;
+        ensure!(all.len() < 2, "process {pid} has children {all:?}");
+        Ok(all.first().copied())
+    })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, Running, Stage, until};
+use onair_stage::{Deadline, Running, Stage, wait_for};
 use rustix::process::Signal;
 
 /// The system calls that are traced: those that bring bytes to a disk or to a socket.
@@ -34,18 +34,12 @@ pub struct Call {
 
 impl Traced {
     /// Traces the threads of process `pid` that have one of these `names`; without names all.
-    ///
-    /// # Errors
-    /// When strace does not get hold of them.
     pub fn attach(stage: &Stage, pid: u32, names: &[&str]) -> Result<Self> {
         Self::with(stage, pid, names, &[])
     }
 
     /// The same, and the process dies of SIGKILL when it enters the `number`th call `name` of them,
     /// which is not done any more.
-    ///
-    /// # Errors
-    /// As [`Traced::attach`].
     pub fn killing(
         stage: &Stage,
         pid: u32,
@@ -72,20 +66,17 @@ impl Traced {
         let child = child.context("strace: is it installed? `cargo xtask setup` installs it")?;
         let strace = Running::new("strace", child)?;
         let tracer = format!("TracerPid:\t{}", strace.pid());
-        until("strace to be attached", Deadline::seconds(30), || {
+        wait_for("strace to be attached", 30, || {
             let is_traced = |thread: &u32| {
                 let status = fs::read_to_string(format!("/proc/{pid}/task/{thread}/status"));
                 status.is_ok_and(|status| status.lines().any(|line| line == tracer))
             };
-            Ok(threads.iter().all(is_traced).then_some(()))
+            Ok(threads.iter().all(is_traced))
         })?;
         Ok(Self { strace, output })
     }
 
     /// Lets go of the threads; the calls that have ended, in the order of their ends.
-    ///
-    /// # Errors
-    /// When strace does not end.
     pub fn end(mut self) -> Result<Vec<Call>> {
         self.strace.signal(Signal::INT)?;
         self.strace.wait(Deadline::seconds(30))?;
@@ -160,9 +151,6 @@ impl Call {
 
 /// Checks that there is a call for each of `wanted`, which has all of its parts in its text, and that none
 /// begins before the one before has ended. Where there are several of the first, the first counts.
-///
-/// # Errors
-/// What is missing, with the trace.
 pub fn in_this_order(calls: &[Call], wanted: &[&[&str]]) -> Result<()> {
     let mut after = 0;
     for parts in wanted {

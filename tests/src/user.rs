@@ -53,9 +53,6 @@ impl User {
     }
 
     /// Lets every user connect to both sockets, whatever their modes and those of the folders say.
-    ///
-    /// # Errors
-    /// When a folder above the stage's does not let others through.
     pub fn let_in(stage: &Stage) -> Result<()> {
         let mut folder = stage.directory();
         for socket in [Config::control_socket(stage), Config::attach_socket(stage)] {
@@ -71,9 +68,6 @@ impl User {
     }
 
     /// A copy of the client program with this name on the stage: a file of its own for the probe.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub fn copy_of_test_client(stage: &Stage, name: &str) -> Result<PathBuf> {
         let copy = stage.directory().join(name);
         if !copy.exists() {
@@ -83,9 +77,6 @@ impl User {
     }
 
     /// A client process of this user that does as it is told.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn test_client(self, stage: &Stage) -> Result<TestClient> {
         self.test_client_as(
             stage,
@@ -94,9 +85,6 @@ impl User {
     }
 
     /// As [`User::test_client`], with another program.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn test_client_as(self, stage: &Stage, program: &Path) -> Result<TestClient> {
         let mut command = stage.command(program);
         command.uid(self.uid).gid(self.gid);
@@ -105,9 +93,6 @@ impl User {
 
     /// A process of this user that maps `file` as its code, and asks to attach to `session` on `count`
     /// connections at once. It says event `asked` then, and event `answered` for each answer.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn mapper(self, stage: &Stage, file: &Path, session: &str, count: usize) -> Result<Actor> {
         let mut command = stage.command("/usr/bin/python3");
         command
@@ -121,9 +106,6 @@ impl User {
     }
 
     /// Asks the control socket as curl does: status and body. Null, if the body is no JSON.
-    ///
-    /// # Errors
-    /// When there is no answer.
     pub fn ask(
         self,
         stage: &Stage,

@@ -17,9 +17,6 @@ pub struct Viewer {
 
 impl Viewer {
     /// Starts one on `session`, which must run.
-    ///
-    /// # Errors
-    /// When it cannot attach.
     pub fn start(rig: &Rig, session: &str) -> Result<Self> {
         let mut test_client = rig.test_client()?;
         test_client.say(format_args!("attach {session}"))?;
@@ -31,18 +28,12 @@ impl Viewer {
     }
 
     /// Frames that it has taken so far.
-    ///
-    /// # Errors
-    /// When it does not answer.
     pub fn taken(&mut self) -> Result<u64> {
         let answer = self.test_client.say("taken")?;
         answer["frames"].as_u64().context("frames")
     }
 
     /// Waits until it has taken `frames` frames.
-    ///
-    /// # Errors
-    /// When `deadline` passes first.
     pub fn wait(&mut self, frames: u64, deadline: Deadline) -> Result<()> {
         let mut taken = 0;
         until(format_args!("{frames} frames"), deadline, || {
@@ -54,9 +45,6 @@ impl Viewer {
 
     /// Waits until it has taken every frame that it was lent, stops its session, and gives what
     /// it saw. It must be the session's only client.
-    ///
-    /// # Errors
-    /// When frames go on coming, or a call of it did not end with the stop.
     pub fn finish(mut self, control: &mut Control, deadline: Deadline) -> Result<Vec<Seen>> {
         let session = self.session.clone();
         until("every frame to be taken", deadline, || {
@@ -69,9 +57,6 @@ impl Viewer {
     }
 
     /// What it saw, once its session has been stopped.
-    ///
-    /// # Errors
-    /// When its call does not end with `EAGAIN`.
     pub fn seen(&mut self) -> Result<Vec<Seen>> {
         let event = self.test_client.event("watched")?;
         anyhow::ensure!(event["end"] == "EAGAIN", "it ended with {}", event["end"]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, until};
+use onair_stage::{Deadline, wait_for};
 use onair_types::{Certificate, Source, SpecDocument};
 
 use crate::control::Control;
@@ -26,9 +26,6 @@ pub struct WatchedSession {
 
 impl WatchedSession {
     /// Starts both on a rig with rings.
-    ///
-    /// # Errors
-    /// When one is refused, or no frame comes.
     pub fn start(rig: &mut Rig) -> Result<Self> {
         let daemon = rig.daemon()?.pid();
         let mut control = rig.control()?;
@@ -49,22 +46,16 @@ impl WatchedSession {
     }
 
     /// Waits until the honest client is the only one on `cam`.
-    ///
-    /// # Errors
-    /// When others stay.
     pub fn alone(&mut self) -> Result<()> {
-        until("the others to be settled", Deadline::seconds(30), || {
+        wait_for("the others to be settled", 30, || {
             let view = self.control.show("cam")?;
-            Ok((view.attachments.len() == 1).then_some(()))
+            Ok(view.attachments.len() == 1)
         })
     }
 
     /// Waits until the honest client is the only one, and the daemon holds no more than before the
     /// others came. Then ends both sessions. The honest client must have been shown every frame, each
     /// once and right. Gives the certificate of `cam`, once its memory is given back.
-    ///
-    /// # Errors
-    /// When something was lost, was credited twice or not at all, or was kept.
     pub fn end(mut self) -> Result<Certificate> {
         self.alone()?;
         self.before.wait_regained(self.daemon)?;
@@ -98,27 +89,7 @@ impl WatchedSession {
     }
 }
 
-impl Control {
-    /// Waits until nobody is attached to a session.
-    ///
-    /// # Errors
-    /// When somebody stays.
-    pub fn deserted(&mut self, session: &str) -> Result<()> {
-        until(
-            format_args!("the attachments of {session} to end"),
-            Deadline::seconds(30),
-            || {
-                let view = self.show(session)?;
-                Ok(view.attachments.is_empty().then_some(()))
-            },
-        )
-    }
-}
-
 /// Each lend came back in one way, and once; at least `put` were put.
-///
-/// # Errors
-/// When the books say otherwise.
 pub fn balanced(certificate: &Certificate, put: u64) -> Result<()> {
     let counts = certificate.counts;
     let back = counts.frames_returned
@@ -138,9 +109,6 @@ pub fn balanced(certificate: &Certificate, put: u64) -> Result<()> {
 }
 
 /// The thread ids in an answer of a test_client.
-///
-/// # Errors
-/// When there are none.
 pub fn tids(answer: &serde_json::Value) -> Result<BTreeSet<u32>> {
     serde_json::from_value(answer["tids"].clone()).context("tids")
 }

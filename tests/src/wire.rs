@@ -16,9 +16,6 @@ pub struct Wire {
 
 impl Wire {
     /// Opens one on `interface`, inside the stage's namespace.
-    ///
-    /// # Errors
-    /// When there is no such interface.
     pub fn open(stage: &Stage, interface: &str) -> Result<Self> {
         stage.inside(|| {
             let interface = getifaddrs()?
@@ -36,17 +33,11 @@ impl Wire {
     }
 
     /// The interface's hardware address.
-    ///
-    /// # Errors
-    /// When it has none.
     pub fn mac(&self) -> Result<[u8; 6]> {
         self.interface.addr().context("no hardware address")
     }
 
     /// Sends `frame`, from its destination address to the end of its payload.
-    ///
-    /// # Errors
-    /// When it is shorter than an Ethernet header, or longer than the interface allows.
     pub fn send(&self, frame: &[u8]) -> Result<()> {
         let fd = self.socket.as_raw_fd();
         sendto(fd, frame, &self.interface, MsgFlags::empty())?;

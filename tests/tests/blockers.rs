@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Control, Deadline, Raster, Rig, TestClient, blocked, freeze, program, receive, until,
+    Control, Deadline, Raster, Rig, TestClient, blocked, freeze, program, receive, until, wait_for,
 };
 use onair_types::{BlockerKind, Certificate, Says, SessionState, Verdict, WaitsIn, Witness};
 use rustix::process::Signal;
@@ -150,9 +150,7 @@ fn named_alike(mut scene: Scene) -> Result<()> {
 
 #[test]
 fn callers_come_and_go_then_the_list_follows() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.test_client()?;
     client.say("attach cam")?;
     let mut tids = BTreeSet::new();
@@ -164,8 +162,8 @@ fn callers_come_and_go_then_the_list_follows() -> Result<()> {
     }
     client.tell("poll never")?;
     let main = client.pid();
-    until("the main thread to sleep", Deadline::seconds(10), || {
-        Ok(blocked(main)?.contains(&main).then_some(()))
+    wait_for("the main thread to sleep", 10, || {
+        Ok(blocked(main)?.contains(&main))
     })?;
     let list = control.blockers("cam")?.blockers;
     let polls = list
@@ -187,9 +185,7 @@ fn says(verdict: &Verdict, name: &str) -> Option<(Says, u64)> {
 
 #[test]
 fn counter_cleared_behind_a_blocked_caller_then_nothing_is_freed_until_it_leaves() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let mut liar = rig.test_client()?;
     liar.say("attach cam")?;
     let asleep = liar.block(2)?;

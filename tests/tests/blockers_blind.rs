@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use onair_tests::{
     Backend, Breakpoints, Config, Control, Daemon, Deadline, OwnText, Raster, Rig, Stage,
-    TestClient, program, receive, until,
+    TestClient, program, receive, wait_for,
 };
 use onair_types::{Certificate, HealthStatus, ProbeMode, ProbeState, Reading, Says, Verdict};
 
@@ -55,6 +55,17 @@ fn through(control: &mut Control, client: &mut TestClient) -> Result<Certificate
     client.thaw()?;
     client.returned(2)?;
     control.destroy_wait("cam")
+}
+
+/// Callers of `client` sleep unseen by the probe: nothing is destroyed until it is gone.
+fn refused_while_hidden(control: &mut Control, mut client: TestClient) -> Result<()> {
+    let tids = hide_callers(&mut client)?;
+    client.freeze()?;
+    refused_for(control, &tids)?;
+    client.kill()?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
+    Ok(())
 }
 
 #[test]
@@ -116,13 +127,7 @@ fn site_disarmed_by_its_process_then_nothing_is_destroyed_until_it_is_gone() -> 
     client.say("attach cam")?;
     Breakpoints::find(client.pid())?.take_away()?;
     // The probe sees none of this; the kernel's list of sleeping threads has them.
-    let tids = hide_callers(&mut client)?;
-    client.freeze()?;
-    refused_for(&mut control, &tids)?;
-    client.kill()?;
-    let certificate = control.destroy_wait("cam")?;
-    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
-    Ok(())
+    refused_while_hidden(&mut control, client)
 }
 
 #[test]
@@ -135,8 +140,8 @@ fn site_disarmed_while_it_waits_then_nothing_is_destroyed_until_it_is_gone() -> 
     control.stop("cam")?;
     // They leave, and the kernel does not see it: the witnesses contradict each other.
     client.returned(2)?;
-    until("the threads to end", Deadline::seconds(10), || {
-        Ok((onair_tests::threads(client.pid())?.len() == 1).then_some(()))
+    wait_for("the threads to end", 10, || {
+        Ok(onair_tests::threads(client.pid())?.len() == 1)
     })?;
     // Threads that end are taken out by the kernel; what is left is what cannot be proven.
     let refusal = control.try_destroy("cam")?;
@@ -223,13 +228,7 @@ fn site_on_a_copy_of_its_page_with_breakpoints_of_its_own_then_its_callers_are_n
     client.say("attach cam")?;
     let breakpoints = Breakpoints::find(client.pid())?;
     own_text.copy(&mut client, &breakpoints)?;
-    let tids = hide_callers(&mut client)?;
-    client.freeze()?;
-    refused_for(&mut control, &tids)?;
-    client.kill()?;
-    let certificate = control.destroy_wait("cam")?;
-    assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
-    Ok(())
+    refused_while_hidden(&mut control, client)
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use onair_tests::{Control, Deadline, Raster, Rig, TestClient, onairctl, receive, signal, until};
+use onair_tests::{Control, Raster, Rig, TestClient, onairctl, receive, signal, wait_for};
 use onair_types::{Certificate, HealthStatus, Memory, Timestamp};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -31,11 +31,11 @@ fn ended(
     control.create(&receive(name, Raster::SMALL, 5000))?;
     control.stop(name)?;
     let id = end(control)?.session.to_string();
-    until("the memory to be given back", Deadline::seconds(30), || {
+    wait_for("the memory to be given back", 30, || {
         let path = format!("/v1/certificates/{id}");
         let certificate: Certificate = control.get(&path)?.document()?;
         let is_back = matches!(certificate.memory, Memory::Returned { .. });
-        Ok(is_back.then_some(()))
+        Ok(is_back)
     })?;
     Ok(id)
 }
@@ -82,8 +82,7 @@ fn edit(path: &PathBuf, change: impl FnOnce(&mut Value)) -> Result<()> {
 
 #[test]
 fn certificates_of_several_operations_after_a_restart_then_found_and_verified() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     let mut ids = vec![
         destroyed(&mut control, "cam")?,
         ended(&mut control, "other", |control| {
@@ -170,8 +169,7 @@ fn run(rig: &Rig, arguments: &str, code: i32) -> Result<Value> {
 
 #[test]
 fn operations_that_wait_for_nobody_by_the_tool_then_their_certificates_hold() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     for (udp, name) in ["evicted", "aborted", "aside"].into_iter().enumerate() {
         control.create(&receive(name, Raster::SMALL, 5000 + u16::try_from(udp)?))?;
     }
@@ -216,11 +214,11 @@ fn operations_that_wait_for_nobody_by_the_tool_then_their_certificates_hold() ->
         client.kill()?;
     }
     for name in all.split(' ') {
-        until("the memory to be given back", Deadline::seconds(30), || {
+        wait_for("the memory to be given back", 30, || {
             let path = format!("/v1/certificates/{name}");
             let certificate: Certificate = control.get(&path)?.document()?;
             let is_back = matches!(certificate.memory, Memory::Returned { .. });
-            Ok(is_back.then_some(()))
+            Ok(is_back)
         })?;
     }
     assert_eq!(failing(&rig, all)?, BTreeSet::new());
@@ -229,8 +227,7 @@ fn operations_that_wait_for_nobody_by_the_tool_then_their_certificates_hold() ->
 
 #[test]
 fn certificates_too_many_too_old_and_what_is_none_then_trimmed_and_left_alone() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     let ids = ["one", "two", "three", "four"]
         .map(|name| destroyed(&mut control, name))
         .into_iter()
@@ -284,16 +281,12 @@ fn present(control: &mut Control, id: &str) -> Result<Certificate> {
 
 /// Waits until the certificate is on disk and health does not name any.
 fn until_durable(control: &mut Control, id: &str) -> Result<()> {
-    until(
-        "the certificate to be on disk",
-        Deadline::seconds(30),
-        || {
-            let health = control.health()?;
-            let is_named = health.problems.iter().any(|it| it.contains(id));
-            let all_are = health.unwritten_certificates == 0 && !is_named;
-            Ok((all_are && present(control, id)?.durable).then_some(()))
-        },
-    )
+    wait_for("the certificate to be on disk", 30, || {
+        let health = control.health()?;
+        let is_named = health.problems.iter().any(|it| it.contains(id));
+        let all_are = health.unwritten_certificates == 0 && !is_named;
+        Ok(all_are && present(control, id)?.durable)
+    })
 }
 
 /// Fills what is free.
@@ -381,9 +374,7 @@ fn certificate_and_the_disk_is_full_to_the_end_then_the_end_says_which_is_lost()
 #[test]
 fn certificate_and_the_disk_hangs_then_the_answer_comes_and_says_so_and_nothing_else_waits()
 -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ndurable_ms = 200\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[timeouts]\ndurable_ms = 200\n")?;
     let stage = rig.stage();
     let disk = stage.disk("state/certificates", stage.directory(), 32 << 20)?;
     let mut control = rig.control()?;
@@ -393,10 +384,10 @@ fn certificate_and_the_disk_hangs_then_the_answer_comes_and_says_so_and_nothing_
     let ended = control.destroy("cam")?;
     assert!(!ended.durable);
     let id = ended.session.to_string();
-    until("health to name the disk", Deadline::seconds(30), || {
+    wait_for("health to name the disk", 30, || {
         let health = control.health()?;
         let is_named = health.problems.iter().any(|it| it.contains(&id));
-        Ok((is_named && health.unwritten_certificates == 1).then_some(()))
+        Ok(is_named && health.unwritten_certificates == 1)
     })?;
     drop(ice);
     until_durable(&mut control, &id)?;

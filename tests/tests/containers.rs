@@ -5,10 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use onair_tests::{
-    Backend, Config, Control, Daemon, Deadline, Raster, Rig, Stage, TestClient, output, program,
-    receive, until,
+    Backend, Config, Control, Daemon, Deadline, Raster, Rig, Stage, TestClient, children,
+    only_child, output, program, receive, until, wait_for,
 };
 use onair_types::BlockerKind;
 use rustix::process::{Pid, Signal, kill_process};
@@ -21,24 +21,6 @@ fn script(stage: &Stage, name: &str, text: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The children of process `pid`, zombies among them.
-fn children(pid: u32) -> Result<Vec<u32>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    Ok(text
-        .split_whitespace()
-        .filter_map(|it| it.parse().ok())
-        .collect())
-}
-
-/// The one child of a program that runs another one in a namespace.
-fn only_child(pid: u32) -> Result<u32> {
-    until("it to fork", Deadline::seconds(20), || {
-        let all = children(pid)?;
-        ensure!(all.len() < 2, "process {pid} has children {all:?}");
-        Ok(all.first().copied())
-    })
-}
-
 /// Lets `client` block in a call, waits until the daemon names it as process `pid`, and sees the
 /// session destroyed.
 fn blocked_named_and_destroyed(
@@ -48,10 +30,10 @@ fn blocked_named_and_destroyed(
 ) -> Result<()> {
     client.say("attach cam")?;
     client.say("block 2")?;
-    until("the daemon to name it", Deadline::seconds(30), || {
+    wait_for("the daemon to name it", 30, || {
         let all = control.blockers("cam")?.blockers;
         let mut blocked = all.iter().filter(|it| it.kind == BlockerKind::Blocked);
-        Ok((blocked.clone().count() == 2 && blocked.all(|it| it.pid == pid)).then_some(()))
+        Ok(blocked.clone().count() == 2 && blocked.all(|it| it.pid == pid))
     })
     .with_context(|| format!("process {pid}, blockers {:?}", control.blockers("cam")))?;
     control.stop("cam")?;
@@ -64,9 +46,7 @@ fn blocked_named_and_destroyed(
 
 #[test]
 fn client_in_another_pid_and_mount_namespace_on_overlayfs_then_seen_and_named() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let (stage, test_client) = (rig.stage(), program("onair-client")?);
     // As a container runtime does it: a root of layers, the daemon's folder bound into it.
     let inside = script(
@@ -134,8 +114,8 @@ fn daemon_as_pid_1_then_reaps_serves_its_namespace_refuses_others_and_ends_with_
     .context("one child")?;
     let raw = i32::try_from(orphan).ok().and_then(Pid::from_raw);
     kill_process(raw.context("a pid")?, Signal::KILL)?;
-    until("it to be reaped", Deadline::seconds(20), || {
-        Ok((!Path::new(&format!("/proc/{orphan}")).exists()).then_some(()))
+    wait_for("it to be reaped", 20, || {
+        Ok(!Path::new(&format!("/proc/{orphan}")).exists())
     })?;
 
     // A process that is not in its namespace cannot be seen, and is told what to do.

@@ -2,19 +2,18 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Config, Control, Deadline, Frozen, HangingFile, Raster, Rig, TestClient, program, receive,
-    send, until,
+    Control, Frozen, HangingFile, Raster, Rig, TestClient, only_child, program, receive, send,
+    wait_for,
 };
 use onair_types::{SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// What an operator waits for `health` at most, of 100 requests 99.
 const P99: Duration = Duration::from_millis(100);
@@ -42,10 +41,8 @@ fn started_before_it_is_back(rig: &mut Rig, control: &mut Control) -> Result<(Te
     client.say("submit 2")?;
     let frozen = Frozen::thread(rig.daemon()?.pid(), "onair-p0")?;
     control.stop("cam")?;
-    let mut operator = UnixStream::connect(Config::control_socket(rig.stage()))?;
-    operator.write_all(
-        b"POST /v1/sessions/cam/start HTTP/1.1\r\nhost: onaird\r\ncontent-length: 0\r\n\r\n",
-    )?;
+    let mut operator = rig.control()?.into_http();
+    operator.send("POST", "/v1/sessions/cam/start", &Value::Null)?;
     // What came before them was taken before they are answered.
     for _ in 0..3 {
         control.health()?;
@@ -58,8 +55,7 @@ fn started_before_it_is_back(rig: &mut Rig, control: &mut Control) -> Result<(Te
 #[test]
 fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and_it_runs()
 -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     let (client, frozen) = started_before_it_is_back(&mut rig, &mut control)?;
     let wait = serde_json::json!({ "deadline_ms": 4000 });
     let refusal = control.request("POST", "/v1/sessions/cam/destroy_wait", &wait)?;
@@ -67,9 +63,7 @@ fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and
     let refusal = control.try_destroy("cam")?;
     assert_eq!((refusal.status, refusal.code()), (409, "running"));
     drop(frozen);
-    until("the session to run", Deadline::seconds(20), || {
-        Ok((control.show("cam")?.state == SessionState::Running).then_some(()))
-    })?;
+    control.await_state("cam", SessionState::Running)?;
     assert!(health_p99(&mut control)? < P99);
     control.stop("cam")?;
     client.leave()?;
@@ -81,8 +75,7 @@ fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and
 fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() -> Result<()> {
     const SESSIONS: u16 = 40;
     const CALLERS: usize = 128;
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut client = rig.test_client()?;
     for number in 0..SESSIONS {
         let name = format!("cam{number}");
@@ -103,17 +96,6 @@ fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() 
         control.destroy_wait(&format!("cam{number}"))?;
     }
     Ok(())
-}
-
-/// The one child of process `pid`.
-fn only_child(pid: u32) -> Result<u32> {
-    until("it to fork", Deadline::seconds(20), || {
-        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        Ok(text
-            .split_whitespace()
-            .next()
-            .and_then(|it| it.parse().ok()))
-    })
 }
 
 /// A client with 8,000 threads, in a pid namespace of its own.
@@ -165,18 +147,14 @@ fn client_with_8000_threads_in_a_pid_namespace_counts_itself_inside_and_its_prog
     file.hang();
     // Has the daemon look at the file again.
     client.tell("attach other")?;
-    until("a look to hang", Deadline::seconds(30), || {
-        Ok((file.waiting() > 0).then_some(()))
-    })?;
+    wait_for("a look to hang", 30, || Ok(file.waiting() > 0))?;
     is_served(&mut control, "its file hangs")?;
     kill_process(process, Signal::STOP)?;
     is_served(&mut control, "it stands, and its file hangs")?;
     control.stop("cam")?;
     let begun = Instant::now();
     rig.daemon()?.running().signal(Signal::TERM)?;
-    until("the end to begin", Deadline::seconds(20), || {
-        Ok((!control.health()?.ready).then_some(()))
-    })?;
+    wait_for("the end to begin", 20, || Ok(!control.health()?.ready))?;
     let took = begun.elapsed();
     ensure!(
         took < Duration::from_secs(1),

@@ -4,14 +4,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use onair_tests::{Deadline, Raster, Rig, blocked, receive, send, until};
+use onair_tests::{Raster, Rig, blocked, receive, send, wait_for};
 use onair_types::{Certificate, CertificateList, Operation, Source};
 
 #[test]
 fn daemon_terminated_with_callers_inside_then_all_return_and_each_session_has_a_certificate()
 -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     let mut clients = Vec::new();
     for number in 0..2 {
         let name = format!("cam-{number}");
@@ -66,8 +65,8 @@ fn daemon_killed_with_callers_inside_then_all_are_told_and_the_next_one_serves_t
         let mut waiter = rig.user("cam")?;
         waiter.say("stop")?;
         waiter.tell("wait-started never")?;
-        until("wait_started to sleep", Deadline::seconds(10), || {
-            Ok((!blocked(waiter.pid())?.is_empty()).then_some(()))
+        wait_for("wait_started to sleep", 10, || {
+            Ok(!blocked(waiter.pid())?.is_empty())
         })?;
         clients.push(waiter);
     }

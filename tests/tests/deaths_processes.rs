@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
     Control, Deadline, Footprint, Raster, Rig, Stranger, TestClient, Viewer, WatchedSession,
-    balanced, receive, send, until,
+    balanced, receive, send, wait_for,
 };
 use onair_types::{
     BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState, Source, SpecDocument,
@@ -161,14 +161,14 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
             .len(),
         3
     );
-    until("the first one to be settled", Deadline::seconds(30), || {
+    wait_for("the first one to be settled", 30, || {
         let view = company.control.show("cam")?;
         let lent = view
             .attachments
             .iter()
             .filter(|it| it.pid == pid)
             .map(|it| it.lent);
-        Ok((lent.collect::<Vec<_>>() == [3]).then_some(()))
+        Ok(lent.collect::<Vec<_>>() == [3])
     })?;
     second.say("put-all")?;
     ensure!(second.leave()?.success());
@@ -276,8 +276,7 @@ fn kill(rig: &Rig, control: &mut Control, number: u16, kill: Kill) -> Result<()>
 
 #[test]
 fn client_killed_blocked_or_holding_running_or_stopped_then_reconciled_once() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut number = 0;
     for stopped in [false, true] {
         for (frames, callers) in [(0, 3), (3, 0), (3, 2)] {
@@ -297,8 +296,7 @@ fn client_killed_blocked_or_holding_running_or_stopped_then_reconciled_once() ->
 fn clients_killed_50_times_beside_an_honest_one_then_it_gets_every_frame_and_nothing_leaks()
 -> Result<()> {
     const KILLS: usize = 50;
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     control.create(&SpecDocument {
         // So much that a busy machine does not make the honest one too slow.
         quota: Some(64),
@@ -320,8 +318,8 @@ fn clients_killed_50_times_beside_an_honest_one_then_it_gets_every_frame_and_not
         }
         held += frames as u64;
         victim.kill()?;
-        until("the victim to be reconciled", Deadline::seconds(10), || {
-            Ok((control.show("cam")?.attachments.len() == 1).then_some(()))
+        wait_for("the victim to be reconciled", 10, || {
+            Ok(control.show("cam")?.attachments.len() == 1)
         })?;
         if round == 0 {
             before = Some(Footprint::of(daemon)?);

@@ -26,9 +26,7 @@ fn settled_but_alive(certificate: &Certificate, pid: u32, frames: u64, slots: u6
 #[test]
 fn thread_becomes_another_program_inside_a_call_then_the_attachment_ends_and_the_process_lives()
 -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     client.block(2)?;
     client.tell("exec-inside cat")?;
@@ -113,9 +111,7 @@ fn memory_mapped_by_another_process_then_kept_until_that_lets_go() -> Result<()>
 #[test]
 fn client_comes_and_goes_while_its_memory_is_kept_then_refused_until_that_is_let_go() -> Result<()>
 {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     for is_running in [true, false] {
         if !is_running {
             control.stop("cam")?;
@@ -150,9 +146,7 @@ fn client_comes_and_goes_while_its_memory_is_kept_then_refused_until_that_is_let
 
 #[test]
 fn client_becomes_another_program_then_its_attachment_ends_and_the_process_lives() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let mut client = rig.user("cam")?;
     client.say("hold 2")?;
@@ -177,9 +171,7 @@ fn client_becomes_another_program_then_its_attachment_ends_and_the_process_lives
 #[test]
 fn client_killed_with_its_socket_and_memory_passed_on_then_settled_and_the_memory_kept()
 -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     client.block(2)?;
     let pid = client.pid();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Deadline, Raster, Rig, WatchedSession, balanced, blocked, receive, send, threads, tids, until,
+    Raster, Rig, WatchedSession, balanced, blocked, receive, send, threads, tids, wait_for,
 };
 use onair_types::{BlockerKind, Certificate, ReconciledCause, SessionState, Source};
 
@@ -34,10 +34,10 @@ fn ended_inside_calls_of_a_running_session(probe: &'static str) -> Result<()> {
     let mut client = rig.user("cam")?;
     let dead = tids(&client.say("exit-taking 80")?)?;
     assert_eq!(dead.len(), 80);
-    until("the last to be settled", Deadline::seconds(30), || {
+    wait_for("the last to be settled", 30, || {
         let blockers = company.control.blockers("cam")?.blockers;
         let left = blockers.iter().any(|it| it.kind == BlockerKind::Exited);
-        Ok((!left).then_some(()))
+        Ok(!left)
     })?;
     assert_eq!(company.control.show("cam")?.state, SessionState::Running);
     client.say("get 10000")?;
@@ -47,6 +47,13 @@ fn ended_inside_calls_of_a_running_session(probe: &'static str) -> Result<()> {
     assert_eq!(settled(&certificate, pid, 1, 1)?, dead);
     assert_eq!(certificate.counts.frames_reconciled, 80);
     Ok(())
+}
+
+/// These threads were settled, and no other.
+fn assert_settled(certificate: &Certificate, dead: &BTreeSet<u32>) {
+    let settled = certificate.reconciled.iter().filter_map(|it| it.tid);
+    let settled: BTreeSet<u32> = settled.collect();
+    assert_eq!(settled, *dead, "{:#?}", certificate.reconciled);
 }
 
 #[test]
@@ -61,9 +68,7 @@ fn threads_end_inside_calls_that_no_probe_watches_then_the_patrol_finds_each() -
 
 #[test]
 fn threads_end_while_the_session_stops_and_starts_then_each_is_settled_once() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let mut client = rig.user("cam")?;
     let mut dead = BTreeSet::new();
@@ -96,8 +101,8 @@ fn threads_end_and_their_process_with_them_or_leaves_then_each_frame_is_credited
             client.kill()?;
         } else {
             // Refused while they are counted.
-            until("the dead to be settled", Deadline::seconds(30), || {
-                Ok((client.errno("detach")?.is_empty()).then_some(()))
+            wait_for("the dead to be settled", 30, || {
+                Ok(client.errno("detach")?.is_empty())
             })?;
         }
     }
@@ -123,23 +128,23 @@ fn thread_gets_the_number_of_a_dead_one_then_only_the_dead_one_is_settled() -> R
             anyhow::bail!("one thread");
         };
         let pid = client.pid();
-        until("the thread to end", Deadline::seconds(30), || {
-            Ok((!threads(pid)?.contains(&dead)).then_some(()))
+        wait_for("the thread to end", 30, || {
+            Ok(!threads(pid)?.contains(&dead))
         })?;
         // A thread's start is known to one tick of 10 ms.
         let ended = Instant::now();
-        until("some ticks to pass", Deadline::seconds(30), || {
-            Ok((ended.elapsed() > Duration::from_millis(30)).then_some(()))
+        wait_for("some ticks to pass", 30, || {
+            Ok(ended.elapsed() > Duration::from_millis(30))
         })?;
         client.say(format_args!("reincarnate {dead}"))?;
-        until("its successor to sleep", Deadline::seconds(30), || {
-            Ok(blocked(pid)?.contains(&dead).then_some(()))
+        wait_for("its successor to sleep", 30, || {
+            Ok(blocked(pid)?.contains(&dead))
         })?;
-        until("the dead one to be settled", Deadline::seconds(30), || {
+        wait_for("the dead one to be settled", 30, || {
             let blockers = control.blockers("cam")?.blockers;
             let exited = blockers.iter().any(|it| it.kind == BlockerKind::Exited);
             let inside = blockers.iter().any(|it| it.tid == Some(dead));
-            Ok((!exited && inside).then_some(()))
+            Ok(!exited && inside)
         })?;
         control.stop("cam")?;
         assert_eq!(client.returned(1)?, [(dead, "EAGAIN".to_owned())]);
@@ -170,9 +175,9 @@ fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled()
     let asleep = client.block(3)?;
     client.say("leader-exit")?;
     let pid = client.pid();
-    until("the leader to end", Deadline::seconds(30), || {
+    wait_for("the leader to end", 30, || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        Ok(stat.contains(") Z ").then_some(()))
+        Ok(stat.contains(") Z "))
     })?;
 
     // Another thread listens now; the callers are where they were.
@@ -211,22 +216,20 @@ fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled()
 
 #[test]
 fn thread_ended_inside_a_wait_then_settled_by_its_number_and_the_process_goes_on() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     let asleep = client.block(2)?;
     let answer = client.say("exit-inside 3")?;
     let dead: BTreeSet<u32> = serde_json::from_value(answer["tids"].clone())?;
     assert_eq!(dead.len(), 3);
     let pid = client.pid();
-    until("the threads to end", Deadline::seconds(10), || {
-        Ok(threads(pid)?.is_disjoint(&dead).then_some(()))
+    wait_for("the threads to end", 10, || {
+        Ok(threads(pid)?.is_disjoint(&dead))
     })?;
 
     // Those who sleep beside them sleep on, and get what comes.
-    until("the others to sleep on", Deadline::seconds(10), || {
-        Ok(blocked(pid)?.is_superset(&asleep).then_some(()))
+    wait_for("the others to sleep on", 10, || {
+        Ok(blocked(pid)?.is_superset(&asleep))
     })?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     client.say("get 10000")?;
@@ -240,12 +243,7 @@ fn thread_ended_inside_a_wait_then_settled_by_its_number_and_the_process_goes_on
         );
     }
     let certificate = control.destroy_wait("cam")?;
-    let settled: BTreeSet<u32> = certificate
-        .reconciled
-        .iter()
-        .filter_map(|it| it.tid)
-        .collect();
-    assert_eq!(settled, dead, "{:#?}", certificate.reconciled);
+    assert_settled(&certificate, &dead);
     assert_eq!(certificate.reconciled.len(), 3);
     for it in &certificate.reconciled {
         assert_eq!(
@@ -260,49 +258,34 @@ fn thread_ended_inside_a_wait_then_settled_by_its_number_and_the_process_goes_on
 #[test]
 fn thread_ended_inside_a_wait_and_the_rest_frozen_then_destroy_waits_for_the_rest_alone()
 -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     let asleep = client.block(1)?;
     let answer = client.say("exit-inside 1")?;
     let dead: BTreeSet<u32> = serde_json::from_value(answer["tids"].clone())?;
     let pid = client.pid();
-    until("the thread to end", Deadline::seconds(10), || {
-        Ok(threads(pid)?.is_disjoint(&dead).then_some(()))
+    wait_for("the thread to end", 10, || {
+        Ok(threads(pid)?.is_disjoint(&dead))
     })?;
     client.freeze()?;
     control.stop("cam")?;
     let mut other = rig.control()?;
     let destroy = std::thread::spawn(move || other.destroy_wait("cam"));
-    until(
-        "the dead thread to be settled",
-        Deadline::seconds(10),
-        || {
-            let blockers = control.blockers("cam")?.blockers;
-            let left: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
-            Ok((left == asleep && blockers.len() == 1).then_some(()))
-        },
-    )?;
-    until("the destroy to wait", Deadline::seconds(10), || {
-        Ok((control.show("cam")?.state == SessionState::Draining).then_some(()))
+    wait_for("the dead thread to be settled", 10, || {
+        let blockers = control.blockers("cam")?.blockers;
+        let left: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
+        Ok(left == asleep && blockers.len() == 1)
     })?;
+    control.await_state("cam", SessionState::Draining)?;
     client.thaw()?;
     let certificate = destroy.join().map_err(|_| anyhow::anyhow!("panic"))??;
-    let settled: BTreeSet<u32> = certificate
-        .reconciled
-        .iter()
-        .filter_map(|it| it.tid)
-        .collect();
-    assert_eq!(settled, dead, "{:#?}", certificate.reconciled);
+    assert_settled(&certificate, &dead);
     Ok(())
 }
 
 #[test]
 fn thread_ended_with_a_frame_then_named_until_its_process_ends() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let mut client = rig.user("cam")?;
     client.say("exit-holding")?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, Running, Snapshot, until};
+use onair_stage::{Deadline, Running, Snapshot, wait_for};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -26,17 +26,13 @@ fn midway() -> Result<Running> {
     let child = demo(&["--seconds", "600"]).stderr(Stdio::null()).spawn()?;
     // `cargo run` becomes the program that it runs: the pid is that of xtask.
     let mut demo = Running::new("demo", child)?;
-    until(
-        "the demo to be in its first act",
-        Deadline::seconds(300),
-        || {
-            ensure!(
-                demo.ended()?.is_none(),
-                "the demo ended before its first act"
-            );
-            Ok((runs("onaird") && runs("onair-verify")).then_some(()))
-        },
-    )?;
+    wait_for("the demo to be in its first act", 300, || {
+        ensure!(
+            demo.ended()?.is_none(),
+            "the demo ended before its first act"
+        );
+        Ok(runs("onaird") && runs("onair-verify"))
+    })?;
     Ok(demo)
 }
 

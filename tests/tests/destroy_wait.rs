@@ -1,12 +1,8 @@
 //! A destroy that waits ends with whoever asked for it: the session stays, stopped.
 #![forbid(unsafe_code)]
 
-use std::io::Write as _;
-use std::os::unix::net::UnixStream;
-
 use anyhow::Result;
-use onair_stage::Config;
-use onair_tests::{Control, Deadline, Raster, Rig, TestClient, receive, send, until};
+use onair_tests::{Control, Raster, Rig, TestClient, receive, send};
 use onair_types::{Operation, SessionState, Source};
 use serde_json::json;
 
@@ -23,22 +19,12 @@ fn held(rig: &Rig, control: &mut Control) -> Result<TestClient> {
     Ok(client)
 }
 
-fn wait(control: &mut Control, state: SessionState) -> Result<()> {
-    until(
-        format_args!("cam to be {state}"),
-        Deadline::seconds(30),
-        || Ok((control.show("cam")?.state == state).then_some(())),
-    )
-}
-
 /// It is there, nobody waits for its end any more, and whoever leaves it does not destroy it.
 fn lives_on(control: &mut Control, mut client: TestClient) -> Result<()> {
-    wait(control, SessionState::Stopped)?;
+    control.await_state("cam", SessionState::Stopped)?;
     client.say("put-all")?;
     client.leave()?;
-    until("the client to be gone", Deadline::seconds(30), || {
-        Ok((control.show("cam")?.attachments.is_empty()).then_some(()))
-    })?;
+    control.deserted("cam")?;
     assert_eq!(control.show("cam")?.state, SessionState::Stopped);
     control.start("cam")?;
     control.stop("cam")?;
@@ -50,18 +36,12 @@ fn lives_on(control: &mut Control, mut client: TestClient) -> Result<()> {
 #[test]
 fn destroy_wait_connection_on_the_control_socket_closed_then_the_session_stays_stopped()
 -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let client = held(&rig, &mut control)?;
-    let mut operator = UnixStream::connect(Config::control_socket(rig.stage()))?;
-    let body = json!({ "deadline_ms": AN_HOUR_MS }).to_string();
-    write!(
-        operator,
-        "POST /v1/sessions/cam/destroy_wait HTTP/1.1\r\nhost: onaird\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    wait(&mut control, SessionState::Draining)?;
+    let mut operator = rig.control()?.into_http();
+    let wait_an_hour = json!({ "deadline_ms": AN_HOUR_MS });
+    operator.send("POST", "/v1/sessions/cam/destroy_wait", &wait_an_hour)?;
+    control.await_state("cam", SessionState::Draining)?;
     drop(operator);
     lives_on(&mut control, client)
 }
@@ -69,8 +49,7 @@ fn destroy_wait_connection_on_the_control_socket_closed_then_the_session_stays_s
 #[test]
 fn destroy_wait_connection_on_the_attach_socket_closed_then_the_session_stays_stopped() -> Result<()>
 {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     // This process makes the session, and lives on when it has closed the connection.
     let owner = rig.raw_client()?;
     let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
@@ -83,15 +62,14 @@ fn destroy_wait_connection_on_the_attach_socket_closed_then_the_session_stays_st
     control.stop("cam")?;
     let request = json!({ "type": "destroy", "wait_ms": AN_HOUR_MS });
     owner.send(request.to_string().as_bytes())?;
-    wait(&mut control, SessionState::Draining)?;
+    control.await_state("cam", SessionState::Draining)?;
     drop(owner);
     lives_on(&mut control, client)
 }
 
 #[test]
 fn destroy_wait_requester_killed_then_the_session_stays_stopped() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut owner = rig.test_client()?;
     let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
     owner.say(format_args!("create {spec}"))?;
@@ -100,7 +78,7 @@ fn destroy_wait_requester_killed_then_the_session_stays_stopped() -> Result<()> 
     client.say("hold 1")?;
     control.stop("cam")?;
     owner.tell(format_args!("destroy-wait {AN_HOUR_MS}"))?;
-    wait(&mut control, SessionState::Draining)?;
+    control.await_state("cam", SessionState::Draining)?;
     owner.kill()?;
     lives_on(&mut control, client)
 }

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use onair_record::{Cause, Format, Recording, Spec};
+use onair_record::{Format, Recording, Spec};
 use onair_tests::storm::{event, name};
 use onair_tests::{
     Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive,
 };
+use onair_types::RecordingEnd;
 use onair_types::{Certificate, SessionId};
 use serde_json::Value;
 
@@ -51,8 +52,7 @@ fn owner(rig: &Rig, name: &str, number: u16) -> Result<TestClient> {
 
 #[test]
 fn endings_over_both_sockets_then_synced_and_renamed_and_synced_and_then_answered() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     for (number, (name, _)) in (0..).zip(ENDINGS) {
         stopped(&mut control, name, number, true)?;
     }
@@ -223,7 +223,7 @@ fn recording_finished_then_synced_and_renamed_and_its_folder_synced() -> Result<
     let folder = stage.directory().join("recordings");
     let recording = recording(&folder)?;
     let traced = Traced::attach(&stage, std::process::id(), &[])?;
-    let manifest = recording.finish(Cause::Stopped, std::time::Instant::now() + PATIENCE)?;
+    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + PATIENCE)?;
     let calls = traced.end()?;
     assert_eq!(manifest.files.len(), 1);
     let events = format!("{}.part", folder.join(&manifest.files[0].name).display());
@@ -251,7 +251,7 @@ fn machine_loses_its_power_right_after_a_recording_has_ended_then_all_of_it_is_t
     let disk = stage.disk("disk", stage.directory(), 64 * MIB)?;
     let folder = disk.path().join("recordings");
     let recording = recording(&folder)?;
-    let manifest = recording.finish(Cause::Stopped, std::time::Instant::now() + PATIENCE)?;
+    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + PATIENCE)?;
     let lost = stage.after_power_loss(&disk, "lost")?.join("recordings");
     for name in ["rec.json", &manifest.files[0].name] {
         let (here, there) = (fs::read(folder.join(name))?, fs::read(lost.join(name)));

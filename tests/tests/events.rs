@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use onair_stage::Actor;
-use onair_tests::{Config, Deadline, Raster, Rig, output, program, receive, until};
+use onair_tests::{Config, Deadline, Raster, Rig, output, program, receive, wait_for};
 use onair_types::{BlockerKind, Event, EventKind, EventName, ShutdownPhase};
 use prometheus_parse::{Scrape, Value};
 
@@ -86,9 +86,7 @@ fn scrape(rig: &Rig) -> Result<String> {
 
 #[test]
 fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metrics() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (mut rig, mut control) = Rig::with_cam()?;
     let mut client = rig.test_client()?;
     client.say("attach cam")?;
     let tids = client.block(1)?;
@@ -145,11 +143,11 @@ fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metric
         client.pid()
     );
     // The log has a thread of its own.
-    until("two warnings in the log", Deadline::seconds(30), || {
+    wait_for("two warnings in the log", 30, || {
         let log = rig.daemon()?.log();
         let lines = log.lines();
         let warnings = lines.filter(|line| line.contains("WARN") && line.contains(&name));
-        Ok((warnings.count() >= 2).then_some(()))
+        Ok(warnings.count() >= 2)
     })?;
 
     let text = scrape(&rig)?;
@@ -211,9 +209,7 @@ fn events_followed_to_the_daemons_end_then_every_phase_until_the_sockets_close()
 
 #[test]
 fn events_a_reader_takes_none_then_another_misses_none() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (mut rig, mut control) = Rig::with_cam()?;
     let mut lazy = UnixStream::connect(Config::control_socket(rig.stage()))?;
     lazy.write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n")?;
     let mut follower = Follower::start(&rig, "?kind=session_stopped,session_started")?;
@@ -264,9 +260,7 @@ fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
     rig.stop_daemon()?;
 
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let mut rig = Rig::rings_with(|config| {
-        config.more = format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n");
-    })?;
+    let mut rig = Rig::rings_and(format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n"))?;
     let pid = rig.daemon()?.running().pid();
     assert_eq!(listening(pid)?, [format!("0100007F:{port:04X}")]);
     let mut control = rig.control()?;
@@ -287,14 +281,10 @@ fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
         &["-s", &format!("http://127.0.0.1:{port}/v1/sessions")],
     )?;
     assert!(answer.contains("\"not_found\""), "{answer}");
-    until(
-        "the daemon to let go of the port",
-        Deadline::seconds(PATIENCE),
-        || {
-            if rig.daemon().is_ok() {
-                rig.stop_daemon()?;
-            }
-            Ok(TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(()))
-        },
-    )
+    wait_for("the daemon to let go of the port", PATIENCE, || {
+        if rig.daemon().is_ok() {
+            rig.stop_daemon()?;
+        }
+        Ok(TcpListener::bind(("127.0.0.1", port)).is_ok())
+    })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use onair_ipc::layout::SEG_FRAMES;
-use onair_tests::{Control, Deadline, Raster, Rig, TestClient, Viewer, receive, send, until};
+use onair_tests::{Control, Deadline, Raster, Rig, TestClient, Viewer, receive, send, wait_for};
 use onair_types::{
     AttachmentState, Certificate, EvictionCause, Memory, Operation, Says, SessionState, Source,
     SpecDocument, Witness,
@@ -88,8 +88,7 @@ fn end(control: &mut Control, viewer: &mut Viewer) -> Result<Certificate> {
 
 #[test]
 fn client_frozen_with_frames_and_callers_then_evicted_and_nobody_else_loses_any() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 64, 3)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
     source(&mut control)?;
@@ -134,8 +133,8 @@ fn client_frozen_with_frames_and_callers_then_evicted_and_nobody_else_loses_any(
     assert_eq!(victim.errno("put-again")?, "ESTALE");
     assert_eq!(victim.errno("detach")?, "ESTALE");
     // It has let go: its seat is free, also for itself.
-    until("its seat to be free", Deadline::seconds(30), || {
-        Ok((control.show("cam")?.attachments.len() == 2).then_some(()))
+    wait_for("its seat to be free", 30, || {
+        Ok(control.show("cam")?.attachments.len() == 2)
     })?;
     victim.say("attach cam")?;
     victim.say("get 10000")?;
@@ -153,8 +152,7 @@ fn client_frozen_with_frames_and_callers_then_evicted_and_nobody_else_loses_any(
 
 #[test]
 fn client_evicted_frozen_and_killed_then_its_frames_are_used_again() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 4, 1)?;
     source(&mut control)?;
     let mut evicted = BTreeSet::new();
@@ -169,8 +167,8 @@ fn client_evicted_frozen_and_killed_then_its_frames_are_used_again() -> Result<(
         let mut other = rig.test_client()?;
         assert_eq!(other.errno("attach cam")?, "EDQUOT");
         victim.kill()?;
-        until("the seat to be free", Deadline::seconds(30), || {
-            Ok(states(&mut control)?.is_empty().then_some(()))
+        wait_for("the seat to be free", 30, || {
+            Ok(states(&mut control)?.is_empty())
         })?;
     }
     control.stop("cam")?;
@@ -186,9 +184,7 @@ fn client_evicted_frozen_and_killed_then_its_frames_are_used_again() -> Result<(
 #[test]
 fn session_destroyed_over_an_evicted_client_then_the_certificate_tells_whom_it_leaves_out()
 -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let (mut victim, number) = user(&rig, "cam")?;
     victim.block(3)?;
     victim.freeze()?;
@@ -235,8 +231,7 @@ fn session_destroyed_over_an_evicted_client_then_the_certificate_tells_whom_it_l
 
 #[test]
 fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     control.create(&SpecDocument {
         quota: Some(64),
         ..receive("cam", Raster::SMALL, 5000)
@@ -264,9 +259,9 @@ fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> 
     let certificate = control.destroy_wait("studio")?;
     assert_eq!(certificate.evicted, [evicted]);
     balanced(&certificate);
-    until("all that was sent to arrive", Deadline::seconds(30), || {
+    wait_for("all that was sent to arrive", 30, || {
         let arrived = control.show("cam")?.counters.frames_complete;
-        Ok((arrived == certificate.frames.frames_sent).then_some(()))
+        Ok(arrived == certificate.frames.frames_sent)
     })?;
     let seen = viewer.finish(&mut control, Deadline::seconds(30))?;
     let whole = seen.iter().filter(|it| it.complete);
@@ -283,8 +278,7 @@ fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> 
 
 #[test]
 fn words_scribbled_by_their_client_then_it_is_cut_off_and_nobody_else_loses_any() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 64, 4)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
     source(&mut control)?;
@@ -296,9 +290,9 @@ fn words_scribbled_by_their_client_then_it_is_cut_off_and_nobody_else_loses_any(
         "scribble {SEG_FRAMES} {}",
         "00".repeat(8 * frames)
     ))?;
-    until("it to be cut off", Deadline::seconds(30), || {
+    wait_for("it to be cut off", 30, || {
         let revoked = states(&mut control)?.contains(&AttachmentState::Revoked);
-        Ok(revoked.then_some(()))
+        Ok(revoked)
     })?;
     is_stale_everywhere(&mut hostile)?;
     assert_eq!(control.show("cam")?.state, SessionState::Running);
@@ -318,8 +312,7 @@ fn words_scribbled_by_their_client_then_it_is_cut_off_and_nobody_else_loses_any(
 
 #[test]
 fn clients_that_scribble_on_all_they_can_then_evicted_and_nobody_else_loses_any() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 64, 3)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
     source(&mut control)?;
@@ -338,8 +331,8 @@ fn clients_that_scribble_on_all_they_can_then_evicted_and_nobody_else_loses_any(
         assert_eq!(evicted.pid, hostile.pid());
         hostile.kill()?;
     }
-    until("all to be gone", Deadline::seconds(30), || {
-        Ok((states(&mut control)? == [AttachmentState::Attached]).then_some(()))
+    wait_for("all to be gone", 30, || {
+        Ok(states(&mut control)? == [AttachmentState::Attached])
     })?;
     let certificate = end(&mut control, &mut viewer)?;
     assert_eq!(certificate.counts.evictions, 6);
@@ -351,8 +344,7 @@ fn clients_that_scribble_on_all_they_can_then_evicted_and_nobody_else_loses_any(
 #[test]
 fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_kept() -> Result<()>
 {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 4, 4)?;
     source(&mut control)?;
     let (mut holder, _) = user(&rig, "cam")?;
@@ -394,8 +386,7 @@ fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_k
 
 #[test]
 fn session_aborted_by_its_owner_then_destroyed_and_by_nobody_else() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut owner = rig.test_client()?;
     let spec = serde_json::to_string(&receive("cam", Raster::SMALL, 5000))?;
     owner.say(format_args!("create {spec}"))?;
@@ -421,9 +412,7 @@ fn session_aborted_by_its_owner_then_destroyed_and_by_nobody_else() -> Result<()
 
 #[test]
 fn session_aborted_while_a_destroy_waits_then_both_are_answered() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let (mut victim, _) = user(&rig, "cam")?;
     victim.block(1)?;
     victim.freeze()?;
@@ -433,9 +422,7 @@ fn session_aborted_while_a_destroy_waits_then_both_are_answered() -> Result<()> 
         let wait = serde_json::json!({ "deadline_ms": 60_000 });
         other.request("POST", "/v1/sessions/cam/destroy_wait", &wait)
     });
-    until("the destroy to wait", Deadline::seconds(30), || {
-        Ok((control.show("cam")?.state == SessionState::Draining).then_some(()))
-    })?;
+    control.await_state("cam", SessionState::Draining)?;
     let certificate = control.abort("cam")?;
     assert_eq!(certificate.operation, Operation::Abort);
     let refusal = waits.join().map_err(|_| anyhow::anyhow!("panic"))??;
@@ -448,9 +435,7 @@ fn session_aborted_while_a_destroy_waits_then_both_are_answered() -> Result<()> 
 
 #[test]
 fn client_evicted_and_attached_again_without_end_then_refused_until_it_lets_go() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.test_client()?;
     for _ in 0..64 {
         client.say("attach cam")?;
@@ -458,8 +443,8 @@ fn client_evicted_and_attached_again_without_end_then_refused_until_it_lets_go()
     }
     assert_eq!(client.errno("attach cam")?, "EDQUOT");
     client.say("drop")?;
-    until("one to be gone", Deadline::seconds(30), || {
-        Ok((control.show("cam")?.attachments.len() == 63).then_some(()))
+    wait_for("one to be gone", 30, || {
+        Ok(control.show("cam")?.attachments.len() == 63)
     })?;
     client.say("attach cam")?;
     control.stop("cam")?;
@@ -472,18 +457,14 @@ fn client_evicted_and_attached_again_without_end_then_refused_until_it_lets_go()
 
 #[test]
 fn client_evicted_while_a_destroy_waits_for_it_then_destroyed() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     let (mut victim, number) = user(&rig, "cam")?;
     victim.block(2)?;
     victim.freeze()?;
     control.stop("cam")?;
     let mut other = rig.control()?;
     let waits = std::thread::spawn(move || other.destroy_wait("cam"));
-    until("the destroy to wait", Deadline::seconds(30), || {
-        Ok((control.show("cam")?.state == SessionState::Draining).then_some(()))
-    })?;
+    control.await_state("cam", SessionState::Draining)?;
     let evicted = control.evict("cam", number)?;
     assert_eq!(evicted.callers_inside, 2);
     let certificate = waits.join().map_err(|_| anyhow::anyhow!("panic"))??;

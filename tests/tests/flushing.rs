@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_tests::{Control, Deadline, Raster, Rig, TestClient, send, until};
+use onair_tests::{Control, Raster, Rig, TestClient, send, wait_for};
 use onair_types::{Operation, ShutdownStatus, Source};
 
 /// Frames in flight: at one a second they take long enough for everything that a test does meanwhile.
@@ -22,9 +22,9 @@ fn waiting_flush(control: &mut Control, client: &mut TestClient) -> Result<()> {
     client.say(format_args!("submit {FRAMES}"))?;
     client.tell("flush 600000")?;
     // It counts as an operation from before the control thread is asked until it is answered.
-    until("the flush to wait", Deadline::seconds(30), || {
+    wait_for("the flush to wait", 30, || {
         let status: ShutdownStatus = control.get("/v1/shutdown")?.document()?;
-        Ok((status.operations == 2).then_some(()))
+        Ok(status.operations == 2)
     })
 }
 
@@ -42,8 +42,7 @@ fn flushed(client: &mut TestClient) -> Result<Result<u64, String>> {
 
 #[test]
 fn flush_by_the_client_then_all_is_sent_or_not_yet_and_the_session_goes_on() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let (mut client, _) = sender(&rig, &mut control, 60)?;
     client.say(format_args!("submit {FRAMES}"))?;
     let flushed = client.say("flush 30000")?;
@@ -63,8 +62,7 @@ fn flush_by_the_client_then_all_is_sent_or_not_yet_and_the_session_goes_on() -> 
 
 #[test]
 fn flush_waiting_when_its_client_is_evicted_then_told_that_frames_are_dropped() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let (mut client, attachment) = sender(&rig, &mut control, 1)?;
     waiting_flush(&mut control, &mut client)?;
     control.evict("out", attachment)?;
@@ -77,8 +75,7 @@ fn flush_waiting_when_its_client_is_evicted_then_told_that_frames_are_dropped() 
 
 #[test]
 fn flush_waiting_when_the_session_is_aborted_then_told_that_frames_are_dropped() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let (mut client, _) = sender(&rig, &mut control, 1)?;
     waiting_flush(&mut control, &mut client)?;
     let certificate = control.abort("out")?;
@@ -90,8 +87,7 @@ fn flush_waiting_when_the_session_is_aborted_then_told_that_frames_are_dropped()
 
 #[test]
 fn flush_waiting_when_the_session_is_stopped_and_destroyed_then_all_was_sent() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let (mut client, _) = sender(&rig, &mut control, 2)?;
     waiting_flush(&mut control, &mut client)?;
     control.stop("out")?;
@@ -103,8 +99,7 @@ fn flush_waiting_when_the_session_is_stopped_and_destroyed_then_all_was_sent() -
 
 #[test]
 fn flush_waiting_when_the_daemon_ends_then_answered_and_all_was_sent() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     let (mut client, _) = sender(&rig, &mut control, 2)?;
     waiting_flush(&mut control, &mut client)?;
     rig.daemon()?

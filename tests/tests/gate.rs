@@ -7,26 +7,13 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use onair_tests::{
-    Control, Deadline, Raster, Rig, TestClient, blocked, cpu_time, receive, send, until,
-};
+use onair_tests::{Control, Raster, Rig, TestClient, blocked, cpu_time, receive, send, wait_for};
 use onair_types::{Certificate, Says, SessionState, Source, StepName, Witness};
 use serde_json::{Value, json};
 
 /// Stop→start pulses under [`CALLERS`] callers.
 const PULSES: u64 = 1000;
 const CALLERS: usize = 64;
-
-fn cam(control: &mut Control) -> Result<()> {
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    Ok(())
-}
-
-fn user(rig: &Rig, session: &str) -> Result<TestClient> {
-    let mut user = rig.test_client()?;
-    user.say(format_args!("attach {session}"))?;
-    Ok(user)
-}
 
 /// Threads that count the `EAGAIN`s that their waits are ended with.
 struct Counting {
@@ -36,7 +23,7 @@ struct Counting {
 
 impl Counting {
     fn start(rig: &Rig, session: &str) -> Result<Self> {
-        let mut test_client = user(rig, session)?;
+        let mut test_client = rig.user(session)?;
         let answer = test_client.say(format_args!("count-stops {CALLERS}"))?;
         let tids = serde_json::from_value(answer["tids"].clone())?;
         Ok(Self { test_client, tids })
@@ -46,9 +33,9 @@ impl Counting {
     /// higher at any time is an error.
     fn settle(&mut self, expected: u64) -> Result<()> {
         let Self { test_client, tids } = self;
-        until(
+        wait_for(
             format_args!("{CALLERS} callers with {expected} EAGAINs each, asleep again"),
-            Deadline::seconds(30),
+            30,
             || {
                 let answer = test_client.say("counts")?;
                 let counts: Vec<u64> = serde_json::from_value(answer["counts"].clone())?;
@@ -58,7 +45,7 @@ impl Counting {
                 );
                 let all = counts.len() == CALLERS && counts.iter().all(|it| *it == expected);
                 // Counted first, then seen asleep: it sleeps in the wait after the last count.
-                Ok((all && blocked(test_client.pid())?.is_superset(tids)).then_some(()))
+                Ok(all && blocked(test_client.pid())?.is_superset(tids))
             },
         )
     }
@@ -90,9 +77,7 @@ fn in_order(certificate: &Certificate) {
 
 #[test]
 fn stop_start_a_thousand_times_by_the_daemon_then_each_caller_counts_each_once() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    cam(&mut control)?;
+    let (rig, mut control) = Rig::with_cam()?;
     let mut callers = Counting::start(&rig, "cam")?;
     callers.settle(0)?;
     for pulse in 1..=PULSES {
@@ -107,9 +92,7 @@ fn stop_start_a_thousand_times_by_the_daemon_then_each_caller_counts_each_once()
 
 #[test]
 fn stop_start_a_thousand_times_by_the_client_then_each_caller_counts_each_once() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    cam(&mut control)?;
+    let (rig, mut control) = Rig::with_cam()?;
     let mut callers = Counting::start(&rig, "cam")?;
     callers.settle(0)?;
     for pulse in 1..=PULSES {
@@ -124,9 +107,7 @@ fn stop_start_a_thousand_times_by_the_client_then_each_caller_counts_each_once()
 
 #[test]
 fn stop_start_while_no_caller_runs_then_each_is_told_once_of_all_of_them() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    cam(&mut control)?;
+    let (rig, mut control) = Rig::with_cam()?;
     let mut callers = Counting::start(&rig, "cam")?;
     callers.settle(0)?;
     for round in 1..=10 {
@@ -143,16 +124,14 @@ fn stop_start_while_no_caller_runs_then_each_is_told_once_of_all_of_them() -> Re
 
 #[test]
 fn callers_loop_on_eagain_in_8_threads_then_destroy_completes() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    cam(&mut control)?;
-    let mut spinner = user(&rig, "cam")?;
-    let mut holder = user(&rig, "cam")?;
+    let (rig, mut control) = Rig::with_cam()?;
+    let mut spinner = rig.user("cam")?;
+    let mut holder = rig.user("cam")?;
     let spinning = spinner.say("spin 8")?;
     let spinning: BTreeSet<u32> = serde_json::from_value(spinning["tids"].clone())?;
     let pid = spinner.pid();
-    until("each to be in its loop", Deadline::seconds(30), || {
-        Ok(blocked(pid)?.is_superset(&spinning).then_some(()))
+    wait_for("each to be in its loop", 30, || {
+        Ok(blocked(pid)?.is_superset(&spinning))
     })?;
     control.create(&send("to-cam", Raster::SMALL, 5000, Source::Pattern))?;
     holder.say("hold 1")?;
@@ -190,8 +169,8 @@ fn asleep_all_the_while(control: &mut Control, pid: u32, tids: &BTreeSet<u32>) -
         ran.push(ran_too_long(control, pid, tids)?);
     }
     assert_eq!(ran.last(), Some(&0), "ran so many ms too long: {ran:?}");
-    until("them to be asleep", Deadline::seconds(10), || {
-        Ok(blocked(pid)?.is_superset(tids).then_some(()))
+    wait_for("them to be asleep", 10, || {
+        Ok(blocked(pid)?.is_superset(tids))
     })
 }
 
@@ -225,17 +204,15 @@ fn ran_too_long(control: &mut Control, pid: u32, tids: &BTreeSet<u32>) -> Result
 
 #[test]
 fn wait_started_through_a_pause_then_asleep_until_the_start_and_no_user() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    cam(&mut control)?;
-    let mut waiter = user(&rig, "cam")?;
+    let (rig, mut control) = Rig::with_cam()?;
+    let mut waiter = rig.user("cam")?;
     let main = BTreeSet::from([waiter.pid()]);
     for _ in 0..3 {
         control.stop("cam")?;
         assert_eq!(waiter.errno("wait-started 0")?, "ETIMEDOUT");
         waiter.tell("wait-started never")?;
-        until("wait_started to sleep", Deadline::seconds(10), || {
-            Ok(blocked(waiter.pid())?.is_superset(&main).then_some(()))
+        wait_for("wait_started to sleep", 10, || {
+            Ok(blocked(waiter.pid())?.is_superset(&main))
         })?;
         asleep_all_the_while(&mut control, waiter.pid(), &main)?;
         assert!(control.blockers("cam")?.blockers.is_empty());
@@ -246,8 +223,8 @@ fn wait_started_through_a_pause_then_asleep_until_the_start_and_no_user() -> Res
     // It is no user: it does not keep the session from being destroyed, and is told of its end.
     control.stop("cam")?;
     waiter.tell("wait-started never")?;
-    until("wait_started to sleep", Deadline::seconds(10), || {
-        Ok(blocked(waiter.pid())?.is_superset(&main).then_some(()))
+    wait_for("wait_started to sleep", 10, || {
+        Ok(blocked(waiter.pid())?.is_superset(&main))
     })?;
     in_order(&control.destroy("cam")?);
     let answer = waiter.answer("wait-started")?;
@@ -257,18 +234,16 @@ fn wait_started_through_a_pause_then_asleep_until_the_start_and_no_user() -> Res
 
 #[test]
 fn buffer_get_blocked_then_asleep_all_the_while_and_signals_change_nothing() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    cam(&mut control)?;
-    let mut caller = user(&rig, "cam")?;
+    let (rig, mut control) = Rig::with_cam()?;
+    let mut caller = rig.user("cam")?;
     let tids = caller.block(8)?;
     asleep_all_the_while(&mut control, caller.pid(), &tids)?;
     // A signal ends the sleep in the kernel; the call goes on.
     for _ in 0..20 {
         caller.freeze()?;
         caller.thaw()?;
-        until("the callers to sleep on", Deadline::seconds(10), || {
-            Ok(blocked(caller.pid())?.is_superset(&tids).then_some(()))
+        wait_for("the callers to sleep on", 10, || {
+            Ok(blocked(caller.pid())?.is_superset(&tids))
         })?;
     }
     assert_eq!(caller.errno("get 20")?, "ETIMEDOUT");
@@ -282,8 +257,7 @@ fn buffer_get_blocked_then_asleep_all_the_while_and_signals_change_nothing() -> 
 
 #[test]
 fn sessions_of_two_owners_then_stop_all_join_all_destroy_all() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut owners = [rig.test_client()?, rig.test_client()?];
     for (number, owner) in owners.iter_mut().enumerate() {
         for place in 0..3 {
@@ -293,8 +267,8 @@ fn sessions_of_two_owners_then_stop_all_join_all_destroy_all() -> Result<()> {
             owner.say(format_args!("create {spec}"))?;
             owner.say("block 2")?;
         }
-        until("6 callers to sleep", Deadline::seconds(10), || {
-            Ok((blocked(owner.pid())?.len() == 6).then_some(()))
+        wait_for("6 callers to sleep", 10, || {
+            Ok(blocked(owner.pid())?.len() == 6)
         })?;
     }
     for owner in &mut owners {
@@ -323,19 +297,18 @@ fn sessions_of_two_owners_then_stop_all_join_all_destroy_all() -> Result<()> {
 #[test]
 fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<()> {
     const SESSIONS: u16 = 4;
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut slow = Vec::new();
     let mut quick = Vec::new();
     for number in 0..SESSIONS {
         let name = format!("cam-{number}");
         control.create(&receive(&name, Raster::SMALL, 5000 + number))?;
-        let mut frozen = user(&rig, &name)?;
+        let mut frozen = rig.user(&name)?;
         frozen.block(2)?;
         frozen.freeze()?;
         slow.push(frozen);
         for _ in 0..2 {
-            let mut test_client = user(&rig, &name)?;
+            let mut test_client = rig.user(&name)?;
             test_client.block(2)?;
             quick.push(test_client);
         }
@@ -350,9 +323,9 @@ fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<
             }))
         })
         .collect::<Result<Vec<_>>>()?;
-    until("all sessions to drain", Deadline::seconds(10), || {
+    wait_for("all sessions to drain", 10, || {
         let health = control.health()?;
-        Ok((health.sessions.draining == u64::from(SESSIONS)).then_some(()))
+        Ok(health.sessions.draining == u64::from(SESSIONS))
     })?;
     for test_client in &mut quick {
         test_client.returned(2)?;
@@ -361,14 +334,10 @@ fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<
         // Those who could leave have left; the frozen ones are named.
         let name = format!("cam-{number}");
         let holder = slow[usize::from(number)].pid();
-        until(
-            "only the frozen callers to be left",
-            Deadline::seconds(10),
-            || {
-                let blockers = control.blockers(&name)?.blockers;
-                Ok(blockers.iter().all(|it| it.pid == holder).then_some(()))
-            },
-        )?;
+        wait_for("only the frozen callers to be left", 10, || {
+            let blockers = control.blockers(&name)?.blockers;
+            Ok(blockers.iter().all(|it| it.pid == holder))
+        })?;
         assert_eq!(control.blockers(&name)?.blockers.len(), 2);
         assert_eq!(control.show(&name)?.state, SessionState::Draining);
     }

@@ -133,8 +133,7 @@ fn settled_within(certificate: &Certificate, dead: &BTreeSet<u32>, slots: u64) -
 
 #[test]
 fn callers_64_of_4_processes_on_one_session_then_each_told_once_and_destroyed() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     control.create(&cam("cam", 0))?;
     let mut crowd = Crowd::on_one(&rig, "cam", 4, 16)?;
     control.stop("cam")?;
@@ -149,8 +148,7 @@ fn callers_64_of_4_processes_on_one_session_then_each_told_once_and_destroyed() 
 
 #[test]
 fn callers_one_on_each_of_64_sessions_then_each_told_once_and_all_destroyed() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let sessions: Vec<String> = (0..64).map(|number| format!("cam-{number}")).collect();
     for (name, number) in sessions.iter().zip(0..) {
         control.create(&cam(name, number))?;
@@ -176,8 +174,7 @@ fn callers_one_on_each_of_64_sessions_then_each_told_once_and_all_destroyed() ->
 
 #[test]
 fn callers_of_half_of_the_processes_killed_amid_the_stop_then_the_others_told_once() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut dice = seed()?;
     for round in 0..8 {
         let name = format!("cam-{round}");
@@ -240,8 +237,7 @@ const LEFT_BEHIND: [(&str, u64, u64); 18] = [
 #[test]
 fn client_killed_at_a_point_amid_destroy_wait_then_the_certificate_has_exactly_what_it_left()
 -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     for ((label, slots, frames), number) in LEFT_BEHIND.into_iter().zip(0..) {
         let (name, of) = (format!("cam-{number}"), format!("source-{number}"));
         control.create(&cam(&name, number))?;
@@ -267,10 +263,7 @@ fn client_killed_at_a_point_amid_destroy_wait_then_the_certificate_has_exactly_w
         let session = name.clone();
         let destroying = thread::spawn(move || other.destroy_wait(&session));
         if (slots, frames) != (0, 0) {
-            until("the destroy to wait", Deadline::seconds(30), || {
-                let state = control.show(&name)?.state;
-                Ok((state == SessionState::Draining).then_some(()))
-            })?;
+            control.await_state(&name, SessionState::Draining)?;
             victim.kill()?;
         }
         let destroyed = destroying.join().map_err(|_| anyhow!("panic"))?;
@@ -318,8 +311,7 @@ fn clients_dying_all_along_a_destroy_wait_then_each_settled_once_and_the_books_b
         "wait.left",
         "put.released",
     ];
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut dice = seed()?;
     let mut number = 0;
     for round in 0..ROUNDS {

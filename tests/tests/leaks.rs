@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use onair_tests::{
-    Control, Deadline, Footprint, Raster, Rig, TestClient, bpf_objects, output, own_memory,
-    receive, still_there, until,
+    Control, Footprint, Raster, Rig, TestClient, bpf_objects, output, own_memory, receive,
+    still_there, wait_for,
 };
 
 const CYCLES: usize = 200;
@@ -115,10 +115,10 @@ fn daemon_started_and_stopped_5_times_then_kernel_and_disk_are_as_before() -> Re
         } else {
             rig.stop_daemon()?;
         }
-        until("its BPF objects to go", Deadline::seconds(20), || {
+        wait_for("its BPF objects to go", 20, || {
             let left = still_there(&objects);
             // Of a killed one the XDP programs stay on their interfaces until the next start.
-            Ok((left.is_empty() || round == 2).then_some(()))
+            Ok(left.is_empty() || round == 2)
         })?;
     }
     let mut after = (links(&rig)?, files(rig.stage().directory())?);

@@ -2,18 +2,13 @@
 //! line is JSON.
 #![forbid(unsafe_code)]
 
-use std::io::{PipeReader, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+use std::io::{PipeReader, Read as _};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
-use onair_tests::{
-    Deadline, Raster, Rig, holding, in_order, output, program, receive, shutdown_status, signal,
-    until,
-};
-use onair_types::ShutdownPhase;
+use onair_tests::{Raster, Rig, await_drain, holding, in_order, output, program, receive, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -28,14 +23,8 @@ fn with_a_pipe(change: impl FnOnce(&mut Config), filter: &str) -> Result<(Rig, P
 
 /// Connects, asks for the health, and reads the answer: the daemon logs one line at level debug.
 fn ask(rig: &Rig) -> Result<()> {
-    let mut stream = UnixStream::connect(Config::control_socket(rig.stage()))?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    stream.write_all(b"GET /v1/health HTTP/1.1\r\nhost: onaird\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .context("no answer in half a minute")?;
-    ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let answer = rig.control()?.get("/v1/health")?;
+    ensure!(answer.status == 200, "{answer:?}");
     Ok(())
 }
 
@@ -135,10 +124,7 @@ fn log_json_from_the_start_to_a_forced_end_then_each_line_is_an_object() -> Resu
     signal(&mut rig, Signal::USR1)?;
     client.freeze()?;
     signal(&mut rig, Signal::TERM)?;
-    until("the drain", Deadline::seconds(30), || {
-        let status = shutdown_status(&mut control)?;
-        Ok((status.phase == ShutdownPhase::Draining && status.users > 0).then_some(()))
-    })?;
+    await_drain(&mut control)?;
     // Ten times the debounce.
     std::thread::sleep(Duration::from_millis(100));
     signal(&mut rig, Signal::TERM)?;

@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
 use onair_tests::packet::{cut, rtp, with};
-use onair_tests::{Control, Deadline, Dice, Honest, Raster, Rig, output, receive, resolve, until};
+use onair_tests::{Control, Dice, Honest, Raster, Rig, output, receive, resolve, wait_for};
 use onair_types::SessionCounters;
 
 const OURS: &str = "10.77.0.2";
@@ -83,14 +83,10 @@ impl Stranger {
             }
             self.sent += batch.len() as u64;
             let mut counters = SessionCounters::default();
-            until(
-                "strange packets to be counted",
-                Deadline::seconds(10),
-                || {
-                    counters = self.control.show("in")?.counters;
-                    Ok((not_taken(&counters) >= self.sent).then_some(()))
-                },
-            )
+            wait_for("strange packets to be counted", 10, || {
+                counters = self.control.show("in")?.counters;
+                Ok(not_taken(&counters) >= self.sent)
+            })
             .with_context(|| format!("{} sent: {counters:?}", self.sent))?;
         }
         Ok(())
@@ -206,11 +202,9 @@ fn rtp_right_packets_with_octets_changed_then_all_are_counted_and_the_next_flow_
             socket.send(&packet)?;
             sent += 1;
         }
-        until(
-            "changed packets to be counted",
-            Deadline::seconds(10),
-            || Ok((control.show("in")?.counters.packets >= sent).then_some(())),
-        )?;
+        wait_for("changed packets to be counted", 10, || {
+            Ok(control.show("in")?.counters.packets >= sent)
+        })?;
     }
     control.stop("in")?;
     let counters = control.destroy_wait("in")?.frames;

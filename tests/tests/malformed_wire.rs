@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::packet::{ARP, IPV4, arp, cut, datagram, ethernet, ipv4, rtp, summed, with};
-use onair_tests::{Control, Deadline, Dice, Honest, Raster, Rig, Wire, output, resolve, until};
+use onair_tests::{Control, Dice, Honest, Raster, Rig, Wire, output, resolve, wait_for};
 
 const OURS: &str = "10.77.0.2";
 /// Frames of a flow of five seconds.
@@ -98,11 +98,9 @@ impl Vandal {
     fn mark(&mut self) -> Result<()> {
         self.behind.send(b"behind")?;
         self.unclaimed += 1;
-        until(
-            "strange frames to be looked at",
-            Deadline::seconds(10),
-            || Ok((unclaimed(&mut self.control)? >= self.unclaimed).then_some(())),
-        )
+        wait_for("strange frames to be looked at", 10, || {
+            Ok(unclaimed(&mut self.control)? >= self.unclaimed)
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use onair_stage::until;
+use onair_stage::{until, wait_for};
 use onair_tests::{Backend, Config, Deadline, Raster, RelayedVideo, Rig, receive, send};
 use onair_types::Source;
 use rustix::process::Signal;
@@ -102,13 +102,13 @@ fn senders_64_held_up_together_then_they_catch_up_and_none_is_lost() -> Result<(
         control.stop(&name)?;
         sent += control.destroy_wait(&name)?.frames.packets;
     }
-    until("all to arrive", Deadline::seconds(20), || {
+    wait_for("all to arrive", 20, || {
         let (mut came, mut lost) = (0, 0);
         for at in 0..PAIRS {
             let counters = control.show(&name("in", at))?.counters;
             (came, lost) = (came + counters.packets, lost + counters.packets_lost);
         }
         assert_eq!(lost, 0, "{came} of {sent} came");
-        Ok((came == sent).then_some(()))
+        Ok(came == sent)
     })
 }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_stage::{End, Veth};
+use onair_stage::Veth;
 use onair_tests::{Deadline, Raster, RelayedVideo, Rig, output, until};
 use onair_types::{HealthStatus, Source};
 
@@ -47,15 +47,7 @@ fn interface_deleted_under_its_ports_then_health_names_them_and_sessions_can_be_
 
     // As the problem says: restore it and restart the daemon.
     rig.stop_daemon()?;
-    let end = |name| End {
-        name,
-        address: None,
-    };
-    rig.stage().veth(&Veth {
-        a: end("va"),
-        b: end("vb"),
-        mtu: 1500,
-    })?;
+    rig.stage().veth(&Veth::bare("va", "vb"))?;
     rig.start_daemon()?;
     assert_eq!(rig.control()?.health()?.status, HealthStatus::Ok);
     self::circuit(&rig)?.end()?;

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use onair_tests::{
-    Capture, Control, Deadline, GStreamerReceiver, Raster, Rig, Seen, resolve, send, until,
+    Capture, Control, GStreamerReceiver, Raster, Rig, Seen, resolve, send, wait_for,
 };
 use onair_types::{Source, SpecDocument};
 
@@ -25,8 +25,8 @@ fn to_the_kernel(raster: Raster) -> SpecDocument {
 fn send_frames(control: &mut Control, spec: &SpecDocument) -> Result<u64> {
     control.create(spec)?;
     control.start("out")?;
-    until("enough frames to be sent", Deadline::seconds(20), || {
-        Ok((control.show("out")?.counters.frames_sent >= FRAMES).then_some(()))
+    wait_for("enough frames to be sent", 20, || {
+        Ok(control.show("out")?.counters.frames_sent >= FRAMES)
     })?;
     control.stop("out")?;
     Ok(control.destroy_wait("out")?.frames.frames_sent)

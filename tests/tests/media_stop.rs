@@ -2,22 +2,18 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_tests::{Control, Deadline, Raster, RelayedVideo, Rig, Viewer, receive, send, until};
+use onair_tests::{Control, Deadline, Raster, RelayedVideo, Rig, Viewer, receive, send, wait_for};
 use onair_types::Source;
 
 const PULSES: usize = 6;
 
 /// Waits until the pollers serve `sessions` sessions.
 fn served(control: &mut Control, sessions: u64) -> Result<()> {
-    until(
-        "the poller to hand a session back",
-        Deadline::seconds(10),
-        || {
-            let pollers = control.health()?.dataplane.pollers;
-            let served: u64 = pollers.iter().map(|poller| poller.sessions).sum();
-            Ok((served == sessions).then_some(()))
-        },
-    )
+    wait_for("the poller to hand a session back", 10, || {
+        let pollers = control.health()?.dataplane.pollers;
+        let served: u64 = pollers.iter().map(|poller| poller.sessions).sum();
+        Ok(served == sessions)
+    })
 }
 
 #[test]

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use onair::{Session, Timeout};
 use onair_tests::{
     Config, Control, Deadline, Disturbance, Done, GStreamer, QUOTA, Raster, Relay, Rig, Seen,
-    output, receive, resolve, until,
+    output, receive, resolve, wait_for,
 };
 use onair_types::{SessionCounters, SpecDocument};
 use xxhash_rust::xxh3::xxh3_64;
@@ -78,12 +78,12 @@ impl Client {
             .collect();
         ensure!(sent.len() == FRAMES as usize, "{} frames sent", sent.len());
         let mut counters = SessionCounters::default();
-        until("all frames to be taken", Deadline::seconds(20), || {
+        wait_for("all frames to be taken", 20, || {
             counters = self.control.show("in")?.counters;
             let closed = counters.frames_complete + counters.frames_incomplete;
             let taken = self.taken.load(Ordering::Relaxed);
             let all = closed >= FRAMES.into() && taken == closed - counters.frames_dropped_slow;
-            Ok(all.then_some(()))
+            Ok(all)
         })
         .with_context(|| format!("{counters:?}"))?;
         self.control.stop("in")?;

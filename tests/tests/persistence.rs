@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::Result;
-use onair_tests::{Deadline, Raster, Rig, onairctl, receive, send, signal, until};
+use onair_tests::{Raster, Rig, onairctl, receive, send, signal};
 use onair_types::{HealthStatus, SessionState, SessionView, Source};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -122,9 +122,7 @@ fn session_that_came_back_stopped_then_each_ending_gives_a_certificate_that_hold
 #[test]
 fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_nobody_asked()
 -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     // The others are not destroyed before the first one is.
     for (port, (name, priority)) in (5000..).zip([
@@ -142,10 +140,7 @@ fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_no
     let mut client = rig.user("held")?;
     client.say("hold 1")?;
     signal(&mut rig, Signal::TERM)?;
-    until("the daemon to drain", Deadline::seconds(30), || {
-        let state = control.show("held")?.state;
-        Ok((state == SessionState::Draining).then_some(()))
-    })?;
+    control.await_state("held", SessionState::Draining)?;
     control.destroy_wait("destroyed")?;
     control.quarantine("quarantined")?;
     control.abort("held")?;
@@ -163,8 +158,7 @@ fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_no
 #[test]
 fn session_persistent_and_the_disk_takes_nothing_then_it_works_and_who_asks_is_told() -> Result<()>
 {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     let mut spec = receive("cam", Raster::SMALL, 5000);
     spec.persistent = Some(true);
     let folder = rig.stage().directory().join("state/sessions");
@@ -186,11 +180,11 @@ fn session_persistent_and_the_disk_takes_nothing_then_it_works_and_who_asks_is_t
 
 #[test]
 fn session_of_the_configuration_then_there_at_each_start_until_it_is_taken_out() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more += "[[session]]\nname = \"cam\"\ndirection = \"receive\"\nport = \"b\"\n\
+    let mut rig = Rig::rings_and(
+        "[[session]]\nname = \"cam\"\ndirection = \"receive\"\nport = \"b\"\n\
             video = { width = 320, height = 180, frame_rate = \"60/1\", depth = 8 }\n\
-            flow = { destination = \"10.77.0.2:5000\" }\n";
-    })?;
+            flow = { destination = \"10.77.0.2:5000\" }\n",
+    )?;
     assert_eq!(rig.control()?.show("cam")?.state, SessionState::Running);
     let mut control = rig.control()?;
     control.stop("cam")?;

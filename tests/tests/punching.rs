@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Result, ensure};
-use onair_tests::{Deadline, Raster, Rig, WatchedSession, receive, send, until};
+use onair_tests::{Raster, Rig, WatchedSession, receive, send, wait_for};
 use onair_types::Source;
 
 #[test]
@@ -28,7 +28,7 @@ fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
     frames.say("punch onair-frames 1")?;
     words.say("punch onair-seg 1")?;
     for (bad, call) in [(&mut frames, "submit 1"), (&mut words, "get 20")] {
-        until("a client to be cut off", Deadline::seconds(60), || {
+        wait_for("a client to be cut off", 60, || {
             // Its gate is closed with the rest, until it opens it.
             bad.say("start")?;
             let result = bad.errno(call)?;
@@ -37,7 +37,7 @@ fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
                 "{result}"
             );
             honest.say("submit 1")?;
-            Ok((result == "ESTALE").then_some(()))
+            Ok(result == "ESTALE")
         })?;
     }
     honest.say("submit 10")?;

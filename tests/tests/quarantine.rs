@@ -1,34 +1,25 @@
-//! Sessions that are set aside with their users: the name is free, the memory is kept.
+//! Quarantined sessions with users: the name is free, the memory is kept.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use onair_tests::{
-    Config, Control, Deadline, Frozen, Raster, Rig, Stranger, TestClient, receive, send, until,
-};
+use onair_tests::{Control, Frozen, Raster, Rig, Stranger, receive, send, wait_for};
 use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionList, SessionState, Source,
 };
+use serde_json::Value;
 
 /// Longer than the daemon uses what a look at a client's sites found.
 const STALE: Duration = Duration::from_millis(200);
 
-fn user(rig: &Rig, session: &str) -> Result<TestClient> {
-    let mut user = rig.test_client()?;
-    user.say(format_args!("attach {session}"))?;
-    Ok(user)
-}
-
 /// Waits until a quarantined session is gone from the list.
 fn unlisted(control: &mut Control, certificate: &Certificate) -> Result<()> {
-    until("it to be gone", Deadline::seconds(30), || {
+    wait_for("it to be gone", 30, || {
         let list: SessionList = control.get("/v1/sessions")?.document()?;
         let listed = list.sessions.iter().any(|it| it.id == certificate.session);
-        Ok((!listed).then_some(()))
+        Ok(!listed)
     })
 }
 
@@ -44,7 +35,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
         ..receive("cam", Raster::SMALL, 5000)
     };
     control.create(&cam)?;
-    let mut holder = user(&rig, "cam")?;
+    let mut holder = rig.user("cam")?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     holder.say("hold 2")?;
     control.stop("source")?;
@@ -120,14 +111,12 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
 
 #[test]
 fn session_quarantined_and_its_user_lets_go_then_stale_everywhere_and_freed() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (rig, mut control) = Rig::with_cam()?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
-    let mut client = user(&rig, "cam")?;
+    let mut client = rig.user("cam")?;
     client.say("hold 2")?;
     let before = client.say("look")?["frames"].clone();
-    let mut mapper = user(&rig, "cam")?;
+    let mut mapper = rig.user("cam")?;
     control.stop("cam")?;
     let certificate = control.quarantine("cam")?;
     let id = certificate.session.to_string();
@@ -157,19 +146,17 @@ fn session_quarantined_and_its_user_lets_go_then_stale_everywhere_and_freed() ->
 
 #[test]
 fn session_quarantined_and_its_memory_passed_on_then_kept_for_a_stranger() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let client = user(&rig, "cam")?;
+    let (rig, mut control) = Rig::with_cam()?;
+    let client = rig.user("cam")?;
     let Stranger { sockets, memory } = Stranger::of(client.pid())?;
     control.stop("cam")?;
     let certificate = control.quarantine("cam")?;
     let id = certificate.session.to_string();
     client.kill()?;
-    until("only a stranger to be left", Deadline::seconds(30), || {
+    wait_for("only a stranger to be left", 30, || {
         let blockers = control.blockers(&id)?.blockers;
         let is_alone = blockers.len() == 1 && blockers[0].pid == 0;
-        Ok(is_alone.then_some(()))
+        Ok(is_alone)
     })?;
     drop(memory);
     control.completed(certificate.session)?;
@@ -179,13 +166,11 @@ fn session_quarantined_and_its_memory_passed_on_then_kept_for_a_stranger() -> Re
 
 #[test]
 fn session_nobody_uses_it_then_quarantined_and_freed_at_once() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (_rig, mut control) = Rig::with_cam()?;
     control.stop("cam")?;
-    until("the poller to hand it back", Deadline::seconds(30), || {
+    wait_for("the poller to hand it back", 30, || {
         let verdict = control.get("/v1/sessions/cam/verdict")?.json;
-        Ok((verdict["destroyable"] == true).then_some(()))
+        Ok(verdict["destroyable"] == true)
     })?;
     let certificate = control.quarantine("cam")?;
     assert!(matches!(certificate.memory, Memory::Returned { .. }));
@@ -196,10 +181,9 @@ fn session_nobody_uses_it_then_quarantined_and_freed_at_once() -> Result<()> {
 #[test]
 fn sender_left_a_running_session_and_its_files_are_mapped_still_then_the_certificate_waits_for_them()
 -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     control.create(&send("cam", Raster::SMALL, 5000, Source::Client))?;
-    let mut client = user(&rig, "cam")?;
+    let mut client = rig.user("cam")?;
     let Stranger { sockets, memory } = Stranger::of(client.pid())?;
     client.say("detach")?;
     drop(sockets);
@@ -219,33 +203,28 @@ fn sender_left_a_running_session_and_its_files_are_mapped_still_then_the_certifi
 
 #[test]
 fn session_is_freed_while_a_verdict_waits_for_a_look_then_it_is_answered_stale() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let client = user(&rig, "cam")?;
+    let (mut rig, mut control) = Rig::with_cam()?;
+    let client = rig.user("cam")?;
     control.stop("cam")?;
     let certificate = control.quarantine("cam")?;
     let looked = Instant::now();
-    until("the last look to be old", Deadline::seconds(10), || {
-        Ok((looked.elapsed() > STALE).then_some(()))
+    wait_for("the last look to be old", 10, || {
+        Ok(looked.elapsed() > STALE)
     })?;
     // Nothing looks any more: the verdict waits.
     let helpers = Frozen::threads(rig.daemon()?.pid(), "inspector")?;
     ensure!(!helpers.is_empty(), "no helper thread has this name");
-    let mut operator = UnixStream::connect(Config::control_socket(rig.stage()))?;
+    let mut operator = rig.control()?.into_http();
     let path = format!("/v1/sessions/{}/verdict", certificate.session);
-    let request = format!("GET {path} HTTP/1.1\r\nhost: onaird\r\nconnection: close\r\n\r\n");
-    operator.write_all(request.as_bytes())?;
+    operator.send("GET", &path, &Value::Null)?;
     // What came before them was taken before they are answered.
     for _ in 0..3 {
         control.health()?;
     }
     client.kill()?;
     unlisted(&mut control, &certificate)?;
-    let mut answer = String::new();
-    operator.set_read_timeout(Some(Duration::from_secs(30)))?;
-    operator.read_to_string(&mut answer)?;
-    ensure!(answer.contains("\"stale_session\""), "{answer}");
+    let answer = operator.answer()?;
+    ensure!(answer.code() == "stale_session", "{answer:?}");
     drop(helpers);
     Ok(())
 }

@@ -10,7 +10,7 @@ use onair_tests::recorded::{
     capinfos, ffmpeg, ffprobe, files, frames, payload_hash, planar_frames, tshark,
 };
 use onair_tests::{
-    Control, Deadline, QUOTA, Raster, Rig, Seen, Viewer, onairctl, output, receive, send, until,
+    Control, Deadline, QUOTA, Raster, Rig, Seen, Viewer, onairctl, output, receive, send, wait_for,
 };
 use onair_types::{
     RecordingEnd, RecordingState, RecordingView, Says, Source, SpecDocument, Verdict,
@@ -23,9 +23,7 @@ fn rig() -> Result<Rig> {
 }
 
 fn rig_with(more: &str) -> Result<Rig> {
-    Rig::rings_with(|config| {
-        config.more = format!("[recorder]\nmin_free_mb = 1\nring_mb = 16\n{more}");
-    })
+    Rig::rings_and(format!("[recorder]\nmin_free_mb = 1\nring_mb = 16\n{more}"))
 }
 
 /// The session `in`, to which nobody sends yet.
@@ -52,9 +50,9 @@ fn go(control: &mut Control, raster: Raster) -> Result<()> {
 /// Waits until `in` has received so many whole frames.
 fn frames_come(control: &mut Control, count: u64) -> Result<()> {
     let before = control.show("in")?.counters.frames_complete;
-    until("frames to come", Deadline::seconds(30), || {
+    wait_for("frames to come", 30, || {
         let now = control.show("in")?.counters.frames_complete;
-        Ok((now >= before + count).then_some(()))
+        Ok(now >= before + count)
     })
 }
 
@@ -62,25 +60,17 @@ fn frames_come(control: &mut Control, count: u64) -> Result<()> {
 fn settle(control: &mut Control) -> Result<u64> {
     control.stop("out")?;
     // A sender that was stopped finishes its frame first.
-    until(
-        "the poller to be done with it",
-        Deadline::seconds(20),
-        || {
-            let verdict: Verdict = control.get("/v1/sessions/out/verdict")?.document()?;
-            let pollers = verdict.readings.iter().find(|it| it.name == "pollers");
-            let pollers = pollers.context("one reading is of the pollers")?;
-            Ok((pollers.says == Says::Zero).then_some(()))
-        },
-    )?;
+    wait_for("the poller to be done with it", 20, || {
+        let verdict: Verdict = control.get("/v1/sessions/out/verdict")?.document()?;
+        let pollers = verdict.readings.iter().find(|it| it.name == "pollers");
+        let pollers = pollers.context("one reading is of the pollers")?;
+        Ok(pollers.says == Says::Zero)
+    })?;
     let sent = control.show("out")?.counters.packets;
-    until(
-        "what was sent to be received",
-        Deadline::seconds(20),
-        || {
-            let received = control.show("in")?.counters.packets;
-            Ok((received == sent).then_some(()))
-        },
-    )?;
+    wait_for("what was sent to be received", 20, || {
+        let received = control.show("in")?.counters.packets;
+        Ok(received == sent)
+    })?;
     Ok(sent)
 }
 

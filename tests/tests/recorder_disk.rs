@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_record::{
-    Cause, Counts, FinishError, FlushError, Format, Manifest, Producer, RecordError, Recording,
-    Spec, State, Status,
+    Counts, FinishError, FlushError, Format, Manifest, Producer, RecordError, Recording, Spec,
+    State, Status,
 };
 use onair_tests::storm::{Storm, Wanted, captures, event, name, numbers, read_event};
-use onair_tests::{Deadline, Stage, output, until};
+use onair_tests::{Deadline, Stage, output, until, wait_for};
+use onair_types::RecordingEnd;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -76,7 +77,7 @@ impl Taken {
     }
 
     fn finish(&mut self) -> Result<Manifest> {
-        let manifest = self.recording.finish(Cause::Stopped, soon())?;
+        let manifest = self.recording.finish(RecordingEnd::Stopped, soon())?;
         let totals = manifest.totals;
         ensure!(totals.balance() && totals.pending == 0, "{totals:?}");
         ensure!(totals.arrived == self.offered, "{totals:?}");
@@ -308,7 +309,7 @@ fn disk_hangs_then_the_producer_does_not_wait_and_nobody_waits_longer_than_he_sa
     }
     match taken
         .recording
-        .finish(Cause::Stopped, now + Duration::from_millis(20))
+        .finish(RecordingEnd::Stopped, now + Duration::from_millis(20))
     {
         Err(FinishError::Late { pending, .. }) => ensure!(pending > 0),
         other => anyhow::bail!("{other:?}"),
@@ -360,15 +361,15 @@ fn file_may_not_grow_then_a_fault_and_whole_events_up_to_there() -> Result<()> {
     let mut storm = Storm::start(&wanted, &wrap)?;
     storm.ready()?;
     let file = folder.join("storm.pcapng.part");
-    until("the file to be at its limit", Deadline::seconds(60), || {
-        Ok((fs::metadata(&file)?.len() >= 5_000_001).then_some(()))
+    wait_for("the file to be at its limit", 60, || {
+        Ok(fs::metadata(&file)?.len() >= 5_000_001)
     })?;
     // The manifest tells of it each second, also of what was offered since.
     let sheet = folder.join("storm.json.part");
-    until("events to be refused", Deadline::seconds(60), || {
+    wait_for("events to be refused", 60, || {
         let manifest: Value = serde_json::from_slice(&fs::read(&sheet)?)?;
         let refused = manifest["totals"]["dropped"]["disk_fault"].as_u64();
-        Ok((refused.context("no such count")? > 0).then_some(()))
+        Ok(refused.context("no such count")? > 0)
     })?;
     storm.signal(Signal::TERM)?;
     let outcome = storm.outcome()?;

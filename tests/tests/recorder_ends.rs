@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result};
 use onair_tests::recorded::{audited, capinfos, ffprobe, files, recordings_folder, tshark};
 use onair_tests::{
     Config, Control, Daemon, Deadline, Dice, Frozen, QUOTA, Raster, Rig, SmallDisk, Viewer,
-    receive, send, until,
+    receive, send, until, wait_for,
 };
 use onair_types::{
-    PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView, ShutdownSummary,
-    Source, SpecDocument,
+    PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView, SessionCounters,
+    ShutdownSummary, Source, SpecDocument,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -64,9 +64,9 @@ fn listed(control: &mut Control, name: &str) -> Result<RecordingView> {
 
 fn frames_come(control: &mut Control, count: u64) -> Result<()> {
     let before = control.show("in")?.counters.frames_complete;
-    until("frames to come", Deadline::seconds(30), || {
+    wait_for("frames to come", 30, || {
         let now = control.show("in")?.counters.frames_complete;
-        Ok((now >= before + count).then_some(()))
+        Ok(now >= before + count)
     })
 }
 
@@ -116,6 +116,17 @@ fn whole(rig: &Rig, recording: &RecordingSummary) -> PathBuf {
     let part = format!("{}.part", file.display());
     assert!(!Path::new(&part).exists(), "{part} is left");
     file
+}
+
+/// The session lost nothing to the disk.
+fn assert_lossless(counters: &SessionCounters) {
+    let lost = [
+        counters.frames_incomplete,
+        counters.frames_no_buffer,
+        counters.packets_lost,
+        counters.frames_dropped_slow,
+    ];
+    assert_eq!(lost, [0; 4]);
 }
 
 #[test]
@@ -212,9 +223,9 @@ fn daemon_killed_while_it_records_then_repaired_listed_and_others_open_it() -> R
         let recordings = [(&*packets, "pcapng"), (&*film, "y4m")];
         let mut control = recorded(&rig, Raster::SMALL, &recordings)?;
         // The file on disk has something, and the manifest counts.
-        until("something to be written", Deadline::seconds(30), || {
+        wait_for("something to be written", 30, || {
             let views = [control.recording(&packets)?, control.recording(&film)?];
-            Ok(views.iter().all(|it| it.counts.written > 0).then_some(()))
+            Ok(views.iter().all(|it| it.counts.written > 0))
         })?;
         frames_come(&mut control, 90)?;
         // Any moment will do: this is no waiting for something.
@@ -263,8 +274,8 @@ fn recording_whose_drain_thread_hangs_then_left_behind_in_its_time_and_repaired_
         Raster::SMALL,
         &[("hung", "pcapng"), ("well", "pcapng")],
     )?;
-    until("something to be written", Deadline::seconds(30), || {
-        Ok((control.recording("hung")?.counts.written > 0).then_some(()))
+    wait_for("something to be written", 30, || {
+        Ok(control.recording("hung")?.counts.written > 0)
     })?;
     let frozen = Frozen::thread(rig.daemon()?.pid(), "rec-hung")?;
     // A stop of it is not done, and says so; neither the session nor the other one are held up.
@@ -275,9 +286,9 @@ fn recording_whose_drain_thread_hangs_then_left_behind_in_its_time_and_repaired_
     rig.daemon()?.running().signal(Signal::TERM)?;
     // It says its last words by itself; the kernel lets go of it when nobody traces its thread any more.
     let words = Daemon::summary(rig.stage());
-    until("the daemon's last words", Deadline::seconds(60), || {
+    wait_for("the daemon's last words", 60, || {
         let text = std::fs::read_to_string(&words).unwrap_or_default();
-        Ok(text.ends_with('\n').then_some(()))
+        Ok(text.ends_with('\n'))
     })?;
     drop(frozen);
     let (status, summary) = rig.daemon_ends()?;
@@ -320,9 +331,7 @@ fn session_destroyed_while_the_drain_thread_hangs_then_not_held_up() -> Result<(
 #[test]
 fn disk_that_does_not_answer_for_a_while_then_a_counted_gap_and_a_client_loses_no_frame()
 -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[recorder]\nmin_free_mb = 1\nring_mb = 1\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[recorder]\nmin_free_mb = 1\nring_mb = 1\n")?;
     let (mut control, mut viewer) = recorded_and_seen(&rig, Raster::SMALL, "slow")?;
     viewer.wait(20, Deadline::seconds(30))?;
     let frozen = Frozen::thread(rig.daemon()?.pid(), "rec-slow")?;
@@ -337,14 +346,7 @@ fn disk_that_does_not_answer_for_a_while_then_a_counted_gap_and_a_client_loses_n
     control.stop("out")?;
     let seen = viewer.finish(&mut control, Deadline::seconds(20))?;
     let counters = control.show("in")?.counters;
-    assert_eq!(
-        (counters.frames_incomplete, counters.frames_no_buffer),
-        (0, 0)
-    );
-    assert_eq!(
-        (counters.packets_lost, counters.frames_dropped_slow),
-        (0, 0)
-    );
+    assert_lossless(&counters);
     let numbers: Vec<_> = seen.iter().map(|it| it.pattern_number()).collect();
     let first = numbers[0].context("a frame of the pattern")?;
     let expected: Vec<_> = (first..first + seen.len() as u64).map(Some).collect();
@@ -408,24 +410,17 @@ fn disk_full_then_degraded_with_the_reason_goes_on_by_itself_and_nobody_else_is_
     // More space: here the disk becomes larger.
     let target = disk.path().display().to_string();
     onair_tests::output("mount", &["-o", "remount,size=512m", &target])?;
-    until("it to go on", Deadline::seconds(30), || {
-        Ok((control.recording("full")?.state == RecordingState::Recording).then_some(()))
+    wait_for("it to go on", 30, || {
+        Ok(control.recording("full")?.state == RecordingState::Recording)
     })?;
     let before = control.recording("full")?.counts.written;
-    until("more to be written", Deadline::seconds(30), || {
-        Ok((control.recording("full")?.counts.written > before).then_some(()))
+    wait_for("more to be written", 30, || {
+        Ok(control.recording("full")?.counts.written > before)
     })?;
     control.stop("out")?;
     viewer.finish(&mut control, Deadline::seconds(20))?;
     let counters = control.show("in")?.counters;
-    assert_eq!(
-        (counters.frames_incomplete, counters.frames_no_buffer),
-        (0, 0)
-    );
-    assert_eq!(
-        (counters.packets_lost, counters.frames_dropped_slow),
-        (0, 0)
-    );
+    assert_lossless(&counters);
     let view = control.stop_recording("full")?;
     assert_eq!(view.counts.arrived, counters.packets, "{view:#?}");
     assert!(view.counts.dropped_in_all() > 0, "{view:#?}");

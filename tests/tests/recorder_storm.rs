@@ -7,9 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_record::{Cause, Manifest, Repaired, repair};
+use onair_record::{Manifest, Repaired, repair};
 use onair_tests::storm::{Storm, Wanted, captures, check, numbers};
 use onair_tests::{Dice, Stage, output};
+use onair_types::RecordingEnd;
 use rustix::process::Signal;
 
 /// So many moments, unless the environment says otherwise.
@@ -76,7 +77,7 @@ fn system__data_integrity__then_no_loss() -> Result<()> {
         );
         written += outcome.totals.written;
         check(&folder, &outcome).with_context(|| format!("round {round}, after {moment:?}"))?;
-        ensure!(outcome.manifest.cause == Some(Cause::Shutdown));
+        ensure!(outcome.manifest.cause == Some(RecordingEnd::Shutdown));
         for file in &outcome.manifest.files {
             let path = folder.join(&file.name);
             ensure!(packets_by_capinfos(&path)? == file.events, "{path:?}");
@@ -111,7 +112,7 @@ fn repaired(folder: &Path) -> Result<Option<Manifest>> {
         repair(folder)?.is_empty(),
         "a second repair finds something"
     );
-    ensure!(manifest.cause == Some(Cause::Killed));
+    ensure!(manifest.cause == Some(RecordingEnd::Killed));
     ensure!(
         manifest.totals.balance() && manifest.totals.pending == 0,
         "{manifest:?}"

@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::Result;
-use onair_tests::{Deadline, Raster, Rig, holding, of, receive, signal, until};
+use onair_tests::{Deadline, Raster, Rig, holding, of, receive, signal, until, wait_for};
 use onair_types::{ActiveConfig, ProbeMode, Reload, ReloadOutcome, SessionOutcome};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -62,11 +62,9 @@ fn sighup_after_each_change_of_the_file_then_applied_refused_or_left_in_force() 
     assert_eq!(config(&rig)?.active["limits"]["sessions"], 1);
     for word in ["DEBUG", "attach.socket", "not reloaded"] {
         // The log has a thread of its own.
-        until(
-            format_args!("{word} in the log"),
-            Deadline::seconds(30),
-            || Ok(rig.daemon()?.log().contains(word).then_some(())),
-        )?;
+        wait_for(format_args!("{word} in the log"), 30, || {
+            Ok(rig.daemon()?.log().contains(word))
+        })?;
     }
 
     let done = hang_up(&mut rig, |text| {
@@ -99,8 +97,7 @@ fn sighup_after_each_change_of_the_file_then_applied_refused_or_left_in_force() 
 
 #[test]
 fn sighup_with_another_policy_and_time_for_the_end_then_the_daemon_ends_by_them() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (mut rig, mut control) = Rig::with_control()?;
     let mut client = holding(&rig, &mut control)?;
     client.freeze()?;
     let ends = "[timeouts]\ngraceful_ms = 200\n[shutdown]\npolicy = \"evict\"\n[probe]";

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
-use onair_stage::{End, Veth};
+use onair_stage::Veth;
 use onair_tests::{Backend, Config, Daemon, Deadline, Rig, output, program};
 use serde_json::Value;
 
@@ -27,15 +27,7 @@ fn seen(rig: &Rig, interface: &str) -> Result<Seen> {
 /// A stage with a cable on which no daemon has been yet. `vb` is promiscuous, as its user wants it.
 fn cable() -> Result<Rig> {
     let rig = Rig::rings_with(|config| config.probe = "off")?;
-    let end = |name| End {
-        name,
-        address: None,
-    };
-    rig.stage().veth(&Veth {
-        a: end("va"),
-        b: end("vb"),
-        mtu: 1500,
-    })?;
+    rig.stage().veth(&Veth::bare("va", "vb"))?;
     let namespace = rig.stage().namespace();
     output(
         "ip",

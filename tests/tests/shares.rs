@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result};
 use onair_tests::{
-    Config, Control, Deadline, HangingFile, Raster, Rig, TestClient, User, receive, until,
+    Config, Control, Deadline, HangingFile, Raster, Rig, TestClient, User, receive, wait_for,
 };
 use onair_types::{HealthStatus, RecordingState, SessionState};
 use serde_json::{Value, json};
@@ -44,21 +44,17 @@ fn problem(control: &mut Control, words: &[&str]) -> Result<String> {
 
 /// Waits until health has no problem any more.
 fn well_again(control: &mut Control) -> Result<()> {
-    until("health to be well", Deadline::seconds(30), || {
-        Ok((control.health()?.status == HealthStatus::Ok).then_some(()))
+    wait_for("health to be well", 30, || {
+        Ok(control.health()?.status == HealthStatus::Ok)
     })
 }
 
 fn logged(rig: &mut Rig, words: &[&str]) -> Result<()> {
-    until(
-        format!("{words:?} in the log"),
-        Deadline::seconds(30),
-        || {
-            let log = rig.daemon()?.log();
-            let has_all = |line: &str| words.iter().all(|word| line.contains(word));
-            Ok(log.lines().any(has_all).then_some(()))
-        },
-    )
+    wait_for(format!("{words:?} in the log"), 30, || {
+        let log = rig.daemon()?.log();
+        let has_all = |line: &str| words.iter().all(|word| line.contains(word));
+        Ok(log.lines().any(has_all))
+    })
 }
 
 #[test]
@@ -110,9 +106,9 @@ fn attach_socket_taken_by_silent_connections_of_a_stranger_then_others_attach_an
     let mut stranger = STRANGER.test_client(rig.stage())?;
     stranger.say(format_args!("connect seqpacket 40 {}", socket.display()))?;
     // It has its share, and no more.
-    until("the others to be closed", Deadline::seconds(30), || {
+    wait_for("the others to be closed", 30, || {
         let open = stranger.say("open-connections")?["open"].as_u64();
-        Ok((open == Some(9)).then_some(()))
+        Ok(open == Some(9))
     })?;
     for user in [OTHER, User::new(0, 0)] {
         user.test_client(rig.stage())?.say("attach cam")?;
@@ -132,9 +128,9 @@ fn attach_socket_a_client_says_no_hello_then_closed_in_time_and_logged() -> Resu
     welcomed.say("attach cam")?;
     let mut stranger = STRANGER.test_client(rig.stage())?;
     stranger.say(format_args!("connect seqpacket 5 {}", socket.display()))?;
-    until("all to be closed", Deadline::seconds(30), || {
+    wait_for("all to be closed", 30, || {
         let open = stranger.say("open-connections")?["open"].as_u64();
-        Ok((open == Some(0)).then_some(()))
+        Ok(open == Some(0))
     })?;
     logged(&mut rig, &["hello", "54321"])?;
     let log = rig.daemon()?.log();
@@ -206,9 +202,7 @@ fn arming_files_of_one_user_hang_then_clients_of_others_attach_meanwhile() -> Re
     let hanging = HangingFile::mount(&stage.directory().join("hanging"))?;
     let mut slow = GREEDY.mapper(stage, &hanging.path(), "cam", CONNECTIONS)?;
     slow.event("asked", Deadline::seconds(30))?;
-    until("a look to hang", Deadline::seconds(30), || {
-        Ok((hanging.waiting() > 0).then_some(()))
-    })?;
+    wait_for("a look to hang", 30, || Ok(hanging.waiting() > 0))?;
     let mut others = Vec::new();
     for user in [OTHER, User::new(0, 0)] {
         let mut client = user.test_client(stage)?;

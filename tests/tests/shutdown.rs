@@ -3,8 +3,8 @@
 
 use anyhow::{Context as _, Result};
 use onair_tests::{
-    Control, Deadline, Frozen, Raster, Rig, TestClient, Viewer, in_order, of, output, receive,
-    send, signal, unread, until,
+    Control, Deadline, Frozen, Raster, Rig, TestClient, Viewer, ended_in_order, in_order, of,
+    output, receive, send, signal, unread, wait_for,
 };
 use onair_types::{
     CertificateList, SessionList, SessionOutcome, SessionState, SessionSummary, Source,
@@ -14,9 +14,7 @@ use serde_json::Value;
 
 /// A daemon with a session under callers and traffic, ended by a signal.
 fn clean_exit(by: Signal, cause: &str) -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (mut rig, mut control) = Rig::with_cam()?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     control.create(&receive("quiet", Raster::SMALL, 5001))?;
     let mut viewer = Viewer::start(&rig, "cam")?;
@@ -58,9 +56,7 @@ fn system__sigterm__then_clean_exit() -> Result<()> {
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_summary__stats__then_accurate() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (mut rig, mut control) = Rig::with_cam()?;
     control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
     let mut viewer = Viewer::start(&rig, "cam")?;
     viewer.wait(30, Deadline::seconds(30))?;
@@ -124,9 +120,7 @@ fn shutdown_summary__stats__then_accurate() -> Result<()> {
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_summary__stderr__then_visible() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (mut rig, _control) = Rig::with_cam()?;
     signal(&mut rig, Signal::TERM)?;
     let (_, summary) = rig.daemon_ends()?;
     // Standard error goes into the log on a stage.
@@ -145,9 +139,7 @@ fn shutdown_summary__stderr__then_visible() -> Result<()> {
 
 #[test]
 fn sessions_by_priority_then_the_lowest_number_goes_first() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     for (name, udp, priority) in [("late", 5001, 90), ("early", 5002, 10), ("plain", 5003, 50)] {
         let mut spec = receive(name, Raster::SMALL, udp);
@@ -192,16 +184,14 @@ fn three_in_use(rig: &Rig, control: &mut Control) -> Result<TestClient> {
 
 #[test]
 fn sessions_that_empty_together_then_the_lowest_priority_goes_first() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let client = three_in_use(&rig, &mut control)?;
     signal(&mut rig, Signal::TERM)?;
-    until("all to be waited for", Deadline::seconds(30), || {
+    wait_for("all to be waited for", 30, || {
         let list: SessionList = control.get("/v1/sessions")?.document()?;
         let mut states = list.sessions.iter().map(|it| it.state);
-        Ok(states.all(|it| it == SessionState::Draining).then_some(()))
+        Ok(states.all(|it| it == SessionState::Draining))
     })?;
     // It sees in one turn that all are empty.
     let frozen = Frozen::thread(rig.daemon()?.pid(), "control")?;
@@ -215,9 +205,8 @@ fn sessions_that_empty_together_then_the_lowest_priority_goes_first() -> Result<
 
 #[test]
 fn sessions_evicted_together_at_the_deadline_then_the_lowest_priority_goes_first() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 300\n[shutdown]\npolicy = \"evict\"\n".into();
-    })?;
+    let mut rig =
+        Rig::rings_and("[timeouts]\ngraceful_ms = 300\n[shutdown]\npolicy = \"evict\"\n")?;
     let mut control = rig.control()?;
     let client = three_in_use(&rig, &mut control)?;
     signal(&mut rig, Signal::TERM)?;
@@ -231,16 +220,12 @@ fn sessions_evicted_together_at_the_deadline_then_the_lowest_priority_goes_first
 
 #[test]
 fn session_with_a_duration_then_stopped_by_itself_and_goes_on_when_started() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
+    let (rig, mut control) = Rig::with_control()?;
     let mut spec = receive("short", Raster::SMALL, 5000);
     spec.duration_ms = Some(200);
     control.create(&spec)?;
     let mut client = rig.user("short")?;
-    until("the session to stop", Deadline::seconds(30), || {
-        let state = control.show("short")?.state;
-        Ok((state == SessionState::Stopped).then_some(()))
-    })?;
+    control.await_state("short", SessionState::Stopped)?;
     assert_eq!(client.errno("get 0")?, "EAGAIN");
     control.start("short")?;
     assert_eq!(client.errno("get 0")?, "ETIMEDOUT");
@@ -255,9 +240,7 @@ fn daemon_with_a_duration_then_ends_by_itself_and_says_why() -> Result<()> {
             command.args(["--duration", "500ms"]);
         },
     )?;
-    let (status, summary) = rig.daemon_ends()?;
-    assert_eq!(status, 0, "{summary:#?}");
-    in_order(&summary);
+    let summary = ended_in_order(&mut rig)?;
     assert_eq!(summary.cause, "--duration of 500ms has passed");
     Ok(())
 }
@@ -305,9 +288,7 @@ fn system_sigterm_under_af_xdp_traffic_then_clean_and_nothing_is_left_on_the_int
         let mut viewer = Viewer::start(&rig, "cam")?;
         viewer.wait(20, Deadline::seconds(30))?;
         signal(&mut rig, Signal::TERM)?;
-        let (status, summary) = rig.daemon_ends()?;
-        assert_eq!(status, 0, "{summary:#?}");
-        in_order(&summary);
+        let summary = ended_in_order(&mut rig)?;
         let (cam, source) = (of(&summary, "cam")?, of(&summary, "source")?);
         for session in [cam, source] {
             assert_eq!(session.outcome, SessionOutcome::Destroyed);

@@ -4,17 +4,15 @@
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
 use onair_tests::{
-    Deadline, Raster, Rig, holding, in_order, of, output, receive, shutdown_status, signal, unread,
-    until,
+    Raster, Rig, ended_in_order, holding, in_order, of, output, receive, shutdown_status, signal,
+    unread, wait_for,
 };
 use onair_types::{CertificateList, SessionOutcome, ShutdownPhase};
 use rustix::process::Signal;
 
 #[test]
 fn policy_refuse_and_users_that_do_not_leave_then_named_and_status_4() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 500\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 500\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
     client.freeze()?;
@@ -41,10 +39,9 @@ fn policy_evict_and_quarantine_then_the_daemon_ends_clean_and_says_so() -> Resul
         ("evict", SessionOutcome::Evicted),
         ("quarantine", SessionOutcome::Quarantined),
     ] {
-        let mut rig = Rig::rings_with(|config| {
-            config.more =
-                format!("[shutdown]\npolicy = \"{policy}\"\n[timeouts]\ngraceful_ms = 500\n");
-        })?;
+        let mut rig = Rig::rings_and(format!(
+            "[shutdown]\npolicy = \"{policy}\"\n[timeouts]\ngraceful_ms = 500\n"
+        ))?;
         let mut control = rig.control()?;
         let mut client = holding(&rig, &mut control)?;
         client.freeze()?;
@@ -75,9 +72,7 @@ fn policy_evict_and_quarantine_then_the_daemon_ends_clean_and_says_so() -> Resul
 
 #[test]
 fn users_leave_or_are_killed_while_draining_then_the_count_falls_and_all_is_clean() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let mut first = holding(&rig, &mut control)?;
     let mut second = rig.user("cam")?;
@@ -91,9 +86,9 @@ fn users_leave_or_are_killed_while_draining_then_the_count_falls_and_all_is_clea
     );
     signal(&mut rig, Signal::TERM)?;
     let mut wait = |users: u64| {
-        until(format_args!("{users} users"), Deadline::seconds(30), || {
+        wait_for(format_args!("{users} users"), 30, || {
             let status = shutdown_status(&mut control)?;
-            Ok((status.phase == ShutdownPhase::Draining && status.users == users).then_some(()))
+            Ok(status.phase == ShutdownPhase::Draining && status.users == users)
         })
     };
     wait(2)?;
@@ -115,9 +110,7 @@ fn users_leave_or_are_killed_while_draining_then_the_count_falls_and_all_is_clea
         ensure!(metrics.contains(line), "{line} in {metrics}");
     }
     first.say("put-all")?;
-    let (status, summary) = rig.daemon_ends()?;
-    assert_eq!(status, 0, "{summary:#?}");
-    in_order(&summary);
+    ended_in_order(&mut rig)?;
     assert_eq!(first.errno("get 0")?, "ESTALE");
     assert_eq!(first.say("is-ending")?["ending"], true);
     Ok(())
@@ -126,9 +119,7 @@ fn users_leave_or_are_killed_while_draining_then_the_count_falls_and_all_is_clea
 #[test]
 fn draining_told_of_a_session_stopped_long_before_then_read_before_eagain_and_before_estale()
 -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
     control.create(&receive("quiet", Raster::SMALL, 5001))?;
@@ -142,11 +133,9 @@ fn draining_told_of_a_session_stopped_long_before_then_read_before_eagain_and_be
         assert_eq!(user.say("is-ending")?["ending"], false);
     }
     signal(&mut rig, Signal::TERM)?;
-    until(
-        "the one that is idle to be told",
-        Deadline::seconds(30),
-        || Ok((idle.errno("get 0")? == "ESTALE").then_some(())),
-    )?;
+    wait_for("the one that is idle to be told", 30, || {
+        Ok(idle.errno("get 0")? == "ESTALE")
+    })?;
     // Its session is destroyed; the other one waits for its user.
     let (kinds, errno) = unread(&mut idle)?;
     assert_eq!(
@@ -161,17 +150,13 @@ fn draining_told_of_a_session_stopped_long_before_then_read_before_eagain_and_be
     let (kinds, errno) = unread(&mut client)?;
     assert_eq!((kinds.len(), &*errno), (0, "EAGAIN"), "it is told once");
     client.say("put-all")?;
-    let (status, summary) = rig.daemon_ends()?;
-    assert_eq!(status, 0, "{summary:#?}");
-    in_order(&summary);
+    ended_in_order(&mut rig)?;
     Ok(())
 }
 
 #[test]
 fn session_of_low_priority_and_held_then_the_others_are_destroyed_beside_it() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
     for (name, udp, priority) in [("idle", 5001, 60), ("used", 5002, 70), ("last", 5003, 90)] {
@@ -186,8 +171,8 @@ fn session_of_low_priority_and_held_then_the_others_are_destroyed_beside_it() ->
         let list: onair_types::SessionList = control.get("/v1/sessions")?.document()?;
         Ok(list.sessions.iter().map(|it| it.name.to_string()).collect())
     };
-    until("only `cam` to be left", Deadline::seconds(30), || {
-        Ok((names(&mut control)? == ["cam"]).then_some(()))
+    wait_for("only `cam` to be left", 30, || {
+        Ok(names(&mut control)? == ["cam"])
     })?;
     assert_eq!(other.errno("get 0")?, "ESTALE");
     assert_eq!(
@@ -195,17 +180,13 @@ fn session_of_low_priority_and_held_then_the_others_are_destroyed_beside_it() ->
         ShutdownPhase::Draining
     );
     client.say("put-all")?;
-    let (status, summary) = rig.daemon_ends()?;
-    assert_eq!(status, 0, "{summary:#?}");
-    in_order(&summary);
+    ended_in_order(&mut rig)?;
     Ok(())
 }
 
 #[test]
 fn end_waits_for_users_then_the_log_counts_the_seconds_down() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 2500\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 2500\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
     client.freeze()?;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use onair_stage::Config;
-use onair_tests::{Dice, Footprint, Raster, Rig, in_order, own_memory, receive, send, signal};
+use onair_tests::{
+    Dice, Footprint, Raster, Rig, ended_in_order, in_order, own_memory, receive, send, signal,
+};
 use onair_types::{SessionOutcome, Source};
 use rustix::process::Signal;
 
@@ -24,9 +26,7 @@ fn sessions_64_with_callers_and_traffic_terminated_at_random_moments_then_each_i
         .and_then(|rounds| rounds.parse().ok())
         .unwrap_or(16);
     let mut dice = Dice::new(0x5eed_0064);
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[timeouts]\ngraceful_ms = 60000\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     for round in 0..rounds {
         let mut control = rig.control()?;
         let mut clients = Vec::new();
@@ -107,9 +107,7 @@ fn shutdown__memory_usage__then_no_leaks() -> Result<()> {
     println!("{memory} bytes of its own, {grown} more after {cycles} cycles");
     assert!(grown <= GROWTH, "the daemon has grown by {grown} bytes");
     signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
-    assert_eq!(status, 0);
-    in_order(&summary);
+    let summary = ended_in_order(&mut rig)?;
     assert_eq!(summary.destroyed, cycles + WARM);
     for socket in [
         Config::control_socket(rig.stage()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
 use onair_tests::{
-    Deadline, Raster, Rig, holding, in_order, receive, shutdown_status, signal, until,
+    Deadline, Rig, await_drain, ended_in_order, holding, in_order, shutdown_status, signal, until,
 };
 use onair_types::{SessionOutcome, ShutdownPhase};
 use rustix::process::Signal;
@@ -20,9 +20,7 @@ const STRANGER: u32 = 54_321;
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[shutdown]\ndebounce_ms = 60000\n".into();
-    })?;
+    let mut rig = Rig::rings_and("[shutdown]\ndebounce_ms = 60000\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
     let pid = rig.daemon()?.pid();
@@ -35,10 +33,7 @@ fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
             .context("a sender of signals")?;
         senders.push(sender);
     }
-    until("the drain", Deadline::seconds(30), || {
-        let status = shutdown_status(&mut control)?;
-        Ok((status.phase == ShutdownPhase::Draining && status.users > 0).then_some(()))
-    })?;
+    await_drain(&mut control)?;
     // These land after the first one: the daemon lives, drains, and has taken each of them at the end.
     for _ in 0..100 {
         signal(&mut rig, Signal::TERM)?;
@@ -62,17 +57,13 @@ fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
 
 #[test]
 fn signals_second_after_the_first_was_acknowledged_then_forced_with_its_status() -> Result<()> {
-    let mut rig = Rig::rings_with(|config| {
-        config.more = "[shutdown]\ndebounce_ms = 10\n[timeouts]\ngraceful_ms = 600000\n".into();
-    })?;
+    let mut rig =
+        Rig::rings_and("[shutdown]\ndebounce_ms = 10\n[timeouts]\ngraceful_ms = 600000\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
     client.freeze()?;
     signal(&mut rig, Signal::TERM)?;
-    until("the drain", Deadline::seconds(30), || {
-        let status = shutdown_status(&mut control)?;
-        Ok((status.phase == ShutdownPhase::Draining && status.users > 0).then_some(()))
-    })?;
+    await_drain(&mut control)?;
     // The acknowledgement came before the drain; this is ten times the debounce.
     std::thread::sleep(Duration::from_millis(100));
     signal(&mut rig, Signal::TERM)?;
@@ -93,9 +84,7 @@ fn signals_second_after_the_first_was_acknowledged_then_forced_with_its_status()
 
 #[test]
 fn signals_usr1_then_sessions_and_who_is_in_them_on_standard_error() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let (mut rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     client.block(1)?;
     signal(&mut rig, Signal::USR1)?;
@@ -166,9 +155,7 @@ fn request_by_a_stranger_and_by_root_then_forbidden_and_accepted() -> Result<()>
     assert_eq!((code, before["phase"].as_str()), (200, Some("running")));
     let (code, begun) = curl(&rig, None, "POST")?;
     assert_eq!(code, 202, "{begun}");
-    let (status, summary) = rig.daemon_ends()?;
-    assert_eq!(status, 0);
-    in_order(&summary);
+    let summary = ended_in_order(&mut rig)?;
     assert!(summary.cause.contains("curl"), "{}", summary.cause);
     Ok(())
 }

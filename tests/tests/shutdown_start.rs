@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Backend, Config, Stage};
-use onair_tests::{Daemon, Deadline, Running, output, program, until};
+use onair_tests::{Daemon, Deadline, Running, output, program, wait_for};
 use onair_types::{PartOutcome, ShutdownSummary};
 use rustix::process::Signal;
 
@@ -59,16 +59,14 @@ fn start_hangs_in_a_device_then_a_second_signal_ends_it_with_a_status_and_a_summ
         Config::control_socket(&stage),
         Config::attach_socket(&stage),
     ];
-    until("the sockets", Deadline::seconds(30), || {
-        Ok(sockets.iter().all(|socket| socket.exists()).then_some(()))
+    wait_for("the sockets", 30, || {
+        Ok(sockets.iter().all(|socket| socket.exists()))
     })?;
     let said = || std::fs::read_to_string(folder.join("onaird.log")).unwrap_or_default();
     daemon.signal(Signal::TERM)?;
-    until(
-        "the first signal to be taken",
-        Deadline::seconds(30),
-        || Ok(said().contains("a second signal ends it").then_some(())),
-    )?;
+    wait_for("the first signal to be taken", 30, || {
+        Ok(said().contains("a second signal ends it"))
+    })?;
     ensure!(daemon.ended()?.is_none(), "one signal waits for the start");
     // Ten times the debounce.
     std::thread::sleep(Duration::from_millis(100));

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use onair_tests::{Control, Deadline, Raster, Rig, TestClient, blocked, receive, send, until};
+use onair_tests::{Control, Raster, Rig, TestClient, blocked, receive, send, wait_for};
 use onair_types::{BlockerKind, HealthStatus, SessionState, Source};
 use serde_json::{Value, json};
 
@@ -20,8 +20,7 @@ struct Scene {
 
 impl Scene {
     fn open() -> Result<Self> {
-        let mut rig = Rig::rings()?;
-        let mut control = rig.control()?;
+        let (mut rig, mut control) = Rig::with_control()?;
         control.create(&receive("quiet", Raster::SMALL, 6000))?;
         let mut bystander = rig.test_client()?;
         bystander.say("attach quiet")?;
@@ -67,9 +66,9 @@ impl Scene {
         let health = self.control.health()?;
         assert_eq!((health.status, health.pid), (HealthStatus::Ok, self.daemon));
         // The backstop of a wait wakes it once a second for a moment.
-        until("the bystander to wait", Deadline::seconds(10), || {
+        wait_for("the bystander to wait", 10, || {
             let waiting = blocked(self.bystander.pid())?;
-            Ok(self.waiting.is_subset(&waiting).then_some(()))
+            Ok(self.waiting.is_subset(&waiting))
         })?;
         self.frames_to(6000)?;
         let frame = self.bystander.say("get 10000")?;

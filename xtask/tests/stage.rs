@@ -10,7 +10,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use onair_stage::{Deadline, Running, Snapshot, Stage, until};
+use onair_stage::{Deadline, Running, Snapshot, Stage, wait_for};
 use rustix::process::Signal;
 
 /// A clean-up of one test would take down what another has just killed: one test at a time.
@@ -121,9 +121,9 @@ fn process_of_a_dead_run_clean_up_then_ended() {
         .spawn()
         .unwrap();
     let mut sleep = Running::new("sleep", child).unwrap();
-    until("its exec", Deadline::seconds(10), || {
+    wait_for("its exec", 10, || {
         let command = fs::read_to_string(format!("/proc/{}/comm", sleep.pid()))?;
-        Ok((command.trim() == "sleep").then_some(()))
+        Ok(command.trim() == "sleep")
     })
     .unwrap();
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sys;
-use onair_stage::{Deadline, until};
+use onair_stage::{Deadline, FUTEX, FUTEX_WAITV, until, wait_for};
 use onaird::waking::Waking;
 
 pub(crate) use callers::Callers;
@@ -29,8 +29,6 @@ use crate::samples::Samples;
 
 /// Tells the callers to end.
 const OVER: u32 = u32::MAX;
-const FUTEX: &str = "202";
-const FUTEX_WAITV: &str = "449";
 
 /// Who is blocked, and how often it is measured.
 #[derive(Clone, Copy)]
@@ -207,32 +205,23 @@ fn turn(
 
 /// Waits until `count` threads of the children sleep where this round's sleepers sleep.
 fn asleep(round: u32, count: u32, children: &[Child]) -> Result<()> {
-    until("all callers asleep", Deadline::seconds(60), || {
+    wait_for("all callers asleep", 60, || {
         let mut sleeping = 0;
         for child in children {
             sleeping += asleep_in(round, child.id())?;
         }
-        Ok((sleeping == count).then_some(()))
+        Ok(sleeping == count)
     })
 }
 
 fn asleep_in(round: u32, pid: u32) -> Result<u32> {
-    let mut sleeping = 0;
-    for tid in onair_stage::threads(pid)? {
-        let path = format!("/proc/{pid}/task/{tid}/syscall");
-        let line = std::fs::read_to_string(&path).with_context(|| path)?;
-        let mut words = line.split_ascii_whitespace();
-        let there = match words.next() {
-            Some(FUTEX_WAITV) => !is_reference(round),
-            Some(FUTEX) if is_reference(round) => words
-                .next()
-                .and_then(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok())
-                .is_some_and(|address| address % 4096 == board::BELL as u64),
-            _ => false,
-        };
-        sleeping += u32::from(there);
-    }
-    Ok(sleeping)
+    let is_there = |&&(_, call, argument): &&(u32, u32, u64)| match call {
+        FUTEX_WAITV => !is_reference(round),
+        FUTEX => is_reference(round) && argument % 4096 == board::BELL as u64,
+        _ => false,
+    };
+    let calls = onair_stage::calls(pid)?;
+    Ok(u32::try_from(calls.iter().filter(is_there).count())?)
 }
 
 fn end(board: &Board, children: &mut [Child]) -> Result<()> {

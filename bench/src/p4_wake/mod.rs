@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use onair_ipc::lender::Lender;
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::sys;
-use onair_stage::{Deadline, until};
+use onair_stage::wait_for;
 
 pub(crate) use consumer::Consumer;
 
@@ -153,9 +153,9 @@ fn turns(
         }
         let ns = words.finish(round).saturating_sub(before);
         if way == Way::Ours {
-            until("the frame to come back", Deadline::seconds(5), || {
+            wait_for("the frame to come back", 5, || {
                 lender.reap(|_| ());
-                Ok((lender.lent() == 0).then_some(()))
+                Ok(lender.lent() == 0)
             })?;
             run.step();
         }
@@ -171,12 +171,12 @@ fn turns(
 /// kernel says in which call.
 fn asleep(way: Way, round: u32, board: &Board, child: &Child) -> Result<()> {
     let path = format!("/proc/{}/syscall", child.id());
-    until("the consumer asleep", Deadline::seconds(20), || {
+    wait_for("the consumer asleep", 20, || {
         if board.words().ready() != round {
-            return Ok(None);
+            return Ok(false);
         }
         let line = std::fs::read_to_string(&path).with_context(|| path.clone())?;
         let call = line.split_ascii_whitespace().next();
-        Ok((call == Some(way.call())).then_some(()))
+        Ok(call == Some(way.call()))
     })
 }

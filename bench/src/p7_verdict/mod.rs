@@ -11,14 +11,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use onair::{Client, SessionSpec, Timeout};
 use onair_ipc::sys;
-use onair_stage::{Deadline, until};
+use onair_stage::wait_for;
 use onair_types::StepName;
 
-use crate::control::Control;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::Samples;
 use crate::stand::Stand;
+use onair_stage::Http;
 
 const NAME: &str = "bench";
 /// Never reached: the user leaves long before.
@@ -81,12 +81,7 @@ fn rounds(count: usize, run: &Run, stand: &Stand) -> Result<Vec<Row>> {
 }
 
 /// One session, from its creation to its certificate.
-fn one(
-    client: &Client,
-    spec: &SessionSpec,
-    control: &mut Control,
-    times: &mut Times,
-) -> Result<()> {
+fn one(client: &Client, spec: &SessionSpec, control: &mut Http, times: &mut Times) -> Result<()> {
     let session = client.create(spec)?;
     let path = format!("/v1/sessions/{}", session.id());
     let buffer = match session.buffer_get_mut(Timeout::millis(5_000)) {
@@ -108,9 +103,9 @@ fn one(
             let certificate = session.destroy_wait(WAIT);
             (sys::monotonic_ns(), certificate)
         });
-        until("the destroy waiting", Deadline::seconds(10), || {
+        wait_for("the destroy waiting", 10, || {
             let view = control.must("GET", &path)?;
-            Ok((view["state"] == "draining").then_some(()))
+            Ok(view["state"] == "draining")
         })?;
         let left = sys::monotonic_ns();
         drop(buffer);

@@ -10,9 +10,6 @@ use onair_victim::Ran;
 use crate::control::Control;
 
 /// The certificate of a session once its memory has been given back.
-///
-/// # Errors
-/// When it is not, in time.
 pub fn completed(control: &mut Control, certificate: &Certificate) -> Result<Certificate> {
     let path = format!("/v1/sessions/{}/certificate", certificate.session);
     until("the memory to be given back", Deadline::seconds(30), || {
@@ -25,9 +22,6 @@ pub fn completed(control: &mut Control, certificate: &Certificate) -> Result<Cer
 /// What each of the dead left behind was settled once, and every frame is accounted for. `dead` are
 /// the session's victims; `put` is how many frames, at least and at most, its other clients gave
 /// back.
-///
-/// # Errors
-/// When that is not so.
 pub fn audit(certificate: &Certificate, dead: &[(u32, Ran)], put: (u64, u64)) -> Result<()> {
     let counts = certificate.counts;
     let verified = verify(&serde_json::to_value(certificate)?)?;

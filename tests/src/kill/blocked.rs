@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
-use onair_stage::{Actor, Deadline, Stage, blocked, until};
+use onair_stage::{Actor, Deadline, Stage, blocked, wait_for};
 use onair_types::{BlockerKind, Witness};
 use serde_json::Value;
 
@@ -23,9 +23,6 @@ pub struct Watchers(Actor);
 
 impl Watchers {
     /// Starts it.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn start(stage: &Stage) -> Result<Self> {
         let mut command = stage.command(&program("onair-waiters")?);
         command
@@ -64,9 +61,6 @@ fn thread(row: &Value) -> Option<(u32, u32)> {
 }
 
 /// The threads of `pids` that sleep in `futex_waitv`, says `/proc`.
-///
-/// # Errors
-/// When one of the processes is gone.
 pub fn asleep(pids: &[u32]) -> Result<Threads> {
     let mut all = Threads::new();
     for &pid in pids {
@@ -77,9 +71,6 @@ pub fn asleep(pids: &[u32]) -> Result<Threads> {
 
 /// Waits until `count` threads of `pids` are asleep, and the kernel's probe in the daemon and
 /// `onair-waiters` say the same of `sessions`: exactly those. Gives the sources of the tool.
-///
-/// # Errors
-/// When they do not agree in time.
 pub fn three_agree(
     control: &mut Control,
     tool: &mut Watchers,
@@ -88,37 +79,31 @@ pub fn three_agree(
     count: usize,
 ) -> Result<BTreeSet<String>> {
     let mut proc = Threads::new();
-    until(
+    wait_for(
         format_args!("{count} threads of {pids:?} to sleep"),
-        Deadline::seconds(PATIENCE),
+        PATIENCE,
         || {
             proc = asleep(pids)?;
-            Ok((proc.len() == count).then_some(()))
+            Ok(proc.len() == count)
         },
     )
     .with_context(|| format!("asleep: {proc:?}"))?;
     let mut daemon = Threads::new();
-    until(
-        "the daemon to name those who sleep",
-        Deadline::seconds(PATIENCE),
-        || {
-            daemon.clear();
-            for session in sessions {
-                for it in control.blockers(session)?.blockers {
-                    let by_kernel = it.seen_by.contains(&Witness::W2);
-                    if let (BlockerKind::Blocked, Some(tid), true) = (it.kind, it.tid, by_kernel) {
-                        daemon.insert((it.pid, tid));
-                    }
+    wait_for("the daemon to name those who sleep", PATIENCE, || {
+        daemon.clear();
+        for session in sessions {
+            for it in control.blockers(session)?.blockers {
+                let by_kernel = it.seen_by.contains(&Witness::W2);
+                if let (BlockerKind::Blocked, Some(tid), true) = (it.kind, it.tid, by_kernel) {
+                    daemon.insert((it.pid, tid));
                 }
             }
-            Ok((daemon == proc).then_some(()))
-        },
-    )
+        }
+        Ok(daemon == proc)
+    })
     .with_context(|| format!("the daemon: {daemon:?}; /proc: {proc:?}"))?;
     let sources = tool.wait(pids, &proc)?;
     // All three spoke of the same: nobody came or left meanwhile. (A sleeper wakes once a second.)
-    until("them to sleep on", Deadline::seconds(PATIENCE), || {
-        Ok((asleep(pids)? == proc).then_some(()))
-    })?;
+    wait_for("them to sleep on", PATIENCE, || Ok(asleep(pids)? == proc))?;
     Ok(sources)
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair_stage::{Deadline, until};
+use onair_stage::{Deadline, wait_for};
 use onair_types::SpecDocument;
 use onair_victim::{Ran, Role};
 use serde_json::json;
@@ -51,9 +51,6 @@ pub struct Killer<'a> {
 
 impl<'a> Killer<'a> {
     /// One with a connection of its own.
-    ///
-    /// # Errors
-    /// When the daemon does not listen.
     pub fn new(rig: &'a Rig, fill: &'a Mutex<()>) -> Result<Self> {
         Ok(Self {
             rig,
@@ -64,9 +61,6 @@ impl<'a> Killer<'a> {
 
     /// Puts a victim to death at `point`, and waits until the daemon has settled it. `number` tells
     /// it apart from all others.
-    ///
-    /// # Errors
-    /// When it does not come to its point, or is not settled in time, or not rightly.
     pub fn kill(&mut self, point: &Point, number: usize, dice: &mut Dice) -> Result<Death> {
         let seat = (point.place == Place::Fill)
             .then(|| self.fill.lock().unwrap_or_else(PoisonError::into_inner));
@@ -118,35 +112,31 @@ impl<'a> Killer<'a> {
     /// Waits until `pid` has no attachment to `session`.
     fn settled(&mut self, session: &str, pid: u32) -> Result<()> {
         let what = format!("the death of {pid} to be settled in {session}");
-        until(what, Deadline::seconds(PATIENCE), || {
+        wait_for(what, PATIENCE, || {
             let view = self.control.show(session)?;
             let is_there = view.attachments.iter().any(|it| it.pid == pid);
-            Ok((!is_there).then_some(()))
+            Ok(!is_there)
         })
     }
 
     /// Destroys the session that a victim may have created, and may have destroyed.
     fn end_own(&mut self, name: &str) -> Result<()> {
         let path = format!("/v1/sessions/{name}");
-        until(
-            format_args!("{name} to be destroyed"),
-            Deadline::seconds(PATIENCE),
-            || {
-                let stop = self.control.post(&format!("{path}/stop"))?;
-                if GONE.contains(&stop.code()) {
-                    return Ok(Some(()));
-                }
-                // The destroy of its owner may be under way: it outlives the owner.
-                ensure!(matches!(stop.code(), "" | "draining"), "{}", stop.json);
-                let wait = json!({ "deadline_ms": 10_000 });
-                let answer =
-                    self.control
-                        .request("POST", &format!("{path}/destroy_wait"), &wait)?;
-                let done = answer.code().is_empty() || GONE.contains(&answer.code());
-                ensure!(done || answer.code() == "draining", "{}", answer.json);
-                Ok(done.then_some(()))
-            },
-        )?;
+        wait_for(format_args!("{name} to be destroyed"), PATIENCE, || {
+            let stop = self.control.post(&format!("{path}/stop"))?;
+            if GONE.contains(&stop.code()) {
+                return Ok(true);
+            }
+            // The destroy of its owner may be under way: it outlives the owner.
+            ensure!(matches!(stop.code(), "" | "draining"), "{}", stop.json);
+            let wait = json!({ "deadline_ms": 10_000 });
+            let answer = self
+                .control
+                .request("POST", &format!("{path}/destroy_wait"), &wait)?;
+            let done = answer.code().is_empty() || GONE.contains(&answer.code());
+            ensure!(done || answer.code() == "draining", "{}", answer.json);
+            Ok(done)
+        })?;
         let answer = self.control.get(&format!("{path}/certificate"))?;
         if answer.code() == "no_such_session" {
             return Ok(());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, until};
+use onair_stage::{Deadline, wait_for};
 use onair_types::{Certificate, Source, SpecDocument, Verdict};
 use onair_victim::{Ran, Role};
 
@@ -72,9 +72,6 @@ pub struct Outcome {
 
 impl Ground {
     /// Creates the sessions and starts the honest clients.
-    ///
-    /// # Errors
-    /// When one is refused.
     pub fn open(rig: &Rig, control: &mut Control) -> Result<Self> {
         let many = |name, udp| SpecDocument {
             quota: Some(QUOTA),
@@ -110,9 +107,6 @@ impl Ground {
 
     /// Stops and starts the session of pulses, and asks for verdicts, which arms the kicks of
     /// callers that leave; until `ends`.
-    ///
-    /// # Errors
-    /// When the daemon refuses, or says that its witnesses contradict each other.
     pub fn disturb(control: &mut Control, ends: &AtomicBool) -> Result<()> {
         let mut round = 0_usize;
         while !ends.load(Ordering::SeqCst) {
@@ -135,9 +129,6 @@ impl Ground {
     /// nothing that an honest client should have is missing, and what the dead left behind was
     /// settled once. `deaths` are all that were on this ground; the first number of victims to come
     /// is `number`.
-    ///
-    /// # Errors
-    /// When that is not so.
     pub fn close(
         mut self,
         rig: &Rig,
@@ -256,15 +247,15 @@ impl Ground {
 /// Waits until an honest client has taken every frame that was lent to it.
 fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Result<()> {
     let mut last = (0, 0);
-    until(
+    wait_for(
         format_args!("every frame of {session} to be taken"),
-        Deadline::seconds(PATIENCE),
+        PATIENCE,
         || {
             let counters = control.show(session)?.counters;
             let lent = counters.frames_complete + counters.frames_incomplete;
             let taken = client.say("taken")?["frames"].as_u64().context("frames")?;
             last = (lent, taken);
-            Ok((lent == taken).then_some(()))
+            Ok(lent == taken)
         },
     )
     .with_context(|| format!("lent and taken: {last:?}"))

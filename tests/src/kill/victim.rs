@@ -38,9 +38,6 @@ pub enum End {
 }
 
 /// The labels that the victim's program was built with.
-///
-/// # Errors
-/// When it has not been built.
 pub fn labels() -> Result<Vec<String>> {
     let list = output(&program("onair-victim")?.to_string_lossy(), &["--labels"])?;
     Ok(list.lines().map(str::to_owned).collect())
@@ -48,9 +45,6 @@ pub fn labels() -> Result<Vec<String>> {
 
 impl Victim {
     /// Starts one on `stage`; `number` tells it apart from all others there.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn start(
         stage: &Stage,
         number: usize,
@@ -94,9 +88,6 @@ impl Victim {
     }
 
     /// Waits until its chosen thread stays at the label.
-    ///
-    /// # Errors
-    /// When it does not come there in time.
     pub fn stays_at(&mut self, label: &str) -> Result<()> {
         let out = self.running.child().stdout.take().context("stdout")?;
         let (told, line) = channel();
@@ -117,25 +108,16 @@ impl Victim {
     }
 
     /// SIGKILL, from outside. Does not wait.
-    ///
-    /// # Errors
-    /// What kill(2) fails with.
     pub fn kill(&mut self) -> Result<()> {
         self.running.signal(Signal::KILL)
     }
 
     /// Whether it has ended.
-    ///
-    /// # Errors
-    /// What waitpid(2) fails with.
     pub fn is_over(&mut self) -> Result<bool> {
         Ok(self.running.ended()?.is_some())
     }
 
     /// Waits for its end.
-    ///
-    /// # Errors
-    /// When it does not end in time, or in another way than it should.
     pub fn ended(&mut self, deadline: Deadline) -> Result<End> {
         let status = self.running.wait(deadline)?;
         if status.signal() == Some(Signal::KILL.as_raw()) {

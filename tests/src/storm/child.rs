@@ -19,9 +19,6 @@ pub struct Storm {
 
 impl Storm {
     /// Starts it. `wrap` may be a program and its arguments that start it in their turn.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn start(wanted: &Wanted, wrap: &[&str]) -> Result<Self> {
         let own = program("onair-recorder-storm")?;
         let mut command = match wrap.split_first() {
@@ -46,9 +43,6 @@ impl Storm {
     }
 
     /// Waits until its producers are about to offer.
-    ///
-    /// # Errors
-    /// When it ends before.
     pub fn ready(&mut self) -> Result<()> {
         let mut line = String::new();
         self.out.read_line(&mut line)?;
@@ -57,17 +51,11 @@ impl Storm {
     }
 
     /// Sends a signal.
-    ///
-    /// # Errors
-    /// What kill(2) fails with.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
         self.running.signal(signal)
     }
 
     /// What it says, once it has ended by itself.
-    ///
-    /// # Errors
-    /// When it does not end in time, or not in order.
     pub fn outcome(mut self) -> Result<Outcome> {
         let mut text = String::new();
         // It ends when the other end is closed; a program that hangs is killed by the runner.
@@ -78,9 +66,6 @@ impl Storm {
     }
 
     /// SIGKILL, and waits for its end.
-    ///
-    /// # Errors
-    /// The system's.
     pub fn kill(mut self) -> Result<()> {
         self.running.kill().map(drop)
     }

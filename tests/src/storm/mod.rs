@@ -85,9 +85,6 @@ pub fn event(producer: u32, number: u64) -> [u8; SNAP_LENGTH] {
 }
 
 /// Producer and number of an event that was recorded.
-///
-/// # Errors
-/// When it is not as it was offered.
 pub fn read_event(octets: &[u8]) -> Result<(u32, u64)> {
     ensure!(octets.len() == SNAP_LENGTH, "{} bytes", octets.len());
     let producer = u32::from_le_bytes(octets[..4].try_into()?);
@@ -101,9 +98,6 @@ pub fn read_event(octets: &[u8]) -> Result<(u32, u64)> {
 
 /// The numbers of each producer, in the order of the file. Each is above the one before it, and
 /// what is between them is said to be missing there.
-///
-/// # Errors
-/// When it is not so.
 pub fn numbers(captures: &[Capture]) -> Result<BTreeMap<u32, Vec<u64>>> {
     let mut all: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
     for capture in captures {
@@ -131,9 +125,6 @@ pub fn name(producer: u32) -> String {
 }
 
 /// The files of a recording's manifest, read strictly.
-///
-/// # Errors
-/// When one is not as it should be.
 pub fn captures(folder: &Path, manifest: &Manifest) -> Result<Vec<Capture>> {
     let mut captures = Vec::new();
     for file in &manifest.files {
@@ -153,9 +144,6 @@ pub fn captures(folder: &Path, manifest: &Manifest) -> Result<Vec<Capture>> {
 }
 
 /// Compares what the program says with what is in the files, to the event.
-///
-/// # Errors
-/// When they do not agree.
 pub fn check(folder: &Path, outcome: &Outcome) -> Result<()> {
     let captures = captures(folder, &outcome.manifest)?;
     let found = numbers(&captures)?;

@@ -49,9 +49,6 @@ impl std::ops::AddAssign for Ran {
 
 impl Books {
     /// Makes the file, for a victim to come.
-    ///
-    /// # Errors
-    /// What the file system fails with.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = File::options()
             .read(true)
@@ -64,9 +61,6 @@ impl Books {
     }
 
     /// Opens the file that was made for this victim.
-    ///
-    /// # Errors
-    /// What the file system fails with.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::options().read(true).write(true).open(path)?;
         if file.metadata()?.len() < BYTES as u64 {

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fs;
+use std::path::Path;
 
 /// One thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +150,24 @@ impl ThreadList {
     }
 }
 
+/// A file `stat` of `/proc` (proc_pid_stat(5)).
+pub struct Stat(String);
+
+impl Stat {
+    /// That of the process or thread with this folder.
+    pub fn read(folder: &Path) -> Option<Self> {
+        let text = fs::read(folder.join("stat")).ok()?;
+        Some(Self(String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    /// The number in this field, from the third on.
+    pub fn number(&self, field: usize) -> Option<u64> {
+        // The name may contain any byte, so count from its closing bracket, which ends field 2.
+        let mut fields = self.0.rsplit_once(')')?.1.split_whitespace();
+        fields.nth(field - 3)?.parse().ok()
+    }
+}
+
 /// One thread of process `pid`, if it is alive.
 pub fn read(pid: u32, tid: u32) -> Option<Thread> {
     let folder = format!("/proc/{pid}/task/{tid}");
@@ -165,15 +184,11 @@ pub fn read(pid: u32, tid: u32) -> Option<Thread> {
         return None;
     }
     let own_tid = field("NSpid:")?.split_whitespace().last()?.parse().ok()?;
-    let stat = fs::read(format!("{folder}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // The name may contain anything, so count from its closing bracket, which ends field 2.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let stat = Stat::read(Path::new(&folder))?;
     let is_killed = ["SigPnd:", "ShdPnd:"].iter().any(|mask| {
         field(mask).is_some_and(|hex| u64::from_str_radix(hex, 16).is_ok_and(|it| it & KILL != 0))
     });
-    let flags = number(9)?;
+    let flags = stat.number(9)?;
     let is_exiting = flags & EXITING != 0;
     Some(Thread {
         tid,
@@ -183,7 +198,7 @@ pub fn read(pid: u32, tid: u32) -> Option<Thread> {
         state: field("State:")
             .and_then(|state| Some(state.split_once('(')?.1.trim_end_matches(')').to_owned()))
             .unwrap_or_default(),
-        started_ticks: number(22)?,
+        started_ticks: stat.number(22)?,
         is_ending: is_killed || flags & (EXITING | SIGNALED) != 0,
         is_exiting,
     })

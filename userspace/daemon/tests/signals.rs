@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onair_ipc::sys::{self, Disposition};
 use onaird::config::ShutdownConfig;
@@ -44,11 +44,8 @@ fn send(signal: Signal) {
 }
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
+    let deadline = onair_stage::Deadline::after(PATIENCE);
+    onair_stage::until(what, deadline, || Ok(done().then_some(()))).unwrap();
 }
 
 #[test]

@@ -11,11 +11,13 @@ use std::{
 };
 
 use rustix::thread::{CpuSet, sched_getaffinity};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Hugepages, Memory, environment, log, mempool};
 
-/// Configuration of EAL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Configuration of EAL: `[dpdk]` in the daemon's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct EalConfig {
     /// Page size policy.
     pub hugepages: Hugepages,

@@ -6,6 +6,8 @@
 use std::time::{Duration, Instant};
 use std::{fs, path::Path, thread};
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 
 /// The kernel returns pages that a process gave to AF_XDP some time after its end: a daemon that
@@ -15,7 +17,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 const GLANCE: Duration = Duration::from_millis(5);
 
 /// Which pages DPDK may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Hugepages {
     /// Hugepages if enough are free, plain pages otherwise.
     #[default]

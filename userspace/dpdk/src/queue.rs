@@ -36,32 +36,42 @@ impl Shared {
     }
 }
 
-/// Takes a queue. SYNC: queue-owner. Acquire: this owner sees what the last owner did to the
-/// driver's queue.
-fn take(out: &AtomicBool) -> Option<()> {
-    (!out.swap(true, Ordering::Acquire)).then_some(())
+/// The only owner of one queue of a port. It may move to another thread but not be shared.
+#[derive(Debug)]
+struct Owner {
+    shared: Arc<Shared>,
+    is_out: fn(&Shared) -> &AtomicBool,
+    _not_sync: PhantomData<Cell<()>>,
 }
 
-/// Returns a queue. SYNC: queue-owner. Release: the other side of `take`.
-fn give_back(out: &AtomicBool) {
-    out.store(false, Ordering::Release);
+impl Owner {
+    /// Takes a queue; `None` while it is taken. SYNC: queue-owner. Acquire: this owner sees what the
+    /// last owner did to the driver's queue.
+    fn take(shared: &Arc<Shared>, is_out: fn(&Shared) -> &AtomicBool) -> Option<Self> {
+        let is_free = !is_out(shared).swap(true, Ordering::Acquire);
+        is_free.then(|| Self {
+            shared: Arc::clone(shared),
+            is_out,
+            _not_sync: PhantomData,
+        })
+    }
+}
+
+impl Drop for Owner {
+    /// Returns the queue. SYNC: queue-owner. Release: the other side of `take`.
+    fn drop(&mut self) {
+        (self.is_out)(&self.shared).store(false, Ordering::Release);
+    }
 }
 
 /// The receive queue of a port. One exists at a time; dropping it returns it to the port. It may
 /// move to another thread but not be shared.
 #[derive(Debug)]
-pub struct RxQueue {
-    shared: Arc<Shared>,
-    _not_sync: PhantomData<Cell<()>>,
-}
+pub struct RxQueue(Owner);
 
 impl RxQueue {
     pub(crate) fn take(shared: &Arc<Shared>) -> Option<Self> {
-        take(&shared.rx_out)?;
-        Some(Self {
-            shared: Arc::clone(shared),
-            _not_sync: PhantomData,
-        })
+        Owner::take(shared, |it| &it.rx_out).map(Self)
     }
 
     /// Appends received packets to `burst`, as many as it has room for, and returns their number.
@@ -71,7 +81,7 @@ impl RxQueue {
     /// nothing is received: [`rx_no_mbuf`](crate::PortStats::rx_no_mbuf) counts that.
     #[inline]
     pub fn burst(&mut self, burst: &mut Burst) -> usize {
-        let shared = &*self.shared;
+        let shared = &*self.0.shared;
         let receive = |end, room| {
             if room == 0 {
                 return 0;
@@ -96,31 +106,18 @@ impl RxQueue {
     /// sleep for a short time instead. It does not become readable when the interface is deleted.
     #[must_use]
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.shared.ethdev.xsk()
-    }
-}
-
-impl Drop for RxQueue {
-    fn drop(&mut self) {
-        give_back(&self.shared.rx_out);
+        self.0.shared.ethdev.xsk()
     }
 }
 
 /// The transmit queue of a port. One exists at a time; dropping it returns it to the port. It may
 /// move to another thread but not be shared.
 #[derive(Debug)]
-pub struct TxQueue {
-    shared: Arc<Shared>,
-    _not_sync: PhantomData<Cell<()>>,
-}
+pub struct TxQueue(Owner);
 
 impl TxQueue {
     pub(crate) fn take(shared: &Arc<Shared>) -> Option<Self> {
-        take(&shared.tx_out)?;
-        Some(Self {
-            shared: Arc::clone(shared),
-            _not_sync: PhantomData,
-        })
+        Owner::take(shared, |it| &it.tx_out).map(Self)
     }
 
     /// Sends packets from the front of `burst` and returns their number; unsent packets stay in it,
@@ -131,7 +128,7 @@ impl TxQueue {
     /// freed during transmission.
     #[inline]
     pub fn burst(&mut self, burst: &mut Burst) -> usize {
-        let shared = &*self.shared;
+        let shared = &*self.0.shared;
         if burst.is_empty() {
             return 0;
         }
@@ -156,8 +153,8 @@ impl TxQueue {
 
     /// Returns sent packets to the pool. Bursts do that as well; without traffic nothing else does.
     pub fn reclaim(&mut self) {
-        let id = self.shared.ethdev.id;
-        if self.shared.ethdev.is_af_xdp() {
+        let id = self.0.shared.ethdev.id;
+        if self.0.shared.ethdev.is_af_xdp() {
             // SAFETY: as in `burst`; the driver reads its completion ring first, and no mbuf.
             unsafe { dpdk_sys::onair_tx_burst(id, 0, ptr::null_mut(), 0) };
         } else {
@@ -171,7 +168,7 @@ impl TxQueue {
     #[inline]
     #[must_use]
     pub fn alloc(&mut self) -> Option<Mbuf> {
-        self.shared.pool.alloc()
+        self.0.shared.pool.alloc()
     }
 
     /// Adds `count` empty packets of this port's pool to `burst`: all, or none if the pool or the
@@ -179,19 +176,13 @@ impl TxQueue {
     #[inline]
     #[must_use]
     pub fn alloc_bulk(&mut self, burst: &mut Burst, count: usize) -> bool {
-        self.shared.pool.alloc_bulk(burst, count)
+        self.0.shared.pool.alloc_bulk(burst, count)
     }
 
     /// The descriptor of [`RxQueue::wait_fd`]: it becomes writable when there is room to send.
     #[must_use]
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.shared.ethdev.xsk()
-    }
-}
-
-impl Drop for TxQueue {
-    fn drop(&mut self) {
-        give_back(&self.shared.tx_out);
+        self.0.shared.ethdev.xsk()
     }
 }
 

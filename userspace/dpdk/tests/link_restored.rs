@@ -1,33 +1,19 @@
 //! Restores what killed ports leave on their interfaces, and nothing else.
 
-use std::{
-    env,
-    io::{BufRead, BufReader, Read, stdin},
-    process::{Child, Command, Stdio},
-};
-
 use onair_dpdk::{Link, LinkState, NotRestored, Restored};
 use veth::Veth;
 
+#[path = "veth/child.rs"]
+mod child;
 mod common;
 #[expect(dead_code, reason = "the other tests exchange packets")]
 mod veth;
 
-/// Marks the child process, and names its namespace.
-const CHILD: &str = "OAD_CHILD";
-const READY: &str = "the ports are open";
-
 #[test]
 fn link_of_a_killed_port_then_put_back_as_it_was() {
-    if let Some(namespace) = env::var_os(CHILD) {
-        let eal = common::eal();
-        let _ports = veth::open(&eal, namespace.to_str().unwrap());
-        println!("\n{READY}");
-        // Until the parent exits, if it does not kill this process.
-        let _ = stdin().read_to_end(&mut Vec::new());
+    if child::is_child(common::eal) {
         return;
     }
-
     let veth = Veth::new();
     let link = |device: &str| Link::of(device, Some(&veth.namespace)).unwrap().unwrap();
     let (a, b) = (link("net_af_xdp_a,iface=va"), link("net_af_xdp_b,iface=vb"));
@@ -36,7 +22,7 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
     let before = [a.state().unwrap().unwrap(), b.state().unwrap().unwrap()];
     assert!(!before[0].promiscuous && before[1].promiscuous);
 
-    let mut child = start(&veth);
+    let mut child = child::start(&veth);
     let during = a.state().unwrap().unwrap();
     assert!(during.promiscuous && during.programs.len() == 1);
     // The programs of a live process are not touched.
@@ -52,7 +38,7 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
     // Not a program of another process: it has another id.
     let strange = [during.programs[0] + 1000];
     let done = a.restore(&before[0], Some(&strange)).unwrap().unwrap();
-    assert_eq!(done.programs, []);
+    assert!(done.programs.is_empty(), "{done:?}");
     let done = a.restore(&before[0], Some(&during.programs)).unwrap();
     let expected = Restored {
         programs: during.programs,
@@ -88,20 +74,4 @@ fn link_of_a_killed_port_then_put_back_as_it_was() {
         .unwrap()
         .unwrap();
     assert_eq!(packets.interface(), "eth9");
-}
-
-fn start(veth: &Veth) -> Child {
-    let mut child = Command::new(env::current_exe().expect("this program"))
-        .args(["--nocapture", "--test-threads=1"])
-        .env(CHILD, &veth.namespace)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    assert!(
-        lines.any(|line| line.is_ok_and(|line| line == READY)),
-        "the child failed"
-    );
-    child
 }

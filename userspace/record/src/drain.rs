@@ -13,11 +13,13 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use onair_types::RecordingEnd;
+
 use crate::files::Files;
 use crate::format::{Encoder, encoder};
 use crate::gaps::Gaps;
 use crate::gate::Door;
-use crate::manifest::{Cause, Stage, Time};
+use crate::manifest::{Stage, Time};
 use crate::recording::{Listener, State};
 use crate::ring::RingReader;
 use crate::shared::Shared;
@@ -296,10 +298,10 @@ impl Drain {
             return;
         }
         if self.ends_at.is_some_and(|at| now >= at) {
-            self.shared.begin_end(Cause::DurationReached);
+            self.shared.begin_end(RecordingEnd::DurationReached);
         }
         if self.spec.size.is_some_and(|most| self.files.len() >= most) {
-            self.shared.begin_end(Cause::SizeReached);
+            self.shared.begin_end(RecordingEnd::SizeReached);
         }
     }
 

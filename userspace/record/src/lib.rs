@@ -33,13 +33,12 @@ pub use error::{FinishError, FlushError, RecordError};
 pub use event::MAX_SNAP_LENGTH;
 pub use files::careful::{Unfit, open_regular, read_named, read_regular};
 pub use manifest::{
-    Cause, FileReport, FrameLeftOut, Frames, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair,
+    FileReport, FrameLeftOut, Frames, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair,
     RepairedFile, Stage, Time, Video,
 };
 pub use producer::Producer;
 pub use recording::{Flushed, Listener, Recording, State, Status};
 pub use repair::{LeftAlone, Repaired, repair};
 pub use spec::{
-    BadName, Format, FormatKind, MAX_NAME, MAX_RING, MIN_RING, MIN_SPLIT, RecordName, SessionLabel,
-    Spec,
+    BadName, Format, MAX_NAME, MAX_RING, MIN_RING, MIN_SPLIT, RecordName, SessionLabel, Spec,
 };

@@ -3,11 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use onair_media::video::VideoFormat;
+use onair_types::{RecordingEnd, RecordingFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::books::{Counts, ProducerCounts};
 use crate::files::UNFINISHED;
-use crate::spec::{FormatKind, RecordName, SessionLabel};
+use crate::spec::{RecordName, SessionLabel};
 
 /// Version of the manifest format.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -57,48 +58,6 @@ impl<'de> Deserialize<'de> for Time {
         let text = String::deserialize(deserializer)?;
         let time = humantime::parse_rfc3339(&text).map_err(serde::de::Error::custom)?;
         Ok(Self(time))
-    }
-}
-
-/// Cause of a recording's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// A user stopped it.
-    Stopped,
-    /// Its duration was reached.
-    DurationReached,
-    /// Its files reached the requested size.
-    SizeReached,
-    /// The recorded session ended.
-    SessionEnded,
-    /// The daemon shut down.
-    Shutdown,
-    /// Its owner dropped it.
-    Abandoned,
-    /// The daemon died before it could end the recording; repair completed it.
-    Killed,
-}
-
-impl Cause {
-    /// Name in manifests.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::DurationReached => "duration_reached",
-            Self::SizeReached => "size_reached",
-            Self::SessionEnded => "session_ended",
-            Self::Shutdown => "shutdown",
-            Self::Abandoned => "abandoned",
-            Self::Killed => "killed",
-        }
-    }
-}
-
-impl std::fmt::Display for Cause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -246,7 +205,7 @@ pub struct Manifest {
     /// The recorded session.
     pub session: Option<SessionLabel>,
     /// File format.
-    pub format: FormatKind,
+    pub format: RecordingFormat,
     /// Raster. Video only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<Video>,
@@ -261,7 +220,7 @@ pub struct Manifest {
     /// End time. For a running or interrupted recording: when this was written.
     pub as_of: Time,
     /// Cause of the end.
-    pub cause: Option<Cause>,
+    pub cause: Option<RecordingEnd>,
     /// Its files, in order.
     pub files: Vec<FileReport>,
     /// Counts of all producers together.

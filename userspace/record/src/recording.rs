@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use onair_types::RecordingEnd;
+
 use crate::books::{Counts, ProducerCounts, ProducerTotals};
 use crate::drain::Drain;
 use crate::error::{FinishError, FlushError, RecordError};
 use crate::files::{Files, Folder, ManifestFile, Summer, Syncer, first_part};
 use crate::gate::Door;
-use crate::manifest::{Cause, FileReport, Manifest, Time};
+use crate::manifest::{FileReport, Manifest, Time};
 use crate::producer::Producer;
 use crate::ring::ring;
 use crate::shared::{Shared, lock};
@@ -54,7 +56,7 @@ pub struct Status {
     /// Why it is degraded, for humans.
     pub reason: Option<String>,
     /// Cause of the end.
-    pub cause: Option<Cause>,
+    pub cause: Option<RecordingEnd>,
     /// Start time.
     pub started_at: Time,
     /// Its files so far.
@@ -275,7 +277,7 @@ impl Recording {
     ///
     /// # Errors
     /// [`FinishError`]. After [`FinishError::Late`] the end continues: call again, or drop it.
-    pub fn finish(&self, cause: Cause, deadline: Instant) -> Result<Manifest, FinishError> {
+    pub fn finish(&self, cause: RecordingEnd, deadline: Instant) -> Result<Manifest, FinishError> {
         let begun = Instant::now();
         self.shared.begin_end(cause);
         let progress = self.shared.wait(deadline, |it| it.ended.is_some());
@@ -341,6 +343,6 @@ fn take_first(folder: &Folder, is_video: bool) -> Result<crate::files::part::Par
 impl Drop for Recording {
     fn drop(&mut self) {
         // The drain thread ends by itself. Call `finish` to get the result.
-        self.shared.begin_end(Cause::Abandoned);
+        self.shared.begin_end(RecordingEnd::Abandoned);
     }
 }

@@ -6,10 +6,11 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use onair_mutant::mutant;
+use onair_types::RecordingEnd;
 
 use crate::books::ProducerTotals;
 use crate::gate::Gate;
-use crate::manifest::{Cause, FileReport, Manifest};
+use crate::manifest::{FileReport, Manifest};
 use crate::recording::Flushed;
 use crate::ring::RingReader;
 
@@ -19,7 +20,7 @@ pub(crate) struct Progress {
     pub(crate) flushed: u64,
     pub(crate) last_flush: Option<Flushed>,
     pub(crate) fault: Option<String>,
-    pub(crate) cause: Option<Cause>,
+    pub(crate) cause: Option<RecordingEnd>,
     pub(crate) files: Vec<FileReport>,
     pub(crate) problems: Vec<String>,
     pub(crate) ended: Option<Result<Manifest, String>>,
@@ -112,7 +113,7 @@ impl Shared {
 
     /// Ends the recording: closes the door, and the drain thread finishes. The first cause counts;
     /// `false` if there was one already.
-    pub(crate) fn begin_end(&self, cause: Cause) -> bool {
+    pub(crate) fn begin_end(&self, cause: RecordingEnd) -> bool {
         let mut progress = self.progress();
         let is_first = progress.cause.is_none();
         progress.cause.get_or_insert(cause);

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use onair_media::assembly::AssemblerConfig;
+use onair_types::RecordingFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecordError;
@@ -82,46 +83,6 @@ impl fmt::Display for RecordName {
     }
 }
 
-/// Format of the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FormatKind {
-    /// Packets with their times (draft-ietf-opsawg-pcapng).
-    Pcapng,
-    /// Complete frames, planar 4:2:2, each after a line `FRAME` (YUV4MPEG2).
-    Y4m,
-    /// Complete frames, planar 4:2:2, with no headers.
-    Raw,
-}
-
-impl FormatKind {
-    /// File extension, without the dot.
-    #[must_use]
-    pub const fn extension(self) -> &'static str {
-        match self {
-            Self::Pcapng => "pcapng",
-            Self::Y4m => "y4m",
-            Self::Raw => "yuv",
-        }
-    }
-
-    /// Name in requests and manifests.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pcapng => "pcapng",
-            Self::Y4m => "y4m",
-            Self::Raw => "raw",
-        }
-    }
-}
-
-impl fmt::Display for FormatKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// What to make of the packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -136,11 +97,11 @@ pub enum Format {
 impl Format {
     /// The format without the essence.
     #[must_use]
-    pub const fn kind(&self) -> FormatKind {
+    pub const fn kind(&self) -> RecordingFormat {
         match self {
-            Self::Pcapng => FormatKind::Pcapng,
-            Self::Y4m(_) => FormatKind::Y4m,
-            Self::Raw(_) => FormatKind::Raw,
+            Self::Pcapng => RecordingFormat::Pcapng,
+            Self::Y4m(_) => RecordingFormat::Y4m,
+            Self::Raw(_) => RecordingFormat::Raw,
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{SessionId, SessionName};
+use crate::text::texts;
 use crate::time::Timestamp;
 use crate::verdict::Witness;
 
@@ -100,17 +101,10 @@ pub enum BlockerKind {
     Mapping,
 }
 
-impl std::fmt::Display for BlockerKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Blocked => "blocked",
-            Self::Inside => "inside",
-            Self::Holding => "holding",
-            Self::Unattributed => "unattributed",
-            Self::Exited => "exited",
-            Self::Mapping => "mapping",
-        })
-    }
+texts! {
+    BlockerKind:
+    Blocked "blocked", Inside "inside", Holding "holding", Unattributed "unattributed",
+    Exited "exited", Mapping "mapping"
 }
 
 /// A client call that a thread can be in.
@@ -130,16 +124,10 @@ pub enum WaitsIn {
     Unknown,
 }
 
-impl std::fmt::Display for WaitsIn {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::BufferGet => "buffer_get",
-            Self::BufferPut => "buffer_put",
-            Self::EventPoll => "event_poll",
-            Self::WaitStarted => "wait_started",
-            Self::Unknown => "unknown",
-        })
-    }
+texts! {
+    WaitsIn:
+    BufferGet "buffer_get", BufferPut "buffer_put", EventPoll "event_poll",
+    WaitStarted "wait_started", Unknown "unknown"
 }
 
 /// A frame on loan to an attachment.

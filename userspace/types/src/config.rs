@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::texts;
 use crate::time::Timestamp;
 
 /// Answer of `GET /v1/config`.
@@ -46,15 +47,7 @@ pub enum ReloadOutcome {
     Failed,
 }
 
-impl std::fmt::Display for ReloadOutcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Applied => "applied",
-            Self::Partly => "partly",
-            Self::Failed => "failed",
-        })
-    }
-}
+texts! { ReloadOutcome: Applied "applied", Partly "partly", Failed "failed" }
 
 /// A key with another value than before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::texts;
 use crate::time::Timestamp;
 
 /// An evicted attachment. Its calls return ESTALE. The daemon takes its loaned frames back. Its
@@ -41,14 +42,7 @@ pub enum EvictionCause {
     Violation,
 }
 
-impl std::fmt::Display for EvictionCause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Requested => "requested",
-            Self::Violation => "broke the protocol",
-        })
-    }
-}
+texts! { EvictionCause: Requested "requested", Violation "broke the protocol" }
 
 /// Answer of `POST /v1/sessions/{id}/evict`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::SessionName;
+use crate::text::texts;
 use crate::time::Timestamp;
 
 /// Answer of `GET /v1/health`: 200 when ready, 503 with the same body when not.
@@ -87,15 +88,7 @@ pub enum HealthStatus {
     ProbeBlind,
 }
 
-impl std::fmt::Display for HealthStatus {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Ok => "ok",
-            Self::Degraded => "degraded",
-            Self::ProbeBlind => "probe_blind",
-        })
-    }
-}
+texts! { HealthStatus: Ok "ok", Degraded "degraded", ProbeBlind "probe_blind" }
 
 /// What the configuration requires of the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -110,15 +103,7 @@ pub enum ProbeMode {
     Off,
 }
 
-impl std::fmt::Display for ProbeMode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Required => "required",
-            Self::Preferred => "preferred",
-            Self::Off => "off",
-        })
-    }
-}
+texts! { ProbeMode: Required "required", Preferred "preferred", Off "off" }
 
 /// Whether the probe sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -133,15 +118,7 @@ pub enum ProbeState {
     Off,
 }
 
-impl std::fmt::Display for ProbeState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Watching => "watching",
-            Self::Blind => "blind",
-            Self::Off => "off",
-        })
-    }
-}
+texts! { ProbeState: Watching "watching", Blind "blind", Off "off" }
 
 /// State of the probe, now or when a certificate was issued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::{as_string, reference};
+
 /// Number of hex digits of a [`SessionId`] in text.
 const ID_DIGITS: usize = 16;
 /// Longest [`SessionName`], in bytes.
@@ -46,19 +48,6 @@ impl fmt::Display for SessionId {
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionId({self})")
-    }
-}
-
-impl From<SessionId> for String {
-    fn from(id: SessionId) -> Self {
-        id.to_string()
-    }
-}
-
-impl TryFrom<String> for SessionId {
-    type Error = IdError;
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
     }
 }
 
@@ -110,19 +99,6 @@ impl fmt::Display for SessionName {
     }
 }
 
-impl From<SessionName> for String {
-    fn from(name: SessionName) -> Self {
-        name.0
-    }
-}
-
-impl TryFrom<String> for SessionName {
-    type Error = IdError;
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
-    }
-}
-
 impl FromStr for SessionName {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
@@ -145,26 +121,8 @@ pub enum SessionRef {
     Name(SessionName),
 }
 
-impl fmt::Display for SessionRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => id.fmt(f),
-            Self::Name(name) => name.fmt(f),
-        }
-    }
-}
-
-impl FromStr for SessionRef {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        if looks_like_id(text) {
-            return text.parse().map(Self::Id);
-        }
-        text.parse()
-            .map(Self::Name)
-            .map_err(|_| IdError::Ref(shorten(text)))
-    }
-}
+as_string! { SessionId, IdError; SessionName, IdError }
+reference! { SessionRef, SessionId, SessionName, IdError }
 
 impl From<SessionId> for SessionRef {
     fn from(id: SessionId) -> Self {

@@ -31,6 +31,7 @@ pub mod time;
 pub mod verdict;
 pub mod who;
 
+mod text;
 mod whole;
 
 pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{SessionId, SessionName};
 use crate::spec::{Direction, FlowDocument, Source, VideoDocument};
+use crate::text::texts;
 use crate::time::Timestamp;
 use crate::who::Who;
 
@@ -30,17 +31,10 @@ pub enum SessionState {
     Quarantined,
 }
 
-impl std::fmt::Display for SessionState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Created => "created",
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Draining => "draining",
-            Self::Destroyed => "destroyed",
-            Self::Quarantined => "quarantined",
-        })
-    }
+texts! {
+    SessionState:
+    Created "created", Running "running", Stopped "stopped", Draining "draining",
+    Destroyed "destroyed", Quarantined "quarantined"
 }
 
 /// A session.
@@ -133,16 +127,10 @@ pub enum AttachmentState {
     Revoked,
 }
 
-impl std::fmt::Display for AttachmentState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Proving => "proving",
-            Self::Attached => "attached",
-            Self::Stopped => "stopped",
-            Self::Disconnected => "disconnected",
-            Self::Revoked => "revoked",
-        })
-    }
+texts! {
+    AttachmentState:
+    Proving "proving", Attached "attached", Stopped "stopped", Disconnected "disconnected",
+    Revoked "revoked"
 }
 
 /// Traffic of a session since its creation. Each counter only grows.

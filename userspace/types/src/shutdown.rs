@@ -8,6 +8,7 @@ use crate::blocker::Blocker;
 use crate::id::{SessionId, SessionName};
 use crate::recording::RecordingSummary;
 use crate::spec::Direction;
+use crate::text::texts;
 use crate::time::Timestamp;
 
 /// Phase of the shutdown. It only moves forward.
@@ -39,24 +40,12 @@ impl ShutdownPhase {
         Self::Cleanup,
         Self::Shutdown,
     ];
-
-    /// The phase as text.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::StopAccepting => "stop_accepting",
-            Self::Draining => "draining",
-            Self::Cleanup => "cleanup",
-            Self::Shutdown => "shutdown",
-        }
-    }
 }
 
-impl std::fmt::Display for ShutdownPhase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
+texts! {
+    ShutdownPhase:
+    Running "running", StopAccepting "stop_accepting", Draining "draining", Cleanup "cleanup",
+    Shutdown "shutdown"
 }
 
 /// When a phase began, and how long it took.
@@ -89,18 +78,9 @@ pub enum PartOutcome {
     Forced,
 }
 
-impl PartOutcome {
-    /// The outcome as text.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Panicked => "panicked",
-            Self::TimedOut => "timed_out",
-            Self::Forced => "forced",
-        }
-    }
+texts! {
+    PartOutcome:
+    Done "done", Failed "failed", Panicked "panicked", TimedOut "timed_out", Forced "forced"
 }
 
 /// The end of one part.
@@ -163,17 +143,9 @@ pub enum SessionOutcome {
     Abandoned,
 }
 
-impl SessionOutcome {
-    /// The outcome as text.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Destroyed => "destroyed",
-            Self::Evicted => "evicted",
-            Self::Quarantined => "quarantined",
-            Self::Abandoned => "abandoned",
-        }
-    }
+texts! {
+    SessionOutcome:
+    Destroyed "destroyed", Evicted "evicted", Quarantined "quarantined", Abandoned "abandoned"
 }
 
 /// One session at the shutdown.

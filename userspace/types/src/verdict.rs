@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::texts;
 use crate::time::Timestamp;
 
 /// One of the four independent witnesses.
@@ -20,16 +21,7 @@ pub enum Witness {
     W4,
 }
 
-impl std::fmt::Display for Witness {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::W1 => "W1",
-            Self::W2 => "W2",
-            Self::W3 => "W3",
-            Self::W4 => "W4",
-        })
-    }
-}
+texts! { Witness: W1 "W1", W2 "W2", W3 "W3", W4 "W4" }
 
 /// Result of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,16 +38,7 @@ pub enum Says {
     NotApplicable,
 }
 
-impl std::fmt::Display for Says {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Zero => "zero",
-            Self::Users => "users",
-            Self::Unknown => "unknown",
-            Self::NotApplicable => "not applicable",
-        })
-    }
-}
+texts! { Says: Zero "zero", Users "users", Unknown "unknown", NotApplicable "not applicable" }
 
 /// Writer of the source that a reading is based on. It tells how far to trust the reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,15 +53,7 @@ pub enum WordOf {
     Kernel,
 }
 
-impl std::fmt::Display for WordOf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Client => "client",
-            Self::Daemon => "daemon",
-            Self::Kernel => "kernel",
-        })
-    }
-}
+texts! { WordOf: Client "client", Daemon "daemon", Kernel "kernel" }
 
 /// One reading of one witness. A witness with two sources (W1: the client's slots, the daemon's
 /// ledger) gives two readings, because the sources have different writers.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::texts;
+
 /// A process that sent a request, as the kernel identified it (SO_PEERCRED, unix(7)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -34,15 +36,7 @@ pub enum Via {
     Daemon,
 }
 
-impl std::fmt::Display for Via {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Control => "control.sock",
-            Self::Attach => "attach.sock",
-            Self::Daemon => "daemon",
-        })
-    }
-}
+texts! { Via: Control "control.sock", Attach "attach.sock", Daemon "daemon" }
 
 impl std::fmt::Display for Who {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

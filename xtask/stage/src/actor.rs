@@ -24,9 +24,6 @@ pub struct Actor {
 
 impl Actor {
     /// Starts `command`, which is called `name` in messages. Its stderr goes where ours goes.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn start(name: &str, command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -68,9 +65,6 @@ impl Actor {
     }
 
     /// Sends it a line.
-    ///
-    /// # Errors
-    /// When it does not listen any more.
     pub fn tell(&mut self, line: impl Display) -> Result<()> {
         let name = self.running.name().to_owned();
         let stdin = self
@@ -128,9 +122,6 @@ impl Actor {
     }
 
     /// The first line whose `"event"` is `event`; see [`Actor::hear`].
-    ///
-    /// # Errors
-    /// As [`Actor::hear`].
     pub fn event(&mut self, event: &str, deadline: Deadline) -> Result<Value> {
         self.hear(format_args!("{event:?}"), deadline, |line| {
             line["event"] == event
@@ -138,9 +129,6 @@ impl Actor {
     }
 
     /// Sends a line and gives the next line whose `"answer"` is the line's first word.
-    ///
-    /// # Errors
-    /// As [`Actor::tell`] and [`Actor::hear`].
     pub fn ask(&mut self, line: impl Display, deadline: Deadline) -> Result<Value> {
         let line = line.to_string();
         self.tell(&line)?;

@@ -15,9 +15,6 @@ pub fn run(program: &str, arguments: &[&str]) -> Result<()> {
 }
 
 /// Like [`run`], and gives what it wrote to stdout.
-///
-/// # Errors
-/// As [`run`].
 pub fn output(program: &str, arguments: &[&str]) -> Result<String> {
     let line = || format!("`{program} {}`", arguments.join(" "));
     let done = Command::new(program)

@@ -39,9 +39,6 @@ impl Daemon {
     }
 
     /// Like [`Daemon::start`], with additional settings of its command.
-    ///
-    /// # Errors
-    /// As [`Daemon::start`].
     pub fn start_with(
         stage: &Stage,
         program: &Path,

@@ -30,9 +30,6 @@ impl Disk {
     }
 
     /// Whoever writes to it waits from now on, until what is returned is dropped.
-    ///
-    /// # Errors
-    /// What fsfreeze(8) fails with.
     pub fn freeze(&self) -> Result<Ice<'_>> {
         run("fsfreeze", &["--freeze", text(&self.place)?])?;
         Ok(Ice(self))

@@ -24,6 +24,22 @@ pub struct Veth {
     pub mtu: u16,
 }
 
+impl Veth {
+    /// A cable whose ends belong to DPDK, for the packets of Ethernet.
+    #[must_use]
+    pub fn bare(a: &'static str, b: &'static str) -> Self {
+        let end = |name| End {
+            name,
+            address: None,
+        };
+        Self {
+            a: end(a),
+            b: end(b),
+            mtu: 1500,
+        }
+    }
+}
+
 /// One end of a cable.
 #[derive(Clone, Debug)]
 pub struct End {

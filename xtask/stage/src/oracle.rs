@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-/// `futex_waitv` on x86-64 (`asm/unistd_64.h`): the call in which `buffer_get` sleeps.
-const FUTEX_WAITV: &str = "449";
+/// `futex` on x86-64 (`asm/unistd_64.h`).
+pub const FUTEX: u32 = 202;
+/// `futex_waitv`: the call in which `buffer_get` sleeps.
+pub const FUTEX_WAITV: u32 = 449;
 
 /// The threads of process `pid`, by tid.
 ///
@@ -49,22 +51,54 @@ fn count(pid: u32) -> Result<usize> {
         .with_context(|| format!("{path} has no number of threads"))
 }
 
-/// The threads of process `pid` that sleep in `futex_waitv` at this moment, by
-/// `/proc/PID/task/TID/syscall` (proc_pid_syscall(5)). Nothing else in our programs uses that call.
+/// The threads of process `pid` of this name.
+pub fn threads_named(pid: u32, name: &str) -> Result<BTreeSet<u32>> {
+    let mut all = threads(pid)?;
+    all.retain(|tid| {
+        let comm = fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"));
+        comm.is_ok_and(|comm| comm.trim_end() == name)
+    });
+    Ok(all)
+}
+
+/// The children of process `pid`, zombies among them.
 ///
 /// # Errors
-/// When the process is gone, or we may not look.
-pub fn blocked(pid: u32) -> Result<BTreeSet<u32>> {
-    let mut blocked = BTreeSet::new();
+/// The process is gone.
+pub fn children(pid: u32) -> Result<Vec<u32>> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    let pids = text.split_ascii_whitespace().map(str::parse);
+    Ok(pids.collect::<Result<_, _>>()?)
+}
+
+/// The threads of process `pid` that sleep in a system call at this moment: tid, number of the call
+/// (`asm/unistd_64.h`), first argument (proc_pid_syscall(5)).
+pub fn calls(pid: u32) -> Result<Vec<(u32, u32, u64)>> {
+    let mut calls = Vec::new();
     for tid in threads(pid)? {
         let Ok(line) = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")) else {
             continue; // it ended meanwhile
         };
-        if line.split_ascii_whitespace().next() == Some(FUTEX_WAITV) {
-            blocked.insert(tid);
-        }
+        let mut fields = line.split_ascii_whitespace();
+        let number = fields.next().and_then(|it| it.parse().ok());
+        let argument = fields.next().and_then(|it| it.strip_prefix("0x"));
+        let argument = argument.and_then(|it| u64::from_str_radix(it, 16).ok());
+        calls.extend(
+            number
+                .zip(argument)
+                .map(|(number, argument)| (tid, number, argument)),
+        );
     }
-    Ok(blocked)
+    Ok(calls)
+}
+
+/// The threads of process `pid` that sleep in `futex_waitv` at this moment. Nothing else in our
+/// programs uses that call.
+pub fn blocked(pid: u32) -> Result<BTreeSet<u32>> {
+    let calls = calls(pid)?.into_iter();
+    let blocked = calls.filter(|(_, number, _)| *number == FUTEX_WAITV);
+    Ok(blocked.map(|(tid, _, _)| tid).collect())
 }
 
 /// How long thread `tid` of process `pid` has run on a CPU, to the nanosecond

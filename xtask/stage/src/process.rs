@@ -125,17 +125,11 @@ impl Running {
     }
 
     /// Its exit status, if it has ended.
-    ///
-    /// # Errors
-    /// What waitpid fails with.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
     /// Sends `signal`.
-    ///
-    /// # Errors
-    /// What kill(2) fails with; a child that has ended is no error.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
         if self.ended()?.is_none() {
             kill_process(pid(self.pid())?, signal)
@@ -166,17 +160,11 @@ impl Running {
     }
 
     /// A pidfd of it, for poll(2).
-    ///
-    /// # Errors
-    /// What pidfd_open(2) fails with.
     pub fn pidfd(&self) -> Result<OwnedFd> {
         Ok(pidfd_open(pid(self.pid())?, PidfdFlags::empty())?)
     }
 
     /// SIGKILL, and waits for the end.
-    ///
-    /// # Errors
-    /// What kill(2) and waitpid(2) fail with.
     pub fn kill(&mut self) -> Result<ExitStatus> {
         match self.child.kill() {
             Ok(()) => {}

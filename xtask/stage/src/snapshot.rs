@@ -79,9 +79,6 @@ impl Snapshot {
 
     /// What is there now and was not, and what was there and is not any more. The kernel frees BPF
     /// objects and namespaces a little later: it is given until `deadline`.
-    ///
-    /// # Errors
-    /// As [`Snapshot::take`].
     pub fn difference(&self, deadline: Deadline) -> Result<Difference> {
         let mut difference = Difference::default();
         let settled = until("what was put up to be gone", deadline, || {

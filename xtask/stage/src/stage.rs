@@ -142,9 +142,6 @@ impl Stage {
     }
 
     /// A file system in memory, of `bytes`, in a folder `name` of this run's.
-    ///
-    /// # Errors
-    /// What mount(8) fails with.
     pub fn tmpfs(&self, name: &str, bytes: u64) -> Result<PathBuf> {
         let place = self.directory.join(name);
         self.put_up(StageResource::Mount(place.clone()), |_| {
@@ -155,9 +152,6 @@ impl Stage {
 
     /// A disk of `bytes` with an ext4 on it, in a folder `name` of this run's. It is a file in
     /// `backing`, which has to have space only for what is written to it.
-    ///
-    /// # Errors
-    /// What mkfs.ext4(8) and mount(8) fail with.
     pub fn disk(&self, name: &str, backing: &Path, bytes: u64) -> Result<Disk> {
         let place = self.directory.join(name);
         let image = backing.join(format!("{name}.image"));
@@ -171,9 +165,6 @@ impl Stage {
 
     /// What a loss of power at this moment leaves on `disk`, in a folder `name` of this run's: what was
     /// written to it and not synced is missing.
-    ///
-    /// # Errors
-    /// What cp(1) and mount(8) fail with.
     pub fn after_power_loss(&self, disk: &Disk, name: &str) -> Result<PathBuf> {
         let place = self.directory.join(name);
         let image = self.directory.join(format!("{name}.image"));

@@ -50,9 +50,6 @@ impl Deadline {
 
 /// Asks `look` again and again until it gives `Some`, less often the longer it takes (1–20 ms):
 /// for state in `/proc` and in other processes for which there is no event.
-///
-/// # Errors
-/// What `look` fails with, and a message that names `what` when `deadline` passes first.
 pub fn until<T>(
     what: impl Display,
     deadline: Deadline,
@@ -69,4 +66,15 @@ pub fn until<T>(
         thread::sleep(pause.min(deadline.left()));
         pause = (pause * 2).min(Duration::from_millis(20));
     }
+}
+
+/// Waits until `look` gives true, for `seconds` at the most; see [`until`].
+pub fn wait_for(
+    what: impl Display,
+    seconds: u64,
+    mut look: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    until(what, Deadline::seconds(seconds), || {
+        Ok(look()?.then_some(()))
+    })
 }

@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use onair_record::{Cause, Format, Manifest, Recording, Spec};
+use onair_record::{Format, Manifest, Recording, Spec};
 use onair_tests::storm::{Outcome, SNAP_LENGTH, Wanted, name};
 use onair_tests::{assembler, raster};
+use onair_types::RecordingEnd;
 use onaird::config::ShutdownConfig;
 use onaird::shutdown::{ShutdownCoordinator, Signals};
 
@@ -98,7 +99,7 @@ fn register(
     shutdown.register_shutdown_notification("recording", move || lock(&cut).stop_accepting());
     shutdown.register_shutdown_waiter("recording", 0, Duration::from_secs(20), move |waiting| {
         let deadline = Instant::now() + waiting.left();
-        let finished = lock(&own).finish(Cause::Shutdown, deadline);
+        let finished = lock(&own).finish(RecordingEnd::Shutdown, deadline);
         *lock(&out) = Some(finished.map_err(|error| error.to_string())?);
         Ok(())
     });

@@ -1,8 +1,6 @@
 //! A test daemon with one session, as a client sees it.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -18,17 +16,22 @@ use onair_ipc::message::{
     Attached, KICK, MAX_PACKET, PROTOCOL, Refused, Request, Response, read_request, write,
 };
 use onair_ipc::meta::FrameMeta;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-};
+use rustix::net::{RecvFlags, SocketFlags};
+
+use crate::wire::{connect, listen, reply};
 
 pub(crate) const SESSION: u64 = 0x6920_a1c3_0000_0001;
+
 pub(crate) const FRAMES: u32 = 6;
+
 pub(crate) const WIDTH: u32 = 20;
+
 pub(crate) const HEIGHT: u32 = 25;
+
 pub(crate) const FRAME_BYTES: u32 = WIDTH * HEIGHT * 2;
+
 const QUOTA: u32 = 4;
+
 const TOKEN: &str = "00000000deadbeef";
 
 /// One attachment, from the daemon's side.
@@ -428,65 +431,6 @@ pub(crate) fn attached(attachment: u64, sends: bool, owner: bool) -> Attached {
         rate_numerator: 60,
         rate_denominator: 1,
         watched: true,
-    }
-}
-
-pub(crate) fn listen(path: &std::path::Path) -> OwnedFd {
-    let listener = seqpacket();
-    rustix::net::bind(&listener, &SocketAddrUnix::new(path).unwrap()).unwrap();
-    rustix::net::listen(&listener, 16).unwrap();
-    listener
-}
-
-fn connect(path: &std::path::Path) -> rustix::io::Result<OwnedFd> {
-    let socket = seqpacket();
-    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-    Ok(socket)
-}
-
-fn seqpacket() -> OwnedFd {
-    rustix::net::socket_with(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )
-    .unwrap()
-}
-
-pub(crate) fn reply(
-    socket: BorrowedFd<'_>,
-    bytes: &[u8],
-    files: &[BorrowedFd<'_>],
-) -> rustix::io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !files.is_empty() {
-        assert!(control.push(SendAncillaryMessage::ScmRights(files)));
-    }
-    rustix::net::sendmsg(
-        socket,
-        &[IoSlice::new(bytes)],
-        &mut control,
-        SendFlags::NOSIGNAL,
-    )
-}
-
-/// Receives one packet; `None` if the peer hung up.
-pub(crate) fn packet(socket: BorrowedFd<'_>) -> Option<Vec<u8>> {
-    let mut bytes = vec![0; MAX_PACKET];
-    let received = rustix::net::recvmsg(
-        socket,
-        &mut [IoSliceMut::new(&mut bytes)],
-        &mut RecvAncillaryBuffer::default(),
-        RecvFlags::empty(),
-    );
-    match received {
-        Ok(message) if message.bytes > 0 => {
-            bytes.truncate(message.bytes);
-            Some(bytes)
-        }
-        _ => None,
     }
 }
 

@@ -12,4 +12,5 @@ mod fake;
 mod guards;
 mod hostile;
 mod stopping;
+mod wire;
 mod wrong_uses;

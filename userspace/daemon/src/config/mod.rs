@@ -1,7 +1,6 @@
 //! The configuration file (TOML): every limit and time-out. One source file a section.
 
 mod control;
-mod dpdk;
 mod error;
 mod limits;
 mod log;
@@ -20,12 +19,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use onair_dpdk::EalConfig;
 use onair_types::{SessionSpec, SpecDocument};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
 
 pub use control::{Attach, Control, Role, RoleOf};
-pub use dpdk::{Dpdk, Hugepages};
 pub use error::ConfigError;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
@@ -52,7 +51,7 @@ pub struct Config {
     /// State on disk.
     pub state: State,
     /// DPDK.
-    pub dpdk: Dpdk,
+    pub dpdk: EalConfig,
     /// Polling threads.
     pub poller: Vec<Poller>,
     /// Ports.

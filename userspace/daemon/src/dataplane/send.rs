@@ -2,6 +2,7 @@
 //! over each frame's time.
 
 mod flush;
+mod leaving;
 
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
@@ -15,10 +16,10 @@ use onair_media::st2110_20::packetiser::StreamHeader;
 use onair_media::st2110_20::{Packetiser, STANDARD_RTP_OCTETS};
 use onair_media::video::VideoFormat;
 use onair_media::{ipv4, udp};
-use onair_session::{Evicted, Flushed};
+use onair_session::Flushed;
 
 use self::flush::Flushes;
-use super::attachment::{Attachments, Parts};
+use super::attachment::Attachments;
 use super::config::PortInfo;
 use super::runtime::RuntimeError;
 use super::stats::SessionStats;
@@ -227,42 +228,6 @@ impl Sender {
     fn oldest(&self) -> u64 {
         let first = self.under_way().or_else(|| self.queue.front().copied());
         first.map_or(self.collected, |it| it.number)
-    }
-
-    /// Detaches `attachment`: once its submitted frames are sent, [`Self::departed`] returns it.
-    /// False if there is no such attachment.
-    pub(super) fn dismiss(&mut self, attachment: u64, now_ns: u64) -> bool {
-        self.collect(now_ns);
-        let leaves_at = self.patience(now_ns);
-        match self.attachments.get_mut(attachment) {
-            Some(leaving) => {
-                leaving.leaves_at.get_or_insert(leaves_at);
-                self.retry_ns = Some(now_ns);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// The next detached attachment without unsent frames.
-    pub(super) fn departed(&mut self) -> Option<Parts> {
-        let left = self
-            .attachments
-            .iter()
-            .position(|it| it.leaves_at.is_some() && !self.has_work_of(it.lender.attachment()))?;
-        Some(self.attachments.take(left))
-    }
-
-    /// Removes an attachment while the control thread owns the runtime.
-    pub(super) fn remove(&mut self, attachment: u64) -> Option<Parts> {
-        self.drop_work_of(attachment);
-        self.attachments.remove(attachment)
-    }
-
-    /// Evicts an attachment: drops what it submitted, also in the middle of a frame.
-    pub(super) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
-        self.drop_work_of(attachment);
-        self.attachments.evict(attachment)
     }
 
     /// When [`Self::turn`] next has work.
@@ -505,64 +470,9 @@ impl Sender {
         matches!(self.phase, Phase::Sending { .. }) && self.retry_ns.is_some()
     }
 
-    fn has_work_of(&self, attachment: u64) -> bool {
-        self.under_way()
-            .is_some_and(|it| it.attachment == attachment)
-            || self.queue.iter().any(|it| it.attachment == attachment)
-    }
-
     /// Deadline that allows time to send what is queued.
     fn patience(&self, now_ns: u64) -> u64 {
         now_ns.saturating_add(self.config.format.rate().nanos(self.queue.len() as u64 + 3))
-    }
-
-    /// Drops frames that were not sent before the session's or the client's deadline.
-    fn give_up(&mut self, now_ns: u64, next_hop: Option<Mac>) {
-        if self
-            .quiet_at
-            .is_some_and(|at| now_ns >= at || next_hop.is_none())
-        {
-            let under_way = u64::from(matches!(self.phase, Phase::Sending { .. }));
-            let dropped = self.queue.len() as u64 + under_way;
-            self.stats.counters.frames_dropped_stop.add(dropped);
-            self.queue.clear();
-            self.abandon();
-        }
-        while let Some(overdue) = self.overdue(now_ns) {
-            self.drop_work_of(overdue);
-        }
-    }
-
-    /// A detached attachment with unsent frames whose deadline has passed.
-    fn overdue(&self, now_ns: u64) -> Option<u64> {
-        self.attachments.iter().find_map(|it| {
-            let attachment = it.lender.attachment();
-            let late = it.leaves_at.is_some_and(|at| now_ns >= at);
-            (late && self.has_work_of(attachment)).then_some(attachment)
-        })
-    }
-
-    fn drop_work_of(&mut self, attachment: u64) {
-        let before = self.queue.len();
-        self.queue.retain(|it| it.attachment != attachment);
-        let mut dropped = before - self.queue.len();
-        if self
-            .under_way()
-            .is_some_and(|it| it.attachment == attachment)
-        {
-            self.abandon();
-            dropped += 1;
-        }
-        self.stats
-            .counters
-            .frames_dropped_detached
-            .add(dropped as u64);
-    }
-
-    fn abandon(&mut self) {
-        if let Phase::Sending { slot, .. } = self.phase {
-            self.phase = Phase::Waiting { slot: slot + 1 };
-        }
     }
 }
 

@@ -101,7 +101,8 @@ fn unix_ns() -> u64 {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use onair_record::{Cause, Format, Recording, Spec};
+    use onair_record::{Format, Recording, Spec};
+    use onair_types::RecordingEnd;
 
     use super::*;
 
@@ -149,7 +150,7 @@ mod tests {
             .iter()
             .map(|it| {
                 let deadline = Instant::now() + Duration::from_secs(20);
-                let manifest = it.finish(Cause::Stopped, deadline).unwrap();
+                let manifest = it.finish(RecordingEnd::Stopped, deadline).unwrap();
                 assert_eq!(manifest.totals.written, manifest.totals.arrived);
                 manifest.totals.arrived
             })

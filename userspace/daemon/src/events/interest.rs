@@ -37,8 +37,7 @@ impl Interest {
         let wanted = match (&self.session, about) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(SessionRef::Id(id)), Some(about)) => about.session == *id,
-            (Some(SessionRef::Name(name)), Some(about)) => about.name == *name,
+            (Some(wanted), Some(about)) => wanted.names(about.session, &about.name),
         };
         wanted
             && self.grant.covers(about.map(|about| about.owner))

@@ -6,18 +6,17 @@ use std::time::Duration;
 
 use onair_media::assembly::AssemblerConfig;
 use onair_record::{
-    Cause, Counts, Dropped, FileReport, Format, FormatKind, Frames, Lost, Manifest, RecordError,
-    RecordName, SessionLabel, Spec, Stage,
+    Counts, Dropped, FileReport, Format, Frames, Lost, Manifest, RecordError, RecordName,
+    SessionLabel, Spec, Stage,
 };
 use onair_types::{
     Problem, ProblemCode, ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts,
-    RecordingEnd, RecordingFormat, RecordingId, RecordingRepair, RecordingState, RecordingSummary,
-    RecordingView, SessionId, Timestamp,
+    RecordingFormat, RecordingRepair, RecordingState, RecordingSummary, RecordingView, Timestamp,
 };
 
 use super::launch::Launch;
 use super::list::Entry;
-use super::live::Active;
+use super::live::{About, Active};
 use crate::dataplane::ReceiveConfig;
 
 /// The specification for the recorder; a [`Problem`] if the recorder rejects the name.
@@ -63,32 +62,6 @@ pub(super) fn problem(error: &RecordError) -> Problem {
         _ => ProblemCode::DiskFailed,
     };
     Problem::new(code, error.to_string())
-}
-
-/// Cause of the end, for the manifest.
-pub(super) fn cause(end: RecordingEnd) -> Cause {
-    match end {
-        RecordingEnd::Stopped => Cause::Stopped,
-        RecordingEnd::DurationReached => Cause::DurationReached,
-        RecordingEnd::SizeReached => Cause::SizeReached,
-        RecordingEnd::SessionEnded => Cause::SessionEnded,
-        RecordingEnd::Shutdown => Cause::Shutdown,
-        RecordingEnd::Abandoned => Cause::Abandoned,
-        RecordingEnd::Killed => Cause::Killed,
-    }
-}
-
-/// Cause of the end, from the manifest.
-pub(super) fn end(cause: Cause) -> RecordingEnd {
-    match cause {
-        Cause::Stopped => RecordingEnd::Stopped,
-        Cause::DurationReached => RecordingEnd::DurationReached,
-        Cause::SizeReached => RecordingEnd::SizeReached,
-        Cause::SessionEnded => RecordingEnd::SessionEnded,
-        Cause::Shutdown => RecordingEnd::Shutdown,
-        Cause::Abandoned => RecordingEnd::Abandoned,
-        Cause::Killed => RecordingEnd::Killed,
-    }
 }
 
 /// Counts by reason. Zero counts are left out.
@@ -163,21 +136,20 @@ fn frames(frames: &Frames) -> RecordedFrames {
     }
 }
 
-/// View of a recording that runs, finishes, or has just ended.
-pub(super) fn view(entry: &Entry, folder: &Path) -> RecordingView {
-    let about = &entry.about;
-    let mut view = RecordingView {
+/// View of a recording whose files and counts are not known yet.
+fn begun(about: &About, folder: &Path, state: RecordingState, at: Timestamp) -> RecordingView {
+    RecordingView {
         id: about.id,
         name: about.name.clone(),
         session: about.session,
         session_name: about.session_name.clone(),
         format: about.format,
-        state: entry.state(),
-        reason: entry.reason.clone(),
-        end: entry.end,
-        owner: Some(entry.starter.clone()),
-        started_at: entry.started_at,
-        ended_at: entry.ended_at,
+        state,
+        reason: None,
+        end: None,
+        owner: None,
+        started_at: at,
+        ended_at: None,
         folder: folder.display().to_string(),
         files: Vec::new(),
         counts: RecordingCounts::default(),
@@ -186,7 +158,16 @@ pub(super) fn view(entry: &Entry, folder: &Path) -> RecordingView {
         problems: Vec::new(),
         frames: None,
         repair: None,
-    };
+    }
+}
+
+/// View of a recording that runs, finishes, or has just ended.
+pub(super) fn view(entry: &Entry, folder: &Path) -> RecordingView {
+    let mut view = begun(&entry.about, folder, entry.state(), entry.started_at);
+    view.reason.clone_from(&entry.reason);
+    view.end = entry.end;
+    view.owner = Some(entry.starter.clone());
+    view.ended_at = entry.ended_at;
     let Some(active) = entry.active() else {
         return view;
     };
@@ -203,7 +184,7 @@ pub(super) fn view(entry: &Entry, folder: &Path) -> RecordingView {
 }
 
 fn fill(view: &mut RecordingView, manifest: &Manifest) {
-    view.end = manifest.cause.map(end).or(view.end);
+    view.end = manifest.cause.or(view.end);
     view.files = files(&manifest.files);
     view.counts = counts(&manifest.totals);
     view.producers = producers(&manifest.producers);
@@ -231,38 +212,22 @@ pub(super) fn not_on_disk(manifest: &Manifest) -> Option<String> {
 /// names are invalid for the API.
 pub(super) fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView> {
     let session = manifest.session.as_ref()?;
-    let id: RecordingId = manifest.id.parse().ok()?;
-    let session_id: SessionId = session.id.parse().ok()?;
-    let reason = not_on_disk(manifest);
-    let mut view = RecordingView {
-        id,
+    let about = About {
+        id: manifest.id.parse().ok()?,
         name: manifest.name.as_str().parse().ok()?,
-        session: session_id,
+        session: session.id.parse().ok()?,
         session_name: session.name.parse().ok()?,
-        format: match manifest.format {
-            FormatKind::Pcapng => RecordingFormat::Pcapng,
-            FormatKind::Y4m => RecordingFormat::Y4m,
-            FormatKind::Raw => RecordingFormat::Raw,
-        },
-        state: match (manifest.stage, &reason) {
-            (Stage::Complete, None) => RecordingState::Finished,
-            (Stage::Repaired, _) => RecordingState::Repaired,
-            (Stage::Recording, _) | (Stage::Complete, Some(_)) => RecordingState::Failed,
-        },
-        reason,
-        end: None,
-        owner: None,
-        started_at: Timestamp(manifest.started_at.0),
-        ended_at: Some(Timestamp(manifest.as_of.0)),
-        folder: folder.display().to_string(),
-        files: Vec::new(),
-        counts: RecordingCounts::default(),
-        producers: Vec::new(),
-        gaps: 0,
-        problems: Vec::new(),
-        frames: None,
-        repair: None,
+        format: manifest.format,
     };
+    let reason = not_on_disk(manifest);
+    let state = match (manifest.stage, &reason) {
+        (Stage::Complete, None) => RecordingState::Finished,
+        (Stage::Repaired, _) => RecordingState::Repaired,
+        (Stage::Recording, _) | (Stage::Complete, Some(_)) => RecordingState::Failed,
+    };
+    let mut view = begun(&about, folder, state, Timestamp(manifest.started_at.0));
+    view.reason = reason;
+    view.ended_at = Some(Timestamp(manifest.as_of.0));
     fill(&mut view, manifest);
     Some(view)
 }

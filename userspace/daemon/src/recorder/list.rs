@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use onair_types::{
     Problem, ProblemCode, RecordingEnd, RecordingId, RecordingName, RecordingRef, RecordingState,
-    RecordingView, SessionId, SessionName, SessionRef, Timestamp, Who,
+    RecordingView, SessionName, SessionRef, Timestamp, Who,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -202,10 +202,7 @@ impl Recorder {
         });
         let meant = running
             .chain(ended)
-            .filter(|((_, _, id), name, _)| match recording {
-                RecordingRef::Id(wanted) => wanted.0 == *id,
-                RecordingRef::Name(wanted) => wanted == *name,
-            });
+            .filter(|((_, _, id), name, _)| recording.names(RecordingId(*id), name));
         let found = meant.max_by_key(|(key, _, _)| *key);
         let found = found.map(|((_, _, id), _, owner)| (id, owner));
         found.ok_or_else(|| {
@@ -219,11 +216,7 @@ impl Recorder {
     /// Recordings of `session`, or all; oldest first.
     #[must_use]
     pub fn views(&self, session: Option<&SessionRef>) -> Vec<RecordingView> {
-        let is_meant = |id: SessionId, name: &SessionName| match session {
-            None => true,
-            Some(SessionRef::Id(wanted)) => id == *wanted,
-            Some(SessionRef::Name(wanted)) => name == wanted,
-        };
+        let is_meant = |id, name: &SessionName| session.is_none_or(|it| it.names(id, name));
         let running = self.list.values();
         let running = running.filter(|it| is_meant(it.about.session, &it.about.session_name));
         let ended = self.ended.values().map(|it| &it.view);

@@ -91,7 +91,7 @@ impl Active {
         let status = self.recording.status();
         let end = match (status.state, status.cause) {
             (State::Recording | State::Degraded, _) | (State::Finishing, None) => None,
-            (_, Some(cause)) => Some(convert::end(cause)),
+            (_, Some(cause)) => Some(cause),
             // Its drain thread panicked: `finish` reports the reason.
             (State::Ended, None) => Some(RecordingEnd::Abandoned),
         };
@@ -137,7 +137,7 @@ impl Active {
         // leaves it behind.
         let result = loop {
             let deadline = Instant::now() + self.patience;
-            match self.recording.finish(convert::cause(why), deadline) {
+            match self.recording.finish(why, deadline) {
                 Err(late @ FinishError::Late { .. }) => {
                     tracing::warn!(recording = %self.about.name, %late, "recording is not finished yet");
                 }

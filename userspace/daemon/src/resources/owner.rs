@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::threads::Stat;
 
 /// A process of this or of an earlier boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,11 +88,7 @@ fn boot_id() -> std::io::Result<String> {
 }
 
 fn started_ticks(pid: u32) -> Option<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // The name may contain any byte, so count from its closing bracket, which ends field 2.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    fields.nth(22 - 3)?.parse().ok()
+    Stat::read(Path::new(&format!("/proc/{pid}")))?.number(22)
 }
 
 #[cfg(test)]

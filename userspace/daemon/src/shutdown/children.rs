@@ -9,6 +9,8 @@ use nix::unistd::Pid;
 
 use super::coordinator::lock;
 
+use crate::threads::Stat;
+
 /// The children that the daemon's own threads wait for. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Children(Arc<Mutex<BTreeSet<i32>>>);
@@ -67,13 +69,10 @@ fn bury_each(own: &BTreeSet<i32>) -> usize {
     let Ok(processes) = std::fs::read_dir("/proc") else {
         return 0;
     };
-    let me = std::process::id().to_string();
+    let me = u64::from(std::process::id());
     let children = processes.flatten().filter_map(|process| {
         let pid: i32 = process.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read(process.path().join("stat")).ok()?;
-        let stat = String::from_utf8_lossy(&stat).into_owned();
-        // The name may contain any byte, so count from its closing bracket, which ends field 2.
-        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+        let parent = Stat::read(&process.path())?.number(4)?;
         (parent == me).then_some(pid)
     });
     let others = children.filter(|pid| !own.contains(pid));

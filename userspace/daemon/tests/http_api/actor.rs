@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use onair_types::api::{DestroySessionWait, EventQuery};
 use onair_types::{
-    ActiveConfig, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Certificate,
-    CertificateList, Counts, Dataplane, EventKind, Eviction, EvictionCause, EvictionList, Flushed,
-    Health, HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode, ProbeState, Problem,
-    ProblemCode, Reading, RecordingCounts, RecordingId, RecordingList, RecordingRef, RecordingSpec,
-    RecordingState, RecordingView, Reload, ReloadOutcome, Says, SessionCounters, SessionId,
-    SessionList, SessionName, SessionRef, SessionSpec, SessionState, SessionTally, SessionView,
-    SpecDocument, Step, StepName, Timestamp, Verdict, Versions, Via, WaitsIn, Who, Witness, WordOf,
+    ActiveConfig, BlockerList, Certificate, CertificateList, EventKind, Eviction, EvictionCause,
+    EvictionList, Flushed, Operation, Problem, ProblemCode, RecordingCounts, RecordingId,
+    RecordingList, RecordingRef, RecordingSpec, RecordingState, RecordingView, Reload,
+    ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef, SessionSpec, SessionState,
+    SessionView, SpecDocument, Timestamp,
 };
 use onaird::authority::Caller;
 use onaird::control::action::{Action, Asked};
 use onaird::events::{Hub, Interest, LastSeen, Subject, Subscription};
 use onaird::exposition::Exposition;
 use tokio::sync::mpsc;
+
+use crate::documents::{attachment, blocker, busy_verdict, certificate, health};
 
 /// A session that lives.
 struct Session {
@@ -123,10 +123,9 @@ impl Actor {
             }
             Action::ListRecordings(it) => {
                 let mut recordings = self.recordings.clone();
-                recordings.retain(|recording| match &it.input.session {
-                    None => true,
-                    Some(SessionRef::Id(id)) => recording.session == *id,
-                    Some(SessionRef::Name(name)) => recording.session_name == *name,
+                recordings.retain(|recording| {
+                    let wanted = it.input.session.as_ref();
+                    wanted.is_none_or(|it| it.names(recording.session, &recording.session_name))
                 });
                 it.reply.send(Ok(RecordingList { recordings }));
             }
@@ -271,10 +270,8 @@ impl Actor {
     }
 
     fn find(&self, caller: &Caller, session: &SessionRef) -> Result<usize, Problem> {
-        let at = self.sessions.iter().position(|s| match session {
-            SessionRef::Id(id) => s.view.id == *id,
-            SessionRef::Name(name) => s.view.name == *name,
-        });
+        let mut sessions = self.sessions.iter();
+        let at = sessions.position(|it| session.names(it.view.id, &it.view.name));
         let Some(at) = at else {
             let code = match session {
                 SessionRef::Id(id) if self.gone.contains_key(id) => ProblemCode::StaleSession,
@@ -325,10 +322,8 @@ impl Actor {
     }
 
     fn find_recording(&self, recording: &RecordingRef) -> Result<usize, Problem> {
-        let at = self.recordings.iter().position(|it| match recording {
-            RecordingRef::Id(id) => it.id == *id,
-            RecordingRef::Name(name) => it.name == *name,
-        });
+        let mut recordings = self.recordings.iter();
+        let at = recordings.position(|it| recording.names(it.id, &it.name));
         at.ok_or_else(|| Problem::new(ProblemCode::NoSuchRecording, "it is not here"))
     }
 
@@ -426,164 +421,4 @@ impl Actor {
         self.gone.insert(view.id, proof.clone());
         Ok(proof)
     }
-}
-
-fn attachment() -> AttachmentView {
-    AttachmentView {
-        attachment: 1,
-        pid: 4711,
-        command: "player".into(),
-        uid: 1000,
-        client_version: "0.1.0".into(),
-        lent: 1,
-        held: 1,
-        threads_inside: 1,
-        state: AttachmentState::Attached,
-    }
-}
-
-fn blocker() -> Blocker {
-    Blocker {
-        pid: 4711,
-        tid: Some(4712),
-        command: "player".into(),
-        thread: "reader".into(),
-        attachment: Some(1),
-        client_version: "0.1.0".into(),
-        kind: BlockerKind::Blocked,
-        since: Some(Timestamp::now()),
-        blocked_for_ms: Some(1500),
-        waits_in: Some(WaitsIn::BufferGet),
-        kernel_state: Some("sleeping".into()),
-        wait_channel: Some("futex_wait_queue".into()),
-        held_frames: vec![HeldFrame {
-            frame: 2,
-            age_ms: 10,
-        }],
-        seen_by: vec![Witness::W1, Witness::W2],
-        note: None,
-    }
-}
-
-fn busy_verdict() -> Verdict {
-    Verdict {
-        destroyable: false,
-        disagreement: false,
-        reason: "W1 and W2 see one caller".into(),
-        at: Timestamp::now(),
-        readings: vec![Reading {
-            witness: Witness::W2,
-            name: "probe".into(),
-            says: Says::Users,
-            users: 1,
-            left_out: 0,
-            detail: "player 4711/4712".into(),
-            word_of: WordOf::Kernel,
-            at_monotonic_ns: 1,
-        }],
-    }
-}
-
-fn probe() -> Probe {
-    Probe {
-        mode: ProbeMode::Required,
-        state: ProbeState::Watching,
-        reason: None,
-        canary_at: Some(Timestamp::now()),
-        files: Vec::new(),
-    }
-}
-
-fn certificate(
-    view: &SessionView,
-    caller: &Caller,
-    operation: Operation,
-    deadline_ms: Option<u64>,
-) -> Certificate {
-    Certificate {
-        format: Certificate::FORMAT,
-        owner: None,
-        digest: None,
-        durable: true,
-        session: view.id,
-        name: view.name.clone(),
-        generation: 1,
-        boot_id: "b".into(),
-        versions: Versions {
-            onaird: "0.1.0".into(),
-            dpdk: "22.11".into(),
-            kernel: "6.18".into(),
-        },
-        probe: probe(),
-        operation,
-        deadline_ms,
-        requester: caller.who.clone(),
-        issued_at: Timestamp::now(),
-        stopped_before: None,
-        steps: vec![Step {
-            step: StepName::Destroyed,
-            at: Timestamp::now(),
-            monotonic_ns: 1,
-            since_stop_us: 57,
-        }],
-        readings: busy_verdict().readings,
-        reconciled: Vec::new(),
-        evicted: Vec::new(),
-        counts: Counts::default(),
-        frames: SessionCounters::default(),
-        memory: Memory::Pending {
-            bytes: 4096,
-            held_by: vec![4711],
-        },
-        disagreements: Vec::new(),
-    }
-}
-
-fn health(ready: bool) -> Health {
-    Health {
-        status: if ready {
-            HealthStatus::Ok
-        } else {
-            HealthStatus::ProbeBlind
-        },
-        live: true,
-        ready,
-        problems: Vec::new(),
-        version: "0.1.0".into(),
-        pid: std::process::id(),
-        boot_id: "b".into(),
-        started_at: Timestamp::now(),
-        uptime_ms: 1,
-        probe: probe(),
-        dataplane: Dataplane {
-            backend: "none".into(),
-            dpdk: "22.11".into(),
-            hugepages: false,
-            ports: Vec::new(),
-            pollers: Vec::new(),
-        },
-        sessions: SessionTally::default(),
-        unwritten_certificates: 0,
-        shares: Vec::new(),
-    }
-}
-
-/// A session of root's that nobody else owns, made before any request.
-pub(crate) fn root() -> Caller {
-    Caller {
-        who: Who {
-            uid: 0,
-            gid: 0,
-            pid: 1,
-            command: "init".into(),
-            via: Via::Daemon,
-        },
-        grant: onaird::authority::Grant::Any,
-        rank: onair_probe::share::Rank::Root,
-    }
-}
-
-/// A name for tests.
-pub(crate) fn name(text: &str) -> SessionName {
-    text.parse().unwrap()
 }

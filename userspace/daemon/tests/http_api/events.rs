@@ -214,7 +214,7 @@ async fn events_a_stranger_follows_then_only_his_own_sessions() {
     let folder = api.path.parent().unwrap();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     create(&api, "roots").await;
-    let mut owner = crate::actor::root();
+    let mut owner = crate::documents::root();
     (owner.who.uid, owner.who.gid) = (65534, 65534);
     let document = serde_json::from_value(spec("his")).unwrap();
     let created = api.handle.ask::<CreateSession>(owner, (), document);

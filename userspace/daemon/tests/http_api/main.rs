@@ -3,6 +3,7 @@
 
 mod actor;
 mod client;
+mod documents;
 
 mod bodies;
 mod connections;

@@ -6,8 +6,8 @@ use onair_types::Certificate;
 use onair_types::api::CreateSession;
 use serde_json::{Value, json};
 
-use crate::actor::{name, root};
 use crate::client::{Served, served, served_with, soon};
+use crate::documents::{name, root};
 use onaird::control::http::Limits;
 
 pub(crate) fn spec(name: &str) -> Value {

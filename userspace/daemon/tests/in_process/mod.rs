@@ -1,13 +1,12 @@
 //! A whole daemon in the test's process. DPDK is initialised once in a process, so a file has one test.
 //! It needs neither hugepages nor an interface.
 
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use onair_stage::{Deadline, Http, until};
 use onair_types::ShutdownSummary;
 use onaird::config::Config;
 use onaird::run::{Started, run};
@@ -77,38 +76,21 @@ impl InProcess {
     /// One request on the control socket: status and body.
     #[allow(dead_code, reason = "not every file asks")]
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let mut stream = UnixStream::connect(self.folder().join("control.sock")).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: onaird\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+        let socket = self.folder().join("control.sock");
+        let answer = Http::connect(&socket, PATIENCE)
+            .unwrap()
+            .request(method, path, body);
+        let answer = answer.unwrap();
+        (answer.status, answer.json)
     }
 
     /// Waits until `GET path` is as `wanted`.
     #[allow(dead_code, reason = "not every file asks")]
     pub(crate) fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        until(path, Deadline::after(PATIENCE), || {
             let (_, body) = self.ask("GET", path, &Value::Null);
-            if wanted(&body) {
-                return body;
-            }
-            assert!(Instant::now() < deadline, "{path} stays {body:#}");
-            thread::sleep(Duration::from_millis(10));
-        }
+            Ok(wanted(&body).then_some(body))
+        })
+        .unwrap()
     }
 }

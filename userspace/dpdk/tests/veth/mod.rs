@@ -1,42 +1,34 @@
 //! A veth pair in the test's own network namespace, and traffic over it.
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
-use std::{
-    process::{self, Command},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use onair_dpdk::{Burst, Eal, Port, PortConfig, RxQueue, TxQueue};
+use onair_stage::{Stage, output};
 
 pub(crate) const LENGTH: usize = 1400;
 /// Time limit for events that are due at once, on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
-
-/// A namespace with a veth pair `va`, `vb`; dropped also by a panic.
+/// A namespace with a veth pair `va`, `vb`.
 pub(crate) struct Veth {
     pub(crate) namespace: String,
+    _stage: Stage,
 }
 
 impl Veth {
     pub(crate) fn new() -> Self {
-        let veth = Self {
-            namespace: format!("oad-{}", process::id()),
-        };
-        run(&["netns", "add", &veth.namespace]);
-        // The kernel's own packets would also be on the wire.
-        let quiet = "f=/proc/sys/net/ipv6/conf/default/disable_ipv6; test ! -e $f || echo 1 > $f";
-        run(&["netns", "exec", &veth.namespace, "sh", "-c", quiet]);
-        veth.ip("link set lo up");
-        veth.ip("link add va type veth peer name vb");
-        veth.ip("link set va up");
-        veth.ip("link set vb up");
-        veth
+        let stage = Stage::open("dpdk").unwrap();
+        stage.veth(&onair_stage::Veth::bare("va", "vb")).unwrap();
+        Self {
+            namespace: stage.namespace().to_owned(),
+            _stage: stage,
+        }
     }
 
     pub(crate) fn ip(&self, arguments: &str) -> String {
         let mut all = vec!["-n", &self.namespace];
         all.extend(arguments.split(' '));
-        run(&all)
+        output("ip", &all).unwrap()
     }
 
     /// The state without a port: no XDP program, not promiscuous.
@@ -48,14 +40,6 @@ impl Veth {
 
     pub(crate) fn open(&self, eal: &Eal) -> (Port, Port) {
         open(eal, &self.namespace)
-    }
-}
-
-impl Drop for Veth {
-    fn drop(&mut self) {
-        let _ = Command::new("ip")
-            .args(["netns", "del", &self.namespace])
-            .status();
     }
 }
 
@@ -71,12 +55,6 @@ pub(crate) fn open(eal: &Eal, namespace: &str) -> (Port, Port) {
     let a = Port::open(eal, &config(namespace, "a")).unwrap();
     let b = Port::open(eal, &config(namespace, "b")).unwrap();
     (a, b)
-}
-
-fn run(arguments: &[&str]) -> String {
-    let output = Command::new("ip").args(arguments).output().unwrap();
-    assert!(output.status.success(), "ip {arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 pub(crate) fn fill(bytes: &mut [u8], from: [u8; 6], to: [u8; 6], number: u32) {

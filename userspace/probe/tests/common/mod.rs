@@ -1,13 +1,14 @@
 //! A real client process in C with the probe sites, and the harness around it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onair_probe::{Armed, Probe, ProbeConfig, ProbeError, Proof};
+use onair_stage::{Actor, Deadline};
+use serde_json::Value;
 
 /// Longest wait in these tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -49,14 +50,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 /// Waits for a condition, at most [`DEADLINE`].
 pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(Instant::now() < end, "{what}: not within {DEADLINE:?}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    onair_stage::until(what, Deadline::after(DEADLINE), || Ok(condition())).unwrap()
 }
 
 /// The client program, compiled once for a run of the tests.
@@ -79,11 +73,7 @@ pub(crate) fn program() -> &'static Path {
 }
 
 /// A client process; killed at the end.
-pub(crate) struct Client {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
+pub(crate) struct Client(Actor);
 
 impl Client {
     pub(crate) fn start() -> Self {
@@ -95,58 +85,39 @@ impl Client {
     }
 
     pub(crate) fn run(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("client");
-        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut client = Self {
-            child,
-            input,
-            output: BufReader::new(output),
-        };
+        let mut client = Self(Actor::start("probe-client", command).unwrap());
         assert!(client.line().starts_with("pid "));
         client
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.0.pid()
     }
 
     fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("client's output");
-        line.trim_end().to_owned()
+        let line = self.0.hear("a line", Deadline::after(DEADLINE), |_| true);
+        match line.unwrap() {
+            Value::String(line) => line,
+            other => other.to_string(),
+        }
     }
 
     /// Sends a line without reading the answer.
-    #[allow(
-        dead_code,
-        reason = "not every test program that includes this module calls it"
-    )]
     pub(crate) fn tell_only(&mut self, command: &str) {
-        writeln!(self.input, "{command}").expect("client's input");
+        self.0.tell(command).unwrap();
     }
 
     /// Sends a line and returns the answer.
     pub(crate) fn tell(&mut self, command: &str) -> String {
-        writeln!(self.input, "{command}").expect("client's input");
+        self.tell_only(command);
         self.line()
     }
 
     /// Blocks this many threads; returns when the kernel reports that all sleep.
     pub(crate) fn block(&mut self, session: u64, attachment: u64, count: usize) -> Vec<u32> {
-        writeln!(self.input, "block {session} {attachment} {count}").expect("client's input");
-        let tids: Vec<u32> = (0..count)
-            .map(|_| {
-                self.line()
-                    .strip_prefix("tid ")
-                    .expect("a tid")
-                    .parse()
-                    .unwrap()
-            })
-            .collect();
+        self.tell_only(&format!("block {session} {attachment} {count}"));
+        let tid = |line: String| line.strip_prefix("tid ").expect("a tid").parse().unwrap();
+        let tids: Vec<u32> = (0..count).map(|_| tid(self.line())).collect();
         let pid = self.pid();
         until("callers asleep", || {
             tids.iter().all(|&tid| is_asleep(pid, tid)).then_some(())
@@ -154,15 +125,12 @@ impl Client {
         tids
     }
 
+    #[allow(
+        dead_code,
+        reason = "not every test program that includes this module calls it"
+    )]
     pub(crate) fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.kill();
+        self.0.running().kill().unwrap();
     }
 }
 
@@ -175,8 +143,12 @@ pub(crate) fn is_asleep(pid: u32, tid: u32) -> bool {
 /// Arms a client, sees its canary.
 pub(crate) fn introduce(probe: &Probe, client: &mut Client) -> Result<(Armed, Proof), ProbeError> {
     let armed = block_on(probe.arm(client.pid()))?;
+    Ok((armed, prove(probe, client)?))
+}
+
+/// Sees the canary of an armed client.
+pub(crate) fn prove(probe: &Probe, client: &mut Client) -> Result<Proof, ProbeError> {
     let token = probe.challenge()?;
     client.tell(&format!("canary {token}"));
-    let proof = probe.proof(token)?.expect("the canary comes through");
-    Ok((armed, proof))
+    Ok(probe.proof(token)?.expect("the canary comes through"))
 }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 
+use onair_types::RecordingFormat;
+
 use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::{Digest as _, Sha256};
 
@@ -11,7 +13,7 @@ use crate::files::careful::open_regular;
 use crate::files::sum::hexadecimal;
 use crate::files::{Folder, UNFINISHED};
 use crate::manifest::{FileReport, Manifest, RepairedFile, Time};
-use crate::spec::{FormatKind, RecordName};
+use crate::spec::RecordName;
 
 use super::{frames, packets};
 
@@ -80,8 +82,10 @@ pub(super) fn parse(name: &str) -> Option<(String, u32, bool)> {
         None => (name, false),
     };
     let (stem, extension) = name.rsplit_once('.')?;
-    let kinds = [FormatKind::Pcapng, FormatKind::Y4m, FormatKind::Raw];
-    if !kinds.iter().any(|kind| kind.extension() == extension) {
+    if !RecordingFormat::ALL
+        .iter()
+        .any(|kind| kind.extension() == extension)
+    {
         return None;
     }
     let numbered = stem.rsplit_once('.').and_then(|(stem, digits)| {
@@ -139,10 +143,10 @@ impl Found {
         };
         let planned_cut = plan.map_or(0, |plan| plan.cut_bytes);
         let read = match manifest.format {
-            FormatKind::Pcapng => packets::read(reader, manifest, at, |found, kept| {
+            RecordingFormat::Pcapng => packets::read(reader, manifest, at, |found, kept| {
                 says(found, planned_cut + (recorded - kept))
             }),
-            FormatKind::Y4m | FormatKind::Raw => frames::read(reader, manifest),
+            RecordingFormat::Y4m | RecordingFormat::Raw => frames::read(reader, manifest),
         };
         let contents = read.map_err(|error| about(&error))?;
         let cut = planned_cut + (recorded - contents.kept);

@@ -3,11 +3,11 @@
 use std::io::{self, Read};
 
 use onair_media::video::{Depth, VideoFormat};
+use onair_types::RecordingFormat;
 
 use crate::format::planar;
 use crate::format::video::{FRAME_LINE, stream_line};
 use crate::manifest::{Manifest, Video};
-use crate::spec::FormatKind;
 
 use super::file::{Contents, fill};
 
@@ -20,7 +20,7 @@ pub(super) fn read(mut reader: impl Read, manifest: &Manifest) -> io::Result<Con
         frames: Some(0),
         ..Contents::default()
     };
-    let has_lines = manifest.format == FormatKind::Y4m;
+    let has_lines = manifest.format == RecordingFormat::Y4m;
     let mut head = FRAME_LINE;
     if has_lines {
         let line = stream_line(&format);

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use onair_types::{RecordingEnd, RecordingFormat};
+
 use crate::books::{Counts, ProducerCounts};
-use crate::manifest::{Cause, Manifest, Repair, RepairedFile, Stage, Time};
-use crate::spec::FormatKind;
+use crate::manifest::{Manifest, Repair, RepairedFile, Stage, Time};
 
 use super::file::Found;
 
@@ -33,13 +34,13 @@ pub(super) fn write(
     manifest.files = found.iter().map(Found::report).collect();
     settle(manifest, found);
     manifest.stage = Stage::Repaired;
-    manifest.cause = Some(Cause::Killed);
+    manifest.cause = Some(RecordingEnd::Killed);
     manifest.as_of = at;
     let cut: u64 = files.iter().map(|it| it.cut_bytes).sum();
     let events: u64 = manifest.files.iter().map(|it| it.events).sum();
     let frames: Option<u64> = manifest.files.iter().map(|it| it.frames).sum();
     let mut says = match frames {
-        Some(frames) if manifest.format != FormatKind::Pcapng => {
+        Some(frames) if manifest.format != RecordingFormat::Pcapng => {
             format!("{frames} whole frames are in the files")
         }
         _ => format!("{events} events are in the files"),
@@ -59,7 +60,7 @@ pub(super) fn write(
 
 /// The counts: arrived as last known, written as found; the difference is lost.
 fn settle(manifest: &mut Manifest, found: &[Found]) {
-    if manifest.format == FormatKind::Pcapng {
+    if manifest.format == RecordingFormat::Pcapng {
         let mut written: BTreeMap<&str, u64> = BTreeMap::new();
         for (name, count) in found.iter().flat_map(|it| &it.contents.events) {
             *written.entry(name).or_default() += count;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use onair_record::{Cause, FinishError, RecordError, Stage, State};
+use onair_record::{FinishError, RecordError, Stage, State};
+use onair_types::RecordingEnd;
 
 use super::rig::{Stop, capture, finish, names, number, packet, soon, start};
 
@@ -107,8 +108,8 @@ fn timer_expires_after_the_cut_then_ignored() {
         }
     };
     std::thread::sleep(DURATION + Duration::from_millis(200));
-    let manifest = recording.finish(Cause::Shutdown, soon()).unwrap();
-    assert_eq!(manifest.cause, Some(Cause::Shutdown));
+    let manifest = recording.finish(RecordingEnd::Shutdown, soon()).unwrap();
+    assert_eq!(manifest.cause, Some(RecordingEnd::Shutdown));
 }
 
 #[test]
@@ -120,11 +121,11 @@ fn drain_thread__shutdown__then_files_complete() {
         producer.offer(1_700_000_000_000_000_000 + at, 1400, &packet(3, at));
     }
     assert_eq!(names(folder.path()), ["rec.json.part", "rec.pcapng.part"]);
-    let manifest = recording.finish(Cause::Shutdown, soon()).unwrap();
+    let manifest = recording.finish(RecordingEnd::Shutdown, soon()).unwrap();
     assert_eq!(names(folder.path()), ["rec.json", "rec.pcapng"]);
     assert_eq!(
         (manifest.stage, manifest.cause),
-        (Stage::Complete, Some(Cause::Shutdown))
+        (Stage::Complete, Some(RecordingEnd::Shutdown))
     );
     assert_eq!((manifest.files.len(), manifest.files[0].events), (1, 5000));
     assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
@@ -155,7 +156,7 @@ fn drain_thread_deadline_before_the_end_then_late_and_asked_again_it_is_complete
         producer.offer(at, 96, &packet(0, at));
     }
     let now = Instant::now();
-    match recording.finish(Cause::Stopped, now) {
+    match recording.finish(RecordingEnd::Stopped, now) {
         Err(FinishError::Late { waited, .. }) => assert!(waited < Duration::from_secs(10)),
         other => panic!("{other:?}"),
     }
@@ -168,11 +169,14 @@ fn drain_thread_duration_or_size_reached_then_it_ends_by_itself_with_one_cause()
     recording.wait_ended(soon()).unwrap().unwrap();
     // Too late: the first cause counts.
     let manifest = finish(&mut recording);
-    assert_eq!(manifest.cause, Some(Cause::DurationReached));
-    assert_eq!(recording.status().cause, Some(Cause::DurationReached));
+    assert_eq!(manifest.cause, Some(RecordingEnd::DurationReached));
+    assert_eq!(
+        recording.status().cause,
+        Some(RecordingEnd::DurationReached)
+    );
 
     let (_folder, mut recording) = start(|spec| spec.duration = Some(Duration::from_secs(3600)));
-    assert_eq!(finish(&mut recording).cause, Some(Cause::Stopped));
+    assert_eq!(finish(&mut recording).cause, Some(RecordingEnd::Stopped));
 
     let (_folder, mut recording) = start(|spec| spec.size = Some(100_000));
     let mut producer = recording.producer("p").unwrap();
@@ -183,7 +187,7 @@ fn drain_thread_duration_or_size_reached_then_it_ends_by_itself_with_one_cause()
         at += 1;
     }
     let manifest = finish(&mut recording);
-    assert_eq!(manifest.cause, Some(Cause::SizeReached));
+    assert_eq!(manifest.cause, Some(RecordingEnd::SizeReached));
     assert!(manifest.bytes() >= 100_000);
     assert_eq!(manifest.totals.lost.total(), 0);
     // Offers after the manifest was written are counted too.

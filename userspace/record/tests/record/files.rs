@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use onair_record::{Cause, RecordError, Recording};
+use onair_record::{RecordError, Recording};
+use onair_types::RecordingEnd;
 
 use super::rig::{capture, finish, names, number, packet, soon, spec, start};
 
@@ -136,7 +137,7 @@ fn finish_name_was_taken_meanwhile_then_nothing_is_overwritten_and_it_is_said() 
     let mut producer = recording.producer("p").unwrap();
     assert!(producer.offer(1, 96, &packet(0, 1)));
     fs::write(folder.path().join("rec.pcapng"), b"mine").unwrap();
-    let manifest = recording.finish(Cause::Stopped, soon()).unwrap();
+    let manifest = recording.finish(RecordingEnd::Stopped, soon()).unwrap();
     assert_eq!(fs::read(folder.path().join("rec.pcapng")).unwrap(), b"mine");
     assert!(
         manifest.problems[0].contains("rec.pcapng"),

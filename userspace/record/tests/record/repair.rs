@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use onair_record::{Cause, LeftAlone, Manifest, Repaired, Stage, Time, repair};
+use onair_record::{LeftAlone, Manifest, Repaired, Stage, Time, repair};
+use onair_types::RecordingEnd;
 use proptest::prelude::*;
 
 use super::flow::{FlowSender, raster};
@@ -79,7 +80,7 @@ fn repaired(image: &Image, change: impl FnOnce(&mut Image)) -> (tempfile::TempDi
     assert_eq!(found, []);
     assert_eq!(
         (manifest.stage, manifest.cause),
-        (Stage::Repaired, Some(Cause::Killed))
+        (Stage::Repaired, Some(RecordingEnd::Killed))
     );
     assert!(
         manifest.totals.balance() && manifest.totals.pending == 0,

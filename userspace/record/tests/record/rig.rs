@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use onair_media::video::VideoFormat;
-use onair_record::{Cause, Format, Manifest, Recording, Spec};
+use onair_record::{Format, Manifest, Recording, Spec};
+use onair_types::RecordingEnd;
 use tempfile::TempDir;
 
 use super::flow::assembler;
@@ -85,7 +86,7 @@ pub(crate) fn number(packet: &[u8]) -> (u32, u64) {
 
 /// Ends it, checks that the counts balance and that no unfinished file is left.
 pub(crate) fn finish(recording: &mut Recording) -> Manifest {
-    let manifest = recording.finish(Cause::Stopped, soon()).unwrap();
+    let manifest = recording.finish(RecordingEnd::Stopped, soon()).unwrap();
     assert!(manifest.totals.balance(), "{:?}", manifest.totals);
     assert_eq!(manifest.totals.pending, 0);
     for producer in &manifest.producers {

@@ -12,6 +12,7 @@ use crate::eviction::Eviction;
 use crate::health::Probe;
 use crate::id::{SessionId, SessionName};
 use crate::session::SessionCounters;
+use crate::text::texts;
 use crate::time::Timestamp;
 use crate::verdict::Reading;
 use crate::who::Who;
@@ -164,16 +165,10 @@ pub enum Operation {
     Quarantine,
 }
 
-impl std::fmt::Display for Operation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Destroy => "destroy",
-            Self::DestroyWait => "destroy_wait",
-            Self::Shutdown => "shutdown",
-            Self::Abort => "abort",
-            Self::Quarantine => "quarantine",
-        })
-    }
+texts! {
+    Operation:
+    Destroy "destroy", DestroyWait "destroy_wait", Shutdown "shutdown", Abort "abort",
+    Quarantine "quarantine"
 }
 
 /// One step on the way from stop to destroyed.
@@ -220,22 +215,12 @@ pub enum StepName {
     MemoryReturned,
 }
 
-impl std::fmt::Display for StepName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Restored => "restored",
-            Self::StopRequested => "stop_requested",
-            Self::GatesClosed => "gates_closed",
-            Self::PollersQuiesced => "pollers_quiesced",
-            Self::DestroyRequested => "destroy_requested",
-            Self::Evicted => "evicted",
-            Self::LastUserLeft => "last_user_left",
-            Self::Verdict => "verdict",
-            Self::Quarantined => "quarantined",
-            Self::Destroyed => "destroyed",
-            Self::MemoryReturned => "memory_returned",
-        })
-    }
+texts! {
+    StepName:
+    Restored "restored", StopRequested "stop_requested", GatesClosed "gates_closed",
+    PollersQuiesced "pollers_quiesced", DestroyRequested "destroy_requested", Evicted "evicted",
+    LastUserLeft "last_user_left", Verdict "verdict", Quarantined "quarantined",
+    Destroyed "destroyed", MemoryReturned "memory_returned"
 }
 
 /// State that the daemon settled, exactly once, for a user that could not.
@@ -273,15 +258,7 @@ pub enum ReconciledWhat {
     Slots,
 }
 
-impl std::fmt::Display for ReconciledWhat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Blocked => "blocked",
-            Self::HeldFrames => "held frames",
-            Self::Slots => "slots",
-        })
-    }
-}
+texts! { ReconciledWhat: Blocked "blocked", HeldFrames "held frames", Slots "slots" }
 
 /// Why a user could not settle its own state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -296,14 +273,9 @@ pub enum ReconciledCause {
     Detached,
 }
 
-impl std::fmt::Display for ReconciledCause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::ProcessDied => "process died",
-            Self::ThreadExited => "thread exited",
-            Self::Detached => "detached",
-        })
-    }
+texts! {
+    ReconciledCause:
+    ProcessDied "process died", ThreadExited "thread exited", Detached "detached"
 }
 
 /// Totals over the session's life. At its end `frames_lent` is the sum of `frames_returned`,

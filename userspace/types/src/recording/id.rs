@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{SessionId, looks_like_id, looks_like_name, shorten};
+use crate::text::{as_string, reference};
 
 /// A recording's identity, in the form of a [`SessionId`]: the daemon's incarnation and a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -26,19 +27,6 @@ impl RecordingId {
 impl fmt::Display for RecordingId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         SessionId(self.0).fmt(f)
-    }
-}
-
-impl From<RecordingId> for String {
-    fn from(id: RecordingId) -> Self {
-        id.to_string()
-    }
-}
-
-impl TryFrom<String> for RecordingId {
-    type Error = RecordingError;
-    fn try_from(text: String) -> Result<Self, RecordingError> {
-        text.parse()
     }
 }
 
@@ -74,19 +62,6 @@ impl fmt::Display for RecordingName {
     }
 }
 
-impl From<RecordingName> for String {
-    fn from(name: RecordingName) -> Self {
-        name.0
-    }
-}
-
-impl TryFrom<String> for RecordingName {
-    type Error = RecordingError;
-    fn try_from(text: String) -> Result<Self, RecordingError> {
-        text.parse()
-    }
-}
-
 impl FromStr for RecordingName {
     type Err = RecordingError;
     fn from_str(text: &str) -> Result<Self, RecordingError> {
@@ -118,26 +93,8 @@ pub enum RecordingRef {
     Name(RecordingName),
 }
 
-impl fmt::Display for RecordingRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => id.fmt(f),
-            Self::Name(name) => name.fmt(f),
-        }
-    }
-}
-
-impl FromStr for RecordingRef {
-    type Err = RecordingError;
-    fn from_str(text: &str) -> Result<Self, RecordingError> {
-        if looks_like_id(text) {
-            return text.parse().map(Self::Id);
-        }
-        text.parse()
-            .map(Self::Name)
-            .map_err(|_| RecordingError::Ref(shorten(text)))
-    }
-}
+as_string! { RecordingId, RecordingError; RecordingName, RecordingError }
+reference! { RecordingRef, RecordingId, RecordingName, RecordingError }
 
 /// A text that is not a recording id or name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

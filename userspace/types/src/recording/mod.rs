@@ -9,8 +9,6 @@ mod id;
 mod spec;
 mod summary;
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 pub use self::counts::{ProducerCounts, RecordingCounts};
@@ -18,6 +16,7 @@ pub use self::id::{RecordingError, RecordingId, RecordingName, RecordingRef};
 pub use self::spec::{RecordingFormat, RecordingSpec};
 pub use self::summary::RecordingSummary;
 use crate::id::{SessionId, SessionName};
+use crate::text::texts;
 use crate::time::Timestamp;
 use crate::who::Who;
 
@@ -56,20 +55,6 @@ impl RecordingState {
         Self::Repaired,
     ];
 
-    /// The state as text.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Recording => "recording",
-            Self::Degraded => "degraded",
-            Self::Finishing => "finishing",
-            Self::Finished => "finished",
-            Self::Failed => "failed",
-            Self::Repaired => "repaired",
-        }
-    }
-
     /// Whether the state is final.
     #[must_use]
     pub fn is_over(self) -> bool {
@@ -77,10 +62,10 @@ impl RecordingState {
     }
 }
 
-impl fmt::Display for RecordingState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
+texts! {
+    RecordingState:
+    Starting "starting", Recording "recording", Degraded "degraded", Finishing "finishing",
+    Finished "finished", Failed "failed", Repaired "repaired"
 }
 
 /// Why a recording ended.
@@ -104,26 +89,10 @@ pub enum RecordingEnd {
     Killed,
 }
 
-impl RecordingEnd {
-    /// The reason as text.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::DurationReached => "duration_reached",
-            Self::SizeReached => "size_reached",
-            Self::SessionEnded => "session_ended",
-            Self::Shutdown => "shutdown",
-            Self::Abandoned => "abandoned",
-            Self::Killed => "killed",
-        }
-    }
-}
-
-impl fmt::Display for RecordingEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
+texts! {
+    RecordingEnd:
+    Stopped "stopped", DurationReached "duration_reached", SizeReached "size_reached",
+    SessionEnded "session_ended", Shutdown "shutdown", Abandoned "abandoned", Killed "killed"
 }
 
 /// One file of a recording.

@@ -1,6 +1,5 @@
 //! Specification of a recording.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecordingName;
 use crate::spec::SpecError;
+use crate::text::texts;
 
 /// File format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,22 +26,18 @@ impl RecordingFormat {
     /// Every format.
     pub const ALL: [Self; 3] = [Self::Pcapng, Self::Y4m, Self::Raw];
 
-    /// The format as text.
+    /// Extension of its files, without the dot.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn extension(self) -> &'static str {
         match self {
             Self::Pcapng => "pcapng",
             Self::Y4m => "y4m",
-            Self::Raw => "raw",
+            Self::Raw => "yuv",
         }
     }
 }
 
-impl fmt::Display for RecordingFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+texts! { RecordingFormat: Pcapng "pcapng", Y4m "y4m", Raw "raw" }
 
 impl FromStr for RecordingFormat {
     type Err = String;

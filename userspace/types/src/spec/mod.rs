@@ -17,6 +17,7 @@ pub use video::{Depth, FrameRate, VideoFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::id::SessionName;
+use crate::text::texts;
 
 /// Default of [`SessionSpec::quota`], in frames.
 pub const DEFAULT_QUOTA: u32 = 4;
@@ -46,14 +47,7 @@ pub enum Direction {
     Send,
 }
 
-impl std::fmt::Display for Direction {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Receive => "receive",
-            Self::Send => "send",
-        })
-    }
-}
+texts! { Direction: Receive "receive", Send "send" }
 
 /// Source of the frames of a send session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,14 +61,7 @@ pub enum Source {
     Pattern,
 }
 
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Client => "client",
-            Self::Pattern => "pattern",
-        })
-    }
-}
+texts! { Source: Client "client", Pattern "pattern" }
 
 /// A checked session specification. In JSON it is a [`SpecDocument`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

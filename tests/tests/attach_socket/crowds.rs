@@ -1,0 +1,249 @@
+//! Floods of kicks, and clients that come and go on a busy machine: the others are served.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use onair_ipc::message::KICK;
+use onair_tests::{Raster, RawClient, TestClient, receive, send};
+use onair_types::{Source, SpecDocument};
+use serde_json::json;
+
+use crate::scene::{scene, unharmed};
+
+/// Connections that send kicks as fast as they can.
+struct Flood {
+    end: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Flood {
+    fn start(clients: Vec<RawClient>, threads: usize) -> Result<Self> {
+        let end = Arc::new(AtomicBool::new(false));
+        let sent = Arc::new(AtomicU64::new(0));
+        let mut groups: Vec<Vec<RawClient>> = (0..threads).map(|_| Vec::new()).collect();
+        for (number, client) in clients.into_iter().enumerate() {
+            groups[number % threads].push(client);
+        }
+        let threads = groups
+            .into_iter()
+            .map(|group| {
+                let (end, sent) = (Arc::clone(&end), Arc::clone(&sent));
+                thread::spawn(move || {
+                    while !end.load(Ordering::Relaxed) {
+                        let mut some = false;
+                        for client in &group {
+                            while client.send_now(&[KICK]).is_ok() {
+                                sent.fetch_add(1, Ordering::Relaxed);
+                                some = true;
+                            }
+                        }
+                        if !some {
+                            thread::yield_now();
+                        }
+                    }
+                })
+            })
+            .collect();
+        Ok(Self { end, sent, threads })
+    }
+
+    fn finish(self) -> Result<u64> {
+        self.end.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().map_err(|_| anyhow!("a thread panicked"))?;
+        }
+        Ok(self.sent.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn kicks_flooded_by_many_then_everybody_else_is_served() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    control.create(&receive("drain", Raster::SMALL, 5001))?;
+    let mut sleeper = rig.test_client()?;
+    sleeper.say("attach drain")?;
+    sleeper.block(2)?;
+    // One of them is a client of the session that drains: its kicks mean something.
+    let attached = rig.raw_client()?;
+    attached.attach("drain")?;
+    let mut clients = vec![attached];
+    for _ in 0..31 {
+        clients.push(rig.raw_client()?);
+    }
+    let flood = Flood::start(clients, 4)?;
+
+    let mut honest = rig.test_client()?;
+    honest.say("attach cam")?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    for _ in 0..20 {
+        honest.say("get 10000")?;
+        control.health()?;
+        control.show("cam")?;
+    }
+    sleeper.freeze()?;
+    control.stop("drain")?;
+    // A deadline is kept, though nobody leaves.
+    let wait = json!({ "deadline_ms": 200 });
+    let path = "/v1/sessions/drain/destroy_wait";
+    let late = control.request("POST", path, &wait)?;
+    assert_eq!(
+        (late.status, late.code()),
+        (409, "deadline_passed"),
+        "{}",
+        late.json
+    );
+    // And those who leave are noticed.
+    sleeper.thaw()?;
+    sleeper.returned(2)?;
+    control.destroy_wait("drain")?;
+    honest.say("detach")?;
+    control.stop("source")?;
+    control.destroy_wait("source")?;
+    let sent = flood.finish()?;
+    ensure!(
+        sent > 10_000,
+        "only {sent} kicks were sent: that is no flood"
+    );
+    unharmed(rig, control)
+}
+
+#[test]
+fn answers_never_read_then_nobody_else_waits() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    let deaf = (0..8)
+        .map(|_| rig.raw_client())
+        .collect::<Result<Vec<_>>>()?;
+    let request = json!({ "type": "proved" }).to_string();
+    for client in &deaf {
+        // Until the daemon has no more room for its answers, and then takes no more requests.
+        while client.send_now(request.as_bytes()).is_ok() {}
+    }
+    let mut honest: TestClient = rig.test_client()?;
+    honest.say("attach cam")?;
+    for _ in 0..20 {
+        control.health()?;
+        assert_eq!(honest.errno("get 0")?, "ETIMEDOUT");
+    }
+    honest.leave()?;
+    drop(deaf);
+    unharmed(rig, control)
+}
+
+/// Threads that keep the processors busy until it is dropped.
+struct Load {
+    over: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start() -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let spin = |_| {
+            let over = over.clone();
+            thread::spawn(move || while !over.load(Ordering::Relaxed) {})
+        };
+        let threads = (0..4).map(spin).collect();
+        Self { over, threads }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // A loop that does nothing does not panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[test]
+fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    // One place each: the client before is settled first.
+    control.create(&SpecDocument {
+        max_attachments: Some(1),
+        ..receive("one", Raster::SMALL, 5001)
+    })?;
+    control.create(&send("sent", Raster::SMALL, 5002, Source::Client))?;
+    let load = Load::start();
+    for (session, request) in [("cam", "get 10000"), ("one", "get 0"), ("sent", "submit 1")] {
+        let mut client = rig.test_client()?;
+        for cycle in 0..100 {
+            client
+                .say(format_args!("attach {session}"))
+                .with_context(|| format!("{session}, cycle {cycle}"))?;
+            if cycle % 3 == 0 {
+                client.ask(request)?;
+            }
+            client.say("drop")?;
+        }
+        client.leave()?;
+    }
+    drop(load);
+    for session in ["source", "one", "sent"] {
+        control.stop(session)?;
+        control.destroy_wait(session)?;
+    }
+    unharmed(rig, control)
+}
+
+#[test]
+fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()> {
+    // Enough for both sessions, and not for two clients' frames.
+    let (rig, mut control) = scene(|config| config.more += "[limits]\nframe_memory_mb = 8\n")?;
+    control.create(&SpecDocument {
+        quota: Some(32),
+        ..send("sent", Raster::SMALL, 5002, Source::Client)
+    })?;
+    let mut client = rig.test_client()?;
+    for cycle in 0..100 {
+        client
+            .say("attach sent")
+            .with_context(|| format!("cycle {cycle}"))?;
+        client.say("drop")?;
+    }
+    client.leave()?;
+    control.stop("sent")?;
+    control.destroy_wait("sent")?;
+    unharmed(rig, control)
+}
+
+#[test]
+fn bells_slept_on_by_thousands_of_a_hostile_client_then_the_daemon_serves_others() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut hostile = rig.test_client()?;
+    hostile.say("attach cam")?;
+    // Each thread sleeps on its word 128 times.
+    hostile.say("doze 8000")?;
+    let mut honest = rig.test_client()?;
+    honest.say("attach cam")?;
+    for _ in 0..10 {
+        control.health()?;
+        honest.say("get 10000")?;
+        control.stop("cam")?;
+        control.health()?;
+        assert_eq!(honest.errno("get 10000")?, "EAGAIN");
+        control.start("cam")?;
+    }
+    let mut crowd = rig.user("cam")?;
+    control.stop("source")?;
+    crowd.say("drain")?;
+    crowd.block(300)?;
+    control.stop("cam")?;
+    for (_, result) in crowd.returned(300)? {
+        assert_eq!(result, "EAGAIN");
+    }
+    hostile.running().signal(rustix::process::Signal::KILL)?;
+    for client in [honest, crowd] {
+        client.leave()?;
+    }
+    control.destroy_wait("cam")?;
+    control.destroy_wait("source")?;
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! A daemon with a session `cam`, and what must still be true of both at the end of a test.
+
+use anyhow::{Result, anyhow};
+use onair_tests::{Config, Control, Raster, Rig, receive, send, wait_for};
+use onair_types::{HealthStatus, Source};
+use serde_json::Value;
+
+pub(crate) fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> {
+    let rig = Rig::rings_with(change)?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    Ok((rig, control))
+}
+
+/// The session has all its places, an honest client gets frames, and the daemon is well.
+pub(crate) fn unharmed(mut rig: Rig, mut control: Control) -> Result<()> {
+    let health = control.health()?;
+    assert_eq!(health.status, HealthStatus::Ok, "{:?}", health.problems);
+    every_place(&rig, &mut control)?;
+    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut client = rig.test_client()?;
+    client.say("attach cam")?;
+    client.say("get 10000")?;
+    control.stop("cam")?;
+    let certificate = control.destroy_wait("cam")?;
+    assert_eq!(certificate.counts.frames_reconciled, 0);
+    rig.stop_daemon()
+}
+
+/// As many processes as the session allows can attach to it, and no more.
+pub(crate) fn every_place(rig: &Rig, control: &mut Control) -> Result<()> {
+    let most = control.show("cam")?.max_attachments;
+    let mut clients = Vec::new();
+    wait_for("every place to be free", 10, || {
+        let mut client = rig.test_client()?;
+        let errno = client.errno("attach cam")?;
+        match errno.as_str() {
+            "" => clients.push(client),
+            "EDQUOT" if clients.len() < most as usize => {}
+            other => return Err(anyhow!("attach: {other}")),
+        }
+        Ok(clients.len() == most as usize)
+    })?;
+    assert_eq!(rig.test_client()?.errno("attach cam")?, "EDQUOT");
+    for client in clients {
+        client.leave()?;
+    }
+    control.deserted("cam")
+}
+
+pub(crate) fn refused(answer: &Value, code: &str) {
+    assert_eq!(
+        (&answer["type"], &answer["code"]),
+        (&"error".into(), &code.into()),
+        "{answer}"
+    );
+    assert!(answer["message"].as_str().is_some_and(|it| !it.is_empty()));
+}

@@ -1,0 +1,104 @@
+//! What the configuration asks for, in the terms of the parts that do it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use onair_types::ProbeMode;
+
+use crate::authority::Whom;
+use crate::config::{self, Config, ConfigError, Role};
+use crate::dataplane::{self, DataplaneConfig, Idle, PollerSpec, PortSpec, Rest};
+use crate::resources::Resource;
+use crate::socket_file::{SocketError, resolve_group, resolve_user};
+
+/// The ports of each poller's thread, by the thread's name.
+pub(super) fn ports_by_poller(config: &Config) -> BTreeMap<String, Vec<String>> {
+    let ports_of = |poller: &str| {
+        let ports = config.port.iter().filter(|port| port.poller == poller);
+        ports.map(|port| port.name.clone()).collect()
+    };
+    let pollers = config.poller.iter();
+    let named = pollers.map(|it| (dataplane::thread_name(&it.name), ports_of(&it.name)));
+    named.collect()
+}
+
+/// The roles that the configuration gives to users and groups.
+pub(super) fn roles(
+    control: &config::Control,
+    group: Option<u32>,
+) -> Result<Vec<(Whom, Role)>, SocketError> {
+    let group = group.map(|gid| (Whom::Group(gid), control.group_role));
+    let mut roles: Vec<_> = group.into_iter().collect();
+    for entry in &control.role {
+        if let Some(user) = &entry.user {
+            roles.push((Whom::User(resolve_user(user)?), entry.role));
+        }
+        if let Some(group) = &entry.group {
+            roles.push((Whom::Group(resolve_group(group)?), entry.role));
+        }
+    }
+    Ok(roles)
+}
+
+/// What the daemon will create in the kernel and on disk.
+pub(super) fn things(config: &Config) -> Vec<Resource> {
+    let mut things = vec![
+        Resource::socket_file(&config.control.socket),
+        Resource::socket_file(&config.attach.socket),
+    ];
+    let ports = config.port.iter();
+    things.extend(
+        ports.filter_map(|port| Resource::port(&port.name, &port.device, port.netns.as_deref())),
+    );
+    let mut of_process = vec!["memory of DPDK and of sessions"];
+    if config.probe.mode != ProbeMode::Off {
+        of_process.push("BPF programs, maps and links");
+    }
+    things.extend(
+        of_process
+            .into_iter()
+            .map(|what| Resource::OfProcess { what: what.into() }),
+    );
+    things
+}
+
+pub(super) fn dataplane_config(config: &Config) -> Result<DataplaneConfig, ConfigError> {
+    let ports = config
+        .port
+        .iter()
+        .map(|port| {
+            Ok(PortSpec {
+                name: port.name.clone(),
+                device: port.device.clone(),
+                netns: port.netns.clone(),
+                address: port.ipv4()?,
+                poller: config
+                    .poller_of(port)
+                    .expect("checked with the configuration"),
+            })
+        })
+        .collect::<Result<_, ConfigError>>()?;
+    let pollers = config
+        .poller
+        .iter()
+        .map(|poller| PollerSpec {
+            name: poller.name.clone(),
+            core: poller.core,
+            idle: match poller.idle {
+                config::Idle::Adaptive => Idle::Adaptive,
+                config::Idle::Busy => Idle::Busy,
+            },
+            rest: Rest {
+                spin: Duration::from_micros(poller.spin_us),
+                wake: Duration::from_micros(poller.wake_us),
+                nap: Duration::from_micros(poller.nap_us),
+            },
+        })
+        .collect();
+    Ok(DataplaneConfig {
+        eal: config.dpdk.clone(),
+        ports,
+        pollers,
+        port_busy: config::ms(config.timeouts.port_busy_ms),
+    })
+}

@@ -1,0 +1,54 @@
+//! The dataplane over in-process wires: real pollers and packets, clients in this process.
+//!
+//! DPDK is initialised once in a process, so this is one test with one plane, which its scenarios
+//! go through in turn. It needs neither privilege, hugepages nor an interface.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod rig;
+
+mod clients;
+mod pollers;
+mod receiving;
+mod sending;
+
+use onaird::dataplane::PollerEvent;
+
+use crate::rig::{Rig, receive};
+
+#[test]
+fn dataplane_over_a_wire_in_one_process_then_each_scenario_holds() {
+    let mut rig = Rig::open();
+    assert_eq!(rig.plane.ports().len(), 3);
+    receiving::pattern_sent_and_received_then_each_frame_verified_and_none_lost(&mut rig);
+    receiving::session_stopped_and_started_again_then_goes_on_at_a_frame_boundary(&mut rig);
+    receiving::session_stopped_while_packets_pour_in_then_handed_back_and_no_frame_leaks(&mut rig);
+    clients::slow_consumer_takes_nothing_then_only_its_own_frames_drop(&mut rig);
+    clients::reader_evicted_with_frames_then_they_are_written_only_after_their_release(&mut rig);
+    clients::thread_dead_in_a_running_session_then_credited_once_by_who_has_the_ledger(&mut rig);
+    sending::client_source_submits_in_order_then_sent_in_order_and_underruns_counted(&mut rig);
+    sending::client_source_flushed_while_nothing_can_be_sent_then_told_when_it_is_dropped(&mut rig);
+    receiving::datagrams_malformed_then_counted_by_reason(&mut rig);
+    sending::sender_nobody_answers_arp_then_silent_and_handed_back(&mut rig);
+    pollers::session_cannot_start_then_refused_with_the_runtime(&mut rig);
+    pollers::poller_idle_sessions_then_sleeps(&mut rig);
+    pollers::poller_panics_then_told_and_its_sessions_come_back_and_the_others_go_on(&mut rig);
+    pollers::pollers_flushed_and_told_to_accept_no_more_then_buffers_empty_and_packets_counted(
+        &mut rig,
+    );
+
+    let (runtime, _frames) = receive(99, 6000, 1);
+    rig.start(runtime);
+    let events = rig.plane.events();
+    let summary = rig.plane.shutdown().unwrap();
+    assert!(
+        summary.ports[..2]
+            .iter()
+            .all(|(_, port)| port.rx_packets > 0)
+    );
+    assert!(rig.threads.all_stopped());
+    let back = std::iter::from_fn(|| events.pop());
+    assert!(
+        back.into_iter()
+            .any(|event| matches!(event, PollerEvent::HandedBack(it) if it.session() == 99))
+    );
+}

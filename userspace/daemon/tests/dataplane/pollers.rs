@@ -1,0 +1,136 @@
+//! Pollers that panic, drain or sleep, and starts that they refuse.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onair_ipc::frames::FrameMemory;
+use onaird::dataplane::{
+    Command, FrameSource, PollerEvent, PollerTask, ReceiveConfig, Runtime, SendConfig, StartRefusal,
+};
+
+use crate::rig::{B, PATIENCE, Rig, format, geometry, receive, send, send_config, wait};
+
+pub(crate) fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_go_on(
+    rig: &mut Rig,
+) {
+    let config = ReceiveConfig {
+        port: "c".into(),
+        destination: SocketAddrV4::new(Ipv4Addr::new(10, 9, 1, 2), 5004),
+        source: None,
+        payload_type: 96,
+        format: format(),
+        timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
+        max_attachments: 1,
+    };
+    let frames = FrameMemory::create(geometry(4), true).unwrap();
+    let runtime = Runtime::receive(70, config, frames).unwrap();
+    let to_p1 = |command| rig.plane.send(1, command);
+    to_p1(Command::Start(Box::new(runtime))).unwrap();
+    to_p1(Command::Run(PollerTask::new(|| panic!("on purpose")))).unwrap();
+    let message = rig.event("the death", |event| match event {
+        PollerEvent::Died { poller: 1, message } => Ok(message),
+        other => Err(other),
+    });
+    assert_eq!(message, "on purpose");
+    rig.event("the session", |event| match event {
+        PollerEvent::HandedBack(it) if it.session() == 70 => Ok(()),
+        other => Err(other),
+    });
+    let late = rig.plane.send(1, Command::Quiesce(70));
+    assert!(late.is_err(), "it takes no more");
+    rig.threads.threads()[1]
+        .wait_stopped(Instant::now() + PATIENCE)
+        .unwrap();
+    let reports = rig.threads.reports();
+    assert_eq!(reports[1].panic.as_deref(), Some("on purpose"));
+    assert!(!reports[0].is_stopped);
+}
+
+pub(crate) fn pollers_flushed_and_told_to_accept_no_more_then_buffers_empty_and_packets_counted(
+    rig: &mut Rig,
+) {
+    let (runtime, _frames) = receive(71, 5004, 1);
+    let stats = Arc::clone(runtime.stats());
+    rig.start(runtime);
+    rig.start(send(72, 5004, FrameSource::Pattern));
+    wait(&stats, "some packets", |it| it.snapshot().packets > 0);
+    // The dead one has no buffers any more.
+    rig.plane.flush(&rig.threads, PATIENCE).unwrap();
+    rig.threads.stop_accepting();
+    let state = rig.threads.threads().remove(0);
+    let deadline = Instant::now() + PATIENCE;
+    while state.report().dropped_by_shutdown == 0 {
+        assert!(Instant::now() < deadline, "nothing is dropped");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    rig.plane.flush(&rig.threads, PATIENCE).unwrap();
+    let before = stats.snapshot().packets;
+    let dropped = state.report().dropped_by_shutdown;
+    while state.report().dropped_by_shutdown < dropped + 100 {
+        assert!(Instant::now() < deadline, "nothing more is dropped");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(
+        stats.snapshot().packets,
+        before,
+        "the session gets none of them"
+    );
+    assert!(state.report().processed > 0);
+    rig.stop(72);
+    rig.stop(71);
+}
+
+pub(crate) fn session_cannot_start_then_refused_with_the_runtime(rig: &mut Rig) {
+    let (receiver, _frames) = receive(14, 5010, 1);
+    rig.start(receiver);
+    let far = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 5004);
+    let far = SendConfig {
+        destination: far,
+        ..send_config(0, FrameSource::Pattern)
+    };
+    let lost = SendConfig {
+        port: "c".into(),
+        ..send_config(0, FrameSource::Pattern)
+    };
+    let refusals = [
+        (
+            receive(15, 5010, 1).0,
+            StartRefusal::FlowInUse(SocketAddrV4::new(B, 5010)),
+        ),
+        (receive(14, 5011, 1).0, StartRefusal::Twice(14)),
+        (
+            Runtime::send(15, lost).unwrap(),
+            StartRefusal::UnknownPort("c".into()),
+        ),
+        (
+            Runtime::send(15, far).unwrap(),
+            StartRefusal::NotOnLink {
+                destination: Ipv4Addr::new(192, 0, 2, 1),
+                port: "a".into(),
+            },
+        ),
+    ];
+    for (runtime, expected) in refusals {
+        let session = runtime.session();
+        rig.start(runtime);
+        let (runtime, reason) = rig.event("refused", |event| match event {
+            PollerEvent::Refused { runtime, reason } => Ok((runtime, reason)),
+            other => Err(other),
+        });
+        assert_eq!((runtime.session(), reason), (session, expected));
+    }
+    rig.stop(14);
+}
+
+pub(crate) fn poller_idle_sessions_then_sleeps(rig: &mut Rig) {
+    let (receiver, _frames) = receive(16, 5012, 1);
+    rig.start(receiver);
+    let before = rig.plane.poller_counters(0).unwrap().sleeps;
+    let deadline = Instant::now() + PATIENCE;
+    while rig.plane.poller_counters(0).unwrap().sleeps < before + 20 {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    rig.stop(16);
+}

@@ -1,0 +1,37 @@
+//! The probe against a real kernel and real processes. Needs root.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in test functions, not in their helpers"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod calls;
+mod files;
+mod registration;
+mod sight;
+
+use std::time::Duration;
+
+use onair_probe::{Events, ProbeEvent};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use common::until;
+
+pub(crate) const SESSION: u64 = 0x6700_0000_0000_0001;
+
+/// Drains until the expected event arrives.
+pub(crate) fn event(events: &mut Events, wanted: impl Fn(&ProbeEvent) -> bool) -> ProbeEvent {
+    until("an event", || {
+        let mut ready = [PollFd::new(events, PollFlags::IN)];
+        poll(
+            &mut ready,
+            Some(&Duration::from_millis(50).try_into().unwrap()),
+        )
+        .unwrap();
+        events.drain().into_iter().find(&wanted)
+    })
+}

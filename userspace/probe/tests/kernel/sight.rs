@@ -1,0 +1,140 @@
+//! Whether the sites of a client are armed, and of the probe itself.
+
+use std::os::unix::fs::MetadataExt;
+
+use onair_ipc::memory::BellFile;
+use onair_probe::{Blind, Probe, ProbeError, Seen, State};
+
+use crate::SESSION;
+use crate::common::{Client, block_on, config, introduce, is_asleep, probe, program, until};
+
+#[test]
+fn sight_client_restores_its_text_then_blind() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+    assert_eq!(armed.sight.addresses().len(), 2);
+    armed.sight.look().expect("armed");
+    client.tell("restore");
+    let blind = armed.sight.look();
+    assert!(
+        matches!(blind, Err(Blind::Unarmed { octet: 0x90, .. })),
+        "{blind:?}"
+    );
+}
+
+#[test]
+fn sight_client_was_blind_once_then_blind_for_good() {
+    let probe = probe();
+    let mut client = Client::start();
+    let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+    client.tell("restore");
+    armed.sight.look().expect_err("disarmed");
+    client.tell("rearm");
+    let blind = armed.sight.look();
+    assert!(
+        matches!(&blind, Err(Blind::Before { first }) if first.contains("0x90")),
+        "{blind:?}"
+    );
+    client.kill();
+    assert!(matches!(armed.sight.look(), Err(Blind::AddressSpaceGone)));
+}
+
+#[test]
+fn sight_client_writes_beside_its_sites_or_maps_a_copy_then_blind() {
+    let probe = probe();
+    for (trick, expected) in [
+        ("beside", "beside the sites"),
+        ("writable", "no longer mapped"),
+        ("copy", "no longer mapped"),
+    ] {
+        let mut client = Client::start();
+        let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+        client.tell(trick);
+        let blind = armed.sight.look().expect_err(trick);
+        assert!(blind.to_string().contains(expected), "{trick}: {blind}");
+    }
+}
+
+#[test]
+fn sight_client_with_more_threads_than_are_looked_at_then_said_why() {
+    let mut config = config();
+    config.max_threads = 4;
+    let probe = Probe::start(config).unwrap();
+    let mut client = Client::start();
+    let (armed, _proof) = introduce(&probe, &mut client).unwrap();
+    // Any file that it maps, on which no thread sleeps.
+    let file = std::fs::metadata(program()).unwrap();
+    let bells = BellFile {
+        device: file.dev(),
+        inode: file.ino(),
+        offsets: [0, 64],
+    };
+    armed.sight.watch_bells(SESSION, bells);
+    assert_eq!(armed.sight.look().expect("one thread"), Seen::default());
+    client.block(SESSION, 1, 8);
+    let unknown = armed.sight.look();
+    assert!(
+        matches!(unknown, Err(Blind::TooManyThreads { count: 9, limit: 4 })),
+        "{unknown:?}"
+    );
+    // That was about this check alone.
+    client.tell("wake");
+    until("the threads to be gone", || armed.sight.look().ok());
+}
+
+#[test]
+fn sight_leader_has_exited_then_still_seen() {
+    let probe = probe();
+    let mut client = Client::start();
+    let tids = client.block(SESSION, 1, 1);
+    client.tell("leader-exit");
+    let leader = client.pid();
+    until("a leader without memory", || {
+        std::fs::read_to_string(format!("/proc/{leader}/stat"))
+            .is_ok_and(|stat| stat.contains(") Z "))
+            .then_some(())
+    });
+    let armed = block_on(probe.arm(leader)).expect("a thread of it is alive");
+    armed.sight.look().expect("armed");
+    assert!(is_asleep(leader, tids[0]));
+}
+
+#[test]
+fn self_test_own_site_then_seen_until_closed() {
+    let probe = probe();
+    probe.self_test().expect("sees itself");
+    let health = probe.health();
+    assert_eq!(health.state, State::Watching);
+    assert_eq!((health.programs, health.files, health.links), (4, 1, 2));
+    assert_eq!(probe.own_files().len(), 1);
+    block_on(probe.close());
+    // Another test's child may hold copies of the links until its exec.
+    until("blindness", || {
+        matches!(probe.self_test(), Err(Blind::Canary { got: 0 })).then_some(())
+    });
+    let health = probe.health();
+    assert!(matches!(health.state, State::Blind { .. }));
+    assert_eq!((health.programs, health.links, health.detaching), (0, 0, 0));
+    assert!(matches!(
+        block_on(probe.arm(std::process::id())),
+        Err(ProbeError::Closed)
+    ));
+}
+
+#[test]
+fn start_site_that_is_never_executed_then_refused() {
+    let mut config = config();
+    config.own_site = |_, _| {};
+    let refused = Probe::start(config);
+    assert!(
+        matches!(
+            refused,
+            Err(ProbeError::Blind {
+                source: Blind::Canary { got: 0 },
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+}

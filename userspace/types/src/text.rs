@@ -1,0 +1,77 @@
+//! Texts of types that a document names by a word.
+
+/// `as_str` and `Display` of an enum without fields, from its variants and their texts.
+macro_rules! texts {
+    ($type:ident: $($variant:ident $text:literal),+) => {
+        impl $type {
+            /// Its text.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use texts;
+
+/// `From` and `TryFrom` between a type and `String`, for serde, from its `Display` and `FromStr`.
+macro_rules! as_string {
+    ($($type:ty, $error:ty);+) => {$(
+        impl From<$type> for String {
+            fn from(it: $type) -> Self {
+                it.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = $error;
+            fn try_from(text: String) -> Result<Self, $error> {
+                text.parse()
+            }
+        }
+    )+};
+}
+pub(crate) use as_string;
+
+/// What a path of the API names: an id or a name, which never overlap.
+macro_rules! reference {
+    ($type:ident, $id:ty, $name:ty, $error:ident) => {
+        impl $type {
+            /// Whether it names what has this id and this name.
+            #[must_use]
+            pub fn names(&self, id: $id, name: &$name) -> bool {
+                match self {
+                    Self::Id(it) => *it == id,
+                    Self::Name(it) => it == name,
+                }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    Self::Id(id) => id.fmt(f),
+                    Self::Name(name) => name.fmt(f),
+                }
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = $error;
+            fn from_str(text: &str) -> Result<Self, $error> {
+                if crate::id::looks_like_id(text) {
+                    return text.parse().map(Self::Id);
+                }
+                let name = text.parse().map(Self::Name);
+                name.map_err(|_| $error::Ref(crate::id::shorten(text)))
+            }
+        }
+    };
+}
+pub(crate) use reference;

@@ -1,0 +1,156 @@
+//! HTTP/1.1 on a Unix socket, on one connection that stays open: just enough for the control API.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// One connection, kept open between requests.
+#[derive(Debug)]
+pub struct Http {
+    stream: BufReader<UnixStream>,
+    limit: Duration,
+}
+
+/// An answer, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`; empty without one.
+    pub media_type: String,
+    /// The body: null if it is empty, a string if it is not JSON.
+    pub json: Value,
+}
+
+impl Answer {
+    /// The stable code of a problem; empty for a success.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.json["code"].as_str().unwrap_or_default()
+    }
+
+    /// The document of a success.
+    ///
+    /// # Errors
+    /// An error status, or another document: the message has the body.
+    pub fn document<T: DeserializeOwned>(self) -> Result<T> {
+        ensure!(
+            (200..300).contains(&self.status),
+            "the daemon answered {}: {}",
+            self.status,
+            self.json
+        );
+        serde_json::from_value(self.json.clone())
+            .with_context(|| format!("not the expected document: {}", self.json))
+    }
+}
+
+impl Http {
+    /// Connects to `socket`. A peer that sends nothing for `limit` while an answer is due has failed.
+    ///
+    /// # Errors
+    /// No process listens there.
+    pub fn connect(socket: &Path, limit: Duration) -> Result<Self> {
+        let stream = UnixStream::connect(socket)
+            .with_context(|| format!("connecting to {}", socket.display()))?;
+        stream.set_read_timeout(Some(limit))?;
+        Ok(Self {
+            stream: BufReader::new(stream),
+            limit,
+        })
+    }
+
+    /// Sends a request and waits for the answer. A null `body` is none.
+    ///
+    /// # Errors
+    /// No answer within the limit.
+    pub fn request(&mut self, method: &str, path: &str, body: &Value) -> Result<Answer> {
+        self.send(method, path, body)?;
+        let limit = self.limit;
+        self.answer()
+            .with_context(|| format!("{method} {path}: no answer within {limit:?}"))
+    }
+
+    /// Sends a request. [`Self::answer`] waits for its answer.
+    ///
+    /// # Errors
+    /// The peer has closed the connection.
+    pub fn send(&mut self, method: &str, path: &str, body: &Value) -> Result<()> {
+        let (kind, body) = match body {
+            Value::Null => ("", String::new()),
+            body => ("content-type: application/json\r\n", body.to_string()),
+        };
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: onaird\r\n{kind}content-length: {length}\r\n\r\n{body}"
+        );
+        let stream = self.stream.get_mut();
+        stream
+            .write_all(request.as_bytes())
+            .with_context(|| format!("{method} {path}"))
+    }
+
+    /// Waits for the answer to the request that was sent last.
+    ///
+    /// # Errors
+    /// The peer sends none within the limit, or closes the connection.
+    pub fn answer(&mut self) -> Result<Answer> {
+        let first = self.line()?;
+        let status = first.split(' ').nth(1).and_then(|it| it.parse().ok());
+        let status = status.with_context(|| format!("no status in {first:?}"))?;
+        let (mut media_type, mut length) = (String::new(), 0);
+        loop {
+            let line = self.line()?;
+            match line.split_once(": ") {
+                None if line.is_empty() => break,
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.parse()?;
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("content-type") => {
+                    value.clone_into(&mut media_type);
+                }
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        let json = match serde_json::from_slice(&body) {
+            Ok(json) => json,
+            Err(_) if body.is_empty() => Value::Null,
+            Err(_) => Value::String(String::from_utf8_lossy(&body).into_owned()),
+        };
+        Ok(Answer {
+            status,
+            media_type,
+            json,
+        })
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        let read = self.stream.read_line(&mut line)?;
+        ensure!(read > 0, "the peer closed the connection");
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// The document of a request without a body that must succeed.
+    ///
+    /// # Errors
+    /// As [`Self::request`], and for an error status.
+    pub fn must(&mut self, method: &str, path: &str) -> Result<Value> {
+        self.must_with(method, path, &Value::Null)
+    }
+
+    /// The document of a request that must succeed.
+    pub fn must_with(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let answer = self.request(method, path, body)?;
+        answer
+            .document()
+            .with_context(|| format!("{method} {path}"))
+    }
+}
