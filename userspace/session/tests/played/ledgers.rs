@@ -8,7 +8,7 @@ use onair_session::{AttachRefusal, Evicted, Flushed, Runtime};
 /// The lenders of a receive session with a few frames.
 #[derive(Debug, Default)]
 pub(crate) struct Ledgers {
-    lenders: Vec<Box<Lender>>,
+    lenders: Vec<Lender>,
     /// Attachment and frame.
     aside: Vec<(u64, u32)>,
 }
@@ -36,11 +36,11 @@ impl Ledgers {
 
 impl Runtime for Ledgers {
     fn lenders(&self) -> impl Iterator<Item = &Lender> {
-        self.lenders.iter().map(|it| &**it)
+        self.lenders.iter()
     }
 
     fn lenders_mut(&mut self) -> impl Iterator<Item = &mut Lender> {
-        self.lenders.iter_mut().map(|it| &mut **it)
+        self.lenders.iter_mut()
     }
 
     fn settle(&mut self) {
@@ -54,14 +54,14 @@ impl Runtime for Ledgers {
         lender: Box<Lender>,
         _: Option<FrameMemory>,
     ) -> Result<(), (AttachRefusal, Box<Lender>, Option<FrameMemory>)> {
-        self.lenders.push(lender);
+        self.lenders.push(*lender);
         Ok(())
     }
 
     fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
         let mut all = self.lenders.iter();
         let at = all.position(|it| it.attachment() == attachment)?;
-        Some((self.lenders.remove(at), None))
+        Some((Box::new(self.lenders.remove(at)), None))
     }
 
     fn evict(&mut self, attachment: u64) -> Option<Evicted> {
