@@ -6,7 +6,7 @@ use super::{Right, operations};
 use crate::problem::ProblemCode::CertificatePending;
 use crate::{Certificate, CertificateList, CertificateQuery, SessionRef};
 
-operations! { "certificates":
+operations! { CERTIFICATES "certificates":
     /// Shows the proof that a session was off air when it was destroyed.
     ShowCertificate(SessionRef, ()) -> Certificate as Box<Certificate>:
         get("/v1/sessions/{id}/certificate", this(Right::Read)).about(LAST_SESSION)

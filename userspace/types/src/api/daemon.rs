@@ -8,7 +8,7 @@ use crate::problem::ProblemCode::{
 };
 use crate::{ActiveConfig, Event, Health, ProblemPage, Reload, ShutdownStatus};
 
-operations! { "daemon":
+operations! { DAEMON "daemon":
     /// Follows the events.
     ///
     /// Server-sent events: `id`, `event` (the kind) and `data` (an `Event` in JSON, on one line). With

@@ -2,6 +2,7 @@
 
 use super::{Access, Right};
 use crate::problem::ProblemCode;
+use crate::text::texts;
 
 /// Method of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Method {
     /// Removes.
     Delete,
 }
+
+texts! { Method: Get "GET", Post "POST", Delete "DELETE" }
 
 /// Form of an answer's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -59,13 +59,23 @@ pub trait ApiOperation: std::fmt::Debug + Sized + Send + 'static {
     }
 }
 
-/// Declares the operations of a tag. The first paragraph of the documentation is the summary in the
+/// Every operation that is declared.
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    let all = [SESSIONS, RECORDINGS, CERTIFICATES, DAEMON];
+    all.into_iter().flatten()
+}
+
+/// Declares the operations of a tag, and the list of them. The first paragraph of the documentation is the summary in the
 /// API's description; the name in snake case is the `operationId`.
 macro_rules! operations {
-    ($tag:literal: $(
+    ($list:ident $tag:literal: $(
         $(#[doc = $doc:literal])+
         $name:ident($target:ty, $input:ty) -> $document:ty $(as $answer:ty)?: $entry:expr;
-    )+) => {$(
+    )+) => {
+        /// Every operation of this tag.
+        pub(super) const $list: &[crate::api::Entry] =
+            &[$(<$name as crate::api::ApiOperation>::ENTRY),+];
+        $(
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug)]
         pub struct $name;

@@ -7,7 +7,7 @@ use crate::problem::ProblemCode::{
 };
 use crate::{RecordingList, RecordingRef, RecordingSpec, RecordingView, SessionRef};
 
-operations! { "recordings":
+operations! { RECORDINGS "recordings":
     /// Records a session.
     ///
     /// The answer comes once the recording takes packets; earlier packets are not in it. The recording

@@ -11,7 +11,7 @@ use crate::{
     SessionRef, SessionSpec, SessionView, Verdict,
 };
 
-operations! { "sessions":
+operations! { SESSIONS "sessions":
     /// Lists all existing sessions.
     ListSessions((), ()) -> SessionList:
         get("/v1/sessions", any(Right::Read)).answers("Sessions, oldest first.");
