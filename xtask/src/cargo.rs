@@ -1,5 +1,6 @@
 //! Running cargo, and other long commands, as children that end when we do.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -61,6 +62,17 @@ pub(crate) fn build() -> Result<Vec<PathBuf>> {
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .collect();
     Ok(programs)
+}
+
+/// The files of `folder`, where an earlier build has left its programs.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn programs_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    fs::read_dir(folder)
+        .with_context(|| format!("reading {}", folder.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect()
 }
 
 /// Runs `cargo` with `arguments` and gives the messages that it has for programs, a build's

@@ -1,4 +1,4 @@
-//! `cargo xtask setup | demo | test | lint | mutants | bench | stage | clean-up`: one file a command.
+//! `cargo xtask setup | demo | test | lint | mutants | bench | stage | clean-up | vm`: one file a command.
 //!
 //! What only the commands share lives here too ([`cargo`], [`say`]); what they put up on the
 //! machine is `onair-stage`. No product crate is linked, so that this builds before the packages
@@ -17,6 +17,7 @@ mod say;
 mod setup;
 mod stage;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -50,9 +51,11 @@ enum Command {
     Bench(bench::Arguments),
     Stage(stage::Arguments),
     CleanUp(clean_up::Arguments),
+    Vm(vm::Arguments),
 }
 
 fn main() -> ExitCode {
+    let mut status = ExitCode::SUCCESS;
     let done = match Arguments::parse().command {
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
@@ -62,9 +65,10 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Stage(arguments) => stage::run(&arguments),
         Command::CleanUp(arguments) => clean_up::run(&arguments),
+        Command::Vm(arguments) => vm::run(&arguments).map(|own| status = own),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => status,
         Err(error) => {
             say::failure(format_args!("{error:#}"));
             ExitCode::FAILURE

@@ -45,6 +45,15 @@ pub(crate) const SYSTEM: [&str; 8] = [
     "--package",
     "onair-tests",
 ];
+/// Builds the program of the kill matrix, with the points at which it dies.
+pub(crate) const VICTIM: [&str; 6] = [
+    "build",
+    "--release",
+    "--package",
+    "onair-victim",
+    "--features",
+    "labels",
+];
 /// The tests on loom's words.
 pub(crate) const LOOM: [&str; 4] = ["--package", "onair-ipc", "--test", "loom_gate"];
 /// The tests on shuttle's words.
@@ -131,14 +140,7 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         line.extend(SYSTEM);
         cargo(&line)?;
         // By itself: nothing else may be built with the points at which it dies.
-        cargo(&[
-            "build",
-            "--release",
-            "--package",
-            "onair-victim",
-            "--features",
-            "labels",
-        ])
+        cargo(&VICTIM)
     })?;
     times.step("Whole-system tests", || {
         let files = system_tests()?;

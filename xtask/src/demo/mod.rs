@@ -57,6 +57,9 @@ pub(crate) struct Arguments {
     /// How long frames are sent and verified
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
+    /// Start the programs in this folder, and build nothing
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,8 +73,13 @@ enum Need {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing()?;
-    say::step("Build");
-    let programs = cargo::build()?;
+    let programs = match &arguments.programs {
+        Some(folder) => cargo::programs_in(folder)?,
+        None => {
+            say::step("Build");
+            cargo::build()?
+        }
+    };
     clean_up::report(&take_down_leftovers()?);
 
     let begin = Instant::now();

@@ -6,7 +6,8 @@ mod packages;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use packages::{PACKAGES, Package};
+pub(crate) use packages::PACKAGES;
+use packages::{Package, VM_PACKAGES};
 
 use crate::say;
 
@@ -18,12 +19,16 @@ use crate::say;
 Examples:
   cargo xtask setup            install what is missing
   cargo xtask setup --check    only say what is missing; exit status 1 if anything is
+  cargo xtask setup --vm       also what `cargo xtask vm` needs: QEMU and mmdebstrap
 
 On another system than Debian it lists the packages: find those of the same purpose there.")]
 pub(crate) struct Arguments {
     /// Change nothing, only report; exit status 1 when something is missing
     #[arg(long)]
     check: bool,
+    /// Also the packages of `cargo xtask vm`
+    #[arg(long)]
+    vm: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -33,8 +38,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bail!("{}", elsewhere(&system));
     }
     say::step("Packages");
-    let missing = missing()?;
-    for package in PACKAGES {
+    let mut packages = PACKAGES.to_vec();
+    if arguments.vm {
+        packages.extend(VM_PACKAGES);
+    }
+    let missing = missing(&packages)?;
+    for package in &packages {
         let line = format!("{:<26} {}", package.name, package.reason);
         if missing.iter().any(|other| other.name == package.name) {
             say::warning(format_args!("missing: {line}"));
@@ -71,7 +80,7 @@ pub(crate) fn when_missing() -> Result<()> {
         say::warning(elsewhere(&system));
         return Ok(());
     }
-    let missing = missing()?;
+    let missing = missing(PACKAGES)?;
     if !missing.is_empty() {
         say::step("Setup: packages that are missing");
         for package in &missing {
@@ -109,18 +118,18 @@ fn elsewhere(system: &str) -> String {
     )
 }
 
-/// Those that dpkg does not have as installed.
-fn missing() -> Result<Vec<&'static Package>> {
+/// Those of `packages` that dpkg does not have as installed.
+fn missing(packages: &[Package]) -> Result<Vec<&Package>> {
     let told = Command::new("dpkg-query")
         .args(["--show", "--showformat", "${Package} ${db:Status-Status}\n"])
-        .args(PACKAGES.iter().map(|package| package.name))
+        .args(packages.iter().map(|package| package.name))
         .stdin(Stdio::null())
         // It fails for a name that it has never heard of; that is an answer too.
         .stderr(Stdio::null())
         .output()
         .context("running dpkg-query")?;
     let told = String::from_utf8_lossy(&told.stdout);
-    Ok(PACKAGES
+    Ok(packages
         .iter()
         .filter(|package| {
             !told

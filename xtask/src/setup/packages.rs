@@ -1,6 +1,7 @@
 //! The Debian packages, each with its reason: the one list.
 
 /// A package and what it is for.
+#[derive(Clone, Copy)]
 pub(crate) struct Package {
     /// Its name in Debian 12.
     pub(crate) name: &'static str,
@@ -75,6 +76,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     ),
 ];
 
+/// What `cargo xtask vm` needs beyond that, for `--vm`.
+pub(crate) const VM_PACKAGES: &[Package] = &[
+    package("qemu-system-x86", "vm: runs the machine"),
+    package("mmdebstrap", "vm: builds its root image"),
+];
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -83,8 +90,9 @@ mod tests {
 
     #[test]
     fn packages_listed_then_each_once_with_a_reason() {
-        let names: BTreeSet<_> = PACKAGES.iter().map(|package| package.name).collect();
-        assert_eq!(names.len(), PACKAGES.len());
-        assert!(PACKAGES.iter().all(|package| package.reason.contains(": ")));
+        let all = [PACKAGES, VM_PACKAGES].concat();
+        let names: BTreeSet<_> = all.iter().map(|package| package.name).collect();
+        assert_eq!(names.len(), all.len());
+        assert!(all.iter().all(|package| package.reason.contains(": ")));
     }
 }

@@ -1,10 +1,22 @@
 //! Waiting for something that the kernel shows but does not announce.
 
 use std::fmt::Display;
-use std::thread;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use anyhow::{Result, bail};
+
+/// How much slower than usual the machine is. `cargo xtask vm` measures it and sets the variable.
+static SCALE: LazyLock<u32> = LazyLock::new(|| scale(env::var("ONAIR_TIME_SCALE").ok().as_deref()));
+
+/// A whole number from 1 to 100; 1 for anything else.
+fn scale(value: Option<&str>) -> u32 {
+    value
+        .and_then(|value| value.parse().ok())
+        .filter(|scale| (1..=100).contains(scale))
+        .unwrap_or(1)
+}
 
 /// A point in time after which waiting is an error.
 #[derive(Clone, Copy, Debug)]
@@ -14,9 +26,10 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// `span` from now.
+    /// `span` from now; more where the machine is known to be slower.
     #[must_use]
     pub fn after(span: Duration) -> Self {
+        let span = span.saturating_mul(*SCALE);
         Self {
             end: Instant::now() + span,
             span,
@@ -77,4 +90,18 @@ pub fn wait_for(
     until(what, Deadline::seconds(seconds), || {
         Ok(look()?.then_some(()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scale_is_a_number_within_its_bounds_or_1() {
+        assert_eq!(scale(None), 1);
+        assert_eq!(scale(Some("12")), 12);
+        for wrong in ["", "0", "101", "-3", "2.5", "many"] {
+            assert_eq!(scale(Some(wrong)), 1);
+        }
+    }
 }

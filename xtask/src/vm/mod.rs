@@ -1,0 +1,235 @@
+//! `cargo xtask vm build | run | shell | test`: OnAir in a virtual machine with a Debian kernel.
+//!
+//! Here live the root image ([`image`]), what a run carries into the machine ([`payload`], [`job`]), QEMU
+//! ([`qemu`], [`boot`]) and what the machine reports ([`stream`], [`report`]). The product is only a set of
+//! programs here. Nothing in this folder knows what a test checks.
+
+mod boot;
+mod folder;
+mod image;
+mod job;
+mod payload;
+mod qemu;
+mod report;
+mod stream;
+mod suite;
+
+use std::io::{IsTerminal as _, stdin, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use console::Term;
+
+use crate::cargo::{self, root};
+use crate::say;
+use crate::test::VICTIM;
+use boot::{Console, Machine};
+use image::{Kernel, Recipe};
+use job::Job;
+use payload::Tree;
+use stream::Event;
+
+/// Runs OnAir in a virtual machine with a Debian kernel
+///
+/// It needs QEMU and mmdebstrap: `cargo xtask setup --vm` installs them. Software emulation is enough.
+/// The root image is Debian 12 with the packages that `cargo xtask setup` names. With `--kernel debian13`
+/// only the kernel is Debian 13's: the programs are linked with the DPDK of this machine.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Build(Build),
+    Run(RunCommand),
+    Shell(Shell),
+    Test(suite::Arguments),
+}
+
+/// Builds the root image, if there is none of the same inputs
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask vm build
+  cargo xtask vm build --kernel debian13
+  cargo xtask vm build --fresh                 with today's packages of the distribution
+
+It takes five minutes and 3 GB in target/vm/images. An image of other inputs is removed.")]
+struct Build {
+    #[command(flatten)]
+    image: ImageOptions,
+    /// Build again, also if there is an image of the same inputs
+    #[arg(long)]
+    fresh: bool,
+}
+
+/// Boots the machine, runs COMMAND in it, powers it off
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask vm run -- onaird --version
+  cargo xtask vm run --kernel debian13 -- uname -a
+  cargo xtask vm run --accel tcg --nic e1000e -- lspci -nn
+  cargo xtask vm run -- xtask demo --programs target/release
+
+COMMAND runs as root in a copy of this tree at the same path, with the release programs in PATH.
+Exit status: that of COMMAND; 124 if it ran out of time; 1 also if the machine failed.")]
+struct RunCommand {
+    #[command(flatten)]
+    machine: MachineOptions,
+    /// End COMMAND after this time; multiplied by how much slower the machine is than this one
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    limit: u32,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Boots the machine and opens a shell in it
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask vm shell
+  cargo xtask vm shell --nic e1000e --nic virtio
+
+The machine powers off at the end of the shell (exit, Ctrl-D). Changes in it are lost.")]
+struct Shell {
+    #[command(flatten)]
+    machine: MachineOptions,
+}
+
+/// Which root image.
+#[derive(clap::Args)]
+struct ImageOptions {
+    /// The distribution whose kernel is booted
+    #[arg(long, value_enum, default_value_t = Kernel::Debian12)]
+    kernel: Kernel,
+    /// The archive with the packages; the one with security updates is URL-security
+    #[arg(long, value_name = "URL", default_value = image::MIRROR)]
+    mirror: String,
+}
+
+/// Which machine, and the programs that it gets.
+#[derive(clap::Args)]
+struct MachineOptions {
+    #[command(flatten)]
+    image: ImageOptions,
+    #[command(flatten)]
+    hardware: qemu::Hardware,
+    #[command(flatten)]
+    programs: Programs,
+}
+
+/// Which programs a machine gets.
+#[derive(clap::Args)]
+struct Programs {
+    /// Take the programs of this tree as they are built, and build nothing
+    #[arg(long, value_name = "FOLDER")]
+    built: Option<PathBuf>,
+}
+
+impl Programs {
+    /// The tree that the machine gets; its release programs are built first, unless the user says that they are.
+    fn tree(&self) -> Result<Tree> {
+        if let Some(tree) = &self.built {
+            let folder = tree
+                .canonicalize()
+                .with_context(|| format!("no tree {}", tree.display()))?;
+            return Ok(Tree {
+                release: folder.join("target/release"),
+                folder,
+                tests: Vec::new(),
+            });
+        }
+        say::step("Programs");
+        cargo::build()?;
+        cargo::cargo(&VICTIM)?;
+        Ok(Tree {
+            release: folder::target().join("release"),
+            folder: root().to_owned(),
+            tests: Vec::new(),
+        })
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    qemu::require_programs()?;
+    crate::clean_up::report(&onair_stage::take_down_leftovers()?);
+    match &arguments.command {
+        Command::Build(build) => {
+            let recipe = Recipe::new(build.image.kernel, &build.image.mirror);
+            let image = if build.fresh {
+                recipe.build()?
+            } else {
+                recipe.image()?
+            };
+            say::good(format_args!("image: {}", image.folder.display()));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run(run) => run_command(run),
+        Command::Shell(shell) => run_shell(&shell.machine),
+        Command::Test(test) => suite::run(test),
+    }
+}
+
+fn run_command(run: &RunCommand) -> Result<ExitCode> {
+    let job = Job {
+        name: "command".to_owned(),
+        command: job::quoted(&run.command),
+        limit: Duration::from_secs(run.limit.into()),
+    };
+    let tree = run.machine.programs.tree()?;
+    let machine = machine(&run.machine, tree, vec![job], Console::Captured)?;
+    let mut status = None;
+    machine.boot(|event| {
+        match event {
+            Event::Output(bytes) => boot::to_stdout(&bytes)?,
+            Event::Ended { status: own, .. } => status = Some(own),
+            other => boot::tell(&other),
+        }
+        Ok(())
+    })?;
+    match status {
+        Some(status) => Ok(ExitCode::from(status)),
+        None => bail!("the machine powered off before the command ended"),
+    }
+}
+
+fn run_shell(options: &MachineOptions) -> Result<ExitCode> {
+    ensure!(
+        stdin().is_terminal() && stdout().is_terminal(),
+        "a shell needs a terminal: use `cargo xtask vm run` without one"
+    );
+    let (rows, columns) = Term::stdout().size();
+    let console = Console::Terminal { rows, columns };
+    let tree = options.programs.tree()?;
+    let machine = machine(options, tree, Vec::new(), console)?;
+    say::note(
+        "the shell appears when the machine has booted: half a minute with software emulation",
+    );
+    machine.boot(|_| Ok(()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The machine for `options`, with its image built and its acceleration chosen.
+fn machine(
+    options: &MachineOptions,
+    tree: Tree,
+    jobs: Vec<Job>,
+    console: Console,
+) -> Result<Machine> {
+    let image = Recipe::new(options.image.kernel, &options.image.mirror).image()?;
+    let acceleration = qemu::choose(options.hardware.accel, &image)?;
+    Ok(Machine {
+        image,
+        hardware: options.hardware.clone(),
+        acceleration,
+        tree,
+        jobs,
+        console,
+    })
+}
