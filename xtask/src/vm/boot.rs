@@ -77,7 +77,10 @@ impl Machine {
             Console::Captured => self.captured(folder.path(), &token, host, &mut take),
             Console::Terminal { .. } => self.terminal(folder.path(), &token, &mut take),
         };
-        done.with_context(|| tails(folder.path()))
+        if done.is_err() {
+            show_logs(folder.path());
+        }
+        done
     }
 
     fn captured(
@@ -281,20 +284,16 @@ fn token() -> Result<String> {
     Ok(format!("onair-{}-{}", std::process::id(), now.as_nanos()))
 }
 
-/// The end of what the machine and QEMU said.
-fn tails(run: &Path) -> String {
-    let mut text = "the machine failed".to_owned();
+/// Shows the end of what QEMU and the machine said.
+fn show_logs(run: &Path) {
     for name in ["qemu.log", "console.log"] {
-        let Ok(log) = fs::read(run.join(name)) else {
-            continue;
-        };
+        let log = fs::read(run.join(name)).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<_> = log.lines().filter(|line| !line.trim().is_empty()).collect();
         for line in &lines[lines.len().saturating_sub(TAIL)..] {
-            text.push_str(&format!("\n  {name}: {line}"));
+            say::note(format_args!("{name}: {line}"));
         }
     }
-    text
 }
 
 /// Tells the user of an event that is no output.
@@ -309,4 +308,37 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<()> {
     let mut stdout = stdout().lock();
     stdout.write_all(bytes)?;
     Ok(stdout.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machine_has_the_limit_of_what_it_does_multiplied_by_its_slowness() {
+        let jobs = [Job {
+            name: "demo".to_owned(),
+            command: "true".to_owned(),
+            limit: Duration::from_secs(90),
+        }];
+        let mut progress = Progress::new(1000, &jobs);
+        let seen = |progress: &mut Progress<'_>, event| {
+            progress.see(&event);
+            progress.deadline.span().as_secs()
+        };
+        assert_eq!(progress.deadline.span(), BOOT);
+        let booted = Event::Booted {
+            uptime: "30".to_owned(),
+            release: "6.1".to_owned(),
+        };
+        assert_eq!(seen(&mut progress, booted), BOOT.as_secs());
+        let slow = Event::Calibrated { micros: 4000 };
+        assert_eq!(seen(&mut progress, slow), 240);
+        let name = "demo".to_owned();
+        assert_eq!(seen(&mut progress, Event::Begun { name }), 600);
+        assert_eq!(seen(&mut progress, Event::Output(vec![0])), 600);
+        let (name, status) = ("demo".to_owned(), 0);
+        assert_eq!(seen(&mut progress, Event::Ended { name, status }), 240);
+        assert!(progress.booted);
+    }
 }

@@ -1,8 +1,10 @@
 //! The root image: Debian 12 with the packages of `cargo xtask setup`, and the kernel of a distribution.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::stderr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::{fmt, fs};
 
 use anyhow::{Context as _, Result, ensure};
@@ -207,7 +209,8 @@ impl Recipe {
                 ))
                 .arg(format!("--include={}", self.packages))
                 .args([SUITE.as_ref(), root.as_os_str()])
-                .args(&self.sources);
+                .args(&self.sources)
+                .stdout(stderr());
         })?;
         ensure!(
             done.status.success(),
@@ -264,7 +267,8 @@ pub(crate) fn file_system(from: &Path, to: &Path, size: &str) -> Result<()> {
         command
             .args(["-q", "-F", "-m", "0", "-d"])
             .args([from, to])
-            .arg(size);
+            .arg(size)
+            .stdout(Stdio::null());
     })?;
     ensure!(
         done.status.success(),

@@ -206,3 +206,42 @@ fn newest(folder: &Path, name: &str) -> Result<PathBuf> {
         .map(|(_, path)| path)
         .with_context(|| format!("no test program {name} in {}", folder.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newest_program_of_a_name_is_taken() {
+        let folder = std::env::temp_dir().join(format!("onair-vm-newest-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        for (number, name) in ["gate-0a", "gate-1b", "gate-1b.d", "gate_long-2c", "gate"]
+            .into_iter()
+            .enumerate()
+        {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(number as u64);
+            let file = fs::File::create(folder.join(name)).unwrap();
+            file.set_modified(time).unwrap();
+        }
+        let found = newest(&folder, "gate");
+        let none = newest(&folder, "evict");
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(found.unwrap().ends_with("gate-1b"));
+        assert!(none.is_err());
+    }
+
+    #[test]
+    fn exit_status_decides_and_tests_are_counted() {
+        let row = ended(
+            "gate",
+            101,
+            b"test a ... ok\ntest b ... FAILED\n",
+            Duration::ZERO,
+        );
+        assert_eq!((row.outcome, row.tests), (Outcome::Failed(101), (1, 1)));
+        assert_eq!(
+            ended("demo", 0, b"", Duration::ZERO).outcome,
+            Outcome::Passed
+        );
+    }
+}
