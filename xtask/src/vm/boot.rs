@@ -70,7 +70,7 @@ impl Machine {
         }
         .write(folder.path())?;
         say::step(format_args!(
-            "Machine: kernel of {}, {:?}",
+            "Machine: kernel of {}, {}",
             self.image.kernel, self.acceleration
         ));
         let done = match self.console {
@@ -184,6 +184,11 @@ impl<'a> Progress<'a> {
             }
             Event::Calibrated { micros } => {
                 self.factor = factor(self.host, *micros);
+                say::note(format_args!(
+                    "limits are multiplied by {}.{:02}",
+                    self.factor / 100,
+                    self.factor % 100
+                ));
                 Duration::ZERO
             }
             Event::Begun { name } => {

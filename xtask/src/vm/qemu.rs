@@ -1,8 +1,8 @@
 //! QEMU's command line, and whether the processor can run the machine.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::{fmt, fs};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
@@ -57,6 +57,15 @@ pub(crate) enum Acceleration {
     Tcg,
 }
 
+impl fmt::Display for Acceleration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kvm => "KVM",
+            Self::Tcg => "software emulation",
+        })
+    }
+}
+
 /// Refuses where QEMU or mmdebstrap is not installed.
 pub(crate) fn require_programs() -> Result<()> {
     for (program, package) in [
@@ -95,7 +104,7 @@ pub(crate) fn choose(accel: Accel, image: &Image) -> Result<Acceleration> {
         accel == Accel::Auto,
         "KVM does not run a machine here: {refused:#}. Take --accel tcg"
     );
-    say::note("software emulation: a trial boot with KVM failed");
+    say::note(format_args!("no KVM: {refused:#}"));
     Ok(Acceleration::Tcg)
 }
 
