@@ -64,12 +64,14 @@ pub(crate) fn build() -> Result<Vec<PathBuf>> {
     Ok(programs)
 }
 
-/// The files of `folder`, where an earlier build has left its programs.
+/// The absolute paths of the files of `folder`, where an earlier build has left its programs.
 ///
 /// # Errors
 /// When it cannot be read.
 pub(crate) fn programs_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    fs::read_dir(folder)
+    folder
+        .canonicalize()
+        .and_then(fs::read_dir)
         .with_context(|| format!("reading {}", folder.display()))?
         .map(|entry| Ok(entry?.path()))
         .collect()

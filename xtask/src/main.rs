@@ -37,6 +37,7 @@ Examples:
   cargo xtask test                       lint, unit tests, model checks, whole-system tests
   cargo xtask test --fast gate           what has `gate` in its name, and no model checks
   cargo xtask setup --check              which packages are missing
+  cargo xtask vm test                    the demo and some tests on Debian 12's kernel, in QEMU
   cargo xtask bench --json bench.json    the figures, each beside its reference
 
 Exit status: 0 when all was as it should be, 1 when not, 2 for a wrong command line.";
