@@ -1,7 +1,7 @@
 //! The core of a session, with real callers and the real words, under a random scheduler: start,
 //! stop, destroy, abort, evict and quarantine, with deaths of threads and processes between any two
-//! steps. No timer ever fires unless a test says so: a kick that is not armed, a death that nobody
-//! looks into, or an order that is forgotten shows as a session that never ends.
+//! steps. No timer ever fires unless a test says so: a kick that is not armed, a death that is not
+//! looked into, or an order that is forgotten shows as a session that never ends.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg shuttle" cargo test -p onair-session --test shuttle_drain --release --target-dir target/shuttle
@@ -105,7 +105,7 @@ fn abort_under_callers_ends_without_a_timer() {
 
 /// Evicted clients hold nothing up, and are in the evidence.
 #[test]
-fn drain_after_everybody_was_evicted_ends_without_a_timer() {
+fn drain_after_all_clients_were_evicted_ends_without_a_timer() {
     schedules(1000, || {
         let mut plant = Plant::with_clients(1 + below(2), 1 + below(2));
         let clients = plant.clients();
@@ -146,12 +146,12 @@ fn quarantine_under_callers_frees_once_when_the_last_holder_is_gone() {
         let mut steps = plant.steps();
         assert_eq!(steps.pop(), Some(StepName::Quarantined));
         plant.run_for(200);
-        plant.kill_everybody();
+        plant.kill_all();
         assert!(matches!(plant.run_until_over(), End::Freed));
     });
 }
 
-/// A start that waits for the poller runs the session again; nobody sleeps through it.
+/// A start that waits for the poller runs the session again, and wakes every caller.
 #[test]
 fn stop_and_start_again_then_the_drain_ends_without_a_timer() {
     schedules(1000, || {

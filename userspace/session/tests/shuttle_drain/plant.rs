@@ -212,7 +212,7 @@ impl Plant {
         }
     }
 
-    pub(crate) fn kill_everybody(&self) {
+    pub(crate) fn kill_all(&self) {
         for process in &self.processes {
             process.mortal.kill();
         }
@@ -370,7 +370,7 @@ impl Plant {
         panic!("L2: no event brings it");
     }
 
-    /// Runs until the session has ended, and everybody has gone.
+    /// Runs until the session has ended, and all tasks have.
     pub(crate) fn run_until_over(&mut self) -> End {
         let mut idle = 0;
         while self.end.is_none() {
