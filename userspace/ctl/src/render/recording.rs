@@ -121,11 +121,11 @@ pub(crate) fn one(view: &RecordingView) -> String {
 }
 
 fn counts(view: &RecordingView) -> String {
-    let mut counts = table(&[
+    let mut rows = table(&[
         "BY", "ARRIVED", "ACCEPTED", "DROPPED", "WRITTEN", "LOST", "PENDING",
     ]);
     let mut row = |name: &str, counts: &RecordingCounts| {
-        counts.add_row([
+        rows.add_row([
             cell(name),
             cell(counts.arrived),
             cell(counts.accepted),
@@ -139,7 +139,7 @@ fn counts(view: &RecordingView) -> String {
         row(&producer.name, &producer.counts);
     }
     row("all", &view.counts);
-    let mut text = print(counts);
+    let mut text = print(rows);
     if let Some(frames) = &view.frames {
         text += &format!(
             "{} whole frames written, {} incomplete frames left out\n",
