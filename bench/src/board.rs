@@ -90,7 +90,7 @@ impl<'a> Words<'a> {
         self.0.at::<AtomicU64>(FINISH).load(Ordering::SeqCst)
     }
 
-    /// A child is about to sleep in round `round`; nobody is woken for it.
+    /// A child is about to sleep in round `round`; no child is woken for it.
     pub(crate) fn set_ready(self, round: u32) {
         self.0.at::<AtomicU32>(READY).store(round, Ordering::SeqCst);
     }

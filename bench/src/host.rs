@@ -1,4 +1,4 @@
-//! As much of a daemon as a client needs to attach: the real words in shared memory, and nobody who
+//! As much of a daemon as a client needs to attach: the real words in shared memory, and no part that
 //! decides anything. For what is measured between a client and the words alone.
 
 use std::io::IoSlice;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::place;
 use crate::samples::Samples;
 
-/// Longer than that between two looks at the clock: somebody else had the core.
+/// Longer than that between two looks at the clock: another task had the core.
 const GAP_NS: u64 = 5_000;
 
 /// What the probe saw, all cores together.

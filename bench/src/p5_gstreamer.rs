@@ -184,5 +184,5 @@ fn drops(pid: u32) -> Result<f64> {
     let entry = format!(":{THEIRS:04X} ");
     let line = table.lines().find(|line| line.contains(&entry));
     let dropped = line.and_then(|line| line.split_ascii_whitespace().last()?.parse().ok());
-    dropped.context("nobody listens")
+    dropped.context("no process listens")
 }

@@ -34,7 +34,7 @@ impl Stand {
     }
 
     /// Two ports `a` and `b` on AF_XDP at the ends of a veth pair, with hugepages where the kernel
-    /// has them, and a second pair `ta`–`tb` for somebody else. The daemon is not started yet.
+    /// has them, and a second pair `ta`–`tb` for another user. The daemon is not started yet.
     pub(crate) fn cables(change: impl FnOnce(&mut Config)) -> Result<Self> {
         let stage = Stage::open("bench")?;
         for (a, b) in [("va", "vb"), ("ta", "tb")] {

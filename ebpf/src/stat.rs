@@ -8,7 +8,7 @@ pub enum Stat {
     Begin,
     /// Recorded waits that returned.
     End,
-    /// Begins of nobody that is registered.
+    /// Begins of threads that are not registered.
     Unknown,
     /// Begins that found `waiters` full.
     Full,

@@ -22,7 +22,7 @@ pub fn resolve(stage: &Stage, address: &str) -> Result<String> {
             Ok(known.contains("lladdr").then_some(known))
         },
     )?;
-    anyhow::ensure!(!known.contains("PERMANENT"), "{known} was told by somebody");
+    anyhow::ensure!(!known.contains("PERMANENT"), "{known} was set by hand");
     let mut words = known.split_ascii_whitespace();
     words.find(|word| *word == "lladdr");
     words

@@ -129,7 +129,7 @@ fn named_alike(mut scene: Scene) -> Result<()> {
     assert_eq!(scene.of_the_daemon()?, kernel);
     assert_eq!(scene.of_the_tool()?, kernel);
 
-    // The daemon is wedged: it answers nobody, and the tool says the same as before.
+    // The daemon is wedged: it answers no request, and the tool says the same as before.
     freeze(scene.rig.daemon()?.running())?;
     assert_eq!(scene.of_the_tool()?, kernel);
     scene.rig.daemon()?.running().signal(Signal::CONT)?;
@@ -221,7 +221,7 @@ fn counter_cleared_behind_a_blocked_caller_then_nothing_is_freed_until_it_leaves
             "{tid}: {result}"
         );
     }
-    // The slots count down from zero: W1 is the client's word, and nobody corrects it for it.
+    // The slots count down from zero: W1 is the client's word, and the daemon does not correct it.
     liar.leave()?;
     let certificate = control.destroy_wait("cam")?;
     resolved(&certificate);

@@ -186,7 +186,7 @@ fn refused_for(control: &mut Control, tids: &BTreeSet<u32>) -> Result<()> {
     Ok(())
 }
 
-/// The same, of a client with nobody inside that was blind once: it counts as blind.
+/// The same, of a client with no caller inside that was blind once: it counts as blind.
 fn refused_as_blind(control: &mut Control, client: &TestClient, code: &str) -> Result<()> {
     let refusal = control.try_destroy("cam")?;
     assert_eq!(refusal.code(), code, "{}", refusal.json);
@@ -232,7 +232,7 @@ fn site_on_a_copy_of_its_page_with_breakpoints_of_its_own_then_its_callers_are_n
 }
 
 #[test]
-fn site_on_a_copy_of_its_page_and_nobody_inside_then_nothing_is_destroyed_until_it_has_left()
+fn site_on_a_copy_of_its_page_and_no_caller_inside_then_nothing_is_destroyed_until_it_has_left()
 -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let (own_text, mut client) = OwnText::start(rig.stage())?;

@@ -168,7 +168,7 @@ fn run(rig: &Rig, arguments: &str, code: i32) -> Result<Value> {
 }
 
 #[test]
-fn operations_that_wait_for_nobody_by_the_tool_then_their_certificates_hold() -> Result<()> {
+fn operations_that_wait_for_no_user_by_the_tool_then_their_certificates_are_valid() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     for (udp, name) in ["evicted", "aborted", "aside"].into_iter().enumerate() {
         control.create(&receive(name, Raster::SMALL, 5000 + u16::try_from(udp)?))?;

@@ -97,7 +97,7 @@ fn settled(certificate: &Certificate, pid: u32) -> Result<(ReconciledCause, u64,
 }
 
 #[test]
-fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_nobody_else_notices()
+fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_no_other_client_notices()
 -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut company = WatchedSession::start(&mut rig)?;
@@ -126,7 +126,7 @@ fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_nobody_els
         assert_eq!(settled(&cam, pid)?, (died, 2, 0), "{name}");
         assert_eq!(settled(&idle, pid)?, (died, 0, 3), "{name}");
     }
-    // Nobody but the honest client put one.
+    // Only the honest client put one.
     assert_eq!(cam.counts.frames_returned, cam.frames.frames_complete);
     assert_eq!(cam.counts.frames_reconciled, 2 * WAYS.len() as u64);
     Ok(())
@@ -141,7 +141,7 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
     let mut first = rig.user("cam")?;
     first.say("hold 2")?;
     let pid = first.pid();
-    // Somebody has its socket, so that only the kernel's word tells of its end.
+    // Another process has its socket, so that only the kernel's word tells of its end.
     let Stranger { sockets, .. } = Stranger::of(pid)?;
     rig.daemon()?
         .running()
@@ -181,7 +181,7 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
     Ok(())
 }
 
-/// A new client process with the number `pid`, which nobody has.
+/// A new client process with the number `pid`, which no process has.
 fn successor(rig: &Rig, pid: u32) -> Result<TestClient> {
     for _ in 0..1000 {
         // Others start processes, too: one of them may be quicker.

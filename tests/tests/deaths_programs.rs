@@ -1,5 +1,5 @@
 //! Clients that become other programs, multiply, or hand on what they have: their attachment ends when
-//! their own process does, and its memory is given back when nobody has it.
+//! their own process does, and its memory is given back when no process has it.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result, ensure};
@@ -33,7 +33,7 @@ fn thread_becomes_another_program_inside_a_call_then_the_attachment_ends_and_the
     control.deserted("cam")?;
     ensure!(client.running().ended()?.is_none(), "the new program runs");
     control.stop("cam")?;
-    // The probe has to see nobody any more.
+    // The probe has to see no caller any more.
     let certificate = control.destroy_wait("cam")?;
     settled_but_alive(&certificate, client.pid(), 0, 3)?;
     control.completed(certificate.session)?;
@@ -178,7 +178,7 @@ fn client_killed_with_its_socket_and_memory_passed_on_then_settled_and_the_memor
     let Stranger { sockets, memory } = Stranger::of(pid)?;
     assert_eq!((sockets.len(), memory.len()), (1, 3));
     client.kill()?;
-    // No hang-up comes while somebody has the socket: the kernel's word on the process counts.
+    // No hang-up comes while another process has the socket: the kernel's word on the process counts.
     control.deserted("cam")?;
     control.stop("cam")?;
     let certificate = control.destroy_wait("cam")?;

@@ -69,7 +69,7 @@ fn balanced(certificate: &Certificate) {
     assert_eq!(revoked, counts.frames_revoked);
 }
 
-/// The certificate of `cam`, which nobody uses any more but the viewer, who has seen every frame.
+/// The certificate of `cam`, which only the viewer still uses, who has seen every frame.
 fn end(control: &mut Control, viewer: &mut Viewer) -> Result<Certificate> {
     control.stop("source")?;
     let sent = control.destroy_wait("source")?.frames.frames_sent;
@@ -87,7 +87,7 @@ fn end(control: &mut Control, viewer: &mut Viewer) -> Result<Certificate> {
 }
 
 #[test]
-fn client_frozen_with_frames_and_callers_then_evicted_and_nobody_else_loses_any() -> Result<()> {
+fn client_frozen_with_frames_and_callers_then_evicted_and_no_other_loses_any() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 64, 3)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
@@ -128,7 +128,11 @@ fn client_frozen_with_frames_and_callers_then_evicted_and_nobody_else_loses_any(
         assert_eq!(result, "ESTALE");
     }
     is_stale_everywhere(&mut victim)?;
-    assert_eq!(victim.say("look")?["frames"], before, "nobody wrote there");
+    assert_eq!(
+        victim.say("look")?["frames"],
+        before,
+        "no process wrote there"
+    );
     assert_eq!(victim.errno("put")?, "ESTALE");
     assert_eq!(victim.errno("put-again")?, "ESTALE");
     assert_eq!(victim.errno("detach")?, "ESTALE");
@@ -277,7 +281,7 @@ fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> 
 }
 
 #[test]
-fn words_scribbled_by_their_client_then_it_is_cut_off_and_nobody_else_loses_any() -> Result<()> {
+fn words_scribbled_by_their_client_then_it_is_evicted_and_no_other_loses_any() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 64, 4)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
@@ -311,7 +315,7 @@ fn words_scribbled_by_their_client_then_it_is_cut_off_and_nobody_else_loses_any(
 }
 
 #[test]
-fn clients_that_scribble_on_all_they_can_then_evicted_and_nobody_else_loses_any() -> Result<()> {
+fn clients_that_scribble_on_all_they_can_then_evicted_and_no_other_loses_any() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 64, 3)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
@@ -372,7 +376,7 @@ fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_k
     is_stale_everywhere(&mut holder)?;
     assert_eq!(holder.say("look")?["frames"], before);
     assert_eq!(holder.errno("put")?, "ESTALE");
-    // The name is free while somebody has the memory.
+    // The name is free while a process has the memory.
     control.create(&receive("cam", Raster::SMALL, 5000))?;
     let path = format!("/v1/sessions/{}/certificate", certificate.session);
     let kept: Certificate = control.get(&path)?.document()?;
@@ -385,7 +389,7 @@ fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_k
 }
 
 #[test]
-fn session_aborted_by_its_owner_then_destroyed_and_by_nobody_else() -> Result<()> {
+fn session_aborted_by_its_owner_then_destroyed_and_by_no_other_client() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let mut owner = rig.test_client()?;
     let spec = serde_json::to_string(&receive("cam", Raster::SMALL, 5000))?;

@@ -96,7 +96,7 @@ fn stop_start_a_thousand_times_by_the_client_then_each_caller_counts_each_once()
     let mut callers = Counting::start(&rig, "cam")?;
     callers.settle(0)?;
     for pulse in 1..=PULSES {
-        // The start is the very next instruction: nobody has woken yet.
+        // The start is the very next instruction: no caller has woken yet.
         callers.test_client.say("pulse")?;
         callers.settle(pulse)?;
     }
@@ -137,7 +137,7 @@ fn callers_loop_on_eagain_in_8_threads_then_destroy_completes() -> Result<()> {
     holder.say("hold 1")?;
     control.stop("cam")?;
 
-    // All the while somebody holds a frame: refused, and only because of the holder's frame.
+    // All the while a client holds a frame: refused, and only because of the holder's frame.
     let refusal = control.try_destroy("cam")?;
     assert_eq!(refusal.code(), "busy", "{}", refusal.json);
     holder.say("put")?;

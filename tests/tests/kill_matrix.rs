@@ -132,7 +132,7 @@ fn labels_and_mutants_of_what_others_run_then_none_but_in_the_victim() -> Result
 }
 
 #[test]
-fn clients_killed_at_each_point_and_at_any_instant_then_nobody_else_notices_and_nothing_is_left()
+fn clients_killed_at_each_point_and_at_any_instant_then_no_other_client_notices_and_nothing_is_left()
 -> Result<()> {
     let rounds = usize::try_from(setting("ONAIR_KILL_ROUNDS").unwrap_or(1))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
@@ -198,7 +198,7 @@ fn clients_killed_at_each_point_and_at_any_instant_then_nobody_else_notices_and_
     ensure!(killed >= 1000 * rounds, "only {killed} died");
     ensure!(
         all.by_own_probe > 0,
-        "onair-waiters saw nobody by its own probe"
+        "onair-waiters saw no caller by its own probe"
     );
     rig.stop_daemon()
 }

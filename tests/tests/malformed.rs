@@ -1,4 +1,4 @@
-//! Packets that nobody should send: counted by reason, and harmful to nobody.
+//! Packets that no sender should send: counted by reason, and harmless.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ const OURS: &str = "10.77.0.2";
 const RASTER: Raster = Raster::new(320, 180, 60, 8);
 /// Five seconds of them.
 const FRAMES: u32 = 300;
-/// Packets that are sent before somebody looks whether they have arrived.
+/// Packets that are sent before the test looks whether they have arrived.
 const BATCH: usize = 200;
 
 /// Each kind of malformed packet, with the reason that is counted.
@@ -54,7 +54,7 @@ fn not_taken(counters: &SessionCounters) -> u64 {
     counters.packets_malformed.values().sum()
 }
 
-/// Somebody who sends what he likes.
+/// A sender of any bytes.
 struct Stranger {
     socket: UdpSocket,
     control: Control,

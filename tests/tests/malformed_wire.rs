@@ -1,4 +1,4 @@
-//! Frames that are broken below RTP, or for nobody: the flow beside them takes no harm.
+//! Frames that are broken below RTP, or for no session: the flow beside them takes no harm.
 #![forbid(unsafe_code)]
 
 use std::net::UdpSocket;
@@ -10,7 +10,7 @@ use onair_tests::{Control, Dice, Honest, Raster, Rig, Wire, output, resolve, wai
 const OURS: &str = "10.77.0.2";
 /// Frames of a flow of five seconds.
 const FRAMES: u32 = 300;
-/// Packets that are sent before somebody looks whether they have arrived.
+/// Packets that are sent before the test looks whether they have arrived.
 const BATCH: usize = 200;
 
 /// Frames that are broken below RTP, or none of ours. None is a datagram for anybody.
@@ -59,7 +59,7 @@ fn octets(mac: &str) -> Result<[u8; 6]> {
     octets.try_into().ok().with_context(|| mac.to_owned())
 }
 
-/// Sends frames on the wire, and a datagram to a port where nobody listens behind each batch of
+/// Sends frames on the wire, and a datagram to a port without a listener behind each batch of
 /// them: when that is counted, they have been looked at.
 struct Vandal {
     wire: Wire,
@@ -124,7 +124,7 @@ fn wire_broken_frames_fragments_and_an_arp_flood_amid_an_honest_flow_then_the_fl
     let mut floods = 0;
     while floods < 20 || !honest.is_sent()? {
         vandal.send(&frames)?;
-        // Requests for us and for others, answers that nobody asked for, of thousands of stations.
+        // Requests for us and for others, answers without a request, of thousands of stations.
         let flood: Vec<_> = (0..1000_u16)
             .map(|number| {
                 let [a, b] = number.to_be_bytes();

@@ -91,7 +91,7 @@ fn senders_64_held_up_together_then_they_catch_up_and_none_is_lost() -> Result<(
             }
             Ok(Some(()))
         })?;
-        // What is tested: a poller that nobody lets run for so long.
+        // What is tested: a poller that does not get to run for so long.
         rig.daemon()?.running().signal(Signal::STOP)?;
         std::thread::sleep(Duration::from_millis(300));
         rig.daemon()?.running().signal(Signal::CONT)?;

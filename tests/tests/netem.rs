@@ -232,7 +232,7 @@ fn netem(rig: &Rig, how: &[&str]) -> Result<bool> {
     match output("tc", &line) {
         Ok(_) => Ok(true),
         Err(error) if format!("{error:#}").contains("qdisc kind is unknown") => {
-            // Not eprintln, which nobody sees of a test that passes.
+            // Not eprintln, which a test that passes does not show.
             writeln!(
                 std::io::stderr(),
                 "this kernel has no netem (CONFIG_NET_SCH_NETEM): the relay has to do"

@@ -62,7 +62,7 @@ fn session_persistent_then_back_after_stop_and_kill_with_a_new_id_and_later_gene
     // 1 and 2 before, 3 after the first restart.
     assert!(certificate.generation > 3, "{}", certificate.generation);
 
-    // Destroyed by somebody: it does not come back.
+    // Destroyed by a user: it does not come back.
     drop(control);
     rig.stop_daemon()?;
     rig.start_daemon()?;
@@ -120,7 +120,7 @@ fn session_that_came_back_stopped_then_each_ending_gives_a_certificate_that_hold
 }
 
 #[test]
-fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_nobody_asked()
+fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_no_operator_asked()
 -> Result<()> {
     let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;

@@ -165,7 +165,7 @@ fn session_quarantined_and_its_memory_passed_on_then_kept_for_a_stranger() -> Re
 }
 
 #[test]
-fn session_nobody_uses_it_then_quarantined_and_freed_at_once() -> Result<()> {
+fn session_without_users_then_quarantined_and_freed_at_once() -> Result<()> {
     let (_rig, mut control) = Rig::with_cam()?;
     control.stop("cam")?;
     wait_for("the poller to hand it back", 30, || {

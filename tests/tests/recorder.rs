@@ -26,7 +26,7 @@ fn rig_with(more: &str) -> Result<Rig> {
     Rig::rings_and(format!("[recorder]\nmin_free_mb = 1\nring_mb = 16\n{more}"))
 }
 
-/// The session `in`, to which nobody sends yet.
+/// The session `in`, to which no sender sends yet.
 fn flow(rig: &Rig, raster: Raster) -> Result<Control> {
     let mut control = rig.control()?;
     control.create(&SpecDocument {

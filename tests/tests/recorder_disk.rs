@@ -1,4 +1,4 @@
-//! Disks that are full, hang or fail, and a folder that somebody removes: gaps with their counts,
+//! Disks that are full, hang or fail, and a folder that is removed: gaps with their counts,
 //! no harm to others, and on again when it is over.
 #![forbid(unsafe_code)]
 
@@ -288,7 +288,8 @@ fn folder_removed_under_way_then_made_again_and_what_was_in_it_is_counted() -> R
 }
 
 #[test]
-fn disk_hangs_then_the_producer_does_not_wait_and_nobody_waits_longer_than_he_said() -> Result<()> {
+fn disk_hangs_then_the_producer_does_not_wait_and_no_request_waits_longer_than_it_said()
+-> Result<()> {
     let stage = Stage::open("disk")?;
     let disk = stage.disk("slow", stage.directory(), 128 * MIB)?;
     let folder = disk.path().join("recordings");

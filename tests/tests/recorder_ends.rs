@@ -284,7 +284,7 @@ fn recording_whose_drain_thread_hangs_then_left_behind_in_its_time_and_repaired_
     frames_come(&mut control, 10)?;
     assert_eq!(control.recording("well")?.state, RecordingState::Recording);
     rig.daemon()?.running().signal(Signal::TERM)?;
-    // It says its last words by itself; the kernel lets go of it when nobody traces its thread any more.
+    // It says its last words by itself; the kernel lets go of it when no tracer has its thread any more.
     let words = Daemon::summary(rig.stage());
     wait_for("the daemon's last words", 60, || {
         let text = std::fs::read_to_string(&words).unwrap_or_default();
@@ -373,7 +373,7 @@ fn disk_that_does_not_answer_for_a_while_then_a_counted_gap_and_a_client_loses_n
 }
 
 #[test]
-fn disk_full_then_degraded_with_the_reason_goes_on_by_itself_and_nobody_else_is_harmed()
+fn disk_full_then_degraded_with_the_reason_goes_on_by_itself_and_no_other_recording_is_harmed()
 -> Result<()> {
     let mut rig = rig()?;
     let disk = SmallDisk::mount(rig.stage(), 32)?;

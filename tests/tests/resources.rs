@@ -7,7 +7,7 @@ use onair_stage::Veth;
 use onair_tests::{Backend, Config, Daemon, Deadline, Rig, output, program};
 use serde_json::Value;
 
-/// An interface: promiscuous by somebody's wish, and the id of the XDP program on it.
+/// An interface: promiscuous on request, and the id of the XDP program on it.
 type Seen = (bool, Option<u64>);
 
 fn seen(rig: &Rig, interface: &str) -> Result<Seen> {

@@ -14,7 +14,7 @@ use onair_types::{SessionOutcome, ShutdownPhase};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// A uid and gid that nobody has.
+/// A uid and gid that no user has.
 const STRANGER: u32 = 54_321;
 
 #[test]
@@ -122,7 +122,7 @@ fn curl(rig: &Rig, uid: Option<u32>, method: &str) -> Result<(u16, Value)> {
     Ok((code.parse()?, serde_json::from_str(body)?))
 }
 
-/// Lets everybody connect, whatever the directories above say: by a link of their own.
+/// Lets every user connect, whatever the directories above say: by a link of their own.
 fn open_to_all(rig: &Rig) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let socket = Config::control_socket(rig.stage());

@@ -194,7 +194,7 @@ fn result_not_checked_then_the_next_call_says_the_same() -> Result<()> {
 }
 
 #[test]
-fn put_twice_then_already_and_nobody_elses_frame_is_put() -> Result<()> {
+fn put_twice_then_already_and_no_other_frame_is_put() -> Result<()> {
     let mut scene = Scene::open()?;
     scene.control.create(&receive("cam", Raster::SMALL, 5000))?;
     let mut user = scene.user("cam")?;
@@ -259,7 +259,7 @@ fn session_used_after_destroy_then_stale_in_every_call_and_on_every_way() -> Res
         for call in ["get never", "poll never", "wait-started never"] {
             assert_eq!(test_client.errno(call)?, "ESTALE", "{call}");
         }
-        // These return nothing, and harm nobody.
+        // These return nothing, and do no harm.
         test_client.say("stop")?;
         test_client.say("start")?;
         assert_eq!(test_client.errno("get 0")?, "ESTALE");

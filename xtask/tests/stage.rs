@@ -97,7 +97,7 @@ fn stage_sigkill_then_the_next_run_takes_it_down_and_says_so() {
     let mut held = hold();
     let other = hold();
     held.running.kill().unwrap();
-    assert!(is_up(&held.namespace), "nobody could take it down yet");
+    assert!(is_up(&held.namespace), "no process could take it down yet");
 
     let said = clean_up();
 

@@ -168,7 +168,7 @@ fn turns(
         .unwrap_or_else(|_| Err(anyhow!("the measuring thread panicked")))
 }
 
-/// One round: everybody asleep, the clock, the wake-up, the last arrival. In µs.
+/// One round: every caller asleep, the clock, the wake-up, the last arrival. In µs.
 fn turn(
     round: u32,
     count: u32,

@@ -65,7 +65,7 @@ pub fn audit(certificate: &Certificate, dead: &[(u32, Ran)], put: (u64, u64)) ->
         given_back.0 += ran.put.0;
         given_back.1 += ran.put.1;
     }
-    // A session of a victim's own has nobody else's books.
+    // A session of a victim's own has no books of others.
     ensure!(
         dead.is_empty() || settled.is_empty(),
         "settled for processes that were not victims: {settled:?}"

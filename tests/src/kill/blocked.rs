@@ -103,7 +103,7 @@ pub fn three_agree(
     })
     .with_context(|| format!("the daemon: {daemon:?}; /proc: {proc:?}"))?;
     let sources = tool.wait(pids, &proc)?;
-    // All three spoke of the same: nobody came or left meanwhile. (A sleeper wakes once a second.)
+    // All three spoke of the same: no caller came or left meanwhile. (A sleeper wakes once a second.)
     wait_for("them to sleep on", PATIENCE, || Ok(asleep(pids)? == proc))?;
     Ok(sources)
 }

@@ -60,7 +60,7 @@ impl Flood {
 }
 
 #[test]
-fn kicks_flooded_by_many_then_everybody_else_is_served() -> Result<()> {
+fn kicks_flooded_by_many_then_all_others_are_served() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.create(&receive("drain", Raster::SMALL, 5001))?;
     let mut sleeper = rig.test_client()?;
@@ -85,7 +85,7 @@ fn kicks_flooded_by_many_then_everybody_else_is_served() -> Result<()> {
     }
     sleeper.freeze()?;
     control.stop("drain")?;
-    // A deadline is kept, though nobody leaves.
+    // A deadline is kept, though no caller leaves.
     let wait = json!({ "deadline_ms": 200 });
     let path = "/v1/sessions/drain/destroy_wait";
     let late = control.request("POST", path, &wait)?;
@@ -111,7 +111,7 @@ fn kicks_flooded_by_many_then_everybody_else_is_served() -> Result<()> {
 }
 
 #[test]
-fn answers_never_read_then_nobody_else_waits() -> Result<()> {
+fn answers_never_read_then_no_other_client_waits() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     let deaf = (0..8)
         .map(|_| rig.raw_client())

@@ -22,7 +22,7 @@ fn challenge_not_passed_or_passed_by_another_then_probe_blind_and_no_place_is_lo
         accomplice.say(format_args!("canary {token}"))?;
         refused(&client.ask(&json!({ "type": "proved" }))?, "probe_blind");
     }
-    // A token that nobody was given.
+    // A token that no client was given.
     let token = client.challenged("cam")?;
     site::canary(token ^ 1);
     refused(&client.ask(&json!({ "type": "proved" }))?, "probe_blind");

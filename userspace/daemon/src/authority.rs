@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn authority_no_group_configured_then_nobody_is_a_member() {
+    fn authority_no_group_configured_then_no_peer_is_a_member() {
         let authority = Authority::new(0, []);
         assert_eq!(authority.grant(&peer(1000, 0, &[0]), Right::Create), None);
     }

@@ -55,7 +55,7 @@ impl PendingReclaim {
     /// Frees a session's retired memory at once, with that of the attachments that left it while it
     /// ran, if no process has it any more. Returns the bytes and the reading that allowed it. Keeps
     /// the memory otherwise.
-    pub fn bury(
+    pub fn free_or_keep(
         &mut self,
         session: SessionId,
         mut retired: RetiredMemory,

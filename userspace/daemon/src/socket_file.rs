@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn socket_somebody_listens_then_refused_and_left_alone() {
+    fn socket_with_a_listener_then_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
         let _living = UnixListener::bind(&path).unwrap();

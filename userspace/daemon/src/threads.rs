@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_of_nobody_then_none() {
+    fn threads_of_no_process_then_none() {
         assert!(of(0).is_empty());
         assert!(read(std::process::id(), 0).is_none());
     }

@@ -17,7 +17,7 @@ use onaird::shutdown::ThreadRegistry;
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 const FIRST_PORT: u16 = 5004;
-/// Flows that somebody listens to; one more has no session.
+/// Flows with a session; one more has no session.
 const LISTENED: u16 = 3;
 const FRAMES: u32 = 3;
 const BURST: usize = 32;

@@ -69,6 +69,6 @@ fn daemon_a_task_the_probe_and_a_poller_panic_then_it_serves_on_is_blind_and_dra
             "{thread:?}"
         );
     }
-    // Nobody can say that it was off air.
+    // There is no proof that it was off air.
     assert_eq!(summary.sessions[0].outcome.as_str(), "abandoned");
 }

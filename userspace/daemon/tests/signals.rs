@@ -242,7 +242,7 @@ fn signals_chld_then_orphans_are_buried_and_own_children_left() {
     let shutdown = coordinator(60_000);
     let children = shutdown.children().clone();
     let signals = install(&shutdown);
-    // The shell is our own child: `orphan` waits for it, so nobody else may bury it. That is what
+    // The shell is our own child: `orphan` waits for it, so the daemon may not reap it. That is what
     // `spawning` is for; here the handlers are quiet instead.
     signals.restore();
     let (pid, input) = orphan();

@@ -279,13 +279,13 @@ impl AttachmentMemory {
     /// counts, because the thread may have swallowed a wake-up: call
     /// [`AttachmentMemory::wake_some`] next. Returns whether it emptied the slot: after an earlier
     /// call the slot may belong to another thread.
-    pub fn bury(&self, dead: &SlotReading) -> bool {
+    pub fn reclaim_slot(&self, dead: &SlotReading) -> bool {
         let slot = &self.slot_words()[dead.index as usize];
         // No thread of a conforming client claims or frees a slot that has an owner: nothing
         // changes the slot between the check and the stores.
         let is_its = slot.read(dead.index).is_of_the_claim(dead);
         if is_its {
-            slot.bury();
+            slot.reclaim();
             self.notify_all();
         }
         is_its

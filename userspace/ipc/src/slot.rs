@@ -200,7 +200,7 @@ impl Slot {
     }
 
     /// Daemon: empties the slot of a dead thread.
-    pub fn bury(&self) {
+    pub fn reclaim(&self) {
         self.count.store(0, Ordering::Relaxed);
         self.intent.store(NO_INTENT, Ordering::Relaxed);
         self.ack.store(0, Ordering::Relaxed);

@@ -96,7 +96,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
     for slot in users {
         lender.credit_dead_thread(&slot);
         if dice.roll().is_multiple_of(4) {
-            memory.bury(&slot);
+            memory.reclaim_slot(&slot);
         }
     }
     for (frame, ..) in memory.held() {

@@ -95,7 +95,7 @@ impl Site {
 }
 
 /// Takes the lock that all mutants share: for one that locks where no lock may be taken. It is held
-/// while another thread runs, so that it does not depend on luck whether somebody meets it.
+/// while another thread runs, so that meeting it does not depend on luck.
 #[doc(hidden)]
 pub fn lock() -> std::sync::MutexGuard<'static, ()> {
     static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());

@@ -96,5 +96,5 @@ fn waiters_hundreds_while_others_come_and_go_then_each_is_listed_once() {
         drop(guard);
         churn.join().unwrap()
     });
-    assert!(rounds > 1, "nobody came and went");
+    assert!(rounds > 1, "no caller came and went");
 }

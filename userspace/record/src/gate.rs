@@ -2,7 +2,7 @@
 //!
 //! The *cut* is one store: a producer that checks the door after it is refused. A producer may have
 //! checked before and still be putting its event into its ring, so the drain thread asks
-//! [`Gate::everybody_out`] before it relies on an empty ring. That costs producers two plain stores
+//! [`Gate::all_out`] before it relies on an empty ring. That costs producers two plain stores
 //! for each event and the drain thread a membarrier(2): the rare side pays.
 
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl Gate {
 
     /// After the close: whether every producer that passed the door has left. Does not wait.
     /// `rounds` notes the producers still inside; pass the same one again.
-    pub(crate) fn everybody_out(
+    pub(crate) fn all_out(
         &self,
         accounts: impl FnOnce() -> Vec<Arc<ProducerTotals>>,
         rounds: &mut Rounds,
@@ -175,15 +175,15 @@ mod tests {
         let mut rounds = Rounds::default();
         let all = || vec![Arc::clone(&inside), Arc::clone(&outside)];
         for _ in 0..3 {
-            assert!(!gate.everybody_out(all, &mut rounds));
+            assert!(!gate.all_out(all, &mut rounds));
         }
         drop(visit);
-        assert!(gate.everybody_out(all, &mut rounds));
+        assert!(gate.all_out(all, &mut rounds));
         // A producer that enters later finds the door closed. The drain thread does not wait for
         // it.
         let _late = Visit::begin(&inside.visit, &gate);
         assert_eq!(gate.door(), Door::Closed);
-        assert!(gate.everybody_out(all, &mut rounds));
+        assert!(gate.all_out(all, &mut rounds));
     }
 
     #[test]
@@ -193,10 +193,10 @@ mod tests {
         gate.close();
         let mut rounds = Rounds::default();
         let all = || vec![Arc::clone(&inside)];
-        assert!(!gate.everybody_out(all, &mut rounds));
+        assert!(!gate.all_out(all, &mut rounds));
         drop(visit);
         let _again = Visit::begin(&inside.visit, &gate);
-        assert!(gate.everybody_out(all, &mut rounds));
+        assert!(gate.all_out(all, &mut rounds));
     }
 
     #[test]

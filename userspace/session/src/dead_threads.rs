@@ -34,9 +34,11 @@ impl<R: Runtime> SessionCore<R> {
     /// A thread of `tgid` (in the first pid namespace) ended, or the process called exec. The event
     /// counts are notified: the thread may have consumed the only wake-up of another thread.
     pub(crate) fn thread_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exit: Option<Exit>) {
+        if mutant!("drain: a thread's end changes nothing") {
+            return;
+        }
         for attachment in self.attachments.values_mut() {
-            if attachment.watched != Some(tgid) || mutant!("drain: a thread's end changes nothing")
-            {
+            if attachment.watched != Some(tgid) {
                 continue;
             }
             attachment.memory.notify_all();
@@ -50,7 +52,7 @@ impl<R: Runtime> SessionCore<R> {
                 attachment.exits.push(exit);
             }
         }
-        if !self.lifecycle.is_running() && !mutant!("drain: a thread's end changes nothing") {
+        if !self.lifecycle.is_running() {
             self.rescan.look_for_dead(turn.now().instant);
         }
     }
@@ -162,7 +164,7 @@ impl<R: Runtime> SessionCore<R> {
                 Place::Here(runtime) => {
                     let lender = runtime.lenders_mut().find(|it| it.attachment() == number);
                     let frame = lender.and_then(|lender| lender.credit_dead_thread(&slot));
-                    self.bury(turn, number, &slot, u64::from(frame.is_some()));
+                    self.reclaim_slot(turn, number, &slot, u64::from(frame.is_some()));
                 }
                 Place::Poller => self.ask_for_credit(turn, number, slot),
                 // The ledger is in transit: retry when it is here.
@@ -204,7 +206,7 @@ impl<R: Runtime> SessionCore<R> {
         ticket: u64,
         frames: Option<u64>,
     ) {
-        let Some(attachment) = self.here_or_cut_off(number) else {
+        let Some(attachment) = self.here_or_evicted(number) else {
             return;
         };
         let mut asked = attachment.crediting.iter();
@@ -213,13 +215,13 @@ impl<R: Runtime> SessionCore<R> {
         };
         let (_, slot) = attachment.crediting.swap_remove(at);
         if let Some(frames) = frames {
-            self.bury(turn, number, &slot, frames);
+            self.reclaim_slot(turn, number, &slot, frames);
         }
     }
 
     /// A client that was evicted after the poller was asked stays in `evicted_clients` until the
     /// poller answers the eviction, which is later.
-    fn here_or_cut_off(&mut self, number: u64) -> Option<&mut Attachment> {
+    fn here_or_evicted(&mut self, number: u64) -> Option<&mut Attachment> {
         let evicted_client = self.evicted_clients.list.get_mut(&number);
         let evicted_client = evicted_client.map(|evicted_client| &mut evicted_client.attachment);
         self.attachments.get_mut(&number).or(evicted_client)
@@ -238,13 +240,19 @@ impl<R: Runtime> SessionCore<R> {
         }
     }
 
-    fn bury(&mut self, turn: &mut Turn<'_, R>, number: u64, slot: &SlotReading, frames: u64) {
-        let Some(attachment) = self.here_or_cut_off(number) else {
+    fn reclaim_slot(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        number: u64,
+        slot: &SlotReading,
+        frames: u64,
+    ) {
+        let Some(attachment) = self.here_or_evicted(number) else {
             return;
         };
         let who = attachment.who.clone();
-        let buried = attachment.memory.bury(slot);
-        if buried {
+        let reclaimed = attachment.memory.reclaim_slot(slot);
+        if reclaimed {
             turn.effects.wake(&attachment.memory);
         }
         let settled = self.audit.reconcile(
@@ -252,7 +260,7 @@ impl<R: Runtime> SessionCore<R> {
             Some(slot.owner),
             ReconciledCause::ThreadExited,
             frames,
-            u64::from(buried),
+            u64::from(reclaimed),
             turn.now(),
         );
         Self::tell_reconciled(turn, settled);

@@ -105,7 +105,7 @@ impl<R: Runtime> SessionCore<R> {
         }
         self.settle_exits(turn);
         if self.lifecycle.is_running() {
-            if !self.awaits_somebody() {
+            if !self.awaits_a_release() {
                 self.rescan.end();
             }
             return;
@@ -131,7 +131,7 @@ impl<R: Runtime> SessionCore<R> {
             let mut then = turn.now();
             then.monotonic_ns = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
             self.audit.note(StepName::LastUserLeft, then);
-            if self.lifecycle.destroy().is_none() && !self.awaits_somebody() {
+            if self.lifecycle.destroy().is_none() && !self.awaits_a_release() {
                 self.rescan.end();
             }
         }
@@ -246,7 +246,7 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     /// Whether the drain watches a process that may release its memory without a message.
-    fn awaits_somebody(&self) -> bool {
+    fn awaits_a_release(&self) -> bool {
         !self.evicted_clients.list.is_empty() || self.attachments.values().any(|it| it.disconnected)
     }
 

@@ -22,7 +22,7 @@ pub enum Event<R> {
     /// Start the session; answered once the poller has it, or at once if it runs.
     Start(Reply<SessionView>),
     /// Close every gate, wake every caller, tell the poller to hand the runtime back. No effect on
-    /// a session that is stopped. [`Event::Examine`] follows, so that nobody waits for it.
+    /// a session that is stopped. [`Event::Examine`] follows: the wakes do not wait for it.
     Stop,
     /// Destroy the stopped session, now or when its last user has left.
     Destroy(Destroy),

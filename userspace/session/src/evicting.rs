@@ -175,17 +175,17 @@ impl<R: Runtime> SessionCore<R> {
                 Problem::new(ProblemCode::StaleSession, "the session is aborted"),
             );
         }
-        let everybody = self.evictable();
+        let evicted = self.evictable();
         // Before the gates close: a caller that wakes up then learns that the close is final.
-        for attachment in everybody.iter().filter_map(|it| self.attachments.get(it)) {
+        for attachment in evicted.iter().filter_map(|it| self.attachments.get(it)) {
             attachment.memory.set_state(State::Revoked);
         }
         self.stop(turn);
         if !self.drain(turn, destroy) {
             return;
         }
-        for number in everybody {
-            self.cut_off(turn, number, EvictionCause::Requested);
+        for number in evicted {
+            self.evict_one(turn, number, EvictionCause::Requested);
         }
         self.audit.note(StepName::Evicted, turn.now());
         self.rescan.begin(turn.now().instant);
@@ -195,7 +195,7 @@ impl<R: Runtime> SessionCore<R> {
     /// A client wrote words that no client that follows the protocol writes: evicts it.
     pub(crate) fn violated(&mut self, turn: &mut Turn<'_, R>, number: u64) {
         if !self.leaving.contains_key(&number) {
-            self.cut_off(turn, number, EvictionCause::Violation);
+            self.evict_one(turn, number, EvictionCause::Violation);
         }
     }
 
@@ -236,11 +236,11 @@ impl<R: Runtime> SessionCore<R> {
         let deadline = turn.now().instant + turn.view.timeouts().quiesce;
         self.evicted_clients.ask(numbers.clone(), deadline, answer);
         for number in numbers {
-            self.cut_off(turn, number, EvictionCause::Requested);
+            self.evict_one(turn, number, EvictionCause::Requested);
         }
     }
 
-    fn cut_off(&mut self, turn: &mut Turn<'_, R>, number: u64, cause: EvictionCause) {
+    fn evict_one(&mut self, turn: &mut Turn<'_, R>, number: u64, cause: EvictionCause) {
         let Some(attachment) = self.attachments.remove(&number) else {
             return;
         };

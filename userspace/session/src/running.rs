@@ -163,16 +163,6 @@ impl<R: Runtime> SessionCore<R> {
             self.stop(turn);
         }
     }
-
-    /// Announces the shutdown to the clients, before their calls return it.
-    pub fn announce_end(&self) {
-        if mutant!("shutdown: clients get no draining event") {
-            return;
-        }
-        for attachment in self.attachments.values() {
-            attachment.memory.notify(ClientEvent::Draining, 0);
-        }
-    }
 }
 
 pub(crate) fn refuse_starts(starts: Vec<Reply<SessionView>>, code: ProblemCode, what: &str) {

@@ -416,7 +416,7 @@ impl<R: Runtime> SessionCore<R> {
         RetiredMemory { words, frames }
     }
 
-    /// Whether somebody uses it, according to the slots, the loans, the ledger, or the kernel.
+    /// Whether it has a user, according to the slots, the loans, the ledger, or the kernel.
     pub(crate) fn is_used(&self, view: &dyn View) -> bool {
         let counts =
             |it: &Attachment| !it.memory.users().is_empty() || !it.memory.held().is_empty();

@@ -25,7 +25,7 @@ const IDLE_PERCENT: f64 = 0.05;
 type Caller = (u32, u32);
 
 pub(crate) fn play(scene: &mut Scene<'_>, callers: &mut Callers) -> Result<()> {
-    say::step("Act 2 · blocked: the source has paused, and everybody waits");
+    say::step("Act 2 · blocked: the source has paused, and every caller waits");
     callers.doomed.say("drain")?;
     callers.doomed.say("block 1")?;
     let blocked: BTreeSet<Caller> = [(&callers.verifier, THREADS), (&callers.doomed, 1)]
@@ -84,7 +84,7 @@ fn idle(scene: &mut Scene<'_>, blocked: &BTreeSet<Caller>) -> Result<()> {
 
 /// Asks the daemon whom it sees, and compares that with the kernel's word.
 fn name(scene: &mut Scene<'_>, blocked: &BTreeSet<Caller>) -> Result<()> {
-    // Without the probe nobody can say whether a thread inside a call sleeps or runs.
+    // Without the probe it is not known whether a thread inside a call sleeps or runs.
     let kind = if scene.watched() { "blocked" } else { "inside" };
     let mut named = BTreeSet::new();
     let mut list = Vec::new();

@@ -1,5 +1,5 @@
-//! Act 4: a counter in shared memory lies. The counters say that nobody is there, the kernel says
-//! that somebody is: nothing is freed.
+//! Act 4: a counter in shared memory lies. The counters see no user, the kernel sees
+//! one: nothing is freed.
 
 use anyhow::{Result, ensure};
 use onair_stage::{Deadline, until};

@@ -16,8 +16,8 @@ mutants! {
     "drain: arms no kick" => Drain("drain_with_callers");
     "drain: a kick changes nothing" => Drain("drain_with_callers");
     "drain: a thread's end changes nothing" => Drain("drain_with_callers");
-    "evict: the poller is not told" => Drain("after_everybody_was_evicted");
-    "hand-back: evictions are not settled" => Drain("after_everybody_was_evicted");
+    "evict: the poller is not told" => Drain("after_all_clients_were_evicted");
+    "hand-back: evictions are not settled" => Drain("after_all_clients_were_evicted");
     "hand-back: departures are not settled" => Drain("drain_with_callers");
     "destroy: memory of evicted clients is left out" => Drain("abort_under_callers");
     "quarantine: freed while a process has the memory" => Drain("quarantine_under_callers");

@@ -17,7 +17,7 @@ const KINDS: [(&str, &str); 3] = [
 ];
 
 /// Every program, map and link that is not held open by a process for which `foreign` is true: a
-/// line each. One that nobody holds open (it is pinned, or attached for ever) is among them.
+/// line each. One that no process holds open (it is pinned, or attached for ever) is among them.
 pub(crate) fn objects(foreign: impl Fn(u32) -> bool) -> Result<Vec<String>> {
     let others = held(foreign);
     let mut lines = Vec::new();

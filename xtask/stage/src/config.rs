@@ -126,7 +126,7 @@ impl Config {
     pub fn toml(&self, stage: &Stage) -> String {
         let folder = stage.directory().display();
         let hugepages = if self.hugepages { "require" } else { "never" };
-        // The last core: the first one has the interrupts and most of everybody's threads.
+        // The last core: the first one has the interrupts and most of the other threads.
         let core = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
         let mut text = format!(
             "[control]\nsocket = \"{folder}/control.sock\"\n{}\

@@ -16,7 +16,7 @@ const COUNT: &str = "vm.nr_hugepages";
 pub(crate) struct Hugepages {
     before: u64,
     added: u64,
-    /// Whether the kernel has given them; until then nobody knows how far it came.
+    /// Whether the kernel has given them; until then it is not known how far it came.
     given: bool,
 }
 
@@ -64,7 +64,7 @@ impl Hugepages {
             now.saturating_sub(self.added)
         } else {
             // Killed between the record and the kernel's answer: whatever is above the old number
-            // is ours, since nobody else changes it without the lock that the killed one held.
+            // is ours, since no other process changes it without the lock that the killed one held.
             now.min(self.before)
         }
     }
@@ -76,7 +76,7 @@ impl fmt::Display for Hugepages {
     }
 }
 
-/// Leaves `target` pages, and those that somebody has still got until he gives them back.
+/// Leaves `target` pages, and those that a process still has until it gives them back.
 ///
 /// A page that comes back just while the kernel shrinks the pool stays in it, free, and is counted
 /// as surplus (`set_max_huge_pages` in Linux's `mm/hugetlb.c` has counted the pages in use before
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn hugepages_come_back_while_they_are_given_back_then_all_are_gone() {
         const MEGABYTES: u64 = 128;
-        // Nobody else may change the number meanwhile, as in a run.
+        // No other process may change the number meanwhile, as in a run.
         let _folder = Folder::open().unwrap();
         let before = sysctl::read(COUNT).unwrap();
         for round in 0..100 {

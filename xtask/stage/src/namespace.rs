@@ -100,7 +100,7 @@ pub(crate) fn remove(_folder: &Folder, name: &str) -> Result<()> {
     fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))
 }
 
-/// Removes the folder of the names, when we made it and nobody else uses it.
+/// Removes the folder of the names, when we made it and no other process uses it.
 pub(crate) fn remove_root(folder: &Folder) -> Result<()> {
     let mark = root_is_ours(folder);
     if !mark.exists() {

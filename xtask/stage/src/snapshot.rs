@@ -17,7 +17,7 @@ use crate::record::Others;
 use crate::sysctl;
 use crate::until::{Deadline, until};
 
-/// What is there and does not belong to somebody else who lives.
+/// What is there and does not belong to another living process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// A line for each thing.

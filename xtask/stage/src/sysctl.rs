@@ -31,7 +31,7 @@ impl Sysctl {
         write(&self.name, self.raised_to)
     }
 
-    /// Puts the old number back, unless somebody else has set another one since.
+    /// Puts the old number back, unless another process has set another one since.
     pub(crate) fn restore(&self) -> Result<()> {
         if read(&self.name)? == self.raised_to {
             write(&self.name, self.before)?;

@@ -71,7 +71,7 @@ fn exit_inside(session: &Session, told: &Told) {
     let _ = session.buffer_get(Timeout::NEVER);
 }
 
-/// Is ended by the kernel while its slot counts it and it has taken a frame that nobody was given:
+/// Is ended by the kernel while its slot counts it and it has taken a frame that no thread was given:
 /// between the compare-and-exchange that takes and the return.
 fn exit_taking(session: &Session, told: &Told) {
     let taken = loop {
@@ -100,7 +100,7 @@ fn exec_inside(session: &Session, program: &str) {
     });
 }
 
-/// Starts threads until one has the number `tid`, which nobody may have, and lets it do `work`.
+/// Starts threads until one has the number `tid`, which no thread may have, and lets it do `work`.
 fn reincarnate(tid: u32, work: impl Fn() + Clone + Send + 'static) -> Result<()> {
     for _ in 0..10_000 {
         // Others start threads, too: one of them may be quicker.

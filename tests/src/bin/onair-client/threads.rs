@@ -93,7 +93,7 @@ fn many(count: &str, work: impl Fn() + Clone + Send + 'static) -> Result<Value> 
         thread::Builder::new()
             .name("test_client".into())
             .spawn(move || {
-                // Nobody to tell only when the main thread has ended, and then all ends.
+                // There is no thread to tell only when the main thread has ended, and then all ends.
                 let _ = told.send(gettid());
                 drop(told);
                 work();

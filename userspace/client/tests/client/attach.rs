@@ -56,7 +56,7 @@ fn attach_refusals_then_typed() {
 }
 
 #[test]
-fn connect_nobody_there_then_path_and_errno() {
+fn connect_without_a_daemon_then_path_and_errno() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("nobody.sock");
     let error = Client::connect(&path).unwrap_err();

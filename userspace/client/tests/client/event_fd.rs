@@ -57,7 +57,7 @@ fn event_fd_outlives_its_session_then_the_daemon_gets_the_attachment_back() {
     fake.until("the daemon saw it", |world| !world.members[0].is_there);
     assert!(is_readable(&fd, 5_000));
     onair_ipc::sys::ignore_sigio();
-    fake.until("nobody maps the memory any more", |world| {
+    fake.until("no process maps the memory any more", |world| {
         world.members[0].lender.memory().is_sole_user().unwrap()
             && world.members[0].frames.is_sole_user().unwrap()
     });

@@ -66,9 +66,9 @@ fn forecast(
     verdict: Verdict,
     blockers: Vec<Blocker>,
 ) -> Forecast {
-    let everybody = || view.attachments.iter().map(|it| it.attachment).collect();
+    let all = || view.attachments.iter().map(|it| it.attachment).collect();
     let (operation, evicts) = match &wanted {
-        Wanted::End(Operation::Abort) => (Operation::Abort.to_string(), everybody()),
+        Wanted::End(Operation::Abort) => (Operation::Abort.to_string(), all()),
         Wanted::End(operation) => (operation.to_string(), Vec::new()),
         Wanted::Evict(some) => (
             "evict".to_owned(),

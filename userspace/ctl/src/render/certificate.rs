@@ -136,8 +136,8 @@ pub(crate) fn render(proof: &Certificate) -> String {
         text.push('\n');
         text += &verdict::rows(&one.readings);
     }
-    text += &heading("Books:");
-    text += &books(proof);
+    text += &heading("Counts:");
+    text += &counts_rows(proof);
     text += &heading("Traffic:");
     text += &session::counters(&proof.frames);
     text
@@ -232,7 +232,7 @@ fn reconciled(proof: &Certificate) -> String {
     print(table)
 }
 
-fn books(proof: &Certificate) -> String {
+fn counts_rows(proof: &Certificate) -> String {
     let counts = &proof.counts;
     let mut more = match counts.frames_revoked {
         0 => String::new(),

@@ -48,7 +48,7 @@ pub(crate) fn render(health: &Health) -> String {
     ]);
     let mut text = print(about);
     if !health.problems.is_empty() {
-        text += &heading("Not as it should be:");
+        text += &heading("Problems:");
         for problem in &health.problems {
             text += &format!("  {}\n", printable(problem));
         }

@@ -105,8 +105,8 @@ pub(crate) fn one(view: &RecordingView) -> String {
         text += "\n";
         text += &print(files);
     }
-    text += &heading("Books:");
-    text += &books(view);
+    text += &heading("Counts:");
+    text += &counts(view);
     if let Some(repair) = &view.repair {
         text += &heading("Repaired:");
         text += &format!("{}\n", printable(&repair.says));
@@ -120,12 +120,12 @@ pub(crate) fn one(view: &RecordingView) -> String {
     text
 }
 
-fn books(view: &RecordingView) -> String {
-    let mut books = table(&[
+fn counts(view: &RecordingView) -> String {
+    let mut rows = table(&[
         "BY", "ARRIVED", "ACCEPTED", "DROPPED", "WRITTEN", "LOST", "PENDING",
     ]);
     let mut row = |name: &str, counts: &RecordingCounts| {
-        books.add_row([
+        rows.add_row([
             cell(name),
             cell(counts.arrived),
             cell(counts.accepted),
@@ -139,7 +139,7 @@ fn books(view: &RecordingView) -> String {
         row(&producer.name, &producer.counts);
     }
     row("all", &view.counts);
-    let mut text = print(books);
+    let mut text = print(rows);
     if let Some(frames) = &view.frames {
         text += &format!(
             "{} whole frames written, {} incomplete frames left out\n",

@@ -180,7 +180,7 @@ fn shutdown_asked_then_the_phase_that_began() {
 }
 
 #[test]
-fn shutdown_watched_then_phases_and_falling_users_until_nobody_listens() {
+fn shutdown_watched_then_phases_and_falling_users_until_the_daemon_is_gone() {
     let daemon = Played::script(&[
         ("POST /v1/shutdown", status("stop_accepting", 0)),
         ("GET /v1/shutdown", status("draining", 12)),

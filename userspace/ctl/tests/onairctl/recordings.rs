@@ -45,7 +45,7 @@ fn table_recordings_then_a_line_each_with_what_is_wrong() {
 }
 
 #[test]
-fn table_one_recording_then_files_books_and_repair() {
+fn table_one_recording_then_files_counts_and_repair() {
     let mut repaired = recording("repaired");
     repaired["end"] = json!("killed");
     repaired["repair"] = json!({"at": AT, "cut_bytes": 7, "added_bytes": 40,

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbour_nobody_answers_then_asked_quickly_then_seldom() {
+    fn neighbour_without_an_answer_then_asked_quickly_then_seldom() {
         let mut neighbours = neighbours();
         let mut wire = Wire::default();
         neighbours.join(PEERS, 0);

@@ -105,9 +105,9 @@ impl PollerPort {
                 packets.push(Packet { datagram, frame });
             }
         }
-        let nobodys = deliver(&packets);
+        let unclaimed = deliver(&packets);
         drop(packets);
-        self.counters.rx_no_session.add(nobodys as u64);
+        self.counters.rx_no_session.add(unclaimed as u64);
         self.counters.rx_packets.add(count as u64);
         self.counters.rx_octets.add(octets);
         self.arrived.clear();

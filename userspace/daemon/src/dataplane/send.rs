@@ -139,7 +139,7 @@ impl Sender {
         };
         // RFC 3550 §5.1: each starts at a random value.
         let [ssrc, timestamp_base, sequence] = random()?;
-        let nobody = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, config.source_port);
+        let unset = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, config.source_port);
         Ok(Self {
             packetiser,
             pattern,
@@ -154,7 +154,7 @@ impl Sender {
             flow: FlowHeader {
                 source_mac: Mac([0; 6]),
                 destination_mac: Mac([0; 6]),
-                source: nobody,
+                source: unset,
                 destination: config.destination,
             },
             ssrc,

@@ -210,13 +210,13 @@ impl Sessions {
     /// together. Returns how many have no session.
     pub(super) fn deliver(&mut self, port: usize, packets: &[Packet<'_>], now_ns: u64) -> usize {
         let mut runs = ArrayVec::<_, RX_BURST>::new();
-        let mut nobodys = 0;
+        let mut unclaimed = 0;
         let to = |packet: &Packet<'_>| packet.datagram.destination;
         for run in packets.chunk_by(|one, next| to(one) == to(next)) {
             let index = self.demux.entry(port, to(&run[0]));
             let found = index.and_then(|index| Some((index, self.entries[index].as_ref()?)));
             let Some((index, entry)) = found else {
-                nobodys += run.len();
+                unclaimed += run.len();
                 continue;
             };
             entry.runtime.fetch();
@@ -232,7 +232,7 @@ impl Sessions {
                 self.touched.push(index);
             }
         }
-        nobodys
+        unclaimed
     }
 
     /// Does what is due in every session. Returns whether there was work.

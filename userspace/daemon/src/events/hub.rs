@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reader_too_slow_then_told_how_many_it_lost_and_nobody_waits() {
+    async fn reader_too_slow_then_told_how_many_it_lost_and_no_other_waits() {
         let mut hub = Hub::new(7, READERS);
         let mut slow = hub.subscribe(everything(), None).expect("room");
         for generation in 0..WAITING as u64 + 10 {

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn writer_nobody_reads_any_more_then_an_error_and_no_wait() {
+    fn writer_whose_reader_is_gone_then_an_error_and_no_wait() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         assert_eq!(write(&writer, b"lost"), Err(Errno::PIPE));

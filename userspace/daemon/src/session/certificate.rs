@@ -64,7 +64,10 @@ pub(super) fn conclude(
     services: &mut Services,
     retired: RetiredMemory,
 ) {
-    match services.pending_reclaim.bury(certificate.session, retired) {
+    match services
+        .pending_reclaim
+        .free_or_keep(certificate.session, retired)
+    {
         Some((bytes, reading)) => complete(certificate, services, bytes, reading),
         None => {
             certificate.seal();

@@ -45,27 +45,27 @@ impl Children {
             return 0;
         }
         let own = lock(&self.0);
-        let mut buried = 0;
+        let mut reaped = 0;
         loop {
             let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
             let dead = waitid(Id::All, look).ok().and_then(|status| status.pid());
             let Some(pid) = dead else {
-                return buried;
+                return reaped;
             };
             if own.contains(&pid.as_raw()) {
                 // The owned child hides those behind it.
-                return buried + bury_each(&own);
+                return reaped + reap_each(&own);
             }
-            if !bury(pid) {
-                return buried;
+            if !reap(pid) {
+                return reaped;
             }
-            buried += 1;
+            reaped += 1;
         }
     }
 }
 
 /// Checks each child alone: every process whose parent is this one (proc_pid_stat(5)).
-fn bury_each(own: &BTreeSet<i32>) -> usize {
+fn reap_each(own: &BTreeSet<i32>) -> usize {
     let Ok(processes) = std::fs::read_dir("/proc") else {
         return 0;
     };
@@ -76,17 +76,17 @@ fn bury_each(own: &BTreeSet<i32>) -> usize {
         (parent == me).then_some(pid)
     });
     let others = children.filter(|pid| !own.contains(pid));
-    others.filter(|&pid| bury(Pid::from_raw(pid))).count()
+    others.filter(|&pid| reap(Pid::from_raw(pid))).count()
 }
 
 /// Reaps one child if it is dead.
-fn bury(pid: Pid) -> bool {
-    let buried = waitpid(pid, Some(WaitPidFlag::WNOHANG));
-    let is_buried = buried.is_ok_and(|status| status != WaitStatus::StillAlive);
-    if is_buried {
+fn reap(pid: Pid) -> bool {
+    let reaped = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+    let is_reaped = reaped.is_ok_and(|status| status != WaitStatus::StillAlive);
+    if is_reaped {
         tracing::debug!(%pid, "reaped an orphan");
     }
-    is_buried
+    is_reaped
 }
 
 impl Drop for OwnChild {

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_said_where_nobody_reads_then_left_out() {
+    fn words_said_without_a_reader_then_left_out() {
         let (mut reader, mut writer) = std::io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         while writer.write(&[0; 512]).is_ok() {}
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn words_said_where_somebody_reads_then_heard() {
+    fn words_said_to_a_reader_then_read() {
         let (reader, writer) = std::io::pipe().unwrap();
         say_to(&writer, THIRD.text);
         drop(writer);

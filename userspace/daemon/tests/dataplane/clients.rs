@@ -112,7 +112,7 @@ pub(crate) fn reader_evicted_with_frames_then_they_are_written_only_after_their_
     assert!(reused.zip(&numbers).all(|(now, then)| now != Some(*then)));
     rig.stop(16);
     let mut runtime = rig.stop(15);
-    // With the control thread it is the same, and what nobody took is used at once.
+    // With the control thread it is the same, and what no client took is used at once.
     let number = quick.memory.attachment();
     runtime.lender_mut(number).unwrap().settle(|_| {});
     let evicted = runtime.evict(number).unwrap();

@@ -28,7 +28,7 @@ fn dataplane_over_a_wire_in_one_process_then_each_scenario_holds() {
     sending::client_source_submits_in_order_then_sent_in_order_and_underruns_counted(&mut rig);
     sending::client_source_flushed_while_nothing_can_be_sent_then_told_when_it_is_dropped(&mut rig);
     receiving::datagrams_malformed_then_counted_by_reason(&mut rig);
-    sending::sender_nobody_answers_arp_then_silent_and_handed_back(&mut rig);
+    sending::sender_without_an_arp_answer_then_silent_and_handed_back(&mut rig);
     pollers::session_cannot_start_then_refused_with_the_runtime(&mut rig);
     pollers::poller_idle_sessions_then_sleeps(&mut rig);
     pollers::poller_panics_then_told_and_its_sessions_come_back_and_the_others_go_on(&mut rig);

@@ -142,7 +142,7 @@ pub(crate) fn datagrams_malformed_then_counted_by_reason(rig: &mut Rig) {
         counted.packets,
         by_reason + others + counted.packets_no_buffer
     );
-    // Nobody listens any more: the port counts what still comes.
+    // No session listens any more: the port counts what still comes.
     rig.start(send(12, 5008, FrameSource::Pattern));
     let deadline = Instant::now() + PATIENCE;
     while rig.plane.port_counters("b").unwrap().rx_no_session == 0 {

@@ -97,11 +97,11 @@ pub(crate) fn client_source_submits_in_order_then_sent_in_order_and_underruns_co
 pub(crate) fn client_source_flushed_while_nothing_can_be_sent_then_told_when_it_is_dropped(
     rig: &mut Rig,
 ) {
-    // Nobody has that address.
+    // No station has that address.
     let config = send_config(5026, FrameSource::Client);
-    let nobody = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 78), 5026);
+    let absent = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 78), 5026);
     let config = SendConfig {
-        destination: nobody,
+        destination: absent,
         ..config
     };
     rig.start(Runtime::send(26, config).unwrap());
@@ -140,10 +140,10 @@ pub(crate) fn client_source_flushed_while_nothing_can_be_sent_then_told_when_it_
     rig.send(flush(3));
 }
 
-pub(crate) fn sender_nobody_answers_arp_then_silent_and_handed_back(rig: &mut Rig) {
-    let nobody = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 77), 5004);
+pub(crate) fn sender_without_an_arp_answer_then_silent_and_handed_back(rig: &mut Rig) {
+    let absent = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 77), 5004);
     let config = SendConfig {
-        destination: nobody,
+        destination: absent,
         ..send_config(0, FrameSource::Pattern)
     };
     let runtime = Runtime::send(13, config).unwrap();

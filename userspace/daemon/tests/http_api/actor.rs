@@ -258,7 +258,7 @@ impl Actor {
             attachments: busy.then(attachment).into_iter().collect(),
             counters: SessionCounters::default(),
         };
-        // As if somebody else's process had made it.
+        // As if another user's process had made it.
         let owner = caller.who.uid;
         self.sessions.push(Session {
             view: view.clone(),

@@ -148,7 +148,7 @@ pub(crate) fn health(ready: bool) -> Health {
     }
 }
 
-/// A session of root's that nobody else owns, made before any request.
+/// A session of root's of no other user, made before any request.
 pub(crate) fn root() -> Caller {
     Caller {
         who: Who {

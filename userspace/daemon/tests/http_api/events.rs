@@ -169,7 +169,7 @@ async fn events_more_readers_than_may_then_refused_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn events_a_reader_takes_nothing_then_nobody_waits_and_it_is_cut_off() {
+async fn events_reader_that_takes_nothing_then_no_other_waits_and_it_is_disconnected() {
     let limits = Limits {
         write: Duration::from_millis(200),
         ..Limits::default()

@@ -262,7 +262,7 @@ async fn session_stranger_asks_then_forbidden() {
     let document = serde_json::from_value(spec("cam1")).unwrap();
     let created = api.handle.ask::<CreateSession>(root(), (), document);
     created.await.unwrap();
-    let as_nobody = |method: &'static str, path: &'static str| {
+    let as_stranger = |method: &'static str, path: &'static str| {
         let mut curl = std::process::Command::new("curl");
         curl.args(["-s", "-X", method, "--unix-socket"])
             .arg(&api.path);
@@ -286,14 +286,14 @@ async fn session_stranger_asks_then_forbidden() {
         ("POST", "/v1/sessions/cam1/abort"),
         ("POST", "/v1/sessions/cam1/quarantine"),
     ] {
-        let problem = as_nobody(method, path).await;
+        let problem = as_stranger(method, path).await;
         assert_eq!(problem["code"], "forbidden", "{method} {path}");
         assert!(
             problem["detail"].as_str().unwrap().contains("curl"),
             "{problem}"
         );
     }
-    assert_eq!(as_nobody("GET", "/v1/health").await["status"], "ok");
+    assert_eq!(as_stranger("GET", "/v1/health").await["status"], "ok");
     assert_eq!(
         api.get(&format!("/v1/sessions/{}", name("cam1")))
             .await

@@ -11,20 +11,20 @@ use crate::rig::threads::{callers, join_stopped, until};
 use crate::words;
 
 #[test]
-fn bury_slot_that_was_buried_and_claimed_again_then_untouched() {
+fn slot_that_was_reclaimed_and_claimed_again_then_untouched() {
     let session = Session::receiving();
     let memory = &session.memory;
     let mut inside = callers(&session.client, 1);
     until("the caller is inside", || memory.users().len() == 1);
     let seen = memory.users()[0];
     // Simulated: the thread lives, and its slot is emptied as if it were dead.
-    assert!(memory.bury(&seen));
-    assert!(!memory.bury(&seen), "once");
+    assert!(memory.reclaim_slot(&seen));
+    assert!(!memory.reclaim_slot(&seen), "once");
     inside.extend(callers(&session.client, 1));
     until("another has the slot", || {
         memory.users().iter().any(|slot| slot.index == seen.index)
     });
-    assert!(!memory.bury(&seen), "another thread's");
+    assert!(!memory.reclaim_slot(&seen), "another thread's");
     assert_eq!(memory.users()[0].count, 1);
     session.stop();
     join_stopped(inside);

@@ -61,7 +61,7 @@ impl Process {
     }
 
     /// The control thread's part of an evict: the part that its callers see.
-    fn cut_off(&self) {
+    fn evict(&self) {
         self.pair.memory.set_state(State::Revoked);
         self.pair.memory.stop();
         wake_more(&self.pair.memory);
@@ -242,11 +242,11 @@ fn settle_process(lender: &mut Lender, process: &Process, books: &mut Books) {
 }
 
 /// Credits the frames of threads that ended inside a call.
-fn bury_dead_threads(session: &Session, box_: &mut Box_) {
+fn reclaim_dead_threads(session: &Session, box_: &mut Box_) {
     for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
         for slot in process.residue() {
             box_.books.reconciled += u64::from(lender.credit_dead_thread(&slot).is_some());
-            process.pair.memory.bury(&slot);
+            process.pair.memory.reclaim_slot(&slot);
             wake_more(&process.pair.memory);
         }
     }
@@ -261,7 +261,7 @@ fn drain(session: &Session, box_: &mut Box_) {
             settle_process(lender, process, &mut box_.books);
         }
         revoke(session, box_);
-        bury_dead_threads(session, box_);
+        reclaim_dead_threads(session, box_);
         let living = || {
             let all = session.processes.iter();
             all.filter(|process| !process.is_gone())
@@ -383,7 +383,7 @@ fn storm(deaths: bool, evicts: bool) {
         if evicts && below(2) == 0 {
             // While there is much left to loan, so that frames that were taken back are used again.
             dawdle(600);
-            session.processes[below(PROCESSES)].cut_off();
+            session.processes[below(PROCESSES)].evict();
         }
         dawdle(3000);
         for process in &session.processes {
@@ -397,7 +397,7 @@ fn storm(deaths: bool, evicts: bool) {
         for lender in &mut box_.lenders {
             lender.settle(|_| box_.books.returned += 1);
         }
-        bury_dead_threads(&session, &mut box_);
+        reclaim_dead_threads(&session, &mut box_);
         if !last {
             for process in &session.processes {
                 if !process.evicting.load(Ordering::SeqCst) {

@@ -63,7 +63,7 @@ fn pid_of_an_earlier_process_then_refused_as_stale() {
 }
 
 #[test]
-fn proof_nobody_answers_then_none_and_forgotten() {
+fn proof_without_an_answer_then_none_and_forgotten() {
     let probe = probe();
     let token = probe.challenge().unwrap();
     assert_eq!(probe.proof(token).unwrap(), None);

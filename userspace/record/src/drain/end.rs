@@ -53,7 +53,7 @@ impl Drain {
         let shared = Arc::clone(&self.shared);
         loop {
             // Checked before the rings: a producer that has left has put its events into its ring.
-            let out = shared.gate.everybody_out(|| shared.accounts(), &mut rounds);
+            let out = shared.gate.all_out(|| shared.accounts(), &mut rounds);
             self.take_in();
             self.pass(true);
             self.files.collect();

@@ -14,7 +14,7 @@ pub(crate) struct Ledgers {
 }
 
 impl Ledgers {
-    /// Loans the frame to every attachment that has room for it, if nobody has it.
+    /// Loans the frame to every attachment that has room for it, if it is free.
     pub(crate) fn publish(&mut self, frame: u32) {
         let is_aside = self.aside.iter().any(|(_, aside)| *aside == frame);
         if is_aside || self.lenders.iter().any(|it| it.has(frame)) {

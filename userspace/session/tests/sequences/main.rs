@@ -9,6 +9,8 @@ mod ledgers;
 mod model;
 #[path = "../../../ipc/tests/rig/pair.rs"]
 mod rig;
+#[path = "../played/seen.rs"]
+mod seen;
 mod site;
 
 use self::model::Model;

@@ -7,20 +7,17 @@ use std::time::{Duration, Instant};
 use onair_ipc::caller::{Deadline, Lease};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
-use onair_ipc::memory::AttachmentMemory;
 use onair_session::{
-    Admission, Answer, Destroy, Effect, Event, Moment, Order, Reply, RetiredMemory, Runtime as _,
-    SessionCore, SiteFinding, Sites, Timeouts, View, witness,
+    Admission, Answer, Destroy, Effect, Event, Order, Reply, RetiredMemory, Runtime as _,
+    SessionCore, SiteFinding,
 };
-use onair_types::{
-    Counts, Direction, Operation, Reading, Says, SessionId, SessionName, SessionState, Timestamp,
-    Via, Who, Witness, WordOf,
-};
+use onair_types::{Counts, Direction, Operation, SessionId, SessionName, SessionState, Via, Who};
 
 use crate::Step;
 use crate::ledgers::Ledgers;
 use crate::model::Shown;
 use crate::rig::{Pair, SESSION};
+use crate::seen::{Facts, Seen};
 
 const CLIENT: u64 = 1;
 /// Longer than every time limit.
@@ -29,7 +26,7 @@ const LATE: Duration = Duration::from_secs(10);
 /// One session with one client.
 pub(crate) struct Site {
     core: SessionCore<Ledgers>,
-    seen: Seen,
+    seen: Seen<World>,
     pair: Pair,
     lease: Option<Lease>,
     orders: VecDeque<Order<Ledgers>>,
@@ -40,8 +37,8 @@ pub(crate) struct Site {
     counts: Option<Counts>,
 }
 
-/// What the core sees.
-struct Seen {
+/// What is so.
+struct World {
     now: Instant,
     is_dead: bool,
 }
@@ -73,10 +70,10 @@ impl Site {
         let memory = Arc::clone(&pair.memory);
         let mut site = Self {
             core,
-            seen: Seen {
+            seen: Seen(World {
                 now: Instant::now(),
                 is_dead: false,
-            },
+            }),
             pair,
             lease: None,
             orders: VecDeque::new(),
@@ -139,7 +136,7 @@ impl Site {
             Step::Take => self.take(),
             Step::Put => {
                 if let Some(lease) = self.lease.take()
-                    && !self.seen.is_dead
+                    && !self.seen.0.is_dead
                 {
                     // Evicted clients put nothing back.
                     let _ = self.pair.client.put(lease);
@@ -148,7 +145,7 @@ impl Site {
             Step::Die => self.die(),
             Step::Poller => self.poll(),
             Step::Late => {
-                self.seen.now += LATE;
+                self.seen.0.now += LATE;
                 self.handle(Event::Tick);
             }
         }
@@ -176,7 +173,7 @@ impl Site {
         Destroy {
             who: who(1),
             operation,
-            deadline: seconds.map(|it| self.seen.now + Duration::from_secs(it)),
+            deadline: seconds.map(|it| self.seen.0.now + Duration::from_secs(it)),
             deadline_ms: seconds.map(|it| it * 1000),
             waits_for_turn: false,
             reply,
@@ -189,7 +186,7 @@ impl Site {
     }
 
     fn take(&mut self) {
-        if self.seen.is_dead || self.lease.is_some() || self.shown() != Shown::Running {
+        if self.seen.0.is_dead || self.lease.is_some() || self.shown() != Shown::Running {
             return;
         }
         self.poll();
@@ -201,7 +198,7 @@ impl Site {
     }
 
     fn die(&mut self) {
-        if !std::mem::replace(&mut self.seen.is_dead, true) {
+        if !std::mem::replace(&mut self.seen.0.is_dead, true) {
             if let Some(lease) = self.lease.take() {
                 // The frame stays as it is.
                 let _ = lease.into_raw();
@@ -257,7 +254,7 @@ impl Site {
         match effect {
             Effect::Poller(order) => self.orders.push_back(order),
             Effect::LookAtThreads(question) => {
-                let again = self.seen.is_dead;
+                let again = self.seen.0.is_dead;
                 self.handle(Event::ThreadsLookedAt {
                     attachment: question.attachment,
                     dead: Vec::new(),
@@ -304,81 +301,20 @@ impl Site {
     }
 }
 
-impl View for Seen {
-    fn now(&self) -> Moment {
-        Moment {
-            instant: self.now,
-            wall: Timestamp(std::time::UNIX_EPOCH),
-            monotonic_ns: 1,
-        }
+impl Facts for World {
+    fn now(&self) -> Instant {
+        self.now
     }
 
-    fn timeouts(&self) -> Timeouts {
-        Timeouts {
-            quiesce: Duration::from_secs(5),
-            drain_warning: Duration::ZERO,
-        }
-    }
-
-    fn poller_is_alive(&self) -> bool {
-        true
-    }
-
-    fn sent_and_dropped(&self) -> (u64, u64) {
-        (0, 0)
-    }
-
-    fn probe_refusal(&self) -> Option<String> {
-        None
-    }
-
-    fn probe(
-        &self,
-        clients: &mut dyn Iterator<Item = (u32, Sites)>,
-        _: &dyn Fn(u64) -> bool,
-    ) -> Reading {
-        let mut all = clients.map(|(_, sites)| sites);
-        let is_unknown = all.any(|sites| sites != Sites::Armed);
-        let says = if is_unknown {
-            Says::Unknown
-        } else {
-            Says::Zero
-        };
-        reading(Witness::W2, witness::PROBE, says)
-    }
-
-    fn blocked(&self) -> Vec<u64> {
+    fn asleep(&self) -> Vec<u64> {
         Vec::new()
     }
 
-    fn mapping(&self, memory: &RetiredMemory) -> Reading {
-        let is_held = !memory.words.is_empty() && !self.is_dead;
-        let says = if is_held { Says::Users } else { Says::Zero };
-        reading(Witness::W4, witness::MAPPING, says)
-    }
-
-    fn is_released(&self, _: &AttachmentMemory) -> bool {
+    fn is_gone(&self, _: u64) -> bool {
         self.is_dead
     }
 
-    fn are_released(&self, _: &FrameMemory) -> bool {
-        self.is_dead
-    }
-
-    fn is_process_ending(&self, _: u32) -> bool {
+    fn is_ending(&self, _: u32) -> bool {
         false
-    }
-}
-
-fn reading(witness: Witness, name: &str, says: Says) -> Reading {
-    Reading {
-        witness,
-        name: name.into(),
-        says,
-        users: u64::from(says == Says::Users),
-        left_out: 0,
-        detail: String::new(),
-        word_of: WordOf::Kernel,
-        at_monotonic_ns: 1,
     }
 }

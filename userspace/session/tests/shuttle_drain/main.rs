@@ -1,7 +1,7 @@
 //! The core of a session, with real callers and the real words, under a random scheduler: start,
 //! stop, destroy, abort, evict and quarantine, with deaths of threads and processes between any two
-//! steps. No timer ever fires unless a test says so: a kick that is not armed, a death that nobody
-//! looks into, or an order that is forgotten shows as a session that never ends.
+//! steps. No timer ever fires unless a test says so: a kick that is not armed, a death that is not
+//! looked into, or an order that is forgotten shows as a session that never ends.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg shuttle" cargo test -p onair-session --test shuttle_drain --release --target-dir target/shuttle
@@ -14,11 +14,15 @@
 #[path = "../played/ledgers.rs"]
 mod ledgers;
 mod plant;
+mod process;
 #[path = "../../../ipc/tests/rig/pair.rs"]
 mod rig;
 #[path = "../../../ipc/tests/shuttle_gate/schedules.rs"]
 #[expect(dead_code, reason = "the gate's tests use all of it")]
 mod schedules;
+#[path = "../played/seen.rs"]
+mod seen;
+mod tasks;
 
 use std::time::Duration;
 
@@ -53,20 +57,19 @@ fn destroy(operation: Operation) -> Destroy {
 /// A session whose destroy waits ends by itself, once the last user has left or died.
 #[test]
 fn drain_with_callers_that_leave_and_die_ends_without_a_timer() {
-    schedules(1500, || {
+    schedules(4000, || {
         let mut plant = Plant::with_clients(1 + below(2), 1 + below(2));
         plant.run_for(below(60));
-        plant.stop();
         for _ in 0..below(3) {
-            plant.run_for(below([2, 20][below(2)]));
-            plant.kill_something();
+            plant.kill_soon();
+        }
+        plant.stop();
+        plant.run_for(below([1, 20][below(2)]));
+        for _ in 0..below(3) {
+            plant.kill_soon();
         }
         // `DestroyWait` gives up when its requester has gone, `Shutdown` never.
         plant.handle(Event::Destroy(destroy(Operation::Shutdown)));
-        for _ in 0..below(3) {
-            plant.run_for(below([4, 60][below(2)]));
-            plant.kill_something();
-        }
         let End::Destroyed(evidence) = plant.run_until_over() else {
             panic!("it was not quarantined");
         };
@@ -92,7 +95,7 @@ fn abort_under_callers_ends_without_a_timer() {
             plant.run_for(below(20));
         }
         if below(3) == 0 {
-            plant.kill_something();
+            plant.kill_soon();
         }
         plant.handle(Event::Abort(destroy(Operation::Abort)));
         let End::Destroyed(evidence) = plant.run_until_over() else {
@@ -105,7 +108,7 @@ fn abort_under_callers_ends_without_a_timer() {
 
 /// Evicted clients hold nothing up, and are in the evidence.
 #[test]
-fn drain_after_everybody_was_evicted_ends_without_a_timer() {
+fn drain_after_all_clients_were_evicted_ends_without_a_timer() {
     schedules(1000, || {
         let mut plant = Plant::with_clients(1 + below(2), 1 + below(2));
         let clients = plant.clients();
@@ -146,12 +149,12 @@ fn quarantine_under_callers_frees_once_when_the_last_holder_is_gone() {
         let mut steps = plant.steps();
         assert_eq!(steps.pop(), Some(StepName::Quarantined));
         plant.run_for(200);
-        plant.kill_everybody();
+        plant.kill_all();
         assert!(matches!(plant.run_until_over(), End::Freed));
     });
 }
 
-/// A start that waits for the poller runs the session again; nobody sleeps through it.
+/// A start that waits for the poller runs the session again, and wakes every caller.
 #[test]
 fn stop_and_start_again_then_the_drain_ends_without_a_timer() {
     schedules(1000, || {

@@ -1,88 +1,34 @@
 //! One session and what is around it: clients with callers, the poller, the driver. The driver runs
 //! in the test's own task; the poller and each caller have one.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
-use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::scheduled::{self, Mortal};
 use onair_ipc::sys;
 use onair_session::{
-    Admission, Effect, Event, Evidence, Exit, Moment, Named, Order, Reply, RetiredMemory, Runtime,
-    SessionCore, SiteFinding, Sites, Timeouts, View, witness,
+    Admission, Effect, Event, Evidence, Exit, Named, Reply, RetiredMemory, SessionCore, SiteFinding,
 };
-use onair_types::{
-    Direction, Reading, Says, SessionId, SessionName, SessionState, StepName, Timestamp, Via, Who,
-    Witness, WordOf,
-};
+use onair_types::{Direction, SessionId, SessionName, SessionState, StepName, Via, Who};
 use shuttle::thread::{self, JoinHandle};
 
 use crate::ledgers::Ledgers;
-use crate::rig::Pair;
+use crate::process::Process;
 use crate::schedules::{below, dawdle, spawn, wake_more};
+use crate::seen::{Facts, Seen};
+use crate::tasks::{Wire, caller, poller};
 
-const FRAMES: u32 = 4;
+pub(crate) const FRAMES: u32 = 4;
 const QUOTA: u32 = 2;
 /// Turns of the driver without news before a session counts as one that never ends.
 const PATIENCE: usize = 4_000;
 /// Kicks after which the core may leave further ones to its timer, which fires then.
 const FRUITLESS: u32 = 4;
 /// Written over the frames once the session is destroyed.
-const DEAD: u8 = 0xdd;
-
-/// One client process.
-struct Process {
-    pair: Pair,
-    mortal: Mortal,
-    threads: Mutex<BTreeMap<u32, Mortal>>,
-    /// Delivered frames, with the thread that has each. A ghost: the daemon cannot see it.
-    delivered: Mutex<BTreeMap<u32, u32>>,
-    /// Threads inside a get: asleep there, they are what the probe reports.
-    getting: Mutex<BTreeSet<u32>>,
-    /// Threads whose end was reported, and whether the process's was.
-    reported: Mutex<(Vec<u32>, bool)>,
-}
-
-impl Process {
-    fn number(&self) -> u64 {
-        self.pair.memory.attachment()
-    }
-
-    fn tgid(&self) -> u32 {
-        1000 + u32::try_from(self.number()).unwrap()
-    }
-
-    /// Whether a thread has ended with a frame: the frame belongs to its process now, and comes back
-    /// when that ends.
-    fn has_orphan(&self) -> bool {
-        let threads: Vec<u32> = self.threads.lock().unwrap().keys().copied().collect();
-        let held = self.pair.memory.held();
-        let delivered = self.delivered.lock().unwrap();
-        let has_owner = |frame: &u32| {
-            let owner = delivered.get(frame);
-            owner.is_some_and(|tid| !self.is_dead(*tid))
-        };
-        threads.iter().any(|tid| self.is_dead(*tid))
-            && held.iter().any(|(frame, ..)| !has_owner(frame))
-    }
-
-    fn is_dead(&self, tid: u32) -> bool {
-        let threads = self.threads.lock().unwrap();
-        self.mortal.is_dead() || threads.get(&tid).is_some_and(Mortal::is_dead)
-    }
-}
-
-/// What passes between driver and poller.
-#[derive(Default)]
-struct Wire {
-    orders: VecDeque<Order<Ledgers>>,
-    events: VecDeque<Event<Ledgers>>,
-    is_over: bool,
-}
+pub(crate) const DEAD: u8 = 0xdd;
 
 /// How a session ended.
 pub(crate) enum End {
@@ -139,16 +85,7 @@ impl Plant {
             clock: Duration::ZERO,
         };
         for number in 1..=processes as u64 {
-            let process = Arc::new(Process {
-                pair: Pair::new(number, false, &plant.frames, number.is_multiple_of(2)),
-                mortal: Mortal::default(),
-                threads: Mutex::default(),
-                delivered: Mutex::default(),
-                getting: Mutex::default(),
-                reported: Mutex::default(),
-            });
-            // The core opens it again at the start.
-            process.pair.memory.stop();
+            let process = Arc::new(Process::new(number, &plant.frames));
             plant.handle(Event::Admit(Box::new(Admission {
                 number,
                 who: Who {
@@ -202,17 +139,20 @@ impl Plant {
         self.core.steps().iter().map(|it| it.step).collect()
     }
 
-    /// Kills a thread, or a process.
-    pub(crate) fn kill_something(&self) {
-        let process = &self.processes[below(self.processes.len())];
-        let threads: Vec<_> = process.threads.lock().unwrap().values().cloned().collect();
-        match threads.get(below(2 * threads.len().max(1))) {
-            Some(thread) => thread.kill(),
-            None => process.mortal.kill(),
-        }
+    /// Kills a thread, or a process, at some step from now on.
+    pub(crate) fn kill_soon(&mut self) {
+        let process = Arc::clone(&self.processes[below(self.processes.len())]);
+        self.tasks.push(spawn(vec![], move || {
+            dawdle([30, 300][below(2)]);
+            let threads: Vec<_> = process.threads.lock().unwrap().values().cloned().collect();
+            match threads.get(below(2 * threads.len().max(1))) {
+                Some(thread) => thread.kill(),
+                None => process.mortal.kill(),
+            }
+        }));
     }
 
-    pub(crate) fn kill_everybody(&self) {
+    pub(crate) fn kill_all(&self) {
         for process in &self.processes {
             process.mortal.kill();
         }
@@ -220,10 +160,10 @@ impl Plant {
 
     /// Gives an event to the core, and does what it says.
     pub(crate) fn handle(&mut self, event: Event<Ledgers>) {
-        let seen = Seen {
+        let seen = Seen(World {
             processes: &self.processes,
             now: epoch() + self.clock,
-        };
+        });
         for effect in self.core.handle(event, &seen) {
             self.execute(effect);
         }
@@ -370,7 +310,7 @@ impl Plant {
         panic!("L2: no event brings it");
     }
 
-    /// Runs until the session has ended, and everybody has gone.
+    /// Runs until the session has ended, and all tasks have.
     pub(crate) fn run_until_over(&mut self) -> End {
         let mut idle = 0;
         while self.end.is_none() {
@@ -434,112 +374,17 @@ impl Plant {
     }
 }
 
-/// A thread of a client: takes, reads and puts, until the session is gone.
-fn caller(process: &Process, frames: &FrameMemory) {
-    let client = &process.pair.client;
-    loop {
-        let deadline = [Deadline::Now, Deadline::Never, Deadline::Never][below(3)];
-        process.getting.lock().unwrap().insert(sys::gettid());
-        let got = client.get(deadline);
-        process.getting.lock().unwrap().remove(&sys::gettid());
-        match got {
-            Ok(lease) => {
-                let (frame, me) = (lease.frame(), sys::gettid());
-                process.delivered.lock().unwrap().insert(frame, me);
-                // Some hold it long after the poller has handed the session back.
-                for _ in 0..[1, 3, 30, 90][below(4)] {
-                    let mut byte = [0];
-                    frames.read(lease.frame(), 0, &mut byte);
-                    assert_ne!(byte[0], DEAD, "I1: overwritten under its holder");
-                    dawdle(6);
-                }
-                process.delivered.lock().unwrap().remove(&frame);
-                match client.put(lease) {
-                    Ok(()) => {}
-                    Err(Refusal::Stale) => return,
-                    Err(other) => panic!("{other:?}"),
-                }
-            }
-            Err(Refusal::TimedOut) => {}
-            Err(Refusal::Again) => {
-                if client.wait_started(Deadline::Never) == Err(Refusal::Stale) {
-                    return;
-                }
-            }
-            Err(Refusal::Stale) => return,
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-}
-
-/// The poller: loans and reaps while it has the runtime, and follows orders.
-fn poller(wire: &Mutex<Wire>) {
-    let mut runtime: Option<Box<Ledgers>> = None;
-    loop {
-        scheduled::give_way();
-        let (order, is_over) = {
-            let mut wire = wire.lock().unwrap();
-            (wire.orders.pop_front(), wire.is_over)
-        };
-        let event = match order {
-            None if is_over => return,
-            None => None,
-            Some(Order::Start(started)) => {
-                runtime = Some(started);
-                None
-            }
-            Some(Order::Quiesce) => runtime.take().map(Event::HandedBack),
-            Some(Order::Detach(number)) => runtime
-                .as_mut()
-                .and_then(|it| it.detach(number))
-                .map(|(lender, _)| Event::LenderBack(lender)),
-            Some(Order::Evict(number)) => {
-                let evicted = runtime.as_mut().and_then(|it| it.evict(number));
-                evicted.map(Event::Evicted)
-            }
-            Some(Order::Release(number)) => {
-                if let Some(runtime) = &mut runtime {
-                    runtime.release(|it| it == number);
-                }
-                None
-            }
-            Some(Order::CreditThread {
-                attachment,
-                ticket,
-                slot,
-            }) => {
-                let mut lenders = runtime.iter_mut().flat_map(|it| it.lenders_mut());
-                let lender = lenders.find(|it| it.attachment() == attachment);
-                let credited = lender.map(|it| u64::from(it.credit_dead_thread(&slot).is_some()));
-                Some(Event::ThreadCredited {
-                    attachment,
-                    ticket,
-                    frames: credited,
-                })
-            }
-            Some(Order::Attach { .. } | Order::Flush { .. }) => unreachable!("not played"),
-        };
-        if let Some(event) = event {
-            wire.lock().unwrap().events.push_back(event);
-        }
-        if let Some(runtime) = &mut runtime {
-            runtime.reap();
-            // Seldom, so that callers sleep.
-            let frame = u32::try_from(below(4 * FRAMES as usize)).unwrap();
-            if frame < FRAMES {
-                runtime.publish(frame);
-            }
-        }
-    }
-}
-
-/// What the core sees: a clock that stands, the callers that sleep, the memory that is mapped.
-struct Seen<'a> {
+/// A clock that stands, the callers that sleep, the processes that are gone.
+struct World<'a> {
     processes: &'a [Arc<Process>],
     now: Instant,
 }
 
-impl Seen<'_> {
+impl Facts for World<'_> {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
     fn asleep(&self) -> Vec<u64> {
         let asleep = scheduled::asleep();
         let mut all = Vec::new();
@@ -550,94 +395,16 @@ impl Seen<'_> {
         }
         all
     }
-}
 
-impl View for Seen<'_> {
-    fn now(&self) -> Moment {
-        Moment {
-            instant: self.now,
-            wall: Timestamp::now(),
-            monotonic_ns: 1,
-        }
-    }
-
-    fn timeouts(&self) -> Timeouts {
-        Timeouts {
-            quiesce: Duration::from_secs(5),
-            drain_warning: Duration::ZERO,
-        }
-    }
-
-    fn poller_is_alive(&self) -> bool {
-        true
-    }
-
-    fn sent_and_dropped(&self) -> (u64, u64) {
-        (0, 0)
-    }
-
-    fn probe_refusal(&self) -> Option<String> {
-        None
-    }
-
-    fn probe(
-        &self,
-        clients: &mut dyn Iterator<Item = (u32, Sites)>,
-        out: &dyn Fn(u64) -> bool,
-    ) -> Reading {
-        let asleep = self.asleep();
-        let left_out = asleep.iter().filter(|number| out(**number)).count() as u64;
-        let users = asleep.len() as u64 - left_out;
-        let mut all = clients.map(|(_, sites)| sites);
-        let is_unknown = all.any(|sites| sites != Sites::Armed);
-        let says = match users {
-            0 if is_unknown => Says::Unknown,
-            0 => Says::Zero,
-            _ => Says::Users,
-        };
-        Reading {
-            left_out,
-            ..reading(Witness::W2, witness::PROBE, says, users)
-        }
-    }
-
-    fn blocked(&self) -> Vec<u64> {
-        self.asleep()
-    }
-
-    fn mapping(&self, memory: &RetiredMemory) -> Reading {
-        let held = memory.words.iter().filter(|words| !self.is_released(words));
-        let held = held.count() as u64;
-        let says = if held == 0 { Says::Zero } else { Says::Users };
-        reading(Witness::W4, witness::MAPPING, says, held)
-    }
-
-    fn is_released(&self, words: &AttachmentMemory) -> bool {
+    fn is_gone(&self, attachment: u64) -> bool {
         let mut all = self.processes.iter();
-        let process = all.find(|it| it.number() == words.attachment());
+        let process = all.find(|it| it.number() == attachment);
         process.is_none_or(|it| it.mortal.is_dead() && it.reported.lock().unwrap().1)
     }
 
-    fn are_released(&self, _: &FrameMemory) -> bool {
-        true
-    }
-
-    fn is_process_ending(&self, pid: u32) -> bool {
+    fn is_ending(&self, pid: u32) -> bool {
         let mut all = self.processes.iter();
         let process = all.find(|it| it.tgid() == pid);
         process.is_some_and(|it| it.mortal.is_dead())
-    }
-}
-
-fn reading(witness: Witness, name: &str, says: Says, users: u64) -> Reading {
-    Reading {
-        witness,
-        name: name.into(),
-        says,
-        users,
-        left_out: 0,
-        detail: String::new(),
-        word_of: WordOf::Kernel,
-        at_monotonic_ns: 1,
     }
 }

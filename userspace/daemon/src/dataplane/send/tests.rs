@@ -222,7 +222,7 @@ fn neighbour_unknown_then_nothing_is_sent_and_stop_is_at_once() {
 }
 
 #[test]
-fn client_source_nobody_attached_then_no_underrun_is_counted() {
+fn client_source_without_a_client_then_no_underrun_is_counted() {
     let mut sender = sender(FrameSource::Client);
     let mut wire = Wire::default();
     for _ in 0..5 {

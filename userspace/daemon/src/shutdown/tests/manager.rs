@@ -57,7 +57,7 @@ fn shutdown_mgr__wakeup__then_fd_readable() {
 }
 
 #[test]
-fn shutdown_mgr_sequence_then_phases_in_order_and_nobody_stopped_before_all_are_told() {
+fn shutdown_mgr_sequence_then_phases_in_order_and_no_part_stopped_before_all_are_told() {
     let coordinator = coordinator();
     let log = Arc::new(Mutex::new(Vec::new()));
     let note = |text: &'static str| {
@@ -218,7 +218,7 @@ fn forced(coordinator: &ShutdownCoordinator, has_begun: &std::sync::mpsc::Receiv
 }
 
 #[test]
-fn shutdown_mgr_forced_then_nobody_is_waited_for_any_longer() {
+fn shutdown_mgr_forced_then_no_part_is_waited_for_any_longer() {
     let coordinator = with(|config| config.force_ms = 20);
     let (begun, has_begun) = std::sync::mpsc::channel();
     coordinator.register_shutdown_waiter("deaf", 50, PATIENCE, move |_| {

@@ -287,7 +287,7 @@ fn certificate_callers_left_out_then_only_of_those_who_were_evicted() {
 }
 
 #[test]
-fn certificate_of_an_abort_then_only_the_probe_may_still_see_somebody() {
+fn certificate_of_an_abort_then_only_the_probe_may_still_see_a_user() {
     let mut document = good();
     document["operation"] = json!("abort");
     document["deadline_ms"] = json!(null);

@@ -19,7 +19,7 @@ pub(super) fn checks(certificate: &Certificate) -> Vec<Check> {
         let found = one(certificate, name)
             .and_then(|reading| whose(reading, witness, word_of))
             .and_then(|reading| in_time(certificate, reading))
-            .and_then(|reading| nobody_hidden(certificate, reading))
+            .and_then(|reading| no_user_hidden(certificate, reading))
             .and_then(|reading| match certificate.operation {
                 // The readings are for information: the session was set aside with its users.
                 Operation::Quarantine => Ok(told(reading)),
@@ -74,7 +74,7 @@ fn told(reading: &Reading) -> String {
 }
 
 /// Only evicted users may be left out, and W4 must leave out no user.
-fn nobody_hidden<'a>(
+fn no_user_hidden<'a>(
     certificate: &Certificate,
     reading: &'a Reading,
 ) -> Result<&'a Reading, String> {

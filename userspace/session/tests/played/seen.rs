@@ -1,0 +1,115 @@
+//! What the core sees, as tests play it.
+
+use std::time::{Duration, Instant};
+
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::memory::AttachmentMemory;
+use onair_session::{Moment, RetiredMemory, Sites, Timeouts, View, witness};
+use onair_types::{Reading, Says, Timestamp, Witness, WordOf};
+
+/// The longest that a poller may take.
+pub(crate) const QUIESCE: Duration = Duration::from_secs(5);
+
+/// The facts of a test.
+pub(crate) trait Facts {
+    /// The time.
+    fn now(&self) -> Instant;
+
+    /// The attachment of each caller that sleeps in a get.
+    fn asleep(&self) -> Vec<u64>;
+
+    /// Whether the process of an attachment is gone, and its death reported.
+    fn is_gone(&self, attachment: u64) -> bool;
+
+    /// Whether the process is exiting.
+    fn is_ending(&self, pid: u32) -> bool;
+}
+
+/// A view of these facts.
+pub(crate) struct Seen<F>(pub(crate) F);
+
+impl<F: Facts> View for Seen<F> {
+    fn now(&self) -> Moment {
+        Moment {
+            instant: self.0.now(),
+            wall: Timestamp(std::time::UNIX_EPOCH),
+            monotonic_ns: 1,
+        }
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            quiesce: QUIESCE,
+            drain_warning: Duration::ZERO,
+        }
+    }
+
+    fn poller_is_alive(&self) -> bool {
+        true
+    }
+
+    fn sent_and_dropped(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn probe_refusal(&self) -> Option<String> {
+        None
+    }
+
+    fn probe(
+        &self,
+        clients: &mut dyn Iterator<Item = (u32, Sites)>,
+        out: &dyn Fn(u64) -> bool,
+    ) -> Reading {
+        let asleep = self.0.asleep();
+        let left_out = asleep.iter().filter(|number| out(**number)).count() as u64;
+        let users = asleep.len() as u64 - left_out;
+        let mut all = clients.map(|(_, sites)| sites);
+        let is_unknown = all.any(|sites| sites != Sites::Armed);
+        let says = match users {
+            0 if is_unknown => Says::Unknown,
+            0 => Says::Zero,
+            _ => Says::Users,
+        };
+        Reading {
+            left_out,
+            ..reading(Witness::W2, witness::PROBE, says, users)
+        }
+    }
+
+    fn blocked(&self) -> Vec<u64> {
+        self.0.asleep()
+    }
+
+    fn mapping(&self, memory: &RetiredMemory) -> Reading {
+        let held = memory.words.iter().filter(|words| !self.is_released(words));
+        let held = held.count() as u64;
+        let says = if held == 0 { Says::Zero } else { Says::Users };
+        reading(Witness::W4, witness::MAPPING, says, held)
+    }
+
+    fn is_released(&self, words: &AttachmentMemory) -> bool {
+        self.0.is_gone(words.attachment())
+    }
+
+    fn are_released(&self, _: &FrameMemory) -> bool {
+        true
+    }
+
+    fn is_process_ending(&self, pid: u32) -> bool {
+        self.0.is_ending(pid)
+    }
+}
+
+fn reading(witness: Witness, name: &str, says: Says, users: u64) -> Reading {
+    Reading {
+        witness,
+        name: name.into(),
+        says,
+        users,
+        left_out: 0,
+        detail: String::new(),
+        word_of: WordOf::Kernel,
+        at_monotonic_ns: 1,
+    }
+}
