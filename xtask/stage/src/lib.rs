@@ -44,4 +44,4 @@ pub use process::{ProcessId, Running};
 pub use run::{RUN_VARIABLE, Run};
 pub use snapshot::{Difference, Snapshot};
 pub use stage::Stage;
-pub use until::{Deadline, until, wait_for};
+pub use until::{Deadline, time_scale, until, wait_for};

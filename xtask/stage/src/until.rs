@@ -10,6 +10,12 @@ use anyhow::{Result, bail};
 /// How much slower than usual the machine is. `cargo xtask vm` measures it and sets the variable.
 static SCALE: LazyLock<u32> = LazyLock::new(|| scale(env::var("ONAIR_TIME_SCALE").ok().as_deref()));
 
+/// How much slower than usual the machine is, by `ONAIR_TIME_SCALE`: at least 1.
+#[must_use]
+pub fn time_scale() -> u32 {
+    *SCALE
+}
+
 /// A whole number from 1 to 100; 1 for anything else.
 fn scale(value: Option<&str>) -> u32 {
     value
