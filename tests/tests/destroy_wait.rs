@@ -19,7 +19,7 @@ fn held(rig: &Rig, control: &mut Control) -> Result<TestClient> {
     Ok(client)
 }
 
-/// It is there, no request waits for its end any more, and whoever leaves it does not destroy it.
+/// The session is there, no request waits for its end, and a client that leaves does not destroy it.
 fn lives_on(control: &mut Control, mut client: TestClient) -> Result<()> {
     control.await_state("cam", SessionState::Stopped)?;
     client.say("put-all")?;

@@ -294,7 +294,7 @@ fn words_scribbled_by_their_client_then_it_is_evicted_and_no_other_loses_any() -
         "scribble {SEG_FRAMES} {}",
         "00".repeat(8 * frames)
     ))?;
-    wait_for("it to be cut off", 30, || {
+    wait_for("it to be evicted", 30, || {
         let revoked = states(&mut control)?.contains(&AttachmentState::Revoked);
         Ok(revoked)
     })?;

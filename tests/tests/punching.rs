@@ -28,7 +28,7 @@ fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
     frames.say("punch onair-frames 1")?;
     words.say("punch onair-seg 1")?;
     for (bad, call) in [(&mut frames, "submit 1"), (&mut words, "get 20")] {
-        wait_for("a client to be cut off", 60, || {
+        wait_for("a client to be evicted", 60, || {
             // Its gate is closed with the rest, until it opens it.
             bad.say("start")?;
             let result = bad.errno(call)?;

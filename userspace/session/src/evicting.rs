@@ -364,18 +364,7 @@ impl<R: Runtime> SessionCore<R> {
         }
         let slots = evicted_client.attachment.memory.slots();
         let slots = slots.iter().filter(|slot| slot.count > 0).count() as u64;
-        let who = &evicted_client.attachment.who;
-        let reconciled = self.audit.reconcile(who, None, cause, 0, slots, turn.now());
-        Self::tell_reconciled(turn, reconciled);
-        let gone = EventKind::ClientLeft {
-            attachment: number,
-            pid: who.pid,
-            command: who.command.clone(),
-            cause,
-        };
-        turn.effects.tell(gone);
-        tracing::info!(session = %self.id, attachment = number, "an evicted client is gone");
-        self.part(turn, evicted_client.attachment);
+        self.part(turn, evicted_client.attachment, cause, (0, slots));
     }
 }
 

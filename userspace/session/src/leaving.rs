@@ -129,7 +129,6 @@ impl<R: Runtime> SessionCore<R> {
         };
         lender.settle(|_| ());
         self.audit.ended(&lender);
-        let who = attachment.who.clone();
         let slots = attachment
             .memory
             .slots()
@@ -147,23 +146,29 @@ impl<R: Runtime> SessionCore<R> {
             }
             Leaving::Ended(cause) => cause,
         };
-        let reconciled = self
-            .audit
-            .reconcile(&who, None, cause, frames, slots, turn.now());
+        self.part(turn, attachment, cause, (frames, slots));
+    }
+
+    /// Reports an ended attachment, with the frames and slots that were settled for it, and keeps
+    /// its memory until no process has it mapped.
+    pub(crate) fn part(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        attachment: Attachment,
+        cause: ReconciledCause,
+        (frames, slots): (u64, u64),
+    ) {
+        let (number, who) = (attachment.number, &attachment.who);
+        let now = turn.now();
+        let reconciled = self.audit.reconcile(who, None, cause, frames, slots, now);
         Self::tell_reconciled(turn, reconciled);
-        let gone = EventKind::ClientLeft {
+        turn.effects.tell(EventKind::ClientLeft {
             attachment: number,
             pid: who.pid,
             command: who.command.clone(),
             cause,
-        };
-        turn.effects.tell(gone);
+        });
         tracing::info!(session = %self.id, attachment = number, pid = who.pid, "attachment ended");
-        self.part(turn, attachment);
-    }
-
-    /// Keeps the memory of an ended attachment until no process has it mapped.
-    pub(crate) fn part(&mut self, turn: &mut Turn<'_, R>, attachment: Attachment) {
         self.retired.words.push(attachment.memory);
         self.retired.frames.extend(attachment.frames);
         if self.lifecycle.is_running() {
