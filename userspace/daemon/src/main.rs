@@ -36,7 +36,7 @@ use signal_hook::low_level;
         2  wrong arguments\n  \
         4  sessions were still in use when timeouts.graceful_ms had passed\n  \
         5  forced by a second signal\n  \
-        6  the configuration does not hold\n  \
+        6  the configuration is invalid\n  \
         7  a part did not end in its time and was left behind\n  \
         8  a second signal ended a start that did not finish"
 )]
@@ -58,7 +58,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = match Config::load(&arguments.config) {
+    let config = Config::load(&arguments.config);
+    let config = match config.and_then(|config| config.check_cores().map(|()| config)) {
         Ok(config) => config,
         Err(error) => {
             log::fatal(&error);

@@ -181,6 +181,7 @@ fn start(config: Config, shutdown: &ShutdownCoordinator) -> Result<(Started, Res
         return Err(RunError::Membarrier);
     }
     sys::ignore_sigio();
+    config.check_for_start()?;
     let group = config.control.group.as_deref().map(resolve_group);
     let group = group.transpose()?;
     let roles = roles(&config.control, group)?;

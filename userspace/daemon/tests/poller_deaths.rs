@@ -17,18 +17,19 @@ use serde_json::{Value, json};
 const MANY: u64 = 2000;
 
 fn spec(name: &str, port: &str) -> Value {
+    let address = if port == "a" { "10.9.2.1" } else { "10.9.2.2" };
     json!({
         "name": name, "direction": "receive", "port": port,
         "video": {"width": 64, "height": 32, "frame_rate": "60/1", "depth": 8},
-        "flow": {"destination": "10.9.2.1:5004"},
+        "flow": {"destination": format!("{address}:5004")},
     })
 }
 
 #[test]
 fn daemon_its_pollers_panic_then_their_sessions_are_stopped_and_it_serves_on() {
     let more = "[probe]\nmode = \"off\"\n[shutdown]\non_poller_death = \"continue\"\n\
-         [[poller]]\nname = \"p1\"\ncore = 0\n\
-         [[port]]\nname = \"b\"\ndevice = \"ring:in-process:b\"\naddress = \"10.9.2.1/24\"\n\
+         [[poller]]\nname = \"p1\"\ncore = 1\n\
+         [[port]]\nname = \"b\"\ndevice = \"ring:in-process:b\"\naddress = \"10.9.2.2/24\"\n\
          poller = \"p1\"\n";
     let daemon = InProcess::start(more, |_| ());
     let post = |path: &str, body: &Value| daemon.ask("POST", path, body).0;

@@ -41,12 +41,39 @@ impl XdpQueue {
     }
 }
 
-impl Device {
-    /// The interface of an AF_PACKET device, which becomes promiscuous.
-    pub(crate) fn packet_interface(text: &str) -> Option<String> {
-        let is_packet = text.trim_start().starts_with("net_af_packet");
-        is_packet.then(|| value(text, "iface"))?
+/// What a device string takes for its port, and no other port can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceClaim {
+    /// DPDK's name of the device, for example `net_af_xdp0` or `0000:3b:00.0`; of a ring its whole
+    /// string.
+    pub name: String,
+    /// The kernel's interface under an AF_XDP or AF_PACKET device.
+    pub interface: Option<String>,
+}
+
+impl FromStr for DeviceClaim {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(match text.parse()? {
+            Device::Ring(_) => Self {
+                name: text.to_owned(),
+                interface: None,
+            },
+            Device::Dpdk { name, xdp, .. } => Self {
+                interface: xdp
+                    .map(|queue| queue.interface)
+                    .or_else(|| packet_interface(text)),
+                name: name.to_string_lossy().into_owned(),
+            },
+        })
     }
+}
+
+/// The interface of an AF_PACKET device, which becomes promiscuous.
+fn packet_interface(text: &str) -> Option<String> {
+    let is_packet = text.trim_start().starts_with("net_af_packet");
+    is_packet.then(|| value(text, "iface"))?
 }
 
 /// The value of `key` among `name,key=value,…`.

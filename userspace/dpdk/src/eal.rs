@@ -86,7 +86,7 @@ impl Eal {
             .join()
             .expect("init_here does not panic")?;
         log::tap_libraries();
-        tracing::info!(target: "dpdk", ?memory, "DPDK {} is up", version());
+        tracing::info!(target: "dpdk", ?memory, "{} is up", version());
         Ok(Self {
             alive: Arc::new(Alive(())),
             memory,

@@ -47,6 +47,7 @@ mod thread;
 mod xsk;
 
 pub use burst::Burst;
+pub use device::DeviceClaim;
 pub use eal::{Eal, EalConfig};
 pub use error::{CloseError, Error};
 pub use link::{Link, LinkState, NotRestored, Restored};

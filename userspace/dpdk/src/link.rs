@@ -9,7 +9,7 @@ use std::{fs, io, os::unix::fs::MetadataExt, time::Duration};
 use crate::{
     Error,
     claim::{self, Claim},
-    device::{Device, XdpQueue},
+    device::{Device, DeviceClaim, XdpQueue},
     namespace::{self, Namespace},
     netlink::{Interface, Route},
 };
@@ -67,11 +67,8 @@ impl Link {
         let Device::Dpdk { xdp, .. } = device.parse()? else {
             return Ok(None);
         };
-        let interface = match &xdp {
-            Some(queue) => Some(queue.interface.clone()),
-            None => Device::packet_interface(device),
-        };
-        Ok(interface.map(|interface| Self {
+        let claim: DeviceClaim = device.parse()?;
+        Ok(claim.interface.map(|interface| Self {
             device: device.to_owned(),
             netns: netns.map(str::to_owned),
             interface,

@@ -48,6 +48,10 @@ pub struct PortConfig {
 }
 
 impl PortConfig {
+    /// Memory for one port without hugepages, in MiB: each mbuf of the pool takes a page of its
+    /// own, since none crosses a page's end.
+    pub const PLAIN_MEMORY_MB: u32 = 34;
+
     /// Two rings of 2048 places and a pool of 8192 mbufs.
     #[must_use]
     pub fn new(name: impl Into<String>, device: impl Into<String>) -> Self {

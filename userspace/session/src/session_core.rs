@@ -234,8 +234,8 @@ impl<R: Runtime> SessionCore<R> {
     /// The problem that tells the requester why the session's state refuses.
     pub(crate) fn refusal(&self, refusal: Refusal) -> Problem {
         let (code, what) = match refusal {
-            Refusal::Running => (ProblemCode::Running, "is running: stop it first"),
-            Refusal::Starting => (ProblemCode::Running, "is being started: stop it first"),
+            Refusal::Running => (ProblemCode::Running, "is running"),
+            Refusal::Starting => (ProblemCode::Running, "is being started"),
             Refusal::Draining => (ProblemCode::Draining, "is being destroyed"),
             Refusal::Quarantined => (ProblemCode::Quarantined, "is quarantined"),
             Refusal::Destroyed => (ProblemCode::StaleSession, "was destroyed"),

@@ -43,7 +43,7 @@ codes! {
         "Compare the request with GET /v1/openapi.json.";
     /// A session specification with invalid fields; `errors` names each.
     InvalidSpec "invalid_spec" 422 "Invalid session specification"
-        "Correct the fields named in `errors`.";
+        "Correct each field that the message names.";
     /// Nothing at this path.
     NotFound "not_found" 404 "No such path"
         "GET /v1/openapi.json lists every path.";
@@ -89,7 +89,7 @@ codes! {
         "End or wait for the blockers; `onairctl session destroy --wait 5s` waits for them.";
     /// A destroy of a running session.
     Running "running" 409 "The session is running"
-        "Stop it first: `onairctl session stop`.";
+        "Stop it with `onairctl session stop`, then repeat this.";
     /// The session is being destroyed and accepts no other operation.
     Draining "draining" 409 "The session is being destroyed"
         "Wait for the current destroy.";

@@ -106,7 +106,7 @@ report end {name} $?
 /// A shell on the machine's second console.
 const TERMINAL: &str = "\
 export TERM=xterm-256color
-setsid --ctty --wait bash --login </dev/hvc0 >/dev/hvc0 2>&1
+setsid --ctty --wait bash </dev/hvc0 >/dev/hvc0 2>&1
 report end shell $?
 ";
 

@@ -16,7 +16,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML, or has an unknown key or a wrong type.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", plain(source))]
     Parse {
         /// Path of the file.
         path: PathBuf,
@@ -33,6 +33,15 @@ pub enum ConfigError {
         /// What is wrong, and which values are valid.
         problem: String,
     },
+}
+
+/// The parser's text, with Rust's types in words.
+fn plain(error: &toml::de::Error) -> String {
+    let types = ["u64", "u32", "u16", "u8", "usize"];
+    types.iter().fold(error.to_string(), |text, name| {
+        let end = format!("expected {name}\n");
+        text.replace(&end, "expected a whole number that is not negative and not so large\n")
+    })
 }
 
 impl ConfigError {

@@ -4,6 +4,7 @@ mod control;
 mod error;
 mod limits;
 mod log;
+mod machine;
 mod metrics;
 mod poller;
 mod port;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use onair_dpdk::EalConfig;
+use onair_dpdk::{EalConfig, Hugepages, PortConfig};
 use onair_types::{SessionSpec, SpecDocument};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
@@ -144,32 +145,30 @@ impl Config {
         self.limits.check()?;
         self.shutdown.check()?;
         self.probe.check(self.limits.connections)?;
-        let mut names = HashSet::new();
-        for poller in &self.poller {
-            poller.check()?;
-            if !names.insert(&poller.name) {
-                return Err(ConfigError::value(
-                    "poller.name",
-                    &poller.name,
-                    "given twice",
-                ));
-            }
-        }
-        let mut names = HashSet::new();
+        poller::check(&self.poller)?;
+        port::check(&self.port)?;
+        self.check_memory()?;
         for port in &self.port {
-            if !names.insert(&port.name) {
-                return Err(ConfigError::value("port.name", &port.name, "given twice"));
-            }
-            port.ipv4()?;
             if self.poller_of(port).is_none() {
-                return Err(ConfigError::value(
-                    format!("port.{}.poller", port.name),
-                    &port.poller,
-                    "no [[poller]] has this name",
-                ));
+                return Err(port.wrong("poller", &port.poller, "no [[poller]] has this name"));
             }
         }
         Ok(())
+    }
+
+    /// Checks that the ports' packets fit the memory that DPDK reserves at the start. From hugepages
+    /// it takes what it needs.
+    fn check_memory(&self) -> Result<(), ConfigError> {
+        let needed = self.port.len() * PortConfig::PLAIN_MEMORY_MB as usize;
+        if self.dpdk.hugepages == Hugepages::Require || self.dpdk.memory_mb as usize >= needed {
+            return Ok(());
+        }
+        let ports = self.port.len();
+        Err(ConfigError::value(
+            "dpdk.memory_mb",
+            self.dpdk.memory_mb,
+            format!("too little for {ports} port(s) without hugepages: give at least {needed}"),
+        ))
     }
 }
 
@@ -267,6 +266,14 @@ mod tests {
             (
                 format!("{PORT}address=\"10.0.0.1/24\"\npoller=\"q\""),
                 "no [[poller]]",
+            ),
+            (
+                format!("{PORT}address=\"10.0.0.1/24\"\npoller=\"p\"\n[dpdk]\nmemory_mb = 33"),
+                "dpdk.memory_mb = 33: too little for 1 port(s) without hugepages: give at least 34",
+            ),
+            (
+                "[[poller]]\nname=\"p\"\ncore=0\n[[poller]]\nname=\"q\"\ncore=0".into(),
+                "poller.q.core = 0: poller p runs on this core",
             ),
         ] {
             let error = parse(&text).unwrap_err();

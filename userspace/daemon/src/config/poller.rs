@@ -52,14 +52,40 @@ const fn nap_us() -> u64 {
 }
 
 impl Poller {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         for (key, value, range) in [
             ("spin_us", self.spin_us, 0..=1_000_000),
             ("wake_us", self.wake_us, 0..=10_000),
             ("nap_us", self.nap_us, 10..=100_000),
         ] {
-            within(&format!("poller.{}.{key}", self.name), value, range)?;
+            within(&self.key(key), value, range)?;
         }
         Ok(())
     }
+
+    /// `key` with its table.
+    pub(super) fn key(&self, key: &str) -> String {
+        format!("poller.{}.{key}", self.name)
+    }
+}
+
+/// Checks each poller, and that no two have the same name or core.
+pub(super) fn check(pollers: &[Poller]) -> Result<(), ConfigError> {
+    for (at, poller) in pollers.iter().enumerate() {
+        poller.check()?;
+        for before in &pollers[..at] {
+            if poller.name == before.name {
+                let key = "poller.name";
+                return Err(ConfigError::value(key, &poller.name, "given twice"));
+            }
+            if poller.core == before.core {
+                let problem = format!(
+                    "poller {} runs on this core: give each poller a core of its own",
+                    before.name
+                );
+                return Err(ConfigError::value(poller.key("core"), poller.core, problem));
+            }
+        }
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use onair_dpdk::DeviceClaim;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -27,16 +28,158 @@ impl Port {
     /// Address and prefix length.
     ///
     /// # Errors
-    /// [`ConfigError::Value`]: not an address with a prefix length.
+    /// [`ConfigError::Value`]: not the address of a host with a prefix length.
     pub fn ipv4(&self) -> Result<(Ipv4Addr, u8), ConfigError> {
         let parsed = self.address.split_once('/').and_then(|(address, prefix)| {
             let prefix: u8 = prefix.parse().ok()?;
             Some((address.parse().ok()?, prefix)).filter(|(_, prefix)| *prefix <= 32)
         });
-        parsed.ok_or_else(|| ConfigError::Value {
-            key: format!("port.{}.address", self.name),
-            value: self.address.clone(),
-            problem: "give an IPv4 address with a prefix length, such as 10.77.0.1/24".into(),
+        let (address, prefix) = parsed.ok_or_else(|| {
+            self.wrong(
+                "address",
+                &self.address,
+                "give an IPv4 address with a prefix length, such as 10.77.0.1/24",
+            )
+        })?;
+        match not_of_a_host(address, prefix) {
+            None => Ok((address, prefix)),
+            Some(kind) => Err(self.wrong(
+                "address",
+                &self.address,
+                format!("this is {kind}: give the address of one host, such as 10.77.0.1/24"),
+            )),
+        }
+    }
+
+    /// What its device string takes.
+    pub(super) fn claim(&self) -> Result<DeviceClaim, ConfigError> {
+        let claim = self.device.parse();
+        claim.map_err(|error: onair_dpdk::Error| {
+            self.wrong("device", &self.device, error.to_string())
         })
+    }
+
+    pub(super) fn wrong(&self, key: &str, value: &str, problem: impl Into<String>) -> ConfigError {
+        ConfigError::value(format!("port.{}.{key}", self.name), value, problem)
+    }
+}
+
+/// What `address` is if no host can have it. Networks of 31 and 32 bits have neither a network nor a
+/// broadcast address (RFC 3021).
+fn not_of_a_host(address: Ipv4Addr, prefix: u8) -> Option<&'static str> {
+    let host_bits = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+    let host = address.to_bits() & host_bits;
+    if address.is_unspecified() {
+        Some("the unspecified address")
+    } else if address.is_loopback() {
+        Some("a loopback address")
+    } else if address.is_multicast() {
+        Some("a multicast address")
+    } else if address.is_broadcast() || (prefix < 31 && host == host_bits) {
+        Some("a broadcast address")
+    } else if prefix < 31 && host == 0 {
+        Some("the address of a network")
+    } else {
+        None
+    }
+}
+
+/// Checks that no two ports claim the same name, device, interface or address.
+pub(super) fn check(ports: &[Port]) -> Result<(), ConfigError> {
+    for (at, port) in ports.iter().enumerate() {
+        let (address, _) = port.ipv4()?;
+        let claim = port.claim()?;
+        for before in &ports[..at] {
+            let shared = before.claim()?;
+            let taken = |what: &str| format!("port {} has this {what}", before.name);
+            if port.name == before.name {
+                return Err(ConfigError::value("port.name", &port.name, "given twice"));
+            }
+            if claim.name == shared.name {
+                let problem = format!(
+                    "{}: give each device a name of its own, such as {}1",
+                    taken("device name"),
+                    claim.name.trim_end_matches(|last: char| last.is_ascii_digit()),
+                );
+                return Err(port.wrong("device", &port.device, problem));
+            }
+            // In another namespace it is another network.
+            if port.netns != before.netns {
+                continue;
+            }
+            if let Some(interface) = &claim.interface
+                && claim.interface == shared.interface
+            {
+                let problem = format!(
+                    "port {} uses interface {interface}: give each port an interface of its own",
+                    before.name
+                );
+                return Err(port.wrong("device", &port.device, problem));
+            }
+            if address == before.ipv4()?.0 {
+                return Err(port.wrong("address", &port.address, taken("address")));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(name: &str, device: &str, address: &str) -> Port {
+        Port {
+            name: name.into(),
+            device: device.into(),
+            netns: None,
+            address: address.into(),
+            poller: "p".into(),
+        }
+    }
+
+    #[test]
+    fn addresses_that_no_host_can_have_are_refused() {
+        for (address, problem) in [
+            ("10.0.0.1", "prefix length"),
+            ("10.0.0.1/33", "prefix length"),
+            ("0.0.0.0/0", "the unspecified address"),
+            ("127.0.0.1/8", "a loopback address"),
+            ("239.1.1.1/24", "a multicast address"),
+            ("255.255.255.255/0", "a broadcast address"),
+            ("10.0.0.255/24", "a broadcast address"),
+            ("10.0.0.0/24", "the address of a network"),
+        ] {
+            let error = port("a", "ring:x:a", address).ipv4().unwrap_err();
+            assert!(error.to_string().contains(problem), "{address}: {error}");
+        }
+        for address in ["10.0.0.1/24", "10.0.0.0/31", "10.0.0.1/31", "10.0.0.0/32"] {
+            port("a", "ring:x:a", address).ipv4().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_only_one_port_can_have_is_refused_to_the_second() {
+        let first = port("a", "net_af_xdp0,iface=eth1", "10.0.0.1/24");
+        for (second, problem) in [
+            (port("a", "ring:x:a", "10.0.0.2/24"), "given twice"),
+            (
+                port("b", "net_af_xdp0,iface=eth2", "10.0.0.2/24"),
+                "port a has this device name: give each device a name of its own, such as net_af_xdp1",
+            ),
+            (
+                port("b", "net_af_packet1,iface=eth1", "10.0.0.2/24"),
+                "port a uses interface eth1",
+            ),
+            (port("b", "ring:x:a", "10.0.0.1/8"), "port a has this address"),
+        ] {
+            let error = check(&[first.clone(), second]).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        let elsewhere = Port {
+            netns: Some("studio".into()),
+            ..port("b", "net_af_xdp1,iface=eth1", "10.0.0.1/24")
+        };
+        check(&[first, elsewhere]).unwrap();
     }
 }

@@ -239,7 +239,7 @@ mod tests {
             text.replace("core = 0", "core = 1")
                 .replace("name = \"a\"", "name = \"b\"")
                 .replace("sessions = 10", "sessions = 10\nconnections = 9")
-                + "[control]\nsocket = \"/run/x.sock\"\n[dpdk]\nmemory_mb = 1\n[timeouts]\nprove_ms = 1\n[metrics]\nlisten = \"127.0.0.1:9\"\n[probe]\nmode = \"off\"\n"
+                + "[control]\nsocket = \"/run/x.sock\"\n[dpdk]\nmemory_mb = 100\n[timeouts]\nprove_ms = 1\n[metrics]\nlisten = \"127.0.0.1:9\"\n[probe]\nmode = \"off\"\n"
         });
         assert!(changed.applied.is_empty(), "{:?}", changed.applied);
         for (key, reason) in [

@@ -58,7 +58,7 @@ impl Exit {
             Self::Arguments => "wrong arguments",
             Self::InUse => "sessions were still in use when timeouts.graceful_ms had passed",
             Self::Forced => "forced by a second signal",
-            Self::NotConfigured => "the configuration does not hold",
+            Self::NotConfigured => "the configuration is invalid",
             Self::TimedOut => "a part did not end in its time and was left behind",
             Self::StartForced => "a second signal ended a start that did not finish",
         }
