@@ -9,8 +9,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use onair_stage::Actor;
-use onair_tests::{Config, Deadline, Raster, Rig, output, program, receive, wait_for};
-use onair_types::{BlockerKind, Event, EventKind, EventName, ShutdownPhase};
+use onair_tests::{
+    Config, Deadline, Raster, RelayedVideo, Rig, output, program, receive, until, wait_for,
+};
+use onair_types::{BlockerKind, Event, EventKind, EventName, ShutdownPhase, Source};
 use prometheus_parse::{Scrape, Value};
 
 /// How long anything may take that is waited for.
@@ -287,4 +289,42 @@ fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
         }
         Ok(TcpListener::bind(("127.0.0.1", port)).is_ok())
     })
+}
+
+/// Waits until each port is `up` or not, and returns the problems of that health.
+fn links(circuit: &mut RelayedVideo, up: bool) -> Result<Vec<String>> {
+    until("both links to change", Deadline::seconds(PATIENCE), || {
+        let health = circuit.control.health()?;
+        let all = health.dataplane.ports.iter().all(|it| it.link_up == up);
+        Ok(all.then_some(health.problems))
+    })
+}
+
+#[test]
+fn link_down_and_up_then_health_and_an_event_say_so_and_frames_flow_again() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut circuit = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
+    let mut events = Follower::start(&rig, "")?;
+    let namespace = rig.stage().namespace().to_owned();
+    let switch = |to| output("ip", &["-n", &namespace, "link", "set", "va", to]);
+    for (to, up) in [("down", false), ("up", true)] {
+        switch(to)?;
+        let problems = links(&mut circuit, up)?;
+        for port in ["a", "b"] {
+            let problem = format!("the link of port {port} is down");
+            let named = problems.iter().any(|it| it.contains(&problem));
+            assert_eq!(named, !up, "{problems:?}");
+        }
+        let mut changed = BTreeSet::new();
+        while changed.len() < 2 {
+            if let EventKind::PortLink { port, up: now } = events.next()?.kind {
+                assert_eq!(now, up);
+                changed.insert(port);
+            }
+        }
+    }
+    let more = circuit.viewer.taken()? + 20;
+    circuit.viewer.wait(more, Deadline::seconds(PATIENCE))?;
+    circuit.end()?;
+    Ok(())
 }

@@ -31,9 +31,11 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_dev_get_mtu",
     "rte_eth_dev_get_port_by_name",
     "rte_eth_dev_info_get",
+    "rte_eth_dev_rx_offload_name",
     "rte_eth_dev_socket_id",
     "rte_eth_dev_start",
     "rte_eth_dev_stop",
+    "rte_eth_dev_tx_offload_name",
     "rte_eth_from_rings",
     "rte_eth_macaddr_get",
     "rte_eth_promiscuous_disable",
@@ -57,6 +59,7 @@ const TYPES: &[&str] = &["onair_mbuf_offset", "rte_mbuf"];
 /// Constants; those of the shim stand for what bindgen cannot read.
 const CONSTANTS: &[&str] = &[
     "ONAIR_.*",
+    "RTE_ETH_SPEED_NUM_UNKNOWN",
     "RTE_MBUF_DEFAULT_BUF_SIZE",
     "RTE_VER_MONTH",
     "RTE_VER_YEAR",

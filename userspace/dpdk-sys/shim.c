@@ -117,12 +117,15 @@ void onair_mbuf_release(struct rte_mbuf **mbufs, unsigned int count)
 	}
 }
 
-int onair_link_up(uint16_t port)
+int onair_link(uint16_t port, uint32_t *mbps)
 {
 	struct rte_eth_link link;
 	int rc = rte_eth_link_get_nowait(port, &link);
 
-	return rc < 0 ? rc : link.link_status == RTE_ETH_LINK_UP;
+	if (rc < 0)
+		return rc;
+	*mbps = link.link_speed;
+	return link.link_status == RTE_ETH_LINK_UP;
 }
 
 int onair_errno(void)

@@ -33,8 +33,11 @@ void onair_mbuf_hold(struct rte_mbuf **mbufs, unsigned int count);
 /* Frees held mbufs of any pools; counts each as no longer held after that. */
 void onair_mbuf_release(struct rte_mbuf **mbufs, unsigned int count);
 
-/* Ports: 1 up, 0 down, negative errno. The C structure changed in DPDK 24. */
-int onair_link_up(uint16_t port);
+/*
+ * Ports: 1 up, 0 down, negative errno; writes the speed in Mbit/s
+ * (RTE_ETH_SPEED_NUM_*). The C structure changed in DPDK 24.
+ */
+int onair_link(uint16_t port, uint32_t *mbps);
 
 /* rte_errno is a macro over a thread-local. */
 int onair_errno(void);

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{certificate, completions, config, events, health, record, session, shutdown};
+use crate::command::{
+    certificate, completions, config, events, health, port, record, session, shutdown,
+};
 
 /// Inspect and control onaird sessions
 ///
@@ -76,6 +78,9 @@ pub(crate) enum Noun {
     /// Show the active configuration or reload the file
     #[command(subcommand)]
     Config(config::Verb),
+    /// List the ports with their devices and links
+    #[command(subcommand)]
+    Port(port::Verb),
     /// Show the daemon's health and readiness
     Health(health::Show),
     /// Shut the daemon down in order

@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::Parser;
 use onair_mutant::mutant;
 use onair_types::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
-use onaird::config::Config;
+use onaird::config::{Config, ConfigError};
+use onaird::doctor::{self, Level};
 use onaird::log::{self, LogError};
 use onaird::notify;
 use onaird::run::{Outcome, RunError, Started, run};
@@ -24,6 +25,8 @@ use signal_hook::low_level;
     after_help = "Examples:\n  \
         onaird --config /etc/onair/onaird.toml\n  \
         onaird --config onaird.toml --check-config\n  \
+        onaird --doctor\n  \
+        onaird --doctor --json --config onaird.toml\n  \
         onaird --config onaird.toml --duration 90s --summary-json summary.json\n\n\
         Signals:\n  \
         SIGTERM, SIGINT  shut down; a second one forces it, even during a start that hangs\n  \
@@ -42,8 +45,15 @@ use signal_hook::low_level;
 )]
 struct Arguments {
     /// Configuration file (TOML), a regular file.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "doctor")]
+    config: Option<PathBuf>,
+    /// Check whether this machine can run the daemon, print what to change, and exit: 0 if nothing
+    /// failed, else 1. With --config it also checks the machine against that configuration.
+    #[arg(long)]
+    doctor: bool,
+    /// With --doctor: print JSON.
+    #[arg(long, requires = "doctor")]
+    json: bool,
     /// Check the configuration and exit.
     #[arg(long)]
     check_config: bool,
@@ -58,7 +68,11 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = Config::load(&arguments.config);
+    let config = arguments.config.as_deref();
+    let config = config.map_or_else(|| Ok(Config::default()), Config::load);
+    if arguments.doctor {
+        return examine(&arguments, config);
+    }
     let config = match config.and_then(|config| config.check_cores().map(|()| config)) {
         Ok(config) => config,
         Err(error) => {
@@ -67,7 +81,8 @@ fn main() -> ExitCode {
         }
     };
     if arguments.check_config {
-        println!("{}: ok", arguments.config.display());
+        let file = arguments.config.unwrap_or_default();
+        println!("{}: ok", file.display());
         return code(Exit::Clean);
     }
     let status = match log::start(&config.log) {
@@ -86,6 +101,29 @@ fn main() -> ExitCode {
         low_level::exit(status.into());
     }
     ExitCode::from(status)
+}
+
+/// Prints the report of the doctor.
+fn examine(arguments: &Arguments, config: Result<Config, ConfigError>) -> ExitCode {
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => {
+            log::fatal(&error);
+            return code(Exit::NotConfigured);
+        }
+    };
+    let findings = doctor::examine(&config);
+    if arguments.json {
+        let report = serde_json::to_string_pretty(&findings).expect("texts and words");
+        println!("{report}");
+    } else {
+        print!("{}", doctor::text(&findings));
+    }
+    code(if doctor::worst(&findings) == Level::Fail {
+        Exit::Failed
+    } else {
+        Exit::Clean
+    })
 }
 
 /// Exit statuses of a shutdown that abandoned threads.

@@ -217,6 +217,15 @@ impl Services {
                 self.hub
                     .tell(None, EventKind::PortGone { port: port.clone() });
             }
+            PollerEvent::PortLink { port, up } => {
+                let (port, up) = (port.clone(), *up);
+                if up {
+                    tracing::info!(port, "the link is up");
+                } else {
+                    tracing::warn!(port, "the link is down");
+                }
+                self.hub.tell(None, EventKind::PortLink { port, up });
+            }
             other => tracing::warn!(?other, "unexpected poller event"),
         }
     }
@@ -234,12 +243,19 @@ impl Services {
 
     /// A port as the API shows it.
     pub fn port_health(&self, port: &PortInfo, problems: &mut Vec<String>) -> PortHealth {
-        if self.gone.contains(&port.name) {
+        let name = &port.name;
+        let link = self.dataplane.link(name);
+        let is_up = link.is_some_and(|link| link.is_up);
+        if self.gone.contains(name) {
             problems.push(format!(
-                "the interface under port {} is gone: restore it and restart the daemon",
-                port.name
+                "the interface under port {name} is gone: restore it and restart the daemon"
+            ));
+        } else if !is_up {
+            problems.push(format!(
+                "the link of port {name} is down: check the cable and the other end"
             ));
         }
+        let hardware = self.dataplane.hardware(name).cloned().unwrap_or_default();
         let counted = self.dataplane.port_counters(&port.name).unwrap_or_default();
         let driver = self.dataplane.port_stats(&port.name);
         let missed = driver.map_or(0, |stats| {
@@ -253,7 +269,11 @@ impl Services {
             backend: backend(&port.driver),
             address: format!("{}/{}", port.address.0, port.address.1),
             mac: format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
-            link_up: !self.gone.contains(&port.name),
+            link_up: is_up,
+            link_mbps: link.and_then(|link| link.mbps),
+            numa_node: hardware.numa_node,
+            max_queues: hardware.max_rx_queues.min(hardware.max_tx_queues),
+            offloads: hardware.offloads,
             poller: self.config.poller[port.poller].name.clone(),
             rx_packets: counted.rx_packets,
             tx_packets: counted.tx_packets,

@@ -26,6 +26,9 @@ pub struct EalConfig {
     pub memory_mb: u32,
     /// Whether PCI devices bound to a DPDK driver may be used.
     pub pci: bool,
+    /// The device strings of the ports on PCI devices: EAL opens these devices and no other.
+    #[serde(skip)]
+    pub pci_devices: Vec<String>,
     /// Appended to EAL's arguments unchanged. An unknown argument makes EAL print its usage on
     /// standard output and fail.
     pub extra_args: Vec<String>,
@@ -37,6 +40,7 @@ impl Default for EalConfig {
             hugepages: Hugepages::Auto,
             memory_mb: 512,
             pci: false,
+            pci_devices: Vec::new(),
             extra_args: Vec::new(),
         }
     }
@@ -177,6 +181,9 @@ fn arguments(config: &EalConfig, memory: Memory) -> Result<Vec<CString>, Error> 
     }
     if !config.pci {
         arguments.push("--no-pci".into());
+    }
+    for device in &config.pci_devices {
+        arguments.extend(["-a".to_owned(), device.clone()]);
     }
     arguments.extend(config.extra_args.iter().cloned());
     arguments

@@ -15,6 +15,7 @@ use crate::{
     Error, LogTail, Pool,
     descriptor::Descriptor,
     device::{Device, RingEnd},
+    hardware::{Hardware, LinkStatus},
     log, ring,
     xsk::Xsk,
 };
@@ -167,6 +168,33 @@ impl Ethdev {
         Ok(())
     }
 
+    pub(crate) fn link(&self) -> LinkStatus {
+        let mut mbps = 0;
+        // SAFETY: an open port; writes the number.
+        let is_up = unsafe { dpdk_sys::onair_link(self.id, &raw mut mbps) } == 1;
+        let is_known = is_up && mbps != dpdk_sys::RTE_ETH_SPEED_NUM_UNKNOWN && mbps != 0;
+        LinkStatus {
+            is_up,
+            mbps: is_known.then_some(mbps),
+        }
+    }
+
+    pub(crate) fn hardware(&self) -> Result<Hardware, Error> {
+        let info = self.info()?;
+        // SAFETY: both return static strings for any single bit.
+        let rx = |bit| unsafe { CStr::from_ptr(dpdk_sys::rte_eth_dev_rx_offload_name(bit)) };
+        // SAFETY: as above.
+        let tx = |bit| unsafe { CStr::from_ptr(dpdk_sys::rte_eth_dev_tx_offload_name(bit)) };
+        let rx = bits(info.rx_offload_capa).map(|bit| format!("rx {}", rx(bit).to_string_lossy()));
+        let tx = bits(info.tx_offload_capa).map(|bit| format!("tx {}", tx(bit).to_string_lossy()));
+        Ok(Hardware {
+            numa_node: u32::try_from(self.node()).ok(),
+            max_rx_queues: info.max_rx_queues,
+            max_tx_queues: info.max_tx_queues,
+            offloads: rx.chain(tx).collect(),
+        })
+    }
+
     /// The port's address, `None` if the driver has none.
     pub(crate) fn mac(&self) -> Option<[u8; 6]> {
         let mut mac = rte_ether_addr::default();
@@ -226,6 +254,13 @@ impl Ethdev {
             (code, log) => Err(Error::dpdk(operation, &self.subject, code, log)),
         }
     }
+}
+
+/// Each bit that is set in `word`.
+fn bits(word: u64) -> impl Iterator<Item = u64> {
+    (0..u64::BITS)
+        .map(|at| 1 << at)
+        .filter(move |bit| word & bit != 0)
 }
 
 impl Drop for Ethdev {

@@ -7,6 +7,7 @@ use std::{
 
 use rustix::{
     io::Errno,
+    ioctl::{Opcode, Updater, ioctl},
     net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with},
 };
 
@@ -45,6 +46,26 @@ impl Interface {
         let name = netdevice::index_to_name_inlined(self.socket.as_fd(), self.index.get());
         !matches!(name, Err(Errno::NODEV | Errno::NXIO))
     }
+
+    /// Whether it is up and has a carrier (`IFF_RUNNING`, netdevice(7)). Two system calls; neither
+    /// waits for the kernel's lock on interfaces.
+    pub(crate) fn is_running(&self) -> bool {
+        const FLAGS: Opcode = libc::SIOCGIFFLAGS as Opcode;
+        let name = netdevice::index_to_name_inlined(self.socket.as_fd(), self.index.get());
+        let Ok(name) = name else { return false };
+        let mut request = libc::ifreq {
+            ifr_name: [0; libc::IFNAMSIZ],
+            ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: 0 },
+        };
+        for (to, from) in request.ifr_name.iter_mut().zip(name.as_bytes()) {
+            *to = from.cast_signed();
+        }
+        // SAFETY: SIOCGIFFLAGS reads the name and writes the flags of a `struct ifreq`.
+        let done = unsafe { ioctl(&self.socket, Updater::<FLAGS, _>::new(&mut request)) };
+        // SAFETY: the kernel wrote the flags, and the zeros of before are flags, too.
+        let flags = unsafe { request.ifr_ifru.ifru_flags };
+        done.is_ok() && flags & libc::IFF_RUNNING as i16 != 0
+    }
 }
 
 #[cfg(test)]
@@ -53,8 +74,12 @@ mod tests {
 
     #[test]
     fn is_present_of_loopback_and_of_none() {
-        assert!(Interface::of(1).unwrap().is_present());
-        assert!(!Interface::of(0x7fff_ff00).unwrap().is_present());
+        let (loopback, none) = (
+            Interface::of(1).unwrap(),
+            Interface::of(0x7fff_ff00).unwrap(),
+        );
+        assert!(loopback.is_present() && loopback.is_running());
+        assert!(!none.is_present() && !none.is_running());
         assert!(Interface::of(0).is_none());
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     claim::Claim,
     device::Device,
     ethdev::Ethdev,
+    hardware::{Hardware, LinkStatus},
     interface::Interface,
     log,
     namespace::{self, Namespace},
@@ -81,6 +82,7 @@ pub struct Port {
     interface: Option<Interface>,
     mac: [u8; 6],
     mtu: u16,
+    hardware: Hardware,
     /// Mbufs that the driver took when the port was opened, and keeps.
     driver_reserve: u32,
 }
@@ -112,6 +114,7 @@ impl Port {
         open.insert(opened.shared.ethdev.id);
         Ok(Self {
             driver_reserve: opened.shared.pool.size() - opened.shared.pool.available(),
+            hardware: opened.shared.ethdev.hardware()?,
             shared: Some(Arc::new(opened.shared)),
             name: config.name.clone(),
             device: config.device.clone(),
@@ -205,11 +208,24 @@ impl Port {
         self.interface.as_ref().is_none_or(Interface::is_present)
     }
 
-    /// Whether the link is up, as the driver reports it.
+    /// The state of the link: of the kernel's interface if there is one, else as the driver reports
+    /// it. A few system calls.
     #[must_use]
-    pub fn is_link_up(&self) -> bool {
-        // SAFETY: an open port.
-        unsafe { dpdk_sys::onair_link_up(self.shared().ethdev.id) == 1 }
+    pub fn link(&self) -> LinkStatus {
+        match &self.interface {
+            // The driver's values are constants.
+            Some(interface) => LinkStatus {
+                is_up: interface.is_running(),
+                mbps: None,
+            },
+            None => self.shared().ethdev.link(),
+        }
+    }
+
+    /// The device's place in the machine, and what its driver offers.
+    #[must_use]
+    pub fn hardware(&self) -> &Hardware {
+        &self.hardware
     }
 
     /// The counters. Any thread may call it; a few system calls.

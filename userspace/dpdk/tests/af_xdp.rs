@@ -30,7 +30,7 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
     assert_eq!(fs::read_link("/proc/thread-self/ns/net").unwrap(), home);
     assert_eq!(a.driver(), "net_af_xdp");
     assert_eq!((a.mtu(), a.max_tx_burst()), (1500, 128));
-    assert!(a.is_present() && a.is_link_up() && a.interface_index().is_some());
+    assert!(a.is_present() && a.link().is_up && a.interface_index().is_some());
     let (mac_a, mac_b) = (a.mac(), b.mac());
     assert!(
         veth.ip("link show va")

@@ -192,6 +192,13 @@ pub enum EventKind {
         /// The port's name in the configuration.
         port: String,
     },
+    /// The link of a port went down or came up. Without a link the port receives and sends nothing.
+    PortLink {
+        /// The port's name in the configuration.
+        port: String,
+        /// It is up now.
+        up: bool,
+    },
     /// The daemon read the configuration file again.
     ConfigReloaded {
         /// Summary of the result.
@@ -272,6 +279,7 @@ names! {
     ProbeState "probe_state"
     PollerDied "poller_died"
     PortGone "port_gone"
+    PortLink "port_link"
     ConfigReloaded "config_reloaded"
     ShutdownPhase "shutdown_phase"
     ShutdownProgress "shutdown_progress"

@@ -199,6 +199,18 @@ pub struct PortHealth {
     pub mac: String,
     /// The link is up.
     pub link_up: bool,
+    /// Speed of the link in Mbit/s, if the driver reports it.
+    #[serde(default)]
+    pub link_mbps: Option<u32>,
+    /// NUMA node of the device, if it has one.
+    #[serde(default)]
+    pub numa_node: Option<u32>,
+    /// Most pairs of a receive and a transmit queue that the driver offers. OnAir uses one.
+    #[serde(default)]
+    pub max_queues: u16,
+    /// Offloads that the driver offers, by DPDK's names. OnAir uses none.
+    #[serde(default)]
+    pub offloads: Vec<String>,
     /// Name of the poller that serves it.
     pub poller: String,
     /// Packets received since the start.

@@ -8,6 +8,7 @@ pub(crate) mod dry_run;
 pub(crate) mod events;
 pub(crate) mod evict;
 pub(crate) mod health;
+pub(crate) mod port;
 pub(crate) mod record;
 pub(crate) mod session;
 pub(crate) mod shutdown;
@@ -32,6 +33,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<u8, Failure> {
         Noun::Events(events) => events.run(cli, &client).await,
         Noun::Config(verb) => config::run(cli, &client, verb).await,
         Noun::Health(health) => health.run(cli, &client).await,
+        Noun::Port(verb) => port::run(cli, &client, verb).await,
         Noun::Shutdown(shutdown) => shutdown.run(cli, &client).await,
         Noun::Completions(shell) => completions::run(shell),
     }

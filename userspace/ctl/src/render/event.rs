@@ -121,6 +121,7 @@ fn what(kind: &EventKind) -> String {
         },
         EventKind::PollerDied { poller, message } => format!("{poller}: {message}"),
         EventKind::PortGone { port } => port.clone(),
+        EventKind::PortLink { port, up } => format!("{port}: {}", if *up { "up" } else { "down" }),
         EventKind::ShutdownPhase { phase, cause } => match cause {
             Some(cause) => format!("{phase}: {cause}"),
             None => phase.to_string(),

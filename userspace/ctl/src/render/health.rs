@@ -5,7 +5,7 @@ use std::time::Duration;
 use comfy_table::{Cell, Color};
 use onair_types::{Dataplane, Health, HealthStatus, Probe, ProbeState, ShareUse};
 
-use super::{ago, cell, coloured, facts, heading, human, print, printable, table};
+use super::{ago, cell, coloured, facts, heading, human, port, print, printable, table};
 
 /// Answer of `health`.
 pub(crate) fn render(health: &Health) -> String {
@@ -125,39 +125,8 @@ fn probe(probe: &Probe) -> Cell {
 fn plane(plane: &Dataplane) -> String {
     let mut text = String::new();
     if !plane.ports.is_empty() {
-        let mut ports = table(&[
-            "PORT",
-            "DRIVER",
-            "ADDRESS",
-            "MAC",
-            "LINK",
-            "POLLER",
-            "RECEIVED",
-            "SENT",
-            "MISSED",
-            "UNCLAIMED",
-        ]);
-        for port in &plane.ports {
-            let link = if port.link_up {
-                coloured("up", Color::Green)
-            } else {
-                coloured("down", Color::Red)
-            };
-            ports.add_row([
-                cell(&port.name),
-                cell(&port.backend),
-                cell(&port.address),
-                cell(&port.mac),
-                link,
-                cell(&port.poller),
-                cell(port.rx_packets),
-                cell(port.tx_packets),
-                cell(port.rx_missed),
-                cell(port.rx_unclaimed),
-            ]);
-        }
         text += "\n";
-        text += &print(ports);
+        text += &port::traffic(&plane.ports);
     }
     if !plane.pollers.is_empty() {
         let mut pollers = table(&["POLLER", "CORE", "IDLE", "SESSIONS", "ALIVE"]);

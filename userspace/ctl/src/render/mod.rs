@@ -11,6 +11,7 @@ pub(crate) mod eviction;
 pub(crate) mod falling;
 pub(crate) mod forecast;
 pub(crate) mod health;
+pub(crate) mod port;
 pub(crate) mod problem;
 pub(crate) mod recording;
 pub(crate) mod session;

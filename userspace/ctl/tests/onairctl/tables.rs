@@ -158,7 +158,8 @@ fn table_health_not_ready_then_the_reasons_and_exit_code_1() {
         "probe": {"mode": "required", "state": "blind", "reason": "no permission", "canary_at": null, "files": []},
         "dataplane": {"backend": "af_xdp", "dpdk": "22.11", "hugepages": true,
             "ports": [{"name": "a", "device": "net_af_xdp0", "backend": "af_xdp", "address": "10.77.0.1/24",
-                "mac": "02:00:00:00:00:01", "link_up": false, "poller": "p0", "rx_packets": 1,
+                "mac": "02:00:00:00:00:01", "link_up": false, "link_mbps": 25000, "numa_node": 1,
+                "max_queues": 8, "offloads": ["rx VLAN_STRIP", "tx IPV4_CKSUM"], "poller": "p0", "rx_packets": 1,
                 "tx_packets": 2, "rx_missed": 3, "rx_unclaimed": 4}],
             "pollers": [{"name": "p0", "core": 1, "idle": "adaptive", "alive": true, "sessions": 0}]},
         "sessions": {"running": 2}});
@@ -174,6 +175,17 @@ fn table_health_not_ready_then_the_reasons_and_exit_code_1() {
             "10.77.0.1/24",
             "down",
             "1m 5s",
+        ],
+    );
+    let ports = Played::document(503, &health).run("port list");
+    assert_eq!(ports.code, 0, "{ports:?}");
+    all_in(
+        &ports.out,
+        &[
+            "net_af_xdp0",
+            "25000 Mbit/s",
+            "1 of 8",
+            "rx VLAN_STRIP, tx IPV4_CKSUM",
         ],
     );
 }

@@ -40,7 +40,10 @@ fn plain(error: &toml::de::Error) -> String {
     let types = ["u64", "u32", "u16", "u8", "usize"];
     types.iter().fold(error.to_string(), |text, name| {
         let end = format!("expected {name}\n");
-        text.replace(&end, "expected a whole number that is not negative and not so large\n")
+        text.replace(
+            &end,
+            "expected a whole number that is not negative and not so large\n",
+        )
     })
 }
 

@@ -36,7 +36,7 @@ impl Config {
         }
     }
 
-    /// Checks what a start needs: a port, their interfaces, and the capabilities of this process.
+    /// Checks what a start needs: a port, their interfaces and PCI devices, and the capabilities of this process.
     ///
     /// # Errors
     /// [`ConfigError`]: the key, and what to do.
@@ -50,6 +50,10 @@ impl Config {
             self.permitted_with(own.effective)?;
         }
         for port in &self.port {
+            if let Some(device) = port.pci()? {
+                let usable = device.check();
+                usable.map_err(|error| port.wrong("device", &port.device, error.to_string()))?;
+            }
             // An error is one of the namespace: opening the port reports it, in the same words.
             let link = Link::of(&port.device, port.netns.as_deref()).ok().flatten();
             let is_missing = link
@@ -155,6 +159,9 @@ mod tests {
         let port = "[[port]]\nname=\"a\"\naddress=\"10.0.0.1/24\"\npoller=\"p\"\n";
         let config = config(&format!("{port}device=\"net_af_xdp0,iface=onair-none\""));
         let error = config.check_for_start().unwrap_err().to_string();
-        assert!(error.contains("there is no interface onair-none"), "{error}");
+        assert!(
+            error.contains("there is no interface onair-none"),
+            "{error}"
+        );
     }
 }

@@ -152,6 +152,10 @@ impl Config {
             if self.poller_of(port).is_none() {
                 return Err(port.wrong("poller", &port.poller, "no [[poller]] has this name"));
             }
+            if port.pci()?.is_some() && !self.dpdk.pci {
+                let problem = "this is a PCI device: set dpdk.pci = true";
+                return Err(port.wrong("device", &port.device, problem));
+            }
         }
         Ok(())
     }
@@ -270,6 +274,11 @@ mod tests {
             (
                 format!("{PORT}address=\"10.0.0.1/24\"\npoller=\"p\"\n[dpdk]\nmemory_mb = 33"),
                 "dpdk.memory_mb = 33: too little for 1 port(s) without hugepages: give at least 34",
+            ),
+            (
+                format!("{PORT}address=\"10.0.0.1/24\"\npoller=\"p\"")
+                    .replace("ring:x:a", "0000:3b:00.0"),
+                "port.a.device = 0000:3b:00.0: this is a PCI device: set dpdk.pci = true",
             ),
             (
                 "[[poller]]\nname=\"p\"\ncore=0\n[[poller]]\nname=\"q\"\ncore=0".into(),

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use onair_dpdk::DeviceClaim;
+use onair_dpdk::{DeviceClaim, PciDevice};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -52,11 +52,19 @@ impl Port {
     }
 
     /// What its device string takes.
-    pub(super) fn claim(&self) -> Result<DeviceClaim, ConfigError> {
+    pub(crate) fn claim(&self) -> Result<DeviceClaim, ConfigError> {
         let claim = self.device.parse();
         claim.map_err(|error: onair_dpdk::Error| {
             self.wrong("device", &self.device, error.to_string())
         })
+    }
+
+    /// Its device, if that is a PCI device.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`]: not a device string.
+    pub fn pci(&self) -> Result<Option<PciDevice>, ConfigError> {
+        Ok(PciDevice::of(&self.claim()?.name))
     }
 
     pub(super) fn wrong(&self, key: &str, value: &str, problem: impl Into<String>) -> ConfigError {
@@ -99,7 +107,9 @@ pub(super) fn check(ports: &[Port]) -> Result<(), ConfigError> {
                 let problem = format!(
                     "{}: give each device a name of its own, such as {}1",
                     taken("device name"),
-                    claim.name.trim_end_matches(|last: char| last.is_ascii_digit()),
+                    claim
+                        .name
+                        .trim_end_matches(|last: char| last.is_ascii_digit()),
                 );
                 return Err(port.wrong("device", &port.device, problem));
             }
@@ -171,7 +181,10 @@ mod tests {
                 port("b", "net_af_packet1,iface=eth1", "10.0.0.2/24"),
                 "port a uses interface eth1",
             ),
-            (port("b", "ring:x:a", "10.0.0.1/8"), "port a has this address"),
+            (
+                port("b", "ring:x:a", "10.0.0.1/8"),
+                "port a has this address",
+            ),
         ] {
             let error = check(&[first.clone(), second]).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");

@@ -210,6 +210,13 @@ pub enum PollerEvent {
         /// The port's name.
         port: String,
     },
+    /// The link of a port went down or came up.
+    PortLink {
+        /// The port's name.
+        port: String,
+        /// Whether it is up now.
+        up: bool,
+    },
     /// A poller panicked. Its sessions follow as [`PollerEvent::HandedBack`]. It takes no more
     /// commands.
     Died {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use onair_dpdk::{Eal, Memory, Port, PortConfig, PortStats};
+use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortConfig, PortStats};
 use onair_mutant::mutant;
 
 use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent};
@@ -34,6 +34,8 @@ struct OpenPort {
     port: Port,
     counters: Arc<PortCounters>,
     told_gone: AtomicBool,
+    /// The state of the link that was last told.
+    told_up: AtomicBool,
 }
 
 /// Totals from start to shutdown.
@@ -147,16 +149,38 @@ impl Dataplane {
         self.pollers.iter().map(turns).collect()
     }
 
-    /// Checks whether the interface under each port still exists, with one system call a port.
-    /// Queues [`PollerEvent::PortGone`] once for each missing interface: no driver reports it.
+    /// The link of port `name` as it is now. Makes a few system calls.
+    #[must_use]
+    pub fn link(&self, name: &str) -> Option<LinkStatus> {
+        Some(self.find(name)?.port.link())
+    }
+
+    /// The device of port `name`.
+    #[must_use]
+    pub fn hardware(&self, name: &str) -> Option<&Hardware> {
+        Some(self.find(name)?.port.hardware())
+    }
+
+    /// Checks whether the interface under each port still exists and whether its link is up, with
+    /// three system calls a port: no driver reports either. Queues [`PollerEvent::PortGone`] once
+    /// for each missing interface, and [`PollerEvent::PortLink`] for each change of a link.
     pub fn check_ports(&self) {
         for open in &self.ports {
-            if open.port.is_present() || open.told_gone.load(Ordering::Relaxed) {
+            if open.told_gone.load(Ordering::Relaxed) {
                 continue;
             }
             let port = open.port.name().to_owned();
-            let told = self.events.push(PollerEvent::PortGone { port }).is_ok();
-            open.told_gone.store(told, Ordering::Relaxed);
+            if !open.port.is_present() {
+                let told = self.events.push(PollerEvent::PortGone { port }).is_ok();
+                open.told_gone.store(told, Ordering::Relaxed);
+                continue;
+            }
+            let up = open.port.link().is_up;
+            if up != open.told_up.load(Ordering::Relaxed)
+                && self.events.push(PollerEvent::PortLink { port, up }).is_ok()
+            {
+                open.told_up.store(up, Ordering::Relaxed);
+            }
         }
     }
 
@@ -258,6 +282,7 @@ impl OpenPort {
             port,
             counters,
             told_gone: AtomicBool::new(false),
+            told_up: AtomicBool::new(true),
         })
     }
 

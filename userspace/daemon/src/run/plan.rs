@@ -95,8 +95,14 @@ pub(super) fn dataplane_config(config: &Config) -> Result<DataplaneConfig, Confi
             },
         })
         .collect();
+    let mut eal = config.dpdk.clone();
+    for port in &config.port {
+        if port.pci()?.is_some() {
+            eal.pci_devices.push(port.device.clone());
+        }
+    }
     Ok(DataplaneConfig {
-        eal: config.dpdk.clone(),
+        eal,
         ports,
         pollers,
         port_busy: config::ms(config.timeouts.port_busy_ms),

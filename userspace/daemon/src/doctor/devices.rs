@@ -1,0 +1,192 @@
+//! The devices of the ports.
+
+use onair_dpdk::{Link, PciDevice};
+
+use crate::config::{Config, Port};
+
+use super::finding::Finding;
+use super::host::Host;
+
+/// The smallest MTU for standard ST 2110 datagrams (ST 2110-10, 6.3: 1,460 bytes of UDP).
+const MTU: u64 = 1500;
+
+pub(super) fn check(host: &Host, config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for port in &config.port {
+        let Ok(claim) = port.claim() else { continue };
+        if let Some(device) = PciDevice::of(&claim.name) {
+            findings.extend(pci(host, port, &device));
+        } else if let Some(interface) = &claim.interface {
+            findings.extend(interface_of(host, config, port, interface));
+        }
+    }
+    findings
+}
+
+fn pci(host: &Host, port: &Port, device: &PciDevice) -> Vec<Finding> {
+    let check = format!("device: {}", port.name);
+    let usable = match device.check() {
+        Ok(()) => Finding::ok(check, format!("{}, ready for DPDK", device.address())),
+        Err(error) => Finding::fail(check, error.to_string()).because(
+            "DPDK opens a device only if the kernel and other processes leave it",
+            "as the text says",
+        ),
+    };
+    let check = format!("iommu: {}", port.name);
+    let groups = host.names("sys/kernel/iommu_groups").len();
+    let iommu = if groups > 0 {
+        Finding::ok(check, format!("{groups} groups"))
+    } else {
+        Finding::fail(check, "no groups").because(
+            "vfio-pci gives a device to a program only behind an IOMMU",
+            "switch it on in the firmware, and boot with intel_iommu=on or amd_iommu=on",
+        )
+    };
+    let check = format!("vfio: {}", port.name);
+    let vfio = if host.has("sys/bus/pci/drivers/vfio-pci") {
+        Finding::ok(check, "vfio-pci is loaded")
+    } else {
+        Finding::fail(check, "vfio-pci is not loaded").because(
+            "DPDK reaches the device through this driver",
+            "modprobe vfio-pci, and write it to /etc/modules-load.d/vfio.conf",
+        )
+    };
+    vec![usable, iommu, vfio]
+}
+
+fn interface_of(host: &Host, config: &Config, port: &Port, interface: &str) -> Vec<Finding> {
+    let check = format!("interface: {}", port.name);
+    if let Some(netns) = &port.netns {
+        // Its files in /sys show the interfaces of the reader's namespace only.
+        let link = Link::of(&port.device, Some(netns)).ok().flatten();
+        let exists = link.is_some_and(|link| matches!(link.state(), Ok(Some(_))));
+        return vec![if exists {
+            Finding::ok(
+                check,
+                format!("{interface} in {netns}; its link was not checked"),
+            )
+        } else {
+            missing(check, interface, &format!("ip -n {netns} link"))
+        }];
+    }
+    let folder = format!("sys/class/net/{interface}");
+    if !host.has(&folder) {
+        return vec![missing(check, interface, "ip link")];
+    }
+    let driver = host.target(&format!("{folder}/device/driver"));
+    let driver = driver.unwrap_or_else(|| "virtual".to_owned());
+    vec![
+        link(host, port, interface, &driver),
+        mtu(host, port, interface),
+        clock(host, port, interface),
+        node(host, config, port, interface),
+    ]
+}
+
+fn missing(check: String, interface: &str, list: &str) -> Finding {
+    Finding::fail(check, format!("there is no {interface}")).because(
+        "the port is opened on this interface",
+        format!("`{list}` shows those that exist: correct the device of the port"),
+    )
+}
+
+fn link(host: &Host, port: &Port, interface: &str, driver: &str) -> Finding {
+    let check = format!("link: {}", port.name);
+    let folder = format!("sys/class/net/{interface}");
+    let speed = host.text(&format!("{folder}/speed"));
+    let speed = speed.filter(|mbps| !mbps.starts_with('-'));
+    let speed = speed.map_or(String::new(), |mbps| format!(", {mbps} Mbit/s"));
+    // Reading it is an error while the interface is down.
+    if host.number(&format!("{folder}/carrier")) == Some(1) {
+        return Finding::ok(check, format!("{interface} ({driver}) is up{speed}"));
+    }
+    Finding::warning(check, format!("{interface} ({driver}) has no link")).because(
+        "the port receives and sends nothing",
+        format!("ip link set {interface} up, and check the cable and the other end"),
+    )
+}
+
+fn mtu(host: &Host, port: &Port, interface: &str) -> Finding {
+    let check = format!("mtu: {}", port.name);
+    let mtu = host.number(&format!("sys/class/net/{interface}/mtu"));
+    match mtu {
+        Some(mtu) if mtu >= MTU => Finding::ok(check, mtu.to_string()),
+        other => Finding::fail(check, other.unwrap_or(0).to_string()).because(
+            "a datagram of ST 2110 does not fit",
+            format!("ip link set {interface} mtu {MTU}"),
+        ),
+    }
+}
+
+fn clock(host: &Host, port: &Port, interface: &str) -> Finding {
+    let check = format!("ptp clock: {}", port.name);
+    let clocks = host.names(&format!("sys/class/net/{interface}/device/ptp"));
+    match clocks.first() {
+        Some(clock) => Finding::ok(check, format!("/dev/{clock}")),
+        None => Finding::warning(check, "none").because(
+            "without a clock in the device, PTP is less exact",
+            "use a NIC with hardware timestamps if the plant is locked to PTP",
+        ),
+    }
+}
+
+fn node(host: &Host, config: &Config, port: &Port, interface: &str) -> Finding {
+    let check = format!("numa: {}", port.name);
+    let node = host.number(&format!("sys/class/net/{interface}/device/numa_node"));
+    let core = config.poller_of(port).map(|at| config.poller[at].core);
+    let (Some(node), Some(core)) = (node, core) else {
+        return Finding::ok(check, "the device is on no node");
+    };
+    if host
+        .list(&format!("sys/devices/system/node/node{node}/cpulist"))
+        .contains(&core)
+    {
+        return Finding::ok(check, format!("device and core {core} are on node {node}"));
+    }
+    Finding::warning(
+        check,
+        format!("the device is on node {node}, core {core} is not"),
+    )
+    .because(
+        "each packet crosses between the nodes",
+        format!("give poller {} a core of node {node}", port.poller),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::finding::Level::{Fail, Ok, Warning};
+    use super::*;
+
+    #[test]
+    fn interface_is_judged_by_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let config: Config = toml::from_str(
+            "[[poller]]\nname=\"p\"\ncore=2\n[[port]]\nname=\"a\"\npoller=\"p\"\n\
+             device=\"net_af_xdp0,iface=eth1\"\naddress=\"10.0.0.1/24\"",
+        )
+        .unwrap();
+        let host = Host::at(folder.path());
+        let levels = || {
+            let findings = check(&host, &config);
+            findings.iter().map(|it| it.level).collect::<Vec<_>>()
+        };
+        assert_eq!(levels(), [Fail]);
+        write("sys/class/net/eth1/mtu", "1400");
+        write("sys/class/net/eth1/device/numa_node", "1\n");
+        write("sys/devices/system/node/node1/cpulist", "4-7\n");
+        assert_eq!(levels(), [Warning, Fail, Warning, Warning]);
+        write("sys/class/net/eth1/mtu", "9000");
+        write("sys/class/net/eth1/carrier", "1");
+        write("sys/class/net/eth1/device/ptp/ptp0/dev", "");
+        write("sys/devices/system/node/node1/cpulist", "2-3\n");
+        assert_eq!(levels(), [Ok; 4]);
+    }
+}

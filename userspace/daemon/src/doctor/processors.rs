@@ -1,0 +1,106 @@
+//! The cores of the pollers.
+
+use crate::config::{Config, Poller};
+
+use super::finding::Finding;
+use super::host::Host;
+
+const CPU: &str = "sys/devices/system/cpu";
+
+pub(super) fn check(host: &Host, config: &Config) -> Vec<Finding> {
+    let mut findings = vec![match config.check_cores() {
+        Ok(()) => Finding::ok("cores", format!("{} pollers", config.poller.len())),
+        Err(error) => Finding::fail("cores", error.to_string()).because(
+            "a poller is pinned to its core",
+            "change poller.*.core, or the service's CPUAffinity or cpuset",
+        ),
+    }];
+    for poller in &config.poller {
+        findings.push(isolation(host, poller));
+        findings.push(governor(host, poller));
+    }
+    findings
+}
+
+fn isolation(host: &Host, poller: &Poller) -> Finding {
+    let core = poller.core;
+    let check = format!("isolation: core {core}");
+    let interrupts = interrupts(host, core);
+    if !host.list(&format!("{CPU}/isolated")).contains(&core) {
+        let found = format!("not isolated; {interrupts} interrupts may be served there");
+        return Finding::warning(check, found).because(
+            "any thread may run on the poller's core, and then packets wait",
+            format!("boot with isolcpus={core} nohz_full={core} rcu_nocbs={core}"),
+        );
+    }
+    if interrupts > 0 {
+        let found = format!("isolated; {interrupts} interrupts may be served there");
+        return Finding::warning(check, found).because(
+            "an interrupt stops the poller for some microseconds",
+            "stop irqbalance, and write other cores to /proc/irq/*/smp_affinity_list",
+        );
+    }
+    Finding::ok(check, "isolated, no interrupts")
+}
+
+fn interrupts(host: &Host, core: usize) -> usize {
+    let of = |number: &String| host.list(&format!("proc/irq/{number}/effective_affinity_list"));
+    let served = host.names("proc/irq");
+    served.iter().filter(|it| of(it).contains(&core)).count()
+}
+
+fn governor(host: &Host, poller: &Poller) -> Finding {
+    let core = poller.core;
+    let check = format!("governor: core {core}");
+    let governor = host.text(&format!("{CPU}/cpu{core}/cpufreq/scaling_governor"));
+    match governor.as_deref() {
+        None => Finding::ok(check, "the frequency does not change"),
+        Some("performance") => Finding::ok(check, "performance"),
+        Some(other) => Finding::warning(check, other).because(
+            "a core that slows down when it rests needs time to be fast again",
+            format!("cpupower --cpu {core} frequency-set --governor performance"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::finding::Level::{Ok, Warning};
+    use super::*;
+
+    #[test]
+    fn core_that_others_may_use_is_told_until_it_is_isolated() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let poller = Poller {
+            core: 2,
+            ..toml::from_str("name=\"p\"\ncore=0").unwrap()
+        };
+        let host = Host::at(folder.path());
+        let shared = isolation(&host, &poller);
+        assert_eq!(shared.level, Warning);
+        assert!(shared.mend.contains("isolcpus=2"), "{shared:?}");
+        write("sys/devices/system/cpu/isolated", "1-3\n");
+        assert_eq!(isolation(&host, &poller).level, Ok);
+        write("proc/irq/9/effective_affinity_list", "2\n");
+        write("proc/irq/10/effective_affinity_list", "0-1\n");
+        let interrupted = isolation(&host, &poller);
+        assert!(
+            interrupted.found.contains("1 interrupts"),
+            "{interrupted:?}"
+        );
+
+        assert_eq!(governor(&host, &poller).level, Ok);
+        write(
+            "sys/devices/system/cpu/cpu2/cpufreq/scaling_governor",
+            "powersave\n",
+        );
+        assert_eq!(governor(&host, &poller).level, Warning);
+    }
+}
