@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    certificate, completions, config, events, health, port, record, session, shutdown,
+    certificate, completions, config, doctor, events, health, port, record, session, shutdown,
 };
 
 /// Inspect and control onaird sessions
@@ -21,6 +21,7 @@ use crate::command::{
     arg_required_else_help = true,
     after_help = "\
 Examples:
+  onairctl doctor
   onairctl health
   onairctl session list
   onairctl session stop cam1
@@ -83,6 +84,8 @@ pub(crate) enum Noun {
     Port(port::Verb),
     /// Show the daemon's health and readiness
     Health(health::Show),
+    /// Check whether this machine can run the daemon, and what to change
+    Doctor(doctor::Doctor),
     /// Shut the daemon down in order
     Shutdown(shutdown::Shutdown),
     /// Print a completion script for a shell

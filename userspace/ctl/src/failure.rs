@@ -41,6 +41,12 @@ pub(crate) enum Failure {
         render::human(*patience)
     )]
     NoAnswer { socket: PathBuf, patience: Duration },
+    /// The daemon's program cannot be run.
+    #[error("cannot run {}: {error}: install onaird in the same folder or in PATH", program.display())]
+    NoDaemonProgram {
+        program: PathBuf,
+        error: std::io::Error,
+    },
     /// The connection broke before the answer.
     #[error("the daemon at {} closed the connection before it answered: {error}", socket.display())]
     Broken {

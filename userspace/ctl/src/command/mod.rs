@@ -4,6 +4,7 @@ pub(crate) mod certificate;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod create;
+pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod events;
 pub(crate) mod evict;
@@ -34,6 +35,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<u8, Failure> {
         Noun::Config(verb) => config::run(cli, &client, verb).await,
         Noun::Health(health) => health.run(cli, &client).await,
         Noun::Port(verb) => port::run(cli, &client, verb).await,
+        Noun::Doctor(doctor) => doctor.run(cli),
         Noun::Shutdown(shutdown) => shutdown.run(cli, &client).await,
         Noun::Completions(shell) => completions::run(shell),
     }
