@@ -4,7 +4,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_ipc::message::{PROTOCOL, Request, Response};
+use onair_ipc::message::{
+    Abort, Attach, AttachRequest, Challenge, Create, Created, Destroy, Destroyed, Detach, Detached,
+    Flush, Flushed, Hello, PROTOCOL, PROTOCOL_MISMATCH, Proved, Refused, Request, Response,
+    Welcome,
+};
 use onair_probe::{Armed, Probe, ProbeError};
 use onair_types::api::{Access, Right};
 use onair_types::{Certificate, Problem, ProblemCode, SessionRef, Who};
@@ -60,13 +64,20 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    fn plain(response: Response, stage: Stage) -> Self {
+    fn plain(response: impl Into<Response>, stage: Stage) -> Self {
         Self {
-            response,
+            response: response.into(),
             descriptors: Vec::new(),
             stage,
         }
     }
+}
+
+/// The answer to a request `R`.
+type Answered<R> = Result<<R as AttachRequest>::Answer, Problem>;
+
+fn answer<R: AttachRequest<Answer: Into<Response>>>(answered: Answered<R>) -> Response {
+    answered.map_or_else(refuse, Into::into)
 }
 
 /// The context in which a connection's requests are handled.
@@ -86,67 +97,60 @@ pub(super) struct Connection {
 pub(super) async fn handle(connection: &Connection, stage: Stage, request: Request) -> Outcome {
     let _operation = connection.shutdown.count_operation();
     match (request, stage) {
-        (Request::Hello { protocol, .. }, Stage::New) if protocol == PROTOCOL => Outcome::plain(
-            Response::Welcome {
-                protocol: PROTOCOL,
-                daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
-                tags: true,
-            },
-            Stage::Ready,
-        ),
-        (Request::Hello { protocol, .. }, Stage::New) => Outcome::plain(
-            refusal(
-                "protocol_mismatch",
-                &format!(
-                    "the library speaks protocol {protocol}, this daemon {PROTOCOL}: \
-                     install both from one release"
-                ),
-            ),
-            Stage::New,
-        ),
-        (Request::Create { spec }, Stage::Ready) => Outcome::plain(
-            connection.create(spec).await.unwrap_or_else(refuse),
-            Stage::Ready,
-        ),
-        (Request::Attach { session }, Stage::Ready) => connection.attach(&session).await,
-        (Request::Proved {}, Stage::Proving(proving)) => connection.proved(*proving).await,
-        (Request::Detach {}, Stage::Attached) => match connection.detach().await {
-            Ok(()) => Outcome::plain(Response::Detached {}, Stage::Ready),
+        (Request::Hello(hello), Stage::New) => welcome(&hello),
+        (Request::Create(create), Stage::Ready) => {
+            let created = connection.create(create).await;
+            Outcome::plain(answer::<Create>(created), Stage::Ready)
+        }
+        (Request::Attach(attach), Stage::Ready) => connection.attach(&attach).await,
+        (Request::Proved(Proved {}), Stage::Proving(proving)) => connection.proved(*proving).await,
+        (Request::Detach(Detach {}), Stage::Attached) => match connection.detach().await {
+            Ok(detached) => Outcome::plain(detached, Stage::Ready),
             Err(problem) => Outcome::plain(refuse(problem), Stage::Attached),
         },
-        (Request::Flush { wait_ms }, Stage::Attached) => Outcome::plain(
-            connection.flush(wait_ms).await.unwrap_or_else(refuse),
-            Stage::Attached,
-        ),
-        (Request::Destroy { wait_ms }, Stage::Attached) => Outcome::plain(
-            connection.destroy(wait_ms).await.unwrap_or_else(refuse),
-            Stage::Attached,
-        ),
-        (Request::Abort {}, Stage::Attached) => Outcome::plain(
-            connection.abort().await.unwrap_or_else(refuse),
-            Stage::Attached,
-        ),
+        (Request::Flush(flush), Stage::Attached) => {
+            let flushed = connection.flush(&flush).await;
+            Outcome::plain(answer::<Flush>(flushed), Stage::Attached)
+        }
+        (Request::Destroy(destroy), Stage::Attached) => {
+            let destroyed = connection.destroy(&destroy).await;
+            Outcome::plain(answer::<Destroy>(destroyed), Stage::Attached)
+        }
+        (Request::Abort(Abort {}), Stage::Attached) => {
+            let destroyed = connection.abort().await;
+            Outcome::plain(answer::<Abort>(destroyed), Stage::Attached)
+        }
         (request, stage) => {
-            let name = match request {
-                Request::Hello { .. } => "hello",
-                Request::Create { .. } => "create",
-                Request::Attach { .. } => "attach",
-                Request::Proved {} => "proved",
-                Request::Detach {} => "detach",
-                Request::Flush { .. } => "flush",
-                Request::Destroy { .. } => "destroy",
-                Request::Abort {} => "abort",
-            };
             let why = match &stage {
                 Stage::New => "send hello first",
                 Stage::Ready => "attach first",
                 Stage::Proving(_) => "answer the challenge first",
                 Stage::Attached => "the connection carries an attachment already",
             };
-            let message = format!("{name} is not allowed here: {why}");
-            Outcome::plain(refusal("invalid_request", &message), stage)
+            let message = format!("{} is not allowed here: {why}", request.name());
+            Outcome::plain(refusal(ProblemCode::InvalidRequest, message), stage)
         }
     }
+}
+
+fn welcome(hello: &Hello) -> Outcome {
+    if hello.protocol == PROTOCOL {
+        let welcome = Welcome {
+            protocol: PROTOCOL,
+            daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
+            tags: true,
+        };
+        return Outcome::plain(welcome, Stage::Ready);
+    }
+    let refused = Refused {
+        code: PROTOCOL_MISMATCH.into(),
+        message: format!(
+            "the library speaks protocol {}, this daemon {PROTOCOL}: install both from one release",
+            hello.protocol
+        ),
+        blockers: Vec::new(),
+    };
+    Outcome::plain(refused, Stage::New)
 }
 
 impl Connection {
@@ -161,12 +165,12 @@ impl Connection {
         self.peer.who.clone()
     }
 
-    async fn create(&self, spec: serde_json::Value) -> Result<Response, Problem> {
+    async fn create(&self, create: Create) -> Answered<Create> {
         let caller = self
             .authority
             .admit(&self.peer, Access::ThisSession(Right::Create))?;
         let _operation = self.shutdown.begin_operation()?;
-        let spec = serde_json::from_value(spec)
+        let spec = serde_json::from_value(create.spec)
             .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))?;
         let spec = Box::new(spec);
         let connection = self.id;
@@ -178,16 +182,14 @@ impl Connection {
                 reply,
             })
             .await?;
-        Ok(Response::Created {
+        Ok(Created {
             session: view.id.to_string(),
         })
     }
 
-    async fn attach(&self, session: &str) -> Outcome {
-        match self.begin(session).await {
-            Ok(outcome) => outcome,
-            Err(problem) => Outcome::plain(refuse(problem), Stage::Ready),
-        }
+    async fn attach(&self, attach: &Attach) -> Outcome {
+        let begun = self.begin(&attach.session).await;
+        begun.unwrap_or_else(|problem| Outcome::plain(refuse(problem), Stage::Ready))
     }
 
     async fn begin(&self, session: &str) -> Result<Outcome, Problem> {
@@ -206,7 +208,7 @@ impl Connection {
         };
         match self.arm(&probe).await {
             Ok((armed, token)) => Ok(Outcome::plain(
-                Response::Challenge {
+                Challenge {
                     token: format!("{token:016x}"),
                 },
                 Stage::Proving(Box::new(Proving {
@@ -347,15 +349,16 @@ impl Connection {
         }
     }
 
-    async fn detach(&self) -> Result<(), Problem> {
+    async fn detach(&self) -> Answered<Detach> {
         let connection = self.id;
         self.ask(|reply| AttachAction::Detach { connection, reply })
             .await
+            .map(|()| Detached {})
     }
 
-    async fn flush(&self, wait_ms: u64) -> Result<Response, Problem> {
+    async fn flush(&self, flush: &Flush) -> Answered<Flush> {
         let connection = self.id;
-        let wait = bounded(wait_ms);
+        let wait = bounded(flush.wait_ms);
         let flushed = self
             .ask(|reply| AttachAction::Flush {
                 connection,
@@ -363,15 +366,15 @@ impl Connection {
                 reply,
             })
             .await?;
-        Ok(Response::Flushed {
+        Ok(Flushed {
             frames_sent: flushed.frames_sent,
         })
     }
 
-    async fn destroy(&self, wait_ms: Option<u64>) -> Result<Response, Problem> {
+    async fn destroy(&self, destroy: &Destroy) -> Answered<Destroy> {
         let connection = self.id;
         let who = self.who();
-        let wait = wait_ms.map(bounded);
+        let wait = destroy.wait_ms.map(bounded);
         let certificate = self
             .ask(|reply| AttachAction::Destroy {
                 connection,
@@ -383,7 +386,7 @@ impl Connection {
         destroyed(&certificate)
     }
 
-    async fn abort(&self) -> Result<Response, Problem> {
+    async fn abort(&self) -> Answered<Abort> {
         let connection = self.id;
         let who = self.who();
         let certificate = self
@@ -402,8 +405,8 @@ fn bounded(wait_ms: u64) -> Duration {
     Duration::from_millis(wait_ms.min(onair_types::DestroyWait::MAX_MS))
 }
 
-fn destroyed(certificate: &Certificate) -> Result<Response, Problem> {
+fn destroyed(certificate: &Certificate) -> Result<Destroyed, Problem> {
     let certificate = serde_json::to_value(certificate)
         .map_err(|error| Problem::new(ProblemCode::Internal, format!("certificate: {error}")))?;
-    Ok(Response::Destroyed { certificate })
+    Ok(Destroyed { certificate })
 }
