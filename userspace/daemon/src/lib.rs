@@ -12,6 +12,7 @@ pub mod connections;
 pub mod control;
 pub mod dataplane;
 pub mod disk;
+pub mod error_chain;
 pub mod events;
 pub mod exposition;
 pub mod file_guard;

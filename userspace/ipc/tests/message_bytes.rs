@@ -33,7 +33,10 @@ const ANSWERS: &[&str] = &[
 
 /// The same message with one field more at its end.
 fn with(message: &str, field: &str) -> String {
-    format!("{},{field}}}", message.strip_suffix('}').unwrap())
+    format!(
+        "{},{field}}}",
+        message.strip_suffix('}').expect("an object")
+    )
 }
 
 #[test]

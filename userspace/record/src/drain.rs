@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use onair_types::RecordingEnd;
 
+use crate::error::DrainPanic;
 use crate::files::Files;
 use crate::format::{Encoder, encoder};
 use crate::gaps::Gaps;
@@ -101,9 +102,9 @@ impl Drain {
         let ended = ended.map_err(|panic| {
             let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            text.unwrap_or_else(|| "no message".to_owned())
+            DrainPanic(text.unwrap_or_else(|| "no message".to_owned()))
         });
-        let reason = ended.as_ref().err().cloned();
+        let reason = ended.as_ref().err().map(|panic| panic.0.clone());
         let mut progress = shared.progress();
         if let Ok(manifest) = &ended {
             progress.files.clone_from(&manifest.files);

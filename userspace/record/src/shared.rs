@@ -9,6 +9,7 @@ use onair_mutant::mutant;
 use onair_types::RecordingEnd;
 
 use crate::books::ProducerTotals;
+use crate::error::DrainPanic;
 use crate::gate::Gate;
 use crate::manifest::{FileReport, Manifest};
 use crate::recording::Flushed;
@@ -23,7 +24,7 @@ pub(crate) struct Progress {
     pub(crate) cause: Option<RecordingEnd>,
     pub(crate) files: Vec<FileReport>,
     pub(crate) problems: Vec<String>,
-    pub(crate) ended: Option<Result<Manifest, String>>,
+    pub(crate) ended: Option<Result<Manifest, DrainPanic>>,
 }
 
 #[derive(Debug)]

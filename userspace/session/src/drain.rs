@@ -42,8 +42,8 @@ impl<R: Runtime> SessionCore<R> {
             }
             return;
         }
-        if let Some(reason) = turn.view.probe_refusal() {
-            refuse(destroy, Problem::new(ProblemCode::ProbeBlind, reason));
+        if let Err(problem) = turn.view.check_probe() {
+            refuse(destroy, problem);
             return;
         }
         if !self.drain(turn, destroy) {

@@ -1,8 +1,8 @@
 //! The files of the archive: one for each certificate, named after its session.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use onair_record::{Unfit, read_regular};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Job;
 use crate::disk;
-use crate::unwritten::{Change, Unwritten};
+use crate::unwritten::{Change, Unwritten, WriteError};
 
 /// Largest file that is read, in bytes; the daemon's own files have a tenth of it.
 const MOST_BYTES: u64 = 1 << 20;
@@ -70,7 +70,7 @@ pub(super) fn work(
     dir: &Path,
     unwritten: &Unwritten<SessionId>,
     jobs: &[Job],
-) -> Vec<Result<(), String>> {
+) -> Vec<io::Result<()>> {
     let both_write = |a: &Job, b: &Job| matches!((a, b), (Job::Write(_), Job::Write(_)));
     let done = jobs.chunk_by(both_write).flat_map(|alike| match alike {
         [Job::Remove(session)] => vec![remove(dir, unwritten, *session)],
@@ -80,17 +80,16 @@ pub(super) fn work(
                     note(dir, unwritten, certificate, &result);
                 }
             }
-            vec![Ok(()); writes.len()]
+            writes.iter().map(|_| Ok(())).collect()
         }
     });
     done.collect()
 }
 
-fn remove(dir: &Path, unwritten: &Unwritten<SessionId>, session: SessionId) -> Result<(), String> {
+fn remove(dir: &Path, unwritten: &Unwritten<SessionId>, session: SessionId) -> io::Result<()> {
     unwritten.forget(&session);
-    disk::remove(&path(dir, session)).map_err(|error| {
+    disk::remove(&path(dir, session)).inspect_err(|error| {
         tracing::error!(%session, %error, dir = %dir.display(), "cannot remove an old certificate");
-        error.to_string()
     })
 }
 
@@ -99,10 +98,10 @@ fn note(
     dir: &Path,
     unwritten: &Unwritten<SessionId>,
     certificate: &Certificate,
-    result: &Result<(), String>,
+    result: &Result<(), WriteError>,
 ) {
     let (session, name) = (certificate.session, &certificate.name);
-    let error = result.as_ref().err();
+    let error = result.as_ref().err().map(tracing::field::display);
     match unwritten.end(&session, result, Instant::now()) {
         Change::None => {}
         Change::Failed => tracing::error!(
@@ -116,7 +115,7 @@ fn note(
 }
 
 /// Writes certificates; of several for one session, only the last form.
-fn write(dir: &Path, jobs: &[Job]) -> Vec<Result<(), String>> {
+fn write(dir: &Path, jobs: &[Job]) -> Vec<Result<(), WriteError>> {
     let certificates = jobs.iter().filter_map(|job| match job {
         Job::Write(certificate) => Some(certificate),
         Job::Remove(_) => None,
@@ -129,12 +128,13 @@ fn write(dir: &Path, jobs: &[Job]) -> Vec<Result<(), String>> {
         (path(dir, certificate.session), text)
     });
     let written = disk::replace_all(dir, &files.collect::<Vec<_>>());
-    let outcomes: BTreeMap<u64, _> = latest.into_keys().zip(written).collect();
-    let outcome = |certificate: &Arc<Certificate>| match &outcomes[&certificate.session.0] {
-        Ok(()) => Ok(()),
-        Err(error) => Err(error.to_string()),
-    };
-    certificates.map(outcome).collect()
+    let written = written
+        .into_iter()
+        .map(|result| result.map_err(WriteError::from));
+    let results: BTreeMap<u64, _> = latest.into_keys().zip(written).collect();
+    certificates
+        .map(|certificate| results[&certificate.session.0].clone())
+        .collect()
 }
 
 fn path(dir: &Path, session: SessionId) -> PathBuf {

@@ -121,7 +121,7 @@ impl Resource {
     ///
     /// # Errors
     /// The kernel's error.
-    pub fn note(&mut self) -> Result<(), String> {
+    pub fn note(&mut self) -> Result<(), onair_dpdk::Error> {
         match self {
             Self::SocketFile { path, identity } => *identity = identity_of(path),
             Self::Port {
@@ -131,8 +131,8 @@ impl Resource {
                 programs,
                 ..
             } => {
-                let link = Link::of(device, netns.as_deref()).map_err(text)?;
-                let state = link.map(|link| link.state()).transpose().map_err(text)?;
+                let link = Link::of(device, netns.as_deref())?;
+                let state = link.map(|link| link.state()).transpose()?;
                 let mut now = state
                     .flatten()
                     .map(|state| state.programs)
@@ -149,7 +149,7 @@ impl Resource {
     ///
     /// # Errors
     /// Why the resource remains.
-    pub fn undo(&self) -> Result<Option<String>, String> {
+    pub fn undo(&self) -> Result<Option<String>, UndoError> {
         match self {
             Self::SocketFile { path, .. } => match socket_file::remove_stale(path) {
                 Ok(true) => Ok(Some(self.name())),
@@ -158,7 +158,7 @@ impl Resource {
                 Err(
                     socket_file::SocketError::InUse(_) | socket_file::SocketError::NotASocket(_),
                 ) => Ok(None),
-                Err(error) => Err(text(error)),
+                Err(error) => Err(error.into()),
             },
             Self::Port {
                 device,
@@ -167,11 +167,11 @@ impl Resource {
                 programs,
                 ..
             } => {
-                let Some(link) = Link::of(device, netns.as_deref()).map_err(text)? else {
+                let Some(link) = Link::of(device, netns.as_deref())? else {
                     return Ok(None);
                 };
                 let restored = link.restore(&before.into(), programs.as_deref());
-                match restored.map_err(text)? {
+                match restored? {
                     Ok(restored) => Ok(self.told(&link, &restored)),
                     Err(NotRestored::Gone) => Ok(None),
                     Err(NotRestored::InUse) => {
@@ -191,12 +191,12 @@ impl Resource {
     ///
     /// # Errors
     /// Why the resource remains.
-    pub fn force(&self) -> Result<Option<String>, String> {
+    pub fn force(&self) -> Result<Option<String>, UndoError> {
         match self {
             Self::SocketFile { path, identity }
                 if identity.is_some() && identity_of(path) == *identity =>
             {
-                crate::disk::remove(path).map_err(text)?;
+                crate::disk::remove(path)?;
                 Ok(Some(self.name()))
             }
             Self::Port {
@@ -206,11 +206,11 @@ impl Resource {
                 programs,
                 ..
             } => {
-                let Some(link) = Link::of(device, netns.as_deref()).map_err(text)? else {
+                let Some(link) = Link::of(device, netns.as_deref())? else {
                     return Ok(None);
                 };
                 let ours = programs.as_deref().unwrap_or_default();
-                match link.restore_own(&before.into(), ours).map_err(text)? {
+                match link.restore_own(&before.into(), ours)? {
                     Ok(restored) => Ok(self.told(&link, &restored)),
                     Err(_) => Ok(None),
                 }
@@ -246,6 +246,16 @@ fn identity_of(path: &Path) -> Option<(u64, u64)> {
     Some((meta.dev(), meta.ino()))
 }
 
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
+/// Why a resource remains.
+#[derive(Debug, thiserror::Error)]
+pub enum UndoError {
+    /// The interface.
+    #[error(transparent)]
+    Port(#[from] onair_dpdk::Error),
+    /// The file of a socket.
+    #[error(transparent)]
+    Socket(#[from] socket_file::SocketError),
+    /// The system refuses.
+    #[error(transparent)]
+    System(#[from] std::io::Error),
 }

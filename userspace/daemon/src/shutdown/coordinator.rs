@@ -15,7 +15,7 @@ use super::cause::Cause;
 use super::children::Children;
 use super::hooks::Hooks;
 use super::operations::{ActiveOperationGuard, Operations, ShuttingDown};
-use super::parts::{Limit, Part, Parts, Times, Waiting};
+use super::parts::{Limit, Part, PartError, Parts, Times, Waiting};
 use super::wakeup::Wakeup;
 use super::workers::ThreadRegistry;
 use crate::config::ShutdownConfig;
@@ -201,7 +201,7 @@ impl ShutdownCoordinator {
         name: impl Into<String>,
         priority: u8,
         limit: impl Into<Limit>,
-        wait: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+        wait: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
     ) {
         let part = part(name, priority, limit, wait);
         self.shared.parts().waiters.push(part);
@@ -212,7 +212,7 @@ impl ShutdownCoordinator {
     pub fn register_server_shutdown(
         &self,
         name: impl Into<String>,
-        close: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+        close: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
     ) {
         let part = part(name, 0, Limit::Handler, close);
         self.shared.parts().servers.push(part);
@@ -224,7 +224,7 @@ impl ShutdownCoordinator {
         &self,
         name: impl Into<String>,
         priority: u8,
-        release: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+        release: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
     ) {
         let part = part(name, priority, Limit::Cleanup, release);
         self.shared.parts().cleanups.push(part);
@@ -407,7 +407,7 @@ pub(super) fn part(
     name: impl Into<String>,
     priority: u8,
     limit: impl Into<Limit>,
-    run: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+    run: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
 ) -> Part {
     Part {
         name: name.into(),

@@ -34,7 +34,7 @@ pub use children::{Children, OwnChild};
 pub use coordinator::ShutdownCoordinator;
 pub use exit::Exit;
 pub use operations::{ActiveOperationGuard, ShuttingDown};
-pub use parts::{Limit, Waiting};
+pub use parts::{Limit, PartError, Waiting};
 pub use sequence::Report;
 pub use signals::{HANDLED, SignalError, Signals};
 pub use wakeup::Wakeup;

@@ -6,8 +6,11 @@ use super::coordinator::Shared;
 use crate::config::ShutdownConfig;
 use std::sync::Arc;
 
-/// Ends a part; may block. The error is text for humans.
-pub(super) type End = Box<dyn FnOnce(&Waiting) -> Result<(), String> + Send>;
+/// Why a part did not end in order: an error of the part, for the report.
+pub type PartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Ends a part; may block.
+pub(super) type End = Box<dyn FnOnce(&Waiting) -> Result<(), PartError> + Send>;
 
 /// Time-out of a part. A configured value is read when the part's turn comes: a reload may have
 /// changed it since the registration.

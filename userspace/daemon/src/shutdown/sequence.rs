@@ -15,8 +15,9 @@ use onair_types::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownSta
 use super::cause::Cause;
 use super::coordinator::{Shared, ShutdownCoordinator};
 use super::countdown::Countdown;
-use super::parts::{Part, Waiting};
+use super::parts::{Part, PartError, Waiting};
 use super::workers::ThreadReport;
+use crate::error_chain::chain;
 use crate::panic_text;
 
 /// How a part's function returned.
@@ -337,10 +338,10 @@ impl Shared {
     }
 }
 
-fn catch(run: impl FnOnce() -> Result<(), String>) -> Ended {
+fn catch(run: impl FnOnce() -> Result<(), PartError>) -> Ended {
     let (outcome, detail) = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(())) => (PartOutcome::Done, None),
-        Ok(Err(error)) => (PartOutcome::Failed, Some(error)),
+        Ok(Err(error)) => (PartOutcome::Failed, Some(chain(&*error))),
         Err(panic) => (PartOutcome::Panicked, Some(panic_text::of(&*panic))),
     };
     Ended {

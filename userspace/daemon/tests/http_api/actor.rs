@@ -186,7 +186,7 @@ impl Actor {
             Action::Reload { loaded, reply } => reply.send(Ok(Reload {
                 at: Timestamp::now(),
                 outcome: ReloadOutcome::Failed,
-                error: loaded.err(),
+                error: loaded.err().map(|error| error.to_string()),
                 applied: Vec::new(),
                 refused: Vec::new(),
             })),

@@ -146,9 +146,7 @@ impl Actor {
                 _ => problem,
             }
         })?;
-        if let Some(reason) = self.services.probe.refusal() {
-            return Err(Problem::new(ProblemCode::ProbeBlind, reason));
-        }
+        self.services.probe.check()?;
         let watching = match (self.services.probe.probe(), self.services.probe.mode()) {
             (Some(probe), ProbeMode::Required) => Watching::Required(probe.clone()),
             (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),

@@ -20,10 +20,10 @@ use super::places::{Place, Places};
 use super::wire::{refusal, refuse};
 use super::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
 use crate::authority::{Authority, Caller};
+use crate::error_chain::chain;
 use crate::peer::Peer;
 use crate::session::attachment::{Client, Watched};
 use crate::shutdown::ShutdownCoordinator;
-use crate::witness::probe::chain;
 use onair_session::Reply;
 
 /// First and longest pause before a reservation is requested again.
@@ -54,6 +54,22 @@ pub(super) struct Proving {
     pub(super) _place: Place,
     /// When the challenge was sent.
     pub(super) since: Instant,
+}
+
+/// Why a client did not prove that the probe watches it.
+#[derive(Debug, thiserror::Error)]
+enum NotProven {
+    #[error("the probe did not see the token: the site was not executed")]
+    Unseen,
+    #[error(
+        "process {connected} connected and process {answered} answered the challenge: connect in \
+         the process that attaches"
+    )]
+    OtherProcess { connected: u32, answered: u32 },
+    #[error("the token came through a file that is not watched")]
+    OtherFile,
+    #[error(transparent)]
+    Probe(ProbeError),
 }
 
 /// The result of handling a request.
@@ -289,19 +305,18 @@ impl Connection {
     async fn proved(&self, proving: Proving) -> Outcome {
         let proof = match proving.probe.proof(proving.token) {
             Ok(Some(proof)) => Ok(proof),
-            Ok(None) => Err("the probe did not see the token: the site was not executed".into()),
-            Err(error) => Err(chain(&error)),
+            Ok(None) => Err(NotProven::Unseen),
+            Err(error) => Err(NotProven::Probe(error)),
         };
         let proof = proof.and_then(|proof| {
             let watched = |file: &onair_probe::WatchedFile| file.inode == proof.inode;
             if proof.ns_tgid != self.peer.who.pid {
-                Err(format!(
-                    "process {} connected and process {} answered the challenge: connect in the \
-                     process that attaches",
-                    self.peer.who.pid, proof.ns_tgid
-                ))
+                Err(NotProven::OtherProcess {
+                    connected: self.peer.who.pid,
+                    answered: proof.ns_tgid,
+                })
             } else if !proving.armed.files.iter().any(watched) {
-                Err("the token came through a file that is not watched".into())
+                Err(NotProven::OtherFile)
             } else {
                 Ok(proof)
             }
@@ -317,7 +332,7 @@ impl Connection {
             }
             Err(reason) => {
                 release(&self.actions, proving).await;
-                let problem = Problem::new(ProblemCode::ProbeBlind, reason);
+                let problem = Problem::new(ProblemCode::ProbeBlind, chain(&reason));
                 Outcome::plain(refuse(problem), Stage::Ready)
             }
         }
