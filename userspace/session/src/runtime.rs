@@ -3,7 +3,7 @@
 use std::fmt;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::Lender;
+use onair_ipc::lender::{Found, Lender};
 
 /// The poller's half of a session, with the ledgers of its attachments. The core has it exactly
 /// while no poller touches the session (witness W3).
@@ -74,6 +74,31 @@ pub struct Evicted {
     /// Receive: revoked frames that the client held. They stay out of use until
     /// [`Runtime::release`].
     pub set_aside: u64,
+}
+
+impl Evicted {
+    /// Revokes the loans of `lender`'s client. Shared frames that it held go to `aside`, with its
+    /// attachment; `frames` of its own do not.
+    pub fn revoke(
+        mut lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+        aside: &mut Vec<(u64, u32)>,
+    ) -> Self {
+        let (attachment, before) = (lender.attachment(), aside.len());
+        let mut revoked = 0;
+        lender.revoke(|taken| {
+            revoked += u64::from(taken.found != Found::Returned);
+            if taken.found == Found::Held && frames.is_none() {
+                aside.push((attachment, taken.frame));
+            }
+        });
+        Self {
+            lender,
+            frames,
+            revoked,
+            set_aside: (aside.len() - before) as u64,
+        }
+    }
 }
 
 /// What happened to the frames that were pending when a flush started.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::{Found, Lender, Violation};
+use onair_ipc::lender::{Lender, Violation};
 use onair_ipc::meta::FrameMeta;
 use onair_session::{AttachRefusal, Evicted};
 
@@ -77,20 +77,8 @@ impl Attachments {
 
     /// Removes an attachment and revokes its loans. Shared frames that it held are set aside.
     pub(super) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
-        let (mut lender, frames) = self.remove(attachment)?;
-        let (mut revoked, before) = (0, self.aside.len());
-        lender.revoke(|taken| {
-            revoked += u64::from(taken.found != Found::Returned);
-            if taken.found == Found::Held && frames.is_none() {
-                self.aside.push((attachment, taken.frame));
-            }
-        });
-        Some(Evicted {
-            lender,
-            frames,
-            revoked,
-            set_aside: (self.aside.len() - before) as u64,
-        })
+        let (lender, frames) = self.remove(attachment)?;
+        Some(Evicted::revoke(lender, frames, &mut self.aside))
     }
 
     /// Puts frames back into use if `is_over` is true for the attachment that they are set aside

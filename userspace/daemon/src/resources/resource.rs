@@ -166,23 +166,9 @@ impl Resource {
                 before,
                 programs,
                 ..
-            } => {
-                let Some(link) = Link::of(device, netns.as_deref())? else {
-                    return Ok(None);
-                };
-                let restored = link.restore(&before.into(), programs.as_deref());
-                match restored? {
-                    Ok(restored) => Ok(self.told(&link, &restored)),
-                    Err(NotRestored::Gone) => Ok(None),
-                    Err(NotRestored::InUse) => {
-                        tracing::info!(
-                            interface = link.interface(),
-                            "interface left unchanged: another OnAir uses it"
-                        );
-                        Ok(None)
-                    }
-                }
-            }
+            } => restore(device, netns.as_deref(), |link| {
+                link.restore(&before.into(), programs.as_deref())
+            }),
             Self::OfProcess { .. } => Ok(None),
         }
     }
@@ -205,38 +191,11 @@ impl Resource {
                 before,
                 programs,
                 ..
-            } => {
-                let Some(link) = Link::of(device, netns.as_deref())? else {
-                    return Ok(None);
-                };
-                let ours = programs.as_deref().unwrap_or_default();
-                match link.restore_own(&before.into(), ours)? {
-                    Ok(restored) => Ok(self.told(&link, &restored)),
-                    Err(_) => Ok(None),
-                }
-            }
+            } => restore(device, netns.as_deref(), |link| {
+                link.restore_own(&before.into(), programs.as_deref().unwrap_or_default())
+            }),
             Self::SocketFile { .. } | Self::OfProcess { .. } => Ok(None),
         }
-    }
-
-    fn told(&self, link: &Link, restored: &Restored) -> Option<String> {
-        let mut told: Vec<String> = restored
-            .programs
-            .iter()
-            .map(|id| format!("XDP program {id}"))
-            .collect();
-        told.extend(restored.promiscuous.map(|on| {
-            let on = if on { " (put back on)" } else { "" };
-            format!("promiscuous mode{on}")
-        }));
-        let Self::Port { netns, .. } = self else {
-            return None;
-        };
-        let namespace = netns
-            .as_deref()
-            .map_or(String::new(), |netns| format!(" in namespace {netns}"));
-        (!told.is_empty())
-            .then(|| format!("{} on {}{namespace}", told.join(" and "), link.interface()))
     }
 }
 
@@ -258,4 +217,35 @@ pub enum UndoError {
     /// The system refuses.
     #[error(transparent)]
     System(#[from] std::io::Error),
+}
+
+/// Puts an interface back with `restore`; says what was undone, if anything was.
+fn restore(
+    device: &str,
+    netns: Option<&str>,
+    restore: impl FnOnce(&Link) -> Result<Result<Restored, NotRestored>, onair_dpdk::Error>,
+) -> Result<Option<String>, UndoError> {
+    let Some(link) = Link::of(device, netns)? else {
+        return Ok(None);
+    };
+    let restored = match restore(&link)? {
+        Ok(restored) => restored,
+        Err(NotRestored::Gone) => return Ok(None),
+        Err(NotRestored::InUse) => {
+            tracing::info!(
+                interface = link.interface(),
+                "interface left unchanged: another OnAir uses it"
+            );
+            return Ok(None);
+        }
+    };
+    let programs = restored.programs.iter();
+    let mut undone: Vec<String> = programs.map(|id| format!("XDP program {id}")).collect();
+    undone.extend(restored.promiscuous.map(|on| {
+        let on = if on { " (put back on)" } else { "" };
+        format!("promiscuous mode{on}")
+    }));
+    let namespace = netns.map_or(String::new(), |netns| format!(" in namespace {netns}"));
+    let on = link.interface();
+    Ok((!undone.is_empty()).then(|| format!("{} on {on}{namespace}", undone.join(" and "))))
 }

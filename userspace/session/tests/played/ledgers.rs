@@ -1,7 +1,7 @@
 //! The poller's half of a session, as tests play it: lenders, and frames set aside.
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::{Found, Lender};
+use onair_ipc::lender::Lender;
 use onair_ipc::meta::FrameMeta;
 use onair_session::{AttachRefusal, Evicted, Flushed, Runtime};
 
@@ -65,20 +65,8 @@ impl Runtime for Ledgers {
     }
 
     fn evict(&mut self, attachment: u64) -> Option<Evicted> {
-        let (mut lender, frames) = self.detach(attachment)?;
-        let (mut revoked, before) = (0, self.aside.len());
-        lender.revoke(|taken| {
-            revoked += u64::from(taken.found != Found::Returned);
-            if taken.found == Found::Held {
-                self.aside.push((attachment, taken.frame));
-            }
-        });
-        Some(Evicted {
-            lender,
-            frames,
-            revoked,
-            set_aside: (self.aside.len() - before) as u64,
-        })
+        let (lender, frames) = self.detach(attachment)?;
+        Some(Evicted::revoke(lender, frames, &mut self.aside))
     }
 
     fn release(&mut self, is_over: impl Fn(u64) -> bool) {
