@@ -33,7 +33,7 @@ pub struct Archive {
     /// Number issued since the start, by operation.
     issued: Vec<(Operation, u64)>,
     unwritten: Arc<Unwritten<SessionId>>,
-    writer: Worker<Job>,
+    writer: Worker<ArchiveJob>,
 }
 
 /// What is not on disk at the end.
@@ -48,7 +48,7 @@ pub enum NotOnDisk {
 }
 
 #[derive(Debug)]
-enum Job {
+enum ArchiveJob {
     Write(Arc<Certificate>),
     Remove(SessionId),
 }
@@ -160,7 +160,7 @@ impl Archive {
         self.unwritten.begin(&session, is_known, now);
         if self
             .writer
-            .hand_in(Job::Write(Arc::clone(certificate)))
+            .hand_in(ArchiveJob::Write(Arc::clone(certificate)))
             .is_err()
         {
             tracing::error!(%session, "the archive's writer has ended: the certificate stays in memory");
@@ -203,7 +203,7 @@ impl Archive {
             if let Some(oldest) = self.kept.pop_front() {
                 self.sessions.remove(&oldest.session);
                 // A writer that has ended was logged when a certificate was stored.
-                let _ = self.writer.hand_in(Job::Remove(oldest.session));
+                let _ = self.writer.hand_in(ArchiveJob::Remove(oldest.session));
             }
         }
     }

@@ -61,7 +61,7 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
 
 /// How the daemon ended.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// Whether the start finished; else a second signal ended it.
     pub is_started: bool,
     /// The phases and the parts.
@@ -111,14 +111,14 @@ pub fn run(
     config: Config,
     shutdown: &ShutdownCoordinator,
     ready: impl FnOnce(&Started),
-) -> Result<Outcome, RunError> {
+) -> Result<RunOutcome, RunError> {
     let own = shutdown.clone();
     let pollers = ports_by_poller(&config);
     let start = shutdown.run_start(move || start(config, &own));
     let (started, results) = match start.map_err(system("cannot start a thread"))? {
         Some(Ok(started)) => started,
         None | Some(Err(RunError::Interrupted)) => {
-            return Ok(Outcome {
+            return Ok(RunOutcome {
                 is_started: false,
                 report: shutdown.run(),
                 sessions: None,
@@ -135,7 +135,7 @@ pub fn run(
     };
     ready(&started);
     let report = shutdown.run();
-    Ok(Outcome {
+    Ok(RunOutcome {
         is_started: true,
         report,
         sessions: results.sessions.take(),

@@ -44,7 +44,7 @@ pub struct Store {
     kept: BTreeMap<SessionName, PersistedSession>,
     /// Sessions whose files differ from `kept`: to be written, or to be removed.
     unwritten: Arc<Unwritten<SessionName>>,
-    writer: Worker<Job>,
+    writer: Worker<StoreJob>,
 }
 
 /// What is not up to date on disk at the end.
@@ -59,7 +59,7 @@ pub enum NotUpToDate {
 }
 
 #[derive(Debug)]
-enum Job {
+enum StoreJob {
     Write(Box<PersistedSession>),
     Remove(SessionName),
 }
@@ -191,8 +191,8 @@ impl Store {
     fn bring_up_to_date(&self, name: &SessionName) {
         let now = Instant::now();
         let job = match self.kept.get(name) {
-            Some(session) => Job::Write(Box::new(session.clone())),
-            None => Job::Remove(name.clone()),
+            Some(session) => StoreJob::Write(Box::new(session.clone())),
+            None => StoreJob::Remove(name.clone()),
         };
         self.unwritten.begin(name, true, now);
         if self.writer.hand_in(job).is_err() {
@@ -230,16 +230,16 @@ fn read(dir: &Path, file: &Path) -> Result<PersistedSession, Foreign> {
     Ok(session)
 }
 
-fn work(dir: &Path, unwritten: &Unwritten<SessionName>, job: &Job) {
+fn work(dir: &Path, unwritten: &Unwritten<SessionName>, job: &StoreJob) {
     let (name, what) = match job {
-        Job::Write(session) => (&session.spec.name, "write"),
-        Job::Remove(name) => (name, "remove"),
+        StoreJob::Write(session) => (&session.spec.name, "write"),
+        StoreJob::Remove(name) => (name, "remove"),
     };
     let done = match job {
-        Job::Write(session) => serde_json::to_vec_pretty(session)
+        StoreJob::Write(session) => serde_json::to_vec_pretty(session)
             .map_err(Into::into)
             .and_then(|bytes| disk::replace(&path(dir, name), &bytes)),
-        Job::Remove(name) => disk::remove(&path(dir, name)),
+        StoreJob::Remove(name) => disk::remove(&path(dir, name)),
     };
     let done = done.map_err(WriteError::from);
     let error = done.as_ref().err().map(tracing::field::display);

@@ -51,7 +51,7 @@ pub use self::evidence::Evidence;
 pub use self::lifecycle::Place;
 pub use self::reply::{Awaited, Reply};
 pub use self::retired::RetiredMemory;
-pub use self::runtime::{AttachRefusal, Evicted, Flushed, Runtime};
+pub use self::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::session_core::SessionCore;
 pub use self::sites::{SiteFinding, Sites};
 pub use self::view::{Moment, Timeouts, View};

@@ -38,7 +38,7 @@ pub trait Runtime: fmt::Debug {
     fn release(&mut self, is_over: impl Fn(u64) -> bool);
 
     /// The next completed flush. Call until it returns `None`.
-    fn flushed(&mut self) -> Option<Flushed>;
+    fn flushed(&mut self) -> Option<FlushReport>;
 
     /// Frames submitted to a send session that are neither sent nor dropped, as far as the poller
     /// has collected them.
@@ -103,7 +103,7 @@ impl Evicted {
 
 /// What happened to the frames that were pending when a flush started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flushed {
+pub struct FlushReport {
     /// Identifies the request.
     pub ticket: u64,
     /// Frames sent since.

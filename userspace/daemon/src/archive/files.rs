@@ -10,7 +10,7 @@ use onair_types::{Certificate, SessionId, Unverifiable};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::Job;
+use super::ArchiveJob;
 use crate::disk;
 use crate::unwritten::{Change, Unwritten, WriteError};
 
@@ -54,7 +54,7 @@ pub(super) fn read(file: &Path) -> Result<Certificate, Foreign> {
         return Err(Foreign::Other(session));
     }
     for check in found.checks {
-        if check.outcome == onair_types::Outcome::Fails {
+        if check.outcome == onair_types::CheckOutcome::Fails {
             tracing::warn!(
                 path = %file.display(), check = check.name, reason = check.detail,
                 "a certificate does not hold: `onairctl certificate verify` tells more"
@@ -69,14 +69,16 @@ pub(super) fn read(file: &Path) -> Result<Certificate, Foreign> {
 pub(super) fn work(
     dir: &Path,
     unwritten: &Unwritten<SessionId>,
-    jobs: &[Job],
+    jobs: &[ArchiveJob],
 ) -> Vec<io::Result<()>> {
-    let both_write = |a: &Job, b: &Job| matches!((a, b), (Job::Write(_), Job::Write(_)));
+    let both_write = |a: &ArchiveJob, b: &ArchiveJob| {
+        matches!((a, b), (ArchiveJob::Write(_), ArchiveJob::Write(_)))
+    };
     let done = jobs.chunk_by(both_write).flat_map(|alike| match alike {
-        [Job::Remove(session)] => vec![remove(dir, unwritten, *session)],
+        [ArchiveJob::Remove(session)] => vec![remove(dir, unwritten, *session)],
         writes => {
             for (job, result) in writes.iter().zip(write(dir, writes)) {
-                if let Job::Write(certificate) = job {
+                if let ArchiveJob::Write(certificate) = job {
                     note(dir, unwritten, certificate, &result);
                 }
             }
@@ -115,10 +117,10 @@ fn note(
 }
 
 /// Writes certificates; of several for one session, only the last form.
-fn write(dir: &Path, jobs: &[Job]) -> Vec<Result<(), WriteError>> {
+fn write(dir: &Path, jobs: &[ArchiveJob]) -> Vec<Result<(), WriteError>> {
     let certificates = jobs.iter().filter_map(|job| match job {
-        Job::Write(certificate) => Some(certificate),
-        Job::Remove(_) => None,
+        ArchiveJob::Write(certificate) => Some(certificate),
+        ArchiveJob::Remove(_) => None,
     });
     let latest: BTreeMap<u64, _> = certificates.clone().map(|it| (it.session.0, it)).collect();
     let files = latest.values().map(|&certificate| {

@@ -144,7 +144,11 @@ fn archive_kept_completed_and_opened_again_then_the_last_form_newest_first() {
     assert_eq!(found.generation, 7);
     let document = serde_json::to_value(found).unwrap();
     let checks = onair_types::verify(&document).unwrap().checks;
-    assert_eq!(checks[0].outcome, onair_types::Outcome::Holds, "{checks:?}");
+    assert_eq!(
+        checks[0].outcome,
+        onair_types::CheckOutcome::Holds,
+        "{checks:?}"
+    );
     let by_name = SessionRef::Name("cam1".parse().unwrap());
     assert_eq!(archive.find(&by_name).unwrap().session, SessionId(2));
 }

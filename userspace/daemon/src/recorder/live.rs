@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_record::{FinishError, Manifest, Recording, State, Status};
+use onair_record::{DrainState, FinishError, Manifest, Recording, Status};
 use onair_types::{
     RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingSummary, SessionId,
     SessionName,
@@ -109,10 +109,12 @@ impl Active {
     pub fn look(&self) -> Look {
         let status = self.recording.status();
         let end = match (status.state, status.cause) {
-            (State::Recording | State::Degraded, _) | (State::Finishing, None) => None,
+            (DrainState::Recording | DrainState::Degraded, _) | (DrainState::Finishing, None) => {
+                None
+            }
             (_, Some(cause)) => Some(cause),
             // Its drain thread panicked: `finish` reports the reason.
-            (State::Ended, None) => Some(RecordingEnd::Abandoned),
+            (DrainState::Ended, None) => Some(RecordingEnd::Abandoned),
         };
         Look {
             reason: status.reason.filter(|_| end.is_none()),
@@ -245,10 +247,10 @@ impl Active {
 
 /// Every running or finishing recording. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Live(Arc<Shared>);
+pub struct Live(Arc<LiveShared>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct LiveShared {
     all: Mutex<All>,
     changed: Condvar,
 }

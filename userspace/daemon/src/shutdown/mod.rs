@@ -38,4 +38,4 @@ pub use parts::{Limit, PartError, Waiting};
 pub use sequence::Report;
 pub use signals::{HANDLED, SignalError, Signals};
 pub use wakeup::Wakeup;
-pub use workers::{Flushed, Late, ThreadRegistry, ThreadReport, ThreadState, WorkerGuard};
+pub use workers::{FlushedWorker, Late, ThreadRegistry, ThreadReport, ThreadState, WorkerGuard};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::coordinator::Shared;
+use super::coordinator::CoordinatorShared;
 use crate::config::ShutdownConfig;
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ pub(super) struct Parts {
 #[derive(Clone, Debug)]
 pub struct Waiting {
     pub(super) deadline: Instant,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<CoordinatorShared>,
 }
 
 impl Waiting {

@@ -13,7 +13,7 @@ use onair_mutant::mutant;
 use onair_types::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 
 use super::cause::Cause;
-use super::coordinator::{Shared, ShutdownCoordinator};
+use super::coordinator::{CoordinatorShared, ShutdownCoordinator};
 use super::countdown::Countdown;
 use super::parts::{Part, PartError, Waiting};
 use super::workers::ThreadReport;
@@ -112,7 +112,7 @@ impl ShutdownCoordinator {
     }
 }
 
-impl Shared {
+impl CoordinatorShared {
     fn enter(&self, phase: ShutdownPhase) {
         let now = Instant::now();
         let mut ledger = self.ledger();

@@ -3,7 +3,7 @@
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::meta::FrameMeta;
-use onair_session::{AttachRefusal, Evicted, Flushed, Runtime};
+use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime};
 
 /// The lenders of a receive session with a few frames.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl Runtime for Ledgers {
         self.aside.retain(|(attachment, _)| !is_over(*attachment));
     }
 
-    fn flushed(&mut self) -> Option<Flushed> {
+    fn flushed(&mut self) -> Option<FlushReport> {
         None
     }
 

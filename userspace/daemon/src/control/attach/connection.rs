@@ -16,7 +16,7 @@ use tokio_seqpacket::UnixSeqpacket;
 
 use super::identify::watch;
 use super::places::Places;
-use super::requests::{Connection, Outcome, Proving, Stage, handle};
+use super::requests::{Connection, Handled, Proving, Stage, handle};
 use super::silent::Silent;
 use super::wire::{Packet, receive, refusal, send};
 use super::{AttachAction, ConnectionId};
@@ -133,7 +133,7 @@ enum End {
     ProcessEnded,
 }
 
-type Pending<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+type Pending<'a> = Pin<Box<dyn Future<Output = Handled> + 'a>>;
 
 async fn converse(
     connection: &mut Connection,
@@ -288,7 +288,7 @@ async fn attached<'a>(
                 {
                     // A mere wait ends with the connection.
                     if !(has_ended && is_wait)
-                        && let Outcome {
+                        && let Handled {
                             stage: Stage::Ready,
                             ..
                         } = pending.await
@@ -304,7 +304,7 @@ async fn attached<'a>(
 }
 
 /// The first of them that is answered: its index and its outcome.
-async fn first_answered(asked: &mut [Asked<'_>]) -> (usize, Outcome) {
+async fn first_answered(asked: &mut [Asked<'_>]) -> (usize, Handled) {
     std::future::poll_fn(|context| {
         for (at, it) in asked.iter_mut().enumerate() {
             if let Poll::Ready(outcome) = it.pending.as_mut().poll(context) {

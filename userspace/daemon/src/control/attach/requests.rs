@@ -73,13 +73,13 @@ enum NotProven {
 }
 
 /// The result of handling a request.
-pub(super) struct Outcome {
+pub(super) struct Handled {
     pub(super) response: Response,
     pub(super) descriptors: Vec<OwnedFd>,
     pub(super) stage: Stage,
 }
 
-impl Outcome {
+impl Handled {
     fn plain(response: impl Into<Response>, stage: Stage) -> Self {
         Self {
             response: response.into(),
@@ -110,31 +110,31 @@ pub(super) struct Connection {
 }
 
 /// Handles a request.
-pub(super) async fn handle(connection: &Connection, stage: Stage, request: Request) -> Outcome {
+pub(super) async fn handle(connection: &Connection, stage: Stage, request: Request) -> Handled {
     let _operation = connection.shutdown.count_operation();
     match (request, stage) {
         (Request::Hello(hello), Stage::New) => welcome(&hello),
         (Request::Create(create), Stage::Ready) => {
             let created = connection.create(create).await;
-            Outcome::plain(answer::<Create>(created), Stage::Ready)
+            Handled::plain(answer::<Create>(created), Stage::Ready)
         }
         (Request::Attach(attach), Stage::Ready) => connection.attach(&attach).await,
         (Request::Proved(Proved {}), Stage::Proving(proving)) => connection.proved(*proving).await,
         (Request::Detach(Detach {}), Stage::Attached) => match connection.detach().await {
-            Ok(detached) => Outcome::plain(detached, Stage::Ready),
-            Err(problem) => Outcome::plain(refuse(problem), Stage::Attached),
+            Ok(detached) => Handled::plain(detached, Stage::Ready),
+            Err(problem) => Handled::plain(refuse(problem), Stage::Attached),
         },
         (Request::Flush(flush), Stage::Attached) => {
             let flushed = connection.flush(&flush).await;
-            Outcome::plain(answer::<Flush>(flushed), Stage::Attached)
+            Handled::plain(answer::<Flush>(flushed), Stage::Attached)
         }
         (Request::Destroy(destroy), Stage::Attached) => {
             let destroyed = connection.destroy(&destroy).await;
-            Outcome::plain(answer::<Destroy>(destroyed), Stage::Attached)
+            Handled::plain(answer::<Destroy>(destroyed), Stage::Attached)
         }
         (Request::Abort(Abort {}), Stage::Attached) => {
             let destroyed = connection.abort().await;
-            Outcome::plain(answer::<Abort>(destroyed), Stage::Attached)
+            Handled::plain(answer::<Abort>(destroyed), Stage::Attached)
         }
         (request, stage) => {
             let why = match &stage {
@@ -144,19 +144,19 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
                 Stage::Attached => "the connection carries an attachment already",
             };
             let message = format!("{} is not allowed here: {why}", request.name());
-            Outcome::plain(refusal(ProblemCode::InvalidRequest, message), stage)
+            Handled::plain(refusal(ProblemCode::InvalidRequest, message), stage)
         }
     }
 }
 
-fn welcome(hello: &Hello) -> Outcome {
+fn welcome(hello: &Hello) -> Handled {
     if hello.protocol == PROTOCOL {
         let welcome = Welcome {
             protocol: PROTOCOL,
             daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
             tags: true,
         };
-        return Outcome::plain(welcome, Stage::Ready);
+        return Handled::plain(welcome, Stage::Ready);
     }
     let refused = Refused {
         code: PROTOCOL_MISMATCH.into(),
@@ -166,7 +166,7 @@ fn welcome(hello: &Hello) -> Outcome {
         ),
         blockers: Vec::new(),
     };
-    Outcome::plain(refused, Stage::New)
+    Handled::plain(refused, Stage::New)
 }
 
 impl Connection {
@@ -203,12 +203,12 @@ impl Connection {
         })
     }
 
-    async fn attach(&self, attach: &Attach) -> Outcome {
+    async fn attach(&self, attach: &Attach) -> Handled {
         let begun = self.begin(&attach.session).await;
-        begun.unwrap_or_else(|problem| Outcome::plain(refuse(problem), Stage::Ready))
+        begun.unwrap_or_else(|problem| Handled::plain(refuse(problem), Stage::Ready))
     }
 
-    async fn begin(&self, session: &str) -> Result<Outcome, Problem> {
+    async fn begin(&self, session: &str) -> Result<Handled, Problem> {
         let caller = self
             .authority
             .admit(&self.peer, Access::ThisSession(Right::Attach))?;
@@ -223,7 +223,7 @@ impl Connection {
             Watching::Off => return Ok(self.admit(reservation, None).await),
         };
         match self.arm(&probe).await {
-            Ok((armed, token)) => Ok(Outcome::plain(
+            Ok((armed, token)) => Ok(Handled::plain(
                 Challenge {
                     token: format!("{token:016x}"),
                 },
@@ -302,7 +302,7 @@ impl Connection {
         Ok((armed, token))
     }
 
-    async fn proved(&self, proving: Proving) -> Outcome {
+    async fn proved(&self, proving: Proving) -> Handled {
         let proof = match proving.probe.proof(proving.token) {
             Ok(Some(proof)) => Ok(proof),
             Ok(None) => Err(NotProven::Unseen),
@@ -333,12 +333,12 @@ impl Connection {
             Err(reason) => {
                 release(&self.actions, proving).await;
                 let problem = Problem::new(ProblemCode::ProbeBlind, chain(&reason));
-                Outcome::plain(refuse(problem), Stage::Ready)
+                Handled::plain(refuse(problem), Stage::Ready)
             }
         }
     }
 
-    async fn admit(&self, reservation: Reservation, watched: Option<Box<Watched>>) -> Outcome {
+    async fn admit(&self, reservation: Reservation, watched: Option<Box<Watched>>) -> Handled {
         let client = Box::new(Client {
             who: self.who(),
             library: self.library.clone(),
@@ -355,12 +355,12 @@ impl Connection {
             })
             .await;
         match admitted {
-            Ok((message, descriptors)) => Outcome {
+            Ok((message, descriptors)) => Handled {
                 response: Response::Attached(message),
                 descriptors: descriptors.into(),
                 stage: Stage::Attached,
             },
-            Err(problem) => Outcome::plain(refuse(problem), Stage::Ready),
+            Err(problem) => Handled::plain(refuse(problem), Stage::Ready),
         }
     }
 

@@ -23,7 +23,7 @@ const FIRST_WITH_DIGEST: u32 = 2;
 /// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// The claim is valid.
     Holds,
     /// The claim is wrong.
@@ -38,7 +38,7 @@ pub struct Check {
     /// Stable name: `digest`, `steps`, `slots`, …
     pub name: String,
     /// Result.
-    pub outcome: Outcome,
+    pub outcome: CheckOutcome,
     /// Reason, for people.
     pub detail: String,
 }
@@ -102,7 +102,9 @@ pub fn verify(document: &Value) -> Result<Verification, Unverifiable> {
     Ok(Verification {
         session: text("session"),
         name: text("name"),
-        holds: checks.iter().all(|check| check.outcome != Outcome::Fails),
+        holds: checks
+            .iter()
+            .all(|check| check.outcome != CheckOutcome::Fails),
         checks,
     })
 }
@@ -121,8 +123,8 @@ fn flaw<T>(text: impl Into<String>) -> Result<T, Flaw> {
 
 fn check(name: &str, found: Found) -> Check {
     let (outcome, detail) = match found {
-        Ok(detail) => (Outcome::Holds, detail),
-        Err(Flaw(detail)) => (Outcome::Fails, detail),
+        Ok(detail) => (CheckOutcome::Holds, detail),
+        Err(Flaw(detail)) => (CheckOutcome::Fails, detail),
     };
     Check {
         name: name.to_owned(),
@@ -134,7 +136,7 @@ fn check(name: &str, found: Found) -> Check {
 fn absent(name: &str, detail: &str) -> Check {
     Check {
         name: name.to_owned(),
-        outcome: Outcome::Absent,
+        outcome: CheckOutcome::Absent,
         detail: detail.to_owned(),
     }
 }
