@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{self, Geometry};
 use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::{Attached, MAX_PACKET, PROTOCOL, Request, Response};
+use onair_ipc::message::{Attached, MAX_PACKET, PROTOCOL, Request, Response, Welcome};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType,
@@ -93,16 +93,16 @@ fn listen(listener: &OwnedFd, geometry: Geometry, told: &SyncSender<Result<Hoste
 
 fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<HostedAttachment> {
     next(socket)?;
-    let welcome = Response::Welcome {
+    let welcome = Response::from(Welcome {
         protocol: PROTOCOL,
         daemon: "onair-bench".into(),
         tags: false,
-    };
+    });
     answer(socket, &welcome, &[])?;
     let request = next(socket)?.context("the client hung up")?;
     let request: Request = serde_json::from_slice(&request)?;
     anyhow::ensure!(
-        matches!(request, Request::Attach { .. }),
+        matches!(request, Request::Attach(_)),
         "the bench's host only attaches"
     );
     let memory = Arc::new(AttachmentMemory::create(SESSION, attachment, geometry)?);

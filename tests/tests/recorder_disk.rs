@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_record::{
-    Counts, FinishError, FlushError, Format, Manifest, Producer, RecordError, Recording, Spec,
-    State, Status,
+    Counts, DrainState, FinishError, FlushError, Format, Manifest, Producer, RecordError,
+    Recording, Spec, Status,
 };
 use onair_tests::storm::{Storm, Wanted, captures, event, name, numbers, read_event};
 use onair_tests::{Deadline, Stage, output, until, wait_for};
@@ -120,7 +120,7 @@ impl Taken {
 
 fn degraded(status: &Status, word: &str) -> bool {
     let reason = status.reason.as_deref().unwrap_or_default();
-    status.state == State::Degraded && reason.contains(word)
+    status.state == DrainState::Degraded && reason.contains(word)
 }
 
 #[test]
@@ -131,7 +131,8 @@ fn disk_full_then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Resul
         let ballast = folder.join("ballast");
         fs::write(&ballast, vec![1; 10 << 20])?;
         let mut taken = Taken::start(&folder, min_free)?;
-        let full = taken.offer_until("the disk to be full", |it| it.state == State::Degraded)?;
+        let full =
+            taken.offer_until("the disk to be full", |it| it.state == DrainState::Degraded)?;
         let word = if min_free > 0 {
             "to stay free"
         } else {
@@ -148,7 +149,9 @@ fn disk_full_then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Resul
         taken.offer(5000);
         ensure!(taken.status().totals.dropped.disk_full > 0);
         fs::remove_file(&ballast)?;
-        taken.offer_until("the recording to go on", |it| it.state == State::Recording)?;
+        taken.offer_until("the recording to go on", |it| {
+            it.state == DrainState::Recording
+        })?;
         taken.offer(100);
         taken.recording.flush(soon())?;
         let manifest = taken.finish()?;
@@ -169,7 +172,7 @@ fn disk_full_to_the_end_then_the_file_opens_and_what_is_lost_is_counted() -> Res
     let stage = Stage::open("disk")?;
     let folder = stage.tmpfs("small", 32 * MIB)?;
     let mut taken = Taken::start(&folder, 0)?;
-    taken.offer_until("the disk to be full", |it| it.state == State::Degraded)?;
+    taken.offer_until("the disk to be full", |it| it.state == DrainState::Degraded)?;
     taken.offer(5000);
     let manifest = taken.finish()?;
     ensure!(manifest.totals.lost.disk_full > 0, "{:?}", manifest.totals);
@@ -198,9 +201,11 @@ fn disk_full_of_a_recordings_own_file_then_that_is_removed_and_it_goes_on() -> R
     let stage = Stage::open("disk")?;
     let folder = stage.tmpfs("small", 16 * MIB)?;
     let mut taken = Taken::start(&folder, 0)?;
-    taken.offer_until("the disk to be full", |it| it.state == State::Degraded)?;
+    taken.offer_until("the disk to be full", |it| it.state == DrainState::Degraded)?;
     fs::remove_file(folder.join("rec.pcapng.part"))?;
-    taken.offer_until("the recording to go on", |it| it.state == State::Recording)?;
+    taken.offer_until("the recording to go on", |it| {
+        it.state == DrainState::Recording
+    })?;
     taken.offer(100);
     taken.recording.flush(soon())?;
     let manifest = taken.finish()?;
@@ -217,7 +222,7 @@ fn disk_full_where_a_part_begins_then_there_is_no_empty_one() -> Result<()> {
     (spec.snap_length, spec.ring_bytes) = (96, 1 << 20);
     (spec.min_free_bytes, spec.split_size) = (8 * MIB, Some(64 << 10));
     let mut taken = Taken::of(spec)?;
-    taken.offer_until("the disk to be full", |it| it.state == State::Degraded)?;
+    taken.offer_until("the disk to be full", |it| it.state == DrainState::Degraded)?;
     let manifest = taken.finish()?;
     for file in &manifest.files {
         ensure!(file.bytes > 0, "{file:?}");
@@ -245,8 +250,8 @@ fn disk_full_for_one_then_another_on_another_disk_loses_nothing() -> Result<()> 
         other.offer(1000);
         other.recording.flush(soon())?;
     }
-    ensure!(victim.status().state == State::Degraded);
-    ensure!(other.status().state == State::Recording);
+    ensure!(victim.status().state == DrainState::Degraded);
+    ensure!(other.status().state == DrainState::Recording);
     let manifest = other.finish()?;
     ensure!(manifest.totals.written == 100_000, "{:?}", manifest.totals);
     other.check(&large, &manifest, 0)?;
@@ -332,7 +337,7 @@ fn disk_fails_below_then_told_and_the_books_balance() -> Result<()> {
     let folder = disk.path().join("recordings");
     let mut taken = Taken::start(&folder, 0)?;
     taken.offer_until("an error of the disk", |it| {
-        it.state == State::Degraded || it.problems.iter().any(|it| it.contains("error"))
+        it.state == DrainState::Degraded || it.problems.iter().any(|it| it.contains("error"))
     })?;
     let manifest = taken.finish()?;
     let told = manifest.problems.join("\n");

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_ipc::caller::Attachment;
-use onair_ipc::message::{Attached, Request, Response};
+use onair_ipc::message::{Attach, Attached, ChallengeOrAttached, Create, DESCRIPTORS, Proved};
 use onair_ipc::{label, site, sys};
 use onair_types::{SessionId, SessionSpec};
 
-use crate::connection::{Answer, Connection, unexpected};
+use crate::connection::Connection;
 use crate::layout::Layout;
 use crate::line::Line;
 use crate::{Error, Session};
@@ -93,14 +93,9 @@ impl Client {
         let connection = self.open()?;
         let spec = serde_json::to_value(spec)
             .map_err(|error| Error::Protocol(format!("cannot write the specification: {error}")))?;
-        let answer = connection.ask(&Request::Create { spec }, name)?;
-        match answer.response {
-            Response::Created { session } => {
-                label!("create.created");
-                self.attach_on(connection, &session)
-            }
-            other => Err(unexpected(&other, "create")),
-        }
+        let (created, _) = connection.ask(Create { spec }, name)?;
+        label!("create.created");
+        self.attach_on(connection, &created.session)
     }
 
     fn open(&self) -> Result<Connection, Error> {
@@ -108,23 +103,18 @@ impl Client {
     }
 
     fn attach_on(&self, connection: Connection, session: &str) -> Result<Session, Error> {
-        let request = Request::Attach {
+        let request = Attach {
             session: session.to_owned(),
         };
-        let mut answer = connection.ask(&request, session)?;
-        if let Response::Challenge { token } = &answer.response {
-            let token = SessionToken::parse(token)?;
-            label!("attach.challenged");
-            site::canary(token.0);
-            label!("attach.canary_passed");
-            answer = connection.ask(&Request::Proved {}, session)?;
-        }
-        let Answer {
-            response,
-            descriptors,
-        } = answer;
-        let Response::Attached(attached) = response else {
-            return Err(unexpected(&response, "attach"));
+        let (attached, descriptors) = match connection.ask(request, session)? {
+            (ChallengeOrAttached::Attached(attached), descriptors) => (attached, descriptors),
+            (ChallengeOrAttached::Challenge(challenge), _) => {
+                let token = SessionToken::parse(&challenge.token)?;
+                label!("attach.challenged");
+                site::canary(token.0);
+                label!("attach.canary_passed");
+                connection.ask(Proved {}, session)?
+            }
         };
         let id: SessionId = attached
             .session
@@ -170,7 +160,7 @@ fn map(
     let count = descriptors.len();
     let Ok(files) = descriptors.try_into() else {
         return Err(Error::Protocol(format!(
-            "{count} descriptors came with the attachment instead of 3"
+            "{count} descriptors came with the attachment instead of {DESCRIPTORS}"
         )));
     };
     // For each attachment: a forked child has to register itself.

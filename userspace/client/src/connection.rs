@@ -7,7 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use onair_ipc::label;
-use onair_ipc::message::{MAX_PACKET, Request, Response, Tag, read_response, write};
+use onair_ipc::message::{
+    AttachRequest, DESCRIPTORS, Hello, MAX_PACKET, PROTOCOL, Request, Response, Tag, read_response,
+    write,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
@@ -16,9 +19,6 @@ use rustix::net::{
 };
 
 use crate::Error;
-
-/// Descriptors that the daemon sends with its answer to `proved`: `ctl`, `seg`, `frames`.
-const DESCRIPTORS: usize = 3;
 
 /// An answer with its descriptors.
 #[derive(Debug)]
@@ -57,23 +57,21 @@ pub(crate) fn open(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
 /// End of a wait, and its total length.
 pub(crate) type Until = (Option<Instant>, Duration);
 
-/// Sends `request` and waits at most `patience` for its answer. No other request may be in
-/// progress.
-pub(crate) fn ask(
-    socket: BorrowedFd<'_>,
-    request: &Request,
-    patience: Duration,
-) -> Result<Answer, Error> {
-    let until = (Instant::now().checked_add(patience), patience);
-    send(socket, 0, request, until)?;
-    match hear(socket, until)? {
-        (0, answer) => Ok(answer),
-        (tag, answer) => Err(Error::Protocol(format!(
-            "{:?} came as the answer to a request {tag} that was not made",
-            kind(&answer.response)
-        ))),
+impl Answer {
+    /// The answer to a request `R` about `session`; a refusal is an error.
+    pub(crate) fn to<R: AttachRequest>(self, session: &str) -> Result<Answered<R>, Error> {
+        match self.response {
+            Response::Refused(refused) => Err(Error::refused(refused, session)),
+            response => match R::Answer::try_from(response) {
+                Ok(answer) => Ok((answer, self.descriptors)),
+                Err(other) => Err(unexpected(&other, R::NAME)),
+            },
+        }
     }
 }
+
+/// The answer to a request `R`, with its descriptors.
+pub(crate) type Answered<R> = (<R as AttachRequest>::Answer, Vec<OwnedFd>);
 
 /// Sends `request`; waits for room in the socket.
 pub(crate) fn send(
@@ -214,20 +212,6 @@ impl Packet {
     }
 }
 
-/// Kind of an answer, for the message about an unexpected one.
-pub(crate) fn kind(response: &Response) -> &'static str {
-    match response {
-        Response::Welcome { .. } => "welcome",
-        Response::Created { .. } => "created",
-        Response::Challenge { .. } => "challenge",
-        Response::Attached(_) => "attached",
-        Response::Detached {} => "detached",
-        Response::Flushed { .. } => "flushed",
-        Response::Destroyed { .. } => "destroyed",
-        Response::Error(_) => "error",
-    }
-}
-
 /// A connection before there is an attachment.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -245,31 +229,39 @@ impl Connection {
             tags: false,
         };
         label!("attach.connected");
-        let hello = Request::Hello {
-            protocol: onair_ipc::message::PROTOCOL,
+        let hello = Hello {
+            protocol: PROTOCOL,
             library: concat!("onair ", env!("CARGO_PKG_VERSION")).to_owned(),
             sites: onair_ipc::site::are_executed(),
         };
-        match this.ask(&hello, "hello")?.response {
-            Response::Welcome { protocol, tags, .. }
-                if protocol == onair_ipc::message::PROTOCOL =>
-            {
-                this.tags = tags;
-                Ok(this)
-            }
-            Response::Welcome {
-                protocol, daemon, ..
-            } => Err(Error::Protocol(format!(
-                "{daemon} speaks version {protocol} of the messages, this library {}",
-                onair_ipc::message::PROTOCOL
-            ))),
-            other => Err(unexpected(&other, "hello")),
+        let (welcome, _) = this.ask(hello, "hello")?;
+        if welcome.protocol != PROTOCOL {
+            return Err(Error::Protocol(format!(
+                "{} speaks version {} of the messages, this library {PROTOCOL}",
+                welcome.daemon, welcome.protocol
+            )));
         }
+        this.tags = welcome.tags;
+        Ok(this)
     }
 
-    /// Sends one request about `session`; a refusal is an error.
-    pub(crate) fn ask(&self, request: &Request, session: &str) -> Result<Answer, Error> {
-        refusal(ask(self.socket.as_fd(), request, self.patience)?, session)
+    /// Sends one request about `session`, and waits for its answer. No other request may be in
+    /// progress.
+    pub(crate) fn ask<R: AttachRequest>(
+        &self,
+        request: R,
+        session: &str,
+    ) -> Result<Answered<R>, Error> {
+        let until = (Instant::now().checked_add(self.patience), self.patience);
+        let socket = self.socket.as_fd();
+        send(socket, 0, &request.into(), until)?;
+        match hear(socket, until)? {
+            (0, answer) => answer.to::<R>(session),
+            (tag, answer) => Err(Error::Protocol(format!(
+                "{:?} came as the answer to a request {tag} that was not made",
+                answer.response.name()
+            ))),
+        }
     }
 
     /// Whether the daemon supports tagged requests.
@@ -283,18 +275,10 @@ impl Connection {
     }
 }
 
-/// Turns a refusal into an error.
-pub(crate) fn refusal(answer: Answer, session: &str) -> Result<Answer, Error> {
-    match answer.response {
-        Response::Error(refused) => Err(Error::refused(refused, session)),
-        _ => Ok(answer),
-    }
-}
-
 /// The error for an answer that does not belong to the request.
 pub(crate) fn unexpected(response: &Response, request: &str) -> Error {
     Error::Protocol(format!(
         "{:?} came as the answer to {request:?}",
-        kind(response)
+        response.name()
     ))
 }

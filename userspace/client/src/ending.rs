@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_ipc::label;
-use onair_ipc::message::{Request, Response};
+use onair_ipc::message::{Abort, AttachRequest, Destroy, Destroyed, Detach, Flush};
 use onair_ipc::pins::End;
 
-use crate::connection::{Answer, refusal, unexpected};
 use crate::line::Turn;
 use crate::{Certificate, Error, Session};
 
@@ -44,17 +43,10 @@ impl Session {
         if callers > 0 || self.attachment.held() > 0 {
             return Err(in_use(callers));
         }
-        match self.request(&turn, &Request::Detach {}, self.patience) {
-            Ok(Answer {
-                response: Response::Detached {},
-                ..
-            }) => {
+        match self.request(&turn, Detach {}, self.patience) {
+            Ok(_) => {
                 self.leave(End::ByHand);
                 Ok(())
-            }
-            Ok(other) => {
-                self.line.out_of_step();
-                Err(unexpected(&other.response, "detach"))
             }
             // The daemon has ended, or it has already taken the attachment back.
             Err(Error::Disconnected | Error::Stale) => {
@@ -83,18 +75,9 @@ impl Session {
     /// - [`Error::Stale`], [`Error::NoAnswer`], [`Error::Protocol`].
     pub fn flush(&self, wait: Duration) -> Result<u64, Error> {
         let turn = self.turn()?;
-        let request = Request::Flush {
-            wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-        };
-        match self.request(&turn, &request, self.patience.saturating_add(wait)) {
-            Ok(Answer {
-                response: Response::Flushed { frames_sent },
-                ..
-            }) => Ok(frames_sent),
-            Ok(other) => {
-                self.line.out_of_step();
-                Err(unexpected(&other.response, "flush"))
-            }
+        let request = Flush { wait_ms: ms(wait) };
+        match self.request(&turn, request, self.patience.saturating_add(wait)) {
+            Ok(flushed) => Ok(flushed.frames_sent),
             // A flush has no blockers: `Busy` means that the time passed.
             Err(Error::Busy(busy)) if busy.waited => Err(Error::TimedOut),
             Err(Error::Disconnected | Error::Stale) => {
@@ -142,39 +125,31 @@ impl Session {
         }
         self.is_ours()?;
         let turn = self.line.turn_to_abort()?;
-        self.finish(&turn, &Request::Abort {}, "abort", Duration::ZERO)
+        self.finish(&turn, Abort {}, Duration::ZERO)
     }
 
     fn end(&self, wait: Option<Duration>) -> Result<Certificate, Error> {
-        let request = Request::Destroy {
-            wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        let request = Destroy {
+            wait_ms: wait.map(ms),
         };
         if !self.is_owner() {
             return Err(Error::NotOwner(self.name().to_owned()));
         }
         let turn = self.turn()?;
-        self.finish(&turn, &request, "destroy", wait.unwrap_or_default())
+        self.finish(&turn, request, wait.unwrap_or_default())
     }
 
-    fn finish(
+    fn finish<R: AttachRequest<Answer = Destroyed>>(
         &self,
         turn: &Turn<'_>,
-        request: &Request,
-        name: &'static str,
+        request: R,
         wait: Duration,
     ) -> Result<Certificate, Error> {
         let patience = self.patience.saturating_add(wait);
         match self.request(turn, request, patience) {
-            Ok(Answer {
-                response: Response::Destroyed { certificate },
-                ..
-            }) => {
+            Ok(destroyed) => {
                 self.leave(End::ByHand);
-                Ok(Certificate(certificate))
-            }
-            Ok(other) => {
-                self.line.out_of_step();
-                Err(unexpected(&other.response, name))
+                Ok(Certificate(destroyed.certificate))
             }
             Err(Error::Disconnected | Error::Stale) => {
                 self.leave(End::ByHand);
@@ -198,16 +173,14 @@ impl Session {
         self.line.turn()
     }
 
-    fn request(
+    fn request<R: AttachRequest>(
         &self,
         turn: &Turn<'_>,
-        request: &Request,
+        request: R,
         patience: Duration,
-    ) -> Result<Answer, Error> {
-        let answer = self
-            .line
-            .ask(turn, self.attachment.as_fd(), request, patience)
-            .and_then(|answer| refusal(answer, self.name()));
+    ) -> Result<R::Answer, Error> {
+        let socket = self.attachment.as_fd();
+        let answer = self.line.ask(turn, socket, request, self.name(), patience);
         if self.line.is_to_be_let_go() {
             self.hang_up();
         }
@@ -252,6 +225,11 @@ impl Session {
         // The connection may already be closed.
         let _ = rustix::net::shutdown(self.attachment.as_fd(), rustix::net::Shutdown::Both);
     }
+}
+
+/// A wait as a message has it.
+fn ms(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Session {

@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_ipc::message::{Request, Tag};
+use onair_ipc::message::{Abort, AttachRequest, Tag};
 
 use crate::Error;
 use crate::connection::{self, Answer};
@@ -109,19 +109,21 @@ impl Line {
         Ok(Turn::Beside(last))
     }
 
-    /// Sends `request` and waits at most `patience` for its answer.
-    pub(crate) fn ask(
+    /// Sends `request` about `session`, and waits at most `patience` for its answer.
+    pub(crate) fn ask<R: AttachRequest>(
         &self,
         turn: &Turn<'_>,
         socket: BorrowedFd<'_>,
-        request: &Request,
+        request: R,
+        session: &str,
         patience: Duration,
-    ) -> Result<Answer, Error> {
+    ) -> Result<R::Answer, Error> {
         let tag = turn.tag();
         let deadline = Instant::now().checked_add(patience);
         self.inner().awaited.push(tag);
-        let answer = connection::send(socket, tag, request, (deadline, patience))
-            .and_then(|()| self.hear(tag, socket, (deadline, patience)));
+        let answer = connection::send(socket, tag, &request.into(), (deadline, patience))
+            .and_then(|()| self.hear(tag, socket, (deadline, patience)))
+            .and_then(|answer| answer.to::<R>(session));
         let mut inner = self.inner();
         inner.awaited.retain(|it| *it != tag);
         let is_lost = match &answer {
@@ -133,7 +135,7 @@ impl Line {
         if is_lost && inner.state == State::Open {
             inner.state = State::OutOfStep;
         }
-        answer
+        answer.map(|(answer, _)| answer)
     }
 
     fn hear(
@@ -176,7 +178,7 @@ impl Line {
                 // The requester no longer waits for it.
                 Ok((1.., _)) => {}
                 Ok((0, answer)) => {
-                    return Err(connection::unexpected(&answer.response, "abort"));
+                    return Err(connection::unexpected(&answer.response, Abort::NAME));
                 }
                 Err(error) => {
                     inner.is_disconnected |= matches!(error, Error::Disconnected);
@@ -184,11 +186,6 @@ impl Line {
                 }
             }
         }
-    }
-
-    /// An answer did not belong to its request.
-    pub(crate) fn out_of_step(&self) {
-        self.inner().state = State::OutOfStep;
     }
 
     /// Marks the attachment as ended. Returns true exactly once, to the caller that must release

@@ -92,10 +92,30 @@ pub(crate) enum Noun {
     Completions(completions::Completions),
 }
 
+/// Why the value of an argument is invalid.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidArgument {
+    #[error("{0}: write it as 500ms, 5s or 1m30s")]
+    Duration(humantime::DurationError),
+    #[error("{0}; or a moment as 2026-01-31T12:00:00Z")]
+    Moment(Box<Self>),
+    #[error("that is before the beginning of time")]
+    BeforeTime,
+    #[error("the shortest interval is 100ms")]
+    ShortInterval,
+    #[error("the longest wait is a day (24h)")]
+    LongWait,
+    #[error("{0:?} is no raster: write it as 1280x720")]
+    Raster(String),
+    #[error("{0:?} is no size: write it as 65536, 500MB or 2GiB")]
+    Size(String),
+    #[error("give destroy, destroy_wait, shutdown, abort or quarantine")]
+    Operation,
+}
+
 /// Parses a duration with a unit: `500ms`, `5s`, `1m30s`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|error| format!("{error}: write it as 500ms, 5s or 1m30s"))
+pub(crate) fn duration(text: &str) -> Result<Duration, InvalidArgument> {
+    humantime::parse_duration(text).map_err(InvalidArgument::Duration)
 }
 
 #[cfg(test)]

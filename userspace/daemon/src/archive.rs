@@ -16,8 +16,8 @@ use self::files::{is_own_part, read, work};
 use crate::config::Retention;
 use crate::disk;
 use crate::shutdown::ThreadRegistry;
-use crate::unwritten::{Report, Unwritten, WriteAck};
-use crate::worker::Worker;
+use crate::unwritten::{Report, Unwritten, WriteAck, WriteError};
+use crate::worker::{JobsNotDone, Worker};
 
 /// Maximum number of files written at once.
 const BATCH: usize = 64;
@@ -33,11 +33,22 @@ pub struct Archive {
     /// Number issued since the start, by operation.
     issued: Vec<(Operation, u64)>,
     unwritten: Arc<Unwritten<SessionId>>,
-    writer: Worker<Job>,
+    writer: Worker<ArchiveJob>,
+}
+
+/// What is not on disk at the end.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOnDisk {
+    /// The writer's jobs.
+    #[error(transparent)]
+    Jobs(#[from] JobsNotDone),
+    /// Certificates that the disk did not take.
+    #[error("not on disk: {} certificates ({})", .0.count, .0.detail)]
+    Certificates(Report),
 }
 
 #[derive(Debug)]
-enum Job {
+enum ArchiveJob {
     Write(Arc<Certificate>),
     Remove(SessionId),
 }
@@ -149,11 +160,11 @@ impl Archive {
         self.unwritten.begin(&session, is_known, now);
         if self
             .writer
-            .hand_in(Job::Write(Arc::clone(certificate)))
+            .hand_in(ArchiveJob::Write(Arc::clone(certificate)))
             .is_err()
         {
             tracing::error!(%session, "the archive's writer has ended: the certificate stays in memory");
-            let ended = Err("its writer has ended".to_owned());
+            let ended = Err(WriteError::WriterEnded);
             self.unwritten.end(&session, &ended, now);
         }
     }
@@ -192,7 +203,7 @@ impl Archive {
             if let Some(oldest) = self.kept.pop_front() {
                 self.sessions.remove(&oldest.session);
                 // A writer that has ended was logged when a certificate was stored.
-                let _ = self.writer.hand_in(Job::Remove(oldest.session));
+                let _ = self.writer.hand_in(ArchiveJob::Remove(oldest.session));
             }
         }
     }
@@ -214,14 +225,12 @@ impl Archive {
     ///
     /// # Errors
     /// What is not on disk.
-    pub fn close(self, deadline: Instant) -> Result<(), String> {
+    pub fn close(self, deadline: Instant) -> Result<(), NotOnDisk> {
         self.write_again(self.unwritten.failed());
         self.writer.close(deadline)?;
         match self.unwritten.report(Instant::now()) {
             None => Ok(()),
-            Some(Report { count, detail }) => {
-                Err(format!("not on disk: {count} certificates ({detail})"))
-            }
+            Some(report) => Err(NotOnDisk::Certificates(report)),
         }
     }
 }

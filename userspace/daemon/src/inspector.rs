@@ -80,12 +80,12 @@ impl fmt::Debug for Inspection {
 /// The handle, owned by the control thread. Dropping it ends the threads that do not hang.
 #[derive(Debug)]
 pub struct Inspector {
-    shared: Arc<Shared>,
+    shared: Arc<InspectorShared>,
     findings: Option<UnboundedReceiver<Finding>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct InspectorShared {
     queue: Mutex<Queue>,
     changed: Condvar,
     found: UnboundedSender<Finding>,
@@ -128,7 +128,7 @@ impl Inspector {
     /// The kernel's: cannot create a thread.
     pub fn start() -> std::io::Result<Self> {
         let (found, findings) = unbounded_channel();
-        let shared = Shared {
+        let shared = InspectorShared {
             queue: Mutex::default(),
             changed: Condvar::new(),
             found,
@@ -211,7 +211,7 @@ impl Drop for Inspector {
     }
 }
 
-impl Shared {
+impl InspectorShared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

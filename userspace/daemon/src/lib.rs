@@ -13,6 +13,7 @@ pub mod control;
 pub mod dataplane;
 pub mod disk;
 pub mod doctor;
+pub mod error_chain;
 pub mod events;
 pub mod exposition;
 pub mod file_guard;

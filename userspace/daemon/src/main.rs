@@ -12,7 +12,7 @@ use onaird::config::{Config, ConfigError};
 use onaird::doctor::{self, Level};
 use onaird::log::{self, LogError};
 use onaird::notify;
-use onaird::run::{Outcome, RunError, Started, run};
+use onaird::run::{RunError, RunOutcome, Started, run};
 use onaird::shutdown::{Cause, Exit, ShutdownCoordinator, SignalError, Signals};
 use onaird::summary;
 use onaird::timer::DurationTimer;
@@ -153,7 +153,7 @@ enum StartError {
     Run(#[from] RunError),
 }
 
-fn ended(arguments: &Arguments, config: Config) -> Result<Outcome, StartError> {
+fn ended(arguments: &Arguments, config: Config) -> Result<RunOutcome, StartError> {
     let coordinator = ShutdownCoordinator::new(config.shutdown).map_err(StartError::Shutdown)?;
     // The next start cleans up what then remains on an interface.
     let last_resort = || low_level::exit(Exit::Forced.status().into());

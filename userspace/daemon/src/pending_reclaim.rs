@@ -12,7 +12,7 @@ use onair_types::{Reading, Says, SessionId};
 
 use crate::shutdown::ThreadRegistry;
 use crate::witness::mapping;
-use crate::worker::Worker;
+use crate::worker::{JobsNotDone, Worker};
 
 /// Pause between two looks at memory that waits for W4.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -132,7 +132,7 @@ impl PendingReclaim {
     ///
     /// # Errors
     /// What is not unmapped.
-    pub fn close(self, deadline: Instant) -> Result<(), String> {
+    pub fn close(self, deadline: Instant) -> Result<(), JobsNotDone> {
         drop(self.waiting);
         self.reclaimer.close(deadline)
     }

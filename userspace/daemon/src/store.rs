@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use onair_record::read_regular;
+use onair_record::{Unfit, read_regular};
 use onair_types::{SessionName, SessionSpec, StoppedBefore, Who};
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
 use crate::shutdown::ThreadRegistry;
-use crate::unwritten::{Change, Report, Unwritten, WriteAck};
-use crate::worker::Worker;
+use crate::unwritten::{Change, Report, Unwritten, WriteAck, WriteError};
+use crate::worker::{JobsNotDone, Worker};
 
 /// Starts that are stored in advance, so that a start need not wait for the disk.
 const AHEAD: u64 = 256;
@@ -44,11 +44,22 @@ pub struct Store {
     kept: BTreeMap<SessionName, PersistedSession>,
     /// Sessions whose files differ from `kept`: to be written, or to be removed.
     unwritten: Arc<Unwritten<SessionName>>,
-    writer: Worker<Job>,
+    writer: Worker<StoreJob>,
+}
+
+/// What is not up to date on disk at the end.
+#[derive(Debug, thiserror::Error)]
+pub enum NotUpToDate {
+    /// The writer's jobs.
+    #[error(transparent)]
+    Jobs(#[from] JobsNotDone),
+    /// Files that the disk did not take.
+    #[error("not up to date: the files of {} sessions ({})", .0.count, .0.detail)]
+    Files(Report),
 }
 
 #[derive(Debug)]
-enum Job {
+enum StoreJob {
     Write(Box<PersistedSession>),
     Remove(SessionName),
 }
@@ -74,7 +85,7 @@ impl Store {
                 }
                 Err(error) => {
                     let aside = disk::set_aside(&path)?;
-                    tracing::error!(path = %aside.display(), error, "set aside a file that is not a session");
+                    tracing::error!(path = %aside.display(), %error, "set aside a file that is not a session");
                 }
             }
         }
@@ -166,15 +177,13 @@ impl Store {
     ///
     /// # Errors
     /// What is not on disk.
-    pub fn close(self, deadline: Instant) -> Result<(), String> {
+    pub fn close(self, deadline: Instant) -> Result<(), NotUpToDate> {
         let failed = self.unwritten.failed();
         failed.iter().for_each(|name| self.bring_up_to_date(name));
         self.writer.close(deadline)?;
         match self.unwritten.report(Instant::now()) {
             None => Ok(()),
-            Some(Report { count, detail }) => Err(format!(
-                "not up to date: the files of {count} sessions ({detail})"
-            )),
+            Some(report) => Err(NotUpToDate::Files(report)),
         }
     }
 
@@ -182,13 +191,13 @@ impl Store {
     fn bring_up_to_date(&self, name: &SessionName) {
         let now = Instant::now();
         let job = match self.kept.get(name) {
-            Some(session) => Job::Write(Box::new(session.clone())),
-            None => Job::Remove(name.clone()),
+            Some(session) => StoreJob::Write(Box::new(session.clone())),
+            None => StoreJob::Remove(name.clone()),
         };
         self.unwritten.begin(name, true, now);
         if self.writer.hand_in(job).is_err() {
             tracing::error!(%name, "the writer of sessions has ended: the session's state is not stored");
-            let ended = Err("its writer has ended".to_owned());
+            let ended = Err(WriteError::WriterEnded);
             self.unwritten.end(name, &ended, now);
         }
     }
@@ -202,29 +211,38 @@ pub fn ahead(written: u64, generation: u64) -> u64 {
     generation.saturating_add(AHEAD)
 }
 
-fn read(dir: &Path, file: &Path) -> Result<PersistedSession, String> {
-    let bytes = read_regular(file, MOST_BYTES).map_err(|error| error.to_string())?;
-    let session: PersistedSession =
-        serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+/// Why a file is not a session of this store.
+#[derive(Debug, thiserror::Error)]
+enum Foreign {
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error(transparent)]
+    Form(#[from] serde_json::Error),
+    #[error("it contains session {0}")]
+    Other(SessionName),
+}
+
+fn read(dir: &Path, file: &Path) -> Result<PersistedSession, Foreign> {
+    let session: PersistedSession = serde_json::from_slice(&read_regular(file, MOST_BYTES)?)?;
     if path(dir, &session.spec.name) != file {
-        return Err(format!("it contains session {}", session.spec.name));
+        return Err(Foreign::Other(session.spec.name));
     }
     Ok(session)
 }
 
-fn work(dir: &Path, unwritten: &Unwritten<SessionName>, job: &Job) {
+fn work(dir: &Path, unwritten: &Unwritten<SessionName>, job: &StoreJob) {
     let (name, what) = match job {
-        Job::Write(session) => (&session.spec.name, "write"),
-        Job::Remove(name) => (name, "remove"),
+        StoreJob::Write(session) => (&session.spec.name, "write"),
+        StoreJob::Remove(name) => (name, "remove"),
     };
     let done = match job {
-        Job::Write(session) => serde_json::to_vec_pretty(session)
+        StoreJob::Write(session) => serde_json::to_vec_pretty(session)
             .map_err(Into::into)
             .and_then(|bytes| disk::replace(&path(dir, name), &bytes)),
-        Job::Remove(name) => disk::remove(&path(dir, name)),
+        StoreJob::Remove(name) => disk::remove(&path(dir, name)),
     };
-    let done = done.map_err(|error| error.to_string());
-    let error = done.as_ref().err();
+    let done = done.map_err(WriteError::from);
+    let error = done.as_ref().err().map(tracing::field::display);
     match unwritten.end(name, &done, Instant::now()) {
         Change::None => {}
         Change::Failed => tracing::error!(

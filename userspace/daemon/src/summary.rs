@@ -13,14 +13,14 @@ use onair_types::{
 };
 
 use crate::recorder::worker_name;
-use crate::run::Outcome;
+use crate::run::RunOutcome;
 use crate::shutdown::{Exit, Report};
 
 /// Makes the summary of an outcome.
 #[must_use]
-pub fn summary(outcome: Outcome) -> ShutdownSummary {
+pub fn summary(outcome: RunOutcome) -> ShutdownSummary {
     let exit = exit(&outcome);
-    let Outcome {
+    let RunOutcome {
         is_started: _,
         report,
         sessions,
@@ -100,7 +100,7 @@ fn add(sums: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
 }
 
 /// Exit status of an outcome: the most serious problem decides.
-fn exit(outcome: &Outcome) -> Exit {
+fn exit(outcome: &RunOutcome) -> Exit {
     let report: &Report = &outcome.report;
     let sessions = outcome.sessions.as_ref();
     if !outcome.is_started {

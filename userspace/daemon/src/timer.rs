@@ -8,16 +8,16 @@ use onair_mutant::mutant;
 
 /// Calls a function once, after a time, on its own thread. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct DurationTimer(Arc<Shared>);
+pub struct DurationTimer(Arc<TimerShared>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct TimerShared {
+    state: Mutex<TimerState>,
     changed: Condvar,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum TimerState {
     #[default]
     Waiting,
     Cancelled,
@@ -48,22 +48,22 @@ impl DurationTimer {
     /// Cancels the timer. Returns whether it had not expired.
     pub fn cancel(&self) -> bool {
         let mut state = self.0.lock();
-        if *state == State::Waiting && !mutant!("timer: not cancelled") {
-            *state = State::Cancelled;
+        if *state == TimerState::Waiting && !mutant!("timer: not cancelled") {
+            *state = TimerState::Cancelled;
             self.0.changed.notify_all();
         }
-        *state == State::Cancelled
+        *state == TimerState::Cancelled
     }
 
     /// Whether its time passed before it was cancelled.
     #[must_use]
     pub fn has_expired(&self) -> bool {
-        *self.0.lock() == State::Expired
+        *self.0.lock() == TimerState::Expired
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl TimerShared {
+    fn lock(&self) -> MutexGuard<'_, TimerState> {
         // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,7 +72,7 @@ impl Shared {
     fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.lock();
         loop {
-            if *state == State::Cancelled {
+            if *state == TimerState::Cancelled {
                 return false;
             }
             let left = match deadline {
@@ -80,7 +80,7 @@ impl Shared {
                 None => Duration::from_secs(3600),
             };
             if left.is_zero() {
-                *state = State::Expired;
+                *state = TimerState::Expired;
                 return true;
             }
             let woken = self.changed.wait_timeout(state, left);

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -19,8 +20,25 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Maximum number of entries that a problem names.
 const NAMED: usize = 3;
 
+/// Why a file is not on disk.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The disk did not take it.
+    #[error(transparent)]
+    Disk(Arc<io::Error>),
+    /// The thread that writes has ended.
+    #[error("its writer has ended")]
+    WriterEnded,
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(Arc::new(error))
+    }
+}
+
 /// The result of a write, once the file is on disk or cannot be.
-pub type WriteAck = oneshot::Receiver<Result<(), String>>;
+pub type WriteAck = oneshot::Receiver<Result<(), WriteError>>;
 
 /// The entries that are not on disk. The owner hands writes to a thread and notes each with
 /// [`Self::begin`]; the thread notes its end with [`Self::end`]. Neither call waits for the disk.
@@ -38,12 +56,12 @@ struct Entry {
     /// The last write failed.
     failure: Option<Failure>,
     /// Each gets the result of the last write.
-    waiters: Vec<oneshot::Sender<Result<(), String>>>,
+    waiters: Vec<oneshot::Sender<Result<(), WriteError>>>,
 }
 
 #[derive(Debug)]
 struct Failure {
-    error: String,
+    error: WriteError,
     /// Consecutive failed writes.
     tries: u32,
     retry_at: Instant,
@@ -91,7 +109,7 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
     }
 
     /// A write of `key` ended. Waiters get the result, unless a later write is in progress.
-    pub fn end(&self, key: &K, result: &Result<(), String>, now: Instant) -> Change {
+    pub fn end(&self, key: &K, result: &Result<(), WriteError>, now: Instant) -> Change {
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(key) else {
             return Change::None;
@@ -136,10 +154,10 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
                 entry.waiters.push(waiter);
                 return written;
             }
-            Some(entry) => Err(entry.failure.as_ref().map_or_else(
-                || "its writer has ended".to_owned(),
-                |failure| failure.error.clone(),
-            )),
+            Some(entry) => Err(match &entry.failure {
+                Some(failure) => failure.error.clone(),
+                None => WriteError::WriterEnded,
+            }),
         };
         // The caller receives it, below.
         let _ = waiter.send(result);
@@ -200,7 +218,10 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
             names.push("…".to_owned());
         }
         let error = wrong.iter().find_map(|(_, entry)| entry.failure.as_ref());
-        let error = error.map_or("the disk does not answer", |failure| &failure.error);
+        let error = error.map_or_else(
+            || "the disk does not answer".to_owned(),
+            |failure| failure.error.to_string(),
+        );
         Some(Report {
             count: wrong.len() as u64,
             detail: format!("{}: {error}", names.join(", ")),
@@ -229,14 +250,19 @@ fn pause(tries: u32) -> Duration {
 mod tests {
     use super::*;
 
-    fn failed() -> Result<(), String> {
-        Err("no space".to_owned())
+    fn failed() -> Result<(), WriteError> {
+        Err(io::Error::other("no space").into())
+    }
+
+    fn told(written: WriteAck) -> Result<(), String> {
+        let result = written.blocking_recv().unwrap();
+        result.map_err(|error| error.to_string())
     }
 
     #[test]
     fn write_under_way_and_done_then_those_that_wait_hear_of_the_last_one() {
         let (unwritten, now) = (Unwritten::default(), Instant::now());
-        assert_eq!(unwritten.written(&1).blocking_recv().unwrap(), Ok(()));
+        assert_eq!(told(unwritten.written(&1)), Ok(()));
         unwritten.begin(&1, false, now);
         unwritten.begin(&1, false, now);
         let mut written = unwritten.written(&1);
@@ -244,7 +270,7 @@ mod tests {
         assert!(written.try_recv().is_err(), "a later write is under way");
         assert!(!unwritten.has_failed(&1));
         assert_eq!(unwritten.end(&1, &Ok(()), now), Change::Recovered(1));
-        assert_eq!(written.blocking_recv().unwrap(), Ok(()));
+        assert_eq!(told(written), Ok(()));
         assert!(unwritten.is_written(&1));
     }
 
@@ -254,8 +280,8 @@ mod tests {
         unwritten.begin(&7, false, now);
         let written = unwritten.written(&7);
         assert_eq!(unwritten.end(&7, &failed(), now), Change::Failed);
-        assert_eq!(written.blocking_recv().unwrap(), failed());
-        assert_eq!(unwritten.written(&7).blocking_recv().unwrap(), failed());
+        assert_eq!(told(written), Err("no space".to_owned()));
+        assert_eq!(told(unwritten.written(&7)), Err("no space".to_owned()));
         assert_eq!(unwritten.failed(), [7]);
         let mut last = Duration::ZERO;
         for _ in 0..40 {

@@ -4,6 +4,7 @@
 //! A job that fails or panics is counted and reported at the end; the next one runs as usual. A
 //! panic in a batch of jobs counts against each of them.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,7 +15,7 @@ use std::time::Instant;
 use onair_mutant::mutant;
 
 use crate::panic_text;
-use crate::shutdown::{ThreadRegistry, ThreadState, WorkerGuard};
+use crate::shutdown::{Late, ThreadRegistry, ThreadState, WorkerGuard};
 
 /// The thread, and the queue to it. Dropping it waits for the jobs that were handed in: they are
 /// lost only if the thread is abandoned.
@@ -32,22 +33,69 @@ pub struct Worker<J> {
 #[derive(Debug, Default)]
 struct Tally {
     handed_in: AtomicU64,
-    /// Number of failed jobs, and the last error.
-    failed: Mutex<(u64, String)>,
+    failed: Mutex<Failed>,
+}
+
+#[derive(Debug, Default)]
+struct Failed {
+    jobs: u64,
+    last: Option<JobError>,
+}
+
+/// Why a job failed.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The system's error.
+    #[error(transparent)]
+    System(io::Error),
+    /// The panic's message.
+    #[error("{0}")]
+    Panicked(String),
+}
+
+/// Jobs that were handed in and are not done at the end of a [`Worker`].
+#[derive(Debug, thiserror::Error)]
+pub enum JobsNotDone {
+    /// The thread is late, and abandoned.
+    #[error("{late}: {open} of {handed_in} jobs are not done")]
+    Late {
+        /// The thread's name.
+        late: Late,
+        /// Jobs that are not done.
+        open: u64,
+        /// Jobs in all.
+        handed_in: u64,
+    },
+    /// The thread has ended before.
+    #[error("{done} of {handed_in} jobs were done")]
+    Ended {
+        /// Jobs done.
+        done: u64,
+        /// Jobs in all.
+        handed_in: u64,
+    },
+    /// All were tried.
+    #[error("{failed} of {handed_in} jobs failed, at last: {last}")]
+    Failed {
+        /// Jobs that failed.
+        failed: u64,
+        /// Jobs in all.
+        handed_in: u64,
+        /// The last failure.
+        last: JobError,
+    },
 }
 
 impl Tally {
-    fn failed(&self) -> MutexGuard<'_, (u64, String)> {
+    fn failed(&self) -> MutexGuard<'_, Failed> {
         // No code panics while it holds the lock.
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fail(&self, reason: String) {
+    fn fail(&self, error: JobError) {
         let mut failed = self.failed();
-        *failed = (
-            failed.0 + mutant!("jobs: a failed one is not counted", 0, 1),
-            reason,
-        );
+        failed.jobs += mutant!("jobs: a failed one is not counted", 0, 1);
+        failed.last = Some(error);
     }
 }
 
@@ -60,8 +108,8 @@ impl<J: Send + 'static> Worker<J> {
     pub fn start(
         threads: &ThreadRegistry,
         name: &str,
-        mut work: impl FnMut(J) -> Result<(), String> + Send + 'static,
-    ) -> std::io::Result<Self> {
+        mut work: impl FnMut(J) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<Self> {
         Self::start_in_batches(threads, name, 1, move |jobs| {
             jobs.into_iter().map(&mut work).collect()
         })
@@ -76,8 +124,8 @@ impl<J: Send + 'static> Worker<J> {
         threads: &ThreadRegistry,
         name: &str,
         most: usize,
-        work: impl FnMut(Vec<J>) -> Vec<Result<(), String>> + Send + 'static,
-    ) -> std::io::Result<Self> {
+        work: impl FnMut(Vec<J>) -> Vec<io::Result<()>> + Send + 'static,
+    ) -> io::Result<Self> {
         let guard = mutant!(
             "jobs: refused as soon as the shutdown begins",
             threads.register(name),
@@ -119,8 +167,8 @@ impl<J: Send + 'static> Worker<J> {
     /// thread. At `deadline` the thread is abandoned.
     ///
     /// # Errors
-    /// The jobs that are not done, or failed.
-    pub fn close(mut self, deadline: Instant) -> Result<(), String> {
+    /// [`JobsNotDone`].
+    pub fn close(mut self, deadline: Instant) -> Result<(), JobsNotDone> {
         self.state.stop_accepting();
         let number = self.state.request_flush();
         // A thread that has ended cannot be woken, and the wait reports that at once.
@@ -131,18 +179,24 @@ impl<J: Send + 'static> Worker<J> {
             Ok(flushed) => flushed.processed,
             Err(late) => {
                 self.thread = None;
-                let left = handed_in.saturating_sub(self.state.report().processed);
-                return Err(format!("{late}: {left} of {handed_in} jobs are not done"));
+                return Err(JobsNotDone::Late {
+                    late,
+                    open: handed_in.saturating_sub(self.state.report().processed),
+                    handed_in,
+                });
             }
         };
         if done != handed_in {
-            return Err(format!("{done} of {handed_in} jobs were done"));
+            return Err(JobsNotDone::Ended { done, handed_in });
         }
-        match &*self.tally.failed() {
-            (0, _) => Ok(()),
-            (failed, last) => Err(format!(
-                "{failed} of {handed_in} jobs failed, at last: {last}"
-            )),
+        let failed = std::mem::take(&mut *self.tally.failed());
+        match failed.last {
+            Some(last) if failed.jobs > 0 => Err(JobsNotDone::Failed {
+                failed: failed.jobs,
+                handed_in,
+                last,
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -168,7 +222,7 @@ fn run<J>(
     mut guard: WorkerGuard,
     tally: &Tally,
     most: usize,
-    mut work: impl FnMut(Vec<J>) -> Vec<Result<(), String>>,
+    mut work: impl FnMut(Vec<J>) -> Vec<io::Result<()>>,
 ) {
     let mut done = 0;
     while let Ok(first) = jobs.recv() {
@@ -179,13 +233,13 @@ fn run<J>(
             match catch_unwind(AssertUnwindSafe(|| work(batch))) {
                 Ok(results) => {
                     for error in results.into_iter().filter_map(Result::err) {
-                        tally.fail(error);
+                        tally.fail(JobError::System(error));
                     }
                 }
                 Err(panic) => {
                     let message = panic_text::of(&*panic);
                     guard.note_panic(&message);
-                    (0..count).for_each(|_| tally.fail(message.clone()));
+                    (0..count).for_each(|_| tally.fail(JobError::Panicked(message.clone())));
                 }
             }
             done += count as u64;
@@ -222,7 +276,7 @@ mod tests {
             if job == 0 {
                 own.wait();
             }
-            done.send(job).map_err(|error| error.to_string())
+            done.send(job).map_err(io::Error::other)
         });
         let worker = worker.unwrap();
         (0..1000).for_each(|job| worker.hand_in(job).unwrap());
@@ -249,14 +303,14 @@ mod tests {
         let threads = ThreadRegistry::default();
         let (done, seen) = channel();
         let worker = Worker::start(&threads, "worker", move |job: u32| match job {
-            1 => Err("no space".to_owned()),
+            1 => Err(io::Error::other("no space")),
             2 => panic!("on purpose"),
-            _ => done.send(job).map_err(|error| error.to_string()),
+            _ => done.send(job).map_err(io::Error::other),
         });
         let worker = worker.unwrap();
         (0..4).for_each(|job| worker.hand_in(job).unwrap());
         let said = worker.close(later()).unwrap_err();
-        assert_eq!(said, "2 of 4 jobs failed, at last: on purpose");
+        assert_eq!(said.to_string(), "2 of 4 jobs failed, at last: on purpose");
         assert!(seen.try_iter().eq([0, 3]));
         assert_eq!(threads.reports()[0].panic.as_deref(), Some("on purpose"));
     }
@@ -276,7 +330,7 @@ mod tests {
             assert!(!jobs.contains(&8), "on purpose");
             let odd = |job: u32| {
                 if job % 2 == 1 {
-                    Err("odd".to_owned())
+                    Err(io::Error::other("odd"))
                 } else {
                     Ok(())
                 }
@@ -290,7 +344,7 @@ mod tests {
         barrier.wait();
         let said = worker.close(later()).unwrap_err();
         // 1 and 3; all four jobs of the batch that panicked; 9.
-        assert_eq!(said, "7 of 10 jobs failed, at last: odd");
+        assert_eq!(said.to_string(), "7 of 10 jobs failed, at last: odd");
         let batches: Vec<Vec<u32>> = seen.try_iter().collect();
         assert_eq!(
             batches,
@@ -315,7 +369,10 @@ mod tests {
         threads.threads()[0].stop_accepting();
         assert_eq!(worker.hand_in(7), Err(7));
         let said = worker.close(Instant::now()).unwrap_err();
-        assert_eq!(said, "not in time: stuck: 3 of 3 jobs are not done");
+        assert_eq!(
+            said.to_string(),
+            "not in time: stuck: 3 of 3 jobs are not done"
+        );
         let report = threads.reports().remove(0);
         assert_eq!((report.dropped_by_shutdown, report.is_stopped), (1, false));
     }

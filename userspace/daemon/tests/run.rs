@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use in_process::InProcess;
 use onair_types::{PartOutcome, ShutdownPhase};
-use onaird::shutdown::{Cause, Exit, Waiting};
+use onaird::shutdown::{Cause, Exit, PartError, Waiting};
 
-fn hang(_: &Waiting) -> Result<(), String> {
+fn hang(_: &Waiting) -> Result<(), PartError> {
     loop {
         thread::park();
     }

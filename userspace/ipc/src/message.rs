@@ -23,6 +23,12 @@ pub const KICK: u8 = b'K';
 /// Longest packet, bytes. A longer one closes the connection.
 pub const MAX_PACKET: usize = 65_536;
 
+/// Descriptors that come with an attachment: `ctl`, `seg`, `frames`.
+pub const DESCRIPTORS: usize = 3;
+/// Code of a refusal: client and daemon have different versions of the messages. No operation of
+/// the control API has it.
+pub const PROTOCOL_MISMATCH: &str = "protocol_mismatch";
+
 /// Tag of an answer, copied from its request: 0 if there is none.
 pub type Tag = u32;
 
@@ -35,7 +41,7 @@ struct Tagged {
 ///
 /// # Errors
 /// The message cannot be written as JSON.
-pub fn write(tag: Tag, message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub fn write(tag: Tag, message: &impl Message) -> serde_json::Result<Vec<u8>> {
     if tag == 0 {
         return serde_json::to_vec(message);
     }
@@ -69,132 +75,227 @@ pub fn read_response(packet: &[u8]) -> serde_json::Result<(Tag, Response)> {
     Ok((tag.unwrap_or(0), serde_json::from_slice(packet)?))
 }
 
-/// Messages from client to daemon.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Request {
+/// What a packet contains: a [`Request`] or a [`Response`].
+pub trait Message: Serialize {}
+
+/// A request of a client.
+pub trait AttachRequest: Into<Request> {
+    /// Its name on the socket.
+    const NAME: &'static str;
+    /// The answer, unless the request is refused.
+    type Answer: TryFrom<Response, Error = Response>;
+}
+
+/// Declares each message once: its documentation, name, fields and, for a request, its answer.
+macro_rules! messages {
+    (
+        $(#[$of_all:meta])* $all:ident, each $of_each:tt:
+        $($(#[doc = $doc:literal])+ $name:ident $text:literal $(-> $answer:ty)? {
+            $($fields:tt)*
+        })+
+    ) => {
+        $(#[$of_all])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        pub enum $all {$(
+            $(#[doc = $doc])+
+            #[serde(rename = $text)]
+            $name($name),
+        )+}
+
+        impl Message for $all {}
+
+        impl $all {
+            /// Its name on the socket.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => $text,)+ }
+            }
+        }
+
+        $(
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde $of_each]
+        pub struct $name { $($fields)* }
+
+        impl From<$name> for $all {
+            fn from(message: $name) -> Self {
+                Self::$name(message)
+            }
+        }
+
+        impl TryFrom<$all> for $name {
+            type Error = $all;
+
+            fn try_from(message: $all) -> Result<Self, $all> {
+                match message {
+                    $all::$name(message) => Ok(message),
+                    other => Err(other),
+                }
+            }
+        }
+
+        $(impl AttachRequest for $name {
+            const NAME: &'static str = $text;
+            type Answer = $answer;
+        })?
+        )+
+    };
+}
+
+messages! {
+    /// Messages from client to daemon.
+    Request, each (deny_unknown_fields):
+
     /// First message.
-    Hello {
+    Hello "hello" -> Welcome {
         /// [`PROTOCOL`].
-        protocol: u32,
+        pub protocol: u32,
         /// Name and version of the library, for people.
-        library: String,
+        pub library: String,
         /// Whether the process executes its probe sites (not under Valgrind).
-        sites: bool,
-    },
+        pub sites: bool,
+    }
+
     /// Creates a session that this process owns.
-    Create {
+    Create "create" -> Created {
         /// As in `POST /v1/sessions`.
-        spec: serde_json::Value,
-    },
+        pub spec: serde_json::Value,
+    }
+
     /// Starts to attach.
-    Attach {
+    Attach "attach" -> ChallengeOrAttached {
         /// Session name or id.
-        session: String,
-    },
+        pub session: String,
+    }
+
     /// Reports that the client passed the token of the challenge through the site.
-    Proved {},
+    Proved "proved" -> Attached {}
+
     /// Ends the attachment; refused while its callers or frames are out.
-    Detach {},
+    Detach "detach" -> Detached {}
+
     /// Waits until the frames that clients have submitted to the attached session so far are sent.
-    Flush {
+    Flush "flush" -> Flushed {
         /// How long to wait, ms.
-        wait_ms: u64,
-    },
+        pub wait_ms: u64,
+    }
+
     /// Destroys the attached session, which this process owns and has stopped.
-    Destroy {
+    Destroy "destroy" -> Destroyed {
         /// How long to wait for the last user, ms; `None` does not wait.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        wait_ms: Option<u64>,
-    },
+        pub wait_ms: Option<u64>,
+    }
+
     /// Aborts the attached session, which this process owns: evicts every client, this process too,
     /// and destroys it.
-    Abort {},
+    Abort "abort" -> Destroyed {}
 }
 
-/// Messages from daemon to client.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Response {
+messages! {
+    /// Messages from daemon to client.
+    Response, each ():
+
     /// Answer to `hello`.
-    Welcome {
+    Welcome "welcome" {
         /// [`PROTOCOL`].
-        protocol: u32,
+        pub protocol: u32,
         /// Name and version of the daemon, for people.
-        daemon: String,
+        pub daemon: String,
         /// Whether it supports tagged requests, and so an `abort` beside another request.
         #[serde(default)]
-        tags: bool,
-    },
+        pub tags: bool,
+    }
+
     /// Answer to `create`.
-    Created {
+    Created "created" {
         /// Session id, 16 hex digits.
-        session: String,
-    },
+        pub session: String,
+    }
+
     /// Answer to `attach`: pass the token through the site, then send `proved`.
-    Challenge {
+    Challenge "challenge" {
         /// The token, 16 hex digits.
-        token: String,
-    },
-    /// Answer to `proved` (or to `attach`, where the probe is off); carries the descriptors.
-    Attached(Attached),
+        pub token: String,
+    }
+
+    /// Answer to `proved` (or to `attach`, where the probe is off); carries the [`DESCRIPTORS`].
+    Attached "attached" {
+        /// Session id, 16 hex digits.
+        pub session: String,
+        /// Session name.
+        pub name: String,
+        /// Attachment number.
+        pub attachment: u64,
+        /// Whether this process owns the session, and may destroy it.
+        pub owner: bool,
+        /// True for a send session: `buffer_get` returns frames to be filled.
+        pub sends: bool,
+        /// Version of the shared-memory contract, [`layout::VERSION`](crate::layout::VERSION).
+        pub version: u32,
+        /// Sizes.
+        pub geometry: Geometry,
+        /// Frame width, pixels.
+        pub width: u32,
+        /// Frame height, lines.
+        pub height: u32,
+        /// Bits of a sample.
+        pub depth: u32,
+        /// Frames a second, numerator.
+        pub rate_numerator: u32,
+        /// Frames a second, denominator.
+        pub rate_denominator: u32,
+        /// Whether the daemon's probe watches this process.
+        pub watched: bool,
+    }
+
     /// Answer to `detach`.
-    Detached {},
+    Detached "detached" {}
+
     /// Answer to `flush`.
-    Flushed {
+    Flushed "flushed" {
         /// Frames sent during the wait.
-        frames_sent: u64,
-    },
+        pub frames_sent: u64,
+    }
+
     /// Answer to `destroy` and `abort`.
-    Destroyed {
+    Destroyed "destroyed" {
         /// The certificate, as in `GET /v1/sessions/{id}/certificate`.
-        certificate: serde_json::Value,
-    },
+        pub certificate: serde_json::Value,
+    }
+
     /// The request was refused.
-    Error(Refused),
+    Refused "error" {
+        /// Stable code, as in the control API's problem documents.
+        pub code: String,
+        /// For people: cause and advice.
+        pub message: String,
+        /// With `busy`: the session's users, as in `GET /v1/sessions/{id}/blockers`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub blockers: Vec<serde_json::Value>,
+    }
 }
 
-/// Description of an attachment for its client.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Attached {
-    /// Session id, 16 hex digits.
-    pub session: String,
-    /// Session name.
-    pub name: String,
-    /// Attachment number.
-    pub attachment: u64,
-    /// Whether this process owns the session, and may destroy it.
-    pub owner: bool,
-    /// True for a send session: `buffer_get` returns frames to be filled.
-    pub sends: bool,
-    /// Version of the shared-memory contract, [`layout::VERSION`](crate::layout::VERSION).
-    pub version: u32,
-    /// Sizes.
-    pub geometry: Geometry,
-    /// Frame width, pixels.
-    pub width: u32,
-    /// Frame height, lines.
-    pub height: u32,
-    /// Bits of a sample.
-    pub depth: u32,
-    /// Frames a second, numerator.
-    pub rate_numerator: u32,
-    /// Frames a second, denominator.
-    pub rate_denominator: u32,
-    /// Whether the daemon's probe watches this process.
-    pub watched: bool,
+/// The two answers to `attach`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChallengeOrAttached {
+    /// The probe is on.
+    Challenge(Challenge),
+    /// The probe is off.
+    Attached(Attached),
 }
 
-/// Refusal of a request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Refused {
-    /// Stable code, as in the control API's problem documents.
-    pub code: String,
-    /// For people: cause and advice.
-    pub message: String,
-    /// With `busy`: the session's users, as in `GET /v1/sessions/{id}/blockers`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub blockers: Vec<serde_json::Value>,
+impl TryFrom<Response> for ChallengeOrAttached {
+    type Error = Response;
+
+    fn try_from(response: Response) -> Result<Self, Response> {
+        match response {
+            Response::Challenge(challenge) => Ok(Self::Challenge(challenge)),
+            Response::Attached(attached) => Ok(Self::Attached(attached)),
+            other => Err(other),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -217,14 +318,14 @@ mod tests {
     #[test]
     fn message_tagged_then_the_tag_comes_along_and_nothing_else_changes() {
         for tag in [0, 1, Tag::MAX] {
-            let packet = write(tag, &Request::Abort {}).unwrap();
-            assert_eq!(read_request(&packet).unwrap(), (tag, Request::Abort {}));
-            let answer = Response::Flushed { frames_sent: 3 };
+            let packet = write(tag, &Request::Abort(Abort {})).unwrap();
+            assert_eq!(read_request(&packet).unwrap(), (tag, Abort {}.into()));
+            let answer = Response::Flushed(Flushed { frames_sent: 3 });
             let packet = write(tag, &answer).unwrap();
             assert_eq!(read_response(&packet).unwrap(), (tag, answer));
         }
         // A message without a tag is as it was before tags existed.
-        let packet = write(0, &Request::Abort {}).unwrap();
+        let packet = write(0, &Request::Abort(Abort {})).unwrap();
         assert_eq!(packet, br#"{"type":"abort"}"#);
         for text in [
             r#"{"type":"abort","tag":-1}"#,
@@ -241,14 +342,9 @@ mod tests {
         }
         let old = r#"{"type":"welcome","protocol":2,"daemon":"d"}"#;
         let (_, welcome) = read_response(old.as_bytes()).unwrap();
-        assert!(matches!(welcome, Response::Welcome { tags: false, .. }));
-    }
-
-    #[test]
-    fn request_written_and_read_then_same() {
-        let request = Request::Destroy { wait_ms: Some(5) };
-        let text = serde_json::to_string(&request).unwrap();
-        assert_eq!(text, r#"{"type":"destroy","wait_ms":5}"#);
-        assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
+        assert!(matches!(
+            welcome,
+            Response::Welcome(Welcome { tags: false, .. })
+        ));
     }
 }

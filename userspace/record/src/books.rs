@@ -137,7 +137,7 @@ pub(crate) struct Tally {
 /// Counters that the drain thread writes.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Outcome {
+struct EventCounts {
     /// Events taken out of the ring.
     taken: AtomicU64,
     written: AtomicU64,
@@ -152,7 +152,7 @@ pub(crate) struct ProducerTotals {
     /// Odd while the producer is between its check of the door and the end of its work.
     pub(crate) visit: AtomicU64,
     pub(crate) tally: Tally,
-    outcome: Outcome,
+    outcome: EventCounts,
 }
 
 /// Call only from the one writer: a load and a store.
@@ -172,7 +172,7 @@ impl ProducerTotals {
             name: name.to_owned(),
             visit: AtomicU64::new(0),
             tally: Tally::default(),
-            outcome: Outcome::default(),
+            outcome: EventCounts::default(),
         }
     }
 

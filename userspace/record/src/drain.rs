@@ -15,14 +15,15 @@ use std::time::{Duration, Instant};
 
 use onair_types::RecordingEnd;
 
+use crate::error::DrainPanic;
 use crate::files::Files;
 use crate::format::{Encoder, encoder};
 use crate::gaps::Gaps;
 use crate::gate::Door;
 use crate::manifest::{Stage, Time};
-use crate::recording::{Listener, State};
+use crate::recording::{DrainState, Listener};
 use crate::ring::RingReader;
-use crate::shared::Shared;
+use crate::shared::RecordingShared;
 use crate::spec::Spec;
 
 pub(crate) use manifest_file::first_manifest;
@@ -46,7 +47,7 @@ pub(crate) struct Drain {
     spec: Spec,
     started_at: Time,
     ends_at: Option<Instant>,
-    shared: Arc<Shared>,
+    shared: Arc<RecordingShared>,
     listener: Listener,
     encoder: Box<dyn Encoder>,
     files: Files,
@@ -59,14 +60,14 @@ pub(crate) struct Drain {
     ticked_at: Instant,
     tried_at: Instant,
     told_at: Instant,
-    told: State,
+    told: DrainState,
 }
 
 impl Drain {
     pub(crate) fn new(
         spec: &Spec,
         started_at: Time,
-        shared: Arc<Shared>,
+        shared: Arc<RecordingShared>,
         files: Files,
         listener: Listener,
     ) -> Self {
@@ -87,7 +88,7 @@ impl Drain {
             ticked_at: now,
             tried_at: now,
             told_at: now,
-            told: State::Recording,
+            told: DrainState::Recording,
         }
     }
 
@@ -101,9 +102,9 @@ impl Drain {
         let ended = ended.map_err(|panic| {
             let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            text.unwrap_or_else(|| "no message".to_owned())
+            DrainPanic(text.unwrap_or_else(|| "no message".to_owned()))
         });
-        let reason = ended.as_ref().err().cloned();
+        let reason = ended.as_ref().err().map(|panic| panic.0.clone());
         let mut progress = shared.progress();
         if let Ok(manifest) = &ended {
             progress.files.clone_from(&manifest.files);
@@ -113,7 +114,7 @@ impl Drain {
         shared.changed.notify_all();
         drop(progress);
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            (self.listener)(State::Ended, reason.as_deref());
+            (self.listener)(DrainState::Ended, reason.as_deref());
         }));
     }
 
@@ -252,8 +253,8 @@ impl Drain {
     fn note_fault(&mut self) {
         let text = self.files.fault().map(ToString::to_string);
         let (door, state) = match self.files.fault() {
-            Some(fault) => (fault.door(), State::Degraded),
-            None => (Door::Open, State::Recording),
+            Some(fault) => (fault.door(), DrainState::Degraded),
+            None => (Door::Open, DrainState::Recording),
         };
         let mut progress = self.shared.progress();
         if progress.fault != text {

@@ -69,9 +69,14 @@ pub enum FinishError {
         pending: u64,
     },
     /// The drain thread panicked. The next start repairs what it had written.
-    #[error("the drain thread panicked: {0}")]
-    Panicked(String),
+    #[error(transparent)]
+    Panicked(#[from] DrainPanic),
 }
+
+/// The drain thread panicked, with this message.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the drain thread panicked: {0}")]
+pub struct DrainPanic(pub String);
 
 /// Why a flush was not completed.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 //!
 //! The *cut* is one store: a producer that checks the door after it is refused. A producer may have
 //! checked before and still be putting its event into its ring, so the drain thread asks
-//! [`Gate::all_out`] before it relies on an empty ring. That costs producers two plain stores
+//! [`ProducerGate::all_out`] before it relies on an empty ring. That costs producers two plain stores
 //! for each event and the drain thread a membarrier(2): the rare side pays.
 
 use std::sync::Arc;
@@ -38,13 +38,13 @@ impl Door {
 
 /// The door of one recording.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct ProducerGate {
     door: AtomicU8,
     /// The kernel offers no membarrier, or a filter forbids it: producers execute the fence.
     fenced: bool,
 }
 
-impl Gate {
+impl ProducerGate {
     /// Creates an open door.
     pub(crate) fn new() -> Self {
         let registered = membarrier(MembarrierCommand::RegisterPrivateExpedited);
@@ -142,7 +142,7 @@ pub(crate) struct Visit<'a> {
 
 impl<'a> Visit<'a> {
     #[inline]
-    pub(crate) fn begin(word: &'a AtomicU64, gate: &Gate) -> Self {
+    pub(crate) fn begin(word: &'a AtomicU64, gate: &ProducerGate) -> Self {
         let number = word.load(Ordering::Relaxed) + 1;
         word.store(number, Ordering::Relaxed);
         gate.light();
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn gate_closed_with_a_producer_inside_then_not_all_out_before_it_has_left() {
-        let (gate, inside, outside) = (Gate::new(), account(), account());
+        let (gate, inside, outside) = (ProducerGate::new(), account(), account());
         let visit = Visit::begin(&inside.visit, &gate);
         assert_eq!(gate.door(), Door::Open);
         gate.close();
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn gate_left_and_entered_again_then_it_is_out() {
-        let (gate, inside) = (Gate::new(), account());
+        let (gate, inside) = (ProducerGate::new(), account());
         let visit = Visit::begin(&inside.visit, &gate);
         gate.close();
         let mut rounds = Rounds::default();
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn gate_fault_and_its_end_then_open_again_unless_closed_for_good() {
-        let gate = Gate::new();
+        let gate = ProducerGate::new();
         for (door, now) in [(Door::DiskFull, Door::DiskFull), (Door::Open, Door::Open)] {
             gate.set(door);
             assert_eq!(gate.door(), now);

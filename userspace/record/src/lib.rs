@@ -37,7 +37,7 @@ pub use manifest::{
     RepairedFile, Stage, Time, Video,
 };
 pub use producer::Producer;
-pub use recording::{Flushed, Listener, Recording, State, Status};
+pub use recording::{DrainState, FlushedEvents, Listener, Recording, Status};
 pub use repair::{LeftAlone, Repaired, repair};
 pub use spec::{
     BadName, Format, MAX_NAME, MAX_RING, MIN_RING, MIN_SPLIT, RecordName, SessionLabel, Spec,

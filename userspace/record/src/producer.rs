@@ -6,14 +6,14 @@ use onair_mutant::mutant;
 
 use crate::books::{Counts, ProducerTotals, add};
 use crate::event::Missed;
-use crate::gate::{Door, Gate, Visit};
+use crate::gate::{Door, ProducerGate, Visit};
 use crate::ring::RingWriter;
 
 /// Offers one source's events to a recording. One thread at a time owns it; it may move. After its
 /// drop, its events are still recorded.
 #[derive(Debug)]
 pub struct Producer {
-    gate: Arc<Gate>,
+    gate: Arc<ProducerGate>,
     account: Arc<ProducerTotals>,
     ring: RingWriter,
     snap_length: usize,
@@ -23,7 +23,7 @@ pub struct Producer {
 
 impl Producer {
     pub(crate) fn new(
-        gate: Arc<Gate>,
+        gate: Arc<ProducerGate>,
         account: Arc<ProducerTotals>,
         ring: RingWriter,
         snap_length: usize,

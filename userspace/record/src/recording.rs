@@ -16,15 +16,15 @@ use crate::gate::Door;
 use crate::manifest::{FileReport, Manifest, Time};
 use crate::producer::Producer;
 use crate::ring::ring;
-use crate::shared::{Shared, lock};
+use crate::shared::{RecordingShared, lock};
 use crate::spec::Spec;
 
 /// Wait of the drain thread for the disk from which the disk is reported slow.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// State of a recording.
+/// State of a recording, from its start to the end of its drain thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum DrainState {
     /// It records normally.
     Recording,
     /// It runs, but records nothing or not all now: see [`Status::reason`].
@@ -35,7 +35,7 @@ pub enum State {
     Ended,
 }
 
-impl State {
+impl DrainState {
     /// Name of the state.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -52,7 +52,7 @@ impl State {
 #[derive(Clone, Debug)]
 pub struct Status {
     /// Current state.
-    pub state: State,
+    pub state: DrainState,
     /// Why it is degraded, for humans.
     pub reason: Option<String>,
     /// Cause of the end.
@@ -73,7 +73,7 @@ pub struct Status {
 
 /// Result of a flush.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flushed {
+pub struct FlushedEvents {
     /// Accepted events when the drain thread saw the flush.
     pub accepted: u64,
     /// Bytes in the rings at that time.
@@ -94,13 +94,13 @@ pub struct Recording {
     spec: Spec,
     folder: PathBuf,
     started_at: Time,
-    shared: Arc<Shared>,
+    shared: Arc<RecordingShared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Called by the drain thread at a change of state. It must not block, and must not call a
 /// recording's method that waits.
-pub type Listener = Box<dyn Fn(State, Option<&str>) + Send>;
+pub type Listener = Box<dyn Fn(DrainState, Option<&str>) + Send>;
 
 impl Recording {
     /// Starts a recording. When this returns, its first file and its manifest exist.
@@ -136,7 +136,7 @@ impl Recording {
             });
         }
         let summer = Summer::start(stem).map_err(RecordError::Thread)?;
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(RecordingShared::new());
         let started_at = Time::now();
         let first = crate::drain::first_manifest(&spec, started_at);
         let manifest_path = folder.file(&ManifestFile::name_of(stem));
@@ -215,17 +215,17 @@ impl Recording {
         let slow = slow.map(|it| format!("the disk has not answered for {} s", it.as_secs()));
         let reason = progress.fault.clone().or(slow);
         let state = if progress.ended.is_some() {
-            State::Ended
+            DrainState::Ended
         } else if self.shared.gate.door() == Door::Closed {
-            State::Finishing
+            DrainState::Finishing
         } else if reason.is_some() {
-            State::Degraded
+            DrainState::Degraded
         } else {
-            State::Recording
+            DrainState::Recording
         };
         Status {
             state,
-            reason: reason.filter(|_| state != State::Ended),
+            reason: reason.filter(|_| state != DrainState::Ended),
             cause: progress.cause,
             started_at: self.started_at,
             files: progress.files.clone(),
@@ -248,7 +248,7 @@ impl Recording {
     ///
     /// # Errors
     /// [`FlushError`]: deadline, or the recording has ended.
-    pub fn flush(&self, deadline: Instant) -> Result<Flushed, FlushError> {
+    pub fn flush(&self, deadline: Instant) -> Result<FlushedEvents, FlushError> {
         let begun = Instant::now();
         let number = self.shared.request_flush();
         let progress = self

@@ -9,26 +9,27 @@ use onair_mutant::mutant;
 use onair_types::RecordingEnd;
 
 use crate::books::ProducerTotals;
-use crate::gate::Gate;
+use crate::error::DrainPanic;
+use crate::gate::ProducerGate;
 use crate::manifest::{FileReport, Manifest};
-use crate::recording::Flushed;
+use crate::recording::FlushedEvents;
 use crate::ring::RingReader;
 
 /// State that the drain thread publishes.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) flushed: u64,
-    pub(crate) last_flush: Option<Flushed>,
+    pub(crate) last_flush: Option<FlushedEvents>,
     pub(crate) fault: Option<String>,
     pub(crate) cause: Option<RecordingEnd>,
     pub(crate) files: Vec<FileReport>,
     pub(crate) problems: Vec<String>,
-    pub(crate) ended: Option<Result<Manifest, String>>,
+    pub(crate) ended: Option<Result<Manifest, DrainPanic>>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) gate: Arc<Gate>,
+pub(crate) struct RecordingShared {
+    pub(crate) gate: Arc<ProducerGate>,
     /// Number of the last requested flush.
     flush_wanted: AtomicU64,
     ending: AtomicBool,
@@ -50,10 +51,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shared {
+impl RecordingShared {
     pub(crate) fn new() -> Self {
         Self {
-            gate: Arc::new(Gate::new()),
+            gate: Arc::new(ProducerGate::new()),
             flush_wanted: AtomicU64::new(0),
             ending: AtomicBool::new(false),
             joining: Mutex::default(),

@@ -55,7 +55,7 @@ impl<R: Runtime> SessionCore<R> {
             attachment.memory.start();
         }
         self.audit.counts.attachments += 1;
-        self.attachments.insert(number, attachment);
+        self.clients.attached.insert(number, attachment);
     }
 
     /// A poller did not take an attachment because it did not have the session. The attachment is
@@ -69,7 +69,7 @@ impl<R: Runtime> SessionCore<R> {
         reason: AttachRefusal,
     ) {
         let number = lender.attachment();
-        if !self.attachments.contains_key(&number) {
+        if !self.clients.attached.contains_key(&number) {
             // It was evicted meanwhile, and had no loans.
             return;
         }
@@ -79,7 +79,7 @@ impl<R: Runtime> SessionCore<R> {
                 return;
             }
             turn.effects.poller(Order::Attach { lender, frames });
-            if self.leaving.contains_key(&number) {
+            if self.clients.leaving.contains_key(&number) {
                 // The earlier request found no attachment to remove.
                 turn.effects.poller(Order::Detach(number));
             }
@@ -94,7 +94,7 @@ impl<R: Runtime> SessionCore<R> {
     /// A client changed its memory with a system call, for example by punching a hole. It is
     /// evicted, because a thread that reads the memory would take page faults.
     pub(crate) fn memory_touched(&mut self, turn: &mut Turn<'_, R>, number: u64) {
-        let Some(attachment) = self.attachments.get(&number) else {
+        let Some(attachment) = self.clients.attached.get(&number) else {
             return;
         };
         tracing::error!(

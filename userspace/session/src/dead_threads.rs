@@ -16,6 +16,7 @@ use crate::attachment::{Attachment, Exit};
 use crate::effect::{Effect, Effects, Order, ThreadQuestion};
 use crate::leaving::Leaving;
 use crate::lifecycle::Place;
+use crate::rescan::Due;
 use crate::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};
 
@@ -37,7 +38,7 @@ impl<R: Runtime> SessionCore<R> {
         if mutant!("drain: a thread's end changes nothing") {
             return;
         }
-        for attachment in self.attachments.values_mut() {
+        for attachment in self.clients.attached.values_mut() {
             if attachment.watched != Some(tgid) {
                 continue;
             }
@@ -60,19 +61,19 @@ impl<R: Runtime> SessionCore<R> {
     /// A helper thread examines the threads whose exits the probe reported.
     pub(crate) fn settle_exits(&mut self, turn: &mut Turn<'_, R>) {
         let now = turn.now().instant;
-        self.exits_at = None;
+        self.rescan.exits = Due::default();
         let is_returning = matches!(self.lifecycle.place(), Place::Returning);
-        for attachment in self.attachments.values_mut() {
+        for attachment in self.clients.attached.values_mut() {
             if attachment.exits.is_empty() {
                 continue;
             }
             if is_returning {
                 // The ledger is in transit: retry when it is here.
-                self.exits_at = Some(now + AGAIN);
+                self.rescan.exits.by(now + AGAIN);
                 continue;
             }
             if let Err(at) = attachment.threads.may_look(now) {
-                self.exits_at = Some(self.exits_at.map_or(at, |other| other.min(at)));
+                self.rescan.exits.by(at);
                 continue;
             }
             let exits = std::mem::take(&mut attachment.exits);
@@ -87,7 +88,7 @@ impl<R: Runtime> SessionCore<R> {
     pub(crate) fn look_for_dead_threads(&mut self, turn: &mut Turn<'_, R>) {
         if let Some(at) = self.look_for_dead_where(turn, |_| true) {
             self.rescan.dead = true;
-            self.exits_at = Some(self.exits_at.map_or(at, |other| other.min(at)));
+            self.rescan.exits.by(at);
         }
     }
 
@@ -106,16 +107,16 @@ impl<R: Runtime> SessionCore<R> {
         wanted: impl Fn(&Attachment) -> bool,
     ) -> Option<Instant> {
         let now = turn.now().instant;
-        let mut later: Option<Instant> = None;
-        for attachment in self.attachments.values_mut().filter(|it| wanted(it)) {
+        let mut later = Due::default();
+        for attachment in self.clients.attached.values_mut().filter(|it| wanted(it)) {
             if let Err(at) = attachment.threads.may_look(now) {
-                later = Some(later.map_or(at, |other| other.min(at)));
+                later.by(at);
                 continue;
             }
             let suspects = own_users(attachment);
             ask(&mut turn.effects, attachment, suspects, None);
         }
-        later
+        later.0
     }
 
     /// A helper thread has looked: settles those slots of `dead` threads that are still set.
@@ -133,7 +134,7 @@ impl<R: Runtime> SessionCore<R> {
         again: bool,
         cost: Duration,
     ) {
-        let Some(attachment) = self.attachments.get_mut(&number) else {
+        let Some(attachment) = self.clients.attached.get_mut(&number) else {
             return;
         };
         let now = turn.now().instant;
@@ -143,7 +144,7 @@ impl<R: Runtime> SessionCore<R> {
             // If the whole process exits, its pidfd reports that, and the process is settled as a
             // whole.
             attachment.exits.extend(exits);
-            self.exits_at = Some(now + AGAIN);
+            self.rescan.exits.by(now + AGAIN);
             return;
         }
         let mut residue = own_users(attachment);
@@ -154,8 +155,8 @@ impl<R: Runtime> SessionCore<R> {
     /// Whether helper threads look at the clients' threads, or will soon.
     pub(crate) fn is_looking_at_threads(&self, now: Instant) -> bool {
         let soon = now + SOON;
-        let will = self.rescan.dead && self.exits_at.is_some_and(|at| at <= soon);
-        will || self.attachments.values().any(|it| it.threads.is_asked)
+        let will = self.rescan.dead && self.rescan.exits.0.is_some_and(|at| at <= soon);
+        will || self.clients.attached.values().any(|it| it.threads.is_asked)
     }
 
     fn settle_residue(&mut self, turn: &mut Turn<'_, R>, number: u64, residue: Vec<SlotReading>) {
@@ -174,15 +175,15 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     fn ask_for_credit(&mut self, turn: &mut Turn<'_, R>, number: u64, slot: SlotReading) {
-        let Some(attachment) = self.attachments.get_mut(&number) else {
+        let Some(attachment) = self.clients.attached.get_mut(&number) else {
             return;
         };
         let mut asked = attachment.crediting.iter();
         if asked.any(|(_, other)| other.is_of_the_claim(&slot)) {
             return;
         }
-        self.tickets += 1;
-        let ticket = self.tickets;
+        self.clients.tickets += 1;
+        let ticket = self.clients.tickets;
         attachment.crediting.push((ticket, slot));
         turn.effects.poller(Order::CreditThread {
             attachment: number,
@@ -206,7 +207,7 @@ impl<R: Runtime> SessionCore<R> {
         ticket: u64,
         frames: Option<u64>,
     ) {
-        let Some(attachment) = self.here_or_evicted(number) else {
+        let Some(attachment) = self.clients.holder_mut(number) else {
             return;
         };
         let mut asked = attachment.crediting.iter();
@@ -219,19 +220,11 @@ impl<R: Runtime> SessionCore<R> {
         }
     }
 
-    /// A client that was evicted after the poller was asked stays in `evicted_clients` until the
-    /// poller answers the eviction, which is later.
-    fn here_or_evicted(&mut self, number: u64) -> Option<&mut Attachment> {
-        let evicted_client = self.evicted_clients.list.get_mut(&number);
-        let evicted_client = evicted_client.map(|evicted_client| &mut evicted_client.attachment);
-        self.attachments.get_mut(&number).or(evicted_client)
-    }
-
     /// The runtime is here: the poller will not answer the open requests. Their slots are still
     /// set, and are settled now.
     pub(crate) fn forget_credits(&mut self, turn: &mut Turn<'_, R>) {
         let mut forgotten = false;
-        for attachment in self.attachments.values_mut() {
+        for attachment in self.clients.attached.values_mut() {
             forgotten |= !attachment.crediting.is_empty();
             attachment.crediting.clear();
         }
@@ -247,7 +240,7 @@ impl<R: Runtime> SessionCore<R> {
         slot: &SlotReading,
         frames: u64,
     ) {
-        let Some(attachment) = self.here_or_evicted(number) else {
+        let Some(attachment) = self.clients.holder_mut(number) else {
             return;
         };
         let who = attachment.who.clone();
@@ -272,15 +265,15 @@ impl<R: Runtime> SessionCore<R> {
         let is_apart = |it: &&Attachment| {
             (it.disconnected || self.is_quarantined()) && turn.view.is_released(&it.memory)
         };
-        let mut apart: Vec<&Attachment> = self.attachments.values().filter(is_apart).collect();
-        let next = apart.partition_point(|it| it.number <= self.swept);
+        let mut apart: Vec<&Attachment> = self.clients.attached.values().filter(is_apart).collect();
+        let next = apart.partition_point(|it| it.number <= self.clients.swept);
         apart.rotate_left(next);
         apart.truncate(SWEEP);
         let swept = apart.last().map_or(0, |it| it.number);
         // A process that dies unmaps its memory first: its pidfd settles it.
         apart.retain(|it| !turn.view.is_process_ending(it.who.pid));
         let gone: Vec<u64> = apart.into_iter().map(|it| it.number).collect();
-        self.swept = swept;
+        self.clients.swept = swept;
         for number in gone {
             self.leave(turn, number, Leaving::Ended(ReconciledCause::Detached));
         }

@@ -22,7 +22,7 @@ const FRUITLESS: u32 = 4;
 impl<R: Runtime> SessionCore<R> {
     /// A caller of `attachment` left while the session drains.
     pub(crate) fn kicked(&mut self, turn: &mut Turn<'_, R>, attachment: u64) {
-        let Some(kicker) = self.attachments.get_mut(&attachment) else {
+        let Some(kicker) = self.clients.attached.get_mut(&attachment) else {
             return;
         };
         if kicker.fruitless_kicks >= FRUITLESS || mutant!("drain: a kick changes nothing") {
@@ -42,8 +42,8 @@ impl<R: Runtime> SessionCore<R> {
             }
             return;
         }
-        if let Some(reason) = turn.view.probe_refusal() {
-            refuse(destroy, Problem::new(ProblemCode::ProbeBlind, reason));
+        if let Err(problem) = turn.view.check_probe() {
+            refuse(destroy, problem);
             return;
         }
         if !self.drain(turn, destroy) {
@@ -75,17 +75,14 @@ impl<R: Runtime> SessionCore<R> {
         if self.warnings.at().is_some_and(|at| at <= now) {
             self.warn_of_users(turn, now);
         }
-        for attachment in self.attachments.values_mut() {
-            attachment.fruitless_kicks = 0;
-        }
-        if self.sites_at.is_some_and(|at| at <= now) {
-            self.sites_at = None;
+        self.clients.forgive_kicks();
+        if self.site_schedule.again.take(now) {
             self.answer_verdicts(turn);
         }
         self.rescan.again(now);
         if !self.lifecycle.is_running() {
             // The caller that a stop woke may have ended before it woke the others.
-            for attachment in self.attachments.values() {
+            for attachment in self.clients.attached.values() {
                 turn.effects.wake(&attachment.memory);
             }
         }
@@ -105,7 +102,7 @@ impl<R: Runtime> SessionCore<R> {
         }
         self.settle_exits(turn);
         if self.lifecycle.is_running() {
-            if !self.awaits_a_release() {
+            if !self.clients.awaits_a_release() {
                 self.rescan.end();
             }
             return;
@@ -120,9 +117,7 @@ impl<R: Runtime> SessionCore<R> {
         self.answer_verdicts(turn);
         let users = readings.iter().map(|reading| reading.users).sum();
         if users < std::mem::replace(&mut self.rescan.users, users) {
-            for attachment in self.attachments.values_mut() {
-                attachment.fruitless_kicks = 0;
-            }
+            self.clients.forgive_kicks();
         }
         let found = witness::verdict(&readings);
         let seen = Seen::of(&readings);
@@ -131,7 +126,7 @@ impl<R: Runtime> SessionCore<R> {
             let mut then = turn.now();
             then.monotonic_ns = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
             self.audit.note(StepName::LastUserLeft, then);
-            if self.lifecycle.destroy().is_none() && !self.awaits_a_release() {
+            if self.lifecycle.destroy().is_none() && !self.clients.awaits_a_release() {
                 self.rescan.end();
             }
         }
@@ -245,11 +240,6 @@ impl<R: Runtime> SessionCore<R> {
         }
     }
 
-    /// Whether the drain watches a process that may release its memory without a message.
-    fn awaits_a_release(&self) -> bool {
-        !self.evicted_clients.list.is_empty() || self.attachments.values().any(|it| it.disconnected)
-    }
-
     fn give_up(
         &mut self,
         turn: &mut Turn<'_, R>,
@@ -281,16 +271,16 @@ impl<R: Runtime> SessionCore<R> {
     /// witnesses: W1 first, so that a caller that follows the protocol and that W1 does not see is
     /// not in W2 either.
     pub(crate) fn read(&mut self, turn: &Turn<'_, R>, ask_probe: bool) -> Vec<Reading> {
-        let memories = self.attachments.values().map(|it| &*it.memory);
+        let memories = self.clients.memories();
         let fence = Fence::with_kicks(memories.filter(|_| !mutant!("drain: arms no kick")));
         self.settle();
         let lent = self.lent();
         let now_ns = || turn.now().monotonic_ns;
-        let evicted_clients = self.evicted_clients.list.values();
+        let evicted_clients = self.clients.evicted.list.values();
         let mut readings = vec![
             counters::slots(
                 &fence,
-                self.attachments.values().map(|it| &*it.memory),
+                self.clients.memories(),
                 evicted_clients.map(|it| &*it.attachment.memory),
                 now_ns,
             ),
@@ -313,8 +303,8 @@ impl<R: Runtime> SessionCore<R> {
     pub(crate) fn take_memory(&mut self) -> RetiredMemory {
         self.answer_the_rest();
         let memory = self.memory();
-        self.attachments.clear();
-        self.evicted_clients.list.clear();
+        self.clients.attached.clear();
+        self.clients.evicted.list.clear();
         self.retired = RetiredMemory::default();
         self.frames = None;
         memory
@@ -363,7 +353,7 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Every caller gets `ESTALE` from now on; the clients keep their memory.
     pub(crate) fn close_all(&self, turn: &mut Turn<'_, R>) {
-        for attachment in self.attachments.values() {
+        for attachment in self.clients.attached.values() {
             attachment.close(State::Gone, &mut turn.effects);
         }
     }

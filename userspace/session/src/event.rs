@@ -12,7 +12,7 @@ use onair_types::{Certificate, Flushed as FlushedView, Operation, SessionView, V
 use crate::attachment::Exit;
 use crate::evicting::Answer;
 use crate::reply::Reply;
-use crate::runtime::{AttachRefusal, Evicted, Flushed};
+use crate::runtime::{AttachRefusal, Evicted, FlushReport};
 use crate::sites::SiteFinding;
 
 /// One event. The core handles them one at a time.
@@ -103,7 +103,7 @@ pub enum Event<R> {
         frames: Option<u64>,
     },
     /// A flush is over.
-    Flushed(Flushed),
+    Flushed(FlushReport),
 
     // Helper threads.
     /// The answer to a [`ThreadQuestion`](crate::ThreadQuestion).

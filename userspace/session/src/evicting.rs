@@ -146,15 +146,13 @@ impl<R: Runtime> SessionCore<R> {
     /// Evicts one client, or all. The answer is sent when their frames are taken back.
     pub(crate) fn evict(&mut self, turn: &mut Turn<'_, R>, one: Option<u64>, answer: Answer) {
         let Some(number) = one else {
-            return self.evict_these(turn, self.evictable(), answer);
+            return self.evict_these(turn, self.clients.evictable(), answer);
         };
         if let Some(done) = self.eviction_of(number) {
             answer.give(vec![done.clone()]);
             return;
         }
-        let is_there =
-            self.attachments.contains_key(&number) && !self.leaving.contains_key(&number);
-        if !is_there && !self.evicted_clients.list.contains_key(&number) {
+        if !self.clients.is_evictable(number) && !self.clients.evicted.list.contains_key(&number) {
             answer.refuse(Problem::new(
                 ProblemCode::NoSuchAttachment,
                 format!(
@@ -175,9 +173,12 @@ impl<R: Runtime> SessionCore<R> {
                 Problem::new(ProblemCode::StaleSession, "the session is aborted"),
             );
         }
-        let evicted = self.evictable();
+        let evicted = self.clients.evictable();
         // Before the gates close: a caller that wakes up then learns that the close is final.
-        for attachment in evicted.iter().filter_map(|it| self.attachments.get(it)) {
+        for attachment in evicted
+            .iter()
+            .filter_map(|it| self.clients.attached.get(it))
+        {
             attachment.memory.set_state(State::Revoked);
         }
         self.stop(turn);
@@ -194,14 +195,14 @@ impl<R: Runtime> SessionCore<R> {
 
     /// A client wrote words that no client that follows the protocol writes: evicts it.
     pub(crate) fn violated(&mut self, turn: &mut Turn<'_, R>, number: u64) {
-        if !self.leaving.contains_key(&number) {
+        if self.clients.is_evictable(number) {
             self.evict_one(turn, number, EvictionCause::Violation);
         }
     }
 
     /// Evicts the clients whose words are invalid.
     pub(crate) fn evict_violators(&mut self, turn: &mut Turn<'_, R>) {
-        for (number, what) in std::mem::take(&mut self.violators) {
+        for (number, what) in std::mem::take(&mut self.clients.violators) {
             tracing::error!(session = %self.id, attachment = number, ?what, "a client broke the protocol");
             self.violated(turn, number);
         }
@@ -217,7 +218,8 @@ impl<R: Runtime> SessionCore<R> {
     /// The record of an attachment that was evicted earlier.
     fn eviction_of(&self, number: u64) -> Option<&Eviction> {
         let settled = self
-            .evicted_clients
+            .clients
+            .evicted
             .list
             .get(&number)
             .filter(|it| it.is_settled);
@@ -225,23 +227,16 @@ impl<R: Runtime> SessionCore<R> {
         settled.map(|it| &it.eviction).or_else(gone)
     }
 
-    /// The attachments to evict; those that are leaving already are settled as leaving.
-    fn evictable(&self) -> BTreeSet<u64> {
-        let all = self.attachments.keys().copied();
-        all.filter(|number| !self.leaving.contains_key(number))
-            .collect()
-    }
-
     fn evict_these(&mut self, turn: &mut Turn<'_, R>, numbers: BTreeSet<u64>, answer: Answer) {
         let deadline = turn.now().instant + turn.view.timeouts().quiesce;
-        self.evicted_clients.ask(numbers.clone(), deadline, answer);
+        self.clients.evicted.ask(numbers.clone(), deadline, answer);
         for number in numbers {
             self.evict_one(turn, number, EvictionCause::Requested);
         }
     }
 
     fn evict_one(&mut self, turn: &mut Turn<'_, R>, number: u64, cause: EvictionCause) {
-        let Some(attachment) = self.attachments.remove(&number) else {
+        let Some(attachment) = self.clients.attached.remove(&number) else {
             return;
         };
         let inside = attachment.memory.slots();
@@ -267,7 +262,7 @@ impl<R: Runtime> SessionCore<R> {
             is_settled: false,
             is_dead: false,
         };
-        self.evicted_clients.list.insert(number, evicted_client);
+        self.clients.evicted.list.insert(number, evicted_client);
         self.rescan.begin(turn.now().instant);
         match self.lifecycle.place() {
             Place::Here(_) => self.settle_evictions(turn),
@@ -280,7 +275,8 @@ impl<R: Runtime> SessionCore<R> {
     /// frames that are no longer retained for any client.
     pub(crate) fn settle_evictions(&mut self, turn: &mut Turn<'_, R>) {
         let due = self
-            .evicted_clients
+            .clients
+            .evicted
             .list
             .iter()
             .filter(|(_, it)| !it.is_settled);
@@ -296,19 +292,19 @@ impl<R: Runtime> SessionCore<R> {
             }
         }
         if let Some(runtime) = self.lifecycle.runtime_mut() {
-            runtime.release(|number| !self.evicted_clients.list.contains_key(&number));
+            runtime.release(|number| !self.clients.evicted.list.contains_key(&number));
         }
     }
 
     fn taken_back(&mut self, turn: &mut Turn<'_, R>, number: u64, revoked: u64, aside: u64) {
-        let Some(evicted_client) = self.evicted_clients.list.get_mut(&number) else {
+        let Some(evicted_client) = self.clients.evicted.list.get_mut(&number) else {
             return;
         };
         evicted_client.is_settled = true;
         evicted_client.eviction.frames_revoked = revoked;
         evicted_client.eviction.frames_set_aside = aside;
         let (eviction, is_dead) = (evicted_client.eviction.clone(), evicted_client.is_dead);
-        self.evicted_clients.tell(&eviction);
+        self.clients.evicted.tell(&eviction);
         self.audit.evict(eviction.clone());
         turn.effects.tell(EventKind::Evicted { eviction });
         if is_dead {
@@ -318,7 +314,7 @@ impl<R: Runtime> SessionCore<R> {
 
     /// The process of an evicted client is dead. Returns whether there was one.
     pub(crate) fn evicted_client_died(&mut self, turn: &mut Turn<'_, R>, number: u64) -> bool {
-        let Some(evicted_client) = self.evicted_clients.list.get_mut(&number) else {
+        let Some(evicted_client) = self.clients.evicted.list.get_mut(&number) else {
             return false;
         };
         evicted_client.is_dead = true;
@@ -331,9 +327,10 @@ impl<R: Runtime> SessionCore<R> {
     /// Removes evicted clients that have unmapped their words, and answers requesters that have
     /// waited long enough.
     pub(crate) fn sweep_evicted_clients(&mut self, turn: &mut Turn<'_, R>, now: Instant) {
-        self.evicted_clients.expire(now);
+        self.clients.evicted.expire(now);
         let apart = self
-            .evicted_clients
+            .clients
+            .evicted
             .list
             .values()
             .filter(|it| it.is_settled && turn.view.is_released(&it.attachment.memory));
@@ -352,7 +349,7 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Frees the frames retained for an evicted client.
     fn evicted_client_gone(&mut self, turn: &mut Turn<'_, R>, number: u64, cause: ReconciledCause) {
-        let Some(evicted_client) = self.evicted_clients.list.remove(&number) else {
+        let Some(evicted_client) = self.clients.evicted.list.remove(&number) else {
             return;
         };
         if evicted_client.eviction.frames_set_aside > 0 {

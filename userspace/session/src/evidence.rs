@@ -54,7 +54,7 @@ impl<R: Runtime> SessionCore<R> {
             operation: issue.operation,
             deadline_ms: issue.deadline_ms,
             requester: issue.requester,
-            generation: self.generation,
+            generation: self.runs.generation,
             stopped_before: self.audit.stopped_before.clone(),
             steps: self.audit.steps(),
             readings: issue.readings,
@@ -81,7 +81,7 @@ impl<R: Runtime> SessionCore<R> {
     /// Size of the frames that evicted senders and clients that left still have, in bytes.
     #[must_use]
     pub fn left_frame_bytes(&self) -> u64 {
-        let evicted = self.evicted_clients.list.values();
+        let evicted = self.clients.evicted.list.values();
         let evicted = evicted.filter_map(|it| it.attachment.frames.as_ref());
         let all = evicted.chain(&self.retired.frames);
         all.map(FrameMemory::len).sum::<usize>() as u64

@@ -89,7 +89,7 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     /// The poller reports that a flush is over.
-    pub(crate) fn flushed(&mut self, turn: &Turn<'_, R>, flushed: runtime::Flushed) {
+    pub(crate) fn flushed(&mut self, turn: &Turn<'_, R>, flushed: runtime::FlushReport) {
         if let Some(flush) = self.flushes.take(flushed.ticket) {
             let happened = (flushed.sent, flushed.dropped);
             self.answer(turn, flush.reply, flush.asked, happened);

@@ -29,7 +29,7 @@ impl<R: Runtime> SessionCore<R> {
     /// The client gives its attachment back. Refused while its callers are inside or its frames are
     /// on loan.
     pub(crate) fn detach(&mut self, turn: &mut Turn<'_, R>, number: u64, reply: Reply<()>) {
-        let Some(attachment) = self.attachments.get(&number) else {
+        let Some(attachment) = self.clients.attached.get(&number) else {
             reply.send(Err(Problem::new(
                 ProblemCode::StaleSession,
                 "the attachment was evicted",
@@ -58,12 +58,12 @@ impl<R: Runtime> SessionCore<R> {
     /// The connection of an attachment closed. Its process may live on (fork, exec, a closed
     /// descriptor), so its frames are not taken back yet; it admits no further calls.
     pub(crate) fn hung_up(&mut self, turn: &mut Turn<'_, R>, number: u64) {
-        if let Some(attachment) = self.attachments.get_mut(&number) {
+        if let Some(attachment) = self.clients.attached.get_mut(&number) {
             attachment.disconnected = true;
             attachment.memory.stop();
             turn.effects.wake(&attachment.memory);
             self.rescan.begin(turn.now().instant);
-        } else if let Some(evicted_client) = self.evicted_clients.list.get_mut(&number) {
+        } else if let Some(evicted_client) = self.clients.evicted.list.get_mut(&number) {
             evicted_client.attachment.disconnected = true;
         }
     }
@@ -77,19 +77,9 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     pub(crate) fn leave(&mut self, turn: &mut Turn<'_, R>, number: u64, how: Leaving) {
-        if !self.attachments.contains_key(&number) {
+        if !self.clients.begin_leaving(number, how) {
             return;
         }
-        if let Some(Leaving::Detach(_)) = self.leaving.get(&number) {
-            // A client that died while it detached: the hand-back is in progress, the death settles
-            // it.
-            self.leaving.insert(number, how);
-            return;
-        }
-        if self.leaving.contains_key(&number) {
-            return;
-        }
-        self.leaving.insert(number, how);
         match self.lifecycle.place() {
             Place::Here(_) => self.settle_departures(turn),
             Place::Poller => turn.effects.poller(Order::Detach(number)),
@@ -108,7 +98,7 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Settles the leaving attachments whose lenders are here.
     pub(crate) fn settle_departures(&mut self, turn: &mut Turn<'_, R>) {
-        let numbers: Vec<u64> = self.leaving.keys().copied().collect();
+        let numbers: Vec<u64> = self.clients.leaving.keys().copied().collect();
         for number in numbers {
             let Some(runtime) = self.lifecycle.runtime_mut() else {
                 return;
@@ -122,8 +112,8 @@ impl<R: Runtime> SessionCore<R> {
     fn departed_with(&mut self, turn: &mut Turn<'_, R>, mut lender: Lender) {
         let number = lender.attachment();
         let (Some(attachment), Some(how)) = (
-            self.attachments.remove(&number),
-            self.leaving.remove(&number),
+            self.clients.attached.remove(&number),
+            self.clients.leaving.remove(&number),
         ) else {
             return;
         };

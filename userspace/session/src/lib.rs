@@ -11,14 +11,15 @@
 //! |---|---|
 //! | `session_core`, `event`, `effect`, `view`, `runtime` | the core and its two sides |
 //! | `lifecycle` | the states, and which may follow which |
-//! | `running`, `drain`, `rescan`, `quarantine` | stop and start, and the way to the end |
-//! | `admission`, `leaving`, `evicting`, `dead_threads` | how clients come and go |
+//! | `running`, `runs`, `drain`, `rescan`, `quarantine` | stop and start, and the way to the end |
+//! | `clients`, `admission`, `leaving`, `evicting`, `dead_threads` | how clients come and go |
 //! | `witness`, `sites`, `verdicts` | what is seen, and what follows |
 //! | `audit`, `evidence`, `retired` | what the certificate says, and the memory that it frees |
 
 mod admission;
 pub mod attachment;
 mod audit;
+mod clients;
 mod dead_threads;
 mod drain;
 mod effect;
@@ -33,6 +34,7 @@ mod reply;
 mod rescan;
 mod retired;
 mod running;
+mod runs;
 mod runtime;
 mod session_core;
 mod sites;
@@ -49,7 +51,7 @@ pub use self::evidence::Evidence;
 pub use self::lifecycle::Place;
 pub use self::reply::{Awaited, Reply};
 pub use self::retired::RetiredMemory;
-pub use self::runtime::{AttachRefusal, Evicted, Flushed, Runtime};
+pub use self::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::session_core::SessionCore;
 pub use self::sites::{SiteFinding, Sites};
 pub use self::view::{Moment, Timeouts, View};

@@ -54,10 +54,10 @@ impl<R: Runtime> SessionCore<R> {
     /// Ends it if its poller has handed it back and no process has any of its memory.
     pub(crate) fn advance_quarantine(&mut self, turn: &mut Turn<'_, R>) {
         self.settle();
-        let has_holder =
-            !self.attachments.is_empty() || turn.view.mapping(&self.memory()).says != Says::Zero;
+        let has_holder = !self.clients.attached.is_empty()
+            || turn.view.mapping(&self.memory()).says != Says::Zero;
         let is_over = self.runtime().is_some()
-            && self.evicted_clients.list.is_empty()
+            && self.clients.evicted.list.is_empty()
             && (!has_holder || mutant!("quarantine: freed while a process has the memory"));
         if !is_over {
             return;

@@ -6,6 +6,22 @@ use std::time::{Duration, Instant};
 /// sender.
 const RESCAN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
+/// When something is due, if it is.
+#[derive(Debug, Default)]
+pub(crate) struct Due(pub(crate) Option<Instant>);
+
+impl Due {
+    /// It is due at `at`, or earlier.
+    pub(crate) fn by(&mut self, at: Instant) {
+        self.0 = Some(self.0.map_or(at, |other| other.min(at)));
+    }
+
+    /// Whether it is due at `now`; true only once.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        self.0.take_if(|at| *at <= now).is_some()
+    }
+}
+
 /// Schedule of the rescans of a stopped session.
 #[derive(Debug)]
 pub(crate) struct Rescan {
@@ -13,6 +29,8 @@ pub(crate) struct Rescan {
     pub(crate) pause: Duration,
     /// The next rescan also looks for threads that ended inside a call.
     pub(crate) dead: bool,
+    /// When exits are examined again that could not be settled.
+    pub(crate) exits: Due,
     /// Users at the last rescan.
     pub(crate) users: u64,
 }
@@ -23,6 +41,7 @@ impl Default for Rescan {
             at: None,
             pause: RESCAN.0,
             dead: false,
+            exits: Due::default(),
             users: 0,
         }
     }

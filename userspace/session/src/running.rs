@@ -1,6 +1,7 @@
 //! Stop and start: the gates, and the runtime's way to a poller and back.
 
 use onair_ipc::event::EventKind as ClientEvent;
+use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 use onair_types::{EventKind, Problem, ProblemCode, SessionView, StepName};
 
@@ -30,20 +31,18 @@ impl<R: Runtime> SessionCore<R> {
 
     fn close_gates(&mut self, turn: &mut Turn<'_, R>) {
         self.forget_sites(turn);
-        self.stopped_at = Some(turn.now().wall);
+        self.runs.stopped_at = Some(turn.now().wall);
         self.audit.begin_stop(turn.now());
-        self.audit.counts.attachments_at_stop = self.attachments.len() as u64;
+        self.audit.counts.attachments_at_stop = self.clients.attached.len() as u64;
         self.audit.counts.blocked_at_stop = self
-            .attachments
-            .values()
-            .flat_map(|attachment| attachment.memory.slots())
+            .clients
+            .memories()
+            .flat_map(AttachmentMemory::slots)
             .map(|slot| slot.calls())
             .sum();
-        for attachment in self.attachments.values_mut() {
-            attachment.memory.stop();
-            attachment.fruitless_kicks = 0;
-        }
-        for attachment in self.attachments.values() {
+        self.clients.forgive_kicks();
+        self.clients.memories().for_each(AttachmentMemory::stop);
+        for attachment in self.clients.attached.values() {
             turn.effects.wake(&attachment.memory);
         }
         // Wakes the first callers now, the others in the actor's turns.
@@ -90,20 +89,19 @@ impl<R: Runtime> SessionCore<R> {
         let Some(runtime) = self.lifecycle.hand_over() else {
             unreachable!("the callers have seen that it is here");
         };
-        self.generation += 1;
-        self.stopped_at = None;
+        self.runs.begin();
         self.warnings.end();
         turn.effects.poller(Order::Start(runtime));
-        for attachment in self.attachments.values().filter(|it| !it.disconnected) {
+        for attachment in self.clients.attached.values().filter(|it| !it.disconnected) {
             attachment.memory.disarm_kick();
             attachment.memory.start();
             attachment
                 .memory
-                .notify(ClientEvent::Started, self.generation);
+                .notify(ClientEvent::Started, self.runs.generation);
         }
         tracing::info!(session = %self.id, name = %self.name, "started");
         let started = EventKind::SessionStarted {
-            generation: self.generation,
+            generation: self.runs.generation,
         };
         turn.effects.tell(started);
         turn.effects.push(Effect::Started(replies));
@@ -147,18 +145,16 @@ impl<R: Runtime> SessionCore<R> {
         runtime.settle();
         for lender in runtime.lenders_mut() {
             if let Some(violation) = lender.take_violation() {
-                self.violators.insert(lender.attachment(), violation);
+                self.clients
+                    .violators
+                    .insert(lender.attachment(), violation);
             }
         }
     }
 
     /// Stops it if its duration has passed.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_, R>) {
-        if self.expires_at.is_none_or(|at| at > turn.now().instant) {
-            return;
-        }
-        self.expires_at = None;
-        if self.lifecycle.is_running() {
+        if self.runs.expiry.take(turn.now().instant) && self.lifecycle.is_running() {
             tracing::info!(session = %self.id, name = %self.name, "its duration has passed");
             self.stop(turn);
         }

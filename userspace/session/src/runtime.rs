@@ -3,7 +3,7 @@
 use std::fmt;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::Lender;
+use onair_ipc::lender::{Found, Lender};
 
 /// The poller's half of a session, with the ledgers of its attachments. The core has it exactly
 /// while no poller touches the session (witness W3).
@@ -38,7 +38,7 @@ pub trait Runtime: fmt::Debug {
     fn release(&mut self, is_over: impl Fn(u64) -> bool);
 
     /// The next completed flush. Call until it returns `None`.
-    fn flushed(&mut self) -> Option<Flushed>;
+    fn flushed(&mut self) -> Option<FlushReport>;
 
     /// Frames submitted to a send session that are neither sent nor dropped, as far as the poller
     /// has collected them.
@@ -76,9 +76,34 @@ pub struct Evicted {
     pub set_aside: u64,
 }
 
+impl Evicted {
+    /// Revokes the loans of `lender`'s client. Shared frames that it held go to `aside`, with its
+    /// attachment; `frames` of its own do not.
+    pub fn revoke(
+        mut lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+        aside: &mut Vec<(u64, u32)>,
+    ) -> Self {
+        let (attachment, before) = (lender.attachment(), aside.len());
+        let mut revoked = 0;
+        lender.revoke(|taken| {
+            revoked += u64::from(taken.found != Found::Returned);
+            if taken.found == Found::Held && frames.is_none() {
+                aside.push((attachment, taken.frame));
+            }
+        });
+        Self {
+            lender,
+            frames,
+            revoked,
+            set_aside: (aside.len() - before) as u64,
+        }
+    }
+}
+
 /// What happened to the frames that were pending when a flush started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flushed {
+pub struct FlushReport {
     /// Identifies the request.
     pub ticket: u64,
     /// Frames sent since.

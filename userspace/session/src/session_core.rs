@@ -1,11 +1,10 @@
 //! The core of one session: everything that decides about its state, its clients and its end.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::{Lender, Violation};
-use onair_mutant::mutant;
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::AttachmentMemory;
 use onair_types::{
     Direction, EventKind, Problem, ProblemCode, Reading, Reconciled, Says, SessionId, SessionName,
     SessionState, Step, StoppedBefore, Timestamp, Verdict,
@@ -13,16 +12,18 @@ use onair_types::{
 
 use crate::attachment::Attachment;
 use crate::audit::Audit;
+use crate::clients::Clients;
 use crate::effect::{Effect, Effects};
 use crate::event::{Destroy, Event};
-use crate::evicting::{EvictedClient, EvictedClients};
+use crate::evicting::EvictedClient;
 use crate::flushing::Flushes;
-use crate::leaving::Leaving;
 use crate::lifecycle::{Lifecycle, Place, Refusal};
 use crate::reply::Reply;
-use crate::rescan::Rescan;
+use crate::rescan::{Due, Rescan};
 use crate::retired::RetiredMemory;
+use crate::runs::Runs;
 use crate::runtime::Runtime;
+use crate::sites::SiteSchedule;
 use crate::view::{Moment, View};
 use crate::warnings::Warnings;
 
@@ -32,35 +33,17 @@ pub struct SessionCore<R> {
     pub(crate) id: SessionId,
     pub(crate) name: SessionName,
     pub(crate) direction: Direction,
-    pub(crate) stopped_at: Option<Timestamp>,
-    /// Number of starts.
-    pub(crate) generation: u64,
+    pub(crate) runs: Runs,
     pub(crate) lifecycle: Lifecycle<Box<R>, Destroy, Reply<onair_types::SessionView>>,
     /// Frames of a receive session, shared by its readers.
     pub(crate) frames: Option<FrameMemory>,
-    pub(crate) attachments: BTreeMap<u64, Attachment>,
-    pub(crate) leaving: BTreeMap<u64, Leaving>,
+    pub(crate) clients: Clients,
     pub(crate) flushes: Flushes,
-    /// Evicted clients that still have something of the session.
-    pub(crate) evicted_clients: EvictedClients,
-    /// Clients whose words are invalid, found while the ledgers are here.
-    pub(crate) violators: BTreeMap<u64, Violation>,
     pub(crate) retired: RetiredMemory,
     pub(crate) audit: Audit,
-    /// When it stops by itself.
-    pub(crate) expires_at: Option<Instant>,
     pub(crate) rescan: Rescan,
     pub(crate) warnings: Warnings,
-    /// When exits are examined again that could not be settled.
-    pub(crate) exits_at: Option<Instant>,
-    /// Number of requests for credit so far.
-    pub(crate) tickets: u64,
-    /// The disconnected attachment that was examined last.
-    pub(crate) swept: u64,
-    /// When a user was last seen: looks at sites before that prove nothing.
-    pub(crate) sites_since: Option<Instant>,
-    /// When sites are looked at again that could not be looked at yet.
-    pub(crate) sites_at: Option<Instant>,
+    pub(crate) site_schedule: SiteSchedule,
     /// Requesters of a verdict that wait for a look at sites.
     pub(crate) verdicts: Vec<Reply<Verdict>>,
 }
@@ -92,25 +75,20 @@ impl<R: Runtime> SessionCore<R> {
             id,
             name,
             direction,
-            stopped_at: None,
-            generation: 0,
+            runs: Runs {
+                generation: 0,
+                stopped_at: None,
+                expiry: Due(expires_at),
+            },
             lifecycle: Lifecycle::new(runtime),
             frames,
-            attachments: BTreeMap::new(),
-            leaving: BTreeMap::new(),
+            clients: Clients::default(),
             flushes: Flushes::default(),
-            evicted_clients: EvictedClients::default(),
-            violators: BTreeMap::new(),
             retired: RetiredMemory::default(),
             audit: Audit::default(),
-            expires_at,
             rescan: Rescan::default(),
             warnings: Warnings::default(),
-            exits_at: None,
-            tickets: 0,
-            swept: 0,
-            sites_since: None,
-            sites_at: None,
+            site_schedule: SiteSchedule::default(),
             verdicts: Vec::new(),
         }
     }
@@ -198,13 +176,7 @@ impl<R: Runtime> SessionCore<R> {
                 attachment,
                 asked_at,
                 found,
-            } => {
-                self.sites_looked_at(turn, attachment, asked_at, found);
-                if !self.is_looking_at_sites() {
-                    self.answer_verdicts(turn);
-                    self.advance(turn);
-                }
-            }
+            } => self.sites_looked_at(turn, attachment, asked_at, found),
             Event::LookAtSites => self.look_at_sites(turn),
             Event::Examine => self.advance(turn),
             Event::Tick => self.tick(turn),
@@ -220,12 +192,12 @@ impl<R: Runtime> SessionCore<R> {
             .and_then(|destroy| destroy.deadline);
         let times = [
             self.rescan.at,
-            self.exits_at,
-            self.sites_at,
+            self.rescan.exits.0,
+            self.site_schedule.again.0,
             self.warnings.at(),
-            self.evicted_clients.wake_at(),
+            self.clients.evicted.wake_at(),
             self.flushes.wake_at(),
-            self.expires_at,
+            self.runs.expiry.0,
             deadline,
         ];
         times.into_iter().flatten().min()
@@ -259,13 +231,13 @@ impl<R: Runtime> SessionCore<R> {
     /// Number of starts, including those under earlier daemons.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.runs.generation
     }
 
     /// When it was stopped; `None` while it runs, and if it never ran.
     #[must_use]
     pub fn stopped_at(&self) -> Option<Timestamp> {
-        self.stopped_at
+        self.runs.stopped_at
     }
 
     /// The state, as the API names it.
@@ -273,7 +245,7 @@ impl<R: Runtime> SessionCore<R> {
     pub fn state(&self) -> SessionState {
         match &self.lifecycle {
             Lifecycle::Running => SessionState::Running,
-            Lifecycle::Stopping { .. } | Lifecycle::Stopped { .. } if self.generation == 0 => {
+            Lifecycle::Stopping { .. } | Lifecycle::Stopped { .. } if self.runs.generation == 0 => {
                 SessionState::Created
             }
             Lifecycle::Stopping { .. } | Lifecycle::Stopped { .. } => SessionState::Stopped,
@@ -313,32 +285,29 @@ impl<R: Runtime> SessionCore<R> {
 
     /// The attachments, without evicted ones.
     pub fn attachments(&self) -> impl Iterator<Item = &Attachment> {
-        self.attachments.values()
+        self.clients.attached.values()
     }
 
     /// The attachment `number`, unless it was evicted.
     #[must_use]
     pub fn attachment(&self, number: u64) -> Option<&Attachment> {
-        self.attachments.get(&number)
+        self.clients.attached.get(&number)
     }
 
     /// Evicted clients that still have something of the session.
     pub fn evicted_clients(&self) -> impl Iterator<Item = &EvictedClient> {
-        self.evicted_clients.list.values()
+        self.clients.evicted.list.values()
     }
 
     /// Whether this attachment was evicted and still has something of the session.
     #[must_use]
     pub fn is_evicted(&self, number: u64) -> bool {
-        self.evicted_clients.list.contains_key(&number)
+        self.clients.evicted.list.contains_key(&number)
     }
 
     /// All attachments that may have memory of the session mapped.
     pub fn holders(&self) -> impl Iterator<Item = &Attachment> {
-        let evicted = self.evicted_clients.list.values().map(|it| &it.attachment);
-        let evicted =
-            evicted.filter(|_| !mutant!("destroy: memory of evicted clients is left out"));
-        self.attachments.values().chain(evicted)
+        self.clients.holders()
     }
 
     /// Words of clients that left while the session was stopped.
@@ -350,20 +319,20 @@ impl<R: Runtime> SessionCore<R> {
     /// Number of places that its clients take, of `max_attachments`.
     #[must_use]
     pub fn places_taken(&self) -> u64 {
-        self.attachments.len() as u64 + self.evicted_clients.places(self.direction)
+        self.clients.places(self.direction)
     }
 
     /// Whether a client has left that still takes a place: until its poller has handed its ledger
     /// back, and as long as the process has the memory.
     #[must_use]
     pub fn is_settling(&self) -> bool {
-        !self.leaving.is_empty() || self.attachments.values().any(|it| it.disconnected)
+        self.clients.is_settling()
     }
 
     /// Whether the kernel process `tgid` (in the first pid namespace) is a client.
     #[must_use]
     pub fn has_client(&self, tgid: u32) -> bool {
-        let mut watched = self.attachments.values().map(|it| it.watched);
+        let mut watched = self.clients.attached.values().map(|it| it.watched);
         watched.any(|it| it == Some(tgid))
     }
 
@@ -371,8 +340,7 @@ impl<R: Runtime> SessionCore<R> {
     /// session, only the threads.
     #[must_use]
     pub fn users(&self) -> u64 {
-        let all = self.attachments.values();
-        let inside: usize = all.map(|it| it.memory.users().len()).sum();
+        let inside: usize = self.clients.memories().map(|it| it.users().len()).sum();
         let lenders = self.runtime().into_iter().flat_map(Runtime::lenders);
         (inside + lenders.filter(|it| it.lent() > 0).count()) as u64
     }
@@ -418,10 +386,9 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Whether it has a user, according to the slots, the loans, the ledger, or the kernel.
     pub(crate) fn is_used(&self, view: &dyn View) -> bool {
-        let counts =
-            |it: &Attachment| !it.memory.users().is_empty() || !it.memory.held().is_empty();
+        let counts = |it: &AttachmentMemory| !it.users().is_empty() || !it.held().is_empty();
         let is_lent = |lender: &Lender| lender.lent() > 0;
-        self.attachments.values().any(counts)
+        self.clients.memories().any(counts)
             || view
                 .blocked()
                 .iter()
@@ -435,13 +402,13 @@ impl<R: Runtime> SessionCore<R> {
     /// Continues counting from `generation`: the session existed before, and an earlier daemon
     /// stopped it as `stopped` says.
     pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>, now: Moment) {
-        self.generation = generation;
-        self.stopped_at = stopped.as_ref().map(|stopped| stopped.at);
+        self.runs.generation = generation;
+        self.runs.stopped_at = stopped.as_ref().map(|stopped| stopped.at);
         self.audit.restore(stopped, now);
     }
 
     /// Cancels the timer: the session ends in another way.
     pub fn cancel_timer(&mut self) {
-        self.expires_at = None;
+        self.runs.expiry = Due::default();
     }
 }

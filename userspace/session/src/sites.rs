@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::effect::{Effect, SiteQuestion};
+use crate::rescan::Due;
 use crate::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};
 
@@ -91,17 +92,26 @@ impl SiteLooks {
     }
 }
 
+/// When sites are looked at.
+#[derive(Debug, Default)]
+pub(crate) struct SiteSchedule {
+    /// When a user was last seen: looks before that prove nothing.
+    pub(crate) since: Option<Instant>,
+    /// When sites are looked at again that could not be looked at yet.
+    pub(crate) again: Due,
+}
+
 impl<R: Runtime> SessionCore<R> {
     /// A user was seen: answers to earlier questions do not count.
     pub(crate) fn forget_sites(&mut self, turn: &Turn<'_, R>) {
-        self.sites_since = Some(turn.now().instant);
+        self.site_schedule.since = Some(turn.now().instant);
     }
 
     /// Pid and sites of each client, for the witness.
     pub(crate) fn sites(&self, now: Instant) -> impl Iterator<Item = (u32, Sites)> {
-        self.attachments.values().map(move |it| {
+        self.clients.attached.values().map(move |it| {
             let sites = match it.watched {
-                Some(_) => it.sites.known(self.sites_since, now),
+                Some(_) => it.sites.known(self.site_schedule.since, now),
                 None => Sites::Unwatched,
             };
             (it.who.pid, sites)
@@ -117,16 +127,16 @@ impl<R: Runtime> SessionCore<R> {
     /// Helper threads look at the sites of those clients without a fresh answer.
     pub(crate) fn look_at_sites(&mut self, turn: &mut Turn<'_, R>) {
         let now = turn.now().instant;
-        let since = self.sites_since;
+        let since = self.site_schedule.since;
         let watched = |it: &&mut crate::Attachment| it.watched.is_some();
-        for attachment in self.attachments.values_mut().filter(watched) {
+        for attachment in self.clients.attached.values_mut().filter(watched) {
             let rests = attachment.sites.last.as_ref().map(Look::rests_until);
             let is_known = !matches!(attachment.sites.known(since, now), Sites::Unknown);
             if is_known || attachment.sites.is_asked {
                 continue;
             }
             if let Some(until) = rests.filter(|until| *until > now) {
-                self.sites_at = Some(self.sites_at.map_or(until, |at| at.min(until)));
+                self.site_schedule.again.by(until);
                 continue;
             }
             attachment.sites.is_asked = true;
@@ -141,24 +151,28 @@ impl<R: Runtime> SessionCore<R> {
     /// Whether helper threads are looking at sites.
     #[must_use]
     pub fn is_looking_at_sites(&self) -> bool {
-        self.attachments.values().any(|it| it.sites.is_asked)
+        self.clients.attached.values().any(|it| it.sites.is_asked)
     }
 
-    /// A helper thread has looked at a client's sites.
+    /// A helper thread has looked at a client's sites. The last of them lets the drain go on.
     pub(crate) fn sites_looked_at(
         &mut self,
-        turn: &Turn<'_, R>,
+        turn: &mut Turn<'_, R>,
         number: u64,
         asked_at: Instant,
         found: SiteFinding,
     ) {
-        if let Some(attachment) = self.attachments.get_mut(&number) {
+        if let Some(attachment) = self.clients.attached.get_mut(&number) {
             attachment.sites.is_asked = false;
             attachment.sites.last = Some(Look {
                 asked_at,
                 answered_at: turn.now().instant,
                 found,
             });
+        }
+        if !self.is_looking_at_sites() {
+            self.answer_verdicts(turn);
+            self.advance(turn);
         }
     }
 }

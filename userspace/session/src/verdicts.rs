@@ -32,7 +32,7 @@ impl<R: Runtime> SessionCore<R> {
             let what = format!("session {} was destroyed", self.name);
             reply.send(Err(Problem::new(ProblemCode::StaleSession, what)));
         }
-        for how in std::mem::take(&mut self.leaving).into_values() {
+        for how in std::mem::take(&mut self.clients.leaving).into_values() {
             if let Leaving::Detach(reply) = how {
                 reply.send(Ok(()));
             }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
-use onair_types::{Reading, Timestamp};
+use onair_types::{Problem, Reading, Timestamp};
 
 use crate::retired::RetiredMemory;
 use crate::sites::Sites;
@@ -44,8 +44,11 @@ pub trait View {
     /// Frames of the session that were sent, and dropped, since it was created.
     fn sent_and_dropped(&self) -> (u64, u64);
 
-    /// Why the probe allows no destroy now, if it does not.
-    fn probe_refusal(&self) -> Option<String>;
+    /// Whether the probe allows a destroy now.
+    ///
+    /// # Errors
+    /// The refusal, with the reason.
+    fn check_probe(&self) -> Result<(), Problem>;
 
     /// The probe's reading (W2). `clients` has the pid of each client and what is known of its
     /// sites; callers of attachments that are `out` (evicted) are reported but not counted.

@@ -37,7 +37,7 @@ mod whole;
 pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};
 pub use certificate::query::CertificateQuery;
 #[cfg(feature = "verify")]
-pub use certificate::verify::{Check, Outcome, Unverifiable, Verification, verify};
+pub use certificate::verify::{Check, CheckOutcome, Unverifiable, Verification, verify};
 pub use certificate::{
     Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,
     Reconciled, ReconciledCause, ReconciledWhat, Step, StepName, StoppedBefore, Versions,

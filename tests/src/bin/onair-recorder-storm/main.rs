@@ -100,13 +100,12 @@ fn register(
     shutdown.register_shutdown_waiter("recording", 0, Duration::from_secs(20), move |waiting| {
         let deadline = Instant::now() + waiting.left();
         let finished = lock(&own).finish(RecordingEnd::Shutdown, deadline);
-        *lock(&out) = Some(finished.map_err(|error| error.to_string())?);
+        *lock(&out) = Some(finished?);
         Ok(())
     });
     let threads = shutdown.threads().clone();
     shutdown.register_cleanup("producers", 0, move |waiting| {
-        let stopped = threads.wait_all_stopped(waiting.left());
-        stopped.map_err(|error| error.to_string())
+        Ok(threads.wait_all_stopped(waiting.left())?)
     });
     manifest
 }

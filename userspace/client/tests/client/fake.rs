@@ -13,7 +13,8 @@ use onair_ipc::layout::{self, Geometry};
 use onair_ipc::lender::{Lender, Revoked};
 use onair_ipc::memory::{AttachmentMemory, State};
 use onair_ipc::message::{
-    Attached, KICK, MAX_PACKET, PROTOCOL, Refused, Request, Response, read_request, write,
+    Attach, Attached, Challenge, Created, Destroyed, Detached, Flush, Flushed, KICK, MAX_PACKET,
+    PROTOCOL, Refused, Request, Response, Welcome, read_request, write,
 };
 use onair_ipc::meta::FrameMeta;
 use rustix::net::{RecvFlags, SocketFlags};
@@ -287,97 +288,94 @@ fn converse(shared: &Shared, socket: &OwnedFd) {
 fn answer(shared: &Shared, request: Request, me: &mut Option<usize>) -> (Response, Vec<OwnedFd>) {
     let mut world = shared.world.lock().unwrap();
     if let Some(code) = world.refuses
-        && !matches!(request, Request::Hello { .. })
+        && !matches!(request, Request::Hello(_))
     {
         return (refuse(code), vec![]);
     }
     let response = match request {
-        Request::Hello { protocol, .. } => {
-            assert_eq!(protocol, PROTOCOL);
-            Response::Welcome {
+        Request::Hello(hello) => {
+            assert_eq!(hello.protocol, PROTOCOL);
+            let (protocol, daemon, tags) = (PROTOCOL, "fake 1".into(), true);
+            Welcome {
                 protocol,
-                daemon: "fake 1".into(),
-                tags: true,
+                daemon,
+                tags,
             }
+            .into()
         }
-        Request::Create { spec } => {
-            let spec: onair::SessionSpec = serde_json::from_value(spec).unwrap();
+        Request::Create(create) => {
+            let spec: onair::SessionSpec = serde_json::from_value(create.spec).unwrap();
             assert_eq!(spec.name.as_str(), "test");
             world.created = true;
-            Response::Created {
-                session: format!("{SESSION:016x}"),
-            }
+            let session = format!("{SESSION:016x}");
+            Created { session }.into()
         }
-        Request::Attach { session } if session == "test" || session.len() == 16 => {
-            Response::Challenge {
-                token: TOKEN.into(),
-            }
+        Request::Attach(Attach { session }) if session == "test" || session.len() == 16 => {
+            let token = TOKEN.into();
+            Challenge { token }.into()
         }
-        Request::Attach { .. } => refuse("no_such_session"),
-        Request::Proved {} => {
+        Request::Attach(_) => refuse("no_such_session"),
+        Request::Proved(_) => {
             let (attached, files) = admit(&mut world, shared.sends);
             *me = Some(world.members.len() - 1);
-            return (Response::Attached(attached), files);
+            return (attached.into(), files);
         }
-        Request::Detach {} => {
+        Request::Flush(Flush { wait_ms: 0 }) => refuse("deadline_passed"),
+        Request::Detach(_) | Request::Flush(_) if world.members[me.unwrap()].has_ended() => {
+            refuse("stale_session")
+        }
+        Request::Detach(_) => {
             let me = me.expect("attached");
-            if world.members[me].has_ended() {
-                return (refuse("stale_session"), vec![]);
-            }
             world.reap(me);
             let member = &world.members[me];
             assert_eq!(member.lender.memory().held(), [], "checked by the client");
             assert_eq!(member.lender.memory().users(), [], "checked by the client");
-            Response::Detached {}
+            Detached {}.into()
         }
-        Request::Flush { wait_ms: 0 } => refuse("deadline_passed"),
-        Request::Flush { .. } => {
-            let me = me.expect("attached");
-            if world.members[me].has_ended() {
-                return (refuse("stale_session"), vec![]);
-            }
-            world.reap(me);
-            Response::Flushed {
-                frames_sent: world.submitted.len() as u64,
-            }
+        Request::Flush(_) => {
+            world.reap(me.expect("attached"));
+            let frames_sent = world.submitted.len() as u64;
+            Flushed { frames_sent }.into()
         }
-        Request::Abort {} => {
+        Request::Abort(_) => {
             for at in 0..world.members.len() {
                 world.evict(at);
             }
-            Response::Destroyed {
-                certificate: serde_json::json!({"session": format!("{SESSION:016x}")}),
-            }
+            destroyed()
         }
-        Request::Destroy { wait_ms } => {
-            let me = me.expect("attached");
-            if !world.members[me].lender.memory().is_locally_stopped() {
-                return (refuse("running"), vec![]);
-            }
-            world.stop();
-            let deadline = Instant::now() + Duration::from_millis(wait_ms.unwrap_or(0));
-            while !world.is_unused() {
-                if Instant::now() >= deadline {
-                    let code = if wait_ms.is_some() {
-                        "deadline_passed"
-                    } else {
-                        "busy"
-                    };
-                    return (refuse(code), vec![]);
-                }
-                let pause = Duration::from_millis(1);
-                world = shared.changed.wait_timeout(world, pause).unwrap().0;
-            }
-            for member in &world.members {
-                member.lender.memory().set_state(State::Gone);
-            }
-            world.stop();
-            Response::Destroyed {
-                certificate: serde_json::json!({"session": format!("{SESSION:016x}")}),
-            }
-        }
+        Request::Destroy(it) => destroy(shared, world, me.expect("attached"), it.wait_ms),
     };
     (response, vec![])
+}
+
+fn destroy(
+    shared: &Shared,
+    mut world: MutexGuard<'_, World>,
+    me: usize,
+    wait_ms: Option<u64>,
+) -> Response {
+    if !world.members[me].lender.memory().is_locally_stopped() {
+        return refuse("running");
+    }
+    world.stop();
+    let deadline = Instant::now() + Duration::from_millis(wait_ms.unwrap_or(0));
+    while !world.is_unused() {
+        if Instant::now() >= deadline {
+            return refuse(wait_ms.map_or("busy", |_| "deadline_passed"));
+        }
+        let pause = Duration::from_millis(1);
+        world = shared.changed.wait_timeout(world, pause).unwrap().0;
+    }
+    for member in &world.members {
+        member.lender.memory().set_state(State::Gone);
+    }
+    world.stop();
+    destroyed()
+}
+
+fn destroyed() -> Response {
+    let certificate = serde_json::json!({"session": format!("{SESSION:016x}")});
+    Destroyed { certificate }.into()
 }
 
 fn refuse(code: &str) -> Response {
@@ -386,7 +384,7 @@ fn refuse(code: &str) -> Response {
         "since": null, "blocked_for_ms": null, "waits_in": null,
         "held_frames": [{"frame": 1, "age_ms": 2}], "seen_by": [], "note": null,
     });
-    Response::Error(Refused {
+    Response::Refused(Refused {
         code: code.into(),
         message: format!("refused as {code}"),
         blockers: if code == "busy" || code == "deadline_passed" {

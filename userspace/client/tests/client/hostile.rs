@@ -7,7 +7,7 @@ use onair::{Client, Error, Session, Timeout};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::{MAX_PACKET, PROTOCOL, Response};
+use onair_ipc::message::{Challenge, Detached, MAX_PACKET, PROTOCOL, Response, Welcome};
 
 use crate::fake::{FRAME_BYTES, FRAMES, SESSION, attached};
 use crate::wire::{listen, packet, reply};
@@ -66,17 +66,17 @@ impl Hostile {
     }
 }
 
-fn bytes(response: &Response) -> Vec<u8> {
-    serde_json::to_vec(response).unwrap()
+fn bytes(response: impl Into<Response>) -> Vec<u8> {
+    serde_json::to_vec(&response.into()).unwrap()
 }
 
 fn welcome() -> (Vec<u8>, usize) {
-    let welcome = Response::Welcome {
+    let welcome = Welcome {
         protocol: PROTOCOL,
         daemon: "hostile 1".into(),
         tags: false,
     };
-    (bytes(&welcome), 0)
+    (bytes(welcome), 0)
 }
 
 fn protocol_error(script: Script) -> String {
@@ -91,26 +91,26 @@ fn answer_garbage_wrong_kind_or_too_long_then_eproto() {
     assert!(protocol_error(vec![(b"{".to_vec(), 0)]).contains("cannot read"));
     assert!(protocol_error(vec![(vec![0xff; 100], 0)]).contains("cannot read"));
     assert!(protocol_error(vec![(vec![b' '; MAX_PACKET + 1], 0)]).contains("truncated"));
-    let detached = bytes(&Response::Detached {});
+    let detached = bytes(Detached {});
     assert!(protocol_error(vec![(detached.clone(), 0)]).contains("detached"));
     assert!(protocol_error(vec![welcome(), (detached, 3)]).contains("detached"));
-    let later = Response::Welcome {
+    let later = Welcome {
         protocol: PROTOCOL + 1,
         daemon: "onaird 9".into(),
         tags: false,
     };
-    assert!(protocol_error(vec![(bytes(&later), 0)]).contains("onaird 9"));
+    assert!(protocol_error(vec![(bytes(later), 0)]).contains("onaird 9"));
     for token in ["", "xyz", "+000000000000000", "00000000000000001"] {
-        let challenge = Response::Challenge {
+        let challenge = Challenge {
             token: token.into(),
         };
-        assert!(protocol_error(vec![welcome(), (bytes(&challenge), 0)]).contains("hex"));
+        assert!(protocol_error(vec![welcome(), (bytes(challenge), 0)]).contains("hex"));
     }
 }
 
 #[test]
 fn attached_descriptors_missing_or_too_many_then_eproto() {
-    let answer = bytes(&Response::Attached(attached(1, false, false)));
+    let answer = bytes(attached(1, false, false));
     for count in [0, 1, 2, 4, 8] {
         let what = protocol_error(vec![welcome(), (answer.clone(), count)]);
         assert!(
@@ -132,7 +132,7 @@ fn attached_contradicts_itself_or_its_memory_then_eproto() {
     wrong[5].session = "nonsense".into();
     wrong[6].geometry.frames = 4096;
     for wrong in wrong {
-        let answer = bytes(&Response::Attached(wrong));
+        let answer = bytes(wrong);
         protocol_error(vec![welcome(), (answer, 3)]);
     }
 }
@@ -177,7 +177,7 @@ impl Trap {
 
 #[test]
 fn attached_a_file_that_can_be_cut_short_or_run_out_then_refused_and_named() {
-    let answer = bytes(&Response::Attached(attached(1, false, false)));
+    let answer = bytes(attached(1, false, false));
     for trap in [
         Trap::NoSealing,
         Trap::GrowOnly,
@@ -201,10 +201,10 @@ fn attached_a_file_that_can_be_cut_short_or_run_out_then_refused_and_named() {
 
 #[test]
 fn daemon_hangs_up_at_each_step_then_disconnected() {
-    let challenge = Response::Challenge {
+    let challenge = Challenge {
         token: "0123456789abcdef".into(),
     };
-    let whole = [welcome(), (bytes(&challenge), 0)];
+    let whole = [welcome(), (bytes(challenge), 0)];
     for steps in 0..=whole.len() {
         let hostile = Hostile::playing(vec![whole[..steps].to_vec()]);
         let error = hostile.attach().unwrap_err();
@@ -215,7 +215,7 @@ fn daemon_hangs_up_at_each_step_then_disconnected() {
 
 #[test]
 fn attached_any_byte_changed_then_error_or_a_session_that_works() {
-    let answer = bytes(&Response::Attached(attached(1, false, false)));
+    let answer = bytes(attached(1, false, false));
     let mut scripts = vec![];
     for at in 0..answer.len() {
         for with in [b'0', b'9', b'"', b'}', 0] {

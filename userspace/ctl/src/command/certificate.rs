@@ -12,7 +12,7 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::source::Source;
-use crate::args::{Cli, duration};
+use crate::args::{Cli, InvalidArgument, duration};
 use crate::client::{Answer, Client};
 use crate::failure::{DONE, FORGED, Failure};
 use crate::{output, render};
@@ -181,18 +181,15 @@ async fn verify_all(cli: &Cli, client: &Client, sources: &[Source]) -> Result<u8
     Ok(if forged { FORGED } else { code })
 }
 
-fn operation(text: &str) -> Result<Operation, String> {
-    serde_json::from_value(text.into())
-        .map_err(|_| "give destroy, destroy_wait, shutdown, abort or quarantine".to_owned())
+fn operation(text: &str) -> Result<Operation, InvalidArgument> {
+    serde_json::from_value(text.into()).map_err(|_| InvalidArgument::Operation)
 }
 
-fn since(text: &str) -> Result<Timestamp, String> {
+fn since(text: &str) -> Result<Timestamp, InvalidArgument> {
     if let Ok(time) = serde_json::from_value(text.into()) {
         return Ok(time);
     }
-    let ago =
-        duration(text).map_err(|error| format!("{error}; or a moment as 2026-01-31T12:00:00Z"))?;
+    let ago = duration(text).map_err(|error| InvalidArgument::Moment(Box::new(error)))?;
     let time = SystemTime::now().checked_sub(ago);
-    time.map(Timestamp)
-        .ok_or_else(|| "that is before the beginning of time".to_owned())
+    time.map(Timestamp).ok_or(InvalidArgument::BeforeTime)
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use onair_types::SessionName;
 use serde_json::{Map, Value, json};
 
+use crate::args::InvalidArgument;
 use crate::failure::Failure;
 
 /// A session's specification.
@@ -173,8 +174,8 @@ fn read(path: &Path) -> Result<Value, Failure> {
         .map_err(|error| Failure::Input(format!("{shown} is not a JSON document: {error}")))
 }
 
-fn size(text: &str) -> Result<(u32, u32), String> {
-    let wrong = || format!("{text:?} is no raster: write it as 1280x720");
+fn size(text: &str) -> Result<(u32, u32), InvalidArgument> {
+    let wrong = || InvalidArgument::Raster(text.to_owned());
     let (width, height) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
     let number = |text: &str| text.parse::<u32>().map_err(|_| wrong());
     Ok((number(width)?, number(height)?))
@@ -238,7 +239,7 @@ mod tests {
 
     #[test]
     fn size_forms_then_only_two_numbers() {
-        assert_eq!(size("1280x720"), Ok((1280, 720)));
+        assert_eq!(size("1280x720").unwrap(), (1280, 720));
         for text in ["1280", "x", "1280x", "axb", "1280x720x1", "-1x2"] {
             assert!(size(text).is_err(), "{text}");
         }

@@ -12,7 +12,7 @@ use onair_types::{
 };
 
 use super::{show, wait};
-use crate::args::{Cli, duration};
+use crate::args::{Cli, InvalidArgument, duration};
 use crate::client::{Answer, Client};
 use crate::failure::{DONE, Failure, REFUSED};
 use crate::render;
@@ -216,7 +216,7 @@ fn whole_ms(duration: Duration) -> u64 {
 }
 
 /// Parses a size in bytes: `65536`, `500MB`, `2GiB`.
-fn size(text: &str) -> Result<u64, String> {
+fn size(text: &str) -> Result<u64, InvalidArgument> {
     const UNITS: [(&str, u64); 9] = [
         ("", 1),
         ("kB", 1000),
@@ -228,7 +228,7 @@ fn size(text: &str) -> Result<u64, String> {
         ("GiB", 1 << 30),
         ("TiB", 1 << 40),
     ];
-    let wrong = || format!("{text:?} is no size: write it as 65536, 500MB or 2GiB");
+    let wrong = || InvalidArgument::Size(text.to_owned());
     let end = text.find(|c: char| !c.is_ascii_digit());
     let (number, unit) = text.split_at(end.unwrap_or(text.len()));
     let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -274,10 +274,13 @@ mod tests {
             ("2GiB", 2 << 30),
             ("1 kB", 1000),
         ] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
+            assert_eq!(size(text).unwrap(), bytes, "{text}");
         }
         for text in ["", "MB", "5 apples", "-1", "1.5GB", "99999999999TB"] {
-            assert!(size(text).unwrap_err().contains("500MB"), "{text}");
+            assert!(
+                size(text).unwrap_err().to_string().contains("500MB"),
+                "{text}"
+            );
         }
     }
 }

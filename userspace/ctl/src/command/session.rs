@@ -13,7 +13,7 @@ use super::create::Create;
 use super::dry_run::{self, Wanted};
 use super::evict::Evict;
 use super::{certificate, show, wait, watch};
-use crate::args::{Cli, duration};
+use crate::args::{Cli, InvalidArgument, duration};
 use crate::client::Client;
 use crate::failure::{BUSY, DONE, Failure};
 use crate::render;
@@ -272,10 +272,10 @@ fn forecast(operation: Operation, is_dry: bool) -> Option<Wanted> {
     is_dry.then_some(Wanted::End(operation))
 }
 
-fn longest(text: &str) -> Result<Duration, String> {
+fn longest(text: &str) -> Result<Duration, InvalidArgument> {
     let wait = duration(text)?;
     if wait > Duration::from_millis(DestroyWait::MAX_MS) {
-        return Err("the longest wait is a day (24h)".to_owned());
+        return Err(InvalidArgument::LongWait);
     }
     Ok(wait)
 }

@@ -7,7 +7,7 @@ use onair_types::api::ListBlockers;
 use onair_types::{BlockerList, Problem, ProblemCode, SessionRef};
 use serde_json::Value;
 
-use crate::args::{Cli, duration};
+use crate::args::{Cli, InvalidArgument, duration};
 use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::{output, render};
@@ -69,10 +69,10 @@ fn picture(cli: &Cli, answer: &Value, list: &BlockerList, first: bool) -> Result
 }
 
 /// Parses `--watch=INTERVAL`.
-pub(crate) fn interval(text: &str) -> Result<Duration, String> {
+pub(crate) fn interval(text: &str) -> Result<Duration, InvalidArgument> {
     let pause = duration(text)?;
     if pause < SHORTEST {
-        return Err("the shortest interval is 100ms".to_owned());
+        return Err(InvalidArgument::ShortInterval);
     }
     Ok(pause)
 }

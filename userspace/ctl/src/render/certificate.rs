@@ -56,6 +56,38 @@ pub(crate) fn warning(proof: &Certificate) -> Option<String> {
 
 /// Answer of `certificate`, `certificate show` and `destroy`.
 pub(crate) fn render(proof: &Certificate) -> String {
+    let mut text = title(proof) + &about(proof);
+    text += &heading(match proof.operation {
+        Operation::Quarantine => "Witnesses at the quarantine:",
+        _ => "Witnesses at the verdict:",
+    });
+    text += &verdict::rows(&proof.readings);
+    text += &heading("Steps:");
+    text += &steps(proof);
+    text += &heading("Reconciled:");
+    text += &reconciled(proof);
+    if !proof.evicted.is_empty() {
+        text += &heading("Evicted:");
+        text += &eviction::rows(&proof.evicted);
+    }
+    for one in &proof.disagreements {
+        text += &heading(&format!(
+            "Disagreement at {}, resolved {}:",
+            one.at,
+            or_dash(one.resolved_at)
+        ));
+        text += &super::printable(&one.note);
+        text.push('\n');
+        text += &verdict::rows(&one.readings);
+    }
+    text += &heading("Counts:");
+    text += &counts_rows(proof);
+    text += &heading("Traffic:");
+    text += &session::counters(&proof.frames);
+    text
+}
+
+fn title(proof: &Certificate) -> String {
     let head = match proof.operation {
         Operation::Destroy | Operation::DestroyWait | Operation::Shutdown => {
             "was off air when it was destroyed"
@@ -63,12 +95,16 @@ pub(crate) fn render(proof: &Certificate) -> String {
         Operation::Abort => "was aborted: all clients were evicted, and the session was destroyed",
         Operation::Quarantine => "was set aside with its users",
     };
-    let mut text = format!(
+    format!(
         "{} {} ({}) {head}.\n\n",
         console::style("Certificate:").green().bold(),
         proof.name,
         proof.session
-    );
+    )
+}
+
+/// Who asked, for what, and under which conditions.
+fn about(proof: &Certificate) -> String {
     let operation = match proof.deadline_ms {
         Some(ms) => format!(
             "{}, at most {}",
@@ -112,35 +148,7 @@ pub(crate) fn render(proof: &Certificate) -> String {
         cell("digest"),
         cell(proof.digest.as_deref().unwrap_or("no digest")),
     ]);
-    text += &print(about);
-    text += &heading(match proof.operation {
-        Operation::Quarantine => "Witnesses at the quarantine:",
-        _ => "Witnesses at the verdict:",
-    });
-    text += &verdict::rows(&proof.readings);
-    text += &heading("Steps:");
-    text += &steps(proof);
-    text += &heading("Reconciled:");
-    text += &reconciled(proof);
-    if !proof.evicted.is_empty() {
-        text += &heading("Evicted:");
-        text += &eviction::rows(&proof.evicted);
-    }
-    for one in &proof.disagreements {
-        text += &heading(&format!(
-            "Disagreement at {}, resolved {}:",
-            one.at,
-            or_dash(one.resolved_at)
-        ));
-        text += &super::printable(&one.note);
-        text.push('\n');
-        text += &verdict::rows(&one.readings);
-    }
-    text += &heading("Counts:");
-    text += &counts_rows(proof);
-    text += &heading("Traffic:");
-    text += &session::counters(&proof.frames);
-    text
+    print(about)
 }
 
 fn probe(probe: &Probe) -> Cell {

@@ -1,6 +1,8 @@
 //! Events, one line each.
 
-use onair_types::{Blocker, Event, EventKind};
+use std::fmt::Display;
+
+use onair_types::{Blocker, Event, EventKind, Eviction, Reconciled, RecordingCounts};
 use serde_json::Value;
 
 use super::{bytes, printable};
@@ -57,23 +59,8 @@ fn what(kind: &EventKind) -> String {
             blockers,
             more,
         } => format!("for {after_s} s: {}", names(blockers, *more)),
-        EventKind::Reconciled { reconciled } => format!(
-            "{} ({}): {} frames, {} slots, {}",
-            reconciled.command,
-            reconciled.pid,
-            reconciled.frames,
-            reconciled.slots,
-            reconciled.cause
-        ),
-        EventKind::Evicted { eviction } => format!(
-            "{} ({}), {}: {} inside, {} frames taken back, {} set aside",
-            eviction.command,
-            eviction.pid,
-            eviction.attachment,
-            eviction.callers_inside,
-            eviction.frames_revoked,
-            eviction.frames_set_aside
-        ),
+        EventKind::Reconciled { reconciled } => of_reconciled(reconciled),
+        EventKind::Evicted { eviction } => of_eviction(eviction),
         EventKind::Quarantined {
             bytes: kept,
             blockers,
@@ -83,9 +70,7 @@ fn what(kind: &EventKind) -> String {
             operation,
             requester,
         } => format!("{operation}, by {requester}"),
-        EventKind::CertificateCompleted { bytes: returned } => {
-            format!("{} returned", bytes(*returned))
-        }
+        EventKind::CertificateCompleted { bytes: it } => bytes(*it) + " returned",
         EventKind::RecordingStarted {
             recording_name,
             format,
@@ -105,27 +90,12 @@ fn what(kind: &EventKind) -> String {
             reason,
             counts,
             ..
-        } => {
-            let reason = reason.as_ref().map(|it| format!(": {it}"));
-            format!(
-                "{recording_name}, {state} ({end}){}; {} packets written, {} dropped, {} lost",
-                reason.unwrap_or_default(),
-                counts.written,
-                counts.dropped_in_all(),
-                counts.lost_in_all()
-            )
-        }
-        EventKind::ProbeState { state, reason } => match reason {
-            Some(reason) => format!("{state}: {reason}"),
-            None => state.to_string(),
-        },
+        } => because(format!("{recording_name}, {state} ({end})"), reason) + &packets(counts),
+        EventKind::ProbeState { state, reason } => because(state, reason),
         EventKind::PollerDied { poller, message } => format!("{poller}: {message}"),
         EventKind::PortGone { port } => port.clone(),
         EventKind::PortLink { port, up } => format!("{port}: {}", if *up { "up" } else { "down" }),
-        EventKind::ShutdownPhase { phase, cause } => match cause {
-            Some(cause) => format!("{phase}: {cause}"),
-            None => phase.to_string(),
-        },
+        EventKind::ShutdownPhase { phase, cause } => because(phase, cause),
         EventKind::ShutdownProgress { sessions, users } => {
             format!("{users} users in {sessions} sessions")
         }
@@ -133,12 +103,47 @@ fn what(kind: &EventKind) -> String {
             outcome,
             applied,
             refused,
-        } => format!(
-            "{outcome}; changed: {}; unchanged: {}",
-            or_none(applied),
-            or_none(refused)
-        ),
+        } => {
+            let (changed, unchanged) = (or_none(applied), or_none(refused));
+            format!("{outcome}; changed: {changed}; unchanged: {unchanged}")
+        }
         EventKind::Lost { count } => format!("{count} events are missing here"),
+    }
+}
+
+fn of_reconciled(it: &Reconciled) -> String {
+    format!(
+        "{} ({}): {} frames, {} slots, {}",
+        it.command, it.pid, it.frames, it.slots, it.cause
+    )
+}
+
+fn of_eviction(it: &Eviction) -> String {
+    format!(
+        "{} ({}), {}: {} inside, {} frames taken back, {} set aside",
+        it.command,
+        it.pid,
+        it.attachment,
+        it.callers_inside,
+        it.frames_revoked,
+        it.frames_set_aside
+    )
+}
+
+fn packets(counts: &RecordingCounts) -> String {
+    format!(
+        "; {} packets written, {} dropped, {} lost",
+        counts.written,
+        counts.dropped_in_all(),
+        counts.lost_in_all()
+    )
+}
+
+/// With the reason, if there is one.
+fn because(what: impl Display, reason: &Option<String>) -> String {
+    match reason {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what.to_string(),
     }
 }
 

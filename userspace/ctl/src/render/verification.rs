@@ -1,7 +1,7 @@
 //! Results of the checks of a certificate.
 
 use comfy_table::Color;
-use onair_types::{Outcome, Verification};
+use onair_types::{CheckOutcome, Verification};
 
 use super::{cell, coloured, print, printable, table};
 
@@ -19,9 +19,9 @@ pub(crate) fn render(source: &str, found: &Verification) -> String {
     let mut rows = table(&["CHECK", "", "WHY"]);
     for check in &found.checks {
         let mark = match check.outcome {
-            Outcome::Holds => coloured("✓", Color::Green),
-            Outcome::Fails => coloured("✗", Color::Red),
-            Outcome::Absent => coloured("–", Color::DarkGrey),
+            CheckOutcome::Holds => coloured("✓", Color::Green),
+            CheckOutcome::Fails => coloured("✗", Color::Red),
+            CheckOutcome::Absent => coloured("–", Color::DarkGrey),
         };
         rows.add_row([cell(&check.name), mark, cell(&check.detail)]);
     }

@@ -1,8 +1,8 @@
 //! The files of the archive: one for each certificate, named after its session.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use onair_record::{Unfit, read_regular};
@@ -10,9 +10,9 @@ use onair_types::{Certificate, SessionId, Unverifiable};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::Job;
+use super::ArchiveJob;
 use crate::disk;
-use crate::unwritten::{Change, Unwritten};
+use crate::unwritten::{Change, Unwritten, WriteError};
 
 /// Largest file that is read, in bytes; the daemon's own files have a tenth of it.
 const MOST_BYTES: u64 = 1 << 20;
@@ -54,7 +54,7 @@ pub(super) fn read(file: &Path) -> Result<Certificate, Foreign> {
         return Err(Foreign::Other(session));
     }
     for check in found.checks {
-        if check.outcome == onair_types::Outcome::Fails {
+        if check.outcome == onair_types::CheckOutcome::Fails {
             tracing::warn!(
                 path = %file.display(), check = check.name, reason = check.detail,
                 "a certificate does not hold: `onairctl certificate verify` tells more"
@@ -69,28 +69,29 @@ pub(super) fn read(file: &Path) -> Result<Certificate, Foreign> {
 pub(super) fn work(
     dir: &Path,
     unwritten: &Unwritten<SessionId>,
-    jobs: &[Job],
-) -> Vec<Result<(), String>> {
-    let both_write = |a: &Job, b: &Job| matches!((a, b), (Job::Write(_), Job::Write(_)));
+    jobs: &[ArchiveJob],
+) -> Vec<io::Result<()>> {
+    let both_write = |a: &ArchiveJob, b: &ArchiveJob| {
+        matches!((a, b), (ArchiveJob::Write(_), ArchiveJob::Write(_)))
+    };
     let done = jobs.chunk_by(both_write).flat_map(|alike| match alike {
-        [Job::Remove(session)] => vec![remove(dir, unwritten, *session)],
+        [ArchiveJob::Remove(session)] => vec![remove(dir, unwritten, *session)],
         writes => {
             for (job, result) in writes.iter().zip(write(dir, writes)) {
-                if let Job::Write(certificate) = job {
+                if let ArchiveJob::Write(certificate) = job {
                     note(dir, unwritten, certificate, &result);
                 }
             }
-            vec![Ok(()); writes.len()]
+            writes.iter().map(|_| Ok(())).collect()
         }
     });
     done.collect()
 }
 
-fn remove(dir: &Path, unwritten: &Unwritten<SessionId>, session: SessionId) -> Result<(), String> {
+fn remove(dir: &Path, unwritten: &Unwritten<SessionId>, session: SessionId) -> io::Result<()> {
     unwritten.forget(&session);
-    disk::remove(&path(dir, session)).map_err(|error| {
+    disk::remove(&path(dir, session)).inspect_err(|error| {
         tracing::error!(%session, %error, dir = %dir.display(), "cannot remove an old certificate");
-        error.to_string()
     })
 }
 
@@ -99,10 +100,10 @@ fn note(
     dir: &Path,
     unwritten: &Unwritten<SessionId>,
     certificate: &Certificate,
-    result: &Result<(), String>,
+    result: &Result<(), WriteError>,
 ) {
     let (session, name) = (certificate.session, &certificate.name);
-    let error = result.as_ref().err();
+    let error = result.as_ref().err().map(tracing::field::display);
     match unwritten.end(&session, result, Instant::now()) {
         Change::None => {}
         Change::Failed => tracing::error!(
@@ -116,10 +117,10 @@ fn note(
 }
 
 /// Writes certificates; of several for one session, only the last form.
-fn write(dir: &Path, jobs: &[Job]) -> Vec<Result<(), String>> {
+fn write(dir: &Path, jobs: &[ArchiveJob]) -> Vec<Result<(), WriteError>> {
     let certificates = jobs.iter().filter_map(|job| match job {
-        Job::Write(certificate) => Some(certificate),
-        Job::Remove(_) => None,
+        ArchiveJob::Write(certificate) => Some(certificate),
+        ArchiveJob::Remove(_) => None,
     });
     let latest: BTreeMap<u64, _> = certificates.clone().map(|it| (it.session.0, it)).collect();
     let files = latest.values().map(|&certificate| {
@@ -129,12 +130,13 @@ fn write(dir: &Path, jobs: &[Job]) -> Vec<Result<(), String>> {
         (path(dir, certificate.session), text)
     });
     let written = disk::replace_all(dir, &files.collect::<Vec<_>>());
-    let outcomes: BTreeMap<u64, _> = latest.into_keys().zip(written).collect();
-    let outcome = |certificate: &Arc<Certificate>| match &outcomes[&certificate.session.0] {
-        Ok(()) => Ok(()),
-        Err(error) => Err(error.to_string()),
-    };
-    certificates.map(outcome).collect()
+    let written = written
+        .into_iter()
+        .map(|result| result.map_err(WriteError::from));
+    let results: BTreeMap<u64, _> = latest.into_keys().zip(written).collect();
+    certificates
+        .map(|certificate| results[&certificate.session.0].clone())
+        .collect()
 }
 
 fn path(dir: &Path, session: SessionId) -> PathBuf {

@@ -41,7 +41,7 @@ fn listed(archive: &Archive) -> Vec<u64> {
 }
 
 /// Waits for the result of the last write of session `number`.
-fn written(archive: &Archive, number: u64) -> Result<(), String> {
+fn written(archive: &Archive, number: u64) -> Result<(), WriteError> {
     archive.written(SessionId(number)).blocking_recv().unwrap()
 }
 
@@ -110,7 +110,8 @@ fn archive_closed_with_one_that_failed_then_written_a_last_time_or_said() {
         assert_eq!(closed.is_ok(), is_there, "{closed:?}");
         if let Err(said) = closed {
             assert!(
-                said.contains("not on disk: 1 certificates (0000000000000001: "),
+                said.to_string()
+                    .contains("not on disk: 1 certificates (0000000000000001: "),
                 "{said}"
             );
         }
@@ -143,7 +144,11 @@ fn archive_kept_completed_and_opened_again_then_the_last_form_newest_first() {
     assert_eq!(found.generation, 7);
     let document = serde_json::to_value(found).unwrap();
     let checks = onair_types::verify(&document).unwrap().checks;
-    assert_eq!(checks[0].outcome, onair_types::Outcome::Holds, "{checks:?}");
+    assert_eq!(
+        checks[0].outcome,
+        onair_types::CheckOutcome::Holds,
+        "{checks:?}"
+    );
     let by_name = SessionRef::Name("cam1".parse().unwrap());
     assert_eq!(archive.find(&by_name).unwrap().session, SessionId(2));
 }
@@ -189,7 +194,7 @@ fn archive_folder_that_cannot_be_written_then_the_end_says_how_many_are_missing(
     std::fs::create_dir_all(dir.path().join("certificates/0000000000000002.json/x")).unwrap();
     archive.keep(certificate(2, Duration::ZERO));
     let said = archive.close(Instant::now() + Duration::from_secs(30));
-    let said = said.unwrap_err();
+    let said = said.unwrap_err().to_string();
     let expected = "not on disk: 1 certificates (0000000000000002: ";
     assert!(said.starts_with(expected), "{said}");
 }

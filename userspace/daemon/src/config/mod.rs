@@ -34,7 +34,7 @@ pub use poller::{Idle, Poller};
 pub use port::Port;
 pub use probe::ProbeSection;
 pub use recorder::Recorder;
-pub use state::{Retention, State};
+pub use state::{Retention, StateConfig};
 pub use timeouts::Timeouts;
 pub(crate) use timeouts::ms;
 
@@ -50,7 +50,7 @@ pub struct Config {
     /// The attach socket.
     pub attach: Attach,
     /// State on disk.
-    pub state: State,
+    pub state: StateConfig,
     /// DPDK.
     pub dpdk: EalConfig,
     /// Polling threads.

@@ -13,7 +13,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// `[state]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct State {
+pub struct StateConfig {
     /// Directory for certificates.
     pub dir: PathBuf,
     /// Certificates that are kept; the oldest go first.
@@ -31,7 +31,7 @@ pub struct Retention {
     pub age: Option<Duration>,
 }
 
-impl Default for State {
+impl Default for StateConfig {
     fn default() -> Self {
         Self {
             dir: "/var/lib/onair".into(),
@@ -41,7 +41,7 @@ impl Default for State {
     }
 }
 
-impl State {
+impl StateConfig {
     /// Retention rules for certificates.
     pub fn retention(&self) -> Retention {
         let days = self.certificate_days;

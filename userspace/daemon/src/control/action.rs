@@ -12,6 +12,7 @@ use onair_types::api::{
 
 use crate::authority::Caller;
 use crate::config::Config;
+use crate::config::reload::ReloadError;
 use crate::events::{LastSeen, Subscription};
 use crate::exposition::Exposition;
 use onair_session::Reply;
@@ -57,7 +58,7 @@ macro_rules! actions {
             /// Apply the configuration file, which was read again.
             Reload {
                 /// The content of the file, or why it is invalid.
-                loaded: Result<Box<Config>, String>,
+                loaded: Result<Box<Config>, ReloadError>,
                 /// The result of the reload.
                 reply: Reply<Reload>,
             },

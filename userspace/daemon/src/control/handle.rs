@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::action::{Action, Asked};
 use crate::authority::Caller;
 use crate::config::Config;
+use crate::config::reload::ReloadError;
 use onair_session::Reply;
 
 /// Sends actions to the actor and awaits its answers. Cheap to clone.
@@ -89,7 +90,7 @@ impl ControlHandle {
 
     /// Applies what can be applied of the configuration file, which was read again. For a thread
     /// that may block; the log has the result.
-    pub fn reload_blocking(&self, loaded: Result<Box<Config>, String>) {
+    pub fn reload_blocking(&self, loaded: Result<Box<Config>, ReloadError>) {
         let reply = Reply::unread();
         if self
             .actions

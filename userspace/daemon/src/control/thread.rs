@@ -30,20 +30,11 @@ pub struct ControlThread {
     /// The thread's event loop.
     pub runtime: Runtime,
     /// The control socket, its file, and the queue to the actor.
-    pub http: (
-        tokio::net::UnixListener,
-        SocketFile,
-        ControlHandle,
-        http::Limits,
-    ),
-    /// The connections of the control socket.
-    pub http_connections: Connections,
+    pub http: (tokio::net::UnixListener, SocketFile, ControlHandle),
     /// The metrics socket, if configured.
-    pub metrics: Option<(tokio::net::TcpListener, http::Limits)>,
+    pub metrics: Option<tokio::net::TcpListener>,
     /// The attach socket, and the queue to the actor.
-    pub attach: (Listener, mpsc::Sender<AttachAction>, attach::Limits),
-    /// The connections of the attach socket.
-    pub attach_connections: Connections,
+    pub attach: (Listener, mpsc::Sender<AttachAction>),
     /// The table of roles and rights.
     pub authority: Authority,
     /// The actor's inputs.
@@ -103,28 +94,33 @@ impl ControlThread {
     fn serve(self, worker: &WorkerGuard) -> std::io::Result<()> {
         let Self {
             runtime,
-            http: (http_listener, http_file, handle, http_limits),
-            http_connections,
+            http: (http_listener, http_file, handle),
             metrics,
-            attach: (listener, actions, limits),
-            attach_connections,
+            attach: (listener, actions),
             authority,
             inbox,
-            services,
+            mut services,
             recorder,
             handoff,
             shutdown,
             close,
         } = self;
+        let config = &services.config;
+        let metrics_limits = metrics::limits(config);
+        let attach_limits = attach::Limits::of(config);
+        let http_limits = http::Limits::of(config);
+        let attach_connections = Connections::new(config.limits.attach_share());
+        let http_connections = Connections::new(http_limits.share());
+        services.connections = vec![attach_connections.clone(), http_connections.clone()];
         let local = LocalSet::new();
         local.block_on(&runtime, async move {
             let watched = |part, task| {
                 let (shutdown, close) = (shutdown.clone(), close.clone());
                 tokio::task::spawn_local(watch(part, task, shutdown, close))
             };
-            let metrics = metrics.map(|(listener, limits)| {
+            let metrics = metrics.map(|listener| {
                 let closed = close.clone().cancelled_owned();
-                let serve = metrics::serve(listener, handle.clone(), limits, closed);
+                let serve = metrics::serve(listener, handle.clone(), metrics_limits, closed);
                 watched("the metrics socket", tokio::task::spawn_local(serve))
             });
             let http = tokio::task::spawn_local(http::serve(
@@ -140,7 +136,7 @@ impl ControlThread {
             let attach = tokio::task::spawn_local(listener.serve(
                 actions,
                 authority,
-                limits,
+                attach_limits,
                 attach_connections,
                 shutdown.clone(),
             ));

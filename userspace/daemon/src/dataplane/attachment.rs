@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::{Found, Lender, Violation};
+use onair_ipc::lender::{Lender, Violation};
 use onair_ipc::meta::FrameMeta;
 use onair_session::{AttachRefusal, Evicted};
 
@@ -14,7 +14,7 @@ pub(super) type Parts = (Box<Lender>, Option<FrameMemory>);
 
 /// One attachment.
 #[derive(Debug)]
-pub(super) struct Attachment {
+pub(super) struct PollerAttachment {
     pub(super) lender: Box<Lender>,
     /// Send: frames that this client fills.
     pub(super) frames: Option<FrameMemory>,
@@ -26,7 +26,7 @@ pub(super) struct Attachment {
 /// All attachments of one session.
 #[derive(Debug)]
 pub(super) struct Attachments {
-    list: Vec<Attachment>,
+    list: Vec<PollerAttachment>,
     stats: Arc<SessionStats>,
     violations: Vec<(u64, Violation)>,
     /// Shared frames that evicted attachments held: attachment and frame.
@@ -52,7 +52,7 @@ impl Attachments {
         let Some(place) = self.stats.enter(number) else {
             return Err((AttachRefusal::Full, (lender, frames)));
         };
-        self.list.push(Attachment {
+        self.list.push(PollerAttachment {
             lender,
             frames,
             place,
@@ -77,20 +77,8 @@ impl Attachments {
 
     /// Removes an attachment and revokes its loans. Shared frames that it held are set aside.
     pub(super) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
-        let (mut lender, frames) = self.remove(attachment)?;
-        let (mut revoked, before) = (0, self.aside.len());
-        lender.revoke(|taken| {
-            revoked += u64::from(taken.found != Found::Returned);
-            if taken.found == Found::Held && frames.is_none() {
-                self.aside.push((attachment, taken.frame));
-            }
-        });
-        Some(Evicted {
-            lender,
-            frames,
-            revoked,
-            set_aside: (self.aside.len() - before) as u64,
-        })
+        let (lender, frames) = self.remove(attachment)?;
+        Some(Evicted::revoke(lender, frames, &mut self.aside))
     }
 
     /// Puts frames back into use if `is_over` is true for the attachment that they are set aside
@@ -99,23 +87,23 @@ impl Attachments {
         self.aside.retain(|(attachment, _)| !is_over(*attachment));
     }
 
-    pub(super) fn get(&self, attachment: u64) -> Option<&Attachment> {
+    pub(super) fn get(&self, attachment: u64) -> Option<&PollerAttachment> {
         self.list
             .iter()
             .find(|it| it.lender.attachment() == attachment)
     }
 
-    pub(super) fn get_mut(&mut self, attachment: u64) -> Option<&mut Attachment> {
+    pub(super) fn get_mut(&mut self, attachment: u64) -> Option<&mut PollerAttachment> {
         self.list
             .iter_mut()
             .find(|it| it.lender.attachment() == attachment)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Attachment> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &PollerAttachment> {
         self.list.iter()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Attachment> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut PollerAttachment> {
         self.list.iter_mut()
     }
 

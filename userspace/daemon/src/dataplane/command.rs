@@ -10,7 +10,7 @@ use crossbeam_queue::ArrayQueue;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_ipc::slot::SlotReading;
-use onair_session::{AttachRefusal, Evicted, Flushed};
+use onair_session::{AttachRefusal, Evicted, FlushReport};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::runtime::Runtime;
@@ -180,7 +180,7 @@ pub enum PollerEvent {
         /// Session id.
         session: u64,
         /// What happened to the frames.
-        flushed: Flushed,
+        flushed: FlushReport,
     },
     /// A tap was removed from a session.
     TapBack {

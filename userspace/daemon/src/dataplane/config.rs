@@ -110,6 +110,20 @@ impl PortInfo {
     }
 }
 
+/// Why a poller did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PollerNotStarted {
+    /// The process may not use the core.
+    #[error("cannot pin to core {0}: choose a core that the process may use")]
+    Core(usize),
+    /// DPDK refuses the thread.
+    #[error(transparent)]
+    Register(#[from] onair_dpdk::Error),
+    /// The thread panicked.
+    #[error("its thread ended")]
+    Ended,
+}
+
 /// Why the dataplane did not start or stop cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum DataplaneError {
@@ -159,7 +173,7 @@ pub enum DataplaneError {
         /// The poller's name.
         poller: String,
         /// The reason.
-        reason: String,
+        reason: PollerNotStarted,
     },
     /// A system call failed.
     #[error("cannot {what}: {source}")]

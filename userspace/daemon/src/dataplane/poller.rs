@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::command::{Command, Inbox, Outbox, PollerEvent, silence};
-use super::config::{DataplaneError, Idle, PollerSpec, Rest};
+use super::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec, Rest};
 use super::idle::Idler;
 use super::port::PollerPort;
 use super::priority;
@@ -82,7 +82,7 @@ impl PollerHandle {
                 });
             }
             Ok(Err(reason)) => reason,
-            Err(_) => "its thread ended".to_owned(),
+            Err(_) => PollerNotStarted::Ended,
         };
         // The thread has reported why it ends, or its panic is on standard error.
         let _ = thread.join();
@@ -132,7 +132,7 @@ impl Poller {
         }
     }
 
-    fn live(mut self, eal: &Eal, core: usize, ready: &mpsc::Sender<Result<(), String>>) {
+    fn live(mut self, eal: &Eal, core: usize, ready: &mpsc::Sender<Result<(), PollerNotStarted>>) {
         let registered = match prepare(eal, core) {
             Ok(registered) => registered,
             Err(reason) => {
@@ -356,14 +356,12 @@ impl Poller {
     }
 }
 
-fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, String> {
+fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, PollerNotStarted> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
-        return Err(format!(
-            "cannot pin to core {core}: choose a core that the process may use"
-        ));
+        return Err(PollerNotStarted::Core(core));
     }
     priority::raise(core);
-    RegisteredThread::new(eal).map_err(|error| error.to_string())
+    Ok(RegisteredThread::new(eal)?)
 }
 
 pub(super) fn monotonic_ns() -> u64 {

@@ -9,7 +9,7 @@ use onair_media::ethernet::Mac;
 use onair_media::pattern::PatternError;
 use onair_media::st2110_20::PacketiseError;
 
-use onair_session::{AttachRefusal, Evicted, Flushed, Runtime as _};
+use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
 
 use super::attachment::{Attachments, Parts};
 use super::config::PortInfo;
@@ -242,7 +242,7 @@ impl onair_session::Runtime for Runtime {
         self.attachments_mut().release(is_over);
     }
 
-    fn flushed(&mut self) -> Option<Flushed> {
+    fn flushed(&mut self) -> Option<FlushReport> {
         match &mut self.kind {
             Kind::Receive(_) => None,
             Kind::Send(sender) => sender.flushed(),

@@ -16,7 +16,7 @@ use onair_media::st2110_20::packetiser::StreamHeader;
 use onair_media::st2110_20::{Packetiser, STANDARD_RTP_OCTETS};
 use onair_media::video::VideoFormat;
 use onair_media::{ipv4, udp};
-use onair_session::Flushed;
+use onair_session::FlushReport;
 
 use self::flush::Flushes;
 use super::attachment::Attachments;
@@ -215,7 +215,7 @@ impl Sender {
     }
 
     /// The next completed flush.
-    pub(super) fn flushed(&mut self) -> Option<Flushed> {
+    pub(super) fn flushed(&mut self) -> Option<FlushReport> {
         self.flushes.take(self.oldest())
     }
 

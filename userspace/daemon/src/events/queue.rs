@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::interest::Interest;
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     waiting: VecDeque<Arc<Event>>,
     lost: u64,
     /// Number of the last event that was lost.
@@ -18,13 +18,13 @@ struct State {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct QueueShared {
+    state: Mutex<QueueState>,
     more: Notify,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl QueueShared {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -34,14 +34,14 @@ impl Shared {
 #[derive(Debug)]
 pub(super) struct Sink {
     pub(super) interest: Interest,
-    shared: Weak<Shared>,
+    shared: Weak<QueueShared>,
     capacity: usize,
 }
 
 /// The reader's end of a queue. Dropping it frees its place.
 #[derive(Debug)]
 pub struct Subscription {
-    shared: Arc<Shared>,
+    shared: Arc<QueueShared>,
     incarnation: u32,
 }
 
@@ -53,13 +53,13 @@ pub(super) fn queue(
     replay: VecDeque<Arc<Event>>,
     (lost, lost_until): (u64, u64),
 ) -> (Sink, Subscription) {
-    let state = State {
+    let state = QueueState {
         waiting: replay,
         lost,
         lost_until,
         closed: false,
     };
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(QueueShared {
         state: Mutex::new(state),
         more: Notify::new(),
     });

@@ -16,7 +16,7 @@ use onair_types::{
 
 use super::launch::Launch;
 use super::list::Entry;
-use super::live::{About, Active};
+use super::live::{About, Active, RecordingFailure};
 use crate::dataplane::ReceiveConfig;
 
 /// The specification for the recorder; a [`Problem`] if the recorder rejects the name.
@@ -199,13 +199,10 @@ fn fill(view: &mut RecordingView, manifest: &Manifest) {
     });
 }
 
-/// What the disk did not take of an ended recording.
-pub(super) fn not_on_disk(manifest: &Manifest) -> Option<String> {
+/// The files of an ended recording that the disk did not take, if there are any.
+pub(super) fn not_on_disk(manifest: &Manifest) -> Option<RecordingFailure> {
     let names: Vec<_> = manifest.unfinished().map(|it| it.name.as_str()).collect();
-    (!names.is_empty()).then(|| {
-        let names = names.join(", ");
-        format!("the disk failed: {names} not completed; events in these files count as lost")
-    })
+    (!names.is_empty()).then(|| RecordingFailure::NotOnDisk(names.join(", ")))
 }
 
 /// View of a previous daemon's recording; `None` if its manifest names no session, or if its id or
@@ -219,7 +216,7 @@ pub(super) fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView>
         session_name: session.name.parse().ok()?,
         format: manifest.format,
     };
-    let reason = not_on_disk(manifest);
+    let reason = not_on_disk(manifest).map(|failure| failure.to_string());
     let state = match (manifest.stage, &reason) {
         (Stage::Complete, None) => RecordingState::Finished,
         (Stage::Repaired, _) => RecordingState::Repaired,
@@ -234,7 +231,11 @@ pub(super) fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView>
 
 /// Entry in the shutdown summary. Producers may have counted on after the files were finished:
 /// their counts are the current ones.
-pub(super) fn summary(active: &Active, failure: Option<String>, is_over: bool) -> RecordingSummary {
+pub(super) fn summary(
+    active: &Active,
+    failure: Option<RecordingFailure>,
+    is_over: bool,
+) -> RecordingSummary {
     let status = active.status();
     let manifest = active.manifest();
     let about = &active.about;
@@ -248,7 +249,7 @@ pub(super) fn summary(active: &Active, failure: Option<String>, is_over: bool) -
             (None, true) => RecordingState::Finished,
             (None, false) => RecordingState::Finishing,
         },
-        reason: failure,
+        reason: failure.map(|failure| failure.to_string()),
         files: files(manifest.as_ref().map_or(&status.files, |it| &it.files)),
         frames: manifest.and_then(|it| it.frames.as_ref().map(frames)),
         counts: counts(&status.totals),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_record::{FinishError, Manifest, Recording, State, Status};
+use onair_record::{DrainState, FinishError, Manifest, Recording, Status};
 use onair_types::{
     RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingSummary, SessionId,
     SessionName,
@@ -51,10 +51,29 @@ pub struct Active {
     changed: Condvar,
 }
 
+/// Why a recording failed, or is not all on disk.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RecordingFailure {
+    /// It is not finished.
+    #[error(transparent)]
+    NotFinished(Arc<FinishError>),
+    /// No thread could be started.
+    #[error("cannot start a thread to finish it: {0}")]
+    NoThread(Arc<std::io::Error>),
+    /// These files are not complete.
+    #[error("the disk failed: {0} not completed; events in these files count as lost")]
+    NotOnDisk(String),
+}
+
+/// Recordings that failed at the shutdown, by name.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>().join("; "))]
+pub struct RecordingsFailed(Vec<(RecordingName, RecordingFailure)>);
+
 #[derive(Debug)]
 struct End {
     begun: bool,
-    result: Option<Result<Manifest, String>>,
+    result: Option<Result<Manifest, RecordingFailure>>,
     /// Its drain thread in the registry.
     worker: Option<WorkerGuard>,
 }
@@ -90,10 +109,12 @@ impl Active {
     pub fn look(&self) -> Look {
         let status = self.recording.status();
         let end = match (status.state, status.cause) {
-            (State::Recording | State::Degraded, _) | (State::Finishing, None) => None,
+            (DrainState::Recording | DrainState::Degraded, _) | (DrainState::Finishing, None) => {
+                None
+            }
             (_, Some(cause)) => Some(cause),
             // Its drain thread panicked: `finish` reports the reason.
-            (State::Ended, None) => Some(RecordingEnd::Abandoned),
+            (DrainState::Ended, None) => Some(RecordingEnd::Abandoned),
         };
         Look {
             reason: status.reason.filter(|_| end.is_none()),
@@ -117,7 +138,7 @@ impl Active {
     pub fn finish(
         self: &Arc<Self>,
         why: RecordingEnd,
-        tell: impl FnOnce(Option<String>) + Send + 'static,
+        tell: impl FnOnce(Option<RecordingFailure>) + Send + 'static,
     ) {
         if std::mem::replace(&mut self.end().begun, true) {
             return;
@@ -128,11 +149,11 @@ impl Active {
             .name("record-end".into())
             .spawn(move || tell(it.finish_here(why)));
         if let Err(error) = spawned {
-            self.over(Err(format!("cannot start a thread to finish it: {error}")));
+            self.over(Err(RecordingFailure::NoThread(Arc::new(error))));
         }
     }
 
-    fn finish_here(&self, why: RecordingEnd) -> Option<String> {
+    fn finish_here(&self, why: RecordingEnd) -> Option<RecordingFailure> {
         // A hanging disk blocks no other thread: this one waits without limit, and the shutdown
         // leaves it behind.
         let result = loop {
@@ -141,7 +162,9 @@ impl Active {
                 Err(late @ FinishError::Late { .. }) => {
                     tracing::warn!(recording = %self.about.name, %late, "recording is not finished yet");
                 }
-                result => break result.map_err(|error| error.to_string()),
+                result => {
+                    break result.map_err(|error| RecordingFailure::NotFinished(Arc::new(error)));
+                }
             }
         };
         let About {
@@ -157,21 +180,21 @@ impl Active {
                 );
             }
             Err(error) => {
-                tracing::error!(recording = %name, session = %session_name, error, "recording is not finished");
+                tracing::error!(recording = %name, session = %session_name, %error, "recording is not finished");
             }
         }
         self.over(result);
         self.failure()
     }
 
-    fn over(&self, result: Result<Manifest, String>) {
+    fn over(&self, result: Result<Manifest, RecordingFailure>) {
         let mut end = self.end();
         if let Some(worker) = end.worker.take() {
             let counts = self.recording.status().totals;
             worker.set_processed(counts.written);
             worker.count_dropped(counts.dropped.not_accepting);
             if let Err(error) = &result {
-                worker.note_panic(error);
+                worker.note_panic(&error.to_string());
             }
             // Its drain thread has ended, in order or not.
             drop(worker);
@@ -193,7 +216,7 @@ impl Active {
 
     /// Why it failed, or is not all on disk.
     #[must_use]
-    pub fn failure(&self) -> Option<String> {
+    pub fn failure(&self) -> Option<RecordingFailure> {
         match self.end().result.as_ref()? {
             Ok(manifest) => convert::not_on_disk(manifest),
             Err(error) => Some(error.clone()),
@@ -224,10 +247,10 @@ impl Active {
 
 /// Every running or finishing recording. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Live(Arc<Shared>);
+pub struct Live(Arc<LiveShared>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct LiveShared {
     all: Mutex<All>,
     changed: Condvar,
 }
@@ -280,7 +303,10 @@ impl Live {
     /// Phase 2 of the shutdown: returns when each recording is finished. The control thread
     /// finishes each recording as it gets the session's tap back. After half of the time this
     /// finishes the remaining ones without their taps.
-    pub fn finish_all(&self, waiting: &Waiting) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// [`RecordingsFailed`].
+    pub fn finish_all(&self, waiting: &Waiting) -> Result<(), RecordingsFailed> {
         let begin_at = Instant::now() + waiting.left() / 2;
         loop {
             let (list, starting) = {
@@ -311,15 +337,14 @@ impl Live {
             first.wait_over(Instant::now() + LOOK_AGAIN);
         }
         let list = self.all().list.clone();
-        let failed = list.iter().filter_map(|it| {
-            let failure = it.failure()?;
-            Some(format!("{}: {failure}", it.about.name))
-        });
-        let failed: Vec<String> = failed.collect();
+        let failed = list
+            .iter()
+            .filter_map(|it| Some((it.about.name.clone(), it.failure()?)));
+        let failed: Vec<_> = failed.collect();
         if failed.is_empty() {
             return Ok(());
         }
-        Err(failed.join("; "))
+        Err(RecordingsFailed(failed))
     }
 
     /// Summary entries of the recordings that ran when the shutdown began.

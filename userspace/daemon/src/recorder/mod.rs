@@ -16,7 +16,7 @@ use onair_types::RecordingView;
 
 pub use self::launch::{Launch, Launched};
 pub use self::list::{Entry, Phase, Recorder};
-pub use self::live::{About, Active, Live, worker_name};
+pub use self::live::{About, Active, Live, RecordingFailure, RecordingsFailed, worker_name};
 
 /// Events from the recorder's threads to the control thread.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub enum RecorderEvent {
         /// Recording id.
         recording: u64,
         /// The error, if any.
-        failure: Option<String>,
+        failure: Option<RecordingFailure>,
     },
     /// Previous daemons' recordings in the folder, repaired if needed.
     Found(Vec<RecordingView>),

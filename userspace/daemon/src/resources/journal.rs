@@ -37,7 +37,22 @@ pub struct Journal {
     path: PathBuf,
 }
 
+/// Why the file is no journal.
+#[derive(Debug, thiserror::Error)]
+enum InvalidJournal {
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error(transparent)]
+    Form(#[from] serde_json::Error),
+}
+
 impl Journal {
+    fn parse(&self) -> Result<JournalState, InvalidJournal> {
+        Ok(serde_json::from_slice(&read_regular(
+            &self.path, MOST_BYTES,
+        )?)?)
+    }
+
     /// The journal in the state directory `dir`.
     pub fn in_folder(dir: &Path) -> Self {
         Self {
@@ -50,16 +65,12 @@ impl Journal {
     /// # Errors
     /// The file cannot be read.
     pub fn read(&self) -> std::io::Result<Option<JournalState>> {
-        let page = match read_regular(&self.path, MOST_BYTES) {
-            Err(Unfit::System(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(None);
-            }
-            Err(Unfit::System(error)) => return Err(error),
-            Err(unfit) => Err(unfit.to_string()),
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
-        };
-        match page {
+        match self.parse() {
             Ok(page) => Ok(Some(page)),
+            Err(InvalidJournal::Unfit(Unfit::System(error))) => match error.kind() {
+                std::io::ErrorKind::NotFound => Ok(None),
+                _ => Err(error),
+            },
             Err(error) => {
                 let aside = disk::set_aside(&self.path)?;
                 tracing::error!(

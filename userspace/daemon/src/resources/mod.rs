@@ -151,7 +151,7 @@ impl Resources {
         let mut inner = self.inner();
         for thing in inner.page.things.iter_mut().filter(|it| of(it)) {
             if let Err(error) = thing.note() {
-                tracing::warn!(thing = thing.name(), error, "cannot inspect the resource");
+                tracing::warn!(thing = thing.name(), %error, "cannot inspect the resource");
             }
         }
         inner.save()
@@ -180,7 +180,7 @@ impl Resources {
                 Err(error) => {
                     tracing::error!(
                         thing = thing.name(),
-                        error,
+                        %error,
                         "not released: the next start tries again"
                     );
                     inner.page.things.insert(0, thing);
@@ -234,7 +234,7 @@ fn undo(page: JournalState) -> std::io::Result<Vec<Resource>> {
             Err(error) => {
                 tracing::error!(
                     thing = thing.name(),
-                    error,
+                    %error,
                     "cannot undo what a previous daemon left: the next start tries again"
                 );
                 left.insert(0, thing);

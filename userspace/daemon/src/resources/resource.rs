@@ -121,7 +121,7 @@ impl Resource {
     ///
     /// # Errors
     /// The kernel's error.
-    pub fn note(&mut self) -> Result<(), String> {
+    pub fn note(&mut self) -> Result<(), onair_dpdk::Error> {
         match self {
             Self::SocketFile { path, identity } => *identity = identity_of(path),
             Self::Port {
@@ -131,8 +131,8 @@ impl Resource {
                 programs,
                 ..
             } => {
-                let link = Link::of(device, netns.as_deref()).map_err(text)?;
-                let state = link.map(|link| link.state()).transpose().map_err(text)?;
+                let link = Link::of(device, netns.as_deref())?;
+                let state = link.map(|link| link.state()).transpose()?;
                 let mut now = state
                     .flatten()
                     .map(|state| state.programs)
@@ -149,7 +149,7 @@ impl Resource {
     ///
     /// # Errors
     /// Why the resource remains.
-    pub fn undo(&self) -> Result<Option<String>, String> {
+    pub fn undo(&self) -> Result<Option<String>, UndoError> {
         match self {
             Self::SocketFile { path, .. } => match socket_file::remove_stale(path) {
                 Ok(true) => Ok(Some(self.name())),
@@ -158,7 +158,7 @@ impl Resource {
                 Err(
                     socket_file::SocketError::InUse(_) | socket_file::SocketError::NotASocket(_),
                 ) => Ok(None),
-                Err(error) => Err(text(error)),
+                Err(error) => Err(error.into()),
             },
             Self::Port {
                 device,
@@ -166,23 +166,9 @@ impl Resource {
                 before,
                 programs,
                 ..
-            } => {
-                let Some(link) = Link::of(device, netns.as_deref()).map_err(text)? else {
-                    return Ok(None);
-                };
-                let restored = link.restore(&before.into(), programs.as_deref());
-                match restored.map_err(text)? {
-                    Ok(restored) => Ok(self.told(&link, &restored)),
-                    Err(NotRestored::Gone) => Ok(None),
-                    Err(NotRestored::InUse) => {
-                        tracing::info!(
-                            interface = link.interface(),
-                            "interface left unchanged: another OnAir uses it"
-                        );
-                        Ok(None)
-                    }
-                }
-            }
+            } => restore(device, netns.as_deref(), |link| {
+                link.restore(&before.into(), programs.as_deref())
+            }),
             Self::OfProcess { .. } => Ok(None),
         }
     }
@@ -191,12 +177,12 @@ impl Resource {
     ///
     /// # Errors
     /// Why the resource remains.
-    pub fn force(&self) -> Result<Option<String>, String> {
+    pub fn force(&self) -> Result<Option<String>, UndoError> {
         match self {
             Self::SocketFile { path, identity }
                 if identity.is_some() && identity_of(path) == *identity =>
             {
-                crate::disk::remove(path).map_err(text)?;
+                crate::disk::remove(path)?;
                 Ok(Some(self.name()))
             }
             Self::Port {
@@ -205,38 +191,11 @@ impl Resource {
                 before,
                 programs,
                 ..
-            } => {
-                let Some(link) = Link::of(device, netns.as_deref()).map_err(text)? else {
-                    return Ok(None);
-                };
-                let ours = programs.as_deref().unwrap_or_default();
-                match link.restore_own(&before.into(), ours).map_err(text)? {
-                    Ok(restored) => Ok(self.told(&link, &restored)),
-                    Err(_) => Ok(None),
-                }
-            }
+            } => restore(device, netns.as_deref(), |link| {
+                link.restore_own(&before.into(), programs.as_deref().unwrap_or_default())
+            }),
             Self::SocketFile { .. } | Self::OfProcess { .. } => Ok(None),
         }
-    }
-
-    fn told(&self, link: &Link, restored: &Restored) -> Option<String> {
-        let mut told: Vec<String> = restored
-            .programs
-            .iter()
-            .map(|id| format!("XDP program {id}"))
-            .collect();
-        told.extend(restored.promiscuous.map(|on| {
-            let on = if on { " (put back on)" } else { "" };
-            format!("promiscuous mode{on}")
-        }));
-        let Self::Port { netns, .. } = self else {
-            return None;
-        };
-        let namespace = netns
-            .as_deref()
-            .map_or(String::new(), |netns| format!(" in namespace {netns}"));
-        (!told.is_empty())
-            .then(|| format!("{} on {}{namespace}", told.join(" and "), link.interface()))
     }
 }
 
@@ -246,6 +205,47 @@ fn identity_of(path: &Path) -> Option<(u64, u64)> {
     Some((meta.dev(), meta.ino()))
 }
 
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
+/// Why a resource remains.
+#[derive(Debug, thiserror::Error)]
+pub enum UndoError {
+    /// The interface.
+    #[error(transparent)]
+    Port(#[from] onair_dpdk::Error),
+    /// The file of a socket.
+    #[error(transparent)]
+    Socket(#[from] socket_file::SocketError),
+    /// The system refuses.
+    #[error(transparent)]
+    System(#[from] std::io::Error),
+}
+
+/// Puts an interface back with `restore`; says what was undone, if anything was.
+fn restore(
+    device: &str,
+    netns: Option<&str>,
+    restore: impl FnOnce(&Link) -> Result<Result<Restored, NotRestored>, onair_dpdk::Error>,
+) -> Result<Option<String>, UndoError> {
+    let Some(link) = Link::of(device, netns)? else {
+        return Ok(None);
+    };
+    let restored = match restore(&link)? {
+        Ok(restored) => restored,
+        Err(NotRestored::Gone) => return Ok(None),
+        Err(NotRestored::InUse) => {
+            tracing::info!(
+                interface = link.interface(),
+                "interface left unchanged: another OnAir uses it"
+            );
+            return Ok(None);
+        }
+    };
+    let programs = restored.programs.iter();
+    let mut undone: Vec<String> = programs.map(|id| format!("XDP program {id}")).collect();
+    undone.extend(restored.promiscuous.map(|on| {
+        let on = if on { " (put back on)" } else { "" };
+        format!("promiscuous mode{on}")
+    }));
+    let namespace = netns.map_or(String::new(), |netns| format!(" in namespace {netns}"));
+    let on = link.interface();
+    Ok((!undone.is_empty()).then(|| format!("{} on {on}{namespace}", undone.join(" and "))))
 }

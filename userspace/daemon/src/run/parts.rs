@@ -16,8 +16,7 @@ use crate::dataplane;
 use crate::recorder::Live;
 use crate::resources::Resources;
 use crate::services::{HandoffCell, ShutdownHandoff};
-use crate::shutdown::{Limit, ShutdownCoordinator, Waiting};
-use crate::witness::probe::chain;
+use crate::shutdown::{Late, Limit, ShutdownCoordinator, Waiting};
 
 /// Order in which the parts end in phase 3, after the sockets: lowest first. Gaps are for
 /// additions.
@@ -62,10 +61,10 @@ pub(super) fn register_control(
     let RunningControl { thread, ended } = control;
     shutdown.register_server_shutdown("sockets", move |waiting| {
         close.cancel();
-        hear(&ended, waiting)
+        Ok(hear(&ended, waiting)?)
     });
     shutdown.register_cleanup("control thread", order::CONTROL, move |_| {
-        thread.join().map_err(|_| "it panicked".to_owned())
+        Ok(thread.join().map_err(|_| ControlError::Panicked)?)
     });
 }
 
@@ -112,7 +111,7 @@ pub(super) fn register_recordings(shutdown: &ShutdownCoordinator, live: &Live, f
     shutdown.register_shutdown_notification("recordings cut", move || cut.cut());
     let live = live.clone();
     shutdown.register_shutdown_waiter("recordings", 50, finish, move |waiting| {
-        live.finish_all(waiting)
+        Ok(live.finish_all(waiting)?)
     });
 }
 
@@ -144,35 +143,35 @@ pub(super) fn register_handoff(
     handoff: &ShutdownHandoff,
     result: HandoffCell<dataplane::Summary>,
 ) {
-    const KEPT: &str = "the control thread has not released it";
+    use ControlError::NotReleased;
     let archive = handoff.archive.clone();
     shutdown.register_cleanup("certificates", order::ARCHIVE, move |waiting| {
-        archive.take().ok_or(KEPT)?.close(past(waiting))
+        Ok(archive.take().ok_or(NotReleased)?.close(past(waiting))?)
     });
     let store = handoff.store.clone();
     shutdown.register_cleanup("persistent sessions", order::STORE, move |waiting| {
-        store.take().ok_or(KEPT)?.close(past(waiting))
+        Ok(store.take().ok_or(NotReleased)?.close(past(waiting))?)
     });
     let dataplane = handoff.dataplane.clone();
     let threads = shutdown.threads().clone();
     shutdown.register_cleanup("pollers and ports", order::DATAPLANE, move |waiting| {
-        let dataplane = dataplane.take().ok_or(KEPT)?;
+        let dataplane = dataplane.take().ok_or(NotReleased)?;
         // Half of the time is left for the ports.
         let flushed = dataplane.flush(&threads, waiting.left() / 2);
         let is_port_lost = dataplane.has_lost_a_port();
         let summary = dataplane.shutdown();
-        result.put(summary.map_err(|error| chain(&error))?);
+        result.put(summary?);
         match flushed {
             Err(late) if is_port_lost => {
                 tracing::warn!(%late, "an interface is gone; its unsent packets are lost");
                 Ok(())
             }
-            flushed => flushed.map_err(|late| format!("buffers that were not empty: {late}")),
+            flushed => Ok(flushed.map_err(NotEmpty)?),
         }
     });
     let probe = handoff.probe.clone();
     shutdown.register_cleanup("probe", order::PROBE, move |waiting| {
-        let Some(closing) = probe.take().ok_or(KEPT)? else {
+        let Some(closing) = probe.take().ok_or(NotReleased)? else {
             return Ok(());
         };
         // Many links without `uprobe.multi` take longer than the time of any part.
@@ -183,19 +182,35 @@ pub(super) fn register_handoff(
     });
     let pending_reclaim = handoff.pending_reclaim.clone();
     shutdown.register_cleanup("reclaimer", order::RECLAIMER, move |waiting| {
-        pending_reclaim.take().ok_or(KEPT)?.close(past(waiting))
+        let pending_reclaim = pending_reclaim.take().ok_or(NotReleased)?;
+        Ok(pending_reclaim.close(past(waiting))?)
     });
 }
 
+/// The control thread did not do its share of a part's end.
+#[derive(Debug, thiserror::Error)]
+enum ControlError {
+    #[error("the control thread does not answer")]
+    Silent,
+    #[error("the control thread has ended, and its sessions with it")]
+    Ended,
+    #[error("it panicked")]
+    Panicked,
+    #[error("the control thread has not released it")]
+    NotReleased,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("buffers that were not empty: {0}")]
+struct NotEmpty(Late);
+
 /// The control thread's message to a part that waits for it.
-fn hear<T>(answer: &Receiver<T>, waiting: &Waiting) -> Result<T, String> {
+fn hear<T>(answer: &Receiver<T>, waiting: &Waiting) -> Result<T, ControlError> {
     let patience = past(waiting).saturating_duration_since(Instant::now());
     let heard = answer.recv_timeout(patience);
     heard.map_err(|error| match error {
-        RecvTimeoutError::Timeout => "the control thread does not answer".to_owned(),
-        RecvTimeoutError::Disconnected => {
-            "the control thread has ended, and its sessions with it".to_owned()
-        }
+        RecvTimeoutError::Timeout => ControlError::Silent,
+        RecvTimeoutError::Disconnected => ControlError::Ended,
     })
 }
 

@@ -12,7 +12,7 @@ use onair_session::{
     AttachRefusal, Destroy, Effect, Event, Moment, Order, RetiredMemory, SiteFinding, SiteQuestion,
     Sites, ThreadQuestion, Timeouts, View,
 };
-use onair_types::{Certificate, Reading, SessionId, Timestamp};
+use onair_types::{Certificate, Problem, Reading, SessionId, Timestamp};
 
 use super::{Session, certificate};
 use crate::config::ms;
@@ -271,8 +271,8 @@ impl View for Seen<'_> {
         (counted.frames_sent, dropped)
     }
 
-    fn probe_refusal(&self) -> Option<String> {
-        self.services.probe.refusal()
+    fn check_probe(&self) -> Result<(), Problem> {
+        self.services.probe.check()
     }
 
     fn probe(

@@ -15,7 +15,7 @@ use super::cause::Cause;
 use super::children::Children;
 use super::hooks::Hooks;
 use super::operations::{ActiveOperationGuard, Operations, ShuttingDown};
-use super::parts::{Limit, Part, Parts, Times, Waiting};
+use super::parts::{Limit, Part, PartError, Parts, Times, Waiting};
 use super::wakeup::Wakeup;
 use super::workers::ThreadRegistry;
 use crate::config::ShutdownConfig;
@@ -24,10 +24,10 @@ use crate::config::ShutdownConfig;
 /// [`ShutdownCoordinator::begin`] is called. Cheap to clone. It does not end the process.
 #[derive(Clone, Debug)]
 pub struct ShutdownCoordinator {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<CoordinatorShared>,
 }
 
-pub(super) struct Shared {
+pub(super) struct CoordinatorShared {
     times: Mutex<Times>,
     begun: AtomicBool,
     forced: AtomicBool,
@@ -64,7 +64,7 @@ pub(super) struct Ledger {
     pub(super) next_part: u64,
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for CoordinatorShared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared")
             .field("times", &self.times)
@@ -74,7 +74,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-impl Shared {
+impl CoordinatorShared {
     pub(super) fn has_begun(&self) -> bool {
         // SYNC: operations.
         self.begun.load(Ordering::SeqCst)
@@ -155,7 +155,7 @@ impl ShutdownCoordinator {
     /// The kernel's: no descriptors left.
     pub fn new(config: ShutdownConfig) -> std::io::Result<Self> {
         Ok(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(CoordinatorShared {
                 times: Mutex::new(Times {
                     config,
                     graceful: config::ms(Timeouts::default().graceful_ms),
@@ -201,7 +201,7 @@ impl ShutdownCoordinator {
         name: impl Into<String>,
         priority: u8,
         limit: impl Into<Limit>,
-        wait: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+        wait: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
     ) {
         let part = part(name, priority, limit, wait);
         self.shared.parts().waiters.push(part);
@@ -212,7 +212,7 @@ impl ShutdownCoordinator {
     pub fn register_server_shutdown(
         &self,
         name: impl Into<String>,
-        close: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+        close: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
     ) {
         let part = part(name, 0, Limit::Handler, close);
         self.shared.parts().servers.push(part);
@@ -224,7 +224,7 @@ impl ShutdownCoordinator {
         &self,
         name: impl Into<String>,
         priority: u8,
-        release: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+        release: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
     ) {
         let part = part(name, priority, Limit::Cleanup, release);
         self.shared.parts().cleanups.push(part);
@@ -407,7 +407,7 @@ pub(super) fn part(
     name: impl Into<String>,
     priority: u8,
     limit: impl Into<Limit>,
-    run: impl FnOnce(&Waiting) -> Result<(), String> + Send + 'static,
+    run: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
 ) -> Part {
     Part {
         name: name.into(),
@@ -417,7 +417,7 @@ pub(super) fn part(
     }
 }
 
-impl Shared {
+impl CoordinatorShared {
     pub(super) fn wait_begun(&self) {
         // The only possible error is a bad descriptor, and then there is nothing to wait for.
         let _ = self.wakeup.wait(None);

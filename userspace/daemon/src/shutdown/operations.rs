@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use onair_types::{Problem, ProblemCode};
 
-use super::coordinator::Shared;
+use super::coordinator::CoordinatorShared;
 
 /// The daemon is shutting down and refuses the operation. HTTP 503 `shutting_down`, `ESHUTDOWN` in
 /// the client library.
@@ -27,17 +27,17 @@ pub(super) struct Operations {
 
 /// Counts one operation in flight until it is dropped.
 #[derive(Debug)]
-pub struct ActiveOperationGuard(Arc<Shared>);
+pub struct ActiveOperationGuard(Arc<CoordinatorShared>);
 
 impl ActiveOperationGuard {
-    pub(super) fn count(shared: &Arc<Shared>) -> Self {
+    pub(super) fn count(shared: &Arc<CoordinatorShared>) -> Self {
         // SYNC: operations. SeqCst here and in `begin`: either this operation sees that the shutdown
         // has begun, or the shutdown sees this operation.
         shared.operations.open.fetch_add(1, Ordering::SeqCst);
         Self(Arc::clone(shared))
     }
 
-    pub(super) fn enter(shared: &Arc<Shared>) -> Result<Self, ShuttingDown> {
+    pub(super) fn enter(shared: &Arc<CoordinatorShared>) -> Result<Self, ShuttingDown> {
         let guard = Self::count(shared);
         if shared.has_begun() {
             shared.operations.refused.fetch_add(1, Ordering::Relaxed);

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::coordinator::Shared;
+use super::coordinator::CoordinatorShared;
 use crate::config::ShutdownConfig;
 use std::sync::Arc;
 
-/// Ends a part; may block. The error is text for humans.
-pub(super) type End = Box<dyn FnOnce(&Waiting) -> Result<(), String> + Send>;
+/// Why a part did not end in order: an error of the part, for the report.
+pub type PartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Ends a part; may block.
+pub(super) type End = Box<dyn FnOnce(&Waiting) -> Result<(), PartError> + Send>;
 
 /// Time-out of a part. A configured value is read when the part's turn comes: a reload may have
 /// changed it since the registration.
@@ -76,7 +79,7 @@ pub(super) struct Parts {
 #[derive(Clone, Debug)]
 pub struct Waiting {
     pub(super) deadline: Instant,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<CoordinatorShared>,
 }
 
 impl Waiting {

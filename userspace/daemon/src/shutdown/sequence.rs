@@ -13,10 +13,11 @@ use onair_mutant::mutant;
 use onair_types::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 
 use super::cause::Cause;
-use super::coordinator::{Shared, ShutdownCoordinator};
+use super::coordinator::{CoordinatorShared, ShutdownCoordinator};
 use super::countdown::Countdown;
-use super::parts::{Part, Waiting};
+use super::parts::{Part, PartError, Waiting};
 use super::workers::ThreadReport;
+use crate::error_chain::chain;
 use crate::panic_text;
 
 /// How a part's function returned.
@@ -111,7 +112,7 @@ impl ShutdownCoordinator {
     }
 }
 
-impl Shared {
+impl CoordinatorShared {
     fn enter(&self, phase: ShutdownPhase) {
         let now = Instant::now();
         let mut ledger = self.ledger();
@@ -337,10 +338,10 @@ impl Shared {
     }
 }
 
-fn catch(run: impl FnOnce() -> Result<(), String>) -> Ended {
+fn catch(run: impl FnOnce() -> Result<(), PartError>) -> Ended {
     let (outcome, detail) = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(())) => (PartOutcome::Done, None),
-        Ok(Err(error)) => (PartOutcome::Failed, Some(error)),
+        Ok(Err(error)) => (PartOutcome::Failed, Some(chain(&*error))),
         Err(panic) => (PartOutcome::Panicked, Some(panic_text::of(&*panic))),
     };
     Ended {

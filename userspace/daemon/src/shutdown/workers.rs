@@ -11,7 +11,7 @@ use onair_mutant::mutant;
 
 /// Result of a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flushed {
+pub struct FlushedWorker {
     /// Items that the worker had processed when its buffers were empty.
     pub processed: u64,
     /// Items left in its buffers; 0 unless the worker ended first.
@@ -61,7 +61,7 @@ pub struct ThreadState {
 #[derive(Debug, Default)]
 struct Progress {
     flushed: u64,
-    last: Option<Flushed>,
+    last: Option<FlushedWorker>,
     stopped: bool,
     panic: Option<String>,
 }
@@ -139,7 +139,7 @@ impl ThreadState {
     ///
     /// # Errors
     /// [`Late`]: the deadline has passed, or the worker ended with items in its buffers.
-    pub fn wait_flushed(&self, number: u64, deadline: Instant) -> Result<Flushed, Late> {
+    pub fn wait_flushed(&self, number: u64, deadline: Instant) -> Result<FlushedWorker, Late> {
         let progress = self.wait(deadline, |it| {
             it.flushed >= number || it.stopped || mutant!("flush: not waited for")
         });
@@ -240,7 +240,7 @@ impl WorkerGuard {
         let processed = self.state.processed.load(Ordering::Relaxed);
         let mut progress = self.state.progress();
         progress.flushed = wanted;
-        progress.last = Some(Flushed { processed, left });
+        progress.last = Some(FlushedWorker { processed, left });
         self.state.changed.notify_all();
     }
 
@@ -334,7 +334,11 @@ impl ThreadRegistry {
     ///
     /// # Errors
     /// [`Late`]: the workers whose buffers are not empty after `timeout`.
-    pub fn flush_all(&self, timeout: Duration, wake: impl FnOnce()) -> Result<Vec<Flushed>, Late> {
+    pub fn flush_all(
+        &self,
+        timeout: Duration,
+        wake: impl FnOnce(),
+    ) -> Result<Vec<FlushedWorker>, Late> {
         flush(self.threads(), timeout, wake)
     }
 
@@ -347,7 +351,7 @@ impl ThreadRegistry {
         names: impl Iterator<Item = &'a str>,
         timeout: Duration,
         wake: impl FnOnce(),
-    ) -> Result<Vec<Flushed>, Late> {
+    ) -> Result<Vec<FlushedWorker>, Late> {
         let names: Vec<&str> = names.collect();
         let mut threads = self.threads();
         threads.retain(|thread| names.contains(&thread.name()));
@@ -370,7 +374,7 @@ fn flush(
     mut threads: Vec<Arc<ThreadState>>,
     timeout: Duration,
     wake: impl FnOnce(),
-) -> Result<Vec<Flushed>, Late> {
+) -> Result<Vec<FlushedWorker>, Late> {
     let deadline = Instant::now() + timeout;
     threads.retain(|thread| !thread.is_stopped());
     if mutant!("flush: one of several is asked") {

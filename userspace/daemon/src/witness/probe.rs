@@ -3,20 +3,32 @@
 use std::cell::Cell;
 
 use onair_ipc::{site, sys};
-use onair_probe::{Closing, Events, Probe, ProbeConfig, State, Waiter};
+use onair_probe::{Closing, Events, Probe, ProbeConfig, ProbeError, State, Waiter};
 use onair_session::Sites;
 use onair_session::witness::{PROBE, some, without};
-use onair_types::{ProbeMode, ProbeState, Reading, Says, Timestamp, Witness, WordOf};
+use onair_types::{
+    ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says, Timestamp, Witness, WordOf,
+};
 
 use crate::config::{Config, ms};
+use crate::error_chain::chain;
 
 /// The probe as configured, and its actual state.
 #[derive(Debug)]
 pub struct ProbeLink {
     mode: ProbeMode,
-    probe: Result<Probe, String>,
+    probe: Result<Probe, NoProbe>,
     /// When the daemon's own canary last succeeded.
     canary_at: Cell<Option<Timestamp>>,
+}
+
+/// Why there is no probe.
+#[derive(Debug, thiserror::Error)]
+enum NoProbe {
+    #[error("switched off in the configuration")]
+    Off,
+    #[error("{}", chain(.0))]
+    Failed(ProbeError),
 }
 
 fn own_site(session: u64, argument: u64) {
@@ -30,8 +42,7 @@ impl ProbeLink {
         let mode = config.probe.mode;
         if mode == ProbeMode::Off {
             tracing::warn!("the probe is switched off: no destroy is witnessed by the kernel");
-            let off = Err("switched off in the configuration".to_owned());
-            return (Self::of(mode, off), None);
+            return (Self::of(mode, Err(NoProbe::Off)), None);
         }
         let wanted = ProbeConfig {
             max_files: config.probe.max_files,
@@ -56,14 +67,13 @@ impl ProbeLink {
                 (link, events)
             }
             Err(error) => {
-                let reason = chain(&error);
-                tracing::error!(%reason, %mode, "the probe does not work");
-                (Self::of(mode, Err(reason)), None)
+                tracing::error!(reason = chain(&error), %mode, "the probe does not work");
+                (Self::of(mode, Err(NoProbe::Failed(error))), None)
             }
         }
     }
 
-    fn of(mode: ProbeMode, probe: Result<Probe, String>) -> Self {
+    fn of(mode: ProbeMode, probe: Result<Probe, NoProbe>) -> Self {
         Self {
             mode,
             probe,
@@ -114,19 +124,25 @@ impl ProbeLink {
                 State::Blind { reason } => (ProbeState::Blind, Some(reason)),
                 State::Off => (ProbeState::Off, None),
             },
-            Err(reason) if self.mode == ProbeMode::Off => (ProbeState::Off, Some(reason.clone())),
-            Err(reason) => (ProbeState::Blind, Some(reason.clone())),
+            Err(reason) if self.mode == ProbeMode::Off => {
+                (ProbeState::Off, Some(reason.to_string()))
+            }
+            Err(reason) => (ProbeState::Blind, Some(reason.to_string())),
         }
     }
 
-    /// Whether an attach must fail, with the reason: the probe is required and blind.
-    pub fn refusal(&self) -> Option<String> {
-        if self.mode != ProbeMode::Required {
-            return None;
-        }
+    /// Whether the probe sees, if it is required.
+    ///
+    /// # Errors
+    /// `probe_blind`: it does not, and an attach or a destroy must fail.
+    pub fn check(&self) -> Result<(), Problem> {
         match self.state() {
-            (ProbeState::Watching, _) => None,
-            (_, reason) => Some(reason.unwrap_or_else(|| "reason unknown".into())),
+            (ProbeState::Watching, _) => Ok(()),
+            _ if self.mode != ProbeMode::Required => Ok(()),
+            (_, reason) => {
+                let reason = reason.unwrap_or_else(|| "reason unknown".into());
+                Err(Problem::new(ProblemCode::ProbeBlind, reason))
+            }
         }
     }
 
@@ -220,15 +236,4 @@ impl ProbeLink {
             format!("no caller blocked or asleep{but}; {watched} watched, the canary came through");
         make(Says::Zero, 0, left_out, detail)
     }
-}
-
-/// An error with its chain of causes.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }

@@ -15,7 +15,7 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
 use onair_media::pattern::verify;
 use onair_media::video::{Depth, FrameRate, VideoFormat};
-use onair_session::Flushed;
+use onair_session::FlushReport;
 use onaird::dataplane::{
     Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, PollerEvent, PollerSpec,
     PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
@@ -295,7 +295,7 @@ pub(crate) fn wait(stats: &SessionStats, what: &str, reached: impl Fn(&SessionSt
     }
 }
 
-pub(crate) fn flushed(rig: &mut Rig, of: u64) -> Flushed {
+pub(crate) fn flushed(rig: &mut Rig, of: u64) -> FlushReport {
     rig.event("flushed", |event| match event {
         PollerEvent::Flushed { session, flushed } if session == of => Ok(flushed),
         other => Err(other),

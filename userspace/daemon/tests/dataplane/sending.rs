@@ -7,7 +7,7 @@ use std::time::Instant;
 use onair_ipc::caller::Lease;
 use onair_ipc::frames::FrameMemory;
 use onair_media::pattern::PatternWriter;
-use onair_session::{Flushed, Runtime as _};
+use onair_session::{FlushReport, Runtime as _};
 use onaird::dataplane::{Command, FrameSource, PollerEvent, Runtime, SendConfig};
 
 use crate::rig::{
@@ -115,7 +115,7 @@ pub(crate) fn client_source_flushed_while_nothing_can_be_sent_then_told_when_it_
         }
         writer
     };
-    let dropped = |ticket| Flushed {
+    let dropped = |ticket| FlushReport {
         ticket,
         sent: 0,
         dropped: u64::from(QUOTA),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onair_types::api::{DestroySessionWait, EventQuery};
+use onair_types::api::{DestroySessionWait, EventQuery, RecordingQuery};
 use onair_types::{
-    ActiveConfig, BlockerList, Certificate, CertificateList, EventKind, Eviction, EvictionCause,
-    EvictionList, Flushed, Operation, Problem, ProblemCode, RecordingCounts, RecordingId,
-    RecordingList, RecordingRef, RecordingSpec, RecordingState, RecordingView, Reload,
+    ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventKind, Eviction,
+    EvictionCause, EvictionList, Flush, Flushed, Operation, Problem, ProblemCode, RecordingCounts,
+    RecordingId, RecordingList, RecordingRef, RecordingSpec, RecordingState, RecordingView, Reload,
     ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef, SessionSpec, SessionState,
     SessionView, SpecDocument, Timestamp,
 };
@@ -55,64 +55,30 @@ impl Actor {
     }
 
     fn answer(&mut self, action: Action) {
+        use SessionState::{Running, Stopped};
         match action {
             Action::CreateSession(it) => it.reply.send(self.create(&it.caller, *it.input)),
-            Action::ListSessions(it) => {
-                let sessions = self.sessions.iter().map(|s| s.view.clone()).collect();
-                it.reply.send(Ok(SessionList { sessions }));
-            }
-            Action::ShowSession(it) => {
-                let found = self.find(&it.caller, &it.target);
-                it.reply
-                    .send(found.map(|at| self.sessions[at].view.clone()));
-            }
-            Action::StopSession(it) => {
-                let stopped = self.turn(&it.caller, &it.target, SessionState::Stopped);
-                it.reply.send(stopped);
-            }
-            Action::StartSession(it) => {
-                let running = self.turn(&it.caller, &it.target, SessionState::Running);
-                it.reply.send(running);
-            }
+            Action::ListSessions(it) => it.reply.send(Ok(self.list())),
+            Action::ShowSession(it) => it.reply.send(self.show(&it.caller, &it.target)),
+            Action::StopSession(it) => it.reply.send(self.turn(&it.caller, &it.target, Stopped)),
+            Action::StartSession(it) => it.reply.send(self.turn(&it.caller, &it.target, Running)),
             Action::DestroySession(it) => {
                 let destroyed = self.destroy(&it.caller, &it.target, Operation::Destroy, None);
                 it.reply.send(destroyed);
             }
             Action::DestroySessionWait(it) => self.destroy_wait(it),
             Action::FlushSession(it) => {
-                let flushed = self.find(&it.caller, &it.target).and_then(|at| {
-                    if it.input.deadline_ms == 0 {
-                        return Err(Problem::new(ProblemCode::DeadlinePassed, "not all is sent"));
-                    }
-                    Ok(Flushed {
-                        session: self.sessions[at].view.id,
-                        frames_sent: 12,
-                        waited_ms: 200,
-                    })
-                });
-                it.reply.send(flushed);
+                it.reply.send(self.flush(&it.caller, &it.target, it.input));
             }
             Action::EvictAttachment(it) => {
-                let (session, attachment) = it.target;
-                let evicted = self.evict(&it.caller, &session, Some(attachment));
-                it.reply.send(evicted.and_then(|mut all| {
-                    let detail = format!("no attachment {attachment}");
-                    all.pop()
-                        .ok_or_else(|| Problem::new(ProblemCode::NoSuchAttachment, detail))
-                }));
+                it.reply.send(self.evict_one(&it.caller, &it.target));
             }
             Action::EvictAll(it) => {
                 let evicted = self.evict(&it.caller, &it.target, None);
                 it.reply
                     .send(evicted.map(|evicted| EvictionList { evicted }));
             }
-            Action::AbortSession(it) => {
-                let stopped = self.turn(&it.caller, &it.target, SessionState::Stopped);
-                it.reply.send(stopped.and_then(|_| {
-                    self.evict(&it.caller, &it.target, None)?;
-                    self.destroy(&it.caller, &it.target, Operation::Abort, None)
-                }));
-            }
+            Action::AbortSession(it) => it.reply.send(self.abort(&it.caller, &it.target)),
             Action::QuarantineSession(it) => {
                 let proof = self.destroy(&it.caller, &it.target, Operation::Quarantine, None);
                 it.reply.send(proof);
@@ -121,14 +87,7 @@ impl Actor {
                 it.reply
                     .send(self.record(&it.caller, &it.target, &it.input));
             }
-            Action::ListRecordings(it) => {
-                let mut recordings = self.recordings.clone();
-                recordings.retain(|recording| {
-                    let wanted = it.input.session.as_ref();
-                    wanted.is_none_or(|it| it.names(recording.session, &recording.session_name))
-                });
-                it.reply.send(Ok(RecordingList { recordings }));
-            }
+            Action::ListRecordings(it) => it.reply.send(Ok(self.recordings(&it.input))),
             Action::ShowRecording(it) => {
                 let found = self.find_recording(&it.target);
                 it.reply.send(found.map(|at| self.recordings[at].clone()));
@@ -140,44 +99,20 @@ impl Actor {
                     self.recordings[at].clone()
                 }));
             }
-            Action::ListBlockers(it) => {
-                let found = self.find(&it.caller, &it.target);
-                it.reply.send(found.map(|at| BlockerList {
-                    session: self.sessions[at].view.id,
-                    name: self.sessions[at].view.name.clone(),
-                    at: Timestamp::now(),
-                    blockers: vec![blocker()],
-                }));
-            }
+            Action::ListBlockers(it) => it.reply.send(self.blockers(&it.caller, &it.target)),
             Action::ShowVerdict(it) => {
                 let found = self.find(&it.caller, &it.target);
                 it.reply.send(found.map(|_| busy_verdict()));
             }
             Action::ShowCertificate(it) => it.reply.send(self.certificate(&it.target)),
-            Action::ListCertificates(it) => {
-                let mut certificates = self.gone.values().rev().map(|it| &**it).collect::<Vec<_>>();
-                certificates.retain(|certificate| it.input.wants(certificate));
-                certificates.truncate(it.input.limit.unwrap_or(usize::MAX));
-                let certificates = certificates.into_iter().map(Certificate::summary).collect();
-                it.reply.send(Ok(CertificateList { certificates }));
-            }
+            Action::ListCertificates(it) => it.reply.send(Ok(self.certificates(&it.input))),
             Action::Subscribe {
                 caller,
                 query,
                 after,
                 reply,
             } => reply.send(self.subscribe(&caller, query, after)),
-            Action::Metrics { reply } => {
-                let mut metrics = Exposition::default();
-                let count = self.sessions.len() as u64;
-                metrics.count(
-                    "onair_sessions",
-                    "Sessions.",
-                    &[("state", "running")],
-                    count,
-                );
-                reply.send(Ok(metrics));
-            }
+            Action::Metrics { reply } => reply.send(Ok(self.metrics())),
             Action::ShowConfig(it) => it.reply.send(Ok(ActiveConfig {
                 file: None,
                 active: serde_json::json!({"limits": {"sessions": 1}}),
@@ -186,12 +121,95 @@ impl Actor {
             Action::Reload { loaded, reply } => reply.send(Ok(Reload {
                 at: Timestamp::now(),
                 outcome: ReloadOutcome::Failed,
-                error: loaded.err(),
+                error: loaded.err().map(|error| error.to_string()),
                 applied: Vec::new(),
                 refused: Vec::new(),
             })),
             Action::ShowHealth(it) => it.reply.send(Ok(health(self.ready))),
         }
+    }
+
+    fn list(&self) -> SessionList {
+        let sessions = self.sessions.iter().map(|s| s.view.clone()).collect();
+        SessionList { sessions }
+    }
+
+    fn show(&self, caller: &Caller, session: &SessionRef) -> Result<SessionView, Problem> {
+        let at = self.find(caller, session)?;
+        Ok(self.sessions[at].view.clone())
+    }
+
+    fn flush(
+        &self,
+        caller: &Caller,
+        session: &SessionRef,
+        wait: Flush,
+    ) -> Result<Flushed, Problem> {
+        let at = self.find(caller, session)?;
+        if wait.deadline_ms == 0 {
+            return Err(Problem::new(ProblemCode::DeadlinePassed, "not all is sent"));
+        }
+        Ok(Flushed {
+            session: self.sessions[at].view.id,
+            frames_sent: 12,
+            waited_ms: 200,
+        })
+    }
+
+    fn evict_one(
+        &mut self,
+        caller: &Caller,
+        (session, attachment): &(SessionRef, u64),
+    ) -> Result<Eviction, Problem> {
+        let mut evicted = self.evict(caller, session, Some(*attachment))?;
+        let detail = format!("no attachment {attachment}");
+        let missing = || Problem::new(ProblemCode::NoSuchAttachment, detail);
+        evicted.pop().ok_or_else(missing)
+    }
+
+    fn abort(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+    ) -> Result<Box<Certificate>, Problem> {
+        self.turn(caller, session, SessionState::Stopped)?;
+        self.evict(caller, session, None)?;
+        self.destroy(caller, session, Operation::Abort, None)
+    }
+
+    fn recordings(&self, query: &RecordingQuery) -> RecordingList {
+        let mut recordings = self.recordings.clone();
+        recordings.retain(|recording| {
+            let wanted = query.session.as_ref();
+            wanted.is_none_or(|it| it.names(recording.session, &recording.session_name))
+        });
+        RecordingList { recordings }
+    }
+
+    fn blockers(&self, caller: &Caller, session: &SessionRef) -> Result<BlockerList, Problem> {
+        let view = self.show(caller, session)?;
+        Ok(BlockerList {
+            session: view.id,
+            name: view.name,
+            at: Timestamp::now(),
+            blockers: vec![blocker()],
+        })
+    }
+
+    fn certificates(&self, query: &CertificateQuery) -> CertificateList {
+        let all = self.gone.values().rev().map(|it| &**it);
+        let wanted = all.filter(|certificate| query.wants(certificate));
+        let wanted = wanted.take(query.limit.unwrap_or(usize::MAX));
+        CertificateList {
+            certificates: wanted.map(Certificate::summary).collect(),
+        }
+    }
+
+    fn metrics(&self) -> Exposition {
+        let mut metrics = Exposition::default();
+        let (labels, count) = ([("state", "running")], self.sessions.len() as u64);
+        metrics.count("onair_sessions", "Sessions.", &labels, count);
+        metrics
     }
 
     /// A wait for users that never leave ends with the requester.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::recording::Flushed;
+use crate::recording::FlushedEvents;
 
 use super::Drain;
 
@@ -40,7 +40,7 @@ impl Drain {
             return;
         }
         self.settled_at = Instant::now();
-        let mut flushed = Flushed {
+        let mut flushed = FlushedEvents {
             accepted: before.accepted.iter().sum(),
             in_rings: before.in_rings,
             written: 0,

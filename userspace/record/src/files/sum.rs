@@ -19,7 +19,7 @@ const WAITING: usize = 16;
 pub(crate) type Sum = Receiver<io::Result<String>>;
 
 /// Jobs, in the order of the bytes in the file.
-enum Job {
+enum SumJob {
     /// The next bytes of the file.
     Add(Vec<u8>),
     /// The file was truncated to this many bytes.
@@ -30,7 +30,7 @@ enum Job {
 
 /// The drain thread's handle.
 pub(crate) struct Summer {
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<SyncSender<SumJob>>,
     spare: Receiver<Vec<u8>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -50,7 +50,7 @@ impl Summer {
         })
     }
 
-    fn give(&self, job: Job) {
+    fn give(&self, job: SumJob) {
         if let Some(jobs) = &self.jobs {
             // The receiver of the sum gets the thread's failure.
             let _ = jobs.send(job);
@@ -64,18 +64,18 @@ impl Summer {
 
     /// Adds the file's next bytes.
     pub(crate) fn add(&self, octets: Vec<u8>) {
-        self.give(Job::Add(octets));
+        self.give(SumJob::Add(octets));
     }
 
     /// The file was truncated to `octets` bytes.
     pub(crate) fn cut(&self, file: &Arc<File>, octets: u64) {
-        self.give(Job::Cut(Arc::clone(file), octets));
+        self.give(SumJob::Cut(Arc::clone(file), octets));
     }
 
     /// The file is complete. Returns its sum once known. The next bytes belong to another file.
     pub(crate) fn finish(&self) -> Sum {
         let (sender, sum) = channel();
-        self.give(Job::Finish(sender));
+        self.give(SumJob::Finish(sender));
         sum
     }
 }
@@ -95,11 +95,11 @@ pub(crate) fn block() -> Vec<u8> {
     Vec::with_capacity(BLOCK + BLOCK / 2)
 }
 
-fn run(inbox: &Receiver<Job>, used: &Sender<Vec<u8>>) {
+fn run(inbox: &Receiver<SumJob>, used: &Sender<Vec<u8>>) {
     let mut hash = Ok(Sha256::new());
     for job in inbox {
         match job {
-            Job::Add(mut octets) => {
+            SumJob::Add(mut octets) => {
                 if let Ok(hash) = &mut hash {
                     hash.update(&octets);
                 }
@@ -108,8 +108,8 @@ fn run(inbox: &Receiver<Job>, used: &Sender<Vec<u8>>) {
                 let _ = used.send(octets);
             }
             // The sum includes the removed bytes: only in this case the file is read again.
-            Job::Cut(file, octets) => hash = hash_of(&file, octets),
-            Job::Finish(sum) => {
+            SumJob::Cut(file, octets) => hash = hash_of(&file, octets),
+            SumJob::Finish(sum) => {
                 let hash = std::mem::replace(&mut hash, Ok(Sha256::new()));
                 let _ = sum.send(hash.map(|it| hexadecimal(&it.finalize())));
             }

@@ -10,14 +10,14 @@ use std::thread::{self, JoinHandle};
 use onair_mutant::mutant;
 
 use crate::manifest::FileReport;
-use crate::shared::Shared;
+use crate::shared::RecordingShared;
 
 use super::folder::Folder;
 use super::manifest_file::ManifestFile;
 use super::sum::Sum;
 
 /// Jobs.
-enum Job {
+enum SyncJob {
     Sync(Arc<File>),
     Close(Arc<File>, Box<FileReport>, Sum),
     ManifestFile(Vec<u8>),
@@ -38,7 +38,7 @@ pub(crate) enum Done {
 
 /// The drain thread's handle.
 pub(crate) struct Syncer {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<SyncJob>>,
     done: Receiver<Done>,
     thread: Option<JoinHandle<ManifestFile>>,
     /// Unfinished jobs.
@@ -51,7 +51,7 @@ impl Syncer {
         name: &str,
         folder: Folder,
         manifest_file: ManifestFile,
-        shared: Arc<Shared>,
+        shared: Arc<RecordingShared>,
     ) -> io::Result<Self> {
         let (jobs, inbox) = channel();
         let (outbox, done) = channel();
@@ -66,7 +66,7 @@ impl Syncer {
         })
     }
 
-    fn give(&mut self, job: Job) {
+    fn give(&mut self, job: SyncJob) {
         if let Some(jobs) = &self.jobs
             && jobs.send(job).is_ok()
         {
@@ -76,17 +76,17 @@ impl Syncer {
 
     /// Syncs what is in the file to disk.
     pub(crate) fn sync(&mut self, file: &Arc<File>) {
-        self.give(Job::Sync(Arc::clone(file)));
+        self.give(SyncJob::Sync(Arc::clone(file)));
     }
 
     /// Syncs a finished file and renames it.
     pub(crate) fn close(&mut self, file: Arc<File>, report: FileReport, sum: Sum) {
-        self.give(Job::Close(file, Box::new(report), sum));
+        self.give(SyncJob::Close(file, Box::new(report), sum));
     }
 
     /// Writes the manifest of a running recording.
     pub(crate) fn manifest_file(&mut self, text: Vec<u8>) {
-        self.give(Job::ManifestFile(text));
+        self.give(SyncJob::ManifestFile(text));
     }
 
     /// The next result, without waiting.
@@ -114,25 +114,25 @@ impl Syncer {
 }
 
 fn run(
-    inbox: &Receiver<Job>,
+    inbox: &Receiver<SyncJob>,
     outbox: &Sender<Done>,
     folder: &Folder,
     mut manifest_file: ManifestFile,
-    shared: &Shared,
+    shared: &RecordingShared,
 ) -> ManifestFile {
     // The last file with a failed sync. The kernel reports the failure once: the fsync at the
     // file's end would succeed.
     let mut failed: Option<(Arc<File>, String)> = None;
     for job in inbox {
         let done = match job {
-            Job::Sync(file) => {
+            SyncJob::Sync(file) => {
                 let result = file.sync_data();
                 if let Err(error) = &result {
                     failed = Some((file, format!("fdatasync: {error}")));
                 }
                 Done::Synced(result)
             }
-            Job::Close(file, mut report, sum) => {
+            SyncJob::Close(file, mut report, sum) => {
                 let failed = failed.take().filter(|(of, _)| Arc::ptr_eq(of, &file));
                 let result = match failed {
                     Some((_, reason)) => Err(io::Error::other(reason)),
@@ -147,7 +147,7 @@ fn run(
                     result,
                 }
             }
-            Job::ManifestFile(text) => Done::ManifestFile(manifest_file.update(&text)),
+            SyncJob::ManifestFile(text) => Done::ManifestFile(manifest_file.update(&text)),
         };
         if outbox.send(done).is_err() {
             break;

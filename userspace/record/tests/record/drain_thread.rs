@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_record::{FinishError, RecordError, Stage, State};
+use onair_record::{DrainState, FinishError, RecordError, Stage};
 use onair_types::RecordingEnd;
 
 use super::rig::{Stop, capture, finish, names, number, packet, soon, start};
@@ -181,7 +181,7 @@ fn drain_thread_duration_or_size_reached_then_it_ends_by_itself_with_one_cause()
     let (_folder, mut recording) = start(|spec| spec.size = Some(100_000));
     let mut producer = recording.producer("p").unwrap();
     let (mut at, deadline) = (0, soon());
-    while recording.status().state != State::Ended {
+    while recording.status().state != DrainState::Ended {
         assert!(Instant::now() < deadline);
         producer.offer(at, 96, &packet(0, at));
         at += 1;

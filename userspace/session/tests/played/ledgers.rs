@@ -1,9 +1,9 @@
 //! The poller's half of a session, as tests play it: lenders, and frames set aside.
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::{Found, Lender};
+use onair_ipc::lender::Lender;
 use onair_ipc::meta::FrameMeta;
-use onair_session::{AttachRefusal, Evicted, Flushed, Runtime};
+use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime};
 
 /// The lenders of a receive session with a few frames.
 #[derive(Debug, Default)]
@@ -65,27 +65,15 @@ impl Runtime for Ledgers {
     }
 
     fn evict(&mut self, attachment: u64) -> Option<Evicted> {
-        let (mut lender, frames) = self.detach(attachment)?;
-        let (mut revoked, before) = (0, self.aside.len());
-        lender.revoke(|taken| {
-            revoked += u64::from(taken.found != Found::Returned);
-            if taken.found == Found::Held {
-                self.aside.push((attachment, taken.frame));
-            }
-        });
-        Some(Evicted {
-            lender,
-            frames,
-            revoked,
-            set_aside: (self.aside.len() - before) as u64,
-        })
+        let (lender, frames) = self.detach(attachment)?;
+        Some(Evicted::revoke(lender, frames, &mut self.aside))
     }
 
     fn release(&mut self, is_over: impl Fn(u64) -> bool) {
         self.aside.retain(|(attachment, _)| !is_over(*attachment));
     }
 
-    fn flushed(&mut self) -> Option<Flushed> {
+    fn flushed(&mut self) -> Option<FlushReport> {
         None
     }
 

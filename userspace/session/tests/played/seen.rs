@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_session::{Moment, RetiredMemory, Sites, Timeouts, View, witness};
-use onair_types::{Reading, Says, Timestamp, Witness, WordOf};
+use onair_types::{Problem, Reading, Says, Timestamp, Witness, WordOf};
 
 /// The longest that a poller may take.
 pub(crate) const QUIESCE: Duration = Duration::from_secs(5);
@@ -52,8 +52,8 @@ impl<F: Facts> View for Seen<F> {
         (0, 0)
     }
 
-    fn probe_refusal(&self) -> Option<String> {
-        None
+    fn check_probe(&self) -> Result<(), Problem> {
+        Ok(())
     }
 
     fn probe(

@@ -39,11 +39,16 @@ impl RecordingFormat {
 
 texts! { RecordingFormat: Pcapng "pcapng", Y4m "y4m", Raw "raw" }
 
+/// The text is no [`RecordingFormat`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give pcapng, y4m or raw")]
+pub struct UnknownFormat;
+
 impl FromStr for RecordingFormat {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = UnknownFormat;
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
         let found = Self::ALL.into_iter().find(|it| it.as_str() == text);
-        found.ok_or_else(|| "give pcapng, y4m or raw".to_owned())
+        found.ok_or(UnknownFormat)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Converts a document to the checked specification and reports every invalid field.
 
+use std::ops::RangeInclusive;
+
 use super::flow::{Flow, parse_destination, parse_source};
+use super::invalid::{Invalid, shown};
 use super::video::{Depth, FrameRate, VideoFormat};
 use super::{
     DEFAULT_ATTACHMENTS, DEFAULT_PAYLOAD_TYPE, DEFAULT_PRIORITY, DEFAULT_QUOTA, Direction,
@@ -14,7 +17,7 @@ use crate::id::SessionName;
 struct Problems(Vec<SpecError>);
 
 impl Problems {
-    fn take<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+    fn take<T, E: std::error::Error>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         result
             .map_err(|e| self.0.push(SpecError::new(field, e.to_string())))
             .ok()
@@ -59,14 +62,18 @@ impl TryFrom<SpecDocument> for SessionSpec {
         let source = p.take("source", check_source(document.direction, document.source));
         let quota = p.take(
             "quota",
-            check_count(document.quota.unwrap_or(DEFAULT_QUOTA), MAX_QUOTA, "frames"),
+            within(
+                document.quota.unwrap_or(DEFAULT_QUOTA),
+                1..=MAX_QUOTA,
+                " frames",
+            ),
         );
         let max_attachments = p.take(
             "max_attachments",
-            check_count(
+            within(
                 document.max_attachments.unwrap_or(DEFAULT_ATTACHMENTS),
-                MAX_ATTACHMENTS,
-                "attachments",
+                1..=MAX_ATTACHMENTS,
+                " attachments",
             ),
         );
         let priority = p.take("priority", check_priority(document.priority));
@@ -99,96 +106,72 @@ impl TryFrom<SpecDocument> for SessionSpec {
     }
 }
 
-fn check_priority(priority: Option<u32>) -> Result<u8, String> {
-    match priority {
-        None => Ok(DEFAULT_PRIORITY),
-        Some(given) => u8::try_from(given)
-            .ok()
-            .filter(|given| *given <= MAX_PRIORITY)
-            .ok_or_else(|| format!("{given} is out of range: give 0 to {MAX_PRIORITY}")),
+fn within<T>(given: T, range: RangeInclusive<T>, unit: &'static str) -> Result<T, Invalid>
+where
+    T: Copy + PartialOrd + Into<u64>,
+{
+    if range.contains(&given) {
+        return Ok(given);
     }
+    let (least, most) = (*range.start(), *range.end());
+    Err(Invalid::Range {
+        given: given.into(),
+        least: least.into(),
+        most: most.into(),
+        unit,
+    })
 }
 
-fn check_duration(ms: Option<u64>) -> Result<Option<u64>, String> {
+fn check_priority(priority: Option<u32>) -> Result<u8, Invalid> {
+    let given = priority.unwrap_or(DEFAULT_PRIORITY.into());
+    within(given, 0..=MAX_PRIORITY.into(), "")
+        .map(|given| u8::try_from(given).expect("it is at most MAX_PRIORITY"))
+}
+
+fn check_duration(ms: Option<u64>) -> Result<Option<u64>, Invalid> {
     match ms {
-        Some(0) => Err("0 is not a duration: give 1 or more milliseconds, or leave it out".into()),
-        Some(ms) if ms > MAX_DURATION_MS => Err(format!(
-            "{ms} is out of range: give 1 to {MAX_DURATION_MS} milliseconds"
-        )),
-        ms => Ok(ms),
+        None => Ok(None),
+        Some(0) => Err(Invalid::NoDuration),
+        Some(ms) => within(ms, 1..=MAX_DURATION_MS, " milliseconds").map(Some),
     }
 }
 
-fn check_port(port: String) -> Result<String, String> {
+fn check_port(port: String) -> Result<String, Invalid> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if port.is_empty() || port.len() > 63 || !port.bytes().all(plain) {
-        let shown: String = port.chars().take(60).collect();
-        return Err(format!(
-            "{shown:?} is not a port name: give the name of a [[port]] in the daemon's configuration \
-             (GET /v1/health lists them)"
-        ));
+        return Err(Invalid::Port(shown(&port)));
     }
     Ok(port)
 }
 
-fn check_width(width: u32) -> Result<u32, String> {
+fn check_width(width: u32) -> Result<u32, Invalid> {
     let range = VideoFormat::MIN_WIDTH..=VideoFormat::MAX_WIDTH;
-    if !range.contains(&width) {
-        return Err(format!(
-            "{width} is out of range: give {} to {} pixels",
-            range.start(),
-            range.end()
-        ));
+    match within(width, range, " pixels")? {
+        odd if !odd.is_multiple_of(2) => Err(Invalid::OddWidth(odd)),
+        width => Ok(width),
     }
-    if !width.is_multiple_of(2) {
-        return Err(format!(
-            "{width} is odd: 4:2:2 carries pixels in pairs, give an even width"
-        ));
-    }
-    Ok(width)
 }
 
-fn check_height(height: u32) -> Result<u32, String> {
+fn check_height(height: u32) -> Result<u32, Invalid> {
     let range = VideoFormat::MIN_HEIGHT..=VideoFormat::MAX_HEIGHT;
-    if !range.contains(&height) {
-        return Err(format!(
-            "{height} is out of range: give {} to {} lines",
-            range.start(),
-            range.end()
-        ));
-    }
-    Ok(height)
+    within(height, range, " lines")
 }
 
-fn check_depth(bits: u32) -> Result<Depth, String> {
-    Depth::from_bits(bits)
-        .ok_or_else(|| format!("{bits} bits a sample are not supported: give 8 or 10"))
+fn check_depth(bits: u32) -> Result<Depth, Invalid> {
+    Depth::from_bits(bits).ok_or(Invalid::Depth(bits))
 }
 
-fn check_payload_type(number: u32) -> Result<u8, String> {
-    u8::try_from(number)
-        .ok()
-        .filter(|n| (96..=127).contains(n))
-        .ok_or_else(|| {
-            format!("{number} is not a dynamic payload type (RFC 3551 §6): give 96 to 127")
-        })
+fn check_payload_type(number: u32) -> Result<u8, Invalid> {
+    let dynamic = u8::try_from(number).ok().filter(|n| (96..=127).contains(n));
+    dynamic.ok_or(Invalid::PayloadType(number))
 }
 
-fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<Source>, String> {
+fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<Source>, Invalid> {
     match (direction, source) {
         (Direction::Send, source) => Ok(Some(source.unwrap_or(Source::Client))),
         (Direction::Receive, None) => Ok(None),
-        (Direction::Receive, Some(source)) => Err(format!(
-            "a receive session gets its frames from the wire, not from \"{source}\": leave it out"
-        )),
+        (Direction::Receive, Some(source)) => Err(Invalid::Source(source)),
     }
-}
-
-fn check_count(count: u32, max: u32, what: &str) -> Result<u32, String> {
-    if (1..=max).contains(&count) {
-        return Ok(count);
-    }
-    Err(format!("{count} is out of range: give 1 to {max} {what}"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use super::invalid::{Invalid, shown};
+
 /// Addresses and payload type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
@@ -34,24 +36,14 @@ impl fmt::Display for FlowSource {
 }
 
 /// Parses `IPv4:port`.
-pub(super) fn parse_destination(text: &str) -> Result<SocketAddrV4, String> {
-    let Ok(socket) = text.parse::<SocketAddrV4>() else {
-        return Err(format!(
-            "{:?} is not an IPv4 address with a UDP port: write it as 10.77.0.2:5004",
-            shown(text)
-        ));
-    };
-    unicast(*socket.ip())?;
-    if socket.port() == 0 {
-        return Err(format!(
-            "{text:?}: UDP port 0 cannot be used, give 1 to 65535"
-        ));
-    }
-    Ok(socket)
+pub(super) fn parse_destination(text: &str) -> Result<SocketAddrV4, Invalid> {
+    let socket = text.parse();
+    let socket = socket.map_err(|_| Invalid::Destination(shown(text)))?;
+    checked(text, socket, "")
 }
 
 /// Parses `IPv4` or `IPv4:port`.
-pub(super) fn parse_source(text: &str) -> Result<FlowSource, String> {
+pub(super) fn parse_source(text: &str) -> Result<FlowSource, Invalid> {
     if let Ok(address) = text.parse::<Ipv4Addr>() {
         unicast(address)?;
         return Ok(FlowSource {
@@ -59,26 +51,25 @@ pub(super) fn parse_source(text: &str) -> Result<FlowSource, String> {
             port: None,
         });
     }
-    let Ok(socket) = text.parse::<SocketAddrV4>() else {
-        return Err(format!(
-            "{:?} is neither an IPv4 address nor one with a UDP port: give it as 10.77.0.1 or \
-             10.77.0.1:5004",
-            shown(text)
-        ));
-    };
-    unicast(*socket.ip())?;
-    if socket.port() == 0 {
-        return Err(format!(
-            "{text:?}: UDP port 0 cannot be used, give 1 to 65535 or leave it out"
-        ));
-    }
+    let socket = text.parse();
+    let socket = socket.map_err(|_| Invalid::FlowSource(shown(text)))?;
+    let socket = checked(text, socket, " or leave it out")?;
     Ok(FlowSource {
         address: *socket.ip(),
         port: Some(socket.port()),
     })
 }
 
-fn unicast(address: Ipv4Addr) -> Result<(), String> {
+fn checked(text: &str, socket: SocketAddrV4, or: &'static str) -> Result<SocketAddrV4, Invalid> {
+    unicast(*socket.ip())?;
+    if socket.port() == 0 {
+        let text = text.to_owned();
+        return Err(Invalid::PortZero { text, or });
+    }
+    Ok(socket)
+}
+
+fn unicast(address: Ipv4Addr) -> Result<(), Invalid> {
     let why = if address.is_multicast() {
         "a multicast group, and this version does not join groups"
     } else if address.is_broadcast() {
@@ -92,9 +83,5 @@ fn unicast(address: Ipv4Addr) -> Result<(), String> {
     } else {
         return Ok(());
     };
-    Err(format!("{address} is {why}: give a unicast address"))
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(60).collect()
+    Err(Invalid::NotUnicast { address, why })
 }

@@ -7,6 +7,7 @@ mod check;
 mod document;
 mod error;
 mod flow;
+mod invalid;
 mod video;
 
 pub use document::{FlowDocument, SpecDocument, VideoDocument};

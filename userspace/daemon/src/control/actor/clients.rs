@@ -10,7 +10,11 @@ use onair_types::{
 use super::Actor;
 use super::requests::{shutting_down, stale};
 use crate::authority::Caller;
-use crate::control::attach::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
+use crate::control::attach::{
+    Admission, AttachAction, ConnectionId, Reservation, Reserved, Watching,
+};
+use crate::dataplane::Runtime;
+use crate::session::attachment::{Client, Watched};
 use onair_session::Reply;
 
 impl Actor {
@@ -40,19 +44,7 @@ impl Actor {
                 watched,
                 reply,
             } => {
-                let admitted = match self.sessions.get_mut(&session) {
-                    Some(session) => {
-                        self.attachments += 1;
-                        session.admit(
-                            &mut self.services,
-                            self.attachments,
-                            *client,
-                            watched.map(|watched| *watched),
-                        )
-                    }
-                    None => Err(stale(&SessionId(session).into())),
-                };
-                reply.send(admitted);
+                reply.send(self.admit(session, *client, watched.map(|it| *it)));
             }
             AttachAction::Detach { connection, reply } => match self.carried_by(connection) {
                 Some((id, number)) => self.handle(id, Event::Detach(number, reply)),
@@ -83,30 +75,48 @@ impl Actor {
                 who,
                 reply,
             } => self.abort_own(connection, who, reply),
-            AttachAction::Kick { connection } => {
-                if let Some((id, number)) = self.carried_by(connection) {
-                    self.handle(id, Event::Kicked(number));
-                }
-            }
+            AttachAction::Kick { connection } => self.client_event(connection, Event::Kicked),
             AttachAction::HungUp {
                 connection,
                 attached,
             } => {
-                if let Some((id, number)) = self.carried_by(connection) {
-                    if let Some((session, _)) = self.with(id) {
-                        session.note_hung_up(number, attached);
-                    }
-                    self.handle(id, Event::HungUp(number));
+                if let Some((id, number)) = self.carried_by(connection)
+                    && let Some((session, _)) = self.with(id)
+                {
+                    session.note_hung_up(number, attached);
                 }
+                self.client_event(connection, Event::HungUp);
                 self.services.pending_reclaim.sweep_soon();
             }
             AttachAction::ProcessEnded { connection } => {
-                if let Some((id, number)) = self.carried_by(connection) {
-                    self.handle(id, Event::ProcessEnded(number));
-                }
+                self.client_event(connection, Event::ProcessEnded);
                 self.services.pending_reclaim.sweep_soon();
             }
         }
+    }
+
+    /// Gives the event of an attachment's number to its session.
+    fn client_event(
+        &mut self,
+        connection: ConnectionId,
+        event: impl FnOnce(u64) -> Event<Runtime>,
+    ) {
+        if let Some((id, number)) = self.carried_by(connection) {
+            self.handle(id, event(number));
+        }
+    }
+
+    fn admit(
+        &mut self,
+        session: u64,
+        client: Client,
+        watched: Option<Watched>,
+    ) -> Result<Admission, Problem> {
+        let Some(session) = self.sessions.get_mut(&session) else {
+            return Err(stale(&SessionId(session).into()));
+        };
+        self.attachments += 1;
+        session.admit(&mut self.services, self.attachments, client, watched)
     }
 
     /// A client destroys the session that it created: the daemon adopts the stop that the client
@@ -146,9 +156,7 @@ impl Actor {
                 _ => problem,
             }
         })?;
-        if let Some(reason) = self.services.probe.refusal() {
-            return Err(Problem::new(ProblemCode::ProbeBlind, reason));
-        }
+        self.services.probe.check()?;
         let watching = match (self.services.probe.probe(), self.services.probe.mode()) {
             (Some(probe), ProbeMode::Required) => Watching::Required(probe.clone()),
             (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),

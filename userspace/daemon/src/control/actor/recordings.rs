@@ -12,7 +12,7 @@ use super::requests::shutting_down;
 use crate::authority::Caller;
 use crate::config::ms;
 use crate::dataplane::Tap;
-use crate::recorder::{About, Entry, Launch, Launched, Phase, RecorderEvent};
+use crate::recorder::{About, Entry, Launch, Launched, Phase, RecorderEvent, RecordingFailure};
 use crate::session::Untapped;
 use onair_session::Reply;
 
@@ -315,7 +315,8 @@ impl Actor {
         });
     }
 
-    fn recording_over(&mut self, id: u64, failure: Option<String>) {
+    fn recording_over(&mut self, id: u64, failure: Option<RecordingFailure>) {
+        let failure = failure.map(|failure| failure.to_string());
         let Some(entry) = self.recorder.list.get_mut(&id) else {
             return;
         };

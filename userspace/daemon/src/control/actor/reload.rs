@@ -3,7 +3,8 @@
 use onair_types::{ActiveConfig, ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
 
 use super::Actor;
-use crate::config::{Config, ms, reload};
+use crate::config::reload::{self, ReloadError};
+use crate::config::{Config, ms};
 use crate::log;
 
 impl Actor {
@@ -18,22 +19,22 @@ impl Actor {
     }
 
     /// Applies what can be applied of `loaded`, the current file; nothing if it is invalid.
-    pub(super) fn reload(&mut self, loaded: Result<Box<Config>, String>) -> Reload {
+    pub(super) fn reload(&mut self, loaded: Result<Box<Config>, ReloadError>) -> Reload {
         let loaded = match self.shutdown.is_shutting_down() {
-            true => Err("the daemon is shutting down".to_owned()),
+            true => Err(ReloadError::ShuttingDown),
             false => loaded,
         };
         let reload = match loaded.and_then(|wanted| self.take(&wanted)) {
             Ok(reload) => reload,
             Err(error) => {
                 tracing::error!(
-                    error,
+                    %error,
                     "the configuration is not reloaded: the current one stays in force"
                 );
                 Reload {
                     at: Timestamp::now(),
                     outcome: ReloadOutcome::Failed,
-                    error: Some(error),
+                    error: Some(error.to_string()),
                     applied: Vec::new(),
                     refused: Vec::new(),
                 }
@@ -55,13 +56,13 @@ impl Actor {
         reload
     }
 
-    fn take(&mut self, wanted: &Config) -> Result<Reload, String> {
+    fn take(&mut self, wanted: &Config) -> Result<Reload, ReloadError> {
         let active = &self.services.config;
-        let mut compared = reload::compare(active, wanted).map_err(|error| error.to_string())?;
+        let mut compared = reload::compare(active, wanted)?;
         if compared.config.log.filter != active.log.filter {
             match log::set_filter(&compared.config.log.filter) {
                 Ok(()) => {}
-                Err(error @ log::FilterError::Parse { .. }) => return Err(error.to_string()),
+                Err(error @ log::FilterError::Parse { .. }) => return Err(error.into()),
                 Err(error @ log::FilterError::Overridden) => {
                     compared.config.log.filter.clone_from(&active.log.filter);
                     let filter = compared

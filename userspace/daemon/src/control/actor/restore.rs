@@ -12,7 +12,7 @@ use crate::authority::Caller;
 use crate::authority::Grant;
 use crate::session::Session;
 use crate::store::{PersistedSession, ahead};
-use crate::unwritten::WriteAck;
+use crate::unwritten::{WriteAck, WriteError};
 use onair_session::{Event, Reply};
 
 impl Actor {
@@ -142,7 +142,7 @@ fn after(written: WriteAck, reply: Reply<SessionView>) -> Reply<SessionView> {
     tokio::task::spawn_local(async move {
         if let Ok(answer) = answer.await {
             let written = written.await;
-            let written = written.unwrap_or_else(|_| Err("its writer has ended".into()));
+            let written = written.unwrap_or(Err(WriteError::WriterEnded));
             reply.send(answer.and_then(|view| match written {
                 Ok(()) => Ok(view),
                 Err(error) => Err(not_kept(&view, &error)),
@@ -152,7 +152,7 @@ fn after(written: WriteAck, reply: Reply<SessionView>) -> Reply<SessionView> {
     inner
 }
 
-fn not_kept(session: &SessionView, error: &str) -> Problem {
+fn not_kept(session: &SessionView, error: &WriteError) -> Problem {
     let (name, state) = (&session.name, session.state);
     let told = format!(
         "session {name} is {state} and works, but cannot be stored: {error}; \

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use onair_ipc::message::{MAX_PACKET, Request, Tag};
+use onair_ipc::message::{Destroy, MAX_PACKET, Request, Tag};
+use onair_types::ProblemCode;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -15,7 +16,7 @@ use tokio_seqpacket::UnixSeqpacket;
 
 use super::identify::watch;
 use super::places::Places;
-use super::requests::{Connection, Outcome, Proving, Stage, handle};
+use super::requests::{Connection, Handled, Proving, Stage, handle};
 use super::silent::Silent;
 use super::wire::{Packet, receive, refusal, send};
 use super::{AttachAction, ConnectionId};
@@ -132,7 +133,7 @@ enum End {
     ProcessEnded,
 }
 
-type Pending<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+type Pending<'a> = Pin<Box<dyn Future<Output = Handled> + 'a>>;
 
 async fn converse(
     connection: &mut Connection,
@@ -156,12 +157,12 @@ async fn converse(
             _ = death.readable() => return (End::ProcessEnded, stage),
             () = until(answer_by), if matches!(stage, Stage::New) => {
                 silent.note(&connection.peer);
-                let refused = refusal("invalid_request", "no hello arrived in time (timeouts.hello_ms)");
+                let refused = refusal(ProblemCode::InvalidRequest, "no hello arrived in time (timeouts.hello_ms)");
                 send(socket, 0, &refused, &[], limits.send).await;
                 return (End::HungUp, stage);
             }
             () = until(answer_by), if answer_by.is_some() => {
-                let refused = refusal("probe_blind", "the challenge was not answered in time");
+                let refused = refusal(ProblemCode::ProbeBlind, "the challenge was not answered in time");
                 send(socket, 0, &refused, &[], limits.send).await;
                 return (End::HungUp, stage);
             }
@@ -178,15 +179,15 @@ async fn converse(
                 continue;
             }
             Packet::Bad(why) => {
-                let refused = refusal("invalid_request", &why);
+                let refused = refusal(ProblemCode::InvalidRequest, why);
                 send(socket, 0, &refused, &[], limits.send).await;
                 return (End::HungUp, stage);
             }
             Packet::Request(tag, request) => (tag, request),
         };
-        if let Request::Hello { library, sites, .. } = &request {
-            connection.library = printable(library);
-            connection.sites = *sites;
+        if let Request::Hello(hello) = &request {
+            connection.library = printable(&hello.library);
+            connection.sites = hello.sites;
         }
         let answered = match stage {
             Stage::Attached => {
@@ -218,10 +219,10 @@ impl<'a> Asked<'a> {
     fn new(connection: &'a Connection, tag: Tag, request: Request) -> Self {
         Self {
             tag,
-            is_abort: matches!(request, Request::Abort {}),
+            is_abort: matches!(request, Request::Abort(_)),
             is_wait: matches!(
                 request,
-                Request::Destroy { wait_ms: Some(_) } | Request::Flush { .. }
+                Request::Destroy(Destroy { wait_ms: Some(_) }) | Request::Flush(_)
             ),
             pending: Box::pin(handle(connection, Stage::Attached, request)),
         }
@@ -269,7 +270,7 @@ async fn attached<'a>(
             Packet::Request(tag, request)
                 if asked.len() == 1
                     && asked[0].tag != tag
-                    && asked[0].is_abort != matches!(request, Request::Abort {}) =>
+                    && asked[0].is_abort != matches!(request, Request::Abort(_)) =>
             {
                 asked.push(Asked::new(connection, tag, request));
             }
@@ -278,7 +279,7 @@ async fn attached<'a>(
                 if !has_ended {
                     let why = "one request at a time: wait for the answer; \
                                only an abort may be asked for beside another";
-                    let refused = refusal("invalid_request", why);
+                    let refused = refusal(ProblemCode::InvalidRequest, why);
                     send(socket, 0, &refused, &[], limits.send).await;
                 }
                 for Asked {
@@ -287,7 +288,7 @@ async fn attached<'a>(
                 {
                     // A mere wait ends with the connection.
                     if !(has_ended && is_wait)
-                        && let Outcome {
+                        && let Handled {
                             stage: Stage::Ready,
                             ..
                         } = pending.await
@@ -303,7 +304,7 @@ async fn attached<'a>(
 }
 
 /// The first of them that is answered: its index and its outcome.
-async fn first_answered(asked: &mut [Asked<'_>]) -> (usize, Outcome) {
+async fn first_answered(asked: &mut [Asked<'_>]) -> (usize, Handled) {
     std::future::poll_fn(|context| {
         for (at, it) in asked.iter_mut().enumerate() {
             if let Poll::Ready(outcome) = it.pending.as_mut().poll(context) {
@@ -340,7 +341,7 @@ async fn attaching(
             Packet::End => return Err((End::HungUp, pending.await.stage)),
             Packet::Bad(_) | Packet::Request(..) => {
                 let why = "one request at a time: wait for the answer";
-                let refused = refusal("invalid_request", why);
+                let refused = refusal(ProblemCode::InvalidRequest, why);
                 send(socket, 0, &refused, &[], limits.send).await;
                 return Err((End::HungUp, pending.await.stage));
             }

@@ -2,21 +2,16 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use onair_ipc::message::Refused;
 use onair_ipc::sys;
-use onair_types::Via;
+use onair_types::{Problem, ProblemCode, Via};
 use rustix::process::{PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio_seqpacket::UnixSeqpacket;
 
 use crate::peer::Peer;
 
-pub(super) fn identify(socket: &UnixSeqpacket) -> Result<(Peer, OwnedFd), Refused> {
-    let failed = |what: &str| Refused {
-        code: "forbidden".into(),
-        message: what.into(),
-        blockers: Vec::new(),
-    };
+pub(super) fn identify(socket: &UnixSeqpacket) -> Result<(Peer, OwnedFd), Problem> {
+    let failed = |what: &str| Problem::new(ProblemCode::Forbidden, what);
     let credentials = socket
         .peer_cred()
         .map_err(|error| failed(&format!("cannot read the peer's credentials: {error}")))?;

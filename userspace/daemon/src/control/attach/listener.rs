@@ -4,17 +4,18 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-use onair_ipc::message::{Refused, Response};
 use onair_mutant::mutant;
+use onair_types::ProblemCode;
 use rustix::net::SocketType;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio_seqpacket::{UnixSeqpacket, UnixSeqpacketListener};
+use tokio_seqpacket::UnixSeqpacketListener;
 
 use super::connection::{self, Limits};
 use super::identify::identify;
 use super::places::Places;
 use super::silent::Silent;
+use super::wire::{refusal, refuse, send};
 use super::{AttachAction, ConnectionId};
 use crate::authority::Authority;
 use crate::connections::{Connections, TurnedAway};
@@ -23,6 +24,8 @@ use crate::socket_file::{SocketError, SocketFile, bind_socket};
 
 /// Clients accepted before others get a turn.
 const ACCEPTED_A_TURN: ConnectionId = 16;
+/// For a client without a place to take its refusal: the listener waits for it.
+const TURN_AWAY: Duration = Duration::from_millis(10);
 
 /// The bound socket; its file is removed on drop.
 #[derive(Debug)]
@@ -91,7 +94,7 @@ impl Listener {
             let identity = match identify(&socket) {
                 Ok(identity) => identity,
                 Err(refused) => {
-                    turn_away(socket, refused).await;
+                    send(&socket, 0, &refuse(refused), &[], TURN_AWAY).await;
                     continue;
                 }
             };
@@ -100,14 +103,9 @@ impl Listener {
                 Ok(place) => place,
                 Err(refused) => {
                     turned_away.note(&refused);
-                    let code = "limit_reached".into();
-                    let (message, blockers) = (refused.to_string(), Vec::new());
-                    let refused = Refused {
-                        code,
-                        message,
-                        blockers,
-                    };
-                    turn_away(socket, refused).await;
+                    let refused = refusal(ProblemCode::LimitReached, refused.to_string());
+                    // A client that does not read is dropped as well.
+                    send(&socket, 0, &refused, &[], TURN_AWAY).await;
                     continue;
                 }
             };
@@ -143,12 +141,6 @@ async fn served(id: ConnectionId, task: JoinHandle<()>, actions: &mpsc::Sender<A
     {
         let _ = ended.await;
     }
-}
-
-async fn turn_away(socket: UnixSeqpacket, refused: Refused) {
-    let text = serde_json::to_vec(&Response::Error(refused)).expect("strings only");
-    // A client that does not read is dropped as well.
-    let _ = tokio::time::timeout(Duration::from_millis(10), socket.send(&text)).await;
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use onair_ipc::message::Attached;
+use onair_ipc::message::{Attached, DESCRIPTORS};
 use onair_types::{Certificate, Flushed, Problem, SessionRef, SessionSpec, SessionView, Who};
 use tokio::sync::oneshot;
 
@@ -61,7 +61,7 @@ pub enum Reserved {
 }
 
 /// The actor's answer to an admitted client: the message, and `ctl`, `seg`, `frames`.
-pub type Admission = (Attached, [OwnedFd; 3]);
+pub type Admission = (Attached, [OwnedFd; DESCRIPTORS]);
 
 /// A request of a connection to the actor.
 #[derive(Debug)]

@@ -4,7 +4,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_ipc::message::{PROTOCOL, Request, Response};
+use onair_ipc::message::{
+    Abort, Attach, AttachRequest, Challenge, Create, Created, Destroy, Destroyed, Detach, Detached,
+    Flush, Flushed, Hello, PROTOCOL, PROTOCOL_MISMATCH, Proved, Refused, Request, Response,
+    Welcome,
+};
 use onair_probe::{Armed, Probe, ProbeError};
 use onair_types::api::{Access, Right};
 use onair_types::{Certificate, Problem, ProblemCode, SessionRef, Who};
@@ -16,10 +20,10 @@ use super::places::{Place, Places};
 use super::wire::{refusal, refuse};
 use super::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
 use crate::authority::{Authority, Caller};
+use crate::error_chain::chain;
 use crate::peer::Peer;
 use crate::session::attachment::{Client, Watched};
 use crate::shutdown::ShutdownCoordinator;
-use crate::witness::probe::chain;
 use onair_session::Reply;
 
 /// First and longest pause before a reservation is requested again.
@@ -52,21 +56,44 @@ pub(super) struct Proving {
     pub(super) since: Instant,
 }
 
+/// Why a client did not prove that the probe watches it.
+#[derive(Debug, thiserror::Error)]
+enum NotProven {
+    #[error("the probe did not see the token: the site was not executed")]
+    Unseen,
+    #[error(
+        "process {connected} connected and process {answered} answered the challenge: connect in \
+         the process that attaches"
+    )]
+    OtherProcess { connected: u32, answered: u32 },
+    #[error("the token came through a file that is not watched")]
+    OtherFile,
+    #[error(transparent)]
+    Probe(ProbeError),
+}
+
 /// The result of handling a request.
-pub(super) struct Outcome {
+pub(super) struct Handled {
     pub(super) response: Response,
     pub(super) descriptors: Vec<OwnedFd>,
     pub(super) stage: Stage,
 }
 
-impl Outcome {
-    fn plain(response: Response, stage: Stage) -> Self {
+impl Handled {
+    fn plain(response: impl Into<Response>, stage: Stage) -> Self {
         Self {
-            response,
+            response: response.into(),
             descriptors: Vec::new(),
             stage,
         }
     }
+}
+
+/// The answer to a request `R`.
+type Answered<R> = Result<<R as AttachRequest>::Answer, Problem>;
+
+fn answer<R: AttachRequest<Answer: Into<Response>>>(answered: Answered<R>) -> Response {
+    answered.map_or_else(refuse, Into::into)
 }
 
 /// The context in which a connection's requests are handled.
@@ -83,70 +110,63 @@ pub(super) struct Connection {
 }
 
 /// Handles a request.
-pub(super) async fn handle(connection: &Connection, stage: Stage, request: Request) -> Outcome {
+pub(super) async fn handle(connection: &Connection, stage: Stage, request: Request) -> Handled {
     let _operation = connection.shutdown.count_operation();
     match (request, stage) {
-        (Request::Hello { protocol, .. }, Stage::New) if protocol == PROTOCOL => Outcome::plain(
-            Response::Welcome {
-                protocol: PROTOCOL,
-                daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
-                tags: true,
-            },
-            Stage::Ready,
-        ),
-        (Request::Hello { protocol, .. }, Stage::New) => Outcome::plain(
-            refusal(
-                "protocol_mismatch",
-                &format!(
-                    "the library speaks protocol {protocol}, this daemon {PROTOCOL}: \
-                     install both from one release"
-                ),
-            ),
-            Stage::New,
-        ),
-        (Request::Create { spec }, Stage::Ready) => Outcome::plain(
-            connection.create(spec).await.unwrap_or_else(refuse),
-            Stage::Ready,
-        ),
-        (Request::Attach { session }, Stage::Ready) => connection.attach(&session).await,
-        (Request::Proved {}, Stage::Proving(proving)) => connection.proved(*proving).await,
-        (Request::Detach {}, Stage::Attached) => match connection.detach().await {
-            Ok(()) => Outcome::plain(Response::Detached {}, Stage::Ready),
-            Err(problem) => Outcome::plain(refuse(problem), Stage::Attached),
+        (Request::Hello(hello), Stage::New) => welcome(&hello),
+        (Request::Create(create), Stage::Ready) => {
+            let created = connection.create(create).await;
+            Handled::plain(answer::<Create>(created), Stage::Ready)
+        }
+        (Request::Attach(attach), Stage::Ready) => connection.attach(&attach).await,
+        (Request::Proved(Proved {}), Stage::Proving(proving)) => connection.proved(*proving).await,
+        (Request::Detach(Detach {}), Stage::Attached) => match connection.detach().await {
+            Ok(detached) => Handled::plain(detached, Stage::Ready),
+            Err(problem) => Handled::plain(refuse(problem), Stage::Attached),
         },
-        (Request::Flush { wait_ms }, Stage::Attached) => Outcome::plain(
-            connection.flush(wait_ms).await.unwrap_or_else(refuse),
-            Stage::Attached,
-        ),
-        (Request::Destroy { wait_ms }, Stage::Attached) => Outcome::plain(
-            connection.destroy(wait_ms).await.unwrap_or_else(refuse),
-            Stage::Attached,
-        ),
-        (Request::Abort {}, Stage::Attached) => Outcome::plain(
-            connection.abort().await.unwrap_or_else(refuse),
-            Stage::Attached,
-        ),
+        (Request::Flush(flush), Stage::Attached) => {
+            let flushed = connection.flush(&flush).await;
+            Handled::plain(answer::<Flush>(flushed), Stage::Attached)
+        }
+        (Request::Destroy(destroy), Stage::Attached) => {
+            let destroyed = connection.destroy(&destroy).await;
+            Handled::plain(answer::<Destroy>(destroyed), Stage::Attached)
+        }
+        (Request::Abort(Abort {}), Stage::Attached) => {
+            let destroyed = connection.abort().await;
+            Handled::plain(answer::<Abort>(destroyed), Stage::Attached)
+        }
         (request, stage) => {
-            let name = match request {
-                Request::Hello { .. } => "hello",
-                Request::Create { .. } => "create",
-                Request::Attach { .. } => "attach",
-                Request::Proved {} => "proved",
-                Request::Detach {} => "detach",
-                Request::Flush { .. } => "flush",
-                Request::Destroy { .. } => "destroy",
-                Request::Abort {} => "abort",
-            };
             let why = match &stage {
                 Stage::New => "send hello first",
                 Stage::Ready => "attach first",
                 Stage::Proving(_) => "answer the challenge first",
                 Stage::Attached => "the connection carries an attachment already",
             };
-            let message = format!("{name} is not allowed here: {why}");
-            Outcome::plain(refusal("invalid_request", &message), stage)
+            let message = format!("{} is not allowed here: {why}", request.name());
+            Handled::plain(refusal(ProblemCode::InvalidRequest, message), stage)
         }
     }
+}
+
+fn welcome(hello: &Hello) -> Handled {
+    if hello.protocol == PROTOCOL {
+        let welcome = Welcome {
+            protocol: PROTOCOL,
+            daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
+            tags: true,
+        };
+        return Handled::plain(welcome, Stage::Ready);
+    }
+    let refused = Refused {
+        code: PROTOCOL_MISMATCH.into(),
+        message: format!(
+            "the library speaks protocol {}, this daemon {PROTOCOL}: install both from one release",
+            hello.protocol
+        ),
+        blockers: Vec::new(),
+    };
+    Handled::plain(refused, Stage::New)
 }
 
 impl Connection {
@@ -161,12 +181,12 @@ impl Connection {
         self.peer.who.clone()
     }
 
-    async fn create(&self, spec: serde_json::Value) -> Result<Response, Problem> {
+    async fn create(&self, create: Create) -> Answered<Create> {
         let caller = self
             .authority
             .admit(&self.peer, Access::ThisSession(Right::Create))?;
         let _operation = self.shutdown.begin_operation()?;
-        let spec = serde_json::from_value(spec)
+        let spec = serde_json::from_value(create.spec)
             .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))?;
         let spec = Box::new(spec);
         let connection = self.id;
@@ -178,19 +198,17 @@ impl Connection {
                 reply,
             })
             .await?;
-        Ok(Response::Created {
+        Ok(Created {
             session: view.id.to_string(),
         })
     }
 
-    async fn attach(&self, session: &str) -> Outcome {
-        match self.begin(session).await {
-            Ok(outcome) => outcome,
-            Err(problem) => Outcome::plain(refuse(problem), Stage::Ready),
-        }
+    async fn attach(&self, attach: &Attach) -> Handled {
+        let begun = self.begin(&attach.session).await;
+        begun.unwrap_or_else(|problem| Handled::plain(refuse(problem), Stage::Ready))
     }
 
-    async fn begin(&self, session: &str) -> Result<Outcome, Problem> {
+    async fn begin(&self, session: &str) -> Result<Handled, Problem> {
         let caller = self
             .authority
             .admit(&self.peer, Access::ThisSession(Right::Attach))?;
@@ -205,8 +223,8 @@ impl Connection {
             Watching::Off => return Ok(self.admit(reservation, None).await),
         };
         match self.arm(&probe).await {
-            Ok((armed, token)) => Ok(Outcome::plain(
-                Response::Challenge {
+            Ok((armed, token)) => Ok(Handled::plain(
+                Challenge {
                     token: format!("{token:016x}"),
                 },
                 Stage::Proving(Box::new(Proving {
@@ -284,22 +302,21 @@ impl Connection {
         Ok((armed, token))
     }
 
-    async fn proved(&self, proving: Proving) -> Outcome {
+    async fn proved(&self, proving: Proving) -> Handled {
         let proof = match proving.probe.proof(proving.token) {
             Ok(Some(proof)) => Ok(proof),
-            Ok(None) => Err("the probe did not see the token: the site was not executed".into()),
-            Err(error) => Err(chain(&error)),
+            Ok(None) => Err(NotProven::Unseen),
+            Err(error) => Err(NotProven::Probe(error)),
         };
         let proof = proof.and_then(|proof| {
             let watched = |file: &onair_probe::WatchedFile| file.inode == proof.inode;
             if proof.ns_tgid != self.peer.who.pid {
-                Err(format!(
-                    "process {} connected and process {} answered the challenge: connect in the \
-                     process that attaches",
-                    self.peer.who.pid, proof.ns_tgid
-                ))
+                Err(NotProven::OtherProcess {
+                    connected: self.peer.who.pid,
+                    answered: proof.ns_tgid,
+                })
             } else if !proving.armed.files.iter().any(watched) {
-                Err("the token came through a file that is not watched".into())
+                Err(NotProven::OtherFile)
             } else {
                 Ok(proof)
             }
@@ -315,13 +332,13 @@ impl Connection {
             }
             Err(reason) => {
                 release(&self.actions, proving).await;
-                let problem = Problem::new(ProblemCode::ProbeBlind, reason);
-                Outcome::plain(refuse(problem), Stage::Ready)
+                let problem = Problem::new(ProblemCode::ProbeBlind, chain(&reason));
+                Handled::plain(refuse(problem), Stage::Ready)
             }
         }
     }
 
-    async fn admit(&self, reservation: Reservation, watched: Option<Box<Watched>>) -> Outcome {
+    async fn admit(&self, reservation: Reservation, watched: Option<Box<Watched>>) -> Handled {
         let client = Box::new(Client {
             who: self.who(),
             library: self.library.clone(),
@@ -338,24 +355,25 @@ impl Connection {
             })
             .await;
         match admitted {
-            Ok((message, descriptors)) => Outcome {
+            Ok((message, descriptors)) => Handled {
                 response: Response::Attached(message),
                 descriptors: descriptors.into(),
                 stage: Stage::Attached,
             },
-            Err(problem) => Outcome::plain(refuse(problem), Stage::Ready),
+            Err(problem) => Handled::plain(refuse(problem), Stage::Ready),
         }
     }
 
-    async fn detach(&self) -> Result<(), Problem> {
+    async fn detach(&self) -> Answered<Detach> {
         let connection = self.id;
         self.ask(|reply| AttachAction::Detach { connection, reply })
             .await
+            .map(|()| Detached {})
     }
 
-    async fn flush(&self, wait_ms: u64) -> Result<Response, Problem> {
+    async fn flush(&self, flush: &Flush) -> Answered<Flush> {
         let connection = self.id;
-        let wait = bounded(wait_ms);
+        let wait = bounded(flush.wait_ms);
         let flushed = self
             .ask(|reply| AttachAction::Flush {
                 connection,
@@ -363,15 +381,15 @@ impl Connection {
                 reply,
             })
             .await?;
-        Ok(Response::Flushed {
+        Ok(Flushed {
             frames_sent: flushed.frames_sent,
         })
     }
 
-    async fn destroy(&self, wait_ms: Option<u64>) -> Result<Response, Problem> {
+    async fn destroy(&self, destroy: &Destroy) -> Answered<Destroy> {
         let connection = self.id;
         let who = self.who();
-        let wait = wait_ms.map(bounded);
+        let wait = destroy.wait_ms.map(bounded);
         let certificate = self
             .ask(|reply| AttachAction::Destroy {
                 connection,
@@ -383,7 +401,7 @@ impl Connection {
         destroyed(&certificate)
     }
 
-    async fn abort(&self) -> Result<Response, Problem> {
+    async fn abort(&self) -> Answered<Abort> {
         let connection = self.id;
         let who = self.who();
         let certificate = self
@@ -402,8 +420,8 @@ fn bounded(wait_ms: u64) -> Duration {
     Duration::from_millis(wait_ms.min(onair_types::DestroyWait::MAX_MS))
 }
 
-fn destroyed(certificate: &Certificate) -> Result<Response, Problem> {
+fn destroyed(certificate: &Certificate) -> Result<Destroyed, Problem> {
     let certificate = serde_json::to_value(certificate)
         .map_err(|error| Problem::new(ProblemCode::Internal, format!("certificate: {error}")))?;
-    Ok(Response::Destroyed { certificate })
+    Ok(Destroyed { certificate })
 }

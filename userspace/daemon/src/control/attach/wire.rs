@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use onair_ipc::message::{KICK, MAX_PACKET, Refused, Request, Response, Tag, read_request, write};
-use onair_types::Problem;
+use onair_types::{Problem, ProblemCode};
 use tokio_seqpacket::UnixSeqpacket;
 use tokio_seqpacket::ancillary::AncillaryMessageWriter;
 
@@ -46,7 +46,7 @@ pub(super) async fn send(
         // Only lists of blockers and certificates get this long; the control socket returns them in
         // full.
         let short = refusal(
-            "internal",
+            ProblemCode::Internal,
             "the answer is too long for this socket: ask for it on the control socket",
         );
         text = write(tag, &short).expect("strings only");
@@ -62,7 +62,7 @@ pub(super) async fn send(
 }
 
 pub(super) fn refuse(problem: Problem) -> Response {
-    Response::Error(Refused {
+    Response::Refused(Refused {
         code: problem.code.to_string(),
         message: problem.detail,
         blockers: problem
@@ -73,10 +73,6 @@ pub(super) fn refuse(problem: Problem) -> Response {
     })
 }
 
-pub(super) fn refusal(code: &str, message: &str) -> Response {
-    Response::Error(Refused {
-        code: code.into(),
-        message: message.into(),
-        blockers: Vec::new(),
-    })
+pub(super) fn refusal(code: ProblemCode, message: impl Into<String>) -> Response {
+    refuse(Problem::new(code, message))
 }

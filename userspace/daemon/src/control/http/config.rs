@@ -22,7 +22,7 @@ pub(super) async fn reload(
     // File access may hang: not on the control thread.
     let loaded =
         tokio::task::spawn_blocking(move || load(active.file.as_ref().map(Path::new))).await;
-    let loaded = loaded.unwrap_or_else(|error| Err(error.to_string()));
+    let loaded = loaded.unwrap_or_else(|error| Err(error.into()));
     let reload = |reply| Action::Reload { loaded, reply };
     Ok(Json(api.handle.send(reload).await?))
 }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use onair_session::Flushed;
+use onair_session::FlushReport;
 
 #[derive(Debug)]
 struct Flush {
@@ -46,12 +46,12 @@ impl Flushes {
     }
 
     /// Removes the first flush if it is over.
-    pub(super) fn take(&mut self, oldest: u64) -> Option<Flushed> {
+    pub(super) fn take(&mut self, oldest: u64) -> Option<FlushReport> {
         if !self.is_over(oldest) {
             return None;
         }
         let flush = self.0.pop_front()?;
-        Some(Flushed {
+        Some(FlushReport {
             ticket: flush.ticket,
             sent: flush.sent,
             dropped: flush.waited - flush.sent,
@@ -73,7 +73,7 @@ mod tests {
         flushes.sent(1);
         assert!(!flushes.is_over(2));
         // Frame 2 is dropped.
-        let first = Flushed {
+        let first = FlushReport {
             ticket: 1,
             sent: 2,
             dropped: 1,
@@ -83,7 +83,7 @@ mod tests {
         flushes.sent(3);
         flushes.sent(4);
         flushes.sent(5);
-        let second = Flushed {
+        let second = FlushReport {
             ticket: 2,
             sent: 4,
             dropped: 1,

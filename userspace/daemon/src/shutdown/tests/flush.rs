@@ -17,7 +17,7 @@ fn shutdown_mgr__flush_request__then_buffers_empty() {
     };
     let flushed = registry.flush_all(PATIENCE, go_on).unwrap();
     assert!(worker.queue.is_empty());
-    let expected = Flushed {
+    let expected = FlushedWorker {
         processed: 1000,
         left: 0,
     };

@@ -119,7 +119,7 @@ fn shutdown_mgr_waiters_of_one_priority_then_side_by_side() {
     assert_eq!(ended(&coordinator).troubled().count(), 0);
 }
 
-fn hang(_: &Waiting) -> Result<(), String> {
+fn hang(_: &Waiting) -> Result<(), PartError> {
     loop {
         thread::park();
     }

@@ -84,9 +84,7 @@ fn end_64_threads() -> Duration {
         (0..100).for_each(|number| worker.queue.push(number).unwrap());
     }
     coordinator.register_shutdown_waiter("workers", 50, PATIENCE, move |waiting| {
-        registry
-            .wait_all_stopped(waiting.left())
-            .map_err(|late| late.to_string())
+        Ok(registry.wait_all_stopped(waiting.left())?)
     });
     let report = ended(&coordinator);
     assert_eq!(report.troubled().count(), 0);

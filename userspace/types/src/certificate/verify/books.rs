@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Found, check};
+use super::{Check, Found, check, flaw};
 use crate::certificate::{Certificate, Memory, Operation};
 
 pub(super) fn checks(certificate: &Certificate) -> [Check; 3] {
@@ -33,7 +33,7 @@ fn frames(certificate: &Certificate) -> Found {
             "{lent} lent, {} of them to those who are set aside",
             lent - sum
         )),
-        _ => Err(format!(
+        _ => flaw(format!(
             "{lent} lent, and {} returned + {} reclaimed + {} reconciled + {} revoked",
             parts[0], parts[1], parts[2], parts[3]
         )),
@@ -45,7 +45,7 @@ fn frames(certificate: &Certificate) -> Found {
 fn list(frames: impl ExactSizeIterator<Item = u64>, entries: u64, total: u64) -> Found {
     let listed = frames.len() as u64;
     if listed != entries.min(Certificate::LISTED as u64) {
-        return Err(format!("{listed} listed of {entries}"));
+        return flaw(format!("{listed} listed of {entries}"));
     }
     let mut frames = frames;
     let sum = frames.try_fold(0_u64, u64::checked_add);
@@ -58,7 +58,7 @@ fn list(frames: impl ExactSizeIterator<Item = u64>, entries: u64, total: u64) ->
     };
     match sum {
         Some(sum) if fits(sum) => Ok(format!("{listed} listed of {entries}")),
-        _ => Err(format!(
+        _ => flaw(format!(
             "the list has {sum:?} frames, and the books {total}"
         )),
     }
@@ -67,14 +67,14 @@ fn list(frames: impl ExactSizeIterator<Item = u64>, entries: u64, total: u64) ->
 fn reconciled(certificate: &Certificate) -> Found {
     let counts = &certificate.counts;
     if counts.attachments_at_stop > counts.attachments {
-        return Err(format!(
+        return flaw(format!(
             "{} attachments at the stop, and {} ever",
             counts.attachments_at_stop, counts.attachments
         ));
     }
     let all = &certificate.reconciled;
     if let Some(nothing) = all.iter().find(|one| one.frames == 0 && one.slots == 0) {
-        return Err(format!(
+        return flaw(format!(
             "of pid {} there was nothing to settle",
             nothing.pid
         ));
@@ -89,7 +89,7 @@ fn reconciled(certificate: &Certificate) -> Found {
 fn evicted(certificate: &Certificate) -> Found {
     let counts = &certificate.counts;
     if counts.evictions > counts.attachments {
-        return Err(format!(
+        return flaw(format!(
             "{} evicted, and {} ever attached",
             counts.evictions, counts.attachments
         ));
@@ -98,10 +98,10 @@ fn evicted(certificate: &Certificate) -> Found {
     let mut numbers = BTreeSet::new();
     for one in all {
         if !numbers.insert(one.attachment) {
-            return Err(format!("attachment {} is there twice", one.attachment));
+            return flaw(format!("attachment {} is there twice", one.attachment));
         }
         if one.frames_set_aside > one.frames_revoked {
-            return Err(format!(
+            return flaw(format!(
                 "of attachment {} {} frames are set aside, and {} were taken back",
                 one.attachment, one.frames_set_aside, one.frames_revoked
             ));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Found, absent, check};
+use super::{Check, Found, absent, check, flaw};
 use crate::certificate::{Certificate, Operation, Step, StepName};
 
 /// Tolerance of a verdict after the deadline: the last reading starts when the deadline passes.
@@ -82,35 +82,35 @@ fn steps(certificate: &Certificate) -> Found {
     let of_a_stop = OF_A_STOP.iter().filter(|_| was_started(certificate));
     for needed in of_a_stop.chain(needed) {
         if place(*needed).is_none() {
-            return Err(format!("{needed} is missing"));
+            return flaw(format!("{needed} is missing"));
         }
     }
     let is_destroyed = place(StepName::Destroyed).is_some();
     if was_started(certificate) && is_destroyed && place(StepName::PollersQuiesced).is_none() {
-        return Err(format!("{} is missing", StepName::PollersQuiesced));
+        return flaw(format!("{} is missing", StepName::PollersQuiesced));
     }
     if let Some(foreign) = foreign.iter().find(|step| place(**step).is_some()) {
-        return Err(format!("{} has no {foreign}", certificate.operation));
+        return flaw(format!("{} has no {foreign}", certificate.operation));
     }
     for (at, step) in certificate.steps.iter().enumerate() {
         if place(step.step) != Some(at) {
-            return Err(format!("{} is there twice", step.step));
+            return flaw(format!("{} is there twice", step.step));
         }
     }
     for (first, then) in ORDER {
         if place(then).is_some_and(|then| place(first).is_some_and(|first| first >= then)) {
-            return Err(format!("{then} stands before {first}"));
+            return flaw(format!("{then} stands before {first}"));
         }
     }
     if was_started(certificate) && place(StepName::StopRequested) != Some(0) {
-        return Err("something stands before stop_requested".to_owned());
+        return flaw("something stands before stop_requested");
     }
     if place(StepName::Restored).is_some() {
         if place(StepName::Restored) != Some(0) {
-            return Err("something stands before restored".to_owned());
+            return flaw("something stands before restored");
         }
         if let Some(run) = OF_A_RUN.iter().find(|step| place(**step).is_some()) {
-            return Err(format!(
+            return flaw(format!(
                 "restored means that this daemon did not start it, and there is {run}"
             ));
         }
@@ -121,7 +121,7 @@ fn steps(certificate: &Certificate) -> Found {
         .iter()
         .find(|step| step.step != StepName::MemoryReturned)
     {
-        Some(step) => Err(format!("{} stands after the end", step.step)),
+        Some(step) => flaw(format!("{} stands after the end", step.step)),
         None => Ok(format!(
             "{}, each once and in order",
             certificate.steps.len()
@@ -141,7 +141,7 @@ fn restored(certificate: &Certificate) -> Check {
         ),
         (Some(_), false) => check(
             name,
-            Err("an earlier daemon stopped it, and there is no step restored".to_owned()),
+            flaw("an earlier daemon stopped it, and there is no step restored"),
         ),
         (Some(before), true) => {
             let (then, now) = (before.session, certificate.session);
@@ -151,7 +151,7 @@ fn restored(certificate: &Certificate) -> Check {
                     before.at
                 ))
             } else {
-                Err(format!(
+                flaw(format!(
                     "session {then} is of no daemon before that of {now}"
                 ))
             };
@@ -164,19 +164,19 @@ fn restored(certificate: &Certificate) -> Check {
 /// must agree.
 fn clock(certificate: &Certificate) -> Found {
     if certificate.boot_id.is_empty() {
-        return Err("there is no boot id".to_owned());
+        return flaw("there is no boot id");
     }
     let Some(began) = certificate.steps.first().map(|step| step.monotonic_ns) else {
-        return Err("there are no steps".to_owned());
+        return flaw("there are no steps");
     };
     let mut last = began;
     for step in &certificate.steps {
         if step.monotonic_ns < last {
-            return Err(format!("{} is earlier than the step before it", step.step));
+            return flaw(format!("{} is earlier than the step before it", step.step));
         }
         last = step.monotonic_ns;
         if step.since_stop_us != (last - began) / 1000 {
-            return Err(format!(
+            return flaw(format!(
                 "{} says {} µs after the stop, and its clock {} µs",
                 step.step,
                 step.since_stop_us,
@@ -197,29 +197,28 @@ fn deadline(certificate: &Certificate) -> Check {
         (Operation::Destroy, None, _) => absent(name, "none: at once or not at all"),
         (Operation::Destroy, Some(ms), _) => check(
             name,
-            Err(format!(
+            flaw(format!(
                 "destroy waits for no user, and {ms} ms are allowed"
             )),
         ),
-        (Operation::DestroyWait, None, _) => check(
-            name,
-            Err("destroy_wait has one, and it is not there".to_owned()),
-        ),
+        (Operation::DestroyWait, None, _) => {
+            check(name, flaw("destroy_wait has one, and it is not there"))
+        }
         (Operation::Shutdown | Operation::Abort | Operation::Quarantine, None, _) => {
             absent(name, "none")
         }
         (Operation::Quarantine, Some(ms), _) => check(
             name,
-            Err(format!(
+            flaw(format!(
                 "a quarantine waits for no user, and {ms} ms are allowed"
             )),
         ),
-        (_, Some(_), None) => check(name, Err("the steps do not tell the wait".to_owned())),
+        (_, Some(_), None) => check(name, flaw("the steps do not tell the wait")),
         (_, Some(ms), Some(waited)) => {
             let allowed = Duration::from_millis(ms);
             let told = format!("{waited:?} of {allowed:?} were waited");
             if waited > allowed.saturating_add(GRACE) {
-                check(name, Err(told))
+                check(name, flaw(told))
             } else {
                 check(name, Ok(told))
             }

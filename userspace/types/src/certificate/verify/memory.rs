@@ -2,7 +2,7 @@
 
 use super::course::{ended, step};
 use super::witnesses::{one, whose};
-use super::{Check, Found, check};
+use super::{Check, Flaw, Found, check, flaw};
 use crate::certificate::{Certificate, Memory, StepName};
 use crate::verdict::{Says, Witness, WordOf};
 
@@ -14,9 +14,9 @@ fn memory(certificate: &Certificate) -> Found {
     let returned = step(certificate, StepName::MemoryReturned);
     let mapping = one(certificate, "mapping")
         .and_then(|reading| whose(reading, Witness::W4, WordOf::Kernel))
-        .map_err(|error| format!("W4: {error}"))?;
+        .map_err(|error| Flaw(format!("W4: {error}")))?;
     if mapping.left_out > 0 {
-        return Err("W4 leaves a user out; it must not".to_owned());
+        return flaw("W4 leaves a user out; it must not");
     }
     // At the verdict the reading of W4 is for information: memory is returned after a reading
     // behind the destroy.
@@ -25,26 +25,26 @@ fn memory(certificate: &Certificate) -> Found {
     match (&certificate.memory, mapping.says, returned) {
         (Memory::Returned { bytes, .. }, Says::Zero, Some(step)) => {
             if !looked_after {
-                Err("it was given back on a look that was before the end".to_owned())
+                flaw("it was given back on a look that was before the end")
             } else if mapping.at_monotonic_ns > step.monotonic_ns {
-                Err("it was given back before W4 had looked".to_owned())
+                flaw("it was given back before W4 had looked")
             } else {
                 Ok(format!("{bytes} bytes returned: {}", mapping.detail))
             }
         }
         (Memory::Returned { .. }, _, None) => {
-            Err("it is returned, and there is no step memory_returned".to_owned())
+            flaw("it is returned, and there is no step memory_returned")
         }
         (Memory::Returned { .. }, says, Some(_)) => {
-            Err(format!("it is returned, and W4 says {says}"))
+            flaw(format!("it is returned, and W4 says {says}"))
         }
-        (kept, _, Some(_)) => Err(format!("there is a step memory_returned, and it is {kept}")),
-        (kept, Says::Zero, None) if looked_after => Err(format!("W4 says zero, and it is {kept}")),
+        (kept, _, Some(_)) => flaw(format!("there is a step memory_returned, and it is {kept}")),
+        (kept, Says::Zero, None) if looked_after => flaw(format!("W4 says zero, and it is {kept}")),
         (Memory::Unverified { reason, .. }, Says::Unknown, None) => {
             Ok(format!("unverified: {reason}"))
         }
         (Memory::Unverified { .. }, says, None) => {
-            Err(format!("it is unverified, and W4 says {says}"))
+            flaw(format!("it is unverified, and W4 says {says}"))
         }
         (Memory::Pending { bytes, .. }, _, None) => {
             Ok(format!("{bytes} bytes kept aside: {}", mapping.detail))

@@ -23,7 +23,7 @@ const FIRST_WITH_DIGEST: u32 = 2;
 /// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// The claim is valid.
     Holds,
     /// The claim is wrong.
@@ -38,7 +38,7 @@ pub struct Check {
     /// Stable name: `digest`, `steps`, `slots`, …
     pub name: String,
     /// Result.
-    pub outcome: Outcome,
+    pub outcome: CheckOutcome,
     /// Reason, for people.
     pub detail: String,
 }
@@ -97,23 +97,34 @@ pub fn verify(document: &Value) -> Result<Verification, Unverifiable> {
             checks.extend(memory::checks(&certificate));
             checks.extend(books::checks(&certificate));
         }
-        Err(error) => checks.push(check("form", Err(error.to_string()))),
+        Err(error) => checks.push(check("form", flaw(error.to_string()))),
     }
     Ok(Verification {
         session: text("session"),
         name: text("name"),
-        holds: checks.iter().all(|check| check.outcome != Outcome::Fails),
+        holds: checks
+            .iter()
+            .all(|check| check.outcome != CheckOutcome::Fails),
         checks,
     })
 }
 
-/// What makes a claim valid, or what is wrong with it.
-type Found = Result<String, String>;
+/// What is wrong with a claim: text for the report.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+struct Flaw(String);
+
+/// What makes a claim valid: text for the report.
+type Found = Result<String, Flaw>;
+
+fn flaw<T>(text: impl Into<String>) -> Result<T, Flaw> {
+    Err(Flaw(text.into()))
+}
 
 fn check(name: &str, found: Found) -> Check {
     let (outcome, detail) = match found {
-        Ok(detail) => (Outcome::Holds, detail),
-        Err(detail) => (Outcome::Fails, detail),
+        Ok(detail) => (CheckOutcome::Holds, detail),
+        Err(Flaw(detail)) => (CheckOutcome::Fails, detail),
     };
     Check {
         name: name.to_owned(),
@@ -125,7 +136,7 @@ fn check(name: &str, found: Found) -> Check {
 fn absent(name: &str, detail: &str) -> Check {
     Check {
         name: name.to_owned(),
-        outcome: Outcome::Absent,
+        outcome: CheckOutcome::Absent,
         detail: detail.to_owned(),
     }
 }
@@ -136,18 +147,15 @@ fn digest_check(document: &Value, format: u64) -> Check {
         None if !has_one => absent("digest", "no digest: format 1 had none"),
         None => check(
             "digest",
-            Err(format!("format {format} has one, and it is not there")),
+            flaw(format!("format {format} has one, and it is not there")),
         ),
-        Some(_) if !has_one => check(
-            "digest",
-            Err("format 1 had none, and one is there".to_owned()),
-        ),
+        Some(_) if !has_one => check("digest", flaw("format 1 had none, and one is there")),
         Some(told) => {
             let is = digest::of(document);
             let found = if told.as_str() == Some(&is) {
                 Ok(is)
             } else {
-                Err(format!("it says {told}, and the rest has {is}"))
+                flaw(format!("it says {told}, and the rest has {is}"))
             };
             check("digest", found)
         }
@@ -160,9 +168,9 @@ fn requester(certificate: &Certificate) -> Check {
     let is_daemon = who.via == Via::Daemon;
     let found = match certificate.operation {
         Operation::Shutdown if !is_daemon => {
-            Err(format!("a shutdown is the daemon's own, and {who} asked"))
+            flaw(format!("a shutdown is the daemon's own, and {who} asked"))
         }
-        Operation::Destroy | Operation::DestroyWait if is_daemon => Err(format!(
+        Operation::Destroy | Operation::DestroyWait if is_daemon => flaw(format!(
             "{} is asked for by others, not the daemon",
             certificate.operation
         )),

@@ -51,7 +51,7 @@ fn failing(document: &Value) -> Vec<String> {
     let failing: Vec<String> = found
         .checks
         .iter()
-        .filter(|check| check.outcome == Outcome::Fails)
+        .filter(|check| check.outcome == CheckOutcome::Fails)
         .map(|check| check.name.clone())
         .collect();
     assert_eq!(found.holds, failing.is_empty());
@@ -424,7 +424,7 @@ fn certificate_of_format_1_then_readable_without_a_digest() {
     set(&mut document, "/owner", &Value::Null);
     let found = verify(&document).unwrap();
     assert!(found.holds, "{found:#?}");
-    assert_eq!(found.checks[0].outcome, Outcome::Absent);
+    assert_eq!(found.checks[0].outcome, CheckOutcome::Absent);
     assert!(found.checks[0].detail.contains("no digest"));
 }
 

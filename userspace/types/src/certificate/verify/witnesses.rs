@@ -1,7 +1,7 @@
 //! Checks of the readings: what each witness reported, when, and whether it could know.
 
 use super::course::{step, was_started};
-use super::{Check, Found, check};
+use super::{Check, Flaw, Found, check, flaw};
 use crate::certificate::{Certificate, Operation, StepName};
 use crate::health::{ProbeMode, ProbeState};
 use crate::verdict::{Reading, Says, Witness, WordOf};
@@ -37,21 +37,21 @@ pub(super) fn checks(certificate: &Certificate) -> Vec<Check> {
 }
 
 /// The reading of this name; there must be exactly one.
-pub(super) fn one<'a>(certificate: &'a Certificate, name: &str) -> Result<&'a Reading, String> {
+pub(super) fn one<'a>(certificate: &'a Certificate, name: &str) -> Result<&'a Reading, Flaw> {
     let mut of_name = certificate.readings.iter().filter(|it| it.name == name);
     match (of_name.next(), of_name.next()) {
         (Some(reading), None) => consistent(reading),
-        (None, _) => Err("it was not heard".to_owned()),
-        (Some(_), Some(_)) => Err("it was heard twice".to_owned()),
+        (None, _) => flaw("it was not heard"),
+        (Some(_), Some(_)) => flaw("it was heard twice"),
     }
 }
 
 /// The number must match the result.
-fn consistent(reading: &Reading) -> Result<&Reading, String> {
+fn consistent(reading: &Reading) -> Result<&Reading, Flaw> {
     match (reading.says, reading.users) {
-        (Says::Users, 0) => Err("it says users, and counts none".to_owned()),
+        (Says::Users, 0) => flaw("it says users, and counts none"),
         (Says::Users, _) | (_, 0) => Ok(reading),
-        (says, users) => Err(format!("it says {says}, and counts {users} users")),
+        (says, users) => flaw(format!("it says {says}, and counts {users} users")),
     }
 }
 
@@ -59,11 +59,11 @@ pub(super) fn whose(
     reading: &Reading,
     witness: Witness,
     word_of: WordOf,
-) -> Result<&Reading, String> {
+) -> Result<&Reading, Flaw> {
     if reading.witness == witness && reading.word_of == word_of {
         return Ok(reading);
     }
-    Err(format!(
+    flaw(format!(
         "it is {witness}'s and the {word_of}'s word, not {}'s and the {}'s",
         reading.witness, reading.word_of
     ))
@@ -77,18 +77,18 @@ fn told(reading: &Reading) -> String {
 fn no_user_hidden<'a>(
     certificate: &Certificate,
     reading: &'a Reading,
-) -> Result<&'a Reading, String> {
+) -> Result<&'a Reading, Flaw> {
     if reading.left_out == 0 || certificate.counts.evictions > 0 {
         return Ok(reading);
     }
-    Err(format!(
+    flaw(format!(
         "{} users are left out, and no client was evicted",
         reading.left_out
     ))
 }
 
 /// The reading must be between the closed gates and the verdict (or the quarantine).
-fn in_time<'a>(certificate: &Certificate, reading: &'a Reading) -> Result<&'a Reading, String> {
+fn in_time<'a>(certificate: &Certificate, reading: &'a Reading) -> Result<&'a Reading, Flaw> {
     let at = |name| step(certificate, name).map(|step| step.monotonic_ns);
     let shut = if was_started(certificate) {
         at(StepName::GatesClosed)
@@ -98,13 +98,13 @@ fn in_time<'a>(certificate: &Certificate, reading: &'a Reading) -> Result<&'a Re
     };
     match (shut, at(StepName::Verdict).or(at(StepName::Quarantined))) {
         (Some(shut), _) if reading.at_monotonic_ns < shut => {
-            Err("it looked before the gates were shut".to_owned())
+            flaw("it looked before the gates were shut")
         }
         (_, Some(verdict)) if reading.at_monotonic_ns > verdict => {
-            Err("it looked after the verdict".to_owned())
+            flaw("it looked after the verdict")
         }
         (Some(_), Some(_)) => Ok(reading),
-        _ => Err("the steps do not tell whether it looked in time".to_owned()),
+        _ => flaw("the steps do not tell whether it looked in time"),
     }
 }
 
@@ -112,23 +112,19 @@ fn no_user(certificate: &Certificate, reading: &Reading) -> Found {
     let probe = &certificate.probe;
     match reading.says {
         Says::Zero if reading.witness != Witness::W2 => Ok(reading.detail.clone()),
-        Says::Zero if probe.mode == ProbeMode::Off => {
-            Err("it says zero, and the probe was off".to_owned())
-        }
+        Says::Zero if probe.mode == ProbeMode::Off => flaw("it says zero, and the probe was off"),
         Says::Zero if probe.state != ProbeState::Watching || probe.canary_at.is_none() => {
-            Err("it says zero, and was not proven to see".to_owned())
+            flaw("it says zero, and was not proven to see")
         }
         Says::Zero => Ok(reading.detail.clone()),
         Says::NotApplicable if reading.witness == Witness::W2 => match probe.mode {
-            ProbeMode::Required => {
-                Err("it was required, and is said to be not applicable".to_owned())
-            }
+            ProbeMode::Required => flaw("it was required, and is said to be not applicable"),
             mode => Ok(format!(
                 "not applicable, probe.mode is {mode}: {}",
                 reading.detail
             )),
         },
-        says => Err(format!("it says {says}: {}", reading.detail)),
+        says => flaw(format!("it says {says}: {}", reading.detail)),
     }
 }
 
@@ -138,7 +134,7 @@ fn others(certificate: &Certificate) -> Found {
     let mut others = certificate.readings.iter().filter(|it| !known(&it.name));
     let against = |reading: &&Reading| !matches!(reading.says, Says::Zero | Says::NotApplicable);
     match others.find(against) {
-        Some(reading) => Err(format!("{} says {}", reading.name, reading.says)),
+        Some(reading) => flaw(format!("{} says {}", reading.name, reading.says)),
         None => Ok("no other witness speaks against it".to_owned()),
     }
 }
@@ -157,16 +153,16 @@ fn disagreements(certificate: &Certificate) -> Found {
                 .any(|reading| reading.name == name && reading.says == says)
         };
         if !says("slots", Says::Zero) || !says("probe", Says::Users) {
-            return Err(format!("that of {} is none by its own readings", one.at));
+            return flaw(format!("that of {} is none by its own readings", one.at));
         }
         match (one.resolved_at, verdict) {
             (None, _) if may_stay => {}
-            (None, _) => return Err(format!("that of {} was never resolved", one.at)),
+            (None, _) => return flaw(format!("that of {} was never resolved", one.at)),
             (Some(resolved), _) if resolved < one.at => {
-                return Err(format!("that of {} ended before it began", one.at));
+                return flaw(format!("that of {} ended before it began", one.at));
             }
             (Some(resolved), Some(verdict)) if resolved > verdict => {
-                return Err(format!("that of {} was resolved after the verdict", one.at));
+                return flaw(format!("that of {} was resolved after the verdict", one.at));
             }
             (Some(_), _) => {}
         }

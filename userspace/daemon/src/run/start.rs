@@ -1,0 +1,210 @@
+//! Starts the parts of the daemon, in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onair_ipc::life::OwnerDeathNotifier;
+use onair_ipc::sys;
+use onair_probe::Events;
+use rustix::net::SocketType;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::parts::{
+    register_control, register_handoff, register_recordings, register_reload, register_resources,
+    register_sessions,
+};
+use super::plan::{dataplane_config, roles, things};
+use super::{Results, RunError, Started, system};
+use crate::archive::Archive;
+use crate::authority::Authority;
+use crate::config::{self, Config};
+use crate::control::actor::Inbox;
+use crate::control::attach::Listener;
+use crate::control::handle::ControlHandle;
+use crate::control::metrics;
+use crate::control::thread::ControlThread;
+use crate::dataplane::Dataplane;
+use crate::inspector::Inspector;
+use crate::pending_reclaim::PendingReclaim;
+use crate::recorder::{Live, Recorder};
+use crate::resources::Resources;
+use crate::services::{OnDisk, Services, ShutdownHandoff};
+use crate::shutdown::ShutdownCoordinator;
+use crate::socket_file::{SocketFile, bind_socket, resolve_group};
+use crate::store::Store;
+use crate::witness::probe::ProbeLink;
+
+/// Maximum number of requests in the actor's queue.
+const QUEUE: usize = 256;
+
+/// Whether the start may continue: after a second signal it creates nothing more that would have to
+/// be undone.
+fn go_on(shutdown: &ShutdownCoordinator) -> Result<(), RunError> {
+    if shutdown.is_forced() {
+        return Err(RunError::Interrupted);
+    }
+    Ok(())
+}
+
+/// Starts everything, and registers how it ends.
+pub(super) fn start(
+    config: Config,
+    shutdown: &ShutdownCoordinator,
+) -> Result<(Started, Results), RunError> {
+    if !sys::membarrier_supported() {
+        return Err(RunError::Membarrier);
+    }
+    sys::ignore_sigio();
+    let group = config.control.group.as_deref().map(resolve_group);
+    let group = group.transpose()?;
+    let roles = roles(&config.control, group)?;
+    let patience = Duration::from_millis(config.timeouts.previous_ms);
+    let resources = Arc::new(Resources::open(&config.state.dir, patience)?);
+    register_resources(shutdown, Arc::clone(&resources));
+    // After the previous daemon has released its devices.
+    config.check_for_start()?;
+    let on_disk = open_files(&config, shutdown, &resources)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start the control thread's event loop"))?;
+    // The sockets are taken first: a second daemon fails here, before it touches a port.
+    let sockets = Sockets::bind(&config, group, &runtime)?;
+    resources.note_sockets()?;
+    go_on(shutdown)?;
+    let (services, probe_events) = start_services(config, shutdown, &resources, on_disk)?;
+    let results = Results::default();
+    let recorder = start_recorder(&services, shutdown, &results.recordings)?;
+    let config = &services.config;
+    shutdown.configure(config.shutdown, config::ms(config.timeouts.graceful_ms));
+    let patience = Duration::from_millis(config.timeouts.overload_ms);
+    let (handle, actions) = ControlHandle::new(QUEUE, patience);
+    let (attach_sender, attach_actions) = mpsc::channel(QUEUE);
+    let (orders, inbox_orders) = mpsc::unbounded_channel();
+    register_reload(shutdown, handle.clone(), config.file.clone());
+    let finish = config.recorder.finish();
+    let (handoff, close) = (ShutdownHandoff::default(), CancellationToken::new());
+    let control = ControlThread {
+        runtime,
+        http: (sockets.http, sockets.http_file, handle),
+        metrics: sockets.metrics,
+        attach: (sockets.attach, attach_sender),
+        authority: Authority::new(rustix::process::geteuid().as_raw(), roles),
+        inbox: Inbox {
+            actions,
+            attach: attach_actions,
+            probe: probe_events,
+            orders: inbox_orders,
+        },
+        services,
+        recorder,
+        handoff: handoff.clone(),
+        shutdown: shutdown.clone(),
+        close: close.clone(),
+    };
+    let control = control.start();
+    let control = control.map_err(system("cannot start the control thread"))?;
+    register_control(shutdown, control, close);
+    register_sessions(shutdown, orders.clone(), results.sessions.clone());
+    register_recordings(shutdown, &results.recordings, finish);
+    register_handoff(shutdown, &handoff, results.dataplane.clone());
+    Ok((Started { orders }, results))
+}
+
+/// Opens what is in the state directory, and takes the next incarnation.
+fn open_files(
+    config: &Config,
+    shutdown: &ShutdownCoordinator,
+    resources: &Resources,
+) -> Result<OnDisk, RunError> {
+    let (dir, threads) = (&config.state.dir, shutdown.threads());
+    let archive = Archive::open(dir, config.state.retention(), threads)
+        .map_err(system("cannot open the archive in state.dir"))?;
+    go_on(shutdown)?;
+    let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
+    resources.register(things(config))?;
+    let store =
+        Store::open(dir, threads).map_err(system("cannot open the sessions in state.dir"))?;
+    go_on(shutdown)?;
+    Ok(OnDisk {
+        archive,
+        store,
+        incarnation,
+    })
+}
+
+/// The sockets that the daemon listens on.
+struct Sockets {
+    http: UnixListener,
+    http_file: SocketFile,
+    attach: Listener,
+    metrics: Option<TcpListener>,
+}
+
+impl Sockets {
+    fn bind(config: &Config, group: Option<u32>, runtime: &Runtime) -> Result<Self, RunError> {
+        let _inside = runtime.enter();
+        let mode =
+            |text: &str| u32::from_str_radix(text, 8).expect("checked with the configuration");
+        let (control, attach) = (&config.control, &config.attach);
+        let stream = SocketType::STREAM;
+        let http = bind_socket(&control.socket, stream, mode(&control.mode), group, |_| {
+            Ok(())
+        })?;
+        let attach = Listener::bind(&attach.socket, mode(&attach.mode), group)?;
+        let metrics = config.metrics.listen.map(metrics::bind).transpose();
+        Ok(Self {
+            http: UnixListener::from_std(http.socket.into())
+                .map_err(system("cannot poll the control socket"))?,
+            http_file: http.file,
+            attach,
+            metrics: metrics.map_err(system("cannot listen on metrics.listen"))?,
+        })
+    }
+}
+
+/// Starts the dataplane, the probe and the helper threads.
+fn start_services(
+    config: Config,
+    shutdown: &ShutdownCoordinator,
+    resources: &Resources,
+    on_disk: OnDisk,
+) -> Result<(Services, Option<Events>), RunError> {
+    let threads = shutdown.threads();
+    let pending_reclaim = PendingReclaim::open(threads).map_err(system("cannot start a thread"))?;
+    let bell = OwnerDeathNotifier::start()?;
+    let inspector = Inspector::start().map_err(system("cannot start a thread"))?;
+    let dataplane = Dataplane::start(dataplane_config(&config)?, threads).map_err(Box::new)?;
+    go_on(shutdown)?;
+    resources.note()?;
+    let (probe, events) = ProbeLink::start(&config);
+    go_on(shutdown)?;
+    let services = Services::new(
+        config,
+        dataplane,
+        probe,
+        bell,
+        on_disk,
+        pending_reclaim,
+        inspector,
+    );
+    Ok((services, events))
+}
+
+/// The recordings; a thread scans their folder.
+fn start_recorder(
+    services: &Services,
+    shutdown: &ShutdownCoordinator,
+    live: &Live,
+) -> Result<Recorder, RunError> {
+    let (config, incarnation) = (&services.config, services.identity.incarnation);
+    let folder = config.recorder.folder(&config.state.dir);
+    let threads = shutdown.threads().clone();
+    let recorder = Recorder::new(folder, live.clone(), threads, incarnation);
+    let started = recorder.look_through();
+    started.map_err(system("cannot start a thread"))?;
+    Ok(recorder)
+}

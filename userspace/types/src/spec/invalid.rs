@@ -1,0 +1,51 @@
+//! Why a value of a session specification is invalid.
+
+use std::net::Ipv4Addr;
+
+use super::Source;
+
+/// Why a value is invalid.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Invalid {
+    #[error("{given} is out of range: give {least} to {most}{unit}")]
+    Range {
+        given: u64,
+        least: u64,
+        most: u64,
+        unit: &'static str,
+    },
+    #[error("0 is not a duration: give 1 or more milliseconds, or leave it out")]
+    NoDuration,
+    #[error(
+        "{0:?} is not a port name: give the name of a [[port]] in the daemon's configuration \
+         (GET /v1/health lists them)"
+    )]
+    Port(String),
+    #[error("{0} is odd: 4:2:2 carries pixels in pairs, give an even width")]
+    OddWidth(u32),
+    #[error("{0} bits a sample are not supported: give 8 or 10")]
+    Depth(u32),
+    #[error("{0} is not a dynamic payload type (RFC 3551 §6): give 96 to 127")]
+    PayloadType(u32),
+    #[error("a receive session gets its frames from the wire, not from \"{0}\": leave it out")]
+    Source(Source),
+    #[error("{0:?} is not an IPv4 address with a UDP port: write it as 10.77.0.2:5004")]
+    Destination(String),
+    #[error(
+        "{0:?} is neither an IPv4 address nor one with a UDP port: give it as 10.77.0.1 or \
+         10.77.0.1:5004"
+    )]
+    FlowSource(String),
+    #[error("{text:?}: UDP port 0 cannot be used, give 1 to 65535{or}")]
+    PortZero { text: String, or: &'static str },
+    #[error("{address} is {why}: give a unicast address")]
+    NotUnicast {
+        address: Ipv4Addr,
+        why: &'static str,
+    },
+}
+
+/// As much of a text as a message shows.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(60).collect()
+}
