@@ -1,6 +1,8 @@
 //! Words that the bench shares with its child processes: the starting gun, and the finish.
 
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result};
@@ -36,6 +38,16 @@ impl Board {
     pub(crate) fn path(&self) -> String {
         let fd = self.memfd.as_fd().as_raw_fd();
         format!("/proc/{}/fd/{fd}", std::process::id())
+    }
+
+    /// This program as a child in the role `role`, which gets the board and an attach socket.
+    pub(crate) fn child(&self, role: &str, attach: &Path) -> Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args([role, "--board", &self.path(), "--attach"])
+            .arg(attach)
+            .stdin(Stdio::null());
+        Ok(command)
     }
 
     pub(crate) fn words(&self) -> Words<'_> {

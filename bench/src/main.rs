@@ -32,11 +32,11 @@ mod p9b_daemon;
 mod place;
 mod plot;
 mod property;
+mod rig;
 mod row;
 mod run;
 mod samples;
 mod show;
-mod stand;
 mod testpmd;
 mod users;
 

@@ -22,7 +22,7 @@ use crate::host::{Host, SESSION};
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
+use crate::samples::{Samples, micros};
 
 /// Frames in one batch, and batches in one turn, of calls that do not block.
 const BATCH: u32 = 64;
@@ -206,9 +206,8 @@ impl Sleeper {
             Ok(self.lender.lent() == 0)
         })?;
         let after = cpu_time(pid, pid)?;
-        let us = f64::from(u32::try_from(ns)?) / 1_000.0;
         let taken = after.saturating_sub(std::mem::replace(&mut self.used, after));
-        Ok((us, taken.as_secs_f64() * 1e6))
+        Ok((micros(ns), taken.as_secs_f64() * 1e6))
     }
 }
 

@@ -87,8 +87,7 @@ fn scrape(rig: &Rig) -> Result<String> {
 #[test]
 fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metrics() -> Result<()> {
     let (mut rig, mut control) = Rig::with_cam()?;
-    let mut client = rig.test_client()?;
-    client.say("attach cam")?;
+    let mut client = rig.user("cam")?;
     let tids = client.block(1)?;
     let tid = *tids.first().context("a thread")?;
     let mut follower = Follower::start(&rig, "?session=cam")?;
@@ -264,7 +263,7 @@ fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
     let pid = rig.daemon()?.running().pid();
     assert_eq!(listening(pid)?, [format!("0100007F:{port:04X}")]);
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     let text = output(
         "curl",
         &["-sf", &format!("http://127.0.0.1:{port}/metrics")],

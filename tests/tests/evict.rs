@@ -31,7 +31,7 @@ fn cam(control: &mut Control, quota: u32, clients: u32) -> Result<()> {
 
 /// Frames for it, until it is stopped.
 fn source(control: &mut Control) -> Result<()> {
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     Ok(())
 }
 
@@ -71,8 +71,7 @@ fn balanced(certificate: &Certificate) {
 
 /// The certificate of `cam`, which only the viewer still uses, who has seen every frame.
 fn end(control: &mut Control, viewer: &mut Viewer) -> Result<Certificate> {
-    control.stop("source")?;
-    let sent = control.destroy_wait("source")?.frames.frames_sent;
+    let sent = control.end("source")?.frames.frames_sent;
     viewer.wait(sent, Deadline::seconds(30))?;
     control.stop("cam")?;
     let seen = viewer.seen()?;
@@ -124,9 +123,7 @@ fn client_frozen_with_frames_and_callers_then_evicted_and_no_other_loses_any() -
     viewer.wait(taken + 220, Deadline::seconds(30))?;
 
     victim.thaw()?;
-    for (_, result) in victim.returned(2)? {
-        assert_eq!(result, "ESTALE");
-    }
+    victim.all_returned(2, "ESTALE")?;
     is_stale_everywhere(&mut victim)?;
     assert_eq!(
         victim.say("look")?["frames"],
@@ -223,9 +220,7 @@ fn session_destroyed_over_an_evicted_client_then_the_certificate_tells_whom_it_l
     };
     assert_eq!(held_by, &[victim.pid()]);
     victim.thaw()?;
-    for (_, result) in victim.returned(3)? {
-        assert_eq!(result, "ESTALE");
-    }
+    victim.all_returned(3, "ESTALE")?;
     is_stale_everywhere(&mut victim)?;
     victim.kill()?;
     let certificate = control.completed(certificate.session)?;
@@ -259,8 +254,7 @@ fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> 
     assert_eq!(first.errno("submit 1")?, "ESTALE");
     assert_eq!(first.errno("put")?, "ESTALE");
     second.leave()?;
-    control.stop("studio")?;
-    let certificate = control.destroy_wait("studio")?;
+    let certificate = control.end("studio")?;
     assert_eq!(certificate.evicted, [evicted]);
     balanced(&certificate);
     wait_for("all that was sent to arrive", 30, || {
@@ -354,8 +348,7 @@ fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_k
     let (mut holder, _) = user(&rig, "cam")?;
     holder.say("hold 4")?;
     let before = holder.say("look")?["frames"].clone();
-    control.stop("source")?;
-    control.destroy_wait("source")?;
+    control.end("source")?;
     let (mut blocked, _) = user(&rig, "cam")?;
     blocked.say("drain")?;
     blocked.block(8)?;
@@ -369,17 +362,14 @@ fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_k
     assert_eq!(pids, [holder.pid(), blocked.pid(), frozen.pid()]);
     assert_eq!(certificate.counts.frames_revoked, 4);
     balanced(&certificate);
-    assert_eq!(control.get("/v1/sessions/cam")?.code(), "stale_session");
-    for (_, result) in blocked.returned(8)? {
-        assert_eq!(result, "ESTALE");
-    }
+    assert_eq!(control.try_show("cam")?.code(), "stale_session");
+    blocked.all_returned(8, "ESTALE")?;
     is_stale_everywhere(&mut holder)?;
     assert_eq!(holder.say("look")?["frames"], before);
     assert_eq!(holder.errno("put")?, "ESTALE");
     // The name is free while a process has the memory.
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let path = format!("/v1/sessions/{}/certificate", certificate.session);
-    let kept: Certificate = control.get(&path)?.document()?;
+    control.receiver("cam", 5000)?;
+    let kept = control.certificate(certificate.session)?;
     assert!(matches!(kept.memory, Memory::Pending { .. }), "{kept:?}");
     holder.leave()?;
     blocked.leave()?;
@@ -402,9 +392,7 @@ fn session_aborted_by_its_owner_then_destroyed_and_by_no_other_client() -> Resul
     assert_eq!(certificate.operation, Operation::Abort);
     assert_eq!(certificate.requester.pid, owner.pid());
     assert_eq!(certificate.evicted.len(), 2);
-    for (_, result) in other.returned(2)? {
-        assert_eq!(result, "ESTALE");
-    }
+    other.all_returned(2, "ESTALE")?;
     for client in [&mut owner, &mut other] {
         is_stale_everywhere(client)?;
     }
@@ -422,10 +410,7 @@ fn session_aborted_while_a_destroy_waits_then_both_are_answered() -> Result<()> 
     victim.freeze()?;
     control.stop("cam")?;
     let mut other = rig.control()?;
-    let waits = std::thread::spawn(move || {
-        let wait = serde_json::json!({ "deadline_ms": 60_000 });
-        other.request("POST", "/v1/sessions/cam/destroy_wait", &wait)
-    });
+    let waits = std::thread::spawn(move || other.try_destroy_wait("cam", 60_000));
     control.await_state("cam", SessionState::Draining)?;
     let certificate = control.abort("cam")?;
     assert_eq!(certificate.operation, Operation::Abort);
@@ -475,9 +460,8 @@ fn client_evicted_while_a_destroy_waits_for_it_then_destroyed() -> Result<()> {
     assert_eq!(certificate.operation, Operation::DestroyWait);
     assert_eq!(certificate.evicted, [evicted]);
     // A session of the same name and flow is no business of the one that was cut off.
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    control.stop("cam")?;
-    control.destroy_wait("cam")?;
+    control.receiver("cam", 5000)?;
+    control.end("cam")?;
     victim.kill()?;
     control.completed(certificate.session)?;
     Ok(())

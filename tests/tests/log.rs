@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
-use onair_tests::{Raster, Rig, await_drain, holding, in_order, output, program, receive, signal};
+use onair_tests::{Rig, await_drain, holding, in_order, output, program, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ fn log_reader_stalls_then_all_is_answered_and_one_sigterm_ends_the_daemon() -> R
         ask(&rig)?;
     }
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     let mut client = rig.user("cam")?;
     client.block(1)?;
     ensure!(control.health()?.live);

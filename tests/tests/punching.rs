@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Result, ensure};
-use onair_tests::{Raster, Rig, WatchedSession, receive, send, wait_for};
+use onair_tests::{Raster, Rig, WatchedSession, send, wait_for};
 use onair_types::Source;
 
 #[test]
@@ -15,9 +15,7 @@ fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
             .control
             .create(&send(name, Raster::SMALL, udp, Source::Client))?;
     }
-    company
-        .control
-        .create(&receive("idle", Raster::SMALL, 5003))?;
+    company.control.receiver("idle", 5003)?;
     let mut frames = rig.user("bad")?;
     let mut words = rig.user("idle")?;
     let mut honest = rig.user("good")?;
@@ -48,8 +46,7 @@ fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
     }
     for name in ["bad", "good", "idle"] {
         company.control.deserted(name)?;
-        company.control.stop(name)?;
-        let certificate = company.control.destroy_wait(name)?;
+        let certificate = company.control.end(name)?;
         company.control.completed(certificate.session)?;
     }
     company.end()?;

@@ -7,7 +7,8 @@ use onair_tests::{
     Raster, Rig, ended_in_order, holding, in_order, of, output, receive, shutdown_status, signal,
     unread, wait_for,
 };
-use onair_types::{CertificateList, SessionOutcome, ShutdownPhase};
+use onair_types::api::{ListCertificates, ListSessions};
+use onair_types::{SessionOutcome, ShutdownPhase};
 use rustix::process::Signal;
 
 #[test]
@@ -55,7 +56,7 @@ fn policy_evict_and_quarantine_then_the_daemon_ends_clean_and_says_so() -> Resul
         // Its certificate says what was done.
         rig.start_daemon()?;
         let mut control = rig.control()?;
-        let list: CertificateList = control.get("/v1/certificates")?.document()?;
+        let list = control.call::<ListCertificates>(&())?;
         let operation = list
             .certificates
             .iter()
@@ -122,7 +123,7 @@ fn draining_told_of_a_session_stopped_long_before_then_read_before_eagain_and_be
     let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
-    control.create(&receive("quiet", Raster::SMALL, 5001))?;
+    control.receiver("quiet", 5001)?;
     let mut idle = rig.user("quiet")?;
     for session in ["cam", "quiet"] {
         control.stop(session)?;
@@ -168,7 +169,7 @@ fn session_of_low_priority_and_held_then_the_others_are_destroyed_beside_it() ->
     // `cam` has the lowest number of all, and its user stays.
     signal(&mut rig, Signal::TERM)?;
     let names = |control: &mut onair_tests::Control| -> Result<Vec<String>> {
-        let list: onair_types::SessionList = control.get("/v1/sessions")?.document()?;
+        let list = control.call::<ListSessions>(&())?;
         Ok(list.sessions.iter().map(|it| it.name.to_string()).collect())
     };
     wait_for("only `cam` to be left", 30, || {

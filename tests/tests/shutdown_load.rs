@@ -60,9 +60,7 @@ fn sessions_64_with_callers_and_traffic_terminated_at_random_moments_then_each_i
         assert_eq!(destroyed.count(), 68);
         for client in &mut clients {
             // A session is destroyed only when they have left: each sees that it stops.
-            for (_, result) in client.returned(20)? {
-                assert_eq!(result, "EAGAIN");
-            }
+            client.all_returned(20, "EAGAIN")?;
         }
         rig.start_daemon()?;
     }
@@ -81,7 +79,7 @@ fn shutdown__memory_usage__then_no_leaks() -> Result<()> {
     let mut rig = Rig::rings_with(|config| config.state.push_str("certificates = 10\n"))?;
     let cycle = |rig: &Rig| -> Result<()> {
         let mut control = rig.control()?;
-        control.create(&receive("cam", Raster::SMALL, 5000))?;
+        control.receiver("cam", 5000)?;
         let mut client = rig.user("cam")?;
         client.block(1)?;
         control.stop("cam")?;

@@ -7,6 +7,7 @@ use onair::{Client, Error, Session, Timeout};
 
 use super::{OVER, is_reference};
 use crate::board::{self, Words};
+use crate::users;
 
 #[derive(clap::Args)]
 pub(crate) struct Callers {
@@ -27,14 +28,7 @@ impl Callers {
         let mapping = board::open(&self.board)?;
         let words = Words(&mapping);
         let session = Client::at(&self.attach).attach("bench")?;
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.threads)
-                .map(|_| scope.spawn(|| call(&session, words, self.count)))
-                .collect();
-            threads
-                .into_iter()
-                .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a caller panicked")))
-        })
+        users::together(self.threads, || call(&session, words, self.count), || ())
     }
 }
 
