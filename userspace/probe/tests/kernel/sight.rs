@@ -5,8 +5,9 @@ use std::os::unix::fs::MetadataExt;
 use onair_ipc::memory::BellFile;
 use onair_probe::{Blind, Probe, ProbeError, Seen, State};
 
-use crate::SESSION;
-use crate::common::{Client, block_on, config, introduce, is_asleep, probe, program, until};
+use crate::common::{
+    Client, SESSION, block_on, config, introduce, is_asleep, probe, program, until,
+};
 
 #[test]
 fn sight_client_restores_its_text_then_blind() {
