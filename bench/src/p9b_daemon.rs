@@ -3,16 +3,15 @@
 //!
 //! The real daemon, with the probe, started anew for each death.
 
-use std::path::PathBuf;
 use std::process::Child;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, bail};
-use onair::{Client, Error, Timeout};
+use onair::{Error, Timeout};
 use onair_ipc::sys;
 use onair_stage::{Rig, receive, wait_for};
 
-use crate::board::{self, Board};
+use crate::board::{self, Board, Ends};
 use crate::rig::{self, TINY};
 use crate::row::Row;
 use crate::run::Run;
@@ -118,15 +117,13 @@ fn sleeping(pid: u32) -> Result<usize> {
 pub(crate) struct Callers {
     #[arg(long)]
     count: u32,
-    #[arg(long)]
-    board: String,
-    #[arg(long)]
-    attach: PathBuf,
+    #[command(flatten)]
+    ends: Ends,
 }
 
 impl Callers {
     pub(crate) fn run(&self) -> Result<()> {
-        let mapping = board::open(&self.board)?;
+        let mapping = self.ends.board()?;
         let words = board::Words(&mapping);
         let mut round = 0;
         loop {
@@ -135,7 +132,7 @@ impl Callers {
                 return Ok(());
             }
             let session = match is_death(round) {
-                true => Some(Client::at(&self.attach).attach("bench")?),
+                true => Some(self.ends.session()?),
                 false => None,
             };
             let seen = words.bell().load(Ordering::SeqCst);
