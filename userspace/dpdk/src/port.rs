@@ -153,12 +153,6 @@ impl Port {
         self.mtu
     }
 
-    /// Most packets to send at once.
-    #[must_use]
-    pub fn max_tx_burst(&self) -> usize {
-        Burst::CAPACITY
-    }
-
     /// The pool for received and sent packets.
     #[must_use]
     pub fn pool(&self) -> &Pool {

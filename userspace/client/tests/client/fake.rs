@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use onair::{Buffer, Error, Session, Timeout};
 use onair_ipc::event::EventKind;
 use onair_ipc::fence::Fence;
 use onair_ipc::frames::FrameMemory;
@@ -111,6 +112,20 @@ impl Fake {
         }
     }
 
+    /// With a client of its session.
+    pub(crate) fn attached() -> (Self, Session) {
+        let fake = Self::receiving();
+        let session = Session::attach(&fake.path, "test").unwrap();
+        (fake, session)
+    }
+
+    /// With the owner of its session.
+    pub(crate) fn created() -> (Self, Session) {
+        let fake = Self::receiving();
+        let session = Session::create(&fake.path, &spec()).unwrap();
+        (fake, session)
+    }
+
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.shared.world.lock().unwrap()
     }
@@ -125,6 +140,12 @@ impl Fake {
             ..FrameMeta::default()
         };
         member.lender.publish(frame, &meta).unwrap();
+    }
+
+    /// Loans such a frame, and takes it.
+    pub(crate) fn lend<'a>(&self, session: &'a Session, frame: u32, number: u64) -> Buffer<'a> {
+        self.publish(frame, number);
+        session.buffer_get(Timeout::NOW).unwrap()
     }
 
     /// Credits the frames that the first attachment returned, and returns them.
@@ -175,6 +196,14 @@ impl Fake {
         world.members[0].is_quarantined = true;
         world.members[0].lender.memory().set_state(State::Gone);
         world.stop();
+    }
+
+    /// Waits until so many callers are inside a call of the first attachment.
+    pub(crate) fn until_inside(&self, count: usize) {
+        self.until("all are inside", |world| {
+            let users = world.members[0].lender.memory().users();
+            users.iter().map(|slot| slot.count as usize).sum::<usize>() == count
+        });
     }
 
     /// Waits until `done`.
@@ -345,39 +374,40 @@ fn answer(shared: &Shared, request: Request, me: &mut Option<usize>) -> (Respons
             for at in 0..world.members.len() {
                 world.evict(at);
             }
-            Response::Destroyed {
-                certificate: serde_json::json!({"session": format!("{SESSION:016x}")}),
-            }
+            destroyed()
         }
         Request::Destroy { wait_ms } => {
-            let me = me.expect("attached");
-            if !world.members[me].lender.memory().is_locally_stopped() {
-                return (refuse("running"), vec![]);
-            }
-            world.stop();
-            let deadline = Instant::now() + Duration::from_millis(wait_ms.unwrap_or(0));
-            while !world.is_unused() {
-                if Instant::now() >= deadline {
-                    let code = if wait_ms.is_some() {
-                        "deadline_passed"
-                    } else {
-                        "busy"
-                    };
-                    return (refuse(code), vec![]);
-                }
-                let pause = Duration::from_millis(1);
-                world = shared.changed.wait_timeout(world, pause).unwrap().0;
-            }
-            for member in &world.members {
-                member.lender.memory().set_state(State::Gone);
-            }
-            world.stop();
-            Response::Destroyed {
-                certificate: serde_json::json!({"session": format!("{SESSION:016x}")}),
+            let memory = world.members[me.expect("attached")].lender.memory();
+            match memory.is_locally_stopped() {
+                true => destroy(shared, world, wait_ms),
+                false => refuse("running"),
             }
         }
     };
     (response, vec![])
+}
+
+fn destroy(shared: &Shared, mut world: MutexGuard<'_, World>, wait_ms: Option<u64>) -> Response {
+    world.stop();
+    let deadline = Instant::now() + Duration::from_millis(wait_ms.unwrap_or(0));
+    while !world.is_unused() {
+        if Instant::now() >= deadline {
+            return refuse(wait_ms.map_or("busy", |_| "deadline_passed"));
+        }
+        let pause = Duration::from_millis(1);
+        world = shared.changed.wait_timeout(world, pause).unwrap().0;
+    }
+    for member in &world.members {
+        member.lender.memory().set_state(State::Gone);
+    }
+    world.stop();
+    destroyed()
+}
+
+fn destroyed() -> Response {
+    Response::Destroyed {
+        certificate: serde_json::json!({"session": format!("{SESSION:016x}")}),
+    }
 }
 
 fn refuse(code: &str) -> Response {
@@ -432,6 +462,10 @@ pub(crate) fn attached(attachment: u64, sends: bool, owner: bool) -> Attached {
         rate_denominator: 1,
         watched: true,
     }
+}
+
+pub(crate) fn is_stale<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Stale))
 }
 
 /// A checked specification of the session.
