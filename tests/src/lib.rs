@@ -68,7 +68,7 @@ pub use raw_client::{RawClient, hello};
 pub use receiver::{Capture, GStreamerReceiver};
 pub use relay::{Disturbance, Done, Relay};
 pub use relayed_video::{QUOTA, RelayedVideo};
-pub use rig::Rig;
+pub use rig::{Destroying, Rig};
 pub use seen::Seen;
 pub use sender::{GStreamer, frame_hashes};
 pub use service_manager::ServiceManager;

@@ -2,10 +2,14 @@
 
 use std::ops::{Deref, DerefMut};
 use std::process::Command;
+use std::thread::JoinHandle;
 
-use anyhow::{Context as _, Result};
-use onair_stage::{Backend, Config, Control, Daemon, Deadline, MEMORY_MB, Stage, Veth};
-use onair_types::ShutdownSummary;
+use anyhow::{Context as _, Result, anyhow};
+use onair_stage::{
+    Answer, Backend, Config, Control, Daemon, Deadline, MEMORY_MB, Stage, Veth, output,
+};
+use onair_types::{Certificate, SessionState, ShutdownSummary};
+use rustix::process::Signal;
 
 use crate::raw_client::RawClient;
 use crate::test_client::TestClient;
@@ -130,6 +134,12 @@ impl Rig {
         Ok((code, serde_json::from_slice(&summary)?))
     }
 
+    /// SIGTERM, and waits for the end of the daemon, as [`Rig::daemon_ends`].
+    pub fn terminated(&mut self) -> Result<(i32, ShutdownSummary)> {
+        self.daemon()?.running().signal(Signal::TERM)?;
+        self.daemon_ends()
+    }
+
     /// All that the daemon of [`Rig::daemon_ends`] logged.
     #[must_use]
     pub fn last_log(&self) -> &str {
@@ -151,5 +161,47 @@ impl Rig {
         let mut user = self.test_client()?;
         user.say(format_args!("attach {session}"))?;
         Ok(user)
+    }
+
+    /// A new client process with `count` callers that are blocked in `session`, stopped by SIGSTOP.
+    pub fn frozen(&self, session: &str, count: usize) -> Result<TestClient> {
+        let mut user = self.user(session)?;
+        user.block(count)?;
+        user.freeze()?;
+        Ok(user)
+    }
+
+    /// A request to destroy the stopped session `session` once its last user has left; returns once
+    /// it waits.
+    pub fn destroying(&self, session: &str) -> Result<Destroying> {
+        let (mut control, name) = (self.control()?, session.to_owned());
+        let waits = std::thread::spawn(move || control.try_destroy_wait(name, 10_000));
+        self.control()?
+            .await_state(session, SessionState::Draining)?;
+        Ok(Destroying(waits))
+    }
+
+    /// The metrics, as curl reads them.
+    pub fn scrape(&self) -> Result<String> {
+        let socket = Config::control_socket(self.stage());
+        let socket = socket.to_str().context("a path in UTF-8")?;
+        let url = "http://localhost/metrics";
+        output("curl", &["-sf", "--unix-socket", socket, url])
+    }
+}
+
+/// A request that waits in the daemon.
+#[derive(Debug)]
+pub struct Destroying(JoinHandle<Result<Answer>>);
+
+impl Destroying {
+    /// Its answer, which may be a refusal.
+    pub fn answer(self) -> Result<Answer> {
+        self.0.join().map_err(|_| anyhow!("a thread panicked"))?
+    }
+
+    /// The certificate.
+    pub fn certificate(self) -> Result<Certificate> {
+        self.answer()?.document()
     }
 }

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use onair_tests::{Control, Raster, Rig, TestClient, onairctl, receive, signal, wait_for};
+use onair_tests::{Control, Raster, Rig, TestClient, onairctl, receive, wait_for};
 use onair_types::api::ShowKeptCertificate;
 use onair_types::{Certificate, HealthStatus, Memory, Timestamp};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 fn folder(rig: &Rig) -> PathBuf {
@@ -360,8 +359,7 @@ fn certificate_and_the_disk_is_full_to_the_end_then_the_end_says_which_is_lost()
     fill(&folder(&rig))?;
     let lost = control.destroy("cam")?;
     assert!(!lost.durable);
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_ne!(status, 0, "{summary:#?}");
     let told = serde_json::to_string(&summary)?;
     assert!(told.contains(&lost.session.to_string()), "{told}");

@@ -100,8 +100,8 @@ fn settled(certificate: &Certificate, pid: u32) -> Result<(ReconciledCause, u64,
 fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_no_other_client_notices()
 -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
-    company.control.receiver("idle", 5001)?;
+    let mut watched = WatchedSession::start(&mut rig)?;
+    watched.control.receiver("idle", 5001)?;
     let mut dead = Vec::new();
     for (name, signal, die) in WAYS {
         let mut victim = rig.user("cam")?;
@@ -109,15 +109,15 @@ fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_no_other_c
         victim.say("attach idle")?;
         victim.block(3)?;
         let pid = victim.pid();
-        let died_of = die(&rig, &mut company.control, victim).context(name)?;
+        let died_of = die(&rig, &mut watched.control, victim).context(name)?;
         ensure!(died_of == signal, "{name}: it died of {died_of:?}");
-        company.alone().context(name)?;
-        company.control.deserted("idle").context(name)?;
-        ensure!(company.control.show("cam")?.state == SessionState::Running);
+        watched.alone().context(name)?;
+        watched.control.deserted("idle").context(name)?;
+        ensure!(watched.control.show("cam")?.state == SessionState::Running);
         dead.push((name, pid));
     }
-    let idle = company.control.end("idle")?;
-    let cam = company.end()?;
+    let idle = watched.control.end("idle")?;
+    let cam = watched.end()?;
     for (name, pid) in dead {
         let died = ReconciledCause::ProcessDied;
         assert_eq!(settled(&cam, pid)?, (died, 2, 0), "{name}");
@@ -134,7 +134,7 @@ fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_no_other_c
 #[test]
 fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
+    let mut watched = WatchedSession::start(&mut rig)?;
     let mut first = rig.user("cam")?;
     first.say("hold 2")?;
     let pid = first.pid();
@@ -159,7 +159,7 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
         3
     );
     wait_for("the first one to be settled", 30, || {
-        let view = company.control.show("cam")?;
+        let view = watched.control.show("cam")?;
         let lent = view
             .attachments
             .iter()
@@ -170,7 +170,7 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
     second.say("put-all")?;
     ensure!(second.leave()?.success());
     drop(sockets);
-    let certificate = company.end()?;
+    let certificate = watched.end()?;
     assert_eq!(
         settled(&certificate, pid)?,
         (ReconciledCause::ProcessDied, 2, 0)

@@ -44,8 +44,8 @@ fn thread_becomes_another_program_inside_a_call_then_the_attachment_ends_and_the
 #[test]
 fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
-    company.control.receiver("idle", 5001)?;
+    let mut watched = WatchedSession::start(&mut rig)?;
+    watched.control.receiver("idle", 5001)?;
     let mut client = rig.user("idle")?;
     client.block(2)?;
     client.say("attach cam")?;
@@ -60,12 +60,12 @@ fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Resul
     client.say("put")?;
     client.kill()?;
     // The child has the sockets and none of the memory.
-    company.alone()?;
-    company.control.deserted("idle")?;
-    let idle = company.control.end("idle")?;
-    let idle = company.control.completed(idle.session)?;
+    watched.alone()?;
+    watched.control.deserted("idle")?;
+    let idle = watched.control.end("idle")?;
+    let idle = watched.control.completed(idle.session)?;
     assert_eq!(idle.reconciled.iter().map(|it| it.slots).sum::<u64>(), 2);
-    let cam = company.end()?;
+    let cam = watched.end()?;
     assert_eq!(cam.counts.frames_reconciled, 1);
     assert_eq!(cam.reconciled.len(), 1);
     let child = child["pid"]
@@ -78,26 +78,26 @@ fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Resul
 #[test]
 fn memory_mapped_by_another_process_then_kept_until_that_lets_go() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
-    company.control.receiver("idle", 5001)?;
+    let mut watched = WatchedSession::start(&mut rig)?;
+    watched.control.receiver("idle", 5001)?;
     let mut client = rig.user("idle")?;
     client.block(2)?;
     let mut heir = rig.test_client()?;
     let adopted = heir.say(format_args!("adopt {}", client.pid()))?;
     assert_eq!(adopted["mappings"], 3);
     client.kill()?;
-    company.control.deserted("idle")?;
-    let certificate = company.control.end("idle")?;
+    watched.control.deserted("idle")?;
+    let certificate = watched.control.end("idle")?;
     assert_eq!(certificate.reconciled.len(), 1);
-    let pending = company.control.certificate(certificate.session)?;
+    let pending = watched.control.certificate(certificate.session)?;
     ensure!(
         matches!(pending.memory, Memory::Pending { .. }),
         "{:?}",
         pending.memory
     );
     heir.say("abandon")?;
-    company.control.completed(certificate.session)?;
-    company.end()?;
+    watched.control.completed(certificate.session)?;
+    watched.end()?;
     Ok(())
 }
 

@@ -28,20 +28,20 @@ fn settled(certificate: &Certificate, pid: u32, frames: u64, slots: u64) -> Resu
 /// only if those before it are credited while the session runs.
 fn ended_inside_calls_of_a_running_session(probe: &'static str) -> Result<()> {
     let mut rig = Rig::rings_with(|config| config.probe = probe)?;
-    let mut company = WatchedSession::start(&mut rig)?;
+    let mut watched = WatchedSession::start(&mut rig)?;
     let mut client = rig.user("cam")?;
     let dead = client.tids("exit-taking 80")?;
     assert_eq!(dead.len(), 80);
     wait_for("the last to be settled", 30, || {
-        let blockers = company.control.blockers("cam")?.blockers;
+        let blockers = watched.control.blockers("cam")?.blockers;
         let left = blockers.iter().any(|it| it.kind == BlockerKind::Exited);
         Ok(!left)
     })?;
-    assert_eq!(company.control.show("cam")?.state, SessionState::Running);
+    assert_eq!(watched.control.show("cam")?.state, SessionState::Running);
     client.say("get 10000")?;
     let pid = client.pid();
     ensure!(client.leave()?.success());
-    let certificate = company.end()?;
+    let certificate = watched.end()?;
     assert_eq!(settled(&certificate, pid, 1, 1)?, dead);
     assert_eq!(certificate.counts.frames_reconciled, 80);
     Ok(())
@@ -90,7 +90,7 @@ fn threads_end_while_the_session_stops_and_starts_then_each_is_settled_once() ->
 fn threads_end_and_their_process_with_them_or_leaves_then_each_frame_is_credited_once() -> Result<()>
 {
     let mut rig = Rig::rings()?;
-    let company = WatchedSession::start(&mut rig)?;
+    let watched = WatchedSession::start(&mut rig)?;
     for round in 0..10 {
         let mut client = rig.user("cam")?;
         client.say("exit-taking 2")?;
@@ -103,7 +103,7 @@ fn threads_end_and_their_process_with_them_or_leaves_then_each_frame_is_credited
             })?;
         }
     }
-    let certificate = company.end()?;
+    let certificate = watched.end()?;
     assert_eq!(certificate.counts.frames_reconciled, 20);
     let slots: u64 = certificate.reconciled.iter().map(|it| it.slots).sum();
     assert_eq!(slots, 20, "{:#?}", certificate.reconciled);
@@ -162,8 +162,8 @@ fn thread_gets_the_number_of_a_dead_one_then_only_the_dead_one_is_settled() -> R
 #[test]
 fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
-    company.control.receiver("idle", 5001)?;
+    let mut watched = WatchedSession::start(&mut rig)?;
+    watched.control.receiver("idle", 5001)?;
     let mut client = rig.user("cam")?;
     client.say("hold 2")?;
     client.say("attach idle")?;
@@ -178,24 +178,24 @@ fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled()
     // Another thread listens now; the callers are where they were.
     client.say("use 0")?;
     client.say("get 10000")?;
-    let blockers = company.control.blockers("idle")?.blockers;
+    let blockers = watched.control.blockers("idle")?.blockers;
     let named: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
     assert_eq!(named, asleep, "{blockers:#?}");
     assert!(blockers.iter().all(|it| it.kind == BlockerKind::Blocked));
-    company.control.stop("idle")?;
+    watched.control.stop("idle")?;
     let returned: BTreeSet<u32> = client
         .returned(3)?
         .into_iter()
         .map(|(tid, _)| tid)
         .collect();
     assert_eq!(returned, asleep);
-    company.control.start("idle")?;
+    watched.control.start("idle")?;
     client.say("use 1")?;
     client.block(2)?;
     client.kill()?;
 
-    company.control.deserted("idle")?;
-    let idle = company.control.end("idle")?;
+    watched.control.deserted("idle")?;
+    let idle = watched.control.end("idle")?;
     let [settled] = &idle.reconciled[..] else {
         panic!("once: {:#?}", idle.reconciled);
     };
@@ -203,7 +203,7 @@ fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled()
         (settled.pid, settled.cause, settled.slots),
         (pid, ReconciledCause::ProcessDied, 2)
     );
-    let certificate = company.end()?;
+    let certificate = watched.end()?;
     assert_eq!(certificate.counts.frames_reconciled, 2);
     Ok(())
 }
@@ -256,16 +256,15 @@ fn thread_ended_inside_a_wait_and_the_rest_frozen_then_destroy_waits_for_the_res
     })?;
     client.freeze()?;
     control.stop("cam")?;
-    let mut other = rig.control()?;
-    let destroy = std::thread::spawn(move || other.destroy_wait("cam"));
+    let waits = rig.destroying("cam")?;
     wait_for("the dead thread to be settled", 10, || {
         let blockers = control.blockers("cam")?.blockers;
         let left: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
         Ok(left == asleep && blockers.len() == 1)
     })?;
-    control.await_state("cam", SessionState::Draining)?;
+    assert_eq!(control.show("cam")?.state, SessionState::Draining);
     client.thaw()?;
-    let certificate = destroy.join().map_err(|_| anyhow::anyhow!("panic"))??;
+    let certificate = waits.certificate()?;
     assert_settled(&certificate, &dead);
     Ok(())
 }

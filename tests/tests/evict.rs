@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use onair_ipc::layout::SEG_FRAMES;
-use onair_tests::{Control, Deadline, Raster, Rig, TestClient, Viewer, receive, send, wait_for};
+use onair_tests::{
+    Control, Deadline, Raster, Rig, TestClient, Viewer, balanced, receive, send, wait_for,
+};
 use onair_types::{
     AttachmentState, Certificate, EvictionCause, Memory, Operation, Says, SessionState, Source,
     SpecDocument, Witness,
@@ -55,18 +57,10 @@ fn is_stale_everywhere(client: &mut TestClient) -> Result<()> {
     Ok(())
 }
 
-fn balanced(certificate: &Certificate) {
-    let counts = certificate.counts;
-    assert_eq!(
-        counts.frames_lent,
-        counts.frames_returned
-            + counts.frames_reclaimed
-            + counts.frames_reconciled
-            + counts.frames_revoked,
-        "{counts:?}"
-    );
+fn revoked_and_balanced(certificate: &Certificate) -> Result<()> {
     let revoked: u64 = certificate.evicted.iter().map(|it| it.frames_revoked).sum();
-    assert_eq!(revoked, counts.frames_revoked);
+    assert_eq!(revoked, certificate.counts.frames_revoked);
+    balanced(certificate, 0)
 }
 
 /// The certificate of `cam`, which only the viewer still uses, who has seen every frame.
@@ -81,7 +75,7 @@ fn end(control: &mut Control, viewer: &mut Viewer) -> Result<Certificate> {
     }
     assert_eq!(seen.len() as u64, sent);
     let certificate = control.destroy_wait("cam")?;
-    balanced(&certificate);
+    revoked_and_balanced(&certificate)?;
     Ok(certificate)
 }
 
@@ -177,7 +171,7 @@ fn client_evicted_frozen_and_killed_then_its_frames_are_used_again() -> Result<(
     let named: BTreeSet<u32> = certificate.evicted.iter().map(|it| it.pid).collect();
     assert_eq!(named, evicted);
     assert_eq!(certificate.frames.frames_no_buffer, 0);
-    balanced(&certificate);
+    revoked_and_balanced(&certificate)?;
     control.completed(certificate.session)?;
     Ok(())
 }
@@ -256,7 +250,7 @@ fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> 
     second.leave()?;
     let certificate = control.end("studio")?;
     assert_eq!(certificate.evicted, [evicted]);
-    balanced(&certificate);
+    revoked_and_balanced(&certificate)?;
     wait_for("all that was sent to arrive", 30, || {
         let arrived = control.show("cam")?.counters.frames_complete;
         Ok(arrived == certificate.frames.frames_sent)
@@ -352,16 +346,14 @@ fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_k
     let (mut blocked, _) = user(&rig, "cam")?;
     blocked.say("drain")?;
     blocked.block(8)?;
-    let (mut frozen, _) = user(&rig, "cam")?;
-    frozen.block(2)?;
-    frozen.freeze()?;
+    let frozen = rig.frozen("cam", 2)?;
 
     let certificate = control.abort("cam")?;
     assert_eq!(certificate.operation, Operation::Abort);
     let pids: Vec<u32> = certificate.evicted.iter().map(|it| it.pid).collect();
     assert_eq!(pids, [holder.pid(), blocked.pid(), frozen.pid()]);
     assert_eq!(certificate.counts.frames_revoked, 4);
-    balanced(&certificate);
+    revoked_and_balanced(&certificate)?;
     assert_eq!(control.try_show("cam")?.code(), "stale_session");
     blocked.all_returned(8, "ESTALE")?;
     is_stale_everywhere(&mut holder)?;
@@ -405,16 +397,12 @@ fn session_aborted_by_its_owner_then_destroyed_and_by_no_other_client() -> Resul
 #[test]
 fn session_aborted_while_a_destroy_waits_then_both_are_answered() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
-    let (mut victim, _) = user(&rig, "cam")?;
-    victim.block(1)?;
-    victim.freeze()?;
+    let victim = rig.frozen("cam", 1)?;
     control.stop("cam")?;
-    let mut other = rig.control()?;
-    let waits = std::thread::spawn(move || other.try_destroy_wait("cam", 60_000));
-    control.await_state("cam", SessionState::Draining)?;
+    let waits = rig.destroying("cam")?;
     let certificate = control.abort("cam")?;
     assert_eq!(certificate.operation, Operation::Abort);
-    let refusal = waits.join().map_err(|_| anyhow::anyhow!("panic"))??;
+    let refusal = waits.answer()?;
     assert_eq!(refusal.code(), "stale_session", "{}", refusal.json);
     assert_eq!(refusal.json["verdict"], Value::Null);
     victim.kill()?;
@@ -451,12 +439,10 @@ fn client_evicted_while_a_destroy_waits_for_it_then_destroyed() -> Result<()> {
     victim.block(2)?;
     victim.freeze()?;
     control.stop("cam")?;
-    let mut other = rig.control()?;
-    let waits = std::thread::spawn(move || other.destroy_wait("cam"));
-    control.await_state("cam", SessionState::Draining)?;
+    let waits = rig.destroying("cam")?;
     let evicted = control.evict("cam", number)?;
     assert_eq!(evicted.callers_inside, 2);
-    let certificate = waits.join().map_err(|_| anyhow::anyhow!("panic"))??;
+    let certificate = waits.certificate()?;
     assert_eq!(certificate.operation, Operation::DestroyWait);
     assert_eq!(certificate.evicted, [evicted]);
     // A session of the same name and flow is no business of the one that was cut off.

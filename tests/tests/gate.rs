@@ -299,9 +299,7 @@ fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<
     for number in 0..SESSIONS {
         let name = format!("cam-{number}");
         control.receiver(&name, 5000 + number)?;
-        let mut frozen = rig.user(&name)?;
-        frozen.block(2)?;
-        frozen.freeze()?;
+        let frozen = rig.frozen(&name, 2)?;
         slow.push(frozen);
         for _ in 0..2 {
             let mut test_client = rig.user(&name)?;

@@ -9,13 +9,13 @@ use onair_types::Source;
 #[test]
 fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
+    let mut watched = WatchedSession::start(&mut rig)?;
     for (name, udp) in [("bad", 5001), ("good", 5002)] {
-        company
+        watched
             .control
             .create(&send(name, Raster::SMALL, udp, Source::Client))?;
     }
-    company.control.receiver("idle", 5003)?;
+    watched.control.receiver("idle", 5003)?;
     let mut frames = rig.user("bad")?;
     let mut words = rig.user("idle")?;
     let mut honest = rig.user("good")?;
@@ -45,10 +45,10 @@ fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
         ensure!(client.leave()?.success());
     }
     for name in ["bad", "good", "idle"] {
-        company.control.deserted(name)?;
-        let certificate = company.control.end(name)?;
-        company.control.completed(certificate.session)?;
+        watched.control.deserted(name)?;
+        let certificate = watched.control.end(name)?;
+        watched.control.completed(certificate.session)?;
     }
-    company.end()?;
+    watched.end()?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use onair_tests::{Control, Frozen, Raster, Rig, Stranger, receive, send, wait_fo
 use onair_types::api::{ListSessions, QuarantineSession};
 use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, Source,
+    SpecDocument,
 };
 use serde_json::Value;
 
@@ -24,13 +25,25 @@ fn unlisted(control: &mut Control, certificate: &Certificate) -> Result<()> {
     })
 }
 
+/// By name it is gone, by id it is there, and takes no operation.
+fn only_by_id(control: &mut Control, id: &str) -> Result<()> {
+    assert_eq!(control.try_show("cam")?.code(), "stale_session");
+    let view = control.show(id)?;
+    assert_eq!(view.state, SessionState::Quarantined);
+    for verb in ["start", "stop", "destroy", "evict", "abort", "quarantine"] {
+        let answer = control.post(&format!("/v1/sessions/{id}/{verb}"))?;
+        assert_eq!(answer.code(), "quarantined", "{verb}");
+    }
+    Ok(())
+}
+
 #[test]
 fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory_kept_until_it_dies()
 -> Result<()> {
     // The frames of one such session are 9 MiB.
     let rig = Rig::rings_with(|config| config.more += "[limits]\nframe_memory_mb = 16\n")?;
     let mut control = rig.control()?;
-    let cam = onair_types::SpecDocument {
+    let cam = SpecDocument {
         quota: Some(20),
         max_attachments: Some(4),
         ..receive("cam", Raster::SMALL, 5000)
@@ -60,14 +73,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
         "what was seen is told: {:?}",
         certificate.readings
     );
-    // By name it is gone, by id it is there, and takes no operation.
-    assert_eq!(control.try_show("cam")?.code(), "stale_session");
-    let view = control.show(&id)?;
-    assert_eq!(view.state, SessionState::Quarantined);
-    for verb in ["start", "stop", "destroy", "evict", "abort", "quarantine"] {
-        let answer = control.post(&format!("/v1/sessions/{id}/{verb}"))?;
-        assert_eq!(answer.code(), "quarantined", "{verb}");
-    }
+    only_by_id(&mut control, &id)?;
     assert_eq!(control.health()?.sessions.quarantined, 1);
     let mut other = rig.test_client()?;
     assert_eq!(other.errno(format_args!("attach {id}"))?, "ESTALE");
@@ -78,7 +84,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
     // Its memory counts: there is no room for as much again.
     let taken = control.try_create(&cam)?;
     assert_eq!(taken.code(), "limit_reached", "{}", taken.json);
-    control.create(&onair_types::SpecDocument {
+    control.create(&SpecDocument {
         quota: Some(1),
         max_attachments: Some(2),
         ..cam

@@ -10,7 +10,7 @@ use onair_tests::recorded::{
     Recorder, capinfos, ffmpeg, ffprobe, files, frames, payload_hash, planar_frames, tshark,
 };
 use onair_tests::{
-    Control, Deadline, QUOTA, Raster, Rig, Seen, Viewer, onairctl, output, receive, send, wait_for,
+    Control, Deadline, QUOTA, Raster, Rig, Seen, Viewer, onairctl, receive, send, wait_for,
 };
 use onair_types::{RecordingEnd, RecordingState, RecordingView, Says, Source, SpecDocument};
 use serde_json::{Value, json};
@@ -415,15 +415,7 @@ fn onairctl_start_list_show_and_stop_then_tables_json_events_and_metrics_say_it(
     frames_come(&mut control, 5)?;
     let list = run("record list --session in")?;
     assert!(list.contains("take1") && list.contains("pcapng"), "{list}");
-    let socket = Config::control_socket(rig.stage());
-    let socket = socket.to_str().context("a path in UTF-8")?;
-    let metrics = || {
-        output(
-            "curl",
-            &["-sf", "--unix-socket", socket, "http://localhost/metrics"],
-        )
-    };
-    let text = metrics()?;
+    let text = rig.scrape()?;
     assert!(
         text.contains("onair_recordings{state=\"recording\"} 1"),
         "{text}"
@@ -445,18 +437,12 @@ fn onairctl_start_list_show_and_stop_then_tables_json_events_and_metrics_say_it(
     let waited: RecordingView = serde_json::from_str(&waited)?;
     assert_eq!(waited.end, Some(RecordingEnd::DurationReached));
     assert_eq!(onairctl(&rig, "record show nix")?.code, 5);
-    let text = metrics()?;
+    let text = rig.scrape()?;
     assert!(text.contains("onair_recordings_ended_total 2"), "{text}");
     let events = Command::new("curl")
-        .args([
-            "-sN",
-            "-m",
-            "1",
-            "--unix-socket",
-            socket,
-            "-H",
-            "last-event-id: 0",
-        ])
+        .args(["-sN", "-m", "1", "-H", "last-event-id: 0"])
+        .arg("--unix-socket")
+        .arg(Config::control_socket(rig.stage()))
         .arg("http://localhost/v1/events?kind=recording_started&kind=recording_ended")
         .output()?;
     let events = String::from_utf8(events.stdout)?;

@@ -146,8 +146,7 @@ fn daemon_terminated_at_random_moments_under_traffic_then_files_are_whole_and_th
         frames_come(&mut control, 5)?;
         // Any moment will do: this is no waiting for something.
         std::thread::sleep(Duration::from_micros(dice.roll(300_000)));
-        rig.daemon()?.running().signal(Signal::TERM)?;
-        let (status, summary) = rig.daemon_ends()?;
+        let (status, summary) = rig.terminated()?;
         assert_eq!(status, 0, "{summary:#?}");
         let packets = exact(&summary, &packets)?;
         let file = whole(&rig, &packets);
@@ -201,8 +200,7 @@ fn daemon_terminated_at_the_time_when_a_recording_ends_by_itself_then_it_ends_on
         control.record("in", &name, "pcapng", &timed)?;
         // Just before or after its own end; either may come first.
         std::thread::sleep(Duration::from_micros(290_000 + dice.roll(20_000)));
-        rig.daemon()?.running().signal(Signal::TERM)?;
-        let (status, summary) = rig.daemon_ends()?;
+        let (status, summary) = rig.terminated()?;
         assert_eq!(status, 0, "{summary:#?}");
         rig.start_daemon()?;
         let mut control = rig.control()?;

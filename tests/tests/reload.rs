@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::Result;
-use onair_tests::{Deadline, Raster, Rig, holding, of, receive, signal, until, wait_for};
+use onair_tests::{Deadline, Raster, Rig, holding, of, receive, until, wait_for};
 use onair_types::api::{ReloadConfig, ShowConfig};
 use onair_types::{ActiveConfig, ProbeMode, Reload, ReloadOutcome, SessionOutcome};
 use rustix::process::Signal;
@@ -100,8 +100,7 @@ fn sighup_with_another_policy_and_time_for_the_end_then_the_daemon_ends_by_them(
     let ends = "[timeouts]\ngraceful_ms = 200\n[shutdown]\npolicy = \"evict\"\n[probe]";
     let done = hang_up(&mut rig, |text| text.replace("[probe]", ends))?;
     assert_eq!(done.outcome, ReloadOutcome::Applied, "{done:#?}");
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_eq!(status, 0, "{summary:#?}");
     assert_eq!(of(&summary, "cam")?.outcome, SessionOutcome::Evicted);
     client.thaw()?;

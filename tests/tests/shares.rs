@@ -5,7 +5,7 @@
 use anyhow::{Context as _, Result};
 use onair_tests::recorded::Recorder;
 use onair_tests::{
-    Config, Control, Deadline, HangingFile, Raster, Rig, TestClient, User, receive, wait_for,
+    Config, Control, Deadline, HangingFile, Raster, Rig, Stage, TestClient, User, receive, wait_for,
 };
 use onair_types::{HealthStatus, RecordingState, SessionState};
 use serde_json::{Value, json};
@@ -317,7 +317,11 @@ fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> 
     assert_eq!(control.recording("ours")?.state, RecordingState::Recording);
     assert!(roots.event_now("returned").is_none());
 
-    // Operate: everything but the daemon's own.
+    may_operate(stage, attachment)
+}
+
+/// Everything but the daemon's own.
+fn may_operate(stage: &Stage, attachment: u64) -> Result<()> {
     for (path, body) in [
         ("/v1/recordings/ours/stop".to_owned(), Value::Null),
         (

@@ -57,8 +57,7 @@ fn shutdown_summary__stats__then_accurate() -> Result<()> {
     control.pattern("source", 5000)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
     viewer.wait(30, Deadline::seconds(30))?;
-    signal(&mut rig, Signal::TERM)?;
-    let (_, summary) = rig.daemon_ends()?;
+    let (_, summary) = rig.terminated()?;
     in_order(&summary);
     let (cam, source) = (of(&summary, "cam")?, of(&summary, "source")?);
     let port = |name: &str, counter: &str| {
@@ -119,8 +118,7 @@ fn shutdown_summary__stats__then_accurate() -> Result<()> {
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_summary__stderr__then_visible() -> Result<()> {
     let (mut rig, _control) = Rig::with_cam()?;
-    signal(&mut rig, Signal::TERM)?;
-    let (_, summary) = rig.daemon_ends()?;
+    let (_, summary) = rig.terminated()?;
     // Standard error goes into the log on a stage.
     let log = rig.last_log();
     let head = format!(
@@ -144,8 +142,7 @@ fn sessions_by_priority_then_the_lowest_number_goes_first() -> Result<()> {
         spec.priority = Some(priority);
         control.create(&spec)?;
     }
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_eq!(status, 0);
     let order: Vec<_> = summary.sessions.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(order, ["early", "plain", "late"]);
@@ -207,8 +204,7 @@ fn sessions_evicted_together_at_the_deadline_then_the_lowest_priority_goes_first
         Rig::rings_and("[timeouts]\ngraceful_ms = 300\n[shutdown]\npolicy = \"evict\"\n")?;
     let mut control = rig.control()?;
     let client = three_in_use(&rig, &mut control)?;
-    signal(&mut rig, Signal::TERM)?;
-    let (_, summary) = rig.daemon_ends()?;
+    let (_, summary) = rig.terminated()?;
     let mut ends = summary.sessions.iter().map(|it| it.outcome);
     assert!(ends.all(|it| it == SessionOutcome::Evicted), "{summary:#?}");
     client.kill()?;
@@ -251,8 +247,7 @@ fn daemon_with_a_duration_and_a_signal_before_then_does_not_wait_for_it() -> Res
             command.args(["--duration", "1h"]);
         },
     )?;
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_eq!((status, summary.cause.as_str()), (0, "SIGTERM"));
     in_order(&summary);
     let timer = summary

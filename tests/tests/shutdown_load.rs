@@ -51,8 +51,7 @@ fn sessions_64_with_callers_and_traffic_terminated_at_random_moments_then_each_i
         }
         let moment = dice.roll(300);
         std::thread::sleep(Duration::from_millis(moment));
-        signal(&mut rig, Signal::TERM)?;
-        let (status, summary) = rig.daemon_ends()?;
+        let (status, summary) = rig.terminated()?;
         assert_eq!(status, 0, "round {round}, after {moment} ms: {summary:#?}");
         in_order(&summary);
         let destroyed = summary.sessions.iter();

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    Burst, CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
+    CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
     claim::Claim,
     device::Device,
     ethdev::Ethdev,
