@@ -1,9 +1,12 @@
 //! Words that the bench shares with its child processes: the starting gun, and the finish.
 
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result};
+use onair::{Client, Session};
 use onair_ipc::mapping::{Access, Mapping};
 use onair_ipc::memfd::Memfd;
 use onair_ipc::sys;
@@ -38,8 +41,45 @@ impl Board {
         format!("/proc/{}/fd/{fd}", std::process::id())
     }
 
+    /// This program as a child in the role `role`, which gets the board and an attach socket.
+    pub(crate) fn child(&self, role: &str, attach: &Path) -> Result<Command> {
+        Ok(self.child_of(&std::env::current_exe()?, role, attach))
+    }
+
+    /// The same with a copy of this program.
+    pub(crate) fn child_of(&self, program: &Path, role: &str, attach: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args([role, "--board", &self.path(), "--attach"])
+            .arg(attach)
+            .stdin(Stdio::null());
+        command
+    }
+
     pub(crate) fn words(&self) -> Words<'_> {
         Words(self.memfd.mapping())
+    }
+}
+
+/// What [`Board::child`] tells a child.
+#[derive(clap::Args)]
+pub(crate) struct Ends {
+    #[arg(long)]
+    board: String,
+    /// The attach socket
+    #[arg(long)]
+    attach: PathBuf,
+}
+
+impl Ends {
+    /// The board's words.
+    pub(crate) fn board(&self) -> Result<Mapping> {
+        open(&self.board)
+    }
+
+    /// Attaches to the session `bench`.
+    pub(crate) fn session(&self) -> Result<Session> {
+        Ok(Client::at(&self.attach).attach("bench")?)
     }
 }
 

@@ -32,11 +32,11 @@ mod p9b_daemon;
 mod place;
 mod plot;
 mod property;
+mod rig;
 mod row;
 mod run;
 mod samples;
 mod show;
-mod stand;
 mod testpmd;
 mod users;
 
@@ -124,8 +124,8 @@ impl Command {
             Self::Compare(compare) => compare.run(),
             Self::Markdown(markdown) => markdown.run(),
             Self::Plot { result, folder } => draw(&Document::read(result)?.results, folder),
-            Self::StopCallers(callers) => callers.run(),
-            Self::IdleCallers(callers) => callers.run(),
+            Self::StopCallers(role) => role.run(),
+            Self::IdleCallers(role) => role.run(),
             Self::WakeConsumer(role) => role.run(),
             Self::ReceivePath(role) => role.run(),
             Self::ProbeGetPut(role) => role.run(),

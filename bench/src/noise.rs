@@ -7,7 +7,7 @@ use onair_ipc::sys;
 use serde::{Deserialize, Serialize};
 
 use crate::place;
-use crate::samples::Samples;
+use crate::samples::{Samples, float, micros};
 
 /// Longer than that between two looks at the clock: another task had the core.
 const GAP_NS: u64 = 5_000;
@@ -46,13 +46,13 @@ pub(crate) fn probe(span: Duration) -> Result<Noise> {
 
 impl Noise {
     fn of(gaps: &Samples, seconds: f64, cores: usize) -> Self {
-        let whole = seconds * f64::from(u32::try_from(cores).unwrap_or(u32::MAX));
+        let whole = seconds * float(cores as u64);
         let ranks = gaps.ranks();
         let some = |value: f64| value.is_finite().then_some(value);
         Self {
             seconds,
             stolen_percent: 100.0 * gaps.sum() / 1e6 / whole,
-            gaps_per_second: f64::from(u32::try_from(gaps.len()).unwrap_or(u32::MAX)) / whole,
+            gaps_per_second: float(gaps.len() as u64) / whole,
             gap_p99_us: some(ranks.per_mille(990)),
             gap_max_us: some(ranks.per_mille(1000)),
         }
@@ -68,7 +68,7 @@ fn spin(core: usize, span: Duration) -> Result<Vec<f64>> {
     while last - begin < span {
         let now = sys::monotonic_ns();
         if now - last > GAP_NS {
-            gaps.push(f64::from(u32::try_from(now - last).unwrap_or(u32::MAX)) / 1_000.0);
+            gaps.push(micros(now - last));
         }
         last = now;
     }

@@ -5,16 +5,15 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_ipc::sys;
-use onair_stage::Deadline;
+use onair_stage::{Deadline, Raster, Rig, receive};
 use onair_types::{Certificate, StepName};
 use rustix::process::Signal;
-use serde_json::json;
 
 use crate::place;
+use crate::rig;
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
-use crate::stand::Stand;
+use crate::samples::{Samples, micros};
 use crate::testpmd::Testpmd;
 use crate::users::{self, Wanted};
 
@@ -24,9 +23,9 @@ const LIMIT_MS: f64 = 100.0;
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let rounds = run.either(6, 2);
     run.case("SIGTERM", rounds);
-    let mut stand = Stand::cables(|_| {})?;
-    let done = rounds_of(&mut stand, rounds, run);
-    let (certificates, exit, quit) = stand.end(done)?;
+    let mut rig = rig::cables(|_| {})?;
+    let done = rounds_of(&mut rig, rounds, run);
+    let (certificates, exit, quit) = rig.end(done)?;
     let pinned = "none; the poller on the last core";
     Ok(vec![
         Row::of("P10", "SIGTERM → all 64 certificates", "ms", &certificates)
@@ -40,13 +39,13 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     ])
 }
 
-fn rounds_of(stand: &mut Stand, rounds: usize, run: &Run) -> Result<(Samples, Samples, Samples)> {
+fn rounds_of(rig: &mut Rig, rounds: usize, run: &Run) -> Result<(Samples, Samples, Samples)> {
     let mut all = (Samples::default(), Samples::default(), Samples::default());
     let core = *place::cores()?.last().context("no core")?;
     for _ in 0..rounds {
-        let testpmd = Testpmd::start(&stand.stage, core, stand.config.hugepages)?;
+        let testpmd = Testpmd::start(rig.stage(), core, rig.config.hugepages)?;
         all.2.push(testpmd.quit()?.as_secs_f64() * 1e3);
-        let (certificates, exit) = one(stand)?;
+        let (certificates, exit) = one(rig)?;
         all.0.push(certificates);
         all.1.push(exit);
         run.step();
@@ -55,27 +54,22 @@ fn rounds_of(stand: &mut Stand, rounds: usize, run: &Run) -> Result<(Samples, Sa
 }
 
 /// Milliseconds to the last certificate, and to the end of the process.
-fn one(stand: &mut Stand) -> Result<(f64, f64)> {
-    let folder = stand.stage.directory().join("state/certificates");
+fn one(rig: &mut Rig) -> Result<(f64, f64)> {
+    let folder = rig.stage().directory().join("state/certificates");
     // Those of the round before.
     let _ = std::fs::remove_dir_all(&folder);
-    stand.start()?;
-    let mut control = stand.control()?;
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
     let names: Vec<_> = (0..SESSIONS).map(|at| format!("bench{at}")).collect();
-    for (at, name) in names.iter().enumerate() {
-        let spec = json!({
-            "name": name, "direction": "receive", "port": "b",
-            "video": {"width": 320, "height": 180, "frame_rate": "60/1", "depth": 8},
-            "flow": {"destination": format!("10.77.0.2:{}", 5004 + at)},
-        });
-        control.must_with("POST", "/v1/sessions", &spec)?;
+    for (name, udp) in names.iter().zip(5004..) {
+        control.create(&receive(name, Raster::SMALL, udp))?;
     }
     let wanted = Wanted {
         blocked: 1,
         ..Wanted::default()
     };
-    let users = users::start(&stand.stage, &stand.attach(), &names, wanted)?;
-    let mut daemon = stand.take_daemon()?;
+    let users = users::start(rig.stage(), &rig.attach_socket(), &names, wanted)?;
+    let mut daemon = rig.take_daemon()?;
     let (begin, began_ns) = (Instant::now(), sys::monotonic_ns());
     daemon.running().signal(Signal::TERM)?;
     let status = daemon.running().wait(Deadline::seconds(30))?;
@@ -93,6 +87,5 @@ fn one(stand: &mut Stand) -> Result<(f64, f64)> {
         last = (last.0 + 1, destroyed.monotonic_ns.max(last.1));
     }
     ensure!(last.0 == SESSIONS, "{} certificates", last.0);
-    let ns = u32::try_from(last.1.saturating_sub(began_ns))?;
-    Ok((f64::from(ns) / 1e6, exit))
+    Ok((micros(last.1.saturating_sub(began_ns)) / 1e3, exit))
 }

@@ -4,7 +4,6 @@
 //! The drain thread is told to sleep until it is woken, so that the rings hold all of it when the
 //! end begins. What is measured is [`Recording::finish`], whole: cut, drain, sum, fsync, rename.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use onair_types::RecordingEnd;
 
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
+use crate::samples::{Samples, float};
 
 /// As many producers as the requirement has threads.
 const PRODUCERS: usize = 64;
@@ -31,7 +30,7 @@ const LEAST_EVENTS: f64 = 1e6;
 /// What a final drain came to.
 struct Drained {
     events: u64,
-    octets: u64,
+    bytes: u64,
     seconds: f64,
 }
 
@@ -41,8 +40,8 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let mut whole = [Samples::default(), Samples::default()];
     for _ in 0..rounds {
         let drained = drain(MAX_SNAP_LENGTH)?;
-        whole[0].push(megabytes(drained.octets) / drained.seconds);
-        whole[1].push(megabytes(drained.octets) / dd(drained.octets)?);
+        whole[0].push(megabytes(drained.bytes) / drained.seconds);
+        whole[1].push(megabytes(drained.bytes) / dd(drained.bytes)?);
         run.step();
     }
     let mut events = Samples::default();
@@ -53,7 +52,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     }
     let [ours, disk] = whole;
     let pinned = format!("{PRODUCERS} producers; drain and sync thread where the kernel puts them");
-    let octets = Row::of("P11", "octets, packets of 1400", "MB/s", &ours)
+    let bytes = Row::of("P11", "octets, packets of 1400", "MB/s", &ours)
         .beside("dd conv=fdatasync", &ours, &disk)
         .pinned(&pinned)
         .more_is_better()
@@ -68,7 +67,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         .target("≥ 1 M/s", |row| {
             row.value.is_some_and(|it| it >= LEAST_EVENTS)
         });
-    Ok(vec![octets, events])
+    Ok(vec![bytes, events])
 }
 
 /// Fills all rings, and ends the recording.
@@ -101,38 +100,28 @@ fn drain(snap_length: u32) -> Result<Drained> {
     ensure!(manifest.problems.is_empty(), "{:?}", manifest.problems);
     Ok(Drained {
         events: accepted,
-        octets: manifest.bytes(),
+        bytes: manifest.bytes(),
         seconds,
     })
 }
 
 /// Seconds that dd needs for so many bytes, to the same disk, in blocks of the recorder's size.
-fn dd(octets: u64) -> Result<f64> {
+fn dd(bytes: u64) -> Result<f64> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("dd");
     let begun = Instant::now();
-    run_dd(&file, octets)?;
-    Ok(begun.elapsed().as_secs_f64())
-}
-
-fn run_dd(file: &Path, octets: u64) -> Result<()> {
     let status = Command::new("dd")
         .arg("if=/dev/zero")
         .arg(format!("of={}", file.display()))
         .args(["bs=1M", "iflag=count_bytes", "conv=fdatasync"])
-        .arg(format!("count={octets}"))
+        .arg(format!("count={bytes}"))
         .stderr(Stdio::null())
         .status()
         .context("starting dd")?;
     ensure!(status.success(), "dd: {status}");
-    Ok(())
+    Ok(begun.elapsed().as_secs_f64())
 }
 
-fn megabytes(octets: u64) -> f64 {
-    float(octets) / 1e6
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-fn float(number: u64) -> f64 {
-    number as f64
+fn megabytes(bytes: u64) -> f64 {
+    float(bytes) / 1e6
 }

@@ -3,16 +3,15 @@
 //! The frames' memory is made for each session (a memory file that is never used again), so the warm
 //! case is the daemon that has done it before, the cold one its first session.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use onair_ipc::sys;
-use onair_stage::wait_for;
-use serde_json::{Value, json};
+use onair_stage::{Control, Raster, receive, wait_for};
+use onair_types::SpecDocument;
 
+use crate::rig;
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
-use crate::stand::Stand;
-use onair_stage::Http;
+use crate::samples::{Samples, micros_since};
 
 const LIMIT_US: f64 = 200.0;
 const TRIP: &str = "GET of the same session";
@@ -29,15 +28,15 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let mut first = Times::default();
     run.case("first session of a daemon", cold);
     for _ in 0..cold {
-        let stand = Stand::rings(|_| {})?;
-        let done = stand.control().and_then(|mut it| one(&mut it, &mut first));
-        stand.end(done)?;
+        let rig = rig::rings()?;
+        let done = rig.control().and_then(|mut it| one(&mut it, &mut first));
+        rig.end(done)?;
         run.step();
     }
-    let stand = Stand::rings(|_| {})?;
+    let rig = rig::rings()?;
     run.case("sessions", warm);
     let done = (|| {
-        let (mut control, mut times) = (stand.control()?, Times::default());
+        let (mut control, mut times) = (rig.control()?, Times::default());
         for round in 0..warm + 20 {
             let mut ignored = Times::default();
             let kept = round >= 20;
@@ -46,7 +45,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         }
         Ok(times)
     })();
-    let times = stand.end(done)?;
+    let times = rig.end(done)?;
     let row = |variant, ours: &Samples, look: &Samples| {
         Row::of("P12", variant, "µs", ours)
             .beside(TRIP, ours, look)
@@ -65,37 +64,26 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     ])
 }
 
-fn spec() -> Value {
-    json!({
-        "name": "bench", "direction": "receive", "port": "b",
-        "video": {"width": 1920, "height": 1080, "frame_rate": "60000/1001", "depth": 10},
-        "flow": {"destination": "10.77.0.2:5004"},
-    })
+fn spec() -> SpecDocument {
+    let mut spec = receive("bench", Raster::new(1920, 1080, 60, 10), 5004);
+    "60000/1001".clone_into(&mut spec.video.frame_rate);
+    spec
 }
 
-fn one(control: &mut Http, times: &mut Times) -> Result<()> {
+fn one(control: &mut Control, times: &mut Times) -> Result<()> {
     let spec = spec();
     let begin = sys::monotonic_ns();
-    let session = control.must_with("POST", "/v1/sessions", &spec)?;
-    times.create.push(since(begin)?);
-    let id = session["id"].as_str().context("a session without an id")?;
-    let path = format!("/v1/sessions/{id}");
+    let id = control.create(&spec)?.id;
+    times.create.push(micros_since(begin));
     let begin = sys::monotonic_ns();
-    control.must("GET", &path)?;
-    times.look.push(since(begin)?);
-    control.must("POST", &format!("{path}/stop"))?;
+    control.show(id)?;
+    times.look.push(micros_since(begin));
+    control.stop(id)?;
     wait_for("the poller's hand-back", 10, || {
-        let verdict = control.must("GET", &format!("{path}/verdict"))?;
-        Ok(verdict["destroyable"] == true)
+        Ok(control.verdict(id)?.destroyable)
     })?;
     let begin = sys::monotonic_ns();
-    control.must("POST", &format!("{path}/destroy"))?;
-    times.destroy.push(since(begin)?);
+    control.destroy(id)?;
+    times.destroy.push(micros_since(begin));
     Ok(())
-}
-
-/// In µs.
-fn since(begin_ns: u64) -> Result<f64> {
-    let ns = sys::monotonic_ns().saturating_sub(begin_ns);
-    Ok(f64::from(u32::try_from(ns)?) / 1_000.0)
 }

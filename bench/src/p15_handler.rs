@@ -29,9 +29,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     );
     let (ours, empty): (Vec<f64>, Vec<f64>) = serde_json::from_slice(&output.stdout)?;
     let (ours, empty) = (Samples::from_iter(ours), Samples::from_iter(empty));
-    let more: Samples = vec![ours.ranks().median() - empty.ranks().median()]
-        .into_iter()
-        .collect();
+    let more: Samples = Samples::from_iter([ours.ranks().median() - empty.ranks().median()]);
     run.step();
     Ok(vec![
         Row::of("P15", "SIGTERM to the own thread → back", "ns", &ours)

@@ -13,7 +13,7 @@ use onair_types::RecordingEnd;
 
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
+use crate::samples::{Samples, float};
 
 const PRODUCERS: usize = 64;
 const SNAP: u32 = 96;
@@ -148,9 +148,7 @@ fn flush(run: &Run) -> Result<Row> {
 }
 
 fn each(elapsed: Duration) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "it is 64")]
-    let rings = PRODUCERS as f64;
-    elapsed.as_secs_f64() * 1e6 / rings
+    elapsed.as_secs_f64() * 1e6 / float(PRODUCERS as u64)
 }
 
 /// The end of a recording that got 100 MB in its last second, whole: drain, fsync, rename, manifest.

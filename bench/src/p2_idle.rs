@@ -18,6 +18,7 @@ use crate::host::Host;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::Samples;
+use crate::users;
 
 /// How often the other ones look.
 const POLL: Duration = Duration::from_micros(100);
@@ -119,7 +120,7 @@ impl Callers {
     pub(crate) fn run(&self) -> Result<()> {
         let session = Client::at(&self.attach).attach("bench")?;
         let Some(board) = &self.board else {
-            return together(self.callers, || wait(&session));
+            return users::together(self.callers, || wait(&session), || ());
         };
         let mapping = board::open(board)?;
         let words = board::Words(&mapping);
@@ -132,18 +133,9 @@ impl Callers {
                     on.store(round % 2 == POLLING, Ordering::Relaxed);
                 }
             });
-            together(self.callers, || poll(&session, &on))
+            users::together(self.callers, || poll(&session, &on), || ())
         })
     }
-}
-
-fn together(callers: u32, call: impl Fn() -> Result<()> + Sync) -> Result<()> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..callers).map(|_| scope.spawn(&call)).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a caller panicked")))
-    })
 }
 
 fn wait(session: &Session) -> Result<()> {

@@ -11,15 +11,17 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Running, cpu_time, run as execute, threads, threads_named, wait_for};
-use serde_json::{Value, json};
+use onair_stage::{
+    Control, Raster, Rig, Running, cpu_time, receive, run as execute, send, threads, threads_named,
+    wait_for,
+};
+use onair_types::Source;
 
 use crate::place;
+use crate::rig;
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
-use crate::stand::Stand;
-use onair_stage::Http;
+use crate::samples::{Samples, float};
 
 const PATIENCE: u64 = 20;
 /// UDP ports of the two flows.
@@ -30,54 +32,56 @@ const BUFFER: u64 = 32 << 20;
 
 pub(crate) fn measure(run: &Run) -> Result<Row> {
     let first = *place::cores()?.first().context("no core")?;
-    let mut stand = Stand::cables(|config| {
+    let mut rig = rig::cables(|config| {
         config.ports.retain(|port| port.name == "a");
         config.more += &format!("[[poller]]\nname = \"p1\"\ncore = {first}\n");
     })?;
-    let netns = format!("netns = \"{}\"\n", stand.stage.namespace());
+    let netns = format!("netns = \"{}\"\n", rig.stage().namespace());
     for (name, end, address, poller) in [
         ("b", "vb", "10.77.0.2/24", "p1"),
         ("c", "ta", "10.78.0.1/24", "p0"),
     ] {
-        stand.config.more += &format!(
+        rig.config.more += &format!(
             "[[port]]\nname = \"{name}\"\ndevice = \"net_af_xdp_{end},iface={end}\"\n{netns}\
              address = \"{address}\"\npoller = \"{poller}\"\n"
         );
     }
-    let namespace = stand.stage.namespace().to_owned();
+    let namespace = rig.stage().namespace().to_owned();
     execute(
         "ip",
         &["-n", &namespace, "addr", "add", "10.78.0.2/24", "dev", "tb"],
     )?;
-    let done = stand.start().and_then(|()| row(run, &mut stand));
-    stand.end(done)
+    let done = rig.start_daemon().and_then(|()| row(run, &mut rig));
+    rig.end(done)
 }
 
-fn row(run: &Run, stand: &mut Stand) -> Result<Row> {
-    let mut control = stand.control()?;
-    create(&mut control, "in", "receive", "b", "10.77.0.2", OURS)?;
-    create(&mut control, "out", "send", "a", "10.77.0.2", OURS)?;
-    create(&mut control, "beside", "send", "c", "10.78.0.2", THEIRS)?;
-    stop(&mut control, "out")?;
-    stop(&mut control, "beside")?;
-    let daemon = control.must("GET", "/v1/health")?["pid"].as_u64();
-    let daemon = u32::try_from(daemon.context("no pid")?)?;
+fn row(run: &Run, rig: &mut Rig) -> Result<Row> {
+    let mut control = rig.control()?;
+    control.create(&receive("in", Raster::HD, OURS))?;
+    control.create(&send("out", Raster::HD, OURS, Source::Pattern))?;
+    let mut beside = send("beside", Raster::HD, THEIRS, Source::Pattern);
+    "c".clone_into(&mut beside.port);
+    beside.flow.destination = format!("10.78.0.2:{THEIRS}");
+    control.create(&beside)?;
+    control.stop("out")?;
+    control.stop("beside")?;
+    let daemon = rig.daemon()?.pid();
     let poller = thread_of(daemon, "onair-p1")?;
-    let mut gstreamer = gstreamer(stand)?;
+    let mut gstreamer = gstreamer(rig)?;
     let window = Duration::from_secs(1);
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     let (mut lost, mut dropped) = (0.0, 0.0);
     let rounds = run.of(10).max(3);
     run.case("receiving 1280x720p60, beside GStreamer", rounds);
     for _ in 0..rounds {
-        let receiver = |control: &mut Http| packets(control, "in");
+        let receiver = |control: &mut Control| packets(control, "in");
         let mine = || cpu_time(daemon, poller);
         let (cost, came, sent) = turn(&mut control, "out", window, &mine, &receiver)?;
         ours.push(cost);
         lost += sent - came;
         let pid = gstreamer.pid();
         let before = drops(pid)?;
-        let receiver = |control: &mut Http| Ok(packets(control, "beside")? - drops(pid)?);
+        let receiver = |control: &mut Control| Ok(packets(control, "beside")? - drops(pid)?);
         let all = || threads(pid)?.into_iter().map(|it| cpu_time(pid, it)).sum();
         let (cost, ..) = turn(&mut control, "beside", window, &all, &receiver)?;
         theirs.push(cost);
@@ -98,18 +102,18 @@ fn row(run: &Run, stand: &mut Stand) -> Result<Row> {
 /// Has `sender` send for a while. Processor time of the receiver for each packet that came, in
 /// nanoseconds; how many came and were sent.
 fn turn(
-    control: &mut Http,
+    control: &mut Control,
     sender: &str,
     window: Duration,
     used: &dyn Fn() -> Result<Duration>,
-    received: &dyn Fn(&mut Http) -> Result<f64>,
+    received: &dyn Fn(&mut Control) -> Result<f64>,
 ) -> Result<(f64, f64, f64)> {
     let (sent, came) = (packets(control, sender)?, received(control)?);
     let cpu = used()?;
     let begin = Instant::now();
-    control.must("POST", &format!("/v1/sessions/{sender}/start"))?;
+    control.start(sender)?;
     std::thread::sleep(window);
-    stop(control, sender)?;
+    control.stop(sender)?;
     ensure!(begin.elapsed() >= window, "the clock goes back");
     let (mut sent_now, mut came_now) = (0.0, -1.0);
     // A sender that was stopped finishes its frame; then what is on the wire arrives.
@@ -125,27 +129,8 @@ fn turn(
     Ok((cpu / came, came, sent))
 }
 
-fn create(control: &mut Http, name: &str, way: &str, port: &str, to: &str, udp: u16) -> Result<()> {
-    let mut spec = json!({
-        "name": name, "direction": way, "port": port,
-        "video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 8},
-        "flow": {"destination": format!("{to}:{udp}")},
-    });
-    if way == "send" {
-        spec["source"] = json!("pattern");
-    }
-    control.must_with("POST", "/v1/sessions", &spec).map(drop)
-}
-
-fn stop(control: &mut Http, name: &str) -> Result<()> {
-    let path = format!("/v1/sessions/{name}/stop");
-    control.must("POST", &path).map(drop)
-}
-
-fn packets(control: &mut Http, name: &str) -> Result<f64> {
-    let view: Value = control.must("GET", &format!("/v1/sessions/{name}"))?;
-    let packets = view["counters"]["packets"].as_f64();
-    packets.with_context(|| format!("no packets in {view}"))
+fn packets(control: &mut Control, name: &str) -> Result<f64> {
+    Ok(float(control.show(name)?.counters.packets))
 }
 
 fn thread_of(pid: u32, name: &str) -> Result<u32> {
@@ -154,15 +139,15 @@ fn thread_of(pid: u32, name: &str) -> Result<u32> {
 }
 
 /// GStreamer's pipeline, which listens.
-fn gstreamer(stand: &Stand) -> Result<Running> {
-    stand.stage.sysctl_at_least("net.core.rmem_max", BUFFER)?;
+fn gstreamer(rig: &Rig) -> Result<Running> {
+    rig.stage().sysctl_at_least("net.core.rmem_max", BUFFER)?;
     let pipeline = format!(
         "udpsrc port={THEIRS} buffer-size={BUFFER} ! application/x-rtp,media=video,clock-rate=90000,\
          encoding-name=RAW,sampling=YCbCr-4:2:2,depth=(string)8,width=(string)1280,\
          height=(string)720,payload=96 ! rtpvrawdepay ! fakesink"
     );
-    let child = stand
-        .stage
+    let child = rig
+        .stage()
         .command_inside("gst-launch-1.0")
         .arg("--quiet")
         .args(pipeline.split_ascii_whitespace())

@@ -12,19 +12,21 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::wait_for;
-use serde_json::{Value, json};
+use onair_stage::{Control, Raster, Rig, receive, send, wait_for};
+use onair_types::Source;
+use onair_types::api::ShowMetrics;
+
+use rustix::process::Signal;
 
 use crate::place;
+use crate::rig;
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
-use crate::stand::Stand;
+use crate::samples::{Samples, float};
 use crate::testpmd::{self, Testpmd};
-use onair_stage::Http;
 
 /// `N` sessions of `WIDTH x HEIGHT`, `DEPTH`, at `RATE`: together more than a core can do.
-type Case = (usize, u32, u32, u32, &'static str);
+type Case = (u16, u32, u32, u32, &'static str);
 
 const CASES: [Case; 9] = [
     (1, 4096, 2160, 10, "80/1"),
@@ -38,7 +40,7 @@ const CASES: [Case; 9] = [
     (256, 320, 180, 8, "58/1"),
 ];
 /// The case that the target is set for.
-const AIMED: usize = 4;
+const AIMED: u16 = 4;
 /// What one turn measures …
 const WINDOW: Duration = Duration::from_millis(200);
 /// … after so long, for caches and rings to be as they are under way.
@@ -66,43 +68,43 @@ struct Saturated {
 }
 
 struct Loop {
-    control: Http,
+    control: Control,
     core: usize,
     windows: usize,
 }
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let core = *place::cores()?.last().context("no core")?;
-    let mut stand = Stand::cables(|config| {
+    let mut rig = rig::cables(|config| {
         config.more += "[limits]\nsessions = 1024\n";
     })?;
-    let done = stand.start().and_then(|()| {
+    let done = rig.start_daemon().and_then(|()| {
         let mut own = Loop {
-            control: stand.control()?,
+            control: rig.control()?,
             core,
             windows: run.either(12, 6),
         };
-        own.rows(run, &mut stand)
+        own.rows(run, &mut rig)
     });
-    stand.end(done)
+    rig.end(done)
 }
 
 impl Loop {
-    fn rows(&mut self, run: &Run, stand: &mut Stand) -> Result<Vec<Row>> {
+    fn rows(&mut self, run: &Run, rig: &mut Rig) -> Result<Vec<Row>> {
         let few = |case: &&Case| !run.quick || [1, AIMED, 64].contains(&case.0);
         let cases: Vec<_> = CASES.iter().filter(few).collect();
         run.case("sessions", cases.len());
         let (mut rows, mut peer) = (vec![], Samples::default());
-        let mut testpmd = Testpmd::start(&stand.stage, self.core, stand.config.hugepages)?;
+        let mut testpmd = Testpmd::start(rig.stage(), self.core, rig.config.hugepages)?;
         for case in cases {
             let Saturated {
                 rate,
                 beside,
                 lost,
                 octets,
-            } = self.saturated(case, stand, &mut testpmd)?;
+            } = self.saturated(case, rig, &mut testpmd)?;
             beside.iter().for_each(|rate| peer.push(*rate));
-            let n = f64::from(u32::try_from(case.0)?);
+            let n = f64::from(case.0);
             let name = format!("N = {} each way, {}x{}", case.0, case.1, case.2);
             let pinned = format!(
                 "poller and testpmd on core {}; {octets:.0} bytes a packet here, {} there",
@@ -122,7 +124,7 @@ impl Loop {
                 }),
                 _ => row,
             });
-            let share: Samples = vec![lost].into_iter().collect();
+            let share: Samples = Samples::from_iter([lost]);
             rows.push(
                 Row::of("P5", format!("lost, {name}"), "kpps", &share)
                     .pinned(&pinned)
@@ -140,7 +142,7 @@ impl Loop {
     fn saturated(
         &mut self,
         case: &Case,
-        stand: &mut Stand,
+        rig: &mut Rig,
         testpmd: &mut Testpmd,
     ) -> Result<Saturated> {
         testpmd.pause(true)?;
@@ -150,10 +152,10 @@ impl Loop {
         let (mut rates, mut beside) = (vec![], vec![]);
         let (mut sent, mut spans) = (0.0, 0.0);
         for _ in 0..self.windows {
-            stand.pause(true)?;
+            rig.daemon()?.running().signal(Signal::STOP)?;
             let its = turn_of(testpmd);
             // Also when that failed: who stands still cannot be ended.
-            stand.pause(false)?;
+            rig.daemon()?.running().signal(Signal::CONT)?;
             beside.push(its?);
             std::thread::sleep(SETTLE);
             let (first, begin) = (self.seen()?, Instant::now());
@@ -202,8 +204,8 @@ impl Loop {
             most = n;
             packets = (seen.received - before.received) / span / 1_000.0;
         }
-        let ours: Samples = vec![f64::from(u32::try_from(most)?)].into_iter().collect();
-        let each = packets / f64::from(u32::try_from(most.max(1))?);
+        let ours: Samples = Samples::from_iter([f64::from(most)]);
+        let each = packets / f64::from(most.max(1));
         let row = Row::of(
             "P5",
             "1080p59.94 each way, none lost or late",
@@ -223,19 +225,17 @@ impl Loop {
 
     /// Creates the sessions, the receiving ones first; they run from then on.
     fn begin(&mut self, &(count, width, height, depth, rate): &Case) -> Result<()> {
+        let raster = Raster::new(width, height, 60, depth);
         for way in ["receive", "send"] {
             for at in 0..count {
-                let mut spec = json!({
-                    "name": format!("{way}{at}"), "direction": way,
-                    "port": if way == "send" { "a" } else { "b" },
-                    "video": {"width": width, "height": height, "frame_rate": rate, "depth": depth},
-                    "flow": {"destination": format!("10.77.0.2:{}", 6000 + at)},
-                    "quota": 1, "max_attachments": 1,
-                });
-                if way == "send" {
-                    spec["source"] = json!("pattern");
-                }
-                self.control.must_with("POST", "/v1/sessions", &spec)?;
+                let (name, udp) = (format!("{way}{at}"), 6000 + at);
+                let mut spec = match way {
+                    "send" => send(&name, raster, udp, Source::Pattern),
+                    _ => receive(&name, raster, udp),
+                };
+                rate.clone_into(&mut spec.video.frame_rate);
+                (spec.quota, spec.max_attachments) = (Some(1), Some(1));
+                self.control.create(&spec)?;
             }
         }
         Ok(())
@@ -243,27 +243,22 @@ impl Loop {
 
     /// Stops and destroys the sessions, the sending ones first. The fewest frames that one of them
     /// sent, and frames that receivers saw incomplete.
-    fn finish(&mut self, count: usize) -> Result<(f64, f64)> {
+    fn finish(&mut self, count: u16) -> Result<(f64, f64)> {
         let (mut fewest, mut incomplete) = (f64::MAX, 0.0);
         for way in ["send", "receive"] {
-            let paths: Vec<_> = (0..count)
-                .map(|at| format!("/v1/sessions/{way}{at}"))
-                .collect();
-            for path in &paths {
-                let view = self.control.must("POST", &format!("{path}/stop"))?;
-                let of = |name: &str| view["counters"][name].as_f64().unwrap_or(0.0);
+            let names: Vec<_> = (0..count).map(|at| format!("{way}{at}")).collect();
+            for name in &names {
+                let counters = self.control.stop(name)?.counters;
                 if way == "send" {
-                    fewest = fewest.min(of("frames_sent"));
+                    fewest = fewest.min(float(counters.frames_sent));
                 }
-                incomplete += of("frames_incomplete");
+                incomplete += float(counters.frames_incomplete);
             }
             // What is on the wire arrives before the receivers stop.
             std::thread::sleep(Duration::from_millis(50));
-            for path in &paths {
+            for name in &names {
                 wait_for("a session destroyed", 20, || {
-                    let path = format!("{path}/destroy");
-                    let answer = self.control.request("POST", &path, &Value::Null)?;
-                    Ok(answer.status == 200)
+                    Ok(self.control.try_destroy(name)?.status == 200)
                 })?;
             }
         }
@@ -271,9 +266,7 @@ impl Loop {
     }
 
     fn seen(&mut self) -> Result<Seen> {
-        let Value::String(text) = self.control.must("GET", "/metrics")? else {
-            anyhow::bail!("the metrics are no text");
-        };
+        let text = self.control.call::<ShowMetrics>(&())?;
         let of = |name: &str, port: &str| {
             let begin = format!("onair_port_{name}_total{{port=\"{port}\"}} ");
             let line = text.lines().find_map(|line| line.strip_prefix(&begin));

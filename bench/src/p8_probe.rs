@@ -4,7 +4,7 @@
 //! is not. They take turns.
 
 use std::io::BufRead as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,12 @@ use onair_ipc::{site, sys};
 use onair_probe::{Armed, Probe, ProbeConfig, Proof};
 use onair_stage::{Actor, Deadline, cpu_time, wait_for};
 
-use crate::board::{self, Board};
+use crate::board::{self, Board, Ends};
 use crate::host::{Host, SESSION};
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
+use crate::samples::{Samples, micros};
 
 /// Frames in one batch, and batches in one turn, of calls that do not block.
 const BATCH: u32 = 64;
@@ -46,57 +46,20 @@ fn rows(run: &Run, probe: &Probe, runtime: &tokio::runtime::Runtime) -> Result<V
     let watched = std::env::current_exe()?;
     let unwatched = folder.path().join("onair-bench");
     std::fs::copy(&watched, &unwatched).context("copying the program")?;
-    let mut free = Samples::default();
-    let mut free_armed = Samples::default();
-    let rounds = run.of(300);
-    run.case("not blocked", rounds);
-    {
-        let mut on = Actor::start("watched", Command::new(&watched).arg("probe-get-put"))?;
-        let mut off = Actor::start("unwatched", Command::new(&unwatched).arg("probe-get-put"))?;
-        let armed = arm(probe, runtime, on.pid())?;
-        for _ in 0..rounds {
-            for (actor, samples) in [(&mut on, &mut free_armed), (&mut off, &mut free)] {
-                let told = actor.ask("turn", Deadline::seconds(60))?;
-                samples.push(told["ns"].as_f64().context("no figure")?);
-            }
-            run.step();
-        }
-        armed
-            .sight
-            .look()
-            .context("the watched file is not watched")?;
-    }
+    let arm = |pid| {
+        let armed = runtime.block_on(probe.arm(pid));
+        armed.with_context(|| format!("arming process {pid}"))
+    };
+    let mut rows = vec![not_blocked(run, &watched, &unwatched, arm)?];
     let calls = run.of(3_000);
     run.case("blocked", calls);
-    let mut on = Sleeper::start(&watched)?;
-    let mut off = Sleeper::start(&unwatched)?;
-    let armed = arm(probe, runtime, on.actor.pid())?;
-    register(probe, on.actor.pid())?;
-    let (mut woken, mut woken_armed) = (Samples::default(), Samples::default());
-    let (mut used, mut used_armed) = (Samples::default(), Samples::default());
+    let mut sleepers = [Sleeper::start(&watched)?, Sleeper::start(&unwatched)?];
+    let pid = sleepers[0].actor.pid();
+    let armed = arm(pid)?;
+    register(probe, pid)?;
     let core = *place::cores()?.first().context("no core")?;
-    std::thread::scope(|scope| {
-        let turns = || -> Result<()> {
-            place::pin(core)?;
-            for _ in 0..calls {
-                for (sleeper, woken, used) in [
-                    (&mut on, &mut woken_armed, &mut used_armed),
-                    (&mut off, &mut woken, &mut used),
-                ] {
-                    let (wake_us, cpu_us) = sleeper.turn()?;
-                    woken.push(wake_us);
-                    used.push(cpu_us);
-                }
-                run.step();
-            }
-            Ok(())
-        };
-        scope.spawn(turns).join().expect("it does not panic")
-    })?;
-    armed
-        .sight
-        .look()
-        .context("the watched file is not watched")?;
+    let [watched, unwatched] = blocked(run, calls, core, &mut sleepers)?;
+    look(&armed)?;
     let stats = probe.health().stats;
     let seen = stats.iter().find(|(name, _)| *name == Stat::Begin.name());
     let seen = seen.map_or(0, |(_, count)| *count);
@@ -104,41 +67,95 @@ fn rows(run: &Run, probe: &Probe, runtime: &tokio::runtime::Runtime) -> Result<V
         seen >= calls as u64,
         "the probe saw {seen} of {calls} waits"
     );
-    Ok(vec![
-        Row::of("P8", "get + put, not blocked, watched", "ns", &free_armed)
-            .beside("the same, not watched", &free_armed, &free)
-            .pinned("both on core 0")
-            .target("1.00 ± 0.02", |row| {
-                row.ratio.is_some_and(|ratio| (ratio - 1.0).abs() <= 0.02)
-            }),
-        Row::of(
-            "P8",
+    let row = |name, ours: &Samples, other: &Samples| {
+        Row::of("P8", name, "µs", ours)
+            .beside("the same, not watched", ours, other)
+            .pinned(format!("lender on core {core}, callers on any"))
+    };
+    rows.push(
+        row(
             "frame ready → caller returns, watched",
-            "µs",
-            &woken_armed,
+            &watched.wake,
+            &unwatched.wake,
         )
-        .beside("the same, not watched", &woken_armed, &woken)
-        .pinned(format!("lender on core {core}, callers on any"))
         .target("+ ≤ 1 µs", |row| {
             row.value
                 .zip(row.reference)
                 .is_some_and(|(ours, other)| ours - other <= 1.0)
         }),
-        Row::of(
-            "P8",
-            "processor of one call that blocks, watched",
-            "µs",
-            &used_armed,
-        )
-        .beside("the same, not watched", &used_armed, &used)
-        .pinned(format!("lender on core {core}, callers on any")),
-    ])
+    );
+    rows.push(row(
+        "processor of one call that blocks, watched",
+        &watched.processor,
+        &unwatched.processor,
+    ));
+    Ok(rows)
 }
 
-fn arm(probe: &Probe, runtime: &tokio::runtime::Runtime, pid: u32) -> Result<Armed> {
-    runtime
-        .block_on(probe.arm(pid))
-        .with_context(|| format!("arming process {pid}"))
+fn not_blocked(
+    run: &Run,
+    watched: &Path,
+    unwatched: &Path,
+    arm: impl Fn(u32) -> Result<Armed>,
+) -> Result<Row> {
+    let rounds = run.of(300);
+    run.case("not blocked", rounds);
+    let start = |name, program| Actor::start(name, Command::new(program).arg("probe-get-put"));
+    let mut actors = [start("watched", watched)?, start("unwatched", unwatched)?];
+    let armed = arm(actors[0].pid())?;
+    let mut taken = [Samples::default(), Samples::default()];
+    for _ in 0..rounds {
+        for (actor, samples) in actors.iter_mut().zip(&mut taken) {
+            let told = actor.ask("turn", Deadline::seconds(60))?;
+            samples.push(told["ns"].as_f64().context("no figure")?);
+        }
+        run.step();
+    }
+    look(&armed)?;
+    let [watched, unwatched] = &taken;
+    Ok(
+        Row::of("P8", "get + put, not blocked, watched", "ns", watched)
+            .beside("the same, not watched", watched, unwatched)
+            .pinned("both on core 0")
+            .target("1.00 ± 0.02", |row| {
+                row.ratio.is_some_and(|ratio| (ratio - 1.0).abs() <= 0.02)
+            }),
+    )
+}
+
+/// What calls that block took, in µs.
+#[derive(Default)]
+struct Blocked {
+    wake: Samples,
+    processor: Samples,
+}
+
+/// Both processes in turns, on a thread of its own that is pinned.
+fn blocked(
+    run: &Run,
+    calls: usize,
+    core: usize,
+    sleepers: &mut [Sleeper; 2],
+) -> Result<[Blocked; 2]> {
+    let turns = || -> Result<_> {
+        place::pin(core)?;
+        let mut taken = [Blocked::default(), Blocked::default()];
+        for _ in 0..calls {
+            for (sleeper, taken) in sleepers.iter_mut().zip(&mut taken) {
+                let (wake, processor) = sleeper.turn()?;
+                taken.wake.push(wake);
+                taken.processor.push(processor);
+            }
+            run.step();
+        }
+        Ok(taken)
+    };
+    std::thread::scope(|scope| scope.spawn(turns).join().expect("it does not panic"))
+}
+
+fn look(armed: &Armed) -> Result<()> {
+    let seen = armed.sight.look();
+    seen.map(drop).context("the watched file is not watched")
 }
 
 /// Has the process counted, as the daemon does after its challenge.
@@ -169,13 +186,7 @@ struct Sleeper {
 impl Sleeper {
     fn start(program: &Path) -> Result<Self> {
         let (host, board) = (Host::start(4)?, Board::create()?);
-        let mut command = Command::new(program);
-        command
-            .arg("probe-sleeper")
-            .arg("--board")
-            .arg(board.path())
-            .arg("--attach")
-            .arg(host.path());
+        let mut command = board.child_of(program, "probe-sleeper", &host.path());
         let actor = Actor::start("a process with a sleeper", &mut command)?;
         let lender = Lender::new(host.attachment()?.memory, 4);
         Ok(Self {
@@ -206,9 +217,8 @@ impl Sleeper {
             Ok(self.lender.lent() == 0)
         })?;
         let after = cpu_time(pid, pid)?;
-        let us = f64::from(u32::try_from(ns)?) / 1_000.0;
         let taken = after.saturating_sub(std::mem::replace(&mut self.used, after));
-        Ok((us, taken.as_secs_f64() * 1e6))
+        Ok((micros(ns), taken.as_secs_f64() * 1e6))
     }
 }
 
@@ -247,17 +257,15 @@ impl GetPut {
 /// The process whose calls block.
 #[derive(clap::Args)]
 pub(crate) struct Blocks {
-    #[arg(long)]
-    board: String,
-    #[arg(long)]
-    attach: PathBuf,
+    #[command(flatten)]
+    ends: Ends,
 }
 
 impl Blocks {
     pub(crate) fn run(&self) -> Result<()> {
-        let mapping = board::open(&self.board)?;
+        let mapping = self.ends.board()?;
         let words = board::Words(&mapping);
-        let session = Client::at(&self.attach).attach("bench")?;
+        let session = self.ends.session()?;
         let mut round = 0;
         loop {
             round = words.next(round);

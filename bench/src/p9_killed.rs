@@ -7,16 +7,15 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::wait_for;
-use onair_types::{Certificate, ReconciledWhat};
+use onair_stage::{Rig, send, wait_for};
+use onair_types::{ReconciledWhat, Source, SpecDocument};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
-use serde_json::{Value, json};
 
+use crate::rig::{self, TINY};
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::Samples;
-use crate::stand::Stand;
 use crate::users::{self, Wanted};
 
 /// Clients of one session: a certificate lists 200.
@@ -26,10 +25,10 @@ const QUOTA: u32 = 4;
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let sessions = run.either(10, 1);
     run.case("clients", sessions * CLIENTS);
-    let stand = Stand::rings(|_| {})?;
+    let rig = rig::rings()?;
     let (mut ours, mut reference) = (Samples::default(), Samples::default());
-    let done = (0..sessions).try_for_each(|_| one(&stand, run, &mut ours, &mut reference));
-    stand.end(done)?;
+    let done = (0..sessions).try_for_each(|_| one(&rig, run, &mut ours, &mut reference));
+    rig.end(done)?;
     Ok(vec![
         Row::of("P9", "SIGKILL → the frames are credited", "µs", &ours)
             .beside("pidfd readable, same death", &ours, &reference)
@@ -38,27 +37,21 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     ])
 }
 
-fn one(stand: &Stand, run: &Run, ours: &mut Samples, reference: &mut Samples) -> Result<()> {
-    let mut control = stand.control()?;
-    let spec = json!({
-        "name": "bench", "direction": "send", "source": "client", "port": "a", "quota": QUOTA,
-        "video": {"width": 64, "height": 16, "frame_rate": "60/1", "depth": 8},
-        "flow": {"destination": "10.77.0.2:5004"},
-    });
-    let session = control.must_with("POST", "/v1/sessions", &spec)?;
-    let id = session["id"]
-        .as_str()
-        .context("a session without an id")?
-        .to_owned();
-    let path = format!("/v1/sessions/{id}");
+fn one(rig: &Rig, run: &Run, ours: &mut Samples, reference: &mut Samples) -> Result<()> {
+    let mut control = rig.control()?;
+    let session = control.create(&SpecDocument {
+        quota: Some(QUOTA),
+        ..send("bench", TINY, 5004, Source::Client)
+    })?;
+    let id = session.id;
     let wanted = Wanted {
         held: QUOTA,
         ..Wanted::default()
     };
     let mut deaths = vec![];
     for _ in 0..CLIENTS {
-        let names = [id.clone()];
-        let mut user = users::start(&stand.stage, &stand.attach(), &names, wanted)?;
+        let names = [id.to_string()];
+        let mut user = users::start(rig.stage(), &rig.attach_socket(), &names, wanted)?;
         let (pid, pidfd) = (user.pid(), user.running().pidfd()?);
         let begin = wall_ns();
         user.running().signal(Signal::KILL)?;
@@ -72,15 +65,12 @@ fn one(stand: &Stand, run: &Run, ours: &mut Samples, reference: &mut Samples) ->
         deaths.push((pid, begin));
         drop(user);
         wait_for("the client to be gone", 10, || {
-            let view: Value = control.must("GET", &path)?;
-            Ok(view["attachments"] == 0 || view["attachments"] == json!([]))
+            Ok(control.show(id)?.attachments.is_empty())
         })?;
         run.step();
     }
-    control.must("POST", &format!("{path}/stop"))?;
-    let wait = json!({ "deadline_ms": 10_000 });
-    let certificate = control.must_with("POST", &format!("{path}/destroy_wait"), &wait)?;
-    let certificate: Certificate = serde_json::from_value(certificate)?;
+    control.stop(id)?;
+    let certificate = control.destroy_wait(id)?;
     for (pid, begin) in deaths {
         let mut settled = certificate.reconciled.iter();
         let settled = settled

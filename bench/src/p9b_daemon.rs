@@ -3,21 +3,20 @@
 //!
 //! The real daemon, with the probe, started anew for each death.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, bail};
-use onair::{Client, Error, Timeout};
+use onair::{Error, Timeout};
 use onair_ipc::sys;
-use onair_stage::wait_for;
-use serde_json::json;
+use onair_stage::{Rig, receive, wait_for};
 
-use crate::board::{self, Board};
+use crate::board::{self, Board, Ends};
+use crate::rig::{self, TINY};
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
-use crate::stand::Stand;
+use crate::samples::{Samples, micros};
+use crate::users;
 
 const OVER: u32 = u32::MAX;
 /// Bare wake-ups for each death.
@@ -45,28 +44,25 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
 }
 
 fn one(count: u32, deaths: u32, run: &Run) -> Result<(Samples, Samples)> {
-    let mut stand = Stand::rings(|_| {})?;
+    let mut rig = rig::rings()?;
     let board = Board::create()?;
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(["stale-callers", "--count", &count.to_string(), "--board"])
-        .arg(board.path())
-        .arg("--attach")
-        .arg(stand.attach())
-        .stdin(Stdio::null())
+    let mut child = board
+        .child("stale-callers", &rig.attach_socket())?
+        .args(["--count", &count.to_string()])
         .spawn()
         .context("starting the process of the callers")?;
-    let done = rounds(count, deaths, run, &mut stand, &board, &child);
+    let done = rounds(count, deaths, run, &mut rig, &board, &child);
     board.words().start(OVER);
     child.kill()?;
     child.wait()?;
-    stand.end(done)
+    rig.end(done)
 }
 
 fn rounds(
     count: u32,
     deaths: u32,
     run: &Run,
-    stand: &mut Stand,
+    rig: &mut Rig,
     board: &Board,
     child: &Child,
 ) -> Result<(Samples, Samples)> {
@@ -74,12 +70,7 @@ fn rounds(
     let (mut ours, mut reference) = (Samples::default(), Samples::default());
     for round in 1..=deaths * (WAKES + 1) {
         if is_death(round) {
-            let spec = json!({
-                "name": "bench", "direction": "receive", "port": "b",
-                "video": {"width": 64, "height": 16, "frame_rate": "60/1", "depth": 8},
-                "flow": {"destination": "10.77.0.2:5004"},
-            });
-            stand.control()?.must_with("POST", "/v1/sessions", &spec)?;
+            rig.control()?.create(&receive("bench", TINY, 5004))?;
         }
         words.start(round);
         wait_for("all callers asleep", 60, || {
@@ -94,20 +85,18 @@ fn rounds(
         })?;
         let before = sys::monotonic_ns();
         if is_death(round) {
-            let mut daemon = stand.take_daemon()?;
-            daemon.running().kill()?;
+            rig.kill_daemon()?;
         } else {
             words.bell().store(round, Ordering::SeqCst);
             sys::futex_wake(words.bell(), sys::ALL);
         }
         let ns = words.finish(round).saturating_sub(before);
-        let us = f64::from(u32::try_from(ns)?) / 1_000.0;
         if is_death(round) {
-            ours.push(us);
-            stand.start()?;
+            ours.push(micros(ns));
+            rig.start_daemon()?;
             run.step();
         } else {
-            reference.push(us);
+            reference.push(micros(ns));
         }
     }
     Ok((ours, reference))
@@ -128,15 +117,13 @@ fn sleeping(pid: u32) -> Result<usize> {
 pub(crate) struct Callers {
     #[arg(long)]
     count: u32,
-    #[arg(long)]
-    board: String,
-    #[arg(long)]
-    attach: PathBuf,
+    #[command(flatten)]
+    ends: Ends,
 }
 
 impl Callers {
     pub(crate) fn run(&self) -> Result<()> {
-        let mapping = board::open(&self.board)?;
+        let mapping = self.ends.board()?;
         let words = board::Words(&mapping);
         let mut round = 0;
         loop {
@@ -145,7 +132,7 @@ impl Callers {
                 return Ok(());
             }
             let session = match is_death(round) {
-                true => Some(Client::at(&self.attach).attach("bench")?),
+                true => Some(self.ends.session()?),
                 false => None,
             };
             let seen = words.bell().load(Ordering::SeqCst);
@@ -162,13 +149,7 @@ impl Callers {
                 words.arrive(self.count, round);
                 Ok(())
             };
-            std::thread::scope(|scope| {
-                let threads: Vec<_> = (0..self.count).map(|_| scope.spawn(call)).collect();
-                words.set_ready(round);
-                threads
-                    .into_iter()
-                    .try_for_each(|it| it.join().unwrap_or_else(|_| bail!("a caller panicked")))
-            })?;
+            users::together(self.count, call, || words.set_ready(round))?;
         }
     }
 }

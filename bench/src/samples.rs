@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
+use onair_ipc::sys;
 
 /// Parts that a series is cut into to see how it drifts while it is taken.
 const BLOCKS: usize = 10;
@@ -79,9 +80,20 @@ fn whole(steps: f64) -> u64 {
     steps.round() as u64
 }
 
+/// The same number, to 53 bits.
 #[expect(clippy::cast_precision_loss, reason = "three figures are meant")]
-fn float(steps: u64) -> f64 {
-    steps as f64
+pub(crate) fn float(number: u64) -> f64 {
+    number as f64
+}
+
+/// The microseconds of a span in nanoseconds.
+pub(crate) fn micros(ns: u64) -> f64 {
+    float(ns) / 1e3
+}
+
+/// Microseconds since `begin_ns` (CLOCK_MONOTONIC).
+pub(crate) fn micros_since(begin_ns: u64) -> f64 {
+    micros(sys::monotonic_ns().saturating_sub(begin_ns))
 }
 
 impl FromIterator<f64> for Samples {

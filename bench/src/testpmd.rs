@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use onair_stage::{Deadline, Running, Stage};
 use rustix::process::Signal;
 
+use crate::samples::float;
+
 /// Bytes of its packets, as those of full ST 2110-20 packets.
 pub(crate) const OCTETS: u32 = 1480;
 
@@ -91,7 +93,7 @@ impl Testpmd {
         let (before, begin) = (self.received()?, Instant::now());
         std::thread::sleep(window);
         let more = self.received()? - before;
-        Ok(f64::from(u32::try_from(more)?) / begin.elapsed().as_secs_f64() / 1_000.0)
+        Ok(float(more) / begin.elapsed().as_secs_f64() / 1_000.0)
     }
 
     /// Has it stand still, or go on.

@@ -60,6 +60,21 @@ pub(crate) fn start(
     Ok(actor)
 }
 
+/// Makes `count` calls at once, runs `begun` once all of them have begun, and waits for their ends.
+pub(crate) fn together(
+    count: u32,
+    call: impl Fn() -> Result<()> + Sync,
+    begun: impl FnOnce(),
+) -> Result<()> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(&call)).collect();
+        begun();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a caller panicked")))
+    })
+}
+
 impl Users {
     pub(crate) fn run(&self) -> Result<()> {
         let client = Client::at(&self.attach);

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use onair_stage::Config;
 use serde_json::Value;
 
-use crate::programs::program;
 use crate::rig::Rig;
+use onair_stage::program;
 
 /// What it did.
 #[derive(Clone, Debug)]

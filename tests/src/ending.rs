@@ -1,11 +1,12 @@
 //! The end of a daemon, as tests begin it and look at it.
 
 use anyhow::{Context as _, Result};
+use onair_types::SessionName;
+use onair_types::api::ShowShutdown;
 use onair_types::{PartOutcome, SessionSummary, ShutdownPhase, ShutdownStatus, ShutdownSummary};
-use onair_types::{SessionName, Source};
 use rustix::process::Signal;
 
-use crate::{Control, Raster, Rig, TestClient, receive, send, wait_for};
+use crate::{Control, Rig, TestClient, wait_for};
 
 /// Parts that every daemon accounts for.
 const PARTS: [&str; 11] = [
@@ -32,7 +33,7 @@ pub fn signal(rig: &mut Rig, signal: Signal) -> Result<()> {
 
 /// How far the end has got.
 pub fn shutdown_status(control: &mut Control) -> Result<ShutdownStatus> {
-    control.get("/v1/shutdown")?.document()
+    control.call::<ShowShutdown>(&())
 }
 
 /// Waits until the daemon drains sessions that have users.
@@ -90,8 +91,8 @@ pub fn ended_in_order(rig: &mut Rig) -> Result<ShutdownSummary> {
 
 /// A client that holds a frame of the session `cam`, which it gets from `source`.
 pub fn holding(rig: &Rig, control: &mut Control) -> Result<TestClient> {
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.receiver("cam", 5000)?;
+    control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
     client.say("hold 1")?;
     Ok(client)

@@ -4,13 +4,13 @@ use anyhow::{Result, ensure};
 use onair_stage::Deadline;
 use onair_types::{SessionCounters, SpecDocument};
 
-use crate::control::Control;
 use crate::neighbour::resolve;
 use crate::relayed_video::QUOTA;
 use crate::rig::Rig;
 use crate::sender::{GStreamer, frame_hashes};
-use crate::spec::{Raster, receive};
 use crate::viewer::Viewer;
+use onair_stage::Control;
+use onair_stage::{Raster, receive};
 
 /// The address of port `b`.
 const OURS: &str = "10.77.0.2";

@@ -12,7 +12,6 @@
 #![forbid(unsafe_code)]
 
 mod breakpoints;
-mod control;
 mod ctl;
 mod dice;
 mod ending;
@@ -27,7 +26,6 @@ mod neighbour;
 mod own_text;
 pub mod packet;
 pub mod pcapng;
-mod programs;
 mod raw_client;
 mod receiver;
 pub mod recorded;
@@ -38,7 +36,6 @@ mod seen;
 mod sender;
 mod service_manager;
 mod small_disk;
-mod spec;
 pub mod storm;
 mod stranger;
 mod test_client;
@@ -49,7 +46,6 @@ mod watched_session;
 mod wire;
 
 pub use breakpoints::Breakpoints;
-pub use control::Control;
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
 pub use ending::{
@@ -63,25 +59,24 @@ pub use hanging_file::HangingFile;
 pub use honest::Honest;
 pub use neighbour::resolve;
 pub use onair_stage::{
-    Answer, Backend, Config, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, Running, Stage,
-    blocked, children, cpu_time, output, threads, until, wait_for,
+    Answer, Backend, Config, Control, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, Raster,
+    Running, Stage, blocked, children, cpu_time, output, program, receive, send, threads, until,
+    wait_for,
 };
 pub use own_text::OwnText;
-pub use programs::program;
 pub use raw_client::{RawClient, hello};
 pub use receiver::{Capture, GStreamerReceiver};
 pub use relay::{Disturbance, Done, Relay};
 pub use relayed_video::{QUOTA, RelayedVideo};
-pub use rig::Rig;
+pub use rig::{Destroying, Rig};
 pub use seen::Seen;
 pub use sender::{GStreamer, frame_hashes};
 pub use service_manager::ServiceManager;
 pub use small_disk::SmallDisk;
-pub use spec::{Raster, receive, send};
 pub use stranger::Stranger;
-pub use test_client::{TestClient, freeze, only_child};
+pub use test_client::{TestClient, freeze, only_child, tids};
 pub use traced::{Call, Traced, in_this_order};
 pub use user::User;
 pub use viewer::Viewer;
-pub use watched_session::{WatchedSession, balanced, tids};
+pub use watched_session::{WatchedSession, balanced};
 pub use wire::Wire;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, Running, Stage, output, wait_for};
 use rustix::process::Signal;
 
-use crate::spec::Raster;
+use onair_stage::Raster;
 
 /// How long a tool may take to listen, and to end.
 const PATIENCE: u64 = 20;

@@ -6,13 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use onair_stage::{Answer, Deadline, output, until};
-use onair_types::{RecordingList, RecordingState, RecordingView};
+use onair_types::api::{Input as _, ListRecordings, ShowRecording, StartRecording, StopRecording};
+use onair_types::{RecordingState, RecordingView};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::control::Control;
 use crate::rig::Rig;
-use crate::spec::Raster;
+use onair_stage::Control;
+use onair_stage::Raster;
 
 /// Where the daemon of `rig` puts its recordings by default.
 #[must_use]
@@ -20,14 +21,62 @@ pub fn recordings_folder(rig: &Rig) -> PathBuf {
     rig.stage().directory().join("state/recordings")
 }
 
-impl Control {
+/// The operations on recordings, with answers as they are.
+pub trait Recorder {
     /// Records a session, or the answer is a refusal.
-    pub fn try_record(&mut self, session: &str, spec: &Value) -> Result<Answer> {
-        self.request("POST", &format!("/v1/sessions/{session}/recordings"), spec)
-    }
+    fn try_record(&mut self, session: &str, spec: &Value) -> Result<Answer>;
 
     /// Records a session as `name`; `more` are further fields.
-    pub fn record(
+    fn record(
+        &mut self,
+        session: &str,
+        name: &str,
+        format: &str,
+        more: &Value,
+    ) -> Result<RecordingView>;
+
+    /// Shows a recording; the answer may be a refusal.
+    fn try_recording(&mut self, name: &str) -> Result<Answer>;
+
+    /// Shows a recording.
+    fn recording(&mut self, name: &str) -> Result<RecordingView> {
+        self.try_recording(name)?.document()
+    }
+
+    /// Every recording that the daemon knows.
+    fn recordings(&mut self) -> Result<Vec<RecordingView>>;
+
+    /// Ends a recording; the answer may be a refusal.
+    fn try_stop_recording(&mut self, name: &str) -> Result<Answer>;
+
+    /// Ends a recording: its files are whole then, and its counts balance.
+    fn stop_recording(&mut self, name: &str) -> Result<RecordingView> {
+        let view: RecordingView = self.try_stop_recording(name)?.document()?;
+        ensure!(view.state == RecordingState::Finished, "{view:#?}");
+        audited(&view)?;
+        Ok(view)
+    }
+
+    /// Waits until a recording has ended, whatever ends it.
+    ///
+    /// # Errors
+    /// When it does not in half a minute, or its counts do not balance.
+    fn recording_ends(&mut self, name: &str) -> Result<RecordingView> {
+        let view = until("the recording to end", Deadline::seconds(30), || {
+            let view = self.recording(name)?;
+            Ok(view.state.is_over().then_some(view))
+        })?;
+        audited(&view)?;
+        Ok(view)
+    }
+}
+
+impl Recorder for Control {
+    fn try_record(&mut self, session: &str, spec: &Value) -> Result<Answer> {
+        self.try_on::<StartRecording>(session, spec.clone())
+    }
+
+    fn record(
         &mut self,
         session: &str,
         name: &str,
@@ -41,38 +90,16 @@ impl Control {
         self.try_record(session, &spec)?.document()
     }
 
-    /// Shows a recording.
-    pub fn recording(&mut self, name: &str) -> Result<RecordingView> {
-        self.get(&format!("/v1/recordings/{name}"))?.document()
+    fn try_recording(&mut self, name: &str) -> Result<Answer> {
+        self.ask::<ShowRecording>(&name.parse()?, ().sent())
     }
 
-    /// Every recording that the daemon knows.
-    pub fn recordings(&mut self) -> Result<Vec<RecordingView>> {
-        let list: RecordingList = self.get("/v1/recordings")?.document()?;
-        Ok(list.recordings)
+    fn recordings(&mut self) -> Result<Vec<RecordingView>> {
+        Ok(self.call::<ListRecordings>(&())?.recordings)
     }
 
-    /// Ends a recording: its files are whole then, and its books balance.
-    pub fn stop_recording(&mut self, name: &str) -> Result<RecordingView> {
-        let view: RecordingView = self
-            .post(&format!("/v1/recordings/{name}/stop"))?
-            .document()?;
-        ensure!(view.state == RecordingState::Finished, "{view:#?}");
-        audited(&view)?;
-        Ok(view)
-    }
-
-    /// Waits until a recording has ended, whatever ends it.
-    ///
-    /// # Errors
-    /// When it does not in half a minute, or its books do not balance.
-    pub fn recording_ends(&mut self, name: &str) -> Result<RecordingView> {
-        let view = until("the recording to end", Deadline::seconds(30), || {
-            let view = self.recording(name)?;
-            Ok(view.state.is_over().then_some(view))
-        })?;
-        audited(&view)?;
-        Ok(view)
+    fn try_stop_recording(&mut self, name: &str) -> Result<Answer> {
+        self.ask::<StopRecording>(&name.parse()?, ().sent())
     }
 }
 

@@ -4,11 +4,11 @@ use anyhow::{Result, ensure};
 use onair_stage::{Deadline, wait_for};
 use onair_types::{SessionCounters, Source, SpecDocument};
 
-use crate::control::Control;
 use crate::rig::Rig;
 use crate::seen::Seen;
-use crate::spec::{Raster, receive, send};
 use crate::viewer::Viewer;
+use onair_stage::Control;
+use onair_stage::{Raster, receive, send};
 
 /// Frames that a client may have at a time: so many that a busy machine makes no client too slow.
 pub const QUOTA: u32 = 64;
@@ -49,8 +49,7 @@ impl RelayedVideo {
     /// Stops and destroys both. The final counts of `out`, of which nothing was lost on the way,
     /// and what the viewer saw of all that.
     pub fn end(mut self) -> Result<(SessionCounters, Vec<Seen>)> {
-        self.control.stop("out")?;
-        let out = self.control.destroy_wait("out")?.frames;
+        let out = self.control.end("out")?.frames;
         wait_for("what was sent to be received", 20, || {
             let received = self.control.show("in")?.counters.packets;
             Ok(received >= out.packets)

@@ -1,29 +1,45 @@
-//! A stage with a daemon on it.
+//! A stage with a daemon on it, and the clients of the tests.
 
+use std::ops::{Deref, DerefMut};
 use std::process::Command;
+use std::thread::JoinHandle;
 
-use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Backend, Config, Daemon, Deadline, MEMORY_MB, Stage, Veth};
-use onair_types::ShutdownSummary;
+use anyhow::{Context as _, Result, anyhow};
+use onair_stage::{
+    Answer, Backend, Config, Control, Daemon, Deadline, MEMORY_MB, Stage, Veth, output,
+};
+use onair_types::{Certificate, SessionState, ShutdownSummary};
+use rustix::process::Signal;
 
-use crate::control::Control;
-use crate::programs::program;
 use crate::raw_client::RawClient;
-use crate::spec::{Raster, receive};
 use crate::test_client::TestClient;
 
-/// How long a daemon may take to be ready, and to end.
-const PATIENCE: u64 = 30;
-
-/// A daemon that is ready, and the stage that it stands on. When a test fails, the end of the
-/// daemon's log is shown.
+/// A daemon that is ready, and the stage that it stands on.
 #[derive(Debug)]
 pub struct Rig {
-    // Before the stage: it must be gone when the namespace is taken down.
-    daemon: Option<Daemon>,
-    stage: Stage,
-    config: Config,
+    rig: onair_stage::Rig,
     last_log: String,
+}
+
+impl Deref for Rig {
+    type Target = onair_stage::Rig;
+
+    fn deref(&self) -> &Self::Target {
+        &self.rig
+    }
+}
+
+impl DerefMut for Rig {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.rig
+    }
+}
+
+impl From<onair_stage::Rig> for Rig {
+    fn from(rig: onair_stage::Rig) -> Self {
+        let last_log = String::new();
+        Self { rig, last_log }
+    }
 }
 
 impl Rig {
@@ -66,7 +82,7 @@ impl Rig {
     /// As [`Rig::with_control`], with a session `cam` that receives small frames at UDP port 5000.
     pub fn with_cam() -> Result<(Self, Control)> {
         let (rig, mut control) = Self::with_control()?;
-        control.create(&receive("cam", Raster::SMALL, 5000))?;
+        control.receiver("cam", 5000)?;
         Ok((rig, control))
     }
 
@@ -85,21 +101,7 @@ impl Rig {
         change: impl FnOnce(&mut Config),
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self> {
-        let mut config = Config::pair(Backend::Ring);
-        change(&mut config);
-        let mut rig = Self {
-            daemon: None,
-            stage: Stage::open("test")?,
-            config,
-            last_log: String::new(),
-        };
-        rig.start_daemon_with(prepare)?;
-        Ok(rig)
-    }
-
-    /// A new connection to the attach socket that says hello and nothing else.
-    pub fn raw_client(&self) -> Result<RawClient> {
-        RawClient::welcomed(&Config::attach_socket(&self.stage))
+        Ok(onair_stage::Rig::rings("test", change, prepare)?.into())
     }
 
     fn put_up(
@@ -112,74 +114,30 @@ impl Rig {
         cable.a.address = kernel;
         stage.veth(&cable)?;
         config.hugepages = stage.hugepages(MEMORY_MB)?;
-        let mut rig = Self {
-            daemon: None,
-            stage,
-            config,
-            last_log: String::new(),
-        };
+        let mut rig = onair_stage::Rig::new(stage, config);
         rig.start_daemon_with(prepare)?;
-        Ok(rig)
+        Ok(rig.into())
     }
 
-    /// Starts the daemon again, after it has been stopped or killed.
-    ///
-    /// # Errors
-    /// When it is not ready in half a minute.
-    pub fn start_daemon(&mut self) -> Result<()> {
-        self.start_daemon_with(|_| {})
-    }
-
-    /// As [`Rig::start_daemon`], with another configuration from now on.
-    pub fn start_daemon_as(&mut self, config: Config) -> Result<()> {
-        self.config = config;
-        self.start_daemon()
-    }
-
-    /// The configuration, to start another daemon with a changed one.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    fn start_daemon_with(&mut self, prepare: impl FnOnce(&mut Command)) -> Result<()> {
-        ensure!(self.daemon.is_none(), "the daemon still runs");
-        self.daemon = Some(Daemon::start_with(
-            &self.stage,
-            &program("onaird")?,
-            &self.config,
-            Deadline::seconds(PATIENCE),
-            prepare,
-        )?);
-        Ok(())
-    }
-
-    /// Stops the daemon by SIGTERM.
-    ///
-    /// # Errors
-    /// When it does not end within half a minute, or not with status 0.
-    pub fn stop_daemon(&mut self) -> Result<()> {
-        let daemon = self.daemon.take().context("the daemon does not run")?;
-        let status = daemon.stop(Deadline::seconds(PATIENCE))?;
-        ensure!(status.success(), "onaird ended with {status} after SIGTERM");
-        Ok(())
-    }
-
-    /// Waits for the end of the daemon, whoever asked for it: its status, and its last words.
+    /// Waits for the end of the daemon, whoever asked for it: its status, and its summary.
     ///
     /// # Errors
     /// When it does not end within a minute, or has not said how it ended.
     pub fn daemon_ends(&mut self) -> Result<(i32, ShutdownSummary)> {
-        let mut daemon = self.daemon.take().context("the daemon does not run")?;
-        let status = match daemon.running().wait(Deadline::seconds(2 * PATIENCE)) {
-            Ok(status) => status,
-            Err(error) => return Err(error.context(daemon.log_tail(60))),
-        };
-        let words = std::fs::read(Daemon::summary(&self.stage))
+        let mut daemon = self.take_daemon()?;
+        let ended = daemon.running().wait(Deadline::seconds(60));
+        let status = ended.with_context(|| daemon.log_tail(60))?;
+        let summary = std::fs::read(Daemon::summary(self.stage()))
             .with_context(|| format!("its summary; it said:\n{}", daemon.log_tail(60)))?;
-        let summary = serde_json::from_slice(&words)?;
         self.last_log = daemon.log();
-        Ok((status.code().context("it was killed")?, summary))
+        let code = status.code().context("it was killed")?;
+        Ok((code, serde_json::from_slice(&summary)?))
+    }
+
+    /// SIGTERM, and waits for the end of the daemon, as [`Rig::daemon_ends`].
+    pub fn terminated(&mut self) -> Result<(i32, ShutdownSummary)> {
+        self.daemon()?.running().signal(Signal::TERM)?;
+        self.daemon_ends()
     }
 
     /// All that the daemon of [`Rig::daemon_ends`] logged.
@@ -188,32 +146,14 @@ impl Rig {
         &self.last_log
     }
 
-    /// Kills the daemon with SIGKILL.
-    pub fn kill_daemon(&mut self) -> Result<()> {
-        let mut daemon = self.daemon.take().context("the daemon does not run")?;
-        daemon.running().kill()?;
-        Ok(())
-    }
-
-    /// The daemon.
-    pub fn daemon(&mut self) -> Result<&mut Daemon> {
-        self.daemon.as_mut().context("the daemon does not run")
-    }
-
-    /// The stage.
-    #[must_use]
-    pub fn stage(&self) -> &Stage {
-        &self.stage
-    }
-
-    /// A new connection to the daemon's control socket.
-    pub fn control(&self) -> Result<Control> {
-        Control::connect(&Config::control_socket(&self.stage))
+    /// A new connection to the attach socket that says hello and nothing else.
+    pub fn raw_client(&self) -> Result<RawClient> {
+        RawClient::welcomed(&self.attach_socket())
     }
 
     /// A new client process that does as it is told, connected to the attach socket.
     pub fn test_client(&self) -> Result<TestClient> {
-        TestClient::start(&self.stage)
+        TestClient::start(self.stage())
     }
 
     /// A new client process that is attached to `session`.
@@ -222,19 +162,46 @@ impl Rig {
         user.say(format_args!("attach {session}"))?;
         Ok(user)
     }
+
+    /// A new client process with `count` callers that are blocked in `session`, stopped by SIGSTOP.
+    pub fn frozen(&self, session: &str, count: usize) -> Result<TestClient> {
+        let mut user = self.user(session)?;
+        user.block(count)?;
+        user.freeze()?;
+        Ok(user)
+    }
+
+    /// A request to destroy the stopped session `session` once its last user has left; returns once
+    /// it waits.
+    pub fn destroying(&self, session: &str) -> Result<Destroying> {
+        let (mut control, name) = (self.control()?, session.to_owned());
+        let waits = std::thread::spawn(move || control.try_destroy_wait(name, 10_000));
+        self.control()?
+            .await_state(session, SessionState::Draining)?;
+        Ok(Destroying(waits))
+    }
+
+    /// The metrics, as curl reads them.
+    pub fn scrape(&self) -> Result<String> {
+        let socket = Config::control_socket(self.stage());
+        let socket = socket.to_str().context("a path in UTF-8")?;
+        let url = "http://localhost/metrics";
+        output("curl", &["-sf", "--unix-socket", socket, url])
+    }
 }
 
-impl Drop for Rig {
-    fn drop(&mut self) {
-        if std::thread::panicking()
-            && let Some(daemon) = &self.daemon
-        {
-            eprintln!("the end of onaird's log:\n{}", daemon.log_tail(60));
-        }
-        if let Some(daemon) = self.daemon.take()
-            && let Err(error) = daemon.stop(Deadline::seconds(PATIENCE))
-        {
-            eprintln!("stopping onaird: {error:#}");
-        }
+/// A request that waits in the daemon.
+#[derive(Debug)]
+pub struct Destroying(JoinHandle<Result<Answer>>);
+
+impl Destroying {
+    /// Its answer, which may be a refusal.
+    pub fn answer(self) -> Result<Answer> {
+        self.0.join().map_err(|_| anyhow!("a thread panicked"))?
+    }
+
+    /// The certificate.
+    pub fn certificate(self) -> Result<Certificate> {
+        self.answer()?.document()
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, Running, Stage};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::spec::Raster;
+use onair_stage::Raster;
 
 /// A running `gst-launch-1.0`. It is killed when dropped.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use onair_stage::{Actor, Config, Deadline, Running, Stage, blocked, children, th
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::programs::program;
+use onair_stage::program;
 
 /// How long any answer of a test_client may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -120,23 +120,36 @@ impl TestClient {
             .ok()
     }
 
+    /// Says `line`, which starts threads or ends some; their tids.
+    pub fn tids(&mut self, line: impl Display) -> Result<BTreeSet<u32>> {
+        tids(&self.say(line)?)
+    }
+
     /// Starts `count` threads that each call `buffer_get` without a time-out until it returns an
     /// error, and gives their tids once the kernel says that all of them sleep.
     pub fn block(&mut self, count: usize) -> Result<BTreeSet<u32>> {
-        let answer = self.say(format_args!("block {count}"))?;
-        let tids: BTreeSet<u32> = serde_json::from_value(answer["tids"].clone())
-            .context("tids of the blocked threads")?;
-        ensure!(
-            tids.len() == count,
-            "{count} threads were asked for: {answer}"
-        );
-        let pid = self.pid();
-        until(
-            "all threads to sleep in futex_waitv",
-            Deadline::after(PATIENCE),
-            || Ok(blocked(pid)?.is_superset(&tids).then_some(())),
-        )?;
+        let tids = self.tids(format_args!("block {count}"))?;
+        ensure!(tids.len() == count, "{count} were asked for: {tids:?}");
+        self.asleep(&tids)?;
         Ok(tids)
+    }
+
+    /// Waits until all of these threads sleep in a call of the library.
+    pub fn asleep(&self, tids: &BTreeSet<u32>) -> Result<()> {
+        let what = "all threads to sleep in futex_waitv";
+        until(what, Deadline::after(PATIENCE), || {
+            Ok(blocked(self.pid())?.is_superset(tids).then_some(()))
+        })
+    }
+
+    /// Waits until `count` threads have told that their call returned the error `errno`; their tids.
+    pub fn all_returned(&mut self, count: usize, errno: &str) -> Result<BTreeSet<u32>> {
+        let all = self.returned(count)?;
+        ensure!(
+            all.iter().all(|(_, it)| it == errno),
+            "not {errno}: {all:?}"
+        );
+        Ok(all.into_iter().map(|(tid, _)| tid).collect())
     }
 
     /// Waits until `count` threads have told what their call returned; by tid.
@@ -164,6 +177,11 @@ impl TestClient {
         self.actor.close();
         self.actor.running().wait(Deadline::after(PATIENCE))
     }
+}
+
+/// The thread ids in an answer.
+pub fn tids(answer: &Value) -> Result<BTreeSet<u32>> {
+    serde_json::from_value(answer["tids"].clone()).context("tids")
 }
 
 /// Stops a process with SIGSTOP, and waits until all of its threads stand.

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Actor, Config, Stage};
 use serde_json::Value;
 
-use crate::programs::program;
 use crate::test_client::TestClient;
+use onair_stage::program;
 
 /// Arguments: a file, the attach socket, a session, a number of connections, the hello.
 const MAPPER: &str = r#"

@@ -3,10 +3,10 @@
 use anyhow::{Context as _, Result};
 use onair_stage::{Deadline, until};
 
-use crate::control::Control;
 use crate::rig::Rig;
 use crate::seen::Seen;
 use crate::test_client::TestClient;
+use onair_stage::Control;
 
 /// A test_client with one thread that takes frames until its session stops.
 #[derive(Debug)]
@@ -18,8 +18,7 @@ pub struct Viewer {
 impl Viewer {
     /// Starts one on `session`, which must run.
     pub fn start(rig: &Rig, session: &str) -> Result<Self> {
-        let mut test_client = rig.test_client()?;
-        test_client.say(format_args!("attach {session}"))?;
+        let mut test_client = rig.user(session)?;
         test_client.say(format_args!("watch {}", u32::MAX))?;
         Ok(Self {
             test_client,

@@ -1,17 +1,15 @@
 //! A session in good company: an honest client takes every frame while others die beside it.
 
-use std::collections::BTreeSet;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use onair_stage::{Deadline, wait_for};
-use onair_types::{Certificate, Source, SpecDocument};
+use onair_types::{Certificate, SpecDocument};
 
-use crate::control::Control;
 use crate::footprint::Footprint;
 use crate::relayed_video::QUOTA;
 use crate::rig::Rig;
-use crate::spec::{Raster, receive, send};
 use crate::viewer::Viewer;
+use onair_stage::Control;
+use onair_stage::{Raster, receive};
 
 /// A running session `cam`, a running session `source` that sends to it, an honest client on `cam`,
 /// and what the daemon held then.
@@ -34,7 +32,7 @@ impl WatchedSession {
             ..receive("cam", Raster::SMALL, 5000)
         })?;
         let mut viewer = Viewer::start(rig, "cam")?;
-        control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+        control.pattern("source", 5000)?;
         viewer.wait(3, Deadline::seconds(30))?;
         let before = Footprint::of(daemon)?;
         Ok(Self {
@@ -64,8 +62,7 @@ impl WatchedSession {
             mut viewer,
             ..
         } = self;
-        control.stop("source")?;
-        let sent = control.destroy_wait("source")?.frames;
+        let sent = control.end("source")?.frames;
         viewer.wait(sent.frames_sent, Deadline::seconds(30))?;
         control.stop("cam")?;
         let seen = viewer.seen()?;
@@ -106,9 +103,4 @@ pub fn balanced(certificate: &Certificate, put: u64) -> Result<()> {
         "{listed} are listed: {counts:?}"
     );
     Ok(())
-}
-
-/// The thread ids in an answer of a test_client.
-pub fn tids(answer: &serde_json::Value) -> Result<BTreeSet<u32>> {
-    serde_json::from_value(answer["tids"].clone()).context("tids")
 }

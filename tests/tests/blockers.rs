@@ -6,9 +6,7 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::{
-    Control, Deadline, Raster, Rig, TestClient, blocked, freeze, program, receive, until, wait_for,
-};
+use onair_tests::{Control, Deadline, Rig, TestClient, blocked, freeze, program, until, wait_for};
 use onair_types::{BlockerKind, Certificate, Says, SessionState, Verdict, WaitsIn, Witness};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -30,7 +28,7 @@ impl Scene {
         let rig = Rig::rings_with(|config| config.shared_links = shared_links)?;
         let mut control = rig.control()?;
         for (name, udp) in [("one", 5000), ("two", 5001)] {
-            control.create(&receive(name, Raster::SMALL, udp))?;
+            control.receiver(name, udp)?;
         }
         let mut clients = vec![rig.test_client()?, rig.test_client()?];
         clients[0].say("attach one")?;
@@ -151,14 +149,11 @@ fn named_alike(mut scene: Scene) -> Result<()> {
 #[test]
 fn callers_come_and_go_then_the_list_follows() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
-    let mut client = rig.test_client()?;
-    client.say("attach cam")?;
+    let mut client = rig.user("cam")?;
     let mut tids = BTreeSet::new();
     for count in 1..=4 {
         tids.extend(client.block(count)?);
-        let list = control.blockers("cam")?.blockers;
-        let named: BTreeSet<u32> = list.iter().filter_map(|it| it.tid).collect();
-        assert_eq!(named, tids);
+        assert_eq!(control.blocking_tids("cam")?, tids);
     }
     client.tell("poll never")?;
     let main = client.pid();
@@ -186,8 +181,7 @@ fn says(verdict: &Verdict, name: &str) -> Option<(Says, u64)> {
 #[test]
 fn counter_cleared_behind_a_blocked_caller_then_nothing_is_freed_until_it_leaves() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
-    let mut liar = rig.test_client()?;
-    liar.say("attach cam")?;
+    let mut liar = rig.user("cam")?;
     let asleep = liar.block(2)?;
     assert_eq!(liar.say("clear-slots")?["cleared"], 2);
     liar.freeze()?;
@@ -195,32 +189,20 @@ fn counter_cleared_behind_a_blocked_caller_then_nothing_is_freed_until_it_leaves
 
     for _ in 0..3 {
         let refusal = control.try_destroy("cam")?;
-        assert_eq!(
-            (refusal.status, refusal.code()),
-            (409, "busy"),
-            "{}",
-            refusal.json
-        );
+        refusal.refused(409, "busy")?;
         let verdict: Verdict = serde_json::from_value(refusal.json["verdict"].clone())?;
         assert!(verdict.disagreement && !verdict.destroyable, "{verdict:#?}");
         assert_eq!(says(&verdict, "slots"), Some((Says::Zero, 0)));
         assert_eq!(says(&verdict, "probe"), Some((Says::Users, 2)));
     }
-    let blockers = control.blockers("cam")?.blockers;
-    let named: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
-    assert_eq!(named, asleep);
-    for it in &blockers {
+    assert_eq!(control.blocking_tids("cam")?, asleep);
+    for it in &control.blockers("cam")?.blockers {
         assert_eq!((it.pid, &it.seen_by[..]), (liar.pid(), &[Witness::W2][..]));
     }
     // Nothing was freed: the session lives, and its words are the ones that its client has mapped.
     assert_eq!(control.show("cam")?.state, SessionState::Stopped);
     liar.thaw()?;
-    for (tid, result) in liar.returned(2)? {
-        assert!(
-            asleep.contains(&tid) && result == "EAGAIN",
-            "{tid}: {result}"
-        );
-    }
+    assert_eq!(liar.all_returned(2, "EAGAIN")?, asleep);
     // The slots count down from zero: W1 is the client's word, and the daemon does not correct it.
     liar.leave()?;
     let certificate = control.destroy_wait("cam")?;

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use onair_tests::{
-    Backend, Breakpoints, Config, Control, Daemon, Deadline, OwnText, Raster, Rig, Stage,
-    TestClient, program, receive, wait_for,
+    Backend, Breakpoints, Config, Control, Daemon, Deadline, OwnText, Rig, Stage, TestClient,
+    program, wait_for,
 };
 use onair_types::{Certificate, HealthStatus, ProbeMode, ProbeState, Reading, Says, Verdict};
 
@@ -21,7 +21,7 @@ fn probe_of(readings: &[Reading]) -> &Reading {
 fn rig(probe: &'static str) -> Result<(Rig, Control)> {
     let rig = Rig::rings_with(|config| config.probe = probe)?;
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     Ok((rig, control))
 }
 
@@ -123,8 +123,7 @@ fn probe_required_and_a_client_without_sites_then_not_attached() -> Result<()> {
 #[test]
 fn site_disarmed_by_its_process_then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
     let (rig, mut control) = rig("required")?;
-    let mut client = rig.test_client()?;
-    client.say("attach cam")?;
+    let client = rig.user("cam")?;
     Breakpoints::find(client.pid())?.take_away()?;
     // The probe sees none of this; the kernel's list of sleeping threads has them.
     refused_while_hidden(&mut control, client)
@@ -133,8 +132,7 @@ fn site_disarmed_by_its_process_then_nothing_is_destroyed_until_it_is_gone() -> 
 #[test]
 fn site_disarmed_while_it_waits_then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
     let (rig, mut control) = rig("required")?;
-    let mut client = rig.test_client()?;
-    client.say("attach cam")?;
+    let mut client = rig.user("cam")?;
     client.block(2)?;
     Breakpoints::find(client.pid())?.take_away()?;
     control.stop("cam")?;
@@ -145,12 +143,7 @@ fn site_disarmed_while_it_waits_then_nothing_is_destroyed_until_it_is_gone() -> 
     })?;
     // Threads that end are taken out by the kernel; what is left is what cannot be proven.
     let refusal = control.try_destroy("cam")?;
-    assert_eq!(
-        (refusal.status, refusal.code()),
-        (503, "probe_blind"),
-        "{}",
-        refusal.json
-    );
+    refusal.refused(503, "probe_blind")?;
     client.leave()?;
     let certificate = control.destroy_wait("cam")?;
     assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
@@ -202,8 +195,7 @@ fn refused_as_blind(control: &mut Control, client: &TestClient, code: &str) -> R
 fn site_disarmed_while_callers_come_and_armed_again_then_they_are_named_and_it_stays_blind()
 -> Result<()> {
     let (rig, mut control) = rig("required")?;
-    let mut client = rig.test_client()?;
-    client.say("attach cam")?;
+    let mut client = rig.user("cam")?;
     let breakpoints = Breakpoints::find(client.pid())?;
     breakpoints.take_away()?;
     let tids = hide_callers(&mut client)?;
@@ -249,8 +241,7 @@ fn site_on_a_copy_of_its_page_and_no_caller_inside_then_nothing_is_destroyed_unt
 #[test]
 fn text_changed_beside_the_sites_then_nothing_is_destroyed_until_it_has_left() -> Result<()> {
     let (rig, mut control) = rig("required")?;
-    let mut client = rig.test_client()?;
-    client.say("attach cam")?;
+    let client = rig.user("cam")?;
     Breakpoints::find(client.pid())?.scribble_beside()?;
     control.stop("cam")?;
     refused_as_blind(&mut control, &client, "probe_blind")?;
@@ -305,14 +296,14 @@ fn probe_required_and_not_permitted_then_no_attach_and_no_destroy_and_health_say
     ensure!(health.probe.reason.is_some_and(|it| !it.is_empty()));
     assert_eq!(control.get("/v1/health")?.status, 503);
 
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     let mut client = TestClient::start(&crippled.stage)?;
     for _ in 0..10 {
         assert_eq!(client.errno("attach cam")?, "EIO");
     }
     control.stop("cam")?;
     let refusal = control.try_destroy("cam")?;
-    assert_eq!((refusal.status, refusal.code()), (503, "probe_blind"));
+    refusal.refused(503, "probe_blind")?;
     Ok(())
 }
 
@@ -325,7 +316,7 @@ fn probe_preferred_and_not_permitted_then_all_works_and_the_certificate_says_it(
         (health.status, health.ready),
         (HealthStatus::Degraded, true)
     );
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     let mut client = TestClient::start(&crippled.stage)?;
     assert_eq!(client.say("attach cam")?["watched"], false);
     let certificate = through(&mut control, &mut client)?;

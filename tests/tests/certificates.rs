@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use onair_tests::{Control, Raster, Rig, TestClient, onairctl, receive, signal, wait_for};
+use onair_tests::{Control, Raster, Rig, TestClient, onairctl, receive, wait_for};
+use onair_types::api::ShowKeptCertificate;
 use onair_types::{Certificate, HealthStatus, Memory, Timestamp};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 fn folder(rig: &Rig) -> PathBuf {
@@ -28,12 +28,11 @@ fn ended(
     name: &str,
     end: impl FnOnce(&mut Control) -> Result<Certificate>,
 ) -> Result<String> {
-    control.create(&receive(name, Raster::SMALL, 5000))?;
+    control.receiver(name, 5000)?;
     control.stop(name)?;
     let id = end(control)?.session.to_string();
     wait_for("the memory to be given back", 30, || {
-        let path = format!("/v1/certificates/{id}");
-        let certificate: Certificate = control.get(&path)?.document()?;
+        let certificate = control.certificate(&id)?;
         let is_back = matches!(certificate.memory, Memory::Returned { .. });
         Ok(is_back)
     })?;
@@ -91,7 +90,7 @@ fn certificates_of_several_operations_after_a_restart_then_found_and_verified() 
         destroyed(&mut control, "cam")?,
     ];
     // And one that the daemon ends itself.
-    let last = control.create(&receive("last", Raster::SMALL, 5000))?;
+    let last = control.receiver("last", 5000)?;
     ids.push(last.id.to_string());
     rig.stop_daemon()?;
     rig.start_daemon()?;
@@ -154,8 +153,7 @@ fn certificates_of_several_operations_after_a_restart_then_found_and_verified() 
 
 /// A client of `session` with one blocked caller.
 fn user(rig: &Rig, session: &str) -> Result<TestClient> {
-    let mut user = rig.test_client()?;
-    user.say(format_args!("attach {session}"))?;
+    let mut user = rig.user(session)?;
     user.block(1)?;
     Ok(user)
 }
@@ -215,8 +213,7 @@ fn operations_that_wait_for_no_user_by_the_tool_then_their_certificates_are_vali
     }
     for name in all.split(' ') {
         wait_for("the memory to be given back", 30, || {
-            let path = format!("/v1/certificates/{name}");
-            let certificate: Certificate = control.get(&path)?.document()?;
+            let certificate = control.certificate(&name)?;
             let is_back = matches!(certificate.memory, Memory::Returned { .. });
             Ok(is_back)
         })?;
@@ -248,9 +245,8 @@ fn certificates_too_many_too_old_and_what_is_none_then_trimmed_and_left_alone() 
     for (name, text) in garbage {
         fs::write(folder(&rig).join(name), text)?;
     }
-    let mut config = rig.config().clone();
-    config.state = "certificates = 2\ncertificate_days = 1\n".to_owned();
-    rig.start_daemon_as(config)?;
+    rig.config.state = "certificates = 2\ncertificate_days = 1\n".to_owned();
+    rig.start_daemon()?;
     assert_eq!(found(&rig, "")?, [ids[2].as_str(), ids[1].as_str()]);
     let log = rig.daemon()?.log();
     for (name, _) in garbage {
@@ -276,7 +272,7 @@ fn certificates_too_many_too_old_and_what_is_none_then_trimmed_and_left_alone() 
 
 /// The session's certificate, as the daemon gives it now.
 fn present(control: &mut Control, id: &str) -> Result<Certificate> {
-    control.get(&format!("/v1/certificates/{id}"))?.document()
+    control.call::<ShowKeptCertificate>(&id.parse()?)
 }
 
 /// Waits until the certificate is on disk and health does not name any.
@@ -310,7 +306,7 @@ fn certificate_and_the_disk_is_full_then_said_named_in_health_and_written_when_t
     let folder = folder(&rig);
     let mut control = rig.control()?;
     for (number, name) in (0..).zip(["cam", "other", "aside"]) {
-        control.create(&receive(name, Raster::SMALL, 5000 + number))?;
+        control.receiver(name, 5000 + number)?;
         control.stop(name)?;
     }
     let ballast = fill(&folder)?;
@@ -322,7 +318,7 @@ fn certificate_and_the_disk_is_full_then_said_named_in_health_and_written_when_t
     let id = answer["session"].as_str().context("an id")?.to_owned();
     // It is the certificate all the same, and gone from the names.
     assert!(onair_types::verify(&answer)?.holds);
-    assert_eq!(control.get("/v1/sessions/cam")?.code(), "stale_session");
+    assert_eq!(control.try_show("cam")?.code(), "stale_session");
     for name in ["other", "aside"] {
         let ended = match name {
             "other" => control.abort(name)?,
@@ -358,13 +354,12 @@ fn certificate_and_the_disk_is_full_to_the_end_then_the_end_says_which_is_lost()
     let mut rig = Rig::rings()?;
     rig.stage().tmpfs("state/certificates", 1 << 20)?;
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     control.stop("cam")?;
     fill(&folder(&rig))?;
     let lost = control.destroy("cam")?;
     assert!(!lost.durable);
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_ne!(status, 0, "{summary:#?}");
     let told = serde_json::to_string(&summary)?;
     assert!(told.contains(&lost.session.to_string()), "{told}");
@@ -378,7 +373,7 @@ fn certificate_and_the_disk_hangs_then_the_answer_comes_and_says_so_and_nothing_
     let stage = rig.stage();
     let disk = stage.disk("state/certificates", stage.directory(), 32 << 20)?;
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     control.stop("cam")?;
     let ice = disk.freeze()?;
     let ended = control.destroy("cam")?;

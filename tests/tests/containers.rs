@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use onair_tests::{
-    Backend, Config, Control, Daemon, Deadline, Raster, Rig, Stage, TestClient, children,
-    only_child, output, program, receive, until, wait_for,
+    Backend, Config, Control, Daemon, Deadline, Rig, Stage, TestClient, children, only_child,
+    output, program, until, wait_for,
 };
 use onair_types::BlockerKind;
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,9 +37,7 @@ fn blocked_named_and_destroyed(
     })
     .with_context(|| format!("process {pid}, blockers {:?}", control.blockers("cam")))?;
     control.stop("cam")?;
-    for (_, result) in client.returned(2)? {
-        assert_eq!(result, "EAGAIN");
-    }
+    client.all_returned(2, "EAGAIN")?;
     control.destroy_wait("cam")?;
     Ok(())
 }
@@ -100,7 +98,7 @@ fn daemon_as_pid_1_then_reaps_serves_its_namespace_refuses_others_and_ends_with_
     let pid = only_child(daemon.pid())?;
     let mut control = Control::connect(&Config::control_socket(&stage))?;
     assert_eq!(control.health()?.pid, 1);
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
 
     // An orphan of its namespace is its child, and is reaped.
     let enter = format!("--target={pid}");
@@ -149,7 +147,7 @@ fn daemon_as_pid_1_then_reaps_serves_its_namespace_refuses_others_and_ends_with_
     };
     blocked_named_and_destroyed(&mut control, &mut client, in_the_daemons)?;
 
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     client.say("attach cam")?;
     client.say("block 1")?;
     drop(control);
@@ -185,13 +183,13 @@ fn daemon_with_the_units_capabilities_only_then_ports_probe_and_destroy_work() -
             program("onaird")?.display()
         ),
     )?;
-    let daemon = Daemon::start(rig.stage(), &bounded, rig.config(), Deadline::seconds(30))?;
+    let daemon = Daemon::start(rig.stage(), &bounded, &rig.config, Deadline::seconds(30))?;
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid()))?;
     assert!(!status.contains("CapEff:\t000001ffffffffff"), "{status}");
     let mut control = rig.control()?;
     let health = control.health()?;
     assert!(health.ready, "{:?}", health.problems);
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     let mut client = rig.test_client()?;
     let pid = client.pid();
     blocked_named_and_destroyed(&mut control, &mut client, pid)?;

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Control, Frozen, HangingFile, Raster, Rig, TestClient, only_child, program, receive, send,
-    wait_for,
+    Control, Frozen, HangingFile, Raster, Rig, TestClient, only_child, program, send, wait_for,
 };
 use onair_types::{SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
@@ -36,8 +35,7 @@ fn health_p99(control: &mut Control) -> Result<Duration> {
 fn started_before_it_is_back(rig: &mut Rig, control: &mut Control) -> Result<(TestClient, Frozen)> {
     let raster = Raster::new(320, 180, 24, 8);
     control.create(&send("cam", raster, 5000, Source::Client))?;
-    let mut client = rig.test_client()?;
-    client.say("attach cam")?;
+    let mut client = rig.user("cam")?;
     client.say("submit 2")?;
     let frozen = Frozen::thread(rig.daemon()?.pid(), "onair-p0")?;
     control.stop("cam")?;
@@ -57,11 +55,10 @@ fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and
 -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     let (client, frozen) = started_before_it_is_back(&mut rig, &mut control)?;
-    let wait = serde_json::json!({ "deadline_ms": 4000 });
-    let refusal = control.request("POST", "/v1/sessions/cam/destroy_wait", &wait)?;
-    assert_eq!((refusal.status, refusal.code()), (409, "running"));
+    let refusal = control.try_destroy_wait("cam", 4000)?;
+    refusal.refused(409, "running")?;
     let refusal = control.try_destroy("cam")?;
-    assert_eq!((refusal.status, refusal.code()), (409, "running"));
+    refusal.refused(409, "running")?;
     drop(frozen);
     control.await_state("cam", SessionState::Running)?;
     assert!(health_p99(&mut control)? < P99);
@@ -79,7 +76,7 @@ fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() 
     let mut client = rig.test_client()?;
     for number in 0..SESSIONS {
         let name = format!("cam{number}");
-        control.create(&receive(&name, Raster::SMALL, 5000 + number))?;
+        control.receiver(&name, 5000 + number)?;
         client.say(format_args!("attach {name}"))?;
         client.block(CALLERS)?;
     }
@@ -135,8 +132,8 @@ fn client_with_8000_threads_in_a_pid_namespace_counts_itself_inside_and_its_prog
     // Longer than the test takes.
     let mut rig = Rig::rings_with(|config| config.more += "[timeouts]\nprobe_arm_ms = 60000\n")?;
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    control.create(&receive("other", Raster::SMALL, 5001))?;
+    control.receiver("cam", 5000)?;
+    control.receiver("other", 5001)?;
     let folder = rig.stage().directory().join("hanging");
     let file = HangingFile::mount_program(&folder, &program("onair-client")?)?;
     let (mut client, process) = crowded_client(&rig, &file.path())?;

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use onair_tests::{Raster, Rig, blocked, receive, send, wait_for};
-use onair_types::{Certificate, CertificateList, Operation, Source};
+use onair_tests::{Rig, blocked, wait_for};
+use onair_types::Operation;
+use onair_types::api::ListCertificates;
 
 #[test]
 fn daemon_terminated_with_callers_inside_then_all_return_and_each_session_has_a_certificate()
@@ -14,7 +15,7 @@ fn daemon_terminated_with_callers_inside_then_all_return_and_each_session_has_a_
     let mut clients = Vec::new();
     for number in 0..2 {
         let name = format!("cam-{number}");
-        control.create(&receive(&name, Raster::SMALL, 5000 + number))?;
+        control.receiver(&name, 5000 + number)?;
         for _ in 0..2 {
             let mut client = rig.user(&name)?;
             client.block(4)?;
@@ -32,7 +33,7 @@ fn daemon_terminated_with_callers_inside_then_all_return_and_each_session_has_a_
 
     rig.start_daemon()?;
     let mut control = rig.control()?;
-    let list: CertificateList = control.get("/v1/certificates")?.document()?;
+    let list = control.call::<ListCertificates>(&())?;
     let names: BTreeSet<&str> = list
         .certificates
         .iter()
@@ -41,8 +42,7 @@ fn daemon_terminated_with_callers_inside_then_all_return_and_each_session_has_a_
     assert_eq!(names, BTreeSet::from(["cam-0", "cam-1"]));
     for it in &list.certificates {
         assert_eq!((it.operation, it.reconciled), (Operation::Shutdown, 0));
-        let path = format!("/v1/sessions/{}/certificate", it.session);
-        let certificate: Certificate = control.get(&path)?.document()?;
+        let certificate = control.certificate(it.session)?;
         assert_eq!(certificate.counts.blocked_at_stop, 8);
         assert_eq!(certificate.requester.command, "onaird");
     }
@@ -56,7 +56,7 @@ fn daemon_killed_with_callers_inside_then_all_are_told_and_the_next_one_serves_t
     let mut clients = Vec::new();
     {
         let mut control = rig.control()?;
-        control.create(&receive("cam", Raster::SMALL, 5000))?;
+        control.receiver("cam", 5000)?;
         for _ in 0..3 {
             let mut client = rig.user("cam")?;
             client.block(4)?;
@@ -74,9 +74,7 @@ fn daemon_killed_with_callers_inside_then_all_are_told_and_the_next_one_serves_t
     let mut waiter = clients.pop().context("the last one")?;
     assert_eq!(waiter.answer("wait-started")?["error"]["errno"], "ESTALE");
     for client in &mut clients {
-        for (_, result) in client.returned(4)? {
-            assert_eq!(result, "ESTALE");
-        }
+        client.all_returned(4, "ESTALE")?;
     }
     clients.push(waiter);
     for client in &mut clients {
@@ -88,14 +86,13 @@ fn daemon_killed_with_callers_inside_then_all_are_told_and_the_next_one_serves_t
     // On the same sockets, which the dead one left behind.
     rig.start_daemon()?;
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.receiver("cam", 5000)?;
+    control.pattern("source", 5000)?;
     for client in &mut clients {
         client.say("attach cam")?;
         client.say("get 10000")?;
     }
-    control.stop("cam")?;
-    let certificate = control.destroy_wait("cam")?;
+    let certificate = control.end("cam")?;
     assert!(certificate.reconciled.is_empty());
     Ok(())
 }

@@ -8,10 +8,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
     Control, Deadline, Footprint, Raster, Rig, Stranger, TestClient, Viewer, WatchedSession,
-    balanced, receive, send, wait_for,
+    balanced, receive, wait_for,
 };
 use onair_types::{
-    BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState, Source, SpecDocument,
+    BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState, SpecDocument,
 };
 
 /// Enough for a test_client, and soon used up.
@@ -100,10 +100,8 @@ fn settled(certificate: &Certificate, pid: u32) -> Result<(ReconciledCause, u64,
 fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_no_other_client_notices()
 -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
-    company
-        .control
-        .create(&receive("idle", Raster::SMALL, 5001))?;
+    let mut watched = WatchedSession::start(&mut rig)?;
+    watched.control.receiver("idle", 5001)?;
     let mut dead = Vec::new();
     for (name, signal, die) in WAYS {
         let mut victim = rig.user("cam")?;
@@ -111,16 +109,15 @@ fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_no_other_c
         victim.say("attach idle")?;
         victim.block(3)?;
         let pid = victim.pid();
-        let died_of = die(&rig, &mut company.control, victim).context(name)?;
+        let died_of = die(&rig, &mut watched.control, victim).context(name)?;
         ensure!(died_of == signal, "{name}: it died of {died_of:?}");
-        company.alone().context(name)?;
-        company.control.deserted("idle").context(name)?;
-        ensure!(company.control.show("cam")?.state == SessionState::Running);
+        watched.alone().context(name)?;
+        watched.control.deserted("idle").context(name)?;
+        ensure!(watched.control.show("cam")?.state == SessionState::Running);
         dead.push((name, pid));
     }
-    company.control.stop("idle")?;
-    let idle = company.control.destroy_wait("idle")?;
-    let cam = company.end()?;
+    let idle = watched.control.end("idle")?;
+    let cam = watched.end()?;
     for (name, pid) in dead {
         let died = ReconciledCause::ProcessDied;
         assert_eq!(settled(&cam, pid)?, (died, 2, 0), "{name}");
@@ -137,7 +134,7 @@ fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_no_other_c
 #[test]
 fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
+    let mut watched = WatchedSession::start(&mut rig)?;
     let mut first = rig.user("cam")?;
     first.say("hold 2")?;
     let pid = first.pid();
@@ -162,7 +159,7 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
         3
     );
     wait_for("the first one to be settled", 30, || {
-        let view = company.control.show("cam")?;
+        let view = watched.control.show("cam")?;
         let lent = view
             .attachments
             .iter()
@@ -173,7 +170,7 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
     second.say("put-all")?;
     ensure!(second.leave()?.success());
     drop(sockets);
-    let certificate = company.end()?;
+    let certificate = watched.end()?;
     assert_eq!(
         settled(&certificate, pid)?,
         (ReconciledCause::ProcessDied, 2, 0)
@@ -204,19 +201,13 @@ struct Kill {
 
 fn kill(rig: &Rig, control: &mut Control, number: u16, kill: Kill) -> Result<()> {
     let (name, source) = (format!("cam-{number}"), format!("source-{number}"));
-    control.create(&receive(&name, Raster::SMALL, 5000 + number))?;
+    control.receiver(&name, 5000 + number)?;
     let mut victim = rig.user(&name)?;
     let mut put = 0;
     if kill.frames > 0 {
-        control.create(&send(
-            &source,
-            Raster::SMALL,
-            5000 + number,
-            Source::Pattern,
-        ))?;
+        control.pattern(&source, 5000 + number)?;
         victim.say(format_args!("hold {}", kill.frames))?;
-        control.stop(&source)?;
-        control.destroy_wait(&source)?;
+        control.end(&source)?;
         put = victim.say("drain")?["frames"].as_u64().context("frames")?;
     }
     if kill.callers > 0 {
@@ -303,7 +294,7 @@ fn clients_killed_50_times_beside_an_honest_one_then_it_gets_every_frame_and_not
         ..receive("cam", Raster::SMALL, 5000)
     })?;
     let mut viewer = Viewer::start(&rig, "cam")?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     let daemon = rig.daemon()?.pid();
 
     let mut before = None;
@@ -327,8 +318,7 @@ fn clients_killed_50_times_beside_an_honest_one_then_it_gets_every_frame_and_not
     }
     before.context("the first round's")?.wait_regained(daemon)?;
 
-    control.stop("source")?;
-    let sent = control.destroy_wait("source")?.frames;
+    let sent = control.end("source")?.frames;
     viewer.wait(sent.frames_sent, Deadline::seconds(20))?;
     control.stop("cam")?;
     let seen = viewer.seen()?;

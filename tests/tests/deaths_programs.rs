@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::{Raster, Rig, Stranger, TestClient, WatchedSession, balanced, receive, send};
-use onair_types::{Certificate, Memory, ReconciledCause, SessionState, Source};
+use onair_tests::{Rig, Stranger, TestClient, WatchedSession, balanced};
+use onair_types::{Certificate, Memory, ReconciledCause, SessionState};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A process that lives on left so many frames and slots, each settled once: those of threads that the
@@ -44,10 +44,8 @@ fn thread_becomes_another_program_inside_a_call_then_the_attachment_ends_and_the
 #[test]
 fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
-    company
-        .control
-        .create(&receive("idle", Raster::SMALL, 5001))?;
+    let mut watched = WatchedSession::start(&mut rig)?;
+    watched.control.receiver("idle", 5001)?;
     let mut client = rig.user("idle")?;
     client.block(2)?;
     client.say("attach cam")?;
@@ -62,13 +60,12 @@ fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Resul
     client.say("put")?;
     client.kill()?;
     // The child has the sockets and none of the memory.
-    company.alone()?;
-    company.control.deserted("idle")?;
-    company.control.stop("idle")?;
-    let idle = company.control.destroy_wait("idle")?;
-    let idle = company.control.completed(idle.session)?;
+    watched.alone()?;
+    watched.control.deserted("idle")?;
+    let idle = watched.control.end("idle")?;
+    let idle = watched.control.completed(idle.session)?;
     assert_eq!(idle.reconciled.iter().map(|it| it.slots).sum::<u64>(), 2);
-    let cam = company.end()?;
+    let cam = watched.end()?;
     assert_eq!(cam.counts.frames_reconciled, 1);
     assert_eq!(cam.reconciled.len(), 1);
     let child = child["pid"]
@@ -81,30 +78,26 @@ fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Resul
 #[test]
 fn memory_mapped_by_another_process_then_kept_until_that_lets_go() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
-    company
-        .control
-        .create(&receive("idle", Raster::SMALL, 5001))?;
+    let mut watched = WatchedSession::start(&mut rig)?;
+    watched.control.receiver("idle", 5001)?;
     let mut client = rig.user("idle")?;
     client.block(2)?;
     let mut heir = rig.test_client()?;
     let adopted = heir.say(format_args!("adopt {}", client.pid()))?;
     assert_eq!(adopted["mappings"], 3);
     client.kill()?;
-    company.control.deserted("idle")?;
-    company.control.stop("idle")?;
-    let certificate = company.control.destroy_wait("idle")?;
+    watched.control.deserted("idle")?;
+    let certificate = watched.control.end("idle")?;
     assert_eq!(certificate.reconciled.len(), 1);
-    let path = format!("/v1/sessions/{}/certificate", certificate.session);
-    let pending: Certificate = company.control.get(&path)?.document()?;
+    let pending = watched.control.certificate(certificate.session)?;
     ensure!(
         matches!(pending.memory, Memory::Pending { .. }),
         "{:?}",
         pending.memory
     );
     heir.say("abandon")?;
-    company.control.completed(certificate.session)?;
-    company.end()?;
+    watched.control.completed(certificate.session)?;
+    watched.end()?;
     Ok(())
 }
 
@@ -147,7 +140,7 @@ fn client_comes_and_goes_while_its_memory_is_kept_then_refused_until_that_is_let
 #[test]
 fn client_becomes_another_program_then_its_attachment_ends_and_the_process_lives() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
     client.say("hold 2")?;
     control.stop("source")?;
@@ -159,8 +152,7 @@ fn client_becomes_another_program_then_its_attachment_ends_and_the_process_lives
     ensure!(client.running().ended()?.is_none(), "the new program runs");
     assert_eq!(control.show("cam")?.state, SessionState::Running);
 
-    control.stop("cam")?;
-    let certificate = control.destroy_wait("cam")?;
+    let certificate = control.end("cam")?;
     settled_but_alive(&certificate, pid, 2, 2)?;
     balanced(&certificate, 0)?;
     control.completed(certificate.session)?;
@@ -180,11 +172,9 @@ fn client_killed_with_its_socket_and_memory_passed_on_then_settled_and_the_memor
     client.kill()?;
     // No hang-up comes while another process has the socket: the kernel's word on the process counts.
     control.deserted("cam")?;
-    control.stop("cam")?;
-    let certificate = control.destroy_wait("cam")?;
+    let certificate = control.end("cam")?;
     assert_eq!(certificate.reconciled.len(), 1);
-    let path = format!("/v1/sessions/{}/certificate", certificate.session);
-    let pending: Certificate = control.get(&path)?.document()?;
+    let pending = control.certificate(certificate.session)?;
     assert!(
         matches!(pending.memory, Memory::Pending { .. }),
         "{:?}",

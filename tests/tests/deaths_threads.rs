@@ -6,10 +6,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::{
-    Raster, Rig, WatchedSession, balanced, blocked, receive, send, threads, tids, wait_for,
-};
-use onair_types::{BlockerKind, Certificate, ReconciledCause, SessionState, Source};
+use onair_tests::{Rig, WatchedSession, balanced, blocked, threads, tids, wait_for};
+use onair_types::{BlockerKind, Certificate, ReconciledCause, SessionState};
 
 /// The threads that the certificate says were settled, each once, with so many frames and slots.
 fn settled(certificate: &Certificate, pid: u32, frames: u64, slots: u64) -> Result<BTreeSet<u32>> {
@@ -30,20 +28,20 @@ fn settled(certificate: &Certificate, pid: u32, frames: u64, slots: u64) -> Resu
 /// only if those before it are credited while the session runs.
 fn ended_inside_calls_of_a_running_session(probe: &'static str) -> Result<()> {
     let mut rig = Rig::rings_with(|config| config.probe = probe)?;
-    let mut company = WatchedSession::start(&mut rig)?;
+    let mut watched = WatchedSession::start(&mut rig)?;
     let mut client = rig.user("cam")?;
-    let dead = tids(&client.say("exit-taking 80")?)?;
+    let dead = client.tids("exit-taking 80")?;
     assert_eq!(dead.len(), 80);
     wait_for("the last to be settled", 30, || {
-        let blockers = company.control.blockers("cam")?.blockers;
+        let blockers = watched.control.blockers("cam")?.blockers;
         let left = blockers.iter().any(|it| it.kind == BlockerKind::Exited);
         Ok(!left)
     })?;
-    assert_eq!(company.control.show("cam")?.state, SessionState::Running);
+    assert_eq!(watched.control.show("cam")?.state, SessionState::Running);
     client.say("get 10000")?;
     let pid = client.pid();
     ensure!(client.leave()?.success());
-    let certificate = company.end()?;
+    let certificate = watched.end()?;
     assert_eq!(settled(&certificate, pid, 1, 1)?, dead);
     assert_eq!(certificate.counts.frames_reconciled, 80);
     Ok(())
@@ -69,7 +67,7 @@ fn threads_end_inside_calls_that_no_probe_watches_then_the_patrol_finds_each() -
 #[test]
 fn threads_end_while_the_session_stops_and_starts_then_each_is_settled_once() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
     let mut dead = BTreeSet::new();
     for round in 0..20 {
@@ -82,8 +80,7 @@ fn threads_end_while_the_session_stops_and_starts_then_each_is_settled_once() ->
         control.stop("cam")?;
         control.start("cam")?;
     }
-    control.stop("cam")?;
-    let certificate = control.destroy_wait("cam")?;
+    let certificate = control.end("cam")?;
     assert_eq!(settled(&certificate, client.pid(), 1, 1)?, dead);
     assert_eq!(certificate.counts.frames_reconciled, 40);
     balanced(&certificate, 0)
@@ -93,7 +90,7 @@ fn threads_end_while_the_session_stops_and_starts_then_each_is_settled_once() ->
 fn threads_end_and_their_process_with_them_or_leaves_then_each_frame_is_credited_once() -> Result<()>
 {
     let mut rig = Rig::rings()?;
-    let company = WatchedSession::start(&mut rig)?;
+    let watched = WatchedSession::start(&mut rig)?;
     for round in 0..10 {
         let mut client = rig.user("cam")?;
         client.say("exit-taking 2")?;
@@ -106,7 +103,7 @@ fn threads_end_and_their_process_with_them_or_leaves_then_each_frame_is_credited
             })?;
         }
     }
-    let certificate = company.end()?;
+    let certificate = watched.end()?;
     assert_eq!(certificate.counts.frames_reconciled, 20);
     let slots: u64 = certificate.reconciled.iter().map(|it| it.slots).sum();
     assert_eq!(slots, 20, "{:#?}", certificate.reconciled);
@@ -118,10 +115,11 @@ fn thread_gets_the_number_of_a_dead_one_then_only_the_dead_one_is_settled() -> R
     // No probe tells of the exit, so that the patrol finds both.
     let rig = Rig::rings_with(|config| config.probe = "off")?;
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     let mut client = rig.user("cam")?;
     for _ in 0..3 {
-        let [dead] = tids(&client.say("exit-inside 1")?)?
+        let [dead] = client
+            .tids("exit-inside 1")?
             .into_iter()
             .collect::<Vec<_>>()[..]
         else {
@@ -150,8 +148,7 @@ fn thread_gets_the_number_of_a_dead_one_then_only_the_dead_one_is_settled() -> R
         assert_eq!(client.returned(1)?, [(dead, "EAGAIN".to_owned())]);
         control.start("cam")?;
     }
-    control.stop("cam")?;
-    let certificate = control.destroy_wait("cam")?;
+    let certificate = control.end("cam")?;
     assert_eq!(
         certificate.reconciled.len(),
         3,
@@ -165,10 +162,8 @@ fn thread_gets_the_number_of_a_dead_one_then_only_the_dead_one_is_settled() -> R
 #[test]
 fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
-    company
-        .control
-        .create(&receive("idle", Raster::SMALL, 5001))?;
+    let mut watched = WatchedSession::start(&mut rig)?;
+    watched.control.receiver("idle", 5001)?;
     let mut client = rig.user("cam")?;
     client.say("hold 2")?;
     client.say("attach idle")?;
@@ -183,25 +178,24 @@ fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled()
     // Another thread listens now; the callers are where they were.
     client.say("use 0")?;
     client.say("get 10000")?;
-    let blockers = company.control.blockers("idle")?.blockers;
+    let blockers = watched.control.blockers("idle")?.blockers;
     let named: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
     assert_eq!(named, asleep, "{blockers:#?}");
     assert!(blockers.iter().all(|it| it.kind == BlockerKind::Blocked));
-    company.control.stop("idle")?;
+    watched.control.stop("idle")?;
     let returned: BTreeSet<u32> = client
         .returned(3)?
         .into_iter()
         .map(|(tid, _)| tid)
         .collect();
     assert_eq!(returned, asleep);
-    company.control.start("idle")?;
+    watched.control.start("idle")?;
     client.say("use 1")?;
     client.block(2)?;
     client.kill()?;
 
-    company.control.deserted("idle")?;
-    company.control.stop("idle")?;
-    let idle = company.control.destroy_wait("idle")?;
+    watched.control.deserted("idle")?;
+    let idle = watched.control.end("idle")?;
     let [settled] = &idle.reconciled[..] else {
         panic!("once: {:#?}", idle.reconciled);
     };
@@ -209,7 +203,7 @@ fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled()
         (settled.pid, settled.cause, settled.slots),
         (pid, ReconciledCause::ProcessDied, 2)
     );
-    let certificate = company.end()?;
+    let certificate = watched.end()?;
     assert_eq!(certificate.counts.frames_reconciled, 2);
     Ok(())
 }
@@ -219,8 +213,7 @@ fn thread_ended_inside_a_wait_then_settled_by_its_number_and_the_process_goes_on
     let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     let asleep = client.block(2)?;
-    let answer = client.say("exit-inside 3")?;
-    let dead: BTreeSet<u32> = serde_json::from_value(answer["tids"].clone())?;
+    let dead = client.tids("exit-inside 3")?;
     assert_eq!(dead.len(), 3);
     let pid = client.pid();
     wait_for("the threads to end", 10, || {
@@ -231,17 +224,12 @@ fn thread_ended_inside_a_wait_then_settled_by_its_number_and_the_process_goes_on
     wait_for("the others to sleep on", 10, || {
         Ok(blocked(pid)?.is_superset(&asleep))
     })?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     client.say("get 10000")?;
     control.stop("source")?;
 
     control.stop("cam")?;
-    for (tid, result) in client.returned(2)? {
-        assert!(
-            asleep.contains(&tid) && result == "EAGAIN",
-            "{tid}: {result}"
-        );
-    }
+    assert_eq!(client.all_returned(2, "EAGAIN")?, asleep);
     let certificate = control.destroy_wait("cam")?;
     assert_settled(&certificate, &dead);
     assert_eq!(certificate.reconciled.len(), 3);
@@ -261,24 +249,22 @@ fn thread_ended_inside_a_wait_and_the_rest_frozen_then_destroy_waits_for_the_res
     let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     let asleep = client.block(1)?;
-    let answer = client.say("exit-inside 1")?;
-    let dead: BTreeSet<u32> = serde_json::from_value(answer["tids"].clone())?;
+    let dead = client.tids("exit-inside 1")?;
     let pid = client.pid();
     wait_for("the thread to end", 10, || {
         Ok(threads(pid)?.is_disjoint(&dead))
     })?;
     client.freeze()?;
     control.stop("cam")?;
-    let mut other = rig.control()?;
-    let destroy = std::thread::spawn(move || other.destroy_wait("cam"));
+    let waits = rig.destroying("cam")?;
     wait_for("the dead thread to be settled", 10, || {
         let blockers = control.blockers("cam")?.blockers;
         let left: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
         Ok(left == asleep && blockers.len() == 1)
     })?;
-    control.await_state("cam", SessionState::Draining)?;
+    assert_eq!(control.show("cam")?.state, SessionState::Draining);
     client.thaw()?;
-    let certificate = destroy.join().map_err(|_| anyhow::anyhow!("panic"))??;
+    let certificate = waits.certificate()?;
     assert_settled(&certificate, &dead);
     Ok(())
 }
@@ -286,7 +272,7 @@ fn thread_ended_inside_a_wait_and_the_rest_frozen_then_destroy_waits_for_the_res
 #[test]
 fn thread_ended_with_a_frame_then_named_until_its_process_ends() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
     client.say("exit-holding")?;
     control.stop("cam")?;

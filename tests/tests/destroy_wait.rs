@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_tests::{Control, Raster, Rig, TestClient, receive, send};
-use onair_types::{Operation, SessionState, Source};
+use onair_tests::{Control, Raster, Rig, TestClient, receive};
+use onair_types::{Operation, SessionState};
 use serde_json::json;
 
 /// Longer than any test.
@@ -11,8 +11,8 @@ const AN_HOUR_MS: u64 = 3_600_000;
 
 /// A stopped session `cam` of which a client has a frame.
 fn held(rig: &Rig, control: &mut Control) -> Result<TestClient> {
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.receiver("cam", 5000)?;
+    control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
     client.say("hold 1")?;
     control.stop("cam")?;
@@ -56,7 +56,7 @@ fn destroy_wait_connection_on_the_attach_socket_closed_then_the_session_stays_st
     let created = owner.ask(&json!({ "type": "create", "spec": spec }))?;
     assert_eq!(created["type"], "created", "{created}");
     owner.attach("cam")?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
     client.say("hold 1")?;
     control.stop("cam")?;
@@ -73,7 +73,7 @@ fn destroy_wait_requester_killed_then_the_session_stays_stopped() -> Result<()> 
     let mut owner = rig.test_client()?;
     let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
     owner.say(format_args!("create {spec}"))?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
     client.say("hold 1")?;
     control.stop("cam")?;

@@ -12,6 +12,7 @@ use onair_tests::{
     Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive,
 };
 use onair_types::RecordingEnd;
+use onair_types::api::ShowCertificate;
 use onair_types::{Certificate, SessionId};
 use serde_json::Value;
 
@@ -19,8 +20,8 @@ const MIB: u64 = 1 << 20;
 
 /// The ways to end a session over the control socket, each with a name for the session.
 const ENDINGS: [(&str, End); 4] = [
-    ("destroyed", Control::destroy),
-    ("waited", Control::destroy_wait),
+    ("destroyed", |control, name| control.destroy(name)),
+    ("waited", |control, name| control.destroy_wait(name)),
     ("aborted", Control::abort),
     ("aside", Control::quarantine),
 ];
@@ -160,7 +161,7 @@ fn daemon_killed_while_a_certificate_is_written_then_the_next_one_finds_a_whole_
             there.push(id.to_string());
         }
         assert_eq!(whole(&state(&rig, "certificates"))?, there, "{call} {nth}");
-        let found = rig.control()?.get(&format!("/v1/certificates/{id}"))?;
+        let found = rig.control()?.try_on::<ShowCertificate>(id, Value::Null)?;
         assert_eq!(found.status == 200, is_there, "{call} {nth}: {found:?}");
         let log = rig.daemon()?.log();
         assert!(!log.contains("not a certificate"), "{log}");

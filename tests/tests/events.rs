@@ -79,30 +79,24 @@ fn value(
     Ok(*value)
 }
 
-fn scrape(rig: &Rig) -> Result<String> {
-    let socket = Config::control_socket(rig.stage());
-    let socket = socket.to_str().context("a path in UTF-8")?;
-    let url = "http://localhost/metrics";
-    output("curl", &["-sf", "--unix-socket", socket, url])
+fn warned_in_metrics(text: &str) -> Result<()> {
+    let metrics = read(text)?;
+    assert!(value(&metrics, "onair_drain_warnings_total", None)? >= 2.0);
+    let cam = Some("session=cam");
+    assert!(value(&metrics, "onair_session_drain_warnings", cam)? >= 2.0);
+    assert!(value(&metrics, "onair_session_drain_blocked_seconds", cam)? >= 2.0);
+    assert!((value(&metrics, "onair_session_blocked_callers", cam)? - 1.0).abs() < 1e-9);
+    assert!((value(&metrics, "onair_probe_state", Some("state=watching"))? - 1.0).abs() < 1e-9);
+    assert!(
+        !text.contains("onair-client"),
+        "names of processes are not for metrics"
+    );
+    Ok(())
 }
 
-#[test]
-fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metrics() -> Result<()> {
-    let (mut rig, mut control) = Rig::with_cam()?;
-    let mut client = rig.test_client()?;
-    client.say("attach cam")?;
-    let tids = client.block(1)?;
-    let tid = *tids.first().context("a thread")?;
-    let mut follower = Follower::start(&rig, "?session=cam")?;
-    let mut watch = rig.stage().command(program("onairctl")?);
-    watch
-        .arg("--socket")
-        .arg(Config::control_socket(rig.stage()))
-        .args(["--json", "session", "blockers", "cam", "--watch=200ms"]);
-    let mut watch = Actor::start("onairctl", &mut watch)?;
-
-    client.freeze()?;
-    control.stop("cam")?;
+/// Reads the events of a session that was created, attached to and stopped, up to the second warning,
+/// which names the caller.
+fn warned_twice(follower: &mut Follower, pid: u32, tid: u32) -> Result<()> {
     let mut seen = Vec::new();
     let mut warned = Vec::new();
     while warned.len() < 2 {
@@ -115,7 +109,7 @@ fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metric
             let [it] = &blockers[..] else {
                 bail!("one blocker: {blockers:#?}");
             };
-            assert_eq!((it.pid, it.tid), (client.pid(), Some(tid)));
+            assert_eq!((it.pid, it.tid), (pid, Some(tid)));
             assert_eq!(
                 (it.command.as_str(), it.thread.as_str()),
                 ("onair-client", "test_client")
@@ -140,6 +134,26 @@ fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metric
     assert_eq!(seen, expected);
     // 1 and 2 s after the stop, on a machine that has nothing else to do.
     assert!(warned[0] >= 1 && warned[1] > warned[0], "{warned:?}");
+    Ok(())
+}
+
+#[test]
+fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metrics() -> Result<()> {
+    let (mut rig, mut control) = Rig::with_cam()?;
+    let mut client = rig.user("cam")?;
+    let tids = client.block(1)?;
+    let tid = *tids.first().context("a thread")?;
+    let mut follower = Follower::start(&rig, "?session=cam")?;
+    let mut watch = rig.stage().command(program("onairctl")?);
+    watch
+        .arg("--socket")
+        .arg(Config::control_socket(rig.stage()))
+        .args(["--json", "session", "blockers", "cam", "--watch=200ms"]);
+    let mut watch = Actor::start("onairctl", &mut watch)?;
+
+    client.freeze()?;
+    control.stop("cam")?;
+    warned_twice(&mut follower, client.pid(), tid)?;
     let name = format!(
         "onair-client {}/{tid} (test_client) blocked in buffer_get for",
         client.pid()
@@ -152,18 +166,7 @@ fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metric
         Ok(warnings.count() >= 2)
     })?;
 
-    let text = scrape(&rig)?;
-    let metrics = read(&text)?;
-    assert!(value(&metrics, "onair_drain_warnings_total", None)? >= 2.0);
-    let cam = Some("session=cam");
-    assert!(value(&metrics, "onair_session_drain_warnings", cam)? >= 2.0);
-    assert!(value(&metrics, "onair_session_drain_blocked_seconds", cam)? >= 2.0);
-    assert!((value(&metrics, "onair_session_blocked_callers", cam)? - 1.0).abs() < 1e-9);
-    assert!((value(&metrics, "onair_probe_state", Some("state=watching"))? - 1.0).abs() < 1e-9);
-    assert!(
-        !text.contains("onair-client"),
-        "names of processes are not for metrics"
-    );
+    warned_in_metrics(&rig.scrape()?)?;
 
     client.thaw()?;
     client.returned(1)?;
@@ -178,7 +181,7 @@ fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metric
     );
     client.leave()?;
     while follower.next()?.kind.name() != EventName::CertificateCompleted {}
-    let metrics = read(&scrape(&rig)?)?;
+    let metrics = read(&rig.scrape()?)?;
     let issued = Some("operation=destroy");
     assert!((value(&metrics, "onair_certificates_issued_total", issued)? - 1.0).abs() < 1e-9);
 
@@ -266,7 +269,7 @@ fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
     let pid = rig.daemon()?.running().pid();
     assert_eq!(listening(pid)?, [format!("0100007F:{port:04X}")]);
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     let text = output(
         "curl",
         &["-sf", &format!("http://127.0.0.1:{port}/metrics")],
@@ -276,7 +279,7 @@ fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
     let names = |text: &str| -> Result<BTreeSet<String>> {
         Ok(read(text)?.into_keys().map(|(name, _)| name).collect())
     };
-    assert_eq!(names(&text)?, names(&scrape(&rig)?)?);
+    assert_eq!(names(&text)?, names(&rig.scrape()?)?);
     // The control API is not there.
     let answer = output(
         "curl",

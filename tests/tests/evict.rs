@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use onair_ipc::layout::SEG_FRAMES;
-use onair_tests::{Control, Deadline, Raster, Rig, TestClient, Viewer, receive, send, wait_for};
+use onair_tests::{
+    Control, Deadline, Raster, Rig, TestClient, Viewer, balanced, receive, send, wait_for,
+};
 use onair_types::{
     AttachmentState, Certificate, EvictionCause, Memory, Operation, Says, SessionState, Source,
     SpecDocument, Witness,
@@ -31,7 +33,7 @@ fn cam(control: &mut Control, quota: u32, clients: u32) -> Result<()> {
 
 /// Frames for it, until it is stopped.
 fn source(control: &mut Control) -> Result<()> {
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     Ok(())
 }
 
@@ -55,24 +57,15 @@ fn is_stale_everywhere(client: &mut TestClient) -> Result<()> {
     Ok(())
 }
 
-fn balanced(certificate: &Certificate) {
-    let counts = certificate.counts;
-    assert_eq!(
-        counts.frames_lent,
-        counts.frames_returned
-            + counts.frames_reclaimed
-            + counts.frames_reconciled
-            + counts.frames_revoked,
-        "{counts:?}"
-    );
+fn revoked_and_balanced(certificate: &Certificate) -> Result<()> {
     let revoked: u64 = certificate.evicted.iter().map(|it| it.frames_revoked).sum();
-    assert_eq!(revoked, counts.frames_revoked);
+    assert_eq!(revoked, certificate.counts.frames_revoked);
+    balanced(certificate, 0)
 }
 
 /// The certificate of `cam`, which only the viewer still uses, who has seen every frame.
 fn end(control: &mut Control, viewer: &mut Viewer) -> Result<Certificate> {
-    control.stop("source")?;
-    let sent = control.destroy_wait("source")?.frames.frames_sent;
+    let sent = control.end("source")?.frames.frames_sent;
     viewer.wait(sent, Deadline::seconds(30))?;
     control.stop("cam")?;
     let seen = viewer.seen()?;
@@ -82,7 +75,7 @@ fn end(control: &mut Control, viewer: &mut Viewer) -> Result<Certificate> {
     }
     assert_eq!(seen.len() as u64, sent);
     let certificate = control.destroy_wait("cam")?;
-    balanced(&certificate);
+    revoked_and_balanced(&certificate)?;
     Ok(certificate)
 }
 
@@ -124,9 +117,7 @@ fn client_frozen_with_frames_and_callers_then_evicted_and_no_other_loses_any() -
     viewer.wait(taken + 220, Deadline::seconds(30))?;
 
     victim.thaw()?;
-    for (_, result) in victim.returned(2)? {
-        assert_eq!(result, "ESTALE");
-    }
+    victim.all_returned(2, "ESTALE")?;
     is_stale_everywhere(&mut victim)?;
     assert_eq!(
         victim.say("look")?["frames"],
@@ -180,7 +171,7 @@ fn client_evicted_frozen_and_killed_then_its_frames_are_used_again() -> Result<(
     let named: BTreeSet<u32> = certificate.evicted.iter().map(|it| it.pid).collect();
     assert_eq!(named, evicted);
     assert_eq!(certificate.frames.frames_no_buffer, 0);
-    balanced(&certificate);
+    revoked_and_balanced(&certificate)?;
     control.completed(certificate.session)?;
     Ok(())
 }
@@ -223,9 +214,7 @@ fn session_destroyed_over_an_evicted_client_then_the_certificate_tells_whom_it_l
     };
     assert_eq!(held_by, &[victim.pid()]);
     victim.thaw()?;
-    for (_, result) in victim.returned(3)? {
-        assert_eq!(result, "ESTALE");
-    }
+    victim.all_returned(3, "ESTALE")?;
     is_stale_everywhere(&mut victim)?;
     victim.kill()?;
     let certificate = control.completed(certificate.session)?;
@@ -259,10 +248,9 @@ fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> 
     assert_eq!(first.errno("submit 1")?, "ESTALE");
     assert_eq!(first.errno("put")?, "ESTALE");
     second.leave()?;
-    control.stop("studio")?;
-    let certificate = control.destroy_wait("studio")?;
+    let certificate = control.end("studio")?;
     assert_eq!(certificate.evicted, [evicted]);
-    balanced(&certificate);
+    revoked_and_balanced(&certificate)?;
     wait_for("all that was sent to arrive", 30, || {
         let arrived = control.show("cam")?.counters.frames_complete;
         Ok(arrived == certificate.frames.frames_sent)
@@ -354,32 +342,26 @@ fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_k
     let (mut holder, _) = user(&rig, "cam")?;
     holder.say("hold 4")?;
     let before = holder.say("look")?["frames"].clone();
-    control.stop("source")?;
-    control.destroy_wait("source")?;
+    control.end("source")?;
     let (mut blocked, _) = user(&rig, "cam")?;
     blocked.say("drain")?;
     blocked.block(8)?;
-    let (mut frozen, _) = user(&rig, "cam")?;
-    frozen.block(2)?;
-    frozen.freeze()?;
+    let frozen = rig.frozen("cam", 2)?;
 
     let certificate = control.abort("cam")?;
     assert_eq!(certificate.operation, Operation::Abort);
     let pids: Vec<u32> = certificate.evicted.iter().map(|it| it.pid).collect();
     assert_eq!(pids, [holder.pid(), blocked.pid(), frozen.pid()]);
     assert_eq!(certificate.counts.frames_revoked, 4);
-    balanced(&certificate);
-    assert_eq!(control.get("/v1/sessions/cam")?.code(), "stale_session");
-    for (_, result) in blocked.returned(8)? {
-        assert_eq!(result, "ESTALE");
-    }
+    revoked_and_balanced(&certificate)?;
+    assert_eq!(control.try_show("cam")?.code(), "stale_session");
+    blocked.all_returned(8, "ESTALE")?;
     is_stale_everywhere(&mut holder)?;
     assert_eq!(holder.say("look")?["frames"], before);
     assert_eq!(holder.errno("put")?, "ESTALE");
     // The name is free while a process has the memory.
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    let path = format!("/v1/sessions/{}/certificate", certificate.session);
-    let kept: Certificate = control.get(&path)?.document()?;
+    control.receiver("cam", 5000)?;
+    let kept = control.certificate(certificate.session)?;
     assert!(matches!(kept.memory, Memory::Pending { .. }), "{kept:?}");
     holder.leave()?;
     blocked.leave()?;
@@ -402,9 +384,7 @@ fn session_aborted_by_its_owner_then_destroyed_and_by_no_other_client() -> Resul
     assert_eq!(certificate.operation, Operation::Abort);
     assert_eq!(certificate.requester.pid, owner.pid());
     assert_eq!(certificate.evicted.len(), 2);
-    for (_, result) in other.returned(2)? {
-        assert_eq!(result, "ESTALE");
-    }
+    other.all_returned(2, "ESTALE")?;
     for client in [&mut owner, &mut other] {
         is_stale_everywhere(client)?;
     }
@@ -417,19 +397,12 @@ fn session_aborted_by_its_owner_then_destroyed_and_by_no_other_client() -> Resul
 #[test]
 fn session_aborted_while_a_destroy_waits_then_both_are_answered() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
-    let (mut victim, _) = user(&rig, "cam")?;
-    victim.block(1)?;
-    victim.freeze()?;
+    let victim = rig.frozen("cam", 1)?;
     control.stop("cam")?;
-    let mut other = rig.control()?;
-    let waits = std::thread::spawn(move || {
-        let wait = serde_json::json!({ "deadline_ms": 60_000 });
-        other.request("POST", "/v1/sessions/cam/destroy_wait", &wait)
-    });
-    control.await_state("cam", SessionState::Draining)?;
+    let waits = rig.destroying("cam")?;
     let certificate = control.abort("cam")?;
     assert_eq!(certificate.operation, Operation::Abort);
-    let refusal = waits.join().map_err(|_| anyhow::anyhow!("panic"))??;
+    let refusal = waits.answer()?;
     assert_eq!(refusal.code(), "stale_session", "{}", refusal.json);
     assert_eq!(refusal.json["verdict"], Value::Null);
     victim.kill()?;
@@ -466,18 +439,15 @@ fn client_evicted_while_a_destroy_waits_for_it_then_destroyed() -> Result<()> {
     victim.block(2)?;
     victim.freeze()?;
     control.stop("cam")?;
-    let mut other = rig.control()?;
-    let waits = std::thread::spawn(move || other.destroy_wait("cam"));
-    control.await_state("cam", SessionState::Draining)?;
+    let waits = rig.destroying("cam")?;
     let evicted = control.evict("cam", number)?;
     assert_eq!(evicted.callers_inside, 2);
-    let certificate = waits.join().map_err(|_| anyhow::anyhow!("panic"))??;
+    let certificate = waits.certificate()?;
     assert_eq!(certificate.operation, Operation::DestroyWait);
     assert_eq!(certificate.evicted, [evicted]);
     // A session of the same name and flow is no business of the one that was cut off.
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
-    control.stop("cam")?;
-    control.destroy_wait("cam")?;
+    control.receiver("cam", 5000)?;
+    control.end("cam")?;
     victim.kill()?;
     control.completed(certificate.session)?;
     Ok(())

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_tests::{Control, Raster, Rig, TestClient, send, wait_for};
-use onair_types::{Operation, ShutdownStatus, Source};
+use onair_tests::{Control, Raster, Rig, TestClient, send, shutdown_status, wait_for};
+use onair_types::{Operation, Source};
 
 /// Frames in flight: at one a second they take long enough for everything that a test does meanwhile.
 const FRAMES: u64 = 4;
@@ -23,7 +23,7 @@ fn waiting_flush(control: &mut Control, client: &mut TestClient) -> Result<()> {
     client.tell("flush 600000")?;
     // It counts as an operation from before the control thread is asked until it is answered.
     wait_for("the flush to wait", 30, || {
-        let status: ShutdownStatus = control.get("/v1/shutdown")?.document()?;
+        let status = shutdown_status(control)?;
         Ok(status.operations == 2)
     })
 }
@@ -90,8 +90,7 @@ fn flush_waiting_when_the_session_is_stopped_and_destroyed_then_all_was_sent() -
     let (rig, mut control) = Rig::with_control()?;
     let (mut client, _) = sender(&rig, &mut control, 2)?;
     waiting_flush(&mut control, &mut client)?;
-    control.stop("out")?;
-    let certificate = control.destroy_wait("out")?;
+    let certificate = control.end("out")?;
     assert!(matches!(flushed(&mut client)?, Ok(1..=FRAMES)));
     assert_eq!(certificate.frames.frames_sent, FRAMES);
     Ok(())

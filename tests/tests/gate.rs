@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use onair_tests::{Control, Raster, Rig, TestClient, blocked, cpu_time, receive, send, wait_for};
-use onair_types::{Certificate, Says, SessionState, Source, StepName, Witness};
+use onair_tests::{Control, Raster, Rig, TestClient, blocked, cpu_time, receive, wait_for};
+use onair_types::{Certificate, Says, SessionState, StepName, Witness};
 use serde_json::{Value, json};
 
 /// Stop→start pulses under [`CALLERS`] callers.
@@ -133,7 +133,7 @@ fn callers_loop_on_eagain_in_8_threads_then_destroy_completes() -> Result<()> {
     wait_for("each to be in its loop", 30, || {
         Ok(blocked(pid)?.is_superset(&spinning))
     })?;
-    control.create(&send("to-cam", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("to-cam", 5000)?;
     holder.say("hold 1")?;
     control.stop("cam")?;
 
@@ -248,9 +248,7 @@ fn buffer_get_blocked_then_asleep_all_the_while_and_signals_change_nothing() -> 
     }
     assert_eq!(caller.errno("get 20")?, "ETIMEDOUT");
     control.stop("cam")?;
-    for (tid, result) in caller.returned(8)? {
-        assert!(tids.contains(&tid) && result == "EAGAIN", "{tid}: {result}");
-    }
+    assert_eq!(caller.all_returned(8, "EAGAIN")?, tids);
     in_order(&control.destroy("cam")?);
     Ok(())
 }
@@ -278,9 +276,7 @@ fn sessions_of_two_owners_then_stop_all_join_all_destroy_all() -> Result<()> {
         }
     }
     for owner in &mut owners {
-        for (_, result) in owner.returned(6)? {
-            assert_eq!(result, "EAGAIN");
-        }
+        owner.all_returned(6, "EAGAIN")?;
     }
     for owner in &mut owners {
         for place in 0..3 {
@@ -302,10 +298,8 @@ fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<
     let mut quick = Vec::new();
     for number in 0..SESSIONS {
         let name = format!("cam-{number}");
-        control.create(&receive(&name, Raster::SMALL, 5000 + number))?;
-        let mut frozen = rig.user(&name)?;
-        frozen.block(2)?;
-        frozen.freeze()?;
+        control.receiver(&name, 5000 + number)?;
+        let frozen = rig.frozen(&name, 2)?;
         slow.push(frozen);
         for _ in 0..2 {
             let mut test_client = rig.user(&name)?;
@@ -317,10 +311,7 @@ fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<
         .map(|number| {
             let mut control = rig.control()?;
             let name = format!("cam-{number}");
-            Ok(thread::spawn(move || {
-                control.stop(&name)?;
-                control.destroy_wait(&name)
-            }))
+            Ok(thread::spawn(move || control.end(&name)))
         })
         .collect::<Result<Vec<_>>>()?;
     wait_for("all sessions to drain", 10, || {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use onair_tests::kill::{End, Victim, audit, completed};
+use onair_tests::kill::{End, Victim, audit};
 use onair_tests::{Control, Deadline, Dice, Raster, Rig, TestClient, receive, send, until};
 use onair_types::{Certificate, ReconciledCause, SessionState, Source, SpecDocument};
 use onair_victim::{LabelAction, Role, Trap};
@@ -46,8 +46,7 @@ impl Crowd {
     /// `threads` in each of `processes` on one session.
     fn on_one(rig: &Rig, session: &str, processes: usize, threads: usize) -> Result<Self> {
         let block = |_| {
-            let mut test_client = rig.test_client()?;
-            test_client.say(format_args!("attach {session}"))?;
+            let mut test_client = rig.user(session)?;
             test_client.block(threads)?;
             Ok(test_client)
         };
@@ -142,7 +141,7 @@ fn callers_64_of_4_processes_on_one_session_then_each_told_once_and_destroyed() 
     assert_eq!(certificate.counts.blocked_at_stop, 64);
     settled_within(&certificate, &BTreeSet::new(), 0)?;
     drop(crowd);
-    completed(&mut control, &certificate)?;
+    control.completed(certificate.session)?;
     Ok(())
 }
 
@@ -167,7 +166,7 @@ fn callers_one_on_each_of_64_sessions_then_each_told_once_and_all_destroyed() ->
     }
     drop(crowd);
     for certificate in &certificates {
-        completed(&mut control, certificate)?;
+        control.completed(certificate.session)?;
     }
     Ok(())
 }
@@ -186,7 +185,7 @@ fn callers_of_half_of_the_processes_killed_amid_the_stop_then_the_others_told_on
         let certificate = control.destroy_wait(&name)?;
         settled_within(&certificate, &dead, 16)?;
         drop(crowd);
-        completed(&mut control, &certificate)?;
+        control.completed(certificate.session)?;
     }
 
     let sessions: Vec<String> = (0..64).map(|number| format!("one-{number}")).collect();
@@ -206,7 +205,7 @@ fn callers_of_half_of_the_processes_killed_amid_the_stop_then_the_others_told_on
     drop(crowd);
     for certificate in &certificates {
         settled_within(certificate, &dead, 1)?;
-        completed(&mut control, certificate)?;
+        control.completed(certificate.session)?;
     }
     Ok(())
 }
@@ -289,11 +288,10 @@ fn client_killed_at_a_point_amid_destroy_wait_then_the_certificate_has_exactly_w
         };
         ensure!(found == expected, "at {label}: {found:?}, not {expected:?}");
         let ran = victim.ran()[0].1;
-        let certificate = completed(&mut control, &certificate)?;
+        let certificate = control.completed(certificate.session)?;
         audit(&certificate, &[(victim.pid(), ran)], (0, 0))
             .with_context(|| format!("at {label}"))?;
-        control.stop(&of)?;
-        control.destroy_wait(&of)?;
+        control.end(&of)?;
     }
     Ok(())
 }
@@ -358,10 +356,9 @@ fn clients_dying_all_along_a_destroy_wait_then_each_settled_once_and_the_books_b
             dead.push((victim.pid(), victim.ran()[0].1));
         }
         let certificate = ending.join().map_err(|_| anyhow!("a thread panicked"))??;
-        let certificate = completed(&mut control, &certificate)?;
+        let certificate = control.completed(certificate.session)?;
         audit(&certificate, &dead, (0, 0)).with_context(|| name.clone())?;
-        control.stop(&of)?;
-        control.destroy_wait(&of)?;
+        control.end(&of)?;
     }
     Ok(())
 }

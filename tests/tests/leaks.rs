@@ -20,7 +20,7 @@ const WARM: usize = 20;
 const GROWTH: u64 = 1 << 20;
 
 fn cycle(control: &mut Control, client: &mut TestClient) -> Result<()> {
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     client.say("attach cam")?;
     control.stop("cam")?;
     client.say("detach")?;

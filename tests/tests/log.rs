@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
-use onair_tests::{Raster, Rig, await_drain, holding, in_order, output, program, receive, signal};
+use onair_tests::{Rig, await_drain, holding, in_order, program, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -38,12 +38,11 @@ fn log_reader_stalls_then_all_is_answered_and_one_sigterm_ends_the_daemon() -> R
         ask(&rig)?;
     }
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     let mut client = rig.user("cam")?;
     client.block(1)?;
     ensure!(control.health()?.live);
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_eq!((status, summary.exit_status), (0, 0), "{summary:#?}");
     in_order(&summary);
     drop(reader);
@@ -65,18 +64,14 @@ fn log_reader_stalls_and_reads_again_then_what_is_missing_is_counted_and_the_end
     for _ in 0..LINES {
         ask(&rig)?;
     }
-    let socket = Config::control_socket(rig.stage());
-    let socket = socket.to_str().context("a path in UTF-8")?;
-    let url = "http://localhost/metrics";
-    let metrics = output("curl", &["-sf", "--unix-socket", socket, url])?;
+    let metrics = rig.scrape()?;
     let counted = metrics
         .lines()
         .find_map(|line| line.strip_prefix("onair_log_lines_dropped_total "));
     let counted: u64 = counted.context("the metric")?.parse()?;
     assert!(counted > 0);
     let text = read_all(reader);
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_eq!(status, 0, "{summary:#?}");
     let text = text.join().expect("it does not panic")?;
     let said: u64 = text
@@ -127,8 +122,7 @@ fn log_json_from_the_start_to_a_forced_end_then_each_line_is_an_object() -> Resu
     await_drain(&mut control)?;
     // Ten times the debounce.
     std::thread::sleep(Duration::from_millis(100));
-    signal(&mut rig, Signal::TERM)?;
-    let (status, _) = rig.daemon_ends()?;
+    let (status, _) = rig.terminated()?;
     assert_eq!(status, 5);
     let lines = objects(&text.join().expect("it does not panic")?)?;
     let has = |wanted: &str| lines.iter().any(|line| message(line).contains(wanted));

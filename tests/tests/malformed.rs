@@ -206,8 +206,7 @@ fn rtp_right_packets_with_octets_changed_then_all_are_counted_and_the_next_flow_
             Ok(control.show("in")?.counters.packets >= sent)
         })?;
     }
-    control.stop("in")?;
-    let counters = control.destroy_wait("in")?.frames;
+    let counters = control.end("in")?.frames;
     assert_eq!(counters.packets, sent, "{counters:?}");
     assert!(counters.packets_malformed.len() >= 7, "{counters:?}");
     Honest::start(&rig, RASTER, 60, |_| {})?.finish()?;

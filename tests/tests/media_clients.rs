@@ -13,8 +13,7 @@ const FRAMES: u64 = 120;
 
 fn client_sends(rig: &Rig, raster: Raster) -> Result<()> {
     let mut circuit = RelayedVideo::start(rig, raster, Source::Client)?;
-    let mut source = rig.test_client()?;
-    source.say("attach out")?;
+    let mut source = rig.user("out")?;
     source.say(format_args!("submit {FRAMES}"))?;
     // It leaves at once: what it has submitted is sent nevertheless.
     source.say("detach")?;
@@ -53,12 +52,11 @@ fn client_submits_and_the_session_is_flushed_then_answered_when_all_is_sent() ->
         ..send("out", raster, 5004, Source::Client)
     })?;
     control.create(&receive("in", raster, 5004))?;
-    let mut source = rig.test_client()?;
-    source.say("attach out")?;
+    let mut source = rig.user("out")?;
 
     source.say(format_args!("submit {BATCH}"))?;
     let late = control.try_flush("out", 1)?;
-    assert_eq!((late.status, late.code()), (409, "deadline_passed"));
+    late.refused(409, "deadline_passed")?;
     let flushed = control.flush("out")?;
     let sent = control.show("out")?.counters;
     assert_eq!(sent.frames_sent, BATCH, "{sent:?}");

@@ -32,8 +32,7 @@ fn interface_deleted_under_its_ports_then_health_names_them_and_sessions_can_be_
         assert!(named, "{:?}", health.problems);
     }
 
-    circuit.control.stop("out")?;
-    circuit.control.destroy_wait("out")?;
+    circuit.control.end("out")?;
     let seen = circuit
         .viewer
         .finish(&mut circuit.control, Deadline::seconds(20))?;

@@ -21,14 +21,10 @@ fn sender_stopped_and_started_then_silent_from_a_frame_boundary_and_goes_on() ->
     let rig = Rig::pair()?;
     let mut circuit = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     // Another flow, that shows that time passes while the first is silent.
-    circuit
-        .control
-        .create(&receive("clock-in", Raster::SMALL, 6000))?;
+    circuit.control.receiver("clock-in", 6000)?;
     circuit.control.start("clock-in")?;
     let mut clock = Viewer::start(&rig, "clock-in")?;
-    circuit
-        .control
-        .create(&send("clock-out", Raster::SMALL, 6000, Source::Pattern))?;
+    circuit.control.pattern("clock-out", 6000)?;
     circuit.control.start("clock-out")?;
 
     for _ in 0..PULSES {

@@ -4,8 +4,9 @@
 use std::fs;
 
 use anyhow::Result;
-use onair_tests::{Raster, Rig, onairctl, receive, send, signal};
-use onair_types::{HealthStatus, SessionState, SessionView, Source};
+use onair_tests::{Raster, Rig, onairctl, receive, signal};
+use onair_types::api::StopSession;
+use onair_types::{HealthStatus, SessionState, SessionView};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -22,13 +23,12 @@ fn session_persistent_then_back_after_stop_and_kill_with_a_new_id_and_later_gene
     spec.persistent = Some(true);
     let (first, mut client) = {
         let mut control = rig.control()?;
-        control.create(&receive("passing", Raster::SMALL, 5001))?;
+        control.receiver("passing", 5001)?;
         let first = control.create(&spec)?;
         assert!(first.persistent);
         control.stop("cam")?;
         control.start("cam")?;
-        let mut client = rig.test_client()?;
-        client.say("attach cam")?;
+        let client = rig.user("cam")?;
         (first, client)
     };
     rig.stop_daemon()?;
@@ -43,7 +43,7 @@ fn session_persistent_then_back_after_stop_and_kill_with_a_new_id_and_later_gene
     assert!(second.id.0 > first.id.0);
     // The old handle stays stale, by the call and by its id; a new one works.
     assert_eq!(client.errno("get 0")?, "ESTALE");
-    let old = rig.control()?.get(&format!("/v1/sessions/{}", first.id))?;
+    let old = rig.control()?.try_show(first.id)?;
     assert_eq!(old.code(), "stale_session");
     client.say("attach cam")?;
     client.say("detach")?;
@@ -57,8 +57,7 @@ fn session_persistent_then_back_after_stop_and_kill_with_a_new_id_and_later_gene
     assert_eq!(third.state, SessionState::Stopped);
     assert!(third.id.0 > second.id.0);
     control.start("cam")?;
-    control.stop("cam")?;
-    let certificate = control.destroy_wait("cam")?;
+    let certificate = control.end("cam")?;
     // 1 and 2 before, 3 after the first restart.
     assert!(certificate.generation > 3, "{}", certificate.generation);
 
@@ -98,7 +97,7 @@ fn session_that_came_back_stopped_then_each_ending_gives_a_certificate_that_hold
     rig.stop_daemon()?;
     rig.start_daemon()?;
     let mut control = rig.control()?;
-    certificates.push(control.get("/v1/certificates/left")?.document()?);
+    certificates.push(control.certificate("left")?);
     for ((certificate, name), before) in certificates.iter().zip(NAMES).zip(before) {
         let ran = onairctl(&rig, &format!("certificate verify {name}"))?;
         assert_eq!(ran.code, 0, "{ran:?}");
@@ -111,8 +110,7 @@ fn session_that_came_back_stopped_then_each_ending_gives_a_certificate_that_hold
     assert!(!log.contains("a certificate does not hold"), "{log}");
     // What this daemon has started and stopped is its own to tell.
     control.start("left")?;
-    control.stop("left")?;
-    let certificate = control.destroy_wait("left")?;
+    let certificate = control.end("left")?;
     assert_eq!(certificate.stopped_before, None);
     let ran = onairctl(&rig, "certificate verify left")?;
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -136,7 +134,7 @@ fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_no
         spec.priority = Some(priority);
         control.create(&spec)?;
     }
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     let mut client = rig.user("held")?;
     client.say("hold 1")?;
     signal(&mut rig, Signal::TERM)?;
@@ -163,10 +161,10 @@ fn session_persistent_and_the_disk_takes_nothing_then_it_works_and_who_asks_is_t
     spec.persistent = Some(true);
     let folder = rig.stage().directory().join("state/sessions");
     fs::rename(&folder, folder.with_extension("away"))?;
-    let answer = control.request("POST", "/v1/sessions", &serde_json::to_value(&spec)?)?;
+    let answer = control.try_create(&spec)?;
     assert_eq!(answer.code(), "disk_failed", "{}", answer.json);
     assert_eq!(control.show("cam")?.state, SessionState::Running);
-    let answer = control.post("/v1/sessions/cam/stop")?;
+    let answer = control.try_on::<StopSession>("cam", Value::Null)?;
     assert_eq!(answer.code(), "disk_failed", "{}", answer.json);
     assert_eq!(control.show("cam")?.state, SessionState::Stopped);
     // Asked again, it is written.
@@ -187,16 +185,16 @@ fn session_of_the_configuration_then_there_at_each_start_until_it_is_taken_out()
     )?;
     assert_eq!(rig.control()?.show("cam")?.state, SessionState::Running);
     let mut control = rig.control()?;
-    control.stop("cam")?;
-    control.destroy_wait("cam")?;
+    control.end("cam")?;
     drop(control);
     rig.stop_daemon()?;
     rig.start_daemon()?;
     assert_eq!(rig.control()?.show("cam")?.state, SessionState::Running);
     rig.stop_daemon()?;
-    let mut without = rig.config().clone();
+    let mut without = rig.config.clone();
     without.more.clear();
-    rig.start_daemon_as(without)?;
+    rig.config = without;
+    rig.start_daemon()?;
     assert!(sessions(&rig)?.is_empty());
     Ok(())
 }

@@ -3,21 +3,19 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Result, ensure};
-use onair_tests::{Raster, Rig, WatchedSession, receive, send, wait_for};
+use onair_tests::{Raster, Rig, WatchedSession, send, wait_for};
 use onair_types::Source;
 
 #[test]
 fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
     let mut rig = Rig::rings()?;
-    let mut company = WatchedSession::start(&mut rig)?;
+    let mut watched = WatchedSession::start(&mut rig)?;
     for (name, udp) in [("bad", 5001), ("good", 5002)] {
-        company
+        watched
             .control
             .create(&send(name, Raster::SMALL, udp, Source::Client))?;
     }
-    company
-        .control
-        .create(&receive("idle", Raster::SMALL, 5003))?;
+    watched.control.receiver("idle", 5003)?;
     let mut frames = rig.user("bad")?;
     let mut words = rig.user("idle")?;
     let mut honest = rig.user("good")?;
@@ -47,11 +45,10 @@ fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
         ensure!(client.leave()?.success());
     }
     for name in ["bad", "good", "idle"] {
-        company.control.deserted(name)?;
-        company.control.stop(name)?;
-        let certificate = company.control.destroy_wait(name)?;
-        company.control.completed(certificate.session)?;
+        watched.control.deserted(name)?;
+        let certificate = watched.control.end(name)?;
+        watched.control.completed(certificate.session)?;
     }
-    company.end()?;
+    watched.end()?;
     Ok(())
 }

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use onair_tests::{Control, Frozen, Raster, Rig, Stranger, receive, send, wait_for};
+use onair_types::api::{ListSessions, QuarantineSession};
 use onair_types::{
-    BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionList, SessionState, Source,
+    BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, Source,
+    SpecDocument,
 };
 use serde_json::Value;
 
@@ -17,10 +19,22 @@ const STALE: Duration = Duration::from_millis(200);
 /// Waits until a quarantined session is gone from the list.
 fn unlisted(control: &mut Control, certificate: &Certificate) -> Result<()> {
     wait_for("it to be gone", 30, || {
-        let list: SessionList = control.get("/v1/sessions")?.document()?;
+        let list = control.call::<ListSessions>(&())?;
         let listed = list.sessions.iter().any(|it| it.id == certificate.session);
         Ok(!listed)
     })
+}
+
+/// By name it is gone, by id it is there, and takes no operation.
+fn only_by_id(control: &mut Control, id: &str) -> Result<()> {
+    assert_eq!(control.try_show("cam")?.code(), "stale_session");
+    let view = control.show(id)?;
+    assert_eq!(view.state, SessionState::Quarantined);
+    for verb in ["start", "stop", "destroy", "evict", "abort", "quarantine"] {
+        let answer = control.post(&format!("/v1/sessions/{id}/{verb}"))?;
+        assert_eq!(answer.code(), "quarantined", "{verb}");
+    }
+    Ok(())
 }
 
 #[test]
@@ -29,21 +43,20 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
     // The frames of one such session are 9 MiB.
     let rig = Rig::rings_with(|config| config.more += "[limits]\nframe_memory_mb = 16\n")?;
     let mut control = rig.control()?;
-    let cam = onair_types::SpecDocument {
+    let cam = SpecDocument {
         quota: Some(20),
         max_attachments: Some(4),
         ..receive("cam", Raster::SMALL, 5000)
     };
     control.create(&cam)?;
     let mut holder = rig.user("cam")?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     holder.say("hold 2")?;
-    control.stop("source")?;
-    control.destroy_wait("source")?;
+    control.end("source")?;
     holder.say("drain")?;
     holder.block(2)?;
     holder.freeze()?;
-    let running = control.post("/v1/sessions/cam/quarantine")?;
+    let running = control.try_on::<QuarantineSession>("cam", Value::Null)?;
     assert_eq!(running.code(), "running");
     control.stop("cam")?;
 
@@ -60,14 +73,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
         "what was seen is told: {:?}",
         certificate.readings
     );
-    // By name it is gone, by id it is there, and takes no operation.
-    assert_eq!(control.get("/v1/sessions/cam")?.code(), "stale_session");
-    let view = control.show(&id)?;
-    assert_eq!(view.state, SessionState::Quarantined);
-    for verb in ["start", "stop", "destroy", "evict", "abort", "quarantine"] {
-        let answer = control.post(&format!("/v1/sessions/{id}/{verb}"))?;
-        assert_eq!(answer.code(), "quarantined", "{verb}");
-    }
+    only_by_id(&mut control, &id)?;
     assert_eq!(control.health()?.sessions.quarantined, 1);
     let mut other = rig.test_client()?;
     assert_eq!(other.errno(format_args!("attach {id}"))?, "ESTALE");
@@ -76,9 +82,9 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
     assert_eq!(pids, BTreeSet::from([holder.pid()]), "{blockers:#?}");
 
     // Its memory counts: there is no room for as much again.
-    let taken = control.request("POST", "/v1/sessions", &serde_json::to_value(&cam)?)?;
+    let taken = control.try_create(&cam)?;
     assert_eq!(taken.code(), "limit_reached", "{}", taken.json);
-    control.create(&onair_types::SpecDocument {
+    control.create(&SpecDocument {
         quota: Some(1),
         max_attachments: Some(2),
         ..cam
@@ -101,10 +107,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
         counts.frames_returned + counts.frames_reclaimed + counts.frames_reconciled
     );
     assert_eq!(control.health()?.sessions.quarantined, 0);
-    assert_eq!(
-        control.get(&format!("/v1/sessions/{id}"))?.code(),
-        "stale_session"
-    );
+    assert_eq!(control.try_show(&id)?.code(), "stale_session");
     other.leave()?;
     Ok(())
 }
@@ -112,7 +115,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
 #[test]
 fn session_quarantined_and_its_user_lets_go_then_stale_everywhere_and_freed() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
     client.say("hold 2")?;
     let before = client.say("look")?["frames"].clone();
@@ -188,8 +191,7 @@ fn sender_left_a_running_session_and_its_files_are_mapped_still_then_the_certifi
     client.say("detach")?;
     drop(sockets);
     assert!(client.leave()?.success());
-    control.stop("cam")?;
-    let verdict = control.destroy_wait("cam")?;
+    let verdict = control.end("cam")?;
     let Memory::Pending { bytes, .. } = verdict.memory else {
         panic!("a process has the files mapped: {:?}", verdict.memory);
     };

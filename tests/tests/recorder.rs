@@ -7,14 +7,12 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
 use onair_tests::recorded::{
-    capinfos, ffmpeg, ffprobe, files, frames, payload_hash, planar_frames, tshark,
+    Recorder, capinfos, ffmpeg, ffprobe, files, frames, payload_hash, planar_frames, tshark,
 };
 use onair_tests::{
-    Control, Deadline, QUOTA, Raster, Rig, Seen, Viewer, onairctl, output, receive, send, wait_for,
+    Control, Deadline, QUOTA, Raster, Rig, Seen, Viewer, onairctl, receive, send, wait_for,
 };
-use onair_types::{
-    RecordingEnd, RecordingState, RecordingView, Says, Source, SpecDocument, Verdict,
-};
+use onair_types::{RecordingEnd, RecordingState, RecordingView, Says, Source, SpecDocument};
 use serde_json::{Value, json};
 
 /// A daemon with two ports wired to each other, which records wherever there is a little space.
@@ -61,7 +59,7 @@ fn settle(control: &mut Control) -> Result<u64> {
     control.stop("out")?;
     // A sender that was stopped finishes its frame first.
     wait_for("the poller to be done with it", 20, || {
-        let verdict: Verdict = control.get("/v1/sessions/out/verdict")?.document()?;
+        let verdict = control.verdict("out")?;
         let pollers = verdict.readings.iter().find(|it| it.name == "pollers");
         let pollers = pollers.context("one reading is of the pollers")?;
         Ok(pollers.says == Says::Zero)
@@ -228,25 +226,18 @@ fn session_destroyed_aborted_quarantined_or_its_client_evicted_then_its_recordin
         assert_eq!(control.recording(name)?.state, RecordingState::Recording);
         let id = control.show("in")?.id;
         match end {
-            "abort" => drop(control.abort("in")?),
-            _ => {
-                control.stop("in")?;
-                control
-                    .post(&format!("/v1/sessions/in/{end}"))?
-                    .document::<Value>()?;
-            }
-        }
+            "abort" => control.abort("in")?,
+            "destroy" => control.stop("in").and_then(|_| control.destroy("in"))?,
+            _ => control.stop("in").and_then(|_| control.quarantine("in"))?,
+        };
         let view = control.recording_ends(name)?;
         assert_eq!(view.end, Some(RecordingEnd::SessionEnded), "{view:#?}");
         assert_eq!(view.state, RecordingState::Finished, "{view:#?}");
-        let proof: Value = control
-            .get(&format!("/v1/sessions/{id}/certificate"))?
-            .document()?;
-        assert_eq!(proof["frames"]["packets"], view.counts.arrived, "{view:#?}");
+        let packets = control.certificate(id)?.frames.packets;
+        assert_eq!(packets, view.counts.arrived, "{view:#?}");
         assert_eq!(capinfos(&one_file(&view)?)?, view.counts.written);
         drop(user);
-        control.stop("out")?;
-        control.destroy_wait("out")?;
+        control.end("out")?;
     }
     Ok(())
 }
@@ -341,8 +332,8 @@ fn recordings_more_than_allowed_and_names_that_are_there_then_refused_and_the_ot
         refused(&mut control, "nix", spec.clone())?,
         (404, "no_such_session".into())
     );
-    let gone = control.get("/v1/recordings/nix")?;
-    assert_eq!((gone.status, gone.code()), (404, "no_such_recording"));
+    let gone = control.try_recording("nix")?;
+    gone.refused(404, "no_such_recording")?;
     // Two by default names, one after the other in the same second perhaps.
     let mut named = Vec::new();
     for _ in 0..2 {
@@ -424,15 +415,7 @@ fn onairctl_start_list_show_and_stop_then_tables_json_events_and_metrics_say_it(
     frames_come(&mut control, 5)?;
     let list = run("record list --session in")?;
     assert!(list.contains("take1") && list.contains("pcapng"), "{list}");
-    let socket = Config::control_socket(rig.stage());
-    let socket = socket.to_str().context("a path in UTF-8")?;
-    let metrics = || {
-        output(
-            "curl",
-            &["-sf", "--unix-socket", socket, "http://localhost/metrics"],
-        )
-    };
-    let text = metrics()?;
+    let text = rig.scrape()?;
     assert!(
         text.contains("onair_recordings{state=\"recording\"} 1"),
         "{text}"
@@ -454,18 +437,12 @@ fn onairctl_start_list_show_and_stop_then_tables_json_events_and_metrics_say_it(
     let waited: RecordingView = serde_json::from_str(&waited)?;
     assert_eq!(waited.end, Some(RecordingEnd::DurationReached));
     assert_eq!(onairctl(&rig, "record show nix")?.code, 5);
-    let text = metrics()?;
+    let text = rig.scrape()?;
     assert!(text.contains("onair_recordings_ended_total 2"), "{text}");
     let events = Command::new("curl")
-        .args([
-            "-sN",
-            "-m",
-            "1",
-            "--unix-socket",
-            socket,
-            "-H",
-            "last-event-id: 0",
-        ])
+        .args(["-sN", "-m", "1", "-H", "last-event-id: 0"])
+        .arg("--unix-socket")
+        .arg(Config::control_socket(rig.stage()))
         .arg("http://localhost/v1/events?kind=recording_started&kind=recording_ended")
         .output()?;
     let events = String::from_utf8(events.stdout)?;

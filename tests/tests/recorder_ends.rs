@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use onair_tests::recorded::{audited, capinfos, ffprobe, files, recordings_folder, tshark};
+use onair_tests::recorded::{
+    Recorder, audited, capinfos, ffprobe, files, recordings_folder, tshark,
+};
 use onair_tests::{
     Config, Control, Daemon, Deadline, Dice, Frozen, QUOTA, Raster, Rig, SmallDisk, Viewer,
     receive, send, until, wait_for,
@@ -56,7 +58,7 @@ fn recorded_and_seen(rig: &Rig, raster: Raster, name: &str) -> Result<(Control, 
 /// A recording of an earlier daemon, once the folder has been looked through.
 fn listed(control: &mut Control, name: &str) -> Result<RecordingView> {
     until("it to be listed", Deadline::seconds(30), || {
-        let answer = control.get(&format!("/v1/recordings/{name}"))?;
+        let answer = control.try_recording(name)?;
         let is_there = answer.status == 200;
         is_there.then(|| answer.document()).transpose()
     })
@@ -144,8 +146,7 @@ fn daemon_terminated_at_random_moments_under_traffic_then_files_are_whole_and_th
         frames_come(&mut control, 5)?;
         // Any moment will do: this is no waiting for something.
         std::thread::sleep(Duration::from_micros(dice.roll(300_000)));
-        rig.daemon()?.running().signal(Signal::TERM)?;
-        let (status, summary) = rig.daemon_ends()?;
+        let (status, summary) = rig.terminated()?;
         assert_eq!(status, 0, "{summary:#?}");
         let packets = exact(&summary, &packets)?;
         let file = whole(&rig, &packets);
@@ -199,8 +200,7 @@ fn daemon_terminated_at_the_time_when_a_recording_ends_by_itself_then_it_ends_on
         control.record("in", &name, "pcapng", &timed)?;
         // Just before or after its own end; either may come first.
         std::thread::sleep(Duration::from_micros(290_000 + dice.roll(20_000)));
-        rig.daemon()?.running().signal(Signal::TERM)?;
-        let (status, summary) = rig.daemon_ends()?;
+        let (status, summary) = rig.terminated()?;
         assert_eq!(status, 0, "{summary:#?}");
         rig.start_daemon()?;
         let mut control = rig.control()?;
@@ -279,8 +279,8 @@ fn recording_whose_drain_thread_hangs_then_left_behind_in_its_time_and_repaired_
     })?;
     let frozen = Frozen::thread(rig.daemon()?.pid(), "rec-hung")?;
     // A stop of it is not done, and says so; neither the session nor the other one are held up.
-    let late = control.post("/v1/recordings/hung/stop")?;
-    assert_eq!((late.status, late.code()), (409, "deadline_passed"));
+    let late = control.try_stop_recording("hung")?;
+    late.refused(409, "deadline_passed")?;
     frames_come(&mut control, 10)?;
     assert_eq!(control.recording("well")?.state, RecordingState::Recording);
     rig.daemon()?.running().signal(Signal::TERM)?;
@@ -317,8 +317,7 @@ fn session_destroyed_while_the_drain_thread_hangs_then_not_held_up() -> Result<(
     let mut control = recorded(&rig, Raster::SMALL, &[("hung", "pcapng")])?;
     frames_come(&mut control, 5)?;
     let frozen = Frozen::thread(rig.daemon()?.pid(), "rec-hung")?;
-    control.stop("in")?;
-    control.destroy_wait("in")?;
+    control.end("in")?;
     assert_eq!(control.recording("hung")?.state, RecordingState::Finishing);
     assert!(control.health()?.ready);
     drop(frozen);
@@ -378,12 +377,13 @@ fn disk_full_then_degraded_with_the_reason_goes_on_by_itself_and_no_other_record
     let mut rig = rig()?;
     let disk = SmallDisk::mount(rig.stage(), 32)?;
     rig.stop_daemon()?;
-    let mut config = rig.config().clone();
+    let mut config = rig.config.clone();
     config.more = format!(
         "[recorder]\nfolder = \"{}\"\nmin_free_mb = 8\nring_mb = 1\n",
         disk.path().display()
     );
-    rig.start_daemon_as(config)?;
+    rig.config = config;
+    rig.start_daemon()?;
     let (mut control, viewer) = recorded_and_seen(&rig, Raster::new(640, 360, 60, 8), "full")?;
     let view = until("the disk to be full", Deadline::seconds(60), || {
         let view = control.recording("full")?;
@@ -443,7 +443,7 @@ fn folder_removed_under_a_recording_then_the_session_and_the_daemon_are_unharmed
     viewer.finish(&mut control, Deadline::seconds(20))?;
     let counters = control.show("in")?.counters;
     assert_eq!((counters.frames_incomplete, counters.packets_lost), (0, 0));
-    let view: RecordingView = control.post("/v1/recordings/gone/stop")?.document()?;
+    let view: RecordingView = control.try_stop_recording("gone")?.document()?;
     assert!(view.counts.balance(), "{view:#?}");
     assert_eq!(view.counts.arrived, counters.packets, "{view:#?}");
     // The next one has its folder again.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::output;
-use onair_tests::recorded::{capinfos, files};
-use onair_tests::{Deadline, Raster, Rig, receive, send, until};
-use onair_types::{RecordingEnd, Source};
+use onair_tests::recorded::{Recorder, capinfos, files};
+use onair_tests::{Deadline, Rig, until};
+use onair_types::RecordingEnd;
 use serde_json::json;
 
 /// Of one part.
@@ -22,11 +22,11 @@ fn recording_long_and_split_then_its_parts_join_without_a_gap() -> Result<()> {
     let seconds: u64 = wanted.map_or(Ok(4), |it| it.parse())?;
     let rig = Rig::rings_with(|config| config.more = "[recorder]\nmin_free_mb = 1\n".into())?;
     let mut control = rig.control()?;
-    control.create(&receive("in", Raster::SMALL, PORT))?;
+    control.receiver("in", PORT)?;
     let split =
         json!({"snap_length": SNAP, "split_size_bytes": OCTETS, "duration_ms": seconds * 1000});
     control.record("in", "long", "pcapng", &split)?;
-    control.create(&send("out", Raster::SMALL, PORT, Source::Pattern))?;
+    control.pattern("out", PORT)?;
     let limit = Deadline::after(Duration::from_secs(seconds + 30));
     until("the recording to end", limit, || {
         let view = control.recording("long")?;

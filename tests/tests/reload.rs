@@ -4,13 +4,13 @@
 use std::fs;
 
 use anyhow::Result;
-use onair_tests::{Deadline, Raster, Rig, holding, of, receive, signal, until, wait_for};
+use onair_tests::{Deadline, Raster, Rig, holding, of, receive, until, wait_for};
+use onair_types::api::{ReloadConfig, ShowConfig};
 use onair_types::{ActiveConfig, ProbeMode, Reload, ReloadOutcome, SessionOutcome};
 use rustix::process::Signal;
-use serde_json::Value;
 
 fn config(rig: &Rig) -> Result<ActiveConfig> {
-    rig.control()?.get("/v1/config")?.document()
+    rig.control()?.call::<ShowConfig>(&())
 }
 
 /// Changes the file, sends SIGHUP, and waits for what comes of it.
@@ -54,9 +54,8 @@ fn sighup_after_each_change_of_the_file_then_applied_refused_or_left_in_force() 
     assert!(refusal.reason.contains("bound at the start"));
     // In force: the limit, the old socket.
     let mut control = rig.control()?;
-    control.create(&receive("one", Raster::SMALL, 5000))?;
-    let two = serde_json::to_value(receive("two", Raster::SMALL, 5001))?;
-    let refused = control.request("POST", "/v1/sessions", &two)?;
+    control.receiver("one", 5000)?;
+    let refused = control.try_create(&receive("two", Raster::SMALL, 5001))?;
     assert_eq!(refused.code(), "limit_reached");
     rig.test_client()?.say("attach one")?;
     assert_eq!(config(&rig)?.active["limits"]["sessions"], 1);
@@ -82,12 +81,10 @@ fn sighup_after_each_change_of_the_file_then_applied_refused_or_left_in_force() 
         (done.outcome, done.applied.len()),
         (ReloadOutcome::Applied, 1)
     );
-    control.create(&receive("two", Raster::SMALL, 5001))?;
+    control.receiver("two", 5001)?;
 
     // The same over the socket.
-    let again: Reload = control
-        .request("POST", "/v1/config/reload", &Value::Null)?
-        .document()?;
+    let again = control.call::<ReloadConfig>(&())?;
     assert_eq!(
         (again.outcome, again.applied.len()),
         (ReloadOutcome::Applied, 0)
@@ -103,8 +100,7 @@ fn sighup_with_another_policy_and_time_for_the_end_then_the_daemon_ends_by_them(
     let ends = "[timeouts]\ngraceful_ms = 200\n[shutdown]\npolicy = \"evict\"\n[probe]";
     let done = hang_up(&mut rig, |text| text.replace("[probe]", ends))?;
     assert_eq!(done.outcome, ReloadOutcome::Applied, "{done:#?}");
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_eq!(status, 0, "{summary:#?}");
     assert_eq!(of(&summary, "cam")?.outcome, SessionOutcome::Evicted);
     client.thaw()?;

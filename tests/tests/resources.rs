@@ -45,9 +45,10 @@ fn on_the_cable() -> Config {
 #[test]
 fn daemon_killed_then_the_next_one_undoes_what_it_left_and_says_so() -> Result<()> {
     let mut rig = cable()?;
-    let rings = rig.config().clone();
+    let rings = rig.config.clone();
     rig.stop_daemon()?;
-    rig.start_daemon_as(on_the_cable())?;
+    rig.config = on_the_cable();
+    rig.start_daemon()?;
     let killed = rig.daemon()?.pid();
     let (a, b) = (seen(&rig, "va")?, seen(&rig, "vb")?);
     assert!(a.0 && b.0, "{a:?} {b:?}");
@@ -56,7 +57,8 @@ fn daemon_killed_then_the_next_one_undoes_what_it_left_and_says_so() -> Result<(
     assert_eq!(seen(&rig, "va")?, (true, Some(a)), "it left nothing");
 
     // It does not open those interfaces: what is undone is undone by the journal.
-    rig.start_daemon_as(rings)?;
+    rig.config = rings;
+    rig.start_daemon()?;
     assert_eq!(seen(&rig, "va")?, (false, None));
     assert_eq!(seen(&rig, "vb")?, (true, None), "the user's own mode");
     let log = rig.daemon()?.log();
@@ -81,7 +83,8 @@ fn daemon_killed_then_the_next_one_undoes_what_it_left_and_says_so() -> Result<(
 fn daemon_stopped_then_its_interfaces_are_as_their_user_had_them() -> Result<()> {
     let mut rig = cable()?;
     rig.stop_daemon()?;
-    rig.start_daemon_as(on_the_cable())?;
+    rig.config = on_the_cable();
+    rig.start_daemon()?;
     rig.stop_daemon()?;
     assert_eq!(seen(&rig, "va")?, (false, None));
     assert_eq!(seen(&rig, "vb")?, (true, None));
@@ -95,14 +98,15 @@ fn daemon_stopped_then_its_interfaces_are_as_their_user_had_them() -> Result<()>
 fn state_dir_of_a_living_daemon_then_another_ends_and_touches_nothing_of_it() -> Result<()> {
     let mut rig = cable()?;
     rig.stop_daemon()?;
-    rig.start_daemon_as(on_the_cable())?;
+    rig.config = on_the_cable();
+    rig.start_daemon()?;
     let before = (seen(&rig, "va")?, seen(&rig, "vb")?);
     let pid = rig.daemon()?.pid();
     // The same folders and sockets: the lock of the state directory comes first.
     let second = Daemon::start(
         rig.stage(),
         &program("onaird")?,
-        rig.config(),
+        &rig.config,
         Deadline::seconds(30),
     );
     let message = format!("{:#}", second.err().context("it started")?);

@@ -3,8 +3,9 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
+use onair_tests::recorded::Recorder;
 use onair_tests::{
-    Config, Control, Deadline, HangingFile, Raster, Rig, TestClient, User, receive, wait_for,
+    Config, Control, Deadline, HangingFile, Raster, Rig, Stage, TestClient, User, receive, wait_for,
 };
 use onair_types::{HealthStatus, RecordingState, SessionState};
 use serde_json::{Value, json};
@@ -90,8 +91,7 @@ fn files_one_user_has_as_many_as_it_gets_then_programs_of_others_and_of_root_att
         &User::copy_of_test_client(stage, "program-of-other")?,
     )?;
     other.say("attach cam")?;
-    let mut roots = rig.test_client()?;
-    roots.say("attach cam")?;
+    let _roots = rig.user("cam")?;
     drop(greedy);
     well_again(&mut control)
 }
@@ -124,8 +124,7 @@ fn attach_socket_taken_by_silent_connections_of_a_stranger_then_others_attach_an
 fn attach_socket_a_client_says_no_hello_then_closed_in_time_and_logged() -> Result<()> {
     let (mut rig, mut control) = scene(|config| config.more += "[timeouts]\nhello_ms = 200\n")?;
     let socket = Config::attach_socket(rig.stage());
-    let mut welcomed = rig.test_client()?;
-    welcomed.say("attach cam")?;
+    let mut welcomed = rig.user("cam")?;
     let mut stranger = STRANGER.test_client(rig.stage())?;
     stranger.say(format_args!("connect seqpacket 5 {}", socket.display()))?;
     wait_for("all to be closed", 30, || {
@@ -260,8 +259,7 @@ fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> 
         }
     })?;
     let stage = rig.stage();
-    let mut roots = rig.test_client()?;
-    roots.say("attach cam")?;
+    let mut roots = rig.user("cam")?;
     roots.block(1)?;
     let attachment = control.show("cam")?.attachments[0].attachment;
     control.record("cam", "ours", "raw", &Value::Null)?;
@@ -319,7 +317,11 @@ fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> 
     assert_eq!(control.recording("ours")?.state, RecordingState::Recording);
     assert!(roots.event_now("returned").is_none());
 
-    // Operate: everything but the daemon's own.
+    may_operate(stage, attachment)
+}
+
+/// Everything but the daemon's own.
+fn may_operate(stage: &Stage, attachment: u64) -> Result<()> {
     for (path, body) in [
         ("/v1/recordings/ours/stop".to_owned(), Value::Null),
         (

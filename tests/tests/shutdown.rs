@@ -4,19 +4,18 @@
 use anyhow::{Context as _, Result};
 use onair_tests::{
     Control, Deadline, Frozen, Raster, Rig, TestClient, Viewer, ended_in_order, in_order, of,
-    output, receive, send, signal, unread, wait_for,
+    output, receive, signal, unread, wait_for,
 };
-use onair_types::{
-    CertificateList, SessionList, SessionOutcome, SessionState, SessionSummary, Source,
-};
+use onair_types::api::{ListCertificates, ListSessions};
+use onair_types::{SessionOutcome, SessionState, SessionSummary};
 use rustix::process::Signal;
 use serde_json::Value;
 
 /// A daemon with a session under callers and traffic, ended by a signal.
 fn clean_exit(by: Signal, cause: &str) -> Result<()> {
     let (mut rig, mut control) = Rig::with_cam()?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
-    control.create(&receive("quiet", Raster::SMALL, 5001))?;
+    control.pattern("source", 5000)?;
+    control.receiver("quiet", 5001)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
     viewer.wait(10, Deadline::seconds(30))?;
     let mut client = rig.user("quiet")?;
@@ -30,9 +29,7 @@ fn clean_exit(by: Signal, cause: &str) -> Result<()> {
     let ends = summary.sessions.iter().map(|it| it.outcome);
     assert!(ends.eq([SessionOutcome::Destroyed; 3]), "{summary:#?}");
     // The session is destroyed only when they have left: each of them sees that it stops.
-    for (_, result) in client.returned(4)? {
-        assert_eq!(result, "EAGAIN");
-    }
+    client.all_returned(4, "EAGAIN")?;
     assert_eq!(client.errno("get 0")?, "ESTALE");
     let (kinds, errno) = unread(&mut client)?;
     let told = kinds.iter().filter(|kind| *kind == "Draining").count();
@@ -57,11 +54,10 @@ fn system__sigterm__then_clean_exit() -> Result<()> {
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_summary__stats__then_accurate() -> Result<()> {
     let (mut rig, mut control) = Rig::with_cam()?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
     viewer.wait(30, Deadline::seconds(30))?;
-    signal(&mut rig, Signal::TERM)?;
-    let (_, summary) = rig.daemon_ends()?;
+    let (_, summary) = rig.terminated()?;
     in_order(&summary);
     let (cam, source) = (of(&summary, "cam")?, of(&summary, "source")?);
     let port = |name: &str, counter: &str| {
@@ -106,13 +102,14 @@ fn shutdown_summary__stats__then_accurate() -> Result<()> {
     assert_eq!(summary.destroyed, 2);
     rig.start_daemon()?;
     let mut control = rig.control()?;
-    let list: CertificateList = control.get("/v1/certificates")?.document()?;
+    let list = control.call::<ListCertificates>(&())?;
     for session in &summary.sessions {
         assert!(list.certificates.iter().any(|it| it.session == session.id));
-        let path = format!("/v1/sessions/{}/certificate", session.id);
-        let certificate: Value = control.get(&path)?.document()?;
-        let traffic = &certificate["frames"];
-        assert_eq!(traffic["packets"], session.packets, "{certificate:#}");
+        let certificate = control.certificate(session.id)?;
+        assert_eq!(
+            certificate.frames.packets, session.packets,
+            "{certificate:#?}"
+        );
     }
     Ok(())
 }
@@ -121,8 +118,7 @@ fn shutdown_summary__stats__then_accurate() -> Result<()> {
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_summary__stderr__then_visible() -> Result<()> {
     let (mut rig, _control) = Rig::with_cam()?;
-    signal(&mut rig, Signal::TERM)?;
-    let (_, summary) = rig.daemon_ends()?;
+    let (_, summary) = rig.terminated()?;
     // Standard error goes into the log on a stage.
     let log = rig.last_log();
     let head = format!(
@@ -146,8 +142,7 @@ fn sessions_by_priority_then_the_lowest_number_goes_first() -> Result<()> {
         spec.priority = Some(priority);
         control.create(&spec)?;
     }
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_eq!(status, 0);
     let order: Vec<_> = summary.sessions.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(order, ["early", "plain", "late"]);
@@ -158,7 +153,7 @@ fn sessions_by_priority_then_the_lowest_number_goes_first() -> Result<()> {
 /// The sessions that the last daemon destroyed, in order.
 fn destroyed(rig: &mut Rig) -> Result<Vec<String>> {
     rig.start_daemon()?;
-    let list: CertificateList = rig.control()?.get("/v1/certificates")?.document()?;
+    let list = rig.control()?.call::<ListCertificates>(&())?;
     let mut issued: Vec<_> = list
         .certificates
         .iter()
@@ -189,7 +184,7 @@ fn sessions_that_empty_together_then_the_lowest_priority_goes_first() -> Result<
     let client = three_in_use(&rig, &mut control)?;
     signal(&mut rig, Signal::TERM)?;
     wait_for("all to be waited for", 30, || {
-        let list: SessionList = control.get("/v1/sessions")?.document()?;
+        let list = control.call::<ListSessions>(&())?;
         let mut states = list.sessions.iter().map(|it| it.state);
         Ok(states.all(|it| it == SessionState::Draining))
     })?;
@@ -209,8 +204,7 @@ fn sessions_evicted_together_at_the_deadline_then_the_lowest_priority_goes_first
         Rig::rings_and("[timeouts]\ngraceful_ms = 300\n[shutdown]\npolicy = \"evict\"\n")?;
     let mut control = rig.control()?;
     let client = three_in_use(&rig, &mut control)?;
-    signal(&mut rig, Signal::TERM)?;
-    let (_, summary) = rig.daemon_ends()?;
+    let (_, summary) = rig.terminated()?;
     let mut ends = summary.sessions.iter().map(|it| it.outcome);
     assert!(ends.all(|it| it == SessionOutcome::Evicted), "{summary:#?}");
     client.kill()?;
@@ -253,8 +247,7 @@ fn daemon_with_a_duration_and_a_signal_before_then_does_not_wait_for_it() -> Res
             command.args(["--duration", "1h"]);
         },
     )?;
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_eq!((status, summary.cause.as_str()), (0, "SIGTERM"));
     in_order(&summary);
     let timer = summary
@@ -283,8 +276,8 @@ fn system_sigterm_under_af_xdp_traffic_then_clean_and_nothing_is_left_on_the_int
     assert!(is_touched(&rig, "va")? && is_touched(&rig, "vb")?);
     for _ in 0..2 {
         let mut control = rig.control()?;
-        control.create(&receive("cam", Raster::SMALL, 5000))?;
-        control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+        control.receiver("cam", 5000)?;
+        control.pattern("source", 5000)?;
         let mut viewer = Viewer::start(&rig, "cam")?;
         viewer.wait(20, Deadline::seconds(30))?;
         signal(&mut rig, Signal::TERM)?;

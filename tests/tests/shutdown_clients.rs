@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::Config;
 use onair_tests::{
-    Raster, Rig, ended_in_order, holding, in_order, of, output, receive, shutdown_status, signal,
-    unread, wait_for,
+    Raster, Rig, ended_in_order, holding, in_order, of, receive, shutdown_status, signal, unread,
+    wait_for,
 };
-use onair_types::{CertificateList, SessionOutcome, ShutdownPhase};
+use onair_types::api::{ListCertificates, ListSessions};
+use onair_types::{SessionOutcome, ShutdownPhase};
 use rustix::process::Signal;
 
 #[test]
@@ -16,8 +16,7 @@ fn policy_refuse_and_users_that_do_not_leave_then_named_and_status_4() -> Result
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
     client.freeze()?;
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_eq!(status, 4, "{summary:#?}");
     in_order(&summary);
     let cam = of(&summary, "cam")?;
@@ -45,8 +44,7 @@ fn policy_evict_and_quarantine_then_the_daemon_ends_clean_and_says_so() -> Resul
         let mut control = rig.control()?;
         let mut client = holding(&rig, &mut control)?;
         client.freeze()?;
-        signal(&mut rig, Signal::TERM)?;
-        let (status, summary) = rig.daemon_ends()?;
+        let (status, summary) = rig.terminated()?;
         assert_eq!(status, 0, "{policy}: {summary:#?}");
         in_order(&summary);
         assert_eq!(of(&summary, "cam")?.outcome, outcome, "{summary:#?}");
@@ -55,7 +53,7 @@ fn policy_evict_and_quarantine_then_the_daemon_ends_clean_and_says_so() -> Resul
         // Its certificate says what was done.
         rig.start_daemon()?;
         let mut control = rig.control()?;
-        let list: CertificateList = control.get("/v1/certificates")?.document()?;
+        let list = control.call::<ListCertificates>(&())?;
         let operation = list
             .certificates
             .iter()
@@ -98,10 +96,7 @@ fn users_leave_or_are_killed_while_draining_then_the_count_falls_and_all_is_clea
     assert_eq!(first.say("is-ending")?["ending"], true);
     second.kill()?;
     wait(1)?;
-    let socket = Config::control_socket(rig.stage());
-    let socket = socket.to_str().context("a path in UTF-8")?;
-    let url = "http://localhost/metrics";
-    let metrics = output("curl", &["-sf", "--unix-socket", socket, url])?;
+    let metrics = rig.scrape()?;
     for line in [
         "onair_shutdown_phase{state=\"draining\"} 1",
         "onair_shutdown_phase_seconds{phase=\"stop_accepting\"} ",
@@ -122,7 +117,7 @@ fn draining_told_of_a_session_stopped_long_before_then_read_before_eagain_and_be
     let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
-    control.create(&receive("quiet", Raster::SMALL, 5001))?;
+    control.receiver("quiet", 5001)?;
     let mut idle = rig.user("quiet")?;
     for session in ["cam", "quiet"] {
         control.stop(session)?;
@@ -168,7 +163,7 @@ fn session_of_low_priority_and_held_then_the_others_are_destroyed_beside_it() ->
     // `cam` has the lowest number of all, and its user stays.
     signal(&mut rig, Signal::TERM)?;
     let names = |control: &mut onair_tests::Control| -> Result<Vec<String>> {
-        let list: onair_types::SessionList = control.get("/v1/sessions")?.document()?;
+        let list = control.call::<ListSessions>(&())?;
         Ok(list.sessions.iter().map(|it| it.name.to_string()).collect())
     };
     wait_for("only `cam` to be left", 30, || {
@@ -190,8 +185,7 @@ fn end_waits_for_users_then_the_log_counts_the_seconds_down() -> Result<()> {
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
     client.freeze()?;
-    signal(&mut rig, Signal::TERM)?;
-    let (status, _) = rig.daemon_ends()?;
+    let (status, _) = rig.terminated()?;
     assert_eq!(status, 4);
     let log = rig.last_log();
     // On a machine that is busy a second may be left out, but not the last one.

@@ -51,8 +51,7 @@ fn sessions_64_with_callers_and_traffic_terminated_at_random_moments_then_each_i
         }
         let moment = dice.roll(300);
         std::thread::sleep(Duration::from_millis(moment));
-        signal(&mut rig, Signal::TERM)?;
-        let (status, summary) = rig.daemon_ends()?;
+        let (status, summary) = rig.terminated()?;
         assert_eq!(status, 0, "round {round}, after {moment} ms: {summary:#?}");
         in_order(&summary);
         let destroyed = summary.sessions.iter();
@@ -60,9 +59,7 @@ fn sessions_64_with_callers_and_traffic_terminated_at_random_moments_then_each_i
         assert_eq!(destroyed.count(), 68);
         for client in &mut clients {
             // A session is destroyed only when they have left: each sees that it stops.
-            for (_, result) in client.returned(20)? {
-                assert_eq!(result, "EAGAIN");
-            }
+            client.all_returned(20, "EAGAIN")?;
         }
         rig.start_daemon()?;
     }
@@ -81,7 +78,7 @@ fn shutdown__memory_usage__then_no_leaks() -> Result<()> {
     let mut rig = Rig::rings_with(|config| config.state.push_str("certificates = 10\n"))?;
     let cycle = |rig: &Rig| -> Result<()> {
         let mut control = rig.control()?;
-        control.create(&receive("cam", Raster::SMALL, 5000))?;
+        control.receiver("cam", 5000)?;
         let mut client = rig.user("cam")?;
         client.block(1)?;
         control.stop("cam")?;

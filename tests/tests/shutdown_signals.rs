@@ -66,8 +66,7 @@ fn signals_second_after_the_first_was_acknowledged_then_forced_with_its_status()
     await_drain(&mut control)?;
     // The acknowledgement came before the drain; this is ten times the debounce.
     std::thread::sleep(Duration::from_millis(100));
-    signal(&mut rig, Signal::TERM)?;
-    let (status, summary) = rig.daemon_ends()?;
+    let (status, summary) = rig.terminated()?;
     assert_eq!(status, 5, "{summary:#?}");
     assert!(summary.forced && summary.us < 600_000_000);
     let abandoned = summary

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use onair_tests::{Control, Raster, Rig, TestClient, blocked, receive, send, wait_for};
-use onair_types::{BlockerKind, HealthStatus, SessionState, Source};
+use onair_tests::{Control, Raster, Rig, TestClient, blocked, receive, wait_for};
+use onair_types::{BlockerKind, HealthStatus, SessionState};
 use serde_json::{Value, json};
 
 /// A daemon, and a client of a session of its own that waits in `buffer_get` all along.
@@ -21,9 +21,8 @@ struct Scene {
 impl Scene {
     fn open() -> Result<Self> {
         let (mut rig, mut control) = Rig::with_control()?;
-        control.create(&receive("quiet", Raster::SMALL, 6000))?;
-        let mut bystander = rig.test_client()?;
-        bystander.say("attach quiet")?;
+        control.receiver("quiet", 6000)?;
+        let mut bystander = rig.user("quiet")?;
         let waiting = bystander.block(2)?;
         let daemon = rig.daemon()?.pid();
         Ok(Self {
@@ -48,16 +47,14 @@ impl Scene {
     }
 
     fn user(&self, session: &str) -> Result<TestClient> {
-        let mut user = self.rig.test_client()?;
-        user.say(format_args!("attach {session}"))?;
+        let user = self.rig.user(session)?;
         Ok(user)
     }
 
     /// Lets frames come to UDP port `udp`.
     fn frames_to(&mut self, udp: u16) -> Result<()> {
         let name = format!("to-{udp}");
-        self.control
-            .create(&send(&name, Raster::SMALL, udp, Source::Pattern))?;
+        self.control.pattern(&name, udp)?;
         Ok(())
     }
 
@@ -76,9 +73,7 @@ impl Scene {
         for session in ["to-6000", "quiet"] {
             self.control.stop(session)?;
         }
-        for (_, result) in self.bystander.returned(2)? {
-            assert_eq!(result, "EAGAIN");
-        }
+        self.bystander.all_returned(2, "EAGAIN")?;
         let certificate = self.control.destroy_wait("quiet")?;
         assert!(certificate.reconciled.is_empty(), "{certificate:#?}");
         self.rig.stop_daemon()
@@ -98,7 +93,7 @@ fn destroy_without_stop_then_refused_and_it_runs_on() -> Result<()> {
         assert_eq!(owner.errno(call)?, "EINVAL", "{call}");
     }
     let refusal = scene.control.try_destroy("cam")?;
-    assert_eq!((refusal.status, refusal.code()), (409, "running"));
+    refusal.refused(409, "running")?;
     assert_eq!(refusal.media_type, "application/problem+json");
     assert_eq!(scene.control.show("cam")?.state, SessionState::Running);
 
@@ -119,7 +114,7 @@ fn destroy_of_a_running_session_with_callers_then_running_and_the_blockers_named
     let asleep = sleeper.block(2)?;
 
     let refused = scene.control.try_destroy("cam")?;
-    assert_eq!((refused.status, refused.code()), (409, "running"));
+    refused.refused(409, "running")?;
     let blockers: Vec<onair_types::Blocker> =
         serde_json::from_value(refused.json["blockers"].clone())?;
     let tids: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
@@ -150,7 +145,7 @@ fn destroy_before_join_then_busy_and_the_blockers_named() -> Result<()> {
     let by_library: Vec<onair_types::Blocker> =
         serde_json::from_value(refused["error"]["blockers"].clone())?;
     let by_control = scene.control.try_destroy("cam")?;
-    assert_eq!((by_control.status, by_control.code()), (409, "busy"));
+    by_control.refused(409, "busy")?;
     let by_http: Vec<onair_types::Blocker> =
         serde_json::from_value(by_control.json["blockers"].clone())?;
     for blockers in [by_library, by_http] {
@@ -196,7 +191,7 @@ fn result_not_checked_then_the_next_call_says_the_same() -> Result<()> {
 #[test]
 fn put_twice_then_already_and_no_other_frame_is_put() -> Result<()> {
     let mut scene = Scene::open()?;
-    scene.control.create(&receive("cam", Raster::SMALL, 5000))?;
+    scene.control.receiver("cam", 5000)?;
     let mut user = scene.user("cam")?;
     scene.frames_to(5000)?;
     user.say("hold 1")?;
@@ -216,10 +211,9 @@ fn put_twice_then_already_and_no_other_frame_is_put() -> Result<()> {
 fn put_into_another_session_then_refused_and_still_held() -> Result<()> {
     let mut scene = Scene::open()?;
     for (name, udp) in [("one", 5000), ("two", 5001)] {
-        scene.control.create(&receive(name, Raster::SMALL, udp))?;
+        scene.control.receiver(name, udp)?;
     }
-    let mut user = scene.rig.test_client()?;
-    user.say("attach one")?;
+    let mut user = scene.rig.user("one")?;
     user.say("attach two")?;
     scene.frames_to(5000)?;
     user.say("use 0")?;
@@ -289,9 +283,9 @@ fn session_used_after_destroy_then_stale_in_every_call_and_on_every_way() -> Res
         }
     }
     // A session of the same name is another session: the old id stays stale.
-    scene.control.create(&receive("cam", Raster::SMALL, 5001))?;
-    let stale = scene.control.get(&format!("/v1/sessions/{id}"))?;
-    assert_eq!((stale.status, stale.code()), (410, "stale_session"));
+    scene.control.receiver("cam", 5001)?;
+    let stale = scene.control.try_show(&id)?;
+    stale.refused(410, "stale_session")?;
     for test_client in [&mut owner, &mut user] {
         assert_eq!(test_client.errno("get 0")?, "ESTALE");
     }
@@ -323,9 +317,7 @@ fn attach_to_what_is_not_there_then_noent_and_what_was_is_stale() -> Result<()> 
         user.errno(format_args!("attach {id_of_the_past}"))?,
         "ESTALE"
     );
-    scene
-        .control
-        .create(&receive("gone", Raster::SMALL, 5000))?;
+    scene.control.receiver("gone", 5000)?;
     scene.control.stop("gone")?;
     scene.control.destroy("gone")?;
     assert_eq!(user.errno("attach gone")?, "ESTALE");
@@ -337,7 +329,7 @@ fn attach_to_what_is_not_there_then_noent_and_what_was_is_stale() -> Result<()> 
 #[test]
 fn attach_twice_from_one_process_then_refused_and_the_first_goes_on() -> Result<()> {
     let mut scene = Scene::open()?;
-    scene.control.create(&receive("cam", Raster::SMALL, 5000))?;
+    scene.control.receiver("cam", 5000)?;
     let mut user = scene.user("cam")?;
     for _ in 0..20 {
         assert_eq!(user.errno("attach cam")?, "EDQUOT");
@@ -359,7 +351,7 @@ fn attach_twice_from_one_process_then_refused_and_the_first_goes_on() -> Result<
 #[test]
 fn detach_while_holding_or_inside_then_busy_until_it_is_put() -> Result<()> {
     let mut scene = Scene::open()?;
-    scene.control.create(&receive("cam", Raster::SMALL, 5000))?;
+    scene.control.receiver("cam", 5000)?;
     let mut user = scene.user("cam")?;
     scene.frames_to(5000)?;
     user.say("hold 1")?;

@@ -1,12 +1,11 @@
 //! A process of callers: threads that sleep, and say when they were woken.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, bail};
-use onair::{Client, Error, Session, Timeout};
+use onair::{Error, Session, Timeout};
 
 use super::{OVER, is_reference};
-use crate::board::{self, Words};
+use crate::board::{self, Ends, Words};
+use crate::users;
 
 #[derive(clap::Args)]
 pub(crate) struct Callers {
@@ -16,25 +15,16 @@ pub(crate) struct Callers {
     /// Threads of all processes
     #[arg(long)]
     count: u32,
-    #[arg(long)]
-    board: String,
-    #[arg(long)]
-    attach: PathBuf,
+    #[command(flatten)]
+    ends: Ends,
 }
 
 impl Callers {
     pub(crate) fn run(&self) -> Result<()> {
-        let mapping = board::open(&self.board)?;
+        let mapping = self.ends.board()?;
         let words = Words(&mapping);
-        let session = Client::at(&self.attach).attach("bench")?;
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.threads)
-                .map(|_| scope.spawn(|| call(&session, words, self.count)))
-                .collect();
-            threads
-                .into_iter()
-                .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a caller panicked")))
-        })
+        let session = self.ends.session()?;
+        users::together(self.threads, || call(&session, words, self.count), || ())
     }
 }
 

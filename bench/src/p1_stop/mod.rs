@@ -7,7 +7,7 @@
 
 mod callers;
 
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::host::Host;
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
+use crate::samples::{Samples, micros};
 
 /// Tells the callers to end.
 const OVER: u32 = u32::MAX;
@@ -125,13 +125,10 @@ fn gather(
 ) -> Result<Vec<Arc<AttachmentMemory>>> {
     let mut attachments = vec![];
     for _ in 0..crowd.processes {
-        let child = Command::new(std::env::current_exe()?)
-            .args(["stop-callers", "--threads", &crowd.threads.to_string()])
-            .args(["--count", &crowd.count().to_string(), "--board"])
-            .arg(board.path())
-            .arg("--attach")
-            .arg(host.path())
-            .stdin(Stdio::null())
+        let child = board
+            .child("stop-callers", &host.path())?
+            .args(["--threads", &crowd.threads.to_string()])
+            .args(["--count", &crowd.count().to_string()])
             .spawn()
             .context("starting a process of callers")?;
         children.push(child);
@@ -199,8 +196,7 @@ fn turn(
             attachment.start();
         }
     }
-    let ns = u32::try_from(after.saturating_sub(before))?;
-    Ok(f64::from(ns) / 1_000.0)
+    Ok(micros(after.saturating_sub(before)))
 }
 
 /// Waits until `count` threads of the children sleep where this round's sleepers sleep.

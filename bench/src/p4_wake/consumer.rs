@@ -1,23 +1,20 @@
 //! The other process: one thread that sleeps in each way, in turns.
 
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use anyhow::Result;
-use onair::{Client, Timeout};
+use onair::Timeout;
 
 use super::{OVER, Way};
-use crate::board::{self, Words};
+use crate::board::{self, Ends, Words};
 use crate::place;
 
 #[derive(clap::Args)]
 pub(crate) struct Consumer {
     #[arg(long)]
     core: usize,
-    #[arg(long)]
-    board: String,
-    #[arg(long)]
-    attach: PathBuf,
+    #[command(flatten)]
+    ends: Ends,
     /// What the names of the peer's things begin with
     #[arg(long)]
     name: String,
@@ -26,9 +23,9 @@ pub(crate) struct Consumer {
 impl Consumer {
     /// On the main thread, which is the one whose sleep is looked at.
     pub(crate) fn run(&self) -> Result<()> {
-        let mapping = board::open(&self.board)?;
+        let mapping = self.ends.board()?;
         let words = Words(&mapping);
-        let session = Client::at(&self.attach).attach("bench")?;
+        let session = self.ends.session()?;
         #[cfg(feature = "iceoryx2")]
         let peer = super::iceoryx::Listener::open(&self.name)?;
         place::pin(self.core)?;

@@ -8,7 +8,7 @@ mod consumer;
 #[cfg(feature = "iceoryx2")]
 mod iceoryx;
 
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -24,7 +24,7 @@ use crate::host::{Host, HostedAttachment};
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
+use crate::samples::{Samples, micros};
 
 /// Tells the consumer to end.
 const OVER: u32 = u32::MAX;
@@ -77,13 +77,9 @@ fn one(variant: &str, run: &Run, here: usize, there: usize) -> Result<Vec<Row>> 
     let board = Board::create()?;
     // Its own names, so that nothing of others is touched and all of it can be taken away.
     let name = format!("onair-bench-{}-{there}-", std::process::id());
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(["wake-consumer", "--core", &there.to_string()])
-        .args(["--name", &name, "--board"])
-        .arg(board.path())
-        .arg("--attach")
-        .arg(host.path())
-        .stdin(Stdio::null())
+    let mut child = board
+        .child("wake-consumer", &host.path())?
+        .args(["--core", &there.to_string(), "--name", &name])
         .spawn()
         .context("starting the consumer")?;
     let attachment = host.attachment();
@@ -161,7 +157,7 @@ fn turns(
         }
         // The first ones warm up.
         if round as usize > 5 * ways {
-            taken[way as usize].push(f64::from(u32::try_from(ns)?) / 1_000.0);
+            taken[way as usize].push(micros(ns));
         }
     }
     Ok(taken)

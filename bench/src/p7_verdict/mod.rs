@@ -11,14 +11,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use onair::{Client, SessionSpec, Timeout};
 use onair_ipc::sys;
-use onair_stage::wait_for;
-use onair_types::StepName;
+use onair_stage::{Control, Rig, wait_for};
+use onair_types::{SessionState, StepName};
 
+use crate::rig;
 use crate::row::Row;
 use crate::run::Run;
-use crate::samples::Samples;
-use crate::stand::Stand;
-use onair_stage::Http;
+use crate::samples::{Samples, micros, micros_since};
 
 const NAME: &str = "bench";
 /// Never reached: the user leaves long before.
@@ -27,12 +26,12 @@ const WAIT: Duration = Duration::from_secs(20);
 const TRIPS: usize = 5;
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
-    let stand = Stand::rings(|_| {})?;
-    let measured = rounds(run.of(500), run, &stand).and_then(|mut rows| {
-        rows.extend(steps::rows(&stand, run)?);
+    let rig = rig::rings()?;
+    let measured = rounds(run.of(500), run, &rig).and_then(|mut rows| {
+        rows.extend(steps::rows(&rig, run)?);
         Ok(rows)
     });
-    stand.end(measured)
+    rig.end(measured)
 }
 
 fn spec() -> Result<SessionSpec> {
@@ -50,10 +49,10 @@ struct Times {
     trip: Samples,
 }
 
-fn rounds(count: usize, run: &Run, stand: &Stand) -> Result<Vec<Row>> {
-    let client = stand.client();
+fn rounds(count: usize, run: &Run, rig: &Rig) -> Result<Vec<Row>> {
+    let client = Client::at(rig.attach_socket());
     let spec = spec()?;
-    let mut control = stand.control()?;
+    let mut control = rig.control()?;
     let mut times = Times::default();
     run.case("last put", count);
     for _ in 0..count {
@@ -81,12 +80,17 @@ fn rounds(count: usize, run: &Run, stand: &Stand) -> Result<Vec<Row>> {
 }
 
 /// One session, from its creation to its certificate.
-fn one(client: &Client, spec: &SessionSpec, control: &mut Http, times: &mut Times) -> Result<()> {
+fn one(
+    client: &Client,
+    spec: &SessionSpec,
+    control: &mut Control,
+    times: &mut Times,
+) -> Result<()> {
     let session = client.create(spec)?;
-    let path = format!("/v1/sessions/{}", session.id());
+    let id = session.id();
     let buffer = match session.buffer_get_mut(Timeout::millis(5_000)) {
         Err(onair::Error::Stopped) => {
-            control.must("POST", &format!("{path}/start"))?;
+            control.start(id)?;
             session.wait_started(Timeout::millis(5_000))?;
             session.buffer_get_mut(Timeout::millis(5_000))?
         }
@@ -94,8 +98,8 @@ fn one(client: &Client, spec: &SessionSpec, control: &mut Http, times: &mut Time
     };
     for _ in 0..TRIPS {
         let before = sys::monotonic_ns();
-        control.must("GET", &path)?;
-        times.trip.push(micros(before, sys::monotonic_ns())?);
+        control.show(id)?;
+        times.trip.push(micros_since(before));
     }
     session.stop();
     let (left, certified, certificate) = std::thread::scope(|scope| -> Result<_> {
@@ -104,8 +108,7 @@ fn one(client: &Client, spec: &SessionSpec, control: &mut Http, times: &mut Time
             (sys::monotonic_ns(), certificate)
         });
         wait_for("the destroy waiting", 10, || {
-            let view = control.must("GET", &path)?;
-            Ok(view["state"] == "draining")
+            Ok(control.show(id)?.state == SessionState::Draining)
         })?;
         let left = sys::monotonic_ns();
         drop(buffer);
@@ -118,14 +121,7 @@ fn one(client: &Client, spec: &SessionSpec, control: &mut Http, times: &mut Time
         .iter()
         .find(|step| step.step == StepName::Verdict)
         .context("a certificate without a verdict")?;
-    times.verdict.push(micros(left, verdict.monotonic_ns)?);
-    times.certificate.push(micros(left, certified)?);
+    times.verdict.push(micros(verdict.monotonic_ns - left));
+    times.certificate.push(micros(certified - left));
     Ok(())
-}
-
-fn micros(from_ns: u64, to_ns: u64) -> Result<f64> {
-    let ns = to_ns
-        .checked_sub(from_ns)
-        .context("the daemon's clock runs before ours")?;
-    Ok(f64::from(u32::try_from(ns)?) / 1_000.0)
 }

@@ -8,8 +8,8 @@ use onair_stage::{Actor, Deadline, Stage, blocked, wait_for};
 use onair_types::{BlockerKind, Witness};
 use serde_json::Value;
 
-use crate::control::Control;
-use crate::programs::program;
+use onair_stage::Control;
+use onair_stage::program;
 
 /// Threads, by pid and tid.
 type Threads = BTreeSet<(u32, u32)>;

@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use onair_stage::{Deadline, wait_for};
-use onair_types::SpecDocument;
+use onair_types::api::{ShowCertificate, StopSession};
+use onair_types::{Certificate, SpecDocument};
 use onair_victim::{Ran, Role};
-use serde_json::json;
+use serde_json::Value;
 
-use crate::control::Control;
 use crate::dice::Dice;
-use crate::kill::audit::{audit, completed};
+use crate::kill::audit::audit;
 use crate::kill::ground::{FILL, FRAMES, PULSES, QUIET};
 use crate::kill::points::{Kind, Place, Point};
 use crate::kill::victim::{End, Victim};
 use crate::rig::Rig;
-use crate::spec::{Raster, receive};
+use onair_stage::Control;
+use onair_stage::{Raster, receive};
 
 /// How long a victim may take to come to its point, and the daemon to settle its death.
 const PATIENCE: u64 = 60;
@@ -121,27 +122,24 @@ impl<'a> Killer<'a> {
 
     /// Destroys the session that a victim may have created, and may have destroyed.
     fn end_own(&mut self, name: &str) -> Result<()> {
-        let path = format!("/v1/sessions/{name}");
         wait_for(format_args!("{name} to be destroyed"), PATIENCE, || {
-            let stop = self.control.post(&format!("{path}/stop"))?;
+            let stop = self.control.try_on::<StopSession>(name, Value::Null)?;
             if GONE.contains(&stop.code()) {
                 return Ok(true);
             }
             // The destroy of its owner may be under way: it outlives the owner.
             ensure!(matches!(stop.code(), "" | "draining"), "{}", stop.json);
-            let wait = json!({ "deadline_ms": 10_000 });
-            let answer = self
-                .control
-                .request("POST", &format!("{path}/destroy_wait"), &wait)?;
+            let answer = self.control.try_destroy_wait(name, 10_000)?;
             let done = answer.code().is_empty() || GONE.contains(&answer.code());
             ensure!(done || answer.code() == "draining", "{}", answer.json);
             Ok(done)
         })?;
-        let answer = self.control.get(&format!("{path}/certificate"))?;
+        let answer = self.control.try_on::<ShowCertificate>(name, Value::Null)?;
         if answer.code() == "no_such_session" {
             return Ok(());
         }
-        let certificate = completed(&mut self.control, &answer.document()?)?;
+        let certificate: Certificate = answer.document()?;
+        let certificate = self.control.completed(certificate.session)?;
         audit(&certificate, &[], (0, 0)).with_context(|| name.to_owned())
     }
 }

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, wait_for};
-use onair_types::{Certificate, Source, SpecDocument, Verdict};
+use onair_types::{Certificate, Source, SpecDocument};
 use onair_victim::{Ran, Role};
 
-use crate::control::Control;
-use crate::kill::audit::{audit, completed};
+use crate::kill::audit::audit;
 use crate::kill::blocked::{Watchers, three_agree};
 use crate::kill::death::Death;
 use crate::kill::victim::{End, Victim};
 use crate::rig::Rig;
 use crate::seen::Seen;
-use crate::spec::{Raster, receive, send};
 use crate::test_client::TestClient;
+use onair_stage::Control;
+use onair_stage::{Raster, receive, send};
 
 /// Frames come here from first to last, and a client takes every one.
 pub(super) const FRAMES: &str = "frames";
@@ -88,8 +88,7 @@ impl Ground {
         }
         control.create(&send(FILL, RASTER, 5010, Source::Client))?;
         let client = |session: &str, does: &str| {
-            let mut test_client = rig.test_client()?;
-            test_client.say(format_args!("attach {session}"))?;
+            let mut test_client = rig.user(session)?;
             test_client.say(does)?;
             Ok::<_, anyhow::Error>(test_client)
         };
@@ -115,8 +114,7 @@ impl Ground {
                 control.stop(PULSES)?;
             }
             for session in BLOCKED.into_iter().chain([FILL]) {
-                let path = format!("/v1/sessions/{session}/verdict");
-                let verdict: Verdict = control.get(&path)?.document()?;
+                let verdict = control.verdict(session)?;
                 ensure!(!verdict.disagreement, "{session}: {verdict:#?}");
             }
             std::thread::sleep(ROUND);
@@ -138,13 +136,10 @@ impl Ground {
         number: usize,
     ) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        control.stop("source-of-pulses")?;
-        control.destroy_wait("source-of-pulses")?;
-        control.stop("source")?;
-        let sent = control.destroy_wait("source")?.frames.frames_sent;
+        control.end("source-of-pulses")?;
+        let sent = control.end("source")?.frames.frames_sent;
         drained(control, FRAMES, &mut self.frames)?;
-        control.stop(FILL)?;
-        let filled = control.destroy_wait(FILL)?;
+        let filled = control.end(FILL)?;
         drained(control, FILLED, &mut self.filled)?;
 
         (outcome.agreed, outcome.by_own_probe) =
@@ -153,8 +148,7 @@ impl Ground {
         let frames = ended(control, FRAMES, &mut self.frames)?;
         let pulses = ended(control, PULSES, &mut self.pulses)?;
         let view = ended(control, FILLED, &mut self.filled)?;
-        control.stop(QUIET)?;
-        let quiet = control.destroy_wait(QUIET)?;
+        let quiet = control.end(QUIET)?;
         // They have the memory until they end.
         for client in [self.frames, self.pulses, self.filled, self.sitter] {
             client.leave()?;
@@ -179,7 +173,7 @@ impl Ground {
             (&view.0, view.1.len()),
         ] {
             let name = certificate.name.as_str();
-            let certificate = completed(control, certificate)?;
+            let certificate = control.completed(certificate.session)?;
             let put = put as u64;
             audit(&certificate, &dead_in(name, &deaths), (put, put))
                 .with_context(|| name.to_owned())?;
@@ -267,8 +261,7 @@ fn ended(
     session: &str,
     client: &mut TestClient,
 ) -> Result<(Certificate, Vec<Seen>)> {
-    control.stop(session)?;
-    let certificate = control.destroy_wait(session)?;
+    let certificate = control.end(session)?;
     let event = client.event("watched")?;
     ensure!(event["end"] == "ESTALE", "{session}: {}", event["end"]);
     let seen: Vec<Seen> = serde_json::from_value(event["frames"].clone())?;

@@ -8,7 +8,7 @@ mod ground;
 mod points;
 mod victim;
 
-pub use audit::{audit, completed};
+pub use audit::audit;
 pub use blocked::{Watchers, asleep, three_agree};
 pub use death::{Death, Killer};
 pub use ground::{Ground, Outcome};

@@ -13,7 +13,7 @@ use onair_stage::{Config, Deadline, Running, Stage, output};
 use onair_victim::{Books, Job, Ran, Role, Trap};
 use rustix::process::Signal;
 
-use crate::programs::program;
+use onair_stage::program;
 
 /// How long a victim may take to come to a point.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use onair_stage::{Deadline, Running};
 use rustix::process::Signal;
 
 use super::{Outcome, Wanted};
-use crate::programs::program;
+use onair_stage::program;
 
 /// A running `onair-recorder-storm`. It is killed when dropped.
 #[derive(Debug)]

@@ -62,9 +62,8 @@ impl Flood {
 #[test]
 fn kicks_flooded_by_many_then_all_others_are_served() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
-    control.create(&receive("drain", Raster::SMALL, 5001))?;
-    let mut sleeper = rig.test_client()?;
-    sleeper.say("attach drain")?;
+    control.receiver("drain", 5001)?;
+    let mut sleeper = rig.user("drain")?;
     sleeper.block(2)?;
     // One of them is a client of the session that drains: its kicks mean something.
     let attached = rig.raw_client()?;
@@ -75,9 +74,8 @@ fn kicks_flooded_by_many_then_all_others_are_served() -> Result<()> {
     }
     let flood = Flood::start(clients, 4)?;
 
-    let mut honest = rig.test_client()?;
-    honest.say("attach cam")?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    let mut honest = rig.user("cam")?;
+    control.pattern("source", 5000)?;
     for _ in 0..20 {
         honest.say("get 10000")?;
         control.health()?;
@@ -86,22 +84,14 @@ fn kicks_flooded_by_many_then_all_others_are_served() -> Result<()> {
     sleeper.freeze()?;
     control.stop("drain")?;
     // A deadline is kept, though no caller leaves.
-    let wait = json!({ "deadline_ms": 200 });
-    let path = "/v1/sessions/drain/destroy_wait";
-    let late = control.request("POST", path, &wait)?;
-    assert_eq!(
-        (late.status, late.code()),
-        (409, "deadline_passed"),
-        "{}",
-        late.json
-    );
+    let late = control.try_destroy_wait("drain", 200)?;
+    late.refused(409, "deadline_passed")?;
     // And those who leave are noticed.
     sleeper.thaw()?;
     sleeper.returned(2)?;
     control.destroy_wait("drain")?;
     honest.say("detach")?;
-    control.stop("source")?;
-    control.destroy_wait("source")?;
+    control.end("source")?;
     let sent = flood.finish()?;
     ensure!(
         sent > 10_000,
@@ -163,7 +153,7 @@ impl Drop for Load {
 #[test]
 fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
+    control.pattern("source", 5000)?;
     // One place each: the client before is settled first.
     control.create(&SpecDocument {
         max_attachments: Some(1),
@@ -186,8 +176,7 @@ fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<
     }
     drop(load);
     for session in ["source", "one", "sent"] {
-        control.stop(session)?;
-        control.destroy_wait(session)?;
+        control.end(session)?;
     }
     unharmed(rig, control)
 }
@@ -208,21 +197,18 @@ fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()
         client.say("drop")?;
     }
     client.leave()?;
-    control.stop("sent")?;
-    control.destroy_wait("sent")?;
+    control.end("sent")?;
     unharmed(rig, control)
 }
 
 #[test]
 fn bells_slept_on_by_thousands_of_a_hostile_client_then_the_daemon_serves_others() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
-    let mut hostile = rig.test_client()?;
-    hostile.say("attach cam")?;
+    control.pattern("source", 5000)?;
+    let mut hostile = rig.user("cam")?;
     // Each thread sleeps on its word 128 times.
     hostile.say("doze 8000")?;
-    let mut honest = rig.test_client()?;
-    honest.say("attach cam")?;
+    let mut honest = rig.user("cam")?;
     for _ in 0..10 {
         control.health()?;
         honest.say("get 10000")?;
@@ -236,9 +222,7 @@ fn bells_slept_on_by_thousands_of_a_hostile_client_then_the_daemon_serves_others
     crowd.say("drain")?;
     crowd.block(300)?;
     control.stop("cam")?;
-    for (_, result) in crowd.returned(300)? {
-        assert_eq!(result, "EAGAIN");
-    }
+    crowd.all_returned(300, "EAGAIN")?;
     hostile.running().signal(rustix::process::Signal::KILL)?;
     for client in [honest, crowd] {
         client.leave()?;

@@ -5,8 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::{Config, Control, Raster, RawClient, Rig, receive, send, wait_for};
-use onair_types::{SessionState, ShutdownStatus, Source, SpecDocument};
+use onair_tests::{
+    Config, Control, Raster, RawClient, Rig, receive, send, shutdown_status, wait_for,
+};
+use onair_types::api::AbortSession;
+use onair_types::{SessionState, Source, SpecDocument};
 use rustix::io::Errno;
 use serde_json::{Value, json};
 
@@ -31,7 +34,7 @@ fn aborted_beside(
         let aborted = told.recv_timeout(Duration::from_secs(20));
         if aborted.is_err() {
             // Ends what both of them wait for.
-            control.post(&format!("/v1/sessions/{}/abort", owner.id()))?;
+            control.try_on::<AbortSession>(owner.id(), Value::Null)?;
         }
         let waited = waits.join().expect("it does not panic");
         let certificate = aborted.context("the abort waits behind the other request")??;
@@ -50,9 +53,8 @@ fn owned(rig: &Rig, spec: &SpecDocument) -> Result<onair::Session> {
 fn owner_aborts_while_its_destroy_waits_then_both_are_answered() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let owner = owned(&rig, &receive("cam", Raster::SMALL, 5000))?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
-    let mut holder = rig.test_client()?;
-    holder.say("attach cam")?;
+    control.pattern("source", 5000)?;
+    let mut holder = rig.user("cam")?;
     holder.say("hold 1")?;
     owner.stop();
     let waited = aborted_beside(
@@ -84,7 +86,7 @@ fn owner_aborts_while_its_flush_waits_then_both_are_answered() -> Result<()> {
         || owner.flush(LONG).map(drop),
         |control| {
             // It counts as an operation from before the control thread is asked until it is answered.
-            let status: ShutdownStatus = control.get("/v1/shutdown")?.document()?;
+            let status = shutdown_status(control)?;
             Ok(status.operations == 2)
         },
     )?;

@@ -15,8 +15,7 @@ fn challenge_not_passed_or_passed_by_another_then_probe_blind_and_no_place_is_lo
         client.challenged("cam")?;
         refused(&client.ask(&json!({ "type": "proved" }))?, "probe_blind");
     }
-    let mut accomplice = rig.test_client()?;
-    accomplice.say("attach cam")?;
+    let mut accomplice = rig.user("cam")?;
     for _ in 0..10 {
         let token = client.challenged("cam")?;
         accomplice.say(format_args!("canary {token}"))?;

@@ -1,14 +1,14 @@
 //! A daemon with a session `cam`, and what must still be true of both at the end of a test.
 
 use anyhow::{Result, anyhow};
-use onair_tests::{Config, Control, Raster, Rig, receive, send, wait_for};
-use onair_types::{HealthStatus, Source};
+use onair_tests::{Config, Control, Rig, wait_for};
+use onair_types::HealthStatus;
 use serde_json::Value;
 
 pub(crate) fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> {
     let rig = Rig::rings_with(change)?;
     let mut control = rig.control()?;
-    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    control.receiver("cam", 5000)?;
     Ok((rig, control))
 }
 
@@ -17,12 +17,10 @@ pub(crate) fn unharmed(mut rig: Rig, mut control: Control) -> Result<()> {
     let health = control.health()?;
     assert_eq!(health.status, HealthStatus::Ok, "{:?}", health.problems);
     every_place(&rig, &mut control)?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
-    let mut client = rig.test_client()?;
-    client.say("attach cam")?;
+    control.pattern("source", 5000)?;
+    let mut client = rig.user("cam")?;
     client.say("get 10000")?;
-    control.stop("cam")?;
-    let certificate = control.destroy_wait("cam")?;
+    let certificate = control.end("cam")?;
     assert_eq!(certificate.counts.frames_reconciled, 0);
     rig.stop_daemon()
 }

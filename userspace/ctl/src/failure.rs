@@ -96,7 +96,7 @@ impl Failure {
             | Self::Broken { .. }
             | Self::Ended { .. } => UNREACHABLE,
             Self::Input(_) => USAGE,
-            Self::Alien(_) | Self::Output(_) => REFUSED,
+            Self::Alien(_) | Self::Output(_) | Self::NoDaemonProgram { .. } => REFUSED,
             Self::Refused(problem) => match problem.code {
                 ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => BUSY,
                 ProblemCode::NoSuchSession

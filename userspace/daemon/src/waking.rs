@@ -79,47 +79,28 @@ impl Waking {
 }
 
 #[cfg(test)]
+#[path = "../../ipc/tests/rig/pair.rs"]
+mod pair;
+
+#[cfg(test)]
 mod tests {
-    use std::os::fd::{AsFd as _, OwnedFd};
+    use std::os::fd::AsFd as _;
     use std::thread::JoinHandle;
 
     use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
     use onair_ipc::frames::FrameMemory;
-    use onair_ipc::layout::{self, Geometry, VERSION};
+    use onair_ipc::layout::{self, Geometry};
     use onair_ipc::mapping::{Access, Mapping};
-    use onair_ipc::message::Attached;
     use onair_ipc::sys;
 
+    use super::pair::Pair;
     use super::*;
 
     /// A running attachment, and its client, which is this process.
-    fn attachment(number: u64) -> (Arc<AttachmentMemory>, Arc<Attachment>) {
+    fn attachment(number: u64) -> Pair {
         let geometry = Geometry::new(2, 4096).unwrap();
-        let memory = Arc::new(AttachmentMemory::create(1, number, geometry).unwrap());
         let frames = FrameMemory::create(geometry, true).unwrap();
-        memory.open();
-        memory.start();
-        let attached = Attached {
-            session: String::new(),
-            name: String::new(),
-            attachment: number,
-            owner: false,
-            sends: false,
-            version: VERSION,
-            geometry,
-            width: 2,
-            height: 2,
-            depth: 8,
-            rate_numerator: 60,
-            rate_denominator: 1,
-            watched: false,
-        };
-        let (ctl, seg) = memory.for_client().unwrap();
-        let files = [ctl, seg, frames.for_client().unwrap()];
-        let socket = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
-        let plain = sys::membarrier_register();
-        let client = Attachment::map(&attached, 1, files, socket, plain).unwrap();
-        (memory, client)
+        Pair::new(number, false, &frames, sys::membarrier_register())
     }
 
     fn sleep(client: &Arc<Attachment>, count: u32) -> Vec<JoinHandle<Result<Lease, Refusal>>> {
@@ -139,12 +120,12 @@ mod tests {
     #[test]
     fn waking_more_than_a_chunk_in_two_attachments_then_bounded_turns_and_all() {
         let (one, other) = (attachment(1), attachment(2));
-        let mut callers = sleep(&one.1, 400);
-        callers.extend(sleep(&other.1, 10));
-        asleep(&one.0, 400);
-        asleep(&other.0, 10);
+        let mut callers = sleep(&one.client, 400);
+        callers.extend(sleep(&other.client, 10));
+        asleep(&one.memory, 400);
+        asleep(&other.memory, 10);
         let mut waking = Waking::default();
-        for memory in [&one.0, &other.0] {
+        for memory in [&one.memory, &other.memory] {
             memory.stop();
             waking.enter(memory);
             waking.enter(memory);
@@ -166,18 +147,19 @@ mod tests {
 
     #[test]
     fn waking_sleepers_that_sleep_again_then_it_ends() {
-        let (memory, client) = attachment(1);
-        let callers = sleep(&client, 100);
-        asleep(&memory, 100);
+        let pair = attachment(1);
+        let memory = &pair.memory;
+        let callers = sleep(&pair.client, 100);
+        asleep(memory, 100);
         let mut waking = Waking::default();
         for _ in 0..20 {
             // No gate is closed: each thread checks, and sleeps again.
             memory.notify_all();
-            waking.enter(&memory);
+            waking.enter(memory);
             waking.finish();
         }
         memory.stop();
-        waking.enter(&memory);
+        waking.enter(memory);
         waking.finish();
         for caller in callers {
             assert_eq!(caller.join().unwrap(), Err(Refusal::Again));
@@ -188,7 +170,8 @@ mod tests {
     fn waking_sleepers_that_count_often_then_bounded() {
         use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
         const TIMES: usize = 128;
-        let (memory, _client) = attachment(1);
+        let pair = attachment(1);
+        let memory = &pair.memory;
         let (_, seg) = memory.for_client().unwrap();
         let words = Mapping::new(seg.as_fd(), memory.geometry().seg_len(), Access::ReadWrite);
         let words = words.unwrap();
@@ -199,7 +182,7 @@ mod tests {
         waiters.store(u32::MAX, Ordering::SeqCst);
         let mut waking = Waking::default();
         memory.stop();
-        waking.enter(&memory);
+        waking.enter(memory);
         assert_eq!(waking.rest[0].1, MOST, "whatever the client says");
         memory.start();
         std::thread::scope(|scope| {
@@ -217,7 +200,7 @@ mod tests {
             let mut turns = 0;
             for _ in 0..20 {
                 memory.stop();
-                waking.enter(&memory);
+                waking.enter(memory);
                 while !waking.is_done() {
                     waking.turn();
                     turns += 1;

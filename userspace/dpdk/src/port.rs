@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    Burst, CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
+    CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
     claim::Claim,
     device::Device,
     ethdev::Ethdev,
@@ -158,12 +158,6 @@ impl Port {
     #[must_use]
     pub fn mtu(&self) -> u16 {
         self.mtu
-    }
-
-    /// Most packets to send at once.
-    #[must_use]
-    pub fn max_tx_burst(&self) -> usize {
-        Burst::CAPACITY
     }
 
     /// The pool for received and sent packets.

@@ -2,7 +2,9 @@
 
 use std::thread;
 
-use onair_dpdk::{Burst, CloseError, Error, Port, PortConfig, RegisteredThread};
+use onair_dpdk::{
+    Burst, CloseError, Eal, Error, Port, PortConfig, RegisteredThread, RxQueue, TxQueue,
+};
 
 mod common;
 
@@ -27,62 +29,14 @@ fn ring_pair_packets_both_ways_arrive_as_they_were() {
     assert!(matches!(taken, Err(Error::DeviceInUse { .. })));
 
     let mut tx = a.tx_queue().unwrap();
-    let mut back = b.tx_queue().unwrap();
+    let back = b.tx_queue().unwrap();
     assert!(a.tx_queue().is_none(), "one at a time");
     assert!(tx.wait_fd().is_none());
     let (rx_a, mut rx_b) = (a.rx_queue().unwrap(), b.rx_queue().unwrap());
 
-    // There in this thread, and back in another.
-    let (mut sent, mut received) = (Burst::with_limit(32), Burst::with_limit(32));
-    for round in 0..500u32 {
-        assert!(tx.alloc_bulk(&mut sent, 32));
-        for (i, mbuf) in (0u32..).zip(sent.iter_mut()) {
-            let bytes = mbuf.append(1400).unwrap();
-            bytes.fill(round.to_le_bytes()[0]);
-            bytes[..4].copy_from_slice(&(round * 32 + i).to_le_bytes());
-        }
-        assert_eq!(tx.burst(&mut sent), 32);
-        assert!(sent.is_empty());
-        assert_eq!(rx_b.burst(&mut received), 32);
-        assert_eq!(a.pool().held(), 32);
-        for (i, mbuf) in (0u32..).zip(received.iter()) {
-            assert_eq!(mbuf.len(), 1400);
-            assert_eq!(mbuf.data()[..4], (round * 32 + i).to_le_bytes());
-            assert!(
-                mbuf.data()[4..]
-                    .iter()
-                    .all(|&x| x == round.to_le_bytes()[0])
-            );
-        }
-        received.clear();
-        assert_eq!(a.pool().held(), 0);
-    }
-    let mut rx_a = thread::scope(|scope| {
-        let eal = &eal;
-        let sender = scope.spawn(move || {
-            let _registered = RegisteredThread::new(eal).unwrap();
-            let mut burst = Burst::new();
-            for i in 0..1000u32 {
-                let mut mbuf = back.alloc().unwrap();
-                mbuf.append(60).unwrap()[..4].copy_from_slice(&i.to_le_bytes());
-                burst.push(mbuf).unwrap();
-                if burst.room() == 0 || i == 999 {
-                    back.burst(&mut burst);
-                    assert!(burst.is_empty());
-                }
-            }
-        });
-        sender.join().unwrap();
-        rx_a
-    });
-    let mut next = 0u32;
-    while next < 1000 {
-        assert!(rx_a.burst(&mut received) > 0);
-        for mbuf in received.drain() {
-            assert_eq!(mbuf.data()[..4], next.to_le_bytes());
-            next += 1;
-        }
-    }
+    let mut received = Burst::with_limit(32);
+    there(&a, &mut tx, &mut rx_b);
+    let rx_a = back_again(&eal, back, rx_a);
 
     let stats = b.stats();
     assert_eq!((stats.rx_packets, stats.tx_packets), (16_000, 1000));
@@ -109,4 +63,62 @@ fn ring_pair_packets_both_ways_arrive_as_they_were() {
         matches!(refused, Err(Error::InUse { users: 2 })),
         "{refused:?}"
     );
+}
+
+/// Packets from `a`, sent and received by this thread.
+fn there(a: &Port, tx: &mut TxQueue, rx: &mut RxQueue) {
+    let (mut sent, mut received) = (Burst::with_limit(32), Burst::with_limit(32));
+    for round in 0..500u32 {
+        assert!(tx.alloc_bulk(&mut sent, 32));
+        for (i, mbuf) in (0u32..).zip(sent.iter_mut()) {
+            let bytes = mbuf.append(1400).unwrap();
+            bytes.fill(round.to_le_bytes()[0]);
+            bytes[..4].copy_from_slice(&(round * 32 + i).to_le_bytes());
+        }
+        assert_eq!(tx.burst(&mut sent), 32);
+        assert!(sent.is_empty());
+        assert_eq!(rx.burst(&mut received), 32);
+        assert_eq!(a.pool().held(), 32);
+        for (i, mbuf) in (0u32..).zip(received.iter()) {
+            assert_eq!(mbuf.len(), 1400);
+            assert_eq!(mbuf.data()[..4], (round * 32 + i).to_le_bytes());
+            assert!(
+                mbuf.data()[4..]
+                    .iter()
+                    .all(|&x| x == round.to_le_bytes()[0])
+            );
+        }
+        received.clear();
+        assert_eq!(a.pool().held(), 0);
+    }
+}
+
+/// Packets that another thread sends, received by this one.
+fn back_again(eal: &Eal, mut back: TxQueue, mut rx: RxQueue) -> RxQueue {
+    thread::scope(|scope| {
+        let sender = scope.spawn(move || {
+            let _registered = RegisteredThread::new(eal).unwrap();
+            let mut burst = Burst::new();
+            for i in 0..1000u32 {
+                let mut mbuf = back.alloc().unwrap();
+                mbuf.append(60).unwrap()[..4].copy_from_slice(&i.to_le_bytes());
+                burst.push(mbuf).unwrap();
+                if burst.room() == 0 || i == 999 {
+                    back.burst(&mut burst);
+                    assert!(burst.is_empty());
+                }
+            }
+        });
+        sender.join().unwrap();
+    });
+    let mut received = Burst::with_limit(32);
+    let mut next = 0u32;
+    while next < 1000 {
+        assert!(rx.burst(&mut received) > 0);
+        for mbuf in received.drain() {
+            assert_eq!(mbuf.data()[..4], next.to_le_bytes());
+            next += 1;
+        }
+    }
+    rx
 }

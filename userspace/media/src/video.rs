@@ -137,13 +137,6 @@ impl FrameRate {
         self.den
     }
 
-    /// Duration of a frame in nanoseconds, rounded down. For schedules use [`Self::nanos`], which
-    /// does not accumulate the rounding.
-    #[must_use]
-    pub const fn period_ns(self) -> u64 {
-        self.nanos(1)
-    }
-
     /// Start of frame `n` in nanoseconds after frame 0, rounded down, exact for every `n` (the
     /// error never grows). Saturates after 584 years.
     #[must_use]

@@ -342,15 +342,6 @@ impl Probe {
         Some(Events::new(ring, Arc::clone(&self.shared.maps)))
     }
 
-    /// The files of this process that are watched for the self-test.
-    pub fn own_files(&self) -> Vec<crate::WatchedFile> {
-        locked(&self.shared.own)
-            .armed
-            .as_ref()
-            .map(|own| own.files.clone())
-            .unwrap_or_default()
-    }
-
     /// Detaches everything and unloads the programs; returns when the kernel has dropped them,
     /// after some 0.05 s (without shared links 0.1 s a site). Afterwards arming fails and the
     /// self-test is blind. Without this call the kernel does the same at the end of the process.

@@ -7,19 +7,14 @@
     reason = "clippy.toml allows it in test functions, not in their helpers"
 )]
 
-#[allow(dead_code, reason = "the other tests call what this one does not")]
 mod common;
 
-use common::{Client, introduce, probe, stat};
-
-const SESSION: u64 = 0x6700_0000_0000_0001;
+use common::{SESSION, probe, registered, stat};
 
 #[test]
 fn forked_child_passes_the_sites_then_lives_and_is_not_counted() {
     let probe = probe();
-    let mut client = Client::start();
-    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
-    probe.register(&proof, SESSION, 1, 0).unwrap();
+    let (mut client, _armed, _) = registered(&probe, 1);
     // The parent's own pass first: later kernels rewrite some sites at the first hit.
     client.tell(&format!("pass {SESSION} 1"));
     let (begins, strangers) = (stat(&probe, "begin"), stat(&probe, "unknown"));

@@ -7,24 +7,19 @@
     reason = "clippy.toml allows it in test functions, not in their helpers"
 )]
 
-#[allow(dead_code, reason = "the other tests call what this one does not")]
 mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Client, config, introduce, probe, stat, until};
+use common::{Client, SESSION, config, introduce, probe, registered, stat, until};
 use onair_probe::Probe;
-
-const SESSION: u64 = 0x6700_0000_0000_0001;
 
 #[test]
 fn waiters_more_than_places_then_lost_until_they_leave() {
     let mut config = config();
     config.max_waiters = 4;
     let probe = Probe::start(config).unwrap();
-    let mut client = Client::start();
-    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
-    probe.register(&proof, SESSION, 1, 0).unwrap();
+    let (mut client, _armed, _) = registered(&probe, 1);
     client.block(SESSION, 1, 10);
     let reading = probe.reading(SESSION).unwrap();
     let (listed, lost) = (reading.blocked.len() as u64, reading.lost);

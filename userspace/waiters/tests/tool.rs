@@ -12,10 +12,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
-use common::{Client, introduce, probe};
+use common::{Client, SESSION, probe, registered};
 use serde_json::Value;
-
-const SESSION: u64 = 0x6700_0000_0000_0001;
 
 fn tool(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_onair-waiters"))
@@ -74,9 +72,7 @@ fn tool_callers_from_before_it_started_then_listed_from_proc() {
 #[test]
 fn tool_callers_of_a_wedged_daemon_then_the_same_as_its_reading() {
     let probe = probe();
-    let mut client = Client::start();
-    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
-    probe.register(&proof, SESSION, 7, 0).unwrap();
+    let (mut client, _armed, _) = registered(&probe, 7);
     client.block(SESSION, 7, 3);
     let listing = listing(&tool(&[
         "--json",

@@ -34,6 +34,16 @@ impl Answer {
         self.json["code"].as_str().unwrap_or_default()
     }
 
+    /// That it is a refusal with this status and code.
+    ///
+    /// # Errors
+    /// It is another answer: the message has the body.
+    pub fn refused(&self, status: u16, code: &str) -> Result<()> {
+        let is = (self.status, self.code());
+        ensure!(is == (status, code), "{is:?}: {}", self.json);
+        Ok(())
+    }
+
     /// The document of a success.
     ///
     /// # Errors
@@ -136,21 +146,5 @@ impl Http {
         let read = self.stream.read_line(&mut line)?;
         ensure!(read > 0, "the peer closed the connection");
         Ok(line.trim_end().to_owned())
-    }
-
-    /// The document of a request without a body that must succeed.
-    ///
-    /// # Errors
-    /// As [`Self::request`], and for an error status.
-    pub fn must(&mut self, method: &str, path: &str) -> Result<Value> {
-        self.must_with(method, path, &Value::Null)
-    }
-
-    /// The document of a request that must succeed.
-    pub fn must_with(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
-        let answer = self.request(method, path, body)?;
-        answer
-            .document()
-            .with_context(|| format!("{method} {path}"))
     }
 }

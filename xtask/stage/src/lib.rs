@@ -2,9 +2,9 @@
 //!
 //! Here live the [`Stage`] (a network namespace, veth pairs, hugepages, a folder, processes), the
 //! record that lets the next run take down what a run killed with SIGKILL left behind, the
-//! [`Snapshot`] that proves that nothing stayed, and the handles on the processes that act on a
-//! stage. No product crate is used here, so that `xtask` can be built before the packages that the
-//! product needs are installed: of the product only its configuration is known.
+//! [`Snapshot`] that proves that nothing stayed, the [`Rig`] (a stage with a daemon on it), and the
+//! handles on the processes that act on a stage. Of the product only `onair-types` is used, so that
+//! `xtask` can be built before the packages that the rest of the product needs are installed.
 #![forbid(unsafe_code)]
 
 mod actor;
@@ -12,6 +12,7 @@ mod bpf;
 mod cgroup;
 mod command;
 mod config;
+mod control;
 mod daemon;
 mod disk;
 mod http;
@@ -21,10 +22,13 @@ mod leftovers;
 mod namespace;
 mod oracle;
 mod process;
+mod programs;
 mod record;
+mod rig;
 mod run;
 mod runtime_folders;
 mod snapshot;
+mod spec;
 mod stage;
 mod sysctl;
 mod until;
@@ -33,6 +37,7 @@ pub use actor::Actor;
 pub use cgroup::MemoryLimit;
 pub use command::{output, run};
 pub use config::{Backend, Config, MEMORY_MB, Port};
+pub use control::Control;
 pub use daemon::Daemon;
 pub use disk::{Disk, Ice};
 pub use http::{Answer, Http};
@@ -41,7 +46,10 @@ pub use leftovers::{end_run, take_down_leftovers};
 pub use namespace::{End, Veth};
 pub use oracle::{FUTEX, FUTEX_WAITV, blocked, calls, children, cpu_time, threads, threads_named};
 pub use process::{ProcessId, Running};
+pub use programs::program;
+pub use rig::Rig;
 pub use run::{RUN_VARIABLE, Run};
 pub use snapshot::{Difference, Snapshot};
+pub use spec::{Raster, receive, send};
 pub use stage::Stage;
 pub use until::{Deadline, time_scale, until, wait_for};

@@ -232,7 +232,7 @@ impl Stage {
     ///
     /// # Errors
     /// When a part could not be taken down: the message lists each.
-    pub fn take_down(self) -> Result<()> {
+    pub fn take_down(&self) -> Result<()> {
         down(&self.up)
     }
 

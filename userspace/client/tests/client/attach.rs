@@ -2,7 +2,7 @@ use onair::{Client, Error, Session, Timeout};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
-use crate::fake::{FRAME_BYTES, Fake, HEIGHT, SESSION, WIDTH, spec};
+use crate::fake::{FRAME_BYTES, Fake, HEIGHT, SESSION, WIDTH};
 
 #[test]
 fn attach_by_name_or_id_then_described() {
@@ -26,8 +26,7 @@ fn attach_by_name_or_id_then_described() {
 
 #[test]
 fn create_spec_then_attached_as_owner() {
-    let fake = Fake::receiving();
-    let session = Session::create(&fake.path, &spec()).unwrap();
+    let (fake, session) = Fake::created();
     assert!(session.is_owner());
     assert!(fake.world().created);
 }
@@ -76,8 +75,7 @@ fn attach_mute_daemon_then_no_answer_in_time() {
 
 #[test]
 fn drop_of_one_attachment_then_the_daemon_sees_it_and_others_run_on() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     let other = Session::attach(&fake.path, "test").unwrap();
     drop(session);
     fake.until("the daemon notices", |world| !world.members[0].is_there);

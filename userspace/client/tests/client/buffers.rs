@@ -11,8 +11,7 @@ use crate::fake::{FRAME_BYTES, Fake};
 
 #[test]
 fn buffer_taken_then_bytes_and_description() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     fake.publish(2, 41);
     let buffer = session.buffer_get(Timeout::NOW).unwrap();
     assert_eq!(buffer.len(), FRAME_BYTES as usize);
@@ -27,8 +26,7 @@ fn buffer_taken_then_bytes_and_description() {
 
 #[test]
 fn buffer_incomplete_then_says_what_is_missing() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     let mut meta = FrameMeta {
         number: 7,
         bytes_missing: 30,
@@ -55,8 +53,7 @@ fn buffer_incomplete_then_says_what_is_missing() {
 #[test]
 fn buffers_sixteen_threads_then_each_frame_once_and_whole() {
     const COUNT: u64 = 4_000;
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     let seen = Mutex::new(HashSet::new());
     let taken = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -96,8 +93,7 @@ fn buffers_sixteen_threads_then_each_frame_once_and_whole() {
 #[test]
 fn buffer_moved_to_another_thread_then_put_there() {
     fn is_sendable<T: Send + Sync>(_: &T) {}
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     is_sendable(&session);
     fake.publish(1, 1);
     let buffer: Buffer<'_> = session.buffer_get(Timeout::NOW).unwrap();
@@ -159,8 +155,7 @@ fn flush_asked_then_all_sent_not_yet_or_refused_and_the_session_goes_on() {
 
 #[test]
 fn events_notified_then_polled_in_order() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     fake.notify(EventKind::Dropped, 3);
     fake.notify(EventKind::Draining, 0);
     let event = session.event_poll(Timeout::NEVER).unwrap();

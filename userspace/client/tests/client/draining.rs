@@ -27,8 +27,7 @@ fn errno(error: &Error) -> i32 {
 
 #[test]
 fn drain_told_of_a_stopped_session_then_read_in_order_before_eagain() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     fake.notify(EventKind::Dropped, 3);
     fake.stop();
     // In a stopped session only the end is reported.
@@ -64,8 +63,7 @@ fn drain_told_of_a_stopped_session_then_read_in_order_before_eagain() {
 
 #[test]
 fn drain_told_of_a_session_that_this_process_stopped_then_read_before_eagain() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     session.stop();
     fake.notify(EventKind::Draining, 0);
     assert_eq!(polled(&session), Ok(EventKind::Draining));
@@ -74,15 +72,11 @@ fn drain_told_of_a_session_that_this_process_stopped_then_read_before_eagain() {
 
 #[test]
 fn drain_told_and_the_session_stopped_at_once_then_a_blocked_caller_reads_it_and_others_eagain() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     for round in 1..=50_u32 {
         let mut told: Vec<_> = std::thread::scope(|scope| {
             let callers: Vec<_> = (0..4).map(|_| scope.spawn(|| polled(&session))).collect();
-            fake.until("all are inside", |world| {
-                let users = world.members[0].lender.memory().users();
-                users.iter().map(|slot| slot.count).sum::<u32>() == 4
-            });
+            fake.until_inside(4);
             fake.notify(EventKind::Draining, 0);
             fake.stop();
             callers.into_iter().map(|it| it.join().unwrap()).collect()
@@ -96,8 +90,7 @@ fn drain_told_and_the_session_stopped_at_once_then_a_blocked_caller_reads_it_and
 
 #[test]
 fn drain_told_and_the_session_gone_then_read_before_estale() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     fake.notify(EventKind::Draining, 0);
     {
         let world = fake.world();

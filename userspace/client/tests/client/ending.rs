@@ -3,11 +3,7 @@ use std::time::Duration;
 
 use onair::{Error, Session, Timeout};
 
-use crate::fake::{Fake, SESSION, spec};
-
-fn is_stale<T>(result: Result<T, Error>) -> bool {
-    matches!(result, Err(Error::Stale))
-}
+use crate::fake::{Fake, SESSION, is_stale, spec};
 
 #[test]
 fn detach_callers_waiting_then_they_leave_and_all_is_stale() {
@@ -22,9 +18,7 @@ fn detach_callers_waiting_then_they_leave_and_all_is_stale() {
             })
         })
         .collect();
-    fake.until("all are inside", |world| {
-        world.members[0].lender.memory().users().len() == 8
-    });
+    fake.until_inside(8);
     session.detach().unwrap();
     for caller in callers {
         assert!(matches!(
@@ -45,8 +39,7 @@ fn detach_callers_waiting_then_they_leave_and_all_is_stale() {
 
 #[test]
 fn detach_waiting_for_a_start_then_stale_at_once() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (_fake, session) = Fake::attached();
     session.stop();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| session.wait_started(Timeout::NEVER));
@@ -57,10 +50,8 @@ fn detach_waiting_for_a_start_then_stale_at_once() {
 
 #[test]
 fn detach_buffer_held_then_busy_and_nothing_changed() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
-    fake.publish(0, 1);
-    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    let (fake, session) = Fake::attached();
+    let buffer = fake.lend(&session, 0, 1);
     let error = session.detach().unwrap_err();
     assert!(matches!(error, Error::InUse { frames: 1, .. }), "{error}");
     assert_eq!(error.errno(), rustix::io::Errno::BUSY.raw_os_error());
@@ -72,8 +63,7 @@ fn detach_buffer_held_then_busy_and_nothing_changed() {
 
 #[test]
 fn detach_forgotten_guard_then_counted_as_held() {
-    let fake = Fake::receiving();
-    let session = Session::create(&fake.path, &spec()).unwrap();
+    let (fake, session) = Fake::created();
     fake.publish(0, 1);
     std::mem::forget(session.buffer_get(Timeout::NOW).unwrap());
     assert_eq!(session.buffers_held(), 1);
@@ -94,13 +84,10 @@ fn detach_forgotten_guard_then_counted_as_held() {
 
 #[test]
 fn destroy_stopped_and_unused_then_certificate_and_stale() {
-    let fake = Fake::receiving();
-    let session = Session::create(&fake.path, &spec()).unwrap();
+    let (fake, session) = Fake::created();
     std::thread::scope(|scope| {
         let caller = scope.spawn(|| session.buffer_get(Timeout::NEVER).map(drop));
-        fake.until("the caller is inside", |world| {
-            !world.members[0].lender.memory().users().is_empty()
-        });
+        fake.until_inside(1);
         session.stop();
         assert!(matches!(caller.join().unwrap(), Err(Error::Stopped)));
     });

@@ -1,6 +1,6 @@
 use std::os::fd::AsFd;
 
-use onair::{Error, EventFd, EventKind, Session, Timeout};
+use onair::{Error, EventFd, EventKind, Timeout};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::fake::Fake;
@@ -16,8 +16,7 @@ fn is_readable(fd: &EventFd, ms: i64) -> bool {
 
 #[test]
 fn event_fd_whatever_happens_then_readable_until_cleared() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     let fd = session.event_fd().unwrap();
     assert!(is_readable(&fd, 5_000), "for the first look");
     fd.clear();
@@ -50,8 +49,7 @@ fn event_fd_whatever_happens_then_readable_until_cleared() {
 
 #[test]
 fn event_fd_outlives_its_session_then_the_daemon_gets_the_attachment_back() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     let fd = session.event_fd().unwrap();
     drop(session);
     fake.until("the daemon saw it", |world| !world.members[0].is_there);

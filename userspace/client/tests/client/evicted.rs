@@ -6,16 +6,11 @@ use onair::{Error, Session, Timeout};
 use onair_ipc::lender::Found;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::fake::{Fake, SESSION, spec};
-
-fn is_stale<T>(result: Result<T, Error>) -> bool {
-    matches!(result, Err(Error::Stale))
-}
+use crate::fake::{Fake, SESSION, is_stale, spec};
 
 #[test]
 fn evicted_in_every_call_then_stale_and_its_frame_reads_the_same() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     for (frame, number) in [(0, 1), (1, 2)] {
         fake.publish(frame, number);
     }
@@ -32,9 +27,7 @@ fn evicted_in_every_call_then_stale_and_its_frame_reads_the_same() {
                 })
             })
             .collect();
-        fake.until("all are inside", |world| {
-            world.members[0].lender.memory().users().len() == 8
-        });
+        fake.until_inside(8);
         event_fd.clear();
         let taken = fake.world().evict(0);
         let found: Vec<_> = taken.iter().map(|it| (it.frame, it.found)).collect();
@@ -64,8 +57,7 @@ fn evicted_in_every_call_then_stale_and_its_frame_reads_the_same() {
 
 #[test]
 fn evicted_waits_for_a_start_then_stale_at_once() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     session.stop();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| session.wait_started(Timeout::NEVER));
@@ -82,9 +74,7 @@ fn abort_with_callers_of_another_then_all_are_stale_and_only_the_owner_may() {
     assert!(matches!(other.abort(), Err(Error::NotOwner(_))));
     std::thread::scope(|scope| {
         let caller = scope.spawn(|| other.buffer_get(Timeout::NEVER).map(drop));
-        fake.until("the caller is inside", |world| {
-            !world.members[0].lender.memory().users().is_empty()
-        });
+        fake.until_inside(1);
         let certificate = owner.abort().unwrap();
         assert_eq!(certificate.document()["session"], format!("{SESSION:016x}"));
         assert!(is_stale(caller.join().unwrap()));

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use onair::{Buffer, Error, Session, Timeout};
 use onair_ipc::event::EventKind;
 use onair_ipc::fence::Fence;
 use onair_ipc::frames::FrameMemory;
@@ -112,6 +113,20 @@ impl Fake {
         }
     }
 
+    /// With a client of its session.
+    pub(crate) fn attached() -> (Self, Session) {
+        let fake = Self::receiving();
+        let session = Session::attach(&fake.path, "test").unwrap();
+        (fake, session)
+    }
+
+    /// With the owner of its session.
+    pub(crate) fn created() -> (Self, Session) {
+        let fake = Self::receiving();
+        let session = Session::create(&fake.path, &spec()).unwrap();
+        (fake, session)
+    }
+
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.shared.world.lock().unwrap()
     }
@@ -126,6 +141,12 @@ impl Fake {
             ..FrameMeta::default()
         };
         member.lender.publish(frame, &meta).unwrap();
+    }
+
+    /// Loans such a frame, and takes it.
+    pub(crate) fn lend<'a>(&self, session: &'a Session, frame: u32, number: u64) -> Buffer<'a> {
+        self.publish(frame, number);
+        session.buffer_get(Timeout::NOW).unwrap()
     }
 
     /// Credits the frames that the first attachment returned, and returns them.
@@ -176,6 +197,14 @@ impl Fake {
         world.members[0].is_quarantined = true;
         world.members[0].lender.memory().set_state(State::Gone);
         world.stop();
+    }
+
+    /// Waits until so many callers are inside a call of the first attachment.
+    pub(crate) fn until_inside(&self, count: usize) {
+        self.until("all are inside", |world| {
+            let users = world.members[0].lender.memory().users();
+            users.iter().map(|slot| slot.count as usize).sum::<usize>() == count
+        });
     }
 
     /// Waits until `done`.
@@ -430,6 +459,10 @@ pub(crate) fn attached(attachment: u64, sends: bool, owner: bool) -> Attached {
         rate_denominator: 1,
         watched: true,
     }
+}
+
+pub(crate) fn is_stale<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Stale))
 }
 
 /// A checked specification of the session.

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use onair::{Buffer, Error, Session, Timeout};
+use onair::{Session, Timeout};
 
-use crate::fake::{Fake, spec};
+use crate::fake::{Fake, is_stale, spec};
 
 /// How a session ends under a guard.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +25,6 @@ const ENDS: [End; 5] = [
     End::QuarantineThenFlush,
     End::QuarantineThenDetach,
 ];
-
-fn is_stale<T>(result: Result<T, Error>) -> bool {
-    matches!(result, Err(Error::Stale))
-}
 
 impl End {
     fn come(self, fake: &Fake, session: &Session) {
@@ -51,11 +47,6 @@ impl End {
     }
 }
 
-fn marked<'a>(fake: &Fake, session: &'a Session, frame: u32, number: u64) -> Buffer<'a> {
-    fake.publish(frame, number);
-    session.buffer_get(Timeout::NOW).unwrap()
-}
-
 #[test]
 fn end_buffer_borrowed_then_its_bytes_stay_until_it_is_dropped_and_then_the_memory_goes() {
     for end in ENDS {
@@ -66,7 +57,7 @@ fn end_buffer_borrowed_then_its_bytes_stay_until_it_is_dropped_and_then_the_memo
                 Fake::receiving()
             };
             let session = Session::create(&fake.path, &spec()).unwrap();
-            let buffer = marked(&fake, &session, 0, 7);
+            let buffer = fake.lend(&session, 0, 7);
             let bytes: &[u8] = &buffer;
             end.come(&fake, &session);
             assert_eq!(bytes[..8], 7_u64.to_le_bytes(), "{end:?}, sends: {sends}");
@@ -85,9 +76,8 @@ fn end_buffer_borrowed_then_its_bytes_stay_until_it_is_dropped_and_then_the_memo
 #[test]
 fn end_handle_kept_then_its_memory_goes_by_hand_and_stays_when_found_out_and_held() {
     for end in ENDS {
-        let fake = Fake::receiving();
-        let session = Session::create(&fake.path, &spec()).unwrap();
-        let raw = marked(&fake, &session, 0, 7).into_raw();
+        let (fake, session) = Fake::created();
+        let raw = fake.lend(&session, 0, 7).into_raw();
         end.come(&fake, &session);
         let lets_go = match end {
             // An evicted client that leaves must free its slot.
@@ -105,10 +95,9 @@ fn end_handle_kept_then_its_memory_goes_by_hand_and_stays_when_found_out_and_hel
 
 #[test]
 fn detach_after_an_end_that_was_found_out_then_what_handles_hold_goes_and_a_guard_stays() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
-    let raw = marked(&fake, &session, 0, 7).into_raw();
-    let buffer = marked(&fake, &session, 1, 8);
+    let (fake, session) = Fake::attached();
+    let raw = fake.lend(&session, 0, 7).into_raw();
+    let buffer = fake.lend(&session, 1, 8);
     fake.quarantine();
     assert!(is_stale(session.flush(Duration::from_secs(20))));
     assert!(is_stale(session.detach()));
@@ -122,9 +111,8 @@ fn detach_after_an_end_that_was_found_out_then_what_handles_hold_goes_and_a_guar
 #[test]
 fn abort_callers_inside_and_buffers_moved_then_the_last_lets_the_memory_go() {
     for _ in 0..20 {
-        let fake = Fake::receiving();
-        let session = Session::create(&fake.path, &spec()).unwrap();
-        let buffers = [0, 1].map(|frame| marked(&fake, &session, frame, u64::from(frame) + 7));
+        let (fake, session) = Fake::created();
+        let buffers = [0, 1].map(|frame| fake.lend(&session, frame, u64::from(frame) + 7));
         std::thread::scope(|scope| {
             for i in 0..4 {
                 let session = &session;
@@ -133,9 +121,7 @@ fn abort_callers_inside_and_buffers_moved_then_the_last_lets_the_memory_go() {
                     _ => assert!(is_stale(session.event_poll(Timeout::NEVER))),
                 });
             }
-            fake.until("all are inside", |world| {
-                world.members[0].lender.memory().users().len() == 4
-            });
+            fake.until_inside(4);
             for buffer in buffers {
                 let (fake, session) = (&fake, &session);
                 scope.spawn(move || {
@@ -155,9 +141,8 @@ fn abort_callers_inside_and_buffers_moved_then_the_last_lets_the_memory_go() {
 
 #[test]
 fn session_dropped_with_a_forgotten_guard_then_the_memory_goes() {
-    let fake = Fake::receiving();
-    let session = Session::create(&fake.path, &spec()).unwrap();
-    std::mem::forget(marked(&fake, &session, 0, 7));
+    let (fake, session) = Fake::created();
+    std::mem::forget(fake.lend(&session, 0, 7));
     session.abort().unwrap();
     assert!(!fake.has_words_alone(), "it may be borrowed");
     drop(session);

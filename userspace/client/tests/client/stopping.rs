@@ -24,10 +24,7 @@ fn pulses(fake: &Fake, session: &Session, count: usize, rounds: usize, pulse: im
             });
         }
         for round in 1..=rounds {
-            fake.until("all are inside", |world| {
-                let users = world.members[0].lender.memory().users();
-                users.iter().map(|slot| slot.count as usize).sum::<usize>() == count
-            });
+            fake.until_inside(count);
             if round == rounds {
                 over.store(true, Ordering::SeqCst);
             }
@@ -41,8 +38,7 @@ fn pulses(fake: &Fake, session: &Session, count: usize, rounds: usize, pulse: im
 
 #[test]
 fn stop_pulses_of_the_daemon_then_eagain_exactly_once_each() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     pulses(&fake, &session, 16, 100, || {
         fake.stop();
         fake.start_again();
@@ -51,8 +47,7 @@ fn stop_pulses_of_the_daemon_then_eagain_exactly_once_each() {
 
 #[test]
 fn stop_pulses_of_this_process_then_eagain_exactly_once_each() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     pulses(&fake, &session, 16, 100, || {
         session.stop();
         session.start();
@@ -61,8 +56,7 @@ fn stop_pulses_of_this_process_then_eagain_exactly_once_each() {
 
 #[test]
 fn stop_twice_then_started_then_runs() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (_fake, session) = Fake::attached();
     session.stop();
     session.stop();
     assert!(session.is_stopped());
@@ -77,8 +71,7 @@ fn stop_twice_then_started_then_runs() {
 
 #[test]
 fn start_of_this_process_then_the_daemons_stop_stays() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     fake.stop();
     session.start();
     assert!(session.is_stopped());
@@ -101,10 +94,8 @@ fn stop_of_one_attachment_then_the_other_runs_on() {
 
 #[test]
 fn buffer_across_a_stop_then_read_and_put() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
-    fake.publish(3, 9);
-    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    let (fake, session) = Fake::attached();
+    let buffer = fake.lend(&session, 3, 9);
     session.stop();
     fake.stop();
     assert_eq!(buffer[..8], 9_u64.to_le_bytes());
@@ -114,13 +105,10 @@ fn buffer_across_a_stop_then_read_and_put() {
 
 #[test]
 fn stop_daemon_asked_for_a_kick_then_the_last_to_leave_sends_it() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     std::thread::scope(|scope| {
         scope.spawn(|| session.buffer_get(Timeout::NEVER).map(drop));
-        fake.until("the caller is inside", |world| {
-            !world.members[0].lender.memory().users().is_empty()
-        });
+        fake.until_inside(1);
         fake.world().members[0].lender.memory().arm_kick();
         fake.stop();
         fake.until("the kick came", |world| world.kicks == 1);
@@ -130,8 +118,7 @@ fn stop_daemon_asked_for_a_kick_then_the_last_to_leave_sends_it() {
 
 #[test]
 fn get_timeout_then_timed_out_and_not_before() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (_fake, session) = Fake::attached();
     let start = Instant::now();
     let wait = Duration::from_millis(20);
     assert!(matches!(

@@ -3,7 +3,7 @@
 use onair::{Error, Session, Timeout};
 use rustix::io::Errno;
 
-use crate::fake::{Fake, spec};
+use crate::fake::Fake;
 
 fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> Errno {
     Errno::from_raw_os_error(result.unwrap_err().errno())
@@ -11,10 +11,8 @@ fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> Errno {
 
 #[test]
 fn put_twice_then_ealready_and_credited_once() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
-    fake.publish(1, 5);
-    let raw = session.buffer_get(Timeout::NOW).unwrap().into_raw();
+    let (fake, session) = Fake::attached();
+    let raw = fake.lend(&session, 1, 5).into_raw();
     assert_eq!(session.buffers_held(), 1);
     assert_eq!(session.raw_status(raw).unwrap().0, 5);
     assert_eq!(session.raw_bytes(raw).unwrap().1, 1000);
@@ -57,8 +55,7 @@ fn put_into_another_session_then_einval_and_the_buffer_comes_back() {
 
 #[test]
 fn destroy_without_stop_then_einval_and_runs_on() {
-    let fake = Fake::receiving();
-    let session = Session::create(&fake.path, &spec()).unwrap();
+    let (fake, session) = Fake::created();
     let error = session.destroy().unwrap_err();
     assert!(matches!(error, Error::NotStopped(_)), "{error}");
     fake.publish(0, 1);
@@ -67,10 +64,8 @@ fn destroy_without_stop_then_einval_and_runs_on() {
 
 #[test]
 fn destroy_before_join_then_busy_and_the_caller_is_unharmed() {
-    let fake = Fake::receiving();
-    let session = Session::create(&fake.path, &spec()).unwrap();
-    fake.publish(0, 1);
-    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    let (fake, session) = Fake::created();
+    let buffer = fake.lend(&session, 0, 1);
     session.stop();
     assert_eq!(errno(session.destroy()), Errno::BUSY);
     assert_eq!(buffer[..8], 1_u64.to_le_bytes());
@@ -80,18 +75,15 @@ fn destroy_before_join_then_busy_and_the_caller_is_unharmed() {
 
 #[test]
 fn destroy_not_the_owner_then_eacces() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (_fake, session) = Fake::attached();
     session.stop();
     assert_eq!(errno(session.destroy()), Errno::ACCESS);
 }
 
 #[test]
 fn handle_of_a_destroyed_session_then_estale_everywhere() {
-    let fake = Fake::receiving();
-    let session = Session::create(&fake.path, &spec()).unwrap();
-    fake.publish(0, 1);
-    let raw = session.buffer_get(Timeout::NOW).unwrap().into_raw();
+    let (fake, session) = Fake::created();
+    let raw = fake.lend(&session, 0, 1).into_raw();
     session.put_raw(raw).unwrap();
     session.stop();
     session.destroy().unwrap();
@@ -108,8 +100,7 @@ fn handle_of_a_destroyed_session_then_estale_everywhere() {
 
 #[test]
 fn receive_session_filled_or_submitted_then_einval() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     fake.publish(0, 1);
     assert_eq!(errno(session.buffer_get_mut(Timeout::NOW)), Errno::INVAL);
     let raw = session.buffer_get(Timeout::NOW).unwrap().into_raw();
@@ -120,8 +111,7 @@ fn receive_session_filled_or_submitted_then_einval() {
 
 #[test]
 fn result_not_checked_then_nothing_is_lost() {
-    let fake = Fake::receiving();
-    let session = Session::attach(&fake.path, "test").unwrap();
+    let (fake, session) = Fake::attached();
     fake.publish(0, 1);
     let _ = session.buffer_get(Timeout::NOW);
     assert_eq!(fake.reap(), [0]);

@@ -120,7 +120,7 @@ impl Words {
 
     /// Slot `index`.
     ///
-    /// If the slot does not exist.
+    /// # Panics
     /// If there is no such slot.
     #[inline(always)]
     pub(super) fn slot(&self, index: u16) -> &Slot {

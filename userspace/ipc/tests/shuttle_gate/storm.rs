@@ -303,7 +303,9 @@ fn drain(session: &Session, box_: &mut Box_) {
     }
 }
 
-fn storm(deaths: bool, evicts: bool) {
+type Thread = thread::JoinHandle<Option<()>>;
+
+fn session() -> Arc<Session> {
     let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
     let processes = (0..PROCESSES)
         .map(|number| {
@@ -318,11 +320,15 @@ fn storm(deaths: bool, evicts: bool) {
             })
         })
         .collect();
-    let session = Arc::new(Session {
+    Arc::new(Session {
         frames,
         processes,
         destroyed: AtomicBool::new(false),
-    });
+    })
+}
+
+/// The clients' threads; each process also stops and starts its own calls once.
+fn clients(session: &Arc<Session>) -> Vec<Thread> {
     let mut clients = Vec::new();
     for process in &session.processes {
         for _ in 0..THREADS {
@@ -342,28 +348,34 @@ fn storm(deaths: bool, evicts: bool) {
             client.start();
         }));
     }
-    let reaper = {
-        let session = session.clone();
-        spawn(vec![], move || {
-            if !deaths {
-                return;
+    clients
+}
+
+/// Kills a process or a thread, if `deaths`.
+fn reaper(session: Arc<Session>, deaths: bool) -> Thread {
+    spawn(vec![], move || {
+        if !deaths {
+            return;
+        }
+        dawdle(3000);
+        let process = &session.processes[below(PROCESSES)];
+        if below(2) == 0 {
+            process.mortal.kill();
+        } else {
+            let nth = below(THREADS);
+            let thread = process.threads.lock().unwrap().values().nth(nth).cloned();
+            if let Some(thread) = thread {
+                thread.kill();
+                // A thread's exit is reported, and the daemon notifies.
+                process.pair.memory.notify_all();
+                wake_more(&process.pair.memory);
             }
-            dawdle(3000);
-            let process = &session.processes[below(PROCESSES)];
-            if below(2) == 0 {
-                process.mortal.kill();
-            } else {
-                let nth = below(THREADS);
-                let thread = process.threads.lock().unwrap().values().nth(nth).cloned();
-                if let Some(thread) = thread {
-                    thread.kill();
-                    // A thread's exit is reported, and the daemon notifies.
-                    process.pair.memory.notify_all();
-                    wake_more(&process.pair.memory);
-                }
-            }
-        })
-    };
+        }
+    })
+}
+
+/// Two runs of the poller, each until a stop.
+fn run(session: &Arc<Session>, evicts: bool) -> Box_ {
     let mut box_ = Box_ {
         aside: Vec::new(),
         lenders: session
@@ -397,7 +409,7 @@ fn storm(deaths: bool, evicts: bool) {
         for lender in &mut box_.lenders {
             lender.settle(|_| box_.books.returned += 1);
         }
-        reclaim_dead_threads(&session, &mut box_);
+        reclaim_dead_threads(session, &mut box_);
         if !last {
             for process in &session.processes {
                 if !process.evicting.load(Ordering::SeqCst) {
@@ -407,6 +419,14 @@ fn storm(deaths: bool, evicts: bool) {
             }
         }
     }
+    box_
+}
+
+fn storm(deaths: bool, evicts: bool) {
+    let session = session();
+    let clients = clients(&session);
+    let reaper = reaper(session.clone(), deaths);
+    let mut box_ = run(&session, evicts);
     drain(&session, &mut box_);
     session.destroyed.store(true, Ordering::SeqCst);
     // Set-aside frames wait for the kernel's answer, also when the session is destroyed.

@@ -39,12 +39,6 @@ impl FrameReport {
     pub fn missing(&self) -> &[MissingRange] {
         &self.listed[..self.listed_count]
     }
-
-    /// Packets that the frame should have had: arrived and lost.
-    #[must_use]
-    pub const fn packets_expected(&self) -> u32 {
-        self.packets_received.saturating_add(self.packets_lost)
-    }
 }
 
 /// Destination of the frames' bytes: owns the memory.

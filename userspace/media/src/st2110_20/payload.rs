@@ -175,12 +175,6 @@ impl<'a> Segments<'a> {
             left: count,
         })
     }
-
-    /// High 16 bits of the sequence number. GStreamer always sends 0: do not rely on it.
-    #[must_use]
-    pub fn extended_sequence(&self) -> u16 {
-        u16_at(self.payload, 0).expect("it was there when the payload was checked")
-    }
 }
 
 impl<'a> Iterator for Segments<'a> {
@@ -236,7 +230,6 @@ mod tests {
         let payload = payload(&[srd(10, 1, 4, true), srd(5, 2, 0, false)], 15);
         let format = format();
         let segments = Segments::parse(&payload, &format).unwrap();
-        assert_eq!(segments.extended_sequence(), 9);
         let found: Vec<_> = segments
             .map(|segment| (segment.offset, segment.bytes.to_vec()))
             .collect();

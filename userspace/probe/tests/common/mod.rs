@@ -1,5 +1,7 @@
 //! A real client process in C with the probe sites, and the harness around it.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +11,9 @@ use std::time::Duration;
 use onair_probe::{Armed, Probe, ProbeConfig, ProbeError, Proof};
 use onair_stage::{Actor, Deadline};
 use serde_json::Value;
+
+/// The session of these tests.
+pub(crate) const SESSION: u64 = 0x6700_0000_0000_0001;
 
 /// Longest wait in these tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -27,10 +32,6 @@ pub(crate) fn probe() -> Probe {
 }
 
 /// One of the counters in the kernel.
-#[allow(
-    dead_code,
-    reason = "not every test program that includes this module calls it"
-)]
 pub(crate) fn stat(probe: &Probe, name: &str) -> u64 {
     probe
         .health()
@@ -125,10 +126,6 @@ impl Client {
         tids
     }
 
-    #[allow(
-        dead_code,
-        reason = "not every test program that includes this module calls it"
-    )]
     pub(crate) fn kill(&mut self) {
         self.0.running().kill().unwrap();
     }
@@ -144,6 +141,14 @@ pub(crate) fn is_asleep(pid: u32, tid: u32) -> bool {
 pub(crate) fn introduce(probe: &Probe, client: &mut Client) -> Result<(Armed, Proof), ProbeError> {
     let armed = block_on(probe.arm(client.pid()))?;
     Ok((armed, prove(probe, client)?))
+}
+
+/// A new client, armed and registered as this attachment of [`SESSION`].
+pub(crate) fn registered(probe: &Probe, attachment: u64) -> (Client, Armed, Proof) {
+    let mut client = Client::start();
+    let (armed, proof) = introduce(probe, &mut client).unwrap();
+    probe.register(&proof, SESSION, attachment, 0).unwrap();
+    (client, armed, proof)
 }
 
 /// Sees the canary of an armed client.

@@ -8,8 +8,10 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
-use crate::common::{Client, DEADLINE, block_on, config, introduce, probe, program, stat};
-use crate::{SESSION, event};
+use crate::common::{
+    Client, DEADLINE, SESSION, block_on, config, introduce, probe, program, registered, stat,
+};
+use crate::event;
 
 #[test]
 fn caller_blocks_and_returns_then_listed_and_gone() {
@@ -113,15 +115,10 @@ fn thread_exits_inside_then_event_and_gone() {
     let probe = probe();
     let mut events = probe.events().expect("first reader");
     assert!(probe.events().is_none());
-    let mut client = Client::start();
-    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
-    probe.register(&proof, SESSION, 1, 0).unwrap();
+    let (mut client, _armed, _) = registered(&probe, 1);
     let mut tids = client.block(SESSION, 1, 1);
     tids.extend(client.block(SESSION, 1, 1));
     client.tell("exit-inside 0");
-    let exit = event(&mut events, |event| {
-        matches!(event, ProbeEvent::Exit { .. })
-    });
     let ProbeEvent::Exit {
         ns_tid,
         own_tid,
@@ -129,7 +126,7 @@ fn thread_exits_inside_then_event_and_gone() {
         attachment,
         last,
         ..
-    } = exit
+    } = event(&mut events, |it| matches!(it, ProbeEvent::Exit { .. }))
     else {
         unreachable!("matched above")
     };
@@ -149,15 +146,12 @@ fn thread_exits_outside_then_event_without_session() {
     assert_eq!(events.drain(), []);
     probe.register(&proof, SESSION, 1, 0).unwrap();
     client.tell("exit-outside");
-    let told = event(&mut events, |event| {
-        matches!(event, ProbeEvent::Exit { .. })
-    });
     let ProbeEvent::Exit {
         tgid,
         session,
         last,
         ..
-    } = told
+    } = event(&mut events, |it| matches!(it, ProbeEvent::Exit { .. }))
     else {
         unreachable!("matched above")
     };
@@ -171,9 +165,7 @@ fn thread_exits_outside_then_event_without_session() {
 fn process_killed_inside_then_nothing_left() {
     let probe = probe();
     let mut events = probe.events().expect("first reader");
-    let mut client = Client::start();
-    let (armed, proof) = introduce(&probe, &mut client).unwrap();
-    probe.register(&proof, SESSION, 1, 0).unwrap();
+    let (mut client, armed, _) = registered(&probe, 1);
     client.block(SESSION, 1, 8);
     assert_eq!(probe.reading(SESSION).unwrap().users(), 8);
     client.kill();
@@ -200,9 +192,7 @@ fn process_killed_inside_then_nothing_left() {
 fn thread_execs_inside_then_gone_and_told() {
     let probe = probe();
     let mut events = probe.events().expect("first reader");
-    let mut client = Client::start();
-    let (armed, proof) = introduce(&probe, &mut client).unwrap();
-    probe.register(&proof, SESSION, 1, 0).unwrap();
+    let (mut client, armed, proof) = registered(&probe, 1);
     client.block(SESSION, 1, 3);
     client.tell("exec-inside 1");
     event(&mut events, |event| {

@@ -21,8 +21,6 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use common::until;
 
-pub(crate) const SESSION: u64 = 0x6700_0000_0000_0001;
-
 /// Drains until the expected event arrives.
 pub(crate) fn event(events: &mut Events, wanted: impl Fn(&ProbeEvent) -> bool) -> ProbeEvent {
     until("an event", || {

@@ -4,9 +4,9 @@ use std::os::unix::fs::MetadataExt;
 
 use onair_probe::{Probe, ProbeError};
 
-use crate::SESSION;
 use crate::common::{
-    Client, block_on, config, introduce, is_asleep, own_site, probe, program, prove, stat, until,
+    Client, SESSION, block_on, config, introduce, is_asleep, own_site, probe, program, prove,
+    registered, stat, until,
 };
 
 /// A client in a pid namespace of its own, and its pid here.
@@ -152,9 +152,7 @@ fn probe_for_another_pid_namespace_then_numbers_are_of_that() {
 #[test]
 fn register_a_successor_before_its_predecessor_is_settled_then_counted_under_it() {
     let probe = probe();
-    let mut client = Client::start();
-    let (_armed, proof) = introduce(&probe, &mut client).unwrap();
-    probe.register(&proof, SESSION, 1, 0).unwrap();
+    let (mut client, _armed, proof) = registered(&probe, 1);
     client.block(SESSION, 1, 1);
     probe.register(&proof, SESSION, 2, 0).unwrap();
     client.block(SESSION, 2, 1);

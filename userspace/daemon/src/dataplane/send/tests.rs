@@ -122,7 +122,7 @@ fn pattern_one_frame_then_groups_are_spread_over_its_time() {
         groups.push((now - start, wire.packets.len() - before));
     }
     let packets = u64::from(sender.packetiser.packets());
-    let period = format().rate().period_ns();
+    let period = format().rate().nanos(1);
     for (group, (at, count)) in (0u64..).zip(&groups) {
         assert_eq!(*at, period * 8 * group / packets);
         assert!(*count == 8 || group + 1 == groups.len() as u64);

@@ -33,26 +33,14 @@ impl Explorer {
                 let at = if blind { FutexWait } else { CheckGates };
                 (at, "read event count")
             }
-            CheckGates => {
-                let open = now.local_gate.is_open() && now.session_gate.is_open();
-                let same = now.local_gate == was.local && now.session_gate == was.session;
-                let passes = self.either(Mutant::BitNotGen, open, same);
-                let at = if passes {
-                    self.first_of_pop()
-                } else if self.scenario.evicted || self.scenario.quarantined {
-                    AskWhy
-                } else {
-                    me.outcome = Outcome::Stopped;
-                    self.end_of_wait()
-                };
-                (at, "compare gates with snapshot")
-            }
+            CheckGates => (
+                self.check_gates(now, was, me),
+                "compare gates with snapshot",
+            ),
             AskWhy => {
-                let stopped = !now.closed;
-                me.outcome = if stopped {
-                    Outcome::Stopped
-                } else {
-                    Outcome::Stale
+                me.outcome = match now.closed {
+                    true => Outcome::Stale,
+                    false => Outcome::Stopped,
                 };
                 (self.end_of_wait(), "read the state")
             }
@@ -89,6 +77,19 @@ impl Explorer {
         };
         next.client[who].at = at;
         Move::Step(action)
+    }
+
+    fn check_gates(&self, now: &State, was: &Client, me: &mut Client) -> ClientAt {
+        let open = now.local_gate.is_open() && now.session_gate.is_open();
+        let same = now.local_gate == was.local && now.session_gate == was.session;
+        if self.either(Mutant::BitNotGen, open, same) {
+            self.first_of_pop()
+        } else if self.scenario.evicted || self.scenario.quarantined {
+            AskWhy
+        } else {
+            me.outcome = Outcome::Stopped;
+            self.end_of_wait()
+        }
     }
 
     /// wait: waiters -= 1, and wakes all others if a stop ended it. They are two steps only if a
