@@ -1,4 +1,4 @@
-//! `cargo xtask setup | demo | test | lint | mutants | bench | stage | clean-up | vm`: one file a command.
+//! `cargo xtask setup | demo | test | lint | mutants | bench | stage | clean-up | vm | dist`: one file a command.
 //!
 //! What only the commands share lives here too ([`cargo`], [`say`]); what they put up on the
 //! machine is `onair-stage`. No product crate is linked, so that this builds before the packages
@@ -9,6 +9,7 @@ mod bench;
 mod cargo;
 mod clean_up;
 mod demo;
+mod dist;
 mod lint;
 mod mutants;
 #[cfg(test)]
@@ -38,6 +39,7 @@ Examples:
   cargo xtask test --fast gate           what has `gate` in its name, and no model checks
   cargo xtask setup --check              which packages are missing
   cargo xtask vm test                    the demo and some tests on Debian 12's kernel, in QEMU
+  cargo xtask dist                       a Debian package
   cargo xtask bench --json bench.json    the figures, each beside its reference
 
 Exit status: 0 when all was as it should be, 1 when not, 2 for a wrong command line.";
@@ -53,6 +55,7 @@ enum Command {
     Stage(stage::Arguments),
     CleanUp(clean_up::Arguments),
     Vm(vm::Arguments),
+    Dist(dist::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Stage(arguments) => stage::run(&arguments),
         Command::CleanUp(arguments) => clean_up::run(&arguments),
+        Command::Dist(arguments) => dist::run(&arguments),
         Command::Vm(arguments) => vm::run(&arguments).map(|own| status = own),
     };
     match done {

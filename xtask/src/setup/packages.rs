@@ -19,6 +19,9 @@ pub(crate) const PACKAGES: &[Package] = &[
         "gcc",
         "build: the C shim of dpdk-sys, libbpf inside onair-waiters",
     ),
+    package("binutils", "dist: strip"),
+    package("dpkg-dev", "dist: what the programs depend on"),
+    package("xz-utils", "dist: the tarball"),
     package("make", "build: libbpf inside onair-waiters"),
     package("pkg-config", "build: finds DPDK and libelf"),
     package(

@@ -143,6 +143,7 @@ impl Programs {
                 release: folder.join("target/release"),
                 folder,
                 tests: Vec::new(),
+                package: None,
             });
         }
         say::step("Programs");
@@ -152,6 +153,7 @@ impl Programs {
             release: folder::target().join("release"),
             folder: root().to_owned(),
             tests: Vec::new(),
+            package: None,
         })
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Hardware {
     memory: u32,
     /// A pair of PCI network devices, connected with each other; once for each pair
     #[arg(long = "nic", value_enum, value_name = "MODEL")]
-    nics: Vec<Nic>,
+    pub(crate) nics: Vec<Nic>,
 }
 
 /// What executes the machine.
@@ -45,7 +45,7 @@ pub(crate) enum Accel {
 
 /// A model of a network device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Nic {
+pub(crate) enum Nic {
     Virtio,
     E1000e,
 }
@@ -214,10 +214,28 @@ pub(crate) fn arguments(
         }
     }
     all.extend(words("-device virtserialport,chardev=report,name=onair"));
+    all.extend(monitor(run));
     for (hub, nic) in hardware.nics.iter().enumerate() {
         all.extend(pair(hub, *nic));
     }
     all
+}
+
+/// QEMU's monitor behind a port of the machine, for tests that pull a cable: QEMU connects to itself.
+fn monitor(run: &Path) -> Vec<String> {
+    let path = option(&run.join("monitor").to_string_lossy());
+    [
+        "-chardev",
+        &format!("socket,id=monitor,path={path},server=on,wait=off"),
+        "-mon",
+        "chardev=monitor,mode=readline",
+        "-chardev",
+        &format!("socket,id=remote,path={path}"),
+        "-device",
+        "virtserialport,chardev=remote,name=monitor",
+    ]
+    .map(str::to_owned)
+    .into()
 }
 
 /// Two devices on a hub of their own.

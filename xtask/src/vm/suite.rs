@@ -11,12 +11,13 @@ use anyhow::{Context as _, Result};
 use super::boot::{self, Console, Machine};
 use super::image::{self, Kernel, Recipe};
 use super::job::Job;
+use super::qemu::Nic;
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
 use super::{Programs, folder, qemu};
 use crate::cargo::messages;
-use crate::say;
 use crate::test::SYSTEM;
+use crate::{dist, say};
 
 /// Runs the demo and whole-system tests in the machine, and reports on each
 #[derive(clap::Args)]
@@ -40,15 +41,23 @@ pub(super) struct Arguments {
     #[command(flatten)]
     programs: Programs,
     /// `demo`, or the name of a file in tests/tests without its extension
-    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate"])]
+    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PACKAGE])]
     what: Vec<String>,
 }
 
 const DEMO: &str = "demo";
+/// Needs two pairs of devices.
+const PCI_NICS: &str = "pci_nics";
+/// Needs the Debian package.
+const PACKAGE: &str = "package";
 /// For the demo or one file of tests, at the speed of this machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let mut hardware = arguments.hardware.clone();
+    if arguments.what.iter().any(|what| what == PCI_NICS) && hardware.nics.is_empty() {
+        hardware.nics = vec![Nic::Virtio, Nic::E1000e];
+    }
     let mut tree = arguments.programs.tree()?;
     let files: Vec<_> = arguments.what.iter().filter(|what| *what != DEMO).collect();
     tree.tests = if arguments.programs.built.is_some() {
@@ -59,6 +68,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         build(&files)?
     };
+    if arguments.what.iter().any(|what| what == PACKAGE) {
+        tree.package = Some(dist::build(&tree.release, &folder::base().join("dist"))?);
+    }
     let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
     let mut rows = Vec::new();
     for &kernel in &arguments.kernels {
@@ -66,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let acceleration = qemu::choose(arguments.hardware.accel, &image)?;
         let machine = Machine {
             image,
-            hardware: arguments.hardware.clone(),
+            hardware: hardware.clone(),
             acceleration,
             tree: tree.clone(),
             jobs: jobs.clone(),
@@ -172,6 +184,7 @@ fn row(name: &str, outcome: Outcome) -> Row {
 fn build(files: &[&String]) -> Result<Vec<(String, PathBuf)>> {
     let mut line = vec!["test", "--release", "--no-run"];
     line.extend(SYSTEM);
+    line.extend(["--features", "onair-tests/machine"]);
     line.extend(files.iter().flat_map(|name| ["--test", name.as_str()]));
     let messages = if files.is_empty() {
         Vec::new()

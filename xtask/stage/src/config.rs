@@ -126,13 +126,17 @@ impl Config {
     pub fn toml(&self, stage: &Stage) -> String {
         let folder = stage.directory().display();
         let hugepages = if self.hugepages { "require" } else { "never" };
+        let pci = self
+            .ports
+            .iter()
+            .any(|port| port.device.starts_with("0000:"));
         // The last core: the first one has the interrupts and most of the other threads.
         let core = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
         let mut text = format!(
             "[control]\nsocket = \"{folder}/control.sock\"\n{}\
              [attach]\nsocket = \"{folder}/attach.sock\"\n\
              [state]\ndir = \"{folder}/state\"\n{}\
-             [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {MEMORY_MB}\n\
+             [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {MEMORY_MB}\npci = {pci}\n\
              [probe]\nmode = \"{}\"\nshared_links = {}\n{}\
              [[poller]]\nname = \"p0\"\ncore = {core}\n",
             self.control, self.state, self.probe, self.shared_links, self.probe_keys

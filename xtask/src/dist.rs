@@ -1,0 +1,231 @@
+//! `cargo xtask dist`: a Debian package, a tarball of the same files, and their checksums.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::cargo::{self, root};
+use crate::say;
+
+/// Builds the Debian package, a tarball of the same files, and their checksums
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask dist
+  cargo xtask dist --out /tmp/dist
+  apt install ./target/dist/onair_*.deb          then: onairctl doctor
+
+It needs dpkg-dev and binutils: `cargo xtask setup` installs them.")]
+pub(crate) struct Arguments {
+    /// Take the release programs of this folder, and build nothing
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
+    /// Where the files go
+    #[arg(long, value_name = "FOLDER", default_value = "target/dist")]
+    out: PathBuf,
+}
+
+const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
+/// A file of the tree, its place on the target, its mode.
+const FILES: [(&str, &str, u32); 8] = [
+    ("packaging/onaird.toml", "etc/onair/onaird.toml", 0o644),
+    (
+        "packaging/systemd/onaird.service",
+        "lib/systemd/system/onaird.service",
+        0o644,
+    ),
+    (
+        "packaging/debian/onair.sysusers",
+        "usr/lib/sysusers.d/onair.conf",
+        0o644,
+    ),
+    (
+        "docs/operations.md",
+        "usr/share/doc/onair/operations.md",
+        0o644,
+    ),
+    (
+        "docs/configuration.md",
+        "usr/share/doc/onair/configuration.md",
+        0o644,
+    ),
+    ("docs/use.md", "usr/share/doc/onair/use.md", 0o644),
+    ("LICENSE-MIT", "usr/share/doc/onair/LICENSE-MIT", 0o644),
+    (
+        "LICENSE-APACHE",
+        "usr/share/doc/onair/LICENSE-APACHE",
+        0o644,
+    ),
+];
+/// A shell, and where its completions go.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "usr/share/bash-completion/completions/onairctl"),
+    ("zsh", "usr/share/zsh/vendor-completions/_onairctl"),
+    ("fish", "usr/share/fish/vendor_completions.d/onairctl.fish"),
+];
+const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
+/// Debian's first build of this version.
+const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let programs = match &arguments.programs {
+        Some(folder) => folder.clone(),
+        None => {
+            say::step("Programs");
+            cargo::build()?;
+            root().join("target/release")
+        }
+    };
+    say::step("Package");
+    let deb = build(&programs, &arguments.out)?;
+    let out = deb.parent().context("a file in a folder")?;
+    for entry in fs::read_dir(out)? {
+        let entry = entry?;
+        let kb = entry.metadata()?.len() / 1024;
+        say::good(format_args!("{} ({kb} kB)", entry.path().display()));
+    }
+    Ok(())
+}
+
+/// Makes the package of these programs, the tarball and the checksums in `out`, which is emptied
+/// first. Returns the package.
+pub(crate) fn build(programs: &Path, out: &Path) -> Result<PathBuf> {
+    if out.exists() {
+        fs::remove_dir_all(out)?;
+    }
+    let name = format!("onair_{REVISION}_amd64");
+    let (deb, tarball) = (format!("{name}.deb"), format!("{name}.tar.xz"));
+    fs::create_dir_all(out.join("work"))?;
+    let out = out.canonicalize()?;
+    let work = out.join("work");
+    let package = work.join(&name);
+    lay_out(programs, &package)?;
+    let mut tar = Command::new("tar");
+    tar.args(["--owner=0", "--group=0", "-cJf"])
+        .arg(out.join(&tarball));
+    done(tar.arg("-C").args([&work, Path::new(&name)]))?;
+    describe(&package, &depends(&work, &package)?)?;
+    let mut dpkg = Command::new("dpkg-deb");
+    dpkg.args(["--root-owner-group", "--build"]);
+    done(dpkg.args([&package, &out.join(&deb)]))?;
+    fs::remove_dir_all(&work)?;
+    let sums = done(
+        Command::new("sha256sum")
+            .args([&deb, &tarball])
+            .current_dir(&out),
+    )?;
+    fs::write(out.join("SHA256SUMS"), sums)?;
+    Ok(out.join(deb))
+}
+
+/// Puts every file at its place below `package`.
+fn lay_out(programs: &Path, package: &Path) -> Result<()> {
+    for name in PROGRAMS {
+        let own = package.join("usr/bin").join(name);
+        copy(&programs.join(name), &own, 0o755)?;
+        // The names of functions stay: they show in a backtrace.
+        done(Command::new("strip").arg("--strip-debug").arg(&own))?;
+    }
+    for (from, to, mode) in FILES {
+        copy(&root().join(from), &package.join(to), mode)?;
+    }
+    for (shell, to) in COMPLETIONS {
+        let script = done(Command::new(programs.join("onairctl")).args(["completions", shell]))?;
+        write(&package.join(to), script.as_bytes(), 0o644)?;
+    }
+    let notice =
+        "OnAir is licensed under MIT OR Apache-2.0, its BPF program under MIT OR GPL-2.0.\n";
+    write(
+        &package.join("usr/share/doc/onair/copyright"),
+        notice.as_bytes(),
+        0o644,
+    )
+}
+
+/// What the programs link and load, as a `Depends` field.
+fn depends(work: &Path, package: &Path) -> Result<String> {
+    // dpkg-shlibdeps wants a source package around it.
+    write(
+        &work.join("debian/control"),
+        b"Source: onair\n\nPackage: onair\nArchitecture: amd64\n",
+        0o644,
+    )?;
+    let programs = PROGRAMS.map(|name| package.join("usr/bin").join(name));
+    let text = done(
+        Command::new("dpkg-shlibdeps")
+            .arg("-O")
+            .args(programs)
+            .current_dir(work),
+    )?;
+    let linked = text
+        .trim()
+        .strip_prefix("shlibs:Depends=")
+        .with_context(|| format!("dpkg-shlibdeps printed {text}"))?;
+    // DPDK's drivers are plugins; their packages have the number of its ABI.
+    let abi = linked
+        .split(", ")
+        .find_map(|it| it.strip_prefix("librte-eal")?.split(' ').next())
+        .context("the daemon does not link DPDK")?;
+    let plugins =
+        ["mempool-ring", "net-af-xdp", "net-af-packet"].map(|it| format!("librte-{it}{abi}"));
+    Ok(format!("{linked}, {}", plugins.join(", ")))
+}
+
+fn describe(package: &Path, depends: &str) -> Result<()> {
+    let control = format!(
+        "Package: onair\nVersion: {REVISION}\nArchitecture: amd64\nMaintainer: The OnAir authors <onair@localhost>\n\
+         Section: video\nPriority: optional\nDepends: {depends}\n\
+         Recommends: dpdk, iproute2, librte-meta-net\n\
+         Description: media session daemon for SMPTE ST 2110\n \
+         onaird moves ST 2110 media through DPDK on pinned cores and hands frames to other\n \
+         processes through shared memory. It destroys a session only after counters and an\n \
+         eBPF probe say that it has no users, and issues a certificate of that.\n"
+    );
+    let folder = package.join("DEBIAN");
+    write(&folder.join("control"), control.as_bytes(), 0o644)?;
+    write(
+        &folder.join("conffiles"),
+        b"/etc/onair/onaird.toml\n",
+        0o644,
+    )?;
+    for name in SCRIPTS {
+        copy(
+            &root().join("packaging/debian").join(name),
+            &folder.join(name),
+            0o755,
+        )?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
+    let bytes = fs::read(from).with_context(|| format!("reading {}", from.display()))?;
+    write(to, &bytes, mode)
+}
+
+fn write(to: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let folder = to.parent().context("a file in a folder")?;
+    fs::create_dir_all(folder)?;
+    fs::write(to, bytes)?;
+    fs::set_permissions(to, fs::Permissions::from_mode(mode))?;
+    Ok(())
+}
+
+/// Runs a command to its end, and returns what it printed.
+fn done(command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => bail!("cannot run {program}: {error}. `cargo xtask setup` installs it"),
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{program} failed: {}",
+        errors.trim()
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
