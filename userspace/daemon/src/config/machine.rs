@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use onair_dpdk::Link;
-use onair_types::ProbeMode;
 use rustix::thread::{CapabilitySet, CpuSet, capabilities, sched_getaffinity};
 
 use super::{Config, ConfigError};
@@ -71,17 +70,13 @@ impl Config {
         Ok(())
     }
 
+    /// Whether the ports can be opened. A probe that is not permitted is reported as blind, later.
     fn permitted_with(&self, own: CapabilitySet) -> Result<(), ConfigError> {
         let packets = [
             (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
             (CapabilitySet::NET_RAW, "CAP_NET_RAW"),
         ];
         let admin = [(CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN")];
-        let probe = [
-            (CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN"),
-            (CapabilitySet::SYS_PTRACE, "CAP_SYS_PTRACE"),
-            (CapabilitySet::DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"),
-        ];
         let missing = |needed: &[(CapabilitySet, &'static str)]| {
             let names = needed.iter().filter(|(bit, _)| !own.contains(*bit));
             let names: Vec<_> = names.map(|(_, name)| *name).collect();
@@ -99,12 +94,7 @@ impl Config {
                 return Err(port.wrong("device", &port.device, problem));
             }
         }
-        match missing(&probe) {
-            Some(problem) if self.probe.mode == ProbeMode::Required => {
-                Err(ConfigError::value("probe.mode", "required", problem))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -131,11 +121,6 @@ mod tests {
         let xdp = config(&format!("{port}device=\"net_af_xdp0,iface=eth1\""));
         for (config, missing, expected) in [
             (
-                config(""),
-                CapabilitySet::SYS_PTRACE,
-                "probe.mode = required: this needs CAP_SYS_PTRACE:",
-            ),
-            (
                 xdp.clone(),
                 CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW,
                 "port.a.device = net_af_xdp0,iface=eth1: this needs CAP_NET_ADMIN, CAP_NET_RAW:",
@@ -150,8 +135,6 @@ mod tests {
             let error = config.permitted_with(all - missing).unwrap_err();
             assert!(error.to_string().starts_with(expected), "{error}");
         }
-        let without = config("[probe]\nmode=\"preferred\"");
-        without.permitted_with(CapabilitySet::empty()).unwrap();
     }
 
     #[test]
