@@ -66,6 +66,12 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("zsh", "usr/share/zsh/vendor-completions/_onairctl"),
     ("fish", "usr/share/fish/vendor_completions.d/onairctl.fish"),
 ];
+/// A program, its section, what whatis(1) says about it.
+const MANUALS: [(&str, u8, &str); 3] = [
+    ("onaird", 8, "media session daemon for SMPTE ST 2110"),
+    ("onairctl", 1, "inspect and control onaird sessions"),
+    ("onair-waiters", 8, "list callers blocked in buffer_get"),
+];
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 /// Debian's first build of this version.
 const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
@@ -135,6 +141,13 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
     for (shell, to) in COMPLETIONS {
         let script = done(Command::new(programs.join("onairctl")).args(["completions", shell]))?;
         write(&package.join(to), script.as_bytes(), 0o644)?;
+    }
+    for (name, section, what) in MANUALS {
+        let mut page = Command::new("help2man");
+        page.args(["--no-info", &format!("--section={section}"), "--name", what]);
+        let page = done(page.arg(programs.join(name)))?;
+        let to = format!("usr/share/man/man{section}/{name}.{section}");
+        write(&package.join(to), page.as_bytes(), 0o644)?;
     }
     let notice =
         "OnAir is licensed under MIT OR Apache-2.0, its BPF program under MIT OR GPL-2.0.\n";
