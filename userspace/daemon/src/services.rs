@@ -193,11 +193,6 @@ impl Services {
         !self.dead.contains(&poller)
     }
 
-    /// Whether the interface under a port is gone.
-    pub fn is_gone(&self, port: &str) -> bool {
-        self.gone.contains(port)
-    }
-
     /// Logs and records events that concern no session.
     pub fn report(&mut self, event: &PollerEvent) {
         match event {

@@ -183,3 +183,29 @@ fn configurations_packaged_then_they_hold() {
     let hugepages = &pod()["containers"][0]["resources"]["limits"]["hugepages-2Mi"];
     assert_eq!(*hugepages, "512Mi");
 }
+
+/// The names of OnAir's metrics in `text`.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    words.filter(|word| word.starts_with("onair_")).collect()
+}
+
+#[test]
+fn alerts_name_metrics_that_the_daemon_has_and_say_what_to_do() {
+    let mut served = metrics(include_str!("../src/control/actor/metrics.rs"));
+    served.extend(metrics(include_str!("../src/session/metrics.rs")));
+    let rules: Value = serde_yaml_ng::from_str(&packaging("prometheus/onair.rules.yml")).unwrap();
+    let rules = rules["groups"][0]["rules"].as_sequence().unwrap();
+    let mut named = 0;
+    for rule in rules {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        for metric in metrics(&text(&rule["expr"])) {
+            assert!(served.contains(metric), "{metric}");
+            named += 1;
+        }
+        assert!(!text(&rule["annotations"]["action"]).is_empty(), "{rule:?}");
+        let severity = text(&rule["labels"]["severity"]);
+        assert!(["critical", "warning"].contains(&severity.as_str()));
+    }
+    assert!(rules.len() >= 10 && named >= 10);
+}

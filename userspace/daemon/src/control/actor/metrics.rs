@@ -300,6 +300,13 @@ impl Actor {
             &[],
             self.shutdown.operations_refused(),
         );
+        let unwritten = self.services.archive.unwritten();
+        metrics.count(
+            "onair_certificates_unwritten",
+            "Certificates that are not on disk.",
+            &[],
+            unwritten.map_or(0, |report| report.count),
+        );
         metrics.counter(
             "onair_log_lines_dropped_total",
             "Log lines that were dropped because standard error was not read.",
@@ -312,11 +319,12 @@ impl Actor {
 fn measure_ports(services: &Services, metrics: &mut Exposition) {
     for port in services.dataplane.ports() {
         let labels = [("port", port.name.as_str())];
+        let link = services.dataplane.link(&port.name);
         metrics.count(
             "onair_port_up",
-            "1 while the interface under the port exists.",
+            "1 while the port's link is up.",
             &labels,
-            u64::from(!services.is_gone(&port.name)),
+            u64::from(link.is_some_and(|link| link.is_up)),
         );
         let counted = services.dataplane.port_counters(&port.name);
         let counted = counted.unwrap_or_default();
