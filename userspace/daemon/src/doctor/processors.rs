@@ -9,7 +9,7 @@ const CPU: &str = "sys/devices/system/cpu";
 
 pub(super) fn check(host: &Host, config: &Config) -> Vec<Finding> {
     let mut findings = vec![match config.check_cores() {
-        Ok(()) => Finding::ok("cores", format!("{} pollers", config.poller.len())),
+        Ok(()) => Finding::ok("cores", format!("pollers: {}", config.poller.len())),
         Err(error) => Finding::fail("cores", error.to_string()).because(
             "a poller is pinned to its core",
             "change poller.*.core, or the service's CPUAffinity or cpuset",
