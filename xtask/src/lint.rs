@@ -22,6 +22,18 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
         "-D",
         "warnings",
     ])?;
+    // Tests that only a virtual machine runs.
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--test",
+        "package",
+        "--test",
+        "pci_nics",
+        "--",
+        "-D",
+        "warnings",
+    ])?;
     // What the workspace is never built with.
     cargo(&[
         "clippy",

@@ -50,7 +50,8 @@ impl Interface {
     /// Whether it is up and has a carrier (`IFF_RUNNING`, netdevice(7)). Two system calls; neither
     /// waits for the kernel's lock on interfaces.
     pub(crate) fn is_running(&self) -> bool {
-        const FLAGS: Opcode = libc::SIOCGIFFLAGS as Opcode;
+        /// `linux/sockios.h`.
+        const SIOCGIFFLAGS: Opcode = 0x8913;
         let name = netdevice::index_to_name_inlined(self.socket.as_fd(), self.index.get());
         let Ok(name) = name else { return false };
         let mut request = libc::ifreq {
@@ -61,10 +62,10 @@ impl Interface {
             *to = from.cast_signed();
         }
         // SAFETY: SIOCGIFFLAGS reads the name and writes the flags of a `struct ifreq`.
-        let done = unsafe { ioctl(&self.socket, Updater::<FLAGS, _>::new(&mut request)) };
+        let done = unsafe { ioctl(&self.socket, Updater::<SIOCGIFFLAGS, _>::new(&mut request)) };
         // SAFETY: the kernel wrote the flags, and the zeros of before are flags, too.
         let flags = unsafe { request.ifr_ifru.ifru_flags };
-        done.is_ok() && flags & libc::IFF_RUNNING as i16 != 0
+        done.is_ok() && i32::from(flags) & libc::IFF_RUNNING != 0
     }
 }
 

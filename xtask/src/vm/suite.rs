@@ -184,7 +184,6 @@ fn row(name: &str, outcome: Outcome) -> Row {
 fn build(files: &[&String]) -> Result<Vec<(String, PathBuf)>> {
     let mut line = vec!["test", "--release", "--no-run"];
     line.extend(SYSTEM);
-    line.extend(["--features", "onair-tests/machine"]);
     line.extend(files.iter().flat_map(|name| ["--test", name.as_str()]));
     let messages = if files.is_empty() {
         Vec::new()

@@ -85,14 +85,16 @@ fn clock_source(host: &Host) -> Finding {
     )
 }
 
-/// In seconds. The two clocks are read one after the other, hence the rounding.
-fn tai_minus_utc() -> i64 {
-    let seconds = |clock| Some(Duration::from(clock_gettime(clock).ok()?).as_secs_f64());
-    let clocks = seconds(ClockId::CLOCK_TAI).zip(seconds(ClockId::CLOCK_REALTIME));
-    clocks.map_or(0, |(tai, utc)| (tai - utc).round() as i64)
+/// In seconds. The two clocks are read one after the other, hence the half second.
+fn tai_minus_utc() -> u64 {
+    let read = |clock| clock_gettime(clock).ok().map(Duration::from);
+    let clocks = read(ClockId::CLOCK_TAI).zip(read(ClockId::CLOCK_REALTIME));
+    let ahead =
+        |(tai, utc): (Duration, Duration)| (tai + Duration::from_millis(500)).saturating_sub(utc);
+    clocks.map_or(0, |clocks| ahead(clocks).as_secs())
 }
 
-fn tai_offset(seconds: i64) -> Finding {
+fn tai_offset(seconds: u64) -> Finding {
     let check = "TAI offset";
     if seconds > 0 {
         return Finding::ok(check, format!("{seconds} s"));
