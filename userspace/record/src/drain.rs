@@ -189,14 +189,14 @@ impl Drain {
 
     /// Takes the `waiting` bytes of one ring. `false` during a fault.
     fn empty(&mut self, producer: usize, waiting: usize) -> bool {
-        let mut left = waiting;
-        while left > 0 {
+        let mut remaining = waiting;
+        while remaining > 0 {
             let Some(ring) = &mut self.rings[producer] else {
                 return true;
             };
             let mut events = 0;
             let (encoder, files, gaps) = (&mut self.encoder, &mut self.files, &mut self.gaps);
-            let read = ring.read(left.min(BATCH), |event| {
+            let read = ring.read(remaining.min(BATCH), |event| {
                 gaps.event(producer, event);
                 encoder.event(producer, event, files);
                 events += 1;
@@ -210,12 +210,12 @@ impl Drain {
             shared.busy(|| self.files.catch_up());
             if read == 0 {
                 // An event still being written to the ring, or one longer than a batch.
-                if left <= BATCH {
+                if remaining <= BATCH {
                     return true;
                 }
-                return self.empty_long(producer, left);
+                return self.empty_long(producer, remaining);
             }
-            left = left.saturating_sub(read);
+            remaining = remaining.saturating_sub(read);
         }
         true
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::books::ProducerTotals;
 use crate::event::{Event, Missed};
 use crate::manifest::{Gap, LISTED, Time};
+use crate::totals::ProducerTotals;
 
 /// The gaps of all producers.
 #[derive(Debug, Default)]

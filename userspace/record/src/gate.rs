@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, compiler_fence, fence};
 
 use rustix::thread::{MembarrierCommand, membarrier};
 
-use crate::books::ProducerTotals;
+use crate::totals::ProducerTotals;
 
 /// State of the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

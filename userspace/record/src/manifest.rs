@@ -6,9 +6,9 @@ use onair_media::video::VideoFormat;
 use onair_types::{RecordingEnd, RecordingFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::books::{Counts, ProducerCounts};
 use crate::files::UNFINISHED;
 use crate::spec::{RecordName, SessionLabel};
+use crate::totals::{Counts, ProducerCounts};
 
 /// Version of the manifest format.
 pub const MANIFEST_VERSION: u32 = 1;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use onair_mutant::mutant;
 
-use crate::books::{Counts, ProducerTotals, add};
 use crate::event::Missed;
 use crate::gate::{Door, ProducerGate, Visit};
 use crate::ring::RingWriter;
+use crate::totals::{Counts, ProducerTotals, add};
 
 /// Offers one source's events to a recording. One thread at a time owns it; it may move. After its
 /// drop, its events are still recorded.

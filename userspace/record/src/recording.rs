@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use onair_types::RecordingEnd;
 
-use crate::books::{Counts, ProducerCounts, ProducerTotals};
 use crate::drain::Drain;
 use crate::error::{FinishError, FlushError, RecordError};
 use crate::files::{Files, Folder, ManifestFile, Summer, Syncer, first_part};
@@ -18,6 +17,7 @@ use crate::producer::Producer;
 use crate::ring::ring;
 use crate::shared::{RecordingShared, lock};
 use crate::spec::Spec;
+use crate::totals::{Counts, ProducerCounts, ProducerTotals};
 
 /// Wait of the drain thread for the disk from which the disk is reported slow.
 const SLOW: Duration = Duration::from_secs(1);

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use onair_mutant::mutant;
 use onair_types::RecordingEnd;
 
-use crate::books::ProducerTotals;
 use crate::error::DrainPanic;
 use crate::gate::ProducerGate;
 use crate::manifest::{FileReport, Manifest};
 use crate::recording::FlushedEvents;
 use crate::ring::RingReader;
+use crate::totals::ProducerTotals;
 
 /// State that the drain thread publishes.
 #[derive(Debug, Default)]
@@ -139,10 +139,10 @@ impl RecordingShared {
         deadline: Instant,
         done: impl Fn(&Progress) -> bool,
     ) -> MutexGuard<'_, Progress> {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let remaining = deadline.saturating_duration_since(Instant::now());
         let waited = self
             .changed
-            .wait_timeout_while(self.progress(), left, |it| !done(it));
+            .wait_timeout_while(self.progress(), remaining, |it| !done(it));
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 

@@ -151,8 +151,8 @@ impl<R: Runtime> SessionCore<R> {
         let (number, who) = (attachment.number, &attachment.who);
         let now = turn.now();
         let reconciled = self.audit.reconcile(who, None, cause, frames, slots, now);
-        Self::tell_reconciled(turn, reconciled);
-        turn.effects.tell(EventKind::ClientLeft {
+        Self::publish_reconciled(turn, reconciled);
+        turn.effects.publish(EventKind::ClientLeft {
             attachment: number,
             pid: who.pid,
             command: who.command.clone(),

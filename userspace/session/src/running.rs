@@ -59,7 +59,7 @@ impl<R: Runtime> SessionCore<R> {
             attachments: self.audit.counts.attachments_at_stop,
             callers: self.audit.counts.blocked_at_stop,
         };
-        turn.effects.tell(stopped);
+        turn.effects.publish(stopped);
     }
 
     /// Starts it; the reply is sent once the poller has it, or at once if it runs.
@@ -103,7 +103,7 @@ impl<R: Runtime> SessionCore<R> {
         let started = EventKind::SessionStarted {
             generation: self.runs.generation,
         };
-        turn.effects.tell(started);
+        turn.effects.publish(started);
         turn.effects.push(Effect::Started(replies));
     }
 

@@ -150,7 +150,7 @@ impl Side<'_> {
             self.counters.rx_malformed.add(1);
             return;
         };
-        let Some(reply) = self.neighbours.hear(&message, now_ns) else {
+        let Some(reply) = self.neighbours.learn(&message, now_ns) else {
             return;
         };
         let frame = reply.to_frame();

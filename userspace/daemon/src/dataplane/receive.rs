@@ -226,7 +226,7 @@ impl Sink for FramePool {
         let meta = describe(self.number, report);
         self.number += 1;
         self.stats.counters.last_frame_ns.set(report.last_packet_ns);
-        self.attachments.lend(frame, &meta);
+        self.attachments.loan(frame, &meta);
     }
 }
 

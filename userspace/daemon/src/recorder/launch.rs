@@ -58,10 +58,10 @@ impl Launch {
         live: &Live,
         threads: &ThreadRegistry,
         ready: &Arc<Mutex<()>>,
-        news: &UnboundedSender<RecorderEvent>,
+        events: &UnboundedSender<RecorderEvent>,
     ) -> std::io::Result<()> {
         let (live, threads) = (live.clone(), threads.clone());
-        let (ready, news) = (Arc::clone(ready), news.clone());
+        let (ready, events) = (Arc::clone(ready), events.clone());
         live.begin_start();
         let entered = live.clone();
         let spawned = std::thread::Builder::new()
@@ -73,7 +73,7 @@ impl Launch {
                 let started = catch_unwind(AssertUnwindSafe(|| self.start(&threads)));
                 let result = started.unwrap_or_else(|panic| Err(Box::new(broken(&*panic))));
                 live.end_start(result.as_ref().ok().map(|it| &it.active));
-                let told = news.send(RecorderEvent::Launched { recording, result });
+                let told = events.send(RecorderEvent::Launched { recording, result });
                 if let Err(unheard) = told
                     && let RecorderEvent::Launched {
                         result: Ok(launched),

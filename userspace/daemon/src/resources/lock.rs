@@ -69,8 +69,8 @@ impl StateLock {
             }
             let page = journal.read().map_err(system("read the journal in"))?;
             let owner = page.map(|page| page.owner);
-            let fate = owner.as_ref().map(Owner::fate).transpose();
-            if fate.map_err(system("read /proc for"))? == Some(ProcessStatus::Lives) {
+            let status = owner.as_ref().map(Owner::status).transpose();
+            if status.map_err(system("read /proc for"))? == Some(ProcessStatus::Lives) {
                 return Err(ResourceError::InUse {
                     dir: dir.to_owned(),
                     owner: owner.expect("it lives").to_string(),
@@ -83,8 +83,9 @@ impl StateLock {
         if let Some(page) = journal.read().map_err(system("read the journal in"))? {
             let me = Owner::me().map_err(system("read /proc for"))?;
             let is_there = || {
-                let fate = page.owner.fate().map_err(system("read /proc for"))?;
-                Ok(page.owner != me && matches!(fate, ProcessStatus::Dying | ProcessStatus::Lives))
+                let status = page.owner.status().map_err(system("read /proc for"))?;
+                Ok(page.owner != me
+                    && matches!(status, ProcessStatus::Dying | ProcessStatus::Lives))
             };
             while is_there()? {
                 wait(Some(&page.owner))?;

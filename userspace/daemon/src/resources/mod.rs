@@ -218,7 +218,7 @@ fn undo(page: JournalState) -> std::io::Result<Vec<Resource>> {
     if things.is_empty() {
         return Ok(things);
     }
-    let after_boot = page.owner.fate()? != ProcessStatus::BeforeBoot;
+    let after_boot = page.owner.status()? != ProcessStatus::BeforeBoot;
     let (mut undone, mut with_it, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for thing in things.into_iter().rev() {
         if let Resource::OfProcess { what } = thing {

@@ -173,7 +173,7 @@ fn start_services(
 ) -> Result<(Services, Option<Events>), RunError> {
     let threads = shutdown.threads();
     let pending_reclaim = PendingReclaim::open(threads).map_err(system("cannot start a thread"))?;
-    let bell = OwnerDeathNotifier::start()?;
+    let death_notifier = OwnerDeathNotifier::start()?;
     let inspector = Inspector::start().map_err(system("cannot start a thread"))?;
     let dataplane = Dataplane::start(dataplane_config(&config)?, threads).map_err(Box::new)?;
     go_on(shutdown)?;
@@ -184,7 +184,7 @@ fn start_services(
         config,
         dataplane,
         probe,
-        bell,
+        death_notifier,
         on_disk,
         pending_reclaim,
         inspector,

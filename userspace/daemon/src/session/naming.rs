@@ -95,18 +95,18 @@ impl Session {
             blockers,
             more,
         };
-        self.tell(services, blocked);
+        self.publish(services, blocked);
     }
 
     /// Publishes that it was quarantined, with the processes that have its memory.
-    pub fn tell_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
+    pub fn publish_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
         let (blockers, more) = EventKind::cut(blockers);
         let quarantined = EventKind::Quarantined {
             bytes,
             blockers,
             more,
         };
-        self.tell(services, quarantined);
+        self.publish(services, quarantined);
     }
 
     /// Adds the processes that block only the memory.

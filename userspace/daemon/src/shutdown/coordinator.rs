@@ -128,7 +128,7 @@ impl CoordinatorShared {
     }
 
     /// Reports the current status to the listeners.
-    pub(super) fn tell(&self) {
+    pub(super) fn publish_progress(&self) {
         let listeners = lock(&self.listeners).clone();
         if listeners.is_empty() {
             return;
@@ -275,7 +275,7 @@ impl ShutdownCoordinator {
         self.shared.ledger().forced_at = Some(Instant::now());
         self.shared.forced_token.cancel();
         self.shared.announce();
-        self.shared.tell();
+        self.shared.publish_progress();
         true
     }
 
@@ -391,7 +391,7 @@ impl ShutdownCoordinator {
             self.shared.users.swap(users, Ordering::Relaxed),
         );
         if before != (sessions, users) {
-            self.shared.tell();
+            self.shared.publish_progress();
         }
     }
 }

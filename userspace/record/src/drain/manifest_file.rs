@@ -1,8 +1,8 @@
 //! The manifest as the drain thread writes it.
 
-use crate::books::Counts;
 use crate::manifest::{MANIFEST_VERSION, Manifest, Stage, Time, Video};
 use crate::spec::Spec;
+use crate::totals::Counts;
 
 use super::Drain;
 

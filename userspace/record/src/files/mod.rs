@@ -14,9 +14,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::books::{Loss, ProducerTotals};
 use crate::manifest::FileReport;
 use crate::spec::Spec;
+use crate::totals::{Loss, ProducerTotals};
 
 pub(crate) use fault::Fault;
 pub(crate) use folder::{Folder, UNFINISHED};

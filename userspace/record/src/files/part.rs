@@ -7,8 +7,8 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use crate::books::{Loss, ProducerTotals};
 use crate::manifest::{FileReport, Time};
+use crate::totals::{Loss, ProducerTotals};
 
 use super::fault::Fault;
 use super::folder::Folder;

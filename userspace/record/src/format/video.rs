@@ -8,10 +8,10 @@ use onair_media::datagram::Datagram;
 use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
 use onair_media::video::{Depth, VideoFormat};
 
-use crate::books::Loss;
 use crate::event::Event;
 use crate::files::Files;
 use crate::manifest::{FrameLeftOut, Frames, LISTED};
+use crate::totals::Loss;
 
 use super::{Encoder, make_place, planar};
 
