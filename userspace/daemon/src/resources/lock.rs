@@ -67,8 +67,8 @@ impl StateLock {
                 Err(Errno::WOULDBLOCK) => {}
                 Err(error) => return Err(system("lock the folder")(error.into())),
             }
-            let page = journal.read().map_err(system("read the journal in"))?;
-            let owner = page.map(|page| page.owner);
+            let state = journal.read().map_err(system("read the journal in"))?;
+            let owner = state.map(|state| state.owner);
             let status = owner.as_ref().map(Owner::status).transpose();
             if status.map_err(system("read /proc for"))? == Some(ProcessStatus::Lives) {
                 return Err(ResourceError::InUse {
@@ -80,15 +80,15 @@ impl StateLock {
         }
         // The kernel closes its files one after the other: the lock may be free before its sockets
         // and links.
-        if let Some(page) = journal.read().map_err(system("read the journal in"))? {
+        if let Some(state) = journal.read().map_err(system("read the journal in"))? {
             let me = Owner::me().map_err(system("read /proc for"))?;
             let is_there = || {
-                let status = page.owner.status().map_err(system("read /proc for"))?;
-                Ok(page.owner != me
+                let status = state.owner.status().map_err(system("read /proc for"))?;
+                Ok(state.owner != me
                     && matches!(status, ProcessStatus::Dying | ProcessStatus::Lives))
             };
             while is_there()? {
-                wait(Some(&page.owner))?;
+                wait(Some(&state.owner))?;
             }
         }
         Ok(Self { _folder: folder })

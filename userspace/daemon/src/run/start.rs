@@ -16,7 +16,7 @@ use super::parts::{
     register_control, register_handoff, register_recordings, register_reload, register_resources,
     register_sessions,
 };
-use super::plan::{dataplane_config, roles, things};
+use super::plan::{self, dataplane_config, roles};
 use super::{Results, RunError, Started, system};
 use crate::archive::Archive;
 use crate::authority::Authority;
@@ -123,7 +123,7 @@ fn open_files(
         .map_err(system("cannot open the archive in state.dir"))?;
     go_on(shutdown)?;
     let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
-    resources.register(things(config))?;
+    resources.register(plan::resources(config))?;
     let store =
         Store::open(dir, threads).map_err(system("cannot open the sessions in state.dir"))?;
     go_on(shutdown)?;
