@@ -36,7 +36,7 @@ const NAP: Duration = Duration::from_micros(100);
 const SLEEP: Duration = Duration::from_millis(20);
 /// Highest input rate of a ring: 10 Gb/s. The thread sleeps at most half of the time that fills a
 /// ring.
-const OCTETS_PER_MS: usize = 1_250_000;
+const BYTES_PER_MS: usize = 1_250_000;
 /// Time after which taken events are written, even if they do not fill a block.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Interval of statistics, manifest, and retries after a fault.
@@ -141,11 +141,11 @@ impl Drain {
 
     /// Registers new producers.
     fn take_in(&mut self) {
-        for (account, ring) in self.shared.joined() {
+        for (totals, ring) in self.shared.joined() {
             let capacity = ring.capacity();
-            self.files.join(account);
+            self.files.join(totals);
             self.rings.push(Some(ring));
-            let millis = (capacity / OCTETS_PER_MS / 2) as u64;
+            let millis = (capacity / BYTES_PER_MS / 2) as u64;
             self.sleep = self.sleep.min(Duration::from_millis(millis).max(NAP));
         }
     }
@@ -153,10 +153,10 @@ impl Drain {
     /// Longest sleep that the smallest ring allows.
     fn longest_sleep(&self) -> Duration {
         let smallest = self.rings.iter().flatten().map(RingReader::capacity).min();
-        let Some(octets) = smallest else {
+        let Some(size) = smallest else {
             return SLEEP;
         };
-        let micros = octets * 500 / OCTETS_PER_MS;
+        let micros = size * 500 / BYTES_PER_MS;
         Duration::from_micros(micros as u64).clamp(NAP, SLEEP)
     }
 
@@ -202,7 +202,7 @@ impl Drain {
                 events += 1;
                 true
             });
-            self.files.account(producer).take(events);
+            self.files.totals(producer).take(events);
             let shared = Arc::clone(&self.shared);
             if !shared.busy(|| self.files.pump(false)) {
                 return false;
@@ -233,7 +233,7 @@ impl Drain {
             events += 1;
             false
         });
-        self.files.account(producer).take(events);
+        self.files.totals(producer).take(events);
         self.files.pump(false)
     }
 

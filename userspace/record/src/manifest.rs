@@ -243,7 +243,7 @@ pub struct Manifest {
 
 impl Manifest {
     /// Longest manifest that is read, bytes: that of some 400,000 files.
-    pub const MOST_OCTETS: u64 = 128 << 20;
+    pub const MOST_BYTES: u64 = 128 << 20;
 
     /// Bytes of all files.
     #[must_use]

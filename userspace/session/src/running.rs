@@ -83,7 +83,7 @@ impl<R: Runtime> SessionCore<R> {
             let what = "the poller of the session's port has died: restart the daemon";
             return refuse_starts(replies, ProblemCode::DataplaneBusy, what);
         }
-        self.settle_departures(turn);
+        self.settle_leaving(turn);
         self.settle();
         self.evict_violators(turn);
         let Some(runtime) = self.lifecycle.hand_over() else {
@@ -118,7 +118,7 @@ impl<R: Runtime> SessionCore<R> {
             self.settle_evictions(turn);
         }
         if !mutant!("hand-back: departures are not settled") {
-            self.settle_departures(turn);
+            self.settle_leaving(turn);
         }
         match came {
             HandBack::Asked(starts) => {

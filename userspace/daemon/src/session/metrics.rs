@@ -14,7 +14,7 @@ const COUNTERS: [(&str, &str, &str); 18] = [
         "RTP packets received for the session, or handed to the port.",
     ),
     (
-        "octets",
+        "bytes",
         "onair_session_bytes_total",
         "Bytes in these packets, RTP header included.",
     ),
