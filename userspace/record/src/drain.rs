@@ -59,8 +59,8 @@ pub(crate) struct Drain {
     settled_at: Instant,
     ticked_at: Instant,
     tried_at: Instant,
-    told_at: Instant,
-    told: DrainState,
+    published_at: Instant,
+    published: DrainState,
 }
 
 impl Drain {
@@ -87,8 +87,8 @@ impl Drain {
             settled_at: now,
             ticked_at: now,
             tried_at: now,
-            told_at: now,
-            told: DrainState::Recording,
+            published_at: now,
+            published: DrainState::Recording,
         }
     }
 
@@ -264,8 +264,8 @@ impl Drain {
         if self.shared.gate.door() != door {
             self.shared.gate.set(door);
         }
-        if self.told != state {
-            self.told = state;
+        if self.published != state {
+            self.published = state;
             if let Some(text) = &text {
                 self.files.problem(text.clone());
             }
@@ -316,10 +316,10 @@ impl Drain {
         }
         // A manifest of very many files is long: write it less often than each second.
         let pause = TICK * u32::try_from(self.files.count() / 1000).unwrap_or(u32::MAX);
-        if now.duration_since(self.told_at) < pause {
+        if now.duration_since(self.published_at) < pause {
             return;
         }
-        self.told_at = now;
+        self.published_at = now;
         let manifest = self.manifest(Stage::Recording);
         let mut progress = self.shared.progress();
         progress.files.clone_from(&manifest.files);

@@ -58,11 +58,11 @@ impl Gaps {
         self.last.resize(producers.len(), (None, Missed::default()));
         for (producer, totals) in producers.iter().enumerate() {
             let all = totals.dropped();
-            let told = self.last[producer].1;
+            let reported = self.last[producer].1;
             let missed = Missed {
-                ring_full: all.ring_full - told.ring_full,
-                disk_full: all.disk_full - told.disk_full,
-                disk_fault: all.disk_fault - told.disk_fault,
+                ring_full: all.ring_full - reported.ring_full,
+                disk_full: all.disk_full - reported.disk_full,
+                disk_fault: all.disk_fault - reported.disk_fault,
             };
             if missed.total() > 0 {
                 self.gap(producer, None, missed);

@@ -33,7 +33,7 @@ pub struct Dataplane {
 struct OpenPort {
     port: Port,
     counters: Arc<PortCounters>,
-    told_gone: AtomicBool,
+    is_gone_published: AtomicBool,
 }
 
 /// Totals from start to shutdown.
@@ -151,12 +151,12 @@ impl Dataplane {
     /// Queues [`PollerEvent::PortGone`] once for each missing interface: no driver reports it.
     pub fn check_ports(&self) {
         for open in &self.ports {
-            if open.port.is_present() || open.told_gone.load(Ordering::Relaxed) {
+            if open.port.is_present() || open.is_gone_published.load(Ordering::Relaxed) {
                 continue;
             }
             let port = open.port.name().to_owned();
-            let told = self.events.push(PollerEvent::PortGone { port }).is_ok();
-            open.told_gone.store(told, Ordering::Relaxed);
+            let published = self.events.push(PollerEvent::PortGone { port }).is_ok();
+            open.is_gone_published.store(published, Ordering::Relaxed);
         }
     }
 
@@ -257,7 +257,7 @@ impl OpenPort {
         Ok(Self {
             port,
             counters,
-            told_gone: AtomicBool::new(false),
+            is_gone_published: AtomicBool::new(false),
         })
     }
 

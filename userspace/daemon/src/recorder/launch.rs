@@ -73,12 +73,12 @@ impl Launch {
                 let started = catch_unwind(AssertUnwindSafe(|| self.start(&threads)));
                 let result = started.unwrap_or_else(|panic| Err(Box::new(broken(&*panic))));
                 live.end_start(result.as_ref().ok().map(|it| &it.active));
-                let told = events.send(RecorderEvent::Launched { recording, result });
-                if let Err(unheard) = told
+                let sent = events.send(RecorderEvent::Launched { recording, result });
+                if let Err(unsent) = sent
                     && let RecorderEvent::Launched {
                         result: Ok(launched),
                         ..
-                    } = unheard.0
+                    } = unsent.0
                 {
                     // The control thread has ended.
                     let Launched { active, producer } = *launched;

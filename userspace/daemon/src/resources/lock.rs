@@ -41,7 +41,7 @@ impl StateLock {
         // Lock the folder itself: no lock file is left over.
         let folder = File::open(dir).map_err(system("open the folder"))?;
         let begin = Instant::now();
-        let mut told = false;
+        let mut has_logged = false;
         let mut wait = |owner: Option<&Owner>| -> Result<(), ResourceError> {
             if begin.elapsed() >= patience {
                 return Err(ResourceError::InUse {
@@ -51,8 +51,8 @@ impl StateLock {
                         .map_or_else(|| "another daemon".into(), |it| it.to_string()),
                 });
             }
-            if !told {
-                told = true;
+            if !has_logged {
+                has_logged = true;
                 tracing::info!(
                     owner = owner.map(|it| it.pid),
                     "waiting for the previous daemon to exit"

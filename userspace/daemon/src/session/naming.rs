@@ -135,8 +135,8 @@ impl Session {
             let who = &it.who;
             let note =
                 "the session is quarantined; its memory is freed when this process releases it";
-            let told = (who.command.as_str(), self.library(it.number));
-            draft.add(mapper(who.pid, told, Some(it.number), note));
+            let named = (who.command.as_str(), self.library(it.number));
+            draft.add(mapper(who.pid, named, Some(it.number), note));
         }
         if draft.is_empty() && self.core.is_mapped(mapping::of) {
             let note =

@@ -135,8 +135,8 @@ impl CoordinatorShared {
         }
         let status = self.status();
         for listener in listeners {
-            let told = std::panic::AssertUnwindSafe(|| listener(&status));
-            if std::panic::catch_unwind(told).is_err() {
+            let call = std::panic::AssertUnwindSafe(|| listener(&status));
+            if std::panic::catch_unwind(call).is_err() {
                 tracing::error!("a shutdown listener panicked; the shutdown continues");
             }
         }
